@@ -1,26 +1,30 @@
 import { defineConfig } from 'vitest/config';
 
-/** Too long for every commit, or in need of modules of their own. */
+// Five projects. `fast` and `thorough` need nothing but Node, `integration` needs the servers that its global set-up
+// starts, `browser` needs Chromium. The two `long` projects hold variants: `npm run test:long` runs them, and the
+// single tests tagged `long`, beside everything else.
+
+/** Too slow for every commit, or in need of module state of their own. */
 const THOROUGH = [
   'test/matrix/**/*.test.ts',
   'test/leak.test.ts',
   'test/**/model.prop.test.ts',
   'test/**/races.test.ts',
   'test/**/{chaos,crash.prop}.test.ts',
-  // Hundreds of chains, configurations and stores, each made anew.
+  // Hundreds of chains, configurations and stores, each created from nothing.
   'test/app/rollback.prop.test.ts',
   'test/audit/{verify,sqlite-queries}.prop.test.ts',
   'test/config/{load,parsed-files}.prop.test.ts',
   // All routes with all roles; a server for each of many events.
   'test/http/{access,events-azure}.test.ts',
-  // Processes that are started and killed, or stand still.
+  // Processes that are started and killed, or hang.
   'test/service/watchdog.test.ts',
   'test/audit/sqlite-{processes,permissions,trouble,crashes}.test.ts',
   'test/audit/{schema-1,tampering-run,retention,retention-crashes}.test.ts',
   'test/cli/process.test.ts',
   'test/cluster/directory-killed.test.ts',
   'test/examples/**/*.test.ts',
-  // A second or more of nothing but waiting, in the real time of clients and servers.
+  // They wait a second or more in the real time of clients and servers.
   'test/**/*-waits.test.ts',
   // The clients of these vendors keep state for the life of a process.
   'test/**/azure-*/**/*.test.ts',
@@ -28,31 +32,59 @@ const THOROUGH = [
   'test/fakes/aws-*.test.ts',
 ];
 
-/** Waiting for what will be so is no measurement, and the machine may be busy. */
+/** Variants of what `thorough` and `fast` show once: other stores, other faults, other moments of a crash. */
+const LONG = [
+  'test/matrix/matrix-{azure,files,vault-2}.test.ts',
+  'test/**/*-waits.test.ts',
+  'test/audit/{schema-1,tampering-run,retention-crashes,sqlite-crashes}.test.ts',
+  'test/providers/**/leak.test.ts',
+  'test/http/events-leak.test.ts',
+  'test/events/**/chaos.test.ts',
+];
+
+/** Variants on real servers, images and packages, and the tests of the test servers themselves. */
+const LONG_INTEGRATION = [
+  'test/integration/services/**/*.test.ts',
+  'test/integration/deploy/{image,image-compose,image-root,chart-values,chart-network}.test.ts',
+  'test/integration/docs/{back-up,encrypt,identities,rotate,use-from-an-application}.test.ts',
+  'test/integration/e2e/{package,many,events-chaos}.test.ts',
+  'test/integration/{events,queue,service}/leak.test.ts',
+  'test/integration/service/{stalls,replicas-sqlite}.test.ts',
+  'test/integration/queue/redis-sets.test.ts',
+  'test/integration/audit/{crashes,schema-1,tampering-run,kept-questions,leftovers,loss}.test.ts',
+];
+
+/** The machine may be busy, so a test waits long for a condition. */
 const PATIENT = { poll: { timeout: 30_000 } };
 
-// `fast` and `thorough` need nothing but Node; `integration` runs against the real servers that its global set-up
-// starts.
+const processes = { testTimeout: 120_000, expect: PATIENT };
+const servers = {
+  globalSetup: ['test/integration/global-setup.ts'],
+  testTimeout: 300_000,
+  hookTimeout: 120_000,
+  expect: PATIENT,
+};
+
 export default defineConfig({
   test: {
+    tags: [{ name: 'long', description: 'a variant, which only `npm run test:long` runs' }],
     projects: [
       {
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**', 'test/browser/**', ...THOROUGH],
-          // Importing a module of ours does nothing, so tests may share them: that halves the time.
+          exclude: ['test/integration/**', 'test/browser/**', ...THOROUGH, ...LONG],
+          // Importing a module of ours has no effect, so tests share modules. That halves the time.
           isolate: false,
-          // Longer than one wait, so that a test that waits in vain tells for what.
+          // Longer than one wait, so that a failed wait reports its condition.
           testTimeout: 40_000,
           expect: PATIENT,
         },
       },
+      { test: { name: 'thorough', include: THOROUGH, exclude: LONG, ...processes } },
+      { test: { name: 'long', include: LONG, ...processes } },
       {
-        test: { name: 'thorough', include: THOROUGH, testTimeout: 120_000, expect: PATIENT },
-      },
-      {
-        // The review page in a real Chromium; left out with a reason where there is none.
+        // The review page in a real Chromium. Without Chromium its tests are skipped with that reason.
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
@@ -66,12 +98,11 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          globalSetup: ['test/integration/global-setup.ts'],
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
-          expect: PATIENT,
+          exclude: LONG_INTEGRATION,
+          ...servers,
         },
       },
+      { test: { name: 'integration-long', include: LONG_INTEGRATION, ...servers } },
     ],
   },
 });

@@ -1,7 +1,7 @@
 /**
- * How long questions to a large audit store take, and how fast it grows: `node bench/audit-queries.ts [PATH-or-URL]
- * [RECORDS]`. The store is made once, in a cache folder when no place is given, and used again. Shown: records
- * appended a second in batches of 100, milliseconds of single ones, and milliseconds a question of 50 records.
+ * Measures queries and appends on a large audit store: `node bench/audit-queries.ts [PATH-or-URL] [RECORDS]`. The store
+ * is created once and reused, by default in a cache folder. Prints the append rate in batches of 100, the time of
+ * single appends, and the time of queries for 50 records, in milliseconds.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,21 +36,21 @@ function show(what: string, times: readonly number[]): void {
 }
 
 await using store = await open();
-const { sequence: have } = await store.head();
-const next = random(have + 1);
+const { sequence: existing } = await store.head();
+const next = random(existing + 1);
 const BATCH = 100;
 const began = performance.now();
-for (let sequence = have + 1; sequence <= total; ) {
+for (let sequence = existing + 1; sequence <= total; ) {
   const batches = Array.from({ length: 10 }, () =>
     Array.from({ length: BATCH }, () => benchEntry(next, sequence++, total)),
   );
   now = START + (sequence / total) * 300 * 86_400_000;
   for (const batch of batches) await store.append(batch);
 }
-if (have < total) {
-  const rate = (total - have) / ((performance.now() - began) / 1000);
+if (existing < total) {
+  const rate = (total - existing) / ((performance.now() - began) / 1000);
   process.stdout.write(
-    `appended ${total - have} records, ${Math.round(rate)} a second in batches of ${BATCH}\n`,
+    `appended ${total - existing} records, ${Math.round(rate)} a second in batches of ${BATCH}\n`,
   );
 }
 
@@ -59,10 +59,10 @@ const draw = random(7);
 now = START + 300 * 86_400_000;
 for (let n = 0; n < 300; n += 1) {
   const started = performance.now();
-  await store.append([benchEntry(draw, have + n, total)]);
+  await store.append([benchEntry(draw, existing + n, total)]);
   single.push(performance.now() - started);
 }
-show('append, one by one', single);
+show('append, single records', single);
 
 type Name = Exclude<keyof RecordFilter, 'version' | 'phase' | 'instance'>;
 const NAMES: readonly Name[] = [
@@ -82,8 +82,8 @@ const NAMES: readonly Name[] = [
   'review',
 ];
 
-/** Of a record that is there, so that something is found. */
-function ofRecord(record: AuditRecord): RecordFilter {
+/** Filters from an existing record, so that they match something. */
+function filterFromRecord(record: AuditRecord): RecordFilter {
   const {
     time,
     actor,
@@ -117,8 +117,8 @@ function ofRecord(record: AuditRecord): RecordFilter {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-/** Each by itself, so that often nothing is found. */
-function ofNothing(): RecordFilter {
+/** Independent filters, which often match nothing. */
+function randomFilter(): RecordFilter {
   const day = (n: number) => new Date(START + n * 86_400_000).toISOString();
   const from = Math.floor(draw() * 300);
   return {
@@ -145,15 +145,15 @@ function only(names: readonly Name[], from: RecordFilter): RecordFilter {
   );
 }
 
-const asked: { filter: RecordFilter; ms: number }[] = [];
-async function ask(what: string, filters: readonly RecordFilter[]): Promise<void> {
+const queries: { filter: RecordFilter; ms: number }[] = [];
+async function runQueries(what: string, filters: readonly RecordFilter[]): Promise<void> {
   const times: number[] = [];
   for (const filter of filters) {
     const started = performance.now();
     const found = await store.list(filter, { limit: 50 });
     await store.reviews(found.map(({ sequence }) => sequence));
     times.push(performance.now() - started);
-    asked.push({ filter, ms: times.at(-1) ?? 0 });
+    queries.push({ filter, ms: times.at(-1) ?? 0 });
   }
   show(what, times);
 }
@@ -163,32 +163,34 @@ for (let n = 0; n < 60; n += 1) {
   const record = await store.get(1 + Math.floor(draw() * total));
   if (record !== undefined) sample.push(record);
 }
-const some = () =>
-  draw() < 0.5 ? ofNothing() : { ...ofRecord(pick(draw, sample)), review: ofNothing().review };
+const randomOrRecordFilter = () =>
+  draw() < 0.5 ? randomFilter() : { ...filterFromRecord(pick(draw, sample)), review: randomFilter().review };
 const times = (n: number, make: () => RecordFilter) => Array.from({ length: n }, make);
-await ask(
+await runQueries(
   'nothing',
   times(20, () => ({})),
 );
 for (const name of NAMES)
-  await ask(
+  await runQueries(
     name,
-    times(12, () => only([name], some() as RecordFilter)),
+    times(12, () => only([name], randomOrRecordFilter() as RecordFilter)),
   );
 const pairs = NAMES.flatMap((a, index) => NAMES.slice(index + 1).map((b): readonly Name[] => [a, b]));
 for (const names of pairs)
-  await ask(
+  await runQueries(
     names.join(' + '),
-    times(8, () => only(names, some() as RecordFilter)),
+    times(8, () => only(names, randomOrRecordFilter() as RecordFilter)),
   );
 for (const size of [3, 4, 5])
-  await ask(
-    `any ${size}`,
-    times(250, () => only([...NAMES].sort(() => draw() - 0.5).slice(0, size), some() as RecordFilter)),
+  await runQueries(
+    `random ${size}`,
+    times(250, () =>
+      only([...NAMES].sort(() => draw() - 0.5).slice(0, size), randomOrRecordFilter() as RecordFilter),
+    ),
   );
 show(
-  'all questions',
-  asked.map(({ ms }) => ms),
+  'all queries',
+  queries.map(({ ms }) => ms),
 );
-for (const { filter, ms } of asked.toSorted((a, b) => b.ms - a.ms).slice(0, 25))
+for (const { filter, ms } of queries.toSorted((a, b) => b.ms - a.ms).slice(0, 25))
   process.stdout.write(`${ms.toFixed(0).padStart(6)} ms ${JSON.stringify(filter)}\n`);

@@ -1,7 +1,7 @@
 import type { Action, Entry } from '../src/audit/entry.ts';
 import { NO_KEYS } from '../src/audit/entry.ts';
 
-/** The same numbers each time, between 0 and 1 (mulberry32). */
+/** Returns a deterministic generator of numbers between 0 and 1 (mulberry32). */
 export function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -14,7 +14,7 @@ export function random(seed: number): () => number {
 
 export function pick<T>(next: () => number, from: readonly T[]): T {
   const found = from[Math.floor(next() * from.length)];
-  if (found === undefined) throw new RangeError('nothing to choose from');
+  if (found === undefined) throw new RangeError('the list is empty');
   return found;
 }
 
@@ -47,7 +47,7 @@ export const CODES = [
   'HELD',
   'TOO_LARGE',
 ];
-/** Fingerprints of a flag, a port and the like, which many Secrets hold. */
+/** Fingerprints of values that many Secrets share, such as a flag or a port. */
 export const COMMON_VALUES = ['1', '2', '3'].map((digit) => `0badcafe:${digit.repeat(64)}`);
 const KINDS = ['schedule', 'schedule', 'schedule', 'schedule', 'event', 'event', 'drift'] as const;
 
@@ -68,8 +68,8 @@ const hex = (next: () => number): string =>
   ).join('');
 
 /**
- * Records as a busy installation makes them: 300 mappings in 25 namespaces, 5 stores (one retired early), 20 people.
- * @param sequence Of the record that this becomes.
+ * Returns a record of a busy installation: 300 mappings in 25 namespaces, 5 stores (one retired early), 20 people.
+ * @param sequence The sequence of the new record.
  */
 export function benchEntry(next: () => number, sequence: number, total: number): Entry {
   const action = actionOf(next());
@@ -108,7 +108,7 @@ export function benchEntry(next: () => number, sequence: number, total: number):
     case 'review': {
       const about = Math.max(1, Math.floor(next() * (sequence - 1)));
       const state = next() < 0.1 ? 'flagged' : 'reviewed';
-      return { ...base, actor: person, review: { sequence: about, state }, note: 'looked at' };
+      return { ...base, actor: person, review: { sequence: about, state }, note: 'reviewed' };
     }
     case 'command':
     case 'configure':

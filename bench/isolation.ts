@@ -1,6 +1,6 @@
 /**
- * How long reads of a healthy store take alone, and beside a store that accepts and never answers (first while that
- * is being found out, then with its breaker open): `node bench/isolation.ts`. Shown: p50 and p99 in milliseconds.
+ * Measures reads of a healthy store alone and beside a store that never answers, before and after its circuit breaker
+ * opens: `node bench/isolation.ts`. Prints p50 and p99 in milliseconds.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -37,7 +37,7 @@ const stores = createStores(
   },
 );
 
-/** Each read is a pass of its own, as a job's is. */
+/** Uses a new reader for each read, as a job does. */
 async function read(store: string, key: string): Promise<number> {
   const started = performance.now();
   const reader = createReader({ open: (name) => stores.open(name), onRead: async () => undefined });
@@ -59,7 +59,7 @@ async function measure(withDead: boolean): Promise<{ p50: number; p99: number }>
   return { p50: at(0.5), p99: at(0.99) };
 }
 
-await measure(false); // warm
+await measure(false); // Warm up.
 const alone = await measure(false);
 const finding = await measure(true);
 const open = await measure(true);

@@ -12,18 +12,18 @@ import { BENCHMARKS } from './rows/all.ts';
 
 const HELP = `Usage: npm run bench [-- NAME…] [options]
 
-Measures the program on real servers (an API server, Redis) and on doubles of the stores that count their calls,
-each figure beside the least that any program would need, measured in the same run.
+Measures the program on real servers (an API server, Redis) and fake stores that count their calls.
+Each value is shown with its floor: the least that any program would need, measured in the same run.
 
 ${BENCHMARKS.map(({ name, title }) => `  ${name.padEnd(17)} ${title}`).join('\n')}
 
-  --quick          a tenth of the size, once: to see that it works
-  --out FILE       also write the results as JSON
-  --plots FOLDER   also draw the results as SVG
-  --from FILE      measure nothing: take these results, to show or draw or compare them
-  --compare FILE   with the results of another run: report each ratio that got worse by more than a quarter
+  --quick          run once at a tenth of the size, as a smoke test
+  --out FILE       write the results as JSON
+  --plots FOLDER   draw the results as SVG
+  --from FILE      show, draw or compare these results instead of measuring
+  --compare FILE   report each ratio that got worse by more than a quarter since these results
 
-Exit code 0: it ran, and nothing got worse. A goal that is missed is shown, and no failure.
+Exit code 0: nothing got worse. Missed goals are shown and do not fail the run.
 `;
 
 async function main(): Promise<number> {
@@ -42,11 +42,11 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  // First: a file that cannot be read should not be found out after half an hour.
+  // Read this file first, so that a bad path does not fail after half an hour.
   const before = values.compare === undefined ? undefined : await readResult(values.compare);
   const result =
     values.from === undefined
-      ? await runAll(chosen(positionals), values.quick)
+      ? await runAll(selectBenchmarks(positionals), values.quick)
       : await readResult(values.from);
   if (values.out !== undefined) await writeFile(values.out, `${JSON.stringify(result, undefined, 2)}\n`);
   if (values.plots !== undefined) await draw(values.plots, result);
@@ -59,9 +59,9 @@ async function draw(folder: string, result: Result): Promise<void> {
   for (const [name, svg] of Object.entries(chartsOf(result))) await writeFile(join(folder, name), svg);
 }
 
-function chosen(names: readonly string[]): readonly Benchmark[] {
+function selectBenchmarks(names: readonly string[]): readonly Benchmark[] {
   for (const name of names)
-    if (!BENCHMARKS.some((it) => it.name === name))
+    if (!BENCHMARKS.some((benchmark) => benchmark.name === name))
       throw new BenchError(`There is no benchmark ${name}.\n\n${HELP}`);
   return names.length === 0 ? BENCHMARKS : BENCHMARKS.filter(({ name }) => names.includes(name));
 }
@@ -91,12 +91,12 @@ async function runAll(benchmarks: readonly Benchmark[], quick: boolean): Promise
 
 async function readResult(path: string): Promise<Result> {
   const result = JSON.parse(await readFile(path, 'utf8')) as Result;
-  if (result.format !== 1) throw new BenchError(`${path} is not a result of this program`);
+  if (result.format !== 1) throw new BenchError(`${path} is not a benchmark result`);
   return result;
 }
 
 function compare(before: Result, after: Result): number {
-  if (!areComparable(before, after)) throw new BenchError('these two runs did not measure the same');
+  if (!areComparable(before, after)) throw new BenchError('the two runs did not measure the same');
   const worse = worseRows(before, after);
   for (const { id, before: then, after: now } of worse)
     process.stdout.write(`worse: ${id} was ${then} and is ${now}\n`);
@@ -104,7 +104,7 @@ function compare(before: Result, after: Result): number {
   return worse.length === 0 ? 0 : 1;
 }
 
-// Whatever was started ends with this process.
+// Exiting stops every server and replica.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 
 try {

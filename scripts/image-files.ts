@@ -1,4 +1,5 @@
-// npm run image:files [-- FOLDER]: assembles the files that the image adds to Node's own, below FOLDER (state/image).
+// npm run image:files [-- FOLDER]: collects the files that the image adds to Node's base image in FOLDER (default:
+// state/image).
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { extname, join, relative, resolve } from 'node:path';
 import { type FileSet, settle } from './image/files.ts';
@@ -7,7 +8,7 @@ import { billOfMaterials, runtimePackages } from './image/packages.ts';
 import { step } from './setup/steps.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** A fixed time: the files tell what is in them, and not when they were written. */
+/** A fixed time makes the image reproducible. */
 const TIME = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? 1_767_225_600) * 1000);
 
 async function assemble(folder: string): Promise<FileSet | undefined> {
@@ -40,7 +41,7 @@ async function assemble(folder: string): Promise<FileSet | undefined> {
     const from = join(ROOT, path);
     await cp(from, join(app, path), {
       recursive: true,
-      // Packages within this one come by their own entries; there may be one for development among them.
+      // Nested packages have entries of their own, and some are for development only.
       filter: (file) => file === from || !(nested.has(file) || isLeftOut(relative(from, file))),
     });
   }

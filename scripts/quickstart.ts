@@ -1,4 +1,4 @@
-// npm run quickstart: the main job from end to end, on a real OpenBao and a folder that stands for the cluster.
+// npm run quickstart: the main job from end to end, on a real OpenBao and a folder in place of a cluster.
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ function say(text: string): void {
   process.stdout.write(`\n${styleText('cyan', text)}\n`);
 }
 
-/** Shows a command as a person would type it, and runs it. */
+/** Prints a command as a person would type it, and runs it. */
 async function run(
   folder: string,
   env: NodeJS.ProcessEnv,
@@ -37,13 +37,13 @@ async function run(
     child.on('close', (status) => done(status ?? 1));
   });
   if (code !== expected)
-    throw new ServiceError(`That should have ended with exit code ${expected}, not ${code}.`);
+    throw new ServiceError(`The command ended with exit code ${code}. Expected: ${expected}.`);
   if (code !== 0) process.stdout.write(`${styleText('dim', `(exit code ${code})`)}\n`);
 }
 
 async function put(openbao: Request, path: string, data: Readonly<Record<string, string>>): Promise<void> {
   const { status } = await openbao('POST', `/v1/secret/data/${path}`, { data });
-  if (status !== 200) throw new ServiceError(`OpenBao answered ${status} when ${path} was written.`);
+  if (status !== 200) throw new ServiceError(`OpenBao answered ${status} to the write of ${path}.`);
 }
 
 async function show(
@@ -60,25 +60,27 @@ async function show(
   await writeFile(join(folder, 'config', 'secretbridge.yaml'), config);
   await put(openbao, 'payments/db', { username: 'payments', password: 'first-password' });
 
-  say('1. The configuration: two stores, and what of them becomes which Secret.');
+  say('1. The configuration: two stores, and which of their values become which Secret.');
   process.stdout.write(config);
   await secretbridge(['validate']);
 
-  say('2. What would change? Values are never shown, only fingerprints that tell whether two are the same.');
+  say(
+    '2. What would change? The plan shows fingerprints and never values. Equal fingerprints mean equal values.',
+  );
   await secretbridge(['plan'], 2);
 
-  say('3. Carry it out.');
+  say('3. Apply the plan.');
   await secretbridge(['sync']);
 
   say(
-    '4. Somebody rotates the password in OpenBao. The plan has that one change, and nothing else is written.',
+    '4. Somebody rotates the password in OpenBao. The plan has one change, and the sync writes one Secret.',
   );
   await put(openbao, 'payments/db', { username: 'payments', password: 'second-password' });
   await secretbridge(['plan'], 2);
   await secretbridge(['sync']);
 
   say(
-    '5. A mapping is added for a Secret that is there already and not ours: it is refused, and stays untouched.',
+    '5. A new mapping targets a Secret that somebody else owns. The sync refuses it and leaves it untouched.',
   );
   await mkdir(join(folder, 'cluster', 'shop'), { recursive: true, mode: 0o700 });
   await writeFile(join(folder, 'cluster', 'shop', 'legacy.yaml'), FOREIGN_SECRET, { mode: 0o600 });
@@ -86,7 +88,7 @@ async function show(
   process.stdout.write(LEGACY_MAPPING);
   await secretbridge(['sync'], 4);
 
-  say('6. Who did what, when, and from which version? All of it is on record, newest first.');
+  say('6. Who did what, when, and from which version? The audit lists it, newest first.');
   await secretbridge(['audit', 'list', '--limit', '12']);
 }
 

@@ -1,4 +1,4 @@
-// npm run servers: the servers of the integration tests, for trying things by hand.
+// npm run servers: the servers of the integration tests, to try things by hand.
 import { type Servers, startServers } from '../test/integration/services/all.ts';
 import { kubernetesVersions } from '../test/integration/services/kubernetes-install.ts';
 import { LOCALSTACK_VERSION } from '../test/integration/services/localstack.ts';
@@ -26,7 +26,7 @@ What \`docker compose up\` started is found without them.
 `;
 
 function describe({ kubernetes, openbao, localstack, redis, postgres }: Servers): string {
-  const whose = (borrowed: boolean) => (borrowed ? ' — was already running, and will not be stopped' : '');
+  const whose = (borrowed: boolean) => (borrowed ? ' (was already running, and keeps running)' : '');
   const audit = kubernetes.auditLogPath === undefined ? '' : `\n  audit log    ${kubernetes.auditLogPath}`;
   return `
 OpenBao, which has the API of HashiCorp Vault${whose(openbao.borrowed)}
@@ -64,12 +64,12 @@ They run until you press Ctrl-C.
 `;
 }
 
-/** Becomes the reason to stop. */
+/** Resolves with the reason to stop. */
 function untilAsked(): Promise<'asked'> {
   return new Promise((resolve) => {
-    // Ctrl-C can arrive twice, from the terminal and from npm: once stopping, further ones change nothing.
+    // Ctrl-C can arrive twice, from the terminal and from npm. The second one changes nothing.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('asked'));
-    // `with-node.js` passes signals on, but cannot pass on that it was killed.
+    // `with-node.js` passes signals on, but cannot report its own SIGKILL.
     const launcher = Number(process.env.SECRETBRIDGE_LAUNCHER_PID);
     if (launcher !== process.ppid) return;
     setInterval(() => process.ppid === launcher || resolve('asked'), 1000).unref();
@@ -82,13 +82,13 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (args.length > 0) {
-    process.stderr.write(`There is no option ${args[0]}.\n\n${HELP}`);
+    process.stderr.write(`Unknown option ${args[0]}.\n\n${HELP}`);
     return 2;
   }
   const asked = untilAsked();
   const starting = startServers();
   if ((await Promise.race([starting, asked])) === 'asked') {
-    // Whatever was started or is being built ends with this process.
+    // Every server and every build ends with this process.
     process.exit(130);
   }
   const servers = await starting;

@@ -55,7 +55,7 @@ async function main(): Promise<number> {
   const results: Result[] = [];
   for (const name of positionals.length === 0 ? ['soak'] : positionals) {
     const scenario = SCENARIOS[name];
-    if (scenario === undefined) throw new ServiceError(`There is no scenario ${name}.\n\n${HELP}`);
+    if (scenario === undefined) throw new ServiceError(`Unknown scenario ${name}.\n\n${HELP}`);
     const seed = values.seed === undefined ? newSeed() : Number(values.seed);
     const result = await scenario.run({
       minutes: Number(values.minutes ?? scenario.minutes),
@@ -70,7 +70,7 @@ async function main(): Promise<number> {
   return results.every(({ checks }) => checks.every(({ ok }) => ok !== false)) ? 0 : 1;
 }
 
-// Whatever was started ends with this process.
+// Every server and replica ends with this process.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
 try {

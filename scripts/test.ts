@@ -3,58 +3,77 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CHECKS, FAST_TESTS } from './setup/checks.ts';
-import { type Step, step } from './setup/steps.ts';
-import type { TestResult } from './setup/test-result.ts';
+import { abortOnSignals, type Step, step } from './setup/steps.ts';
+import type { TestResult } from './setup/test-reporter.ts';
 
-// npm test: all that CI runs. It goes on after a failure, so that one run shows everything, and ends with what failed
-// and the line `N passed, N failed`. `--long`: the full number of randomised runs.
+// npm test: what CI runs. It continues after a failure, so that one run shows everything, and ends with the failures
+// and the line `N passed, N failed`.
+// npm run test:long: the same with all variants, and ten thousand runs of each randomized test.
 
-// Randomised tests run many more times then.
-if (process.argv.includes('--long')) process.env.SECRETBRIDGE_TEST_RUNS ??= '10000';
+const LONG_RUNS = '10000';
+const SLOWEST_SHOWN = 10;
 
+const isLong = process.argv.includes('--long');
+if (isLong) {
+  process.env.SECRETBRIDGE_TEST_RUNS ??= LONG_RUNS;
+  process.env.SECRETBRIDGE_TEST_LONG = '1';
+}
+const projects = ['thorough', 'integration', 'browser', ...(isLong ? ['long', 'integration-long'] : [])];
+const filters = [
+  ...projects.flatMap((project) => ['--project', project]),
+  ...(isLong ? [] : ['--tags-filter=!long']),
+];
+/** Integration tests mostly wait for servers, so more of them than cores run side by side. */
+const serverTests = ['vitest', 'run', '--maxWorkers=3', ...filters] as const;
+
+const signal = abortOnSignals();
 const reports = await mkdtemp(join(tmpdir(), 'secretbridge-test-'));
 
-async function runTests(
-  project: string,
-  title: string,
-  command: Step['command'] = ['vitest', 'run', '--project', project],
-): Promise<TestResult> {
-  const report = join(reports, `${project}.json`);
-  const reporters = [
-    '--reporter=default',
-    '--reporter=./scripts/setup/test-result.ts',
-    `--outputFile=${report}`,
-  ];
-  const ok = await step({
-    title,
-    command: [...command, ...reporters],
-    loud: true,
-  });
+async function runCheck(check: Step): Promise<TestResult> {
+  const passed = await step(check, signal);
+  return { passed: passed ? 1 : 0, skipped: 0, failed: passed ? [] : [check.title], files: {} };
+}
+
+async function runTests(title: string, [name, ...args]: Step['command']): Promise<TestResult> {
+  const report = join(reports, 'result.json');
+  const options = ['--reporter=./scripts/setup/test-reporter.ts', `--outputFile=${report}`];
+  const ok = await step({ title, command: [name, ...args, ...options], loud: true }, signal);
   const result = await readResult(report);
-  // A run can fail without one: by a server that does not start or stop.
+  // A run without a failed test can fail by a server that does not start or stop.
   return ok || result.failed.length > 0 ? result : { ...result, failed: [`${title}: see its output above`] };
 }
 
-/** Nothing where the run ended before it wrote one. */
+/** Reads and removes a report. A run that ended early has none. */
 async function readResult(path: string): Promise<TestResult> {
-  if (!existsSync(path)) return { passed: 0, failed: [] };
-  return JSON.parse(await readFile(path, 'utf8')) as TestResult;
+  if (!existsSync(path)) return { passed: 0, skipped: 0, failed: [], files: {} };
+  const result = JSON.parse(await readFile(path, 'utf8')) as TestResult;
+  await rm(path);
+  return result;
 }
 
-async function runCheck(check: Step): Promise<TestResult> {
-  return (await step(check)) ? { passed: 1, failed: [] } : { passed: 0, failed: [check.title] };
+function printSlowest(results: readonly TestResult[]): void {
+  const files = results.flatMap((result) => Object.entries(result.files)).sort((a, b) => b[1] - a[1]);
+  console.log('\nThe slowest files:');
+  for (const [file, seconds] of files.slice(0, SLOWEST_SHOWN))
+    console.log(`${seconds.toFixed(1).padStart(7)} s  ${file}`);
 }
 
+const started = performance.now();
 const results: TestResult[] = [];
 for (const check of CHECKS) results.push(await runCheck(check));
-results.push(await runTests('fast', 'fast tests', FAST_TESTS));
-results.push(await runTests('thorough', 'every store, failure and policy; random lives; leaks'));
-results.push(await runTests('integration', 'tests against the real servers'));
-results.push(await runTests('browser', 'the review page in a browser'));
+results.push(await runTests('fast tests', FAST_TESTS));
+results.push(await runTests('tests with servers, processes and a browser', serverTests));
 await rm(reports, { recursive: true, force: true });
-
-const passed = results.reduce((sum, result) => sum + result.passed, 0);
+if (signal.aborted) {
+  console.log('\nStopped. Every server and process of the run has ended.');
+  process.exit(130);
+}
+printSlowest(results);
+const sum = (of: (result: TestResult) => number): number =>
+  results.reduce((total, result) => total + of(result), 0);
 const failed = results.flatMap((result) => result.failed);
 for (const failure of failed) console.log(`\nfailed  ${failure}`);
-console.log(`\n${passed} passed, ${failed.length} failed`);
+const minutes = ((performance.now() - started) / 60_000).toFixed(1);
+console.log(`\n${minutes} minutes, ${sum(({ skipped }) => skipped)} skipped (reasons above)`);
+console.log(`${sum(({ passed }) => passed)} passed, ${failed.length} failed`);
 process.exit(failed.length === 0 ? 0 : 1);

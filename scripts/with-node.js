@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // node scripts/with-node.js SCRIPT [argument …]
 //
-// Runs SCRIPT with Node 24 and the project's own packages, from any Node 20 or newer with npm and nothing
-// installed. So this file is plain JavaScript without dependencies.
+// Runs SCRIPT with Node 24 and the packages of the project. It needs Node 20 or newer and npm, and nothing installed.
+// For that reason this file is plain JavaScript without dependencies.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -33,14 +33,14 @@ async function findNode() {
   const fetchNode = async (draft) => {
     say(`This project needs Node 24 and this is ${process.version}: fetching it into ${folder} (once) …`);
     const missing = `npm has no Node ${NODE_VERSION} for ${process.platform} on ${process.arch}. ${INSTALL_NODE}`;
-    // Inside the draft, so that the repository's .npmrc and packages play no part.
+    // A folder of its own keeps npm away from the repository's .npmrc and packages.
     await npm(
       process.execPath,
       ['install', '--prefix', draft, '--no-save', `${name}@${NODE_VERSION}`],
       draft,
       missing,
     );
-    // It is made for glibc: on a system with musl the file is there and does not run.
+    // The binary needs glibc. On a system with musl the file exists and does not run.
     const trial = await exitOf(spawn(join(draft, within), ['--version'], { stdio: 'ignore' }));
     if (trial.status !== 0)
       throw new SetupError(`Node ${NODE_VERSION} from npm does not run here. ${INSTALL_NODE}`);
@@ -51,22 +51,21 @@ async function findNode() {
 
 async function syncModules(node) {
   if (areModulesInStep()) return;
-  // Not in node_modules, which `npm ci` empties, nor among the sources.
+  // `npm ci` empties node_modules, so the lock is elsewhere.
   const id = createHash('sha256').update(ROOT).digest('hex').slice(0, 16);
   const lock = join(tmpdir(), `secretbridge-npm-${process.getuid?.() ?? 0}-${id}.lock`);
   const install = async () => {
     if (areModulesInStep()) return;
     say('Installing the packages of package-lock.json into node_modules (under a minute) …');
-    const missing =
-      'npm does not find a package that package-lock.json names. Check the registry that npm is set to use.';
+    const missing = "npm does not find a package of package-lock.json. Check npm's registry setting.";
     await npm(node, ['ci', '--include=dev'], ROOT, missing);
   };
   await withLock(lock, install, waitingFor('the packages'));
 }
 
 /**
- * Compares what npm says it installed with the lock file, package by package. A stamp would be simpler, but
- * would empty node_modules under a running program after each `npm install` that somebody does by hand.
+ * Compares the installed packages with the lock file, one by one. A stamp file would be simpler, but each `npm install`
+ * by hand would then empty node_modules under a running program.
  */
 function areModulesInStep() {
   const wanted = readPackages(join(ROOT, 'package-lock.json'));
@@ -103,7 +102,7 @@ async function run(node, args) {
     env: {
       ...process.env,
       PATH: pathWith(dirname(node), join(ROOT, 'node_modules', '.bin')),
-      // So that a script that stays until Ctrl-C can end when this process is killed in a way it cannot pass on.
+      // A script that runs until Ctrl-C can end when this process is killed by a signal that it cannot forward.
       SECRETBRIDGE_LAUNCHER_PID: String(process.pid),
     },
   });
@@ -113,7 +112,7 @@ async function run(node, args) {
 }
 
 function waitingFor(what) {
-  return () => say(`Another run is fetching ${what}: waiting for it …`);
+  return () => say(`Another run is fetching ${what}. Waiting for it …`);
 }
 
 function say(line) {

@@ -1,12 +1,12 @@
 import { userInfo } from 'node:os';
-import { quickAnswer } from './cli/overview.ts';
+import { quickOutput } from './cli/overview.ts';
 
-// The only file with argv, signals and exit codes.
+// The only file that uses argv, signals and the process exit code.
 
 const { env, stdout, stderr } = process;
 
-// A reader that leaves early, such as `head`, is no error, and what is being written goes on without it. A result
-// that could not be printed is one, whatever it was: only wrong usage and a wrong configuration come before that.
+// A reader that closes early, such as `head`, is no error, and the work continues. Any other failure to print the
+// result sets exit code 1. Exit codes 64 and 3 take precedence.
 let isPrinted = true;
 const exitWith = (code: number): void => {
   process.exitCode = isPrinted || code === 64 || code === 3 ? code : 1;
@@ -22,11 +22,11 @@ for (const stream of [stdout, stderr])
 
 const args = process.argv.slice(2);
 const terminal = {
-  // A terminal that does not know its size says 0.
+  // A terminal of unknown size reports 0.
   width: stdout.columns || stderr.columns || 80,
   color: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
 };
-const answer = quickAnswer(args, terminal);
+const answer = quickOutput(args, terminal);
 if (answer === undefined) await run();
 else stdout.write(answer);
 
@@ -41,20 +41,20 @@ async function run(): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
-      // The first asks to end in good order, the second means now.
+      // The first signal stops gracefully, the second immediately.
       if (stop.signal.aborted) process.exit(130);
       stop.abort(new AppError('INTERRUPTED'));
     });
 
-  // Packages write on it, and what servers said with it.
+  // Packages write to the console, and can include answers of servers.
   for (const name of ['debug', 'error', 'info', 'log', 'trace', 'warn'] as const)
     console[name] = () => undefined;
 
-  // Node asks for it at each connection, those of packages included: to the collector of traces, to whoever has the keys
-  // of tokens, to a proxy.
+  // Node applies this variable to every TLS connection, including those of packages: to the trace collector, token key
+  // servers and proxies.
   delete env.NODE_TLS_REJECT_UNAUTHORIZED;
 
-  // Node would print what was thrown with all its fields, and a vendor's error may hold a token.
+  // Node would print the thrown object with all fields, and a vendor's error can contain a token.
   process.on('uncaughtException', (thrown) => {
     printInternal(stderr, thrown);
     process.exit(1);
@@ -62,7 +62,7 @@ async function run(): Promise<void> {
 
   const cwd = workingFolder();
   if (cwd === undefined) {
-    stderr.write('error: the working folder is not there any more: change into one that is\n');
+    stderr.write('error: the working folder no longer exists: change to another folder\n');
     return exitWith(64);
   }
   const code = await runCli(args, {
@@ -78,14 +78,14 @@ async function run(): Promise<void> {
     ...(stdin.isTTY && stderr.isTTY ? { ask: { input: stdin, output: stderr } } : {}),
     stdin,
     signal: stop.signal,
-    // Without a listener it ends the process, as it does everywhere.
+    // Without a listener, SIGHUP ends the process as usual.
     onHangup: (listener) => void process.on('SIGHUP', listener),
   });
-  // Another one stands where the output could not be written.
+  // A failed write to the output may have set another exit code.
   exitWith(code || Number(process.exitCode ?? 0));
 }
 
-/** None where somebody has removed it. */
+/** Undefined if the folder was deleted. */
 function workingFolder(): string | undefined {
   try {
     return process.cwd();
@@ -99,7 +99,7 @@ function userName(): string {
   try {
     return userInfo().username;
   } catch (error) {
-    // A container may run as a user id that has no name.
+    // A container can run as a user id without a name.
     if (error instanceof Error && 'code' in error) return String(process.getuid?.() ?? 'unknown');
     throw error;
   }

@@ -8,7 +8,7 @@ import { ERRORS, type ErrorCode } from '../src/core/error-codes.ts';
 import { AppError } from '../src/core/errors.ts';
 import type { Source } from '../src/core/mapping.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
-import { targetKey } from '../src/sync/keys.ts';
+import { targetKey } from '../src/sync/target-keys.ts';
 import { pickValue } from '../src/sync/value.ts';
 import { linesOf, load } from './config/memory-fs.ts';
 import { commandLinesOf, inlineCallsOf, usageProblem } from './docs/commands.ts';
@@ -46,7 +46,7 @@ describe('generated pages', () => {
     const headings = [...page('docs/reference/errors.md').text.matchAll(/^### (.+)\n\n(.+)$/gm)];
     expect(headings.map(([, code]) => code).sort()).toEqual(Object.keys(ERRORS).sort());
     for (const [, code = '', paragraph = ''] of headings) {
-      expect(paragraph, code).toContain(ERRORS[code as keyof typeof ERRORS].todo);
+      expect(paragraph, code).toContain(ERRORS[code as keyof typeof ERRORS].remedy);
       const ends = exitCodeOf(new AppError(code as ErrorCode));
       expect(paragraph, code).toContain(`Exit code ${ends}.`);
     }

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 
-// The least that a program must do which makes these Secrets: a bare loop of server-side applies over one shared
-// agent. `apply.ts FILE`, in a process of its own; prints how long the loop took.
+// The floor for creating Secrets: a bare loop of server-side applies over one shared agent. Runs as its own process,
+// `apply.ts FILE`, and prints the duration of the loop.
 
 interface Work {
   readonly address: string;
@@ -10,7 +10,7 @@ interface Work {
   readonly token: string;
   readonly namespace: string;
   readonly concurrency: number;
-  /** Each a whole Secret, as JSON. */
+  /** Complete Secrets as JSON. */
   readonly secrets: readonly { readonly name: string; readonly body: string }[];
 }
 

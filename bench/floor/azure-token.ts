@@ -1,9 +1,9 @@
 import { Agent, request } from 'undici';
-import { AZURE } from '../doubles/azure.ts';
-import type { RunningDouble } from '../doubles/start.ts';
+import { AZURE } from '../fake-stores/azure.ts';
+import type { RunningFakeStore } from '../fake-stores/start.ts';
 
-/** A token of the double's authority, by client secret. */
-export async function azureToken({ address, ca, env }: RunningDouble): Promise<string> {
+/** Returns a token from the fake authority by client secret. */
+export async function azureToken({ address, ca, env }: RunningFakeStore): Promise<string> {
   const dispatcher = new Agent({ allowH2: false, connect: { ca } });
   const form = new URLSearchParams({
     client_id: AZURE.client,

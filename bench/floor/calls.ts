@@ -1,7 +1,8 @@
 import { Agent, request } from 'undici';
-import { type RunningDouble, totalOf } from '../doubles/start.ts';
+import { type RunningFakeStore, totalOf } from '../fake-stores/start.ts';
 
-// The fewest calls of a store that tell as much, made by bare requests and counted by the double.
+// The floor for store calls: the fewest calls that return the same data, made by bare requests and counted by the fake
+// store.
 
 interface Bare {
   ask(
@@ -11,7 +12,7 @@ interface Bare {
   ): Promise<Record<string, unknown>>;
 }
 
-async function counted(double: RunningDouble, work: (bare: Bare) => Promise<void>): Promise<number> {
+async function counted(double: RunningFakeStore, work: (bare: Bare) => Promise<void>): Promise<number> {
   const dispatcher = new Agent({ allowH2: false, connections: 8, connect: { ca: double.ca } });
   const bare: Bare = {
     async ask(path, body, headers = {}) {
@@ -32,8 +33,8 @@ async function counted(double: RunningDouble, work: (bare: Bare) => Promise<void
 
 const target = (operation: string) => ({ 'x-amz-target': `secretsmanager.${operation}` });
 
-/** The pages of a whole list, by 100. */
-export function awsListPages(double: RunningDouble): Promise<number> {
+/** Lists all secrets, 100 a page. */
+export function awsListPages(double: RunningFakeStore): Promise<number> {
   return counted(double, async ({ ask }) => {
     for (let token: unknown, first = true; first || token !== undefined; first = false) {
       const page = { MaxResults: 100, ...(token === undefined ? {} : { NextToken: token }) };
@@ -42,16 +43,16 @@ export function awsListPages(double: RunningDouble): Promise<number> {
   });
 }
 
-/** All of these keys in batches of 20. */
-export function awsBatches(double: RunningDouble, keys: readonly string[]): Promise<number> {
+/** Reads the keys in batches of 20. */
+export function awsBatches(double: RunningFakeStore, keys: readonly string[]): Promise<number> {
   return counted(double, async ({ ask }) => {
     for (let start = 0; start < keys.length; start += 20)
       await ask('/', { SecretIdList: keys.slice(start, start + 20) }, target('BatchGetSecretValue'));
   });
 }
 
-/** The pages of a whole list, by 25, without the login. */
-export async function azureListPages(double: RunningDouble, token: string): Promise<number> {
+/** Lists all secrets, 25 a page, without the login. */
+export async function azureListPages(double: RunningFakeStore, token: string): Promise<number> {
   return counted(double, async ({ ask }) => {
     let next: unknown = '/secrets?api-version=7.4&maxresults=25';
     while (typeof next === 'string')
@@ -59,8 +60,8 @@ export async function azureListPages(double: RunningDouble, token: string): Prom
   });
 }
 
-/** Each of these keys by itself, without the login. */
-export function vaultReads(double: RunningDouble, keys: readonly string[]): Promise<number> {
+/** Reads each key with one request, without the login. */
+export function vaultReads(double: RunningFakeStore, keys: readonly string[]): Promise<number> {
   return counted(double, async ({ ask }) => {
     for (const key of keys) await ask(`/v1/secret/data/${key}`);
   });

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { createRequest } from '../../test/integration/services/http.ts';
 import { assertStatus } from '../../test/integration/services/kubernetes-api.ts';
 import type { Lab } from '../world/lab.ts';
-import { FIELD } from '../world/witness.ts';
+import { FIELD } from '../world/secret-watch.ts';
 
-/** Gives a Secret of a namespace this value by one request, on connections that are kept; the first makes it. */
+/** Writes a value to a Secret with one request on kept-alive connections. The first write creates the Secret. */
 export type Write = (name: string, value: string) => Promise<void>;
 
 export async function createBareWriter({ kubernetes }: Lab, namespace: string): Promise<Write> {

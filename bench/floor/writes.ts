@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assertStatus } from '../../test/integration/services/kubernetes-api.ts';
 import type { Lab } from '../world/lab.ts';
-import { type Place, runNode } from '../world/program.ts';
+import { type Workspace, runNode } from '../world/program.ts';
 import type { Usage } from '../world/usage.ts';
 
 interface RawSecret {
@@ -11,10 +11,10 @@ interface RawSecret {
   readonly data: object;
 }
 
-/** Makes the Secrets of one namespace again in another one, by a bare loop of server-side applies. */
+/** Copies the Secrets of one namespace to another by a bare loop of server-side applies. */
 export async function applyAgain(
   lab: Lab,
-  place: Place,
+  place: Workspace,
   { from, to, concurrency }: { readonly from: string; readonly to: string; readonly concurrency: number },
 ): Promise<Usage & { readonly ms: number }> {
   const answer = await lab.request<{ items: readonly RawSecret[] }>(

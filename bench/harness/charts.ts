@@ -2,7 +2,7 @@ import type { Result } from './result.ts';
 import type { Row } from './row.ts';
 import { type Bar, barChart, type Chart } from './svg.ts';
 
-/** The plots of a result, by the name of their file; those of which it has no rows are left out. */
+/** Returns the charts of a result by file name. Charts without rows are left out. */
 export function chartsOf(result: Result): Readonly<Record<string, string>> {
   const rows = result.groups.flatMap((group) => group.rows);
   const passes = rows.filter(({ id }) => /^(aws|azure|vault|shared)\/(unchanged|changed)\//.test(id));
@@ -12,35 +12,35 @@ export function chartsOf(result: Result): Readonly<Record<string, string>> {
   const steady = rows.find(({ id }) => id === 'memory/steady');
   const charts: Readonly<Record<string, Chart>> = {
     'bench-calls.svg': {
-      title: 'Calls of a store in one pass',
-      note: 'As a share of what any program would need: 1 is the floor.',
+      title: 'Store calls in one cycle',
+      note: 'As a multiple of the fewest possible calls: 1 is the floor.',
       bars: passes.filter(({ ratio }) => ratio !== undefined).map(barOfRatio),
     },
     'bench-latency.svg': {
-      title: 'First sync, from the start of the process',
-      note: '1,000 mappings of 5 AWS keys into the real API server, 10 ms a store call.',
+      title: 'First sync, from process start',
+      note: '1,000 mappings of 5 AWS keys on a real API server, 10 ms for each store call.',
       bars: times.map(barOf),
     },
-    'bench-cpu.svg': { title: 'First sync, CPU', note: 'Of our process alone.', bars: cpu.map(barOf) },
+    'bench-cpu.svg': { title: 'First sync, CPU', note: 'Our process only.', bars: cpu.map(barOf) },
     'bench-memory.svg': {
       title: 'First sync, resident set at its end',
-      note: 'Of our process alone.',
+      note: 'Our process only.',
       bars: memory.map(barOf),
     },
     'bench-rotation.svg': {
-      title: 'From a new value or a new mapping to its Secret',
-      note: 'New values by event, in four stores; new mappings while 1,000 changed targets wait.',
+      title: 'From a new value or mapping to its Secret',
+      note: 'New values by event in four stores; new mappings while 1,000 changed targets wait.',
       bars: [...latencyBars(rows, 'event/all', 'p95'), ...latencyBars(rows, 'new/p99', 'p99')],
     },
     'bench-growth.svg': {
-      title: 'Growth, as a share of the growth of the number of targets',
-      note: 'Line: ten times as much for ten times as many targets. Less: what every process needs once.',
+      title: 'Growth relative to the number of targets',
+      note: 'Line: ten times as much for ten times the targets. Below it: fixed costs of every process.',
       bars: growthBars(rows),
     },
     'bench-passes.svg': {
-      title: 'Resident set, the most of each pass',
-      note: `Of our process: ${steady?.title ?? ''}.`,
-      bars: steady === undefined ? [] : passBars(steady),
+      title: 'Peak resident set of each cycle',
+      note: `Our process: ${steady?.title ?? ''}.`,
+      bars: steady === undefined ? [] : cycleBars(steady),
     },
   };
   const filled = Object.entries(charts).filter(([, { bars }]) => bars.length > 0);
@@ -49,16 +49,16 @@ export function chartsOf(result: Result): Readonly<Record<string, string>> {
 
 const SHARES = ['p50', 'p95', 'p99'] as const;
 
-/** One bar for each percentile. @param own The one that the row is about; the others are in its detail. */
+/** Draws one bar for each percentile. @param own The percentile of the row's value. The others are in its detail. */
 function latencyBars(rows: readonly Row[], id: string, own: (typeof SHARES)[number]): readonly Bar[] {
-  const found = rows.filter((it) => it.id.startsWith(`${id}/`));
+  const found = rows.filter((row) => row.id.startsWith(`${id}/`));
   return found.flatMap(({ id: full, value, unit, goal, detail = {} }) =>
     SHARES.flatMap((share) => {
       const seen = share === own ? value : detail[share];
       if (seen === undefined) return [];
       const floor = detail[`bare${share.toUpperCase()}`];
       const bar: Bar = {
-        label: `${LATENCIES[id] ?? id}, ${SHORT[full.split('/').at(-1) ?? ''] ?? full}: ${share}`,
+        label: `${LATENCIES[id] ?? id}, ${SHORT_LABELS[full.split('/').at(-1) ?? ''] ?? full}: ${share}`,
         value: seen,
         unit,
         ...(floor === undefined ? {} : { floor }),
@@ -69,30 +69,30 @@ function latencyBars(rows: readonly Row[], id: string, own: (typeof SHARES)[numb
   );
 }
 
-/** Both steps of one figure beside each other. */
+/** Draws both growth steps of each figure side by side. */
 function growthBars(rows: readonly Row[]): readonly Bar[] {
   const figures = Map.groupBy(
     rows.filter(({ id }) => id.startsWith('scale/')),
     ({ id }) => id.split('/')[1] ?? '',
   );
-  const size = (it: Row | undefined) => (it?.detail?.targets ?? 0).toLocaleString('en-GB');
-  return [...figures].flatMap(([figure, its]) =>
-    its.flatMap((it, index) => {
-      if (it.ratio === undefined) return [];
-      const goal = it.goal?.ratio;
-      const label = `${FIGURES[figure] ?? figure}: ${size(its[index - 1])} to ${size(it)}`;
-      return [{ label, value: it.ratio, unit: '×', floor: 1, ...(goal === undefined ? {} : { goal }) }];
+  const size = (row: Row | undefined) => (row?.detail?.targets ?? 0).toLocaleString('en-GB');
+  return [...figures].flatMap(([figure, figureRows]) =>
+    figureRows.flatMap((row, index) => {
+      if (row.ratio === undefined) return [];
+      const goal = row.goal?.ratio;
+      const label = `${FIGURES[figure] ?? figure}: ${size(figureRows[index - 1])} to ${size(row)}`;
+      return [{ label, value: row.ratio, unit: '×', floor: 1, ...(goal === undefined ? {} : { goal }) }];
     }),
   );
 }
 
-function passBars({ unit, floor, goal, detail = {} }: Row): readonly Bar[] {
+function cycleBars({ unit, floor, goal, detail = {} }: Row): readonly Bar[] {
   return Object.entries(detail).flatMap(([name, value]) => {
     const pass = /^pass(\d+)$/.exec(name)?.[1];
     if (pass === undefined) return [];
     return [
       {
-        label: pass === '0' ? 'in the first sync' : `in pass ${pass}`,
+        label: pass === '0' ? 'in the first sync' : `in cycle ${pass}`,
         ...{ value, unit },
         ...(floor === undefined ? {} : { floor }),
         ...(pass === '0' || goal?.value === undefined ? {} : { goal: goal.value }),
@@ -115,7 +115,7 @@ function barOfRatio({ id, ratio = 0, floor = 1, goal }: Row): Bar {
   const [store = '', what = '', way = ''] = id.split('/');
   const subject = `${STORES[store] ?? store}, ${what === 'changed' ? '10 keys changed' : 'no change'}`;
   return {
-    label: `${subject}: ${SHORT[way] ?? way}`,
+    label: `${subject}: ${SHORT_LABELS[way] ?? way}`,
     value: ratio,
     unit: '×',
     floor: 1,
@@ -123,10 +123,10 @@ function barOfRatio({ id, ratio = 0, floor = 1, goal }: Row): Bar {
   };
 }
 
-/** The end of an id: how it was run, and with how many targets at a time where that is not the default. */
+/** Formats the end of an id: how the program ran, and its concurrency unless that is the default. */
 function wayOf(id: string): string {
   const [way = '', atOnce] = (id.split('/').at(-1) ?? '').split('-');
-  return `${WAYS[way] ?? id}${atOnce === undefined ? '' : `, ${atOnce} at a time`}`;
+  return `${WAYS[way] ?? id}${atOnce === undefined ? '' : `, concurrency ${atOnce}`}`;
 }
 
 const WAYS: Readonly<Record<string, string>> = {
@@ -134,7 +134,7 @@ const WAYS: Readonly<Record<string, string>> = {
   redis: 'service, Redis engine',
   sync: 'one sync',
 };
-const SHORT: Readonly<Record<string, string>> = { memory: 'memory', redis: 'Redis', sync: 'one sync' };
+const SHORT_LABELS: Readonly<Record<string, string>> = { memory: 'memory', redis: 'Redis', sync: 'one sync' };
 const STORES: Readonly<Record<string, string>> = {
   aws: 'AWS',
   azure: 'Azure',
@@ -144,10 +144,10 @@ const STORES: Readonly<Record<string, string>> = {
 const LATENCIES: Readonly<Record<string, string>> = { 'event/all': 'event', 'new/p99': 'new mapping' };
 const FIGURES: Readonly<Record<string, string>> = {
   first: 'first sync',
-  'first-cpu': 'its CPU',
-  'first-calls': 'its calls',
-  'pass-cpu': 'CPU of a pass',
-  'pass-calls': 'calls of a pass',
+  'first-cpu': 'CPU of the first sync',
+  'first-calls': 'calls of the first sync',
+  'pass-cpu': 'CPU of a cycle',
+  'pass-calls': 'calls of a cycle',
   memory: 'resident set',
-  ready: 'start to ready',
+  ready: 'start until ready',
 };

@@ -1,7 +1,7 @@
 import type { Result } from './result.ts';
 import type { Row } from './row.ts';
 
-/** By more than this a ratio must not grow from one run to another. */
+/** How much a ratio may grow between two runs. */
 const TOLERANCE = 0.25;
 
 export interface Worse {
@@ -11,8 +11,8 @@ export interface Worse {
 }
 
 /**
- * The rows that cost more than before by over a quarter: of their floor, so that another machine or a busier one
- * changes little; where the floor is nothing, of anything at all. Rows without a floor say nothing.
+ * Returns the rows whose ratio to the floor grew by more than a quarter. Ratios hardly depend on the machine. With a
+ * floor of 0, any value counts as growth. Rows without a floor are ignored.
  */
 export function worseRows(before: Result, after: Result): readonly Worse[] {
   const known = new Map(rowsOf(before).map((row) => [row.id, measureOf(row)]));
@@ -23,7 +23,7 @@ export function worseRows(before: Result, after: Result): readonly Worse[] {
   });
 }
 
-/** Whether two runs measured the same: a tenth of the size has other ratios. */
+/** Whether two runs measured the same. A quick run has other ratios. */
 export function areComparable(before: Result, after: Result): boolean {
   return before.format === after.format && before.quick === after.quick;
 }

@@ -1,4 +1,4 @@
-/** Says in its message what is wrong; needs no stack to be understood. */
+/** An error whose message explains it without a stack. */
 export class BenchError extends Error {
   override readonly name = 'BenchError';
 }

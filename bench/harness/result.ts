@@ -4,10 +4,10 @@ import { cpus, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import type { Row } from './row.ts';
 
-/** What `--out` writes and `--compare` reads. */
+/** The format of `--out` and `--compare`. */
 export interface Result {
   readonly format: 1;
-  /** When it began, ISO 8601. */
+  /** The start of the run, as ISO 8601. */
   readonly at: string;
   readonly quick: boolean;
   readonly versions: Readonly<Record<string, string>>;
@@ -38,7 +38,7 @@ export function machine(): Machine {
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** Of what is measured and of what it runs on. */
+/** The versions of the program and its environment. */
 export function versions(): Readonly<Record<string, string>> {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   return { secretbridge: version, commit: commit(), node: process.versions.node };
@@ -52,7 +52,7 @@ function commit(): string {
       git('status', '--porcelain', '--', 'src', 'package-lock.json') === '' ? '' : ' and changes';
     return git('rev-parse', '--short', 'HEAD').trim() + changed;
   } catch (error) {
-    // No git, or not a checkout: a package has no history.
+    // Git or the checkout is missing, as in an installed package.
     if (error instanceof Error && ('status' in error || 'code' in error)) return 'unknown';
     throw error;
   }

@@ -1,31 +1,31 @@
 import { BenchError } from './error.ts';
 
-/** One figure of ours, beside the least that any program would need, measured in the same run. */
+/** One measured value with its floor: the least that any program would need, measured in the same run. */
 export interface Row {
-  /** Stays the same from run to run. */
+  /** Stable between runs. */
   readonly id: string;
   readonly title: string;
   readonly unit: 'calls' | 'requests' | 'connections' | 's' | 's CPU' | 'MB';
   readonly value: number;
-  /** Measured. What is counted may have a floor of nothing. */
+  /** Measured. The floor of a count may be 0. */
   readonly floor?: number;
-  /** Value by floor. */
+  /** The value divided by the floor. */
   readonly ratio?: number;
   readonly goal?: Goal;
-  /** Whether the goal is reached; undefined without one. */
+  /** Whether the goal is reached. Undefined without a goal. */
   readonly ok?: boolean;
-  /** Where the figure comes from, as other figures. */
+  /** Related figures. */
   readonly detail?: Readonly<Record<string, number>>;
 }
 
-/** At most so much of each that is named. */
+/** The largest allowed value and ratio. */
 export interface Goal {
   readonly value?: number;
   readonly ratio?: number;
 }
 
 export function row({ goal, floor, ...rest }: Omit<Row, 'ratio' | 'ok'>): Row {
-  // What was computed from counts that do not belong together must not pass for a good figure.
+  // A negative or missing value means that counts were mixed up. It must not look like a good result.
   if (!(rest.value >= 0)) throw new BenchError(`${rest.id} was measured as ${rest.value}`);
   const value = rounded(rest.value);
   const ratio = floor === undefined || floor === 0 ? undefined : rounded(value / floor);
@@ -48,18 +48,18 @@ function rounded(value: number): number {
 }
 
 export interface BenchOptions {
-  /** A tenth of the size, once: to see that it works. */
+  /** Runs once at a tenth of the size, as a smoke test. */
   readonly quick: boolean;
   readonly report: (line: string) => void;
-  /** Told of each server that something was measured on. */
+  /** Called with each server that was used. */
   readonly onServer: (name: string, version: string) => void;
 }
 
-/** A group of rows that share their set-up. */
+/** A group of rows with a shared setup. */
 export interface Benchmark {
   readonly name: string;
   readonly title: string;
-  /** What is wanted, in words. */
+  /** The goal in words. */
   readonly goal: string;
   run(options: BenchOptions): Promise<readonly Row[]>;
 }

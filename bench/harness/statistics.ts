@@ -1,4 +1,4 @@
-/** The middle one; of an even number, the mean of the two. NaN of nothing. */
+/** Returns the median. For an even number of values it is the mean of the middle two. NaN without values. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -6,7 +6,7 @@ export function median(values: readonly number[]): number {
   return below === undefined || above === undefined ? Number.NaN : (below + above) / 2;
 }
 
-/** The smallest value that at least this share of all does not exceed (nearest rank). NaN of nothing. */
+/** Returns the percentile by nearest rank. NaN without values. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;

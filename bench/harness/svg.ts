@@ -1,13 +1,13 @@
-// Plots as SVG by hand: a few bars need no library. Colours are set by classes, so that one file serves a light and
-// a dark page.
+// Draws SVG charts without a library: they are only bars. Classes set the colors, so that one file works in light and
+// dark mode.
 
 export interface Bar {
   readonly label: string;
   readonly value: number;
   readonly unit: string;
-  /** The least that is possible, drawn as a mark. */
+  /** The least possible value, drawn as a line. */
   readonly floor?: number;
-  /** The most that is wanted, drawn as a line. */
+  /** The goal, drawn as a dashed line. */
   readonly goal?: number;
 }
 
@@ -42,7 +42,7 @@ const STYLE = `
     .page { fill: #0d1117; }
   }`;
 
-/** Horizontal bars on one scale from nothing on. Those beyond their goal have another colour and say so. */
+/** Draws horizontal bars on one scale from zero. Bars beyond their goal have another color and a label. */
 export function barChart({ title, note, bars }: Chart): string {
   const most = Math.max(
     ...bars.flatMap(({ value, floor = 0, goal = 0 }) => [value, floor, goal]),

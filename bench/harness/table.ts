@@ -3,7 +3,7 @@ import type { Row } from './row.ts';
 
 const HEAD = ['', 'floor', 'ours', 'ratio', 'goal', ''];
 
-/** For people: one table for each group, in Markdown, which a terminal shows as well. */
+/** Formats a result as one Markdown table for each group. Terminals show it well too. */
 export function tableOf({ groups }: Result): string {
   return groups
     .map(({ title, rows }) => `${title}\n\n${markdown([HEAD, ...rows.map(cellsOf)])}\n`)

@@ -1,25 +1,25 @@
 import { awsBatches, awsListPages } from '../floor/calls.ts';
 import type { Benchmark, BenchOptions, Row } from '../harness/row.ts';
 import { openLab } from '../world/lab.ts';
-import { distinctKeys, valuesOf } from '../world/scenes.ts';
-import { callsRow, clusterRows, firstSync, passCost, size, WAYS } from './passes.ts';
+import { distinctKeys, valuesOf } from '../world/test-data.ts';
+import { callsRow, clusterRows, firstSync, cycleCost, size, RUN_MODES } from './cycles.ts';
 
 const CHANGED = 10;
 
 export const awsCalls: Benchmark = {
   name: 'aws-calls',
   title: 'AWS Secrets Manager, 1,000 mappings of 5 distinct keys',
-  goal: 'first sync ≤ 310 calls, a pass with no change ≤ 60, with 10 of 5,000 keys changed ≤ 65; no write where nothing changed',
+  goal: 'first sync ≤ 310 calls, a cycle without changes ≤ 60, with 10 of 5,000 keys changed ≤ 65; no write without a change',
   async run(options: BenchOptions): Promise<readonly Row[]> {
     const { report } = options;
     await using lab = await openLab(options);
-    const aws = await lab.double('aws');
+    const aws = await lab.fakeStore('aws');
     await aws.delay(10);
     const namespaces = await lab.namespaces(1);
     const { mappings, values } = distinctKeys(size(options, 1_000), namespaces);
     const keys = Object.keys(values);
     const refresh = 8;
-    const setting = { store: 'aws', double: aws, refresh: `${refresh}s`, concurrency: 16, mappings } as const;
+    const setting = { store: 'aws', fakeStore: aws, refresh: `${refresh}s`, concurrency: 16, mappings } as const;
     const goals = options.quick ? [36, 10, 12] : [310, 60, 65];
     const [first = 0, unchanged = 0, changed = 0] = goals;
 
@@ -33,35 +33,35 @@ export const awsCalls: Benchmark = {
         made,
       ),
     ];
-    for (const way of WAYS) {
-      report(`passes with no change: ${way}`);
+    for (const way of RUN_MODES) {
+      report(`cycles without changes: ${way}`);
       const run = {
         place: made.place,
         way,
         seconds: refresh * (options.quick ? 1 : 3) + 4,
         keys: keys.length,
       };
-      const quiet = await passCost(lab, setting, run);
+      const quiet = await cycleCost(lab, setting, run);
       const about = {
         id: 'aws/unchanged',
-        title: 'a pass with no change',
+        title: 'a cycle without changes',
         way,
         floor: pages,
         goal: { value: unchanged },
       };
       rows.push(callsRow(about, quiet), ...clusterRows('aws', way, quiet));
 
-      report(`passes with ${CHANGED} keys changed: ${way}`);
+      report(`cycles with ${CHANGED} changed keys: ${way}`);
       const some = keys.filter((_, n) => n % Math.floor(keys.length / CHANGED) === 0).slice(0, CHANGED);
-      await aws.put(valuesOf(some, WAYS.indexOf(way) + 1));
-      const after = await passCost(lab, setting, run);
-      // Only the first of its passes found something.
-      const calls = after.calls * after.passes - (after.passes - 1) * quiet.calls;
+      await aws.put(valuesOf(some, RUN_MODES.indexOf(way) + 1));
+      const after = await cycleCost(lab, setting, run);
+      // Only the first cycle finds the changes.
+      const calls = after.calls * after.cycles - (after.cycles - 1) * quiet.calls;
       rows.push(
         callsRow(
           {
             id: 'aws/changed',
-            title: `a pass with ${CHANGED} keys changed`,
+            title: `a cycle with ${CHANGED} changed keys`,
             way,
             floor: pages + 1,
             goal: { value: changed },

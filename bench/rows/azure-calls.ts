@@ -2,16 +2,16 @@ import { azureToken } from '../floor/azure-token.ts';
 import { azureListPages } from '../floor/calls.ts';
 import type { Benchmark, Row } from '../harness/row.ts';
 import { openLab } from '../world/lab.ts';
-import { distinctKeys, flatName } from '../world/scenes.ts';
-import { callsRow, clusterRows, firstSync, passCost, size, WAYS } from './passes.ts';
+import { distinctKeys, flatName } from '../world/test-data.ts';
+import { callsRow, clusterRows, firstSync, cycleCost, size, RUN_MODES } from './cycles.ts';
 
 export const azureCalls: Benchmark = {
   name: 'azure-calls',
   title: 'Azure Key Vault, 1,000 secrets in 200 mappings',
-  goal: 'a pass with no change ≤ 45 calls',
+  goal: 'a cycle without changes ≤ 45 calls',
   async run(options): Promise<readonly Row[]> {
     await using lab = await openLab(options);
-    const azure = await lab.double('azure');
+    const azure = await lab.fakeStore('azure');
     await azure.delay(10);
     const namespaces = await lab.namespaces(1);
     const { mappings, values } = distinctKeys(size(options, 200), namespaces, flatName);
@@ -19,7 +19,7 @@ export const azureCalls: Benchmark = {
     const refresh = 12;
     const setting = {
       store: 'azure',
-      double: azure,
+      fakeStore: azure,
       refresh: `${refresh}s`,
       concurrency: 16,
       mappings,
@@ -33,16 +33,16 @@ export const azureCalls: Benchmark = {
         first,
       ),
     ];
-    for (const way of WAYS) {
-      options.report(`passes with no change: ${way}`);
-      const cost = await passCost(lab, setting, {
+    for (const way of RUN_MODES) {
+      options.report(`cycles without changes: ${way}`);
+      const cost = await cycleCost(lab, setting, {
         place,
         way,
         seconds: refresh * (options.quick ? 2 : 4) + 4,
         keys,
       });
       const goal = { value: options.quick ? 8 : 45 };
-      const about = { id: 'azure/unchanged', title: 'a pass with no change', way, floor: pages, goal };
+      const about = { id: 'azure/unchanged', title: 'a cycle without changes', way, floor: pages, goal };
       rows.push(callsRow(about, cost), ...clusterRows('azure', way, cost));
     }
     return rows;

@@ -1,33 +1,34 @@
-import { totalOf } from '../doubles/start.ts';
+import { totalOf } from '../fake-stores/start.ts';
 import { applyAgain } from '../floor/writes.ts';
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { median } from '../harness/statistics.ts';
 import { type Lab, openLab, type Setting } from '../world/lab.ts';
 import { costOf, serveUntil, syncOnce } from '../world/runs.ts';
-import { distinctKeys } from '../world/scenes.ts';
+import { distinctKeys } from '../world/test-data.ts';
 import type { Usage } from '../world/usage.ts';
-import { SHOWN, size, WAYS, type Way } from './passes.ts';
+import { RUN_MODE_LABELS, size, RUN_MODES, type RunMode } from './cycles.ts';
 
 const ROUNDS = 3;
-/** As it is without `engine.concurrency`, and what is best for a first sync. */
+/** The default of `engine.concurrency`, and the best value for a first sync. */
 const CONCURRENCIES = [16, 64] as const;
 type Concurrency = (typeof CONCURRENCIES)[number];
 const LATENCY_MS = 10;
 
-/** A way to run it, with so many targets at a time. */
+/** One way to run the program with one concurrency. */
 interface Run {
   readonly id: string;
-  readonly way: Way;
+  readonly way: RunMode;
   readonly concurrency: Concurrency;
   readonly shown: string;
 }
 
 const RUNS: readonly Run[] = CONCURRENCIES.flatMap((concurrency) =>
-  WAYS.map((way) => ({
+  RUN_MODES.map((way) => ({
     id: concurrency === 16 ? way : `${way}-${concurrency}`,
     way,
     concurrency,
-    shown: concurrency === 16 ? SHOWN[way] : `${SHOWN[way]}, \`concurrency: ${concurrency}\``,
+    shown:
+      concurrency === 16 ? RUN_MODE_LABELS[way] : `${RUN_MODE_LABELS[way]}, \`concurrency: ${concurrency}\``,
   })),
 );
 
@@ -39,11 +40,11 @@ interface Measured extends Usage {
 
 export const firstSyncTime: Benchmark = {
   name: 'first-sync',
-  title: 'First sync of 1,000 mappings of 5 AWS keys into the real API server, 10 ms a store call',
+  title: 'First sync of 1,000 mappings of 5 AWS keys on a real API server, 10 ms for each store call',
   goal: '≤ 6 s, ≤ 1.5 × the same writes by a bare loop of server-side applies, CPU ≤ 6 s',
   async run(options): Promise<readonly Row[]> {
     await using lab = await openLab(options);
-    const aws = await lab.double('aws');
+    const aws = await lab.fakeStore('aws');
     await aws.delay(LATENCY_MS);
     const count = size(options, 1_000);
     const scene = distinctKeys(count, []);
@@ -51,36 +52,38 @@ export const firstSyncTime: Benchmark = {
     const floors: Record<Concurrency, Measured[]> = { 16: [], 64: [] };
     const loops: number[] = [];
     const ours = new Map<Run, Measured[]>(RUNS.map((run) => [run, []]));
-    // In turn, so that a busier moment of the machine is everybody's. The first round warms the servers up.
+    // Interleave the runs, so that a busy moment of the machine affects all of them. The first round warms up the
+    // servers.
     for (let round = 0; round <= (options.quick ? 1 : ROUNDS); round += 1) {
-      for (const [run, own] of ours) {
+      for (const [run, results] of ours) {
         options.report(`round ${round}: ${run.shown}`);
         const { measured, floor, loopMs } = await measure(lab, run, count);
         if (round === 0) continue;
-        own.push(measured);
+        results.push(measured);
         floors[run.concurrency].push(floor);
         loops.push(loopMs);
       }
     }
-    const of = (all: readonly Measured[], what: keyof Measured) => median(all.map((it) => it[what]));
-    return [...ours].flatMap(([{ id, concurrency, shown }, own]) => {
+    const of = (all: readonly Measured[], what: keyof Measured) =>
+      median(all.map((measured) => measured[what]));
+    return [...ours].flatMap(([{ id, concurrency, shown }, results]) => {
       const floor = floors[concurrency];
-      const detail = { rounds: own.length, slowest: Math.max(...own.map(({ ms }) => ms / 1_000)) };
+      const detail = { rounds: results.length, slowest: Math.max(...results.map(({ ms }) => ms / 1_000)) };
       return [
         row({
           id: `first/time/${id}`,
-          title: `from the start of the process, beside ${concurrency} writes at a time, ${shown}`,
+          title: `from process start, floor: ${concurrency} concurrent writes, ${shown}`,
           unit: 's',
-          value: of(own, 'ms') / 1_000,
+          value: of(results, 'ms') / 1_000,
           floor: of(floor, 'ms') / 1_000,
           goal: { value: 6, ratio: 1.5 },
           detail,
         }),
         row({
           id: `first/loop/${id}`,
-          title: `the same, beside a loop of one write after the other, ${shown}`,
+          title: `from process start, floor: sequential writes, ${shown}`,
           unit: 's',
-          value: of(own, 'ms') / 1_000,
+          value: of(results, 'ms') / 1_000,
           floor: median(loops) / 1_000,
           goal: { ratio: 1.5 },
         }),
@@ -88,30 +91,30 @@ export const firstSyncTime: Benchmark = {
           id: `first/cpu/${id}`,
           title: `CPU, ${shown}`,
           unit: 's CPU',
-          value: of(own, 'cpuMs') / 1_000,
+          value: of(results, 'cpuMs') / 1_000,
           floor: of(floor, 'cpuMs') / 1_000,
           goal: { value: 6 },
         }),
         row({
           id: `first/memory/${id}`,
-          title: `resident set at its end, ${shown}`,
+          title: `resident set at the end, ${shown}`,
           unit: 'MB',
-          value: of(own, 'rssMb'),
+          value: of(results, 'rssMb'),
           floor: of(floor, 'rssMb'),
         }),
         row({
           id: `first/calls/${id}`,
-          title: `calls of the store, ${shown}`,
+          title: `store calls, ${shown}`,
           unit: 'calls',
-          value: of(own, 'calls'),
+          value: of(results, 'calls'),
           floor: Object.keys(scene.values).length / 20,
           goal: { value: options.quick ? 36 : 310 },
         }),
         row({
           id: `first/connections/${id}`,
-          title: `connections to the store, ${shown}`,
+          title: `store connections, ${shown}`,
           unit: 'connections',
-          value: of(own, 'connections'),
+          value: of(results, 'connections'),
           floor: 1,
         }),
       ];
@@ -119,24 +122,24 @@ export const firstSyncTime: Benchmark = {
   },
 };
 
-/** Ours, and then the floors with the very same Secrets: as many at a time as ours, and one after the other. */
+/** Measures our program, and then the floors with the same Secrets: concurrent and sequential writes. */
 async function measure(
   lab: Lab,
   { way, concurrency }: Run,
   count: number,
 ): Promise<{ readonly measured: Measured; readonly floor: Measured; readonly loopMs: number }> {
-  const aws = await lab.double('aws');
+  const aws = await lab.fakeStore('aws');
   const [namespace = '', other = '', third = ''] = await lab.namespaces(3);
   const setting: Setting = {
     engine: way === 'redis' ? 'redis' : 'memory',
     store: 'aws',
-    double: aws,
-    // Long, so that hardly a sweep falls into it.
+    fakeStore: aws,
+    // Long enough that sweeps hardly interfere.
     refresh: '1h',
     concurrency,
     mappings: distinctKeys(count, [namespace]).mappings,
   };
-  const place = await lab.place(setting);
+  const place = await lab.workspace(setting);
   const { result, store } = await costOf(lab, aws, () =>
     way === 'sync' ? syncOnce(place) : serveUntil(place, lab, { namespace, secrets: count }),
   );

@@ -6,15 +6,15 @@ import { TARGET_CHANGED } from '../world/runs.ts';
 import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 
 const TARGETS = 90;
-/** Base64 and metadata of the Secret stay below what etcd takes, 1.5 MiB. */
+/** Base64 data and metadata must fit into etcd's limit of 1.5 MiB. */
 const BYTES = 2 ** 20 - 64 * 1_024;
-/** AWS gives at most 64 KiB, so Vault has them all. */
+/** AWS allows at most 64 KiB, so all values are in Vault. */
 const REFRESH_S = 20;
 
 export const largeValues: Benchmark = {
   name: 'large-values',
-  title: `${TARGETS} Secrets of nearly 1 MiB, out of Vault`,
-  goal: 'RSS < 256 MiB after a first sync and ten passes',
+  title: `${TARGETS} Secrets of almost 1 MiB from Vault`,
+  goal: 'RSS < 256 MiB after a first sync and ten cycles',
   async run(options): Promise<readonly Row[]> {
     await using lab = await openLab(options);
     const [namespace = ''] = await lab.namespaces(1);
@@ -29,20 +29,20 @@ export const largeValues: Benchmark = {
     });
     await using run = await startProgram(['serve'], place);
     await waitUntil('the start', run, () => isReady(place));
-    await run.logged(TARGET_CHANGED, targets);
+    await run.untilLogged(TARGET_CHANGED, targets);
     const first = await run.usage();
     options.report(`first sync: ${Math.round(first.rssMb)} MB`);
     const passes = options.quick ? 1 : 10;
     for (let pass = 1; pass <= passes; pass += 1) {
       await waitFor(REFRESH_S * 1_000, run);
-      options.report(`pass ${pass}: ${Math.round((await run.usage()).rssMb)} MB`);
+      options.report(`cycle ${pass}: ${Math.round((await run.usage()).rssMb)} MB`);
     }
     const { rssMb, maxRssMb } = await run.usage();
     await run.stop();
     return [
       row({
         id: 'memory/large',
-        title: `the most, ${targets} targets of nearly 1 MiB, first sync and ${passes} passes`,
+        title: `peak, ${targets} targets of almost 1 MiB, first sync and ${passes} cycles`,
         unit: 'MB',
         value: maxRssMb,
         goal: { value: 256 },

@@ -15,14 +15,14 @@ export function latencyOf(all: readonly number[]): Latency {
 }
 
 export function showLatency({ count, p50, p95, p99, max }: Latency): string {
-  return `${count}: p50 ${p50} s, p95 ${p95} s, p99 ${p99} s, most ${max} s`;
+  return `${count}: p50 ${p50} s, p95 ${p95} s, p99 ${p99} s, max ${max} s`;
 }
 
-/** Numbers between 0 and 1 that are the same in each run. */
+/** Returns a deterministic generator of numbers between 0 and 1. */
 export function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
-    // Numerical Recipes' linear congruential generator: good enough to spread moments.
+    // The linear congruential generator of Numerical Recipes is good enough to spread moments.
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return state / 2 ** 32;
   };

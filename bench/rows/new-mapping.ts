@@ -1,9 +1,9 @@
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { median } from '../harness/statistics.ts';
-import { openBusy } from '../world/busy.ts';
+import { openLoadedService } from '../world/loaded-service.ts';
 import { type Engine, openLab } from '../world/lab.ts';
 import { latencyOf, showLatency } from './latency.ts';
-import { SHOWN } from './passes.ts';
+import { RUN_MODE_LABELS } from './cycles.ts';
 
 const MAPPINGS = 1_000;
 const TRIES = 100;
@@ -12,57 +12,57 @@ const ENGINES = ['memory', 'redis'] as const satisfies readonly Engine[];
 
 export const newMapping: Benchmark = {
   name: 'new-mapping',
-  title: 'From the configuration with one more mapping to its Secret, while 1,000 changed targets wait',
-  goal: 'p99 < 1 s over 100 tries',
+  title: 'From a configuration with a new mapping to its Secret, while 1,000 changed targets wait',
+  goal: 'p99 < 1 s over 100 attempts',
   async run(options): Promise<readonly Row[]> {
     await using lab = await openLab(options);
     const rows: Row[] = [];
     for (const engine of ENGINES) {
-      options.report(`${SHOWN[engine]}: start`);
-      await using it = await openBusy(lab, { engine, mappings: MAPPINGS });
-      // The first one of all finds every piece of code cold.
-      await it.add();
+      options.report(`${RUN_MODE_LABELS[engine]}: start`);
+      await using service = await openLoadedService(lab, { engine, mappings: MAPPINGS });
+      // The first attempt includes one-time initialization.
+      await service.addMapping();
       const tries = options.quick ? QUICK_TRIES : TRIES;
-      const its = {
+      const attempts = {
         ours: [] as number[],
         bare: [] as number[],
         before: [] as number[],
         after: [] as number[],
       };
-      while (its.ours.length < tries) {
-        const rush = await it.begin();
-        // A rush takes some seconds, and as long as half of it waits there is time for another one.
+      while (attempts.ours.length < tries) {
+        const rush = await service.beginRush();
+        // A rush takes some seconds. While half of its targets wait, there is time for another attempt.
         do {
-          its.before.push(rush.left());
-          its.ours.push(await it.add());
-          its.after.push(rush.left());
-        } while (rush.left() > MAPPINGS / 2 && its.ours.length < tries);
-        await rush.over;
-        its.bare.push(await it.bare());
+          attempts.before.push(rush.remaining());
+          attempts.ours.push(await service.addMapping());
+          attempts.after.push(rush.remaining());
+        } while (rush.remaining() > MAPPINGS / 2 && attempts.ours.length < tries);
+        await rush.done;
+        attempts.bare.push(await service.bare());
         options.report(
-          `${SHOWN[engine]}: ${its.ours.length} of ${tries}: ${showLatency(latencyOf(its.ours))}`,
+          `${RUN_MODE_LABELS[engine]}: ${attempts.ours.length} of ${tries}: ${showLatency(latencyOf(attempts.ours))}`,
         );
       }
-      rows.push(...rowsOf(engine, its));
+      rows.push(...rowsOf(engine, attempts));
     }
     return rows;
   },
 };
 
-interface Tries {
+interface Attempts {
   readonly ours: readonly number[];
   readonly bare: readonly number[];
-  /** Targets that waited when the mapping was added, and when its Secret was there. */
+  /** The number of waiting targets when the mapping was added and when its Secret existed. */
   readonly before: readonly number[];
   readonly after: readonly number[];
 }
 
-function rowsOf(engine: Engine, { ours, bare, before, after }: Tries): readonly Row[] {
+function rowsOf(engine: Engine, { ours, bare, before, after }: Attempts): readonly Row[] {
   const { count, p50, p95, p99, max } = latencyOf(ours);
   return [
     row({
       id: `new/p99/${engine}`,
-      title: `p99, ${SHOWN[engine]}`,
+      title: `p99, ${RUN_MODE_LABELS[engine]}`,
       unit: 's',
       value: p99,
       goal: { value: 1 },
@@ -74,7 +74,7 @@ function rowsOf(engine: Engine, { ours, bare, before, after }: Tries): readonly 
     }),
     row({
       id: `new/median/${engine}`,
-      title: `median, ${SHOWN[engine]}`,
+      title: `median, ${RUN_MODE_LABELS[engine]}`,
       unit: 's',
       value: p50,
       floor: median(bare) / 1_000,

@@ -5,11 +5,11 @@ import type { RotatedStore } from '../world/four-stores.ts';
 import { type Engine, openLab } from '../world/lab.ts';
 import { openRotations, type Rotations } from '../world/rotations.ts';
 import { createRandom, latencyOf, showLatency } from './latency.ts';
-import { SHOWN, size } from './passes.ts';
+import { RUN_MODE_LABELS, size } from './cycles.ts';
 
 const ROTATIONS = 500;
 const KEYS_OF_EACH = 50;
-/** Between two rotations of one store, at most. */
+/** The longest pause between two rotations of one store. */
 const PAUSE_MS = 600;
 const ENGINES = ['memory', 'redis'] as const satisfies readonly Engine[];
 
@@ -20,26 +20,32 @@ interface Times {
 
 export const rotationByEvent: Benchmark = {
   name: 'rotation-by-event',
-  title: 'From the new value in the store to the Secret, by event',
+  title: 'From a new value in the store to the Secret, by event',
   goal: 'p95 < 1 s over 500 rotations in four stores',
   async run(options): Promise<readonly Row[]> {
     await using lab = await openLab(options);
     const rows: Row[] = [];
     for (const engine of ENGINES) {
       const keysOfEach = size(options, KEYS_OF_EACH);
-      options.report(`${SHOWN[engine]}: start`);
-      await using it = await openRotations(lab, { engine, refresh: '1h', keysOfEach, events: true }, options);
-      // What a process does for the first time is measured elsewhere.
-      for (const store of it.stores) await rotateAll(it, store, 5);
-      const each = size(options, ROTATIONS) / it.stores.length;
+      options.report(`${RUN_MODE_LABELS[engine]}: start`);
+      await using rotations = await openRotations(
+        lab,
+        { engine, refresh: '1h', keysOfEach, events: true },
+        options,
+      );
+      // Warm up: one-time initialization is measured elsewhere.
+      for (const store of rotations.stores) await rotateAll(rotations, store, 5);
+      const each = size(options, ROTATIONS) / rotations.stores.length;
       const times = new Map<RotatedStore, Times>();
       await Promise.all(
-        it.stores.map(async (store) => times.set(store, await rotateAll(it, store, Math.ceil(each)))),
+        rotations.stores.map(async (store) =>
+          times.set(store, await rotateAll(rotations, store, Math.ceil(each))),
+        ),
       );
       const of = (what: keyof Times) => [...times.values()].flatMap((its) => its[what]);
       rows.push(...rowsOf(engine, { ours: of('ours'), bare: of('bare') }));
-      for (const [{ name, shown, told }, its] of times) {
-        options.report(`${SHOWN[engine]}: ${shown}: ${showLatency(latencyOf(its.ours))}`);
+      for (const [{ name, label: shown, channel: told }, its] of times) {
+        options.report(`${RUN_MODE_LABELS[engine]}: ${shown}: ${showLatency(latencyOf(its.ours))}`);
         rows.push(slowest(name, engine, `${shown} by ${told}`, its));
       }
     }
@@ -47,17 +53,17 @@ export const rotationByEvent: Benchmark = {
   },
 };
 
-/** One after the other, at random moments, each beside a bare read and write. */
-async function rotateAll(it: Rotations, store: RotatedStore, count: number): Promise<Times> {
+/** Rotates keys one after the other at random moments, each followed by a bare read and write. */
+async function rotateAll(rotations: Rotations, store: RotatedStore, count: number): Promise<Times> {
   const random = createRandom(store.name.length);
-  const keys = it.keys(store);
+  const keys = rotations.keys(store);
   const ours: number[] = [];
   const bare: number[] = [];
   for (let n = 0; n < count; n += 1) {
     const key = keys[n % keys.length] ?? '';
     await sleep(random() * PAUSE_MS);
-    ours.push(await it.rotate(store, key, true));
-    bare.push(await it.bare(store, key));
+    ours.push(await rotations.rotate(store, key, true));
+    bare.push(await rotations.bare(store, key));
   }
   return { ours, bare };
 }
@@ -67,7 +73,7 @@ function rowsOf(engine: Engine, times: Times): readonly Row[] {
     slowest('all', engine, 'all four stores', times),
     row({
       id: `event/median/${engine}`,
-      title: `median, all four stores, ${SHOWN[engine]}`,
+      title: `median, all four stores, ${RUN_MODE_LABELS[engine]}`,
       unit: 's',
       value: median(times.ours) / 1_000,
       floor: median(times.bare) / 1_000,
@@ -75,13 +81,13 @@ function rowsOf(engine: Engine, times: Times): readonly Row[] {
   ];
 }
 
-/** Without a ratio: that of two 95th percentiles says more about the machine than about us. */
+/** Without a ratio: the ratio of two 95th percentiles depends mostly on the machine. */
 function slowest(id: string, engine: Engine, shown: string, { ours, bare }: Times): Row {
   const { count, p50, p95, p99, max } = latencyOf(ours);
   const floor = latencyOf(bare);
   return row({
     id: `event/${id}/${engine}`,
-    title: `p95, ${shown}, ${SHOWN[engine]}`,
+    title: `p95, ${shown}, ${RUN_MODE_LABELS[engine]}`,
     unit: 's',
     value: p95,
     goal: { value: 1 },

@@ -1,9 +1,9 @@
-import { totalOf } from '../doubles/start.ts';
+import { totalOf } from '../fake-stores/start.ts';
 import { BenchError } from '../harness/error.ts';
 import { type Benchmark, type BenchOptions, type Row, row } from '../harness/row.ts';
-import { type FleetPlace, openFleet } from '../world/fleet.ts';
+import { type FleetWorkspace, openFleet } from '../world/fleet.ts';
 import { openLab } from '../world/lab.ts';
-import { type Running, startNode, startProgram } from '../world/program.ts';
+import { type RunningProcess, startNode, startProgram } from '../world/program.ts';
 import { lastSweep, TARGET_CHANGED, writesIn } from '../world/runs.ts';
 import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 
@@ -11,12 +11,12 @@ const LARGEST = 10_000;
 const SIZES = [100, 1_000, LARGEST] as const;
 const NAMESPACES = 5;
 const REFRESH_S = 25;
-/** The larger the size, the longer what it holds takes to show. */
-const PASSES = { some: 2, most: 10 };
-/** Sweeps of the first minutes find targets that are still made, and values that were just put. */
-const SETTLE_PASSES = 1;
+/** Memory growth takes longer to show at larger sizes. */
+const CYCLES = { some: 2, most: 10 };
+/** The first sweeps still find new targets and values. */
+const SETTLE_CYCLES = 1;
 
-/** Requests of both stores, and lists of AWS among them, which only passes ask for. */
+/** Requests to both stores, and the AWS lists among them, which only sweeps request. */
 interface Calls {
   readonly all: number;
   readonly lists: number;
@@ -28,28 +28,31 @@ interface Measured {
   readonly firstSync: number;
   readonly firstCpu: number;
   readonly firstCalls: Calls;
-  readonly passCpu: number;
-  readonly passCalls: Calls;
+  readonly cycleCpu: number;
+  readonly cycleCalls: Calls;
   readonly writes: number;
   readonly ready: number;
-  /** The most: up to the end of the first sync, and within each pass. */
+  /** Peaks: up to the end of the first sync, and within each cycle. */
   readonly resident: readonly number[];
 }
 
 export const scale: Benchmark = {
   name: 'scale',
-  title: 'Growth from 100 to 10,000 targets: mappings of 5 keys, of AWS and Vault, each in 5 namespaces',
-  goal: 'nothing grows faster than the number of targets; at 10,000: RSS < 256 MiB and flat, a pass < 3 s CPU, ready < 10 s',
+  title: 'Growth from 100 to 10,000 targets: mappings of 5 AWS and Vault keys, each in 5 namespaces',
+  goal: 'nothing grows faster than the number of targets; at 10,000: RSS < 256 MiB and flat, a cycle < 3 s CPU, ready < 10 s',
   async run(options): Promise<readonly Row[]> {
     const sizes = options.quick ? SIZES.slice(0, 2) : SIZES;
     const idle = await idleNode();
     const all: Measured[] = [];
     for (const targets of sizes) all.push(await measure(targets, options));
-    return [...all.flatMap((it, n) => growthRows(it, all[n - 1])), ...largestRows(all.at(-1), idle, options)];
+    return [
+      ...all.flatMap((measured, n) => growthRows(measured, all[n - 1])),
+      ...largestRows(all.at(-1), idle, options),
+    ];
   },
 };
 
-/** The least that a program in Node takes: one that does nothing. */
+/** The memory of an idle Node process. */
 async function idleNode(): Promise<number> {
   await using run = await startNode(['--eval', 'setInterval(() => undefined, 1_000)'], {
     folder: '/',
@@ -73,21 +76,21 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
   report('first sync');
   await using run = await startProgram(['serve'], place);
   await waitUntil('the start', run, () => isReady(place));
-  await run.logged(TARGET_CHANGED, targets);
+  await run.untilLogged(TARGET_CHANGED, targets);
   const firstSync = (performance.now() - run.startedAt) / 1_000;
   const first = await run.usage();
   const firstCalls = await counts();
   const resident = [first.maxRssMb];
-  await waitFor(SETTLE_PASSES * REFRESH_S * 1_000, run);
+  await waitFor(SETTLE_CYCLES * REFRESH_S * 1_000, run);
 
-  const passes = options.quick ? 2 : targets < LARGEST ? PASSES.some : PASSES.most;
+  const passes = options.quick ? 2 : targets < LARGEST ? CYCLES.some : CYCLES.most;
   const before = await counts();
   const began = { ...(await run.usage()), at: performance.now() };
   const { requests } = await lab.requestsOfSecrets(async () => {
     for (let pass = 1; pass <= passes; pass += 1) {
-      const mostMb = await mostWithin(REFRESH_S * 1_000, run);
+      const mostMb = await peakWithin(REFRESH_S * 1_000, run);
       resident.push(mostMb);
-      report(`pass ${pass}: ${Math.round(mostMb)} MB`);
+      report(`cycle ${pass}: ${Math.round(mostMb)} MB`);
     }
   });
   const ended = await run.usage();
@@ -97,7 +100,7 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
   await run.stop();
   await assertSwept(place, passes);
 
-  report('start with everything in place');
+  report('start with all targets up to date');
   const ready = await restart(place);
   return {
     targets,
@@ -105,16 +108,16 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
     firstSync,
     firstCpu: first.cpuMs / 1_000,
     firstCalls,
-    passCpu: (ended.cpuMs - began.cpuMs) / 1_000 / done,
-    passCalls,
+    cycleCpu: (ended.cpuMs - began.cpuMs) / 1_000 / done,
+    cycleCalls: passCalls,
     writes: writesIn(requests),
     ready,
     resident,
   };
 }
 
-/** What is collected only now and then makes a moment say little. */
-async function mostWithin(ms: number, run: Running): Promise<number> {
+/** Returns the peak, since garbage collection makes single samples meaningless. */
+async function peakWithin(ms: number, run: RunningProcess): Promise<number> {
   const until = performance.now() + ms;
   let most = 0;
   while (performance.now() < until) {
@@ -124,7 +127,7 @@ async function mostWithin(ms: number, run: Running): Promise<number> {
   return most;
 }
 
-async function restart(place: FleetPlace): Promise<number> {
+async function restart(place: FleetWorkspace): Promise<number> {
   await using run = await startProgram(['serve'], place);
   await waitUntil('the start', run, () => isReady(place), { everyMs: 10 });
   const ready = (performance.now() - run.startedAt) / 1_000;
@@ -132,68 +135,71 @@ async function restart(place: FleetPlace): Promise<number> {
   return ready;
 }
 
-/** By the service's own record, so that passes which did not happen are not taken for cheap ones. */
-async function assertSwept(place: FleetPlace, passes: number): Promise<void> {
+/** Checks the service's own counts, so that missing cycles do not look cheap. */
+async function assertSwept(place: FleetWorkspace, passes: number): Promise<void> {
   const last = await lastSweep(place);
   if ((last?.counts?.keys ?? 0) < place.keys * passes)
-    throw new BenchError('the sweeps have not looked at every key in every pass');
+    throw new BenchError('the sweeps did not check every key in every cycle');
 }
 
-/** A first sync that takes longer than `refresh` has passes in it, which are no part of what it needs itself. */
-function ownCalls({ firstSync, firstCalls, passCalls }: Measured): number {
-  // So few keys that they are read in a batch are there long before a pass is due.
+/**
+ * Returns the calls of the first sync itself. A first sync that is longer than `refresh` overlaps cycles, which are
+ * subtracted.
+ */
+function ownCalls({ firstSync, firstCalls, cycleCalls: passCalls }: Measured): number {
+  // With few keys, which are read in batches, the first sync ends before a cycle is due.
   const listed = passCalls.lists === 0 ? 0 : firstCalls.lists / passCalls.lists;
-  // Lists come at the beginning of a pass, and of the last one not more was made than there was time for.
+  // Lists come first in a cycle, and the last cycle is incomplete.
   const passes = Math.min(listed, firstSync / REFRESH_S);
   return firstCalls.all - passes * passCalls.all;
 }
 
-/** The floor of a size is what the size before it took, times as much as it is larger: growth by the number alone. */
-function growthRows(it: Measured, before: Measured | undefined): readonly Row[] {
-  const factor = before === undefined ? undefined : it.targets / before.targets;
+/** The floor is the value of the next smaller size, scaled by the number of targets: linear growth. */
+function growthRows(measured: Measured, before: Measured | undefined): readonly Row[] {
+  const factor = before === undefined ? undefined : measured.targets / before.targets;
   const grown = (id: string, title: string, unit: Row['unit'], of: (one: Measured) => number): Row =>
     row({
-      id: `scale/${id}/${it.targets}`,
-      title: `${title}, ${it.targets.toLocaleString('en-GB')} targets`,
+      id: `scale/${id}/${measured.targets}`,
+      title: `${title}, ${measured.targets.toLocaleString('en-GB')} targets`,
       unit,
-      value: of(it),
+      value: of(measured),
       ...(before === undefined || factor === undefined
         ? {}
         : { floor: of(before) * factor, goal: { ratio: 1.25 } }),
-      detail: { targets: it.targets, keys: it.keys },
+      detail: { targets: measured.targets, keys: measured.keys },
     });
   return [
     grown('first', 'first sync', 's', ({ firstSync }) => firstSync),
     grown('first-cpu', 'CPU of the first sync', 's CPU', ({ firstCpu }) => firstCpu),
-    grown('first-calls', 'calls of both stores, first sync, but the passes due meanwhile', 'calls', ownCalls),
-    grown('pass-cpu', 'CPU of a pass with no change', 's CPU', ({ passCpu }) => passCpu),
+    grown('first-calls', 'calls of both stores, first sync without overlapping cycles', 'calls', ownCalls),
+    grown('pass-cpu', 'CPU of a cycle without changes', 's CPU', ({ cycleCpu: passCpu }) => passCpu),
     grown(
       'pass-calls',
-      'calls of both stores, a pass with no change',
+      'calls of both stores, a cycle without changes',
       'calls',
-      ({ passCalls }) => passCalls.all,
+      ({ cycleCalls: passCalls }) => passCalls.all,
     ),
     grown(
       'memory',
-      'resident set, the most in the last pass',
+      'peak resident set in the last cycle',
       'MB',
       ({ resident }) => resident.at(-1) ?? Number.NaN,
     ),
-    grown('ready', 'from start to ready, everything in place', 's', ({ ready }) => ready),
+    grown('ready', 'from start until ready, all targets up to date', 's', ({ ready }) => ready),
   ];
 }
 
-function largestRows(it: Measured | undefined, idle: number, { quick }: BenchOptions): readonly Row[] {
-  if (it === undefined) return [];
-  const { resident, passCpu, ready, writes } = it;
+function largestRows(measured: Measured | undefined, idle: number, { quick }: BenchOptions): readonly Row[] {
+  if (measured === undefined) return [];
+  const { resident, cycleCpu: passCpu, ready, writes } = measured;
   const passes = resident.slice(1);
   const middle = Math.ceil(passes.length / 2);
   const [early, late] = [Math.max(...passes.slice(0, middle)), Math.max(...passes.slice(middle))];
-  const size = `${it.targets.toLocaleString('en-GB')} targets`;
+  const size = `${measured.targets.toLocaleString('en-GB')} targets`;
   return [
     row({
       id: 'memory/steady',
-      title: `the most in ${passes.length} passes after a first sync, ${size}; floor: Node with nothing to do`,
+      title: `peak in ${passes.length} cycles after a first sync, ${size}; floor: idle Node`,
       unit: 'MB',
       value: Math.max(...passes),
       floor: idle,
@@ -202,14 +208,14 @@ function largestRows(it: Measured | undefined, idle: number, { quick }: BenchOpt
     }),
     row({
       id: 'memory/peak',
-      title: `the most in the first sync itself, ${size}`,
+      title: `peak in the first sync, ${size}`,
       unit: 'MB',
       value: resident[0] ?? Number.NaN,
       floor: idle,
     }),
     row({
       id: 'memory/growth',
-      title: `growth: the most in the last half of the passes; floor: in the first half, ${size}`,
+      title: `peak in the second half of the cycles; floor: in the first half, ${size}`,
       unit: 'MB',
       value: late,
       floor: early,
@@ -217,14 +223,14 @@ function largestRows(it: Measured | undefined, idle: number, { quick }: BenchOpt
     }),
     row({
       id: 'cpu/pass',
-      title: `a pass with no change, ${size}`,
+      title: `a cycle without changes, ${size}`,
       unit: 's CPU',
       value: passCpu,
       ...(quick ? {} : { goal: { value: 3 } }),
     }),
     row({
       id: 'cpu/writes',
-      title: `writes of Secrets meanwhile, ${size}`,
+      title: `Secret writes meanwhile, ${size}`,
       unit: 'requests',
       value: writes,
       floor: 0,
@@ -232,7 +238,7 @@ function largestRows(it: Measured | undefined, idle: number, { quick }: BenchOpt
     }),
     row({
       id: 'start/ready',
-      title: `\`serve\` from start to ready, ${size} in place`,
+      title: `\`serve\` from start until ready, ${size} up to date`,
       unit: 's',
       value: ready,
       goal: { value: 10 },

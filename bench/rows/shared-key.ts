@@ -1,23 +1,23 @@
 import { awsBatches } from '../floor/calls.ts';
 import type { Benchmark, Row } from '../harness/row.ts';
 import { openLab } from '../world/lab.ts';
-import { valuesOf } from '../world/scenes.ts';
-import { callsRow, clusterRows, firstSync, passCost, size, WAYS } from './passes.ts';
+import { valuesOf } from '../world/test-data.ts';
+import { callsRow, clusterRows, firstSync, cycleCost, size, RUN_MODES } from './cycles.ts';
 
 const KEY = 'shared/registry';
 
 export const sharedKey: Benchmark = {
   name: 'shared-key',
   title: 'One AWS key in 200 namespaces',
-  goal: 'a pass ≤ 2 calls',
+  goal: 'a cycle ≤ 2 calls',
   async run(options): Promise<readonly Row[]> {
     await using lab = await openLab(options);
-    const aws = await lab.double('aws');
+    const aws = await lab.fakeStore('aws');
     await aws.delay(10);
     const namespaces = await lab.namespaces(size(options, 200));
     const mappings = [{ name: 'registry', namespaces, data: { PASSWORD: KEY } }];
     const refresh = 8;
-    const setting = { store: 'aws', double: aws, refresh: `${refresh}s`, concurrency: 16, mappings } as const;
+    const setting = { store: 'aws', fakeStore: aws, refresh: `${refresh}s`, concurrency: 16, mappings } as const;
     options.report('first sync');
     const { place, ...first } = await firstSync(lab, setting, valuesOf([KEY]));
     const floor = await awsBatches(aws, [KEY]);
@@ -25,15 +25,15 @@ export const sharedKey: Benchmark = {
     const rows: Row[] = [
       callsRow({ id: 'shared/first', title: 'first sync', way: 'sync', floor, goal }, first),
     ];
-    for (const way of WAYS) {
-      options.report(`passes with no change: ${way}`);
-      const cost = await passCost(lab, setting, {
+    for (const way of RUN_MODES) {
+      options.report(`cycles without changes: ${way}`);
+      const cost = await cycleCost(lab, setting, {
         place,
         way,
         seconds: refresh * (options.quick ? 1 : 3) + 4,
         keys: 1,
       });
-      const about = { id: 'shared/unchanged', title: 'a pass with no change', way, floor, goal };
+      const about = { id: 'shared/unchanged', title: 'a cycle without changes', way, floor, goal };
       rows.push(callsRow(about, cost), ...clusterRows('shared', way, cost));
     }
     return rows;

@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { median } from '../harness/statistics.ts';
-import { builtProgram } from '../world/built.ts';
+import { builtProgram } from '../world/build.ts';
 import { mappingOf } from '../world/fleet.ts';
 import { startNode } from '../world/program.ts';
-import { FIELDS } from '../world/scenes.ts';
+import { FIELDS } from '../world/test-data.ts';
 
 const ROUNDS = 15;
 
 export const start: Benchmark = {
   name: 'start',
-  title: 'From the start of the process to its end',
-  goal: '`--help` < 2 × the start of Node, `validate` of 1,000 mappings < 1 s',
+  title: 'Process duration',
+  goal: '`--help` < 2 × an empty Node process, `validate` of 1,000 mappings < 1 s',
   async run({ quick, report }): Promise<readonly Row[]> {
     const program = await builtProgram();
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-start-'));
@@ -29,7 +29,7 @@ export const start: Benchmark = {
         validate: [program, 'validate'],
       };
       const times = Object.fromEntries(Object.keys(commands).map((name) => [name, [] as number[]]));
-      // In turn, so that a busier moment of the machine is everybody's.
+      // Interleave the commands, so that a busy moment of the machine affects all of them.
       for (let round = 0; round <= (quick ? 3 : ROUNDS); round += 1) {
         for (const [name, args] of Object.entries(commands)) {
           const s = await timeOf(args, folder);

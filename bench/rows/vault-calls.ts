@@ -1,16 +1,16 @@
 import { vaultReads } from '../floor/calls.ts';
 import type { Benchmark, Row } from '../harness/row.ts';
 import { openLab } from '../world/lab.ts';
-import { distinctKeys } from '../world/scenes.ts';
-import { callsRow, clusterRows, firstSync, passCost, size, WAYS } from './passes.ts';
+import { distinctKeys } from '../world/test-data.ts';
+import { callsRow, clusterRows, firstSync, cycleCost, size, RUN_MODES } from './cycles.ts';
 
 export const vaultCalls: Benchmark = {
   name: 'vault-calls',
-  title: 'Vault KV version 2, 300 mappings of 5 distinct keys, login by AppRole',
-  goal: 'a pass ≤ 1,502 calls: a read for each key, and the login',
+  title: 'Vault KV version 2, 300 mappings of 5 distinct keys, AppRole login',
+  goal: 'a cycle ≤ 1,502 calls: one read for each key, and the login',
   async run(options): Promise<readonly Row[]> {
     await using lab = await openLab(options);
-    const vault = await lab.double('vault');
+    const vault = await lab.fakeStore('vault');
     await vault.delay(10);
     const namespaces = await lab.namespaces(1);
     const { mappings, values } = distinctKeys(size(options, 300), namespaces);
@@ -18,7 +18,7 @@ export const vaultCalls: Benchmark = {
     const refresh = 20;
     const setting = {
       store: 'vault',
-      double: vault,
+      fakeStore: vault,
       refresh: `${refresh}s`,
       concurrency: 16,
       mappings,
@@ -26,20 +26,20 @@ export const vaultCalls: Benchmark = {
     options.report('first sync');
     const { place, ...first } = await firstSync(lab, setting, values);
     const floor = await vaultReads(vault, keys);
-    // One login and one logout for the life of a process, whatever it reads.
+    // A process logs in and out once.
     const goal = { value: floor + 2 };
     const rows: Row[] = [
       callsRow({ id: 'vault/first', title: 'first sync', way: 'sync', floor, goal }, first),
     ];
-    for (const way of WAYS) {
-      options.report(`passes with no change: ${way}`);
-      const cost = await passCost(lab, setting, {
+    for (const way of RUN_MODES) {
+      options.report(`cycles without changes: ${way}`);
+      const cost = await cycleCost(lab, setting, {
         place,
         way,
         seconds: refresh * (options.quick ? 1 : 2) + 4,
         keys: keys.length,
       });
-      const about = { id: 'vault/unchanged', title: 'a pass with no change', way, floor, goal };
+      const about = { id: 'vault/unchanged', title: 'a cycle without changes', way, floor, goal };
       rows.push(callsRow(about, cost), ...clusterRows('vault', way, cost));
     }
     return rows;

@@ -4,37 +4,37 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort } from '../../test/integration/services/free-port.ts';
-import type { RunningDouble } from '../doubles/start.ts';
-import { headOf } from './head.ts';
+import type { RunningFakeStore } from '../fake-stores/start.ts';
+import { baseConfig } from './base-config.ts';
 import type { Lab } from './lab.ts';
-import type { Place } from './program.ts';
-import { FIELDS, keyName, valuesOf } from './scenes.ts';
+import type { Workspace } from './program.ts';
+import { FIELDS, keyName, valuesOf } from './test-data.ts';
 
-/** A whole installation: mappings of five keys, every other one of AWS and of Vault, each in some namespaces. */
+/** A whole installation: mappings of five keys, alternately from AWS and Vault, each in some namespaces. */
 export interface Fleet {
   readonly mappings: number;
   readonly namespaces: readonly string[];
   readonly refresh: string;
   readonly engine?: 'memory' | 'redis';
-  /** Size of each value; a short one when left out. */
+  /** The size of each value. Default: short values. */
   readonly valueBytes?: number;
   readonly fields?: readonly string[];
-  /** Left out: both, mapping by mapping in turn. */
+  /** Default: both, alternately. */
   readonly stores?: readonly StoreKind[];
 }
 
-export interface FleetPlace extends Place {
+export interface FleetWorkspace extends Workspace {
   readonly address: string;
   readonly port: number;
   readonly targets: number;
-  /** Different keys of both stores. */
+  /** The number of distinct keys in both stores. */
   readonly keys: number;
-  readonly stores: { readonly aws: RunningDouble; readonly vault: RunningDouble };
+  readonly stores: { readonly aws: RunningFakeStore; readonly vault: RunningFakeStore };
 }
 
-/** Puts the values into both stores, and writes the configuration into a folder of its own. */
-export async function openFleet(lab: Lab, fleet: Fleet): Promise<FleetPlace> {
-  const stores = { aws: await lab.double('aws'), vault: await lab.double('vault') };
+/** Puts the values into both stores and writes the configuration to a new folder. */
+export async function openFleet(lab: Lab, fleet: Fleet): Promise<FleetWorkspace> {
+  const stores = { aws: await lab.fakeStore('aws'), vault: await lab.fakeStore('vault') };
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-fleet-'));
   await mkdir(join(folder, 'state'), { mode: 0o700 });
   await writeFile(join(folder, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
@@ -69,19 +69,19 @@ function storeOf(mapping: number, stores: readonly StoreKind[] = KINDS): StoreKi
   return stores[mapping % stores.length] ?? 'vault';
 }
 
-/** Text that nothing compresses, so that nobody is helped by it. */
+/** Random text, so that compression has no effect. */
 function bigValues(keys: readonly string[], bytes: number): Readonly<Record<string, string>> {
   return Object.fromEntries(keys.map((key) => [key, randomBytes(Math.ceil(bytes / 2)).toString('hex')]));
 }
 
 function configOf(
   { mappings, namespaces, refresh, engine = 'memory', fields = FIELDS, stores: used }: Fleet,
-  stores: FleetPlace['stores'],
+  stores: FleetWorkspace['stores'],
   lab: Lab,
   port: number,
 ): object {
   return {
-    ...headOf({ lab, port, engine, refresh }),
+    ...baseConfig({ lab, port, engine, refresh }),
     stores: [
       {
         name: 'aws',
@@ -102,7 +102,7 @@ function configOf(
         mount: 'secret',
         kvVersion: 2,
         auth: { method: 'appRole', roleId: { env: 'BENCH_ROLE_ID' }, secretId: { env: 'BENCH_SECRET_ID' } },
-        // What the double can take: it is our memory and our CPU that is measured, and not its patience.
+        // High limits, so that our memory and CPU are measured and not the rate limit.
         limits: { requestsPerSecond: 2_000, concurrency: 16 },
         tls: { caFile: './vault.pem' },
       },

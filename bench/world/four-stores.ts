@@ -4,41 +4,41 @@ import { startVaultEvents } from '../../test/fakes/vault-events.ts';
 import { startVaultServer } from '../../test/fakes/vault-server.ts';
 import { createRequest, type Request } from '../../test/integration/services/http.ts';
 import { OPENBAO_VERSION, startOpenBao } from '../../test/integration/services/openbao.ts';
-import { AZURE } from '../doubles/azure.ts';
+import { AZURE } from '../fake-stores/azure.ts';
 import { azureToken } from '../floor/azure-token.ts';
 import { BenchError } from '../harness/error.ts';
 import type { BenchOptions } from '../harness/row.ts';
 import type { Lab } from './lab.ts';
 
-/** A store whose values change, with the way in which it tells of that. */
+/** A store with changing values and its event channel. */
 export interface RotatedStore {
   readonly name: string;
-  readonly shown: string;
-  /** How it tells of changes. */
-  readonly told: string;
-  /** As the configuration has it. */
+  readonly label: string;
+  /** The event channel. */
+  readonly channel: string;
+  /** The store's entry in the configuration. */
   readonly config: object;
   readonly events: object;
   readonly env: Readonly<Record<string, string>>;
-  /** Of the certificate of what it talks to. */
+  /** The CA of its TLS certificate. */
   readonly ca?: string;
-  /** What a mapping names beside the key. */
+  /** The `property` of its sources. */
   readonly property?: string;
   put(values: Readonly<Record<string, string>>): Promise<void>;
-  /** Sends the event of the change of a key. */
-  tell(key: string): Promise<void> | void;
-  /** One bare request for a key's value, on connections that are kept. */
+  /** Sends the event for a changed key. */
+  sendEvent(key: string): Promise<void> | void;
+  /** Reads a key with one bare request on kept-alive connections. */
   read(key: string): Promise<void>;
-  /** Whether whoever wants its events is there. */
-  isHeard(): boolean;
+  /** Whether the service is connected to its events. */
+  isConnected(): boolean;
 }
 
-/** Of each call of the doubles of AWS and Azure. */
+/** The latency of the fake AWS and Azure. */
 export const LATENCY_MS = 10;
 const MOUNT = 'secret';
 const KEY = 'of-the-benchmark';
 
-/** Sends to the service that is measured. */
+/** Posts to the measured service. */
 export type Post = (
   path: string,
   body: object,
@@ -57,7 +57,7 @@ export function createPost(port: number): Post {
   };
 }
 
-/** AWS through SQS, Azure through Event Grid, Vault by its event stream, and an OpenBao with a signed webhook. */
+/** AWS through SQS, Azure through Event Grid, Vault by its event stream, and OpenBao with a signed webhook. */
 export async function openFourStores(
   lab: Lab,
   post: Post,
@@ -69,8 +69,8 @@ export async function openFourStores(
   const stream = stack.use(await startVaultEvents(vault));
   const bao = stack.use(await startOpenBao({ borrow: false }));
   onServer('openbao', OPENBAO_VERSION);
-  const aws = await lab.double('aws');
-  const azure = await lab.double('azure');
+  const aws = await lab.fakeStore('aws');
+  const azure = await lab.fakeStore('azure');
   for (const double of [aws, azure]) await double.delay(LATENCY_MS);
   const toAws = createRequest({ address: aws.address, ca: aws.ca });
   const toAzure = createRequest({
@@ -89,8 +89,8 @@ export async function openFourStores(
   const all: readonly RotatedStore[] = [
     {
       name: 'vault',
-      shown: 'Vault',
-      told: 'event stream',
+      label: 'Vault',
+      channel: 'event stream',
       config: {
         kind: 'vault',
         address: stream.address,
@@ -103,14 +103,14 @@ export async function openFourStores(
       async put(values) {
         for (const [key, value] of Object.entries(values)) vault.put(MOUNT, key, JSON.stringify({ value }));
       },
-      tell: (key) => stream.send('kv-v2/data-write', `${MOUNT}/data/${key}`),
-      read: (key) => got(toVault, `/v1/${MOUNT}/data/${key}`),
-      isHeard: () => stream.streams > 0,
+      sendEvent: (key) => stream.send('kv-v2/data-write', `${MOUNT}/data/${key}`),
+      read: (key) => readOk(toVault, `/v1/${MOUNT}/data/${key}`),
+      isConnected: () => stream.streams > 0,
     },
     {
       name: 'aws',
-      shown: 'AWS',
-      told: 'SQS',
+      label: 'AWS',
+      channel: 'SQS',
       config: {
         kind: 'aws-secrets-manager',
         region: 'eu-west-1',
@@ -125,17 +125,17 @@ export async function openFourStores(
       env: aws.env,
       ca: aws.ca,
       put: (values) => aws.put(values),
-      tell: (key) => queue.send(JSON.stringify(awsEvent(key))),
+      sendEvent: (key) => queue.send(JSON.stringify(awsEvent(key))),
       async read(key) {
         const headers = { 'x-amz-target': 'secretsmanager.GetSecretValue' };
         assertOk(await toAws('POST', '/', JSON.stringify({ SecretId: key }), headers));
       },
-      isHeard: () => queue.polls > 0,
+      isConnected: () => queue.polls > 0,
     },
     {
       name: 'azure',
-      shown: 'Azure',
-      told: 'Event Grid',
+      label: 'Azure',
+      channel: 'Event Grid',
       config: {
         kind: 'azure-key-vault',
         vaultUrl: azure.address,
@@ -150,15 +150,15 @@ export async function openFourStores(
       env: { ...azure.env, BENCH_EVENT_KEY: KEY },
       ca: azure.ca,
       put: (values) => azure.put(values),
-      tell: (key) =>
+      sendEvent: (key) =>
         post('/events/azure/grid', [azureEvent(url.host, key)], () => ({ 'x-secretbridge-key': KEY })),
-      read: (key) => got(toAzure, `/secrets/${key}?api-version=7.4`),
-      isHeard: () => true,
+      read: (key) => readOk(toAzure, `/secrets/${key}?api-version=7.4`),
+      isConnected: () => true,
     },
     {
       name: 'openbao',
-      shown: 'OpenBao',
-      told: 'signed webhook',
+      label: 'OpenBao',
+      channel: 'signed webhook',
       config: {
         kind: 'vault',
         address: bao.address,
@@ -172,16 +172,16 @@ export async function openFourStores(
         for (const [key, value] of Object.entries(values))
           assertOk(await toBao('POST', `/v1/${MOUNT}/data/${key}`, { data: { value } }));
       },
-      tell: (key) => post('/events/webhook/hook', { store: 'openbao', key }, signed),
-      read: (key) => got(toBao, `/v1/${MOUNT}/data/${key}`),
-      isHeard: () => true,
+      sendEvent: (key) => post('/events/webhook/hook', { store: 'openbao', key }, signed),
+      read: (key) => readOk(toBao, `/v1/${MOUNT}/data/${key}`),
+      isConnected: () => true,
     },
   ];
   const owned = stack.move();
   return { all, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function got(request: Request, path: string): Promise<void> {
+async function readOk(request: Request, path: string): Promise<void> {
   assertOk(await request('GET', path));
 }
 

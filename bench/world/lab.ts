@@ -13,45 +13,45 @@ import {
   type RequestCounts,
 } from '../../test/integration/services/kubernetes-api.ts';
 import { type RedisServer, startRedis } from '../../test/integration/services/redis.ts';
-import { AZURE } from '../doubles/azure.ts';
-import { type RunningDouble, startDouble } from '../doubles/start.ts';
+import { AZURE } from '../fake-stores/azure.ts';
+import { type RunningFakeStore, startFakeStore } from '../fake-stores/start.ts';
 import type { BenchOptions } from '../harness/row.ts';
-import type { Place } from './program.ts';
+import type { Workspace } from './program.ts';
 
 export type Engine = 'memory' | 'redis';
 
 export interface Setting {
   readonly engine: Engine;
-  /** How stale a target may become, as the configuration writes it. */
+  /** The `refresh` in the configuration. */
   readonly refresh: string;
-  /** Targets that are worked on at a time. */
+  /** The number of concurrent targets. */
   readonly concurrency: number;
   readonly store: 'aws' | 'azure' | 'vault';
-  readonly double: RunningDouble;
-  readonly mappings: readonly MappingOf[];
+  readonly fakeStore: RunningFakeStore;
+  readonly mappings: readonly BenchMapping[];
 }
 
-export interface MappingOf {
+export interface BenchMapping {
   readonly name: string;
   readonly namespaces: readonly string[];
-  /** Target key to the store's key. */
+  /** Target keys with their store keys. */
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** The servers of one run: a real API server, and a Redis when it is first wanted. */
+/** The servers of one run: a real API server, and Redis when it is first used. */
 export interface Lab extends AsyncDisposable {
   readonly kubernetes: Kubernetes;
   readonly request: Request;
   readonly caFile: string;
-  double(kind: 'aws' | 'azure' | 'vault'): Promise<RunningDouble>;
+  fakeStore(kind: 'aws' | 'azure' | 'vault'): Promise<RunningFakeStore>;
   namespaces(count: number): Promise<readonly string[]>;
-  /** A folder with this configuration, and a state of its own. */
-  place(setting: Setting): Promise<Place>;
-  /** The same place under another configuration. */
-  configure(place: Place, setting: Setting): Promise<Place>;
-  /** How many Secrets there are in a namespace. */
+  /** Creates a folder with this configuration and a new state. */
+  workspace(setting: Setting): Promise<Workspace>;
+  /** Writes another configuration into the folder. */
+  configure(place: Workspace, setting: Setting): Promise<Workspace>;
+  /** Returns the number of Secrets in a namespace. */
   secrets(namespace: string): Promise<number>;
-  /** What the API server was asked meanwhile, by verb, of Secrets alone. */
+  /** Counts the API server's requests for Secrets during some work, by verb. */
   requestsOfSecrets<T>(
     work: () => Promise<T>,
   ): Promise<{ readonly result: T; readonly requests: RequestCounts }>;
@@ -62,7 +62,7 @@ export async function openLab({ onServer }: Pick<BenchOptions, 'onServer'>): Pro
   const kubernetes = stack.use(await startKubernetes());
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-bench-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const doubles = new Map<string, RunningDouble>();
+  const doubles = new Map<string, RunningFakeStore>();
   const caFile = join(folder, 'ca.pem');
   const ca = await readFile(kubernetes.caFile, 'utf8');
   const request = createRequest({
@@ -80,10 +80,10 @@ export async function openLab({ onServer }: Pick<BenchOptions, 'onServer'>): Pro
     kubernetes,
     request,
     caFile,
-    async double(kind) {
-      const known = doubles.get(kind);
-      if (known !== undefined) return known;
-      const started = owned.use(await startDouble(kind));
+    async fakeStore(kind) {
+      const running = doubles.get(kind);
+      if (running !== undefined) return running;
+      const started = owned.use(await startFakeStore(kind));
       doubles.set(kind, started);
       return started;
     },
@@ -95,13 +95,15 @@ export async function openLab({ onServer }: Pick<BenchOptions, 'onServer'>): Pro
       }
       return names;
     },
-    async place(setting) {
-      const own = await mkdtemp(join(folder, 'run-'));
-      await mkdir(join(own, 'state'), { mode: 0o700 });
-      await writeFile(join(own, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
-      return lab.configure({ folder: own, env: {} }, setting);
+    async workspace(setting) {
+      const folderPath = await mkdtemp(join(folder, 'run-'));
+      await mkdir(join(folderPath, 'state'), { mode: 0o700 });
+      await writeFile(join(folderPath, 'shared.key'), `${randomBytes(32).toString('base64')}\n`, {
+        mode: 0o600,
+      });
+      return lab.configure({ folder: folderPath, env: {} }, setting);
     },
-    async configure({ folder: own }, setting) {
+    async configure({ folder: folderPath }, setting) {
       if (setting.engine === 'redis' && redis === undefined) {
         redis = owned.use(await startRedis());
         onServer(
@@ -112,17 +114,17 @@ export async function openLab({ onServer }: Pick<BenchOptions, 'onServer'>): Pro
       const port = await freePort();
       const config = configOf(setting, {
         kubeconfig: kubernetes.kubeconfig,
-        caFile: join(own, 'ca.pem'),
+        caFile: join(folderPath, 'ca.pem'),
         port,
       });
-      await writeFile(join(own, 'ca.pem'), setting.double.ca);
-      await writeFile(join(own, 'secretbridge.yaml'), stringify(config));
+      await writeFile(join(folderPath, 'ca.pem'), setting.fakeStore.ca);
+      await writeFile(join(folderPath, 'secretbridge.yaml'), stringify(config));
       const env = {
-        ...setting.double.env,
-        NODE_EXTRA_CA_CERTS: join(own, 'ca.pem'),
+        ...setting.fakeStore.env,
+        NODE_EXTRA_CA_CERTS: join(folderPath, 'ca.pem'),
         REDIS_URL: redis?.address ?? '',
       };
-      return { folder: own, env, address: `http://127.0.0.1:${port}` };
+      return { folder: folderPath, env, address: `http://127.0.0.1:${port}` };
     },
     async secrets(namespace) {
       const path = `/api/v1/namespaces/${namespace}/secrets?limit=1`;
@@ -151,7 +153,7 @@ interface SecretPage {
 }
 
 function configOf(
-  { engine, refresh, concurrency, store, double, mappings }: Setting,
+  { engine, refresh, concurrency, store, fakeStore: double, mappings }: Setting,
   {
     kubeconfig,
     caFile,

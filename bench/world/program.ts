@@ -8,59 +8,62 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { readDockerfile } from '../../test/integration/deploy/image-root.ts';
 import { BenchError } from '../harness/error.ts';
-import { builtProgram } from './built.ts';
+import { builtProgram } from './build.ts';
 import { type KernelFiles, type Usage, usageNow, usageOf } from './usage.ts';
 
-export interface Place {
+export interface Workspace {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Where a service of this configuration listens. */
+  /** The address of a service with this configuration. */
   readonly address?: string;
-  /** More options of Node, such as `--cpu-prof`. */
+  /** Extra Node options, such as `--cpu-prof`. */
   readonly node?: readonly string[];
 }
 
-export interface Ended {
-  /** From its start to its end. */
+export interface FinishedProcess {
+  /** The duration of the process. */
   readonly ms: number;
   readonly stdout: string;
 }
 
-export interface Running extends AsyncDisposable {
+export interface RunningProcess extends AsyncDisposable {
   readonly startedAt: number;
-  /** What it has used so far. Nothing is loaded into it for that. */
+  /** Returns the resources used so far, without loading code into the process. */
   usage(): Promise<Usage>;
-  readonly ended: Promise<Ended>;
-  /** Rejects when it has ended, for whoever counts on it. */
-  readonly lost: Promise<never>;
-  /** Resolves when it has logged a message so often. To ask the cluster instead would slow down what is measured. */
-  logged(message: string, times: number): Promise<void>;
-  /** Asks it to end, and waits until it has. */
+  readonly ended: Promise<FinishedProcess>;
+  /** Rejects when the process has ended. */
+  readonly unexpectedEnd: Promise<never>;
+  /** Resolves when the message was logged this many times. Polling the cluster would slow down the measured service. */
+  untilLogged(message: string, times: number): Promise<void>;
+  /** Sends SIGTERM and waits for the end. */
   stop(): Promise<void>;
 }
 
 const USAGE_AT_END = pathToFileURL(join(import.meta.dirname, 'usage-at-end.js')).href;
 const GRACE_MS = 30_000;
-const LOGGED_MS = 900_000;
+const LOG_TIMEOUT_MS = 900_000;
 
-/** The program as people start it, in a folder that holds its configuration. */
-export async function startProgram(args: readonly string[], place: Place): Promise<Running> {
+/** Starts the program in a folder that holds its configuration. */
+export async function startProgram(args: readonly string[], place: Workspace): Promise<RunningProcess> {
   return startNode([await builtProgram(), ...args], place);
 }
 
-/** The same to its end, with all that it has used. */
-export async function runProgram(args: readonly string[], place: Place): Promise<Ended & Usage> {
+/** Runs it to its end and returns the resources that it used. */
+export async function runProgram(
+  args: readonly string[],
+  place: Workspace,
+): Promise<FinishedProcess & Usage> {
   return runNode([await builtProgram(), ...args], place);
 }
 
 /**
- * Node in the environment that the image gives it, which is said in the Dockerfile and nowhere else. Floors have the
- * same: what the image sets is no part of what is measured.
+ * Starts Node with the environment of the Dockerfile. Floors use the same environment, so that it does not affect the
+ * comparison.
  */
 export async function startNode(
   args: readonly string[],
-  { folder, env, node = [] }: Place,
-): Promise<Running> {
+  { folder, env, node = [] }: Workspace,
+): Promise<RunningProcess> {
   const image = await readDockerfile();
   const startedAt = performance.now();
   const child = spawn(process.execPath, [...node, ...args], {
@@ -69,25 +72,25 @@ export async function startNode(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const kill = () => void child.kill('SIGKILL');
-  // Nobody else would end a service.
+  // A service would otherwise outlive the benchmark.
   process.once('exit', kill);
   const log = createLog(child);
   const ended = endOf(child, log, args.join(' '))
     .then((stdout) => ({ stdout, ms: performance.now() - startedAt }))
     .finally(() => process.off('exit', kill));
   const lost = ended.then(() => {
-    throw new BenchError(`${args.join(' ')} ended by itself`);
+    throw new BenchError(`${args.join(' ')} ended unexpectedly`);
   });
-  // Whoever waits for them is told.
+  // Mark both promises as handled. Callers still get the rejections.
   void Promise.allSettled([ended, lost]);
   return {
     startedAt,
     usage: () => usageNow(child.pid ?? 0),
     ended,
-    lost,
-    async logged(message, times) {
-      const late = sleep(LOGGED_MS, undefined, { ref: false }).then(() => {
-        throw new BenchError(`"${message}" was not logged ${times} times within ${LOGGED_MS / 1_000} s`);
+    unexpectedEnd: lost,
+    async untilLogged(message, times) {
+      const late = sleep(LOG_TIMEOUT_MS, undefined, { ref: false }).then(() => {
+        throw new BenchError(`"${message}" was not logged ${times} times within ${LOG_TIMEOUT_MS / 1_000} s`);
       });
       await Promise.race([log.until(`"message":"${message}"`, times), lost, late]);
     },
@@ -103,13 +106,13 @@ export async function startNode(
   };
 }
 
-/** The same to its end, with all that it has used. */
-export async function runNode(args: readonly string[], place: Place): Promise<Ended & Usage> {
-  const kept = join(place.folder, 'usage.json');
-  const env = { ...place.env, BENCH_USAGE: kept };
+/** Runs it to its end and returns the resources that it used. */
+export async function runNode(args: readonly string[], place: Workspace): Promise<FinishedProcess & Usage> {
+  const usageFile = join(place.folder, 'usage.json');
+  const env = { ...place.env, BENCH_USAGE: usageFile };
   await using run = await startNode(['--import', USAGE_AT_END, ...args], { ...place, env });
   const ended = await run.ended;
-  return { ...ended, ...usageOf(JSON.parse(await readFile(kept, 'utf8')) as KernelFiles) };
+  return { ...ended, ...usageOf(JSON.parse(await readFile(usageFile, 'utf8')) as KernelFiles) };
 }
 
 interface Log {
@@ -118,9 +121,9 @@ interface Log {
   until(part: string, times: number): Promise<void>;
 }
 
-/** What it says on standard error. */
+/** Collects standard error. */
 function createLog({ stderr }: ChildProcess): Log {
-  if (stderr === null) throw new BenchError('a process without outputs');
+  if (stderr === null) throw new BenchError('the process has no output streams');
   const lines: string[] = [];
   const reader = createInterface({ input: stderr });
   reader.on('line', (line) => lines.push(line));
@@ -129,12 +132,12 @@ function createLog({ stderr }: ChildProcess): Log {
     whole: once(reader, 'close').then(() => undefined),
     until(part, times) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      let left = times - lines.filter((line) => line.includes(part)).length;
-      if (left <= 0) return Promise.resolve();
+      let missing = times - lines.filter((line) => line.includes(part)).length;
+      if (missing <= 0) return Promise.resolve();
       const count = (line: string): void => {
         if (!line.includes(part)) return;
-        left -= 1;
-        if (left > 0) return;
+        missing -= 1;
+        if (missing > 0) return;
         reader.off('line', count);
         resolve();
       };
@@ -144,10 +147,10 @@ function createLog({ stderr }: ChildProcess): Log {
   };
 }
 
-/** What it has printed. */
+/** Returns standard output. */
 async function endOf(child: ChildProcess, { lines, whole }: Log, shown: string): Promise<string> {
   const { stdout } = child;
-  if (stdout === null) throw new BenchError('a process without outputs');
+  if (stdout === null) throw new BenchError('the process has no output streams');
   const [out, , [code, signal]] = await Promise.all([
     text(stdout),
     whole,

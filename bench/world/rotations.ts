@@ -8,24 +8,24 @@ import { startRedis } from '../../test/integration/services/redis.ts';
 import { createBareWriter } from '../floor/read-write.ts';
 import type { BenchOptions } from '../harness/row.ts';
 import { createPost, openFourStores, type RotatedStore } from './four-stores.ts';
-import { headOf } from './head.ts';
+import { baseConfig } from './base-config.ts';
 import type { Engine, Lab } from './lab.ts';
 import { startProgram } from './program.ts';
 import { TARGET_CHANGED } from './runs.ts';
 import { waitUntil } from './wait.ts';
-import { FIELD, type Witness, watchSecrets } from './witness.ts';
+import { FIELD, type SecretWatch, watchSecrets } from './secret-watch.ts';
 
-/** A running service with four stores, and somebody who watches its Secrets. */
+/** A running service with four stores, and a watch of its Secrets. */
 export interface Rotations extends AsyncDisposable {
   readonly stores: readonly RotatedStore[];
-  readonly witness: Witness;
+  readonly witness: SecretWatch;
   keys(store: RotatedStore): readonly string[];
   /**
-   * Gives a key a new value, and tells of it where that is wanted: how many milliseconds after it was in the store it
-   * was in the Secret as well.
+   * Gives a key a new value and sends its event if asked to. Returns the milliseconds from the store write to the
+   * Secret write.
    */
   rotate(store: RotatedStore, key: string, event: boolean): Promise<number>;
-  /** The same by hand, without any event: a bare read, and a bare write of a Secret of another namespace. */
+  /** The floor: a bare read, and a bare write of a Secret in another namespace. */
   bare(store: RotatedStore, key: string): Promise<number>;
 }
 
@@ -59,7 +59,7 @@ export async function openRotations(
     keys(store).map((key) => ({ name: key, ...mappingOf(store, key, namespace) })),
   );
   const config = {
-    ...headOf({ lab, port, engine: options.engine, refresh: options.refresh }),
+    ...baseConfig({ lab, port, engine: options.engine, refresh: options.refresh }),
     ...(options.events ? { events: Object.assign({}, ...four.all.map(({ events }) => events)) } : {}),
     stores: four.all.map(storeOf),
     mappings,
@@ -76,9 +76,11 @@ export async function openRotations(
       },
     }),
   );
-  await run.logged(TARGET_CHANGED, mappings.length);
+  await run.untilLogged(TARGET_CHANGED, mappings.length);
   if (options.events)
-    await waitUntil('the way to events', run, async () => four.all.every((store) => store.isHeard()));
+    await waitUntil('connecting to the event channels', run, async () =>
+      four.all.every((store) => store.isConnected()),
+    );
   const rounds = new Map<string, number>();
   const next = (key: string): string => {
     const round = (rounds.get(key) ?? 0) + 1;
@@ -95,8 +97,8 @@ export async function openRotations(
       const seen = witness.sees(key, value);
       await store.put({ [key]: value });
       const at = performance.now();
-      if (event) await store.tell(key);
-      // An event may have been taken up before whoever sent it was answered.
+      if (event) await store.sendEvent(key);
+      // The service may handle the event before its sender gets the response.
       return Math.max(0, (await seen) - at);
     },
     async bare(store, key) {

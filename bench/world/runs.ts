@@ -3,15 +3,15 @@ import type { AuditRecord } from '../../src/audit/entry.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { RequestCounts } from '../../test/integration/services/kubernetes-api.ts';
-import type { Counts } from '../doubles/double.ts';
-import type { RunningDouble } from '../doubles/start.ts';
+import type { Counts } from '../fake-stores/fake-store.ts';
+import type { RunningFakeStore } from '../fake-stores/start.ts';
 import { BenchError } from '../harness/error.ts';
 import type { Lab } from './lab.ts';
-import { type Ended, type Place, runProgram, startProgram } from './program.ts';
+import { type FinishedProcess, type Workspace, runProgram, startProgram } from './program.ts';
 import type { Usage } from './usage.ts';
 import { isReady, waitFor, waitUntil } from './wait.ts';
 
-/** What a run cost: at the store, and at the API server for Secrets. */
+/** The requests of a run to the store, and to the API server for Secrets. */
 export interface Cost {
   readonly store: Counts;
   readonly cluster: RequestCounts;
@@ -19,25 +19,27 @@ export interface Cost {
 
 export async function costOf<T>(
   lab: Lab,
-  double: RunningDouble,
+  double: RunningFakeStore,
   work: () => Promise<T>,
 ): Promise<Cost & { readonly result: T }> {
   const { result, counts } = await double.during(() => lab.requestsOfSecrets(work));
   return { store: counts, cluster: result.requests, result: result.result };
 }
 
-/** `sync`, once, to its end. */
+/** Runs one `sync` to its end. */
 export async function syncOnce(
-  place: Place,
-): Promise<Ended & Usage & { readonly summary: Readonly<Record<string, number>> }> {
+  place: Workspace,
+): Promise<FinishedProcess & Usage & { readonly summary: Readonly<Record<string, number>> }> {
   const ended = await runProgram(['sync', '--output', 'json'], place);
   const { ok, summary } = JSON.parse(ended.stdout) as { ok: boolean; summary: Record<string, number> };
   if (!ok) throw new BenchError(`sync: ${JSON.stringify(summary)}`);
   return { ...ended, summary };
 }
 
-/** `serve` for so long once it is ready; gives how often its sweeps looked at each key, by the audit's own count. */
-export async function serveFor(place: Place, seconds: number, keys: number): Promise<number> {
+/**
+ * Runs `serve` for a time after it is ready. Returns how often its sweeps checked each key, by the counts in the audit.
+ */
+export async function serveFor(place: Workspace, seconds: number, keys: number): Promise<number> {
   const before = await lastSweep(place);
   await using run = await startProgram(['serve'], place);
   await waitUntil('the start', run, () => isReady(place));
@@ -47,22 +49,22 @@ export async function serveFor(place: Place, seconds: number, keys: number): Pro
   const swept = last?.counts?.keys;
   if (swept === undefined || last?.sequence === before?.sequence)
     throw new BenchError(
-      `the service made no sweep within ${seconds} s: the machine is too busy to measure this`,
+      `the service made no sweep within ${seconds} s: the machine is too busy for this measurement`,
     );
   return swept / keys;
 }
 
-/** What the program logs of each target that it has written, when the write is on record. */
+/** The log message for each written target, after the audit has its outcome. */
 export const TARGET_CHANGED = 'target changed';
 
-/** `serve` until there are so many Secrets; gives how long that took from its start, and what was used by then. */
+/** Runs `serve` until this many Secrets exist. Returns the time since the start and the resources used. */
 export async function serveUntil(
-  place: Place,
+  place: Workspace,
   lab: Lab,
   { namespace, secrets }: { readonly namespace: string; readonly secrets: number },
 ): Promise<Usage & { readonly ms: number }> {
   await using run = await startProgram(['serve'], place);
-  await run.logged(TARGET_CHANGED, secrets);
+  await run.untilLogged(TARGET_CHANGED, secrets);
   const ms = performance.now() - run.startedAt;
   const usage = await run.usage();
   const made = await lab.secrets(namespace);
@@ -71,8 +73,8 @@ export async function serveUntil(
   return { ...usage, ms };
 }
 
-/** The last record of sweeps: a service leaves one at its end, `sync` one for each run, with other counts. */
-export async function lastSweep({ folder }: Pick<Place, 'folder'>): Promise<AuditRecord | undefined> {
+/** Returns the last sweep record. A service writes one when it ends, `sync` one for each run with other counts. */
+export async function lastSweep({ folder }: Pick<Workspace, 'folder'>): Promise<AuditRecord | undefined> {
   const path = join(folder, 'state', 'audit.db');
   await using audit = await openSqliteAudit({
     path,

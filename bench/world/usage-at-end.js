@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
-// Loaded before a program that ends by itself (`node --import`): what the kernel says of a process is gone with it,
-// so its last words are kept in a file. `process.resourceUsage()` would not do, since its `maxRSS` is at least what
-// the process that started this one had.
+// Loaded with `node --import` into a program that ends by itself. It saves the kernel's data on the process to a file,
+// since they are gone after its end. `process.resourceUsage()` does not work: its `maxRSS` includes that of the parent
+// process.
 
 process.on('exit', () => {
   const [stat, status] = ['stat', 'status'].map((name) => readFileSync(`/proc/self/${name}`, 'utf8'));

@@ -1,21 +1,21 @@
 import { readFile } from 'node:fs/promises';
 
-/** What a process has used, by what the kernel says of it. */
+/** The resources of a process, as the kernel reports them. */
 export interface Usage {
-  /** Of all its threads, since its start; to a hundredth of a second. */
+  /** CPU time of all threads since the start, to a hundredth of a second. */
   readonly cpuMs: number;
   readonly rssMb: number;
-  /** The most that `rssMb` has been. */
+  /** The peak of `rssMb`. */
   readonly maxRssMb: number;
 }
 
-/** The files `stat` and `status` of the kernel about a process, which are gone with it. */
+/** The kernel's `stat` and `status` files of a process. */
 export interface KernelFiles {
   readonly stat: string;
   readonly status: string;
 }
 
-/** Linux counts in hundredths of a second on every machine that Node runs on. */
+/** Linux counts in hundredths of a second on every platform that Node supports. */
 const TICK_MS = 10;
 
 export async function usageNow(pid: number): Promise<Usage> {
@@ -27,7 +27,7 @@ export async function usageNow(pid: number): Promise<Usage> {
 }
 
 export function usageOf({ stat, status }: KernelFiles): Usage {
-  // The name of the program, in brackets, may hold anything.
+  // The program name in brackets may contain anything.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const megabytes = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1_024;

@@ -1,35 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { BenchError } from '../harness/error.ts';
-import type { Place, Running } from './program.ts';
+import type { Workspace, RunningProcess } from './program.ts';
 
-/** @throws BenchError when it is not so in time, or the process has ended. */
+/** @throws BenchError after a timeout, or when the process has ended. */
 export async function waitUntil(
   what: string,
-  run: Running,
+  run: RunningProcess,
   isSo: () => Promise<boolean>,
   { everyMs = 50, withinMs = 900_000 } = {},
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
-  while (!(await Promise.race([isSo(), run.lost]))) {
+  while (!(await Promise.race([isSo(), run.unexpectedEnd]))) {
     if (performance.now() > deadline) throw new BenchError(`${what} took longer than ${withinMs / 1_000} s`);
     await waitFor(everyMs, run);
   }
 }
 
-/** @throws BenchError when the process has ended meanwhile. */
-export async function waitFor(ms: number, { lost }: Running): Promise<void> {
+/** @throws BenchError when the process has ended. */
+export async function waitFor(ms: number, { unexpectedEnd: lost }: RunningProcess): Promise<void> {
   await Promise.race([sleep(ms), lost]);
 }
 
-/** Whether the service says that it is ready. */
-export async function isReady({ address }: Place): Promise<boolean> {
+/** Whether the service reports ready. */
+export async function isReady({ address }: Workspace): Promise<boolean> {
   try {
     const { statusCode, body } = await request(`${address}/readyz`);
     await body.dump();
     return statusCode === 200;
   } catch (error) {
-    // It does not listen yet.
+    // The service does not listen yet.
     if (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED') return false;
     throw error;
   }

@@ -9,11 +9,11 @@ const free: Schema = { type: 'object' };
 const words: Schema = { type: 'array', items: text };
 const objects: Schema = { type: 'array', items: free };
 const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 };
-/** Kubernetes takes a number or a share for some. */
+/** Kubernetes accepts a number or a percentage for some fields. */
 const countOrShare: Schema = { type: ['integer', 'string'] };
 /**
- * The API server takes no number and no `true` for a value, and `0755` without quotes would be another text. It takes a
- * null, as of tools that write every field.
+ * The API server rejects numbers and `true` as values, and `0755` without quotes would become another text. It accepts
+ * null, which tools write for empty fields.
  */
 const variable = {
   ...exactly({ name: text, value: orNull(text), valueFrom: orNull(free) }),
@@ -34,13 +34,13 @@ function definitions(schema: Schema): Schema {
   return schema.$defs as Schema;
 }
 
-/** `values.schema.json` of the chart: its own values, and the configuration as its own schema has it. */
+/** The chart's `values.schema.json`: its own values, and the schema of the configuration. */
 export function chartSchema(): string {
   const { $schema: _, $defs: __, title: ___, ...config } = JSON.parse(configurationSchema()) as Schema;
   const $defs = definitions(JSON.parse(configurationSchema()) as Schema);
   const mappings = (config.properties as Schema).mappings;
   const tenant = exactly({
-    // It becomes part of the name of an object and of a file.
+    // Becomes part of an object name and of a file name.
     name: { type: 'string', pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' },
     namespaces: words,
     stores: words,
@@ -48,11 +48,11 @@ export function chartSchema(): string {
     mappings,
   });
   const schema = {
-    // Helm 3 knows no newer one; what is used here means the same in both.
+    // Helm 3 supports no newer draft. The keywords used here mean the same in both.
     $schema: 'http://json-schema.org/draft-07/schema#',
-    title: 'Values of the chart secretbridge',
+    title: 'Values of the secretbridge chart',
     ...exactly({
-      // Given by Helm to a chart within another.
+      // Helm passes this to a chart inside another chart.
       global: free,
       replicas: { type: 'integer', minimum: 0, maximum: 100 },
       image: exactly({ repository: text, tag: text, digest: text, pullPolicy: text }),
@@ -64,7 +64,7 @@ export function chartSchema(): string {
         type: 'array',
         items: { ...tenant, required: ['name', 'namespaces', 'stores', 'keys', 'mappings'] },
       },
-      // YAML 1.1, which Helm reads, takes a bare `off` for false.
+      // Helm reads YAML 1.1, where a bare `off` means false.
       check: exactly({ enabled: flag, doctor: { enum: ['warn', 'fail', 'off', false] } }),
       persistence: exactly({
         size: text,

@@ -27,13 +27,13 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
 }
 
-/** `docs/reference/configuration.md`. */
+/** The part of JSON Schema (2020-12) that zod generates for our schema. */
 export function configurationPage(): string {
   const root: Schema = z.toJSONSchema(ConfigFile, { io: 'input' }) as Schema;
   const inherited = new Set(Object.keys(root.properties?.defaults?.properties ?? {}));
   const writer = createWriter(root.$defs ?? {}, inherited);
   return [
-    '<!-- Made from the schema in src/config by `npm run docs`. Change it there. -->',
+    '<!-- Generated from the schema in src/config by `npm run docs`. Change it there. -->',
     '# Configuration',
     BEFORE_FIELDS,
     '## Example',
@@ -54,7 +54,7 @@ interface Part {
 
 /** @param inherited Fields that a mapping takes from `defaults`. */
 function createWriter(defs: Readonly<Record<string, Schema>>, inherited: ReadonlySet<string>) {
-  /** Sections that a table refers to: each is written once. */
+  /** Sections that a table refers to. Each is written once. */
   const asked = new Set<string>();
 
   function topLevel(root: Schema): string[] {
@@ -166,7 +166,7 @@ function branchOf(heading: string, branch: Schema): Part {
   };
 }
 
-/** What names an entry comes first, wherever the schema has it. */
+/** The name of an entry comes first, at any position in the schema. */
 function nameFirst<T>(entries: readonly [string, T][]): readonly [string, T][] {
   return entries.toSorted(([a], [b]) => Number(b === 'name') - Number(a === 'name'));
 }

@@ -8,7 +8,7 @@ interface Operation {
   readonly tags: readonly string[];
   readonly summary: string;
   readonly description?: string;
-  /** Names of what the request proves itself with, any of them. */
+  /** Names of the credentials that the request accepts. */
   readonly security?: readonly Readonly<Record<string, unknown>>[];
   readonly parameters?: readonly {
     readonly name: string;
@@ -22,7 +22,7 @@ interface OpenApi {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 
-/** `docs/reference/http.md`: what the OpenAPI document says, and what it has no room for. */
+/** `docs/reference/http.md`: the OpenAPI document, and the facts that it cannot express. */
 export async function httpPage(): Promise<string> {
   const { paths } = await openApi();
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
@@ -43,14 +43,14 @@ export async function httpPage(): Promise<string> {
     return `| \`${name}\` | ${description}${choice} |`;
   });
   return [
-    '<!-- Made from the routes of src/http by `npm run docs`. Change them, or scripts/docs/http-page.ts. -->',
+    '<!-- Generated from the routes of src/http by `npm run docs`. Change them, or scripts/docs/http-page.ts. -->',
     '# HTTP',
     BEFORE,
     '## Requests',
-    ['| request | role or proof | what it does |', '| --- | --- | --- |', ...rows].join('\n'),
+    ['| Request | Role or credential | Effect |', '| --- | --- | --- |', ...rows].join('\n'),
     AFTER_REQUESTS,
-    '## Records of the audit',
-    'The filters of `GET /api/v1/audit/records` are those of `secretbridge audit list`. They combine.',
+    '## Audit records',
+    '`GET /api/v1/audit/records` takes the filters of `secretbridge audit list`. Filters combine.',
     ['| parameter | meaning |', '| --- | --- |', ...filters].join('\n'),
     REST,
     '',
@@ -85,17 +85,16 @@ async function openApi(): Promise<OpenApi> {
 const seconds = (ms: number): number => ms / 1_000;
 const kib = (bytes: number): number => bytes / 1_024;
 
-const BEFORE = `The service listens on \`http.listen\`, \`127.0.0.1:8080\` unless the configuration says otherwise, with TLS if it names a
-certificate. The certificate is read again when its files change. \`GET /api/openapi.json\` describes the API for machines.
+const BEFORE = `The service listens on \`http.listen\` (default \`127.0.0.1:8080\`), with TLS if a certificate is configured. The certificate is read again when its files
+change. \`GET /api/openapi.json\` describes the API for programs.
 
 ## Tokens and roles
 
-Every request but the probes needs a token in the header \`Authorization: Bearer …\`, \`/metrics\` only with
-\`http.metricsNeedToken: true\`. A token counts nowhere else, not in the address and not in a cookie. What is posted under
-\`/events\` needs no token: it is [signed](../how-to/webhooks.md#what-is-signed), or carries [the key or the token of its
-subscription](../how-to/events-from-azure.md#the-key), and a token of a person counts for nothing there.
+Every request except the probes needs a token in the header \`Authorization: Bearer …\`. \`/metrics\` needs one only with \`http.metricsNeedToken: true\`. Tokens in
+addresses and cookies are ignored. Requests under \`/events\` need no token: they are [signed](../how-to/webhooks.md#what-is-signed), or carry [the key or the token of
+their subscription](../how-to/events-from-azure.md#the-key). A person's token has no effect there.
 
-A role is \`viewer\`, \`reviewer\` or \`operator\`; each may do what those before it may. Static tokens are references:
+A role is \`viewer\`, \`reviewer\` or \`operator\`. Each role includes the ones before it. Static tokens are references:
 
 \`\`\`yaml
 http:
@@ -106,10 +105,9 @@ http:
   kubernetes: true
 \`\`\`
 
-Each name has a token of its own. One that several names have is taken for none of them, and a line of the log names them.
+Each name needs its own token. A token that several names share is refused for all of them, and the log names them.
 
-With \`kubernetes: true\` the tokens of Kubernetes identities are taken as well: the API server reviews them for the audience
-\`secretbridge\`, and RBAC says what role they have.
+With \`kubernetes: true\`, tokens of Kubernetes identities are accepted too. The API server reviews them for the audience \`secretbridge\`, and RBAC gives their role:
 
 \`\`\`yaml
 apiVersion: rbac.authorization.k8s.io/v1
@@ -122,75 +120,67 @@ rules:
     verbs: [use]
 \`\`\`
 
-A \`ClusterRoleBinding\` gives it to somebody, and \`kubectl create token NAME --audience secretbridge\` makes a token of a service
-account. What the API server says holds for a minute, a refusal for ten seconds. While it cannot be asked, such a token gets
-503, not 401; static tokens go on working.`;
+Bind it with a \`ClusterRoleBinding\`. \`kubectl create token NAME --audience secretbridge\` creates a token of a service account. Answers of the API server are cached
+for a minute, refusals for ten seconds. While the API server does not answer, such a token gets 503, not 401. Static tokens continue to work.`;
 
-const AFTER_REQUESTS = `Lists take \`limit\` and \`cursor\`; where there is more, \`next\` is the cursor of the page after. A parameter that is not known is
-refused. Every request has an id, made by the service, in the header \`x-request-id\` of its answer, in the log, and in the records
-of what it caused. What somebody orders is on record with the name of the token's holder and the address it came from.
-
-A body is a JSON object of the members that \`/api/openapi.json\` describes, in their own types: \`"8"\` is no number. A member that
-is not known, or there twice, is refused before anything is done. Where nothing has to be said, no body is as good as \`{}\`.
-
-The probes tell apart what a restart mends and what it does not. \`/livez\` is 503 when one of the service's own loops has stood
-still for longer than its deadline, and names it; an outage of a store, of Redis or of the API server is none of that.
-\`/readyz\` is 503 with a code while the configuration is not loaded or the audit cannot be written.
-
-\`/api/v1/audit/verify\` reads every record, in between other work. Those who ask while it runs get the same answer.
-
-A review is a JSON body, \`{ "state": "reviewed", "note": "…" }\` or \`"flagged"\`; the note may be left out. The answer is the
-record with \`reviewed\`.
-
-\`/api/v1/audit/export\` takes \`format\`: \`jsonl\` (the default), \`csv\` or \`ocsf\`, and the filters below, but no \`limit\` and no
-\`cursor\`. It is a stream and ends at the record that was the newest when it began. What goes wrong on the way can only cut
-the connection, so an answer that ends in order is whole. See [export the audit](../how-to/export-the-audit.md).`;
+const AFTER_REQUESTS = `- Lists take \`limit\` and \`cursor\`. \`next\` is the cursor of the next page, if there is one. Unknown parameters are refused.
+- The service gives every request an id. It is in the header \`x-request-id\` of the answer, in the log, and in the records that the request caused. Requested changes are
+  recorded with the name of the token's holder and the address.
+- A body is a JSON object with the members of \`/api/openapi.json\` in their types: \`"8"\` is not a number. Unknown and duplicate members are refused. If no member is
+  needed, the body may be empty.
+- \`/livez\` is 503 if one of the service's own loops hangs past its deadline, and names it. Outages of a store, of Redis or of the API server do not affect it.
+  \`/readyz\` is 503 with a code while the configuration is not loaded or the audit cannot be written.
+- \`/api/v1/audit/verify\` reads every record, between other work. Parallel requests share one answer.
+- A review is a JSON body \`{ "state": "reviewed", "note": "…" }\` or with \`"flagged"\`. The note is optional. The answer is the record with \`reviewed\`.
+- \`/api/v1/audit/export\` takes \`format\` (\`jsonl\`, the default, \`csv\` or \`ocsf\`) and the filters below, but no \`limit\` and \`cursor\`. It is a stream that ends at the
+  newest record of its beginning. An error cuts the connection, so an answer that ends normally is complete. See [export the
+  audit](../how-to/review-the-audit.md#export).`;
 
 const REST = `## Errors
 
-Whatever is no success has one form:
+Every failure has the same form:
 
 \`\`\`json
 {
   "code": "FORBIDDEN",
-  "message": "the holder of this token may not do that (it needs the role operator)",
+  "message": "this token has no permission for the request (it needs the role operator)",
   "remedy": "Give them the role that the message names: in \`http.tokens\`, or by a Role for \`use\` of \`roles.secretbridge.dev\`.",
   "requestId": "e77b39db-540d-4955-b67b-abab9f465861"
 }
 \`\`\`
 
-[Errors](errors.md) has every code. No error repeats a text of the request, but for names that the service itself has.
+[Errors](errors.md) has every code. An error never repeats text of the request, except names that the service knows.
 
 | status | when |
 | --- | --- |
 | 400 | a parameter, the body or the address is wrong |
 | 401 | there is no valid token, or an event carries no proof |
-| 403 | its holder lacks the role that the message names |
-| 404 | there is nothing of this name |
-| 405 | the address takes another method, which the header \`Allow\` names |
+| 403 | the holder lacks the role in the message |
+| 404 | no object has this name |
+| 405 | the address needs another method, see the header \`Allow\` |
 | 408 | the request did not arrive in time |
-| 409 | a person must mend something else first; \`remedy\` says what |
+| 409 | a person must fix something else first, see \`remedy\` |
 | 413 | the body is too large |
 | 414 | a part of the address is too long |
 | 415 | the body is not of the type \`application/json\` |
-| 417 | a header \`Expect\` asks for what there is not |
-| 429 | too much came from this address; \`Retry-After\` says how long to wait |
+| 417 | the header \`Expect\` cannot be satisfied |
+| 429 | too many requests from this address, see \`Retry-After\` |
 | 431 | the headers are too large |
-| 500 | we are at fault; the log has the place under the request id |
-| 503 | something that it needs is down, and it may be tried again |
+| 500 | an internal error. The log has details under the request id |
+| 503 | a part that it needs is down. Try again |
 
 ## Limits
 
 | what | limit |
 | --- | --- |
-| requests of one address, probes aside | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s |
-| refused tokens of one address | 30 in 60 s; then no token is looked at, except those that were accepted from there before |
-| events for one webhook or subscription from one address | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s, counted apart from its other requests |
-| refused events, and events for names that are not configured, of one address | 30 in 60 s; then such are answered with 429, and right ones are still taken |
-| body | ${kib(LIMITS.bodyBytes)} KiB; of a webhook ${kib(LIMITS.webhookBytes)} KiB; of Event Grid ${kib(LIMITS.eventGridBytes / 1_024)} MiB, read only once the key is right |
+| requests of one address, without probes | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s |
+| refused tokens of one address | 30 in 60 s. Then only tokens that were accepted from there before |
+| events for one webhook or subscription from one address | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s, counted separately |
+| refused events, and events for names that are not configured, of one address | 30 in 60 s. Then they get 429. Valid events are still accepted |
+| body | ${kib(LIMITS.bodyBytes)} KiB; of a webhook ${kib(LIMITS.webhookBytes)} KiB; of Event Grid ${kib(LIMITS.eventGridBytes / 1_024)} MiB, read only after the key is verified |
 | headers | ${kib(LIMITS.headerBytes)} KiB, within ${seconds(LIMITS.headersMs)} s |
 | a whole request | ${seconds(LIMITS.requestMs)} s to arrive |
-| connections | ${LIMITS.connections}; of one address ${LIMITS.connectionsOfOne}, those beyond are cut at once |
+| connections | ${LIMITS.connections}; ${LIMITS.connectionsPerAddress} of one address. Further ones are closed at once |
 
-An address is an IPv4 address or an IPv6 network of 64 bits. Behind a proxy all its clients have one: headers such as
-\`X-Forwarded-For\` are not believed, since anybody can send them. Where strangers can reach the proxy, limit them there.`;
+An address is an IPv4 address or an IPv6 network of 64 bits. All clients of a proxy share its address, because headers such as \`X-Forwarded-For\` can be forged and are
+ignored. If unknown clients can reach the proxy, limit them there.`;

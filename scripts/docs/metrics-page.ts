@@ -7,41 +7,42 @@ export function metricsPage(): string {
     return `| \`${name}\` | ${type} | ${shown} | ${help} |`;
   });
   return [
-    '<!-- Made from src/metrics/names.ts by `npm run docs`. Change it there, or in scripts/docs/metrics-page.ts. -->',
+    '<!-- Generated from src/metrics/names.ts by `npm run docs`. Change it there, or in scripts/docs/metrics-page.ts. -->',
     '# Metrics',
-    '`GET /metrics` of a running service gives them in the text format of Prometheus. It needs a token only with `http.metricsNeedToken: true`. Times are in seconds, points in time in seconds since 1970.',
-    ['| metric | type | labels | what it says |', '| --- | --- | --- | --- |', ...rows].join('\n'),
+    '`GET /metrics` of a running service returns the metrics in the Prometheus text format. It needs a token only with `http.metricsNeedToken: true`. Durations are in seconds. Timestamps are in seconds since 1970.',
+    ['| Metric | Type | Labels | Meaning |', '| --- | --- | --- | --- |', ...rows].join('\n'),
     AFTER,
     '',
   ].join('\n\n');
 }
 
-const AFTER = `\`outcome\` of a sync is a word of its summary: \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`, \`held\`, \`failed\`.
-\`outcome\` of a request to a store is \`ok\` or the [code](errors.md) of the error. No label ever holds the name of a key or of
-a property, or a value.
-\`outcome\` of an event is \`taken\`, \`unknown\` (nothing is made from its key), \`ignored\` (it tells of no change, or of another
-store), \`malformed\` (not in a form that we know, or of a webhook about a store that is not its own), \`dropped\` (a malformed
-one that came too often) or \`refused\` (not proved, too many, or they cannot be checked).
-
-Counters and histograms begin at 0 with the process, and when it [opens anew](../how-to/change-configuration.md).
-
-The metrics of Node and of the process (\`nodejs_…\`, \`process_…\`) are there as well.
+const AFTER = `- \`outcome\` of a sync is \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`, \`held\` or \`failed\`.
+- \`outcome\` of a request to a store is \`ok\` or the [code](errors.md) of the error.
+- \`outcome\` of an event is one of these:
+  - \`taken\`
+  - \`unknown\`: no mapping uses its key
+  - \`ignored\`: it reports no change, or is about another store
+  - \`malformed\`: it has an unknown form, or names a store that its webhook does not cover
+  - \`dropped\`: a malformed event beyond the allowed rate
+  - \`refused\`: it has no valid proof, cannot be verified, or comes too often
+- No label holds the name of a key or property, or a value.
+- Counters and histograms begin at 0 with the process, and when the service [reopens](../how-to/change-configuration.md).
+- The metrics of Node and of the process (\`nodejs_…\`, \`process_…\`) are included.
 
 ## Several replicas
 
-Each replica tells of the whole configuration: \`secretbridge_target_stale_seconds\`, \`secretbridge_target_errors\` and
-\`secretbridge_held\` say nearly the same on all of them, so take the maximum. Counters count what the replica itself did, so
-take the sum. When a target, a store or an intake of events leaves the configuration, all its series end.
+Each replica reports the whole configuration: use the maximum of \`secretbridge_target_stale_seconds\`, \`secretbridge_target_errors\` and \`secretbridge_held\`. Counters
+count the work of one replica: use the sum. If a target, a store or an intake leaves the configuration, all its series end.
 
-## What to be woken for
+## Conditions for alerts
 
 | when | what it means |
 | --- | --- |
-| \`max(secretbridge_stalled) > 0\` | a loop stands still; the liveness probe restarts the process |
+| \`max(secretbridge_stalled) > 0\` | a loop hangs; the liveness probe restarts the process |
 | \`max(secretbridge_target_stale_seconds) > 3600\` | a target has not been in step for an hour |
-| \`min(secretbridge_audit_up) < 1\` | nothing is changed until the audit can be written |
-| \`min(secretbridge_audit_chain_ok) < 1\` | the audit was tampered with or cut short |
-| \`min(secretbridge_config_valid) < 1\` | the files were changed to something invalid; the last valid configuration is in force |
-| \`min(secretbridge_intake_up) < 1\` | events are not fetched, so that changes wait for the next sweep |
+| \`min(secretbridge_audit_up) < 1\` | the audit cannot be written, so nothing changes |
+| \`min(secretbridge_audit_chain_ok) < 1\` | the audit was altered or cut off |
+| \`min(secretbridge_config_valid) < 1\` | the files are invalid; the last valid configuration is in force |
+| \`min(secretbridge_intake_up) < 1\` | events are not fetched, so changes wait for the next sweep |
 | \`max(secretbridge_held) > 0\` | a change waits for a person |
 | \`min(secretbridge_certificate_expiry_timestamp_seconds) - time() < 604800\` | a certificate in a target expires within a week |`;

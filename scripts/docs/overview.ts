@@ -2,7 +2,9 @@ import type { Command, Help } from 'commander';
 import { buildProgram } from '../../src/cli/cli.ts';
 import { helpContext } from './cli-page.ts';
 
-/** `src/cli/overview.json`: what the help of the program lists, so that it can be printed without building the program. */
+/**
+ * `src/cli/overview.json`: the command list of the main help. The program can print it without loading the commands.
+ */
 export function overview(): string {
   const program = buildProgram(helpContext([]), async () => undefined);
   const helper = program.createHelp();

@@ -1,4 +1,5 @@
 import { configurationSchema } from '../../src/config/json-schema.ts';
+import { chartReadme } from './chart-readme.ts';
 import { chartSchema } from './chart-schema.ts';
 import { cliPage } from './cli-page.ts';
 import { configurationPage } from './configuration-page.ts';
@@ -8,9 +9,10 @@ import { metricsPage } from './metrics-page.ts';
 import { overview } from './overview.ts';
 import { valuesPage } from './values-page.ts';
 
-/** Every page that is made and not written: its path in the repository, and its text. */
+/** Every generated page: its path in the repository, and its text. */
 export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
+    ['deploy/chart/README.md', chartReadme()],
     ['deploy/chart/values.schema.json', chartSchema()],
     ['docs/reference/cli.md', await cliPage()],
     ['docs/reference/configuration.md', configurationPage()],

@@ -10,17 +10,17 @@ import {
 } from '../../test/matrix/table/case.ts';
 import { VALUES } from '../../test/matrix/values.ts';
 
-const BEGIN = '<!-- Made from test/matrix/values.ts by `npm run docs`. -->';
-const END = '<!-- End of what is made. -->';
+const BEGIN = '<!-- Generated from test/matrix/values.ts by `npm run docs`. -->';
+const END = '<!-- End of the generated table. -->';
 const PAGE = join(import.meta.dirname, '../../docs/reference/values.md');
 const NAMES = Object.keys(STORES) as StoreName[];
 
-/** `docs/reference/values.md`, with the table of what each store can hold made anew. */
+/** `docs/reference/values.md` with its table of supported values regenerated. */
 export async function valuesPage(): Promise<string> {
   const page = await readFile(PAGE, 'utf8');
   const [before, rest] = page.split(BEGIN);
   const after = rest?.split(END)[1];
-  if (after === undefined) throw new Error(`${PAGE} lacks the marks of its table`);
+  if (after === undefined) throw new Error(`${PAGE} lacks the comments around its generated table`);
   return `${before}${BEGIN}\n\n${table()}\n\n${END}${after}`;
 }
 
@@ -37,13 +37,13 @@ function table(): string {
       one.title,
       ...exceptions.map((exception) => cell(exception, one.gives, note)),
     ]);
-  const head = ['what the store is given', ...NAMES.map((name) => STORES[name])];
+  const head = ['value in the store', ...NAMES.map((name) => STORES[name])];
   const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
   return [
-    `${count(VALUES)} cases go through the whole path on every store in the tests. These come out differently somewhere; a store without a note gives what the rules of this page say.`,
+    `The tests send ${count(VALUES)} values through the whole path on every store. The table lists the values that some store changes. A store without a note follows the rules of this page.`,
     lines.join('\n'),
     reasons.map((why, index) => `${index + 1}. ${capital(why)}.`).join('\n'),
-    'These come out the same everywhere:',
+    'These values come out the same from every store:',
     VALUES.map(same)
       .filter((line) => line !== '')
       .join('\n'),
@@ -56,7 +56,7 @@ function cell(exception: Exception | undefined, rule: Gives, note: (why: string)
   return `${shown(exception.gives)} ${note(exception.why)}`;
 }
 
-/** A code or a short text as it is; what is long, or has characters that no table shows, is only said to be there. */
+/** A code or a short text in full. Long texts and texts with unprintable characters are only described. */
 function shown(gives: Gives): string {
   if ('code' in gives) return `\`${gives.code}\``;
   const values = Object.values(gives.data);
@@ -69,8 +69,8 @@ function shown(gives: Gives): string {
 function same({ title, cases }: Group): string {
   const titles = cases
     .filter((one) => NAMES.every((name) => exceptionOf(one, name) === undefined))
-    .map((one) => one.title);
-  return titles.length === 0 ? '' : `- ${title}: ${titles.join('; ')}.`;
+    .map((one) => `${capital(one.title)}.`);
+  return titles.length === 0 ? '' : `- **${title}.** ${titles.join(' ')}`;
 }
 
 function count(groups: readonly Group[]): number {

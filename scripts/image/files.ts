@@ -5,15 +5,15 @@ import { join } from 'node:path';
 export interface FileSet {
   readonly files: number;
   readonly bytes: number;
-  /** By path, mode and content of all files: the same for the same set. */
+  /** A hash of path, mode and content of all files. The same set gives the same hash. */
   readonly digest: string;
-  /** Bytes by the folder below `/app`, the largest first. */
+  /** Bytes for each folder below `/app`, the largest first. */
   readonly parts: readonly { readonly name: string; readonly bytes: number }[];
 }
 
 /**
- * Everything below a folder gets the same modes and times on every machine, and is counted. Folders without a file go: which
- * there are depends on how the others were made.
+ * Sets the same modes and times on every machine, and counts the files. It removes empty folders, because their
+ * presence depends on how the others were created.
  */
 export async function settle(root: string, time: Date): Promise<FileSet> {
   const hash = createHash('sha256');
@@ -39,7 +39,7 @@ export async function settle(root: string, time: Date): Promise<FileSet> {
     const part = path.split('/').slice(1, 2).join('/');
     parts.set(part, (parts.get(part) ?? 0) + stats.size);
   }
-  // Last and from within, since each file that was made changed the time of its folder.
+  // Last and from the inside out, since each new file changes the time of its folder.
   for (const path of (await readdir(root, { recursive: true })).toSorted().toReversed()) {
     const full = join(root, path);
     if (!(await lstat(full)).isDirectory()) continue;

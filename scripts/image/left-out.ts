@@ -1,6 +1,8 @@
-/** A licence asks to be handed on, whatever its file is called. */
+/** A license requires its file to be distributed, under any file name. */
 const LICENCE = /^(licen[cs]e|notice|copying|authors)/i;
-/** TypeScript, which Node does not run below `node_modules`; maps for debuggers; texts for people; other runtimes. */
+/**
+ * TypeScript, which Node does not run below `node_modules`; source maps; texts for people; files for other runtimes.
+ */
 const FILES =
   /\.[cm]?tsx?$|\.map$|\.tsbuildinfo$|\.flow$|\.md$|\.bare$|(^|[._])test\.[cm]?js$|\.min\.[cm]?js$/;
 const FOLDERS = new Set([
@@ -16,14 +18,14 @@ const FOLDERS = new Set([
     'examples',
     'docs',
   ],
-  // For bundlers, browsers and other runtimes: no condition of Node's `exports` chooses them.
+  // For bundlers, browsers and other runtimes. No condition of Node's `exports` selects them.
   ...['dist-es', 'dist-browser', 'react-native', 'workerd'],
 ]);
 
-/** Packages that only types, or only files that are left out, refer to. */
+/** Packages that only types or excluded files refer to. */
 const PACKAGES = /^node_modules\/(?:.+\/node_modules\/)?(?:@types\/[^/]+|undici-types|@azure\/msal-browser)$/;
 
-/** Whether the image can do without a file, by its path within its package: such as `dist/browser/index.js`. */
+/** Whether the image can omit a file. The path is relative to its package, such as `dist/browser/index.js`. */
 export function isLeftOut(path: string): boolean {
   const names = path.split('/');
   const file = names.at(-1) ?? '';
@@ -33,7 +35,7 @@ export function isLeftOut(path: string): boolean {
   return FILES.test(file) && !LICENCE.test(file);
 }
 
-/** The same of a whole package, by where it is installed: such as `node_modules/@types/node`. */
+/** The same for a whole package, by its install path, such as `node_modules/@types/node`. */
 export function isPackageLeftOut(path: string): boolean {
   return PACKAGES.test(path);
 }

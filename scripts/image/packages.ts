@@ -18,10 +18,10 @@ interface LockEntry {
 }
 
 /**
- * The packages of `package-lock.json` without those for development, as they are installed, sorted by path. Optional ones
- * that are not for this platform are left out.
+ * The packages of `package-lock.json` without development packages, as installed, sorted by path. Optional packages for
+ * other platforms are left out.
  *
- * @throws Error when what is installed is not what the lock says.
+ * @throws Error when the installed packages differ from the lock file.
  */
 export async function runtimePackages(root: string): Promise<readonly RuntimePackage[]> {
   const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
@@ -59,14 +59,14 @@ async function manifestOf(folder: string): Promise<Omit<RuntimePackage, 'path'> 
   }
 }
 
-/** A bill of materials of these packages, CycloneDX 1.6 as JSON. The same packages give the same text. */
+/** A bill of materials (CycloneDX 1.6, JSON) of these packages. The same packages give the same text. */
 export function billOfMaterials(version: string, packages: readonly RuntimePackage[]): string {
   const components = packages.map((one) => ({
     type: 'library',
     'bom-ref': one.path,
     name: one.name,
     version: one.version,
-    // The scope's `@` is written as the package URL specification asks.
+    // The package URL specification asks for an encoded `@` in the scope.
     purl: `pkg:npm/${one.name.replace(/^@/, '%40')}@${one.version}`,
     ...(one.license === undefined ? {} : { licenses: [licenseOf(one.license)] }),
   }));
@@ -75,7 +75,7 @@ export function billOfMaterials(version: string, packages: readonly RuntimePacka
   return `${JSON.stringify(bom, null, 2)}\n`;
 }
 
-/** An id of SPDX, or an expression of several. */
+/** An SPDX id, or an SPDX expression. */
 function licenseOf(license: string): object {
   return /[ ()]/.test(license) ? { expression: license } : { license: { id: license } };
 }

@@ -1,4 +1,4 @@
-// Plain JavaScript without dependencies: `with-node.js` needs it under Node 20, before anything is installed.
+// Plain JavaScript without dependencies: `with-node.js` runs it under Node 20, before anything is installed.
 import {
   existsSync,
   mkdirSync,
@@ -13,17 +13,17 @@ import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
-/** The folder outside the repository where everything that is fetched or built once is kept. */
+/** The folder outside the repository for everything that is fetched or built once. */
 export function cacheFolder() {
   const configured = process.env.XDG_CACHE_HOME;
-  // A relative path would be another folder in each working directory; the XDG rules say to ignore it.
+  // The XDG rules say to ignore a relative path. It would be another folder in each working directory.
   const base = configured && isAbsolute(configured) ? configured : join(homedir(), '.cache');
   return join(base, 'secretbridge');
 }
 
 /**
- * Gives the folder `path`, made by `build` when it is not there. It appears whole or not at all, and two
- * processes never build it at the same time.
+ * Returns the folder `path`, and runs `build` first when it does not exist. The folder appears complete or not at all.
+ * Two processes never build it at the same time.
  */
 export async function cachedFolder(path, build, onWait) {
   if (existsSync(path)) return path;
@@ -47,10 +47,10 @@ export async function cachedFolder(path, build, onWait) {
   );
 }
 
-/** Runs `action` while no other process of this machine is inside the same lock. */
+/** Runs `action` while no other process of this machine holds the lock. */
 export async function withLock(path, action, onWait) {
-  // The lock is a symbolic link whose target names its holder: made in one step, content included, so there
-  // is no moment in which the holder is unknown.
+  // The lock is a symbolic link whose target names the holder. Creating it is one atomic step, so the holder is never
+  // unknown.
   const mine = holderOf(process.pid);
   let told = false;
   while (!tryLink(mine, path)) {
@@ -79,8 +79,8 @@ function tryLink(target, path) {
 function removeIfStale(path) {
   const holder = readLink(path);
   if (holder === undefined || isHolderAlive(holder)) return;
-  // Taken away by a rename, because of two waiters only one can win it. If the other one was quicker and this
-  // is already its new lock, it is put back.
+  // A rename removes it, because only one of two waiters can win a rename. If the other waiter was faster and this is
+  // already its new lock, we put it back.
   const aside = `${path}.stale-${process.pid}`;
   try {
     renameSync(path, aside);
@@ -102,7 +102,7 @@ function readLink(path) {
   }
 }
 
-// Process ids are used again, so on Linux the holder is also known by the time it started.
+// The system reuses process ids, so on Linux the start time identifies the holder too.
 function holderOf(pid) {
   return `${pid}-${startTimeOf(pid)}`;
 }

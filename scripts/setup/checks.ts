@@ -1,14 +1,14 @@
 import type { Step } from './steps.ts';
 
-/** The fast tests wait for nothing but the processor, of which Vitest would leave one out. */
+/** The fast tests use only the processor, and Vitest would leave one core unused by default. */
 export const FAST_TESTS = ['vitest', 'run', '--project', 'fast', '--maxWorkers=100%'] as const;
 
-/** What needs no test runner: the same in `npm run check` and `npm test`. */
+/** Checks without a test runner, the same in `npm run check` and `npm test`. */
 export const CHECKS: readonly Step[] = [
   { title: 'format and lint', command: ['biome', 'check', '--error-on-warnings', '.'] },
   {
     title: 'lint with types',
-    // The page has types of its own, which it takes for those of the service.
+    // The page has type definitions of its own, which conflict with those of the service.
     command: [
       'oxlint',
       '--type-aware',
@@ -22,7 +22,7 @@ export const CHECKS: readonly Step[] = [
   },
   {
     title: 'types',
-    // Looks again at what changed and at what depends on it.
+    // Checks only changed files and the files that depend on them.
     command: [
       'tsc',
       '--project',
@@ -34,4 +34,5 @@ export const CHECKS: readonly Step[] = [
   },
   { title: 'types of the page', command: ['tsc', '--project', 'src/http/ui/tsconfig.json'] },
   { title: 'unused code', command: ['knip', '--no-progress'] },
+  { title: 'language', command: ['node', 'scripts/prose.ts'] },
 ];

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { cacheFolder } from './cache.js';
 
-/** Its message says what is wrong and what to do about it. */
+/** Its message says what is wrong and how to fix it. */
 export class SetupError extends Error {}
 
 export const INSTALL_NODE = 'Install Node 24 or newer and put it first on PATH.';
@@ -17,9 +17,9 @@ const OFFLINE = [
 ];
 const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR', 'ENOENT'];
 
-/** Runs npm without its noise; what it says is kept in a file for the case that it fails. */
+/** Runs npm quietly. A failure writes the output to a file. */
 export async function npm(node, args, cwd, whenNotFound) {
-  // Under `npm run` the same npm again, which may not be on PATH.
+  // Under `npm run`, uses the same npm, which may not be on PATH.
   const cli = process.env.npm_execpath ?? '';
   const [command, first] = basename(cli) === 'npm-cli.js' ? [node, [cli]] : ['npm', []];
   const child = spawn(command, [...first, ...args, ...QUIET, '--fetch-retry-mintimeout=2000'], {
@@ -44,7 +44,7 @@ function explainNpm(output, whenNotFound) {
   const code = /npm (?:error|ERR!) code (\S+)/.exec(output)?.[1] ?? 'no code';
   const log = join(tmpdir(), `secretbridge-npm-${process.pid}.log`);
   writeFileSync(log, output);
-  return new SetupError(`${remedyFor(code, whenNotFound)} What npm said is in ${log}.`);
+  return new SetupError(`${remedyFor(code, whenNotFound)} The output of npm is in ${log}.`);
 }
 
 function remedyFor(code, whenNotFound) {
@@ -53,7 +53,7 @@ function remedyFor(code, whenNotFound) {
   }
   if (['E404', 'ETARGET', 'EBADPLATFORM'].includes(code)) return whenNotFound;
   if (code === 'EUSAGE') {
-    return 'package.json and package-lock.json do not belong together. Run npm install, then try again.';
+    return 'package.json and package-lock.json do not match. Run npm install, then try again.';
   }
   if (UNWRITABLE.includes(code)) {
     return `npm could not write its files (${code}). Check owner and free space of this folder and of ${cacheFolder()}.`;
@@ -61,7 +61,7 @@ function remedyFor(code, whenNotFound) {
   return `npm failed (${code}).`;
 }
 
-/** Turns the failure to make a folder below the cache into a sentence. */
+/** Turns a failure to create a folder in the cache into a sentence. */
 export function explainCache(error) {
   if (!UNWRITABLE.includes(error.code)) throw error;
   throw new SetupError(
@@ -70,16 +70,16 @@ export function explainCache(error) {
   );
 }
 
-/** Waits for a child's end; until then signals go to it, so that none is left behind. */
+/** Waits for a child to end. Until then it forwards signals to the child, so that none keeps running. */
 export async function exitOf(child) {
   const forward = (signal) => {
-    // A terminal sends Ctrl-C to the child as well, and two of them would mean "at once, without cleaning up".
+    // A terminal sends Ctrl-C to the child as well. A second SIGINT would mean "stop without cleaning up".
     if (signal === 'SIGINT' && process.stdin.isTTY) return;
     child.kill(signal);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, forward);
-  // npm, when it is ended, ends the shell around this process but not this process.
+  // When npm is stopped, it ends the shell around this process but not this process.
   const parent = process.ppid;
   const orphaned = () => process.ppid === parent || forward('SIGTERM');
   const watch = process.env.npm_lifecycle_event ? setInterval(orphaned, 1000) : undefined;

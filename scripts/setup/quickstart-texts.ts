@@ -1,4 +1,4 @@
-/** The quickstart's configuration; the address is that of the server which was just started. */
+/** The configuration of the quickstart. The address is that of the OpenBao which was just started. */
 export function quickstartConfig(address: string): string {
   return `apiVersion: secretbridge.dev/v1
 instance: quickstart
@@ -34,7 +34,7 @@ export const LEGACY_MAPPING = `mappings:
       PASSWORD: { store: vault, key: payments/db, property: password }
 `;
 
-/** Written by hand, as somebody else would have done it. */
+/** Another owner wrote this Secret by hand. */
 export const FOREIGN_SECRET = `apiVersion: v1
 kind: Secret
 metadata:

@@ -1,6 +1,6 @@
 import type { Checkpointer } from '../audit/checkpoint/checkpointer.ts';
 import type { Actor, AuditRecord } from '../audit/entry.ts';
-import { watchOthers } from '../audit/others.ts';
+import { watchForeignWrites } from '../audit/foreign-writes.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { OnWrite } from '../cluster/on-write.ts';
@@ -13,16 +13,16 @@ import type { SecretValue } from '../core/secret-value.ts';
 import type { Tracing } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
 import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
-import { createLeftOpen, type LeftOpen } from '../reconcile/left-open.ts';
-import { createReadings } from '../reconcile/readings.ts';
-import type { Wanted } from '../reconcile/targets.ts';
-import type { Pass } from '../service/runs/pass.ts';
+import { createUnresolvedIntents, type UnresolvedIntents } from '../reconcile/unresolved-intents.ts';
+import { createReadDeduplication } from '../reconcile/read-deduplication.ts';
+import type { DesiredTarget } from '../reconcile/targets.ts';
+import type { SyncContext } from '../service/runs/sync-context.ts';
 import { openAudit } from './audit.ts';
 import { openCheckpoints } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
-import { createInForceNow } from './in-force-now.ts';
+import { createCurrentConfig } from './current-config.ts';
 import { openFingerprints } from './keys.ts';
-import { createBeginPass, type PassOptions } from './pass.ts';
+import { createContextFactory, type SyncContextOptions } from './sync-context.ts';
 import { createStores, type StoreObserver, type Stores } from './stores.ts';
 import { openTracing, traced } from './tracing.ts';
 
@@ -66,7 +66,7 @@ export interface App extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly stores: Stores;
   /** As the last pass found them. */
-  readonly targets: readonly Wanted[];
+  readonly targets: readonly DesiredTarget[];
   /** This instance and those that it was before. */
   readonly instances: readonly string[];
   readonly fingerprints: Fingerprinter;
@@ -74,11 +74,11 @@ export interface App extends AsyncDisposable {
   /** What a mapping wants restarted when its content changes. */
   readonly restartOf: (mapping: string) => readonly Workload[];
   /** What this process changed without an outcome on record. */
-  readonly leftOpen: LeftOpen;
+  readonly unresolvedIntents: UnresolvedIntents;
   /** Looks at the namespaces that selectors choose, so that new ones are served. */
-  resolve(): Promise<readonly Wanted[]>;
+  resolve(): Promise<readonly DesiredTarget[]>;
   /** What one pass over targets needs: shared reads, one request id, one recorder. */
-  pass(options?: PassOptions): Promise<Pass>;
+  createContext(options?: SyncContextOptions): Promise<SyncContext>;
   /** Puts stores, mappings and rules of another configuration in force; the rest of it needs another app. */
   reconfigure(config: Config): Promise<void>;
 }
@@ -95,9 +95,11 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   // First to open and last to close, so that nothing is left out.
   const tracing = stack.use(await openTracing(config, { ...deps, credential }));
   const make = config.audit.store.kind === 'sqlite';
-  const fingerprints = await openFingerprints(config.keys.fingerprint, { make, credential });
-  const watched = watchOthers(await openAudit(config, { clock, replica: deps.replica, credential }));
-  const store = stack.use(counted(watched.audit, deps.observe));
+  const fingerprints = await openFingerprints(config.keys.fingerprint, { mayCreate: make, credential });
+  const observedAudit = watchForeignWrites(
+    await openAudit(config, { clock, replica: deps.replica, credential }),
+  );
+  const store = stack.use(countRecords(observedAudit.audit, deps.observe));
   const checkpoints = stack.use(
     await openCheckpoints(config, {
       audit: store,
@@ -118,10 +120,10 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       ...traced(deps.observe, tracing.tracer),
     }),
   );
-  const now = createInForceNow(config, cluster);
+  const now = createCurrentConfig(config, cluster);
   const owned = stack.move();
-  const leftOpen = createLeftOpen();
-  const readings = createReadings(watched.mark);
+  const unresolvedIntents = createUnresolvedIntents();
+  const readDeduplication = createReadDeduplication(observedAudit.foreignVersion);
   const instances = instancesOf(config);
   const parts = {
     clock,
@@ -133,7 +135,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     instances,
     fingerprints,
     tracing,
-    leftOpen,
+    unresolvedIntents,
   };
 
   return {
@@ -151,15 +153,20 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     resolve: () => now.resolve(),
     async reconfigure(next) {
       stores.reconfigure(next.stores);
-      readings.clear();
-      now.use(next);
+      readDeduplication.clear();
+      now.replace(next);
     },
-    pass: createBeginPass({ ...parts, actor: deps.actor, now, readings }),
+    createContext: createContextFactory({
+      ...parts,
+      actor: deps.actor,
+      current: now,
+      readDeduplication: readDeduplication,
+    }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
-function counted(audit: AuditStore, observe: AppObserver | undefined): AuditStore {
+function countRecords(audit: AuditStore, observe: AppObserver | undefined): AuditStore {
   if (observe === undefined) return audit;
   return {
     ...audit,

@@ -1,8 +1,8 @@
-import type { CheckpointPlace } from '../audit/checkpoint/checkpoint.ts';
+import type { CheckpointLocation } from '../audit/checkpoint/checkpoint.ts';
 import { type Checkpointer, createCheckpointer } from '../audit/checkpoint/checkpointer.ts';
-import { configMapPlace } from '../audit/checkpoint/places/config-map.ts';
-import { filePlace } from '../audit/checkpoint/places/file.ts';
-import { stdoutPlace } from '../audit/checkpoint/places/stdout.ts';
+import { configMapLocation } from '../audit/checkpoint/locations/config-map.ts';
+import { fileLocation } from '../audit/checkpoint/locations/file.ts';
+import { stdoutLocation } from '../audit/checkpoint/locations/stdout.ts';
 import { type Actor, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
@@ -27,24 +27,26 @@ export interface CheckpointDeps {
   readonly onLoss?: (() => void) | undefined;
 }
 
-const EVERY_MS = 300_000;
+const INTERVAL_MS = 300_000;
 
 type CheckpointConfig = Pick<Config, 'audit' | 'keys' | 'instance' | 'formerInstances'>;
 
-/** Measures the store by its checkpoints at once, and writes new ones until it is closed; nothing where none are wanted. */
+/**
+ * Measures the store by its checkpoints at once, and writes new ones until it is closed; nothing where none are wanted.
+ */
 export async function openCheckpoints(
   config: CheckpointConfig,
   deps: CheckpointDeps,
 ): Promise<Checkpointer | undefined> {
   if (config.audit.checkpoints.length === 0) return undefined;
-  const checkpointer = await prepare(config, deps);
-  await checkpointer.check();
+  const checkpointer = await openCheckpointer(config, deps);
+  await checkpointer.checkStore();
   for (const { place, checkpoint } of checkpointer.untrusted())
     deps.logger.error('a checkpoint of the audit has no signature of ours and is not trusted', {
       address: place,
       sequence: checkpoint.sequence,
     });
-  const timer = setInterval(() => void checkpointer.write(), EVERY_MS).unref();
+  const timer = setInterval(() => void checkpointer.write(), INTERVAL_MS).unref();
   return {
     ...checkpointer,
     async [Symbol.asyncDispose]() {
@@ -55,54 +57,60 @@ export async function openCheckpoints(
 }
 
 /** The same, and writes none. @throws AppError why the store is in doubt. */
-export async function measureAudit(config: CheckpointConfig, deps: CheckpointDeps): Promise<void> {
-  const doubt = await (await prepare(config, deps)).check();
+export async function requireTrustedAudit(config: CheckpointConfig, deps: CheckpointDeps): Promise<void> {
+  const doubt = await (await openCheckpointer(config, deps)).checkStore();
   if (doubt !== undefined) throw doubt;
 }
 
-/** Whether each place can be read, as every run asks before it changes anything, and would take a checkpoint. @throws AppError */
-export async function tryPlaces(
+/**
+ * Whether each place can be read, as every run asks before it changes anything, and would take a checkpoint. @throws
+ * AppError
+ */
+export async function testCheckpointPlaces(
   { audit: { checkpoints } }: Pick<Config, 'audit'>,
   deps: Pick<CheckpointDeps, 'cluster' | 'print'>,
 ): Promise<void> {
   const places = checkpoints.map((place) => placeOf(place, deps));
   for (const place of places) {
     await place.read();
-    await place.rehearse();
+    await place.checkWritable();
   }
 }
 
-export interface SealDeps extends Omit<CheckpointDeps, 'cluster'> {
+export interface CheckpointAuditDeps extends Omit<CheckpointDeps, 'cluster'> {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** Seals what was just recorded, for whoever opens no app. @throws AppError why not; what is on record stays so. */
-export async function sealAudit(
+export async function checkpointAudit(
   config: CheckpointConfig & Pick<Config, 'cluster'>,
-  deps: SealDeps,
+  deps: CheckpointAuditDeps,
 ): Promise<void> {
   const { checkpoints } = config.audit;
   if (checkpoints.length === 0) return;
   await using cluster = checkpoints.some(({ kind }) => kind === 'configMap')
     ? await openCluster(config.cluster, deps)
     : undefined;
-  const checkpointer = await prepare(config, { ...deps, cluster: cluster ?? NO_CLUSTER });
-  await checkpointer.check();
+  const checkpointer = await openCheckpointer(config, { ...deps, cluster: cluster ?? NO_CLUSTER });
+  await checkpointer.checkStore();
   await checkpointer.write();
-  const trouble = checkpointer.trouble() ?? checkpointer.failing();
+  const trouble = checkpointer.storeError() ?? checkpointer.writeError();
   if (trouble !== undefined) throw trouble;
 }
 
 const NO_CLUSTER = { configMaps: undefined, ownNamespace: () => undefined };
 
-async function prepare(config: CheckpointConfig, deps: CheckpointDeps): Promise<Checkpointer> {
+async function openCheckpointer(config: CheckpointConfig, deps: CheckpointDeps): Promise<Checkpointer> {
   const { checkpoints, store } = config.audit;
   const { audit, clock, logger, credential } = deps;
   const places = checkpoints.map((place) => placeOf(place, deps));
-  const keys = await checkpointKeys(config.keys.checkpoint, { make: store.kind === 'sqlite', credential });
+  const keys = await checkpointKeys(config.keys.checkpoint, {
+    mayCreate: store.kind === 'sqlite',
+    credential,
+  });
   return createCheckpointer({
     audit,
-    places,
+    locations: places,
     signer: keys.signer,
     keys: keys.known,
     instance: config.instance,
@@ -117,21 +125,21 @@ async function prepare(config: CheckpointConfig, deps: CheckpointDeps): Promise<
 function placeOf(
   place: Config['audit']['checkpoints'][number],
   { cluster, print }: Pick<CheckpointDeps, 'cluster' | 'print'>,
-): CheckpointPlace {
-  if (place.kind === 'file') return filePlace(place.path);
-  if (place.kind === 'stdout') return stdoutPlace(print);
+): CheckpointLocation {
+  if (place.kind === 'file') return fileLocation(place.path);
+  if (place.kind === 'stdout') return stdoutLocation(print);
   const { configMaps } = cluster;
   const namespace = place.namespace ?? cluster.ownNamespace();
   if (configMaps === undefined || namespace === undefined)
     throw new AppError('CONFIG_INVALID', {
-      about: 'audit.checkpoints',
+      subject: 'audit.checkpoints',
       detail:
         configMaps === undefined
           ? 'a ConfigMap needs `cluster.kind: kubernetes`'
           : 'a ConfigMap needs a `namespace`: the context of the kubeconfig has none',
     });
   const { name } = place;
-  return configMapPlace(`ConfigMap ${namespace}/${name}`, {
+  return configMapLocation(`ConfigMap ${namespace}/${name}`, {
     read: () => configMaps.read(namespace, name),
     write: (data, read, options) => configMaps.write({ namespace, name }, data, read, options),
   });

@@ -1,6 +1,6 @@
 import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
-import { shortHash } from '../sync/marks.ts';
+import { shortHash } from '../sync/ownership-metadata.ts';
 
 /** A change that waits for a person, under an id that stays while the change stays the same. */
 export interface Held extends TargetId {

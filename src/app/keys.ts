@@ -6,21 +6,23 @@ import {
   keysById,
   type PublicKeys,
   pemOf,
-  publicKeysIn,
+  parsePublicKeys,
   type Signer,
 } from '../audit/checkpoint/signing.ts';
-import { onDisk } from '../audit/failures.ts';
+import { withFileErrors } from '../audit/errors.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
 import { makeFolder } from '../core/folders.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import { whyUnread } from '../core/small-file.ts';
+import { readFailureReason } from '../core/small-file.ts';
 import { codeOf } from '../core/system-errors.ts';
 import { describeReference, type Reference } from '../providers/credentials.ts';
 
 export interface KeyDeps {
-  /** Whether a key file that is not there is made: beside a SQLite store, where no second replica could make another. */
-  readonly make: boolean;
+  /**
+   * Whether a key file that is not there is made: beside a SQLite store, where no second replica could make another.
+   */
+  readonly mayCreate: boolean;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
 }
 
@@ -35,9 +37,9 @@ export async function openFingerprints(
 
 /** The newest key of the fingerprints: 32 random bytes, kept as base64 text. */
 export async function fingerprintKey([reference]: readonly Reference[], deps: KeyDeps): Promise<SecretValue> {
-  if (reference === undefined) throw new AppError('CREDENTIAL_MISSING', { about: 'keys.fingerprint' });
-  if (deps.make && 'file' in reference)
-    await makeFile(reference.file, 'keys.fingerprint', () => randomBytes(32).toString('base64'));
+  if (reference === undefined) throw new AppError('CREDENTIAL_MISSING', { subject: 'keys.fingerprint' });
+  if (deps.mayCreate && 'file' in reference)
+    await createKeyFile(reference.file, 'keys.fingerprint', () => randomBytes(32).toString('base64'));
   return readKey(reference, deps);
 }
 
@@ -54,7 +56,7 @@ async function readKey(reference: Reference, deps: Pick<KeyDeps, 'credential'>):
   const bytes = Buffer.from(text, 'base64');
   if (bytes.length !== 32 || bytes.toString('base64') !== text)
     throw new AppError('CREDENTIAL_MISSING', {
-      about: 'keys.fingerprint',
+      subject: 'keys.fingerprint',
       detail: `${describeReference(reference)} does not hold 32 bytes as base64 text`,
     });
   return SecretValue.fromBytes(bytes);
@@ -72,14 +74,14 @@ export interface CheckpointKeys {
  * which the one in use is added.
  */
 export async function checkpointKeys(reference: Reference, deps: KeyDeps): Promise<CheckpointKeys> {
-  if (deps.make && 'file' in reference)
-    await makeFile(reference.file, CHECKPOINT, () => {
+  if (deps.mayCreate && 'file' in reference)
+    await createKeyFile(reference.file, CHECKPOINT, () => {
       const { privateKey } = generateKeyPairSync('ed25519');
       return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString().trim();
     });
   const { text, signer } = await readSigner(reference, deps);
-  const beside = 'file' in reference ? await rememberPublicKey(reference.file, signer) : [];
-  return { signer, known: keysById([...publicKeysIn(text), ...beside, signer.publicKey]) };
+  const previousKeys = 'file' in reference ? await rememberPublicKey(reference.file, signer) : [];
+  return { signer, known: keysById([...parsePublicKeys(text), ...previousKeys, signer.publicKey]) };
 }
 
 /** The key that signs, as it is there. */
@@ -96,14 +98,15 @@ export async function knownCheckpointKeys(
   reference: Reference,
   { credential }: Pick<KeyDeps, 'credential'>,
 ): Promise<PublicKeys> {
-  const list = 'file' in reference ? publicKeysBeside(reference.file) : undefined;
-  const beside = list !== undefined && (await exists(list)) ? publicKeysIn(await readFile(list, 'utf8')) : [];
+  const list = 'file' in reference ? publicKeyListPath(reference.file) : undefined;
+  const previousKeys =
+    list !== undefined && (await exists(list)) ? parsePublicKeys(await readFile(list, 'utf8')) : [];
   try {
     const { text, signer } = await readSigner(reference, { credential });
-    return keysById([...publicKeysIn(text), ...beside, signer.publicKey]);
+    return keysById([...parsePublicKeys(text), ...previousKeys, signer.publicKey]);
   } catch (error) {
     // Whoever verifies need not be able to sign.
-    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return keysById(beside);
+    if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return keysById(previousKeys);
     throw error;
   }
 }
@@ -113,7 +116,7 @@ const CHECKPOINT = 'keys.checkpoint';
 function privateKeyIn(text: string): KeyObject {
   const detail = 'it is not an Ed25519 private key as PKCS#8 PEM';
   const [pem] = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----/.exec(text) ?? [];
-  if (pem === undefined) throw new AppError('CREDENTIAL_MISSING', { about: CHECKPOINT, detail });
+  if (pem === undefined) throw new AppError('CREDENTIAL_MISSING', { subject: CHECKPOINT, detail });
   try {
     const key = createPrivateKey(pem);
     if (key.asymmetricKeyType === 'ed25519') return key;
@@ -121,21 +124,21 @@ function privateKeyIn(text: string): KeyObject {
     // OpenSSL's word for what is no key.
     if (!codeOf(error)?.startsWith('ERR_')) throw error;
   }
-  throw new AppError('CREDENTIAL_MISSING', { about: CHECKPOINT, detail });
+  throw new AppError('CREDENTIAL_MISSING', { subject: CHECKPOINT, detail });
 }
 
-const WHAT_TO_DO =
+const CHECK_FOLDER =
   'Check that the folder of `keys.checkpoint` can be read and written, and that its disk is not full.';
 
 /** `checkpoint.key` has its list in `checkpoint.pub`. */
-function publicKeysBeside(path: string): string {
+function publicKeyListPath(path: string): string {
   return `${path.slice(0, path.length - extname(path).length)}.pub`;
 }
 
 /** Where nothing can be written, whoever provides the key provides the list as well. */
 async function rememberPublicKey(path: string, signer: Signer): Promise<readonly KeyObject[]> {
-  const list = publicKeysBeside(path);
-  const keys = (await exists(list)) ? publicKeysIn(await readFile(list, 'utf8')) : [];
+  const list = publicKeyListPath(path);
+  const keys = (await exists(list)) ? parsePublicKeys(await readFile(list, 'utf8')) : [];
   if (keysById(keys).has(signer.keyId)) return keys;
   try {
     await using file = await open(list, 'a', 0o644);
@@ -144,13 +147,15 @@ async function rememberPublicKey(path: string, signer: Signer): Promise<readonly
   } catch (error) {
     if (['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error) ?? '')) return keys;
     const about = `file ${list}`;
-    await onDisk({ what: 'the list of public keys', about, todo: WHAT_TO_DO }, () => Promise.reject(error));
+    await withFileErrors({ what: 'the list of public keys', about, todo: CHECK_FOLDER }, () =>
+      Promise.reject(error),
+    );
   }
   return keys;
 }
 
 /** All or nothing, and once: of two processes that start together both use the key of the faster one. */
-async function makeFile(path: string, about: string, content: () => string): Promise<void> {
+async function createKeyFile(path: string, about: string, content: () => string): Promise<void> {
   try {
     // First, since a key that was provided may lie in a folder that cannot be written.
     if (await exists(path)) return;
@@ -165,8 +170,8 @@ async function makeFile(path: string, about: string, content: () => string): Pro
       await rm(draft, { force: true });
     }
   } catch (cause) {
-    const detail = `file ${path} is not there and cannot be made: ${whyUnread(cause) ?? 'unknown'}`;
-    throw new AppError('CREDENTIAL_MISSING', { about, detail, cause });
+    const detail = `file ${path} is not there and cannot be made: ${readFailureReason(cause) ?? 'unknown'}`;
+    throw new AppError('CREDENTIAL_MISSING', { subject: about, detail, cause });
   }
 }
 

@@ -2,20 +2,20 @@ import { AppError, assertNever } from '../core/errors.ts';
 import type { Instances } from '../core/instances.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
-import { whyBraked } from '../reconcile/brake.ts';
+import { brakeReason } from '../reconcile/brake.ts';
 import { commandOf } from '../reconcile/commands.ts';
 import type { DecideDeps, Decision } from '../reconcile/decide.ts';
-import { countLate } from '../reconcile/destroy.ts';
-import type { Unseen } from '../reconcile/left.ts';
+import { countLateRemovals } from '../reconcile/destroy.ts';
+import type { Unreadable } from '../reconcile/orphans.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
-import { isOursThere, proposalOf } from '../reconcile/reconcile.ts';
-import { UNSEEN, type Waiting } from '../reconcile/standing.ts';
-import { decideWanted, type Wanted } from '../reconcile/targets.ts';
+import { isPresentAndOurs, proposalOf } from '../reconcile/reconcile.ts';
+import { NO_KNOWN_PRESENCE, type AwaitingReplacement } from '../reconcile/presence.ts';
+import { decideTarget, type DesiredTarget } from '../reconcile/targets.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import { heldByOthers } from '../sync/merge-checks.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
-import { leftProposals, populationOf, sightOf } from './left.ts';
+import { proposeOrphanDeletions, populationOf, presenceOf } from './orphans.ts';
 
 export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';
 
@@ -29,7 +29,7 @@ export interface PlannedTarget {
   readonly keys: readonly KeyPlan[];
   /** Whether the target is there by the time something is destroyed, which comes last. */
   readonly alive: boolean;
-  /** The record to whose versions it is pinned. */
+  /** The record to which the target is pinned. */
   readonly pinned?: number;
   readonly proposal?: Proposal;
   /** The field managers that let go with it: of a merge under a former name. */
@@ -40,49 +40,56 @@ export interface PlanReport {
   readonly targets: readonly PlannedTarget[];
   readonly held: readonly Held[];
   /** Targets that left the configuration, and stay until their mapping has made the new one. */
-  readonly waiting?: readonly Waiting[];
+  readonly waiting?: readonly AwaitingReplacement[];
   /** Targets that left the configuration and could not be looked at. */
-  readonly unseen?: readonly Unseen[];
+  readonly unseen?: readonly Unreadable[];
   /** How many targets left the configuration and stay, since their mapping said `onMappingRemoved: keep`. */
   readonly kept?: number;
 }
 
 /** What `sync` would do now. Reads the stores and the cluster, and changes neither. */
 export async function planTargets(app: App, only?: string, signal?: AbortSignal): Promise<PlanReport> {
-  const pass = await app.pass({ signal });
-  await pass.recorder.command(commandOf('plan', only));
-  return planPass(app, pass, only);
+  const context = await app.createContext({ signal });
+  await context.recorder.command(commandOf('plan', only));
+  return planInContext(app, context, only);
 }
 
 /**
- * The same within a pass that another command has begun. With `asItStands`, what `sync` would make first does not
- * count as made.
+ * The same within a pass that another command has begun. With `asItStands`, what `sync` would make first does not count
+ * as made.
  */
-export async function planPass(
+export async function planInContext(
   app: App,
-  pass: DecideDeps,
+  context: DecideDeps,
   only?: string,
-  { asItStands = false }: { readonly asItStands?: boolean } = {},
+  { asItStands: ignorePlannedChanges = false }: { readonly asItStands?: boolean } = {},
 ): Promise<PlanReport> {
   const wanted = selectTargets(app, only);
-  const decided = await mapConcurrently(wanted, app.config.engine.concurrency, async (it) => {
-    const decision = await decideWanted(it, pass);
-    return planned(it, decision, pass);
+  const decided = await mapConcurrently(wanted, app.config.engine.concurrency, async (desiredTarget) => {
+    const decision = await decideTarget(desiredTarget, context);
+    return plannedTarget(desiredTarget, decision, context);
   });
-  const looked = oneHolder(oneOwner(decided));
-  const sight = asItStands ? UNSEEN : sightOf(looked);
-  const left = await leftProposals(app, only, sight);
-  const ends = left.proposals.filter((it) => !looked.some((taker) => takesOver(taker, it)));
-  const targets = [...looked, ...ends.map(leaving)].toSorted((a, b) => compareTargets(a.target, b.target));
+  const checked = refuseConflictingMerges(refuseSecondOwner(decided));
+  const presence = ignorePlannedChanges ? NO_KNOWN_PRESENCE : presenceOf(checked);
+  const left = await proposeOrphanDeletions(app, only, presence);
+  const orphans = left.proposals.filter(
+    (proposal) => !checked.some((plannedTarget) => takesOverMerge(plannedTarget, proposal)),
+  );
+  const targets = [...checked, ...orphans.map(plannedDeletion)].toSorted((a, b) =>
+    compareTargets(a.target, b.target),
+  );
   const free = targets.flatMap(({ proposal }) => (proposal?.held === false ? [proposal] : []));
-  const others = { targets: othersThan(app, only), leaving: left.endedOfOthers };
+  const others = { targets: targetsOutside(app, only), leaving: left.endedOfOthers };
   const proposals = targets.flatMap(({ proposal }) => proposal ?? []);
-  const population = await populationOf(app, { sight, left: left.count, proposals, others });
+  const population = await populationOf(app, { sight: presence, left: left.count, proposals, others });
   const deps = { ...app, brake: app.config.brake };
-  const unrecorded = free.length === 0 ? 0 : await countLate(deps);
-  const braked = await whyBraked(free, { ...population, unrecorded }, deps);
-  const shown = braked === undefined ? targets : targets.map((it) => heldBack(it, braked));
-  const held = shown.filter(({ action }) => action === 'hold').map((it) => toHeld(app.config.instance, it));
+  const unrecorded = free.length === 0 ? 0 : await countLateRemovals(deps);
+  const braked = await brakeReason(free, { ...population, unrecorded }, deps);
+  const shown =
+    braked === undefined ? targets : targets.map((plannedTarget) => withHold(plannedTarget, braked));
+  const held = shown
+    .filter(({ action }) => action === 'hold')
+    .map((plannedTarget) => toHeld(app.config.instance, plannedTarget));
   // Of one mapping it would be a count of the others.
   const kept = only === undefined ? left.count - left.ended : 0;
   const { waiting, unseen } = left;
@@ -90,23 +97,23 @@ export async function planPass(
 }
 
 /** The targets of all mappings, or of the one that is named. */
-export function selectTargets(app: App, only: string | undefined): readonly Wanted[] {
+export function selectTargets(app: App, only: string | undefined): readonly DesiredTarget[] {
   if (only === undefined) return app.targets;
   return app.targets.filter(({ mapping }) => mapping.name === only);
 }
 
 /** What a run of one mapping does not decide on. */
-export function othersThan(app: App, only: string | undefined): readonly Wanted[] {
+export function targetsOutside(app: App, only: string | undefined): readonly DesiredTarget[] {
   return only === undefined ? [] : app.targets.filter(({ mapping }) => mapping.name !== only);
 }
 
-function heldBack(it: PlannedTarget, detail: string): PlannedTarget {
-  if (it.proposal === undefined || it.action === 'hold') return it;
-  return { ...it, action: 'hold', error: new AppError('HELD', { detail }) };
+function withHold(plannedTarget: PlannedTarget, detail: string): PlannedTarget {
+  if (plannedTarget.proposal === undefined || plannedTarget.action === 'hold') return plannedTarget;
+  return { ...plannedTarget, action: 'hold', error: new AppError('HELD', { detail }) };
 }
 
 /** By the time that merges end, this one has. */
-function takesOver({ target, takesFrom = [] }: PlannedTarget, { live, ending }: Proposal): boolean {
+function takesOverMerge({ target, takesFrom = [] }: PlannedTarget, { live, ending }: Proposal): boolean {
   return (
     ending !== undefined &&
     takesFrom.includes(ending.manager) &&
@@ -114,54 +121,60 @@ function takesOver({ target, takesFrom = [] }: PlannedTarget, { live, ending }: 
   );
 }
 
-function leaving(proposal: Proposal): PlannedTarget {
+function plannedDeletion(proposal: Proposal): PlannedTarget {
   const { mapping, live, keys, ending } = proposal;
   const action = ending === undefined ? 'delete' : 'update';
   return { mapping, target: live.id, action, keys, alive: true, proposal };
 }
 
 /** Of several that would make one target, the first will have it by the time the others are looked at. */
-function oneOwner(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
+function refuseSecondOwner(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
   const owners = new Map<string, string>();
-  return targets.map((it) => {
-    if (it.action !== 'create' && it.how !== 'adopt') return it;
-    const { mapping, target } = it;
+  return targets.map((plannedTarget) => {
+    if (plannedTarget.action !== 'create' && plannedTarget.how !== 'adopt') return plannedTarget;
+    const { mapping, target } = plannedTarget;
     const name = formatTarget(target);
     const owner = owners.get(name);
     owners.set(name, owner ?? mapping);
-    if (owner === undefined) return it;
+    if (owner === undefined) return plannedTarget;
     const error = new AppError('TARGET_CLAIMED', { detail: `owned by mapping ${owner}` });
     return { mapping, target, action: 'refuse', error, keys: [], alive: false };
   });
 }
 
 /** Of several that would merge other values under one key, the first will hold it by then. */
-function oneHolder(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
+function refuseConflictingMerges(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
   const held = new Map<string, string>();
-  return targets.map((it) => {
-    if (it.how !== 'merge') return it;
-    const { mapping, target, keys, alive } = it;
+  return targets.map((plannedTarget) => {
+    if (plannedTarget.how !== 'merge') return plannedTarget;
+    const { mapping, target, keys, alive } = plannedTarget;
     const given = keys.flatMap(({ name, after }) =>
       after === undefined
         ? []
         : [{ name, after, id: JSON.stringify([target.namespace, target.secret, name]) }],
     );
-    const taken = given.filter(({ id, after }) => (held.get(id) ?? after) !== after).map(({ name }) => name);
-    if (taken.length === 0) {
+    const conflicting = given
+      .filter(({ id, after }) => (held.get(id) ?? after) !== after)
+      .map(({ name }) => name);
+    if (conflicting.length === 0) {
       for (const { id, after } of given) held.set(id, after);
-      return it;
+      return plannedTarget;
     }
-    return { mapping, target, action: 'refuse', error: heldByOthers(taken), keys, alive };
+    return { mapping, target, action: 'refuse', error: heldByOthers(conflicting), keys, alive };
   });
 }
 
-function planned({ mapping, id }: Wanted, decision: Decision, instances: Instances): PlannedTarget {
+function plannedTarget(
+  { mapping, id }: DesiredTarget,
+  decision: Decision,
+  instances: Instances,
+): PlannedTarget {
   const { plan, pinned } = decision;
   const base = {
     mapping: mapping.name,
     target: id,
     keys: plan.keys,
-    alive: plan.kind === 'create' || isOursThere(decision, mapping, instances),
+    alive: plan.kind === 'create' || isPresentAndOurs(decision, mapping, instances),
     ...(pinned === undefined ? {} : { pinned }),
   };
   switch (plan.kind) {

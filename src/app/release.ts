@@ -1,69 +1,74 @@
 import { AppError } from '../core/errors.ts';
 import { formatTarget } from '../core/target.ts';
 import { type Command, commandOf } from '../reconcile/commands.ts';
-import { goneAmong, remove } from '../reconcile/destroy.ts';
+import { findAlreadyRemoved, remove } from '../reconcile/destroy.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
-import type { Waiting } from '../reconcile/standing.ts';
-import { removal } from '../sync/plan.ts';
+import type { AwaitingReplacement } from '../reconcile/presence.ts';
+import { planRemoval } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { isHeldId, toHeld } from './held.ts';
-import { heldAmong } from './left.ts';
-import type { PassOptions } from './pass.ts';
-import { type PlannedTarget, planPass } from './plan.ts';
-import { listLeft } from './prune.ts';
-import { finishRestarts } from './restarts.ts';
+import { recordedAsHeld } from './orphans.ts';
+import type { SyncContextOptions } from './sync-context.ts';
+import { type PlannedTarget, planInContext } from './plan.ts';
+import { listOrphans } from './prune.ts';
+import { runPendingRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
 
-export interface ReleaseOptions extends PassOptions {
+export interface ReleaseOptions extends SyncContextOptions {
   /** The mapping that it is known to be of. */
   readonly only?: string;
   /** Somebody else rolls the workloads, and within `restarts.window`: the service. */
-  readonly leavesRestarts?: boolean;
+  readonly skipRestarts?: boolean;
   /** The command is on record already. */
   readonly isRecorded?: boolean;
 }
 
 /**
- * Lets one held change happen, by its id. It is decided anew before: what has changed since it was held has another
- * id, so that nobody releases what they did not see.
+ * Lets one held change happen, by its id. It is decided anew before: what has changed since it was held has another id,
+ * so that nobody releases what they did not see.
  */
 export async function releaseHeld(
   app: App,
   id: string,
-  { only, leavesRestarts = false, isRecorded = false, ...asked }: ReleaseOptions = {},
+  { only, skipRestarts: leavesRestarts = false, isRecorded = false, ...contextOptions }: ReleaseOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
-  const pass = await app.pass(asked);
-  const { recorder } = pass;
+  const context = await app.createContext(contextOptions);
+  const { recorder } = context;
   if (!isRecorded) await recorder.command(releaseCommand(id));
   // Nothing is made here before something is destroyed: a rename that was never synced is not to be ended.
-  const { targets, waiting = [] } = await planPass(app, pass, only, { asItStands: true });
-  // Of one mapping alone the plan does not show that the brake holds it, together with those of others; whoever
-  // names the mapping knows. `prune` may have held what a sync leaves alone. And what was held goes on to be until somebody
+  const { targets, waiting = [] } = await planInContext(app, context, only, { asItStands: true });
+  // Of one mapping alone the plan does not show that the brake holds it, together with those of others; whoever names
+  // the mapping knows. `prune` may have held what a sync leaves alone. And what was held goes on to be until somebody
   // looks at it again, although it would be allowed by then.
   const proposed = targets.filter(({ proposal }) => proposal !== undefined);
   const isHeld = ({ action }: PlannedTarget): boolean => action === 'hold' || only !== undefined;
-  const known = await heldAmong(
+  const recordedHeld = await recordedAsHeld(
     app,
-    proposed.filter((it) => !isHeld(it)),
+    proposed.filter((plannedTarget) => !isHeld(plannedTarget)),
     ({ mapping, target }) => ({
       mapping,
       ...target,
     }),
   );
-  const held = [...proposed.filter(isHeld), ...known, ...(await listLeft(app, asked)).targets];
-  const found = held.find((it) => toHeld(app.config.instance, it).id === id);
+  const held = [
+    ...proposed.filter(isHeld),
+    ...recordedHeld,
+    ...(await listOrphans(app, contextOptions)).targets,
+  ];
+  const found = held.find((plannedTarget) => toHeld(app.config.instance, plannedTarget).id === id);
   if (found?.proposal === undefined) throw notHeld(id, waiting);
   const { proposal, mapping, target, keys } = found;
-  const mine = proposal.ending === undefined ? removal(proposal.live, { ...app, ...app.config }) : undefined;
-  if (mine?.kind === 'refuse') throw mine.error;
+  const removalPlan =
+    proposal.ending === undefined ? planRemoval(proposal.live, { ...app, ...app.config }) : undefined;
+  if (removalPlan?.kind === 'refuse') throw removalPlan.error;
   const outcome = await app.audit.exclusively('destroy', async () => {
     // Somebody else has released it meanwhile, or it was destroyed by itself.
-    if ((await goneAmong([proposal], app)).size > 0) throw notHeld(id, waiting);
+    if ((await findAlreadyRemoved([proposal], app)).size > 0) throw notHeld(id, waiting);
     await recorder.release(mapping, target, keys, id);
-    return remove(proposal, { ...app, ...pass, brake: app.config.brake }, 'released');
+    return remove(proposal, { ...app, ...context, brake: app.config.brake }, 'released');
   });
-  const unrestarted = leavesRestarts ? [] : await finishRestarts(app, asked.signal);
+  const unrestarted = leavesRestarts ? [] : await runPendingRestarts(app, contextOptions.signal);
   return report(app, { targets: [outcome], unrestarted, recorder });
 }
 
@@ -72,8 +77,8 @@ export function releaseCommand(id: string): Command {
   return isHeldId(id) ? commandOf('release', undefined, id) : commandOf('release');
 }
 
-function notHeld(id: string, [first]: readonly Waiting[]): AppError {
-  const about = isHeldId(id) ? { about: id } : {};
+function notHeld(id: string, [first]: readonly AwaitingReplacement[]): AppError {
+  const about = isHeldId(id) ? { subject: id } : {};
   if (first === undefined) return new AppError('NOT_HELD', about);
   const detail = `what left the configuration stays until ${formatTarget(first.until)} is there`;
   return new AppError('NOT_HELD', { ...about, detail });

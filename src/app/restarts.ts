@@ -1,6 +1,6 @@
-import { pause } from '../core/pause.ts';
+import { sleepUntilAborted } from '../core/sleep.ts';
 import type { FailedRestart } from '../restart/failures.ts';
-import type { IsRestartWanted } from '../restart/pass.ts';
+import type { IsRestartConfigured } from '../restart/cycle.ts';
 import { createRestarts } from '../restart/restarts.ts';
 import { formatWorkload } from '../sync/restart.ts';
 import type { App } from './app.ts';
@@ -8,10 +8,10 @@ import type { App } from './app.ts';
 const NEVER = new AbortController().signal;
 
 /** A longer wait means that it cannot be done now; what is left is on record, for the service or the next run. */
-const PATIENCE_MS = 5_000;
+const MAX_WAIT_MS = 5_000;
 
 /** By the configuration in force. What a renamed mapping has left is still to be made, whoever wants its Secret now. */
-export function restartsWanted(app: Pick<App, 'config'>): IsRestartWanted {
+export function isRestartConfigured(app: Pick<App, 'config'>): IsRestartConfigured {
   return (name, workload) => {
     const mapping = app.config.mappings.find((it) => it.name === name);
     return mapping?.restart.some((it) => formatWorkload(it) === workload) ?? true;
@@ -22,7 +22,7 @@ export function restartsWanted(app: Pick<App, 'config'>): IsRestartWanted {
  * Rolls the workloads that wait after a one-shot run, those that an earlier one left too, a few at a time, until none
  * waits. Whoever ends it leaves the rest on record. Gives those that could not be made.
  */
-export async function finishRestarts(
+export async function runPendingRestarts(
   app: App,
   signal: AbortSignal = NEVER,
 ): Promise<readonly FailedRestart[]> {
@@ -31,17 +31,25 @@ export async function finishRestarts(
   if (workloads === undefined) return [];
   const { tracer } = tracing;
   const failures = new Map<string, FailedRestart>();
-  const onFailure = (it: FailedRestart): void => {
-    const { namespace, workload, mapping, secret } = it;
-    failures.set(JSON.stringify([namespace, workload, mapping, secret]), it);
+  const onFailure = (failedRestart: FailedRestart): void => {
+    const { namespace, workload, mapping, secret } = failedRestart;
+    failures.set(JSON.stringify([namespace, workload, mapping, secret]), failedRestart);
   };
-  const isWanted = restartsWanted(app);
-  const restarts = createRestarts({ audit, workloads, instances, clock, tracer, onFailure, isWanted });
+  const isWanted = isRestartConfigured(app);
+  const restarts = createRestarts({
+    audit,
+    workloads,
+    instances,
+    clock,
+    tracer,
+    onFailure,
+    isConfigured: isWanted,
+  });
   const { atOnce } = config.restarts;
   while (!signal.aborted) {
-    const { nextMs } = await restarts.run({ windowMs: 0, atOnce, signal });
-    if (nextMs === undefined || nextMs > PATIENCE_MS) break;
-    await pause(nextMs, signal);
+    const { nextMs } = await restarts.run({ windowMs: 0, atOnce: atOnce, signal });
+    if (nextMs === undefined || nextMs > MAX_WAIT_MS) break;
+    await sleepUntilAborted(nextMs, signal);
   }
   return [...failures.values()];
 }

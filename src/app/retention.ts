@@ -1,27 +1,27 @@
 import { createArchive } from '../audit/retention/archive.ts';
-import { createRetention, type Retained, type Retention } from '../audit/retention/retention.ts';
+import { createRetention, type RetentionResult, type Retention } from '../audit/retention/retention.ts';
 import { AppError, assertNever, toAppError } from '../core/errors.ts';
 import type { App } from './app.ts';
 
-type Needs = Pick<App, 'config' | 'audit' | 'checkpoints' | 'clock' | 'logger'>;
+type RetentionDeps = Pick<App, 'config' | 'audit' | 'checkpoints' | 'clock' | 'logger'>;
 
 const HOUR_MS = 3_600_000;
-const ENDING_MS = 3_000;
+const CLOSE_TIMEOUT_MS = 3_000;
 
 /** Lets old records leave, at once and every hour; nothing where `audit.retention` is not set. */
-export function watchRetention(app: Needs, { everyMs = HOUR_MS } = {}): AsyncDisposable {
+export function runRetentionPeriodically(app: RetentionDeps, { everyMs = HOUR_MS } = {}): AsyncDisposable {
   const retention = retentionOf(app);
-  const ending = new AbortController();
+  const closing = new AbortController();
   let running: Promise<void> | undefined;
   let tidied = false;
   const work = async (it: Retention): Promise<void> => {
     if (!tidied) await it.tidy();
     tidied = true;
-    tell(app, await it.run({ signal: ending.signal }));
+    logResult(app, await it.run({ signal: closing.signal }));
   };
   const look = (it: Retention): void => {
     if (running !== undefined) return;
-    running = reported(app, () => work(it), ending.signal).finally(() => {
+    running = logFailures(app, () => work(it), closing.signal).finally(() => {
       running = undefined;
     });
   };
@@ -31,32 +31,36 @@ export function watchRetention(app: Needs, { everyMs = HOUR_MS } = {}): AsyncDis
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      ending.abort(new AppError('INTERRUPTED'));
+      closing.abort(new AppError('INTERRUPTED'));
       // What is being removed is removed before the store is closed; but another replica may have its turn for long,
       // and whatever is cut off the next run goes on with.
-      if (running !== undefined) await withinMs(running, ENDING_MS);
+      if (running !== undefined) await withinMs(running, CLOSE_TIMEOUT_MS);
     },
   };
 }
 
 /** Of a run that somebody waits for: the next ones do the rest. */
-const SEGMENTS_A_RUN = 5;
+const MAX_SEGMENTS = 5;
 
 /** At the end of a run. What goes wrong concerns nobody's Secrets, so the run is none the worse. */
-export async function retainOnce(app: Needs, signal?: AbortSignal): Promise<void> {
+export async function runRetentionOnce(app: RetentionDeps, signal?: AbortSignal): Promise<void> {
   const retention = retentionOf(app);
   if (retention === undefined || signal?.aborted) return;
-  await reported(app, async () => tell(app, await retention.run({ signal, most: SEGMENTS_A_RUN })), signal);
+  await logFailures(
+    app,
+    async () => logResult(app, await retention.run({ signal, maxSegments: MAX_SEGMENTS })),
+    signal,
+  );
 }
 
 async function withinMs(work: Promise<void>, ms: number): Promise<void> {
-  const enough = Promise.withResolvers<void>();
-  const timer = setTimeout(enough.resolve, ms);
-  await Promise.race([work, enough.promise]);
+  const timedOut = Promise.withResolvers<void>();
+  const timer = setTimeout(timedOut.resolve, ms);
+  await Promise.race([work, timedOut.promise]);
   clearTimeout(timer);
 }
 
-function retentionOf({ config, audit, checkpoints, clock }: Needs): Retention | undefined {
+function retentionOf({ config, audit, checkpoints, clock }: RetentionDeps): Retention | undefined {
   const { retentionMs, archive } = config.audit;
   // Without checkpoints nothing would prove the cut: such a configuration is refused.
   if (retentionMs === undefined || checkpoints === undefined) return undefined;
@@ -69,8 +73,8 @@ function retentionOf({ config, audit, checkpoints, clock }: Needs): Retention | 
   });
 }
 
-async function reported(
-  { logger }: Needs,
+async function logFailures(
+  { logger }: RetentionDeps,
   work: () => Promise<void>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -82,7 +86,7 @@ async function reported(
   }
 }
 
-function tell({ logger, config }: Needs, retained: Retained): void {
+function logResult({ logger, config }: RetentionDeps, retained: RetentionResult): void {
   switch (retained.kind) {
     case 'nothing':
     case 'doubt':

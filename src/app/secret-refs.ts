@@ -1,14 +1,14 @@
-const known = new WeakMap<object, readonly string[]>();
+const cache = new WeakMap<object, readonly string[]>();
 
 /** The names of the Secrets in the bridge's own namespace that a configuration takes credentials from, sorted. */
 export function secretRefsOf(config: object): readonly string[] {
   // Asked for with each source of each target, and a configuration is never changed.
-  const names = known.get(config) ?? namesIn(config);
-  known.set(config, names);
+  const names = cache.get(config) ?? collectNames(config);
+  cache.set(config, names);
   return names;
 }
 
-function namesIn(config: object): readonly string[] {
+function collectNames(config: object): readonly string[] {
   const names = new Set<string>();
   const visit = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;

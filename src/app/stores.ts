@@ -6,23 +6,23 @@ import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
 import {
-  createGuard,
-  type Guard,
-  type GuardDeps,
+  createStorePolicy,
+  type StorePolicy,
+  type StorePolicyDeps,
   type StoreState,
-  type Verdict,
-} from '../providers/guard.ts';
-import { createHourly, type Hourly } from '../providers/hourly.ts';
+  type LoginStatus,
+} from '../providers/policy.ts';
+import { createHourlyCounter, type HourlyCounter } from '../providers/hourly-counter.ts';
 import type { CallReport } from '../providers/limits.ts';
 import type { ProviderDeps, ReadResult, SecretProvider, VersionResult } from '../providers/provider.ts';
 import { createProvider, identityOf } from '../providers/registry.ts';
-import type { WayTaken } from '../providers/ways.ts';
-import { shortHash } from '../sync/marks.ts';
+import type { ChosenStrategy } from '../providers/read-strategy.ts';
+import { shortHash } from '../sync/ownership-metadata.ts';
 
 export interface Stores extends AsyncDisposable {
   /**
-   * One provider, and so one login, per store; set up when it is first needed. What it gives stays good: each call
-   * goes to the store as it is configured then. @throws AppError
+   * One provider, and so one login, per store; set up when it is first needed. What it gives stays good: each call goes
+   * to the store as it is configured then. @throws AppError
    */
   open(name: string): Promise<SecretProvider>;
   /** Store name to the hash of what says which store that is, as configured now. */
@@ -43,7 +43,7 @@ export interface StoreUsage {
   /** Requests within the last hour. */
   readonly lastHour: number;
   /** How its keys were last looked at for changes, one for each number of keys. */
-  readonly ways: readonly WayTaken[];
+  readonly ways: readonly ChosenStrategy[];
 }
 
 export interface StoreObserver {
@@ -55,7 +55,7 @@ export interface StoreObserver {
   onProgress?(store: string, error?: AppError): void;
 }
 
-export interface StoresDeps extends Pick<GuardDeps, 'sleep' | 'wake' | 'deadline' | 'random'> {
+export interface StoresDeps extends Pick<StorePolicyDeps, 'sleep' | 'wake' | 'deadline' | 'random'> {
   readonly clock: Clock;
   readonly fingerprints: Fingerprinter;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
@@ -70,39 +70,39 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   const { observe, create = createProvider } = deps;
   let byName = indexOf(configs);
   let definitions = definitionsOf(configs);
-  const guards = new Map<string, Guard>();
-  const retiring = new Map<Guard, Promise<unknown>>();
-  const told = new Map<string, StoreState>();
-  const calls = new Map<string, Hourly>();
-  const ways = new Map<string, Map<number, WayTaken>>();
+  const guards = new Map<string, StorePolicy>();
+  const retiring = new Map<StorePolicy, Promise<unknown>>();
+  const reportedStates = new Map<string, StoreState>();
+  const calls = new Map<string, HourlyCounter>();
+  const strategies = new Map<string, Map<number, ChosenStrategy>>();
   const successes = new Map<string, number>();
   const listeners: ((name: string) => void)[] = [];
   let isClosed = false;
-  const countOf = (name: string): Hourly => {
-    const count = calls.get(name) ?? createHourly(deps.clock);
+  const countOf = (name: string): HourlyCounter => {
+    const count = calls.get(name) ?? createHourlyCounter(deps.clock);
     calls.set(name, count);
     return count;
   };
 
-  const tell = (name: string) => {
+  const reportState = (name: string) => {
     const guard = guards.get(name);
     if (guard === undefined) return; // a call of before ends
     const { state, error } = guard.state();
-    const before = told.get(name) ?? { state: 'up', breakerOpen: false };
+    const before = reportedStates.get(name) ?? { state: 'up', breakerOpen: false };
     if (before.state === state && before.error?.code === error?.code) return;
-    told.set(name, guard.state());
+    reportedStates.set(name, guard.state());
     if (error === undefined) observe?.onState(name, state);
     else observe?.onState(name, state, error);
   };
-  const guardOf = (name: string): Guard => {
+  const guardOf = (name: string): StorePolicy => {
     const known = guards.get(name);
     if (known !== undefined) return known;
     // A job that was left behind at the end would log in anew, and keep the process for as long as the store hangs.
     if (isClosed) throw new AppError('INTERRUPTED', { detail: 'the store was closed' });
     const config = byName.get(name);
     if (config === undefined)
-      throw new AppError('INTERNAL', { about: `store ${name}`, detail: 'it is not configured' });
-    const guard: Guard = createGuard({
+      throw new AppError('INTERNAL', { subject: `store ${name}`, detail: 'it is not configured' });
+    const guard: StorePolicy = createStorePolicy({
       ...deps,
       name,
       limits: config.limits,
@@ -112,11 +112,11 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
         observe?.onCall({ store: name, ...report });
         for (const listener of listeners) listener(name);
       },
-      onWay: (taken) => ways.set(name, newest(ways.get(name), taken)),
+      onStrategy: (taken) => strategies.set(name, addStrategy(strategies.get(name), taken)),
       onRenewal: (error) =>
         error === undefined ? observe?.onProgress?.(name) : observe?.onProgress?.(name, error),
       onChange: () => {
-        if (guards.get(name) === guard) tell(name);
+        if (guards.get(name) === guard) reportState(name);
       },
     });
     guards.set(name, guard);
@@ -136,7 +136,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   return {
     async open(name) {
       await guardOf(name).open();
-      return facadeOf(() => guardOf(name));
+      return createFacade(() => guardOf(name));
     },
     get definitions() {
       return definitions;
@@ -149,8 +149,8 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
       for (const [name, config] of before) {
         if (isDeepStrictEqual(byName.get(name), config)) continue;
         retire(name);
-        for (const its of [ways, successes]) its.delete(name);
-        if (!byName.has(name)) for (const its of [told, calls]) its.delete(name);
+        for (const its of [strategies, successes]) its.delete(name);
+        if (!byName.has(name)) for (const its of [reportedStates, calls]) its.delete(name);
       }
     },
     state(name) {
@@ -161,7 +161,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
     },
     usage(name) {
       const count = calls.get(name);
-      return count && { lastHour: count.count, ways: [...(ways.get(name)?.values() ?? [])] };
+      return count && { lastHour: count.count, ways: [...(strategies.get(name)?.values() ?? [])] };
     },
     onAnswer: (listener) => void listeners.push(listener),
     async [Symbol.asyncDispose]() {
@@ -173,17 +173,18 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
     },
   };
 
-  function facadeOf(guard: () => Guard): SecretProvider {
+  function createFacade(guard: () => StorePolicy): SecretProvider {
     return {
-      read: async (refs, call) => guard().use((provider) => provider.read(refs, call), ofReads),
-      versions: async (keys, call) => guard().use((provider) => provider.versions(keys, call), ofVersions),
-      find: async (query, call) => guard().use((provider) => provider.find(query, call), answered),
+      read: async (refs, call) => guard().use((provider) => provider.read(refs, call), readVerdict),
+      versions: async (keys, call) =>
+        guard().use((provider) => provider.versions(keys, call), versionVerdict),
+      find: async (query, call) => guard().use((provider) => provider.find(query, call), alwaysAnswered),
       check: async (call) =>
         guard().use(
           (provider) => provider.check(call),
           (checks) => checks.find(({ error }) => error !== undefined)?.error ?? 'answered',
         ),
-      probe: async (call) => guard().use((provider) => provider.probe(call), unclear),
+      probe: async (call) => guard().use((provider) => provider.probe(call), alwaysUnclear),
       subscribe: async (listener, call) => guard().subscribe(listener, call),
       async [Symbol.asyncDispose]() {}, // it is not its holder's to close
     };
@@ -191,35 +192,38 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
 }
 
 /** A store has one group of keys for each interval; a few more stand for those that it had. */
-const MOST_WAYS = 16;
+const MAX_STRATEGIES = 16;
 
-function newest(before: ReadonlyMap<number, WayTaken> | undefined, taken: WayTaken): Map<number, WayTaken> {
+function addStrategy(
+  before: ReadonlyMap<number, ChosenStrategy> | undefined,
+  taken: ChosenStrategy,
+): Map<number, ChosenStrategy> {
   const others = [...(before ?? [])].filter(([keys]) => keys !== taken.keys);
-  return new Map([...others.slice(1 - MOST_WAYS), [taken.keys, taken]]);
+  return new Map([...others.slice(1 - MAX_STRATEGIES), [taken.keys, taken]]);
 }
 
 /** One key that was answered shows that the store can be read. */
-function ofReads(results: readonly ReadResult[]): Verdict {
+function readVerdict(results: readonly ReadResult[]): LoginStatus {
   if (results.some(({ kind }) => kind !== 'failed')) return 'answered';
   const [first] = results;
   return first?.kind === 'failed' ? first.error : 'unclear';
 }
 
 /** These never fail, so that none is known says nothing. */
-function ofVersions(results: readonly VersionResult[]): Verdict {
+function versionVerdict(results: readonly VersionResult[]): LoginStatus {
   return results.some(({ kind }) => kind === 'known') ? 'answered' : 'unclear';
 }
 
-const answered = (): Verdict => 'answered';
+const alwaysAnswered = (): LoginStatus => 'answered';
 /** It comes without a login. */
-const unclear = (): Verdict => 'unclear';
+const alwaysUnclear = (): LoginStatus => 'unclear';
 
 function indexOf(configs: Config['stores']): ReadonlyMap<string, StoreConfig> {
   return new Map(configs.map((config) => [config.name, config]));
 }
 
 /** Those that are other stores under their names: what was read from one was never read from the other. */
-export function movedStores(before: Config['stores'], after: Config['stores']): ReadonlySet<string> {
+export function replacedStores(before: Config['stores'], after: Config['stores']): ReadonlySet<string> {
   const definitions = definitionsOf(before);
   const moved = [...definitionsOf(after)].filter(([name, it]) => (definitions.get(name) ?? it) !== it);
   return new Set(moved.map(([name]) => name));

@@ -50,7 +50,7 @@ export function traced(
         observe?.onCall(call);
         const { store, operation, outcome, ms } = call;
         const result = outcome === 'ok' ? { outcome } : { outcome: 'failed', code: outcome };
-        tracer.ended('store', { store, operation, ...result }, ms);
+        tracer.recordSpan('store', { store, operation, ...result }, ms);
       },
     },
   };

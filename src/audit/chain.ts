@@ -1,50 +1,50 @@
-import { hash as hashed } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { parseAny } from '../core/json.ts';
 import { canonical } from './canonical.ts';
 import type { AuditRecord, Entry } from './entry.ts';
-import { plainEntry } from './plain-entry.ts';
+import { sanitizeEntry } from './sanitize-entry.ts';
 
-/** The last record so far. */
+/** The position and hash of a record, usually the last one. */
 export interface Head {
   readonly sequence: number;
   readonly hash: string;
 }
 
-/** Before the first record. */
+/** The head of an empty chain. */
 export const GENESIS: Head = { sequence: 0, hash: '0'.repeat(64) };
 
-/** When and by whom a record is written. */
-export interface Circumstances {
+/** When and by which process a record is written. */
+export interface RecordContext {
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string;
   readonly instance: string;
   readonly replica: string;
 }
 
-/** A record as a store keeps it and as it is proved: `hash` is the SHA-256 of the bytes of `text`. */
+/** A record as it is stored and verified: `hash` is the SHA-256 of the bytes of `text`. */
 export interface StoredRecord {
   /** The canonical JSON of the record without `hash` (`docs/reference/audit-format.md`). */
   readonly text: string;
   readonly hash: string;
-  /** Whether what a store keeps beside the text, to search by, says the same as the text. */
-  readonly indexed: boolean;
+  /** Whether the search columns and tables of the store agree with the text. */
+  readonly columnsMatch: boolean;
 }
 
-export interface Appended {
+export interface AppendedRecord {
   readonly record: AuditRecord;
   readonly stored: StoredRecord;
 }
 
-/** The entry as the record that follows `head`. */
-export function append(head: Head, entry: Entry, circumstances: Circumstances): Appended {
-  return appendPlain(head, plainEntry(entry), circumstances);
+/** Turns an entry into the record that follows `head`. */
+export function append(head: Head, entry: Entry, circumstances: RecordContext): AppendedRecord {
+  return appendSanitized(head, sanitizeEntry(entry), circumstances);
 }
 
-/** The same of what `plainEntry` gave: to make it once more costs as much as to hash it. */
-export function appendPlain(head: Head, plain: Entry, circumstances: Circumstances): Appended {
+/** Like `append`, for an entry that `sanitizeEntry` returned. Sanitizing again would cost as much as hashing. */
+export function appendSanitized(head: Head, sanitized: Entry, circumstances: RecordContext): AppendedRecord {
   const { time, instance, replica } = circumstances;
   const unhashed = {
-    ...plain,
+    ...sanitized,
     sequence: head.sequence + 1,
     time,
     instance,
@@ -53,29 +53,32 @@ export function appendPlain(head: Head, plain: Entry, circumstances: Circumstanc
   };
   const text = canonical(unhashed);
   const hash = hashOf(text);
-  return { record: { ...unhashed, hash }, stored: { text, hash, indexed: true } };
+  return { record: { ...unhashed, hash }, stored: { text, hash, columnsMatch: true } };
 }
 
 /** SHA-256 of the text's UTF-8 bytes, in hex. */
 export function hashOf(text: string): string {
-  return hashed('sha256', text, 'hex');
+  return digest('sha256', text, 'hex');
 }
 
-/** A record out of a store; undefined when its text is damaged. */
+/** Parses a record from a store. Returns undefined if its text is damaged. */
 export function fromStored(text: string, hash: string): AuditRecord | undefined {
-  // What this release did not write itself, an older or newer one did: fields are added, never changed.
+  // The record may come from an older or a newer release. Releases add fields and never change them.
   const record = parseAny(text);
   return typeof record === 'object' && record !== null ? ({ ...record, hash } as AuditRecord) : undefined;
 }
 
-/** A record as it came from somewhere else, unknown fields included, in the form in which it is proved. */
+/** Converts a record from elsewhere, with its unknown fields, to the form that is verified. */
 export function toStored(record: object): StoredRecord {
   const { hash, ...rest } = record as { readonly hash?: unknown };
-  return { text: canonicalOrNothing(rest), hash: typeof hash === 'string' ? hash : '', indexed: true };
+  return { text: canonicalOrEmpty(rest), hash: typeof hash === 'string' ? hash : '', columnsMatch: true };
 }
 
-/** No hash of ours is that of the empty text: what JSON cannot hold is found as edited. */
-export function canonicalOrNothing(value: object): string {
+/**
+ * The canonical JSON, or an empty string for values that JSON cannot hold. No stored hash is that of the empty text, so
+ * such a record is reported as edited.
+ */
+export function canonicalOrEmpty(value: object): string {
   try {
     return canonical(value);
   } catch (error) {

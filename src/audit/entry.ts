@@ -1,6 +1,6 @@
 export const ACTOR_KINDS = ['schedule', 'event', 'drift', 'startup', 'operator', 'cli'] as const;
 
-/** Who caused it. */
+/** Who caused the action. */
 export interface Actor {
   readonly kind: (typeof ACTOR_KINDS)[number];
   readonly name?: string;
@@ -49,13 +49,13 @@ export interface KeyChanges {
 }
 
 /**
- * What is to be recorded: names, versions, counts and keyed fingerprints, never a value and never a vendor's
- * message. An `intent` has the outcome `ok`: that it was recorded is all it says.
+ * The content of a record: names, versions, counts and keyed fingerprints, but never a value or a vendor's message. An
+ * `intent` has the outcome `ok`, which only means that the intent was recorded.
  */
 export interface Entry {
   readonly actor: Actor;
   readonly requestId: string;
-  /** For changes to the cluster only. */
+  /** Only for changes to the cluster. */
   readonly phase?: 'intent' | 'outcome';
   readonly action: Action;
   readonly mapping?: string;
@@ -68,8 +68,8 @@ export interface Entry {
   readonly sources: readonly EntrySource[];
   readonly keys: KeyChanges;
   /**
-   * Of a change: the fingerprint of the value that each key is given, so that a value is found in every target that
-   * held it. At most `MOST_VALUES`; how many more there are says `counts.valuesLeftOut`.
+   * For changes: the fingerprint of the new value of each key, so that a value can be traced to every target that held
+   * it. At most `MAX_VALUES`; `counts.valuesLeftOut` says how many more there were.
    */
   readonly values?: Readonly<Record<string, string>>;
   /** Fingerprints of the target, or of the value for a `read`. */
@@ -77,30 +77,30 @@ export interface Entry {
   readonly after?: string;
   readonly counts?: Readonly<Record<string, number>>;
   readonly note?: string;
-  /** Of a `review`: the record that a person has looked at, and what it is now. */
+  /** For a `review`: the reviewed record and its new state. */
   readonly review?: { readonly sequence: number; readonly state: ReviewState };
   readonly durationMs: number;
-  /** From 1. No two changes of one request and target that are open have the same. */
+  /** From 1. Open changes of the same request and target have different attempts. */
   readonly attempt: number;
-  /** The object's `resourceVersion`: the one that an intent is about to replace, the one that an outcome left. */
+  /** The object's `resourceVersion`: before the change in an intent, after it in an outcome. */
   readonly resourceVersion?: string;
 }
 
-/** An entry in its place in the chain. */
+/** An entry with its position in the chain. */
 export interface AuditRecord extends Entry {
   /** From 1, without gaps. */
   readonly sequence: number;
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string;
   readonly instance: string;
-  /** The process that wrote it. */
+  /** The process that wrote the record. */
   readonly replica: string;
   /** SHA-256 in hex; 64 zeros for the first record. */
   readonly previousHash: string;
   readonly hash: string;
 }
 
-/** A record stays small whatever a target holds. */
-export const MOST_VALUES = 500;
+/** Bounds the size of a record, whatever a target holds. */
+export const MAX_VALUES = 500;
 
 export const NO_KEYS: KeyChanges = { added: [], changed: [], removed: [] };

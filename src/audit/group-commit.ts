@@ -1,51 +1,52 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { AuditRecord, Entry } from './entry.ts';
 
-/** One record for each entry, in their order. */
+/** Writes all entries and returns one record for each, in order. */
 export type Write = (entries: readonly Entry[]) => Promise<readonly AuditRecord[]>;
 
 export interface GroupCommit {
   append(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
-  /** Resolves when everything that was given has been written or has failed. */
+  /** Resolves when all pending entries have been written or have failed. */
   settled(): Promise<void>;
 }
 
-interface Waiting {
+interface PendingAppend {
   readonly entries: readonly Entry[];
   readonly resolve: (records: readonly AuditRecord[]) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-/** Each takes microseconds when there is little to do. */
-const MOST_TURNS = 4;
+/** A turn takes microseconds when there is little to do. */
+const MAX_EXTRA_TICKS = 4;
 
 /**
- * Whatever arrives in one turn of the event loop, in the few after it while each brings more, or while a batch is
- * being written, shares a transaction and so one wait for the disk. A batch fails as a whole.
+ * Collects concurrent appends into one transaction, so that they share one disk sync. A batch takes what arrives in one
+ * turn of the event loop, in a few more turns while new entries keep arriving, or during the previous write. A batch
+ * fails as a whole.
  */
 export function createGroupCommit(write: Write): GroupCommit {
-  let waiting: Waiting[] = [];
+  let pending: PendingAppend[] = [];
   let draining: Promise<void> | undefined;
 
   async function drain(): Promise<void> {
-    await whileMoreComes();
-    while (waiting.length > 0) {
-      const batch = waiting;
-      waiting = [];
+    await waitForMore();
+    while (pending.length > 0) {
+      const batch = pending;
+      pending = [];
       await writeAll(batch);
     }
     draining = undefined;
   }
 
-  async function whileMoreComes(): Promise<void> {
-    let before = 0;
-    for (let turn = 0; turn < MOST_TURNS && waiting.length > before; turn += 1) {
-      before = waiting.length;
-      await nextTurn();
+  async function waitForMore(): Promise<void> {
+    let previousCount = 0;
+    for (let tick = 0; tick < MAX_EXTRA_TICKS && pending.length > previousCount; tick += 1) {
+      previousCount = pending.length;
+      await yieldToEventLoop();
     }
   }
 
-  async function writeAll(batch: readonly Waiting[]): Promise<void> {
+  async function writeAll(batch: readonly PendingAppend[]): Promise<void> {
     try {
       const records = await write(batch.flatMap(({ entries }) => entries));
       let start = 0;
@@ -61,7 +62,7 @@ export function createGroupCommit(write: Write): GroupCommit {
   return {
     append: (entries) =>
       new Promise((resolve, reject) => {
-        waiting.push({ entries, resolve, reject });
+        pending.push({ entries, resolve, reject });
         draining ??= drain();
       }),
     settled: async () => {

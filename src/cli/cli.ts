@@ -1,24 +1,31 @@
 import { Command, CommanderError, Option } from 'commander';
 import { toAppError } from '../core/errors.ts';
 import type { Context, GlobalOptions } from './context.ts';
-import { withEarlyOptions } from './early-options.ts';
+import { moveEarlyOptions } from './early-options.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
-import { NoRoomError } from './file-error.ts';
+import { OutOfSpaceError } from './file-error.ts';
 import { keepHeapSmall } from './heap.ts';
 import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from './init/choices.ts';
 import type { ServerOptions } from './service/server-address.ts';
-import { addAudit } from './table/audit.ts';
-import { command, filled, outputOption, type Run, refuseRepeated, withServer } from './table/command-line.ts';
-import { addImport } from './table/import.ts';
-import { addPins } from './table/pin.ts';
-import { addProgram } from './table/program.ts';
-import { COMMON, dressHelp, example, helpFormat, helpWidth } from './texts/help.ts';
+import { addAudit } from './definitions/audit.ts';
+import {
+  command,
+  nonEmpty,
+  outputOption,
+  type Run,
+  refuseRepeated,
+  withServer,
+} from './definitions/options.ts';
+import { addImport } from './definitions/import.ts';
+import { addPins } from './definitions/rollback.ts';
+import { addProgram } from './definitions/program.ts';
+import { COMMON, decorateHelp, example, helpFormat, helpWidth } from './texts/help.ts';
 import { EXAMPLES } from './texts/help-notes.ts';
-import { printError, tell } from './texts/output.ts';
+import { printError, printNotice } from './texts/output.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 
-/** Runs one command line and gives its exit code. Each command's code is loaded only when it is called. */
+/** Runs one command line and returns its exit code. The code of a command is loaded when the command runs. */
 export async function runCli(args: readonly string[], context: Context): Promise<number> {
   let code: number = EXIT.ok;
   let output: GlobalOptions['output'] = 'human';
@@ -29,19 +36,20 @@ export async function runCli(args: readonly string[], context: Context): Promise
     output = action.optsWithGlobals<GlobalOptions>().output;
   });
   try {
-    await program.parseAsync([...withEarlyOptions(args, program)], { from: 'user' });
+    await program.parseAsync([...moveEarlyOptions(args, program)], { from: 'user' });
     return code;
   } catch (thrown) {
     if (thrown instanceof CommanderError) {
-      if (args.includes('--dry-run')) tell(context, '`secretbridge plan` shows what `sync` would change.');
+      if (args.includes('--dry-run'))
+        printNotice(context, '`secretbridge plan` shows what `sync` would change.');
       return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
     }
     if (thrown instanceof UsageError) {
-      tell(context, `error: ${thrown.message}`);
+      printNotice(context, `error: ${thrown.message}`);
       return EXIT.usage;
     }
-    if (thrown instanceof NoRoomError) {
-      tell(context, `error: ${thrown.message}`);
+    if (thrown instanceof OutOfSpaceError) {
+      printNotice(context, `error: ${thrown.message}`);
       return EXIT.retry;
     }
     const error = toAppError(thrown);
@@ -50,18 +58,18 @@ export async function runCli(args: readonly string[], context: Context): Promise
   }
 }
 
-/** What commander says of arguments that are too many, and of unknown options, without them: they may be values. */
-function withoutArguments(text: string): string {
+/** Removes argument texts from commander's errors about excess arguments and unknown options: they can be values. */
+function redactArguments(text: string): string {
   return text
     .replace(/(Expected \d+ arguments? but got \d+): .*/s, '$1.\n')
     .replace(/^(error: unknown option '--[^'=]*)=.*'$/ms, "$1'");
 }
 
-/** The commands and their options; each action is handed to `run`. */
+/** Defines all commands and options. Each action is passed to `run`. */
 export function buildProgram(context: Context, run: Run): Command {
   const program = new Command('secretbridge')
     .description(
-      'Keeps Kubernetes Secrets in step with HashiCorp Vault/OpenBao, AWS Secrets Manager and Azure Key Vault, and records every read, write and refusal.',
+      'Syncs secrets from HashiCorp Vault/OpenBao, AWS Secrets Manager and Azure Key Vault to Kubernetes Secrets, and records every read, write and refusal.',
     )
     .version(VERSION, '-V, --version', 'print the version')
     .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(COMMON))
@@ -70,7 +78,7 @@ export function buildProgram(context: Context, run: Run): Command {
     .showHelpAfterError('(see --help)')
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
-      writeErr: (text) => context.stderr.write(withoutArguments(text)),
+      writeErr: (text) => context.stderr.write(redactArguments(text)),
       getOutHelpWidth: () => helpWidth(context.width),
       getErrHelpWidth: () => helpWidth(context.width),
       getOutHasColors: () => context.color,
@@ -94,7 +102,7 @@ export function buildProgram(context: Context, run: Run): Command {
   addAudit(program, context, run);
   addProgram(program, context, run);
   program.addHelpText('after', example(EXAMPLES));
-  dressHelp(program);
+  decorateHelp(program);
   refuseRepeated(program);
   return program;
 }
@@ -102,18 +110,18 @@ export function buildProgram(context: Context, run: Run): Command {
 function addInit(program: Command, context: Context, run: Run): void {
   program
     .command('init')
-    .description('Write a first, commented configuration from a few answers.')
+    .description('Create a commented configuration from a few answers.')
     .option('--instance <name>', 'name of this installation')
     .addOption(new Option('--cluster <kind>', 'where Secrets are written').choices(CLUSTER_KINDS))
     .addOption(new Option('--store <kind>', 'kind of store').choices(STORE_KINDS))
     .option('--at <place>', 'address, folder, region or URL of the store')
-    .option('--mount <name>', 'of Vault: where its key/value engine is mounted')
-    .addOption(new Option('--login <method>', 'of Vault: how to log in').choices(LOGINS))
-    .option('--key <key>', 'key of a first secret')
-    .option('--namespace <name>', 'namespace of its Secret')
-    .option('--secret <name>', 'name of its Secret')
+    .option('--mount <name>', 'Vault: mount of the key/value engine')
+    .addOption(new Option('--login <method>', 'Vault: login method').choices(LOGINS))
+    .option('--key <key>', 'key of a first secret in the store')
+    .option('--namespace <name>', 'namespace of the Secret')
+    .option('--secret <name>', 'name of the Secret')
     .option('--out <path>', 'file to write', 'secretbridge.yaml')
-    .option('--no-schema', 'write no JSON Schema beside it')
+    .option('--no-schema', 'do not write a JSON Schema next to it')
     .addOption(outputOption())
     .addHelpText(
       'after',
@@ -126,7 +134,7 @@ function addInit(program: Command, context: Context, run: Run): void {
 }
 
 function addValidate(program: Command, context: Context, run: Run): void {
-  command(program, 'validate', 'Check the configuration and name every problem with its place.', [
+  command(program, 'validate', 'Check the configuration and list every problem with its location.', [
     'secretbridge validate --config secretbridge.yaml',
   ]).action((options: GlobalOptions) =>
     run(async () => (await import('./commands/validate.ts')).validateCommand(context, options)),
@@ -134,13 +142,13 @@ function addValidate(program: Command, context: Context, run: Run): void {
 }
 
 function addPlan(program: Command, context: Context, run: Run): void {
-  command(program, 'plan', 'Show what sync would change, key by key, and change nothing.', [
+  command(program, 'plan', 'Show what sync would change, key by key, without changing anything.', [
     'secretbridge plan --mapping payments-db',
     'secretbridge plan --adopt',
   ])
-    .option('-m, --mapping <name>', 'only this mapping', filled)
-    .option('-a, --all', 'show targets that are in step, too')
-    .option('--adopt', 'as if each mapping might take over what is there: `onConflict: adoptAndDropOwner`')
+    .option('-m, --mapping <name>', 'only this mapping', nonEmpty)
+    .option('-a, --all', 'also show targets that are in sync')
+    .option('--adopt', 'show the plan with `onConflict: adoptAndDropOwner` for every mapping')
     .action((options: GlobalOptions & { mapping?: string; all?: boolean; adopt?: boolean }) =>
       run(async () => (await import('./commands/plan.ts')).planCommand(context, options)),
     );
@@ -150,14 +158,14 @@ function addSync(program: Command, context: Context, run: Run): void {
   const sync = command(
     program,
     'sync',
-    'Bring every target into step, once; here, or by a running service.',
+    'Sync every target once.',
     [
       'secretbridge sync',
       'secretbridge sync --mapping payments-db',
       'secretbridge sync --server https://secretbridge.internal:8080',
     ],
-  ).option('-m, --mapping <name>', 'only this mapping', filled);
-  withServer(sync, 'let the service at this address do it').action(
+  ).option('-m, --mapping <name>', 'only this mapping', nonEmpty);
+  withServer(sync, 'send the request to the service at this address').action(
     (options: GlobalOptions & ServerOptions & { mapping?: string }) =>
       run(async () => (await import('./commands/sync.ts')).syncCommand(context, options)),
   );
@@ -167,10 +175,10 @@ function addServe(program: Command, context: Context, run: Run): void {
   command(
     program,
     'serve',
-    'Keep every target in step until SIGTERM or Ctrl-C; SIGHUP reads the configuration anew.',
+    'Run the service: keep every target in sync until SIGTERM or Ctrl-C. SIGHUP reloads the configuration.',
     ['secretbridge serve --config /etc/secretbridge/'],
   )
-    .option('--grace <duration>', 'at the end, longest time for what is being written', '25s')
+    .option('--grace <duration>', 'longest time to finish running writes on shutdown', '25s')
     .action((options: GlobalOptions & { grace: string }) =>
       run(async () => {
         const { durationOption } = await import('./duration-option.ts');
@@ -185,22 +193,22 @@ function addStatus(program: Command, context: Context, run: Run): void {
   const status = command(
     program,
     'status',
-    'Show what a running service knows: its parts, stores and targets.',
+    'Show the state of a running service: its parts, stores and targets.',
     ['secretbridge status', 'secretbridge status --server https://secretbridge.internal:8080 --output json'],
-  ).option('-a, --all', 'name targets that are in step, too');
-  withServer(status, 'address of the service; else `http.listen` of the configuration').action(
+  ).option('-a, --all', 'also list targets that are in sync');
+  withServer(status, 'address of the service (default: `http.listen` in the configuration)').action(
     (options: GlobalOptions & ServerOptions & { all?: boolean }) =>
       run(async () => (await import('./commands/status.ts')).statusCommand(context, options)),
   );
 }
 
 function addRelease(program: Command, context: Context, run: Run): void {
-  const release = command(program, 'release', 'Let a held deletion happen. It is on record who did.', [
+  const release = command(program, 'release', 'Approve a held deletion. Your name is recorded.', [
     'secretbridge release 5f2c9a01d3e4',
-  ]).argument('<id>', 'as `plan`, `sync` and `status` show it', filled);
+  ]).argument('<id>', 'id from `plan`, `sync` or `status`', nonEmpty);
   withServer(
     release,
-    'let the service at this address do it; else the one at `http.listen` of the configuration if it answers, else here',
+    'send the request to the service at this address (default: the service at `http.listen` if it runs, else this process)',
   ).action((id: string, options: GlobalOptions & ServerOptions) =>
     run(async () => (await import('./commands/release.ts')).releaseCommand(context, id, options)),
   );
@@ -210,21 +218,21 @@ function addPrune(program: Command, context: Context, run: Run): void {
   const prune = command(
     program,
     'prune',
-    'List the targets that no mapping wants any more; with --yes delete them.',
+    'List orphaned targets, which no mapping uses any more, or delete them with --yes.',
     ['secretbridge prune', 'secretbridge prune --yes'],
   ).option('-y, --yes', 'delete them');
-  withServer(prune, 'let the service at this address do it').action(
+  withServer(prune, 'send the request to the service at this address').action(
     (options: GlobalOptions & ServerOptions & { yes?: boolean }) =>
       run(async () => (await import('./commands/prune.ts')).pruneCommand(context, options)),
   );
 }
 
 function addExplain(program: Command, context: Context, run: Run): void {
-  command(program, 'explain', 'Say why a mapping is in the state it is in.', [
+  command(program, 'explain', 'Explain the state of a mapping: its targets, sources and last records.', [
     'secretbridge explain payments-db',
   ])
-    .argument('<mapping>', 'its name')
-    .option('--calls', 'also show how many requests an hour its stores are asked')
+    .argument('<mapping>', 'name of the mapping')
+    .option('--calls', 'also show the requests per hour to its stores')
     .action((mapping: string, options: GlobalOptions & { calls?: boolean }) =>
       run(async () =>
         (await import('./commands/explain.ts')).explainCommand(context, { ...options, mapping }),
@@ -236,7 +244,7 @@ function addDoctor(program: Command, context: Context, run: Run): void {
   command(
     program,
     'doctor',
-    'Try each store, key and target for real, and say what to do about what does not work.',
+    'Test each store, key and target, and suggest a fix for each problem.',
     ['secretbridge doctor'],
   ).action((options: GlobalOptions) =>
     run(async () => (await import('./commands/doctor.ts')).doctorCommand(context, options)),
@@ -244,10 +252,10 @@ function addDoctor(program: Command, context: Context, run: Run): void {
 }
 
 function addRbac(program: Command, context: Context, run: Run): void {
-  command(program, 'rbac', 'Print the least Roles and RoleBindings for this configuration.', [
+  command(program, 'rbac', 'Print the minimal Roles and RoleBindings for this configuration.', [
     'secretbridge rbac --service-account secretbridge/secretbridge | kubectl apply -f -',
   ])
-    .option('--service-account <namespace/name>', 'who gets the rights', 'secretbridge/secretbridge')
+    .option('--service-account <namespace/name>', 'service account that gets the permissions', 'secretbridge/secretbridge')
     .action((options: GlobalOptions & { serviceAccount: string }) =>
       run(async () => (await import('./commands/rbac.ts')).rbacCommand(context, options)),
     );

@@ -1,29 +1,29 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 
-/** What a command gets from the process; `main.ts` takes it from there, tests make their own. */
+/** The process environment of a command. `main.ts` builds it from the real process; tests build their own. */
 export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly stdout: Writable;
   readonly stderr: Writable;
-  /** Whether `stderr` is a terminal that a person looks at. */
+  /** Whether `stderr` is an interactive terminal. */
   readonly interactive: boolean;
-  /** Columns of that terminal, or of a usual one. */
+  /** Columns of that terminal, or a default. */
   readonly width: number;
-  /** Columns of `stdout`, if that is a terminal. */
+  /** Columns of `stdout`, if it is a terminal. */
   readonly columns?: number;
   readonly color: boolean;
   readonly clock: Clock;
-  /** The operating system's name for who runs this. */
+  /** The operating system's user name. */
   readonly user: string;
-  /** Where a person can be asked; none when nobody sits there. */
+  /** For prompts. Undefined without a terminal. */
   readonly ask?: { readonly input: Readable; readonly output: Writable };
-  /** What is piped into it; a terminal too. */
+  /** Standard input: a pipe, a file or a terminal. */
   readonly stdin?: Readable;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
-  /** Calls the listener at each SIGHUP, from now on. */
+  /** Registers a listener for SIGHUP. */
   readonly onHangup?: (listener: () => void) => void;
 }
 

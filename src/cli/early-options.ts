@@ -4,20 +4,20 @@ const NAMES = ['--config', '--output', '--log-level'];
 const SHORT = ['-c', '-o'];
 
 /**
- * The arguments with the options that all commands have behind the command's name. `kubectl` and others take theirs
- * before it, too; commander would not know them there.
+ * Moves common options that come before the command name behind it. `kubectl` and others accept such options there;
+ * commander does not.
  */
-export function withEarlyOptions(args: readonly string[], program: Command): readonly string[] {
+export function moveEarlyOptions(args: readonly string[], program: Command): readonly string[] {
   const early: string[] = [];
   const words: string[] = [];
   let rest = args;
   for (let group: Command | undefined = program; group !== undefined && group.commands.length > 0; ) {
-    const count = leading(rest);
+    const count = countLeadingOptions(rest);
     early.push(...rest.slice(0, count));
     rest = rest.slice(count);
     const word: string | undefined = rest[0];
-    group = group.commands.find((it) => it.name() === word);
-    // Of a line that names no command, what it lacks is the command, and not one of these options.
+    group = group.commands.find((command) => command.name() === word);
+    // Without a command, commander should report the missing command and not these options.
     if (word === undefined) return words;
     if (group === undefined) break;
     words.push(word);
@@ -26,8 +26,8 @@ export function withEarlyOptions(args: readonly string[], program: Command): rea
   return words.length === 0 ? [...rest, ...early] : [...words, ...early, ...rest];
 }
 
-/** How many of the first arguments are such options, their values included. */
-function leading(args: readonly string[]): number {
+/** The number of leading arguments that are common options, including their values. */
+function countLeadingOptions(args: readonly string[]): number {
   let count = 0;
   for (let arg = args[0]; arg !== undefined; arg = args[count]) {
     if (NAMES.includes(arg) || SHORT.includes(arg)) count += 2;

@@ -1,74 +1,74 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { knownCheckpointKeys } from '../app/keys.ts';
-import { checkpointsIn } from '../audit/checkpoint/lines.ts';
-import { filePlace } from '../audit/checkpoint/places/file.ts';
-import { keysById, type PublicKeys, publicKeysIn } from '../audit/checkpoint/signing.ts';
+import { parseCheckpoints } from '../audit/checkpoint/lines.ts';
+import { fileLocation } from '../audit/checkpoint/locations/file.ts';
+import { keysById, type PublicKeys, parsePublicKeys } from '../audit/checkpoint/signing.ts';
 import type { Evidence } from '../audit/verify/verify.ts';
 import type { Config } from '../config/config.ts';
 import { instancesOf } from '../core/instances.ts';
 import type { Context } from './context.ts';
 import { fileError } from './file-error.ts';
-import { auditCredentials } from './read-audit.ts';
+import { auditCredentials } from './audit-reader.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface EvidenceOptions {
-  /** Files of checkpoints, or of a log that holds them. */
+  /** Checkpoint files, or logs that contain checkpoints. */
   readonly checkpoints?: readonly string[];
-  /** PEM, base64, or the path of a file that holds them. */
+  /** PEM, base64, or the path of a file with one of them. */
   readonly key?: readonly string[];
 }
 
-export interface Found extends Evidence {
-  /** Places of the configuration that were looked at and hold no checkpoint of ours. */
+export interface LoadedEvidence extends Evidence {
+  /** Configured checkpoint locations without a checkpoint of this instance. */
   readonly missing: readonly string[];
 }
 
-/** What the options name; what they leave out, of the configuration where there is one. */
-export async function evidenceOf(
+/** Loads checkpoints and keys from the options. What is not given comes from the configuration, if there is one. */
+export async function loadEvidence(
   context: Context,
   { checkpoints, key }: EvidenceOptions,
   config: Config | undefined,
-): Promise<Found> {
+): Promise<LoadedEvidence> {
   return {
     ...(checkpoints === undefined
-      ? await configured(context, config)
-      : { checkpoints: await named(context, checkpoints), missing: [] }),
+      ? await readConfiguredFiles(context, config)
+      : { checkpoints: await readNamedFiles(context, checkpoints), missing: [] }),
     keys: key === undefined ? await configuredKeys(context, config) : await namedKeys(context, key),
   };
 }
 
-/** Whoever names files wants the proof that they hold: with none in any of them, all is well would say too much. */
-async function named(context: Context, paths: readonly string[]) {
-  const found = (await Promise.all(paths.map((path) => checkpointsAt(context, path)))).flat();
+/** If checkpoint files are named but contain no checkpoint, "verified" would claim too much. */
+async function readNamedFiles(context: Context, paths: readonly string[]) {
+  const found = (await Promise.all(paths.map((path) => readCheckpointFile(context, path)))).flat();
   if (found.length === 0)
-    throw new UsageError(`--checkpoints ${paths.join(', ')}: there is no checkpoint to prove by`);
+    throw new UsageError(`--checkpoints ${paths.join(', ')}: no checkpoint found`);
   return found;
 }
 
-async function checkpointsAt({ cwd, stderr }: Context, path: string) {
-  const found = checkpointsIn(await textOf('--checkpoints', path, cwd));
-  if (found.length === 0) stderr.write(`There is no checkpoint in ${path}.\n`);
+async function readCheckpointFile({ cwd, stderr }: Context, path: string) {
+  const found = parseCheckpoints(await readTextOption('--checkpoints', path, cwd));
+  if (found.length === 0) stderr.write(`No checkpoint found in ${path}.\n`);
   return found;
 }
 
-/** Without the network: what is in the cluster or on somebody's screen must be handed over. */
-async function configured(
+/** Works without the network. Checkpoints from the cluster or standard output must be saved to a file first. */
+async function readConfiguredFiles(
   { stderr }: Context,
   config: Config | undefined,
-): Promise<Pick<Found, 'checkpoints' | 'missing'>> {
+): Promise<Pick<LoadedEvidence, 'checkpoints' | 'missing'>> {
   if (config === undefined) return { checkpoints: [], missing: [] };
   const instances = instancesOf(config);
   const missing: string[] = [];
   const read = config.audit.checkpoints.map(async (place) => {
     if (place.kind === 'file') {
-      const { name, read } = filePlace(place.path);
+      const { name, read } = fileLocation(place.path);
       const ours = (await read()).filter(({ instance }) => instances.includes(instance));
       if (ours.length === 0) missing.push(name);
       return ours;
     }
     const what = place.kind === 'stdout' ? 'standard output' : `the ConfigMap ${place.name}`;
-    stderr.write(`Checkpoints of ${what} are not looked at: save them and give --checkpoints PATH.\n`);
+    stderr.write(`Checkpoints in ${what} are not read: save them to a file and use --checkpoints PATH.\n`);
     return [];
   });
   return { checkpoints: (await Promise.all(read)).flat(), missing: missing.sort() };
@@ -76,28 +76,28 @@ async function configured(
 
 async function configuredKeys(context: Context, config: Config | undefined): Promise<PublicKeys> {
   if (config === undefined) return new Map();
-  // Without the network here as well: the public key of one that is in the cluster must be given by `--key`.
+  // Also works without the network. A public key that is in the cluster must be given with `--key`.
   return knownCheckpointKeys(config.keys.checkpoint, { credential: auditCredentials(context, undefined) });
 }
 
 async function namedKeys({ cwd }: Context, named: readonly string[]): Promise<PublicKeys> {
   const keys = await Promise.all(
     named.map(async (it) => {
-      const given = publicKeysIn(it);
-      const found = given.length > 0 ? given : publicKeysIn(await textOf('--key', it, cwd));
-      if (found.length === 0) throw new UsageError(`--key ${it}: there is no Ed25519 public key in it`);
+      const given = parsePublicKeys(it);
+      const found = given.length > 0 ? given : parsePublicKeys(await readTextOption('--key', it, cwd));
+      if (found.length === 0) throw new UsageError(`--key ${it}: no Ed25519 public key found`);
       return found;
     }),
   );
   return keysById(keys.flat());
 }
 
-async function textOf(option: string, path: string, cwd: string): Promise<string> {
+async function readTextOption(option: string, path: string, cwd: string): Promise<string> {
   try {
     return await readFile(resolve(cwd, path), 'utf8');
   } catch (error) {
-    // The text of a key where a path should be may be that of the private one.
-    const shown = path.includes('-----BEGIN') || path.includes('\n') ? 'which is not shown' : path;
+    // The argument may be a private key instead of a path, so it is not printed.
+    const shown = path.includes('-----BEGIN') || path.includes('\n') ? '(not shown)' : path;
     throw fileError(error, `${option} ${shown} cannot be read`);
   }
 }

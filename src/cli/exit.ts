@@ -1,32 +1,32 @@
 import { isErrorCode } from '../core/error-codes.ts';
-import { type AppError, healsItself } from '../core/errors.ts';
+import { type AppError, isTransient } from '../core/errors.ts';
 
-/** The contract of the exit code: the first that holds, in this order. */
+/** The exit code contract. The first that applies wins, in this order. */
 export const EXIT = { usage: 64, config: 3, retry: 1, person: 4, changes: 2, ok: 0 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 export interface Verdict {
-  /** Something was refused or is held, whatever its code: that needs a person. */
+  /** Something was refused or is held, which needs a person whatever its code is. */
   readonly person?: boolean;
   /** Changes are pending. */
   readonly changes?: boolean;
 }
 
 /**
- * What a command comes to that an error has ended. It follows from the code alone, so that scripts can rely on it, but
- * for what was refused: that is the same here as in a run.
+ * The exit code of a command that ended with an error. It depends on the code alone, so that scripts can rely on it.
+ * The exception is a refusal, which has the same exit code as in a run.
  */
-export function exitCodeOf({ code, refused }: AppError): ExitCode {
+export function exitCodeOf({ code, isRefusal }: AppError): ExitCode {
   if (code === 'CONFIG_INVALID') return EXIT.config;
-  return healsItself(code) && !refused ? EXIT.retry : EXIT.person;
+  return isTransient(code) && !isRefusal ? EXIT.retry : EXIT.person;
 }
 
 /**
- * What a run comes to whose parts failed with these codes: a part at fault leaves the configuration as a whole valid.
- * A code that only a newer service knows is a person's.
+ * The exit code of a run with these failures. CONFIG_INVALID of a single target does not make the whole configuration
+ * invalid. An unknown code from a newer service needs a person.
  */
 export function exitCode(failures: readonly string[], { person, changes }: Verdict = {}): ExitCode {
-  if (failures.some((code) => isErrorCode(code) && healsItself(code))) return EXIT.retry;
+  if (failures.some((code) => isErrorCode(code) && isTransient(code))) return EXIT.retry;
   if (person || failures.length > 0) return EXIT.person;
   return changes ? EXIT.changes : EXIT.ok;
 }

@@ -4,40 +4,40 @@ import { runInNewContext } from 'node:vm';
 import { codeOf } from '../core/system-errors.ts';
 
 const MIB = 2 ** 20;
-/** Of the space for young objects: each collection of a smaller one costs as much as the work between two of them. */
-const YOUNG = 4 * MIB;
-/** By how many percent old objects may become more until they are collected. */
-const GROWTH = 20;
-/** The same two for as long as the process is a small one. */
-const YOUNG_OF_SMALL = 16 * MIB;
-const GROWTH_OF_SMALL = 50;
-/** Resident, of the 256 MiB that are promised. A thousand targets have 180 to 200. */
-const SMALL = 208 * MIB;
+/** Size of the young generation. Below this size, collections cost as much as the work between them. */
+const YOUNG_GENERATION_BYTES = 4 * MIB;
+/** Growth of the old generation in percent before it is collected. */
+const GROWTH_PERCENT = 20;
+/** The same two limits while the process is small. */
+const SMALL_YOUNG_GENERATION_BYTES = 16 * MIB;
+const SMALL_GROWTH_PERCENT = 50;
+/** Resident size. The promise is 256 MiB, and a thousand targets need 180 to 200 MiB. */
+const SMALL_PROCESS_BYTES = 208 * MIB;
 
 /**
- * V8 sizes its heap by the machine: with some gigabytes at hand the youngest objects get 128 MiB, and old ones are
- * collected when three quarters of them are garbage. A service that mostly waits gains nothing by it. The flags are
- * read at each collection; what the heap has grown to by then stays, so this comes before the parts are loaded.
- * docs/adr/0050-a-heap-of-its-own-size.md
+ * Limits the heap. V8 sizes it by the machine: with several gigabytes the young generation gets 128 MiB, and old
+ * objects are collected only when three quarters are garbage. A mostly idle service does not benefit from that. V8
+ * reads the flags at each collection but does not shrink the heap, so call this before loading the service.
+ * docs/adr/0015-bound-the-memory-of-the-service.md
  */
 export function keepHeapSmall(): void {
-  setFlagsFromString(`--heap-growing-percent=${GROWTH_OF_SMALL}`);
+  setFlagsFromString(`--heap-growing-percent=${SMALL_GROWTH_PERCENT}`);
   setFlagsFromString('--semi-space-growth-factor=1');
-  // For so little, waking other threads takes longer than what they help.
+  // For a small heap, waking other threads takes longer than they save.
   setFlagsFromString('--no-parallel-scavenge');
   const collect = createCollector();
   let mayGrow = false;
-  let most = YOUNG_OF_SMALL;
-  // The space for young objects begins with 1 MiB, and goes back to that when all garbage is collected.
+  let most = SMALL_YOUNG_GENERATION_BYTES;
+  // The young generation starts with 1 MiB and returns to it after each full collection.
   const observer = new PerformanceObserver(() => {
-    if (most !== YOUNG && (known(process.memoryUsage.rss) ?? 0) > SMALL) {
-      // For good: around the limit it would come and go, and each time costs a tenth of a second.
-      most = YOUNG;
-      setFlagsFromString(`--heap-growing-percent=${GROWTH}`);
-      // Both limits are taken anew when all garbage is collected.
+    if (most !== YOUNG_GENERATION_BYTES && (readUsage(process.memoryUsage.rss) ?? 0) > SMALL_PROCESS_BYTES) {
+      // Switch only once. Near the limit it would switch back and forth, and each switch takes a tenth of a second.
+      most = YOUNG_GENERATION_BYTES;
+      setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+      // V8 reads both limits at a full collection.
       collect();
     }
-    const isSmall = youngSize() < most;
+    const isSmall = youngGenerationSize() < most;
     if (isSmall === mayGrow) return;
     mayGrow = isSmall;
     setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
@@ -45,16 +45,16 @@ export function keepHeapSmall(): void {
   observer.observe({ entryTypes: ['gc'] });
 }
 
-function youngSize(): number {
+function youngGenerationSize(): number {
   const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
-  // Unknown to another release of V8: then it stays as it is.
-  return young?.space_size ?? YOUNG_OF_SMALL;
+  // Another release of V8 may not have this space. Then the limits stay unchanged.
+  return young?.space_size ?? SMALL_YOUNG_GENERATION_BYTES;
 }
 
 type Usage = Pick<NodeJS.MemoryUsage, 'rss' | 'heapUsed'>;
 
-/** What is resident is read from a file: where none can be opened any more, nothing is known of it. */
-function known<T>(ask: () => T): T | undefined {
+/** The resident size is read from a file. Without free file descriptors it is unknown. */
+function readUsage<T>(ask: () => T): T | undefined {
   try {
     return ask();
   } catch (error) {
@@ -63,52 +63,52 @@ function known<T>(ask: () => T): T | undefined {
   }
 }
 
-export interface SpareMemoryDeps {
+export interface MemoryTrimmerDeps {
   readonly usage?: () => Usage | undefined;
-  /** Collects all garbage and gives the pages that are free back to the system. */
+  /** Collects all garbage and returns free pages to the system. */
   readonly collect?: () => void;
 }
 
-export interface SpareMemory {
-  /** Gives back what was taken since the last time, if that is worth it. */
-  look(): void;
-  /** So many bytes of large values were taken up. */
-  spent(bytes: number): void;
+export interface MemoryTrimmer {
+  /** Returns memory to the system if enough has accumulated since the last call. */
+  trim(): void;
+  /** Reports that large values with this many bytes were processed. */
+  addLargeValue(bytes: number): void;
 }
 
-/** Node and our command line, before the parts are loaded. */
-const AT_FIRST = 64 * MIB;
-/** Less is taken again with the next bit of work; a large installation's passes come and go by some 30. */
-const WORTH_IT = 40 * MIB;
+/** Node and the command line, before the service is loaded. */
+const INITIAL_RSS_BYTES = 64 * MIB;
+/** Less would be allocated again with the next work. In a large installation, the usage varies by about 30 MiB. */
+const MIN_TRIM_BYTES = 40 * MIB;
 /**
- * Of large values. V8 lets 30 MiB of strings and as much of buffers become garbage before it collects them, and each
- * mebibyte of a value leaves a dozen behind on its way into a Secret.
+ * Threshold for large values. V8 collects only after 30 MiB of strings and as much of buffers. Each mebibyte of a value
+ * leaves about a dozen as garbage on its way into a Secret.
  */
-const SPENT = 4 * MIB;
-/** It takes about a third of a second for a hundred, in which nothing else runs. */
-const MOST = 256 * MIB;
+const LARGE_VALUE_BYTES = 4 * MIB;
+/** A full collection takes about a third of a second for 100 MiB, and blocks everything else. */
+const MAX_HEAP_BYTES = 256 * MIB;
 
 /**
- * Reading a configuration and a first sync take room that is not used again, and V8 keeps it for itself as long as
- * there is anything to do.
+ * Reading a configuration and a first sync allocate memory that is not used again. V8 keeps it while the process is
+ * active.
  */
-export function createSpareMemory({
-  usage = () => known(process.memoryUsage),
+export function createMemoryTrimmer({
+  usage = () => readUsage(process.memoryUsage),
   collect = createCollector(),
-}: SpareMemoryDeps = {}): SpareMemory {
-  let low = AT_FIRST;
+}: MemoryTrimmerDeps = {}): MemoryTrimmer {
+  let low = INITIAL_RSS_BYTES;
   let spent = 0;
-  const mayCollect = (now: Usage | undefined): boolean => now !== undefined && now.heapUsed <= MOST;
+  const mayCollect = (now: Usage | undefined): boolean => now !== undefined && now.heapUsed <= MAX_HEAP_BYTES;
   return {
-    look() {
+    trim() {
       const now = usage();
-      if (now === undefined || now.rss - low < WORTH_IT || !mayCollect(now)) return;
+      if (now === undefined || now.rss - low < MIN_TRIM_BYTES || !mayCollect(now)) return;
       collect();
       low = usage()?.rss ?? low;
     },
-    spent(bytes) {
+    addLargeValue(bytes) {
       spent += bytes;
-      if (spent < SPENT) return;
+      if (spent < LARGE_VALUE_BYTES) return;
       spent = 0;
       if (mayCollect(usage())) collect();
     },
@@ -116,7 +116,7 @@ export function createSpareMemory({
 }
 
 function createCollector(): () => void {
-  // Only a context that is made while the flag is set has it; nobody else is to see it.
+  // Only a context created while the flag is set has `gc`. No other code should see it.
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as NodeJS.GCFunction;
   setFlagsFromString('--no-expose-gc');

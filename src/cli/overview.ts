@@ -1,39 +1,39 @@
 import overview from './overview.json' with { type: 'json' };
 import {
-  columnOf,
+  columnWidth,
   exampleText,
   formatItem,
   heading,
   helpWidth,
-  NARROWEST,
+  MIN_WRAP_WIDTH,
   seeText,
   term,
 } from './texts/help.ts';
 import { EXAMPLES, NOTES } from './texts/help-notes.ts';
 import { VERSION } from './version.ts';
 
-/** Where an answer is printed. */
+/** The terminal that an answer is printed on. */
 interface Terminal {
   readonly width: number;
   readonly color: boolean;
 }
 
 /**
- * What `--version` and `--help` print, without the rest of the program: commander alone takes half as long to load as
- * Node takes to start. `undefined`: another command line.
+ * Returns the output of `--version` and `--help` without loading the rest of the program: commander takes half as long
+ * to load as Node takes to start. Returns undefined for other command lines.
  */
-export function quickAnswer(args: readonly string[], terminal: Terminal): string | undefined {
+export function quickOutput(args: readonly string[], terminal: Terminal): string | undefined {
   const [only = '', ...more] = args;
   if (more.length > 0) return undefined;
   if (['--version', '-V'].includes(only)) return `${VERSION}\n`;
   return ['--help', '-h'].includes(only) ? overviewText(terminal) : undefined;
 }
 
-/** The help of the program, as commander would lay it out: `overview.json` is made of the same commands. */
+/** The main help in commander's layout. `overview.json` is generated from the same commands. */
 function overviewText(terminal: Terminal): string {
   const { usage, about, groups } = overview;
   const width = helpWidth(terminal.width);
-  const column = columnOf(groups.flatMap(({ items }) => items.map((item) => item.term)));
+  const column = columnWidth(groups.flatMap(({ items }) => items.map((item) => item.term)));
   const text = [
     `${heading('Usage:')} ${usage}`,
     wrap(about, width),
@@ -51,14 +51,14 @@ function overviewText(terminal: Terminal): string {
     exampleText(EXAMPLES, width),
     seeText(NOTES['']?.see ?? [], (see) => wrap(see, width - 2)),
   ].join('\n\n');
-  return `${terminal.color ? text : text.replace(PAINT, '')}\n`;
+  return `${terminal.color ? text : text.replace(COLOR_CODES, '')}\n`;
 }
 
-const PAINT = /\u001b\[\d+m/g;
+const COLOR_CODES = /\u001b\[\d+m/g;
 
 /** Breaks lines at spaces. */
 function wrap(text: string, width: number): string {
-  if (width < NARROWEST) return text;
+  if (width < MIN_WRAP_WIDTH) return text;
   return text
     .split('\n')
     .flatMap((line) => {

@@ -1,11 +1,11 @@
 import type { Context } from './context.ts';
 
 export interface Progress extends Disposable {
-  /** Shows a step of a known number; on a terminal in place, otherwise a line now and then. */
+  /** Shows the progress: in place on a terminal, elsewhere a line every few seconds. */
   step(done: number, total: number, what: string): void;
 }
 
-/** On stderr, so that stdout holds nothing but the result. */
+/** Writes to stderr, so that stdout contains only the result. */
 export function createProgress({ stderr, interactive, width, clock }: Context, title: string): Progress {
   let shownAt = Number.NEGATIVE_INFINITY;
   const interval = interactive ? 50 : 5_000;

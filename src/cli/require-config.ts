@@ -2,12 +2,12 @@ import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import type { Context, GlobalOptions } from './context.ts';
-import { painter, print, tell } from './texts/output.ts';
+import { painter, print, printErrorHint, printNotice } from './texts/output.ts';
 import { problemsText } from './texts/problems.ts';
 
 /**
- * The configuration; or nothing, with its problems printed.
- * @param meanwhile What there is to do while another thread parses it, if it is long.
+ * Loads the configuration. Returns undefined and prints the problems if it is invalid.
+ * @param meanwhile Work to do while another thread parses a long configuration.
  */
 export async function requireConfig(
   context: Context,
@@ -17,13 +17,18 @@ export async function requireConfig(
   const { env, cwd } = context;
   const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, meanwhile });
   if (loaded.kind === 'usable') return loaded.config;
-  tellProblems(context, options, loaded.problems);
+  printProblems(context, options, loaded.problems);
   return undefined;
 }
 
-/** Prints why there is no configuration. */
-export function tellProblems(context: Context, options: GlobalOptions, problems: readonly Problem[]): void {
-  tell(context, problemsText(problems, painter(context.color)));
+/** Prints the problems of the configuration. */
+export function printProblems(context: Context, options: GlobalOptions, problems: readonly Problem[]): void {
+  printNotice(context, problemsText(problems, painter(context.color)));
+  printErrorHint(
+    context,
+    options.output,
+    problems.map(({ code }) => code),
+  );
   if (options.output !== 'human')
     print(context, options.output, {
       data: { error: { code: 'CONFIG_INVALID', message: 'the configuration is invalid', problems } },

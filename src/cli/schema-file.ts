@@ -2,29 +2,29 @@ import { readFile } from 'node:fs/promises';
 import { configurationSchema } from '../config/json-schema.ts';
 import { parseAny } from '../core/json.ts';
 import { codeOf } from '../core/system-errors.ts';
-import { fileError, writeWhole } from './file-error.ts';
+import { fileError, writeAllOrNothing } from './file-error.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
- * Looks whether the JSON Schema of the configuration may be written there, and gives what writes it: over one of
- * another version, over nothing else.
- * @throws UsageError when it may not be.
+ * Checks whether the JSON Schema may be written to this path, and returns a function that writes it. It overwrites a
+ * schema of another version, and no other file.
+ * @throws UsageError if it may not be written
  */
 export async function prepareSchema(path: string, shown: string): Promise<() => Promise<void>> {
   const schema = configurationSchema();
-  const there = await existing(path, shown);
+  const there = await readExisting(path, shown);
   if (there !== undefined && titleOf(there) !== titleOf(schema))
-    throw new UsageError(`${shown} is there already, and is no schema of ours: name another file with --out`);
+    throw new UsageError(`${shown} exists and is not a secretbridge schema: choose another file with --out`);
   return async () => {
     try {
-      await writeWhole(path, schema, 'w');
+      await writeAllOrNothing(path, schema, 'w');
     } catch (error) {
       throw fileError(error, `${shown} cannot be written`);
     }
   };
 }
 
-async function existing(path: string, shown: string): Promise<string | undefined> {
+async function readExisting(path: string, shown: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
@@ -33,7 +33,7 @@ async function existing(path: string, shown: string): Promise<string | undefined
   }
 }
 
-/** Of a JSON Schema; undefined for what is none. */
+/** The title of a JSON Schema. Undefined for other text. */
 function titleOf(text: string): unknown {
   const parsed = parseAny(text);
   return typeof parsed === 'object' && parsed !== null && 'title' in parsed ? parsed.title : undefined;

@@ -1,7 +1,7 @@
 import type { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
-import { plain } from './service/error.ts';
+import { safeText } from './service/error.ts';
 import { type Paint, type Style, shortFingerprint } from './texts/output.ts';
 
 interface TargetResult {
@@ -12,7 +12,7 @@ interface TargetResult {
   readonly pinned?: number;
 }
 
-/** A target as the JSON of `plan` and `sync` has it. */
+/** A target in the JSON of `plan` and `sync`. */
 export function targetData(
   { mapping, target, error, keys, pinned }: TargetResult,
   word: 'action' | 'outcome',
@@ -27,7 +27,7 @@ export function pinText(pinned: number | undefined): string {
   return pinned === undefined ? '' : `, pinned to record ${pinned}`;
 }
 
-/** A change that waits for a person, found here or by a service. */
+/** A change that waits for a person, found by this process or a service. */
 export interface HeldChange extends TargetId {
   readonly id: string;
   readonly keys: readonly { readonly name: string }[];
@@ -37,8 +37,8 @@ export function heldText(held: readonly HeldChange[], paint: Paint): readonly st
   if (held.length === 0) return [];
   return [
     ...held.map(
-      (it) =>
-        `${paint('yellow', 'held')} ${plain(`${it.id}  ${formatTarget(it)}  would lose ${it.keys.map(({ name }) => name).join(', ')}`)}`,
+      (heldChange) =>
+        `${paint('yellow', 'held')} ${safeText(`${heldChange.id}  ${formatTarget(heldChange)}  would lose ${heldChange.keys.map(({ name }) => name).join(', ')}`)}`,
     ),
     '',
   ];
@@ -51,7 +51,7 @@ const SIGNS: Readonly<Record<KeyPlan['action'], readonly [string, Style]>> = {
   keep: ['=', 'dim'],
 };
 
-/** One line a key; a value is never shown, only that it is there and its fingerprint. */
+/** One line for each key. A value is never shown, only a placeholder and its fingerprint. */
 export function keyLines(keys: readonly KeyPlan[], paint: Paint): readonly string[] {
   const width = Math.max(0, ...keys.map(({ name }) => name.length));
   return keys.map(({ name, action, before, after }) => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Of the package, as its `package.json` says. */
+/** The version in `package.json`. */
 export const VERSION: string = readVersion();
 
 function readVersion(): string {

@@ -8,18 +8,18 @@ import { createScrubber, type Scrubber } from '../log/scrub.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { EXIT } from './exit.ts';
 import { requireConfig } from './require-config.ts';
-import { painter, tell } from './texts/output.ts';
+import { painter, printNotice } from './texts/output.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 
 export interface CommandParts {
-  /** What the command takes for the configuration. */
+  /** Changes the configuration for this command. */
   readonly adapt?: (config: Config) => Config;
-  /** Loads what the command itself is made of, while a long configuration is parsed. */
+  /** Loads the command's own code while a long configuration is parsed. */
   readonly load?: () => Promise<unknown>;
 }
 
-/** Runs a command with everything it works with, and closes that whatever happens. */
+/** Opens the app, runs a command with it, and always closes it. */
 export async function withApp(
   context: Context,
   options: GlobalOptions & { readonly mapping?: string },
@@ -35,47 +35,47 @@ export async function withApp(
   const { openApp } = await loadApp();
   await using stack = new AsyncDisposableStack();
   const app = stack.use(await openApp(config, appDeps(context, options, config)));
-  warnOfDoubt(app, context);
+  warnAboutAudit(app, context);
   const code = await command(app);
-  // Its end writes the last checkpoint.
+  // Closing writes the last checkpoint.
   await stack.disposeAsync();
-  warnOfPlaces(app, context);
+  warnAboutCheckpoints(app, context);
   return code;
 }
 
 const loadApp = () => import('../app/app.ts');
 
-/** Not every app has such a cluster, but nearly every one whose configuration is long. */
+/** Nearly every app with a long configuration has a Kubernetes cluster, so load its client early. */
 export const loadKubernetes = () => import('../cluster/kubernetes.ts');
 
-/** Whoever only looks may go on; what would change the cluster is refused. */
-function warnOfDoubt({ checkpoints }: App, context: Context): void {
+/** Read-only commands continue; changes to the cluster are refused. */
+function warnAboutAudit({ checkpoints }: App, context: Context): void {
   const paint = painter(context.color);
   for (const { place, checkpoint } of checkpoints?.untrusted() ?? [])
-    tell(
+    printNotice(
       context,
-      `${paint('yellow', 'warning')}: ${place}: the checkpoint of record ${checkpoint.sequence} has no signature of ours and is not trusted`,
+      `${paint('yellow', 'warning')}: ${place}: the checkpoint of record ${checkpoint.sequence} is not signed with our key and is ignored`,
     );
-  const doubt = checkpoints?.trouble();
+  const doubt = checkpoints?.storeError();
   if (doubt === undefined) return;
-  const what = 'the audit is in doubt, so what would change the cluster is refused';
-  tell(context, `${paint('yellow', 'warning')} ${doubt.code}: ${what}`);
+  const what = 'the audit log cannot be trusted, so changes to the cluster are refused';
+  printNotice(context, `${paint('yellow', 'warning')} ${doubt.code}: ${what}`);
 }
 
-/** A service says so in its log and its status. */
-function warnOfPlaces({ checkpoints }: App, context: Context): void {
-  const failing = checkpoints?.failing();
+/** A service reports this in its log and its status. */
+function warnAboutCheckpoints({ checkpoints }: App, context: Context): void {
+  const failing = checkpoints?.writeError();
   if (failing === undefined) return;
-  const { code, about = 'the audit', detail, todo } = failing;
+  const { code, subject: about = 'the audit log', detail, remedy } = failing;
   const why = detail === undefined ? '' : ` (${detail})`;
   const paint = painter(context.color);
-  tell(
+  printNotice(
     context,
-    `${paint('yellow', 'warning')} ${code}: ${about}: the last checkpoint could not be written${why}\n  ${todo}`,
+    `${paint('yellow', 'warning')} ${code}: ${about}: the last checkpoint could not be written${why}\n  ${remedy}`,
   );
 }
 
-/** A name that is on the command line only is no fault of the configuration. */
+/** A wrong name on the command line is a usage error. */
 function checkMapping({ mappings }: Config, wanted: string): void {
   const names = mappings.map(({ name }) => name);
   if (names.includes(wanted)) return;
@@ -87,18 +87,18 @@ function checkMapping({ mappings }: Config, wanted: string): void {
 export function appDeps(context: Context, { logLevel }: GlobalOptions, { log }: Config): AppDeps {
   const { stderr } = context;
   const scrubber = createScrubber();
-  // A person reads the result; the log is there on request.
+  // Logging is off by default, because people read the result.
   const logger =
     logLevel === undefined
       ? silentLogger
       : createLogger({ level: logLevel, format: log.format, stream: stderr, scrubber });
-  // Standard output holds the result.
-  const deps = depsOf(context, { logger, scrubber, print: (line) => stderr.write(`${line}\n`) });
+  // Standard output contains only the result.
+  const deps = sharedDeps(context, { logger, scrubber, print: (line) => stderr.write(`${line}\n`) });
   return { ...deps, stop: context.signal };
 }
 
-/** What every app gets, for one run or for a service. */
-export function depsOf(
+/** Dependencies shared by one-shot commands and the service. */
+export function sharedDeps(
   { env, clock, user }: Context,
   {
     logger,

@@ -2,12 +2,12 @@ import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient, KubeRequest } from './client.ts';
 import { FIELD_MANAGER } from './cluster.ts';
-import { errorOfAnswer, type KubeAnswer, saysAnotherUid, saysNone } from './errors.ts';
+import { errorFromResponse, type KubeResponse, isUidMismatch, isNotFound } from './errors.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 import { foreignPodAnnotations } from './managed-fields.ts';
-import { textsIn } from './manifest.ts';
+import { stringMapIn } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
-import { listAll, nameOf, unknownForm } from './pages.ts';
+import { listAll, nameOf, unexpectedResponse } from './pages.ts';
 import { isRolling } from './rolling.ts';
 import {
   type LiveWorkload,
@@ -30,42 +30,43 @@ export const WORKLOAD_APIS: Readonly<Record<WorkloadKind, Api>> = {
   Rollout: { group: 'argoproj.io', version: 'v1alpha1', plural: 'rollouts' },
 };
 
-/** How often a patch that lost is sent again: controllers write the same object all the time. */
-const TRIES = 4;
+/** How often to send a patch again after a conflict. Controllers write the same object frequently. */
+const MAX_ATTEMPTS = 4;
 
-/** @param mutate Sends what changes something. */
+/** @param mutate Sends requests that change something. */
 export function createWorkloads(
   client: KubeClient,
-  mutate: (request: KubeRequest) => Promise<KubeAnswer>,
+  mutate: (request: KubeRequest) => Promise<KubeResponse>,
 ): Workloads {
-  // The pods of such a Rollout come from the template of another workload, so it has none to annotate.
-  const borrowing = new WeakSet<LiveWorkload>();
+  // A Rollout with `workloadRef` takes its pods from another workload, so it has no template to annotate.
+  const withWorkloadRef = new WeakSet<LiveWorkload>();
 
-  function liveOf(item: JsonObject, id: WorkloadId): LiveWorkload {
+  function toLiveWorkload(item: JsonObject, id: WorkloadId): LiveWorkload {
     const metadata = objectIn(item, 'metadata') ?? {};
     const uid = textIn(metadata, 'uid');
     const resourceVersion = textIn(metadata, 'resourceVersion');
     const spec = objectIn(item, 'spec') ?? {};
     const template = objectIn(objectIn(spec, 'template') ?? {}, 'metadata') ?? {};
-    const podAnnotations = textsIn(template, 'annotations');
-    if (!uid || !resourceVersion || !podAnnotations || nameOf(item) !== id.name) throw unknownForm(about(id));
+    const podAnnotations = stringMapIn(template, 'annotations');
+    if (!uid || !resourceVersion || !podAnnotations || nameOf(item) !== id.name)
+      throw unexpectedResponse(about(id));
     const foreign = foreignPodAnnotations(metadata, Object.keys(podAnnotations), FIELD_MANAGER);
     const live = { id, uid, resourceVersion, podAnnotations, foreign, rolling: isRolling(id.kind, item) };
-    if (objectIn(spec, 'workloadRef') !== undefined) borrowing.add(live);
+    if (objectIn(spec, 'workloadRef') !== undefined) withWorkloadRef.add(live);
     return live;
   }
 
   /**
-   * Whether the cluster has no such kind, as one without Argo Rollouts. The server says so by a plain 404, which a
-   * wrong path and a proxy give too; so it has to be missing in the lists of what there is.
+   * Whether the cluster does not have this kind, such as Rollouts in a cluster without Argo Rollouts. The API server
+   * answers with a plain 404, but a wrong path or a proxy does too. So check the API discovery lists.
    */
   async function isUnknownKind(kind: WorkloadKind, signal?: AbortSignal): Promise<boolean> {
     const { group, version, plural } = WORKLOAD_APIS[kind];
     const inList = async (path: string, expected: string, list: string, name: string) => {
-      const answer = await client.send({ method: 'GET', path, signal });
-      if (answer.status !== 200) throw errorOfAnswer(answer, `kind ${kind}`);
-      const body = parseObject(answer.text) ?? {};
-      if (body.kind !== expected) throw unknownForm(`kind ${kind}`);
+      const response = await client.send({ method: 'GET', path, signal });
+      if (response.status !== 200) throw errorFromResponse(response, `kind ${kind}`);
+      const body = parseObject(response.text) ?? {};
+      if (body.kind !== expected) throw unexpectedResponse(`kind ${kind}`);
       return listIn(body, list).some((entry) => isObject(entry) && entry.name === name);
     };
     if (!(await inList('/apis', 'APIGroupList', 'groups', group))) return true;
@@ -74,15 +75,15 @@ export function createWorkloads(
 
   async function read(id: WorkloadId, { signal }: { signal?: AbortSignal } = {}) {
     checkWorkload(id);
-    const answer = await client.send({ method: 'GET', path: pathOf(id), signal });
-    if (answer.status === 200) {
-      const item = parseObject(answer.text);
-      if (item?.kind !== id.kind) throw unknownForm(about(id));
-      return liveOf(item, id);
+    const response = await client.send({ method: 'GET', path: pathOf(id), signal });
+    if (response.status === 200) {
+      const item = parseObject(response.text);
+      if (item?.kind !== id.kind) throw unexpectedResponse(about(id));
+      return toLiveWorkload(item, id);
     }
-    if (saysNone(answer, WORKLOAD_APIS[id.kind].plural)) return undefined;
-    if (answer.status === 404 && (await isUnknownKind(id.kind, signal))) return undefined;
-    throw errorOfAnswer(answer, about(id));
+    if (isNotFound(response, WORKLOAD_APIS[id.kind].plural)) return undefined;
+    if (response.status === 404 && (await isUnknownKind(id.kind, signal))) return undefined;
+    throw errorFromResponse(response, about(id));
   }
 
   async function list(
@@ -103,7 +104,7 @@ export function createWorkloads(
     };
     try {
       const items = await listAll(client, request);
-      return items.map((item) => liveOf(item, { kind, namespace, name: nameOf(item) }));
+      return items.map((item) => toLiveWorkload(item, { kind, namespace, name: nameOf(item) }));
     } catch (error) {
       const missing = error instanceof AppError && isObject(error.cause) && error.cause.status === 404;
       if (missing && (await isUnknownKind(kind, signal))) return [];
@@ -117,28 +118,28 @@ export function createWorkloads(
     async annotatePods(live, annotations, { signal } = {}) {
       const { id, uid } = live;
       checkWorkload(id);
-      if (borrowing.has(live)) {
-        const detail = 'it takes its pods from another workload: name that one in `restart`';
-        throw new AppError('CLUSTER_REFUSED', { about: about(id), detail });
+      if (withWorkloadRef.has(live)) {
+        const detail = 'this Rollout takes its pods from another workload: name that workload in `restart`';
+        throw new AppError('CLUSTER_REFUSED', { subject: about(id), detail });
       }
       const request: KubeRequest = {
         method: 'PATCH',
         path: `${pathOf(id)}?fieldManager=${FIELD_MANAGER}`,
         contentType: 'application/merge-patch+json',
-        // No resourceVersion: whatever else changed meanwhile stays. The uid cannot be changed, so that another
-        // workload of the same name is left alone: it started with the new content.
+        // Without a resourceVersion, concurrent changes to other fields stay. The uid is immutable, so the patch fails
+        // on a new workload of the same name. A new workload already started with the new content.
         body: { metadata: { uid }, spec: { template: { metadata: { annotations } } } },
         signal,
       };
       for (let attempt = 1; ; attempt += 1) {
-        const answer = await mutate(request);
-        if (answer.status === 200) return 'written';
-        if (saysNone(answer, WORKLOAD_APIS[id.kind].plural) || saysAnotherUid(answer)) return 'missing';
-        const error = errorOfAnswer(answer, about(id));
+        const response = await mutate(request);
+        if (response.status === 200) return 'written';
+        if (isNotFound(response, WORKLOAD_APIS[id.kind].plural) || isUidMismatch(response)) return 'missing';
+        const error = errorFromResponse(response, about(id));
         if (error.code !== 'CONFLICT') throw error;
-        const now = await read(id, signal ? { signal } : {});
-        if (now?.uid !== uid) return 'missing';
-        if (attempt === TRIES) throw error;
+        const current = await read(id, signal ? { signal } : {});
+        if (current?.uid !== uid) return 'missing';
+        if (attempt === MAX_ATTEMPTS) throw error;
       }
     },
   };
@@ -148,12 +149,12 @@ function about({ kind, namespace, name }: WorkloadId): string {
   return `${kind} ${namespace}/${name}`;
 }
 
-/** Names of workloads are DNS subdomains, as those of Secrets are. */
+/** Names of workloads are DNS subdomains, like names of Secrets. */
 function checkWorkload({ kind, namespace, name }: WorkloadId): void {
   if (!WORKLOAD_KINDS.includes(kind)) {
     throw new AppError('CONFIG_INVALID', {
-      about: `${namespace}/${name}`,
-      detail: 'its kind cannot be rolled',
+      subject: `${namespace}/${name}`,
+      detail: 'workloads of this kind cannot be restarted',
     });
   }
   checkTarget({ namespace, secret: name });

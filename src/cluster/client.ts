@@ -4,44 +4,46 @@ import { unlessAborted } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
-import { type BusyDeps, whileBusy } from './busy.ts';
-import { errorOfTransport, isOfTrust, type KubeAnswer, unavailable } from './errors.ts';
-import { createIdentity, IDENTITY_MS, type Identity } from './kubeconfig/identity.ts';
+import { type RetryDeps, retryWhileBusy } from './retry-busy.ts';
+import { errorFromTransport, isTlsError, type KubeResponse, unavailable } from './errors.ts';
+import { createIdentity, IDENTITY_TTL_MS, type Identity } from './kubeconfig/identity.ts';
 import {
   clusterOf,
   contextOf,
   type KubeconfigOptions,
   loadKubeconfig,
-  POD,
+  POD_CONTEXT,
 } from './kubeconfig/kubeconfig.ts';
-import { createPace } from './pace.ts';
+import { createRequestRateLimiter } from './rate-limiter.ts';
 import { createPool, type Pool } from './pool.ts';
 
-export interface KubeClientOptions extends KubeconfigOptions, BusyDeps {
-  /** Of this process; none: no limit. */
+export interface KubeClientOptions extends KubeconfigOptions, RetryDeps {
+  /** Limit for this process. Unset means no limit. */
   readonly requestsPerSecond?: number | undefined;
-  /** For one request, from its start to the end of its answer; for a stream, to its start. */
+  /**
+   * Time limit for one request, from its start to the end of the response. For a stream, to the start of the response.
+   */
   readonly timeoutMs?: number;
   readonly clock: Clock;
-  /** For one login, as by a plugin. */
+  /** Time limit for one login, for example by a plugin. */
   readonly loginMs?: number;
-  /** Told to stop: a login that hangs is not waited for any more. */
+  /** Aborted when the process stops. A hanging login is then no longer awaited. */
   readonly stop?: AbortSignal | undefined;
 }
 
 export interface KubeRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Below the server's address, encoded. */
+  /** Path below the server's address, URL-encoded. */
   readonly path: string;
   readonly body?: object;
-  /** Of the body; JSON when left out. */
+  /** Content type of the body. Default: JSON. */
   readonly contentType?: string;
-  /** Of the answer; JSON when left out. */
+  /** Content type of the response. Default: JSON. */
   readonly accept?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An answer that goes on for as long as its signal lets it. */
+/** A response that stays open until its signal aborts. */
 export interface KubeStream {
   readonly status: 200;
   readonly chunks: AsyncIterable<Uint8Array>;
@@ -49,67 +51,69 @@ export interface KubeStream {
 
 export interface KubeClient extends AsyncDisposable {
   readonly address: string;
-  /** Whether it works under the identity of our pod. */
+  /** Whether the client uses the identity of its pod. */
   readonly inCluster: boolean;
   /** The namespace of the pod, or of the kubeconfig's context. */
   readonly namespace: string | undefined;
-  /** Any answer, of whatever status, but what is busy for a moment is asked again; a typed error if there is none. */
-  send(request: KubeRequest): Promise<KubeAnswer>;
-  /** The same for an answer without an end, over a connection beside those of `send`. Any other status is an answer. */
+  /** Returns the response with any status; a short 429 is retried. Throws an AppError if there is no response. */
+  send(request: KubeRequest): Promise<KubeResponse>;
+  /**
+   * Opens a streaming response on a connection pool separate from `send`. Any status other than 200 is returned as a
+   * complete response.
+   */
   open(
     request: Pick<KubeRequest, 'path' | 'accept'> & { signal: AbortSignal },
-  ): Promise<KubeAnswer | KubeStream>;
+  ): Promise<KubeResponse | KubeStream>;
 }
 
 /**
- * client-node reads the kubeconfig and runs plugins; the request itself goes through undici: the
- * library's own requests open a connection and leak an agent each, follow redirects with
- * the body, and map objects to models, which drops what they do not know. Its watches moreover end for good at
- * the first error that is not a 410, and skip lines that they cannot read.
+ * client-node reads the kubeconfig and runs plugins, but undici sends the requests. The library's own requests open one
+ * connection each, leak an agent, and follow redirects with the body. They also map objects to models and drop unknown
+ * fields. Its watches end at the first error other than a 410, and skip lines that they cannot parse.
  */
 export async function createKubeClient(options: KubeClientOptions): Promise<KubeClient> {
   const { timeoutMs = 15_000, clock, loginMs, stop } = options;
   const requests = createPool();
-  // Each watch holds a connection for as long as it lasts: a hundred of them must not starve the requests.
+  // Each watch holds a connection while it is open. A hundred watches must not starve the requests.
   const streams = createPool(null);
-  const pace = createPace(options.requestsPerSecond, { clock });
-  const ending = new AbortController();
+  const waitForRate = createRequestRateLimiter(options.requestsPerSecond, { clock });
+  const closing = new AbortController();
   const load = (context = options.context) => {
     const config = loadKubeconfig({ ...options, context });
-    const identity = createIdentity(config, { clock, loginMs, stop, signal: ending.signal });
+    const identity = createIdentity(config, { clock, loginMs, stop, signal: closing.signal });
     return { config, identity };
   };
   let login = load();
   let loadedAt = clock.now();
   const { config } = login;
   const server = clusterOf(config)?.server ?? '';
-  const address = withoutLogin(server);
+  const address = withoutCredentials(server);
   const proxy = clusterOf(config)?.proxyUrl;
-  const reached = proxy ? `${address} through ${withoutLogin(proxy)}` : address;
+  const displayAddress = proxy ? `${address} through ${withoutCredentials(proxy)}` : address;
 
   async function identity(): Promise<Identity> {
     const used = login;
     try {
       return await used.identity();
     } catch (error) {
-      // The kubeconfig may name another login by now. The same one would only fail again, such as a plugin.
-      if (!renewed(used, false)) throw error;
+      // The kubeconfig may have a new login. Retrying the same login, such as a plugin, would only fail again.
+      if (!reloadLogin(used, false)) throw error;
       return login.identity();
     }
   }
 
-  async function start(
-    wanted: KubeRequest,
+  async function dispatch(
+    kubeRequest: KubeRequest,
     pool: Pool,
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
-    // If a login hangs, the request must still end in time.
+    // The request must end in time even if a login hangs.
     const { headers, connection } = await unlessAborted(identity(), signal);
-    const { method, path, body, contentType = 'application/json', accept = 'application/json' } = wanted;
+    const { method, path, body, contentType = 'application/json', accept = 'application/json' } = kubeRequest;
     return request(server.replace(/\/+$/, '') + path, {
       method,
       headers: {
-        ...byName(headers),
+        ...groupHeaders(headers),
         Accept: accept,
         'User-Agent': 'secretbridge',
         ...(body === undefined ? {} : { 'Content-Type': contentType }),
@@ -117,96 +121,108 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
       body: body === undefined ? null : toJson(body),
       signal,
       dispatcher: pool.dispatcher(connection),
-      // How long a stream may be silent is for its reader to say.
+      // The reader of a stream decides how long it may be silent.
       ...(pool === streams ? { bodyTimeout: 0 } : {}),
     });
   }
 
-  async function once(wanted: KubeRequest): Promise<KubeAnswer> {
-    await pace(wanted.signal);
-    return inTime(wanted.signal, async (signal) => answerOf(await start(wanted, requests, signal)));
+  async function sendOnce(kubeRequest: KubeRequest): Promise<KubeResponse> {
+    await waitForRate(kubeRequest.signal);
+    return withTimeout(kubeRequest.signal, async (signal) =>
+      readResponse(await dispatch(kubeRequest, requests, signal)),
+    );
   }
 
-  async function openOnce(wanted: KubeRequest & { signal: AbortSignal }): Promise<KubeAnswer | KubeStream> {
-    await pace(wanted.signal);
-    return inTime(wanted.signal, async (signal) => {
-      const answer = await start(wanted, streams, signal);
-      return answer.statusCode === 200 ? { status: 200, chunks: answer.body } : await answerOf(answer);
+  async function openOnce(
+    kubeRequest: KubeRequest & { signal: AbortSignal },
+  ): Promise<KubeResponse | KubeStream> {
+    await waitForRate(kubeRequest.signal);
+    return withTimeout(kubeRequest.signal, async (signal) => {
+      const response = await dispatch(kubeRequest, streams, signal);
+      return response.statusCode === 200
+        ? { status: 200, chunks: response.body }
+        : await readResponse(response);
     });
   }
 
   /** `AbortSignal.timeout` would leave a timer behind for each of thousands of requests. */
-  async function inTime<T>(
-    given: AbortSignal | undefined,
+  async function withTimeout<T>(
+    callerSignal: AbortSignal | undefined,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new DOMException('late', 'TimeoutError')), timeoutMs);
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(new DOMException('late', 'TimeoutError')), timeoutMs);
     try {
-      return await work(given === undefined ? late.signal : AbortSignal.any([given, late.signal]));
+      return await work(
+        callerSignal === undefined ? timeout.signal : AbortSignal.any([callerSignal, timeout.signal]),
+      );
     } finally {
       clearTimeout(timer);
     }
   }
 
   /**
-   * Tokens and certificates rotate, in their files and in the kubeconfig itself.
-   * @param anew Whether to log in again also as the kubeconfig said before.
+   * Loads the kubeconfig again, because tokens and certificates rotate in their files and in the kubeconfig itself.
+   * @param acceptUnchanged Whether to log in again also as the kubeconfig said before.
    */
-  function renewed(used: typeof login, anew: boolean): boolean {
+  function reloadLogin(used: typeof login, acceptUnchanged: boolean): boolean {
     if (login !== used) return true;
-    if (Math.abs(clock.now() - loadedAt) < IDENTITY_MS) return false;
+    if (Math.abs(clock.now() - loadedAt) < IDENTITY_TTL_MS) return false;
     loadedAt = clock.now();
     try {
-      // Somebody may have gone on to another cluster since: no login is to be sent to a server that it is not for.
-      const next = config.currentContext === POD ? load() : load(config.currentContext);
+      // The current context may have changed to another cluster. Never send a login to a server that it is not for.
+      const next = config.currentContext === POD_CONTEXT ? load() : load(config.currentContext);
       if (clusterOf(next.config)?.server !== server) return false;
-      if (!anew && isDeepStrictEqual(next.config, used.config)) return false;
+      if (!acceptUnchanged && isDeepStrictEqual(next.config, used.config)) return false;
       login = next;
       return true;
     } catch (error) {
-      // Somebody is writing it just now: the answer stands, and a later one looks again.
+      // The kubeconfig may be half-written. Keep the current response; a later request checks again.
       if (error instanceof AppError) return false;
       throw error;
     }
   }
 
-  async function typed<T extends { readonly status: number }>(
-    wanted: KubeRequest,
+  async function withTypedErrors<T extends { readonly status: number }>(
+    kubeRequest: KubeRequest,
     attempt: () => Promise<T>,
   ): Promise<T> {
     try {
       const used = login;
-      const answer = await attempt().catch((thrown: unknown) => {
-        // Nothing was sent, and the kubeconfig may hold other authorities by now, or another certificate.
-        if (isOfTrust(thrown) && renewed(used, false)) return attempt();
+      const response = await attempt().catch((thrown: unknown) => {
+        // The request was not sent. The kubeconfig may now hold a new CA or client certificate.
+        if (isTlsError(thrown) && reloadLogin(used, false)) return attempt();
         throw thrown;
       });
-      // It refused to do anything, so once more, if our identity is another one by now.
-      return answer.status === 401 && renewed(used, true) ? await attempt() : answer;
+      // A 401 means nothing was done, so retry once with a new login.
+      return response.status === 401 && reloadLogin(used, true) ? await attempt() : response;
     } catch (thrown) {
-      // The reason of a signal can be anything, so the signal is asked.
-      if (wanted.signal?.aborted) throw unavailable('cancelled before it answered', thrown);
-      const error = errorOfTransport(thrown, timeoutMs);
-      throw error.about === undefined ? error.concerning(reached) : error;
+      // An abort reason can be any value, so check the signal instead.
+      if (kubeRequest.signal?.aborted) throw unavailable('cancelled before the API server answered', thrown);
+      const error = errorFromTransport(thrown, timeoutMs);
+      throw error.subject === undefined ? error.withSubject(displayAddress) : error;
     }
   }
 
   return {
     address,
-    inCluster: config.currentContext === POD,
+    inCluster: config.currentContext === POD_CONTEXT,
     namespace: contextOf(config)?.namespace,
-    send: (wanted) => typed(wanted, () => whileBusy(() => once(wanted), wanted.signal, options)),
-    open: (wanted) => typed({ method: 'GET', ...wanted }, () => openOnce({ method: 'GET', ...wanted })),
+    send: (kubeRequest) =>
+      withTypedErrors(kubeRequest, () =>
+        retryWhileBusy(() => sendOnce(kubeRequest), kubeRequest.signal, options),
+      ),
+    open: (kubeRequest) =>
+      withTypedErrors({ method: 'GET', ...kubeRequest }, () => openOnce({ method: 'GET', ...kubeRequest })),
     async [Symbol.asyncDispose]() {
-      ending.abort();
+      closing.abort();
       await Promise.all([requests[Symbol.asyncDispose](), streams[Symbol.asyncDispose]()]);
     },
   };
 }
 
-/** A header that comes several times is a list. */
-function byName(headers: Identity['headers']): Record<string, string | string[]> {
+/** Groups repeated headers into lists. */
+function groupHeaders(headers: Identity['headers']): Record<string, string | string[]> {
   const all = Map.groupBy(headers, ([name]) => name);
   return Object.fromEntries(
     [...all].map(([name, [first, ...more]]) => {
@@ -216,12 +232,12 @@ function byName(headers: Identity['headers']): Record<string, string | string[]>
   );
 }
 
-async function answerOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<KubeAnswer> {
+async function readResponse({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<KubeResponse> {
   return { status: statusCode, headers, text: await body.text() };
 }
 
-/** For people to see: nobody should write a password into an address, but some do. */
-function withoutLogin(server: string): string {
+/** Removes credentials from an address before it is shown. */
+function withoutCredentials(server: string): string {
   const { origin, pathname } = new URL(server);
   return pathname === '/' ? origin : origin + pathname;
 }

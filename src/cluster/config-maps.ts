@@ -1,25 +1,25 @@
 import { type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
 import type { CallOptions } from './cluster.ts';
-import { errorOfAnswer, saysNone } from './errors.ts';
+import { errorFromResponse, isNotFound } from './errors.ts';
 import { objectIn, textIn } from './json.ts';
 import { checkNamespace } from './names.ts';
-import { unknownForm } from './pages.ts';
+import { unexpectedResponse } from './pages.ts';
 
-/** A ConfigMap as it was read. */
+/** A ConfigMap as read from the cluster. */
 export interface ConfigMap {
   readonly data: Readonly<Record<string, string>>;
   readonly resourceVersion: string;
 }
 
-/** Small public facts that the bridge keeps in the cluster, such as checkpoints of the audit. */
+/** ConfigMaps hold small public data that the bridge keeps in the cluster, such as audit checkpoints. */
 export interface ConfigMaps {
-  /** Only a definite "not found" of the ConfigMap itself is `undefined`. */
+  /** Returns `undefined` only if the ConfigMap itself definitely does not exist. */
   read(namespace: string, name: string, options?: CallOptions): Promise<ConfigMap | undefined>;
   /**
-   * Replaces exactly the object that was read, or creates it where there was none; labels and annotations of others
-   * stay. `conflict`: somebody was faster, nothing was written.
-   * @param options.dryRun The cluster decides as for a real one, and writes nothing.
+   * Replaces exactly the object that was read, or creates it if `read` is undefined. Labels and annotations of others
+   * stay. `conflict`: the object changed meanwhile, and nothing was written.
+   * @param options.dryRun The cluster checks the request as usual and writes nothing.
    */
   write(
     place: { readonly namespace: string; readonly name: string },
@@ -31,27 +31,27 @@ export interface ConfigMaps {
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/config-map-v1/ */
 export function createConfigMaps(client: KubeClient): ConfigMaps {
-  // A PUT sends the object as it was read, so what was read is kept for as long as the caller keeps it.
-  const raws = new WeakMap<ConfigMap, JsonObject>();
+  // A PUT sends the object as it was read, so keep each raw object for as long as the caller keeps its view.
+  const rawByConfigMap = new WeakMap<ConfigMap, JsonObject>();
   return {
     async read(namespace, name, { signal } = {}) {
       checkNamespace(namespace);
       const about = `ConfigMap ${namespace}/${name}`;
-      const answer = await client.send({ method: 'GET', path: pathOf(namespace, name), signal });
-      if (saysNone(answer, 'configmaps')) return undefined;
-      if (answer.status !== 200) throw errorOfAnswer(answer, about);
-      const raw = parseObject(answer.text);
+      const response = await client.send({ method: 'GET', path: pathOf(namespace, name), signal });
+      if (isNotFound(response, 'configmaps')) return undefined;
+      if (response.status !== 200) throw errorFromResponse(response, about);
+      const raw = parseObject(response.text);
       const resourceVersion = textIn((raw && objectIn(raw, 'metadata')) ?? {}, 'resourceVersion');
-      if (raw?.kind !== 'ConfigMap' || resourceVersion === undefined) throw unknownForm(about);
-      const map = { data: textsIn(objectIn(raw, 'data') ?? {}), resourceVersion };
-      raws.set(map, raw);
-      return map;
+      if (raw?.kind !== 'ConfigMap' || resourceVersion === undefined) throw unexpectedResponse(about);
+      const configMap = { data: stringEntries(objectIn(raw, 'data') ?? {}), resourceVersion };
+      rawByConfigMap.set(configMap, raw);
+      return configMap;
     },
     async write({ namespace, name }, data, read, { signal, dryRun = false } = {}) {
       checkNamespace(namespace);
-      const raw = read === undefined ? undefined : raws.get(read);
+      const raw = read === undefined ? undefined : rawByConfigMap.get(read);
       const query = `?fieldManager=secretbridge${dryRun ? '&dryRun=All' : ''}`;
-      const answer = await client.send(
+      const response = await client.send(
         raw === undefined
           ? {
               method: 'POST',
@@ -66,10 +66,10 @@ export function createConfigMaps(client: KubeClient): ConfigMaps {
               signal,
             },
       );
-      if (answer.status === 200 || answer.status === 201) return 'written';
-      // 404 in answer to a PUT: it was deleted since we read it.
-      if (saysNone(answer, 'configmaps')) return 'conflict';
-      const error = errorOfAnswer(answer, `ConfigMap ${namespace}/${name}`);
+      if (response.status === 200 || response.status === 201) return 'written';
+      // 404 in response to a PUT: the object was deleted since it was read.
+      if (isNotFound(response, 'configmaps')) return 'conflict';
+      const error = errorFromResponse(response, `ConfigMap ${namespace}/${name}`);
       if (error.code === 'CONFLICT') return 'conflict';
       throw error;
     },
@@ -84,7 +84,7 @@ function pathOf(namespace: string, name: string): string {
   return `${collectionOf(namespace)}/${encodeURIComponent(name)}`;
 }
 
-function textsIn(members: JsonObject): Readonly<Record<string, string>> {
+function stringEntries(members: JsonObject): Readonly<Record<string, string>> {
   return Object.fromEntries(
     Object.entries(members).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
   );

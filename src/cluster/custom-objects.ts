@@ -10,53 +10,56 @@ export interface CustomKind {
 }
 
 export interface CustomObjects {
-  /** With `apiVersion` and `kind`, which the items of a list lack. */
+  /** Objects with `apiVersion` and `kind`, which list items lack. */
   readonly objects: readonly JsonObject[];
-  /** What could not be listed, each a sentence. */
-  readonly unseen: readonly string[];
+  /** What could not be listed, one sentence each. */
+  readonly warnings: readonly string[];
 }
 
-interface Request {
+interface CustomObjectsRequest {
   readonly group: string;
-  /** The first one that the cluster serves is taken. */
+  /** API versions in order of preference. The first one that the cluster serves is used. */
   readonly versions: readonly string[];
   readonly kinds: readonly CustomKind[];
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Objects of another's API, in every namespace that may be listed. Reads only; a right that is missing narrows what
- * is seen, and is told.
+ * Lists custom resources in every namespace that the identity may list. Missing permissions narrow the result and are
+ * reported in `warnings`.
  */
-export async function listCustomObjects(client: KubeClient, request: Request): Promise<CustomObjects> {
-  const unseen: string[] = [];
+export async function listCustomObjects(
+  client: KubeClient,
+  request: CustomObjectsRequest,
+): Promise<CustomObjects> {
+  const warnings: string[] = [];
   const objects: JsonObject[] = [];
   for (const kind of request.kinds) {
     const version = await servedVersion(client, kind, request);
     if (version === undefined) {
-      unseen.push(`${kind.kind}: the cluster does not know this kind`);
+      warnings.push(`${kind.kind}: the cluster does not serve this kind`);
       continue;
     }
     const list = (path: string) => listOne(client, { path, kind, version }, request);
-    const everywhere = await list(kind.plural);
-    if (everywhere !== undefined) objects.push(...everywhere);
-    else if (!kind.namespaced) unseen.push(`${kind.kind}: may not be listed`);
+    const allItems = await list(kind.plural);
+    if (allItems !== undefined) objects.push(...allItems);
+    else if (!kind.namespaced) warnings.push(`${kind.kind}: no permission to list`);
     else {
-      for (const namespace of await namespacesOf(client, unseen, request.signal)) {
-        const some = await list(`namespaces/${namespace}/${kind.plural}`);
-        if (some === undefined) unseen.push(`${kind.kind}: may not be listed in namespace ${namespace}`);
-        else objects.push(...some);
+      for (const namespace of await namespacesOf(client, warnings, request.signal)) {
+        const items = await list(`namespaces/${namespace}/${kind.plural}`);
+        if (items === undefined) warnings.push(`${kind.kind}: no permission to list in namespace ${namespace}`);
+        else objects.push(...items);
       }
     }
   }
-  return { objects, unseen: [...new Set(unseen)] };
+  return { objects, warnings: [...new Set(warnings)] };
 }
 
-/** `undefined`: none of the versions. A kind that may not be listed counts as served. */
+/** Returns `undefined` if the cluster serves none of the versions. A kind that may not be listed counts as served. */
 async function servedVersion(
   client: KubeClient,
   { plural }: CustomKind,
-  { group, versions, signal }: Request,
+  { group, versions, signal }: CustomObjectsRequest,
 ): Promise<string | undefined> {
   for (const version of versions) {
     const path = `/apis/${group}/${version}/${plural}?limit=1`;
@@ -66,24 +69,24 @@ async function servedVersion(
   return undefined;
 }
 
-interface OneList {
+interface ListPath {
   readonly path: string;
   readonly kind: CustomKind;
   readonly version: string;
 }
 
-/** `undefined`: it may not be listed. */
+/** Returns `undefined` if listing is forbidden. */
 async function listOne(
   client: KubeClient,
-  { path, kind, version }: OneList,
-  { group, signal }: Request,
+  { path, kind, version }: ListPath,
+  { group, signal }: CustomObjectsRequest,
 ): Promise<readonly JsonObject[] | undefined> {
   const apiVersion = `${group}/${version}`;
   try {
     const items = await listAll(client, {
       path: `/apis/${apiVersion}/${path}`,
       selector: '',
-      form: { apiVersion },
+      format: { apiVersion },
       about: kind.plural,
       signal,
     });
@@ -96,7 +99,7 @@ async function listOne(
 
 async function namespacesOf(
   client: KubeClient,
-  unseen: string[],
+  warnings: string[],
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   try {
@@ -105,12 +108,12 @@ async function namespacesOf(
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'CLUSTER_FORBIDDEN')) throw error;
     const own = client.namespace;
-    unseen.push(`namespaces may not be listed, so only ${own === undefined ? 'none' : own} was looked at`);
+    warnings.push(`namespaces may not be listed, so only ${own === undefined ? 'none' : own} was looked at`);
     return own === undefined ? [] : [own];
   }
 }
 
-/** One object by its address; `undefined` if it is not there or may not be read. */
+/** Reads one object by its path. Returns `undefined` if it does not exist or may not be read. */
 export async function readObject(
   client: KubeClient,
   path: string,

@@ -1,31 +1,31 @@
 import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
-import { codeOf, shortageOf } from '../core/system-errors.ts';
+import { codeOf, resourceShortageOf } from '../core/system-errors.ts';
 import { compareText } from '../core/target.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 
-/** An answer of the API server, its body not yet looked at. */
-export interface KubeAnswer {
+/** A response of the API server with its unparsed body. */
+export interface KubeResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
 }
 
 /**
- * The parts of a Status that decide what an answer means
- * (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/). `text` is only searched,
- * never shown: it can quote values.
+ * The fields of a Status that decide what a response means
+ * (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/). `text` is only searched and never
+ * shown, because it can quote values.
  */
 interface Status {
   readonly reason: string | undefined;
   readonly text: string;
-  /** The plural of the kind that the answer is about. */
+  /** The plural of the kind that the response is about. */
   readonly kind: string | undefined;
   readonly causes: readonly JsonObject[];
 }
 
-function statusOf(answer: KubeAnswer): Status | undefined {
-  const body = parseObject(answer.text);
+function statusOf(response: KubeResponse): Status | undefined {
+  const body = parseObject(response.text);
   if (body?.kind !== 'Status') return undefined;
   const details = objectIn(body, 'details') ?? {};
   return {
@@ -36,113 +36,127 @@ function statusOf(answer: KubeAnswer): Status | undefined {
   };
 }
 
-/** A definite "there is no such Secret"; every other 404 comes from a wrong path, a proxy or a login page. */
-export function saysNoSecret(answer: KubeAnswer): boolean {
-  return saysNone(answer, 'secrets');
-}
-
-/** @param plural Of the kind: a definite "there is no such object". */
-export function saysNone(answer: KubeAnswer, plural: string): boolean {
-  return answer.status === 404 && statusOf(answer)?.kind === plural;
+/**
+ * Whether the response definitely says that the Secret does not exist. Any other 404 comes from a wrong path, a proxy
+ * or a login page.
+ */
+export function isSecretNotFound(response: KubeResponse): boolean {
+  return isNotFound(response, 'secrets');
 }
 
 /**
- * The keys that other managers hold with other values, sorted; `undefined` if that is not what it says. None: it
- * is about labels or annotations. A field that two managers hold is named twice.
+ * Whether the response definitely says that the object does not exist.
+ * @param plural The plural of the object's kind.
  */
-export function keysHeldByOthers(answer: KubeAnswer): readonly string[] | undefined {
-  const causes = answer.status === 409 ? statusOf(answer)?.causes : undefined;
-  const held = causes?.filter(({ reason }) => reason === 'FieldManagerConflict') ?? [];
-  if (held.length === 0) return undefined;
-  // A key is what follows `.data.`, with all its dots.
-  const keys = held.map((cause) => /^\.data\.(.+)$/s.exec(textIn(cause, 'field') ?? '')?.[1]);
+export function isNotFound(response: KubeResponse, plural: string): boolean {
+  return response.status === 404 && statusOf(response)?.kind === plural;
+}
+
+/**
+ * The sorted keys that other managers hold with other values. `undefined` if the response is no such conflict. Empty if
+ * the conflict is in labels or annotations. The API server names a field once for each manager that holds it.
+ */
+export function conflictingKeys(response: KubeResponse): readonly string[] | undefined {
+  const causes = response.status === 409 ? statusOf(response)?.causes : undefined;
+  const conflicts = causes?.filter(({ reason }) => reason === 'FieldManagerConflict') ?? [];
+  if (conflicts.length === 0) return undefined;
+  // A key is everything after `.data.`, including its dots.
+  const keys = conflicts.map((cause) => /^\.data\.(.+)$/s.exec(textIn(cause, 'field') ?? '')?.[1]);
   return [...new Set(keys.filter((key) => key !== undefined))].sort(compareText);
 }
 
-/** Whether the object of that name is another one by now: a `uid` cannot be changed. */
-export function saysAnotherUid(answer: KubeAnswer): boolean {
-  const causes = answer.status === 422 ? statusOf(answer)?.causes : undefined;
+/**
+ * Whether the name now belongs to another object. A `uid` is immutable, so the API server rejects a patch with a
+ * different one.
+ */
+export function isUidMismatch(response: KubeResponse): boolean {
+  const causes = response.status === 422 ? statusOf(response)?.causes : undefined;
   return causes?.some(({ field }) => field === 'metadata.uid') ?? false;
 }
 
-/** The place in a list that it gave us is too old. */
-export function saysExpired(answer: KubeAnswer): boolean {
-  return answer.status === 410 && statusOf(answer) !== undefined;
+/** Whether the list position (continue token or resourceVersion) is too old for the server. */
+export function isExpired(response: KubeResponse): boolean {
+  return response.status === 410 && statusOf(response) !== undefined;
 }
 
-/** No Role helps whom the API server does not know. */
-export const LOG_IN =
-  'Renew the token or certificate of the pod, or the login of `cluster.kubeconfig`: `kubectl auth whoami` with it shows whether it is accepted.';
+/** Permissions do not help if the API server does not accept the identity. */
+export const LOGIN_REMEDY =
+  'Renew the token or certificate of the pod, or the login of `cluster.kubeconfig`. To check it, run `kubectl auth whoami` with that kubeconfig.';
 
-/** Any answer that is not what was asked for, as an error of ours about the object named. */
-export function errorOfAnswer(answer: KubeAnswer, about: string): AppError {
-  const status = statusOf(answer);
+/** Turns an unexpected response into an AppError with the given subject. */
+export function errorFromResponse(response: KubeResponse, about: string): AppError {
+  const status = statusOf(response);
   const fail = (code: AppError['code'], detail?: string, todo?: string) =>
     new AppError(code, {
-      about,
+      subject: about,
       ...(detail === undefined ? {} : { detail }),
-      ...(todo === undefined ? {} : { todo }),
-      ...waitOf(answer),
-      cause: answer,
+      ...(todo === undefined ? {} : { remedy: todo }),
+      ...retryAfterOf(response),
+      cause: response,
     });
-  const ofStatus = (code: AppError['code'], { text }: Status) =>
-    fail(code, code === 'CLUSTER_REFUSED' ? REFUSALS.find(([by]) => by.test(text))?.[1] : undefined);
-  // Without a Status it is not the API server that speaks.
-  const foreign = () =>
-    fail('CLUSTER_UNAVAILABLE', `status ${answer.status}, not in the form of an API server`);
-  switch (answer.status) {
+  const failWithStatus = (code: AppError['code'], { text }: Status) =>
+    fail(
+      code,
+      code === 'CLUSTER_REFUSED' ? REFUSALS.find(([pattern]) => pattern.test(text))?.[1] : undefined,
+    );
+  // A response without a Status does not come from the API server.
+  const notFromApiServer = () =>
+    fail('CLUSTER_UNAVAILABLE', `status ${response.status}; the response does not come from an API server`);
+  switch (response.status) {
     case 401:
       return fail(
         'CLUSTER_FORBIDDEN',
-        'it does not accept our identity: the token or client certificate is wrong or has expired',
-        LOG_IN,
+        'the API server does not accept our identity: the token or client certificate is wrong or has expired',
+        LOGIN_REMEDY,
       );
     case 403:
-      return status === undefined ? foreign() : ofStatus(codeOfForbidden(status), status);
+      return status === undefined ? notFromApiServer() : failWithStatus(codeOfForbidden(status), status);
     case 404:
-      return status?.kind === 'namespaces' ? fail('NAMESPACE_MISSING') : foreign();
+      return status?.kind === 'namespaces' ? fail('NAMESPACE_MISSING') : notFromApiServer();
     case 409:
-      return status === undefined ? foreign() : fail('CONFLICT');
+      return status === undefined ? notFromApiServer() : fail('CONFLICT');
     case 413:
-      return fail('TOO_LARGE', 'the API server takes no request of this size');
+      return fail('TOO_LARGE', 'the request is too large for the API server');
     case 400:
     case 422:
-      return status === undefined ? foreign() : ofStatus(codeOfInvalid(status), status);
+      return status === undefined ? notFromApiServer() : failWithStatus(codeOfInvalid(status), status);
     case 429:
-      return fail('CLUSTER_UNAVAILABLE', 'it asked us to slow down');
+      return fail('CLUSTER_UNAVAILABLE', 'the API server asked us to slow down');
     default:
-      if (answer.status === 500 && TOO_LARGE_FOR_ETCD.test(status?.text ?? ''))
-        return fail('TOO_LARGE', 'the store of the API server takes no object of this size');
-      if (answer.status >= 500 && NO_WEBHOOK.test(status?.text ?? ''))
+      if (response.status === 500 && TOO_LARGE_FOR_ETCD.test(status?.text ?? ''))
+        return fail('TOO_LARGE', "the object is too large for the API server's storage");
+      if (response.status >= 500 && WEBHOOK_FAILED.test(status?.text ?? ''))
         return fail(
           'CLUSTER_UNAVAILABLE',
           'an admission webhook of the cluster does not answer',
-          SEE_WEBHOOK,
+          WEBHOOK_REMEDY,
         );
-      return answer.status >= 500 ? fail('CLUSTER_UNAVAILABLE', `status ${answer.status}`) : foreign();
+      return response.status >= 500
+        ? fail('CLUSTER_UNAVAILABLE', `status ${response.status}`)
+        : notFromApiServer();
   }
 }
 
-const NO_WEBHOOK = /failed calling webhook/;
-const SEE_WEBHOOK =
-  'Nothing at once; if it goes on, look at the webhooks of the cluster (`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`) and at what serves them.';
+const WEBHOOK_FAILED = /failed calling webhook/;
+const WEBHOOK_REMEDY =
+  'No action needed. If it persists, check the webhooks of the cluster (`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`) and the services behind them.';
 
-/** By the sentences of Kubernetes' own code, which what was forbidden, or by whom, stands in: ours name neither. */
+/** Patterns of Kubernetes' own messages. Those messages contain names and users, so show these sentences instead. */
 const REFUSALS: readonly (readonly [by: RegExp, what: string])[] = [
   [/exceeded quota: /, 'a quota of the namespace is used up'],
-  [/admission webhook ".*" denied the request/, 'an admission webhook denies it'],
-  [/ValidatingAdmissionPolicy '.*' with binding/, 'an admission policy denies it'],
+  [/admission webhook ".*" denied the request/, 'an admission webhook denied the request'],
+  [/ValidatingAdmissionPolicy '.*' with binding/, 'an admission policy denied the request'],
 ];
 
 /**
- * What etcd says of more than 1.5 MiB, and the client before it of more than 2 MiB, is passed on. The names of the keys
- * count there as well.
+ * The API server passes on etcd's error for objects above 1.5 MiB, and its client's error for requests above 2 MiB. The
+ * names of the keys count toward the size.
  */
 const TOO_LARGE_FOR_ETCD = /etcdserver: request is too large|trying to send message larger than max/;
 
 /**
- * Admission answers 403 too, so it takes more than the number. The authorizer's sentence has been the same
- * since RBAC exists; quota, policies and webhooks have other ones.
+ * Admission also answers with 403, so check the text. RBAC's message has been stable since RBAC exists; quotas,
+ * policies and webhooks use other messages.
  */
 function codeOfForbidden({
   text,
@@ -161,22 +175,22 @@ function codeOfInvalid({ causes }: Status): 'IMMUTABLE' | 'TOO_LARGE' | 'CLUSTER
 }
 
 /** `Retry-After` in seconds (RFC 9110, 10.2.3); the API server never sends a date. */
-export function waitOf({ headers }: Pick<KubeAnswer, 'headers'>): { retryAfterMs?: number } {
+export function retryAfterOf({ headers }: Pick<KubeResponse, 'headers'>): { retryAfterMs?: number } {
   const seconds = Number(headers['retry-after'] ?? Number.NaN);
   return Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: seconds * 1000 } : {};
 }
 
-const DETAILS: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'the name of the API server does not resolve',
-  EAI_AGAIN: 'the name of the API server does not resolve at present',
-  ECONNREFUSED: 'nothing listens at the address of the API server',
+const TRANSPORT_DETAILS: Readonly<Record<string, string>> = {
+  ENOTFOUND: "the API server's host name does not resolve",
+  EAI_AGAIN: "the API server's host name does not resolve at present",
+  ECONNREFUSED: "connection refused by the API server's address",
   EHOSTUNREACH: 'no route to the API server',
   ENETUNREACH: 'no route to the API server',
   ECONNRESET: 'the connection was cut',
   EPIPE: 'the connection was cut',
   UND_ERR_SOCKET: 'the connection was cut',
-  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
-  ETIMEDOUT: 'no connection in time',
+  UND_ERR_CONNECT_TIMEOUT: 'the connection timed out',
+  ETIMEDOUT: 'the connection timed out',
   CERT_HAS_EXPIRED: "TLS: the server's certificate has expired, or our clock is wrong",
   CERT_NOT_YET_VALID: "TLS: the server's certificate is not valid yet, or our clock is wrong",
   ERR_TLS_CERT_ALTNAME_INVALID: "TLS: the server's certificate is for another name",
@@ -189,56 +203,67 @@ const DETAILS: Readonly<Record<string, string>> = {
   INVALID_PURPOSE: "TLS: the server's certificate, or one of its issuers, may not be used for this",
   INVALID_CA: "TLS: the server's certificate, or one of its issuers, may not be used for this",
   PATH_LENGTH_EXCEEDED: "TLS: the server's certificate, or one of its issuers, may not be used for this",
-  EPROTO: 'TLS: the server does not speak TLS, or no version that we accept',
-  UND_ERR_PRX_CONN: 'the proxy cut the connection',
-  // Of a tunnel: every request has a shorter time of its own.
+  EPROTO: 'TLS: the server does not use TLS, or offers no version that we accept',
+  UND_ERR_PRX_CONN: 'the proxy closed the connection',
+  // Only a proxy tunnel can exceed this timeout; every request has a shorter one.
   UND_ERR_HEADERS_TIMEOUT: 'the proxy does not answer',
 };
 
-const REFUSED_ALERT =
+const CERTIFICATE_REJECTED_ALERT =
   /^ERR_SSL_.*_ALERT_(UNKNOWN_CA|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(EXPIRED|REVOKED|UNKNOWN))$/;
 
-/** What is wrong with the client certificate, its key or a header. The alerts are those of RFC 8446, 6.2. */
-function ofOurLogin(code: string): string | undefined {
-  if (/^ERR_SSL_.*_ALERT_CERTIFICATE_REQUIRED$/.test(code)) return 'it asks for a client certificate';
-  if (REFUSED_ALERT.test(code)) return 'it does not accept our client certificate';
+/**
+ * What is wrong with the client certificate, its key or a header. The TLS alerts are defined in RFC 8446, section 6.2.
+ */
+function clientCredentialDetail(code: string): string | undefined {
+  if (/^ERR_SSL_.*_ALERT_CERTIFICATE_REQUIRED$/.test(code)) return 'the API server requires a client certificate';
+  if (CERTIFICATE_REJECTED_ALERT.test(code)) return 'the API server does not accept our client certificate';
   if (/^ERR_OSSL_X509_KEY_(VALUES|TYPE)_MISMATCH$/.test(code))
-    return 'the client certificate and its key cannot be used together';
+    return 'the client certificate and its key do not match';
   if (/^ERR_OSSL_/.test(code))
-    return 'the client certificate or its key is no PEM, or the key has a password';
-  // Of what a request is made of, no other part comes from outside unencoded.
-  if (code === 'UND_ERR_INVALID_ARG') return 'its token has characters that no token has, such as two lines';
+    return 'the client certificate or its key is not valid PEM, or the key has a password';
+  // The token is the only part of a request that comes from outside without encoding.
+  if (code === 'UND_ERR_INVALID_ARG') return 'the token has characters that are not allowed in a token, such as line breaks';
   return undefined;
 }
 
-/** Whether no request was sent, since the one side did not trust the other, or could not show who it is. */
-export function isOfTrust(thrown: unknown): boolean {
+/** Whether the TLS handshake failed because of a certificate or key, so that no request was sent. */
+export function isTlsError(thrown: unknown): boolean {
   const code = codeOf(thrown) ?? '';
-  return DETAILS[code]?.startsWith('TLS: ') === true || /^(ERR_OSSL_|ERR_SSL_|ERR_TLS_|CERT_)/.test(code);
+  return (
+    TRANSPORT_DETAILS[code]?.startsWith('TLS: ') === true || /^(ERR_OSSL_|ERR_SSL_|ERR_TLS_|CERT_)/.test(code)
+  );
 }
 
-/** No answer at all: network, DNS, TLS or time. What we do not know stays INTERNAL, with its text inside. */
-export function errorOfTransport(thrown: unknown, timeoutMs: number): AppError {
+/**
+ * Turns a failure without a response (network, DNS, TLS, timeout) into an AppError. Unknown failures become INTERNAL,
+ * with their text kept internal.
+ */
+export function errorFromTransport(thrown: unknown, timeoutMs: number): AppError {
   if (thrown instanceof AppError) return thrown;
   const name = thrown instanceof Error ? thrown.name : '';
   const code = codeOf(thrown) ?? '';
   if (name === 'TimeoutError') return unavailable(`no answer within ${timeoutMs / 1000} s`, thrown);
-  // undici has no other sign of it, of a tunnel and of a request without TLS.
+  // undici reports a proxy's refusal only in this message, with and without a tunnel.
   const refusal = /^Proxy (?:response|Authentication Required) \((\d{3})\)/.exec(
     thrown instanceof Error ? thrown.message : '',
   )?.[1];
-  if (refusal !== undefined) return unavailable(`the proxy refuses to connect us, status ${refusal}`, thrown);
-  if (name === 'AbortError') return unavailable('cancelled before it answered', thrown);
-  const detail = DETAILS[code];
+  if (refusal !== undefined) return unavailable(`the proxy refused the connection with status ${refusal}`, thrown);
+  if (name === 'AbortError') return unavailable('cancelled before the API server answered', thrown);
+  const detail = TRANSPORT_DETAILS[code];
   if (detail !== undefined) return unavailable(detail, thrown);
-  const ours = ofOurLogin(code);
-  if (ours !== undefined)
-    return new AppError('CLUSTER_FORBIDDEN', { detail: ours, todo: LOG_IN, cause: thrown });
+  const credentialDetail = clientCredentialDetail(code);
+  if (credentialDetail !== undefined)
+    return new AppError('CLUSTER_FORBIDDEN', {
+      detail: credentialDetail,
+      remedy: LOGIN_REMEDY,
+      cause: thrown,
+    });
   if (/^(ERR_SSL_|ERR_TLS_|CERT_)/.test(code)) return unavailable('TLS: the handshake failed', thrown);
   if (/^(UND_ERR_|HPE_)/.test(code)) return unavailable('the connection failed', thrown);
-  // Of the system: no more connections can be opened, no address is free, a firewall says no.
+  // System errors: no more connections can be opened, no address is free, or a firewall denies access.
   if (/^E(AI_)?[A-Z]+$/.test(code))
-    return unavailable(`no connection can be made: ${shortageOf(thrown) ?? code}`, thrown);
+    return unavailable(`cannot open a connection: ${resourceShortageOf(thrown) ?? code}`, thrown);
   return new AppError('INTERNAL', { cause: thrown });
 }
 

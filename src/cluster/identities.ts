@@ -1,18 +1,18 @@
 import type { SecretValue } from '../core/secret-value.ts';
 
-/** Somebody whom the cluster knows. */
+/** A user that the cluster authenticated. */
 export interface Caller {
   readonly name: string;
   readonly uid?: string;
   readonly groups: readonly string[];
-  /** What authenticators say beside, such as the scopes of a token, which authorizers may go by. */
+  /** Extra fields of authenticators, such as token scopes, which authorizers may use. */
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Kubernetes identities, for the HTTP API. */
 export interface Identities {
   /**
-   * TokenReview with this audience: who holds the token, or `undefined` when it is not valid.
+   * Runs a TokenReview with this audience. Returns the holder of the token, or `undefined` if the token is not valid.
    * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
    */
   review(
@@ -21,8 +21,8 @@ export interface Identities {
     options?: { signal?: AbortSignal },
   ): Promise<Caller | undefined>;
   /**
-   * SubjectAccessReview for verb `use` on group `secretbridge.dev`, resource `roles`, of this name.
+   * Runs a SubjectAccessReview for verb `use` on resource `roles` of group `secretbridge.dev` with this name.
    * https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
    */
-  mayUse(caller: Caller, role: string, options?: { signal?: AbortSignal }): Promise<boolean>;
+  canUseRole(caller: Caller, role: string, options?: { signal?: AbortSignal }): Promise<boolean>;
 }

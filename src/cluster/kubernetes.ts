@@ -2,7 +2,7 @@ import { AppError } from '../core/errors.ts';
 import { parseObject } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { compareText, formatTarget, type TargetId } from '../core/target.ts';
-import { mayWe } from './access-review.ts';
+import { reviewOwnAccess } from './access-review.ts';
 import { createWorkloads } from './api-workloads.ts';
 import { createKubeClient, type KubeClient, type KubeClientOptions, type KubeRequest } from './client.ts';
 import {
@@ -13,26 +13,35 @@ import {
   type WriteResult,
 } from './cluster.ts';
 import { createConfigMaps } from './config-maps.ts';
-import { errorOfAnswer, type KubeAnswer, keysHeldByOthers, saysAnotherUid, saysNoSecret } from './errors.ts';
+import {
+  errorFromResponse,
+  type KubeResponse,
+  conflictingKeys,
+  isUidMismatch,
+  isSecretNotFound,
+} from './errors.ts';
 import { objectIn } from './json.ts';
-import { appliedIn, heldAloneIn, managerName } from './managed-fields.ts';
+import { appliedIn, exclusivelyOwnedIn, managerName } from './managed-fields.ts';
 import { appliedSecret, changedSecret, newSecret, type RawSecret, toLive } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
 import type { OnWrite } from './on-write.ts';
 import { createOpenWatches } from './open-watches.ts';
-import { isEnding, listAll, nameOf, unknownForm } from './pages.ts';
+import { isTerminating, listAll, nameOf, unexpectedResponse } from './pages.ts';
 import { toMeta } from './secret-meta.ts';
 import { createIdentities } from './token-review.ts';
 import type { WatchTuning } from './watch.ts';
 import { watchNamespaces, watchSecrets } from './watches.ts';
 
 export interface KubernetesClusterOptions extends KubeClientOptions {
-  /** Called for each request that may change something, as it is sent; not for a rehearsal. */
+  /** Called for each request that may change something, as it is sent, but not for a dry run. */
   readonly onWrite?: OnWrite | undefined;
   readonly watches?: WatchTuning;
 }
 
-/** The port over an API server. Fails with CONFIG_INVALID if no kubeconfig leads to one. */
+/**
+ * Implements the cluster port with an API server.
+ * @throws AppError CONFIG_INVALID if no kubeconfig names an API server.
+ */
 export async function createKubernetesCluster(options: KubernetesClusterOptions): Promise<Cluster> {
   return kubernetesCluster(await createKubeClient(options), options);
 }
@@ -41,62 +50,64 @@ function kubernetesCluster(
   client: KubeClient,
   { onWrite, watches: tuning }: Pick<KubernetesClusterOptions, 'onWrite' | 'watches'>,
 ): Cluster {
-  // A PUT sends the object as it was read, so what was read is kept for as long as the caller keeps it.
-  const raws = new WeakMap<LiveSecret, RawSecret>();
+  // A PUT sends the object as it was read, so keep each raw object for as long as the caller keeps its view.
+  const rawByLive = new WeakMap<LiveSecret, RawSecret>();
   const watches = createOpenWatches();
 
-  function mutate(request: KubeRequest): Promise<KubeAnswer> {
+  function mutate(request: KubeRequest): Promise<KubeResponse> {
     if (request.method !== 'GET') onWrite?.(VERBS[request.method]);
     return client.send(request);
   }
 
   async function write(request: KubeRequest, id: TargetId): Promise<WriteResult> {
-    const answer = await mutate({ ...request, accept: METADATA });
-    if (answer.status === 200 || answer.status === 201) {
-      return { kind: 'written', resourceVersion: versionIn(answer, id) };
+    const response = await mutate({ ...request, accept: METADATA_ONLY });
+    if (response.status === 200 || response.status === 201) {
+      return { kind: 'written', resourceVersion: versionIn(response, id) };
     }
-    // 404 in answer to a PUT: it was deleted since we read it.
-    if (saysNoSecret(answer)) return { kind: 'conflict' };
-    const error = errorOfAnswer(answer, formatTarget(id));
+    // 404 in response to a PUT: the object was deleted since it was read.
+    if (isSecretNotFound(response)) return { kind: 'conflict' };
+    const error = errorFromResponse(response, formatTarget(id));
     if (error.code === 'CONFLICT') return { kind: 'conflict' };
     throw error;
   }
 
-  /** What was not written has no version, so the answer is not that of a Secret. */
-  async function rehearse(request: KubeRequest, id: TargetId): Promise<WriteResult> {
-    const answer = await client.send({ ...request, path: `${request.path}&dryRun=All` });
-    const isTaken = answer.status === 201 || answer.status === 200;
-    if (isTaken && parseObject(answer.text)?.kind === 'Secret')
+  /** A dry run writes no version, so check only that the response is a Secret. */
+  async function dryRunWrite(request: KubeRequest, id: TargetId): Promise<WriteResult> {
+    const response = await client.send({ ...request, path: `${request.path}&dryRun=All` });
+    const isAccepted = response.status === 201 || response.status === 200;
+    if (isAccepted && parseObject(response.text)?.kind === 'Secret')
       return { kind: 'written', resourceVersion: '0' };
-    if (saysNoSecret(answer)) return { kind: 'conflict' };
-    const error = isTaken ? unknownForm(formatTarget(id)) : errorOfAnswer(answer, formatTarget(id));
+    if (isSecretNotFound(response)) return { kind: 'conflict' };
+    const error = isAccepted
+      ? unexpectedResponse(formatTarget(id))
+      : errorFromResponse(response, formatTarget(id));
     if (error.code === 'CONFLICT') return { kind: 'conflict' };
     throw error;
   }
 
-  function keep(answer: KubeAnswer, id: TargetId): LiveSecret {
-    return keepRaw(parseObject(answer.text), id);
+  function readLive(response: KubeResponse, id: TargetId): LiveSecret {
+    return toTrackedLive(parseObject(response.text), id);
   }
 
-  function keepRaw(raw: RawSecret | undefined, id: TargetId): LiveSecret {
+  function toTrackedLive(raw: RawSecret | undefined, id: TargetId): LiveSecret {
     const live = raw === undefined ? undefined : toLive(raw, id);
-    if (raw === undefined || live === undefined) throw unknownForm(formatTarget(id));
-    raws.set(live, raw);
+    if (raw === undefined || live === undefined) throw unexpectedResponse(formatTarget(id));
+    rawByLive.set(live, raw);
     return live;
   }
 
   function rawOf(live: LiveSecret): RawSecret {
-    const raw = raws.get(live);
+    const raw = rawByLive.get(live);
     if (raw !== undefined) return raw;
-    throw new AppError('INTERNAL', { about: formatTarget(live.id), detail: 'it was not read here' });
+    throw new AppError('INTERNAL', { subject: formatTarget(live.id), detail: 'this Secret was not read by this cluster client' });
   }
 
   async function read(id: TargetId, { signal }: CallOptions = {}): Promise<LiveSecret | undefined> {
     checkTarget(id);
-    const answer = await client.send({ method: 'GET', path: pathOf(id), signal });
-    if (saysNoSecret(answer)) return undefined;
-    if (answer.status !== 200) throw errorOfAnswer(answer, formatTarget(id));
-    return keep(answer, id);
+    const response = await client.send({ method: 'GET', path: pathOf(id), signal });
+    if (isSecretNotFound(response)) return undefined;
+    if (response.status !== 200) throw errorFromResponse(response, formatTarget(id));
+    return readLive(response, id);
   }
 
   return {
@@ -112,30 +123,30 @@ function kubernetesCluster(
       checkTarget(id);
       const path = `${collectionOf(id)}?fieldManager=${FIELD_MANAGER}`;
       const request = { method: 'POST', path, body: newSecret(id, manifest), signal } as const;
-      return dryRun ? rehearse(request, id) : write(request, id);
+      return dryRun ? dryRunWrite(request, id) : write(request, id);
     },
     async replace(live, change, { signal, dryRun = false } = {}) {
       const path = `${pathOf(live.id)}?fieldManager=${FIELD_MANAGER}`;
       const body = changedSecret(rawOf(live), change);
       const request = { method: 'PUT', path, body, signal } as const;
-      return dryRun ? rehearse(request, live.id) : write(request, live.id);
+      return dryRun ? dryRunWrite(request, live.id) : write(request, live.id);
     },
     async remove({ id, uid, resourceVersion }, { signal, dryRun = false } = {}) {
       const preconditions = { uid, resourceVersion };
       const options = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
       const request = { method: 'DELETE', path: pathOf(id), signal } as const;
-      // With a body, what the query says counts for nothing: there it is for the log of the API server.
-      const rehearsal = { path: `${request.path}?dryRun=All`, body: { ...options, dryRun: ['All'] } };
-      const answer = dryRun
-        ? await client.send({ ...request, ...rehearsal })
+      // The API server ignores the query if there is a body. The query makes the dry run visible in its audit log.
+      const dryRunRequest = { path: `${request.path}?dryRun=All`, body: { ...options, dryRun: ['All'] } };
+      const response = dryRun
+        ? await client.send({ ...request, ...dryRunRequest })
         : await mutate({ ...request, body: options });
-      // With finalizers it stays, with a deletionTimestamp, until those who set them let it go.
-      if (saysNoSecret(answer)) return { kind: 'removed' };
-      if (answer.status === 200 || answer.status === 202) {
-        if (saysRemoved(answer, id)) return { kind: 'removed' };
-        throw unknownForm(formatTarget(id));
+      // An object with finalizers stays, with a deletionTimestamp, until its finalizers are removed.
+      if (isSecretNotFound(response)) return { kind: 'removed' };
+      if (response.status === 200 || response.status === 202) {
+        if (isRemoved(response, id)) return { kind: 'removed' };
+        throw unexpectedResponse(formatTarget(id));
       }
-      const error = errorOfAnswer(answer, formatTarget(id));
+      const error = errorFromResponse(response, formatTarget(id));
       if (error.code === 'CONFLICT') return { kind: 'conflict' };
       throw error;
     },
@@ -148,23 +159,24 @@ function kubernetesCluster(
         body: appliedSecret(live, manifest),
         signal,
       } as const;
-      if (dryRun) return rehearse(request, id);
-      const answer = await mutate({ ...request, accept: METADATA });
-      if (answer.status === 200) return { kind: 'written', resourceVersion: versionIn(answer, id) };
-      const keys = keysHeldByOthers(answer);
+      if (dryRun) return dryRunWrite(request, id);
+      const response = await mutate({ ...request, accept: METADATA_ONLY });
+      if (response.status === 200) return { kind: 'written', resourceVersion: versionIn(response, id) };
+      const keys = conflictingKeys(response);
       if (keys !== undefined) return { kind: 'conflict', keys };
-      if (saysAnotherUid(answer)) return { kind: 'conflict' };
-      const error = errorOfAnswer(answer, formatTarget(id));
+      if (isUidMismatch(response)) return { kind: 'conflict' };
+      const error = errorFromResponse(response, formatTarget(id));
       if (error.code !== 'CONFLICT') throw error;
-      // An apply creates what is not there, so no answer says that it is gone: this one may mean it.
+      // An apply creates missing objects, so the API server never answers "not found". Read to see whether the Secret
+      // is gone.
       return (await read(id, signal ? { signal } : {})) === undefined
         ? { kind: 'missing' }
         : { kind: 'conflict' };
     },
     mergedKeys: (live, manager) =>
       appliedIn(objectIn(rawOf(live), 'metadata') ?? {}, managerName(manager)).data,
-    heldAlone: (live, managers) =>
-      heldAloneIn(objectIn(rawOf(live), 'metadata') ?? {}, managers.map(managerName)),
+    exclusivelyOwned: (live, managers) =>
+      exclusivelyOwnedIn(objectIn(rawOf(live), 'metadata') ?? {}, managers.map(managerName)),
     async list(namespace, { name, value }, { signal } = {}) {
       checkNamespace(namespace);
       const items = await listAll(client, {
@@ -173,16 +185,16 @@ function kubernetesCluster(
         about: `Secrets of namespace ${namespace}`,
         signal,
       });
-      // The items of a list do not say what they are.
+      // List items have no apiVersion and kind.
       return items.map((item) =>
-        keepRaw({ ...item, apiVersion: 'v1', kind: 'Secret' }, { namespace, secret: nameOf(item) }),
+        toTrackedLive({ ...item, apiVersion: 'v1', kind: 'Secret' }, { namespace, secret: nameOf(item) }),
       );
     },
     async namespaces(matchLabels, { signal } = {}) {
       const selector = selectorOf(matchLabels);
       const items = await listAll(client, { path: NAMESPACES, selector, about: 'namespaces', signal });
       return items
-        .filter((item) => !isEnding(item))
+        .filter((item) => !isTerminating(item))
         .map(nameOf)
         .sort(compareText);
     },
@@ -195,12 +207,13 @@ function kubernetesCluster(
       return (await read({ namespace: client.namespace, secret: name }, options))?.data.get(key);
     },
     ownNamespace: () => client.namespace,
-    may: (question, { signal } = {}) => mayWe(client, question, signal),
+    checkAccess: (question, { signal } = {}) => reviewOwnAccess(client, question, signal),
     async ping({ signal } = {}) {
-      const answer = await client.send({ method: 'GET', path: '/version', signal });
-      // Who may see the version is the cluster's affair: a 403 too shows that it answers and knows us.
-      if (answer.status !== 200 && answer.status !== 403) throw errorOfAnswer(answer, client.address);
-      const time = Date.parse(String(answer.headers.date));
+      const response = await client.send({ method: 'GET', path: '/version', signal });
+      // The cluster decides who may see the version. A 403 also shows that it answers and accepts our identity.
+      if (response.status !== 200 && response.status !== 403)
+        throw errorFromResponse(response, client.address);
+      const time = Date.parse(String(response.headers.date));
       return Number.isNaN(time) ? {} : { time };
     },
     async [Symbol.asyncDispose]() {
@@ -212,8 +225,11 @@ function kubernetesCluster(
 
 const VERBS = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' } as const;
 
-/** Of what was written we want the version, and not the values back. Whoever does not know this form gives the whole. */
-const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
+/**
+ * Ask for metadata only: we need the version and not the values. A server that does not support this format returns the
+ * whole object.
+ */
+const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
 
 const NAMESPACES = '/api/v1/namespaces';
 
@@ -225,17 +241,17 @@ function pathOf(id: TargetId): string {
   return `${collectionOf(id)}/${id.secret}`;
 }
 
-/** The version of what was written; a login page has none. */
-function versionIn(answer: KubeAnswer, id: TargetId): string {
-  const item = parseObject(answer.text) ?? {};
+/** The resourceVersion of the written object. A login page has none. */
+function versionIn(response: KubeResponse, id: TargetId): string {
+  const item = parseObject(response.text) ?? {};
   const meta = toMeta(item, id.namespace);
-  const isOne = item.kind === 'PartialObjectMetadata' || item.kind === 'Secret';
-  if (!isOne || meta?.id.secret !== id.secret) throw unknownForm(formatTarget(id));
+  const isSecret = item.kind === 'PartialObjectMetadata' || item.kind === 'Secret';
+  if (!isSecret || meta?.id.secret !== id.secret) throw unexpectedResponse(formatTarget(id));
   return meta.resourceVersion;
 }
 
-/** A Status of success, or the object itself while finalizers hold it; a login page is neither. */
-function saysRemoved(answer: KubeAnswer, id: TargetId): boolean {
-  const body = parseObject(answer.text) ?? {};
+/** A deletion returns a Status of success, or the object itself while finalizers hold it. A login page is neither. */
+function isRemoved(response: KubeResponse, id: TargetId): boolean {
+  const body = parseObject(response.text) ?? {};
   return body.kind === 'Status' ? body.status === 'Success' : toLive(body, id) !== undefined;
 }

@@ -3,24 +3,24 @@ import { unavailable } from './errors.ts';
 const LINE_FEED = 10;
 
 /**
- * Metadata of an object as etcd takes it (1.5 MiB) and written as JSON, with room to spare: more is not an event,
- * and would fill our memory.
+ * Large enough for the metadata of any object that etcd accepts (1.5 MiB), written as JSON. A longer line is not an
+ * event and would fill the memory.
  */
-const LONGEST = 8 * 1024 * 1024;
+const MAX_LINE_BYTES = 8 * 1024 * 1024;
 
 /**
- * The lines of a stream, each as soon as it is whole.
- * @throws AppError CLUSTER_UNAVAILABLE if one is too long, not UTF-8, or cut off by the end of the stream.
+ * Yields each line of a stream as soon as it is complete.
+ * @throws AppError CLUSTER_UNAVAILABLE if a line is too long, not UTF-8, or cut off by the end of the stream.
  */
 export async function* linesOf(
   chunks: AsyncIterable<Uint8Array>,
-  longest: number = LONGEST,
+  maxBytes: number = MAX_LINE_BYTES,
 ): AsyncGenerator<string, void, void> {
   let parts: Uint8Array[] = [];
   let length = 0;
   const add = (part: Uint8Array): void => {
     length += part.byteLength;
-    if (length > longest) throw unavailable('it sent a line that is too long for an event');
+    if (length > maxBytes) throw unavailable('the API server sent a line that is too long for an event');
     if (part.byteLength > 0) parts.push(part);
   };
   for await (const chunk of chunks) {
@@ -42,7 +42,7 @@ function decode(parts: readonly Uint8Array[], length: number): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts, length));
   } catch (error) {
-    if (error instanceof TypeError) throw unavailable('it sent a line that is not UTF-8');
+    if (error instanceof TypeError) throw unavailable('the API server sent a line that is not UTF-8');
     throw error;
   }
 }

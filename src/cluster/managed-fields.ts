@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { isObject, type JsonObject } from '../core/json.ts';
-import type { Holdings } from '../core/secret.ts';
+import type { OwnedFields } from '../core/secret.ts';
 import { compareText } from '../core/target.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 
-/** The labels and annotations that one field manager wrote last. */
+/** The labels and annotations that one field manager holds. */
 export interface Ownership {
   readonly labels: readonly string[];
   readonly annotations: readonly string[];
 }
 
-export type Part = keyof Holdings;
+export type Part = keyof OwnedFields;
 
 export const PARTS = ['labels', 'annotations', 'data'] as const satisfies readonly Part[];
 
@@ -18,12 +18,12 @@ export const PARTS = ['labels', 'annotations', 'data'] as const satisfies readon
 export interface FieldsEntry {
   readonly manager: string;
   readonly operation: 'Apply' | 'Update';
-  readonly holds: Holdings;
+  readonly holds: OwnedFields;
 }
 
 /**
- * Reads `metadata.managedFields` (FieldsV1: https://kubernetes.io/docs/reference/using-api/server-side-apply/).
- * A manager has one entry for each operation and version.
+ * Parses `metadata.managedFields` (FieldsV1: https://kubernetes.io/docs/reference/using-api/server-side-apply/). A
+ * manager has one entry for each operation and version.
  */
 export function entriesIn(metadata: JsonObject): readonly FieldsEntry[] {
   return listIn(metadata, 'managedFields')
@@ -35,49 +35,52 @@ export function entriesIn(metadata: JsonObject): readonly FieldsEntry[] {
     }));
 }
 
-/** All entries of a manager count together; `undefined`: it has none. */
+/** The fields in all entries of a manager. `undefined`: the manager has no entry. */
 export function ownershipIn(metadata: JsonObject, manager: string): Ownership | undefined {
   const entries = entriesIn(metadata).filter((entry) => entry.manager === manager);
   if (entries.length === 0) return undefined;
-  const { labels, annotations } = together(entries);
+  const { labels, annotations } = mergeHoldings(entries);
   return { labels, annotations };
 }
 
-/** https://github.com/kubernetes/kubernetes/blob/v1.36.3/staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/validation/validation.go */
+/**
+ * https://github.com/kubernetes/kubernetes/blob/v1.36.3/staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/validation/validation.go
+ */
 const MANAGER_BYTES = 128;
 
-/** A manager's name as the API server takes it: one that is too long is cut, with a hash that keeps it apart. */
+/** A manager name within the API server's limit. A longer name is cut and gets a hash that keeps it unique. */
 export function managerName(name: string): string {
   if (name.length <= MANAGER_BYTES) return name;
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 32);
-  // Names of instances and mappings are ASCII, so that a character is a byte.
+  // Names of instances and mappings are ASCII, so each character is one byte.
   return `${name.slice(0, MANAGER_BYTES - hash.length - 1)}.${hash}`;
 }
 
-/** What a manager holds by server-side apply. */
-export function appliedIn(metadata: JsonObject, manager: string): Holdings {
-  return together(
+/** The fields that a manager holds by server-side apply. */
+export function appliedIn(metadata: JsonObject, manager: string): OwnedFields {
+  return mergeHoldings(
     entriesIn(metadata).filter((entry) => entry.manager === manager && entry.operation === 'Apply'),
   );
 }
 
-/** What these managers hold by server-side apply, and nobody beside them. */
-export function heldAloneIn(metadata: JsonObject, managers: readonly string[]): Holdings {
-  const isOne = ({ manager, operation }: FieldsEntry) => managers.includes(manager) && operation === 'Apply';
+/** The fields that only these managers hold by server-side apply. */
+export function exclusivelyOwnedIn(metadata: JsonObject, managers: readonly string[]): OwnedFields {
+  const isSelected = ({ manager, operation }: FieldsEntry) =>
+    managers.includes(manager) && operation === 'Apply';
   const entries = entriesIn(metadata);
-  const theirs = together(entries.filter((entry) => !isOne(entry)));
-  const mine = together(entries.filter(isOne));
+  const otherHoldings = mergeHoldings(entries.filter((entry) => !isSelected(entry)));
+  const selectedHoldings = mergeHoldings(entries.filter(isSelected));
   return holdingsOf((part) => {
-    const shared = new Set(theirs[part]);
-    return mine[part].filter((name) => !shared.has(name));
+    const shared = new Set(otherHoldings[part]);
+    return selectedHoldings[part].filter((name) => !shared.has(name));
   });
 }
 
-export function together(entries: readonly FieldsEntry[]): Holdings {
+export function mergeHoldings(entries: readonly FieldsEntry[]): OwnedFields {
   return holdingsOf((part) => [...new Set(entries.flatMap(({ holds }) => holds[part]))].sort(compareText));
 }
 
-export function holdingsOf(names: (part: Part) => readonly string[]): Holdings {
+export function holdingsOf(names: (part: Part) => readonly string[]): OwnedFields {
   return { labels: names('labels'), annotations: names('annotations'), data: names('data') };
 }
 
@@ -90,7 +93,7 @@ function membersUnder(entry: JsonObject, part: Part): readonly string[] {
     .map((name) => name.slice(2));
 }
 
-/** Of the annotations of a pod template, those that a manager does not hold; none where nobody notes who wrote what. */
+/** The annotations of a pod template that the manager does not hold. Empty if the cluster does not record managers. */
 export function foreignPodAnnotations(
   metadata: JsonObject,
   names: readonly string[],
@@ -99,15 +102,15 @@ export function foreignPodAnnotations(
   const entries = listIn(metadata, 'managedFields').filter(isObject);
   if (entries.length === 0) return [];
   const path = ['fieldsV1', 'f:spec', 'f:template', 'f:metadata', 'f:annotations'];
-  const held = new Set(
+  const heldKeys = new Set(
     entries
       .filter((entry) => entry.manager === manager)
-      .flatMap((entry) => Object.keys(path.reduce((at, name) => objectIn(at, name) ?? {}, entry))),
+      .flatMap((entry) => Object.keys(path.reduce((parent, name) => objectIn(parent, name) ?? {}, entry))),
   );
-  return names.filter((name) => !held.has(`f:${name}`));
+  return names.filter((name) => !heldKeys.has(`f:${name}`));
 }
 
-/** An entry in the form of the API server, for clusters that have none. */
+/** A managedFields entry in the API server's format, for clusters without an API server. */
 export function entryOf({ manager, operation, holds }: FieldsEntry): JsonObject {
   const fields = (part: Part) => ({
     [`f:${part}`]: Object.fromEntries(holds[part].map((name) => [`f:${name}`, {}])),
@@ -121,13 +124,20 @@ export function entryOf({ manager, operation, holds }: FieldsEntry): JsonObject 
   };
 }
 
-type Marks = {
+type MetadataMaps = {
   readonly labels: Readonly<Record<string, unknown>>;
   readonly annotations: Readonly<Record<string, unknown>>;
 };
 
-/** What a manager owns after its write, as the API server counts it: what it set anew, and what it had and kept. */
-export function ownershipAfter(previous: Ownership | undefined, before: Marks, after: Marks): Ownership {
+/**
+ * The fields that a manager owns after its write, by the API server's rule: fields that it set now, and fields that it
+ * owned and kept.
+ */
+export function ownershipAfter(
+  previous: Ownership | undefined,
+  before: MetadataMaps,
+  after: MetadataMaps,
+): Ownership {
   const owned = (part: 'labels' | 'annotations') =>
     Object.keys(after[part])
       .filter((name) => previous?.[part].includes(name) || before[part][name] !== after[part][name])

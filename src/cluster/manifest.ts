@@ -12,20 +12,20 @@ import { listIn, objectIn, textIn } from './json.ts';
 import { ownershipIn } from './managed-fields.ts';
 
 /**
- * A Secret as it came, with the members that we do not know: a PUT replaces the whole object, so whatever is
- * not carried along (finalizers, fields of a newer version, labels of others) would be deleted by us.
+ * A Secret as the cluster returned it, including unknown fields. A PUT replaces the whole object, so a field that is
+ * left out is deleted: finalizers, fields of a newer version, labels of others.
  */
 export type RawSecret = JsonObject;
 
-/** `undefined`: not an object that a cluster would give as this Secret. */
+/** Returns `undefined` if the object is not the Secret that was requested. */
 export function toLive(raw: RawSecret, id: TargetId): LiveSecret | undefined {
   const metadata = objectIn(raw, 'metadata');
   if (raw.apiVersion !== 'v1' || raw.kind !== 'Secret' || metadata === undefined) return undefined;
   const uid = textIn(metadata, 'uid');
   const resourceVersion = textIn(metadata, 'resourceVersion');
-  const labels = textsIn(metadata, 'labels');
-  const annotations = textsIn(metadata, 'annotations');
-  const data = textsIn(raw, 'data');
+  const labels = stringMapIn(metadata, 'labels');
+  const annotations = stringMapIn(metadata, 'annotations');
+  const data = stringMapIn(raw, 'data');
   if (metadata.name !== id.secret || metadata.namespace !== id.namespace) return undefined;
   if (!uid || !resourceVersion || !labels || !annotations || !data) return undefined;
   return {
@@ -62,7 +62,7 @@ export function newSecret(id: TargetId, manifest: SecretManifest): RawSecret {
   };
 }
 
-/** The object as it was read, with our changes and nothing else changed. */
+/** The object as it was read, with only our changes. */
 export function changedSecret(raw: RawSecret, change: SecretChange): RawSecret {
   const { immutable, stringData: _, ...rest } = raw;
   const { ownerReferences, ...metadata } = objectIn(raw, 'metadata') ?? {};
@@ -71,20 +71,20 @@ export function changedSecret(raw: RawSecret, change: SecretChange): RawSecret {
     metadata: {
       ...metadata,
       ...(ownerReferences === undefined || change.dropOwners ? {} : { ownerReferences }),
-      labels: merged(metadata, 'labels', change.labels, change.dropLabels),
-      annotations: merged(metadata, 'annotations', change.annotations, change.dropAnnotations),
+      labels: mergedMetadata(metadata, 'labels', change.labels, change.dropLabels),
+      annotations: mergedMetadata(metadata, 'annotations', change.annotations, change.dropAnnotations),
     },
     type: change.type,
-    // Said only where it was said before or is wanted: `false` on an immutable Secret makes the server refuse.
+    // Set it only if it was set before or is wanted: the server rejects `false` on an immutable Secret.
     ...(change.immutable || immutable !== undefined ? { immutable: change.immutable } : {}),
     data: encodeAll(change.data),
   };
 }
 
 /**
- * The body of an apply: what its manager is to hold from then on, and nothing else. Empty maps are left out, for
- * `data: {}` would hold the map itself. The `uid` keeps the API server from creating the Secret when it is gone,
- * and from writing into another one of the same name.
+ * The body of an apply: exactly the fields that its manager shall hold. Empty maps are left out, because `data: {}`
+ * would hold the map itself. With the `uid`, the API server neither recreates a deleted Secret nor writes into a new
+ * one of the same name.
  */
 export function appliedSecret({ id, uid }: LiveSecret, manifest: MergeManifest): RawSecret {
   const { labels, annotations } = manifest;
@@ -104,7 +104,7 @@ export function appliedSecret({ id, uid }: LiveSecret, manifest: MergeManifest):
   };
 }
 
-/** Whether the API server would refuse the change because the Secret has to be created anew. */
+/** Whether the API server would reject the change, so that the Secret must be recreated. */
 export function needsRecreation(live: LiveSecret, change: SecretManifest): boolean {
   if (live.type !== change.type) return true;
   if (!live.immutable) return false;
@@ -115,7 +115,7 @@ function sameData(a: ReadonlyMap<string, SecretValue>, b: ReadonlyMap<string, Se
   return [...a].every(([key, value]) => b.get(key)?.equals(value) ?? false);
 }
 
-function merged(
+function mergedMetadata(
   metadata: JsonObject,
   part: 'labels' | 'annotations',
   wanted: Readonly<Record<string, string>>,
@@ -125,10 +125,10 @@ function merged(
   return Object.fromEntries([...kept, ...Object.entries(wanted)]);
 }
 
-/** A map of texts; `undefined`: it is something else. */
-export function textsIn(parent: JsonObject, name: string): Readonly<Record<string, string>> | undefined {
+/** A map of strings. `undefined`: the value is something else. */
+export function stringMapIn(parent: JsonObject, name: string): Readonly<Record<string, string>> | undefined {
   const entries = Object.entries(objectIn(parent, name) ?? {});
-  // A null value is an empty one to the API server.
+  // The API server treats a null value as empty.
   const texts = entries.map(([key, value]) => [key, value ?? ''] as const);
   return texts.every((entry): entry is [string, string] => typeof entry[1] === 'string')
     ? Object.fromEntries(texts)
@@ -139,7 +139,7 @@ function decode(base64: string): SecretValue {
   return SecretValue.fromBytes(Buffer.from(base64, 'base64'));
 }
 
-/** `Object.fromEntries` and not assignment: `__proto__` is a key that Kubernetes allows. */
+/** Use `Object.fromEntries`: Kubernetes allows the key `__proto__`, which an assignment would not set. */
 function encodeAll(data: ReadonlyMap<string, SecretValue>): JsonObject {
   const entries = [...data].sort(([a], [b]) => compareText(a, b));
   return Object.fromEntries(entries.map(([key, value]) => [key, value.revealText('base64')]));

@@ -3,20 +3,20 @@ import { isLabelKey, isLabelValue, isNamespaceName, isSecretName } from '../core
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { WatchScope } from './cluster.ts';
 
-/** A name becomes part of a path, in a URL or on a disk: with this check neither `..` nor `/` gets that far. */
+/** Checks names before they become part of a path in a URL or on disk, so that they contain no `..` or `/`. */
 export function checkTarget(id: TargetId): void {
   if (!isNamespaceName(id.namespace)) throw invalid(id, 'the namespace is not a DNS label');
   if (!isSecretName(id.secret)) throw invalid(id, 'the name is not a DNS subdomain');
 }
 
 function invalid(id: TargetId, detail: string): AppError {
-  return new AppError('CONFIG_INVALID', { about: JSON.stringify(formatTarget(id)), detail });
+  return new AppError('CONFIG_INVALID', { subject: JSON.stringify(formatTarget(id)), detail });
 }
 
 export function checkNamespace(namespace: string): void {
   if (isNamespaceName(namespace)) return;
   const about = `namespace ${JSON.stringify(namespace)}`;
-  throw new AppError('CONFIG_INVALID', { about, detail: 'it is not a DNS label' });
+  throw new AppError('CONFIG_INVALID', { subject: about, detail: 'the namespace is not a DNS label' });
 }
 
 export function checkScope({ namespace, secret }: WatchScope): void {
@@ -29,13 +29,13 @@ export function formatScope({ namespace, secret }: WatchScope): string {
   return secret === undefined ? `Secrets of namespace ${namespace}` : formatTarget({ namespace, secret });
 }
 
-/** The labels as a selector. With this check, no comma, `!` or parenthesis can widen what it selects. */
+/** The labels as a selector. The check keeps a comma, `!` or parenthesis from widening the selection. */
 export function selectorOf(labels: Readonly<Record<string, string>>): string {
   for (const [name, value] of Object.entries(labels)) {
     if (isLabelKey(name) && isLabelValue(value)) continue;
     throw new AppError('CONFIG_INVALID', {
-      about: `label ${JSON.stringify(name)}`,
-      detail: 'its name or value is not that of a label',
+      subject: `label ${JSON.stringify(name)}`,
+      detail: 'the name or value is not valid for a label',
     });
   }
   return Object.entries(labels)

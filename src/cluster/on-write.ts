@@ -1,2 +1,2 @@
-/** Told of each change that a cluster is asked for, by the verb that RBAC knows it under. */
+/** Called for each requested change, with its RBAC verb. */
 export type OnWrite = (verb: 'create' | 'update' | 'patch' | 'delete') => void;

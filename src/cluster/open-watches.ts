@@ -1,6 +1,6 @@
-/** The watches of a cluster: those that are still open end with it. */
+/** The open watches of a cluster. Disposing the cluster ends them. */
 export interface OpenWatches extends AsyncDisposable {
-  /** Gives the watch again; ending it also takes it out. */
+  /** Registers a watch. Disposing the returned watch ends and removes it. */
   add(watch: AsyncDisposable): AsyncDisposable;
 }
 

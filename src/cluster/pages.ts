@@ -1,69 +1,72 @@
 import type { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
-import { errorOfAnswer, saysExpired, unavailable } from './errors.ts';
+import { errorFromResponse, isExpired, unavailable } from './errors.ts';
 import { objectIn, textIn } from './json.ts';
 
 /**
- * A Secret takes up to 1.4 MiB of an answer, so that 500 of them, the usual number, could be more text than
- * Node can hold.
+ * A Secret takes up to 1.4 MiB of a response. 500 of them, the usual page size, could exceed the longest string in
+ * Node.
  */
-export const PAGE = 100;
+export const PAGE_SIZE = 100;
 
-/** Characters of one answer. Pages after one of more are so much smaller: whoever writes annotations may write much. */
-const MOST_TEXT = 4 * 1024 * 1024;
+/**
+ * Target size of one response. After a larger page, the next pages are proportionally smaller, because annotations can
+ * be large.
+ */
+const MAX_PAGE_CHARACTERS = 4 * 1024 * 1024;
 
-/** How often a list starts anew when the API server has forgotten where it stood. */
-const STARTS = 5;
+/** How often a list is started, if the API server expires its continue token. */
+const MAX_STARTS = 5;
 
 export interface ListRequest {
-  /** Without a query. */
+  /** The path without a query. */
   readonly path: string;
   readonly selector: string;
   readonly fieldSelector?: string | undefined;
-  /** What the lists are; any of the core API when left out. */
-  readonly form?: { readonly accept?: string; readonly apiVersion: string; readonly kind?: string };
+  /** The expected list type. Default: any list of the core API. */
+  readonly format?: { readonly accept?: string; readonly apiVersion: string; readonly kind?: string };
   readonly pageSize?: number;
   /** For messages. */
   readonly about: string;
   readonly signal?: AbortSignal | undefined;
-  /** Called at each answer, for whoever waits for a sign of life. */
+  /** Called at each response, to show progress. */
   readonly onPage?: () => void;
 }
 
-/** All objects of a list, and the moment that it shows. */
-export interface WholeList<T> {
+/** All objects of a list, with the version that it shows. */
+export interface VersionedList<T> {
   readonly items: readonly T[];
   readonly resourceVersion: string | undefined;
 }
 
 /**
- * All objects of a list, page by page and of one moment. Fails whole: half a list must not pass for a list.
- * https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
+ * Lists all objects page by page, from one snapshot. It fails as a whole: a partial list must not pass for a complete
+ * one. https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
  */
 export async function listAll(client: KubeClient, request: ListRequest): Promise<readonly JsonObject[]> {
-  return (await listWhole(client, request, (item) => item)).items;
+  return (await listWithVersion(client, request, (item) => item)).items;
 }
 
-/** @param take What is kept of an object: of a long list all of it would be in memory together. */
-export async function listWhole<T>(
+/** @param take Converts each object, so that a long list is not kept in memory completely. */
+export async function listWithVersion<T>(
   client: KubeClient,
   request: ListRequest,
   take: (item: JsonObject) => T,
-): Promise<WholeList<T>> {
-  for (let start = 0; start < STARTS; start += 1) {
+): Promise<VersionedList<T>> {
+  for (let start = 0; start < MAX_STARTS; start += 1) {
     const list = await listOnce(client, request, take);
     if (list !== 'expired') return list;
   }
-  throw unavailable('it forgets long lists faster than they can be read').concerning(request.about);
+  throw unavailable('the API server expires long lists faster than they can be read').withSubject(request.about);
 }
 
 async function listOnce<T>(
   client: KubeClient,
   request: ListRequest,
   take: (item: JsonObject) => T,
-): Promise<WholeList<T> | 'expired'> {
-  const { path, selector, fieldSelector, form, pageSize = PAGE, about, signal } = request;
+): Promise<VersionedList<T> | 'expired'> {
+  const { path, selector, fieldSelector, format, pageSize = PAGE_SIZE, about, signal } = request;
   const items: T[] = [];
   let page: Page | undefined;
   let limit = pageSize;
@@ -71,37 +74,37 @@ async function listOnce<T>(
     const query = new URLSearchParams({ limit: String(limit) });
     if (selector !== '') query.set('labelSelector', selector);
     if (fieldSelector !== undefined) query.set('fieldSelector', fieldSelector);
-    if (page?.place !== undefined) query.set('continue', page.place);
-    const where = `${path}?${query.toString()}`;
-    const answer = await client.send({ method: 'GET', path: where, accept: form?.accept, signal });
-    if (page !== undefined && saysExpired(answer)) return 'expired';
-    if (answer.status !== 200) throw errorOfAnswer(answer, about);
-    page = pageOf(answer.text, form);
-    if (page === undefined) throw unknownForm(about);
+    if (page?.continueToken !== undefined) query.set('continue', page.continueToken);
+    const url = `${path}?${query.toString()}`;
+    const response = await client.send({ method: 'GET', path: url, accept: format?.accept, signal });
+    if (page !== undefined && isExpired(response)) return 'expired';
+    if (response.status !== 200) throw errorFromResponse(response, about);
+    page = pageOf(response.text, format);
+    if (page === undefined) throw unexpectedResponse(about);
     items.push(...page.items.map(take));
-    const fitting = Math.floor((MOST_TEXT / answer.text.length) * page.items.length);
-    limit = Math.min(pageSize, Math.max(1, fitting));
+    const fittingItems = Math.floor((MAX_PAGE_CHARACTERS / response.text.length) * page.items.length);
+    limit = Math.min(pageSize, Math.max(1, fittingItems));
     request.onPage?.();
-  } while (page.place !== undefined);
+  } while (page.continueToken !== undefined);
   return { items, resourceVersion: page.resourceVersion };
 }
 
-interface Page extends WholeList<JsonObject> {
-  readonly place: string | undefined;
+interface Page extends VersionedList<JsonObject> {
+  readonly continueToken: string | undefined;
 }
 
-function pageOf(text: string, form: ListRequest['form']): Page | undefined {
+function pageOf(text: string, format: ListRequest['format']): Page | undefined {
   const list = parseObject(text);
   const { apiVersion, kind, items } = list ?? {};
-  if (apiVersion !== (form?.apiVersion ?? 'v1') || typeof kind !== 'string') return undefined;
-  if (form?.kind === undefined ? !kind.endsWith('List') : kind !== form.kind) return undefined;
-  // An empty list is `null` in some versions; a missing one is not a list.
+  if (apiVersion !== (format?.apiVersion ?? 'v1') || typeof kind !== 'string') return undefined;
+  if (format?.kind === undefined ? !kind.endsWith('List') : kind !== format.kind) return undefined;
+  // Some versions return `null` for an empty list. A missing `items` is not a list.
   if (items !== null && !(Array.isArray(items) && items.every(isObject))) return undefined;
   const metadata = objectIn(list ?? {}, 'metadata') ?? {};
-  const place = textIn(metadata, 'continue');
+  const continueToken = textIn(metadata, 'continue');
   return {
     items: items ?? [],
-    place: place === '' ? undefined : place,
+    continueToken: continueToken === '' ? undefined : continueToken,
     resourceVersion: textIn(metadata, 'resourceVersion'),
   };
 }
@@ -111,11 +114,11 @@ export function nameOf(item: JsonObject): string {
 }
 
 /** Whether a namespace is being deleted. */
-export function isEnding(namespace: JsonObject): boolean {
+export function isTerminating(namespace: JsonObject): boolean {
   const { deletionTimestamp } = objectIn(namespace, 'metadata') ?? {};
   return deletionTimestamp !== undefined || objectIn(namespace, 'status')?.phase === 'Terminating';
 }
 
-export function unknownForm(about: string): AppError {
-  return unavailable('it answered in a form that we do not know').concerning(about);
+export function unexpectedResponse(about: string): AppError {
+  return unavailable('the response has an unexpected format').withSubject(about);
 }

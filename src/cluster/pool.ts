@@ -1,36 +1,39 @@
 import { getCACertificates } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher, ProxyAgent, Pool as UndiciPool } from 'undici';
 
-/** What makes two connections to a server different. */
+/** The settings that distinguish connections to the same server. */
 export interface Connection {
   readonly ca?: string | Buffer | undefined;
   readonly cert?: string | Buffer | undefined;
   readonly key?: string | Buffer | undefined;
   readonly servername?: string | undefined;
-  /** Left out: yes, since NODE_TLS_REJECT_UNAUTHORIZED must not switch it off. */
+  /** Default: true. NODE_TLS_REJECT_UNAUTHORIZED must not switch verification off. */
   readonly rejectUnauthorized?: boolean | undefined;
   readonly proxy?: string | undefined;
 }
 
 export interface Pool extends AsyncDisposable {
-  /** The same dispatcher for the same connection; a changed certificate makes a new one and retires the old. */
+  /**
+   * Returns the same dispatcher for the same connection. A changed certificate creates a new dispatcher and retires the
+   * old one.
+   */
   dispatcher(connection: Connection): Dispatcher;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Below the idle limits of API servers (90 s) and load balancers (60 s), so that we close first. */
+/** Shorter than the idle limits of API servers (90 s) and load balancers (60 s), so that we close first. */
 const IDLE_MS = 30_000;
 
 /**
- * @param connections How many at most are open at a time; null: as many as are wanted.
- * @param connectMs How long a connection may take, and before it a tunnel through a proxy.
+ * @param connections The maximum number of open connections; null means no limit.
+ * @param connectMs Time limit for a connection, and for a tunnel through a proxy.
  */
 export function createPool(connections: number | null = 32, connectMs = CONNECT_TIMEOUT_MS): Pool {
   let current: { readonly signature: string; readonly dispatcher: Dispatcher } | undefined;
   const retired = new Set<Promise<void>>();
 
   function retire(dispatcher: Dispatcher): void {
-    // `close` lets requests that are under way finish; it only rejects if called twice.
+    // `close` lets pending requests finish. It rejects only if called twice.
     const closing = dispatcher.close().finally(() => retired.delete(closing));
     retired.add(closing);
   }
@@ -40,7 +43,7 @@ export function createPool(connections: number | null = 32, connectMs = CONNECT_
       const signature = signatureOf(connection);
       if (current?.signature !== signature) {
         if (current !== undefined) retire(current.dispatcher);
-        current = { signature, dispatcher: open(connection, connections, connectMs) };
+        current = { signature, dispatcher: createDispatcher(connection, connections, connectMs) };
       }
       return current.dispatcher;
     },
@@ -52,42 +55,43 @@ export function createPool(connections: number | null = 32, connectMs = CONNECT_
   };
 }
 
-function open(
+function createDispatcher(
   { proxy, ...connection }: Connection,
   connections: number | null,
   connectMs: number,
 ): Dispatcher {
   const tls = tlsOptions(connection);
-  // HTTP/2 in undici 8: after a GOAWAY with a stream open, new requests hang.
+  // Without HTTP/2: in undici 8, new requests hang after a GOAWAY with an open stream.
   const options = { allowH2: false, connections, keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
   if (!proxy) {
     const alive = { timeout: connectMs, keepAlive: true, keepAliveInitialDelay: IDLE_MS };
     const connect = buildConnector({ ...tls, ...alive, allowH2: false });
-    return new Agent({ ...options, connect: withReason(connect) });
+    return new Agent({ ...options, connect: keepTlsError(connect) });
   }
   return new ProxyAgent({
     ...options,
     uri: proxy,
     requestTls: { ...tls, timeout: connectMs },
     proxyTls: { rejectUnauthorized: true },
-    // For the answer to CONNECT, which nothing else bounds: all that comes after it waits for the same one.
+    // Limits the wait for the response to CONNECT. Nothing else limits it, and later requests wait for the same
+    // response.
     clientFactory: (origin, more) => new UndiciPool(origin, { ...more, headersTimeout: connectMs }),
-    // Its connections are through the tunnel, or to the proxy where there is none.
+    // These connections go through the tunnel, or to the proxy if there is no tunnel.
     factory: (origin, more: UndiciPool.Options) => {
       const { connect } = more;
       return new UndiciPool(
         origin,
-        typeof connect === 'function' ? { ...more, connect: withReason(connect) } : more,
+        typeof connect === 'function' ? { ...more, connect: keepTlsError(connect) } : more,
       );
     },
   });
 }
 
 /**
- * With TLS 1.3 a server refuses our certificate, or asks for one, when the handshake is done, and closes. Of the two
- * undici would keep the closing.
+ * With TLS 1.3 a server rejects a client certificate after the handshake and then closes the connection. Keep the TLS
+ * error, because undici would report only the close.
  */
-function withReason(connect: buildConnector.connector): buildConnector.connector {
+function keepTlsError(connect: buildConnector.connector): buildConnector.connector {
   return (options, callback) =>
     connect(options, (...result) => {
       const [, socket] = result;
@@ -98,7 +102,7 @@ function withReason(connect: buildConnector.connector): buildConnector.connector
 
 function tlsOptions({ ca, cert, key, servername, rejectUnauthorized = true }: Connection): object {
   return {
-    // A `ca` replaces Node's own list, and with it what NODE_EXTRA_CA_CERTS adds.
+    // A `ca` replaces Node's own list, including NODE_EXTRA_CA_CERTS, so add that one again.
     ...(ca === undefined ? {} : { ca: [ca, ...getCACertificates('extra')] }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),

@@ -2,30 +2,30 @@ import { stringify } from 'yaml';
 import type { TargetId } from '../core/target.ts';
 import {
   checkpointRules,
-  NAMESPACES,
+  NAMESPACES_RULE,
   type PolicyRule,
   type RbacSecret,
-  REVIEWS,
+  REVIEW_RULES,
   rulesFor,
   type Scope,
-  secrets,
-  sorted,
+  secretsRule,
+  sortedUnique,
 } from './rbac-rules.ts';
-import { FOR_KUBECTL } from './yaml.ts';
+import { KUBECTL_YAML } from './yaml.ts';
 
 export type RbacTarget = RbacSecret & TargetId;
 
 export interface RbacInput extends Scope {
   readonly instance: string;
   readonly targets: readonly RbacTarget[];
-  /** Of the mappings with a `namespaceSelector`. */
+  /** Secrets of the mappings with a `namespaceSelector`. */
   readonly selected?: readonly RbacSecret[];
-  /** Where the bridge runs, and where its `secretRef`s are. */
+  /** The namespace of the bridge and its `secretRef`s. */
   readonly ownNamespace: string;
   readonly secretRefs: readonly string[];
-  /** ConfigMaps that checkpoints of the audit go to; without a namespace, in the bridge's own. */
+  /** ConfigMaps for audit checkpoints. Default namespace: the bridge's own. */
   readonly checkpoints?: readonly { readonly namespace?: string | undefined; readonly name: string }[];
-  /** `http.kubernetes`. */
+  /** Whether `http.kubernetes` is used. */
   readonly reviews?: boolean;
   readonly serviceAccount: string;
 }
@@ -58,35 +58,37 @@ export interface RbacBinding {
 export type RbacObject = RbacRole | RbacBinding;
 
 /**
- * The least rights for a configuration: a Role and its RoleBinding for each namespace with targets, in the
- * order of the namespaces, then one for the credentials in the bridge's own namespace, then ClusterRoles for
- * selectors and for callers with a Kubernetes identity. The same input gives the same objects, whatever the order of its lists.
+ * The minimal permissions for a configuration. First come a Role and its RoleBinding for each namespace with targets,
+ * sorted by namespace. Then follow the credentials in the bridge's own namespace, and ClusterRoles for selectors and
+ * for callers with a Kubernetes identity. The result does not depend on the order of the input lists.
  */
 export function rbacObjects(input: RbacInput): readonly RbacObject[] {
   const name = `secretbridge-${input.instance}`;
-  const namespaces = sorted(input.targets.map(({ namespace }) => namespace));
+  const namespaces = sortedUnique(input.targets.map(({ namespace }) => namespace));
   const roles = namespaces.map((namespace) => {
     const targets = input.targets.filter((target) => target.namespace === namespace);
     return role(input, name, namespace, rulesFor(targets, input));
   });
-  const refs = sorted(input.secretRefs);
+  const refs = sortedUnique(input.secretRefs);
   if (refs.length > 0) {
-    roles.push(role(input, `${name}-credentials`, input.ownNamespace, [secrets(['get'], refs)]));
+    roles.push(role(input, `${name}-credentials`, input.ownNamespace, [secretsRule(['get'], refs)]));
   }
   const maps = Map.groupBy(input.checkpoints ?? [], ({ namespace = input.ownNamespace }) => namespace);
   for (const [namespace, list] of maps)
-    roles.push(role(input, `${name}-checkpoints`, namespace, checkpointRules(list.map((it) => it.name))));
-  // Which namespaces a selector will find is not known beforehand, so a Role in each of them cannot be printed.
-  // Two, so that the second can be bound more narrowly.
+    roles.push(
+      role(input, `${name}-checkpoints`, namespace, checkpointRules(list.map((configMap) => configMap.name))),
+    );
+  // The namespaces of a selector are not known in advance, so it needs ClusterRoles. There are two, so that the second
+  // can be bound more narrowly.
   if (input.selected !== undefined && input.selected.length > 0) {
-    roles.push(role(input, `${name}-namespaces`, undefined, [NAMESPACES]));
+    roles.push(role(input, `${name}-namespaces`, undefined, [NAMESPACES_RULE]));
     roles.push(role(input, `${name}-selected`, undefined, rulesFor(input.selected, input)));
   }
-  if (input.reviews) roles.push(role(input, `${name}-reviews`, undefined, REVIEWS));
-  return roles.flatMap((one) => [one, binding(input, one)]);
+  if (input.reviews) roles.push(role(input, `${name}-reviews`, undefined, REVIEW_RULES));
+  return roles.flatMap((createdRole) => [createdRole, binding(input, createdRole)]);
 }
 
-/** Without a namespace it is for all of them. */
+/** Without a namespace it creates a ClusterRole. */
 function role(
   { instance }: RbacInput,
   name: string,
@@ -112,59 +114,59 @@ function binding({ serviceAccount, ownNamespace }: RbacInput, { kind, metadata }
   };
 }
 
-/** YAML for `kubectl apply -f -`, with a comment on what each object allows. */
+/** YAML for `kubectl apply -f -`, with comments on broad permissions. */
 export function printRbac(objects: readonly RbacObject[]): string {
   const header =
-    '# The least rights of secretbridge for this configuration. Apply with: kubectl apply -f -\n';
-  if (objects.length === 0) return `${header}# It has no targets, so it needs none.\n`;
-  return header + objects.map(documentOf).join('');
+    '# Minimal permissions of secretbridge for this configuration. Apply with: kubectl apply -f -\n';
+  if (objects.length === 0) return `${header}# The configuration has no targets, so it needs no permissions.\n`;
+  return header + objects.map(printObject).join('');
 }
 
-function documentOf(object: RbacObject): string {
-  const lines = 'rules' in object ? aboutRole(object) : aboutBinding(object);
-  return `---\n${lines.map((line) => `# ${line}\n`).join('')}${stringify(object, FOR_KUBECTL)}`;
+function printObject(object: RbacObject): string {
+  const lines = 'rules' in object ? roleComments(object) : bindingComments(object);
+  return `---\n${lines.map((line) => `# ${line}\n`).join('')}${stringify(object, KUBECTL_YAML)}`;
 }
 
-function aboutRole({ metadata, rules }: RbacRole): readonly string[] {
+function roleComments({ metadata, rules }: RbacRole): readonly string[] {
   const where =
     metadata.namespace === undefined
       ? 'every namespace where it is bound'
       : `the namespace ${metadata.namespace}`;
   const unlimited = rules.filter(({ resourceNames }) => resourceNames === undefined);
   const ofSecrets = unlimited.filter(({ resources }) => resources.includes('secrets'));
-  const rolled = unlimited
+  const patched = unlimited
     .filter(({ verbs }) => verbs.includes('patch'))
     .flatMap(({ resources }) => resources);
-  const workloads = rolled.filter((resource) => resource !== 'secrets');
+  const workloads = patched.filter((resource) => resource !== 'secrets');
   return [
-    ...aboutSecrets(ofSecrets, where),
+    ...secretComments(ofSecrets, where),
     ...(workloads.length > 0
       ? [
-          `With this, secretbridge can change all ${workloads.join(', ')} of ${where}: \`restart\` has a selector.`,
+          `This allows secretbridge to change all ${workloads.join(', ')} in ${where}: \`restart\` has a selector.`,
         ]
       : []),
   ];
 }
 
-function aboutSecrets(unlimited: readonly PolicyRule[], where: string): readonly string[] {
+function secretComments(unlimited: readonly PolicyRule[], where: string): readonly string[] {
   if (unlimited.some(({ verbs }) => verbs.includes('get'))) {
     return [
-      `With this, secretbridge can read every Secret of ${where}.`,
-      '`cluster: { scope: names }` limits it to the Secrets that it writes.',
+      `This allows secretbridge to read every Secret in ${where}.`,
+      '`cluster: { scope: names }` limits it to the Secrets that secretbridge writes.',
     ];
   }
   return unlimited.length > 0
-    ? ['`create` cannot be limited to names: Kubernetes asks before it knows the name.']
+    ? ['`create` cannot be limited to names: Kubernetes checks access before it knows the name.']
     : [];
 }
 
-function aboutBinding({ kind, metadata: { name }, subjects }: RbacBinding): readonly string[] {
+function bindingComments({ kind, metadata: { name }, subjects }: RbacBinding): readonly string[] {
   if (kind === 'RoleBinding' || !name.endsWith('-selected')) return [];
   const accounts = subjects.map((one) => `--serviceaccount=${one.namespace}:${one.name}`).join(' ');
   return [
-    'A selector serves namespaces as they appear, and Kubernetes cannot limit rights to namespaces with a label: this',
-    'holds in every namespace, kube-system included. To limit it, leave this binding out, and bind the ClusterRole in',
-    'each namespace that is to be served; until then its targets fail with CLUSTER_FORBIDDEN:',
+    'A selector serves new namespaces as they appear, and Kubernetes cannot limit permissions to namespaces with a label.',
+    'So this binding covers every namespace, including kube-system. To limit it, leave this binding out, and bind the',
+    'ClusterRole in each selected namespace. Until then its targets fail with CLUSTER_FORBIDDEN:',
     `  kubectl create rolebinding ${name} --clusterrole=${name} ${accounts} --namespace=NAMESPACE`,
   ];
 }

@@ -3,9 +3,9 @@ import { listIn, objectIn, textIn } from './json.ts';
 import type { WorkloadKind } from './workloads.ts';
 
 /**
- * Whether a workload's pods are being replaced, by what its controller says, as `kubectl rollout status` decides it.
- * What its controller has not looked at yet is about to be. What stands still until a person acts (paused, past its
- * progress deadline, updated on deletion only) is not rolling: it would hold up all others.
+ * Whether a workload's pods are being replaced, by its status, with the rules of `kubectl rollout status`. A change
+ * that the controller has not observed yet counts as rolling. A rollout that waits for a person (paused, past its
+ * progress deadline, update on deletion only) does not, because it would block all others.
  */
 export function isRolling(kind: WorkloadKind, item: JsonObject): boolean {
   const spec = objectIn(item, 'spec') ?? {};
@@ -14,7 +14,7 @@ export function isRolling(kind: WorkloadKind, item: JsonObject): boolean {
   if (!isObserved(item, status)) return true;
   switch (kind) {
     case 'Deployment':
-      return !isStuck(status) && deploymentRolls(spec, status);
+      return !isPastDeadline(status) && deploymentRolls(spec, status);
     case 'StatefulSet':
       return strategyOf(spec) !== 'OnDelete' && statefulSetRolls(spec, status);
     case 'DaemonSet':
@@ -27,12 +27,12 @@ export function isRolling(kind: WorkloadKind, item: JsonObject): boolean {
 function isObserved(item: JsonObject, { observedGeneration }: JsonObject): boolean {
   const generation = numberIn(objectIn(item, 'metadata') ?? {}, 'generation', 0);
   if (observedGeneration === undefined) return false;
-  // A Rollout has it as text; that of old releases is a hash, which says nothing.
+  // A Rollout has it as text. In old releases it is a hash, which cannot be compared.
   const observed = Number(observedGeneration);
   return Number.isNaN(observed) || observed >= generation;
 }
 
-function isStuck(status: JsonObject): boolean {
+function isPastDeadline(status: JsonObject): boolean {
   return listIn(status, 'conditions')
     .filter(isObject)
     .some(({ type, reason }) => type === 'Progressing' && reason === 'ProgressDeadlineExceeded');
@@ -52,7 +52,7 @@ function statefulSetRolls(spec: JsonObject, status: JsonObject): boolean {
   if (numberIn(status, 'readyReplicas', 0) < replicas) return true;
   const strategy = objectIn(spec, 'updateStrategy') ?? {};
   const partition = numberIn(objectIn(strategy, 'rollingUpdate') ?? {}, 'partition', 0);
-  // Below the partition the pods keep the old revision, for as long as the partition stands.
+  // Pods below the partition keep the old revision while the partition is set.
   if (partition > 0) return numberIn(status, 'updatedReplicas', 0) < replicas - partition;
   return textIn(status, 'updateRevision') !== textIn(status, 'currentRevision');
 }
@@ -69,14 +69,14 @@ function daemonSetRolls(status: JsonObject): boolean {
 function rolloutRolls(spec: JsonObject, status: JsonObject): boolean {
   const phase = textIn(status, 'phase');
   if (phase !== undefined) return phase === 'Progressing';
-  return !isStuck(status) && deploymentRolls(spec, status);
+  return !isPastDeadline(status) && deploymentRolls(spec, status);
 }
 
 function strategyOf(spec: JsonObject): string | undefined {
   return textIn(objectIn(spec, 'updateStrategy') ?? {}, 'type');
 }
 
-function numberIn(parent: JsonObject, name: string, otherwise: number): number {
+function numberIn(parent: JsonObject, name: string, fallback: number): number {
   const value = parent[name];
-  return typeof value === 'number' ? value : otherwise;
+  return typeof value === 'number' ? value : fallback;
 }

@@ -1,20 +1,20 @@
 import { type JsonObject, parseObject } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { KubeClient } from './client.ts';
-import { errorOfAnswer } from './errors.ts';
+import { errorFromResponse } from './errors.ts';
 import type { Caller, Identities } from './identities.ts';
 import { listIn, objectIn, textIn } from './json.ts';
-import { unknownForm } from './pages.ts';
+import { unexpectedResponse } from './pages.ts';
 
-/** Who asks us, by what the API server says of the token; the answers are not kept. */
+/** Identifies callers by TokenReviews of the API server. Results are not cached here. */
 export function createIdentities(client: KubeClient): Identities {
   async function review(path: string, body: JsonObject, signal: AbortSignal | undefined) {
-    const about = `review of an identity (${String(body.kind)})`;
-    const answer = await client.send({ method: 'POST', path, body, signal });
-    if (answer.status !== 201) throw errorOfAnswer(answer, about);
-    const said = parseObject(answer.text) ?? {};
-    const status = objectIn(said, 'status');
-    if (said.kind !== body.kind || status === undefined) throw unknownForm(about);
+    const about = `identity review (${String(body.kind)})`;
+    const response = await client.send({ method: 'POST', path, body, signal });
+    if (response.status !== 201) throw errorFromResponse(response, about);
+    const result = parseObject(response.text) ?? {};
+    const status = objectIn(result, 'status');
+    if (result.kind !== body.kind || status === undefined) throw unexpectedResponse(about);
     return { status, about };
   }
 
@@ -29,13 +29,14 @@ export function createIdentities(client: KubeClient): Identities {
       };
       const { status, about } = await review('/apis/authentication.k8s.io/v1/tokenreviews', body, signal);
       if (status.authenticated !== true) return undefined;
-      // A server or webhook that knows no audiences answers without any: then it may be a token for the API server.
+      // A server or webhook without support for audiences returns none. The token might then be meant for the API
+      // server.
       if (!listIn(status, 'audiences').includes(audience)) return undefined;
       const caller = callerOf(objectIn(status, 'user') ?? {});
-      if (caller === undefined) throw unknownForm(about);
+      if (caller === undefined) throw unexpectedResponse(about);
       return caller;
     },
-    async mayUse({ name, uid, groups, extra }, role, { signal } = {}) {
+    async canUseRole({ name, uid, groups, extra }, role, { signal } = {}) {
       const resourceAttributes = { verb: 'use', group: 'secretbridge.dev', resource: 'roles', name: role };
       const body = {
         apiVersion: 'authorization.k8s.io/v1',
@@ -53,7 +54,7 @@ export function createIdentities(client: KubeClient): Identities {
         body,
         signal,
       );
-      if (typeof status.allowed !== 'boolean') throw unknownForm(about);
+      if (typeof status.allowed !== 'boolean') throw unexpectedResponse(about);
       return status.allowed && status.denied !== true;
     },
   };
@@ -63,7 +64,10 @@ function callerOf(user: JsonObject): Caller | undefined {
   const name = textIn(user, 'username');
   const uid = textIn(user, 'uid');
   const groups = listIn(user, 'groups').filter((group) => typeof group === 'string');
-  const extra = Object.entries(objectIn(user, 'extra') ?? {}).map(([key, values]) => [key, textsOf(values)]);
+  const extra = Object.entries(objectIn(user, 'extra') ?? {}).map(([key, values]) => [
+    key,
+    stringsOf(values),
+  ]);
   if (!name) return undefined;
   return {
     name,
@@ -73,12 +77,12 @@ function callerOf(user: JsonObject): Caller | undefined {
   };
 }
 
-const textsOf = (values: unknown): readonly string[] =>
+const stringsOf = (values: unknown): readonly string[] =>
   Array.isArray(values) ? values.filter((value) => typeof value === 'string') : [];
 
-/** `undefined`: no token has such bytes, and the server need not be asked. */
+/** Returns `undefined` if the bytes cannot be a token, so that no request is needed. */
 function textOf(token: SecretValue): string | undefined {
   const text = token.revealText('latin1');
-  // RFC 6750, 2.1.
+  // Token characters as in RFC 6750, section 2.1.
   return /^[-A-Za-z0-9._~+/]+=*$/.test(text) ? text : undefined;
 }

@@ -1,177 +1,188 @@
 import type { AppError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import { pause } from '../core/pause.ts';
+import { sleepUntilAborted } from '../core/sleep.ts';
 import type { KubeClient } from './client.ts';
-import { errorOfAnswer, errorOfTransport, saysExpired, unavailable } from './errors.ts';
+import { errorFromResponse, errorFromTransport, isExpired, unavailable } from './errors.ts';
 import { linesOf } from './lines.ts';
-import { listWhole, unknownForm } from './pages.ts';
+import { listWithVersion, unexpectedResponse } from './pages.ts';
 import { eventIn } from './watch-event.ts';
 
 export interface WatchTuning {
-  /** A connection that says nothing for so long is taken for dead: API servers send a bookmark about once a minute. */
+  /** A connection without data for this long counts as dead. API servers send a bookmark about once a minute. */
   readonly silenceMs?: number;
-  /** The first wait after a failure, before jitter; it doubles up to `longestWaitMs`. */
+  /** The first wait after a failure, before jitter. It doubles up to `longestWaitMs`. */
   readonly firstWaitMs?: number;
   readonly longestWaitMs?: number;
   /** From 0 to 1. */
   readonly random?: () => number;
 }
 
-export interface Followed {
-  /** Of the collection, without a query. */
+export interface WatchedCollection {
+  /** The path of the collection, without a query. */
   readonly path: string;
   readonly fieldSelector?: string | undefined;
   /** For messages. */
   readonly about: string;
 }
 
-/** What was seen, metadata only. What one of these throws makes the watch begin anew. */
-export interface Follower<T> {
-  /** What is kept of an object until it is told. */
-  take(item: JsonObject): T;
-  /** Gives whether enough of them was kept; they are listed anew otherwise. */
+/** Receives objects with metadata only. If a method throws, the watch restarts with a list. */
+export interface WatchSink<T> {
+  /** Converts an object to what the sink needs. */
+  convert(item: JsonObject): T;
+  /** Returns whether the items are complete. If not, the objects are listed again. */
   listed(items: readonly T[]): boolean;
   changed(item: T): void;
   gone(item: T): void;
   progress(error?: AppError): void;
 }
 
-/** https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/2334-graduate-server-side-get-and-partial-objects-to-GA */
-const METADATA = {
+/**
+ * https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/2334-graduate-server-side-get-and-partial-objects-to-GA
+ */
+const METADATA_LIST = {
   accept: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
   apiVersion: 'meta.k8s.io/v1',
   kind: 'PartialObjectMetadataList',
 } as const;
-const EVENTS = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
-/** Without the data a Secret is small. */
-const METADATA_PAGE = 500;
+const EVENTS_ACCEPT = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+/** Without its data a Secret is small. */
+const METADATA_PAGE_SIZE = 500;
 
-/** A server may end a watch when it likes; asked for, it does so at a time when nothing is lost. */
-const SHORTEST_WATCH_S = 240;
-/** So that a hundred watches opened together are not opened together again. */
-const SPREAD_S = 120;
-/** An end sooner than this counts as a failure, so that a server that hangs up at once is not called in a loop. */
-const TOO_SOON_MS = 1_000;
-/** Of a `Retry-After`. An API server says a second; a proxy's hour would be a watch that stands still. */
-const LONGEST_ASKED_MS = 60_000;
+/** A server may end a watch at any time. With a requested timeout it ends without losing events. */
+const MIN_WATCH_S = 240;
+/** Jitter, so that watches opened together do not all reconnect together. */
+const WATCH_JITTER_S = 120;
+/** A shorter connection counts as a failure, so that a server that hangs up at once is not called in a loop. */
+const MIN_CONNECTION_MS = 1_000;
+/** The longest `Retry-After` to follow. An API server asks for one second; a proxy's hour would stop the watch. */
+const MAX_RETRY_AFTER_MS = 60_000;
 
 /**
- * List and watch, for ever (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
+ * Lists and then watches a collection until disposed
+ * (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
  *
- * `place` is the version up to which everything was told. With a place the watch goes on from there; without one
- * it begins anew with a list. The place is given up when the server has forgotten it (410), when a line cannot be
- * read or is not taken, when the connection was silent, and when an attempt to go on was told nothing: after a
- * restore of etcd the versions begin at an older one, and a watch from a version of the future waits in silence.
+ * `resumeVersion` is the version up to which all events were delivered. With it the watch continues; without it the
+ * watch restarts with a list. It is dropped when the server has expired it (410), when a line is invalid or the sink
+ * rejects it, and when the connection was silent. It is also dropped after an attempt without events: a restored etcd
+ * has older versions, and a watch from a future version waits in silence.
  */
-export function follow<T>(
+export function listAndWatch<T>(
   client: KubeClient,
-  followed: Followed,
-  follower: Follower<T>,
+  collection: WatchedCollection,
+  sink: WatchSink<T>,
   tuning: WatchTuning = {},
 ): AsyncDisposable {
   const {
     silenceMs = 90_000,
-    // Until the first sign: seen from an API server of which nothing changes after two minutes.
+    // Limit before the first event. An API server was seen to send the first bookmark after two minutes without
+    // changes.
     silenceMs: firstSilenceMs = 150_000,
     firstWaitMs = 500,
     longestWaitMs = 30_000,
     random = Math.random,
   } = tuning;
-  const { path, fieldSelector, about } = followed;
-  const end = new AbortController();
-  let place: string | undefined;
-  let told = false;
+  const { path, fieldSelector, about } = collection;
+  const disposal = new AbortController();
+  let resumeVersion: string | undefined;
+  let hasReceivedEvent = false;
 
   async function list(signal: AbortSignal, onPage: () => void): Promise<void> {
-    const form = { form: METADATA, pageSize: METADATA_PAGE };
-    const request = { path, selector: '', fieldSelector, about, signal, onPage, ...form };
-    const { items, resourceVersion } = await listWhole(client, request, follower.take);
-    if (!resourceVersion) throw unknownForm(about);
-    if (end.signal.aborted) return;
-    if (follower.listed(items)) place = resourceVersion;
+    const format = { form: METADATA_LIST, pageSize: METADATA_PAGE_SIZE };
+    const request = { path, selector: '', fieldSelector, about, signal, onPage, ...format };
+    const { items, resourceVersion } = await listWithVersion(client, request, sink.convert);
+    if (!resourceVersion) throw unexpectedResponse(about);
+    if (disposal.signal.aborted) return;
+    if (sink.listed(items)) resumeVersion = resourceVersion;
   }
 
-  /** Resolves when the server ended it, or has forgotten the place. */
-  async function watch(from: string, signal: AbortSignal, alive: () => void): Promise<void> {
+  /** Resolves when the server ended the watch or expired the version. */
+  async function watch(from: string, signal: AbortSignal, onActivity: () => void): Promise<void> {
     const query = new URLSearchParams({
       watch: 'true',
       allowWatchBookmarks: 'true',
       resourceVersion: from,
-      timeoutSeconds: String(SHORTEST_WATCH_S + Math.floor(random() * SPREAD_S)),
+      timeoutSeconds: String(MIN_WATCH_S + Math.floor(random() * WATCH_JITTER_S)),
     });
     if (fieldSelector !== undefined) query.set('fieldSelector', fieldSelector);
-    const answer = await client.open({ path: `${path}?${query.toString()}`, accept: EVENTS, signal });
-    if ('text' in answer) {
-      if (!saysExpired(answer)) throw errorOfAnswer(answer, about);
-      place = undefined;
+    const response = await client.open({
+      path: `${path}?${query.toString()}`,
+      accept: EVENTS_ACCEPT,
+      signal,
+    });
+    if ('text' in response) {
+      if (!isExpired(response)) throw errorFromResponse(response, about);
+      resumeVersion = undefined;
       return;
     }
-    alive();
-    for await (const line of linesOf(answer.chunks)) {
-      if (end.signal.aborted) return;
-      // Until the line is understood and taken: otherwise a list has to tell what it held.
-      place = undefined;
+    onActivity();
+    for await (const line of linesOf(response.chunks)) {
+      if (disposal.signal.aborted) return;
+      // Until the line is parsed and accepted, only a list could replace a lost event.
+      resumeVersion = undefined;
       const event = eventIn(line, about);
       if (event.kind === 'expired') return;
-      if (event.kind === 'changed') follower.changed(follower.take(event.item));
-      if (event.kind === 'gone') follower.gone(follower.take(event.item));
-      place = event.place;
-      told = true;
-      alive();
+      if (event.kind === 'changed') sink.changed(sink.convert(event.item));
+      if (event.kind === 'gone') sink.gone(sink.convert(event.item));
+      resumeVersion = event.place;
+      hasReceivedEvent = true;
+      onActivity();
     }
   }
 
-  /** Resolves when it ended as watches do; throws an AppError otherwise. */
+  /** Resolves when the watch ended normally. Throws an AppError otherwise. */
   async function attempt(): Promise<void> {
     const connection = new AbortController();
     const stop = () => connection.abort();
-    end.signal.addEventListener('abort', stop, { once: true });
-    let silent = false;
-    const cut = () => {
-      silent = true;
+    disposal.signal.addEventListener('abort', stop, { once: true });
+    let isSilent = false;
+    const onSilence = () => {
+      isSilent = true;
       connection.abort();
     };
-    let timer = setTimeout(cut, firstSilenceMs);
-    const alive = () => {
+    let timer = setTimeout(onSilence, firstSilenceMs);
+    const onActivity = () => {
       clearTimeout(timer);
-      timer = setTimeout(cut, told ? silenceMs : firstSilenceMs);
-      follower.progress();
+      timer = setTimeout(onSilence, hasReceivedEvent ? silenceMs : firstSilenceMs);
+      sink.progress();
     };
     try {
-      if (place === undefined) await list(connection.signal, alive);
-      if (place !== undefined) await watch(place, connection.signal, alive);
+      if (resumeVersion === undefined) await list(connection.signal, onActivity);
+      if (resumeVersion !== undefined) await watch(resumeVersion, connection.signal, onActivity);
     } catch (thrown) {
-      if (!silent) throw errorOfTransport(thrown, silenceMs);
-      place = undefined;
-      throw unavailable(`no sign of life for ${(told ? silenceMs : firstSilenceMs) / 1000} s`, thrown);
+      if (!isSilent) throw errorFromTransport(thrown, silenceMs);
+      resumeVersion = undefined;
+      throw unavailable(
+        `no sign of life for ${(hasReceivedEvent ? silenceMs : firstSilenceMs) / 1000} s`,
+        thrown,
+      );
     } finally {
       clearTimeout(timer);
-      end.signal.removeEventListener('abort', stop);
+      disposal.signal.removeEventListener('abort', stop);
       connection.abort();
     }
   }
 
   async function run(): Promise<void> {
-    for (let failures = 0; !end.signal.aborted; ) {
+    for (let failures = 0; !disposal.signal.aborted; ) {
       const started = performance.now();
-      let asked = 0;
-      told = false;
+      let retryAfterMs = 0;
+      hasReceivedEvent = false;
       try {
         await attempt();
-        failures = told && performance.now() - started >= TOO_SOON_MS ? 0 : failures + 1;
-        if (end.signal.aborted) return;
-        follower.progress();
+        failures = hasReceivedEvent && performance.now() - started >= MIN_CONNECTION_MS ? 0 : failures + 1;
+        if (disposal.signal.aborted) return;
+        sink.progress();
       } catch (thrown) {
-        if (end.signal.aborted) return;
-        const error = errorOfTransport(thrown, silenceMs);
-        failures = told ? 1 : failures + 1;
-        asked = Math.min(error.retryAfterMs ?? 0, LONGEST_ASKED_MS);
-        follower.progress(error.about === undefined ? error.concerning(about) : error);
+        if (disposal.signal.aborted) return;
+        const error = errorFromTransport(thrown, silenceMs);
+        failures = hasReceivedEvent ? 1 : failures + 1;
+        retryAfterMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
+        sink.progress(error.subject === undefined ? error.withSubject(about) : error);
       }
-      if (!told && failures > 1) place = undefined;
+      if (!hasReceivedEvent && failures > 1) resumeVersion = undefined;
       if (failures > 0) {
-        const most = Math.min(longestWaitMs, firstWaitMs * 2 ** (failures - 1));
-        await pause(asked + random() * most, end.signal);
+        const maxWaitMs = Math.min(longestWaitMs, firstWaitMs * 2 ** (failures - 1));
+        await sleepUntilAborted(retryAfterMs + random() * maxWaitMs, disposal.signal);
       }
     }
   }
@@ -179,7 +190,7 @@ export function follow<T>(
   const running = run();
   return {
     async [Symbol.asyncDispose]() {
-      end.abort();
+      disposal.abort();
       await running;
     },
   };

@@ -3,11 +3,11 @@ import type { KubeClient } from './client.ts';
 import type { NamespaceHandlers, SecretMeta, WatchHandlers, WatchScope } from './cluster.ts';
 import { objectIn } from './json.ts';
 import { checkScope, formatScope } from './names.ts';
-import { nameOf, unknownForm } from './pages.ts';
+import { nameOf, unexpectedResponse } from './pages.ts';
 import { toMeta } from './secret-meta.ts';
-import { follow, type WatchTuning } from './watch.ts';
+import { listAndWatch, type WatchTuning } from './watch.ts';
 
-/** The Secrets of a scope: one request and one connection, whatever their number. */
+/** Watches the Secrets of a scope with one request and one connection, for any number of Secrets. */
 export function watchSecrets(
   client: KubeClient,
   scope: WatchScope,
@@ -17,66 +17,68 @@ export function watchSecrets(
   const { namespace, secret } = scope;
   checkScope(scope);
   const about = formatScope(scope);
-  // Of tens of thousands of Secrets, what others noted on them would be in memory until the last page has come.
-  const onlyNamed = new WeakSet<SecretMeta>();
+  // Secrets of no interest keep only their names. Otherwise the metadata of tens of thousands would stay in memory
+  // until the last page.
+  const withoutMetadata = new WeakSet<SecretMeta>();
   const isOfInterest = ({ id }: SecretMeta): boolean => handlers.isOfInterest?.(id.secret) ?? true;
   const metaOf = (item: JsonObject): SecretMeta => {
     const meta = toMeta(item, namespace);
-    if (meta === undefined || (secret !== undefined && meta.id.secret !== secret)) throw unknownForm(about);
+    if (meta === undefined || (secret !== undefined && meta.id.secret !== secret))
+      throw unexpectedResponse(about);
     if (isOfInterest(meta)) return meta;
-    const named: SecretMeta = { ...meta, labels: {}, annotations: {}, ours: undefined };
-    onlyNamed.add(named);
-    return named;
+    const trimmed: SecretMeta = { ...meta, labels: {}, annotations: {}, ours: undefined };
+    withoutMetadata.add(trimmed);
+    return trimmed;
   };
-  const followed = {
+  const collection = {
     path: `/api/v1/namespaces/${namespace}/secrets`,
-    // RBAC lets a request with this selector through under a rule with `resourceNames`.
+    // RBAC rules with `resourceNames` allow a request with this selector.
     fieldSelector: secret === undefined ? undefined : `metadata.name=${secret}`,
     about,
   };
-  const follower = {
-    take: metaOf,
-    listed(found: readonly SecretMeta[]) {
-      // One may have become of interest since its page was read.
-      if (found.some((meta) => onlyNamed.has(meta) && isOfInterest(meta))) return false;
-      handlers.listed(found);
+  const sink = {
+    convert: metaOf,
+    listed(metas: readonly SecretMeta[]) {
+      // A Secret may have become of interest since its page was read.
+      if (metas.some((meta) => withoutMetadata.has(meta) && isOfInterest(meta))) return false;
+      handlers.listed(metas);
       return true;
     },
     changed: handlers.changed,
     gone: ({ id }: SecretMeta) => handlers.gone(id),
     progress: handlers.progress,
   };
-  return follow(client, followed, follower, tuning);
+  return listAndWatch(client, collection, sink, tuning);
 }
 
-/** Tells only of what decides whether a namespace is selected: that it is there, is not ending, and its labels. */
+/** Reports only changes that affect namespace selection: existence, termination and labels. */
 export function watchNamespaces(
   client: KubeClient,
   handlers: NamespaceHandlers,
   tuning?: WatchTuning,
 ): AsyncDisposable {
-  const known = new Map<string, string>();
-  type Named = readonly [name: string, signature: string];
-  const follower = {
-    take: (item: JsonObject): Named => [nameOf(item), signatureOf(item)],
-    listed(items: readonly Named[]) {
-      known.clear();
-      for (const [name, signature] of items) known.set(name, signature);
+  const signatures = new Map<string, string>();
+  type NamespaceEntry = readonly [name: string, signature: string];
+  const sink = {
+    convert: (item: JsonObject): NamespaceEntry => [nameOf(item), signatureOf(item)],
+    listed(items: readonly NamespaceEntry[]) {
+      signatures.clear();
+      for (const [name, signature] of items) signatures.set(name, signature);
       handlers.changed();
       return true;
     },
-    changed([name, signature]: Named) {
-      if (known.get(name) === signature) return;
-      known.set(name, signature);
+    changed([name, signature]: NamespaceEntry) {
+      if (signatures.get(name) === signature) return;
+      signatures.set(name, signature);
       handlers.changed();
     },
-    gone([name]: Named) {
-      known.delete(name);
+    gone([name]: NamespaceEntry) {
+      signatures.delete(name);
       handlers.changed();
     },
     progress: handlers.progress,
   };
-  return follow(client, { path: '/api/v1/namespaces', about: 'namespaces' }, follower, tuning);
+  return listAndWatch(client, { path: '/api/v1/namespaces', about: 'namespaces' }, sink, tuning);
 }
 
 function signatureOf(item: JsonObject): string {

@@ -1,8 +1,8 @@
-/** The kinds whose pods can be rolled by a change of their template. */
+/** The kinds whose pods are replaced when their template changes. */
 export const WORKLOAD_KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Rollout'] as const;
 export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
 
-/** As a kind, if it is one. */
+/** The text as a workload kind, or `undefined` if it is none. */
 export function workloadKind(text: string): WorkloadKind | undefined {
   return WORKLOAD_KINDS.find((kind) => kind === text);
 }
@@ -17,15 +17,21 @@ export interface LiveWorkload {
   readonly id: WorkloadId;
   readonly uid: string;
   readonly resourceVersion: string;
-  /** The annotations of its pod template. */
+  /** The annotations of the pod template. */
   readonly podAnnotations: Readonly<Record<string, string>>;
-  /** Those of them that somebody else wrote last, as `kubectl rollout undo` does; none where nobody notes it. */
+  /**
+   * Pod annotations that another manager wrote last, as `kubectl rollout undo` does. Empty if the cluster does not
+   * record managers.
+   */
   readonly foreign?: readonly string[];
-  /** Whether its pods are being replaced now, by what its controller says. */
+  /** Whether its pods are being replaced now, by the status from its controller. */
   readonly rolling: boolean;
 }
 
-/** Workloads of a cluster. Every failure is a typed error; `undefined` and an empty list are definite. */
+/**
+ * The workloads of a cluster. Every failure is a typed error. `undefined` and an empty list mean that they definitely
+ * do not exist.
+ */
 export interface Workloads {
   read(id: WorkloadId, options?: { signal?: AbortSignal }): Promise<LiveWorkload | undefined>;
   list(
@@ -34,7 +40,7 @@ export interface Workloads {
     matchLabels: Readonly<Record<string, string>>,
     options?: { signal?: AbortSignal },
   ): Promise<readonly LiveWorkload[]>;
-  /** Sets annotations of the pod template, which rolls it. Gone meanwhile is `missing`. */
+  /** Sets annotations of the pod template, which restarts the pods. `missing`: the workload was deleted meanwhile. */
   annotatePods(
     live: LiveWorkload,
     annotations: Readonly<Record<string, string>>,

@@ -7,7 +7,7 @@ import type { Rule } from './shape/access.ts';
 
 type File = z.output<typeof ConfigFile>;
 
-/** The whole configuration: defaults are filled in, durations are milliseconds, local paths absolute. */
+/** The complete configuration: defaults are filled in, durations are milliseconds, local paths are absolute. */
 export interface Config {
   readonly instance: string;
   readonly formerInstances: readonly string[];
@@ -34,14 +34,14 @@ export interface Config {
   readonly events?: NonNullable<File['events']> | undefined;
   readonly stores: readonly StoreConfig[];
   readonly mappings: readonly Mapping[];
-  /** Absent: everything is allowed. */
+  /** `undefined`: everything is allowed. */
   readonly access?: readonly Rule[] | undefined;
-  /** Of the mappings of tenants' files, by name: the bounds of their `include`. `createAccess` applies both. */
+  /** The bounds of the `include` for mappings of tenants' files, by mapping name. `createAccess` applies both. */
   readonly bounds: ReadonlyMap<string, Rule>;
   readonly places: Places;
 }
 
-/** Where in the files something stands, for checks that come later. */
+/** Places in the files, for later checks. */
 export interface Places {
   readonly stores: ReadonlyMap<string, Place>;
   readonly mappings: ReadonlyMap<string, Place>;

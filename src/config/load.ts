@@ -2,37 +2,37 @@ import { type ConfigFs, findSources, realFs } from './files/files.ts';
 import type { ParsedFiles } from './files/parsed-files.ts';
 import { parseOnce } from './files/parsing.ts';
 import { readDocuments } from './files/read.ts';
-import type { Loaded } from './judge.ts';
+import type { LoadResult } from './check-documents.ts';
 import type { Problem } from './problem.ts';
 
 export interface LoadOptions {
-  /** Files and folders as given by `--config`, in their order. */
+  /** Files and folders from `--config`, in order. */
   readonly paths: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly readFs?: ConfigFs;
-  /** Spares parsing again what did not change since the last load. Left out: everything is parsed. */
+  /** A cache that avoids parsing unchanged files again. Without it, everything is parsed. */
   readonly parsed?: ParsedFiles;
-  /** What else there is to do while another thread parses what is long. */
+  /** Work to do while another thread parses. */
   readonly meanwhile?: (() => Promise<unknown>) | undefined;
 }
 
-/** Reads, merges and checks the configuration. Whatever is wrong with it comes back, all of it at once. */
-export async function loadConfig(options: LoadOptions): Promise<Loaded> {
+/** Reads, merges and checks the configuration. Returns all problems at once. */
+export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const { paths, env, cwd, readFs = realFs, parsed, meanwhile } = options;
   const reading = {
     fs: readFs,
     parse: parsed?.begin() ?? parseOnce,
-    meanwhile: () => Promise.all([loadJudge(), meanwhile?.()]),
+    meanwhile: () => Promise.all([loadChecks(), meanwhile?.()]),
   };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
   const main = await readDocuments(sources.files, reading);
-  const { judgeDocuments } = await loadJudge();
+  const { checkDocuments: judgeDocuments } = await loadChecks();
   return judgeDocuments(main, { ...reading, sources, home: env.HOME });
 }
 
-/** What would be wrong with a text that is no file yet, and the only one that there is. */
-export async function problemsOfText(
+/** Checks a text as if it were the only configuration file. */
+export async function validateText(
   text: string,
   { env, cwd }: Pick<LoadOptions, 'env' | 'cwd'>,
 ): Promise<readonly Problem[]> {
@@ -45,5 +45,5 @@ export async function problemsOfText(
   return (await loadConfig({ paths: ['secretbridge.yaml'], env, cwd, readFs })).problems;
 }
 
-/** With the schema and all checks, which takes a fifth of a second. */
-const loadJudge = () => import('./judge.ts');
+/** The schema and the checks take a fifth of a second to load. */
+const loadChecks = () => import('./check-documents.ts');

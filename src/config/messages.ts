@@ -5,16 +5,16 @@ import { memberOf } from './files/raw.ts';
 import { didYouMean, nearest } from './nearest.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
 
-// From zod's issues to sentences. The schemas say what is expected in their `error`; here stands what they
-// leave open. No sentence holds a value of the file: it may be a credential that somebody put there.
+// Turns zod issues into sentences. The schemas describe what they expect in `error`; this file covers the rest. No
+// sentence contains a value from the file, because it may be a credential.
 
 type Issue = z.core.$ZodIssue;
 
-/** What an issue does not tell about its schema. zod's `error` can give text only, so it travels as JSON. */
+/** Schema details that an issue lacks. zod's `error` can return only text, so they are passed as JSON. */
 interface Facts {
   readonly known?: readonly string[];
   readonly reference?: true;
-  /** Of objects that are told apart by a member: its name, and what it may be. */
+  /** For unions of objects: the discriminator and its possible values. */
   readonly choice?: { readonly by: string; readonly among: readonly string[] };
 }
 const FACTS = '\u0000';
@@ -23,7 +23,7 @@ export type Checked<T> =
   | { readonly kind: 'valid'; readonly output: T }
   | { readonly kind: 'invalid'; readonly findings: readonly Finding[] };
 
-/** @param path Where the value stands in the whole configuration. */
+/** @param path The path of the value in the whole configuration. */
 export function check<T extends z.ZodType>(schema: T, value: unknown, path: Path): Checked<z.output<T>> {
   const result = schema.safeParse(value, { error: (issue) => FACTS + JSON.stringify(factsOf(issue)) });
   if (result.success) return { kind: 'valid', output: result.data };
@@ -40,15 +40,15 @@ function factsOf({ inst }: z.core.$ZodRawIssue): Facts {
 
 function choiceOf(union: z.ZodDiscriminatedUnion): NonNullable<Facts['choice']> {
   const by = union.def.discriminator;
-  const among = union.options.flatMap((option) => {
+  const values = union.options.flatMap((option) => {
     const word = option instanceof z.ZodObject ? option.shape[by] : undefined;
     return word instanceof z.ZodLiteral ? [...word.values].map(String) : [];
   });
-  return { by, among };
+  return { by, among: values };
 }
 
-// Their unknown keys reach us by themselves too, not only in the issue of the union. Adding a description to a
-// schema makes another one with the same shape, so shapes tell.
+// Unknown keys of references also arrive as issues of their own. Adding a description creates a new schema with the
+// same shape, so compare shapes.
 const REFERENCE_SHAPES: readonly unknown[] = [
   ...Reference.options.map((option) => option.shape),
   ...Reference.options.flatMap((option) =>
@@ -56,10 +56,10 @@ const REFERENCE_SHAPES: readonly unknown[] = [
   ),
 ];
 
-/** @param base The value that the issue's own path starts from, which stands at `path`. */
+/** @param base The value at `path`, from which the issue's own path starts. */
 function explain(issue: Issue, base: unknown, path: Path): Finding[] {
-  const own = issue.message.startsWith(FACTS) ? undefined : issue.message;
-  const facts: Facts = own === undefined ? JSON.parse(issue.message.slice(FACTS.length)) : {};
+  const customMessage = issue.message.startsWith(FACTS) ? undefined : issue.message;
+  const facts: Facts = customMessage === undefined ? JSON.parse(issue.message.slice(FACTS.length)) : {};
   const inner = issue.path.filter((part) => typeof part !== 'symbol');
   const here = [...path, ...inner];
   const value = valueAt(base, inner);
@@ -69,11 +69,11 @@ function explain(issue: Issue, base: unknown, path: Path): Finding[] {
   const expected = (what: string, more: Partial<Finding> = {}) => finding(expectation(what, value), more);
 
   if (facts.reference === true && issue.code === 'invalid_union') return explainReference(issue, value, here);
-  const meant = issue.code === 'invalid_type' ? meantBy(value, issue.expected, facts) : {};
-  if (own !== undefined && issue.code !== 'custom') return expected(own, meant);
+  const meant = issue.code === 'invalid_type' ? suggestionFor(value, issue.expected, facts) : {};
+  if (customMessage !== undefined && issue.code !== 'custom') return expected(customMessage, meant);
   switch (issue.code) {
     case 'custom':
-      return finding(`expected ${own ?? 'another value'}`, ofParams(issue.params));
+      return finding(`expected ${customMessage ?? 'another value'}`, detailsFromParams(issue.params));
     case 'invalid_type':
       return expected(TYPE_TEXT[issue.expected] ?? issue.expected, meant);
     case 'invalid_value':
@@ -117,8 +117,8 @@ const TYPE_TEXT: Readonly<Partial<Record<string, string>>> = {
 
 const WITHOUT_QUOTES = 'write it without quotes';
 
-/** Text where something else is expected that people often write so. None of it is shown but our own words. */
-function meantBy(value: unknown, expected: string, { choice }: Facts): Partial<Finding> {
+/** Suggests a correction for text where another type is expected. It never shows the text itself. */
+function suggestionFor(value: unknown, expected: string, { choice }: Facts): Partial<Finding> {
   if (typeof value !== 'string') return {};
   if (expected === 'object' && choice !== undefined) {
     const word = nearest(value, choice.among);
@@ -128,24 +128,24 @@ function meantBy(value: unknown, expected: string, { choice }: Facts): Partial<F
     return /^-?\d+(?:\.\d+)?$/.test(value) ? { suggestion: WITHOUT_QUOTES } : {};
   if (expected !== 'boolean') return {};
   if (value === 'true' || value === 'false') return { suggestion: WITHOUT_QUOTES };
-  // To YAML 1.1 these are no text.
+  // YAML 1.1 reads these words as booleans.
   const isYes = /^(?:y|yes|on)$/i.test(value);
   const isNo = /^(?:n|no|off)$/i.test(value);
   return isYes || isNo ? { suggestion: `did you mean \`${isYes}\`?` } : {};
 }
 
-/** "expected a list, got text": what stood there is named by its type only. */
+/** Describes an unexpected value by its type only: "expected a list, got text". */
 function expectation(what: string, value: unknown): string {
   if (value === undefined) return `is missing; expected ${what}`;
   const quotes = what === 'text' && ['number', 'boolean'].includes(typeof value) ? '; put it in quotes' : '';
-  return `expected ${what}, got ${gotInstead(what, value)}${quotes}`;
+  return `expected ${what}, got ${describeActual(what, value)}${quotes}`;
 }
 
-function gotInstead(what: string, value: unknown): string {
+function describeActual(what: string, value: unknown): string {
   const got = typeOf(value);
   if (got === 'a number' && /^a (?:whole )?number/.test(what)) return 'another number';
-  const ofOtherType = Object.values(TYPE_TEXT).includes(what) || /\bnumber\b/.test(what);
-  return got === 'text' && !ofOtherType ? 'other text' : got;
+  const isOtherType = Object.values(TYPE_TEXT).includes(what) || /\bnumber\b/.test(what);
+  return got === 'text' && !isOtherType ? 'other text' : got;
 }
 
 function typeOf(value: unknown): string {
@@ -160,14 +160,14 @@ function sizeText(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): str
   const bound = few ? issue.minimum : issue.maximum;
   if (issue.origin === 'string')
     return few && bound === 1
-      ? 'text that is not empty'
+      ? 'non-empty text'
       : `text of ${few ? 'at least' : 'at most'} ${bound} characters`;
   if (issue.origin === 'array')
     return `a list of ${few ? 'at least' : 'at most'} ${bound} ${bound === 1 ? 'entry' : 'entries'}`;
   return `a number of ${few ? 'at least' : 'at most'} ${bound}`;
 }
 
-/** The message is about the branch that was meant: the one the discriminator or the type of the value tells. */
+/** Explains the branch of a union that was intended, by its discriminator or the type of the value. */
 function explainUnion(issue: z.core.$ZodIssueInvalidUnion, value: unknown, path: Path): Finding[] {
   if (issue.errors.length === 0) {
     const options = 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : [];
@@ -195,19 +195,19 @@ function explainUnion(issue: z.core.$ZodIssueInvalidUnion, value: unknown, path:
 
 const A_REFERENCE = 'a reference such as `{ env: NAME }`, `{ file: PATH }` or `{ secretRef: { name, key } }`';
 
-const ONE_REFERENCE = `${A_REFERENCE}, with one of the three and nothing else`;
+const ONE_REFERENCE = `${A_REFERENCE}, with exactly one of the three`;
 
-/** Nothing that stands here is shown, names of fields included: each may be the credential itself. */
+/** Shows nothing from the file, not even field names: each may be the credential itself. */
 function explainReference(issue: z.core.$ZodIssueInvalidUnion, value: unknown, path: Path): Finding[] {
-  const say = (message: string): Finding[] => [{ path, code: 'CONFIG_INVALID', message }];
-  if (value === undefined || value === null) return say(expectation(A_REFERENCE, value));
+  const invalid = (message: string): Finding[] => [{ path, code: 'CONFIG_INVALID', message }];
+  if (value === undefined || value === null) return invalid(expectation(A_REFERENCE, value));
   if (typeof value !== 'object')
-    return say(`a credential must not stand in the configuration; write ${A_REFERENCE} instead`);
+    return invalid(`a configuration must not contain credentials; write ${A_REFERENCE} instead`);
   const kinds = Array.isArray(value) ? [] : Object.keys(value);
   const branch = ['env', 'file', 'secretRef'].indexOf(kinds[0] ?? '');
-  if (kinds.length !== 1 || branch === -1) return say(`expected ${ONE_REFERENCE}`);
+  if (kinds.length !== 1 || branch === -1) return invalid(`expected ${ONE_REFERENCE}`);
   const errors = (issue.errors[branch] ?? []).filter((error) => error.code !== 'unrecognized_keys');
-  if (errors.length === 0) return say(`expected ${ONE_REFERENCE}`);
+  if (errors.length === 0) return invalid(`expected ${ONE_REFERENCE}`);
   return errors.flatMap((error) => explain(error, value, path));
 }
 
@@ -217,15 +217,15 @@ function oneOf(options: readonly unknown[]): string {
   return marked.length < 2 ? last : `${marked.slice(0, -1).join(', ')} or ${last}`;
 }
 
-/** A check of ours may say a code of its own, and what was probably meant. */
-function ofParams(params: unknown): Partial<Finding> {
+/** A custom check may set its own error code and a suggestion. */
+function detailsFromParams(params: unknown): Partial<Finding> {
   if (typeof params !== 'object' || params === null) return {};
   const code = 'code' in params && isErrorCode(params.code) ? { code: params.code } : {};
-  const rather =
-    'rather' in params && typeof params.rather === 'string'
-      ? { suggestion: `did you mean ${quoted(params.rather)}?` }
+  const suggestion =
+    'suggested' in params && typeof params.suggested === 'string'
+      ? { suggestion: `did you mean ${quoted(params.suggested)}?` }
       : {};
-  return { ...code, ...rather };
+  return { ...code, ...suggestion };
 }
 
 function valueAt(base: unknown, path: Path): unknown {

@@ -1,4 +1,4 @@
-/** The candidate that was probably meant: at most two edits away, and fewer than half of the word. */
+/** The closest candidate: at most two edits away, and fewer than half of the word's length. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.min(2, Math.floor((word.length - 1) / 2)) + 1;
@@ -10,13 +10,13 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
 }
 
 export function didYouMean(word: unknown, candidates: Iterable<string>): { suggestion?: string } {
-  const found = typeof word === 'string' ? nearest(word, candidates) : undefined;
-  return found === undefined ? {} : { suggestion: `did you mean \`${found}\`?` };
+  const match = typeof word === 'string' ? nearest(word, candidates) : undefined;
+  return match === undefined ? {} : { suggestion: `did you mean \`${match}\`?` };
 }
 
 /**
- * Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
- * Gives `limit` when there are that many or more.
+ * Counts insertions, deletions, replacements and swaps of neighboring characters (optimal string alignment). Returns at
+ * most `limit`.
  */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;

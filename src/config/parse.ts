@@ -8,27 +8,33 @@ import { MappingConfig } from './shape/mapping.ts';
 import { AccessRule } from './shape/service.ts';
 
 /**
- * What of a configuration fits the schema. Sections and the entries of lists are taken one by one, so that a
- * mistake in one does not hide what the later checks find in the others.
+ * The parts of a configuration that match the schema. Sections and list entries are parsed separately, so that a
+ * mistake in one does not hide findings in the others.
  */
 export interface Parsed {
   readonly sections: Partial<Omit<ParsedFile, 'stores' | 'mappings' | 'access'>>;
-  /** By their index in the file's list. */
+  /** Entries by their index in the list. */
   readonly stores: ReadonlyMap<number, ParsedFile['stores'][number]>;
   readonly mappings: ReadonlyMap<number, ParsedFile['mappings'][number]>;
   readonly access: ReadonlyMap<number, NonNullable<ParsedFile['access']>[number]>;
-  /** There when everything fits. */
+  /** Set if everything is valid. */
   readonly whole: ParsedFile | undefined;
   readonly findings: readonly Finding[];
 }
 
 export function parseSections(root: Readonly<Record<string, unknown>>): Parsed {
   const findings: Finding[] = [];
-  const known = Object.keys(ConfigFile.shape);
+  const knownSections = Object.keys(ConfigFile.shape);
   for (const key of Object.keys(root)) {
-    if (known.includes(key)) continue;
+    if (knownSections.includes(key)) continue;
     const message = `unknown key ${quoted(key)}`;
-    findings.push({ path: [key], at: 'key', code: 'CONFIG_INVALID', message, ...didYouMean(key, known) });
+    findings.push({
+      path: [key],
+      at: 'key',
+      code: 'CONFIG_INVALID',
+      message,
+      ...didYouMean(key, knownSections),
+    });
   }
 
   const stores = entries(StoreConfig, 'stores');
@@ -58,13 +64,13 @@ export function parseSections(root: Readonly<Record<string, unknown>>): Parsed {
   }
 
   function entries<T extends z.ZodType>(schema: T, section: string): ReadonlyMap<number, z.output<T>> {
-    const found = new Map<number, z.output<T>>();
+    const valid = new Map<number, z.output<T>>();
     const list = root[section];
     for (const [index, entry] of (Array.isArray(list) ? list : []).entries()) {
       const value = take(schema, entry, [section, index]);
-      if (value !== undefined) found.set(index, value);
+      if (value !== undefined) valid.set(index, value);
     }
-    return found;
+    return valid;
   }
 }
 

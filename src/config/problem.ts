@@ -1,10 +1,10 @@
 import type { ErrorCode } from '../core/error-codes.ts';
-import { written } from '../core/shown.ts';
+import { escapeCharacter } from '../core/printable.ts';
 import { compareText } from '../core/target.ts';
 
-/** A position in a file. Line and column count from 1; a column is one UTF-16 unit, as editors count. */
+/** A position in a file. Lines and columns count from 1; a column is one UTF-16 unit, as in editors. */
 export interface Place {
-  /** As the person named it: relative stays relative. */
+  /** The path as the user wrote it; a relative path stays relative. */
   readonly file: string;
   readonly line: number;
   readonly column: number;
@@ -13,13 +13,13 @@ export interface Place {
 /** Field names and list indexes from the root of the configuration. */
 export type Path = readonly (string | number)[];
 
-/** What is wrong, and where in the structure; `locate` of `merge.ts` knows where that is in the files. */
+/** A problem at a path of the configuration. `locate` in `merge.ts` finds the place in the files. */
 export interface Finding {
   readonly path: Path;
-  /** Whether the name at the end of the path is at fault, not its value. */
+  /** Whether the key at the end of the path is wrong, rather than its value. */
   readonly at?: 'key';
   readonly code: ErrorCode;
-  /** One sentence of ours. May name fields and names, never what stands where a credential belongs. */
+  /** One sentence. It may name fields and names, but never a value where a credential belongs. */
   readonly message: string;
   readonly suggestion?: string;
 }
@@ -38,7 +38,10 @@ export function toProblem(finding: Finding, place: Place): Problem {
   return { ...pick(place), path, code, message, ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
-/** `mappings[0].data.DB_PASSWORD.property`; a name with other characters stands in brackets, escaped. */
+/**
+ * Formats a path such as `mappings[0].data.DB_PASSWORD.property`. A name with other characters is escaped and put in
+ * brackets.
+ */
 function formatPath(path: Path): string {
   return path
     .map((part, index) => {
@@ -49,7 +52,7 @@ function formatPath(path: Path): string {
     .join('');
 }
 
-/** By file, line, column; what is the same twice is said once. */
+/** Sorts problems by file, line and column, and removes duplicates. */
 export function sortProblems(problems: readonly Problem[]): readonly Problem[] {
   const seen = new Set<string>();
   return problems
@@ -72,12 +75,12 @@ export function formatPlace({ file, line, column }: Place): string {
 }
 
 /**
- * A name from a file for a message. Control, format and bidirectional characters are escaped, so that a file
- * cannot paint on the reader's terminal; long names are cut.
+ * Quotes a name from a file for a message. Control, format and bidirectional characters are escaped, so that a file
+ * cannot manipulate the reader's terminal. Long names are shortened.
  */
 export function quoted(name: string, mark = '`'): string {
   const cut = name.length > 80 ? `${name.slice(0, 77)}…` : name;
-  const safe = cut.replace(/[\p{C}\p{Z}"`\\]/gu, (char) => (char === ' ' ? char : written(char)));
+  const safe = cut.replace(/[\p{C}\p{Z}"`\\]/gu, (char) => (char === ' ' ? char : escapeCharacter(char)));
   return `${mark}${safe}${mark}`;
 }
 

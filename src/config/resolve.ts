@@ -14,41 +14,43 @@ import { namingOf } from './shape/naming.ts';
 export type ParsedFile = z.output<typeof ConfigFile>;
 
 export interface ResolveDeps {
-  /** The absolute path of a file by the name that places have. */
+  /** The absolute path of a file, by its name in places. */
   absolute(file: string): string;
-  /** For paths that begin with `~/`. */
+  /** The home folder, for paths that start with `~/`. */
   readonly home: string | undefined;
 }
 
 export interface ResolveOptions extends ResolveDeps {
-  /** Of the mapping at this index, where it is a tenant's. */
+  /** The bounds of the mapping at this index, if it comes from a tenant's file. */
   boundOf(index: number): Rule | undefined;
 }
 
-/** The service looks at what is due four times a second: for less, it would only count rounds that it passes over. */
-const LEAST_REFRESH_MS = 250;
+/** The service checks for due targets four times a second, so a shorter interval has no effect. */
+const MIN_REFRESH_MS = 250;
 
-/** Fills in what depends on other parts: defaults in mappings, paths, key files. */
+/** Fills in values that depend on other sections: mapping defaults, paths, key files. */
 export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOptions): Config {
   const folderOf = folderIn(root, deps);
-  const localise = <T>(section: T, path: Path): T => withAbsolutePaths(section, folderOf(path), deps.home);
+  const withLocalPaths = <T>(section: T, path: Path): T =>
+    withAbsolutePaths(section, folderOf(path), deps.home);
 
-  const audit = localise(file.audit, ['audit']);
-  // Key files are made beside the database, so they move with it. Elsewhere `checks.ts` asks for them.
+  const audit = withLocalPaths(file.audit, ['audit']);
+  // Key files are created beside the SQLite database, so they move with it. For other stores, `checks/service.ts`
+  // requires them.
   const state = audit.store.kind === 'sqlite' ? dirname(audit.store.path) : join(folderOf([]), 'state');
   const besideSqlite =
     audit.store.kind === 'sqlite' ? [{ kind: 'file' as const, path: join(state, 'checkpoints.jsonl') }] : [];
-  const keys = localise(file.keys, ['keys']);
+  const keys = withLocalPaths(file.keys, ['keys']);
   const [newest = { file: join(state, 'fingerprint.key') }, ...older] = keys.fingerprint ?? [];
   const namings = new Map(file.stores.map((store) => [store.name, namingOf(store)]));
   const placesOf = (section: 'stores' | 'mappings') =>
     new Map(file[section].map(({ name }, index) => [name, locate(root, [section, index])]));
   return {
     instance: file.instance,
-    // Each once: what is asked for each is summed.
+    // Remove duplicates, because results for each name are added up.
     formerInstances: [...new Set(file.formerInstances)].filter((name) => name !== file.instance),
-    cluster: localise(file.cluster, ['cluster']),
-    engine: localise(file.engine, ['engine']),
+    cluster: withLocalPaths(file.cluster, ['cluster']),
+    engine: withLocalPaths(file.engine, ['engine']),
     audit: {
       store: audit.store,
       checkpoints: audit.checkpoints ?? besideSqlite,
@@ -62,12 +64,12 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     },
     http: resolveHttp(file.http, root, deps),
     log: file.log,
-    tracing: localise(file.tracing, ['tracing']),
+    tracing: withLocalPaths(file.tracing, ['tracing']),
     brake: { share: file.brake.share, windowMs: file.brake.window },
     absence: { readings: file.absence.readings, overMs: file.absence.over },
     restarts: { windowMs: file.restarts.window, atOnce: file.restarts.atOnce },
-    events: localise(file.events, ['events']),
-    stores: file.stores.map((store, index) => localise(store, ['stores', index])),
+    events: withLocalPaths(file.events, ['events']),
+    stores: file.stores.map((store, index) => withLocalPaths(store, ['stores', index])),
     mappings: file.mappings.map((mapping) => resolveMapping(mapping, file.defaults, namings)),
     access: file.access,
     bounds: boundsOf(file, deps),
@@ -75,7 +77,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
   };
 }
 
-/** By itself, since a service may be asked where it answers while other sections are invalid. */
+/** Separate from `resolveConfig`, because a service needs its address even if other sections are invalid. */
 export function resolveHttp(http: ParsedFile['http'], root: Located, deps: ResolveDeps): Config['http'] {
   return withAbsolutePaths(http, folderIn(root, deps)(['http']), deps.home);
 }
@@ -110,7 +112,7 @@ function resolveMapping(
     dataFrom: mapping.dataFrom.map((entry) => resolveSourceList(entry, namings)),
     template: mapping.template,
     restart: mapping.restart,
-    refreshMs: Math.max(mapping.refresh ?? defaults.refresh, LEAST_REFRESH_MS),
+    refreshMs: Math.max(mapping.refresh ?? defaults.refresh, MIN_REFRESH_MS),
     onConflict: mapping.onConflict ?? defaults.onConflict,
     onDrift: mapping.onDrift ?? defaults.onDrift,
     onSourceMissing: mapping.onSourceMissing ?? defaults.onSourceMissing,
@@ -126,14 +128,14 @@ function resolveSourceList(
 ): Spread | Search {
   const { store, decode, rename } = rest;
   if (find !== undefined) return { store, find, decode, rename, ...namings.get(store) };
-  // The schema has made sure that one of the two is there.
+  // The schema guarantees that one of the two is set.
   return { ...rest, key: key ?? '' };
 }
 
-/** The names by which the format speaks of paths on this machine; mappings have none. */
+/** Names of fields that contain local paths. Mappings have no such fields. */
 const LOCAL_PATH = /^(?:path|file|kubeconfig|[a-z]+File)$/;
 
-/** Relative paths are relative to the file that says them. */
+/** Makes paths absolute. Relative paths are relative to the file that contains them. */
 function withAbsolutePaths<T>(value: T, folder: string, home: string | undefined): T {
   return walk(value) as T;
 

@@ -9,20 +9,20 @@ import { duration, Name, rate, wholeNumber } from './shape/fields.ts';
 import { Defaults, MappingConfig } from './shape/mapping.ts';
 import { Absence, AccessRule, Brake, Http, Include, Log, Restarts, Tracing } from './shape/service.ts';
 
-/** What every store has beside the provider's own. */
+/** Fields that every store has in addition to its kind's own. */
 const common = {
   name: Name.meta({ description: 'Unique name of the store.' }),
   limits: z
     .strictObject({
       requestsPerSecond: rate(10_000).default(200).meta({
-        description: 'Requests a second; less for a while after the store asked to slow down.',
+        description: 'Maximum requests per second. The rate drops for a while after the store asks to slow down.',
       }),
-      concurrency: wholeNumber(1, 1_000).default(8).meta({ description: 'Requests at a time.' }),
-      timeout: duration().prefault('15s').meta({ description: 'Longest wait for one answer.' }),
+      concurrency: wholeNumber(1, 1_000).default(8).meta({ description: 'Maximum concurrent requests.' }),
+      timeout: duration().prefault('15s').meta({ description: 'Time limit for one response.' }),
     })
     .transform(({ timeout, ...limits }) => ({ ...limits, timeoutMs: timeout }))
     .prefault({})
-    .meta({ description: 'Limits of one process towards this store.' }),
+    .meta({ description: 'Limits of one process for this store.' }),
 };
 
 export const StoreConfig = z.discriminatedUnion('kind', [
@@ -31,10 +31,10 @@ export const StoreConfig = z.discriminatedUnion('kind', [
   FilesConfig.safeExtend(common).meta({ title: FilesConfig.meta()?.title ?? '' }),
   VaultConfig.safeExtend(common).meta({ title: VaultConfig.meta()?.title ?? '' }),
 ]);
-/** A store's name and limits beside the fields of its own kind. */
+/** A store's name and limits, with the fields of its own kind. */
 export type StoreConfig = z.output<typeof StoreConfig>;
 
-/** The whole format: the source of types, validation, JSON Schema and reference page. */
+/** The complete format. Types, validation, JSON Schema and the reference page derive from it. */
 export const ConfigFile = z
   .strictObject({
     apiVersion: z.literal('secretbridge.dev/v1').meta({ description: 'Version of this format.' }),
@@ -43,7 +43,7 @@ export const ConfigFile = z
       examples: ['prod-eu'],
     }),
     formerInstances: z.array(Name).default([]).meta({
-      description: 'Targets of these names are ours too: of a renamed or rebuilt installation.',
+      description: 'Earlier instance names, for example after a renaming. Targets of these names also belong to this instance.',
     }),
     include: z.array(Include).default([]).meta({ description: "Tenants' files." }),
     cluster: Cluster.prefault({ kind: 'kubernetes' }),
@@ -58,13 +58,13 @@ export const ConfigFile = z
     restarts: Restarts.prefault({}),
     events: Events.optional(),
     defaults: Defaults.prefault({}),
-    stores: z.array(StoreConfig).default([]).meta({ description: 'Where values come from.' }),
-    mappings: z.array(MappingConfig).default([]).meta({ description: 'What becomes which Secret.' }),
+    stores: z.array(StoreConfig).default([]).meta({ description: 'The stores to read values from.' }),
+    mappings: z.array(MappingConfig).default([]).meta({ description: 'The Secrets to write, and their sources.' }),
     access: z.array(AccessRule).optional().meta({
-      description: 'When present, everything that no rule allows is refused before any read.',
+      description: 'If set, only sources that a rule allows are read. Everything else is refused before any read.',
     }),
   })
   .meta({ title: 'secretbridge configuration' });
 
-/** Sections that several files may share: their entries are put together. */
+/** Sections that several files may contain; their entries are combined. */
 export const LIST_SECTIONS = ['formerInstances', 'include', 'stores', 'mappings', 'access'] as const;

@@ -1,22 +1,25 @@
 import { AppError } from './errors.ts';
-import { type Wake, wakeLater } from './wake.ts';
+import { type StartTimer, startBackgroundTimer } from './timer.ts';
 
-/** What is under way when it is told to stop may end by itself for so long. */
-const ENDING_MS = 2_000;
+/** How long work in progress may continue after a stop request. */
+const GRACE_MS = 2_000;
 
-/** A signal for it, by a reason that is told from what others say. */
-export function soonAfter(stop: AbortSignal | undefined, wake: Wake = wakeLater): AbortSignal | undefined {
+/** Returns a signal that aborts a grace period after `stop`, with `INTERRUPTED` as the reason. */
+export function abortAfterGrace(
+  stop: AbortSignal | undefined,
+  wake: StartTimer = startBackgroundTimer,
+): AbortSignal | undefined {
   if (stop === undefined) return undefined;
-  const ending = new AbortController();
-  const onStop = () => void wake(() => ending.abort(new AppError('INTERRUPTED')), ENDING_MS);
+  const controller = new AbortController();
+  const onStop = () => void wake(() => controller.abort(new AppError('INTERRUPTED')), GRACE_MS);
   if (stop.aborted) onStop();
   else stop.addEventListener('abort', onStop, { once: true });
-  return ending.signal;
+  return controller.signal;
 }
 
 /**
- * Waits for the promise, or rejects with the signal's reason once it is aborted. The promise itself goes on: others
- * may wait for it, and one that ignores its signal holds nobody.
+ * Waits for the promise, or rejects with the signal's reason once the signal is aborted. The promise itself keeps
+ * running, because other callers may wait for it. A promise that ignores its signal blocks no caller.
  */
 export async function unlessAborted<T>(promise: Promise<T> | T, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;

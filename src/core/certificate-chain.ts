@@ -1,39 +1,52 @@
 import type { X509Certificate } from 'node:crypto';
 
 export interface SortedCertificates {
-  /** The leaf, then each issuer after what it issued. Empty only where nothing was given. */
+  /** The leaf, then the issuer of each certificate. Empty only if the input is empty. */
   readonly chain: readonly X509Certificate[];
-  /** What has no place in it, as it was given. */
+  /** Certificates that do not belong to the chain, in input order. */
   readonly others: readonly X509Certificate[];
 }
 
-type Choice = (it: X509Certificate) => boolean;
+type CertificatePredicate = (x509Certificate: X509Certificate) => boolean;
 
 /**
- * Puts certificates in order, each once. The leaf is the one of the key, though it may have issued others: best one
- * that has not. Without it, it is one that issued none of the others; of several, the first that is likely, else the
- * first.
+ * Sorts certificates into a chain and removes duplicates. The leaf is the certificate that matches the private key,
+ * preferably one that issued no other certificate. Without a key, the leaf is a certificate that issued none of the
+ * others: the preferred one if there is one, otherwise the first.
  */
 export function sortCertificates(
   certificates: readonly X509Certificate[],
-  { isOfKey = none, isLikely = none }: { readonly isOfKey?: Choice; readonly isLikely?: Choice } = {},
+  {
+    isOfKey: matchesKey = never,
+    isLikely: isPreferredLeaf = never,
+  }: { readonly isOfKey?: CertificatePredicate; readonly isLikely?: CertificatePredicate } = {},
 ): SortedCertificates {
-  const all = [...new Map(certificates.map((it) => [it.fingerprint256, it])).values()];
-  const issuersOf = (it: X509Certificate) => all.filter((other) => other !== it && isIssuer(other, it));
-  const issuers = new Map(all.map((it) => [it, issuersOf(it)]));
-  const issuing = new Set([...issuers.values()].flat());
-  const ends = all.filter((it) => !issuing.has(it));
-  const leaves = ends.length === 0 ? all : ends; // two may have issued each other
-  const leaf = leaves.find(isOfKey) ?? all.find(isOfKey) ?? leaves.find(isLikely) ?? leaves[0];
+  const all = [
+    ...new Map(
+      certificates.map((x509Certificate) => [x509Certificate.fingerprint256, x509Certificate]),
+    ).values(),
+  ];
+  const issuersOf = (x509Certificate: X509Certificate) =>
+    all.filter((other) => other !== x509Certificate && isIssuer(other, x509Certificate));
+  const issuers = new Map(all.map((x509Certificate) => [x509Certificate, issuersOf(x509Certificate)]));
+  const issuerSet = new Set([...issuers.values()].flat());
+  const nonIssuers = all.filter((x509Certificate) => !issuerSet.has(x509Certificate));
+  const leafCandidates = nonIssuers.length === 0 ? all : nonIssuers; // two certificates may have issued each other
+  const leaf =
+    leafCandidates.find(matchesKey) ??
+    all.find(matchesKey) ??
+    leafCandidates.find(isPreferredLeaf) ??
+    leafCandidates[0];
   const chain = new Set(leaf === undefined ? [] : [leaf]);
-  // A set is iterated in the order of insertion, what is added on the way included.
-  for (const it of chain) for (const issuer of issuers.get(it) ?? []) chain.add(issuer);
-  return { chain: [...chain], others: all.filter((it) => !chain.has(it)) };
+  // Iterating a set also visits the elements that are added during the iteration.
+  for (const x509Certificate of chain)
+    for (const issuer of issuers.get(x509Certificate) ?? []) chain.add(issuer);
+  return { chain: [...chain], others: all.filter((x509Certificate) => !chain.has(x509Certificate)) };
 }
 
-const none: Choice = () => false;
+const never: CertificatePredicate = () => false;
 
-/** By its name and by its signature: two authorities may have one name. */
-export function isIssuer(issuer: X509Certificate, it: X509Certificate): boolean {
-  return it.checkIssued(issuer) && it.verify(issuer.publicKey);
+/** Checks the name and the signature, because two authorities may have the same name. */
+export function isIssuer(issuer: X509Certificate, x509Certificate: X509Certificate): boolean {
+  return x509Certificate.checkIssued(issuer) && x509Certificate.verify(issuer.publicKey);
 }

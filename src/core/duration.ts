@@ -4,7 +4,7 @@ const MAX_MS = 10 * 365 * UNIT_MS.d;
 /** Text such as `30s`, `1h30m` or `90d`. */
 export const DURATION = /^(?:\d{1,9}(?:ms|s|m|h|d))+$/;
 
-/** Of a text that fits `DURATION`. */
+/** Converts a text that matches `DURATION` to milliseconds. */
 export function durationMs(text: string): number {
   let sum = 0;
   for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g))
@@ -12,7 +12,7 @@ export function durationMs(text: string): number {
   return sum;
 }
 
-/** More than nothing, unless the least is 0; at most ten years. */
-export function isInRange(ms: number, leastMs = 1): boolean {
-  return ms >= leastMs && ms <= MAX_MS;
+/** Whether a duration is at least `minMs` and at most ten years. */
+export function isInRange(ms: number, minMs = 1): boolean {
+  return ms >= minMs && ms <= MAX_MS;
 }

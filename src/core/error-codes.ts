@@ -5,7 +5,7 @@ import type { ErrorKind } from './error-tables/kind.ts';
 import { OURS } from './error-tables/ours.ts';
 import { STORE } from './error-tables/store.ts';
 
-/** Every error there is: the source of `ErrorCode`, of the messages and of `docs/reference/errors.md`. */
+/** All errors. `ErrorCode`, the messages and `docs/reference/errors.md` are derived from this table. */
 export const ERRORS = { ...STORE, ...DATA, ...CLUSTER, ...OURS, ...HTTP } as const satisfies Record<
   string,
   ErrorKind
@@ -13,7 +13,7 @@ export const ERRORS = { ...STORE, ...DATA, ...CLUSTER, ...OURS, ...HTTP } as con
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** Whether this release knows it: a newer one may have more. */
+/** Whether this release knows the code. A newer release may have more codes. */
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(ERRORS, code);
 }

@@ -1,99 +1,107 @@
 import { ERRORS, type ErrorCode } from './error-codes.ts';
-import type { ErrorKind, Remedy } from './error-tables/kind.ts';
-import { shown } from './shown.ts';
+import type { ErrorKind, ErrorCategory } from './error-tables/kind.ts';
+import { toPrintable } from './printable.ts';
 
 export interface AppErrorOptions {
-  /** The object it is about, by name: `store team-vault`, `payments/payments-db`. */
-  readonly about?: string;
-  /** A sentence of ours with names only: never a value, never a vendor's text. */
+  /** The affected object by name: `store team-vault`, `payments/payments-db`. */
+  readonly subject?: string;
+  /** Our own sentence, which contains names only: never a value, never a vendor's text. */
   readonly detail?: string;
   /** How long the other side asked us to wait. */
   readonly retryAfterMs?: number;
-  /** What to do in this case, where what the code says in general does not help. */
-  readonly todo?: string;
-  /** Whether a person must act in this case, although what has the code mends itself as a rule. */
-  readonly person?: boolean;
-  /** Whether what was asked for is refused as things stand, so that whoever asks again without acting finds the same. */
-  readonly refused?: boolean;
-  /** Kept for a debugger; never printed, serialised or stored, since a vendor's error can hold credentials. */
+  /** A remedy for this case, if the general remedy of the code does not help. */
+  readonly remedy?: string;
+  /** Whether a person must act in this case, although errors with this code are usually transient. */
+  readonly needsAction?: boolean;
+  /**
+   * Whether the request was rejected in the current state. Repeating it without any other action gives the same result.
+   */
+  readonly isRefusal?: boolean;
+  /**
+   * Kept for a debugger. It is never printed, serialized or stored, because a vendor's error can contain credentials.
+   */
   readonly cause?: unknown;
 }
 
 /**
- * The only error that leaves one of our parts. It takes no value, query or body: what cannot be passed in
- * cannot leak out.
+ * The only error type that crosses the boundaries between our parts. It takes no value, query or body, so it cannot
+ * leak one.
  */
 export class AppError extends Error {
   readonly code: ErrorCode;
-  readonly about: string | undefined;
+  readonly subject: string | undefined;
   readonly detail: string | undefined;
   readonly retryAfterMs: number | undefined;
-  /** As one sentence. */
-  readonly todo: string;
-  /** Whether it may mend itself: `healsItself` of its code, but for the cases that are known not to. */
-  readonly heals: boolean;
-  readonly refused: boolean;
+  /** What the user should do. */
+  readonly remedy: string;
+  /** Whether a retry may succeed: `isTransient` of the code, except for cases that are known to be permanent. */
+  readonly isTransient: boolean;
+  readonly isRefusal: boolean;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
-    // Whoever writes to a store or a mapping chooses names in it, and it is read on terminals.
-    const about = options.about === undefined ? undefined : shown(options.about);
-    const detail = options.detail === undefined ? undefined : shown(options.detail);
-    super(sentence(ERRORS[code], about, detail));
+    // These names can come from users of a store or a mapping, and terminals display them.
+    const subject = options.subject === undefined ? undefined : toPrintable(options.subject);
+    const detail = options.detail === undefined ? undefined : toPrintable(options.detail);
+    super(sentence(ERRORS[code], subject, detail));
     this.name = 'AppError';
     this.code = code;
-    this.about = about;
+    this.subject = subject;
     this.detail = detail;
     this.retryAfterMs = options.retryAfterMs;
-    this.todo = options.todo === undefined ? ERRORS[code].todo : shown(options.todo);
-    this.refused = options.refused === true;
-    this.heals = healsItself(code) && options.person !== true && !this.refused;
+    this.remedy = options.remedy === undefined ? ERRORS[code].remedy : toPrintable(options.remedy);
+    this.isRefusal = options.isRefusal === true;
+    this.isTransient = isTransient(code) && options.needsAction !== true && !this.isRefusal;
     Object.defineProperty(this, 'cause', { value: options.cause, enumerable: false });
   }
 
-  get remedy(): Remedy {
-    return ERRORS[this.code].remedy;
+  get category(): ErrorCategory {
+    return ERRORS[this.code].category;
   }
 
-  /** The same error about a named object, for whoever knows the name. */
-  concerning(about: string): AppError {
+  /** The same error with a named subject, for callers that know the name. */
+  withSubject(subject: string): AppError {
     return new AppError(this.code, {
-      about,
+      subject,
       ...(this.detail === undefined ? {} : { detail: this.detail }),
       ...(this.retryAfterMs === undefined ? {} : { retryAfterMs: this.retryAfterMs }),
-      todo: this.todo,
-      person: !this.heals,
-      refused: this.refused,
+      remedy: this.remedy,
+      needsAction: !this.isTransient,
+      isRefusal: this.isRefusal,
       cause: this.cause,
     });
   }
 
-  // Node prints `cause` by itself, and a vendor's error in it may hold a token.
+  // Node prints `cause` by default, and a vendor's error in it may contain a token.
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `AppError ${this.code}: ${this.message}`;
   }
 
-  /** As every answer for a machine has it. */
+  /** The form in every machine-readable answer. */
   toJSON(): { readonly code: ErrorCode; readonly message: string; readonly remedy: string } {
-    return { code: this.code, message: this.message, remedy: this.todo };
+    return { code: this.code, message: this.message, remedy: this.remedy };
   }
 }
 
-function sentence({ says }: ErrorKind, about: string | undefined, detail: string | undefined): string {
+function sentence(
+  { message: says }: ErrorKind,
+  about: string | undefined,
+  detail: string | undefined,
+): string {
   return `${about === undefined ? '' : `${about}: `}${says}${detail === undefined ? '' : ` (${detail})`}`;
 }
 
-/** Whether it may mend itself, so that trying again makes sense without a person. */
-export function healsItself(code: ErrorCode): boolean {
-  const { remedy } = ERRORS[code];
-  return remedy === 'retry' || remedy === 'wait' || remedy === 'report-bug';
+/** Whether a retry may succeed without action by a person. */
+export function isTransient(code: ErrorCode): boolean {
+  const { category } = ERRORS[code];
+  return category === 'retry' || category === 'wait' || category === 'report-bug';
 }
 
-/** Anything thrown, as an error of ours. What we do not know is INTERNAL, and its text stays inside. */
+/** Converts anything thrown to an AppError. Unknown errors become INTERNAL, and their text is not exposed. */
 export function toAppError(thrown: unknown): AppError {
   return thrown instanceof AppError ? thrown : new AppError('INTERNAL', { cause: thrown });
 }
 
-/** Closes a union: a new member makes this call a type error. */
+/** Closes a union: adding a member makes this call a type error. */
 export function assertNever(value: never): never {
   throw new AppError('INTERNAL', { detail: `unexpected case ${typeof value}` });
 }

@@ -2,26 +2,33 @@ import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { SecretValue } from './secret-value.ts';
 import { compareText, type TargetId } from './target.ts';
 
-/** `<key id>:<hex>`: HMAC-SHA-256 (RFC 2104), so that nobody without the key can test a guess. */
+/** `<key id>:<hex>`: HMAC-SHA-256 (RFC 2104). A guess cannot be tested without the key. */
 export type Fingerprint = string;
 
 export interface Fingerprinter {
   readonly keyId: string;
   value(value: SecretValue): Fingerprint;
   target(id: TargetId, data: ReadonlyMap<string, SecretValue>): Fingerprint;
-  /** Whether a fingerprint is that of a value, also one under an older key; undefined where no key of ours made it. */
-  isOf(fingerprint: string, value: SecretValue): boolean | undefined;
-  /** The same of a target's name and data. */
-  isOfTarget(fingerprint: string, id: TargetId, data: ReadonlyMap<string, SecretValue>): boolean | undefined;
+  /** Whether the fingerprint belongs to the value, also under an older key. Undefined if no key of ours made it. */
+  matches(fingerprint: string, value: SecretValue): boolean | undefined;
+  /** The same for a target's name and data. */
+  matchesTarget(
+    fingerprint: string,
+    id: TargetId,
+    data: ReadonlyMap<string, SecretValue>,
+  ): boolean | undefined;
 }
 
 /**
  * @param secret 32 bytes.
- * @param older The keys before it, by which nothing is made any more.
+ * @param olderKeys The keys before it, by which nothing is made any more.
  */
-export function createFingerprinter(secret: SecretValue, older: readonly SecretValue[] = []): Fingerprinter {
-  const before = older.map((it) => createFingerprinter(it));
-  // Made once: with the bytes themselves each fingerprint would take five times as long.
+export function createFingerprinter(
+  secret: SecretValue,
+  olderKeys: readonly SecretValue[] = [],
+): Fingerprinter {
+  const olderFingerprinters = olderKeys.map((secretValue) => createFingerprinter(secretValue));
+  // Created once: passing the bytes would make each fingerprint take five times as long.
   const key = createSecretKey(secret.reveal());
   const keyId = hmac(key, 'key id').slice(0, 8);
   const value = (of: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', of)}`;
@@ -30,19 +37,20 @@ export function createFingerprinter(secret: SecretValue, older: readonly SecretV
     for (const [name, part] of [...data].sort(([a], [b]) => compareText(a, b))) parts.push(name, part);
     return `${keyId}:${hmac(key, ...parts)}`;
   };
-  const olderOf = (fingerprint: string) => before.find((it) => it.keyId === keyIdOf(fingerprint));
+  const olderFingerprinterOf = (fingerprint: string) =>
+    olderFingerprinters.find((fingerprinter) => fingerprinter.keyId === keyIdOf(fingerprint));
   return {
     keyId,
     value,
     target,
-    isOf: (fingerprint, of) =>
+    matches: (fingerprint, of) =>
       keyIdOf(fingerprint) === keyId
         ? fingerprint === value(of)
-        : olderOf(fingerprint)?.isOf(fingerprint, of),
-    isOfTarget: (fingerprint, id, data) =>
+        : olderFingerprinterOf(fingerprint)?.matches(fingerprint, of),
+    matchesTarget: (fingerprint, id, data) =>
       keyIdOf(fingerprint) === keyId
         ? fingerprint === target(id, data)
-        : olderOf(fingerprint)?.isOfTarget(fingerprint, id, data),
+        : olderFingerprinterOf(fingerprint)?.matchesTarget(fingerprint, id, data),
   };
 }
 
@@ -54,7 +62,7 @@ export function keyIdOf(fingerprint: Fingerprint): string {
   return fingerprint.slice(0, 8);
 }
 
-/** Each part is preceded by its length, so that no two lists of parts give the same bytes. */
+/** Each part is preceded by its length, so that two different lists of parts never give the same bytes. */
 function hmac(key: KeyObject, ...parts: readonly (string | SecretValue)[]): string {
   const hash = createHmac('sha256', key);
   for (const part of parts) {

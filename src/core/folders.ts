@@ -2,7 +2,7 @@ import { mkdir, open, readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { codeOf } from './system-errors.ts';
 
-/** The names in a folder; none if there is no such folder. @throws What Node throws. */
+/** The names in a folder, or none if the folder does not exist. @throws What Node throws. */
 export async function namesIn(path: string): Promise<readonly string[]> {
   try {
     return await readdir(path);
@@ -22,7 +22,7 @@ export async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-/** The path itself, or the closest one above it that exists. */
+/** The path itself, or its closest existing ancestor. */
 export async function nearestFolder(path: string): Promise<string> {
   try {
     await stat(path);
@@ -34,8 +34,8 @@ export async function nearestFolder(path: string): Promise<string> {
 }
 
 /**
- * Makes a folder, and those above it, for their owner only; their names are on the disk when it resolves. Not by
- * `recursive`: that never returns where the system says ENOENT below a folder that exists (/proc).
+ * Creates a folder and its missing parents, accessible to their owner only. Their names are on disk when it resolves.
+ * It does not use `recursive`, which never returns where the system reports ENOENT below an existing folder (/proc).
  * @throws What Node throws.
  */
 export async function makeFolder(path: string): Promise<void> {
@@ -51,7 +51,7 @@ export async function makeFolder(path: string): Promise<void> {
   await syncFolder(above);
 }
 
-/** A new name is only as durable as the folder that it is in. @throws What Node throws. */
+/** Syncs a folder: a new name is only durable once its folder is synced. @throws What Node throws. */
 export async function syncFolder(path: string): Promise<void> {
   await using folder = await open(path, 'r');
   await folder.sync();

@@ -1,4 +1,4 @@
-/** Whose targets are ours: of this name, and of those that it had before. */
+/** The instance names whose targets this instance owns: its current name and its former names. */
 export interface Instances {
   readonly instance: string;
   readonly formerInstances: readonly string[];

@@ -1,6 +1,6 @@
 /**
- * JSON (RFC 8259) without loss: numbers keep their text, members their order, duplicates stay visible.
- * `JSON.parse` loses all three, and then `1.10` or an 18-digit id would reach the target as another value.
+ * Lossless JSON (RFC 8259): numbers keep their text, members keep their order, and duplicates stay visible.
+ * `JSON.parse` loses all three, so `1.10` or an 18-digit id would reach the target as a different value.
  */
 export type JsonNode =
   | { readonly kind: 'object'; readonly members: readonly (readonly [name: string, value: JsonNode])[] }
@@ -9,20 +9,20 @@ export type JsonNode =
   | { readonly kind: 'number'; readonly text: string }
   | { readonly kind: 'true' | 'false' | 'null' };
 
-/** As `JSON.parse` makes it, its members not known: where numbers and order do not matter. */
+/** An object from `JSON.parse` with unknown members, for cases where number text and order do not matter. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The object in a JSON text, or nothing if it is not one. */
+/** The object in a JSON text, or undefined if the text is not a JSON object. */
 export function parseObject(text: unknown): JsonObject | undefined {
   const value = typeof text === 'string' ? parseAny(text) : undefined;
   return isObject(value) ? value : undefined;
 }
 
-/** What a text is as JSON, or nothing if it is not JSON. */
+/** Parses a JSON text, or returns undefined if it is not JSON. */
 export function parseAny(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -32,7 +32,7 @@ export function parseAny(text: string): unknown {
   }
 }
 
-/** Says nothing about the text, which may be a secret. */
+/** Does not quote the text, which may be a secret. */
 export class JsonError extends Error {
   constructor() {
     super('not valid JSON');
@@ -40,16 +40,16 @@ export class JsonError extends Error {
   }
 }
 
-/** Deeper nesting is refused: printing recurses. */
+/** Deeper nesting is rejected, because printing is recursive. */
 const MAX_DEPTH = 500;
 
-/** @throws JsonError for what is not JSON, or nested deeper than 500 levels. */
+/** @throws JsonError for text that is not JSON, or that is nested deeper than 500 levels. */
 export function parseJson(text: string): JsonNode {
   validate(text);
   return build(text);
 }
 
-/** The same; undefined for what `parseJson` throws at. */
+/** Like `parseJson`, but returns undefined instead of throwing JsonError. */
 export function parseIfJson(text: string): JsonNode | undefined {
   try {
     return parseJson(text);
@@ -59,14 +59,14 @@ export function parseIfJson(text: string): JsonNode | undefined {
   }
 }
 
-/** Compact, nothing escaped that needs no escaping. */
+/** Prints compact JSON and escapes only what must be escaped. */
 export function printJson(node: JsonNode): string {
-  return joined((parts) => printNode(node, parts));
+  return joinParts((parts) => printNode(node, parts));
 }
 
-/** What `JSON.stringify` makes of plain data, with fewer copies of long texts. */
+/** Prints plain data like `JSON.stringify`, with fewer copies of long texts. */
 export function toJson(value: unknown): string {
-  return joined((parts) => printPlain(value, parts));
+  return joinParts((parts) => printPlain(value, parts));
 }
 
 function printNode(node: JsonNode, parts: string[]): void {
@@ -85,8 +85,8 @@ function printPlain(value: unknown, parts: string[]): void {
   } else parts.push(JSON.stringify(value ?? null));
 }
 
-/** Joined once: a value may be a mebibyte, and each level would copy it. */
-function joined(print: (parts: string[]) => void): string {
+/** Joins once at the end: a value may be 1 MiB, and each nesting level would copy it. */
+function joinParts(print: (parts: string[]) => void): string {
   const parts: string[] = [];
   print(parts);
   return parts.join('');
@@ -118,16 +118,16 @@ function printList<T>(items: readonly T[], parts: string[], print: Print<T>): vo
   parts.push(']');
 }
 
-/** `JSON.stringify` puts a text together out of small pieces; most texts need quotes and nothing else. */
+/** `JSON.stringify` assembles a text from small pieces. Most texts only need quotes. */
 function printText(text: string, parts: string[]): void {
   if (NEEDS_ESCAPE.test(text) || !text.isWellFormed()) parts.push(JSON.stringify(text));
   else parts.push('"', text, '"');
 }
 
-/** What JSON escapes (RFC 8259, 7). */
+/** The characters that JSON must escape (RFC 8259, 7). */
 const NEEDS_ESCAPE = /["\\\u0000-\u001f]/;
 
-/** A member somewhere below, by its path; the first of that name. */
+/** The nested member at this path. Uses the first one if a name is duplicated. */
 export function member(node: JsonNode | undefined, ...path: readonly string[]): JsonNode | undefined {
   let at = node;
   for (const name of path) {
@@ -141,12 +141,12 @@ export function textOf(node: JsonNode | undefined): string | undefined {
   return node?.kind === 'string' ? node.value : undefined;
 }
 
-/** The grammar is the platform's affair; after this, `build` may trust every character. */
+/** `JSON.parse` checks the grammar, so `build` can trust every character. */
 function validate(text: string): void {
   try {
     JSON.parse(text);
   } catch (error) {
-    // The platform's message quotes the text, so it goes no further.
+    // The error message of `JSON.parse` quotes the text, so it is dropped.
     if (error instanceof SyntaxError) throw new JsonError();
     throw error;
   }
@@ -187,7 +187,7 @@ function build(text: string): JsonNode {
       if (closed?.kind === 'object') put({ kind: 'object', members: closed.members });
       else if (closed?.kind === 'array') put(closed);
       at += 1;
-    } else if (BETWEEN.includes(char)) {
+    } else if (SEPARATORS.includes(char)) {
       at += 1;
     } else {
       const word = wordAt(text, at);
@@ -202,34 +202,34 @@ function build(text: string): JsonNode {
   return result;
 }
 
-/** Of values and names. */
-const BETWEEN = ',: \n\r\t';
+/** Separators between values and names. */
+const SEPARATORS = ',: \n\r\t';
 
 /**
- * Without escapes a short text is a copy, as V8 makes pieces, and a long one is a piece of the whole, of which it is
- * most. Others are parsed, since as pieces they would keep the whole in memory.
+ * V8 copies a short slice, but a longer slice keeps the whole source text in memory. Slices are used for short texts,
+ * and for long texts that are most of the source anyway. Other texts are parsed, which makes a copy.
  */
 function stringAt(text: string, start: number, end: number): string {
   const inner = text.slice(start + 1, end - 1);
-  const isPiece = inner.length < SHORT || inner.length > LONG;
-  return isPiece && !inner.includes('\\') ? inner : (JSON.parse(text.slice(start, end)) as string);
+  const usesSlice = inner.length < MIN_SLICE_LENGTH || inner.length > MAX_COPY_LENGTH;
+  return usesSlice && !inner.includes('\\') ? inner : (JSON.parse(text.slice(start, end)) as string);
 }
 
-/** From here on a piece of a text keeps the whole. */
-const SHORT = 13;
-const LONG = 64 * 1024;
+/** From this length on, V8 makes a slice that keeps the source text in memory. */
+const MIN_SLICE_LENGTH = 13;
+const MAX_COPY_LENGTH = 64 * 1024;
 
 const WORD = /[-+.0-9a-zE]+/y;
 
 function wordAt(text: string, at: number): string {
   WORD.lastIndex = at;
   const [word] = WORD.exec(text) ?? [];
-  // The grammar leaves nothing else to stand here.
+  // Valid JSON has nothing else at this position.
   if (word === undefined) throw new JsonError();
-  return word.length < SHORT ? word : (JSON.parse(`"${word}"`) as string);
+  return word.length < MIN_SLICE_LENGTH ? word : (JSON.parse(`"${word}"`) as string);
 }
 
-/** The index after the closing quote: the first quote that an even number of backslashes precedes. */
+/** The index after the closing quote. The closing quote is the first one after an even number of backslashes. */
 function endOfString(text: string, start: number): number {
   let quote = start;
   for (;;) {

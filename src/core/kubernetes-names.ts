@@ -16,7 +16,7 @@ export function isSecretName(name: string): boolean {
 /** https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set */
 const LABEL_NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
-/** Of a label or an annotation: `team`, `example.com/team`. */
+/** The key of a label or annotation: `team`, `example.com/team`. */
 export function isLabelKey(key: string): boolean {
   const parts = key.split('/');
   const [prefix, name] = parts.length === 1 ? [undefined, key] : parts;

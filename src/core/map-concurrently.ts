@@ -1,4 +1,4 @@
-/** Like `Promise.all` over `map`, with at most `limit` at a time. */
+/** Like `Promise.all` over `map`, with at most `limit` calls at a time. */
 export async function mapConcurrently<In, Out>(
   items: readonly In[],
   limit: number,

@@ -1,12 +1,12 @@
-/** How names of keys are made from names in a store: first `case`, then `prefix` as written. */
+/** How target keys are derived from names in a store: `case` first, then `prefix` as written. */
 export interface Rename {
   readonly prefix?: string | undefined;
   readonly case?: 'upper' | 'lower' | undefined;
-  /** `replace`: `_` for each character that Kubernetes does not allow. Otherwise such a name is an error. */
+  /** `replace` puts `_` for each character that Kubernetes does not allow. Without it, such a name is an error. */
   readonly invalid?: 'replace' | undefined;
 }
 
-/** One reference into a store. */
+/** A reference to one secret in a store. */
 export interface Source {
   readonly store: string;
   readonly key: string;
@@ -14,24 +14,27 @@ export interface Source {
   readonly version?: string | undefined;
   readonly object?: 'secret' | 'certificate' | 'key' | undefined;
   readonly decode?: 'base64' | 'base64url' | undefined;
-  /** Covers a source that is absent and PROPERTY_MISSING, nothing else. */
+  /** Covers an absent source and PROPERTY_MISSING, and no other error. */
   readonly optional: boolean;
 }
 
-/** One target key for each member of an object. */
+/** Creates one target key for each member of an object. */
 export interface Spread extends Source {
   readonly rename?: Rename | undefined;
 }
 
-/** How a kind of store names its secrets, as far as searches have to know. */
+/** How a kind of store names its secrets, as far as searches need to know. */
 export interface Naming {
-  /** Names have no `/`, so that the path of a search is the beginning of a name and no folder. */
+  /** Names contain no `/`, so the path of a search is a name prefix and not a folder. */
   readonly isFlat?: true;
-  /** The names by which a secret can be read, and which no search gives: with a dot in front, ARNs, in other letters. */
+  /**
+   * Names that can be read but that no search returns: names that start with a dot, ARNs, or names in different letter
+   * case.
+   */
   readonly unlisted?: 'dotted' | 'arns' | 'anyCase';
 }
 
-/** One target key for each key that a search finds. */
+/** Creates one target key for each key that a search finds. */
 export interface Search extends Naming {
   readonly store: string;
   readonly find: {
@@ -61,7 +64,10 @@ export interface Workload {
   readonly selector?: { readonly matchLabels: Readonly<Record<string, string>> } | undefined;
 }
 
-/** A named rule: these sources, shaped like this, become that Secret in those namespaces. Defaults are filled in. */
+/**
+ * A named rule that writes these sources, in this form, to the target Secret in the given namespaces. Defaults are
+ * filled in.
+ */
 export interface Mapping {
   readonly name: string;
   readonly target: TargetSpec;

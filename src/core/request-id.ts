@@ -1,12 +1,12 @@
 /**
- * A run that repeats another one, which was lost or cut short, has the id of its request with a mark behind it. What
- * the other one may have left on record, such as an intent without an outcome, is so not taken for what this one does.
+ * The request id of a run that repeats a lost or interrupted run. The suffix separates the records of the two runs, for
+ * example an intent without an outcome.
  */
-export function withMark(requestId: string, mark: string): string {
+export function withSuffix(requestId: string, mark: string): string {
   return `${requestId}~${mark}`;
 }
 
-/** The id that the request was given, by which its command is on record and its trace is found. */
-export function withoutMark(requestId: string): string {
+/** The original request id, which identifies the command in the audit log and the trace. */
+export function withoutSuffix(requestId: string): string {
   return requestId.replace(/~.*/, '');
 }

@@ -1,25 +1,28 @@
 import { timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
 
-const SHOWN = '[secret]';
+const REDACTED = '[secret]';
 const UTF8 = new TextEncoder();
-/** Up to half of its pool, Node cuts a buffer out of 8 KiB that it shares with others. */
-const MAY_BE_SHARED = Buffer.poolSize / 2;
+/** Node allocates buffers smaller than half the pool size from a shared pool. */
+const POOLED_BELOW = Buffer.poolSize / 2;
 
 /**
- * Bytes that must not be seen. Printing, joining or serialising one gives `[secret]`; `reveal()` and
- * `revealText()` show the bytes, and `test/architecture.test.ts` lists the few files that may call them.
+ * Bytes that must not be exposed. Printing, joining or serializing one gives `[secret]`. Only `reveal()` and
+ * `revealText()` return the bytes, and `test/architecture.test.ts` lists the few files that may call them.
  */
 export class SecretValue {
   readonly #bytes: Uint8Array;
 
-  /** @param bytes Not a piece of something larger, which would be held, and seen by whoever has another piece of it. */
+  /**
+   * @param bytes Must not be a view into a larger buffer, which would stay in memory and be readable through other
+   * views.
+   */
   private constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
   }
 
   static fromBytes(bytes: Uint8Array): SecretValue {
-    return new SecretValue(bytes.byteLength < MAY_BE_SHARED ? new Uint8Array(bytes) : bytes);
+    return new SecretValue(bytes.byteLength < POOLED_BELOW ? new Uint8Array(bytes) : bytes);
   }
 
   static fromText(text: string): SecretValue {
@@ -28,7 +31,7 @@ export class SecretValue {
     return new SecretValue(bytes);
   }
 
-  /** In bytes. */
+  /** Maximum size in bytes. */
   get size(): number {
     return this.#bytes.byteLength;
   }
@@ -37,7 +40,10 @@ export class SecretValue {
     return this.size === other.size && timingSafeEqual(this.#bytes, other.#bytes);
   }
 
-  /** Without what editors and `kubectl create secret --from-file` leave at the end, and no credential means. */
+  /**
+   * Removes the final newline that editors and `kubectl create secret --from-file` add. It is never part of a
+   * credential.
+   */
   withoutFinalNewline(): SecretValue {
     if (this.#bytes.at(-1) !== 0x0a) return this;
     return SecretValue.fromBytes(this.#bytes.slice(0, this.#bytes.at(-2) === 0x0d ? -2 : -1));
@@ -47,21 +53,21 @@ export class SecretValue {
     return this.#bytes;
   }
 
-  /** The bytes as text, without a copy of them in between. */
+  /** The bytes as text, without an intermediate copy. */
   revealText(encoding: 'utf8' | 'latin1' | 'base64' = 'utf8'): string {
     const { buffer, byteOffset, byteLength } = this.#bytes;
     return Buffer.from(buffer, byteOffset, byteLength).toString(encoding);
   }
 
   toString(): string {
-    return SHOWN;
+    return REDACTED;
   }
 
   toJSON(): string {
-    return SHOWN;
+    return REDACTED;
   }
 
   [inspect.custom](): string {
-    return SHOWN;
+    return REDACTED;
   }
 }

@@ -1,7 +1,7 @@
 import type { SecretValue } from './secret-value.ts';
 import type { TargetId } from './target.ts';
 
-/** A Kubernetes Secret as the cluster has it. */
+/** A Kubernetes Secret in the cluster. */
 export interface LiveSecret {
   readonly id: TargetId;
   readonly uid: string;
@@ -11,21 +11,21 @@ export interface LiveSecret {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly data: ReadonlyMap<string, SecretValue>;
-  /** Whether an owner reference names a controller: its end would take the Secret along. */
+  /** Whether an owner reference names a controller. Kubernetes deletes the Secret together with its owner. */
   readonly controlled: boolean;
   readonly deleting: boolean;
-  /** What our field manager wrote last. `undefined`: it never wrote this object. */
+  /** What our field manager wrote last. `undefined` if it never wrote this object. */
   readonly ours: { readonly labels: readonly string[]; readonly annotations: readonly string[] } | undefined;
 }
 
-/** Keys, labels and annotations that field managers hold. */
-export interface Holdings {
+/** Keys, labels and annotations that field managers own. */
+export interface OwnedFields {
   readonly labels: readonly string[];
   readonly annotations: readonly string[];
   readonly data: readonly string[];
 }
 
-/** A Secret as it should be. */
+/** The desired state of a Secret. */
 export interface SecretManifest {
   readonly type: string;
   readonly immutable: boolean;
@@ -34,19 +34,22 @@ export interface SecretManifest {
   readonly data: ReadonlyMap<string, SecretValue>;
 }
 
-/** Labels and annotations of others stay; `drop` names those of ours that are no longer wanted. */
+/** Labels and annotations of other writers stay. `drop…` names the ones of ours that are no longer wanted. */
 export interface SecretChange extends SecretManifest {
   readonly dropLabels: readonly string[];
   readonly dropAnnotations: readonly string[];
   readonly dropOwners: boolean;
 }
 
-/** Keys of ours in a Secret of somebody else (`mode: merge`), as an apply without force is to make them ours. */
+/** Our keys in a Secret that somebody else owns (`mode: merge`), for a server-side apply without force. */
 export interface MergeManifest {
-  /** `secretbridge.<instance>.<mapping>`: the API server keeps apart by it whose key is whose. */
+  /** `secretbridge.<instance>.<mapping>`: the field manager by which the API server tracks who owns which key. */
   readonly manager: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  /** Exactly what is to be ours afterwards; keys of ours that are not in it go. Empty ends the merge. */
+  /**
+   * The complete set of our keys after the apply. Keys of ours that are missing here are removed. An empty map ends the
+   * merge.
+   */
   readonly data: ReadonlyMap<string, SecretValue>;
 }

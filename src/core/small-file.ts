@@ -3,44 +3,47 @@ import type { ErrorCode } from './error-codes.ts';
 import { AppError } from './errors.ts';
 import { codeOf, FILE_FAILURES } from './system-errors.ts';
 
-/** More than any credential or key has, and four times what all authorities that a system trusts have. */
+/** Larger than any credential or key, and four times the size of a system's complete CA bundle. */
 const MAX_BYTES = 2 ** 20;
 
-/** Beside the codes of Node. */
-const REFUSALS: Readonly<Record<string, string>> = {
-  FOLDER: 'it is a folder, and not a regular file',
-  NOT_A_FILE: 'it is not a regular file',
-  TOO_MUCH: 'it has more than 1 MiB, and is something else',
+/** Our own codes, in addition to those of Node. */
+const REJECTIONS: Readonly<Record<string, string>> = {
+  FOLDER: 'it is a folder, not a regular file',
+  NOT_A_FILE: 'this is not a regular file',
+  TOO_MUCH: 'it is larger than 1 MiB, so it is probably another file',
 };
 
-/** A credential, a key or certificates. @throws What Node throws, or the like: `whyUnread` has the words for it. */
+/**
+ * Reads a credential, a key or certificates. @throws What Node throws, or a similar error. `readFailureReason`
+ * describes both.
+ */
 export async function readSmallFile(path: string): Promise<Buffer> {
   const info = await stat(path);
-  if (info.isDirectory()) throw refused('FOLDER');
-  // A read of a pipe that nobody writes to never ends, and cannot be called off.
-  if (!info.isFile()) throw refused('NOT_A_FILE');
-  if (info.size > MAX_BYTES) throw refused('TOO_MUCH');
+  if (info.isDirectory()) throw rejection('FOLDER');
+  // Reading a pipe without a writer never ends and cannot be canceled.
+  if (!info.isFile()) throw rejection('NOT_A_FILE');
+  if (info.size > MAX_BYTES) throw rejection('TOO_MUCH');
   return readFile(path);
 }
 
-function refused(code: string): Error {
+function rejection(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-/** Why a file cannot be read; `undefined`: that is no word of a file system. */
-export function whyUnread(thrown: unknown): string | undefined {
+/** Why a file cannot be read. Undefined if the error does not come from the file system. */
+export function readFailureReason(thrown: unknown): string | undefined {
   const code = codeOf(thrown);
   if (code === undefined) return undefined;
   const words = FILE_FAILURES[code];
-  return REFUSALS[code] ?? (words === undefined ? code : `${code}, ${words}`);
+  return REJECTIONS[code] ?? (words === undefined ? code : `${code}, ${words}`);
 }
 
-/** What cannot be read, as an error of ours; what is one already, or is none of the file system, as it is. */
-export function unread(path: string, thrown: unknown, code: ErrorCode, about?: string): unknown {
-  const reason = whyUnread(thrown);
+/** Converts a file system error to an AppError. Any other error is returned unchanged. */
+export function toReadError(path: string, thrown: unknown, code: ErrorCode, about?: string): unknown {
+  const reason = readFailureReason(thrown);
   if (thrown instanceof AppError || reason === undefined) return thrown;
   return new AppError(code, {
-    ...(about === undefined ? {} : { about }),
+    ...(about === undefined ? {} : { subject: about }),
     detail: `file ${path} cannot be read: ${reason}`,
     cause: thrown,
   });
@@ -48,38 +51,39 @@ export function unread(path: string, thrown: unknown, code: ErrorCode, about?: s
 
 export interface PemOptions {
   readonly code: ErrorCode;
-  /** The field that names the file. */
-  readonly about?: string;
+  /** The configuration field that names the file. */
+  readonly subject?: string;
   readonly read?: (path: string) => Promise<Buffer>;
 }
 
-/** A certificate or a private key, for OpenSSL to parse. @throws AppError of that code. */
+/** Reads a certificate or private key in PEM. OpenSSL parses it later. @throws AppError with the given code. */
 export async function readPem(
   path: string,
-  { code, about, read = readSmallFile }: PemOptions,
+  { code, subject: about, read = readSmallFile }: PemOptions,
 ): Promise<string> {
   try {
     return (await read(path)).toString('utf8');
   } catch (thrown) {
-    throw unread(path, thrown, code, about);
+    throw toReadError(path, thrown, code, about);
   }
 }
 
-/** Whether there is one for OpenSSL to find, which passes over whatever stands beside: comments, a key. */
+/** Whether the text contains a PEM certificate. OpenSSL ignores everything around it, such as comments or a key. */
 export function holdsCertificates(text: string): boolean {
   return /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text);
 }
 
 /**
- * Authorities to trust: OpenSSL passes over whatever is no PEM, and then a server would only be said to be not trusted.
- * @throws AppError of that code.
+ * Reads the certificate authorities to trust. OpenSSL silently ignores text that is not PEM, and then the server would
+ * just not be trusted.
+ * @throws AppError with the given code.
  */
 export async function readAuthorities(path: string, options: PemOptions): Promise<string> {
   const text = await readPem(path, options);
   if (holdsCertificates(text)) return text;
-  const { code, about } = options;
+  const { code, subject: about } = options;
   throw new AppError(code, {
-    ...(about === undefined ? {} : { about }),
-    detail: `file ${path} holds no certificates in PEM`,
+    ...(about === undefined ? {} : { subject: about }),
+    detail: `file ${path} contains no PEM certificates`,
   });
 }

@@ -1,30 +1,30 @@
-/** What the file system says, in words; by the code of Node's errors. */
+/** Explains file system errors, by the code of Node's error. */
 export const FILE_FAILURES: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
-  EDQUOT: 'the quota of the disk is used up',
-  EEXIST: 'it is there already',
+  EDQUOT: 'the disk quota is exhausted',
+  EEXIST: 'it already exists',
   EISDIR: 'it is a folder',
-  ELOOP: 'its symbolic links go in a circle',
-  EMFILE: 'this process has too many files and connections open',
+  ELOOP: 'its symbolic links form a loop',
+  EMFILE: 'this process has too many open files and connections',
   ENAMETOOLONG: 'the path is too long',
-  ENFILE: 'the system has too many files and connections open',
-  ENOENT: 'there is no such file or folder',
+  ENFILE: 'the system has too many open files and connections',
+  ENOENT: 'no such file or folder',
   ENOSPC: 'the disk is full',
   ENOTDIR: 'a part of the path is not a folder',
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
 };
 
-/** What the machine has too little of for the moment. It says nothing about the file that was asked for. */
+/** Codes that mean the machine is short of a resource. They say nothing about the file itself. */
 const SHORTAGES: readonly string[] = ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM'];
 
-/** Why nothing can be opened or started just now, in words; undefined where something else is wrong. */
-export function shortageOf(error: unknown): string | undefined {
+/** Explains a temporary lack of resources. Undefined for any other error. */
+export function resourceShortageOf(error: unknown): string | undefined {
   const code = codeOf(error) ?? '';
   return SHORTAGES.includes(code) ? (FILE_FAILURES[code] ?? code) : undefined;
 }
 
-/** What Node puts on the errors of the system and of OpenSSL, such as ENOENT; undefined for any other error. */
+/** The code that Node sets on errors of the system and of OpenSSL, such as ENOENT. Undefined for any other error. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

@@ -16,7 +16,9 @@ export interface TargetMap<T> {
   values(): Iterable<T>;
 }
 
-/** By target, without a text for each of them and for each look: a sweep looks tens of thousands of times. */
+/**
+ * A map keyed by target. It avoids building a string for each lookup, because a sweep makes tens of thousands of them.
+ */
 export function createTargetMap<T>(): TargetMap<T> {
   const namespaces = new Map<string, Map<string, T>>();
   return {
@@ -35,7 +37,10 @@ export function createTargetMap<T>(): TargetMap<T> {
   };
 }
 
-/** The order of every list that people see: by namespace, then name, by code unit and so the same everywhere. */
+/**
+ * The order of every list that users see: by namespace, then by name. Compares code units, so the order is the same
+ * everywhere.
+ */
 export function compareTargets(a: TargetId, b: TargetId): number {
   return compareText(a.namespace, b.namespace) || compareText(a.secret, b.secret);
 }

@@ -1,4 +1,4 @@
-/** The steps of our work that a trace shows. */
+/** The steps that a trace shows. */
 export type SpanName =
   | 'trigger'
   | 'sweep'
@@ -11,7 +11,7 @@ export type SpanName =
   | 'outcome'
   | 'restart';
 
-/** All that a span may say: names, and words of ours. Never a value, a key or the text of an error. */
+/** All attributes that a span may carry: names and our own words. Never a value, a key or the text of an error. */
 export interface SpanAttributes {
   readonly mapping?: string;
   readonly namespace?: string;
@@ -25,41 +25,44 @@ export interface SpanAttributes {
 }
 
 export interface SpanOptions<T> {
-  /** The request that it belongs to, whichever process took that in. Left out: that of the span around it. */
+  /**
+   * The request that the span belongs to, even if another process received the request. By default, the request of the
+   * enclosing span.
+   */
   readonly requestId?: string;
-  /** With a request: this is what began it, as far as this process knows. */
-  readonly first?: boolean;
-  /** What is known only at its end. */
-  readonly ends?: (result: T) => SpanAttributes;
+  /** With `requestId`: marks the first span of the request in this process. */
+  readonly isRoot?: boolean;
+  /** Attributes that are known only when the span ends. */
+  readonly resultAttributes?: (result: T) => SpanAttributes;
 }
 
-/** Where the steps of a request are told, so that somebody may look at them together. It never fails. */
+/** Records the steps of a request as a trace. Its methods never fail. */
 export interface Tracer {
-  /** Runs the work as one step, within the one that it is called in. */
+  /** Runs the work as one span, inside the current span. */
   span<T>(
     name: SpanName,
     attributes: SpanAttributes,
     work: () => Promise<T>,
     options?: SpanOptions<T>,
   ): Promise<T>;
-  /** A step that has just ended and took so long; left out of any trace where no step is under way. */
-  ended(name: SpanName, attributes: SpanAttributes, ms: number, requestId?: string): void;
-  /** What asked for work: the first step of its request, told once. */
-  trigger(requestId: string, attributes: SpanAttributes): void;
+  /** Records a span that has just ended and took `ms`. Without a current span it does not belong to a trace. */
+  recordSpan(name: SpanName, attributes: SpanAttributes, ms: number, requestId?: string): void;
+  /** Records what triggered the work: the root span of its request, once. */
+  recordTrigger(requestId: string, attributes: SpanAttributes): void;
 }
 
-/** A tracer, and the way to where its steps are told. Closing gives up what cannot be sent at once. */
+/** A tracer with its exporter. Disposing it drops spans that cannot be sent at once. */
 export interface Tracing extends AsyncDisposable {
   readonly tracer: Tracer;
-  /** Sends what is waiting, for so many milliseconds at most. Never throws. */
+  /** Sends pending spans, for at most `ms` milliseconds. Never throws. */
   flush(ms: number): Promise<void>;
 }
 
-/** The default: nothing is told to anybody. */
+/** The default: records nothing. */
 export const noTracer: Tracer = {
   span: (_name, _attributes, work) => work(),
-  ended: () => undefined,
-  trigger: () => undefined,
+  recordSpan: () => undefined,
+  recordTrigger: () => undefined,
 };
 
 export const noTracing: Tracing = {

@@ -8,41 +8,43 @@ export interface EntraConfig {
   readonly audience: string;
 }
 
-/** Who sent a request, by a token of Microsoft Entra. */
-export interface EntraProof {
-  /** @param authorization The header. @throws AppError STORE_UNAVAILABLE while the keys cannot be fetched. */
-  holds(authorization: string | undefined): Promise<boolean>;
-  /** Fetches the keys. @throws AppError STORE_UNAVAILABLE */
-  ready(): Promise<void>;
+/** Verifies the Microsoft Entra token of a sender. */
+export interface EntraVerifier {
+  /**
+   * @param authorization The `Authorization` header. @throws AppError STORE_UNAVAILABLE while the keys cannot be
+   * fetched.
+   */
+  verify(authorization: string | undefined): Promise<boolean>;
+  /** Fetches the signing keys. @throws AppError STORE_UNAVAILABLE */
+  loadKeys(): Promise<void>;
 }
 
 export interface EntraDeps {
-  /** Of the store: its cloud is the one whose tokens count. */
+  /** The URL of the store's vault. It selects the Azure cloud whose tokens are accepted. */
   readonly vaultUrl: string;
   readonly clock: Clock;
-  /** Where the keys are, for tests. */
+  /** The address of the key server, for tests. */
   readonly authority?: string | undefined;
 }
 
 /**
- * Assigned to Event Grid when a subscription is made that sends tokens, and what makes its token differ from one that
- * anybody in the tenant can get for the same audience.
- * https://learn.microsoft.com/en-us/azure/event-grid/secure-webhook-delivery
+ * The role that Event Grid gets when a subscription with tokens is created. Anybody in the tenant can get a token for
+ * the same audience, but not this role. https://learn.microsoft.com/en-us/azure/event-grid/secure-webhook-delivery
  */
-const ROLE = 'AzureEventGridSecureWebhookSubscriber';
+const EVENT_GRID_ROLE = 'AzureEventGridSecureWebhookSubscriber';
 const SKEW_SECONDS = 60;
-/** A key that is not among those known is looked for at once, but so often at most. */
-const KEYS_MS = 3_600_000;
-const AGAIN_MS = 30_000;
-const FETCH_MS = 5_000;
-/** How often at most it is tried while the keys cannot be fetched. */
-const FAILED_MS = 1_000;
-/** Longer than any token of Entra, and what it costs to look at one is bounded. */
-const LONGEST = 8_192;
+/** An unknown key triggers a fetch of the key set, but not more often than the cooldown allows. */
+const KEYS_CACHE_MS = 3_600_000;
+const UNKNOWN_KEY_COOLDOWN_MS = 30_000;
+const FETCH_TIMEOUT_MS = 5_000;
+/** The shortest time between two attempts while the keys cannot be fetched. */
+const FAILURE_COOLDOWN_MS = 1_000;
+/** Longer than any Entra token. It bounds the cost of verifying one. */
+const MAX_TOKEN_LENGTH = 8_192;
 
 interface Cloud {
   readonly authority: string;
-  /** Of tokens of version 1, before the tenant. */
+  /** The issuer of version 1 tokens, without the tenant. */
   readonly issuer: string;
 }
 
@@ -55,7 +57,7 @@ const SOVEREIGN: readonly (readonly [suffix: string, cloud: Cloud])[] = [
   ['.vault.usgovcloudapi.net', { ...PUBLIC, authority: 'https://login.microsoftonline.us' }],
 ];
 
-/** Through `HTTPS_PROXY`, as the logins of the store beside it go: elsewhere there may be no way to Microsoft. */
+/** Fetches through `HTTPS_PROXY`, like the store's logins: there may be no other route to Microsoft. */
 const fetchByProxy: FetchImplementation = async (url, { headers, signal }) => {
   const tls = { rejectUnauthorized: true };
   const agent = new EnvHttpProxyAgent({ allowH2: false, connect: tls, requestTls: tls, proxyTls: tls });
@@ -63,54 +65,64 @@ const fetchByProxy: FetchImplementation = async (url, { headers, signal }) => {
     const { statusCode, body } = await request(url, { dispatcher: agent, headers, signal });
     return new Response(await body.text(), { status: statusCode });
   } finally {
-    // A proxy that hangs would be waited for by `close`.
+    // `close` would wait for a proxy that hangs.
     await agent.destroy();
   }
 };
 
-/** https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-tokens */
-export function createEntraProof(config: EntraConfig, { vaultUrl, clock, authority }: EntraDeps): EntraProof {
+/**
+ * Verifies tokens as https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-tokens describes.
+ */
+export function createEntraVerifier(
+  config: EntraConfig,
+  { vaultUrl, clock, authority }: EntraDeps,
+): EntraVerifier {
   const { hostname } = new URL(vaultUrl);
   const cloud = SOVEREIGN.find(([suffix]) => hostname.endsWith(suffix))?.[1] ?? PUBLIC;
   const tenant = config.tenantId.toLowerCase();
   const issuer = [`${cloud.authority}/${tenant}/v2.0`, `${cloud.issuer}/${tenant}/`];
   const address = new URL(`/${tenant}/discovery/v2.0/keys`, authority ?? cloud.authority);
-  let opened: Promise<Awaited<ReturnType<typeof open>>> | undefined;
-  let failed: { readonly error: AppError; readonly at: number } | undefined;
+  let keySet: Promise<Awaited<ReturnType<typeof open>>> | undefined;
+  let lastFailure: { readonly error: AppError; readonly at: number } | undefined;
 
   const open = async () => {
     const jose = await import('jose');
-    const times = { cacheMaxAge: KEYS_MS, cooldownDuration: AGAIN_MS, timeoutDuration: FETCH_MS };
+    const times = {
+      cacheMaxAge: KEYS_CACHE_MS,
+      cooldownDuration: UNKNOWN_KEY_COOLDOWN_MS,
+      timeoutDuration: FETCH_TIMEOUT_MS,
+    };
     const remote = jose.createRemoteJWKSet(address, { ...times, [jose.customFetch]: fetchByProxy });
-    /** What is wrong with the token stays what it is; all else is a matter of the keys. */
-    const fetching = async <T>(work: () => Promise<T>): Promise<T> => {
-      if (failed !== undefined && Math.abs(clock.now() - failed.at) < FAILED_MS) throw failed.error;
+    /** Rethrows errors of the token itself. All other errors mean that the keys cannot be fetched. */
+    const fetchKeys = async <T>(work: () => Promise<T>): Promise<T> => {
+      if (lastFailure !== undefined && Math.abs(clock.now() - lastFailure.at) < FAILURE_COOLDOWN_MS)
+        throw lastFailure.error;
       try {
         return await work();
       } catch (cause) {
         const { JWKSNoMatchingKey, JWKSMultipleMatchingKeys, JOSENotSupported } = jose.errors;
-        const isToken = [JWKSNoMatchingKey, JWKSMultipleMatchingKeys, JOSENotSupported].some(
+        const isTokenFault = [JWKSNoMatchingKey, JWKSMultipleMatchingKeys, JOSENotSupported].some(
           (kind) => cause instanceof kind,
         );
-        if (isToken) throw cause;
+        if (isTokenFault) throw cause;
         const detail = 'the keys of Microsoft Entra cannot be fetched';
-        failed = { error: new AppError('STORE_UNAVAILABLE', { detail, cause }), at: clock.now() };
-        throw failed.error;
+        lastFailure = { error: new AppError('STORE_UNAVAILABLE', { detail, cause }), at: clock.now() };
+        throw lastFailure.error;
       }
     };
-    const key: JWTVerifyGetKey = (header, token) => fetching(() => remote(header, token));
-    return { jose, key, reload: () => fetching(() => remote.reload()) };
+    const key: JWTVerifyGetKey = (header, token) => fetchKeys(() => remote(header, token));
+    return { jose, key, reload: () => fetchKeys(() => remote.reload()) };
   };
-  const opening = () => {
-    opened ??= open();
-    return opened;
+  const openOnce = () => {
+    keySet ??= open();
+    return keySet;
   };
 
   return {
-    async holds(authorization = '') {
+    async verify(authorization = '') {
       const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization)?.[1];
-      if (token === undefined || token.length > LONGEST) return false;
-      const { jose, key } = await opening();
+      if (token === undefined || token.length > MAX_TOKEN_LENGTH) return false;
+      const { jose, key } = await openOnce();
       try {
         const { payload } = await jose.jwtVerify(token, key, {
           algorithms: ['RS256'],
@@ -120,12 +132,12 @@ export function createEntraProof(config: EntraConfig, { vaultUrl, clock, authori
           currentDate: new Date(clock.now()),
           requiredClaims: ['exp'],
         });
-        return Array.isArray(payload.roles) && payload.roles.includes(ROLE);
+        return Array.isArray(payload.roles) && payload.roles.includes(EVENT_GRID_ROLE);
       } catch (error) {
         if (error instanceof jose.errors.JOSEError) return false;
         throw error;
       }
     },
-    ready: async () => (await opening()).reload(),
+    loadKeys: async () => (await openOnce()).reload(),
   };
 }

@@ -3,108 +3,110 @@ import { type JsonNode, textOf } from '../core/json.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
 import { type CloudEvent, parseCloudEvents } from './cloud-event.ts';
-import { createEntraProof, type EntraConfig } from './entra.ts';
-import type { Hint, Origin, TakeHints } from './hint.ts';
-import type { EventGridIntake, PostHead } from './posted.ts';
-import { createHeldKey, type HeldKeyDeps } from './webhook-key.ts';
+import { createEntraVerifier, type EntraConfig } from './entra.ts';
+import type { Hint, Origin, SubmitHints } from './hint.ts';
+import type { EventGridIntake, RequestHead } from './http-intakes.ts';
+import { createRotatingKey, type RotatingKeyDeps } from './rotating-key.ts';
 
 /** https://learn.microsoft.com/en-us/azure/event-grid/webhook-event-delivery */
-const VALIDATION = 'Microsoft.EventGrid.SubscriptionValidationEvent';
+const VALIDATION_EVENT = 'Microsoft.EventGrid.SubscriptionValidationEvent';
 /** https://learn.microsoft.com/en-us/azure/event-grid/event-schema-key-vault */
-const ABOUT_OBJECT = /^Microsoft\.KeyVault\.(Secret|Certificate|Key)(NewVersionCreated|NearExpiry|Expired)$/;
-/** Delivery properties are headers of a name that is ours to choose; the second is one that Event Grid itself uses. */
+const OBJECT_EVENT = /^Microsoft\.KeyVault\.(Secret|Certificate|Key)(NewVersionCreated|NearExpiry|Expired)$/;
+/** Event Grid delivery properties can be any header. The second one is what Event Grid uses itself. */
 const KEY_HEADERS = ['x-secretbridge-key', 'aeg-sas-key'];
-/** As Key Vault names its vaults' objects. */
+/** The allowed names of Key Vault objects. */
 const OBJECT_NAME = /^[0-9A-Za-z-]{1,127}$/;
 
 export interface EventGridConfig {
   readonly name: string;
   readonly store: string;
-  /** One of the two, as the configuration is checked for. */
+  /** Exactly one of the two is set. The configuration schema checks it. */
   readonly key?: Reference | undefined;
   readonly entra?: EntraConfig | undefined;
 }
 
-export interface EventGridDeps extends HeldKeyDeps {
+export interface EventGridDeps extends RotatingKeyDeps {
   readonly config: EventGridConfig;
-  /** Of the store: what other vaults say is not for us. */
+  /** The URL of the store's vault. Events of other vaults are ignored. */
   readonly vaultUrl: string;
-  /** Where the keys of Microsoft Entra are, for tests. */
+  /** The address of Microsoft Entra's keys, for tests. */
   readonly authority?: string | undefined;
-  readonly take: TakeHints;
+  readonly submit: SubmitHints;
 }
 
 export function createEventGridIntake(deps: EventGridDeps): EventGridIntake {
-  const { config, vaultUrl, take } = deps;
+  const { config, vaultUrl, submit } = deps;
   const origin: Origin = { kind: 'eventGrid', name: config.name };
   return {
     origin,
-    admit: admission(deps),
+    authenticate: createAuthenticator(deps),
     accept(body, requestId) {
       const events = parseCloudEvents(body);
-      if (events === undefined) throw invalid('the body is no event and no list of events');
-      const validation = events.find(({ type }) => type === VALIDATION);
-      if (validation !== undefined) return { validationCode: codeOf(validation) };
+      if (events === undefined) throw invalid('the body is not an event or a list of events');
+      const validation = events.find(({ type }) => type === VALIDATION_EVENT);
+      if (validation !== undefined) return { validationCode: validationCodeOf(validation) };
       const hints = new Map<string, Hint>();
       for (const event of events) {
-        const name = objectOf(event, vaultUrl);
-        // Names in Key Vault do not know case, and a mapping may have another one.
+        const name = objectNameOf(event, vaultUrl);
+        // Key Vault names are case-insensitive, so a mapping may use another case.
         if (name !== undefined)
           hints.set(name, { store: config.store, keys: [...new Set([name, name.toLowerCase()])] });
       }
-      return take([...hints.values()], origin, requestId);
+      return submit([...hints.values()], origin, requestId);
     },
   };
 }
 
-function admission({ config, ...deps }: EventGridDeps): EventGridIntake['admit'] {
+function createAuthenticator({ config, ...deps }: EventGridDeps): EventGridIntake['authenticate'] {
   const { key, entra } = config;
   if (entra !== undefined) {
-    const proof = createEntraProof(entra, deps);
+    const verifier = createEntraVerifier(entra, deps);
     return async ({ header }) => {
-      if (!(await proof.holds(header('authorization'))))
-        throw refused('there is no token of Microsoft Entra, or not the right one');
+      if (!(await verifier.verify(header('authorization'))))
+        throw refused('the Microsoft Entra token is missing or not valid');
     };
   }
-  if (key === undefined) throw new AppError('INTERNAL', { detail: 'a subscription without a key' });
-  const held = createHeldKey(key, deps);
+  if (key === undefined)
+    throw new AppError('INTERNAL', { detail: 'the subscription has neither a key nor Entra' });
+  const rotatingKey = createRotatingKey(key, deps);
   return async (head) => {
-    const given = keysOf(head);
-    const isKnown = given.length > 0 && (await held.check((known) => given.some((one) => known.equals(one))));
-    if (!isKnown) throw refused('there is no key, or not the right one');
+    const presentedKeys = keysOf(head);
+    const isAccepted =
+      presentedKeys.length > 0 &&
+      (await rotatingKey.check((accepted) => presentedKeys.some((presented) => accepted.equals(presented))));
+    if (!isAccepted) throw refused('the key is missing or wrong');
   };
 }
 
-function keysOf({ header, key }: PostHead): readonly SecretValue[] {
+function keysOf({ header, key }: RequestHead): readonly SecretValue[] {
   const headers = KEY_HEADERS.map(header).filter((value) => value !== undefined);
-  // Node gives headers as Latin-1.
-  const given = headers.map((value) => SecretValue.fromBytes(Buffer.from(value, 'latin1')));
-  return key === undefined ? given : [...given, key];
+  // Node decodes headers as Latin-1.
+  const headerKeys = headers.map((value) => SecretValue.fromBytes(Buffer.from(value, 'latin1')));
+  return key === undefined ? headerKeys : [...headerKeys, key];
 }
 
-/** It is sent back as it came, so it must look like one. */
-function codeOf({ data }: CloudEvent): string {
+/** The value is echoed, so its form is checked. */
+function validationCodeOf({ data }: CloudEvent): string {
   const code = textOf(memberOf(data, 'validationCode')) ?? '';
-  if (!/^[\w.-]{1,128}$/.test(code))
-    throw invalid('the validation event has no code, or none of the usual form');
+  if (!/^[\w.-]{1,128}$/.test(code)) throw invalid('the validation event has no valid code');
   return code;
 }
 
-/** The name of what changed; undefined for what is not about an object of this vault. */
-function objectOf({ type, data }: CloudEvent, vaultUrl: string): string | undefined {
+/** Returns the name of the changed object, or undefined when the event is not about an object of this vault. */
+function objectNameOf({ type, data }: CloudEvent, vaultUrl: string): string | undefined {
   const name = textOf(memberOf(data, 'ObjectName'))?.trim();
-  if (!ABOUT_OBJECT.test(type) || name === undefined || !OBJECT_NAME.test(name)) return undefined;
-  return isOf(data, new URL(vaultUrl)) ? name : undefined;
+  if (!OBJECT_EVENT.test(type) || name === undefined || !OBJECT_NAME.test(name)) return undefined;
+  return isFromVault(data, new URL(vaultUrl)) ? name : undefined;
 }
 
-/** By the address of the object, or where there is none by the name of the vault. */
-function isOf(data: JsonNode | undefined, vault: URL): boolean {
+/** Compares the object's URL, or the vault's name when there is no URL. */
+function isFromVault(data: JsonNode | undefined, vault: URL): boolean {
   const id = textOf(memberOf(data, 'Id'));
   if (id !== undefined) return URL.parse(id)?.host === vault.host;
   return textOf(memberOf(data, 'VaultName'))?.toLowerCase() === vault.hostname.split('.')[0];
 }
 
-/** The documentation has these names in one case, and the service sends them in another. */
+/** Matches names without case: the service sends them in another case than its documentation shows. */
 function memberOf(data: JsonNode | undefined, name: string): JsonNode | undefined {
   if (data?.kind !== 'object') return undefined;
   return data.members.find(([one]) => one.trim().toLowerCase() === name.toLowerCase())?.[1];

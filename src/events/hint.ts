@@ -1,50 +1,56 @@
 import type { AppError } from '../core/errors.ts';
 
 /**
- * That something may have changed in a store. Names only: it decides nothing, and whoever takes it up reads afresh,
- * so one that is lost, doubled, late or made up does no harm.
+ * Says that a key may have changed in a store. A hint holds names only, and its receiver reads the store again. So a
+ * lost, duplicate, late or forged hint does no harm.
  */
 export interface Hint {
   readonly store: string;
-  /** Every name under which a mapping may have the key (for AWS its name and its ARN). */
+  /** Every name that a mapping may use for the key (for AWS its name and its ARN). */
   readonly keys: readonly string[];
 }
 
-/** Which intake of `events` in the configuration it came by. */
+/** The intake of the `events` configuration that received the hint. */
 export interface Origin {
   readonly kind: 'sqs' | 'eventGrid' | 'vault' | 'webhook';
   readonly name: string;
 }
 
-/** What became of one message: targets that are looked at because of it, or keys that nothing is made from. */
-export interface Taken {
+/** The result of one message: how many targets are checked because of it, and how many of its keys no mapping uses. */
+export interface HintCounts {
   readonly targets: number;
   readonly unknown: number;
 }
 
 /**
- * Where hints go. Never throws and never waits: what the queue cannot take now, it takes later.
- * @param requestId Of the request that brought them, where one did: what comes of them is on record under it.
+ * Submits hints. Never throws and never waits: hints that the queue cannot take now are retried later.
+ * @param requestId The id of the HTTP request that carried the hints, if any. The audit records its effects under this
+ * id.
  */
-export type TakeHints = (hints: readonly Hint[], origin: Origin, requestId?: string) => Taken;
+export type SubmitHints = (hints: readonly Hint[], origin: Origin, requestId?: string) => HintCounts;
 
-/** A loop that fetches hints (a queue, a stream), which shows that it goes on: a failed attempt is progress. */
+/**
+ * A running loop that fetches hints from a queue or a stream. Failed attempts count as progress for the liveness check.
+ */
 export interface Intake extends AsyncDisposable {
   readonly origin: Origin;
 }
 
 /**
- * What became of a hint, or of a message that gave none, as metrics count it: `taken` · `unknown` nothing is made from
- * its key · `ignored` it tells of no change, or of another store · `malformed` not in a form that we know, or of a
- * webhook about a store that is not its own · `dropped` a malformed message that came too often · `refused` not proved,
- * too many, or not to be checked just now.
+ * The outcome label of the event metric:
+ * - `taken`: the hint triggered a check of targets.
+ * - `unknown`: no mapping uses the key.
+ * - `ignored`: the message is about no change, or about another store.
+ * - `malformed`: the format is unknown, or a webhook names a store that is not its own.
+ * - `dropped`: a malformed message was delivered too often.
+ * - `refused`: not authenticated, over the rate limit, or not verifiable at the moment.
  */
 export type EventOutcome = 'taken' | 'unknown' | 'ignored' | 'malformed' | 'dropped' | 'refused';
 
 export interface IntakeDeps {
-  readonly take: TakeHints;
-  /** Of messages that give no hint; `take` counts the others. */
-  readonly onOther: (outcome: Exclude<EventOutcome, 'taken' | 'unknown'>) => void;
-  /** After each attempt, well or not. */
+  readonly submit: SubmitHints;
+  /** Called for each message that gives no hint. `submit` counts the others. */
+  readonly onSkipped: (outcome: Exclude<EventOutcome, 'taken' | 'unknown'>) => void;
+  /** Called after each attempt, with the error when it failed. */
   readonly onProgress: (error?: AppError) => void;
 }

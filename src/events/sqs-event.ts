@@ -1,24 +1,24 @@
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 
-// What arrives in a queue that EventBridge fills, directly or through SNS, as the names of keys. Nothing else of a
-// message is kept: it is written by others.
+// Extracts key names from messages of EventBridge, which arrive directly or through SNS. Everything else of a message
+// is dropped: others write it.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
 
 export type SqsEvent =
   | {
       readonly kind: 'hint';
-      /** The names of one secret: of the event's ARN, and as whoever changed it spelt it. */
+      /** The names of one secret: from the event's ARN, and as the caller wrote it. */
       readonly keys: readonly string[];
     }
-  /** It tells of no change in the store. */
+  /** The event is about no change in this store. */
   | { readonly kind: 'other' }
   | { readonly kind: 'malformed' };
 
-const OTHER: SqsEvent = { kind: 'other' };
+const IGNORED: SqsEvent = { kind: 'other' };
 const MALFORMED: SqsEvent = { kind: 'malformed' };
 
-/** @param region Of the store: what happens in others is none of its business. */
+/** @param region The region of the store. Events of other regions are ignored. */
 export function parseSqsEvent(body: string, region: string): SqsEvent {
   const outer = parseObject(body);
   const event = outer?.Type === 'Notification' ? parseObject(outer.Message) : outer;
@@ -26,25 +26,25 @@ export function parseSqsEvent(body: string, region: string): SqsEvent {
   const { source, detail } = event;
   const type = event['detail-type'];
   if (typeof source !== 'string' || typeof type !== 'string' || !isObject(detail)) return MALFORMED;
-  if (source !== 'aws.secretsmanager' || event.region !== region) return OTHER;
-  const isLogged = /via CloudTrail$/.test(type);
-  if (isLogged && !tellsOfChange(detail)) return OTHER;
-  const candidates = [...arnsIn(event.resources), ...(isLogged ? namesLogged(detail) : [detail.name])];
+  if (source !== 'aws.secretsmanager' || event.region !== region) return IGNORED;
+  const isCloudTrail = /via CloudTrail$/.test(type);
+  if (isCloudTrail && !isChange(detail)) return IGNORED;
+  const candidates = [...arnsIn(event.resources), ...(isCloudTrail ? loggedNames(detail) : [detail.name])];
   const keys = [...new Set(candidates.filter((key) => isKey(key, region)))];
-  return keys.length === 0 ? OTHER : { kind: 'hint', keys };
+  return keys.length === 0 ? IGNORED : { kind: 'hint', keys };
 }
 
 /**
- * Our own reads are logged too, and must not make us read again. A call that failed has changed nothing, and a
- * rotation that begins or fails has not yet.
+ * CloudTrail also logs our own reads, which must not trigger reads again. Failed calls and rotations that began or
+ * failed changed nothing yet.
  */
-function tellsOfChange({ eventName, readOnly, errorCode }: JsonObject): boolean {
-  if (typeof eventName !== 'string' || readOnly === true || isText(errorCode)) return false;
+function isChange({ eventName, readOnly, errorCode }: JsonObject): boolean {
+  if (typeof eventName !== 'string' || readOnly === true || isNonEmptyText(errorCode)) return false;
   return !/^(BatchGet|Get|List|Describe|Validate|RotationStarted$|RotationFailed$)/.test(eventName);
 }
 
-/** Calls have it in their parameters and answers, services' own events beside them. */
-function namesLogged(record: JsonObject): readonly unknown[] {
+/** API calls have the name in their parameters and responses. Service events have it beside them. */
+function loggedNames(record: JsonObject): readonly unknown[] {
   const parts = [record.requestParameters, record.responseElements, record.additionalEventData];
   return [
     ...parts
@@ -56,10 +56,12 @@ function namesLogged(record: JsonObject): readonly unknown[] {
 
 function arnsIn(resources: unknown): readonly unknown[] {
   if (!Array.isArray(resources)) return [];
-  return resources.slice(0, MOST_RESOURCES).map((it: unknown) => (isObject(it) ? (it.ARN ?? it.arn) : it));
+  return resources
+    .slice(0, MAX_RESOURCES)
+    .map((resource: unknown) => (isObject(resource) ? (resource.ARN ?? resource.arn) : resource));
 }
 
-const MOST_RESOURCES = 10;
+const MAX_RESOURCES = 10;
 const NAME = /^[\w/+=.@!-]{1,512}$/;
 const ARN = /^arn:aws[\w-]*:secretsmanager:([a-z0-9-]+):\d{12}:secret:([\w/+=.@!-]{1,520})$/;
 
@@ -68,6 +70,6 @@ function isKey(key: unknown, region: string): key is string {
   return key.startsWith('arn:') ? ARN.exec(key)?.[1] === region : NAME.test(key);
 }
 
-function isText(value: unknown): boolean {
+function isNonEmptyText(value: unknown): boolean {
   return typeof value === 'string' && value !== '';
 }

@@ -1,72 +1,75 @@
 import { toAppError } from '../core/errors.ts';
-import { pause } from '../core/pause.ts';
+import { sleepUntilAborted } from '../core/sleep.ts';
 import type { Logger } from '../log/logger.ts';
-import type { MessageQueue, QueueMessage } from '../providers/messages.ts';
+import type { MessageQueue, QueueMessage } from '../providers/message-queue.ts';
 import { createBackoff } from './backoff.ts';
 import type { Hint, Intake, IntakeDeps } from './hint.ts';
 import { parseSqsEvent } from './sqs-event.ts';
 
-export interface SqsOptions {
+export interface SqsIntakeOptions {
   readonly name: string;
   /** The store that the events are about, and its region. */
   readonly store: string;
   readonly region: string;
-  /** Asked again as long as it fails. */
+  /** Called again after each failure. */
   readonly open: () => Promise<MessageQueue>;
   readonly logger: Logger;
   readonly random: () => number;
-  /** Ends without an error when the signal says so. */
+  /** Resolves after the time, or as soon as the signal is aborted. Never rejects because of the signal. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * A message that is no event is left in the queue, so that the queue's own redrive policy can put it aside. One that
- * has been handed out so often has no such policy, and would come for ever.
+ * A malformed message stays in the queue, so that the queue's redrive policy can move it to a dead-letter queue. After
+ * this many deliveries the queue has no such policy, and the message is deleted.
  */
-const MOST_RECEIVED = 50;
-/** After messages of which none was taken out: a queue that hides nothing hands them out again at once. */
-const AFTER_NOTHING_MS = 1_000;
+const MAX_RECEIVES = 50;
+/**
+ * The pause when no message could be removed: without a visibility timeout the queue would deliver them again at once.
+ */
+const NOTHING_REMOVED_PAUSE_MS = 1_000;
 
-/** Fetches events until it is disposed of. Several processes may share a queue: each message goes to one of them. */
-export function startSqs(options: SqsOptions, deps: IntakeDeps): Intake {
-  const { name, store, region, open, logger, random, pause: rest = pause } = options;
+/** Receives events until disposed. Several processes may share a queue: each message goes to one of them. */
+export function startSqsIntake(options: SqsIntakeOptions, deps: IntakeDeps): Intake {
+  const { name, store, region, open, logger, random, pause: sleep = sleepUntilAborted } = options;
   const origin = { kind: 'sqs', name } as const;
-  const ending = new AbortController();
-  const { signal } = ending;
-  const backoff = createBackoff({ random, pause: rest, signal });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const backoff = createBackoff({ random, pause: sleep, signal });
   let queue: MessageQueue | undefined;
 
-  /** What can be taken out of the queue. */
-  const takeUp = (messages: readonly QueueMessage[]): readonly string[] => {
+  /** Returns the receipts of the messages to remove. */
+  const processMessages = (messages: readonly QueueMessage[]): readonly string[] => {
     const done: string[] = [];
     const hints: Hint[] = [];
     for (const { body, receipt, received } of messages) {
       const event = parseSqsEvent(body, region);
       if (event.kind === 'hint') hints.push({ store, keys: event.keys });
-      if (event.kind === 'other') deps.onOther('ignored');
+      if (event.kind === 'other') deps.onSkipped('ignored');
       if (event.kind !== 'malformed') done.push(receipt);
-      else if (received < MOST_RECEIVED) deps.onOther('malformed');
+      else if (received < MAX_RECEIVES) deps.onSkipped('malformed');
       else {
-        deps.onOther('dropped');
-        logger.warn('a message that is no event has come too often and is taken out of the queue', {
+        deps.onSkipped('dropped');
+        logger.warn('malformed message deleted after too many deliveries', {
           name,
           attempt: received,
         });
         done.push(receipt);
       }
     }
-    if (hints.length > 0) deps.take(hints, origin);
+    if (hints.length > 0) deps.submit(hints, origin);
     return done;
   };
 
   const fetchOnce = async (): Promise<void> => {
     queue ??= await open();
     const messages = await queue.receive(signal);
-    const done = takeUp(messages);
-    // Only then: what is lost on the way comes again, and a hint too many does no harm.
-    const left = done.length === 0 ? 0 : await queue.remove(done, signal);
+    const done = processMessages(messages);
+    // Remove messages after their hints are submitted: a lost message is delivered again, and a duplicate hint does no
+    // harm.
+    const notRemoved = done.length === 0 ? 0 : await queue.remove(done, signal);
     deps.onProgress();
-    if (messages.length > 0 && done.length === left) await rest(AFTER_NOTHING_MS, signal);
+    if (messages.length > 0 && done.length === notRemoved) await sleep(NOTHING_REMOVED_PAUSE_MS, signal);
   };
 
   const run = async (): Promise<void> => {
@@ -87,7 +90,7 @@ export function startSqs(options: SqsOptions, deps: IntakeDeps): Intake {
   return {
     origin,
     async [Symbol.asyncDispose]() {
-      ending.abort();
+      stopping.abort();
       await running;
       await queue?.[Symbol.asyncDispose]();
     },

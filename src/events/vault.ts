@@ -1,49 +1,50 @@
-import { AppError, healsItself, toAppError } from '../core/errors.ts';
-import { pause } from '../core/pause.ts';
+import { AppError, isTransient, toAppError } from '../core/errors.ts';
+import { sleepUntilAborted } from '../core/sleep.ts';
 import type { SecretProvider } from '../providers/provider.ts';
 import { createBackoff } from './backoff.ts';
 import type { Intake, IntakeDeps } from './hint.ts';
 
-export interface VaultOptions {
+export interface VaultIntakeOptions {
   readonly name: string;
-  /** The store whose events these are. */
+  /** The store that sends the events. */
   readonly store: string;
-  /** Of the store: its login is shared. Asked again each time the stream has ended. */
+  /** Returns the store's provider, whose login is shared. Called again each time the stream has ended. */
   readonly open: () => Promise<Pick<SecretProvider, 'subscribe'>>;
   readonly random: () => number;
-  /** Ends without an error when the signal says so. */
+  /** Resolves after the time, or as soon as the signal is aborted. Never rejects because of the signal. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** What a person must mend first is not tried at the pace of an outage. */
-const SLOW_MS = 120_000;
+/** The longest wait after an error that a retry does not fix. */
+const PERMANENT_ERROR_WAIT_MS = 120_000;
 
 /**
- * Follows the events of a store until it is disposed of, and begins again whenever the stream ends. What changes while
- * none stands is left to the sweep: to read everything anew after each cut would cost most when the store is ill.
+ * Follows the event stream of a store until disposed, and reconnects whenever it ends. Changes during an outage are
+ * left to the sweep: reading everything after each disconnect would cost most when the store is overloaded.
  */
-export function startVault(options: VaultOptions, deps: IntakeDeps): Intake {
-  const { name, store, open, random, pause: rest = pause } = options;
+export function startVaultIntake(options: VaultIntakeOptions, deps: IntakeDeps): Intake {
+  const { name, store, open, random, pause: sleep = sleepUntilAborted } = options;
   const origin = { kind: 'vault', name } as const;
-  const ending = new AbortController();
-  const { signal } = ending;
-  // Never at once: a server that takes connections and drops them would be called without end.
-  const backoff = createBackoff({ random, least: 0.5, pause: rest, signal });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  // Keep a minimum wait: a server that accepts connections and drops them would otherwise be called in a tight loop.
+  const backoff = createBackoff({ random, minimumShare: 0.5, pause: sleep, signal });
 
-  /** Whether the stream of now has stood for a while. */
-  let stood = false;
+  /** Whether the current stream has been alive for a while. */
+  let wasAlive = false;
 
   const listener = {
     onOpen: () => deps.onProgress(),
-    // Not when it opens: one that is cut at once each time must not be called at the shortest wait for ever.
+    // Reset here and not on open: a stream that is cut right after opening must not be retried at the shortest wait
+    // forever.
     onAlive() {
-      stood = true;
+      wasAlive = true;
       backoff.reset();
       deps.onProgress();
     },
     onMessage(key: string | undefined) {
-      if (key === undefined) deps.onOther('ignored');
-      else deps.take([{ store, keys: [key] }], origin);
+      if (key === undefined) deps.onSkipped('ignored');
+      else deps.submit([{ store, keys: [key] }], origin);
     },
   };
 
@@ -52,17 +53,18 @@ export function startVault(options: VaultOptions, deps: IntakeDeps): Intake {
       try {
         const provider = await open();
         if (provider.subscribe === undefined)
-          throw new AppError('INTERNAL', { detail: 'a store without events' });
+          throw new AppError('INTERNAL', { detail: 'the store has no event stream' });
         await provider.subscribe(listener, { signal });
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toAppError(thrown);
-        // It was closed to be opened with other credentials, which is no failure. Nor is the end of one that stood: the
-        // server ends it with the token that it was begun with. The next attempt tells whether anything is wrong.
-        const isEnd = error.code === 'INTERRUPTED' || (stood && error.code === 'STORE_UNAVAILABLE');
-        stood = false;
-        deps.onProgress(isEnd ? undefined : error);
-        await backoff.wait(error, healsItself(error.code) ? undefined : SLOW_MS);
+        // Not a failure: the stream was closed to reconnect with new credentials, or a healthy stream ended. The server
+        // ends a stream when the token that opened it expires. The next attempt shows whether anything is wrong.
+        const isExpectedEnd =
+          error.code === 'INTERRUPTED' || (wasAlive && error.code === 'STORE_UNAVAILABLE');
+        wasAlive = false;
+        deps.onProgress(isExpectedEnd ? undefined : error);
+        await backoff.wait(error, isTransient(error.code) ? undefined : PERMANENT_ERROR_WAIT_MS);
       }
     }
   };
@@ -71,7 +73,7 @@ export function startVault(options: VaultOptions, deps: IntakeDeps): Intake {
   return {
     origin,
     async [Symbol.asyncDispose]() {
-      ending.abort();
+      stopping.abort();
       await running;
     },
   };

@@ -2,75 +2,76 @@ import { createHash } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
 import { member, textOf } from '../core/json.ts';
 import type { Reference } from '../providers/credentials.ts';
-import type { Hint, Origin, TakeHints } from './hint.ts';
-import { jsonOf } from './json-body.ts';
-import type { WebhookIntake } from './posted.ts';
-import { digestOf, holds, parseSignature } from './signature.ts';
-import { createHeldKey, type HeldKeyDeps } from './webhook-key.ts';
-import { createSeen } from './webhook-seen.ts';
+import type { Hint, Origin, SubmitHints } from './hint.ts';
+import type { WebhookIntake } from './http-intakes.ts';
+import { parseJsonBody } from './json-body.ts';
+import { createReplayCache } from './replay-cache.ts';
+import { createRotatingKey, type RotatingKeyDeps } from './rotating-key.ts';
+import { digestOf, matchesDigest, parseSignature } from './signature.ts';
 
-/** In lower case, as Node gives it. */
+/** In lower case, as Node reports header names. */
 const HEADER = 'x-secretbridge-signature';
-/** How far its time may be from ours, in either direction. */
-const WINDOW_MS = 5 * 60_000;
-const LONGEST_KEY = 2_048;
+/** The largest difference between the signature's time and ours, in either direction. */
+const MAX_CLOCK_DIFFERENCE_MS = 5 * 60_000;
+const MAX_KEY_LENGTH = 2_048;
 
 export interface WebhookConfig {
   readonly name: string;
-  /** The stores that it may speak about. */
+  /** The stores that this webhook may report about. */
   readonly stores: readonly string[];
   readonly secret: Reference;
 }
 
-export interface WebhookDeps extends HeldKeyDeps {
+export interface WebhookDeps extends RotatingKeyDeps {
   readonly config: WebhookConfig;
-  readonly take: TakeHints;
+  readonly submit: SubmitHints;
 }
 
 /**
- * Cheap questions first: form, time, signature, then whether it was seen before, and only then what it says. Each
- * replica remembers what it saw itself: one that comes to another replica is a second hint for the same key, and
- * costs a look.
+ * Runs cheap checks first: format, time, signature, replay, and then the content. Each replica has its own replay
+ * cache. A replay to another replica is a duplicate hint and costs one read.
  */
-export function createWebhookIntake({ config, credential, clock, take }: WebhookDeps): WebhookIntake {
+export function createWebhookIntake({ config, credential, clock, submit }: WebhookDeps): WebhookIntake {
   const origin: Origin = { kind: 'webhook', name: config.name };
-  const key = createHeldKey(config.secret, { credential, clock });
-  const seen = createSeen(clock);
+  const key = createRotatingKey(config.secret, { credential, clock });
+  const replayCache = createReplayCache(clock);
   return {
     origin,
     async accept({ header, body, requestId }) {
       const signature = parseSignature(header(HEADER) ?? '');
       if (signature === undefined)
-        throw refused('the header X-Secretbridge-Signature is not there or not valid');
+        throw refused('the header X-Secretbridge-Signature is missing or malformed');
       const signedAt = Number(signature.time) * 1_000;
-      if (Math.abs(clock.now() - signedAt) > WINDOW_MS)
-        throw refused('its time is more than five minutes from ours');
-      const isSigned = await key.check((secret) => holds(signature, digestOf(secret, signature.time, body)));
-      if (!isSigned) throw refused('its signature does not fit');
-      const mark = markOf(signature.time, body);
-      if (seen.has(mark)) throw refused('it came before');
+      if (Math.abs(clock.now() - signedAt) > MAX_CLOCK_DIFFERENCE_MS)
+        throw refused('the signature is more than five minutes old or in the future');
+      const isSigned = await key.check((secret) =>
+        matchesDigest(signature, digestOf(secret, signature.time, body)),
+      );
+      if (!isSigned) throw refused('the signature is wrong');
+      const digest = contentDigest(signature.time, body);
+      if (replayCache.has(digest)) throw refused('the request is a replay');
       const hint = hintOf(body);
-      if (!config.stores.includes(hint.store)) throw invalid('it may not speak about this store');
-      seen.add(mark, signedAt + WINDOW_MS);
-      return take([hint], origin, requestId);
+      if (!config.stores.includes(hint.store)) throw invalid('the webhook may not report about this store');
+      replayCache.add(digest, signedAt + MAX_CLOCK_DIFFERENCE_MS);
+      return submit([hint], origin, requestId);
     },
   };
 }
 
-/** Of what was signed and not of a signature: while a key is rotated, one event may have two of them. */
-function markOf(time: string, body: Buffer): string {
+/** A digest of the signed content, not of a signature: during a key rotation one event may have two signatures. */
+function contentDigest(time: string, body: Buffer): string {
   return createHash('sha256').update(`${time}.`).update(body).digest('base64');
 }
 
 /** @throws AppError INVALID_REQUEST for anything but `{ store, key }`. */
 function hintOf(body: Buffer): Hint {
-  const node = jsonOf(body);
+  const node = parseJsonBody(body);
   if (node === undefined) throw invalid('the body is not JSON');
   const store = textOf(member(node, 'store'));
   const key = textOf(member(node, 'key'));
-  const isWhole = node.kind === 'object' && node.members.length === 2;
-  if (!isWhole || store === undefined || key === undefined || key === '' || key.length > LONGEST_KEY)
-    throw invalid('the body must be an object of `store` and `key`, both texts, and nothing else');
+  const hasTwoMembers = node.kind === 'object' && node.members.length === 2;
+  if (!hasTwoMembers || store === undefined || key === undefined || key === '' || key.length > MAX_KEY_LENGTH)
+    throw invalid('the body must be an object with exactly `store` and `key`, both non-empty strings');
   return { store, keys: [key] };
 }
 

@@ -1,48 +1,51 @@
 import type { Clock } from '../core/clock.ts';
 
-/** Answers to yes-or-no questions, for a while. A failure is never kept; those who ask the same meanwhile share one question. */
+/**
+ * Caches answers to yes-or-no questions for a limited time. Failures are not cached. Concurrent callers for one key
+ * share one load.
+ */
 export interface AnswerCache<T> {
   get(key: string, load: () => Promise<T>): Promise<T>;
 }
 
 export interface AnswerCacheOptions<T> {
   readonly clock: Clock;
-  /** Of each kind. */
+  /** The limit for positive answers, and separately for negative ones. */
   readonly max: number;
-  readonly yesMs: number;
-  readonly noMs: number;
-  isYes(answer: T): boolean;
+  readonly positiveTtlMs: number;
+  readonly negativeTtlMs: number;
+  isPositive(answer: T): boolean;
 }
 
-interface Kept<T> {
+interface CacheEntry<T> {
   readonly answer: T;
   readonly at: number;
-  readonly ms: number;
+  readonly ttlMs: number;
 }
 
 export function createAnswerCache<T>({
   clock,
   max,
-  yesMs,
-  noMs,
-  isYes,
+  positiveTtlMs,
+  negativeTtlMs,
+  isPositive,
 }: AnswerCacheOptions<T>): AnswerCache<T> {
-  // Apart, so that a flood of made-up tokens pushes out no good one.
-  const yes = new Map<string, Kept<T>>();
-  const no = new Map<string, Kept<T>>();
+  // Two maps, so that a flood of made-up tokens does not evict valid ones.
+  const positive = new Map<string, CacheEntry<T>>();
+  const negative = new Map<string, CacheEntry<T>>();
   const loading = new Map<string, Promise<T>>();
 
-  function keep(key: string, answer: T): void {
-    const [kept, ms] = isYes(answer) ? [yes, yesMs] : [no, noMs];
-    kept.set(key, { answer, at: clock.now(), ms });
-    const [oldest] = kept.keys();
-    if (kept.size > max && oldest !== undefined) kept.delete(oldest);
+  function store(key: string, answer: T): void {
+    const [entries, ms] = isPositive(answer) ? [positive, positiveTtlMs] : [negative, negativeTtlMs];
+    entries.set(key, { answer, at: clock.now(), ttlMs: ms });
+    const [oldest] = entries.keys();
+    if (entries.size > max && oldest !== undefined) entries.delete(oldest);
   }
 
-  async function loadAndKeep(key: string, load: () => Promise<T>): Promise<T> {
+  async function loadAndStore(key: string, load: () => Promise<T>): Promise<T> {
     try {
       const answer = await load();
-      keep(key, answer);
+      store(key, answer);
       return answer;
     } finally {
       loading.delete(key);
@@ -51,15 +54,15 @@ export function createAnswerCache<T>({
 
   return {
     async get(key, load) {
-      for (const kept of [yes, no]) {
-        const found = kept.get(key);
-        // By distance: a clock that was set back must not keep an answer for hours.
-        if (found !== undefined && Math.abs(clock.now() - found.at) < found.ms) return found.answer;
-        kept.delete(key);
+      for (const entries of [positive, negative]) {
+        const entry = entries.get(key);
+        // Compare the absolute distance: after the clock is set back, an entry must not live for hours.
+        if (entry !== undefined && Math.abs(clock.now() - entry.at) < entry.ttlMs) return entry.answer;
+        entries.delete(key);
       }
-      const underWay = loading.get(key);
-      if (underWay !== undefined) return underWay;
-      const started = loadAndKeep(key, load);
+      const inFlight = loading.get(key);
+      if (inFlight !== undefined) return inFlight;
+      const started = loadAndStore(key, load);
       loading.set(key, started);
       return started;
     },

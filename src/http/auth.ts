@@ -13,46 +13,47 @@ export interface StaticToken {
 
 export interface AuthOptions {
   readonly tokens: readonly StaticToken[];
-  /** When `http.kubernetes` is on. */
+  /** Set when `http.kubernetes` is on. */
   readonly identities?: Identities;
   readonly clock?: Clock;
-  /** Told the names that have one token between them. */
-  readonly onShared?: (names: readonly string[]) => void;
+  /** Called with the names that share one token. */
+  readonly onSharedToken?: (names: readonly string[]) => void;
 }
 
-/** Static tokens first, since they cost nothing and hold while the API server is down. */
+/** Checks static tokens first: they cost no request and work while the API server is down. */
 export function createAuthenticator(options: AuthOptions): Authenticator {
-  const { tokens, identities, clock = systemClock, onShared = () => undefined } = options;
-  const fixed = createStaticTokens(tokens, onShared);
-  const cluster = identities === undefined ? undefined : createClusterLogins(identities, clock);
+  const { tokens, identities, clock = systemClock, onSharedToken = () => undefined } = options;
+  const staticLogins = createStaticTokens(tokens, onSharedToken);
+  const clusterLogins = identities === undefined ? undefined : createClusterLogins(identities, clock);
   return {
     async identify(token) {
-      return (await fixed.identify(token)) ?? cluster?.identify(token);
+      return (await staticLogins.identify(token)) ?? clusterLogins?.identify(token);
     },
   };
 }
 
 function createStaticTokens(
   tokens: readonly StaticToken[],
-  onShared: (names: readonly string[]) => void,
+  onSharedToken: (names: readonly string[]) => void,
 ): Authenticator {
   const digest = createDigest();
-  // An empty token is nobody's: a credential file may be empty by mistake.
-  const given = tokens.filter(({ token }) => token.size > 0);
-  const known: { readonly name: string; readonly rank: number; readonly digest: Buffer }[] = [];
-  for (const [text, [one, ...others]] of Map.groupBy(given, ({ token }) => digest(token))) {
-    if (one === undefined) continue;
-    // Who it was could not be told, and what one of them did would be on record as the other's.
-    if (others.length > 0) onShared([one, ...others].map(({ name }) => name));
-    else known.push({ name: one.name, rank: ROLES.indexOf(one.role), digest: Buffer.from(text) });
+  // Ignore empty tokens: a credential file may be empty by mistake.
+  const nonEmpty = tokens.filter(({ token }) => token.size > 0);
+  const accepted: { readonly name: string; readonly rank: number; readonly digest: Buffer }[] = [];
+  for (const [tokenDigest, [first, ...others]] of Map.groupBy(nonEmpty, ({ token }) => digest(token))) {
+    if (first === undefined) continue;
+    // Reject a shared token: the audit could not tell its owners apart.
+    if (others.length > 0) onSharedToken([first, ...others].map(({ name }) => name));
+    else
+      accepted.push({ name: first.name, rank: ROLES.indexOf(first.role), digest: Buffer.from(tokenDigest) });
   }
   return {
     async identify(token) {
       const presented = Buffer.from(digest(token));
-      // All of them, so that the time says nothing about which one it is, or how much of it is right.
-      const [found] = known.filter((one) => timingSafeEqual(one.digest, presented));
-      if (found === undefined) return undefined;
-      return { name: found.name, may: async (role) => ROLES.indexOf(role) <= found.rank };
+      // Compare with every token, so that timing reveals neither the matching token nor a matching prefix.
+      const [match] = accepted.filter((candidate) => timingSafeEqual(candidate.digest, presented));
+      if (match === undefined) return undefined;
+      return { name: match.name, may: async (role) => ROLES.indexOf(role) <= match.rank };
     },
   };
 }

@@ -1,7 +1,7 @@
 import { createSecureContext } from 'node:tls';
 import { AppError } from '../core/errors.ts';
-import { readSmallFile, unread } from '../core/small-file.ts';
-import type { Wake } from '../core/wake.ts';
+import { readSmallFile, toReadError } from '../core/small-file.ts';
+import type { StartTimer } from '../core/timer.ts';
 import type { Logger } from '../log/logger.ts';
 
 export interface CertificateFiles {
@@ -14,7 +14,7 @@ export interface Certificate {
   readonly key: Buffer;
 }
 
-const EVERY_MS = 30_000;
+const CHECK_INTERVAL_MS = 30_000;
 
 /** @throws AppError CREDENTIAL_MISSING, CONFIG_INVALID. */
 export async function readCertificate({ certFile, keyFile }: CertificateFiles): Promise<Certificate> {
@@ -22,8 +22,8 @@ export async function readCertificate({ certFile, keyFile }: CertificateFiles): 
   try {
     createSecureContext({ cert, key });
   } catch (error) {
-    const detail = 'certificate and private key do not parse or do not belong together';
-    throw new AppError('CONFIG_INVALID', { about: 'http.tls', detail, cause: error });
+    const detail = 'the certificate or private key is invalid, or they do not match';
+    throw new AppError('CONFIG_INVALID', { subject: 'http.tls', detail, cause: error });
   }
   return { cert, key };
 }
@@ -32,47 +32,47 @@ async function read(path: string, name: string): Promise<Buffer> {
   try {
     return await readSmallFile(path);
   } catch (thrown) {
-    throw unread(path, thrown, 'CREDENTIAL_MISSING', `http.tls.${name}`);
+    throw toReadError(path, thrown, 'CREDENTIAL_MISSING', `http.tls.${name}`);
   }
 }
 
-export interface RenewalOptions {
+export interface CertificateWatchOptions {
   readonly files: CertificateFiles;
   readonly current: Certificate;
-  readonly wake: Wake;
+  readonly wake: StartTimer;
   readonly logger: Logger;
   use(certificate: Certificate): void;
 }
 
 /**
- * Looks at the files from time to time, since notices of file systems miss how Kubernetes swaps a volume. A pair
- * that is seen half written does not match: the old one stays until the next look.
+ * Polls the certificate files, since file system notifications miss how Kubernetes swaps a volume. A half-written pair
+ * does not match, and the old pair stays in use until the next check.
  */
-export function renewCertificate({ files, current, wake, logger, use }: RenewalOptions): () => void {
-  let known = current;
-  let failing = false;
-  let stopped = false;
-  let callOff = wake(look, EVERY_MS);
+export function watchCertificate({ files, current, wake, logger, use }: CertificateWatchOptions): () => void {
+  let inUse = current;
+  let isFailing = false;
+  let isStopped = false;
+  let cancelTimer = wake(check, CHECK_INTERVAL_MS);
 
-  async function look(): Promise<void> {
+  async function check(): Promise<void> {
     try {
-      const found = await readCertificate(files);
-      if (!stopped && !(found.cert.equals(known.cert) && found.key.equals(known.key))) {
-        use(found);
-        known = found;
-        logger.info('certificate renewed');
+      const loaded = await readCertificate(files);
+      if (!isStopped && !(loaded.cert.equals(inUse.cert) && loaded.key.equals(inUse.key))) {
+        use(loaded);
+        inUse = loaded;
+        logger.info('certificate reloaded');
       }
-      failing = false;
+      isFailing = false;
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      if (!failing) logger.warn('certificate cannot be renewed', { error });
-      failing = true;
+      if (!isFailing) logger.warn('certificate reload failed', { error });
+      isFailing = true;
     }
-    if (!stopped) callOff = wake(look, EVERY_MS);
+    if (!isStopped) cancelTimer = wake(check, CHECK_INTERVAL_MS);
   }
 
   return () => {
-    stopped = true;
-    callOff();
+    isStopped = true;
+    cancelTimer();
   };
 }

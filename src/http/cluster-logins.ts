@@ -6,35 +6,38 @@ import { type Authenticator, createDigest, ROLES } from './identity.ts';
 
 const AUDIENCE = 'secretbridge';
 const TIMEOUT_MS = 5_000;
-/** Questions under way at a time: made-up tokens must not use up the rate at which we may ask the API server. */
-const AT_ONCE = 16;
-/** How long an answer holds. A token that was revoked, or a role that was taken away, works this long at most. */
-const YES_MS = 60_000;
-const NO_MS = 10_000;
+/** The limit of concurrent requests: made-up tokens must not use up our request rate at the API server. */
+const MAX_CONCURRENT = 16;
+/** How long an answer is cached. A revoked token or role works for at most this long. */
+const POSITIVE_TTL_MS = 60_000;
+const NEGATIVE_TTL_MS = 10_000;
 const MAX_ANSWERS = 1_000;
 
-/** Holders of Kubernetes tokens, and the roles that the cluster's own rules give them. */
+/** Authenticates Kubernetes tokens. The cluster's RBAC gives their roles. */
 export function createClusterLogins(identities: Identities, clock: Clock): Authenticator {
   const digest = createDigest();
-  const limits = { clock, max: MAX_ANSWERS, yesMs: YES_MS, noMs: NO_MS };
+  const limits = { clock, max: MAX_ANSWERS, positiveTtlMs: POSITIVE_TTL_MS, negativeTtlMs: NEGATIVE_TTL_MS };
   const callers = createAnswerCache<Caller | undefined>({
     ...limits,
-    isYes: (caller) => caller !== undefined,
+    isPositive: (caller) => caller !== undefined,
   });
-  const rights = createAnswerCache<boolean>({ ...limits, isYes: (allowed) => allowed });
-  let asking = 0;
+  const permissions = createAnswerCache<boolean>({ ...limits, isPositive: (allowed) => allowed });
+  let inFlight = 0;
 
-  async function ask<T>(question: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {
-    if (asking >= AT_ONCE) throw new AppError('RATE_LIMITED', { retryAfterMs: 1_000 });
+  async function callCluster<T>(request: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {
+    if (inFlight >= MAX_CONCURRENT) throw new AppError('RATE_LIMITED', { retryAfterMs: 1_000 });
     const signal = AbortSignal.timeout(TIMEOUT_MS);
-    asking += 1;
+    inFlight += 1;
     try {
-      return await question({ signal });
+      return await request({ signal });
     } catch (error) {
       if (error instanceof AppError || !signal.aborted) throw error;
-      throw new AppError('CLUSTER_UNAVAILABLE', { detail: 'it did not answer in time', cause: error });
+      throw new AppError('CLUSTER_UNAVAILABLE', {
+        detail: 'the API server did not answer in time',
+        cause: error,
+      });
     } finally {
-      asking -= 1;
+      inFlight -= 1;
     }
   }
 
@@ -42,15 +45,17 @@ export function createClusterLogins(identities: Identities, clock: Clock): Authe
     async identify(token) {
       const key = digest(token);
       const caller = await callers.get(key, () =>
-        ask((options) => identities.review(token, AUDIENCE, options)),
+        callCluster((options) => identities.review(token, AUDIENCE, options)),
       );
       if (caller === undefined) return undefined;
-      const holds = (role: string): Promise<boolean> =>
-        rights.get(`${key} ${role}`, () => ask((options) => identities.mayUse(caller, role, options)));
+      const hasRole = (role: string): Promise<boolean> =>
+        permissions.get(`${key} ${role}`, () =>
+          callCluster((options) => identities.canUseRole(caller, role, options)),
+        );
       return {
         name: caller.name,
-        async may(needed) {
-          for (const role of ROLES.slice(ROLES.indexOf(needed))) if (await holds(role)) return true;
+        async may(requiredRole) {
+          for (const role of ROLES.slice(ROLES.indexOf(requiredRole))) if (await hasRole(role)) return true;
           return false;
         },
       };

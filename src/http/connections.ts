@@ -2,50 +2,50 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { networkOf } from './address.ts';
 
-/** The connections of a server: so that it can end without waiting for those who hold one open. */
+/** Tracks the open connections of a server, so that it can stop without waiting for idle clients. */
 export interface Connections {
-  /** Ends those without a request under way now, and the others after theirs. */
+  /** Closes idle connections now, and the others after their current request. */
   drain(): void;
   destroyAll(): void;
 }
 
 /**
- * At most so many of one address; more are cut at once, before they cost a handshake. Node's own limit is for all
- * together, so whoever reached it would shut everybody out, the probes of the cluster too.
+ * Limits the connections of one address. Excess connections are cut before they cost a TLS handshake. Node's own limit
+ * counts all connections together, so a single client could shut out everybody, the cluster's probes too.
  *
- * Node's own `closeIdleConnections` takes no connection that never sent anything, nor one in its TLS handshake; and
- * after `close` it no longer looks for requests that are late. Either would hold up the end.
+ * Node's `closeIdleConnections` skips connections that never sent anything or are in a TLS handshake. After `close`,
+ * Node no longer checks for late requests. Either would delay the shutdown.
  */
-export function trackConnections(server: Server, mostOfOne: number): Connections {
+export function trackConnections(server: Server, maxPerAddress: number): Connections {
   const sockets = new Map<string, Socket>();
-  const busy = new Map<string, number>();
-  const ofNetwork = new Map<string, number>();
-  let draining = false;
+  const activeRequests = new Map<string, number>();
+  const openByNetwork = new Map<string, number>();
+  let isDraining = false;
 
   server.on('connection', (socket: Socket) => {
     const name = nameOf(socket);
-    // Unknown when the far end has left already.
+    // The address is undefined when the client has disconnected already.
     const network = networkOf(socket.remoteAddress ?? '');
-    const open = count(ofNetwork, network, 1);
+    const open = count(openByNetwork, network, 1);
     sockets.set(name, socket);
     socket.once('close', () => {
       sockets.delete(name);
-      count(ofNetwork, network, -1);
+      count(openByNetwork, network, -1);
     });
-    if (draining || open > mostOfOne) socket.destroy();
+    if (isDraining || open > maxPerAddress) socket.destroy();
   });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const name = nameOf(request.socket);
-    count(busy, name, 1);
+    count(activeRequests, name, 1);
     response.once('close', () => {
-      const left = count(busy, name, -1);
-      if (draining && left === 0) sockets.get(name)?.destroySoon();
+      const remaining = count(activeRequests, name, -1);
+      if (isDraining && remaining === 0) sockets.get(name)?.destroySoon();
     });
   });
   return {
     drain() {
-      draining = true;
-      for (const [name, socket] of sockets) if (!busy.has(name)) socket.destroy();
+      isDraining = true;
+      for (const [name, socket] of sockets) if (!activeRequests.has(name)) socket.destroy();
     },
     destroyAll() {
       for (const socket of sockets.values()) socket.destroy();
@@ -53,7 +53,7 @@ export function trackConnections(server: Server, mostOfOne: number): Connections
   };
 }
 
-/** Gives how many there are now. */
+/** Returns the new count. */
 function count(counts: Map<string, number>, name: string, change: 1 | -1): number {
   const now = (counts.get(name) ?? 0) + change;
   if (now > 0) counts.set(name, now);
@@ -61,7 +61,7 @@ function count(counts: Map<string, number>, name: string, change: 1 | -1): numbe
   return now;
 }
 
-/** With TLS a request has another socket object than the connection below it; both have the same far end. */
+/** With TLS, a request has another socket object than its connection. Both have the same remote address and port. */
 function nameOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }

@@ -5,7 +5,7 @@ import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import { validationDetail } from './validation-detail.ts';
 
-/** Every answer that is no success. */
+/** The body of every error response. */
 export interface ErrorBody {
   readonly code: ErrorCode;
   readonly message: string;
@@ -23,54 +23,56 @@ const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
   NOT_HELD: 404,
   METHOD_NOT_ALLOWED: 405,
   RATE_LIMITED: 429,
-  // What is wrong lies between us and another service, not in the request.
+  // The fault is in another service, not in the request.
   AUDIT_TRUNCATED: 503,
   CLUSTER_FORBIDDEN: 503,
   CREDENTIAL_MISSING: 503,
   INTERNAL: 500,
 };
 
-/** By the remedy where nothing else is said: what heals is 503; what a person must mend first, 409. */
+/** Codes without an own status: 503 when a retry may help, 409 when a person must act first. */
 function statusOf(code: ErrorCode): number {
-  const { remedy } = ERRORS[code];
-  return STATUS[code] ?? (remedy === 'retry' || remedy === 'wait' ? 503 : REFUSED);
+  const { category } = ERRORS[code];
+  return STATUS[code] ?? (category === 'retry' || category === 'wait' ? 503 : CONFLICT);
 }
 
-/** Not before a person has mended something. */
-const REFUSED = 409;
+/** A person must fix something first. */
+const CONFLICT = 409;
 
 export interface HttpError {
   readonly status: number;
   readonly error: AppError;
 }
 
-/** Anything thrown, as an answer. Of what the framework says, its own code alone is understood; its text may quote. */
+/**
+ * Maps anything thrown to a response. For framework errors only the code is used: their messages may quote the request.
+ */
 export function toHttpError(thrown: unknown): HttpError {
   if (thrown instanceof AppError)
-    return { status: thrown.refused ? REFUSED : statusOf(thrown.code), error: thrown };
+    return { status: thrown.isRefusal ? CONFLICT : statusOf(thrown.code), error: thrown };
   const { code = '', statusCode = 0, validation, validationContext } = fieldsOf(thrown);
   if (validation !== undefined) return invalid(400, validationDetail(validation, validationContext), thrown);
-  const known = FRAMEWORK[code];
-  if (known !== undefined) return invalid(...known, thrown);
-  // Whoever asked has left, and the status of the framework tells it from a connection of ours that broke.
+  const frameworkError = FRAMEWORK_ERRORS[code];
+  if (frameworkError !== undefined) return invalid(...frameworkError, thrown);
+  // The client disconnected. The framework's status tells this from a broken connection of ours.
   if (code === 'ECONNRESET' && isClientFault(statusCode))
-    return invalid(400, 'its body did not come', thrown);
-  // The framework and its parser put a status on what they refuse, and nobody else does.
-  const refused = (code.startsWith('FST_') || thrown instanceof SyntaxError) && isClientFault(statusCode);
-  return refused
+    return invalid(400, 'the connection ended before the body arrived', thrown);
+  // Only the framework and its parser set a status on their errors.
+  const isMalformed = (code.startsWith('FST_') || thrown instanceof SyntaxError) && isClientFault(statusCode);
+  return isMalformed
     ? invalid(statusCode, 'the request is malformed', thrown)
     : { status: 500, error: toAppError(thrown) };
 }
 
-const FRAMEWORK: Readonly<Record<string, readonly [status: number, detail: string]>> = {
-  FST_ERR_BAD_URL: [400, 'the address is malformed'],
-  FST_ERR_MAX_PARAM_LENGTH: [414, 'a part of the address is too long'],
+const FRAMEWORK_ERRORS: Readonly<Record<string, readonly [status: number, detail: string]>> = {
+  FST_ERR_BAD_URL: [400, 'the URL is malformed'],
+  FST_ERR_MAX_PARAM_LENGTH: [414, 'a part of the URL is too long'],
   FST_ERR_CTP_INVALID_JSON_BODY: [400, 'the body is not JSON'],
   FST_ERR_CTP_EMPTY_JSON_BODY: [400, 'the body is empty'],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [400, 'the body is not as long as its header says'],
-  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'the body is larger than this address takes'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: [415, 'the body must be of the type application/json'],
-  FST_ERR_CTP_INVALID_TYPE: [415, 'the body must be of the type application/json'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [400, 'the length of the body differs from `Content-Length`'],
+  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'the body is larger than this route allows'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [415, 'the content type of the body must be application/json'],
+  FST_ERR_CTP_INVALID_TYPE: [415, 'the content type of the body must be application/json'],
 };
 
 interface FrameworkFields {
@@ -92,26 +94,26 @@ function invalid(status: number, detail: string, cause: unknown): HttpError {
   return { status, error: new AppError('INVALID_REQUEST', { detail, cause }) };
 }
 
-/** @param as The status, where the error's own is not meant. */
+/** @param statusOverride A status to use instead of the error's own. */
 export function sendError(
   request: FastifyRequest,
   reply: FastifyReply,
   thrown: unknown,
-  as?: number,
+  statusOverride?: number,
 ): FastifyReply {
-  const { status: own, error } = toHttpError(thrown);
-  const status = as ?? own;
+  const { status: defaultStatus, error } = toHttpError(thrown);
+  const status = statusOverride ?? defaultStatus;
   const body: ErrorBody = { ...error.toJSON(), requestId: request.id };
   reply.code(status).headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
   if (status === 401) reply.header('www-authenticate', challengeOf(request, error));
   if (error.retryAfterMs !== undefined)
     reply.header('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000))));
-  // The rest of a body that nobody waits for must not be taken for the next request, nor be waited for.
+  // Close the connection: the unread rest of the body must not be parsed as the next request.
   if (isUnread(request)) reply.header('connection', 'close');
   return reply.type('application/json; charset=utf-8').send(body);
 }
 
-/** RFC 9110, 11.6.1: such an answer must say how to log in; RFC 6750, 3: with more than the scheme alone. */
+/** RFC 9110, section 11.6.1 requires a challenge. RFC 6750, section 3 requires a parameter besides the scheme. */
 function challengeOf({ headers: { authorization } }: FastifyRequest, { code }: AppError): string {
   if (code === 'EVENT_REFUSED') return 'Signature';
   const hasToken = /^bearer +\S/i.test(authorization ?? '');
@@ -122,32 +124,35 @@ function isUnread({ raw: { complete, headers } }: FastifyRequest): boolean {
   return !complete && (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined);
 }
 
-/** With the texts of RFC 9110 and 6585: to import them from `node:http` loads all of Node's `fetch`. */
-const BROKEN: Readonly<Record<string, readonly [status: string, detail: string]>> = {
+/** The reason phrases of RFC 9110 and RFC 6585. Importing them from `node:http` would load Node's whole `fetch`. */
+const PARSER_ERRORS: Readonly<Record<string, readonly [status: string, detail: string]>> = {
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are larger than 16 KiB'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'it did not arrive in time'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request did not arrive in time'],
 };
 
-/** A body that comes only after `100 Continue` is asked for by Node itself; nothing else can be expected of us. */
-export function answerUnexpected(response: ServerResponse, requestId: string): void {
-  const { headers, body } = lastAnswer('the header `Expect` asks for what there is not', requestId);
+/** Answers 417. Node handles `100 Continue` itself, and no other expectation is supported. */
+export function rejectExpectation(response: ServerResponse, requestId: string): void {
+  const { headers, body } = closingResponse('the value of the `Expect` header is not supported', requestId);
   response.writeHead(417, headers).end(body);
 }
 
-/** Answers what never became a request: there is no reply yet, only the connection. */
-export function answerBroken(error: { readonly code?: string }, socket: Socket, requestId: string): void {
+/** Answers a connection whose bytes never became a request. Only the socket exists at this point. */
+export function answerUnparsable(error: { readonly code?: string }, socket: Socket, requestId: string): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  const [status, detail] = BROKEN[error.code ?? ''] ?? ['400 Bad Request', 'it is no HTTP'];
-  const { headers, body } = lastAnswer(detail, requestId);
+  const [status, detail] = PARSER_ERRORS[error.code ?? ''] ?? [
+    '400 Bad Request',
+    'the request is not valid HTTP',
+  ];
+  const { headers, body } = closingResponse(detail, requestId);
   const head = [`HTTP/1.1 ${status}`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
-/** Without the framework, and the last of its connection: what follows on it is not read. */
-function lastAnswer(
+/** Builds a response without the framework. It closes its connection, so that nothing after it is read. */
+function closingResponse(
   detail: string,
   requestId: string,
 ): { readonly headers: Readonly<Record<string, string>>; readonly body: string } {

@@ -2,24 +2,30 @@ import { randomBytes } from 'node:crypto';
 import { createFingerprinter } from '../core/fingerprint.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
-/** Each may do what those before it may. */
+/** Each role includes the roles before it. */
 export const ROLES = ['viewer', 'reviewer', 'operator'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** Somebody who holds a valid token. */
+/** The owner of a valid token. */
 export interface Identity {
-  /** For the audit. */
+  /** The name that the audit records. */
   readonly name: string;
-  /** @throws AppError when it cannot be found out. */
+  /** @throws AppError when the check cannot be made. */
   may(role: Role): Promise<boolean>;
 }
 
 export interface Authenticator {
-  /** `undefined`: nobody whom we know. @throws AppError when it cannot be found out, CLUSTER_UNAVAILABLE and the like. */
+  /**
+   * Returns undefined for an unknown token. @throws AppError when the check cannot be made, such as
+   * CLUSTER_UNAVAILABLE.
+   */
   identify(token: SecretValue): Promise<Identity | undefined>;
 }
 
-/** A name for a token that is of no use outside of this process, and of one length whatever the token's is. */
+/**
+ * Returns a digest function with a random key. The digests are useless outside this process and have the same length
+ * for every token.
+ */
 export function createDigest(): (token: SecretValue) => string {
   const fingerprints = createFingerprinter(SecretValue.fromBytes(randomBytes(32)));
   return (token) => fingerprints.value(token);

@@ -1,23 +1,25 @@
-/** What the server bears from whoever reaches its port. */
+/** The resource limits of the server against its clients. */
 export interface Limits {
   readonly bodyBytes: number;
   readonly headerBytes: number;
-  /** For the headers, and for the handshake of TLS: whoever is slower is cut off. */
+  /** The timeout for the headers and for the TLS handshake. */
   readonly headersMs: number;
-  /** For the whole request. */
+  /** The timeout for the whole request. */
   readonly requestMs: number;
-  /** Of silence in both directions; longer than the longest answer takes to begin. */
+  /** The timeout without data in either direction. It must exceed the time that the slowest response takes to begin. */
   readonly silenceMs: number;
   readonly keepAliveMs: number;
   readonly connections: number;
-  /** Of one address, so that none keeps the probes of the cluster out. */
-  readonly connectionsOfOne: number;
-  /** Of one address within `windowMs`, probes aside. */
+  /** The limit for one address, so that no client shuts out the cluster's probes. */
+  readonly connectionsPerAddress: number;
+  /** Requests of one address within `windowMs`, without probes. */
   readonly requests: number;
   readonly windowMs: number;
-  /** Events are counted apart, for each kind: a flood of them must not shut out the rest of an address. */
+  /**
+   * Events have limits of their own for each intake: a flood of events must not shut out other requests of the address.
+   */
   readonly webhookBytes: number;
-  /** Event Grid sends lists of up to this size, and never again what is answered with 413. */
+  /** Event Grid sends batches of up to this size, and never retries after a 413. */
   readonly eventGridBytes: number;
 }
 
@@ -29,7 +31,7 @@ export const LIMITS: Limits = {
   silenceMs: 120_000,
   keepAliveMs: 60_000,
   connections: 1_000,
-  connectionsOfOne: 500,
+  connectionsPerAddress: 500,
   requests: 1_000,
   windowMs: 60_000,
   webhookBytes: 16 * 1024,

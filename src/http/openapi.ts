@@ -5,7 +5,7 @@ import { SCHEMAS, type SchemaName } from './schemas.ts';
 
 declare module 'fastify' {
   interface FastifySchema {
-    /** Not part of the description. */
+    /** Leaves the route out of the OpenAPI document. */
     hide?: boolean;
   }
 }
@@ -13,28 +13,28 @@ declare module 'fastify' {
 type JsonSchema = Readonly<Record<string, unknown>>;
 
 export interface Description {
-  /** `operationId`. */
+  /** The `operationId`. */
   readonly id: string;
   readonly tag: 'probes' | 'service' | 'mappings' | 'held' | 'audit' | 'events';
   readonly summary: string;
-  /** Left out: needs no token. */
+  /** Undefined: needs no token. */
   readonly role?: Role;
   readonly query?: JsonSchema;
   readonly parameters?: Readonly<Record<string, JsonSchema>>;
   readonly body?: JsonSchema;
-  /** How the request proves itself, where it is not by a token of ours: by one of these. */
-  readonly proofs?: readonly (keyof typeof PROOFS)[];
-  /** Of a success; 200 unless it is said. */
+  /** How the request authenticates without a token: by any one of these. */
+  readonly credentials?: readonly (keyof typeof EVENT_CREDENTIALS)[];
+  /** The status of a success. Default: 200. */
   readonly status?: 200 | 202;
-  /** What a success holds, where that is JSON that a schema describes. */
+  /** The schema of a JSON response. */
   readonly answer?: SchemaName;
-  /** The types of a success that is no JSON. */
-  readonly types?: readonly string[];
-  readonly also?: Readonly<Record<number, SchemaName>>;
+  /** The media types of a response that is not JSON. */
+  readonly mediaTypes?: readonly string[];
+  readonly otherAnswers?: Readonly<Record<number, SchemaName>>;
 }
 
-/** What the events carry in the place of a token. */
-const PROOFS = {
+/** The authentication of event routes, which take no token. */
+const EVENT_CREDENTIALS = {
   webhook: {
     type: 'apiKey',
     in: 'header',
@@ -45,20 +45,23 @@ const PROOFS = {
     type: 'apiKey',
     in: 'header',
     name: 'X-Secretbridge-Key',
-    description: 'The key of the subscription; also as the parameter `key` of the address.',
+    description: 'The key of the subscription. It may also be sent as the query parameter `key`.',
   },
   entra: {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
-    description: 'A token of Microsoft Entra, where the subscription is configured with `entra`.',
+    description: 'A Microsoft Entra token, when the subscription is configured with `entra`.',
   },
 } as const;
 
-/** For a route that takes no parameters: a token in the address must not pass unnoticed, nor a filter be ignored. */
+/**
+ * The schema of a route without query parameters. It refuses unknown ones, so that a token in the URL or an ignored
+ * filter is noticed.
+ */
 export const NO_QUERY = { type: 'object', additionalProperties: false, properties: {} } as const;
 
-/** What Fastify checks a request against, and what the description of the API says. */
+/** Builds the schema that Fastify validates requests against and that the OpenAPI document shows. */
 export function describe(description: Description): FastifySchema {
   const {
     id,
@@ -68,54 +71,57 @@ export function describe(description: Description): FastifySchema {
     query,
     parameters,
     body,
-    proofs,
+    credentials,
     status = 200,
     answer,
-    types,
-    also = {},
+    mediaTypes,
+    otherAnswers = {},
   } = description;
   const denied = { 401: 'Error', 403: 'Error' } as const;
   const others: Readonly<Record<number, SchemaName>> = {
     ...(query === undefined ? {} : ({ 400: 'Error' } as const)),
     ...(role === undefined ? {} : denied),
-    ...also,
+    ...otherAnswers,
   };
   return {
     operationId: id,
     tags: [tag],
     summary,
-    ...(role === undefined ? {} : { description: `Needs the role ${role}.`, security: [{ bearer: [] }] }),
-    ...(proofs === undefined ? {} : { security: proofs.map((proof) => ({ [proof]: [] })) }),
+    ...(role === undefined ? {} : { description: `Requires the role ${role}.`, security: [{ bearer: [] }] }),
+    ...(credentials === undefined ? {} : { security: credentials.map((name) => ({ [name]: [] })) }),
     ...(query === undefined ? {} : { querystring: query }),
     ...(body === undefined ? {} : { body }),
     ...(parameters === undefined
       ? {}
       : { params: { type: 'object', required: Object.keys(parameters), properties: parameters } }),
     response: {
-      [status]: success(answer, types),
+      [status]: success(answer, mediaTypes),
       ...Object.fromEntries(Object.entries(others).map(([status, name]) => [status, reference(name)])),
-      // Whatever else there is, such as a request too many, has the one form of all errors.
+      // All other errors, such as a rate limit, have the same form.
       default: reference('Error'),
     },
   };
 }
 
-function success(answer: SchemaName | undefined, types: readonly string[] | undefined): JsonSchema {
+function success(answer: SchemaName | undefined, mediaTypes: readonly string[] | undefined): JsonSchema {
   if (answer !== undefined) return reference(answer);
   const description = 'Done.';
-  if (types === undefined) return { description, type: 'object' };
-  // An empty list: nothing stands in it.
-  if (types.length === 0) return { description, type: 'null' };
-  return { description, content: Object.fromEntries(types.map((type) => [type, { schema: TEXT }])) };
+  if (mediaTypes === undefined) return { description, type: 'object' };
+  // An empty list means an empty body.
+  if (mediaTypes.length === 0) return { description, type: 'null' };
+  return {
+    description,
+    content: Object.fromEntries(mediaTypes.map((type) => [type, { schema: TEXT_SCHEMA }])),
+  };
 }
 
-const TEXT = { type: 'string' } as const;
+const TEXT_SCHEMA = { type: 'string' } as const;
 
 function reference(name: SchemaName): JsonSchema {
   return { $ref: `${name}#` };
 }
 
-/** To be added before the routes. */
+/** Call it before the routes are added. */
 export async function addOpenApi(app: FastifyInstance, version: string): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -123,14 +129,14 @@ export async function addOpenApi(app: FastifyInstance, version: string): Promise
       info: {
         title: 'secretbridge',
         version,
-        description: 'The API of a running service. No answer holds a value.',
+        description: 'The API of a running secretbridge service. Responses never contain secret values.',
       },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' }, ...PROOFS } },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' }, ...EVENT_CREDENTIALS } },
     },
     transformObject: (document) => {
       if (!('openapiObject' in document)) return document.swaggerObject;
       for (const path of Object.values(document.openapiObject.paths ?? {}))
-        nameNeedOfBody(path?.post?.requestBody as RequestBody | undefined);
+        setBodyRequired(path?.post?.requestBody as RequestBody | undefined);
       return document.openapiObject;
     },
     refResolver: {
@@ -138,7 +144,7 @@ export async function addOpenApi(app: FastifyInstance, version: string): Promise
     },
   });
   for (const [name, schema] of Object.entries(SCHEMAS)) app.addSchema({ $id: name, ...schema });
-  // The schemas of answers describe; they do not filter: a member that is not described yet must not vanish.
+  // Response schemas only document. They must not filter out members that are not documented yet.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
 }
 
@@ -147,8 +153,8 @@ interface RequestBody {
   readonly content: Readonly<Record<string, { readonly schema?: { readonly type?: unknown } }>>;
 }
 
-/** The plugin calls every body required; one that may be `null` may be left out as well. */
-function nameNeedOfBody(body: RequestBody | undefined): void {
+/** The plugin marks every body as required. A body that may be `null` may also be left out. */
+function setBodyRequired(body: RequestBody | undefined): void {
   if (body === undefined) return;
   const types = Object.values(body.content).flatMap(({ schema }) => schema?.type);
   body.required = !types.includes('null');

@@ -1,6 +1,6 @@
 import { compareText } from '../core/target.ts';
 
-/** As a JSON Schema, for one parameter. */
+/** The JSON Schema of one parameter. */
 type Parameter = Readonly<Record<string, unknown>>;
 
 export interface ListQuery {
@@ -10,7 +10,7 @@ export interface ListQuery {
 
 const MAX_LIMIT = 1_000;
 
-/** The parameters of a list: its filters, and where in the answer to be. */
+/** The query parameters of a list: its filters, and the page. */
 export function listQuery(
   filters: Readonly<Record<string, Parameter>>,
   { limit, cursor }: { readonly limit: number; readonly cursor: string },
@@ -25,19 +25,22 @@ export function listQuery(
         minimum: 1,
         maximum: MAX_LIMIT,
         default: limit,
-        description: 'How many on a page.',
+        description: 'The number of items on a page.',
       },
-      cursor: { type: 'string', pattern: cursor, description: 'Go on after a page: its `next`.' },
+      cursor: { type: 'string', pattern: cursor, description: 'The `next` of the previous page.' },
     },
   } as const;
 }
 
 export const LIST_QUERY = listQuery({}, { limit: MAX_LIMIT, cursor: '^[-a-z0-9.!]{1,600}$' });
 
-/** Sorts below every character of a name, so that joined names sort as the names do one by one. */
+/** Sorts before every character of a name, so that joined names sort like the single names. */
 const SEPARATOR = '!';
 
-/** One page of a list that is in memory. It goes on behind the key of the last item, whatever came or went since. */
+/**
+ * Returns one page of an in-memory list. The cursor is the key of the last item, so paging survives added and removed
+ * items.
+ */
 export function pageOf<T>(
   items: readonly T[],
   namesOf: (item: T) => readonly string[],

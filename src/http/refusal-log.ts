@@ -1,5 +1,5 @@
 import type { AppError } from '../core/errors.ts';
-import type { Wake } from '../core/wake.ts';
+import type { StartTimer } from '../core/timer.ts';
 import type { Origin } from '../events/hint.ts';
 import type { LogFields, Logger } from '../log/logger.ts';
 
@@ -13,39 +13,39 @@ export interface Refusal {
 }
 
 /**
- * What an intake did not take: the first of a kind at once, then one line a minute with how many there were and where
- * the last one came from. So a flood costs no disk.
+ * Logs rejected events: the first of each kind at once, then at most one line a minute with the count and the last
+ * address. So a flood costs no disk space.
  */
-export function createRefusalLog(logger: Logger, wake: Wake): (refusal: Refusal) => void {
-  const open = new Map<string, { count: number; last: Refusal }>();
+export function createRefusalLog(logger: Logger, wake: StartTimer): (refusal: Refusal) => void {
+  const periods = new Map<string, { count: number; last: Refusal }>();
 
-  const say = ({ origin, status, error, address }: Refusal, count: number): void => {
+  const write = ({ origin, status, error, address }: Refusal, count: number): void => {
     const fields: LogFields = { kind: origin.kind, name: origin.name, address, count };
-    if (status >= 500) logger.warn('events cannot be taken', { ...fields, error });
+    if (status >= 500) logger.warn('events cannot be accepted', { ...fields, error });
     else logger.info('events refused', { ...fields, code: error.code });
   };
-  const close = (id: string): void => {
-    const found = open.get(id);
-    if (found === undefined) return;
-    open.delete(id);
-    if (found.count === 0) return;
-    say(found.last, found.count);
-    start(id, found.last);
+  const endPeriod = (id: string): void => {
+    const period = periods.get(id);
+    if (period === undefined) return;
+    periods.delete(id);
+    if (period.count === 0) return;
+    write(period.last, period.count);
+    startPeriod(id, period.last);
   };
-  const start = (id: string, last: Refusal): void => {
-    open.set(id, { count: 0, last });
-    wake(() => close(id), WINDOW_MS);
+  const startPeriod = (id: string, last: Refusal): void => {
+    periods.set(id, { count: 0, last });
+    wake(() => endPeriod(id), WINDOW_MS);
   };
 
   return (refusal) => {
     const id = `${refusal.origin.kind} ${refusal.origin.name} ${refusal.error.code}`;
-    const found = open.get(id);
-    if (found !== undefined) {
-      found.count += 1;
-      found.last = refusal;
+    const period = periods.get(id);
+    if (period !== undefined) {
+      period.count += 1;
+      period.last = refusal;
       return;
     }
-    say(refusal, 1);
-    start(id, refusal);
+    write(refusal, 1);
+    startPeriod(id, refusal);
   };
 }

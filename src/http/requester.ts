@@ -3,13 +3,14 @@ import type { Actor } from '../audit/entry.ts';
 import { AppError } from '../core/errors.ts';
 import type { Requester } from '../service/service.ts';
 
-/** Who asks for it. A public route has nobody, and must not ask. */
+/** Returns the caller. @throws AppError INTERNAL on a public route, which has none. */
 export function requesterOf({ requester }: FastifyRequest): Requester {
-  if (requester === undefined) throw new AppError('INTERNAL', { detail: 'a change that nobody asked for' });
+  if (requester === undefined)
+    throw new AppError('INTERNAL', { detail: 'a public route asked for its caller' });
   return requester;
 }
 
-/** The same, as the audit names them. */
+/** The caller as the actor of an audit record. */
 export function actorOf(request: FastifyRequest): Actor {
   const { name, address } = requesterOf(request);
   return { kind: 'operator', name, ...(address === undefined ? {} : { address }) };

@@ -1,18 +1,18 @@
 import { ACTIONS, ACTOR_KINDS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
-import { TARGET_STATES } from '../service/service.ts';
+import { SYNC_STATES } from '../service/service.ts';
 import { ROLES } from './identity.ts';
 
-// The answers of the API, as JSON Schemas: for its description only. Members may be added, never renamed.
+// The JSON Schemas of API responses, for the OpenAPI document only. Members may be added, never renamed.
 
 const text = { type: 'string' } as const;
-const whole = { type: 'integer' } as const;
-const yesNo = { type: 'boolean' } as const;
+const integer = { type: 'integer' } as const;
+const boolean = { type: 'boolean' } as const;
 const time = { type: 'string', format: 'date-time' } as const;
-const orNull = <Type extends string>(schema: { readonly type: Type }) =>
+const nullable = <Type extends string>(schema: { readonly type: Type }) =>
   ({ ...schema, type: [schema.type, 'null'] }) as const;
 const health = { type: 'string', enum: ['up', 'degraded', 'down'] } as const;
 const list = (items: object) => ({ type: 'array', items }) as const;
-const one = (name: string) => ({ $ref: `${name}#` }) as const;
+const reference = (name: string) => ({ $ref: `${name}#` }) as const;
 
 function object(properties: Readonly<Record<string, object>>, optional: readonly string[] = []) {
   const required = Object.keys(properties).filter((name) => !optional.includes(name));
@@ -20,44 +20,44 @@ function object(properties: Readonly<Record<string, object>>, optional: readonly
 }
 
 const error = { code: text, message: text, remedy: text } as const;
-const part = { kind: text, state: health } as const;
+const component = { kind: text, state: health } as const;
 const target = { mapping: text, namespace: text, secret: text } as const;
 
 const pinned = {
-  ...whole,
-  description: 'The sequence of the record to whose versions it is pinned.',
+  ...integer,
+  description: 'The sequence of the record whose source versions the target is pinned to.',
 } as const;
 
-const OUTCOMES_OF_RUNS = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;
+const RUN_OUTCOMES = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;
 
 const run = {
-  ok: yesNo,
+  ok: boolean,
   requestId: text,
-  summary: { type: 'object', additionalProperties: whole },
+  summary: { type: 'object', additionalProperties: integer },
   targets: list(
     object(
       {
         ...target,
-        outcome: { type: 'string', enum: OUTCOMES_OF_RUNS },
+        outcome: { type: 'string', enum: RUN_OUTCOMES },
         ...error,
-        keys: list(one('Key')),
+        keys: list(reference('Key')),
         pinned,
       },
       [...Object.keys(error), 'pinned'],
     ),
   ),
-  held: list(one('Held')),
-  pending: whole,
+  held: list(reference('Held')),
+  pending: integer,
 } as const;
 
-const passedOver = {
+const skipped = {
   waiting: {
     ...list(object({ ...target, until: object({ namespace: text, secret: text }) })),
-    description: 'What stays until its mapping has made the target that it wants instead.',
+    description: 'Targets that are kept until their mapping has created the replacement.',
   },
   unseen: {
     ...list(object({ what: text, code: text })),
-    description: 'What could not be looked at, though it may have left.',
+    description: 'Targets or namespaces that could not be read, and may hold orphans.',
   },
 } as const;
 
@@ -67,13 +67,13 @@ const reviewed = object(
     by: text,
     time,
     note: text,
-    sequence: { ...whole, description: 'Of the record of the review.' },
+    sequence: { ...integer, description: 'The sequence of the review record.' },
   },
   ['by', 'note'],
 );
 
 const record = {
-  sequence: whole,
+  sequence: integer,
   time,
   action: { type: 'string', enum: ACTIONS },
   phase: { type: 'string', enum: ['intent', 'outcome'] },
@@ -87,24 +87,24 @@ const record = {
     'address',
   ]),
   note: text,
-  review: object({ sequence: whole, state: { type: 'string', enum: REVIEW_STATES } }),
+  review: object({ sequence: integer, state: { type: 'string', enum: REVIEW_STATES } }),
   reviewed: {
     ...reviewed,
-    description: 'What a person said of it last; left out: nobody has. Not a part of what is hashed.',
+    description: 'The latest review. Undefined: unreviewed. Not part of the hash.',
   },
   keys: object({ added: list(text), changed: list(text), removed: list(text) }),
   sources: list(object({ store: text, key: text, property: text, version: text }, ['property'])),
   values: {
     type: 'object',
     additionalProperties: text,
-    description: 'Of a change: by key, the keyed fingerprint of the value that it is given.',
+    description: 'For a change: the keyed fingerprint of each new value, by target key.',
   },
-  counts: { type: 'object', additionalProperties: whole },
+  counts: { type: 'object', additionalProperties: integer },
   before: text,
   after: text,
   resourceVersion: text,
   requestId: text,
-  attempt: whole,
+  attempt: integer,
   durationMs: { type: 'number' },
   instance: text,
   replica: text,
@@ -130,8 +130,8 @@ const recordOptional = [
 
 export const SCHEMAS = {
   Error: object({ ...error, requestId: text }),
-  Liveness: object({ ok: yesNo, stalled: list(text) }),
-  Readiness: object({ ok: yesNo }),
+  Liveness: object({ ok: boolean, stalled: list(text) }),
+  Readiness: object({ ok: boolean }),
   Key: object(
     {
       name: text,
@@ -141,14 +141,14 @@ export const SCHEMAS = {
     },
     ['before', 'after'],
   ),
-  Held: object({ id: text, ...target, action: text, keys: list(one('Key')) }),
-  HeldList: object({ held: list(one('Held')), next: text }, ['next']),
+  Held: object({ id: text, ...target, action: text, keys: list(reference('Key')) }),
+  HeldList: object({ held: list(reference('Held')), next: text }, ['next']),
   Target: object(
     {
       ...target,
-      state: { type: 'string', enum: TARGET_STATES },
-      lastSuccess: orNull(time),
-      staleSeconds: orNull(whole),
+      state: { type: 'string', enum: SYNC_STATES },
+      lastSuccess: nullable(time),
+      staleSeconds: nullable(integer),
       ...error,
       pinned,
     },
@@ -157,15 +157,15 @@ export const SCHEMAS = {
   Store: object(
     {
       name: text,
-      ...part,
-      lastSuccess: orNull(time),
+      ...component,
+      lastSuccess: nullable(time),
       code: text,
-      breakerOpen: yesNo,
-      way: { ...text, description: 'How its keys are looked at for changes: list, describe, batch or read.' },
-      callsPerHour: { ...whole, description: 'Requests of this replica within the last hour.' },
+      breakerOpen: boolean,
+      way: { ...text, description: 'How the store is checked for changes: list, describe, batch or read.' },
+      callsPerHour: { ...integer, description: 'Requests of this replica within the last hour.' },
       expectedCallsPerHour: {
-        ...whole,
-        description: 'Requests an hour, of all replicas, while nothing changes.',
+        ...integer,
+        description: 'Requests an hour of all replicas while nothing changes.',
       },
     },
     ['code', 'way', 'callsPerHour', 'expectedCallsPerHour'],
@@ -184,17 +184,17 @@ export const SCHEMAS = {
     instance: text,
     version: text,
     replica: text,
-    engine: object({ ...part, code: text }, ['code']),
-    audit: object({ ...part, sequence: whole, code: text }, ['code']),
-    cluster: object({ ...part, code: text }, ['code']),
+    engine: object({ ...component, code: text }, ['code']),
+    audit: object({ ...component, sequence: integer, code: text }, ['code']),
+    cluster: object({ ...component, code: text }, ['code']),
     config: object({
-      valid: yesNo,
+      valid: boolean,
       problems: list(
         object(
           {
             file: text,
-            line: whole,
-            column: whole,
+            line: integer,
+            column: integer,
             path: text,
             code: text,
             message: text,
@@ -206,13 +206,13 @@ export const SCHEMAS = {
       differing: {
         ...list(text),
         description:
-          'Replicas that work by another configuration. What left it is not deleted while there are any.',
+          'Replicas with another configuration. Deletions of removed targets wait until they agree.',
       },
     }),
-    stores: list(one('Store')),
-    events: list(one('Intake')),
-    targets: list(one('Target')),
-    held: list(one('Held')),
+    stores: list(reference('Store')),
+    events: list(reference('Intake')),
+    targets: list(reference('Target')),
+    held: list(reference('Held')),
   }),
   Session: object({ name: text, role: { type: 'string', enum: ROLES } }),
   Mapping: object({
@@ -221,75 +221,81 @@ export const SCHEMAS = {
     sources: list(object({ store: text, key: text })),
     searches: {
       ...list(object({ store: text, path: text, name: text }, ['name'])),
-      description: 'Where it looks for keys. An empty path: everywhere in the store.',
+      description: 'The searches of the mapping. An empty path searches the whole store.',
     },
-    targets: list(one('Target')),
+    targets: list(reference('Target')),
   }),
-  MappingList: object({ mappings: list(one('Mapping')), next: text }, ['next']),
+  MappingList: object({ mappings: list(reference('Mapping')), next: text }, ['next']),
   SyncAnswer: object(run),
-  PruneAnswer: object({ ...run, ...passedOver }, Object.keys(passedOver)),
+  PruneAnswer: object({ ...run, ...skipped }, Object.keys(skipped)),
   LeftAnswer: object(
     {
-      changes: whole,
+      changes: integer,
       targets: list(
-        object({ ...target, action: { type: 'string', enum: ['delete'] }, keys: list(one('Key')) }),
+        object({ ...target, action: { type: 'string', enum: ['delete'] }, keys: list(reference('Key')) }),
       ),
-      held: { ...list(one('Held')), description: 'Empty: only what is to be deleted can be held.' },
-      ...passedOver,
+      held: {
+        ...list(reference('Held')),
+        description: 'Always empty in a listing: only deletions can be held.',
+      },
+      ...skipped,
     },
-    Object.keys(passedOver),
+    Object.keys(skipped),
   ),
   Record: object(record, recordOptional),
   RecordDetail: object(
     {
       ...record,
-      counterpart: { ...one('Record'), description: 'Of an intent its outcome, of an outcome its intent.' },
-      chain: object({ previous: whole, next: whole, head: whole, fits: yesNo }, ['previous', 'next']),
+      counterpart: {
+        ...reference('Record'),
+        description: 'The outcome of an intent, or the intent of an outcome.',
+      },
+      chain: object({ previous: integer, next: integer, head: integer, fits: boolean }, ['previous', 'next']),
     },
     [...recordOptional, 'counterpart'],
   ),
   Accepted: object({
     requestId: text,
-    targets: { ...whole, description: 'That are looked at because of it.' },
+    targets: { ...integer, description: 'The number of targets that are checked because of this event.' },
   }),
   Handshake: object({ validationResponse: text }),
   RecordList: object(
     {
-      records: list(one('Record')),
+      records: list(reference('Record')),
       next: text,
       versions: {
         ...list(object({ store: text, key: text, version: text, fingerprint: text, firstRead: time })),
-        description: 'With `trace`: what had the fingerprint.',
+        description: 'With `trace`: the source versions that have the fingerprint.',
       },
-      more: { ...yesNo, description: 'With `trace`: there are more versions than are followed.' },
+      more: { ...boolean, description: 'With `trace`: there are more versions than were followed.' },
     },
     ['next', 'versions', 'more'],
   ),
   Verification: object(
     {
-      ok: yesNo,
-      records: whole,
-      checkpoints: whole,
+      ok: boolean,
+      records: integer,
+      checkpoints: integer,
       problem: object(
         {
           kind: {
             type: 'string',
             enum: ['edited', 'deleted', 'inserted', 'reordered', 'truncated', 'checkpoint'],
           },
-          sequence: whole,
-          after: { ...whole, description: 'Of a checkpoint: the first bad record comes after this one.' },
+          sequence: integer,
+          after: { ...integer, description: 'For a checkpoint: the first bad record comes after this one.' },
           unknownKey: {
-            ...yesNo,
-            description: 'Of a checkpoint: it agrees with the chain, but no key that is known has signed it.',
+            ...boolean,
+            description: 'For a checkpoint: it matches the chain, but is signed by an unknown key.',
           },
         },
         ['after', 'unknownKey'],
       ),
-      from: whole,
-      sealed: object({ sequence: whole, time }),
-      cutProved: yesNo,
-      accepted: whole,
-      unchecked: whole,
+      from: integer,
+      sealed: object({ sequence: integer, time }),
+      cutProved: boolean,
+      accepted: integer,
+      unchecked: integer,
     },
     ['problem', 'sealed', 'cutProved'],
   ),

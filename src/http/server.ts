@@ -5,43 +5,43 @@ import rateLimit from '@fastify/rate-limit';
 import { type FastifyInstance, type FastifyServerOptions, fastify } from 'fastify';
 import { systemClock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { wakeLater } from '../core/wake.ts';
+import { startBackgroundTimer } from '../core/timer.ts';
+import { addAccessControl } from './access-control.ts';
 import { listenError, parseListen } from './address.ts';
-import { type Certificate, readCertificate, renewCertificate } from './certificate.ts';
+import { type Certificate, readCertificate, watchCertificate } from './certificate.ts';
 import { trackConnections } from './connections.ts';
 import type { HttpDeps } from './deps.ts';
-import { answerBroken, answerUnexpected, sendError } from './errors.ts';
-import { addGate } from './gate.ts';
+import { answerUnparsable, rejectExpectation, sendError } from './errors.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { addOpenApi } from './openapi.ts';
 import { addRoutes } from './routes/routes.ts';
 
 export interface HttpServer extends AsyncDisposable {
-  /** For tests: `app.inject`. */
+  /** For tests that use `app.inject`. */
   readonly app: FastifyInstance;
-  /** @param address `host:port`, port 0 for any. Gives the base URL. @throws AppError LISTEN_FAILED. */
+  /** @param address `host:port`. Port 0 picks a free one. Returns the base URL. @throws AppError LISTEN_FAILED. */
   listen(address: string): Promise<string>;
-  /** Takes no more requests, lets those under way end for at most `graceMs`, then cuts them. Never hangs. */
+  /** Refuses new requests, gives active ones `graceMs` to end, then cuts them. Never hangs. */
   close(graceMs: number): Promise<void>;
 }
 
-/** A server with all its routes that does not listen yet. @throws AppError when the certificate cannot be used. */
-export async function buildServer(given: HttpDeps, limits: Limits = LIMITS): Promise<HttpServer> {
-  const { config, logger, clock = systemClock, wake = wakeLater } = given;
+/** Builds a server with all its routes. It does not listen yet. @throws AppError when the certificate is unusable. */
+export async function buildServer(httpDeps: HttpDeps, limits: Limits = LIMITS): Promise<HttpServer> {
+  const { config, logger, clock = systemClock, wake = startBackgroundTimer } = httpDeps;
   const certificate = config.tls && (await readCertificate(config.tls));
   const closing = new AbortController();
-  const deps = { ...given, clock, closing: closing.signal };
+  const deps = { ...httpDeps, clock, closing: closing.signal };
 
   const app = createApp(certificate, limits);
   app.server.maxConnections = limits.connections;
   app.setErrorHandler((error, request, reply) => {
     sendError(request, reply, error);
   });
-  app.server.on('checkExpectation', (_, response) => answerUnexpected(response, randomUUID()));
+  app.server.on('checkExpectation', (_, response) => rejectExpectation(response, randomUUID()));
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
   });
-  // After `onRequest`, where the rate limit stands.
+  // After `onRequest`, where the rate limit runs.
   app.addHook('preParsing', async ({ raw: { httpVersion, headers } }) => {
     if (httpVersion === '1.1' && headers.host === undefined)
       throw new AppError('INVALID_REQUEST', { detail: 'the header `Host` is missing' });
@@ -50,35 +50,35 @@ export async function buildServer(given: HttpDeps, limits: Limits = LIMITS): Pro
   await app.register(rateLimit, {
     max: limits.requests,
     timeWindow: limits.windowMs,
-    addHeaders: NO_HEADERS,
-    addHeadersOnExceeding: NO_HEADERS,
+    addHeaders: NO_RATE_LIMIT_HEADERS,
+    addHeadersOnExceeding: NO_RATE_LIMIT_HEADERS,
     errorResponseBuilder: (_, { ttl }) => new AppError('RATE_LIMITED', { retryAfterMs: ttl }),
   });
   await addOpenApi(app, deps.version);
-  addGate(app, deps);
+  addAccessControl(app, deps);
   await addRoutes(app, deps, limits);
   await app.ready();
 
-  const connections = trackConnections(app.server, limits.connectionsOfOne);
-  const stopRenewal =
+  const connections = trackConnections(app.server, limits.connectionsPerAddress);
+  const stopCertificateWatch =
     config.tls && certificate
-      ? renewCertificate({
+      ? watchCertificate({
           files: config.tls,
           current: certificate,
           wake,
           logger,
-          use: (renewed) => secure(app).setSecureContext({ ...renewed, ...TLS }),
+          use: (renewed) => tlsServer(app).setSecureContext({ ...renewed, ...TLS_OPTIONS }),
         })
       : undefined;
 
   async function close(graceMs: number): Promise<void> {
     closing.abort(new AppError('INTERRUPTED'));
-    stopRenewal?.();
+    stopCertificateWatch?.();
     const closed = app.close();
     connections.drain();
-    const callOff = wake(() => connections.destroyAll(), graceMs);
+    const cancelTimer = wake(() => connections.destroyAll(), graceMs);
     await closed;
-    callOff();
+    cancelTimer();
   }
 
   return {
@@ -95,16 +95,16 @@ export async function buildServer(given: HttpDeps, limits: Limits = LIMITS): Pro
   };
 }
 
-const TLS = { minVersion: 'TLSv1.2' } as const;
+const TLS_OPTIONS = { minVersion: 'TLSv1.2' } as const;
 
 function createApp(certificate: Certificate | undefined, limits: Limits): FastifyInstance {
   const connection = {
     headersTimeout: limits.headersMs,
-    // Node looks for late requests every 30 s unless told otherwise.
+    // Node's default is 30 s.
     connectionsCheckingInterval: Math.min(1_000, limits.headersMs),
     maxHeaderSize: limits.headerBytes,
     requestTimeout: limits.requestMs,
-    // Node's own refusal says nothing; ours is an error as every other.
+    // Node's own refusal has an empty body. Ours has the common error format.
     requireHostHeader: false,
   };
   const options = {
@@ -112,28 +112,28 @@ function createApp(certificate: Certificate | undefined, limits: Limits): Fastif
     connectionTimeout: limits.silenceMs,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.keepAliveMs,
-    // The one that a caller sends is not ours: it could be anything, and the same twice.
+    // Do not trust a request id of the client: it could be anything, and not unique.
     requestIdHeader: false,
     genReqId: () => randomUUID(),
-    // What is still under way at the end is answered as ever, and its connection closed.
+    // Active requests are answered normally during shutdown. Their connections close afterwards.
     return503OnClosing: false,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
     frameworkErrors: (error, request, reply) => {
       sendError(request, reply, error);
     },
-    clientErrorHandler: (error, socket) => answerBroken(error, socket, randomUUID()),
+    clientErrorHandler: (error, socket) => answerUnparsable(error, socket, randomUUID()),
   } satisfies FastifyServerOptions;
   if (certificate === undefined) return fastify({ ...options, http: connection });
-  const https = { ...connection, ...certificate, ...TLS, handshakeTimeout: limits.headersMs };
+  const https = { ...connection, ...certificate, ...TLS_OPTIONS, handshakeTimeout: limits.headersMs };
   return fastify({ ...options, https }) as unknown as FastifyInstance;
 }
 
-/** With a certificate given, the server is one of `node:https`. */
-function secure(app: FastifyInstance): SecureServer {
+/** With a certificate, Fastify creates a `node:https` server. */
+function tlsServer(app: FastifyInstance): SecureServer {
   return app.server as unknown as SecureServer;
 }
 
-const NO_HEADERS = {
+const NO_RATE_LIMIT_HEADERS = {
   'x-ratelimit-limit': false,
   'x-ratelimit-remaining': false,
   'x-ratelimit-reset': false,

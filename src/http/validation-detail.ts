@@ -1,33 +1,37 @@
-/** As ajv reports it. Its messages and some of its parameters quote the input, and so are not used. */
+/** A validation error of ajv. Its messages and some parameters quote the input, so they are not used. */
 export interface Violation {
   readonly keyword: string;
   readonly instancePath: string;
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-const PLACES: Readonly<Record<string, string>> = {
+const LOCATIONS: Readonly<Record<string, string>> = {
   querystring: 'parameter',
-  params: 'part of the address',
+  params: 'part of the URL',
   body: 'member of the body',
 };
 
-/** What was expected where, in words that come from our schemas alone. */
+/** Describes the first violation with words of our schemas only. */
 export function validationDetail([first]: readonly Violation[], context: string | undefined): string {
-  const place = PLACES[context ?? ''] ?? 'field';
-  if (first === undefined) return `a ${place} is not valid`;
-  if (first.keyword === 'additionalProperties') return `there is a ${place} that is not known`;
+  const location = LOCATIONS[context ?? ''] ?? 'field';
+  if (first === undefined) return `a ${location} is not valid`;
+  if (first.keyword === 'additionalProperties') return `there is an unknown ${location}`;
   if (first.keyword === 'required')
-    return `the ${place} \`${String(first.params.missingProperty)}\` is missing`;
-  // The path has names of our schemas only: a name that is not known ends at the line above.
+    return `the ${location} \`${String(first.params.missingProperty)}\` is missing`;
+  // The path holds schema names only: unknown names are handled above.
   const name = first.instancePath.slice(1);
   if (name === '' && context === 'body') return 'the body must be a JSON object';
-  return name === '' ? `a ${place} is not valid` : `the ${place} \`${name}\` must ${expectation(first)}`;
+  return name === ''
+    ? `a ${location} is not valid`
+    : `the ${location} \`${name}\` must ${expectation(first)}`;
 }
 
 function expectation({ keyword, params }: Violation): string {
   switch (keyword) {
     case 'type':
-      return params.type === 'integer' ? 'be a whole number' : `be of the type ${String(params.type)}, once`;
+      return params.type === 'integer'
+        ? 'be an integer'
+        : `be of the type ${String(params.type)} and occur once`;
     case 'minimum':
       return `be at least ${String(params.limit)}`;
     case 'maximum':
@@ -38,6 +42,6 @@ function expectation({ keyword, params }: Violation): string {
     case 'enum':
       return `be one of ${Array.isArray(params.allowedValues) ? params.allowedValues.join(', ') : 'those described'}`;
     default:
-      return 'have the form that the description of the API gives';
+      return 'have the form that the API description gives';
   }
 }

@@ -1,30 +1,36 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AuditStore } from '../audit/store.ts';
-import { contentsOf, type Evidence, type Proof, paced, prove } from '../audit/verify/verify.ts';
+import {
+  type Evidence,
+  readVerifyInput,
+  type VerifyReport,
+  verifyWithEvidence,
+  withPauses,
+} from '../audit/verify/verify.ts';
 
 export interface Verification {
-  /** Those who ask while it runs share its answer: it reads every record that there is. */
-  run(): Promise<Proof>;
+  /** Verifies the whole chain. Concurrent callers share one run, since it reads every record. */
+  run(): Promise<VerifyReport>;
 }
 
-/** @param evidence What was noted of the chain outside of the store. */
+/** @param evidence The checkpoints that are kept outside the store. */
 export function createVerification(
-  audit: Pick<AuditStore, 'stored' | 'head' | 'base'>,
+  audit: Pick<AuditStore, 'storedRecords' | 'head' | 'base'>,
   signal: AbortSignal,
   evidence: () => Promise<Evidence | undefined> = async () => undefined,
 ): Verification {
-  let running: Promise<Proof> | undefined;
+  let running: Promise<VerifyReport> | undefined;
 
-  async function run(): Promise<Proof> {
-    // First what was noted: records that are added meanwhile lie behind it.
-    const noted = await evidence();
-    const contents = await contentsOf(audit);
-    // The probes above all must be answered in between.
-    const records = paced(contents.records, async () => {
+  async function run(): Promise<VerifyReport> {
+    // Read the checkpoints first: records that are added meanwhile come after them.
+    const recordedEvidence = await evidence();
+    const contents = await readVerifyInput(audit);
+    // Yield between records, so that probes are answered.
+    const records = withPauses(contents.records, async () => {
       signal.throwIfAborted();
       await setImmediate();
     });
-    return prove({ ...contents, records, evidence: noted });
+    return verifyWithEvidence({ ...contents, records, evidence: recordedEvidence });
   }
 
   return {

@@ -2,56 +2,62 @@ import { matchesRegExp } from '../config/shape/linear-regexp.ts';
 import { isNamespaceName } from '../core/kubernetes-names.ts';
 import { createNode, type Json, type Node } from './node.ts';
 import type { Notes } from './notes.ts';
-import type { Found } from './objects.ts';
+import type { ExternalObject } from './objects.ts';
 
-/** Who may use a store; `undefined`: everybody, unless others' bounds need it said. */
+/** The namespaces that may use a store. `undefined`: all namespaces. */
 export interface Bounds {
   readonly namespaces: readonly string[] | undefined;
 }
 
 /**
- * A store of a namespace is for that namespace alone; one of the whole cluster for those that its conditions name.
- * What cannot be said exactly is made narrower, never wider: the namespaces that use it now.
+ * Derives access bounds. A SecretStore serves only its own namespace; a ClusterSecretStore serves those that its
+ * conditions name. Conditions without an exact equivalent become narrower, never wider: only the namespaces that use
+ * the store now.
  */
-export function boundsOf(found: Found, users: readonly string[], notes: Notes): Bounds {
+export function boundsOf(found: ExternalObject, users: readonly string[], notes: Notes): Bounds {
   if (found.namespace !== undefined) return { namespaces: [found.namespace] };
   const spec = createNode(found.spec, 'spec', notes);
   const conditions = spec.children('conditions');
   if (conditions.length === 0) return { namespaces: undefined };
   const namespaces = new Set<string>();
   for (const condition of conditions)
-    for (const one of ofCondition(condition, users, notes)) namespaces.add(one);
+    for (const namespace of namespacesOfCondition(condition, users, notes)) namespaces.add(namespace);
   return { namespaces: [...namespaces].toSorted() };
 }
 
-function ofCondition(condition: Node, users: readonly string[], notes: Notes): readonly string[] {
+function namespacesOfCondition(condition: Node, users: readonly string[], notes: Notes): readonly string[] {
   const globs = condition.list('namespaceRegexes').map((pattern) => ({ pattern, glob: globOf(pattern) }));
   const selector = condition.child('namespaceSelector');
-  const unsaid = globs.filter(({ glob }) => glob === undefined).map(({ pattern }) => pattern);
+  const inexactPatterns = globs.filter(({ glob }) => glob === undefined).map(({ pattern }) => pattern);
   selector?.ignore('matchLabels', 'matchExpressions');
-  // Which labels they have is not known; what their names match is.
-  const now = users
+  // The labels of namespaces are unknown, but regular expressions can be matched against names.
+  const currentUsers = users
     .filter(isNamespaceName)
-    .filter((name) => selector !== undefined || unsaid.some((pattern) => matchesRegExp(pattern, name)));
-  if (selector !== undefined || unsaid.length > 0)
+    .filter(
+      (name) => selector !== undefined || inexactPatterns.some((pattern) => matchesRegExp(pattern, name)),
+    );
+  if (selector !== undefined || inexactPatterns.length > 0)
     notes.changed(
       `${condition.path}.${selector === undefined ? 'namespaceRegexes' : 'namespaceSelector'}`,
-      `\`access\` goes by names: the store is open to the namespaces that use it now${now.length === 0 ? ', which are none' : ''}`,
-      'Add to `access` those that may use it later.',
+      `\`access\` goes by names: the store is open to the namespaces that use it now${currentUsers.length === 0 ? ', which are none' : ''}`,
+      'Add namespaces to `access` that may use it later.',
     );
-  // Theirs are names; in `access` a `*` would be a glob.
+  // Keep only literal names: in `access`, a `*` would be a glob.
   const names = condition.list('namespaces');
-  const wrong = names.filter((name) => !isNamespaceName(name)).map((name) => JSON.stringify(name));
-  if (wrong.length > 0)
+  const invalidNames = names.filter((name) => !isNamespaceName(name)).map((name) => JSON.stringify(name));
+  if (invalidNames.length > 0)
     notes.changed(
       `${condition.path}.namespaces`,
-      `${wrong.join(', ')} can be the name of no namespace, and is left out`,
-      'Add to `access` whom it should name.',
+      `${invalidNames.join(', ')} can be the name of no namespace, and is left out`,
+      'Add the intended namespaces to `access`.',
     );
-  return [...names.filter(isNamespaceName), ...globs.flatMap(({ glob }) => glob ?? []), ...now];
+  return [...names.filter(isNamespaceName), ...globs.flatMap(({ glob }) => glob ?? []), ...currentUsers];
 }
 
-/** A regular expression of literal parts and `.*`, as an anchored glob. Theirs matches anywhere; any other `*` repeats. */
+/**
+ * Converts a regular expression of literal parts and `.*` to an anchored glob. Without anchors, the expression matches
+ * anywhere. Any other `*` is a repetition, which a glob cannot express.
+ */
 function globOf(pattern: string): string | undefined {
   const [, start, inner = '', end] = /^(\^?)(.*?)(\$?)$/s.exec(pattern) ?? [];
   if (inner.replaceAll('.*', '').includes('*')) return undefined;

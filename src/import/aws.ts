@@ -10,7 +10,7 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
   const service = aws.text('service');
   const region = aws.text('region');
   const prefix = aws.text('prefix');
-  // How they delete what they pushed.
+  // Settings for deleting pushed secrets, which an import does not need.
   aws.ignore('secretsManager');
   if (service !== 'SecretsManager') {
     for (const field of [
@@ -26,19 +26,19 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
       aws.ignore(field);
     notes.lost(
       `${aws.path}.service`,
-      `${service ?? 'none'} is a service that secretbridge does not read: it reads SecretsManager`,
-      'Move its values into Secrets Manager, or leave what uses it with the present controller.',
+      `secretbridge does not read the service ${service ?? 'none'}; it reads only SecretsManager`,
+      'Move its values into Secrets Manager, or keep the objects that use it with External Secrets.',
     );
     return undefined;
   }
   if (region === undefined)
-    notes.lost(`${aws.path}.region`, 'is missing', 'Correct the object, and import it again.');
+    notes.lost(`${aws.path}.region`, 'is missing', 'Fix the object, and import it again.');
   const roles = rolesOf(aws, notes);
   const auth = authOf(aws, context);
-  const ours: Json = {
+  const storeConfig: Json = {
     name,
     kind: 'aws-secrets-manager',
-    ...placeOf(region),
+    ...regionOf(region),
     auth: { ...auth, ...(roles.length === 0 ? {} : { assumeRole: roles }) },
   };
   return {
@@ -49,12 +49,12 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
       return { store: name, key: `${prefix ?? ''}${key}` };
     },
     searched: name,
-    ours: () => [ours],
+    storeConfigs: () => [storeConfig],
   };
 }
 
-/** Their SDK takes `us-east-1-fips` and `fips-us-east-1` for a region with its FIPS endpoints. */
-function placeOf(region: string | undefined): Json {
+/** The AWS SDK for Go accepts `us-east-1-fips` and `fips-us-east-1` as a region with its FIPS endpoints. */
+function regionOf(region: string | undefined): Json {
   const plain = region?.replace(/^fips-|-fips(?=-|$)/g, '');
   return { region: plain, ...(plain === region ? {} : { fips: true }) };
 }
@@ -63,15 +63,15 @@ function authOf(aws: Node, { found, notes, secrets, account }: StoreContext): Js
   const auth = aws.child('auth');
   const keys = auth?.child('secretRef');
   const jwt = auth?.child('jwt');
-  const of = { namespace: found.namespace, notes };
+  const owner = { namespace: found.namespace, notes };
   if (keys !== undefined) {
-    const token = secrets.refer(keys.child('sessionTokenSecretRef'), undefined, of);
+    const token = secrets.refer(keys.child('sessionTokenSecretRef'), undefined, owner);
     const [accessKeyId, secretAccessKey] = ['accessKeyIDSecretRef', 'secretAccessKeySecretRef'].map(
       (field) => {
         const ref = keys.child(field);
         if (ref === undefined)
-          notes.lost(`${keys.path}.${field}`, 'is missing', 'Correct the object, and import it again.');
-        return secrets.refer(ref, undefined, of);
+          notes.lost(`${keys.path}.${field}`, 'is missing', 'Fix the object, and import it again.');
+        return secrets.refer(ref, undefined, owner);
       },
     );
     return {
@@ -85,28 +85,30 @@ function authOf(aws: Node, { found, notes, secrets, account }: StoreContext): Js
   if (ref === undefined) {
     notes.changed(
       `${aws.path}.auth`,
-      "the bridge uses the identity of its own pod, not the controller's",
+      "the bridge uses the identity of its own pod instead of External Secrets' identity",
       "Give the bridge's service account the same role.",
     );
     return { method: 'default' };
   }
-  const known = account(ref);
-  const who = accountOf(ref, found.namespace);
+  const serviceAccount = account(ref);
+  const accountId = accountOf(ref, found.namespace);
   ref.ignore('audiences');
-  const arn = known?.annotations['eks.amazonaws.com/role-arn'];
-  const named =
-    who === undefined ? 'its service account' : `service account \`${who.namespace}/${who.name}\``;
+  const arn = serviceAccount?.annotations['eks.amazonaws.com/role-arn'];
+  const accountName =
+    accountId === undefined
+      ? 'its service account'
+      : `service account \`${accountId.namespace}/${accountId.name}\``;
   if (typeof arn === 'string' && ROLE.test(arn)) {
     notes.changed(
       ref.path,
-      `the bridge takes the role of ${named} with the token of its own service account`,
+      `the bridge takes the role of ${accountName} with the token of its own service account`,
       `Let the trust policy of ${arn} accept the bridge's service account.`,
     );
     return { method: 'webIdentity', roleArn: arn };
   }
   notes.changed(
     ref.path,
-    `the role of ${named} is not known, since that is not among what was read; the bridge uses the identity of its own pod`,
+    `the role of ${accountName} is not known, since that is not among what was read; the bridge uses the identity of its own pod`,
     `Import the ServiceAccount too, or write \`auth: { method: webIdentity, roleArn: … }\`.`,
   );
   return { method: 'default' };
@@ -122,14 +124,14 @@ function rolesOf(aws: Node, notes: Notes): readonly Json[] {
   if (policy !== 'None')
     notes.changed(
       `${aws.path}.sessionTagsPolicy`,
-      'the tags esoNamespace, esoStoreName and esoStoreKind are not sent: one session serves every namespace',
-      'Change the policies that ask for them.',
+      'the tags esoNamespace, esoStoreName and esoStoreKind are not sent, because one session serves all namespaces',
+      'Change the policies that require them.',
     );
   if (aws.list('transitiveTagKeys').length > 0)
     notes.changed(
       `${aws.path}.transitiveTagKeys`,
-      'tags of one session are not handed on to the next role',
-      'Change the policies of later roles that ask for them.',
+      'session tags are not passed on to the next role',
+      'Change the policies of later roles that require them.',
     );
   const chain = [...aws.list('additionalRoles'), ...(role === undefined ? [] : [role])];
   return chain.map((roleArn, index) => {
@@ -139,7 +141,7 @@ function rolesOf(aws: Node, notes: Notes): readonly Json[] {
         `\`${roleArn}\` is not the ARN of a role`,
         'Write `assumeRole` of the store by hand.',
       );
-    // Theirs go with the last one only.
+    // External Secrets sends these only with the last role.
     const last = role !== undefined && index === chain.length - 1;
     return {
       roleArn,

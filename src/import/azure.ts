@@ -11,50 +11,50 @@ export function azureStore(azure: Node, context: StoreContext): Store | undefine
   if (!['PublicCloud', 'USGovernmentCloud', 'ChinaCloud'].includes(cloud))
     notes.lost(
       `${azure.path}.environmentType`,
-      `${cloud} is a cloud that secretbridge does not know: it knows the public one, US Government and China, by the address of the vault`,
-      'Leave what uses it with the present controller.',
+      `secretbridge does not support the cloud ${cloud}; it supports the public cloud, US Government and China, by the vault's address`,
+      'Keep the objects that use it with External Secrets.',
     );
   if (azure.has('customCloudConfig'))
     notes.lost(
       `${azure.path}.customCloudConfig`,
-      'other addresses for logging in cannot be given',
-      'Leave what uses it with the present controller.',
+      'custom login addresses are not supported',
+      'Keep the objects that use it with External Secrets.',
     );
   azure.ignore('customCloudConfig');
   if (vaultUrl === undefined) {
-    notes.lost(`${azure.path}.vaultUrl`, 'is missing', 'Correct the object, and import it again.');
+    notes.lost(`${azure.path}.vaultUrl`, 'is missing', 'Fix the object, and import it again.');
     return undefined;
   }
   return {
     kind: 'azure-key-vault',
     name,
     place(key, about, at) {
-      const [type = '', named = ''] = key.includes('/') ? key.split('/') : ['secret', key];
-      if (type === 'secret') return { store: name, key: named };
+      const [type = '', objectName = ''] = key.includes('/') ? key.split('/') : ['secret', key];
+      if (type === 'secret') return { store: name, key: objectName };
       if (type === 'cert') {
         about.changed(
           at,
-          'a certificate is the chain as PEM; theirs is the certificate alone in its binary form (DER)',
-          'Change what reads it, or leave it with the present controller.',
+          'a certificate is read as its chain in PEM; External Secrets returns only the certificate, in binary form (DER)',
+          'Change the programs that read it, or keep it with External Secrets.',
         );
-        return { store: name, key: named, object: 'certificate' };
+        return { store: name, key: objectName, object: 'certificate' };
       }
       if (type === 'key') {
         about.changed(
           at,
-          'a key is its public JWK as the store has it; its members may stand in another order',
+          'a key is its public JWK as stored; the order of its members may differ',
         );
-        return { store: name, key: named, object: 'key' };
+        return { store: name, key: objectName, object: 'key' };
       }
       about.lost(
         at,
-        `\`${type}\` is no type of object: secret, cert or key`,
-        'Correct the object, and import it again.',
+        `\`${type}\` is not an object type: use secret, cert or key`,
+        'Fix the object, and import it again.',
       );
       return undefined;
     },
     searched: name,
-    ours: () => [{ name, kind: 'azure-key-vault', vaultUrl, auth }],
+    storeConfigs: () => [{ name, kind: 'azure-key-vault', vaultUrl, auth }],
   };
 }
 
@@ -64,35 +64,36 @@ function authOf(azure: Node, context: StoreContext): Json {
   const identityId = azure.text('identityId');
   const keys = azure.child('authSecretRef');
   const ref = azure.child('serviceAccountRef');
-  const of = { namespace: found.namespace, notes };
+  const owner = { namespace: found.namespace, notes };
   switch (azure.text('authType') ?? 'ServicePrincipal') {
     case 'ManagedIdentity':
       notes.changed(
         `${azure.path}.authType`,
-        "the managed identity is that of the bridge's pod or node",
-        'Assign the same identity to where the bridge runs.',
+        "the managed identity of the bridge's pod or node is used",
+        "Assign the same identity to the bridge's pod or node.",
       );
       return { method: 'managedIdentity', ...(identityId === undefined ? {} : { clientId: identityId }) };
     case 'WorkloadIdentity': {
-      const known = account(ref)?.annotations ?? {};
-      const who = accountOf(ref, found.namespace);
+      const accountAnnotations = account(ref)?.annotations ?? {};
+      const accountId = accountOf(ref, found.namespace);
       ref?.ignore('audiences');
       const clientId =
-        known['azure.workload.identity/client-id'] ?? secrets.refer(keys?.child('clientId'), undefined, of);
+        accountAnnotations['azure.workload.identity/client-id'] ??
+        secrets.refer(keys?.child('clientId'), undefined, owner);
       const tenant =
         tenantId ??
-        known['azure.workload.identity/tenant-id'] ??
-        secrets.refer(keys?.child('tenantId'), undefined, of);
-      // What is said twice there.
+        accountAnnotations['azure.workload.identity/tenant-id'] ??
+        secrets.refer(keys?.child('tenantId'), undefined, owner);
+      // These fields repeat the values above.
       for (const field of ['clientId', 'tenantId']) keys?.ignore(field);
       const federate = "Add a federated credential for the bridge's service account to the application";
       notes.changed(
         ref?.path ?? `${azure.path}.authType`,
-        `the bridge logs in as its own service account${who === undefined ? '' : `, not as \`${who.namespace}/${who.name}\``}`,
+        `the bridge logs in as its own service account${accountId === undefined ? '' : `, not as \`${accountId.namespace}/${accountId.name}\``}`,
         typeof clientId === 'string'
           ? `${federate} ${clientId}.`
           : clientId === undefined
-            ? `${federate}, and name it by \`clientId\` or by the annotation of that account.`
+            ? `${federate}, and set \`clientId\` or the annotation of that account.`
             : `${federate}.`,
       );
       return {
@@ -107,12 +108,12 @@ function authOf(azure: Node, context: StoreContext): Json {
       if (keys === undefined || (secret === undefined) === (certificate === undefined)) {
         notes.lost(
           `${azure.path}.authSecretRef`,
-          'lacks a client secret or certificate',
+          'needs either a client secret or a certificate',
           'Write `auth` of the store by hand.',
         );
         return { method: 'default' };
       }
-      const credential = secrets.refer(secret ?? certificate, undefined, of);
+      const credential = secrets.refer(secret ?? certificate, undefined, owner);
       if (tenantId !== undefined) keys.ignore('tenantId');
       return {
         method: secret === undefined ? 'clientCertificate' : 'clientSecret',
@@ -124,7 +125,7 @@ function authOf(azure: Node, context: StoreContext): Json {
   }
 }
 
-/** Theirs stand in a Secret, beside the credential. */
+/** External Secrets keeps these ids in a Secret, beside the credential. */
 function identifier(keys: Node, field: string, { notes, secrets, found }: StoreContext): unknown {
   const ref = keys.child(field);
   if (ref === undefined)

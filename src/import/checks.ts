@@ -2,19 +2,19 @@ import type { z } from 'zod';
 import { check } from '../config/messages.ts';
 import type { Json } from './node.ts';
 import type { Notes } from './notes.ts';
-import type { Found } from './objects.ts';
+import type { ExternalObject } from './objects.ts';
 import { labelOf } from './objects.ts';
 
 export interface Refusal {
   readonly at: string;
   readonly what: string;
-  /** Where it is known better than to write it by hand. */
+  /** A more specific remedy than writing it by hand. */
   readonly todo?: string;
 }
 
-/** What our own configuration would refuse is not handed out as if it were good. */
+/** Rejects mappings that our configuration check would refuse. */
 export interface Checks {
-  check(mapping: Json, of: Found, notes: Notes): void;
+  check(mapping: Json, of: ExternalObject, notes: Notes): void;
 }
 
 /** @param own The bridge's own namespace. */
@@ -30,8 +30,8 @@ export function createChecks(schema: z.ZodType, own: string): Checks {
       if (namespaces.includes(own))
         notes.lost(
           'metadata.namespace',
-          "is the bridge's own namespace, where no target may be",
-          'Run the bridge in a namespace of its own, and say its name with --own-namespace.',
+          "is the bridge's own namespace, which cannot contain targets",
+          'Run the bridge in its own namespace, and set it with --own-namespace.',
         );
       for (const namespace of namespaces) {
         const id = `${namespace}/${secret}`;
@@ -39,8 +39,8 @@ export function createChecks(schema: z.ZodType, own: string): Checks {
         if (earlier !== undefined && !(earlier.isMerge && isMerge))
           notes.lost(
             'spec.target',
-            `${earlier.by} writes the Secret \`${id}\` too`,
-            'Put both into one mapping, or let both merge.',
+            `${earlier.by} also writes the Secret \`${id}\``,
+            'Combine both into one mapping, or let both merge.',
           );
         else if (!notes.incomplete) claims.set(id, { by: labelOf(of), isMerge });
       }
@@ -57,14 +57,14 @@ interface Target {
 
 export function problemOf(schema: z.ZodType, value: Json): Refusal | undefined {
   const at = placeOfProto(value);
-  if (at !== undefined) return { at, what: 'is a name that no file of the configuration may have' };
+  if (at !== undefined) return { at, what: 'is a name that the configuration does not support' };
   const checked = check(schema, value, []);
   const [finding] = checked.kind === 'invalid' ? checked.findings : [];
   if (finding === undefined) return undefined;
-  return { at: finding.path.join('.'), what: `is not what the configuration takes: ${finding.message}` };
+  return { at: finding.path.join('.'), what: `is not valid in the configuration: ${finding.message}` };
 }
 
-/** Kubernetes takes `__proto__` as a key. A file of ours with it anywhere is not valid as a whole. */
+/** Kubernetes allows the key `__proto__`, but our configuration rejects a file that contains it anywhere. */
 function placeOfProto(value: object): string | undefined {
   for (const [name, member] of Object.entries(value) as [string, unknown][]) {
     if (name === '__proto__') return name;

@@ -4,7 +4,7 @@ import type { Notes } from './notes.ts';
 import { type Naming, renameOf, rewritten } from './rewrite.ts';
 import { decodeOf, nullBytes, type SourceContext, sourceOf, wholeSecret } from './sources.ts';
 
-/** An entry of their `dataFrom` as one of ours; `undefined` where there is none, and then that is noted. */
+/** Converts an entry of `dataFrom`. Returns `undefined` and adds a note if that is not possible. */
 export function sourceListOf(entry: Node, context: SourceContext): Json | undefined {
   const extract = entry.child('extract');
   const find = entry.child('find');
@@ -16,14 +16,14 @@ export function sourceListOf(entry: Node, context: SourceContext): Json | undefi
     if (source?.object !== undefined)
       context.notes.lost(
         `${extract.path}.key`,
-        'only a secret has members',
-        'Correct the object, and import it again.',
+        'only a secret has members, not a certificate or key',
+        'Fix the object, and import it again.',
       );
     if (source?.property !== undefined)
       context.notes.changed(
         `${extract.path}.property`,
-        'what it names must be an object here; theirs also takes a text that holds JSON',
-        'Look at the value, and store an object in its place if it is such a text.',
+        'the property must be a JSON object; External Secrets also accepts a string that contains JSON',
+        'Check the value. If it is a string with JSON, store an object instead.',
       );
     const rename = naming && renameOf(naming, '');
     return source && { ...source, ...(rename === undefined ? {} : { rename }) };
@@ -49,7 +49,7 @@ function namingOf(
     if (isUnicode)
       notes.changed(
         `${at}.conversionStrategy`,
-        'a character that Kubernetes does not allow in a key is an error; theirs becomes `_U` with its number',
+        'a character that Kubernetes does not allow in a key is an error; External Secrets replaces it with `_U` and its code',
       );
     return { prefix: '', replaceInvalid: !isUnicode, withPath: path !== '' };
   }
@@ -59,8 +59,8 @@ function namingOf(
     if (next === undefined) {
       notes.lost(
         step.path,
-        'renames keys in a way that `rename` cannot: it knows upper and lower case, a prefix, and `_` for what is not allowed',
-        'Write each key under `data`, or change what reads the Secret.',
+        'renames keys in a way that `rename` does not support: it supports upper and lower case, a prefix, and `_` for invalid characters',
+        'List each key under `data`, or change the programs that read the Secret.',
       );
       return undefined;
     }
@@ -73,61 +73,64 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
   const decode = decodeOf(find, notes);
   nullBytes(find, notes);
   const isUnicode = find.text('conversionStrategy') === 'Unicode';
-  const given = find.text('path');
+  const requestedPath = find.text('path');
   const name = find.child('name')?.text('regexp');
   const tags = find.texts('tags');
-  // Names in Azure are flat, and theirs ignores the path there.
-  const path = store.kind === 'azure-key-vault' || given === undefined ? '' : `${given.replace(/\/+$/, '')}/`;
-  // Their names keep the path as it is written, wherever that leads.
+  // Names in Azure are flat, and External Secrets ignores the path there.
+  const path =
+    store.kind === 'azure-key-vault' || requestedPath === undefined
+      ? ''
+      : `${requestedPath.replace(/\/+$/, '')}/`;
+  // External Secrets keeps the path in names as written; the search itself may start elsewhere.
   const place = store.searchPath?.(path) ?? path;
   wholeSecret(find, { notes, store });
   if (store.prefix !== undefined)
     notes.lost(
       find.path,
-      'searches a store whose keys get a prefix',
-      'Put the prefix into `find.path` by hand.',
+      'searches a store that adds a prefix to keys',
+      'Add the prefix to `find.path` by hand.',
     );
   if (store.searched === undefined)
     notes.lost(
       find.path,
-      'searches a store that names no mount',
-      'Name the mount, and write the search by hand.',
+      'searches a store without a mount',
+      'Set the mount, and write the search by hand.',
     );
-  if (store.kind === 'aws-secrets-manager' && given !== undefined && !given.endsWith('/'))
+  if (store.kind === 'aws-secrets-manager' && requestedPath !== undefined && !requestedPath.endsWith('/'))
     notes.changed(
       `${find.path}.path`,
-      `is cut at a \`/\`: \`${given}\` finds what is below \`${path}\`, not every name that begins so`,
+      `is cut at a \`/\`: \`${requestedPath}\` finds what is below \`${path}\`, not every name that begins so`,
     );
   if (store.kind === 'aws-secrets-manager' && Object.keys(tags).length > 0)
     notes.changed(
       `${find.path}.tags`,
-      'every tag must be there as it is written; the filters of AWS, by which theirs goes, look for names and values that begin so, each in any tag',
+      'every tag must match exactly; External Secrets uses AWS filters, which match prefixes of names and values in any tag',
     );
   const byTags = store.kind === 'vault' && name !== undefined ? {} : tags;
   if (Object.keys(byTags).length < Object.keys(tags).length)
-    notes.changed(`${find.path}.tags`, 'are left out, as theirs ignores them beside a name in Vault');
+    notes.changed(`${find.path}.tags`, 'are left out, because External Secrets ignores them in Vault if a name is set');
   if (store.kvVersion === 1 && Object.keys(byTags).length > 0)
-    notes.lost(`${find.path}.tags`, 'version 1 of key/value has no tags', 'Search by name.');
+    notes.lost(`${find.path}.tags`, 'the key/value engine version 1 has no tags', 'Search by name.');
   const pattern = relativePattern(name, path);
   if (pattern === undefined)
     notes.lost(
       `${find.path}.name.regexp`,
       `\`${name}\` finds nothing below \`${path}\``,
-      'Correct the object, and import it again.',
+      'Fix the object, and import it again.',
     );
-  else if (pattern.isGuess)
+  else if (pattern.isApproximate)
     notes.changed(
       `${find.path}.name.regexp`,
-      `is matched against the name below \`${path}\`; theirs is matched against the whole name`,
-      'Check that it finds the same.',
+      `is matched against the name below \`${path}\`; External Secrets matches the whole name`,
+      'Check that it finds the same names.',
     );
   const naming = namingOf(steps, path, { isUnicode, at: find.path, notes });
   const rename = naming && renameOf(naming, path);
   if (naming?.withPath === true && !naming.replaceInvalid)
     notes.lost(
       find.path,
-      `a key would begin with \`${path}\`, and \`/\` is not allowed in a key`,
-      'Correct the object, and import it again.',
+      `keys would start with \`${path}\`, but \`/\` is not allowed in a key`,
+      'Fix the object, and import it again.',
     );
   return {
     store: store.searched,

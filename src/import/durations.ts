@@ -9,7 +9,9 @@ const UNIT_NS: Readonly<Record<string, number>> = {
   h: 3600e9,
 };
 
-/** A duration of Go (https://pkg.go.dev/time#ParseDuration) in ms; `undefined` if it is none. */
+/**
+ * Parses a Go duration (https://pkg.go.dev/time#ParseDuration) to milliseconds. Returns `undefined` if it is invalid.
+ */
 export function goDurationMs(text: string): number | undefined {
   if (text === '0' || text === '+0' || text === '-0') return 0;
   const [, sign, rest = ''] = /^([+-]?)(.+)$/.exec(text) ?? [];
@@ -21,7 +23,7 @@ export function goDurationMs(text: string): number | undefined {
   return sign === '-' ? -ms : ms;
 }
 
-const OURS: readonly (readonly [number, string])[] = [
+const UNITS: readonly (readonly [number, string])[] = [
   [86_400_000, 'd'],
   [3_600_000, 'h'],
   [60_000, 'm'],
@@ -29,14 +31,14 @@ const OURS: readonly (readonly [number, string])[] = [
   [1, 'ms'],
 ];
 
-/** In our format, in as few parts as it takes: `1h30m`. */
+/** Formats a duration with as few units as possible, such as `1h30m`. */
 export function durationText(ms: number): string {
   const parts: string[] = [];
-  let left = ms;
-  for (const [size, unit] of OURS) {
-    const count = Math.floor(left / size);
+  let remainingMs = ms;
+  for (const [size, unit] of UNITS) {
+    const count = Math.floor(remainingMs / size);
     if (count > 0) parts.push(`${count}${unit}`);
-    left -= count * size;
+    remainingMs -= count * size;
   }
   return parts.join('') || '0s';
 }

@@ -1,38 +1,38 @@
 export interface Pattern {
-  /** None where every name matches. */
+  /** `undefined` if every name matches. */
   readonly text: string | undefined;
-  /** Whether it may match other names than theirs. */
-  readonly isGuess: boolean;
+  /** Whether the pattern may match other names than the original. */
+  readonly isApproximate: boolean;
 }
 
-const EVERY: Pattern = { text: undefined, isGuess: false };
+const MATCH_ALL: Pattern = { text: undefined, isApproximate: false };
 
 /**
- * Their pattern, which is for whole names, for the names as they are below the path.
- * @param path With its final `/`, or empty.
- * @returns `undefined` if no name there can match.
+ * Converts a pattern for whole names to a pattern for names relative to the path.
+ * @param path The path with a final `/`, or empty.
+ * @returns `undefined` if no name below the path can match.
  */
 export function relativePattern(name: string | undefined, path: string): Pattern | undefined {
-  if (name === undefined || /^\^?\.\*\$?$/.test(name)) return EVERY;
-  if (path === '') return { text: name, isGuess: false };
-  const guess: Pattern = { text: name, isGuess: true };
-  if (!name.startsWith('^') || hasAlternative(name)) return guess;
+  if (name === undefined || /^\^?\.\*\$?$/.test(name)) return MATCH_ALL;
+  if (path === '') return { text: name, isApproximate: false };
+  const approximate: Pattern = { text: name, isApproximate: true };
+  if (!name.startsWith('^') || hasAlternative(name)) return approximate;
   for (const start of [`^${path.replace(/[.+*?()|[\]{}^$\\]/g, '\\$&')}`, `^${path}`]) {
     const rest = name.slice(start.length);
     if (name.startsWith(start) && !isRepeated(rest))
-      return rest === '' ? EVERY : { text: `^${rest}`, isGuess: false };
+      return rest === '' ? MATCH_ALL : { text: `^${rest}`, isApproximate: false };
   }
-  // The letters that it begins with; a sign of how often belongs to the letter before it.
+  // The literal prefix. A letter before a quantifier does not belong to it.
   const [, letters = ''] = /^\^((?:[\w/-](?![*+?{]))*)/.exec(name) ?? [];
-  if (!path.startsWith(letters)) return letters.startsWith(path) ? guess : undefined;
-  return /^(?:\.\*\$?)?$/.test(name.slice(1 + letters.length)) ? EVERY : guess;
+  if (!path.startsWith(letters)) return letters.startsWith(path) ? approximate : undefined;
+  return /^(?:\.\*\$?)?$/.test(name.slice(1 + letters.length)) ? MATCH_ALL : approximate;
 }
 
 function isRepeated(rest: string): boolean {
   return /^[*+?{]/.test(rest);
 }
 
-/** A `|` that is in no group, so that the `^` is for what stands before it alone. */
+/** A `|` outside of groups, so that the `^` applies only to the first alternative. */
 function hasAlternative(pattern: string): boolean {
   const outside = pattern
     .replace(/\\./gs, '')

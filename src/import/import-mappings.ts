@@ -5,7 +5,7 @@ import type { Names } from './names.ts';
 import { whereOf } from './namespaces.ts';
 import { createNode, type Json, type Node } from './node.ts';
 import type { Notes } from './notes.ts';
-import { type Found, labelOf } from './objects.ts';
+import { type ExternalObject, labelOf } from './objects.ts';
 
 export interface ImportContext {
   readonly notes: Notes;
@@ -13,47 +13,56 @@ export interface ImportContext {
   readonly stores: ImportedStores;
 }
 
-/** An ExternalSecret: one mapping, or none if nothing of it is left. */
-export function ofExternalSecret(it: Found, { notes, names, stores }: ImportContext): readonly Json[] {
-  const namespace = it.namespace ?? '';
-  const mapping = mappingOf(it.spec, {
-    name: names.take(`${namespace}.${it.name}`, labelOf(it)),
+/** Converts an ExternalSecret to one mapping, or none if nothing remains. */
+export function convertExternalSecret(
+  found: ExternalObject,
+  { notes, names, stores }: ImportContext,
+): readonly Json[] {
+  const namespace = found.namespace ?? '';
+  const mapping = mappingOf(found.spec, {
+    name: names.take(`${namespace}.${found.name}`, labelOf(found)),
     notes,
-    found: it,
-    secret: it.name,
+    found: found,
+    secret: found.name,
     where: { namespace },
     storeOf: (ref, at) => stores.find(ref, at, { users: [namespace], notes }),
   });
   return mapping === undefined ? [] : [mapping];
 }
 
-interface Place {
+interface MappingTarget {
   readonly name: string;
   readonly where: Json;
   readonly users: readonly string[];
 }
 
-/** A ClusterExternalSecret: one mapping, or one for each namespace where a store is another one in each. */
-export function ofClusterExternalSecret(it: Found, { notes, names, stores }: ImportContext): readonly Json[] {
-  const spec = createNode(it.spec, 'spec', notes);
-  const inner = it.spec.externalSecretSpec;
+/**
+ * Converts a ClusterExternalSecret to one mapping. If its stores differ per namespace, it becomes one mapping for each
+ * namespace.
+ */
+export function convertClusterExternalSecret(
+  object: ExternalObject,
+  { notes, names, stores }: ImportContext,
+): readonly Json[] {
+  const spec = createNode(object.spec, 'spec', notes);
+  const inner = object.spec.externalSecretSpec;
   const metadata = spec.child('externalSecretMetadata');
-  const secret = spec.text('externalSecretName') ?? it.name;
-  // How often they look for namespaces.
+  const secret = spec.text('externalSecretName') ?? object.name;
+  // How often External Secrets looks for namespaces, which has no equivalent.
   spec.ignore('externalSecretSpec', 'refreshTime');
   const found = {
     labels: metadata?.templates('labels') ?? {},
     annotations: metadata?.templates('annotations') ?? {},
   };
-  const places = placesOf(it, spec, notes);
+  const targets = targetsOf(object, spec, notes);
   spec.finish();
   if (!isObject(inner)) {
-    notes.lost('spec.externalSecretSpec', 'is missing', 'Correct the object, and import it again.');
+    notes.lost('spec.externalSecretSpec', 'is missing', 'Fix the object, and import it again.');
     return [];
   }
-  return places.flatMap(({ name, where, users }) => {
+  return targets.flatMap(({ name, where, users }) => {
     const mapping = mappingOf(inner, {
-      name: names.take(name, `${labelOf(it)} ${name}`),
+      name: names.take(name, `${labelOf(object)} ${name}`),
       notes,
       found,
       secret,
@@ -64,7 +73,11 @@ export function ofClusterExternalSecret(it: Found, { notes, names, stores }: Imp
   });
 }
 
-function placesOf({ name, status, spec: raw }: Found, spec: Node, notes: Notes): readonly Place[] {
+function targetsOf(
+  { name, status, spec: raw }: ExternalObject,
+  spec: Node,
+  notes: Notes,
+): readonly MappingTarget[] {
   const where = whereOf(spec, status, notes);
   if (where === undefined) return [];
   if (where.kind === 'labels')
@@ -80,7 +93,7 @@ function placesOf({ name, status, spec: raw }: Found, spec: Node, notes: Notes):
   return [{ name, where: more.length === 0 ? { namespace: first } : { namespaces: names }, users: names }];
 }
 
-/** Whether a store of a namespace is meant anywhere. */
+/** Whether any reference names a SecretStore, which belongs to a namespace. */
 function usesNamespaced(spec: Json): boolean {
   const entries = [spec.data, spec.dataFrom].flatMap((list) =>
     Array.isArray(list) ? list.filter(isObject) : [],

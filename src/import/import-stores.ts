@@ -4,65 +4,74 @@ import { problemOf, type Refusal } from './checks.ts';
 import { createNames } from './names.ts';
 import type { Json, Node } from './node.ts';
 import { createNotes, type Notes } from './notes.ts';
-import { type Found, labelOf, type Objects } from './objects.ts';
+import { type ExternalObject, labelOf, type Objects } from './objects.ts';
 import type { SecretRefs } from './secret-refs.ts';
 import { accountOf, type Store } from './store.ts';
 import { convertStore } from './stores.ts';
 
 export interface ImportedStores {
-  /** The store that a reference means to objects in these namespaces; what cannot be had is noted. */
+  /** Finds the store that a reference means for objects in these namespaces. Adds a note if it is not available. */
   find(
     ref: Node | undefined,
     at: string,
     of: { readonly users: readonly string[]; readonly notes: Notes },
   ): Store | undefined;
-  /** When everything is imported that uses them. */
+  /** Call this after all mappings are converted. */
   finish(): readonly ImportedStore[];
 }
 
 export interface ImportedStore {
-  readonly found: Found;
+  readonly found: ExternalObject;
   readonly notes: Notes;
-  readonly ours: readonly Json[];
+  readonly storeConfigs: readonly Json[];
   readonly bounds: Bounds;
 }
 
 interface Entry {
-  readonly found: Found;
+  readonly found: ExternalObject;
   readonly notes: Notes;
   readonly store: Store | undefined;
   readonly users: Set<string>;
 }
 
-/** @param refused What our configuration refuses of stores of ours, by their names: they are not handed out. */
+/** @param refused Stores that our configuration check refuses, by name. They are left out. */
 export function importStores(
-  { found, accounts }: Objects,
+  { externalObjects: found, accounts }: Objects,
   secrets: SecretRefs,
   refused: ReadonlyMap<string, Refusal>,
 ): ImportedStores {
   const names = createNames();
   const entries = new Map<string, Entry>();
   const all = found.filter(({ kind }) => kind === 'SecretStore' || kind === 'ClusterSecretStore');
-  // Those of a namespace first: their names hold the namespace, and so are never two.
+  // Stores of a namespace come first: their names contain the namespace, so they are unique.
   const inOrder = all.toSorted(
     (a, b) => Number(a.namespace === undefined) - Number(b.namespace === undefined),
   );
-  for (const it of inOrder) {
+  for (const object of inOrder) {
     const notes = createNotes();
     const account = (ref: Node | undefined) => {
-      const wanted = accountOf(ref, it.namespace);
-      return accounts.find(({ namespace, name }) => namespace === wanted?.namespace && name === wanted.name);
+      const accountId = accountOf(ref, object.namespace);
+      return accounts.find(
+        ({ namespace, name }) => namespace === accountId?.namespace && name === accountId.name,
+      );
     };
-    const name = names.take(it.namespace === undefined ? it.name : `${it.namespace}.${it.name}`, labelOf(it));
-    const store = convertStore({ found: it, name, names, notes, secrets, account });
-    const [wrong] =
-      store?.ours().flatMap((ours) => problemOf(StoreConfig, ours) ?? refused.get(String(ours.name)) ?? []) ??
-      [];
-    if (wrong !== undefined) notes.lost(wrong.at, wrong.what, 'Write the store by hand.');
-    entries.set(labelOf(it), {
-      store: wrong === undefined ? store : undefined,
+    const name = names.take(
+      object.namespace === undefined ? object.name : `${object.namespace}.${object.name}`,
+      labelOf(object),
+    );
+    const store = convertStore({ found: object, name, names, notes, secrets, account });
+    const [refusal] =
+      store
+        ?.storeConfigs()
+        .flatMap(
+          (storeConfigs) =>
+            problemOf(StoreConfig, storeConfigs) ?? refused.get(String(storeConfigs.name)) ?? [],
+        ) ?? [];
+    if (refusal !== undefined) notes.lost(refusal.at, refusal.what, 'Write the store by hand.');
+    entries.set(labelOf(object), {
+      store: refusal === undefined ? store : undefined,
       notes,
-      found: it,
+      found: object,
       users: new Set(),
     });
   }
@@ -72,33 +81,33 @@ export function importStores(
       const kind = ref?.text('kind') === 'ClusterSecretStore' ? 'ClusterSecretStore' : 'SecretStore';
       const name = ref?.text('name');
       if (name === undefined) {
-        notes.lost(at, 'names no store', 'Correct the object, and import it again.');
+        notes.lost(at, 'names no store', 'Fix the object, and import it again.');
         return undefined;
       }
       const [namespace] = users;
       if (kind === 'SecretStore' && namespace === undefined) {
         notes.lost(
           at,
-          'means another store in each namespace, and the namespaces are not known',
-          'Use one store of the whole cluster, or name the namespaces.',
+          'refers to a different store in each namespace, and the namespaces are unknown',
+          'Use a ClusterSecretStore, or list the namespaces.',
         );
         return undefined;
       }
       const label = labelOf({ kind, name, namespace: kind === 'SecretStore' ? namespace : undefined });
       const entry = entries.get(label);
       for (const user of users) entry?.users.add(user);
-      if (entry?.store !== undefined) return without(refused, entry.store);
+      if (entry?.store !== undefined) return withoutRefused(refused, entry.store);
       if (entry === undefined)
-        notes.lost(at, `${label} is not among what was read`, 'Import it together with this object.');
-      else notes.lost(at, `${label} could not be carried over`, 'See what is said about that store.');
+        notes.lost(at, `${label} is not in the input`, 'Import it together with this object.');
+      else notes.lost(at, `${label} was not converted`, 'See the findings of that store.');
       return undefined;
     },
-    finish: () => [...entries.values()].map((entry) => finished(entry, refused)),
+    finish: () => [...entries.values()].map((entry) => finishStore(entry, refused)),
   };
 }
 
-/** Where their keys name the mount, one of ours may be refused, and the others not. */
-function without(refused: ReadonlyMap<string, Refusal>, store: Store): Store {
+/** If keys name the mount, a store becomes one store for each mount, and only some of them may be refused. */
+function withoutRefused(refused: ReadonlyMap<string, Refusal>, store: Store): Store {
   return {
     ...store,
     place(key, notes, at) {
@@ -111,17 +120,17 @@ function without(refused: ReadonlyMap<string, Refusal>, store: Store): Store {
   };
 }
 
-function finished(
+function finishStore(
   { found, notes, store, users }: Entry,
   refused: ReadonlyMap<string, Refusal>,
 ): ImportedStore {
-  const ours = (store?.ours() ?? []).filter(({ name }) => !refused.has(String(name)));
-  if (store !== undefined && ours.length === 0)
+  const storeConfigs = (store?.storeConfigs() ?? []).filter(({ name }) => !refused.has(String(name)));
+  if (store !== undefined && storeConfigs.length === 0)
     notes.changed(
       'spec.provider',
-      'names no mount, and nothing that is carried over uses it: it becomes no store',
+      'names no mount, and no converted object uses it, so no store is created',
     );
   const bounds =
-    ours.length === 0 ? { namespaces: undefined } : boundsOf(found, [...users].toSorted(), notes);
-  return { found, notes, ours, bounds };
+    storeConfigs.length === 0 ? { namespaces: undefined } : boundsOf(found, [...users].toSorted(), notes);
+  return { found, notes, storeConfigs: ours, bounds };
 }

@@ -1,8 +1,8 @@
-import { isTargetKey } from '../sync/keys.ts';
+import { isTargetKey } from '../sync/target-keys.ts';
 import { sourceListOf } from './data-from.ts';
 import { createNode, type Json, type Node } from './node.ts';
 import type { Notes } from './notes.ts';
-import type { Found } from './objects.ts';
+import type { ExternalObject } from './objects.ts';
 import { sourceOf } from './sources.ts';
 import type { Store } from './store.ts';
 import { lifeOf, withSearches } from './target.ts';
@@ -11,16 +11,16 @@ import { type Shape, withTemplate } from './template.ts';
 export interface MappingContext {
   readonly name: string;
   readonly notes: Notes;
-  readonly found: Pick<Found, 'labels' | 'annotations'>;
-  /** Of the ExternalSecret: the Secret's, when it does not say another. */
+  readonly found: Pick<ExternalObject, 'labels' | 'annotations'>;
+  /** The name of the ExternalSecret, which is the default name of the Secret. */
   readonly secret: string;
   /** `namespace`, `namespaces` or `namespaceSelector`. */
   readonly where: Json;
-  /** The store that a reference means; `undefined` if it was not carried over, and then that is noted. */
+  /** Finds the store of a reference. Returns `undefined` and adds a note if it was not converted. */
   readonly storeOf: (ref: Node | undefined, at: string) => Store | undefined;
 }
 
-/** The specification of an ExternalSecret as a mapping of ours, as far as it goes. */
+/** Converts the spec of an ExternalSecret to a mapping, as far as possible. */
 export function mappingOf(raw: Json, context: MappingContext): Json | undefined {
   const { name, notes, found, where, storeOf } = context;
   const spec = createNode(raw, 'spec', notes);
@@ -37,7 +37,7 @@ export function mappingOf(raw: Json, context: MappingContext): Json | undefined 
       notes.lost(
         'spec',
         'has no source under `data` or `dataFrom`',
-        'A Secret without values from a store is better applied as it is.',
+        'Apply a Secret without values from a store directly.',
       );
     return undefined;
   }
@@ -51,35 +51,35 @@ export function mappingOf(raw: Json, context: MappingContext): Json | undefined 
   };
 }
 
-interface Reading {
+interface SourcesContext {
   readonly notes: Notes;
   readonly usual: Node | undefined;
   readonly storeOf: MappingContext['storeOf'];
 }
 
-function sourcesOf(spec: Node, { notes, usual, storeOf }: Reading): Shape {
+function sourcesOf(spec: Node, { notes, usual, storeOf }: SourcesContext): Shape {
   const storeFor = (entry: Node): Store | undefined => {
     const ref = entry.child('sourceRef');
     if (ref?.has('generatorRef') === true) {
       ref.ignore('generatorRef', 'storeRef');
       notes.lost(
         `${ref.path}.generatorRef`,
-        'a generator makes values; secretbridge only reads them',
-        'Leave this one with the present controller, or let it write the value into a store.',
+        'a generator creates values, but secretbridge only reads them',
+        'Keep this object with External Secrets, or let it write the value into a store.',
       );
       return undefined;
     }
     const other = ref?.child('storeRef');
     return other?.has('name') === true ? storeOf(other, other.path) : storeOf(usual, 'spec.secretStoreRef');
   };
-  // Every source may name a store of its own.
+  // Every source may name its own store.
   usual?.ignore('name', 'kind');
   const dataFrom: Json[] = [];
   for (const entry of spec.children('dataFrom')) {
     const store = storeFor(entry);
     if (store === undefined) entry.ignore('extract', 'find', 'rewrite');
-    const made = store && sourceListOf(entry, { notes, store });
-    if (made !== undefined) dataFrom.push(made);
+    const sourceList = store && sourceListOf(entry, { notes, store });
+    if (sourceList !== undefined) dataFrom.push(sourceList);
   }
   const data = new Map<string, Json>();
   for (const entry of spec.children('data')) {
@@ -89,11 +89,11 @@ function sourcesOf(spec: Node, { notes, usual, storeOf }: Reading): Shape {
     if (!isTargetKey(key))
       notes.lost(
         `${entry.path}.secretKey`,
-        'is no key of a Secret',
-        'Correct the object, and import it again.',
+        'is not a valid key of a Secret',
+        'Fix the object, and import it again.',
       );
     if (ref === undefined) {
-      notes.lost(`${entry.path}.remoteRef`, 'is missing', 'Correct the object, and import it again.');
+      notes.lost(`${entry.path}.remoteRef`, 'is missing', 'Fix the object, and import it again.');
       continue;
     }
     if (store === undefined) {
@@ -112,14 +112,14 @@ function sourcesOf(spec: Node, { notes, usual, storeOf }: Reading): Shape {
     if (data.has(key))
       notes.changed(
         `${entry.path}.secretKey`,
-        `\`${key}\` is given twice; the last one counts, as it does there`,
+        `\`${key}\` is set twice; the last one counts, as in External Secrets`,
       );
     if (source !== undefined) data.set(key, source);
   }
   if (dataFrom.length > 1 || (dataFrom.length > 0 && data.size > 0))
     notes.changed(
       'spec.dataFrom',
-      'two sources that give one key are an error here; there the last one counts',
+      'two sources with the same key are an error; in External Secrets the last one counts',
     );
   return { data: Object.fromEntries(data), dataFrom };
 }

@@ -4,17 +4,17 @@ const MAX = 63;
 
 export interface Names {
   /**
-   * A name of ours for something of theirs: the same one at every run, whatever else is imported beside it, except
-   * for the second of two that would get the same.
+   * Chooses a valid, unique name. The name is the same in every run, regardless of other objects, except for the second
+   * of two objects with the same preferred name.
    */
-  take(wanted: string, identity: string): string;
+  take(preferred: string, identity: string): string;
 }
 
 export function createNames(): Names {
   const taken = new Set<string>();
   return {
-    take(wanted, identity) {
-      const plain = plainName(wanted);
+    take(preferred, identity) {
+      const plain = plainName(preferred);
       const name = plain.length <= MAX && !taken.has(plain) ? plain : withHash(plain, identity);
       taken.add(name);
       return name;
@@ -22,8 +22,8 @@ export function createNames(): Names {
   };
 }
 
-function plainName(wanted: string): string {
-  const plain = wanted
+function plainName(preferred: string): string {
+  const plain = preferred
     .toLowerCase()
     .replace(/[^-a-z0-9.]+/g, '-')
     .replace(/^[-.]+|[-.]+$/g, '');

@@ -1,20 +1,20 @@
 import { createNode, isText, type Json, type Node } from './node.ts';
 import type { Notes } from './notes.ts';
-import type { Found } from './objects.ts';
+import type { ExternalObject } from './objects.ts';
 
-/** Where a ClusterExternalSecret makes its objects: names, or labels that we can follow too. */
+/** The namespaces of a ClusterExternalSecret: names, or labels that a mapping can select too. */
 export type Where =
   | { readonly kind: 'names'; readonly names: readonly string[] }
   | { readonly kind: 'labels'; readonly matchLabels: Json };
 
-/** `undefined` if it cannot be said, and then that is noted. */
+/** Returns `undefined` and adds a note if the namespaces cannot be expressed. */
 export function whereOf(spec: Node, status: Json, notes: Notes): Where | undefined {
   const names = spec.list('namespaces');
-  const one = spec.child('namespaceSelector');
-  const several = spec.children('namespaceSelectors');
-  const selectors = one === undefined ? several : [one, ...several];
+  const single = spec.child('namespaceSelector');
+  const additional = spec.children('namespaceSelectors');
+  const selectors = single === undefined ? additional : [single, ...additional];
   const [selector] = selectors;
-  const read = selectors.map((it) => ({ labels: it.texts('matchLabels'), named: namedBy(it) }));
+  const read = selectors.map((node) => ({ labels: node.texts('matchLabels'), named: namedBy(node) }));
   const listed = read.flatMap(({ named }) => named ?? []);
   if (read.every(({ named }) => named !== undefined)) {
     const all = [...new Set([...names, ...listed])].toSorted();
@@ -34,26 +34,26 @@ export function whereOf(spec: Node, status: Json, notes: Notes): Where | undefin
   if (provisioned.length > 0) {
     notes.changed(
       at,
-      'cannot be said by one selector of labels: the namespaces are those where it has objects now',
-      'Add those that come later to `target.namespaces`.',
+      'cannot be expressed as one label selector; the mapping lists the namespaces where the object exists now',
+      'Add later namespaces to `target.namespaces`.',
     );
     return { kind: 'names', names: provisioned };
   }
   notes.lost(
     at,
-    'cannot be said by one selector of labels or a list of namespaces',
-    'Name the namespaces under `target.namespaces`.',
+    'cannot be expressed as one label selector or a list of namespaces',
+    'List the namespaces under `target.namespaces`.',
   );
   return undefined;
 }
 
-/** The names that a selector comes to, if that is all it asks for. */
+/** The namespace names that a selector lists, if it selects only by name. */
 function namedBy(selector: Node): readonly string[] | undefined {
   const labels = selector.texts('matchLabels');
-  const expressions = selector.children('matchExpressions').map((it) => ({
-    key: it.text('key'),
-    operator: it.text('operator'),
-    values: it.list('values').filter(isText),
+  const expressions = selector.children('matchExpressions').map((node) => ({
+    key: node.text('key'),
+    operator: node.text('operator'),
+    values: node.list('values').filter(isText),
   }));
   const name = labels[NAME];
   const [expression, ...more] = expressions;
@@ -66,7 +66,7 @@ function namedBy(selector: Node): readonly string[] | undefined {
 /** https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name */
 const NAME = 'kubernetes.io/metadata.name';
 
-export function isMadeBy(found: Found): string | undefined {
+export function ownerOf(found: ExternalObject): string | undefined {
   const owner = found.owners.find(({ kind }) => kind === 'ClusterExternalSecret');
   return isText(owner?.name) ? owner.name : undefined;
 }

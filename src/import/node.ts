@@ -4,69 +4,74 @@ import type { Notes } from './notes.ts';
 export type Json = JsonObject;
 
 /**
- * One object of theirs, read field by field. What is never asked for is listed by `finish`, so that nothing is
- * passed over in silence: a field that we do not know may be the one that matters.
+ * Reads an imported object field by field. `finish` reports every field that was not read, because an unknown field may
+ * matter.
  */
 export interface Node {
   readonly path: string;
   has(name: string): boolean;
   text(name: string): string | undefined;
-  /** A text that is a template or a pattern of theirs, and so may hold what a chart's would. */
+  /** A string that may contain a template or pattern of External Secrets, and so `{{` too. */
   template(name: string): string | undefined;
   flag(name: string): boolean;
   child(name: string): Node | undefined;
   children(name: string): readonly Node[];
-  /** A map of texts. */
+  /** A map of strings. */
   texts(name: string): Readonly<Record<string, string>>;
-  /** A map of templates of theirs. */
+  /** A map of templates. */
   templates(name: string): Readonly<Record<string, string>>;
-  /** A list of texts. */
+  /** A list of strings. */
   list(name: string): readonly string[];
-  /** Fields that mean nothing for reading. */
+  /** Marks fields as read that have no effect on the import. */
   ignore(...names: readonly string[]): void;
   finish(): void;
 }
 
 export function createNode(value: Json, path: string, notes: Notes): Node {
-  const asked = new Set<string>();
-  /** One node for each field, so that what two callers ask of it counts together. */
-  const made = new Map<string, Node>();
+  const readFields = new Set<string>();
+  /** One node for each field, so that all callers share the record of read fields. */
+  const nodes = new Map<string, Node>();
 
-  function take<T>(name: string, fits: (found: unknown) => found is T, expected: string): T | undefined {
-    asked.add(name);
+  function readField<T>(
+    name: string,
+    isExpected: (found: unknown) => found is T,
+    expected: string,
+  ): T | undefined {
+    readFields.add(name);
     const found = Object.hasOwn(value, name) ? value[name] : undefined;
     if (found === undefined || found === null) return undefined;
-    if (fits(found)) return found;
-    if (isUnfilled(found)) {
-      notes.lost(at(name), unfilled('{{'), RENDER);
+    if (isExpected(found)) return found;
+    if (isUnrenderedTemplate(found)) {
+      notes.lost(at(name), notRendered('{{'), RENDER);
       return undefined;
     }
-    notes.lost(at(name), `is not ${expected}`, 'Correct the object, and import it again.');
+    notes.lost(at(name), `is not ${expected}`, 'Fix the object, and import it again.');
     return undefined;
   }
 
   const at = (name: string) => (path === '' ? name : `${path}.${name}`);
   const under = (found: Json, where: string): Node => {
-    const known = made.get(where) ?? createNode(found, where, notes);
-    made.set(where, known);
-    return known;
+    const node = nodes.get(where) ?? createNode(found, where, notes);
+    nodes.set(where, node);
+    return node;
   };
 
-  const filled = (text: string, where: string): string => {
-    // Theirs takes it by the letter, and no store has such a name: it is what a chart, or Flux, was to put there.
+  const checkRendered = (text: string, where: string): string => {
+    // External Secrets would use this text literally, and no store has such a name. It is a placeholder of a chart or
+    // of Flux.
     const [sign] = /\{\{|\$\{(?=[A-Za-z_])/.exec(text) ?? [];
-    if (sign !== undefined) notes.lost(where, unfilled(sign), RENDER);
+    if (sign !== undefined) notes.lost(where, notRendered(sign), RENDER);
     return text;
   };
   const textOf = (name: string): string | undefined => {
-    const found = take(name, isScalar, 'text');
+    const found = readField(name, isScalar, 'text');
     return found === undefined || found === '' ? undefined : String(found);
   };
   const textsOf = (name: string): Readonly<Record<string, string>> => {
-    const found = take(name, isObject, 'an object') ?? {};
+    const found = readField(name, isObject, 'an object') ?? {};
     const entries = Object.entries(found).map(([key, text]): [string, string] => {
       if (isScalar(text)) return [key, String(text)];
-      notes.lost(`${at(name)}.${key}`, 'is not text', 'Correct the object, and import it again.');
+      notes.lost(`${at(name)}.${key}`, 'is not text', 'Fix the object, and import it again.');
       return [key, ''];
     });
     return Object.fromEntries(entries);
@@ -77,50 +82,50 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
     has: (name) => Object.hasOwn(value, name) && value[name] !== undefined && value[name] !== null,
     text(name) {
       const text = textOf(name);
-      return text === undefined ? undefined : filled(text, at(name));
+      return text === undefined ? undefined : checkRendered(text, at(name));
     },
     template: textOf,
-    flag: (name) => take(name, isBoolean, 'true or false') ?? false,
+    flag: (name) => readField(name, isBoolean, 'true or false') ?? false,
     child(name) {
-      const found = take(name, isObject, 'an object');
+      const found = readField(name, isObject, 'an object');
       return found === undefined ? undefined : under(found, at(name));
     },
     children(name) {
-      const found = take(name, isListOf(isObject), 'a list of objects') ?? [];
+      const found = readField(name, isListOf(isObject), 'a list of objects') ?? [];
       return found.map((item, index) => under(item, `${at(name)}[${index}]`));
     },
     texts(name) {
       const texts = textsOf(name);
-      for (const [key, text] of Object.entries(texts)) filled(text, `${at(name)}.${key}`);
+      for (const [key, text] of Object.entries(texts)) checkRendered(text, `${at(name)}.${key}`);
       return texts;
     },
     templates: textsOf,
-    list: (name) => take(name, isListOf(isText), 'a list of texts') ?? [],
+    list: (name) => readField(name, isListOf(isText), 'a list of texts') ?? [],
     ignore(...names) {
-      for (const name of names) asked.add(name);
+      for (const name of names) readFields.add(name);
     },
     finish() {
-      for (const node of made.values()) node.finish();
+      for (const node of nodes.values()) node.finish();
       for (const [name, found] of Object.entries(value)) {
-        if (asked.has(name) || found === null || found === undefined) continue;
+        if (readFields.has(name) || found === null || found === undefined) continue;
         notes.lost(
           at(name),
-          'is a field that this import does not know',
-          'Find out what it does, and say it in the configuration if it matters.',
+          'is a field that the import does not support',
+          'Check what it does, and add it to the configuration if it matters.',
         );
       }
     },
   };
 }
 
-const RENDER = 'Render it first, as by `helm template`, and import that.';
+const RENDER = 'Render it first, for example with `helm template`, and import the result.';
 
-function unfilled(sign: string): string {
-  return `holds \`${sign}\`, as a template that was not filled in`;
+function notRendered(sign: string): string {
+  return `contains \`${sign}\`, so it looks like a template that was not rendered`;
 }
 
-/** To YAML, `{{ .Values.region }}` without quotes is an object with an object for a key. */
-function isUnfilled(value: unknown): boolean {
+/** YAML parses an unquoted `{{ .Values.region }}` as an object with an object as key. */
+function isUnrenderedTemplate(value: unknown): boolean {
   return isObject(value) && Object.keys(value).some((key) => /^\{ .* \}$/s.test(key));
 }
 
@@ -128,7 +133,7 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
-/** YAML without quotes makes numbers and booleans of what is meant as text. */
+/** YAML parses some unquoted texts as numbers or booleans. */
 function isScalar(value: unknown): value is string | number | boolean {
   return isText(value) || isBoolean(value) || (typeof value === 'number' && Number.isFinite(value));
 }

@@ -1,20 +1,22 @@
-/** What somebody has to know about one of their objects. */
+/** A difference that the user has to know about an imported object. */
 export interface Finding {
-  /** `changed`: carried over, with another meaning. `lost`: it could not be, so the object is not in force here. */
+  /**
+   * `changed`: converted, with a different behavior. `lost`: not converted, so the object is not active in the result.
+   */
   readonly level: 'changed' | 'lost';
-  /** The field, as a path from the object's root. */
+  /** The path of the field from the object's root. */
   readonly at: string;
   readonly what: string;
-  /** What a person has to do about it, where there is something to do. */
+  /** What the user has to do, if anything. */
   readonly todo?: string;
 }
 
-/** Collects what is found about one object. */
+/** Collects the findings of one object. */
 export interface Notes {
   changed(at: string, what: string, todo?: string): void;
   lost(at: string, what: string, todo: string): void;
   readonly findings: readonly Finding[];
-  /** Whether something could not be carried over. */
+  /** Whether something was not converted. */
   readonly incomplete: boolean;
 }
 
@@ -22,11 +24,11 @@ const MISSING = 'is missing';
 
 export function createNotes(): Notes {
   const findings: Finding[] = [];
-  // The same may be met twice, for example at each use of one function.
+  // The same finding may occur several times, for example at each use of a function.
   const add = (finding: Finding) => {
     const same = findings.filter(({ at }) => at === finding.at);
     if (same.some(({ what }) => what === finding.what)) return;
-    // What is there and of no use was said already.
+    // A present but unusable field is already reported.
     if (finding.what === MISSING && same.some(({ level }) => level === 'lost')) return;
     findings.push(finding);
   };

@@ -4,9 +4,9 @@ import { isObject } from '../core/json.ts';
 import { isNamespaceName, isSecretName } from '../core/kubernetes-names.ts';
 import { isText, type Json } from './node.ts';
 
-/** A text with objects in it: YAML of one or several documents, or JSON. */
-export interface Text {
-  /** As the person named it. */
+/** An input text with objects: YAML with one or several documents, or JSON. */
+export interface InputText {
+  /** The path as the user wrote it. */
   readonly name: string;
   readonly text: string;
 }
@@ -14,10 +14,10 @@ export interface Text {
 const KINDS = ['ClusterExternalSecret', 'ClusterSecretStore', 'ExternalSecret', 'SecretStore'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** An object of theirs, as it was found. */
-export interface Found {
+/** An input object of External Secrets. */
+export interface ExternalObject {
   readonly kind: Kind;
-  /** None for a kind of the whole cluster. */
+  /** `undefined` for a cluster-scoped kind. */
   readonly namespace: string | undefined;
   readonly name: string;
   readonly labels: Json;
@@ -27,7 +27,7 @@ export interface Found {
   readonly owners: readonly Json[];
 }
 
-/** The annotations of a service account: they name the identity in a cloud that it stands for. */
+/** A service account. Its annotations name the cloud identity that it uses. */
 export interface Account {
   readonly namespace: string;
   readonly name: string;
@@ -35,35 +35,38 @@ export interface Account {
 }
 
 export interface Objects {
-  readonly found: readonly Found[];
+  readonly externalObjects: readonly ExternalObject[];
   readonly accounts: readonly Account[];
-  /** Other objects of their API, which we have nothing for. */
+  /** Other objects of the same API group, which have no equivalent. */
   readonly others: readonly { readonly kind: string; readonly namespace?: string; readonly name: string }[];
-  /** Texts or parts of them that are no objects; each a sentence. */
+  /** Texts that could not be read, one sentence each. */
   readonly unreadable: readonly string[];
 }
 
-/** Longer than the longest name of an object with its namespace. */
+/** Longer than any valid object name with its namespace. */
 const MAX_QUOTED = 400;
 
-/** The second is that of kubernetes-external-secrets, the project before theirs, which has an ExternalSecret too. */
+/**
+ * `kubernetes-client.io` is the group of kubernetes-external-secrets, the predecessor project, which also has the kind
+ * ExternalSecret.
+ */
 const GROUP = /^(?:(?:[a-z]+\.)?external-secrets\.io|kubernetes-client\.io)\//;
 const VERSIONS = ['external-secrets.io/v1', 'external-secrets.io/v1beta1'];
 
-/** @param namespace Of objects that name none, as `kubectl apply --namespace` would have it. */
-export function readObjects(texts: readonly Text[], namespace: string): Objects {
+/** @param namespace The namespace for objects without one, as with `kubectl apply --namespace`. */
+export function readObjects(texts: readonly InputText[], namespace: string): Objects {
   const unreadable: string[] = [];
   const places = new Map<Json, string>();
   const raw = texts.flatMap((text) => documentsOf(text, unreadable, places));
   return sortObjects(raw, { namespace, unreadable, places });
 }
 
-/** The same for objects that are parsed already. */
+/** Sorts objects that are already parsed. */
 export function sortObjects(
   raw: readonly Json[],
   { namespace, unreadable = [], places = new Map() }: SortOptions,
 ): Objects {
-  const found = new Map<string, Found>();
+  const found = new Map<string, ExternalObject>();
   const copies = new Map<string, readonly [Json, ...Json[]]>();
   const accounts: Account[] = [];
   const others: Objects['others'][number][] = [];
@@ -71,8 +74,8 @@ export function sortObjects(
     const { apiVersion, kind, metadata } = object;
     if (!isText(apiVersion) || !isText(kind)) continue;
     if (!isObject(metadata) || !isText(metadata.name)) {
-      // Of a chart, `name: {{ … }}` is an object to YAML.
-      if (GROUP.test(apiVersion)) unreadable.push(`${quoted(kind)}: one without a name as text. ${RENDER}`);
+      // In an unrendered chart, YAML parses `name: {{ … }}` as an object.
+      if (GROUP.test(apiVersion)) unreadable.push(`${quoted(kind)}: an object without a name. ${RENDER}`);
       continue;
     }
     const { name } = metadata;
@@ -83,10 +86,10 @@ export function sortObjects(
     if (!GROUP.test(apiVersion)) continue;
     const place = kind.startsWith('Cluster') ? undefined : own;
     if (!isSecretName(name) || (place !== undefined && !isNamespaceName(place))) {
-      unreadable.push(`${quoted(labelOf({ kind, namespace: place, name }))}: no API server takes that name`);
+      unreadable.push(`${quoted(labelOf({ kind, namespace: place, name }))}: not a valid object name`);
       continue;
     }
-    const known = KINDS.find((it) => it === kind);
+    const known = KINDS.find((knownKind) => knownKind === kind);
     if (known === undefined || !VERSIONS.includes(apiVersion)) {
       others.push({
         kind: `${kind} (${apiVersion})`,
@@ -112,47 +115,47 @@ export function sortObjects(
   }
   for (const [id, given] of copies) unreadable.push(...severalOf(id, given, places));
   const byId = [...found].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
-  return { found: byId, accounts, others: others.toSorted(byKindAndName), unreadable };
+  return { externalObjects: byId, accounts, others: others.toSorted(byKindAndName), unreadable };
 }
 
 interface SortOptions {
   readonly namespace: string;
   readonly unreadable?: string[];
-  /** Where each object stands. */
+  /** The file and line of each object. */
   readonly places?: ReadonlyMap<Json, string>;
 }
 
-/** Of one that is named in several files, as overlays do, the others may say something else. */
+/** Reports objects that occur in several files with different content, as with overlays. */
 function severalOf(
   id: string,
   given: readonly [Json, ...Json[]],
   places: ReadonlyMap<Json, string>,
 ): readonly string[] {
   const [first, ...others] = given;
-  const said = saidBy(first);
-  const differing = others.filter((one) => !isDeepStrictEqual(saidBy(one), said));
+  const firstFields = relevantFields(first);
+  const differing = others.filter((one) => !isDeepStrictEqual(relevantFields(one), firstFields));
   if (differing.length === 0) return [];
-  const at = (one: Json) => places.get(one) ?? 'somewhere';
-  const shown = differing.slice(0, MOST_PLACES).map(at);
+  const placeOf = (one: Json) => places.get(one) ?? 'somewhere';
+  const shown = differing.slice(0, MOST_PLACES).map(placeOf);
   const more = differing.length - shown.length;
   return [
-    `${id} is given several times: what stands in ${at(first)} counts, the first one; ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''} ${differing.length === 1 ? 'says' : 'say'} something else`,
+    `${id} is given several times: what stands in ${placeOf(first)} counts, the first one; ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''} ${differing.length === 1 ? 'says' : 'say'} something else`,
   ];
 }
 
 const MOST_PLACES = 3;
 
-function saidBy({ spec, metadata }: Json): readonly unknown[] {
+function relevantFields({ spec, metadata }: Json): readonly unknown[] {
   const { labels, annotations } = isObject(metadata) ? metadata : {};
   return [spec, labels, annotations];
 }
 
-const RENDER = 'A template of a chart is rendered first, as by `helm template`';
+const RENDER = 'Render a chart template first, for example with `helm template`';
 
-/** What Helm alone fills in: their templates have other names. */
+/** Names that only Helm fills in. Templates of External Secrets use other names. */
 const CHART = /\{\{[^{}]*(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|\binclude\s)/;
 
-/** It may be anything. */
+/** The text may contain anything. */
 function quoted(text: string): string {
   return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
 }
@@ -162,11 +165,15 @@ function byKindAndName(a: Objects['others'][number], b: Objects['others'][number
   return text(a) < text(b) ? -1 : 1;
 }
 
-/** With merge keys (`<<`), as kubectl reads them. */
+/** Supports merge keys (`<<`), as kubectl does. */
 const OPTIONS = { prettyErrors: true, logLevel: 'silent', uniqueKeys: true, merge: true } as const;
 
-/** The parser's messages quote the text, and somebody may have put a Secret into it: only places are told. */
-function documentsOf({ name, text }: Text, unreadable: string[], places: Map<Json, string>): readonly Json[] {
+/** The parser's messages quote the text, which may contain a Secret. Report only the places. */
+function documentsOf(
+  { name, text }: InputText,
+  unreadable: string[],
+  places: Map<Json, string>,
+): readonly Json[] {
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, { ...OPTIONS, lineCounter: lines });
   if (!Array.isArray(documents)) return [];
@@ -175,7 +182,7 @@ function documentsOf({ name, text }: Text, unreadable: string[], places: Map<Jso
     if (error !== undefined) {
       const line = error.linePos?.[0].line;
       const hint = CHART.test(text) ? `. ${RENDER}` : '';
-      unreadable.push(`${name}${line === undefined ? '' : `:${line}`} is neither YAML nor JSON${hint}`);
+      unreadable.push(`${name}${line === undefined ? '' : `:${line}`} is not valid YAML or JSON${hint}`);
       return [];
     }
     const objects = flatten(toValue(document, name, unreadable));
@@ -200,16 +207,16 @@ function toValue(
   }
 }
 
-/** Found only when values are made: https://eemeli.org/yaml/#document-options */
+/** Alias errors appear only when values are created: https://eemeli.org/yaml/#document-options */
 function wrongWithAliases({ name, message }: Error): string | undefined {
-  if (message.startsWith('Merge sources')) return 'merges (`<<`) what is no object';
+  if (message.startsWith('Merge sources')) return 'merges (`<<`) a value that is not an object';
   if (name !== 'ReferenceError') return undefined;
   return message.startsWith('Excessive')
-    ? 'has more aliases than any such object needs'
-    : 'has an alias of what stands nowhere before it';
+    ? 'has too many aliases'
+    : 'has an alias without an earlier anchor';
 }
 
-/** `kubectl get -o yaml` gives a List of several. */
+/** `kubectl get -o yaml` returns several objects as a List. */
 function flatten(value: unknown): readonly Json[] {
   if (!isObject(value)) return [];
   if (isText(value.kind) && value.kind.endsWith('List') && Array.isArray(value.items))
@@ -217,11 +224,11 @@ function flatten(value: unknown): readonly Json[] {
   return [value];
 }
 
-/** As people name it: `ExternalSecret payments/db`. */
+/** A display name such as `ExternalSecret payments/db`. */
 export function labelOf({
   kind,
   namespace,
   name,
-}: Pick<Found, 'namespace' | 'name'> & { readonly kind: string }): string {
+}: Pick<ExternalObject, 'namespace' | 'name'> & { readonly kind: string }): string {
   return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
 }

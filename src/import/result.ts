@@ -9,21 +9,21 @@ export interface ObjectReport {
   readonly namespace?: string;
   readonly name: string;
   readonly outcome: Outcome;
-  /** Names of our stores or mappings. */
+  /** Names of the created stores or mappings. */
   readonly becomes: readonly string[];
   readonly findings: readonly Finding[];
 }
 
 export interface ImportResult {
-  /** Our configuration, as YAML. */
+  /** The created configuration, as YAML. */
   readonly config: string;
   readonly objects: readonly ObjectReport[];
-  /** Objects of their API that are no stores and no external secrets. */
+  /** Objects of the same API group that are neither stores nor external secrets. */
   readonly others: readonly { readonly kind: string; readonly namespace?: string; readonly name: string }[];
   readonly unreadable: readonly string[];
   readonly copies: readonly SecretCopy[];
   readonly summary: Readonly<Record<Outcome, number>>;
-  /** Whether a person has to do something before it is the same. */
+  /** Whether the user has to do something to get the same result. */
   readonly needsPerson: boolean;
   readonly steps: readonly Step[];
 }

@@ -2,19 +2,19 @@ import type { Json, Node } from './node.ts';
 import { Untranslatable } from './template/lex.ts';
 import { parseTemplate } from './template/parse.ts';
 
-/** How keys come to be, as far as `rename` and the path of a search can say it. */
+/** How keys are named, as far as `rename` and the search path can express it. */
 export interface Naming {
   readonly case?: 'upper' | 'lower';
   readonly prefix: string;
   readonly replaceInvalid: boolean;
-  /** Whether the path of the search still stands before the name: ours begins behind it. */
+  /** Whether the name still includes the search path. In our searches the name starts after the path. */
   readonly withPath: boolean;
 }
 
 /**
- * Their `rewrite` of keys, step by step, on top of what came before.
- * @param path Of a search, with its final `/`; empty for an object.
- * @returns `undefined` for a step that we have no words for.
+ * Applies one step of `rewrite` to the naming so far.
+ * @param path The search path with a final `/`; empty for an object.
+ * @returns `undefined` if the step has no equivalent.
  */
 export function rewritten(naming: Naming, step: Node, path: string): Naming | undefined {
   const regexp = step.child('regexp');
@@ -26,7 +26,7 @@ export function rewritten(naming: Naming, step: Node, path: string): Naming | un
   return undefined;
 }
 
-/** Only whole names, beginnings, and characters that are not allowed. */
+/** Supports only whole names, prefixes, and invalid characters. */
 function byRegExp(naming: Naming, source: string, target: string, path: string): Naming | undefined {
   const whole = /^\^?(.*?)\((\.\*|\.\+)\)\$?$/.exec(source);
   const into = /^((?:[^$]|\$\$)*)\$(?:1|\{1\})$/.exec(target);
@@ -39,14 +39,14 @@ function byRegExp(naming: Naming, source: string, target: string, path: string):
     const stripped = withoutStart(naming, start[1] ?? '', path);
     return stripped && withPrefix(stripped, target);
   }
-  // Without an anchor, the path may come again in a name; who writes it so means the beginning.
+  // Without an anchor, the path could occur again within a name, but the prefix is almost certainly meant.
   if (target === '' && literalOf(source) === path && path !== '') return withoutPath(naming);
-  // Not with `+`: theirs then puts one `_` for all that stand in a row.
+  // Not with `+`, which replaces a run of characters by one `_`.
   if (target === '_' && INVALID_CLASSES.has(source)) return { ...naming, replaceInvalid: true };
   return undefined;
 }
 
-/** Classes of characters that end up as `_` with `invalid: replace`. */
+/** Character classes with the same effect as `invalid: replace`. */
 const INVALID_CLASSES = new Set([
   '/',
   '[^a-zA-Z0-9\\-_.]',
@@ -64,14 +64,14 @@ function withoutStart(naming: Naming, pattern: string, path: string): Naming | u
   return literal === path ? withoutPath(naming) : undefined;
 }
 
-/** Only while it stands at the beginning as it was: a path has a `/` that may have become a `_`. */
+/** Valid only while the name starts with the unchanged path, because its `/` may already be replaced by `_`. */
 function withoutPath(naming: Naming): Naming | undefined {
   const { withPath, prefix, replaceInvalid } = naming;
   if (!withPath || prefix !== '' || replaceInvalid || naming.case !== undefined) return undefined;
   return { ...naming, withPath: false };
 }
 
-/** The text that a pattern stands for, if it is no more than that. */
+/** The literal text of a pattern. `undefined` if it is not a literal. */
 function literalOf(pattern: string): string | undefined {
   const plain = pattern.replace(/\\([^A-Za-z0-9])/g, (_, char: string) => `\u0000${char.charCodeAt(0)};`);
   if (/[\\^$.|?*+()[\]{}]/.test(plain)) return undefined;
@@ -86,7 +86,7 @@ function withPrefix(naming: Naming, prefix: string): Naming {
   return prefix === '' ? naming : { ...naming, prefix: prefix + naming.prefix };
 }
 
-/** `{{ .value }}` with case, a beginning, and the path taken away. */
+/** Supports `{{ .value }}` with a case change, a prefix, and the path removed. */
 function byTemplate(naming: Naming, template: string, path: string): Naming | undefined {
   try {
     const statements = parseTemplate(template);
@@ -143,7 +143,7 @@ function applied(naming: Naming, expression: Expression, path: string): Naming |
   }
 }
 
-/** As `rename` has it. The path of a search, where it stays, becomes the end of the prefix. */
+/** Formats the naming as `rename`. A search path that stays in names becomes the end of the prefix. */
 export function renameOf(
   { case: letters, prefix, replaceInvalid, withPath }: Naming,
   path: string,

@@ -1,7 +1,7 @@
 import type { Node } from './node.ts';
 import type { Notes } from './notes.ts';
 
-/** One key of a Secret of theirs that ours has to have too. */
+/** A Secret that has to be copied to the bridge's namespace. */
 export interface SecretCopy {
   readonly namespace: string;
   readonly name: string;
@@ -11,8 +11,8 @@ export interface SecretCopy {
 
 export interface SecretRefs {
   /**
-   * Where the bridge finds a credential; `undefined` if it cannot be said, and then that is noted.
-   * @param owner The namespace of the object that refers to it; none for an object of the whole cluster.
+   * Converts a reference to a credential. Returns `undefined` and adds a note if that is not possible.
+   * @param owner The namespace of the referring object; `undefined` for a cluster-scoped object.
    */
   refer(ref: Node | undefined, key: string | undefined, of: Referrer): Reference | undefined;
   readonly copies: readonly SecretCopy[];
@@ -27,7 +27,7 @@ export interface Referrer {
   readonly notes: Notes;
 }
 
-/** @param own The bridge's own namespace: the only one in which it reads credentials. */
+/** @param own The bridge's own namespace, the only one where it reads credentials. */
 export function createSecretRefs(own: string): SecretRefs {
   const copies = new Map<string, SecretCopy>();
   return {
@@ -36,23 +36,23 @@ export function createSecretRefs(own: string): SecretRefs {
       const name = ref.text('name');
       const key = ref.text('key') ?? defaultKey;
       const named = ref.text('namespace');
-      // Their namespaced stores read in their own namespace only, whatever is said here.
+      // A SecretStore reads only in its own namespace, even if the reference names another one.
       const namespace = owner ?? named;
-      // They stand in commands that people copy, so what no API server would take is not handed on.
+      // These names appear in commands that users copy, so reject invalid names.
       const parts = [name, key, namespace ?? ''];
       if (
         name === undefined ||
         key === undefined ||
         parts.some((part) => /[^-._a-zA-Z0-9]/.test(part ?? ''))
       ) {
-        notes.lost(ref.path, 'names no Secret and key', 'Correct the object, and import it again.');
+        notes.lost(ref.path, 'names no Secret and key', 'Fix the object, and import it again.');
         return undefined;
       }
       if (namespace === undefined) {
         notes.lost(
           ref.path,
-          'names no namespace: each namespace then logs in with a Secret of its own',
-          'Write one store for each namespace, and allow it there only by `access`.',
+          'names no namespace, so each namespace logs in with its own Secret',
+          'Write one store for each namespace, and limit it to that namespace with `access`.',
         );
         return undefined;
       }
@@ -62,7 +62,7 @@ export function createSecretRefs(own: string): SecretRefs {
       copies.set(id, copy);
       notes.changed(
         ref.path,
-        `the bridge reads credentials in its own namespace only: Secret \`${copy.as}\` instead of \`${id}\``,
+        `the bridge reads credentials only in its own namespace: Secret \`${copy.as}\` instead of \`${id}\``,
         `Copy Secret ${id} to ${own}/${copy.as}.`,
       );
       return { secretRef: { name: copy.as, key } };

@@ -4,21 +4,21 @@ import type { SecretCopy } from './secret-refs.ts';
 export interface StepInput {
   /** The bridge's own namespace. */
   readonly own: string;
-  /** The file of the configuration, if it is one. */
+  /** The configuration file; `undefined` for standard output. */
   readonly out: string | undefined;
   readonly copies: readonly SecretCopy[];
   readonly merges: boolean;
-  /** Whether somebody has to look at findings first. */
+  /** Whether the user has to handle findings first. */
   readonly todo: boolean;
-  /** Whether any store is carried over. */
+  /** Whether any store was converted. */
   readonly isAny: boolean;
-  /** Whether any mapping is. */
+  /** Whether any mapping was converted. */
   readonly isInForce: boolean;
 }
 
 /**
- * The order of a move in which no byte changes and no pod restarts. Their controller must not run while Secrets
- * change hands: it would put its owner reference back, and the end of the owner would take the Secret along.
+ * The steps of a migration without changed bytes or restarted pods. External Secrets must not run while the Secrets
+ * change their owner. It would restore its owner reference, and deleting the owner would delete the Secret.
  */
 export function stepsOf(input: StepInput): readonly Step[] {
   const { isAny, isInForce } = input;
@@ -31,7 +31,7 @@ function toFinish({ own, copies, todo }: StepInput): readonly Step[] {
       ? [
           {
             title: 'Finish the configuration',
-            text: 'Do what the findings above say. Mappings that are not whole stand as comments at the end of the file.',
+            text: 'Resolve the findings above. Incomplete mappings are comments at the end of the file.',
             commands: [],
           },
         ]
@@ -40,8 +40,8 @@ function toFinish({ own, copies, todo }: StepInput): readonly Step[] {
       ? []
       : [
           {
-            title: 'Give the bridge its credentials',
-            text: 'It reads them in its own namespace only.',
+            title: "Copy the bridge's credentials",
+            text: 'The bridge reads credentials only in its own namespace.',
             commands: copies.map(
               ({ namespace, name, as }) =>
                 `kubectl -n ${namespace} get secret ${name} -o json | jq '{apiVersion, kind, type, data, metadata: {name: "${as}", namespace: "${own}"}}' | kubectl apply -f -`,
@@ -53,8 +53,8 @@ function toFinish({ own, copies, todo }: StepInput): readonly Step[] {
 
 function toCheck({ out }: StepInput): Step {
   return {
-    title: 'Check it',
-    text: `Every store must be reached, every key read, every target writable.${out === undefined ? '' : ' Where the audit and the cluster have a file of their own, give it with one more `--config`.'}`,
+    title: 'Check the configuration',
+    text: `The check must reach every store, read every key and be allowed to write every target.${out === undefined ? '' : ' If the audit and the cluster are configured in another file, add it with a second `--config`.'}`,
     commands: [ours(out, 'validate'), `${ours(out, 'rbac')} | kubectl apply -f -`, ours(out, 'doctor')],
   };
 }
@@ -62,25 +62,25 @@ function toCheck({ out }: StepInput): Step {
 function toMove({ out, merges }: StepInput): readonly Step[] {
   return [
     {
-      title: 'Stop the present controller',
-      text: 'While it runs, it takes its Secrets back. Nothing is lost meanwhile: Secrets stay as they are. To move a few objects while it runs for others, set `refreshPolicy: CreatedOnce`, `creationPolicy: Orphan` and `deletionPolicy: Retain` on those, and wait until their Secrets have no owner reference.',
+      title: 'Stop External Secrets',
+      text: 'A running External Secrets would take its Secrets back. While it is stopped, Secrets stay unchanged. To move only some objects, set `refreshPolicy: CreatedOnce`, `creationPolicy: Orphan` and `deletionPolicy: Retain` on them. Then wait until their Secrets have no owner reference.',
       commands: ['kubectl -n external-secrets scale deployment external-secrets --replicas=0'],
     },
     {
-      title: 'See that no byte would change',
-      text: 'Each target is to be adopted, and each of its keys marked `=`. Anything else is a difference: read the findings of that object again.',
+      title: 'Check that no byte would change',
+      text: 'The plan must adopt each target and mark each of its keys `=`. Anything else is a difference: read the findings of that object again.',
       commands: [ours(out, 'plan')],
     },
     {
       title: 'Take over',
-      text: 'One write per Secret: our labels on, the owner reference off, the data as it was. No workload is restarted by it.',
+      text: 'This writes each Secret once: it adds our labels, removes the owner reference and keeps the data. No workload restarts.',
       commands: [ours(out, 'sync'), ours(out, 'plan')],
     },
     ...(merges
       ? [
           {
-            title: 'Let go of keys that are merged',
-            text: 'The API server still holds their controller for a writer of these keys, so that a new value would be a conflict. Drop its entries from each Secret that is merged into.',
+            title: 'Release merged keys',
+            text: 'The API server still records External Secrets as a manager of these keys, so a new value would be a conflict. Remove its entries from each Secret that is merged into.',
             commands: [
               `kubectl -n NAMESPACE get secret NAME -o json --show-managed-fields | jq '.metadata.managedFields |= map(select(.manager | startswith("externalsecrets.external-secrets.io") | not))' | kubectl replace -f -`,
             ],
@@ -88,8 +88,8 @@ function toMove({ out, merges }: StepInput): readonly Step[] {
         ]
       : []),
     {
-      title: 'Remove their objects',
-      text: 'The finalizer goes first, because the controller that would take it off is stopped. Their labels go too, so that no later controller takes the Secrets for orphans of its own. ClusterExternalSecrets go before what they made.',
+      title: 'Remove the External Secrets objects',
+      text: 'Remove the finalizer first, because External Secrets is stopped and cannot remove it. Remove its labels too, so that a later External Secrets does not treat the Secrets as orphans. Remove ClusterExternalSecrets before the objects that they created.',
       commands: [
         `kubectl -n NAMESPACE patch externalsecret NAME --type=merge -p '{"metadata":{"finalizers":null}}'`,
         'kubectl -n NAMESPACE delete externalsecret NAME',
@@ -98,7 +98,7 @@ function toMove({ out, merges }: StepInput): readonly Step[] {
     },
     {
       title: 'Start the service',
-      text: 'From now on it keeps the Secrets in step. The present controller may be started again for what was not carried over, or removed. Then take `onConflict` out of the mappings.',
+      text: 'The service now keeps the Secrets up to date. Start External Secrets again for objects that were not converted, or uninstall it. Then remove `onConflict` from the mappings.',
       commands: [ours(out, 'serve')],
     },
   ];

@@ -1,35 +1,35 @@
 import type { Names } from './names.ts';
 import type { Json, Node } from './node.ts';
 import type { Notes } from './notes.ts';
-import type { Account, Found } from './objects.ts';
+import type { Account, ExternalObject } from './objects.ts';
 import type { SecretRefs } from './secret-refs.ts';
 
-/** A key of theirs, as a source of ours begins. */
+/** The store and key of a converted source. */
 export interface Place {
   readonly store: string;
   readonly key: string;
   readonly object?: 'certificate' | 'key';
 }
 
-/** A store of theirs that could be carried over. */
+/** A converted store. */
 export interface Store {
   readonly kind: 'vault' | 'aws-secrets-manager' | 'azure-key-vault';
   readonly name: string;
   readonly kvVersion?: 1 | 2;
-  /** What they put before each key. */
+  /** The prefix that External Secrets adds to each key. */
   readonly prefix?: string;
-  /** `undefined` if such a key means nothing; then that is noted. */
+  /** Converts a key. Returns `undefined` and adds a note if the key has no meaning. */
   place(key: string, notes: Notes, at: string): Place | undefined;
-  /** The name of our store that a search begins in; `undefined` if it has none. */
+  /** The name of the store for searches; `undefined` if there is none. */
   readonly searched: string | undefined;
-  /** Where the path of a search of theirs leads in that store; to itself, where this is left out. */
+  /** Converts the path of a search. Default: unchanged. */
   readonly searchPath?: (path: string) => string;
-  /** What it becomes: one store, or one for each mount that is used. */
-  readonly ours: () => readonly Json[];
+  /** The store configurations: one store, or one for each mount that is used. */
+  readonly storeConfigs: () => readonly Json[];
 }
 
 export interface StoreContext {
-  readonly found: Found;
+  readonly found: ExternalObject;
   readonly name: string;
   readonly names: Names;
   readonly notes: Notes;
@@ -37,12 +37,12 @@ export interface StoreContext {
   readonly account: (ref: Node | undefined) => Account | undefined;
 }
 
-/** Where a file of a store has to be put for the bridge. */
+/** The path where the bridge expects a file of a store. */
 export function storeFile(store: string, file: string): string {
   return `/var/run/secretbridge/stores/${store}/${file}`;
 }
 
-/** Whose role the bridge has to be given, since it logs in as itself. */
+/** The service account whose role the bridge needs, because it logs in with its own. */
 export function accountOf(
   ref: Node | undefined,
   owner: string | undefined,

@@ -7,13 +7,13 @@ import { vaultStore } from './vault.ts';
 export function convertStore(context: StoreContext): Store | undefined {
   const { found, notes } = context;
   const spec = createNode(found.spec, 'spec', notes);
-  // How they retry, how often they check the store, which of their controllers does it; `access` reads `conditions`.
+  // Retry settings, check interval and controller class have no equivalent. `access` uses `conditions`.
   spec.ignore('retrySettings', 'refreshInterval', 'controller', 'conditions');
   const provider = spec.child('provider');
   const store = provider === undefined ? undefined : convertProvider(provider, context);
   spec.finish();
   if (provider === undefined)
-    notes.lost('spec.provider', 'is missing', 'Correct the object, and import it again.');
+    notes.lost('spec.provider', 'is missing', 'Fix the object, and import it again.');
   return notes.incomplete ? undefined : store;
 }
 
@@ -30,8 +30,8 @@ function convertProvider(provider: Node, context: StoreContext): Store | undefin
   provider.ignore(kind);
   context.notes.lost(
     `spec.provider.${kind}`,
-    'is a kind of store that secretbridge does not read: it reads Vault, OpenBao, AWS Secrets Manager, Azure Key Vault and files',
-    'Leave what uses it with the present controller, or move its values into one of these.',
+    'is a kind of store that secretbridge does not read; it reads Vault, OpenBao, AWS Secrets Manager, Azure Key Vault and files',
+    'Keep the objects that use it with External Secrets, or move its values into one of these stores.',
   );
   return undefined;
 }

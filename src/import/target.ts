@@ -2,16 +2,16 @@ import { LabelKey, LabelValue } from '../config/shape/fields.ts';
 import { durationText, goDurationMs } from './durations.ts';
 import type { Json, Node } from './node.ts';
 import type { Notes } from './notes.ts';
-import type { Found } from './objects.ts';
+import type { ExternalObject } from './objects.ts';
 
-/** Where a mapping writes, beside its name and namespace, and the rules of its life. */
+/** The target settings of a mapping besides name and namespace, and its rules. */
 export interface Life {
   readonly target: Json;
   readonly rules: Json;
   readonly template: Node | undefined;
 }
 
-/** By their `deletionPolicy`; `Retain` is what happens anyway. */
+/** The rules for `deletionPolicy`; `Retain` is the default. */
 const SOURCE_MISSING = new Map([
   ['Delete', 'delete'],
   ['Merge', 'removeKeys'],
@@ -20,8 +20,12 @@ const SOURCE_MISSING = new Map([
 const FOREVER = '3650d';
 const MAX_MS = 3650 * 86_400_000;
 
-/** Their `target` and the fields of the specification that say when, and for how long. */
-export function lifeOf(spec: Node, found: Pick<Found, 'labels' | 'annotations'>, notes: Notes): Life {
+/** Converts `target` and the refresh fields of the spec. */
+export function lifeOf(
+  spec: Node,
+  found: Pick<ExternalObject, 'labels' | 'annotations'>,
+  notes: Notes,
+): Life {
   const target = spec.child('target');
   const template = target?.child('template');
   const creation = target?.text('creationPolicy') ?? 'Owner';
@@ -30,28 +34,28 @@ export function lifeOf(spec: Node, found: Pick<Found, 'labels' | 'annotations'>,
     target.ignore('manifest');
     notes.lost(
       `${target.path}.manifest`,
-      'makes another object than a Secret',
-      'Leave this one with the present controller.',
+      'creates an object other than a Secret',
+      'Keep this object with External Secrets.',
     );
   }
   if (creation === 'None')
     notes.lost(
       'spec.target.creationPolicy',
-      'None makes no Secret',
-      'Nothing, unless something else reads this object.',
+      'None creates no Secret',
+      'No action needed, unless something else reads this object.',
     );
   if (creation === 'CreateOrMerge')
     notes.changed(
       'spec.target.creationPolicy',
-      'our keys are added to a Secret that others own, and waited for until it is there (`mode: merge`)',
-      "Take `mode: merge` out if the Secret is nobody else's.",
+      'keys are added to a Secret that others own, once it exists (`mode: merge`)',
+      "Remove `mode: merge` if nobody else owns the Secret.",
     );
   const isMerge = creation === 'Merge' || creation === 'CreateOrMerge';
   const sourceMissing = SOURCE_MISSING.get(deletion);
   if (sourceMissing !== undefined)
     notes.changed(
       'spec.target.deletionPolicy',
-      `\`onSourceMissing: ${sourceMissing}\` takes effect when the absence is proved, and large deletions are held for a person; what was never there fails the mapping, unless it is \`optional\`${sourceMissing === 'delete' ? '; while one source is left, all keys stay' : ''}`,
+      `\`onSourceMissing: ${sourceMissing}\` takes effect once the absence is proved, and large deletions need approval; a source that never existed fails the mapping, unless it is \`optional\`${sourceMissing === 'delete' ? '; while one source remains, all keys stay' : ''}`,
     );
   const type = template?.text('type');
   return {
@@ -64,19 +68,20 @@ export function lifeOf(spec: Node, found: Pick<Found, 'labels' | 'annotations'>,
     },
     rules: {
       ...refreshOf(spec, notes),
-      // Theirs owns the Secret by a controller reference; it goes in the write that makes the Secret ours.
+      // External Secrets owns the Secret by a controller reference, which is removed by the write that adopts the
+      // Secret.
       ...(isMerge ? {} : { onConflict: creation === 'Orphan' ? 'adopt' : 'adoptAndDropOwner' }),
       ...(sourceMissing === undefined ? {} : missing(sourceMissing)),
     },
   };
 }
 
-/** Theirs does not tell what its store could still bring back from what is gone. */
+/** External Secrets treats soft-deleted values as missing. */
 function missing(onSourceMissing: string): Json {
   return { onSourceMissing, softDeletedIsMissing: true };
 }
 
-/** Their searches drop what they find no more, whatever their policy says of other sources. */
+/** Searches in External Secrets remove keys that are no longer found, whatever the deletion policy is. */
 export function withSearches(spec: Node, rules: Json, notes: Notes): Json {
   const all = spec.children('dataFrom');
   const searches = all.filter((entry) => entry.has('find'));
@@ -86,8 +91,8 @@ export function withSearches(spec: Node, rules: Json, notes: Notes): Json {
     notes.changed(
       `${path}.find`,
       isAlone
-        ? 'a key that is found no more goes when the absence of its secret is proved (`onSourceMissing: removeKeys`)'
-        : 'a key that is found no more stays, as the other sources are to (`onSourceMissing: keep`); `removeKeys` takes keys out of all of them once their absence is proved',
+        ? 'a key that is no longer found is removed once its absence is proved (`onSourceMissing: removeKeys`)'
+        : 'a key that is no longer found stays, because the other sources have `onSourceMissing: keep`; `removeKeys` would remove keys of all sources once their absence is proved',
     );
   return isAlone ? { ...rules, ...missing('removeKeys') } : rules;
 }
@@ -99,8 +104,8 @@ function refreshOf(spec: Node, notes: Notes): Json {
     spec.ignore('syncWindows');
     notes.changed(
       'spec.syncWindows',
-      'there are no windows: a change is written whenever it is seen',
-      'Stop the service outside of the windows, if that matters.',
+      'there are no sync windows: a change is written as soon as it is detected',
+      'If the windows matter, stop the service outside of them.',
     );
   }
   const ms = goDurationMs(given);
@@ -108,7 +113,7 @@ function refreshOf(spec: Node, notes: Notes): Json {
     notes.lost(
       'spec.refreshInterval',
       `\`${given}\` is not a duration`,
-      'Correct the object, and import it again.',
+      'Fix the object, and import it again.',
     );
     return {};
   }
@@ -116,29 +121,29 @@ function refreshOf(spec: Node, notes: Notes): Json {
     const at = policy === 'CreatedOnce' || policy === 'OnChange' ? 'refreshPolicy' : 'refreshInterval';
     notes.changed(
       `spec.${at}`,
-      `the Secret is not left alone after its creation: \`refresh: ${FOREVER}\` looks at the store seldom, but a start, a change of the mapping, a hint or a person still bring it into step`,
+      `the Secret is still updated after its creation: \`refresh: ${FOREVER}\` reads the store rarely, but a start, a changed mapping, an event or a person still triggers a sync`,
     );
     return { refresh: FOREVER, ...(policy === 'CreatedOnce' ? { onDrift: 'report' } : {}) };
   }
   return { refresh: durationText(Math.min(ms, MAX_MS)) };
 }
 
-/** Of others, who would take the Secret for theirs, or of the machinery that is being left. */
+/** Labels and annotations of other tools, which would claim the Secret, or of External Secrets itself. */
 const NOT_OURS =
   /^(?:kubectl\.kubernetes\.io\/|(?:[^/]*\.)?external-secrets\.io\/|(?:[^/]*\.)?secretbridge\.dev\/)/;
 
 function metadataOf(
   template: Node | undefined,
-  found: Pick<Found, 'labels' | 'annotations'>,
+  found: Pick<ExternalObject, 'labels' | 'annotations'>,
   notes: Notes,
 ): Json {
   const metadata = template?.child('metadata');
   if ((metadata?.list('finalizers').length ?? 0) > 0)
     notes.changed(
       'spec.target.template.metadata.finalizers',
-      'are not put on the Secret; one that is there stays',
+      'are not set on the Secret; existing ones stay',
     );
-  // Without a template, theirs hands its own labels and annotations on.
+  // Without a template, External Secrets copies its own labels and annotations.
   const [labels, annotations] = (['labels', 'annotations'] as const).map((part) => {
     const all: Json = template === undefined ? found[part] : (metadata?.templates(part) ?? {});
     const from = template === undefined ? `metadata.${part}` : `spec.target.template.metadata.${part}`;
@@ -162,20 +167,20 @@ function entriesOf(
     const text = String(value);
     if (NOT_OURS.test(name)) return [];
     if (name === 'app.kubernetes.io/managed-by' && part === 'labels') {
-      notes.changed(`${from}.${name}`, 'says `secretbridge`, as on every Secret of ours');
+      notes.changed(`${from}.${name}`, 'is `secretbridge`, as on every Secret of secretbridge');
       return [];
     }
     if (text.includes('{{')) {
       notes.changed(
         `${from}.${name}`,
-        'is a template, and stands in no mapping',
-        'Write its value by hand if it is always the same.',
+        'is a template, which a mapping does not support here',
+        'If the value is constant, write it by hand.',
       );
       return [];
     }
     const fits =
       LabelKey.safeParse(name).success && (part === 'annotations' || LabelValue.safeParse(text).success);
-    if (!fits) notes.changed(`${from}.${name}`, 'is no name or value that Kubernetes takes');
+    if (!fits) notes.changed(`${from}.${name}`, 'is not a valid name or value in Kubernetes');
     return fits ? [[name, text]] : [];
   });
   return Object.fromEntries(kept);

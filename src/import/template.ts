@@ -6,18 +6,18 @@ import { parseTemplate } from './template/parse.ts';
 import { translateTemplate } from './template/translate.ts';
 import { keyName } from './template/value.ts';
 
-/** What a mapping gets its data from. */
+/** The data sources of a mapping. */
 export interface Shape {
   readonly data: Readonly<Record<string, Json>>;
   readonly dataFrom: readonly Json[];
   readonly template?: { readonly data: Readonly<Record<string, string>>; readonly only?: true };
 }
 
-const BY_HAND = 'Write the template by hand; what ours can do stands in docs/reference/values.md.';
+const BY_HAND = 'Write the template by hand; see docs/reference/values.md for the template language.';
 
 /**
- * Their templates on top of their sources. A template of ours may not give a key that a source gives, and theirs
- * usually does, so sources that only feed templates get other names.
+ * Converts templates. Our templates may not set a key of a source, but External Secrets templates usually do. So
+ * sources that only feed templates get other names.
  */
 export function withTemplate(sources: Shape, template: Node, notes: Notes): Shape {
   const isPartial = notes.incomplete;
@@ -29,15 +29,15 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
     notes.lost(
       `${template.path}.templateFrom`,
       from.has('literal')
-        ? 'a `literal` makes keys that are known only when it is filled in'
+        ? 'a `literal` creates keys that are known only after rendering'
         : 'templates in other objects are not read',
-      'Put their text into `template.data` of the mapping.',
+      'Copy their text to `template.data` of the mapping.',
     );
   }
   if ((template.text('engineVersion') ?? 'v2') !== 'v2') {
     notes.lost(
       `${template.path}.engineVersion`,
-      'templates of the first version have other functions',
+      'templates of engine version v1 have other functions',
       BY_HAND,
     );
     return sources;
@@ -59,15 +59,15 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
   if (plan === undefined) {
     notes.lost(
       `${template.path}.data`,
-      'a template gives a key that a source gives too, and the other keys of that source are not known',
-      'Name each key under `data`, and give the sources other names than the templates.',
+      'a template sets a key of a source, and the other keys of that source are unknown',
+      'List each key under `data`, and use different names for sources and templates.',
     );
     return sources;
   }
   if (isMerge && sources.dataFrom.length > 0)
     notes.changed(
       `${template.path}.mergePolicy`,
-      'a key that a source and a template give is an error here; there the template has its way',
+      'a key from both a source and a template is an error; in External Secrets the template wins',
     );
   const made = Object.fromEntries(
     keys.map((key) => {
@@ -78,20 +78,20 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
   if (plan.passed.length > 0)
     notes.changed(
       `${template.path}.mergePolicy`,
-      `${plan.passed.join(', ')} ${plan.passed.length === 1 ? 'goes' : 'go'} through a template, so it must be text (UTF-8)`,
+      `${plan.passed.join(', ')} ${plan.passed.length === 1 ? 'passes' : 'pass'} through a template, so the value must be text (UTF-8)`,
     );
   for (const key of plan.passed) made[key] = `{{ ${keyName(plan.rename(key))} }}`;
-  // Where a source is missing, so is its name.
+  // If a source is missing, its names are unknown too.
   const allKnown = plan.shape.dataFrom.length === 0 && !isPartial;
-  const known = allKnown ? Object.keys(plan.shape.data) : undefined;
+  const knownNames = allKnown ? Object.keys(plan.shape.data) : undefined;
   for (const [key, text] of Object.entries(made)) {
-    const problem = text === '' ? undefined : checkTemplate(text, known);
+    const problem = text === '' ? undefined : checkTemplate(text, knownNames);
     if (problem !== undefined) notes.lost(where(key), `line ${problem.line}: ${problem.message}`, BY_HAND);
   }
   return { ...plan.shape, template: { data: made, ...(plan.only ? { only: true } : {}) } };
 }
 
-interface Wanted {
+interface ArrangeOptions {
   readonly keys: readonly string[];
   readonly uses: ReadonlySet<string>;
   readonly isMerge: boolean;
@@ -101,12 +101,12 @@ interface Arrangement {
   readonly shape: Shape;
   readonly only: boolean;
   readonly rename: (name: string) => string;
-  /** Keys that stay as they are, by a template of their own. */
+  /** Keys that stay unchanged, each through its own template. */
   readonly passed: readonly string[];
 }
 
-function arrange(given: Shape, { keys, uses, isMerge }: Wanted): Arrangement | undefined {
-  const sources = isMerge ? given : spelledOut(given, uses);
+function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrangement | undefined {
+  const sources = isMerge ? shape : expandMembers(shape, uses);
   const names = Object.keys(sources.data);
   const clashing = names.filter((name) => keys.includes(name));
   const hasMany = sources.dataFrom.length > 0;
@@ -114,7 +114,7 @@ function arrange(given: Shape, { keys, uses, isMerge }: Wanted): Arrangement | u
     return { shape: sources, only: false, rename: (name) => name, passed: [] };
   if (isMerge && hasMany) return undefined;
   const taken = new Set([...names, ...keys]);
-  // What an object gives is not known, and might be what a template gives.
+  // The keys of an object are unknown and might collide with a template's key.
   const prefix = hasMany ? unusedPrefix([...taken]) : '';
   const renamed = new Map(clashing.map((name) => [name, other(name, taken)]));
   const rename = (name: string) => renamed.get(name) ?? (names.includes(name) ? name : `${prefix}${name}`);
@@ -130,7 +130,7 @@ function arrange(given: Shape, { keys, uses, isMerge }: Wanted): Arrangement | u
   });
   const passed = isMerge ? names.filter((name) => !clashing.includes(name)) : [];
   if (passed.length > 0) {
-    // A passed key is a template's now, so its source needs another name as well.
+    // A passed key now belongs to a template, so its source needs another name too.
     for (const name of passed) renamed.set(name, other(name, taken));
     return {
       shape: {
@@ -154,15 +154,15 @@ function other(name: string, taken: Set<string>): string {
   return made;
 }
 
-/** With which no name begins, since what comes behind it is not known. */
+/** A prefix that no known name has, because the rest of the names is unknown. */
 function unusedPrefix(names: readonly string[]): string {
   let made = 'source_';
   while (names.some((name) => name.startsWith(made))) made = `source_${made}`;
   return made;
 }
 
-/** One object of which templates use some members: those members, each by its name. */
-function spelledOut(shape: Shape, uses: ReadonlySet<string>): Shape {
+/** Replaces an object by the members that templates use, each by name. */
+function expandMembers(shape: Shape, uses: ReadonlySet<string>): Shape {
   const members = [...uses].filter((name) => !Object.hasOwn(shape.data, name));
   const found = membersOf(shape, members);
   return found === undefined ? shape : { data: { ...shape.data, ...found }, dataFrom: [] };
@@ -173,14 +173,14 @@ function membersOf(shape: Shape, names: readonly string[]): Readonly<Record<stri
   if (only === undefined) return names.length === 0 ? {} : undefined;
   if (more.length > 0 || only.find !== undefined || only.property !== undefined) return undefined;
   const { rename, ...source } = only as { readonly rename?: Json };
-  // Only where a name cannot have been changed on its way.
+  // Only if names cannot have been changed.
   if (rename !== undefined && (rename.case !== undefined || rename.prefix !== undefined)) return undefined;
-  // A `_` may stand for what was not allowed, and then no member has the name.
+  // A `_` may stand for an invalid character; then no member has that name.
   if (rename?.invalid !== undefined && names.some((name) => name.includes('_'))) return undefined;
   return Object.fromEntries(names.map((name) => [name, { ...source, property: name }]));
 }
 
-/** Templates that only hand on a value, decoded or not, are sources: bytes then go through unharmed. */
+/** Templates that only return a value, decoded or not, become plain sources. Then binary values stay intact. */
 function withoutTemplate(shape: Shape, texts: Readonly<Record<string, string>>): Shape | undefined {
   const data = new Map<string, Json>();
   for (const [key, text] of Object.entries(texts)) {

@@ -1,7 +1,7 @@
 import type { Json, Node } from './node.ts';
 import { accountOf, type StoreContext, storeFile } from './store.ts';
 
-/** Their `auth` of a Vault store in our words; `undefined` where there is none, and then that is noted. */
+/** Converts `auth` of a Vault store. Returns `undefined` and adds a note if that is not possible. */
 export function vaultAuth(
   auth: Node | undefined,
   context: StoreContext,
@@ -14,13 +14,13 @@ export function vaultAuth(
   }
   const own = auth.text('namespace')?.replace(/^\/+|\/+$/g, '');
   const above = own === undefined || own === (namespace ?? '') ? {} : { namespace: own || 'root' };
-  const given = [...Object.keys(METHODS), 'iam', 'gcp'].filter((method) => auth.has(method));
-  if (given.length > 1) {
-    auth.ignore(...given);
+  const methods = [...Object.keys(METHODS), 'iam', 'gcp'].filter((method) => auth.has(method));
+  if (methods.length > 1) {
+    auth.ignore(...methods);
     notes.lost(
       auth.path,
-      `names ${given.join(' and ')}, and may name one login method`,
-      'Take the others out, and import it again.',
+      `names ${methods.join(' and ')}, and may name one login method`,
+      'Remove the others, and import the object again.',
     );
     return undefined;
   }
@@ -35,8 +35,8 @@ export function vaultAuth(
       auth.ignore(method);
       notes.lost(
         `${auth.path}.${method}`,
-        'is a login method that secretbridge does not have',
-        'Give the bridge a role of the kubernetes, jwt or appRole method, and write `auth` by hand.',
+        'is a login method that secretbridge does not support',
+        'Create a role for the bridge with the kubernetes, jwt or appRole method, and write `auth` by hand.',
       );
       return undefined;
     }
@@ -60,7 +60,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
     const role = node.text('role') ?? '';
     const secret = node.child('secretRef');
     const account = node.child('serviceAccountRef');
-    // Another account's token is a Secret; the method that takes any token is `jwt`, at the same mount.
+    // The token of another account is stored in a Secret. The `jwt` method accepts any token at the same mount.
     if (secret !== undefined && account === undefined)
       return {
         method: 'jwt',
@@ -68,7 +68,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
         jwt: refer(secret, 'token', context),
         ...(node.has('mountPath') ? {} : { mountPath: 'kubernetes' }),
       };
-    // The account comes first there.
+    // External Secrets prefers the account if both are set.
     secret?.ignore('name', 'key', 'namespace');
     noteAccount(account, role, context);
     return { method: 'kubernetes', role };
@@ -123,7 +123,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
   },
 };
 
-/** Where each of our methods is mounted when nothing is said. */
+/** The default mount of each login method. */
 const USUAL: Readonly<Record<string, string>> = {
   appRole: 'approle',
   kubernetes: 'kubernetes',
@@ -152,10 +152,10 @@ function refer(ref: Node | undefined, key: string | undefined, context: StoreCon
 function noteAccount(ref: Node | undefined, role: string, { found, notes }: StoreContext, more = ''): void {
   const account = accountOf(ref, found.namespace);
   ref?.ignore('audiences');
-  const who = account === undefined ? 'the controller' : `\`${account.namespace}/${account.name}\``;
+  const who = account === undefined ? 'External Secrets' : `\`${account.namespace}/${account.name}\``;
   notes.changed(
     ref?.path ?? 'spec.provider.vault.auth',
-    `the bridge logs in as its own service account, not as that of ${who}`,
-    `Let the role \`${role}\` accept the bridge's service account, or name another role.${more}`,
+    `the bridge logs in with its own service account, not with that of ${who}`,
+    `Let the role \`${role}\` accept the bridge's service account, or set another role.${more}`,
   );
 }

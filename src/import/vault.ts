@@ -3,9 +3,8 @@ import { type Store, type StoreContext, storeFile } from './store.ts';
 import { vaultAuth } from './vault-auth.ts';
 
 /**
- * HashiCorp Vault and OpenBao. Where the store names no mount, their keys begin with it, so that one store of theirs
- * becomes one of ours for each mount.
- * https://external-secrets.io/latest/provider/hashicorp-vault/
+ * Converts stores of HashiCorp Vault and OpenBao. If a store names no mount, its keys start with the mount. Such a
+ * store becomes one store for each mount. https://external-secrets.io/latest/provider/hashicorp-vault/
  */
 export function vaultStore(vault: Node, context: StoreContext): Store | undefined {
   const { notes, name } = context;
@@ -15,30 +14,30 @@ export function vaultStore(vault: Node, context: StoreContext): Store | undefine
   const namespace = vault.text('namespace')?.replace(/^\/+|\/+$/g, '');
   const tls = tlsOf(vault, context);
   const auth = vaultAuth(vault.child('auth'), context, namespace);
-  // Of writing, which the bridge never does.
+  // Applies only to writes, which the bridge never makes.
   vault.ignore('checkAndSet');
   for (const field of ['readYourWrites', 'forwardInconsistent'])
     if (vault.flag(field))
       notes.changed(
         `${vault.path}.${field}`,
-        'is always so with OpenBao; a standby of Vault Enterprise that is behind may answer with an older version',
+        'is always the case with OpenBao; a Vault Enterprise standby that lags may return an older version',
       );
   if (Object.keys(vault.texts('headers')).length > 0)
     notes.changed(
       `${vault.path}.headers`,
       'are not sent',
-      'Put a proxy before the store if it cannot do without them.',
+      'If they are required, put a proxy in front of the store that adds them.',
     );
   if (server === undefined) {
-    notes.lost(`${vault.path}.server`, 'is missing', 'Correct the object, and import it again.');
+    notes.lost(`${vault.path}.server`, 'is missing', 'Fix the object, and import it again.');
     return undefined;
   }
   const plain = /^http:/i.test(server);
   if (plain)
     notes.changed(
       `${vault.path}.server`,
-      'is plain http: tokens and values can be read on the way; `allowHttp: true` lets it be so',
-      'Give the store a certificate, and take `allowHttp` out.',
+      'uses plain http, which exposes tokens and values on the network; `allowHttp: true` allows it',
+      'Set up TLS for the store, and remove `allowHttp`.',
     );
   const common: Json = {
     kind: 'vault',
@@ -51,8 +50,8 @@ export function vaultStore(vault: Node, context: StoreContext): Store | undefine
   };
   const mounts = new Map<string, string>();
   const nameOf = (at: string) => {
-    const known = mounts.get(at);
-    if (known !== undefined) return known;
+    const existing = mounts.get(at);
+    if (existing !== undefined) return existing;
     const made = mount === undefined ? context.names.take(`${name}.${at}`, `${name} ${at}`) : name;
     mounts.set(at, made);
     return made;
@@ -67,24 +66,24 @@ export function vaultStore(vault: Node, context: StoreContext): Store | undefine
       if (place === undefined) {
         about.lost(
           at,
-          `the key \`${key}\` names no mount, and the store has none`,
-          'Find out its mount, and write the source by hand.',
+          `the key \`${key}\` contains no mount, and the store names none`,
+          'Find the mount, and write the source by hand.',
         );
         return undefined;
       }
       if (place.guessed)
         about.changed(
           at,
-          `the store names no mount, so the first part of \`${key}\` is taken for it`,
-          'Check it, and correct store and key if the mount has more parts.',
+          `the store names no mount, so the first part of \`${key}\` is used as the mount`,
+          'Check it, and correct store and key if the mount has several parts.',
         );
       return { store: nameOf(place.mount), key: place.key };
     },
     searched: mount === undefined ? undefined : nameOf(mount),
-    // As any key below it leads.
+    // Derive the search path from a key below it.
     searchPath: (path) =>
       mount === undefined ? path : (splitKey(`${path}x`, { mount, kvVersion })?.key.slice(0, -1) ?? path),
-    ours: () => [...mounts].map(([at, named]) => ({ name: named, ...common, mount: at })),
+    storeConfigs: () => [...mounts].map(([at, named]) => ({ name: named, ...common, mount: at })),
   };
 }
 
@@ -94,7 +93,10 @@ interface Split {
   readonly guessed: boolean;
 }
 
-/** As they build the path of a request: the mount may stand in the key again, and `data/` of version 2 after it. */
+/**
+ * Splits a key as External Secrets builds the request path: the key may repeat the mount, and in version 2 also
+ * `data/`.
+ */
 function splitKey(
   given: string,
   { mount, kvVersion }: { readonly mount: string | undefined; readonly kvVersion: 1 | 2 },

@@ -1,8 +1,8 @@
 import { toAppError } from '../core/errors.ts';
 
 /**
- * All that a log line may say besides its constant message: names, counts and codes. A new field is a decision
- * made here, in view of everyone, and not at the place that happens to log.
+ * Every field that a log line may have besides its constant message: names, counts and codes. The list is an
+ * allow-list, so that adding a field is a visible decision.
  */
 const FIELDS = {
   requestId: 'string',
@@ -12,7 +12,7 @@ const FIELDS = {
   secret: 'string',
   store: 'string',
   kind: 'string',
-  /** The name of something in a store. */
+  /** The name of a key in a store. */
   key: 'string',
   version: 'string',
   action: 'string',
@@ -51,7 +51,7 @@ type Fields = typeof FIELDS;
 export type LogFields = {
   readonly [Name in keyof Fields]?: (Fields[Name] extends 'string' ? string : number) | undefined;
 } & {
-  /** Anything thrown: becomes its code and our own sentence, and for a fault of ours the places in the code. */
+  /** Anything thrown. It is logged as its code and our own message, and for internal errors with stack locations. */
   readonly error?: unknown;
 };
 
@@ -59,12 +59,12 @@ const MAX_LENGTH = 2048;
 
 export type PlainFields = Readonly<Record<string, string | number | readonly string[]>>;
 
-/** What of the fields may be written, in the order of the list above; the compiler is not there at run time. */
+/** Returns the allowed fields in the order of the list above. It checks at run time, where types do not exist. */
 export function allowedFields(fields: LogFields): PlainFields {
   const plain: Record<string, string | number | readonly string[]> = {};
-  const given = new Map<string, unknown>(Object.entries(fields));
+  const values = new Map<string, unknown>(Object.entries(fields));
   for (const [name, type] of Object.entries(FIELDS)) {
-    const value = given.get(name);
+    const value = values.get(name);
     if (typeof value === 'string' && type === 'string')
       plain[name] = value.slice(0, MAX_LENGTH).toWellFormed();
     if (typeof value === 'number' && type === 'number') plain[name] = value;
@@ -75,16 +75,19 @@ export function allowedFields(fields: LogFields): PlainFields {
 function errorFields(thrown: unknown): PlainFields {
   const error = toAppError(thrown);
   const fields = { code: error.code, error: error.message };
-  return error.code === 'INTERNAL' ? { ...fields, at: placesOf(error.cause ?? error) } : fields;
+  return error.code === 'INTERNAL' ? { ...fields, at: stackLocations(error.cause ?? error) } : fields;
 }
 
-/** `file.ts:12:3` of the innermost calls: without them nobody could mend it, and no message or value is in them. */
-function placesOf(thrown: unknown): readonly string[] {
+/**
+ * Returns `file.ts:12:3` of the innermost calls. They are needed to debug internal errors, and hold no message or
+ * value.
+ */
+function stackLocations(thrown: unknown): readonly string[] {
   if (!(thrown instanceof Error) || thrown.stack === undefined) return [];
   const { stack, message } = thrown;
   const start = stack.indexOf(message);
-  // The message may hold anything, lines that look like places included.
+  // The message may hold anything, also lines that look like stack locations.
   if (start === -1) return [];
-  const places = stack.slice(start + message.length).matchAll(/^\s+at .*?([\w.-]+:\d+:\d+)\)?$/gm);
-  return Array.from(places, ([, place = '']) => place).slice(0, 6);
+  const locations = stack.slice(start + message.length).matchAll(/^\s+at .*?([\w.-]+:\d+:\d+)\)?$/gm);
+  return Array.from(locations, ([, location = '']) => location).slice(0, 6);
 }

@@ -2,18 +2,19 @@ import { createRequire } from 'node:module';
 import type * as Pino from 'pino';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { allowedFields, type LogFields } from './fields.ts';
-import { lineFrom } from './line.ts';
 import { createScrubber, type Scrubber } from './scrub.ts';
+import { formatTextLine } from './text-line.ts';
 
-// Whoever only prints help logs nothing. Without a promise: what ends the process with a last line cannot wait.
-const load = createRequire(import.meta.url);
+// Load pino on first use, so that `--help` does not. The load is synchronous, since a last line before exit cannot wait
+// for a promise.
+const requireModule = createRequire(import.meta.url);
 
 export type { LogFields } from './fields.ts';
 
-/** Accepts what the compiler knows to the letter; a text put together at run time does not compile. */
+/** Accepts only string literals: text that is built at run time does not compile. */
 export type Constant<Text extends string> = Record<never, never> extends Record<Text, unknown> ? never : Text;
 
-/** What happened is the message, always the same for the same thing; to what it happened is in the fields. */
+/** The message is a constant that says what happened. The fields say to what. */
 export interface Logger {
   debug<Text extends string>(message: Constant<Text>, fields?: LogFields): void;
   info<Text extends string>(message: Constant<Text>, fields?: LogFields): void;
@@ -22,7 +23,7 @@ export interface Logger {
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-/** One JSON object a line, or a line for people. */
+/** One JSON object or one line of text for each message. */
 export type LogFormat = 'json' | 'text';
 
 export interface LogStream {
@@ -40,7 +41,7 @@ export interface LoggerOptions {
 
 export function createLogger(options: LoggerOptions): Logger {
   const { level, format, stream, scrubber = createScrubber(), clock = systemClock } = options;
-  const { pino } = load('pino') as typeof Pino;
+  const { pino } = requireModule('pino') as typeof Pino;
   const logger = pino(
     {
       level,
@@ -49,13 +50,15 @@ export function createLogger(options: LoggerOptions): Logger {
       timestamp: () => `,"time":"${new Date(clock.now()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: (line: string) => stream.write(scrubber.scrub(format === 'json' ? line : lineFrom(line))) },
+    {
+      write: (line: string) => stream.write(scrubber.scrub(format === 'json' ? line : formatTextLine(line))),
+    },
   );
-  const at =
+  const method =
     (name: LogLevel) =>
     (message: string, fields: LogFields = {}): void =>
       logger[name](allowedFields(fields), message);
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  return { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') };
 }
 
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,26 +1,38 @@
 import { CREDENTIAL_SHAPES } from '../core/credential-shapes.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 
-/** The last line of defence for text that leaves the process. What keeps values out is elsewhere: types and allow-lists. */
+/**
+ * Removes credentials from outgoing text as a last line of defense. Types and allow-lists keep them out in the first
+ * place.
+ */
 export interface Scrubber {
-  /** A credential that the process holds; kept for its life. Too short to be told from ordinary words: not kept. */
+  /**
+   * Registers a credential for the life of the process. Values that are too short are ignored: they could be ordinary
+   * words.
+   */
   register(value: SecretValue): void;
-  /** The text with everything that is registered, or looks like a credential, as `[secret]`. */
+  /** Replaces registered values, and text that looks like a credential, with `[secret]`. */
   scrub(text: string): string;
 }
 
-const SHOWN = '[secret]';
-/** In bytes and in characters: replacing every `ab` would make a log unreadable and hide nothing. */
+const REPLACEMENT = '[secret]';
+/**
+ * The shortest form to replace, in bytes and in characters. Replacing every `ab` would make logs unreadable and hide
+ * nothing.
+ */
 const MIN_LENGTH = 4;
 
 export function createScrubber(): Scrubber {
   const registered: SecretValue[] = [];
   let forms: readonly string[] | undefined;
-  /** Made anew in each turn of the event loop, so that no second copy of a credential lives as long as the process. */
-  const ofThisTurn = (): readonly string[] => {
+  /**
+   * Computed once in each turn of the event loop and then dropped, so that no second copy of a credential stays in
+   * memory.
+   */
+  const currentForms = (): readonly string[] => {
     if (forms !== undefined) return forms;
     const all = new Set(registered.flatMap((value) => formsOf(value.reveal())));
-    // The longest first: a short form may be a part of a long one and would leave the rest of it standing.
+    // Longest first: replacing a short form inside a long one would leave the rest visible.
     forms = [...all].sort((a, b) => b.length - a.length);
     setImmediate(() => {
       forms = undefined;
@@ -29,15 +41,16 @@ export function createScrubber(): Scrubber {
   };
   return {
     register(value) {
-      if (value.size < MIN_LENGTH || registered.some((known) => known.equals(value))) return;
+      if (value.size < MIN_LENGTH || registered.some((other) => other.equals(value))) return;
       registered.push(value);
       forms = undefined;
     },
-    scrub: (text) => hideShapes(ofThisTurn().reduce((result, form) => result.replaceAll(form, SHOWN), text)),
+    scrub: (text) =>
+      hidePatterns(currentForms().reduce((result, form) => result.replaceAll(form, REPLACEMENT), text)),
   };
 }
 
-/** How a value looks in text that somebody has encoded. */
+/** Returns the common encodings of a value. */
 function formsOf(bytes: Uint8Array): readonly string[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const text = buffer.toString('utf8').toWellFormed();
@@ -46,7 +59,7 @@ function formsOf(bytes: Uint8Array): readonly string[] {
   const forms = [
     text,
     json,
-    // A JSON text as a string in JSON, as in a log line.
+    // JSON inside a JSON string, as in a log line.
     JSON.stringify(json).slice(1, -1),
     url,
     url.replace(/%[0-9A-F]{2}/g, (octet) => octet.toLowerCase()),
@@ -60,8 +73,8 @@ function formsOf(bytes: Uint8Array): readonly string[] {
 }
 
 /**
- * Base64 of the value alone, and the part that is the same whatever stands before and after it (`user:` in basic
- * authentication): it depends on where the value begins within a group of three bytes.
+ * Returns the value in Base64, and the parts that stay the same when other text surrounds it, such as `user:` in basic
+ * authentication. The encoding depends on the offset within a group of three bytes.
  */
 function base64Forms(buffer: Buffer): readonly string[] {
   const forms = [buffer.toString('base64'), buffer.toString('base64url')];
@@ -70,21 +83,21 @@ function base64Forms(buffer: Buffer): readonly string[] {
     const whole = padded.length - (padded.length % 3);
     const inner = padded.toString('base64', shift === 0 ? 0 : 3, whole);
     const innerUrl = padded.toString('base64url', shift === 0 ? 0 : 3, whole);
-    // Shorter ones would occur by chance.
+    // Shorter parts would match by chance.
     if (inner.length >= 8) forms.push(inner, innerUrl);
   }
   return forms;
 }
 
-/** Hiding too much costs little here, so these are wider than what the configuration refuses. */
-const OF_A_LOG: readonly RegExp[] = [
+/** Broader than the credential check of the configuration: a false match in a log costs little. */
+const LOG_PATTERNS: readonly RegExp[] = [
   // `scheme://user:password@host`.
   /(?<=:\/\/)[^\s"'/@:\\]*:[^\s"'/@\\]+(?=@)/g,
   /(?<=\bBearer )[A-Za-z0-9._~+/-]{8,}=*/gi,
 ];
 
-const SHAPES: readonly RegExp[] = [...CREDENTIAL_SHAPES.map(({ pattern }) => pattern), ...OF_A_LOG];
+const PATTERNS: readonly RegExp[] = [...CREDENTIAL_SHAPES.map(({ pattern }) => pattern), ...LOG_PATTERNS];
 
-function hideShapes(text: string): string {
-  return SHAPES.reduce((result, pattern) => result.replace(pattern, SHOWN), text);
+function hidePatterns(text: string): string {
+  return PATTERNS.reduce((result, pattern) => result.replace(pattern, REPLACEMENT), text);
 }

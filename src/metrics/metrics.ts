@@ -2,17 +2,17 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Clock } from '../core/clock.ts';
 import type { JobCounts } from '../queue/queue.ts';
 import type { LoopState, StoreStatus, TargetStatus } from '../service/service.ts';
-import { createAges } from './ages.ts';
 import { type HistogramName, METRICS, type MetricName } from './names.ts';
 import { createSeriesByName, type SeriesByName } from './series.ts';
+import { createStaleness } from './staleness.ts';
 
-/** How things stand when the metrics are asked for. */
-export interface Observed {
-  /** All that the configuration has; the series of any other end. */
+/** The state of the service at the time of a scrape. */
+export interface ServiceSnapshot {
+  /** All configured targets. Series of other targets are removed. */
   readonly targets: readonly TargetStatus[];
   readonly stores: readonly StoreStatus[];
   readonly held: number;
-  /** Left out while the queue cannot be asked. */
+  /** Undefined while the queue cannot be reached. */
   readonly queue?: JobCounts | undefined;
   readonly engineUp: boolean;
   readonly clusterUp: boolean;
@@ -22,10 +22,10 @@ export interface Observed {
   readonly loops: readonly LoopState[];
 }
 
-export interface SyncDone {
+export interface SyncResult {
   readonly mapping: string;
   readonly namespace: string;
-  /** A word of the contract's summary: `created`, `updated`, … */
+  /** An outcome of a sync summary: `created`, `updated`, … */
   readonly outcome: string;
   readonly seconds: number;
 }
@@ -33,48 +33,48 @@ export interface SyncDone {
 export interface ProviderRequest {
   readonly store: string;
   readonly operation: string;
-  /** `ok`, or the code of the error. */
+  /** `ok`, or the error code. */
   readonly outcome: string;
   readonly seconds: number;
 }
 
-/** Counts what happens, and tells it in the text format of Prometheus. Times are in milliseconds since 1970. */
+/** Collects metrics and renders them in the Prometheus text format. Times are in milliseconds since 1970. */
 export interface Metrics {
-  syncDone(done: SyncDone): void;
+  syncDone(result: SyncResult): void;
   providerRequest(request: ProviderRequest): void;
-  /** @param intake By its name in the configuration. */
+  /** @param intake Its name in the configuration. */
   event(intake: string, outcome: string, count?: number): void;
   intakeUp(intake: string, isUp: boolean): void;
-  /** It left the configuration: its series end. */
-  intakeGone(intake: string): void;
+  /** Removes the series of an intake that left the configuration. */
+  intakeRemoved(intake: string): void;
   clusterWrite(verb: string): void;
   auditRecords(count: number): void;
   lastCycle(ms: number): void;
-  /** `undefined`: nothing tells when its sources were changed. */
+  /** `undefined`: the time of the last source change is unknown. */
   sourceChanged(mapping: string, namespace: string, ms: number | undefined): void;
   /** `undefined`: the target no longer holds a certificate. */
   certificateExpiry(mapping: string, namespace: string, ms: number | undefined): void;
-  /** @throws what `observe` throws. */
+  /** @throws the errors of `observe`. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 export interface MetricsOptions {
   readonly version: string;
   readonly clock: Pick<Clock, 'now'>;
-  observe(): Promise<Observed>;
-  /** Those of Node and of the process as well. They hook into the garbage collector for as long as it runs. */
-  readonly ofProcess?: boolean;
+  observe(): Promise<ServiceSnapshot>;
+  /** Adds the metrics of Node and the process. They keep a garbage collection hook for the life of the process. */
+  readonly processMetrics?: boolean;
 }
 
-export function createMetrics({ version, clock, observe, ofProcess = true }: MetricsOptions): Metrics {
+export function createMetrics({ version, clock, observe, processMetrics = true }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const counter = (name: MetricName) => new Counter({ ...textOf(name), registers });
-  const gauge = (name: MetricName) => new Gauge({ ...textOf(name), registers });
+  const counter = (name: MetricName) => new Counter({ ...definitionOf(name), registers });
+  const gauge = (name: MetricName) => new Gauge({ ...definitionOf(name), registers });
   const histogram = (name: HistogramName) =>
-    new Histogram({ ...textOf(name), buckets: [...METRICS[name].buckets], registers });
+    new Histogram({ ...definitionOf(name), buckets: [...METRICS[name].buckets], registers });
 
-  // In the order of the contract, which is the order of the text.
+  // In the order of the documented list, which is also the order of the output.
   const syncs = counter('secretbridge_sync_total');
   const syncSeconds = histogram('secretbridge_sync_duration_seconds');
   const requests = counter('secretbridge_provider_requests_total');
@@ -99,70 +99,70 @@ export function createMetrics({ version, clock, observe, ofProcess = true }: Met
   const configValid = gauge('secretbridge_config_valid');
   const stalled = gauge('secretbridge_stalled');
   gauge('secretbridge_build_info').set({ version }, 1);
-  // Never and 1970 are not the same.
+  // Without a cycle there is no series: 0 would mean 1970.
   cycle.remove({});
-  if (ofProcess) collectDefaultMetrics({ register: registry });
+  if (processMetrics) collectDefaultMetrics({ register: registry });
 
-  const ofTargets = {
+  const targetSeries = {
     syncs: createSeriesByName(syncs),
     changed: createSeriesByName(changed),
     expiry: createSeriesByName(expiry),
   };
-  const ofStores = createSeriesByName(requests);
-  const ofIntakes = createSeriesByName(events);
-  const agesOf = createAges(clock);
+  const storeSeries = createSeriesByName(requests);
+  const intakeSeries = createSeriesByName(events);
+  const stalenessOf = createStaleness(clock);
 
-  /** In one go, so that two who ask at once do not see each other's half. */
-  function take(seen: Observed): void {
-    const targets = new Set(seen.targets.map(({ mapping, namespace }) => targetName(mapping, namespace)));
-    const stores = new Set(seen.stores.map(({ name }) => name));
-    for (const series of Object.values(ofTargets)) endOthers(series, targets);
-    endOthers(ofStores, stores);
+  /** Runs synchronously, so that concurrent scrapes do not see a partial update. */
+  function updateGauges(snapshot: ServiceSnapshot): void {
+    const targets = new Set(snapshot.targets.map(({ mapping, namespace }) => targetName(mapping, namespace)));
+    const stores = new Set(snapshot.stores.map(({ name }) => name));
+    for (const series of Object.values(targetSeries)) removeOthers(series, targets);
+    removeOthers(storeSeries, stores);
     for (const metric of [stale, errors, storeUp, breakerOpen, jobs, stalled]) metric.reset();
-    const ageOf = agesOf(seen.targets);
-    for (const target of seen.targets) {
+    const staleSecondsOf = stalenessOf(snapshot.targets);
+    for (const target of snapshot.targets) {
       const { mapping, namespace, code } = target;
-      stale.set({ mapping, namespace }, ageOf(target));
+      stale.set({ mapping, namespace }, staleSecondsOf(target));
       if (code !== undefined) errors.set({ mapping, namespace, code }, 1);
     }
-    for (const store of seen.stores) {
+    for (const store of snapshot.stores) {
       storeUp.set({ store: store.name }, Number(store.state !== 'down'));
       breakerOpen.set({ store: store.name }, Number(store.breakerOpen));
     }
-    // A job is one for as long as it runs, and there are as many as targets.
-    for (const loop of seen.loops)
+    // Skip healthy jobs: every running job is a loop, and there are as many as targets.
+    for (const loop of snapshot.loops)
       if (loop.stalled || !loop.name.startsWith('job '))
         stalled.set({ loop: loop.name }, Number(loop.stalled));
-    const { waiting, active, delayed } = seen.queue ?? {};
+    const { waiting, active, delayed } = snapshot.queue ?? {};
     for (const [state, count] of Object.entries({ waiting, active, delayed }))
       if (count !== undefined) jobs.set({ state }, count);
-    held.set(seen.held);
-    engineUp.set(Number(seen.engineUp));
-    clusterUp.set(Number(seen.clusterUp));
-    auditUp.set(Number(seen.auditUp));
-    chainOk.set(Number(seen.chainOk));
-    configValid.set(Number(seen.configValid));
+    held.set(snapshot.held);
+    engineUp.set(Number(snapshot.engineUp));
+    clusterUp.set(Number(snapshot.clusterUp));
+    auditUp.set(Number(snapshot.auditUp));
+    chainOk.set(Number(snapshot.chainOk));
+    configValid.set(Number(snapshot.configValid));
   }
 
   return {
     syncDone({ mapping, namespace, outcome, seconds }) {
       const labels = { mapping, namespace, outcome };
-      ofTargets.syncs.add(targetName(mapping, namespace), labels);
+      targetSeries.syncs.add(targetName(mapping, namespace), labels);
       syncs.inc(labels);
       syncSeconds.observe(seconds);
     },
     providerRequest({ store, operation, outcome, seconds }) {
       const labels = { store, operation, outcome };
-      ofStores.add(store, labels);
+      storeSeries.add(store, labels);
       requests.inc(labels);
       requestSeconds.observe(seconds);
     },
     event(intake, outcome, count = 1) {
-      ofIntakes.add(intake, { intake, outcome });
+      intakeSeries.add(intake, { intake, outcome });
       events.inc({ intake, outcome }, count);
     },
-    intakeGone(intake) {
-      ofIntakes.end(intake);
+    intakeRemoved(intake) {
+      intakeSeries.remove(intake);
       intakeUp.remove({ intake });
     },
     intakeUp: (intake, isUp) => intakeUp.set({ intake }, Number(isUp)),
@@ -171,18 +171,18 @@ export function createMetrics({ version, clock, observe, ofProcess = true }: Met
     lastCycle: (ms) => cycle.set(ms / 1_000),
     sourceChanged(mapping, namespace, ms) {
       const name = targetName(mapping, namespace);
-      if (ms === undefined) return ofTargets.changed.end(name);
-      ofTargets.changed.add(name, { mapping, namespace });
+      if (ms === undefined) return targetSeries.changed.remove(name);
+      targetSeries.changed.add(name, { mapping, namespace });
       changed.set({ mapping, namespace }, ms / 1_000);
     },
     certificateExpiry(mapping, namespace, ms) {
       const name = targetName(mapping, namespace);
-      if (ms === undefined) return ofTargets.expiry.end(name);
-      ofTargets.expiry.add(name, { mapping, namespace });
+      if (ms === undefined) return targetSeries.expiry.remove(name);
+      targetSeries.expiry.add(name, { mapping, namespace });
       expiry.set({ mapping, namespace }, ms / 1_000);
     },
     async render() {
-      take(await observe());
+      updateGauges(await observe());
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
   };
@@ -192,10 +192,10 @@ function targetName(mapping: string, namespace: string): string {
   return `${namespace}/${mapping}`;
 }
 
-function endOthers(series: SeriesByName, known: ReadonlySet<string>): void {
-  for (const name of series.names()) if (!known.has(name)) series.end(name);
+function removeOthers(series: SeriesByName, keep: ReadonlySet<string>): void {
+  for (const name of series.names()) if (!keep.has(name)) series.remove(name);
 }
 
-function textOf(name: MetricName) {
+function definitionOf(name: MetricName) {
   return { name, help: METRICS[name].help, labelNames: [...METRICS[name].labels] as string[] };
 }

@@ -1,8 +1,8 @@
-/** A metric as it is published. What is no histogram and ends in `_total` is a counter. */
+/** The definition of a metric. A metric that is not a histogram and ends in `_total` is a counter. */
 export interface MetricDefinition {
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** Names of ours only, never a key, a property or a value: labels are stored for long, and by others. */
+  /** Configured names only, never a key, property or value: other systems store labels for long. */
   readonly labels: readonly Label[];
   /** Upper bounds in seconds. */
   readonly buckets?: readonly number[];
@@ -23,39 +23,39 @@ export type Label =
 
 const TARGET = ['mapping', 'namespace'] as const;
 
-/** Every metric of ours: their names are a contract. */
+/** Every metric. The names are part of the public contract. */
 export const METRICS = {
   secretbridge_sync_total: {
     type: 'counter',
     labels: [...TARGET, 'outcome'],
-    help: 'Runs of a target, by what came of them',
+    help: 'Syncs of targets by outcome',
   },
   secretbridge_sync_duration_seconds: {
     type: 'histogram',
     labels: [],
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
-    help: 'How long the run of a target took, waiting for its stores included',
+    help: "Duration of a target's sync, including waits for its stores",
   },
   secretbridge_provider_requests_total: {
     type: 'counter',
     labels: ['store', 'operation', 'outcome'],
-    help: 'Requests to a store, logins included, by what came of them: ok, or the code of the error',
+    help: 'Requests to a store, including logins, by outcome: ok, or the error code',
   },
   secretbridge_provider_request_duration_seconds: {
     type: 'histogram',
     labels: [],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    help: 'How long a request to a store took',
+    help: 'Duration of a request to a store',
   },
   secretbridge_cluster_writes_total: {
     type: 'counter',
     labels: ['verb'],
-    help: 'Requests to the cluster that write',
+    help: 'Write requests to the cluster',
   },
   secretbridge_target_stale_seconds: {
     type: 'gauge',
     labels: TARGET,
-    help: 'How long ago a target was last known to be what its sources say; if it never was, since when this process knows it',
+    help: 'Time since a target last matched its sources; if it never did, since this process first saw the target',
   },
   secretbridge_target_errors: {
     type: 'gauge',
@@ -75,44 +75,44 @@ export const METRICS = {
   secretbridge_store_up: {
     type: 'gauge',
     labels: ['store'],
-    help: '1 while the store answers; 0 while it is down',
+    help: '1 while the store answers, 0 while it is down',
   },
   secretbridge_breaker_open: {
     type: 'gauge',
     labels: ['store'],
-    help: '1 while the store is left alone because its last answers were failures',
+    help: '1 while the circuit breaker of the store is open after repeated failures',
   },
   secretbridge_events_total: {
     type: 'counter',
     labels: ['intake', 'outcome'],
-    help: 'Events by the intake that they came by, and by what became of them',
+    help: 'Received events by intake and outcome',
   },
   secretbridge_intake_up: {
     type: 'gauge',
     labels: ['intake'],
-    help: '1 while events are fetched from a queue or a stream; 0 while the last attempt has failed',
+    help: '1 while events can be fetched from a queue or stream, 0 after a failed attempt',
   },
-  secretbridge_held: { type: 'gauge', labels: [], help: 'Changes that wait for a person' },
+  secretbridge_held: { type: 'gauge', labels: [], help: 'Held changes that await a decision' },
   secretbridge_queue_jobs: {
     type: 'gauge',
     labels: ['state'],
-    help: 'Jobs in the queue; none while the queue cannot be asked',
+    help: 'Jobs in the queue; no series while the queue cannot be reached',
   },
   secretbridge_audit_records_total: {
     type: 'counter',
     labels: [],
-    help: 'Records that this process added to the audit',
+    help: 'Audit records added by this process',
   },
-  secretbridge_audit_up: { type: 'gauge', labels: [], help: '1 while the audit can be written' },
+  secretbridge_audit_up: { type: 'gauge', labels: [], help: '1 while the audit is writable' },
   secretbridge_audit_chain_ok: {
     type: 'gauge',
     labels: [],
-    help: '0 when the last proof found the chain of the audit broken or cut short',
+    help: '0 when the last verification found the audit chain damaged or truncated',
   },
   secretbridge_engine_up: {
     type: 'gauge',
     labels: [],
-    help: '1 while the queue works as it should, 0 while it is degraded or down',
+    help: '1 while the queue is healthy, 0 while it is degraded or down',
   },
   secretbridge_cluster_up: {
     type: 'gauge',
@@ -122,19 +122,23 @@ export const METRICS = {
   secretbridge_last_cycle_timestamp_seconds: {
     type: 'gauge',
     labels: [],
-    help: 'When this process last ended the check of a store',
+    help: 'When this process last finished the check of a store',
   },
   secretbridge_config_valid: {
     type: 'gauge',
     labels: [],
-    help: '0 while the files of the configuration are invalid and the last valid ones are in force',
+    help: '0 while the configuration files are invalid and the last valid configuration stays in use',
   },
   secretbridge_stalled: {
     type: 'gauge',
     labels: ['loop'],
     help: '1 while a loop of this process has neither succeeded nor failed within its deadline',
   },
-  secretbridge_build_info: { type: 'gauge', labels: ['version'], help: '1, with the version as a label' },
+  secretbridge_build_info: {
+    type: 'gauge',
+    labels: ['version'],
+    help: 'Always 1, with the version as a label',
+  },
 } as const satisfies Record<string, MetricDefinition>;
 
 export type MetricName = keyof typeof METRICS;

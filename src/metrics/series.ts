@@ -1,31 +1,31 @@
 type Labels = Readonly<Record<string, string>>;
 
-interface Labelled {
+interface LabeledMetric {
   remove(labels: Labels): void;
 }
 
-/** Knows which series of a metric there are under a name, to end them when the name leaves the configuration. */
+/** Tracks the series of a metric by name, to remove them when the name leaves the configuration. */
 export interface SeriesByName {
   add(name: string, labels: Labels): void;
-  /** Ends all series of the name. */
-  end(name: string): void;
+  /** Removes all series of the name. */
+  remove(name: string): void;
   names(): Iterable<string>;
 }
 
-export function createSeriesByName(metric: Labelled): SeriesByName {
-  // A name has a handful of series, and there may be ten thousand names: lists, since a map of each takes ten times as much.
+export function createSeriesByName(metric: LabeledMetric): SeriesByName {
+  // Arrays and not maps: a name has few series, and with ten thousand names maps would take ten times the memory.
   const byName = new Map<string, Labels[]>();
   return {
     add(name, labels) {
       const series = byName.get(name);
       if (series === undefined) byName.set(name, [labels]);
-      else if (!series.some((it) => isSame(it, labels))) series.push(labels);
+      else if (!series.some((existing) => isSame(existing, labels))) series.push(labels);
     },
-    end(name) {
+    remove(name) {
       for (const labels of byName.get(name) ?? []) metric.remove(labels);
       byName.delete(name);
     },
-    // A copy, so that names may be ended on the way.
+    // A copy, so that the caller may remove names while iterating.
     names: () => [...byName.keys()],
   };
 }

@@ -1,124 +1,135 @@
 import { unlessAborted } from '../core/abort.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
-import { type Wake, wakeLater } from '../core/wake.ts';
+import { type StartTimer, startBackgroundTimer } from '../core/timer.ts';
 
-/** How a call ended: its error, `undefined` for success, `interrupted` by its caller, which says nothing. */
-export type Ending = AppError | undefined | 'interrupted';
+/**
+ * The result of a call: its error, `undefined` for success, or `interrupted` if the caller aborted it, which says
+ * nothing about the store.
+ */
+export type CallResult = AppError | undefined | 'interrupted';
 
 export interface Breaker extends Disposable {
-  /** `closed`: calls are made. `open`: none is. `trial`: the probe was answered, and one call at a time is made. */
+  /**
+   * `closed`: calls are made. `open`: no calls are made. `trial`: the probe succeeded, and one call at a time is made.
+   */
   readonly state: 'closed' | 'open' | 'trial';
-  /** Why it is open; or while it is closed, the last error of calls that failed often enough to ask why. */
+  /** Why the breaker is open. While it is closed: the last error, if enough calls failed to verify the store. */
   readonly error: AppError | undefined;
-  /** What a call gets while none is made: the last error's code. */
+  /** The error for skipped calls while the breaker is open. It has the code of the last error. */
   readonly refusal: AppError | undefined;
   /** @throws AppError `refusal` */
   check(): void;
   /**
-   * Begins a call; to be told how it ended. Waits while another one is on trial.
+   * Starts a call and returns a function that reports its result. Waits while another call is on trial.
    * @throws AppError as `check` does; the signal's reason.
    */
-  enter(signal: AbortSignal | undefined): Promise<(ending: Ending) => void>;
+  enter(signal: AbortSignal | undefined): Promise<(result: CallResult) => void>;
 }
 
 export interface BreakerOptions {
-  /** One cheap call that tells whether the store is there: its error, if it failed. */
+  /** A cheap call that checks whether the store answers. Returns its error if it fails. */
   readonly probe: () => Promise<AppError | undefined>;
-  /** Told of every change of `state`, and of `error`. */
+  /** Called on every change of `state` or `error`. */
   readonly onChange?: () => void;
-  readonly wake?: Wake;
-  /** At least 0, below 1. */
+  readonly wake?: StartTimer;
+  /** Returns a number from 0 up to, but excluding, 1. */
   readonly random?: () => number;
 }
 
-/** Only these mean that the store as a whole may be away; with any other error it has answered. */
-const AWAY: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'TIMEOUT', 'TLS_FAILED']);
-
-/** So many failures in a row, and as often again, raise the question whether it is the store or a key. */
-const DOUBT = 3;
-/** So many in a row are the store's, whatever its probe says: a server may answer that without reading anything. */
-const CERTAIN = 25;
-const FIRST_WAIT_MS = 2_000;
-const LONGEST_WAIT_MS = 20_000;
-/** Where the probe was answered and the call after it failed, the probe is not to be trusted. */
-const LONGEST_DISTRUST_MS = 60_000;
-
-export const NOT_MADE = 'the last calls failed, so this one was not made';
+/** Only these codes can mean that the whole store is down. With any other error the store has answered. */
+const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'TIMEOUT', 'TLS_FAILED']);
 
 /**
- * Of one store:
+ * After this many failures in a row, and after each further group of that size, a probe checks whether the store or a
+ * single key is the problem.
+ */
+const FAILURES_BEFORE_PROBE = 3;
+/**
+ * After this many failures in a row the breaker opens without a probe. A server may answer the probe even if it cannot
+ * read.
+ */
+const FAILURES_BEFORE_OPEN = 25;
+const FIRST_WAIT_MS = 2_000;
+const MAX_WAIT_MS = 20_000;
+/** Applies if the probe succeeds but the next call fails, because the probe is then unreliable. */
+const MAX_DISTRUSTED_WAIT_MS = 60_000;
+
+export const CALL_SKIPPED = 'its last calls failed, so this call was skipped';
+
+/**
+ * The circuit breaker of one store:
  *
- *     closed ── 3 failures in a row, and the probe fails; or 25 ──▶ open ── a probe is answered ──▶ trial
- *        ▲                                                           ▲  ╲ it fails: later again      │   │
- *        │                                                           ╰── the call fails ────────────╯   │
- *        ╰───────────────────────── any call is answered, in any state ─────────────────────────────────╯
+ *     closed ── 3 failures and a failed probe, or 25 failures in a row ──▶ open ── the probe succeeds ──▶ trial
+ *        ▲                                                                  ▲  ╲ it fails: retry later      │  │
+ *        │                                                                  ╰──────── the call fails ───────╯  │
+ *        ╰──────────────────────────────── any call is answered, in any state ─────────────────────────────────╯
  *
- * So a key that hangs among others does not open it, a store that is away costs nothing but its probes (a timer's,
- * after 2 s, doubling up to 20 s), and its return is seen without anybody asking for it.
+ * A key that hangs does not open the breaker, because other keys are still answered. While the store is down, only
+ * probes are sent (first after 2 s, then with doubling waits up to 20 s). They detect its recovery without any caller.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { probe, onChange = () => undefined, wake = wakeLater, random = Math.random } = options;
+  const { probe, onChange = () => undefined, wake = startBackgroundTimer, random = Math.random } = options;
   let state: Breaker['state'] = 'closed';
   let error: AppError | undefined;
-  let inARow = 0;
-  /** Grows with each change of state, so that the end of a call of before does not count as one of now. */
+  let consecutiveFailures = 0;
+  /** Incremented on each state change, so that results of calls from an earlier state are ignored. */
   let epoch = 0;
-  let opened = 0;
+  let probesSent = 0;
   let isDistrusted = false;
-  let isDoubting = false;
+  let isVerifying = false;
   let isClosed = false;
   let trial: PromiseWithResolvers<void> | undefined;
-  let callOff = () => {};
+  let cancelTimer = () => {};
 
-  const become = (next: Breaker['state'], why: AppError | undefined) => {
+  const transition = (next: Breaker['state'], why: AppError | undefined) => {
     if (next !== state) epoch += 1;
     state = next;
     error = why;
-    inARow = 0;
+    consecutiveFailures = 0;
     trial?.resolve();
     trial = undefined;
     onChange();
   };
-  const probeLater = () => {
-    callOff();
-    const longest = isDistrusted ? LONGEST_DISTRUST_MS : LONGEST_WAIT_MS;
-    const wait = Math.min(FIRST_WAIT_MS * 2 ** opened, longest) * (0.9 + random() / 5);
-    opened += 1;
-    callOff = wake(() => void tryProbe(), Math.max(wait, askedOf(error)));
+  const scheduleProbe = () => {
+    cancelTimer();
+    const longest = isDistrusted ? MAX_DISTRUSTED_WAIT_MS : MAX_WAIT_MS;
+    const wait = Math.min(FIRST_WAIT_MS * 2 ** probesSent, longest) * (0.9 + random() / 5);
+    probesSent += 1;
+    cancelTimer = wake(() => void runProbe(), Math.max(wait, requestedDelayOf(error)));
   };
-  const tryProbe = async () => {
+  const runProbe = async () => {
     const before = epoch;
     const failure = await probe();
     if (isClosed || epoch !== before) return;
-    if (failure !== undefined && AWAY.has(failure.code)) {
+    if (failure !== undefined && OUTAGE_CODES.has(failure.code)) {
       error = failure;
       onChange();
-      probeLater();
-    } else become('trial', undefined);
+      scheduleProbe();
+    } else transition('trial', undefined);
   };
   const open = (why: AppError) => {
     if (state === 'trial') isDistrusted = true;
-    become('open', why);
-    probeLater();
+    transition('open', why);
+    scheduleProbe();
   };
-  const doubt = async (why: AppError) => {
-    if (isDoubting) return;
-    isDoubting = true;
+  const verifyOutage = async (why: AppError) => {
+    if (isVerifying) return;
+    isVerifying = true;
     const before = epoch;
-    // Whatever was answered meanwhile proves the store.
-    const isProved = () => isClosed || epoch !== before || inARow < DOUBT;
-    await pause(askedOf(why));
-    const failure = isProved() ? undefined : await probe();
-    isDoubting = false;
-    if (failure !== undefined && !isProved() && AWAY.has(failure.code)) open(failure);
+    // Any answer in the meantime proves that the store works.
+    const isResolved = () => isClosed || epoch !== before || consecutiveFailures < FAILURES_BEFORE_PROBE;
+    await pause(requestedDelayOf(why));
+    const failure = isResolved() ? undefined : await probe();
+    isVerifying = false;
+    if (failure !== undefined && !isResolved() && OUTAGE_CODES.has(failure.code)) open(failure);
   };
-  /** Until the time is over, or something was answered. */
+  /** Waits until the time is over, or until a call is answered. */
   const pause = (ms: number): Promise<void> | undefined => {
     if (ms === 0) return undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     const stop = wake(resolve, ms);
-    callOff = () => {
+    cancelTimer = () => {
       stop();
       resolve();
     };
@@ -126,30 +137,30 @@ export function createBreaker(options: BreakerOptions): Breaker {
   };
   const succeed = () => {
     const wasDoubtful = error !== undefined;
-    inARow = 0;
-    opened = 0;
+    consecutiveFailures = 0;
+    probesSent = 0;
     isDistrusted = false;
-    callOff();
-    if (state !== 'closed' || wasDoubtful) become('closed', undefined);
+    cancelTimer();
+    if (state !== 'closed' || wasDoubtful) transition('closed', undefined);
   };
-  const settle = (ending: Ending, begunIn: number) => {
-    if (isClosed || ending === 'interrupted') return;
-    if (ending === undefined || !AWAY.has(ending.code)) succeed();
-    else if (begunIn !== epoch) return;
-    else if (state === 'trial') open(ending);
+  const settle = (result: CallResult, startEpoch: number) => {
+    if (isClosed || result === 'interrupted') return;
+    if (result === undefined || !OUTAGE_CODES.has(result.code)) succeed();
+    else if (startEpoch !== epoch) return;
+    else if (state === 'trial') open(result);
     else {
-      inARow += 1;
-      if (inARow >= CERTAIN) open(ending);
-      else if (inARow % DOUBT === 0) {
-        error = ending;
+      consecutiveFailures += 1;
+      if (consecutiveFailures >= FAILURES_BEFORE_OPEN) open(result);
+      else if (consecutiveFailures % FAILURES_BEFORE_PROBE === 0) {
+        error = result;
         onChange();
-        void doubt(ending);
+        void verifyOutage(result);
       }
     }
   };
   const refusal = () =>
     state === 'open' && error !== undefined
-      ? new AppError(error.code, { detail: NOT_MADE, cause: error })
+      ? new AppError(error.code, { detail: CALL_SKIPPED, cause: error })
       : undefined;
   const check = () => {
     const refused = refusal();
@@ -170,24 +181,24 @@ export function createBreaker(options: BreakerOptions): Breaker {
     async enter(signal) {
       while (state === 'trial' && trial !== undefined) await unlessAborted(trial.promise, signal);
       check();
-      const begunIn = epoch;
-      if (state !== 'trial') return (ending) => settle(ending, begunIn);
-      const mine = Promise.withResolvers<void>();
-      trial = mine;
-      return (ending) => {
-        if (trial === mine) trial = undefined;
-        settle(ending, begunIn);
-        mine.resolve();
+      const startEpoch = epoch;
+      if (state !== 'trial') return (result) => settle(result, startEpoch);
+      const ownTrial = Promise.withResolvers<void>();
+      trial = ownTrial;
+      return (result) => {
+        if (trial === ownTrial) trial = undefined;
+        settle(result, startEpoch);
+        ownTrial.resolve();
       };
     },
     [Symbol.dispose]() {
       isClosed = true;
-      callOff();
+      cancelTimer();
     },
   };
 }
 
-/** So long the store wants to be left alone, also by probes; one that asks for an hour is asked after a minute. */
-function askedOf(error: AppError | undefined): number {
-  return Math.min(error?.retryAfterMs ?? 0, LONGEST_DISTRUST_MS);
+/** How long the store asked us to wait, also before a probe. Limited to one minute. */
+function requestedDelayOf(error: AppError | undefined): number {
+  return Math.min(error?.retryAfterMs ?? 0, MAX_DISTRUSTED_WAIT_MS);
 }

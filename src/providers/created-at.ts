@@ -1,10 +1,10 @@
-/** When a version was made, as `ReadResult` has it; nothing, where a store tells no time or none that is one. */
+/** The creation time of a version in the form of `ReadResult`. Empty if the store reports no valid time. */
 export function createdAt(made: Date | undefined): { createdAt?: number } {
-  const at = asDate(made)?.getTime();
+  const at = validDate(made)?.getTime();
   return at === undefined ? {} : { createdAt: at };
 }
 
-/** A client may hand on what stood there instead, whatever its types say. */
-export function asDate(given: Date | undefined): Date | undefined {
+/** A client may pass on an invalid date, despite its types. */
+export function validDate(given: Date | undefined): Date | undefined {
   return given instanceof Date && !Number.isNaN(given.getTime()) ? given : undefined;
 }

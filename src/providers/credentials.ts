@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import { whyUnread } from '../core/small-file.ts';
-import { isPath, NOT_A_PATH } from './path.ts';
-import { readSoon } from './read-soon.ts';
+import { readFailureReason } from '../core/small-file.ts';
+import { isValidPath, PATH_RULE } from './path.ts';
+import { readFileWithTimeout } from './timed-file-read.ts';
 
-/** Where a credential is found; never the credential itself. */
+/** Where a credential is found. Never contains the credential itself. */
 export const Reference = z
   .union([
     z.strictObject({ env: z.string().min(1).meta({ description: 'Name of an environment variable.' }) }),
@@ -13,12 +13,12 @@ export const Reference = z
       file: z
         .string()
         .min(1)
-        .refine(isPath, { error: NOT_A_PATH })
-        .meta({ description: 'Path of a file; one final newline is dropped.' }),
+        .refine(isValidPath, { error: PATH_RULE })
+        .meta({ description: 'Path of a file. A final newline is removed.' }),
     }),
     z.strictObject({
       secretRef: z.strictObject({ name: z.string().min(1), key: z.string().min(1) }).meta({
-        description: "A key of a Secret in the bridge's own namespace; one final newline is dropped.",
+        description: "A key of a Secret in the bridge's own namespace. A final newline is removed.",
       }),
     }),
   ])
@@ -28,7 +28,7 @@ export const Reference = z
   });
 export type Reference = z.output<typeof Reference>;
 
-/** In words. */
+/** Describes the reference for messages. */
 export function describeReference(reference: Reference): string {
   if ('env' in reference) return `environment variable ${reference.env}`;
   if ('file' in reference) return `file ${reference.file}`;
@@ -38,7 +38,7 @@ export function describeReference(reference: Reference): string {
 
 export interface CredentialSources {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A key of a Secret in the bridge's own namespace; undefined when there is none. */
+  /** Reads a key of a Secret in the bridge's own namespace. Undefined if it does not exist. */
   secret?(name: string, key: string): Promise<SecretValue | undefined>;
 }
 
@@ -55,12 +55,12 @@ export async function resolveCredential(
   const { name, key } = reference.secretRef;
   const value = (await sources.secret?.(name, key))?.withoutFinalNewline();
   if (value === undefined || value.size === 0)
-    throw missing(`${describeReference(reference)} is not there or empty`);
+    throw missing(`${describeReference(reference)} is missing or empty`);
   return value;
 }
 
-/** What a reference leads to; undefined where it leads to nothing. */
-export async function unlessMissing(credential: Promise<SecretValue>): Promise<SecretValue | undefined> {
+/** The credential, or undefined if it is missing. */
+export async function ifPresent(credential: Promise<SecretValue>): Promise<SecretValue | undefined> {
   try {
     return await credential;
   } catch (error) {
@@ -70,18 +70,20 @@ export async function unlessMissing(credential: Promise<SecretValue>): Promise<S
 }
 
 async function fromFile(path: string): Promise<SecretValue> {
-  const value = (await contentOf(path)).withoutFinalNewline();
+  const value = (await readCredentialFile(path)).withoutFinalNewline();
   if (value.size === 0) throw missing(`file ${path} is empty`);
   return value;
 }
 
-/** A file as it is. @throws AppError CREDENTIAL_MISSING; TIMEOUT when its file system does not answer. */
-export async function contentOf(path: string): Promise<SecretValue> {
+/**
+ * Reads the file without changes. @throws AppError CREDENTIAL_MISSING, or TIMEOUT if the file system does not answer.
+ */
+export async function readCredentialFile(path: string): Promise<SecretValue> {
   try {
-    return SecretValue.fromBytes(await readSoon(path));
+    return SecretValue.fromBytes(await readFileWithTimeout(path));
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
-    throw missing(`file ${path} cannot be read: ${whyUnread(cause) ?? 'unreadable'}`, cause);
+    throw missing(`file ${path} cannot be read: ${readFailureReason(cause) ?? 'unreadable'}`, cause);
   }
 }
 

@@ -3,27 +3,27 @@ import { unlessAborted } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import type { AppError } from '../core/errors.ts';
-import { createRate } from '../core/rate.ts';
-import { createSlots } from '../core/slots.ts';
-import type { Breaker, Ending } from './breaker.ts';
-import type { Ended, FailureOf, Operation, ProviderDeps } from './provider.ts';
+import { createRateLimiter } from '../core/rate-limiter.ts';
+import { createSemaphore } from '../core/semaphore.ts';
+import type { Breaker, CallResult } from './breaker.ts';
+import type { Settled, FailureOf, Operation, ProviderDeps } from './provider.ts';
 import { thrownError } from './settle.ts';
 import type { Throttle } from './throttle.ts';
 import { type MakeDeadline, type Sleep, systemDeadline, systemSleep } from './timing.ts';
 
-/** One request that was made, with how long its answer took. */
+/** A completed request and its duration. */
 export interface CallReport {
   readonly operation: Operation;
   readonly outcome: 'ok' | ErrorCode;
-  /** Milliseconds, without the wait for its turn. */
+  /** In milliseconds, without the time spent waiting for a permit. */
   readonly ms: number;
 }
 
 export interface LimiterOptions {
-  /** Of one process. */
+  /** The rate of this process. */
   readonly requestsPerSecond: number;
   readonly concurrency: number;
-  /** For one call, from its start: waiting for its turn does not count. */
+  /** The timeout of one call, from its start. The wait for a permit does not count. */
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly sleep?: Sleep;
@@ -35,29 +35,29 @@ export interface LimiterOptions {
 
 export interface Limiter {
   readonly limit: ProviderDeps['limit'];
-  /** Turns away all that wait for their turn. */
+  /** Rejects all calls that wait for a permit. */
   clear(reason: AppError): void;
 }
 
-/** A probe is to tell soon, and its callers wait for nothing. */
+/** A probe must give a result quickly, and it does not wait for a permit. */
 const PROBE_MS = 5_000;
-const probing = new AsyncLocalStorage<true>();
+const probeContext = new AsyncLocalStorage<true>();
 
-/** What is called in here goes out at once, past all limits, and does not count as a call of anybody. */
-export function asProbe<T>(work: () => Promise<T>): Promise<T> {
-  return probing.run(true, work);
+/** Calls inside `work` are sent at once, bypass all limits, and are not counted as calls. */
+export function runAsProbe<T>(work: () => Promise<T>): Promise<T> {
+  return probeContext.run(true, work);
 }
 
 /**
- * The `limit` of `ProviderDeps`: calls start in their order, neither too many at a time nor too fast, later when the
- * store asks for that, and not at all while it does not answer.
+ * The `limit` of `ProviderDeps`. Calls start in order, within the limits for concurrency and rate. They are delayed
+ * while the store asks us to slow down, and skipped while it does not answer.
  */
 export function createLimiter(options: LimiterOptions): Limiter {
   const { concurrency, clock, sleep = systemSleep, deadline = systemDeadline, breaker, throttle } = options;
-  const slots = createSlots(concurrency);
-  const nextTurn = createRate({
+  const semaphore = createSemaphore(concurrency);
+  const nextDelay = createRateLimiter({
     perSecond: () => options.requestsPerSecond * (throttle?.share() ?? 1),
-    // A tenth of a second's, so that a start does not double the first second.
+    // A tenth of the rate, so that a start does not double the load in the first second.
     burst: (perSecond) => perSecond / 10,
     clock,
   });
@@ -66,33 +66,37 @@ export function createLimiter(options: LimiterOptions): Limiter {
     breaker?.check();
     throttle?.check();
   };
-  const awaitTurn = async (signal: AbortSignal | undefined): Promise<void> => {
-    // The pause may be made longer while it lasts.
+  const waitForRateLimit = async (signal: AbortSignal | undefined): Promise<void> => {
+    // The pause may be extended while it lasts.
     for (let wait = throttle?.wait() ?? 0; wait > 0; wait = throttle?.wait() ?? 0) {
       throttle?.check();
       await sleep(Math.ceil(wait), signal);
     }
-    const wait = nextTurn();
+    const wait = nextDelay();
     if (wait > 0) await sleep(wait, signal);
   };
 
-  const run = async <T>(call: Call<T>, timeoutMs: number, leave: (ending: Ending) => void): Promise<T> => {
+  const run = async <T>(
+    call: Call<T>,
+    timeoutMs: number,
+    report: (result: CallResult) => void,
+  ): Promise<T> => {
     const { send, signal, operation, failureOf } = call;
-    const limit = deadline(timeoutMs);
+    const timer = deadline(timeoutMs);
     const startedAt = clock.now();
-    let ended: Ended<T>;
+    let ended: Settled<T>;
     try {
-      const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
-      // A call that ignores its signal must not hold the slot for ever.
-      ended = { value: await unlessAborted(send(both), both) };
+      const combinedSignal = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
+      // A call that ignores its signal must not hold its permit forever.
+      ended = { value: await unlessAborted(send(combinedSignal), combinedSignal) };
     } catch (error) {
       ended = { error };
     } finally {
-      limit.stop();
+      timer.stop();
     }
-    const ending = endingOf(ended, signal, failureOf);
-    leave(ending);
-    const outcome = ending === undefined ? 'ok' : ending === 'interrupted' ? 'INTERRUPTED' : ending.code;
+    const result = resultOf(ended, signal, failureOf);
+    report(result);
+    const outcome = result === undefined ? 'ok' : result === 'interrupted' ? 'INTERRUPTED' : result.code;
     options.onCall?.({ operation, outcome, ms: Math.max(0, clock.now() - startedAt) });
     if ('error' in ended) throw ended.error;
     return ended.value;
@@ -101,24 +105,24 @@ export function createLimiter(options: LimiterOptions): Limiter {
   return {
     async limit(send, signal, operation = 'other', failureOf = thrownError) {
       const call = { send, signal, operation, failureOf };
-      if (probing.getStore()) {
+      if (probeContext.getStore()) {
         const probe = { ...call, operation: 'probe' as const };
         return run(probe, Math.min(PROBE_MS, options.timeoutMs), () => undefined);
       }
-      const inTurn = async () => {
+      const runLimited = async () => {
         check();
-        await awaitTurn(signal);
-        const leave = await breaker?.enter(signal);
-        const begunIn = throttle?.begin() ?? 0;
-        return run(call, options.timeoutMs, (ending) => {
-          if (ending !== 'interrupted') throttle?.note(ending, begunIn);
-          leave?.(ending);
+        await waitForRateLimit(signal);
+        const reportToBreaker = await breaker?.enter(signal);
+        const startEpoch = throttle?.begin() ?? 0;
+        return run(call, options.timeoutMs, (result) => {
+          if (result !== 'interrupted') throttle?.record(result, startEpoch);
+          reportToBreaker?.(result);
         });
       };
       check();
-      return slots.hold(inTurn, { signal });
+      return semaphore.run(runLimited, { signal });
     },
-    clear: (reason) => slots.clear(reason),
+    clear: (reason) => semaphore.rejectWaiters(reason),
   };
 }
 
@@ -129,7 +133,11 @@ interface Call<T> {
   readonly failureOf: FailureOf<T>;
 }
 
-function endingOf<T>(ended: Ended<T>, signal: AbortSignal | undefined, failureOf: FailureOf<T>): Ending {
+function resultOf<T>(
+  ended: Settled<T>,
+  signal: AbortSignal | undefined,
+  failureOf: FailureOf<T>,
+): CallResult {
   if ('error' in ended && signal?.aborted && ended.error === signal.reason) return 'interrupted';
   return failureOf(ended);
 }

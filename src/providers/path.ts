@@ -1,6 +1,6 @@
-/** Any operating system takes it as a path: one with a zero byte is none, and Node throws at it. */
-export function isPath(text: string): boolean {
+/** Whether the operating system can use the text as a path. Node throws on a path with a zero byte. */
+export function isValidPath(text: string): boolean {
   return !text.includes('\0');
 }
 
-export const NOT_A_PATH = 'a path without zero bytes';
+export const PATH_RULE = 'a path without zero bytes';

@@ -1,7 +1,7 @@
-/** Without what may be a credential, or would be lost where paths are put behind it. */
+/** Whether the URL contains no possible credential, and no part that would be lost when a path is appended. */
 export function isPlainAddress(address: string): boolean {
-  const url = URL.parse(address); // null: already reported as no URL
+  const url = URL.parse(address); // null: already reported as an invalid URL
   return url === null || (url.username === '' && url.password === '' && !/[?#]/.test(address));
 }
 
-export const NOT_PLAIN = 'an address without user, password, query and fragment';
+export const PLAIN_ADDRESS_RULE = 'an address without user, password, query or fragment';

@@ -2,35 +2,38 @@ import type { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import type { ReadResult, SourceRef, StampedVersion } from '../core/reading.ts';
+import type { ReadResult, SourceRef, StampedVersion } from '../core/read-result.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from './credentials.ts';
-import type { WayTaken } from './ways.ts';
+import type { ChosenStrategy } from './read-strategy.ts';
 
 export type { ReadResult, SourceRef };
 
-/** The current version of a key without its value. `unknown`: the store did not tell, so a read must. */
+/**
+ * The current version of a key without its value. `unknown` means that the store did not report it, so the key must be
+ * read.
+ */
 export type VersionResult =
   | {
       readonly kind: 'known';
       readonly version: string;
-      /** As in `ReadResult`, or somewhat later. */
+      /** As in `ReadResult`, or slightly later. */
       readonly createdAt?: number;
     }
   | { readonly kind: 'unknown' };
 
 export interface FindQuery {
-  /** A prefix of the key, cut at a `/`. Empty: everything. */
+  /** A key prefix that ends at a `/`. Empty for all keys. */
   readonly path: string;
-  /** Each must match exactly. */
+  /** All of them must match exactly. */
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** One question that `doctor` asks a store, and the answer. */
+/** The result of one check by `doctor`. */
 export interface Check {
   readonly name: string;
   readonly error?: AppError;
-  /** A permission that is missing and would only save requests: for lists of versions, or for batches of values. */
+  /** A missing permission that would only save requests: to list versions, or to read values in batches. */
   readonly saves?: 'list' | 'batch';
 }
 
@@ -39,67 +42,73 @@ export interface CallOptions {
 }
 
 export interface VersionOptions extends CallOptions {
-  /** What is on record of a key that this process has not read, for stores whose lists show a stamp and no version. */
-  readonly recall?: ((key: string) => Promise<StampedVersion | undefined>) | undefined;
+  /**
+   * Returns the last recorded version of a key that this process has not read. Used for stores whose lists show a stamp
+   * instead of a version.
+   */
+  readonly lastReadVersion?: ((key: string) => Promise<StampedVersion | undefined>) | undefined;
 }
 
-/** Told of what a store says by itself. Names only, which decide nothing: what they name is read afresh. */
+/** Receives change notifications from a store. They only contain names, and the named keys are always read again. */
 export interface ChangeListener {
-  /** The stream stands. What changed before, or while none stood, is not told. */
+  /** The stream is connected. Changes while it was not connected are not reported. */
   onOpen(): void;
-  /** From time to time while it stands, however quiet it is. */
+  /** Called from time to time while the stream is alive, even without messages. */
   onAlive(): void;
-  /** One message: the key that it is about; undefined for what tells of none of this store's. */
+  /** One message with the affected key, or undefined if it concerns no key of this store. */
   onMessage(key: string | undefined): void;
 }
 
 export interface SecretProvider extends AsyncDisposable {
-  /** One result for each reference, in their order. Never throws for what a store may answer. */
+  /** Returns one result for each reference, in order. Never throws for any answer of the store. */
   read(refs: readonly SourceRef[], options?: CallOptions): Promise<readonly ReadResult[]>;
-  /** A hint that a read is due; decides nothing. In the order of the keys. */
+  /** Hints which keys have changed and must be read. In the order of the keys. */
   versions(keys: readonly string[], options?: VersionOptions): Promise<readonly VersionResult[]>;
-  /** The full keys below `path`, sorted. Fails whole when any part of the search fails. */
+  /** Returns the full keys below `path`, sorted. The whole search fails if any part of it fails. */
   find(query: FindQuery, options?: CallOptions): Promise<readonly string[]>;
-  /** Reach, log in, look around: for `doctor`. Later checks are left out when an earlier one fails. */
+  /** Checks connection, login and permissions for `doctor`. A failed check skips the checks after it. */
   check(options?: CallOptions): Promise<readonly Check[]>;
   /**
-   * Whether the store is in working order, by as few requests as show it, mostly one: asked when its calls fail, to
-   * see whether it is the store or a key, and when it has come back. @throws AppError
+   * Checks whether the store works, with as few requests as possible. Used when calls fail, to distinguish a failing
+   * store from a failing key, and to detect recovery. @throws AppError
    */
   probe(options?: CallOptions): Promise<void>;
   /**
-   * Where a store tells of changes by itself: one stream, until it ends. Left out: it does not.
-   * @throws AppError why it ended, or could not begin; the signal's reason once it is aborted.
+   * Receives change notifications from the store until the stream ends. Unset if the store does not send any.
+   * @throws AppError with the reason why the stream ended or could not start; the signal's reason once it is aborted.
    */
   subscribe?(listener: ChangeListener, options?: CallOptions): Promise<never>;
 }
 
 /**
- * Every kind of request to a store, as metrics name it: `read` a value, or a batch of them · `list` a page of names
- * or versions · `describe` one key or the mount, without values · `login` a login, its proof or renewal, or its end ·
- * `check` of `doctor` · `probe` see there · `other` unnamed.
+ * The kinds of requests to a store, as used in metrics: `read` a value or a batch · `list` a page of names or versions
+ * · `describe` a key or mount without values · `login` a login, its check, renewal or revocation · `check` by `doctor`
+ * · `probe` · `other`.
  */
 export type Operation = 'read' | 'list' | 'describe' | 'login' | 'check' | 'probe' | 'other';
 
-export type Ended<T> = { readonly value: T } | { readonly error: unknown };
+export type Settled<T> = { readonly value: T } | { readonly error: unknown };
 
-/** What the end of a request says of the store; undefined where it has answered as it should, also with a "no". */
-export type FailureOf<T> = (ended: Ended<T>) => AppError | undefined;
+/**
+ * What the result of a request says about the store. Undefined if the store answered properly, even if it denied the
+ * request.
+ */
+export type FailureOf<T> = (ended: Settled<T>) => AppError | undefined;
 
 export interface ProviderDeps {
   /** The store's name, for messages. */
   readonly name: string;
   readonly clock: Clock;
   readonly fingerprints: Fingerprinter;
-  /** Told of each renewal of a login that a timer makes, so that one that stops can be seen. */
+  /** Called after each renewal of a login by a timer, so that failing renewals are visible. */
   readonly onRenewal?: (error?: AppError) => void;
-  /** Told of the way that `versions` has chosen. */
-  readonly onWay?: (taken: WayTaken) => void;
-  /** The bytes behind a reference to a credential, read afresh at each call; CREDENTIAL_MISSING if there are none. */
+  /** Called with the strategy that `versions` has chosen. */
+  readonly onStrategy?: (taken: ChosenStrategy) => void;
+  /** Reads a referenced credential on each call. Fails with CREDENTIAL_MISSING if it is missing. */
   credential(reference: Reference): Promise<SecretValue>;
   /**
-   * Runs one call to the store within its limits of rate, concurrency and time.
-   * @param failureOf Where a failure is not simply an AppError that the call throws.
+   * Runs one call to the store within its limits for rate, concurrency and time.
+   * @param failureOf Needed if a failure is not simply an AppError that the call throws.
    */
   limit<T>(
     call: (signal: AbortSignal) => Promise<T>,
@@ -112,25 +121,25 @@ export interface ProviderDeps {
 export interface ProviderDefinition<Kind extends string = string, Schema extends z.ZodType = z.ZodType> {
   readonly kind: Kind;
   readonly title: string;
-  /** The part of the configuration that is the store's own: without `name` and `limits`. */
+  /** The store-specific part of the configuration, without `name` and `limits`. */
   readonly Config: Schema;
-  /** What the store can do; shared code asks this, never the kind. */
+  /** The capabilities of the store. Shared code checks these, never the kind. */
   readonly can: {
     /** Whether `versions` costs less than reading. */
     readonly tellVersions: boolean;
     readonly findByTags: boolean;
-    /** So many values one request can give. Left out: one. */
+    /** The number of values that one request can return. Default: 1. */
     readonly readsPerCall?: number;
-    /** So many keys are described one by one, where the store tells versions at all. Left out: none. */
+    /** The number of keys up to which keys are described one by one, if the store reports versions. Default: 0. */
     readonly describesUpTo?: number;
   };
-  /** The fields that say which store it is (address, namespace, mount …), without credentials. */
+  /** The fields that identify the store (address, namespace, mount …), without credentials. */
   identity(config: z.output<Schema>): Readonly<Record<string, unknown>>;
-  /** So many versions one page of a list tells, as it is configured. Left out or undefined: none. */
+  /** The number of versions on one page of a list with this configuration. Undefined if lists contain no versions. */
   versionsPerPage?(config: z.output<Schema>): number | undefined;
   /**
-   * All the names by which an event may speak of a key; two keys that may mean the same have one in common. Left out:
-   * a key has one name, and is told as it is configured.
+   * All names by which an event may refer to a key. Two keys that may mean the same secret share a name. By default, a
+   * key has one name, as configured.
    */
   keyNames?(key: string): readonly string[];
   create(config: z.output<Schema>, deps: ProviderDeps): Promise<SecretProvider>;

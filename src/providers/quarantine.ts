@@ -1,28 +1,29 @@
 import { unlessAborted } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
-import { refId, type SourceRef } from '../core/reading.ts';
-import { NOT_MADE } from './breaker.ts';
+import { refId, type SourceRef } from '../core/read-result.ts';
+import { CALL_SKIPPED } from './breaker.ts';
 import type { CallOptions, ReadResult, SecretProvider } from './provider.ts';
 import { failedRead } from './settle.ts';
 
-/** Reads of one reference at a time. More would only take the places of others. */
-const TOGETHER = 2;
-/** References that are remembered to hang. */
-const MOST = 10_000;
-const UNDER_WAY = 'its last read had no answer, and another one is under way';
+/** The maximum number of concurrent reads of one reference, so that it does not use up the permits of others. */
+const MAX_CONCURRENT_READS = 2;
+/** The maximum number of hanging references to remember. */
+const MAX_REMEMBERED = 10_000;
+const STILL_RUNNING = 'its last read timed out, and another read is still running';
 
 interface Entry {
   running: number;
-  /** Its last read had no answer. */
+  /** Its last read timed out. */
   isHanging: boolean;
-  /** Resolves when one of those that run has ended. */
+  /** Resolves when one of the running reads has ended. */
   ended: PromiseWithResolvers<void>;
 }
 
 /**
- * A key that hangs holds a place in the limits for the whole time of a call. So of many who want one reference two
- * ask, and the others wait for their outcome: once a read had no answer, one at a time is made, and whoever comes
- * meanwhile gets TIMEOUT at once. What was read for another is never shared: it may be older than the wish for it.
+ * Limits reads of keys that hang, because each of them holds a permit until its timeout. At most two reads of one
+ * reference run at a time, and further callers wait for them. After a timeout, one read at a time is made, and other
+ * callers get TIMEOUT at once. Results are never shared between callers, because a result may be older than the request
+ * for it.
  */
 export function withQuarantine(store: string, provider: SecretProvider): SecretProvider {
   const entries = new Map<string, Entry>();
@@ -33,7 +34,7 @@ export function withQuarantine(store: string, provider: SecretProvider): SecretP
     entry.running += 1;
     entries.set(id, entry);
   };
-  /** @param result Undefined: it was interrupted, which tells nothing. */
+  /** @param result Undefined if the read was interrupted. */
   const end = (id: string, result: ReadResult | undefined) => {
     const entry = entries.get(id);
     if (entry === undefined) return;
@@ -44,16 +45,16 @@ export function withQuarantine(store: string, provider: SecretProvider): SecretP
     ended.resolve();
     if (entry.running > 0) return;
     entries.delete(id);
-    if (entry.isHanging) entries.set(id, entry); // as the newest one
-    if (entries.size > MOST) forgetOldest(entries);
+    if (entry.isHanging) entries.set(id, entry); // moves it to the newest position
+    if (entries.size > MAX_REMEMBERED) forgetOldest(entries);
   };
-  const mustWait = (id: string): 'no' | 'refused' | 'yes' => {
+  const admissionOf = (id: string): 'no' | 'refused' | 'yes' => {
     const entry = entries.get(id);
     if (entry === undefined || entry.running === 0) return 'no';
     if (entry.isHanging) return 'refused';
-    return entry.running < TOGETHER ? 'no' : 'yes';
+    return entry.running < MAX_CONCURRENT_READS ? 'no' : 'yes';
   };
-  const ask = async (refs: readonly SourceRef[], options: CallOptions | undefined) => {
+  const readNow = async (refs: readonly SourceRef[], options: CallOptions | undefined) => {
     for (const ref of refs) begin(idOf(ref));
     let results: readonly ReadResult[] = [];
     try {
@@ -63,39 +64,39 @@ export function withQuarantine(store: string, provider: SecretProvider): SecretP
       for (const [index, ref] of refs.entries()) end(idOf(ref), results[index]);
     }
   };
-  const askLater = async (ref: SourceRef, options: CallOptions | undefined): Promise<ReadResult> => {
+  const readWhenFree = async (ref: SourceRef, options: CallOptions | undefined): Promise<ReadResult> => {
     const id = idOf(ref);
     for (;;) {
-      const wait = mustWait(id);
+      const wait = admissionOf(id);
       if (wait === 'refused')
-        return failedRead(store, ref.key, new AppError('TIMEOUT', { detail: UNDER_WAY }));
+        return failedRead(store, ref.key, new AppError('TIMEOUT', { detail: STILL_RUNNING }));
       if (wait === 'yes') await unlessAborted(entries.get(id)?.ended.promise, options?.signal);
-      else return (await ask([ref], options))[0] ?? failedRead(store, ref.key, new AppError('INTERNAL'));
+      else return (await readNow([ref], options))[0] ?? failedRead(store, ref.key, new AppError('INTERNAL'));
     }
   };
 
   return {
     ...provider,
     async read(refs, options) {
-      const now = refs.filter((ref) => mustWait(idOf(ref)) === 'no');
+      const admitted = refs.filter((ref) => admissionOf(idOf(ref)) === 'no');
       const [first, ...later] = await Promise.all([
-        now.length === 0 ? [] : ask(now, options),
+        admitted.length === 0 ? [] : readNow(admitted, options),
         ...refs
-          .filter((ref) => !now.includes(ref))
-          .map(async (ref) => [ref, await askLater(ref, options)] as const),
+          .filter((ref) => !admitted.includes(ref))
+          .map(async (ref) => [ref, await readWhenFree(ref, options)] as const),
       ]);
       const results = new Map<SourceRef, ReadResult | undefined>(later);
-      for (const [index, ref] of now.entries()) results.set(ref, first[index]);
+      for (const [index, ref] of admitted.entries()) results.set(ref, first[index]);
       return refs.map((ref) => results.get(ref) ?? failedRead(store, ref.key, new AppError('INTERNAL')));
     },
   };
 }
 
 function isUnanswered(result: ReadResult): boolean {
-  return result.kind === 'failed' && result.error.code === 'TIMEOUT' && result.error.detail !== NOT_MADE;
+  return result.kind === 'failed' && result.error.code === 'TIMEOUT' && result.error.detail !== CALL_SKIPPED;
 }
 
-/** One that runs is still needed. */
+/** A running entry is still needed. */
 function forgetOldest(entries: Map<string, Entry>): void {
   for (const [id, { running }] of entries) {
     if (running > 0) continue;

@@ -1,87 +1,103 @@
 import { unlessAborted } from '../core/abort.ts';
 import { toAppError } from '../core/errors.ts';
 import {
-  isPlain,
+  isCurrentSecretRef,
   type ReadResult,
   refId,
   type SourceRef,
   type StampedVersion,
   type StoreRef,
   sizeOf,
-} from '../core/reading.ts';
-import type { Recording } from '../core/recording.ts';
-import { createExpected } from './expected.ts';
+} from '../core/read-result.ts';
+import type { PendingRecord } from '../core/pending-record.ts';
+import { createPrefetchQueue } from './prefetch-queue.ts';
 import type { CallOptions, FindQuery, SecretProvider, VersionOptions, VersionResult } from './provider.ts';
 import { orElse } from './settle.ts';
-import { type Age, createRoom, createShelf, type Room } from './shelf.ts';
-import { createTurn } from './turn.ts';
+import { type MaxAge, createCacheBudget, createBoundedCache, type CacheBudget } from './bounded-cache.ts';
+import { createBatcher } from './batcher.ts';
 
 export interface Reader {
-  /** By `refId`. Each reference is read once as long as its value is kept, however many ask for it. */
+  /** Results by `refId`. Each reference is read once while its value is cached, even with many callers. */
   read(refs: readonly StoreRef[]): Promise<ReadonlyMap<string, ReadResult>>;
-  /** Resolves when what was read last under these references is durable on record: before, nobody may act on it. */
+  /**
+   * Resolves when the last reads of these references are durable in the audit log. Nothing may act on a read before
+   * that.
+   */
   recorded(refs: readonly StoreRef[]): Promise<void>;
-  /** The full keys that a search finds, sorted. Equal searches are one, and one that fails fails for all. */
+  /** Returns the full keys that a search finds, sorted. Equal searches share one result, also a failure. */
   find(store: string, query: FindQuery): Promise<readonly string[]>;
   /**
-   * These will be wanted in this pass, in about this order: what a request has room for beside what is asked for is
-   * filled with them. Nothing is read for their sake alone.
+   * Announces references that will be needed later, in about this order. They fill the unused space of other requests,
+   * and never cause a request of their own.
    */
-  expect(refs: readonly StoreRef[]): void;
-  /** Hints that reads are due, in the order of the keys; `unknown` also where the store failed. */
+  prefetch(refs: readonly StoreRef[]): void;
+  /** Returns hints which keys have changed, in the order of the keys. `unknown` also if the store failed. */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
 
 export interface ReaderDeps {
-  /** The provider of a store; throws when it cannot be set up, for example without its credential. */
+  /** Returns the provider of a store. Throws if it cannot be set up, for example without its credential. */
   readonly open: (store: string) => Promise<Pick<SecretProvider, 'read' | 'find' | 'versions'>>;
   /**
-   * Told of each read, before anybody hears of it. May leave a record that is durable only later; of one that could not
-   * be written it is told again when somebody wants the same.
+   * Called for each read before its result is returned. May return a record that becomes durable later. If the record
+   * could not be written, it is called again when the same reference is requested.
    */
-  readonly onRead: (source: StoreRef, result: ReadResult, tookMs: number) => Promise<Recording | undefined>;
-  /** By which it is told how long its store took, for all that was asked for together; left out: 0. */
+  readonly onRead: (
+    source: StoreRef,
+    result: ReadResult,
+    tookMs: number,
+  ) => Promise<PendingRecord | undefined>;
+  /** The clock for `tookMs`. The duration covers the whole request to the store. Default: always 0. */
   readonly now?: () => number;
-  /** What is on record of a key that this process has not read. */
-  readonly recall?: (store: string, key: string) => Promise<StampedVersion | undefined>;
-  /** Ends the reads under way: each of them is then rejected. */
+  /** The last recorded version of a key that this process has not read. */
+  readonly lastReadVersion?: (store: string, key: string) => Promise<StampedVersion | undefined>;
+  /** Aborts the running reads, which then reject. */
   readonly signal?: AbortSignal | undefined;
-  /** For values and names that are kept: beyond it the oldest are given up, and read anew when they are wanted. */
-  readonly room?: Room;
-  /** What is older is read anew. Left out: it lives as long as its pass. */
-  readonly age?: Age | undefined;
-  /** How many values one request to a store can give; left out: one. */
-  readonly perCall?: (store: string) => number;
+  /** The size limit for cached values and names. The oldest ones are evicted, and read again when they are needed. */
+  readonly cacheBudget?: CacheBudget;
+  /** Older values are read again. By default, values are cached as long as the reader exists. */
+  readonly maxAge?: MaxAge | undefined;
+  /** The number of values that one request to a store can return. Default: 1. */
+  readonly batchSizeOf?: (store: string) => number;
 }
 
 const UNKNOWN: VersionResult = { kind: 'unknown' };
 
 /**
- * One pass over the stores: references that are asked for in the same turn of the event loop go to their store
- * together, so that a store which can batch does. Ends with its pass; it keeps values for that long.
+ * Reads from stores for one sync context. References that are requested in the same turn of the event loop are sent to
+ * their store together, so that stores with batch reads can use them. Values are cached while the reader exists.
  */
 export function createReader(deps: ReaderDeps): Reader {
-  const { open, onRead, recall, signal, room = createRoom(), perCall = () => 1, age, now = () => 0 } = deps;
-  const reads = createShelf<ReadResult>(room, age);
-  const searches = createShelf<readonly string[]>(room, age);
-  const hints = createShelf<VersionResult>(room, age);
+  const {
+    open,
+    onRead,
+    lastReadVersion,
+    signal,
+    cacheBudget = createCacheBudget(),
+    batchSizeOf = () => 1,
+    maxAge,
+    now = () => 0,
+  } = deps;
+  const reads = createBoundedCache<ReadResult>(cacheBudget, maxAge);
+  const searches = createBoundedCache<readonly string[]>(cacheBudget, maxAge);
+  const versionHints = createBoundedCache<VersionResult>(cacheBudget, maxAge);
   const options: CallOptions = signal === undefined ? {} : { signal };
-  const recordings = createRecordings(onRead);
-  const expected = createExpected((id) => reads.get(id) !== undefined);
+  const records = createReadRecords(onRead);
+  const prefetchQueue = createPrefetchQueue((id) => reads.get(id) !== undefined);
 
-  /** What the last of the requests that these make has room for. */
-  const fillers = (store: string, refs: readonly SourceRef[]) => {
-    const size = perCall(store);
-    const rest = refs.filter(isPlain).length % size;
-    return (rest === 0 ? [] : expected.take(store, size - rest)).map((ref) => {
+  /** Takes prefetched references that fit into the last request for these references. */
+  const takePrefetched = (store: string, refs: readonly SourceRef[]) => {
+    const size = batchSizeOf(store);
+    const rest = refs.filter(isCurrentSecretRef).length % size;
+    return (rest === 0 ? [] : prefetchQueue.take(store, size - rest)).map((ref) => {
       const settle = Promise.withResolvers<ReadResult>();
       void reads.put(refId({ store, ref }), settle.promise, sizeOf);
       return { ref, settle };
     });
   };
-  const ask = createTurn<SourceRef, ReadResult>(async (store, refs) => {
-    const more = fillers(store, refs);
-    const all = [...refs, ...more.map(({ ref }) => ref)];
+  const readBatched = createBatcher<SourceRef, ReadResult>(async (store, refs) => {
+    const prefetched = takePrefetched(store, refs);
+    const all = [...refs, ...prefetched.map(({ ref }) => ref)];
     const startedAt = now();
     const answers = await readAll(open, store, all, options);
     const tookMs = now() - startedAt;
@@ -89,18 +105,18 @@ export function createReader(deps: ReaderDeps): Reader {
       const answer = answers[index];
       signal?.throwIfAborted();
       if (answer === undefined) throw new Error('a provider must answer each reference');
-      await recordings.make({ store, ref }, answer, tookMs);
+      await records.record({ store, ref }, answer, tookMs);
       return answer;
     });
-    // Whoever comes for it meets its end, also a bad one.
-    for (const [index, { settle }] of more.entries())
+    // Prefetched references get the same result, including errors.
+    for (const [index, { settle }] of prefetched.entries())
       results[refs.length + index]?.then(settle.resolve, settle.reject);
     return results.slice(0, refs.length);
   });
-  const askVersion = createTurn<string, VersionResult>(async (store, keys) => {
-    const answers = await tellAll(open, store, keys, {
+  const versionBatched = createBatcher<string, VersionResult>(async (store, keys) => {
+    const answers = await versionsOf(open, store, keys, {
       ...options,
-      recall: recall && ((key) => recall(store, key)),
+      lastReadVersion: lastReadVersion && ((key) => lastReadVersion(store, key)),
     });
     return keys.map(async (_, index) => {
       signal?.throwIfAborted();
@@ -113,7 +129,8 @@ export function createReader(deps: ReaderDeps): Reader {
   };
 
   return {
-    expect: (refs) => expected.add(refs.filter(({ store, ref }) => perCall(store) > 1 && isPlain(ref))),
+    prefetch: (refs) =>
+      prefetchQueue.add(refs.filter(({ store, ref }) => batchSizeOf(store) > 1 && isCurrentSecretRef(ref))),
     find(store, query) {
       const id = JSON.stringify([store, query.path, Object.entries(query.tags).sort()]);
       return searches.get(id) ?? searches.put(id, search(store, query), sizeOfNames);
@@ -121,43 +138,46 @@ export function createReader(deps: ReaderDeps): Reader {
     async read(refs) {
       const results = refs.map(async (source): Promise<[string, ReadResult]> => {
         const id = refId(source);
-        const kept = reads.get(id);
-        if (kept === undefined) return [id, await reads.put(id, ask(source.store, source.ref), sizeOf)];
-        const answer = await kept;
-        await recordings.again(source, answer);
+        const cached = reads.get(id);
+        if (cached === undefined)
+          return [id, await reads.put(id, readBatched(source.store, source.ref), sizeOf)];
+        const answer = await cached;
+        await records.retryFailed(source, answer);
         return [id, answer];
       });
       return new Map(await Promise.all(results));
     },
-    recorded: (refs) => recordings.of(refs.map(refId)),
+    recorded: (refs) => records.wait(refs.map(refId)),
     async versions(store, keys) {
       return Promise.all(
         keys.map((key) => {
           const id = JSON.stringify([store, key]);
-          return hints.get(id) ?? hints.put(id, askVersion(store, key), () => 0);
+          return versionHints.get(id) ?? versionHints.put(id, versionBatched(store, key), () => 0);
         }),
       );
     },
   };
 }
 
-interface Recordings {
-  /** Resolves when the record of a read has its place in the line. */
-  make(source: StoreRef, answer: ReadResult, tookMs: number): Promise<void>;
-  /** One that could not be written, for whoever wants to go by that answer now: the audit may be back. */
-  again(source: StoreRef, answer: ReadResult): Promise<void>;
-  of(ids: readonly string[]): Promise<void>;
+interface ReadRecords {
+  /** Resolves when the record of a read has its place in the write order. */
+  record(source: StoreRef, answer: ReadResult, tookMs: number): Promise<void>;
+  /**
+   * Retries a record that could not be written, for a caller that needs the result now. The audit log may work again.
+   */
+  retryFailed(source: StoreRef, answer: ReadResult): Promise<void>;
+  wait(ids: readonly string[]): Promise<void>;
 }
 
-/** Those under way, and those that failed: what they say was read stays off the record. */
-function createRecordings(onRead: ReaderDeps['onRead']): Recordings {
+/** Tracks pending and failed records. A read whose record failed is not on record. */
+function createReadRecords(onRead: ReaderDeps['onRead']): ReadRecords {
   const open = new Map<string, Promise<unknown>>();
-  /** With how long the store took. */
+  /** The value is how long the store took. */
   const failed = new Map<string, number>();
   const track = (id: string, durable: Promise<unknown>, tookMs: number): void => {
     failed.delete(id);
     open.set(id, durable);
-    // Of one that failed, whoever acts on it is told.
+    // A failure is reported to the callers that wait for the record.
     void Promise.allSettled([durable]).then(([{ status }]) => {
       if (open.get(id) !== durable) return;
       if (status === 'fulfilled') open.delete(id);
@@ -165,24 +185,24 @@ function createRecordings(onRead: ReaderDeps['onRead']): Recordings {
     });
   };
   return {
-    async make(source, answer, tookMs) {
+    async record(source, answer, tookMs) {
       const id = refId(source);
       const recording = await onRead(source, answer, tookMs);
       if (recording !== undefined) return track(id, recording.durable, tookMs);
-      // It was on record, whatever became of one before.
+      // The read was already on record, so earlier failures no longer matter.
       open.delete(id);
       failed.delete(id);
     },
-    async again(source, answer) {
+    async retryFailed(source, answer) {
       const id = refId(source);
       const tookMs = failed.get(id);
       if (tookMs === undefined) return;
-      const made = onRead(source, answer, tookMs);
-      const durable = made.then((recording) => recording?.durable);
+      const appended = onRead(source, answer, tookMs);
+      const durable = appended.then((recording) => recording?.durable);
       track(id, durable, tookMs);
-      await Promise.allSettled([made]);
+      await Promise.allSettled([appended]);
     },
-    async of(ids) {
+    async wait(ids) {
       await Promise.all(ids.map(async (id) => open.get(id)));
     },
   };
@@ -192,7 +212,7 @@ function sizeOfNames(names: readonly string[]): number {
   return names.reduce((sum, name) => sum + 2 * name.length, 0);
 }
 
-/** A store that cannot be opened fails each of its references, and nobody else's. */
+/** If a store cannot be opened, only its own references fail. */
 async function readAll(
   open: ReaderDeps['open'],
   store: string,
@@ -208,7 +228,7 @@ async function readAll(
   }
 }
 
-async function tellAll(
+async function versionsOf(
   open: ReaderDeps['open'],
   store: string,
   keys: readonly string[],

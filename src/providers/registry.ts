@@ -5,7 +5,7 @@ import { files } from './files/index.ts';
 import type { ProviderDefinition, ProviderDeps, SecretProvider } from './provider.ts';
 import { vault } from './vault/index.ts';
 
-/** Every provider, by its kind. Importing this loads no vendor's package: `create` does. */
+/** All providers by kind. Importing this file loads no vendor package: `create` does. */
 export const PROVIDERS: Readonly<Record<string, ProviderDefinition>> = {
   [awsSecretsManager.kind]: awsSecretsManager,
   [azureKeyVault.kind]: azureKeyVault,
@@ -13,22 +13,22 @@ export const PROVIDERS: Readonly<Record<string, ProviderDefinition>> = {
   [vault.kind]: vault,
 };
 
-/** A store's configuration, checked by the schema of its kind. */
+/** A store's configuration, validated by the schema of its kind. */
 export interface AnyConfig {
   readonly kind: string;
 }
 
-/** @throws AppError CONFIG_INVALID for a kind or a login that is not in this version. */
+/** @throws AppError CONFIG_INVALID for a kind or login method that this version does not have. */
 export async function createProvider(config: AnyConfig, deps: ProviderDeps): Promise<SecretProvider> {
   return definitionOf(config).create(config, deps);
 }
 
-/** What says which store it is: another identity is another store, even under the same name. */
+/** The fields that identify a store. With another identity it is another store, even under the same name. */
 export function identityOf(config: AnyConfig): Readonly<Record<string, unknown>> {
   return definitionOf(config).identity(config);
 }
 
-/** So many versions one page of its list tells; undefined: none. */
+/** The number of versions on one page of a list. Undefined if lists contain no versions. */
 export function versionsPerPageOf(config: AnyConfig): number | undefined {
   return definitionOf(config).versionsPerPage?.(config);
 }
@@ -36,7 +36,7 @@ export function versionsPerPageOf(config: AnyConfig): number | undefined {
 export function definitionOf({ kind }: AnyConfig): ProviderDefinition {
   const definition = Object.hasOwn(PROVIDERS, kind) ? PROVIDERS[kind] : undefined;
   if (definition === undefined) {
-    throw new AppError('CONFIG_INVALID', { detail: `stores of kind ${kind} are not in this version` });
+    throw new AppError('CONFIG_INVALID', { detail: `this version does not support stores of kind ${kind}` });
   }
   return definition;
 }

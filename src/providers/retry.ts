@@ -1,24 +1,24 @@
 import type { Clock } from '../core/clock.ts';
-import { type AppError, healsItself } from '../core/errors.ts';
+import { type AppError, isTransient } from '../core/errors.ts';
 import type { SecretProvider, SourceRef } from './provider.ts';
 import { settle } from './settle.ts';
-import { PATIENCE_MS as LONGEST_WAIT_MS } from './throttle.ts';
+import { MAX_CALL_WAIT_MS as LONGEST_WAIT_MS } from './throttle.ts';
 import { type Sleep, systemSleep } from './timing.ts';
 
 export interface RetryOptions {
   readonly clock: Clock;
   readonly sleep?: Sleep;
-  /** At least 0, below 1. */
+  /** Returns a number from 0 up to, but excluding, 1. */
   readonly random?: () => number;
-  /** Whether calls are made at all for now: while none is, waiting for another attempt only holds a worker. */
-  readonly isAsked?: () => boolean;
+  /** Whether calls are currently made. While they are not, waiting for a retry would only block a worker. */
+  readonly mayRetry?: () => boolean;
 }
 
-/** All together, the first included. */
-const ATTEMPTS = 3;
+/** Including the first attempt. */
+const MAX_ATTEMPTS = 3;
 const FIRST_WAIT_MS = 250;
-/** No further attempt once this much time has gone by, as it does when each attempt ends by its timeout. */
-const PATIENCE_MS = 20_000;
+/** No further attempt after this much time, for example when each attempt times out. */
+const MAX_TOTAL_MS = 20_000;
 
 interface Failed {
   readonly error: AppError;
@@ -27,9 +27,8 @@ interface Failed {
 }
 
 /**
- * Asks again for what failed and may mend itself, and for nothing else: exponential backoff with full jitter,
- * and not before the time that the store named (`Retry-After`). `versions` is a hint and `check` wants the plain
- * truth, so both ask once.
+ * Retries transient failures only: with exponential backoff and full jitter, and not before the time in `Retry-After`.
+ * `versions` and `check` are not retried, because the former is a hint and the latter must report the real state.
  */
 export function withRetry(provider: SecretProvider, options: RetryOptions): SecretProvider {
   return {
@@ -39,20 +38,20 @@ export function withRetry(provider: SecretProvider, options: RetryOptions): Secr
       const failures = (): readonly Failed[] =>
         results.flatMap((result, index) => {
           const ref = refs[index];
-          const isOpen = result.kind === 'failed' && ref !== undefined && maySucceed(result.error);
+          const isOpen = result.kind === 'failed' && ref !== undefined && isRetryable(result.error);
           return isOpen ? [{ error: result.error, index, ref }] : [];
         });
       const readAgain = async (failed: readonly Failed[]) => {
-        const wanted = failed.map(({ ref }) => ref);
-        for (const [at, result] of (await provider.read(wanted, call)).entries()) {
+        const refsToRetry = failed.map(({ ref }) => ref);
+        for (const [at, result] of (await provider.read(refsToRetry, call)).entries()) {
           const index = failed[at]?.index;
           if (index !== undefined) results[index] = result;
         }
       };
       await tryAgain(options, { startedAt, signal: call?.signal }, failures, async (failed) => {
-        const [few, rest] = split(failed);
+        const [few, rest] = takeSample(failed);
         await readAgain(few);
-        // A store that is still in trouble is not asked for the other thousand.
+        // Retries a sample first, so that a store that still has problems does not get thousands of requests.
         const better = few.some(({ index }) => !failures().some((failure) => failure.index === index));
         if (better && rest.length > 0) await readAgain(rest);
       });
@@ -61,7 +60,7 @@ export function withRetry(provider: SecretProvider, options: RetryOptions): Secr
     async find(query, call) {
       const startedAt = options.clock.now();
       let result = await settle(provider.find(query, call));
-      const failures = () => ('error' in result && maySucceed(result.error) ? [result] : []);
+      const failures = () => ('error' in result && isRetryable(result.error) ? [result] : []);
       await tryAgain(options, { startedAt, signal: call?.signal }, failures, async () => {
         result = await settle(provider.find(query, call));
       });
@@ -76,28 +75,28 @@ export function withRetry(provider: SecretProvider, options: RetryOptions): Secr
 }
 
 async function tryAgain<Failure extends { readonly error: AppError }>(
-  { clock, sleep = systemSleep, random = Math.random, isAsked = () => true }: RetryOptions,
+  { clock, sleep = systemSleep, random = Math.random, mayRetry: isAsked = () => true }: RetryOptions,
   { startedAt, signal }: { readonly startedAt: number; readonly signal: AbortSignal | undefined },
   failures: () => readonly Failure[],
   ask: (failed: readonly Failure[]) => Promise<void>,
 ): Promise<void> {
-  for (let attempt = 1; attempt < ATTEMPTS; attempt += 1) {
+  for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt += 1) {
     const failed = failures();
     if (failed.length === 0 || !isAsked()) return;
     const backoff = random() * Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS);
     const wait = Math.max(backoff, ...failed.map(({ error }) => error.retryAfterMs ?? 0));
-    if (clock.now() - startedAt + wait > PATIENCE_MS) return;
+    if (clock.now() - startedAt + wait > MAX_TOTAL_MS) return;
     await sleep(wait, signal);
     await ask(failed);
   }
 }
 
-/** From the beginning, the middle and the end: one key may be the only one that is slow. */
-function split<T>(all: readonly T[]): readonly [few: readonly T[], rest: readonly T[]] {
+/** The first, middle and last item, because a single key may be the only slow one. */
+function takeSample<T>(all: readonly T[]): readonly [few: readonly T[], rest: readonly T[]] {
   const few = new Set([0, Math.floor(all.length / 2), all.length - 1]);
   return [all.filter((_, index) => few.has(index)), all.filter((_, index) => !few.has(index))];
 }
 
-function maySucceed({ code, retryAfterMs = 0 }: AppError): boolean {
-  return healsItself(code) && code !== 'INTERNAL' && retryAfterMs <= LONGEST_WAIT_MS;
+function isRetryable({ code, retryAfterMs = 0 }: AppError): boolean {
+  return isTransient(code) && code !== 'INTERNAL' && retryAfterMs <= LONGEST_WAIT_MS;
 }

@@ -1,33 +1,33 @@
 import { AppError, toAppError } from '../core/errors.ts';
-import type { Ended, FindQuery, ReadResult } from './provider.ts';
+import type { Settled, FindQuery, ReadResult } from './provider.ts';
 
-/** What the promise gives, or what is made of an error of ours; any other error goes on. */
-export async function orElse<T>(promise: Promise<T>, instead: (error: AppError) => T): Promise<T> {
+/** Returns the promise's value, or the fallback for an AppError. Other errors are rethrown. */
+export async function orElse<T>(promise: Promise<T>, fallback: (error: AppError) => T): Promise<T> {
   try {
     return await promise;
   } catch (error) {
-    if (error instanceof AppError) return instead(error);
+    if (error instanceof AppError) return fallback(error);
     throw error;
   }
 }
 
-/** One key's error is its own result, so that it fails no other key's. */
+/** An error becomes the result of its own key, so that other keys do not fail. */
 export function settleRead(store: string, key: string, read: Promise<ReadResult>): Promise<ReadResult> {
   return orElse(read, (error) => failedRead(store, key, error));
 }
 
 export function failedRead(store: string, key: string, error: AppError): ReadResult {
-  return { kind: 'failed', error: error.concerning(`store ${store}, key ${key}`) };
+  return { kind: 'failed', error: error.withSubject(`store ${store}, key ${key}`) };
 }
 
-/** A search fails whole; its error says which one it was. */
-export function nameSearch<T>(store: string, { path }: FindQuery, search: Promise<T>): Promise<T> {
+/** A search fails as a whole, and its error names the search. */
+export function nameSearchErrors<T>(store: string, { path }: FindQuery, search: Promise<T>): Promise<T> {
   return orElse(search, (error) => {
-    throw error.concerning(`store ${store}, search below "${path}"`);
+    throw error.withSubject(`store ${store}, search below "${path}"`);
   });
 }
 
-/** The value or the error of ours; any other error goes on. */
+/** Returns the value or the AppError. Other errors are rethrown. */
 export async function settle<T>(
   promise: Promise<T>,
 ): Promise<{ readonly value: T } | { readonly error: AppError }> {
@@ -37,7 +37,7 @@ export async function settle<T>(
   );
 }
 
-/** The end of a request that throws nothing but errors of ours. */
-export function thrownError(ended: Ended<unknown>): AppError | undefined {
+/** For requests that only throw AppErrors. */
+export function thrownError(ended: Settled<unknown>): AppError | undefined {
   return 'error' in ended ? toAppError(ended.error) : undefined;
 }

@@ -1,57 +1,57 @@
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 
-/** What a store that asks us to slow down gets. It concerns that store alone. */
+/** Slows down calls to one store after it asks for that. */
 export interface Throttle {
-  /** Milliseconds until the next call may be made; 0 for now. */
+  /** Milliseconds until the next call may start. 0 means now. */
   wait(): number;
-  /** @throws AppError THROTTLED with `retryAfterMs`, while the wait is too long to sit it out. */
+  /** @throws AppError THROTTLED with `retryAfterMs`, if the wait is too long for a call. */
   check(): void;
-  /** The part of the configured rate that is used for now: above 0, at most 1. */
+  /** The part of the configured rate that may be used now: above 0, at most 1. */
   share(): number;
-  /** What asked for less, as long as there is less. */
+  /** The error that caused the current slowdown. */
   readonly error: AppError | undefined;
-  /** At the start of a call: what to hand to `note`. */
+  /** Called at the start of a call. Returns the epoch to pass to `record`. */
   begin(): number;
-  /** How a call ended. */
-  note(error: AppError | undefined, begunIn: number): void;
+  /** Records the result of a call. */
+  record(error: AppError | undefined, startEpoch: number): void;
 }
 
 export interface ThrottleOptions {
   readonly clock: Clock;
-  /** At least 0, below 1. */
+  /** Returns a number from 0 up to, but excluding, 1. */
   readonly random?: () => number;
 }
 
-/** Longer waits are the queue's business: a call does not sit there holding a worker. */
-export const PATIENCE_MS = 5_000;
+/** The queue handles longer waits, so that a waiting call does not block a worker. */
+export const MAX_CALL_WAIT_MS = 5_000;
 const FIRST_PAUSE_MS = 500;
-const LONGEST_BACKOFF_MS = 30_000;
-/** A store that asks for an hour is asked after this. */
-const LONGEST_PAUSE_MS = 5 * 60_000;
-const LOWEST_SHARE = 1 / 32;
-/** The whole rate comes back by even steps within this time. */
+const MAX_BACKOFF_MS = 30_000;
+/** The maximum pause, even if the store asks for more. */
+const MAX_PAUSE_MS = 5 * 60_000;
+const MIN_SHARE = 1 / 32;
+/** The full rate is restored linearly within this time. */
 const RECOVERY_MS = 60_000;
 
 /**
- * A call that was throttled pauses the store: for as long as it asked, and at least for an exponential backoff with
- * full jitter. Its rate is halved, and grows back evenly. Of calls that were under way together one counts.
+ * A throttled call pauses the store for as long as the store asks, and at least for an exponential backoff with full
+ * jitter. The rate is halved and then grows back linearly. Concurrent throttled calls count as one.
  */
 export function createThrottle({ clock, random = Math.random }: ThrottleOptions): Throttle {
-  let inARow = 0;
-  /** Calls of one generation were under way together. */
-  let generation = 0;
+  let consecutive = 0;
+  /** Calls that start in the same epoch are concurrent. */
+  let epoch = 0;
   let error: AppError | undefined;
   let pausedAt = 0;
   let pauseMs = 0;
-  let lowered = { to: 1, at: 0 };
+  let reduction = { to: 1, at: 0 };
 
-  // A clock that was set back ends what it would make endless.
+  // A clock that was set back ends the pause, which would otherwise be extended.
   const since = (then: number): number => {
     const passed = clock.now() - then;
     return passed < 0 ? Number.POSITIVE_INFINITY : passed;
   };
-  const share = () => Math.min(1, lowered.to + since(lowered.at) / RECOVERY_MS);
+  const share = () => Math.min(1, reduction.to + since(reduction.at) / RECOVERY_MS);
   const wait = () => Math.max(0, pauseMs - since(pausedAt));
   const pause = (why: AppError, ms: number) => {
     error = why;
@@ -64,29 +64,29 @@ export function createThrottle({ clock, random = Math.random }: ThrottleOptions)
     share,
     check() {
       const ms = wait();
-      if (ms <= PATIENCE_MS) return;
-      const detail = 'it is left alone until then, so this call was not made';
+      if (ms <= MAX_CALL_WAIT_MS) return;
+      const detail = 'calls are paused until then, so this call was skipped';
       throw new AppError(error?.code ?? 'THROTTLED', { detail, retryAfterMs: ms, cause: error });
     },
     get error() {
       return wait() > 0 || share() < 1 ? error : undefined;
     },
-    begin: () => generation,
-    note(failure, begunIn) {
+    begin: () => epoch,
+    record(failure, startEpoch) {
       const isThrottled =
         failure !== undefined && (failure.code === 'THROTTLED' || failure.retryAfterMs !== undefined);
       if (!isThrottled) {
-        if (failure === undefined && begunIn === generation) inARow = 0;
+        if (failure === undefined && startEpoch === epoch) consecutive = 0;
         return;
       }
-      const asked = Math.min(failure.retryAfterMs ?? 0, LONGEST_PAUSE_MS);
-      if (begunIn === generation) {
-        const backoff = random() * Math.min(FIRST_PAUSE_MS * 2 ** inARow, LONGEST_BACKOFF_MS);
-        lowered = { to: Math.max(LOWEST_SHARE, share() / 2), at: clock.now() };
-        inARow += 1;
-        generation += 1;
-        pause(failure, Math.max(asked, backoff));
-      } else if (asked > wait()) pause(failure, asked);
+      const requestedMs = Math.min(failure.retryAfterMs ?? 0, MAX_PAUSE_MS);
+      if (startEpoch === epoch) {
+        const backoff = random() * Math.min(FIRST_PAUSE_MS * 2 ** consecutive, MAX_BACKOFF_MS);
+        reduction = { to: Math.max(MIN_SHARE, share() / 2), at: clock.now() };
+        consecutive += 1;
+        epoch += 1;
+        pause(failure, Math.max(requestedMs, backoff));
+      } else if (requestedMs > wait()) pause(failure, requestedMs);
     },
   };
 }

@@ -1,11 +1,11 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { AppError } from '../core/errors.ts';
-import { LONGEST_WAKE_MS } from '../core/wake.ts';
+import { MAX_TIMER_MS } from '../core/timer.ts';
 
 /** Resolves after the time, or rejects with the signal's reason. */
 export type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<void>;
 
-/** Aborts after the time with an AppError TIMEOUT; `stop` when the call has ended. */
+/** Returns a signal that aborts after the time with TIMEOUT. Call `stop` when the call has ended. */
 export type MakeDeadline = (ms: number) => Deadline;
 
 export interface Deadline {
@@ -15,9 +15,9 @@ export interface Deadline {
 
 export async function systemSleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   try {
-    await sleepFor(Math.min(ms, LONGEST_WAKE_MS), undefined, signal === undefined ? {} : { signal });
+    await sleepFor(Math.min(ms, MAX_TIMER_MS), undefined, signal === undefined ? {} : { signal });
   } catch (error) {
-    signal?.throwIfAborted(); // Node rejects with an error of its own, not with the signal's reason
+    signal?.throwIfAborted(); // Node rejects with its own error instead of the signal's reason
     throw error;
   }
 }
@@ -25,6 +25,6 @@ export async function systemSleep(ms: number, signal: AbortSignal | undefined): 
 export function systemDeadline(ms: number): Deadline {
   const controller = new AbortController();
   const late = () => controller.abort(new AppError('TIMEOUT'));
-  const timer = setTimeout(late, Math.min(ms, LONGEST_WAKE_MS));
+  const timer = setTimeout(late, Math.min(ms, MAX_TIMER_MS));
   return { signal: controller.signal, stop: () => clearTimeout(timer) };
 }

@@ -3,37 +3,37 @@ import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { readAuthorities } from '../core/small-file.ts';
 import { codeOf } from '../core/system-errors.ts';
-import { readSoon } from './read-soon.ts';
+import { readFileWithTimeout } from './timed-file-read.ts';
 
-/** For stores whose servers are usually trusted by the authorities that everybody trusts. */
+/** For stores whose servers usually have publicly trusted certificates. */
 export const Tls = z
   .strictObject({
     caFile: z
       .string()
       .min(1)
       .optional()
-      .meta({ description: 'Certificate authorities to trust as well, PEM.' }),
+      .meta({ description: 'Additional certificate authorities to trust, PEM.' }),
   })
   .optional()
-  .meta({ description: 'How to trust the server.' });
+  .meta({ description: 'TLS settings for the server.' });
 
 export const AllowHttp = z
   .boolean()
   .default(false)
-  .meta({ description: 'Accept plain http to hosts other than loopback.' });
+  .meta({ description: 'Allow plain http to hosts other than loopback.' });
 
 /**
- * Trusts the usual authorities, NODE_EXTRA_CA_CERTS and those of the file; undefined: Node's own context will do. To
- * be made once: it takes longer than a request, and would be made for each connection.
- * @throws AppError CONFIG_INVALID when the file cannot be read or is no PEM.
+ * Trusts the default authorities, NODE_EXTRA_CA_CERTS and those in the file. Undefined if Node's default context is
+ * enough. Creating the context takes longer than a request, so it should be created only once.
+ * @throws AppError CONFIG_INVALID if the file cannot be read or is not PEM.
  */
-export async function trustAlso(path: string | undefined): Promise<SecureContext | undefined> {
+export async function secureContextWithCa(path: string | undefined): Promise<SecureContext | undefined> {
   if (path === undefined) return undefined;
-  const pem = await readAuthorities(path, { code: 'CONFIG_INVALID', read: readSoon });
+  const pem = await readAuthorities(path, { code: 'CONFIG_INVALID', read: readFileWithTimeout });
   try {
     return createSecureContext({ ca: [...getCACertificates('default'), pem] });
   } catch (cause) {
     if (codeOf(cause) === undefined) throw cause;
-    throw new AppError('CONFIG_INVALID', { detail: `file ${path} holds no certificates in PEM`, cause });
+    throw new AppError('CONFIG_INVALID', { detail: `file ${path} contains no PEM certificates`, cause });
   }
 }

@@ -1,13 +1,13 @@
 import type { QueueHealth } from './queue.ts';
 
-export interface HealthBoard {
+export interface HealthTracker {
   get(): QueueHealth;
-  /** Tells the listeners if this is another state or another error. */
+  /** Notifies the listeners if the state or the error changed. */
   set(next: QueueHealth): void;
-  listen(listener: (health: QueueHealth) => void): () => void;
+  onChange(listener: (health: QueueHealth) => void): () => void;
 }
 
-export function createHealthBoard(first: QueueHealth): HealthBoard {
+export function createHealthTracker(first: QueueHealth): HealthTracker {
   let current = first;
   const listeners = new Set<(health: QueueHealth) => void>();
   return {
@@ -17,7 +17,7 @@ export function createHealthBoard(first: QueueHealth): HealthBoard {
       current = next;
       if (!same) for (const listener of [...listeners]) listener(next);
     },
-    listen(listener) {
+    onChange(listener) {
       const own = (health: QueueHealth): void => listener(health);
       listeners.add(own);
       return () => void listeners.delete(own);

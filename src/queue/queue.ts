@@ -1,76 +1,96 @@
 import type { AppError } from '../core/errors.ts';
 
-/** Why something is looked at, in the order of work: what a person waits for comes first. */
+/** Why a subject runs, in order of priority. A person waits for `manual`. */
 export const REASONS = ['manual', 'first', 'event', 'drift', 'sweep'] as const;
 export type Reason = (typeof REASONS)[number];
-/** For what only a newer release knows, while replicas are updated: what is asked for is looked at, and no less. */
-export const OF_NEWER: Reason = 'sweep';
+/** Replaces a reason of a newer release during a rolling update. The run still happens. */
+export const FALLBACK_REASON: Reason = 'sweep';
 
-/** Whether it says no more than that the queue cannot be used now, which its health tells of once. */
-export function saysHealth({ code }: AppError): boolean {
+/** Whether the error only says that the queue is unusable. The queue's health reports that once. */
+export function isQueueOutage({ code }: AppError): boolean {
   return code === 'QUEUE_UNAVAILABLE' || code === 'QUEUE_MISCONFIGURED';
 }
 
-/** Names its subject, never a change or a value: the state is read afresh, so a lost or doubled job does no harm. */
+/**
+ * A job names a subject and carries no change or value. Each run reads the current state, so a lost or duplicated job
+ * does no harm.
+ */
 export interface Job {
-  /** As `subject.ts` writes it. */
+  /** As written by `formatSubject`. */
   readonly subject: string;
   readonly reason: Reason;
   readonly requestId: string;
 }
 
 export interface AddOptions {
-  /** Not before this many milliseconds. An add without it, or with less, brings a job that waits forward. */
+  /** Earliest start, in milliseconds from now. A later add with a shorter delay moves the job forward. */
   readonly delayMs?: number;
-  /** Dropped if any process added this subject under the same id before; remembered for `ttlMs`. */
+  /** Drops the add if any process has added this subject under the same id within `ttlMs`. */
   readonly once?: { readonly id: string; readonly ttlMs: number };
 }
 
-/** Gives after how many milliseconds the same subject is to run again, if it is. The signal ends with the queue. */
+/**
+ * Returns the delay in milliseconds until the subject runs again, or `undefined`. The signal aborts when the queue
+ * closes.
+ */
 export type Process = (job: Job, signal: AbortSignal) => Promise<number | undefined>;
 
 export interface QueueHealth {
   readonly state: 'up' | 'degraded' | 'down';
   readonly error?: AppError;
-  /** What was added later than this, in milliseconds since 1970, came to the queue as it is now. */
+  /** Jobs added after this time, in milliseconds since 1970, reached the queue in its current state. */
   readonly asOf?: number;
 }
 
-/** How many jobs there are in each state. */
+/** The number of jobs in each state. */
 export interface JobCounts {
   readonly waiting: number;
   readonly active: number;
   readonly delayed: number;
 }
 
-/** Of the field of a notice and of its text, in characters: they are names, times and codes. */
-export const LONGEST_NOTICE = 1_024;
+/** Maximum length of a topic and of a text, in characters. */
+export const MAX_MESSAGE_LENGTH = 1_024;
 
-/** What processes that share a queue tell each other: names, times and codes. Best effort, and lost with Redis. */
-export interface Notices {
-  /** The latest text of a field; `undefined` ends it. Never throws and never waits. What is too long is dropped. */
-  post(field: string, text: string | undefined): void;
-  /** Told each field that any process posts, this one included, and all that stand when it (re)connects. */
-  subscribe(listener: (field: string, text: string | undefined) => void): () => void;
+/**
+ * Messages between the processes that share a queue: names, times and codes. Delivery is best effort, and Redis may
+ * lose messages.
+ */
+export interface Broadcast {
+  /**
+   * Publishes the latest text of a topic; `undefined` deletes the topic. Never throws and never waits. Drops texts that
+   * are too long.
+   */
+  publish(topic: string, text: string | undefined): void;
+  /**
+   * Calls the listener for each message, including messages of this process. After each connect it also receives the
+   * latest message of every topic.
+   */
+  subscribe(listener: (topic: string, text: string | undefined) => void): () => void;
 }
 
 /**
- * One subject is worked on by one worker at a time. While it waits, one job stands for all that are added, under
- * the most urgent reason; while it runs, one more run follows; while it is delayed, an add brings it forward.
+ * One worker at a time runs a subject. While a subject waits, all adds share one job with the most urgent reason. An
+ * add during a run makes one more run follow. An add during a delay moves the job forward.
  */
 export interface Queue extends AsyncDisposable {
   readonly kind: 'memory' | 'redis';
-  /** @throws AppError QUEUE_UNAVAILABLE or QUEUE_MISCONFIGURED within seconds; what was not added may be added again without harm. */
+  /**
+   * @throws AppError QUEUE_UNAVAILABLE or QUEUE_MISCONFIGURED within seconds. A failed add can be repeated without
+   * harm.
+   */
   add(job: Job, options?: AddOptions): Promise<void>;
-  /** Begins to work. What `process` throws is kept for `idle` by the engine in memory, and nowhere by others. */
+  /** Starts processing. Only the memory queue keeps errors of `process`, for `idle`. */
   start(process: Process): void;
-  /** Resolves when nothing waits, is delayed or runs in this process; rejects with what `process` threw. */
+  /** Resolves when no job waits, is delayed or runs in this process. Rejects with an error of `process`. */
   idle(): Promise<void>;
   counts(): Promise<JobCounts>;
   health(): QueueHealth;
-  /** Told of each change of health; one that is `down` no longer may have lost jobs that were added until `asOf`. */
+  /** Calls the listener on each change of health. After an outage, jobs added before `asOf` may be lost. */
   onHealth(listener: (health: QueueHealth) => void): () => void;
-  readonly notices: Notices;
-  /** Takes no more work and waits for what runs; after `graceMs` that is left to others. Never hangs. */
+  readonly broadcast: Broadcast;
+  /**
+   * Takes no more jobs and waits up to `graceMs` for running ones, which other processes then take over. Never hangs.
+   */
   close(graceMs: number): Promise<void>;
 }

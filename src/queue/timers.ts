@@ -1,27 +1,27 @@
 import { type Clock, systemClock } from '../core/clock.ts';
-import { systemWake, type Wake } from '../core/wake.ts';
+import { startTimer, type StartTimer } from '../core/timer.ts';
 
 export interface Timers extends Clock {
-  readonly wake: Wake;
+  readonly wake: StartTimer;
 }
 
 export const systemTimers: Timers = {
   now: () => systemClock.now(),
-  wake: systemWake,
+  wake: startTimer,
 };
 
-/** Resolves after the time. */
+/** Resolves after the given time. */
 export async function pause(ms: number, timers: Timers): Promise<void> {
   await within(new Promise(() => {}), ms, timers);
 }
 
-/** Resolves with the promise, or after the time: `undefined` then. It is not called off. */
+/** Resolves with the promise, or with `undefined` after the time. Does not cancel the promise. */
 export async function within<T>(promise: Promise<T>, ms: number, timers: Timers): Promise<T | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const callOff = timers.wake(() => late.resolve(undefined), ms);
+  const timeout = Promise.withResolvers<undefined>();
+  const cancel = timers.wake(() => timeout.resolve(undefined), ms);
   try {
-    return await Promise.race([promise, late.promise]);
+    return await Promise.race([promise, timeout.promise]);
   } finally {
-    callOff();
+    cancel();
   }
 }

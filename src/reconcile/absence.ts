@@ -1,25 +1,26 @@
 import type { AuditRecord } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
-import { objectOf } from '../core/reading.ts';
-import { definitionNote, isReadingOf, type ReadSource } from './recall.ts';
+import { objectTypeOf } from '../core/read-result.ts';
+import { definitionNote, isReadOf, type ReadSource } from './last-read-version.ts';
 
 export interface AbsencePolicy {
-  /** The answers that count: with `softDeletedIsMissing` also that it is deleted but recoverable. */
+  /** The error codes that count as absent. With `softDeletedIsMissing`, deleted but recoverable secrets count too. */
   readonly codes: readonly string[];
-  /** Readings that must all say absent. */
+  /** The number of consecutive reads that must report the absence. */
   readonly readings: number;
-  /** Least time from the first of them to the last, in milliseconds. */
+  /** The minimum time between the first and the last of these reads, in milliseconds. */
   readonly overMs: number;
 }
 
 const PAGE = 50;
 
-/** Readings of other objects of that name that are passed over. Beyond that nothing is proved. */
-const MOST_OTHERS = 2_000;
+/** The number of read records of other objects with this name to skip. Beyond that, the absence is not proved. */
+const MAX_UNRELATED_RECORDS = 2_000;
 
 /**
- * Whether the readings on record prove that a source is gone: the latest ones, without another answer in between,
- * are enough and far enough apart. They are records, so that restarts and one-shot runs count.
+ * Whether the recorded reads prove that a source is gone. The latest consecutive reads must all report an absence, and
+ * there must be enough of them over enough time. The reads come from the audit, so restarts and one-shot runs count
+ * too.
  */
 export async function isProvenAbsent(
   audit: Pick<AuditStore, 'list'>,
@@ -29,24 +30,28 @@ export async function isProvenAbsent(
 ): Promise<boolean> {
   let count = 0;
   let latest: number | undefined;
-  for await (const { code, note, time } of readingsOf(audit, source)) {
-    if (!codes.includes(code ?? '') || note !== definitionNote(definition, objectOf(source))) return false;
-    const at = Date.parse(time);
-    latest ??= at;
+  for await (const { code, note, time } of readRecordsOf(audit, source)) {
+    if (!codes.includes(code ?? '') || note !== definitionNote(definition, objectTypeOf(source)))
+      return false;
+    const readAt = Date.parse(time);
+    latest ??= readAt;
     count += 1;
-    if (count >= readings && latest - at >= overMs) return true;
+    if (count >= readings && latest - readAt >= overMs) return true;
   }
   return false;
 }
 
 /** Newest first. */
-async function* readingsOf(audit: Pick<AuditStore, 'list'>, source: ReadSource): AsyncGenerator<AuditRecord> {
+async function* readRecordsOf(
+  audit: Pick<AuditStore, 'list'>,
+  source: ReadSource,
+): AsyncGenerator<AuditRecord> {
   const { store, key } = source;
-  let others = 0;
+  let unrelated = 0;
   for await (const page of pagesOf(audit, { store, key, action: 'read' }, PAGE)) {
-    const own = page.filter((record) => isReadingOf(record, source));
-    yield* own;
-    others += page.length - own.length;
-    if (others > MOST_OTHERS) return;
+    const matching = page.filter((record) => isReadOf(record, source));
+    yield* matching;
+    unrelated += page.length - matching.length;
+    if (unrelated > MAX_UNRELATED_RECORDS) return;
   }
 }

@@ -1,18 +1,18 @@
 import { type Actor, type Entry, NO_KEYS } from '../audit/entry.ts';
 
-/** What a person has asked for, and of which mapping, if of one alone. */
+/** A command of a person, and the mapping if it is about one. */
 export interface Command {
   readonly name: string;
   readonly mapping?: string | undefined;
 }
 
-/** As people give it: a verb, the mapping that it is about, if it is about one alone, and options. */
+/** Formats a command as people type it: verb, mapping if any, options. */
 export function commandOf(verb: string, mapping?: string, ...options: readonly (string | number)[]): Command {
-  const words = [verb, ...(mapping === undefined ? [] : [mapping]), ...options];
-  return { name: words.join(' '), mapping };
+  const parts = [verb, ...(mapping === undefined ? [] : [mapping]), ...options];
+  return { name: parts.join(' '), mapping };
 }
 
-/** That a person gave a command. */
+/** Records that a person gave a command. */
 export function commandEntry({ name, mapping }: Command, actor: Actor, requestId: string): Entry {
   return {
     actor,

@@ -4,12 +4,14 @@ import type { TargetId } from '../core/target.ts';
 
 const REPAIRS = { most: 5, withinMs: 10 * 60_000 };
 
-/** Whoever replaces a whole Secret takes our labels along, and a mapping that may adopt it takes it back. */
-const REPAIRING = ['repair', 'adopt'] as const;
+/**
+ * Replacing a whole Secret also removes our labels. If the mapping may adopt it, the repair is recorded as an adoption.
+ */
+const REPAIR_ACTIONS = ['repair', 'adopt'] as const;
 
 /**
- * Whether somebody else undoes what we repair: more than five repairs of one target in ten minutes, by the records
- * and so over restarts and replicas.
+ * Whether somebody else keeps undoing our repairs: more than five repairs of one target in ten minutes. Counts audit
+ * records, so it works across restarts and replicas.
  */
 export async function isContested(
   audit: Pick<AuditStore, 'list'>,
@@ -19,11 +21,11 @@ export async function isContested(
 ): Promise<boolean> {
   const since = new Date(clock.now() - REPAIRS.withinMs).toISOString();
   const filters = instances.flatMap((instance) =>
-    REPAIRING.map((action) => ({ namespace, secret, action, outcome: 'ok', since, instance }) as const),
+    REPAIR_ACTIONS.map((action) => ({ namespace, secret, action, outcome: 'ok', since, instance }) as const),
   );
-  // Each has two records; failed ones may stand between them.
+  // Each repair has two records, and failed ones may be among them.
   const page = { limit: 4 * REPAIRS.most };
-  const found = await Promise.all(filters.map((filter) => audit.list(filter, page)));
-  const repairs = found.flat();
+  const results = await Promise.all(filters.map((filter) => audit.list(filter, page)));
+  const repairs = results.flat();
   return repairs.filter(({ phase }) => phase === 'outcome').length > REPAIRS.most;
 }

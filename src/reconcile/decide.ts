@@ -3,201 +3,220 @@ import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { type Instances, instancesOf } from '../core/instances.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
-import type { StoreRef } from '../core/reading.ts';
+import type { StoreRef } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
-import { type FormerMerge, type Merger, mergedView, mergeManager, mergesIn } from '../sync/merge.ts';
-import { type Pinned, pinned } from '../sync/pin.ts';
+import { type FormerMerge, type MergeOwner, mergedView, mergeManager, mergesIn } from '../sync/merge.ts';
+import { type Pinned, pinMapping } from '../sync/pin.ts';
 import { type Plan, type PlanInput, plan } from '../sync/plan.ts';
 import { type GatherDeps, gather } from './gather.ts';
-import { type RecordedPin, readAsThen } from './pins.ts';
+import { type RecordedPin, readPinned } from './pins.ts';
 
-/** What deciding needs of the world, the same for every target of a pass. */
+/** The dependencies of a decision, the same for all targets of a sync context. */
 export interface DecideDeps extends GatherDeps, Instances {
-  readonly cluster: Pick<Cluster, 'read' | 'mergedKeys' | 'heldAlone'>;
+  readonly cluster: Pick<Cluster, 'read' | 'mergedKeys' | 'exclusivelyOwned'>;
   readonly fingerprints: Fingerprinter;
-  /** Store name to the hash of its definition. */
+  /** Maps the name of each store to the hash of its definition. */
   readonly stores: ReadonlyMap<string, string>;
-  /** Whether the readings on record prove that a source is gone. */
-  readonly provenAbsent: (source: Source, mapping: Mapping) => Promise<boolean>;
-  /** The last word of the audit on whether a target is pinned. */
-  readonly pin: (mapping: string, id: TargetId) => Promise<RecordedPin | undefined>;
-  /** Whether the last write of a target on record has deleted it, as it was meant. */
+  /** Whether the recorded reads prove that a source is gone. */
+  readonly isProvenAbsent: (source: Source, mapping: Mapping) => Promise<boolean>;
+  /** Reads the pin of a target from the audit. */
+  readonly readPin: (mapping: string, id: TargetId) => Promise<RecordedPin | undefined>;
+  /** Whether the last recorded write of a target was an intended deletion. */
   readonly isRemoved: (mapping: string, id: TargetId) => Promise<boolean>;
-  /** Whether the last write of a target on record was without a source that an earlier one was made from. */
+  /** Whether the last recorded write of a target lacked a source that an earlier write used. */
   readonly isWrittenWithout: (mapping: string, id: TargetId, source: Source) => Promise<boolean>;
-  /** Whether a mapping of the configuration wants a target. */
-  readonly wants: (mapping: string, id: TargetId) => boolean;
-  /** Resolves when what was read under these references is durable on record. */
-  readonly recorded: (refs: readonly StoreRef[]) => Promise<void>;
+  /** Whether a configured mapping wants a target. */
+  readonly isDesired: (mapping: string, id: TargetId) => boolean;
+  /** Resolves when the reads of these references are durable in the audit. */
+  readonly whenRecorded: (refs: readonly StoreRef[]) => Promise<void>;
   readonly tracer?: Tracer;
 }
 
-/** What a target was decided on, so that a change can be recorded with it. */
+/** What was decided for a target, and on what basis. */
 export interface Decision {
   readonly plan: Plan;
   readonly desired: Desired;
   readonly live: LiveSecret | undefined;
-  /** The record to whose versions it is pinned. */
+  /** The record to which the target is pinned. */
   readonly pinned?: number;
-  /** With the versions of the pin. */
+  /** The mapping with the pinned versions. */
   readonly mapping?: Mapping;
 }
 
-export interface Unrecorded extends Decision {
-  /** Resolves when everything that was read for it is durable on record. */
-  readonly recorded: () => Promise<void>;
+export interface PendingDecision extends Decision {
+  /** Resolves when all reads of this decision are durable in the audit. */
+  readonly whenRecorded: () => Promise<void>;
 }
 
-/** Gathers everything and plans; changes nothing. `plan` shows this, `sync` carries it out. */
-export async function decide(wanted: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
-  const { recorded, ...decision } = await decideUnrecorded(wanted, id, deps);
+/** Gathers the sources and plans, without any change. `plan` prints the result, `sync` applies it. */
+export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
+  const { whenRecorded: recorded, ...decision } = await decideBeforeRecorded(mapping, id, deps);
   await recorded();
   return decision;
 }
 
-/** The same while the records of its reads are on their way: before they are there, nobody may act on it. */
-export async function decideUnrecorded(wanted: Mapping, id: TargetId, deps: DecideDeps): Promise<Unrecorded> {
+/**
+ * Like `decide`, but does not wait for the records of its reads. Callers must wait for `whenRecorded` before they act.
+ */
+export async function decideBeforeRecorded(
+  mapping: Mapping,
+  id: TargetId,
+  deps: DecideDeps,
+): Promise<PendingDecision> {
   const records: Promise<void>[] = [];
   const read: DecideDeps['read'] = async (refs) => {
     const results = await deps.read(refs);
-    // At once, since these are the records of what was read now. Whoever asks is told of those that failed.
-    const all = deps.recorded(refs);
+    // Call this now, because it returns the records of these reads. `whenRecorded` reports failures to the caller.
+    const all = deps.whenRecorded(refs);
     records.push(all);
     void Promise.allSettled([all]);
     return results;
   };
-  const decision = await decideBy(wanted, id, { ...deps, read });
+  const decision = await decideWithReads(mapping, id, { ...deps, read });
   return {
     ...decision,
-    async recorded() {
+    async whenRecorded() {
       await Promise.all(records);
     },
   };
 }
 
-async function decideBy(wanted: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
-  // Together, so that the reads of several targets meet and can be batched.
-  const reading = readLive(id, deps);
-  const pin = await deps.pin(wanted.name, id);
-  const shown = pin === undefined ? {} : { pinned: pin.to };
-  const then = pin && withPin(wanted, pin, deps);
-  if (then instanceof AppError) {
-    const { live } = await reading;
-    return { plan: failing(then), desired: { kind: 'failed', error: then }, live, ...shown };
+async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
+  // Read concurrently, so that the reads of several targets can be batched.
+  const liveRead = readLive(id, deps);
+  const pin = await deps.readPin(configured.name, id);
+  const pinnedTo = pin === undefined ? {} : { pinned: pin.to };
+  const pinnedMapping = pin && applyPin(configured, pin, deps);
+  if (pinnedMapping instanceof AppError) {
+    const { live } = await liveRead;
+    return {
+      plan: failPlan(pinnedMapping),
+      desired: { kind: 'failed', error: pinnedMapping },
+      live,
+      ...pinnedTo,
+    };
   }
-  const { mapping } = then ?? { mapping: wanted };
-  const reads = pin && then ? { ...deps, read: readAsThen(pin, then, deps) } : deps;
+  const { mapping } = pinnedMapping ?? { mapping: configured };
+  const reads = pin && pinnedMapping ? { ...deps, read: readPinned(pin, pinnedMapping, deps) } : deps;
   const { tracer = noTracer } = deps;
-  const seen = await tracer.span('gather', {}, async () => {
-    const want = await gather(mapping, id, async () => ownPart((await reading).live, mapping, deps), reads);
-    return { want, ...(await reading) };
+  const gathered = await tracer.span('gather', {}, async () => {
+    const desired = await gather(
+      mapping,
+      id,
+      async () => ownView((await liveRead).live, mapping, deps),
+      reads,
+    );
+    return { desired, ...(await liveRead) };
   });
-  const { want, live, error } = seen;
-  if (error !== undefined) return { plan: failing(error), desired: want, live, mapping, ...shown };
+  const { desired, live, error } = gathered;
+  if (error !== undefined) return { plan: failPlan(error), desired, live, mapping, ...pinnedTo };
   const { instance, formerInstances, stores, fingerprints } = deps;
-  const wantedBy = (other: string): boolean => deps.wants(other, id);
-  const proven = await gone(want, mapping, deps);
-  // What is there and somebody else's was never made from anything.
-  const isLost = live === undefined || mapping.target.mode === 'merge';
-  const without = isLost ? await writtenWithout(proven, mapping, id, deps) : [];
+  const isDesiredBy = (otherMapping: string): boolean => deps.isDesired(otherMapping, id);
+  const proven = await provenAbsentSources(desired, mapping, deps);
+  // An existing foreign Secret was never written by us.
+  const mayBeLost = live === undefined || mapping.target.mode === 'merge';
+  const without = mayBeLost ? await sourcesWrittenWithout(proven, mapping, id, deps) : [];
   const input = {
     id,
     mapping,
-    desired: want,
+    desired,
     live,
     instance,
     formerInstances,
-    wantedBy,
+    isDesiredBy,
     stores,
     fingerprints,
-    ...mergedBy(live, mapping, deps),
-    proven: (source: Source) => proven.includes(source),
-    writtenWithout: (source: Source) => without.includes(source),
-    ...(pin === undefined ? {} : { pin: { to: pin.to, mapping: wanted } }),
+    ...mergeInput(live, mapping, deps),
+    isProvenAbsent: (source: Source) => proven.includes(source),
+    isWrittenWithout: (source: Source) => without.includes(source),
+    ...(pin === undefined ? {} : { pin: { to: pin.to, mapping: configured } }),
   };
-  const planned = await tracer.span('plan', {}, async () => plan(input), { ends: asAttributes });
-  const isEnded = isWithoutKeys(planned) && (await deps.isRemoved(wanted.name, id));
-  return { plan: isEnded ? NOTHING : planned, desired: want, live, mapping, ...shown };
+  const planned = await tracer.span('plan', {}, async () => plan(input), { resultAttributes: asAttributes });
+  const isRemovalDone = isWithoutKeys(planned) && (await deps.isRemoved(configured.name, id));
+  return { plan: isRemovalDone ? UNCHANGED : planned, desired, live, mapping, ...pinnedTo };
 }
 
-/** A plan that leaves no key is a deletion: once that was released, it would not do to make an empty one. */
-function isWithoutKeys(it: Plan): boolean {
-  return it.kind === 'create' && it.manifest.data.size === 0;
+/** A plan without keys would end the target. After a released deletion, it must not create an empty Secret. */
+function isWithoutKeys(candidate: Plan): boolean {
+  return candidate.kind === 'create' && candidate.manifest.data.size === 0;
 }
 
-const NOTHING: Plan = { kind: 'unchanged', keys: [] };
+const UNCHANGED: Plan = { kind: 'unchanged', keys: [] };
 
-function asAttributes(it: Plan): SpanAttributes {
-  return { outcome: it.kind, ...('error' in it ? { code: it.error.code } : {}) };
+function asAttributes(result: Plan): SpanAttributes {
+  return { outcome: result.kind, ...('error' in result ? { code: result.error.code } : {}) };
 }
 
-function failing(error: AppError): Plan {
+function failPlan(error: AppError): Plan {
   return { kind: 'fail', keys: [], error };
 }
 
-function withPin(mapping: Mapping, pin: RecordedPin, { stores }: DecideDeps): Pinned | AppError {
+function applyPin(mapping: Mapping, pin: RecordedPin, { stores }: DecideDeps): Pinned | AppError {
   try {
-    return pinned(mapping, pin, stores);
+    return pinMapping(mapping, pin, stores);
   } catch (error) {
     if (error instanceof AppError) return error;
     throw error;
   }
 }
 
-/** The keys that field managers hold: the mapping's of now, those of former names of the instance, and of mappings that left. */
-function mergedBy(
+/** The keys that field managers hold: for this mapping, for former instance names, and for orphaned mappings. */
+function mergeInput(
   live: LiveSecret | undefined,
   { name, target }: Mapping,
-  { cluster, wants, ...instances }: DecideDeps,
-): Pick<PlanInput, 'merged' | 'former' | 'left' | 'heldAlone'> {
+  { cluster, isDesired, ...instances }: DecideDeps,
+): Pick<PlanInput, 'merged' | 'former' | 'orphaned' | 'exclusivelyOwned'> {
   if (live === undefined || target.mode !== 'merge') return { merged: [] };
   const { instance } = instances;
-  const heldBy = (its: string, mapping = name): FormerMerge => ({
-    instance: its,
+  const heldBy = (holder: string, mapping = name): FormerMerge => ({
+    instance: holder,
     mapping,
-    keys: cluster.mergedKeys(live, mergeManager(its, mapping)),
+    keys: cluster.mergedKeys(live, mergeManager(holder, mapping)),
   });
-  const ours = instancesOf(instances);
-  const former = ours.filter((its) => its !== instance).map((its) => heldBy(its));
-  const left = mergesIn(live)
-    .filter((it) => ours.includes(it.instance) && it.mapping !== name && !wants(it.mapping, live.id))
-    .map((it) => heldBy(it.instance, it.mapping));
-  const heldAlone = (merges: readonly Merger[]) =>
-    cluster.heldAlone(
+  const ownInstances = instancesOf(instances);
+  const former = ownInstances.filter((former) => former !== instance).map((former) => heldBy(former));
+  const orphaned = mergesIn(live)
+    .filter(
+      (merge) =>
+        ownInstances.includes(merge.instance) && merge.mapping !== name && !isDesired(merge.mapping, live.id),
+    )
+    .map((merge) => heldBy(merge.instance, merge.mapping));
+  const exclusivelyOwned = (merges: readonly MergeOwner[]) =>
+    cluster.exclusivelyOwned(
       live,
-      merges.map((it) => mergeManager(it.instance, it.mapping)),
+      merges.map((merger) => mergeManager(merger.instance, merger.mapping)),
     );
   return {
     merged: heldBy(instance).keys,
     former: former.filter(({ keys }) => keys.length > 0),
-    left,
-    heldAlone,
+    orphaned,
+    exclusivelyOwned,
   };
 }
 
-/** What of the target this mapping made. */
-function ownPart(live: LiveSecret | undefined, mapping: Mapping, deps: DecideDeps): LiveSecret | undefined {
+/** The part of the live Secret that this mapping wrote. */
+function ownView(live: LiveSecret | undefined, mapping: Mapping, deps: DecideDeps): LiveSecret | undefined {
   if (live === undefined || mapping.target.mode !== 'merge') return live;
   const { instance } = deps;
-  return mergedView(live, { instance, mapping: mapping.name, ...mergedBy(live, mapping, deps) });
+  return mergedView(live, { instance, mapping: mapping.name, ...mergeInput(live, mapping, deps) });
 }
 
 /** The absent sources whose absence is proved. */
-async function gone(
-  want: Desired,
+async function provenAbsentSources(
+  desired: Desired,
   mapping: Mapping,
-  { provenAbsent }: DecideDeps,
+  { isProvenAbsent }: DecideDeps,
 ): Promise<readonly Source[]> {
-  const absent = want.kind === 'ready' ? want.absent : [];
-  const verdicts = await Promise.all(absent.map((source) => provenAbsent(source, mapping)));
+  const absent = desired.kind === 'ready' ? desired.absent : [];
+  const verdicts = await Promise.all(absent.map((source) => isProvenAbsent(source, mapping)));
   return absent.filter((_, index) => verdicts[index]);
 }
 
-/** Those whose keys a target lost with them, by the records. */
-async function writtenWithout(
+/** The sources whose keys were removed from a target when they went missing, according to the audit. */
+async function sourcesWrittenWithout(
   absent: readonly Source[],
   { name, onSourceMissing }: Mapping,
   id: TargetId,
@@ -216,7 +235,7 @@ async function readLive(
     return { live: await cluster.read(id) };
   } catch (thrown) {
     const error = toAppError(thrown);
-    // That it was stopped is nothing of this target's.
+    // An interruption is not an error of this target.
     if (error.code === 'INTERRUPTED') throw error;
     return { live: undefined, error };
   }

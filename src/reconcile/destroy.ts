@@ -1,32 +1,32 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster, WriteOptions } from '../cluster/cluster.ts';
-import { isAway, MOST_UNANSWERED } from '../core/away.ts';
+import { isClusterOutage, MAX_UNANSWERED_CALLS } from '../core/cluster-outage.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import { formatTarget } from '../core/target.ts';
-import { type BrakeDeps, type Population, whyBraked } from './brake.ts';
+import { type BrakeDeps, type Population, brakeReason } from './brake.ts';
 import { type Change, changesOf } from './change.ts';
-import { maybeRemovedLate, type Removal, removedLate } from './made-late.ts';
+import { possibleLateRemovals, type Removal, lateRemoval } from './late-writes.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
-import { afterFailedWrite, lookFor, type Written } from './sighting.ts';
-import { carryOut, refusedAgain, rehearse } from './write.ts';
+import { resolveFailedWrite, verifyWrite, type WriteResult } from './write-verification.ts';
+import { applyPlan, dryRunRefusal, dryRunWrite } from './write.ts';
 
 export interface DestroyDeps extends BrakeDeps {
   readonly audit: Pick<AuditStore, 'list' | 'exclusively'>;
   readonly cluster: Cluster;
   readonly recorder: Recorder;
   readonly fingerprints: Fingerprinter;
-  /** Asked before each: the configuration may want otherwise by then. Left out: all are meant to the end. */
-  readonly isMeant?: ((proposal: Proposal) => boolean) | undefined;
+  /** Called before each removal, because the configuration may have changed. Default: all are still wanted. */
+  readonly isStillWanted?: ((proposal: Proposal) => boolean) | undefined;
 }
 
 /**
- * The one destroying step: by one process at a time, it sums what is proposed and what was destroyed within the
- * window, and then destroys all of it or holds all of it.
- * @param note Of the records of what is held.
+ * The deletion step. Only one process runs it at a time. It adds the proposals to what was destroyed within the window,
+ * and then destroys all proposals or holds all of them.
+ * @param note The note of the hold records.
  */
 export async function destroy(
   proposals: readonly Proposal[],
@@ -34,165 +34,169 @@ export async function destroy(
   deps: DestroyDeps,
   note?: string,
 ): Promise<readonly Outcome[]> {
-  const late = () => maybeLate(deps);
-  if (proposals.length === 0 && (await late()).length === 0) return [];
+  const readLateRemovals = () => possiblyLateRemovals(deps);
+  if (proposals.length === 0 && (await readLateRemovals()).length === 0) return [];
   return deps.audit.exclusively('destroy', async () => {
-    const away = await closeLate(await late(), deps);
-    const gone = await goneAmong(proposals, deps);
-    const free = proposals.filter((it) => !it.held && !gone.has(it));
-    const braked = await whyBraked(free, population, deps);
+    const clusterError = await recordLateRemovals(await readLateRemovals(), deps);
+    const alreadyRemoved = await findAlreadyRemoved(proposals, deps);
+    const unheld = proposals.filter((proposal) => !proposal.held && !alreadyRemoved.has(proposal));
+    const braked = await brakeReason(unheld, population, deps);
     const outcomes: Outcome[] = [];
-    const removing = untilAway((proposal) => remove(proposal, deps), away);
+    const removeUntilAway = stopWhenAway((proposal) => remove(proposal, deps), clusterError);
     for (const proposal of proposals) {
-      // Of many, the last ones come minutes after the first.
-      if (deps.isMeant?.(proposal) === false) continue;
-      const ended = gone.get(proposal);
-      if (ended !== undefined) outcomes.push({ ...endOf(proposal, 'unchanged'), ...ended, keys: [] });
-      else if (braked === undefined && !proposal.held) outcomes.push(await removing(proposal));
-      else outcomes.push(await hold(proposal, braked, deps, note));
+      // With many proposals, the last ones are removed minutes after the first.
+      if (deps.isStillWanted?.(proposal) === false) continue;
+      const removal = alreadyRemoved.get(proposal);
+      if (removal !== undefined) outcomes.push({ ...outcomeOf(proposal, 'unchanged'), ...removal, keys: [] });
+      else if (braked === undefined && !proposal.held) outcomes.push(await removeUntilAway(proposal));
+      else outcomes.push(await recordHold(proposal, braked, deps, note));
     }
     return outcomes;
   });
 }
 
-function maybeLate({ audit, clock, brake, instances }: BrakeDeps): Promise<readonly Removal[]> {
+function possiblyLateRemovals({ audit, clock, brake, instances }: BrakeDeps): Promise<readonly Removal[]> {
   const since = new Date(clock.now() - brake.windowMs).toISOString();
-  return maybeRemovedLate(audit, since, instances);
+  return possibleLateRemovals(audit, since, instances);
 }
 
-/** How many were made that nobody answered, which whoever destroys next will find, too. */
-export async function countLate(
+/** The number of removals that completed late and that the next deletion step will find. */
+export async function countLateRemovals(
   deps: BrakeDeps & { readonly audit: Pick<AuditStore, 'latest'>; readonly cluster: Pick<Cluster, 'read'> },
 ): Promise<number> {
-  const { made } = await lookForLate(await maybeLate(deps), deps);
-  const late = await Promise.all(made.map((it) => removedLate(deps.audit, it, deps.instances)));
-  return late.filter((it) => it !== undefined).length;
+  const { made: applied } = await findLateRemovals(await possiblyLateRemovals(deps), deps);
+  const entries = await Promise.all(
+    applied.map((removal) => lateRemoval(deps.audit, removal, deps.instances)),
+  );
+  return entries.filter((entry) => entry !== undefined).length;
 }
 
 /**
- * Of removals that nobody answered. What cannot be looked at now is looked at by the next one that destroys; gives why, where
- * the cluster is away: what it has removed late is not known then, and would not count for the brake.
+ * Records the outcomes of removals that completed late. Unreadable targets are left to the next deletion step. Returns
+ * an error if the cluster is unavailable: its late removals are then unknown, and the brake could not count them.
  */
-async function closeLate(
+async function recordLateRemovals(
   removals: readonly Removal[],
   { cluster, recorder }: Pick<DestroyDeps, 'cluster' | 'recorder'>,
 ): Promise<AppError | undefined> {
-  const { made, away } = await lookForLate(removals, { cluster });
-  for (const removal of made) await recorder.gone(removal);
+  const { made: applied, away } = await findLateRemovals(removals, { cluster });
+  for (const removal of applied) await recorder.recordRemoval(removal);
   return away;
 }
 
-async function lookForLate(
+async function findLateRemovals(
   removals: readonly Removal[],
   { cluster }: { readonly cluster: Pick<Cluster, 'read'> },
 ): Promise<{ readonly made: readonly Removal[]; readonly away: AppError | undefined }> {
   let away: AppError | undefined;
-  const seen = await lookAtEach(removals, async (it) => {
-    const found = await lookFor({ ...it, sources: [] }, cluster);
-    if (found.kind !== 'unknown' || !found.isAway) return found;
-    away = new AppError('CLUSTER_UNAVAILABLE', { about: formatTarget(it.target) });
+  const lookups = await lookUpEach(removals, async (removal) => {
+    const verification = await verifyWrite({ ...removal, sources: [] }, cluster);
+    if (verification.kind !== 'unknown' || !verification.isAway) return verification;
+    away = new AppError('CLUSTER_UNAVAILABLE', { subject: formatTarget(removal.target) });
     return 'away';
   });
-  return { made: removals.filter((_, index) => seen[index]?.kind === 'applied'), away };
+  return { made: removals.filter((_, index) => lookups[index]?.kind === 'applied'), away };
 }
 
 /**
- * Begins no more when the cluster has not answered for some in a row, or is known to be away. What was not begun fails for the
- * same, and is proposed again.
+ * Stops when the cluster is unavailable or did not answer several times in a row. The remaining proposals fail with the
+ * same error and are proposed again.
  */
-function untilAway(
+function stopWhenAway(
   work: (proposal: Proposal) => Promise<Outcome>,
   away: AppError | undefined,
 ): (proposal: Proposal) => Promise<Outcome> {
-  let unanswered = away === undefined ? 0 : MOST_UNANSWERED;
-  let last = away;
+  let unanswered = away === undefined ? 0 : MAX_UNANSWERED_CALLS;
+  let lastError = away;
   return async (proposal) => {
-    if (unanswered === MOST_UNANSWERED) return endOf(proposal, 'failed', last);
+    if (unanswered === MAX_UNANSWERED_CALLS) return outcomeOf(proposal, 'failed', lastError);
     const outcome = await work(proposal);
-    last = outcome.error;
-    unanswered = last !== undefined && isAway(last) ? unanswered + 1 : 0;
+    lastError = outcome.error;
+    unanswered = lastError !== undefined && isClusterOutage(lastError) ? unanswered + 1 : 0;
     return outcome;
   };
 }
 
-/** What another run has ended since it was proposed here: it counts already, and is on record. */
-export async function goneAmong(
+/** Finds proposals that another run has already removed. They are recorded and count already. */
+export async function findAlreadyRemoved(
   proposals: readonly Proposal[],
   { cluster }: { readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'> },
 ): Promise<ReadonlyMap<Proposal, { readonly alive: boolean }>> {
-  const look = async ({ live: { id, uid }, ending, replacement }: Proposal) => {
+  const lookUp = async ({ live: { id, uid }, ending, replacement }: Proposal) => {
     try {
       const live = await cluster.read(id);
       if (live === undefined || live.deleting) return { alive: false };
-      // It was made anew already.
+      // The target has already been recreated.
       if (replacement !== undefined && live.uid !== uid) return { alive: true };
       const isEnded = ending !== undefined && cluster.mergedKeys(live, ending.manager).length === 0;
       return isEnded ? { alive: false } : undefined;
     } catch (thrown) {
-      // Whoever destroys it will see.
-      if (thrown instanceof AppError) return isAway(thrown) ? 'away' : undefined;
+      // The removal itself reports this error.
+      if (thrown instanceof AppError) return isClusterOutage(thrown) ? 'away' : undefined;
       throw thrown;
     }
   };
-  const seen = await lookAtEach(proposals, look);
-  const gone = new Map<Proposal, { readonly alive: boolean }>();
+  const lookups = await lookUpEach(proposals, lookUp);
+  const alreadyRemoved = new Map<Proposal, { readonly alive: boolean }>();
   for (const [index, proposal] of proposals.entries()) {
-    const found = seen[index];
-    if (found !== undefined) gone.set(proposal, found);
+    const lookup = lookups[index];
+    if (lookup !== undefined) alreadyRemoved.set(proposal, lookup);
   }
-  return gone;
+  return alreadyRemoved;
 }
 
-/** Secrets that are read at a time. */
+/** The number of concurrent reads. */
 const READS = 16;
 
-/** In their order; of those behind some in a row for which the cluster did not answer, nothing is asked. */
-async function lookAtEach<In, Out>(
+/** Returns results in the order of the items. Stops after several consecutive reads without an answer. */
+async function lookUpEach<In, Out>(
   items: readonly In[],
-  look: (item: In) => Promise<Out | 'away'>,
+  lookUp: (item: In) => Promise<Out | 'away'>,
 ): Promise<readonly (Out | undefined)[]> {
   let unanswered = 0;
   return mapConcurrently(items, READS, async (item) => {
-    if (unanswered >= MOST_UNANSWERED) return undefined;
-    const found = await look(item);
-    unanswered = found === 'away' ? unanswered + 1 : 0;
-    return found === 'away' ? undefined : found;
+    if (unanswered >= MAX_UNANSWERED_CALLS) return undefined;
+    const result = await lookUp(item);
+    unanswered = result === 'away' ? unanswered + 1 : 0;
+    return result === 'away' ? undefined : result;
   });
 }
 
-/** Carries out a proposal: the deletion, and what takes the place of the target at once. */
+/** Carries out a proposal: the deletion, and then the replacement if there is one. */
 export async function remove(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
   const { replacement, live } = proposal;
   if (proposal.ending !== undefined) return endMerge(proposal, proposal.ending, deps, note);
   if (replacement === undefined) return removeOnly(proposal, deps, note);
   const { mapping, plan, desired } = replacement;
   const { id } = live;
-  // While the old one is still there: that it is, is what the cluster says when nothing else is wrong.
-  const refused = await rehearse(plan, id, deps.cluster);
+  // Check before the deletion. If nothing else is wrong, the dry run reports that the old Secret still exists.
+  const refused = await dryRunWrite(plan, id, deps.cluster);
   if (refused !== undefined) {
     const { mapping: name, keys } = proposal;
-    await deps.recorder.setback(name, id, { kind: 'failed', error: refused, keys });
-    return endOf(proposal, 'failed', refused);
+    await deps.recorder.recordFailure(name, id, { kind: 'failed', error: refused, keys });
+    return outcomeOf(proposal, 'failed', refused);
   }
   const removed = await removeOnly(proposal, deps, note);
   if (removed.kind !== 'deleted') return removed;
-  // What pods have read is what it held before, although it is created.
-  const held = deps.fingerprints.target(id, live.data);
-  const job = { mapping, id, attempt: 1, repairs: false, held };
-  const written = await carryOut(plan, { plan, desired, live: undefined }, job, deps);
-  if (written.error === undefined) return { ...endOf(proposal, 'updated'), ...written };
-  return { ...endOf(proposal, 'failed', written.error), alive: false };
+  // Although the target is created, pods have read its previous content.
+  const previousContent = deps.fingerprints.target(id, live.data);
+  const job = { mapping, id, attempt: 1, isRepair: false, previousContent };
+  const written = await applyPlan(plan, { plan, desired, live: undefined }, job, deps);
+  if (written.error === undefined) return { ...outcomeOf(proposal, 'updated'), ...written };
+  return { ...outcomeOf(proposal, 'failed', written.error), alive: false };
 }
 
-/** One deletion between its two records. It carries the identity of the object that was read. */
+/**
+ * Deletes one target, with an intent and an outcome record. The request carries the UID of the Secret that was read.
+ */
 async function removeOnly(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
   const { live } = proposal;
   const change = changeOf(proposal, 'delete', live.data, deps);
-  const { error } = await recorded(proposal, change, (how) => deps.cluster.remove(live, how), deps, note);
-  return endOf(proposal, error === undefined ? 'deleted' : 'failed', error);
+  const { error } = await recordChange(proposal, change, (how) => deps.cluster.remove(live, how), deps, note);
+  return outcomeOf(proposal, error === undefined ? 'deleted' : 'failed', error);
 }
 
-/** Our keys go, and nothing else does. */
+/** Removes only our keys. */
 async function endMerge(
   proposal: Proposal,
   manifest: MergeManifest,
@@ -200,17 +204,17 @@ async function endMerge(
   note?: string,
 ): Promise<Outcome> {
   const { live, keys } = proposal;
-  const ours = new Set(keys.map(({ name }) => name));
-  const data = new Map([...live.data].filter(([name]) => ours.has(name)));
+  const ownKeys = new Set(keys.map(({ name }) => name));
+  const data = new Map([...live.data].filter(([name]) => ownKeys.has(name)));
   const change = changeOf(proposal, 'update', data, deps);
-  const { error } = await recorded(
+  const { error } = await recordChange(
     proposal,
     change,
     (how) => deps.cluster.merge(live, manifest, how),
     deps,
     note,
   );
-  return endOf(proposal, error === undefined ? 'updated' : 'failed', error);
+  return outcomeOf(proposal, error === undefined ? 'updated' : 'failed', error);
 }
 
 function changeOf(
@@ -219,7 +223,7 @@ function changeOf(
   before: LiveSecret['data'],
   { clock, fingerprints }: DestroyDeps,
 ): Change {
-  const next = replacement?.plan.manifest.data;
+  const replacementData = replacement?.plan.manifest.data;
   return {
     action,
     mapping,
@@ -227,8 +231,8 @@ function changeOf(
     sources: [],
     keys: changesOf(keys),
     before: fingerprints.target(live.id, before),
-    // Whoever has to make it later, because that failed or was cut off, knows by this that it was not to stay away.
-    ...(next === undefined ? {} : { after: fingerprints.target(live.id, next) }),
+    // If the recreation fails or is interrupted, a later run sees by this field that the target must exist.
+    ...(replacementData === undefined ? {} : { after: fingerprints.target(live.id, replacementData) }),
     replaces: live.resourceVersion,
     uid: live.uid,
     attempt: 1,
@@ -236,23 +240,26 @@ function changeOf(
   };
 }
 
-function endOf({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?: AppError): Outcome {
+function outcomeOf({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?: AppError): Outcome {
   const alive = kind !== 'deleted';
   return { kind, mapping, target: live.id, keys, alive, ...(error === undefined ? {} : { error }) };
 }
 
-/** Between its intent and its outcome; with neither, where the cluster refuses what it refused the last time. */
-async function recorded(
+/**
+ * Records the intent and the outcome around the work. Records neither if the cluster still refuses what it refused last
+ * time.
+ */
+async function recordChange(
   { mapping, live, keys }: Proposal,
   planned: Change,
   work: (how?: WriteOptions) => Promise<{ readonly kind: 'removed' | 'written' | 'conflict' | 'missing' }>,
   { recorder, cluster }: DestroyDeps,
   note: string | undefined,
-): Promise<Written> {
-  const { failed } = await recorder.seen(mapping, live.id, { live: undefined, restart: [] });
-  const error = await refusedAgain(failed, work);
+): Promise<WriteResult> {
+  const { failed } = await recorder.resolvePrevious(mapping, live.id, { live: undefined, restart: [] });
+  const error = await dryRunRefusal(failed, work);
   if (error !== undefined) {
-    await recorder.setback(mapping, live.id, { kind: 'failed', error, keys });
+    await recorder.recordFailure(mapping, live.id, { kind: 'failed', error, keys });
     return { error };
   }
   const change = await recorder.intent(planned);
@@ -264,11 +271,11 @@ async function recorded(
   } catch (thrown) {
     const error = toAppError(thrown);
     if (error.code === 'AUDIT_UNAVAILABLE') throw error;
-    return afterFailedWrite(error, change, { recorder, cluster });
+    return resolveFailedWrite(error, change, { recorder, cluster });
   }
 }
 
-async function hold(
+async function recordHold(
   { mapping, live, keys, held }: Proposal,
   braked: string | undefined,
   { recorder }: DestroyDeps,
@@ -276,6 +283,6 @@ async function hold(
 ): Promise<Outcome> {
   const detail = held || braked === undefined ? 'no key would be left' : braked;
   const error = new AppError('HELD', { detail });
-  await recorder.setback(mapping, live.id, { kind: 'held', error, keys, note });
+  await recorder.recordFailure(mapping, live.id, { kind: 'held', error, keys, note });
   return { kind: 'held', mapping, target: live.id, keys, error, alive: true };
 }

@@ -1,27 +1,27 @@
 import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source } from '../core/mapping.ts';
-import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
+import { type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import type { FindQuery } from '../providers/provider.ts';
-import { type Desired, desired, searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
+import { type Desired, shapeDesired, searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 import {
-  among,
+  keyMatcher,
   describeSearch,
   type FoundKeys,
   foundSource,
-  leftKeys,
+  findLostKeys,
   matching,
-  withoutNeverThere,
+  dropNeverWritten,
 } from '../sync/find.ts';
-import { ANNOTATION, configHash, countOfSources } from '../sync/marks.ts';
+import { ANNOTATION, configHash, countOfSources } from '../sync/ownership-metadata.ts';
 import { describeSource } from '../sync/value.ts';
 
 export interface GatherDeps {
   readonly read: (refs: readonly StoreRef[]) => Promise<ReadonlyMap<string, ReadResult>>;
-  /** The full keys below a path. Fails whole when any part of the search fails. */
+  /** Returns the full keys below a path. Throws if any part of the search fails. */
   readonly find: (store: string, query: FindQuery) => Promise<readonly string[]>;
-  /** The `access` rules. */
+  /** Applies the `access` rules. */
   readonly allows: (use: { mapping: string; namespace: string; store: string; key: string }) => boolean;
   readonly allowsSearch: (use: {
     mapping: string;
@@ -29,81 +29,97 @@ export interface GatherDeps {
     store: string;
     path: string;
   }) => boolean;
-  /** Why no mapping may have this target, whatever the rules say. */
-  readonly barred?: (id: TargetId) => AppError | undefined;
+  /** Why no mapping may have this target, independent of the rules. */
+  readonly forbiddenTarget?: (id: TargetId) => AppError | undefined;
 }
 
-/** The target as it is now: what it was made of tells which keys a search has lost. */
-type Live = () => Promise<LiveSecret | undefined>;
+/** Reads the current target. Its recorded sources show which keys a search has lost. */
+type ReadLive = () => Promise<LiveSecret | undefined>;
 
 /**
- * Reads everything that a target is made of, or fails. Nothing is read for a mapping that may not read all of it,
- * and no search runs that could find what it may not read.
+ * Reads all sources of a target, or fails. If the mapping may not read all of them, nothing is read. A search that
+ * could find forbidden keys does not run.
  */
-export async function gather(mapping: Mapping, id: TargetId, live: Live, deps: GatherDeps): Promise<Desired> {
+export async function gather(
+  mapping: Mapping,
+  id: TargetId,
+  live: ReadLive,
+  deps: GatherDeps,
+): Promise<Desired> {
   const sources = sourcesOf(mapping);
   const searches = searchesOf(mapping);
   const denied =
-    deps.barred?.(id) ??
+    deps.forbiddenTarget?.(id) ??
     deniedSource(mapping, id, sources, deps) ??
     deniedSearch(mapping, id, searches, deps);
   if (denied !== undefined) return { kind: 'failed', error: denied };
-  if (searches.length === 0) return desired(mapping, await deps.read(sources.map(storeRef)));
+  if (searches.length === 0) return shapeDesired(mapping, await deps.read(sources.map(storeRef)));
 
-  const found = await settled(() => Promise.all(searches.map((search) => runSearch(search, deps))));
-  if (found instanceof AppError) return { kind: 'failed', error: found };
-  const now = await live();
-  const known = found.flatMap(asSources);
-  const hidden = deniedSource(mapping, id, known, deps);
-  if (hidden !== undefined) return { kind: 'failed', error: hidden };
-  const readings = await deps.read([...sources, ...known].map(storeRef));
-  const finds = found.map((it) =>
-    withoutNeverThere(it, now, (source) => readings.get(refId(storeRef(source))), mapping),
+  const matches = await resultOrError(() => Promise.all(searches.map((search) => runSearch(search, deps))));
+  if (matches instanceof AppError) return { kind: 'failed', error: matches };
+  const liveSecret = await live();
+  const matchedSources = matches.flatMap(asSources);
+  const deniedMatch = deniedSource(mapping, id, matchedSources, deps);
+  if (deniedMatch !== undefined) return { kind: 'failed', error: deniedMatch };
+  const readings = await deps.read([...sources, ...matchedSources].map(storeRef));
+  const finds = matches.map((foundKeys) =>
+    dropNeverWritten(foundKeys, liveSecret, (source) => readings.get(refId(storeRef(source))), mapping),
   );
-  const shaped = desired(mapping, readings, finds);
-  if (shaped.kind === 'failed') return shaped;
+  const result = shapeDesired(mapping, readings, finds);
+  if (result.kind === 'failed') return result;
 
-  const left = await settled(async () => {
-    const extra = keysLeft(mapping, shaped.data, now);
-    return finds.map((it) => ({ ...it, keys: leftKeys(it, now, extra, mapping) }));
+  const lostKeys = await resultOrError(async () => {
+    const extra = unexplainedKeys(mapping, result.data, liveSecret);
+    return finds.map((foundKeys) => ({
+      ...foundKeys,
+      keys: findLostKeys(foundKeys, liveSecret, extra, mapping),
+    }));
   });
-  if (left instanceof AppError) return { kind: 'failed', error: left };
-  const gone = left.flatMap(asSources);
-  if (gone.length === 0) return shaped;
-  const barred = deniedSource(mapping, id, gone, deps);
-  if (barred !== undefined) return { kind: 'failed', error: barred };
-  const all = new Map([...readings, ...(await deps.read(gone.map(storeRef)))]);
-  const back = await settled(() => Promise.all(left.map((it) => withoutUntagged(it, all, deps))));
-  if (back instanceof AppError) return { kind: 'failed', error: back };
-  const whole = finds.map((it, index) => ({ ...it, keys: [...it.keys, ...(back[index]?.keys ?? [])] }));
-  return desired(mapping, all, whole);
+  if (lostKeys instanceof AppError) return { kind: 'failed', error: lostKeys };
+  const lostSources = lostKeys.flatMap(asSources);
+  if (lostSources.length === 0) return result;
+  const deniedLost = deniedSource(mapping, id, lostSources, deps);
+  if (deniedLost !== undefined) return { kind: 'failed', error: deniedLost };
+  const all = new Map([...readings, ...(await deps.read(lostSources.map(storeRef)))]);
+  const stillMissing = await resultOrError(() =>
+    Promise.all(lostKeys.map((lost) => withoutUntagged(lost, all, deps))),
+  );
+  if (stillMissing instanceof AppError) return { kind: 'failed', error: stillMissing };
+  const combined = finds.map((foundKeys, index) => ({
+    ...foundKeys,
+    keys: [...foundKeys.keys, ...(stillMissing[index]?.keys ?? [])],
+  }));
+  return shapeDesired(mapping, all, combined);
 }
 
 /**
- * The keys of the live target that nothing of the mapping gives any more.
- * @throws AppError SOURCE_ABSENT where templates alone are in it, fewer sources are found than it was made of, and
- * its annotation has no room to name them.
+ * The keys of the live target that no source of the mapping gives any more.
+ * @throws AppError SOURCE_ABSENT if the target holds only templates, has fewer sources than before, and its annotation
+ * has no room to name them.
  */
-function keysLeft(
+function unexplainedKeys(
   mapping: Mapping,
   data: ReadonlyMap<string, unknown>,
   live: LiveSecret | undefined,
 ): readonly string[] {
   const { template } = mapping;
-  const made = template?.data ?? {};
+  const templateKeys = template?.data ?? {};
   const annotations = live?.annotations ?? {};
-  // Of another text of the mapping the number tells nothing.
-  const isOfIt = annotations[ANNOTATION.config] === configHash(mapping);
-  const before = isOfIt ? countOfSources(annotations[ANNOTATION.sources]) : undefined;
-  if (template?.only && before !== undefined && before > data.size)
+  // The count is meaningless for another configuration of the mapping.
+  const isSameConfig = annotations[ANNOTATION.config] === configHash(mapping);
+  const previousCount = isSameConfig ? countOfSources(annotations[ANNOTATION.sources]) : undefined;
+  if (template?.only && previousCount !== undefined && previousCount > data.size)
     throw new AppError('SOURCE_ABSENT', {
-      detail: `the target was made of ${before} sources, ${data.size} are found, and nothing tells which are missing`,
+      detail: `the target was made of ${previousCount} sources, ${data.size} are found, and nothing tells which are missing`,
     });
-  return [...(live?.data.keys() ?? [])].filter((key) => !data.has(key) && !Object.hasOwn(made, key));
+  return [...(live?.data.keys() ?? [])].filter((key) => !data.has(key) && !Object.hasOwn(templateKeys, key));
 }
 
-/** What a store or the cluster may answer ends here; what is thrown beside that, and that it was stopped, is nothing of this target's. */
-async function settled<T>(work: () => Promise<T>): Promise<T | AppError> {
+/**
+ * Expected errors of a store or the cluster become values here. Other errors and an interruption are not about this
+ * target and are thrown.
+ */
+async function resultOrError<T>(work: () => Promise<T>): Promise<T | AppError> {
   try {
     return await work();
   } catch (error) {
@@ -116,31 +132,31 @@ function asSources({ search, keys }: FoundKeys): readonly Source[] {
   return keys.map((key) => foundSource(search, key));
 }
 
-/** The keys that a search finds now. @throws AppError about the search, when any part of it fails */
+/** The keys that a search finds now. @throws AppError about the search if any part of it fails. */
 export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<FoundKeys> {
   const { path, tags } = search.find;
   try {
     return { search, keys: matching(search, await find(search.store, { path, tags })) };
   } catch (error) {
-    if (error instanceof AppError) throw error.concerning(describeSearch(search));
+    if (error instanceof AppError) throw error.withSubject(describeSearch(search));
     throw error;
   }
 }
 
 /**
- * A key that is still there left the search because it lost its tag, which is an ordinary change, or because the
- * list is not up to date. Only a list without the tags, which has it, can tell the two apart.
+ * A key that still exists is missing from a search either because it lost its tag, which is an ordinary change, or
+ * because the list is stale. If a list without the tags includes the key, it lost its tag.
  */
 async function withoutUntagged(
-  left: FoundKeys,
+  lost: FoundKeys,
   readings: ReadonlyMap<string, ReadResult>,
   deps: Pick<GatherDeps, 'find'>,
 ): Promise<FoundKeys> {
-  const { search, keys } = left;
+  const { search, keys } = lost;
   const isThere = (key: string) => readings.get(refId(storeRef(foundSource(search, key))))?.kind === 'found';
-  if (Object.keys(search.find.tags).length === 0 || !keys.some(isThere)) return left;
+  if (Object.keys(search.find.tags).length === 0 || !keys.some(isThere)) return lost;
   const untagged = await runSearch({ ...search, find: { ...search.find, tags: {} } }, deps);
-  const isListed = among(search, untagged.keys);
+  const isListed = keyMatcher(search, untagged.keys);
   return { search, keys: keys.filter((key) => !isThere(key) || !isListed(key)) };
 }
 
@@ -151,7 +167,7 @@ function deniedSource(
   { allows }: Pick<GatherDeps, 'allows'>,
 ): AppError | undefined {
   const denied = sources.find(({ store, key }) => !allows({ mapping: name, namespace, store, key }));
-  return denied && new AppError('NOT_ALLOWED', { about: describeSource(denied) });
+  return denied && new AppError('NOT_ALLOWED', { subject: describeSource(denied) });
 }
 
 function deniedSearch(
@@ -163,5 +179,5 @@ function deniedSearch(
   const denied = searches.find(
     ({ store, find }) => !allowsSearch({ mapping: name, namespace, store, path: find.path }),
   );
-  return denied && new AppError('NOT_ALLOWED', { about: describeSearch(denied) });
+  return denied && new AppError('NOT_ALLOWED', { subject: describeSearch(denied) });
 }

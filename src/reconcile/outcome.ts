@@ -6,21 +6,21 @@ import type { KeyPlan } from '../sync/compare.ts';
 import type { Desired } from '../sync/desired.ts';
 import type { Plan } from '../sync/plan.ts';
 
-/** The words of a summary, in the order in which people read them. */
+/** The outcome kinds in the order in which a summary prints them. */
 export const OUTCOMES = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;
 export type OutcomeKind = (typeof OUTCOMES)[number];
 
-/** A target that is to be destroyed: a target's own job only proposes it. */
+/** A target to destroy. The job of a target only proposes it. */
 export interface Proposal {
   readonly mapping: string;
-  /** As it was read when it was shown to be ours. */
+  /** The Secret as it was read when its ownership was checked. */
   readonly live: LiveSecret;
   readonly keys: readonly KeyPlan[];
-  /** Only a person may let it happen. */
+  /** Only a person may release it. */
   readonly held: boolean;
-  /** Only our keys in a Secret of somebody else end, and the Secret stays. */
+  /** Set if only our keys in a foreign Secret are removed and the Secret stays. */
   readonly ending?: MergeManifest;
-  /** What takes its place at once. */
+  /** The target that is created in its place at once. */
   readonly replacement?: Replacement;
 }
 
@@ -30,37 +30,39 @@ export interface Replacement {
   readonly desired: Desired;
 }
 
-/** A version of something in a store of which a target is made. */
+/** A version of a source from which a target is made. */
 export interface SourceVersion {
   readonly store: string;
   readonly key: string;
   readonly version: string;
-  /** When that version was made, if the store tells: milliseconds since 1970. */
+  /** When the store created that version, in milliseconds since 1970. Left out if the store does not tell. */
   readonly createdAt?: number;
 }
 
-/** What happened to one target. */
+/** The result of one run of a target. */
 export interface Outcome {
   readonly kind: OutcomeKind;
   readonly mapping: string;
   readonly target: TargetId;
-  /** Why it is refused, held or failed. */
+  /** Why the target was refused, held or failed. */
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
-  /** Whether the target is there afterwards, and ours. */
+  /** Whether the target exists afterwards and is ours. */
   readonly alive: boolean;
-  /** Somebody changed or deleted it by hand, and the mapping wants that reported only. */
+  /** The target was changed or deleted by hand, and the mapping only reports drift. */
   readonly drifted?: boolean;
-  /** What the target has now, as it was written or else read. Left out: it is not there, or that is not known. */
+  /**
+   * The current resource version, as written or read. Left out if the target does not exist or the version is unknown.
+   */
   readonly resourceVersion?: string;
-  /** Each once, when all could be read. */
+  /** Each version once. Left out if not all sources could be read. */
   readonly sources?: readonly SourceVersion[];
-  /** Of a `kubernetes.io/tls` target: when its certificate ends, in milliseconds since 1970. */
+  /** For a `kubernetes.io/tls` target: when its certificate expires, in milliseconds since 1970. */
   readonly certificateExpiresAt?: number;
-  /** Workloads wait to be restarted because of it. */
+  /** Workload restarts are pending because of it. */
   readonly restarts?: boolean;
-  /** The record to whose versions it is pinned. */
+  /** The record to which the target is pinned. */
   readonly pinned?: number;
-  /** With `held`: what the destroying step has yet to decide on. */
+  /** With `held`: the proposal that the deletion step still has to decide on. */
   readonly proposal?: Proposal;
 }

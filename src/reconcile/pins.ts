@@ -2,35 +2,40 @@ import type { Entry } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import { type ReadResult, refId, type StoreRef } from '../core/reading.ts';
+import { type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
 import type { TargetId } from '../core/target.ts';
-import type { TargetSource } from '../sync/marks.ts';
-import { OTHERWISE, type Pin, type Pinned } from '../sync/pin.ts';
+import type { TargetSource } from '../sync/ownership-metadata.ts';
+import { PIN_REMEDY, type Pin, type Pinned } from '../sync/pin.ts';
 import type { GatherDeps } from './gather.ts';
-import { lastWord } from './last-word.ts';
+import { latestRecord } from './latest-records.ts';
 
-// `rollback` and `unpin` are records, and the last one of a target decides. Nothing else holds a pin.
+// Pins are audit records: the latest `rollback` or `unpin` record of a target decides. There is no other state.
 
 export interface RecordedPin extends Pin {
-  /** The fingerprints of what a version of a source was read to be, up to the record that is gone back to. */
-  readonly readThen: (source: Pick<TargetSource, 'store' | 'key' | 'version'>) => Promise<readonly string[]>;
+  /** The recorded fingerprints of a source version, up to the record that the target is rolled back to. */
+  readonly fingerprintsAtPin: (
+    source: Pick<TargetSource, 'store' | 'key' | 'version'>,
+  ) => Promise<readonly string[]>;
 }
 
-/** Whether a target is pinned, by the last word of these instances. @throws AppError AUDIT_UNAVAILABLE */
+/** Reads the pin of a target from the latest record of these instances. @throws AppError AUDIT_UNAVAILABLE */
 export async function readPin(
   audit: Pick<AuditStore, 'latest' | 'list'>,
   mapping: string,
   { namespace, secret }: TargetId,
   instances: readonly string[],
 ): Promise<RecordedPin | undefined> {
-  const about = { mapping, namespace, secret, outcome: 'ok' } as const;
-  const last = await lastWord(audit, about, ['rollback', 'unpin'], instances);
+  const filter = { mapping, namespace, secret, outcome: 'ok' } as const;
+  const last = await latestRecord(audit, filter, ['rollback', 'unpin'], instances);
   const pin = last && pinOf(last);
   return pin && recordedPin(audit, pin, instances);
 }
 
-/** More values under one version than the kinds of objects of a store: it has begun to count anew, again and again. */
-const MOST_READ = 20;
+/**
+ * More values under one version than a store has object types. The store has then restarted its version numbers several
+ * times.
+ */
+const MAX_READ_RECORDS = 20;
 
 export function recordedPin(
   audit: Pick<AuditStore, 'list'>,
@@ -39,69 +44,74 @@ export function recordedPin(
 ): RecordedPin {
   return {
     ...pin,
-    async readThen({ store, key, version }) {
+    async fingerprintsAtPin({ store, key, version }) {
       const read = { store, key, version, action: 'read', outcome: 'ok' } as const;
-      const page = { limit: MOST_READ, before: pin.to };
-      const found = await Promise.all(instances.map((instance) => audit.list({ ...read, instance }, page)));
-      return found.flat().flatMap(({ after }) => after ?? []);
+      const page = { limit: MAX_READ_RECORDS, before: pin.to };
+      const results = await Promise.all(instances.map((instance) => audit.list({ ...read, instance }, page)));
+      return results.flat().flatMap(({ after }) => after ?? []);
     },
   };
 }
 
 /**
- * Reads for a pinned target. A version that is not there, or is another value than it was, is gone: the key may have
- * been made anew, and its versions with it. Nothing that a pin names counts as absent, so that nothing is taken away.
+ * Reads for a pinned target. A pinned version that is missing or has another value counts as gone, because the key may
+ * have been recreated with new versions. A pinned source never counts as absent, so no key is removed.
  */
-export function readAsThen(
+export function readPinned(
   pin: RecordedPin,
   { refs: pinned, mapping: { softDeletedIsMissing } }: Pinned,
   { read, fingerprints }: Pick<GatherDeps, 'read'> & { readonly fingerprints: Fingerprinter },
 ): GatherDeps['read'] {
-  const isOther = async ({ store, ref }: StoreRef, found: ReadResult): Promise<boolean> => {
-    if (found.kind !== 'found' || ref.version === undefined) return false;
-    const then = await pin.readThen({ store, key: ref.key, version: ref.version });
-    const comparable = then.flatMap((it) => fingerprints.isOf(it, found.value) ?? []);
+  const isDifferentValue = async ({ store, ref }: StoreRef, result: ReadResult): Promise<boolean> => {
+    if (result.kind !== 'found' || ref.version === undefined) return false;
+    const fingerprintsThen = await pin.fingerprintsAtPin({ store, key: ref.key, version: ref.version });
+    const comparable = fingerprintsThen.flatMap(
+      (fingerprint) => fingerprints.matches(fingerprint, result.value) ?? [],
+    );
     return comparable.length > 0 && !comparable.includes(true);
   };
-  const asThen = async (ref: StoreRef, result: ReadResult): Promise<ReadResult> => {
-    if (result.kind === 'absent') return gone();
+  const checkPinned = async (ref: StoreRef, result: ReadResult): Promise<ReadResult> => {
+    if (result.kind === 'absent') return versionGone();
     if (result.kind === 'failed') {
       const { code, detail } = result.error;
       const isGone = code === 'VERSION_GONE' || (code === 'SOURCE_DELETED' && softDeletedIsMissing);
-      return isGone ? gone(code === 'VERSION_GONE' ? detail : undefined) : result;
+      return isGone ? versionGone(code === 'VERSION_GONE' ? detail : undefined) : result;
     }
-    return (await isOther(ref, result)) ? gone('another value is stored under this version now') : result;
+    return (await isDifferentValue(ref, result))
+      ? versionGone('another value is stored under this version now')
+      : result;
   };
   return async (refs) => {
     const results = new Map(await read(refs));
     for (const ref of refs) {
       const result = results.get(refId(ref));
-      if (result !== undefined && pinned.has(refId(ref))) results.set(refId(ref), await asThen(ref, result));
+      if (result !== undefined && pinned.has(refId(ref)))
+        results.set(refId(ref), await checkPinned(ref, result));
     }
     return results;
   };
 }
 
-/** The source that it is about is named by whoever asked. */
-function gone(detail?: string): ReadResult {
+/** The caller adds the source to the error. */
+function versionGone(detail?: string): ReadResult {
   const error = new AppError('VERSION_GONE', {
     ...(detail === undefined ? {} : { detail }),
-    todo: OTHERWISE,
+    remedy: PIN_REMEDY,
   });
   return { kind: 'failed', error };
 }
 
-/** What the note of a rollback says beside its sources: the record that it goes back to, and which stores these were. */
+/** The note of a rollback: the target record and the stores at that time. */
 export function pinNote({ to, stores }: Pick<Pin, 'to' | 'stores'>): string {
-  return [`to record ${to}`, ...[...stores].map(([name, hash]) => `${name}@${shortened(hash)}`)].join(' ');
+  return [`to record ${to}`, ...[...stores].map(([name, hash]) => `${name}@${shortHash(hash)}`)].join(' ');
 }
 
-/** Enough of a store's definition to tell it from another one under the same name. */
-export function shortened(definition: string): string {
+/** A prefix that is long enough to tell two definitions with the same store name apart. */
+export function shortHash(definition: string): string {
   return definition.slice(0, 8);
 }
 
-/** The record to which a target is pinned by this one. */
+/** The record to which this record pins a target. */
 export function pinnedTo(record: Pick<Entry, 'action' | 'sources' | 'note'>): number | undefined {
   return pinOf(record)?.to;
 }

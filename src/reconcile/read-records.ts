@@ -1,57 +1,62 @@
 import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
-import { type FoundRead, objectOf, type ReadResult, refId, type StoreRef } from '../core/reading.ts';
-import type { Recording } from '../core/recording.ts';
-import { noReadings } from './readings.ts';
-import { definitionNote, lastAbout, lastReading, readingNote } from './recall.ts';
+import { type FoundRead, objectTypeOf, type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
+import type { PendingRecord } from '../core/pending-record.ts';
+import { noReadDeduplication } from './read-deduplication.ts';
+import { definitionNote, lastReadMatching, lastRead, readNote } from './last-read-version.ts';
 import type { Recorder, RecorderDeps } from './recorder.ts';
 
-type ReadRecords = Pick<Recorder, 'remade' | 'read' | 'isFailing'>;
+type ReadRecords = Pick<Recorder, 'replacedValues' | 'read' | 'isFailing'>;
 type ReadRecordsDeps = Pick<
   RecorderDeps,
-  'audit' | 'actor' | 'requestId' | 'fingerprints' | 'stores' | 'readings'
+  'audit' | 'actor' | 'requestId' | 'fingerprints' | 'stores' | 'readDeduplication'
 >;
 
-/** The records of what was read: of a value that is new, of a failure that begins or changes, and of each absence. */
+/** Records reads: new values, failures that begin or change, and every absence. */
 export function createReadRecords({
   audit,
   actor,
   requestId,
   fingerprints,
   stores,
-  readings = noReadings,
+  readDeduplication = noReadDeduplication,
 }: ReadRecordsDeps): ReadRecords {
-  const remade = new Set<string>();
+  const replacedValues = new Set<string>();
 
   const entryOf = ({ store, ref }: StoreRef, durationMs: number) => {
-    const note = readingNote(stores.get(store), objectOf(ref));
+    const note = readNote(stores.get(store), objectTypeOf(ref));
     const base = { actor, requestId, keys: NO_KEYS, durationMs, attempt: 1 };
     return { ...base, action: 'read', store, key: ref.key, ...note } as const;
   };
   const append = async (source: StoreRef, entry: Entry) => {
-    readings.forget(source);
+    readDeduplication.forget(source);
     try {
       return await audit.append([entry]);
     } finally {
-      readings.forget(source);
+      readDeduplication.forget(source);
     }
   };
-  const lastOf = ({ store, ref }: StoreRef) =>
-    lastReading(audit, { store, key: ref.key, object: objectOf(ref), version: ref.version });
+  const lastReadOf = ({ store, ref }: StoreRef) =>
+    lastRead(audit, { store, key: ref.key, object: objectTypeOf(ref), version: ref.version });
 
-  /** The last reading of this version, which after a failure is looked for further back. */
-  const readingOf = async ({ store, ref }: StoreRef, version: string, before: AuditRecord | undefined) => {
-    if (before?.outcome !== 'failed') return before?.sources[0]?.version === version ? before : undefined;
-    const about = { store, key: ref.key, version, outcome: 'ok' } as const;
-    return lastAbout(audit, about, { object: objectOf(ref) });
+  /** The latest read of this version. After a failure, older records are searched. */
+  const lastReadOfVersion = async (
+    { store, ref }: StoreRef,
+    version: string,
+    previous: AuditRecord | undefined,
+  ) => {
+    if (previous?.outcome !== 'failed')
+      return previous?.sources[0]?.version === version ? previous : undefined;
+    const filter = { store, key: ref.key, version, outcome: 'ok' } as const;
+    return lastReadMatching(audit, filter, { object: objectTypeOf(ref) });
   };
 
-  /** Until what the work gives is durable, whoever is next would not find it on record. */
-  const inTurn = async (
+  /** Holds the lock until the record is durable. Otherwise the next reader would not find it in the audit. */
+  const exclusivePerSource = async (
     source: StoreRef,
-    work: () => Promise<Recording | undefined>,
-  ): Promise<Recording | undefined> => {
-    const end = await readings.turn(source);
-    let recording: Recording | undefined;
+    work: () => Promise<PendingRecord | undefined>,
+  ): Promise<PendingRecord | undefined> => {
+    const end = await readDeduplication.lock(source);
+    let recording: PendingRecord | undefined;
     try {
       recording = await work();
     } finally {
@@ -60,47 +65,53 @@ export function createReadRecords({
     return recording;
   };
 
-  const found = async (
+  const recordFound = async (
     source: StoreRef,
     result: FoundRead,
     tookMs: number,
-  ): Promise<Recording | undefined> => {
+  ): Promise<PendingRecord | undefined> => {
     const after = fingerprints.value(result.value);
     const reading = `${result.version} ${after}`;
-    const known = source.ref.version === undefined ? await readings.look(source) : undefined;
-    if (known?.isLast(reading)) return undefined;
-    return inTurn(source, () => ofValue(source, result, { after, tookMs, keep: () => known?.keep(reading) }));
+    const lookup = source.ref.version === undefined ? await readDeduplication.lookUp(source) : undefined;
+    if (lookup?.isLast(reading)) return undefined;
+    return exclusivePerSource(source, () =>
+      recordValue(source, result, { after, tookMs, keep: () => lookup?.remember(reading) }),
+    );
   };
 
-  const ofValue = async (
+  const recordValue = async (
     source: StoreRef,
     { version, value, stamp }: FoundRead,
     { after, tookMs, keep }: { readonly after: string; readonly tookMs: number; readonly keep: () => void },
-  ): Promise<Recording | undefined> => {
+  ): Promise<PendingRecord | undefined> => {
     const { store, ref } = source;
-    const { key, version: named } = ref;
-    const object = objectOf(ref);
-    const before = await lastOf(source);
-    const isFailure = before?.outcome === 'failed';
-    const same = await readingOf(source, version, before);
-    const isKnown = same?.after === after;
-    const isOther = !isKnown && fingerprints.isOf(same?.after ?? '', value) === false;
-    // Kept on record, since whoever read it may end before the targets are written.
-    const replaced = isOther ? same?.after : isKnown ? same.before : undefined;
-    if (replaced !== undefined) remade.add(refId(source));
-    // Mostly the last read is this one.
+    const { key, version: requestedVersion } = ref;
+    const object = objectTypeOf(ref);
+    const previous = await lastReadOf(source);
+    const isFailure = previous?.outcome === 'failed';
+    const sameVersion = await lastReadOfVersion(source, version, previous);
+    const isKnown = sameVersion?.after === after;
+    const isReplaced = !isKnown && fingerprints.matches(sameVersion?.after ?? '', value) === false;
+    // The replacement is recorded, because the process may end before it writes the targets.
+    const replaced = isReplaced ? sameVersion?.after : isKnown ? sameVersion.before : undefined;
+    if (replaced !== undefined) replacedValues.add(refId(source));
+    // In most cases the latest read is this one.
     if (isKnown && !isFailure) {
       if (replaced === undefined) keep();
       return undefined;
     }
-    if (before !== undefined || named !== undefined) {
-      const seen = await lastAbout(audit, { store, key, version, fingerprint: after }, { object });
-      // A failure that has ended is news, although the value may not be.
-      const since = isFailure ? before.sequence : 0;
-      if (seen !== undefined && seen.sequence > since) return undefined;
+    if (previous !== undefined || requestedVersion !== undefined) {
+      const earlierRead = await lastReadMatching(
+        audit,
+        { store, key, version, fingerprint: after },
+        { object },
+      );
+      // The end of a failure is recorded even if the value is not new.
+      const since = isFailure ? previous.sequence : 0;
+      if (earlierRead !== undefined && earlierRead.sequence > since) return undefined;
     }
     const sources = [{ store, key, version }];
-    const note = readingNote(stores.get(store), object, stamp);
+    const note = readNote(stores.get(store), object, stamp);
     const earlier = replaced === undefined ? {} : { before: replaced };
     return {
       durable: append(source, {
@@ -114,48 +125,48 @@ export function createReadRecords({
     };
   };
 
-  const notFound = async (
+  const recordNotFound = async (
     source: StoreRef,
     result: Exclude<ReadResult, FoundRead>,
     tookMs: number,
   ): Promise<void> => {
     const { store, ref } = source;
-    const { key, version: named } = ref;
-    const sources = named === undefined ? [] : [{ store, key, version: named }];
+    const { key, version: requestedVersion } = ref;
+    const sources = requestedVersion === undefined ? [] : [{ store, key, version: requestedVersion }];
     const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
     const entry = { ...entryOf(source, tookMs), outcome: 'failed', code, sources } as const;
-    // Every reading of an absence counts towards its proof, under the definition of its store alone.
+    // Every read of an absence counts toward its proof, for this store definition only.
     if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
-      await append(source, { ...entry, note: definitionNote(stores.get(store), objectOf(ref)) });
+      await append(source, { ...entry, note: definitionNote(stores.get(store), objectTypeOf(ref)) });
       return;
     }
-    // Any other failure is news only when it begins or changes.
-    await inTurn(source, async () => {
-      const before = await lastOf(source);
-      if (before?.outcome !== 'failed' || before.code !== code) await append(source, entry);
+    // Any other failure is recorded only when it begins or changes.
+    await exclusivePerSource(source, async () => {
+      const previous = await lastReadOf(source);
+      if (previous?.outcome !== 'failed' || previous.code !== code) await append(source, entry);
       return undefined;
     });
   };
 
-  const failedLast = async (source: StoreRef): Promise<boolean> => {
-    const isFailed = (await lastOf(source))?.outcome === 'failed';
-    // Somebody may have read it meanwhile, and knows better.
-    if (readings.isFailing(source) === undefined) readings.note(source, isFailed);
+  const lastReadFailed = async (source: StoreRef): Promise<boolean> => {
+    const isFailed = (await lastReadOf(source))?.outcome === 'failed';
+    // A concurrent read has newer information.
+    if (readDeduplication.isFailing(source) === undefined) readDeduplication.setFailing(source, isFailed);
     return isFailed;
   };
 
   return {
-    remade,
-    isFailing: (source) => readings.isFailing(source) ?? failedLast(source),
+    replacedValues,
+    isFailing: (source) => readDeduplication.isFailing(source) ?? lastReadFailed(source),
     async read(source, result, tookMs = 0) {
       if (result.kind !== 'found') {
-        readings.note(source, result.kind === 'failed');
-        await notFound(source, result, tookMs);
+        readDeduplication.setFailing(source, result.kind === 'failed');
+        await recordNotFound(source, result, tookMs);
         return undefined;
       }
-      const recording = await found(source, result, tookMs);
-      // Of what could not be recorded the end is still to be told.
-      const isRecorded = () => readings.note(source, false);
+      const recording = await recordFound(source, result, tookMs);
+      // If the record fails, the end of the failure must still be recorded by a later read.
+      const isRecorded = () => readDeduplication.setFailing(source, false);
       if (recording === undefined) isRecorded();
       else recording.durable.then(isRecorded, () => undefined);
       return recording;

@@ -1,5 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import { isAway } from '../core/away.ts';
+import { isClusterOutage } from '../core/cluster-outage.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, assertNever } from '../core/errors.ts';
 import { type Instances, instancesOf } from '../core/instances.ts';
@@ -7,125 +7,135 @@ import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { isLoss } from '../sync/drift.ts';
-import { LABEL } from '../sync/marks.ts';
+import { LABEL } from '../sync/ownership-metadata.ts';
 import { mergesIn } from '../sync/merge.ts';
-import { isOfOthers, type Plan } from '../sync/plan.ts';
-import { type DecideDeps, type Decision, decideUnrecorded, type Unrecorded } from './decide.ts';
-import type { LetBe } from './last-word.ts';
+import { isForeign, type Plan } from '../sync/plan.ts';
+import { type DecideDeps, type Decision, decideBeforeRecorded, type PendingDecision } from './decide.ts';
+import type { ExpectedLoss } from './latest-records.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
-import type { Recorder, Stood } from './recorder.ts';
-import { shown } from './shown.ts';
-import { carryOut, rehearse, stillRefused, type Write } from './write.ts';
+import type { Recorder, RecordedState } from './recorder.ts';
+import { outcomeDetails } from './outcome-details.ts';
+import { applyPlan, dryRunWrite, stillRefused, type WriteJob } from './write.ts';
 
 export interface ReconcileDeps extends DecideDeps {
   readonly cluster: Cluster;
   readonly recorder: Recorder;
   readonly clock: Clock;
-  /** Whether a list of a moment ago says that a target is not there. Left out: nobody made one. */
+  /** Whether a recent list shows that a target does not exist. Left out if there is no list. */
   readonly isMissing?: ((id: TargetId) => boolean) | undefined;
 }
 
 export interface ReconcileOptions {
-  /** What becomes of a target that was only changed by hand. A person who syncs wants it repaired. */
+  /** What to do with a target that was only changed by hand. The `sync` command repairs it. */
   readonly drift?: 'repair' | 'report';
-  /** It has come to the configuration, and that it is not there is nobody's edit of what is wanted now. */
+  /** The target is new in the configuration, so its absence is not drift. */
   readonly isNew?: boolean;
-  /** Asked before a write: what is read for it may take a while, and then nobody may want it any more. Left out: it is. */
-  readonly isWanted?: (() => boolean) | undefined;
+  /** Called before a write, because the configuration may change while sources are read. Default: still desired. */
+  readonly isStillDesired?: (() => boolean) | undefined;
 }
 
-/** Somebody else may win a race this often before we let it be; the next run decides again. */
+/** The number of lost write races before the next run has to decide again. */
 const MAX_ATTEMPTS = 3;
 
 /**
- * Brings one target into step: gather, plan, record the intent, write, record the outcome. What the target or its
- * sources may do is an outcome; only an audit that cannot be written is thrown, since then nothing may go on.
+ * Brings one target in sync: gather, plan, record the intent, write, record the outcome. Errors of the target or its
+ * sources become outcomes. Only an unavailable audit is thrown, because nothing may be written without it.
  */
 export async function reconcile(
   mapping: Mapping,
   id: TargetId,
   deps: ReconcileDeps,
-  { drift = 'repair', isNew = false, isWanted = () => true }: ReconcileOptions = {},
+  { drift = 'repair', isNew = false, isStillDesired = () => true }: ReconcileOptions = {},
 ): Promise<Outcome> {
   const { recorder } = deps;
   const restart = deps.cluster.workloads === undefined ? [] : mapping.restart;
-  const end = (kind: OutcomeKind, decision: Decision, error?: AppError): Outcome => {
+  const outcome = (kind: OutcomeKind, decision: Decision, error?: AppError): Outcome => {
     const { plan, live, desired, pinned } = decision;
     return {
       kind,
       mapping: mapping.name,
       target: id,
       keys: plan.keys,
-      alive: kind === 'created' || isOursThere(decision, mapping, deps),
+      alive: kind === 'created' || isPresentAndOurs(decision, mapping, deps),
       ...(error === undefined ? {} : { error }),
       ...(pinned === undefined ? {} : { pinned }),
-      ...shown(plan, live, desired, error === undefined),
+      ...outcomeDetails(plan, live, desired, error === undefined),
     };
   };
 
   for (let attempt = 1; ; attempt += 1) {
-    const { decision, found } =
-      (attempt === 1 && (await unseen(mapping, id, deps))) || (await look(mapping, id, deps));
+    const { decision, comparison } =
+      (attempt === 1 && (await observeMissing(mapping, id, deps))) || (await observe(mapping, id, deps));
     const { plan } = decision;
-    if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge') await decision.recorded();
-    const now = { live: decision.live, restart };
-    const isToSee = plan.kind !== 'unchanged' && decision.live !== undefined;
-    const stood = found.stood ?? (isToSee ? await recorder.seen(mapping.name, id, now) : undefined);
-    const reported = drift === 'report' && found.byHand && (await whyReported(id, plan, found, isNew, deps));
-    if (reported) {
-      const { kind, error } = reported;
-      await decision.recorded();
-      await recorder.setback(mapping.name, id, { kind, error, keys: plan.keys });
-      return { ...end(kind, decision, error), ...(kind === 'refused' ? { drifted: true } : {}) };
+    if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge')
+      await decision.whenRecorded();
+    const current = { live: decision.live, restart };
+    const needsRecord = plan.kind !== 'unchanged' && decision.live !== undefined;
+    const recorded =
+      comparison.recorded ??
+      (needsRecord ? await recorder.resolvePrevious(mapping.name, id, current) : undefined);
+    const driftReport =
+      drift === 'report' && comparison.isDrift && (await reportDrift(id, plan, comparison, isNew, deps));
+    if (driftReport) {
+      const { kind, error } = driftReport;
+      await decision.whenRecorded();
+      await recorder.recordFailure(mapping.name, id, { kind, error, keys: plan.keys });
+      return { ...outcome(kind, decision, error), ...(kind === 'refused' ? { drifted: true } : {}) };
     }
     switch (plan.kind) {
       case 'unchanged': {
-        const { restarts } = await recorder.settled(mapping.name, id, now);
-        return { ...end('unchanged', decision), ...(restarts ? { restarts } : {}) };
+        const { restarts } = await recorder.recordInSync(mapping.name, id, current);
+        return { ...outcome('unchanged', decision), ...(restarts ? { restarts } : {}) };
       }
       case 'delete':
       case 'recreate':
       case 'hold':
         return {
-          ...end('held', decision, new AppError('HELD')),
+          ...outcome('held', decision, new AppError('HELD')),
           proposal: proposalOf(mapping, decision, plan),
         };
       case 'refuse':
       case 'fail': {
         const kind = ({ refuse: 'refused', fail: 'failed' } as const)[plan.kind];
-        // It is known to be gone then: what could not be looked at fails for that.
+        // The target is known to be missing here: a failed read gives another error code.
         if (plan.error.code === 'SOURCE_ABSENT' && decision.live === undefined)
-          await recorder.gone({ action: 'delete', mapping: mapping.name, target: id });
-        await recorder.setback(mapping.name, id, { kind, error: plan.error, keys: plan.keys });
-        return end(kind, decision, plan.error);
+          await recorder.recordRemoval({ action: 'delete', mapping: mapping.name, target: id });
+        await recorder.recordFailure(mapping.name, id, { kind, error: plan.error, keys: plan.keys });
+        return outcome(kind, decision, plan.error);
       }
       case 'create':
       case 'update':
       case 'merge': {
-        const refused = await stillRefused(stood?.failed, plan, id, deps.cluster);
-        if (!isWanted()) {
-          await decision.recorded();
-          return { ...end('unchanged', decision), keys: [] };
+        const refused = await stillRefused(recorded?.failed, plan, id, deps.cluster);
+        if (!isStillDesired()) {
+          await decision.whenRecorded();
+          return { ...outcome('unchanged', decision), keys: [] };
         }
         if (refused !== undefined) {
-          await decision.recorded();
-          await recorder.setback(mapping.name, id, { kind: 'failed', error: refused, keys: plan.keys });
-          return end('failed', decision, refused);
+          await decision.whenRecorded();
+          await recorder.recordFailure(mapping.name, id, { kind: 'failed', error: refused, keys: plan.keys });
+          return outcome('failed', decision, refused);
         }
-        const { byHand: repairs, held } = found;
-        const job: Write = { mapping, id, attempt, repairs, ...(held === undefined ? {} : { held }) };
-        const { error, ...written } = await carryOut(plan, decision, job, deps);
-        const restarts = stood?.restarts || written.restarts;
+        const { isDrift: repairs, previousContent } = comparison;
+        const job: WriteJob = {
+          mapping,
+          id,
+          attempt,
+          isRepair: repairs,
+          ...(previousContent === undefined ? {} : { previousContent }),
+        };
+        const { error, ...written } = await applyPlan(plan, decision, job, deps);
+        const restarts = recorded?.restarts || written.restarts;
         if (error === undefined)
           return {
-            ...end(plan.kind === 'create' ? 'created' : 'updated', decision),
+            ...outcome(plan.kind === 'create' ? 'created' : 'updated', decision),
             ...written,
             ...(restarts ? { restarts } : {}),
           };
-        if (error.code !== 'CONFLICT') return end('failed', decision, error);
+        if (error.code !== 'CONFLICT') return outcome('failed', decision, error);
         if (attempt < MAX_ATTEMPTS) break;
         await recorder.giveUp(mapping.name, id, error, attempt);
-        return end('failed', decision, error);
+        return outcome('failed', decision, error);
       }
       default:
         assertNever(plan);
@@ -133,17 +143,20 @@ export async function reconcile(
   }
 }
 
-/** Whether a target was found there, and ours, by what was decided on it. */
-export function isOursThere(
+/** Whether the decision found the target, and it is ours. */
+export function isPresentAndOurs(
   { plan, live }: Pick<Decision, 'plan' | 'live'>,
   mapping: Mapping,
   instances: Instances,
 ): boolean {
-  return live !== undefined && !isOfOthers(plan) && !isTheirs(plan, live, mapping, instances);
+  return live !== undefined && !isForeign(plan) && !isUnadopted(plan, live, mapping, instances);
 }
 
-/** Whether it is refused what it would take over, as what is of another type: until then it is not ours. */
-function isTheirs(
+/**
+ * Whether the takeover of the Secret was refused, for example because of its type. It is not ours until it has been
+ * adopted.
+ */
+function isUnadopted(
   { kind }: Plan,
   { labels }: LiveSecret,
   { target }: Mapping,
@@ -154,121 +167,136 @@ function isTheirs(
   return kind === 'refuse' && target.mode === 'own' && !isLabelled;
 }
 
-interface Looked {
-  readonly decision: Unrecorded;
-  readonly found: Compared;
+interface Observation {
+  readonly decision: PendingDecision;
+  readonly comparison: Comparison;
 }
 
-/** @param isSure Whether what it says to be gone is so: a list may be late. */
-async function look(mapping: Mapping, id: TargetId, deps: ReconcileDeps, isSure = true): Promise<Looked> {
-  const decision = await decideUnrecorded(mapping, id, deps);
-  return { decision, found: await compareWithLast(decision, mapping, id, deps, isSure) };
+/** @param isSure Whether a missing target is really missing. False for a list, which may be stale. */
+async function observe(
+  mapping: Mapping,
+  id: TargetId,
+  deps: ReconcileDeps,
+  isSure = true,
+): Promise<Observation> {
+  const decision = await decideBeforeRecorded(mapping, id, deps);
+  return { decision, comparison: await compareWithLastWrite(decision, mapping, id, deps, isSure) };
 }
 
 /**
- * A list that says that a target is not there is enough to create one that was never written: whoever was faster
- * makes the POST fail, and then it is looked at. For anything else it must be looked at first.
+ * Observes a target that a list shows as missing, without reading it. That is enough to create a target that was never
+ * written: if it exists, the POST fails and the target is read. In all other cases the target must be read first.
  */
-async function unseen(mapping: Mapping, id: TargetId, deps: ReconcileDeps): Promise<Looked | undefined> {
+async function observeMissing(
+  mapping: Mapping,
+  id: TargetId,
+  deps: ReconcileDeps,
+): Promise<Observation | undefined> {
   if (mapping.target.mode !== 'own' || deps.isMissing?.(id) !== true) return undefined;
   const cluster = { ...deps.cluster, read: async () => undefined };
-  const looked = await look(mapping, id, { ...deps, cluster }, false);
-  return looked.decision.plan.kind === 'create' && !looked.found.isGone ? looked : undefined;
+  const observation = await observe(mapping, id, { ...deps, cluster }, false);
+  return observation.decision.plan.kind === 'create' && !observation.comparison.isGone
+    ? observation
+    : undefined;
 }
 
-interface Compared {
-  readonly byHand: boolean;
-  /** Nothing of ours is there, and something was. */
+interface Comparison {
+  readonly isDrift: boolean;
+  /** Nothing of ours exists, and something did before. */
   readonly isGone?: boolean;
-  /** `refused`: whoever deleted what was there has made room for ours, as its remedy says. */
-  readonly letBe?: LetBe | undefined;
-  /** The fingerprint of what we held of the target, where that is gone by now. */
-  readonly held?: string;
-  /** Where it was asked. */
-  readonly stood?: Stood | undefined;
+  /** `refused`: a user deleted the obstacle to make room for our target, as the remedy says. */
+  readonly expectedLoss?: ExpectedLoss | undefined;
+  /** The fingerprint of the previous content, if that is gone. */
+  readonly previousContent?: string;
+  /** The recorded state, if it was read. */
+  readonly recorded?: RecordedState | undefined;
 }
 
 /**
- * Whether what would be written only undoes what somebody did by hand. Of a target that is there, its annotations
- * tell; of one that is gone, or of which all that we merged is, the audit does, which also knows what it held.
+ * Whether the planned write would only undo a manual change. For an existing target, its annotations tell. For a
+ * missing target, or a merge whose keys are all gone, the audit tells, and it also knows the previous content.
  */
-async function compareWithLast(
+async function compareWithLastWrite(
   { plan, desired, live }: Decision,
   { name }: Mapping,
   id: TargetId,
   { recorder, instance, fingerprints }: ReconcileDeps,
   isSure: boolean,
-): Promise<Compared> {
+): Promise<Comparison> {
   const isGone =
-    plan.kind === 'create' || (plan.kind === 'merge' && isWiped(plan, { instance, mapping: name }));
-  if (!isGone) return { byHand: 'drift' in plan && plan.drift };
-  if (desired.kind !== 'ready') return { byHand: false };
-  // A first sync makes thousands of which nothing is on record: one question is enough.
-  const stood =
-    plan.kind === 'create' ? await recorder.seen(name, id, { live: undefined, restart: [] }) : undefined;
-  if (stood?.isUnheard) return { byHand: false, stood };
-  let last = await recorder.lastWrite(name, id);
-  // Nobody takes away by hand what we have deleted, however late.
+    plan.kind === 'create' || (plan.kind === 'merge' && isMergeMissing(plan, { instance, mapping: name }));
+  if (!isGone) return { isDrift: 'drift' in plan && plan.drift };
+  if (desired.kind !== 'ready') return { isDrift: false };
+  // A first sync creates thousands of unrecorded targets, so one query per target must be enough.
+  const recorded =
+    plan.kind === 'create'
+      ? await recorder.resolvePrevious(name, id, { live: undefined, restart: [] })
+      : undefined;
+  if (recorded?.isUnrecorded) return { isDrift: false, recorded };
+  let lastWrite = await recorder.lastWrite(name, id);
+  // Our own deletion is not drift, even if it completed late.
   const removal = { action: 'delete', mapping: name, target: id } as const;
-  if (last !== undefined && isSure && live === undefined && (await recorder.gone(removal)))
-    last = await recorder.lastWrite(name, id);
-  if (last === undefined) return { byHand: false, stood };
-  const wanted = { data: plan.manifest.data, sources: desired.sources };
-  const byHand = isLoss(last, id, wanted, fingerprints);
+  if (lastWrite !== undefined && isSure && live === undefined && (await recorder.recordRemoval(removal)))
+    lastWrite = await recorder.lastWrite(name, id);
+  if (lastWrite === undefined) return { isDrift: false, recorded };
+  const desiredContent = { data: plan.manifest.data, sources: desired.sources };
+  const isDrift = isLoss(lastWrite, id, desiredContent, fingerprints);
   return {
-    stood,
+    recorded,
     isGone: true,
-    byHand,
-    letBe: byHand ? await recorder.whyLetBe(name, id) : undefined,
-    ...(last.after === undefined ? {} : { held: last.after }),
+    isDrift,
+    expectedLoss: isDrift ? await recorder.expectedLoss(name, id) : undefined,
+    ...(lastWrite.after === undefined ? {} : { previousContent: lastWrite.after }),
   };
 }
 
 /**
- * What is said of a target in place of undoing what somebody did to it by hand. Nothing of one that is to be made all the
- * same: nobody took away what was let be, what went with its namespace, or what has just come to the configuration.
+ * Returns what to report in place of repairing drift. Returns undefined if the target is created anyway: its removal
+ * was expected, its namespace was deleted, or it is new in the configuration.
  */
-async function whyReported(
+async function reportDrift(
   id: TargetId,
   plan: Plan,
-  { letBe, isGone }: Compared,
+  { expectedLoss, isGone }: Comparison,
   isNew: boolean,
   deps: Pick<ReconcileDeps, 'cluster'>,
 ): Promise<{ readonly kind: 'failed' | 'refused'; readonly error: AppError } | undefined> {
-  if (plan.kind === 'create' && letBe !== 'refused') {
+  if (plan.kind === 'create' && expectedLoss !== 'refused') {
     const missing = await missingNamespace(id, plan, deps);
     if (missing !== undefined) return { kind: 'failed', error: missing };
   }
-  if (letBe !== undefined || (isNew && isGone)) return undefined;
-  return { kind: 'refused', error: new AppError('DRIFTED', { about: formatTarget(id) }) };
+  if (expectedLoss !== undefined || (isNew && isGone)) return undefined;
+  return { kind: 'refused', error: new AppError('DRIFTED', { subject: formatTarget(id) }) };
 }
 
 /**
- * Why a target that is gone could not be made: its namespace is, and it went with that, so that nobody has taken it away.
- * Asked for without a write, since the right to look at namespaces is more than it needs otherwise.
+ * Returns an error if the namespace of a missing target is missing too, so the deletion was not drift. Uses a dry run,
+ * because reading namespaces would need an extra permission.
  */
 async function missingNamespace(
   id: TargetId,
   plan: Extract<Plan, { kind: 'create' }>,
   { cluster }: Pick<ReconcileDeps, 'cluster'>,
 ): Promise<AppError | undefined> {
-  const error = await rehearse(plan, id, cluster);
-  return error && (error.code === 'NAMESPACE_MISSING' || isAway(error)) ? error : undefined;
+  const error = await dryRunWrite(plan, id, cluster);
+  return error && (error.code === 'NAMESPACE_MISSING' || isClusterOutage(error)) ? error : undefined;
 }
 
-/** Whether nothing of a merge is there: it was never made, or the owner replaced the whole Secret. */
-function isWiped(
+/** Whether nothing of a merge exists: it was never written, or the owner replaced the whole Secret. */
+function isMergeMissing(
   { keys, live }: Extract<Plan, { kind: 'merge' }>,
   { instance, mapping }: { readonly instance: string; readonly mapping: string },
 ): boolean {
-  const isMarked = mergesIn(live).some((it) => it.instance === instance && it.mapping === mapping);
-  return !isMarked && keys.every(({ name }) => !live.data.has(name));
+  const hasMergeAnnotation = mergesIn(live).some(
+    (merge) => merge.instance === instance && merge.mapping === mapping,
+  );
+  return !hasMergeAnnotation && keys.every(({ name }) => !live.data.has(name));
 }
 
-type Destroying = Extract<Plan, { kind: 'delete' | 'recreate' | 'hold' }>;
+type DestructivePlan = Extract<Plan, { kind: 'delete' | 'recreate' | 'hold' }>;
 
-/** What a target's own job may not do itself. */
-export function proposalOf(mapping: Mapping, { desired }: Decision, plan: Destroying): Proposal {
+/** Turns a plan that the job of a target may not apply itself into a proposal. */
+export function proposalOf(mapping: Mapping, { desired }: Decision, plan: DestructivePlan): Proposal {
   const { live, keys } = plan;
   const proposal = { mapping: mapping.name, live, keys, held: plan.kind === 'hold' };
   if (plan.kind === 'hold' && plan.ending !== undefined) return { ...proposal, ending: plan.ending };
@@ -279,13 +307,13 @@ export function proposalOf(mapping: Mapping, { desired }: Decision, plan: Destro
   };
 }
 
-/** The outcome of what could not even be looked at. */
-export async function undecidable(
+/** The outcome of a target that could not be decided. */
+export async function recordUndecidable(
   mapping: Mapping,
   id: TargetId,
   error: AppError,
   { recorder }: Pick<ReconcileDeps, 'recorder'>,
 ): Promise<Outcome> {
-  await recorder.setback(mapping.name, id, { kind: 'failed', error });
+  await recorder.recordFailure(mapping.name, id, { kind: 'failed', error });
   return { kind: 'failed', mapping: mapping.name, target: id, keys: [], alive: false, error };
 }

@@ -5,85 +5,102 @@ import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Workload } from '../core/mapping.ts';
-import type { ReadResult, StoreRef } from '../core/reading.ts';
-import type { Recording } from '../core/recording.ts';
+import type { ReadResult, StoreRef } from '../core/read-result.ts';
+import type { PendingRecord } from '../core/pending-record.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import type { Pin } from '../sync/pin.ts';
 import { type Change, changesOf } from './change.ts';
 import { type Command, commandEntry } from './commands.ts';
-import { isReplaced, type LetBe, lastChange, lastWord, TARGET_ACTIONS, whyLetBe } from './last-word.ts';
-import { createLeftOpen, type LeftOpen } from './left-open.ts';
-import { madeLate, type Removal, removedLate } from './made-late.ts';
+import {
+  isReplaced,
+  type ExpectedLoss,
+  lastChange,
+  latestRecord,
+  TARGET_STATE_ACTIONS,
+  expectedLoss,
+} from './latest-records.ts';
+import { createUnresolvedIntents, type UnresolvedIntents } from './unresolved-intents.ts';
+import { lateWrite, type Removal, lateRemoval } from './late-writes.ts';
 import { pinNote } from './pins.ts';
 import { createReadRecords } from './read-records.ts';
-import type { Readings } from './readings.ts';
+import type { ReadDeduplication } from './read-deduplication.ts';
 import { restartIntents } from './restart-intents.ts';
 
 export interface Recorder {
   readonly requestId: string;
-  /** By `refId`, of what was read: that by its records another value had the same version before. */
-  readonly remade: ReadonlySet<string>;
+  /** References, by `refId`, whose recorded value under the same version was replaced. */
+  readonly replacedValues: ReadonlySet<string>;
   /**
-   * Whether the last reading of a reference failed, of this process or, before its first, on record: what it is now is to be
-   * read, whatever a list says. At once where this process knows, which is asked of each reference in each pass.
+   * Whether the latest read of a reference failed. If so, it must be read again, even if a list shows no change. Asks
+   * this process first, which answers synchronously, and the audit before the first read.
    */
   isFailing(source: StoreRef): boolean | Promise<boolean>;
   command(command: Command): Promise<void>;
-  /** Of a value that is new, the record need not be durable when this resolves: only in its place in the line. */
-  read(source: StoreRef, result: ReadResult, tookMs?: number): Promise<Recording | undefined>;
-  /** Gives the change as it is on record. Its attempt passes over those that are open: an outcome closes one. */
+  /** The record of a new value has its place in the log when this resolves, but may not be durable yet. */
+  read(source: StoreRef, result: ReadResult, tookMs?: number): Promise<PendingRecord | undefined>;
+  /**
+   * Records an intent and returns the change with its attempt number. Skips the numbers of open attempts, because an
+   * outcome closes one attempt.
+   */
   intent(change: Change): Promise<Change>;
-  /** With what is to be restarted after it, all of it or nothing: a crash loses neither. */
+  /** Records an outcome and its pending restarts in one append, so that a crash loses neither. */
   outcome(
     change: Change,
     result: { error?: AppError; resourceVersion?: string; note?: string },
   ): Promise<{ readonly restarts: boolean }>;
-  /** A change that is over, of which nobody can tell now what became: its outcome is looked for later. */
-  leaveOpen(change: Change): void;
-  /** The last write of a target for a mapping, with what it left there; nothing after a deletion that was meant. */
+  /** Marks a change whose result is unknown, so that recovery looks for its outcome later. */
+  addUnresolved(change: Change): void;
+  /** The last write of a target for a mapping, with the content that it left. Undefined after an intended deletion. */
   lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined>;
-  /** Why a target that is gone was not taken away by hand, if so. */
-  whyLetBe(mapping: string, target: TargetId): Promise<LetBe | undefined>;
-  /** A target that cannot be decided or must not be changed: recorded when that begins or changes. */
-  setback(mapping: string, target: TargetId, what: Setback): Promise<void>;
-  /** That somebody else won each of so many races for a target: it is let be until the next run. */
+  /** Why a missing target was not deleted by hand, if so. */
+  expectedLoss(mapping: string, target: TargetId): Promise<ExpectedLoss | undefined>;
+  /** Records that a target cannot be decided or must not be changed, when that begins or changes. */
+  recordFailure(mapping: string, target: TargetId, what: TargetFailure): Promise<void>;
+  /** Records that all attempts lost a write race. The next run tries again. */
   giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
-  /** A target that is as it should be: recorded only when a setback ends with it. As `seen` beside that. */
-  settled(mapping: string, target: TargetId, now: Seen): Promise<{ readonly restarts: boolean }>;
-  /** A target as it was found. A write that is on record as failed, and was made all the same, gets the outcome that it has. */
-  seen(mapping: string, target: TargetId, now: Seen): Promise<Stood>;
-  /** What was found to be gone. A removal that is on record as failed, and was made all the same, gets its outcome. */
-  gone(removal: Removal): Promise<boolean>;
-  /** That a person lets a held change happen. */
+  /** Records that a target is in sync again after a failure. Also does what `resolvePrevious` does. */
+  recordInSync(
+    mapping: string,
+    target: TargetId,
+    now: CurrentTarget,
+  ): Promise<{ readonly restarts: boolean }>;
+  /**
+   * Returns the recorded state of a target. If a write that is recorded as failed has succeeded, its real outcome is
+   * recorded first.
+   */
+  resolvePrevious(mapping: string, target: TargetId, now: CurrentTarget): Promise<RecordedState>;
+  /** Records the outcome of a removal that is recorded as failed, if the target is gone. */
+  recordRemoval(removal: Removal): Promise<boolean>;
+  /** Records that a person releases a held change. */
   release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;
-  /** That a person pins a target, or lets it go: from then on the last word. With an error: that it was refused. */
+  /** Records that a person pins or unpins a target. With an error: that the request was refused. */
   pin(mapping: string, target: TargetId, pin: Pin | 'unpin', error?: AppError): Promise<void>;
   sweep(counts: Readonly<Record<string, number>>, ok: boolean): Promise<void>;
 }
 
-export interface Setback {
+export interface TargetFailure {
   readonly kind: 'refused' | 'held' | 'failed';
   readonly error: AppError;
-  /** What would have become of its keys. */
+  /** The planned changes of its keys. */
   readonly keys?: readonly KeyPlan[];
-  /** For the record. With another one, what is held is held anew. */
+  /** The note of the record. A hold with another note is recorded as a new hold. */
   readonly note?: string | undefined;
 }
 
-export interface Seen {
+export interface CurrentTarget {
   readonly live: LiveSecret | undefined;
-  /** To be rolled when a write that was made late has changed what pods may have read. */
+  /** The workloads to restart if a late write has changed the content. */
   readonly restart: readonly Workload[];
 }
 
-/** How a target stands on record. */
-export interface Stood {
-  /** Nothing is on record about it. */
-  readonly isUnheard?: boolean;
+/** The recorded state of a target. */
+export interface RecordedState {
+  /** No record of the target exists. */
+  readonly isUnrecorded?: boolean;
   readonly restarts: boolean;
-  /** Why it failed the last time. */
+  /** The error code of the last failure. */
   readonly failed?: string | undefined;
 }
 
@@ -92,14 +109,17 @@ export interface RecorderDeps {
   readonly actor: Actor;
   readonly requestId: string;
   readonly fingerprints: Fingerprinter;
-  /** Store name to the hash of its definition. */
+  /** Maps the name of each store to the hash of its definition. */
   readonly stores: ReadonlyMap<string, string>;
-  /** This one and those that it was before: others that share the audit have targets of the same names. */
+  /**
+   * The current instance name and the former ones. Other instances that share the audit may have targets with the same
+   * names.
+   */
   readonly instances: readonly string[];
   readonly clock: Clock;
-  readonly leftOpen?: LeftOpen;
-  /** Shared by all that read of one app. */
-  readonly readings?: Readings | undefined;
+  readonly unresolvedIntents?: UnresolvedIntents;
+  /** Shared by all readers of one app. */
+  readonly readDeduplication?: ReadDeduplication | undefined;
 }
 
 export function createRecorder({
@@ -110,14 +130,14 @@ export function createRecorder({
   stores,
   instances,
   clock,
-  leftOpen = createLeftOpen(),
-  readings,
+  unresolvedIntents = createUnresolvedIntents(),
+  readDeduplication,
 }: RecorderDeps): Recorder {
   const startedAt = clock.now();
   const base = { actor, requestId, sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 };
   const append = async (entry: Entry): Promise<void> => void (await audit.append([entry]));
-  const last = (id: TargetId, mapping: string) =>
-    lastWord(audit, { mapping, ...id }, TARGET_ACTIONS, instances);
+  const lastStateRecord = (id: TargetId, mapping: string) =>
+    latestRecord(audit, { mapping, ...id }, TARGET_STATE_ACTIONS, instances);
   const changeEntry = (change: Change): Omit<Entry, 'phase' | 'outcome'> => {
     const { action, mapping, target, sources, keys, values, before, after, note, attempt } = change;
     return {
@@ -137,38 +157,38 @@ export function createRecorder({
     };
   };
 
-  const seen = async (mapping: string, target: TargetId, { live, restart }: Seen) => {
-    const before = await last(target, mapping);
-    const isOver = before === undefined || (before.outcome === 'ok' && !isReplaced(before));
-    if (isOver) return { isUnended: false, isUnheard: before === undefined, restarts: false };
-    const late = live && (await madeLate(audit, mapping, live, instances));
-    if (late === undefined) {
-      const { outcome, code } = before;
+  const resolvePrevious = async (mapping: string, target: TargetId, { live, restart }: CurrentTarget) => {
+    const previous = await lastStateRecord(target, mapping);
+    const isSettled = previous === undefined || (previous.outcome === 'ok' && !isReplaced(previous));
+    if (isSettled) return { isUnresolved: false, isUnrecorded: previous === undefined, restarts: false };
+    const lateOutcome = live && (await lateWrite(audit, mapping, live, instances));
+    if (lateOutcome === undefined) {
+      const { outcome, code } = previous;
       const failed = outcome === 'failed' ? code : undefined;
-      return { isUnended: outcome !== 'ok', restarts: false, failed };
+      return { isUnresolved: outcome !== 'ok', restarts: false, failed };
     }
-    const restarts = restartIntents(late, restart);
-    await audit.append([late, ...restarts]);
-    return { isUnended: false, restarts: restarts.length > 0 };
+    const restarts = restartIntents(lateOutcome, restart);
+    await audit.append([lateOutcome, ...restarts]);
+    return { isUnresolved: false, restarts: restarts.length > 0 };
   };
 
-  const leaveOpen = (change: Change): void => leftOpen.add({ ...change, requestId });
+  const addUnresolved = (change: Change): void => unresolvedIntents.add({ ...change, requestId });
 
   return {
     requestId,
-    ...createReadRecords({ audit, actor, requestId, fingerprints, stores, readings }),
-    leaveOpen,
+    ...createReadRecords({ audit, actor, requestId, fingerprints, stores, readDeduplication }),
+    addUnresolved,
     command: (command) => append(commandEntry(command, actor, requestId)),
 
     async intent(change) {
       const { replaces, target } = change;
-      const open = await audit.openAttempts(requestId, target);
+      const openAttempts = await audit.openAttempts(requestId, target);
       let { attempt } = change;
-      while (open.includes(attempt)) attempt += 1;
-      const begun = { ...change, attempt };
+      while (openAttempts.includes(attempt)) attempt += 1;
+      const numbered = { ...change, attempt };
       const replaced = replaces === undefined ? {} : { resourceVersion: replaces };
-      await append({ ...changeEntry(begun), phase: 'intent', outcome: 'ok', ...replaced });
-      return begun;
+      await append({ ...changeEntry(numbered), phase: 'intent', outcome: 'ok', ...replaced });
+      return numbered;
     },
 
     async outcome(change, { error, resourceVersion, note }) {
@@ -184,7 +204,7 @@ export function createRecorder({
       try {
         await audit.append([entry, ...restarts]);
       } catch (error) {
-        leaveOpen(change);
+        addUnresolved(change);
         throw error;
       }
       return { restarts: restarts.length > 0 };
@@ -193,47 +213,59 @@ export function createRecorder({
     async lastWrite(mapping, target) {
       const last = await lastChange(audit, mapping, target, instances);
       if (last?.action !== 'delete') return last;
-      // It was to be made anew at once: what pods have read is what it held before.
-      const { after: next, before: after, ...deleted } = last;
-      return next === undefined || after === undefined ? undefined : { ...deleted, after };
+      // The deletion was part of a replacement, so pods have read the content from before.
+      const { after: replacementContent, before: previousContent, ...deleted } = last;
+      return replacementContent === undefined || previousContent === undefined
+        ? undefined
+        : { ...deleted, after: previousContent };
     },
 
-    whyLetBe: (mapping, target) => whyLetBe(audit, mapping, target, instances),
+    expectedLoss: (mapping, target) => expectedLoss(audit, mapping, target, instances),
 
-    async setback(mapping, target, { kind, error, keys = [], note }) {
-      const before = await last(target, mapping);
+    async recordFailure(mapping, target, { kind, error, keys = [], note }) {
+      const previous = await lastStateRecord(target, mapping);
       const changes = changesOf(keys);
-      // What is held is released by what it is, so that another change is another hold.
-      const isSame = kind !== 'held' || (before?.note === note && isDeepStrictEqual(before?.keys, changes));
-      if (before?.outcome === kind && before.code === error.code && isSame) return;
+      // A release names the held change, so a different change is a new hold.
+      const isSame =
+        kind !== 'held' || (previous?.note === note && isDeepStrictEqual(previous?.keys, changes));
+      if (previous?.outcome === kind && previous.code === error.code && isSame) return;
       const action = kind === 'held' ? 'hold' : 'refuse';
-      const { code, about } = error;
-      // Whoever reads that a source is absent wants to know which one.
-      const named = kind === 'held' || about === formatTarget(target) ? undefined : about;
-      const said = note ?? named;
-      const noted = said === undefined ? {} : { note: said };
-      return append({ ...base, action, mapping, ...target, outcome: kind, code, keys: changes, ...noted });
+      const { code, subject: about } = error;
+      // A report of an absent source must name the source.
+      const subject = kind === 'held' || about === formatTarget(target) ? undefined : about;
+      const text = note ?? subject;
+      const noteField = text === undefined ? {} : { note: text };
+      return append({
+        ...base,
+        action,
+        mapping,
+        ...target,
+        outcome: kind,
+        code,
+        keys: changes,
+        ...noteField,
+      });
     },
 
     giveUp: (mapping, target, { code }, attempts) =>
       append({ ...base, action: 'giveUp', mapping, ...target, outcome: 'failed', code, attempt: attempts }),
 
-    async settled(mapping, target, now) {
-      const { isUnended, restarts } = await seen(mapping, target, now);
-      if (isUnended)
+    async recordInSync(mapping, target, now) {
+      const { isUnresolved, restarts } = await resolvePrevious(mapping, target, now);
+      if (isUnresolved)
         await append({ ...base, action: 'sweep', mapping, ...target, outcome: 'ok', note: 'in step again' });
       return { restarts };
     },
 
-    seen,
+    resolvePrevious,
 
-    async gone(removal) {
-      const before = await last(removal.target, removal.mapping);
-      // It may have been tried again since, and be held by now.
-      const isUnended = before !== undefined && before.outcome !== 'ok';
-      const late = isUnended ? await removedLate(audit, removal, instances) : undefined;
-      if (late !== undefined) await append(late);
-      return late !== undefined;
+    async recordRemoval(removal) {
+      const previous = await lastStateRecord(removal.target, removal.mapping);
+      // A newer attempt may have failed or been held since.
+      const isUnresolved = previous !== undefined && previous.outcome !== 'ok';
+      const lateOutcome = isUnresolved ? await lateRemoval(audit, removal, instances) : undefined;
+      if (lateOutcome !== undefined) await append(lateOutcome);
+      return lateOutcome !== undefined;
     },
 
     release: (mapping, target, keys, id) =>

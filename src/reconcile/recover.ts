@@ -1,85 +1,98 @@
 import type { AuditRecord, Entry, KeyChanges } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { MOST_UNANSWERED } from '../core/away.ts';
+import { MAX_UNANSWERED_CALLS } from '../core/cluster-outage.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import { SAME_BYTES } from './change.ts';
-import { lastChange, REPLACED_SINCE } from './last-word.ts';
-import { createLeftOpen, type LeftOpen } from './left-open.ts';
+import { lastChange, REPLACED_SINCE } from './latest-records.ts';
+import { createUnresolvedIntents, type UnresolvedIntents } from './unresolved-intents.ts';
 import { restartIntents } from './restart-intents.ts';
-import { type Applied, lookFor, SEEN_IN_CLUSTER, type Sighting } from './sighting.ts';
+import { type Applied, verifyWrite, SEEN_IN_CLUSTER, type WriteVerification } from './write-verification.ts';
 
 export interface RecoverDeps {
   readonly audit: AuditStore;
   readonly cluster: Pick<Cluster, 'read'>;
-  /** This one and those that it was before. */
+  /** The current instance name and the former ones. */
   readonly instances: readonly string[];
-  /** What a mapping wants restarted, since a change that is found to be made counts like any other. */
+  /** The workloads that a mapping restarts. A change found during recovery counts like any other. */
   readonly restartOf?: (mapping: string) => readonly Workload[];
-  /** What this process left open itself. */
-  readonly leftOpen?: LeftOpen;
+  /** The unresolved intents of this process. */
+  readonly unresolvedIntents?: UnresolvedIntents;
   /**
-   * Told of what was not made. That is the last word about its target then, though another process may have brought it into
-   * step long before: only a look at it tells.
+   * Called for a change that was not applied. Its failure is then the latest record of the target, although another
+   * process may have brought it in sync earlier.
    */
-  readonly onNotMade?: (mapping: string, target: TargetId) => void;
+  readonly onNotApplied?: (mapping: string, target: TargetId) => void;
 }
 
 /**
- * Gives each intent that was left open its outcome, by looking at the cluster: by a process that crashed, and by
- * this one when it could not record what became of a change. Those that cannot be looked at now stay open, and so do
- * those of other instances, whose cluster may be another. Resolves with how many were closed.
+ * Records the outcome of each open intent by reading the cluster. An intent stays open after a crash, or when its
+ * outcome could not be recorded. Intents stay open if the cluster does not answer, or if another instance made them,
+ * because its cluster may be another one. Resolves with the number of closed intents.
  */
 export async function recoverIntents({
   audit,
   cluster,
   instances,
   restartOf = () => [],
-  leftOpen = createLeftOpen(),
-  onNotMade = () => undefined,
+  unresolvedIntents = createUnresolvedIntents(),
+  onNotApplied = () => undefined,
 }: RecoverDeps): Promise<number> {
-  // The restart of a workload is work that waits; whoever takes it up looks at the workload.
-  const left = async () =>
-    (await leftOpen.look(() => audit.unresolved(leftOpen.has))).filter(
+  // Restart intents are pending work. The restart cycle checks their workloads.
+  const readOwnIntents = async () =>
+    (await unresolvedIntents.refresh(() => audit.unresolvedIntents(unresolvedIntents.has))).filter(
       ({ instance, action }) => instances.includes(instance) && action !== 'restart',
     );
-  if ((await left()).length === 0) return 0;
-  // One at a time, since two that look together would each record what became of it.
+  if ((await readOwnIntents()).length === 0) return 0;
+  // Only one process at a time, because two would each record an outcome.
   return audit.exclusively('recover', async () =>
-    closeAll(await left(), { audit, cluster, instances, restartOf, leftOpen, onNotMade }),
+    closeAll(await readOwnIntents(), {
+      audit,
+      cluster,
+      instances,
+      restartOf,
+      unresolvedIntents,
+      onNotApplied,
+    }),
   );
 }
 
 async function closeAll(
   intents: readonly AuditRecord[],
-  { audit, cluster, instances, restartOf, leftOpen, onNotMade }: Required<RecoverDeps>,
+  { audit, cluster, instances, restartOf, unresolvedIntents, onNotApplied }: Required<RecoverDeps>,
 ): Promise<number> {
   let closed = 0;
   let unanswered = 0;
-  // Of several that meant the same, the newest: it would not have been begun if an earlier one had been seen.
-  for (const intent of intents.toSorted((one, other) => other.sequence - one.sequence)) {
-    const sighting = await sightingOf(intent, cluster);
-    unanswered = sighting.kind === 'unknown' && sighting.isAway ? unanswered + 1 : 0;
-    if (unanswered === MOST_UNANSWERED) break;
-    if (sighting.kind === 'unknown') continue;
-    const isMade = sighting.kind === 'applied' && !(await isOfLater(intent, { audit, instances }));
-    const found = isMade ? sighting : await foundByNext(intent, audit);
-    const outcome = outcomeOf(intent, found, { isOurs: leftOpen.has(intent), isReplaced: !isMade });
-    // A deletion between two versions of a target is no content that pods could read; and what the next change has
-    // replaced is restarted for by that one, unless that left the content as it was.
-    const isContent = isMade || (found !== undefined && (await isContentStill(intent, { audit, instances })));
-    const isOther = isContent && intent.action !== 'delete' && intent.note !== SAME_BYTES;
-    const restart = isOther ? restartOf(intent.mapping ?? '') : [];
+  // Newest first: of several equal intents, the newest is the applied one. A process would not have started it if it
+  // had seen an earlier one applied.
+  for (const intent of intents.toSorted((a, b) => b.sequence - a.sequence)) {
+    const verification = await verifyIntent(intent, cluster);
+    unanswered = verification.kind === 'unknown' && verification.isAway ? unanswered + 1 : 0;
+    if (unanswered === MAX_UNANSWERED_CALLS) break;
+    if (verification.kind === 'unknown') continue;
+    const isApplied =
+      verification.kind === 'applied' && !(await isFromLaterChange(intent, { audit, instances }));
+    const applied = isApplied ? verification : await appliedBeforeNext(intent, audit);
+    const outcome = outcomeOf(intent, applied, {
+      isOurs: unresolvedIntents.has(intent),
+      isReplaced: !isApplied,
+    });
+    // A deletion between two versions of a target has no content that pods could read. A replaced change is restarted
+    // for by its successor, unless that left the content as it was.
+    const isContentCurrent =
+      isApplied || (applied !== undefined && (await isContentUnchangedSince(intent, { audit, instances })));
+    const needsRestart = isContentCurrent && intent.action !== 'delete' && intent.note !== SAME_BYTES;
+    const restart = needsRestart ? restartOf(intent.mapping ?? '') : [];
     await audit.append([outcome, ...restartIntents(outcome, restart)]);
     closed += 1;
     const { mapping = '', namespace = '', secret = '' } = intent;
-    if (outcome.outcome === 'failed') onNotMade(mapping, { namespace, secret });
+    if (outcome.outcome === 'failed') onNotApplied(mapping, { namespace, secret });
   }
   return closed;
 }
 
-async function sightingOf(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): Promise<Sighting> {
+async function verifyIntent(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): Promise<WriteVerification> {
   const { namespace, secret, after, sources, resourceVersion, action, mapping = '' } = intent;
   if (namespace === undefined || secret === undefined) return { kind: 'unknown' };
   const change = {
@@ -90,14 +103,14 @@ async function sightingOf(intent: AuditRecord, cluster: Pick<Cluster, 'read'>): 
     ...(after === undefined ? {} : { after }),
     ...(resourceVersion === undefined ? {} : { replaces: resourceVersion }),
   };
-  return lookFor(change, cluster);
+  return verifyWrite(change, cluster);
 }
 
 /**
- * Whether what was found is on record as made by a later change: another process has made it meanwhile. Not by the
- * version of the Secret, which goes on with what others write into it, another mapping that merges among them.
+ * Whether a later recorded change of another process made what was found. The resource version cannot tell, because
+ * others also write to the Secret, for example other merging mappings.
  */
-async function isOfLater(
+async function isFromLaterChange(
   { sequence, mapping = '', namespace = '', secret = '', action, after }: AuditRecord,
   { audit, instances }: Pick<RecoverDeps, 'audit' | 'instances'>,
 ): Promise<boolean> {
@@ -106,8 +119,8 @@ async function isOfLater(
   return action === 'delete' ? last.action === 'delete' : last.after === after;
 }
 
-/** Whether the last change, which came after it, wrote the same content anew. */
-async function isContentStill(
+/** Whether the last change came later and wrote the same content again. */
+async function isContentUnchangedSince(
   { mapping = '', namespace = '', secret = '', after }: AuditRecord,
   { audit, instances }: Pick<RecoverDeps, 'audit' | 'instances'>,
 ): Promise<boolean> {
@@ -118,11 +131,10 @@ async function isContentStill(
 const PAGE = 100;
 
 /**
- * What the next change of the same target found in place, where that is what this one would have made: it was made, and
- * has been replaced since. Of a deletion that is nothing, whichever mapping has the target then. One that would have
- * changed no value is not told from one that was not made.
+ * Whether the next change of the same target found this one applied, and replaced it. After a deletion, the next change
+ * of any mapping must have found nothing. A change without new values cannot be told from one that was not applied.
  */
-async function foundByNext(
+async function appliedBeforeNext(
   intent: AuditRecord,
   audit: Pick<AuditStore, 'list'>,
 ): Promise<Applied | undefined> {
@@ -131,8 +143,8 @@ async function foundByNext(
   const isDeletion = action === 'delete';
   if (!isDeletion && (after === undefined || after === before)) return undefined;
   let next: AuditRecord | undefined;
-  const about = { instance, namespace, secret, phase: 'intent' } as const;
-  const intents = isDeletion ? about : { ...about, mapping };
+  const filter = { instance, namespace, secret, phase: 'intent' } as const;
+  const intents = isDeletion ? filter : { ...filter, mapping };
   for await (const page of pagesOf(audit, intents, PAGE)) {
     const later = page.filter((record) => record.sequence > sequence);
     next = later.findLast(({ action }) => action !== 'restart') ?? next;
@@ -140,20 +152,20 @@ async function foundByNext(
   }
   if (next === undefined) return undefined;
   if (isDeletion) return next.resourceVersion === undefined ? { kind: 'applied' } : undefined;
-  // Made anew after a deletion, it has nothing before it, and no version that it replaces.
+  // A recreated target has no previous content and replaces no version.
   if (next.resourceVersion === undefined || next.resourceVersion === resourceVersion) return undefined;
   if (next.before === after) return { kind: 'applied', resourceVersion: next.resourceVersion };
-  return isBelowEdit(intent, next) ? { kind: 'applied' } : undefined;
+  return isUnderForeignEdit(intent, next) ? { kind: 'applied' } : undefined;
 }
 
 /**
- * Whether the next change found this one under the edit of somebody else. Where there was nothing, nobody else makes a
- * target of ours; and of what this one was to change, the next one that wants the same found some as it should be.
+ * Whether the next change found this one with a manual edit on top. If the target was missing before, only we can have
+ * created it. Otherwise the next change with the same goal found some of the keys already correct.
  */
-function isBelowEdit({ resourceVersion, keys, after }: AuditRecord, next: AuditRecord): boolean {
+function isUnderForeignEdit({ resourceVersion, keys, after }: AuditRecord, next: AuditRecord): boolean {
   if (resourceVersion === undefined) return next.action === 'update' || next.action === 'repair';
-  const left = new Set(keysOf(next.keys));
-  return next.after === after && keysOf(keys).some((key) => !left.has(key));
+  const nextKeys = new Set(keysOf(next.keys));
+  return next.after === after && keysOf(keys).some((key) => !nextKeys.has(key));
 }
 
 function keysOf({ added, changed, removed }: KeyChanges): readonly string[] {
@@ -162,18 +174,18 @@ function keysOf({ added, changed, removed }: KeyChanges): readonly string[] {
 
 function outcomeOf(
   intent: AuditRecord,
-  made: Applied | undefined,
+  applied: Applied | undefined,
   { isOurs, isReplaced }: { readonly isOurs: boolean; readonly isReplaced: boolean },
 ): Entry {
-  const { resourceVersion: _, ...same } = intent;
+  const { resourceVersion: _, ...fields } = intent;
   const how = isOurs ? SEEN_IN_CLUSTER : 'found after a crash';
   const base = {
-    ...same,
+    ...fields,
     ...(isOurs ? {} : { actor: { kind: 'startup' } as const }),
-    note: made !== undefined && isReplaced ? how + REPLACED_SINCE : how,
+    note: applied !== undefined && isReplaced ? how + REPLACED_SINCE : how,
     phase: 'outcome',
   } as const;
-  if (made === undefined) return { ...base, outcome: 'failed', code: 'INTERRUPTED' };
-  const { resourceVersion } = made;
+  if (applied === undefined) return { ...base, outcome: 'failed', code: 'INTERRUPTED' };
+  const { resourceVersion } = applied;
   return { ...base, outcome: 'ok', ...(resourceVersion === undefined ? {} : { resourceVersion }) };
 }

@@ -3,12 +3,12 @@ import type { Workload } from '../core/mapping.ts';
 import { formatWorkload, isContentChange } from '../sync/restart.ts';
 
 /**
- * An outcome belongs to the intent of the same request, Secret and attempt. Restarts count on from here, so that
- * theirs are not taken for those of the write that they follow.
+ * An outcome belongs to the intent of the same request, Secret and attempt. Restart attempts start at 11, so that they
+ * do not collide with the attempts of the write.
  */
 const FIRST_ATTEMPT = 11;
 
-/** The restarts that follow from a write that was made: none unless it changed what pods may have read. */
+/** The restart intents that follow a successful write. None if the content that pods may have read did not change. */
 export function restartIntents(written: Entry, restart: readonly Workload[]): readonly Entry[] {
   if (written.outcome !== 'ok' || !isContentChange(written)) return [];
   const { actor, requestId, mapping, namespace, secret, after } = written;

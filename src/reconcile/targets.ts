@@ -5,41 +5,47 @@ import { compareTargets, compareText, type TargetId } from '../core/target.ts';
 import { type DecideDeps, type Decision, decide } from './decide.ts';
 
 /** One target and the mapping that wants it. */
-export interface Wanted {
+export interface DesiredTarget {
   readonly mapping: Mapping;
   readonly id: TargetId;
-  /** Its selector could not be resolved, so that it stands for any number of targets; its namespace is `*`. */
+  /**
+   * Set if the selector could not be resolved. The entry then stands for any number of targets, and its namespace is
+   * `*`.
+   */
   readonly error?: AppError;
 }
 
-const UNKNOWN = '*';
+const UNKNOWN_NAMESPACE = '*';
 
-/** Every target that the mappings name themselves, by namespace, then name. */
-export function targetsOf(mappings: readonly Mapping[]): readonly Wanted[] {
+/** The targets that the mappings name explicitly, sorted by namespace and name. */
+export function targetsOf(mappings: readonly Mapping[]): readonly DesiredTarget[] {
   return sorted(mappings.flatMap((mapping) => inNamespaces(mapping, mapping.target.namespaces)));
 }
 
-/** The same, and those in the namespaces that selectors choose now. The bridge's own namespace is never one. */
+/**
+ * The explicit targets and those in the namespaces that the selectors match now. Selectors never match the bridge's own
+ * namespace.
+ */
 export async function resolveTargets(
   mappings: readonly Mapping[],
   cluster: Pick<Cluster, 'namespaces'>,
   ownNamespace: string | undefined,
-): Promise<readonly Wanted[]> {
-  const found = new Map<string, Promise<readonly string[]>>();
+): Promise<readonly DesiredTarget[]> {
+  const namespacesBySelector = new Map<string, Promise<readonly string[]>>();
   const namespacesOf = (labels: Readonly<Record<string, string>>): Promise<readonly string[]> => {
     const id = JSON.stringify(Object.entries(labels).sort());
-    const result = found.get(id) ?? cluster.namespaces(labels);
-    found.set(id, result);
+    const result = namespacesBySelector.get(id) ?? cluster.namespaces(labels);
+    namespacesBySelector.set(id, result);
     return result;
   };
-  const resolve = async (mapping: Mapping): Promise<readonly Wanted[]> => {
+  const resolve = async (mapping: Mapping): Promise<readonly DesiredTarget[]> => {
     const { namespaces, namespaceSelector } = mapping.target;
     if (namespaceSelector === undefined) return inNamespaces(mapping, namespaces);
     try {
       const chosen = await namespacesOf(namespaceSelector.matchLabels);
       return inNamespaces(
         mapping,
-        chosen.filter((it) => it !== ownNamespace),
+        chosen.filter((namespace) => namespace !== ownNamespace),
       );
     } catch (error) {
       if (error instanceof AppError) return [unresolved(mapping, error)];
@@ -49,37 +55,37 @@ export async function resolveTargets(
   return sorted((await Promise.all(mappings.map(resolve))).flat());
 }
 
-/** What is known before the cluster was asked. */
-export function unresolvedTargets(mappings: readonly Mapping[]): readonly Wanted[] {
+/** The targets that are known without asking the cluster. */
+export function unresolvedTargets(mappings: readonly Mapping[]): readonly DesiredTarget[] {
   const error = new AppError('INTERNAL', { detail: 'the namespaces were not looked up yet' });
   const selecting = mappings.filter(({ target }) => target.namespaceSelector !== undefined);
   return sorted([...targetsOf(mappings), ...selecting.map((mapping) => unresolved(mapping, error))]);
 }
 
-function unresolved(mapping: Mapping, error: AppError): Wanted {
-  return { mapping, id: { namespace: UNKNOWN, secret: mapping.target.secret }, error };
+function unresolved(mapping: Mapping, error: AppError): DesiredTarget {
+  return { mapping, id: { namespace: UNKNOWN_NAMESPACE, secret: mapping.target.secret }, error };
 }
 
-function inNamespaces(mapping: Mapping, namespaces: readonly string[]): readonly Wanted[] {
+function inNamespaces(mapping: Mapping, namespaces: readonly string[]): readonly DesiredTarget[] {
   const { secret } = mapping.target;
   return [...new Set(namespaces)].map((namespace) => ({ mapping, id: { namespace, secret } }));
 }
 
-/** Of several mappings that want one target, the first by name is first; the others find it taken, or merge. */
-function sorted(targets: readonly Wanted[]): readonly Wanted[] {
+/** If several mappings want one target, the first by name comes first. The others find it claimed, or merge into it. */
+function sorted(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
   return targets.toSorted(
     (a, b) => compareTargets(a.id, b.id) || compareText(a.mapping.name, b.mapping.name),
   );
 }
 
-/** In the order of work: the targets of one mapping after one another, since they are made of the same values. */
-export function byMapping(targets: readonly Wanted[]): readonly Wanted[] {
+/** The order of processing: the targets of one mapping are adjacent, because they share values. */
+export function byMapping(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
   return targets.toSorted(
     (a, b) => compareText(a.mapping.name, b.mapping.name) || compareTargets(a.id, b.id),
   );
 }
 
-/** What a mapping may ever do to its targets beyond creating and changing them. */
+/** What a mapping may do to its targets beyond creating and updating them. */
 export function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping): {
   readonly deletes: boolean;
   readonly merges: boolean;
@@ -89,54 +95,63 @@ export function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping)
   return { deletes: mayDelete && !merges, merges };
 }
 
-/** Whether a mapping wants a target. One whose selector is unknown may want its Secret in any namespace. */
-export function wantedIndex(targets: readonly Wanted[]): (mapping: string, id: TargetId) => boolean {
+/** Whether a mapping wants a target. A mapping with an unresolved selector may want its Secret in any namespace. */
+export function desiredIndex(targets: readonly DesiredTarget[]): (mapping: string, id: TargetId) => boolean {
   const index = mappingsByTarget(targets);
-  const wants = (mapping: string, namespace: string, secret: string): boolean =>
+  const isDesired = (mapping: string, namespace: string, secret: string): boolean =>
     index.get(namespace)?.get(secret)?.includes(mapping) ?? false;
   return (mapping, { namespace, secret }) =>
-    wants(mapping, namespace, secret) || wants(mapping, UNKNOWN, secret);
+    isDesired(mapping, namespace, secret) || isDesired(mapping, UNKNOWN_NAMESPACE, secret);
 }
 
-/** By namespace, then by Secret: a text for each of ten thousand targets would take more than all else in it. */
+/**
+ * Indexed by namespace, then by Secret. One string key for each of ten thousand targets would use more memory than the
+ * rest of the index.
+ */
 function mappingsByTarget(
-  targets: readonly Wanted[],
+  targets: readonly DesiredTarget[],
 ): ReadonlyMap<string, ReadonlyMap<string, readonly string[]>> {
   const index = new Map<string, Map<string, readonly string[]>>();
-  // Targets of one mapping share its list.
-  const alone = new Map<string, readonly string[]>();
+  // The targets of one mapping share its list.
+  const singleMappingLists = new Map<string, readonly string[]>();
   for (const { mapping, id } of targets) {
     const { name } = mapping;
     const secrets = index.get(id.namespace) ?? new Map<string, readonly string[]>();
     index.set(id.namespace, secrets);
-    const own = alone.get(name) ?? [name];
-    alone.set(name, own);
-    const others = secrets.get(id.secret);
-    secrets.set(id.secret, others === undefined ? own : [...others, name]);
+    const singleMapping = singleMappingLists.get(name) ?? [name];
+    singleMappingLists.set(name, singleMapping);
+    const mappings = secrets.get(id.secret);
+    secrets.set(id.secret, mappings === undefined ? singleMapping : [...mappings, name]);
   }
   return index;
 }
 
-/** Whether any mapping wants a target. */
-export function wantedByAny(targets: readonly Wanted[]): (id: TargetId) => boolean {
+/** Whether any mapping wants this target. */
+export function desiredByAny(targets: readonly DesiredTarget[]): (id: TargetId) => boolean {
   const index = mappingsByTarget(targets);
-  const isWanted = (namespace: string, secret: string): boolean => index.get(namespace)?.has(secret) ?? false;
-  return ({ namespace, secret }) => isWanted(namespace, secret) || isWanted(UNKNOWN, secret);
+  const isDesired = (namespace: string, secret: string): boolean =>
+    index.get(namespace)?.has(secret) ?? false;
+  return ({ namespace, secret }) => isDesired(namespace, secret) || isDesired(UNKNOWN_NAMESPACE, secret);
 }
 
-/** The targets that may be in a namespace. One whose selector is unknown may be in any. */
-export function byNamespace(targets: readonly Wanted[]): (namespace: string) => readonly Wanted[] {
-  const known = Map.groupBy(targets, ({ id }) => id.namespace);
-  return (namespace) => [...(known.get(namespace) ?? []), ...(known.get(UNKNOWN) ?? [])];
+/** The targets that may be in a namespace. Targets with an unresolved selector may be in any namespace. */
+export function byNamespace(
+  targets: readonly DesiredTarget[],
+): (namespace: string) => readonly DesiredTarget[] {
+  const byName = Map.groupBy(targets, ({ id }) => id.namespace);
+  return (namespace) => [...(byName.get(namespace) ?? []), ...(byName.get(UNKNOWN_NAMESPACE) ?? [])];
 }
 
-/** The namespaces with targets, without the unknown ones. */
-export function namespacesOf(targets: readonly Wanted[]): readonly string[] {
-  const known = targets.filter(({ error }) => error === undefined);
-  return [...new Set(known.map(({ id }) => id.namespace))];
+/** The namespaces with resolved targets. */
+export function namespacesOf(targets: readonly DesiredTarget[]): readonly string[] {
+  const resolved = targets.filter(({ error }) => error === undefined);
+  return [...new Set(resolved.map(({ id }) => id.namespace))];
 }
 
-export async function decideWanted({ mapping, id, error }: Wanted, deps: DecideDeps): Promise<Decision> {
+export async function decideTarget(
+  { mapping, id, error }: DesiredTarget,
+  deps: DecideDeps,
+): Promise<Decision> {
   if (error === undefined) return decide(mapping, id, deps);
   return { plan: { kind: 'fail', keys: [], error }, desired: { kind: 'failed', error }, live: undefined };
 }

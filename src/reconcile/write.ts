@@ -10,9 +10,9 @@ import type { TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Plan } from '../sync/plan.ts';
 import { type Change, changesOf, SAME_BYTES, valuesOf } from './change.ts';
-import type { Decision, Unrecorded } from './decide.ts';
+import type { Decision, PendingDecision } from './decide.ts';
 import type { Recorder } from './recorder.ts';
-import { afterFailedWrite, sourceText, type Written } from './sighting.ts';
+import { resolveFailedWrite, sourceText, type WriteResult } from './write-verification.ts';
 
 export interface WriteDeps {
   readonly cluster: Cluster;
@@ -22,40 +22,40 @@ export interface WriteDeps {
   readonly tracer?: Tracer;
 }
 
-export interface Write {
+export interface WriteJob {
   readonly mapping: Mapping;
   readonly id: TargetId;
   readonly attempt: number;
-  /** It undoes a change by hand. */
-  readonly repairs: boolean;
-  /** The fingerprint of what we held of the target, where that is gone by now. */
-  readonly held?: string;
+  /** The write undoes a manual change. */
+  readonly isRepair: boolean;
+  /** The fingerprint of the previous content, if that is gone. */
+  readonly previousContent?: string;
 }
 
-/** Left out: its reads are on record. */
-type Readily = Decision & Partial<Pick<Unrecorded, 'recorded'>>;
+/** If `whenRecorded` is left out, the reads are already recorded. */
+type RecordedDecision = Decision & Partial<Pick<PendingDecision, 'whenRecorded'>>;
 
 export type Data = LiveSecret['data'];
-export type Writing = Extract<Plan, { kind: 'create' | 'update' | 'merge' }>;
+export type WritePlan = Extract<Plan, { kind: 'create' | 'update' | 'merge' }>;
 
-/** One write between its two records. */
-export async function carryOut(
-  plan: Writing,
-  decision: Readily,
-  job: Write,
+/** Applies a plan: records the intent, writes, and records the outcome. */
+export async function applyPlan(
+  plan: WritePlan,
+  decision: RecordedDecision,
+  job: WriteJob,
   deps: WriteDeps,
-): Promise<Written> {
+): Promise<WriteResult> {
   const { cluster, recorder, tracer = noTracer } = deps;
   const described = describeChange(plan, decision, job, deps);
-  const change = await tracer.span('intent', {}, () => begin(described, decision, recorder));
+  const change = await tracer.span('intent', {}, () => recordIntent(described, decision, recorder));
   try {
     const result = await tracer.span('write', { operation: plan.kind }, () => write(plan, job.id, cluster), {
-      ends: ({ kind }) => ({ outcome: kind }),
+      resultAttributes: ({ kind }) => ({ outcome: kind }),
     });
     if (result.kind === 'written') {
       const { resourceVersion } = result;
-      const noted = tracer.span('outcome', {}, () => recorder.outcome(change, { resourceVersion }));
-      return { resourceVersion, ...(await noted) };
+      const recorded = tracer.span('outcome', {}, () => recorder.outcome(change, { resourceVersion }));
+      return { resourceVersion, ...(await recorded) };
     }
     const error = new AppError(result.kind === 'missing' ? 'SECRET_MISSING' : 'CONFLICT');
     await tracer.span('outcome', { code: error.code }, () => recorder.outcome(change, { error }));
@@ -63,12 +63,16 @@ export async function carryOut(
   } catch (thrown) {
     const error = toAppError(thrown);
     if (error.code === 'AUDIT_UNAVAILABLE') throw error;
-    return afterFailedWrite(error, change, deps);
+    return resolveFailedWrite(error, change, deps);
   }
 }
 
-/** The intent stands behind the records of what was read for it, so that one wait for the disk is enough for both. */
-async function begin(change: Change, { recorded }: Readily, recorder: Recorder): Promise<Change> {
+/** One fsync makes the reads and the intent durable. */
+async function recordIntent(
+  change: Change,
+  { whenRecorded: recorded }: RecordedDecision,
+  recorder: Recorder,
+): Promise<Change> {
   const [intent, reads] = await Promise.allSettled([recorder.intent(change), recorded?.()]);
   if (intent.status === 'rejected') throw intent.reason;
   if (reads.status === 'fulfilled') return intent.value;
@@ -76,8 +80,8 @@ async function begin(change: Change, { recorded }: Readily, recorder: Recorder):
   throw reads.reason;
 }
 
-/** Codes of what the cluster refuses for as long as nobody has mended it. */
-const LASTING: readonly string[] = [
+/** Codes of refusals that last until somebody fixes the cause. */
+const LASTING_CODES: readonly string[] = [
   'NAMESPACE_MISSING',
   'CLUSTER_FORBIDDEN',
   'CLUSTER_REFUSED',
@@ -85,34 +89,34 @@ const LASTING: readonly string[] = [
 ] satisfies ErrorCode[];
 
 /**
- * Why a write would fail as the last one did. Each that is tried is on record twice, although nothing has begun, changed or
- * ended: so after one that failed the cluster is asked first, without a change.
+ * Checks with a dry run whether a write would fail like the last one. Every real attempt adds two records, even if
+ * nothing has changed.
  */
 export async function stillRefused(
   failed: string | undefined,
-  plan: Writing,
+  plan: WritePlan,
   id: TargetId,
   cluster: Cluster,
 ): Promise<AppError | undefined> {
-  return refusedAgain(failed, (how) => write(plan, id, cluster, how));
+  return dryRunRefusal(failed, (how) => write(plan, id, cluster, how));
 }
 
-/** The same of any change. */
-export async function refusedAgain(
+/** Like `stillRefused`, for any change. */
+export async function dryRunRefusal(
   failed: string | undefined,
   work: (how: WriteOptions) => Promise<unknown>,
 ): Promise<AppError | undefined> {
-  if (!LASTING.includes(failed ?? '')) return undefined;
-  const error = await failureOf(work);
-  return LASTING.includes(error?.code ?? '') ? error : undefined;
+  if (!LASTING_CODES.includes(failed ?? '')) return undefined;
+  const error = await dryRunError(work);
+  return LASTING_CODES.includes(error?.code ?? '') ? error : undefined;
 }
 
-/** Why the cluster would refuse a write. That somebody else was faster only the write itself tells. */
-export function rehearse(plan: Writing, id: TargetId, cluster: Cluster): Promise<AppError | undefined> {
-  return failureOf((how) => write(plan, id, cluster, how));
+/** Why the cluster would refuse a write. A dry run does not detect a lost race. */
+export function dryRunWrite(plan: WritePlan, id: TargetId, cluster: Cluster): Promise<AppError | undefined> {
+  return dryRunError((how) => write(plan, id, cluster, how));
 }
 
-async function failureOf(work: (how: WriteOptions) => Promise<unknown>): Promise<AppError | undefined> {
+async function dryRunError(work: (how: WriteOptions) => Promise<unknown>): Promise<AppError | undefined> {
   try {
     await work({ dryRun: true });
     return undefined;
@@ -121,7 +125,7 @@ async function failureOf(work: (how: WriteOptions) => Promise<unknown>): Promise
   }
 }
 
-function write(plan: Writing, id: TargetId, cluster: Cluster, how?: WriteOptions): Promise<MergeResult> {
+function write(plan: WritePlan, id: TargetId, cluster: Cluster, how?: WriteOptions): Promise<MergeResult> {
   switch (plan.kind) {
     case 'create':
       return cluster.create(id, plan.manifest, how);
@@ -145,17 +149,17 @@ async function merge(
 }
 
 function describeChange(
-  plan: Writing,
+  plan: WritePlan,
   { desired, live }: Decision,
-  { mapping, id, attempt, repairs, held }: Write,
+  { mapping, id, attempt, isRepair, previousContent }: WriteJob,
   { fingerprints, clock, cluster }: WriteDeps,
 ): Change {
   const [before, after] = dataOf(plan);
-  const previous = held ?? (live === undefined ? undefined : fingerprints.target(id, before));
-  const isSame = !changesBytes(plan, cluster);
-  const isNoted = isSame && plan.keys.some(({ action }) => action !== 'keep');
+  const previous = previousContent ?? (live === undefined ? undefined : fingerprints.target(id, before));
+  const isSameContent = !changesBytes(plan, cluster);
+  const needsNote = isSameContent && plan.keys.some(({ action }) => action !== 'keep');
   return {
-    action: repairs ? 'repair' : actionOf(plan),
+    action: isRepair ? 'repair' : actionOf(plan),
     mapping: mapping.name,
     target: id,
     attempt,
@@ -166,29 +170,32 @@ function describeChange(
     ...(previous === undefined ? {} : { before: previous }),
     ...(live === undefined ? {} : { replaces: live.resourceVersion }),
     after: fingerprints.target(id, after),
-    ...(isNoted ? { note: SAME_BYTES } : {}),
-    restart: cluster.workloads === undefined || isSame ? [] : mapping.restart,
+    ...(needsNote ? { note: SAME_BYTES } : {}),
+    restart: cluster.workloads === undefined || isSameContent ? [] : mapping.restart,
   };
 }
 
-function actionOf(plan: Writing): 'create' | 'update' | 'adopt' {
+function actionOf(plan: WritePlan): 'create' | 'update' | 'adopt' {
   if (plan.kind === 'create') return 'create';
   return plan.kind === 'update' && plan.adopts ? 'adopt' : 'update';
 }
 
-/** What we hold of a target before and after; of a Secret of somebody else that is our keys alone. */
-function dataOf(plan: Writing): readonly [Data, Data] {
+/** What we hold of a target before and after the write. In a foreign Secret, only our keys. */
+function dataOf(plan: WritePlan): readonly [Data, Data] {
   if (plan.kind === 'create') return [new Map(), plan.manifest.data];
   if (plan.kind === 'update') return [plan.live.data, plan.change.data];
-  const ours = new Set(plan.keys.filter(({ before }) => before !== undefined).map(({ name }) => name));
-  return [new Map([...plan.live.data].filter(([name]) => ours.has(name))), plan.manifest.data];
+  const ownKeys = new Set(plan.keys.filter(({ before }) => before !== undefined).map(({ name }) => name));
+  return [new Map([...plan.live.data].filter(([name]) => ownKeys.has(name))), plan.manifest.data];
 }
 
 /**
- * Whether the Secret has other bytes afterwards. A key that a merge takes up or lets go of, and that others hold with the
- * same value, is what pods have read all along.
+ * Whether the write changes any bytes of the Secret. If a merge adds or releases a key that others hold with the same
+ * value, the content stays the same.
  */
-function changesBytes(plan: Writing, { heldAlone }: Pick<Cluster, 'heldAlone'>): boolean {
+function changesBytes(
+  plan: WritePlan,
+  { exclusivelyOwned: heldAlone }: Pick<Cluster, 'exclusivelyOwned'>,
+): boolean {
   if (plan.kind !== 'merge') return true;
   const { live, keys, first, manifest } = plan;
   const alone = new Set(
@@ -199,8 +206,8 @@ function changesBytes(plan: Writing, { heldAlone }: Pick<Cluster, 'heldAlone'>):
   );
   return keys.some(({ name, action }) => {
     if (action === 'remove') return alone.has(name);
-    const wanted = manifest.data.get(name);
-    return wanted !== undefined && live.data.get(name)?.equals(wanted) !== true;
+    const desired = manifest.data.get(name);
+    return desired !== undefined && live.data.get(name)?.equals(desired) !== true;
   });
 }
 

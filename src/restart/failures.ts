@@ -1,81 +1,99 @@
 import type { Entry } from '../audit/entry.ts';
 import type { Clock } from '../core/clock.ts';
-import { AppError, healsItself } from '../core/errors.ts';
-import { LONGEST_ASKED } from '../sync/schedule.ts';
+import { AppError, isTransient } from '../core/errors.ts';
+import { MAX_RETRY_AFTER_MS } from '../sync/schedule.ts';
 import type { PendingRestart } from './pending.ts';
-import { closed, delayed } from './records.ts';
+import { restartOutcome, restartDelayed } from './records.ts';
 
-/** A restart that could not be made. */
+/** A restart that failed. */
 export interface FailedRestart {
   readonly mapping: string;
   readonly namespace: string;
-  /** Whose change asks for it. */
+  /** The Secret whose change requires the restart. */
   readonly secret: string;
   /** As records name it: `Deployment/web`, or `Deployment` with a selector. */
   readonly workload: string;
   readonly error: AppError;
 }
 
-/** @param isNew It has just begun to fail, or to fail in another way. */
-export type OnRestartFailure = (it: FailedRestart, isNew: boolean) => void;
+/** @param isNew The failure has just begun, or its error code has changed. */
+export type OnRestartFailure = (failedRestart: FailedRestart, isNew: boolean) => void;
 
 export interface FailuresDeps {
   readonly clock: Clock;
   readonly record: (entries: readonly Entry[]) => Promise<void>;
-  readonly lookAgain: (ms: number) => void;
+  readonly scheduleNext: (ms: number) => void;
   readonly onFailure?: OnRestartFailure | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What could not be made in one pass: put on record, told, and tried again. */
+/** Records, reports and reschedules the failures of one cycle. */
 export interface Failures {
-  /** Recorded when it begins or changes, and tried again; in the end given up. */
-  failed(pending: readonly PendingRestart[], error: AppError): Promise<void>;
-  /** Of those who name a workload that is not there. */
-  missing(pending: readonly PendingRestart[]): Promise<void>;
-  /** Whether the cluster does not answer: the next call would wait for the same. */
-  isCutOff(): boolean;
+  /** Records a failure when it begins or changes, and schedules a retry. Gives up after a day. */
+  recordFailure(pending: readonly PendingRestart[], error: AppError): Promise<void>;
+  /** Records that the named workload does not exist. */
+  recordMissing(pending: readonly PendingRestart[]): Promise<void>;
+  /** Whether the cluster does not answer, so that further calls would only wait. */
+  isClusterDown(): boolean;
 }
 
-const AFTER_FAILURE_MS = 10_000;
-/** What only a person can mend. */
-const UNTIL_MENDED_MS = 5 * 60_000;
-/** Tried for so long, and then given up. */
-const PATIENCE_MS = 24 * 60 * 60_000;
+const TRANSIENT_RETRY_MS = 10_000;
+/** The retry delay for failures that a person must fix. */
+const LASTING_RETRY_MS = 5 * 60_000;
+/** The time after which a failing restart is given up. */
+const GIVE_UP_MS = 24 * 60 * 60_000;
 
-export function createFailures({ clock, record, lookAgain, onFailure, signal }: FailuresDeps): Failures {
-  /** What is on record of what failed in this pass; a selector fails once for all of its workloads. */
-  const noted = new Map<PendingRestart, string>();
+export function createFailures({
+  clock,
+  record,
+  scheduleNext,
+  onFailure,
+  signal,
+}: FailuresDeps): Failures {
+  /** The codes recorded in this cycle. A selector fails once for all its workloads. */
+  const recordedCodes = new Map<PendingRestart, string>();
   let isCutOff = false;
 
-  const say = (pending: readonly PendingRestart[], error: AppError, news = pending): void => {
-    // What was broken off did not fail.
+  const notify = (pending: readonly PendingRestart[], error: AppError, news = pending): void => {
+    // An interrupted restart did not fail.
     if (signal?.aborted) return;
-    for (const it of pending) {
-      const { mapping = '', namespace = '', secret = '', note: workload = '' } = it.intent;
-      onFailure?.({ mapping, namespace, secret, workload, error }, news.includes(it));
+    for (const pendingRestart of pending) {
+      const { mapping = '', namespace = '', secret = '', note: workload = '' } = pendingRestart.intent;
+      onFailure?.({ mapping, namespace, secret, workload, error }, news.includes(pendingRestart));
     }
   };
   return {
-    isCutOff: () => isCutOff,
-    async failed(pending, error) {
+    isClusterDown: () => isCutOff,
+    async recordFailure(pending, error) {
       const { code } = error;
-      const asked = Math.min(error.retryAfterMs ?? 0, LONGEST_ASKED);
+      const retryAfterMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
       const now = clock.now();
-      const isOld = ({ at }: PendingRestart): boolean => now - at > PATIENCE_MS;
+      const isExpired = ({ changedAt }: PendingRestart): boolean => now - changedAt > GIVE_UP_MS;
       if (code === 'CLUSTER_UNAVAILABLE') isCutOff = true;
-      // What is given up is so once; of the others, only what is new is recorded.
-      const news = pending.filter((it) => (isOld(it) ? !noted.has(it) : (noted.get(it) ?? it.code) !== code));
-      for (const it of pending) noted.set(it, code);
-      say(pending, error, news);
-      await record(news.map((it) => (isOld(it) ? closed(it, now, { code }) : delayed(it, now, code))));
-      if (!pending.every(isOld))
-        lookAgain(Math.max(asked, healsItself(code) ? AFTER_FAILURE_MS : UNTIL_MENDED_MS));
+      // Giving up is recorded once. Other failures are recorded only when they are new.
+      const news = pending.filter((pendingRestart) =>
+        isExpired(pendingRestart)
+          ? !recordedCodes.has(pendingRestart)
+          : (recordedCodes.get(pendingRestart) ?? pendingRestart.code) !== code,
+      );
+      for (const pendingRestart of pending) recordedCodes.set(pendingRestart, code);
+      notify(pending, error, news);
+      await record(
+        news.map((pendingRestart) =>
+          isExpired(pendingRestart)
+            ? restartOutcome(pendingRestart, now, { code })
+            : restartDelayed(pendingRestart, now, code),
+        ),
+      );
+      if (!pending.every(isExpired))
+        scheduleNext(Math.max(retryAfterMs, isTransient(code) ? TRANSIENT_RETRY_MS : LASTING_RETRY_MS));
     },
-    async missing(pending) {
+    async recordMissing(pending) {
       const error = new AppError('WORKLOAD_MISSING');
-      await record(pending.map((it) => closed(it, clock.now(), { code: error.code })));
-      say(pending, error);
+      await record(
+        pending.map((pendingRestart) => restartOutcome(pendingRestart, clock.now(), { code: error.code })),
+      );
+      notify(pending, error);
     },
   };
 }

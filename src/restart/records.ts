@@ -1,36 +1,40 @@
 import type { AuditRecord, Entry } from '../audit/entry.ts';
 import type { PendingRestart } from './pending.ts';
 
-/** Ends what is pending. `code`: why it failed. */
-export function closed(
-  { intent, at }: PendingRestart,
+/** Closes a pending restart. `code` is set if it failed. */
+export function restartOutcome(
+  { intent, changedAt }: PendingRestart,
   now: number,
   result: { readonly code?: string; readonly counts?: Readonly<Record<string, number>> },
 ): Entry {
   return {
-    ...like(intent, now - at),
+    ...baseEntry(intent, now - changedAt),
     phase: 'outcome',
     outcome: result.code === undefined ? 'ok' : 'failed',
     ...result,
   };
 }
 
-/** That one of the workloads of a selector was rolled; the others are still to come. */
-export function rolledOne(
-  { intent, at }: PendingRestart,
+/** Records that one workload of a selector was restarted. Others may still be pending. */
+export function workloadRestarted(
+  { intent, changedAt }: PendingRestart,
   now: number,
   workload: string,
   rolled: 0 | 1,
 ): Entry {
-  return { ...like(intent, now - at), outcome: 'ok', note: workload, counts: { rolled } };
+  return { ...baseEntry(intent, now - changedAt), outcome: 'ok', note: workload, counts: { rolled } };
 }
 
-/** Why it waits, when that begins or changes. */
-export function delayed({ intent, at }: PendingRestart, now: number, code: string): Entry {
-  return { ...like(intent, now - at), outcome: 'failed', code };
+/** Records why a restart is delayed, when the reason begins or changes. */
+export function restartDelayed(
+  { intent, changedAt }: PendingRestart,
+  now: number,
+  code: string,
+): Entry {
+  return { ...baseEntry(intent, now - changedAt), outcome: 'failed', code };
 }
 
-function like(intent: AuditRecord, durationMs: number): Omit<Entry, 'outcome' | 'phase'> {
+function baseEntry(intent: AuditRecord, durationMs: number): Omit<Entry, 'outcome' | 'phase'> {
   const { actor, requestId, action, mapping, namespace, secret, sources, keys, after, note, attempt } =
     intent;
   return {

@@ -1,43 +1,43 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Workloads } from '../cluster/workloads.ts';
-import { type Clock, isYetToCome } from '../core/clock.ts';
+import { type Clock, isInFuture } from '../core/clock.ts';
 import type { Tracer } from '../core/tracer.ts';
 import type { OnRestartFailure } from './failures.ts';
-import { untilDue } from './groups.ts';
-import { type IsRestartWanted, type RestartOptions, runPass } from './pass.ts';
-import { type Rolled, readRestarts } from './pending.ts';
+import { msUntilDue } from './groups.ts';
+import { type IsRestartConfigured, type RestartOptions, runCycle } from './cycle.ts';
+import { type Rollout, readRestarts } from './pending.ts';
 
 export interface RestartsDeps {
   readonly audit: Pick<AuditStore, 'list' | 'append' | 'exclusively'>;
   readonly workloads: Workloads;
-  /** This instance, and those that it was before. */
+  /** The current instance name and the former ones. */
   readonly instances: readonly string[];
   readonly clock: Clock;
   readonly tracer?: Tracer;
   readonly onFailure?: OnRestartFailure | undefined;
-  /** Left out: each is. */
-  readonly isWanted?: IsRestartWanted | undefined;
+  /** Default: every restart is still configured. */
+  readonly isConfigured?: IsRestartConfigured | undefined;
 }
 
 export interface Restarts {
   /**
-   * Rolls what is due, as far as the budget goes. `nextMs`: when to look again; left out: nothing is pending. What
-   * the cluster does is recorded and tried again; @throws AppError AUDIT_UNAVAILABLE.
+   * Restarts due workloads within the budget. `nextMs` is the delay until the next run, left out if nothing is pending.
+   * Cluster errors are recorded and retried. @throws AppError AUDIT_UNAVAILABLE
    */
   run(options: RestartOptions): Promise<{ readonly nextMs?: number }>;
 }
 
 const DAY = 24 * 60 * 60_000;
 
-/** A restart that a bridge was down for longer than this is no longer of use to anybody. */
+/** Older restarts are dropped, for example after a long downtime of the bridge. */
 const HORIZON_MS = 7 * DAY;
 
-/** A roll that takes longer is stuck, and holds up no others. */
-const ROLL_MS = 10 * 60_000;
+/** A longer rollout is stuck and no longer counts toward the budget. */
+const ROLLOUT_TIMEOUT_MS = 10 * 60_000;
 
 /**
- * Restarts of workloads after changes of their Secrets. All that it knows stands in the audit and in the pod
- * templates, so that it may end between any two steps, and run in any replica.
+ * Restarts workloads after changes of their Secrets. All state is in the audit and in the pod templates, so a run may
+ * stop at any point and continue in another replica.
  */
 export function createRestarts({
   audit,
@@ -46,69 +46,72 @@ export function createRestarts({
   clock,
   tracer,
   onFailure,
-  isWanted,
+  isConfigured,
 }: RestartsDeps): Restarts {
   let floor = 0;
-  const ended = new Set<string>();
-  const late = createLateRolls();
+  const completed = new Set<string>();
+  const futureRollouts = createFutureRolloutFilter();
 
   const read = async () => {
     const now = clock.now();
-    const found = await readRestarts(audit, {
+    const records = await readRestarts(audit, {
       floor,
       since: now - HORIZON_MS,
-      rollsSince: now - ROLL_MS,
+      rolloutsSince: now - ROLLOUT_TIMEOUT_MS,
       instances,
     });
-    floor = found.floor;
-    return { ...found, rolls: late.without(found.rolls, now) };
+    floor = records.floor;
+    return { ...records, rollouts: futureRollouts.without(records.rollouts, now) };
   };
 
   return {
     async run(options) {
-      const waiting = untilFirstDue(await read(), options.windowMs, clock.now());
-      if (waiting === undefined) {
-        ended.clear();
+      const waitMs = msUntilFirstDue(await read(), options.windowMs, clock.now());
+      if (waitMs === undefined) {
+        completed.clear();
         return {};
       }
-      if (waiting > 0) return { nextMs: waiting };
-      // Two at once would share one budget, each as if it were alone.
+      if (waitMs > 0) return { nextMs: waitMs };
+      // Two concurrent cycles would each use the whole budget.
       return audit.exclusively('restart', async () => {
         const records = await read();
-        const parts = { audit, workloads, clock, ended, onFailure, isWanted, ...(tracer && { tracer }) };
-        const nextMs = await runPass(parts, options, records);
+        const parts = { audit, workloads, clock, completed, onFailure, isConfigured, ...(tracer && { tracer }) };
+        const nextMs = await runCycle(parts, options, records);
         return nextMs === undefined ? {} : { nextMs };
       });
     },
   };
 }
 
-/** Until the first of them is due; `undefined`: there is none. */
-function untilFirstDue(
+/** The milliseconds until the first restart is due, or undefined if none is pending. */
+function msUntilFirstDue(
   { pending }: Awaited<ReturnType<typeof readRestarts>>,
   windowMs: number,
   now: number,
 ): number | undefined {
   if (pending.length === 0) return undefined;
-  return Math.max(0, Math.min(...pending.map(({ at }) => untilDue(at, windowMs, now))));
+  return Math.max(
+    0,
+    Math.min(...pending.map(({ changedAt }) => msUntilDue(changedAt, windowMs, now))),
+  );
 }
 
 /**
- * Rolls at a time that is yet to come were made before the clock was set back. Their time is counted from when they were
- * first seen so: by the clock they would hold up others for as much longer as it was set back.
+ * Filters rollouts whose time is in the future, because the clock was set back after they started. Their timeout counts
+ * from when they were first seen. Otherwise they would block others for as long as the clock was set back.
  */
-function createLateRolls() {
-  let seen = new Map<string, number>();
+function createFutureRolloutFilter() {
+  let firstSeen = new Map<string, number>();
   return {
-    without(rolls: readonly Rolled[], now: number): readonly Rolled[] {
-      const before = seen;
-      seen = new Map();
-      return rolls.filter(({ namespace, workload, at }) => {
-        if (!isYetToCome(at, now)) return true;
-        const name = JSON.stringify([namespace, workload, at]);
-        const since = before.get(name) ?? now;
-        seen.set(name, since);
-        return Math.abs(now - since) <= ROLL_MS;
+    without(rollouts: readonly Rollout[], now: number): readonly Rollout[] {
+      const previouslySeen = firstSeen;
+      firstSeen = new Map();
+      return rollouts.filter(({ namespace, workload, startedAt }) => {
+        if (!isInFuture(startedAt, now)) return true;
+        const name = JSON.stringify([namespace, workload, startedAt]);
+        const since = previouslySeen.get(name) ?? now;
+        firstSeen.set(name, since);
+        return Math.abs(now - since) <= ROLLOUT_TIMEOUT_MS;
       });
     },
   };

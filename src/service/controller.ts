@@ -1,75 +1,75 @@
 import { randomUUID } from 'node:crypto';
 import { type AppError, toAppError } from '../core/errors.ts';
-import { createInTurn } from '../core/in-turn.ts';
+import { createSerialExecutor } from '../core/serial-executor.ts';
 import { formatTarget } from '../core/target.ts';
-import type { TakeHints } from '../events/hint.ts';
+import type { SubmitHints } from '../events/hint.ts';
 import type { Job } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
-import type { Wanted } from '../reconcile/targets.ts';
-import type { AuditDoubt } from './audit-doubt.ts';
-import { type Board, createBoard } from './board.ts';
+import type { DesiredTarget } from '../reconcile/targets.ts';
+import type { AuditHealth } from './audit-health.ts';
+import { type TargetStates, createTargetStates } from './target-states.ts';
 import { createHints } from './events/hints.ts';
 import {
-  type Change,
-  createGeneration,
-  type Generation,
-  losesTargets,
-  newsIn,
-  withUnseen,
-} from './generation.ts';
-import { createJobs } from './jobs.ts';
-import { createLate } from './leaving/late.ts';
-import { createLedger } from './ledger.ts';
+  type ConfigChange,
+  createConfigSnapshot,
+  type ConfigSnapshot,
+  removesTargets,
+  changedTargets,
+  keepUnresolved,
+} from './config-snapshot.ts';
+import { createJobDispatcher } from './job-dispatcher.ts';
+import { createLostRetries } from './lost-retries.ts';
+import { createOutbox } from './outbox.ts';
 import { createLoops, type Loops } from './liveness/loops.ts';
-import { createNewcomers } from './newcomers.ts';
-import type { ServiceParts } from './parts.ts';
+import { createNewTargets } from './new-targets.ts';
+import type { ServiceParts } from './service-parts.ts';
 import { createRecovery } from './recovery.ts';
 import { createActors } from './runs/actors.ts';
-import { withAhead } from './runs/ahead.ts';
-import { ACTOR_OF } from './runs/pass.ts';
-import { createPasses } from './runs/passes.ts';
-import { succeed } from './succession.ts';
-import { type Ages, createAges } from './sweep/ages.ts';
-import { createTimetable } from './sweep/timetable.ts';
-import { createOneAtATime, createTurns } from './turns.ts';
-import { createUnended } from './unended.ts';
-import { createClusterTrouble } from './watching/cluster-trouble.ts';
-import { createObserver } from './watching/observe.ts';
-import { createWatches, isSelected } from './watching/watches.ts';
+import { withPrefetch } from './runs/prefetch.ts';
+import { ACTOR_OF } from './runs/sync-context.ts';
+import { createSyncContexts } from './runs/sync-contexts.ts';
+import { carryOver } from './carry-over.ts';
+import { type SourceAges, createSourceAges } from './sweep/source-ages.ts';
+import { createSweepSchedule } from './sweep/sweep-schedule.ts';
+import { createCoalescedTask, createIntervals } from './intervals.ts';
+import { createStaleFailures } from './stale-failures.ts';
+import { createWatchErrors } from './watch/watch-errors.ts';
+import { createObserver } from './watch/observer.ts';
+import { createWatches, isSelected } from './watch/watches.ts';
 
 /** The inside of a running service, for those who steer it and show it. */
 export interface Controller {
-  readonly board: Board;
+  readonly states: TargetStates;
   readonly loops: Loops;
-  readonly ages: Ages;
-  readonly generation: () => Generation;
+  readonly ages: SourceAges;
+  readonly snapshot: () => ConfigSnapshot;
   /** Why a part of the cluster cannot be watched. */
-  readonly clusterTrouble: () => AppError | undefined;
-  readonly auditDoubt: AuditDoubt;
+  readonly clusterError: () => AppError | undefined;
+  readonly auditHealth: AuditHealth;
   /** Where events go. */
-  readonly take: TakeHints;
+  readonly takeHints: SubmitHints;
   /** Queues a run of one target for somebody who waits. @throws AppError QUEUE_UNAVAILABLE */
-  request(it: Wanted, requestId: string): Promise<void>;
+  request(wanted: DesiredTarget, requestId: string): Promise<void>;
   /** What became of a target outside of its own job. */
-  decided(outcome: Outcome, requestId: string): void;
+  noteDeletion(outcome: Outcome, requestId: string): void;
   /** The configuration has changed, or does so now: mappings to look at again, by name. */
-  reconfigured(change: Change, putInForce?: () => Promise<void>): Promise<void>;
+  applyConfigChange(change: ConfigChange, putInForce?: () => Promise<void>): Promise<void>;
   /** A store answers again, or its credentials or definition changed: what waited for it is woken. */
-  wake(store: string): void;
+  storeRecovered(store: string): void;
   close(graceMs: number): Promise<void>;
 }
 
 /** What it adds to an interval, beside the work: little of one that is short. */
 const TICK_MS = 250;
-const LEDGER_MS = 20_000;
+const RESEND_INTERVAL_MS = 20_000;
 /** A job may wait behind many others; only then is it taken for lost. */
-const LOST_MS = 60_000;
+const LOST_AFTER_MS = 60_000;
 /** Targets that left the configuration are looked for so often; a change of it does so at once. */
 const HOUR_MS = 3_600_000;
 /** A question of one query; a process that was killed is known to have ended only after a while. */
-const CRASHED_MS = 10_000;
+const RECOVERY_INTERVAL_MS = 10_000;
 /** Whoever asks whether we are ready is to know soon that nothing could be recorded. */
-const AUDIT_MS = 10_000;
+const AUDIT_PROBE_MS = 10_000;
 
 /** Starts to watch, to sweep and to work; goes on until it is closed, whatever fails. */
 export async function startController(parts: ServiceParts): Promise<Controller> {
@@ -79,51 +79,75 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   // A wall clock that jumps is no stall.
   const loops = createLoops({ now: () => performance.now() });
   // Of one process nobody else has to hear, and a copy of each outcome as text takes room.
-  const heard = queue.kind === 'memory' ? undefined : queue.notices;
-  const board = createBoard(heard, clock, parts.heldId, parts.runsBy);
-  let generation = createGeneration([], [], parts.stores.tellsVersions);
-  const current = () => generation;
-  const ledger = createLedger(queue, parts);
-  const timetable = createTimetable({ queue, generation: current, clock, logger });
-  const trouble = createClusterTrouble({ board, ledger, logger, generation: current });
-  const hints = createHints({ ...parts, namesOf: parts.stores.namesOf, ledger, generation: current });
+  const broadcast = queue.kind === 'memory' ? undefined : queue.broadcast;
+  const states = createTargetStates(broadcast, clock, parts.heldId, parts.configHashOf);
+  let snapshot = createConfigSnapshot([], [], parts.stores.tellsVersions);
+  const current = () => snapshot;
+  const outbox = createOutbox(queue, parts);
+  const schedule = createSweepSchedule({ queue, snapshot: current, clock, logger });
+  const watchErrors = createWatchErrors({ states, outbox, logger, snapshot: current });
+  const hints = createHints({ ...parts, namesOf: parts.stores.namesOf, outbox, snapshot: current });
   const actorOf = createActors(audit, hints.intakeOf);
-  const beginPass = async ({ requestId, reason }: Pick<Job, 'requestId' | 'reason'>) => {
+  const openContext = async ({ requestId, reason }: Pick<Job, 'requestId' | 'reason'>) => {
     const actor = await actorOf(requestId, ACTOR_OF[reason]);
     // Under a new configuration nobody works off what the one before asked for.
-    if (generation.mappings !== parts.mappings()) await inTurn(async () => undefined);
-    const pass = await parts.beginPass({ requestId, actor });
-    return withAhead(pass, { ledger, generation: current, board, isListed: (id) => watches.isListed(id) });
+    if (snapshot.mappings !== parts.mappings()) await serialize(async () => undefined);
+    const context = await parts.openContext({ requestId, actor });
+    return withPrefetch(context, {
+      outbox,
+      snapshot: current,
+      states,
+      isListed: (id) => watches.isListed(id),
+    });
   };
-  const passes = createPasses(clock, beginPass, () => ledger.turn);
-  const unended = createUnended({ board, ledger, isUnended: parts.isUnended ?? (async () => false) });
+  const contexts = createSyncContexts(clock, openContext, () => outbox.tick);
+  const staleFailures = createStaleFailures({
+    states,
+    outbox,
+    hasOpenFailure: parts.hasOpenFailure ?? (async () => false),
+  });
   const observer = createObserver({
     ...parts,
-    ...{ generation: current, board, ledger, stores: parts.stores.definitions, onQuiet: unended.ask },
-    onHeldGone: () => jobs.destroySoon(),
+    ...{
+      snapshot: current,
+      states,
+      outbox,
+      stores: parts.stores.definitions,
+      onUnverified: staleFailures.enqueue,
+    },
+    onHeldGone: () => dispatcher.queueDeletion(),
   });
-  const ages = createAges({ clock, logger });
-  const newcomers = createNewcomers(board, clock);
-  const { has: isNew } = newcomers;
-  const jobs = createJobs({ ...parts, ages, board, ledger, passes, loops, generation: current, isNew });
+  const ages = createSourceAges({ clock, logger });
+  const newTargets = createNewTargets(states, clock);
+  const { has: isNew } = newTargets;
+  const dispatcher = createJobDispatcher({
+    ...parts,
+    ages,
+    states,
+    outbox,
+    contexts,
+    loops,
+    snapshot: current,
+    isNew,
+  });
 
   /** @param ask Has targets looked at, and says which: before all others are judged, which takes a while. */
   const resolveOnce = async (ask?: () => ReadonlySet<string>): Promise<void> => {
-    const before = generation;
-    const wanted = withUnseen(await parts.resolve(), before.wanted);
-    generation = createGeneration(parts.mappings(), wanted, parts.stores.tellsVersions);
-    succeed({ board, ledger }, before, generation);
-    newcomers.note(before, generation);
-    const selects = generation.mappings.some((mapping) => isSelected({ mapping }));
-    watches.follow(generation.wanted, selects);
-    if (losesTargets(before, generation)) jobs.lookForLeft();
-    const asked = ask?.();
-    observer.all((id) => watches.isListed(id) && !asked?.has(formatTarget(id)));
+    const before = snapshot;
+    const wanted = keepUnresolved(await parts.resolve(), before.targets);
+    snapshot = createConfigSnapshot(parts.mappings(), wanted, parts.stores.tellsVersions);
+    carryOver({ states, outbox }, before, snapshot);
+    newTargets.note(before, snapshot);
+    const selects = snapshot.mappings.some((mapping) => isSelected({ mapping }));
+    watches.follow(snapshot.targets, selects);
+    if (removesTargets(before, snapshot)) dispatcher.queueOrphanCheck();
+    const queued = ask?.();
+    observer.all((id) => watches.isListed(id) && !queued?.has(formatTarget(id)));
   };
   // One after the other: an answer to an older question must not replace a newer one.
-  const inTurn = createInTurn();
-  const resolveAgain = (): Promise<void> => inTurn(() => resolveOnce());
-  const resolveSoon = createOneAtATime(resolveAgain, (error) =>
+  const serialize = createSerialExecutor();
+  const resolveAgain = (): Promise<void> => serialize(() => resolveOnce());
+  const resolveSoon = createCoalescedTask(resolveAgain, (error) =>
     logger.error('the targets could not be resolved', { error }),
   );
   const watches = createWatches({
@@ -131,7 +155,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     scope: parts.scope,
     loops,
     onMeta(meta) {
-      newcomers.seen(meta);
+      newTargets.seen(meta);
       observer.meta(meta);
     },
     onGone: observer.gone,
@@ -139,127 +163,133 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     wake: parts.wake,
     onNamespaces() {
       void resolveSoon();
-      jobs.lookAtHeld();
+      dispatcher.checkHeld();
     },
-    onTrouble: trouble.note,
-    onEnd: trouble.forget,
+    onTrouble: watchErrors.note,
+    onEnd: watchErrors.forget,
   });
 
   /** Outcomes of other replicas end what was asked for here as well. */
-  const stopListening = board.onKnown(({ target, requestId }) => {
+  const stopListening = states.onChange(({ target, requestId }) => {
     // Of several mappings that merge into it, each has had its run since.
-    const starts = generation
-      .at(target)
-      .map(({ mapping }) => board.known(mapping.name, target)?.startedAt ?? 0);
-    ledger.done(target, Math.min(...starts), requestId);
+    const starts = snapshot
+      .forTarget(target)
+      .map(({ mapping }) => states.get(mapping.name, target)?.startedAt ?? 0);
+    outbox.done(target, Math.min(...starts), requestId);
   });
   // Whatever was in Redis may be gone. One that may drop jobs is never up, and takes them.
   const stopHealth = queue.onHealth(({ state, asOf }) => {
     if (state === 'down') return;
     // Of a start, most was asked for while the first question about its health was on its way.
-    ledger.repeatUntil(asOf ?? clock.now());
-    timetable.repeat((slot) => board.swept(slot)?.at);
-    jobs.repeatLeft();
+    outbox.resendUntil(asOf ?? clock.now());
+    schedule.requeueLost((shard) => states.sweepState(shard)?.at);
+    dispatcher.requeueOrphanCheck();
   });
-  const repeatLate = createLate({ board, ledger, clock, generation: current, lostMs: LOST_MS });
+  const queueLostRetries = createLostRetries({
+    states,
+    outbox,
+    clock,
+    snapshot: current,
+    lostAfterMs: LOST_AFTER_MS,
+  });
 
-  const recoverQuietly = createRecovery({
+  const recoverCrashed = createRecovery({
     logger,
-    onClosed: () => jobs.lookForRestarts(),
+    onClosed: () => dispatcher.queueRestarts(),
     recover() {
       const requestId = randomUUID();
       return parts.recover((mapping, id) => {
-        const isWanted = generation.at(id).some((it) => it.mapping.name === mapping);
-        if (isWanted) ledger.trigger(id, 'sweep', requestId);
+        const isDesired = snapshot.forTarget(id).some((wanted) => wanted.mapping.name === mapping);
+        if (isDesired) outbox.trigger(id, 'sweep', requestId);
       });
     },
   });
-  const lookAtAudit = async (): Promise<void> => {
+  const probeAudit = async (): Promise<void> => {
     try {
-      await audit.touch();
-      jobs.doubt.looked();
+      await audit.checkWritable();
+      dispatcher.auditHealth.probed();
     } catch (thrown) {
-      jobs.doubt.looked(toAppError(thrown));
+      dispatcher.auditHealth.probed(toAppError(thrown));
     }
   };
   await resolveAgain();
-  const beat = loops.begin('timetable', 30_000);
-  const turns = createTurns({ logger, random });
-  turns.every(TICK_MS, () => {
-    timetable.tick();
-    observer.freed();
-    passes.tidy();
-    beat.beat();
+  const loop = loops.begin('timetable', 30_000);
+  const intervals = createIntervals({ logger, random });
+  intervals.every(TICK_MS, () => {
+    schedule.tick();
+    observer.queueFreedNames();
+    contexts.evict();
+    loop.beat();
   });
-  turns.every(TICK_MS, unended.look);
-  turns.every(LEDGER_MS, () => {
-    ledger.repeat(LOST_MS);
-    repeatLate(randomUUID());
-    jobs.lookForRestarts();
-    jobs.lookForProposals();
-    ages.warn(generation.mappings);
-    if (jobs.doubt.trouble() !== undefined) void jobs.recordSweeps();
+  intervals.every(TICK_MS, staleFailures.checkNext);
+  intervals.every(RESEND_INTERVAL_MS, () => {
+    outbox.resend(LOST_AFTER_MS);
+    queueLostRetries(randomUUID());
+    dispatcher.queueRestarts();
+    dispatcher.queuePendingDeletions();
+    ages.warn(snapshot.mappings);
+    if (dispatcher.auditHealth.error() !== undefined) void dispatcher.recordSweeps();
     // A selector that could not be resolved has no watch that would tell.
-    if (generation.wanted.some(({ error }) => error !== undefined)) void resolveSoon();
+    if (snapshot.targets.some(({ error }) => error !== undefined)) void resolveSoon();
   });
-  turns.every(CRASHED_MS, recoverQuietly);
-  turns.every(AUDIT_MS, lookAtAudit);
-  turns.every(HOUR_MS, () => {
-    jobs.lookForLeft();
-    void jobs.recordSweeps();
+  intervals.every(RECOVERY_INTERVAL_MS, recoverCrashed);
+  intervals.every(AUDIT_PROBE_MS, probeAudit);
+  intervals.every(HOUR_MS, () => {
+    dispatcher.queueOrphanCheck();
+    void dispatcher.recordSweeps();
   });
 
-  queue.start(jobs.process);
-  jobs.lookForLeft();
-  jobs.lookForRestarts();
+  queue.start(dispatcher.process);
+  dispatcher.queueOrphanCheck();
+  dispatcher.queueRestarts();
 
   return {
-    board,
+    states,
     loops,
     ages,
-    generation: current,
-    clusterTrouble: trouble.first,
-    auditDoubt: jobs.doubt,
-    take: hints.take,
-    decided: (outcome, requestId) => jobs.decided(outcome, requestId, clock.now()),
-    request: ({ id }, requestId) => ledger.request(id, 'manual', requestId),
-    async reconfigured(change, putInForce) {
-      const before = generation;
+    snapshot: current,
+    clusterError: watchErrors.first,
+    auditHealth: dispatcher.auditHealth,
+    takeHints: hints.take,
+    noteDeletion: (outcome, requestId) => dispatcher.noteDeletion(outcome, requestId, clock.now()),
+    request: ({ id }, requestId) => outbox.request(id, 'manual', requestId),
+    async applyConfigChange(change, putInForce) {
+      const before = snapshot;
       const requestId = randomUUID();
-      await inTurn(async () => {
+      await serialize(async () => {
         await putInForce?.();
-        passes.clear();
+        contexts.clear();
         await resolveOnce(() => {
-          const news = newsIn(before, generation, change);
-          for (const { id, isNew } of news) ledger.trigger(id, isNew ? 'first' : 'event', requestId);
-          return new Set(news.map(({ id }) => formatTarget(id)));
+          const changed = changedTargets(before, snapshot, change);
+          for (const { id, isNew } of changed) outbox.trigger(id, isNew ? 'first' : 'event', requestId);
+          return new Set(changed.map(({ id }) => formatTarget(id)));
         });
       });
-      jobs.lookForLeft();
+      dispatcher.queueOrphanCheck();
     },
-    wake(store) {
+    storeRecovered(store) {
       const requestId = randomUUID();
-      for (const { id, mapping } of generation.wanted) {
-        const known = board.known(mapping.name, id);
-        if (known?.error !== undefined && generation.storesOf(id).includes(store))
-          ledger.trigger(id, 'event', requestId);
+      for (const { id, mapping } of snapshot.targets) {
+        const known = states.get(mapping.name, id);
+        if (known?.error !== undefined && snapshot.storesOf(id).includes(store))
+          outbox.trigger(id, 'event', requestId);
       }
-      const late = [...generation.slots].filter(
-        ([name, { sweep }]) => sweep.store === store && board.swept(name)?.code !== undefined,
+      const failingSweeps = [...snapshot.shards].filter(
+        ([name, { sweep }]) => sweep.store === store && states.sweepState(name)?.code !== undefined,
       );
-      timetable.now(late.map(([name]) => name));
+      schedule.queueNow(failingSweeps.map(([name]) => name));
     },
     async close(graceMs) {
       hints[Symbol.dispose]();
-      turns[Symbol.dispose]();
+      intervals[Symbol.dispose]();
       stopHealth();
       stopListening();
-      newcomers[Symbol.dispose]();
+      newTargets[Symbol.dispose]();
       await watches[Symbol.asyncDispose]();
       await queue.close(graceMs);
-      await jobs.recordSweeps();
-      beat.end();
-      board[Symbol.dispose]();
+      await dispatcher.recordSweeps();
+      loop.end();
+      states[Symbol.dispose]();
     },
   };
 }

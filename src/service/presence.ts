@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { compareText } from '../core/target.ts';
-import type { Notices } from '../queue/queue.ts';
+import type { Broadcast } from '../queue/queue.ts';
 
 /** The other replicas of this instance that share the queue. */
 export interface Presence extends Disposable {
   /** Says again that this one is here. */
-  beat(): void;
+  announce(): void;
   /** Those that were heard of lately, this one included, sorted. */
   replicas(): readonly string[];
   /**
@@ -18,21 +18,21 @@ export interface Presence extends Disposable {
 }
 
 export interface PresenceOptions {
-  readonly notices: Notices;
+  readonly broadcast: Broadcast;
   readonly replica: string;
   readonly clock: Clock;
   /** What this one works by, now. */
-  readonly works: () => string;
+  readonly currentDigest: () => string;
   /** Told once when another one is here that was here before: by a word of it since we came, since it may be gone. */
-  readonly onOlder: (replica: string) => void;
+  readonly onOlderReplica: (replica: string) => void;
 }
 
-const FIELD = 'r/';
+const TOPIC_PREFIX = 'r/';
 /** A replica that was not heard of for so long has ended, in whatever way. */
-const GONE_MS = 45_000;
+const REPLICA_TTL_MS = 45_000;
 
 /** Stands for the targets that these mappings want, wherever they were written down. */
-export function worksBy(instances: readonly string[], mappings: readonly Mapping[]): string {
+export function configDigest(instances: readonly string[], mappings: readonly Mapping[]): string {
   const wants = mappings
     .map(({ name, target: { namespaces, namespaceSelector, secret, mode } }) =>
       JSON.stringify([name, namespaces, namespaceSelector ?? null, secret, mode]),
@@ -44,57 +44,63 @@ export function worksBy(instances: readonly string[], mappings: readonly Mapping
     .slice(0, 16);
 }
 
-export function createPresence({ notices, replica, clock, works, onOlder }: PresenceOptions): Presence {
+export function createPresence({
+  broadcast: broadcast,
+  replica,
+  clock,
+  currentDigest: currentDigest,
+  onOlderReplica: onOlder,
+}: PresenceOptions): Presence {
   const startedAt = clock.now();
-  const heard = new Map<string, { readonly at: number; readonly works: string | undefined }>();
-  const firstWords = new Map<string, { readonly at: number; readonly text: string }>();
-  let told = false;
+  const replicas = new Map<string, { readonly at: number; readonly works: string | undefined }>();
+  const firstMessages = new Map<string, { readonly at: number; readonly text: string }>();
+  let isOlderReported = false;
   const forget = (name: string): void => {
-    heard.delete(name);
-    firstWords.delete(name);
+    replicas.delete(name);
+    firstMessages.delete(name);
   };
-  const stop = notices.subscribe((field, text) => {
-    if (!field.startsWith(FIELD)) return;
-    const name = field.slice(FIELD.length);
+  const stop = broadcast.subscribe((field, text) => {
+    if (!field.startsWith(TOPIC_PREFIX)) return;
+    const name = field.slice(TOPIC_PREFIX.length);
     if (text === undefined) return forget(name);
-    const words = text.split(' ');
-    const [since = Number.NaN, at = Number.NaN] = words.map(Number);
+    const parts = text.split(' ');
+    const [since = Number.NaN, at = Number.NaN] = parts.map(Number);
     // What is not a time is nothing of ours.
     if (name === replica || !Number.isFinite(at)) return;
-    const { text: first } = firstWords.get(name) ?? { text };
-    if (!firstWords.has(name)) firstWords.set(name, { at: clock.now(), text });
+    const { text: first } = firstMessages.get(name) ?? { text };
+    if (!firstMessages.has(name)) firstMessages.set(name, { at: clock.now(), text });
     // What an ended replica left in Redis is old. One that goes on speaking is here, whatever its clock says.
-    if (first === text && !(Math.abs(clock.now() - at) < GONE_MS)) return;
+    if (first === text && !(Math.abs(clock.now() - at) < REPLICA_TTL_MS)) return;
     // One of an earlier release does not say.
-    heard.set(name, { at: clock.now(), works: words[2] });
-    if (told || first === text || !(since < startedAt)) return;
-    told = true;
+    replicas.set(name, { at: clock.now(), works: parts[2] });
+    if (isOlderReported || first === text || !(since < startedAt)) return;
+    isOlderReported = true;
     onOlder(name);
   });
-  let over = false;
-  const beat = (): void => {
-    if (!over) notices.post(FIELD + replica, `${startedAt} ${clock.now()} ${works()}`);
+  let closed = false;
+  const announce = (): void => {
+    if (!closed) broadcast.publish(TOPIC_PREFIX + replica, `${startedAt} ${clock.now()} ${currentDigest()}`);
   };
-  beat();
+  announce();
   return {
-    beat() {
-      beat();
+    announce() {
+      announce();
       // One that said no more since we came may have ended long before.
-      for (const [name, { at }] of firstWords)
-        if (clock.now() - (heard.get(name)?.at ?? at) > GONE_MS) {
+      for (const [name, { at }] of firstMessages)
+        if (clock.now() - (replicas.get(name)?.at ?? at) > REPLICA_TTL_MS) {
           forget(name);
-          notices.post(FIELD + name, undefined);
+          broadcast.publish(TOPIC_PREFIX + name, undefined);
         }
     },
-    replicas: () => [replica, ...heard.keys()].sort(),
+    replicas: () => [replica, ...replicas.keys()].sort(),
     differing: () =>
-      [...heard]
-        .filter(([, it]) => it.works !== undefined && it.works !== works())
+      [...replicas]
+        .filter(([, it]) => it.works !== undefined && it.works !== currentDigest())
         .map(([name]) => name)
         .toSorted(compareText),
     [Symbol.dispose]() {
-      over = true;
-      notices.post(FIELD + replica, undefined);
+      closed = true;
+      broadcast.publish(TOPIC_PREFIX + replica, undefined);
       stop();
     },
   };

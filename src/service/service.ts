@@ -6,7 +6,7 @@ import type { KeyPlan } from '../sync/compare.ts';
 export type Health = 'up' | 'degraded' | 'down';
 
 /** In what state a target is. */
-export const TARGET_STATES = [
+export const SYNC_STATES = [
   'synced',
   'stale',
   'failed',
@@ -17,14 +17,14 @@ export const TARGET_STATES = [
   'contested',
   'drifted',
 ] as const;
-export type TargetState = (typeof TARGET_STATES)[number];
+export type SyncState = (typeof SYNC_STATES)[number];
 
 /** One target of a mapping, as `status` shows it. */
 export interface TargetStatus {
   readonly mapping: string;
   readonly namespace: string;
   readonly secret: string;
-  readonly state: TargetState;
+  readonly state: SyncState;
   /** RFC 3339: when it was last known to be what its sources say; `null`: it never was. */
   readonly lastSuccess: string | null;
   /** Whole seconds since then. */
@@ -136,16 +136,16 @@ export interface SyncAnswer {
   readonly pending: number;
 }
 
-/** What is told beside what left the configuration. */
-export interface PassedOver {
+/** Orphaned targets that were not deleted. */
+export interface SkippedTargets {
   /** What stays until its mapping has made the target that it wants instead. */
   readonly waiting?: readonly (TargetId & { readonly mapping: string; readonly until: TargetId })[];
-  /** What could not be looked at: a target, or all of a namespace. */
+  /** A target, or a whole namespace, that could not be read. */
   readonly unseen?: readonly { readonly what: string; readonly code: string }[];
 }
 
 /** What `prune` prints: what it would delete. */
-export interface LeftAnswer extends PassedOver {
+export interface OrphansAnswer extends SkippedTargets {
   readonly changes: number;
   readonly targets: readonly (TargetId & {
     readonly mapping: string;
@@ -156,7 +156,7 @@ export interface LeftAnswer extends PassedOver {
 }
 
 /** What `prune --yes` prints. */
-export type PruneAnswer = SyncAnswer & PassedOver;
+export type PruneAnswer = SyncAnswer & SkippedTargets;
 
 /** A loop of ours, and when it was last seen to make progress. */
 export interface LoopState {
@@ -177,8 +177,8 @@ export interface Service {
   sync(mapping: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined>;
   /**
    * Pins one target to the versions that a record names, and brings it there.
-   * @throws AppError RECORD_MISSING, NOT_A_CHANGE, INVALID_REQUEST when it is not clear which target, VERSION_GONE
-   * and whatever else stands against it. `undefined`: there is no such mapping.
+   * @throws AppError RECORD_MISSING, NOT_A_CHANGE, INVALID_REQUEST when it is not clear which target, VERSION_GONE and
+   * whatever else stands against it. `undefined`: there is no such mapping.
    */
   rollback(
     mapping: string,
@@ -196,7 +196,7 @@ export interface Service {
   /** @throws AppError NOT_HELD. */
   release(id: string, by: Requester, requestId: string): Promise<SyncAnswer>;
   /** The targets that no mapping wants any more. */
-  left(by: Requester, requestId: string): Promise<LeftAnswer>;
+  orphans(by: Requester, requestId: string): Promise<OrphansAnswer>;
   /** Deletes them, under the brake like every deletion. */
   prune(by: Requester, requestId: string): Promise<PruneAnswer>;
   /** Every loop, for `livez`. */

@@ -16,10 +16,10 @@ export interface BrakeInput {
 export function mayDestroy({ proposed, destroyed, total, alive, share }: BrakeInput): boolean {
   // A share such as 0.07 of 100 is 7.000000000000001 in binary, and others fall just short.
   const allowed = Math.max(1, Math.floor(share * total + 1e-9));
-  return proposed + destroyed <= allowed && !leavesNone({ proposed, alive });
+  return proposed + destroyed <= allowed && !leavesNoTarget({ proposed, alive });
 }
 
 /** Whether no target would be there any more. */
-export function leavesNone({ proposed, alive }: Pick<BrakeInput, 'proposed' | 'alive'>): boolean {
+export function leavesNoTarget({ proposed, alive }: Pick<BrakeInput, 'proposed' | 'alive'>): boolean {
   return proposed >= alive;
 }

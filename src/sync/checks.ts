@@ -70,9 +70,9 @@ export function checkSize(data: Data): AppError | undefined {
 }
 
 /** The same of a Secret to which only these keys are given, where its type is about one of them. */
-export function checkPart(type: string, data: Data, given: readonly string[]): AppError | undefined {
+export function checkKeys(type: string, data: Data, keys: readonly string[]): AppError | undefined {
   const rule = RULES.get(type);
-  return rule?.keys.some((key) => given.includes(key)) ? rule.check(data) : undefined;
+  return rule?.keys.some((key) => keys.includes(key)) ? rule.check(data) : undefined;
 }
 
 /** When the first certificate of a `kubernetes.io/tls` target ends, in milliseconds since 1970. */
@@ -128,9 +128,11 @@ function checkPair(data: Data): AppError | undefined {
   if (key instanceof AppError) return key;
   const [leaf, ...others] = chain;
   if (leaf?.checkPrivateKey(key)) return undefined;
-  const isBehind = others.some((it: X509Certificate) => it.checkPrivateKey(key));
+  const matchesLater = others.some((x509Certificate: X509Certificate) =>
+    x509Certificate.checkPrivateKey(key),
+  );
   return mismatch(
-    isBehind
+    matchesLater
       ? 'tls.key is the key of a certificate that is not the first in tls.crt'
       : 'tls.key is not the key of tls.crt',
   );

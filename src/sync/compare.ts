@@ -11,19 +11,19 @@ export interface KeyPlan {
 
 /** What becomes of each key, by name. */
 export function compareData(
-  wanted: ReadonlyMap<string, SecretValue>,
+  desired: ReadonlyMap<string, SecretValue>,
   live: ReadonlyMap<string, SecretValue>,
   fingerprints: Fingerprinter,
 ): readonly KeyPlan[] {
-  const names = [...new Set([...wanted.keys(), ...live.keys()])].sort(compareText);
+  const names = [...new Set([...desired.keys(), ...live.keys()])].sort(compareText);
   return names.map((name): KeyPlan => {
-    const [before, after] = [live.get(name), wanted.get(name)];
-    const shown = {
+    const [before, after] = [live.get(name), desired.get(name)];
+    const fingerprintsOf = {
       ...(before === undefined ? {} : { before: fingerprints.value(before) }),
       ...(after === undefined ? {} : { after: fingerprints.value(after) }),
     };
-    if (before === undefined) return { name, action: 'add', ...shown };
-    if (after === undefined) return { name, action: 'remove', ...shown };
-    return { name, action: before.equals(after) ? 'keep' : 'change', ...shown };
+    if (before === undefined) return { name, action: 'add', ...fingerprintsOf };
+    if (after === undefined) return { name, action: 'remove', ...fingerprintsOf };
+    return { name, action: before.equals(after) ? 'keep' : 'change', ...fingerprintsOf };
   });
 }

@@ -1,11 +1,11 @@
 import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
-import { type FoundRead, type ReadResult, refId, type StoreRef } from '../core/reading.ts';
+import { type FoundRead, type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { type FoundKeys, foundSource, relativeName } from './find.ts';
-import { keyCollision, targetKey } from './keys.ts';
-import type { TargetSource } from './marks.ts';
-import { createParsed, describeSource, membersOf, pickValue } from './value.ts';
+import { keyCollision, targetKey } from './target-keys.ts';
+import type { TargetSource } from './ownership-metadata.ts';
+import { createJsonCache, describeSource, membersOf, pickValue } from './value.ts';
 
 /** What a target should hold, as far as its sources are there. */
 export type Desired =
@@ -40,11 +40,11 @@ export function isSpread(entry: Spread | Search): entry is Spread {
 }
 
 /**
- * Shapes what was read into the data of the target. All or nothing: one source that failed leaves no data, since
- * a half-read mapping would look like a deletion.
+ * Shapes what was read into the data of the target. All or nothing: one source that failed leaves no data, since a
+ * half-read mapping would look like a deletion.
  * @param finds What the searches of the mapping stand for.
  */
-export function desired(
+export function shapeDesired(
   mapping: Mapping,
   readings: ReadonlyMap<string, ReadResult>,
   finds: readonly FoundKeys[] = [],
@@ -64,55 +64,55 @@ function shape(
 ): Desired {
   const data = new Map<string, SecretValue>();
   const sources = new Map<string, TargetSource>();
-  const givers = new Map<string, Source>();
+  const sourcesByKey = new Map<string, Source>();
   const absent: Source[] = [];
   const createdAt = new Map<string, number>();
-  const parsed = createParsed();
+  const parsed = createJsonCache();
   // By reference: the last source that takes something of it, after which its JSON need not be held.
-  const last = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
+  const lastUses = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
 
-  const put = (key: string, value: SecretValue, source: Source, found: FoundRead): void => {
-    const other = givers.get(key);
+  const put = (key: string, value: SecretValue, source: Source, result: FoundRead): void => {
+    const other = sourcesByKey.get(key);
     if (other !== undefined) throw keyCollision(key, describeSource(other), describeSource(source));
-    givers.set(key, source);
+    sourcesByKey.set(key, source);
     data.set(key, value);
-    sources.set(key, toTargetSource(source, found.version));
-    if (found.createdAt !== undefined) createdAt.set(key, found.createdAt);
+    sources.set(key, toTargetSource(source, result.version));
+    if (result.createdAt !== undefined) createdAt.set(key, result.createdAt);
   };
-  const take = (source: Source, use: (found: FoundRead) => void): void => {
+  const take = (source: Source, use: (result: FoundRead) => void): void => {
     const ref = refId(storeRef(source));
     const reading = readings.get(ref);
     if (reading === undefined)
-      throw new AppError('INTERNAL', { about: describeSource(source), detail: 'it was not read' });
+      throw new AppError('INTERNAL', { subject: describeSource(source), detail: 'it was not read' });
     if (isMissing(reading, mapping)) absent.push(source);
-    else if (reading.kind === 'failed') throw reading.error.concerning(describeSource(source));
+    else if (reading.kind === 'failed') throw reading.error.withSubject(describeSource(source));
     else if (reading.kind === 'found') {
       optionally(source, () => use(reading));
-      if (last.get(ref) === source) parsed.forget(reading);
+      if (lastUses.get(ref) === source) parsed.forget(reading);
     }
   };
 
   for (const [key, source] of Object.entries(mapping.data)) {
-    take(source, (found) => {
+    take(source, (result) => {
       const name = targetKey(key, undefined, `mapping ${mapping.name}`);
-      put(name, pickValue(source, found, parsed), source, found);
+      put(name, pickValue(source, result, parsed), source, result);
     });
   }
   for (const spread of mapping.dataFrom.filter(isSpread)) {
-    take(spread, (found) => {
-      for (const [name, value] of membersOf(spread, found, parsed)) {
+    take(spread, (result) => {
+      for (const [name, value] of membersOf(spread, result, parsed)) {
         const property = spread.property === undefined ? name : `${spread.property}.${name}`;
         const member = { ...spread, property };
-        put(targetKey(name, spread.rename, describeSource(member)), value, member, found);
+        put(targetKey(name, spread.rename, describeSource(member)), value, member, result);
       }
     });
   }
   for (const { search, keys } of finds) {
     for (const key of keys) {
       const source = foundSource(search, key);
-      take(source, (found) => {
+      take(source, (result) => {
         const name = targetKey(relativeName(search, key) ?? key, search.rename, describeSource(source));
-        put(name, pickValue(source, found), source, found);
+        put(name, pickValue(source, result), source, result);
       });
     }
   }

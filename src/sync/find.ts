@@ -1,9 +1,9 @@
 import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source } from '../core/mapping.ts';
-import type { ReadResult } from '../core/reading.ts';
+import type { ReadResult } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { compareText } from '../core/target.ts';
-import { ANNOTATION, LABEL, parseSources, type TargetSource } from './marks.ts';
+import { ANNOTATION, LABEL, parseSources, type TargetSource } from './ownership-metadata.ts';
 import { compilePattern } from './pattern.ts';
 
 /** One search and the full keys that it stands for, sorted. */
@@ -31,7 +31,7 @@ export function matching(search: Search, keys: readonly string[]): readonly stri
   const pattern = name === undefined ? undefined : compilePattern(name);
   if (pattern === 'invalid')
     throw new AppError('CONFIG_INVALID', {
-      about: describeSearch(search),
+      subject: describeSearch(search),
       detail: 'its `name` cannot be parsed',
     });
   const matches = keys.filter((key) => {
@@ -61,7 +61,7 @@ export function foundSource({ store, decode }: Search, key: string): Source {
  * What of the live target searches may have made: whole values, under names that `data` does not give. Undefined where
  * its annotation does not name its sources.
  */
-function madeBySearches(
+function sourcesFromSearches(
   live: LiveSecret | undefined,
   { data }: Pick<Mapping, 'data'>,
 ): readonly TargetSource[] | undefined {
@@ -76,21 +76,21 @@ function madeBySearches(
 }
 
 /**
- * The keys from which the live target was made by this search, and which it does not find any more. Each has to be
- * read by itself before anything follows from that: a list decides nothing.
+ * The keys from which the live target was made by this search, and which it does not find any more. Each has to be read
+ * by itself before anything follows from that: a list decides nothing.
  * @param extra The keys of the live target that the mapping does not give any more.
  */
-export function leftKeys(
+export function findLostKeys(
   { search, keys }: FoundKeys,
   live: LiveSecret | undefined,
   extra: readonly string[],
   mapping: Pick<Mapping, 'data'>,
 ): readonly string[] {
   const candidates =
-    madeBySearches(live, mapping)
+    sourcesFromSearches(live, mapping)
       ?.filter(({ store }) => store === search.store)
       .map(({ key }) => key) ?? extra.flatMap((name) => keyOf(search, name) ?? []);
-  const isFound = among(search, keys);
+  const isFound = keyMatcher(search, keys);
   return matching(search, candidates).filter((key) => couldFind(search, key) && !isFound(key));
 }
 
@@ -104,7 +104,7 @@ export function couldFind(search: Search, key: string): boolean {
 }
 
 /** Whether a key is one of these, be it in other letters where that is the same. */
-export function among({ unlisted }: Search, keys: readonly string[]): (key: string) => boolean {
+export function keyMatcher({ unlisted }: Search, keys: readonly string[]): (key: string) => boolean {
   const nameOf = (key: string) => (unlisted === 'anyCase' ? key.toLowerCase() : key);
   const names = new Set(keys.map(nameOf));
   return (key) => names.has(nameOf(key));
@@ -116,7 +116,7 @@ function keyOf(search: Search, name: string): string | undefined {
   if (!name.startsWith(prefix)) return undefined;
   if (letters !== undefined || invalid !== undefined)
     throw new AppError('SOURCE_ABSENT', {
-      about: describeSearch(search),
+      subject: describeSearch(search),
       detail: `key ${name} of the target may be of it, and nothing tells of which source it was made`,
     });
   return `${prefixOf(search)}${name.slice(prefix.length)}`;
@@ -126,19 +126,21 @@ function keyOf(search: Search, name: string): string | undefined {
  * Without the keys that are gone, deleted in the store or without a current version, and of which the target was never
  * made: they take nothing away. Some stores list what is deleted, others do not; so it is the same for all.
  */
-export function withoutNeverThere(
-  found: FoundKeys,
+export function dropNeverWritten(
+  matches: FoundKeys,
   live: LiveSecret | undefined,
   reading: (source: Source) => ReadResult | undefined,
   mapping: Pick<Mapping, 'data'>,
 ): FoundKeys {
-  const written = madeBySearches(live, mapping);
-  const keys = found.keys.filter((key) => {
-    const source = foundSource(found.search, key);
-    const wasWritten = written?.some((it) => it.store === source.store && it.key === key) ?? true;
+  const written = sourcesFromSearches(live, mapping);
+  const keys = matches.keys.filter((key) => {
+    const source = foundSource(matches.search, key);
+    const wasWritten =
+      written?.some((targetSource) => targetSource.store === source.store && targetSource.key === key) ??
+      true;
     return wasWritten || !isGone(reading(source));
   });
-  return { ...found, keys };
+  return { ...matches, keys };
 }
 
 /** What is found names no version, so one that is gone is the current one: the store lists a key without a value. */

@@ -8,14 +8,22 @@ import { judgeAbsence } from './absence.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
-import { ANNOTATION, hasAll, LABEL, marks, PIN, REMOVED, sameMark } from './marks.ts';
-import { refusal } from './merge-checks.ts';
-import { ending } from './ownership.ts';
+import {
+  ANNOTATION,
+  hasAll,
+  LABEL,
+  ownershipMetadata,
+  PIN,
+  REMOVED,
+  isEquivalentMetadata,
+} from './ownership-metadata.ts';
+import { mergeRefusal } from './merge-checks.ts';
+import { deletionInProgress } from './ownership.ts';
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
 
-// `mode: merge`: our keys in a Secret that others own. Which keys are ours, the API server knows by field manager;
-// what they were made of stands in one annotation for each mapping, since several may merge into one Secret.
+// `mode: merge`: our keys in a Secret that others own. Which keys are ours, the API server knows by field manager; what
+// they were made of stands in one annotation for each mapping, since several may merge into one Secret.
 
 /** The API server takes 128 bytes: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
 const MAX_MANAGER = 128;
@@ -25,11 +33,11 @@ export function mergeManager(instance: string, mapping: string): string {
   return name.length <= MAX_MANAGER ? name : `secretbridge.${digest(instance, mapping)}`;
 }
 
-const MARK_PREFIX = 'secretbridge.dev/merge-';
+const ANNOTATION_PREFIX = 'secretbridge.dev/merge-';
 
 /** The annotation of one mapping. Names of 63 characters each would not fit into its name. */
-export function mergeMark(instance: string, mapping: string): string {
-  return `${MARK_PREFIX}${digest(instance, mapping).slice(0, 16)}`;
+export function mergeAnnotation(instance: string, mapping: string): string {
+  return `${ANNOTATION_PREFIX}${digest(instance, mapping).slice(0, 16)}`;
 }
 
 function digest(instance: string, mapping: string): string {
@@ -39,7 +47,7 @@ function digest(instance: string, mapping: string): string {
 }
 
 /** What one mapping wrote last, in the forms of the annotations of a target that is ours alone. */
-type Written = Readonly<Record<string, string>>;
+type MergeRecord = Readonly<Record<string, string>>;
 
 const FIELDS: Readonly<Record<string, string>> = {
   sources: ANNOTATION.sources,
@@ -50,46 +58,47 @@ const FIELDS: Readonly<Record<string, string>> = {
 };
 
 /** Only where there is something to say. */
-const AT_TIMES: Readonly<Record<string, string>> = { pin: PIN, removed: REMOVED };
+const OPTIONAL_FIELDS: Readonly<Record<string, string>> = { pin: PIN, removed: REMOVED };
 
-function markText(instance: string, mapping: string, annotations: Written): string {
+function formatMergeRecord(instance: string, mapping: string, annotations: MergeRecord): string {
   const parts = Object.entries(FIELDS).map(([field, name]) => [field, annotations[name] ?? '']);
-  const more = Object.entries(AT_TIMES).map(([field, name]) => [field, annotations[name]]);
-  return JSON.stringify({ instance, mapping, ...Object.fromEntries([...parts, ...more]) });
+  const optional = Object.entries(OPTIONAL_FIELDS).map(([field, name]) => [field, annotations[name]]);
+  return JSON.stringify({ instance, mapping, ...Object.fromEntries([...parts, ...optional]) });
 }
 
 /** What a merge is known by. */
-export interface Merger {
+export interface MergeOwner {
   readonly instance: string;
   readonly mapping: string;
 }
 
 /** A mapping that merges into a Secret, or did. */
-export interface Merge extends Merger {
+export interface Merge extends MergeOwner {
   readonly onMappingRemoved: 'keep' | 'delete';
 }
 
 /** By the marks that they left. Only what stands under its own name is believed: anybody may write an annotation. */
 export function mergesIn({ annotations }: Pick<LiveSecret, 'annotations'>): readonly Merge[] {
   return Object.entries(annotations).flatMap(([name, text]): readonly Merge[] => {
-    const { instance, mapping, ...written } = name.startsWith(MARK_PREFIX) ? membersOf(text) : {};
-    if (instance === undefined || mapping === undefined || name !== mergeMark(instance, mapping)) return [];
+    const { instance, mapping, ...written } = name.startsWith(ANNOTATION_PREFIX) ? membersOf(text) : {};
+    if (instance === undefined || mapping === undefined || name !== mergeAnnotation(instance, mapping))
+      return [];
     return [
       { instance, mapping, onMappingRemoved: written.onMappingRemoved === 'delete' ? 'delete' : 'keep' },
     ];
   });
 }
 
-function parseMark(text: string | undefined): Written | undefined {
+function parseMergeRecord(text: string | undefined): MergeRecord | undefined {
   if (text === undefined) return undefined;
   const members = membersOf(text);
-  const known = Object.entries({ ...FIELDS, ...AT_TIMES }).flatMap(
+  const fields = Object.entries({ ...FIELDS, ...OPTIONAL_FIELDS }).flatMap(
     ([field, name]): readonly [string, string][] => {
       const value = members[field];
       return value === undefined ? [] : [[name, value]];
     },
   );
-  return Object.fromEntries(known);
+  return Object.fromEntries(fields);
 }
 
 /** The members of a mark that are text; none when it is damaged. */
@@ -102,19 +111,22 @@ function membersOf(text: string): Readonly<Record<string, string | undefined>> {
 }
 
 /** The annotations of everything that was ever written into a Secret: as its owner, and by merging. */
-export function writtenInto(live: LiveSecret): readonly Written[] {
+export function writeRecordsIn(live: LiveSecret): readonly MergeRecord[] {
   const merged = Object.entries(live.annotations)
-    .filter(([name]) => name.startsWith(MARK_PREFIX))
-    .map(([, text]) => parseMark(text) ?? {});
+    .filter(([name]) => name.startsWith(ANNOTATION_PREFIX))
+    .map(([, text]) => parseMergeRecord(text) ?? {});
   return [live.annotations, ...merged];
 }
 
-/** The keys that were merged under a former name, of the instance or of the mapping, which its field manager still holds. */
-export interface FormerMerge extends Merger {
+/**
+ * The keys that were merged under a former name, of the instance or of the mapping, which its field manager still
+ * holds.
+ */
+export interface FormerMerge extends MergeOwner {
   readonly keys: readonly string[];
 }
 
-interface ViewInput extends Merger {
+interface ViewInput extends MergeOwner {
   readonly merged: readonly string[];
   readonly former?: readonly FormerMerge[] | undefined;
 }
@@ -125,9 +137,9 @@ export function mergedView(
   { instance, mapping, merged, former = [] }: ViewInput,
 ): LiveSecret {
   const written = [{ instance, mapping }, ...former]
-    .map((it) => parseMark(live.annotations[mergeMark(it.instance, it.mapping)]))
-    .find((it) => it !== undefined);
-  const keys = new Set([...merged, ...former.flatMap((it) => it.keys)]);
+    .map((merge) => parseMergeRecord(live.annotations[mergeAnnotation(merge.instance, merge.mapping)]))
+    .find((readonly) => readonly !== undefined);
+  const keys = new Set([...merged, ...former.flatMap((formerMerge) => formerMerge.keys)]);
   // The annotation may be gone. A key that our manager holds was written all the same, nobody knows from what.
   const isOurs = written !== undefined || keys.size > 0;
   return {
@@ -139,20 +151,20 @@ export function mergedView(
 }
 
 export function planMerge(input: PlanInput): Plan {
-  const { desired, live, mapping, instance, fingerprints, merged, left = [] } = input;
+  const { desired, live, mapping, instance, fingerprints, merged, orphaned = [] } = input;
   if (desired.kind === 'failed') return fail(desired.error);
   if (live === undefined) return fail(new AppError('SECRET_MISSING'));
-  const ends = ending(live);
-  if (ends !== undefined) return fail(ends);
-  const claimed = claimedBy(live, input);
-  if (claimed !== undefined)
-    return { kind: 'refuse', keys: [], error: new AppError('TARGET_CLAIMED', { detail: claimed }) };
+  const deletionError = deletionInProgress(live);
+  if (deletionError !== undefined) return fail(deletionError);
+  const claimant = claimDescription(live, input);
+  if (claimant !== undefined)
+    return { kind: 'refuse', keys: [], error: new AppError('TARGET_CLAIMED', { detail: claimant }) };
 
   const viewOf = (former: PlanInput['former']): LiveSecret =>
     mergedView(live, { instance, mapping: mapping.name, merged, former });
   // One that keeps other keys as well is none that was renamed: those are to stay.
-  const named = new Set([...namedBy(mapping), ...desired.data.keys()]);
-  const renamed = left.filter(({ keys }) => keys.length > 0 && keys.every((key) => named.has(key)));
+  const namedKeys = new Set([...namedKeysOf(mapping), ...desired.data.keys()]);
+  const renamed = orphaned.filter(({ keys }) => keys.length > 0 && keys.every((key) => namedKeys.has(key)));
   const former = [...(input.former ?? []), ...renamed];
   const view = viewOf(former);
   const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: view });
@@ -161,49 +173,53 @@ export function planMerge(input: PlanInput): Plan {
   // A key that others hold with our value is one to add: from then on both hold it.
   const keys = compareData(data, view.data, fingerprints);
   const removed = absence.kind === 'go' ? absence.removed : [];
-  const own = marks({ ...input, data, sources: desired.sources, removed });
-  const mark = mergeMark(instance, mapping.name);
+  const metadata = ownershipMetadata({ ...input, data, sources: desired.sources, removed });
+  const annotation = mergeAnnotation(instance, mapping.name);
   const manifest: MergeManifest = {
     manager: mergeManager(instance, mapping.name),
     labels: mapping.target.labels,
     annotations: {
       ...mapping.target.annotations,
-      [mark]: markText(instance, mapping.name, own.annotations),
+      [annotation]: formatMergeRecord(instance, mapping.name, metadata.annotations),
     },
     data,
   };
-  const alone = input.heldAlone?.([{ instance, mapping: mapping.name }, ...former]);
-  const wrong = refusal(live, manifest, keys, { view, alone });
-  if (wrong !== undefined) return { kind: 'refuse', keys, error: wrong };
-  if (data.size === 0 && view.data.size > 0) return holding(live, keys, { ...input, former });
+  const alone = input.exclusivelyOwned?.([{ instance, mapping: mapping.name }, ...former]);
+  const refusalError = mergeRefusal(live, manifest, keys, { view, exclusive: alone });
+  if (refusalError !== undefined) return { kind: 'refuse', keys, error: refusalError };
+  if (data.size === 0 && view.data.size > 0) return holdPlan(live, keys, { ...input, former });
 
-  const same =
+  const isUnchanged =
     former.length === 0 &&
     keys.every(({ action }) => action === 'keep') &&
     hasAll(live.labels, manifest.labels) &&
     hasAll(live.annotations, mapping.target.annotations) &&
-    Object.values(AT_TIMES).every((name) => view.annotations[name] === own.annotations[name]) &&
+    Object.values(OPTIONAL_FIELDS).every((name) => view.annotations[name] === metadata.annotations[name]) &&
     Object.values(FIELDS).every((name) =>
-      sameMark(name, view.annotations[name], own.annotations[name] ?? ''),
+      isEquivalentMetadata(name, view.annotations[name], metadata.annotations[name] ?? ''),
     );
-  if (same) return { kind: 'unchanged', keys };
+  if (isUnchanged) return { kind: 'unchanged', keys };
   // Nobody notes who wrote a part of our annotation; what stands there is believed to be ours.
-  const made = { labels: {}, annotations: view.annotations, ours: undefined };
-  const more = Object.values(AT_TIMES).filter((name) => name in own.annotations);
-  const wanted = { labels: {}, annotations: pick(own.annotations, [...Object.values(FIELDS), ...more]) };
-  const isOfWanted = (it: string) => fingerprints.isOfTarget(it, input.id, data);
+  const written = { labels: {}, annotations: view.annotations, ours: undefined };
+  const optional = Object.values(OPTIONAL_FIELDS).filter((name) => name in metadata.annotations);
+  const desiredMetadata = {
+    labels: {},
+    annotations: pick(metadata.annotations, [...Object.values(FIELDS), ...optional]),
+  };
+  const isOfWanted = (fingerprint: string) => fingerprints.matchesTarget(fingerprint, input.id, data);
   return {
     kind: 'merge',
     keys,
     live,
     manifest,
-    first: takeOver(view, live, manifest, { ...input, former }),
-    drift: former.length === 0 && isDrift({ live: made, wanted, isOfWanted }),
+    first: takeoverSteps(view, live, manifest, { ...input, former }),
+    drift:
+      former.length === 0 && isDrift({ live: written, desired: desiredMetadata, matchesDesired: isOfWanted }),
   };
 }
 
 /** The keys that a mapping names, whether their sources are there or not. */
-function namedBy({ data, template }: Mapping): readonly string[] {
+function namedKeysOf({ data, template }: Mapping): readonly string[] {
   return [...Object.keys(data), ...Object.keys(template?.data ?? {})];
 }
 
@@ -211,25 +227,31 @@ function namedBy({ data, template }: Mapping): readonly string[] {
  * A Secret that a bridge owns has exactly the keys of its owner: the two would undo each other's work for ever. So
  * would two that merge under one field manager, as instance `a` with mapping `b.c` and instance `a.b` with `c`.
  */
-function claimedBy({ labels, ...live }: LiveSecret, { instance, mapping }: PlanInput): string | undefined {
-  const [owner, by] = [labels[LABEL.instance], labels[LABEL.mapping]];
-  if (owner !== undefined && by !== undefined)
-    return owner === instance && by === mapping.name
+function claimDescription(
+  { labels, ...live }: LiveSecret,
+  { instance, mapping }: PlanInput,
+): string | undefined {
+  const [owner, ownerMapping] = [labels[LABEL.instance], labels[LABEL.mapping]];
+  if (owner !== undefined && ownerMapping !== undefined)
+    return owner === instance && ownerMapping === mapping.name
       ? 'this mapping owns all of it since its time without `mode: merge`'
-      : `owned by instance ${owner}, mapping ${by}`;
+      : `owned by instance ${owner}, mapping ${ownerMapping}`;
   const manager = mergeManager(instance, mapping.name);
   const other = mergesIn(live).find(
-    (it) =>
-      !(it.instance === instance && it.mapping === mapping.name) &&
-      mergeManager(it.instance, it.mapping) === manager,
+    (merge) =>
+      !(merge.instance === instance && merge.mapping === mapping.name) &&
+      mergeManager(merge.instance, merge.mapping) === manager,
   );
   return (
     other && `merged into as the same field manager by instance ${other.instance}, mapping ${other.mapping}`
   );
 }
 
-/** None of our keys would be left. Whoever holds them has to let go: after a renaming that is who merged under the former name. */
-function holding(
+/**
+ * None of our keys would be left. Whoever holds them has to let go: after a renaming that is who merged under the
+ * former name.
+ */
+function holdPlan(
   live: LiveSecret,
   keys: readonly KeyPlan[],
   { instance, mapping, former = [] }: PlanInput,
@@ -240,25 +262,25 @@ function holding(
 }
 
 /**
- * What was merged under a former name becomes ours as it stands, and only then does its manager let go: so nothing leaves
- * the Secret, and no force is needed, which would take from others what they hold as well. The mark tells of these
- * bytes still, so that a crash in between leaves nothing untrue.
+ * What was merged under a former name becomes ours as it stands, and only then does its manager let go: so nothing
+ * leaves the Secret, and no force is needed, which would take from others what they hold as well. The mark tells of
+ * these bytes still, so that a crash in between leaves nothing untrue.
  */
-function takeOver(
+function takeoverSteps(
   view: LiveSecret,
   live: LiveSecret,
   { manager, labels, annotations }: MergeManifest,
   { instance, mapping, former = [] }: PlanInput,
 ): readonly MergeManifest[] {
   if (former.length === 0) return [];
-  const mark = markText(instance, mapping.name, view.annotations);
+  const record = formatMergeRecord(instance, mapping.name, view.annotations);
   return [
     {
       manager,
-      labels: standing(labels, live.labels),
+      labels: alreadyPresent(labels, live.labels),
       annotations: {
-        ...standing(annotations, live.annotations),
-        [mergeMark(instance, mapping.name)]: mark,
+        ...alreadyPresent(annotations, live.annotations),
+        [mergeAnnotation(instance, mapping.name)]: record,
       },
       data: view.data,
     },
@@ -267,11 +289,11 @@ function takeOver(
 }
 
 /** Those that are there already: any other value may be held by the manager that is still to let go. */
-function standing(wanted: Written, live: Written): Written {
-  return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => live[name] === value));
+function alreadyPresent(desired: MergeRecord, live: MergeRecord): MergeRecord {
+  return Object.fromEntries(Object.entries(desired).filter(([name, value]) => live[name] === value));
 }
 
-function pick(from: Written, names: readonly string[]): Written {
+function pick(from: MergeRecord, names: readonly string[]): MergeRecord {
   return Object.fromEntries(names.map((name) => [name, from[name] ?? '']));
 }
 
@@ -280,6 +302,6 @@ function fail(error: AppError): Plan {
 }
 
 /** The end of a merge: an empty set, so that our keys go and nothing else does. */
-export function mergeEnd({ instance, mapping }: Merger): MergeManifest {
+export function mergeEnd({ instance, mapping }: MergeOwner): MergeManifest {
   return { manager: mergeManager(instance, mapping), labels: {}, annotations: {}, data: new Map() };
 }

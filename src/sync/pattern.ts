@@ -4,29 +4,29 @@ import { RE2JS, RE2JSSyntaxException } from 're2js';
  * The most steps of a pattern, with its repetitions written out. To compile one costs a kilobyte, and a few characters
  * may ask for a million: `a{1000}`, a thousand times.
  */
-export const MOST_STEPS = 10_000;
+export const MAX_STEPS = 10_000;
 /** Of all that are kept compiled. */
-const MOST_KEPT = 50_000;
+const MAX_CACHED_STEPS = 50_000;
 
 type Compiled = RE2JS | 'invalid';
 
-let kept = new Map<string, Compiled>();
-let keptSteps = 0;
+let cache = new Map<string, Compiled>();
+let cachedSteps = 0;
 
 /** A regular expression of linear time and bounded size: https://github.com/google/re2/wiki/Syntax */
 export function compilePattern(text: string): Compiled {
-  const known = kept.get(text);
-  if (known !== undefined) return known;
-  const steps = stepsOf(text);
-  if (steps > MOST_STEPS) return 'invalid';
-  const pattern = compileAnew(text);
-  keptSteps += steps;
-  if (keptSteps > MOST_KEPT) [kept, keptSteps] = [new Map(), steps];
-  kept.set(text, pattern);
+  const cached = cache.get(text);
+  if (cached !== undefined) return cached;
+  const steps = estimateSteps(text);
+  if (steps > MAX_STEPS) return 'invalid';
+  const pattern = compile(text);
+  cachedSteps += steps;
+  if (cachedSteps > MAX_CACHED_STEPS) [cache, cachedSteps] = [new Map(), steps];
+  cache.set(text, pattern);
   return pattern;
 }
 
-function compileAnew(text: string): Compiled {
+function compile(text: string): Compiled {
   try {
     return RE2JS.compile(text);
   } catch (error) {
@@ -37,44 +37,46 @@ function compileAnew(text: string): Compiled {
 
 /** Whether a pattern is small enough to be compiled, whatever else is wrong with it. */
 export function isSmallPattern(text: string): boolean {
-  return stepsOf(text) <= MOST_STEPS;
+  return estimateSteps(text) <= MAX_STEPS;
 }
 
 const ATOM = /\\[pPx]\{[^}]*\}|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|\[:[^\]]*:\]|[^\]\\])*\]|[\s\S]/uy;
 const REPEAT = /\{(\d{1,9})(?:,(\d{0,9}))?\}/y;
-/** Text that stands for itself, to its `\E` or to the end; and flags, which are no group. Neither has a syntax inside. */
-const ASIDE = /\\Q([\s\S]*?)(?:\\E|$)|\(\?[-\w]*\)/y;
+/**
+ * Text that stands for itself, to its `\E` or to the end; and flags, which are no group. Neither has a syntax inside.
+ */
+const LITERAL_OR_FLAGS = /\\Q([\s\S]*?)(?:\\E|$)|\(\?[-\w]*\)/y;
 
 /** An estimate that is right to a small factor: the engine alone knows, and says so when it is too late. */
-function stepsOf(text: string): number {
-  if (text.length > MOST_STEPS) return text.length;
+function estimateSteps(text: string): number {
+  if (text.length > MAX_STEPS) return text.length;
   const groups: number[] = [];
   let steps = 0;
   let last = 0;
-  for (let at = 0; at < text.length; ) {
-    REPEAT.lastIndex = at;
+  for (let position = 0; position < text.length; ) {
+    REPEAT.lastIndex = position;
     const [repeat = '', least = '', most] = REPEAT.exec(text) ?? [];
     if (repeat !== '') {
       const times = Math.max(1, Number(least), Number(most ?? 0));
       steps += last * (times - 1);
       last *= times;
-      at += repeat.length;
+      position += repeat.length;
       continue;
     }
-    ASIDE.lastIndex = at;
-    const [aside = '', quoted = ''] = ASIDE.exec(text) ?? [];
-    if (aside !== '') {
+    LITERAL_OR_FLAGS.lastIndex = position;
+    const [literal = '', quoted = ''] = LITERAL_OR_FLAGS.exec(text) ?? [];
+    if (literal !== '') {
       steps += quoted.length;
       // After flags, and after no text, what is repeated is what stands before them.
       if (quoted !== '') last = 1;
-      at += aside.length;
+      position += literal.length;
       continue;
     }
-    ATOM.lastIndex = at;
+    ATOM.lastIndex = position;
     const [atom = ' '] = ATOM.exec(text) ?? [];
     // A class without its end is no pattern at all.
     if (atom === '[') break;
-    at += atom.length;
+    position += atom.length;
     if (atom === '(') {
       groups.push(steps);
       steps = 0;

@@ -1,10 +1,10 @@
 import { AppError } from '../core/errors.ts';
 import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
-import { refId } from '../core/reading.ts';
+import { refId } from '../core/read-result.ts';
 import { isSpread, searchesOf, storeRef } from './desired.ts';
 import { couldFind, describeSearch, foundSource, matching, relativeName } from './find.ts';
-import { keyCollision, targetKey } from './keys.ts';
-import type { TargetSource } from './marks.ts';
+import { keyCollision, targetKey } from './target-keys.ts';
+import type { TargetSource } from './ownership-metadata.ts';
 import { describeSource } from './value.ts';
 
 /** A target stays at the versions that a record names, until somebody says otherwise. */
@@ -17,7 +17,7 @@ export interface Pin {
 }
 
 /** What to do when the versions of a pin cannot be had: no version of the mapping would help. */
-export const OTHERWISE =
+export const PIN_REMEDY =
   'Go back to another record; a target that is pinned already is let go by `secretbridge unpin`.';
 
 export interface Pinned {
@@ -27,43 +27,49 @@ export interface Pinned {
 }
 
 /**
- * Today's mapping with the versions of a pin. What a search stands for is what it found then. A source that the
- * record does not name has come to the mapping since, and is read as it is now.
+ * Today's mapping with the versions of a pin. What a search stands for is what it found then. A source that the record
+ * does not name has come to the mapping since, and is read as it is now.
  * @throws AppError ROLLBACK_AMBIGUOUS, VERSION_GONE, KEY_COLLISION, KEY_INVALID
  */
-export function pinned(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, string>): Pinned {
+export function pinMapping(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, string>): Pinned {
   for (const { store } of pin.sources) {
-    const then = pin.stores.get(store);
-    if (then !== undefined && !(stores.get(store)?.startsWith(then) ?? true))
+    const pinnedDefinition = pin.stores.get(store);
+    if (pinnedDefinition !== undefined && !(stores.get(store)?.startsWith(pinnedDefinition) ?? true))
       throw new AppError('VERSION_GONE', {
-        about: `store ${store}`,
+        subject: `store ${store}`,
         detail: 'it was another store when the target was pinned',
-        todo: OTHERWISE,
+        remedy: PIN_REMEDY,
       });
   }
   const refs = new Set<string>();
-  const at = <T extends Source | Spread>(source: T): T => {
+  const withPinnedVersion = <T extends Source | Spread>(source: T): T => {
     const version = versionOf(source, pin);
     if (version === undefined) return source;
-    const then = { ...source, version };
-    refs.add(refId(storeRef(then)));
-    return then;
+    const pinnedSource = { ...source, version };
+    refs.add(refId(storeRef(pinnedSource)));
+    return pinnedSource;
   };
-  const data = Object.entries(mapping.data).map(([name, source]) => [name, at(source)] as const);
+  const data = Object.entries(mapping.data).map(
+    ([name, source]) => [name, withPinnedVersion(source)] as const,
+  );
   const spreads = mapping.dataFrom.filter(isSpread);
   const searches = searchesOf(mapping);
-  const found = searches.flatMap((search) =>
-    foundThen(search, pin, [...Object.values(mapping.data), ...spreads]),
+  const searchSources = searches.flatMap((search) =>
+    pinnedSearchSources(search, pin, [...Object.values(mapping.data), ...spreads]),
   );
-  const names = new Map<string, Source>(data);
-  for (const [name, source] of found) {
-    const other = names.get(name);
+  const sourcesByName = new Map<string, Source>(data);
+  for (const [name, source] of searchSources) {
+    const other = sourcesByName.get(name);
     if (other !== undefined) throw keyCollision(name, describeSource(other), describeSource(source));
-    names.set(name, source);
+    sourcesByName.set(name, source);
     refs.add(refId(storeRef(source)));
   }
-  const then = { ...mapping, data: Object.fromEntries([...data, ...found]), dataFrom: spreads.map(at) };
-  return { mapping: then, refs };
+  const pinnedMapping = {
+    ...mapping,
+    data: Object.fromEntries([...data, ...searchSources]),
+    dataFrom: spreads.map(withPinnedVersion),
+  };
+  return { mapping: pinnedMapping, refs };
 }
 
 /** The version that the record names for a source; nothing when it does not name the source. */
@@ -71,17 +77,17 @@ function versionOf(source: Source, { to, sources }: Pin): string | undefined {
   const sameKey = sources.filter(({ store, key }) => store === source.store && key === source.key);
   const versions = distinct(sameKey);
   if (versions.length < 2) return versions[0];
-  // Two versions of one key, as with AWSCURRENT and AWSPREVIOUS: the record does not say which key of the target
-  // was made of which. The property may tell.
-  const closer = distinct(sameKey.filter(({ property }) => isOf(property, source.property)));
-  if (closer.length === 1) return closer[0];
+  // Two versions of one key, as with AWSCURRENT and AWSPREVIOUS: the record does not say which key of the target was
+  // made of which. The property may tell.
+  const sameProperty = distinct(sameKey.filter(({ property }) => isSameProperty(property, source.property)));
+  if (sameProperty.length === 1) return sameProperty[0];
   throw new AppError('ROLLBACK_AMBIGUOUS', {
-    about: describeSource(source),
+    subject: describeSource(source),
     detail: `record ${to} names ${versions.length} versions of it`,
   });
 }
 
-function isOf(written: string | undefined, property: string | undefined): boolean {
+function isSameProperty(written: string | undefined, property: string | undefined): boolean {
   // Of an object that was spread, the record names each member.
   return written === property || (property !== undefined && (written?.startsWith(`${property}.`) ?? false));
 }
@@ -91,14 +97,16 @@ function distinct(sources: readonly TargetSource[]): readonly string[] {
 }
 
 /** What a search had found then, by the names of the target's keys. */
-function foundThen(
+function pinnedSearchSources(
   search: Search,
   pin: Pin,
-  named: readonly Source[],
+  explicit: readonly Source[],
 ): readonly (readonly [string, Source])[] {
   // What the mapping names itself was found as well, or was not: with tags, nothing tells.
   const isNamed = (key: string): boolean =>
-    named.some((it) => it.store === search.store && it.key === key && it.property === undefined);
+    explicit.some(
+      (source) => source.store === search.store && source.key === key && source.property === undefined,
+    );
   const hasTags = Object.keys(search.find.tags).length > 0;
   const candidates = pin.sources.filter(
     ({ store, key, property }) =>
@@ -113,11 +121,11 @@ function foundThen(
   );
   return keys.map((key) => {
     const source = foundSource(search, key);
-    const versions = distinct(candidates.filter((it) => it.key === key));
+    const versions = distinct(candidates.filter((targetSource) => targetSource.key === key));
     const [version] = versions;
     if (version === undefined || versions.length > 1)
       throw new AppError('ROLLBACK_AMBIGUOUS', {
-        about: describeSearch(search),
+        subject: describeSearch(search),
         detail: `record ${pin.to} names ${versions.length} versions of ${key}`,
       });
     const name = targetKey(relativeName(search, key) ?? key, search.rename, describeSource(source));

@@ -1,17 +1,25 @@
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { type Instances, instancesOf } from '../core/instances.ts';
-import type { Holdings, LiveSecret, MergeManifest, SecretChange, SecretManifest } from '../core/secret.ts';
+import type { OwnedFields, LiveSecret, MergeManifest, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { type AbsenceInput, judgeAbsence } from './absence.ts';
-import { carrying, noLongerWanted } from './carried.ts';
+import { preserveForeignMetadata, obsoleteNames } from './preserved-metadata.ts';
 import { checkTarget } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
-import { hasAll, LABEL, type Marks, marks, PIN, type PinMark, sameMark } from './marks.ts';
-import { type FormerMerge, type Merger, mergeMark, mergesIn, planMerge } from './merge.ts';
-import { type Claim, ending, ownership } from './ownership.ts';
+import {
+  hasAll,
+  LABEL,
+  type OwnershipMetadata,
+  ownershipMetadata,
+  PIN,
+  type PinMetadata,
+  isEquivalentMetadata,
+} from './ownership-metadata.ts';
+import { type FormerMerge, type MergeOwner, mergeAnnotation, mergesIn, planMerge } from './merge.ts';
+import { type Claim, deletionInProgress, ownership } from './ownership.ts';
 import { withTemplates } from './template.ts';
 
 /**
@@ -61,11 +69,11 @@ export type Plan =
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
 
 /** Whether what is there is somebody else's, so that it is no target of ours. */
-export function isOfOthers(plan: Plan): boolean {
+export function isForeign(plan: Plan): boolean {
   return plan.kind === 'refuse' && (plan.error.code === 'NOT_OWNED' || plan.error.code === 'TARGET_CLAIMED');
 }
 
-export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven' | 'writtenWithout'> {
+export interface PlanInput extends Claim, Pick<AbsenceInput, 'isProvenAbsent' | 'isWrittenWithout'> {
   readonly id: TargetId;
   readonly desired: Desired;
   readonly live: LiveSecret | undefined;
@@ -76,11 +84,11 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'proven' | 'written
   /** With `mode: merge`, what it holds under former names of the instance; none where there is nothing. */
   readonly former?: readonly FormerMerge[];
   /** With `mode: merge`, what mappings hold that want it no longer: this one may be theirs under another name. */
-  readonly left?: readonly FormerMerge[];
+  readonly orphaned?: readonly FormerMerge[];
   /** With `mode: merge`, what merges hold of the Secret and nobody beside them. Left out: that is not known. */
-  readonly heldAlone?: (merges: readonly Merger[]) => Holdings;
+  readonly exclusivelyOwned?: (merges: readonly MergeOwner[]) => OwnedFields;
   /** `mapping` is that of a pin, and so is what it desires. */
-  readonly pin?: PinMark | undefined;
+  readonly pin?: PinMetadata | undefined;
 }
 
 export function plan(input: PlanInput): Plan {
@@ -98,37 +106,37 @@ function planOwn(input: PlanInput): Plan {
   const owner = live === undefined ? undefined : ownership(live, input);
   if (owner?.kind === 'refused') return { kind: 'refuse', keys: [], error: owner.error };
   if (desired.kind === 'failed') return { kind: 'fail', keys: [], error: desired.error };
-  const ends = live && ending(live);
-  if (ends !== undefined) return { kind: 'fail', keys: [], error: ends };
+  const deletionError = live && deletionInProgress(live);
+  if (deletionError !== undefined) return { kind: 'fail', keys: [], error: deletionError };
 
   // What is not ours was never made from anything, whatever its annotations say.
-  const own = owner?.kind === 'ours' ? live : undefined;
-  const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: own });
+  const owned = owner?.kind === 'ours' ? live : undefined;
+  const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: owned });
   if (absence.kind === 'stop') return { kind: 'fail', keys: [], error: absence.error };
-  if (absence.kind === 'delete' && own !== undefined) return removal(own, input);
+  if (absence.kind === 'delete' && owned !== undefined) return planRemoval(owned, input);
 
   const data = withTemplates(mapping, desired);
-  const wrong = checkTarget(mapping.target.type, data);
-  if (wrong !== undefined) return { kind: 'refuse', keys: [], error: wrong };
+  const checkError = checkTarget(mapping.target.type, data);
+  if (checkError !== undefined) return { kind: 'refuse', keys: [], error: checkError };
   const keys = compareData(data, live?.data ?? new Map(), input.fingerprints);
   const removed = absence.kind === 'go' ? absence.removed : [];
-  const made = marks({ ...input, data, sources: desired.sources, removed });
+  const metadata = ownershipMetadata({ ...input, data, sources: desired.sources, removed });
   const { type, immutable } = mapping.target;
-  const manifest: SecretManifest = { type, immutable, ...made, data };
+  const manifest: SecretManifest = { type, immutable, ...metadata, data };
   if (live === undefined) return { kind: 'create', keys, manifest };
-  return change(input, live, keys, manifest, owner?.kind === 'adoptable');
+  return planChange(input, live, keys, manifest, owner?.kind === 'adoptable');
 }
 
-const NOTHING_KEPT = {
+const EMPTY_FOREIGN_SECRET = {
   detail: 'no key would be left of it',
   todo: 'Check the sources of the mapping, or delete the Secret yourself.',
 };
 
 /** `recreate` would change nothing. */
-const OF_OTHERS =
+const FOREIGN_REMEDY =
   'We delete nothing that we did not make: delete the Secret yourself, or keep type and data as they are.';
 
-function change(
+function planChange(
   input: PlanInput,
   live: LiveSecret,
   keys: readonly KeyPlan[],
@@ -136,32 +144,42 @@ function change(
   adopts: boolean,
 ): Plan {
   const { mapping, id, fingerprints } = input;
-  const dropLabels = noLongerWanted(live, manifest, 'labels');
+  const dropLabels = obsoleteNames(live, manifest, 'labels');
   const dropAnnotations = [
-    ...noLongerWanted(live, manifest, 'annotations'),
-    ...falsePin(live, manifest),
-    ...mergedBefore(live, input),
+    ...obsoleteNames(live, manifest, 'annotations'),
+    ...foreignPin(live, manifest),
+    ...obsoleteMergeAnnotations(live, input),
   ];
   const dropOwners = adopts && mapping.onConflict === 'adoptAndDropOwner';
   const sameData = keys.every(({ action }) => action === 'keep');
-  const fixed = fixedBy(live, manifest, sameData);
+  const immutableChange = findImmutableChange(live, manifest, sameData);
   // What we did not write ourselves is never destroyed, whatever its labels say.
   const mayDestroy = !adopts && live.ours !== undefined;
-  if (fixed !== undefined && !(mapping.target.recreate && mayDestroy)) {
-    const todo = fixed === LASTING ? { todo: SAY_SO } : mayDestroy ? {} : { todo: OF_OTHERS };
-    return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: fixed, ...todo }) };
+  if (immutableChange !== undefined && !(mapping.target.recreate && mayDestroy)) {
+    const todo =
+      immutableChange === IMMUTABLE_SET
+        ? { todo: IMMUTABLE_REMEDY }
+        : mayDestroy
+          ? {}
+          : { todo: FOREIGN_REMEDY };
+    return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: immutableChange, ...todo }) };
   }
   if (manifest.data.size === 0 && live.data.size > 0)
     return mayDestroy
       ? { kind: 'hold', keys, live, error: new AppError('HELD', { detail: 'no key would be left' }) }
-      : { kind: 'refuse', keys, error: new AppError('NOT_OWNED', NOTHING_KEPT) };
-  const kept = dropLabels.length === 0 && dropAnnotations.length === 0;
-  const isOfWanted = (it: string) => fingerprints.isOfTarget(it, id, manifest.data);
-  const drift = !adopts && kept && isDrift({ live, wanted: manifest, isOfWanted });
-  if (fixed !== undefined) return { kind: 'recreate', keys, live, manifest: carrying(live, manifest), drift };
-  const same =
-    sameData && !adopts && live.immutable === manifest.immutable && kept && sameMarks(live, manifest);
-  if (same) return { kind: 'unchanged', keys };
+      : { kind: 'refuse', keys, error: new AppError('NOT_OWNED', EMPTY_FOREIGN_SECRET) };
+  const dropsNothing = dropLabels.length === 0 && dropAnnotations.length === 0;
+  const isOfWanted = (fingerprint: string) => fingerprints.matchesTarget(fingerprint, id, manifest.data);
+  const drift = !adopts && dropsNothing && isDrift({ live, desired: manifest, matchesDesired: isOfWanted });
+  if (immutableChange !== undefined)
+    return { kind: 'recreate', keys, live, manifest: preserveForeignMetadata(live, manifest), drift };
+  const isUnchanged =
+    sameData &&
+    !adopts &&
+    live.immutable === manifest.immutable &&
+    dropsNothing &&
+    hasSameMetadata(live, manifest);
+  if (isUnchanged) return { kind: 'unchanged', keys };
   return {
     kind: 'update',
     keys,
@@ -173,7 +191,7 @@ function change(
 }
 
 /** The end of a target. Labels can be copied with a Secret, so its field manager must say too that we wrote it. */
-export function removal(
+export function planRemoval(
   live: LiveSecret,
   { fingerprints, ...instances }: Pick<PlanInput, 'instance' | 'formerInstances' | 'fingerprints'>,
 ): Plan {
@@ -187,34 +205,43 @@ export function removal(
 }
 
 /** Type and data are as they are to be. */
-const LASTING = 'it is immutable and would no longer be';
-const SAY_SO = 'Say `target.immutable: true`, or delete the Secret yourself: it is made anew.';
+const IMMUTABLE_SET = 'it is immutable and would no longer be';
+const IMMUTABLE_REMEDY = 'Say `target.immutable: true`, or delete the Secret yourself: it is made anew.';
 
 /** What the API server never changes in place. */
-function fixedBy(live: LiveSecret, manifest: SecretManifest, sameData: boolean): string | undefined {
+function findImmutableChange(
+  live: LiveSecret,
+  manifest: SecretManifest,
+  sameData: boolean,
+): string | undefined {
   if (live.type !== manifest.type) return `its type is ${live.type}, not ${manifest.type}`;
   if (!live.immutable) return undefined;
   if (!sameData) return 'it is immutable and its data would change';
-  return manifest.immutable ? undefined : LASTING;
+  return manifest.immutable ? undefined : IMMUTABLE_SET;
 }
 
-function sameMarks(live: LiveSecret, { labels, annotations }: Marks): boolean {
+function hasSameMetadata(live: LiveSecret, { labels, annotations }: OwnershipMetadata): boolean {
   return (
     hasAll(live.labels, labels) &&
-    Object.entries(annotations).every(([name, value]) => sameMark(name, live.annotations[name], value))
+    Object.entries(annotations).every(([name, value]) =>
+      isEquivalentMetadata(name, live.annotations[name], value),
+    )
   );
 }
 
 /** The annotation is for people: one that somebody made up would tell them something untrue. */
-function falsePin({ annotations, ours }: LiveSecret, wanted: Marks): readonly string[] {
-  const isForeign = annotations[PIN] !== undefined && !(ours?.annotations.includes(PIN) ?? false);
-  return isForeign && wanted.annotations[PIN] === undefined ? [PIN] : [];
+function foreignPin(
+  { annotations, ours: ownedFields }: LiveSecret,
+  desired: OwnershipMetadata,
+): readonly string[] {
+  const isForeign = annotations[PIN] !== undefined && !(ownedFields?.annotations.includes(PIN) ?? false);
+  return isForeign && desired.annotations[PIN] === undefined ? [PIN] : [];
 }
 
 /** The marks of our merges into what is ours alone now: by them, its keys would go with what was said of a merge. */
-function mergedBefore(live: LiveSecret, instances: Instances): readonly string[] {
-  const ours = instancesOf(instances);
+function obsoleteMergeAnnotations(live: LiveSecret, instances: Instances): readonly string[] {
+  const ownInstances = instancesOf(instances);
   return mergesIn(live)
-    .filter(({ instance }) => ours.includes(instance))
-    .map(({ instance, mapping }) => mergeMark(instance, mapping));
+    .filter(({ instance }) => ownInstances.includes(instance))
+    .map(({ instance, mapping }) => mergeAnnotation(instance, mapping));
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Workload } from '../core/mapping.ts';
 import { compareText } from '../core/target.ts';
-import { isOtherContent } from './drift.ts';
+import { isContentDifferent } from './drift.ts';
 
 /** What a change did to the content of a target, as its record has it. */
 export interface ContentChange {
@@ -15,24 +15,24 @@ export interface ContentChange {
 }
 
 /**
- * Whether what pods may have read is another now. A target that is new has been read by nobody; annotations,
- * labels and versions with the same bytes are no content.
+ * Whether what pods may have read is another now. A target that is new has been read by nobody; annotations, labels and
+ * versions with the same bytes are no content.
  */
 export function isContentChange({ before, after, keys }: ContentChange): boolean {
   const touched = keys.added.length + keys.changed.length + keys.removed.length;
-  return touched > 0 && isOtherContent(before, after);
+  return touched > 0 && isContentDifferent(before, after);
 }
 
 /**
- * The annotation of a pod template that names the fingerprint of a Secret. Names of Secrets may be longer than the
- * 63 characters that the name of an annotation may have.
+ * The annotation of a pod template that names the fingerprint of a Secret. Names of Secrets may be longer than the 63
+ * characters that the name of an annotation may have.
  */
 export function restartAnnotation(secret: string): string {
   return `restart.secretbridge.dev/${createHash('sha256').update(secret).digest('hex').slice(0, 16)}`;
 }
 
 /** The same of a restart for a content whose fingerprint the template has already, by the record of the change. */
-export const RESTART_AGAIN = 'restart.secretbridge.dev/again';
+export const RESTART_AGAIN_ANNOTATION = 'restart.secretbridge.dev/again';
 
 /** A workload of a mapping as records name it: `Deployment/web`, or `Deployment with app=web,tier=front`. */
 export function formatWorkload({ kind, name, selector }: Workload): string {
@@ -47,11 +47,11 @@ export function parseWorkload(text: string): Workload | undefined {
   if (name !== undefined) return { kind, name };
   if (labels === undefined) return undefined;
   const pairs = labels.split(',').map((pair) => {
-    const at = pair.indexOf('=');
-    return at < 1 ? undefined : ([pair.slice(0, at), pair.slice(at + 1)] as const);
+    const separator = pair.indexOf('=');
+    return separator < 1 ? undefined : ([pair.slice(0, separator), pair.slice(separator + 1)] as const);
   });
-  const known = pairs.filter((pair) => pair !== undefined);
-  return known.length === pairs.length
-    ? { kind, selector: { matchLabels: Object.fromEntries(known) } }
+  const validPairs = pairs.filter((pair) => pair !== undefined);
+  return validPairs.length === pairs.length
+    ? { kind, selector: { matchLabels: Object.fromEntries(validPairs) } }
     : undefined;
 }

@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import { type JsonNode, parseIfJson, printJson } from '../core/json.ts';
 import type { Source } from '../core/mapping.ts';
-import type { FoundRead } from '../core/reading.ts';
+import type { FoundRead } from '../core/read-result.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
 /** By their names, in the store's order. */
@@ -11,18 +11,19 @@ type Members = ReadonlyMap<string, JsonNode>;
 type StoreValue = Pick<FoundRead, 'value' | 'object'>;
 
 /**
- * The JSON of values, so that one of which a hundred properties are taken is parsed once: each time holds up the process.
- * It is what is secret a second time, and several times its size, so it lives for one piece of work without a wait.
+ * The JSON of values, so that one of which a hundred properties are taken is parsed once: each time holds up the
+ * process. It is what is secret a second time, and several times its size, so it lives for one piece of work without a
+ * wait.
  */
-export interface Parsed {
-  node(found: StoreValue): JsonNode;
+export interface JsonCache {
+  node(storeValue: StoreValue): JsonNode;
   /** @throws AppError NOT_AN_OBJECT */
   members(node: JsonNode, source: Source): Members;
   /** No more is taken of it. */
-  forget(found: StoreValue): void;
+  forget(storeValue: StoreValue): void;
 }
 
-export function createParsed(): Parsed {
+export function createJsonCache(): JsonCache {
   const nodes = new Map<StoreValue, JsonNode>();
   const indexes = new WeakMap<JsonNode, Members>();
   return {
@@ -36,34 +37,37 @@ export function createParsed(): Parsed {
       indexes.set(node, members);
       return members;
     },
-    forget(found) {
-      nodes.delete(found);
+    forget(storeValue) {
+      nodes.delete(storeValue);
     },
   };
 }
 
 /** The bytes that one source means: the whole value, or one property of it, decoded if asked. */
-export function pickValue(source: Source, found: StoreValue, parsed = createParsed()): SecretValue {
+export function pickValue(source: Source, storeValue: StoreValue, parsed = createJsonCache()): SecretValue {
   const { property } = source;
   const value =
-    property === undefined ? found.value : nodeValue(lookUp(source, property, found, parsed), source);
+    property === undefined
+      ? storeValue.value
+      : nodeValue(resolveProperty(source, property, storeValue, parsed), source);
   return decode(value, source);
 }
 
 /** The members of a source that is to be spread, in the store's order; null ones only where they may be missing. */
 export function membersOf(
   source: Source,
-  found: StoreValue,
-  parsed = createParsed(),
+  storeValue: StoreValue,
+  parsed = createJsonCache(),
 ): readonly (readonly [string, SecretValue])[] {
   const { property } = source;
-  const node = property === undefined ? parsed.node(found) : lookUp(source, property, found, parsed);
+  const node =
+    property === undefined ? parsed.node(storeValue) : resolveProperty(source, property, storeValue, parsed);
   const members = parsed.members(node, source);
   const values: [string, SecretValue][] = [];
   for (const [name, node] of members) {
     if (node.kind === 'null' && source.optional) continue;
     const member = { ...source, property: name };
-    if (node.kind === 'null') throw new AppError('PROPERTY_MISSING', { about: describeSource(member) });
+    if (node.kind === 'null') throw new AppError('PROPERTY_MISSING', { subject: describeSource(member) });
     values.push([name, decode(nodeValue(node, member), member)]);
   }
   return values;
@@ -83,16 +87,26 @@ export function describeSource({
 }
 
 /** The literal name first, then a dotted path with array indexes. */
-function lookUp(source: Source, property: string, found: StoreValue, parsed: Parsed): JsonNode {
-  const top = parsed.node(found);
+function resolveProperty(
+  source: Source,
+  property: string,
+  storeValue: StoreValue,
+  parsed: JsonCache,
+): JsonNode {
+  const top = parsed.node(storeValue);
   const literal = parsed.members(top, source).get(property);
   const node = literal ?? walk(top, property.split('.'), source, parsed);
   if (node === undefined || node.kind === 'null')
-    throw new AppError('PROPERTY_MISSING', { about: describeSource(source) });
+    throw new AppError('PROPERTY_MISSING', { subject: describeSource(source) });
   return node;
 }
 
-function walk(top: JsonNode, path: readonly string[], source: Source, parsed: Parsed): JsonNode | undefined {
+function walk(
+  top: JsonNode,
+  path: readonly string[],
+  source: Source,
+  parsed: JsonCache,
+): JsonNode | undefined {
   let node: JsonNode | undefined = top;
   for (const step of path) {
     if (node?.kind === 'object') node = parsed.members(node, source).get(step);
@@ -103,12 +117,12 @@ function walk(top: JsonNode, path: readonly string[], source: Source, parsed: Pa
   return node;
 }
 
-const NO_OBJECT: JsonNode = { kind: 'null' };
+const NOT_JSON: JsonNode = { kind: 'null' };
 
 /** What is no JSON is no object either. */
 function parse(value: SecretValue): JsonNode {
   const text = utf8(value);
-  return (text === undefined ? undefined : parseIfJson(text)) ?? NO_OBJECT;
+  return (text === undefined ? undefined : parseIfJson(text)) ?? NOT_JSON;
 }
 
 /** Which of two members of one name is meant, nobody can say. */
@@ -120,7 +134,7 @@ function uniqueMembers(node: JsonNode, source: Source): Members {
 }
 
 function notAnObject(source: Source): AppError {
-  return new AppError('NOT_AN_OBJECT', { about: describeSource(source) });
+  return new AppError('NOT_AN_OBJECT', { subject: describeSource(source) });
 }
 
 function nodeValue(node: JsonNode, source: Source): SecretValue {
@@ -128,7 +142,7 @@ function nodeValue(node: JsonNode, source: Source): SecretValue {
   // Half a surrogate pair has no UTF-8 form; writing U+FFFD instead would be another value.
   if (!node.value.isWellFormed())
     throw new AppError('DECODE_FAILED', {
-      about: describeSource(source),
+      subject: describeSource(source),
       detail: 'it holds half of a surrogate pair',
     });
   return SecretValue.fromText(node.value);
@@ -143,7 +157,7 @@ function decode(value: SecretValue, source: Source): SecretValue {
   // Node skips what it does not know, so only a round trip shows that every character was meant.
   if (bytes.toString(source.decode) !== digits)
     throw new AppError('DECODE_FAILED', {
-      about: describeSource(source),
+      subject: describeSource(source),
       detail: `it is not ${source.decode}`,
     });
   return SecretValue.fromBytes(bytes);

@@ -8,56 +8,62 @@ import type { Tracing } from '../core/tracer.ts';
 import { createSpans } from './spans.ts';
 
 export interface OtlpDeps {
-  /** The base address of a collector, without the path of the signal. */
+  /** The base URL of a collector, without the signal's path. */
   readonly endpoint: string;
-  /** Header to where its value is; read afresh for each request, so a new one needs no restart. */
+  /**
+   * Header names with functions that read their values. They are called for each request, so a rotated value needs no
+   * restart.
+   */
   readonly headers: Readonly<Record<string, () => Promise<SecretValue>>>;
   readonly service: { readonly version?: string; readonly instance: string; readonly replica: string };
   readonly clock: Clock;
-  /** Told when spans begin to be lost, and when they arrive again; not of each request. */
+  /** Called with an error when spans begin to be lost, and without one when sending works again. */
   readonly onState: (error: AppError | undefined) => void;
-  /** How long closing waits for what is left. */
-  readonly lastMs?: number;
+  /** How long closing waits for the last spans. */
+  readonly shutdownTimeoutMs?: number;
 }
 
-/** All attempts for one request. Also how long a process may stay for one that nobody answers. */
-const TIMEOUT_MS = 5_000;
-/** What is made while the collector is away and does not fit is lost: about 10 MB. */
-const QUEUE = 8_192;
-const LAST_MS = 2_000;
+/**
+ * The timeout of one request with its retries. It also bounds how long an unresponsive collector can keep the process
+ * alive.
+ */
+const REQUEST_TIMEOUT_MS = 5_000;
+/** Spans beyond this limit are lost while the collector is down: about 10 MB. */
+const MAX_QUEUED_SPANS = 8_192;
+const SHUTDOWN_TIMEOUT_MS = 2_000;
 
 /**
- * Traces by OTLP over HTTP, as JSON: https://opentelemetry.io/docs/specs/otlp/#otlphttp. Every request is traced;
- * a collector may choose among them, since it sees them whole.
+ * Sends traces by OTLP over HTTP as JSON: https://opentelemetry.io/docs/specs/otlp/#otlphttp. Every request is traced.
+ * Sampling is left to the collector, which sees whole traces.
  */
 export function openOtlp(deps: OtlpDeps): Tracing {
-  const { endpoint, headers, service, clock, onState, lastMs = LAST_MS } = deps;
-  let closed = false;
-  let failing = false;
-  const exporter = watched(
+  const { endpoint, headers, service, clock, onState, shutdownTimeoutMs = SHUTDOWN_TIMEOUT_MS } = deps;
+  let isClosed = false;
+  let isFailing = false;
+  const exporter = reportStateChanges(
     new OTLPTraceExporter({
       url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
-      timeoutMillis: TIMEOUT_MS,
+      timeoutMillis: REQUEST_TIMEOUT_MS,
       async headers() {
-        // Asked for before each attempt: the only place where those that are still to come can be called off.
-        if (closed) throw new AppError('INTERRUPTED');
-        const named = Object.entries(headers).map(async ([name, value]) => {
+        // Called before each attempt: the only hook where pending retries can be stopped.
+        if (isClosed) throw new AppError('INTERRUPTED');
+        const entries = Object.entries(headers).map(async ([name, value]) => {
           const text = (await value()).revealText();
           return [name, text] as const;
         });
-        return Object.fromEntries(await Promise.all(named));
+        return Object.fromEntries(await Promise.all(entries));
       },
     }),
     (error) => {
-      if (closed) return;
-      failing = error !== undefined;
+      if (isClosed) return;
+      isFailing = error !== undefined;
       onState(error);
     },
   );
   const processor = new BatchSpanProcessor({
     exporter,
-    maxQueueSize: QUEUE,
-    exportTimeoutMillis: 2 * TIMEOUT_MS,
+    maxQueueSize: MAX_QUEUED_SPANS,
+    exportTimeoutMillis: 2 * REQUEST_TIMEOUT_MS,
   });
   const { tracer, provider } = createSpans({
     clock,
@@ -71,22 +77,22 @@ export function openOtlp(deps: OtlpDeps): Tracing {
   });
   return {
     tracer,
-    // The provider's own would leave a timer of half a minute behind.
+    // The provider's own flush would leave a 30 s timer behind.
     async flush(ms) {
-      await within(ms, processor.forceFlush());
+      await endsWithin(ms, processor.forceFlush());
     },
     async [Symbol.asyncDispose]() {
-      const ending = provider.shutdown();
-      const isSent = await within(lastMs, ending);
-      closed = true;
-      // A short run ends before the first request has failed.
-      if (!isSent && !failing) onState(new AppError('TRACES_NOT_SENT'));
+      const shutdown = provider.shutdown();
+      const isSent = await endsWithin(shutdownTimeoutMs, shutdown);
+      isClosed = true;
+      // A short run can end before its first request has failed.
+      if (!isSent && !isFailing) onState(new AppError('TRACES_NOT_SENT'));
     },
   };
 }
 
-/** Waits for it for so long, and gives whether it ended; that it failed has been told by then. */
-async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+/** Waits up to `ms` and returns whether the work ended. Failures are reported elsewhere. */
+async function endsWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<false>();
   const timer = setTimeout(() => resolve(false), ms);
   const isDone = await Promise.race([Promise.allSettled([work]).then(() => true), promise]);
@@ -94,16 +100,19 @@ async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   return isDone;
 }
 
-/** The same exporter; each change between well and failing is told, with nothing of what the collector said. */
-function watched(exporter: SpanExporter, onState: OtlpDeps['onState']): SpanExporter {
-  let failing = false;
+/**
+ * Wraps an exporter and reports each change between success and failure. The collector's response text is not passed
+ * on.
+ */
+function reportStateChanges(exporter: SpanExporter, onState: OtlpDeps['onState']): SpanExporter {
+  let isFailing = false;
   return {
     export(spans: ReadableSpan[], done) {
       exporter.export(spans, (result) => {
-        const failed = result.code !== 0;
-        if (failed !== failing) {
-          failing = failed;
-          onState(failed ? errorOf(result.error) : undefined);
+        const hasFailed = result.code !== 0;
+        if (hasFailed !== isFailing) {
+          isFailing = hasFailed;
+          onState(hasFailed ? errorOf(result.error) : undefined);
         }
         done(result);
       });

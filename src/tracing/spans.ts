@@ -17,11 +17,11 @@ import {
 } from '@opentelemetry/sdk-trace';
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
-import { withoutMark } from '../core/request-id.ts';
+import { withoutSuffix } from '../core/request-id.ts';
 import type { SpanAttributes, SpanOptions, Tracer } from '../core/tracer.ts';
 import { type TraceIds, traceIdsOf } from './trace-ids.ts';
 
-/** The run-time list beside the type's: what is not in it goes nowhere. */
+/** The run-time allow-list of span attributes, in addition to the type. */
 const ATTRIBUTES = [
   'mapping',
   'namespace',
@@ -33,10 +33,10 @@ const ATTRIBUTES = [
   'code',
 ] as const satisfies readonly (keyof SpanAttributes)[];
 
-/** Names are shorter than this. */
+/** Longer than any name. */
 const MAX_LENGTH = 512;
-/** Requests that began here, by their id; an older one that goes on is told as one that began elsewhere. */
-const MOST_REQUESTS = 4_096;
+/** How many request ids are remembered. Older requests appear as if they began in another process. */
+const MAX_REQUESTS = 4_096;
 
 export interface SpansDeps {
   readonly resource: Resource;
@@ -49,32 +49,34 @@ export interface Spans {
   readonly provider: TracerProvider;
 }
 
-/** The tracer over OpenTelemetry's SDK. Nothing global is set: other users of its API in the process see none of it. */
+/**
+ * A tracer on OpenTelemetry's SDK. It sets no globals, so other OpenTelemetry users in the process are not affected.
+ */
 export function createSpans({ resource, processor, clock }: SpansDeps): Spans {
-  const ids = createIds();
+  const ids = createIdGenerator();
   const provider = new TracerProvider({ resource, spanProcessors: [processor], idGenerator: ids.generator });
   const sdk = provider.getTracer('secretbridge');
   const current = new AsyncLocalStorage<Context>();
-  const begun = new Set<string>();
+  const startedRequests = new Set<string>();
 
-  /** Whether it is the first that begins this request here. */
-  const isFirst = (requestId: string): boolean => {
-    const id = withoutMark(requestId);
-    if (begun.has(id)) return false;
-    begun.add(id);
-    for (const oldest of begun) {
-      if (begun.size <= MOST_REQUESTS) break;
-      begun.delete(oldest);
+  /** Returns whether this is the first span of the request in this process. */
+  const markStarted = (requestId: string): boolean => {
+    const id = withoutSuffix(requestId);
+    if (startedRequests.has(id)) return false;
+    startedRequests.add(id);
+    for (const oldest of startedRequests) {
+      if (startedRequests.size <= MAX_REQUESTS) break;
+      startedRequests.delete(oldest);
     }
     return true;
   };
   const start = (name: string, attributes: SpanAttributes, parent: Context, startTime?: number): Span =>
     sdk.startSpan(
       name,
-      { attributes: plain(attributes), ...(startTime === undefined ? {} : { startTime }) },
+      { attributes: otelAttributes(attributes), ...(startTime === undefined ? {} : { startTime }) },
       parent,
     );
-  const startFirst = (name: string, attributes: SpanAttributes, requestId: string): Span =>
+  const startRoot = (name: string, attributes: SpanAttributes, requestId: string): Span =>
     ids.use(traceIdsOf(requestId), () => start(name, attributes, ROOT_CONTEXT));
 
   return {
@@ -84,33 +86,33 @@ export function createSpans({ resource, processor, clock }: SpansDeps): Spans {
         name: string,
         attributes: SpanAttributes,
         work: () => Promise<T>,
-        { requestId, first = false, ends }: SpanOptions<T> = {},
+        { requestId, isRoot: first = false, resultAttributes: ends }: SpanOptions<T> = {},
       ): Promise<T> {
         const parent = requestId === undefined ? current.getStore() : parentOf(requestId);
         if (parent === undefined) return work();
         const span =
-          requestId !== undefined && first && isFirst(requestId)
-            ? startFirst(name, attributes, requestId)
+          requestId !== undefined && first && markStarted(requestId)
+            ? startRoot(name, attributes, requestId)
             : start(name, attributes, parent);
         try {
           const result = await current.run(trace.setSpan(parent, span), work);
-          end(span, ends?.(result) ?? {});
+          endSpan(span, ends?.(result) ?? {});
           return result;
         } catch (thrown) {
-          // Never `recordException`: it would take the text of the error and its places.
-          end(span, { code: toAppError(thrown).code });
+          // Never use `recordException`: it would export the message and the stack.
+          endSpan(span, { code: toAppError(thrown).code });
           throw thrown;
         }
       },
-      ended(name, attributes, ms, requestId) {
+      recordSpan(name, attributes, ms, requestId) {
         const parent = requestId === undefined ? current.getStore() : parentOf(requestId);
         if (parent === undefined) return;
         const endedAt = clock.now();
         const span = start(name, attributes, parent, endedAt - ms);
-        end(span, attributes, endedAt);
+        endSpan(span, attributes, endedAt);
       },
-      trigger(requestId, attributes) {
-        if (isFirst(requestId)) startFirst('trigger', attributes, requestId).end();
+      recordTrigger(requestId, attributes) {
+        if (markStarted(requestId)) startRoot('trigger', attributes, requestId).end();
       },
     },
   };
@@ -121,38 +123,39 @@ function parentOf(requestId: string): Context {
   return trace.setSpanContext(ROOT_CONTEXT, span);
 }
 
-function end(span: Span, attributes: SpanAttributes, at?: number): void {
-  span.setAttributes(plain(attributes));
+function endSpan(span: Span, attributes: SpanAttributes, at?: number): void {
+  span.setAttributes(otelAttributes(attributes));
   if (attributes.code !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
   span.end(at);
 }
 
-function plain(attributes: SpanAttributes): Attributes {
-  const found: Attributes = {};
+function otelAttributes(attributes: SpanAttributes): Attributes {
+  const allowed: Attributes = {};
   for (const name of ATTRIBUTES) {
     const value = attributes[name];
-    if (typeof value === 'string') found[`secretbridge.${name}`] = value.slice(0, MAX_LENGTH).toWellFormed();
+    if (typeof value === 'string')
+      allowed[`secretbridge.${name}`] = value.slice(0, MAX_LENGTH).toWellFormed();
   }
-  return found;
+  return allowed;
 }
 
-/** Random ids, but for the spans whose ids every process must be able to name. */
-function createIds() {
+/** Generates random ids, except for root spans, whose ids every process must derive alike. */
+function createIdGenerator() {
   const random = new RandomIdGenerator();
-  let given: TraceIds | undefined;
+  let fixedIds: TraceIds | undefined;
   const generator: IdGenerator = {
-    generateTraceId: () => given?.traceId ?? random.generateTraceId(),
-    generateSpanId: () => given?.spanId ?? random.generateSpanId(),
+    generateTraceId: () => fixedIds?.traceId ?? random.generateTraceId(),
+    generateSpanId: () => fixedIds?.spanId ?? random.generateSpanId(),
   };
   return {
     generator,
-    /** The SDK asks for ids while a span is started, and not later. */
+    /** The SDK asks for ids synchronously while it starts a span. */
     use(ids: TraceIds, work: () => Span): Span {
-      given = ids;
+      fixedIds = ids;
       try {
         return work();
       } finally {
-        given = undefined;
+        fixedIds = undefined;
       }
     },
   };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { secretRefsOf } from '../../src/app/secret-refs.ts';
-import { targetsOf, wantedIndex } from '../../src/reconcile/targets.ts';
+import { targetsOf, desiredIndex } from '../../src/reconcile/targets.ts';
 import { mapping } from '../sync/sample.ts';
 
 describe('the targets of mappings', () => {
@@ -17,7 +17,7 @@ describe('the targets of mappings', () => {
   });
 
   it('are told from those that another mapping wants', () => {
-    const wants = wantedIndex(targetsOf(mappings));
+    const wants = desiredIndex(targetsOf(mappings));
     expect(wants('z', { namespace: 'b', secret: 'shared' })).toBe(true);
     expect(wants('y', { namespace: 'b', secret: 'shared' })).toBe(false);
     expect(wants('none', { namespace: 'b', secret: 'shared' })).toBe(false);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openBridgeBench } from '../cli/bridge-bench.ts';
+import { openBridgeBench } from '../cli/hand-edit-bench.ts';
 import { type Bench, HEAD, openBench } from '../cli/harness.ts';
 import { startApiServer } from '../cluster/api-server.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
@@ -116,7 +116,7 @@ mappings:
     const why = {
       code: 'NOT_ALLOWED',
       message: expect.stringContaining("(no mapping may target the bridge's own namespace)"),
-      remedy: 'Name another namespace in the target of the mapping.',
+      remedy: 'Set another namespace in the target of the mapping.',
     };
     expect((await checksOf(bench)).filter(({ ok }) => !ok)).toMatchObject([
       { name: 'target: write bridge/db (mapping db)', ...why },

@@ -85,9 +85,9 @@ ${MAPPINGS.replaceAll('    data:', `${more}    data:`)}`),
     async failures() {
       const failed = (await checks()).filter(({ ok }) => !ok);
       for (const { code, message, remedy } of failed) {
-        expect(message).toContain(ERRORS[code ?? 'INTERNAL'].says);
+        expect(message).toContain(ERRORS[code ?? 'INTERNAL'].message);
         // The code's own, or one for the case that names what to set.
-        if (remedy !== ERRORS[code ?? 'INTERNAL'].todo)
+        if (remedy !== ERRORS[code ?? 'INTERNAL'].remedy)
           expect(remedy).toMatch(/`(cluster\.kubeconfig|audit\.(?:store|checkpoints))`.*\.$/);
       }
       return failed.map(({ name, code }) => `${name}: ${code}`);

@@ -22,7 +22,7 @@ it('an intake of which nothing is known is well', () => {
 });
 
 it('what heals by itself is degraded for a minute, then down, and up again at once', () => {
-  const { went, states, time } = open();
+  const { attempted: went, states, time } = open();
   const stateOf = () => states()[0];
   went(EU, new AppError('STORE_UNAVAILABLE'));
   expect(stateOf()).toEqual({ kind: 'sqs', name: 'eu', state: 'degraded', code: 'STORE_UNAVAILABLE' });
@@ -36,13 +36,13 @@ it('what heals by itself is degraded for a minute, then down, and up again at on
 });
 
 it('what a person must mend is down at once', () => {
-  const { went, states } = open();
+  const { attempted: went, states } = open();
   went(CI, new AppError('CREDENTIAL_MISSING', { detail: 'file /x' }));
   expect(states()[1]).toEqual({ kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' });
 });
 
 it('the last event stays known while the intake is configured', () => {
-  const { came, keep, states, time } = open();
+  const { received: came, keep, states, time } = open();
   came(CI);
   time.set(START + 5_000);
   keep([CI]);

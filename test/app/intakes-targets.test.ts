@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { rollBackHere } from '../../src/app/rollback.ts';
+import { rollBackLocally } from '../../src/app/rollback.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Origin } from '../../src/events/hint.ts';
@@ -34,7 +34,7 @@ describe('an event', () => {
     await using it = await open(world);
     await soon(() => expect(it.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
     world.store.put('db', db('second'), '2');
-    it.controller.take([HINT], CI);
+    it.controller.takeHints([HINT], CI);
     await soon(() => expect(it.outcomes.at(-1)?.kind).toBe('created'));
     expect(it.password()).toBe(base64('second'));
   });
@@ -46,12 +46,12 @@ describe('an event', () => {
     world.store.put('db', db('second'), '2');
     await world.sync();
     await using process = await world.start();
-    await rollBackHere(process.app, { mapping: 'db', to: created?.sequence ?? 0, namespace: undefined });
+    await rollBackLocally(process.app, { mapping: 'db', to: created?.sequence ?? 0, namespace: undefined });
     await process[Symbol.asyncDispose]();
     await using it = await open(world);
     const before = world.cluster.writes.length;
     world.store.put('db', db('third'), '3');
-    expect(it.controller.take([HINT], CI).targets).toBe(1);
+    expect(it.controller.takeHints([HINT], CI).targets).toBe(1);
     await soon(() => expect(it.outcomes.length).toBeGreaterThan(0));
     expect([it.password(), world.cluster.writes.length]).toEqual([base64('first'), before]);
     expect(await it.state()).toMatchObject({ state: 'pinned', pinned: expect.any(Number) });

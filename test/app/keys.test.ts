@@ -10,7 +10,8 @@ import { type Reference, resolveCredential } from '../../src/providers/credentia
 let folder: string;
 const credential = (reference: Reference) => resolveCredential(reference, { env: { KEY: BASE64 } });
 const BASE64 = Buffer.alloc(32, 7).toString('base64');
-const key = (reference: Reference, make = true) => fingerprintKey([reference], { make, credential });
+const key = (reference: Reference, make = true) =>
+  fingerprintKey([reference], { mayCreate: make, credential });
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'secretbridge-keys-'));
@@ -33,7 +34,7 @@ describe('the key of the fingerprints', () => {
   it('is one key for all that start at the same time, and leaves no drafts', async () => {
     const file = join(folder, 'fingerprint.key');
     const keys = await Promise.all(Array.from({ length: 20 }, () => key({ file })));
-    expect(keys.every((it) => keys[0]?.equals(it))).toBe(true);
+    expect(keys.every((secretValue) => keys[0]?.equals(secretValue))).toBe(true);
     expect(await readdir(folder)).toEqual(['fingerprint.key']);
   });
 
@@ -108,7 +109,7 @@ describe('the key of the fingerprints', () => {
 
 describe('the key of the checkpoints', () => {
   const unsigned = { sequence: 1, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'prod' };
-  const keysAt = (file: string, make = true) => checkpointKeys({ file }, { make, credential });
+  const keysAt = (file: string, make = true) => checkpointKeys({ file }, { mayCreate: make, credential });
   const fresh = () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 

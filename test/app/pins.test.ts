@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { explainMapping } from '../../src/app/explain/explain.ts';
 import { planTargets } from '../../src/app/plan.ts';
 import { releaseHeld } from '../../src/app/release.ts';
-import { rollBackHere, unpinHere } from '../../src/app/rollback.ts';
+import { rollBackLocally, unpinLocally } from '../../src/app/rollback.ts';
 import type { SyncReport } from '../../src/app/sync.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { crashAt } from '../fakes/faulty.ts';
@@ -28,14 +28,14 @@ const THREE = ['first', 'second', 'third'].map(db);
 
 async function back(world: World, to: number, namespace?: string): Promise<SyncReport> {
   await using process = await world.start();
-  const report = await rollBackHere(process.app, { mapping: 'db', to, namespace });
+  const report = await rollBackLocally(process.app, { mapping: 'db', to, namespace });
   if (typeof report === 'string') throw new Error(report);
   return report;
 }
 
 async function unpin(world: World): Promise<SyncReport> {
   await using process = await world.start();
-  const report = await unpinHere(process.app, { mapping: 'db' });
+  const report = await unpinLocally(process.app, { mapping: 'db' });
   if (typeof report === 'string') throw new Error(report);
   return report;
 }
@@ -117,7 +117,7 @@ describe('which record', () => {
     const get = async () => record as (typeof world.records)[number];
     const app = { ...process.app, audit: { ...process.app.audit, get }, resolve: process.app.resolve };
     Object.defineProperty(app, 'targets', { get: () => process.app.targets });
-    await expect(rollBackHere(app, { mapping: 'db', to: record.sequence ?? 0 })).rejects.toMatchObject({
+    await expect(rollBackLocally(app, { mapping: 'db', to: record.sequence ?? 0 })).rejects.toMatchObject({
       code: 'NOT_A_CHANGE',
     });
   });
@@ -316,7 +316,7 @@ describe('processes that end in between', () => {
       const { watch, steps: seen } = crashAt(at);
       await using process = await world.start(watch);
       const end = await Promise.allSettled([
-        rollBackHere(process.app, { mapping: 'db', to: changes[0] ?? 0 }),
+        rollBackLocally(process.app, { mapping: 'db', to: changes[0] ?? 0 }),
       ]);
       steps = Math.max(steps, seen.length + (end[0].status === 'rejected' ? 1 : 0));
       const isPinned = world.records.some(({ action, outcome }) => action === 'rollback' && outcome === 'ok');

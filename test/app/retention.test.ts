@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
-import { retainOnce, watchRetention } from '../../src/app/retention.ts';
+import { runRetentionOnce, runRetentionPeriodically } from '../../src/app/retention.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { LogFields } from '../../src/log/logger.ts';
 import { KEEP, openScene, type Scene } from '../audit/retention-scene.ts';
@@ -37,7 +37,7 @@ describe('while serving', () => {
     await scene.append(20);
     const { app, lines } = appOf(scene);
     {
-      await using _ = watchRetention(app, { everyMs: 5 });
+      await using _ = runRetentionPeriodically(app, { everyMs: 5 });
       await until(() => lines.length === 1);
       await scene.append(40);
       await until(() => lines.length === 2);
@@ -55,7 +55,7 @@ describe('while serving', () => {
     await scene.append(20);
     await writeFile(scene.archive.path, 'a file');
     const { app, lines } = appOf(scene);
-    await using _ = watchRetention(app, { everyMs: 5 });
+    await using _ = runRetentionPeriodically(app, { everyMs: 5 });
     await until(() => lines.length >= 2);
     expect(lines[1]).toMatchObject({
       said: 'warn: old records of the audit could not leave',
@@ -69,7 +69,7 @@ describe('while serving', () => {
     await scene.append(20);
     scene.sql(`update records set record = replace(record, 'ann', 'bob') where sequence = 2`);
     const { app, lines } = appOf(scene);
-    await retainOnce(app);
+    await runRetentionOnce(app);
     expect(lines).toEqual([
       {
         said: 'error: old records of the audit stay, since their chain does not hold',
@@ -84,8 +84,12 @@ describe('while serving', () => {
     await scene.append(0);
     await scene.append(20);
     const { app, lines } = appOf(scene);
-    await using _ = watchRetention({ ...app, config: appOf(scene, 0).app.config, checkpoints: undefined });
-    await retainOnce(app, AbortSignal.abort(new AppError('INTERRUPTED')));
+    await using _ = runRetentionPeriodically({
+      ...app,
+      config: appOf(scene, 0).app.config,
+      checkpoints: undefined,
+    });
+    await runRetentionOnce(app, AbortSignal.abort(new AppError('INTERRUPTED')));
     expect(lines).toEqual([]);
     expect(await scene.archived()).toEqual([]);
   });

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { rollBackHere, unpinHere } from '../../src/app/rollback.ts';
+import { rollBackLocally, unpinLocally } from '../../src/app/rollback.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { APPS_DB, base64, openWorld, type World } from '../reconcile/world.ts';
 
-// Laws of going back, over histories that no one would think of: rotations, keys that a search finds and loses,
-// equal values under other versions, edits by hand, rollbacks and unpins in between.
+// Laws of going back, over histories that no one would think of: rotations, keys that a search finds and loses, equal
+// values under other versions, edits by hand, rollbacks and unpins in between.
 
 const MAPPINGS = `
   - name: db
@@ -90,9 +90,9 @@ async function perform(it: Step, { world, put }: Awaited<ReturnType<typeof open>
       if (world.cluster.raw(APPS_DB) !== undefined) world.cluster.forget(APPS_DB);
       return undefined;
     case 'back':
-      return to === undefined ? undefined : await rollBackHere(process.app, { mapping: 'db', to });
+      return to === undefined ? undefined : await rollBackLocally(process.app, { mapping: 'db', to });
     case 'unpin':
-      return await unpinHere(process.app, { mapping: 'db' });
+      return await unpinLocally(process.app, { mapping: 'db' });
     default:
       return undefined;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Rollback, rollBackHere, unpinHere } from '../../src/app/rollback.ts';
+import { type Rollback, rollBackLocally, unpinLocally } from '../../src/app/rollback.ts';
 import type { SyncReport } from '../../src/app/sync.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
@@ -22,7 +22,7 @@ async function openRotated(mappings = DB_ONLY): Promise<{ world: World; changes:
 
 async function rollback(world: World, to: number, more: Partial<Rollback> = {}): Promise<SyncReport> {
   await using process = await world.start();
-  const report = await rollBackHere(process.app, { mapping: 'db', to, ...more });
+  const report = await rollBackLocally(process.app, { mapping: 'db', to, ...more });
   if (typeof report === 'string') throw new Error(report);
   return report;
 }
@@ -30,7 +30,7 @@ async function rollback(world: World, to: number, more: Partial<Rollback> = {}):
 async function unpin(world: World, namespace?: string): Promise<SyncReport> {
   await using process = await world.start();
   const which = { mapping: 'db', ...(namespace === undefined ? {} : { namespace }) };
-  const report = await unpinHere(process.app, which);
+  const report = await unpinLocally(process.app, which);
   if (typeof report === 'string') throw new Error(report);
   return report;
 }
@@ -74,7 +74,9 @@ describe('rollback', () => {
       note: `to record ${changes[1]} vault@definiti`,
     });
     expect(world.records[length + 1]?.sources.map(({ version }) => version)).toEqual(['2', '2']);
-    expect(world.records.slice(length).every((it) => it.requestId === requestId)).toBe(true);
+    expect(world.records.slice(length).every((auditRecord) => auditRecord.requestId === requestId)).toBe(
+      true,
+    );
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
@@ -143,10 +145,10 @@ describe('rollback', () => {
       DB_ONLY.replace('namespace: apps', 'namespaces: [apps, web]'),
     );
     await using process = await world.start();
-    expect(await rollBackHere(process.app, { mapping: 'db', to: changes[0] ?? 0 })).toBe(
+    expect(await rollBackLocally(process.app, { mapping: 'db', to: changes[0] ?? 0 })).toBe(
       'mapping db has several targets, so name the namespace: apps, web',
     );
-    expect(await rollBackHere(process.app, { mapping: 'db', to: 1, namespace: 'other' })).toMatch(
+    expect(await rollBackLocally(process.app, { mapping: 'db', to: 1, namespace: 'other' })).toMatch(
       /no target in that namespace: apps, web$/,
     );
     await rollback(world, changes[0] ?? 0, { namespace: 'web' });
@@ -204,11 +206,11 @@ describe('unpin', () => {
       world.cluster.fail('namespaces', ...Array(3).fill(new AppError('CLUSTER_UNAVAILABLE')));
     await using process = await world.start();
     away();
-    await expect(unpinHere(process.app, { mapping: 'db' })).rejects.toMatchObject({
+    await expect(unpinLocally(process.app, { mapping: 'db' })).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
     });
     away();
-    await expect(rollBackHere(process.app, { mapping: 'db', to: 1 })).rejects.toMatchObject({
+    await expect(rollBackLocally(process.app, { mapping: 'db', to: 1 })).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
     });
   });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { ACTIONS, type Entry, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { fingerprint } from './sample.ts';
 
-/** Few enough that filters find something, odd enough to hurt. */
+/** Few enough that filters find matches, with awkward characters. */
 export const NAMES = [
   'a',
   'a-b',
@@ -34,7 +34,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.record(
     actor,
     requestId: name,
     phase: fc.constantFrom('intent', 'outcome'),
-    // Reviews twice as often: they change what is found of others.
+    // Reviews twice as often, because they change the search results of other records.
     action: fc.constantFrom(...ACTIONS, 'review'),
     mapping: name,
     namespace: name,

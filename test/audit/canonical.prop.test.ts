@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonical } from '../../src/audit/canonical.ts';
 
-/** The members of every object in another order. */
+/** Reverses the members of every object. */
 function turned(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(turned);
   if (typeof value !== 'object' || value === null) return value;
@@ -16,7 +16,7 @@ function turned(value: unknown): unknown {
 const json = fc.jsonValue({ maxDepth: 5 });
 
 describe('canonical JSON', () => {
-  it('says the same as the value', () => {
+  it('parses back to the same value', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(JSON.parse(canonical(value))).toEqual(JSON.parse(JSON.stringify(value)));
@@ -40,7 +40,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('is that of RFC 8785, section 3.2.2 and 3.2.3', () => {
+  it('matches the examples of RFC 8785, sections 3.2.2 and 3.2.3', () => {
     const rfc = {
       // biome-ignore lint/correctness/noPrecisionLoss: the example of the RFC
       numbers: [333333333.33333329, 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
@@ -56,14 +56,14 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('puts names that look like an index where the code units have them', () => {
+  it('sorts names that look like an index by code units', () => {
     const given: unknown = JSON.parse('{"b":{"10":1,"2":2,"-":3},"__proto__":[{"9":0,"10":0}],"a":0}');
     expect(canonical(given)).toBe('{"__proto__":[{"10":0,"9":0}],"a":0,"b":{"-":3,"10":1,"2":2}}');
     expect(() => canonical({ 1: 0, b: Number.NaN })).toThrow(TypeError);
   });
 
   it.each([[Number.NaN], [Number.POSITIVE_INFINITY], [1n], [Symbol('x')], [() => 1]])(
-    'refuses %s',
+    'rejects %s',
     (value) => {
       expect(() => canonical({ value })).toThrow(TypeError);
     },

@@ -2,14 +2,14 @@ import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../src/audit/checkpoint/checkpoint.ts';
-import { checkpointsIn, lineOf } from '../../src/audit/checkpoint/lines.ts';
-import { isAccepted, newestOf } from '../../src/audit/checkpoint/order.ts';
+import { parseCheckpoints, checkpointLine } from '../../src/audit/checkpoint/lines.ts';
+import { isAccepted, newestTrusted } from '../../src/audit/checkpoint/order.ts';
 import {
   createSigner,
   keyIdOf,
   keysById,
   pemOf,
-  publicKeysIn,
+  parsePublicKeys,
   signatureOf,
 } from '../../src/audit/checkpoint/signing.ts';
 
@@ -39,18 +39,18 @@ const at = (sequence: number, minute: number, more: Partial<Checkpoint> = {}, by
     ...more,
   });
 
-describe('a signature', () => {
-  it('is good for what was signed, by any known key, after a journey through a line', () => {
+describe('checkpoint signature', () => {
+  it('is good for the signed content, with any known key, after being written and parsed', () => {
     fc.assert(
       fc.property(signed, (checkpoint) => {
-        const [back] = checkpointsIn(lineOf(checkpoint));
+        const [back] = parseCheckpoints(checkpointLine(checkpoint));
         expect(back).toEqual(checkpoint);
         expect(signatureOf(checkpoint, keys)).toBe('good');
       }),
     );
   });
 
-  it('is wrong for anything else', () => {
+  it('is wrong for changed content', () => {
     const change = fc.constantFrom(
       { sequence: 4_711 },
       { hash: 'c' },
@@ -66,72 +66,74 @@ describe('a signature', () => {
     );
   });
 
-  it.each(['', 'x', '!!', 'AAAA'])('is wrong when it is %j', (signature) => {
+  it.each(['', 'x', '!!', 'AAAA'])('is wrong for the signature %j', (signature) => {
     expect(signatureOf({ ...at(1, 1), signature }, keys)).toBe('wrong');
   });
 
-  it('is unknown by a key that is not at hand', () => {
+  it('is unknown for a key that is not available', () => {
     expect(signatureOf(at(1, 1, {}, foreign), keys)).toBe('unknown');
   });
 });
 
-describe('the lines of a place', () => {
-  it('may be torn, empty, or those of a log', () => {
+describe('parseCheckpoints', () => {
+  it('skips torn and empty lines and reads log lines', () => {
     const [a, b] = [at(1, 1), at(2, 2)];
-    const text = `${lineOf(a)}\n{"hash":"ab","signature":"to\n\nhello\n[]\n{"signature":1}\n2026-11-25 info {"checkpoint":${lineOf(b)}}\n`;
-    expect(checkpointsIn(text)).toEqual([a, b]);
+    const text = `${checkpointLine(a)}\n{"hash":"ab","signature":"to\n\nhello\n[]\n{"signature":1}\n2026-11-25 info {"checkpoint":${checkpointLine(b)}}\n`;
+    expect(parseCheckpoints(text)).toEqual([a, b]);
   });
 });
 
-describe('the newest checkpoint', () => {
-  it('is the one that went furthest', () => {
-    expect(newestOf([at(20, 2), at(30, 3), at(28, 4)], keys).checkpoint?.sequence).toBe(30);
-    expect(newestOf([], keys)).toEqual({ checkpoint: undefined, untrusted: [] });
+describe('newestTrusted', () => {
+  it('returns the checkpoint with the highest sequence', () => {
+    expect(newestTrusted([at(20, 2), at(30, 3), at(28, 4)], keys).checkpoint?.sequence).toBe(30);
+    expect(newestTrusted([], keys)).toEqual({ checkpoint: undefined, untrusted: [] });
   });
 
-  it('is one since the last acceptance, after which sequences repeat', () => {
+  it('considers only checkpoints since the last acceptance, because sequences repeat', () => {
     expect(
-      newestOf([at(20, 2), at(30, 3), at(16, 4, { accepts: 30 }), at(17, 5)], keys).checkpoint?.sequence,
+      newestTrusted([at(20, 2), at(30, 3), at(16, 4, { accepts: 30 }), at(17, 5)], keys).checkpoint?.sequence,
     ).toBe(17);
   });
 
-  it('is never one that nobody of ours signed; what was passed over is told', () => {
+  it('skips checkpoints without a trusted signature and reports them', () => {
     const forged = { ...at(50, 9), sequence: 60 };
     const strange = at(70, 9, {}, foreign);
-    const { checkpoint, untrusted } = newestOf([at(20, 2), forged, strange], keys);
+    const { checkpoint, untrusted } = newestTrusted([at(20, 2), forged, strange], keys);
     expect(checkpoint?.sequence).toBe(20);
     expect(untrusted).toEqual([strange, forged]);
   });
 
-  it('is not hidden by an acceptance that nobody of ours signed', () => {
-    expect(newestOf([at(30, 3), at(5, 4, { accepts: 30 }, foreign)], keys).checkpoint?.sequence).toBe(30);
+  it('ignores an acceptance without a trusted signature', () => {
+    expect(newestTrusted([at(30, 3), at(5, 4, { accepts: 30 }, foreign)], keys).checkpoint?.sequence).toBe(
+      30,
+    );
   });
 });
 
-it('an acceptance covers what was signed before it and no further than it says', () => {
+it('an acceptance covers earlier checkpoints up to its sequence', () => {
   const accepting = [at(16, 4, { accepts: 30 })];
   expect(isAccepted(at(30, 3), accepting)).toBe(true);
   expect(isAccepted(at(31, 3), accepting)).toBe(false);
   expect(isAccepted(at(26, 5), accepting)).toBe(false);
 });
 
-describe('public keys', () => {
-  it('are read as PEM, several in one text, and as base64', () => {
+describe('parsePublicKeys', () => {
+  it('reads base64 and PEM with several keys', () => {
     const text = `# ours\n${pemOf(ours.publicKey)}\n${pemOf(old.publicKey)}`;
-    expect(publicKeysIn(text).map(keyIdOf)).toEqual([ours.keyId, old.keyId]);
+    expect(parsePublicKeys(text).map(keyIdOf)).toEqual([ours.keyId, old.keyId]);
     const base64 = ours.publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
-    expect(publicKeysIn(`${base64}\n`).map(keyIdOf)).toEqual([ours.keyId]);
+    expect(parsePublicKeys(`${base64}\n`).map(keyIdOf)).toEqual([ours.keyId]);
   });
 
-  it('are Ed25519 only, and anything else is none', () => {
+  it('returns nothing for other key types and other text', () => {
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
-    expect(publicKeysIn(pemOf(publicKey))).toEqual([]);
+    expect(parsePublicKeys(pemOf(publicKey))).toEqual([]);
     for (const text of [
       '',
       'x',
       'A'.repeat(60),
       '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----',
     ])
-      expect(publicKeysIn(text)).toEqual([]);
+      expect(parsePublicKeys(text)).toEqual([]);
   });
 });

@@ -2,14 +2,14 @@ import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import type { Checkpoint, CheckpointPlace } from '../../src/audit/checkpoint/checkpoint.ts';
+import type { Checkpoint, CheckpointLocation } from '../../src/audit/checkpoint/checkpoint.ts';
 import { type Checkpointer, createCheckpointer } from '../../src/audit/checkpoint/checkpointer.ts';
 import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
-import { cutEntry } from '../../src/audit/retention/cut.ts';
+import { pruneEntry } from '../../src/audit/retention/prune-entry.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { createChainWatch } from '../../src/audit/verify/chain-watch.ts';
-import { contentsOf, type Proof, prove } from '../../src/audit/verify/verify.ts';
+import { readVerifyInput, type VerifyReport, verifyWithEvidence } from '../../src/audit/verify/verify.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { cutOff } from './cut.ts';
 import { temporaryFolder } from './folder.ts';
@@ -19,7 +19,7 @@ const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
 const keys = keysById([signer.publicKey]);
 const COMMAND = bare({ action: 'command', note: 'sync' });
 
-interface Memory extends CheckpointPlace {
+interface Memory extends CheckpointLocation {
   readonly lines: Checkpoint[];
   failure: AppError | undefined;
 }
@@ -37,7 +37,7 @@ function place(name = 'a'): Memory {
       await fail();
       lines.push(checkpoint);
     },
-    rehearse: fail,
+    checkWritable: fail,
     read: async () => {
       await fail();
       return [...lines];
@@ -54,11 +54,11 @@ interface Scene extends AsyncDisposable {
   open(): Promise<Checkpointer>;
   sql(text: string): void;
   cut(after: number): void;
-  prove(): Promise<Proof>;
+  prove(): Promise<VerifyReport>;
   time: number;
 }
 
-/** A real store, with places in memory. */
+/** A real store with checkpoint locations in memory. */
 async function openScene(): Promise<Scene> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder());
@@ -76,7 +76,7 @@ async function openScene(): Promise<Scene> {
     async open() {
       const checkpointer = createCheckpointer({
         audit: store,
-        places,
+        locations: places,
         signer,
         keys,
         instance: 'test',
@@ -86,7 +86,7 @@ async function openScene(): Promise<Scene> {
         onFailure: (name, { code }) => scene.failures.push(`${name} ${code}`),
         onLoss: () => scene.losses.push(1),
       });
-      await checkpointer.check();
+      await checkpointer.checkStore();
       return checkpointer;
     },
     sql(text) {
@@ -97,14 +97,14 @@ async function openScene(): Promise<Scene> {
     cut: (after) => cutOff(path, after),
     async prove() {
       const checkpoints = places.flatMap(({ lines }) => lines);
-      return prove({ ...(await contentsOf(store)), evidence: { checkpoints, keys } });
+      return verifyWithEvidence({ ...(await readVerifyInput(store)), evidence: { checkpoints, keys } });
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
   return scene;
 }
 
-/** No two records are the same. */
+/** Every record is different. */
 let salt = 0;
 
 async function append(audit: AuditStore, count: number): Promise<void> {
@@ -115,7 +115,7 @@ async function append(audit: AuditStore, count: number): Promise<void> {
 const sequences = ({ lines }: Memory) => lines.map(({ sequence }) => sequence);
 
 describe('checkpoints', () => {
-  it('are written when anything is new, to every place, and at the end', async () => {
+  it('are written to every location after new records and on shutdown', async () => {
     await using scene = await openScene();
     {
       await using checkpointer = await scene.open();
@@ -134,7 +134,7 @@ describe('checkpoints', () => {
     expect(await scene.prove()).toMatchObject({ ok: true, checkpoints: 4, sealed: { sequence: 5 } });
   });
 
-  it('are written after so many records without waiting for the time', async () => {
+  it('are written after a number of records without waiting for the timer', async () => {
     await using scene = await openScene();
     await using checkpointer = await scene.open();
     await append(checkpointer.audit, 10);
@@ -152,7 +152,7 @@ describe('checkpoints', () => {
     expect(scene.places.map(sequences)).toEqual([[3], [3]]);
   });
 
-  it('come in the order of their time, though the clock goes back', async () => {
+  it('have increasing times although the clock goes back', async () => {
     await using scene = await openScene();
     {
       await using checkpointer = await scene.open();
@@ -167,7 +167,7 @@ describe('checkpoints', () => {
     expect(new Set(times).size).toBe(2);
   });
 
-  it('that a place does not take hold nothing up, and follow when it does', async () => {
+  it('are retried at a failing location, without delaying others', async () => {
     await using scene = await openScene();
     const [first, second] = scene.places;
     await using checkpointer = await scene.open();
@@ -177,11 +177,11 @@ describe('checkpoints', () => {
     await checkpointer.write();
     await checkpointer.write();
     expect(scene.failures).toEqual(['a CLUSTER_UNAVAILABLE']);
-    expect(checkpointer.failing()?.code).toBe('CLUSTER_UNAVAILABLE');
+    expect(checkpointer.writeError()?.code).toBe('CLUSTER_UNAVAILABLE');
     await append(checkpointer.audit, 1);
     first.failure = undefined;
     await checkpointer.write();
-    expect(checkpointer.failing()).toBeUndefined();
+    expect(checkpointer.writeError()).toBeUndefined();
     expect(scene.places.map(sequences)).toEqual([[2], [1, 2]]);
   });
 
@@ -195,7 +195,7 @@ describe('checkpoints', () => {
   });
 });
 
-describe('a store that lacks what was signed', () => {
+describe('a store that lacks signed records', () => {
   async function truncated(cut = 12): Promise<Scene> {
     const scene = await openScene();
     await using checkpointer = await scene.open();
@@ -207,11 +207,11 @@ describe('a store that lacks what was signed', () => {
     return scene;
   }
 
-  it('begins no change, and can be read and looked at', async () => {
+  it('refuses changes, and still allows reads and commands that change nothing', async () => {
     await using scene = await truncated();
     await using checkpointer = await scene.open();
-    expect(checkpointer.trouble()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
-    expect(checkpointer.trouble()?.message).toContain('it ends at record 12');
+    expect(checkpointer.storeError()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
+    expect(checkpointer.storeError()?.message).toContain('it ends at record 12');
     for (const change of [entry({ phase: 'intent' }), COMMAND, bare({ action: 'release' })])
       await expect(checkpointer.audit.append([change])).rejects.toMatchObject({ code: 'AUDIT_TRUNCATED' });
     await checkpointer.audit.append([bare({ action: 'command', note: 'plan' })]);
@@ -223,15 +223,15 @@ describe('a store that lacks what was signed', () => {
     ]);
   });
 
-  it('is in doubt too when it goes on with other records', async () => {
+  it('is not trusted even if it has other records instead', async () => {
     await using scene = await truncated();
     await append(scene.store, 20);
     await using checkpointer = await scene.open();
-    expect(checkpointer.trouble()?.message).toContain('record 20 is not the one');
+    expect(checkpointer.storeError()?.message).toContain('record 20 differs');
     expect(await scene.prove()).toMatchObject({ problem: { kind: 'checkpoint', sequence: 20, after: 10 } });
   });
 
-  it('goes on when a person has accepted it, and is proved from there on', async () => {
+  it('is trusted again after a person accepts the loss, and verifies from there', async () => {
     await using scene = await truncated();
     expect(await scene.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 13 } });
     await using waiting = await scene.open();
@@ -239,16 +239,16 @@ describe('a store that lacks what was signed', () => {
       await using checkpointer = await scene.open();
       const checkpoint = await checkpointer.accept(bare({ action: 'command', note: 'audit accept' }));
       expect(checkpoint).toMatchObject({ sequence: 13, accepts: 20 });
-      expect(checkpointer.trouble()).toBeUndefined();
+      expect(checkpointer.storeError()).toBeUndefined();
     }
-    expect(await waiting.check()).toBeUndefined();
+    expect(await waiting.checkStore()).toBeUndefined();
     await waiting.audit.append([COMMAND]);
     await append(waiting.audit, 3);
     await waiting.write();
     expect(await scene.prove()).toMatchObject({ ok: true, accepted: 2, sealed: { sequence: 17 } });
   });
 
-  it('is told from one that lost more after that, though sequences repeat', async () => {
+  it('is reported again after another loss, although sequences repeat', async () => {
     await using scene = await truncated();
     {
       await using checkpointer = await scene.open();
@@ -259,17 +259,17 @@ describe('a store that lacks what was signed', () => {
     expect(await scene.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 16 } });
     {
       await using checkpointer = await scene.open();
-      expect(checkpointer.trouble()?.code).toBe('AUDIT_TRUNCATED');
+      expect(checkpointer.storeError()?.code).toBe('AUDIT_TRUNCATED');
     }
-    // And once more, this time with the acceptance itself among what is lost.
+    // The next loss includes the record of the acceptance.
     scene.cut(11);
     await using checkpointer = await scene.open();
     await checkpointer.accept(bare({ action: 'command' }));
-    expect(checkpointer.trouble()).toBeUndefined();
+    expect(checkpointer.storeError()).toBeUndefined();
     expect(await scene.prove()).toMatchObject({ ok: true });
   });
 
-  it('is not accepted as long as a place does not know of it', async () => {
+  it('is not trusted while a location lacks the acceptance', async () => {
     await using scene = await truncated();
     await using checkpointer = await scene.open();
     const [first] = scene.places;
@@ -277,13 +277,13 @@ describe('a store that lacks what was signed', () => {
     const { write } = first;
     Object.assign(first, { write: () => Promise.reject(new AppError('CLUSTER_UNAVAILABLE')) });
     await checkpointer.accept(bare({ action: 'command' }));
-    expect(checkpointer.trouble()?.code).toBe('AUDIT_TRUNCATED');
+    expect(checkpointer.storeError()?.code).toBe('AUDIT_TRUNCATED');
     Object.assign(first, { write });
     await checkpointer.accept(bare({ action: 'command' }));
-    expect(checkpointer.trouble()).toBeUndefined();
+    expect(checkpointer.storeError()).toBeUndefined();
   });
 
-  it('is noticed while it is in use, and nothing is signed over it', async () => {
+  it('is detected while in use, and no newer checkpoint hides the loss', async () => {
     await using scene = await openScene();
     await using checkpointer = await scene.open();
     await append(checkpointer.audit, 9);
@@ -296,7 +296,7 @@ describe('a store that lacks what was signed', () => {
     expect(scene.places.map(sequences)).toEqual([[9], [9]]);
   });
 
-  it('is not what records that left in order leave behind', async () => {
+  it('is not reported for pruned records', async () => {
     await using scene = await openScene();
     await using checkpointer = await scene.open();
     await append(checkpointer.audit, 9);
@@ -304,16 +304,16 @@ describe('a store that lacks what was signed', () => {
     const [base, head] = [await scene.store.base(), await scene.store.head()];
     const seal = scene.places[0]?.lines.at(-1) ?? expect.fail();
     await append(checkpointer.audit, 2);
-    await checkpointer.audit.append([cutEntry({ base, seal }, undefined, 0)]);
+    await checkpointer.audit.append([pruneEntry({ base, seal }, undefined, 0)]);
     await scene.store.prune(head);
-    expect(await checkpointer.check()).toBeUndefined();
+    expect(await checkpointer.checkStore()).toBeUndefined();
     await checkpointer.write();
     expect(await scene.prove()).toMatchObject({ ok: true, from: 10, records: 3, cutProved: true });
   });
 });
 
-describe('a place', () => {
-  it('that cannot be read may prove anything: nothing is begun until it can', async () => {
+describe('checkpoint location', () => {
+  it('blocks changes while it cannot be read', async () => {
     await using scene = await openScene();
     const [first] = scene.places;
     if (first === undefined) throw new Error('no place');
@@ -321,18 +321,18 @@ describe('a place', () => {
     await using checkpointer = await scene.open();
     await expect(checkpointer.audit.append([COMMAND])).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
     first.failure = undefined;
-    expect(await checkpointer.check()).toBeUndefined();
+    expect(await checkpointer.checkStore()).toBeUndefined();
     await checkpointer.audit.append([COMMAND]);
   });
 
-  it('is believed nothing that no key of ours signed', async () => {
+  it('is not trusted for checkpoints with an unknown key', async () => {
     await using scene = await openScene();
     const foreign = createSigner(generateKeyPairSync('ed25519').privateKey);
     const forged = { sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'test' };
     scene.places[0]?.lines.push(foreign.sign(forged));
     await append(scene.store, 2);
     await using checkpointer = await scene.open();
-    expect(checkpointer.trouble()).toBeUndefined();
+    expect(checkpointer.storeError()).toBeUndefined();
     expect(checkpointer.untrusted()).toMatchObject([{ place: 'a', checkpoint: { sequence: 50 } }]);
     expect(await scene.prove()).toMatchObject({
       ok: false,
@@ -342,26 +342,26 @@ describe('a place', () => {
     });
   });
 
-  it('may hold what another instance signed, which is not ours to judge', async () => {
+  it('may hold checkpoints of another instance, which are ignored', async () => {
     await using scene = await openScene();
     scene.places[0]?.lines.push(
       signer.sign({ sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'another' }),
     );
     await using checkpointer = await scene.open();
-    expect(checkpointer.trouble()).toBeUndefined();
+    expect(checkpointer.storeError()).toBeUndefined();
   });
 });
 
-describe('the watch over the chain', () => {
-  it('proves what is new, notices what was touched, and sees when it is whole again', async () => {
+describe('chain watch', () => {
+  it('verifies new records, detects tampering, and detects when it is undone', async () => {
     await using scene = await openScene();
     let looked = 0;
     const watch = createChainWatch({
       store: {
         ...scene.store,
-        stored: (from) => {
+        storedRecords: (from) => {
           looked = from;
-          return scene.store.stored(from);
+          return scene.store.storedRecords(from);
         },
       },
       evidence: async () => ({ checkpoints: scene.places[0]?.lines ?? [], keys }),

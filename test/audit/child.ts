@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { moveAudit } from '../../src/audit/move/move.ts';
-import type { MovableAudit } from '../../src/audit/move/moving.ts';
+import type { MovableAudit } from '../../src/audit/move/movable-audit.ts';
 import { openPostgresAudit } from '../../src/audit/postgres/postgres.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
@@ -8,11 +8,11 @@ import { toAppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { bare, entry } from './sample.ts';
 
-/** One process of several on an audit store: `node child.ts <job> <path-or-url> <replica> [count]`. */
+/** One of several processes on an audit store: `node child.ts <job> <path-or-url> <replica> [count]`. */
 const [job, path = '', replica = '', count = '0'] = process.argv.slice(2);
 const clock = { now: () => Date.now() };
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-/** Until killed, with what it has open. */
+/** Keeps the process alive with its open store until it is killed. */
 const stay = (open: unknown): void => void setInterval(() => open, 60_000);
 
 function open(): Promise<AuditStore> {
@@ -25,7 +25,7 @@ function open(): Promise<AuditStore> {
 switch (job) {
   case 'append': {
     await using store = await open();
-    // Alone and in crowds by turns.
+    // Alternates between single appends and concurrent ones.
     for (let n = 0; n < Number(count); ) {
       const crowd = n % 2 === 0 ? 1 : 9;
       const ids = Array.from({ length: crowd }, () => `${replica}-${n++}`);
@@ -44,7 +44,7 @@ switch (job) {
   case 'endless': {
     const store = await open();
     say('begun');
-    // What was promised is said; what was not, may be there or not.
+    // Prints the ids of stored records. Records whose ids are not printed may be stored or not.
     for (let n = 0; ; n += 3) {
       const ids = [n, n + 1, n + 2].map((id) => `${replica}-${id}`);
       await Promise.all(ids.map((requestId) => store.append([entry({ requestId })])));
@@ -54,7 +54,7 @@ switch (job) {
   case 'churn': {
     const store = await open();
     say('begun');
-    // Everything that changes what is stored: records, reviews of them, and old ones that leave.
+    // Makes all kinds of changes: records, reviews and pruning.
     for (let n = 0; ; n += 1) {
       const many = Array.from({ length: 40 }, (_, i) =>
         entry({ requestId: `${replica}-${n}`, attempt: i + 1 }),

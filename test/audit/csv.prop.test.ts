@@ -4,7 +4,7 @@ import { cell, csvHeader, csvLine } from '../../src/audit/export/csv.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { entry } from './sample.ts';
 
-/** RFC 4180, as a strict reader takes it. */
+/** A strict parser for RFC 4180. */
 function parse(text: string): string[][] {
   const rows: string[][] = [];
   let row: string[] = [];
@@ -33,8 +33,8 @@ const NASTY = fc.oneof(
   }),
 );
 
-describe('a cell', () => {
-  it('comes back as it was, but for an apostrophe before what a spreadsheet would run', () => {
+describe('CSV cell', () => {
+  it('round-trips, except for an apostrophe before text that a spreadsheet would run', () => {
     fc.assert(
       fc.property(fc.array(NASTY, { minLength: 1, maxLength: 5 }), (texts) => {
         const [row = []] = parse(`${texts.map(cell).join(',')}\r\n`);
@@ -56,18 +56,18 @@ describe('a cell', () => {
     ['a;=1', '"a;=1"'],
     ['say "so", twice', '"say ""so"", twice"'],
     ['', ''],
-  ])('%j is %j', (text, expected) => {
+  ])('formats %j as %j', (text, expected) => {
     expect(cell(text)).toBe(expected);
   });
 
-  it('of a number is the number', () => {
+  it('formats a number as it is', () => {
     expect(cell(-5)).toBe('-5');
     expect(cell(undefined)).toBe('');
   });
 });
 
-describe('a record', () => {
-  it('has a cell for every column, whatever it holds', async () => {
+describe('CSV row', () => {
+  it('has a cell for every column, whatever the record contains', async () => {
     await using audit = createMemoryAudit();
     const [record] = await audit.append([
       entry({

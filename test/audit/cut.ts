@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 
-/** Cuts a SQLite log off after a record, the note of the last one and all that is searched by included. */
+/** Deletes the records after a sequence from a SQLite log, including their search rows, and moves the head back. */
 export function cutOff(path: string, after: number): void {
   const db = new DatabaseSync(path);
   const tables = db

@@ -4,7 +4,7 @@ import { canonical } from '../../src/audit/canonical.ts';
 import { hashOf } from '../../src/audit/chain.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import {
-  type ExportWish,
+  type ExportRequest,
   exportRecords,
   jsonLine,
   type Progress,
@@ -12,7 +12,7 @@ import {
   recordLine,
 } from '../../src/audit/export/export.ts';
 import { EXPORT_FORMATS } from '../../src/audit/export/formats.ts';
-import { review } from '../../src/audit/question/review.ts';
+import { recordReview } from '../../src/audit/query/review.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { AppError } from '../../src/core/errors.ts';
@@ -20,8 +20,8 @@ import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';
 
-type Wish = Partial<ExportWish>;
-const wish = (part: Wish = {}): ExportWish => ({ format: 'jsonl', filter: {}, version: '1.2.3', ...part });
+type Wish = Partial<ExportRequest>;
+const wish = (part: Wish = {}): ExportRequest => ({ format: 'jsonl', filter: {}, version: '1.2.3', ...part });
 
 async function textOf(chunks: AsyncIterable<string>): Promise<string> {
   let text = '';
@@ -37,7 +37,7 @@ async function recordsOf(audit: AuditStore, part: Wish = {}): Promise<readonly A
     .map((line) => JSON.parse(line) as AuditRecord);
 }
 
-/** More than two pages of what is read at a time. */
+/** More than two pages. */
 async function fill(audit: AuditStore): Promise<void> {
   await audit.append(
     Array.from({ length: 1_203 }, (_, n) => (n % 3 === 0 ? entry({ mapping: `m${n % 2}` }) : bare())),
@@ -63,14 +63,14 @@ async function openFilled(): Promise<AuditStore & AsyncDisposable> {
   };
 }
 
-describe('an export as JSON lines', () => {
-  it('is the stored text with its hash, oldest first, without a gap', async () => {
+describe('JSON lines export', () => {
+  it('contains the stored text with its hash, oldest first, without gaps', async () => {
     await using audit = await openFilled();
     const text = await textOf(exportRecords(audit, wish()));
     const lines = text.split('\n').slice(0, -1);
     expect(lines).toHaveLength(1_203);
     let at = 0;
-    for await (const stored of audit.stored(1)) {
+    for await (const stored of audit.storedRecords(1)) {
       expect(lines[at]).toBe(`${stored.text.slice(0, -1)},"hash":"${stored.hash}"}`);
       at += 1;
     }
@@ -80,7 +80,7 @@ describe('an export as JSON lines', () => {
     }
   });
 
-  it('of a filter is every record that fits, oldest first', async () => {
+  it('contains every record that matches the filter, oldest first', async () => {
     await using audit = await openFilled();
     const found = await recordsOf(audit, { filter: { mapping: 'm1' } });
     const listed = await audit.list({ mapping: 'm1' }, { limit: 1_000 });
@@ -89,7 +89,7 @@ describe('an export as JSON lines', () => {
     expect(await recordsOf(audit, { filter: { mapping: 'nobody' } })).toEqual([]);
   });
 
-  it('ends, however much is recorded meanwhile', async () => {
+  it('ends even if records are appended meanwhile', async () => {
     for (const filter of [{}, { action: 'sweep' }] as const) {
       await using audit = await openFilled();
       const before = (await audit.list(filter, { limit: 10_000 })).length;
@@ -102,21 +102,21 @@ describe('an export as JSON lines', () => {
     }
   });
 
-  it('gives a damaged record as a line that proves nothing', () => {
-    expect(jsonLine({ text: 'nonsense\nmore', hash: 'ab', indexed: false })).toBe(
+  it('writes a damaged record as a line that fails verification', () => {
+    expect(jsonLine({ text: 'nonsense\nmore', hash: 'ab', columnsMatch: false })).toBe(
       '{"damaged":"nonsense\\nmore","hash":"ab"}\n',
     );
-    expect(jsonLine({ text: '{}', hash: '', indexed: false })).toBe('{"damaged":"{}","hash":""}\n');
+    expect(jsonLine({ text: '{}', hash: '', columnsMatch: false })).toBe('{"damaged":"{}","hash":""}\n');
   });
 
-  it('has the line that standard output gets while serving', async () => {
+  it('has the same line format as standard output while serving', async () => {
     await using audit = createMemoryAudit();
     const [record] = await audit.append([entry()]);
     if (record === undefined) throw new Error('nothing was recorded');
     expect(`${recordLine(record)}\n`).toBe(await textOf(exportRecords(audit, wish())));
   });
 
-  it('tells how far it is, once a page', async () => {
+  it('reports progress once for each page', async () => {
     await using audit = await openFilled();
     const steps: Progress[] = [];
     await textOf(exportRecords(audit, wish({ onProgress: (step) => void steps.push(step) })));
@@ -127,7 +127,7 @@ describe('an export as JSON lines', () => {
     ]);
   });
 
-  it('stops when told to', async () => {
+  it('stops when its signal aborts', async () => {
     await using audit = await openFilled();
     const stop = new AbortController();
     const chunks = exportRecords(audit, wish({ signal: stop.signal }));
@@ -137,12 +137,12 @@ describe('an export as JSON lines', () => {
   });
 });
 
-describe('an export as a table or as events', () => {
-  it('has the state of the review beside each record', async () => {
+describe('CSV and OCSF exports', () => {
+  it('include the review state of each record', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare()]);
     const by = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
-    await review(audit, { sequence: 1, state: 'flagged', note: 'why?', ...by });
+    await recordReview(audit, { sequence: 1, state: 'flagged', note: 'why?', ...by });
     const csv = await textOf(exportRecords(audit, wish({ format: 'csv' })));
     const lines = csv.split('\r\n');
     expect(lines).toHaveLength(5);
@@ -153,21 +153,21 @@ describe('an export as a table or as events', () => {
     expect(events[0]).toMatchObject({ unmapped: { review: { state: 'flagged', by: 'ann' } } });
   });
 
-  it('of nothing is a header, or nothing', async () => {
+  it('have only a header or nothing without records', async () => {
     await using audit = createMemoryAudit();
     expect(await textOf(exportRecords(audit, wish({ format: 'csv' })))).toMatch(/^sequence,time,.*\r\n$/);
     expect(await textOf(exportRecords(audit, wish({ format: 'ocsf' })))).toBe('');
   });
 });
 
-describe('an export that is on record', () => {
+describe('recorded export', () => {
   const by = {
     actor: { kind: 'operator', name: 'ann', address: '::1' },
     requestId: 'r1',
     now: () => 5,
   } as const;
 
-  it.each(EXPORT_FORMATS)('as %s has its beginning and its end, and neither is in it', async (format) => {
+  it.each(EXPORT_FORMATS)('records start and end of a %s export, and contains neither record', async (format) => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare()]);
     const text = await textOf(recordedExport(audit, wish({ format, filter: { action: 'update' } }), by));
@@ -178,7 +178,7 @@ describe('an export that is on record', () => {
     ]);
   });
 
-  it('gives nothing out before it is recorded', async () => {
+  it('yields nothing if the export cannot be recorded', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry()]);
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
@@ -187,7 +187,7 @@ describe('an export that is on record', () => {
     });
   });
 
-  it('says how far it came when the receiver goes away', async () => {
+  it('records the number of records when the receiver disconnects', async () => {
     await using audit = createMemoryAudit();
     await fill(audit);
     const chunks = recordedExport(audit, wish(), by);

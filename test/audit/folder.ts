@@ -6,7 +6,7 @@ export interface Folder extends AsyncDisposable {
   readonly path: string;
 }
 
-/** An empty folder of the test's own. */
+/** Creates an empty folder for one test. */
 export async function temporaryFolder(): Promise<Folder> {
   const path = await mkdtemp(join(tmpdir(), 'secretbridge-audit-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };

@@ -12,7 +12,7 @@ function block(info: string): string {
   return page.split(`\`\`\`${info}\n`)[1]?.split('\n```')[0] ?? '';
 }
 
-it('the example in the documentation is a record as this program writes and hashes it', () => {
+it('the documented example matches the record that this program writes and hashes', () => {
   const text = block('json canonical');
   const record: AuditRecord = JSON.parse(text);
   expect(canonical(record)).toBe(text);
@@ -41,7 +41,7 @@ it('the documentation lists every field of a record', () => {
   expect(Object.keys(record).filter((name) => !names.has(name))).toEqual([]);
 });
 
-it('nothing took less than no time, though a clock was set back meanwhile', () => {
+it('stores no negative duration after the clock was set back', () => {
   const when = { time: '2026-11-25T12:00:00.000Z', instance: 'prod', replica: 'a' };
   expect(append(GENESIS, bare({ durationMs: -3_600_000 }), when).record.durationMs).toBe(0);
   expect(append(GENESIS, bare({ durationMs: 12.4 }), when).record.durationMs).toBe(12);

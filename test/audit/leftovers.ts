@@ -6,7 +6,7 @@ import { bare, entry } from './sample.ts';
 
 export interface CutHarness extends AsyncDisposable {
   open(replica: string): Promise<AuditStore>;
-  /** Behind the store's back. */
+  /** Changes the database without the store. */
   sql(text: string): Promise<void>;
 }
 
@@ -18,14 +18,14 @@ const review = (sequence: number, state: ReviewState, note?: string): Entry =>
     ...(note === undefined ? {} : { note }),
   });
 
-/** Records and the note of the last one are cut off, and what is searched by stays. */
+/** Deletes the last records and moves the head back, but leaves their search rows. */
 const cut = (after: number): string =>
   `delete from records where sequence > ${after};
   update head set sequence = ${after}, hash = (select hash from records where sequence = ${after})`;
 
-/** What somebody who cuts records off leaves behind must not be taken for true when the loss is accepted. */
+/** Search rows of deleted records must not affect the store after the loss is accepted. */
 export function describeLeftovers(name: string, openHarness: () => Promise<CutHarness>): void {
-  it(`${name}: after a loss, records are again what the reviews that are left say`, async () => {
+  it(`${name}: restores the state of the previous reviews after a loss`, async () => {
     await using harness = await openHarness();
     {
       await using store = await harness.open('a');
@@ -40,7 +40,7 @@ export function describeLeftovers(name: string, openHarness: () => Promise<CutHa
         review(2, 'flagged', '{"review":{"sequence":3,"state":"x"}}'),
       ]);
       await store.append([review(2, 'reviewed'), review(4, 'flagged')]);
-      // Cut off from here on.
+      // The records from here on will be deleted.
       await store.append([review(2, 'flagged'), review(3, 'flagged'), review(4, 'reviewed'), entry()]);
     }
     await harness.sql(cut(8));
@@ -60,13 +60,13 @@ export function describeLeftovers(name: string, openHarness: () => Promise<CutHa
         [4, 8],
       ]),
     );
-    expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject({
+    expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject({
       kind: 'intact',
       records: 10,
     });
   });
 
-  it(`${name}: after a loss, a record whose only review is gone is unreviewed`, async () => {
+  it(`${name}: marks a record as unreviewed after its only review is lost`, async () => {
     await using harness = await openHarness();
     {
       await using store = await harness.open('a');
@@ -78,6 +78,6 @@ export function describeLeftovers(name: string, openHarness: () => Promise<CutHa
     expect((await store.list({ review: 'unreviewed' }, { limit: 9 })).map((it) => it.sequence)).toEqual([
       3, 2, 1,
     ]);
-    expect(await verify(store.stored(1))).toMatchObject({ kind: 'intact', records: 3 });
+    expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 3 });
   });
 }

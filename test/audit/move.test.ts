@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { moveAudit } from '../../src/audit/move/move.ts';
-import type { MovableAudit } from '../../src/audit/move/moving.ts';
+import type { MovableAudit } from '../../src/audit/move/movable-audit.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
 import { tickingClock } from '../conformance/audit-store.ts';
@@ -25,7 +25,7 @@ async function setUp() {
     });
   return {
     open,
-    /** A log with reviews, an open intent and records that left, that nobody has open. */
+    /** A closed log with reviews, an open intent and pruned records. */
     async fill(records: number): Promise<void> {
       await using store = await open('from.db');
       await store.append([entry({ phase: 'intent', secret: 'crashed' }), entry({ action: 'create' })]);
@@ -47,8 +47,8 @@ async function setUp() {
   };
 }
 
-describe('moving a log', () => {
-  it('keeps the chain, its base, the reviews, the open intents and what is known of what left', async () => {
+describe('moveAudit', () => {
+  it('keeps the chain, its base, the reviews, the open intents and the retained records', async () => {
     await using logs = await setUp();
     await logs.fill(1300);
     const before = logs.bytes('from.db');
@@ -77,15 +77,19 @@ describe('moving a log', () => {
       'payments-db',
     ]);
     expect(await target.latest({ secret: 'old' }, ['create'])).toMatchObject({ sequence: 3 });
-    expect((await target.unresolved()).map(({ sequence }) => sequence)).toEqual([1]);
+    expect((await target.unresolvedIntents()).map(({ sequence }) => sequence)).toEqual([1]);
     expect([...(await target.reviews([5, 6])).keys()]).toEqual([6]);
-    expect(await Array.fromAsync(target.kept())).toEqual(await Array.fromAsync(source.kept()));
+    expect(await Array.fromAsync(target.retainedRecords())).toEqual(
+      await Array.fromAsync(source.retainedRecords()),
+    );
     await target.append([entry()]);
-    expect(await verify(target.stored(1), { after: await target.base() })).toMatchObject({ records: 1297 });
+    expect(await verify(target.storedRecords(1), { after: await target.base() })).toMatchObject({
+      records: 1297,
+    });
     expect(logs.bytes('from.db')).toBe(before);
   });
 
-  it('goes on where it was stopped, and lets nobody write until it is done', async () => {
+  it('continues after an interruption and blocks other writes until it is done', async () => {
     await using logs = await setUp();
     await logs.fill(1800);
     await using source = await logs.open('from.db', true);
@@ -106,7 +110,7 @@ describe('moving a log', () => {
     expect(await moveAudit(source, target)).toMatchObject({ kind: 'refused' });
   });
 
-  it('does not say of a log that its chain is broken where the half of it that was moved was altered', async () => {
+  it('blames the target and not the source if moved records were altered in the target', async () => {
     await using logs = await setUp();
     await logs.fill(1800);
     await using source = await logs.open('from.db', true);
@@ -120,11 +124,11 @@ describe('moving a log', () => {
     await using target = await logs.open('to.db');
     expect(await moveAudit(source, target)).toEqual({
       kind: 'refused',
-      reason: `what was moved into ${target.address} was altered there (edited at record 9): begin with an empty store`,
+      reason: `records that were moved into ${target.address} were altered there (edited at record 9): start with an empty store`,
     });
   });
 
-  it('refuses a target that is in use, a source that is written to, and half of another log', async () => {
+  it('refuses a target or source in use and a target with part of another log', async () => {
     await using logs = await setUp();
     await logs.fill(10);
     await using source = await logs.open('from.db', true);
@@ -139,17 +143,17 @@ describe('moving a log', () => {
       await using _writer = await logs.open('from.db');
       expect(await moveAudit(source, target)).toMatchObject(refused('a process writes to'));
     }
-    expect(await target.moving()).toBeUndefined();
+    expect(await target.moveSource()).toBeUndefined();
     await using other = await logs.open('other.db');
     await other.append([entry()]);
-    const [first] = await Array.fromAsync(other.stored(1));
-    await target.setMoving('other.db');
-    await target.takeOver(first === undefined ? [] : [first], await other.base());
+    const [first] = await Array.fromAsync(other.storedRecords(1));
+    await target.setMoveSource('other.db');
+    await target.importRecords(first === undefined ? [] : [first], await other.base());
     expect(await moveAudit(source, target)).toMatchObject(refused('a part of another log'));
-    expect(await moveAudit(target, other)).toMatchObject(refused('only half moved'));
+    expect(await moveAudit(target, other)).toMatchObject(refused('is not finished'));
   });
 
-  it('refuses to end when the source was written to meanwhile, and can be run again then', async () => {
+  it('does not finish if the source was written to meanwhile, and can be run again', async () => {
     await using logs = await setUp();
     await logs.fill(600);
     await using source = await logs.open('from.db', true);
@@ -161,10 +165,10 @@ describe('moving a log', () => {
     }
     const slow: MovableAudit = {
       ...source,
-      async *stored(from) {
+      async *storedRecords(from) {
         written ??= write();
         await written;
-        yield* source.stored(from);
+        yield* source.storedRecords(from);
       },
     };
     expect(await moveAudit(slow, target)).toMatchObject({ kind: 'refused' });

@@ -19,13 +19,13 @@ async function recorded(given: Entry): Promise<AuditRecord> {
   return record;
 }
 
-/** As it leaves. */
+/** The event as it is exported. */
 function event(record: AuditRecord, review?: Review): Record<string, unknown> {
   return JSON.parse(JSON.stringify(toOcsf(record, review, '1.2.3')));
 }
 
-describe('an OCSF event', () => {
-  it('is one of the class, whatever the record holds', async () => {
+describe('OCSF event', () => {
+  it('matches the schema of its class, whatever the record contains', async () => {
     await fc.assert(
       fc.asyncProperty(anyEntry, async (given) => {
         const found = event(await recorded(given));
@@ -35,12 +35,12 @@ describe('an OCSF event', () => {
     );
   });
 
-  it.each(ACTIONS)('of the action %s is one of the class', async (action) => {
+  it.each(ACTIONS)('matches the schema for the action %s', async (action) => {
     const found = event(await recorded(bare({ action })));
     expect(schema.safeParse(found).error?.issues ?? []).toEqual([]);
   });
 
-  it('is refused by the schema when it lacks what is required, or has what is unknown', async () => {
+  it('fails the schema without required fields or with unknown ones', async () => {
     const found = event(await recorded(entry()));
     const { entity: _, ...less } = found;
     expect(schema.safeParse(less).success).toBe(false);
@@ -49,7 +49,7 @@ describe('an OCSF event', () => {
     expect(schema.safeParse({ ...found, class_uid: 6003 }).success).toBe(false);
   });
 
-  it('of a change names the Secret before and after, who did it, and the record', async () => {
+  it('names the Secret before and after a change, the actor and the record', async () => {
     const record = await recorded(
       entry({
         phase: 'outcome',
@@ -72,13 +72,13 @@ describe('an OCSF event', () => {
     });
   });
 
-  it('of an intent is no success yet', async () => {
+  it('does not report an intent as a success', async () => {
     const found = event(await recorded(entry({ phase: 'intent' })));
     expect(found).toMatchObject({ status_id: 99, status: 'Intent' });
     expect(found).not.toHaveProperty('entity_result');
   });
 
-  it('of a refusal is a failure with its code', async () => {
+  it('reports a refusal as a failure with its code', async () => {
     const found = event(await recorded(entry({ action: 'refuse', outcome: 'refused', code: 'NOT_OWNED' })));
     expect(found).toMatchObject({
       activity_id: 99,

@@ -5,8 +5,8 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 const parse = (url: string, tls?: { readonly caFile?: string }) =>
   parseAddress(SecretValue.fromText(url), tls);
 
-describe('the url of an audit store', () => {
-  it('gives server, database, user and password, and an address without the last two', () => {
+describe('parseAddress', () => {
+  it('returns server, database, user and password, and an address without credentials', () => {
     expect(parse('postgres://ann:p%40ss%2F%25%20w@db.internal:6432/au%20dit\n')).toEqual({
       host: 'db.internal',
       port: 6432,
@@ -18,11 +18,11 @@ describe('the url of an audit store', () => {
     });
   });
 
-  it('has defaults: the usual port, the database of the user, no password', () => {
+  it('has defaults: the standard port, the database of the user, no password', () => {
     expect(parse('postgresql://ann@db')).toMatchObject({ port: 5432, database: 'ann', password: '' });
   });
 
-  it('may hold the address of a host', () => {
+  it('accepts IP addresses as the host', () => {
     expect(parse('postgres://a:b@[::1]:1/c')).toMatchObject({ host: '::1', tls: undefined });
     expect(parse('postgres://a:b@10.0.0.1/c')).toMatchObject({ host: '10.0.0.1', tls: 'name' });
   });
@@ -37,7 +37,7 @@ describe('the url of an audit store', () => {
     ['db', '?sslmode=require', undefined, 'name'],
     ['db', '?sslmode=verify-ca', {}, 'authority'],
     ['db', '?sslmode=verify-full&application_name=x&connect_timeout=5', undefined, 'name'],
-  ])('decides about TLS: %s%s with tls %o is %s', (host, query, tls, expected) => {
+  ])('chooses TLS for %s%s with tls %o: %s', (host, query, tls, expected) => {
     expect(parse(`postgres://a:b@${host}/c${query}`, tls).tls).toBe(expected);
   });
 
@@ -47,39 +47,39 @@ describe('the url of an audit store', () => {
     ['ann:hunter2@db', 'expected postgres://'],
     ['postgres://ann:hunter2@one,two:5432/x', 'expected postgres://'],
     ['postgres://:hunter2@db/x', 'the user is missing'],
-    ['postgres://ann:hunter2%@db/x', 'stands for itself only as `%25`'],
-    ['postgres://ann:x@db/x?hunter2', 'a parameter other than `sslmode`'],
-    ['postgres://ann:hunter2@db/x?sslrootcert=ca.pem', 'for certificates there is `tls`'],
+    ['postgres://ann:hunter2%@db/x', 'write a literal `%` as `%25`'],
+    ['postgres://ann:x@db/x?hunter2', '`sslmode` is the only supported parameter'],
+    ['postgres://ann:hunter2@db/x?sslrootcert=ca.pem', 'set certificates in `tls`'],
     ['postgres://ann:hunter2@db/x?sslmode=prefer', '`sslmode` must be one of disable, require'],
     ['postgres://ann:hunter2@db/x?sslmode=hunter2', '`sslmode` must be one of disable, require'],
     ['postgres://ann:hunter2@db/x?sslmode=toString', '`sslmode` must be one of disable, require'],
-  ])('is refused without a word of it: %s', (url, detail) => {
+  ])('rejects a url without quoting it: %s', (url, detail) => {
     expect(() => parse(url)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(detail) }),
     );
     expect(() => parse(url)).not.toThrow(/hunter2|ann/);
   });
 
-  it('does not say `disable` beside `tls`', () => {
+  it('rejects `sslmode=disable` together with `tls`', () => {
     expect(() => parse('postgres://a:b@db/c?sslmode=disable', { caFile: 'x' })).toThrow(
       /contradict each other/,
     );
   });
 });
 
-describe('the options of a connection', () => {
-  it('are none without TLS', async () => {
+describe('tlsOptions', () => {
+  it('returns nothing without TLS', async () => {
     expect(await tlsOptions(parse('postgres://a:b@localhost/c'))).toBeUndefined();
   });
 
-  it('never switch the check of the certificate off', async () => {
+  it('always verifies the certificate', async () => {
     for (const mode of ['require', 'verify-ca', 'verify-full'])
       expect(await tlsOptions(parse(`postgres://a:b@db/c?sslmode=${mode}`))).toMatchObject({
         rejectUnauthorized: true,
       });
   });
 
-  it('name the file that is not there', async () => {
+  it('names a missing file', async () => {
     await expect(tlsOptions(parse('postgres://a:b@db/c'), { caFile: '/no/such.pem' })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('file /no/such.pem cannot be read: ENOENT'),

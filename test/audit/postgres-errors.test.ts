@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
 import { describe, expect, it } from 'vitest';
-import { endsConnection, isPassing, sqlState, unavailable } from '../../src/audit/postgres/errors.ts';
+import { endsConnection, isTransient, sqlState, toAuditError } from '../../src/audit/postgres/errors.ts';
 
 function fromServer(code: string): Error {
   const error = new DatabaseError('password authentication failed for user "hunter2"', 1, 'error');
@@ -12,7 +12,7 @@ function fromServer(code: string): Error {
 
 const withCode = (code: string): Error => Object.assign(new Error('connect to hunter2'), { code });
 
-describe('what the driver throws', () => {
+describe('errors of the driver', () => {
   it.each([
     [fromServer('28P01'), 'the server refuses the password'],
     [fromServer('53100'), 'the disk of the server is full'],
@@ -24,8 +24,8 @@ describe('what the driver throws', () => {
     [withCode('hunter2'), 'the connection to the server failed'],
     [new Error('hunter2'), 'the connection to the server failed'],
     ['hunter2', 'the connection to the server failed'],
-  ])('is said in our words: %s', (thrown, detail) => {
-    const error = unavailable(thrown);
+  ])('get our own messages: %s', (thrown, detail) => {
+    const error = toAuditError(thrown);
     expect(error).toMatchObject({ code: 'AUDIT_UNAVAILABLE', detail });
     expect(`${error.message} ${JSON.stringify(error)}`).not.toContain('hunter2');
   });
@@ -40,15 +40,15 @@ describe('what the driver throws', () => {
     [withCode('ECONNRESET'), true, true],
     [withCode('CERT_HAS_EXPIRED'), true, false],
     [new Error('Connection terminated'), true, true],
-  ])('tells whether a connection ends by it, and whether it passes: %s', (thrown, ends, passes) => {
-    for (const error of [thrown, unavailable(thrown)]) {
+  ])('are classified by whether they end the connection and are transient: %s', (thrown, ends, passes) => {
+    for (const error of [thrown, toAuditError(thrown)]) {
       expect(endsConnection(error)).toBe(ends);
-      expect(isPassing(error)).toBe(passes);
+      expect(isTransient(error)).toBe(passes);
     }
   });
 
-  it('keeps the state that the server gave', () => {
-    expect(sqlState(unavailable(fromServer('55P03')))).toBe('55P03');
+  it('keep the SQLSTATE of the server', () => {
+    expect(sqlState(toAuditError(fromServer('55P03')))).toBe('55P03');
     expect(sqlState(withCode('EPIPE'))).toBeUndefined();
   });
 });

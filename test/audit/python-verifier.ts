@@ -11,7 +11,7 @@ const page = readFileSync(join(import.meta.dirname, '../../docs/reference/audit-
 /** The program in the documentation. */
 export const VERIFIER = page.split('```python\n')[1]?.split('```')[0] ?? '';
 
-/** Runs the program again and again in one process, since Python takes its time to start. */
+/** Runs the program for many cases in one process, because Python starts slowly. */
 const DRIVER = `
 import contextlib, io, runpy, sys
 verifier, key, *cases = sys.argv[1:]
@@ -26,7 +26,7 @@ for case in cases:
         print("not ok")
 `;
 
-/** What it says of each folder: \`ok\`, \`not ok\`, or \`unchecked\` where it could not check signatures. */
+/** The result for each folder: \`ok\`, \`not ok\`, or \`unchecked\` if signatures could not be checked. */
 export async function verifyInPython(folder: string, cases: readonly string[]): Promise<readonly string[]> {
   const [verifier, driver, key] = ['verify.py', 'driver.py', 'key.pem'].map((name) => join(folder, name));
   if (verifier === undefined || driver === undefined || key === undefined) return [];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../src/audit/entry.ts';
-import { MOST, report } from '../../src/audit/question/report.ts';
-import { review } from '../../src/audit/question/review.ts';
+import { MAX_ITEMS, report } from '../../src/audit/query/report.ts';
+import { recordReview } from '../../src/audit/query/review.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { bare, entry } from './sample.ts';
@@ -15,7 +15,7 @@ const read = (key: string, version: string, part: Partial<Entry> = {}): Entry =>
 const failedRead = (key: string): Entry =>
   bare({ action: 'read', store: 'vault', key, outcome: 'failed', code: 'TIMEOUT' });
 
-/** Day 0: the beginning. Days 10 to 13: what is reported. */
+/** Day 0 is before the report. Days 10 to 13 are the period of the report. */
 async function openStory() {
   const clock = createManualTime(START);
   const audit = createMemoryAudit({ clock });
@@ -48,15 +48,15 @@ async function openStory() {
     bare({ action: 'export', note: 'csv', counts: { records: 4 } }),
     bare({ action: 'configure', note: '1 store' }),
   );
-  await review(audit, { sequence: 3, state: 'flagged', note: 'at night?', ...BY });
-  await review(audit, { sequence: 7, state: 'reviewed', ...BY });
+  await recordReview(audit, { sequence: 3, state: 'flagged', note: 'at night?', ...BY });
+  await recordReview(audit, { sequence: 7, state: 'reviewed', ...BY });
   return { audit, clock };
 }
 
 const BY = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
 
-describe('a report', () => {
-  it('says what happened in its time, and nothing of before', async () => {
+describe('report', () => {
+  it('summarizes its period and nothing before it', async () => {
     const { audit } = await openStory();
     await using _ = audit;
     const found = await report(audit, { since: at(9), until: at(13), ages: [] });
@@ -94,7 +94,7 @@ describe('a report', () => {
     });
   });
 
-  it('of a run that failed names what failed, and not the run', async () => {
+  it('names the failures of a failed sweep, but not the sweep', async () => {
     await using audit = createMemoryAudit({ clock: createManualTime(START) });
     await audit.append([
       entry({ action: 'refuse', outcome: 'refused', code: 'NOT_OWNED', secret: 'theirs' }),
@@ -104,7 +104,7 @@ describe('a report', () => {
     expect([refused.total, failed.total]).toEqual([1, 0]);
   });
 
-  it('takes no configuration for taken that was refused, and counts a rollback by the change that it led to', async () => {
+  it('does not count refused configurations, and counts a rollback by the change that follows it', async () => {
     await using audit = createMemoryAudit({ clock: createManualTime(START) });
     await audit.append([
       bare({ action: 'configure', note: '1 store' }),
@@ -125,22 +125,22 @@ describe('a report', () => {
     });
   });
 
-  it('names sources whose version is older than it may be, since it was first read', async () => {
+  it('names sources whose version was first read too long ago', async () => {
     const { audit } = await openStory();
     await using _ = audit;
     const age = (key: string, days: number) => ({ store: 'vault', key, maxAgeMs: days * DAY });
     const old = async (...ages: readonly ReturnType<typeof age>[]) =>
       (await report(audit, { since: at(9), until: at(20), ages })).notRotated.items;
-    // The reading on day 11 found what was there already on day 10.
+    // The read on day 11 found a version that was already there on day 10.
     expect(await old(age('db', 9), age('api', 11))).toEqual([
       { store: 'vault', key: 'db', version: '2', since: at(10), days: 10, maxDays: 9 },
     ]);
     expect(await old(age('db', 10), age('nobody', 1))).toEqual([]);
-    // Of two mappings the stricter counts.
+    // The stricter age of two mappings counts.
     expect(await old(age('db', 90), age('db', 5), age('db', 30))).toMatchObject([{ maxDays: 5 }]);
   });
 
-  it('stays short enough to be read, and counts all', async () => {
+  it('truncates its lists but counts everything', async () => {
     await using audit = createMemoryAudit();
     await audit.append(
       Array.from({ length: 1_200 }, (_, n) => entry({ phase: 'outcome', secret: `s${n % 400}` })),
@@ -154,7 +154,7 @@ describe('a report', () => {
       1_200,
       1_200,
       400,
-      MOST,
+      MAX_ITEMS,
     ]);
   });
 });

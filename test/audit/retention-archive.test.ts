@@ -7,8 +7,8 @@ import { AppError } from '../../src/core/errors.ts';
 import { temporaryFolder } from './folder.ts';
 import { days, expectWhole, openScene, proveArchive, signer } from './retention-scene.ts';
 
-describe('the archive', () => {
-  it('holds what left, byte by byte as an export had it, each segment with its proof', async () => {
+describe('retention archive', () => {
+  it('contains the pruned records exactly as an export writes them, with a checkpoint for each segment', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     const before = await scene.whole();
@@ -26,10 +26,10 @@ describe('the archive', () => {
       checkpoints: 1,
     });
     const said = await scene.store.list({ action: 'export' }, { limit: 1 });
-    expect(said[0]?.note).toMatch(/; they are in audit-1-20\.jsonl$/);
+    expect(said[0]?.note).toMatch(/, archived in audit-1-20\.jsonl$/);
   });
 
-  it('goes on where the one before ends, and is one chain with the store', async () => {
+  it('continues where the previous segment ends and forms one chain with the store', async () => {
     await using scene = await openScene();
     await days(scene, 0, 15);
     await scene.retention().run();
@@ -44,7 +44,7 @@ describe('the archive', () => {
     expect((await scene.archived()).at(-1)).toMatch(new RegExp(`-${base.sequence}\\.jsonl$`));
   });
 
-  it('a segment of it that was edited afterwards is found by the checkpoint beside it', async () => {
+  it('reveals an edited segment by its checkpoint', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     await scene.retention().run();
@@ -62,7 +62,7 @@ describe('the archive', () => {
     });
   });
 
-  it('of another store is not written over, and nothing leaves', async () => {
+  it('refuses to overwrite the archive of another store, and prunes nothing', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     await mkdir(scene.archive.path);
@@ -70,14 +70,14 @@ describe('the archive', () => {
     await writeFile(path, 'theirs\n');
     await expect(scene.retention().run()).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
-      message: expect.stringContaining('each store needs a folder of its own'),
+      message: expect.stringContaining('each store needs its own folder'),
     });
     expect(await readFile(path, 'utf8')).toBe('theirs\n');
     expect(await readdir(scene.archive.path)).toEqual(['audit-1-20.jsonl']);
     expect(await scene.store.base()).toEqual(GENESIS);
   });
 
-  it('that cannot be written keeps the records where they are', async () => {
+  it('keeps the records in the store if it cannot be written', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     await writeFile(scene.archive.path, 'a file');
@@ -89,7 +89,7 @@ describe('the archive', () => {
     expect(await scene.store.list({ action: 'export' }, { limit: 1 })).toEqual([]);
   });
 
-  it('is not written through a link that stands where its draft will', async () => {
+  it('does not follow a link in place of its temporary file', async () => {
     await using scene = await openScene();
     await using other = await temporaryFolder();
     await days(scene, 0, 20);
@@ -101,26 +101,26 @@ describe('the archive', () => {
     expect(await readFile(victim, 'utf8')).toBe('precious');
   });
 
-  it('leaves no draft behind when it is interrupted', async () => {
+  it('leaves no temporary file when interrupted', async () => {
     await using folder = await temporaryFolder();
     const archive = createArchive(join(folder.path, 'archive'));
     const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
     const write = archive.write({ base: GENESIS, seal }, async (add) => {
-      await add({ text: '{"a":1}', hash: 'b', indexed: true });
+      await add({ text: '{"a":1}', hash: 'b', columnsMatch: true });
       throw new AppError('INTERRUPTED');
     });
     await expect(write).rejects.toMatchObject({ code: 'INTERRUPTED' });
     expect(await readdir(archive.path)).toEqual([]);
   });
 
-  it('leaves no records behind where there is no room for their seal', async () => {
+  it('leaves no records if there is no space for their checkpoint', async () => {
     await using folder = await temporaryFolder();
     const archive = createArchive(folder.path);
     const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
     const segment = { base: GENESIS, seal };
     const fill: Parameters<typeof archive.write>[1] = (add) =>
-      add({ text: '{"a":1}', hash: 'b', indexed: true });
-    // Where its draft would be.
+      add({ text: '{"a":1}', hash: 'b', columnsMatch: true });
+    // At the path of the temporary file.
     await mkdir(join(folder.path, 'audit-1-9.checkpoint.part'));
     await expect(archive.write(segment, fill)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
     expect(await readdir(folder.path)).toEqual(['audit-1-9.checkpoint.part']);
@@ -128,7 +128,7 @@ describe('the archive', () => {
     expect(await archive.write(segment, fill)).toBe('audit-1-9.jsonl');
   });
 
-  it('and the service stop together: what was not signed off stays', async () => {
+  it('stops with the service and keeps unfinished segments', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     const stop = new AbortController();

@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCheckpointer } from '../../src/audit/checkpoint/checkpointer.ts';
-import { filePlace } from '../../src/audit/checkpoint/places/file.ts';
+import { fileLocation } from '../../src/audit/checkpoint/locations/file.ts';
 import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
 import { openPostgresAudit } from '../../src/audit/postgres/postgres.ts';
 import { type Archive, createArchive } from '../../src/audit/retention/archive.ts';
@@ -13,9 +13,9 @@ import { faulty, type Step } from '../fakes/faulty.ts';
 import { entry } from './sample.ts';
 
 /**
- * A service whose days are short: `node retention-child.ts <path-or-url> <folder> <replica> <first day>`. Each day has
- * some hundred records and a checkpoint, and of the old ones a segment leaves. Until killed; it does so itself at a step
- * of its second cut, where one is named: 0 is while the archive is written.
+ * Simulates a service with short days: `node retention-child.ts <path-or-url> <folder> <replica> <first day>`. Each day
+ * adds 300 records and a checkpoint, and prunes a segment of old ones. Runs until killed. An optional argument names
+ * the step of the second pruning at which it kills itself; 0 is while the archive is written.
  */
 const [place = '', folder = '', replica = '', first = '0', dieAt = 'never'] = process.argv.slice(2);
 const DAY = 86_400_000;
@@ -28,7 +28,7 @@ const store = place.startsWith('postgres:')
 const signer = createSigner(createPrivateKey(readFileSync(join(folder, 'key.pem'))));
 const checkpointer = createCheckpointer({
   audit: store,
-  places: [filePlace(join(folder, 'checkpoints.jsonl'))],
+  locations: [fileLocation(join(folder, 'checkpoints.jsonl'))],
   signer,
   keys: keysById([signer.publicKey]),
   instance: 'test',
@@ -38,7 +38,7 @@ const checkpointer = createCheckpointer({
     throw new Error(name, { cause: error });
   },
 });
-const doubt = await checkpointer.check();
+const doubt = await checkpointer.checkStore();
 if (doubt !== undefined) throw doubt;
 let cuts = 0;
 let steps = 0;
@@ -64,7 +64,7 @@ const dying: Archive = {
 };
 const retention = createRetention({
   audit: faulty('audit', checkpointer.audit, watch),
-  checkpoints: { ...faulty('checkpoints', checkpointer, watch), trouble: checkpointer.trouble },
+  checkpoints: { ...faulty('checkpoints', checkpointer, watch), storeError: checkpointer.storeError },
   retentionMs: 2 * DAY,
   archive: faulty('archive', dying, watch),
   clock,

@@ -20,7 +20,7 @@ async function verified(bench: Bench, ...args: readonly string[]) {
 
 const archived = async (bench: Bench) => (await readdir(join(bench.folder, 'state/archive'))).toSorted();
 
-it('one-shot runs let old records leave at their end, and everything can be proved afterwards', async () => {
+it('one-shot runs prune old records at their end, and everything still verifies', async () => {
   await using bench = await openBench(HEAD + AUDIT + DB);
   await synced(bench, 0);
   await synced(bench, 9);
@@ -32,12 +32,12 @@ it('one-shot runs let old records leave at their end, and everything can be prov
   await synced(bench, 9);
   const files = await archived(bench);
   expect(files).toHaveLength(6);
-  // Those of what left are no less good than the others.
+  // Checkpoints of pruned records still count as good.
   expect((await bench.run('audit', 'verify')).stdout).toMatch(
     /\n3 signed checkpoints of 5 agree; .*\n2 checkpoints of records before \d+, which are not here\.\nIt begins at record \d+;/,
   );
 
-  // Each by itself, by the proof beside it.
+  // Each archive verifies by itself with its checkpoint.
   for (const name of files.filter((it) => it.endsWith('.jsonl'))) {
     const path = join('state/archive', name);
     const proof = ['--checkpoints', path.replace('.jsonl', '.checkpoint'), '--key', 'state/checkpoint.pub'];
@@ -47,7 +47,7 @@ it('one-shot runs let old records leave at their end, and everything can be prov
       checkpoints: 1,
     });
   }
-  // And all of it as one chain.
+  // All of them verify as one chain.
   expect((await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'rest.jsonl')).code).toBe(0);
   const command = 'cat $(ls -v state/archive/audit-*.jsonl) rest.jsonl > whole.jsonl';
   await promisify(execFile)('bash', ['-c', command], { cwd: bench.folder });
@@ -57,12 +57,12 @@ it('one-shot runs let old records leave at their end, and everything can be prov
     from: 1,
     unchecked: 0,
   });
-  // Nothing was written to the cluster again.
+  // No target was written again.
   const { json } = await bench.run('sync', '--output', 'json');
   expect(json).toMatchObject({ summary: { unchanged: 1, created: 0 } });
 });
 
-it('an archive that cannot be written fails no run', async () => {
+it('an archive that cannot be written does not fail a run', async () => {
   await using bench = await openBench(HEAD + AUDIT + DB);
   await synced(bench, 0);
   await bench.write('state/archive', 'a file');
@@ -72,7 +72,7 @@ it('an archive that cannot be written fails no run', async () => {
   expect(stderr).toContain('old records of the audit could not leave');
 });
 
-it('where the oldest records were taken away, it is found', async () => {
+it('detects that the oldest records were deleted', async () => {
   await using bench = await openBench(HEAD + AUDIT + DB);
   await synced(bench, 0);
   await synced(bench, 9);

@@ -5,8 +5,8 @@ import { verify } from '../../src/audit/verify/verify.ts';
 import { Crash, crashAt } from '../fakes/faulty.ts';
 import { days, expectWhole, openScene, proveArchive } from './retention-scene.ts';
 
-describe('a crash', () => {
-  it('between any two steps loses no record, and the next run ends what was begun', async () => {
+describe('retention after a crash', () => {
+  it('loses no record and finishes the segment in the next run, for a crash between any two steps', async () => {
     let crashes = 0;
     for (let step = 1; ; step += 1) {
       await using scene = await openScene({ inMemory: true });
@@ -44,7 +44,7 @@ describe('a crash', () => {
     expect(crashes).toBeGreaterThan(15);
   });
 
-  it('within the writing of an archive is mended by the next run, whatever stands there', async () => {
+  it('replaces an incomplete archive file in the next run, whatever its content', async () => {
     const halves: readonly (readonly [name: string, text: string])[] = [
       ['audit-1-8.jsonl.part', '{"half'],
       ['audit-1-8.checkpoint.part', '{"half'],
@@ -63,13 +63,13 @@ describe('a crash', () => {
     }
   });
 
-  it('of two who cut at once, one does it', async () => {
+  it('prunes in only one of two concurrent runs', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     const done = await Promise.all([scene.retention().run(), scene.retention().run()]);
     expect(done.map(({ kind }) => kind).toSorted()).toEqual(['left', 'nothing']);
     await expectWhole(scene);
-    expect(await verify(scene.store.stored(21), { after: await scene.store.base() })).toMatchObject({
+    expect(await verify(scene.store.storedRecords(21), { after: await scene.store.base() })).toMatchObject({
       kind: 'intact',
     });
   });

@@ -4,7 +4,7 @@ import { APPS_DB, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
 
 const DAY = 86_400_000;
 
-/** Ten days later, everything that is on record has left. */
+/** Ten days later, all existing records are pruned. */
 async function later(world: World): Promise<void> {
   await world.clock.advance(10 * DAY);
   await using process = await world.start();
@@ -13,19 +13,19 @@ async function later(world: World): Promise<void> {
   expect(world.records).toEqual([]);
 }
 
-describe('when the records of all that was done have left', () => {
-  it('targets that are still wanted are no news, and nothing is written', async () => {
+describe('after all records are pruned', () => {
+  it('unchanged targets are neither recorded as new nor written', async () => {
     const world = await openWorld();
     await world.sync();
     await later(world);
     const writes = world.changes.length;
     expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 2 } });
     expect(world.changes).toHaveLength(writes);
-    // Neither are their sources: no value was read anew.
+    // Sources are not new either: no value was read again.
     expect(world.story()).toEqual(['command sync ok', 'sweep ok']);
   });
 
-  it('a target that left the configuration is still known as ours, and held or deleted by the same rules', async () => {
+  it('an orphaned target is still recognized as ours, and held or deleted by the same rules', async () => {
     const world = await openWorld({ more: 'defaults: { onMappingRemoved: delete }' });
     await world.sync();
     await later(world);
@@ -33,7 +33,7 @@ describe('when the records of all that was done have left', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1, deleted: 1 } });
   });
 
-  it('a failure that goes on is not recorded as a new one, and its end still is', async () => {
+  it('an ongoing failure is not recorded as new, and its end is recorded', async () => {
     const world = await openWorld();
     world.store.absent('token');
     await world.sync();
@@ -57,13 +57,13 @@ describe('when the records of all that was done have left', () => {
     expect(world.story()[0]).toBe('create outcome db ok');
   });
 
-  it('a brake counts what was destroyed within its window, since retention is longer', async () => {
+  it('a brake counts deletions within its window, because retention is longer', async () => {
     const world = await openWorld({ more: 'defaults: { onMappingRemoved: delete }' });
     await world.sync();
     await later(world);
     await world.configure(DB_ONLY);
     await world.sync();
-    // The last one of the instance is never destroyed by itself, and one was just now.
+    // A recent deletion blocks the deletion of the instance's last target.
     await world.configure('\n  []');
     expect(await world.sync()).toMatchObject({ summary: { held: 1 } });
     expect(world.cluster.raw(APPS_DB)).toBeDefined();

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
 import { GENESIS, toStored } from '../../src/audit/chain.ts';
-import type { Checkpoint, CheckpointPlace } from '../../src/audit/checkpoint/checkpoint.ts';
+import type { Checkpoint, CheckpointLocation } from '../../src/audit/checkpoint/checkpoint.ts';
 import { type Checkpointer, createCheckpointer } from '../../src/audit/checkpoint/checkpointer.ts';
-import { checkpointsIn } from '../../src/audit/checkpoint/lines.ts';
+import { parseCheckpoints } from '../../src/audit/checkpoint/lines.ts';
 import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
 import { exportRecords } from '../../src/audit/export/export.ts';
 import { type Archive, createArchive } from '../../src/audit/retention/archive.ts';
@@ -18,7 +18,12 @@ import {
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { readExport } from '../../src/audit/verify/export-file.ts';
-import { contentsOf, type Evidence, type Proof, prove } from '../../src/audit/verify/verify.ts';
+import {
+  readVerifyInput,
+  type Evidence,
+  type VerifyReport,
+  verifyWithEvidence,
+} from '../../src/audit/verify/verify.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { faulty, type Watch } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -37,23 +42,23 @@ export interface Scene extends AsyncDisposable {
   readonly checkpointer: Checkpointer;
   readonly archive: Archive;
   readonly clock: Clock;
-  /** In days since the beginning. */
+  /** In days since the start. */
   day: number;
-  /** Some records of this day, with a checkpoint of the last of them. */
+  /** Appends records on this day and writes a checkpoint of the last one. */
   append(day: number, count?: number): Promise<number>;
   retention(options?: Partial<RetentionOptions> & { readonly watch?: Watch }): Retention;
   evidence(): Promise<Evidence>;
-  /** Adds one that no checkpointer would write. */
+  /** Adds a checkpoint that no checkpointer would write. */
   addCheckpoint(checkpoint: Checkpoint): Promise<void>;
-  prove(): Promise<Proof>;
+  prove(): Promise<VerifyReport>;
   sql(text: string): void;
-  /** Names, sorted by their numbers. */
+  /** The names of the archives, in order. */
   archived(): Promise<readonly string[]>;
-  /** What the archives hold in their order, and then the store: each record once. */
+  /** The archives in order and then the store, with each record once. */
   whole(): Promise<string>;
 }
 
-/** Over a SQLite store, or, where many are needed, over one in memory. */
+/** Uses a SQLite store, or a store in memory if a test needs many. */
 export async function openScene({ inMemory = false } = {}): Promise<Scene> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder());
@@ -63,15 +68,15 @@ export async function openScene({ inMemory = false } = {}): Promise<Scene> {
     ? createMemoryAudit({ clock })
     : stack.use(await openSqliteAudit({ path, instance: 'test', replica: 'a', clock }));
   const lines: Checkpoint[] = [];
-  const place: CheckpointPlace = {
+  const place: CheckpointLocation = {
     name: 'memory',
     write: async (checkpoint) => void lines.push(checkpoint),
-    rehearse: async () => {},
+    checkWritable: async () => {},
     read: async () => [...lines],
   };
   const checkpointer = createCheckpointer({
     audit: store,
-    places: [place],
+    locations: [place],
     signer,
     keys,
     instance: 'test',
@@ -79,7 +84,7 @@ export async function openScene({ inMemory = false } = {}): Promise<Scene> {
     clock,
     onFailure: (name, { code }) => expect.fail(`${name} ${code}`),
   });
-  await checkpointer.check();
+  await checkpointer.checkStore();
   const archive = createArchive(join(folder.path, 'archive'));
   const owned = stack.move();
   const scene: Scene = {
@@ -102,7 +107,7 @@ export async function openScene({ inMemory = false } = {}): Promise<Scene> {
         checkpoints:
           watch === undefined
             ? checkpointer
-            : { ...faulty('checkpoints', checkpointer, watch), trouble: checkpointer.trouble },
+            : { ...faulty('checkpoints', checkpointer, watch), storeError: checkpointer.storeError },
         retentionMs: KEEP,
         clock,
         ...options,
@@ -113,7 +118,7 @@ export async function openScene({ inMemory = false } = {}): Promise<Scene> {
     addCheckpoint: (checkpoint) => place.write(checkpoint),
     async prove() {
       const evidence = await scene.evidence();
-      return prove({ ...(await contentsOf(store)), evidence });
+      return verifyWithEvidence({ ...(await readVerifyInput(store)), evidence });
     },
     sql(text) {
       const db = new DatabaseSync(path);
@@ -142,7 +147,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   }
 }
 
-/** As the how-to does it. What a crash has left in both is taken from the archive. */
+/** Joins archives and store as the how-to does. Records in both, after a crash, come from the archive. */
 export async function wholeOf(folder: string, store: AuditStore): Promise<string> {
   let text = '';
   for (const name of await archivedIn(folder)) text += await readFile(join(folder, name), 'utf8');
@@ -155,11 +160,11 @@ export async function wholeOf(folder: string, store: AuditStore): Promise<string
   return text + rest.split('\n').slice(both).join('\n');
 }
 
-/** An archive against the checkpoint beside it. */
-export async function proveArchive(folder: string, name: string, signers = keys): Promise<Proof> {
+/** Verifies an archive with the checkpoint next to it. */
+export async function proveArchive(folder: string, name: string, signers = keys): Promise<VerifyReport> {
   const seal = await readFile(join(folder, name.replace('.jsonl', '.checkpoint')), 'utf8');
-  const evidence = { checkpoints: checkpointsIn(seal), keys: signers };
-  return prove({ ...(await readExport(join(folder, name))), part: true, evidence });
+  const evidence = { checkpoints: parseCheckpoints(seal), keys: signers };
+  return verifyWithEvidence({ ...(await readExport(join(folder, name))), isPartial: true, evidence });
 }
 
 const linesOf = (text: string) =>
@@ -168,15 +173,15 @@ const linesOf = (text: string) =>
     .filter((line) => line !== '')
     .map((line) => toStored(JSON.parse(line)));
 
-/** Archive and store are one chain, and hold every record there ever was. */
+/** Expects that archives and store form one chain with every record. */
 export async function expectWhole(scene: Scene): Promise<void> {
   const { checkpoints, keys } = await scene.evidence();
   const records = linesOf(await scene.whole());
-  const proof = await prove({ records, base: GENESIS, evidence: { checkpoints, keys } });
+  const proof = await verifyWithEvidence({ records, base: GENESIS, evidence: { checkpoints, keys } });
   expect(proof).toMatchObject({ ok: true, records: (await scene.store.head()).sequence });
 }
 
-/** Two records of each day, with its checkpoint. */
+/** Appends two records and a checkpoint on each day. */
 export async function days(scene: Scene, first: number, last: number): Promise<void> {
   for (let day = first; day <= last; day += 1) await scene.append(day, 2);
 }

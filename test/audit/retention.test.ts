@@ -7,8 +7,8 @@ import { AppError } from '../../src/core/errors.ts';
 import { days, expectWhole, openScene, signer } from './retention-scene.ts';
 import { entry } from './sample.ts';
 
-describe('old records', () => {
-  it('leave up to the newest checkpoint that is old enough, and the chain says so', async () => {
+describe('retention', () => {
+  it('prunes up to the newest checkpoint that is old enough, and records it in the chain', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     const head = await scene.store.head();
@@ -28,14 +28,14 @@ describe('old records', () => {
       action: 'sweep',
       outcome: 'ok',
       counts: { records: 20, first: 1, last: 20 },
-      note: expect.stringContaining(`records 1 to 20 leave, the last with the hash ${base.hash}`),
+      note: expect.stringContaining(`pruned records 1 to 20, hash of the last ${base.hash}`),
     });
     expect(await scene.prove()).toMatchObject({ ok: true, from: 21, cutProved: true });
-    // What says so was signed before they left.
+    // The record of the pruning was signed before the pruning.
     expect((await scene.evidence()).checkpoints.at(-1)?.sequence).toBe(said?.sequence);
   });
 
-  it('leave together once a day, and the young ones never', async () => {
+  it('prunes once a day and never prunes young records', async () => {
     await using scene = await openScene();
     await days(scene, 0, 10);
     const retention = scene.retention({ archive: undefined });
@@ -48,17 +48,17 @@ describe('old records', () => {
     expect(await scene.store.targets()).toHaveLength(1);
   });
 
-  it('stay where there are none, and in an empty log', async () => {
+  it('prunes nothing without old records, and nothing in an empty log', async () => {
     await using scene = await openScene();
     expect(await scene.retention().run()).toEqual({ kind: 'nothing' });
     await scene.retention().tidy();
     expect(await scene.archived()).toEqual([]);
   });
 
-  it('leave together with all others after a long silence, but for what says so', async () => {
+  it('prunes all old records after a long silence, except the record of the pruning', async () => {
     await using scene = await openScene();
     const last = await scene.append(0, 50);
-    // The time is that of the last record: a clock that jumps ahead makes nothing old.
+    // Time ends at the last record: a clock that jumps ahead makes no record old.
     scene.day = 400;
     expect(await scene.retention().run()).toEqual({ kind: 'nothing' });
     await scene.append(400, 1);
@@ -67,7 +67,7 @@ describe('old records', () => {
     expect(await scene.prove()).toMatchObject({ ok: true });
   });
 
-  it('stay where a younger one comes before them: a clock was set back', async () => {
+  it('keeps an old record after a younger one, when the clock was set back', async () => {
     await using scene = await openScene();
     const last = await scene.append(0);
     await scene.append(15);
@@ -76,13 +76,13 @@ describe('old records', () => {
     expect(await scene.retention().run()).toMatchObject({ kind: 'left', to: last });
   });
 
-  it('leave in segments of a size that can be handled, where the checkpoints allow it', async () => {
+  it('prunes in segments of limited size if the checkpoints allow it', async () => {
     await using scene = await openScene();
     await days(scene, 0, 5);
     const big = await scene.append(6, 40);
     await days(scene, 7, 20);
     const retention = scene.retention({ segmentRecords: 5 });
-    expect(await retention.run({ most: 1 })).toMatchObject({ to: 4, segments: 1 });
+    expect(await retention.run({ maxSegments: 1 })).toMatchObject({ to: 4, segments: 1 });
     expect(await retention.run()).toMatchObject({ kind: 'left', from: 5, segments: 5 });
     expect(await scene.archived()).toEqual([
       'audit-1-4.jsonl',
@@ -96,8 +96,8 @@ describe('old records', () => {
   });
 });
 
-describe('what does not prove', () => {
-  it('that nothing leaves without a checkpoint of ours', async () => {
+describe('retention without proof', () => {
+  it('prunes nothing without a trusted checkpoint', async () => {
     await using scene = await openScene();
     scene.day = 0;
     await scene.store.append([entry(), entry(), entry()]);
@@ -119,7 +119,7 @@ describe('what does not prove', () => {
     ['an edited text', `update records set record = replace(record, 'ann', 'bob') where sequence = 3`],
     ['an edited column', `update records set mapping = 'other' where sequence = 3`],
     ['a missing record', 'delete from records where sequence = 3'],
-  ])('%s stays where it is, for whoever looks into it', async (_, sql) => {
+  ])('%s stops the pruning and stays for investigation', async (_, sql) => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     scene.sql(sql);
@@ -129,7 +129,7 @@ describe('what does not prove', () => {
     expect(await readdir(scene.archive.path)).toEqual([]);
   });
 
-  it('nothing leaves while the audit is in doubt', async () => {
+  it('prunes nothing while the store is not trusted', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     const doubt = new AppError('AUDIT_TRUNCATED');
@@ -137,7 +137,7 @@ describe('what does not prove', () => {
     expect(await scene.retention({ checkpoints }).run()).toEqual({ kind: 'doubt' });
   });
 
-  it('a loss that shows as the cut is signed keeps the records', async () => {
+  it('keeps the records if a loss is detected while the pruning is signed', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     let doubt: AppError | undefined;
@@ -152,18 +152,18 @@ describe('what does not prove', () => {
     expect(await scene.store.base()).toEqual(GENESIS);
   });
 
-  it('the oldest records, taken away by somebody else, are found as deleted', async () => {
+  it('deleting the oldest records without retention is reported as deleted', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     await scene.retention().run();
-    // At a record that no checkpoint is of, with a base that fits.
+    // The cut is at a record without a checkpoint, with a matching base.
     scene.sql(`update base set sequence = 25, hash = (select hash from records where sequence = 25);
       delete from records where sequence <= 25; delete from facets where sequence <= 25;
       delete from record_sources where sequence <= 25`);
     expect(await scene.prove()).toMatchObject({ ok: false, problem: { kind: 'deleted', sequence: 1 } });
   });
 
-  it('records that are missing behind the base are found, whatever left before', async () => {
+  it('records missing after the base are reported, regardless of earlier pruning', async () => {
     await using scene = await openScene();
     await days(scene, 0, 20);
     await scene.retention().run();

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { answer } from '../../src/audit/question/question.ts';
-import { LONGEST_NOTE, review } from '../../src/audit/question/review.ts';
+import { queryRecords } from '../../src/audit/query/query.ts';
+import { MAX_NOTE_LENGTH, recordReview } from '../../src/audit/query/review.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { bare, entry } from './sample.ts';
 
 const BY = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
 
-describe('a review', () => {
+describe('review', () => {
   it('is a record of its own, and the last one counts', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare()]);
-    const first = await review(audit, { sequence: 1, state: 'flagged', note: ' who was it? ', ...BY });
+    const first = await recordReview(audit, { sequence: 1, state: 'flagged', note: ' who was it? ', ...BY });
     expect(first).toMatchObject({
       sequence: 3,
       action: 'review',
@@ -20,8 +20,8 @@ describe('a review', () => {
       note: 'who was it?',
     });
     expect(first).not.toHaveProperty('mapping');
-    await review(audit, { sequence: 1, state: 'reviewed', ...BY, actor: { kind: 'cli', name: 'bob' } });
-    const { records } = await answer(audit, {}, { limit: 10 });
+    await recordReview(audit, { sequence: 1, state: 'reviewed', ...BY, actor: { kind: 'cli', name: 'bob' } });
+    const { records } = await queryRecords(audit, {}, { limit: 10 });
     expect(records.map(({ sequence, reviewed }) => [sequence, reviewed?.state, reviewed?.by])).toEqual([
       [4, undefined, undefined],
       [3, undefined, undefined],
@@ -36,13 +36,13 @@ describe('a review', () => {
     });
   });
 
-  it('narrows the list by its state; reviews need none', async () => {
+  it('filters the list by state, which excludes reviews themselves', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare(), entry()]);
-    await review(audit, { sequence: 1, state: 'flagged', ...BY });
-    await review(audit, { sequence: 2, state: 'reviewed', ...BY });
+    await recordReview(audit, { sequence: 1, state: 'flagged', ...BY });
+    await recordReview(audit, { sequence: 2, state: 'reviewed', ...BY });
     const found = async (state: 'unreviewed' | 'reviewed' | 'flagged') =>
-      (await answer(audit, { review: state }, { limit: 10 })).records.map(({ sequence }) => sequence);
+      (await queryRecords(audit, { review: state }, { limit: 10 })).records.map(({ sequence }) => sequence);
     expect([await found('unreviewed'), await found('reviewed'), await found('flagged')]).toEqual([
       [3],
       [2],
@@ -50,18 +50,18 @@ describe('a review', () => {
     ]);
   });
 
-  it('of nothing, of a review, or with a note without end is refused and leaves no record', async () => {
+  it('is refused for a missing record, a review, or a note that is too long, and leaves no record', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry()]);
-    await review(audit, { sequence: 1, state: 'reviewed', ...BY });
-    await expect(review(audit, { sequence: 9, state: 'reviewed', ...BY })).rejects.toMatchObject({
+    await recordReview(audit, { sequence: 1, state: 'reviewed', ...BY });
+    await expect(recordReview(audit, { sequence: 9, state: 'reviewed', ...BY })).rejects.toMatchObject({
       code: 'RECORD_MISSING',
     });
-    await expect(review(audit, { sequence: 2, state: 'reviewed', ...BY })).rejects.toMatchObject({
+    await expect(recordReview(audit, { sequence: 2, state: 'reviewed', ...BY })).rejects.toMatchObject({
       code: 'NOT_REVIEWABLE',
     });
-    const note = 'x'.repeat(LONGEST_NOTE + 1);
-    await expect(review(audit, { sequence: 1, state: 'flagged', note, ...BY })).rejects.toMatchObject({
+    const note = 'x'.repeat(MAX_NOTE_LENGTH + 1);
+    await expect(recordReview(audit, { sequence: 1, state: 'flagged', note, ...BY })).rejects.toMatchObject({
       code: 'INVALID_REQUEST',
     });
     expect(audit.records).toHaveLength(2);

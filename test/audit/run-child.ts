@@ -12,13 +12,13 @@ export interface Child extends AsyncDisposable {
 
 const SCRIPT = join(import.meta.dirname, 'child.ts');
 
-/** Another process; `limitKiB` is the size that a file of it may reach. */
+/** Starts another process. `limitKiB` limits the size of its files. */
 export function runChild(args: readonly string[], { limitKiB }: { readonly limitKiB?: number } = {}): Child {
   const own = [SCRIPT, ...args];
   const child =
     limitKiB === undefined
       ? start(process.execPath, own)
-      : // Bash counts in KiB. The signal is ignored, so that the write fails as it does on a full disk.
+      : // Bash counts in KiB. The signal is ignored, so that the write fails as on a full disk.
         start('bash', [
           '-c',
           `ulimit -f ${limitKiB}; trap '' XFSZ; exec "$@"`,

@@ -6,7 +6,7 @@ export function fingerprint(n: number): string {
   return `0badcafe:${n.toString(16).padStart(64, '0')}`;
 }
 
-/** An update of a target, as the service records it, with what a test is about in place of ours. */
+/** An update of a target as the service records it, with some members replaced. */
 export function entry(part: Partial<Entry> = {}): Entry {
   return {
     actor: { kind: 'cli', name: 'ann' },
@@ -27,7 +27,7 @@ export function entry(part: Partial<Entry> = {}): Entry {
   };
 }
 
-/** About nothing in particular: what an entry must have, and no more. */
+/** An entry with only the required members. */
 export function bare(part: Partial<Entry> = {}): Entry {
   return {
     actor: { kind: 'schedule' },
@@ -42,12 +42,12 @@ export function bare(part: Partial<Entry> = {}): Entry {
   };
 }
 
-/** All that a store has from a sequence on, oldest first. */
+/** All records of a store from a sequence on, oldest first. */
 export async function recordsOf(
-  store: Pick<AuditStore, 'stored'>,
+  store: Pick<AuditStore, 'storedRecords'>,
   from = 1,
 ): Promise<readonly AuditRecord[]> {
-  return Array.fromAsync(store.stored(from), ({ text, hash }) => {
+  return Array.fromAsync(store.storedRecords(from), ({ text, hash }) => {
     const record = fromStored(text, hash);
     if (record === undefined) throw new Error(`a damaged record: ${text}`);
     return record;

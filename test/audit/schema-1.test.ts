@@ -11,10 +11,10 @@ import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';
 import { answersOf } from './schema-1.ts';
 
-/** What the program of the first schema stored: 61 records, the last intent without its outcome. */
+/** What a program of schema 1 stored: 61 records, the last one an intent without an outcome. */
 const FIXTURE = readFileSync(join(import.meta.dirname, 'fixtures', 'sqlite-schema-1.sql'), 'utf8');
 
-/** The columns that a program of the first schema compares with the text of a record. */
+/** The columns that a program of schema 1 compares with the text of a record. */
 const RECORD_COLUMNS = [
   ...['sequence', 'time', 'actor_kind', 'actor_name', 'request_id', 'action', 'outcome', 'code', 'mapping'],
   ...['namespace', 'secret', 'fingerprint_before', 'fingerprint_after', 'hash', 'record'],
@@ -34,8 +34,8 @@ async function oldStore() {
   };
 }
 
-describe('a store of the first schema', () => {
-  it('is read as it is, and left as it is', async () => {
+describe('a store of schema 1', () => {
+  it('is readable by a reader, which leaves it unchanged', async () => {
     await using old = await oldStore();
     const before = createHash('sha256').update(readFileSync(old.path)).digest('hex');
     await using store = await old.open('reader', true);
@@ -48,20 +48,20 @@ describe('a store of the first schema', () => {
     expect(createHash('sha256').update(readFileSync(old.path)).digest('hex')).toBe(before);
   });
 
-  it('is taken along with all that it holds, by two processes that start together', async () => {
+  it('is migrated with all its data by two processes that start together', async () => {
     await using old = await oldStore();
     const before = await withStore(await old.open('reader', true), answersOf);
     const [a, b] = await Promise.all([old.open('a'), old.open('b')]);
     await using _a = a;
     await using _b = b;
     expect(await answersOf(a)).toEqual(before);
-    expect((await b.unresolved()).map(({ sequence }) => sequence)).toEqual([59]);
+    expect((await b.unresolvedIntents()).map(({ sequence }) => sequence)).toEqual([59]);
     await b.append([bare({ action: 'review', review: { sequence: 60, state: 'flagged' } })]);
     expect([...(await a.reviews([60])).keys()]).toEqual([60]);
-    expect(await verify(a.stored(1))).toMatchObject({ kind: 'intact', records: 62 });
+    expect(await verify(a.storedRecords(1))).toMatchObject({ kind: 'intact', records: 62 });
   });
 
-  it('stays readable for the program that made it', async () => {
+  it('stays readable for programs of schema 1', async () => {
     await using old = await oldStore();
     {
       await using store = await old.open('a');
@@ -80,7 +80,7 @@ describe('a store of the first schema', () => {
     db.close();
   });
 
-  it('may be taken along under the eyes of a reader', async () => {
+  it('may be migrated while a reader has it open', async () => {
     await using old = await oldStore();
     await using reader = await old.open('reader', true);
     const before = await answersOf(reader);

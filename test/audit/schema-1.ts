@@ -1,10 +1,10 @@
 import type { AuditStore } from '../../src/audit/store.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
 
-/** What is asked of a store with the records of `fixtures/*-schema-1.sql`, before and after it is taken along. */
+/** Query results for a store with the records of `fixtures/*-schema-1.sql`, compared before and after the migration. */
 export async function answersOf(store: AuditStore): Promise<object> {
   return {
-    proof: await verify(store.stored(1), { until: await store.head() }),
+    proof: await verify(store.storedRecords(1), { until: await store.head() }),
     base: await store.base(),
     targets: (await store.targets()).map(({ namespace, secret }) => `${namespace}/${secret}`).sort(),
     mapping: await store.list({ mapping: 'm1', action: 'create' }, { limit: 5 }),

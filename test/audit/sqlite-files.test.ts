@@ -21,8 +21,8 @@ async function filled(path: string): Promise<void> {
   await store.append([entry(), entry()]);
 }
 
-describe('a new audit file', () => {
-  it('is for its owner only, as are the folders and files made with it', async () => {
+describe('new audit file', () => {
+  it('is accessible only to its owner, like its folders and side files', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'state', 'deep', 'audit.db');
     await using _ = await openSqliteAudit({ ...common, path });
@@ -34,7 +34,7 @@ describe('a new audit file', () => {
     expect(modes).toEqual(['600', '600', '600', '700', '700']);
   });
 
-  it('may have a name that is special in a URL', async () => {
+  it('may have special URL characters in its name', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'a b?mode=memory#x%20é.db');
     await filled(path);
@@ -43,7 +43,7 @@ describe('a new audit file', () => {
     expect((await readdir(folder.path)).filter((name) => name.endsWith('.db'))).toHaveLength(1);
   });
 
-  it('leaves one file behind after an orderly end', async () => {
+  it('leaves a single file after a clean shutdown', async () => {
     await using folder = await temporaryFolder();
     await filled(join(folder.path, 'audit.db'));
     expect((await readdir(folder.path, { recursive: true })).sort()).toEqual([
@@ -53,7 +53,7 @@ describe('a new audit file', () => {
   });
 });
 
-it('an audit file is one and the same under all its names', async () => {
+it('an audit file is the same under all its names', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   const link = join(folder.path, 'link.db');
@@ -62,7 +62,7 @@ it('an audit file is one and the same under all its names', async () => {
   await using running = await openSqliteAudit({ ...common, path: link, replica: 'running' });
   await running.append([entry({ phase: 'intent', requestId: 'x' })]);
   await using other = await openSqliteAudit({ ...common, path, replica: 'other' });
-  expect(await other.unresolved()).toEqual([]);
+  expect(await other.unresolvedIntents()).toEqual([]);
   await using reader = await openSqliteAudit({ ...common, path: link, readOnly: true });
   expect(await reader.list({}, { limit: 5 })).toHaveLength(3);
   const [held, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -74,15 +74,15 @@ it('an audit file is one and the same under all its names', async () => {
   });
   await held.promise;
   const second = other.exclusively('destroy', async () => void turns.push('second'));
-  // Whatever the other one needs to begin, if it does not wait.
+  // Longer than the other process needs to start if it does not wait.
   await other.append([entry()]);
   ended.resolve();
   await Promise.all([first, second]);
   expect(turns).toEqual(['first', 'second']);
 });
 
-describe('an audit file that cannot be used', () => {
-  it('is a folder', async () => {
+describe('unusable audit file', () => {
+  it('is refused if it is a folder', async () => {
     await using folder = await temporaryFolder();
     await expect(openSqliteAudit({ ...common, path: folder.path })).rejects.toMatchObject(
       unavailable('cannot be opened', folder.path),
@@ -90,12 +90,12 @@ describe('an audit file that cannot be used', () => {
     for (const readOnly of [false, true])
       await expect(openSqliteAudit({ ...common, path: folder.path, readOnly })).rejects.toMatchObject({
         ...unavailable('it is a folder', folder.path),
-        heals: false,
-        todo: expect.stringContaining('`audit.store`'),
+        isTransient: false,
+        remedy: expect.stringContaining('`audit.store`'),
       });
   });
 
-  it('lies below a file', async () => {
+  it('is refused below a regular file', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'file', 'audit.db');
     await writeFile(join(folder.path, 'file'), '');
@@ -104,27 +104,27 @@ describe('an audit file that cannot be used', () => {
     );
   });
 
-  it('lies where no folder can be made', async () => {
+  it('is refused if its folder cannot be created', async () => {
     const path = '/proc/secretbridge/audit.db';
     await expect(openSqliteAudit({ ...common, path })).rejects.toMatchObject(
       unavailable('no such file or folder', path),
     );
   });
 
-  it('is not a database, and stays as it was', async () => {
+  it('is refused and left unchanged if it is not a database', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await writeFile(path, 'a letter to my aunt, long enough to have been taken for the header of a database');
     const before = await stat(path);
     await expect(openSqliteAudit({ ...common, path })).rejects.toMatchObject({
       ...unavailable('not a SQLite database', path),
-      heals: false,
+      isTransient: false,
     });
     expect(await stat(path)).toMatchObject({ size: before.size, mtimeMs: before.mtimeMs });
     expect(await readdir(folder.path)).toEqual(['audit.db']);
   });
 
-  it('belongs to another program, and stays as it was', async () => {
+  it('is refused and left unchanged if it belongs to another program', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     const db = new DatabaseSync(path);
@@ -137,7 +137,7 @@ describe('an audit file that cannot be used', () => {
     expect(await stat(path)).toMatchObject({ size: before.size, mtimeMs: before.mtimeMs });
   });
 
-  it('was written by a newer release; it may still be read if that release says so', async () => {
+  it('is refused if a newer release wrote it, unless that release allows reads', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -154,33 +154,33 @@ describe('an audit file that cannot be used', () => {
     );
   });
 
-  it('is written to by a look whether it can be, so that a full disk shows', async () => {
+  it('is really written to by the write check, so that a full disk is noticed', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path });
     await store.append([entry()]);
     const { size } = await stat(`${path}-wal`);
-    await store.touch();
+    await store.checkWritable();
     expect((await stat(`${path}-wal`)).size).toBeGreaterThan(size);
   });
 
-  it('was removed or replaced while in use: nothing is written to a file that nobody can find', async () => {
+  it('is not written to after it was removed or replaced', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path });
     await store.append([entry()]);
     await rename(path, `${path}.old`);
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('no such file', path));
-    await expect(store.touch()).rejects.toMatchObject(unavailable('no such file', path));
+    await expect(store.checkWritable()).rejects.toMatchObject(unavailable('no such file', path));
     await writeFile(path, '');
-    await expect(store.touch()).rejects.toMatchObject(unavailable('removed or replaced', path));
+    await expect(store.checkWritable()).rejects.toMatchObject(unavailable('removed or replaced', path));
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('removed or replaced', path));
     await rm(path);
     await rename(`${path}.old`, path);
     expect(await store.append([entry()])).toMatchObject([{ sequence: 2 }]);
   });
 
-  it('has a head that does not fit its records: they are not continued', async () => {
+  it('is not continued if its head does not match its records', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -189,7 +189,7 @@ describe('an audit file that cannot be used', () => {
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('changed from outside', path));
   });
 
-  it('has a damaged record: the others can still be read, and the proof tells which', async () => {
+  it('with a damaged record: the other records stay readable, and verification names the damaged one', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -197,16 +197,16 @@ describe('an audit file that cannot be used', () => {
     await using store = await openSqliteAudit({ ...common, path });
     await expect(store.get(2)).rejects.toMatchObject({
       ...unavailable('damaged', path),
-      // Not to look at rights and disks.
-      todo: expect.stringContaining('secretbridge audit verify'),
+      // The remedy must not be about permissions or disk space.
+      remedy: expect.stringContaining('secretbridge audit verify'),
     });
     expect(await store.get(1)).toMatchObject({ sequence: 1 });
-    expect(await Array.fromAsync(store.stored(1))).toHaveLength(2);
+    expect(await Array.fromAsync(store.storedRecords(1))).toHaveLength(2);
   });
 });
 
-describe('an audit file opened for reading only', () => {
-  it('must be there', async () => {
+describe('read-only audit file', () => {
+  it('must exist', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await expect(openSqliteAudit({ ...common, path, readOnly: true })).rejects.toMatchObject(
@@ -215,7 +215,7 @@ describe('an audit file opened for reading only', () => {
     expect(await readdir(folder.path)).toEqual([]);
   });
 
-  it('must hold an audit log', async () => {
+  it('must contain an audit log', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await writeFile(path, '');
@@ -225,7 +225,7 @@ describe('an audit file opened for reading only', () => {
     expect((await stat(path)).size).toBe(0);
   });
 
-  it('takes no records and leaves no trace', async () => {
+  it('rejects appends and creates no files', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -234,13 +234,13 @@ describe('an audit file opened for reading only', () => {
       await using reader = await openSqliteAudit({ ...common, path, readOnly: true });
       expect(await reader.list({}, { limit: 5 })).toHaveLength(2);
       await expect(reader.append([entry()])).rejects.toMatchObject(unavailable('reading only', path));
-      await expect(reader.unresolved()).rejects.toMatchObject(unavailable('reading only', path));
+      await expect(reader.unresolvedIntents()).rejects.toMatchObject(unavailable('reading only', path));
     }
     expect((await readdir(folder.path)).sort()).toEqual(['audit.db', 'audit.db.replicas']);
     expect(await stat(path)).toMatchObject({ mtimeMs: before.mtimeMs, size: before.size });
   });
 
-  it('shows what another process writes meanwhile, also one that started later', async () => {
+  it('shows records that another process appends, even one that started later', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -255,7 +255,7 @@ describe('an audit file opened for reading only', () => {
   });
 });
 
-/** As somebody with another tool. */
+/** Written by another tool. */
 function change(path: string, sql: string): void {
   const db = new DatabaseSync(path);
   db.exec(sql);

@@ -9,14 +9,14 @@ import { tickingClock } from '../conformance/audit-store.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry, fingerprint } from './sample.ts';
 
-/** Around the ends of runs of the index and of blocks of records, and where nothing else is. */
+/** Near the ends of index runs and record blocks, and one outside them. */
 const PLACES = [1, 2, 1_023, 1_024, 1_025, 2_047, 2_048, 3_000, 4_095, 4_096, 4_097, 8_191, 8_192, 8_193];
 const RECORDS = 8_200;
 const SOUGHT = fingerprint(7_000);
-/** It begins alike, and is another. */
+/** Has the same prefix but differs. */
 const ALIKE = `${SOUGHT.slice(0, -1)}f`;
 
-it('finds a fingerprint in every part of a log, whichever way it is named, and nothing that begins alike', async () => {
+it('finds a fingerprint in every part of a log and in every column, and nothing with only the same prefix', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   await using audit = await openSqliteAudit({

@@ -12,8 +12,8 @@ async function filled(path: string): Promise<void> {
   await store.append([entry(), entry()]);
 }
 
-describe('an audit file where nothing can be written', () => {
-  it('cannot be used while it is read-only', async () => {
+describe('audit file in a read-only folder', () => {
+  it('cannot be opened for writing', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -27,7 +27,7 @@ describe('an audit file where nothing can be written', () => {
     await chmod(folder.path, 0o755);
   });
 
-  it('may be opened for reading only, also under another name', async () => {
+  it('can be opened for reading only, also under another name', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);

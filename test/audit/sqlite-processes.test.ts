@@ -11,7 +11,7 @@ import { entry, recordsOf } from './sample.ts';
 const common = { instance: 'test', clock: systemClock };
 
 describe('processes on one audit file', () => {
-  it('wait for each other: four of them append 500 records each into one chain', async () => {
+  it('wait for each other: four of them append 500 records each to one chain', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     const names = ['a', 'b', 'c', 'd'];
@@ -19,7 +19,7 @@ describe('processes on one audit file', () => {
     const children = names.map((name) => stack.use(runChild(['append', path, name, '500'])));
     expect(await Promise.all(children.map((child) => child.line()))).toEqual(names.map(() => 'done'));
     await using store = await openSqliteAudit({ ...common, path, replica: 'reader' });
-    expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject({
+    expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject({
       kind: 'intact',
       records: 2000,
     });
@@ -30,28 +30,28 @@ describe('processes on one audit file', () => {
     }
   }, 60_000);
 
-  it('tells an intent of a process that runs from one of a process that was killed', async () => {
+  it('distinguish an intent of a running process from one of a killed process', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using killed = runChild(['intend', path, 'killed']);
     await using running = runChild(['intend', path, 'running']);
     expect(await Promise.all([killed.line(), running.line()])).toEqual(['recorded', 'recorded']);
     await using store = await openSqliteAudit({ ...common, path, replica: 'next' });
-    expect(await store.unresolved()).toEqual([]);
+    expect(await store.unresolvedIntents()).toEqual([]);
 
     await killed.kill('SIGKILL');
-    expect(await store.unresolved()).toMatchObject([
+    expect(await store.unresolvedIntents()).toMatchObject([
       { phase: 'intent', replica: 'killed', requestId: 'killed' },
     ]);
     expect((await readdir(`${path}.replicas`)).sort()).toEqual(['next.lock', 'running.lock']);
 
     await store.append([entry({ phase: 'outcome', requestId: 'killed' })]);
-    expect(await store.unresolved()).toEqual([]);
+    expect(await store.unresolvedIntents()).toEqual([]);
     await running.kill('SIGKILL');
-    expect(await store.unresolved()).toMatchObject([{ replica: 'running' }]);
+    expect(await store.unresolvedIntents()).toMatchObject([{ replica: 'running' }]);
   });
 
-  it('gives up when another one holds the file for too long, and goes on when it lets go', async () => {
+  it('give up when another one holds the file for too long, and continue when it is released', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path, replica: 'a', lockTimeoutMs: 100 });
@@ -66,7 +66,7 @@ describe('processes on one audit file', () => {
     expect(await store.append([entry()])).toMatchObject([{ sequence: 1 }]);
   });
 
-  it('store nothing of a batch for which there is no room', async () => {
+  it('store nothing of a batch that does not fit on the disk', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using full = runChild(['fill', path, 'full', '1000'], { limitKiB: 400 });
@@ -79,7 +79,10 @@ describe('processes on one audit file', () => {
     await using store = await openSqliteAudit({ ...common, path, replica: 'next' });
     const until = await store.head();
     expect(until.sequence).toBe(appended);
-    expect(await verify(store.stored(1), { until })).toMatchObject({ kind: 'intact', records: appended });
+    expect(await verify(store.storedRecords(1), { until })).toMatchObject({
+      kind: 'intact',
+      records: appended,
+    });
     expect(await store.append([entry()])).toMatchObject([{ sequence: appended + 1 }]);
   });
 });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { latest } from '../../src/audit/records/latest.ts';
-import { type Ask, type Effort, search } from '../../src/audit/records/search.ts';
+import { type RunQuery, type SearchLimits, search } from '../../src/audit/records/search.ts';
 import { ofFingerprint } from '../../src/audit/sqlite/fingerprints.ts';
 import { rows, sqliteQueries } from '../../src/audit/sqlite/rows.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
@@ -40,18 +40,18 @@ const filter = fc.record(
   { requiredKeys: [] },
 );
 
-/** Small enough that a short log shows each way of searching. */
-const EFFORTS: readonly Effort[] = [
-  { few: 0, windows: [2] },
-  { few: 3, windows: [1, 3] },
-  { few: 1_000, windows: [2, 1] },
+/** Small limits, so that a short log exercises each search strategy. */
+const EFFORTS: readonly SearchLimits[] = [
+  { maxCandidates: 0, windows: [2] },
+  { maxCandidates: 3, windows: [1, 3] },
+  { maxCandidates: 1_000, windows: [2, 1] },
 ];
 
-it('SQLite answers every question as a list in memory does, and its chain holds', async () => {
+it('SQLite answers every query like a list in memory, and its chain is intact', async () => {
   await using folder = await temporaryFolder();
   let run = 0;
   const batches = fc.array(fc.array(anyEntry, { maxLength: 8 }), { maxLength: 6 });
-  // With few conditions, so that something is found.
+  // With few conditions, so that there are matches.
   const question = fc
     .tuple(filter, fc.nat(15), fc.nat(5))
     .map(([all, skip, take]) => Object.fromEntries(Object.entries(all).slice(skip, skip + take)));
@@ -67,18 +67,22 @@ it('SQLite answers every question as a list in memory does, and its chain holds'
         expect(await sqlite.append(group)).toEqual(await memory.append(group));
       }
       const db = new DatabaseSync(path, { readOnly: true });
-      const searched = { db: sqliteQueries, ask: (async (query) => rows(db, query)) as Ask, ofFingerprint };
+      const context = {
+        db: sqliteQueries,
+        runQuery: (async (query) => rows(db, query)) as RunQuery,
+        fingerprintQuery: ofFingerprint,
+      };
       for (const one of asked) {
         const page = { limit, before: 1 + memory.records.length };
         expect([one, await sqlite.list(one, page)]).toEqual([one, await memory.list(one, page)]);
         const up = { limit, after: limit - 3 };
         expect([one, await sqlite.list(one, up)]).toEqual([one, await memory.list(one, up)]);
         for (const effort of EFFORTS) {
-          const found = await search(searched, one, page, undefined, effort);
+          const found = await search(context, one, page, undefined, effort);
           expect(found.map(({ hash }) => hash)).toEqual(
             (await memory.list(one, page)).map(({ hash }) => hash),
           );
-          const upwards = await search(searched, one, up, undefined, effort);
+          const upwards = await search(context, one, up, undefined, effort);
           expect(upwards.map(({ hash }) => hash)).toEqual(
             (await memory.list(one, up)).map(({ hash }) => hash),
           );
@@ -86,7 +90,7 @@ it('SQLite answers every question as a list in memory does, and its chain holds'
         const newest = await memory.latest(one, ['read', 'update']);
         expect(await sqlite.latest(one, ['read', 'update'])).toEqual(newest);
         for (const few of [0, 1, 2, 100]) {
-          const found = await latest(searched, one, ['read', 'update'], { few });
+          const found = await latest(context, one, ['read', 'update'], { maxCandidates: few });
           expect([one, few, found?.hash]).toEqual([one, few, newest?.hash]);
         }
       }
@@ -94,8 +98,10 @@ it('SQLite answers every question as a list in memory does, and its chain holds'
       await using other = await openSqliteAudit({ ...options, replica: 'b', path, clock: tickingClock() });
       await sqlite[Symbol.asyncDispose]();
       await memory[Symbol.asyncDispose]();
-      expect(await other.unresolved()).toEqual(await memory.another('b').unresolved());
-      expect(await verify(other.stored(1), { until: await other.head() })).toMatchObject({ kind: 'intact' });
+      expect(await other.unresolvedIntents()).toEqual(await memory.another('b').unresolvedIntents());
+      expect(await verify(other.storedRecords(1), { until: await other.head() })).toMatchObject({
+        kind: 'intact',
+      });
     }),
     { numRuns: 15 },
   );

@@ -8,7 +8,7 @@ import { temporaryFolder } from './folder.ts';
 import { entry } from './sample.ts';
 import { TAMPERINGS } from './tamperings.ts';
 
-it.each(TAMPERINGS)('finds that somebody changed %s', async (_, sql, expected) => {
+it.each(TAMPERINGS)('reports tampering with %s', async (_, sql, expected) => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   const options = { path, instance: 'test', replica: 'a', clock: systemClock };
@@ -20,5 +20,5 @@ it.each(TAMPERINGS)('finds that somebody changed %s', async (_, sql, expected) =
   db.exec(sql);
   db.close();
   await using store = await openSqliteAudit({ ...options, readOnly: true });
-  expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject(expected);
+  expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject(expected);
 });

@@ -2,7 +2,7 @@ import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, vi } from 'vitest';
-import type { MovableAudit } from '../../src/audit/move/moving.ts';
+import type { MovableAudit } from '../../src/audit/move/movable-audit.ts';
 import { withLock } from '../../src/audit/sqlite/lock.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
@@ -10,7 +10,7 @@ import { describeClocks } from '../conformance/audit-clocks.ts';
 import { temporaryFolder } from './folder.ts';
 import { entry } from './sample.ts';
 
-/** A store, and the connection that it writes by, to be put into trouble. */
+/** A store and its write connection, to inject failures. */
 async function openWithConnection() {
   const folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
@@ -38,7 +38,7 @@ async function openWithConnection() {
 async function expectWorking(store: MovableAudit, records: number): Promise<void> {
   await store.append([entry()]);
   const after = await store.base();
-  expect(await verify(store.stored(1), { after, until: await store.head() })).toMatchObject({
+  expect(await verify(store.storedRecords(1), { after, until: await store.head() })).toMatchObject({
     kind: 'intact',
     records: records + 1,
   });
@@ -50,13 +50,13 @@ function failing(detail: string) {
 
 const large = Array.from({ length: 50 }, () => entry({ note: 'x'.repeat(2_000) }));
 
-describe('an audit file in trouble takes nothing, and works again by itself', () => {
-  it('that has no room left, for records and for letting them leave', async () => {
+describe('failing audit file: refuses writes and recovers by itself', () => {
+  it('when the disk is full, for appending and pruning', async () => {
     await using it = await openWithConnection();
     it.pragma('max_page_count', it.pages());
     await expect(it.store.append(large)).rejects.toMatchObject(failing('the disk is full'));
     const until = (await it.store.get(30)) ?? expect.fail();
-    // The copies of what leaves need room themselves.
+    // The retained copies need space too.
     await expect(it.store.prune(until)).rejects.toMatchObject(failing('the disk is full'));
     expect(await it.store.base()).toMatchObject({ sequence: 0 });
     expect(await it.store.head()).toMatchObject({ sequence: 40 });
@@ -65,17 +65,17 @@ describe('an audit file in trouble takes nothing, and works again by itself', ()
     await expectWorking(it.store, 10);
   });
 
-  it('that is read-only', async () => {
+  it('when it is read-only', async () => {
     await using it = await openWithConnection();
     it.pragma('query_only', 1);
     await expect(it.store.append([entry()])).rejects.toMatchObject(failing('read-only'));
-    await expect(it.store.touch()).rejects.toMatchObject(failing('read-only'));
+    await expect(it.store.checkWritable()).rejects.toMatchObject(failing('read-only'));
     await expect(it.store.prune(await it.store.head())).rejects.toMatchObject(failing('read-only'));
     it.pragma('query_only', 0);
     await expectWorking(it.store, 40);
   });
 
-  it('beside which the lock of a step cannot be made', async () => {
+  it('when a lock file cannot be created next to it', async () => {
     await using it = await openWithConnection();
     const lock = `${it.path}.restart.lock`;
     await mkdir(lock);
@@ -87,7 +87,7 @@ describe('an audit file in trouble takes nothing, and works again by itself', ()
     await expect(failed).rejects.toThrow(TypeError);
   });
 
-  it('with which somebody else is at a step for too long', async () => {
+  it('when another process holds a lock for too long', async () => {
     await using it = await openWithConnection();
     const lock = `${it.path}.destroy.lock`;
     const [held, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -98,7 +98,7 @@ describe('an audit file in trouble takes nothing, and works again by itself', ()
     await held.promise;
     await expect(withLock(lock, 0, async () => 'done')).rejects.toMatchObject({
       code: 'BUSY_ELSEWHERE',
-      heals: true,
+      isTransient: true,
     });
     await expectWorking(it.store, 40);
     ended.resolve();
@@ -106,7 +106,7 @@ describe('an audit file in trouble takes nothing, and works again by itself', ()
     expect(await withLock(lock, 0, async () => 'done')).toBe('done');
   });
 
-  it('that another process has locked', async () => {
+  it('when another process has locked it', async () => {
     await using it = await openWithConnection();
     const other = new DatabaseSync(it.path);
     other.exec('begin immediate');
@@ -119,11 +119,11 @@ describe('an audit file in trouble takes nothing, and works again by itself', ()
   });
 });
 
-it('an audit file that is closed says so to whoever waits for its lock', async () => {
+it('closing an audit file fails the callers that wait for its lock', async () => {
   await using it = await openWithConnection();
   const other = new DatabaseSync(it.path);
   other.exec('begin immediate');
-  const refused = expect(it.store.touch()).rejects.toMatchObject(failing('it is closed'));
+  const refused = expect(it.store.checkWritable()).rejects.toMatchObject(failing('it is closed'));
   await it.store[Symbol.asyncDispose]();
   await refused;
   other.close();

@@ -7,7 +7,7 @@ import { temporaryFolder } from './folder.ts';
 import { tamperings } from './tampering-run.ts';
 import { originalIn, proofOf, proofOfExport, putRows, writeExport } from './tampering-stores.ts';
 
-it('an untouched store is proved, with its checkpoints', async () => {
+it('an untouched store verifies with its checkpoints', async () => {
   await using folder = await temporaryFolder();
   const original = await originalIn(folder.path);
   const [sample] = tamperings(original, 1);
@@ -28,7 +28,7 @@ it('an untouched store is proved, with its checkpoints', async () => {
   });
 });
 
-it('every kind of tampering is found, told apart and placed', async () => {
+it('every kind of tampering is detected, classified and located', async () => {
   await using folder = await temporaryFolder();
   const original = await originalIn(folder.path);
   const path = join(folder.path, 'original.db');

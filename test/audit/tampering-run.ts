@@ -7,7 +7,7 @@ import type { AuditRecord, Entry } from '../../src/audit/entry.ts';
 import type { Evidence } from '../../src/audit/verify/verify.ts';
 import { fingerprint } from './sample.ts';
 
-/** Rows of a store as a database has them, by table. */
+/** The rows of a store, by table. */
 export interface Rows {
   records: Row[];
   record_sources: Row[];
@@ -19,13 +19,13 @@ export interface Rows {
 }
 export type Row = Record<string, string | number | null>;
 
-/** What somebody does to a log of `LENGTH` records, and what must be said of it. */
+/** A change to a log of `LENGTH` records, and the expected report. */
 export interface Tampering {
   readonly what: string;
   readonly rows: Rows;
   readonly evidence: Evidence;
   readonly expected: { readonly kind: string; readonly sequence: number };
-  /** Shows in the store only: an export holds the texts alone. */
+  /** Only detectable in the store, because an export contains only the texts. */
   readonly columnsOnly: boolean;
 }
 
@@ -34,7 +34,7 @@ const BESIDE = ['record_sources', 'record_values'] as const;
 export const LENGTH = 30;
 const SIGNED = [10, 20, 28];
 
-/** Numbers that look random and are the same each time (https://en.wikipedia.org/wiki/Xorshift). */
+/** Deterministic pseudo-random numbers (https://en.wikipedia.org/wiki/Xorshift). */
 export function seeded(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -45,7 +45,7 @@ export function seeded(seed: number): (below: number) => number {
   };
 }
 
-/** All sorts of records, reviews among them. */
+/** Different kinds of records, including reviews. */
 export function entries(): readonly Entry[] {
   return Array.from({ length: LENGTH }, (_, index): Entry => {
     const n = index + 1;
@@ -80,7 +80,7 @@ export function entries(): readonly Entry[] {
 
 export interface Original {
   readonly rows: Rows;
-  /** The same entries in a store of another instance, and of the same one at another time. */
+  /** The same entries in a store of another instance, and of the same instance at another time. */
   readonly others: { readonly foreign: Rows; readonly twin: Rows };
 }
 
@@ -103,7 +103,7 @@ type Done = Partial<Omit<Tampering, 'what' | 'rows'>> & Pick2;
 type Pick2 = { readonly rows: Rows; readonly expected: Tampering['expected'] };
 type Way = (rows: Rows, pick: Pick, original: Original) => Done;
 
-/** One of the first `below` records but the first `from - 1`. */
+/** A random sequence between `from` and `until`. */
 const one = (pick: Pick, from = 1, until = LENGTH): number => from + pick(until - from + 1);
 
 const WAYS: Readonly<Record<string, Way>> = {
@@ -214,7 +214,7 @@ const WAYS: Readonly<Record<string, Way>> = {
     const n = one(pick, 1, LENGTH - 1);
     const to = Math.min(LENGTH - 1, n + pick(4));
     keep(rows, (sequence) => sequence < n || sequence > to);
-    // An export that begins later is a part, and says so.
+    // An export that starts later is valid as a part.
     return { rows, columnsOnly: n === 1, expected: { kind: 'deleted', sequence: n } };
   },
   'delete and renumber': (rows, pick) => {
@@ -277,7 +277,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   truncate: (rows, pick) => {
     const n = one(pick, 1, LENGTH - 1);
     keep(rows, (sequence) => sequence <= n);
-    // With the note of the last one, which only a checkpoint then contradicts.
+    // Also moves the head back, which only a checkpoint can contradict.
     const noteToo = n < 28 && pick(2) === 0;
     if (noteToo) moveHead(rows);
     return { rows, columnsOnly: !noteToo && n >= 28, expected: { kind: 'truncated', sequence: n + 1 } };
@@ -356,7 +356,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   },
 };
 
-/** So many tamperings, every kind in turn, each at random places of its own. */
+/** Yields `count` tamperings: every kind in turn, each at random positions. */
 export function* tamperings(original: Original, count: number, seed = 20_261_125): Generator<Tampering> {
   const pick = seeded(seed);
   const ways = Object.entries(WAYS);
@@ -392,7 +392,7 @@ function keep(rows: Rows, which: (sequence: number) => boolean): void {
   for (const table of BESIDE) rows[table] = rows[table].filter(({ sequence }) => which(Number(sequence)));
 }
 
-/** The row, its sources and, if asked, the number within its text. */
+/** Moves the row and its sources and, if requested, changes the sequence in its text. */
 function move(rows: Rows, from: number, to: number, renumber: boolean): void {
   const moved = row(rows, from);
   moved.sequence = to;
@@ -412,7 +412,7 @@ function splice(rows: Rows, other: Rows, from: number): void {
     rows[table].push(...beside[table].filter(({ sequence }) => Number(sequence) >= from));
 }
 
-/** As somebody does who knows the format: from there on every hash is made anew. */
+/** Recomputes every hash from a record on, like an attacker who knows the format. */
 function rewrite(rows: Rows, from: number, salt: number): void {
   let head = from === 1 ? GENESIS : { sequence: from - 1, hash: String(row(rows, from - 1).hash) };
   for (const sequence of range(from, LENGTH)) {

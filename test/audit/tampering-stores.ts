@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { readExport } from '../../src/audit/verify/export-file.ts';
-import { contentsOf, type Proof, prove } from '../../src/audit/verify/verify.ts';
+import { readVerifyInput, type VerifyReport, verifyWithEvidence } from '../../src/audit/verify/verify.ts';
 import { entries, type Original, type Row, type Rows, type Tampering } from './tampering-run.ts';
 
 export const TABLES = [
@@ -60,7 +60,7 @@ function readRows(path: string): Rows {
   return rows;
 }
 
-/** Puts rows into a SQLite store behind its back. */
+/** Replaces the rows of a SQLite store directly. */
 export function putRows(path: string, rows: Rows): void {
   const db = new DatabaseSync(path);
   db.exec('pragma synchronous = off; begin');
@@ -77,11 +77,11 @@ export function putRows(path: string, rows: Rows): void {
   db.close();
 }
 
-export async function proofOf(store: AuditStore, { evidence }: Tampering): Promise<Proof> {
-  return prove({ ...(await contentsOf(store)), evidence });
+export async function proofOf(store: AuditStore, { evidence }: Tampering): Promise<VerifyReport> {
+  return verifyWithEvidence({ ...(await readVerifyInput(store)), evidence });
 }
 
-/** An export of the texts as they are stored, checkpoints and keys beside it. */
+/** Writes an export of the stored texts, with checkpoints and keys next to it. */
 export async function writeExport(folder: string, { rows, evidence }: Tampering): Promise<string> {
   const path = join(folder, 'export.jsonl');
   const ordered = rows.records.toSorted((a, b) => Number(a.sequence) - Number(b.sequence));
@@ -94,6 +94,6 @@ export async function writeExport(folder: string, { rows, evidence }: Tampering)
   return path;
 }
 
-export async function proofOfExport(path: string, { evidence }: Tampering): Promise<Proof> {
-  return prove({ ...(await readExport(path)), part: true, evidence });
+export async function proofOfExport(path: string, { evidence }: Tampering): Promise<VerifyReport> {
+  return verifyWithEvidence({ ...(await readExport(path)), isPartial: true, evidence });
 }

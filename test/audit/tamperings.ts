@@ -1,7 +1,7 @@
 const SHIFT =
   'update records set sequence = -sequence - 1 where sequence >= 3; update records set sequence = -sequence where sequence < 0;';
 
-/** What somebody may do to a log of six records, as SQL for any of our databases, and what a check says of it. */
+/** Changes to a log of six records, as SQL for both databases, and the expected result of `verify`. */
 export const TAMPERINGS: readonly (readonly [what: string, sql: string, found: object])[] = [
   ['nothing', 'select 1', { kind: 'intact', records: 6 }],
   [

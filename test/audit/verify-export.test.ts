@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { canonical } from '../../src/audit/canonical.ts';
 import { append, GENESIS, type Head, hashOf } from '../../src/audit/chain.ts';
-import { formatOf, readExport } from '../../src/audit/verify/export-file.ts';
-import { prove } from '../../src/audit/verify/verify.ts';
+import { detectFormat, readExport } from '../../src/audit/verify/export-file.ts';
+import { verifyWithEvidence } from '../../src/audit/verify/verify.ts';
 import { temporaryFolder } from './folder.ts';
 import { entries, LENGTH } from './tampering-run.ts';
 
 type Line = Readonly<Record<string, unknown>>;
 
-/** The lines of an export of so many records. */
+/** The lines of an export with a number of records. */
 function chain(instance = 'prod-eu'): readonly Line[] {
   let head: Head = GENESIS;
   return entries().map((entry) => {
@@ -27,14 +27,14 @@ async function problemOf(text: string) {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'export.jsonl');
   await writeFile(path, text);
-  expect(await formatOf(path)).toBe(text.trim() === '' ? 'empty' : 'jsonl');
-  const { problem, from } = await prove({ ...(await readExport(path)), part: true });
+  expect(await detectFormat(path)).toBe(text.trim() === '' ? 'empty' : 'jsonl');
+  const { problem, from } = await verifyWithEvidence({ ...(await readExport(path)), isPartial: true });
   return problem === undefined ? { from } : problem;
 }
 
 const textOf = (lines: readonly Line[]): string => lines.map((line) => `${JSON.stringify(line)}\n`).join('');
 
-/** The lines with the one at `from` put to `to`. */
+/** Moves the line at `from` to `to`. */
 function moved(lines: readonly Line[], from: number, to: number): readonly Line[] {
   const [line] = lines.slice(from, from + 1);
   return lines.toSpliced(from, 1).toSpliced(to, 0, line ?? {});
@@ -44,12 +44,12 @@ function edited(lines: readonly Line[], index: number, part: object): readonly L
   return lines.with(index, { ...lines[index], ...part });
 }
 
-/** With a hash that fits, as somebody does who knows the format. */
+/** Recomputes the hash, like an attacker who knows the format. */
 function rehashed({ hash: _, ...line }: Line): Line {
   return { ...line, hash: hashOf(canonical(line)) };
 }
 
-// A whole export, and a part of it that begins later.
+// A whole export and a part that starts later.
 for (const [what, lines] of [
   ['a whole export', WHOLE],
   ['a part of an export', WHOLE.slice(19)],
@@ -86,7 +86,7 @@ for (const [what, lines] of [
       { kind: 'inserted' },
     ],
     ['the third left out', lines.toSpliced(2, 1), { kind: 'deleted', sequence: first + 2 }],
-  ])(`${what}: %s`, async (_, tampered, found) => {
+  ])(`reports changes to ${what}: %s`, async (_, tampered, found) => {
     expect(await problemOf(textOf(tampered))).toMatchObject(found);
   });
 }
@@ -95,23 +95,23 @@ function edit(sequence: number): object {
   return { kind: 'edited', sequence };
 }
 
-it('a line in front that is no record any more was one', async () => {
+it('reports a first line that is no longer a record as edited', async () => {
   expect(await problemOf(`{\n${textOf(WHOLE.slice(1))}`)).toEqual(edit(1));
   expect(await problemOf(`{\n${textOf(WHOLE.slice(20))}`)).toEqual(edit(20));
   expect(await problemOf('{\n')).toEqual(edit(1));
 });
 
-it('a line in front that does not even begin like a record was one, too', async () => {
+it('reports a first line that does not even look like a record as edited', async () => {
   for (const front of ['x', 'sequence', '[', '\u0000', '\u00ff'])
     expect(await problemOf(`${front}${textOf(WHOLE)}`)).toEqual(edit(1));
   expect(await problemOf(textOf(WHOLE.slice(20)).replace('{', '('))).toEqual(edit(21));
 });
 
-it('a byte order mark and line ends of Windows are no part of a record', async () => {
+it('ignores a byte order mark and Windows line breaks', async () => {
   expect(await problemOf(`\ufeff${textOf(WHOLE).replaceAll('\n', '\r\n')}`)).toEqual({ from: 1 });
   expect(await problemOf(`\ufeff\ufeff${textOf(WHOLE)}`)).toEqual(edit(1));
 });
 
-it('a file with nothing in it is an export of no records', async () => {
+it('reads an empty file as an export without records', async () => {
   for (const text of ['', '\n', ' '.repeat(100_000)]) expect(await problemOf(text)).toEqual({ from: 1 });
 });

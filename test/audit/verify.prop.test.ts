@@ -21,14 +21,14 @@ function check(records: readonly object[], until?: Head) {
   return verify(records.map(toStored), until === undefined ? {} : { until });
 }
 
-/** With a hash that fits, as somebody does who knows the format. */
+/** Recomputes the hash, like an attacker who knows the format. */
 function rehashed(record: AuditRecord, part: object): AuditRecord {
   const { hash: _, ...rest } = { ...record, ...part };
   return { ...rest, hash: hashOf(canonical(rest)) };
 }
 
 const records = fc.array(anyEntry, { minLength: 3, maxLength: 12 }).map((entries) => chain(entries));
-/** A chain and the index of a record that is neither the first nor the last of it. */
+/** A chain and the index of a record that is neither its first nor its last. */
 const place = records.chain((list) =>
   fc.tuple(fc.constant(list), fc.integer({ min: 1, max: list.length - 2 })),
 );
@@ -39,8 +39,8 @@ const twoPlaces = anyPlace.chain(([list, i]) =>
   fc.tuple(fc.constant(list), fc.constant(i), fc.integer({ min: 0, max: list.length - 1 })),
 );
 
-describe('a chain that nobody touched', () => {
-  it('is intact', async () => {
+describe('verify, for an untouched chain', () => {
+  it('reports it as intact', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const head = { sequence: list.length, hash: list.at(-1)?.hash };
@@ -49,7 +49,7 @@ describe('a chain that nobody touched', () => {
     );
   });
 
-  it('is intact after a journey through JSON that turns its members round', async () => {
+  it('accepts a JSON round trip that reverses the members', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const travelled = list.map((record) =>
@@ -60,7 +60,7 @@ describe('a chain that nobody touched', () => {
     );
   });
 
-  it('is intact from any record on, after what is known of the one before', async () => {
+  it('starts at any record, given the head before it', async () => {
     await fc.assert(
       fc.asyncProperty(place, async ([list, i]) => {
         const after = list[i - 1];
@@ -71,12 +71,12 @@ describe('a chain that nobody touched', () => {
     );
   });
 
-  it('may be empty', async () => {
+  it('accepts an empty chain', async () => {
     expect(await check([])).toEqual({ kind: 'intact', records: 0, head: GENESIS });
   });
 });
 
-describe('a chain that somebody touched', () => {
+describe('verify, for a changed chain', () => {
   const field = fc.constantFrom(
     'actor',
     'requestId',
@@ -103,7 +103,7 @@ describe('a chain that somebody touched', () => {
     fc.constant([[[]]]),
   );
 
-  it('shows the edit of any field', async () => {
+  it('reports an edit of any field', async () => {
     await fc.assert(
       fc.asyncProperty(anyPlace, field, change, async ([list, i], name, value) => {
         const edited = list.map((record, at) =>
@@ -115,7 +115,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows the loss of any field', async () => {
+  it('reports the removal of any field', async () => {
     await fc.assert(
       fc.asyncProperty(anyPlace, field, async ([list, i], name) => {
         const edited = list.map((record, at) =>
@@ -129,7 +129,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows an edit whose hash was made anew', async () => {
+  it('reports an edit with a recomputed hash', async () => {
     await fc.assert(
       fc.asyncProperty(place, async ([list, i]) => {
         const edited = list.map((record, at) =>
@@ -140,7 +140,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows such an edit of the last record by a head noted elsewhere', async () => {
+  it('reports such an edit of the last record by a head noted elsewhere', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const edited = list.map((record, at) =>
@@ -151,7 +151,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows what is deleted', async () => {
+  it('reports deleted records', async () => {
     const part = place.chain(([list, i]) =>
       fc.tuple(fc.constant(list), fc.integer({ min: 0, max: i }), fc.constant(i)),
     );
@@ -163,7 +163,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows a deletion although what follows was renumbered', async () => {
+  it('reports a deletion although the following records were renumbered', async () => {
     await fc.assert(
       fc.asyncProperty(place, async ([list, i]) => {
         const rest = list.filter((_, at) => at !== i).map((record, at) => ({ ...record, sequence: at + 1 }));
@@ -172,7 +172,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows what is cut off, by a head noted elsewhere', async () => {
+  it('reports a truncation by a head noted elsewhere', async () => {
     await fc.assert(
       fc.asyncProperty(anyPlace, async ([list, i]) => {
         expect(await check(list.slice(0, i), list.at(-1))).toEqual({ kind: 'truncated', sequence: i + 1 });
@@ -180,7 +180,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows two records that changed places', async () => {
+  it('reports two swapped records', async () => {
     await fc.assert(
       fc.asyncProperty(twoPlaces, async ([list, i, j]) => {
         fc.pre(i !== j);
@@ -190,7 +190,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows two records that changed places and numbers', async () => {
+  it('reports two swapped and renumbered records', async () => {
     await fc.assert(
       fc.asyncProperty(twoPlaces, async ([list, i, j]) => {
         fc.pre(i !== j);
@@ -201,7 +201,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows a record that was moved', async () => {
+  it('reports a moved record', async () => {
     await fc.assert(
       fc.asyncProperty(twoPlaces, async ([list, i, j]) => {
         fc.pre(i !== j);
@@ -211,7 +211,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows a record that is there twice', async () => {
+  it('reports a duplicated record', async () => {
     await fc.assert(
       fc.asyncProperty(twoPlaces, async ([list, i, j]) => {
         const doubled = list.toSpliced(j, 0, list[i] ?? fail());
@@ -224,7 +224,7 @@ describe('a chain that somebody touched', () => {
     ['that fits what it follows', false, true],
     ['with a wrong predecessor', false, false],
     ['with what follows renumbered', true, true],
-  ])('shows a forged record %s', async (_, renumber, linked) => {
+  ])('reports a forged record %s', async (_, renumber, linked) => {
     await fc.assert(
       fc.asyncProperty(place, anyEntry, async ([list, i], entry) => {
         const head = { sequence: i, hash: linked ? (list[i - 1]?.hash ?? '') : 'f'.repeat(64) };
@@ -240,7 +240,7 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows where the chain of another instance begins', async () => {
+  it("reports the start of another instance's chain", async () => {
     const two = fc.tuple(fc.array(anyEntry, { minLength: 4, maxLength: 8 }), fc.integer({ min: 1, max: 2 }));
     await fc.assert(
       fc.asyncProperty(two, async ([entries, cut]) => {
@@ -250,17 +250,17 @@ describe('a chain that somebody touched', () => {
     );
   });
 
-  it('shows that the columns searched by were changed', async () => {
+  it('reports edited search columns', async () => {
     const stored: StoredRecord[] = chain([1, 2, 3].map((n) => ({ ...sample, attempt: n }))).map(toStored);
-    const touched = stored.map((record, at) => (at === 1 ? { ...record, indexed: false } : record));
+    const touched = stored.map((record, at) => (at === 1 ? { ...record, columnsMatch: false } : record));
     expect(await verify(touched)).toEqual({ kind: 'edited', sequence: 2 });
   });
 
   it.each(['', 'null', '[]', '{', `${'['.repeat(5000)}${']'.repeat(5000)}`])(
-    'bears a text that is no record',
+    'reports a text that is no record as edited',
     async (text) => {
       const stored = chain([sample, sample]).map(toStored);
-      expect(await verify(stored.with(1, { text, hash: hashOf('x'), indexed: true }))).toEqual({
+      expect(await verify(stored.with(1, { text, hash: hashOf('x'), columnsMatch: true }))).toEqual({
         kind: 'edited',
         sequence: 2,
       });

@@ -3,7 +3,7 @@ import { chartsOf } from '../../bench/harness/charts.ts';
 import type { Result } from '../../bench/harness/result.ts';
 import { type Row, row } from '../../bench/harness/row.ts';
 
-describe('the plots of a result', () => {
+describe('the charts of a result', () => {
   const resultOf = (rows: readonly Row[]): Result => ({
     format: 1,
     at: '',
@@ -13,7 +13,7 @@ describe('the plots of a result', () => {
     groups: [{ name: 'g', title: 'g', rows }],
   });
 
-  it('are those of which it has rows', () => {
+  it('include only those with rows', () => {
     const time = row({ id: 'first/time/sync', title: '', unit: 's', value: 3, floor: 1, goal: { value: 6 } });
     const pass = row({ id: 'aws/unchanged/memory', title: '', unit: 'calls', value: 50, floor: 50 });
     expect(Object.keys(chartsOf(resultOf([])))).toEqual([]);
@@ -27,15 +27,15 @@ describe('the plots of a result', () => {
       ),
     ].map(([, text]) => text ?? '');
 
-  it('name how it was run, and how many were worked on at a time where that is not the default', () => {
+  it('name how the program ran, and its concurrency unless that is the default', () => {
     const of = (id: string) => row({ id, title: '', unit: 's', value: 3, floor: 1, goal: { value: 6 } });
     const rows = [of('first/time/memory'), of('first/time/redis-64')];
     expect(textsOf('bench-latency.svg', rows)).toEqual([
-      ...['service, memory engine', '3.00 s', 'service, Redis engine, 64 at a time', '3.00 s'],
+      ...['service, memory engine', '3.00 s', 'service, Redis engine, concurrency 64', '3.00 s'],
     ]);
   });
 
-  it('have the percentiles of events and of new mappings for each engine', () => {
+  it('show the percentiles of events and new mappings for each engine', () => {
     const event = row({
       id: 'event/all/memory',
       title: '',
@@ -60,7 +60,7 @@ describe('the plots of a result', () => {
     ]);
   });
 
-  it('have the growth of each figure beside that of the number of targets', () => {
+  it('show the growth of each figure relative to the number of targets', () => {
     const of = (targets: number, value: number, before?: number) =>
       row({
         id: `scale/pass-cpu/${targets}`,
@@ -73,11 +73,11 @@ describe('the plots of a result', () => {
     const other = row({ id: 'scale/ready/100', title: '', unit: 's', value: 1, detail: { targets: 100 } });
     expect(
       textsOf('bench-growth.svg', [of(100, 0.1), other, of(1_000, 0.5, 0.1), of(10_000, 10, 0.5)]),
-    ).toEqual(['CPU of a pass: 100 to 1,000', '0.50 ×', 'CPU of a pass: 1,000 to 10,000', '2.00 × (over)']);
+    ).toEqual(['CPU of a cycle: 100 to 1,000', '0.50 ×', 'CPU of a cycle: 1,000 to 10,000', '2.00 × (over)']);
     expect(chartsOf(resultOf([other]))).toEqual({});
   });
 
-  it('have the memory after each pass', () => {
+  it('show the memory of each cycle', () => {
     const steady = row({
       id: 'memory/steady',
       title: 'the most',
@@ -88,7 +88,7 @@ describe('the plots of a result', () => {
       detail: { pass0: 200, pass1: 240, pass2: 238 },
     });
     expect(textsOf('bench-passes.svg', [steady])).toEqual([
-      ...['in the first sync', '200 MB', 'in pass 1', '240 MB', 'in pass 2', '238 MB'],
+      ...['in the first sync', '200 MB', 'in cycle 1', '240 MB', 'in cycle 2', '238 MB'],
     ]);
   });
 });

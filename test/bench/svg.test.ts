@@ -4,8 +4,8 @@ import { barChart } from '../../bench/harness/svg.ts';
 const bars = (svg: string): readonly number[] =>
   [...svg.matchAll(/<rect class="(?:ours|over)"[^>]* width="([\d.]+)"/g)].map(([, width]) => Number(width));
 
-describe('a plot', () => {
-  it('draws values on one scale from nothing on', () => {
+describe('a chart', () => {
+  it('draws values on one scale from zero', () => {
     const [one = 0, three = 0] = bars(
       barChart({
         title: 't',
@@ -19,7 +19,7 @@ describe('a plot', () => {
     expect(three / one).toBeCloseTo(3, 1);
   });
 
-  it('marks the floor and the goal, and what is beyond the goal', () => {
+  it('marks the floor, the goal and missed goals', () => {
     const within = barChart({
       title: 't',
       note: 'n',
@@ -33,13 +33,13 @@ describe('a plot', () => {
     expect(beyond).toContain('7.00 s (over)');
   });
 
-  it('has text for those who do not see it, and colours for a light and a dark page', () => {
+  it('has a text alternative, and colors for light and dark mode', () => {
     const svg = barChart({ title: 'a < b & "c"', note: 'n', bars: [] });
     expect(svg).toContain('<title id="t">a &lt; b &amp; "c"</title>');
     expect(svg).toContain('prefers-color-scheme: dark');
   });
 
-  it('stays within its frame', () => {
+  it('draws no invalid numbers', () => {
     const svg = barChart({ title: 't', note: 'n', bars: [{ label: 'a', value: 0, unit: 's' }] });
     expect(svg).not.toMatch(/NaN|Infinity/);
   });

@@ -3,25 +3,25 @@ import { existsSync } from 'node:fs';
 import axeCore, { type AxeResults } from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
-/** Debian's, or the one that `CHROMIUM` names. */
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+/** Debian's Chromium, unless `CHROMIUM` names another one. */
+const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const executablePath = findChromium();
 
 export function findChromium(): string | undefined {
-  return [process.env.CHROMIUM ?? '', ...PLACES].find((path) => existsSync(path));
+  return [process.env.CHROMIUM ?? '', ...PATHS].find((path) => existsSync(path));
 }
 
-/** Why the tests of the page cannot run here; it stands in the report. */
-export const missing =
+/** Why the browser tests are skipped. It is shown in the report. */
+export const skipReason =
   executablePath === undefined ? 'no Chromium here: `apt-get install chromium`, or set CHROMIUM' : undefined;
 
 export async function launch(): Promise<Browser> {
-  if (executablePath === undefined) throw new Error(missing);
-  // Its sandbox does not work for root, as whom continuous integration often runs; it opens our own page only.
+  if (executablePath === undefined) throw new Error(skipReason);
+  // The sandbox does not work as root, which CI often uses. Only our own page is opened.
   return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 }
 
-export interface Look {
+export interface ViewOptions {
   readonly width?: number;
   readonly height?: number;
   readonly theme?: 'light' | 'dark';
@@ -29,12 +29,12 @@ export interface Look {
 
 export interface Tab extends AsyncDisposable {
   readonly page: Page;
-  /** What the console said, the page threw and the policy refused; answers that are errors aside. */
+  /** Console errors and warnings, uncaught exceptions and policy violations, without failed HTTP requests. */
   readonly complaints: readonly string[];
 }
 
-/** A page with nothing in it, in a browser that knows nothing of the others. */
-export async function openTab(browser: Browser, baseURL: string, look: Look = {}): Promise<Tab> {
+/** Opens an empty page in its own browser context. */
+export async function openTab(browser: Browser, baseURL: string, look: ViewOptions = {}): Promise<Tab> {
   const { width = 1440, height = 900, theme = 'light' } = look;
   const context = await browser.newContext({
     baseURL,
@@ -48,7 +48,7 @@ export async function openTab(browser: Browser, baseURL: string, look: Look = {}
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
-    // The browser tells of every answer with a status of 400 and more.
+    // The browser logs every response with a status of 400 or more.
     if (['error', 'warning'].includes(message.type()) && !/^Failed to load resource/.test(message.text()))
       complaints.push(message.text());
   });
@@ -65,7 +65,10 @@ export async function openTab(browser: Browser, baseURL: string, look: Look = {}
   return { page, complaints, [Symbol.asyncDispose]: () => context.close() };
 }
 
-/** What axe finds, each with the element. It is put in through the debugger, which the page's policy does not bind. */
+/**
+ * Returns axe violations with their elements. axe is injected through the debugger, which the page's policy does not
+ * restrict.
+ */
 export async function axe(page: Page): Promise<readonly string[]> {
   await page.evaluate(axeCore.source);
   const { violations } = (await page.evaluate('axe.run()')) as AxeResults;

@@ -2,7 +2,7 @@ import { need } from '../integration/services/requirements.ts';
 import { reportToStderr, ServiceError } from '../integration/services/service.ts';
 import { findChromium } from './chromium.ts';
 
-/** Under root on Debian a missing Chromium is installed; elsewhere the tests are left out, and say why. */
+/** Installs a missing Chromium as root on Debian. Elsewhere the tests are skipped with the reason. */
 export async function setup(): Promise<void> {
   try {
     await need(

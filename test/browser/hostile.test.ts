@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { Entry } from '../../src/audit/entry.ts';
 import { change, entry, mappingsOf, STATUS, target } from './scene.ts';
 import type { Scene } from './site.ts';
-import { describeInChromium, go } from './visit.ts';
+import { describeInChromium, go } from './harness.ts';
 
 const ATTACKS = [
   '<img src=x onerror=alert(1)>',
@@ -18,7 +18,7 @@ const ATTACKS = [
   '__proto__',
 ];
 
-/** The same attack in every place where a person, a store or a cluster can put a name. */
+/** Puts the attack everywhere that a person, a store or a cluster can choose a name. */
 function scene(attack: string): Scene {
   const names = { mapping: attack, namespace: attack, secret: attack };
   const source = { store: attack, key: attack, property: attack, version: attack };
@@ -63,8 +63,8 @@ function scene(attack: string): Scene {
   };
 }
 
-describeInChromium('a name that is an attack', (visit) => {
-  it.each(ATTACKS)('is a name on every view: %s', async (attack) => {
+describeInChromium('a malicious name', (visit) => {
+  it.each(ATTACKS)('is shown as text on every view: %s', async (attack) => {
     await using tab = await visit({ role: 'operator', scene: scene(attack) });
     const { page } = tab;
     const name = encodeURIComponent(attack);
@@ -97,7 +97,7 @@ describeInChromium('a name that is an attack', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('is shown as it is written, and its link leads to it', async () => {
+  it('is shown literally, and its link works', async () => {
     const attack = '<img src=x onerror=alert(1)>';
     await using tab = await visit({ role: 'viewer', scene: scene(attack), at: '/mappings' });
     const { page } = tab;
@@ -108,7 +108,7 @@ describeInChromium('a name that is an attack', (visit) => {
     expect(await page.title()).toBe(`${attack}/${attack} – secretbridge`);
   });
 
-  it('in an answer that is an error is a text', async () => {
+  it('in an error response is shown as text', async () => {
     await using tab = await visit({ role: 'viewer' });
     const [attack] = ATTACKS;
     await tab.page.route('**/api/v1/held?**', (route) =>
@@ -122,7 +122,7 @@ describeInChromium('a name that is an attack', (visit) => {
     expect(await tab.page.locator('main img').count()).toBe(0);
   });
 
-  it('cannot be markup even by a mistake of ours: the policy refuses it', async () => {
+  it('cannot become markup: the policy refuses it', async () => {
     await using tab = await visit({ role: 'viewer' });
     const refused = await tab.page.evaluate(() => {
       try {

@@ -4,17 +4,18 @@ import { AppError } from '../../src/core/errors.ts';
 import type { Service, SyncAnswer, TargetStatus } from '../../src/service/service.ts';
 import { axe } from './chromium.ts';
 import { mappingsOf, STATUS } from './scene.ts';
-import { wentBack } from './scene-pins.ts';
-import { column, describeInChromium, go } from './visit.ts';
+import { rolledBack } from './scene-pins.ts';
+import { column, describeInChromium, go } from './harness.ts';
 
-/** A service that pins and lets go. */
-function pinning() {
+/** A service that pins and unpins targets. */
+function pinningService() {
   const asked: string[] = [];
   let targets: readonly TargetStatus[] = STATUS.targets;
   const pin = (mapping: string, namespace: string | undefined, pinned?: number): void => {
-    targets = targets.map((it) => {
-      if (it.mapping !== mapping || (namespace !== undefined && it.namespace !== namespace)) return it;
-      const { pinned: _, ...rest } = it;
+    targets = targets.map((target) => {
+      if (target.mapping !== mapping || (namespace !== undefined && target.namespace !== namespace))
+        return target;
+      const { pinned: _, ...rest } = target;
       return pinned === undefined ? { ...rest, state: 'synced' } : { ...rest, state: 'pinned', pinned };
     });
   };
@@ -38,19 +39,19 @@ function pinning() {
   return { asked, service };
 }
 
-describeInChromium('going back', (visit) => {
-  it('goes back to a change once it has said what that will do', async () => {
-    const { asked, service } = pinning();
+describeInChromium('rollback and unpin', (visit) => {
+  it('roll back to a change after showing the effects', async () => {
+    const { asked, service } = pinningService();
     await using tab = await visit({ role: 'operator', at: '/records/13', service });
     const { page } = tab;
-    await page.getByRole('button', { name: 'Roll back to this…' }).click();
+    await page.getByRole('button', { name: 'Roll back to this version…' }).click();
     const dialog = page.getByRole('dialog', { name: 'Roll back to record 13?' });
     const text = await dialog.innerText();
-    expect(text).toMatch(/payments\/payments-db is made anew/);
+    expect(text).toMatch(/payments\/payments-db will be rebuilt/);
     expect(text).toMatch(/team-vault: payments\/db, version 13/);
-    expect(text).toMatch(/stays there.* until somebody unpins it/);
-    expect(text).toMatch(/nothing is changed/);
-    // What is harmless has the focus.
+    expect(text).toMatch(/keeps these versions until you unpin it/);
+    expect(text).toMatch(/nothing changes/);
+    // The harmless button has the focus.
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Cancel');
     expect(await axe(page)).toEqual([]);
     await page.keyboard.press('Tab');
@@ -59,7 +60,7 @@ describeInChromium('going back', (visit) => {
     expect(asked).toEqual(['rollback payments-db 13 payments by the-operator']);
     expect(await page.locator('#live').innerText()).toMatch(/^Pinned/);
     await go(page, '/targets/payments/payments-db');
-    expect(await page.locator('.notice').innerText()).toMatch(/^Pinned to #13: it stays/);
+    expect(await page.locator('.notice').innerText()).toMatch(/^Pinned to #13\. The target keeps/);
     expect(tab.complaints).toEqual([]);
   });
 
@@ -69,15 +70,15 @@ describeInChromium('going back', (visit) => {
     ['/records/15', 'a change that failed'],
     ['/records/7', 'a change that names no source'],
     ['/records/2', 'a read'],
-  ])('is not offered for %s, which is %s', async (at) => {
+  ])('are not offered for %s: %s', async (at) => {
     await using tab = await visit({ role: 'operator', at });
     await tab.page.getByRole('heading', { name: 'Place in the chain' }).waitFor();
     expect(await tab.page.getByRole('button', { name: /Roll back/ }).count()).toBe(0);
   });
 
-  it('needs the role operator', async () => {
-    await using tab = await visit({ role: 'reviewer', at: '/records/13', scene: wentBack() });
-    await tab.page.getByText('Going back needs the role operator.').waitFor();
+  it('require the role operator', async () => {
+    await using tab = await visit({ role: 'reviewer', at: '/records/13', scene: rolledBack() });
+    await tab.page.getByText('Rolling back requires the role operator.').waitFor();
     expect(await tab.page.getByRole('button', { name: /Roll back/ }).count()).toBe(0);
     for (const view of ['/mappings/cache', '/targets/shop/redis-auth', '/mappings']) {
       await go(tab.page, view);
@@ -86,45 +87,45 @@ describeInChromium('going back', (visit) => {
     }
   });
 
-  it('says why it was refused, and the question stays', async () => {
+  it('keep the dialog open with the error of a refusal', async () => {
     const rollback = async () => {
-      throw new AppError('VERSION_GONE', { about: 'store team-vault, key payments/db' });
+      throw new AppError('VERSION_GONE', { subject: 'store team-vault, key payments/db' });
     };
     await using tab = await visit({ role: 'operator', at: '/records/13', service: { rollback } });
     const { page } = tab;
-    await page.getByRole('button', { name: 'Roll back to this…' }).click();
+    await page.getByRole('button', { name: 'Roll back to this version…' }).click();
     await page.getByRole('button', { name: 'Roll back', exact: true }).click();
     await expect.poll(() => page.getByRole('dialog').innerText()).toMatch(/VERSION_GONE/);
     await page.keyboard.press('Escape');
     await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
-    const button = page.getByRole('button', { name: 'Roll back to this…' });
+    const button = page.getByRole('button', { name: 'Roll back to this version…' });
     expect(await button.evaluate((one) => one === document.activeElement)).toBe(true);
   });
 
-  it('says so when the target is pinned and could not be brought there', async () => {
+  it('warn when the target is pinned but could not be changed', async () => {
     const rollback: Service['rollback'] = async (_, __, ___, requestId) => ({
       ...{ ok: false, requestId, summary: { failed: 1 }, held: [], pending: 0 },
       targets: [{ mapping: 'payments-db', outcome: 'failed', code: 'CLUSTER_UNAVAILABLE' }],
     });
     await using tab = await visit({ role: 'operator', at: '/records/13', service: { rollback } });
     const { page } = tab;
-    await page.getByRole('button', { name: 'Roll back to this…' }).click();
+    await page.getByRole('button', { name: 'Roll back to this version…' }).click();
     await page.getByRole('button', { name: 'Roll back', exact: true }).click();
     await page.locator('.notice.warn', { hasText: '1 failed (CLUSTER_UNAVAILABLE)' }).waitFor();
   });
 
   it.each(['/mappings/cache', '/targets/shop/redis-auth', '/mappings?state=pinned'])(
-    'lets a pinned target go, from %s',
+    'unpin a target from %s',
     async (at) => {
-      const { asked, service } = pinning();
-      await using tab = await visit({ role: 'operator', at, service, scene: wentBack() });
+      const { asked, service } = pinningService();
+      await using tab = await visit({ role: 'operator', at, service, scene: rolledBack() });
       const { page } = tab;
       const main = page.getByRole('main');
       expect(await main.getByRole('link', { name: '#22' }).first().getAttribute('href')).toBe('#/records/22');
       await page.getByRole('button', { name: 'Unpin: shop/redis-auth' }).click();
       const text = await page.getByRole('dialog', { name: 'Unpin this target?' }).innerText();
-      expect(text).toMatch(/at the versions of record 22/);
-      expect(text).toMatch(/current values at once/);
+      expect(text).toMatch(/pinned to the versions of record 22/);
+      expect(text).toMatch(/current values now/);
       expect(await axe(page)).toEqual([]);
       await page.getByRole('button', { name: 'Unpin', exact: true }).click();
       await page.getByText('Unpinned shop/redis-auth: 1 updated.').first().waitFor();
@@ -134,7 +135,7 @@ describeInChromium('going back', (visit) => {
     },
   );
 
-  it('shows in the list of targets which are pinned, and to what', async () => {
+  it('show pinned targets with their record', async () => {
     await using tab = await visit({ role: 'viewer', at: '/mappings?state=pinned' });
     expect(await column(tab.page, 'Target')).toEqual(['shop/redis-auth']);
     expect(await column(tab.page, 'State')).toEqual([expect.stringMatching(/^pinned\s*to #22$/)]);
@@ -144,8 +145,8 @@ describeInChromium('going back', (visit) => {
     [360, 'dark'],
     [820, 'light'],
     [1440, 'light'],
-  ] as const)('leaves nothing for axe to find, and fits, at %i in %s', async (width, theme) => {
-    await using tab = await visit({ width, theme, role: 'operator', scene: wentBack() });
+  ] as const)('have no axe violations and fit at width %i in %s mode', async (width, theme) => {
+    await using tab = await visit({ width, theme, role: 'operator', scene: rolledBack() });
     const { page } = tab;
     const over = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     for (const view of ['/records/22', '/records/25', '/targets/shop/redis-auth', '/mappings/cache']) {
@@ -156,8 +157,8 @@ describeInChromium('going back', (visit) => {
     expect([await axe(page), await over()]).toEqual([[], 0]);
   });
 
-  it('shows the history of a target whose mapping is gone', async () => {
-    const scene = { ...wentBack(), mappings: [] };
+  it('show the history of a target without its mapping', async () => {
+    const scene = { ...rolledBack(), mappings: [] };
     await using tab = await visit({ role: 'viewer', at: '/targets/shop/redis-auth', scene });
     expect(await tab.page.locator('.timeline > li').count()).toBe(4);
     expect(await tab.page.locator('.notice').count()).toBe(0);

@@ -1,10 +1,10 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { expect, it } from 'vitest';
 import { change, entry, STATUS, typical } from './scene.ts';
-import { describeInChromium, go, holdUp } from './visit.ts';
+import { describeInChromium, go, delayResponses } from './harness.ts';
 
-describeInChromium('a record', (visit) => {
-  it.each([14, 15])('stands beside the other half of its change: %i', async (sequence) => {
+describeInChromium('the record view', (visit) => {
+  it.each([14, 15])('shows the intent and the outcome of change %i', async (sequence) => {
     await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
     const { page } = tab;
     const halves = await page.locator('.halves section').allInnerTexts();
@@ -17,7 +17,7 @@ describeInChromium('a record', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('names the fingerprint of each value, which asks where that has been', async () => {
+  it('links the fingerprint of each value to records with it', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const { page } = tab;
     const values = page.locator('section', { has: page.locator('#values') });
@@ -28,7 +28,7 @@ describeInChromium('a record', (visit) => {
     expect(await page.locator('main').innerText()).toMatch(/#15.*#14/s);
   });
 
-  it('does not change beneath who reads it, and does not say that it would', async () => {
+  it('does not refresh automatically', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const { page } = tab;
     expect(await page.getByLabel('every 30 s').isVisible()).toBe(false);
@@ -38,14 +38,14 @@ describeInChromium('a record', (visit) => {
     expect(await page.getByLabel('every 30 s').isVisible()).toBe(false);
   });
 
-  it('shows the local time, and UTC on hover and beside it', async () => {
+  it('shows local time with UTC', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const time = tab.page.locator('.current time');
     expect(await time.getAttribute('title')).toBe('2026-11-25 08:09:15 UTC');
     expect(await time.innerText()).toMatch(/09:09:15/);
   });
 
-  it('is marked as reviewed with a note, by name', async () => {
+  it('marks a record as reviewed with a note', async () => {
     await using tab = await visit({ role: 'reviewer', at: '/records/15' });
     const { page, site } = tab;
     await page.getByLabel('Note (optional)').fill('  Asked the team.  ');
@@ -64,14 +64,14 @@ describeInChromium('a record', (visit) => {
     expect(await page.locator('#live').innerText()).toMatch(/Record 15 is reviewed/);
   });
 
-  it('is flagged without a note', async () => {
+  it('flags a record without a note', async () => {
     await using tab = await visit({ role: 'operator', at: '/records/8' });
     await tab.page.getByRole('button', { name: 'Flag' }).click();
     await tab.page.locator('#review .badge.warn').waitFor();
     expect(tab.site.audit.records.at(-1)?.review).toEqual({ sequence: 8, state: 'flagged' });
   });
 
-  it('says why a review was not taken, and keeps the note', async () => {
+  it('keeps the note when a review fails', async () => {
     await using tab = await visit({ role: 'reviewer', at: '/records/15' });
     const { page } = tab;
     await page.route('**/review', (route) =>
@@ -87,27 +87,27 @@ describeInChromium('a record', (visit) => {
     expect(await page.getByRole('button', { name: 'Flag' }).getAttribute('aria-disabled')).toBeNull();
   });
 
-  it('leads to the next one that nobody has looked at', async () => {
+  it('opens the next unreviewed record', async () => {
     await using tab = await visit({ role: 'reviewer', at: '/records/8' });
     await tab.page.getByRole('button', { name: 'Next unreviewed' }).click();
     await tab.page.getByRole('heading', { name: 'Record 6' }).waitFor();
     await go(tab.page, '/records/1');
     await tab.page.getByRole('button', { name: 'Next unreviewed' }).click();
-    await tab.page.getByText('Nothing older is unreviewed.').first().waitFor();
+    await tab.page.getByText('There are no older unreviewed records.').first().waitFor();
   });
 
-  it('is not there', async () => {
+  it('shows an error for a missing record', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/4000' });
     expect(await tab.page.getByRole('alert').innerText()).toMatch(/RECORD_MISSING/);
     await go(tab.page, '/records/x');
     expect(await tab.page.getByRole('alert').innerText()).toMatch(/INVALID_REQUEST/);
     for (const address of ['/nothing/like/this/here', '/nothing', '/constructor', '/__proto__']) {
       await go(tab.page, address);
-      expect(await tab.page.locator('main').innerText()).toMatch(/There is no such view/);
+      expect(await tab.page.locator('main').innerText()).toMatch(/This page does not exist/);
     }
   });
 
-  it('is proved together with all the others', async () => {
+  it('verifies the whole chain', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const { page } = tab;
     expect(await page.locator('#chain').innerText()).toMatch(/intact/);
@@ -116,18 +116,18 @@ describeInChromium('a record', (visit) => {
       .getByText(/Intact: 20 records/)
       .first()
       .waitFor();
-    // Another record knows of it.
+    // The result is shown on other records too.
     await page.getByRole('link', { name: 'Record 16' }).click();
     await page.getByRole('heading', { name: 'Record 16' }).waitFor();
-    await expect.poll(() => page.locator('.proof').innerText()).toMatch(/Intact: 20 records/);
+    await expect.poll(() => page.locator('.verification').innerText()).toMatch(/Intact: 20 records/);
   });
 
   it.each([
-    [9, 'lies before it, and is proved'],
-    [10, 'lies before it and fits the chain, but no signed checkpoint proves it'],
-    [12, 'It is this record'],
-    [15, 'lies behind it, and is not proved'],
-  ])('says of record %i what a damaged one means for it', async (sequence, expected) => {
+    [9, 'comes before the damage and is verified'],
+    [10, 'comes before the damage and fits the chain, but no signed checkpoint covers it'],
+    [12, 'This record is the damaged one'],
+    [15, 'comes after the damage and is not verified'],
+  ])('explains for record %i a damaged record', async (sequence, expected) => {
     await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
     const sealed = { sequence: 9, time: '2026-11-25T08:06:00.000Z' };
     await tab.page.route('**/verify', (route) =>
@@ -136,17 +136,17 @@ describeInChromium('a record', (visit) => {
       }),
     );
     await tab.page.getByRole('button', { name: 'Verify the whole chain' }).click();
-    await expect.poll(() => tab.page.locator('.proof').innerText()).toMatch(expected);
-    expect(await tab.page.locator('.proof').innerText()).toMatch(/Damaged \(edited\) at record 12/);
+    await expect.poll(() => tab.page.locator('.verification').innerText()).toMatch(expected);
+    expect(await tab.page.locator('.verification').innerText()).toMatch(/Damaged \(edited\) at record 12/);
   });
 
   it.each([
-    [10, 'lies before it, and is proved'],
-    [11, 'is among them, and is not proved'],
-    [13, 'is among them, and is not proved'],
-    [14, 'is among them, and is not proved'],
-    [15, 'lies behind it, and is not proved'],
-  ])('says of record %i what a checkpoint that contradicts means for it', async (sequence, expected) => {
+    [10, 'comes before the damage and is verified'],
+    [11, 'is in that range and is not verified'],
+    [13, 'is in that range and is not verified'],
+    [14, 'is in that range and is not verified'],
+    [15, 'comes after the damage and is not verified'],
+  ])('explains for record %i a contradicting checkpoint', async (sequence, expected) => {
     await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
     const { page } = tab;
     const problem = { kind: 'checkpoint', sequence: 14, after: 10 };
@@ -154,53 +154,52 @@ describeInChromium('a record', (visit) => {
       route.fulfill({ json: { ok: false, records: 9, checkpoints: 1, problem, from: 5, cutProved: true } }),
     );
     await page.getByRole('button', { name: 'Verify the whole chain' }).click();
-    await expect.poll(() => page.locator('.proof').innerText()).toMatch(expected);
-    const text = await page.locator('.proof').innerText();
+    await expect.poll(() => page.locator('.verification').innerText()).toMatch(expected);
+    const text = await page.locator('.verification').innerText();
     expect(text).toMatch(/Damaged \(checkpoint\) at one of the records 11 to 14, checked/);
-    expect(text).toMatch(/The first altered record is there, or the checkpoint itself was forged\./);
-    expect(text).toMatch(/It begins at record 5; that record 4 was the one before is proved by a checkpoint/);
+    expect(text).toMatch(/Either the first altered record is in this range, or the checkpoint was forged\./);
+    expect(text).toMatch(
+      /The chain begins at record 5\. The link to the removed record 4 is verified by a checkpoint/,
+    );
     await page.getByRole('link', { name: '11 to 14' }).click();
     await page.getByRole('link', { name: '#14', exact: true }).waitFor();
     expect(await page.getByRole('link', { name: '#15', exact: true }).count()).toBe(0);
   });
 
   it.each([
-    [9, 'This record is proved'],
-    [14, 'This record fits the chain, but no checkpoint of a known key proves it'],
-  ])(
-    'says of record %i what a checkpoint of a key that is not known means for it',
-    async (sequence, expected) => {
-      await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
-      const { page } = tab;
-      const problem = { kind: 'checkpoint', sequence: 14, after: 10, unknownKey: true };
-      const sealed = { sequence: 10, time: '2026-11-25T08:06:00.000Z' };
-      await page.route('**/verify', (route) =>
-        route.fulfill({ json: { ok: false, records: 13, checkpoints: 1, problem, sealed } }),
-      );
-      await page.getByRole('button', { name: 'Verify the whole chain' }).click();
-      await expect.poll(() => page.locator('.proof').innerText()).toMatch(expected);
-      expect(await page.locator('.proof').innerText()).toMatch(
-        /In doubt: the checkpoint of record 14 agrees with the chain, but is signed by a key that is not known/,
-      );
-    },
-  );
+    [9, 'This record is verified'],
+    [14, 'This record fits the chain, but no checkpoint with a known key covers it'],
+  ])('explains for record %i a checkpoint with an unknown key', async (sequence, expected) => {
+    await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
+    const { page } = tab;
+    const problem = { kind: 'checkpoint', sequence: 14, after: 10, unknownKey: true };
+    const sealed = { sequence: 10, time: '2026-11-25T08:06:00.000Z' };
+    await page.route('**/verify', (route) =>
+      route.fulfill({ json: { ok: false, records: 13, checkpoints: 1, problem, sealed } }),
+    );
+    await page.getByRole('button', { name: 'Verify the whole chain' }).click();
+    await expect.poll(() => page.locator('.verification').innerText()).toMatch(expected);
+    expect(await page.locator('.verification').innerText()).toMatch(
+      /Unknown signing key: the checkpoint of record 14 matches the chain, but an unknown key signed it/,
+    );
+  });
 
-  it('says that nothing proves what a chain begins with', async () => {
+  it('shows that the start of a chain is not verified', async () => {
     await using tab = await visit({ role: 'viewer' });
     await tab.page.route('**/verify', (route) =>
       route.fulfill({ json: { ok: true, records: 16, checkpoints: 0, from: 5, cutProved: false } }),
     );
     await tab.page.getByRole('button', { name: 'Verify the whole chain' }).click();
     await expect
-      .poll(() => tab.page.locator('.proof').innerText())
-      .toMatch(/Intact: 16 records.*begins at record 5; that record 4 was the one before is not proved\./);
+      .poll(() => tab.page.locator('.verification').innerText())
+      .toMatch(/Intact: 16 records.*begins at record 5\. The link to the removed record 4 is not verified\./);
   });
 
-  it('is proved to the end, though the view is drawn anew and left meanwhile', async () => {
+  it('continues a verification across a refresh and other views', async () => {
     let version = '1.2.3';
     await using tab = await visit({ role: 'viewer', at: '/mappings' });
     const { page } = tab;
-    const verify = await holdUp(page, '**/verify');
+    const verify = await delayResponses(page, '**/verify');
     await page.route('**/api/v1/status', (route) => route.fulfill({ json: { ...STATUS, version } }));
     await page.clock.install();
     await page.getByRole('link', { name: 'Overview' }).click();
@@ -212,15 +211,15 @@ describeInChromium('a record', (visit) => {
     await page.getByText('version 1.2.4').waitFor();
     await go(page, '/records/9');
     expect(await button.getAttribute('aria-disabled')).toBe('true');
-    expect(await page.locator('.proof').innerText()).toMatch(/Reading every record…/);
+    expect(await page.locator('.verification').innerText()).toMatch(/Reading every record…/);
     verify.release();
-    await expect.poll(() => page.locator('.proof').innerText()).toMatch(/Intact: 20 records/);
+    await expect.poll(() => page.locator('.verification').innerText()).toMatch(/Intact: 20 records/);
     expect(await button.getAttribute('aria-disabled')).toBeNull();
     expect(verify.asked()).toBe(1);
     expect(tab.complaints).toEqual([]);
   });
 
-  it('is found in the history of its target, newest first, each change once', async () => {
+  it("is linked from the target's history, which lists each change once, newest first", async () => {
     await using tab = await visit({ role: 'viewer', at: '/targets/payments/payments-db' });
     const items = await tab.page.locator('.timeline > li').allInnerTexts();
     expect(items.map((text) => /^\w+/.exec(text)?.[0])).toEqual(['update', 'repair', 'create']);
@@ -229,7 +228,7 @@ describeInChromium('a record', (visit) => {
     expect(await tab.page.locator('.timeline > li').first().innerText()).toMatch(/password version 13/);
   });
 
-  it('is no open intent in the history when its outcome is on the page before', async () => {
+  it('is not listed as an open intent when its outcome is on the page before', async () => {
     const target = { mapping: 'payments-db', namespace: 'payments', secret: 'payments-db' };
     const open = entry({ ...target, requestId: 'open', phase: 'intent', action: 'update' });
     const changes = Array.from({ length: 51 }, (_, n) => change(n, { ...target, action: 'update' }));
@@ -240,7 +239,7 @@ describeInChromium('a record', (visit) => {
     });
     const { page } = tab;
     const items = page.locator('.timeline > li');
-    // Records 5 to 104: record 4 is the intent of record 5.
+    // Records 5 to 104. Record 4 is the intent of record 5.
     expect(await items.count()).toBe(51);
     await page.getByRole('link', { name: 'Older' }).click();
     await page.getByRole('link', { name: 'Newest' }).waitFor();
@@ -252,7 +251,7 @@ describeInChromium('a record', (visit) => {
     ]);
   });
 
-  it('is an intent whose end is not known', async () => {
+  it('shows an intent without an outcome', async () => {
     await using tab = await visit({ role: 'viewer' });
     await tab.site.audit.append([
       {
@@ -262,6 +261,6 @@ describeInChromium('a record', (visit) => {
       },
     ]);
     await go(tab.page, '/records/21');
-    expect(await tab.page.locator('.halves').innerText()).toMatch(/None yet/);
+    expect(await tab.page.locator('.halves').innerText()).toMatch(/There is no outcome yet/);
   });
 });

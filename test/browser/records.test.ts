@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { TARGET_STATES } from '../../src/service/service.ts';
+import { SYNC_STATES } from '../../src/service/service.ts';
 import { entry, print, target, typical } from './scene.ts';
-import { column, describeInChromium, go } from './visit.ts';
+import { column, describeInChromium, go } from './harness.ts';
 
 const REQUEST = 'c9c42967-b26d-41d7-aa38-000000000004';
 const FINGERPRINT = print('a047cb0180');
@@ -29,9 +29,9 @@ describeInChromium('the list of records', (visit) => {
     ['Store', 'azure-prod', ['#16']],
     ['Source key', 'payments/db', ['#13', '#12', '#5', '#4', '#2']],
     ['Error code', 'NOT_OWNED', ['#8']],
-    ['Request id', REQUEST, ['#11', '#10']],
+    ['Request ID', REQUEST, ['#11', '#10']],
     ['Fingerprint', FINGERPRINT, ['#13', '#12', '#11', '#10', '#5', '#4']],
-  ])('is filtered by %s %s', async (label, value, expected) => {
+  ])('filters by %s %s', async (label, value, expected) => {
     await using tab = await visit({ role: 'viewer', at: '/records' });
     const { page } = tab;
     await page.getByText('More filters').click();
@@ -40,7 +40,7 @@ describeInChromium('the list of records', (visit) => {
     else await field.fill(value);
     await page.getByRole('button', { name: 'Apply filters' }).click();
     await expect.poll(() => column(page, 'Record')).toEqual(expected);
-    // The same by its link.
+    // The URL gives the same list.
     const address = page.url();
     await go(page, '/holds');
     await page.goBack();
@@ -50,7 +50,7 @@ describeInChromium('the list of records', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('combines filters, and takes them away one by one', async () => {
+  it('combines filters and removes them one by one', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records?mapping=payments-db&action=update' });
     const { page } = tab;
     expect(await column(page, 'Record')).toEqual(['#13', '#12']);
@@ -60,19 +60,19 @@ describeInChromium('the list of records', (visit) => {
     await expect.poll(() => column(page, 'Record')).toHaveLength(20);
   });
 
-  it('says so when nothing matches, and what is wrong with a filter', async () => {
+  it('reports an empty result and an invalid filter', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records?mapping=nothing' });
     expect(await tab.page.getByText('No record matches these filters.').isVisible()).toBe(true);
     await go(tab.page, '/records?since=yesterday');
     expect(await tab.page.getByRole('alert').innerText()).toMatch(/INVALID_REQUEST/);
-    // And it can be put right where it stands.
+    // The filter can be corrected in place.
     await tab.page.getByLabel('Since').fill('2000-01-01');
     await tab.page.getByRole('button', { name: 'Apply filters' }).click();
     await expect.poll(() => column(tab.page, 'Record')).toHaveLength(20);
     expect(await tab.page.getByRole('alert').count()).toBe(0);
   });
 
-  it('offers every word that the service knows', async () => {
+  it('offers every value of the API', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records' });
     const words = async (id: string) =>
       (await tab.page.locator(`#${id} option`).allInnerTexts()).filter((word) => word !== 'any').sort();
@@ -80,10 +80,10 @@ describeInChromium('the list of records', (visit) => {
     expect(await words('filter-outcome')).toEqual([...OUTCOMES].sort());
     expect(await words('filter-review')).toEqual([...REVIEW_STATES].sort());
     await go(tab.page, '/mappings');
-    expect(await words('state')).toEqual([...TARGET_STATES].sort());
+    expect(await words('state')).toEqual([...SYNC_STATES].sort());
   });
 
-  it('goes through pages without a gap or a double, back and forth', async () => {
+  it('pages back and forth without gaps or duplicates', async () => {
     const entries = Array.from({ length: 120 }, (_, n) => entry({ store: 'team-vault', key: `app/${n}` }));
     await using tab = await visit({ role: 'viewer', at: '/records', scene: { ...typical(), entries } });
     const { page } = tab;
@@ -105,7 +105,7 @@ describeInChromium('the list of records', (visit) => {
     const entries = Array.from({ length: 1_000 }, (_, n) => entry({ store: 'team-vault', key: `app/${n}` }));
     await using tab = await visit({ role: 'viewer', at: '/holds', scene: { ...typical(), entries } });
     const { page } = tab;
-    // From the click to the frame that shows them; the service's part of it is small.
+    // From the click to the frame that shows the rows. The service needs little of it.
     const took = await page.evaluate(async () => {
       const start = performance.now();
       location.hash = '#/records?limit=1000';
@@ -113,11 +113,11 @@ describeInChromium('the list of records', (visit) => {
         await new Promise((resolve) => requestAnimationFrame(resolve));
       return performance.now() - start;
     });
-    // Some 400 ms on a machine with nothing else to do.
+    // About 400 ms on an idle machine.
     expect(took).toBeLessThan(4_000);
   });
 
-  it('tells of newer records and does not move those that are read', async () => {
+  it('announces newer records without moving the list', async () => {
     await using tab = await visit({ role: 'viewer', at: '/holds' });
     const { page, site } = tab;
     await page.clock.install();
@@ -126,16 +126,16 @@ describeInChromium('the list of records', (visit) => {
     await page.clock.fastForward(31_000);
     await page.getByText('There are newer records.').waitFor();
     expect((await column(page, 'Record'))[0]).toBe('#20');
-    await page.getByRole('button', { name: 'Show them' }).click();
+    await page.getByRole('button', { name: 'Show new records' }).click();
     await expect.poll(async () => (await column(page, 'Record'))[0]).toBe('#21');
   });
 
-  it('keeps what it has when the service goes away, and says so', async () => {
+  it('keeps the list and shows an error when the service is unreachable', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records' });
     const { page } = tab;
     await page.route('**/api/**', (route) => route.abort());
     await page.getByRole('button', { name: 'Refresh' }).click();
-    await expect.poll(() => page.getByRole('alert').innerText()).toMatch(/does not answer/);
+    await expect.poll(() => page.getByRole('alert').innerText()).toMatch(/does not respond/);
     expect(await column(page, 'Record')).toHaveLength(20);
     await page.unroute('**/api/**');
     await page.getByRole('button', { name: 'Refresh' }).click();
@@ -143,15 +143,20 @@ describeInChromium('the list of records', (visit) => {
   });
 
   it.each([
-    ['is cut', '{"held":[', 1_000, /answer of the service broke off\. UNREACHABLE\s+Check that it runs/],
     [
-      'is none of ours',
+      'is cut off',
+      '{"held":[',
+      1_000,
+      /response of the service ended early\. UNREACHABLE\s+Check that the service is running/,
+    ],
+    [
+      'is from another server',
       '<p>Welcome</p>',
       14,
-      /not one of secretbridge\. HTTP_200\s+Look at what stands between/,
+      /not from secretbridge\. HTTP_200\s+Check what is between/,
     ],
-    ['is empty', '', 0, /not one of secretbridge\. HTTP_200\s+Look at what stands between/],
-  ])('says so when an answer %s', async (_, text, length, expected) => {
+    ['is empty', '', 0, /not from secretbridge\. HTTP_200\s+Check what is between/],
+  ])('shows an error when a response %s', async (_, text, length, expected) => {
     const server = createServer((__, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': length });
       if (text.length === length) response.end(text);
@@ -174,27 +179,27 @@ describeInChromium('the list of records', (visit) => {
     }
   });
 
-  it('does not take the number of the last record for how many there are, nor 60 minutes for a part of an hour', async () => {
+  it('shows the last record as a sequence, and rounds durations without overflow', async () => {
     const { status, ...scene } = typical();
     const targets = [
       target('a', 'a', 'a', { state: 'stale', staleSeconds: 7_199 }),
       target('b', 'b', 'b', { state: 'stale', staleSeconds: 3_599 }),
     ];
     await using tab = await visit({ role: 'viewer', scene: { ...scene, status: { ...status, targets } } });
-    expect(await column(tab.page, 'Last known')).toContain('last record #48213');
-    expect(await column(tab.page, 'Last in step')).toEqual([
+    expect(await column(tab.page, 'Last activity')).toContain('last record #48213');
+    expect(await column(tab.page, 'Last synced')).toEqual([
       expect.stringMatching(/ 2 h 0 min ago$/),
       expect.stringMatching(/ 1 h 0 min ago$/),
     ]);
   });
 
-  it('says why nothing has begun, and not that every target is well', async () => {
+  it('shows why the service has not started, and not that all is well', async () => {
     const { status, ...scene } = typical();
     const down = { state: 'down', code: 'AUDIT_TRUNCATED' } as const;
     const audit = { ...status.audit, ...down };
     const idle = { ...status, engine: { ...status.engine, ...down }, audit, stores: [], targets: [] };
     const held = () => {
-      throw new AppError('AUDIT_TRUNCATED', { about: 'audit store', detail: 'it ends at record 7' });
+      throw new AppError('AUDIT_TRUNCATED', { subject: 'audit store', detail: 'it ends at record 7' });
     };
     await using tab = await visit({ role: 'viewer', scene: { ...scene, status: idle }, service: { held } });
     const { page } = tab;
@@ -207,7 +212,7 @@ describeInChromium('the list of records', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('follows so many versions of a value, and says so when there are more', async () => {
+  it('limits the traced versions and reports when there are more', async () => {
     const versions = Array.from({ length: 51 }, (_, n) => ({ ...SOURCE, version: String(n) }));
     const entries = versions.map((source) => entry({ ...SOURCE, sources: [source], after: VALUE }));
     const at = `/records?fingerprint=${encodeURIComponent(VALUE)}`;
@@ -218,25 +223,27 @@ describeInChromium('the list of records', (visit) => {
       const scene = { ...typical(), entries: entries.slice(0, count) };
       await using tab = await visit({ role: 'viewer', at, scene });
       expect(await column(tab.page, 'Version')).toHaveLength(50);
-      expect(await tab.page.getByText('More versions had this value than these 50.').count()).toBe(said);
+      expect(await tab.page.getByText('More source versions had this value than the 50 shown.').count()).toBe(
+        said,
+      );
     }
   });
 
-  it('says that the export of a search for a value holds less than the page', async () => {
-    const note = 'The export holds the records that name the fingerprint itself';
+  it('notes that the export of a value search holds fewer records', async () => {
+    const note = 'The export contains only the records with the fingerprint itself';
     await using tab = await visit({
       role: 'viewer',
       at: `/records?fingerprint=${encodeURIComponent(VALUE)}`,
     });
     const { page } = tab;
     expect(await page.getByText(note).isVisible()).toBe(true);
-    // That of a target leads no further than it says.
+    // A search for a target's fingerprint has no such note.
     await go(page, `/records?fingerprint=${encodeURIComponent(FINGERPRINT)}`);
     expect(await column(page, 'Record')).toHaveLength(6);
     expect(await page.getByText(note).count()).toBe(0);
   });
 
-  it('shows which versions of which source had a value', async () => {
+  it('shows the source versions that had a value', async () => {
     await using tab = await visit({
       role: 'viewer',
       at: `/records?fingerprint=${encodeURIComponent(VALUE)}`,

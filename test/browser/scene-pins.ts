@@ -8,7 +8,7 @@ const at = (version: string): readonly EntrySource[] => [
   { store: 'team-vault', key: 'cache/redis', property: 'password', version },
 ];
 
-/** A password that was rotated (records 21 to 24), and taken back by ann. */
+/** A rotated password (records 21 to 24) that ann rolled back. */
 const ENTRIES: readonly Entry[] = [
   ...change(12, { ...CACHE, action: 'update', sources: at('3'), after: print('1d0c7e4b92'), keys: KEYS }),
   ...change(13, { ...CACHE, action: 'update', sources: at('4'), after: print('c03f55aa7e'), keys: KEYS }),
@@ -22,8 +22,8 @@ const ENTRIES: readonly Entry[] = [
   }),
 ];
 
-/** A bit of everything, and a target that went back. */
-export function wentBack(): Scene {
+/** The typical scene and a rolled-back target. */
+export function rolledBack(): Scene {
   const scene = typical();
   return { ...scene, entries: [...scene.entries, ...ENTRIES] };
 }

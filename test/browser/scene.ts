@@ -222,7 +222,7 @@ export function mappingsOf(targets: readonly TargetStatus[]): readonly MappingSt
   }));
 }
 
-/** A bit of everything. */
+/** A scene with every kind of state. */
 export function typical(): Scene {
   return { status: STATUS, mappings: mappingsOf(TARGETS), entries: ENTRIES };
 }

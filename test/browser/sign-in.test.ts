@@ -1,10 +1,10 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { expect, it } from 'vitest';
 import { TOKENS } from '../http/harness.ts';
-import { describeInChromium, go, holdUp, signIn } from './visit.ts';
+import { describeInChromium, go, delayResponses, signIn } from './harness.ts';
 
 describeInChromium('signing in', (visit) => {
-  it('shows and asks for nothing before', async () => {
+  it('shows and requests nothing before', async () => {
     await using tab = await visit({ at: '/records' });
     const asked: string[] = [];
     tab.page.on('request', (request) => asked.push(new URL(request.url()).pathname));
@@ -15,16 +15,16 @@ describeInChromium('signing in', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('lets in who has a token, and shows the name and role', async () => {
+  it('accepts a valid token and shows the name and role', async () => {
     await using tab = await visit({ role: 'reviewer' });
-    await expect.poll(() => tab.page.locator('.who').innerText()).toContain('the-reviewer');
-    expect(await tab.page.locator('.who').innerText()).toContain('reviewer');
+    await expect.poll(() => tab.page.locator('.account').innerText()).toContain('the-reviewer');
+    expect(await tab.page.locator('.account').innerText()).toContain('reviewer');
     expect(await tab.page.title()).toBe('Overview – secretbridge');
     expect(tab.complaints).toEqual([]);
   });
 
   it.each(['wrong', 'viewer-7d1fca0e56b84d4', 'with a space', 'naïve', '日本'])(
-    'says that the token %s is not known, and stays',
+    'rejects the token %s',
     async (token) => {
       await using tab = await visit();
       await tab.page.getByLabel('Access token').fill(token);
@@ -37,7 +37,7 @@ describeInChromium('signing in', (visit) => {
     },
   );
 
-  it('keeps the token in memory alone, so that a reload asks again', async () => {
+  it('keeps the token in memory only, so that a reload asks again', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records' });
     const { page } = tab;
     const kept = await page.evaluate(() =>
@@ -49,12 +49,12 @@ describeInChromium('signing in', (visit) => {
     await page.reload();
     await page.getByLabel('Access token').waitFor();
     expect(await page.getByRole('navigation').count()).toBe(0);
-    // The link still leads where it led.
+    // The URL still selects the same view.
     await signIn(page, TOKENS.viewer);
     expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe('Records');
   });
 
-  it('leaves nothing on the page when signing out', async () => {
+  it('leaves no data on the page after signing out', async () => {
     await using tab = await visit({ role: 'viewer' });
     await tab.page.getByRole('button', { name: 'Sign out' }).click();
     await tab.page.getByLabel('Access token').waitFor();
@@ -65,7 +65,7 @@ describeInChromium('signing in', (visit) => {
     expect(await tab.page.getByLabel('Access token').isVisible()).toBe(true);
   });
 
-  it('signs out when the service no longer knows the token, and says so', async () => {
+  it('ends when the service rejects the token', async () => {
     await using tab = await visit({ role: 'viewer' });
     await tab.page.route('**/api/**', (route) =>
       route.fulfill({ status: 401, json: { code: 'UNAUTHENTICATED', message: 'no', remedy: '' } }),
@@ -75,10 +75,10 @@ describeInChromium('signing in', (visit) => {
     expect(await tab.page.locator('body').innerText()).not.toMatch(/payments|prod-eu/);
   });
 
-  it('asks once, however often the form is sent', async () => {
+  it('sends one request when the form is submitted repeatedly', async () => {
     await using tab = await visit();
     const { page } = tab;
-    const session = await holdUp(page, '**/api/v1/session');
+    const session = await delayResponses(page, '**/api/v1/session');
     const field = page.getByLabel('Access token');
     await field.fill(TOKENS.viewer);
     for (let presses = 0; presses < 3; presses += 1) await field.press('Enter');
@@ -88,7 +88,7 @@ describeInChromium('signing in', (visit) => {
     expect(session.asked()).toBe(1);
   });
 
-  it('ends what was shown before to who comes in by a form that was put away', async () => {
+  it('replaces the previous session when an old form completes', async () => {
     await using tab = await visit();
     const { page } = tab;
     const asked: string[] = [];
@@ -97,12 +97,12 @@ describeInChromium('signing in', (visit) => {
     page.on('requestfinished', (request) => {
       if (request.url().endsWith('/session')) answered += 1;
     });
-    const session = await holdUp(page, '**/api/v1/session');
+    const session = await delayResponses(page, '**/api/v1/session');
     for (const forms of [1, 2]) {
       await page.getByLabel('Access token').fill(TOKENS.viewer);
       await page.getByLabel('Access token').press('Enter');
       await expect.poll(session.asked).toBe(forms);
-      // As if the browser had kept the page aside.
+      // As if the back-forward cache had restored the page.
       if (forms === 1)
         await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
     }
@@ -114,7 +114,7 @@ describeInChromium('signing in', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('is over for what was still at work', async () => {
+  it('aborts pending work when it ends', async () => {
     const gate = Promise.withResolvers<void>();
     await using tab = await visit({
       ...{ role: 'operator', at: '/holds' },
@@ -138,16 +138,16 @@ describeInChromium('signing in', (visit) => {
     const asked: string[] = [];
     page.on('request', (request) => asked.push(request.url()));
     await page.clock.fastForward(31_000);
-    // Whoever asks without a token is put out, and what was written is gone.
+    // A request without a token ends the session and its data.
     await page.evaluate(() => fetch('livez'));
     expect(asked.filter((url) => url.includes('/api/'))).toEqual([]);
     expect(await page.getByLabel('Access token').inputValue()).toBe('halfway');
   });
 
-  it('forgets a proof that the one before had begun', async () => {
+  it('does not show the verification of the previous session', async () => {
     await using tab = await visit({ role: 'viewer' });
     const { page } = tab;
-    const verify = await holdUp(page, '**/verify');
+    const verify = await delayResponses(page, '**/verify');
     await page.getByRole('button', { name: 'Verify the whole chain' }).click();
     await expect.poll(verify.asked).toBe(1);
     await page.getByRole('button', { name: 'Sign out' }).click();
@@ -156,10 +156,10 @@ describeInChromium('signing in', (visit) => {
     verify.release();
     await (await answer).finished();
     await go(page, '/records/15');
-    expect(await page.locator('.proof').innerText()).toBe('Verify the whole chain');
+    expect(await page.locator('.verification').innerText()).toBe('Verify the whole chain');
   });
 
-  it('takes no token in the address', async () => {
+  it('ignores a token in the URL', async () => {
     await using tab = await visit();
     const answer = await tab.page.goto(`/?token=${TOKENS.viewer}`);
     expect(answer?.status()).toBe(400);
@@ -169,7 +169,7 @@ describeInChromium('signing in', (visit) => {
     ['viewer', 0, 0, 0],
     ['reviewer', 1, 0, 0],
     ['operator', 1, 8, 2],
-  ] as const)('offers a %s what the role allows', async (role, reviews, syncs, releases) => {
+  ] as const)('offers a %s only the allowed actions', async (role, reviews, syncs, releases) => {
     await using tab = await visit({ role, at: '/records/15' });
     const { page } = tab;
     const buttons = (name: RegExp) => page.getByRole('button', { name }).count();
@@ -180,7 +180,7 @@ describeInChromium('signing in', (visit) => {
     await page.getByRole('link', { name: 'Holds' }).click();
     await page.getByText('would be lost').first().waitFor();
     expect(await buttons(/^Release/)).toBe(releases);
-    if (releases === 0) expect(await page.getByText('needs the role operator').count()).toBe(2);
+    if (releases === 0) expect(await page.getByText('requires the role operator').count()).toBe(2);
     expect(tab.complaints).toEqual([]);
   });
 });

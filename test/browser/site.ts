@@ -1,9 +1,9 @@
 import type { Entry } from '../../src/audit/entry.ts';
 import type { Service, Status } from '../../src/service/service.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
-import { type Bench, type BenchDeps, openBench } from '../http/harness.ts';
+import { type TestServer, type TestServerDeps, startTestServer } from '../http/harness.ts';
 
-/** What an installation in a test holds. */
+/** The data of a test installation. */
 export interface Scene {
   readonly status: Status;
   readonly mappings: ReturnType<Service['mappings']>;
@@ -12,13 +12,13 @@ export interface Scene {
 
 export interface Site extends AsyncDisposable {
   readonly url: string;
-  readonly bench: Bench;
+  readonly bench: TestServer;
   readonly audit: MemoryAudit;
-  /** What the service was asked to do. */
-  readonly asked: readonly { readonly what: string; readonly by: string }[];
+  /** The calls of the service. */
+  readonly calls: readonly { readonly what: string; readonly by: string }[];
 }
 
-/** 2026-11-25 08:00 UTC, and 37 seconds later at every look. */
+/** Starts at 2026-11-25 08:00 UTC and advances 37 seconds with every call. */
 function tickingClock() {
   let now = Date.UTC(2026, 10, 25, 8);
   return {
@@ -29,8 +29,11 @@ function tickingClock() {
   };
 }
 
-/** The real server on a port of its own, with a fake service behind it: what is released is held no more. */
-export async function openSite({ status, mappings, entries }: Scene, deps: BenchDeps = {}): Promise<Site> {
+/** Starts the real server with a fake service. Released changes leave the list of holds. */
+export async function openSite(
+  { status, mappings, entries }: Scene,
+  deps: TestServerDeps = {},
+): Promise<Site> {
   const audit = createMemoryAudit({
     clock: tickingClock(),
     instance: status.instance,
@@ -55,7 +58,7 @@ export async function openSite({ status, mappings, entries }: Scene, deps: Bench
     },
     ...deps.service,
   };
-  const bench = await openBench({ ...deps, audit, service });
+  const bench = await startTestServer({ ...deps, audit, service });
   const url = await bench.server.listen('127.0.0.1:0');
-  return { url, bench, audit, asked, [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose]() };
+  return { url, bench, audit, calls: asked, [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose]() };
 }

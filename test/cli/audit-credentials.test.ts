@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { startApiServer } from '../cluster/api-server.ts';
-import { openBridgeBench } from './bridge-bench.ts';
+import { openBridgeBench } from './hand-edit-bench.ts';
 
 const inBase64 = (text: string): string => Buffer.from(text).toString('base64');
 

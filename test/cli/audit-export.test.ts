@@ -63,7 +63,7 @@ describe('audit export', () => {
       const option = args.at(-2);
       const named = (stderr: string) => ({ code: 64, stdout: '', stderr });
       expect(await bench.run('audit', ...args)).toMatchObject(
-        named(`error: ${option} none.db cannot be read: there is no such file or folder (ENOENT)\n`),
+        named(`error: ${option} none.db cannot be read: no such file or folder (ENOENT)\n`),
       );
       expect(await bench.run('audit', ...args.slice(0, -1), 'state')).toMatchObject(
         named(`error: ${option} state cannot be read: it is a folder\n`),
@@ -95,7 +95,7 @@ describe('audit export', () => {
     expect(machine.json).toEqual({ format: 'csv', records: 5, file: 'a.csv' });
     expect(await bench.run('audit', 'export', '--format', 'csv', '--out', 'nowhere/a.csv')).toMatchObject({
       code: 64,
-      stderr: 'error: nowhere/a.csv cannot be written: there is no such file or folder (ENOENT)\n',
+      stderr: 'error: nowhere/a.csv cannot be written: no such file or folder (ENOENT)\n',
     });
   });
 

@@ -63,7 +63,7 @@ describe('doctor', () => {
       'ok    store local: folder',
       'ok    read store local, key db.json',
       '',
-      'Everything works.',
+      'All checks passed.',
     ]);
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });

@@ -72,7 +72,7 @@ describe('the schema of the configuration', () => {
     ['a mapping without a target', (it: string) => it.replace(/ {4}target:\n(?: {6}.*\n)+/, '')],
     ['an address that is none', (it: string) => it.replace('https://vault.internal:8200', 'vault')],
     ['a share above 1', (it: string) => it.replace('share: 0.1', 'share: 10')],
-  ])('refuses %s', (_, spoil) => {
+  ])('rejects %s', (_, spoil) => {
     const spoilt = spoil(EXAMPLE);
     expect(spoilt).not.toBe(EXAMPLE);
     expect(accepts(parse(spoilt))).toBe(false);
@@ -158,7 +158,7 @@ describe('config-schema', () => {
     }
     expect(await bench.run('config-schema', '--out', 'no/such/folder')).toMatchObject({
       code: 64,
-      stderr: 'error: no/such/folder cannot be written: there is no such file or folder (ENOENT)\n',
+      stderr: 'error: no/such/folder cannot be written: no such file or folder (ENOENT)\n',
     });
   });
 });

@@ -67,7 +67,7 @@ const missing: FakeAnswer = {
   status: 404,
   body: {
     code: 'NOT_FOUND',
-    message: 'there is nothing of this name',
+    message: 'no object has this name',
     remedy: 'Correct the address.',
     requestId: 'r0',
   },
@@ -142,9 +142,9 @@ export const UNWELL: Status = {
       lastSuccess: '2027-03-01T11:20:00.000Z',
       staleSeconds: 2_400,
       code: 'STORE_UNAVAILABLE',
-      message: 'store aws-prod: the store could not be reached or is not in working order',
+      message: 'store aws-prod: the store is unreachable or not working',
       remedy:
-        'Nothing at once; if it goes on, check the address, DNS, the network and the health of the store.',
+        'No action needed. If it persists, check the address, DNS, the network and the health of the store.',
     })),
     {
       mapping: 'theirs',
@@ -154,8 +154,8 @@ export const UNWELL: Status = {
       lastSuccess: null,
       staleSeconds: null,
       code: 'NOT_OWNED',
-      message: 'apps/theirs: a Secret of this name exists and is not ours',
-      remedy: 'Choose another name, or take it over with `onConflict: adopt` (see `plan` first).',
+      message: 'apps/theirs: a Secret with this name exists and is not ours',
+      remedy: 'Choose another name, or set `onConflict: adopt` to take the Secret over. Run `secretbridge plan` first.',
     },
     {
       mapping: 'new',
@@ -173,7 +173,7 @@ export const UNWELL: Status = {
       lastSuccess: '2027-02-27T04:26:40.000Z',
       staleSeconds: 200_000,
       code: 'HELD',
-      message: 'web/gone: the change destroys data and waits for a person',
+      message: 'web/gone: the change destroys data and waits for approval',
       remedy: 'Look at what would be lost.',
     },
   ],

@@ -1,4 +1,4 @@
-import { createSpareMemory } from '../../src/cli/heap.ts';
+import { createMemoryTrimmer } from '../../src/cli/heap.ts';
 
 // A process of its own, with garbage that nobody else has made. Prints what was given back, in MiB.
 
@@ -6,6 +6,6 @@ const MIB = 2 ** 20;
 let garbage: object[] = Array.from({ length: 1_000_000 }, (_, n) => ({ n }));
 const before = process.memoryUsage().heapTotal + garbage.length * 0;
 garbage = [];
-createSpareMemory().look();
+createMemoryTrimmer().trim();
 const after = process.memoryUsage().heapTotal;
 process.stdout.write(JSON.stringify({ freed: Math.round((before - after) / MIB), seen: 'gc' in globalThis }));

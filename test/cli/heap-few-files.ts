@@ -1,6 +1,6 @@
 import { openSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
-import { createSpareMemory, keepHeapSmall } from '../../src/cli/heap.ts';
+import { createMemoryTrimmer, keepHeapSmall } from '../../src/cli/heap.ts';
 import { codeOf } from '../../src/core/system-errors.ts';
 import { createLoops } from '../../src/service/liveness/loops.ts';
 import { watchEventLoop } from '../../src/service/liveness/watchdog.ts';
@@ -11,15 +11,15 @@ keepHeapSmall();
 const collected = Promise.withResolvers<void>();
 // Told after the other one.
 new PerformanceObserver(() => collected.resolve()).observe({ entryTypes: ['gc'] });
-const memory = createSpareMemory();
+const memory = createMemoryTrimmer();
 try {
   for (;;) openSync('/dev/null', 'r');
 } catch (error) {
   process.stdout.write(`${codeOf(error)}\n`);
 }
 await using _ = watchEventLoop(createLoops({ now: () => 0 }), { json: true });
-memory.look();
-memory.spent(2 ** 23);
+memory.trim();
+memory.addLargeValue(2 ** 23);
 for (let n = 0; n < 100; n += 1) Array.from({ length: 10_000 }, (_item, index) => ({ index }));
 await collected.promise;
 process.stdout.write('goes on\n');

@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createSpareMemory } from '../../src/cli/heap.ts';
+import { createMemoryTrimmer } from '../../src/cli/heap.ts';
 
 const MIB = 2 ** 20;
 
 function open(first: { readonly rss: number; readonly heapUsed: number }) {
   const state = { ...first, collections: 0 };
-  const memory = createSpareMemory({
+  const memory = createMemoryTrimmer({
     usage: () => ({ rss: state.rss * MIB, heapUsed: state.heapUsed * MIB }),
     collect: () => {
       state.collections += 1;
@@ -20,29 +20,29 @@ function open(first: { readonly rss: number; readonly heapUsed: number }) {
 describe('memory that is not used', () => {
   it('is given back when much was taken, and not again before much was taken again', () => {
     const { memory, state } = open({ rss: 200, heapUsed: 60 });
-    memory.look();
-    memory.look();
+    memory.trim();
+    memory.trim();
     expect(state.collections).toBe(1);
     state.rss = 139;
-    memory.look();
+    memory.trim();
     expect(state.collections).toBe(1);
     state.rss = 140;
-    memory.look();
+    memory.trim();
     expect(state.collections).toBe(2);
   });
 
   it('is given back after each 4 MiB of large values, whatever was taken', () => {
     const { memory, state } = open({ rss: 65, heapUsed: 60 });
-    for (let n = 0; n < 7; n += 1) memory.spent(MIB);
+    for (let n = 0; n < 7; n += 1) memory.addLargeValue(MIB);
     expect(state.collections).toBe(1);
-    memory.spent(MIB);
+    memory.addLargeValue(MIB);
     expect(state.collections).toBe(2);
   });
 
   it('is left where collecting would hold up the work for long', () => {
     const { memory, state } = open({ rss: 900, heapUsed: 257 });
-    memory.look();
-    memory.spent(4 * MIB);
+    memory.trim();
+    memory.addLargeValue(4 * MIB);
     expect(state.collections).toBe(0);
   });
 

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commandPaths, helpContext } from '../../scripts/docs/cli-page.ts';
 import { buildProgram } from '../../src/cli/cli.ts';
-import { quickAnswer } from '../../src/cli/overview.ts';
+import { quickOutput } from '../../src/cli/overview.ts';
 import { COMMON, GROUPS } from '../../src/cli/texts/help.ts';
 import { NOTES } from '../../src/cli/texts/help-notes.ts';
 import { VERSION } from '../../src/cli/version.ts';
@@ -36,7 +36,7 @@ describe('what is answered without the rest of the program', () => {
       for (const width of [1, 19, 20, 30, 41, 60, 79, 80, 100, 119, 120, 200])
         for (const color of [false, true]) {
           const { stdout } = await bench.runWith({ width, color }, option);
-          expect(quickAnswer([option], { width, color })).toBe(stdout);
+          expect(quickOutput([option], { width, color })).toBe(stdout);
         }
     },
   );
@@ -44,7 +44,7 @@ describe('what is answered without the rest of the program', () => {
   it.each([[[]], [['help']], [['plan', '--help']], [['--help', 'plan']], [['--version', '--help']]])(
     'is not %j',
     (args) => {
-      expect(quickAnswer(args, { width: 80, color: false })).toBeUndefined();
+      expect(quickOutput(args, { width: 80, color: false })).toBeUndefined();
     },
   );
 });

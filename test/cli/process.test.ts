@@ -78,7 +78,7 @@ describe('the process', () => {
     expect({ status, stdout, stderr }).toEqual({
       status: 64,
       stdout: '',
-      stderr: 'error: the working folder is not there any more: change into one that is\n',
+      stderr: 'error: the working folder no longer exists: change to another folder\n',
     });
   });
 

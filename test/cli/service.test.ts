@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { errorOf } from '../../src/cli/service/error.ts';
+import { parseServiceError } from '../../src/cli/service/error.ts';
 import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Status, TargetStatus } from '../../src/service/service.ts';
@@ -71,9 +71,9 @@ pinned
     expect(stdout).toContain(
       'down      aws-prod    aws-secrets-manager  STORE_UNAVAILABLE, calls are held back',
     );
-    expect(stdout.match(/Nothing at once/g)).toHaveLength(1);
+    expect(stdout.match(/No action needed/g)).toHaveLength(1);
     expect(stdout).toMatch(
-      /^ {2}QUEUE_UNAVAILABLE: the queue could not be reached\n {2}If it goes on, check `engine` and Redis\.$/m,
+      /^ {2}QUEUE_UNAVAILABLE: the queue is unreachable\n {2}If it persists, check `engine` and Redis\.$/m,
     );
     expect(stdout).not.toContain('payments/api');
   });
@@ -85,13 +85,13 @@ pinned
     const { stdout } = await statusOf({ ...WELL, audit, stores, targets: [] });
     expect(stdout).toContain(`down      audit    sqlite      AUDIT_TRUNCATED
 up        cluster  kubernetes
-  AUDIT_TRUNCATED: ${ERRORS.AUDIT_TRUNCATED.says}
-  ${ERRORS.AUDIT_TRUNCATED.todo}
+  AUDIT_TRUNCATED: ${ERRORS.AUDIT_TRUNCATED.message}
+  ${ERRORS.AUDIT_TRUNCATED.remedy}
 `);
-    const { todo } = ERRORS.ACCESS_DENIED;
-    expect(stdout.split(todo)).toHaveLength(2);
-    const told = await statusOf({ ...failing({ code: 'ACCESS_DENIED', remedy: todo }), stores });
-    expect(told.stdout.split(todo)).toHaveLength(2);
+    const { remedy } = ERRORS.ACCESS_DENIED;
+    expect(stdout.split(remedy)).toHaveLength(2);
+    const told = await statusOf({ ...failing({ code: 'ACCESS_DENIED', remedy }), stores });
+    expect(told.stdout.split(remedy)).toHaveLength(2);
   });
 
   it('names each target with --all', async () => {
@@ -320,7 +320,7 @@ describe('the token', () => {
     ['INTERNAL', 500, 1],
   ])('refused, or anything else, is the same error here: %s', async (code, status, exit) => {
     await using bench = await openBench();
-    const { message, todo: remedy } = new AppError(code);
+    const { message, remedy } = new AppError(code);
     await using service = await openService({
       'GET /api/v1/status': { status, body: { code, message, remedy, requestId: 'r1' } },
     });
@@ -340,10 +340,10 @@ describe('an error of the service', () => {
         fc.option(name, { nil: undefined }),
         (code, about, detail) => {
           const there = new AppError(code, {
-            ...(about === undefined ? {} : { about }),
+            ...(about === undefined ? {} : { subject: about }),
             ...(detail === undefined ? {} : { detail }),
           });
-          expect(errorOf(code, there.message).toJSON()).toEqual(there.toJSON());
+          expect(parseServiceError(code, there.message).toJSON()).toEqual(there.toJSON());
         },
       ),
     );
@@ -364,7 +364,7 @@ describe('https', () => {
     await bench.write('tls.crt', authority.issue({ names: ['secretbridge.internal'] }).cert + authority.ca);
     const { code, stderr } = await withToken(bench, 'status');
     expect(code).toBe(1);
-    expect(stderr).toContain('its certificate is for another name');
+    expect(stderr).toContain('the server certificate is for another name');
     expect(stderr).toContain('Check the certificate of the service');
     await bench.write('tls.crt', 'nothing');
     expect((await withToken(bench, 'status')).stderr).toContain('is no certificate');
@@ -453,7 +453,7 @@ describe('sync --server', () => {
 
   it('waits when it is asked to slow down', async () => {
     let calls = 0;
-    const { message, todo: remedy } = new AppError('RATE_LIMITED');
+    const { message, remedy } = new AppError('RATE_LIMITED');
     await using service = await openService({
       'POST /api/v1/mappings/db/sync': () => {
         calls += 1;

@@ -240,7 +240,7 @@ describe('sync', () => {
     expect(code).toBe(4);
     expect(stdout).toBe(`created   apps/db  PASSWORD, USER
 refused   apps/theirs  mapping theirs
-  NOT_OWNED: a Secret of this name exists and is not ours
+  NOT_OWNED: a Secret with this name exists and is not ours
   Choose another name, or take it over with \`onConflict: adopt\` (see \`plan\` first).
 
 2 targets: 1 created, 1 refused.

@@ -82,7 +82,7 @@ describe('a server that is busy', () => {
     await using client = await open(server, { wait: async () => called.abort() });
     await expect(client.send({ ...get, signal: called.signal })).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
-      detail: 'cancelled before it answered',
+      detail: 'cancelled before the API server answered',
     });
     expect(server.seen).toHaveLength(1);
   });
@@ -337,7 +337,7 @@ describe('an identity', () => {
     const file = join(server.folder, 'gone.crt');
     await expect(client.send(get)).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
-      detail: `file ${file} cannot be read: ENOENT, there is no such file or folder`,
+      detail: `file ${file} cannot be read: ENOENT, no such file or folder`,
     });
   });
 
@@ -346,8 +346,8 @@ describe('an identity', () => {
   const data = (text: string) => Buffer.from(text).toString('base64');
 
   it.each([
-    ['of another pair', two.key, 'the client certificate and its key cannot be used together'],
-    ['that is no PEM', 'key', 'the client certificate or its key is no PEM, or the key has a password'],
+    ['of another pair', two.key, 'the client certificate and its key do not match'],
+    ['that is no PEM', 'key', 'the client certificate or its key is not valid PEM, or the key has a password'],
   ])('with a key %s needs another login', async (_, key, detail) => {
     await using server = await startApiServer();
     const user = { 'client-certificate-data': data(one.cert), 'client-key-data': data(key) };
@@ -377,7 +377,7 @@ describe('a server that asks for a client certificate', () => {
     const { clock, advance } = withClock();
     try {
       await using client = await open(server, { clock });
-      const asks = { code: 'CLUSTER_FORBIDDEN', detail: 'it asks for a client certificate' };
+      const asks = { code: 'CLUSTER_FORBIDDEN', detail: 'the API server requires a client certificate' };
       for (let n = 0; n < 5; n++) await expect(client.send(get)).rejects.toMatchObject(asks);
       await write({ 'client-certificate-data': data(cert), 'client-key-data': data(key) });
       advance(10_000);
@@ -399,7 +399,7 @@ describe('a server that asks for a client certificate', () => {
     await using client = await open(server);
     await expect(client.send(get)).rejects.toMatchObject({
       code: 'CLUSTER_FORBIDDEN',
-      detail: 'it does not accept our client certificate',
+      detail: 'the API server does not accept our client certificate',
     });
     tls.close();
   });
@@ -464,9 +464,9 @@ describe('the authorities of a cluster', () => {
       { 'certificate-authority-data': data('text') },
       /^its `certificate-authority-data` holds no certificates/,
     ],
-    [{ 'certificate-authority': '.' }, /: it is a folder, and not a regular file$/],
+    [{ 'certificate-authority': '.' }, /: it is a folder, not a regular file$/],
     [{ 'certificate-authority': 'gone.pem' }, /gone\.pem cannot be read: ENOENT/],
-    [{ 'certificate-authority': 'kubeconfig' }, /holds no certificates in PEM$/],
+    [{ 'certificate-authority': 'kubeconfig' }, /contains no PEM certificates$/],
   ])('that are none are said to be that: %j', async (cluster, detail) => {
     expect(await asked(cluster)).toMatchObject({
       code: 'CREDENTIAL_MISSING',
@@ -553,7 +553,7 @@ describe('a proxy', () => {
     await writeFile(server.kubeconfig, kubeconfigText(cluster, { token: 't' }));
     try {
       await using client = await open(server);
-      const asks = { code: 'CLUSTER_FORBIDDEN', detail: 'it asks for a client certificate' };
+      const asks = { code: 'CLUSTER_FORBIDDEN', detail: 'the API server requires a client certificate' };
       for (let n = 0; n < 5; n++) await expect(client.send(get)).rejects.toMatchObject(asks);
     } finally {
       await Promise.all([closeServer(proxy), closeServer(https)]);
@@ -583,7 +583,7 @@ describe('a proxy', () => {
 
   it('that hangs up is said to', async () => {
     const error = await through((socket) => socket.destroy());
-    expect(error).toHaveProperty('detail', 'the proxy cut the connection');
+    expect(error).toHaveProperty('detail', 'the proxy closed the connection');
   });
 });
 

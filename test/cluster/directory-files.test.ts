@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
-import { typed } from '../../src/cluster/directory/disk.ts';
+import { withDiskErrors } from '../../src/cluster/directory/disk.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { change, manifest, readNow, shown } from '../conformance/cluster-harness.ts';
 
@@ -38,12 +38,12 @@ describe('the files', () => {
     'that must not be written for %s say so, and not that Roles lack',
     async (code) => {
       const work = () => Promise.reject(Object.assign(new Error('no'), { code }));
-      const thrown = await typed('team/app', work).catch((error: unknown) => error);
+      const thrown = await withDiskErrors('team/app', work).catch((error: unknown) => error);
       expect(thrown).toMatchObject({
         code: 'CLUSTER_FORBIDDEN',
         todo: expect.stringContaining('`cluster.path`'),
       });
-      expect(thrown).not.toHaveProperty('todo', expect.stringContaining('rbac'));
+      expect(thrown).not.toHaveProperty('remedy', expect.stringContaining('rbac'));
     },
   );
 
@@ -236,7 +236,7 @@ describe('a path that cannot be used', () => {
     await writeFile(join(d.path, 'file'), '');
     const cluster = createDirectoryCluster({ path: join(d.path, 'file', 'below'), clock });
     await expect(cluster.ping()).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE', detail: 'ENOTDIR' });
-    const may = cluster.may({ namespace: 'team', verb: 'create' });
+    const may = cluster.checkAccess({ namespace: 'team', verb: 'create' });
     await expect(may).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE', detail: 'ENOTDIR' });
   });
 
@@ -245,7 +245,7 @@ describe('a path that cannot be used', () => {
     await using d = await open();
     await chmod(d.path, 0o500);
     await expect(d.cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
-    expect(await d.cluster.may({ namespace: 'team', verb: 'create' })).toBe(false);
+    expect(await d.cluster.checkAccess({ namespace: 'team', verb: 'create' })).toBe(false);
   });
 
   it('a name that makes no file name is refused, and not cut', async () => {
@@ -260,7 +260,7 @@ describe('a path that cannot be used', () => {
     const cluster = createDirectoryCluster({ path: join(d.path, 'later'), clock });
     await expect(cluster.ping()).resolves.toEqual({});
     expect(await cluster.read(id)).toBeUndefined();
-    expect(await cluster.may({ namespace: 'team', verb: 'create' })).toBe(true);
+    expect(await cluster.checkAccess({ namespace: 'team', verb: 'create' })).toBe(true);
     expect(await readdir(d.path)).toEqual([]);
   });
 

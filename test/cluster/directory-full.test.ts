@@ -21,7 +21,7 @@ async function within(limitKiB: number, path: string, code: string): Promise<str
     const dropped = { dropLabels: [], dropAnnotations: [], dropOwners: false };
     const said = await (async () => { ${code} })().catch(({ code, message }) => ({ code, message }));
     process.stdout.write(JSON.stringify(said));`;
-  // Bash counts in KiB. The signal is ignored, so that the write fails as it does on a full disk.
+  // Bash counts in KiB. The signal is ignored, so that the write fails as on a full disk.
   const limited = `ulimit -f ${limitKiB}; trap '' XFSZ; exec "$@"`;
   const node = [process.execPath, '--input-type=module', '-e', script];
   const child = spawn('bash', ['-c', limited, 'bash', ...node], { stdio: ['ignore', 'pipe', 'inherit'] });

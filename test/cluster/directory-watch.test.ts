@@ -25,7 +25,7 @@ async function open() {
 }
 
 const relabelled = (version: string) => (log: WatchLog) => log.now().get('app')?.labels.v === version;
-const failsFor = (about: string) => (log: WatchLog) => log.errors.some((error) => error.about === about);
+const failsFor = (about: string) => (log: WatchLog) => log.errors.some((error) => error.subject === about);
 
 describe('a file that cannot be read', () => {
   it('from the beginning hides no other of its folder, and is told with its name', async () => {

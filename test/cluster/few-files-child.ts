@@ -34,7 +34,9 @@ async function clientOf(user: keyof typeof users): Promise<KubeClient> {
   return createKubeClient({ kubeconfig, env: {}, clock });
 }
 
-/** With what the message has of the system, so that a connection that is refused is told from one that cannot be opened. */
+/**
+ * With what the message has of the system, so that a connection that is refused is told from one that cannot be opened.
+ */
 async function codeThrownBy(work: () => Promise<unknown>): Promise<string> {
   try {
     await work();

@@ -10,7 +10,7 @@ import {
   type Kubeconfig,
   type KubeconfigOptions,
   loadKubeconfig,
-  POD,
+  POD_CONTEXT,
   userOf,
 } from '../../src/cluster/kubeconfig/kubeconfig.ts';
 import { kubeconfigText } from './api-server.ts';
@@ -50,7 +50,7 @@ describe('the cluster is found', () => {
       server: 'https://[fd00::1]:6443',
       caFile: join(f.path, 'pod/ca.crt'),
     });
-    expect(config.currentContext).toBe(POD);
+    expect(config.currentContext).toBe(POD_CONTEXT);
     expect(contextOf(config)?.namespace).toBe('bridge');
     expect(userOf(config)?.authProvider.config).toEqual({ tokenFile: join(f.path, 'pod/token') });
   });

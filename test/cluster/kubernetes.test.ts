@@ -110,11 +110,11 @@ describe('an answer to a write', () => {
       `secrets "x" is forbidden: exceeded quota: ${MARKER}, requested: count/secrets=1`,
       'a quota of the namespace is used up',
     ],
-    [403, `admission webhook "${MARKER}" denied the request: ${MARKER}`, 'an admission webhook denies it'],
+    [403, `admission webhook "${MARKER}" denied the request: ${MARKER}`, 'an admission webhook denied the request'],
     [
       422,
       `secrets "x" is forbidden: ValidatingAdmissionPolicy '${MARKER}' with binding '${MARKER}' denied request: ${MARKER}`,
-      'an admission policy denies it',
+      'an admission policy denied the request',
     ],
     [
       500,
@@ -161,7 +161,7 @@ describe('an answer to a write', () => {
     ['of another name', { name: 'other' }],
     ['of another namespace', { namespace: 'other' }],
     ['without a version', { resourceVersion: '' }],
-  ])('%s is none', async (_, part) => {
+  ])('rejects %s', async (_, part) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const metadata = { name: 'app', namespace: 'team', uid: 'u1', resourceVersion: '8', ...part };
@@ -257,7 +257,7 @@ describe('an answer to a read', () => {
     server.answer(() => controller.abort(new Error('shutting down')));
     await expect(cluster.read(id, { signal: controller.signal })).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
-      detail: 'cancelled before it answered',
+      detail: 'cancelled before the API server answered',
     });
   });
 });

@@ -16,7 +16,7 @@ async function writeAll(cluster: Cluster): Promise<void> {
   await cluster.merge(await readNow(cluster, id), merging({ ours: '1' }));
   await cluster.replace(await readNow(cluster, id), change());
   await cluster.list('team', { name: 'a', value: 'b' });
-  await cluster.may({ namespace: 'team', verb: 'get' });
+  await cluster.checkAccess({ namespace: 'team', verb: 'get' });
   await cluster.remove(await readNow(cluster, id));
 }
 

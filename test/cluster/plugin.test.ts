@@ -72,7 +72,7 @@ describe('a credential plugin', () => {
     expect(thrown).toMatchObject({ code, about: 'kubeconfig user u' });
     expect(String(thrown)).not.toContain('s3cret');
     // No Role helps whom the cluster does not know.
-    expect(thrown).not.toHaveProperty('todo', expect.stringContaining('rbac'));
+    expect(thrown).not.toHaveProperty('remedy', expect.stringContaining('rbac'));
   });
 
   it.each([
@@ -171,7 +171,7 @@ describe('a credential plugin', () => {
     await expect(client.send(get)).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
       detail:
-        'its credential plugin no-such-plugin cannot be started: ENOENT, there is no such file or folder',
+        'its credential plugin no-such-plugin cannot be started: ENOENT, no such file or folder',
       todo: expect.stringMatching(/^Install it .*`installHint` in the kubeconfig says how/) as unknown,
     });
   });

@@ -47,7 +47,7 @@ describe('a token', () => {
     server.answer(reviewed({ authenticated: true, user: { ...user, extra }, audiences: ['secretbridge'] }));
     const caller = (await h.identities.review(token, 'secretbridge')) ?? expect.fail();
     server.answer(access({ allowed: false }));
-    expect(await h.identities.mayUse(caller, 'operator')).toBe(false);
+    expect(await h.identities.canUseRole(caller, 'operator')).toBe(false);
     expect(JSON.parse(server.seen[1]?.body ?? '')).toMatchObject({ spec: { extra } });
   });
 
@@ -101,7 +101,7 @@ describe('a role', () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(access(of));
-    expect(await h.identities.mayUse(ann, 'operator')).toBe(expected);
+    expect(await h.identities.canUseRole(ann, 'operator')).toBe(expected);
     expect(JSON.parse(server.seen[0]?.body ?? '')).toMatchObject({
       spec: {
         user: 'ann',
@@ -122,8 +122,10 @@ describe('a role', () => {
     await using h = await open(server);
     const text = 'x is forbidden: User "x" cannot create resource';
     server.answer(json(403, status(403, 'Forbidden', {}, text)));
-    await expect(h.identities.mayUse(ann, 'viewer')).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+    await expect(h.identities.canUseRole(ann, 'viewer')).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
     server.answer(access({}));
-    await expect(h.identities.mayUse(ann, 'viewer')).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    await expect(h.identities.canUseRole(ann, 'viewer')).rejects.toMatchObject({
+      code: 'CLUSTER_UNAVAILABLE',
+    });
   });
 });

@@ -86,9 +86,9 @@ describe('a file that is no configuration', () => {
 
   it.each([
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EACCES' } }, 'permission denied'],
-    ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links go in a circle'],
+    ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links form a loop'],
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EIO' } }, 'it cannot be read (EIO)'],
-    ['a pipe', { '/home/ann/secretbridge.yaml': { pipe: true } }, 'it is not a regular file'],
+    ['a pipe', { '/home/ann/secretbridge.yaml': { pipe: true } }, 'this is not a regular file'],
   ] as const)('says why %s cannot be read', async (_, files, message) => {
     expect((await load(files)).problems).toEqual([
       { file: 'secretbridge.yaml', line: 1, column: 1, path: '', code: 'CONFIG_INVALID', message },
@@ -113,7 +113,7 @@ describe('a file that is no configuration', () => {
         'a: its symbolic links go in a circle',
         'c.yaml/x: a part of the path is not a folder',
         'empty: the folder holds no *.yaml or *.yml file',
-        'missing.yaml: there is no such file or folder',
+        'missing.yaml: no such file or folder',
       ]);
       expect(await problems('.')).toEqual([]);
     } finally {
@@ -124,7 +124,7 @@ describe('a file that is no configuration', () => {
 
 describe('a file without any text beside others', () => {
   const MAIN = '/home/ann/conf/a.yaml';
-  const EMPTY = 'the file is empty; remove it if that is meant, or write a comment into it';
+  const EMPTY = 'the file is empty; delete it, or add a comment if this is intended';
 
   it.each(['', '\n', ' \r\n\t', '\uFEFF'])('is refused: %j', async (text) => {
     const loaded = await load({ [MAIN]: VALID, '/home/ann/conf/b.yaml': text }, 'conf');

@@ -308,8 +308,8 @@ describe('sections of the service', () => {
     ['cluster: { kind: directory, path: c }\naudit: { checkpoints: [ { kind: file, path: a }, { kind: configMap, name: b } ] }', '5:58 audit.checkpoints[1].kind CONFIG_INVALID: a ConfigMap needs `cluster.kind: kubernetes`'],
     ['cluster: { kind: directory, path: c }\nhttp: { kubernetes: true }', '5:21 http.kubernetes CONFIG_INVALID: identities of Kubernetes need `cluster.kind: kubernetes`'],
     ['engine: { kind: redis, url: { env: U }, cluster: true, sentinel: { name: m, addresses: [ "h:1" ] } }\nkeys: { fingerprint: [ { env: K } ] }', '4:66 engine.sentinel CONFIG_INVALID: expected either `sentinel` or `cluster: true`, and not both'],
-    ['engine: { kind: redis, url: { env: U }, tls: { certFile: c } }\nkeys: { fingerprint: [ { env: K } ] }', '4:46 engine.tls CONFIG_INVALID: expected `certFile` and `keyFile` together, or neither'],
-    ['audit: { store: { kind: postgres, url: { env: U }, tls: { keyFile: c } } }\nkeys: { fingerprint: [ { env: K } ] }', '4:57 audit.store.tls CONFIG_INVALID: expected `certFile` and `keyFile` together, or neither'],
+    ['engine: { kind: redis, url: { env: U }, tls: { certFile: c } }\nkeys: { fingerprint: [ { env: K } ] }', '4:46 engine.tls CONFIG_INVALID: expected set both `certFile` and `keyFile`, or neither'],
+    ['audit: { store: { kind: postgres, url: { env: U }, tls: { keyFile: c } } }\nkeys: { fingerprint: [ { env: K } ] }', '4:57 audit.store.tls CONFIG_INVALID: expected set both `certFile` and `keyFile`, or neither'],
   ])('do not contradict each other: %s', async (text, problem) => {
     expect(await problems(text)).toEqual([problem]);
   }); // biome-ignore format: a table

@@ -5,12 +5,12 @@ import { describe, expect, it } from 'vitest';
 import {
   type CredentialWatchOptions,
   watchCredentials,
-  watchedIn,
+  watchedCredentialsIn,
 } from '../../src/config/watch/credentials.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { systemWake } from '../../src/core/wake.ts';
+import { startTimer } from '../../src/core/timer.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 
 const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32)));
@@ -140,7 +140,7 @@ describe('watched credentials', () => {
     await using it = over(contents);
     await it.time.advance(100);
     contents.s = '2';
-    await it.watch.look();
+    await it.watch.check();
     expect(it.changes).toEqual(['v']);
   });
 
@@ -150,14 +150,14 @@ describe('watched credentials', () => {
     const path = join(folder, 'ca.pem');
     await using it = over(
       {},
-      { references: () => new Map([['v', [{ path }]]]), wake: systemWake, settleMs: 1 },
+      { references: () => new Map([['v', [{ path }]]]), wake: startTimer, settleMs: 1 },
     );
-    await it.watch.look();
+    await it.watch.check();
     await writeFile(path, 'one');
-    await it.watch.look();
+    await it.watch.check();
     await writeFile(path, 'two');
-    await it.watch.look();
-    await it.watch.look();
+    await it.watch.check();
+    await it.watch.check();
     expect(it.changes).toEqual(['v', 'v']);
     expect(it.reads).toEqual([]);
   });
@@ -172,7 +172,7 @@ describe('what is watched of a section', () => {
       tls: { caFile: '/ca.pem' },
       tokens: [{ name: 'ann', token: { secretRef: { name: 't', key: 'k' } } }, { token: { file: '/s' } }],
     };
-    expect(watchedIn(section)).toEqual([
+    expect(watchedCredentialsIn(section)).toEqual([
       { file: '/s' },
       { path: '/ca.pem' },
       { secretRef: { name: 't', key: 'k' } },

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { findCredentials } from '../../src/config/checks/credentials-found.ts';
+import { findCredentials } from '../../src/config/checks/find-credentials.ts';
 import { parseYaml } from '../../src/config/files/yaml.ts';
-import { createHider } from '../../src/config/hidden.ts';
+import { createRedactor } from '../../src/config/redact.ts';
 import { linesOf, load, loadText, VALID } from './memory-fs.ts';
 import { realistic } from './realistic.ts';
 
@@ -34,21 +34,21 @@ const PLACES: readonly [string, (text: string) => string][] = [
 ];
 
 const CREDENTIALS: readonly [string, string][] = [
-  ['a token of Vault', `hvs.${random(90)}`],
+  ['a Vault token', `hvs.${random(90)}`],
   ['an old token of Vault', `s.${random(24)}`],
-  ['an access key id of AWS', `AKIA${random(16, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567')}`],
+  ['an AWS access key ID', `AKIA${random(16, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567')}`],
   ['a secret access key of AWS', random(40, `${LETTERS}+/`)],
-  ['a token of GitHub', `ghp_${random(36)}`],
+  ['a GitHub token', `ghp_${random(36)}`],
   ['a fine-grained token of GitHub', `github_pat_${random(22)}_${random(59)}`],
-  ['a token of GitLab', `glpat-${random(20)}`],
-  ['a token of Slack', `xoxb-${random(12, '0123456789')}-${random(12, '0123456789')}-${random(24)}`],
-  ['a key of Stripe', `sk_${'live'}_${random(24)}`],
-  ['a key of Google', `AIza${random(35)}`],
+  ['a GitLab token', `glpat-${random(20)}`],
+  ['a Slack token', `xoxb-${random(12, '0123456789')}-${random(12, '0123456789')}-${random(24)}`],
+  ['a Stripe key', `sk_${'live'}_${random(24)}`],
+  ['a Google API key', `AIza${random(35)}`],
   ['a key of SendGrid', `SG.${random(22)}.${random(43)}`],
   ['a key of OpenAI', `sk-proj-${random(74)}`],
-  ['a token of npm', `npm_${random(36)}`],
-  ['a client secret of Azure', `${random(3)}8Q~${random(34)}`],
-  ['an account key of Azure', `AccountName=x;AccountKey=${random(86)}==;EndpointSuffix=core.windows.net`],
+  ['an npm token', `npm_${random(36)}`],
+  ['an Azure client secret', `${random(3)}8Q~${random(34)}`],
+  ['an Azure account key', `AccountName=x;AccountKey=${random(86)}==;EndpointSuffix=core.windows.net`],
   ['a JSON Web Token', `${btoa('{"alg":"HS256"}')}.${btoa('{"sub":"1234567890"}')}.${random(43)}`],
   ['a bearer token', `Authorization: Bearer ${random(30)}`],
   ['an address with a password', 'postgres://app:s3cr3tpw@db.internal/x'],
@@ -230,7 +230,7 @@ describe('a file with very many suspects', () => {
   });
 
   it('shows none of them in any of as many problems', () => {
-    const hide = createHider(new Set(many));
+    const hide = createRedactor(new Set(many));
     const about = { file: 'f', line: 1, column: 1, code: 'CONFIG_INVALID' } as const;
     for (const text of many) {
       const path = `a["${text}"].b`;
@@ -252,7 +252,7 @@ describe('a file with very many suspects', () => {
 
 describe('what is hidden in a problem', () => {
   const hide = (message: string, ...fragments: readonly string[]) =>
-    createHider(new Set(fragments))({
+    createRedactor(new Set(fragments))({
       file: 'f',
       line: 1,
       column: 1,

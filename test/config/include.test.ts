@@ -94,7 +94,7 @@ describe('an included file', () => {
     expect(loaded.kind).toBe('invalid');
     expect(loaded.problems.map(({ file }) => file)).toEqual(['secretbridge.yaml']);
     expect(linesOf(loaded)).toEqual([
-      '15:13 include[0].path CONFIG_INVALID: `teams/a`: there is no such file or folder',
+      '15:13 include[0].path CONFIG_INVALID: `teams/a`: no such file or folder',
     ]);
   });
 

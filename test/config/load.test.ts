@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import { watchedIn } from '../../src/config/watch/credentials.ts';
+import { watchedCredentialsIn } from '../../src/config/watch/credentials.ts';
 import { HEAD, linesOf, load, loadText, memoryFs, VALID } from './memory-fs.ts';
 
 async function usable(text: string) {
@@ -50,7 +50,7 @@ describe('a valid configuration', () => {
     expect(stores).toMatchObject([
       { auth: { assumeRole: [{ tags: { env: 'prod-eu', path: './foo', file: 'bar', caFile: 'x' } }] } },
     ]);
-    expect(stores.map(watchedIn)).toEqual([[]]);
+    expect(stores.map(watchedCredentialsIn)).toEqual([[]]);
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { ConfigFs } from '../../src/config/files/files.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { recordingFs } from '../../src/config/watch/snapshot.ts';
+import { recordingFs } from '../../src/config/watch/file-snapshot.ts';
 import { memoryFs, VALID } from './memory-fs.ts';
 
 it('has a bounded number of files open at once, however many there are', async () => {

@@ -1,5 +1,5 @@
 import type { ConfigFs } from '../../src/config/files/files.ts';
-import type { Loaded } from '../../src/config/judge.ts';
+import type { LoadResult } from '../../src/config/check-documents.ts';
 import { loadConfig } from '../../src/config/load.ts';
 
 type Content = string | Uint8Array | { readonly fails: string } | { readonly pipe: true };
@@ -34,16 +34,19 @@ export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
 }
 
 /** Loads `/home/ann/secretbridge.yaml`, or the paths given. */
-export function load(files: Readonly<Record<string, Content>>, ...paths: readonly string[]): Promise<Loaded> {
+export function load(
+  files: Readonly<Record<string, Content>>,
+  ...paths: readonly string[]
+): Promise<LoadResult> {
   return loadConfig({ paths, env: {}, cwd: '/home/ann', readFs: memoryFs(files) });
 }
 
-export function loadText(text: string | Uint8Array): Promise<Loaded> {
+export function loadText(text: string | Uint8Array): Promise<LoadResult> {
   return load({ '/home/ann/secretbridge.yaml': text });
 }
 
 /** One line per problem: `line:column path CODE: message — suggestion`. */
-export function linesOf({ problems }: Loaded): readonly string[] {
+export function linesOf({ problems }: LoadResult): readonly string[] {
   return problems.map(
     ({ line, column, path, code, message, suggestion }) =>
       `${line}:${column} ${path} ${code}: ${message}${suggestion === undefined ? '' : ` — ${suggestion}`}`,

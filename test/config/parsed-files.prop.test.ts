@@ -50,7 +50,7 @@ describe('texts that are parsed on another thread', () => {
 
   it('are what parsing them here gives, to the last place', async () => {
     const all = fc.sample(text, 300).map((it, index) => ({ text: it, file: `${index}.yaml` }));
-    const parsings = await parseTexts(all, { long });
+    const parsings = await parseTexts(all, { threadThreshold: long });
     same(
       parsings.map(({ parsed }) => parsed),
       all.map(parsedHere),
@@ -62,12 +62,14 @@ describe('texts that are parsed on another thread', () => {
   it('leave this one to what there is to do meanwhile, whose failure is one', async () => {
     const done: string[] = [];
     const all = [{ text: 'a: 1', file: 'a.yaml' }];
-    const parsing = parseTexts(all, { long, meanwhile: async () => done.push('meanwhile') });
+    const parsing = parseTexts(all, { threadThreshold: long, meanwhile: async () => done.push('meanwhile') });
     void parsing.then(() => done.push('parsed'));
     await parsing;
     expect(done).toEqual(['meanwhile', 'parsed']);
     const meanwhile = () => Promise.reject(new Error('it cannot be loaded'));
-    await expect(parseTexts(all, { long, meanwhile })).rejects.toThrow('it cannot be loaded');
+    await expect(parseTexts(all, { threadThreshold: long, meanwhile })).rejects.toThrow(
+      'it cannot be loaded',
+    );
     // Of short ones nobody waits for a thread, so there is no meanwhile.
     expect(await parseTexts(all, { meanwhile })).toHaveLength(1);
   });
@@ -89,7 +91,7 @@ include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
 
   it('are parsed here where there is no thread', async () => {
     const all = fc.sample(text, 20).map((it, index) => ({ text: it, file: `${index}.yaml` }));
-    const parsings = await parseTexts(all, { long, askThread: async () => undefined });
+    const parsings = await parseTexts(all, { threadThreshold: long, runThread: async () => undefined });
     same(
       parsings.map(({ parsed }) => parsed),
       all.map(parsedHere),

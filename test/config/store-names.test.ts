@@ -132,7 +132,7 @@ describe('all of it shows at once', () => {
     const fields = 'kind: azure-key-vault, vaultUrl: http://azure.internal';
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, ${fields} } ]\n`));
     expect(lines).toEqual([
-      '3:55 stores[0].vaultUrl CONFIG_INVALID: expected the https address of the vault alone, as https://contoso.vault.azure.net',
+      '3:55 stores[0].vaultUrl CONFIG_INVALID: expected the https URL of the vault without a path, such as https://contoso.vault.azure.net',
     ]);
   });
 

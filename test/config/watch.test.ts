@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, utimes, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Loaded } from '../../src/config/judge.ts';
+import type { LoadResult } from '../../src/config/check-documents.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import {
   type ConfigWatch,
@@ -14,7 +14,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
 
 const withInstance = (name: string) => `apiVersion: secretbridge.dev/v1\ninstance: ${name}\n`;
-const said = (loaded: Loaded) => (loaded.kind === 'usable' ? loaded.config.instance : 'invalid');
+const said = (loaded: LoadResult) => (loaded.kind === 'usable' ? loaded.config.instance : 'invalid');
 
 /** Files in memory, and a clock that the test moves. */
 async function overMemory(files: Record<string, string>, options: Partial<WatchOptions> = {}) {

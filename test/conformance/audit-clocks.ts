@@ -8,15 +8,18 @@ export interface ClockHarness extends AsyncDisposable {
   readonly store: AuditStore;
 }
 
-/** A clock that goes back, or differs between replicas: the order is that of the sequences, the time what it said. */
+/**
+ * Clocks may go back or differ between replicas. The order of records is that of their sequences, and each keeps the
+ * time of its clock.
+ */
 export function describeClocks(name: string, open: (clock: Clock) => Promise<ClockHarness>): void {
-  it(`${name}: a clock that goes back changes no order and hides no record from a question about a time`, async () => {
+  it(`${name}: keeps the order and finds every record by time when the clock goes back`, async () => {
     let now = 0;
     await using harness = await open({ now: () => now });
     await using store = harness.store;
     const hour = (n: number): number => Date.parse('2026-11-25T00:00:00Z') + n * 3_600_000;
     const text = (n: number): string => new Date(hour(n)).toISOString();
-    // By blocks, so that each has times of its own; the third one jumps back by a day.
+    // One group for each block, so that each block has its own times. The third group jumps back by a day.
     for (const [from, step] of [
       [30, 1],
       [31, 1],
@@ -46,6 +49,6 @@ export function describeClocks(name: string, open: (clock: Clock) => Promise<Clo
     expect((await store.list({}, { limit: 3 })).map(({ sequence }) => sequence)).toEqual([
       20_004, 20_003, 20_002,
     ]);
-    expect(await verify(store.stored(1))).toMatchObject({ kind: 'intact', records: 20_004 });
+    expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 20_004 });
   });
 }

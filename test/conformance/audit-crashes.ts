@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import type { MovableAudit } from '../../src/audit/move/moving.ts';
+import type { MovableAudit } from '../../src/audit/move/movable-audit.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
 import { formatTarget } from '../../src/core/target.ts';
@@ -17,14 +17,14 @@ export interface CrashHarness extends AsyncDisposable {
 
 async function expectIntact(store: MovableAudit): Promise<void> {
   const after = await store.base();
-  expect(await verify(store.stored(1), { after, until: await store.head() })).toMatchObject({
+  expect(await verify(store.storedRecords(1), { after, until: await store.head() })).toMatchObject({
     kind: 'intact',
   });
 }
 
-/** A crash in the middle of whatever a store does: kill -9, at times that spread over its steps. */
+/** Kills a process with SIGKILL at times that spread over the steps of a store. */
 export function describeCrashes(name: string, openHarness: () => Promise<CrashHarness>, kills: number): void {
-  it(`${name}: a crash while records, reviews and old records come and go leaves a chain that verifies`, async () => {
+  it(`${name}: the chain verifies after a crash during appends, reviews and pruning`, async () => {
     await using harness = await openHarness();
     let promised = 0;
     for (let n = 0; n < kills; n += 1) {
@@ -43,7 +43,7 @@ export function describeCrashes(name: string, openHarness: () => Promise<CrashHa
         expect.arrayContaining(['payments/payments-db', 'payments/s0', 'payments/s1']),
       );
       expect(await store.latest({ secret: 's0' }, ['create'])).toBeDefined();
-      // What the crash left half removed goes with the next call.
+      // Deletes the rows that the crash left.
       await store.prune(head);
       expect(await store.list({}, { limit: 1 })).toEqual([]);
       await store.append([entry()]);
@@ -51,7 +51,7 @@ export function describeCrashes(name: string, openHarness: () => Promise<CrashHa
     }
   });
 
-  it(`${name}: a crash while a log is moved into it lets it go on to the same end`, async () => {
+  it(`${name}: a move continues after a crash and has the same result`, async () => {
     await using folder = await temporaryFolder();
     await using harness = await openHarness();
     const from = join(folder.path, 'from.db');
@@ -76,10 +76,14 @@ export function describeCrashes(name: string, openHarness: () => Promise<CrashHa
     expect(JSON.parse(line)).toMatchObject({ kind: expect.stringMatching('moved|refused') });
     await using source = await openSqliteAudit({ ...common, replica: 'b', readOnly: true });
     await using target = await harness.open('end');
-    expect(await target.moving()).toBeUndefined();
+    expect(await target.moveSource()).toBeUndefined();
     expect(await target.head()).toEqual(await source.head());
-    expect(await Array.fromAsync(target.stored(1))).toEqual(await Array.fromAsync(source.stored(1)));
-    expect(await Array.fromAsync(target.kept())).toEqual(await Array.fromAsync(source.kept()));
+    expect(await Array.fromAsync(target.storedRecords(1))).toEqual(
+      await Array.fromAsync(source.storedRecords(1)),
+    );
+    expect(await Array.fromAsync(target.retainedRecords())).toEqual(
+      await Array.fromAsync(source.retainedRecords()),
+    );
     await target.append([entry()]);
     await expectIntact(target);
   });

@@ -6,16 +6,16 @@ import { verify } from '../../src/audit/verify/verify.ts';
 import { formatTarget } from '../../src/core/target.ts';
 import { bare, entry, fingerprint, recordsOf } from '../audit/sample.ts';
 
-/** One empty log, and processes that use it. The clock of all of them moves one second at each look. */
+/** An empty log and the processes that use it. Their clock advances one second at each call. */
 export interface AuditHarness extends AsyncDisposable {
-  /** Disposing of the store is the end of its process. */
+  /** Disposing the store ends its process. */
   open(replica: string): Promise<AuditStore>;
 }
 
 export const HARNESS_INSTANCE = 'prod-eu';
 export const HARNESS_START = Date.parse('2026-11-25T12:00:00.000Z');
 
-/** One second later at each look. */
+/** Advances one second at each call. */
 export function tickingClock(): { now(): number } {
   let time = HARNESS_START - 1000;
   return {
@@ -26,7 +26,7 @@ export function tickingClock(): { now(): number } {
   };
 }
 
-/** Always the same text, of which no two parts are alike. */
+/** A fixed text without repetitions. */
 function incompressible(length: number): string {
   const hash = (n: number): string => createHash('sha512').update(String(n)).digest('base64');
   return Array.from({ length: Math.ceil(length / 88) }, (_, n) => hash(n))
@@ -45,30 +45,32 @@ function sequences(records: readonly AuditRecord[]): number[] {
 }
 
 export function describeAuditStore(name: string, openHarness: () => Promise<AuditHarness>): void {
-  describe(`${name}: looking whether it can be written`, () => {
-    it('records nothing, and the chain goes on', async () => {
+  describe(`${name}: checkWritable`, () => {
+    it('records nothing and keeps the chain intact', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
-      await store.touch();
+      await store.checkWritable();
       await store.append([entry()]);
       const before = await store.head();
-      await Promise.all([store.touch(), store.touch()]);
+      await Promise.all([store.checkWritable(), store.checkWritable()]);
       expect(await store.head()).toEqual(before);
       const [next] = await store.append([entry()]);
       expect(next).toMatchObject({ sequence: 2, previousHash: before.hash });
-      expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject({ records: 2 });
+      expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject({
+        records: 2,
+      });
     });
 
-    it('fails once it is closed', async () => {
+    it('fails after the store is closed', async () => {
       await using harness = await openHarness();
       const store = await harness.open('a');
       await store[Symbol.asyncDispose]();
-      await expect(store.touch()).rejects.toMatchObject(UNAVAILABLE);
+      await expect(store.checkWritable()).rejects.toMatchObject(UNAVAILABLE);
     });
   });
 
-  describe(`${name}: appending`, () => {
-    it('chains what it records', async () => {
+  describe(`${name}: append`, () => {
+    it('chains the records', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [first] = await store.append([entry()]);
@@ -83,10 +85,10 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       });
       expect(second).toMatchObject({ sequence: 2, previousHash: first?.hash, action: 'create' });
       expect(await store.head()).toEqual({ sequence: 2, hash: second?.hash });
-      expect(await verify(store.stored(1))).toMatchObject({ kind: 'intact', records: 2 });
+      expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 2 });
     });
 
-    it('gives each of many callers its own records, in one chain', async () => {
+    it('returns each concurrent caller its own records, in one chain', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const batches = Array.from({ length: 20 }, (_, n) =>
@@ -97,7 +99,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         expect(records.map(({ attempt }) => attempt)).toEqual(batches[n]?.map(() => n + 1));
       }
       expect(sequences(results.flat())).toEqual(Array.from({ length: 30 }, (_, n) => n + 1));
-      expect(await verify(store.stored(1))).toMatchObject({ kind: 'intact', records: 30 });
+      expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 30 });
     });
 
     it('keeps one chain when several processes write', async () => {
@@ -105,20 +107,20 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       await using a = await harness.open('a');
       await using b = await harness.open('b');
       await Promise.all([a, b, a, b, a].map((store) => store.append([entry(), entry()])));
-      expect(await verify(b.stored(1), { until: await a.head() })).toMatchObject({
+      expect(await verify(b.storedRecords(1), { until: await a.head() })).toMatchObject({
         kind: 'intact',
         records: 10,
       });
     });
 
-    it('drops what an entry must not have', async () => {
+    it('drops unknown fields of an entry', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const slipped = { ...entry(), password: 'hunter2', actor: { kind: 'cli', token: 'hunter2' } } as const;
       await store.append([
         { ...slipped, sources: [{ store: 's', key: 'k', version: '1', ...{ value: 'hunter2' } }] },
       ]);
-      expect(JSON.stringify(await collect(store.stored(1)))).not.toContain('hunter2');
+      expect(JSON.stringify(await collect(store.storedRecords(1)))).not.toContain('hunter2');
     });
 
     it.each<[string, Partial<Entry>]>([
@@ -132,7 +134,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         'more values than a record takes',
         { values: Object.fromEntries(Array.from({ length: 501 }, (_, n) => [`k${n}`, fingerprint(n)])) },
       ],
-    ])('refuses %s without harm to others', async (_, part) => {
+    ])('refuses %s without affecting other entries', async (_, part) => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const bad = store.append([entry(part)]);
@@ -141,7 +143,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(sequences(await good)).toEqual([1]);
     });
 
-    it('fails once it is closed', async () => {
+    it('fails after the store is closed', async () => {
       await using harness = await openHarness();
       const store = await harness.open('a');
       await store[Symbol.asyncDispose]();
@@ -150,8 +152,8 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
     });
   });
 
-  describe(`${name}: reading`, () => {
-    it('pages newest first without gaps or doubles', async () => {
+  describe(`${name}: queries`, () => {
+    it('pages newest first without gaps or duplicates', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append(Array.from({ length: 7 }, () => bare()));
@@ -162,7 +164,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect([first, second, third].map(sequences)).toEqual([[7, 6, 5], [4, 3, 2], [1]]);
     });
 
-    it('finds a record by its number, or nothing', async () => {
+    it('gets a record by its sequence, or undefined', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [record] = await store.append([entry()]);
@@ -170,7 +172,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.get(2)).toBeUndefined();
     });
 
-    it('gives what is stored oldest first from any number, across pages', async () => {
+    it('streams stored records oldest first from any sequence, across pages', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append(Array.from({ length: 1203 }, () => bare()));
@@ -255,7 +257,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       [{ namespace: '' }, []],
     ];
 
-    it('finds by filters that combine', async () => {
+    it('lists by combined filters', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       for (const one of recorded) await store.append([one]);
@@ -266,7 +268,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       }
     });
 
-    it('tells the last record among some actions', async () => {
+    it('returns the latest record with one of several actions', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([
@@ -280,7 +282,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ namespace: 'payments' }, ['delete'])).toBeUndefined();
     });
 
-    it('tells the last records of very many keys and targets that are asked of at a time', async () => {
+    it('returns the latest records of many keys and targets queried concurrently', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const odd = ['{a,"b"}', "it's \\ odd", 'NULL', '', 'x\0y', '🔑', '$1', 'a,b'];
@@ -308,7 +310,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         expect([status, it]).toMatchObject(['rejected', { reason: UNAVAILABLE }]);
     });
 
-    it('tells the last write of a target that was made from a source', async () => {
+    it('returns the latest write of a target that used a source', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const from = (...keys: readonly string[]) =>
@@ -338,43 +340,43 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['a long name', 'x'.repeat(100_000), 'x'.repeat(100_000)],
       ['a long name that does not compress', incompressible(9_000), incompressible(9_000)],
       ['a lone surrogate', 'a\ud800b', 'a\ufffdb'],
-    ])('keeps and finds %s in a name', async (_, given, kept) => {
+    ])('stores and finds %s in a name', async (_, given, kept) => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry({ mapping: given, key: given, store: given, note: given })]);
       const [found] = await store.list({ mapping: kept, store: kept, key: kept }, { limit: 2 });
       expect(found).toMatchObject({ mapping: kept, key: kept, store: kept, note: kept });
-      expect(await verify(store.stored(1))).toMatchObject({ kind: 'intact', records: 1 });
+      expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 1 });
     });
   });
 
-  describe(`${name}: intents without an outcome`, () => {
+  describe(`${name}: unresolved intents`, () => {
     const intent = entry({ phase: 'intent' });
     const outcome = entry({ phase: 'outcome' });
 
-    it('takes a process that still runs for no crash', async () => {
+    it('excludes intents of a running process', async () => {
       await using harness = await openHarness();
       await using running = await harness.open('a');
       await using other = await harness.open('b');
       await running.append([intent]);
-      expect(await running.unresolved()).toEqual([]);
-      expect(await other.unresolved()).toEqual([]);
+      expect(await running.unresolvedIntents()).toEqual([]);
+      expect(await other.unresolvedIntents()).toEqual([]);
     });
 
-    it('reports those of this process which are said to be over', async () => {
+    it('includes intents of this process that are finished', async () => {
       await using harness = await openHarness();
       await using running = await harness.open('a');
       await running.append([intent, entry({ phase: 'intent', secret: 'other' })]);
       const isOver = ({ secret }: AuditRecord) => secret === 'other';
-      expect(sequences(await running.unresolved(isOver))).toEqual([2]);
-      expect(await running.unresolved()).toEqual([]);
+      expect(sequences(await running.unresolvedIntents(isOver))).toEqual([2]);
+      expect(await running.unresolvedIntents()).toEqual([]);
       await using other = await harness.open('b');
-      expect(await other.unresolved(isOver)).toEqual([]);
+      expect(await other.unresolvedIntents(isOver)).toEqual([]);
       await running.append([{ ...outcome, secret: 'other' }]);
-      expect(await running.unresolved(isOver)).toEqual([]);
+      expect(await running.unresolvedIntents(isOver)).toEqual([]);
     });
 
-    it('tells the attempts of a request at a target that are open, whoever made them', async () => {
+    it('returns the open attempts of a request at a target from all processes', async () => {
       await using harness = await openHarness();
       const gone = await harness.open('a');
       const { requestId, namespace = '', secret = '' } = intent;
@@ -395,16 +397,16 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await next.openAttempts('\0', target)).toEqual([]);
     });
 
-    it('reports them, oldest first, when their process has ended', async () => {
+    it('includes intents of an ended process, oldest first', async () => {
       await using harness = await openHarness();
       const gone = await harness.open('a');
       await gone.append([intent, entry({ phase: 'intent', secret: 'other' }), entry()]);
       await gone[Symbol.asyncDispose]();
       await using next = await harness.open('b');
-      expect(sequences(await next.unresolved())).toEqual([1, 2]);
-      expect(sequences(await next.unresolved())).toEqual([1, 2]);
+      expect(sequences(await next.unresolvedIntents())).toEqual([1, 2]);
+      expect(sequences(await next.unresolvedIntents())).toEqual([1, 2]);
       await next.append([outcome]);
-      expect(sequences(await next.unresolved())).toEqual([2]);
+      expect(sequences(await next.unresolvedIntents())).toEqual([2]);
     });
 
     it.each<[string, Partial<Entry>]>([
@@ -412,23 +414,23 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['namespace', { namespace: 'shop' }],
       ['secret', { secret: 'other' }],
       ['attempt', { attempt: 2 }],
-    ])('does not take the outcome of another %s for theirs', async (_, part) => {
+    ])('ignores the outcome of another %s', async (_, part) => {
       await using harness = await openHarness();
       const gone = await harness.open('a');
       await gone.append([intent, { ...outcome, ...part }]);
       await gone[Symbol.asyncDispose]();
       await using next = await harness.open('b');
-      expect(sequences(await next.unresolved())).toEqual([1]);
+      expect(sequences(await next.unresolvedIntents())).toEqual([1]);
     });
 
-    it('has nothing to report after an orderly end', async () => {
+    it('excludes intents with an outcome', async () => {
       await using harness = await openHarness();
       const gone = await harness.open('a');
       await gone.append([intent]);
       await gone.append([outcome]);
       await gone[Symbol.asyncDispose]();
       await using next = await harness.open('b');
-      expect(await next.unresolved()).toEqual([]);
+      expect(await next.unresolvedIntents()).toEqual([]);
     });
   });
 
@@ -441,7 +443,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         ...part,
       });
 
-    it('tells the last review of each record, and finds by it', async () => {
+    it('returns the last review of each record and filters by it', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append(Array.from({ length: 5 }, () => entry()));
@@ -471,23 +473,23 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await found({ review: 'flagged', mapping: 'other' })).toEqual([]);
       expect(await found({ action: 'review' })).toEqual([11, 10, 9, 8, 7, 6]);
       expect(sequences(await store.list({ review: 'unreviewed' }, { limit: 1, before: 5 }))).toEqual([4]);
-      expect(await verify(store.stored(1))).toMatchObject({ kind: 'intact', records: 11 });
+      expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 11 });
     });
 
-    it('knows a review of a record of the same batch, and takes none for one of itself or of the future', async () => {
+    it('accepts a review of a record in the same batch, and ignores reviews of themselves or of later records', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry(), review(1, 'flagged'), review(2, 'reviewed'), review(5, 'reviewed')]);
       await store.append([entry()]);
       expect([...(await store.reviews([1, 2, 3, 4, 5])).keys()]).toEqual([1]);
       expect(sequences(await store.list({ review: 'unreviewed' }, { limit: 9 }))).toEqual([5]);
-      expect(await verify(store.stored(1))).toMatchObject({ kind: 'intact', records: 5 });
+      expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 5 });
       expect((await store.reviews([])).size).toBe(0);
     });
   });
 
-  describe(`${name}: records that leave`, () => {
-    it('leaves a chain that verifies behind its base', async () => {
+  describe(`${name}: prune`, () => {
+    it('leaves a chain that verifies from its base', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       expect(await store.base()).toEqual({ sequence: 0, hash: '0'.repeat(64) });
@@ -496,7 +498,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.prune(until)).toBe(600);
       const base = await store.base();
       expect(base).toEqual({ sequence: 600, hash: until.hash });
-      expect(await verify(store.stored(1), { after: base, until: await store.head() })).toMatchObject({
+      expect(await verify(store.storedRecords(1), { after: base, until: await store.head() })).toMatchObject({
         kind: 'intact',
         records: 100,
       });
@@ -512,20 +514,22 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(next).toMatchObject({ sequence: 701, previousHash: records[699]?.hash });
     });
 
-    it('goes on when all of them have left', async () => {
+    it('continues the chain after all records are pruned', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry(), entry()]);
       await store.prune(await store.head());
       expect(await store.head()).toEqual(await store.base());
-      expect(await verify(store.stored(1), { after: await store.base() })).toMatchObject({ records: 0 });
+      expect(await verify(store.storedRecords(1), { after: await store.base() })).toMatchObject({
+        records: 0,
+      });
       await store.append([entry()]);
       const after = await store.base();
-      expect(await verify(store.stored(1), { after })).toMatchObject({ kind: 'intact', records: 1 });
+      expect(await verify(store.storedRecords(1), { after })).toMatchObject({ kind: 'intact', records: 1 });
       expect(await store.prune(await store.head())).toBe(1);
     });
 
-    it('lets nothing leave up to what is no record of the chain', async () => {
+    it('refuses to prune up to anything but a record of the chain', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [first, second] = await store.append([entry(), entry(), entry()]);
@@ -538,7 +542,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.base()).toMatchObject({ sequence: 2 });
     });
 
-    it('still knows the targets, the open intents and the last word on each state', async () => {
+    it('keeps the targets, the open intents and the latest record of each state', async () => {
       await using harness = await openHarness();
       const one = { action: 'update', secret: 'one', phase: 'outcome' } as const;
       const gone = await harness.open('gone');
@@ -574,18 +578,18 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await held(33, { instance: 'other' })).toBeUndefined();
       expect(await store.latest({ store: 's', key: 'k' }, ['read'])).toMatchObject({ sequence: 8 });
       expect(await store.latest({ store: 's', key: 'other' }, ['read'])).toBeUndefined();
-      expect(sequences(await store.unresolved())).toEqual([6, 7]);
-      // A second time, and with one of them resolved.
+      expect(sequences(await store.unresolvedIntents())).toEqual([6, 7]);
+      // A second time, after one of them is resolved.
       await store.append([entry({ action: 'update', secret: 'four', phase: 'outcome' })]);
       await store.prune(await store.head());
       expect(await known()).toEqual(['four', 'one', 'two']);
       expect(await last('one', ['create', 'update'])).toMatchObject({ note: 'newer' });
       expect(await last('two', ['create', 'update'])).toMatchObject({ note: 'still there' });
-      expect(sequences(await store.unresolved())).toEqual([7]);
+      expect(sequences(await store.unresolvedIntents())).toEqual([7]);
       expect(sequences(await store.list({}, { limit: 5 }))).toEqual([]);
     });
 
-    it('forgets the reviews of what left', async () => {
+    it('drops the reviews of pruned records', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [first] = await store.append([entry(), entry(), entry()]);
@@ -598,12 +602,12 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect([...(await store.reviews([1, 2, 3])).keys()]).toEqual([2]);
       expect(sequences(await store.list({ review: 'flagged' }, { limit: 5 }))).toEqual([2]);
       const after = await store.base();
-      expect(await verify(store.stored(1), { after })).toMatchObject({ kind: 'intact', records: 4 });
+      expect(await verify(store.storedRecords(1), { after })).toMatchObject({ kind: 'intact', records: 4 });
     });
   });
 
-  describe(`${name}: taking over`, () => {
-    it('gives another store the same chain, part by part, and goes on with it', async () => {
+  describe(`${name}: importRecords`, () => {
+    it('copies a chain in parts, and the copy continues it', async () => {
       await using from = await openHarness();
       await using to = await openHarness();
       await using source = await from.open('a');
@@ -613,49 +617,53 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         entry({ namespace: 'shop', requestId: 'r' }),
       ]);
       await source.append([bare({ action: 'review', review: { sequence: 2, state: 'flagged' } })]);
-      const records = await collect(source.stored(1));
+      const records = await collect(source.storedRecords(1));
       await using target = await to.open('b');
-      await target.takeOver(records.slice(0, 2), await source.base());
-      await expect(target.takeOver(records.slice(3), await source.head())).rejects.toMatchObject(UNAVAILABLE);
-      await target.takeOver(records.slice(2), await target.head());
-      expect(await collect(target.stored(1))).toEqual(records);
+      await target.importRecords(records.slice(0, 2), await source.base());
+      await expect(target.importRecords(records.slice(3), await source.head())).rejects.toMatchObject(
+        UNAVAILABLE,
+      );
+      await target.importRecords(records.slice(2), await target.head());
+      expect(await collect(target.storedRecords(1))).toEqual(records);
       expect(await target.head()).toEqual(await source.head());
       const named = async (store: AuditStore) => (await store.targets()).map(formatTarget).sort();
       expect(await named(target)).toEqual(await named(source));
       expect(sequences(await target.list({ review: 'flagged' }, { limit: 5 }))).toEqual([2]);
-      expect(sequences(await target.unresolved())).toEqual([1]);
+      expect(sequences(await target.unresolvedIntents())).toEqual([1]);
       await target.append([entry()]);
-      expect(await verify(target.stored(1))).toMatchObject({ kind: 'intact', records: 5 });
+      expect(await verify(target.storedRecords(1))).toMatchObject({ kind: 'intact', records: 5 });
     });
 
-    it('begins where the other one does', async () => {
+    it('starts at the base of the source', async () => {
       await using from = await openHarness();
       await using to = await openHarness();
       await using source = await from.open('a');
       const [, second] = await source.append([entry(), entry(), entry(), entry()]);
       await source.prune(second ?? expect.fail());
       await using target = await to.open('b');
-      await target.takeOver(await collect(source.stored(1)), await source.base());
+      await target.importRecords(await collect(source.storedRecords(1)), await source.base());
       const base = await target.base();
       expect(base).toEqual(await source.base());
-      expect(await verify(target.stored(1), { after: base, until: await source.head() })).toMatchObject({
+      expect(
+        await verify(target.storedRecords(1), { after: base, until: await source.head() }),
+      ).toMatchObject({
         kind: 'intact',
         records: 2,
       });
     });
 
-    it('takes nothing of what is no chain', async () => {
+    it('refuses records that do not form a chain', async () => {
       await using from = await openHarness();
       await using to = await openHarness();
       await using source = await from.open('a');
       await source.append([entry(), entry(), entry()]);
-      const [a, b, c] = await collect(source.stored(1));
+      const [a, b, c] = await collect(source.storedRecords(1));
       if (a === undefined || b === undefined || c === undefined) expect.fail();
       await using target = await to.open('b');
       for (const broken of [[b], [a, c], [a, { ...b, hash: c.hash }, c]])
-        await expect(target.takeOver(broken, await source.base())).rejects.toMatchObject(UNAVAILABLE);
+        await expect(target.importRecords(broken, await source.base())).rejects.toMatchObject(UNAVAILABLE);
       expect(await target.head()).toMatchObject({ sequence: 0 });
-      expect(await collect(target.stored(1))).toEqual([]);
+      expect(await collect(target.storedRecords(1))).toEqual([]);
     });
   });
 }

@@ -174,7 +174,8 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     await withTheirs(h, { theirs: 'kept', both: 'same' });
     const marks = { labels: { of: 'them', l: '1' }, annotations: { a: '1' } };
     expect((await merge(h, { both: 'same', ours: '1' }, marks)).kind).toBe('written');
-    const alone = async (...managers: readonly string[]) => h.cluster.heldAlone(await now(h), managers);
+    const alone = async (...managers: readonly string[]) =>
+      h.cluster.exclusivelyOwned(await now(h), managers);
     expect(await alone(OURS)).toEqual({ labels: ['l'], annotations: ['a'], data: ['ours'] });
     const second = { manager: SECOND, labels: { l: '1' } };
     expect((await merge(h, { ours: '1', more: '2' }, second)).kind).toBe('written');

@@ -11,7 +11,7 @@ const base64 = (value: string) => Buffer.from(value).toString('base64');
 const latin1 = (value: string) => Buffer.from(value).toString('latin1');
 
 export function describeCluster(name: string, open: () => Promise<ClusterHarness>): void {
-  describe(`${name} conforms`, () => {
+  describe(`${name} conforms to the queue port`, () => {
     const app = (h: ClusterHarness): TargetId => ({ namespace: h.namespace, secret: 'app' });
     const foreign = (h: ClusterHarness): TargetId => ({ namespace: h.namespace, secret: 'foreign' });
 
@@ -299,9 +299,9 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       await expect(h.cluster.ping()).resolves.toBeDefined();
       const { namespace } = h;
       for (const verb of ['get', 'update'] as const) {
-        expect(await h.cluster.may({ namespace, verb, secret: 'app' })).toBe(true);
+        expect(await h.cluster.checkAccess({ namespace, verb, secret: 'app' })).toBe(true);
       }
-      expect(await h.cluster.may({ namespace, verb: 'create' })).toBe(true);
+      expect(await h.cluster.checkAccess({ namespace, verb: 'create' })).toBe(true);
     });
   });
 }

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
-import type { ReadResult } from '../../src/core/reading.ts';
+import type { ReadResult } from '../../src/core/read-result.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
 
 /** One store with one provider on it, and ways to change the store behind the provider's back. */
@@ -26,7 +26,7 @@ export function describeProvider<Fault extends string>(
   name: string,
   { open, faults }: Conformance<Fault>,
 ): void {
-  describe(`${name} conforms`, () => {
+  describe(`${name} conforms to the queue port`, () => {
     it('reads what was written, member by member and byte by byte', async () => {
       await using h = await open();
       const fields = { user: 'ann', pass: 'p@ss\nwörd "x" \\ </script> \u2028', empty: '', zero: 'a\0b' };

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { eventually, job, notes, type OpenHarness } from './queue.ts';
 
-/** Long enough to be told from at once, and not worth waiting for. */
+/** Long enough to differ from an immediate run, and short enough for a test. */
 const LATER_MS = 60_000;
 
 export function describeQueueDelays(name: string, openHarness: OpenHarness): void {
   describe(`delays of ${name}`, () => {
-    it('runs nothing before its time', async () => {
+    it('runs no job before its due time', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { process, subjects } = notes();
@@ -16,11 +16,11 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await queue.add(job('b'));
       await eventually(() => subjects().length === 2);
       expect(subjects()).toEqual(['b', 'a']);
-      // A millisecond is lost by rounding.
+      // Rounding may lose a millisecond.
       expect(performance.now() - began).toBeGreaterThanOrEqual(998);
     });
 
-    it('brings a delayed job forward for an add without delay, under its reason', async () => {
+    it("moves a delayed job forward for an add without delay, under that add's reason", async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { seen, process } = notes();
@@ -32,7 +32,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
     });
 
-    it('gives a job that is brought forward the place of its urgency', async () => {
+    it('orders a job that is moved forward by its priority', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add(job('a', 'sweep'), { delayMs: LATER_MS });
@@ -44,7 +44,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(subjects()).toEqual(['a', 'b', 'c']);
     });
 
-    it('brings a delayed job forward for a shorter delay, and never puts one off', async () => {
+    it('moves a delayed job forward for a shorter delay, and never postpones it', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { process, subjects } = notes();
@@ -62,7 +62,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
     it.each([
       ['before', [undefined, LATER_MS]],
       ['after', [LATER_MS, undefined]],
-    ])('follows a run at once when an add without delay comes %s a delayed one', async (_, delays) => {
+    ])('starts the follow-up at once when an add without delay comes %s a delayed add', async (_, delays) => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<undefined>();
@@ -75,7 +75,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await eventually(() => seen.length === 2);
     });
 
-    it('delays a run that follows one, if that is all that was asked for', async () => {
+    it('delays the follow-up run if all adds during the run were delayed', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<undefined>();
@@ -89,7 +89,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(seen).toHaveLength(1);
     });
 
-    it('runs again after the time that a run gives', async () => {
+    it('runs the subject again after the delay that the run returned', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const times: number[] = [];
@@ -106,7 +106,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       for (const gap of [second - first, third - second]) expect(gap).toBeGreaterThanOrEqual(58);
     });
 
-    it('runs at once for a trigger while it waits to run again', async () => {
+    it('runs at once for a trigger while a repeat is waiting', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { seen, process } = notes(async (_, run) => (run === 1 ? LATER_MS : undefined));
@@ -119,7 +119,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await queue.idle();
     });
 
-    it('runs at once for a trigger during a run that wants to be run again later', async () => {
+    it('runs at once for a trigger during a run that asks for a later repeat', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<void>();

@@ -8,7 +8,7 @@ const ADDS = 60;
 const PAIRS = 100;
 const LATER_MS = 600_000;
 
-/** Repeatable, and different for each test. */
+/** A seeded generator: repeatable, and different for each test. */
 function randomFrom(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -17,7 +17,7 @@ function randomFrom(seed: number): (below: number) => number {
   };
 }
 
-/** A few turns of the event loop, or some milliseconds: what other work takes. */
+/** Waits a few turns of the event loop or some milliseconds, like real work. */
 async function moment(random: (below: number) => number): Promise<void> {
   const ms = random(4);
   if (random(3) === 0) await new Promise((resolve) => setTimeout(resolve, ms));
@@ -26,7 +26,7 @@ async function moment(random: (below: number) => number): Promise<void> {
 
 export function describeQueueRaces(name: string, openHarness: OpenHarness): void {
   describe(`races of ${name}`, () => {
-    it.each([1, 2, 3])('never run a subject twice at a time and never lose an add (%i)', async (seed) => {
+    it.each([1, 2, 3])('never runs a subject twice at a time and never loses an add (%i)', async (seed) => {
       await using harness = await openHarness();
       const queues = [await harness.open({ concurrency: 4 })];
       if (harness.shared) queues.push(await harness.open({ concurrency: 4 }));
@@ -44,7 +44,7 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
           starts.set(subject, now);
           await moment(random);
           running.delete(subject);
-          // Some want to run again: soon, or so late that only a trigger can bring them.
+          // Some runs ask for a repeat, either soon or so late that only a trigger can start it.
           return [undefined, undefined, undefined, 3, 600_000][random(5)];
         });
       }
@@ -67,7 +67,7 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
       for (const queue of queues) await queue.close(5_000);
     });
 
-    it('never put off what is added at once while others add it for later', async () => {
+    it('never postpones an immediate add while others add the same subject with a delay', async () => {
       await using harness = await openHarness();
       const queues = [await harness.open({ concurrency: PAIRS })];
       if (harness.shared) for (let more = 0; more < 3; more += 1) queues.push(await harness.open());

@@ -3,9 +3,9 @@ import type { Job, Process, Queue, Reason } from '../../src/queue/queue.ts';
 import { describeQueueDelays } from './queue-delays.ts';
 import { describeQueueRaces } from './queue-races.ts';
 
-/** Where the queues of one test meet. */
+/** The namespace that the queues of one test share. */
 export interface QueueHarness extends AsyncDisposable {
-  /** As another process would open it; in memory there is but one. */
+  /** Opens the queue as another process would. The memory queue has only one process. */
   open(options?: { readonly concurrency?: number }): Promise<Queue>;
   readonly shared: boolean;
 }
@@ -16,7 +16,7 @@ export function job(subject: string, reason: Reason = 'sweep', requestId = 'r'):
   return { subject, reason, requestId };
 }
 
-/** Asks until it holds; the promises of others go on in between. */
+/** Polls until the condition holds, while other promises continue. */
 export async function eventually(holds: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
   const end = performance.now() + ms;
   while (!(await holds())) {
@@ -25,7 +25,7 @@ export async function eventually(holds: () => boolean | Promise<boolean>, ms = 2
   }
 }
 
-/** A process that notes what it is given, and ends when the test says so. */
+/** A process that records its jobs and ends each run when the test releases it. */
 export function notes(then: (job: Job, run: number) => Promise<number | undefined> = async () => undefined) {
   const seen: Job[] = [];
   const process: Process = (it) => then(it, seen.push(it));
@@ -33,8 +33,8 @@ export function notes(then: (job: Job, run: number) => Promise<number | undefine
 }
 
 export function describeQueue(name: string, openHarness: OpenHarness): void {
-  describe(`${name} conforms`, () => {
-    it('works on what was added, the urgent first and the rest in their order', async () => {
+  describe(`${name} conforms to the queue port`, () => {
+    it('runs jobs by priority, then in the order of adding', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const jobs = [
@@ -48,7 +48,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects()).toEqual(['d', 'f', 'e', 'h', 'c', 'b', 'a', 'g']);
     });
 
-    it('has one job for a subject that waits, of the most urgent reason and its last request', async () => {
+    it('keeps one job for a waiting subject, with the most urgent reason and the last request id', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add(job('a', 'sweep', 'one'));
@@ -61,7 +61,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(seen).toEqual([job('a', 'manual', 'three')]);
     });
 
-    it('brings a waiting job ahead when it becomes more urgent, and leaves it in its place otherwise', async () => {
+    it('moves a waiting job ahead when it becomes more urgent, and otherwise keeps its place', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       for (const subject of ['a', 'b', 'c']) await queue.add(job(subject, 'drift'));
@@ -99,7 +99,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(most).toBe(1);
     });
 
-    it('works on no more subjects at a time than it may', async () => {
+    it('limits the number of concurrent runs', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 3 });
       for (let number = 0; number < 20; number += 1) await queue.add(job(`t${number}`));
@@ -110,7 +110,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
         running += 1;
         most = Math.max(most, running);
         if (running >= 3) full.resolve();
-        // Until as many run as may: a server that is busy hands out jobs slower than these would end.
+        // Wait for the maximum number of runs. A busy server may hand out jobs more slowly than these would end.
         await full.promise;
         await new Promise(setImmediate);
         running -= 1;
@@ -122,7 +122,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(seen.length).toBe(20);
     });
 
-    it('goes on after a process that throws', async () => {
+    it('continues after a process that throws', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const { process, subjects } = notes(async ({ subject }, run) => {
@@ -138,7 +138,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects().toSorted()).toEqual(['a', 'a', 'b']);
     });
 
-    it('drops what any process added under the same id before, until it may be forgotten', async () => {
+    it('drops a repeated add under the same id from any process until the id expires', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const other = harness.shared ? await harness.open() : queue;
@@ -162,7 +162,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await other[Symbol.asyncDispose]();
     });
 
-    it('counts what waits, runs and is delayed', async () => {
+    it('counts waiting, active and delayed jobs', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       for (const subject of ['a', 'b', 'c']) await queue.add(job(subject, 'event'));
@@ -179,7 +179,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 1 });
     });
 
-    it('is idle at once when there is nothing to do', async () => {
+    it('is idle at once when there are no jobs', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       queue.start(async () => undefined);
@@ -192,15 +192,15 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await eventually(() => queue.health().state === 'up');
     });
 
-    it('tells of notices, of all that stand to whoever comes later, and of ends', async () => {
+    it('delivers messages, gives the latest ones to later subscribers, and delivers deletions', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const other = harness.shared ? await harness.open() : queue;
       const told: [string, string | undefined][] = [];
-      const stop = queue.notices.subscribe((...it) => void told.push(it));
-      queue.notices.post('own', '1');
-      other.notices.post('theirs', '2');
-      other.notices.post('long', 'x'.repeat(5_000));
+      const stop = queue.broadcast.subscribe((...it) => void told.push(it));
+      queue.broadcast.publish('own', '1');
+      other.broadcast.publish('theirs', '2');
+      other.broadcast.publish('long', 'x'.repeat(5_000));
       await eventually(() => told.length >= 2);
       expect(told.toSorted()).toEqual([
         ['own', '1'],
@@ -208,20 +208,20 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       ]);
       const late: string[] = [];
       const third = harness.shared ? await harness.open() : queue;
-      third.notices.subscribe((field, text) => void late.push(`${field}=${text}`));
+      third.broadcast.subscribe((field, text) => void late.push(`${field}=${text}`));
       await eventually(() => late.length === 2);
       expect(late.toSorted()).toEqual(['own=1', 'theirs=2']);
-      other.notices.post('own', undefined);
+      other.broadcast.publish('own', undefined);
       await eventually(() => late.length === 3 && told.length === 3);
       expect([late.at(-1), told.at(-1)]).toEqual(['own=undefined', ['own', undefined]]);
       stop();
-      other.notices.post('own', '3');
+      other.broadcast.publish('own', '3');
       await eventually(() => late.length === 4);
       expect(told).toHaveLength(3);
       for (const it of [other, third]) await it[Symbol.asyncDispose]();
     });
 
-    it('waits at its close for what runs, takes no more, and says so', async () => {
+    it('waits for running jobs on close, takes no more, and rejects new adds', async () => {
       await using harness = await openHarness();
       const queue = await harness.open({ concurrency: 1 });
       const release = Promise.withResolvers<undefined>();
@@ -243,7 +243,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.close(0);
     });
 
-    it('leaves at its close, after the time, what does not end, and tells it', async () => {
+    it('abandons running jobs after the grace period and aborts their signal', async () => {
       await using harness = await openHarness();
       const queue = await harness.open({ concurrency: 1 });
       const release = Promise.withResolvers<undefined>();
@@ -258,7 +258,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.close(50);
       expect(performance.now() - began).toBeLessThan(3_000);
       expect(signal?.aborted).toBe(true);
-      // Whoever owns it disposes of it, too: what was left is not waited for again.
+      // The owner may also dispose of the queue. That does not wait again for abandoned jobs.
       await queue[Symbol.asyncDispose]();
       expect(performance.now() - began).toBeLessThan(3_000);
       release.resolve(undefined);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { suspectsIn } from '../../src/config/checks/credential-shapes.ts';
+import { findSuspects } from '../../src/config/checks/credential-shapes.ts';
 import { CREDENTIAL_SHAPES } from '../../src/core/credential-shapes.ts';
 import { createScrubber } from '../../src/log/scrub.ts';
 
@@ -13,24 +13,26 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     `-----BEGIN RSA ${'PRIVATE'} KEY-----\nDEK-Info: AES-128-CBC,0A\n\n${text(64)}\n-----END RSA ${'PRIVATE'} KEY-----`,
     `-----BEGIN EC ${'PRIVATE'} KEY-----\n${text(64)}`,
   ],
-  'a token of Vault': [`hvs.${text(90)}`, `hvb.${text(90)}`, `s.${text(24)}`],
-  'an access key id of AWS': [`AKIA${'ABCDEFGH234567MN'}`, `ASIA${'ABCDEFGH234567MN'}`],
+  'a Vault token': [`hvs.${text(90)}`, `hvb.${text(90)}`, `s.${text(24)}`],
+  'an AWS access key ID': [`AKIA${'ABCDEFGH234567MN'}`, `ASIA${'ABCDEFGH234567MN'}`],
   'a JSON Web Token': [`eyJ${text(20)}.${text(20)}.${text(43)}`, `eyJ${text(20)}.${text(20)}.`],
-  'a token of GitHub': [`ghp_${text(36)}`, `github_pat_${text(22)}_${text(59)}`],
-  'a token of GitLab': [`glpat-${text(20)}`, `glrt-${text(20)}`],
-  'a token of Slack': [`xoxb-${'123456789012'}-${text(24)}`],
-  'a key of Stripe': [`sk_${'live'}_${text(24)}`, `rk_${'test'}_${text(24)}`],
-  'a key of Google': [`AIza${text(35)}`],
-  'a token of npm': [`npm_${text(36)}`],
-  'a client secret of Azure': [`abc8Q~${text(34)}`],
-  'an account key of Azure': [`${text(86)}==`],
+  'a GitHub token': [`ghp_${text(36)}`, `github_pat_${text(22)}_${text(59)}`],
+  'a GitLab token': [`glpat-${text(20)}`, `glrt-${text(20)}`],
+  'a Slack token': [`xoxb-${'123456789012'}-${text(24)}`],
+  'a Stripe key': [`sk_${'live'}_${text(24)}`, `rk_${'test'}_${text(24)}`],
+  'a Google API key': [`AIza${text(35)}`],
+  'an npm token': [`npm_${text(36)}`],
+  'an Azure client secret': [`abc8Q~${text(34)}`],
+  'an Azure account key': [`${text(86)}==`],
 };
 
-const lead = (what: string) => (what === 'an account key of Azure' ? 'AccountKey=' : 'x: ');
+const lead = (what: string) => (what === 'an Azure account key' ? 'AccountKey=' : 'x: ');
 
 describe('the shapes of credentials', () => {
   it('have examples', () => {
-    expect(CREDENTIAL_SHAPES.map(({ what }) => what).sort()).toEqual(Object.keys(EXAMPLES).sort());
+    expect(CREDENTIAL_SHAPES.map(({ description: what }) => what).sort()).toEqual(
+      Object.keys(EXAMPLES).sort(),
+    );
   });
 
   const cases = Object.entries(EXAMPLES).flatMap(([what, examples]) =>
@@ -44,10 +46,10 @@ describe('the shapes of credentials', () => {
   });
 
   it.each(cases)('%s is found whole in the configuration', (what, example) => {
-    expect(suspectsIn(`${lead(what)}${example}`)).toContainEqual({ what, fragment: example });
+    expect(findSuspects(`${lead(what)}${example}`)).toContainEqual({ what, fragment: example });
   });
 
-  it.each(CREDENTIAL_SHAPES.map(({ what, pattern }) => [what, pattern] as const))(
+  it.each(CREDENTIAL_SHAPES.map(({ description: what, pattern }) => [what, pattern] as const))(
     '%s is looked for in time in proportion to the text',
     (what, pattern) => {
       const [example = ''] = EXAMPLES[what] ?? [];

@@ -7,7 +7,7 @@ import { parseAddress, tlsOptions } from '../../src/audit/postgres/address.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { readCertificate } from '../../src/http/certificate.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
-import { trustAlso } from '../../src/providers/tls.ts';
+import { secureContextWithCa } from '../../src/providers/tls.ts';
 import { openClients } from '../../src/queue/redis/clients.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'secretbridge-small-file-'));
@@ -23,7 +23,7 @@ writeFileSync(pathOf('some.pem'), '-----BEGIN CERTIFICATE-----\n');
 /** Everything of a configuration that is the path of a small file. */
 const READERS: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
   'a credential': (file) => resolveCredential({ file }, { env: {} }),
-  'the authority of a store': trustAlso,
+  'the authority of a store': secureContextWithCa,
   'http.tls.keyFile': (keyFile) => readCertificate({ certFile: pathOf('some.pem'), keyFile }),
   'audit.store.tls': (caFile) =>
     tlsOptions(parseAddress(SecretValue.fromText('postgres://a:b@db/c'), undefined), { caFile }),
@@ -36,16 +36,16 @@ const READERS: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
 
 describe.each(Object.entries(READERS))('the file of %s', (name, read) => {
   it.each([
-    ['none.pem', 'ENOENT, there is no such file or folder'],
-    ['.', 'it is a folder, and not a regular file'],
+    ['none.pem', 'ENOENT, no such file or folder'],
+    ['.', 'it is a folder, not a regular file'],
     // A read of it would never end.
-    ['pipe', 'it is not a regular file'],
-    ['large.pem', 'it has more than 1 MiB, and is something else'],
+    ['pipe', 'this is not a regular file'],
+    ['large.pem', 'it is larger than 1 MiB, so it is probably another file'],
   ])('that is wrong is named, with the reason: %s', async (file, reason) => {
     await expect(read(pathOf(file))).rejects.toMatchObject({
       code: expect.stringMatching(/^C(ONFIG_INVALID|REDENTIAL_MISSING)$/),
       detail: `file ${pathOf(file)} cannot be read: ${reason}`,
-      ...(name.includes('.') ? { about: name } : {}),
+      ...(name.includes('.') ? { subject: name } : {}),
     });
   });
 });
@@ -55,7 +55,7 @@ describe.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])('a 
     'without a certificate in PEM is none that would be passed over: %s',
     async (file) => {
       await expect(READERS[name]?.(pathOf(file))).rejects.toMatchObject({
-        detail: `file ${pathOf(file)} holds no certificates in PEM`,
+        detail: `file ${pathOf(file)} contains no PEM certificates`,
       });
     },
   );

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { helpContext } from '../../scripts/docs/cli-page.ts';
 import { buildProgram } from '../../src/cli/cli.ts';
-import { withEarlyOptions } from '../../src/cli/early-options.ts';
+import { moveEarlyOptions } from '../../src/cli/early-options.ts';
 import { type Block, type Page, proseOf } from './markdown.ts';
 
 export interface CommandLine {
@@ -54,7 +54,7 @@ export async function usageProblem({ args, mention }: CommandLine): Promise<stri
     runs = true;
   });
   try {
-    await program.parseAsync([...withEarlyOptions(args, program)], { from: 'user' });
+    await program.parseAsync([...moveEarlyOptions(args, program)], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // In a sentence a command is often named without its argument.

@@ -22,7 +22,7 @@ export const OF_OTHERS: Readonly<Record<string, Readonly<Record<string, string>>
     MONITOR: 'Redis',
     '--ignore-scripts': 'npm',
   },
-  'docs/how-to/back-up-the-audit.md': { 'audit.db.replicas': 'a file' },
+  'docs/how-to/keep-the-audit.md': { 'audit.db.replicas': 'a file' },
   'docs/how-to/encrypt-secrets-at-rest.md': {
     '--encryption-provider-config': 'kube-apiserver',
     '--secrets-encryption': 'k3s',
@@ -44,7 +44,7 @@ export const OF_OTHERS: Readonly<Record<string, Readonly<Record<string, string>>
     OTEL_EXPORTER_OTLP_CERTIFICATE: 'OpenTelemetry',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'OpenTelemetry',
   },
-  'docs/how-to/vault-approle.md': { VAULT_SKIP_VERIFY: 'of the Vault CLI, and not obeyed' },
+  'docs/how-to/vault-store.md': { VAULT_SKIP_VERIFY: 'of the Vault CLI, and not obeyed' },
   'docs/how-to/watch-the-bridge.md': { honor_labels: 'Prometheus' },
   'docs/benchmarks.md': { '--quick': '`npm run bench`' },
   'docs/reference/values.md': { aGVsbG8: 'an example of base64url', STRASSE: 'an example of `upcase`' },

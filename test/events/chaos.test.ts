@@ -1,7 +1,7 @@
 import { describe } from 'vitest';
 import { describeChaos, STORE } from './chaos.ts';
 
-describe('events in chaos', () => {
+describe('events under random faults', () => {
   describeChaos(
     'hints',
     async (take, origin) => ({

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
 import { formatTarget } from '../../src/core/target.ts';
-import type { Origin, TakeHints } from '../../src/events/hint.ts';
+import type { Origin, SubmitHints } from '../../src/events/hint.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
@@ -9,15 +9,15 @@ import { startController } from '../../src/service/controller.ts';
 import { createRandom } from '../integration/e2e/random.ts';
 import { openWorld } from '../reconcile/world.ts';
 
-/** The way from a store that changes to the service. */
+/** Carries events from a changing store to the service. */
 export interface Channel extends AsyncDisposable {
-  /** Something that tells of a change of this key arrives. */
+  /** Delivers an event about a change of this key. */
   deliver(key: string): void;
-  /** Resolves when all that has arrived was taken. */
+  /** Resolves when everything delivered was processed. */
   drained(): Promise<void>;
 }
 
-export type OpenChannel = (take: TakeHints, origin: Origin) => Promise<Channel>;
+export type OpenChannel = (take: SubmitHints, origin: Origin) => Promise<Channel>;
 
 export const STORE = 'vault';
 const REFRESH_MS = 300_000;
@@ -25,7 +25,7 @@ const KEYS = Array.from({ length: 100 }, (_, n) => (n < 90 ? `k${n}` : `found/f$
 const ROTATIONS = 1_000;
 const TICK_MS = 1_000;
 
-/** One target for most keys, some of two keys, two of the same key, and one of all that a search finds. */
+/** Most keys have one target, some targets use two keys, some keys have two targets, and one target uses a search. */
 function mappings(): string {
   const source = (key: string) => `{ store: ${STORE}, key: ${key} }`;
   const one = (name: string, data: string) => `
@@ -40,13 +40,12 @@ function mappings(): string {
 }
 
 async function open(openChannel: OpenChannel) {
-  // The controller's own loops tick by these: they must keep pace with the clock, or a busy machine would sweep more
-  // often than an idle one.
+  // The controller's loops use these timers. They must follow the fake clock, or a busy machine would sweep more often.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const world = await openWorld({ mappings: mappings() });
   const { clock, cluster, store } = world;
   for (const key of KEYS) store.put(key, 'v0', '0');
-  /** What each target held after each write, as its keys and values. */
+  /** The data of each target after each write. */
   const written = new Map<string, Readonly<Record<string, string>>[]>();
   const dataAt = (target: string): Readonly<Record<string, string>> => {
     const [namespace = '', secret = ''] = target.split('/');
@@ -57,7 +56,7 @@ async function open(openChannel: OpenChannel) {
   };
   let seen = 0;
   const { app } = await world.start(({ phase }) => {
-    // Several may have been carried out before the first of them is told.
+    // Several writes may have happened before the first callback.
     for (; phase === 'after' && seen < cluster.writes.length; seen += 1) {
       const target = formatTarget(cluster.writes[seen]?.id ?? { namespace: '', secret: '' });
       written.set(target, [...(written.get(target) ?? []), dataAt(target)]);
@@ -86,20 +85,20 @@ async function open(openChannel: OpenChannel) {
       onAnswer: () => undefined,
       namesOf: (_, key) => [key],
     },
-    beginPass: async () => app.pass(),
+    openContext: async () => app.createContext(),
     destroy: async () => [],
     restart: async () => undefined,
     recover: async () => 0,
     onOutcome: () => undefined,
     onCycle: () => undefined,
-    agrees: () => true,
+    replicasAgree: () => true,
   });
-  const channel = await openChannel(controller.take, { kind: 'webhook', name: 'chaos' });
+  const channel = await openChannel(controller.takeHints, { kind: 'webhook', name: 'chaos' });
   return {
     now: clock.now,
     async advance(ms: number) {
-      for (let left = ms; left > 0; left -= TICK_MS) {
-        const step = Math.min(TICK_MS, left);
+      for (let remainingMs = ms; remainingMs > 0; remainingMs -= TICK_MS) {
+        const step = Math.min(TICK_MS, remainingMs);
         await clock.advance(step);
         vi.advanceTimersByTime(step);
       }
@@ -109,10 +108,10 @@ async function open(openChannel: OpenChannel) {
     channel,
     written,
     dataAt,
-    /** Whether every slot of the store was looked at since. */
+    /** Whether every shard of the store was swept since this time. */
     isSwept: (since: number) =>
-      [...controller.generation().slots.keys()].every(
-        (slot) => (controller.board.swept(slot)?.at ?? 0) >= since,
+      [...controller.snapshot().shards.keys()].every(
+        (shard) => (controller.states.sweepState(shard)?.at ?? 0) >= since,
       ),
     async [Symbol.asyncDispose]() {
       await channel[Symbol.asyncDispose]();
@@ -121,22 +120,22 @@ async function open(openChannel: OpenChannel) {
   };
 }
 
-/** Registers the suite of one way in which events come. */
+/** Registers the suite for one event channel. */
 export function describeChaos(name: string, openChannel: OpenChannel, seeds: readonly number[]): void {
   afterEach(() => {
     vi.useRealTimers();
   });
   it.each(seeds)(
-    `%i: ${name}, a tenth lost, a tenth doubled, all mixed up: all is in step within one sweep`,
+    `%i: ${name} with lost, duplicated and reordered events: one sweep brings every target up to date`,
     {
       timeout: 60_000,
     },
     async (seed) => {
-      await using it = await open(openChannel);
+      await using service = await open(openChannel);
       const random = createRandom(seed);
       const current = new Map(KEYS.map((key) => [key, 'v0']));
       const isWritten = (target: string, want: Readonly<Record<string, string>>) =>
-        expect([target, it.dataAt(target)]).toEqual([target, want]);
+        expect([target, service.dataAt(target)]).toEqual([target, want]);
       const checkAll = () => {
         const latest = (key: string) => current.get(key) ?? '';
         for (const key of KEYS.slice(0, 60)) isWritten(`apps/t-${key}`, { A: latest(key) });
@@ -146,45 +145,46 @@ export function describeChaos(name: string, openChannel: OpenChannel, seeds: rea
         const found = KEYS.slice(90).map((key) => [key.replace('found/', ''), latest(key)]);
         isWritten('apps/all', Object.fromEntries(found));
       };
-      // Jobs that find no place wait for a while, so the clock has to go on.
+      // Jobs wait for a free slot, so the clock must advance.
       const untilInStep = () =>
         vi.waitFor(
           async () => {
-            await it.advance(500);
+            await service.advance(500);
             checkAll();
           },
           { timeout: 20_000 },
         );
       await untilInStep();
 
-      const onTheWay: { readonly key: string; readonly at: number }[] = [];
+      const inTransit: { readonly key: string; readonly at: number }[] = [];
       const arrive = (until: number) => {
-        for (const event of onTheWay.filter(({ at }) => at <= until)) {
-          onTheWay.splice(onTheWay.indexOf(event), 1);
-          it.channel.deliver(event.key);
+        for (const event of inTransit.filter(({ at }) => at <= until)) {
+          inTransit.splice(inTransit.indexOf(event), 1);
+          service.channel.deliver(event.key);
         }
       };
       for (let n = 1; n <= ROTATIONS; n += 1) {
         const key = KEYS[Math.floor(random() * KEYS.length)] ?? '';
         current.set(key, `v${n}`);
-        it.store.put(key, `v${n}`, `${n}`);
+        service.store.put(key, `v${n}`, `${n}`);
         const fate = random();
         const copies = fate < 0.1 ? 0 : fate < 0.2 ? 2 : 1;
-        for (let copy = 0; copy < copies; copy += 1) onTheWay.push({ key, at: it.now() + random() * 3_000 });
-        await it.advance(Math.floor(random() * 40));
-        arrive(it.now());
+        for (let copy = 0; copy < copies; copy += 1)
+          inTransit.push({ key, at: service.now() + random() * 3_000 });
+        await service.advance(Math.floor(random() * 40));
+        arrive(service.now());
       }
       arrive(Number.POSITIVE_INFINITY);
-      await it.channel.drained();
-      await it.advance(5_000);
-      const byEvents = it.cluster.writes.length;
+      await service.channel.drained();
+      await service.advance(5_000);
+      const byEvents = service.cluster.writes.length;
       expect(byEvents).toBeGreaterThan(ROTATIONS / 4);
 
-      // One sweep takes up what was lost.
-      await it.advance(REFRESH_MS * 1.1);
+      // One sweep applies the lost changes.
+      await service.advance(REFRESH_MS * 1.1);
       await untilInStep();
-      // Values only get newer, and every write makes a difference: none was made twice, none was taken back.
-      for (const [target, states] of it.written)
+      // Values only get newer, and every write changes something. No write is repeated or reverted.
+      for (const [target, states] of service.written)
         for (const [index, state] of states.entries()) {
           const before = states[index - 1];
           if (before === undefined) continue;
@@ -197,17 +197,17 @@ export function describeChaos(name: string, openChannel: OpenChannel, seeds: rea
             true,
           ]);
         }
-      // And a second one finds nothing to do.
-      const writes = it.cluster.writes.length;
-      const since = it.now();
+      // A second sweep finds no changes.
+      const writes = service.cluster.writes.length;
+      const since = service.now();
       await vi.waitFor(
         async () => {
-          await it.advance(REFRESH_MS / 10);
-          expect(it.isSwept(since)).toBe(true);
+          await service.advance(REFRESH_MS / 10);
+          expect(service.isSwept(since)).toBe(true);
         },
         { timeout: 20_000 },
       );
-      expect(it.cluster.writes.length).toBe(writes);
+      expect(service.cluster.writes.length).toBe(writes);
     },
   );
 }

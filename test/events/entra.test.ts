@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
 import { describe, expect, it, vi } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { createEntraProof } from '../../src/events/entra.ts';
+import { createEntraVerifier } from '../../src/events/entra.ts';
 import { createEventGridIntake } from '../../src/events/event-grid.ts';
 import { AUDIENCE, type Claims, type EntraServer, startEntraServer, TENANT } from '../fakes/entra-server.ts';
 import { closeServer, listen } from '../fakes/loopback.ts';
@@ -14,13 +14,13 @@ async function open({ vaultUrl = VAULT, tenantId = TENANT, audience = AUDIENCE }
   const server = await startEntraServer();
   const clock = createManualTime(Date.now());
   const { authority } = server;
-  const proof = createEntraProof({ tenantId, audience }, { vaultUrl, clock, authority });
+  const proof = createEntraVerifier({ tenantId, audience }, { vaultUrl, clock, authority });
   return {
     server,
     clock,
     proof,
     async holds(claims: Claims = {}, of: EntraServer = server) {
-      return proof.holds(`Bearer ${await of.token(clock.now(), claims)}`);
+      return proof.verify(`Bearer ${await of.token(clock.now(), claims)}`);
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
@@ -28,15 +28,15 @@ async function open({ vaultUrl = VAULT, tenantId = TENANT, audience = AUDIENCE }
 
 const seconds = (ms: number) => Math.floor(ms / 1_000);
 
-describe('a token of Microsoft Entra', () => {
+describe('a Microsoft Entra token', () => {
   it.each([
     ['version 1', {}],
     ['version 2', { iss: `https://login.microsoftonline.com/${TENANT}/v2.0`, ver: '2.0' }],
     ['several audiences', { aud: ['api://other', AUDIENCE] }],
     ['more roles', { roles: ['Other', 'AzureEventGridSecureWebhookSubscriber'] }],
-  ])('of %s is taken', async (_, claims) => {
-    await using it = await open();
-    expect(await it.holds(claims)).toBe(true);
+  ])('with %s is accepted', async (_, claims) => {
+    await using entra = await open();
+    expect(await entra.holds(claims)).toBe(true);
   });
 
   it.each([
@@ -45,37 +45,39 @@ describe('a token of Microsoft Entra', () => {
     ['another tenant', { iss: 'https://sts.windows.net/00000000-0000-0000-0000-000000000001/' }],
     ['another issuer', { iss: 'https://sts.windows.net.evil.example/' }],
     ['another cloud', { iss: `https://login.microsoftonline.us/${TENANT}/v2.0` }],
-    ['no role, as anybody in the tenant may get one', { roles: undefined }],
+    ['no role, like other tokens of the tenant', { roles: undefined }],
     ['another role', { roles: ['Reader'] }],
-    ['a role that is no list', { roles: 'AzureEventGridSecureWebhookSubscriber' }],
-    ['no end', { exp: undefined }],
-    ['an end that is past', { exp: seconds(Date.now()) - 61 }],
-    ['a beginning that is far off', { nbf: seconds(Date.now()) + 120 }],
-  ])('of %s is not', async (_, claims) => {
-    await using it = await open();
-    expect(await it.holds(claims)).toBe(false);
+    ['roles that are not a list', { roles: 'AzureEventGridSecureWebhookSubscriber' }],
+    ['no expiry', { exp: undefined }],
+    ['an expiry in the past', { exp: seconds(Date.now()) - 61 }],
+    ['a start in the future', { nbf: seconds(Date.now()) + 120 }],
+  ])('with %s is rejected', async (_, claims) => {
+    await using entra = await open();
+    expect(await entra.holds(claims)).toBe(false);
   });
 
-  it('may be a minute off', async () => {
-    await using it = await open();
-    const now = seconds(it.clock.now());
-    expect(await it.holds({ exp: now - 55 })).toBe(true);
-    expect(await it.holds({ nbf: now + 55, iat: now + 55 })).toBe(true);
+  it('may be off by a minute', async () => {
+    await using entra = await open();
+    const now = seconds(entra.clock.now());
+    expect(await entra.holds({ exp: now - 55 })).toBe(true);
+    expect(await entra.holds({ nbf: now + 55, iat: now + 55 })).toBe(true);
   });
 
-  it('signed by somebody else, by another algorithm or by nobody is none', async () => {
-    await using it = await open();
+  it('with a foreign signature, another algorithm or no signature is rejected', async () => {
+    await using entra = await open();
     await using other = await startEntraServer('somebody else');
-    const now = it.clock.now();
-    expect(await it.holds({}, other)).toBe(false);
-    expect(await it.proof.holds(`Bearer ${await it.server.token(now, {}, { alg: 'PS256' })}`)).toBe(false);
-    const [, payload = ''] = (await it.server.token(now)).split('.');
+    const now = entra.clock.now();
+    expect(await entra.holds({}, other)).toBe(false);
+    expect(await entra.proof.verify(`Bearer ${await entra.server.token(now, {}, { alg: 'PS256' })}`)).toBe(
+      false,
+    );
+    const [, payload = ''] = (await entra.server.token(now)).split('.');
     const header = (alg: string) => Buffer.from(JSON.stringify({ alg, kid: 'k0' })).toString('base64url');
     const hmac = createHmac('sha256', 'k0')
       .update(`${header('HS256')}.${payload}`)
       .digest('base64url');
     for (const token of [`${header('none')}.${payload}.`, `${header('HS256')}.${payload}.${hmac}`])
-      expect(await it.proof.holds(`Bearer ${token}`)).toBe(false);
+      expect(await entra.proof.verify(`Bearer ${token}`)).toBe(false);
   });
 
   it.each([
@@ -86,81 +88,81 @@ describe('a token of Microsoft Entra', () => {
     'Basic a.b.c',
     `Bearer a.${'b'.repeat(9_000)}.c`,
     'Bearer a.b.c',
-  ])('is not %s', async (header) => {
-    await using it = await open();
-    expect(await it.proof.holds(header)).toBe(false);
-    expect(it.server.fetches).toBe(0);
+  ])('is not accepted from the header %s', async (header) => {
+    await using entra = await open();
+    expect(await entra.proof.verify(header)).toBe(false);
+    expect(entra.server.fetches).toBe(0);
   });
 
-  it('of a sovereign cloud is asked of that cloud', async () => {
-    await using it = await open({ vaultUrl: 'https://contoso.vault.azure.cn' });
-    expect(await it.holds({ iss: `https://sts.chinacloudapi.cn/${TENANT}/` })).toBe(true);
-    expect(await it.holds({ iss: `https://login.partner.microsoftonline.cn/${TENANT}/v2.0` })).toBe(true);
-    expect(await it.holds()).toBe(false);
+  it("of a sovereign cloud is verified with that cloud's issuer", async () => {
+    await using entra = await open({ vaultUrl: 'https://contoso.vault.azure.cn' });
+    expect(await entra.holds({ iss: `https://sts.chinacloudapi.cn/${TENANT}/` })).toBe(true);
+    expect(await entra.holds({ iss: `https://login.partner.microsoftonline.cn/${TENANT}/v2.0` })).toBe(true);
+    expect(await entra.holds()).toBe(false);
   });
 });
 
-describe('the keys', () => {
-  it('are fetched once, however many tokens come', async () => {
-    await using it = await open();
-    expect(await Promise.all(Array.from({ length: 20 }, () => it.holds()))).not.toContain(false);
-    await it.proof.holds('Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vIn0.e30.AAAA');
-    expect(it.server.fetches).toBe(1);
+describe('the signing keys', () => {
+  it('are fetched once for many tokens', async () => {
+    await using entra = await open();
+    expect(await Promise.all(Array.from({ length: 20 }, () => entra.holds()))).not.toContain(false);
+    await entra.proof.verify('Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vIn0.e30.AAAA');
+    expect(entra.server.fetches).toBe(1);
   });
 
-  it('are fetched again for a token of a new one, and not for each that is made up', async () => {
+  it('are fetched again for an unknown key, but not for each forged token', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     try {
-      await using it = await open();
-      expect(await it.holds()).toBe(true);
-      await it.server.rotate();
-      expect(await it.holds()).toBe(false);
+      await using entra = await open();
+      expect(await entra.holds()).toBe(true);
+      await entra.server.rotate();
+      expect(await entra.holds()).toBe(false);
       vi.setSystemTime(Date.now() + 30_001);
-      expect(await it.holds()).toBe(true);
-      const forged = () => it.proof.holds('Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vIn0.e30.AAAA');
+      expect(await entra.holds()).toBe(true);
+      const forged = () => entra.proof.verify('Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vIn0.e30.AAAA');
       expect(await Promise.all(Array.from({ length: 50 }, forged))).not.toContain(true);
-      expect(it.server.fetches).toBe(2);
+      expect(entra.server.fetches).toBe(2);
     } finally {
       vi.useRealTimers();
     }
   });
 
-  it('that cannot be fetched are no fault of the sender, and are asked for once a second at most', async () => {
-    await using it = await open();
-    it.server.broken = true;
+  it('give STORE_UNAVAILABLE when they cannot be fetched, and are fetched at most once a second', async () => {
+    await using entra = await open();
+    entra.server.broken = true;
     for (let count = 0; count < 10; count += 1)
-      await expect(it.holds()).rejects.toMatchObject({
+      await expect(entra.holds()).rejects.toMatchObject({
         code: 'STORE_UNAVAILABLE',
         message: expect.not.stringContaining('mArKeR'),
       });
-    expect(it.server.fetches).toBe(1);
-    await expect(it.proof.ready()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
-    it.server.broken = false;
-    it.clock.set(it.clock.now() + 1_000);
-    expect(await it.holds()).toBe(true);
-    await it.proof.ready();
+    expect(entra.server.fetches).toBe(1);
+    await expect(entra.proof.loadKeys()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    entra.server.broken = false;
+    entra.clock.set(entra.clock.now() + 1_000);
+    expect(await entra.holds()).toBe(true);
+    await entra.proof.loadKeys();
   });
 });
 
-it('the keys are fetched through the proxy of the environment, as the logins of the store beside it go', async () => {
-  const asked: unknown[] = [];
+it('the signing keys are fetched through the configured proxy', async () => {
+  const requestedHosts: unknown[] = [];
   const proxy = createServer().on('connect', ({ url }, socket) => {
-    asked.push(url);
+    requestedHosts.push(url);
     socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
   });
   vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${await listen(proxy)}`);
   try {
     const clock = createManualTime(Date.now());
-    const proof = createEntraProof({ tenantId: TENANT, audience: AUDIENCE }, { vaultUrl: VAULT, clock });
-    await expect(proof.ready()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    const proof = createEntraVerifier({ tenantId: TENANT, audience: AUDIENCE }, { vaultUrl: VAULT, clock });
+    await expect(proof.loadKeys()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   } finally {
     vi.unstubAllEnvs();
     await closeServer(proxy);
   }
-  expect(asked).toEqual(['login.microsoftonline.com:443']);
+  expect(requestedHosts).toEqual(['login.microsoftonline.com:443']);
 });
 
-it('a subscription with tokens takes no key, and one with a key no token', async () => {
+it('a subscription with Entra rejects keys, and one with a key rejects tokens', async () => {
   await using server = await startEntraServer();
   const clock = createManualTime(Date.now());
   const credential = async () => SecretValue.fromText('right');
@@ -168,20 +170,20 @@ it('a subscription with tokens takes no key, and one with a key no token', async
   const take = () => ({ targets: 0, unknown: 0 });
   const named = { name: 'contoso', store: 'azure' };
   const entra = { tenantId: TENANT.toUpperCase(), audience: AUDIENCE };
-  const byToken = createEventGridIntake({ ...common, take, config: { ...named, entra } });
-  const byKey = createEventGridIntake({ ...common, take, config: { ...named, key: { env: 'K' } } });
+  const byToken = createEventGridIntake({ ...common, submit: take, config: { ...named, entra } });
+  const byKey = createEventGridIntake({ ...common, submit: take, config: { ...named, key: { env: 'K' } } });
   const token = await server.token(clock.now());
   const head = (headers: Readonly<Record<string, string>>) => ({
     header: (name: string) => headers[name],
     key: undefined,
   });
   const right = { authorization: `Bearer ${token}` };
-  await byToken.admit(head(right));
-  await byKey.admit(head({ 'aeg-sas-key': 'right' }));
+  await byToken.authenticate(head(right));
+  await byKey.authenticate(head({ 'aeg-sas-key': 'right' }));
   for (const [intake, headers] of [
     [byToken, { 'aeg-sas-key': 'right' }],
     [byToken, { authorization: token }],
     [byKey, right],
   ] as const)
-    await expect(intake.admit(head(headers))).rejects.toMatchObject({ code: 'EVENT_REFUSED' });
+    await expect(intake.authenticate(head(headers))).rejects.toMatchObject({ code: 'EVENT_REFUSED' });
 });

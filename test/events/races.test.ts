@@ -2,9 +2,9 @@ import { createHmac } from 'node:crypto';
 import { describe, expect } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createEventGridIntake } from '../../src/events/event-grid.ts';
-import type { TakeHints } from '../../src/events/hint.ts';
-import type { PostedIntakes } from '../../src/events/posted.ts';
-import { startVault } from '../../src/events/vault.ts';
+import type { SubmitHints } from '../../src/events/hint.ts';
+import type { HttpIntakes } from '../../src/events/http-intakes.ts';
+import { startVaultIntake } from '../../src/events/vault.ts';
 import { createWebhookIntake } from '../../src/events/webhook.ts';
 import { LIMITS } from '../../src/http/limits.ts';
 import { buildServer } from '../../src/http/server.ts';
@@ -19,16 +19,16 @@ import { startVaultServer } from '../fakes/vault-server.ts';
 import { soon } from '../soon.ts';
 import { describeChaos, type OpenChannel, STORE } from './chaos.ts';
 
-// The same suite as for hints by themselves and for SQS, by each of the other ways from end to end.
+// Runs the fault suite end to end for webhooks, Event Grid and Vault streams.
 
 const KEY = 'a key of the test';
 const VAULT = 'https://contoso.vault.azure.net';
 const credential = async () => SecretValue.fromText(KEY);
 const clock = { now: () => Date.now() };
 
-/** Events that are posted to the service, by a sender that sends again what was lost on the way. */
-function posting(
-  create: (take: TakeHints) => PostedIntakes,
+/** Posts events to the service. The sender repeats lost requests. */
+function postEvents(
+  create: (take: SubmitHints) => HttpIntakes,
   requestOf: (
     key: string,
     sent: number,
@@ -48,7 +48,7 @@ function posting(
       },
       { ...LIMITS, requests: 1_000_000 },
     );
-    const under: Promise<unknown>[] = [];
+    const pending: Promise<unknown>[] = [];
     const codes = new Map<number, number>();
     let sent = 0;
     const send = async (request: ReturnType<typeof requestOf>): Promise<void> => {
@@ -64,13 +64,13 @@ function posting(
       deliver(key) {
         sent += 1;
         const request = requestOf(key, sent);
-        under.push(send(request));
-        // Now and then the very same again, as after an answer that was lost; and one by somebody else.
-        if (sent % 7 === 0) under.push(send(request));
-        if (sent % 11 === 0) under.push(send({ ...request, headers: {} }));
+        pending.push(send(request));
+        // Sometimes repeat the request, as after a lost response, and sometimes send a forged one.
+        if (sent % 7 === 0) pending.push(send(request));
+        if (sent % 11 === 0) pending.push(send({ ...request, headers: {} }));
       },
       async drained() {
-        await Promise.all(under);
+        await Promise.all(pending);
         expect(codes.get(202)).toBeGreaterThan(500);
         expect([...codes.keys()].filter((code) => code >= 500)).toEqual([]);
       },
@@ -79,14 +79,14 @@ function posting(
   };
 }
 
-const webhook = posting(
+const webhook = postEvents(
   (take) => {
     const config = { name: 'ci', stores: [STORE], secret: { env: 'K' } };
-    const intake = createWebhookIntake({ config, credential, clock, take });
+    const intake = createWebhookIntake({ config, credential, clock, submit: take });
     return { webhook: () => intake, eventGrid: () => undefined };
   },
   (key, sent) => {
-    // White space makes each of one second another one, as a sender with much to say would.
+    // Spaces make the bodies of one second differ.
     const body = `{ "store": "${STORE}", "key": "${key}" }${' '.repeat(sent % 1_000)}`;
     const time = Math.floor(Date.now() / 1_000);
     const digest = createHmac('sha256', KEY).update(`${time}.${body}`).digest('hex');
@@ -98,10 +98,16 @@ const webhook = posting(
   },
 );
 
-const eventGrid = posting(
+const eventGrid = postEvents(
   (take) => {
     const config = { name: 'grid', store: STORE, key: { env: 'K' } };
-    const intake = createEventGridIntake({ config, vaultUrl: VAULT, credential, clock, take: renamed(take) });
+    const intake = createEventGridIntake({
+      config,
+      vaultUrl: VAULT,
+      credential,
+      clock,
+      submit: withSlashes(take),
+    });
     return { webhook: () => undefined, eventGrid: () => intake };
   },
   (key, sent) => {
@@ -117,8 +123,8 @@ const eventGrid = posting(
   },
 );
 
-/** Names in Key Vault have no slash, those of the suite do. */
-function renamed(take: TakeHints): TakeHints {
+/** Key Vault names cannot contain a slash, but the suite's keys do. */
+function withSlashes(take: SubmitHints): SubmitHints {
   return (hints, ...rest) =>
     take(
       hints.map((hint) => ({ ...hint, keys: hint.keys.map((key) => key.replace('found-', 'found/')) })),
@@ -136,9 +142,9 @@ const stream: OpenChannel = async (take) => {
   });
   const provider = await vault.create(config, testDeps({ env: { TOKEN: server.rootToken } }));
   let sent = 0;
-  let took = 0;
+  let submitted = 0;
   let expected = 0;
-  const intake = startVault(
+  const intake = startVaultIntake(
     {
       name: 'v',
       store: STORE,
@@ -147,11 +153,11 @@ const stream: OpenChannel = async (take) => {
       pause: async () => undefined,
     },
     {
-      take(hints, origin) {
-        took += hints.length;
+      submit(hints, origin) {
+        submitted += hints.length;
         return take(hints, origin);
       },
-      onOther: () => undefined,
+      onSkipped: () => undefined,
       onProgress: () => undefined,
     },
   );
@@ -159,7 +165,7 @@ const stream: OpenChannel = async (take) => {
   return {
     deliver(key) {
       sent += 1;
-      // What is told while no stream stands is lost, as it would be.
+      // Events without an open stream are lost.
       if (events.streams === 1) expected += 1;
       events.send('kv-v2/data-write', `secret/data/${key}`);
       if (sent % 20 === 0) events.sendText('{"no":"event"}');
@@ -167,17 +173,17 @@ const stream: OpenChannel = async (take) => {
     },
     drained: () =>
       soon(() => {
-        expect(took).toBeGreaterThan(expected / 2);
+        expect(submitted).toBeGreaterThan(expected / 2);
         expect(events.streams).toBe(1);
       }),
     async [Symbol.asyncDispose]() {
-      for (const it of [intake, provider, events, server]) await it[Symbol.asyncDispose]();
+      for (const resource of [intake, provider, events, server]) await resource[Symbol.asyncDispose]();
     },
   };
 };
 
-describe('events in chaos', () => {
+describe('events under random faults', () => {
   describeChaos('signed webhooks', webhook, [5]);
   describeChaos('Event Grid', eventGrid, [6]);
-  describeChaos('a stream of Vault that is cut', stream, [7]);
+  describeChaos('a Vault stream with disconnects', stream, [7]);
 });

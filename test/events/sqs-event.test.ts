@@ -7,10 +7,10 @@ const ARN = arnOf('db');
 
 describe('an event of Secrets Manager', () => {
   it.each([
-    ['its own, of a label', labelUpdated('db'), [ARN, 'db']],
-    ['the same through SNS', viaSns(labelUpdated('db')), [ARN, 'db']],
+    ['a label update', labelUpdated('db'), [ARN, 'db']],
+    ['a label update through SNS', viaSns(labelUpdated('db')), [ARN, 'db']],
     [
-      'a call that puts a value',
+      'a PutSecretValue call',
       apiCall('PutSecretValue', { requestParameters: { secretId: 'db' }, responseElements: { arn: ARN } }),
       ['db', ARN],
     ],
@@ -20,12 +20,12 @@ describe('an event of Secrets Manager', () => {
       [ARN],
     ],
     [
-      'a call by a part of the ARN',
+      'a call by a partial ARN',
       apiCall('UpdateSecretVersionStage', { requestParameters: { secretId: ARN.slice(0, -7) } }),
       [ARN.slice(0, -7)],
     ],
     [
-      'a call with the old spelling of the answer',
+      'a response with the old spelling of arn',
       apiCall('TagResource', { requestParameters: { secretId: 'db' }, responseElements: { aRN: ARN } }),
       ['db', ARN],
     ],
@@ -39,24 +39,24 @@ describe('an event of Secrets Manager', () => {
     ],
     ['a deletion', apiCall('DeleteSecret', { requestParameters: { secretId: 'db' } }), ['db']],
     [
-      'a rotation that has ended',
+      'a completed rotation',
       serviceEvent('RotationSucceeded', { additionalEventData: { SecretId: ARN } }),
       [ARN],
     ],
     [
-      'one that names it under resources',
+      'a service event with resources',
       serviceEvent('RotationSucceeded', { resources: [{ ARN, type: 'AWS::SecretsManager::Secret' }] }),
       [ARN],
     ],
     [
-      'of a secret of another account',
+      'a secret of another account',
       apiCall('UpdateSecret', {
         requestParameters: { secretId: ARN.replace('123456789012', '999999999999') },
       }),
       [ARN.replace('123456789012', '999999999999')],
     ],
     [
-      'in a Chinese region',
+      'a Chinese region',
       labelUpdated('db', { resources: [ARN.replace('arn:aws:', 'arn:aws-cn:')] }),
       [ARN.replace('arn:aws:', 'arn:aws-cn:'), 'db'],
     ],
@@ -69,25 +69,25 @@ describe('an event of Secrets Manager', () => {
       'a read, such as our own',
       apiCall('GetSecretValue', { readOnly: true, requestParameters: { secretId: 'db' } }),
     ],
-    ['a read that is not marked', apiCall('BatchGetSecretValue', { requestParameters: { secretId: 'db' } })],
+    ['a read without readOnly', apiCall('BatchGetSecretValue', { requestParameters: { secretId: 'db' } })],
     [
       'a call that failed',
       apiCall('PutSecretValue', { errorCode: 'AccessDenied', requestParameters: { secretId: 'db' } }),
     ],
-    ['a rotation that begins', serviceEvent('RotationStarted', { additionalEventData: { SecretId: ARN } })],
-    ['in another region', labelUpdated('db', { region: 'us-east-1' })],
-    ['of a secret in another region', labelUpdated('', { resources: [arnOf('db', 'us-east-1')] })],
-    ['of another service', labelUpdated('db', { source: 'aws.s3' })],
-    ['without a name', apiCall('UpdateSecret', { requestParameters: null })],
+    ['a started rotation', serviceEvent('RotationStarted', { additionalEventData: { SecretId: ARN } })],
+    ['an event of another region', labelUpdated('db', { region: 'us-east-1' })],
+    ['a secret of another region', labelUpdated('', { resources: [arnOf('db', 'us-east-1')] })],
+    ['another service', labelUpdated('db', { source: 'aws.s3' })],
+    ['no name', apiCall('UpdateSecret', { requestParameters: null })],
     [
-      'with what is no name',
+      'an invalid name',
       apiCall('UpdateSecret', { requestParameters: { secretId: 'no name; a value?' } }),
     ],
     [
-      'with a name that is too long',
+      'a name that is too long',
       apiCall('UpdateSecret', { requestParameters: { secretId: 'x'.repeat(600) } }),
     ],
-  ])('tells of no change: %s', (_, event) => {
+  ])('is ignored: %s', (_, event) => {
     expect(parse(event)).toEqual({ kind: 'other' });
   });
 
@@ -103,11 +103,11 @@ describe('an event of Secrets Manager', () => {
     JSON.stringify({ Type: 'Notification', Message: 'hello' }),
     JSON.stringify({ Type: 'Notification', Message: { source: 'aws.secretsmanager' } }),
     `${'['.repeat(20_000)}`,
-  ])('is not in this: %.40s', (body) => {
+  ])('is malformed: %.40s', (body) => {
     expect(parseSqsEvent(body, REGION)).toEqual({ kind: 'malformed' });
   });
 
-  it('gives nothing but names, whatever else is in it', () => {
+  it('gives only names, whatever else it contains', () => {
     const event = apiCall('PutSecretValue', {
       requestParameters: { secretId: 'db', secretString: 'MARKER value' },
       responseElements: { arn: ARN, name: { of: 'MARKER' }, note: 'MARKER' },

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { startVault } from '../../src/events/vault.ts';
+import { startVaultIntake } from '../../src/events/vault.ts';
 import { VaultConfig } from '../../src/providers/vault/config.ts';
 import { vault } from '../../src/providers/vault/index.ts';
 import { testDeps } from '../conformance/provider-deps.ts';
@@ -7,7 +7,7 @@ import { startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
 import { soon } from '../soon.ts';
 
-it('a store that is opened anew has its stream opened anew, which is no failure', async () => {
+it('a reopened store reopens its stream without reporting a failure', async () => {
   await using server = await startVaultServer();
   await using events = await startVaultEvents(server);
   const config = VaultConfig.parse({
@@ -20,7 +20,7 @@ it('a store that is opened anew has its stream opened anew, which is no failure'
   await using after = await create();
   const stores = [before, after];
   const onProgress = vi.fn();
-  await using _ = startVault(
+  await using _ = startVaultIntake(
     {
       name: 'vault',
       store: 'team-vault',
@@ -28,7 +28,7 @@ it('a store that is opened anew has its stream opened anew, which is no failure'
       random: () => 0,
       pause: async () => undefined,
     },
-    { take: () => ({ targets: 0, unknown: 0 }), onOther: () => undefined, onProgress },
+    { submit: () => ({ targets: 0, unknown: 0 }), onSkipped: () => undefined, onProgress },
   );
   await soon(() => expect(onProgress).toHaveBeenCalledOnce());
   await before[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Hint } from '../../src/events/hint.ts';
-import { startVault } from '../../src/events/vault.ts';
+import { startVaultIntake } from '../../src/events/vault.ts';
 import { VaultConfig } from '../../src/providers/vault/config.ts';
 import { vault } from '../../src/providers/vault/index.ts';
 import { testDeps } from '../conformance/provider-deps.ts';
@@ -13,16 +13,16 @@ interface World extends AsyncDisposable {
   readonly server: Awaited<ReturnType<typeof startVaultServer>>;
   readonly events: Awaited<ReturnType<typeof startVaultEvents>>;
   readonly keys: readonly string[];
-  readonly other: readonly string[];
+  readonly skipped: readonly string[];
   readonly progress: readonly (AppError | undefined)[];
-  /** How long was waited after each failure. */
+  /** The wait after each failure. */
   readonly waits: readonly number[];
   readonly env: Record<string, string>;
-  stands(times?: number): Promise<void>;
+  connected(times?: number): Promise<void>;
 }
 
-/** Waits are not waited for; at most so many are made. */
-async function open(config: Readonly<Record<string, unknown>> = {}, mostWaits = 1_000): Promise<World> {
+/** Waits return at once, up to `mostWaits` of them. */
+async function open(config: Readonly<Record<string, unknown>> = {}, maxWaits = 1_000): Promise<World> {
   const server = await startVaultServer();
   const events = await startVaultEvents(server);
   const env: Record<string, string> = {
@@ -41,7 +41,7 @@ async function open(config: Readonly<Record<string, unknown>> = {}, mostWaits = 
   const other: string[] = [];
   const progress: (AppError | undefined)[] = [];
   const waits: number[] = [];
-  const intake = startVault(
+  const intake = startVaultIntake(
     {
       name: 'vault',
       store: 'team-vault',
@@ -49,17 +49,17 @@ async function open(config: Readonly<Record<string, unknown>> = {}, mostWaits = 
       random: () => 1,
       async pause(ms, signal) {
         waits.push(ms);
-        if (waits.length < mostWaits) return;
+        if (waits.length < maxWaits) return;
         await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
       },
     },
     {
-      take(hints: readonly Hint[]) {
+      submit(hints: readonly Hint[]) {
         for (const hint of hints) keys.push(...hint.keys);
         expect(hints.every(({ store }) => store === 'team-vault')).toBe(true);
         return { targets: 1, unknown: 0 };
       },
-      onOther: (outcome) => void other.push(outcome),
+      onSkipped: (outcome) => void other.push(outcome),
       onProgress: (error) => void progress.push(error),
     },
   );
@@ -67,11 +67,11 @@ async function open(config: Readonly<Record<string, unknown>> = {}, mostWaits = 
     server,
     events,
     keys,
-    other,
+    skipped: other,
     progress,
     waits,
     env,
-    stands: (times = 1) =>
+    connected: (times = 1) =>
       soon(() => {
         expect(events.streams).toBe(1);
         expect(progress.filter((error) => error === undefined)).toHaveLength(times);
@@ -89,10 +89,10 @@ const APP_ROLE = {
   auth: { method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId: { env: 'SECRET_ID' } },
 };
 
-describe('the event stream of Vault', () => {
-  it('is asked for as the store’s own login, in its namespace', async () => {
+describe('the Vault event stream', () => {
+  it("is opened with the store's own login and namespace", async () => {
     await using world = await open({ namespace: 'admin/team', ...APP_ROLE });
-    await world.stands();
+    await world.connected();
     expect(world.events.handshakes).toEqual([
       {
         url: '/v1/sys/events/subscribe/kv*?json=true',
@@ -103,9 +103,9 @@ describe('the event stream of Vault', () => {
     expect(world.server.logins).toBe(1);
   });
 
-  it('tells of keys, whatever happened to them', async () => {
+  it('submits keys for every kind of change', async () => {
     await using world = await open();
-    await world.stands();
+    await world.connected();
     const { events } = world;
     events.send('kv-v2/data-write', 'secret/data/payments/db');
     events.send('kv-v2/data-patch', 'secret/data/ümlaut/🔑');
@@ -126,17 +126,17 @@ describe('the event stream of Vault', () => {
     ]);
   });
 
-  it('tells of keys of version 1 too', async () => {
+  it('submits keys of KV version 1', async () => {
     await using world = await open({ mount: 'kv1', kvVersion: 1 });
-    await world.stands();
+    await world.connected();
     world.events.send('kv-v1/write', 'kv1/data/x');
     world.events.send('kv-v1/delete', 'kv1/y');
     await soon(() => expect(world.keys).toEqual(['data/x', 'y']));
   });
 
-  it('understands the forms that servers have had', async () => {
+  it('understands the event formats of older servers', async () => {
     await using world = await open({ namespace: 'ns1' });
-    await world.stands();
+    await world.connected();
     const metadata = (of: object) => ({ event: { metadata: of } });
     const { events } = world;
     events.send('kv-v2/data-delete', 'secret/data/a', metadata({ path: 'secret/data/a' }));
@@ -150,9 +150,9 @@ describe('the event stream of Vault', () => {
     await soon(() => expect(world.keys).toEqual(['a', 'b', 'c', 'd']));
   });
 
-  it('may say anything: what is not of this engine tells of nothing, and the stream goes on', async () => {
+  it('ignores events of other engines and stays open', async () => {
     await using world = await open();
-    await world.stands();
+    await world.connected();
     const { events } = world;
     events.send('kv-v2/data-write', 'other/data/x');
     events.send('kv-v2/config-write', 'secret/config');
@@ -163,7 +163,7 @@ describe('the event stream of Vault', () => {
       events.sendText(text);
     events.send('kv-v2/data-write', 'secret/data/after');
     await soon(() => expect(world.keys).toEqual(['after']));
-    expect(world.other).toEqual(Array(11).fill('ignored'));
+    expect(world.skipped).toEqual(Array(11).fill('ignored'));
     expect(world.waits).toEqual([]);
   });
 
@@ -173,20 +173,20 @@ describe('the event stream of Vault', () => {
     ['no longer WebSocket', (world: World) => world.events.sendBytes(Buffer.from('HTTP/1.1 500\r\n\r\n'))],
     ['one frame that is too large', (world: World) => world.events.sendBytes(hugeFrame(2 ** 31))],
     ['masked', (world: World) => world.events.sendBytes(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 97]))],
-  ])('begins again when it is %s', async (_, spoil) => {
+  ])('reconnects when it is %s', async (_, breakStream) => {
     await using world = await open();
-    await world.stands();
-    spoil(world);
-    await world.stands(2);
+    await world.connected();
+    breakStream(world);
+    await world.connected(2);
     world.events.send('kv-v2/data-write', 'secret/data/again');
     await soon(() => expect(world.keys).toEqual(['again']));
     expect(world.progress.map((error) => error?.code)).toEqual([undefined, 'STORE_UNAVAILABLE', undefined]);
   });
 
-  it('is tried at ever longer distances while it is cut at once', async () => {
+  it('retries with growing waits while it is cut right after opening', async () => {
     await using world = await open({}, 9);
     for (let times = 1; times < 10; times += 1) {
-      await world.stands(times);
+      await world.connected(times);
       world.events.drop();
       await soon(() => expect(world.waits).toHaveLength(times));
     }
@@ -197,7 +197,7 @@ describe('the event stream of Vault', () => {
     [403, 'ACCESS_DENIED'],
     [404, 'CONFIG_INVALID'],
     [405, 'CONFIG_INVALID'],
-  ])('that is answered with %i is tried slowly', async (status, code) => {
+  ])('answered with %i is retried slowly', async (status, code) => {
     await using world = await open({}, 3);
     await soon(() => expect(world.progress).not.toEqual([]));
     world.events.refuse = { status };
@@ -210,7 +210,7 @@ describe('the event stream of Vault', () => {
     expect(`${error?.message}${error?.cause}`).not.toContain('mArKeR');
   });
 
-  it('waits as an outage does when the server is there and not well', async () => {
+  it('is retried as after an outage when the server is unhealthy', async () => {
     await using world = await open({}, 3);
     world.events.refuse = { status: 503 };
     world.events.drop();
@@ -218,20 +218,20 @@ describe('the event stream of Vault', () => {
     expect(world.progress.at(-1)).toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('logs in again when the token has ended', async () => {
+  it('logs in again when the token has expired', async () => {
     await using world = await open(APP_ROLE);
-    await world.stands();
+    await world.connected();
     world.server.revokeAll();
     world.events.drop();
-    await world.stands(2);
+    await world.connected(2);
     expect(world.server.logins).toBe(2);
     expect(world.events.handshakes).toHaveLength(3);
   });
 
-  it('follows a standby to the active node, with the token', async () => {
+  it('follows a redirect from a standby to the active node with the token', async () => {
     await using world = await open({ namespace: 'ns1' });
     await using active = await startVaultEvents(world.server);
-    await world.stands();
+    await world.connected();
     world.events.refuse = {
       status: 307,
       location: `${active.address}/v1/sys/events/subscribe/kv*?json=true`,
@@ -248,9 +248,9 @@ describe('the event stream of Vault', () => {
     ['another protocol', 'https://127.0.0.1:1/v1/sys/events/subscribe/kv*?json=true'],
     ['nowhere', 'http://'],
     ['itself', '/v1/sys/events/subscribe/kv*?json=true'],
-  ])('takes the token to no redirect to %s', async (_, location) => {
+  ])('does not send the token to a redirect to %s', async (_, location) => {
     await using world = await open({}, 2);
-    await world.stands();
+    await world.connected();
     world.events.refuse = { status: 307, location };
     world.events.drop();
     await soon(() => expect(world.waits).toHaveLength(2));
@@ -258,26 +258,26 @@ describe('the event stream of Vault', () => {
     expect(world.events.handshakes.length).toBeLessThanOrEqual(5);
   });
 
-  it('ends at once when it is no longer wanted', async () => {
+  it('closes at once when the intake is disposed', async () => {
     const world = await open();
-    await world.stands();
+    await world.connected();
     await world[Symbol.asyncDispose]();
     expect(world.progress).toEqual([undefined]);
     expect(world.waits).toEqual([]);
   });
 });
 
-describe('a stream that stood for a while', () => {
+describe('a stream that was alive', () => {
   const closed = new AppError('STORE_UNAVAILABLE');
   type Progress = AppError['code'] | 'well';
 
-  /** @param ends What each stream ends with, one after the other; then one that stays. */
+  /** @param ends The ends of the streams in order. The last stream stays open. */
   async function follow(ends: readonly { readonly stood: boolean; readonly error: AppError }[]) {
     const progress: Progress[] = [];
     const waits: number[] = [];
     const streams = ends.values();
     const over = Promise.withResolvers<void>();
-    const intake = startVault(
+    const intake = startVaultIntake(
       {
         name: 'vault',
         store: 'team-vault',
@@ -301,8 +301,8 @@ describe('a stream that stood for a while', () => {
         }),
       },
       {
-        take: () => ({ targets: 0, unknown: 0 }),
-        onOther: () => undefined,
+        submit: () => ({ targets: 0, unknown: 0 }),
+        onSkipped: () => undefined,
         onProgress: (error) => void progress.push(error?.code ?? 'well'),
       },
     );
@@ -311,7 +311,7 @@ describe('a stream that stood for a while', () => {
     return { progress, waits };
   }
 
-  it('ends with the token that it was begun with, which is no failure, and the next one is soon begun', async () => {
+  it('may end with its token without a failure, and is soon reopened', async () => {
     const { progress, waits } = await follow([
       { stood: true, error: closed },
       { stood: true, error: closed },
@@ -320,7 +320,7 @@ describe('a stream that stood for a while', () => {
     expect(waits).toEqual([1_000, 1_000]);
   });
 
-  it('is a failure once the next one does not stand', async () => {
+  it('reports a failure when the next one does not stay open', async () => {
     const { progress } = await follow([
       { stood: true, error: closed },
       { stood: false, error: closed },
@@ -330,7 +330,7 @@ describe('a stream that stood for a while', () => {
   });
 
   it.each(['TIMEOUT', 'ACCESS_DENIED', 'CONFIG_INVALID'] as const)(
-    'and fails with %s has failed',
+    'reports a failure when it ends with %s',
     async (code) => {
       const { progress } = await follow([{ stood: true, error: new AppError(code) }]);
       expect(progress.at(-1)).toBe(code);
@@ -338,6 +338,6 @@ describe('a stream that stood for a while', () => {
   );
 });
 
-it('an event has the form that the tests say', () => {
+it('the test events have the documented form', () => {
   expect(JSON.parse(eventText('kv-v2/data-write', 'secret/data/a'))).toMatchObject({ specversion: '1.0' });
 });

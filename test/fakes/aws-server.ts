@@ -37,8 +37,9 @@ export type AwsFault =
   | 'wrong form';
 
 /**
- * Answers as AWS Secrets Manager and STS do, over HTTP, for the operations that we use; also as the address from
- * which a container or an instance gets its credentials. Signatures are looked at for their presence and their access key only.
+ * Answers as AWS Secrets Manager and STS do, over HTTP, for the operations that we use; also as the address from which
+ * a container or an instance gets its credentials. Signatures are looked at for their presence and their access key
+ * only.
  */
 export interface AwsServer extends AsyncDisposable {
   readonly address: string;

@@ -10,8 +10,8 @@ export interface Step {
 export type Watch = (step: Step) => void | Promise<void>;
 
 /**
- * Any port, with somebody at its door. A `before` that throws keeps the call from being made; an `after` that
- * throws loses its answer. Only methods that give a promise are watched; results pass as they are.
+ * Any port, with somebody at its door. A `before` that throws keeps the call from being made; an `after` that throws
+ * loses its answer. Only methods that give a promise are watched; results pass as they are.
  */
 export function faulty<Port extends object>(name: string, port: Port, watch: Watch): Port {
   return new Proxy(port, {
@@ -33,7 +33,7 @@ export function faulty<Port extends object>(name: string, port: Port, watch: Wat
 }
 
 /** The methods of our ports that give something other than a promise. */
-const SYNCHRONOUS: readonly (string | symbol)[] = ['stored', 'ownNamespace', 'mergedKeys', 'heldAlone'];
+const SYNCHRONOUS: readonly (string | symbol)[] = ['storedRecords', 'ownNamespace', 'mergedKeys', 'exclusivelyOwned'];
 
 /** Thrown where a process would have died. */
 export class Crash extends Error {

@@ -1,7 +1,7 @@
 import { append, GENESIS, type Head, type StoredRecord } from '../../src/audit/chain.ts';
 import { ACTOR_KINDS, type Action, type AuditRecord, type ReviewState } from '../../src/audit/entry.ts';
-import { linked } from '../../src/audit/move/moving.ts';
-import { plainEntry } from '../../src/audit/plain-entry.ts';
+import { linkedRecords } from '../../src/audit/move/movable-audit.ts';
+import { sanitizeEntry } from '../../src/audit/sanitize-entry.ts';
 import type { AuditStore, Page, RecordFilter, Review } from '../../src/audit/store.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
@@ -12,7 +12,7 @@ export interface MemoryAudit extends AuditStore {
   readonly records: readonly AuditRecord[];
   /** While set, every append fails with it and stores nothing. */
   failure: AppError | undefined;
-  /** Another process on the same records. */
+  /** Opens the same records as another process. */
   another(replica: string): MemoryAudit;
 }
 
@@ -23,17 +23,17 @@ export interface MemoryAuditOptions {
 }
 
 interface Log {
-  /** Those behind the base. */
+  /** The records after the base. */
   readonly records: AuditRecord[];
   readonly stored: StoredRecord[];
   base: Head;
-  /** What left and is still known, oldest first. */
+  /** Pruned records that queries still use, oldest first. */
   readonly left: AuditRecord[];
   readonly running: Set<string>;
   readonly turns: Map<string, Promise<void>>;
 }
 
-/** An audit store in memory. Disposing of it is the end of its process. */
+/** An audit store in memory. Disposing it ends its process. */
 export function createMemoryAudit(options: MemoryAuditOptions = {}): MemoryAudit {
   return openProcess(options, {
     records: [],
@@ -99,14 +99,14 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
       use(() => {
         if (store.failure !== undefined) throw store.failure;
         const time = new Date(clock.now()).toISOString();
-        return entries.map(plainEntry).map((entry) => {
+        return entries.map(sanitizeEntry).map((entry) => {
           const { record, stored } = append(head(), entry, { time, instance, replica });
           log.stored.push(stored);
           log.records.push(record);
           return record;
         });
       }),
-    touch: () =>
+    checkWritable: () =>
       use(() => {
         if (store.failure !== undefined) throw store.failure;
       }),
@@ -122,7 +122,7 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
           newest(filter, actions)[0] ??
           log.left.findLast((record) => actions.includes(record.action) && matches(record, filter)),
       ),
-    unresolved: (isOver = () => false) =>
+    unresolvedIntents: (isOver = () => false) =>
       use(() =>
         open().filter(
           (record) => !log.running.has(record.replica) || (record.replica === replica && isOver(record)),
@@ -158,7 +158,7 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
       );
       return turn;
     },
-    async *stored(from) {
+    async *storedRecords(from) {
       yield* await use(() => log.stored.slice(Math.max(0, from - 1 - log.base.sequence)));
     },
     head: () => use(head),
@@ -182,23 +182,23 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
         const index = all().findIndex(
           ({ sequence, hash }) => sequence === until.sequence && hash === until.hash,
         );
-        if (index < 0) throw unavailable('the record up to which others should leave is not in it');
-        // All of them: what the stores keep fewer of is told by their own suite.
+        if (index < 0) throw unavailable('it does not contain the record to prune up to');
+        // Keeps all of them. Real stores keep only the latest ones, which their own suite tests.
         log.left.push(...log.records.splice(0, index + 1));
         log.stored.splice(0, index + 1);
         log.base = { sequence: until.sequence, hash: until.hash };
         return index + 1;
       }),
-    takeOver: (records, base) =>
+    importRecords: (records, base) =>
       use(() => {
         const from = head();
         if (from.sequence !== 0 && from.hash !== base.hash)
-          throw unavailable('the records to take over do not follow its last one');
-        const taken = [...linked(records, base)];
+          throw unavailable('the imported records do not follow its last record');
+        const taken = [...linkedRecords(records, base)];
         if (from.sequence === 0) log.base = base;
         for (const { record, text } of taken) {
           log.records.push(record);
-          log.stored.push({ text, hash: record.hash, indexed: true });
+          log.stored.push({ text, hash: record.hash, columnsMatch: true });
         }
       }),
     async [Symbol.asyncDispose]() {
@@ -210,7 +210,7 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
 }
 
 function unavailable(detail: string): AppError {
-  return new AppError('AUDIT_UNAVAILABLE', { about: 'audit store memory', detail });
+  return new AppError('AUDIT_UNAVAILABLE', { subject: 'audit store memory', detail });
 }
 
 function toReview({ review, actor, time, note, sequence }: AuditRecord): Review {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type {
-  AccessQuestion,
+  AccessRequest,
   Cluster,
   LiveSecret,
   SecretMeta,
@@ -8,10 +8,15 @@ import type {
   WriteResult,
 } from '../../src/cluster/cluster.ts';
 import type { ConfigMaps } from '../../src/cluster/config-maps.ts';
-import { applyTo, compact, entriesAfterUpdate, withOwnership } from '../../src/cluster/field-owners.ts';
+import {
+  applyTo,
+  compactEntries,
+  entriesAfterUpdate,
+  withOwnership,
+} from '../../src/cluster/field-owners.ts';
 import type { Identities } from '../../src/cluster/identities.ts';
 import { objectIn } from '../../src/cluster/json.ts';
-import { appliedIn, heldAloneIn } from '../../src/cluster/managed-fields.ts';
+import { appliedIn, exclusivelyOwnedIn } from '../../src/cluster/managed-fields.ts';
 import {
   appliedSecret,
   changedSecret,
@@ -37,7 +42,7 @@ export interface MemoryClusterOptions {
   readonly namespaces?: readonly string[] | Namespaces;
   readonly ownNamespace?: string;
   readonly inCluster?: boolean;
-  readonly allows?: (question: AccessQuestion) => boolean;
+  readonly allows?: (question: AccessRequest) => boolean;
   readonly identities?: Identities;
   readonly workloads?: Workloads;
   readonly configMaps?: ConfigMaps;
@@ -105,7 +110,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
   function enter(call: Call, signal?: AbortSignal): void {
     calls[call] += 1;
     if (signal?.aborted)
-      throw new AppError('CLUSTER_UNAVAILABLE', { detail: 'cancelled before it answered' });
+      throw new AppError('CLUSTER_UNAVAILABLE', { detail: 'cancelled before the API server answered' });
     const error = faults.get(call)?.shift();
     if (error !== undefined) throw error;
     actions.get(call)?.shift()?.();
@@ -157,7 +162,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
   function known(live: LiveSecret): RawSecret {
     const raw = reads.get(live);
     if (raw !== undefined) return raw;
-    throw new AppError('INTERNAL', { about: formatTarget(live.id), detail: 'it was not read here' });
+    throw new AppError('INTERNAL', { subject: formatTarget(live.id), detail: 'this Secret was not read by this cluster client' });
   }
 
   function read(id: TargetId): LiveSecret | undefined {
@@ -197,7 +202,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       const uid = raw && read(id)?.uid;
       if (raw === undefined || uid === undefined) throw new Error(`${formatTarget(id)} is not there`);
       const changed = change(structuredClone(raw));
-      const managedFields = compact(entriesAfterUpdate(raw, changed));
+      const managedFields = compactEntries(entriesAfterUpdate(raw, changed));
       store(id, { ...changed, metadata: { ...objectIn(changed, 'metadata'), managedFields } }, uid);
     },
     forget: drop,
@@ -219,7 +224,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       enter('create', signal);
       const gone = options.namespaces !== undefined && !existing.has(id.namespace);
       if (gone || ending.has(id.namespace)) {
-        throw new AppError('NAMESPACE_MISSING', { about: formatTarget(id) });
+        throw new AppError('NAMESPACE_MISSING', { subject: formatTarget(id) });
       }
       if (objects.has(formatTarget(id))) return { kind: 'conflict' };
       if (dryRun) return { kind: 'written', resourceVersion: '0' };
@@ -230,7 +235,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       const before = known(live);
       const now = read(live.id);
       if (now?.uid !== live.uid || now.resourceVersion !== live.resourceVersion) return { kind: 'conflict' };
-      if (needsRecreation(now, change)) throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
+      if (needsRecreation(now, change)) throw new AppError('IMMUTABLE', { subject: formatTarget(live.id) });
       if (dryRun) return { kind: 'written', resourceVersion: '0' };
       const raw = changedSecret(before, change);
       // As the API server does: the same object again changes nothing, and moves no version.
@@ -258,14 +263,15 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       if (merged.kind === 'conflict') return merged;
       const after = toLive(merged.raw, live.id);
       if (after && needsRecreation(now, after))
-        throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
+        throw new AppError('IMMUTABLE', { subject: formatTarget(live.id) });
       if (dryRun) return { kind: 'written', resourceVersion: '0' };
       if (isDeepStrictEqual(merged.raw, before))
         return { kind: 'written', resourceVersion: now.resourceVersion };
       return written('merge', live.id, merged.raw);
     },
     mergedKeys: (live, manager) => appliedIn(objectIn(known(live), 'metadata') ?? {}, manager).data,
-    heldAlone: (live, managers) => heldAloneIn(objectIn(known(live), 'metadata') ?? {}, managers),
+    exclusivelyOwned: (live, managers) =>
+      exclusivelyOwnedIn(objectIn(known(live), 'metadata') ?? {}, managers),
     async list(namespace, { name, value }, { signal } = {}) {
       checkNamespace(namespace);
       selectorOf({ [name]: value });
@@ -291,7 +297,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       return read({ namespace: options.ownNamespace, secret: name })?.data.get(key);
     },
     ownNamespace: () => options.ownNamespace,
-    async may(question) {
+    async checkAccess(question) {
       enter('may');
       return options.allows?.(question) ?? true;
     },

@@ -51,7 +51,7 @@ export function createMemoryWorkloads(): MemoryWorkloads {
 
   function enter(call: string, signal: AbortSignal | undefined): void {
     if (signal?.aborted)
-      throw new AppError('CLUSTER_UNAVAILABLE', { detail: 'cancelled before it answered' });
+      throw new AppError('CLUSTER_UNAVAILABLE', { detail: 'cancelled before the API server answered' });
     const error = faults.get(call)?.shift();
     if (error !== undefined) throw error;
   }

@@ -4,8 +4,9 @@ import { listen } from './loopback.ts';
 import { startVaultServer, type VaultServer } from './vault-server.ts';
 
 /**
- * Two nodes of OpenBao 2.7 behind one address. What the standby has is what it was given, so it may lack what the active
- * node has. A request that asks for more than it has goes to the active node, or ends in a redirect while it is cut off.
+ * Two nodes of OpenBao 2.7 behind one address. What the standby has is what it was given, so it may lack what the
+ * active node has. A request that asks for more than it has goes to the active node, or ends in a redirect while it is
+ * cut off.
  */
 export interface VaultCluster extends AsyncDisposable {
   readonly address: string;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ROLES } from '../../src/http/identity.ts';
-import { type Method, openBench, TOKENS } from './harness.ts';
+import { type Method, startTestServer, TOKENS } from './harness.ts';
 
-/** Every route, and the least role that may call it. */
+/** Every route with the lowest role that may call it. */
 const ROUTES = [
   ['GET', '/livez', undefined],
   ['GET', '/readyz', undefined],
@@ -26,22 +26,22 @@ const ROUTES = [
   ['POST', '/api/v1/prune', 'operator'],
 ] as const;
 
-/** Those that take no token: the request proves itself. */
-const SIGNED = [
+/** Routes without a token: the request authenticates itself. */
+const SIGNED_ROUTES = [
   ['POST', '/events/webhook/{name}', 'webhook'],
   ['POST', '/events/azure/{name}', 'eventGrid'],
   ['OPTIONS', '/events/azure/{name}', 'eventGrid'],
 ] as const;
 
-const filled = (url: string) =>
+const withParameters = (url: string) =>
   url.replace('{name}', 'db').replace('{id}', '5f2c').replace('{sequence}', '1');
-const GUARDED = ROUTES.flatMap(([method, url, role]) =>
+const PROTECTED_ROUTES = ROUTES.flatMap(([method, url, role]) =>
   role === undefined ? [] : [[method, url, role] as const],
 );
 
-describe('the table above', () => {
-  it('has every route there is, with the role that the description says', async () => {
-    await using bench = await openBench();
+describe('the route table of this test', () => {
+  it('lists every route with the role that the API description gives', async () => {
+    await using bench = await startTestServer();
     const { paths } = (await bench.get('/api/openapi.json')).json as {
       paths: Record<string, Record<string, { description?: string; security?: readonly object[] }>>;
     };
@@ -54,13 +54,13 @@ describe('the table above', () => {
       }),
     );
     const sorted = (rows: readonly (readonly unknown[])[]) => rows.map((row) => row.join(' ')).sort();
-    expect(sorted(described)).toEqual(sorted([...ROUTES, ...SIGNED]));
+    expect(sorted(described)).toEqual(sorted([...ROUTES, ...SIGNED_ROUTES]));
   });
 });
 
-describe.each(GUARDED)('%s %s', (method, url, least) => {
-  it('needs a token', async () => {
-    await using bench = await openBench();
+describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
+  it('requires a token', async () => {
+    await using bench = await startTestServer();
     for (const headers of [
       {},
       { authorization: '' },
@@ -70,72 +70,78 @@ describe.each(GUARDED)('%s %s', (method, url, least) => {
       { 'x-api-key': TOKENS.operator },
       { cookie: `token=${TOKENS.operator}` },
     ] as Record<string, string>[])
-      expect(await bench.call(method, filled(url), { headers })).toMatchObject({
+      expect(await bench.call(method, withParameters(url), { headers })).toMatchObject({
         status: 401,
         headers: { 'www-authenticate': 'Bearer realm="secretbridge"' },
         json: { code: 'UNAUTHENTICATED' },
       });
-    expect((await bench.call(method, `${filled(url)}?access_token=${TOKENS.operator}`)).status).toBe(401);
-    expect(bench.asked).toEqual([]);
+    expect((await bench.call(method, `${withParameters(url)}?access_token=${TOKENS.operator}`)).status).toBe(
+      401,
+    );
+    expect(bench.calls).toEqual([]);
   });
 
-  it('takes no token but those that are known, whole', async () => {
-    await using bench = await openBench();
-    const near = [
+  it('rejects unknown and partial tokens', async () => {
+    await using bench = await startTestServer();
+    const almostRight = [
       TOKENS.operator.slice(0, -1),
       `${TOKENS.operator}x`,
       TOKENS.operator.toUpperCase(),
       'undefined',
       'ü',
     ];
-    for (const token of near)
-      expect(await bench.call(method, filled(url), { token })).toMatchObject({
+    for (const token of almostRight)
+      expect(await bench.call(method, withParameters(url), { token })).toMatchObject({
         status: 401,
         headers: { 'www-authenticate': 'Bearer realm="secretbridge", error="invalid_token"' },
       });
-    expect(bench.asked).toEqual([]);
+    expect(bench.calls).toEqual([]);
   });
 
-  it(`needs the role ${least}`, async () => {
-    await using bench = await openBench();
+  it(`requires the role ${lowestRole}`, async () => {
+    await using bench = await startTestServer();
     for (const role of ROLES) {
-      const { status, json } = await bench.call(method, filled(url), { token: TOKENS[role] });
-      if (ROLES.indexOf(role) >= ROLES.indexOf(least)) expect([401, 403, 500]).not.toContain(status);
+      const { status, json } = await bench.call(method, withParameters(url), { token: TOKENS[role] });
+      if (ROLES.indexOf(role) >= ROLES.indexOf(lowestRole)) expect([401, 403, 500]).not.toContain(status);
       else
-        expect([status, json.code, json.message]).toEqual([403, 'FORBIDDEN', expect.stringContaining(least)]);
+        expect([status, json.code, json.message]).toEqual([
+          403,
+          'FORBIDDEN',
+          expect.stringContaining(lowestRole),
+        ]);
     }
   });
 
-  it('asks the same of HEAD as of GET', async () => {
-    await using bench = await openBench();
-    const { status } = await bench.call('HEAD' satisfies Method, filled(url));
-    // An export is on record: a HEAD would put one there that nobody got.
+  it('requires the same token for HEAD as for GET', async () => {
+    await using bench = await startTestServer();
+    const { status } = await bench.call('HEAD' satisfies Method, withParameters(url));
+    // Exports are audited: a HEAD would record an export that sent nothing.
     const isRead = ROUTES.some(([verb, path]) => verb === 'GET' && path === url);
     const takesHead = isRead && url !== '/api/v1/audit/export';
     expect(status).toBe(takesHead ? 401 : 405);
   });
 });
 
-describe('metrics', () => {
-  it('need a token when they are told to', async () => {
-    await using bench = await openBench({ config: { metricsNeedToken: true } });
+describe('the metrics route', () => {
+  it('requires a token when configured', async () => {
+    await using bench = await startTestServer({ config: { metricsNeedToken: true } });
     expect((await bench.call('GET', '/metrics')).status).toBe(401);
     expect(await bench.get('/metrics')).toMatchObject({ status: 200, text: '# metrics\n' });
   });
 });
 
-describe('without any token configured', () => {
-  it('nobody gets in, not with an empty one either', async () => {
+describe('a server without tokens', () => {
+  it('rejects every caller, also with an empty token', async () => {
     const nobody = { identify: async () => undefined };
-    await using bench = await openBench({ auth: nobody });
+    await using bench = await startTestServer({ auth: nobody });
     expect((await bench.get('/api/v1/status')).status).toBe(401);
     expect((await bench.call('GET', '/livez')).status).toBe(200);
   });
 });
 
-describe('the log', () => {
-  it('has a line for each request, without its query, its address or its token', async () => {
-    await using bench = await openBench();
+describe('the logger', () => {
+  it('has a line for each request, without its query, URL or token', async () => {
+    await using bench = await startTestServer();
     await bench.get('/api/v1/audit/records?mapping=marker-query');
     await bench.get('/marker-path?marker-query');
     await bench.call('GET', '/api/v1/status', { token: 'marker-token' });

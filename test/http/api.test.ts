@@ -1,39 +1,39 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { bare, entry } from '../audit/sample.ts';
-import { held, openBench, TOKENS } from './harness.ts';
+import { held, startTestServer, TOKENS } from './harness.ts';
 
 describe('the probes', () => {
-  it('say that all is well', async () => {
-    await using bench = await openBench();
+  it('report a healthy service', async () => {
+    await using bench = await startTestServer();
     expect(await bench.call('GET', '/livez')).toMatchObject({ status: 200, json: { ok: true, stalled: [] } });
     expect(await bench.call('GET', '/readyz')).toMatchObject({ status: 200, json: { ok: true } });
   });
 
-  it('name a loop that stalls, and no other', async () => {
+  it('name only the loops that are stalled', async () => {
     const loop = { ageMs: 90_000, deadlineMs: 60_000 };
     const loops = () => [
       { ...loop, name: 'watch of secrets', stalled: true },
       { ...loop, name: 'queue', stalled: false },
     ];
-    await using bench = await openBench({ service: { loops } });
+    await using bench = await startTestServer({ service: { loops } });
     expect(await bench.call('GET', '/livez')).toMatchObject({
       status: 503,
       json: { ok: false, stalled: ['watch of secrets'] },
     });
   });
 
-  it('say why it is not ready, and not where', async () => {
+  it('report the code of a readiness failure without its details', async () => {
     const notReady = async () =>
-      new AppError('AUDIT_UNAVAILABLE', { about: 'audit store /somewhere/audit.db' });
-    await using bench = await openBench({ service: { notReady } });
+      new AppError('AUDIT_UNAVAILABLE', { subject: 'audit store /somewhere/audit.db' });
+    await using bench = await startTestServer({ service: { notReady } });
     const { status, json, text } = await bench.call('GET', '/readyz');
     expect([status, json.code]).toEqual([503, 'AUDIT_UNAVAILABLE']);
     expect(text).not.toContain('/somewhere');
   });
 
-  it('are ready for any reason with 503, whatever the error is elsewhere', async () => {
-    await using bench = await openBench({
+  it('report every readiness failure with 503', async () => {
+    await using bench = await startTestServer({
       service: { notReady: async () => new AppError('CONFIG_INVALID') },
     });
     expect(await bench.call('GET', '/readyz')).toMatchObject({
@@ -43,9 +43,9 @@ describe('the probes', () => {
   });
 });
 
-describe('status, mappings and held', () => {
-  it('answer with what the service says', async () => {
-    await using bench = await openBench();
+describe('the status, mappings and held routes', () => {
+  it('return the state of the service', async () => {
+    await using bench = await startTestServer();
     expect((await bench.get('/api/v1/status')).json).toMatchObject({
       instance: 'test',
       targets: [{ mapping: 'db' }],
@@ -54,8 +54,8 @@ describe('status, mappings and held', () => {
     expect((await bench.get('/api/v1/held')).json).toEqual({ held: [held()] });
   });
 
-  it('come in pages', async () => {
-    await using bench = await openBench();
+  it('return lists in pages', async () => {
+    await using bench = await startTestServer();
     const first = await bench.get('/api/v1/mappings?limit=2');
     expect(first.json).toMatchObject({ mappings: [{ mapping: 'api' }, { mapping: 'db' }], next: 'db' });
     const second = await bench.get(`/api/v1/mappings?limit=2&cursor=${String(first.json.next)}`);
@@ -63,8 +63,8 @@ describe('status, mappings and held', () => {
     expect(second.json).not.toHaveProperty('next');
   });
 
-  it('know no mapping of another name', async () => {
-    await using bench = await openBench();
+  it('return 404 for an unknown mapping', async () => {
+    await using bench = await startTestServer();
     for (const path of ['other', '__proto__', 'a%2Fb', 'constructor'])
       expect(await bench.get(`/api/v1/mappings/${path}`)).toMatchObject({
         status: 404,
@@ -73,9 +73,9 @@ describe('status, mappings and held', () => {
   });
 });
 
-describe('sync and release', () => {
-  it('are done in the name of whoever asks, under the id of the answer', async () => {
-    await using bench = await openBench();
+describe('the sync and release routes', () => {
+  it('pass the caller and the request id of the response to the service', async () => {
+    await using bench = await startTestServer();
     const headers = { 'x-request-id': 'theirs' };
     const sync = await bench.call('POST', '/api/v1/mappings/db/sync', { token: TOKENS.operator, headers });
     const release = await bench.call('POST', '/api/v1/held/5f2c9a01d3e4/release', {
@@ -83,7 +83,7 @@ describe('sync and release', () => {
       from: '192.0.2.7',
     });
     expect([sync.status, release.status]).toEqual([200, 200]);
-    expect(bench.asked).toEqual([
+    expect(bench.calls).toEqual([
       {
         what: 'sync db',
         by: { name: 'the-operator', address: '127.0.0.1' },
@@ -99,11 +99,11 @@ describe('sync and release', () => {
     expect(sync.headers['x-request-id']).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
   });
 
-  it('of what is not there is 404', async () => {
+  it('return 404 for unknown mappings and holds', async () => {
     const release = async () => {
       throw new AppError('NOT_HELD');
     };
-    await using bench = await openBench({ service: { release } });
+    await using bench = await startTestServer({ service: { release } });
     const token = TOKENS.operator;
     expect(await bench.call('POST', '/api/v1/mappings/other/sync', { token })).toMatchObject({ status: 404 });
     expect(await bench.call('POST', '/api/v1/held/other/release', { token })).toMatchObject({
@@ -113,9 +113,9 @@ describe('sync and release', () => {
   });
 });
 
-describe('the audit', () => {
-  it('is listed newest first, in pages', async () => {
-    await using bench = await openBench();
+describe('the audit routes', () => {
+  it('list records newest first, in pages', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
     const first = await bench.get('/api/v1/audit/records?limit=2');
     expect(first.json).toMatchObject({ records: [{ sequence: 3 }, { sequence: 2 }], next: '2' });
@@ -133,8 +133,8 @@ describe('the audit', () => {
     ['since=2027-01-15T08:00:00Z', [3, 2, 1]],
     ['until=2027-01-15T07:59:59Z', []],
     ['since=1h', [3, 2, 1]],
-  ])('is filtered by %s', async (query, expected) => {
-    await using bench = await openBench({ clock: { now: () => 1_800_000_000_000 } });
+  ])('filter records by %s', async (query, expected) => {
+    await using bench = await startTestServer({ clock: { now: () => 1_800_000_000_000 } });
     await bench.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
     const { json } = await bench.get(`/api/v1/audit/records?${query}`);
     expect((json.records as { sequence: number }[]).map(({ sequence }) => sequence)).toEqual(expected);
@@ -158,14 +158,14 @@ describe('the audit', () => {
     'mapping=a&mapping=b',
     'colour=blue',
     'access_token=sesame',
-  ])('refuses the query %s', async (query) => {
-    await using bench = await openBench();
+  ])('reject the query %s', async (query) => {
+    await using bench = await startTestServer();
     const { status, json } = await bench.get(`/api/v1/audit/records?${query}`);
     expect([status, json.code]).toEqual([400, 'INVALID_REQUEST']);
   });
 
-  it('shows one record', async () => {
-    await using bench = await openBench();
+  it('return one record', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append([entry()]);
     const { json } = await bench.get('/api/v1/audit/records/1');
     expect(json).toMatchObject(JSON.parse(JSON.stringify(await bench.audit.get(1))));
@@ -177,7 +177,7 @@ describe('the audit', () => {
   });
 });
 
-describe('an error', () => {
+describe('an error response', () => {
   const body = (part: object) => ({ message: expect.any(String), remedy: expect.any(String), ...part });
 
   it.each([
@@ -185,15 +185,15 @@ describe('an error', () => {
     ['/api/v1/nothing', 404, 'NOT_FOUND'],
     [`/api/v1/mappings/${'x'.repeat(101)}`, 414, 'INVALID_REQUEST'],
     ['/api/v1/mappings/%zz', 400, 'INVALID_REQUEST'],
-  ])('at %s has the form of all others', async (url, status, code) => {
-    await using bench = await openBench();
+  ])('has the common form at %s', async (url, status, code) => {
+    await using bench = await startTestServer();
     const answer = await bench.get(url);
     expect(answer.status).toBe(status);
     expect(answer.json).toEqual(body({ code, requestId: answer.headers['x-request-id'] }));
   });
 
-  it('for another method says which ones there are', async () => {
-    await using bench = await openBench();
+  it('lists the allowed methods for a wrong method', async () => {
+    await using bench = await startTestServer();
     const token = TOKENS.operator;
     for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'POST'] as const)
       expect(await bench.call(method, '/api/v1/status', { token })).toMatchObject({
@@ -213,21 +213,21 @@ describe('an error', () => {
     ['text/plain', 'hello', 415],
     ['application/xml', '<a/>', 415],
     ['application/json', `"${'a'.repeat(70_000)}"`, 413],
-  ])('for a body of %s that is no good is a 4xx', async (type, text, status) => {
-    await using bench = await openBench();
+  ])('is a 4xx for an invalid body of type %s', async (type, text, status) => {
+    await using bench = await startTestServer();
     const answer = await bench.call('POST', '/api/v1/mappings/db/sync', {
       token: TOKENS.operator,
       headers: { 'content-type': type },
       body: text,
     });
     expect([answer.status, answer.json.code]).toEqual([status, 'INVALID_REQUEST']);
-    expect(bench.asked).toEqual([]);
+    expect(bench.calls).toEqual([]);
   });
 
   it.each(['application/json', 'application/x-www-form-urlencoded', 'text/plain; charset=utf-8', 'none'])(
-    'takes an empty body for none, of whatever type: %s',
+    'does not occur for an empty body of type %s',
     async (type) => {
-      await using bench = await openBench();
+      await using bench = await startTestServer();
       const headers = { 'content-type': type, 'content-length': '0' };
       const answer = await bench.call('POST', '/api/v1/mappings/db/sync', {
         token: TOKENS.operator,
@@ -238,11 +238,11 @@ describe('an error', () => {
     },
   );
 
-  it('that nobody expected tells nothing but its id, and the log where it was', async () => {
+  it('hides an unexpected error, which the log locates by request id', async () => {
     const status = async () => {
       throw Object.assign(new Error('password hunter2 refused'), { statusCode: 418, code: 'EVIL' });
     };
-    await using bench = await openBench({ service: { status } });
+    await using bench = await startTestServer({ service: { status } });
     const answer = await bench.get('/api/v1/status');
     expect(answer.status).toBe(500);
     expect(answer.json).toEqual(body({ code: 'INTERNAL', requestId: answer.headers['x-request-id'] }));
@@ -263,19 +263,19 @@ describe('an error', () => {
     ['CONFIG_INVALID', 409],
     ['HELD', 409],
     ['INTERNAL', 500],
-  ] as const)('%s of the service is %i', async (code, expected) => {
+  ] as const)('maps the service error %s to %i', async (code, expected) => {
     const status = async () => {
       throw new AppError(code, { retryAfterMs: 1_500 });
     };
-    await using bench = await openBench({ service: { status } });
+    await using bench = await startTestServer({ service: { status } });
     const answer = await bench.get('/api/v1/status');
     expect([answer.status, answer.json.code, answer.headers['retry-after']]).toEqual([expected, code, '2']);
   });
 });
 
-describe('every answer', () => {
-  it('forbids to keep, frame, sniff or refer to it, and names no server', async () => {
-    await using bench = await openBench();
+describe('every response', () => {
+  it('forbids caching, framing, sniffing and referrers, and does not name the server', async () => {
+    await using bench = await startTestServer();
     for (const url of ['/livez', '/api/v1/status', '/nothing', '/metrics', '/api/openapi.json']) {
       const { headers } = await bench.get(url);
       expect(headers).toMatchObject({
@@ -296,8 +296,8 @@ describe('every answer', () => {
     }
   });
 
-  it('of a request too many says how long to wait; the probes are never too many', async () => {
-    await using bench = await openBench({}, { requests: 3 });
+  it('has Retry-After when rate limited, and probes are exempt', async () => {
+    await using bench = await startTestServer({}, { requests: 3 });
     const statuses = [];
     for (let count = 0; count < 5; count += 1) statuses.push((await bench.get('/api/v1/status')).status);
     expect(statuses).toEqual([200, 200, 200, 429, 429]);

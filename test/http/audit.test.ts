@@ -8,11 +8,11 @@ import { AppError } from '../../src/core/errors.ts';
 import { bare, entry, fingerprint } from '../audit/sample.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { soon } from '../soon.ts';
-import { type Bench, openBench, TOKENS } from './harness.ts';
+import { type TestServer, startTestServer, TOKENS } from './harness.ts';
 
 const RECORDS = '/api/v1/audit/records';
 
-function say(bench: Bench, sequence: number | string, body: unknown, token = TOKENS.reviewer) {
+function postReview(bench: TestServer, sequence: number | string, body: unknown, token = TOKENS.reviewer) {
   return bench.call('POST', `${RECORDS}/${sequence}/review`, {
     token,
     headers: { 'content-type': 'application/json' },
@@ -20,20 +20,20 @@ function say(bench: Bench, sequence: number | string, body: unknown, token = TOK
   });
 }
 
-describe('a review', () => {
-  it('without its state is told that this is missing', async () => {
-    await using bench = await openBench();
+describe('the review route', () => {
+  it('reports a missing state', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append([entry()]);
-    expect(await say(bench, 1, { note: 'why?' })).toMatchObject({
+    expect(await postReview(bench, 1, { note: 'why?' })).toMatchObject({
       status: 400,
       json: { message: expect.stringContaining('the member of the body `state` is missing') },
     });
   });
 
-  it('is on record with who made it, and shows wherever the record does', async () => {
-    await using bench = await openBench();
+  it('records the reviewer, and the record shows the review everywhere', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append([entry(), bare()]);
-    const answer = await say(bench, 1, { state: 'flagged', note: '<b>why?</b>' });
+    const answer = await postReview(bench, 1, { state: 'flagged', note: '<b>why?</b>' });
     const reviewed = { state: 'flagged', by: 'the-reviewer', note: '<b>why?</b>', sequence: 3 };
     expect(answer).toMatchObject({ status: 200, json: { sequence: 1, action: 'update', reviewed } });
     expect(bench.audit.records.at(-1)).toMatchObject({
@@ -60,41 +60,41 @@ describe('a review', () => {
     [{ state: 'reviewed', note: 'x'.repeat(2_001) }, 400],
     [{ state: 'reviewed', by: 'bob' }, 400],
     [['reviewed'], 400],
-  ])('with the body %j is refused', async (body, status) => {
-    await using bench = await openBench();
+  ])('rejects the body %j', async (body, status) => {
+    await using bench = await startTestServer();
     await bench.audit.append([entry()]);
-    expect(await say(bench, 1, body)).toMatchObject({ status, json: { code: 'INVALID_REQUEST' } });
+    expect(await postReview(bench, 1, body)).toMatchObject({ status, json: { code: 'INVALID_REQUEST' } });
     expect(bench.audit.records).toHaveLength(1);
   });
 
-  it('of nothing is 404, of a review 409, while nothing can be recorded 503', async () => {
-    await using bench = await openBench();
+  it('returns 404 for a missing record, 409 for a review record, and 503 when the audit is down', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append([entry()]);
-    expect(await say(bench, 9, { state: 'reviewed' })).toMatchObject({
+    expect(await postReview(bench, 9, { state: 'reviewed' })).toMatchObject({
       status: 404,
       json: { code: 'RECORD_MISSING' },
     });
-    expect(await say(bench, 'x', { state: 'reviewed' })).toMatchObject({ status: 400 });
-    await say(bench, 1, { state: 'reviewed' });
-    expect(await say(bench, 2, { state: 'reviewed' })).toMatchObject({ status: 409 });
+    expect(await postReview(bench, 'x', { state: 'reviewed' })).toMatchObject({ status: 400 });
+    await postReview(bench, 1, { state: 'reviewed' });
+    expect(await postReview(bench, 2, { state: 'reviewed' })).toMatchObject({ status: 409 });
     bench.audit.failure = new AppError('AUDIT_UNAVAILABLE');
-    expect(await say(bench, 1, { state: 'flagged' })).toMatchObject({
+    expect(await postReview(bench, 1, { state: 'flagged' })).toMatchObject({
       status: 503,
       json: { code: 'AUDIT_UNAVAILABLE' },
     });
   });
 
-  it('is not a viewer’s', async () => {
-    await using bench = await openBench();
+  it('rejects a viewer', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append([entry()]);
-    expect(await say(bench, 1, { state: 'reviewed' }, TOKENS.viewer)).toMatchObject({ status: 403 });
-    expect(await say(bench, 1, { state: 'reviewed' }, TOKENS.operator)).toMatchObject({ status: 200 });
+    expect(await postReview(bench, 1, { state: 'reviewed' }, TOKENS.viewer)).toMatchObject({ status: 403 });
+    expect(await postReview(bench, 1, { state: 'reviewed' }, TOKENS.operator)).toMatchObject({ status: 200 });
   });
 });
 
-describe('a question', () => {
-  it('follows a fingerprint', async () => {
-    await using bench = await openBench();
+describe('the record routes', () => {
+  it('trace a fingerprint', async () => {
+    await using bench = await startTestServer();
     const source = { store: 'vault', key: 'db', version: '3' };
     await bench.audit.append([
       bare({ action: 'read', store: 'vault', key: 'db', sources: [source], after: fingerprint(9) }),
@@ -112,8 +112,8 @@ describe('a question', () => {
     expect(await bench.get(`${RECORDS}?review=maybe`)).toMatchObject({ status: 400 });
   });
 
-  it('for one record comes with what belongs to it', async () => {
-    await using bench = await openBench();
+  it('return a record with its counterpart and chain links', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append([entry({ phase: 'intent' }), entry({ phase: 'outcome' })]);
     expect((await bench.get(`${RECORDS}/1`)).json).toMatchObject({
       sequence: 1,
@@ -123,28 +123,28 @@ describe('a question', () => {
   });
 });
 
-describe('an export', () => {
-  it('keeps nobody waiting for more than one piece, however many are under way', async () => {
+describe('the export route', () => {
+  it('yields after every chunk, also with ten concurrent exports', async () => {
     const audit = createMemoryAudit();
     await audit.append(Array.from({ length: 2_000 }, () => bare()));
     let read = 0;
     const counting = Object.assign(Object.create(audit), {
-      async *stored(from: number) {
-        for await (const record of audit.stored(from)) {
+      async *storedRecords(from: number) {
+        for await (const record of audit.storedRecords(from)) {
           read += 1;
           yield record;
         }
       },
     });
-    await using bench = await openBench({ audit: counting });
+    await using bench = await startTestServer({ audit: counting });
     let most = 0;
-    let under = true;
+    let isRunning = true;
     const exports = Promise.all(
       Array.from({ length: 10 }, () => bench.get('/api/v1/audit/export?format=csv')),
     ).finally(() => {
-      under = false;
+      isRunning = false;
     });
-    while (under) {
+    while (isRunning) {
       const before = read;
       await setImmediate();
       most = Math.max(most, read - before);
@@ -155,8 +155,8 @@ describe('an export', () => {
     expect(most).toBeLessThanOrEqual(500);
   });
 
-  it('is what can be proved where no format is named', async () => {
-    await using bench = await openBench();
+  it('exports verifiable JSON lines by default', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append([entry(), bare()]);
     const answer = await bench.get('/api/v1/audit/export?action=update');
     expect(answer).toMatchObject({
@@ -168,23 +168,23 @@ describe('an export', () => {
     expect((await bench.get('/api/v1/audit/export?format=xml')).status).toBe(400);
   });
 
-  it('comes whole beside receivers that take nothing, or went away while they waited', async () => {
-    await using bench = await openBench();
+  it('completes while other clients stall or disconnect', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append(Array.from({ length: 3_000 }, () => entry({ note: 'x'.repeat(5_000) })));
     const url = await bench.server.listen('127.0.0.1:0');
     const ask = () => {
-      const asked = request(`${url}/api/v1/audit/export?format=jsonl`, {
+      const exportRequest = request(`${url}/api/v1/audit/export?format=jsonl`, {
         agent: false,
         headers: { authorization: `Bearer ${TOKENS.viewer}` },
       });
-      asked.on('error', () => {}).end();
-      return asked;
+      exportRequest.on('error', () => {}).end();
+      return exportRequest;
     };
     const stalled = [ask(), ask()];
     await Promise.all(stalled.map((asked) => once(asked, 'response')));
-    const gone = Array.from({ length: 8 }, ask);
-    await Promise.all(gone.map((asked) => once(asked, 'finish')));
-    for (const asked of gone) asked.destroy();
+    const disconnected = Array.from({ length: 8 }, ask);
+    await Promise.all(disconnected.map((asked) => once(asked, 'finish')));
+    for (const asked of disconnected) asked.destroy();
     const answer = await bench.get('/api/v1/audit/export?format=csv&action=update');
     expect(answer.text.split('\r\n').length).toBeGreaterThan(3_000);
     for (const asked of stalled) asked.destroy();
@@ -196,8 +196,8 @@ describe('an export', () => {
     });
   });
 
-  it('is a download that can be proved elsewhere, and is on record', async () => {
-    await using bench = await openBench();
+  it('sends a verifiable download and records the export', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append(Array.from({ length: 1_100 }, () => entry()));
     const answer = await bench.get('/api/v1/audit/export?format=jsonl');
     expect(answer).toMatchObject({
@@ -220,8 +220,8 @@ describe('an export', () => {
     ]);
   });
 
-  it('takes the filters of the list', async () => {
-    await using bench = await openBench();
+  it('accepts the filters of the list', async () => {
+    await using bench = await startTestServer();
     await bench.audit.append([bare(), entry()]);
     const csv = await bench.get('/api/v1/audit/export?format=csv&action=sweep');
     expect(csv.headers['content-type']).toBe('text/csv; charset=utf-8; header=present');
@@ -232,16 +232,16 @@ describe('an export', () => {
   });
 
   it.each(['format=', 'format=xml', 'format=csv&since=x', 'format=csv&limit=5', 'format=csv&token=x'])(
-    'refuses the query %j, and puts nothing on record',
+    'rejects the query %j and records nothing',
     async (query) => {
-      await using bench = await openBench();
+      await using bench = await startTestServer();
       expect(await bench.get(`/api/v1/audit/export?${query}`)).toMatchObject({ status: 400 });
       expect(bench.audit.records).toEqual([]);
     },
   );
 
-  it('is not begun while it cannot be recorded', async () => {
-    await using bench = await openBench();
+  it('fails when the export cannot be recorded', async () => {
+    await using bench = await startTestServer();
     bench.audit.failure = new AppError('AUDIT_UNAVAILABLE');
     expect(await bench.get('/api/v1/audit/export?format=csv')).toMatchObject({
       status: 503,
@@ -249,8 +249,8 @@ describe('an export', () => {
     });
   });
 
-  it('is not made for HEAD', async () => {
-    await using bench = await openBench();
+  it('rejects HEAD', async () => {
+    await using bench = await startTestServer();
     const token = TOKENS.viewer;
     expect(await bench.call('HEAD', '/api/v1/audit/export?format=csv', { token })).toMatchObject({
       status: 405,
@@ -259,11 +259,11 @@ describe('an export', () => {
   });
 
   it.each([
-    ['whose receiver goes away', (answer: IncomingMessage) => void answer.destroy()],
-    ['while the service ends', (_: IncomingMessage, bench: Bench) => void bench.server.close(1_000)],
-  ])('%s is cut, and says how far it came', async (_, end) => {
-    await using bench = await openBench();
-    // More than the buffers between us and the receiver take.
+    ['when the client disconnects', (answer: IncomingMessage) => void answer.destroy()],
+    ['when the server closes', (_: IncomingMessage, bench: TestServer) => void bench.server.close(1_000)],
+  ])('cuts an export %s and records how many records were sent', async (_, end) => {
+    await using bench = await startTestServer();
+    // More than the socket buffers hold.
     await bench.audit.append(Array.from({ length: 5_000 }, () => entry({ note: 'x'.repeat(5_000) })));
     const url = await bench.server.listen('127.0.0.1:0');
     const headers = { authorization: `Bearer ${TOKENS.viewer}` };
@@ -271,7 +271,7 @@ describe('an export', () => {
     const got = once(asked, 'response');
     asked.end();
     const [answer] = (await got) as [IncomingMessage];
-    // What is cut is an error for whoever reads it: it must not look whole.
+    // The client must see an error, so that a partial file does not look complete.
     const cut = once(answer, 'error');
     answer.once('data', () => end(answer, bench));
     await soon(() =>

@@ -2,16 +2,16 @@ import { describe, expect, it } from 'vitest';
 import type { Caller, Identities } from '../../src/cluster/identities.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { createAdmission } from '../../src/http/admission.ts';
+import { createRequestAuthenticator } from '../../src/http/request-authenticator.ts';
 import { createAuthenticator } from '../../src/http/auth.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
-import { openBench, STATIC, TOKENS } from './harness.ts';
+import { startTestServer, STATIC_TOKENS, TOKENS } from './harness.ts';
 
 const secret = (text: string) => SecretValue.fromText(text);
 
 interface World extends Identities {
   readonly calls: string[];
-  /** The token's text -> who it is, and which roles are theirs by name. */
+  /** By token text: the caller and the roles that RBAC gives them. */
   readonly people: Map<string, { caller: Caller; roles: readonly string[] }>;
   failure: unknown;
 }
@@ -27,7 +27,7 @@ function createWorld(): World {
       if (world.failure !== undefined) return Promise.reject(world.failure);
       return world.people.get(text)?.caller;
     },
-    async mayUse(caller, role) {
+    async canUseRole(caller, role) {
       world.calls.push(`mayUse ${role}`);
       if (world.failure !== undefined) return Promise.reject(world.failure);
       return [...world.people.values()].find((one) => one.caller === caller)?.roles.includes(role) ?? false;
@@ -42,20 +42,20 @@ function withAnn(world: World, ...roles: readonly string[]): World {
 }
 
 describe('static tokens', () => {
-  it('give who it is, and what they may', async () => {
-    const identity = await createAuthenticator({ tokens: STATIC }).identify(secret(TOKENS.reviewer));
+  it('give the identity and its roles', async () => {
+    const identity = await createAuthenticator({ tokens: STATIC_TOKENS }).identify(secret(TOKENS.reviewer));
     expect(identity?.name).toBe('the-reviewer');
     expect(
       await Promise.all([identity?.may('viewer'), identity?.may('reviewer'), identity?.may('operator')]),
     ).toEqual([true, true, false]);
   });
 
-  it('that are empty are nobody’s', async () => {
+  it('are ignored when empty', async () => {
     const auth = createAuthenticator({ tokens: [{ name: 'a', role: 'operator', token: secret('') }] });
     expect(await auth.identify(secret(''))).toBeUndefined();
   });
 
-  it('that several names have are nobody’s, since it would be another’s name on record', async () => {
+  it('are rejected when several names share one, since the audit could not tell them apart', async () => {
     const shared: (readonly string[])[] = [];
     const auth = createAuthenticator({
       tokens: [
@@ -65,33 +65,33 @@ describe('static tokens', () => {
         { name: 'empty', role: 'viewer', token: secret('') },
         { name: 'void', role: 'viewer', token: secret('') },
       ],
-      onShared: (names) => void shared.push(names),
+      onSharedToken: (names) => void shared.push(names),
     });
     expect(shared).toEqual([['ann', 'bob']]);
     expect(await auth.identify(secret('same'))).toBeUndefined();
     expect((await auth.identify(secret('other')))?.name).toBe('cid');
   });
 
-  it('may hold any bytes that a header can carry', async () => {
+  it('may contain any byte that a header can carry', async () => {
     const auth = createAuthenticator({
       tokens: [{ name: 'a', role: 'operator', token: secret('pä$$/wörd+=~') }],
     });
     const sent = Buffer.from('Bearer pä$$/wörd+=~').toString('latin1');
-    expect((await createAdmission(auth, createManualTime()).identify(sent, '::1')).name).toBe('a');
+    expect((await createRequestAuthenticator(auth, createManualTime()).identify(sent, '::1')).name).toBe('a');
   });
 
-  it('are asked for before the cluster is', async () => {
+  it('are checked before the cluster', async () => {
     const identities = createWorld();
-    await createAuthenticator({ tokens: STATIC, identities }).identify(secret(TOKENS.viewer));
+    await createAuthenticator({ tokens: STATIC_TOKENS, identities }).identify(secret(TOKENS.viewer));
     expect(identities.calls).toEqual([]);
   });
 });
 
-describe('Kubernetes identities', () => {
+describe('Kubernetes tokens', () => {
   const auth = (identities: Identities, clock: ManualTime = createManualTime()) =>
     createAuthenticator({ tokens: [], identities, clock });
 
-  it('are reviewed for our audience; a higher role stands for a lower one', async () => {
+  it('are reviewed for our audience, and a higher role includes the lower ones', async () => {
     const world = withAnn(createWorld(), 'operator');
     const identity = await auth(world).identify(secret('ann-token'));
     expect(identity?.name).toBe('ann');
@@ -104,13 +104,13 @@ describe('Kubernetes identities', () => {
     ]);
   });
 
-  it('a lower role does not stand for a higher one', async () => {
+  it('do not get a higher role from a lower one', async () => {
     const world = withAnn(createWorld(), 'viewer', 'reviewer');
     expect(await (await auth(world).identify(secret('ann-token')))?.may('operator')).toBe(false);
     expect(world.calls.filter((call) => call !== 'review secretbridge')).toEqual(['mayUse operator']);
   });
 
-  it('are asked for once a minute, and at once when several ask together', async () => {
+  it('are reviewed once a minute, also for concurrent requests', async () => {
     const [world, time] = [withAnn(createWorld(), 'viewer'), createManualTime()];
     const { identify } = auth(world, time);
     const ask = async () => (await identify(secret('ann-token')))?.may('viewer');
@@ -123,7 +123,7 @@ describe('Kubernetes identities', () => {
     expect(await identify(secret('ann-token'))).toBeUndefined();
   });
 
-  it('that are refused are asked for again after ten seconds', async () => {
+  it('are reviewed again ten seconds after a rejection', async () => {
     const [world, time] = [createWorld(), createManualTime()];
     const { identify } = auth(world, time);
     expect(await identify(secret('ann-token'))).toBeUndefined();
@@ -134,7 +134,7 @@ describe('Kubernetes identities', () => {
     expect((await identify(secret('ann-token')))?.name).toBe('ann');
   });
 
-  it('a failure is not kept', async () => {
+  it('are reviewed again after a failed review', async () => {
     const world = withAnn(createWorld(), 'viewer');
     const { identify } = auth(world);
     world.failure = new AppError('CLUSTER_UNAVAILABLE');
@@ -143,7 +143,7 @@ describe('Kubernetes identities', () => {
     expect((await identify(secret('ann-token')))?.name).toBe('ann');
   });
 
-  it('are not asked for without end: a flood of made-up tokens keeps no good one out for longer', async () => {
+  it('are limited in concurrency, so that a flood of fake tokens does not block valid ones for long', async () => {
     const waiting = Promise.withResolvers<undefined>();
     const world = { ...createWorld(), review: () => waiting.promise };
     const { identify } = auth(world);
@@ -161,10 +161,10 @@ describe('Kubernetes identities', () => {
     [new AppError('CLUSTER_UNAVAILABLE'), 503, 'CLUSTER_UNAVAILABLE'],
     [new AppError('CLUSTER_FORBIDDEN'), 503, 'CLUSTER_FORBIDDEN'],
     [new Error('token ann-token is bad'), 500, 'INTERNAL'],
-  ])('that cannot be found out are no 401', async (failure, status, code) => {
+  ])('do not cause a 401 when the review fails', async (failure, status, code) => {
     const world = createWorld();
     world.failure = failure;
-    await using bench = await openBench({ auth: auth(world) });
+    await using bench = await startTestServer({ auth: auth(world) });
     const answer = await bench.get('/api/v1/status', 'ann-token');
     expect([answer.status, answer.json.code]).toEqual([status, code]);
     expect(
@@ -172,8 +172,8 @@ describe('Kubernetes identities', () => {
     ).not.toContain('ann-');
   });
 
-  it('with no role are told which one they need', async () => {
-    await using bench = await openBench({ auth: auth(withAnn(createWorld())) });
+  it('without a role get an error that names the required role', async () => {
+    await using bench = await startTestServer({ auth: auth(withAnn(createWorld())) });
     expect(await bench.get('/api/v1/status', 'ann-token')).toMatchObject({
       status: 403,
       json: { message: expect.stringContaining('viewer') },
@@ -181,13 +181,13 @@ describe('Kubernetes identities', () => {
   });
 });
 
-describe('an address that guesses', () => {
+describe('an address that guesses tokens', () => {
   const guess = 'Bearer wrong';
   const right = `Bearer ${TOKENS.viewer}`;
 
   async function guessing() {
     const time = createManualTime();
-    const admission = createAdmission(createAuthenticator({ tokens: STATIC }), time);
+    const admission = createRequestAuthenticator(createAuthenticator({ tokens: STATIC_TOKENS }), time);
     const ask = async (authorization: string | undefined, address = '192.0.2.1'): Promise<string> => {
       try {
         return (await admission.identify(authorization, address)).name;
@@ -199,7 +199,7 @@ describe('an address that guesses', () => {
     return { time, ask };
   }
 
-  it('is stopped, right guess or wrong, until a minute has passed', async () => {
+  it('is blocked for a minute, also with the right token', async () => {
     const { time, ask } = await guessing();
     for (let count = 0; count < 30; count += 1) expect(await ask(guess)).toBe('UNAUTHENTICATED');
     expect(await ask(guess)).toBe('RATE_LIMITED');
@@ -208,7 +208,7 @@ describe('an address that guesses', () => {
     expect(await ask(right)).toBe('the-viewer');
   });
 
-  it('locks out nobody else, and not those who were let in from there before', async () => {
+  it('blocks neither other addresses nor tokens that it used before', async () => {
     const { ask } = await guessing();
     expect(await ask(right)).toBe('the-viewer');
     for (let count = 0; count < 40; count += 1) await ask(guess);
@@ -217,14 +217,14 @@ describe('an address that guesses', () => {
     expect(await ask(`Bearer ${TOKENS.operator}`, '192.0.2.2')).toBe('the-operator');
   });
 
-  it('is not one that sends no token at all', async () => {
+  it('is not blocked for requests without a token', async () => {
     const { ask } = await guessing();
     for (let count = 0; count < 100; count += 1) expect(await ask(undefined)).toBe('UNAUTHENTICATED');
     expect(await ask(right)).toBe('the-viewer');
   });
 
-  it('gets 429 and how long to wait; another in its IPv6 network too', async () => {
-    await using bench = await openBench({ clock: createManualTime() });
+  it('gets 429 with Retry-After, for its whole IPv6 network', async () => {
+    await using bench = await startTestServer({ clock: createManualTime() });
     const ask = (from: string, token = 'wrong') => bench.call('GET', '/api/v1/status', { token, from });
     for (let count = 0; count < 30; count += 1) await ask(`2001:db8:1:2::${count + 1}`);
     expect(await ask('2001:db8:1:2::ffff', TOKENS.viewer)).toMatchObject({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { entry } from '../audit/sample.ts';
-import { type Answer, type Bench, openBench, TOKENS } from './harness.ts';
+import { type Answer, type TestServer, startTestServer, TOKENS } from './harness.ts';
 
 const SYNC = '/api/v1/mappings/db/sync';
 const ROLLBACK = '/api/v1/mappings/db/rollback';
@@ -8,24 +8,24 @@ const UNPIN = '/api/v1/mappings/db/unpin';
 const RELEASE = '/api/v1/held/5f2c9a01d3e4/release';
 const PRUNE = '/api/v1/prune';
 const REVIEW = '/api/v1/audit/records/1/review';
-/** Those that need to be told nothing. */
-const BARE = [SYNC, RELEASE, UNPIN, PRUNE];
+/** Routes that need no body. */
+const WITHOUT_BODY = [SYNC, RELEASE, UNPIN, PRUNE];
 
-async function open(): Promise<Bench> {
-  const bench = await openBench();
+async function open(): Promise<TestServer> {
+  const bench = await startTestServer();
   await bench.audit.append([entry()]);
   return bench;
 }
 
-function post(bench: Bench, url: string, body?: string): Promise<Answer> {
+function post(bench: TestServer, url: string, body?: string): Promise<Answer> {
   const sent = body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } };
   return bench.call('POST', url, { token: TOKENS.operator, ...sent });
 }
 
-const done = ({ asked, audit }: Bench): number => asked.length + audit.records.length - 1;
+const done = ({ calls: asked, audit }: TestServer): number => asked.length + audit.records.length - 1;
 
-const WRONG: readonly (readonly [url: string, body: string])[] = [
-  ...BARE.flatMap((url) =>
+const INVALID: readonly (readonly [url: string, body: string])[] = [
+  ...WITHOUT_BODY.flatMap((url) =>
     ['false', 'true', '""', '"x"', '0', '1', '[]', '[{}]', '{"foo":1}', '{"foo":1,"foo":1}'].map(
       (body) => [url, body] as const,
     ),
@@ -44,7 +44,7 @@ const WRONG: readonly (readonly [url: string, body: string])[] = [
   [REVIEW, `${'['.repeat(600)}${']'.repeat(600)}`],
 ];
 
-const TWICE: readonly (readonly [url: string, body: string, member: string])[] = [
+const DUPLICATES: readonly (readonly [url: string, body: string, member: string])[] = [
   [REVIEW, '{"state":"reviewed","state":"flagged"}', 'state'],
   [REVIEW, '{"state":"reviewed","state":"reviewed"}', 'state'],
   [REVIEW, '{"note":"a","state":"reviewed","note":"b"}', 'note'],
@@ -54,52 +54,52 @@ const TWICE: readonly (readonly [url: string, body: string, member: string])[] =
   [UNPIN, '{"namespace":"a","namespace":"a"}', 'namespace'],
 ];
 
-describe('a body', () => {
-  it.each([undefined, 'null', '[]', '7'])('that is no object is told so: %s', async (body) => {
+describe('a request body', () => {
+  it.each([undefined, 'null', '[]', '7'])('must be a JSON object: %s', async (body) => {
     await using bench = await open();
     const { status, json } = await post(bench, REVIEW, body);
     expect([status, json.message]).toEqual([400, expect.stringContaining('the body must be a JSON object')]);
   });
 
-  it.each(WRONG)('of %s that is %s is refused, and nothing happens', async (url, body) => {
+  it.each(INVALID)('is rejected without effect for %s: %s', async (url, body) => {
     await using bench = await open();
     const { status, json } = await post(bench, url, body);
     expect([status, json.code, done(bench)]).toEqual([400, 'INVALID_REQUEST', 0]);
   });
 
-  it.each(TWICE)(
-    'of %s that is %s names `%s` as there twice, and nothing happens',
+  it.each(DUPLICATES)(
+    'is rejected without effect for %s: %s has the duplicate member `%s`',
     async (url, body, name) => {
       await using bench = await open();
       const { status, json } = await post(bench, url, body);
       expect([status, json.code, done(bench)]).toEqual([400, 'INVALID_REQUEST', 0]);
-      expect(json.message).toContain(`the member of the body \`${name}\` is there twice`);
+      expect(json.message).toContain(`the member of the body \`${name}\` is duplicated`);
     },
   );
 
-  it('names no member that the API does not know', async () => {
+  it('with unknown members is rejected without echoing their names', async () => {
     await using bench = await open();
-    for (const url of [...BARE, ROLLBACK, REVIEW])
+    for (const url of [...WITHOUT_BODY, ROLLBACK, REVIEW])
       expect((await post(bench, url, '{"hunter2":1,"hunter2":2}')).text).not.toContain('hunter2');
   });
 
-  it.each(BARE)('of %s may be left out, be empty, or say nothing', async (url) => {
+  it.each(WITHOUT_BODY)('may be absent or empty for %s', async (url) => {
     await using bench = await open();
     for (const body of [undefined, '', '{}', ' { } ', 'null'])
       expect([body, (await post(bench, url, body)).status]).toEqual([body, 200]);
     expect(done(bench)).toBe(5);
   });
 
-  it('of the right types is taken', async () => {
+  it('is accepted with the right types', async () => {
     await using bench = await open();
     expect((await post(bench, ROLLBACK, '{"to":8,"namespace":"apps"}')).status).toBe(200);
     expect((await post(bench, REVIEW, '\uFEFF{"state":"reviewed","note":"5"}')).status).toBe(200);
-    expect(bench.asked).toMatchObject([{ what: 'rollback db 8 apps' }]);
+    expect(bench.calls).toMatchObject([{ what: 'rollback db 8 apps' }]);
     expect(bench.audit.records.at(-1)).toMatchObject({ action: 'review', note: '5' });
   });
 });
 
-describe('an address', () => {
+describe('URL parameters', () => {
   it.each([
     ['records?limit=1', 200],
     ['records?trace=false', 200],
@@ -112,7 +112,7 @@ describe('an address', () => {
     ['records?trace=', 400],
     ['records/0x1', 400],
     ['records/99999999999999999999', 400],
-  ])('is text, of which numbers are read: %s is %i', async (path, status) => {
+  ])('are parsed as numbers and booleans: %s returns %i', async (path, status) => {
     await using bench = await open();
     expect((await bench.get(`/api/v1/audit/${path}`)).status).toBe(status);
   });

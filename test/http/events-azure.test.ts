@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { GRID_KEY, openEventBench } from './events-bench.ts';
+import { GRID_KEY, startEventTestServer } from './events-harness.ts';
 
 const DATA = {
   Id: 'https://contoso.vault.azure.net/secrets/payments-db/ee059b2bb5bc48398a53b168c6cdcb10',
@@ -37,13 +37,13 @@ const CLOUD_EVENT = {
 
 const VALIDATION = 'Microsoft.EventGrid.SubscriptionValidationEvent';
 
-describe('events of Key Vault', () => {
+describe('Key Vault events', () => {
   it.each([
     ['a list in the Event Grid schema', [event()], 'application/json; charset=utf-8'],
     ['a CloudEvent', CLOUD_EVENT, 'application/cloudevents+json'],
     ['a batch of CloudEvents', [CLOUD_EVENT], 'application/cloudevents-batch+json; charset=utf-8'],
-  ])('are taken as %s', async (_, body, type) => {
-    await using events = await openEventBench();
+  ])('are accepted as %s', async (_, body, type) => {
+    await using events = await startEventTestServer();
     const answer = await events.grid(body, {
       headers: { 'content-type': type, 'x-secretbridge-key': GRID_KEY, 'aeg-event-type': 'Notification' },
     });
@@ -51,7 +51,7 @@ describe('events of Key Vault', () => {
       status: 202,
       json: { requestId: answer.headers['x-request-id'], targets: 1 },
     });
-    expect(events.took).toEqual([
+    expect(events.submissions).toEqual([
       {
         hints: [{ store: 'azure-prod', keys: ['payments-db'] }],
         origin: { kind: 'eventGrid', name: 'contoso' },
@@ -64,66 +64,66 @@ describe('events of Key Vault', () => {
     ['Secret', 'Certificate', 'Key'].flatMap((kind) =>
       ['NewVersionCreated', 'NearExpiry', 'Expired'].map((what) => kind + what),
     ),
-  )('are hints when they say %s', async (what) => {
-    await using events = await openEventBench();
+  )('become hints for %s', async (what) => {
+    await using events = await startEventTestServer();
     await events.grid([event(DATA, `Microsoft.KeyVault.${what}`)]);
-    expect(events.took[0]?.hints).toHaveLength(1);
+    expect(events.submissions[0]?.hints).toHaveLength(1);
   });
 
-  it('come many in one, and one key is one hint, under each name that it may have', async () => {
-    await using events = await openEventBench();
+  it('become one hint for each key, with every name of the key', async () => {
+    await using events = await startEventTestServer();
     const named = (ObjectName: string) => event({ ...DATA, ObjectName });
     const { json } = await events.grid([named('a'), named('Cert-B'), named('a')]);
     expect(json.targets).toBe(2);
-    expect(events.took[0]?.hints).toEqual([
+    expect(events.submissions[0]?.hints).toEqual([
       { store: 'azure-prod', keys: ['a'] },
       { store: 'azure-prod', keys: ['Cert-B', 'cert-b'] },
     ]);
   });
 
-  it('may have their names in the case of the documentation, or no address', async () => {
-    await using events = await openEventBench();
+  it('may have names in the documented case, or no object URL', async () => {
+    await using events = await startEventTestServer();
     await events.grid([
       event({ Id: DATA.Id, vaultName: 'contoso', 'objectName ': 'payments-db', version: ' 1' }),
       event({ vaultName: 'Contoso', objectName: 'other' }),
     ]);
-    expect(events.took[0]?.hints.flatMap(({ keys }) => keys)).toEqual(['payments-db', 'other']);
+    expect(events.submissions[0]?.hints.flatMap(({ keys }) => keys)).toEqual(['payments-db', 'other']);
   });
 
   it.each([
     ['of another vault', event({ ...DATA, Id: 'https://other.vault.azure.net/secrets/payments-db/1' })],
     [
-      'of a vault of this name elsewhere',
+      'of a vault with this name in another cloud',
       event({ ...DATA, Id: 'https://contoso.vault.azure.cn/secrets/a/1' }),
     ],
     ['of another vault by its name', event({ VaultName: 'contoso2', ObjectName: 'a' })],
-    ['of no vault', event({ ObjectName: 'a' })],
-    ['about no object', event({ ...DATA, ObjectName: undefined })],
-    ['with a name that no object has', event({ ...DATA, ObjectName: '../a' })],
+    ['without a vault', event({ ObjectName: 'a' })],
+    ['without an object', event({ ...DATA, ObjectName: undefined })],
+    ['with an invalid object name', event({ ...DATA, ObjectName: '../a' })],
     ['of another type', event(DATA, 'Microsoft.KeyVault.VaultAccessPolicyChanged')],
     ['of another service', event(DATA, 'Microsoft.Storage.BlobCreated')],
-    ['of no type', { ...event(), eventType: 7 }],
+    ['without a type', { ...event(), eventType: 7 }],
     ['of another version of CloudEvents', { ...CLOUD_EVENT, specversion: '0.3' }],
-    ['no event', 'text'],
-  ])('are taken and come to nothing when they are %s', async (_, body) => {
-    await using events = await openEventBench();
+    ['not events', 'text'],
+  ])('are accepted without a hint when they are %s', async (_, body) => {
+    await using events = await startEventTestServer();
     const answer = await events.grid([body]);
     expect(answer).toMatchObject({ status: 202, json: { targets: 0 } });
-    expect(events.took).toMatchObject([{ hints: [] }]);
+    expect(events.submissions).toMatchObject([{ hints: [] }]);
   });
 
   it.each([
-    ['no JSON', '[{'],
+    ['not JSON', '[{'],
     ['empty', ''],
     ['a number', '7'],
-  ])('are refused when the body is %s', async (_, body) => {
-    await using events = await openEventBench();
+  ])('are rejected when the body is %s', async (_, body) => {
+    await using events = await startEventTestServer();
     expect(await events.grid(body)).toMatchObject({ status: 400, json: { code: 'INVALID_REQUEST' } });
     expect(events.refused).toEqual([{ kind: 'eventGrid', name: 'contoso', outcome: 'malformed' }]);
   });
 
-  it('may be a megabyte, and no more', async () => {
-    await using events = await openEventBench();
+  it('may have up to a megabyte', async () => {
+    await using events = await startEventTestServer();
     const list = Array.from({ length: 1_500 }, (_, index) => event({ ...DATA, ObjectName: `key-${index}` }));
     expect(JSON.stringify(list).length).toBeGreaterThan(750_000);
     expect(await events.grid(list)).toMatchObject({ status: 202, json: { targets: 1_500 } });
@@ -131,26 +131,26 @@ describe('events of Key Vault', () => {
   });
 });
 
-describe('the handshake of a subscription', () => {
-  it('is answered with its code', async () => {
-    await using events = await openEventBench();
+describe('the validation handshake', () => {
+  it('returns the validation code', async () => {
+    await using events = await startEventTestServer();
     const validationCode = '512d38b6-c7b8-40c8-89fe-f46f9e9622b6';
     const url = 'https://rp-eastus2.eventgrid.azure.net:553/eventsubscriptions/x/validate?id=1';
     const answer = await events.grid([event({ validationCode, validationUrl: url }, VALIDATION)]);
     expect([answer.status, answer.json]).toEqual([200, { validationResponse: validationCode }]);
-    expect(events.took).toEqual([]);
+    expect(events.submissions).toEqual([]);
   });
 
-  it('sends back nothing that is no code', async () => {
-    await using events = await openEventBench();
+  it('rejects malformed codes', async () => {
+    await using events = await startEventTestServer();
     for (const validationCode of ['<script>', 'a b', '', 7, 'x'.repeat(129), undefined])
       expect((await events.grid([event({ validationCode }, VALIDATION)])).status).toBe(400);
   });
 
-  it('of CloudEvents is answered to whoever has the key', async () => {
-    await using events = await openEventBench();
+  it('of CloudEvents requires the key', async () => {
+    await using events = await startEventTestServer();
     const ask = (query: string, origin = 'eventgrid.azure.net') =>
-      events.bench.call('OPTIONS', `/events/azure/contoso${query}`, {
+      events.api.call('OPTIONS', `/events/azure/contoso${query}`, {
         headers: { 'webhook-request-origin': origin },
       });
     const { status, headers } = await ask(`?key=${GRID_KEY}`);
@@ -164,8 +164,8 @@ describe('the handshake of a subscription', () => {
     expect((await ask(`?key=${GRID_KEY}`, 'a b')).status).toBe(400);
   });
 
-  it('needs the key too', async () => {
-    await using events = await openEventBench();
+  it('requires the key', async () => {
+    await using events = await startEventTestServer();
     expect((await events.grid([event({ validationCode: 'a' }, VALIDATION)], { headers: {} })).status).toBe(
       401,
     );
@@ -176,10 +176,10 @@ describe('the key of a subscription', () => {
   it.each([
     ['our header', { headers: { 'x-secretbridge-key': GRID_KEY } }],
     ['the header of Event Grid', { headers: { 'aeg-sas-key': GRID_KEY } }],
-    ['the address', { headers: {}, query: `?key=${GRID_KEY}` }],
-    ['the address, beside other parameters', { headers: {}, query: `?code=1&key=${GRID_KEY}&x[]=2` }],
-  ])('may come in %s', async (_, options) => {
-    await using events = await openEventBench();
+    ['the URL', { headers: {}, query: `?key=${GRID_KEY}` }],
+    ['the URL with other parameters', { headers: {}, query: `?code=1&key=${GRID_KEY}&x[]=2` }],
+  ])('may be sent in %s', async (_, options) => {
+    await using events = await startEventTestServer();
     expect((await events.grid([event()], options)).status).toBe(202);
   });
 
@@ -187,24 +187,24 @@ describe('the key of a subscription', () => {
     ['missing', {}],
     ['wrong', { 'x-secretbridge-key': `${GRID_KEY}x` }],
     ['empty', { 'x-secretbridge-key': '' }],
-    ['twice', { 'x-secretbridge-key': `${GRID_KEY},${GRID_KEY}` }],
-    ['where a token is', { authorization: `Bearer ${GRID_KEY}` }],
-  ])('that is %s lets nothing in', async (_, headers) => {
-    await using events = await openEventBench();
+    ['repeated', { 'x-secretbridge-key': `${GRID_KEY},${GRID_KEY}` }],
+    ['sent as a bearer token', { authorization: `Bearer ${GRID_KEY}` }],
+  ])('is rejected when it is %s', async (_, headers) => {
+    await using events = await startEventTestServer();
     const answer = await events.grid([event()], { headers });
     expect([answer.status, answer.json.code]).toEqual([401, 'EVENT_REFUSED']);
-    expect(events.took).toEqual([]);
+    expect(events.submissions).toEqual([]);
   });
 
-  it('is asked for before the body is read', async () => {
-    await using events = await openEventBench();
+  it('is checked before the body is read', async () => {
+    await using events = await startEventTestServer();
     const body = 'x'.repeat(2_000_000);
     expect((await events.grid(body, { headers: {} })).status).toBe(401);
     expect((await events.grid(body)).status).toBe(413);
   });
 
-  it('may be rotated, and is no matter of the sender when it cannot be read', async () => {
-    await using events = await openEventBench();
+  it('can be rotated, and gives 503 when it cannot be read', async () => {
+    await using events = await startEventTestServer();
     expect((await events.grid([])).status).toBe(202);
     events.credentials.set('GRID', 'next');
     events.now += 1_000;
@@ -212,24 +212,24 @@ describe('the key of a subscription', () => {
     events.credentials.delete('GRID');
     events.now += 10_000;
     expect(await events.grid([])).toMatchObject({ status: 503, json: { code: 'CREDENTIAL_MISSING' } });
-    const lines = events.bench.log.filter(({ level }) => level === 'warn');
-    expect(lines).toMatchObject([{ message: 'events cannot be taken', fields: { name: 'contoso' } }]);
+    const lines = events.api.log.filter(({ level }) => level === 'warn');
+    expect(lines).toMatchObject([{ message: 'events cannot be accepted', fields: { name: 'contoso' } }]);
   });
 
-  it('stands in no line of the log, not even where it came in the address', async () => {
-    await using events = await openEventBench();
+  it('is not logged, not even when it is in the URL', async () => {
+    await using events = await startEventTestServer();
     await events.grid([event()], { headers: {}, query: `?key=${GRID_KEY}` });
     await events.grid([event()], { headers: {}, query: '?key=wRoNg-key' });
-    const log = JSON.stringify(events.bench.log);
+    const log = JSON.stringify(events.api.log);
     expect(log).toContain('/events/azure/:name');
     expect(log).not.toContain(GRID_KEY);
     expect(log).not.toContain('wRoNg');
   });
 });
 
-it('a subscription that is not configured is not there', async () => {
-  await using events = await openEventBench();
+it('returns 404 for a subscription that is not configured', async () => {
+  await using events = await startEventTestServer();
   expect((await events.grid([event()], { name: 'ci' })).status).toBe(404);
-  const { status, headers } = await events.bench.call('GET', '/events/azure/contoso');
+  const { status, headers } = await events.api.call('GET', '/events/azure/contoso');
   expect([status, headers.allow]).toEqual([405, 'OPTIONS, POST']);
 });

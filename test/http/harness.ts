@@ -7,7 +7,7 @@ import { buildServer, type HttpServer } from '../../src/http/server.ts';
 import type { LogFields, Logger } from '../../src/log/logger.ts';
 import type {
   HeldStatus,
-  LeftAnswer,
+  OrphansAnswer,
   Requester,
   Service,
   Status,
@@ -22,12 +22,12 @@ export interface LogLine {
   readonly fields: LogFields;
 }
 
-export interface Bench extends AsyncDisposable {
+export interface TestServer extends AsyncDisposable {
   readonly server: HttpServer;
   readonly audit: MemoryAudit;
   readonly log: readonly LogLine[];
-  /** What the service was asked to do, and by whom. */
-  readonly asked: readonly { readonly what: string; readonly by: Requester; readonly requestId: string }[];
+  /** The calls of the service with their requester. */
+  readonly calls: readonly { readonly what: string; readonly by: Requester; readonly requestId: string }[];
   get(url: string, token?: string): Promise<Answer>;
   call(method: Method, url: string, options?: CallOptions): Promise<Answer>;
 }
@@ -38,7 +38,7 @@ export interface CallOptions {
   readonly token?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** The address it comes from. */
+  /** The client address. */
   readonly from?: string;
 }
 
@@ -49,25 +49,27 @@ export interface Answer {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-/** One token of each role, and two alike in all but the end. */
+/** One token for each role. */
 export const TOKENS: Readonly<Record<Role, string>> = {
   viewer: 'viewer-7d1fca0e56b84d4f',
   reviewer: 'reviewer-0c5e5a1b9d3f4e21',
   operator: 'operator-b1946ac92492d234',
 };
 
-export const STATIC: AuthOptions['tokens'] = (['viewer', 'reviewer', 'operator'] as const).map((role) => ({
-  name: `the-${role}`,
-  role,
-  token: SecretValue.fromText(TOKENS[role]),
-}));
+export const STATIC_TOKENS: AuthOptions['tokens'] = (['viewer', 'reviewer', 'operator'] as const).map(
+  (role) => ({
+    name: `the-${role}`,
+    role,
+    token: SecretValue.fromText(TOKENS[role]),
+  }),
+);
 
-export type BenchDeps = Partial<Omit<HttpDeps, 'service'>> & { readonly service?: Partial<Service> };
+export type TestServerDeps = Partial<Omit<HttpDeps, 'service'>> & { readonly service?: Partial<Service> };
 
-export async function openBench(
-  { service, ...deps }: BenchDeps = {},
+export async function startTestServer(
+  { service, ...deps }: TestServerDeps = {},
   limits: Partial<Limits> = {},
-): Promise<Bench> {
+): Promise<TestServer> {
   const audit = createMemoryAudit();
   const log: LogLine[] = [];
   const asked: { what: string; by: Requester; requestId: string }[] = [];
@@ -75,14 +77,14 @@ export async function openBench(
     service: { ...fakeService(asked), ...service },
     audit,
     metrics: { render: async () => ({ contentType: 'text/plain; version=0.0.4', text: '# metrics\n' }) },
-    auth: createAuthenticator({ tokens: STATIC }),
+    auth: createAuthenticator({ tokens: STATIC_TOKENS }),
     config: { metricsNeedToken: false },
     version: '1.2.3',
     logger: recorder(log),
     ...deps,
   };
   const server = await buildServer(all, { ...LIMITS, ...limits });
-  const call: Bench['call'] = async (method, url, { token, headers, body, from } = {}) => {
+  const call: TestServer['call'] = async (method, url, { token, headers, body, from } = {}) => {
     const answer = await server.app.inject({
       method,
       url,
@@ -100,7 +102,7 @@ export async function openBench(
     server,
     audit,
     log,
-    asked,
+    calls: asked,
     call,
     get: (url, token = TOKENS.viewer) => call('GET', url, { token }),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
@@ -146,7 +148,7 @@ const STATUS: Status = {
   held: [],
 };
 
-export const LEFT: LeftAnswer = {
+export const ORPHANS: OrphansAnswer = {
   changes: 1,
   targets: [{ mapping: 'old', namespace: 'shop', secret: 'old', action: 'delete', keys: [] }],
   held: [],
@@ -192,7 +194,7 @@ function fakeService(asked: { what: string; by: Requester; requestId: string }[]
       asked.push({ what: `release ${id}`, by, requestId });
       return done(requestId);
     },
-    left: async () => LEFT,
+    orphans: async () => ORPHANS,
     async prune(by, requestId) {
       asked.push({ what: 'prune', by, requestId });
       return done(requestId);

@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
-import { runAnswer } from '../../src/app/serve/run-answer.ts';
+import { syncAnswer } from '../../src/app/serve/answers.ts';
 import type { StoredRecord } from '../../src/audit/chain.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { OUTCOMES, type Outcome } from '../../src/reconcile/outcome.ts';
 import { bare, entry } from '../audit/sample.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
-import { type Bench, openBench, TOKENS } from './harness.ts';
+import { type TestServer, startTestServer, TOKENS } from './harness.ts';
 
 interface Schema {
   readonly type?: string;
@@ -31,15 +31,15 @@ interface Document {
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
-async function described(bench: Bench): Promise<Document> {
+async function described(bench: TestServer): Promise<Document> {
   return (await bench.get('/api/openapi.json')).json as unknown as Document;
 }
 
-it('has the answer to an order that a person must mend first', async () => {
+it('documents 409 for operations that a person must fix first', async () => {
   const release = async () => {
     throw new AppError('NOT_OWNED');
   };
-  await using bench = await openBench({ service: { release } });
+  await using bench = await startTestServer({ service: { release } });
   await bench.audit.append([entry(), bare({ action: 'review', review: { sequence: 1, state: 'reviewed' } })]);
   const headers = { 'content-type': 'application/json' };
   const orders = [
@@ -55,7 +55,7 @@ it('has the answer to an order that a person must mend first', async () => {
   }
 });
 
-it('says what a run tells of each target', async () => {
+it('documents the members of each target in a sync answer', async () => {
   const outcome: Outcome = {
     kind: 'failed',
     mapping: 'db',
@@ -67,8 +67,8 @@ it('says what a run tells of each target', async () => {
   const summary = { created: 0, updated: 0, deleted: 0, unchanged: 0, refused: 0, held: 0, failed: 1 };
   const others = { held: [], unseen: [], waiting: [], unrestarted: [], interrupted: false };
   const report = { ok: false, requestId: 'r', summary, targets: [outcome], ...others };
-  const { targets } = runAnswer(report, []);
-  await using bench = await openBench();
+  const { targets } = syncAnswer(report, []);
+  await using bench = await startTestServer();
   const { schemas } = (await described(bench)).components;
   const { required = [], properties = {} } = schemas.SyncAnswer?.properties?.targets?.items ?? {};
   expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(targets[0] ?? {})));
@@ -79,15 +79,15 @@ it('says what a run tells of each target', async () => {
   expect(Object.keys(said)).toEqual(Object.keys(problem));
 });
 
-it('asks of a proof no more than it has', async () => {
+it('requires no member of a verification that may be missing', async () => {
   const audit = createMemoryAudit();
   await audit.append([bare(), bare(), bare()]);
   const cut = Object.assign(Object.create(audit), {
-    async *stored(from: number): AsyncGenerator<StoredRecord> {
-      for await (const record of audit.stored(from + 1)) yield record;
+    async *storedRecords(from: number): AsyncGenerator<StoredRecord> {
+      for await (const record of audit.storedRecords(from + 1)) yield record;
     },
   });
-  await using bench = await openBench({ audit: cut });
+  await using bench = await startTestServer({ audit: cut });
   const { json } = await bench.get('/api/v1/audit/verify');
   expect(json).toMatchObject({ ok: false, problem: { kind: 'deleted', sequence: 1 } });
   const schema = (await described(bench)).components.schemas.Verification;
@@ -102,8 +102,8 @@ it.each([
   ['/api/v1/audit/export', '/api/v1/audit/export?format=csv', 'string'],
   ['/api/v1/audit/export', '/api/v1/audit/export?format=ocsf', 'string'],
   ['/api/openapi.json', '/api/openapi.json', 'object'],
-] as const)('says of what type the answer of %s is (%s)', async (path, url, type) => {
-  await using bench = await openBench();
+] as const)('documents the media type of %s as %s', async (path, url, type) => {
+  await using bench = await startTestServer();
   await bench.audit.append([bare()]);
   const { headers } = await bench.get(url);
   const [media = ''] = String(headers['content-type']).split(';');
@@ -112,8 +112,8 @@ it.each([
   expect(content[media]?.schema.type).toBe(type);
 });
 
-it('has the form of an error for every answer that it does not name', async () => {
-  await using bench = await openBench({}, { requests: 1 });
+it('gives undocumented responses the error schema', async () => {
+  await using bench = await startTestServer({}, { requests: 1 });
   const { paths } = await described(bench);
   expect((await bench.get('/api/v1/status')).status).toBe(429);
   for (const methods of Object.values(paths))
@@ -123,8 +123,8 @@ it('has the form of an error for every answer that it does not name', async () =
       );
 });
 
-it('requires a body just where a request without one is refused', async () => {
-  await using bench = await openBench();
+it('requires a body exactly where a request without one is rejected', async () => {
+  await using bench = await startTestServer();
   await bench.audit.append([bare()]);
   const { paths } = await described(bench);
   const orders = Object.entries(paths).flatMap(([path, { post }]) =>
@@ -138,8 +138,8 @@ it('requires a body just where a request without one is refused', async () => {
   expect(new Set(orders.map(({ needed }) => needed))).toEqual(new Set([true, false]));
 });
 
-it.each([true, false])('says whether the metrics need a token: %s', async (metricsNeedToken) => {
-  await using bench = await openBench({ config: { metricsNeedToken } });
+it.each([true, false])('documents whether the metrics need a token: %s', async (metricsNeedToken) => {
+  await using bench = await startTestServer({ config: { metricsNeedToken } });
   const { status } = await bench.call('GET', '/metrics');
   const { security } = (await described(bench)).paths['/metrics']?.get ?? {};
   expect([status, security]).toEqual(metricsNeedToken ? [401, [{ bearer: [] }]] : [200, undefined]);

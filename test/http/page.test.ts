@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { openBench, TOKENS } from './harness.ts';
+import { startTestServer, TOKENS } from './harness.ts';
 
 describe('the files of the page', () => {
-  it('come with a policy that allows their own origin alone', async () => {
-    await using bench = await openBench();
+  it('have a policy that allows only their own origin', async () => {
+    await using bench = await startTestServer();
     for (const url of ['/', '/ui/app.js', '/ui/base.css', '/ui/icon.svg', '/ui/views/record.js']) {
       const { status, headers } = await bench.call('GET', url);
       expect(status, url).toBe(200);
@@ -22,35 +22,35 @@ describe('the files of the page', () => {
     '/ui/%2e%2e/server.ts',
     '/ui/..%2fserver.ts',
     '/ui',
-  ])('are no more than what the page needs: %s', async (url) => {
-    await using bench = await openBench();
+  ])('do not include %s', async (url) => {
+    await using bench = await startTestServer();
     expect((await bench.call('GET', url)).status).toBe(404);
   });
 });
 
-describe('the page itself', () => {
-  it('holds no data and no script or style of its own', async () => {
-    await using bench = await openBench();
+describe('the page', () => {
+  it('contains no data, inline scripts or inline styles', async () => {
+    await using bench = await startTestServer();
     const { text } = await bench.call('GET', '/');
     expect(text).not.toMatch(/<style|style=|\son\w+=|<script(?! type="module" src="ui\/app\.js")|https?:/);
   });
 
-  it('takes nothing in its address, where a token might be', async () => {
-    await using bench = await openBench();
+  it('rejects query parameters, which could hold a token', async () => {
+    await using bench = await startTestServer();
     const { status, text } = await bench.call('GET', `/?token=${TOKENS.viewer}`);
     expect(status).toBe(400);
     expect(text).not.toContain(TOKENS.viewer);
   });
 });
 
-describe('a session', () => {
-  it.each(['viewer', 'reviewer', 'operator'] as const)('says that a token is of a %s', async (role) => {
-    await using bench = await openBench();
+describe('the session route', () => {
+  it.each(['viewer', 'reviewer', 'operator'] as const)('returns the role %s', async (role) => {
+    await using bench = await startTestServer();
     expect((await bench.get('/api/v1/session', TOKENS[role])).json).toEqual({ name: `the-${role}`, role });
   });
 
-  it('is nobody without a token', async () => {
-    await using bench = await openBench();
+  it('rejects requests without a token', async () => {
+    await using bench = await startTestServer();
     expect((await bench.call('GET', '/api/v1/session')).status).toBe(401);
   });
 });

@@ -9,7 +9,7 @@ const ids = fc.uniqueArray(fc.record({ namespace: name, secret: name }), {
 });
 const namesOf = ({ namespace, secret }: TargetId) => [namespace, secret];
 
-it('the pages of a list are the list, by namespace and then name, each item once', () => {
+it('the pages of a list contain each item once, sorted by namespace and name', () => {
   fc.assert(
     fc.property(ids, fc.integer({ min: 1, max: 5 }), (items, limit) => {
       const seen: TargetId[] = [];

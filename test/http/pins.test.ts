@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { heldByOthers } from '../../src/sync/merge-checks.ts';
-import { type Answer, type Bench, openBench, TOKENS } from './harness.ts';
+import { type Answer, type TestServer, startTestServer, TOKENS } from './harness.ts';
 
 type Role = keyof typeof TOKENS;
 
-/** @param body Text is sent as it is; nothing sends none. */
-function order(bench: Bench, what: string, body?: unknown, role: Role = 'operator'): Promise<Answer> {
+/** @param body Text is sent as is. Undefined sends no body. */
+function order(bench: TestServer, what: string, body?: unknown, role: Role = 'operator'): Promise<Answer> {
   return bench.call('POST', `/api/v1/mappings/${what}`, {
     token: TOKENS[role],
     ...(body === undefined
@@ -58,48 +58,48 @@ const STATUSES = [
   ['CLUSTER_UNAVAILABLE', 503],
 ] as const;
 
-describe('rollback and unpin', () => {
-  it('are done in the name of whoever asks, under the id of the answer', async () => {
-    await using bench = await openBench();
+describe('the rollback and unpin routes', () => {
+  it('pass the caller and the request id of the response to the service', async () => {
+    await using bench = await startTestServer();
     const rollback = await order(bench, 'db/rollback', { to: 41, namespace: 'apps' });
     const unpin = await order(bench, 'db/unpin');
     expect([rollback.status, unpin.status]).toEqual([200, 200]);
     const by = { name: 'the-operator', address: '127.0.0.1' };
-    expect(bench.asked).toEqual([
+    expect(bench.calls).toEqual([
       { what: 'rollback db 41 apps', by, requestId: rollback.headers['x-request-id'] },
       { what: 'unpin db', by, requestId: unpin.headers['x-request-id'] },
     ]);
   });
 
-  it('take no body that they do not know, and unpin needs none', async () => {
-    await using bench = await openBench();
+  it('reject malformed bodies, and unpin needs no body', async () => {
+    await using bench = await startTestServer();
     for (const [what, body] of REFUSED) {
       const answer = await order(bench, `db/${what}`, body);
       expect([what, body, answer.status, answer.json.code]).toEqual([what, body, 400, 'INVALID_REQUEST']);
     }
-    expect(bench.asked).toEqual([]);
+    expect(bench.calls).toEqual([]);
     for (const body of [undefined, 'null', '{}'])
       expect(await order(bench, 'db/unpin', body)).toMatchObject({ status: 200 });
   });
 
-  it.each(['viewer', 'reviewer'] as const)('are not for a %s', async (role) => {
-    await using bench = await openBench();
+  it.each(['viewer', 'reviewer'] as const)('reject a %s', async (role) => {
+    await using bench = await startTestServer();
     for (const [what, body] of [
       ['rollback', { to: 41 }],
       ['unpin', undefined],
     ] as const)
       expect(await order(bench, `db/${what}`, body, role)).toMatchObject({ status: 403 });
-    expect(bench.asked).toEqual([]);
+    expect(bench.calls).toEqual([]);
   });
 
-  it('are answered by the status of what stands against them', async () => {
+  it('map service errors to their status', async () => {
     let code: ErrorCode = 'INTERNAL';
     const refuse = async () => {
       throw new AppError(code);
     };
-    await using bench = await openBench({ service: { rollback: refuse, unpin: refuse } });
-    for (const [said, status] of STATUSES) {
-      code = said;
+    await using bench = await startTestServer({ service: { rollback: refuse, unpin: refuse } });
+    for (const [errorCode, status] of STATUSES) {
+      code = errorCode;
       for (const [what, body] of [
         ['rollback', { to: 41 }],
         ['unpin', undefined],
@@ -108,19 +108,19 @@ describe('rollback and unpin', () => {
     }
   });
 
-  it('are 409 where they are refused with a code that mends itself as a rule', async () => {
+  it('return 409 for a refusal whose code is usually transient', async () => {
     const refuse = async () => {
-      throw heldByOthers(['KEY']).concerning('apps/db');
+      throw heldByOthers(['KEY']).withSubject('apps/db');
     };
-    await using bench = await openBench({ service: { rollback: refuse } });
+    await using bench = await startTestServer({ service: { rollback: refuse } });
     expect(await order(bench, 'db/rollback', { to: 41 })).toMatchObject({
       status: 409,
       json: { code: 'CONFLICT', remedy: expect.stringContaining('let it go') },
     });
   });
 
-  it('of a mapping that is not there are 404', async () => {
-    await using bench = await openBench();
+  it('return 404 for an unknown mapping', async () => {
+    await using bench = await startTestServer();
     for (const [what, body] of [
       ['rollback', { to: 1 }],
       ['unpin', {}],

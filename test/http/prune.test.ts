@@ -1,55 +1,55 @@
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { LEFT, openBench, TOKENS } from './harness.ts';
+import { ORPHANS, startTestServer, TOKENS } from './harness.ts';
 
 const PRUNE = '/api/v1/prune';
 
-describe('prune', () => {
-  it('lists what left for whoever may look, and deletes nothing by it', async () => {
-    await using bench = await openBench();
-    expect(await bench.get(PRUNE)).toMatchObject({ status: 200, json: LEFT });
-    expect(bench.asked).toEqual([]);
+describe('the prune routes', () => {
+  it('list the orphans for a viewer without deleting them', async () => {
+    await using bench = await startTestServer();
+    expect(await bench.get(PRUNE)).toMatchObject({ status: 200, json: ORPHANS });
+    expect(bench.calls).toEqual([]);
   });
 
-  it('is done in the name of whoever asks, under the id of the answer', async () => {
-    await using bench = await openBench();
+  it('pass the caller and the request id to the service', async () => {
+    await using bench = await startTestServer();
     const answer = await bench.call('POST', PRUNE, { token: TOKENS.operator, from: '192.0.2.7' });
     expect(answer.status).toBe(200);
     const requestId = answer.headers['x-request-id'];
     expect(answer.json).toMatchObject({ ok: true, requestId });
-    expect(bench.asked).toEqual([
+    expect(bench.calls).toEqual([
       { what: 'prune', by: { name: 'the-operator', address: '192.0.2.7' }, requestId },
     ]);
   });
 
-  it.each(['viewer', 'reviewer'] as const)('is not for a %s', async (role) => {
-    await using bench = await openBench();
+  it.each(['viewer', 'reviewer'] as const)('reject a %s', async (role) => {
+    await using bench = await startTestServer();
     expect(await bench.call('POST', PRUNE, { token: TOKENS[role] })).toMatchObject({ status: 403 });
-    expect(bench.asked).toEqual([]);
+    expect(bench.calls).toEqual([]);
   });
 
-  it('takes no filter that it would ignore', async () => {
-    await using bench = await openBench();
+  it('reject unknown filters', async () => {
+    await using bench = await startTestServer();
     const token = TOKENS.operator;
     expect(await bench.get(`${PRUNE}?mapping=db`)).toMatchObject({ status: 400 });
     expect(await bench.call('POST', `${PRUNE}?yes=true`, { token })).toMatchObject({ status: 400 });
-    expect(bench.asked).toEqual([]);
+    expect(bench.calls).toEqual([]);
   });
 
-  it('is answered by the status of what stands against it', async () => {
+  it('map service errors to their status', async () => {
     let code: ErrorCode = 'INTERNAL';
     const refuse = async () => {
       throw new AppError(code);
     };
-    await using bench = await openBench({ service: { left: refuse, prune: refuse } });
-    for (const [said, status] of [
+    await using bench = await startTestServer({ service: { orphans: refuse, prune: refuse } });
+    for (const [errorCode, status] of [
       ['AUDIT_UNAVAILABLE', 503],
       ['AUDIT_TRUNCATED', 503],
       ['CLUSTER_UNAVAILABLE', 503],
       ['CLUSTER_FORBIDDEN', 503],
     ] as const) {
-      code = said;
+      code = errorCode;
       for (const method of ['GET', 'POST'] as const)
         expect(await bench.call(method, PRUNE, { token: TOKENS.operator })).toMatchObject({
           status,

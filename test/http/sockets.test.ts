@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import type { Wake } from '../../src/core/wake.ts';
+import type { StartTimer } from '../../src/core/timer.ts';
 import { bare } from '../audit/sample.ts';
 import { createAuthority, type Issued } from '../fakes/certificates.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
-import { openBench, TOKENS } from './harness.ts';
+import { startTestServer, TOKENS } from './harness.ts';
 
 const ANY = '127.0.0.1:0';
 const JSON_TYPE = 'content-type: application/json\r\n';
@@ -29,7 +29,7 @@ async function open(url: string, localAddress?: string): Promise<Socket> {
   return socket;
 }
 
-/** All that comes until the connection ends. */
+/** Returns everything until the connection closes. */
 async function rest(socket: Socket | TLSSocket): Promise<string> {
   const parts: Buffer[] = [];
   socket.on('data', (part: Buffer) => parts.push(part));
@@ -40,23 +40,23 @@ async function rest(socket: Socket | TLSSocket): Promise<string> {
 
 describe('a connection', () => {
   it.each([
-    ['whose headers do not end', 'GET /livez HTTP/1.1\r\nhost: x\r\nx-a: ', 408],
+    ['with incomplete headers', 'GET /livez HTTP/1.1\r\nhost: x\r\nx-a: ', 408],
     [
-      'whose body does not come',
+      'without its body',
       `POST /api/v1/mappings/db/sync HTTP/1.1\r\n${HEADERS}${JSON_TYPE}content-length: 9\r\n\r\n{`,
       408,
     ],
-    ['that speaks something else', 'EHLO example\r\n\r\n', 400],
-    ['with headers without end', `GET /livez HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+    ['with another protocol', 'EHLO example\r\n\r\n', 400],
+    ['with oversized headers', `GET /livez HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
     [
-      'with two lengths of one body',
+      'with two body lengths',
       `POST /livez HTTP/1.1\r\n${HEADERS}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n`,
       400,
     ],
-  ])('%s is answered and cut', async (_, text, status) => {
-    // On a busy machine 50 ms may pass before the text is even read.
+  ])('%s gets an answer and is closed', async (_, text, status) => {
+    // On a busy machine more than 50 ms can pass before the text is read.
     const ms = status === 408 ? 50 : 10_000;
-    await using bench = await openBench({}, { headersMs: ms, requestMs: ms });
+    await using bench = await startTestServer({}, { headersMs: ms, requestMs: ms });
     const socket = await open(await bench.server.listen(ANY));
     socket.write(text);
     const answer = await rest(socket);
@@ -67,8 +67,8 @@ describe('a connection', () => {
     expect(answer).not.toContain(TOKENS.operator);
   });
 
-  it('that is refused before its body has come gets one answer, and is cut', async () => {
-    await using bench = await openBench({}, { headersMs: 50, requestMs: 50 });
+  it('rejected before its body arrived gets one answer and is closed', async () => {
+    await using bench = await startTestServer({}, { headersMs: 50, requestMs: 50 });
     const socket = await open(await bench.server.listen(ANY));
     socket.write(
       `POST /api/v1/mappings/db/sync HTTP/1.1\r\nhost: x\r\n${JSON_TYPE}content-length: 9\r\n\r\n{`,
@@ -77,33 +77,33 @@ describe('a connection', () => {
     expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 401']);
   });
 
-  it('that waits for a proof is not cut for its silence, as it is for that of others', async () => {
+  it('waiting for a verification is exempt from the idle timeout', async () => {
     const audit = createMemoryAudit();
     await audit.append([bare(), bare()]);
     const slow = {
       ...audit,
-      async *stored(from: number) {
-        for await (const record of audit.stored(from)) {
+      async *storedRecords(from: number) {
+        for await (const record of audit.storedRecords(from)) {
           await sleep(150);
           yield record;
         }
       },
     };
-    await using bench = await openBench({ audit: slow }, { silenceMs: 100 });
+    await using bench = await startTestServer({ audit: slow }, { silenceMs: 100 });
     const socket = await open(await bench.server.listen(ANY));
     const answered = once(socket, 'data');
     socket.write(`GET /api/v1/audit/verify HTTP/1.1\r\n${HEADERS}\r\n`);
     const [answer] = (await answered) as [Buffer];
     expect(answer.toString()).toMatch(/^HTTP\/1.1 200 [\s\S]*"ok":true,"records":2,/);
     const hanging = { status: () => new Promise<never>(() => undefined) };
-    await using other = await openBench({ service: hanging }, { silenceMs: 100 });
+    await using other = await startTestServer({ service: hanging }, { silenceMs: 100 });
     const cut = await open(await other.server.listen(ANY));
     cut.write(`GET /api/v1/status HTTP/1.1\r\n${HEADERS}\r\n`);
     expect(await rest(cut)).toBe('');
   });
 
-  it('without a body stays open after a refusal', async () => {
-    await using bench = await openBench();
+  it('stays open after a rejected request without a body', async () => {
+    await using bench = await startTestServer();
     const socket = await open(await bench.server.listen(ANY));
     const answers: string[] = [];
     for (let count = 0; count < 2; count += 1) {
@@ -116,9 +116,9 @@ describe('a connection', () => {
 
   it.each([
     ['with a token', '/api/v1/mappings/db/sync'],
-    ['of an event', '/events/webhook/ci'],
-  ])('%s that is left before its body has come is no fault of ours', async (_, path) => {
-    await using bench = await openBench();
+    ['for an event', '/events/webhook/ci'],
+  ])('%s closed by the client before the body arrived logs no error', async (_, path) => {
+    await using bench = await startTestServer();
     const socket = await open(await bench.server.listen(ANY));
     const { server } = bench.server.app;
     const request = once(server, 'request') as Promise<[IncomingMessage]>;
@@ -127,16 +127,16 @@ describe('a connection', () => {
     const closed = once(incoming, 'close').then(undefined, () => undefined);
     socket.destroy();
     await closed;
-    // What the framework makes of it follows.
+    // Let the framework handle the closed connection.
     for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
     expect(bench.log.filter(({ level }) => level !== 'debug')).toEqual([]);
   });
 
   it.each([
-    ['without a host', 'GET /livez HTTP/1.1\r\n\r\n', 400],
-    ['that expects something', 'POST /livez HTTP/1.1\r\nhost: x\r\nexpect: it\r\n\r\n', 417],
-  ])('with a request %s is told so as of every other error', async (_, text, status) => {
-    await using bench = await openBench();
+    ['without a Host header', 'GET /livez HTTP/1.1\r\n\r\n', 400],
+    ['with an Expect header', 'POST /livez HTTP/1.1\r\nhost: x\r\nexpect: it\r\n\r\n', 417],
+  ])('with a request %s gets the common error form', async (_, text, status) => {
+    await using bench = await startTestServer();
     const socket = await open(await bench.server.listen(ANY));
     socket.end(text);
     const [head = '', body = ''] = (await rest(socket)).split('\r\n\r\n');
@@ -146,8 +146,8 @@ describe('a connection', () => {
     expect(head).toContain(`x-request-id: ${requestId}`);
   });
 
-  it('with requests without a host has no more of them than of others', async () => {
-    await using bench = await openBench({}, { requests: 3 });
+  it('without a Host header counts for the rate limit', async () => {
+    await using bench = await startTestServer({}, { requests: 3 });
     const socket = await open(await bench.server.listen(ANY));
     const statuses: (string | undefined)[] = [];
     for (let count = 0; count < 5; count += 1) {
@@ -158,16 +158,16 @@ describe('a connection', () => {
     expect(statuses).toEqual(['400', '400', '400', '429', '429']);
   });
 
-  it('that sends nothing is cut', async () => {
-    await using bench = await openBench({}, { headersMs: 50, requestMs: 50 });
+  it('that sends nothing is closed', async () => {
+    await using bench = await startTestServer({}, { headersMs: 50, requestMs: 50 });
     const socket = await open(await bench.server.listen(ANY));
     await rest(socket);
   });
 });
 
-describe('many connections of one address', () => {
-  it('are cut beyond a number, until others of it have ended; another address is not shut out', async () => {
-    await using bench = await openBench({}, { connections: 5, connectionsOfOne: 3 });
+describe('the connection limit of one address', () => {
+  it('closes excess connections, and does not affect other addresses', async () => {
+    await using bench = await startTestServer({}, { connections: 5, connectionsPerAddress: 3 });
     const url = await bench.server.listen(ANY);
     const held = [await open(url), await open(url), await open(url)];
     for (let more = 0; more < 4; more += 1) expect(await rest(await open(url))).toBe('');
@@ -181,9 +181,9 @@ describe('many connections of one address', () => {
   });
 });
 
-describe('the end', () => {
-  it('is at once for who holds a connection open, whether they ever asked or not', async () => {
-    await using bench = await openBench();
+describe('closing the server', () => {
+  it('closes idle connections at once', async () => {
+    await using bench = await startTestServer();
     const url = await bench.server.listen(ANY);
     const [silent, asked] = [await open(url), await open(url)];
     asked.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
@@ -192,14 +192,14 @@ describe('the end', () => {
     await expect(open(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  it('waits for a request under way, and ends its connection after the answer', async () => {
+  it('waits for active requests and then closes their connections', async () => {
     const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const notReady = async () => {
       begun.resolve();
       await go.promise;
       return undefined;
     };
-    await using bench = await openBench({ service: { notReady } });
+    await using bench = await startTestServer({ service: { notReady } });
     const socket = await open(await bench.server.listen(ANY));
     socket.write('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n');
     await begun.promise;
@@ -209,14 +209,14 @@ describe('the end', () => {
     await closed;
   });
 
-  it('waits no longer than it is told to', async () => {
+  it('waits no longer than the grace period', async () => {
     const time = createManualTime();
     const begun = Promise.withResolvers<void>();
     const notReady = () => {
       begun.resolve();
       return new Promise<undefined>(() => undefined);
     };
-    await using bench = await openBench({ service: { notReady }, wake: time.wake });
+    await using bench = await startTestServer({ service: { notReady }, wake: time.wake });
     const socket = await open(await bench.server.listen(ANY));
     socket.write('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n');
     await begun.promise;
@@ -227,17 +227,17 @@ describe('the end', () => {
     expect(time.waiting).toEqual([]);
   });
 
-  it('may come before it ever listened, and twice', async () => {
-    const bench = await openBench();
+  it('works before listening, and twice', async () => {
+    const bench = await startTestServer();
     await bench.server.close(1_000);
     await bench.server.close(1_000);
   });
 });
 
-describe('an address', () => {
-  it('that is taken is an error that says so', async () => {
-    await using first = await openBench();
-    await using second = await openBench();
+describe('URL parameters', () => {
+  it('already in use gives an error with the address', async () => {
+    await using first = await startTestServer();
+    await using second = await startTestServer();
     const { host } = new URL(await first.server.listen(ANY));
     await expect(second.server.listen(host)).rejects.toMatchObject({
       code: 'LISTEN_FAILED',
@@ -246,25 +246,25 @@ describe('an address', () => {
   });
 
   it.each(['nothing', '127.0.0.1', '127.0.0.1:99999', '192.0.2.1:0', '[fe80::1]:0'])(
-    '%s cannot be listened on',
+    '%s cannot be used',
     async (address) => {
-      await using bench = await openBench();
+      await using bench = await startTestServer();
       await expect(bench.server.listen(address)).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
     },
   );
 
-  it('may be of IPv6, or a name', async () => {
+  it('may be IPv6 or a host name', async () => {
     for (const address of ['[::1]:0', 'localhost:0']) {
-      await using bench = await openBench();
+      await using bench = await startTestServer();
       expect((await fetch(`${await bench.server.listen(address)}/livez`)).status).toBe(200);
     }
   });
 });
 
-describe('with TLS', () => {
+describe('a server with TLS', () => {
   const authority = createAuthority();
 
-  async function openTls(issued: Issued, options: { wake?: Wake } = {}) {
+  async function openTls(issued: Issued, options: { wake?: StartTimer } = {}) {
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-http-'));
     const files = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') };
     const write = async ({ cert, key }: Partial<Issued>) => {
@@ -272,13 +272,13 @@ describe('with TLS', () => {
       if (key !== undefined) await writeFile(files.keyFile, key);
     };
     await write(issued);
-    const bench = await openBench({ config: { tls: files, metricsNeedToken: false }, ...options });
+    const bench = await startTestServer({ config: { tls: files, metricsNeedToken: false }, ...options });
     const { port } = new URL(await bench.server.listen(ANY));
     return {
       bench,
       write,
       port: Number(port),
-      /** One request on a connection of its own. */
+      /** Sends one request on a new connection. */
       async ask(maxVersion: 'TLSv1.1' | 'TLSv1.3' = 'TLSv1.3') {
         const socket = connectTls({
           port: Number(port),
@@ -301,14 +301,14 @@ describe('with TLS', () => {
 
   const issue = () => authority.issue({ names: ['127.0.0.1'] });
 
-  it('it answers, and says to come back with TLS only', async () => {
+  it('answers with an HSTS header', async () => {
     await using world = await openTls(issue());
     const { answer } = await world.ask();
     expect(answer).toMatch(/^HTTP\/1.1 200 /);
     expect(answer).toMatch(/strict-transport-security: max-age=\d+/i);
   });
 
-  it('it takes neither plain text nor an old version', async () => {
+  it('rejects plain text and old TLS versions', async () => {
     await using world = await openTls(issue());
     const plain = connect(world.port, '127.0.0.1');
     plain.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
@@ -316,7 +316,7 @@ describe('with TLS', () => {
     await expect(world.ask('TLSv1.1')).rejects.toThrow();
   });
 
-  it('it serves a renewed certificate without a restart, and never half of one', async () => {
+  it('serves a renewed certificate without a restart, and never a half-written pair', async () => {
     const time = createManualTime();
     const [old, renewed] = [issue(), issue()];
     await using world = await openTls(old, time);
@@ -328,9 +328,7 @@ describe('with TLS', () => {
     await world.write({ cert: renewed.cert });
     await look();
     expect((await world.ask()).serialNumber).toBe(before);
-    expect(world.bench.log).toContainEqual(
-      expect.objectContaining({ message: 'certificate cannot be renewed' }),
-    );
+    expect(world.bench.log).toContainEqual(expect.objectContaining({ message: 'certificate reload failed' }));
     await world.write({ key: renewed.key });
     await look();
     expect((await world.ask()).serialNumber).not.toBe(before);
@@ -338,18 +336,18 @@ describe('with TLS', () => {
     expect(time.waiting).toEqual([]);
   });
 
-  it('it ends although somebody never finishes the handshake', async () => {
+  it('closes despite an unfinished handshake', async () => {
     await using world = await openTls(issue());
     const socket = connect(world.port, '127.0.0.1');
     await once(socket, 'connect');
     await Promise.all([rest(socket), world.bench.server.close(3_600_000)]);
   });
 
-  it('that cannot be used does not start', async () => {
+  it('does not start with an unusable certificate', async () => {
     const other = issue();
     await expect(openTls({ ...issue(), key: other.key })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     const tls = { certFile: '/nowhere/tls.crt', keyFile: '/nowhere/tls.key' };
-    await expect(openBench({ config: { tls, metricsNeedToken: false } })).rejects.toMatchObject({
+    await expect(startTestServer({ config: { tls, metricsNeedToken: false } })).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
     });
   });

@@ -6,7 +6,7 @@ import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
 import { createVerification } from '../../src/http/verification.ts';
 import { bare } from '../audit/sample.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
-import { openBench } from './harness.ts';
+import { startTestServer } from './harness.ts';
 
 async function filled(count: number): Promise<MemoryAudit> {
   const audit = createMemoryAudit();
@@ -14,12 +14,12 @@ async function filled(count: number): Promise<MemoryAudit> {
   return audit;
 }
 
-/** The same store, seen through a change. */
+/** The same store with altered records. */
 function changed(audit: MemoryAudit, change: (records: StoredRecord[]) => StoredRecord[]): MemoryAudit {
   return Object.assign(Object.create(audit), {
-    async *stored(from: number) {
+    async *storedRecords(from: number) {
       const records: StoredRecord[] = [];
-      for await (const record of audit.stored(from)) records.push(record);
+      for await (const record of audit.storedRecords(from)) records.push(record);
       yield* change(records);
     },
   }) as MemoryAudit;
@@ -27,8 +27,8 @@ function changed(audit: MemoryAudit, change: (records: StoredRecord[]) => Stored
 
 const never = new AbortController().signal;
 
-describe('a proof of the audit', () => {
-  it('of nothing and of a sound chain is ok', async () => {
+describe('the verification of the audit', () => {
+  it('accepts an empty and an intact chain', async () => {
     expect(await createVerification(createMemoryAudit(), never).run()).toMatchObject({
       ok: true,
       records: 0,
@@ -41,7 +41,7 @@ describe('a proof of the audit', () => {
     });
   });
 
-  it('names the first bad record, and how many before it are good', async () => {
+  it('reports the first bad record and the number of good ones before it', async () => {
     const audit = await filled(9);
     const edited = changed(audit, (records) =>
       records.map((record, index) =>
@@ -58,7 +58,7 @@ describe('a proof of the audit', () => {
     expect((await createVerification(cut, never).run()).problem).toEqual({ kind: 'truncated', sequence: 8 });
   });
 
-  it('is measured by what was noted elsewhere', async () => {
+  it('compares the chain with external checkpoints', async () => {
     const audit = await filled(5);
     const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
     const note = (sequence: number, hash: string) =>
@@ -85,14 +85,16 @@ describe('a proof of the audit', () => {
     });
   });
 
-  it('tells, also over HTTP, a checkpoint of a key that is not known from one that contradicts', async () => {
+  it('tells an unknown signing key from a contradiction, also over HTTP', async () => {
     const audit = await filled(5);
     const [signer, other] = [0, 1].map(() => createSigner(generateKeyPairSync('ed25519').privateKey));
     const time = '2026-11-25T12:00:00.000Z';
     const hash = audit.records[2]?.hash ?? '';
-    const checkpoints = [other?.sign({ sequence: 3, hash, time, instance: 'test' })].filter((it) => !!it);
-    const keys = keysById([signer?.publicKey].filter((it) => !!it));
-    await using bench = await openBench({ audit, evidence: async () => ({ checkpoints, keys }) });
+    const checkpoints = [other?.sign({ sequence: 3, hash, time, instance: 'test' })].filter(
+      (checkpoint) => !!checkpoint,
+    );
+    const keys = keysById([signer?.publicKey].filter((key) => !!key));
+    await using bench = await startTestServer({ audit, evidence: async () => ({ checkpoints, keys }) });
     const { json } = await bench.get('/api/v1/audit/verify');
     expect(json).toMatchObject({
       ok: false,
@@ -103,15 +105,15 @@ describe('a proof of the audit', () => {
     );
   });
 
-  it('runs once for all who ask at a time, and anew for who asks later', async () => {
+  it('shares one run among concurrent callers, and runs again later', async () => {
     const audit = await filled(3);
     let walks = 0;
     const counted = {
       head: () => audit.head(),
       base: () => audit.base(),
-      stored(from: number) {
+      storedRecords(from: number) {
         if (from === 1) walks += 1;
-        return audit.stored(from);
+        return audit.storedRecords(from);
       },
     };
     const verification = createVerification(counted, never);
@@ -121,7 +123,7 @@ describe('a proof of the audit', () => {
     expect(walks).toBe(2);
   });
 
-  it('lets others run meanwhile, and ends with the server', async () => {
+  it('yields to other work, and aborts with the server', async () => {
     const audit = await filled(2_000);
     const closing = new AbortController();
     let turns = 0;

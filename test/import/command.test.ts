@@ -112,8 +112,8 @@ describe('import external-secrets', () => {
   });
 
   it.each([
-    [['nothing.yaml'], 'nothing.yaml cannot be read: there is no such file or folder (ENOENT)'],
-    [['-', '-'], '`-` may be given once'],
+    [['nothing.yaml'], 'nothing.yaml cannot be read: no such file or folder (ENOENT)'],
+    [['-', '-'], '`-` can be given only once'],
     [['--instance', 'A B', '-'], '--instance must be a name'],
   ])('says what is wrong with %j', async (args, message) => {
     await using bench = await openBench();
@@ -175,7 +175,7 @@ describe('import external-secrets', () => {
     });
     const told = await bench.run('import', 'external-secrets', 'in.yaml');
     expect(told.stderr).toContain('  PushSecret (external-secrets.io/v1) b/a\n');
-    expect(told.stderr).toContain('Not seen:');
+    expect(told.stderr).toContain('Not readable:');
     expect(told.stderr).not.toMatch(/kubectl|To move|Of every mapping/);
     expect(told.stderr.trimEnd().endsWith('0 objects.')).toBe(true);
   });

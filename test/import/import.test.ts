@@ -93,7 +93,7 @@ describe('what is read', () => {
       },
       { name: 'b', text: JSON.stringify({ ...list, items: list.items.slice(1) }) },
     ];
-    const { found, unreadable } = readObjects(texts, 'default');
+    const { externalObjects: found, unreadable } = readObjects(texts, 'default');
     expect(found.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
     expect(unreadable).toEqual([]);
   });
@@ -123,12 +123,12 @@ spec:
   });
 
   it.each([
-    ['a: { <<: 5 }', 'merges (`<<`) what is no object'],
-    ['a: { <<: *nobody }', 'merges (`<<`) what is no object'],
-    ['a: *nobody', 'has an alias of what stands nowhere before it'],
+    ['a: { <<: 5 }', 'merges (`<<`) a value that is not an object'],
+    ['a: { <<: *nobody }', 'merges (`<<`) a value that is not an object'],
+    ['a: *nobody', 'has an alias without an earlier anchor'],
     [
       `a: &a [${'x,'.repeat(20)}]\nb: &b [${'*a,'.repeat(20)}]\nc: [${'*b,'.repeat(20)}]`,
-      'has more aliases than any such object needs',
+      'has too many aliases',
     ],
   ])('that is wrong about aliases is named (%s)', (text, what) => {
     expect(readObjects([{ name: 'x.yaml', text }], 'default').unreadable).toEqual([`x.yaml ${what}`]);
@@ -146,7 +146,7 @@ spec:
     ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is neither YAML nor JSON\. .*`helm template`$/],
   ])('of a chart, with `%s`, is listed', (name, line) => {
     const text = `apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  ${name}\n`;
-    const { found, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
+    const { externalObjects: found, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
     expect(found).toEqual([]);
     expect(unreadable).toEqual([expect.stringMatching(line)]);
   });
@@ -162,7 +162,7 @@ spec:
       { name: 'c.yaml', text: text(other, VAULT, { kind: 'List', items: [other] }) },
     ];
     const same = readObjects(texts.slice(0, 2), 'default');
-    expect(same.found.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
+    expect(same.externalObjects.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
     expect(same.unreadable).toEqual([]);
     expect(readObjects(texts, 'default').unreadable).toEqual([
       'ExternalSecret apps/db is given several times: what stands in a.yaml:3 counts, the first one; c.yaml:1, c.yaml:5 say something else',
@@ -181,7 +181,7 @@ spec:
       external(one),
     ].map((it) => ({ name: 'in.json', text: JSON.stringify(it) }));
     const objects = readObjects(texts, 'default');
-    expect(objects.found.map(({ name }) => name)).toEqual(['vault', 'db']);
+    expect(objects.externalObjects.map(({ name }) => name)).toEqual(['vault', 'db']);
     expect(objects.unreadable).toHaveLength(3);
     for (const line of objects.unreadable) {
       expect(line).toMatch(/^"[^\r\n]{1,500}": no API server takes that name$/);
@@ -249,7 +249,7 @@ spec:
       spec: { backendType: 'secretsManager', data: [{ key: 'prod/db', name: 'password' }] },
     });
     const objects = readObjects([{ name: 'x', text }], 'default');
-    expect(objects.found).toEqual([]);
+    expect(objects.externalObjects).toEqual([]);
     expect(objects.others).toEqual([{ kind: 'ExternalSecret (kubernetes-client.io/v1)', name: 'db' }]);
     expect(importExternalSecrets(objects, OPTIONS).needsPerson).toBe(true);
   });

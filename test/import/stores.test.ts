@@ -473,7 +473,7 @@ describe('a field of a chart that is not rendered', () => {
         level: 'lost',
         at: 'spec.provider.aws.region',
         what: 'holds `{{`, as a template that was not filled in',
-        todo: 'Render it first, as by `helm template`, and import that.',
+        todo: 'Render it first, for example with `helm template`, and import the result.',
       },
     ]);
   });

@@ -114,9 +114,9 @@ describe('a template of theirs', () => {
   });
 
   it.each([
-    ['leaf', leaf.cert, '; of one that signs itself, theirs gives nothing'],
+    ['leaf', leaf.cert, '; for a self-signed certificate External Secrets returns nothing'],
     ['intermediate', '', ''],
-    ['root', one.ca, ', up to its root; without that, theirs gives nothing'],
+    ['root', one.ca, ', including its root; without a root External Secrets returns nothing'],
   ])('takes the %s out of a chain, and says where theirs gives nothing', (part, expected, differs) => {
     const template = `{{ .chain | filterCertChain "${part}" }}`;
     expect(rendered(template)).toBe(expected);

@@ -2,8 +2,8 @@ import type { TestProject } from 'vitest/node';
 import { startServers } from './services/all.ts';
 import type { ClusterAccess } from './services/kubernetes-api.ts';
 
-// Started once for all integration tests, which run in other processes: they are told only where the servers
-// are, as plain data. `services/inject.ts` makes clients of it.
+// Started once for all integration tests, which run in other processes: they are told only where the servers are, as
+// plain data. `services/inject.ts` makes clients of it.
 declare module 'vitest' {
   interface ProvidedContext {
     kubernetes: ClusterAccess & { kubeconfig: string; auditLogPath?: string };

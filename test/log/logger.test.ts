@@ -17,8 +17,8 @@ function capture({ level = 'debug', format = 'json' }: { level?: LogLevel; forma
   return { logger, scrubber, lines, objects: () => lines.map((line) => JSON.parse(line)) };
 }
 
-describe('the log', () => {
-  it('is one JSON object a line, with a constant message and fields', () => {
+describe('the logger', () => {
+  it('writes one JSON object a line with a constant message and fields', () => {
     const { logger, lines, objects } = capture();
     logger.info('target written', { mapping: 'a', namespace: 'n', secret: 's', durationMs: 3 });
     expect(lines).toHaveLength(1);
@@ -41,7 +41,7 @@ describe('the log', () => {
     ['info', 3],
     ['warn', 2],
     ['error', 1],
-  ] as const)('at level %s has %i of four lines', (level, count) => {
+  ] as const)('writes at level %s %i of four lines', (level, count) => {
     const { logger, lines } = capture({ level });
     logger.debug('one');
     logger.info('two');
@@ -50,7 +50,7 @@ describe('the log', () => {
     expect(lines).toHaveLength(count);
   });
 
-  it('drops fields that are not on the list, and those of another type', () => {
+  it('drops unknown fields and fields of another type', () => {
     const { logger, lines, objects } = capture();
     const fields = {
       mapping: 'a',
@@ -62,7 +62,7 @@ describe('the log', () => {
     expect(Object.keys(objects()[0])).toEqual(['level', 'time', 'mapping', 'message']);
   });
 
-  it('takes no message that is put together at run time', () => {
+  it('does not compile with a message built at run time', () => {
     const { logger } = capture();
     const text: string = ['put', 'together'].join(' ');
     // @ts-expect-error a message is a constant
@@ -72,7 +72,7 @@ describe('the log', () => {
     logger.info('constant');
   });
 
-  it('says of an error its code and our sentence, and nothing of its cause', () => {
+  it('logs the code and message of an error without its cause', () => {
     const { logger, lines, objects } = capture();
     const cause = Object.assign(new Error('hunter2'), {
       token: 'hunter2',
@@ -80,7 +80,7 @@ describe('the log', () => {
     });
     logger.warn('store failed', {
       store: 'v',
-      error: new AppError('THROTTLED', { about: 'store v', cause }),
+      error: new AppError('THROTTLED', { subject: 'store v', cause }),
     });
     expect(objects()).toMatchObject([
       { code: 'THROTTLED', error: 'store v: the store asked us to slow down' },
@@ -89,16 +89,16 @@ describe('the log', () => {
     expect(lines.join()).not.toContain('hunter2');
   });
 
-  it('says of a fault of ours where it happened, and nothing of its text', () => {
+  it('logs the stack locations of an internal error without its message', () => {
     const { logger, lines, objects } = capture();
     logger.error('failed', { error: new TypeError('hunter2\n    at hunter2 (/hunter2.ts:1:1)\n    at x') });
-    expect(objects()[0]).toMatchObject({ code: 'INTERNAL', error: 'something went wrong that should not' });
+    expect(objects()[0]).toMatchObject({ code: 'INTERNAL', error: 'an unexpected internal error occurred' });
     expect(objects()[0].at[0]).toMatch(/^logger\.test\.ts:\d+:\d+$/);
     expect(lines.join()).not.toContain('hunter2');
   });
 
   it.each([['a text'], [undefined], [null], [{ message: 'hunter2' }]])(
-    'bears that %j is thrown',
+    'accepts %j as a thrown value',
     (thrown) => {
       const { logger, lines } = capture();
       logger.error('failed', { error: thrown });
@@ -107,7 +107,7 @@ describe('the log', () => {
     },
   );
 
-  it('shows no registered credential, however it got there', () => {
+  it('hides registered credentials in every field', () => {
     const { logger, scrubber, lines } = capture();
     scrubber.register(SecretValue.fromText('hun"ter\n2'));
     logger.info('read', { mapping: 'hun"ter\n2', key: `x/${encodeURIComponent('hun"ter\n2')}` });
@@ -115,13 +115,13 @@ describe('the log', () => {
     expect(lines[0]).toContain('"key":"x/[secret]"');
   });
 
-  it('cuts what is too long', () => {
+  it('truncates long values', () => {
     const { logger, lines } = capture();
     logger.info('read', { key: 'x'.repeat(1_000_000) });
     expect(lines[0]?.length).toBeLessThan(5000);
   });
 
-  it('may be a line for people, in which no name can pass for anything else', () => {
+  it('writes text lines in which a value cannot imitate another field', () => {
     const { logger, lines } = capture({ format: 'text' });
     logger.warn('read', { mapping: 'a-b.c', key: 'x y\n\u001b[31m\u009b\u202e"', count: 3 });
     expect(lines).toEqual([

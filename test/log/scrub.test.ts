@@ -20,31 +20,31 @@ const FORMS: readonly (readonly [string, (secret: string) => string])[] = [
     'URL-encoded in lower case',
     (secret) => encodeURIComponent(secret).replace(/%../g, (octet) => octet.toLowerCase()),
   ],
-  ['a form', (secret) => encodeURIComponent(secret).replaceAll('%20', '+')],
+  ['form-encoded', (secret) => encodeURIComponent(secret).replaceAll('%20', '+')],
   ['base64', (secret) => Buffer.from(secret).toString('base64')],
   ['base64url', (secret) => Buffer.from(secret).toString('base64url')],
   ['hex', (secret) => Buffer.from(secret).toString('hex')],
-  ['hex in capitals', (secret) => Buffer.from(secret).toString('hex').toUpperCase()],
+  ['upper-case hex', (secret) => Buffer.from(secret).toString('hex').toUpperCase()],
 ];
 
 describe('a registered credential', () => {
-  it.each(FORMS)('is not shown as %s', (_, form) => {
+  it.each(FORMS)('is hidden in the form: %s', (_, form) => {
     expect(scrub(`before ${form(SECRET)} after`, SECRET)).toBe('before [secret] after');
   });
 
-  it.each(['u:', 'us:', 'user:'])('is not shown in the base64 of basic authentication after %s', (user) => {
+  it.each(['u:', 'us:', 'user:'])('is hidden in the base64 of basic authentication after %s', (user) => {
     const header = Buffer.from(`${user}${SECRET}`).toString('base64');
     const shown = scrub(`Basic ${header}`, SECRET);
     expect(shown).toMatch(/^Basic [A-Za-z0-9+/]{0,8}\[secret\][A-Za-z0-9+/=]{0,4}$/);
   });
 
-  it('is not shown in part when another one is a piece of it', () => {
+  it('is hidden whole when it contains another credential', () => {
     expect(scrub('a password-long b password c', 'password', 'password-long')).toBe(
       'a [secret] b [secret] c',
     );
   });
 
-  it('is not shown in the line after it was registered, also in the same turn', async () => {
+  it('is hidden from the next line on, also in the same turn', async () => {
     const scrubber = createScrubber();
     scrubber.register(SecretValue.fromText('password-one'));
     expect(scrubber.scrub('password-one password-two')).toBe('[secret] password-two');
@@ -54,11 +54,11 @@ describe('a registered credential', () => {
     expect(scrubber.scrub('password-one password-two')).toBe('[secret] [secret]');
   });
 
-  it('leaves ordinary text alone, also when it is too short to be told from it', () => {
+  it('that is too short does not hide ordinary text', () => {
     expect(scrub('an ordinary line', 'an', 'ine')).toBe('an ordinary line');
   });
 
-  it('is found whatever it is', () => {
+  it('is hidden whatever its characters', () => {
     const unit = fc.constantFrom('a', 'B', '1', '/', '+', '"', '\\', '\n', ' ', '%', '\0', 'ü', '秘', '🔑');
     fc.assert(
       fc.property(fc.string({ unit, minLength: 4 }), fc.constantFrom(...FORMS), (text, [, form]) => {
@@ -72,7 +72,7 @@ describe('a registered credential', () => {
 const PEM =
   '-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIEabc+/=\n-----END RSA PRIVATE KEY-----';
 
-describe('what looks like a credential', () => {
+describe('text that looks like a credential', () => {
   it.each([
     ['a Vault token', 'token hvs.CAESIJx1_abc-DEFghijklmnop.', 'token [secret].'],
     ['a batch token', 'hvb.AAAAAQJgxDgqsGNorpoOR7hPZ5SU', '[secret]'],
@@ -86,14 +86,14 @@ describe('what looks like a credential', () => {
     ['a PEM private key', `key ${PEM} end`, 'key [secret] end'],
     ['a PEM private key in JSON', JSON.stringify({ a: PEM, b: 'c' }), '{"a":"[secret]","b":"c"}'],
     [
-      'a PEM private key that is cut off',
+      'a truncated PEM private key',
       JSON.stringify({ a: PEM.slice(0, 60), b: 'c' }),
       '{"a":"[secret]","b":"c"}',
     ],
     ['a password in a URL', 'redis://user:p%40ss!@redis:6379/0', 'redis://[secret]@redis:6379/0'],
     ['a password without a user in a URL', 'redis://:hunter2@redis', 'redis://[secret]@redis'],
     ['a bearer token', 'Authorization: Bearer abcDEF123456.-_~', 'Authorization: Bearer [secret]'],
-  ])('hides %s', (_, text, expected) => {
+  ])('is hidden: %s', (_, text, expected) => {
     expect(scrub(text)).toBe(expected);
   });
 
@@ -105,11 +105,11 @@ describe('what looks like a credential', () => {
     `0badcafe:${'0123456789abcdef'.repeat(4)}`,
     'bearer of bad news',
     '-----BEGIN CERTIFICATE-----',
-  ])('leaves %s', (text) => {
+  ])('is not confused with %s', (text) => {
     expect(scrub(text)).toBe(text);
   });
 
-  // Each of these takes minutes with an expression that tries every beginning to the end.
+  // With a backtracking expression each of these would take minutes.
   it.each([
     ['PEM', '-----BEGIN PRIVATE KEY-----'.repeat(20_000)],
     ['PEM dashes', `-----BEGIN PRIVATE KEY-----${'-'.repeat(500_000)}`],
@@ -117,10 +117,10 @@ describe('what looks like a credential', () => {
     ['JWT parts', 'eyJaaaaaaa.'.repeat(50_000)],
     ['tokens', 's.'.repeat(250_000)],
     ['URLs', '://a:'.repeat(100_000)],
-    ['URL without an end', `://${'a:'.repeat(250_000)}`],
+    ['an endless URL', `://${'a:'.repeat(250_000)}`],
     ['bearers', 'Bearer '.repeat(70_000)],
     ['keys', 'AKIA'.repeat(125_000)],
-  ])('takes time in proportion to its text: %s', (_, text) => {
+  ])('takes linear time: %s', (_, text) => {
     const started = performance.now();
     scrub(text);
     expect(performance.now() - started).toBeLessThan(2000);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { App } from '../../src/app/app.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { type SyncReport, syncTargets } from '../../src/app/sync.ts';
-import { printReport } from '../../src/cli/report.ts';
+import { printReport } from '../../src/cli/sync-report.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { Problem } from '../../src/config/problem.ts';
@@ -19,10 +19,10 @@ import { createProvider } from '../../src/providers/registry.ts';
 import { withRetry } from '../../src/providers/retry.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
-import { isRemoved, isWrittenWithout } from '../../src/reconcile/last-word.ts';
-import { createLeftOpen } from '../../src/reconcile/left-open.ts';
+import { isRemoved, isWrittenWithout } from '../../src/reconcile/latest-records.ts';
+import { createUnresolvedIntents } from '../../src/reconcile/unresolved-intents.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
-import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
+import { resolveTargets, unresolvedTargets, desiredIndex } from '../../src/reconcile/targets.ts';
 import { Collector, quietContext } from '../cli/harness.ts';
 import { linesOf, loadText } from '../config/memory-fs.ts';
 import { everythingIn } from '../conformance/provider.ts';
@@ -101,7 +101,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
   }
 
   function appOf(): App {
-    const leftOpen = createLeftOpen();
+    const leftOpen = createUnresolvedIntents();
     let targets = unresolvedTargets(config.mappings);
     const access = createAccess(config);
     return {
@@ -119,13 +119,13 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       instances: [config.instance],
       fingerprints,
       restartOf: () => [],
-      leftOpen,
+      unresolvedIntents: leftOpen,
       async resolve() {
         targets = await resolveTargets(config.mappings, cluster, undefined);
         return targets;
       },
       async reconfigure() {},
-      async pass() {
+      async createContext() {
         targets = await resolveTargets(config.mappings, cluster, undefined);
         const actor = { kind: 'cli', name: 'ann' } as const;
         const requestId = randomUUID();
@@ -139,14 +139,14 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           stores,
           instances,
           clock,
-          leftOpen,
+          unresolvedIntents: leftOpen,
         });
         const reader = createReader({
           open: async () => provider,
           onRead: (source, result) => recorder.read(source, result),
         });
         return {
-          expect: (refs) => reader.expect(refs),
+          expect: (refs) => reader.prefetch(refs),
           versions: (store, keys) => reader.versions(store, keys),
           instance: config.instance,
           formerInstances: [],
@@ -155,18 +155,18 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           stores,
           clock,
           recorder,
-          wants: wantedIndex(targets),
-          pin: async () => undefined,
+          isDesired: desiredIndex(targets),
+          readPin: async () => undefined,
           isRemoved: (mapping, id) => isRemoved(log, mapping, id, [config.instance]),
           isWrittenWithout: (mapping, id, source) =>
             isWrittenWithout(log, mapping, id, source, [config.instance]),
-          provenAbsent: (source, { softDeletedIsMissing }) =>
+          isProvenAbsent: (source, { softDeletedIsMissing }) =>
             isProvenAbsent(log, source, definitions.get(source.store), {
               codes: ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])],
               ...config.absence,
             }),
           read: (refs) => reader.read(refs),
-          recorded: (refs) => reader.recorded(refs),
+          whenRecorded: (refs) => reader.recorded(refs),
           find: (store, query) => reader.find(store, query),
           allows: access.allows,
           allowsSearch: access.allowsSearch,
@@ -191,7 +191,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       return { ...report, exitCode: printReport(context, { output: 'json' }, report) };
     },
     async seen() {
-      const stored = await Array.fromAsync(log.stored(1));
+      const stored = await Array.fromAsync(log.storedRecords(1));
       const marks = cluster.writes.map(({ id }) =>
         JSON.stringify(objectIn(cluster.raw(id) ?? {}, 'metadata')),
       );

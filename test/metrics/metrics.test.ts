@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMetrics, type Observed } from '../../src/metrics/metrics.ts';
+import { createMetrics, type ServiceSnapshot } from '../../src/metrics/metrics.ts';
 import { METRICS } from '../../src/metrics/names.ts';
 import type { StoreStatus, TargetStatus } from '../../src/service/service.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
@@ -13,8 +13,8 @@ function store(part: Partial<StoreStatus> = {}): StoreStatus {
   return { name: 'vault', kind: 'vault', state: 'up', lastSuccess: null, breakerOpen: false, ...part };
 }
 
-function open(first: Partial<Observed> = {}) {
-  const world: { seen: Observed } = {
+function open(first: Partial<ServiceSnapshot> = {}) {
+  const world: { seen: ServiceSnapshot } = {
     seen: {
       targets: [target()],
       stores: [store()],
@@ -31,8 +31,8 @@ function open(first: Partial<Observed> = {}) {
   };
   const clock = createManualTime();
   const observe = async () => world.seen;
-  const metrics = createMetrics({ version: '1.2.3', clock, observe, ofProcess: false });
-  /** The lines of one metric, without its name. */
+  const metrics = createMetrics({ version: '1.2.3', clock, observe, processMetrics: false });
+  /** Returns the lines of one metric without its name. */
   const lines = async (name: string) =>
     (await metrics.render()).text
       .split('\n')
@@ -42,19 +42,19 @@ function open(first: Partial<Observed> = {}) {
     clock,
     metrics,
     lines,
-    see: (part: Partial<Observed>) => {
+    see: (part: Partial<ServiceSnapshot>) => {
       world.seen = { ...world.seen, ...part };
     },
   };
 }
 
-const FULL: Partial<Observed> = {
+const FULL: Partial<ServiceSnapshot> = {
   targets: [target({ staleSeconds: 4, code: 'THROTTLED' })],
   loops: [{ name: 'queue', ageMs: 1, deadlineMs: 2, stalled: true }],
 };
 
-/** Everything has happened once. */
-function busy() {
+/** Records every kind of event once. */
+function withAllMetrics() {
   const world = open(FULL);
   const { metrics } = world;
   metrics.syncDone({ mapping: 'db', namespace: 'shop', outcome: 'updated', seconds: 0.2 });
@@ -70,8 +70,8 @@ function busy() {
 }
 
 describe('the metrics', () => {
-  it('are those of the contract with its labels, and few more', async () => {
-    const { text } = await busy().metrics.render();
+  it('match the documented names and labels', async () => {
+    const { text } = await withAllMetrics().metrics.render();
     const labels = new Map<string, Set<string>>();
     for (const [, name = '', inner = ''] of text.matchAll(
       /^(secretbridge_\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? /gm,
@@ -111,8 +111,8 @@ describe('the metrics', () => {
     for (const [name, { type }] of Object.entries(METRICS)) expect(text).toContain(`# TYPE ${name} ${type}`);
   });
 
-  it('say what happened, in seconds', async () => {
-    const { lines } = busy();
+  it('count events and measure in seconds', async () => {
+    const { lines } = withAllMetrics();
     expect(await lines('secretbridge_sync_total')).toEqual([
       '{mapping="db",namespace="shop",outcome="updated"} 1',
     ]);
@@ -129,8 +129,8 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_build_info')).toEqual(['{version="1.2.3"} 1']);
   });
 
-  it('say how things stand', async () => {
-    const { lines, see } = busy();
+  it('show the current state', async () => {
+    const { lines, see } = withAllMetrics();
     expect(await lines('secretbridge_target_stale_seconds')).toEqual(['{mapping="db",namespace="shop"} 4']);
     expect(await lines('secretbridge_queue_jobs')).toEqual([
       '{state="waiting"} 1',
@@ -153,14 +153,14 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_breaker_open')).toEqual(['{store="vault"} 1']);
   });
 
-  it('have a store that is degraded as up', async () => {
+  it('show a degraded store as up', async () => {
     expect(await open({ stores: [store({ state: 'degraded' })] }).lines('secretbridge_store_up')).toEqual([
       '{store="vault"} 1',
     ]);
   });
 
-  it('have an error while it lasts, under the code that it has now', async () => {
-    const { lines, see } = busy();
+  it('show only the current error code of a target', async () => {
+    const { lines, see } = withAllMetrics();
     const errors = () => lines('secretbridge_target_errors');
     expect(await errors()).toEqual(['{mapping="db",namespace="shop",code="THROTTLED"} 1']);
     see({ targets: [target({ code: 'NOT_OWNED' })] });
@@ -169,13 +169,13 @@ describe('the metrics', () => {
     expect(await errors()).toEqual([]);
   });
 
-  it('say nothing of what is not known: a cycle that never was, a queue that cannot be asked', async () => {
+  it('have no series for unknown values', async () => {
     const { lines } = open({ queue: undefined });
     expect(await lines('secretbridge_last_cycle_timestamp_seconds')).toEqual([]);
     expect(await lines('secretbridge_queue_jobs')).toEqual([]);
   });
 
-  it('have the age of a target that never came into step from when it was first known', async () => {
+  it('measure a target that never synced from when it first appeared', async () => {
     const { clock, lines, see } = open();
     const ages = () => lines('secretbridge_target_stale_seconds');
     const [name, other] = ['{mapping="db",namespace="shop"}', '{mapping="api",namespace="shop"}'];
@@ -189,19 +189,19 @@ describe('the metrics', () => {
     expect(await ages()).toEqual([`${name} 0`]);
   });
 
-  it('forget a certificate that the target no longer holds', async () => {
-    const { metrics, lines } = busy();
+  it('remove the expiry of a removed certificate', async () => {
+    const { metrics, lines } = withAllMetrics();
     metrics.certificateExpiry('db', 'shop', undefined);
     expect(await lines('secretbridge_certificate_expiry_timestamp_seconds')).toEqual([]);
   });
 
-  it('forget when a source was changed that no longer tells', async () => {
-    const { metrics, lines } = busy();
+  it('remove the change time of a source when it is unknown', async () => {
+    const { metrics, lines } = withAllMetrics();
     metrics.sourceChanged('db', 'shop', undefined);
     expect(await lines('secretbridge_source_changed_timestamp_seconds')).toEqual([]);
   });
 
-  it('name a job only when it stands still: there are as many as targets', async () => {
+  it('show only stalled jobs', async () => {
     const { lines, see } = open();
     const job = (name: string, stalled: boolean) => ({
       name: `job ${name}`,
@@ -213,8 +213,8 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_stalled')).toEqual(['{loop="job target/apps/b"} 1']);
   });
 
-  it('forget targets, stores and loops that left, all their series, and no others', async () => {
-    const { metrics, lines, see } = busy();
+  it('remove all series of removed targets, stores and loops', async () => {
+    const { metrics, lines, see } = withAllMetrics();
     metrics.syncDone({ mapping: 'db', namespace: 'shop', outcome: 'failed', seconds: 1 });
     metrics.syncDone({ mapping: 'db', namespace: 'other', outcome: 'updated', seconds: 1 });
     see({ targets: [target({ namespace: 'other' })], stores: [], loops: [] });
@@ -223,11 +223,11 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_sync_total')).toEqual([
       '{mapping="db",namespace="other",outcome="updated"} 1',
     ]);
-    // Totals without a label only ever grow.
+    // Counters without a label only grow.
     expect(await lines('secretbridge_sync_duration_seconds_count')).toEqual(['3']);
   });
 
-  it('forget an intake that left, all its series, and no other', async () => {
+  it('remove all series of a removed intake', async () => {
     const { metrics, lines } = open();
     for (const outcome of ['taken', 'unknown', 'unknown']) metrics.event('eu', outcome);
     metrics.event('us', 'malformed');
@@ -238,13 +238,13 @@ describe('the metrics', () => {
       '{intake="eu",outcome="unknown"} 2',
       '{intake="us",outcome="malformed"} 1',
     ]);
-    metrics.intakeGone('eu');
+    metrics.intakeRemoved('eu');
     expect(await lines('secretbridge_events_total')).toEqual(['{intake="us",outcome="malformed"} 1']);
     expect(await lines('secretbridge_intake_up')).toEqual(['{intake="us"} 0']);
   });
 
-  it('count anew for a target that came back', async () => {
-    const { metrics, lines, see } = busy();
+  it('start at zero for a target that returns', async () => {
+    const { metrics, lines, see } = withAllMetrics();
     see({ targets: [] });
     await metrics.render();
     see({ targets: [target()] });
@@ -254,19 +254,19 @@ describe('the metrics', () => {
     ]);
   });
 
-  it('are whole for each of two who ask at once', async () => {
-    const { metrics } = busy();
+  it('are complete in concurrent scrapes', async () => {
+    const { metrics } = withAllMetrics();
     const [first, second] = await Promise.all([metrics.render(), metrics.render()]);
     expect(first.text).toBe(second.text);
   });
 
-  it('of two installations in one process are apart, and those of the process are there', async () => {
+  it('are separate for each registry and include process metrics', async () => {
     const metrics = createMetrics({
       version: '1',
       clock: createManualTime(),
       observe: async () => ({ ...EMPTY }),
     });
-    busy();
+    withAllMetrics();
     const { text, contentType } = await metrics.render();
     expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
     expect(text).toContain('process_cpu_seconds_total');
@@ -275,7 +275,7 @@ describe('the metrics', () => {
   });
 });
 
-const EMPTY: Observed = {
+const EMPTY: ServiceSnapshot = {
   targets: [],
   stores: [],
   held: 0,

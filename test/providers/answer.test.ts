@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeText, isJsonType, tryParse } from '../../src/providers/answer.ts';
+import { decodeText, isJsonType, parseJsonBody } from '../../src/providers/answer.ts';
 
 describe('the text of an answer', () => {
   const text = Buffer.from('{"errors":["é"]}');
@@ -35,6 +35,6 @@ describe('the type of an answer', () => {
   );
 
   it.each(['', '<!doctype html>', '{"errors":[]'])('that is not said makes no JSON of %j', (text) => {
-    expect(tryParse({ isJson: isJsonType(''), text })).toBeUndefined();
+    expect(parseJsonBody({ isJson: isJsonType(''), text })).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { createBreaker, type Ending } from '../../src/providers/breaker.ts';
+import { createBreaker, type CallResult } from '../../src/providers/breaker.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 
 const AWAY = new AppError('STORE_UNAVAILABLE');
@@ -23,7 +23,7 @@ function breakerWith(first: AppError | undefined, random = 0.5) {
       return verdict;
     },
   });
-  const call = async (...endings: readonly Ending[]) => {
+  const call = async (...endings: readonly CallResult[]) => {
     for (const ending of endings) (await breaker.enter(undefined))(ending);
     await time.advance(0);
   };
@@ -62,7 +62,7 @@ describe('a breaker', () => {
 
   it('fails every call at once while it is open, with the code of the last error', async () => {
     const { breaker } = await opened(HUNG);
-    const refusal = { code: 'TIMEOUT', detail: 'the last calls failed, so this one was not made' };
+    const refusal = { code: 'TIMEOUT', detail: 'its last calls failed, so this call was skipped' };
     expect(() => breaker.check()).toThrow(expect.objectContaining(refusal));
     await expect(breaker.enter(undefined)).rejects.toMatchObject(refusal);
   });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
-import { trustAlso } from '../../src/providers/tls.ts';
+import { secureContextWithCa } from '../../src/providers/tls.ts';
 
 // An empty credential is none: who has none must not get in with it.
 
@@ -41,7 +41,7 @@ it('a key of a Secret that holds a newline alone is missing', async () => {
 });
 
 it('an authority in what is no regular file says so', async () => {
-  await expect(trustAlso('/dev/null')).rejects.toMatchObject({
+  await expect(secureContextWithCa('/dev/null')).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     detail: 'file /dev/null cannot be read: it is not a regular file',
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { asProbe, type CallReport, createLimiter } from '../../src/providers/limits.ts';
+import { runAsProbe, type CallReport, createLimiter } from '../../src/providers/limits.ts';
 import { systemSleep } from '../../src/providers/timing.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { manualDeadline } from './manual-deadline.ts';
@@ -237,7 +237,7 @@ it('lets a probe past those that wait, and ends it within five seconds', async (
   const { limit, time, calls } = limiter({ concurrency: 1, timeoutMs: 60_000 });
   const { call, end } = stage();
   const first = limit(call(1));
-  const probe = asProbe(() => limit(() => new Promise(() => undefined), undefined, 'read'));
+  const probe = runAsProbe(() => limit(() => new Promise(() => undefined), undefined, 'read'));
   const outcome = expect(probe).rejects.toMatchObject({ code: 'TIMEOUT' });
   await time.advance(5_000);
   await outcome;

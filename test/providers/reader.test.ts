@@ -2,11 +2,11 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { type ReadResult, refId, type StoreRef } from '../../src/core/reading.ts';
-import type { Recording } from '../../src/core/recording.ts';
+import { type ReadResult, refId, type StoreRef } from '../../src/core/read-result.ts';
+import type { PendingRecord } from '../../src/core/pending-record.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createReader } from '../../src/providers/reader.ts';
-import { type Age, createRoom, type Room } from '../../src/providers/shelf.ts';
+import { type MaxAge, createCacheBudget, type CacheBudget } from '../../src/providers/bounded-cache.ts';
 
 const KIB = 1_024;
 
@@ -21,13 +21,13 @@ async function collectGarbage(): Promise<void> {
 
 function readerWith(
   options: {
-    room?: Room;
+    room?: CacheBudget;
     signal?: AbortSignal;
     down?: readonly string[];
     perCall?: (store: string) => number;
-    age?: Age;
+    age?: MaxAge;
     /** Of the first reads, in their order. */
-    recordings?: readonly Recording[];
+    recordings?: readonly PendingRecord[];
   } = {},
 ) {
   const reads: string[][] = [];
@@ -70,7 +70,7 @@ function readerWith(
   return { reader, read, reads, searches, hints, told, release: hold.resolve };
 }
 
-function failing(): Recording {
+function failing(): PendingRecord {
   const durable = Promise.reject(new AppError('AUDIT_UNAVAILABLE'));
   void Promise.allSettled([durable]);
   return { durable };
@@ -90,7 +90,7 @@ describe('a reader', () => {
   });
 
   it('keeps no more than it may, and reads anew what it had given up', async () => {
-    const { read, reads, told } = readerWith({ room: createRoom(4 * KIB) });
+    const { read, reads, told } = readerWith({ room: createCacheBudget(4 * KIB) });
     for (const key of ['a', 'b', 'c', 'd']) await read(key);
     reads.length = 0;
     await read('d');
@@ -101,7 +101,7 @@ describe('a reader', () => {
   });
 
   it('keeps no more together with others of the same room', async () => {
-    const room = createRoom(4 * KIB);
+    const room = createCacheBudget(4 * KIB);
     const [one, other] = [readerWith({ room }), readerWith({ room })];
     for (const key of ['a', 'b']) await one.read(key);
     for (const key of ['a', 'b', 'c']) await other.read(key);
@@ -114,7 +114,7 @@ describe('a reader', () => {
   });
 
   it('leaves nothing behind in the room when nobody has it any more', async () => {
-    const room = createRoom();
+    const room = createCacheBudget();
     const values = await (async () => {
       const { reader } = readerWith({ room });
       const results = await reader.read([at('a', 'k')]);
@@ -128,7 +128,7 @@ describe('a reader', () => {
 
   it('reads anew what is too old, and asks no second time for what is under way', async () => {
     let now = 0;
-    const { reader, read, reads, release } = readerWith({ age: { now: () => now, mostMs: 10 } });
+    const { reader, read, reads, release } = readerWith({ age: { now: () => now, maxMs: 10 } });
     await read('a');
     const first = reader.read([at('hanging', 'h')]);
     now = 10;
@@ -178,7 +178,7 @@ describe('a reader', () => {
 
   it('heeds a record that could not be written no more once the same is read anew and on record', async () => {
     let now = 0;
-    const age = { now: () => now, mostMs: 10 };
+    const age = { now: () => now, maxMs: 10 };
     const { reader, read, reads } = readerWith({ recordings: [failing()], age });
     await read('x');
     await expect(reader.recorded([at('a', 'x')])).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
@@ -189,14 +189,14 @@ describe('a reader', () => {
   });
 
   it('gives everybody his value, however little it may keep', async () => {
-    const { read } = readerWith({ room: createRoom(0) });
+    const { read } = readerWith({ room: createCacheBudget(0) });
     const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
     const results = await read(...keys);
     for (const key of keys) expect(results.get(refId(at('a', key)))).toMatchObject({ kind: 'found' });
   });
 
   it('gives nothing up that is under way', async () => {
-    const { reader, read, reads, release } = readerWith({ room: createRoom(0) });
+    const { reader, read, reads, release } = readerWith({ room: createCacheBudget(0) });
     const first = reader.read([at('hanging', 'h')]);
     await read('a', 'b', 'c');
     const second = reader.read([at('hanging', 'h')]);
@@ -206,7 +206,7 @@ describe('a reader', () => {
   });
 
   it('counts searches too', async () => {
-    const { reader, searches } = readerWith({ room: createRoom(4 * KIB) });
+    const { reader, searches } = readerWith({ room: createCacheBudget(4 * KIB) });
     const query = (path: string) => ({ path, tags: {} });
     await Promise.all([reader.find('a', query('p')), reader.find('a', query('p'))]);
     expect(searches).toEqual(['p']);
@@ -257,7 +257,7 @@ describe('a reader', () => {
 describe('what is expected', () => {
   const perCall = (store: string) => (store === 'single' ? 1 : 4);
   const expectAll = (reader: ReturnType<typeof readerWith>['reader'], ...keys: readonly string[]) =>
-    reader.expect(keys.map((key) => at('a', key)));
+    reader.prefetch(keys.map((key) => at('a', key)));
 
   it('fills the room of a call, in its order, and is read once', async () => {
     const { reader, read, reads, told } = readerWith({ perCall });
@@ -283,7 +283,7 @@ describe('what is expected', () => {
 
   it('is not read where each value costs a call, nor where a batch cannot give it', async () => {
     const { reader, reads } = readerWith({ perCall });
-    reader.expect([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
+    reader.prefetch([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
     await Promise.all([reader.read([at('single', 'a')]), reader.read([at('a', 'a')])]);
     expect(reads).toEqual([['a'], ['a']]);
   });
@@ -291,7 +291,7 @@ describe('what is expected', () => {
   it('fails with its call for whoever comes for it, and for nobody else', async () => {
     const controller = new AbortController();
     const { reader, release } = readerWith({ perCall, signal: controller.signal });
-    reader.expect([at('hanging', 'b')]);
+    reader.prefetch([at('hanging', 'b')]);
     const first = reader.read([at('hanging', 'a')]);
     const asked = expect(first).rejects.toMatchObject({ code: 'INTERRUPTED' });
     await new Promise((resolve) => setImmediate(resolve));
@@ -320,13 +320,13 @@ describe('hints of versions', () => {
       open: async () => ({
         read: async () => [],
         find: async () => [],
-        async versions(keys, { recall } = {}) {
-          for (const key of keys) recalled.push((await recall?.(key))?.version);
+        async versions(keys, { lastReadVersion } = {}) {
+          for (const key of keys) recalled.push((await lastReadVersion?.(key))?.version);
           return keys.map(() => ({ kind: 'unknown' }));
         },
       }),
       onRead: async () => undefined,
-      recall: async (store, key) => ({ version: `${store} ${key}`, stamp: '' }),
+      lastReadVersion: async (store, key) => ({ version: `${store} ${key}`, stamp: '' }),
     });
     await Promise.all([reader.versions('a', ['x']), reader.versions('b', ['x'])]);
     expect(recalled).toEqual(['a x', 'b x']);

@@ -151,7 +151,7 @@ describe('withRetry', () => {
   it('makes no further attempt while no call is made at all', async () => {
     const time = createManualTime();
     const { provider, asked } = scripted({ a: [failed('TIMEOUT')] });
-    await withRetry(provider, { clock: time, isAsked: () => false }).read([{ key: 'a' }]);
+    await withRetry(provider, { clock: time, mayRetry: () => false }).read([{ key: 'a' }]);
     expect(asked).toEqual([['a']]);
   });
 });

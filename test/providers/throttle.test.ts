@@ -11,7 +11,7 @@ const throttled = (retryAfterMs?: number) =>
 function throttleWith(random = 0.999999) {
   const time = createManualTime();
   const throttle = createThrottle({ clock: time, random: () => random });
-  return { time, throttle, note: (error?: AppError) => throttle.note(error, throttle.begin()) };
+  return { time, throttle, note: (error?: AppError) => throttle.record(error, throttle.begin()) };
 }
 
 describe('a throttled store', () => {
@@ -53,7 +53,7 @@ describe('a throttled store', () => {
     const { throttle } = throttleWith();
     const begun = [1, 2, 3].map(() => throttle.begin());
     const asked = [undefined, 2_000, 1_000];
-    for (const [index, ticket] of begun.entries()) throttle.note(throttled(asked[index]), ticket);
+    for (const [index, ticket] of begun.entries()) throttle.record(throttled(asked[index]), ticket);
     expect(throttle.wait()).toBe(2_000);
     expect(throttle.share()).toBe(0.5);
   });

@@ -7,8 +7,8 @@ function job(subject: string): Job {
   return { subject, reason: 'sweep', requestId: 'r' };
 }
 
-describe('the queue in memory', () => {
-  it('stops at what a job throws if it is to, and says so to whoever waits', async () => {
+describe('memory queue', () => {
+  it('stops at the first error with `stopOnFailure` and rejects `idle` with it', async () => {
     await using queue = createMemoryQueue({ concurrency: 1, stopOnFailure: true });
     for (const name of ['a', 'b', 'c']) await queue.add(job(name));
     const seen: string[] = [];
@@ -21,7 +21,7 @@ describe('the queue in memory', () => {
     expect(seen).toEqual(['a', 'b']);
   });
 
-  it('keeps what a job throws for whoever waits, and goes on with the others', async () => {
+  it('keeps an error of a job for `idle` and continues with other jobs', async () => {
     await using queue = createMemoryQueue({ concurrency: 1 });
     for (const name of ['a', 'b', 'c']) await queue.add(job(name));
     const seen: string[] = [];
@@ -35,7 +35,7 @@ describe('the queue in memory', () => {
     await queue.idle();
   });
 
-  it('delays by its clock, also beyond what a timer can', async () => {
+  it('measures delays by its clock, also beyond the maximum timer delay', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const seen: string[] = [];
@@ -58,7 +58,7 @@ describe('the queue in memory', () => {
     expect(timers.waiting).toEqual([]);
   });
 
-  it('forgets the ids of `once` at their time', async () => {
+  it('forgets the ids of `once` when they expire', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const seen: string[] = [];
@@ -72,9 +72,9 @@ describe('the queue in memory', () => {
     expect(seen).toHaveLength(2);
   });
 
-  it('a retry of 5 s does not take an hour when the clock is set back by an hour', async () => {
+  it('keeps a retry of 5 s on time when the clock is set back by an hour', async () => {
     const timers = createManualTime();
-    // The system's timers do not follow the clock that people set.
+    // System timers do not follow changes of the wall clock.
     let offset = 0;
     const own = { now: () => timers.now() + offset, wake: timers.wake };
     await using queue = createMemoryQueue({ concurrency: 1, timers: own });
@@ -87,7 +87,7 @@ describe('the queue in memory', () => {
     expect(seen).toEqual(['a']);
   });
 
-  it('what was asked for during a run follows it at once, though the clock is set back meanwhile', async () => {
+  it('starts a follow-up at once even if the clock was set back during the run', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const first = Promise.withResolvers<undefined>();

@@ -7,7 +7,7 @@ import { openClients } from '../../src/queue/redis/clients.ts';
 import { listen } from '../fakes/loopback.ts';
 import { soon } from '../soon.ts';
 
-/** A server that accepts connections and says nothing. */
+/** A server that accepts connections and never replies. */
 async function startSilent() {
   const server = createServer();
   const port = await listen(server);
@@ -23,7 +23,7 @@ async function answering(answer: (command: string) => string) {
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.on('data', (data) => {
-      // Each is a list of texts, of which the first is its name.
+      // Each command is a list of texts that starts with its name.
       for (const [, name = ''] of data.toString().matchAll(/\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n/g)) {
         const command = name.toUpperCase();
         if (command === 'INFO') socket.write('$13\r\nrole:master\r\n\r\n');
@@ -39,7 +39,7 @@ async function answering(answer: (command: string) => string) {
   };
 }
 
-/** A server that is a master and its own sentinel, with what has subscribed at the sentinel. */
+/** A server that acts as master and as its own sentinel, with the clients that subscribed to the sentinel. */
 async function listenAsSentinel() {
   const subscribed: Socket[] = [];
   const held: (() => void)[] = [];
@@ -54,7 +54,7 @@ async function listenAsSentinel() {
         : '*0\r\n';
     if (name !== 'SUBSCRIBE') return '+OK\r\n';
     subscribed.push(socket);
-    // As after a restart with another password.
+    // Simulates a restart with another password.
     if (subscribed.length > 1) return '-NOAUTH Authentication required.\r\n';
     return `*3\r\n${bulk('subscribe')}${bulk('+switch-master')}:1\r\n`;
   };
@@ -82,7 +82,7 @@ async function listenAsSentinel() {
       for (const socket of subscribed) socket.write(`*3\r\n${message.join('')}`);
     },
     held: () => held.length,
-    /** From now on questions for the master are answered when that is called. */
+    /** Holds back the answers to queries for the master until the returned function is called. */
     hold() {
       holds = true;
       return () => {
@@ -94,8 +94,8 @@ async function listenAsSentinel() {
   };
 }
 
-describe('a connection to Redis', () => {
-  it('may have more than one error, and only the first is told', async () => {
+describe('Redis connection', () => {
+  it('reports only the first of several errors', async () => {
     await using server = await startSilent();
     const told: unknown[] = [];
     const connected = server.connected();
@@ -103,7 +103,7 @@ describe('a connection to Redis', () => {
     await connected;
     const { stream } = clients.quick as Redis;
     const errors = [new Error('the certificate is not trusted'), new Error('alert decode error')];
-    // The second would be thrown here, if nobody heard it.
+    // Node would throw the second error here if it had no listener.
     for (const error of errors) stream.emit('error', error);
     await new Promise((resolve) => setImmediate(resolve));
     expect(told).toContain(errors[0]);
@@ -114,30 +114,30 @@ describe('a connection to Redis', () => {
   it.each([
     "READONLY You can't write against a read only replica. script: f00, on @user_script:1.",
     "ERR Error running script (call to f_1): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.",
-  ])('to a master that has become a replica is made anew: %s', async (error) => {
+  ])('reconnects when its master has become a replica: %s', async (error) => {
     await using server = await answering((command) => (command === 'EVAL' ? `-${error}` : '+OK'));
     const clients = await openClients({ url: server.url, cluster: false }, () => undefined);
-    const worker = clients.patient();
+    const worker = clients.blocking();
     const isRefused = expect(worker.eval('return 1', 0)).rejects.toThrow('READONLY');
     await isRefused;
     await once(worker, 'connecting');
     clients.close();
   });
 
-  it('behind a sentinel that was restarted listens to it again, and hears that it is refused', async () => {
+  it('listens again to a restarted sentinel and reports its refusal', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
     await soon(() => expect(server.subscribed).toHaveLength(1));
     server.subscribed[0]?.destroy();
     await soon(() => expect(server.subscribed).toHaveLength(2));
-    // Its refusal is heard by then.
+    // The refusal has arrived by now.
     const quick = clients.quick as Redis;
     await soon(() => expect(quick.status).toBe('ready'));
     for (let n = 0; n < 20; n += 1) await quick.ping();
     clients.close();
   });
 
-  it('that is to be made anew while it still asks the sentinels is made, and does not end for good', async () => {
+  it('reconnects when a reconnect is requested during the sentinel lookup', async () => {
     await using server = await listenAsSentinel();
     const release = server.hold();
     const clients = await openClients(server.asAddress, () => undefined);
@@ -150,7 +150,7 @@ describe('a connection to Redis', () => {
     clients.close();
   });
 
-  it('that finds no master begins again by itself', async () => {
+  it('retries by itself when no master is found', async () => {
     await using server = await listenAsSentinel();
     const address = { ...server.asAddress, sentinel: { name: 'main', addresses: ['127.0.0.1:1'] } };
     const told: unknown[] = [];
@@ -161,10 +161,10 @@ describe('a connection to Redis', () => {
     clients.close();
   });
 
-  it('is made anew once after a failover of its own master, a copy too', async () => {
+  it('reconnects once after a failover of its own master, as does a duplicate', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
-    const copy = (clients.patient() as Redis).duplicate();
+    const copy = (clients.blocking() as Redis).duplicate();
     const all = [clients.quick as Redis, copy];
     await soon(() => expect(server.subscribed).toHaveLength(1));
     await soon(() => expect(all.map(({ status }) => status)).toEqual(['ready', 'ready']));
@@ -183,10 +183,10 @@ describe('a connection to Redis', () => {
     clients.close();
   });
 
-  it('has no unheard error as a copy either', async () => {
+  it('leaves no unhandled error on a duplicate', async () => {
     await using server = await startSilent();
     const clients = await openClients({ url: server.url, cluster: false }, () => undefined);
-    const copy = (clients.patient() as Redis).duplicate();
+    const copy = (clients.blocking() as Redis).duplicate();
     await once(copy, 'connect');
     const again = copy.duplicate();
     await once(again, 'connect');

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { ALL_REFUSE, refusalOf, troubleOf } from '../../src/queue/redis/errors.ts';
+import { ALL_SENTINELS_REFUSE, replyFailureOf, failureOf } from '../../src/queue/redis/errors.ts';
 
 const reply = (message: string): Error => Object.assign(new Error(message), { name: 'ReplyError' });
 const coded = (code: string): Error => Object.assign(new Error('x'), { code });
 
-describe('what a client of Redis throws', () => {
+describe('failureOf', () => {
   it.each([
     [new Error('WRONGPASS invalid username-password pair or user is disabled.'), /does not accept the user/],
     [
@@ -24,8 +24,8 @@ describe('what a client of Redis throws', () => {
     ],
     [reply('WRONGTYPE Operation against a key holding the wrong kind of value'), /refuses a command/],
     [reply('ERR max number of clients reached'), /takes no more connections/],
-    [new Error(ALL_REFUSE, { cause: reply('WRONGPASS invalid password') }), /sentinel\.password/],
-    [new Error(ALL_REFUSE, { cause: coded('CERT_HAS_EXPIRED') }), /TLS/],
+    [new Error(ALL_SENTINELS_REFUSE, { cause: reply('WRONGPASS invalid password') }), /sentinel\.password/],
+    [new Error(ALL_SENTINELS_REFUSE, { cause: coded('CERT_HAS_EXPIRED') }), /TLS/],
     [new Error('All sentinels are unreachable and retry is disabled.'), /no sentinel answers/],
     [
       reply(
@@ -51,20 +51,20 @@ describe('what a client of Redis throws', () => {
     [new Error('Command timed out'), /in time/],
     [
       Object.assign(new Error('None of the nodes answers'), { lastNodeError: coded('ECONNREFUSED') }),
-      /nothing/,
+      /no server/,
     ],
     [new Error('Connection is closed.'), /was lost/],
     ['no error', /was lost/],
-  ])('%s is told in our words', (thrown, detail) => {
-    expect(troubleOf(thrown).detail).toMatch(detail);
+  ])('describes %s in our own words', (thrown, detail) => {
+    expect(failureOf(thrown).detail).toMatch(detail);
   });
 
-  it('is a refusal only when Redis itself said so', () => {
-    expect(refusalOf(new Error('Missing lock for job 1. moveToFinished'))).toBeUndefined();
-    expect(refusalOf(coded('ECONNREFUSED'))).toBeUndefined();
-    expect(refusalOf(new Error('ERR of a client'))).toBeUndefined();
-    // It comes with a failover and is over with it.
-    expect(refusalOf(reply('UNBLOCKED force unblock from blocking operation'))).toBeUndefined();
-    expect(refusalOf(new Error('NOPERM no permissions'))?.state).toBe('down');
+  it('recognizes a reply failure only if Redis sent it', () => {
+    expect(replyFailureOf(new Error('Missing lock for job 1. moveToFinished'))).toBeUndefined();
+    expect(replyFailureOf(coded('ECONNREFUSED'))).toBeUndefined();
+    expect(replyFailureOf(new Error('ERR of a client'))).toBeUndefined();
+    // This reply comes with a failover and is transient.
+    expect(replyFailureOf(reply('UNBLOCKED force unblock from blocking operation'))).toBeUndefined();
+    expect(replyFailureOf(new Error('NOPERM no permissions'))?.state).toBe('down');
   });
 });

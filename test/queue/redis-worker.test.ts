@@ -1,6 +1,6 @@
 import type { Job as BullJob, Worker as BullWorker } from 'bullmq';
 import { expect, it } from 'vitest';
-import type { Wish } from '../../src/queue/order.ts';
+import type { PendingTrigger } from '../../src/queue/pending-trigger.ts';
 import type { Job } from '../../src/queue/queue.ts';
 import type { RedisClients } from '../../src/queue/redis/clients.ts';
 import { startWorker } from '../../src/queue/redis/worker.ts';
@@ -8,8 +8,8 @@ import { createManualTime } from '../fakes/manual-time.ts';
 
 type Work = (job: BullJob) => Promise<void>;
 
-/** The worker over a BullMQ that hands it what a test says. */
-function open({ wish }: { readonly wish?: Wish } = {}) {
+/** Runs the worker on a fake BullMQ that hands out the jobs of a test. */
+function open({ wish }: { readonly wish?: PendingTrigger } = {}) {
   const handed = Promise.withResolvers<Work>();
   const Worker = class {
     readonly lockManager = { close: async () => undefined };
@@ -27,17 +27,17 @@ function open({ wish }: { readonly wish?: Wish } = {}) {
   const nothing = async (): Promise<undefined> => undefined;
   const worker = startWorker({
     Worker: Worker as unknown as typeof BullWorker,
-    clients: { patient: () => ({}) } as unknown as RedisClients,
+    clients: { blocking: () => ({}) } as unknown as RedisClients,
     ...{ name: 'jobs', names: '{test}', concurrency: 1, timers: time, signal: ending.signal },
-    wishes: {
+    triggers: {
       take: async () => wish,
-      ask: nothing,
-      peek: nothing,
-      forget: nothing,
+      record: nothing,
+      markQueued: nothing,
+      cancel: nothing,
       settleOnce: nothing,
     },
     add: nothing,
-    onTrouble: (thrown) => expect.fail(String(thrown)),
+    onError: (thrown) => expect.fail(String(thrown)),
     async process(job) {
       done.push(job);
       return undefined;
@@ -50,22 +50,22 @@ const job = (reason: string, requestId: string) => ({ subject: 'a', reason, requ
 const bullJob = (data: object, updateData: () => Promise<void> = async () => undefined) =>
   ({ data, stalledCounter: 0, updateData }) as unknown as BullJob;
 
-it('works off what only a newer release has a reason for', async () => {
+it('runs a job with a reason that only a newer release knows', async () => {
   const { work, done } = open();
   await (await work)(bullJob(job('unheard-of', 'r')));
   expect(done).toEqual([job('sweep', 'r')]);
 });
 
-it('lets be what is nothing of ours', async () => {
+it('ignores a job of another format', async () => {
   const { work, done } = open();
   for (const data of [job('sweep', 'r'), { subject: 'a' }, { reason: 1, subject: 'a', requestId: 'r' }, {}])
     await (await work)(bullJob(data));
   expect(done).toEqual([job('sweep', 'r')]);
 });
 
-it('begins also while Redis does not take down for whom', async () => {
+it('starts a run even if Redis does not answer the update of the job data', async () => {
   const asked = { subject: 'a', reason: 'manual', requestId: 'asked' } as const;
-  const { work, done, time } = open({ wish: { job: asked, due: 0 } });
+  const { work, done, time } = open({ wish: { job: asked, dueAt: 0 } });
   const begun = Promise.withResolvers<void>();
   const ended = (await work)(
     bullJob(job('sweep', 'r'), () => {

@@ -59,7 +59,7 @@ function openIntents(records: readonly AuditRecord[]): readonly string[] {
     .filter((it) => !closed.has(it));
 }
 
-describe('a crash', () => {
+describe('recovery after a crash', () => {
   it('between any two steps leaves nothing that the next run does not mend and record', async () => {
     const whole = crashAt(0);
     const calm = await openBefore();

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { planTargets } from '../../src/app/plan.ts';
-import { listLeft, pruneLeft } from '../../src/app/prune.ts';
+import { listOrphans, pruneOrphans } from '../../src/app/prune.ts';
 import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { whyBraked } from '../../src/reconcile/brake.ts';
+import { brakeReason } from '../../src/reconcile/brake.ts';
 import { commandEntry } from '../../src/reconcile/commands.ts';
-import { findLeft } from '../../src/reconcile/left.ts';
-import { maybeRemovedLate } from '../../src/reconcile/made-late.ts';
+import { findOrphans } from '../../src/reconcile/orphans.ts';
+import { possibleLateRemovals } from '../../src/reconcile/late-writes.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { Crash, failing } from '../fakes/faulty.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -26,8 +26,10 @@ describe('the brake', () => {
     await audit.append([gone]);
     const deps = { audit, clock, brake: { share: 0.1, windowMs: MINUTE } };
     const population = { total: 10, alive: 10 };
-    expect(await whyBraked([{}], population, { ...deps, instances: ['prod'] })).toBeUndefined();
-    expect(await whyBraked([{}], population, { ...deps, instances: ['prod', 'other'] })).toContain('`brake`');
+    expect(await brakeReason([{}], population, { ...deps, instances: ['prod'] })).toBeUndefined();
+    expect(await brakeReason([{}], population, { ...deps, instances: ['prod', 'other'] })).toContain(
+      '`brake`',
+    );
   });
 
   it('holds all when more would go than it allows, and destroys none of them', async () => {
@@ -213,7 +215,7 @@ describe('a deletion that the API server makes after the look which did not find
       },
     };
     const since = new Date(0).toISOString();
-    const found = await maybeRemovedLate(counting, since, ['test']);
+    const found = await possibleLateRemovals(counting, since, ['test']);
     expect(found).toEqual([{ action: 'delete', mapping: 'one', target: ONE }]);
     expect(given).toBe(1);
   });
@@ -295,11 +297,16 @@ describe('a deletion that the API server makes after the look which did not find
     expect((await world.sync()).summary).toMatchObject({ failed: 1 });
     const run = async (isMissing: boolean) => {
       await using process = await world.start();
-      const pass = await process.app.pass();
-      const [it] = process.app.targets;
-      if (it === undefined) throw new Error('nothing is wanted');
+      const pass = await process.app.createContext();
+      const [desiredTarget] = process.app.targets;
+      if (desiredTarget === undefined) throw new Error('nothing is wanted');
       const list = { isMissing: () => isMissing };
-      return await reconcile(it.mapping, it.id, { ...pass, ...list }, { drift: 'report' });
+      return await reconcile(
+        desiredTarget.mapping,
+        desiredTarget.id,
+        { ...pass, ...list },
+        { drift: 'report' },
+      );
     };
     // A list may be late.
     expect(await run(true)).toMatchObject({ kind: 'held' });
@@ -460,9 +467,9 @@ describe('a target that left the configuration', () => {
       list: async () => [],
     };
     const look = (instances: readonly string[]) =>
-      findLeft({ audit, cluster, instances, isWanted: () => false });
-    expect((await look(['prod'])).unseen).toEqual([]);
-    expect((await look(['other'])).unseen).toMatchObject([{ what: 'apps/theirs' }]);
+      findOrphans({ audit, cluster, instances, isDesired: () => false });
+    expect((await look(['prod'])).unreadable).toEqual([]);
+    expect((await look(['other'])).unreadable).toMatchObject([{ what: 'apps/theirs' }]);
   });
 
   it('is held when a whole file of mappings is gone', async () => {
@@ -475,11 +482,11 @@ describe('a target that left the configuration', () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     await world.configure(mappingsOf(['two', 'three'], ''));
     await using process = await world.start();
-    expect((await listLeft(process.app)).targets).toMatchObject([
+    expect((await listOrphans(process.app)).targets).toMatchObject([
       { target: { secret: 'one' }, action: 'delete' },
     ]);
     expect(exists(world, 'one')).toBe(true);
-    expect((await pruneLeft(process.app)).summary.deleted).toBe(1);
+    expect((await pruneOrphans(process.app)).summary.deleted).toBe(1);
     expect(exists(world, 'one')).toBe(false);
   });
 
@@ -487,7 +494,7 @@ describe('a target that left the configuration', () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     await world.configure(mappingsOf(['three'], ''));
     await using process = await world.start();
-    const { held } = await pruneLeft(process.app);
+    const { held } = await pruneOrphans(process.app);
     expect(held.map(({ secret }) => secret)).toEqual(['one', 'two']);
     expect((await releaseHeld(process.app, held[0]?.id ?? '')).summary.deleted).toBe(1);
     expect([exists(world, 'one'), exists(world, 'two')]).toEqual([false, true]);
@@ -562,7 +569,7 @@ describe('what is held', () => {
     await using process = await world.start();
     for (const only of ['one', 'three'])
       expect((await process.sync({ only })).summary).toMatchObject({ deleted: 0 });
-    expect((await pruneLeft(process.app)).summary).toMatchObject({ deleted: 0, held: 2 });
+    expect((await pruneOrphans(process.app)).summary).toMatchObject({ deleted: 0, held: 2 });
     expect(MANY.every((name) => exists(world, name))).toBe(true);
   });
 });
@@ -593,7 +600,7 @@ describe('the last target', () => {
     const world = await alone('onMappingRemoved: keep');
     await world.configure(mappingsOf(['two', 'three'], ''));
     await using process = await world.start();
-    const { summary, targets } = await pruneLeft(process.app);
+    const { summary, targets } = await pruneOrphans(process.app);
     expect(summary).toMatchObject({ held: 1, deleted: 0 });
     expect(targets[0]?.error?.message).toContain('the last one never goes by itself');
     expect(exists(world, 'one')).toBe(true);

@@ -9,7 +9,7 @@ import { APPS_DB, base64, DB_ONLY, openDb, openWorld, type World } from './world
 /** One job of the target, as the service runs it. */
 async function run(world: World, options?: ReconcileOptions): Promise<Outcome> {
   await using process = await world.start();
-  const pass = await process.app.pass();
+  const pass = await process.app.createContext();
   const [mapping] = process.app.config.mappings;
   if (mapping === undefined) throw new Error('no mapping');
   return await reconcile(mapping, APPS_DB, pass, options);

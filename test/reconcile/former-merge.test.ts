@@ -22,7 +22,7 @@ async function run(world: World, names: typeof NEW | typeof OLD, watch?: Watch):
   await using process = await world.start(watch);
   const [mapping] = process.app.config.mappings;
   if (mapping === undefined) throw new Error('no mapping');
-  return await reconcile(mapping, ID, { ...(await process.app.pass()), ...names });
+  return await reconcile(mapping, ID, { ...(await process.app.createContext()), ...names });
 }
 
 /** What an instance of before merged into the Secret of somebody else. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Mapping } from '../../src/core/mapping.ts';
-import { type ReadResult, refId, type StoreRef } from '../../src/core/reading.ts';
+import { type ReadResult, refId, type StoreRef } from '../../src/core/read-result.ts';
 import { type GatherDeps, gather } from '../../src/reconcile/gather.ts';
 import { found, mapping, source } from '../sync/sample.ts';
 

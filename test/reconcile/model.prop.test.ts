@@ -4,9 +4,9 @@ import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { base64, openWorld, type World } from './world.ts';
 
-// Random lives of one target beside its neighbours: its sources change, vanish and fail, people edit it, time goes
-// by; and after each sync the cluster is compared with what a simple model allows. `SECRETBRIDGE_TEST_RUNS` says how
-// many lives (`npm run test:long`: 10,000).
+// Random lives of one target beside its neighbours: its sources change, vanish and fail, people edit it, time goes by;
+// and after each sync the cluster is compared with what a simple model allows. `SECRETBRIDGE_TEST_RUNS` says how many
+// lives (`npm run test:long`: 10,000).
 
 const RUNS = Number(process.env.SECRETBRIDGE_TEST_RUNS ?? 400);
 const APP = { namespace: 'apps', secret: 'app' };

@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
-import type { ReadResult, SourceObject } from '../../src/core/reading.ts';
+import type { ReadResult, SourceObject } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
-import { isReadingOf, recallVersion } from '../../src/reconcile/recall.ts';
+import { isReadOf, lastReadVersion } from '../../src/reconcile/last-read-version.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -41,7 +41,7 @@ function openRecord() {
     audit,
     /** Of one object, or all. */
     records: (object?: SourceObject) =>
-      audit.records.filter((record) => object === undefined || isReadingOf(record, { object })).map(textOf),
+      audit.records.filter((record) => object === undefined || isReadOf(record, { object })).map(textOf),
     pass: () => clock.advance(6 * MINUTE),
     async read(object: SourceObject, result: ReadResult, times = 1, named: { version?: string } = {}) {
       for (let left = times; left > 0; left -= 1) {
@@ -161,7 +161,7 @@ describe('readings of several objects of one name', () => {
 
   it('are recalled by the secret alone', async () => {
     const { audit, read } = openRecord();
-    const recall = () => recallVersion(audit, { store: 'azure', key: 'ca' }, 'd1');
+    const recall = () => lastReadVersion(audit, { store: 'azure', key: 'ca' }, 'd1');
     await read('certificate', found('c1', STAMP));
     expect(await recall()).toBeUndefined();
     await read('secret', found('1', STAMP));

@@ -11,9 +11,9 @@ const isRead = ({ call, args }: Step): boolean =>
 
 async function withPass<T>(world: World, watch: Watch, work: (pass: Pass) => Promise<T>): Promise<T> {
   await using process = await world.start(watch);
-  return await work(await process.app.pass());
+  return await work(await process.app.createContext());
 }
-type Pass = Awaited<ReturnType<Awaited<ReturnType<World['start']>>['app']['pass']>>;
+type Pass = Awaited<ReturnType<Awaited<ReturnType<World['start']>>['app']['createContext']>>;
 
 const mapping = async (world: World) => {
   await using process = await world.start();

@@ -5,7 +5,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { valuesOf } from '../../src/reconcile/change.ts';
-import { createReadings } from '../../src/reconcile/readings.ts';
+import { createReadDeduplication } from '../../src/reconcile/read-deduplication.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { mapping, source } from '../sync/sample.ts';
@@ -23,7 +23,7 @@ const recorderOf = (audit: AuditStore) =>
     stores: new Map(),
     instances: ['test'],
     clock: { now: () => 0 },
-    readings: createReadings(async () => undefined),
+    readDeduplication: createReadDeduplication(async () => undefined),
   });
 
 describe('reads', () => {
@@ -88,7 +88,7 @@ describe('reads', () => {
   it('of what is held are made anew when other keys would go, or for another reason', async () => {
     const audit = createMemoryAudit();
     const held = (name: string, note?: string) =>
-      recorderOf(audit).setback('db', APPS_DB, {
+      recorderOf(audit).recordFailure('db', APPS_DB, {
         kind: 'held',
         error: new AppError('HELD'),
         keys: [{ name, action: 'remove' }],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { recoverIntents } from '../../src/reconcile/recover.ts';
-import { lookFor } from '../../src/reconcile/sighting.ts';
+import { verifyWrite } from '../../src/reconcile/write-verification.ts';
 import { failing, type Step } from '../fakes/faulty.ts';
 import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } from './world.ts';
 
@@ -74,7 +74,7 @@ describe('an intent that a crash left open', () => {
     if (live === undefined) throw new Error('it was not made');
     const { uid } = live;
     const change = { action: 'delete', mapping: 'db', target: APPS_DB, sources: [], uid } as const;
-    const seen = (now: object) => lookFor(change, { read: async () => ({ ...live, ...now }) });
+    const seen = (now: object) => verifyWrite(change, { read: async () => ({ ...live, ...now }) });
     expect(await seen({ deleting: true })).toEqual({ kind: 'applied' });
     expect(await seen({ deleting: false })).toEqual({ kind: 'absent' });
     // Somebody has made another one of that name.
@@ -85,7 +85,7 @@ describe('an intent that a crash left open', () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     await using process = await world.start();
-    const [intent] = await process.app.audit.unresolved();
+    const [intent] = await process.app.audit.unresolvedIntents();
     if (intent === undefined) throw new Error('nothing was left open');
     const intents = Array.from({ length: 128 }, (_, number) => ({ ...intent, sequence: number + 1 }));
     const audit = { ...process.app.audit, unresolved: async () => intents };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { planTargets } from '../../src/app/plan.ts';
-import { listLeft, pruneLeft } from '../../src/app/prune.ts';
+import { listOrphans, pruneOrphans } from '../../src/app/prune.ts';
 import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
@@ -62,11 +62,11 @@ describe('a target under another name', () => {
   it('keeps it by prune too, which says so', async () => {
     const world = await renamed('onMappingRemoved: keep');
     await using process = await world.start();
-    expect(await listLeft(process.app)).toMatchObject({ targets: [], waiting });
-    expect(await pruneLeft(process.app)).toMatchObject({ ok: true, targets: [], waiting });
+    expect(await listOrphans(process.app)).toMatchObject({ targets: [], waiting });
+    expect(await pruneOrphans(process.app)).toMatchObject({ ok: true, targets: [], waiting });
     expect(exists(world, 'one')).toBe(true);
     await process.sync();
-    expect(await pruneLeft(process.app)).toMatchObject({ summary: { deleted: 1 }, waiting: [] });
+    expect(await pruneOrphans(process.app)).toMatchObject({ summary: { deleted: 1 }, waiting: [] });
   });
 
   it('is shown by the plan as the run does it', async () => {
@@ -139,7 +139,7 @@ describe('a mapping under another name, whose target follows it', () => {
       expect(await process.sync(only === undefined ? {} : { only })).toMatchObject({
         summary: { deleted: 0, held: 0, failed: 1 },
       });
-    expect(await pruneLeft(process.app)).toMatchObject({ targets: [], waiting });
+    expect(await pruneOrphans(process.app)).toMatchObject({ targets: [], waiting });
     expect(exists(world, 'one')).toBe(true);
     world.store.put('one', '{"a":"1"}');
     expect(await process.sync()).toMatchObject({ ok: true, summary: { deleted: 1 }, waiting: [] });

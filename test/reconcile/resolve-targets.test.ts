@@ -4,8 +4,8 @@ import {
   namespacesOf,
   resolveTargets,
   unresolvedTargets,
-  wantedByAny,
-  wantedIndex,
+  desiredByAny,
+  desiredIndex,
 } from '../../src/reconcile/targets.ts';
 import { mapping } from '../sync/sample.ts';
 
@@ -52,10 +52,10 @@ describe('the targets of a selector', () => {
     expect(names(targets)).toEqual(['* x CLUSTER_FORBIDDEN', 'a fixed', 'b fixed']);
     expect(namespacesOf(targets)).toEqual(['a', 'b']);
     for (const known of [targets, unresolvedTargets([selecting('x', '1'), fixed])]) {
-      expect(wantedByAny(known)({ namespace: 'anywhere', secret: 's' })).toBe(true);
-      expect(wantedByAny(known)({ namespace: 'anywhere', secret: 'other' })).toBe(false);
-      expect(wantedIndex(known)('x', { namespace: 'anywhere', secret: 's' })).toBe(true);
-      expect(wantedIndex(known)('fixed', { namespace: 'anywhere', secret: 's' })).toBe(false);
+      expect(desiredByAny(known)({ namespace: 'anywhere', secret: 's' })).toBe(true);
+      expect(desiredByAny(known)({ namespace: 'anywhere', secret: 'other' })).toBe(false);
+      expect(desiredIndex(known)('x', { namespace: 'anywhere', secret: 's' })).toBe(true);
+      expect(desiredIndex(known)('fixed', { namespace: 'anywhere', secret: 's' })).toBe(false);
     }
   });
 });

@@ -375,7 +375,7 @@ describe('a target that may be created anew', () => {
     await world.configure([...several, ...more].map((it) => ({ ...it, data: { K: source({ key: 'db' }) } })));
     const [first, second, third, ...others] = (await outcomes(world)).toSorted().toReversed();
     expect([first, second, third]).toEqual(['r3 held HELD', 'r2 held HELD', 'r1 held HELD']);
-    expect(new Set(others.map((it) => it.split(' ')[1]))).toEqual(new Set(['updated']));
+    expect(new Set(others.map((other) => other.split(' ')[1]))).toEqual(new Set(['updated']));
     expect(dataOf(world, { namespace: 'apps', secret: 'r1' })).toEqual({ K: base64('tok') });
   });
 

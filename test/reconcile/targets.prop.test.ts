@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { targetsOf, wantedIndex } from '../../src/reconcile/targets.ts';
+import { targetsOf, desiredIndex } from '../../src/reconcile/targets.ts';
 import { mapping } from '../sync/sample.ts';
 
 const word = fc.constantFrom('a', 'b', 'c', 'd');
@@ -16,7 +16,7 @@ it('the order of mappings makes no difference to which targets there are, and wh
     fc.property(mappings, (all) => {
       const [there, back] = [targetsOf(all), targetsOf(all.toReversed())];
       expect(back).toEqual(there);
-      const [one, other] = [wantedIndex(there), wantedIndex(back)];
+      const [one, other] = [desiredIndex(there), desiredIndex(back)];
       for (const { id } of there) for (const { name } of all) expect(other(name, id)).toBe(one(name, id));
     }),
   );

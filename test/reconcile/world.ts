@@ -7,18 +7,18 @@ import type { Config } from '../../src/config/config.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
-import type { ReadResult } from '../../src/core/reading.ts';
+import type { ReadResult } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { noTracing } from '../../src/core/tracer.ts';
 import { type LogFields, type Logger, silentLogger } from '../../src/log/logger.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
-import { isRemoved, isWrittenWithout } from '../../src/reconcile/last-word.ts';
-import { createLeftOpen } from '../../src/reconcile/left-open.ts';
+import { isRemoved, isWrittenWithout } from '../../src/reconcile/latest-records.ts';
+import { createUnresolvedIntents } from '../../src/reconcile/unresolved-intents.ts';
 import { readPin } from '../../src/reconcile/pins.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
-import { resolveTargets, unresolvedTargets, wantedIndex } from '../../src/reconcile/targets.ts';
+import { resolveTargets, unresolvedTargets, desiredIndex } from '../../src/reconcile/targets.ts';
 import { linesOf, loadText } from '../config/memory-fs.ts';
 import { faulty, type Watch } from '../fakes/faulty.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
@@ -144,7 +144,7 @@ mappings:${wanted}`);
   async function start(watch: Watch = () => undefined, request?: string): Promise<Process> {
     processes += 1;
     const current = config;
-    const leftOpen = createLeftOpen();
+    const leftOpen = createUnresolvedIntents();
     let targets = unresolvedTargets(current.mappings);
     const requestId = request ?? `request-${processes}`;
     const own = log.another(`process-${processes}`);
@@ -166,13 +166,13 @@ mappings:${wanted}`);
       instances: [config.instance, ...config.formerInstances],
       fingerprints,
       restartOf: () => [],
-      leftOpen,
+      unresolvedIntents: leftOpen,
       async resolve() {
         targets = await resolveTargets(current.mappings, watched, undefined);
         return targets;
       },
       async reconfigure() {},
-      async pass({ signal } = {}) {
+      async createContext({ signal } = {}) {
         targets = await resolveTargets(current.mappings, watched, undefined);
         const actor = { kind: 'cli', name: 'ann' } as const;
         const recorder = createRecorder({
@@ -183,7 +183,7 @@ mappings:${wanted}`);
           stores: definitions,
           instances: [config.instance, ...config.formerInstances],
           clock,
-          leftOpen,
+          unresolvedIntents: leftOpen,
         });
         const reader = createReader({
           open: async () => opened,
@@ -191,7 +191,7 @@ mappings:${wanted}`);
           signal,
         });
         return {
-          expect: (refs) => reader.expect(refs),
+          expect: (refs) => reader.prefetch(refs),
           versions: (store, keys) => reader.versions(store, keys),
           instance: config.instance,
           formerInstances: config.formerInstances,
@@ -200,19 +200,19 @@ mappings:${wanted}`);
           stores: definitions,
           clock,
           recorder,
-          wants: wantedIndex(targets),
-          pin: (mapping, id) => readPin(audit, mapping, id, [config.instance, ...config.formerInstances]),
+          isDesired: desiredIndex(targets),
+          readPin: (mapping, id) => readPin(audit, mapping, id, [config.instance, ...config.formerInstances]),
           isRemoved: (mapping, id) =>
             isRemoved(audit, mapping, id, [config.instance, ...config.formerInstances]),
           isWrittenWithout: (mapping, id, source) =>
             isWrittenWithout(audit, mapping, id, source, [config.instance, ...config.formerInstances]),
-          provenAbsent: (source) =>
+          isProvenAbsent: (source) =>
             isProvenAbsent(audit, source, definitions.get(source.store), {
               codes: ['SOURCE_ABSENT'],
               ...config.absence,
             }),
           read: (refs) => reader.read(refs),
-          recorded: (refs) => reader.recorded(refs),
+          whenRecorded: (refs) => reader.recorded(refs),
           find: (store, query) => reader.find(store, query),
           allows: () => true,
           allowsSearch: () => true,
@@ -244,7 +244,7 @@ mappings:${wanted}`);
       return log.records;
     },
     story: (after = 0) => log.records.slice(after).map(line),
-    chain: async () => verify(log.stored(1), { until: await log.head() }),
+    chain: async () => verify(log.storedRecords(1), { until: await log.head() }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { TARGET_ACTIONS } from '../../src/reconcile/last-word.ts';
+import { TARGET_STATE_ACTIONS } from '../../src/reconcile/latest-records.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { failing, type Step } from '../fakes/faulty.ts';
 import { APPS_DB, DB_ONLY, openDb, openWorld, syncOnly } from './world.ts';
@@ -73,7 +73,9 @@ describe('a write', () => {
     world.cluster.before('create', () => {
       wanted = false;
     });
-    const outcome = await reconcile(mapping, APPS_DB, await app.pass(), { isWanted: () => wanted });
+    const outcome = await reconcile(mapping, APPS_DB, await app.createContext(), {
+      isStillDesired: () => wanted,
+    });
     expect([outcome.kind, wanted, world.cluster.writes]).toEqual(['unchanged', false, []]);
   });
 
@@ -86,8 +88,8 @@ describe('a write', () => {
     const questions: unknown[] = [];
     const [mapping] = app.config.mappings;
     if (mapping === undefined) throw new Error('none');
-    expect(await reconcile(mapping, APPS_DB, await app.pass())).toMatchObject({ kind: 'created' });
-    expect(questions).toEqual([['rollback', 'unpin'], TARGET_ACTIONS]);
+    expect(await reconcile(mapping, APPS_DB, await app.createContext())).toMatchObject({ kind: 'created' });
+    expect(questions).toEqual([['rollback', 'unpin'], TARGET_STATE_ACTIONS]);
   });
 
   it('that loses a race to create decides again on what is there now', async () => {
@@ -223,8 +225,8 @@ describe('a write without an answer', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
     // As the one that lost finds it.
     await using late = await world.start();
-    const { recorder } = await late.app.pass();
-    await recorder.setback('db', APPS_DB, { kind: 'failed', error: lost() });
+    const { recorder } = await late.app.createContext();
+    await recorder.recordFailure('db', APPS_DB, { kind: 'failed', error: lost() });
     expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
     expect(world.story().filter((line) => line === 'create outcome db ok')).toHaveLength(1);
   });

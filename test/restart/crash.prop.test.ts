@@ -4,7 +4,7 @@ import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { restartAnnotation } from '../../src/sync/restart.ts';
 import { Crash, crashAt } from '../fakes/faulty.ts';
-import { deployment, openTown, type Town, WINDOW_MS } from './town.ts';
+import { deployment, openRestartFixture, type RestartFixture, WINDOW_MS } from './fixture.ts';
 
 const OPTIONS = {
   targets: {
@@ -32,63 +32,67 @@ async function crashing(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-function wait(town: Town, ms: number): void {
-  town.world.clock.set(town.world.clock.now() + ms);
+function wait(fixture: RestartFixture, ms: number): void {
+  fixture.world.clock.set(fixture.world.clock.now() + ms);
 }
 
 /** Everything that is pending, with one roll after another. */
-async function drain(town: Town): Promise<void> {
-  await town.recover();
-  await town.reconcile();
-  for (let ms: number | undefined = WINDOW_MS; ms !== undefined; ms = await town.restart({ atOnce: 2 })) {
-    for (const name of NAMES) town.workloads.settle(deployment(name));
-    wait(town, ms);
+async function drain(fixture: RestartFixture): Promise<void> {
+  await fixture.recover();
+  await fixture.reconcile();
+  for (let ms: number | undefined = WINDOW_MS; ms !== undefined; ms = await fixture.restart({ atOnce: 2 })) {
+    for (const name of NAMES) fixture.workloads.settle(deployment(name));
+    wait(fixture, ms);
   }
 }
 
-async function templateOf(town: Town, name: string, secret: string): Promise<string | undefined> {
-  const live = await town.workloads.read(deployment(name));
+async function templateOf(
+  fixture: RestartFixture,
+  name: string,
+  secret: string,
+): Promise<string | undefined> {
+  const live = await fixture.workloads.read(deployment(name));
   return live?.podAnnotations[restartAnnotation(secret)];
 }
 
-function fingerprintOf(town: Town, secret: string): unknown {
-  const raw = town.world.cluster.raw({ namespace: 'apps', secret }) ?? {};
+function fingerprintOf(fixture: RestartFixture, secret: string): unknown {
+  const raw = fixture.world.cluster.raw({ namespace: 'apps', secret }) ?? {};
   return objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations')?.['secretbridge.dev/fingerprint'];
 }
 
 /** Intents of restarts without an outcome, by what their records have in common. */
-function open(town: Town): readonly string[] {
-  const key = ({ requestId, namespace, secret, attempt }: (typeof town.world.records)[number]) =>
+function open(fixture: RestartFixture): readonly string[] {
+  const key = ({ requestId, namespace, secret, attempt }: (typeof fixture.world.records)[number]) =>
     JSON.stringify([requestId, namespace, secret, attempt]);
   const found = new Set<string>();
-  for (const record of town.world.records) {
+  for (const record of fixture.world.records) {
     if (record.phase === 'intent') found.add(key(record));
     if (record.phase === 'outcome') found.delete(key(record));
   }
   return [...found];
 }
 
-describe('a crash', () => {
+describe('restarts after a crash', () => {
   it('between any two steps loses no restart and makes none twice', async () => {
-    const day = async (town: Town, watch = crashAt(0).watch) => {
-      town.change('second');
+    const day = async (fixture: RestartFixture, watch = crashAt(0).watch) => {
+      fixture.change('second');
       await crashing(async () => {
-        await town.reconcile(watch);
-        wait(town, WINDOW_MS);
-        for (let more = true; more; ) more = (await town.restart({ watch, atOnce: 5 })) !== undefined;
+        await fixture.reconcile(watch);
+        wait(fixture, WINDOW_MS);
+        for (let more = true; more; ) more = (await fixture.restart({ watch, atOnce: 5 })) !== undefined;
       });
-      await drain(town);
+      await drain(fixture);
     };
     const calm = crashAt(0);
-    await day(await openTown(OPTIONS), calm.watch);
+    await day(await openRestartFixture(OPTIONS), calm.watch);
     expect(calm.steps).toContain('before workloads.annotatePods');
     for (let step = 1; step <= calm.steps.length; step += 1) {
       const about = `crash at step ${step}: ${calm.steps[step - 1]}`;
-      const town = await openTown(OPTIONS);
-      await day(town, crashAt(step).watch);
-      expect(town.rolls().toSorted(), about).toEqual(['one 3', 'three 1', 'two 2']);
-      expect(open(town), about).toEqual([]);
-      expect(await town.world.chain(), about).toMatchObject({ kind: 'intact' });
+      const fixture = await openRestartFixture(OPTIONS);
+      await day(fixture, crashAt(step).watch);
+      expect(fixture.rollouts().toSorted(), about).toEqual(['one 3', 'three 1', 'two 2']);
+      expect(open(fixture), about).toEqual([]);
+      expect(await fixture.world.chain(), about).toMatchObject({ kind: 'intact' });
     }
     console.log(`${calm.steps.length} crashes`);
   }, 60_000);
@@ -117,45 +121,45 @@ describe('whatever happens', () => {
   it('each content reaches the pods, no more roll at once than may, and none twice in a window', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(event, { maxLength: 25 }), async (events) => {
-        const town = await openTown(OPTIONS);
-        const first = new Map(['a', 'b', 'c'].map((secret) => [secret, fingerprintOf(town, secret)]));
+        const fixture = await openRestartFixture(OPTIONS);
+        const first = new Map(['a', 'b', 'c'].map((secret) => [secret, fingerprintOf(fixture, secret)]));
         const rolledAt = new Map<string, number>();
         let seen = 0;
         const check = async () => {
-          const live = await Promise.all(NAMES.map((name) => town.workloads.read(deployment(name))));
-          expect(live.filter((it) => it?.rolling).length).toBeLessThanOrEqual(2);
-          for (const { id, annotations } of town.workloads.annotated.slice(seen)) {
+          const live = await Promise.all(NAMES.map((name) => fixture.workloads.read(deployment(name))));
+          expect(live.filter((liveWorkload) => liveWorkload?.rolling).length).toBeLessThanOrEqual(2);
+          for (const { id, annotations } of fixture.workloads.annotated.slice(seen)) {
             const before = rolledAt.get(id.name);
             if (before !== undefined)
-              expect(town.world.clock.now() - before).toBeGreaterThanOrEqual(WINDOW_MS);
-            rolledAt.set(id.name, town.world.clock.now());
+              expect(fixture.world.clock.now() - before).toBeGreaterThanOrEqual(WINDOW_MS);
+            rolledAt.set(id.name, fixture.world.clock.now());
             expect(Object.keys(annotations).length).toBeGreaterThan(0);
           }
-          seen = town.workloads.annotated.length;
+          seen = fixture.workloads.annotated.length;
         };
         for (const it of events) {
-          if (it.kind === 'change') town.change(it.text, it.key);
-          else if (it.kind === 'wait') wait(town, it.ms);
-          else if (it.kind === 'settle') town.workloads.settle(deployment(it.name));
+          if (it.kind === 'change') fixture.change(it.text, it.key);
+          else if (it.kind === 'wait') wait(fixture, it.ms);
+          else if (it.kind === 'settle') fixture.workloads.settle(deployment(it.name));
           else {
             const { watch } = crashAt(it.crash);
             await crashing(() =>
-              it.kind === 'reconcile' ? town.reconcile(watch) : town.restart({ watch, atOnce: 2 }),
+              it.kind === 'reconcile' ? fixture.reconcile(watch) : fixture.restart({ watch, atOnce: 2 }),
             );
           }
           await check();
         }
-        await drain(town);
-        expect(open(town)).toEqual([]);
+        await drain(fixture);
+        expect(open(fixture)).toEqual([]);
         for (const [name, secrets] of Object.entries(SECRETS))
           for (const secret of secrets) {
-            const template = await templateOf(town, name, secret);
+            const template = await templateOf(fixture, name, secret);
             // Pods that were never rolled for it have what was there when it was made.
-            expect(template ?? first.get(secret)).toBe(fingerprintOf(town, secret));
+            expect(template ?? first.get(secret)).toBe(fingerprintOf(fixture, secret));
           }
-        const { length } = town.workloads.annotated;
-        await drain(town);
-        expect(town.workloads.annotated).toHaveLength(length);
+        const { length } = fixture.workloads.annotated;
+        await drain(fixture);
+        expect(fixture.workloads.annotated).toHaveLength(length);
       }),
       { numRuns: 150 },
     );

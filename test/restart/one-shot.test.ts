@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { rollBackHere } from '../../src/app/rollback.ts';
+import { rollBackLocally } from '../../src/app/rollback.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Watch } from '../fakes/faulty.ts';
 import { createMemoryWorkloads, type MemoryWorkloads } from '../fakes/memory-workloads.ts';
@@ -112,7 +112,7 @@ describe('a restart that one run has left', () => {
     const { world, workloads } = await openLeft();
     const now = world.records.findLast(({ action, phase }) => action === 'update' && phase === 'outcome');
     await using process = await world.start();
-    const report = await rollBackHere(process.app, { mapping: 'app', to: now?.sequence ?? 0 });
+    const report = await rollBackLocally(process.app, { mapping: 'app', to: now?.sequence ?? 0 });
     expect(report).toMatchObject({ ok: true });
     expect(workloads.annotated).toHaveLength(1);
   });

@@ -20,7 +20,7 @@ const entry = (n: number, phase: 'intent' | 'outcome'): Entry => ({
   attempt: 11,
 });
 
-const options = { floor: 0, since: 0, rollsSince: 0, instances: ['test'] };
+const options = { floor: 0, since: 0, rolloutsSince: 0, instances: ['test'] };
 
 it('the records of restarts are read once, and then no further back than what is pending', async () => {
   const audit = createMemoryAudit();
@@ -43,7 +43,7 @@ it('the records of restarts are read once, and then no further back than what is
   await audit.append([entry(901, 'outcome')]);
   expect(await readRestarts(counted, { ...options, floor: second.floor })).toEqual({
     pending: [],
-    rolls: [],
+    rollouts: [],
     floor: 1_605,
   });
 });
@@ -52,13 +52,13 @@ it('an outcome that counts a roll is remembered for as long as it may go on', as
   const audit = createMemoryAudit();
   await audit.append([entry(1, 'intent'), { ...entry(1, 'outcome'), counts: { rolled: 1 } }]);
   const at = 1_800_000_000_000;
-  const found = await readRestarts(audit, { ...options, rollsSince: at });
+  const found = await readRestarts(audit, { ...options, rolloutsSince: at });
   expect(found).toEqual({
     pending: [],
-    rolls: [expect.objectContaining({ workload: 'Deployment/web', namespace: 'apps', at })],
+    rollouts: [expect.objectContaining({ workload: 'Deployment/web', namespace: 'apps', startedAt: at })],
     floor: 2,
   });
-  expect((await readRestarts(audit, { ...options, rollsSince: at + 1 })).rolls).toEqual([]);
+  expect((await readRestarts(audit, { ...options, rolloutsSince: at + 1 })).rollouts).toEqual([]);
 });
 
 it('two changes of a Secret by one request are two restarts, of which an outcome ends its own', async () => {

@@ -8,7 +8,7 @@ import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
 import { startController } from '../../src/service/controller.ts';
-import type { ServiceParts } from '../../src/service/parts.ts';
+import type { ServiceParts } from '../../src/service/service-parts.ts';
 import { gate, type Watch } from '../fakes/faulty.ts';
 import type { MemoryClusterOptions } from '../fakes/memory-cluster.ts';
 import {
@@ -75,8 +75,8 @@ async function open(
       },
       namesOf: (_, key) => [key],
     },
-    beginPass: async () => ({
-      ...(await app.pass()),
+    openContext: async () => ({
+      ...(await app.createContext()),
       versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
     }),
     destroy,
@@ -86,10 +86,10 @@ async function open(
     onCycle: () => {
       state.cycles += 1;
     },
-    agrees: () => true,
+    replicasAgree: () => true,
   });
   const isKnown = (id: TargetId, kind: string) => () =>
-    expect([...controller.board.all()].find(({ target }) => target.secret === id.secret)?.kind).toBe(kind);
+    expect([...controller.states.all()].find(({ target }) => target.secret === id.secret)?.kind).toBe(kind);
   const writes = () => cluster.writes.length;
   return {
     ...world,
@@ -138,10 +138,10 @@ describe('the controller', () => {
     await it.is(APPS_DB, 'created');
     await it.is(APPS_TOKEN, 'created');
     const { state, controller } = it;
-    const [db] = controller.generation().at(APPS_DB);
+    const [db] = controller.snapshot().forTarget(APPS_DB);
     if (db === undefined) throw new Error('nothing is wanted');
     const coming = Promise.withResolvers<void>();
-    const changed = controller.reconfigured({ mappings: new Set(['token']), all: false }, async () => {
+    const changed = controller.applyConfigChange({ mappings: new Set(['token']), all: false }, async () => {
       state.mappings = state.mappings.filter(({ name }) => name !== 'db');
       await coming.promise;
     });
@@ -185,14 +185,14 @@ describe('the controller', () => {
     }));
     clock.set(clock.now() + 20_000);
     cluster.fail('namespaces', new AppError('CLUSTER_UNAVAILABLE'));
-    await it.controller.reconfigured({ mappings: new Set(['db']), all: false });
+    await it.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
     for (let n = 0; n < 20; n += 1) {
       await clock.advance(500);
       await settled();
     }
     expect(userOf()).toBe(base64('ann'));
     // Once it can, they are those of the new one.
-    await it.controller.reconfigured({ mappings: new Set(['db']), all: false });
+    await it.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
     await soon(() => expect(it.valueOf({ namespace: 'dev', secret: 'db' }, 'USER')).toBe(base64('dev')));
   });
 
@@ -204,12 +204,12 @@ describe('the controller', () => {
     await using it = await open(claiming('one') + claiming('two'), undefined, {
       cluster: { namespaces: { apps: { one: 'yes', two: 'yes' } } },
     });
-    await soon(() => expect(it.controller.board.known('two', APPS_DB)?.error?.code).toBe('TARGET_CLAIMED'));
+    await soon(() => expect(it.controller.states.get('two', APPS_DB)?.error?.code).toBe('TARGET_CLAIMED'));
     await settled();
     const runs = () => it.state.runs.filter((name) => name === 'two').length;
     const before = runs();
     it.state.mappings = it.state.mappings.filter(({ name }) => name === 'two');
-    await it.controller.reconfigured({ mappings: new Set(), all: false });
+    await it.controller.applyConfigChange({ mappings: new Set(), all: false });
     await soon(() => expect(runs()).toBe(before + 1));
   });
 
@@ -222,9 +222,9 @@ describe('the controller', () => {
       ...mapping,
       target: { ...mapping.target, secret: 'db' },
     }));
-    await it.controller.reconfigured({ mappings: new Set(['db']), all: false });
+    await it.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
     await it.is(APPS_DB, 'refused');
-    expect(it.controller.board.known('db', APPS_DB)).toMatchObject({
+    expect(it.controller.states.get('db', APPS_DB)).toMatchObject({
       error: { code: 'IMMUTABLE' },
       alive: false,
     });
@@ -240,7 +240,7 @@ describe('the controller', () => {
     const { cluster, store } = world;
     store.reads.length = 0;
     const before = cluster.calls.read;
-    await world.controller.reconfigured({ mappings: new Set(), all: false });
+    await world.controller.applyConfigChange({ mappings: new Set(), all: false });
     await settled();
     expect([store.reads, cluster.calls.read]).toEqual([[], before]);
   });
@@ -249,16 +249,16 @@ describe('the controller', () => {
     await using it = await open();
     await it.is(APPS_DB, 'created');
     await it.is(APPS_TOKEN, 'created');
-    const before = it.controller.board.known('db', APPS_DB);
+    const before = it.controller.states.get('db', APPS_DB);
     it.clock.set(it.clock.now() + 20_000);
     it.state.mappings = it.state.mappings.map((mapping) =>
       mapping.name === 'token'
         ? { ...mapping, target: { ...mapping.target, labels: { team: 'x' } } }
         : mapping,
     );
-    await it.controller.reconfigured({ mappings: new Set(['token']), all: false });
+    await it.controller.applyConfigChange({ mappings: new Set(['token']), all: false });
     await it.is(APPS_TOKEN, 'updated');
-    expect(it.controller.board.known('db', APPS_DB)).toBe(before);
+    expect(it.controller.states.get('db', APPS_DB)).toBe(before);
   });
 
   it('leaves to others what it does not know, as a newer release may ask for it', async () => {
@@ -274,14 +274,14 @@ describe('the controller', () => {
   it('works off a sweep of a configuration that reaches it after another replica', async () => {
     await using it = await open();
     await it.is(APPS_TOKEN, 'created');
-    const slot = 'sweep/vault/420000/0/1';
-    await it.queue.add({ subject: slot, reason: 'sweep', requestId: 'r' });
+    const shard = 'sweep/vault/420000/0/1';
+    await it.queue.add({ subject: shard, reason: 'sweep', requestId: 'r' });
     await it.clock.advance(1_000);
-    expect(it.controller.board.swept(slot)).toBeUndefined();
+    expect(it.controller.states.sweepState(shard)).toBeUndefined();
     it.state.mappings = it.state.mappings.map((mapping) => ({ ...mapping, refreshMs: 420_000 }));
-    await it.controller.reconfigured({ mappings: new Set(['db', 'token']), all: false });
+    await it.controller.applyConfigChange({ mappings: new Set(['db', 'token']), all: false });
     await it.clock.advance(5_000);
-    await soon(() => expect(it.controller.board.swept(slot)).toBeDefined());
+    await soon(() => expect(it.controller.states.sweepState(shard)).toBeDefined());
   });
 
   it('makes what a new mapping wants in one run, without a look at what the watch says is missing', async () => {
@@ -293,7 +293,7 @@ describe('the controller', () => {
     const added = { ...token, name: 'late', target: { ...token.target, secret: 'late' } };
     it.state.mappings = [...it.state.mappings, added];
     const { read, create } = it.cluster.calls;
-    await it.controller.reconfigured({ mappings: new Set(['late']), all: false });
+    await it.controller.applyConfigChange({ mappings: new Set(['late']), all: false });
     const late = { ...APPS_TOKEN, secret: 'late' };
     await it.is(late, 'created');
     await settled();
@@ -317,10 +317,10 @@ describe('the controller', () => {
     it.clock.set(it.clock.now() + 20_000);
     isHeld = true;
     it.state.mappings = [db, added];
-    await it.controller.reconfigured({ mappings: new Set(['wrong']), all: false });
+    await it.controller.applyConfigChange({ mappings: new Set(['wrong']), all: false });
     await reading.arrived;
     it.state.mappings = [db];
-    await it.controller.reconfigured({ mappings: new Set(), all: false });
+    await it.controller.applyConfigChange({ mappings: new Set(), all: false });
     reading.open();
     await soon(() => expect(it.state.runs).toContain('wrong'));
     expect(it.cluster.raw({ namespace: 'elsewhere', secret: 'wrong' })).toBeUndefined();
@@ -330,7 +330,7 @@ describe('the controller', () => {
   it('looks for what left when a target was made whose mapping has left meanwhile', async () => {
     const looks: boolean[] = [];
     await using it = await open(DB_ONLY, undefined, {
-      destroy: async (_, { withLeft }) => {
+      destroy: async (_, { includeOrphans: withLeft }) => {
         looks.push(withLeft);
         return [];
       },
@@ -344,14 +344,14 @@ describe('the controller', () => {
     const { create } = it.cluster;
     it.cluster.create = async (...asked) => {
       it.state.mappings = [db];
-      await it.controller.reconfigured({ mappings: new Set(), all: false });
+      await it.controller.applyConfigChange({ mappings: new Set(), all: false });
       await it.clock.advance(5_000);
       looks.splice(0);
       made.resolve();
       return create(...asked);
     };
     it.state.mappings = [db, wrong];
-    await it.controller.reconfigured({ mappings: new Set(['wrong']), all: false });
+    await it.controller.applyConfigChange({ mappings: new Set(['wrong']), all: false });
     await made.promise;
     await soon(() => expect(it.cluster.raw({ ...APPS_DB, secret: 'wrong' })).toBeDefined());
     await settled();
@@ -364,9 +364,9 @@ describe('the controller', () => {
     await it.is(APPS_DB, 'created');
     await it.is(APPS_TOKEN, 'created');
     it.state.mappings = it.state.mappings.filter(({ name }) => name === 'db');
-    await it.controller.reconfigured({ mappings: new Set(), all: false });
-    expect([...it.controller.board.all()].map(({ mapping }) => mapping)).toEqual(['db']);
-    expect([...it.controller.board.metas()].map(({ id }) => id.secret)).toEqual(['db']);
+    await it.controller.applyConfigChange({ mappings: new Set(), all: false });
+    expect([...it.controller.states.all()].map(({ mapping }) => mapping)).toEqual(['db']);
+    expect([...it.controller.states.metas()].map(({ id }) => id.secret)).toEqual(['db']);
   });
 
   it('is woken by a store that has come back', async () => {
@@ -376,7 +376,7 @@ describe('the controller', () => {
     await it.is(APPS_TOKEN, 'failed');
     it.store.put('token', 'new');
     it.clock.set(it.clock.now() + 20_000);
-    it.controller.wake('vault');
+    it.controller.storeRecovered('vault');
     await it.is(APPS_TOKEN, 'created');
   });
 
@@ -424,11 +424,11 @@ describe('the controller', () => {
       await settled();
       clock.set(clock.now() + 20_000);
       state.mappings = wanted;
-      await it.controller.reconfigured({ mappings: new Set(['db']), all: false });
+      await it.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
     };
     const isNow = (kind: string) =>
       soon(() =>
-        expect(it.controller.board.known('db', APPS_DB)).toMatchObject({ kind, startedAt: clock.now() }),
+        expect(it.controller.states.get('db', APPS_DB)).toMatchObject({ kind, startedAt: clock.now() }),
       );
     await change([]);
     // With its namespace, or by whoever tidied up.
@@ -453,19 +453,19 @@ describe('the controller', () => {
     });
     await it.is(APPS_DB, 'created');
     await it.is(APPS_TOKEN, 'created');
-    expect(it.controller.auditDoubt.trouble()).toBeUndefined();
+    expect(it.controller.auditHealth.error()).toBeUndefined();
     isAway = true;
     it.cluster.forget(APPS_TOKEN);
-    await soon(() => expect(it.controller.auditDoubt.trouble()).toBe(away));
+    await soon(() => expect(it.controller.auditHealth.error()).toBe(away));
     const db = it.state.mappings.find(({ name }) => name === 'db');
     if (db === undefined) throw new Error('there is no such mapping');
     it.clock.set(it.clock.now() + 1_000);
     await it.controller.request({ mapping: db, id: APPS_DB }, 'r');
     await it.is(APPS_DB, 'unchanged');
-    expect(it.controller.auditDoubt.trouble()).toBe(away);
+    expect(it.controller.auditHealth.error()).toBe(away);
     isAway = false;
     await it.clock.advance(10_000);
-    await soon(() => expect(it.controller.auditDoubt.trouble()).toBeUndefined());
+    await soon(() => expect(it.controller.auditHealth.error()).toBeUndefined());
     expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
   });
 
@@ -489,12 +489,12 @@ describe('the controller', () => {
     await soon(() => expect(it.state.cycles).toBeGreaterThan(0));
     isAway = true;
     vi.advanceTimersByTime(3_600_000);
-    await soon(() => expect(it.controller.auditDoubt.trouble()?.code).toBe('AUDIT_UNAVAILABLE'));
+    await soon(() => expect(it.controller.auditHealth.error()?.code).toBe('AUDIT_UNAVAILABLE'));
     it.clock.set(it.clock.now() + 120_000);
-    expect(it.controller.auditDoubt.trouble()?.code).toBe('AUDIT_UNAVAILABLE');
+    expect(it.controller.auditHealth.error()?.code).toBe('AUDIT_UNAVAILABLE');
     isAway = false;
     vi.advanceTimersByTime(20_000);
-    await soon(() => expect(it.controller.auditDoubt.trouble()).toBeUndefined());
+    await soon(() => expect(it.controller.auditHealth.error()).toBeUndefined());
     await soon(() => {
       // One that has ended only after that is on record an hour later.
       vi.advanceTimersByTime(3_600_000);

@@ -19,7 +19,7 @@ const RESTARTED = DB_ONLY.replace('    data:', '    restart: [ { kind: Deploymen
 const passwordOf = ({ cluster }: World) => objectIn(cluster.raw(APPS_DB) ?? {}, 'data')?.PASSWORD;
 
 /** Lets time go by, as a service sees it. */
-async function pass({ clock }: World, ms: number): Promise<void> {
+async function context({ clock }: World, ms: number): Promise<void> {
   for (let gone = 0; gone < ms; gone += 1_000) {
     await clock.advance(1_000);
     await settled();
@@ -108,11 +108,11 @@ it('targets that an event has found without their source read it once with each 
       await settled();
     }
   };
-  const known = () => [...it.controller.board.all()];
+  const known = () => [...it.controller.states.all()];
   await rounds(1);
   expect(known().filter(({ error }) => error === undefined)).toHaveLength(20);
   world.store.absent('shared');
-  it.controller.take([{ store: 'vault', keys: ['shared'] }], CI);
+  it.controller.takeHints([{ store: 'vault', keys: ['shared'] }], CI);
   await rounds(3);
   expect(known().filter(({ error }) => error?.code === 'SOURCE_ABSENT')).toHaveLength(20);
   const { length } = world.store.reads;
@@ -129,7 +129,7 @@ it('an audit that cannot be asked is down, with its code, and ends in `status` w
     if (isAway && call === 'audit.head' && phase === 'before') throw new AppError('AUDIT_UNAVAILABLE');
   });
   await soon(() => expect(passwordOf(world)).toBe(base64('first')));
-  await pass(world, 2_000);
+  await context(world, 2_000);
   const { sequence } = (await it.service.status()).audit;
   expect(sequence).toBeGreaterThan(0);
   isAway = true;
@@ -150,11 +150,11 @@ describe('a change of which it is not known what became', () => {
         throw new AppError('AUDIT_UNAVAILABLE');
     });
     await soon(() => expect(passwordOf(world)).toBe(base64('first')));
-    await pass(world, 20_000);
+    await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     isAway = true;
-    it.controller.take(HINT, CI);
-    await pass(world, 2_000);
+    it.controller.takeHints(HINT, CI);
+    await context(world, 2_000);
     expect(passwordOf(world)).toBe(base64('second'));
     isAway = false;
     await recover(it);
@@ -169,12 +169,12 @@ describe('a change of which it is not known what became', () => {
     const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
     await using it = await serve(world);
     await soon(() => expect(passwordOf(world)).toBe(base64('first')));
-    await pass(world, 20_000);
+    await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     world.cluster.loseAnswer('replace', new AppError('CLUSTER_UNAVAILABLE'));
     world.cluster.before('replace', () => world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE')));
-    it.controller.take(HINT, CI);
-    await pass(world, 2_000);
+    it.controller.takeHints(HINT, CI);
+    await context(world, 2_000);
     await recover(it);
     expect(told(world)).toEqual(expect.arrayContaining(WHOLE));
   });
@@ -185,13 +185,13 @@ describe('a change of which it is not known what became', () => {
     const world = await openWorld({ mappings: DB_ONLY });
     await using it = await serve(world);
     await soon(() => expect(passwordOf(world)).toBe(base64('first')));
-    await pass(world, 20_000);
+    await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     const dead = new AppError('AUDIT_UNAVAILABLE');
     await expect(world.sync(failing('cluster.replace', dead))).rejects.toBe(dead);
     world.store.put('db', db('third'), '3');
-    it.controller.take(HINT, CI);
-    await pass(world, 2_000);
+    it.controller.takeHints(HINT, CI);
+    await context(world, 2_000);
     expect(passwordOf(world)).toBe(base64('third'));
     vi.advanceTimersByTime(11_000);
     await soon(() => expect(world.records.at(-1)).toMatchObject({ secret: 'db', note: 'in step again' }));
@@ -202,12 +202,12 @@ describe('a change of which it is not known what became', () => {
     const world = await openWorld({ mappings: DB_ONLY });
     await using it = await serve(world);
     await soon(() => expect(passwordOf(world)).toBe(base64('first')));
-    await pass(world, 20_000);
+    await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     const found = Promise.withResolvers<number>();
     world.cluster.before('replace', async () => found.resolve(await recover(it)));
-    it.controller.take(HINT, CI);
-    await pass(world, 2_000);
+    it.controller.takeHints(HINT, CI);
+    await context(world, 2_000);
     expect(await found.promise).toBe(0);
     expect(told(world).filter((line) => line.startsWith('update'))).toEqual([
       'update intent db ok',
@@ -253,14 +253,14 @@ describe('a target that is deleted and made anew', () => {
     const world = await openWorld({ mappings });
     await using it = await serve(world);
     await soon(() => expect(passwordOf(world)).toBe(base64('first')));
-    await pass(world, 20_000);
+    await context(world, 20_000);
     world.store.put('db', db('second'), '2');
-    // What is tried first passes; what follows the deletion meets a bad moment of the API server.
+    // What is tried first contexts; what follows the deletion meets a bad moment of the API server.
     world.cluster.fail('create', undefined, new AppError('CLUSTER_UNAVAILABLE'));
-    it.controller.take(HINT, CI);
-    await pass(world, 5_000);
+    it.controller.takeHints(HINT, CI);
+    await context(world, 5_000);
     expect(world.story().filter((line) => /^delete outcome/.test(line))).toHaveLength(1);
-    await pass(world, 60_000);
+    await context(world, 60_000);
     expect(passwordOf(world)).toBe(base64('second'));
   });
 
@@ -278,14 +278,14 @@ describe('a target that is deleted and made anew', () => {
       if (isAway && entries.length > 0) throw new AppError('AUDIT_UNAVAILABLE');
     });
     await soon(() => expect(passwordOf(world)).toBe(base64('first')));
-    await pass(world, 20_000);
+    await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     mayEnd = false;
-    it.controller.take(HINT, CI);
-    await pass(world, 5_000);
+    it.controller.takeHints(HINT, CI);
+    await context(world, 5_000);
     expect(passwordOf(world)).toBeUndefined();
     [mayEnd, isAway] = [true, false];
-    await pass(world, 60_000);
+    await context(world, 60_000);
     expect(passwordOf(world)).toBe(base64('second'));
     expect(it.service.mappings()[0]?.targets[0]).toMatchObject({ state: 'synced' });
   });
@@ -296,13 +296,13 @@ it('a target whose namespace is not there is on record when that begins and when
   await using it = await serve(world);
   const state = () => it.service.mappings()[0]?.targets[0];
   await soon(() => expect(state()).toMatchObject({ state: 'failed', code: 'NAMESPACE_MISSING' }));
-  await pass(world, 600_000);
+  await context(world, 600_000);
   const FAILED = ['create intent db ok', 'create outcome db failed NAMESPACE_MISSING'];
   const tellings = () => world.story().filter((line) => !line.startsWith('read'));
   expect(tellings()).toEqual(FAILED);
   expect(world.cluster.calls.create).toBeGreaterThan(10);
   world.cluster.namespace('apps', {});
-  await pass(world, 40_000);
+  await context(world, 40_000);
   expect(passwordOf(world)).toBe(base64('first'));
   expect(tellings()).toEqual([...FAILED, 'create intent db ok', 'create outcome db ok']);
 });

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { Origin } from '../../src/events/hint.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import { createHints, QUIET_MS } from '../../src/service/events/hints.ts';
-import { createGeneration } from '../../src/service/generation.ts';
+import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { START, wanted } from './sample.ts';
 
@@ -36,10 +36,10 @@ it('a look follows every hint within half a second, and no key is looked at more
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const time = createManualTime(START);
       const looks: { readonly target: string; readonly at: number }[] = [];
-      const generation = createGeneration([], TARGETS, () => false);
+      const snapshot = createConfigSnapshot([], TARGETS, () => false);
       using hints = createHints({
-        generation: () => generation,
-        ledger: { trigger: ({ secret }) => void looks.push({ target: secret, at: time.now() }) },
+        snapshot: () => snapshot,
+        outbox: { trigger: ({ secret }) => void looks.push({ target: secret, at: time.now() }) },
         namesOf: (_, key) => [key],
         clock: time,
         wake: time.wake,

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { Hint, Origin } from '../../src/events/hint.ts';
 import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { namesOf } from '../../src/providers/aws-secrets-manager/keys.ts';
-import type { Wanted } from '../../src/reconcile/targets.ts';
+import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import { createHints, QUIET_MS } from '../../src/service/events/hints.ts';
-import { createGeneration } from '../../src/service/generation.ts';
+import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createTriggers, START, wanted } from './sample.ts';
 
@@ -14,13 +14,13 @@ const hint = (key: string, ...more: readonly string[]): Hint => ({ store: 'vault
 const source = (key: string) => ({ store: 'vault', key, optional: false });
 const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db/main-AbC123';
 
-function open(targets: readonly Wanted[], { names = namesOf, logger = silentLogger } = {}) {
+function open(targets: readonly DesiredTarget[], { names = namesOf, logger = silentLogger } = {}) {
   const time = createManualTime(START);
   const triggers = createTriggers();
-  const state = { generation: createGeneration([], targets, () => false) };
+  const state = { snapshot: createConfigSnapshot([], targets, () => false) };
   const hints = createHints({
-    generation: () => state.generation,
-    ledger: triggers,
+    snapshot: () => state.snapshot,
+    outbox: triggers,
     namesOf: (_, key) => names(key),
     clock: time,
     wake: time.wake,
@@ -124,7 +124,7 @@ describe('a hint', () => {
 
   it('is about what the configuration has by then', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
-    hints.state.generation = createGeneration([], [wanted({ data: { X: source('l') } })], () => false);
+    hints.state.snapshot = createConfigSnapshot([], [wanted({ data: { X: source('l') } })], () => false);
     expect([hints.take([hint('k')], EU), hints.take([hint('l')], EU)].map(({ targets }) => targets)).toEqual([
       0, 1,
     ]);

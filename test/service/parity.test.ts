@@ -235,7 +235,7 @@ async function byService(world: World): Promise<Ends> {
   const serving = await serve(world, undefined, { onOutcome: (outcome) => void outcomes.push(outcome) });
   const { app, service, controller } = serving;
   const decided = new Map<string, string>();
-  controller.board.onKnown(({ mapping, kind, error, proposed }) => {
+  controller.states.onChange(({ mapping, kind, error, proposed }) => {
     const wasProposed = outcomes.some((it) => it.mapping === mapping && it.proposal !== undefined);
     if (wasProposed && !proposed && !decided.has(mapping))
       decided.set(mapping, [kind, error?.code].filter(Boolean).join(' '));
@@ -255,7 +255,7 @@ async function byService(world: World): Promise<Ends> {
     await serving[Symbol.asyncDispose]();
   }
   const ends = new Map<string, { ended: string; keys?: unknown }>();
-  for (const { id, mapping } of controller.generation().wanted) {
+  for (const { id, mapping } of controller.snapshot().targets) {
     const runs = outcomes.filter(
       (it) => it.mapping === mapping.name && formatTarget(it.target) === formatTarget(id),
     );

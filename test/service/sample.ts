@@ -2,24 +2,26 @@ import type { SecretMeta } from '../../src/cluster/cluster.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
-import { createNoticeBoard } from '../../src/queue/notice-board.ts';
+import { createRetainedMessages } from '../../src/queue/retained-messages.ts';
 import {
   type AddOptions,
   type Job,
-  LONGEST_NOTICE,
-  type Notices,
+  MAX_MESSAGE_LENGTH,
+  type Broadcast,
   type Queue,
   type Reason,
 } from '../../src/queue/queue.ts';
-import type { Wanted } from '../../src/reconcile/targets.ts';
-import type { Known } from '../../src/service/known.ts';
-import { ANNOTATION, configHash, LABEL } from '../../src/sync/marks.ts';
+import type { DesiredTarget } from '../../src/reconcile/targets.ts';
+import type { TargetState } from '../../src/service/target-state.ts';
+import { ANNOTATION, configHash, LABEL } from '../../src/sync/ownership-metadata.ts';
 import { mapping } from '../sync/sample.ts';
 
 export const START = 1_800_000_000_000;
 export const STORES = new Map([['vault', 'hash']]);
 
-export function wanted(part: Parameters<typeof mapping>[0] & { readonly namespace?: string } = {}): Wanted {
+export function wanted(
+  part: Parameters<typeof mapping>[0] & { readonly namespace?: string } = {},
+): DesiredTarget {
   const { namespace = 'apps', ...rest } = part;
   const name = rest.name ?? 'app';
   const it = mapping({ ...rest, name, target: { secret: name, ...rest.target } });
@@ -27,7 +29,7 @@ export function wanted(part: Parameters<typeof mapping>[0] & { readonly namespac
 }
 
 /** How a run ended; well, unless it is said otherwise. */
-export function known(part: Partial<Known> = {}): Known {
+export function known(part: Partial<TargetState> = {}): TargetState {
   return {
     mapping: 'app',
     target: { namespace: 'apps', secret: 'app' },
@@ -44,14 +46,16 @@ export function known(part: Partial<Known> = {}): Known {
   };
 }
 
-export const failed = (code: ConstructorParameters<typeof AppError>[0]): Pick<Known, 'kind' | 'error'> => ({
+export const failed = (
+  code: ConstructorParameters<typeof AppError>[0],
+): Pick<TargetState, 'kind' | 'error'> => ({
   kind: 'failed',
   error: new AppError(code).toJSON(),
 });
 
 /** A target as we leave it: of each key, the key of the store and the version. */
 export function meta(
-  it: Wanted,
+  desiredTarget: DesiredTarget,
   sources: Readonly<Record<string, readonly [key: string, version: string]>> = {},
   part: Partial<SecretMeta> = {},
 ): SecretMeta {
@@ -60,22 +64,22 @@ export function meta(
     { store: 'vault', key, version },
   ]);
   return {
-    id: it.id,
+    id: desiredTarget.id,
     uid: 'u1',
     resourceVersion: '1',
-    labels: marksOf(it.mapping),
+    labels: marksOf(desiredTarget.mapping),
     annotations: {
       [ANNOTATION.sources]: JSON.stringify(Object.fromEntries(written)),
       [ANNOTATION.stores]: JSON.stringify(written.length === 0 ? {} : { vault: 'hash' }),
       [ANNOTATION.fingerprint]: 'f',
-      [ANNOTATION.config]: configHash(it.mapping),
-      [ANNOTATION.onMappingRemoved]: it.mapping.onMappingRemoved,
+      [ANNOTATION.config]: configHash(desiredTarget.mapping),
+      [ANNOTATION.onMappingRemoved]: desiredTarget.mapping.onMappingRemoved,
     },
     deleting: false,
     ours: {
       labels: Object.values(LABEL),
       annotations: Object.values(ANNOTATION),
-      data: [...Object.keys(sources), ...Object.keys(it.mapping.template?.data ?? {})],
+      data: [...Object.keys(sources), ...Object.keys(desiredTarget.mapping.template?.data ?? {})],
     },
     foreign: false,
     ...part,
@@ -86,7 +90,7 @@ function marksOf({ name }: Mapping): Record<string, string> {
   return { [LABEL.managedBy]: 'secretbridge', [LABEL.instance]: 'prod', [LABEL.mapping]: name };
 }
 
-export interface FakeNotices extends Notices {
+export interface FakeNotices extends Broadcast {
   /** Whether posts are held back until `deliver`. */
   late: boolean;
   deliver(): void;
@@ -97,7 +101,7 @@ export interface FakeNotices extends Notices {
 
 /** The notices of several processes, with the limits of the queue. */
 export function createFakeNotices(): FakeNotices {
-  const fields = createNoticeBoard();
+  const fields = createRetainedMessages();
   const posted: [string, string | undefined][] = [];
   let waiting: [string, string | undefined][] = [];
   return {
@@ -106,14 +110,14 @@ export function createFakeNotices(): FakeNotices {
     deliver() {
       const due = waiting;
       waiting = [];
-      for (const [field, text] of due) fields.tell(field, text);
+      for (const [field, text] of due) fields.set(field, text);
     },
-    raw: (field, text) => fields.tell(field, text),
-    post(field, text) {
+    raw: (field, text) => fields.set(field, text),
+    publish(field, text) {
       posted.push([field, text]);
-      if (Math.max(field.length, text?.length ?? 0) > LONGEST_NOTICE) return;
+      if (Math.max(field.length, text?.length ?? 0) > MAX_MESSAGE_LENGTH) return;
       if (this.late) waiting.push([field, text]);
-      else fields.tell(field, text);
+      else fields.set(field, text);
     },
     subscribe: fields.subscribe,
   };

@@ -3,7 +3,7 @@ import { createMetrics } from '../../src/metrics/metrics.ts';
 import { createLoops } from '../../src/service/liveness/loops.ts';
 import { watchStalls } from '../../src/service/liveness/stalls.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
-import { openBench } from '../http/harness.ts';
+import { startTestServer } from '../http/harness.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 
 it('a loop without beats shows in `livez`, a metric and the log within a minute, and so does its return', async () => {
@@ -14,7 +14,7 @@ it('a loop without beats shows in `livez`, a metric and the log within a minute,
   const metrics = createMetrics({
     version: '1',
     clock,
-    ofProcess: false,
+    processMetrics: false,
     observe: async () => ({
       targets: [],
       stores: [],
@@ -28,10 +28,10 @@ it('a loop without beats shows in `livez`, a metric and the log within a minute,
     }),
   });
   using _ = watchStalls(loops, { logger });
-  await using bench = await openBench({ metrics, service: { loops: () => loops.states() } });
+  await using bench = await startTestServer({ metrics, service: { loops: () => loops.states() } });
   const well = loops.begin('timetable', 30_000);
   const stuck = loops.begin('watch apps', 30_000);
-  const pass = async (ms: number) => {
+  const context = async (ms: number) => {
     clock.set(clock.now() + ms);
     well.beat();
     await vi.advanceTimersByTimeAsync(ms);
@@ -42,9 +42,9 @@ it('a loop without beats shows in `livez`, a metric and the log within a minute,
     logged: logger.lines.splice(0),
   });
   try {
-    await pass(29_000);
+    await context(29_000);
     expect(await shown()).toEqual({ livez: { ok: true, stalled: [] }, metric: '0', logged: [] });
-    await pass(29_000);
+    await context(29_000);
     expect(await shown()).toMatchObject({
       livez: { ok: false, stalled: ['watch apps'] },
       metric: '1',
@@ -52,10 +52,10 @@ it('a loop without beats shows in `livez`, a metric and the log within a minute,
     });
     expect((await bench.get('/livez')).status).toBe(503);
     // Said once, not at each look.
-    await pass(29_000);
+    await context(29_000);
     expect((await shown()).logged).toEqual([]);
     stuck.beat();
-    await pass(6_000);
+    await context(6_000);
     expect(await shown()).toMatchObject({
       livez: { ok: true, stalled: [] },
       metric: '0',

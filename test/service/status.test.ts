@@ -1,27 +1,27 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import type { Wanted } from '../../src/reconcile/targets.ts';
-import { createBoard } from '../../src/service/board.ts';
-import { createGeneration } from '../../src/service/generation.ts';
-import type { Known } from '../../src/service/known.ts';
-import { heldOf, lookedAt, targetStatuses } from '../../src/service/status.ts';
+import type { DesiredTarget } from '../../src/reconcile/targets.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
+import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import type { TargetState } from '../../src/service/target-state.ts';
+import { heldStatuses, sourcesAndSearches, targetStatuses } from '../../src/service/status.ts';
 import { source } from '../sync/sample.ts';
 import { createClock, createFakeNotices, failed, known, meta, START, wanted } from './sample.ts';
 
 const APP = wanted({ data: { A: source({ key: 'a' }) } });
 const REFRESH_MS = 300_000;
 const NEVER = { lastSuccess: null, staleSeconds: null };
-const idOf = ({ keys }: Known) => `id of ${keys.length} keys`;
+const idOf = ({ keys }: TargetState) => `id of ${keys.length} keys`;
 
-function open(all: readonly Wanted[] = [APP]) {
+function open(all: readonly DesiredTarget[] = [APP]) {
   const clock = createClock();
-  const board = createBoard(createFakeNotices(), clock);
-  const generation = createGeneration([], all, () => false);
-  const statuses = () => targetStatuses({ generation, board, clock });
+  const states = createTargetStates(createFakeNotices(), clock);
+  const snapshot = createConfigSnapshot([], all, () => false);
+  const statuses = () => targetStatuses({ snapshot, states, clock });
   const swept = (at: number, part: object = {}) => {
-    for (const slot of generation.slots.keys()) board.noteSweep(slot, { at, okAt: at, ...part });
+    for (const shard of snapshot.shards.keys()) states.noteSweep(shard, { at, okAt: at, ...part });
   };
-  return { clock, board, swept, statuses, state: () => statuses()[0]?.state };
+  return { clock, states, swept, statuses, state: () => statuses()[0]?.state };
 }
 
 it('of a mapping has each key once, and where it searches', () => {
@@ -33,7 +33,7 @@ it('of a mapping has each key once, and where it searches', () => {
     ],
   });
   const { store } = source();
-  expect(lookedAt(mapping)).toEqual({
+  expect(sourcesAndSearches(mapping)).toEqual({
     sources: [{ store, key: 'a' }],
     searches: [
       { store: 'local', path: 'f/' },
@@ -43,7 +43,7 @@ it('of a mapping has each key once, and where it searches', () => {
 });
 
 describe('the state of a target', () => {
-  const OUTCOMES: readonly (readonly [string, string, Partial<Known>])[] = [
+  const OUTCOMES: readonly (readonly [string, string, Partial<TargetState>])[] = [
     ['written', 'synced', { kind: 'updated' }],
     ['in step', 'synced', {}],
     ['of a store that fails', 'stale', failed('STORE_UNAVAILABLE')],
@@ -62,21 +62,21 @@ describe('the state of a target', () => {
     ['whose end is held', 'held', { ...failed('HELD'), kind: 'held' }],
   ];
 
-  it.each(OUTCOMES)('%s is %s', (_, state, part) => {
+  it.each(OUTCOMES)('parses %s as %s', (_, state, part) => {
     const it = open();
-    it.board.setMeta(meta(APP, { A: ['a', '1'] }));
-    it.board.note(known(part));
+    it.states.setMeta(meta(APP, { A: ['a', '1'] }));
+    it.states.note(known(part));
     expect(it.state()).toBe(state);
   });
 
   it('says of its pin what its annotation does, until a run has come to an outcome', () => {
     const it = open();
-    it.board.setMeta(meta(APP, { A: ['a', '1'] }, { annotations: { 'secretbridge.dev/pin': '7' } }));
+    it.states.setMeta(meta(APP, { A: ['a', '1'] }, { annotations: { 'secretbridge.dev/pin': '7' } }));
     const pinned = () => it.statuses()[0]?.pinned;
     expect(pinned()).toBe(7);
-    it.board.note(known({ ...failed('AUDIT_UNAVAILABLE'), undecided: true }));
+    it.states.note(known({ ...failed('AUDIT_UNAVAILABLE'), undecided: true }));
     expect(pinned()).toBe(7);
-    it.board.note(known({ startedAt: START + 1, endedAt: START + 1 }));
+    it.states.note(known({ startedAt: START + 1, endedAt: START + 1 }));
     expect(pinned()).toBeUndefined();
   });
 
@@ -84,9 +84,9 @@ describe('the state of a target', () => {
     const it = open();
     const app = { mapping: 'app', namespace: 'apps', secret: 'app' };
     expect(it.statuses()).toEqual([{ ...app, state: 'waiting', ...NEVER }]);
-    it.board.setMeta(meta(APP, {}, { labels: {} }));
+    it.states.setMeta(meta(APP, {}, { labels: {} }));
     expect(it.state()).toBe('waiting');
-    it.board.setMeta(meta(APP, { A: ['a', '1'] }));
+    it.states.setMeta(meta(APP, { A: ['a', '1'] }));
     expect(it.state()).toBe('synced');
   });
 
@@ -100,7 +100,7 @@ describe('the state of a target', () => {
 
   it('stays synced as long as sweeps find its sources as they were', () => {
     const it = open();
-    it.board.note(known());
+    it.states.note(known());
     it.swept(START + 10 * REFRESH_MS);
     it.clock.time = START + 10.5 * REFRESH_MS;
     expect(it.statuses()[0]).toMatchObject({
@@ -112,7 +112,7 @@ describe('the state of a target', () => {
 
   it('becomes stale when the sweeps are late, and says why', () => {
     const it = open();
-    it.board.note(known());
+    it.states.note(known());
     it.swept(START);
     it.clock.time = START + 1.5 * REFRESH_MS + 29_000;
     expect(it.state()).toBe('synced');
@@ -121,7 +121,7 @@ describe('the state of a target', () => {
     expect(it.statuses()[0]).toMatchObject({
       state: 'stale',
       code: 'STORE_UNAVAILABLE',
-      message: 'store vault: the store could not be reached or is not in working order',
+      message: 'store vault: the store is unreachable or not working',
       remedy: expect.stringMatching(/./),
       staleSeconds: 481,
     });
@@ -132,7 +132,7 @@ describe('the state of a target', () => {
 
   it('becomes stale where no round has found its sources since the process began', () => {
     const it = open();
-    it.board.setMeta(meta(APP, { A: ['a', '1'] }));
+    it.states.setMeta(meta(APP, { A: ['a', '1'] }));
     it.clock.time = START + 1.5 * REFRESH_MS + 29_000;
     it.swept(it.clock.time, { okAt: undefined, code: 'AUTH_FAILED' });
     expect(it.state()).toBe('synced');
@@ -145,16 +145,16 @@ describe('the state of a target', () => {
   it('is as old as the oldest of its sources', () => {
     const two = wanted({ data: { A: source({ key: 'a' }), B: source({ key: 'b', store: 'other' }) } });
     const it = open([two]);
-    it.board.setMeta(meta(two));
-    it.board.noteSweep(`sweep/vault/${REFRESH_MS}/0/1`, { at: START + 5, okAt: START + 5 });
+    it.states.setMeta(meta(two));
+    it.states.noteSweep(`sweep/vault/${REFRESH_MS}/0/1`, { at: START + 5, okAt: START + 5 });
     expect(it.statuses()[0]).toMatchObject(NEVER);
-    it.board.noteSweep(`sweep/other/${REFRESH_MS}/0/1`, { at: START, okAt: START });
+    it.states.noteSweep(`sweep/other/${REFRESH_MS}/0/1`, { at: START, okAt: START });
     expect(it.statuses()[0]).toMatchObject({ lastSuccess: new Date(START).toISOString() });
   });
 
   it('of a failure counts from its last success, whatever the sweeps say', () => {
     const it = open();
-    it.board.note(known({ ...failed('TEMPLATE_FAILED'), okAt: START }));
+    it.states.note(known({ ...failed('TEMPLATE_FAILED'), okAt: START }));
     it.swept(START + 10_000);
     it.clock.time = START + 20_000;
     expect(it.statuses()[0]).toMatchObject({ staleSeconds: 20, code: 'TEMPLATE_FAILED' });
@@ -162,7 +162,7 @@ describe('the state of a target', () => {
 
   it('of what has no sources does not grow stale', () => {
     const it = open([wanted({ template: { data: { A: 'x' }, only: true } })]);
-    it.board.note(known());
+    it.states.note(known());
     it.clock.time += 100 * REFRESH_MS;
     expect(it.state()).toBe('synced');
   });
@@ -170,17 +170,17 @@ describe('the state of a target', () => {
 
 describe('what is held', () => {
   it('is told once it was decided on, by name, under its id', () => {
-    const { board } = open();
+    const { states } = open();
     const keys = [{ name: 'A', action: 'remove' as const }];
-    const held = (mapping: string, part: Partial<Known> = {}) =>
-      board.note(
+    const held = (mapping: string, part: Partial<TargetState> = {}) =>
+      states.note(
         known({ mapping, target: { namespace: 'apps', secret: mapping }, kind: 'held', keys, ...part }),
       );
     held('b');
     held('a');
     held('c', { proposed: true });
     held('d', { heldId: 'of more keys than could be told' });
-    expect(heldOf({ board, idOf })).toEqual([
+    expect(heldStatuses({ states, idOf })).toEqual([
       { id: 'id of 1 keys', mapping: 'a', namespace: 'apps', secret: 'a', action: 'delete', keys },
       { id: 'id of 1 keys', mapping: 'b', namespace: 'apps', secret: 'b', action: 'delete', keys },
       expect.objectContaining({ id: 'of more keys than could be told', mapping: 'd' }),

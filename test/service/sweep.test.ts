@@ -2,15 +2,15 @@ import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
-import { type ReadResult, refId, type StoreRef } from '../../src/core/reading.ts';
+import { type ReadResult, refId, type StoreRef } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { silentLogger } from '../../src/log/logger.ts';
-import { createReadings } from '../../src/reconcile/readings.ts';
-import type { Wanted } from '../../src/reconcile/targets.ts';
-import { createBoard } from '../../src/service/board.ts';
-import { createGeneration } from '../../src/service/generation.ts';
-import type { Pass } from '../../src/service/runs/pass.ts';
-import { createAges } from '../../src/service/sweep/ages.ts';
+import { createReadDeduplication } from '../../src/reconcile/read-deduplication.ts';
+import type { DesiredTarget } from '../../src/reconcile/targets.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
+import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import type { SyncContext } from '../../src/service/runs/sync-context.ts';
+import { createSourceAges } from '../../src/service/sweep/source-ages.ts';
 import { createSweep } from '../../src/service/sweep/sweep.ts';
 import { source } from '../sync/sample.ts';
 import {
@@ -52,9 +52,9 @@ interface Shelf {
   fill: string;
 }
 
-function openSweep(all: readonly Wanted[], tells = false) {
+function openSweep(all: readonly DesiredTarget[], tells = false) {
   const clock = createClock();
-  const board = createBoard(createFakeNotices(), clock);
+  const states = createTargetStates(createFakeNotices(), clock);
   const triggers = createTriggers();
   /** Since when a target waits for its run, by its name. */
   const open = new Map<string, number>();
@@ -70,15 +70,15 @@ function openSweep(all: readonly Wanted[], tells = false) {
     fill: 'x',
   };
   const asked: string[] = [];
-  const ages = createAges({ clock, logger: silentLogger });
-  const state = { generation: createGeneration([], all, () => tells), isDown: false };
+  const ages = createSourceAges({ clock, logger: silentLogger });
+  const state = { snapshot: createConfigSnapshot([], all, () => tells), isDown: false };
   const sweep = createSweep({
-    generation: () => state.generation,
-    board,
-    ledger: { ...triggers, since: ({ secret }) => open.get(secret) },
+    snapshot: () => state.snapshot,
+    states,
+    outbox: { ...triggers, requestedAt: ({ secret }) => open.get(secret) },
     clock,
     ages,
-    lookForPins: async (requestId) => void asked.push(requestId),
+    checkPins: async (requestId) => void asked.push(requestId),
     tellsVersions: () => tells,
     isDown: () => state.isDown,
   });
@@ -95,7 +95,7 @@ function openSweep(all: readonly Wanted[], tells = false) {
     };
   };
   const remade = new Set<string>();
-  const readings = createReadings(async () => undefined);
+  const readings = createReadDeduplication(async () => undefined);
   let asking = 0;
   let inTurn = 0;
   const isFailing = async (ref: StoreRef): Promise<boolean> => {
@@ -111,13 +111,13 @@ function openSweep(all: readonly Wanted[], tells = false) {
     asking -= 1;
     return readings.isFailing(ref) === true;
   };
-  const pass = {
+  const context = {
     fingerprints: FINGERPRINTS,
     recorder: { remade, isFailing },
     async read(refs: readonly StoreRef[]) {
       shelf.parts.push(refs.length);
       const results = new Map(refs.map((ref) => [refId(ref), read(ref)]));
-      for (const ref of refs) readings.note(ref, results.get(refId(ref))?.kind === 'failed');
+      for (const ref of refs) readings.setFailing(ref, results.get(refId(ref))?.kind === 'failed');
       return results;
     },
     async versions(_: string, keys: readonly string[]) {
@@ -131,20 +131,20 @@ function openSweep(all: readonly Wanted[], tells = false) {
       });
     },
   };
-  /** One round of every slot; the targets that are looked at because of it. */
+  /** One round of every shard; the targets that are looked at because of it. */
   const round = async (ms = 300_000) => {
     clock.time += ms;
     const codes: (string | undefined)[] = [];
-    for (const [name, slot] of state.generation.slots) {
+    for (const [name, shard] of state.snapshot.shards) {
       const job = { subject: name, reason: 'sweep', requestId: `r${clock.time}` } as const;
-      const { code } = await sweep(slot, name, job, pass as unknown as Pass);
+      const { code } = await sweep(shard, name, job, context as unknown as SyncContext);
       codes.push(code);
     }
     const due = triggers.taken().map((it) => it.replace('sweep apps/', ''));
     return codes.some((code) => code !== undefined) ? [...due, ...codes] : due.sort();
   };
-  const note = (it: Wanted, part: Parameters<typeof known>[0] = {}) =>
-    board.note(
+  const note = (it: DesiredTarget, part: Parameters<typeof known>[0] = {}) =>
+    states.note(
       known({
         mapping: it.mapping.name,
         target: it.id,
@@ -154,7 +154,7 @@ function openSweep(all: readonly Wanted[], tells = false) {
         ...part,
       }),
     );
-  return { clock, board, shelf, state, round, note, asked, open, ages, remade };
+  return { clock, states, shelf, state, round, note, asked, open, ages, remade };
 }
 
 describe('a sweep', () => {
@@ -177,8 +177,8 @@ describe('a sweep', () => {
   });
 
   it('knows how old a value is that it has not read, where a list tells', async () => {
-    const { board, shelf, round, ages } = openSweep([A], true);
-    board.setMeta(meta(A, { A: ['a', '1'] }));
+    const { states, shelf, round, ages } = openSweep([A], true);
+    states.setMeta(meta(A, { A: ['a', '1'] }));
     shelf.keys.set('a', '1');
     await round();
     expect(ages.changedAt(A.mapping)).toBeUndefined();
@@ -200,7 +200,7 @@ describe('a sweep', () => {
     shelf.bytes = bytes;
     await round();
     expect(shelf.reads.toSorted()).toEqual(names.toSorted());
-    // Of what it has not seen it reads a few, in each slot.
+    // Of what it has not seen it reads a few, in each shard.
     const later = shelf.parts.filter((size) => size !== 5);
     expect(Math.max(...later) * bytes).toBeLessThanOrEqual(Math.max(2 ** 22, bytes));
     if (bytes === 10) expect(shelf.parts.length).toBeLessThan(40);
@@ -210,18 +210,18 @@ describe('a sweep', () => {
     ['reads', false],
     ['asks for versions', true],
   ])('that %s looks at exactly the targets whose sources have changed', async (_, tells) => {
-    const { board, shelf, round } = openSweep([A, B, BOTH], tells);
+    const { states, shelf, round } = openSweep([A, B, BOTH], tells);
     shelf.keys.set('a', '1').set('b', '1');
-    board.setMeta(meta(A, { A: ['a', '1'] }));
-    board.setMeta(meta(B, { B: ['b', '1'] }));
-    board.setMeta(meta(BOTH, { A: ['a', '1'], B: ['b', '1'] }));
+    states.setMeta(meta(A, { A: ['a', '1'] }));
+    states.setMeta(meta(B, { B: ['b', '1'] }));
+    states.setMeta(meta(BOTH, { A: ['a', '1'], B: ['b', '1'] }));
     expect(await round()).toEqual([]);
     shelf.keys.set('a', '2');
     expect(await round()).toEqual(['a', 'both']);
     // Until a run has seen it: a lost job is asked for again.
     expect(await round()).toEqual(['a', 'both']);
-    board.setMeta(meta(A, { A: ['a', '2'] }));
-    board.setMeta(meta(BOTH, { A: ['a', '2'], B: ['b', '1'] }));
+    states.setMeta(meta(A, { A: ['a', '2'] }));
+    states.setMeta(meta(BOTH, { A: ['a', '2'], B: ['b', '1'] }));
     expect(await round()).toEqual([]);
   });
 
@@ -280,9 +280,9 @@ describe('a sweep', () => {
   });
 
   it('sees a key that was made anew and counts its versions from 1 again', async () => {
-    const { board, shelf, round, note, clock } = openSweep([A, B]);
+    const { states, shelf, round, note, clock } = openSweep([A, B]);
     shelf.keys.set('a', '1').set('b', '1');
-    for (const it of [A, B]) board.setMeta(meta(it, it === A ? { A: ['a', '1'] } : { B: ['b', '1'] }));
+    for (const it of [A, B]) states.setMeta(meta(it, it === A ? { A: ['a', '1'] } : { B: ['b', '1'] }));
     expect([await round(), await round()]).toEqual([[], []]);
     shelf.fill = 'y';
     expect(await round()).toEqual(['a', 'b']);
@@ -292,9 +292,9 @@ describe('a sweep', () => {
   });
 
   it('sees one that was made anew before this process read it for the first time', async () => {
-    const { board, shelf, round, remade } = openSweep([A]);
+    const { states, shelf, round, remade } = openSweep([A]);
     shelf.keys.set('a', '1');
-    board.setMeta(meta(A, { A: ['a', '1'] }));
+    states.setMeta(meta(A, { A: ['a', '1'] }));
     remade.add(refId({ store: 'vault', ref: { key: 'a' } }));
     expect(await round()).toEqual(['a']);
     // It stays on record; once is enough.
@@ -302,9 +302,9 @@ describe('a sweep', () => {
   });
 
   it('has each reading of an absence lead to a look, although the target waits for its retry', async () => {
-    const { board, shelf, round, note, clock } = openSweep([A]);
+    const { states, shelf, round, note, clock } = openSweep([A]);
     shelf.keys.set('a', 'absent');
-    board.setMeta(meta(A, { A: ['a', '1'] }));
+    states.setMeta(meta(A, { A: ['a', '1'] }));
     for (let times = 0; times < 3; times += 1) {
       expect(await round()).toEqual(['a']);
       note(A, { ...failed('SOURCE_ABSENT'), retryAt: clock.time + 3_600_000 });
@@ -313,10 +313,10 @@ describe('a sweep', () => {
 
   it('counts what is deleted and recoverable as absent only where the mapping does', async () => {
     const soft = wanted({ name: 'soft', data: { A: source({ key: 'a' }) }, softDeletedIsMissing: true });
-    const { board, shelf, round, note, clock } = openSweep([A, soft]);
+    const { states, shelf, round, note, clock } = openSweep([A, soft]);
     shelf.keys.set('a', { code: 'SOURCE_DELETED' });
     for (const it of [A, soft]) {
-      board.setMeta(meta(it, { A: ['a', '1'] }));
+      states.setMeta(meta(it, { A: ['a', '1'] }));
       note(it, { ...failed('SOURCE_DELETED'), retryAt: clock.time + 3_600_000 });
     }
     expect(await round()).toEqual(['soft']);
@@ -328,9 +328,9 @@ describe('a sweep', () => {
       name: 'o',
       data: { A: source({ key: 'a', optional: true }), B: source({ key: 'b' }) },
     });
-    const { board, shelf, round } = openSweep([optional]);
+    const { states, shelf, round } = openSweep([optional]);
     shelf.keys.set('b', '1');
-    board.setMeta(meta(optional, { B: ['b', '1'] }));
+    states.setMeta(meta(optional, { B: ['b', '1'] }));
     expect(await round()).toEqual([]);
     shelf.keys.set('a', '1');
     expect(await round()).toEqual(['o']);
@@ -341,9 +341,9 @@ describe('a sweep', () => {
       name: 's',
       data: { A: source({ key: 'a' }), OLD: source({ key: 'a', version: '1' }) },
     });
-    const { board, shelf, round, note, clock } = openSweep([shared]);
+    const { states, shelf, round, note, clock } = openSweep([shared]);
     shelf.keys.set('a', '2');
-    board.setMeta(meta(shared, { A: ['a', '2'], OLD: ['a', '1'] }));
+    states.setMeta(meta(shared, { A: ['a', '2'], OLD: ['a', '1'] }));
     expect(await round()).toEqual(['s']);
     clock.time += 10;
     note(shared);
@@ -354,8 +354,8 @@ describe('a sweep', () => {
 
   it('goes on looking while a list tells of what a read may not have seen yet', async () => {
     const optional = wanted({ name: 'o', data: { A: source({ key: 'a', optional: true }) } });
-    const { board, shelf, round, note, clock } = openSweep([optional], true);
-    board.setMeta(meta(optional));
+    const { states, shelf, round, note, clock } = openSweep([optional], true);
+    states.setMeta(meta(optional));
     shelf.listed.set('a', '1');
     expect(await round()).toEqual(['o']);
     clock.time += 1_000;
@@ -368,8 +368,8 @@ describe('a sweep', () => {
 
   it('has what was made under another fingerprint key compared by data, and then sees changes again', async () => {
     const print = (key: string, value: string) => `${key.repeat(8)}:${value.repeat(64)}`;
-    const { board, shelf, round, note, clock } = openSweep([A]);
-    board.setMeta(meta(A, { A: ['a', print('1', 'a')] }));
+    const { states, shelf, round, note, clock } = openSweep([A]);
+    states.setMeta(meta(A, { A: ['a', print('1', 'a')] }));
     shelf.keys.set('a', print('2', 'a'));
     expect(await round()).toEqual(['a']);
     clock.time += 10;
@@ -381,10 +381,10 @@ describe('a sweep', () => {
   });
 
   it('does not hammer a target that fails, until something changes', async () => {
-    const { board, shelf, round, note, clock } = openSweep([A, B]);
+    const { states, shelf, round, note, clock } = openSweep([A, B]);
     shelf.keys.set('a', { code: 'ACCESS_DENIED' }).set('b', '1');
-    board.setMeta(meta(A, { A: ['a', '1'] }));
-    board.setMeta(meta(B, { B: ['b', '1'] }));
+    states.setMeta(meta(A, { A: ['a', '1'] }));
+    states.setMeta(meta(B, { B: ['b', '1'] }));
     expect(await round()).toEqual(['a']);
     note(A, { ...failed('ACCESS_DENIED'), retryAt: clock.time + 3_600_000 });
     expect([await round(), await round()]).toEqual([[], []]);
@@ -394,30 +394,30 @@ describe('a sweep', () => {
 
   it.each([
     ['when the store is known to be down', true],
-    ['when nothing in the slot could be asked for', false],
+    ['when nothing in the shard could be asked for', false],
   ])('looks at nobody in an outage, %s, and says so', async (_, isDown) => {
-    const { board, shelf, round, state } = openSweep([A, B]);
+    const { states, shelf, round, state } = openSweep([A, B]);
     shelf.keys.set('a', '1').set('b', '1');
-    board.setMeta(meta(A, { A: ['a', '1'] }));
-    board.setMeta(meta(B, { B: ['b', '1'] }));
+    states.setMeta(meta(A, { A: ['a', '1'] }));
+    states.setMeta(meta(B, { B: ['b', '1'] }));
     await round();
-    const [name = ''] = state.generation.slots.keys();
-    const okAt = board.swept(name)?.okAt;
+    const [name = ''] = state.snapshot.shards.keys();
+    const okAt = states.sweepState(name)?.okAt;
     state.isDown = isDown;
     shelf.keys.set('a', { code: AWAY }).set('b', { code: AWAY });
     expect(await round()).toEqual([AWAY]);
-    expect(board.swept(name)).toMatchObject({ okAt, code: AWAY });
+    expect(states.sweepState(name)).toMatchObject({ okAt, code: AWAY });
     state.isDown = false;
     shelf.keys.set('a', '1').set('b', '2');
     expect(await round()).toEqual(['b']);
-    expect(board.swept(name)?.code).toBeUndefined();
+    expect(states.sweepState(name)?.code).toBeUndefined();
   });
 
   it('looks at the targets of one key that fails while the others do not', async () => {
-    const { board, shelf, round } = openSweep([A, B]);
+    const { states, shelf, round } = openSweep([A, B]);
     shelf.keys.set('a', { code: AWAY }).set('b', '1');
-    board.setMeta(meta(A, { A: ['a', '1'] }));
-    board.setMeta(meta(B, { B: ['b', '1'] }));
+    states.setMeta(meta(A, { A: ['a', '1'] }));
+    states.setMeta(meta(B, { B: ['b', '1'] }));
     expect(await round()).toEqual(['a']);
   });
 
@@ -450,10 +450,10 @@ describe('a sweep', () => {
   );
 
   it('looks once at what failed before its sources were found for the first time', async () => {
-    const { board, shelf, round, note, clock } = openSweep([A, B]);
+    const { states, shelf, round, note, clock } = openSweep([A, B]);
     shelf.keys.set('a', '2').set('b', { code: 'ACCESS_DENIED' });
-    board.setMeta(meta(A, { A: ['a', '1'] }));
-    board.setMeta(meta(B, { B: ['b', '1'] }));
+    states.setMeta(meta(A, { A: ['a', '1'] }));
+    states.setMeta(meta(B, { B: ['b', '1'] }));
     note(A, { ...failed('PROPERTY_MISSING'), person: true, retryAt: clock.time + 3_600_000 });
     note(B, { ...failed('ACCESS_DENIED'), person: true, retryAt: clock.time + 3_600_000 });
     expect(await round()).toEqual(['a']);
@@ -462,17 +462,17 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['b']);
   });
 
-  it('looks once also where its sources are in many slots, when all of them were found', async () => {
+  it('looks once also where its sources are in many shards, when all of them were found', async () => {
     const keys = Array.from({ length: 60 }, (_, n) => `k${n}`);
     const many = wanted({
       name: 'many',
       data: Object.fromEntries(keys.map((key) => [key.toUpperCase(), source({ key })])),
     });
-    const { board, shelf, round, note, clock, state } = openSweep([many]);
-    expect(state.generation.slots.size).toBe(4);
+    const { states, shelf, round, note, clock, state } = openSweep([many]);
+    expect(state.snapshot.shards.size).toBe(4);
     for (const key of keys) shelf.keys.set(key, '1');
     shelf.keys.set('k7', { code: 'ACCESS_DENIED' });
-    board.setMeta(meta(many, Object.fromEntries(keys.map((key) => [key.toUpperCase(), [key, '1']]))));
+    states.setMeta(meta(many, Object.fromEntries(keys.map((key) => [key.toUpperCase(), [key, '1']]))));
     note(many, { ...failed('NOT_OWNED'), person: true, retryAt: clock.time + 3_600_000 });
     expect(await round()).toEqual([]);
     shelf.keys.set('k7', '1');
@@ -486,9 +486,9 @@ describe('a sweep', () => {
   });
 
   it('leaves what may mend itself to its own time at first, too', async () => {
-    const { board, shelf, round, note, clock } = openSweep([A]);
+    const { states, shelf, round, note, clock } = openSweep([A]);
     shelf.keys.set('a', '1');
-    board.setMeta(meta(A, { A: ['a', '1'] }));
+    states.setMeta(meta(A, { A: ['a', '1'] }));
     note(A, { ...failed('CLUSTER_UNAVAILABLE'), retryAt: clock.time + 600_000 });
     expect(await round()).toEqual([]);
   });
@@ -507,32 +507,32 @@ describe('a sweep', () => {
       data: { A: source({ key: 'a' }) },
       target: { type: 'kubernetes.io/tls' },
     });
-    const { board, shelf, round, note } = openSweep([tls]);
+    const { states, shelf, round, note } = openSweep([tls]);
     shelf.keys.set('a', '1');
-    board.setMeta(meta(tls, { A: ['a', '1'] }));
+    states.setMeta(meta(tls, { A: ['a', '1'] }));
     expect(await round()).toEqual(['t']);
     note(tls);
     expect(await round()).toEqual([]);
   });
 
-  it('forgets, after a change of the configuration, the slots that are long gone and keeps those of others', async () => {
-    const { board, shelf, round, state, clock } = openSweep([A]);
+  it('forgets, after a change of the configuration, the shards that are long gone and keeps those of others', async () => {
+    const { states, shelf, round, state, clock } = openSweep([A]);
     shelf.keys.set('a', '1');
     await round();
-    const [gone = ''] = state.generation.slots.keys();
+    const [gone = ''] = state.snapshot.shards.keys();
     const ofAnother = 'sweep/vault/600000/0/1';
-    board.noteSweep(ofAnother, { at: clock.time });
+    states.noteSweep(ofAnother, { at: clock.time });
     clock.time += 1_000_000;
-    state.generation = createGeneration(
+    state.snapshot = createConfigSnapshot(
       [],
       [wanted({ name: 'a', refreshMs: 60_000, data: A.mapping.data })],
       () => false,
     );
     await round();
-    const slots = [...board.sweeps()].map(([name]) => name);
-    expect(slots).not.toContain(gone);
-    expect(slots).toContain(ofAnother);
-    expect(slots).toHaveLength(2);
+    const shards = [...states.sweeps()].map(([name]) => name);
+    expect(shards).not.toContain(gone);
+    expect(shards).toContain(ofAnother);
+    expect(shards).toHaveLength(2);
   });
 
   it('takes a moment for 10,000 targets of one key, and for one target of 1,000 keys', async () => {
@@ -545,24 +545,24 @@ describe('a sweep', () => {
       name: 'wide',
       data: Object.fromEntries(names.map((key) => [key, source({ key })])),
     });
-    const { board, shelf, round } = openSweep([...many, wide]);
+    const { states, shelf, round } = openSweep([...many, wide]);
     shelf.keys.set('a', '1');
-    for (const it of many) board.setMeta(meta(it, { A: ['a', '1'] }));
+    for (const it of many) states.setMeta(meta(it, { A: ['a', '1'] }));
     for (const key of names) shelf.keys.set(key, '1');
-    board.setMeta(meta(wide, Object.fromEntries(names.map((key) => [key, [key, '1'] as const]))));
+    states.setMeta(meta(wide, Object.fromEntries(names.map((key) => [key, [key, '1'] as const]))));
     const began = performance.now();
     expect(await round()).toEqual([]);
     expect(performance.now() - began).toBeLessThan(2_000);
     expect(shelf.reads).toHaveLength(1_001);
   });
 
-  it('tells the board when it found all in order', async () => {
-    const { board, shelf, round, state, clock } = openSweep([A]);
+  it('tells the states when it found all in order', async () => {
+    const { states, shelf, round, state, clock } = openSweep([A]);
     shelf.keys.set('a', '1');
     clock.time = START;
     await round(5);
-    const [name = ''] = state.generation.slots.keys();
-    expect(board.swept(name)).toEqual({ at: START + 5, okAt: START + 5 });
+    const [name = ''] = state.snapshot.shards.keys();
+    expect(states.sweepState(name)).toEqual({ at: START + 5, okAt: START + 5 });
   });
 
   it.each([
@@ -572,9 +572,9 @@ describe('a sweep', () => {
   ])(
     'that %s leaves a pinned target where it is: a new version costs a look, and no round does',
     async (_, tells, looks) => {
-      const { board, shelf, round, note } = openSweep([A], tells);
+      const { states, shelf, round, note } = openSweep([A], tells);
       shelf.keys.set('a', '2');
-      board.setMeta(meta(A, { A: ['a', '1'] }));
+      states.setMeta(meta(A, { A: ['a', '1'] }));
       note(A, { pinned: 7 });
       const rounds = async (): Promise<number> => {
         let due = 0;
@@ -594,10 +594,10 @@ describe('a sweep', () => {
   );
 
   it('sees a change of what a pinned target follows still, also one from before its first round', async () => {
-    const { board, shelf, round, note } = openSweep([BOTH]);
+    const { states, shelf, round, note } = openSweep([BOTH]);
     shelf.keys.set('a', '9').set('b', '2');
     // `b` came to the mapping later: the record does not name it.
-    board.setMeta(meta(BOTH, { A: ['a', '1'], B: ['b', '1'] }));
+    states.setMeta(meta(BOTH, { A: ['a', '1'], B: ['b', '1'] }));
     note(BOTH, { pinned: 7 });
     expect(await round()).toEqual(['both']);
     note(BOTH, { pinned: 7 });
@@ -628,10 +628,10 @@ it('what could not be read is read again once the list tells of it, so that the 
 });
 
 it('what a list tells of is no outage where it cannot be read again yet, and nobody is looked at for it', async () => {
-  const { board, shelf, round } = openSweep([A, B], true);
+  const { states, shelf, round } = openSweep([A, B], true);
   shelf.keys.set('a', '1').set('b', '1');
-  board.setMeta(meta(A, { A: ['a', '1'] }));
-  board.setMeta(meta(B, { B: ['b', '1'] }));
+  states.setMeta(meta(A, { A: ['a', '1'] }));
+  states.setMeta(meta(B, { B: ['b', '1'] }));
   expect(await round()).toEqual([]);
   shelf.keys.set('a', { code: AWAY }).set('b', { code: AWAY });
   expect(await round()).toEqual([AWAY]);

@@ -3,7 +3,7 @@ import type { Cluster, NamespaceHandlers, WatchHandlers, WatchScope } from '../.
 import { AppError } from '../../src/core/errors.ts';
 import { formatTarget } from '../../src/core/target.ts';
 import { createLoops } from '../../src/service/liveness/loops.ts';
-import { createWatches } from '../../src/service/watching/watches.ts';
+import { createWatches } from '../../src/service/watch/watches.ts';
 import { createMemoryCluster } from '../fakes/memory-cluster.ts';
 import { createClock, meta, settled, wanted } from './sample.ts';
 
@@ -78,13 +78,24 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
     if (it === undefined) throw new Error('nothing is watched');
     return it;
   };
-  const pass = () => {
+  const context = () => {
     for (const callback of timers) {
       timers.delete(callback);
       callback();
     }
   };
-  return { ...fake, clock, loops, told, trouble, watches, last, timers, pass, taken: () => told.splice(0) };
+  return {
+    ...fake,
+    clock,
+    loops,
+    told,
+    trouble,
+    watches,
+    last,
+    timers,
+    context,
+    taken: () => told.splice(0),
+  };
 }
 
 describe('watches', () => {
@@ -137,11 +148,11 @@ describe('watches', () => {
   });
 
   it('wait a moment for a list that does not come, and not at all for one that cannot, or is not wanted', () => {
-    const { watches, opened, taken, timers, pass } = open();
+    const { watches, opened, taken, timers, context } = open();
     watches.follow([A, OTHER]);
     opened[0]?.handlers.listed([]);
     expect([taken(), timers.size]).toEqual([[], 1]);
-    pass();
+    context();
     expect(taken()).toEqual(['listed apps']);
     opened[0]?.handlers.listed([]);
     opened[1]?.handlers.progress(UNAVAILABLE);

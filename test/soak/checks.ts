@@ -218,7 +218,7 @@ function convergedText({ convergedMs, wrong }: Ended): string {
 /** Proven as anybody may prove it who can read the database. */
 async function chainOf(scene: Scene): Promise<{ readonly ok: boolean; readonly text: string }> {
   await using audit = await openAt(scene.database.url, { readOnly: true });
-  const state = await verify(audit.stored(1), { until: await audit.head() });
+  const state = await verify(audit.storedRecords(1), { until: await audit.head() });
   return { ok: state.kind === 'intact', text: JSON.stringify(state) };
 }
 

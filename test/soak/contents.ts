@@ -1,4 +1,4 @@
-import { ANNOTATION } from '../../src/sync/marks.ts';
+import { ANNOTATION } from '../../src/sync/ownership-metadata.ts';
 import { restartAnnotation } from '../../src/sync/restart.ts';
 import type { Changes } from './changes.ts';
 import type { Scene } from './scene.ts';

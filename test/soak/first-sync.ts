@@ -111,8 +111,8 @@ const FILLED = 0.95;
 const AT_ONCE = 200;
 
 /**
- * As sweeps that found every source changed would; each with a read of its own. Adds no more than are missing, so
- * that filling costs the replicas little. Gives how many wait then.
+ * As sweeps that found every source changed would; each with a read of its own. Adds no more than are missing, so that
+ * filling costs the replicas little. Gives how many wait then.
  */
 async function fillQueue(queue: Queue, world: World, random: () => number): Promise<number> {
   const targets = world.items

@@ -4,7 +4,7 @@ import type { Mapping, Source } from '../../src/core/mapping.ts';
 import type { LiveSecret } from '../../src/core/secret.ts';
 import { mayDestroy } from '../../src/sync/brake.ts';
 import type { Desired } from '../../src/sync/desired.ts';
-import { ANNOTATION } from '../../src/sync/marks.ts';
+import { ANNOTATION } from '../../src/sync/ownership-metadata.ts';
 import { type PlanInput, plan } from '../../src/sync/plan.ts';
 import { applied, data, mapping, planInput, source } from './sample.ts';
 
@@ -29,7 +29,7 @@ function given(options: {
   return planInput({
     mapping: mapping({ data: sources, onSourceMissing: policy }),
     desired,
-    proven: () => proven,
+    isProvenAbsent: () => proven,
   });
 }
 
@@ -61,12 +61,12 @@ describe('a target that is gone, and was last written without the absent source'
   const gone = (part: Partial<PlanInput>) => plan({ ...absent, live: undefined, ...part });
 
   it('comes back without it, with proof and under removeKeys alone', () => {
-    expect(gone({ writtenWithout: () => true }).kind).toBe('create');
+    expect(gone({ isWrittenWithout: () => true }).kind).toBe('create');
     const fails = { kind: 'fail', error: { code: 'SOURCE_ABSENT' } };
-    expect(gone({ writtenWithout: () => true, proven: () => false })).toMatchObject(fails);
-    expect(gone({ writtenWithout: () => false })).toMatchObject(fails);
+    expect(gone({ isWrittenWithout: () => true, isProvenAbsent: () => false })).toMatchObject(fails);
+    expect(gone({ isWrittenWithout: () => false })).toMatchObject(fails);
     const kept = mapping({ ...absent.mapping, onSourceMissing: 'delete' });
-    expect(gone({ mapping: kept, writtenWithout: () => true })).toMatchObject(fails);
+    expect(gone({ mapping: kept, isWrittenWithout: () => true })).toMatchObject(fails);
   });
 });
 
@@ -148,7 +148,7 @@ describe('a target that was made from the absent source', () => {
           mapping: its,
           desired: { ...EMPTY, absent: [one, two] },
           live: applied(first.manifest),
-          proven: ({ key }) => keys.includes(key),
+          isProvenAbsent: ({ key }) => keys.includes(key),
         }),
       );
     expect(provenOf(['one'])).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
@@ -223,7 +223,7 @@ describe('several objects of one name', () => {
   it('are not taken for one another where one is required and was never there', () => {
     const required = { ...KEY, optional: false };
     const its = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'removeKeys' });
-    const result = plan({ ...standing(its, 'V', [required]), proven: () => true });
+    const result = plan({ ...standing(its, 'V', [required]), isProvenAbsent: () => true });
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
@@ -233,7 +233,7 @@ describe('several objects of one name', () => {
     const now = mapping({ data: { V: SECRET, J: KEY } });
     const doubtful = standing(now, 'V', [KEY], live);
     expect(plan(doubtful)).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
-    expect(plan({ ...doubtful, proven: () => true }).kind).toBe('update');
+    expect(plan({ ...doubtful, isProvenAbsent: () => true }).kind).toBe('update');
   });
 
   it.each<[string, Mapping]>([
@@ -252,7 +252,7 @@ describe('several objects of one name', () => {
     const its = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'delete' });
     const input = standing(its, 'V', []);
     const desired: Desired = { kind: 'ready', data: new Map(), sources: new Map(), absent: [SECRET] };
-    expect(plan({ ...input, desired, proven: () => true }).kind).toBe('fail');
+    expect(plan({ ...input, desired, isProvenAbsent: () => true }).kind).toBe('fail');
   });
 });
 

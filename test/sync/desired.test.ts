@@ -1,18 +1,18 @@
 import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
-import { type ReadResult, refId } from '../../src/core/reading.ts';
-import { desired, storeRef } from '../../src/sync/desired.ts';
+import { type ReadResult, refId } from '../../src/core/read-result.ts';
+import { shapeDesired, storeRef } from '../../src/sync/desired.ts';
 import { found, mapping, source, texts } from './sample.ts';
 
 function shape(given: Mapping, stored: Readonly<Record<string, ReadResult>>) {
   const readings = new Map(
     Object.entries(stored).map(([key, result]) => [refId(storeRef(source({ key }))), result]),
   );
-  return desired(given, readings);
+  return shapeDesired(given, readings);
 }
 
-function dataOf(result: ReturnType<typeof desired>) {
+function dataOf(result: ReturnType<typeof shapeDesired>) {
   return result.kind === 'ready' ? texts(result.data) : result;
 }
 
@@ -41,7 +41,9 @@ describe('what a target should hold', () => {
 
   it('takes apart each value once, however many properties are taken of it in whatever order', () => {
     const readings = { app: found('{"a":{"b":"1","c":"2"},"d":"3"}'), other: found('{"e":"4","f":"5"}') };
-    const values = Object.values(readings).flatMap((it) => (it.kind === 'found' ? [it.value] : []));
+    const values = Object.values(readings).flatMap((readResult) =>
+      readResult.kind === 'found' ? [readResult.value] : [],
+    );
     const reveals = values.map((value) => vi.spyOn(value, 'reveal'));
     const other = (property: string) => source({ key: 'other', property });
     const result = shape(

@@ -3,7 +3,7 @@ import { createFingerprinter, type Fingerprinter } from '../../src/core/fingerpr
 import type { LiveSecret } from '../../src/core/secret.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Desired } from '../../src/sync/desired.ts';
-import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
+import { ANNOTATION, LABEL } from '../../src/sync/ownership-metadata.ts';
 import { type PlanInput, plan } from '../../src/sync/plan.ts';
 import { applied, data, mapping, planInput } from './sample.ts';
 

@@ -2,18 +2,18 @@ import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Search } from '../../src/core/mapping.ts';
-import { type ReadResult, refId } from '../../src/core/reading.ts';
-import { desired, storeRef } from '../../src/sync/desired.ts';
+import { type ReadResult, refId } from '../../src/core/read-result.ts';
+import { shapeDesired, storeRef } from '../../src/sync/desired.ts';
 import {
   type FoundKeys,
   foundSource,
   isNamePattern,
-  leftKeys,
+  findLostKeys,
   matching,
   relativeName,
-  withoutNeverThere,
+  dropNeverWritten,
 } from '../../src/sync/find.ts';
-import { ANNOTATION, configHash, LABEL } from '../../src/sync/marks.ts';
+import { ANNOTATION, configHash, LABEL } from '../../src/sync/ownership-metadata.ts';
 import { data, found, live, mapping, source, texts } from './sample.ts';
 
 const search = (find: Partial<Search['find']> = {}, more: Partial<Search> = {}): Search => ({
@@ -84,7 +84,7 @@ describe('what searches find', () => {
         found(value, '7'),
       ]),
     );
-    return desired(mapping({ dataFrom: [it] }), readings, [{ search: it, keys }]);
+    return shapeDesired(mapping({ dataFrom: [it] }), readings, [{ search: it, keys }]);
   };
 
   it('becomes one key for each, by the relative name', () => {
@@ -122,7 +122,9 @@ describe('what searches find', () => {
     const it = search();
     const fixed = source({ key: 'x' });
     const readings = new Map([fixed, foundSource(it, 'a')].map((one) => [refId(storeRef(one)), found('1')]));
-    expect(desired(mapping({ data: { a: fixed } }), readings, [{ search: it, keys: ['a'] }])).toMatchObject({
+    expect(
+      shapeDesired(mapping({ data: { a: fixed } }), readings, [{ search: it, keys: ['a'] }]),
+    ).toMatchObject({
       kind: 'failed',
       error: { code: 'KEY_COLLISION' },
     });
@@ -143,7 +145,7 @@ describe('the keys that left a search', () => {
     at: ReturnType<typeof live> | undefined,
     extra: readonly string[] = [],
     more: Parameters<typeof mapping>[0] = {},
-  ) => leftKeys({ search: it_, keys } satisfies FoundKeys, at, extra, mapping(more));
+  ) => findLostKeys({ search: it_, keys } satisfies FoundKeys, at, extra, mapping(more));
 
   it('are those that the target was made of and that are not found', () => {
     const written = { 'F_flag-a': entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
@@ -190,10 +192,10 @@ describe('the keys that left a search', () => {
     const path = unlisted === 'dotted' ? 'f/' : '';
     const written = Object.fromEntries(named.map((key, n) => [`k${n}`, entry(key)]));
     const all = { search: search({ path }, { unlisted }), keys: ['flag-found'] };
-    expect(leftKeys(all, owned(written), [], mapping({}))).toEqual(expected);
+    expect(findLostKeys(all, owned(written), [], mapping({}))).toEqual(expected);
     const byName = { count: 9000, fingerprint: 'x' };
     const extra = named.map((key) => key.replace('f/', ''));
-    expect(leftKeys(all, owned(byName), extra, mapping({}))).toEqual(expected);
+    expect(findLostKeys(all, owned(byName), extra, mapping({}))).toEqual(expected);
   });
 
   it('are of a store whose kind shapes no target: to know it writes nothing anew', () => {
@@ -204,19 +206,19 @@ describe('the keys that left a search', () => {
 
   it('may be in a folder with a dot in front, where that is the path of the search', () => {
     const all = { search: search({ path: '.f' }, { unlisted: 'dotted' }), keys: [] };
-    expect(leftKeys(all, owned({ a: entry('.f/a') }), [], mapping({}))).toEqual(['.f/a']);
+    expect(findLostKeys(all, owned({ a: entry('.f/a') }), [], mapping({}))).toEqual(['.f/a']);
   });
 
   it('follow from their names where the annotation has no room for them', () => {
     const at = owned({ count: 9000, fingerprint: 'x' }, { 'F_flag-a': '1', OTHER: '2' });
     expect(left([], at, ['F_flag-a'])).toEqual(['f/flag-a']);
     const rename = { case: 'upper' } as const;
-    expect(() => leftKeys({ search: { ...it_, rename }, keys: [] }, at, ['F_FLAG-A'], mapping({}))).toThrow(
-      expect.objectContaining({ code: 'SOURCE_ABSENT' }),
-    );
-    expect(leftKeys({ search: { ...it_, rename }, keys: [] }, at, [], mapping({}))).toEqual([]);
+    expect(() =>
+      findLostKeys({ search: { ...it_, rename }, keys: [] }, at, ['F_FLAG-A'], mapping({})),
+    ).toThrow(expect.objectContaining({ code: 'SOURCE_ABSENT' }));
+    expect(findLostKeys({ search: { ...it_, rename }, keys: [] }, at, [], mapping({}))).toEqual([]);
     const flat = search({ path: 'flag-' }, { isFlat: true });
-    expect(leftKeys({ search: flat, keys: ['flag-a'] }, at, ['b'], mapping({}))).toEqual(['flag-b']);
+    expect(findLostKeys({ search: flat, keys: ['flag-a'] }, at, ['b'], mapping({}))).toEqual(['flag-b']);
   });
 });
 
@@ -224,7 +226,7 @@ describe('a key that is listed and cannot be had', () => {
   const kept = (result: ReadResult, at?: ReturnType<typeof live>) => {
     const all: FoundKeys = { search: search({ path: 'f/' }), keys: ['f/a', 'f/b'] };
     const reading = ({ key }: { key: string }) => (key === 'f/b' ? result : found('1'));
-    return withoutNeverThere(all, at, reading, mapping({})).keys;
+    return dropNeverWritten(all, at, reading, mapping({})).keys;
   };
   const failed = (code: ErrorCode): ReadResult => ({ kind: 'failed', error: new AppError(code) });
   const written = live({

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
-import { mergeManager, mergeMark } from '../../src/sync/merge.ts';
+import { ANNOTATION, LABEL } from '../../src/sync/ownership-metadata.ts';
+import { mergeManager, mergeAnnotation } from '../../src/sync/merge.ts';
 import { type PlanInput, plan } from '../../src/sync/plan.ts';
 import { data, live, mapping, planInput, source } from './sample.ts';
 
-const MARK = mergeMark('prod', 'app');
+const MARK = mergeAnnotation('prod', 'app');
 
 function merging(
   part: Partial<PlanInput> = {},
@@ -173,7 +173,7 @@ describe('merging into a Secret', () => {
       desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
     } as const;
     expect(plan(merging(gone))).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
-    const proved = { ...gone, proven: () => true };
+    const proved = { ...gone, isProvenAbsent: () => true };
     expect(plan(merging(proved))).toMatchObject({ kind: 'hold' });
     const fixed = live({ ...gone.live, immutable: true });
     expect(plan(merging({ ...proved, live: fixed }))).toMatchObject({
@@ -192,7 +192,7 @@ describe('merging into a Secret', () => {
       desired: { kind: 'ready', data: data({ OTHER: '2' }), sources: new Map(), absent: [optional] },
     } as const;
     for (const proven of [() => false, () => true])
-      expect(plan(merging({ ...gone, proven }))).toMatchObject({
+      expect(plan(merging({ ...gone, isProvenAbsent: proven }))).toMatchObject({
         kind: 'fail',
         error: { code: 'SOURCE_ABSENT' },
       });
@@ -213,7 +213,7 @@ describe('merging into a Secret', () => {
       onSourceMissing: 'removeKeys',
     });
     expect(plan(merging({ ...gone, mapping: removing }))).toMatchObject({ kind: 'fail' });
-    expect(plan(merging({ ...gone, mapping: removing, proven: () => true }))).toMatchObject({
+    expect(plan(merging({ ...gone, mapping: removing, isProvenAbsent: () => true }))).toMatchObject({
       kind: 'merge',
       keys: [
         { name: 'KEY', action: 'remove' },
@@ -296,7 +296,7 @@ describe('what a former instance merged', () => {
     const planned = plan(input);
     if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);
     const markIn = (text: string | undefined) => JSON.parse(text ?? '') as Record<string, string>;
-    const before = markIn(input.live?.annotations[mergeMark('old', 'app')]);
+    const before = markIn(input.live?.annotations[mergeAnnotation('old', 'app')]);
     expect(markIn(planned.first[0]?.annotations[MARK])).toEqual({ ...before, instance: 'prod' });
     expect(markIn(planned.manifest.annotations[MARK]).fingerprint).not.toBe(before.fingerprint);
   });
@@ -332,7 +332,7 @@ describe('what a former instance merged', () => {
 describe('what a mapping merged that is no longer there', () => {
   const left = (values: Readonly<Record<string, string>>, keys: readonly string[]): PlanInput => {
     const before = carriedOut(merging({ mapping: mapping({ name: 'before', target: { mode: 'merge' } }) }));
-    return merging({ live: before.live, left: [{ instance: 'prod', mapping: 'before', keys }] }, values);
+    return merging({ live: before.live, orphaned: [{ instance: 'prod', mapping: 'before', keys }] }, values);
   };
 
   it('is taken over by the one that wants all of its keys, which is its new name', () => {
@@ -371,7 +371,7 @@ describe('the field manager of a merge', () => {
     ];
     expect(long.length).toBeLessThanOrEqual(128);
     expect(long).not.toBe(longer);
-    expect(mergeMark('a', 'b')).not.toBe(mergeMark('a', 'c'));
+    expect(mergeAnnotation('a', 'b')).not.toBe(mergeAnnotation('a', 'c'));
   });
 
   it('keeps the annotations of a target that is ours alone out of it', () => {

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { AppError } from '../../src/core/errors.ts';
 import type { Mapping, Search } from '../../src/core/mapping.ts';
 import { sourcesOf } from '../../src/sync/desired.ts';
-import type { TargetSource } from '../../src/sync/marks.ts';
-import { type Pin, pinned } from '../../src/sync/pin.ts';
+import type { TargetSource } from '../../src/sync/ownership-metadata.ts';
+import { type Pin, pinMapping } from '../../src/sync/pin.ts';
 import { mapping, source } from './sample.ts';
 
 const STORES = new Map([['vault', 'abcdefgh-and-more']]);
@@ -27,7 +27,7 @@ const pin = (...sources: TargetSource[]): Pin => ({
 /** Each source as `name=key@version`, or the code of the refusal. */
 function versions(it: Mapping, to: Pin, stores = STORES): readonly string[] | string {
   try {
-    const { mapping: then } = pinned(it, to, stores);
+    const { mapping: then } = pinMapping(it, to, stores);
     const named = Object.entries(then.data).map(([name, { key, version }]) => `${name}=${key}@${version}`);
     return [
       ...named,
@@ -50,7 +50,7 @@ describe('a mapping at the versions of a record', () => {
     });
     const to = pin(at('a', '1'), at('old', '3'), at('env', '2', 'X'));
     expect(versions(it_, to)).toEqual(['A=a@1', 'OLD=old@3', 'NEW=new@undefined', 'env@2']);
-    const { refs } = pinned(it_, to, STORES);
+    const { refs } = pinMapping(it_, to, STORES);
     expect([...refs].map((ref) => JSON.parse(ref)[1])).toEqual(['a', 'old', 'env']);
   });
 
@@ -66,7 +66,7 @@ describe('a mapping at the versions of a record', () => {
       },
       dataFrom: [{ ...source({ key: 'env', property: 'prod' }), rename: { prefix: 'X_' } }],
     });
-    const { mapping: then } = pinned(it_, pin(at('a', '1', 'p'), at('env', '2', 'prod.KEY')), STORES);
+    const { mapping: then } = pinMapping(it_, pin(at('a', '1', 'p'), at('env', '2', 'prod.KEY')), STORES);
     expect(then).toEqual({
       ...it_,
       data: { A: { ...it_.data.A, version: '1' } },
@@ -155,7 +155,7 @@ describe('a mapping at the versions of a record', () => {
 
   it('is a mapping whose sources are all there to be checked before anything is read', () => {
     const it_ = mapping({ data: { A: source({ key: 'a' }) }, dataFrom: [search('flags')] });
-    const { mapping: then } = pinned(it_, pin(at('a', '1'), at('flags/b', '2')), STORES);
+    const { mapping: then } = pinMapping(it_, pin(at('a', '1'), at('flags/b', '2')), STORES);
     expect(sourcesOf(then).map(({ key }) => key)).toEqual(['a', 'flags/b']);
   });
 });

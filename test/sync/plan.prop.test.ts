@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping, Source } from '../../src/core/mapping.ts';
-import { type ReadResult, refId } from '../../src/core/reading.ts';
+import { type ReadResult, refId } from '../../src/core/read-result.ts';
 import type { LiveSecret } from '../../src/core/secret.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { desired, sourcesOf, storeRef } from '../../src/sync/desired.ts';
+import { shapeDesired, sourcesOf, storeRef } from '../../src/sync/desired.ts';
 import { plan } from '../../src/sync/plan.ts';
 import { applied, data, live, mapping, planInput, texts } from './sample.ts';
 
@@ -27,7 +27,7 @@ const someMapping: fc.Arbitrary<Mapping> = fc
   .map(({ labels, ...rest }) => mapping({ ...rest, target: { labels } }));
 const value = fc.oneof(
   fc.jsonValue().map((it) => JSON.stringify(it)),
-  fc.dictionary(fc.constantFrom('a', 'b', 'c', 'e f'), fc.string()).map((it) => JSON.stringify(it)),
+  fc.dictionary(fc.constantFrom('a', 'b', 'c', 'e f'), fc.string()).map((record) => JSON.stringify(record)),
   fc.string(),
 );
 const reading: fc.Arbitrary<ReadResult> = fc.oneof(
@@ -92,7 +92,7 @@ describe('laws of the plan', () => {
       fc.property(someMapping, stores, someLive, (given, stored, before) => {
         const input = planInput({
           mapping: given,
-          desired: desired(given, readings(given, stored)),
+          desired: shapeDesired(given, readings(given, stored)),
           live: before,
         });
         const first = plan(input);
@@ -114,7 +114,7 @@ describe('laws of the plan', () => {
         fc.pre(uses && before !== undefined);
         const failed: ReadResult = { kind: 'failed', error: new AppError('STORE_UNAVAILABLE') };
         const all = readings(given, { ...stored, [`vault ${broken}`]: failed });
-        const result = plan(planInput({ mapping: given, desired: desired(given, all), live: before }));
+        const result = plan(planInput({ mapping: given, desired: shapeDesired(given, all), live: before }));
         expect(['fail', 'refuse']).toContain(result.kind);
       }),
       { numRuns: 500 },
@@ -131,7 +131,7 @@ describe('laws of the plan', () => {
         };
         const all = readings(given, stored);
         const [a, b] = [given, turned].map((it) =>
-          plan(planInput({ mapping: given, desired: desired(it, all), live: before })),
+          plan(planInput({ mapping: given, desired: shapeDesired(it, all), live: before })),
         );
         expect(a?.kind).toBe(b?.kind);
         expect(a?.keys).toEqual(b?.keys);
@@ -146,7 +146,11 @@ describe('laws of the plan', () => {
         fc.pre(before !== undefined && before.labels['secretbridge.dev/instance'] !== 'prod');
         const cautious = { ...given, onConflict: 'refuse' as const };
         const result = plan(
-          planInput({ mapping: cautious, desired: desired(given, readings(given, stored)), live: before }),
+          planInput({
+            mapping: cautious,
+            desired: shapeDesired(given, readings(given, stored)),
+            live: before,
+          }),
         );
         expect(result).toMatchObject({ kind: 'refuse', keys: [] });
       }),

@@ -5,8 +5,8 @@ import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import type { LiveSecret } from '../../src/core/secret.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Desired } from '../../src/sync/desired.ts';
-import { ANNOTATION, LABEL } from '../../src/sync/marks.ts';
-import { type PlanInput, plan, removal } from '../../src/sync/plan.ts';
+import { ANNOTATION, LABEL } from '../../src/sync/ownership-metadata.ts';
+import { type PlanInput, plan, planRemoval } from '../../src/sync/plan.ts';
 import { applied, data, live, mapping, planInput } from './sample.ts';
 
 function ready(entries: Readonly<Record<string, string>>, version = '1'): Desired {
@@ -74,11 +74,11 @@ describe('a target of ours', () => {
 
   it('is not deleted once its labels say another instance, or no mapping', () => {
     const target = made(input);
-    expect(removal(target, input).kind).toBe('delete');
+    expect(planRemoval(target, input).kind).toBe('delete');
     const others = { ...target.labels, [LABEL.instance]: 'other' };
     const { [LABEL.mapping]: _, ...stripped } = target.labels;
     for (const labels of [others, stripped])
-      expect(removal({ ...target, labels }, input)).toMatchObject({
+      expect(planRemoval({ ...target, labels }, input)).toMatchObject({
         kind: 'refuse',
         error: { code: 'NOT_OWNED' },
       });
@@ -175,7 +175,7 @@ describe('a target of ours', () => {
     ['another type', { type: 'example.com/x' }, { a: '1', b: '2' }],
     ['new data of an immutable one', { immutable: true }, { a: '1', b: 'new' }],
     ['no longer immutable', { immutable: true }, { a: '1', b: '2' }],
-  ])('refuses %s', (_, part, entries) => {
+  ])('rejects %s', (_, part, entries) => {
     const result = plan({ ...input, live: { ...made(input), ...part }, desired: ready(entries) });
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE' } });
   });
@@ -271,7 +271,7 @@ describe('a Secret of somebody else', () => {
 
   it('of another mapping is claimed while that one wants it, and taken over after', () => {
     const other = made({ ...input, mapping: mapping({ name: 'first' }) });
-    const refused = plan({ ...input, live: other, wantedBy: (name) => name === 'first' });
+    const refused = plan({ ...input, live: other, isDesiredBy: (name) => name === 'first' });
     expect(refused).toMatchObject({ kind: 'refuse', error: { code: 'TARGET_CLAIMED' } });
     expect(plan({ ...input, live: other }).kind).toBe('update');
   });

@@ -1,6 +1,6 @@
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import type { Mapping, Source } from '../../src/core/mapping.ts';
-import type { ReadResult } from '../../src/core/reading.ts';
+import type { ReadResult } from '../../src/core/read-result.ts';
 import type { LiveSecret, SecretChange, SecretManifest } from '../../src/core/secret.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { PlanInput } from '../../src/sync/plan.ts';
@@ -79,9 +79,9 @@ export function planInput(part: Partial<PlanInput> = {}): PlanInput {
     instance: 'prod',
     formerInstances: [],
     mapping: mapping(),
-    wantedBy: () => false,
+    isDesiredBy: () => false,
     desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [] },
-    proven: () => false,
+    isProvenAbsent: () => false,
     live: undefined,
     merged: [],
     stores: new Map([['vault', 'hash']]),

@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
-import { healsItself } from '../../src/core/errors.ts';
-import { type Ended, nextRun } from '../../src/sync/schedule.ts';
+import { isTransient } from '../../src/core/errors.ts';
+import { type RunResult, nextRun } from '../../src/sync/schedule.ts';
 
 const MINUTE = 60_000;
 const codes = Object.keys(ERRORS) as ErrorCode[];
-const healing = codes.filter((code) => healsItself(code) && code !== 'CONFLICT');
+const healing = codes.filter((code) => isTransient(code) && code !== 'CONFLICT');
 const NOT_YET: readonly ErrorCode[] = ['NAMESPACE_MISSING', 'SECRET_MISSING'];
-const forPeople = codes.filter((code) => !healsItself(code) && !NOT_YET.includes(code));
+const forPeople = codes.filter((code) => !isTransient(code) && !NOT_YET.includes(code));
 
 const chance = fc.double({ min: 0, max: 1, noNaN: true });
 const failures = fc.integer({ min: 1, max: 200 });
 const refreshMs = fc.integer({ min: 1_000, max: 24 * 60 * MINUTE });
 
-function next(ended: Ended, given: { failures: number; refreshMs: number; chance: number }): number {
+function next(ended: RunResult, given: { failures: number; refreshMs: number; chance: number }): number {
   return nextRun(ended, { ...given, random: () => given.chance }) ?? Number.NaN;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { SecretValue } from '../../src/core/secret-value.ts';
-import type { TargetSource } from '../../src/sync/marks.ts';
+import type { TargetSource } from '../../src/sync/ownership-metadata.ts';
 import { withTemplates } from '../../src/sync/template.ts';
 import { data, source, texts } from './sample.ts';
 
@@ -76,7 +76,7 @@ describe('the templates of a mapping', () => {
     const template = spec({ 'app.yaml': 'a: 1\nb: {{ PASSWORT }}' });
     const error = errorOf(() => rendered({ data: {}, template }, data({ PASSWORD: 'hunter2' })));
     expect(error.message).toBe(
-      'template app.yaml: the template could not be rendered (line 2, column 7: there is no `PASSWORT`)',
+      'template app.yaml: the template cannot be rendered (line 2, column 7: there is no `PASSWORT`)',
     );
     expect(error).toMatchObject({ code: 'TEMPLATE_FAILED' });
   });

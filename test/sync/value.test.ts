@@ -52,7 +52,7 @@ describe('a property', () => {
     ['t', 'true'],
     ['o', '{"y":1,"x":"é/"}'],
     ['empty', ''],
-  ])('%s is %s', (property, expected) => {
+  ])('parses %s as %s', (property, expected) => {
     expect(pick(text, { property })).toBe(expected);
   });
 

@@ -1,15 +1,15 @@
 import { expect, it } from 'vitest';
-import { one, open } from './otlp-open.ts';
-import { openReceiver, taking } from './receiver.ts';
+import { recordOne, openTracing } from './otlp-harness.ts';
+import { openReceiver, acceptSpans } from './receiver.ts';
 
-it('OTLP is tried again when asked to wait', async () => {
+it('the OTLP exporter retries after the requested wait', async () => {
   await using receiver = await openReceiver();
-  await using tracing = await open(receiver);
+  await using tracing = await openTracing(receiver);
   receiver.answer((response) => {
-    receiver.answer(taking);
+    receiver.answer(acceptSpans);
     response.writeHead(429, { 'retry-after': '1' }).end();
   });
-  one(tracing);
+  recordOne(tracing);
   await tracing.flush(5_000);
   expect(receiver.requests).toHaveLength(2);
   expect(receiver.spans).toHaveLength(1);

@@ -9,22 +9,22 @@ export interface ReceivedSpan {
   readonly name: string;
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
-  /** 2: an error. */
+  /** 2 means error. */
   readonly status: { readonly code?: number; readonly message?: string };
   readonly events?: readonly unknown[];
-  /** Without their prefix. */
+  /** Names without the `secretbridge.` prefix. */
   readonly attributes: Readonly<Record<string, string>>;
   readonly resource: Readonly<Record<string, string>>;
 }
 
-/** A collector: OTLP over HTTP as JSON, https://opentelemetry.io/docs/specs/otlp/#otlphttp. */
+/** A collector for OTLP over HTTP as JSON, https://opentelemetry.io/docs/specs/otlp/#otlphttp. */
 export interface Receiver extends AsyncDisposable {
   readonly endpoint: string;
   readonly spans: readonly ReceivedSpan[];
   readonly requests: readonly { readonly path: string; readonly headers: IncomingHttpHeaders }[];
-  /** All that came, as it came. */
+  /** The raw request bodies. */
   readonly bodies: readonly string[];
-  /** How it answers from now on; the default takes everything. */
+  /** Sets how requests are answered from now on. The default accepts everything. */
   answer(how: (response: ServerResponse) => void): void;
 }
 
@@ -44,7 +44,7 @@ interface Attribute {
   readonly value: { readonly stringValue?: string };
 }
 
-export const taking = (response: ServerResponse): void => {
+export const acceptSpans = (response: ServerResponse): void => {
   response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
 };
 
@@ -52,7 +52,7 @@ export async function openReceiver(): Promise<Receiver> {
   const spans: ReceivedSpan[] = [];
   const requests: { path: string; headers: IncomingHttpHeaders }[] = [];
   const bodies: string[] = [];
-  let how = taking;
+  let how = acceptSpans;
   const server = createServer(async (request, response) => {
     const body = (await bodyOf(request))?.toString();
     if (body === undefined) return;

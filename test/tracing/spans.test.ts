@@ -23,7 +23,7 @@ function open() {
 }
 
 describe('a trace', () => {
-  it('has the same ids in every process that works for a request', () => {
+  it('has the same ids in every process', () => {
     expect(traceIdsOf(REQUEST)).toEqual({
       traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
       spanId: expect.stringMatching(/^[0-9a-f]{16}$/),
@@ -32,11 +32,11 @@ describe('a trace', () => {
     expect(traceIdsOf('another')).not.toEqual(traceIdsOf(REQUEST));
   });
 
-  it('begins with what asked for work, once, and goes on in another process', async () => {
+  it('has one root span, and continues in another process', async () => {
     const [here, there] = [open(), open()];
-    here.tracer.trigger(REQUEST, { reason: 'event' });
-    here.tracer.trigger(REQUEST, { reason: 'event' });
-    here.tracer.trigger(`${REQUEST}~a1b2c3`, { reason: 'event' });
+    here.tracer.recordTrigger(REQUEST, { reason: 'event' });
+    here.tracer.recordTrigger(REQUEST, { reason: 'event' });
+    here.tracer.recordTrigger(`${REQUEST}~a1b2c3`, { reason: 'event' });
     await there.tracer.span('job', { mapping: 'db' }, async () => undefined, { requestId: REQUEST });
     const [trigger, ...others] = here.all();
     expect(others).toEqual([]);
@@ -49,19 +49,19 @@ describe('a trace', () => {
     expect(job?.spanContext().spanId).not.toBe(trigger?.spanContext().spanId);
   });
 
-  it('begins with a sweep, whose targets belong to it', async () => {
+  it('of a sweep contains its targets', async () => {
     const { tracer, all, named } = open();
-    await tracer.span('sweep', { store: 'aws' }, async () => tracer.trigger(REQUEST, {}), {
+    await tracer.span('sweep', { store: 'aws' }, async () => tracer.recordTrigger(REQUEST, {}), {
       requestId: REQUEST,
-      first: true,
+      isRoot: true,
     });
-    await tracer.span('sweep', { store: 'aws' }, async () => undefined, { requestId: REQUEST, first: true });
+    await tracer.span('sweep', { store: 'aws' }, async () => undefined, { requestId: REQUEST, isRoot: true });
     expect(all().map(({ name }) => name)).toEqual(['sweep', 'sweep']);
     expect(named('sweep')?.spanContext()).toMatchObject(traceIdsOf(REQUEST));
     expect(all()[1]?.parentSpanContext?.spanId).toBe(traceIdsOf(REQUEST).spanId);
   });
 
-  it('holds steps within steps, also of work that goes on at the same time', async () => {
+  it('nests spans, also for concurrent work', async () => {
     const { tracer, all } = open();
     const job = (requestId: string) =>
       tracer.span(
@@ -69,31 +69,31 @@ describe('a trace', () => {
         {},
         async () => {
           await new Promise((resolve) => setImmediate(resolve));
-          await tracer.span('gather', {}, async () => tracer.ended('store', { store: requestId }, 5));
+          await tracer.span('gather', {}, async () => tracer.recordSpan('store', { store: requestId }, 5));
         },
         { requestId },
       );
     await Promise.all([job('a'), job('b')]);
     for (const id of ['a', 'b']) {
-      const its = all().filter((span) => span.spanContext().traceId === traceIdsOf(id).traceId);
-      const [store, gather, root] = its;
-      expect(its.map(({ name }) => name)).toEqual(['store', 'gather', 'job']);
+      const spans = all().filter((span) => span.spanContext().traceId === traceIdsOf(id).traceId);
+      const [store, gather, root] = spans;
+      expect(spans.map(({ name }) => name)).toEqual(['store', 'gather', 'job']);
       expect(store?.attributes).toEqual({ 'secretbridge.store': id });
       expect(store?.parentSpanContext?.spanId).toBe(gather?.spanContext().spanId);
       expect(gather?.parentSpanContext?.spanId).toBe(root?.spanContext().spanId);
     }
   });
 
-  it('leaves out what belongs to no request', async () => {
+  it('omits work that belongs to no request', async () => {
     const { tracer, all } = open();
-    tracer.ended('store', { operation: 'login' }, 5);
+    tracer.recordSpan('store', { operation: 'login' }, 5);
     expect(await tracer.span('gather', {}, async () => 7)).toBe(7);
     expect(all()).toEqual([]);
   });
 
-  it('says how long a step took that has ended', async () => {
+  it('measures a step that has ended', async () => {
     const { tracer, clock, named } = open();
-    tracer.ended('restart', { outcome: 'written' }, 1_500, REQUEST);
+    tracer.recordSpan('restart', { outcome: 'written' }, 1_500, REQUEST);
     const span = named('restart');
     expect(span?.endTime).toEqual([clock.now() / 1_000, 0]);
     expect(span?.duration).toEqual([1, 500_000_000]);
@@ -101,9 +101,9 @@ describe('a trace', () => {
 });
 
 describe('a span', () => {
-  it('has the code of an error and nothing else of it', async () => {
+  it('has only the code of an error', async () => {
     const { tracer, named } = open();
-    const error = new AppError('ACCESS_DENIED', { about: 'store aws', cause: new Error('s3cr3t') });
+    const error = new AppError('ACCESS_DENIED', { subject: 'store aws', cause: new Error('s3cr3t') });
     const failing = tracer.span('gather', {}, () => Promise.reject(error), { requestId: REQUEST });
     await expect(failing).rejects.toBe(error);
     expect(named('gather')).toMatchObject({
@@ -114,7 +114,7 @@ describe('a span', () => {
     expect(named('gather')?.status.message).toBeUndefined();
   });
 
-  it('of a stranger has the code INTERNAL', async () => {
+  it('of an unknown error has the code INTERNAL', async () => {
     const { tracer, named } = open();
     const failing = tracer.span('plan', {}, () => Promise.reject(new Error('s3cr3t')), {
       requestId: REQUEST,
@@ -123,12 +123,12 @@ describe('a span', () => {
     expect(named('plan')?.attributes).toEqual({ 'secretbridge.code': 'INTERNAL' });
   });
 
-  it('takes no attribute that is not on the list, whatever the compiler was told', async () => {
+  it('drops attributes that are not in the allow-list', async () => {
     const { tracer, named } = open();
     const attributes = { mapping: 'db', key: 'a/b', value: 's3cr3t' } as SpanAttributes;
     await tracer.span('job', attributes, async () => undefined, {
       requestId: REQUEST,
-      ends: () => ({ outcome: 'ok', message: 's3cr3t' }) as SpanAttributes,
+      resultAttributes: () => ({ outcome: 'ok', message: 's3cr3t' }) as SpanAttributes,
     });
     expect(named('job')?.attributes).toEqual({ 'secretbridge.mapping': 'db', 'secretbridge.outcome': 'ok' });
   });

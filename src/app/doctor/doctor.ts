@@ -1,37 +1,37 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditStore } from '../../audit/store.ts';
-import type { AccessQuestion, Cluster } from '../../cluster/cluster.ts';
-import { FOLDER_RIGHTS } from '../../cluster/directory/disk.ts';
+import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
+import { FOLDER_PERMISSIONS_REMEDY } from '../../cluster/directory/disk.ts';
 import type { Config } from '../../config/config.ts';
 import { type Access, createAccess } from '../../config/shape/access.ts';
 import type { Clock } from '../../core/clock.ts';
 import { toAppError } from '../../core/errors.ts';
 import type { Mapping } from '../../core/mapping.ts';
-import { clockSkewed } from '../../core/skew.ts';
+import { clockSkewError } from '../../core/clock-skew.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { Reference } from '../../providers/credentials.ts';
 import type { SecretProvider } from '../../providers/provider.ts';
 import { commandEntry, commandOf } from '../../reconcile/commands.ts';
-import { resolveTargets, rightsOf, unresolvedTargets, type Wanted } from '../../reconcile/targets.ts';
+import { resolveTargets, rightsOf, unresolvedTargets, type DesiredTarget } from '../../reconcile/targets.ts';
 import { type AppDeps, credentialsOf } from '../app.ts';
 import { type AuditDeps, openAudit } from '../audit.ts';
-import { expectedCalls } from '../calls.ts';
-import { measureAudit, tryPlaces } from '../checkpoints.ts';
+import { expectedCalls } from '../expected-calls.ts';
+import { requireTrustedAudit, testCheckpointPlaces } from '../checkpoints.ts';
 import { openCluster } from '../cluster.ts';
-import { guardedNamespace } from '../in-force-now.ts';
+import { guardedNamespace } from '../current-config.ts';
 import { openFingerprints } from '../keys.ts';
 import { createStores } from '../stores.ts';
 import { checkEvents } from './events.ts';
 import type { Finding } from './finding.ts';
 import { checkRestarts } from './restarts.ts';
-import { demandRights } from './rights.ts';
+import { requireRights } from './rights.ts';
 import { checkSources } from './sources.ts';
 
 /**
- * Tries everything that a sync needs, for real, and changes nothing. One part that does not work hides no other:
- * each is opened on its own.
+ * Tries everything that a sync needs, for real, and changes nothing. One part that does not work hides no other: each
+ * is opened on its own.
  */
-export async function examine(
+export async function runDoctor(
   config: Config,
   deps: AppDeps,
   signal?: AbortSignal,
@@ -64,15 +64,15 @@ export async function examine(
   if (written !== undefined && cluster !== undefined && config.audit.checkpoints.length > 0) {
     const { audit, hasOthers } = written;
     const what = 'audit: checkpoints';
-    const tried = () => tryPlaces(config, { ...deps, cluster });
+    const testPlaces = () => testCheckpointPlaces(config, { ...deps, cluster });
     if (hasOthers)
       await attempt(what, async () => {
-        await measureAudit(config, { ...deps, audit, cluster, credential });
-        await tried();
+        await requireTrustedAudit(config, { ...deps, audit, cluster, credential });
+        await testPlaces();
       });
     // With no record but ours it may be of this check alone, and the checkpoints those of the real one: then only what
     // keeps every run from them is said.
-    else await tried().catch((error) => attempt(what, () => Promise.reject(error)));
+    else await testPlaces().catch((error) => attempt(what, () => Promise.reject(error)));
   }
   const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
   const targets =
@@ -81,7 +81,7 @@ export async function examine(
 
   const make = config.audit.store.kind === 'sqlite';
   const keys = config.keys.fingerprint;
-  const keysOf = (list: readonly Reference[]) => openFingerprints(list, { make, credential });
+  const keysOf = (list: readonly Reference[]) => openFingerprints(list, { mayCreate: make, credential });
   const all = await attempt('keys: fingerprint', () => keysOf(keys));
   // Where only an older one is missing, the stores can be tried by the newest.
   const [newest] = all ? [] : await Promise.allSettled([keysOf(keys.slice(0, 1))]);
@@ -119,10 +119,10 @@ async function checkCluster(
   config: Config,
   cluster: Cluster,
   { clock, access, attempt }: { readonly clock: Clock; readonly access: Access; readonly attempt: Attempt },
-): Promise<readonly Wanted[] | undefined> {
+): Promise<readonly DesiredTarget[] | undefined> {
   const reached = await attempt(`cluster: reach ${cluster.address}`, async () => {
     const { time } = await cluster.ping();
-    const skewed = time === undefined ? undefined : clockSkewed(clock.now() - time, "the cluster's");
+    const skewed = time === undefined ? undefined : clockSkewError(clock.now() - time, "the cluster's");
     if (skewed !== undefined) throw skewed;
     return true;
   });
@@ -131,41 +131,43 @@ async function checkCluster(
   for (const { mapping, error } of targets)
     if (error !== undefined)
       await attempt(`namespaces: select (mapping ${mapping.name})`, () => Promise.reject(error));
-  const known: Wanted[] = [];
-  for (const it of targets.filter(({ error }) => error === undefined)) {
-    const { mapping, id } = it;
-    const barred = access.barred(id.namespace);
-    if (barred !== undefined) await attempt(writeName(it), () => Promise.reject(barred));
-    else if (access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace })) known.push(it);
+  const allowed: DesiredTarget[] = [];
+  for (const target of targets.filter(({ error }) => error === undefined)) {
+    const { mapping, id } = target;
+    const barred = access.forbiddenNamespace(id.namespace);
+    if (barred !== undefined) await attempt(writeName(target), () => Promise.reject(barred));
+    else if (access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace })) allowed.push(target);
   }
-  const creating = known.filter(({ mapping }) => mapping.target.mode === 'own');
-  const closed = new Set<string>();
-  const todo = config.cluster.kind === 'directory' ? { todo: FOLDER_RIGHTS } : {};
+  const creating = allowed.filter(({ mapping }) => mapping.target.mode === 'own');
+  const unwritable = new Set<string>();
+  const todo = config.cluster.kind === 'directory' ? { todo: FOLDER_PERMISSIONS_REMEDY } : {};
   for (const [namespace, [first]] of Map.groupBy(creating, ({ id }) => id.namespace)) {
     if (first === undefined) continue;
-    const opened = await attempt(`namespace: create in ${namespace}`, () => rehearse(cluster, first.id));
-    if (opened === undefined) closed.add(namespace);
+    const opened = await attempt(`namespace: create in ${namespace}`, () => tryCreate(cluster, first.id));
+    if (opened === undefined) unwritable.add(namespace);
   }
   // Rights in a namespace that takes nothing would be said to be well.
-  const open = known.filter(({ id }) => !closed.has(id.namespace));
-  for (const it of open)
-    await attempt(writeName(it), () => demandRights(cluster, it.id, verbsOf(it.mapping), todo));
+  const open = allowed.filter(({ id }) => !unwritable.has(id.namespace));
+  for (const target of open)
+    await attempt(writeName(target), () =>
+      requireRights(cluster, target.id, requiredVerbs(target.mapping), todo),
+    );
   await checkRestarts(cluster, open, attempt);
   return targets;
 }
 
-function writeName({ id, mapping }: Wanted): string {
+function writeName({ id, mapping }: DesiredTarget): string {
   return `target: write ${formatTarget(id)} (mapping ${mapping.name})`;
 }
 
 /** Only the cluster itself knows of namespaces, quotas and admission; a Secret that is there already is no obstacle. */
-async function rehearse(cluster: Cluster, id: TargetId): Promise<true> {
+async function tryCreate(cluster: Cluster, id: TargetId): Promise<true> {
   const empty = { type: 'Opaque', immutable: false, labels: {}, annotations: {}, data: new Map() };
   await cluster.create(id, empty, { dryRun: true });
   return true;
 }
 
-function verbsOf(mapping: Mapping): readonly AccessQuestion['verb'][] {
+function requiredVerbs(mapping: Mapping): readonly AccessRequest['verb'][] {
   const { deletes, merges } = rightsOf(mapping);
   return ['get', merges ? 'patch' : 'update', ...(deletes ? ['delete' as const] : [])];
 }
@@ -195,9 +197,10 @@ function savedCalls(
   lacks: ReadonlySet<'list' | 'batch'>,
   saves: 'list' | 'batch',
 ): string {
-  const wanted = unresolvedTargets(config.mappings);
+  const target = unresolvedTargets(config.mappings);
   const perHour = (lacking: ReadonlySet<'list' | 'batch'>) =>
-    expectedCalls(config, wanted, { lacks: lacking }).find((it) => it.store === store)?.perHour ?? 0;
+    expectedCalls(config, target, { lacks: lacking }).find((storeCalls) => storeCalls.store === store)
+      ?.perHour ?? 0;
   const saved = perHour(lacks) - perHour(lacks.difference(new Set([saves])));
   return saved > 0 ? `; it would save up to ${saved} of ${perHour(lacks)} calls an hour here` : '';
 }

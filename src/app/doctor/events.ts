@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Fingerprinter } from '../../core/fingerprint.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import { createEntraProof } from '../../events/entra.ts';
+import { createEntraVerifier } from '../../events/entra.ts';
 import type { Reference } from '../../providers/credentials.ts';
 import { createLimiter } from '../../providers/limits.ts';
 import type { SecretProvider } from '../../providers/provider.ts';
@@ -23,7 +23,7 @@ export interface EventChecksDeps {
 export async function checkEvents(config: Config, deps: EventChecksDeps): Promise<void> {
   const { events, stores } = config;
   const { broken, attempt, credential, clock } = deps;
-  const storeOf = (name: string) => stores.find((it) => it.name === name && !broken.has(name));
+  const storeOf = (name: string) => stores.find((store) => store.name === name && !broken.has(name));
   for (const { name, store, queueUrl } of events?.sqs ?? []) {
     const its = storeOf(store);
     if (its?.kind === 'aws-secrets-manager')
@@ -37,7 +37,7 @@ export async function checkEvents(config: Config, deps: EventChecksDeps): Promis
     const its = stores.find((it) => it.name === store);
     if (entra !== undefined && its?.kind === 'azure-key-vault')
       await attempt(`events ${name}: keys of Microsoft Entra`, () =>
-        createEntraProof(entra, { vaultUrl: its.vaultUrl, clock }).ready(),
+        createEntraVerifier(entra, { vaultUrl: its.vaultUrl, clock }).loadKeys(),
       );
   }
   for (const { name, secret } of events?.webhooks ?? [])
@@ -63,17 +63,17 @@ async function checkQueue(store: AwsStore, queueUrl: string, deps: EventChecksDe
 /** It stands once: more is not to be known. */
 async function checkStream(provider: SecretProvider, signal: AbortSignal | undefined): Promise<void> {
   if (provider.subscribe === undefined)
-    throw new AppError('CONFIG_INVALID', { detail: 'a store of this kind tells of no changes' });
-  const stands = new AbortController();
+    throw new AppError('CONFIG_INVALID', { detail: 'stores of this kind send no change events' });
+  const connected = new AbortController();
   const listener = {
-    onOpen: () => stands.abort(new AppError('INTERRUPTED')),
+    onOpen: () => connected.abort(new AppError('INTERRUPTED')),
     onAlive: () => undefined,
     onMessage: () => undefined,
   };
   try {
-    const either = signal === undefined ? stands.signal : AbortSignal.any([signal, stands.signal]);
-    await provider.subscribe(listener, { signal: either });
+    const stop = signal === undefined ? connected.signal : AbortSignal.any([signal, connected.signal]);
+    await provider.subscribe(listener, { signal: stop });
   } catch (error) {
-    if (error !== stands.signal.reason) throw error;
+    if (error !== connected.signal.reason) throw error;
   }
 }

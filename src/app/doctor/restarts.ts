@@ -2,9 +2,9 @@ import type { Cluster } from '../../cluster/cluster.ts';
 import { workloadKind } from '../../cluster/workloads.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Workload } from '../../core/mapping.ts';
-import type { Wanted } from '../../reconcile/targets.ts';
+import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { formatWorkload } from '../../sync/restart.ts';
-import { demandRights } from './rights.ts';
+import { requireRights } from './rights.ts';
 
 /**
  * The rights to roll what is named in `restart`. Not whether it is there: what waits for its Secret to be made is
@@ -12,7 +12,7 @@ import { demandRights } from './rights.ts';
  */
 export async function checkRestarts(
   cluster: Cluster,
-  targets: readonly Wanted[],
+  targets: readonly DesiredTarget[],
   attempt: (name: string, work: () => Promise<unknown>) => Promise<unknown>,
 ): Promise<void> {
   if (cluster.workloads === undefined) return;
@@ -37,6 +37,6 @@ async function askRights(
   if (kind === undefined)
     throw new AppError('WORKLOAD_MISSING', { detail: 'it is of a kind that is not known' });
   if (name === undefined)
-    await demandRights(cluster, { namespace, workload: { kind } }, ['get', 'list', 'patch']);
-  else await demandRights(cluster, { namespace, workload: { kind, name } }, ['get', 'patch']);
+    await requireRights(cluster, { namespace, workload: { kind } }, ['get', 'list', 'patch']);
+  else await requireRights(cluster, { namespace, workload: { kind, name } }, ['get', 'patch']);
 }

@@ -1,15 +1,15 @@
-import type { AccessQuestion, Cluster } from '../../cluster/cluster.ts';
+import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
 import { AppError } from '../../core/errors.ts';
 
 /** CLUSTER_FORBIDDEN with all that is missing of the verbs. */
-export async function demandRights(
+export async function requireRights(
   cluster: Cluster,
-  about: Omit<AccessQuestion, 'verb'>,
-  verbs: readonly AccessQuestion['verb'][],
+  about: Omit<AccessRequest, 'verb'>,
+  verbs: readonly AccessRequest['verb'][],
   todo: { readonly todo?: string } = {},
 ): Promise<void> {
   const missing: string[] = [];
-  for (const verb of verbs) if (!(await cluster.may({ ...about, verb }))) missing.push(verb);
+  for (const verb of verbs) if (!(await cluster.checkAccess({ ...about, verb }))) missing.push(verb);
   if (missing.length > 0)
     throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}`, ...todo });
 }

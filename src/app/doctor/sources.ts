@@ -1,32 +1,32 @@
 import type { Access } from '../../config/shape/access.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import type { Mapping, Search, Source } from '../../core/mapping.ts';
-import { type ReadResult, refId } from '../../core/reading.ts';
+import { type ReadResult, refId } from '../../core/read-result.ts';
 import { compareText } from '../../core/target.ts';
 import { createReader, type ReaderDeps } from '../../providers/reader.ts';
 import { runSearch } from '../../reconcile/gather.ts';
-import type { Wanted } from '../../reconcile/targets.ts';
+import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
-import { describeSearch, type FoundKeys, foundSource, withoutNeverThere } from '../../sync/find.ts';
+import { describeSearch, type FoundKeys, foundSource, dropNeverWritten } from '../../sync/find.ts';
 import { describeSource } from '../../sync/value.ts';
 import type { Finding } from './finding.ts';
 
 export interface SourceCheckDeps extends Pick<ReaderDeps, 'open' | 'signal'> {
   /** As far as they are known. */
-  readonly targets: readonly Wanted[];
+  readonly targets: readonly DesiredTarget[];
   readonly access: Access;
   /** Stores of which it is said already that they do not work. */
   readonly broken: ReadonlySet<string>;
 }
 
 /** A mapping and where its targets are: nowhere yet, as long as its selector chooses no namespace. */
-interface Place {
+interface MappingUse {
   readonly mapping: Mapping;
   readonly namespaces: readonly (string | undefined)[];
 }
 
 /** Something to be read for a mapping, or why it may not be. */
-interface Use {
+interface SourceUse {
   readonly source: Source;
   readonly refusal: AppError | undefined;
 }
@@ -40,54 +40,52 @@ export async function checkSources(
   { targets, access, broken, ...deps }: SourceCheckDeps,
 ): Promise<readonly Finding[]> {
   const reader = createReader({ ...deps, onRead: async () => undefined });
-  const places = placesOf(mappings, targets);
-  const useOf = (place: Place, source: Source): Use => ({
+  const mappingUses = mappingUsesOf(mappings, targets);
+  const useOf = (use: MappingUse, source: Source): SourceUse => ({
     source,
-    refusal: refusalOf(place, access, (who) =>
-      access.allows({ ...who, store: source.store, key: source.key }),
-    ),
+    refusal: refusalOf(use, access, (who) => access.allows({ ...who, store: source.store, key: source.key })),
   });
   const search = async (
-    place: Place,
+    use: MappingUse,
     it: Search,
-  ): Promise<{ finding: Finding; place: Place; found: FoundKeys }> => {
+  ): Promise<{ finding: Finding; place: MappingUse; found: FoundKeys }> => {
     const name = `find ${describeSearch(it)}`;
     const { store, find } = it;
     try {
-      const refusal = refusalOf(place, access, (who) =>
+      const refusal = refusalOf(use, access, (who) =>
         access.allowsSearch({ ...who, store, path: find.path }),
       );
       if (refusal !== undefined) throw refusal;
-      return { finding: { name }, place, found: await runSearch(it, reader) };
+      return { finding: { name }, place: use, found: await runSearch(it, reader) };
     } catch (thrown) {
-      return { finding: { name, error: toAppError(thrown) }, place, found: { search: it, keys: [] } };
+      return { finding: { name, error: toAppError(thrown) }, place: use, found: { search: it, keys: [] } };
     }
   };
 
-  const searches = places.flatMap((place) =>
-    searchesOf(place.mapping)
+  const searches = mappingUses.flatMap((use) =>
+    searchesOf(use.mapping)
       .filter(({ store }) => !broken.has(store))
-      .map((it) => search(place, it)),
+      .map((it) => search(use, it)),
   );
   const searched = await Promise.all(searches);
-  const named = places.flatMap((place) =>
-    sourcesOf(place.mapping)
+  const named = mappingUses.flatMap((use) =>
+    sourcesOf(use.mapping)
       .filter(({ store }) => !broken.has(store))
-      .map((source) => useOf(place, source)),
+      .map((source) => useOf(use, source)),
   );
-  const usesOf = (place: Place, { search, keys }: FoundKeys): readonly Use[] =>
-    keys.map((key) => useOf(place, foundSource(search, key)));
-  const uses = [...named, ...searched.flatMap(({ place, found }) => usesOf(place, found))];
+  const usesOf = (use: MappingUse, { search, keys }: FoundKeys): readonly SourceUse[] =>
+    keys.map((key) => useOf(use, foundSource(search, key)));
+  const uses = [...named, ...searched.flatMap(({ place: use, found }) => usesOf(use, found))];
   const allowed = uses.filter(({ refusal }) => refusal === undefined);
   const results = await reader.read(allowed.map(({ source }) => storeRef(source)));
   const resultOf = (source: Source) => results.get(refId(storeRef(source)));
   // What is listed and gone is no part of a target, unless it was.
-  const there = searched.flatMap(({ place, found }) =>
-    usesOf(place, withoutNeverThere(found, undefined, resultOf, place.mapping)),
+  const existing = searched.flatMap(({ place: use, found }) =>
+    usesOf(use, dropNeverWritten(found, undefined, resultOf, use.mapping)),
   );
   const findings = [
     ...searched.map(({ finding }) => finding),
-    ...[...named, ...there].map(({ source, refusal }): Finding => {
+    ...[...named, ...existing].map(({ source, refusal }): Finding => {
       const error = refusal ?? sourceError(source, resultOf(source));
       const { property: _, ...whole } = source;
       return { name: `read ${describeSource(whole)}`, ...(error === undefined ? {} : { error }) };
@@ -99,9 +97,12 @@ export async function checkSources(
     .sort((a, b) => compareText(a.name, b.name));
 }
 
-function placesOf(mappings: readonly Mapping[], targets: readonly Wanted[]): readonly Place[] {
-  const known = targets.filter(({ error }) => error === undefined);
-  const byMapping = Map.groupBy(known, ({ mapping }) => mapping.name);
+function mappingUsesOf(
+  mappings: readonly Mapping[],
+  targets: readonly DesiredTarget[],
+): readonly MappingUse[] {
+  const resolved = targets.filter(({ error }) => error === undefined);
+  const byMapping = Map.groupBy(resolved, ({ mapping }) => mapping.name);
   return mappings.map((mapping) => ({
     mapping,
     namespaces: byMapping.get(mapping.name)?.map(({ id }) => id.namespace) ?? [undefined],
@@ -112,13 +113,13 @@ type Who = { readonly mapping: string; readonly namespace: string | undefined };
 
 /** Why a mapping may not use something in one of its namespaces; or anywhere, while it has none. */
 function refusalOf(
-  { mapping, namespaces }: Place,
+  { mapping, namespaces }: MappingUse,
   access: Access,
   allows: (who: Who) => boolean,
 ): AppError | undefined {
   const refusals = namespaces
     .filter((namespace) => !allows({ mapping: mapping.name, namespace }))
-    .map((namespace) => access.barred(namespace) ?? new AppError('NOT_ALLOWED'));
+    .map((namespace) => access.forbiddenNamespace(namespace) ?? new AppError('NOT_ALLOWED'));
   return refusals[0];
 }
 

@@ -1,28 +1,28 @@
 import type { Action, AuditRecord } from '../../audit/entry.ts';
 import { isErrorCode } from '../../core/error-codes.ts';
-import { AppError, healsItself } from '../../core/errors.ts';
+import { AppError, isTransient } from '../../core/errors.ts';
 import { mapConcurrently } from '../../core/map-concurrently.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import { commandOf } from '../../reconcile/commands.ts';
 import { isContested } from '../../reconcile/contested.ts';
 import type { Decision } from '../../reconcile/decide.ts';
-import { decideWanted, type Wanted } from '../../reconcile/targets.ts';
-import type { Pass } from '../../service/runs/pass.ts';
-import type { TargetState } from '../../service/service.ts';
+import { decideTarget, type DesiredTarget } from '../../reconcile/targets.ts';
+import type { SyncContext } from '../../service/runs/sync-context.ts';
+import type { SyncState } from '../../service/service.ts';
 import type { Plan } from '../../sync/plan.ts';
 import type { App } from '../app.ts';
-import { expectedCalls, oneByOne, type StoreCalls } from '../calls.ts';
-import { planPass, selectTargets } from '../plan.ts';
+import { expectedCalls, unsharedCallsPerHour, type StoreCalls } from '../expected-calls.ts';
+import { planInContext, selectTargets } from '../plan.ts';
 import { type ExplainedSource, explainSources } from './sources.ts';
 
 interface Verdict {
-  readonly state: TargetState;
+  readonly state: SyncState;
   readonly error?: AppError | undefined;
 }
 
 export interface ExplainedTarget extends Verdict {
   readonly target: TargetId;
-  /** The record to whose versions it is pinned. */
+  /** The record to which the target is pinned. */
   readonly pinned?: number;
   /** As a run would read them now. What `access` does not allow is not read. */
   readonly sources: readonly ExplainedSource[];
@@ -40,20 +40,20 @@ export interface ExplainedCalls extends StoreCalls {
 
 /** By arithmetic, for each store that the mapping uses; asks nobody. */
 export function callsOf({ config, targets }: App, mapping: string): readonly ExplainedCalls[] {
-  const its = targets.filter((it) => it.mapping.name === mapping);
-  const others = targets.filter((it) => it.mapping.name !== mapping);
+  const own = targets.filter((wanted) => wanted.mapping.name === mapping);
+  const others = targets.filter((wanted) => wanted.mapping.name !== mapping);
   const without = new Map(expectedCalls(config, others).map(({ store, perHour }) => [store, perHour]));
-  const used = new Set(expectedCalls(config, its).map(({ store }) => store));
+  const used = new Set(expectedCalls(config, own).map(({ store }) => store));
   return expectedCalls(config, targets)
     .filter(({ store }) => used.has(store))
-    .map((it) => ({
-      ...it,
-      added: it.perHour - (without.get(it.store) ?? 0),
-      oneByOne: oneByOne(its, it.store),
+    .map((storeCalls) => ({
+      ...storeCalls,
+      added: storeCalls.perHour - (without.get(storeCalls.store) ?? 0),
+      oneByOne: unsharedCallsPerHour(own, storeCalls.store),
     }));
 }
 
-const LAST = 5;
+const MAX_RECORDS = 5;
 
 /** Looks at a mapping now: its sources, its targets, and what was last recorded of them. */
 export async function explainMapping(
@@ -61,59 +61,62 @@ export async function explainMapping(
   mapping: string,
   signal?: AbortSignal,
 ): Promise<readonly ExplainedTarget[]> {
-  const pass = await app.pass({ signal });
-  await pass.recorder.command(commandOf('explain', mapping));
+  const context = await app.createContext({ signal });
+  await context.recorder.command(commandOf('explain', mapping));
   const explained: ExplainedTarget[] = [];
   const wanted = selectTargets(app, mapping);
   const decisions = await mapConcurrently(wanted, app.config.engine.concurrency, async (target) => ({
     target,
-    decision: await decideWanted(target, pass),
+    decision: await decideTarget(target, context),
   }));
-  const held = await waitingForAPerson(app, pass, mapping, decisions);
+  const held = await heldTargets(app, context, mapping, decisions);
   for (const { target, decision } of decisions) {
     const { id } = target;
     const { pinned, mapping: decided = target.mapping } = decision;
-    const lastRecords = await app.audit.list({ mapping, ...id }, { limit: LAST });
+    const lastRecords = await app.audit.list({ mapping, ...id }, { limit: MAX_RECORDS });
     explained.push({
       target: id,
       ...(await verdictOf(app, target, { ...decision, isHeld: held.has(formatTarget(id)) }, lastRecords)),
       ...(pinned === undefined ? {} : { pinned }),
-      sources: await explainSources({ ...decision, mapping: decided, id }, pass),
+      sources: await explainSources({ ...decision, mapping: decided, id }, context),
       lastRecords,
     });
   }
   return explained;
 }
 
-/** By `formatTarget`, those whose end waits for a person: of what the brake lets go by itself nobody need release anything. */
-async function waitingForAPerson(
+/**
+ * By `formatTarget`, those whose end waits for a person: of what the brake lets go by itself nobody need release
+ * anything.
+ */
+async function heldTargets(
   app: App,
-  pass: Pass,
+  context: SyncContext,
   mapping: string,
   decisions: readonly { readonly decision: Decision }[],
 ): Promise<ReadonlySet<string>> {
-  const ends = decisions.filter(({ decision: { plan } }) => ENDS.includes(plan.kind));
-  if (ends.length === 0) return new Set();
-  const { targets } = await planPass(app, pass, mapping);
+  const destructive = decisions.filter(({ decision: { plan } }) => DESTRUCTIVE_PLANS.includes(plan.kind));
+  if (destructive.length === 0) return new Set();
+  const { targets } = await planInContext(app, context, mapping);
   return new Set(targets.flatMap(({ action, target }) => (action === 'hold' ? [formatTarget(target)] : [])));
 }
 
-const ENDS: readonly Plan['kind'][] = ['hold', 'delete', 'recreate'];
+const DESTRUCTIVE_PLANS: readonly Plan['kind'][] = ['hold', 'delete', 'recreate'];
 
 /** As the service would find it now. */
 async function verdictOf(
   app: App,
-  { mapping, id }: Wanted,
+  { mapping, id }: DesiredTarget,
   { plan, live, pinned, isHeld }: Decision & { readonly isHeld: boolean },
   records: readonly AuditRecord[],
 ): Promise<Verdict> {
   const about = formatTarget(id);
   if (await isContested(app.audit, id, app.clock, app.instances))
-    return { state: 'contested', error: new AppError('CONTESTED', { about }) };
+    return { state: 'contested', error: new AppError('CONTESTED', { subject: about }) };
   if (mapping.onDrift === 'report' && isDrifted(plan, records))
-    return { state: 'drifted', error: new AppError('DRIFTED', { about }) };
+    return { state: 'drifted', error: new AppError('DRIFTED', { subject: about }) };
   if ('error' in plan) return { state: stateOf(plan, live !== undefined), error: plan.error };
-  if (isHeld) return { state: 'held', error: new AppError('HELD', { about }) };
+  if (isHeld) return { state: 'held', error: new AppError('HELD', { subject: about }) };
   if (plan.kind === 'unchanged') return { state: pinned === undefined ? 'synced' : 'pinned' };
   const error = lastFailure(records, about);
   return {
@@ -123,28 +126,28 @@ async function verdictOf(
 }
 
 /** What is said of a target without telling in what state it is. */
-const BESIDE: readonly Action[] = ['restart', 'release', 'rollback', 'unpin'];
+const STATELESS_ACTIONS: readonly Action[] = ['restart', 'release', 'rollback', 'unpin'];
 
 /**
- * Of a change that is still to be made, why it was not made before. What the cluster refuses shows only where it is asked
- * to write, which is not done here.
+ * Of a change that is still to be made, why it was not made before. What the cluster refuses shows only where it is
+ * asked to write, which is not done here.
  */
 function lastFailure(records: readonly AuditRecord[], about: string): AppError | undefined {
-  const last = records.find(({ action, phase }) => !BESIDE.includes(action) && phase !== 'intent');
+  const last = records.find(({ action, phase }) => !STATELESS_ACTIONS.includes(action) && phase !== 'intent');
   if (last?.phase !== 'outcome' && last?.action !== 'giveUp') return undefined;
   const { outcome, code = '', time } = last;
   if (outcome !== 'failed' || !isErrorCode(code)) return undefined;
-  return new AppError(code, { about, detail: `at the last try, ${time}` });
+  return new AppError(code, { subject: about, detail: `at the last try, ${time}` });
 }
 
 /** Of one that is gone, only what was recorded tells that a person took it away. */
 function isDrifted(plan: Plan, records: readonly AuditRecord[]): boolean {
   if (!['create', 'update', 'merge', 'recreate'].includes(plan.kind)) return false;
-  const last = records.find(({ action }) => !BESIDE.includes(action));
+  const last = records.find(({ action }) => !STATELESS_ACTIONS.includes(action));
   return ('drift' in plan && plan.drift) || last?.code === 'DRIFTED';
 }
 
-function stateOf(plan: Plan, isThere: boolean): TargetState {
+function stateOf(plan: Plan, isThere: boolean): SyncState {
   switch (plan.kind) {
     case 'unchanged':
       return 'synced';
@@ -155,7 +158,7 @@ function stateOf(plan: Plan, isThere: boolean): TargetState {
     case 'fail':
       if (plan.error.code === 'SECRET_MISSING') return 'waiting';
       // What is kept although its store fails, or its source is gone, goes on working with what it had.
-      return isThere && (healsItself(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
+      return isThere && (isTransient(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
         ? 'stale'
         : 'failed';
     default:

@@ -1,13 +1,13 @@
 import { AppError } from '../../core/errors.ts';
 import type { Mapping, Search, Source } from '../../core/mapping.ts';
-import { type FoundRead, type ReadResult, refId } from '../../core/reading.ts';
+import { type FoundRead, type ReadResult, refId } from '../../core/read-result.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { Decision } from '../../reconcile/decide.ts';
 import { runSearch } from '../../reconcile/gather.ts';
-import type { Pass } from '../../service/runs/pass.ts';
+import type { SyncContext } from '../../service/runs/sync-context.ts';
 import { isSpread, searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
-import { describeSearch, foundSource, matching, withoutNeverThere } from '../../sync/find.ts';
-import { createParsed, describeSource, membersOf, pickValue } from '../../sync/value.ts';
+import { describeSearch, foundSource, matching, dropNeverWritten } from '../../sync/find.ts';
+import { createJsonCache, describeSource, membersOf, pickValue } from '../../sync/value.ts';
 
 export interface ExplainedSource {
   /** Of a search that failed, its path stands for the key. */
@@ -18,10 +18,10 @@ export interface ExplainedSource {
   readonly error?: AppError;
 }
 
-type Deps = Pick<Pass, 'allows' | 'allowsSearch' | 'find' | 'read'>;
+type Deps = Pick<SyncContext, 'allows' | 'allowsSearch' | 'find' | 'read'>;
 
 /** What a target is explained by, as it was decided on: of one that is pinned, the mapping as it was then. */
-interface Decided extends Pick<Decision, 'desired' | 'live'> {
+interface DecidedTarget extends Pick<Decision, 'desired' | 'live'> {
   readonly mapping: Mapping;
   readonly id: TargetId;
 }
@@ -30,15 +30,18 @@ interface Decided extends Pick<Decision, 'desired' | 'live'> {
  * What a target is made of, as a run would read it now: what its mapping names, then what each search stands for.
  * Nothing is read for what `access` does not allow.
  */
-export async function explainSources(it: Decided, pass: Deps): Promise<readonly ExplainedSource[]> {
-  const named = sourcesOf(it.mapping);
-  const searches = searchesOf(it.mapping);
-  if (it.desired.kind === 'failed' && it.desired.error.code === 'NOT_ALLOWED')
-    return unreadSources(it, named, searches, pass);
-  const reading = await readAllowed(it, named, pass);
-  const found = await Promise.all(searches.map((search) => explainSearch(it, search, pass)));
-  const spreads = new Set(it.mapping.dataFrom.filter(isSpread));
-  const parsed = createParsed();
+export async function explainSources(
+  target: DecidedTarget,
+  context: Deps,
+): Promise<readonly ExplainedSource[]> {
+  const named = sourcesOf(target.mapping);
+  const searches = searchesOf(target.mapping);
+  if (target.desired.kind === 'failed' && target.desired.error.code === 'NOT_ALLOWED')
+    return unreadSources(target, named, searches, context);
+  const reading = await readAllowed(target, named, context);
+  const found = await Promise.all(searches.map((search) => explainSearch(target, search, context)));
+  const spreads = new Set(target.mapping.dataFrom.filter(isSpread));
+  const parsed = createJsonCache();
   const valuesOf = (source: Source, value: FoundRead): unknown =>
     (spreads.has(source) ? membersOf : pickValue)(source, value, parsed);
   return [...named.map((source) => explainSource(source, reading(source), valuesOf)), ...found.flat()];
@@ -46,18 +49,19 @@ export async function explainSources(it: Decided, pass: Deps): Promise<readonly 
 
 /** Which of them is not allowed. A search runs where all that the mapping names is, since it is what it finds then. */
 async function unreadSources(
-  it: Decided,
+  target: DecidedTarget,
   named: readonly Source[],
   searches: readonly Search[],
-  pass: Deps,
+  context: Deps,
 ): Promise<readonly ExplainedSource[]> {
-  const unreadKey = (source: Source) => unread(source, isAllowed(it, source, pass), describeSource(source));
-  const places = searches.map((search) =>
-    unread(placeOf(search), isSearchAllowed(it, search, pass), describeSearch(search)),
+  const unreadKey = (source: Source) =>
+    unread(source, isAllowed(target, source, context), describeSource(source));
+  const searchPaths = searches.map((search) =>
+    unread(searchPathSource(search), isSearchAllowed(target, search, context), describeSearch(search)),
   );
-  const all = [...named.map(unreadKey), ...places];
+  const all = [...named.map(unreadKey), ...searchPaths];
   if (all.some(({ state }) => state === 'failed')) return all;
-  const found = await Promise.all(searches.map((search) => runSearch(search, pass)));
+  const found = await Promise.all(searches.map((search) => runSearch(search, context)));
   return [
     ...named.map(unreadKey),
     ...found.flatMap(({ search, keys }) => keys.map((key) => unreadKey(foundSource(search, key)))),
@@ -65,41 +69,47 @@ async function unreadSources(
 }
 
 function unread(source: Source, allowed: boolean, about: string): ExplainedSource {
-  return allowed ? { source, state: 'unread' } : failed(source, new AppError('NOT_ALLOWED', { about }));
+  return allowed
+    ? { source, state: 'unread' }
+    : failed(source, new AppError('NOT_ALLOWED', { subject: about }));
 }
 
-function placeOf({ store, find }: Search): Source {
+function searchPathSource({ store, find }: Search): Source {
   return { store, key: find.path, optional: false };
 }
 
-function isAllowed({ mapping, id }: Decided, { store, key }: Source, { allows }: Deps): boolean {
+function isAllowed({ mapping, id }: DecidedTarget, { store, key }: Source, { allows }: Deps): boolean {
   return allows({ mapping: mapping.name, namespace: id.namespace, store, key });
 }
 
-function isSearchAllowed({ mapping, id }: Decided, { store, find }: Search, deps: Deps): boolean {
+function isSearchAllowed({ mapping, id }: DecidedTarget, { store, find }: Search, deps: Deps): boolean {
   const { path } = find;
   return deps.allowsSearch({ mapping: mapping.name, namespace: id.namespace, store, path });
 }
 
-async function explainSearch(it: Decided, search: Search, pass: Deps): Promise<readonly ExplainedSource[]> {
-  const { mapping, live } = it;
+async function explainSearch(
+  target: DecidedTarget,
+  search: Search,
+  context: Deps,
+): Promise<readonly ExplainedSource[]> {
+  const { mapping, live } = target;
   try {
-    const found = await runSearch(search, pass);
-    const kept = keptKeys(it, search);
+    const found = await runSearch(search, context);
+    const kept = keptKeys(target, search);
     const sources = [...found.keys, ...kept].map((key) => foundSource(search, key));
-    const reading = await readAllowed(it, sources, pass);
-    const { keys } = withoutNeverThere(found, live, reading, mapping);
+    const reading = await readAllowed(target, sources, context);
+    const { keys } = dropNeverWritten(found, live, reading, mapping);
     return matching(search, [...keys, ...kept])
       .map((key) => foundSource(search, key))
       .map((source) => explainSource(source, reading(source), pickValue));
   } catch (error) {
-    if (error instanceof AppError) return [failed(placeOf(search), error)];
+    if (error instanceof AppError) return [failed(searchPathSource(search), error)];
     throw error;
   }
 }
 
 /** Of what was decided on: keys of the search that it may find no more, and of which the target is made still. */
-function keptKeys({ desired, mapping }: Decided, search: Search): readonly string[] {
+function keptKeys({ desired, mapping }: DecidedTarget, search: Search): readonly string[] {
   if (desired.kind !== 'ready') return [];
   const ofStore = ({ store }: { readonly store: string }): boolean => store === search.store;
   const named = new Set(
@@ -115,12 +125,12 @@ function keptKeys({ desired, mapping }: Decided, search: Search): readonly strin
 
 /** Gives what was read of each; nothing of one that is not allowed. */
 async function readAllowed(
-  it: Decided,
+  target: DecidedTarget,
   sources: readonly Source[],
-  pass: Deps,
+  context: Deps,
 ): Promise<(source: Source) => ReadResult | undefined> {
-  const allowed = sources.filter((source) => isAllowed(it, source, pass));
-  const readings = await pass.read(allowed.map(storeRef));
+  const allowed = sources.filter((source) => isAllowed(target, source, context));
+  const readings = await context.read(allowed.map(storeRef));
   return (source) => readings.get(refId(storeRef(source)));
 }
 
@@ -132,22 +142,22 @@ function explainSource(
   const about = describeSource(source);
   switch (reading?.kind) {
     case 'found': {
-      const fault = faultOf(() => use(source, reading));
-      if (fault === undefined) return { source, state: 'found', version: reading.version };
-      const isPassedOver = source.optional && fault.code === 'PROPERTY_MISSING';
-      return { source, state: isPassedOver ? 'absent' : 'failed', version: reading.version, error: fault };
+      const error = errorOf(() => use(source, reading));
+      if (error === undefined) return { source, state: 'found', version: reading.version };
+      const isPassedOver = source.optional && error.code === 'PROPERTY_MISSING';
+      return { source, state: isPassedOver ? 'absent' : 'failed', version: reading.version, error: error };
     }
     case 'absent':
-      return { source, state: 'absent', error: new AppError('SOURCE_ABSENT', { about }) };
+      return { source, state: 'absent', error: new AppError('SOURCE_ABSENT', { subject: about }) };
     case 'failed':
       return failed(source, reading.error);
     default:
-      return failed(source, new AppError('NOT_ALLOWED', { about }));
+      return failed(source, new AppError('NOT_ALLOWED', { subject: about }));
   }
 }
 
 /** What of the value that was read is not as the mapping takes it. */
-function faultOf(use: () => unknown): AppError | undefined {
+function errorOf(use: () => unknown): AppError | undefined {
   try {
     use();
     return undefined;

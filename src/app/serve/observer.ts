@@ -24,7 +24,7 @@ export function observerOf({ audit }: Config, { logger, print, metrics, onBack }
       const wasDown = down.has(store);
       if (state === 'down') down.add(store);
       else down.delete(store);
-      if (error?.heals === false) logger.error('a store is in trouble', { store, state, error });
+      if (error?.isTransient === false) logger.error('a store is in trouble', { store, state, error });
       else if (error !== undefined) logger.warn('a store is in trouble', { store, state, error });
       else logger.info('a store is well', { store });
       // One that only asked to slow down must not be met by all at once.

@@ -13,14 +13,17 @@ export interface QueueDeps {
 }
 
 /**
- * More jobs than targets are worked on at a time: each set of stores has its own places, so that those of a store
- * that hangs do not take up the others'.
+ * More jobs than targets are worked on at a time: each set of stores has its own places, so that those of a store that
+ * hangs do not take up the others'.
  */
-const JOBS_PER_PLACE = 8;
-const MOST_JOBS = 256;
+const JOBS_PER_TARGET_SLOT = 8;
+const MAX_JOBS = 256;
 
 export async function openQueue({ engine, instance }: Config, deps: QueueDeps): Promise<Queue> {
-  const concurrency = Math.max(engine.concurrency, Math.min(MOST_JOBS, engine.concurrency * JOBS_PER_PLACE));
+  const concurrency = Math.max(
+    engine.concurrency,
+    Math.min(MAX_JOBS, engine.concurrency * JOBS_PER_TARGET_SLOT),
+  );
   if (engine.kind === 'memory') return createMemoryQueue({ concurrency });
   const { createRedisQueue } = await import('../../queue/redis/bullmq.ts');
   const { url, prefix, tls, sentinel, cluster } = engine;

@@ -1,38 +1,42 @@
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig } from '../../config/diff.ts';
 import type { Problem } from '../../config/problem.ts';
-import { type Watched, watchCredentials, watchedIn } from '../../config/watch/credentials.ts';
+import {
+  type WatchedCredential,
+  watchCredentials,
+  watchedCredentialsIn,
+} from '../../config/watch/credentials.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { instancesOf } from '../../core/instances.ts';
 import { createMetrics, type Metrics } from '../../metrics/metrics.ts';
 import { systemSleep } from '../../providers/timing.ts';
 import type { Controller } from '../../service/controller.ts';
-import { storesOfMappings } from '../../service/generation.ts';
+import { storesOfMappings } from '../../service/config-snapshot.ts';
 import { watchStalls } from '../../service/liveness/stalls.ts';
 import { watchEventLoop } from '../../service/liveness/watchdog.ts';
-import { createPresence, worksBy } from '../../service/presence.ts';
+import { createPresence, configDigest } from '../../service/presence.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from '../app.ts';
-import { watchRetention } from '../retention.ts';
-import { movedStores } from '../stores.ts';
-import { createConfigurationRecords, describeDiff, describeStart } from './configured.ts';
-import { type Intakes, openIntakes } from './events.ts';
-import { type FrontDeps, openFront } from './front.ts';
+import { runRetentionPeriodically } from '../retention.ts';
+import { replacedStores } from '../stores.ts';
+import { createConfigurationRecords, describeDiff, describeStart } from './configuration-records.ts';
+import { type Intakes, openIntakes } from './intakes.ts';
+import { type HttpFrontendDeps, openHttpFrontend } from './http-frontend.ts';
 import { observerOf } from './observer.ts';
-import { untilUndoubted, watchChain } from './proof.ts';
+import { waitForTrustedAudit, verifyChainPeriodically } from './audit-trust.ts';
 import { openQueue } from './queue.ts';
 import { startService } from './service.ts';
 
-export interface ServeDeps extends AppDeps, FrontDeps {
+export interface ServeDeps extends AppDeps, HttpFrontendDeps {
   readonly version: string;
   readonly random: () => number;
   /** The one that was in force last in this process, if one was. */
-  readonly before?: Config | undefined;
+  readonly previousConfig?: Config | undefined;
   /** Ends the start. */
   readonly signal: AbortSignal;
   /** Something that is taken up at the start only is another now: this server should make room for a new one. */
   readonly onOutdated: () => void;
   /** So many bytes of large values were taken from a store for a target. */
-  readonly onLarge: (bytes: number) => void;
+  readonly onLargeValue: (bytes: number) => void;
   /** It must not go on. */
   readonly onFatal: (error: AppError) => void;
 }
@@ -41,13 +45,13 @@ export interface Server {
   /** Puts another configuration in force; what `diff.restart` names needs another server. */
   apply(next: Config, diff: ConfigDiff): Promise<void>;
   /** That the files of the configuration were looked at, well or not. */
-  looked(): void;
+  configurationChecked(): void;
   /** That the files hold a configuration which is not taken. */
   refused(problems: readonly Problem[]): Promise<void>;
   /** That the files hold the configuration again which is in force, after one that was not taken. */
   validAgain(): Promise<void>;
   /** Looks at once whether credentials have changed (SIGHUP). */
-  look(): Promise<void>;
+  checkCredentials(): Promise<void>;
   /** Takes no more work, ends what is being written, flushes the audit. Never hangs. */
   close(graceMs: number): Promise<void>;
 }
@@ -58,66 +62,70 @@ const PRESENCE_MS = 10_000;
 /** The files are looked at every few seconds, and a change waits until it is whole. */
 const CONFIGURATION_MS = 60_000;
 /** How long an answer may still take when it is told to end while it waits. */
-const LAST_ANSWERS_MS = 2_000;
+const FINAL_ANSWERS_MS = 2_000;
 /** Tried again so often while the audit or the cluster cannot be reached. */
-const START_AGAIN_MS = 3_000;
+const START_RETRY_MS = 3_000;
 
 /**
- * The whole service: listens first, so that probes are answered while it waits for what it needs; then opens the
- * rest, and tries again for as long as that may mend itself.
+ * The whole service: listens first, so that probes are answered while it waits for what it needs; then opens the rest,
+ * and tries again for as long as that may mend itself.
  */
 export async function openServer(config: Config, deps: ServeDeps): Promise<Server> {
   await using stack = new AsyncDisposableStack();
   const { logger, clock } = deps;
-  const front = await openFront(config, deps);
-  stack.defer(() => front.close(0));
-  const metrics = createMetrics({ version: deps.version, clock, observe: front.observe });
-  front.use({ metrics });
+  const frontend = await openHttpFrontend(config, deps);
+  stack.defer(() => frontend.close(0));
+  const metrics = createMetrics({ version: deps.version, clock, observe: frontend.observe });
+  frontend.use({ metrics });
 
-  const opened = await openRest();
+  const opened = await openPartsWithRetry();
   const { app, queue, service, controller, intakes } = opened;
-  front.use({
+  frontend.use({
     service,
     audit: app.audit,
     queue,
-    controller: { tell: (to) => tellAges(controller, to) },
+    controller: { tell: (to) => reportAges(controller, to) },
     events: intakes.posted,
   });
-  const files = controller.loops.begin('configuration', CONFIGURATION_MS);
+  const configurationLoop = controller.loops.begin('configuration', CONFIGURATION_MS);
   const stalls = watchStalls(controller.loops, { logger });
   stack.use(watchEventLoop(controller.loops, { json: config.log.format === 'json' }));
   const owned = stack.move();
   const records = createConfigurationRecords(opened);
-  await records.configured(describeStart(app.config, deps.before && diffConfig(deps.before, app.config)));
-  logger.info('the service is running', { address: front.url, count: app.targets.length });
+  await records.configured(
+    describeStart(app.config, deps.previousConfig && diffConfig(deps.previousConfig, app.config)),
+  );
+  logger.info('the service is running', { address: frontend.url, count: app.targets.length });
 
   return {
     async apply(next, diff) {
-      const moved = movedStores(app.config.stores, next.stores);
-      const users = next.mappings.filter((it) => storesOfMappings([it]).some((store) => moved.has(store)));
+      const moved = replacedStores(app.config.stores, next.stores);
+      const users = next.mappings.filter((mapping) =>
+        storesOfMappings([mapping]).some((store) => moved.has(store)),
+      );
       const changed = new Set([
         ...diff.mappings.added,
         ...diff.mappings.changed,
         ...users.map(({ name }) => name),
       ]);
-      await controller.reconfigured({ mappings: changed, all: diff.access }, async () => {
+      await controller.applyConfigChange({ mappings: changed, all: diff.access }, async () => {
         await app.reconfigure(next);
         // Before what left is looked for, by whichever replica.
-        opened.presence.beat();
+        opened.presence.announce();
       });
-      for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.wake(store);
+      for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.storeRecovered(store);
       await intakes.refresh();
       await records.configured(describeDiff(diff));
       logger.info('the configuration was changed', { count: app.targets.length });
     },
-    looked() {
-      files.beat();
+    configurationChecked() {
+      configurationLoop.beat();
       void records
         .flush()
         .catch((error: unknown) => logger.error('a change could not be recorded', { error }));
     },
     async refused(problems) {
-      logger.error('the configuration is invalid, and the last valid one stays in force', {
+      logger.error('the configuration is invalid; the last valid one stays active', {
         count: problems.length,
         error: new AppError('CONFIG_INVALID'),
       });
@@ -127,14 +135,14 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       logger.info('the configuration is valid again');
       await records.configured('valid again');
     },
-    look: () => opened.credentials.look(),
+    checkCredentials: () => opened.credentials.check(),
     async close(graceMs) {
       // While the queue can still tell the others.
       opened.presence[Symbol.dispose]();
       const started = clock.now();
       const left = () => Math.max(500, graceMs - (clock.now() - started));
       stalls[Symbol.dispose]();
-      const http = front.close(Math.min(5_000, left()));
+      const http = frontend.close(Math.min(5_000, left()));
       const credentials = opened.credentials[Symbol.asyncDispose]();
       await intakes[Symbol.asyncDispose]();
       await controller.close(left());
@@ -144,21 +152,21 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     },
   };
 
-  async function openRest() {
+  async function openPartsWithRetry() {
     for (;;) {
       try {
-        return await openOnce();
+        return await openParts();
       } catch (thrown) {
         const error = toAppError(thrown);
-        if (!error.heals || error.code === 'INTERNAL') throw error;
-        front.use({ waitingFor: error });
+        if (!error.isTransient || error.code === 'INTERNAL') throw error;
+        frontend.use({ waitingFor: error });
         logger.warn('the service cannot start yet and tries again', { error });
-        await systemSleep(START_AGAIN_MS, deps.signal);
+        await systemSleep(START_RETRY_MS, deps.signal);
       }
     }
   }
 
-  async function openOnce() {
+  async function openParts() {
     await using parts = new AsyncDisposableStack();
     let wake = (_: string): void => undefined;
     const app = parts.use(
@@ -173,46 +181,46 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       }),
     );
     // What is answered meanwhile may have an end to record, such as an export.
-    parts.defer(() => (deps.signal.aborted ? front.close(LAST_ANSWERS_MS) : undefined));
+    parts.defer(() => (deps.signal.aborted ? frontend.close(FINAL_ANSWERS_MS) : undefined));
     const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
-    await front.login(credential, app.cluster.identities);
-    await untilUndoubted(app, { ...deps, front, againMs: START_AGAIN_MS });
+    await frontend.login(credential, app.cluster.identities);
+    await waitForTrustedAudit(app, { ...deps, front: frontend, retryMs: START_RETRY_MS });
     const queue = parts.use(await openQueue(config, { credential, clock, logger }));
-    const works = worksOf(app);
+    const workHash = createWorkHash(app);
     const presence = createPresence({
-      notices: queue.notices,
+      broadcast: queue.broadcast,
       replica: deps.replica,
       clock,
-      works,
-      onOlder(replica) {
+      currentDigest: workHash,
+      onOlderReplica(replica) {
         logger.info('another replica shares the work', { replica });
         if (config.audit.store.kind !== 'sqlite') return;
         const detail = 'several replicas need an audit store that they share: `audit.store.kind: postgres`';
-        deps.onFatal(new AppError('CONFIG_INVALID', { about: 'audit.store', detail }));
+        deps.onFatal(new AppError('CONFIG_INVALID', { subject: 'audit.store', detail }));
       },
     });
     parts.use(presence);
-    let told: Pick<Intakes, 'states'> | undefined;
+    let openedIntakes: Pick<Intakes, 'states'> | undefined;
     const { service, controller } = await startService(app, {
       queue,
       replica: deps.replica,
       version: deps.version,
       random: deps.random,
-      onLarge: deps.onLarge,
+      onLargeValue: deps.onLargeValue,
       configProblems: deps.configProblems,
-      intakes: () => told?.states() ?? [],
+      intakes: () => openedIntakes?.states() ?? [],
       onOutcome({ mapping, target: { namespace }, kind }, seconds) {
         metrics.syncDone({ mapping, namespace, outcome: kind, seconds });
       },
       onCycle: () => metrics.lastCycle(clock.now()),
       differing: () => presence.differing(),
     });
-    wake = controller.wake;
-    const { take, loops } = controller;
+    wake = controller.storeRecovered;
+    const { takeHints: take, loops } = controller;
     const intakes = await openIntakes(app, { take, loops, metrics, credential, random: deps.random });
     parts.use(intakes);
-    told = intakes;
-    const beats = setInterval(() => presence.beat(), PRESENCE_MS);
+    openedIntakes = intakes;
+    const beats = setInterval(() => presence.announce(), PRESENCE_MS);
     parts.defer(() => clearInterval(beats));
     const loop = controller.loops.begin('credentials', 120_000);
     const credentials = watchCredentials({
@@ -220,13 +228,13 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       resolve: credential,
       fingerprint: (value) => app.fingerprints.value(value),
       async onChange(owner) {
-        if (owner === ITSELF) {
+        if (owner === SERVICE_OWNER) {
           logger.info('credentials of the service itself have changed');
           return deps.onOutdated();
         }
         logger.info('the credentials of a store have changed', { store: owner });
         app.stores.reset(owner);
-        controller.wake(owner);
+        controller.storeRecovered(owner);
         await intakes.reset(owner);
       },
       onProgress(error) {
@@ -234,8 +242,8 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         if (error !== undefined) logger.debug('credentials could not be looked at', { error });
       },
     });
-    parts.use(watchChain(app, front));
-    parts.use(watchRetention(app));
+    parts.use(verifyChainPeriodically(app, frontend));
+    parts.use(runRetentionPeriodically(app));
     const kept = parts.move();
     stack.defer(() => kept.disposeAsync());
     return { app, queue, service, controller, intakes, credentials, presence };
@@ -243,31 +251,34 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
 }
 
 /** Made anew only for another configuration, since there may be thousands of mappings. */
-function worksOf(app: App): () => string {
+function createWorkHash(app: App): () => string {
   let last: { readonly of: Config; readonly text: string } | undefined;
   return () => {
     const { config } = app;
-    if (last?.of !== config) last = { of: config, text: worksBy(instancesOf(config), config.mappings) };
+    if (last?.of !== config) last = { of: config, text: configDigest(instancesOf(config), config.mappings) };
     return last.text;
   };
 }
 
-function tellAges({ generation, ages, board }: Controller, metrics: Metrics): void {
+function reportAges({ snapshot: generation, ages, states: board }: Controller, metrics: Metrics): void {
   // Once for all targets of a mapping, which may be thousands.
-  const changed = new Map(generation().mappings.map((it) => [it.name, ages.changedAt(it)]));
-  for (const { mapping, id, error } of generation().wanted) {
+  const changed = new Map(generation().mappings.map((mapping) => [mapping.name, ages.changedAt(mapping)]));
+  for (const { mapping, id, error } of generation().targets) {
     if (error !== undefined) continue;
     metrics.sourceChanged(mapping.name, id.namespace, changed.get(mapping.name));
-    const known = board.known(mapping.name, id);
+    const known = board.get(mapping.name, id);
     metrics.certificateExpiry(mapping.name, id.namespace, known?.certificateExpiresAt);
   }
 }
 
 /** No store has such a name. */
-const ITSELF = '';
+const SERVICE_OWNER = '';
 
 /** The certificate of HTTP is renewed by the server itself, and the audit resolves its address at each connection. */
-function referencesOf({ config }: App): ReadonlyMap<string, readonly Watched[]> {
-  const own = [config.engine, config.http.tokens].flatMap(watchedIn);
-  return new Map([[ITSELF, own], ...config.stores.map((store) => [store.name, watchedIn(store)] as const)]);
+function referencesOf({ config }: App): ReadonlyMap<string, readonly WatchedCredential[]> {
+  const own = [config.engine, config.http.tokens].flatMap(watchedCredentialsIn);
+  return new Map([
+    [SERVICE_OWNER, own],
+    ...config.stores.map((store) => [store.name, watchedCredentialsIn(store)] as const),
+  ]);
 }

@@ -4,16 +4,16 @@ import { compareText } from '../../core/target.ts';
 import { PROVIDERS } from '../../providers/registry.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { type Command, commandEntry, commandOf } from '../../reconcile/commands.ts';
-import { isUnended } from '../../reconcile/last-word.ts';
+import { isUnresolved } from '../../reconcile/latest-records.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 import { recoverIntents } from '../../reconcile/recover.ts';
 import type { OnRestartFailure } from '../../restart/failures.ts';
 import { createRestarts } from '../../restart/restarts.ts';
 import { type Controller, startController } from '../../service/controller.ts';
-import type { Known } from '../../service/known.ts';
-import { askFor } from '../../service/request.ts';
-import type { Pass } from '../../service/runs/pass.ts';
-import { PASS_MS } from '../../service/runs/passes.ts';
+import type { TargetState } from '../../service/target-state.ts';
+import { requestSync } from '../../service/sync-request.ts';
+import type { SyncContext } from '../../service/runs/sync-context.ts';
+import { MAX_CONTEXT_AGE_MS } from '../../service/runs/sync-contexts.ts';
 import type {
   Health,
   MappingStatus,
@@ -24,19 +24,19 @@ import type {
   StoreStatus,
   SyncAnswer,
 } from '../../service/service.ts';
-import { heldOf, lookedAt, targetStatuses } from '../../service/status.ts';
-import { abilitiesOf } from '../abilities.ts';
+import { heldStatuses, sourcesAndSearches, targetStatuses } from '../../service/status.ts';
+import { capabilitiesOf } from '../capabilities.ts';
 import type { App } from '../app.ts';
-import { expectedCalls, type StoreCalls } from '../calls.ts';
+import { expectedCalls, type StoreCalls } from '../expected-calls.ts';
 import { destroyProposed } from '../destroy.ts';
 import { toHeld } from '../held.ts';
-import { findHeldLeft, pruneLeft, showLeft } from '../prune.ts';
+import { findHeldOrphan, pruneOrphans, listOrphansForCommand } from '../prune.ts';
 import { releaseCommand, releaseHeld } from '../release.ts';
-import { restartsWanted } from '../restarts.ts';
-import { oneTarget, pinTarget, someTargets, unpinTargets } from '../rollback.ts';
-import { auditStatusOf } from './audit-state.ts';
-import { leftAnswer, pruneAnswer, runAnswer } from './run-answer.ts';
-import { createRunsBy } from './runs-by.ts';
+import { isRestartConfigured } from '../restarts.ts';
+import { selectOneTarget, pinTarget, selectTargetsToUnpin, unpinTargets } from '../rollback.ts';
+import { createAuditStatus } from './audit-status.ts';
+import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
+import { createMappingHash } from './mapping-hash.ts';
 
 export interface ServiceOptions {
   readonly queue: Queue;
@@ -45,7 +45,7 @@ export interface ServiceOptions {
   readonly random: () => number;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
   /** So many bytes of large values were taken from a store for a target. */
-  readonly onLarge?: ((bytes: number) => void) | undefined;
+  readonly onLargeValue?: ((bytes: number) => void) | undefined;
   /** A sweep has ended. */
   readonly onCycle: () => void;
   /** What is wrong with the files as they are now; nothing: they are in force. */
@@ -70,8 +70,9 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
   const onFailure: OnRestartFailure = ({ workload: name, ...about }, isNew) => {
     if (isNew) logger.warn('a workload could not be restarted', { name, ...about });
   };
-  const isWanted = restartsWanted(app);
-  const restarts = workloads && createRestarts({ ...app, ...app.tracing, workloads, onFailure, isWanted });
+  const isWanted = isRestartConfigured(app);
+  const restarts =
+    workloads && createRestarts({ ...app, ...app.tracing, workloads, onFailure, isConfigured: isWanted });
   return startController({
     clock,
     logger,
@@ -88,7 +89,7 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
     resolve: () => app.resolve(),
     stores: {
       definitions: () => stores.definitions,
-      tellsVersions: (store) => abilitiesOf(app.config, store)?.tellVersions ?? false,
+      tellsVersions: (store) => capabilitiesOf(app.config, store)?.tellVersions ?? false,
       isDown: (store) => stores.state(store).state === 'down',
       onAnswer: (listener) => stores.onAnswer(listener),
       namesOf: (store, key) => {
@@ -96,43 +97,49 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
         return (kind !== undefined && PROVIDERS[kind]?.keyNames?.(key)) || [key];
       },
     },
-    beginPass: (request) => app.pass({ ...request, asResolved: true, oldAfterMs: PASS_MS, bound: true }),
-    destroy: (pass, see) => destroyProposed(app, pass, see),
+    openContext: (request) =>
+      app.createContext({
+        ...request,
+        reuseResolved: true,
+        maxReadAgeMs: MAX_CONTEXT_AGE_MS,
+        boundToConfig: true,
+      }),
+    destroy: (context, see) => destroyProposed(app, context, see),
     restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
-    recover: (onNotMade = () => undefined) => recoverIntents({ ...app, onNotMade }),
-    runsBy: createRunsBy(app),
+    recover: (onNotMade = () => undefined) => recoverIntents({ ...app, onNotApplied: onNotMade }),
+    configHashOf: createMappingHash(app),
     isBehind: () => options.configProblems().length > 0,
     heldId: (known) => heldId(app, known),
     onOutcome: options.onOutcome,
-    isUnended: (mapping, target) => isUnended(audit, mapping, target, app.instances),
-    onLarge: options.onLarge,
+    hasOpenFailure: (mapping, target) => isUnresolved(audit, mapping, target, app.instances),
+    onLargeValues: options.onLargeValue,
     onCycle: options.onCycle,
-    agrees: () => options.differing().length === 0,
+    replicasAgree: () => options.differing().length === 0,
   });
 }
 
 function serviceOf(app: App, controller: Controller, options: ServiceOptions): Service {
   const { audit, clock, config } = app;
-  const { board } = controller;
-  const auditStatus = auditStatusOf(app, controller);
-  const idOf = (known: Known) => heldId(app, known);
-  const held = () => heldOf({ board, idOf });
-  const targets = () => targetStatuses({ generation: controller.generation(), board, clock });
+  const { states: board } = controller;
+  const auditStatus = createAuditStatus(app, controller);
+  const idOf = (known: TargetState) => heldId(app, known);
+  const held = () => heldStatuses({ states: board, idOf });
+  const targets = () => targetStatuses({ snapshot: controller.snapshot(), states: board, clock });
   const operator = ({ name, address }: Requester) =>
     ({ kind: 'operator', name, ...(address === undefined ? {} : { address }) }) as const;
 
   const callsOf = (): ((store: string) => Partial<StoreStatus>) => {
     const taken = (store: string) => app.stores.usage(store)?.ways ?? [];
-    const all = expectedCalls(app.config, controller.generation().wanted, { taken });
-    const byStore = new Map(all.map((it) => [it.store, it]));
+    const all = expectedCalls(app.config, controller.snapshot().targets, { taken });
+    const byStore = new Map(all.map((storeCalls) => [storeCalls.store, storeCalls]));
     return (name) => callsStatus(byStore.get(name), app.stores.usage(name)?.lastHour);
   };
 
-  const isMapping = (name: string): boolean => app.config.mappings.some((it) => it.name === name);
-  const begin = async (command: Command, by: Requester, requestId: string): Promise<Pass> => {
-    const pass = await app.pass({ requestId, actor: operator(by), asResolved: true });
-    await pass.recorder.command(command);
-    return pass;
+  const isMapping = (name: string): boolean => app.config.mappings.some((mapping) => mapping.name === name);
+  const beginCommand = async (command: Command, by: Requester, requestId: string): Promise<SyncContext> => {
+    const context = await app.createContext({ requestId, actor: operator(by), reuseResolved: true });
+    await context.recorder.command(command);
+    return context;
   };
 
   const mappings = (): readonly MappingStatus[] => {
@@ -140,7 +147,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
     return app.config.mappings.map((mapping) => ({
       mapping: mapping.name,
       refreshSeconds: mapping.refreshMs / 1_000,
-      ...lookedAt(mapping),
+      ...sourcesAndSearches(mapping),
       targets: byMapping.get(mapping.name) ?? [],
     }));
   };
@@ -181,10 +188,10 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
     held,
     async sync(name, by, requestId): Promise<SyncAnswer | undefined> {
       if (!isMapping(name)) return undefined;
-      const all = controller.generation().wanted.filter(({ mapping }) => mapping.name === name);
+      const all = controller.snapshot().targets.filter(({ mapping }) => mapping.name === name);
       const wanted = all.filter(({ error }) => error === undefined);
       await audit.append([commandEntry(commandOf('sync', name), operator(by), requestId)]);
-      const answer = await askFor(controller, wanted, { requestId, clock, held, mapping: name });
+      const answer = await requestSync(controller, wanted, { requestId, clock, held, wholeMapping: name });
       // A selector that cannot be looked up stands for any number of targets.
       const unknown = all.flatMap(({ id, error }) =>
         error === undefined ? [] : [{ mapping: name, ...id, outcome: 'failed', ...error.toJSON(), keys: [] }],
@@ -195,50 +202,54 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
     },
     async rollback(name, { to, namespace }, by, requestId): Promise<SyncAnswer | undefined> {
       if (!isMapping(name)) return undefined;
-      const target = oneTarget(app, { mapping: name, namespace });
+      const target = selectOneTarget(app, { mapping: name, namespace });
       if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
-      const pass = await begin(commandOf('rollback', name, '--to', to), by, requestId);
-      await pinTarget(app, pass, target, to);
-      return askFor(controller, [target], { requestId, clock, held });
+      const context = await beginCommand(commandOf('rollback', name, '--to', to), by, requestId);
+      await pinTarget(app, context, target, to);
+      return requestSync(controller, [target], { requestId, clock, held });
     },
     async unpin(name, { namespace }, by, requestId): Promise<SyncAnswer | undefined> {
       if (!isMapping(name)) return undefined;
       const which = { mapping: name, namespace };
-      const targets = someTargets(app, which);
+      const targets = selectTargetsToUnpin(app, which);
       if (typeof targets === 'string') throw new AppError('INVALID_REQUEST', { detail: targets });
-      const pass = await begin(commandOf('unpin', name), by, requestId);
-      const pinned = await unpinTargets(pass, targets, which);
-      return askFor(controller, pinned, { requestId, clock, held });
+      const context = await beginCommand(commandOf('unpin', name), by, requestId);
+      const pinned = await unpinTargets(context, targets, which);
+      return requestSync(controller, pinned, { requestId, clock, held });
     },
     async release(id, by, requestId): Promise<SyncAnswer> {
       await audit.append([commandEntry(releaseCommand(id), operator(by), requestId)]);
       // What a prune held is looked for each time, since no job of ours proposes it again.
-      const found = held().find((it) => it.id === id) ?? (await findHeldLeft(app, id, { asResolved: true }));
+      const found =
+        held().find((heldStatus) => heldStatus.id === id) ??
+        (await findHeldOrphan(app, id, { reuseResolved: true }));
       // Without the id: it may be any text.
       if (found === undefined) throw new AppError('NOT_HELD');
       const { mapping } = found;
       const only = app.config.mappings.some(({ name }) => name === mapping) ? { only: mapping } : {};
       const report = await releaseHeld(app, id, {
         ...only,
-        leavesRestarts: true,
+        skipRestarts: true,
         isRecorded: true,
         requestId,
         actor: operator(by),
-        asResolved: true,
+        reuseResolved: true,
       });
-      for (const outcome of report.targets) controller.decided(outcome, requestId);
-      return runAnswer(report, held());
+      for (const outcome of report.targets) controller.noteDeletion(outcome, requestId);
+      return syncAnswer(report, held());
     },
     // By the namespaces as the watch has them: a look of their own could put an older answer over a newer one.
-    left: async (by, requestId) =>
-      leftAnswer(await showLeft(app, { requestId, actor: operator(by), asResolved: true })),
+    orphans: async (by, requestId) =>
+      orphansAnswer(
+        await listOrphansForCommand(app, { requestId, actor: operator(by), reuseResolved: true }),
+      ),
     async prune(by, requestId): Promise<PruneAnswer> {
       const check = () => {
         const [other] = options.differing();
-        if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { about: `replica ${other}` });
+        if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { subject: `replica ${other}` });
       };
-      const report = await pruneLeft(app, { requestId, actor: operator(by), asResolved: true, check });
-      for (const outcome of report.targets) controller.decided(outcome, requestId);
+      const report = await pruneOrphans(app, { requestId, actor: operator(by), reuseResolved: true, check });
+      for (const outcome of report.targets) controller.noteDeletion(outcome, requestId);
       return pruneAnswer(report);
     },
     loops: () => controller.loops.states(),
@@ -246,7 +257,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       const { state } = await auditStatus();
       return state !== 'down'
         ? undefined
-        : (controller.auditDoubt.trouble() ?? new AppError('AUDIT_UNAVAILABLE', { about: audit.address }));
+        : (controller.auditHealth.error() ?? new AppError('AUDIT_UNAVAILABLE', { subject: audit.address }));
     },
   };
 }
@@ -259,7 +270,7 @@ function callsStatus(expected: StoreCalls | undefined, lastHour: number | undefi
   };
 }
 
-function heldId({ config }: App, { mapping, target, keys }: Known): string {
+function heldId({ config }: App, { mapping, target, keys }: TargetState): string {
   return toHeld(config.instance, { mapping, target, keys }).id;
 }
 
@@ -267,7 +278,7 @@ function stateOf({ state, error }: ReturnType<Queue['health']>): { state: Health
   return { state, ...(error === undefined ? {} : { code: error.code }) };
 }
 
-function clusterState({ clusterTrouble }: Controller): { state: Health; code?: string } {
+function clusterState({ clusterError: clusterTrouble }: Controller): { state: Health; code?: string } {
   const error = clusterTrouble();
   return error === undefined ? { state: 'up' } : { state: 'degraded', code: error.code };
 }

@@ -4,170 +4,179 @@ import type { Head } from '../chain.ts';
 import type { Entry } from '../entry.ts';
 import type { AuditStore } from '../store.ts';
 import type { Evidence } from '../verify/verify.ts';
-import type { Checkpoint, CheckpointPlace } from './checkpoint.ts';
-import { compare, holds } from './compare.ts';
+import type { Checkpoint, CheckpointLocation } from './checkpoint.ts';
+import { compareWithStore, containsRecord } from './compare.ts';
 import { type PublicKeys, type Signer, signatureOf } from './signing.ts';
 
 export interface CheckpointerOptions {
   readonly audit: AuditStore;
-  readonly places: readonly CheckpointPlace[];
+  readonly locations: readonly CheckpointLocation[];
   readonly signer: Signer;
-  /** The signer's and those that signed before it. */
+  /** The public keys of the signer and of earlier signers. */
   readonly keys: PublicKeys;
   readonly instance: string;
-  /** Whose checkpoints are ours: this instance and those that it was before. */
+  /** Checkpoints of these instances count: this instance and its earlier names. */
   readonly instances: readonly string[];
   readonly clock: Clock;
   readonly everyRecords?: number;
-  /** A place does not take a checkpoint. Everything else goes on. */
+  /** Called when a location fails to store a checkpoint. Everything else continues. */
   readonly onFailure: (place: string, error: AppError) => void;
-  /** The store has lost what was signed, while it was in use. */
+  /** Called when the store lost signed records while it was in use. */
   readonly onLoss?: () => void;
 }
 
-/** What was found when the store was measured by the places. */
+/** The result of comparing the store with the checkpoints, if records are lost. */
 export interface Loss {
-  /** Where the store ends now. */
+  /** The current head of the store. */
   readonly end: Head;
-  /** The newest checkpoint of each place that contradicts it. */
+  /** The newest checkpoint of each location that contradicts the store. */
   readonly contradicting: readonly { readonly place: string; readonly checkpoint: Checkpoint }[];
 }
 
 export interface Checkpointer extends AsyncDisposable {
-  /** The store: what is appended counts, and while it is in doubt nothing that may change the cluster is begun. */
+  /**
+   * The store to append to. It counts appended records and refuses changes to the cluster while `storeError` is set.
+   */
   readonly audit: AuditStore;
-  /** Measures the store by the places. Until it has been done with success, the store is in doubt. */
-  check(): Promise<AppError | undefined>;
-  /** Why the store is in doubt. */
-  trouble(): AppError | undefined;
+  /**
+   * Compares the store with the checkpoints. Until this succeeds once, `storeError` is set. Returns the error, if any.
+   */
+  checkStore(): Promise<AppError | undefined>;
+  /** Why the store is not trusted. */
+  storeError(): AppError | undefined;
   loss(): Loss | undefined;
-  /** A checkpoint whose signature is wrong or by a key that is not known, by its place. */
+  /** Checkpoints with a wrong signature or an unknown key, with their location. */
   untrusted(): readonly { readonly place: string; readonly checkpoint: Checkpoint }[];
-  /** Why a place did not take the last checkpoint. */
-  failing(): AppError | undefined;
-  /** Signs the last record, where a place does not know it yet. Never rejects for what a place or the store does. */
+  /** The error of a location that failed to store the last checkpoint. */
+  writeError(): AppError | undefined;
+  /**
+   * Signs the last record for each location that does not have it yet. Never rejects because a location or the store
+   * fails.
+   */
   write(): Promise<void>;
-  /** All that the places hold. */
+  /** The checkpoints of all locations and the keys to verify them. */
   evidence(): Promise<Evidence>;
-  /** After a loss: `entry` says who accepts what. Afterwards the store is in no doubt. */
+  /** Accepts a loss. `entry` records who accepted it. Afterwards the store is trusted again. */
   accept(entry: Entry): Promise<Checkpoint>;
 }
 
 const EVERY_RECORDS = 1_000;
 
 /**
- * Signs how far the chain went, and keeps that elsewhere. Several processes and replicas may do so at once: each
- * signs what the store holds, so that they can only say the same.
+ * Signs the head of the chain and writes it to locations outside the store. Several processes and replicas may do so at
+ * once: all of them sign what the store holds, so they cannot disagree.
  */
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
-  const { audit, places, signer, keys, clock, everyRecords = EVERY_RECORDS } = options;
-  const known = new Map<string, Head>();
-  const failing = new Map<string, AppError>();
+  const { audit, locations: places, signer, keys, clock, everyRecords = EVERY_RECORDS } = options;
+  const lastWritten = new Map<string, Head>();
+  const writeErrors = new Map<string, AppError>();
   let newestTime = 0;
   let unsigned = 0;
-  let doubt: AppError | undefined = new AppError('AUDIT_UNAVAILABLE', { detail: 'it is not measured yet' });
+  let storeError: AppError | undefined = new AppError('AUDIT_UNAVAILABLE', {
+    detail: 'it has not been compared with its checkpoints yet',
+  });
   let loss: Loss | undefined;
   let untrusted: { place: string; checkpoint: Checkpoint }[] = [];
-  let all: readonly Checkpoint[] = [];
+  let ownCheckpoints: readonly Checkpoint[] = [];
   let running: Promise<void> | undefined;
 
-  /** Never before one that is there, since checkpoints are in the order of their time. */
-  function timeOf(): string {
+  /** Checkpoints are ordered by time, so a new one must be later than all existing ones. */
+  function nextTime(): string {
     newestTime = Math.max(clock.now(), newestTime + 1);
     return new Date(newestTime).toISOString();
   }
 
-  async function put(checkpoint: Checkpoint, to: readonly CheckpointPlace[]): Promise<void> {
+  async function writeTo(checkpoint: Checkpoint, to: readonly CheckpointLocation[]): Promise<void> {
     await Promise.all(
       to.map(async (place) => {
         try {
           await place.write(checkpoint);
-          known.set(place.name, checkpoint);
-          failing.delete(place.name);
+          lastWritten.set(place.name, checkpoint);
+          writeErrors.delete(place.name);
         } catch (thrown) {
-          failed(place.name, toAppError(thrown));
+          reportFailure(place.name, toAppError(thrown));
         }
       }),
     );
   }
 
-  function failed(place: string, error: AppError): void {
-    const before = failing.get(place);
-    failing.set(place, error);
+  function reportFailure(place: string, error: AppError): void {
+    const before = writeErrors.get(place);
+    writeErrors.set(place, error);
     if (before?.code !== error.code) options.onFailure(place, error);
   }
 
   async function writeOnce(): Promise<void> {
-    if (doubt !== undefined) return;
+    if (storeError !== undefined) return;
     unsigned = 0;
     const head = await audit.head();
-    const behind = places.filter(({ name }) => known.get(name)?.hash !== head.hash);
+    const behind = places.filter(({ name }) => lastWritten.get(name)?.hash !== head.hash);
     if (head.sequence === 0 || behind.length === 0) return;
-    for (const before of [head, ...new Set(known.values())]) {
-      if (await holds(audit, before)) continue;
-      // Signing on would bury what was lost.
-      doubt = truncated('it no longer holds what was signed while it was in use');
+    for (const before of [head, ...new Set(lastWritten.values())]) {
+      if (await containsRecord(audit, before)) continue;
+      // A newer signature would hide the loss.
+      storeError = truncated('it lost signed records while it was in use');
       options.onLoss?.();
       return;
     }
     const { sequence, hash } = head;
-    await put(signer.sign({ sequence, hash, time: timeOf(), instance: options.instance }), behind);
+    await writeTo(signer.sign({ sequence, hash, time: nextTime(), instance: options.instance }), behind);
   }
 
   async function write(): Promise<void> {
     try {
-      // One more run for what arrives during a run.
+      // Another run covers records that were appended during the current run.
       running = (running ?? Promise.resolve()).then(writeOnce, writeOnce);
       await running;
-      failing.delete(audit.address);
+      writeErrors.delete(audit.address);
     } catch (thrown) {
-      // The store itself: whoever appends learns of it.
-      failed(audit.address, toAppError(thrown));
+      // The store itself failed. The callers of `append` get the error too.
+      reportFailure(audit.address, toAppError(thrown));
     }
   }
 
   async function check(): Promise<AppError | undefined> {
     try {
-      const found = await Promise.all(places.map(look));
-      all = found.flatMap(({ ours }) => ours);
-      untrusted = found.flatMap(({ place, ...it }) =>
+      const comparisons = await Promise.all(places.map(compareLocation));
+      ownCheckpoints = comparisons.flatMap(({ ours }) => ours);
+      untrusted = comparisons.flatMap(({ place, ...it }) =>
         it.untrusted.map((checkpoint) => ({ place: place.name, checkpoint })),
       );
-      const contradicting = found.flatMap(({ place, newest, contradicts }) =>
+      const contradicting = comparisons.flatMap(({ place, newest, contradicts }) =>
         newest !== undefined && contradicts ? [{ place: place.name, checkpoint: newest }] : [],
       );
-      for (const { place, newest, contradicts } of found) {
+      for (const { place, newest, contradicts } of comparisons) {
         if (newest === undefined) continue;
         newestTime = Math.max(newestTime, Date.parse(newest.time) || 0);
-        if (!contradicts) known.set(place.name, newest);
+        if (!contradicts) lastWritten.set(place.name, newest);
       }
       loss = contradicting.length === 0 ? undefined : { end: await audit.head(), contradicting };
-      doubt = loss && truncated(describe(loss));
+      storeError = loss && truncated(describe(loss));
     } catch (thrown) {
-      // What a place says cannot be known, and it may say that records are lost.
-      doubt = toAppError(thrown);
+      // The location cannot be read, and it may hold the proof of a loss.
+      storeError = toAppError(thrown);
     }
-    return doubt;
+    return storeError;
   }
 
-  async function oursIn(place: CheckpointPlace): Promise<readonly Checkpoint[]> {
+  async function oursIn(place: CheckpointLocation): Promise<readonly Checkpoint[]> {
     return (await place.read()).filter(({ instance }) => options.instances.includes(instance));
   }
 
-  async function look(place: CheckpointPlace) {
+  async function compareLocation(place: CheckpointLocation) {
     const ours = await oursIn(place);
-    return { place, ours, ...(await compare(audit, ours, keys)) };
+    return { place, ours, ...(await compareWithStore(audit, ours, keys)) };
   }
 
   function truncated(detail: string): AppError {
-    return new AppError('AUDIT_TRUNCATED', { about: `audit store ${audit.address}`, detail });
+    return new AppError('AUDIT_TRUNCATED', { subject: `audit store ${audit.address}`, detail });
   }
 
   return {
     audit: {
       ...audit,
       async append(entries) {
-        if (doubt !== undefined && entries.some(beginsChange)) throw doubt;
+        if (storeError !== undefined && entries.some(startsChange)) throw storeError;
         const records = await audit.append(entries);
         unsigned += records.length;
         if (unsigned >= everyRecords) {
@@ -177,28 +186,28 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
         return records;
       },
     },
-    check,
-    trouble: () => doubt,
+    checkStore: check,
+    storeError: () => storeError,
     loss: () => loss,
     untrusted: () => untrusted,
-    failing: () => [...failing.values()][0],
+    writeError: () => [...writeErrors.values()][0],
     write,
     evidence: async () => ({ checkpoints: (await Promise.all(places.map(oursIn))).flat(), keys }),
     async accept(entry) {
-      const trusted = all.filter((it) => signatureOf(it, keys) === 'good');
+      const trusted = ownCheckpoints.filter((it) => signatureOf(it, keys) === 'good');
       const [record] = await audit.append([entry]);
       if (record === undefined) throw new AppError('INTERNAL', { detail: 'nothing was appended' });
       const { sequence, hash } = record;
       const checkpoint = signer.sign({
         sequence,
         hash,
-        time: timeOf(),
+        time: nextTime(),
         instance: options.instance,
-        // What an earlier acceptance has covered, too: it may be among what was lost.
+        // Includes what earlier acceptances cover, because they may be among the lost records.
         accepts: trusted.reduce((highest, it) => Math.max(highest, it.sequence, it.accepts ?? 0), sequence),
       });
-      // All of them: a place that does not know of the acceptance would go on to contradict.
-      await put(checkpoint, places);
+      // Write to all locations: one without the acceptance would continue to contradict the store.
+      await writeTo(checkpoint, places);
       await check();
       return checkpoint;
     },
@@ -206,12 +215,12 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   };
 }
 
-/** Commands by which a person only looks; the note may name a mapping behind them. */
-const LOOKS: readonly (string | undefined)[] = ['plan', 'explain', 'doctor'];
+/** Commands that change nothing. In a note, the name of a mapping may follow them. */
+const READ_ONLY_COMMANDS: readonly (string | undefined)[] = ['plan', 'explain', 'doctor'];
 
-/** What a person or the service is about to do to the cluster, which must be on record before. */
-function beginsChange({ phase, action, note }: Entry): boolean {
-  if (action === 'command') return !LOOKS.includes(note?.split(' ', 1)[0]);
+/** Whether an entry announces a change to the cluster, which must be recorded before the change. */
+function startsChange({ phase, action, note }: Entry): boolean {
+  if (action === 'command') return !READ_ONLY_COMMANDS.includes(note?.split(' ', 1)[0]);
   return phase === 'intent' || ['release', 'rollback', 'unpin'].includes(action);
 }
 
@@ -222,5 +231,5 @@ function describe({ end, contradicting }: Loss): string {
   const { sequence, time } = checkpoint;
   return end.sequence < sequence
     ? `it ends at record ${end.sequence}, and a checkpoint of ${time} in ${place} proves record ${sequence}`
-    : `its record ${sequence} is not the one that a checkpoint of ${time} in ${place} proves`;
+    : `its record ${sequence} differs from the one that a checkpoint of ${time} in ${place} proves`;
 }

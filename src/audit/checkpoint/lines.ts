@@ -2,21 +2,21 @@ import { parseAny } from '../../core/json.ts';
 import { canonical } from '../canonical.ts';
 import type { Checkpoint } from './checkpoint.ts';
 
-/** One line, without its end. */
-export function lineOf(checkpoint: Checkpoint): string {
+/** One line without its line break. */
+export function checkpointLine(checkpoint: Checkpoint): string {
   return canonical(checkpoint);
 }
 
 /**
- * The checkpoints among the lines of a text, in their order. A line that is none is passed over: a crash may have
- * torn it, and a log has other lines beside those of standard output (`{"checkpoint":{…}}`).
+ * Parses the checkpoints in a text, in their order. Skips lines that are not checkpoints: a crash may have torn a line,
+ * and a log has other lines. Also accepts the form of standard output, `{"checkpoint":{…}}`.
  */
-export function checkpointsIn(text: string): readonly Checkpoint[] {
-  return text.split('\n').flatMap((line) => parse(line) ?? []);
+export function parseCheckpoints(text: string): readonly Checkpoint[] {
+  return text.split('\n').flatMap((line) => parseLine(line) ?? []);
 }
 
-function parse(line: string): Checkpoint | undefined {
-  // Lines of a log may begin with a time or a name.
+function parseLine(line: string): Checkpoint | undefined {
+  // Log lines may start with a time or a name.
   const start = line.indexOf('{');
   if (start === -1 || !line.includes('"signature"')) return undefined;
   const value = parseAny(line.slice(start));

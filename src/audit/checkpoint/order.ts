@@ -1,35 +1,37 @@
 import type { Checkpoint } from './checkpoint.ts';
 import { type PublicKeys, signatureOf } from './signing.ts';
 
-// Checkpoints have an order of their own: by time. Whoever signs makes sure that it never goes back, since a person
-// may accept that the store ends before what was signed earlier (`accepts`), and from then on sequences repeat.
+// Checkpoints are ordered by time, and the signer makes sure that time never goes back. Sequences are no order: after a
+// person accepts a loss (`accepts`), sequences repeat.
 
-export interface Newest {
-  /** The one that the store is measured by. */
+export interface NewestCheckpoint {
+  /** The checkpoint to compare the store with. */
   readonly checkpoint: Checkpoint | undefined;
-  /** What would have been newer, and is signed wrongly or by a key that is not known. */
+  /** Checkpoints that would be newer but have a wrong signature or an unknown key. */
   readonly untrusted: readonly Checkpoint[];
 }
 
 /**
- * The trusted checkpoint that went furthest since the last acceptance. Looks at few signatures: a checkpoint covers
- * all records before it, and so all checkpoints before it.
+ * The trusted checkpoint with the highest sequence since the last acceptance. Verifies few signatures: a checkpoint
+ * covers all earlier records and so all earlier checkpoints.
  */
-export function newestOf(checkpoints: readonly Checkpoint[], keys: PublicKeys): Newest {
+export function newestTrusted(checkpoints: readonly Checkpoint[], keys: PublicKeys): NewestCheckpoint {
   const untrusted: Checkpoint[] = [];
-  const trusted = (checkpoint: Checkpoint): boolean => {
+  const isTrusted = (checkpoint: Checkpoint): boolean => {
     const good = signatureOf(checkpoint, keys) === 'good';
     if (!good) untrusted.push(checkpoint);
     return good;
   };
   const byTime = checkpoints.toSorted((a, b) => compareTime(b, a));
-  const accepted = byTime.find((it) => it.accepts !== undefined && trusted(it));
-  const since = byTime.filter((it) => accepted === undefined || compareTime(it, accepted) >= 0);
-  const checkpoint = since.toSorted((a, b) => b.sequence - a.sequence).find(trusted);
+  const lastAcceptance = byTime.find((it) => it.accepts !== undefined && isTrusted(it));
+  const candidates = byTime.filter(
+    (it) => lastAcceptance === undefined || compareTime(it, lastAcceptance) >= 0,
+  );
+  const checkpoint = candidates.toSorted((a, b) => b.sequence - a.sequence).find(isTrusted);
   return { checkpoint, untrusted: [...new Set(untrusted)] };
 }
 
-/** Whether a person has accepted that what this one proves is gone. `accepting` must be of the chain itself. */
+/** Whether a person accepted the loss of what this checkpoint proves. `accepting` must agree with the chain. */
 export function isAccepted(checkpoint: Checkpoint, accepting: readonly Checkpoint[]): boolean {
   return accepting.some(
     (it) => it.accepts !== undefined && checkpoint.sequence <= it.accepts && compareTime(checkpoint, it) < 0,

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { canonical } from '../canonical.ts';
-import { canonicalOrNothing } from '../chain.ts';
+import { canonicalOrEmpty } from '../chain.ts';
 import type { Checkpoint } from './checkpoint.ts';
 
 /** By key id. */
@@ -12,7 +12,7 @@ export interface Signer {
   sign(unsigned: Omit<Checkpoint, 'keyId' | 'signature'>): Checkpoint;
 }
 
-/** `unknown`: made by a key that is not at hand, so nobody can tell. */
+/** `unknown`: the key that signed is not available. */
 export type SignatureState = 'good' | 'wrong' | 'unknown';
 
 /** @param privateKey An Ed25519 key (RFC 8032). */
@@ -29,13 +29,13 @@ export function createSigner(privateKey: KeyObject): Signer {
   };
 }
 
-/** Takes the checkpoint as it was found, members that this release does not know included. */
+/** Verifies the checkpoint with all its members, including those that this release does not know. */
 export function signatureOf(checkpoint: Checkpoint, keys: PublicKeys): SignatureState {
   const { signature, ...signed } = checkpoint;
   const key = keys.get(checkpoint.keyId);
   if (key === undefined) return 'unknown';
   const bytes = Buffer.from(signature, 'base64');
-  return verify(null, Buffer.from(canonicalOrNothing(signed)), key, bytes) ? 'good' : 'wrong';
+  return verify(null, Buffer.from(canonicalOrEmpty(signed)), key, bytes) ? 'good' : 'wrong';
 }
 
 export function keyIdOf(publicKey: KeyObject): string {
@@ -52,11 +52,11 @@ export function pemOf(publicKey: KeyObject): string {
   return publicKey.export({ type: 'spki', format: 'pem' }).toString();
 }
 
-/** What the SPKI of every Ed25519 key begins with (RFC 8410); the 32 bytes of the key follow. */
+/** The SPKI prefix of every Ed25519 key (RFC 8410). The 32 bytes of the key follow. */
 const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 
-/** The Ed25519 keys of a text: PEM blocks, or one key as base64 of its SPKI. Nothing when there is none in it. */
-export function publicKeysIn(text: string): readonly KeyObject[] {
+/** Parses Ed25519 keys: PEM blocks, or one key as base64 of its SPKI. Returns an empty list if there is none. */
+export function parsePublicKeys(text: string): readonly KeyObject[] {
   const blocks = text.matchAll(/-----BEGIN PUBLIC KEY-----([^-]+)-----END PUBLIC KEY-----/g);
   const found = Array.from(blocks, ([, base64 = '']) => base64);
   return (found.length > 0 ? found : [text]).flatMap((base64) => {

@@ -3,7 +3,7 @@ import type { Review } from '../store.ts';
 
 type Cell = string | number | undefined;
 
-/** Fixed: a column may be added at the end, never moved or renamed. */
+/** A contract: columns may be added at the end, but never moved or renamed. */
 const COLUMNS: readonly (readonly [name: string, of: (record: AuditRecord, review?: Review) => Cell])[] = [
   ['sequence', ({ sequence }) => sequence],
   ['time', ({ time }) => time],
@@ -52,15 +52,15 @@ export function csvLine(record: AuditRecord, review?: Review): string {
   return row(COLUMNS.map(([, of]) => of(record, review)));
 }
 
-/** RFC 4180, with its line end. */
+/** A row of RFC 4180 with its line break. */
 function row(cells: readonly Cell[]): string {
   return `${cells.map(cell).join(',')}\r\n`;
 }
 
 /**
- * Text that a spreadsheet would take for a formula gets an apostrophe in front, which says that it is text: names
- * and notes are chosen by people, and whoever opens the file runs what is in it. A number of ours never begins so.
- * Quoted is also what holds the separators of other countries, so that no formula begins behind one of them.
+ * Formats a CSV cell. Names and notes are chosen by people, and a spreadsheet would run text that looks like a formula.
+ * An apostrophe in front marks such text as text. Our numbers never need it. Cells with separators of other locales are
+ * quoted too, so that no formula starts after a separator.
  */
 export function cell(value: Cell): string {
   if (typeof value === 'number') return String(value);

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { type AppError, toAppError } from '../../core/errors.ts';
 import { canonical } from '../canonical.ts';
-import { canonicalOrNothing, fromStored, type Head, type StoredRecord } from '../chain.ts';
+import { canonicalOrEmpty, fromStored, type Head, type StoredRecord } from '../chain.ts';
 import { type Actor, type AuditRecord, type Entry, NO_KEYS } from '../entry.ts';
-import { damagedRecord } from '../failures.ts';
+import { damagedRecord } from '../errors.ts';
 import type { AuditStore, RecordFilter, Review } from '../store.ts';
 import { csvHeader, csvLine } from './csv.ts';
 import type { ExportFormat } from './formats.ts';
@@ -15,46 +15,46 @@ export const MEDIA_TYPES: Readonly<Record<ExportFormat, string>> = {
   ocsf: 'application/x-ndjson; charset=utf-8',
 };
 
-type Source = Pick<AuditStore, 'list' | 'stored' | 'head' | 'base' | 'reviews'>;
+type Source = Pick<AuditStore, 'list' | 'storedRecords' | 'head' | 'base' | 'reviews'>;
 
-export interface ExportWish {
+export interface ExportRequest {
   readonly format: ExportFormat;
   readonly filter: RecordFilter;
-  /** Of this program, for the receiver. */
+  /** The version of this program, for the receiver. */
   readonly version: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
-  /** Where it ends; the newest record when left out. */
+  /** The last record to export. Default: the newest one. */
   readonly until?: Head;
 }
 
 export interface Progress {
-  /** Records that were given out. */
+  /** How many records were exported. */
   readonly records: number;
-  /** How far it is: the sequence of the last one, of the newest when the export began. */
+  /** The sequence of the last exported record, and of the last record to export. */
   readonly sequence: number;
   readonly head: number;
 }
 
-/** What is held at a time, in records; between two pages everything else gets its turn. */
+/** How many records are in memory at a time. Other work may run between two pages. */
 const PAGE = 500;
 
 /**
- * What fits a filter, oldest first, as text in pieces of many lines. It ends at the record that was the newest when
- * it began, so it ends however much is recorded meanwhile.
+ * Exports the records that match a filter, oldest first, in chunks of many lines. The export ends at the record that
+ * was the newest at its start, even if records are appended meanwhile.
  */
 export async function* exportRecords(
   audit: Source,
-  wish: ExportWish,
+  request: ExportRequest,
 ): AsyncGenerator<string, void, undefined> {
-  const { format, filter, version, signal, onProgress } = wish;
-  const head = wish.until ?? (await audit.head());
+  const { format, filter, version, signal, onProgress } = request;
+  const head = request.until ?? (await audit.head());
   if (format === 'csv') yield csvHeader();
   let records = 0;
-  let reached = -1;
-  const told = (sequence: number): void => {
-    if (sequence === reached) return;
-    reached = sequence;
+  let lastReported = -1;
+  const reportProgress = (sequence: number): void => {
+    if (sequence === lastReported) return;
+    lastReported = sequence;
     onProgress?.({ records, sequence, head: head.sequence });
   };
   for await (const page of pagesOf(audit, filter, head.sequence)) {
@@ -63,32 +63,32 @@ export async function* exportRecords(
     yield page.map((stored) => line(format, stored, reviews, version)).join('');
     records += page.length;
     const last = page.at(-1);
-    told((last && sequenceOf(last)) ?? head.sequence);
+    reportProgress((last && sequenceOf(last)) ?? head.sequence);
     await setImmediate();
   }
-  told(head.sequence);
+  reportProgress(head.sequence);
 }
 
-export interface ExportedBy {
+export interface ExportContext {
   readonly actor: Actor;
   readonly requestId: string;
-  /** Milliseconds since 1970. */
+  /** In milliseconds since 1970. */
   readonly now: () => number;
 }
 
 /**
- * The same, on record: that it begins before the first line is given out, and how many lines it was before the last
- * piece ends. So nothing leaves unnoticed, also when the receiver goes away or we do.
+ * Exports and records it: the start before the first line, and the number of records before the last chunk ends. An
+ * export is on record even if the receiver disconnects or this process fails.
  */
 export async function* recordedExport(
   audit: Source & Pick<AuditStore, 'append'>,
-  wish: ExportWish,
-  { actor, requestId, now }: ExportedBy,
+  request: ExportRequest,
+  { actor, requestId, now }: ExportContext,
 ): AsyncGenerator<string, void, undefined> {
   const startedAt = now();
-  // Of what was there before: the record of the export is not a part of it.
-  const until = wish.until ?? (await audit.head());
-  const note = describe(wish);
+  // The export must not contain its own record.
+  const until = request.until ?? (await audit.head());
+  const note = describe(request);
   const entry = (part: Pick<Entry, 'outcome' | 'note'> & Partial<Entry>): Entry => ({
     actor,
     requestId,
@@ -104,11 +104,11 @@ export async function* recordedExport(
   let code: AppError['code'] | undefined = 'INTERRUPTED';
   try {
     yield* exportRecords(audit, {
-      ...wish,
+      ...request,
       until,
       onProgress(progress) {
         ({ records } = progress);
-        wish.onProgress?.(progress);
+        request.onProgress?.(progress);
       },
     });
     code = undefined;
@@ -121,32 +121,36 @@ export async function* recordedExport(
   }
 }
 
-/** What was asked for; names only, and bounded. */
-function describe({ format, filter }: ExportWish): string {
+/** The requested format and filter. Holds only names, and its length is limited. */
+function describe({ format, filter }: ExportRequest): string {
   const filters = Object.entries(filter).map(([name, value]) => `${name}=${value}`);
   return [format, ...filters].join(' ').slice(0, 1_000);
 }
 
-/** Everything is taken as it is stored, so that it proves as much elsewhere; a part is what the store finds. */
+/**
+ * Without a filter, yields the stored text, so that the export proves as much as the store. With a filter, yields what
+ * the search finds.
+ */
 async function* pagesOf(
   audit: Source,
   filter: RecordFilter,
   head: number,
 ): AsyncGenerator<readonly StoredRecord[], void, undefined> {
-  if (Object.keys(filter).length === 0) yield* inPages(audit.stored((await audit.base()).sequence + 1), head);
+  if (Object.keys(filter).length === 0)
+    yield* paginate(audit.storedRecords((await audit.base()).sequence + 1), head);
   else
     for (let after = 0; ; ) {
       const found = await audit.list(filter, { limit: PAGE, after });
       const page = found.filter(({ sequence }) => sequence <= head);
       if (page.length > 0)
-        yield page.map(({ hash, ...rest }) => ({ text: canonical(rest), hash, indexed: true }));
+        yield page.map(({ hash, ...rest }) => ({ text: canonical(rest), hash, columnsMatch: true }));
       const last = page.at(-1);
       if (last === undefined || page.length < PAGE) return;
       after = last.sequence;
     }
 }
 
-async function* inPages(
+async function* paginate(
   all: AsyncIterable<StoredRecord>,
   head: number,
 ): AsyncGenerator<readonly StoredRecord[], void, undefined> {
@@ -183,18 +187,18 @@ function line(
   return format === 'csv' ? csvLine(record, review) : `${JSON.stringify(toOcsf(record, review, version))}\n`;
 }
 
-/** A record that we wrote ourselves, as the line that an export would have: without its end. */
+/** Formats one of our own records like a line of an export, without the line break. */
 export function recordLine({ hash, ...rest }: AuditRecord): string {
-  return jsonLine({ text: canonical(rest), hash, indexed: true }).trimEnd();
+  return jsonLine({ text: canonical(rest), hash, columnsMatch: true }).trimEnd();
 }
 
 /**
- * A record as a line: its canonical text as it is stored, with the hash as the last member. A text that is damaged
- * so that no line holds it comes as a member of its own, and is found as edited like any other.
+ * Formats a record as a line: its stored canonical text with the hash as the last member. A damaged text that does not
+ * fit in a line becomes a member `damaged`, and verification reports it as edited.
  */
 export function jsonLine({ text, hash }: StoredRecord): string {
   const isLine = fromStored(text, hash) !== undefined && text.endsWith('}') && !/[\r\n]/.test(text);
   return isLine && text.length > 2
     ? `${text.slice(0, -1)},"hash":${JSON.stringify(hash)}}\n`
-    : `${canonicalOrNothing({ damaged: text, hash })}\n`;
+    : `${canonicalOrEmpty({ damaged: text, hash })}\n`;
 }

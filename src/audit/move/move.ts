@@ -1,91 +1,98 @@
 import type { Head } from '../chain.ts';
 import type { ChainState } from '../verify/diagnose.ts';
 import { verify } from '../verify/verify.ts';
-import { following, type MovableAudit } from './moving.ts';
+import { nextRecord, type MovableAudit } from './movable-audit.ts';
 
-export type Moved =
+export type MoveResult =
   | { readonly kind: 'moved'; readonly records: number; readonly head: Head; readonly resumed: boolean }
   | { readonly kind: 'refused'; readonly reason: string };
 
 export interface MoveOptions {
-  /** Called now and then: how far the copying, or the proof after it, went. */
+  /** Called from time to time with the progress of copying and then of verifying. */
   readonly onProgress?: (done: number, total: number, what: 'copied' | 'verified') => void;
   readonly signal?: AbortSignal;
 }
 
-/** How many records are taken over at once: one transaction. */
+/** How many records one transaction imports. */
 const BATCH = 500;
 
 /**
- * Moves an audit log into an empty store: record by record as they are, so that the chain, its hashes and its
- * checkpoints stay what they were. The source is only read. Until all is there and proved, the target is marked and
- * nothing else is written to it; whoever stops, or is stopped, half-way runs it again and it goes on.
+ * Moves an audit log into an empty store. Records keep their text and hash, so the chain and its checkpoints stay
+ * valid. The source is only read. The target is marked until all records are there and verified, and it accepts no
+ * other writes meanwhile. An interrupted move continues when it is run again.
  * @throws AppError AUDIT_UNAVAILABLE
  */
 export async function moveAudit(
   source: MovableAudit,
   target: MovableAudit,
   options: MoveOptions = {},
-): Promise<Moved> {
+): Promise<MoveResult> {
   const until = await source.head();
-  const refused = await refusal(source, target);
-  if (refused !== undefined) return { kind: 'refused', reason: refused };
+  const refusedReason = await refusalReason(source, target);
+  if (refusedReason !== undefined) return { kind: 'refused', reason: refusedReason };
   const base = await source.base();
-  const resumed = (await target.moving()) !== undefined;
-  if (!resumed) await target.setMoving(source.address);
-  const begun = await target.head();
-  if (begun.sequence === 0) {
-    // Before the base, which says that they are there.
-    for await (const part of batches(source.kept())) await target.keep(part);
-    await target.takeOver([], base);
+  const resumed = (await target.moveSource()) !== undefined;
+  if (!resumed) await target.setMoveSource(source.address);
+  const targetHead = await target.head();
+  if (targetHead.sequence === 0) {
+    // The base must not be set before these copies exist.
+    for await (const part of batches(source.retainedRecords())) await target.importRetained(part);
+    await target.importRecords([], base);
   }
   const records = until.sequence - base.sequence;
-  const broken = await copy(source, target, { base, until, records }, options);
-  if ((await source.writers()) > 0 || (await source.head()).hash !== until.hash)
-    return { kind: 'refused', reason: `something was written to ${source.address} meanwhile: ${STOP}` };
-  if (broken !== undefined) return { kind: 'refused', reason: noChain(source, `at record ${broken}`) };
-  const proof = await verify(watched(target, base, records, options), { after: base, until });
+  const brokenSequence = await copy(source, target, { base, until, records }, options);
+  if ((await source.countWriters()) > 0 || (await source.head()).hash !== until.hash)
+    return {
+      kind: 'refused',
+      reason: `something was written to ${source.address} meanwhile: ${STOP_AND_RETRY}`,
+    };
+  if (brokenSequence !== undefined)
+    return { kind: 'refused', reason: brokenSourceReason(source, `at record ${brokenSequence}`) };
+  const proof = await verify(withProgress(target, base, records, options), { after: base, until });
   if (proof.kind !== 'intact') {
-    // A move that goes on finds records there that were moved before, and maybe altered since.
-    const own = await verify(source.stored(base.sequence + 1), { after: base, until });
-    const reason = own.kind === 'intact' ? altered(target, proof) : noChain(source, whereOf(own));
+    // A resumed move also verifies records from earlier runs, which may have been altered since.
+    const sourceState = await verify(source.storedRecords(base.sequence + 1), { after: base, until });
+    const reason =
+      sourceState.kind === 'intact'
+        ? alteredTargetReason(target, proof)
+        : brokenSourceReason(source, describeBreak(sourceState));
     return { kind: 'refused', reason };
   }
-  await target.setMoving(undefined);
+  await target.setMoveSource(undefined);
   return { kind: 'moved', records: proof.records, head: proof.head, resumed };
 }
 
-const STOP = 'stop every process that uses it, then run this again';
+const STOP_AND_RETRY = 'stop every process that uses it, then run this again';
 
-function noChain({ address }: MovableAudit, where: string): string {
-  return `the chain of ${address} does not hold (${where}), and such a one is not carried on: run \`secretbridge audit verify --audit\` of it`;
+function brokenSourceReason({ address }: MovableAudit, where: string): string {
+  return `the chain of ${address} is broken (${where}), so it cannot be moved: check it with \`secretbridge audit verify --audit\``;
 }
 
-function altered({ address }: MovableAudit, proof: Broken): string {
-  return `what was moved into ${address} was altered there (${whereOf(proof)}): begin with an empty store`;
+function alteredTargetReason({ address }: MovableAudit, proof: Broken): string {
+  return `records that were moved into ${address} were altered there (${describeBreak(proof)}): start with an empty store`;
 }
 
 type Broken = Exclude<ChainState, { kind: 'intact' }>;
 
-function whereOf({ kind, sequence }: Broken): string {
+function describeBreak({ kind, sequence }: Broken): string {
   return `${kind} at record ${sequence}`;
 }
 
-async function refusal(source: MovableAudit, target: MovableAudit): Promise<string | undefined> {
-  if ((await source.moving()) !== undefined) return `${source.address} is itself only half moved`;
-  if ((await source.writers()) > 0) return `a process writes to ${source.address}: ${STOP}`;
-  if ((await target.writers()) > 0) return `a process writes to ${target.address}: ${STOP}`;
-  const moving = await target.moving();
+async function refusalReason(source: MovableAudit, target: MovableAudit): Promise<string | undefined> {
+  if ((await source.moveSource()) !== undefined) return `the move into ${source.address} is not finished`;
+  if ((await source.countWriters()) > 0) return `a process writes to ${source.address}: ${STOP_AND_RETRY}`;
+  if ((await target.countWriters()) > 0) return `a process writes to ${target.address}: ${STOP_AND_RETRY}`;
+  const moving = await target.moveSource();
   const { sequence, hash } = await target.head();
   if (moving === undefined)
     return sequence === 0 ? undefined : `${target.address} is not empty: it ends with record ${sequence}`;
   if (sequence === 0) return undefined;
-  // Half moved: it must be this very chain.
-  const same = { target: await target.base(), source: await source.base() };
-  const own = sequence === same.source.sequence ? same.source : await source.get(sequence);
-  return own?.hash === hash && same.target.hash === same.source.hash
+  // The target is half moved: it must hold the beginning of the same chain.
+  const bases = { target: await target.base(), source: await source.base() };
+  const sourceHead = sequence === bases.source.sequence ? bases.source : await source.get(sequence);
+  return sourceHead?.hash === hash && bases.target.hash === bases.source.hash
     ? undefined
-    : `${target.address} holds a part of another log: begin with an empty store`;
+    : `${target.address} holds a part of another log: start with an empty store`;
 }
 
 interface Extent {
@@ -94,7 +101,10 @@ interface Extent {
   readonly records: number;
 }
 
-/** The first record that does not follow the one before, if there is one: that is the source's fault, not the target's. */
+/**
+ * Copies the records. Returns the sequence of the first record in the source that does not follow the one before, if
+ * any.
+ */
 async function copy(
   source: MovableAudit,
   target: MovableAudit,
@@ -102,31 +112,31 @@ async function copy(
   { onProgress, signal }: MoveOptions,
 ): Promise<number | undefined> {
   let head = await target.head();
-  for await (const part of batches(source.stored(head.sequence + 1))) {
+  for await (const part of batches(source.storedRecords(head.sequence + 1))) {
     signal?.throwIfAborted();
-    const wanted = part.slice(0, until.sequence - head.sequence);
-    if (wanted.length === 0) return undefined;
+    const batch = part.slice(0, until.sequence - head.sequence);
+    if (batch.length === 0) return undefined;
     let last = head;
-    for (const stored of wanted) {
-      const next = following(stored, last);
+    for (const stored of batch) {
+      const next = nextRecord(stored, last);
       if (next === undefined) return last.sequence + 1;
       last = next;
     }
-    await target.takeOver(wanted, head);
+    await target.importRecords(batch, head);
     head = { sequence: last.sequence, hash: last.hash };
     onProgress?.(head.sequence - base.sequence, records, 'copied');
   }
   return undefined;
 }
 
-async function* watched(
+async function* withProgress(
   target: MovableAudit,
   { sequence }: Head,
   records: number,
   { onProgress, signal }: MoveOptions,
-): ReturnType<MovableAudit['stored']> {
+): ReturnType<MovableAudit['storedRecords']> {
   let done = 0;
-  for await (const stored of target.stored(sequence + 1)) {
+  for await (const stored of target.storedRecords(sequence + 1)) {
     yield stored;
     done += 1;
     if (done % BATCH !== 0 && done !== records) continue;

@@ -5,32 +5,32 @@ import type { SecretValue } from '../../core/secret-value.ts';
 import { readAuthorities, readPem } from '../../core/small-file.ts';
 
 export interface PostgresTls {
-  /** Authorities to trust beside the usual ones. */
+  /** Trusted in addition to the default authorities. */
   readonly caFile?: string | undefined;
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
-  /** The name that the certificate must carry, in place of the host's. */
+  /** The name that the certificate must have instead of the host name. */
   readonly serverName?: string | undefined;
 }
 
-/** A server and how to speak with it. */
+/** A server and how to connect to it. */
 export interface PostgresAddress {
   readonly host: string;
   readonly port: number;
   readonly database: string;
   readonly user: string;
   readonly password: string;
-  /** Whether TLS is used, and whether the certificate must carry the server's name then. */
+  /** Undefined: no TLS. `name`: the certificate must also match the server's name. */
   readonly tls: Verification | undefined;
-  /** Without user and password, for people. */
+  /** Without user and password, for messages. */
   readonly shown: string;
 }
 
 type Verification = 'name' | 'authority';
 
 /**
- * There is no way to encrypt without looking at the certificate, and none to fall back to no encryption: whoever
- * could read the connection could also answer in the server's place.
+ * TLS always verifies the certificate and never falls back to plain text. An attacker who can read the connection could
+ * also impersonate the server.
  */
 const MODES: ReadonlyMap<string, Verification | 'none'> = new Map([
   ['disable', 'none'],
@@ -39,14 +39,14 @@ const MODES: ReadonlyMap<string, Verification | 'none'> = new Map([
   ['verify-full', 'name'],
 ]);
 
-/** Said to other clients in the same URL; nothing that we do depends on them. */
+/** Parameters for other clients of the same URL. They do not affect us. */
 const IGNORED: readonly string[] = ['application_name', 'channel_binding', 'connect_timeout'];
 
 /**
- * `postgres://user:password@host:port/database?sslmode=…`
- * (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS), one host. Without `sslmode`
- * TLS is used, except on the loopback.
- * @throws AppError CONFIG_INVALID; nothing of the URL is in it.
+ * Parses `postgres://user:password@host:port/database?sslmode=…`
+ * (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS) with one host. Without `sslmode`,
+ * TLS is used except on the loopback.
+ * @throws AppError CONFIG_INVALID, without any part of the URL.
  */
 export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): PostgresAddress {
   const text = url.revealText().trim();
@@ -63,7 +63,7 @@ export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): Po
   if (user === '') throw invalid('the user is missing');
   for (const name of searchParams.keys())
     if (name !== 'sslmode' && !IGNORED.includes(name))
-      throw invalid('a parameter other than `sslmode` would be ignored; for certificates there is `tls`');
+      throw invalid('`sslmode` is the only supported parameter; set certificates in `tls`');
   const modes = searchParams.getAll('sslmode');
   const chosen = MODES.get(modes.join());
   if (modes.length > 0 && chosen === undefined)
@@ -84,8 +84,8 @@ export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): Po
 }
 
 /**
- * Reads the files anew at each call, since certificates are renewed.
- * @throws AppError CONFIG_INVALID when one cannot be read.
+ * Reads the files at each call, because certificates are renewed.
+ * @throws AppError CONFIG_INVALID if a file cannot be read.
  */
 export async function tlsOptions(
   { tls: verification }: PostgresAddress,
@@ -99,12 +99,12 @@ export async function tlsOptions(
     keyFile === undefined ? undefined : readPem(keyFile, options),
   ]);
   return {
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not disable it
     minVersion: 'TLSv1.2',
     ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
-    // The driver overwrites `servername` by the host's name.
+    // The driver overwrites `servername` with the host name, so the check happens here.
     checkServerIdentity: (host, certificate) =>
       verification === 'name' ? checkServerIdentity(serverName ?? host, certificate) : undefined,
   };
@@ -114,11 +114,11 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch (error) {
-    if (error instanceof URIError) throw invalid('a `%` in it stands for itself only as `%25`');
+    if (error instanceof URIError) throw invalid('write a literal `%` as `%25`');
     throw error;
   }
 }
 
 function invalid(detail: string): AppError {
-  return new AppError('CONFIG_INVALID', { about: 'audit.store.url', detail });
+  return new AppError('CONFIG_INVALID', { subject: 'audit.store.url', detail });
 }

@@ -1,18 +1,18 @@
 import { AppError } from '../../core/errors.ts';
-import { because } from '../failures.ts';
+import { auditUnavailable } from '../errors.ts';
 
-/** SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html), as a person would say it. */
+/** Messages for SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
 const STATES: Readonly<Record<string, string>> = {
   '0A000': 'the server does not support what we need',
-  '23505': 'its last record does not fit its head, so that it was changed from outside',
+  '23505': 'its last record does not match its head: it was changed from outside',
   '25006': 'the server is read-only',
-  '25P03': 'the server ended a transaction that stood still',
+  '25P03': 'the server ended an idle transaction',
   '28000': 'the server refuses the user',
   '28P01': 'the server refuses the password',
-  '3D000': 'there is no such database',
+  '3D000': 'the database does not exist',
   '3F000': 'it holds no audit log yet',
-  '40001': 'another process was faster',
-  '40P01': 'another process was faster',
+  '40001': 'another process changed it at the same time',
+  '40P01': 'another process changed it at the same time',
   '42501': 'permission denied',
   '42P01': 'it holds no audit log yet',
   '53100': 'the disk of the server is full',
@@ -24,7 +24,7 @@ const STATES: Readonly<Record<string, string>> = {
   '57P02': 'the server crashed',
   '57P03': 'the server is starting or stopping',
   XX001: 'its data is damaged',
-  XX002: 'an index of it is damaged',
+  XX002: 'an index is damaged',
 };
 
 const NETWORK: Readonly<Record<string, string>> = {
@@ -33,7 +33,7 @@ const NETWORK: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection was cut',
   EHOSTUNREACH: 'the server cannot be reached',
   ENETUNREACH: 'the server cannot be reached',
-  ENOTFOUND: 'the name of the server is not known',
+  ENOTFOUND: 'the name of the server is unknown',
   EPIPE: 'the connection was cut',
   ETIMEDOUT: 'the server does not answer',
 };
@@ -41,31 +41,34 @@ const NETWORK: Readonly<Record<string, string>> = {
 const CERTIFICATE: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'the certificate of the server has expired',
   CERT_NOT_YET_VALID: 'the certificate of the server is not valid yet',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'the authority of its certificate is not trusted: set `tls.caFile`',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate authority of the server is not trusted: set `tls.caFile`',
   ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate of the server is for another name',
-  SELF_SIGNED_CERT_IN_CHAIN: 'the authority of its certificate is not trusted: set `tls.caFile`',
-  UNABLE_TO_GET_ISSUER_CERT: 'the authority of its certificate is not trusted: set `tls.caFile`',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the authority of its certificate is not trusted: set `tls.caFile`',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the authority of its certificate is not trusted: set `tls.caFile`',
+  SELF_SIGNED_CERT_IN_CHAIN: 'the certificate authority of the server is not trusted: set `tls.caFile`',
+  UNABLE_TO_GET_ISSUER_CERT: 'the certificate authority of the server is not trusted: set `tls.caFile`',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the certificate authority of the server is not trusted: set `tls.caFile`',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate authority of the server is not trusted: set `tls.caFile`',
 };
 
 const NO_TLS = 'The server does not support SSL connections';
 
-/** What the driver threw, as ours. Its text may hold names of users, hosts and columns, so none of it is kept. */
-export function unavailable(error: unknown): AppError {
+/** Converts an error of the driver. Its message may contain names of users, hosts and columns, so it is dropped. */
+export function toAuditError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const state = sqlState(error);
-  if (state !== undefined) return because(STATES[state] ?? `PostgreSQL error ${state}`, error);
+  if (state !== undefined) return auditUnavailable(STATES[state] ?? `PostgreSQL error ${state}`, error);
   const code = codeOf(error);
-  const known = NETWORK[code] ?? CERTIFICATE[code] ?? (isTls(code) ? 'TLS failed' : undefined);
-  if (known !== undefined) return because(known, error);
-  // The driver has no code for this one.
+  const detail = NETWORK[code] ?? CERTIFICATE[code] ?? (isTls(code) ? 'TLS failed' : undefined);
+  if (detail !== undefined) return auditUnavailable(detail, error);
+  // The driver has no code for this error.
   if (error instanceof Error && error.message === NO_TLS)
-    return because('the server offers no TLS: set it up there, or say `sslmode=disable` in the url', error);
-  return because('the connection to the server failed', error);
+    return auditUnavailable(
+      'the server offers no TLS: enable it there, or set `sslmode=disable` in the url',
+      error,
+    );
+  return auditUnavailable('the connection to the server failed', error);
 }
 
-/** The five characters that a server puts on its errors; undefined for what did not come from a server. */
+/** The SQLSTATE of an error from the server: five characters. Undefined for other errors. */
 export function sqlState(error: unknown): string | undefined {
   const cause = error instanceof AppError ? error.cause : error;
   const code = codeOf(cause);
@@ -73,7 +76,7 @@ export function sqlState(error: unknown): string | undefined {
   return fromServer && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
-/** Whether somebody else held a lock for longer than we let the server wait. */
+/** Whether another session held the lock for longer than `lock_timeout`. */
 export function isLocked(error: unknown): boolean {
   return sqlState(error) === '55P03';
 }
@@ -84,10 +87,10 @@ export function endsConnection(error: unknown): boolean {
   return state === undefined || /^(57P0|08|25P0[34])/.test(state);
 }
 
-/** Whether a connection that was ended or could not be made may be made in a moment: the server restarts or is busy. */
-export function isPassing(error: unknown): boolean {
+/** Whether a new connection may work soon, because the server restarts or is busy. */
+export function isTransient(error: unknown): boolean {
   const state = sqlState(error);
-  // One that stood still in a transaction was ended with it, so that nothing of it was stored.
+  // 25P03: the server ended an idle transaction, so nothing of it was stored.
   if (state !== undefined) return /^(57P0|08|53300|25P0[34])/.test(state);
   const code = codeOf(error instanceof AppError ? error.cause : error);
   return CERTIFICATE[code] === undefined && !isTls(code);

@@ -1,16 +1,21 @@
-import { because, fromNewer, unusable } from '../failures.ts';
-import { CHANGES_AS_SQL, FACETS_OF_RECORDS, SPANS_OF_RECORDS, tablesOfSchema2 } from '../records/schema-2.ts';
+import { auditUnavailable, newerSchema, unusableStore } from '../errors.ts';
+import {
+  TARGET_CHANGES_SQL,
+  FACETS_OF_RECORDS,
+  SPANS_OF_RECORDS,
+  tablesOfSchema2,
+} from '../records/schema-2.ts';
 import { isLocked } from './errors.ts';
 import { lockKey } from './locks.ts';
 import { SCHEMA_NAME, type Session } from './session.ts';
 
 /**
- * Forward only: number n brings a store from schema n to n + 1, and what was released is never changed.
- * `oldest_reader` and `oldest_writer` are the oldest schemas whose programs can still read it and write to it, for
- * replicas of two releases run side by side while one takes the other's place.
+ * Forward only: migration n brings a store from schema n to n + 1, and a released migration never changes.
+ * `oldest_reader` and `oldest_writer` are the oldest schemas whose programs can still read and write the store. During
+ * a rolling update, replicas of two releases run side by side.
  *
- * The collation compares bytes: times as text, and names as SQLite does. The columns that are searched by have
- * their index with `sequence`, which gives a page in its order without sorting.
+ * The collation compares bytes, so that times compare as text and names compare as in SQLite. Indexes end with
+ * `sequence`, so that a page needs no sorting.
  */
 const MIGRATIONS: readonly string[] = [
   `create table records (
@@ -75,7 +80,8 @@ const MIGRATIONS: readonly string[] = [
      oldest_writer int not null
    );
    insert into compatibility values (1, 0, 1, 1);`,
-  // Replicas of the release before append meanwhile: nothing of theirs may come between the copy and the trigger.
+  // Replicas of the previous release may append meanwhile. No record may fall between the copy and the creation of the
+  // trigger.
   `lock table records in share row exclusive mode;
    ${tablesOfSchema2({ integer: 'bigint', text: 'text collate "C"', table: '', index: '' })}
    create function note_records() returns trigger language plpgsql set search_path = ${SCHEMA_NAME}, pg_temp as $$
@@ -84,12 +90,12 @@ const MIGRATIONS: readonly string[] = [
      insert into spans select ${SPANS_OF_RECORDS} from added group by 1 on conflict (block) do update
        set since = least(spans.since, excluded.since), until = greatest(spans.until, excluded.until);
      insert into targets select distinct coalesce(namespace, ''), secret from added
-       where secret is not null and action in (${CHANGES_AS_SQL}) on conflict do nothing;
+       where secret is not null and action in (${TARGET_CHANGES_SQL}) on conflict do nothing;
      return null;
    end $$;
    create trigger records_noted after insert on records referencing new table as added
      for each statement execute function note_records()`,
-  // Secrets of one name in very many namespaces are asked about one by one.
+  // Secrets with one name in many namespaces are looked up one by one.
   `create index records_by_target on records (secret, namespace, sequence) where secret is not null;
    drop index records_by_secret`,
 ];
@@ -102,21 +108,24 @@ export interface Compatibility {
   readonly oldest_writer: number;
 }
 
-/** Refuses a store of a release that we cannot read or, for a writer, follow. */
+/** Refuses a store whose schema is too new for this release to read or, for a writer, to write. */
 export function checkVersion(found: Compatibility, use: 'read' | 'write'): void {
   const { schema_version: version, oldest_reader: reader, oldest_writer: writer } = found;
-  if ((use === 'read' ? reader : writer) > SCHEMA_VERSION) throw fromNewer(version, SCHEMA_VERSION);
+  if ((use === 'read' ? reader : writer) > SCHEMA_VERSION) throw newerSchema(version, SCHEMA_VERSION);
 }
 
-/** For readers, whose rights may not go beyond `select`. */
+/** For readers, which may have only the `select` privilege. */
 export async function checkStore(session: Session): Promise<number> {
   const found = await readVersion(session);
-  if (found === undefined) throw because('it holds no audit log yet');
+  if (found === undefined) throw auditUnavailable('it holds no audit log yet');
   checkVersion(found, 'read');
   return found.schema_version;
 }
 
-/** Of replicas that start together one migrates, and the others find it done. Nothing to do needs no right for it. */
+/**
+ * If replicas start together, one migrates and the others find the result. An up-to-date store needs no privilege to
+ * migrate.
+ */
 export async function migrate(session: Session): Promise<void> {
   if (await isCurrent(session)) return;
   await lock(session);
@@ -129,10 +138,10 @@ export async function migrate(session: Session): Promise<void> {
   }
 }
 
-/** A large store is copied in part: about a minute for five million records. */
+/** Parts of a large store are copied: about a minute for five million records. */
 const MIGRATION_MS = 15 * 60_000;
 
-/** Waits for as long as a migration may take, and the server lets a statement wait for a lock for less. */
+/** Waits as long as a migration may take, which is longer than `lock_timeout`. */
 async function lock(session: Session): Promise<void> {
   const deadline = performance.now() + MIGRATION_MS;
   for (;;) {
@@ -158,18 +167,21 @@ async function pending(session: Session): Promise<string> {
   const steps = MIGRATIONS.slice(found?.schema_version ?? 0);
   const current = `update compatibility set schema_version = ${SCHEMA_VERSION}`;
   if (found !== undefined) return [...steps, current].join(';');
-  // An empty schema may have been made for us by somebody with more rights.
+  // An administrator may have created an empty schema for us.
   const [state] = (await session.query(
     `select (select count(*) from pg_namespace where nspname = $1) as schemas,
        (select count(*) from pg_class where relnamespace = (select oid from pg_namespace where nspname = $1)) as things`,
     [SCHEMA_NAME],
   )) as readonly { readonly schemas: number; readonly things: number }[];
-  if ((state?.things ?? 0) > 0) throw unusable(`its schema ${SCHEMA_NAME} belongs to another program`);
+  if ((state?.things ?? 0) > 0) throw unusableStore(`its schema ${SCHEMA_NAME} belongs to another program`);
   const schema = state?.schemas === 0 ? [`create schema ${SCHEMA_NAME}`] : [];
   return [...schema, ...steps, current].join(';');
 }
 
-/** Looks in the catalogue itself: `to_regclass` would not see what another process made while we waited for the lock. */
+/**
+ * Reads the catalog directly: `to_regclass` would not see tables that another process created while we waited for the
+ * lock.
+ */
 async function readVersion(session: Session): Promise<Compatibility | undefined> {
   const found = await session.query(
     `select from pg_class where relname = 'compatibility'

@@ -1,23 +1,23 @@
-import { createSlots, type Slots } from '../../core/slots.ts';
-import { isPassing } from './errors.ts';
+import { createSemaphore, type Semaphore } from '../../core/semaphore.ts';
+import { isTransient } from './errors.ts';
 import type { Session } from './session.ts';
 
-/** A few connections for reading, made when they are needed and kept. */
+/** A few read connections, opened on demand and kept. */
 export interface ReadPool extends AsyncDisposable {
-  /** `work` only reads: after a connection that was lost it runs once more. */
+  /** `work` must only read: it runs again after a lost connection. */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>;
-  /** The same of what takes no time, which waits behind no search of seconds: there is one more place for it. */
-  glance<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** For short queries: uses a reserved connection if long searches occupy all others. */
+  useQuick<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
-const MOST = 3;
+const MAX_CONNECTIONS = 3;
 
 export function createReadPool(open: () => Promise<Session>): ReadPool {
   const idle: Session[] = [];
-  const [searching, glancing] = [createSlots(MOST), createSlots(1)];
+  const [regular, reserved] = [createSemaphore(MAX_CONNECTIONS), createSemaphore(1)];
   let closed = false;
 
-  async function once<T>(work: (session: Session) => Promise<T>, fresh: boolean): Promise<T> {
+  async function runOnce<T>(work: (session: Session) => Promise<T>, fresh: boolean): Promise<T> {
     let session: Session | undefined;
     try {
       session = (fresh ? undefined : takeIdle()) ?? (await open());
@@ -35,24 +35,25 @@ export function createReadPool(open: () => Promise<Session>): ReadPool {
     }
   }
 
-  async function use<T>(work: (session: Session) => Promise<T>, slots: Slots): Promise<T> {
+  async function use<T>(work: (session: Session) => Promise<T>, slots: Semaphore): Promise<T> {
     let session: Session | undefined;
-    const noted = (used: Session): Promise<T> => {
+    const tracked = (used: Session): Promise<T> => {
       session = used;
       return work(used);
     };
     try {
-      return await slots.hold(() => once(noted, false));
+      return await slots.run(() => runOnce(tracked, false));
     } catch (error) {
-      // An idle connection may have been dead for long; one that could not be made will not be made now.
-      if (session === undefined || session.open || !isPassing(error)) throw error;
+      // An idle connection may have been dead for a while, so retry with a new one. Do not retry if no connection could
+      // be made.
+      if (session === undefined || session.open || !isTransient(error)) throw error;
     }
-    return slots.hold(() => once(work, true));
+    return slots.run(() => runOnce(work, true));
   }
 
   return {
-    use: (work) => use(work, searching),
-    glance: (work) => use(work, searching.isFull() ? glancing : searching),
+    use: (work) => use(work, regular),
+    useQuick: (work) => use(work, regular.isFull() ? reserved : regular),
     async [Symbol.asyncDispose]() {
       closed = true;
       await Promise.all(idle.splice(0).map((session) => session[Symbol.asyncDispose]()));

@@ -1,68 +1,69 @@
 import type { Head, StoredRecord } from '../chain.ts';
-import { because } from '../failures.ts';
-import { linked, NOT_ITS_HEAD } from '../move/moving.ts';
+import { auditUnavailable } from '../errors.ts';
+import { linkedRecords, HEAD_MISMATCH } from '../move/movable-audit.ts';
 import { baseQuery, intentsUntilQuery } from '../records/queries.ts';
 import { BLOCK, changeKey, recordRow, sourceRows, targetRows, valueRows } from '../records/tables.ts';
 import {
-  AT_ONCE,
-  type Keeper,
-  type KeptRecord,
-  keeperOf,
-  keepersOf,
-  NOT_THERE,
-} from '../retention/keepers.ts';
+  CONCURRENT_PRUNE,
+  type RetainedRecord,
+  type StoredRetainedRecord,
+  toRetained,
+  selectRetained,
+  PRUNE_POINT_MISSING,
+} from '../retention/retained-records.ts';
 import { batchOfRecords, postgresQueries, rows as read } from './rows.ts';
 import type { Session } from './session.ts';
 import { insertBatch, type Writer } from './writer.ts';
 
-/** How many rows are removed at once: nobody can append meanwhile. */
-const STEP = 1_000;
+/** How many records one transaction deletes. Appends wait meanwhile. */
+const DELETE_BATCH = 1_000;
 
-/** How many copies go with one statement. */
-const COPIES = 500;
+/** How many records one statement inserts. */
+const INSERT_BATCH = 500;
 
 async function readBase(session: Session): Promise<Head> {
   const [base] = await read(session, baseQuery(postgresQueries));
-  if (base === undefined) throw because('its base is missing, so that it was changed from outside');
+  if (base === undefined) throw auditUnavailable('its base is missing: it was changed from outside');
   return { sequence: base.sequence, hash: base.hash };
 }
 
 /**
- * Lets records leave: one step moves the base, and with it they are gone for every question. Their rows are removed
- * afterwards, bit by bit; what a crash leaves of them is in nobody's way, and goes with the next call.
+ * Prunes records. One transaction moves the base, which hides them from every query. Their rows are deleted afterwards
+ * in batches. The next call deletes rows that a crash left.
  */
 export async function prunePostgres(
   writer: Writer,
   stored: (from: number) => AsyncIterable<StoredRecord>,
   until: Head,
 ): Promise<number> {
-  const { base, open } = await writer.change(async (session) => ({
+  const { base, open } = await writer.transact(async (session) => ({
     base: await readBase(session),
     open: await read(session, intentsUntilQuery(postgresQueries, until.sequence)),
   }));
-  const left = until.sequence - base.sequence;
-  if (left < 0 || (left === 0 && until.hash !== base.hash)) throw because(NOT_THERE);
-  if (left > 0) {
+  const prunedCount = until.sequence - base.sequence;
+  if (prunedCount < 0 || (prunedCount === 0 && until.hash !== base.hash))
+    throw auditUnavailable(PRUNE_POINT_MISSING);
+  if (prunedCount > 0) {
     const sequences = new Set(open.map(({ sequence }) => sequence));
-    const keepers = await keepersOf(stored(base.sequence + 1), sequences, until);
-    await writer.change(async (session) => {
-      if ((await readBase(session)).hash !== base.hash) throw because(AT_ONCE);
-      await session.script(FORGET);
-      for (let start = 0; start < keepers.length; start += COPIES)
-        await keep(session, keepers.slice(start, start + COPIES));
+    const retained = await selectRetained(stored(base.sequence + 1), sequences, until);
+    await writer.transact(async (session) => {
+      if ((await readBase(session)).hash !== base.hash) throw auditUnavailable(CONCURRENT_PRUNE);
+      await session.script(DELETE_CLOSED);
+      for (let start = 0; start < retained.length; start += INSERT_BATCH)
+        await upsertRetained(session, retained.slice(start, start + INSERT_BATCH));
       await session.query('update base set sequence = $1, hash = $2', [until.sequence, until.hash]);
     });
   }
-  while (await writer.change((session) => removeSome(session, until.sequence)));
-  return left;
+  while (await writer.transact((session) => deleteBatch(session, until.sequence)));
+  return prunedCount;
 }
 
-/** Copies of intents that have their outcome by now. */
+/** Retained intents that have an outcome by now. */
 const CLOSED = `select sequence from kept where slot like 'open %' and sequence not in (select sequence from open_intents)`;
-const FORGET = `delete from kept_sources where sequence in (${CLOSED});
+const DELETE_CLOSED = `delete from kept_sources where sequence in (${CLOSED});
   delete from kept_values where sequence in (${CLOSED}); delete from kept where sequence in (${CLOSED})`;
 
-const KEEP = `
+const UPSERT_RETAINED = `
   with it as (select $1::json as it),
   newer as (select k.* from it, json_populate_recordset(null::kept, it->'kept') k),
   old_sources as (
@@ -84,54 +85,61 @@ const KEEP = `
     fingerprint_before = excluded.fingerprint_before, fingerprint_after = excluded.fingerprint_after,
     hash = excluded.hash, record = excluded.record`;
 
-async function keep(session: Session, keepers: readonly Keeper[]): Promise<void> {
-  const kept = keepers.map(({ slot, record, text }) => ({ slot, ...recordRow(record, text) }));
-  const sources = keepers.flatMap(({ record }) => sourceRows(record));
-  const values = keepers.flatMap(({ record }) => valueRows(record));
-  await session.query(KEEP, [JSON.stringify({ kept, sources, values })]);
+async function upsertRetained(session: Session, retained: readonly RetainedRecord[]): Promise<void> {
+  const kept = retained.map(({ slot, record, text }) => ({ slot, ...recordRow(record, text) }));
+  const sources = retained.flatMap(({ record }) => sourceRows(record));
+  const values = retained.flatMap(({ record }) => valueRows(record));
+  await session.query(UPSERT_RETAINED, [JSON.stringify({ kept, sources, values })]);
 }
 
-async function removeSome(session: Session, until: number): Promise<boolean> {
+async function deleteBatch(session: Session, until: number): Promise<boolean> {
   const [{ first } = { first: null }] = (await session.query(
     'select min(sequence) as first from records',
   )) as readonly { readonly first: number | null }[];
   if (first === null || first > until) return false;
-  const last = Math.min(until, first + STEP - 1);
+  const last = Math.min(until, first + DELETE_BATCH - 1);
   for (const table of ['record_sources', 'record_values', 'facets', 'records'])
     await session.query(`delete from ${table} where sequence <= $1`, [last]);
   await session.query('delete from spans where block < $1', [Math.floor((last + 1) / BLOCK)]);
   return true;
 }
 
-/** Takes over what follows the head, as it is. An empty store may begin after any. */
-export function takeOverPostgres(writer: Writer, records: Iterable<StoredRecord>, base: Head): Promise<void> {
-  return writer.change(async (session, head) => {
+/** Imports unchanged records after the head. An empty store may start at any base. */
+export function importRecordsPostgres(
+  writer: Writer,
+  records: Iterable<StoredRecord>,
+  base: Head,
+): Promise<void> {
+  return writer.transact(async (session, head) => {
     if (head.sequence === 0) {
       await session.query('update base set sequence = $1, hash = $2', [base.sequence, base.hash]);
       await session.query('update head set sequence = $1, hash = $2', [base.sequence, base.hash]);
     } else if (head.hash !== base.hash) {
-      throw because(NOT_ITS_HEAD);
+      throw auditUnavailable(HEAD_MISMATCH);
     }
-    const all = linked(records, base);
-    for (let part = [...all.take(COPIES)]; part.length > 0; part = [...all.take(COPIES)]) {
+    const all = linkedRecords(records, base);
+    for (let part = [...all.take(INSERT_BATCH)]; part.length > 0; part = [...all.take(INSERT_BATCH)]) {
       const last = part.at(-1)?.record ?? base;
       await insertBatch(session, batchOfRecords(part), last);
     }
-    // Whoever began them does not write here.
+    // The processes that began these intents do not write to this store.
     await session.query('update open_intents set left_behind = true where sequence > $1', [base.sequence]);
   });
 }
 
-/** Takes over copies of records that left another store. */
-export async function keepAllPostgres(writer: Writer, records: Iterable<KeptRecord>): Promise<void> {
+/** Imports retained copies from another store. */
+export async function importRetainedPostgres(
+  writer: Writer,
+  records: Iterable<StoredRetainedRecord>,
+): Promise<void> {
   const all = [...records];
-  const keepers = all.map(keeperOf);
-  const openIntents = keepers
+  const retained = all.map(toRetained);
+  const openIntents = retained
     .filter((_, index) => all[index]?.open)
     .map(({ record }) => ({ ...changeKey(record), sequence: record.sequence, replica: record.replica }));
-  const targets = targetRows(keepers.map(({ record }) => record));
-  await writer.change(async (session) => {
-    await keep(session, keepers);
+  const targets = targetRows(retained.map(({ record }) => record));
+  await writer.transact(async (session) => {
+    await upsertRetained(session, retained);
     await session.query(
       `insert into open_intents (sequence, request_id, namespace, secret, attempt, replica, left_behind)
        select sequence, request_id, namespace, secret, attempt, replica, true

@@ -1,6 +1,6 @@
 import type { CompiledQuery } from 'kysely';
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
-import { appendPlain, type Circumstances, type Head } from '../chain.ts';
+import { appendSanitized, type RecordContext, type Head } from '../chain.ts';
 import type { AuditRecord, Entry } from '../entry.ts';
 import { type ReviewChange, reviewChange } from '../records/reviews.ts';
 import {
@@ -13,7 +13,7 @@ import {
 } from '../records/tables.ts';
 import type { Session } from './session.ts';
 
-// Builds SQL only: which connection a query runs on, and what becomes of it when that is lost, is decided by us.
+// Kysely only builds SQL here. We choose the connection and handle its loss ourselves.
 export const postgresQueries = new Kysely<AuditTables>({
   dialect: {
     createAdapter: () => new PostgresAdapter(),
@@ -34,24 +34,24 @@ export async function rows<Row>(
 
 export interface Batch {
   readonly records: readonly AuditRecord[];
-  /** One parameter for `INSERT`: JSON keeps any text exactly. */
+  /** The parameter of `INSERT`. JSON preserves any text exactly. */
   readonly rows: string;
-  /** One parameter for `REVIEW`, if there are reviews among them. */
+  /** The parameter of `REVIEW`. Undefined if the batch has no reviews. */
   readonly reviews: string | undefined;
 }
 
-/** The entries as they follow the head, and what goes into the tables for them. */
-export function batchOf(entries: readonly Entry[], from: Head, circumstances: Circumstances): Batch {
+/** Turns entries into the records that follow the head, with their rows. */
+export function batchOf(entries: readonly Entry[], from: Head, circumstances: RecordContext): Batch {
   let head = from;
   const appended = entries.map((entry) => {
-    const { record, stored } = appendPlain(head, entry, circumstances);
+    const { record, stored } = appendSanitized(head, entry, circumstances);
     head = record;
     return { record, text: stored.text };
   });
   return batchOfRecords(appended);
 }
 
-/** Records as they are, in their order. */
+/** The batch for existing records, in their order. */
 export function batchOfRecords(
   appended: readonly { readonly record: AuditRecord; readonly text: string }[],
 ): Batch {
@@ -63,7 +63,7 @@ export function batchOfRecords(
     if (record.phase === 'intent')
       opened.push({ ...key, sequence: record.sequence, replica: record.replica });
     if (record.phase === 'outcome') {
-      // One statement does it all, and sees nothing of what it inserts itself.
+      // `INSERT` is one statement and does not see its own rows, so an intent closed in the same batch is not inserted.
       opened = opened.filter((intent) => !isSameChange(intent, key));
       closed.push(key);
     }
@@ -71,11 +71,11 @@ export function batchOfRecords(
     if (review !== undefined) reviews.set(review.sequence, review);
   }
   const records = appended.map(({ record }) => record);
-  const rowsOf = appended.map(({ record, text }) => recordRow(record, text));
+  const recordRows = appended.map(({ record, text }) => recordRow(record, text));
   return {
     records,
     rows: JSON.stringify({
-      records: rowsOf,
+      records: recordRows,
       sources: records.flatMap(sourceRows),
       values: records.flatMap(valueRows),
       opened,
@@ -126,16 +126,19 @@ export const INSERT = `
   )
   update head set sequence = $2, hash = $3 where id = 1`;
 
-/** $1: what reviews of a batch say, one a record. After `INSERT`, for those of records of the same batch. */
+/**
+ * $1: the last review of each record in the batch. Runs after `INSERT`, because a review may be about a record of the
+ * same batch.
+ */
 export const REVIEW = `
   update facets set state = new.state, review = new.review
   from json_populate_recordset(null::facets, $1::json) new
   where facets.sequence = new.sequence and facets.state is not null`;
 
 /**
- * Intents without an outcome whose replica has ended: it said so, or it holds its lock no more and the intent is
- * older than any write to the cluster can be ($1 in milliseconds, by the clock of the server). A list of the keys
- * of the replicas in question is made by us, since SHA-256 of a name is no expression of PostgreSQL 13.
+ * Intents without an outcome. `old` is true if the replica marked the intent at shutdown, or if the intent is older
+ * than any write to the cluster ($1 in milliseconds, by the server's clock). The caller computes the lock keys of the
+ * replicas, because PostgreSQL 13 has no SHA-256 expression for text.
  */
 export const OPEN_INTENTS = `
   select r.record, r.hash, o.replica,
@@ -161,16 +164,19 @@ export const HELD_KEYS = `
       and database = (select oid from pg_database where datname = current_database())
       and classid = ((key >> 32) & 4294967295)::oid and objid = (key & 4294967295)::oid)`;
 
-/** Of a `review` (`leftovers`). In a JSON text, what a note quotes has a backslash before each quotation mark. */
+/**
+ * The fields of a review (`orphanCleanup`). In JSON, quotation marks within a note are escaped, so the patterns match
+ * only the member itself.
+ */
 export const REVIEW_SQL = {
   about: `cast(substring(record from '"review":\\{"sequence":([0-9]{1,15}),') as bigint)`,
   state: `substring(record from '"review":\\{"sequence":[0-9]{1,15},"state":"([a-z]+)"\\}')`,
 };
 
-export const LEAVE_BEHIND = 'update open_intents set left_behind = true where replica = $1';
+export const ABANDON_INTENTS = 'update open_intents set left_behind = true where replica = $1';
 
-/** How many connections write: each holds the lock of its replica, the only shared ones of ours. */
-export const WRITERS = `
+/** The number of write connections. Each holds the lock of its replica, and these are our only shared locks. */
+export const COUNT_WRITERS = `
   select count(*) from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and granted
     and mode = 'ShareLock' and objsubid = 1 and pg_locks.database = (
       select oid from pg_database where datname = current_database()

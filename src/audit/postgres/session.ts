@@ -3,43 +3,43 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { Client, types } from 'pg';
 import { AppError } from '../../core/errors.ts';
-import { createInTurn } from '../../core/in-turn.ts';
+import { createSerialExecutor } from '../../core/serial-executor.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import { because } from '../failures.ts';
+import { auditUnavailable } from '../errors.ts';
 import { type PostgresAddress, type PostgresTls, parseAddress, tlsOptions } from './address.ts';
-import { endsConnection, sqlState, unavailable } from './errors.ts';
+import { endsConnection, sqlState, toAuditError } from './errors.ts';
 
-/** Of its own, so that our tables are in nobody's way in a shared database. */
+/** Our own schema, so that our tables do not collide with others in a shared database. */
 export const SCHEMA_NAME = 'secretbridge';
 
-/** One connection. Everything that belongs to it on the server (locks, a transaction) ends with it. */
+/** One connection. Its locks and its transaction end with it. */
 export interface Session extends AsyncDisposable {
   /**
-   * The rows of the last statement; several without parameters are separated by `;`. One at a time, in the order
-   * of the calls. Failures are AUDIT_UNAVAILABLE, and one without an answer in time ends the connection: nobody
-   * could tell what the server does with it still.
-   * @param isKept It will be asked again with other parameters: the server plans it once.
+   * Returns the rows of the last statement. Without parameters, several statements may be separated by `;`. Queries run
+   * one at a time, in call order. Failures are AUDIT_UNAVAILABLE. A query without an answer in time ends the
+   * connection, because its state on the server is unknown.
+   * @param isPrepared The query will run again with other parameters, so the server should plan it once.
    */
   query(
     sql: string,
     parameters?: readonly unknown[],
     timeoutMs?: number,
-    isKept?: boolean,
+    isPrepared?: boolean,
   ): Promise<readonly unknown[]>;
-  /** The same, with the rows of each statement. */
+  /** Like `query`, with the rows of each statement. */
   script(sql: string, timeoutMs?: number): Promise<readonly (readonly unknown[])[]>;
   readonly open: boolean;
-  /** Resolves when the connection is no more, for whatever reason. */
+  /** Resolves when the connection has ended for any reason. */
   readonly ended: Promise<void>;
 }
 
 export interface Connector {
-  /** Asked at each connection, so that a new password is used without a restart. */
+  /** Called for each connection, so that a new password works without a restart. */
   readonly url: () => Promise<SecretValue>;
   readonly tls: PostgresTls | undefined;
   /** Shown in `pg_stat_activity`. */
   readonly name: string;
-  /** Refuses to write, by the server itself. */
+  /** Makes the server refuse writes. */
   readonly readOnly: boolean;
 }
 
@@ -47,19 +47,22 @@ const CONNECT_MS = 3_000;
 const QUERY_MS = 5_000;
 const CLOSE_MS = 2_000;
 
-/** The plan for a small table reads all of it, and the server keeps it until it counts the table again: that may have grown. */
-const PLANS_MS = 1_000;
+/**
+ * A plan for a small table scans all of it, and the server keeps the plan until it analyzes the table again. The table
+ * may have grown since.
+ */
+const PLAN_MAX_AGE_MS = 1_000;
 
-/** What a statement gives that is kept has another type now, since somebody changed the tables. */
-const CHANGED = '0A000';
+/** The result type of a prepared statement changed, because someone altered the tables. */
+const PLAN_CHANGED = '0A000';
 
-/** How long the server lets a statement wait for a lock: less than we wait for its answer. */
+/** How long a statement may wait for a lock on the server: less than our own timeout. */
 const LOCK_MS = 4_000;
 
-/** PostgreSQL 13: older ones have no security fixes any more. */
+/** PostgreSQL 13. Older versions get no security fixes. */
 const OLDEST_SERVER = 130_000;
 
-/** Sequences are below 2^53, so that `bigint` need not be text. */
+/** Sequences are below 2^53, so `bigint` can be a number. */
 const INT8 = 20;
 
 export async function openSession(connector: Connector): Promise<Session> {
@@ -76,14 +79,14 @@ export async function openSession(connector: Connector): Promise<Session> {
 async function connect(connector: Connector): Promise<Session> {
   const { address, tls } = await settings(connector);
   const { host, port, database, user, password } = address;
-  // Ours, since the driver offers no way to end a connection on which nothing comes back.
+  // Our own socket, because the driver cannot end a connection that does not answer.
   const socket = new Socket();
   const client = new Client({
     host,
     port,
     database,
     user,
-    // A function, so that an empty one is not looked for in the environment and in ~/.pgpass.
+    // A function, so that the driver does not replace an empty password from the environment or ~/.pgpass.
     password: () => password,
     ssl: tls ?? false,
     enableChannelBinding: true,
@@ -99,21 +102,22 @@ async function connect(connector: Connector): Promise<Session> {
   });
   const session = sessionOf(client, socket);
   try {
-    await within(CONNECT_MS, () => client.connect());
+    await withTimeout(CONNECT_MS, () => client.connect());
   } catch (error) {
     socket.destroy();
-    throw unavailable(error);
+    throw toAuditError(error);
   }
   return session;
 }
 
-/** They were right once, when the store was opened. */
+/** The settings were valid when the store was opened, so a failure now is AUDIT_UNAVAILABLE. */
 async function settings({ url, tls }: Connector): Promise<Settings> {
   try {
     const address = parseAddress(await url(), tls);
     return { address, tls: await tlsOptions(address, tls) };
   } catch (error) {
-    if (error instanceof AppError) throw because('its url or a file of its `tls` cannot be read', error);
+    if (error instanceof AppError)
+      throw auditUnavailable('its url or a file in its `tls` settings cannot be read', error);
     throw error;
   }
 }
@@ -135,52 +139,56 @@ function sessionOf(client: Client, socket: Socket): Session {
   client.on('end', end);
 
   async function run<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
-    if (!open) throw because('the connection was cut');
+    if (!open) throw auditUnavailable('the connection was cut');
     try {
-      return await within(timeoutMs, work);
+      return await withTimeout(timeoutMs, work);
     } catch (error) {
       if (endsConnection(error)) end();
-      throw unavailable(error);
+      throw toAuditError(error);
     }
   }
 
-  /** By which the server knows a statement of this connection again. */
-  const names = new Map<string, string>();
-  function nameOf(sql: string): string {
-    const name = names.get(sql) ?? `question ${names.size}`;
-    names.set(sql, name);
+  /** The names by which the server identifies prepared statements of this connection. */
+  const statementNames = new Map<string, string>();
+  function statementName(sql: string): string {
+    const name = statementNames.get(sql) ?? `statement ${statementNames.size}`;
+    statementNames.set(sql, name);
     return name;
   }
 
   let plannedAt = performance.now();
   async function forgetOldPlans(): Promise<void> {
     const now = performance.now();
-    if (now - plannedAt < PLANS_MS) return;
+    if (now - plannedAt < PLAN_MAX_AGE_MS) return;
     await client.query('discard plans');
     plannedAt = now;
   }
 
-  /** The driver would send them in their order as well, but count the time from the call on. */
-  const inTurn = createInTurn();
+  /** The driver keeps the order too, but would start each timeout at the call. */
+  const inTurn = createSerialExecutor();
 
   return {
-    query(sql, parameters = [], timeoutMs = QUERY_MS, isKept = false) {
-      const question = { text: sql, values: [...parameters], ...(isKept ? { name: nameOf(sql) } : {}) };
+    query(sql, parameters = [], timeoutMs = QUERY_MS, isPrepared = false) {
+      const query = {
+        text: sql,
+        values: [...parameters],
+        ...(isPrepared ? { name: statementName(sql) } : {}),
+      };
       return inTurn(async () => {
-        if (!isKept) return (await run(timeoutMs, () => client.query(question))).rows;
+        if (!isPrepared) return (await run(timeoutMs, () => client.query(query))).rows;
         try {
           await run(timeoutMs, forgetOldPlans);
-          return (await run(timeoutMs, () => client.query(question))).rows;
+          return (await run(timeoutMs, () => client.query(query))).rows;
         } catch (error) {
-          if (sqlState(error) !== CHANGED) throw error;
+          if (sqlState(error) !== PLAN_CHANGED) throw error;
           end();
-          throw because('the tables were changed meanwhile');
+          throw auditUnavailable('the tables were altered meanwhile');
         }
       });
     },
     script: (sql, timeoutMs = QUERY_MS) =>
       inTurn(async () => {
-        // The driver gives a list when there is more than one statement, which its types do not say.
+        // The driver returns an array for several statements, which its types do not show.
         const results: unknown = await run(timeoutMs, () => client.query(sql));
         return (Array.isArray(results) ? results : [results]).map(({ rows }) => rows as readonly unknown[]);
       }),
@@ -191,9 +199,9 @@ function sessionOf(client: Client, socket: Socket): Session {
     async [Symbol.asyncDispose]() {
       if (!open) return;
       try {
-        await within(CLOSE_MS, () => client.end());
+        await withTimeout(CLOSE_MS, () => client.end());
       } catch (error) {
-        // Nothing hangs on the server's goodbye.
+        // The server's goodbye does not matter.
         if (!(error instanceof Error)) throw error;
       } finally {
         end();
@@ -202,27 +210,28 @@ function sessionOf(client: Client, socket: Socket): Session {
   };
 }
 
-/** The driver has limits of its own, but says with each of them something else, and none when it closes. */
-async function within<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
+/** The driver's own timeouts have different errors each, and closing has none. */
+async function withTimeout<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
   const answered = new AbortController();
   try {
-    return await Promise.race([work(), noAnswer(timeoutMs, answered.signal)]);
+    return await Promise.race([work(), rejectAfter(timeoutMs, answered.signal)]);
   } finally {
     answered.abort();
   }
 }
 
-async function noAnswer(timeoutMs: number, signal: AbortSignal): Promise<never> {
+async function rejectAfter(timeoutMs: number, signal: AbortSignal): Promise<never> {
   await sleep(timeoutMs, undefined, { signal });
-  throw because('the server does not answer');
+  throw auditUnavailable('the server does not answer');
 }
 
 /**
- * What our statements take for granted. As statements and not in the first message, which a pooler between us
- * would refuse. Compiling a question (`jit`) takes longer than our questions do. A durable commit that is weaker than `on` is made stronger, and one that is stronger stays.
+ * Sets what our statements rely on. These are statements and not startup parameters, because a connection pooler would
+ * refuse unknown parameters. `jit` is off because compiling takes longer than our queries. `synchronous_commit` is
+ * raised to `on` if it is weaker.
  */
 async function prepare(session: Session, readOnly: boolean): Promise<void> {
-  // First the time limit of the database, which counts for the rest as well.
+  // The database's own time limit first, because it applies to the following statements too.
   const answers = await session.script(`
     set statement_timeout = 0;
     set client_encoding = 'UTF8';
@@ -242,13 +251,14 @@ async function prepare(session: Session, readOnly: boolean): Promise<void> {
       where current_setting('synchronous_commit') in ('off', 'local', 'remote_write');
     select current_setting('server_version_num')::int as version, current_setting('server_encoding') as encoding,
       current_setting('fsync') as fsync, pg_is_in_recovery() as standby`);
-  const [found] = (answers.at(-1) ?? []) as readonly Server[];
-  if (found === undefined || found.version < OLDEST_SERVER) throw because('it needs PostgreSQL 13 or newer');
-  if (found.encoding !== 'UTF8') throw because('the encoding of the database must be UTF8');
+  const [server] = (answers.at(-1) ?? []) as readonly Server[];
+  if (server === undefined || server.version < OLDEST_SERVER)
+    throw auditUnavailable('it needs PostgreSQL 13 or newer');
+  if (server.encoding !== 'UTF8') throw auditUnavailable('the encoding of the database must be UTF8');
   if (readOnly) return;
-  if (found.standby) throw because('the server is a standby, which cannot be written to');
-  if (found.fsync !== 'on')
-    throw because('the server runs with `fsync` off, so that it may lose what it stored');
+  if (server.standby) throw auditUnavailable('the server is a read-only standby');
+  if (server.fsync !== 'on')
+    throw auditUnavailable('the server runs with `fsync` off and may lose stored records');
 }
 
 interface Server {

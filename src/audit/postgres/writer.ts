@@ -1,22 +1,22 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import { createInTurn } from '../../core/in-turn.ts';
-import { pause } from '../../core/pause.ts';
+import { createSerialExecutor } from '../../core/serial-executor.ts';
+import { sleepUntilAborted } from '../../core/sleep.ts';
 import type { Head } from '../chain.ts';
 import type { AuditRecord, Entry } from '../entry.ts';
-import { because } from '../failures.ts';
-import { MOVING } from '../move/moving.ts';
-import { leftovers } from '../records/tables.ts';
-import { isLocked, isPassing } from './errors.ts';
+import { auditUnavailable } from '../errors.ts';
+import { MOVE_IN_PROGRESS } from '../move/movable-audit.ts';
+import { orphanCleanup } from '../records/tables.ts';
+import { isLocked, isTransient } from './errors.ts';
 import { replicaKey } from './locks.ts';
 import { type Compatibility, checkVersion, migrate } from './migrations.ts';
-import { type Batch, batchOf, INSERT, LEAVE_BEHIND, REVIEW, REVIEW_SQL } from './rows.ts';
+import { type Batch, batchOf, INSERT, ABANDON_INTENTS, REVIEW, REVIEW_SQL } from './rows.ts';
 import { type Connector, openSession, type Session } from './session.ts';
 
 export interface Writer extends AsyncDisposable {
   write(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
-  /** Another change of the tables, in one transaction that nobody appends beside. Not tried again. */
-  change<T>(work: (session: Session, head: Head) => Promise<T>): Promise<T>;
+  /** Runs another change in one transaction, without concurrent appends. Not retried. */
+  transact<T>(work: (session: Session, head: Head) => Promise<T>): Promise<T>;
 }
 
 export interface WriterOptions {
@@ -27,44 +27,43 @@ export interface WriterOptions {
 }
 
 /**
- * Within it a lost connection is made anew and the write tried again. A server that stands still is so known after
- * 8 s, and after 15 s to those whose records waited for that.
+ * Within this time, a lost connection is replaced and the write is retried. An unresponsive server is detected after 8
+ * s. Callers get the error after at most 15 s.
  */
-const PATIENCE_MS = 6_000;
+const RETRY_WITHIN_MS = 6_000;
 const CLOSE_MS = 2_000;
 
-const IN_DOUBT = 'the connection was lost while records were stored: they may be there';
+const COMMIT_UNCERTAIN = 'the connection was lost during a commit: the records may be stored';
 
 /**
- * The one connection that a process writes by. It holds the replica's lock, so that every record is written while
- * others can see that we live; when it is lost, another one is made at once, whether there is something to write
- * or not.
+ * The one connection that a process writes on. It holds the replica's lock, so that others can see that this process
+ * runs whenever it writes. A lost connection is replaced at once, even if there is nothing to write.
  */
 export async function openWriter(options: WriterOptions): Promise<Writer> {
   const { connector, instance, replica, clock } = options;
   const closing = new AbortController();
   let current: Session | undefined;
   let opening: Promise<Session> | undefined;
-  /** The newest record that this process wrote: it must never be missing again. */
-  let known: Head | undefined;
+  /** The newest record that this process wrote. The store must contain it from then on. */
+  let lastWritten: Head | undefined;
 
   async function open(): Promise<Session> {
     const session = await openSession(connector);
     try {
       await migrate(session);
-      // Shared, so that a connection that the server has not yet given up does not keep us out.
+      // A shared lock: an old connection that the server has not closed yet must not block us.
       await session.query('select pg_advisory_lock_shared($1)', [replicaKey(replica)]);
     } catch (error) {
       await session[Symbol.asyncDispose]();
       throw error;
     }
     current = session;
-    void session.ended.then(stayPresent);
+    void session.ended.then(keepConnected);
     return session;
   }
 
-  function ready(): Promise<Session> {
-    if (closing.signal.aborted) return Promise.reject(because('it is closed'));
+  function getSession(): Promise<Session> {
+    if (closing.signal.aborted) return Promise.reject(auditUnavailable('it is closed'));
     if (current?.open) return Promise.resolve(current);
     opening ??= open().finally(() => {
       opening = undefined;
@@ -72,59 +71,64 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     return opening;
   }
 
-  const inTurn = createInTurn();
+  const inTurn = createSerialExecutor();
 
-  async function stayPresent(): Promise<void> {
+  async function keepConnected(): Promise<void> {
     for (let waitMs = 100; !closing.signal.aborted && !current?.open; waitMs = Math.min(waitMs * 2, 5_000)) {
       try {
-        await ready();
+        await getSession();
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
-        await pause(waitMs, closing.signal);
+        await sleepUntilAborted(waitMs, closing.signal);
       }
     }
   }
 
   async function write(entries: readonly Entry[]): Promise<readonly AuditRecord[]> {
-    const deadline = performance.now() + PATIENCE_MS;
-    let doubted: readonly AuditRecord[] | undefined;
+    const deadline = performance.now() + RETRY_WITHIN_MS;
+    let uncertain: readonly AuditRecord[] | undefined;
     for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 1_000)) {
       let session: Session | undefined;
       try {
-        session = await ready();
-        const records = await transaction(session, entries, doubted);
-        known = records.at(-1) ?? known;
+        session = await getSession();
+        const records = await writeTransaction(session, entries, uncertain);
+        lastWritten = records.at(-1) ?? lastWritten;
         return records;
       } catch (error) {
-        if (error instanceof Doubt) doubted = error.records;
-        // What a server said on a connection that still stands, it would say again.
-        const refused = closing.signal.aborted || (session?.open ? !isLocked(error) : !isPassing(error));
+        if (error instanceof UncertainCommit) uncertain = error.records;
+        // An error on a connection that is still open would occur again.
+        const refused = closing.signal.aborted || (session?.open ? !isLocked(error) : !isTransient(error));
         if (refused || performance.now() + waitMs >= deadline)
-          throw doubted === undefined ? error : because(IN_DOUBT, error);
+          throw uncertain === undefined ? error : auditUnavailable(COMMIT_UNCERTAIN, error);
       }
-      await pause(waitMs, closing.signal);
+      await sleepUntilAborted(waitMs, closing.signal);
     }
   }
 
-  /** All of it is stored, or nothing, or Doubt is thrown. */
-  async function transaction(
+  /** Stores all records or none, or throws UncertainCommit. */
+  async function writeTransaction(
     session: Session,
     entries: readonly Entry[],
-    doubted: readonly AuditRecord[] | undefined,
+    uncertain: readonly AuditRecord[] | undefined,
   ): Promise<readonly AuditRecord[]> {
     try {
       const head = await lockHead(session);
-      const last = doubted?.at(-1);
-      if (doubted !== undefined && last !== undefined && (await isStored(session, last))) {
+      const last = uncertain?.at(-1);
+      if (uncertain !== undefined && last !== undefined && (await isStored(session, last))) {
         await session.script('rollback');
-        return doubted;
+        return uncertain;
       }
-      if (head.moving !== null) throw because(MOVING);
-      if (known !== undefined && known.hash !== head.hash && !(await isStored(session, known)))
-        throw because(
-          'it lacks records that this process wrote: the server lost them, or older data came back',
+      if (head.moving !== null) throw auditUnavailable(MOVE_IN_PROGRESS);
+      if (
+        lastWritten !== undefined &&
+        lastWritten.hash !== head.hash &&
+        !(await isStored(session, lastWritten))
+      )
+        throw auditUnavailable(
+          'it lacks records that this process wrote: the server lost them, or an older backup was restored',
         );
-      if (known === undefined) for (const leftover of leftovers(REVIEW_SQL)) await session.query(leftover);
+      if (lastWritten === undefined)
+        for (const leftover of orphanCleanup(REVIEW_SQL)) await session.query(leftover);
       const circumstances = { time: new Date(clock.now()).toISOString(), instance, replica };
       const batch = batchOf(entries, head, circumstances);
       const { sequence, hash } = batch.records.at(-1) ?? head;
@@ -137,8 +141,8 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     }
   }
 
-  async function change<T>(work: (session: Session, head: Head) => Promise<T>): Promise<T> {
-    const session = await ready();
+  async function transact<T>(work: (session: Session, head: Head) => Promise<T>): Promise<T> {
+    const session = await getSession();
     try {
       const result = await work(session, await lockHead(session));
       await session.script('commit');
@@ -149,18 +153,18 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     }
   }
 
-  await ready();
+  await getSession();
   return {
-    // One after the other: what is within a transaction of the connection must not be mixed.
+    // Transactions on this connection must not mix.
     write: (entries) => inTurn(() => write(entries)),
-    change: (work) => inTurn(() => change(work)),
+    transact: (work) => inTurn(() => transact(work)),
     async [Symbol.asyncDispose]() {
       closing.abort();
       try {
         const session = await (opening ?? current);
-        if (session?.open) await session.query(LEAVE_BEHIND, [replica], CLOSE_MS);
+        if (session?.open) await session.query(ABANDON_INTENTS, [replica], CLOSE_MS);
       } catch (error) {
-        // Then our intents are found by their age.
+        // Then our intents are recognized by their age.
         if (!(error instanceof AppError)) throw error;
       } finally {
         await current?.[Symbol.asyncDispose]();
@@ -170,8 +174,8 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
 }
 
 /**
- * Whoever holds the row of the head writes; the others wait in line. What the last one did is seen by a statement
- * of its own only: the one that waited still sees the tables as they were before.
+ * Locks the row of the head: one process writes at a time. Separate statements after the lock are needed, because the
+ * waiting statement still sees the tables as they were before.
  */
 async function lockHead(session: Session): Promise<Head & { readonly moving: string | null }> {
   const answers = await session.script(`
@@ -186,17 +190,17 @@ async function lockHead(session: Session): Promise<Head & { readonly moving: str
     { moving: string | null }[],
   ];
   if (version !== undefined) checkVersion(version, 'write');
-  if (head === undefined) throw because('its head is missing, so that it was changed from outside');
+  if (head === undefined) throw auditUnavailable('its head is missing: it was changed from outside');
   return { ...head, moving: base?.moving ?? null };
 }
 
-/** Within a transaction that holds the head. */
+/** Must run in a transaction that holds the lock of the head. */
 export async function insertBatch(session: Session, batch: Batch, { sequence, hash }: Head): Promise<void> {
   await session.query(INSERT, [batch.rows, sequence, hash]);
   if (batch.reviews !== undefined) await session.query(REVIEW, [batch.reviews]);
 }
 
-/** It may also have left in order since, by `prune`. */
+/** Whether the store contains the record, or has pruned it since. */
 async function isStored(session: Session, { sequence, hash }: Head): Promise<boolean> {
   const found = await session.query(
     `select where exists (select from records where sequence = $1 and hash = $2)
@@ -207,23 +211,23 @@ async function isStored(session: Session, { sequence, hash }: Head): Promise<boo
 }
 
 /**
- * A connection that is lost here leaves open whether the records are there. They are looked for under the lock of
- * the head: when we hold it, the server has ended that transaction, one way or the other.
+ * Commits. If the connection is lost here, the result is unknown. The retry looks for the records under the lock of the
+ * head: once it holds the lock, the server has ended the old transaction.
  */
 async function commit(session: Session, records: readonly AuditRecord[]): Promise<void> {
   try {
     await session.script('commit');
   } catch (error) {
     if (session.open || !(error instanceof AppError)) throw error;
-    throw new Doubt(records, error);
+    throw new UncertainCommit(records, error);
   }
 }
 
-class Doubt extends Error {
+class UncertainCommit extends Error {
   readonly records: readonly AuditRecord[];
 
   constructor(records: readonly AuditRecord[], cause: AppError) {
-    super('the commit was not answered', { cause });
+    super('the result of the commit is unknown', { cause });
     this.records = records;
   }
 }

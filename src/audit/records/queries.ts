@@ -19,41 +19,41 @@ import {
   type RecordRow,
   type SourceRow,
   type SpanRow,
-  searchable,
+  columnText,
   type TargetRow,
   type ValueRow,
 } from './tables.ts';
 
-/** The questions to an audit store, for any database: built and compiled here, run by the store. */
+/** The queries of an audit store for both databases: built and compiled here, run by the store. */
 export type AuditQueries = Kysely<AuditTables>;
 
-export type Stored = Pick<RecordRow, 'record' | 'hash'>;
+export type RecordText = Pick<RecordRow, 'record' | 'hash'>;
 
-/** The newest copy of what left. Reviews left with the records that they are about. */
-export function keptQuery(
+/** The newest retained copy that matches. Reviews are pruned together with their records. */
+export function retainedQuery(
   db: AuditQueries,
   filter: RecordFilter,
   actions: readonly Action[],
-): CompiledQuery<Stored> {
-  return keptSelection(db, filter, actions).compile();
+): CompiledQuery<RecordText> {
+  return retainedSelection(db, filter, actions).compile();
 }
 
-export function keptSelection(
+export function retainedSelection(
   db: AuditQueries,
   filter: RecordFilter,
   actions: readonly Action[],
-): SelectQueryBuilder<AuditTables, 'kept', Stored> {
+): SelectQueryBuilder<AuditTables, 'kept', RecordText> {
   let query = db
     .selectFrom('kept')
     .select(['kept.record', 'kept.hash'])
     .where('kept.action', 'in', actions)
     .orderBy('kept.sequence', 'desc')
     .limit(1);
-  for (const [column, operator, value] of conditions(filter))
+  for (const [column, operator, value] of columnConditions(filter))
     query = query.where(`kept.${column}`, operator, value);
   const { request, fingerprint, store, key, version } = filter;
-  if (request !== undefined) query = query.where('kept.request_id', '=', searchable(request));
-  for (const isSo of inText(filter, 'kept')) query = query.where(isSo);
+  if (request !== undefined) query = query.where('kept.request_id', '=', columnText(request));
+  for (const condition of textConditions(filter, 'kept')) query = query.where(condition);
   if (fingerprint !== undefined)
     query = query.where((eb) =>
       eb.or([
@@ -76,11 +76,11 @@ export function keptSelection(
 }
 
 /**
- * What has no column, and is only asked beside a target. The text of a record is canonical: a member stands in it as
- * here and nowhere else, since within a text each quotation mark has a backslash before it, and a member of `values`
- * of that name is a fingerprint.
+ * Conditions on fields without a column, which are only used together with a target. The text of a record is canonical,
+ * so a member has exactly this form. It cannot occur elsewhere: quotation marks within texts are escaped, and a member
+ * of `values` with that name is a fingerprint.
  */
-export function inText(
+export function textConditions(
   { phase, instance }: RecordFilter,
   table: 'records' | 'kept',
 ): readonly RawBuilder<boolean>[] {
@@ -92,12 +92,15 @@ export function inText(
   });
 }
 
-/** One source must match all: `--store a --key b` is not "something of a, and b from anywhere". */
+/**
+ * All conditions must hold for the same source: `--store a --key b` must not match a record with a source in `a` and a
+ * key `b` elsewhere.
+ */
 function sameSource({ store, key, version }: RecordFilter) {
   return (eb: ExpressionBuilder<AuditTables, 'record_sources' | 'kept_sources'>) =>
     eb.and(
       Object.entries({ store, key, version }).flatMap(([column, value]) =>
-        value === undefined ? [] : [eb(column as 'store' | 'key' | 'version', '=', searchable(value))],
+        value === undefined ? [] : [eb(column as 'store' | 'key' | 'version', '=', columnText(value))],
       ),
     );
 }
@@ -115,10 +118,10 @@ type FilterColumn =
 
 type Condition = readonly [column: FilterColumn, operator: '=' | '>=' | '<=', value: string];
 
-/** What a filter asks of one column each, whichever of the tables has it. */
-export function conditions(filter: RecordFilter): readonly Condition[] {
+/** The conditions of a filter that concern one column each. The columns exist in several tables. */
+export function columnConditions(filter: RecordFilter): readonly Condition[] {
   const { since, until, actor, mapping, namespace, secret, action, outcome, code } = filter;
-  // One column, not either of two, so that its index gives the records in order.
+  // One column and not either of two, so that its index returns the records in order.
   const isKind = (ACTOR_KINDS as readonly (string | undefined)[]).includes(actor);
   const all = {
     [isKind ? 'actor_kind' : 'actor_name']: actor,
@@ -133,16 +136,16 @@ export function conditions(filter: RecordFilter): readonly Condition[] {
     ...(since === undefined ? [] : [['time', '>=', instant(since)] as const]),
     ...(until === undefined ? [] : [['time', '<=', instant(until)] as const]),
     ...Object.entries(all).flatMap(([column, value]) =>
-      value === undefined ? [] : [[column as FilterColumn, '=', searchable(value)] as const],
+      value === undefined ? [] : [[column as FilterColumn, '=', columnText(value)] as const],
     ),
   ];
 }
 
-/** Stored times have one form, so that they compare as text. */
+/** Stored times have one format, so they compare as text. */
 function instant(time: string): string {
   const parsed = new Date(time);
   if (Number.isNaN(parsed.getTime()))
-    throw new AppError('INTERNAL', { detail: 'a filter holds no valid time' });
+    throw new AppError('INTERNAL', { detail: 'a filter has an invalid time' });
   return parsed.toISOString();
 }
 
@@ -150,12 +153,12 @@ export function targetsQuery(db: AuditQueries): CompiledQuery<TargetRow> {
   return db.selectFrom('targets').select(['namespace', 'secret']).compile();
 }
 
-export function recordQuery(db: AuditQueries, sequence: number): CompiledQuery<Stored> {
+export function recordQuery(db: AuditQueries, sequence: number): CompiledQuery<RecordText> {
   const query = db.selectFrom('records').select(['record', 'hash']).where('sequence', '=', sequence);
   return query.where('sequence', '>', (eb) => eb.selectFrom('base').select('base.sequence')).compile();
 }
 
-/** Oldest first, whole rows: what is proved is compared with what is searched by. */
+/** Whole rows, oldest first: verification compares the columns with the text. */
 export function scanQuery(db: AuditQueries, from: number, limit: number): CompiledQuery<RecordRow> {
   const query = db.selectFrom('records').selectAll().where('sequence', '>=', from);
   return query.orderBy('sequence').limit(limit).compile();
@@ -176,8 +179,8 @@ export function facetsQuery(db: AuditQueries, sequences: readonly number[]): Com
   return db.selectFrom('facets').selectAll().where('sequence', 'in', sequences).compile();
 }
 
-/** The facets of a run of records. */
-export function facetRunQuery(db: AuditQueries, from: number, to: number): CompiledQuery<FacetRow> {
+/** The facets of a range of records. */
+export function facetRangeQuery(db: AuditQueries, from: number, to: number): CompiledQuery<FacetRow> {
   const query = db.selectFrom('facets').selectAll();
   return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
 }
@@ -193,16 +196,16 @@ export function spansQuery(db: AuditQueries, from: number, to: number): Compiled
 export function recordsQuery(
   db: AuditQueries,
   sequences: readonly number[],
-): CompiledQuery<Stored & Pick<RecordRow, 'sequence'>> {
+): CompiledQuery<RecordText & Pick<RecordRow, 'sequence'>> {
   const query = db.selectFrom('records').select(['sequence', 'record', 'hash']);
   return query.where('sequence', 'in', sequences).compile();
 }
 
-/** The last reviews of these records, those among them that left aside. */
+/** The last reviews of these records, except pruned ones. */
 export function reviewsQuery(
   db: AuditQueries,
   sequences: readonly number[],
-): CompiledQuery<Stored & { reviewed: number }> {
+): CompiledQuery<RecordText & { reviewed: number }> {
   return db
     .selectFrom('facets')
     .innerJoin('records', 'records.sequence', 'facets.review')
@@ -212,7 +215,7 @@ export function reviewsQuery(
     .compile();
 }
 
-export function openIntentsQuery(db: AuditQueries): CompiledQuery<Stored & Pick<IntentRow, 'replica'>> {
+export function openIntentsQuery(db: AuditQueries): CompiledQuery<RecordText & Pick<IntentRow, 'replica'>> {
   return db
     .selectFrom('open_intents')
     .innerJoin('records', 'records.sequence', 'open_intents.sequence')
@@ -230,14 +233,16 @@ export function openAttemptsQuery(
   return db
     .selectFrom('open_intents')
     .select('attempt')
-    .where('request_id', '=', searchable(requestId))
-    .where('namespace', '=', searchable(namespace))
-    .where('secret', '=', searchable(secret))
+    .where('request_id', '=', columnText(requestId))
+    .where('namespace', '=', columnText(namespace))
+    .where('secret', '=', columnText(secret))
     .compile();
 }
 
-/** Those whose records left, as copies of them say. */
-export function keptIntentsQuery(db: AuditQueries): CompiledQuery<Stored & Pick<IntentRow, 'replica'>> {
+/** Open intents whose records were pruned, from their retained copies. */
+export function retainedIntentsQuery(
+  db: AuditQueries,
+): CompiledQuery<RecordText & Pick<IntentRow, 'replica'>> {
   return db
     .selectFrom('open_intents')
     .innerJoin('kept', 'kept.sequence', 'open_intents.sequence')
@@ -258,11 +263,11 @@ export function baseQuery(db: AuditQueries): CompiledQuery<Pick<BaseRow, 'sequen
   return db.selectFrom('base').select(['sequence', 'hash', 'moving']).compile();
 }
 
-export function keptPageQuery(
+export function retainedPageQuery(
   db: AuditQueries,
   after: number,
   limit: number,
-): CompiledQuery<Stored & { sequence: number; open: number | null }> {
+): CompiledQuery<RecordText & { sequence: number; open: number | null }> {
   return db
     .selectFrom('kept')
     .leftJoin('open_intents', 'open_intents.sequence', 'kept.sequence')

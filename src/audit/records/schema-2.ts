@@ -1,25 +1,25 @@
-import { BLOCK, SEVERAL, TARGET_CHANGES } from './tables.ts';
+import { BLOCK, SEVERAL_STORES, TARGET_CHANGES } from './tables.ts';
 
 /**
- * The second schema as SQL of both databases. `records` and `record_sources` keep their columns, so that a program
- * of the first schema still reads and verifies the records, and what is beside them is filled by triggers, so that
- * one that still writes (PostgreSQL, while replicas are replaced) leaves no gap.
+ * Schema 2 as SQL for both databases. `records` and `record_sources` keep their columns, so that programs of schema 1
+ * can still read and verify. Triggers fill the search tables in PostgreSQL, so that replicas of the old release leave
+ * no gaps during a rolling update.
  */
 export interface Dialect {
   readonly integer: string;
   readonly text: string;
-  /** After the columns of a table, and of one that is nothing but its key. */
+  /** The suffix of a table definition, and of a table that consists only of its key. */
   readonly table: string;
   readonly index: string;
 }
 
-export const CHANGES_AS_SQL = TARGET_CHANGES.map((action) => `'${action}'`).join(', ');
+export const TARGET_CHANGES_SQL = TARGET_CHANGES.map((action) => `'${action}'`).join(', ');
 
-const NOTHING = '0'.repeat(64);
+const ZERO_HASH = '0'.repeat(64);
 
-/** The facets of a row of `records` that nobody has reviewed. */
+/** The facets of a row of `records` without a review. */
 export const FACETS_OF_RECORDS = `sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace,
-  secret, (select case when min(store) < max(store) then '${SEVERAL}' else min(store) end from record_sources
+  secret, (select case when min(store) < max(store) then '${SEVERAL_STORES}' else min(store) end from record_sources
     where record_sources.sequence = records.sequence),
   case when action <> 'review' then 'unreviewed' end, null`;
 
@@ -32,14 +32,14 @@ export function tablesOfSchema2({ integer, text, table, index }: Dialect): strin
       hash ${text} not null,
       moving ${text}
     )${table};
-    insert into base values (1, 0, '${NOTHING}', null);
+    insert into base values (1, 0, '${ZERO_HASH}', null);
     create table targets (
       namespace ${text} not null,
       secret ${text} not null,
       primary key (namespace, secret)
     )${table};
     insert into targets select distinct coalesce(namespace, ''), secret from records
-      where secret is not null and action in (${CHANGES_AS_SQL});
+      where secret is not null and action in (${TARGET_CHANGES_SQL});
     create table facets (
       sequence ${integer} primary key,
       time ${text} not null,
@@ -106,10 +106,10 @@ export function tablesOfSchema2({ integer, text, table, index }: Dialect): strin
     create index kept_values_by_sequence on kept_values (sequence);`;
 }
 
-/** Before a question to a store of the first schema, which a reader finds: what the second one would hold. */
-export const AS_IF_SCHEMA_2 = `with base (id, sequence, hash, moving) as (select 1, 0, '${NOTHING}', cast(null as text)),
+/** Prefix for queries on a store of schema 1, which only a reader can find. It defines what schema 2 would contain. */
+export const SCHEMA_2_PREFIX = `with base (id, sequence, hash, moving) as (select 1, 0, '${ZERO_HASH}', cast(null as text)),
   targets (namespace, secret) as (select distinct coalesce(namespace, ''), secret from records
-    where secret is not null and action in (${CHANGES_AS_SQL})),
+    where secret is not null and action in (${TARGET_CHANGES_SQL})),
   facets (sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret, store, state,
     review) as (select ${FACETS_OF_RECORDS.replace(/null$/, '0')} from records),
   spans (block, since, until) as (select ${SPANS_OF_RECORDS} from records group by 1),

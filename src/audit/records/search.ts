@@ -1,93 +1,92 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { type CompiledQuery, type RawBuilder, sql } from 'kysely';
 import type { Action } from '../entry.ts';
 import type { Page, RecordFilter } from '../store.ts';
-import { type AuditQueries, conditions, inText, type Stored } from './queries.ts';
-import { BLOCK, SEVERAL, searchable } from './tables.ts';
+import { type AuditQueries, columnConditions, textConditions, type RecordText } from './queries.ts';
+import { BLOCK, SEVERAL_STORES, columnText } from './tables.ts';
 
-/** Runs one query of ours. */
-export type Ask = <Row>(query: CompiledQuery<Row>) => Promise<readonly Row[]>;
+/** Runs one compiled query. */
+export type RunQuery = <Row>(query: CompiledQuery<Row>) => Promise<readonly Row[]>;
 
-/** A query about one of many things, whose text is the same for all of them. */
+/** A query about one subject. Its text is the same for all subjects. */
 export interface Template {
   readonly query: CompiledQuery<unknown>;
-  /** Of each parameter: which of the values takes its place, if one does. */
-  readonly places: readonly (number | undefined)[];
+  /** For each parameter: the index of the value that replaces it, if any. */
+  readonly valueIndexes: readonly (number | undefined)[];
 }
 
-/** A database to search in. */
-export interface Searched {
+/** What a search needs from a database. */
+export interface SearchContext {
   readonly db: AuditQueries;
-  readonly ask: Ask;
-  /** Asks a template, which gives one row, of one thing. Left out: as any other query. */
-  readonly askOfOne?: (template: Template, values: readonly string[]) => Promise<object | undefined>;
-  readonly ofFingerprint: OfFingerprint;
+  readonly runQuery: RunQuery;
+  /** Runs a template that returns one row. Default: `runQuery`. */
+  readonly runTemplate?: (template: Template, values: readonly string[]) => Promise<object | undefined>;
+  readonly fingerprintQuery: FingerprintQuery;
 }
 
-/** A query for the records that name a fingerprint, by its indexes. */
-export type OfFingerprint = (fingerprint: string, within?: Range) => Driver;
+/** Builds a query for the records with a fingerprint, by its indexes. */
+export type FingerprintQuery = (fingerprint: string, within?: Range) => CandidateQuery;
 
-export interface Effort {
-  /** Fewer records than this are a few: they are all looked at. */
-  readonly few: number;
-  /** How many records are looked at in one go, from the end of the log on: others get their turn in between. */
+export interface SearchLimits {
+  /** Up to this many records of a subject are examined directly. */
+  readonly maxCandidates: number;
+  /** How many records each query scans, from the end of the log. Other work may run in between. */
   readonly windows: readonly [number, ...number[]];
 }
 
-const EFFORT: Effort = { few: 3_000, windows: [4_000, 40_000, 150_000] };
+const DEFAULT_LIMITS: SearchLimits = { maxCandidates: 3_000, windows: [4_000, 40_000, 150_000] };
 
 /**
- * Finds records by filters that combine, in bounded time whatever they are, and without statistics of the data: a
- * database that has to choose an index for several conditions chooses well for most questions, and badly for those
- * whose answer is rare, which people ask an audit.
+ * Finds records by combined filters in bounded time, without statistics. A database that must choose an index for
+ * several conditions chooses well for most queries. It chooses badly for rare results, which are common in an audit.
  *
- * If one of the conditions fits only a few records, by its index, those are looked at. Otherwise the facets are
- * walked in the order asked for, a window at a time, until the page is full: soon for what is frequent, and at the
- * cost of one walk over a small table for what is not there.
+ * If an index shows that one condition matches few records, those are examined. Otherwise the facets are scanned in the
+ * requested order, one window at a time, until the page is full. Frequent results are found soon. A missing result
+ * costs one scan of a small table.
  */
 export async function search(
-  searched: Searched,
+  context: SearchContext,
   filter: RecordFilter,
   page: Page,
   actions?: readonly Action[],
-  effort = EFFORT,
-): Promise<readonly Stored[]> {
-  const { ask } = searched;
-  const { after, before } = await boundsOf(searched, filter, page);
-  const question: Question = { filter, actions, upwards: page.after !== undefined };
-  const found: Stored[] = [];
-  let from = question.upwards ? after + 1 : before - 1;
+  limits = DEFAULT_LIMITS,
+): Promise<readonly RecordText[]> {
+  const { runQuery: ask } = context;
+  const { after, before } = await boundsOf(context, filter, page);
+  const criteria: SearchCriteria = { filter, actions, ascending: page.after !== undefined };
+  const found: RecordText[] = [];
+  let from = criteria.ascending ? after + 1 : before - 1;
   for (let window = 0; found.length < page.limit && from > after && from < before; window += 1) {
     if (window === (isNarrow(filter) ? 0 : 1)) {
-      const driver = await smallest(searched, filter, effort.few);
-      if (driver === 'none') return found;
-      if (driver !== undefined) {
-        const range = question.upwards ? { after: from - 1, before } : { after, before: from + 1 };
+      const candidates = await smallestCandidateQuery(context, filter, limits.maxCandidates);
+      if (candidates === 'none') return found;
+      if (candidates !== undefined) {
+        const range = criteria.ascending ? { after: from - 1, before } : { after, before: from + 1 };
         const rest = page.limit - found.length;
-        return [...found, ...(await ask(fewQuery(searched.db, driver, question, range, rest)))];
+        return [...found, ...(await ask(candidatesQuery(context.db, candidates, criteria, range, rest)))];
       }
     }
-    const size = effort.windows[window] ?? effort.windows.at(-1) ?? 1;
-    const range = question.upwards
+    const size = limits.windows[window] ?? limits.windows.at(-1) ?? 1;
+    const range = criteria.ascending
       ? { after: from - 1, before: Math.min(before, from + size) }
       : { after: Math.max(after, from - size), before: from + 1 };
-    found.push(...(await ask(windowQuery(searched, question, range, page.limit - found.length))));
-    from = question.upwards ? range.before : range.after;
-    await nextTurn();
+    found.push(...(await ask(windowQuery(context, criteria, range, page.limit - found.length))));
+    from = criteria.ascending ? range.before : range.after;
+    await yieldToEventLoop();
   }
   return found;
 }
 
-/** Such a condition seldom fits many; the newest records are not looked at first, then. */
+/** Such a condition seldom matches many records, so the scan of the newest ones is skipped. */
 function isNarrow({ request, fingerprint, key, mapping, secret }: RecordFilter): boolean {
   return [request, fingerprint, key, mapping, secret].some((value) => value !== undefined);
 }
 
-export interface Question {
+export interface SearchCriteria {
   readonly filter: RecordFilter;
   readonly actions: readonly Action[] | undefined;
-  /** The oldest first. */
-  readonly upwards: boolean;
+  /** Oldest first. */
+  readonly ascending: boolean;
 }
 
 /** Both ends excluded. */
@@ -97,18 +96,22 @@ export interface Range {
 }
 
 /**
- * Between which records the answer lies: of the page, of the log, of the blocks that a time can be in, and of the
- * first and the last that a store was in, which is short for one that is new, retired or not there.
+ * The range that can contain results. It is limited by the page, the log, the blocks of the time range, and the first
+ * and last record of the store. The last limit helps for a new, retired or unknown store.
  */
-async function boundsOf({ db, ask }: Searched, filter: RecordFilter, page: Page): Promise<Range> {
-  const times = conditions(filter).filter(([column]) => column === 'time');
+async function boundsOf(
+  { db, runQuery: ask }: SearchContext,
+  filter: RecordFilter,
+  page: Page,
+): Promise<Range> {
+  const times = columnConditions(filter).filter(([column]) => column === 'time');
   const fitting = times.map(([, operator, value]) =>
     operator === '<=' ? sql`since <= ${value}` : sql`until >= ${value}`,
   );
   const blocks = sql`from spans where ${and(fitting)}`;
   const timed = sql`, (select min(block) ${blocks}) as first, (select max(block) ${blocks}) as last`;
   const { store } = filter;
-  const stored = sql`from record_sources where store = ${searchable(store ?? '')}`;
+  const stored = sql`from record_sources where store = ${columnText(store ?? '')}`;
   const ofStore = sql`, (select min(sequence) ${stored}) as oldest, (select max(sequence) ${stored}) as newest`;
   const [row] = await ask(
     sql<Bounds>`select (select sequence from base) as base, (select sequence from head) as head
@@ -136,31 +139,31 @@ interface Bounds {
   readonly newest?: number | null;
 }
 
-/** A query for the sequences that fit one condition, by its index. */
-export type Driver = RawBuilder<unknown>;
+/** A query for the sequences that match one condition, by its index. */
+export type CandidateQuery = RawBuilder<unknown>;
 
-/** The driver with the fewest records, if that is few; `none`: nothing fits one of the conditions. */
-async function smallest(
-  { db, ask, ofFingerprint }: Searched,
+/** The candidate query with the fewest records, if these are few. `none`: one of the conditions matches nothing. */
+async function smallestCandidateQuery(
+  { db, runQuery: ask, fingerprintQuery: ofFingerprint }: SearchContext,
   filter: RecordFilter,
-  few: number,
-): Promise<Driver | 'none' | undefined> {
-  const drivers = driversOf(filter, ofFingerprint);
+  maxCandidates: number,
+): Promise<CandidateQuery | 'none' | undefined> {
+  const drivers = candidateQueries(filter, ofFingerprint);
   if (drivers.length === 0) return undefined;
-  const counts = drivers.map((driver, index) => {
+  const counts = drivers.map((candidates, index) => {
     const name = sql.ref(`c${index}`);
-    return sql`(select count(*) from (select 1 from (${driver}) fitting limit ${sql.lit(few)}) few) as ${name}`;
+    return sql`(select count(*) from (select 1 from (${candidates}) fitting limit ${sql.lit(maxCandidates)}) few) as ${name}`;
   });
   const [row] = await ask(sql<Record<string, number>>`select ${sql.join(counts)}`.compile(db));
   const numbers = drivers.map((_, index) => Number(row?.[`c${index}`]));
   const least = Math.min(...numbers);
-  if (least === 0 && few > 0) return 'none';
-  return least < few ? drivers[numbers.indexOf(least)] : undefined;
+  if (least === 0 && maxCandidates > 0) return 'none';
+  return least < maxCandidates ? drivers[numbers.indexOf(least)] : undefined;
 }
 
-function driversOf(filter: RecordFilter, ofFingerprint: OfFingerprint): readonly Driver[] {
+function candidateQueries(filter: RecordFilter, ofFingerprint: FingerprintQuery): readonly CandidateQuery[] {
   const { request, fingerprint, review } = filter;
-  const all = conditions(filter);
+  const all = columnConditions(filter);
   const each = all.filter(([column]) => column !== 'time').map((condition) => [condition]);
   const times = all.filter(([column]) => column === 'time');
   const drivers = [...each, ...(times.length === 0 ? [] : [times])].map(
@@ -168,16 +171,19 @@ function driversOf(filter: RecordFilter, ofFingerprint: OfFingerprint): readonly
       sql`select sequence from records where ${and(some.map(([column, operator, value]) => sql`${sql.ref(column)} ${sql.raw(operator)} ${value}`))}`,
   );
   if (request !== undefined)
-    drivers.push(sql`select sequence from records where request_id = ${searchable(request)}`);
+    drivers.push(sql`select sequence from records where request_id = ${columnText(request)}`);
   if (fingerprint !== undefined) drivers.push(ofFingerprint(fingerprint));
-  const source = ofSource(filter);
+  const source = sourceConditions(filter);
   if (source.length > 0) drivers.push(sql`select sequence from record_sources where ${and(source)}`);
   if (review !== undefined) drivers.push(sql`select sequence from facets where state = ${review}`);
   return drivers;
 }
 
-/** By one index of each column. Within a range, since a blank, a port or a flag is a value of very many records. */
-export function ofFingerprintAnywhere(fingerprint: string, range?: Range): Driver {
+/**
+ * One index for each column. A range is needed, because very many records may share a value such as an empty string, a
+ * port or a flag.
+ */
+export function indexedFingerprintQuery(fingerprint: string, range?: Range): CandidateQuery {
   const within = range === undefined ? sql`1 = 1` : inRange(range);
   return sql`select sequence from records where fingerprint_before = ${fingerprint} and ${within}
     union all select sequence from records where fingerprint_after = ${fingerprint} and ${within}
@@ -188,80 +194,83 @@ export function inRange({ after, before }: Range): RawBuilder<unknown> {
   return sql`sequence > ${after} and sequence < ${before}`;
 }
 
-/** One source must match all: `--store a --key b` is not "something of a, and b from anywhere". */
-export function ofSource({ store, key, version }: RecordFilter): readonly RawBuilder<unknown>[] {
+/**
+ * All conditions must hold for the same source: `--store a --key b` must not match a record with a source in `a` and a
+ * key `b` elsewhere.
+ */
+export function sourceConditions({ store, key, version }: RecordFilter): readonly RawBuilder<unknown>[] {
   return Object.entries({ store, key, version }).flatMap(([column, value]) =>
-    value === undefined ? [] : [sql`${sql.ref(`record_sources.${column}`)} = ${searchable(value)}`],
+    value === undefined ? [] : [sql`${sql.ref(`record_sources.${column}`)} = ${columnText(value)}`],
   );
 }
 
-function fewQuery(
+function candidatesQuery(
   db: AuditQueries,
-  driver: Driver,
-  question: Question,
+  candidates: CandidateQuery,
+  criteria: SearchCriteria,
   { after, before }: Range,
   limit: number,
-): CompiledQuery<Stored> {
-  // `cross join` is what SQLite does in the order written, with whatever it believes of the data.
-  return sql<Stored>`
+): CompiledQuery<RecordText> {
+  // SQLite runs a `cross join` in the written order, whatever its statistics say.
+  return sql<RecordText>`
     select records.record, records.hash
-    from (select distinct sequence from (${driver}) fitting) few cross join facets cross join records
+    from (select distinct sequence from (${candidates}) fitting) few cross join facets cross join records
     where few.sequence > ${after} and few.sequence < ${before}
-      and facets.sequence = few.sequence and records.sequence = few.sequence and ${matches(question)}
-    order by few.sequence ${order(question)} limit ${limit}`.compile(db);
+      and facets.sequence = few.sequence and records.sequence = few.sequence and ${matchesCriteria(criteria)}
+    order by few.sequence ${order(criteria)} limit ${limit}`.compile(db);
 }
 
 function windowQuery(
-  { db, ofFingerprint }: Searched,
-  question: Question,
+  { db, fingerprintQuery: ofFingerprint }: SearchContext,
+  criteria: SearchCriteria,
   range: Range,
   limit: number,
-): CompiledQuery<Stored> {
-  const { key, fingerprint } = question.filter;
-  // By its index, which is in the order of the records; nothing in the facets would narrow it.
+): CompiledQuery<RecordText> {
+  const { key, fingerprint } = criteria.filter;
+  // The index is in sequence order, and the facets cannot narrow it further.
   if (fingerprint !== undefined)
-    return fewQuery(db, ofFingerprint(fingerprint, range), question, range, limit);
+    return candidatesQuery(db, ofFingerprint(fingerprint, range), criteria, range, limit);
   if (key !== undefined) {
-    const some = sql`select sequence from record_sources where ${inRange(range)} and ${and(ofSource(question.filter))}`;
-    return fewQuery(db, some, question, range, limit);
+    const some = sql`select sequence from record_sources where ${inRange(range)} and ${and(sourceConditions(criteria.filter))}`;
+    return candidatesQuery(db, some, criteria, range, limit);
   }
-  return sql<Stored>`
+  return sql<RecordText>`
     select records.record, records.hash from facets cross join records
     where facets.sequence > ${range.after} and facets.sequence < ${range.before}
-      and records.sequence = facets.sequence and ${matches(question)}
-    order by facets.sequence ${order(question)} limit ${limit}`.compile(db);
+      and records.sequence = facets.sequence and ${matchesCriteria(criteria)}
+    order by facets.sequence ${order(criteria)} limit ${limit}`.compile(db);
 }
 
-function order({ upwards }: Question): RawBuilder<unknown> {
+function order({ ascending: upwards }: SearchCriteria): RawBuilder<unknown> {
   return upwards ? sql`asc` : sql`desc`;
 }
 
-/** All of the question, of a row of the facets and one of the records. */
-export function matches({ filter, actions }: Question): RawBuilder<unknown> {
+/** All conditions, for a row of `facets` joined with one of `records`. */
+export function matchesCriteria({ filter, actions }: SearchCriteria): RawBuilder<unknown> {
   const { request, fingerprint, review, store } = filter;
-  const parts = conditions(filter).map(
+  const parts = columnConditions(filter).map(
     ([column, operator, value]) => sql`${sql.ref(`facets.${column}`)} ${sql.raw(operator)} ${value}`,
   );
   if (actions !== undefined)
     parts.push(actions.length === 0 ? sql`1 = 0` : sql`facets.action in (${sql.join(actions)})`);
-  // What most records are is not asked by its index, which would be walked in place of the facets.
+  // `coalesce` avoids the index: most records are unreviewed, and the facets must be scanned in order instead.
   if (review === 'unreviewed') parts.push(sql`coalesce(facets.state, '') = ${review}`);
   else if (review !== undefined) parts.push(sql`facets.state = ${review}`);
-  const source = ofSource(filter);
+  const source = sourceConditions(filter);
   if (source.length > 0) {
-    const isThere = sql`exists (select 1 from record_sources
+    const hasSource = sql`exists (select 1 from record_sources
       where record_sources.sequence = facets.sequence and ${and(source)})`;
-    const isIt = source.length === 1 ? sql`1 = 1` : isThere;
-    const several = sql.lit(SEVERAL);
-    if (store === undefined) parts.push(isThere);
+    const hasOtherConditions = source.length === 1 ? sql`1 = 1` : hasSource;
+    const several = sql.lit(SEVERAL_STORES);
+    if (store === undefined) parts.push(hasSource);
     else
       parts.push(
-        sql`(facets.store = ${searchable(store)} and ${isIt} or facets.store = ${several} and ${isThere})`,
+        sql`(facets.store = ${columnText(store)} and ${hasOtherConditions} or facets.store = ${several} and ${hasSource})`,
       );
   }
-  // Last: they need the record itself.
-  parts.push(...inText(filter, 'records'));
-  if (request !== undefined) parts.push(sql`records.request_id = ${searchable(request)}`);
+  // Last, because these need the record itself.
+  parts.push(...textConditions(filter, 'records'));
+  if (request !== undefined) parts.push(sql`records.request_id = ${columnText(request)}`);
   if (fingerprint !== undefined)
     parts.push(
       sql`(records.fingerprint_before = ${fingerprint} or records.fingerprint_after = ${fingerprint}

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Action, AuditRecord, ReviewState } from '../entry.ts';
 
-/** What the stores keep: the record's text, which alone counts, and beside it what is searched by. */
+/** The tables of a store. Only the record's text counts as evidence; everything else exists for searching. */
 export interface AuditTables {
   records: RecordRow;
   record_sources: SourceRow;
@@ -12,7 +12,7 @@ export interface AuditTables {
   facets: FacetRow;
   spans: SpanRow;
   targets: TargetRow;
-  kept: KeptRow;
+  kept: RetainedRow;
   kept_sources: SourceRow;
   kept_values: ValueRow;
 }
@@ -36,7 +36,7 @@ export interface RecordRow {
   record: string;
 }
 
-/** Each source that a record is about. Empty is what it does not say: a sweep of a store names no key. */
+/** Each source of a record. Missing parts are empty: a sweep of a store names no key. */
 export interface SourceRow {
   sequence: number;
   store: string;
@@ -50,13 +50,13 @@ export interface ValueRow {
   fingerprint: string;
 }
 
-/** Intents whose outcome is not recorded yet, so that a start need not search the whole log for them. */
+/** Intents without an outcome, so that startup need not search the whole log. */
 export interface IntentRow extends ChangeKey {
   sequence: number;
   replica: string;
 }
 
-/** What an intent and its outcome have in common. */
+/** The fields that an intent and its outcome share. */
 export interface ChangeKey {
   request_id: string;
   namespace: string;
@@ -64,22 +64,22 @@ export interface ChangeKey {
   attempt: number;
 }
 
-/** One row. Kept apart from the records, so that cutting off the newest of them shows. */
+/** One row. It is separate from the records, so that deleting the newest records is noticed. */
 export interface HeadRow {
   id: number;
   sequence: number;
   hash: string;
 }
 
-/** One row: the last record that left, whose successor is the first one that counts. */
+/** One row: the last pruned record. The chain starts after it. */
 export interface BaseRow extends HeadRow {
-  /** What is being moved into this store. Until that is done, nothing else is written. */
+  /** The store that is being moved into this one. While it is set, nothing else is written. */
   moving: string | null;
 }
 
 /**
- * What most filters ask for, once more and by itself: a fifteenth of the records' size, so that a question whose
- * answer is far apart, or empty, can look at all of it (`search.ts`).
+ * A small copy of the columns that most filters use, about a fifteenth of the records' size. A search with rare or no
+ * results can scan all of it (`search.ts`).
  */
 export interface FacetRow {
   sequence: number;
@@ -92,11 +92,11 @@ export interface FacetRow {
   mapping: string | null;
   namespace: string | null;
   secret: string | null;
-  /** The store of its sources, or `SEVERAL`; null: it has none. */
+  /** The store of the record's sources, or `SEVERAL_STORES`. Null: no source. */
   store: string | null;
-  /** As its last review says; null for a review itself. */
+  /** The state from the last review; null for reviews themselves. */
   state: ReviewState | null;
-  /** The record of that review. */
+  /** The sequence of that review. */
   review: number | null;
 }
 
@@ -104,8 +104,8 @@ export interface FacetRow {
 export const BLOCK = 4096;
 
 /**
- * The times of a block of records: by them a question about a time is one about few blocks. The order of records is
- * that of their sequence; clocks jump and differ between replicas, so no time says where a record is.
+ * The times of a block of records, so that a time filter only reads few blocks. The sequence is the only order of
+ * records: clocks jump and differ between replicas.
  */
 export interface SpanRow {
   /** The sequence divided by `BLOCK`. */
@@ -114,17 +114,17 @@ export interface SpanRow {
   until: string;
 }
 
-/** In the place of a store: look at the sources themselves. */
-export const SEVERAL = '*';
+/** Instead of a store name: look at the sources themselves. */
+export const SEVERAL_STORES = '*';
 
-/** Every target that was ever changed, for longer than its records are there. */
+/** Every target that was ever changed. Kept after its records are pruned. */
 export interface TargetRow {
   namespace: string;
   secret: string;
 }
 
-/** Copies of records that left and still decide something (`keepers.ts`). */
-export interface KeptRow extends RecordRow {
+/** Retained copies of pruned records (`retained-records.ts`). */
+export interface RetainedRow extends RecordRow {
   slot: string;
 }
 
@@ -134,7 +134,7 @@ export function recordRow(record: AuditRecord, text: string): RecordRow {
     time: record.time,
     actor_kind: record.actor.kind,
     actor_name: column(record.actor.name),
-    request_id: searchable(record.requestId),
+    request_id: columnText(record.requestId),
     action: record.action,
     outcome: record.outcome,
     code: record.code ?? null,
@@ -148,24 +148,24 @@ export function recordRow(record: AuditRecord, text: string): RecordRow {
   };
 }
 
-/** What a row of `records` that is a review says, as expressions of a database. Of a damaged text they are null. */
+/** SQL expressions for the fields of a review in a row of `records`. Null for a damaged text. */
 export interface ReviewSql {
-  /** The sequence of the record that it is about. */
+  /** The sequence of the reviewed record. */
   readonly about: string;
   readonly state: string;
 }
 
 /**
- * Takes away what stands beside records that are not there, for somebody who cut them off: it would collide with the
- * records that come, also when a person has accepted the loss. A record whose last review is among them is again
- * what the review before it said.
+ * Statements that delete search rows without records. They exist when someone cut off the end of the log, and would
+ * collide with new records after a person accepts the loss. A record that lost its last review gets the state of the
+ * previous one.
  */
-export function leftovers({ about, state }: ReviewSql): readonly string[] {
+export function orphanCleanup({ about, state }: ReviewSql): readonly string[] {
   const end = `(select max(sequence) from (
     select sequence from head union all select coalesce(max(sequence), 0) from records) as ends)`;
-  const beside = ['record_sources', 'record_values', 'facets', 'open_intents'];
+  const searchTables = ['record_sources', 'record_values', 'facets', 'open_intents'];
   return [
-    ...beside.map((table) => `delete from ${table} where sequence > ${end}`),
+    ...searchTables.map((table) => `delete from ${table} where sequence > ${end}`),
     `with lost as materialized (select sequence from facets where review > ${end}),
       reviews as materialized (select sequence, ${about} as about, ${state} as state from records
         where action = 'review' and exists (select 1 from lost)),
@@ -177,8 +177,8 @@ export function leftovers({ about, state }: ReviewSql): readonly string[] {
   ];
 }
 
-/** Of a record that nobody has reviewed yet. */
-export function facetRow(record: AuditRecord): FacetRow {
+/** The facet row of a record without a review. */
+export function unreviewedFacet(record: AuditRecord): FacetRow {
   return facetOf(recordRow(record, ''), sourceRows(record));
 }
 
@@ -188,25 +188,25 @@ export function facetOf(row: RecordRow, sources: readonly SourceRow[]): FacetRow
   const [store = null] = stores;
   return {
     ...{ sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret },
-    store: stores.size > 1 ? SEVERAL : store,
+    store: stores.size > 1 ? SEVERAL_STORES : store,
     state: action === 'review' ? null : 'unreviewed',
     review: null,
   };
 }
 
-/** Without doubles: two properties of one version are one source here. */
+/** Without duplicates: two properties of one version are one source here. */
 export function sourceRows({ sequence, store, key = '', sources }: AuditRecord): SourceRow[] {
   const listed = sources.some((source) => source.store === store && source.key === key);
   const all = store === undefined || listed ? sources : [{ store, key, version: '' }, ...sources];
   const rows = new Map<string, SourceRow>();
   for (const source of all) {
-    const found = {
+    const row = {
       sequence,
-      store: searchable(source.store),
-      key: searchable(source.key),
-      version: searchable(source.version),
+      store: columnText(source.store),
+      key: columnText(source.key),
+      version: columnText(source.version),
     };
-    rows.set(sourceText(found), found);
+    rows.set(sourceText(row), row);
   }
   return [...rows.values()];
 }
@@ -215,43 +215,40 @@ function sourceText({ store, key, version }: SourceRow): string {
   return JSON.stringify([store, key, version]);
 }
 
-/** Without doubles: two keys may have the same value. */
+/** Without duplicates: two keys may have the same value. */
 export function valueRows({ sequence, values = {} }: AuditRecord): ValueRow[] {
   return [...new Set(Object.values(values))].map((fingerprint) => ({ sequence, fingerprint }));
 }
 
 export function changeKey({ requestId, namespace, secret, attempt }: AuditRecord): ChangeKey {
   return {
-    request_id: searchable(requestId),
-    namespace: searchable(namespace ?? ''),
-    secret: searchable(secret ?? ''),
+    request_id: columnText(requestId),
+    namespace: columnText(namespace ?? ''),
+    secret: columnText(secret ?? ''),
     attempt,
   };
 }
 
 function column(text: string | undefined): string | null {
-  return text === undefined ? null : searchable(text);
+  return text === undefined ? null : columnText(text);
 }
 
-/** More than any name of a store or a cluster; three of its UTF-8 bytes each fit into an index of PostgreSQL. */
-const LONGEST = 800;
+/** Longer than any name of a store or a cluster. At three UTF-8 bytes each, it fits into an index of PostgreSQL. */
+const MAX_COLUMN_LENGTH = 800;
 
 /**
- * Text as a column has it, which is not always what the record has: PostgreSQL has no NUL, so it shows as U+2400,
- * and what is too long for an index stands there by its beginning and a hash.
+ * Text as a column holds it, which may differ from the record. PostgreSQL has no NUL, so it becomes U+2400. Text that
+ * is too long for an index becomes its beginning and a hash.
  */
-export function searchable(text: string): string {
-  const shown = text.toWellFormed().replaceAll('\0', '\u2400');
-  if (shown.length <= LONGEST) return shown;
-  const hash = createHash('sha256').update(shown, 'utf8').digest('hex');
-  return `${shown.slice(0, LONGEST - 100).toWellFormed()}\u2026${hash}`;
+export function columnText(text: string): string {
+  const cleaned = text.toWellFormed().replaceAll('\0', '\u2400');
+  if (cleaned.length <= MAX_COLUMN_LENGTH) return cleaned;
+  const hash = createHash('sha256').update(cleaned, 'utf8').digest('hex');
+  return `${cleaned.slice(0, MAX_COLUMN_LENGTH - 100).toWellFormed()}\u2026${hash}`;
 }
 
-/**
- * Whether the columns, the sources and the values beside a record say the same as its text. The first schema has
- * nothing of values.
- */
-export function isIndexed(
+/** Whether the columns, sources and values of a record agree with its text. Schema 1 has no values. */
+export function columnsMatchRecord(
   row: RecordRow,
   sources: readonly SourceRow[],
   values: readonly ValueRow[] | undefined,
@@ -280,12 +277,12 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
 /** The actions that make a Secret a target. */
 export const TARGET_CHANGES: readonly Action[] = ['create', 'update', 'adopt', 'repair', 'rollback'];
 
-/** The targets that records are about. */
+/** The targets that these records changed. */
 export function targetRows(records: readonly AuditRecord[]): readonly TargetRow[] {
   return records
     .filter(({ action, secret }) => secret !== undefined && TARGET_CHANGES.includes(action))
     .map(({ namespace, secret }) => ({
-      namespace: searchable(namespace ?? ''),
-      secret: searchable(secret ?? ''),
+      namespace: columnText(namespace ?? ''),
+      secret: columnText(secret ?? ''),
     }));
 }

@@ -5,23 +5,27 @@ import { join } from 'node:path';
 import { makeFolder, namesIn, syncFolder } from '../../core/folders.ts';
 import type { Head, StoredRecord } from '../chain.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { checkpointsIn, lineOf } from '../checkpoint/lines.ts';
+import { parseCheckpoints, checkpointLine } from '../checkpoint/lines.ts';
 import { jsonLine } from '../export/export.ts';
-import { because, onDisk, systemCode } from '../failures.ts';
+import { auditUnavailable, withFileErrors, systemCode } from '../errors.ts';
 
-/** Records that leave together, and the checkpoint that seals the last of them. */
+/** Records that are pruned together, and the checkpoint of the last one. */
 export interface Segment {
-  /** What the first of them follows. */
+  /** The record before the segment. */
   readonly base: Head;
   readonly seal: Checkpoint;
 }
 
-/** A folder of a store's own: `audit-<from>-<to>.jsonl`, each with its checkpoint in `audit-<from>-<to>.checkpoint`. */
+/**
+ * A folder for one store. Each segment is `audit-<from>-<to>.jsonl`, with its checkpoint in
+ * `audit-<from>-<to>.checkpoint`.
+ */
 export interface Archive {
   readonly path: string;
   /**
-   * Stands under its name when it is whole and on the disk; nothing is overwritten by something else. The same
-   * segment may be written again. `fill` gives the records, and throws when they are not to be kept.
+   * Writes a segment. The file gets its name when it is complete and synced. A file with other content is never
+   * overwritten. Writing the same segment again is allowed. `fill` adds the records, and throws if they must not be
+   * kept.
    * @returns The name of the file.
    * @throws AppError AUDIT_UNAVAILABLE
    */
@@ -29,22 +33,24 @@ export interface Archive {
     segment: Segment,
     fill: (add: (record: StoredRecord) => Promise<void>) => Promise<void>,
   ): Promise<string>;
-  /** The seals of segments that follow this record and are there already: a crash came before they left the store. */
-  begun(base: Head): Promise<readonly Checkpoint[]>;
+  /**
+   * The seals of archived segments that follow this record. A crash happened before they were pruned from the store.
+   */
+  archivedSeals(base: Head): Promise<readonly Checkpoint[]>;
 }
 
-/** In characters: what is written at once. */
+/** Characters per write. */
 const CHUNK = 65_536;
-const SEAL = '.checkpoint';
-const WHAT_TO_DO = 'Check that `audit.archive` can be read and written, and that its disk is not full.';
+const SEAL_SUFFIX = '.checkpoint';
+const REMEDY = 'Check that `audit.archive` can be read and written, and that its disk is not full.';
 
 export function createArchive(folder: string): Archive {
-  const named = <T>(work: () => Promise<T>) =>
-    onDisk({ what: 'the archive', about: `archive ${folder}`, todo: WHAT_TO_DO }, work);
+  const withArchiveErrors = <T>(work: () => Promise<T>) =>
+    withFileErrors({ what: 'the archive', about: `archive ${folder}`, todo: REMEDY }, work);
   return {
     path: folder,
-    write: (segment, fill) => named(() => write(folder, segment, fill)),
-    begun: ({ sequence }) => named(() => begun(folder, sequence + 1)),
+    write: (segment, fill) => withArchiveErrors(() => write(folder, segment, fill)),
+    archivedSeals: ({ sequence }) => withArchiveErrors(() => archivedSeals(folder, sequence + 1)),
   };
 }
 
@@ -53,7 +59,7 @@ async function write(folder: string, { base, seal }: Segment, fill: Parameters<A
   const name = `${stem}.jsonl`;
   const path = join(folder, name);
   await makeFolder(folder);
-  await draft(path, async (part, hash) => {
+  await writeTemporary(path, async (part, hash) => {
     let text = '';
     const flush = async (): Promise<void> => {
       hash.update(text);
@@ -67,11 +73,15 @@ async function write(folder: string, { base, seal }: Segment, fill: Parameters<A
     await flush();
   });
   try {
-    // Before the records: where they stand, their proof does.
-    await draft(join(folder, `${stem}${SEAL}`), async (part) => part.writeFile(`${lineOf(seal)}\n`), true);
+    // The checkpoint first: archived records always have their proof.
+    await writeTemporary(
+      join(folder, `${stem}${SEAL_SUFFIX}`),
+      async (part) => part.writeFile(`${checkpointLine(seal)}\n`),
+      true,
+    );
     await rename(`${path}.part`, path);
   } catch (error) {
-    // On a full disk it is in the way of all that is to be written there.
+    // On a full disk, the file would block further writes.
     await rm(`${path}.part`, { force: true });
     throw error;
   }
@@ -79,12 +89,12 @@ async function write(folder: string, { base, seal }: Segment, fill: Parameters<A
   return name;
 }
 
-type Draft = Awaited<ReturnType<typeof open>>;
+type TemporaryFile = Awaited<ReturnType<typeof open>>;
 
-/** Fills `<path>.part` and leaves it there, durable, or renamed: without any trace where that fails. */
-async function draft(
+/** Writes `<path>.part` and syncs it. Renames it if `replace` is set. On failure, removes it. */
+async function writeTemporary(
   path: string,
-  fill: (part: Draft, hash: Hash) => Promise<void>,
+  fill: (part: TemporaryFile, hash: Hash) => Promise<void>,
   replace = false,
 ): Promise<void> {
   const part = `${path}.part`;
@@ -92,19 +102,19 @@ async function draft(
   try {
     const hash = createHash('sha256');
     {
-      // Never through somebody's link.
+      // `wx` never follows an existing link.
       await using file = await open(part, 'wx', 0o600);
       await fill(file, hash);
       await file.sync();
     }
     if (replace) return await rename(part, path);
     const written = hash.digest('hex');
-    // Read again: what was written counts, not what should have been.
-    if ((await hashOfFile(part)) !== written) throw because(`${part} is not what was written to it`);
+    // Read back, to verify what is really on the disk.
+    if ((await hashOfFile(part)) !== written) throw auditUnavailable(`${part} does not contain what was written to it`);
     const before = await hashOfFile(path);
     if (before !== undefined && before !== written)
-      throw because(
-        `${path} is there already and holds something else: each store needs a folder of its own`,
+      throw auditUnavailable(
+        `${path} already exists with other content: each store needs its own folder`,
       );
   } catch (error) {
     await rm(part, { force: true });
@@ -112,7 +122,7 @@ async function draft(
   }
 }
 
-/** `undefined`: there is none. */
+/** Undefined: the file does not exist. */
 async function hashOfFile(path: string): Promise<string | undefined> {
   const hash = createHash('sha256');
   try {
@@ -124,14 +134,14 @@ async function hashOfFile(path: string): Promise<string | undefined> {
   }
 }
 
-async function begun(folder: string, from: number): Promise<readonly Checkpoint[]> {
+async function archivedSeals(folder: string, from: number): Promise<readonly Checkpoint[]> {
   const names = new Set(await namesIn(folder));
   const found: Checkpoint[] = [];
   for (const name of names) {
     const [, first, last] = /^audit-(\d+)-(\d+)\.jsonl$/.exec(name) ?? [];
-    const seal = name.replace(/\.jsonl$/, SEAL);
+    const seal = name.replace(/\.jsonl$/, SEAL_SUFFIX);
     if (Number(first) !== from || !names.has(seal)) continue;
-    const checkpoints = checkpointsIn(await readFile(join(folder, seal), 'utf8'));
+    const checkpoints = parseCheckpoints(await readFile(join(folder, seal), 'utf8'));
     found.push(...checkpoints.filter(({ sequence }) => sequence === Number(last)));
   }
   return found;

@@ -1,189 +1,195 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import type { Head, StoredRecord } from '../chain.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
-import { holds } from '../checkpoint/compare.ts';
+import { containsRecord } from '../checkpoint/compare.ts';
 import { signatureOf } from '../checkpoint/signing.ts';
 import type { AuditStore } from '../store.ts';
 import type { ProblemKind } from '../verify/diagnose.ts';
-import { type Evidence, paced, verify } from '../verify/verify.ts';
+import { type Evidence, withPauses, verify } from '../verify/verify.ts';
 import type { Archive, Segment } from './archive.ts';
-import { cutEntry } from './cut.ts';
+import { pruneEntry } from './prune-entry.ts';
 
-// Old records leave from the beginning, in segments that end at a checkpoint. Per segment, each step durable before
-// the next: its chain is proved, it is in the archive, the chain says that it leaves, that is signed, it leaves. After a
-// crash between any two of them the same segment is gone through again.
+// Old records are pruned from the start of the log, in segments that end at a checkpoint. For each segment, every step
+// is durable before the next. The steps are: verify its chain, archive it, record the pruning, sign a checkpoint,
+// prune. After a crash between two steps, the same segment is processed again.
 
 export interface RetentionOptions {
   readonly audit: AuditStore;
-  readonly checkpoints: Pick<Checkpointer, 'trouble' | 'write' | 'evidence'>;
-  /** Records that are younger stay. In milliseconds. */
+  readonly checkpoints: Pick<Checkpointer, 'storeError' | 'write' | 'evidence'>;
+  /** Younger records stay. In milliseconds. */
   readonly retentionMs: number;
-  /** Nothing leaves that is not in it. */
+  /** If set, records are archived before they are pruned. */
   readonly archive?: Archive | undefined;
   readonly clock: Clock;
-  /** How many records leave together where the checkpoints allow it. */
+  /** The preferred number of records in a segment. Checkpoints decide the actual number. */
   readonly segmentRecords?: number;
 }
 
 export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
-  /** How many segments may leave; all when left out. */
-  readonly most?: number;
+  /** The maximum number of segments to prune. Default: no limit. */
+  readonly maxSegments?: number;
 }
 
-export type Retained =
-  /** Nothing is old enough. */
+export type RetentionResult =
+  /** No record is old enough. */
   | { readonly kind: 'nothing' }
-  /** Records up to this one are, but no checkpoint that can be read is of one of them. */
+  /** Records up to `until` are old enough, but none has a valid checkpoint. */
   | { readonly kind: 'unsealed'; readonly until: number }
-  /** The chain of what would leave does not hold: it stays, for whoever looks into that. */
+  /** The chain of a segment is broken. The segment stays for investigation. */
   | { readonly kind: 'altered'; readonly problem: ProblemKind; readonly sequence: number }
-  /** The audit is in doubt: nothing leaves. */
+  /** The store is not trusted, so nothing is pruned. */
   | { readonly kind: 'doubt' }
   | { readonly kind: 'left'; readonly from: number; readonly to: number; readonly segments: number };
 
 export interface Retention {
-  /** By one process at a time. @throws AppError */
-  run(options?: RunOptions): Promise<Retained>;
-  /** Removes what a crash left of records that are gone. @throws AppError AUDIT_UNAVAILABLE */
+  /** One process at a time prunes. @throws AppError */
+  run(options?: RunOptions): Promise<RetentionResult>;
+  /** Deletes rows of pruned records that a crash left. @throws AppError AUDIT_UNAVAILABLE */
   tidy(): Promise<void>;
 }
 
-/** A second of work, and a file of some megabytes. */
-const SEGMENT = 10_000;
+/** About a second of work and a file of a few megabytes. */
+const SEGMENT_RECORDS = 10_000;
 
-/** A cut is two records and a file: once a day is enough. */
-const AT_LEAST_MS = 86_400_000;
+/** Pruning adds two records and a file, so once a day is enough. */
+const MIN_INTERVAL_MS = 86_400_000;
 
-const TURN = 'retention';
+const LOCK_NAME = 'retention';
 
 export function createRetention(options: RetentionOptions): Retention {
-  const { audit, checkpoints, archive, clock, retentionMs, segmentRecords = SEGMENT } = options;
+  const { audit, checkpoints, archive, clock, retentionMs, segmentRecords = SEGMENT_RECORDS } = options;
 
-  /** The first record that is there, where it is worth looking further, and what is the oldest that stays. */
-  async function due(): Promise<{ readonly base: Head; readonly until: number } | undefined> {
+  /** The current base and the last record that is old enough. Undefined if pruning is not worthwhile yet. */
+  async function findPrunable(): Promise<{ readonly base: Head; readonly until: number } | undefined> {
     const base = await audit.base();
     const [first] = await audit.list({}, { limit: 1, after: base.sequence });
     const [last] = await audit.list({}, { limit: 1 });
     if (first === undefined || last === undefined) return undefined;
-    // A clock that has jumped ahead makes nothing old before it has written something.
+    // Uses the time of the last record if it is earlier: a clock that jumped ahead must not make records old.
     const oldest = Math.min(clock.now(), Date.parse(last.time)) - retentionMs;
-    if (Date.parse(first.time) >= oldest - AT_LEAST_MS) return undefined;
-    // By their order, since a clock may have been set back: nothing leaves that has a younger one before it.
-    const [stays] = await audit.list(
+    if (Date.parse(first.time) >= oldest - MIN_INTERVAL_MS) return undefined;
+    // Cut at the first young record in sequence order: after a clock change, an old record may follow a young one.
+    const [firstYoung] = await audit.list(
       { since: new Date(oldest).toISOString() },
       { limit: 1, after: base.sequence },
     );
-    const until = stays === undefined ? last.sequence : stays.sequence - 1;
+    const until = firstYoung === undefined ? last.sequence : firstYoung.sequence - 1;
     return until > base.sequence ? { base, until } : undefined;
   }
 
-  async function sealOf(base: Head, until: number, { keys, checkpoints }: Evidence) {
-    const good = async (seal: Checkpoint): Promise<boolean> =>
+  async function findSeal(base: Head, until: number, { keys, checkpoints }: Evidence) {
+    const isValid = async (seal: Checkpoint): Promise<boolean> =>
       base.sequence < seal.sequence &&
       seal.sequence <= until &&
       signatureOf(seal, keys) === 'good' &&
-      (await holds(audit, seal));
-    // What a crash has interrupted is ended first, so that archives do not overlap.
-    for (const seal of (await archive?.begun(base)) ?? []) if (await good(seal)) return seal;
+      (await containsRecord(audit, seal));
+    // Finish an interrupted segment first, so that archives do not overlap.
+    for (const seal of (await archive?.archivedSeals(base)) ?? []) if (await isValid(seal)) return seal;
     const between = checkpoints
       .filter(({ sequence }) => base.sequence < sequence && sequence <= until)
       .toSorted((a, b) => a.sequence - b.sequence);
-    const small = between.filter(({ sequence }) => sequence <= base.sequence + segmentRecords);
-    for (const seal of [...small.toReversed(), ...between.slice(small.length)])
-      if (await good(seal)) return seal;
+    const withinSize = between.filter(({ sequence }) => sequence <= base.sequence + segmentRecords);
+    for (const seal of [...withinSize.toReversed(), ...between.slice(withinSize.length)])
+      if (await isValid(seal)) return seal;
     return undefined;
   }
 
   async function* recordsOf(
     { base, seal }: Segment,
-    take: (record: StoredRecord) => Promise<void>,
+    add: (record: StoredRecord) => Promise<void>,
     signal: AbortSignal | undefined,
   ) {
     const pause = async (): Promise<void> => {
       signal?.throwIfAborted();
-      await nextTurn();
+      await yieldToEventLoop();
     };
-    let left = seal.sequence - base.sequence;
-    for await (const record of paced(audit.stored(base.sequence + 1), pause)) {
-      await take(record);
+    let remaining = seal.sequence - base.sequence;
+    for await (const record of withPauses(audit.storedRecords(base.sequence + 1), pause)) {
+      await add(record);
       yield record;
-      left -= 1;
-      if (left === 0) return;
+      remaining -= 1;
+      if (remaining === 0) return;
     }
   }
 
-  /** @returns The name in the archive. @throws Altered */
-  async function keep(segment: Segment, signal: AbortSignal | undefined): Promise<string | undefined> {
-    const proved = async (take: (record: StoredRecord) => Promise<void>): Promise<void> => {
+  /** @returns The name in the archive. @throws BrokenChainError */
+  async function archiveSegment(
+    segment: Segment,
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined> {
+    const fillVerified = async (add: (record: StoredRecord) => Promise<void>): Promise<void> => {
       const { base: after, seal } = segment;
-      const chain = await verify(recordsOf(segment, take, signal), { after, until: seal });
-      if (chain.kind !== 'intact') throw new Altered(chain.kind, chain.sequence);
+      const chain = await verify(recordsOf(segment, add, signal), { after, until: seal });
+      if (chain.kind !== 'intact') throw new BrokenChainError(chain.kind, chain.sequence);
     };
-    if (archive !== undefined) return archive.write(segment, proved);
-    await proved(async () => undefined);
+    if (archive !== undefined) return archive.write(segment, fillVerified);
+    await fillVerified(async () => undefined);
     return undefined;
   }
 
-  async function cut(segment: Segment, signal: AbortSignal | undefined): Promise<void> {
+  async function pruneSegment(segment: Segment, signal: AbortSignal | undefined): Promise<void> {
     const startedAt = clock.now();
-    const name = await keep(segment, signal);
+    const name = await archiveSegment(segment, signal);
     signal?.throwIfAborted();
-    await audit.append([cutEntry(segment, name, clock.now() - startedAt)]);
-    // That they leave is proved elsewhere before they do.
+    await audit.append([pruneEntry(segment, name, clock.now() - startedAt)]);
+    // The checkpoint proves the pruning record outside the store before the records are deleted.
     await checkpoints.write();
-    const doubt = checkpoints.trouble();
-    if (doubt !== undefined) throw doubt;
+    const storeError = checkpoints.storeError();
+    if (storeError !== undefined) throw storeError;
     const { sequence, hash } = segment.seal;
     await audit.prune({ sequence, hash });
   }
 
-  async function cutAll({ signal, most = Number.POSITIVE_INFINITY }: RunOptions): Promise<Retained> {
-    // Somebody else may have been faster.
-    const now = await due();
-    if (now === undefined) return { kind: 'nothing' };
-    const { until } = now;
+  async function pruneSegments({
+    signal,
+    maxSegments: most = Number.POSITIVE_INFINITY,
+  }: RunOptions): Promise<RetentionResult> {
+    // Another process may have pruned meanwhile.
+    const prunable = await findPrunable();
+    if (prunable === undefined) return { kind: 'nothing' };
+    const { until } = prunable;
     const evidence = await checkpoints.evidence();
-    let { base } = now;
+    let { base } = prunable;
     let segments = 0;
     for (; segments < most; segments += 1) {
       signal?.throwIfAborted();
-      const seal = await sealOf(base, until, evidence);
+      const seal = await findSeal(base, until, evidence);
       if (seal === undefined) break;
-      await cut({ base, seal }, signal);
+      await pruneSegment({ base, seal }, signal);
       base = { sequence: seal.sequence, hash: seal.hash };
     }
-    const from = now.base.sequence + 1;
+    const from = prunable.base.sequence + 1;
     return segments === 0 ? { kind: 'unsealed', until } : { kind: 'left', from, to: base.sequence, segments };
   }
 
   return {
     async run(run = {}) {
-      if (checkpoints.trouble() !== undefined) return { kind: 'doubt' };
-      if ((await due()) === undefined) return { kind: 'nothing' };
+      if (checkpoints.storeError() !== undefined) return { kind: 'doubt' };
+      if ((await findPrunable()) === undefined) return { kind: 'nothing' };
       try {
-        return await audit.exclusively(TURN, () => cutAll(run));
+        return await audit.exclusively(LOCK_NAME, () => pruneSegments(run));
       } catch (error) {
-        if (!(error instanceof Altered)) throw error;
+        if (!(error instanceof BrokenChainError)) throw error;
         return { kind: 'altered', problem: error.kind, sequence: error.sequence };
       }
     },
     tidy: () =>
-      audit.exclusively(TURN, async () => {
+      audit.exclusively(LOCK_NAME, async () => {
         const base = await audit.base();
         if (base.sequence > 0) await audit.prune(base);
       }),
   };
 }
 
-/** Ends the writing of an archive; goes no further than this file. */
-class Altered extends Error {
+/** Aborts the writing of an archive. Never leaves this file. */
+class BrokenChainError extends Error {
   readonly kind: ProblemKind;
   readonly sequence: number;
   constructor(kind: ProblemKind, sequence: number) {
-    super('the chain does not hold');
+    super('the chain is broken');
     this.kind = kind;
     this.sequence = sequence;
   }

@@ -1,27 +1,27 @@
 import { AppError } from '../../core/errors.ts';
 import { codeOf, FILE_FAILURES } from '../../core/system-errors.ts';
-import { because, systemCode, unusable } from '../failures.ts';
+import { auditUnavailable, systemCode, unusableStore } from '../errors.ts';
 
-/** Primary result codes of SQLite (https://sqlite.org/rescode.html), as a person would say them. */
+/** Messages for primary result codes of SQLite (https://sqlite.org/rescode.html). */
 const SQLITE: Readonly<Record<number, string>> = {
   5: 'another process holds its lock',
   6: 'another process holds its lock',
   8: 'the file or its folder is read-only',
-  10: 'the disk refuses to read or write',
+  10: 'the disk reports an I/O error',
   13: 'the disk is full',
   14: 'the file cannot be opened',
-  19: 'its last record does not fit its head, so that it was changed from outside',
+  19: 'its last record does not match its head: it was changed from outside',
 };
 
-/** SQLITE_IOERR_SHMSIZE: what it keeps beside the file cannot grow, which is where a full disk shows first. */
-const NO_ROOM = 4874;
+/** SQLITE_IOERR_SHMSIZE: the shared-memory file cannot grow. A full disk shows here first. */
+const SHM_DISK_FULL = 4874;
 
-const NEVER: Readonly<Record<number, string>> = {
+const PERMANENT: Readonly<Record<number, string>> = {
   11: 'the file is damaged',
   26: 'the file is not a SQLite database',
 };
 
-/** Whether another connection holds a lock just now. */
+/** Whether another connection holds a lock. */
 export function isBusy(error: unknown): boolean {
   const code = primaryCode(error);
   return code === 5 || code === 6;
@@ -31,18 +31,18 @@ export function isSqlite(error: unknown): boolean {
   return primaryCode(error) !== undefined;
 }
 
-/** What SQLite or the file system threw, as ours; anything else is a fault of ours and passes. */
-export function unavailable(error: unknown): unknown {
+/** Converts errors of SQLite and the file system. Other errors are bugs and are returned unchanged. */
+export function toAuditError(error: unknown): unknown {
   if (error instanceof AppError) return error;
   const code = primaryCode(error);
-  const never = NEVER[code ?? -1];
-  if (never !== undefined) return unusable(never, { cause: error });
-  if (extendedCode(error) === NO_ROOM) return because('the disk is full', error);
-  if (code !== undefined) return because(SQLITE[code] ?? `SQLite error ${code}`, error);
-  // Who waited for a lock meanwhile.
-  if (codeOf(error) === 'ERR_INVALID_STATE') return because('it is closed', error);
+  const permanent = PERMANENT[code ?? -1];
+  if (permanent !== undefined) return unusableStore(permanent, { cause: error });
+  if (extendedCode(error) === SHM_DISK_FULL) return auditUnavailable('the disk is full', error);
+  if (code !== undefined) return auditUnavailable(SQLITE[code] ?? `SQLite error ${code}`, error);
+  // The database was closed while the caller waited for a lock.
+  if (codeOf(error) === 'ERR_INVALID_STATE') return auditUnavailable('it is closed', error);
   const name = systemCode(error);
-  if (name !== undefined) return because(FILE_FAILURES[name] ?? name, error);
+  if (name !== undefined) return auditUnavailable(FILE_FAILURES[name] ?? name, error);
   return error;
 }
 

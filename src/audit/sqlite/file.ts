@@ -3,47 +3,48 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { because, systemCode, unusable } from '../failures.ts';
-import { isBusy, isSqlite, unavailable } from './errors.ts';
+import { auditUnavailable, systemCode, unusableStore } from '../errors.ts';
+import { isBusy, isSqlite, toAuditError } from './errors.ts';
 import { checkFile, migrate } from './migrations.ts';
 
-/** One SQLite file with the rules of its use: who waits, what is a transaction, when to give up. */
+/** A SQLite file with retries, transactions and timeouts. */
 export interface SqliteFile {
-  /** Without symbolic links: what SQLite puts beside a file lies beside the real one. */
+  /** With symbolic links resolved: SQLite puts its other files next to the real file. */
   readonly path: string;
   /** Failures are AUDIT_UNAVAILABLE. */
   read<T>(work: (db: DatabaseSync) => T): Promise<T>;
-  /** All of `work` or nothing of it, durable when it resolves. No other process writes meanwhile. */
+  /** Runs `work` in a transaction, durable when it resolves. No other process writes meanwhile. */
   write<T>(work: (db: DatabaseSync) => T): Promise<T>;
   close(): void;
 }
 
-/** How long SQLite itself waits for a lock. Short, since it blocks the whole process; the rest is slept. */
+/** How long SQLite itself waits for a lock. Short, because it blocks the whole process; longer waits use timers. */
 const BLOCKING_WAIT_MS = 20;
 
 export async function openWriter(name: string, lockTimeoutMs: number): Promise<SqliteFile> {
-  const { db, path } = await patiently(lockTimeoutMs, () => {
+  const { db, path } = await retryWhileBusy(lockTimeoutMs, () => {
     createFile(name);
     const real = realpathSync(name);
     return { db: open(real, false), path: real };
   });
   try {
-    await patiently(lockTimeoutMs, () => {
-      // Before anything that writes: it may be the file of another program.
+    await retryWhileBusy(lockTimeoutMs, () => {
+      // Must come before any write: the file may belong to another program.
       checkFile(db, 'write');
       db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma trusted_schema = off');
-      // 8 MiB: with the default of 2 the indexes of a large log do not fit, and appending becomes slow. With 16 it is
-      // no faster.
+      // 8 MiB. With the default of 2 MiB, the indexes of a large log do not fit and appending is slow. 16 MiB is no
+      // faster.
       db.exec('pragma cache_size = -8192');
     });
     const opened = identity(name);
     const file: SqliteFile = {
       path,
-      read: (work) => patiently(lockTimeoutMs, () => work(db)),
+      read: (work) => retryWhileBusy(lockTimeoutMs, () => work(db)),
       write: (work) =>
-        patiently(lockTimeoutMs, () => {
-          // SQLite would go on writing into a file that nobody can find any more.
-          if (identity(name) !== opened) throw because('the file was removed or replaced while in use');
+        retryWhileBusy(lockTimeoutMs, () => {
+          // SQLite would keep writing to a file that was removed.
+          if (identity(name) !== opened)
+            throw auditUnavailable('the file was removed or replaced while in use');
           return transaction(db, () => work(db));
         }),
       close: () => close(db),
@@ -57,11 +58,12 @@ export async function openWriter(name: string, lockTimeoutMs: number): Promise<S
 }
 
 /**
- * Leaves no trace. A reader of a WAL database makes files beside it, or fails where it may not; without a WAL
- * there is nothing in them, so the file is then read as if it could not change, and again if it did.
+ * Opens the file without creating anything. A normal reader of a WAL database creates files next to it, or fails
+ * without the permission. If the WAL is empty, the file is opened as immutable, and the read is repeated if the file
+ * changed.
  */
 export async function openReader(name: string, lockTimeoutMs: number): Promise<SqliteFile> {
-  const path = await patiently(lockTimeoutMs, () => realpathSync(name));
+  const path = await retryWhileBusy(lockTimeoutMs, () => realpathSync(name));
   let state = '';
   let db: DatabaseSync | undefined;
   function current(): DatabaseSync {
@@ -71,7 +73,7 @@ export async function openReader(name: string, lockTimeoutMs: number): Promise<S
     db = undefined;
     const opened = open(path, true, !hasWal(path));
     try {
-      if (checkFile(opened, 'read') === 'empty') throw because('it holds no audit log yet');
+      if (checkFile(opened, 'read') === 'empty') throw auditUnavailable('it holds no audit log yet');
     } catch (error) {
       opened.close();
       throw error;
@@ -83,7 +85,7 @@ export async function openReader(name: string, lockTimeoutMs: number): Promise<S
   const file: SqliteFile = {
     path,
     read: (work) =>
-      patiently(lockTimeoutMs, () => {
+      retryWhileBusy(lockTimeoutMs, () => {
         for (;;) {
           const before = fileState(path);
           const unchanged = (): boolean => hasWal(path) || fileState(path) === before;
@@ -91,12 +93,12 @@ export async function openReader(name: string, lockTimeoutMs: number): Promise<S
             const result = work(current());
             if (unchanged()) return result;
           } catch (error) {
-            // What was half read while somebody wrote looks damaged.
+            // A file that changed during the read may look damaged.
             if (unchanged()) throw error;
           }
         }
       }),
-    write: () => Promise.reject(because('it was opened for reading only')),
+    write: () => Promise.reject(auditUnavailable('it was opened for reading only')),
     close: () => db?.close(),
   };
   await file.read(() => undefined);
@@ -104,14 +106,14 @@ export async function openReader(name: string, lockTimeoutMs: number): Promise<S
 }
 
 function open(path: string, readOnly: boolean, immutable = false): DatabaseSync {
-  // SQLite would say that the disk refuses to read.
-  if (statSync(path).isDirectory()) throw unusable('it cannot be opened: it is a folder');
+  // SQLite would report an I/O error for a folder.
+  if (statSync(path).isDirectory()) throw unusableStore('it cannot be opened: it is a folder');
   const url = pathToFileURL(path);
   if (immutable) url.search = 'immutable=1';
   return new DatabaseSync(url, { readOnly, timeout: BLOCKING_WAIT_MS });
 }
 
-/** Not `recursive`: that never returns where the system says ENOENT below a folder that exists (/proc). */
+/** Not `recursive`: that never returns where the system reports ENOENT below an existing folder (/proc). */
 function createFolder(path: string): void {
   if (existsSync(path)) return;
   createFolder(dirname(path));
@@ -122,7 +124,7 @@ function createFolder(path: string): void {
   }
 }
 
-/** Ours are for their owner only; SQLite gives the files beside it the same mode. */
+/** Creates the file readable by its owner only. SQLite gives its other files the same mode. */
 function createFile(path: string): void {
   const folder = dirname(path);
   createFolder(folder);
@@ -132,7 +134,7 @@ function createFile(path: string): void {
     if (systemCode(error) === 'EEXIST') return;
     throw error;
   }
-  // A file is only as durable as its name in the folder.
+  // Sync the folder too, or a crash may lose the name of the file.
   const handle = openSync(folder, 'r');
   try {
     fsyncSync(handle);
@@ -153,14 +155,14 @@ function transaction<T>(db: DatabaseSync, work: () => T): T {
   }
 }
 
-/** Tries again while another process holds a lock, without blocking this one. */
-async function patiently<T>(timeoutMs: number, work: () => T): Promise<T> {
+/** Retries while another process holds a lock, without blocking this process. */
+async function retryWhileBusy<T>(timeoutMs: number, work: () => T): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
     try {
       return work();
     } catch (error) {
-      if (!isBusy(error) || performance.now() >= deadline) throw unavailable(error);
+      if (!isBusy(error) || performance.now() >= deadline) throw toAuditError(error);
     }
     await sleep(pause);
   }
@@ -168,10 +170,10 @@ async function patiently<T>(timeoutMs: number, work: () => T): Promise<T> {
 
 function close(db: DatabaseSync): void {
   try {
-    // Lets later queries choose the index that narrows most; looks at few rows only.
+    // Lets later queries choose the best index. Examines only few rows.
     db.exec('pragma analysis_limit = 400; pragma optimize');
   } catch (error) {
-    // A full disk or a busy file: nothing is lost but some speed.
+    // A full disk or a busy file costs only some speed.
     if (!isSqlite(error)) throw error;
   } finally {
     db.close();
@@ -183,7 +185,7 @@ function identity(path: string): string {
   return `${dev}:${ino}`;
 }
 
-/** Whether a part of the content lies beside the file. */
+/** Whether part of the content is in a journal next to the file. */
 function hasWal(path: string): boolean {
   return ['-wal', '-journal'].some(
     (suffix) => (statSync(path + suffix, { throwIfNoEntry: false })?.size ?? 0) > 0,

@@ -1,15 +1,18 @@
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { busyElsewhere } from '../failures.ts';
-import { isBusy, unavailable } from './errors.ts';
+import { busyElsewhere } from '../errors.ts';
+import { isBusy, toAuditError } from './errors.ts';
 
 const POLL_MS = 20;
 
-/** The lock on a file that the kernel drops with its holder; undefined when somebody holds it. Closing gives it back. */
+/**
+ * Takes the lock on a file. The kernel releases it when the process ends. Returns undefined if another process holds
+ * it. Closing releases it.
+ */
 export function tryLock(path: string): DatabaseSync | undefined {
   const db = new DatabaseSync(path, { timeout: 0 });
   try {
-    // Nothing is ever written, so the journal stays in memory and no file appears beside the lock.
+    // Nothing is written, so the journal can stay in memory and no other file appears.
     db.exec('pragma journal_mode = memory; begin exclusive');
     return db;
   } catch (error) {
@@ -19,22 +22,22 @@ export function tryLock(path: string): DatabaseSync | undefined {
   }
 }
 
-/** The same for whoever needs it: what keeps the file from being opened keeps the audit from being written. */
-function attempt(path: string): DatabaseSync | undefined {
+/** Like `tryLock`, with errors of the file as AUDIT_UNAVAILABLE. */
+function tryAuditLock(path: string): DatabaseSync | undefined {
   try {
     return tryLock(path);
   } catch (error) {
-    throw unavailable(error);
+    throw toAuditError(error);
   }
 }
 
 /**
- * Runs work while nobody else holds the lock. @throws AppError BUSY_ELSEWHERE when somebody holds it for too long,
- * AUDIT_UNAVAILABLE when it cannot be made, and what `work` throws.
+ * Runs work while no other process holds the lock. @throws AppError BUSY_ELSEWHERE after the timeout, AUDIT_UNAVAILABLE
+ * if the lock file cannot be used, and what `work` throws.
  */
-export async function withLock<T>(path: string, patienceMs: number, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(path: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
   for (let waited = 0; ; waited += POLL_MS) {
-    const lock = attempt(path);
+    const lock = tryAuditLock(path);
     if (lock !== undefined) {
       try {
         return await work();
@@ -42,7 +45,7 @@ export async function withLock<T>(path: string, patienceMs: number, work: () => 
         lock.close();
       }
     }
-    if (waited >= patienceMs) throw busyElsewhere();
+    if (waited >= timeoutMs) throw busyElsewhere();
     await sleep(POLL_MS);
   }
 }

@@ -1,13 +1,13 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { fromNewer, unusable } from '../failures.ts';
+import { newerSchema, unusableStore } from '../errors.ts';
 import { tablesOfSchema2 } from '../records/schema-2.ts';
-import { FINGERPRINTS_IN_RUNS } from './fingerprints.ts';
+import { INDEX_FINGERPRINTS_BY_RUN } from './fingerprints.ts';
 
 /** `PRAGMA application_id` of our files: "sbra" in ASCII. */
 const APPLICATION_ID = 0x73627261;
 
 /**
- * Forward only: number n brings a file from schema n to n + 1, and what was released is never changed.
+ * Forward only: migration n brings a file from schema n to n + 1, and a released migration never changes.
  * `oldest_reader` is the oldest schema whose programs can still read the file.
  */
 const MIGRATIONS: readonly string[] = [
@@ -68,29 +68,32 @@ const MIGRATIONS: readonly string[] = [
   `${tablesOfSchema2({ integer: 'integer', text: 'text', table: ' strict', index: ' strict, without rowid' })}
    drop index record_sources_by_key;
    create index record_sources_by_key on record_sources (key, sequence);`,
-  FINGERPRINTS_IN_RUNS,
+  INDEX_FINGERPRINTS_BY_RUN,
 ];
 
 const SCHEMA = MIGRATIONS.length;
 
 export type FileState = 'empty' | 'ours';
 
-/** Refuses a file of another program and a file of a release that we cannot read or, for a writer, follow. */
+/**
+ * Refuses a file of another program, and a file whose schema is too new for this release to read or, for a writer, to
+ * write.
+ */
 export function checkFile(db: DatabaseSync, use: 'read' | 'write'): FileState {
   const tables = number(db, 'select count(*) from sqlite_schema');
   const application = number(db, 'pragma application_id');
   if (tables === 0 && application === 0) return 'empty';
-  if (application !== APPLICATION_ID) throw unusable('it is a SQLite database of another program');
+  if (application !== APPLICATION_ID) throw unusableStore('it is a SQLite database of another program');
   if (
     version(db) > SCHEMA &&
     (use === 'write' || number(db, 'select oldest_reader from compatibility') > SCHEMA)
   ) {
-    throw fromNewer(version(db), SCHEMA);
+    throw newerSchema(version(db), SCHEMA);
   }
   return 'ours';
 }
 
-/** To be called within a write transaction, so that of two processes that start together one migrates. */
+/** Must run in a write transaction: if two processes start together, one of them migrates. */
 export function migrate(db: DatabaseSync): void {
   checkFile(db, 'write');
   for (const migration of MIGRATIONS.slice(version(db))) db.exec(migration);

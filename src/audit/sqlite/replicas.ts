@@ -5,26 +5,26 @@ import { AppError } from '../../core/errors.ts';
 import { tryLock } from './lock.ts';
 
 /**
- * Which processes that wrote into an audit file still run. Each holds a lock for its life that the kernel drops
- * when it ends, however it ends; a process id could have been given to another process since. The lock is an
- * exclusive transaction on an empty SQLite file: the one lock that Node offers without a native module.
+ * Tells which processes that wrote to an audit file still run. Each holds a lock as long as it runs, and the kernel
+ * releases it however the process ends. A process id would not do, because it may be reused. The lock is an exclusive
+ * transaction on an empty SQLite file: the only lock that Node offers without a native module.
  *
- * All functions but the release must be called within a write transaction of the audit file. So nobody takes a
- * file that was just made and not yet locked for that of an ended process.
+ * All functions except the release must run in a write transaction of the audit file. Otherwise a file that was just
+ * created and not yet locked would look like that of an ended process.
  */
 export interface Replicas {
-  /** The returned function gives the lock back. */
+  /** Takes the lock. The returned function releases it. */
   hold(replica: string): () => void;
   hasEnded(replica: string): boolean;
-  /** How many run, one aside. */
-  running(except: string): number;
-  /** Removes what ended processes left. */
-  tidy(): void;
+  /** How many other replicas run. */
+  countRunning(except: string): number;
+  /** Deletes the lock files of ended processes. */
+  removeStale(): void;
 }
 
 const SUFFIX = '.lock';
 
-/** Keeps them from the garbage collector, which would close them and so give the locks back. */
+/** Keeps the locks from the garbage collector, which would close and so release them. */
 const heldLocks = new Set<DatabaseSync>();
 
 export function createReplicas(auditPath: string): Replicas {
@@ -51,7 +51,7 @@ export function createReplicas(auditPath: string): Replicas {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const path = lockPath(replica);
       const lock = tryLock(path);
-      if (lock === undefined) throw new AppError('INTERNAL', { detail: `replica ${replica} runs already` });
+      if (lock === undefined) throw new AppError('INTERNAL', { detail: `replica ${replica} is already running` });
       held.add(replica);
       heldLocks.add(lock);
       return () => {
@@ -62,8 +62,8 @@ export function createReplicas(auditPath: string): Replicas {
       };
     },
     hasEnded,
-    running: (except) => names().filter((replica) => replica !== except && !hasEnded(replica)).length,
-    tidy() {
+    countRunning: (except) => names().filter((replica) => replica !== except && !hasEnded(replica)).length,
+    removeStale() {
       for (const replica of names()) if (hasEnded(replica)) rmSync(lockPath(replica), { force: true });
     },
   };

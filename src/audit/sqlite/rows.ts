@@ -7,19 +7,19 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
-import { appendPlain, type Circumstances, GENESIS, type Head, type StoredRecord } from '../chain.ts';
+import { appendSanitized, type RecordContext, GENESIS, type Head, type StoredRecord } from '../chain.ts';
 import type { AuditRecord, Entry } from '../entry.ts';
-import { because } from '../failures.ts';
-import { linked, MOVING, NOT_ITS_HEAD } from '../move/moving.ts';
+import { auditUnavailable } from '../errors.ts';
+import { linkedRecords, MOVE_IN_PROGRESS, HEAD_MISMATCH } from '../move/movable-audit.ts';
 import { baseQuery, headQuery } from '../records/queries.ts';
 import { reviewChange } from '../records/reviews.ts';
-import { AS_IF_SCHEMA_2 } from '../records/schema-2.ts';
+import { SCHEMA_2_PREFIX } from '../records/schema-2.ts';
 import {
   type AuditTables,
   BLOCK,
   changeKey,
   facetOf,
-  leftovers,
+  orphanCleanup,
   recordRow,
   sourceRows,
   targetRows,
@@ -27,8 +27,8 @@ import {
 } from '../records/tables.ts';
 import { version } from './migrations.ts';
 
-// Builds SQL only. node:sqlite is synchronous, so a transaction that stays within one call cannot be interleaved
-// with another query of this process, which a driver of promises could not promise.
+// Kysely only builds SQL here. node:sqlite is synchronous, so a transaction within one call cannot interleave with
+// other queries of this process. An asynchronous driver could not guarantee that.
 export const sqliteQueries = new Kysely<AuditTables>({
   dialect: {
     createAdapter: () => new SqliteAdapter(),
@@ -39,16 +39,16 @@ export const sqliteQueries = new Kysely<AuditTables>({
 });
 
 export function rows<Row>(sqlite: DatabaseSync, query: CompiledQuery<Row>): Row[] {
-  // Our parameters are text, numbers and null; our tables are strict, so the rows have the types of `AuditTables`.
+  // Our parameters are text, numbers and null. Our tables are strict, so the rows have the types of `AuditTables`.
   const parameters = query.parameters as readonly SQLInputValue[];
-  // Only a reader finds an older schema; that of a file may change under its eyes.
-  const sql = isOfSchema1(sqlite) ? AS_IF_SCHEMA_2 + query.sql : query.sql;
+  // Only a reader can find an older schema. Another process may migrate the file at any time.
+  const sql = isOfSchema1(sqlite) ? SCHEMA_2_PREFIX + query.sql : query.sql;
   return prepared(sqlite, sql).all(...parameters) as unknown as Row[];
 }
 
 const migrated = new WeakSet<DatabaseSync>();
 
-/** A schema only ever becomes newer. */
+/** A schema only gets newer, so the result is cached once it is 2 or higher. */
 function isOfSchema1(sqlite: DatabaseSync): boolean {
   if (migrated.has(sqlite)) return false;
   if (version(sqlite) < 2) return true;
@@ -56,19 +56,22 @@ function isOfSchema1(sqlite: DatabaseSync): boolean {
   return false;
 }
 
-/** The text of a query has no values in it, so there are few; those of searches that combine anyhow may be many. */
-const MOST_PREPARED = 64;
-const preparedOf = new WeakMap<DatabaseSync, Map<string, StatementSync>>();
+/** The text of a query contains no values, so there are few texts. Combined searches may produce many. */
+const MAX_PREPARED = 64;
+const preparedStatements = new WeakMap<DatabaseSync, Map<string, StatementSync>>();
 
-/** Preparing a query takes longer than most of them do. What was not used for longest is given up. */
+/**
+ * Caches prepared statements, because preparing takes longer than running most of them. Evicts the least recently used
+ * one.
+ */
 function prepared(sqlite: DatabaseSync, sql: string): StatementSync {
-  const all = preparedOf.get(sqlite) ?? new Map<string, StatementSync>();
-  preparedOf.set(sqlite, all);
+  const all = preparedStatements.get(sqlite) ?? new Map<string, StatementSync>();
+  preparedStatements.set(sqlite, all);
   const statement = all.get(sql) ?? sqlite.prepare(sql);
   all.delete(sql);
   all.set(sql, statement);
   for (const oldest of all.keys()) {
-    if (all.size <= MOST_PREPARED) break;
+    if (all.size <= MAX_PREPARED) break;
     all.delete(oldest);
   }
   return statement;
@@ -86,30 +89,30 @@ export function readBase(sqlite: DatabaseSync): Head {
   return base === undefined ? GENESIS : { sequence: base.sequence, hash: base.hash };
 }
 
-function readMoving(sqlite: DatabaseSync): string | undefined {
+function readMoveSource(sqlite: DatabaseSync): string | undefined {
   return rows(sqlite, baseQuery(sqliteQueries))[0]?.moving ?? undefined;
 }
 
 /**
- * Puts a record and what is beside it into the tables.
- * @param before The record before it, if it was put there in the same transaction.
+ * Inserts a record with its search rows.
+ * @param before The previous record, if it was inserted in the same transaction.
  */
 export type RecordInsert = (record: AuditRecord, text: string, before?: AuditRecord) => void;
 
-/** By position: SQLite looks for each of fifteen names among all of them, which takes longer than to put the row in. */
+/** Binds by position: binding fifteen names in SQLite takes longer than inserting the row. */
 function prepareRow<Table extends keyof AuditTables>(
   sqlite: DatabaseSync,
   into: `${'insert' | 'insert or ignore'} into ${Table}`,
   columns: readonly (keyof AuditTables[Table] & string)[],
 ): (row: AuditTables[Table]) => void {
-  const places = columns.map(() => '?');
-  const statement = sqlite.prepare(`${into} (${columns.join(', ')}) values (${places.join(', ')})`);
+  const placeholders = columns.map(() => '?');
+  const statement = sqlite.prepare(`${into} (${columns.join(', ')}) values (${placeholders.join(', ')})`);
   // Rows hold text, numbers and null.
   return (row) => void statement.run(...columns.map((column) => row[column] as SQLInputValue));
 }
 
-/** What `records` and `facets` have in common. */
-const FACETS = [
+/** The columns that `records` and `facets` share. */
+const FACET_COLUMNS = [
   'sequence',
   'time',
   'actor_kind',
@@ -124,7 +127,7 @@ const FACETS = [
 
 function prepareInsert(sqlite: DatabaseSync): RecordInsert {
   const insertRecord = prepareRow(sqlite, 'insert into records', [
-    ...FACETS,
+    ...FACET_COLUMNS,
     'request_id',
     'fingerprint_before',
     'fingerprint_after',
@@ -149,7 +152,12 @@ function prepareInsert(sqlite: DatabaseSync): RecordInsert {
   const closeIntent = sqlite.prepare(
     'delete from open_intents where request_id = ? and namespace = ? and secret = ? and attempt = ?',
   );
-  const insertFacet = prepareRow(sqlite, 'insert into facets', [...FACETS, 'store', 'state', 'review']);
+  const insertFacet = prepareRow(sqlite, 'insert into facets', [
+    ...FACET_COLUMNS,
+    'store',
+    'state',
+    'review',
+  ]);
   const widenSpan = sqlite.prepare(
     `insert into spans (block, since, until) values (:block, :time, :time)
      on conflict (block) do update set since = min(since, excluded.since), until = max(until, excluded.until)`,
@@ -183,7 +191,7 @@ function prepareInsert(sqlite: DatabaseSync): RecordInsert {
   };
 }
 
-function moveHead(sqlite: DatabaseSync, { sequence, hash }: Head): void {
+function updateHead(sqlite: DatabaseSync, { sequence, hash }: Head): void {
   prepared(
     sqlite,
     `insert into head (id, sequence, hash) values (1, ?, ?)
@@ -196,53 +204,53 @@ const REVIEW_SQL = {
   state: "case when json_valid(record) then record ->> '$.review.state' end",
 };
 
-/** Appends what `plainEntry` gave, within a transaction; statements are prepared once, since this is where speed counts. */
+/** Appends sanitized entries within a transaction. Statements are prepared once, because speed matters here. */
 export type RecordWriter = (
   entries: readonly Entry[],
-  circumstances: Circumstances,
+  circumstances: RecordContext,
 ) => readonly AuditRecord[];
 
 export function prepareWriter(sqlite: DatabaseSync): RecordWriter {
-  for (const leftover of leftovers(REVIEW_SQL)) sqlite.exec(leftover);
+  for (const statement of orphanCleanup(REVIEW_SQL)) sqlite.exec(statement);
   const insert = prepareInsert(sqlite);
   const moving = sqlite.prepare('select moving from base where moving is not null');
   return (entries, circumstances) => {
-    if (moving.get() !== undefined) throw because(MOVING);
+    if (moving.get() !== undefined) throw auditUnavailable(MOVE_IN_PROGRESS);
     const head = readHead(sqlite);
     const records: AuditRecord[] = [];
     for (const entry of entries) {
       const before = records.at(-1);
-      const { record, stored } = appendPlain(before ?? head, entry, circumstances);
+      const { record, stored } = appendSanitized(before ?? head, entry, circumstances);
       insert(record, stored.text, before);
       records.push(record);
     }
-    moveHead(sqlite, records.at(-1) ?? head);
+    updateHead(sqlite, records.at(-1) ?? head);
     return records;
   };
 }
 
-/** SQLite writes no page that stays as it is: so it is another one in between. */
-export function touch(sqlite: DatabaseSync): void {
-  if (readMoving(sqlite) !== undefined) throw because(MOVING);
+/** Checks that the file can be written. SQLite skips unchanged pages, so the head changes twice. */
+export function rewriteHead(sqlite: DatabaseSync): void {
+  if (readMoveSource(sqlite) !== undefined) throw auditUnavailable(MOVE_IN_PROGRESS);
   const head = readHead(sqlite);
   if (head.sequence === 0) return;
-  moveHead(sqlite, { ...head, hash: GENESIS.hash });
-  moveHead(sqlite, head);
+  updateHead(sqlite, { ...head, hash: GENESIS.hash });
+  updateHead(sqlite, head);
 }
 
-/** Takes over what follows a head, as it is, within a transaction. An empty store may begin after any. */
-export function takeOver(sqlite: DatabaseSync, records: Iterable<StoredRecord>, base: Head): void {
+/** Imports unchanged records after the head, within a transaction. An empty store may start at any base. */
+export function importRecords(sqlite: DatabaseSync, records: Iterable<StoredRecord>, base: Head): void {
   const head = readHead(sqlite);
   if (head.sequence === 0) {
     sqlite.prepare('update base set sequence = ?, hash = ?').run(base.sequence, base.hash);
   } else if (head.hash !== base.hash) {
-    throw because(NOT_ITS_HEAD);
+    throw auditUnavailable(HEAD_MISMATCH);
   }
   const insert = prepareInsert(sqlite);
   let last = base;
-  for (const { record, text } of linked(records, base)) {
+  for (const { record, text } of linkedRecords(records, base)) {
     insert(record, text);
     last = record;
   }
-  moveHead(sqlite, last);
+  updateHead(sqlite, last);
 }

@@ -1,19 +1,25 @@
 import { resolve } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../core/clock.ts';
-import { because, named } from '../failures.ts';
+import { auditUnavailable, withStoreAddress } from '../errors.ts';
 import { createGroupCommit } from '../group-commit.ts';
-import type { MovableAudit } from '../move/moving.ts';
-import { plainEntry } from '../plain-entry.ts';
+import type { MovableAudit } from '../move/movable-audit.ts';
+import { sanitizeEntry } from '../sanitize-entry.ts';
 import * as queries from '../records/queries.ts';
-import { createReading, type Part } from '../records/reading.ts';
-import type { Ask } from '../records/search.ts';
-import { LEFT_MEANWHILE, provable, readable, reviewedIn, type StoredRow } from '../records/stored.ts';
+import { createRecordReader, type Chunk } from '../records/record-reader.ts';
+import type { RunQuery } from '../records/search.ts';
+import {
+  PRUNED_DURING_READ,
+  checkSearchRows,
+  recordParser,
+  reviewedSequences,
+  type StoredRow,
+} from '../records/stored-rows.ts';
 import { openReader, openWriter, type SqliteFile } from './file.ts';
 import { ofFingerprint } from './fingerprints.ts';
 import { withLock } from './lock.ts';
 import { version } from './migrations.ts';
-import { keepAll, pruneSqlite } from './prune.ts';
+import { importRetained, pruneSqlite } from './prune.ts';
 import { createReplicas, type Replicas } from './replicas.ts';
 import {
   prepareWriter,
@@ -22,30 +28,30 @@ import {
   readHead,
   rows,
   sqliteQueries,
-  takeOver,
-  touch,
+  importRecords,
+  rewriteHead,
 } from './rows.ts';
 
 export interface SqliteAuditOptions {
   readonly path: string;
   readonly instance: string;
-  /** Names this process, and no other that ever was: `<host>-<pid>-<8 hex>`. */
+  /** The name of this process, unique for all time: `<host>-<pid>-<8 hex>`. */
   readonly replica: string;
   readonly clock: Clock;
-  /** Creates and changes nothing; `append` and `unresolved` fail. */
+  /** Creates and changes nothing; `append` and `unresolvedIntents` fail. */
   readonly readOnly?: boolean;
   /** How long to wait for another process that writes. */
   readonly lockTimeoutMs?: number;
 }
 
-/** How long to wait for a step that only one process may do at a time. */
-const EXCLUSIVE_PATIENCE_MS = 60_000;
+/** How long `exclusively` waits for its lock. */
+const EXCLUSIVE_TIMEOUT_MS = 60_000;
 
-/** Several processes may use one file: they wait for each other, and the chain stays one. */
+/** Opens the store. Several processes may use one file: they wait for each other, and the chain stays one. */
 export async function openSqliteAudit(options: SqliteAuditOptions): Promise<MovableAudit> {
   const { path, replica, readOnly = false, lockTimeoutMs = 10_000 } = options;
   const absolute = resolve(path);
-  return named(path, async () => {
+  return withStoreAddress(path, async () => {
     if (readOnly) return createStore(options, await openReader(absolute, lockTimeoutMs), undefined);
     const file = await openWriter(absolute, lockTimeoutMs);
     try {
@@ -75,11 +81,11 @@ function createStore(
   let closed = false;
 
   function use<T>(work: () => Promise<T>): Promise<T> {
-    return named(path, () => (closed ? Promise.reject(because('it is closed')) : work()));
+    return withStoreAddress(path, () => (closed ? Promise.reject(auditUnavailable('it is closed')) : work()));
   }
 
-  function forWriting(): Presence {
-    if (presence === undefined) throw because('it was opened for reading only');
+  function requireWriter(): Presence {
+    if (presence === undefined) throw auditUnavailable('it was opened for reading only');
     return presence;
   }
 
@@ -90,66 +96,67 @@ function createStore(
     }),
   );
 
-  const ask: Ask = (query) => use(() => file.read((sqlite) => rows(sqlite, query)));
-  const reading = createReading({
+  const ask: RunQuery = (query) => use(() => file.read((sqlite) => rows(sqlite, query)));
+  const reader = createRecordReader({
     address: path,
     db,
-    ask,
-    ofFingerprint,
-    readPart: (part) => use(() => file.read((sqlite) => readPart(sqlite, part))),
+    runQuery: ask,
+    fingerprintQuery: ofFingerprint,
+    readChunk: (part) => use(() => file.read((sqlite) => scanChunk(sqlite, part))),
   });
 
   return {
-    ...reading,
+    ...reader,
     address: path,
     append: (entries) =>
       use(async () => {
-        forWriting();
-        // Here, so that a malformed entry fails its own caller alone.
-        const plain = entries.map(plainEntry);
+        requireWriter();
+        // Checked before batching, so that a malformed entry fails only its own caller.
+        const plain = entries.map(sanitizeEntry);
         return plain.length === 0 ? [] : await commits.append(plain);
       }),
-    touch: () =>
+    checkWritable: () =>
       use(async () => {
-        forWriting();
-        await file.write(touch);
+        requireWriter();
+        await file.write(rewriteHead);
       }),
-    unresolved: (isOver = () => false) =>
+    unresolvedIntents: (isOver = () => false) =>
       use(async () => {
-        const { replicas } = forWriting();
+        const { replicas } = requireWriter();
         return await file.write((sqlite) => {
-          const kept = rows(sqlite, queries.keptIntentsQuery(db));
+          const kept = rows(sqlite, queries.retainedIntentsQuery(db));
           const open = [...kept, ...rows(sqlite, queries.openIntentsQuery(db))];
           const ended = new Map(open.map((row) => [row.replica, replicas.hasEnded(row.replica)]));
-          replicas.tidy();
+          replicas.removeStale();
           const isOurs = (row: (typeof open)[number]) =>
-            row.replica === replica && isOver(readable(path)(row));
-          return open.filter((row) => ended.get(row.replica) || isOurs(row)).map(readable(path));
+            row.replica === replica && isOver(recordParser(path)(row));
+          return open.filter((row) => ended.get(row.replica) || isOurs(row)).map(recordParser(path));
         });
       }),
-    exclusively: (name, work) => withLock(`${file.path}.${name}.lock`, EXCLUSIVE_PATIENCE_MS, work),
+    exclusively: (name, work) => withLock(`${file.path}.${name}.lock`, EXCLUSIVE_TIMEOUT_MS, work),
     head: () => use(() => file.read(readHead)),
     prune: (until) =>
       use(async () => {
-        forWriting();
-        return await pruneSqlite(file, reading.stored, until);
+        requireWriter();
+        return await pruneSqlite(file, reader.storedRecords, until);
       }),
-    takeOver: (records, base) =>
+    importRecords: (records, base) =>
       use(async () => {
-        forWriting();
-        await file.write((sqlite) => takeOver(sqlite, records, base));
+        requireWriter();
+        await file.write((sqlite) => importRecords(sqlite, records, base));
       }),
-    keep: (records) =>
+    importRetained: (records) =>
       use(async () => {
-        forWriting();
-        await file.write((sqlite) => keepAll(sqlite, records));
+        requireWriter();
+        await file.write((sqlite) => importRetained(sqlite, records));
       }),
-    setMoving: (what) =>
+    setMoveSource: (what) =>
       use(async () => {
-        forWriting();
+        requireWriter();
         await file.write((sqlite) => sqlite.prepare('update base set moving = ?').run(what ?? null));
       }),
-    writers: () => use(async () => createReplicas(file.path).running(presence === undefined ? '' : replica)),
+    countWriters: () =>
+      use(async () => createReplicas(file.path).countRunning(presence === undefined ? '' : replica)),
     async [Symbol.asyncDispose]() {
       if (closed) return;
       closed = true;
@@ -163,26 +170,29 @@ function createStore(
   };
 }
 
-/** From one look at the file, so that what another process does meanwhile is there as a whole or not at all. */
-function readPart(sqlite: DatabaseSync, { from, within, limit }: Part): readonly StoredRow[] {
+/** Reads in one snapshot, so that concurrent changes of other processes are seen completely or not at all. */
+function scanChunk(
+  sqlite: DatabaseSync,
+  { from, isContinuation: within, limit }: Chunk,
+): readonly StoredRow[] {
   sqlite.exec('begin');
   try {
     const { sequence: base } = readBase(sqlite);
-    if (within && from <= base) throw because(LEFT_MEANWHILE);
+    if (within && from <= base) throw auditUnavailable(PRUNED_DURING_READ);
     const found = rows(sqlite, queries.scanQuery(sqliteQueries, Math.max(from, base + 1), limit));
     const first = found[0]?.sequence ?? from;
     const last = found.at(-1)?.sequence ?? from;
     const sources = rows(sqlite, queries.sourcesQuery(sqliteQueries, first, last));
     if (version(sqlite) < 2)
-      return provable(found, { sources, values: undefined, facets: undefined, spans: [], named: [] });
+      return checkSearchRows(found, { sources, values: undefined, facets: undefined, spans: [], named: [] });
     const values = rows(sqlite, queries.valuesQuery(sqliteQueries, first, last));
     const facets = [
-      ...rows(sqlite, queries.facetsQuery(sqliteQueries, reviewedIn(found))),
-      ...rows(sqlite, queries.facetRunQuery(sqliteQueries, first, last)),
+      ...rows(sqlite, queries.facetsQuery(sqliteQueries, reviewedSequences(found))),
+      ...rows(sqlite, queries.facetRangeQuery(sqliteQueries, first, last)),
     ];
     const spans = rows(sqlite, queries.spansQuery(sqliteQueries, first, last));
     const names = facets.flatMap(({ review }) => (review === null ? [] : [review]));
-    return provable(found, {
+    return checkSearchRows(found, {
       sources,
       values,
       facets,

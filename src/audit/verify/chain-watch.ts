@@ -1,65 +1,73 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Head } from '../chain.ts';
 import type { AuditStore } from '../store.ts';
-import { contentsOf, type Evidence, type Problem, paced, prove } from './verify.ts';
+import { readVerifyInput, type Evidence, type Problem, withPauses, verifyWithEvidence } from './verify.ts';
 
 export interface ChainWatch {
-  /** Proves what is new since the last time, and everything once a day. @throws AppError AUDIT_UNAVAILABLE */
+  /** Verifies records that are new since the last run, and everything once a day. @throws AppError AUDIT_UNAVAILABLE */
   run(): Promise<void>;
-  /** What was wrong the last time. */
+  /** The problem that the last run found. */
   problem(): Problem | undefined;
 }
 
 export interface ChainWatchOptions {
-  readonly store: Pick<AuditStore, 'stored' | 'head' | 'base'>;
+  readonly store: Pick<AuditStore, 'storedRecords' | 'head' | 'base'>;
   readonly evidence: () => Promise<Evidence | undefined>;
   readonly clock: Clock;
-  /** After each few hundred records: it has all the time that there is. */
+  /** Called after every few hundred records, because this work is not urgent. */
   readonly pause: () => Promise<void>;
 }
 
-const EVERYTHING_MS = 86_400_000;
+const FULL_VERIFY_INTERVAL_MS = 86_400_000;
 
-/** Keeps an eye on the chain while records are added, at little cost. */
+/** Verifies the chain in the background at low cost. */
 export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOptions): ChainWatch {
-  let proved: Head | undefined;
-  let fullAt = 0;
+  let verifiedHead: Head | undefined;
+  let lastFullAt = 0;
   let problem: Problem | undefined;
 
-  async function since(start: Head, outside: Evidence | undefined): Promise<void> {
-    // The head first: records that are added meanwhile lie behind it.
+  async function verifyFrom(start: Head, evidenceForRun: Evidence | undefined): Promise<void> {
+    // The head first: records that are appended meanwhile come after it.
     const head = await store.head();
-    const records = paced(upTo(head.sequence, start), pause);
-    // With nothing from outside it is a part: what comes before was proved earlier.
-    const proof = await prove({ records, base: start, head, evidence: outside, part: start === proved });
+    const records = withPauses(upTo(head.sequence, start), pause);
+    // An incremental run has no evidence and is partial: earlier records are already verified.
+    const proof = await verifyWithEvidence({
+      records,
+      base: start,
+      head,
+      evidence: evidenceForRun,
+      isPartial: start === verifiedHead,
+    });
     problem = proof.problem;
-    if (proof.ok) proved = head;
+    if (proof.ok) verifiedHead = head;
   }
 
   async function* upTo(last: number, { sequence }: Head) {
-    let left = last - sequence;
-    if (left <= 0) return;
-    for await (const record of store.stored(sequence + 1)) {
+    let remaining = last - sequence;
+    if (remaining <= 0) return;
+    for await (const record of store.storedRecords(sequence + 1)) {
       yield record;
-      left -= 1;
-      if (left === 0) return;
+      remaining -= 1;
+      if (remaining === 0) return;
     }
   }
 
   return {
     async run() {
       const [base, head] = [await store.base(), await store.head()];
-      const isGone =
-        proved !== undefined && (proved.sequence < base.sequence || proved.sequence > head.sequence);
-      const everything = problem !== undefined || isGone || clock.now() - fullAt >= EVERYTHING_MS;
-      if (proved !== undefined && !everything) return since(proved, undefined);
-      const before = proved;
-      await since(base, await evidence());
-      const { hidden } = await contentsOf(store);
+      const isVerifiedGone =
+        verifiedHead !== undefined &&
+        (verifiedHead.sequence < base.sequence || verifiedHead.sequence > head.sequence);
+      const isFull =
+        problem !== undefined || isVerifiedGone || clock.now() - lastFullAt >= FULL_VERIFY_INTERVAL_MS;
+      if (verifiedHead !== undefined && !isFull) return verifyFrom(verifiedHead, undefined);
+      const previousHead = verifiedHead;
+      await verifyFrom(base, await evidence());
+      const { beyondHead: hidden } = await readVerifyInput(store);
       if (hidden !== undefined) problem ??= { kind: 'edited', sequence: hidden };
-      fullAt = clock.now();
-      // Also without any checkpoint: what was there is there no longer.
-      if (before !== undefined && before.sequence > head.sequence)
+      lastFullAt = clock.now();
+      // Even without checkpoints: records that were verified before are missing now.
+      if (previousHead !== undefined && previousHead.sequence > head.sequence)
         problem ??= { kind: 'truncated', sequence: head.sequence + 1 };
     },
     problem: () => problem,

@@ -2,91 +2,92 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { JsonError, type JsonNode, parseJson } from '../../core/json.ts';
 import { GENESIS, type Head, type StoredRecord, toStored } from '../chain.ts';
-import { BEGINNINGS, type ExportFormat } from '../export/formats.ts';
-import { because, named, systemCode } from '../failures.ts';
+import { FORMAT_PREFIXES, type ExportFormat } from '../export/formats.ts';
+import { auditUnavailable, withStoreAddress, systemCode } from '../errors.ts';
 import { type Link, linksOf } from './diagnose.ts';
 
-/** Records of an export as JSON lines, with what the first of them follows. */
-export interface Exported {
+/** The records of a JSON lines export, and the record that the first one follows. */
+export interface ExportFile {
   readonly base: Head;
   readonly records: AsyncIterable<StoredRecord>;
 }
 
-/** Programs of Windows put it in front of a text that they pass on. It belongs to no record. */
+/** Windows programs add it at the start of a text. It is not part of a record. */
 const BOM = '\uFEFF';
 const BOM_IN_LATIN1 = /^\xef\xbb\xbf/;
 const RECORD_LINE = /^\{.*"previousHash":"/m;
 
-/** What an export at this path is, by its beginning; undefined: it is something else, or not there. */
-export async function formatOf(path: string): Promise<ExportFormat | 'empty' | undefined> {
+/** Detects the format of an export by its beginning. Undefined: another file, or no file. */
+export async function detectFormat(path: string): Promise<ExportFormat | 'empty' | undefined> {
   try {
-    // What is no file might keep whoever opens it waiting, as a pipe does.
+    // Opening a pipe could block, so only regular files are opened.
     if (!(await stat(path)).isFile()) return undefined;
     await using file = await open(path);
     const input = file.createReadStream({ encoding: 'latin1', start: 0, autoClose: false });
     for await (const chunk of input as AsyncIterable<string>) {
       const start = chunk.replace(BOM_IN_LATIN1, '').trimStart();
       if (start === '') continue;
-      if (start.startsWith(BEGINNINGS.csv)) return 'csv';
-      if (start.startsWith(BEGINNINGS.ocsf)) return 'ocsf';
-      // Also one whose first line was edited, whatever it says now.
+      if (start.startsWith(FORMAT_PREFIXES.csv)) return 'csv';
+      if (start.startsWith(FORMAT_PREFIXES.ocsf)) return 'ocsf';
+      // Also accepts an export whose first line was edited.
       return start.startsWith('{') || RECORD_LINE.test(start) ? 'jsonl' : undefined;
     }
     return 'empty';
   } catch (error) {
-    // What cannot be looked at, whoever reads it as a store says.
+    // If the file cannot be read, the caller that opens it as a store reports the reason.
     if (systemCode(error) === undefined) throw error;
     return undefined;
   }
 }
 
-/** Reads an export line by line, whatever its size. @throws AppError AUDIT_UNAVAILABLE */
-export async function readExport(path: string): Promise<Exported> {
+/** Reads an export of any size line by line. @throws AppError AUDIT_UNAVAILABLE */
+export async function readExport(path: string): Promise<ExportFile> {
   return { base: await baseOf(linksOf(lines(path))), records: lines(path) };
 }
 
 /**
- * What the first record of an export follows. The first line alone does not say that: it may have been edited, or
- * another one moved in front of it. A sound record with a smaller number is before it, if another one names it as its
- * predecessor: none does that of one from elsewhere that was put in between.
+ * The record before the first one of an export. The first line alone is not reliable: it may have been edited, or
+ * another record may have been moved in front of it. An intact record with a smaller number counts as earlier only if
+ * another record names it as its predecessor. An inserted foreign record has no such successor.
  */
 async function baseOf(links: AsyncIterable<Link>): Promise<Head> {
-  /** The first line. */
-  let opening: Link | undefined;
+  let firstLine: Link | undefined;
   let first: Link | undefined;
-  /** With a smaller number, and nothing names it yet. */
-  let apart: Link | undefined;
+  /** Has a smaller number, but no record names it yet. */
+  let unlinked: Link | undefined;
   for await (const link of links) {
-    opening ??= link;
-    if (apart !== undefined && link.previousHash === apart.hash) [first, apart] = [apart, undefined];
+    firstLine ??= link;
+    if (unlinked !== undefined && link.previousHash === unlinked.hash)
+      [first, unlinked] = [unlinked, undefined];
     if (isRecord(link)) {
-      const low = apart ?? first;
-      if (low === undefined || low.previousHash === link.hash) [first, apart] = [link, undefined];
-      else if (link.sequence < low.sequence) apart = link;
+      const lowestSoFar = unlinked ?? first;
+      if (lowestSoFar === undefined || lowestSoFar.previousHash === link.hash)
+        [first, unlinked] = [link, undefined];
+      else if (link.sequence < lowestSoFar.sequence) unlinked = link;
     }
-    // There is none before it.
+    // No record can precede it.
     if (first?.sequence === 1) return GENESIS;
   }
   const damaged =
-    opening === undefined || isRecord(opening)
+    firstLine === undefined || isRecord(firstLine)
       ? undefined
-      : { ...opening, sequence: numberOf(opening, first) };
+      : { ...firstLine, sequence: numberOf(firstLine, first) };
   const [lowest] = [first, damaged]
-    .filter((it) => it !== undefined)
+    .filter((link) => link !== undefined)
     .toSorted((a, b) => a.sequence - b.sequence);
-  // A damaged one may claim anything, or nothing.
+  // A damaged record may claim any number or none.
   return lowest === undefined || !(lowest.sequence > 1)
     ? GENESIS
     : { sequence: lowest.sequence - 1, hash: lowest.previousHash };
 }
 
-/** Of a damaged line in front: by the record that names it, else as it claims, if it still claims anything. */
+/** The sequence of a damaged first line: derived from the record that names it, or else its own claim. */
 function numberOf({ sequence, hash }: Link, next: Link | undefined): number {
   const isNamed = next?.previousHash === hash || !Number.isSafeInteger(sequence);
   return next !== undefined && isNamed ? next.sequence - 1 : sequence;
 }
 
-function isRecord({ sound, sequence }: Link): boolean {
+function isRecord({ hashMatches: sound, sequence }: Link): boolean {
   return sound && Number.isSafeInteger(sequence);
 }
 
@@ -94,7 +95,7 @@ async function* lines(path: string): AsyncGenerator<StoredRecord, void, undefine
   const input = createReadStream(path, 'utf8');
   try {
     let rest: string | undefined;
-    // Not by `readline`, for which U+2028 in a note ends a line as well.
+    // Not `readline`, which also splits at U+2028 within a note.
     for await (const chunk of input as AsyncIterable<string>) {
       const text = rest === undefined && chunk.startsWith(BOM) ? chunk.slice(1) : `${rest ?? ''}${chunk}`;
       const parts = text.split('\n');
@@ -105,7 +106,7 @@ async function* lines(path: string): AsyncGenerator<StoredRecord, void, undefine
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    await named(`export ${path}`, () => Promise.reject(because(code, error)));
+    await withStoreAddress(`export ${path}`, () => Promise.reject(auditUnavailable(code, error)));
   } finally {
     input.destroy();
   }
@@ -116,7 +117,7 @@ function* parsed(line: string): Generator<StoredRecord> {
   if (text.trim() !== '') yield parse(text);
 }
 
-/** What is no record has a hash that no text has: it is found as edited. */
+/** A line that is no record gets a hash that matches no text, so it is reported as edited. */
 function parse(line: string): StoredRecord {
   try {
     const value: unknown = JSON.parse(line);
@@ -125,12 +126,15 @@ function parse(line: string): StoredRecord {
   } catch (error) {
     if (!(error instanceof SyntaxError) && !(error instanceof JsonError)) throw error;
   }
-  return { text: '', hash: '', indexed: true };
+  return { text: '', hash: '', columnsMatch: true };
 }
 
-/** `JSON.parse` takes the last of two members of a name, and another reader the first: such a line says two things. */
+/**
+ * Whether all member names are unique. `JSON.parse` takes the last of two equal names and other readers take the first,
+ * so such a line is ambiguous.
+ */
 function hasUniqueMembers(line: string, parsed: object): boolean {
-  // So for each line that nobody touched, and far cheaper.
+  // A cheap check that holds for every untouched line.
   return JSON.stringify(parsed) === line || isUnique(parseJson(line));
 }
 

@@ -2,29 +2,29 @@ import { GENESIS, type Head, type StoredRecord } from '../chain.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import { isAccepted } from '../checkpoint/order.ts';
 import { type PublicKeys, signatureOf } from '../checkpoint/signing.ts';
-import { saysOfCut } from '../retention/cut.ts';
+import { isPruneEntry } from '../retention/prune-entry.ts';
 import type { AuditStore } from '../store.ts';
 import { type ChainState, diagnose, follows, type Link, linksOf, type ProblemKind } from './diagnose.ts';
 
 export interface VerifyOptions {
-  /** What the first record must follow; left out: the beginning of the chain. */
+  /** The record that the first one must follow. Default: the start of the chain. */
   readonly after?: Head;
-  /** The head as noted elsewhere; the chain must reach it. */
+  /** A head that was noted elsewhere. The chain must reach it. */
   readonly until?: Head;
   /** Called for each record that fits, in order. */
   readonly onRecord?: (record: Link) => void;
 }
 
 /**
- * Walks the chain once, in the order given, with constant memory. At the first record that does not fit it
- * tells what was done, as far as the records alone can tell. Whoever recomputes every hash from some record to
- * the end leaves a sound chain: only a head noted elsewhere (`until`, a signed checkpoint) shows that.
+ * Verifies the chain in one pass with constant memory. At the first record that does not fit, tells what happened, as
+ * far as the records show. An attacker who recomputes every hash up to the end leaves an intact chain. Only a head
+ * noted elsewhere (`until`, a signed checkpoint) reveals that.
  */
 export async function verify(
   records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>,
   options: VerifyOptions = {},
 ): Promise<ChainState> {
-  const { chain, misleading } = await walk(records, options);
+  const { chain, columnMismatch: misleading } = await walk(records, options);
   return chain.kind === 'intact' && misleading !== undefined
     ? { kind: 'edited', sequence: misleading }
     : chain;
@@ -33,10 +33,10 @@ export async function verify(
 interface Walk {
   readonly chain: ChainState;
   /**
-   * The first record beside which something else is noted to search by. It comes after the chain itself, since that
-   * also names records that come later, and is wrong where those were touched.
+   * The first record whose search columns or tables disagree with its text. Problems of the chain take precedence,
+   * because they cause such mismatches in other records too.
    */
-  readonly misleading: number | undefined;
+  readonly columnMismatch: number | undefined;
 }
 
 async function walk(
@@ -50,12 +50,12 @@ async function walk(
   let misleading: number | undefined;
   for await (const link of links) {
     if (!follows(link, head))
-      return { chain: await diagnose({ head, last, link, links, until }), misleading };
-    if (!link.indexed) misleading ??= link.sequence;
+      return { chain: await diagnose({ head, last, link, links, until }), columnMismatch: misleading };
+    if (!link.columnsMatch) misleading ??= link.sequence;
     if (link.sequence === until?.sequence && link.hash !== until.hash) {
       const next = (await links.next()).value;
       const kind = next !== undefined && follows(next, head) ? 'inserted' : 'edited';
-      return { chain: { kind, sequence: link.sequence }, misleading };
+      return { chain: { kind, sequence: link.sequence }, columnMismatch: misleading };
     }
     head = link;
     last = link;
@@ -63,156 +63,178 @@ async function walk(
     onRecord?.(link);
   }
   if (until !== undefined && head.sequence < until.sequence) {
-    return { chain: { kind: 'truncated', sequence: head.sequence + 1 }, misleading };
+    return { chain: { kind: 'truncated', sequence: head.sequence + 1 }, columnMismatch: misleading };
   }
   const { sequence, hash } = head;
-  return { chain: { kind: 'intact', records: count, head: { sequence, hash } }, misleading };
+  return { chain: { kind: 'intact', records: count, head: { sequence, hash } }, columnMismatch: misleading };
 }
 
-/** What was noted of the chain outside of its store. */
+/** Checkpoints from outside the store and the keys to verify them. */
 export interface Evidence {
   readonly checkpoints: readonly Checkpoint[];
-  /** None: signatures are not checked, and nothing is proved by them; what contradicts is told nevertheless. */
+  /** Without keys, signatures are not checked and nothing is proved. Contradictions are reported nevertheless. */
   readonly keys: PublicKeys;
 }
 
-export interface ProofInput {
+export interface VerifyInput {
   readonly records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>;
-  /** What the first record must follow. */
+  /** The record that the first one must follow. */
   readonly base: Head;
-  /** As noted beside the records. */
+  /** The head as stored separately from the records. */
   readonly head?: Head | undefined;
-  /** The first record that no question finds, since the head is noted before it. */
-  readonly hidden?: number | undefined;
+  /** The first stored record after the noted head. No query finds it. */
+  readonly beyondHead?: number | undefined;
   readonly evidence?: Evidence | undefined;
-  /** Records before are somewhere else, and not because they left the store: a part of an export. */
-  readonly part?: boolean;
+  /** Earlier records exist elsewhere and were not pruned: part of an export. */
+  readonly isPartial?: boolean;
 }
 
 export interface Problem {
   readonly kind: ProblemKind | 'checkpoint';
-  /** Of the first bad record; of a checkpoint that contradicts, its own: the first bad record is not after it. */
+  /**
+   * The sequence of the first bad record. For a contradicting checkpoint, its own sequence: the first bad record is not
+   * after it.
+   */
   readonly sequence: number;
-  /** The last record that a checkpoint before agrees with: the first bad one is after it. */
+  /** The last record that an earlier checkpoint confirms. The first bad record is after it. */
   readonly after?: number;
-  /** Nothing contradicts: no key that is known has signed a checkpoint that fits the chain. */
+  /** Nothing contradicts, but a checkpoint that fits the chain is signed by an unknown key. */
   readonly unknownKey?: true;
 }
 
-/** What `audit verify` prints. */
-export interface Proof {
+/** The output of `audit verify`. */
+export interface VerifyReport {
   readonly ok: boolean;
-  /** Good ones; with a problem, those before it. */
+  /** The number of good records: all of them, or those before the problem. */
   readonly records: number;
-  /** Those that are signed by a known key and agree with the chain. */
+  /** The number of checkpoints that are signed by a known key and agree with the chain. */
   readonly checkpoints: number;
   readonly problem?: Problem;
-  /** The first record that was there to prove. */
+  /** The first record that was verified. */
   readonly from: number;
-  /** The last record that a checkpoint covers: an edit after it that recomputes the chain would not show. */
+  /** The last record that a checkpoint covers. An edit after it with recomputed hashes would not be noticed. */
   readonly sealed?: { readonly sequence: number; readonly time: string };
-  /** Whether a checkpoint proves the record before `from`, where there is one. */
+  /** Whether checkpoints prove the pruning before `from`. Absent if nothing was pruned. */
   readonly cutProved?: boolean;
-  /** Checkpoints that a person has accepted not to find. */
+  /** Checkpoints whose loss a person accepted. */
   readonly accepted: number;
-  /** Checkpoints without a key to check them by. */
+  /** Checkpoints without a key to verify them. */
   readonly unchecked: number;
 }
 
-/** The chain, and what was noted of it elsewhere, against each other. Needs no service. */
-export async function prove(input: ProofInput): Promise<Proof> {
+/** Verifies the chain against the evidence. Needs no running service. */
+export async function verifyWithEvidence(input: VerifyInput): Promise<VerifyReport> {
   const { base, evidence = { checkpoints: [], keys: new Map() } } = input;
-  const walked = await walkWhole(input, evidence);
-  const weighed = weigh(evidence, base, walked);
-  const { states, agreeing, accepted } = weighed;
-  // What lies first; at the same record, what the chain itself says.
-  const problems = problemsOf(input, walked, weighed).toSorted((a, b) => a.sequence - b.sequence);
+  const walkResult = await walkWithEvidence(input, evidence);
+  const classified = classifyCheckpoints(evidence, base, walkResult);
+  const { states, agreeing, accepted } = classified;
+  // The first problem counts. At the same record, problems of the chain come first.
+  const problems = problemsOf(input, walkResult, classified).toSorted((a, b) => a.sequence - b.sequence);
   const [problem] = problems;
   const sealed = agreeing.reduce<Checkpoint | undefined>(
-    (last, it) => (last === undefined || it.sequence > last.sequence ? it : last),
+    (last, checkpoint) => (last === undefined || checkpoint.sequence > last.sequence ? checkpoint : last),
     undefined,
   );
   const common = {
     from: base.sequence + 1,
     accepted: accepted.length,
     unchecked: [...states.values()].filter((state) => state === 'unknown').length,
-    ...(base.sequence === 0 ? {} : { cutProved: isCutProved(input, walked, weighed) }),
+    ...(base.sequence === 0 ? {} : { cutProved: isPruneProved(input, walkResult, classified) }),
     ...(sealed === undefined ? {} : { sealed: { sequence: sealed.sequence, time: sealed.time } }),
   };
   const checkpoints = agreeing.length;
-  if (problem === undefined) return { ok: true, records: walked.end - base.sequence, checkpoints, ...common };
+  if (problem === undefined)
+    return { ok: true, records: walkResult.end - base.sequence, checkpoints, ...common };
   const before = agreeing.filter(({ sequence }) => sequence < problem.sequence);
   const after = Math.max(0, ...before.map(({ sequence }) => sequence));
   return {
     ok: false,
-    // Of a checkpoint that is not to be believed, the number may lie far behind the end.
-    records: Math.max(0, Math.min(problem.sequence - 1, walked.end) - base.sequence),
+    // A forged checkpoint may claim a sequence far after the end.
+    records: Math.max(0, Math.min(problem.sequence - 1, walkResult.end) - base.sequence),
     checkpoints,
     problem: {
       kind: problem.kind,
       sequence: problem.sequence,
       ...(problem.kind === 'checkpoint' && { after }),
-      // Beside anything else, it may be part of what was done.
+      // Next to other problems, an unknown key may be part of the attack.
       ...(problems.every(({ unknownKey }) => unknownKey) && { unknownKey: true as const }),
     },
     ...common,
   };
 }
 
-interface WholeWalk extends Walk {
+interface EvidenceWalk extends Walk {
   /** The last record that fits. */
   readonly end: number;
-  /** The first record that says what left up to the base. */
-  readonly cutAt: number | undefined;
-  /** Whether a checkpoint is of the base, or of a record that fits, as it is there. */
-  readonly fits: (checkpoint: Checkpoint) => boolean;
+  /** The first record that announces the pruning up to the base. */
+  readonly pruneEntryAt: number | undefined;
+  /** Whether a checkpoint agrees with the base or with a record that fits. */
+  readonly isConsistent: (checkpoint: Checkpoint) => boolean;
 }
 
-async function walkWhole({ records, base, head }: ProofInput, { checkpoints }: Evidence): Promise<WholeWalk> {
+async function walkWithEvidence(
+  { records, base, head }: VerifyInput,
+  { checkpoints }: Evidence,
+): Promise<EvidenceWalk> {
   const wanted = new Set(checkpoints.map(({ sequence }) => sequence));
   const seen = new Map([[base.sequence, base.hash]]);
   let end = base.sequence;
   let cutAt: number | undefined;
-  const walked = await walk(records, {
+  const walkResult = await walk(records, {
     after: base,
     ...(head === undefined || head.sequence <= base.sequence ? {} : { until: head }),
     onRecord({ sequence, hash, fields }) {
       end = sequence;
-      if (base.sequence > 0 && saysOfCut(fields, base)) cutAt ??= sequence;
+      if (base.sequence > 0 && isPruneEntry(fields, base)) cutAt ??= sequence;
       if (wanted.has(sequence)) seen.set(sequence, hash);
     },
   });
-  return { ...walked, end, cutAt, fits: ({ sequence, hash }) => seen.get(sequence) === hash };
+  return {
+    ...walkResult,
+    end,
+    pruneEntryAt: cutAt,
+    isConsistent: ({ sequence, hash }) => seen.get(sequence) === hash,
+  };
 }
 
-interface Weighed {
+interface ClassifiedCheckpoints {
   readonly states: ReadonlyMap<Checkpoint, ReturnType<typeof signatureOf>>;
   /** Signed by a known key. */
   readonly trusted: readonly Checkpoint[];
-  /** Those of them that agree with the chain. */
+  /** The trusted ones that agree with the chain. */
   readonly agreeing: readonly Checkpoint[];
-  /** Those of them that do not, as a person has accepted. */
+  /** The trusted ones that disagree, with the acceptance of a person. */
   readonly accepted: readonly Checkpoint[];
 }
 
-function weigh({ checkpoints, keys }: Evidence, base: Head, { fits }: WholeWalk): Weighed {
-  const states = new Map(checkpoints.map((it) => [it, keys.size === 0 ? 'unknown' : signatureOf(it, keys)]));
-  const trusted = checkpoints.filter((it) => states.get(it) === 'good');
-  const accepting = trusted.filter((it) => fits(it) || it.sequence < base.sequence);
-  const accepted = trusted.filter((it) => !fits(it) && isAccepted(it, accepting));
+function classifyCheckpoints(
+  { checkpoints, keys }: Evidence,
+  base: Head,
+  { isConsistent: fits }: EvidenceWalk,
+): ClassifiedCheckpoints {
+  const states = new Map(
+    checkpoints.map((checkpoint) => [
+      checkpoint,
+      keys.size === 0 ? 'unknown' : signatureOf(checkpoint, keys),
+    ]),
+  );
+  const trusted = checkpoints.filter((checkpoint) => states.get(checkpoint) === 'good');
+  const acceptances = trusted.filter((checkpoint) => fits(checkpoint) || checkpoint.sequence < base.sequence);
+  const accepted = trusted.filter((checkpoint) => !fits(checkpoint) && isAccepted(checkpoint, acceptances));
   return { states, trusted, agreeing: trusted.filter(fits), accepted };
 }
 
 function problemsOf(
-  { base, hidden, part, evidence }: ProofInput,
-  { chain, misleading, end, cutAt, fits }: WholeWalk,
-  { states, trusted, agreeing, accepted }: Weighed,
+  { base, beyondHead: hidden, isPartial: part, evidence }: VerifyInput,
+  { chain, columnMismatch: misleading, end, pruneEntryAt: cutAt, isConsistent: fits }: EvidenceWalk,
+  { states, trusted, agreeing, accepted }: ClassifiedCheckpoints,
 ): readonly Problem[] {
   const problems: Problem[] = [];
   if (chain.kind !== 'intact') problems.push({ kind: chain.kind, sequence: chain.sequence });
   for (const [checkpoint, state] of states) {
     const { sequence } = checkpoint;
-    // Without any key its word is worth little, but not nothing; with keys, one that none of them made is forged.
+    // Without any key, only contradictions count. With keys, a checkpoint that no key verifies is forged or has an
+    // unknown key.
     if (state !== 'good' && evidence?.keys.size) {
       const unknownKey = state === 'unknown' && fits(checkpoint);
       problems.push({ kind: 'checkpoint', sequence, ...(unknownKey && { unknownKey: true }) });
@@ -221,12 +243,12 @@ function problemsOf(
     else if (chain.kind === 'intact') problems.push({ kind: 'truncated', sequence: end + 1 });
   }
   if (base.sequence > 0 && !part) {
-    // Records leave at a checkpoint only; where older ones are still at hand, so is that one.
+    // Records are pruned only at a checkpoint. If older checkpoints are available, that one must be too.
     const isSealed = agreeing.some(({ sequence }) => sequence === base.sequence);
     const isUnsealed = !isSealed && trusted.some(({ sequence }) => sequence < base.sequence);
-    // And the chain says so before they do.
-    const isUntold = cutAt === undefined && chain.kind === 'intact';
-    if (isUnsealed || isUntold) problems.push({ kind: 'deleted', sequence: 1 });
+    // The chain must announce the pruning before it happens.
+    const isUnrecorded = cutAt === undefined && chain.kind === 'intact';
+    if (isUnsealed || isUnrecorded) problems.push({ kind: 'deleted', sequence: 1 });
   }
   if (hidden !== undefined && chain.kind === 'intact') problems.push({ kind: 'edited', sequence: hidden });
   if (problems.length === 0 && misleading !== undefined)
@@ -234,41 +256,48 @@ function problemsOf(
   return problems;
 }
 
-/** Whether a checkpoint is of the base, and one of the record that says of the cut, or of one behind it. */
-function isCutProved({ base, part }: ProofInput, { cutAt }: WholeWalk, { agreeing }: Weighed): boolean {
-  const isTold = part || agreeing.some(({ sequence }) => sequence >= (cutAt ?? Number.POSITIVE_INFINITY));
-  return isTold && agreeing.some(({ sequence }) => sequence === base.sequence);
+/** Whether one checkpoint covers the base and another one covers the record that announces the pruning. */
+function isPruneProved(
+  { base, isPartial: part }: VerifyInput,
+  { pruneEntryAt: cutAt }: EvidenceWalk,
+  { agreeing }: ClassifiedCheckpoints,
+): boolean {
+  const isRecorded = part || agreeing.some(({ sequence }) => sequence >= (cutAt ?? Number.POSITIVE_INFINITY));
+  return isRecorded && agreeing.some(({ sequence }) => sequence === base.sequence);
 }
 
-/** What is to be proved of a store, but for what was noted of it outside. */
-export async function contentsOf(
-  store: Pick<AuditStore, 'stored' | 'head' | 'base'>,
-): Promise<Pick<ProofInput, 'base' | 'head' | 'hidden'> & { readonly records: AsyncIterable<StoredRecord> }> {
+/** Reads from a store what `verifyWithEvidence` needs, except the evidence. */
+export async function readVerifyInput(
+  store: Pick<AuditStore, 'storedRecords' | 'head' | 'base'>,
+): Promise<
+  Pick<VerifyInput, 'base' | 'head' | 'beyondHead'> & { readonly records: AsyncIterable<StoredRecord> }
+> {
   const [base, head] = [await store.base(), await store.head()];
   return {
     base,
     head,
-    hidden: await firstHidden(store, base, head),
-    records: store.stored(base.sequence + 1),
+    beyondHead: await firstBeyondHead(store, base, head),
+    records: store.storedRecords(base.sequence + 1),
   };
 }
 
-async function firstHidden(
-  store: Pick<AuditStore, 'stored' | 'head'>,
+async function firstBeyondHead(
+  store: Pick<AuditStore, 'storedRecords' | 'head'>,
   base: Head,
   head: Head,
 ): Promise<number | undefined> {
   const next = Math.max(base.sequence, head.sequence) + 1;
-  // One that was appended meanwhile came together with its head.
-  for await (const _ of store.stored(next)) return (await store.head()).sequence < next ? next : undefined;
+  // A record that was appended meanwhile moved the head too.
+  for await (const _ of store.storedRecords(next))
+    return (await store.head()).sequence < next ? next : undefined;
   return undefined;
 }
 
 /** Hashing this many takes a few milliseconds. */
-const AT_ONCE = 200;
+const RECORDS_PER_PAUSE = 200;
 
-/** Lets everything else run in between. */
-export async function* paced(
+/** Pauses regularly, so that other work can run. */
+export async function* withPauses(
   records: AsyncIterable<StoredRecord>,
   pause: () => Promise<void>,
 ): AsyncGenerator<StoredRecord, void, undefined> {
@@ -276,6 +305,6 @@ export async function* paced(
   for await (const record of records) {
     yield record;
     count += 1;
-    if (count % AT_ONCE === 0) await pause();
+    if (count % RECORDS_PER_PAUSE === 0) await pause();
   }
 }

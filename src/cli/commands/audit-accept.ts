@@ -4,26 +4,26 @@ import { EXIT } from '../exit.ts';
 import { print } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
 
-/** That a person knows what the audit has lost, and lets the work go on. */
+/** Records that a person has accepted missing audit records, so that work continues. */
 export async function auditAcceptCommand(context: Context, options: GlobalOptions): Promise<number> {
   return withApp(context, options, async ({ checkpoints, audit }) => {
     const loss = checkpoints?.loss();
-    const doubt = checkpoints?.trouble();
-    // A place that cannot be read may prove more than those that can.
+    const doubt = checkpoints?.storeError();
+    // An unreadable checkpoint location may prove more than the readable ones.
     if (doubt !== undefined && doubt.code !== 'AUDIT_TRUNCATED') throw doubt;
     if (checkpoints === undefined || loss === undefined) {
       print(context, options.output, {
         data: { accepted: false },
-        human: () => 'There is nothing to accept: the audit holds what its checkpoints prove.',
+        human: () => 'Nothing to accept: the audit log contains everything that its checkpoints prove.',
       });
       return EXIT.ok;
     }
     const { end, contradicting } = loss;
     const actor = { kind: 'cli', name: context.user } as const;
     const { sequence, time } = await checkpoints.accept(acceptanceEntry(loss, actor));
-    // A place that does not know of the acceptance goes on to contradict.
-    const left = checkpoints.trouble();
-    if (left !== undefined) throw checkpoints.failing() ?? left;
+    // A location that did not store the acceptance still contradicts the audit log.
+    const remaining = checkpoints.storeError();
+    if (remaining !== undefined) throw checkpoints.writeError() ?? remaining;
     const missing = contradicting.map(({ place, checkpoint }) => ({ place, ...checkpoint }));
     print(context, options.output, {
       data: {
@@ -41,9 +41,9 @@ export async function auditAcceptCommand(context: Context, options: GlobalOption
       },
       human: () =>
         [
-          `The audit ${audit.address} ends at record ${end.sequence}. Missing, or another by now:`,
+          `The audit log ${audit.address} ends at record ${end.sequence}. Missing or altered:`,
           ...missing.map((it) => `  record ${it.sequence}, by a checkpoint of ${it.time} in ${it.place}`),
-          `Accepted by ${context.user}, as record ${sequence} says. A running service goes on within seconds.`,
+          `Accepted by ${context.user} in record ${sequence}. A running service continues within seconds.`,
         ].join('\n'),
     });
     return EXIT.ok;

@@ -3,29 +3,29 @@ import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { exportRecords, type Progress } from '../../audit/export/export.ts';
-import { BEGINNINGS, type ExportFormat } from '../../audit/export/formats.ts';
-import type { Question } from '../../audit/question/question.ts';
+import { FORMAT_PREFIXES, type ExportFormat } from '../../audit/export/formats.ts';
+import type { AuditQuery } from '../../audit/query/query.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { filterOf } from '../audit-question.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { fileError } from '../file-error.ts';
 import { createProgress } from '../progress.ts';
-import { type AuditOptions, openAuditForReading } from '../read-audit.ts';
+import { type AuditOptions, openAuditForReading } from '../audit-reader.ts';
 import { count, print } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 import { VERSION } from '../version.ts';
 
-export interface ExportOptions extends AuditOptions, Question {
+export interface ExportOptions extends AuditOptions, AuditQuery {
   readonly format: ExportFormat;
   readonly out?: string;
 }
 
-/** Reads only, so whoever may read the store may do this; what goes out through the service is on record. */
+/** Only reads, so read access to the store is enough. An export through the service is recorded. */
 export async function auditExportCommand(context: Context, options: ExportOptions): Promise<number> {
   const { format, out } = options;
   const filter = filterOf(options, context.clock.now());
-  if (out !== undefined) await refuseOthers(resolve(context.cwd, out), out);
+  if (out !== undefined) await requireExportOrNew(resolve(context.cwd, out), out);
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return EXIT.config;
   using progress = createProgress(context, 'exporting');
@@ -57,12 +57,12 @@ async function toStdout(chunks: AsyncIterable<string>, { stdout }: Context): Pro
   try {
     await pipeline(Readable.from(chunks), stdout, { end: false });
   } catch (error) {
-    // A reader that leaves early, such as `head`, has what it wanted; of all else that befalls the output, the program tells.
+    // A reader that closes early, such as `head`, is no error. main.ts reports all other write errors.
     if (codeOf(error) !== 'EPIPE' && !(error instanceof Error && 'syscall' in error)) throw error;
   }
 }
 
-/** Whole or not at all: what stands there under its name has its last line. For its owner only. */
+/** Writes the file atomically, so that it is always complete. Only its owner can read it. */
 async function toFile(chunks: AsyncIterable<string>, path: string, name: string): Promise<void> {
   const draft = `${path}.part`;
   try {
@@ -71,31 +71,31 @@ async function toFile(chunks: AsyncIterable<string>, path: string, name: string)
     await file.sync();
   } catch (error) {
     await rm(draft, { force: true });
-    throw unwritable(error, name);
+    throw writeError(error, name);
   }
   await rename(draft, path);
 }
 
-/** Only the file's: the audit has errors with codes, too. */
-function unwritable(error: unknown, name: string): unknown {
+/** Converts file errors only. Errors of the audit store have codes too. */
+function writeError(error: unknown, name: string): unknown {
   return error instanceof Error && 'syscall' in error ? fileError(error, `${name} cannot be written`) : error;
 }
 
-const KNOWN = Object.values(BEGINNINGS);
-const LONGEST = Math.max(...KNOWN.map((it) => it.length));
+const EXPORT_HEADERS = Object.values(FORMAT_PREFIXES);
+const MAX_HEADER_LENGTH = Math.max(...EXPORT_HEADERS.map((it) => it.length));
 
-/** An earlier export is replaced, and nothing else: a name given by mistake may be that of the audit itself. */
-async function refuseOthers(path: string, name: string): Promise<void> {
+/** Replaces an earlier export only. A name given by mistake may be the audit log itself. */
+async function requireExportOrNew(path: string, name: string): Promise<void> {
   try {
     if (!(await stat(path)).isFile())
-      throw new UsageError(`${name} is no file: without --out it goes to standard output`);
+      throw new UsageError(`${name} is not a file; without --out, the export goes to standard output`);
     await using file = await open(path);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST), 0, LONGEST, 0);
-    const found = buffer.toString('latin1', 0, bytesRead);
-    if (found === '' || KNOWN.some((it) => found.startsWith(it))) return;
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_HEADER_LENGTH), 0, MAX_HEADER_LENGTH, 0);
+    const header = buffer.toString('latin1', 0, bytesRead);
+    if (header === '' || EXPORT_HEADERS.some((it) => header.startsWith(it))) return;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return;
-    throw unwritable(error, name);
+    throw writeError(error, name);
   }
-  throw new UsageError(`${name} is there already, and is no export: name another file with --out`);
+  throw new UsageError(`${name} exists and is not an export: choose another file with --out`);
 }

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { isPostgres, openAuditAt } from '../../app/audit-place.ts';
-import { type Moved, moveAudit } from '../../audit/move/move.ts';
+import { isPostgres, openAuditAt } from '../../app/audit-location.ts';
+import { type MoveResult, moveAudit } from '../../audit/move/move.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { createProgress } from '../progress.ts';
-import { checkPlace, refuseNoStore } from '../read-audit.ts';
+import { checkAuditLocation, requireStoreFile } from '../audit-reader.ts';
 import { count, print } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -19,14 +19,14 @@ export interface MigrateOptions extends GlobalOptions {
 /** `audit migrate --from PATH-or-URL --to PATH-or-URL` */
 export async function auditMigrateCommand(context: Context, options: MigrateOptions): Promise<number> {
   const { clock, signal, env } = context;
-  checkPlace('--from', options.from);
-  checkPlace('--to', options.to);
+  checkAuditLocation('--from', options.from);
+  checkAuditLocation('--to', options.to);
   const place = (text: string) => (isPostgres(text) ? text : resolve(context.cwd, text));
   const [from, to] = [place(options.from), place(options.to)];
   if (from === to) throw new UsageError('--from and --to are the same store');
-  if (!isPostgres(from)) await refuseNoStore('--from', from, options.from);
+  if (!isPostgres(from)) await requireStoreFile('--from', from, options.from);
   const replica = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
-  // The source first: a target is made where there is none, and only for something to be moved into it.
+  // Open the source first, because opening the target creates it.
   await using source = await openAuditAt(from, { clock, replica, readOnly: true, env });
   await using target = await openAuditAt(to, { clock, replica, readOnly: false, env });
   using copying = createProgress(context, 'Copying');
@@ -37,7 +37,7 @@ export async function auditMigrateCommand(context: Context, options: MigrateOpti
       onProgress: (done, total, what) => (what === 'copied' ? copying : proving).step(done, total, 'records'),
     }),
   );
-  if (moved.kind === 'refused') context.stderr.write(`Nothing more was moved: ${moved.reason}.\n`);
+  if (moved.kind === 'refused') context.stderr.write(`Copying stopped: ${moved.reason}.\n`);
   print(context, options.output, { data: toData(moved), human: () => toText(moved, target.address) });
   return moved.kind === 'moved' ? EXIT.ok : EXIT.person;
 }
@@ -47,22 +47,22 @@ async function stoppable<T>(signal: AbortSignal, work: () => Promise<T>): Promis
     return await work();
   } catch (cause) {
     if (!signal.aborted || cause instanceof AppError) throw cause;
-    throw new AppError('INTERRUPTED', { about: 'audit migrate', cause });
+    throw new AppError('INTERRUPTED', { subject: 'audit migrate', cause });
   }
 }
 
-function toData(moved: Moved): object {
+function toData(moved: MoveResult): object {
   if (moved.kind === 'refused') return { ok: false, reason: moved.reason };
   const { records, head, resumed } = moved;
   return { ok: true, records, head, resumed };
 }
 
-function toText(moved: Moved, address: string): string {
-  if (moved.kind === 'refused') return 'Not moved.';
+function toText(moved: MoveResult, address: string): string {
+  if (moved.kind === 'refused') return 'Not copied.';
   const { records, head } = moved;
   return [
-    `${count(records, 'record')} moved to ${address}, and verified there.`,
-    `It ends with record ${head.sequence}, hash ${head.hash}, as the other store does.`,
-    'Now name it in `audit.store` of the configuration, then start the service. Keep the other store until then.',
+    `${count(records, 'record')} copied to ${address} and verified.`,
+    `The last record is ${head.sequence} with hash ${head.hash}, as in the source.`,
+    'Next: set `audit.store` in the configuration and start the service. Keep the old store until the service runs.',
   ].join('\n');
 }

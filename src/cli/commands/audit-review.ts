@@ -1,33 +1,35 @@
 import { randomUUID } from 'node:crypto';
 import { openAudit } from '../../app/audit.ts';
-import { sealAudit } from '../../app/checkpoints.ts';
-import { type ShownRecord, withReviews } from '../../audit/question/question.ts';
-import { LONGEST_NOTE, type ReviewWord, review } from '../../audit/question/review.ts';
+import { checkpointAudit } from '../../app/checkpoints.ts';
+import { type ReviewedRecord, withReviews } from '../../audit/query/query.ts';
+import { MAX_NOTE_LENGTH, type NewReviewState, recordReview } from '../../audit/query/review.ts';
 import type { Config } from '../../config/config.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { auditCredentials } from '../read-audit.ts';
+import { auditCredentials } from '../audit-reader.ts';
 import { requireConfig } from '../require-config.ts';
 import { AuditRecordAnswer } from '../service/answers.ts';
 import { answeringAddress, createClient } from '../service/client.ts';
 import { namedAddress, type ServerAddress, type ServerOptions } from '../service/server-address.ts';
-import { painter, print, tell } from '../texts/output.ts';
+import { painter, print, printNotice } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 import { appDeps } from '../with-app.ts';
 
 export interface ReviewOptions extends GlobalOptions, ServerOptions {
-  readonly state: ReviewWord;
+  readonly state: NewReviewState;
   readonly note?: string;
 }
 
-/** Who says it: the service, whose audit names the holder of the token; or this program, for whoever runs it. */
-interface Desk extends AsyncDisposable {
+/**
+ * Records reviews: through the service, in the name of the token's owner, or in this process, in the name of its user.
+ */
+interface Reviewer extends AsyncDisposable {
   /** @throws AppError RECORD_MISSING */
   isReview(sequence: number): Promise<boolean>;
-  review(sequence: number): Promise<ShownRecord>;
-  /** Writes a checkpoint of it all. @throws AppError */
-  seal(): Promise<void>;
+  review(sequence: number): Promise<ReviewedRecord>;
+  /** Writes a checkpoint that covers the reviews. @throws AppError */
+  writeCheckpoint(): Promise<void>;
 }
 
 export async function auditReviewCommand(
@@ -36,14 +38,14 @@ export async function auditReviewCommand(
   options: ReviewOptions,
 ): Promise<number> {
   const ranges = wanted.map(rangeOf);
-  if ((options.note?.trim().length ?? 0) > LONGEST_NOTE)
-    throw new UsageError(`--note has at most ${LONGEST_NOTE} characters`);
-  const desk = await openDesk(context, options);
-  if (desk === undefined) return EXIT.config;
-  await using open = desk;
-  const records: ShownRecord[] = [];
+  if ((options.note?.trim().length ?? 0) > MAX_NOTE_LENGTH)
+    throw new UsageError(`--note can have at most ${MAX_NOTE_LENGTH} characters`);
+  const reviewer = await openReviewer(context, options);
+  if (reviewer === undefined) return EXIT.config;
+  await using open = reviewer;
+  const records: ReviewedRecord[] = [];
   for (const sequence of await sequencesIn(ranges, open)) records.push(await open.review(sequence));
-  if (records.length > 0) await sealed(open, context);
+  if (records.length > 0) await writeCheckpointOrWarn(open, context);
   print(context, options.output, {
     data: { records },
     human: () =>
@@ -53,34 +55,37 @@ export async function auditReviewCommand(
   return EXIT.ok;
 }
 
-/** Of several, all are looked up before the first is reviewed, which is on record then whatever the next one is. */
-async function sequencesIn(ranges: readonly Range[], desk: Desk): Promise<readonly number[]> {
+/**
+ * Looks up all records before the first review is written, so that a missing record stops the command before any
+ * change.
+ */
+async function sequencesIn(ranges: readonly Range[], reviewer: Reviewer): Promise<readonly number[]> {
   const [{ first, last } = { first: 0, last: 0 }] = ranges;
   if (ranges.length === 1 && first === last) return [first];
   const sequences: number[] = [];
   for (const range of ranges)
     for (let sequence = range.first; sequence <= range.last; sequence += 1) {
-      const isReview = await desk.isReview(sequence);
-      // In between there may be reviews, which need none.
+      const isReview = await reviewer.isReview(sequence);
+      // A range can contain reviews, which need no review.
       if (!isReview || range.first === range.last) sequences.push(sequence);
     }
   return sequences;
 }
 
-async function sealed(desk: Desk, context: Context): Promise<void> {
+async function writeCheckpointOrWarn(reviewer: Reviewer, context: Context): Promise<void> {
   try {
-    await desk.seal();
+    await reviewer.writeCheckpoint();
   } catch (thrown) {
     const { code, message } = toAppError(thrown);
     const paint = painter(context.color);
-    tell(
+    printNotice(
       context,
-      `${paint('yellow', 'warning')} ${code}: ${message}; no checkpoint is of the review yet, the next one will be`,
+      `${paint('yellow', 'warning')} ${code}: ${message}; the review is recorded, and the next checkpoint will cover it`,
     );
   }
 }
 
-const MOST = 1_000;
+const MAX_RANGE = 1_000;
 
 interface Range {
   readonly first: number;
@@ -91,41 +96,43 @@ function rangeOf(text: string): Range {
   const [, from = '', to = from] = /^([1-9]\d{0,14})(?:-([1-9]\d{0,14}))?$/.exec(text) ?? [];
   const [first, last] = [Number(from), Number(to)];
   if (from === '' || last < first)
-    throw new UsageError(`${JSON.stringify(text)} is no record: write its number, or a range such as 40-45`);
-  if (last - first >= MOST) throw new UsageError(`a range has at most ${MOST} records`);
+    throw new UsageError(`${JSON.stringify(text)} is not a record: use a number, or a range such as 40-45`);
+  if (last - first >= MAX_RANGE) throw new UsageError(`a range can have at most ${MAX_RANGE} records`);
   return { first, last };
 }
 
-async function openDesk(context: Context, options: ReviewOptions): Promise<Desk | undefined> {
+async function openReviewer(context: Context, options: ReviewOptions): Promise<Reviewer | undefined> {
   if (options.server !== undefined)
-    return atService(namedAddress(options.server, options.allowHttp), context, options);
+    return serviceReviewer(namedAddress(options.server, options.allowHttp), context, options);
   const config = await requireConfig(context, options);
   if (config === undefined) return undefined;
   const address = await answeringAddress(config, options.allowHttp, context);
-  return address === undefined ? here(config, context, options) : atService(address, context, options);
+  return address === undefined
+    ? localReviewer(config, context, options)
+    : serviceReviewer(address, context, options);
 }
 
-function atService(address: ServerAddress, context: Context, { state, note }: ReviewOptions): Desk {
+function serviceReviewer(address: ServerAddress, context: Context, { state, note }: ReviewOptions): Reviewer {
   const client = createClient(address, context);
   const path = (sequence: number): string => `/api/v1/audit/records/${sequence}`;
   return {
     isReview: async (sequence) => (await client.get(path(sequence), AuditRecordAnswer)).action === 'review',
     async review(sequence) {
       const body = { state, ...(note === undefined ? {} : { note }) };
-      // What else a newer service says of a record is printed as it came.
+      // Unknown fields from a newer service are printed unchanged.
       return (await client.post(
         `${path(sequence)}/review`,
         AuditRecordAnswer,
         body,
-      )) as unknown as ShownRecord;
+      )) as unknown as ReviewedRecord;
     },
-    // A service does so by itself.
-    seal: async () => undefined,
+    // The service writes checkpoints itself.
+    writeCheckpoint: async () => undefined,
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
 }
 
-async function here(config: Config, context: Context, options: ReviewOptions): Promise<Desk> {
+async function localReviewer(config: Config, context: Context, options: ReviewOptions): Promise<Reviewer> {
   const deps = appDeps(context, options, config);
   const { replica, actor, clock } = deps;
   const credential = auditCredentials(context, config);
@@ -134,18 +141,24 @@ async function here(config: Config, context: Context, options: ReviewOptions): P
   const requestId = randomUUID();
   const find = async (sequence: number) => {
     const record = await audit.get(sequence);
-    if (record === undefined) throw new AppError('RECORD_MISSING', { about: `record ${sequence}` });
+    if (record === undefined) throw new AppError('RECORD_MISSING', { subject: `record ${sequence}` });
     return record;
   };
   return {
     isReview: async (sequence) => (await find(sequence)).action === 'review',
     async review(sequence) {
-      await review(audit, { sequence, state, actor, requestId, ...(note === undefined ? {} : { note }) });
+      await recordReview(audit, {
+        sequence,
+        state,
+        actor,
+        requestId,
+        ...(note === undefined ? {} : { note }),
+      });
       const record = await find(sequence);
       const [shown = record] = await withReviews(audit, [record]);
       return shown;
     },
-    seal: () => sealAudit(config, { ...deps, audit, credential }),
+    writeCheckpoint: () => checkpointAudit(config, { ...deps, audit, credential }),
     [Symbol.asyncDispose]: () => audit[Symbol.asyncDispose](),
   };
 }

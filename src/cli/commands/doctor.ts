@@ -1,16 +1,16 @@
-import { examine } from '../../app/doctor/doctor.ts';
+import { runDoctor } from '../../app/doctor/doctor.ts';
 import type { Finding } from '../../app/doctor/finding.ts';
-import { shown } from '../../core/shown.ts';
+import { toPrintable } from '../../core/printable.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../exit.ts';
 import { requireConfig } from '../require-config.ts';
-import { count, type Paint, print } from '../texts/output.ts';
+import { count, type Paint, print, printErrorHint } from '../texts/output.ts';
 import { appDeps } from '../with-app.ts';
 
 export async function doctorCommand(context: Context, options: GlobalOptions): Promise<number> {
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
-  const findings = await examine(config, appDeps(context, options, config), context.signal);
+  const findings = await runDoctor(config, appDeps(context, options, config), context.signal);
   const codes = findings.flatMap(({ error }) => (error === undefined ? [] : [error.code]));
   print(context, options.output, {
     data: {
@@ -27,19 +27,20 @@ export async function doctorCommand(context: Context, options: GlobalOptions): P
         .concat('', total(codes.length))
         .join('\n'),
   });
+  printErrorHint(context, options.output, codes);
   return exitCode(codes);
 }
 
 function findingText({ name: given, error }: Finding, paint: Paint): string {
-  const name = shown(given);
+  const name = toPrintable(given);
   if (error === undefined) return `${paint('green', 'ok  ')}  ${name}`;
   return [
     `${paint('red', 'fail')}  ${paint('bold', name)}`,
     `      ${error.code}: ${error.message}`,
-    `      ${error.todo}`,
+    `      ${error.remedy}`,
   ].join('\n');
 }
 
 function total(failures: number): string {
-  return failures === 0 ? 'Everything works.' : `${count(failures, 'check')} failed.`;
+  return failures === 0 ? 'All checks passed.' : `${count(failures, 'check')} failed.`;
 }

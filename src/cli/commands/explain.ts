@@ -5,11 +5,11 @@ import {
   explainMapping,
 } from '../../app/explain/explain.ts';
 import type { ExplainedSource } from '../../app/explain/sources.ts';
-import { shown } from '../../core/shown.ts';
+import { toPrintable } from '../../core/printable.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';
-import { count, type Paint, print, shortFingerprint, table } from '../texts/output.ts';
+import { count, type Paint, print, printErrorHint, shortFingerprint, table } from '../texts/output.ts';
 import { timeText } from '../texts/record.ts';
 import { withApp } from '../with-app.ts';
 
@@ -29,12 +29,17 @@ export async function explainCommand(
       human: (paint) =>
         [...targets.map((target) => targetText(target, paint)), ...(calls ?? []).map(callsText)].join('\n\n'),
     });
-    const isHeldUp = ({ state }: ExplainedTarget): boolean =>
+    printErrorHint(
+      context,
+      options.output,
+      targets.flatMap(({ error, sources }) => [error?.code, ...sources.map((source) => source.error?.code)]),
+    );
+    const needsPerson = ({ state }: ExplainedTarget): boolean =>
       state === 'refused' || state === 'held' || state === 'contested';
-    const failing = targets.filter((target) => !isHeldUp(target));
+    const failing = targets.filter((target) => !needsPerson(target));
     return exitCode(
       failing.flatMap(({ error }) => error?.code ?? []),
-      { person: targets.some(isHeldUp) },
+      { person: targets.some(needsPerson) },
     );
   });
 }
@@ -45,10 +50,10 @@ function callsData({ perHour, added, oneByOne, ...calls }: ExplainedCalls): obje
 
 function callsText({ store, way, keys, perHour, added, oneByOne }: ExplainedCalls): string {
   return [
-    `Calls to ${store} while nothing changes`,
-    `  ${count(perHour, 'call')} an hour for the ${count(keys, 'key')} of all mappings${way === undefined ? '' : `, by ${way}`}`,
-    `  ${added} of them because of this mapping`,
-    `  ${oneByOne} an hour if each key of each target were read by itself`,
+    `Requests to ${store} while nothing changes`,
+    `${count(perHour, 'request')} per hour for the ${count(keys, 'key')} of all mappings${way === undefined ? '' : `, by ${way}`}`,
+    `${added} of them because of this mapping`,
+    `${oneByOne} per hour if each key of each target were read separately`,
   ].join('\n');
 }
 
@@ -84,11 +89,11 @@ function targetText(
     pinned === undefined
       ? []
       : [
-          `  It stays at the versions of record ${pinned}, whatever its sources are now.`,
-          `  ${paint('dim', 'Let it follow them again with `secretbridge unpin`.')}`,
+          `Pinned to the source versions of record ${pinned}; changes of its sources are ignored.`,
+          `${paint('dim', 'To follow its sources again, run `secretbridge unpin`.')}`,
         ];
   const why =
-    error === undefined ? [] : [`  ${error.code}: ${error.message}`, `  ${paint('dim', error.todo)}`];
+    error === undefined ? [] : [`  ${error.code}: ${error.message}`, `  ${paint('dim', error.remedy)}`];
   const records = table(
     lastRecords.map(({ sequence, time, action, phase, outcome, code }) => [
       `  ${String(sequence).padStart(String(lastRecords[0]?.sequence).length)}`,
@@ -105,14 +110,14 @@ function targetText(
     ...why,
     ...pin,
     paint('bold', 'Sources'),
-    ...sources.map((it) => sourceText(it, paint)),
+    ...sources.map((explainedSource) => sourceText(explainedSource, paint)),
     ...(lastRecords.length === 0 ? [] : [paint('bold', 'Last records'), ...records]),
   ].join('\n');
 }
 
 function sourceText({ source, state, version, error }: ExplainedSource, paint: Paint): string {
   const property = source.property === undefined ? '' : ` # ${source.property}`;
-  const name = shown(`${source.store}: ${source.key}${property}`);
+  const name = toPrintable(`${source.store}: ${source.key}${property}`);
   const which = version === undefined ? '' : `version ${shortFingerprint(version)}`;
   const detail = error?.code ?? which;
   return `  ${paint(state === 'found' ? 'green' : 'red', state.padEnd(6))}  ${name}  ${paint('dim', detail)}`.trimEnd();

@@ -11,13 +11,13 @@ const KINDS = [
   { kind: 'SecretStore', plural: 'secretstores', namespaced: true },
 ] as const;
 
-/** Their objects in the current cluster, and the service accounts that they name. */
+/** Reads the objects of the current cluster and the service accounts that they name. */
 export async function readCluster(
   options: KubeClientOptions,
   { namespace, signal }: { readonly namespace: string; readonly signal: AbortSignal },
 ): Promise<Objects> {
   await using client = await createKubeClient(options);
-  const { objects, unseen } = await listCustomObjects(client, {
+  const { objects, warnings: unseen } = await listCustomObjects(client, {
     group: 'external-secrets.io',
     versions: ['v1', 'v1beta1'],
     kinds: KINDS,
@@ -32,7 +32,7 @@ export async function readCluster(
   };
 }
 
-/** Their annotations name roles in a cloud. One that may not be read is told of where its role is missed. */
+/** Service account annotations name cloud roles. An unreadable account is reported where its role is needed. */
 async function accountsOf(client: KubeClient, objects: readonly Json[], signal: AbortSignal) {
   const paths = new Set<string>();
   for (const { metadata, spec } of objects) {

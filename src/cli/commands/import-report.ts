@@ -1,18 +1,18 @@
 import type { Finding } from '../../import/notes.ts';
 import { labelOf } from '../../import/objects.ts';
 import type { ImportResult, ObjectReport, Outcome } from '../../import/result.ts';
-import { plain } from '../service/error.ts';
+import { safeText } from '../service/error.ts';
 import { count, type Paint, type Style } from '../texts/output.ts';
 
-const WORDS: Readonly<Record<Outcome, { readonly text: string; readonly style: Style }>> = {
-  carried: { text: 'carried over', style: 'green' },
-  changed: { text: 'changed in meaning', style: 'yellow' },
-  notCarried: { text: 'not carried over', style: 'red' },
+const OUTCOME_TEXTS: Readonly<Record<Outcome, { readonly text: string; readonly style: Style }>> = {
+  carried: { text: 'converted', style: 'green' },
+  changed: { text: 'converted with changes', style: 'yellow' },
+  notCarried: { text: 'not converted', style: 'red' },
   skipped: { text: 'made by another', style: 'dim' },
 };
 
-/** @param short Only the sums: the rest is in a file. */
-export function reportText(
+/** @param short Print only the totals, because a file has the rest. */
+export function importReportText(
   result: ImportResult,
   paint: Paint,
   { short }: { readonly short: boolean },
@@ -21,22 +21,22 @@ export function reportText(
   const order: readonly Outcome[] = ['notCarried', 'changed', 'carried', 'skipped'];
   const sums = order
     .filter((outcome) => summary[outcome] > 0)
-    .map((outcome) => `${summary[outcome]} ${WORDS[outcome].text}`);
+    .map((outcome) => `${summary[outcome]} ${OUTCOME_TEXTS[outcome].text}`);
   const total = `${count(objects.length, 'object')}${sums.length === 0 ? '' : `: ${sums.join(', ')}`}.`;
   if (objects.length + others.length + unreadable.length === 0)
-    return 'Nothing of external-secrets.io was found.';
+    return 'No external-secrets.io objects were found.';
   if (short) return total;
   const listed = order
-    .flatMap((outcome) => objects.filter((it) => it.outcome === outcome))
-    .flatMap((it) => objectText(it, paint));
+    .flatMap((outcome) => objects.filter((objectReport) => objectReport.outcome === outcome))
+    .flatMap((objectReport) => objectText(objectReport, paint));
   return [
     ...listed,
-    ...(others.length === 0 ? [] : ['', 'Of their API, and nothing that is carried over:']),
+    ...(others.length === 0 ? [] : ['', 'Other objects of external-secrets.io, which are not converted:']),
     ...others.map(({ kind, namespace, name }) =>
-      plain(`  ${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`),
+      safeText(`  ${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`),
     ),
-    ...(unreadable.length === 0 ? [] : ['', 'Not seen:']),
-    ...unreadable.map((what) => `  ${plain(what)}`),
+    ...(unreadable.length === 0 ? [] : ['', 'Not readable:']),
+    ...unreadable.map((what) => `  ${safeText(what)}`),
     ...(steps.length === 0 ? [] : ['', ...moveText(steps, paint)]),
     '',
     total,
@@ -45,9 +45,9 @@ export function reportText(
 
 function moveText(steps: ImportResult['steps'], paint: Paint): readonly string[] {
   return [
-    ...GENERAL,
+    ...GENERAL_NOTES,
     '',
-    paint('bold', 'To move without a pod restarted, in this order:'),
+    paint('bold', 'To migrate without restarting a pod, in this order:'),
     ...steps.flatMap(({ title, text, commands }, index) => [
       `${index + 1}. ${paint('bold', title)}. ${text}`,
       ...commands.map((command) => `     ${paint('cyan', command)}`),
@@ -55,17 +55,17 @@ function moveText(steps: ImportResult['steps'], paint: Paint): readonly string[]
   ];
 }
 
-/** True of every mapping, so said once. */
-const GENERAL = [
-  'Of every mapping: when it leaves the configuration, its Secret stays (`onMappingRemoved: keep`); theirs went with',
-  'its ExternalSecret. A value is written as the store has it; docs/how-to/move-from-external-secrets.md says where',
-  'the bytes may differ.',
+/** Applies to every mapping, so it is printed once. */
+const GENERAL_NOTES = [
+  'In secretbridge, a Secret stays when its mapping is removed from the configuration (`onMappingRemoved: keep`).',
+  'External Secrets deletes it with its ExternalSecret. secretbridge writes values byte for byte;',
+  'docs/how-to/move-from-external-secrets.md describes where the bytes can differ.',
 ];
 
 function objectText(report: ObjectReport, paint: Paint): readonly string[] {
   const { outcome, becomes, findings } = report;
-  const { text, style } = WORDS[outcome];
-  const name = plain(labelOf({ kind: report.kind, namespace: report.namespace, name: report.name }));
+  const { text, style } = OUTCOME_TEXTS[outcome];
+  const name = safeText(labelOf({ kind: report.kind, namespace: report.namespace, name: report.name }));
   const into = becomes.length === 0 ? '' : `  → ${becomes.join(', ')}`;
   return [
     `${paint(style, text.padEnd(18))}  ${paint('bold', name)}${into}`,
@@ -76,7 +76,7 @@ function objectText(report: ObjectReport, paint: Paint): readonly string[] {
 function findingText({ level, at, what, todo }: Finding, paint: Paint): readonly string[] {
   const sign = level === 'lost' ? paint('red', '✗') : paint('yellow', '~');
   return [
-    `  ${sign} ${plain(at)}: ${plain(what)}`,
-    ...(todo === undefined ? [] : [`      ${paint('green', plain(todo))}`]),
+    `  ${sign} ${safeText(at)}: ${safeText(what)}`,
+    ...(todo === undefined ? [] : [`      ${paint('green', safeText(todo))}`]),
   ];
 }

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { codeOf } from '../../core/system-errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { fileError, writeWhole } from '../file-error.ts';
+import { fileError, writeAllOrNothing } from '../file-error.ts';
 import { collectAnswers, type GivenAnswers } from '../init/questions.ts';
 import { type Answers, initialConfig } from '../init/template.ts';
 import { prepareSchema } from '../schema-file.ts';
@@ -13,25 +13,27 @@ import { UsageError } from '../usage-error.ts';
 export type InitOptions = GlobalOptions &
   GivenAnswers & {
     readonly out: string;
-    /** Whether the JSON Schema is written beside it. */
+    /** Whether the JSON Schema is written next to the configuration. */
     readonly schema: boolean;
   };
 
 const SCHEMA_FILE = 'secretbridge.schema.json';
 
-/** Writes a first configuration. What no option answers is asked on a terminal, and else taken as offered. */
+/**
+ * Writes a first configuration. Answers without an option are prompted for on a terminal; elsewhere the defaults apply.
+ */
 export async function initCommand(context: Context, options: InitOptions): Promise<number> {
   const { cwd } = context;
   const { out } = options;
   const path = resolve(cwd, out);
   const schema = join(dirname(path), SCHEMA_FILE);
-  // Before anybody is asked anything.
-  if (await isThere(path)) throw thereAlready(path);
+  // Check this before asking any question.
+  if (await isThere(path)) throw fileExists(path);
   const writeSchema = options.schema
     ? await prepareSchema(schema, join(dirname(out), SCHEMA_FILE))
     : undefined;
   const answers = await collectAnswers(context, options);
-  // First, since it may be written over: where the disk is full, the answers can be given again.
+  // Write the schema first, because it may be overwritten. If the disk is full, `init` can be run again.
   await writeSchema?.();
   await create(path, initialConfig(answers, writeSchema && SCHEMA_FILE));
   print(context, options.output, {
@@ -47,19 +49,19 @@ function nextText({ store, login, at, key }: Answers, { out, schema }: InitOptio
     vault: { token: 'export VAULT_TOKEN=…', appRole: 'export VAULT_SECRET_ID=…', kubernetes: undefined }[
       login ?? 'token'
     ],
-    files: `put the value into ${join(seenFrom(out, at), key)}`,
+    files: `put the value into ${join(relativeToOutput(out, at), key)}`,
     'aws-secrets-manager': undefined,
     'azure-key-vault': undefined,
   }[store];
   const steps: readonly (readonly [string, string])[] = [
-    [`secretbridge validate${config}`, 'check it again after each change'],
-    [`secretbridge doctor${config}`, 'try the store, the key and the target'],
+    [`secretbridge validate${config}`, 'check the file again after each change'],
+    [`secretbridge doctor${config}`, 'test the store, the key and the target'],
     [`secretbridge plan${config}`, 'see what would change'],
-    [`secretbridge sync${config}`, 'do it'],
+    [`secretbridge sync${config}`, 'apply the changes'],
   ];
   const width = Math.max(...steps.map(([command]) => command.length));
   return [
-    `${paint('green', 'Wrote')} ${out}${schema ? `, and ${SCHEMA_FILE} beside it, by which editors complete and check` : ''}.`,
+    `${paint('green', 'Wrote')} ${out}${schema ? ` and ${SCHEMA_FILE}, which editors use to complete and check it` : ''}.`,
     '',
     'Next:',
     ...(first === undefined ? [] : [`  ${paint('cyan', first)}`]),
@@ -67,17 +69,17 @@ function nextText({ store, login, at, key }: Answers, { out, schema }: InitOptio
   ].join('\n');
 }
 
-/** The folder is relative to the file that says it, and whoever reads this stands elsewhere. */
-function seenFrom(out: string, folder: string): string {
+/** The folder is relative to the configuration file, but the user types commands in the working folder. */
+function relativeToOutput(out: string, folder: string): string {
   return isAbsolute(folder) || folder.startsWith('~/') ? folder : join(dirname(out), folder);
 }
 
-/** Never over one that is there. */
+/** Never overwrites a file. */
 async function create(path: string, text: string): Promise<void> {
   try {
-    await writeWhole(path, text, 'wx');
+    await writeAllOrNothing(path, text, 'wx');
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') throw thereAlready(path);
+    if (codeOf(error) === 'EEXIST') throw fileExists(path);
     throw fileError(error, `${path} cannot be written`);
   }
 }
@@ -92,6 +94,6 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
-function thereAlready(path: string): UsageError {
-  return new UsageError(`${path} is there already: name another file with --out`);
+function fileExists(path: string): UsageError {
+  return new UsageError(`${path} already exists: choose another file with --out`);
 }

@@ -1,42 +1,48 @@
 import type { PlannedTarget } from '../../app/plan.ts';
-import { pruneLeft, showLeft } from '../../app/prune.ts';
+import { pruneOrphans, listOrphansForCommand } from '../../app/prune.ts';
 import type { TargetId } from '../../core/target.ts';
-import type { Waiting } from '../../reconcile/standing.ts';
+import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
-import { type Missed, printReport, printResult, unseenText, waitingText } from '../report.ts';
-import type { LeftResult, PassedOver } from '../service/answers.ts';
+import {
+  type UncheckedTarget,
+  printReport,
+  printServiceResult,
+  uncheckedText,
+  waitingText,
+} from '../sync-report.ts';
+import type { OrphansAnswer, SkippedOrphans } from '../service/answers.ts';
 import { createClient } from '../service/client.ts';
-import { plain } from '../service/error.ts';
+import { safeText } from '../service/error.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
-import { leftThrough, pruneThrough } from '../service/through-service.ts';
-import { tell } from '../texts/output.ts';
+import { orphansThrough, pruneThrough } from '../service/requests.ts';
+import { count, printNotice } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
 import { printPlan } from './plan.ts';
 
-const NONE = 'Nothing to prune: every target of this instance is in the configuration.';
-const UNSEEN = 'Nothing to prune among what could be looked at.';
-const WAITING = 'Nothing to prune now: what is left waits for the target that its mapping wants instead.';
+const NO_ORPHANS = 'No orphaned targets: every target of this instance is in the configuration.';
+const NONE_AMONG_CHECKED = 'No orphaned targets among those that could be checked.';
+const ALL_WAITING = 'Nothing to delete now: the orphaned targets stay until their mapping has created its new target.';
 
 type Options = GlobalOptions & ServerOptions & { readonly yes?: boolean };
 
-/** What is told of what left the configuration, and stays for now. */
-interface Rest {
-  readonly waiting: readonly Waiting[];
-  readonly unseen: readonly Missed[];
+/** Orphaned targets that are not deleted now. */
+interface SkippedTargets {
+  readonly waiting: readonly AwaitingReplacement[];
+  readonly unseen: readonly UncheckedTarget[];
 }
 
 export async function pruneCommand(context: Context, options: Options): Promise<number> {
   const { server, yes } = options;
   if (server !== undefined) return letService(server, context, options);
   return withApp(context, options, async (app) => {
-    if (yes) return printReport(context, options, await pruneLeft(app));
-    const left = await showLeft(app);
-    return printLeft(
+    if (yes) return printReport(context, options, await pruneOrphans(app));
+    const orphans = await listOrphansForCommand(app);
+    return printOrphans(
       context,
       options,
-      left,
-      '`secretbridge prune --yes` deletes them, as far as `brake` allows.',
+      orphans,
+      '`secretbridge prune --yes` deletes them, within the limits of `brake`.',
     );
   });
 }
@@ -44,65 +50,70 @@ export async function pruneCommand(context: Context, options: Options): Promise<
 async function letService(server: string, context: Context, options: Options): Promise<number> {
   await using client = createClient(namedAddress(server, options.allowHttp), context);
   if (!options.yes) {
-    const result = await leftThrough(client);
-    const left = { targets: targetsOf(result), ...restOf(result) };
-    return printLeft(
+    const result = await orphansThrough(client);
+    const orphans = { targets: targetsOf(result), ...skippedOf(result) };
+    return printOrphans(
       context,
       options,
-      left,
-      'With `--yes` the service deletes them, as far as `brake` allows.',
+      orphans,
+      'With `--yes` the service deletes them, within the limits of `brake`.',
     );
   }
   const result = await pruneThrough(client);
-  tellRest(context, restOf(result));
-  return printResult(context, options, result);
+  printSkipped(context, skippedOf(result));
+  return printServiceResult(context, options, result);
 }
 
-function printLeft(
+function printOrphans(
   context: Context,
   options: GlobalOptions,
-  { targets, ...rest }: Rest & { readonly targets: readonly PlannedTarget[] },
-  how: string,
+  { targets, ...skipped }: SkippedTargets & { readonly targets: readonly PlannedTarget[] },
+  nextStep: string,
 ): ExitCode {
-  tellRest(context, rest);
-  const none = rest.waiting.length > 0 ? WAITING : rest.unseen.length > 0 ? UNSEEN : NONE;
-  printPlan(context, options, { targets, held: [], ...rest }, { title: 'To prune', none });
-  if (targets.length > 0) tell(context, `Nothing was deleted. ${how}`);
+  printSkipped(context, skipped);
+  printPlan(context, options, { targets, held: [], ...skipped }, summaryText(targets, skipped));
+  if (targets.length > 0) printNotice(context, `Nothing was deleted. ${nextStep}`);
   return targets.length > 0 ? EXIT.changes : EXIT.ok;
 }
 
-function tellRest(context: Context, { waiting, unseen }: Rest): void {
-  for (const it of unseen) tell(context, unseenText(it));
-  for (const it of waiting) tell(context, waitingText(it));
+function summaryText(targets: readonly PlannedTarget[], { waiting, unseen }: SkippedTargets): string {
+  if (targets.length > 0) return `${count(targets.length, 'target')} to delete.`;
+  if (waiting.length > 0) return ALL_WAITING;
+  return unseen.length > 0 ? NONE_AMONG_CHECKED : NO_ORPHANS;
 }
 
-function targetsOf({ targets }: LeftResult): readonly PlannedTarget[] {
+function printSkipped(context: Context, { waiting, unseen }: SkippedTargets): void {
+  for (const target of unseen) printNotice(context, uncheckedText(target));
+  for (const target of waiting) printNotice(context, waitingText(target));
+}
+
+function targetsOf({ targets }: OrphansAnswer): readonly PlannedTarget[] {
   return targets.map(({ mapping, keys, ...id }) => ({
-    mapping: plain(mapping),
-    target: shown(id),
+    mapping: safeText(mapping),
+    target: safeTarget(id),
     action: 'delete',
     keys: keys.map(({ name, action, before, after }) => ({
-      name: plain(name),
+      name: safeText(name),
       action,
-      ...(before === undefined ? {} : { before: plain(before) }),
-      ...(after === undefined ? {} : { after: plain(after) }),
+      ...(before === undefined ? {} : { before: safeText(before) }),
+      ...(after === undefined ? {} : { after: safeText(after) }),
     })),
     alive: true,
   }));
 }
 
-function restOf({ waiting = [], unseen = [] }: PassedOver): Rest {
+function skippedOf({ waiting = [], unseen = [] }: SkippedOrphans): SkippedTargets {
   return {
     waiting: waiting.map(({ mapping, until, ...id }) => ({
-      mapping: plain(mapping),
-      target: shown(id),
-      until: shown(until),
-      by: plain(mapping),
+      mapping: safeText(mapping),
+      target: safeTarget(id),
+      until: safeTarget(until),
+      by: safeText(mapping),
     })),
-    unseen: unseen.map(({ what, code }) => ({ what: plain(what), error: { code: plain(code) } })),
+    unseen: unseen.map(({ what, code }) => ({ what: safeText(what), error: { code: safeText(code) } })),
   };
 }
 
-function shown({ namespace, secret }: TargetId): TargetId {
-  return { namespace: plain(namespace), secret: plain(secret) };
+function safeTarget({ namespace, secret }: TargetId): TargetId {
+  return { namespace: safeText(namespace), secret: safeText(secret) };
 }

@@ -18,11 +18,11 @@ export async function rbacCommand(
   const [, namespace, name] =
     /^([a-z0-9][-a-z0-9]*)\/([a-z0-9][-.a-z0-9]*)$/.exec(options.serviceAccount) ?? [];
   if (namespace === undefined || name === undefined)
-    throw new UsageError('--service-account must be NAMESPACE/NAME, such as secretbridge/secretbridge');
+    throw new UsageError('--service-account must be NAMESPACE/NAME, for example secretbridge/secretbridge');
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
   if (config.cluster.kind !== 'kubernetes') {
-    context.stderr.write('A directory cluster needs no rights but those of its folder.\n');
+    context.stderr.write('A directory cluster needs no Roles, only write access to its folder.\n');
     if (options.output !== 'human') print(context, options.output, { data: listOf([]), human: () => '' });
     return EXIT.ok;
   }
@@ -45,7 +45,7 @@ export async function rbacCommand(
     secretRefs: secretRefsOf(config),
     checkpoints: config.audit.checkpoints.filter((place) => place.kind === 'configMap'),
     reviews: config.http?.kubernetes ?? false,
-    // For `serve`; a one-shot run needs less.
+    // `serve` needs the watch; a one-shot run needs less.
     watch: true,
   });
   print(context, options.output, {

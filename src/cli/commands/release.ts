@@ -1,11 +1,11 @@
 import { releaseHeld } from '../../app/release.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { printReport, printResult } from '../report.ts';
+import { printReport, printServiceResult } from '../sync-report.ts';
 import { requireConfig } from '../require-config.ts';
 import { answeringAddress, createClient } from '../service/client.ts';
 import { namedAddress, type ServerAddress, type ServerOptions } from '../service/server-address.ts';
-import { releaseThrough } from '../service/through-service.ts';
+import { releaseThrough } from '../service/requests.ts';
 import { withApp } from '../with-app.ts';
 
 export async function releaseCommand(
@@ -17,7 +17,7 @@ export async function releaseCommand(
     return letService(namedAddress(options.server, options.allowHttp), context, id, options);
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
-  // One that answers has the queue, and is the one whose audit names who released.
+  // A running service has the queue, and its audit log names the person who releases.
   const address = await answeringAddress(config, options.allowHttp, context);
   if (address !== undefined) return letService(address, context, id, options);
   const { signal } = context;
@@ -33,5 +33,5 @@ async function letService(
   options: GlobalOptions,
 ): Promise<number> {
   await using client = createClient(address, context);
-  return printResult(context, options, await releaseThrough(client, id));
+  return printServiceResult(context, options, await releaseThrough(client, id));
 }

@@ -1,11 +1,11 @@
-import { rollBackHere, unpinHere } from '../../app/rollback.ts';
+import { rollBackLocally, unpinLocally } from '../../app/rollback.ts';
 import type { SyncReport } from '../../app/sync.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { printReport, printResult } from '../report.ts';
+import { printReport, printServiceResult } from '../sync-report.ts';
 import { createClient } from '../service/client.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
-import { type PinOrder, pinThrough } from '../service/through-service.ts';
+import { type PinOrder, pinThrough } from '../service/requests.ts';
 import { UsageError } from '../usage-error.ts';
 import { withApp } from '../with-app.ts';
 
@@ -18,13 +18,13 @@ export async function rollbackCommand(
   const { server, to } = options;
   if (server !== undefined) return letService(context, server, options, { kind: 'rollback', to });
   return withApp(context, options, async (app) => {
-    const report = await rollBackHere(app, options, context.signal);
-    return printed(context, options, report);
+    const report = await rollBackLocally(app, options, context.signal);
+    return printOrRefuse(context, options, report);
   });
 }
 
-/** Where it is not clear which target is meant, what to ask for instead. */
-function printed(context: Context, options: Options, report: SyncReport | string): number {
+/** A string means that the target is ambiguous; it says which option to add. */
+function printOrRefuse(context: Context, options: Options, report: SyncReport | string): number {
   if (typeof report === 'string') throw new UsageError(report);
   return printReport(context, options, report);
 }
@@ -33,7 +33,7 @@ export async function unpinCommand(context: Context, options: Options): Promise<
   const { server } = options;
   if (server !== undefined) return letService(context, server, options, { kind: 'unpin' });
   return withApp(context, options, async (app) =>
-    printed(context, options, await unpinHere(app, options, context.signal)),
+    printOrRefuse(context, options, await unpinLocally(app, options, context.signal)),
   );
 }
 
@@ -45,9 +45,9 @@ async function letService(
 ): Promise<number> {
   await using client = createClient(namedAddress(server, options.allowHttp), context);
   try {
-    return printResult(context, options, await pinThrough(client, options, order));
+    return printServiceResult(context, options, await pinThrough(client, options, order));
   } catch (error) {
-    // Which of its targets is meant, it asks in the same words.
+    // The service uses the same text for an ambiguous target.
     if (error instanceof AppError && error.code === 'INVALID_REQUEST')
       throw new UsageError(error.detail ?? error.message);
     throw error;

@@ -2,7 +2,7 @@ import type { Server } from '../../app/serve/serve.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
 import { createParsedFiles } from '../../config/files/parsed-files.ts';
-import type { Loaded } from '../../config/judge.ts';
+import type { LoadResult } from '../../config/check-documents.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
 import { type ConfigWatch, watchConfig } from '../../config/watch/watch.ts';
@@ -11,45 +11,45 @@ import { createLogger } from '../../log/logger.ts';
 import { createScrubber } from '../../log/scrub.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { createSpareMemory } from '../heap.ts';
-import { painter, tell } from '../texts/output.ts';
+import { createMemoryTrimmer } from '../heap.ts';
+import { painter, printNotice } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
 import { VERSION } from '../version.ts';
-import { depsOf, loadKubernetes } from '../with-app.ts';
+import { sharedDeps, loadKubernetes } from '../with-app.ts';
 
-/** What a service is made of: more than half of what a start loads, and nothing that reading a configuration needs. */
+/** The service code is more than half of what a start loads. Reading the configuration does not need it. */
 const loadParts = () => import('../../app/serve/serve.ts');
 
 const loadAll = () => Promise.all([loadParts(), loadKubernetes()]);
 
 /** A first sync of ten thousand targets takes half a minute. */
-const MEMORY_MS = 20_000;
+const TRIM_INTERVAL_MS = 20_000;
 
 type Options = GlobalOptions & { readonly graceMs: number };
 
 /**
- * Runs until it is told to end. A change of the configuration is applied to what runs; where that cannot be, the
- * service is closed and opened anew within this process.
+ * Runs until it is stopped. A configuration change is applied to the running service. If that is not possible, the
+ * service is closed and opened again in this process.
  */
 export async function serveCommand(context: Context, options: Options): Promise<number> {
   const { env, cwd } = context;
   let problems: readonly Problem[] = [];
   let config: Config | undefined;
   let server: Server | undefined;
-  /** The one that a server has put in force last. */
+  /** The last configuration that a server has applied. */
   let inForce: Config | undefined;
   let changed = Promise.withResolvers<AppError | undefined>();
   const scrubber = createScrubber();
   const loggerOf = ({ log }: Pick<Config, 'log'>) =>
     createLogger({ ...log, level: options.logLevel ?? log.level, stream: context.stderr, scrubber });
 
-  const take = async (loaded: Loaded): Promise<void> => {
+  const applyLoaded = async (loaded: LoadResult): Promise<void> => {
     const wasInvalid = problems.length > 0;
     problems = loaded.kind === 'usable' ? [] : loaded.problems;
     if (loaded.kind === 'invalid') {
       if (server !== undefined) await server.refused(problems);
       else if (config !== undefined)
-        loggerOf(config).error('the configuration is invalid, and the last valid one stays in force', {
+        loggerOf(config).error('the configuration is invalid; the last valid one stays active', {
           count: problems.length,
         });
       return;
@@ -57,17 +57,17 @@ export async function serveCommand(context: Context, options: Options): Promise<
     if (config === undefined) return;
     const diff = diffConfig(config, loaded.config);
     config = loaded.config;
-    if (isEmptyDiff(diff)) return wasInvalid ? sayValidAgain(config) : undefined;
+    if (isEmptyDiff(diff)) return wasInvalid ? reportValidAgain(config) : undefined;
     if (diff.restart.length > 0 || server === undefined) changed.resolve(undefined);
     else await applyOrReopen(server, loaded.config, diff);
   };
 
-  const sayValidAgain = async (now: Config): Promise<void> => {
+  const reportValidAgain = async (now: Config): Promise<void> => {
     if (server !== undefined) await server.validAgain();
     else loggerOf(now).info('the configuration is valid again');
   };
 
-  /** One that was taken up by half is taken up whole by a service that is opened anew. */
+  /** If applying fails halfway, reopen the service with the complete configuration. */
   const applyOrReopen = async (running: Server, next: Config, diff: ConfigDiff): Promise<void> => {
     try {
       await running.apply(next, diff);
@@ -82,27 +82,27 @@ export async function serveCommand(context: Context, options: Options): Promise<
   await using watch: ConfigWatch = await watchConfig({
     load: (readFs) =>
       loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed, meanwhile: loadAll }),
-    onChange: take,
+    onChange: applyLoaded,
     onProgress: (error) => {
-      server?.looked();
+      server?.configurationChecked();
       if (error !== undefined && config !== undefined)
-        loggerOf(config).error('a change of the configuration could not be taken', { error });
+        loggerOf(config).error('a configuration change could not be applied', { error });
     },
   });
   if (watch.initial.kind === 'invalid') {
-    tell(context, problemsText(watch.initial.problems, painter(context.color)));
+    printNotice(context, problemsText(watch.initial.problems, painter(context.color)));
     return EXIT.config;
   }
   config = watch.initial.config;
-  const memory = createSpareMemory();
-  memory.look();
-  const looks = setInterval(() => memory.look(), MEMORY_MS);
-  looks.unref();
+  const memory = createMemoryTrimmer();
+  memory.trim();
+  const trimTimer = setInterval(() => memory.trim(), TRIM_INTERVAL_MS);
+  trimTimer.unref();
   using closing = new DisposableStack();
-  closing.defer(() => clearInterval(looks));
+  closing.defer(() => clearInterval(trimTimer));
   context.onHangup?.(() => {
     void watch.reload();
-    void server?.look();
+    void server?.checkCredentials();
   });
   const stopped = new Promise<undefined>((resolve) => {
     if (context.signal.aborted) resolve(undefined);
@@ -114,36 +114,36 @@ export async function serveCommand(context: Context, options: Options): Promise<
     changed = Promise.withResolvers<AppError | undefined>();
     const logger = loggerOf(config);
     const print = (line: string) => context.stdout.write(`${line}\n`);
-    const deps = depsOf(context, { logger, scrubber, print });
-    const outdated = new AbortController();
-    void changed.promise.then(() => outdated.abort(new AppError('INTERRUPTED')));
+    const deps = sharedDeps(context, { logger, scrubber, print });
+    const superseded = new AbortController();
+    void changed.promise.then(() => superseded.abort(new AppError('INTERRUPTED')));
     const opening = config;
     try {
       server = await openServer(opening, {
         ...deps,
-        before: inForce,
+        previousConfig: inForce,
         version: VERSION,
         random: Math.random,
         configProblems: () => problems,
-        signal: AbortSignal.any([context.signal, outdated.signal]),
+        signal: AbortSignal.any([context.signal, superseded.signal]),
         onOutdated: () => changed.resolve(undefined),
         onFatal: (error) => changed.resolve(error),
-        onLarge: (bytes) => memory.spent(bytes),
+        onLargeValue: (bytes) => memory.addLargeValue(bytes),
       });
     } catch (error) {
-      // Told to end while it waited for what it needs.
+      // Stopped while it waited for a dependency.
       if (context.signal.aborted) break;
-      if (!outdated.signal.aborted) throw error;
-      // What it waited for may stand otherwise in the files by now.
+      if (!superseded.signal.aborted) throw error;
+      // The configuration may have fixed the problem meanwhile.
       const fatal = await changed.promise;
       if (fatal !== undefined) throw fatal;
-      logger.info('the service opens anew with another configuration');
+      logger.info('the service restarts with a new configuration');
       continue;
     }
     inForce = opening;
     const fatal = await Promise.race([stopped, changed.promise]);
-    if (context.signal.aborted || fatal !== undefined) logger.info('the service ends');
-    else logger.info('the service opens anew with another configuration');
+    if (context.signal.aborted || fatal !== undefined) logger.info('the service is shutting down');
+    else logger.info('the service restarts with a new configuration');
     const ending = server;
     server = undefined;
     await ending.close(options.graceMs);

@@ -3,10 +3,10 @@ import type { SyncReport } from '../../app/sync.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { createProgress } from '../progress.ts';
-import { printReport, printResult } from '../report.ts';
+import { printReport, printServiceResult } from '../sync-report.ts';
 import { createClient } from '../service/client.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
-import { syncThrough } from '../service/through-service.ts';
+import { syncThrough } from '../service/requests.ts';
 import { withApp } from '../with-app.ts';
 
 export async function syncCommand(
@@ -26,7 +26,7 @@ async function letService(
   options: GlobalOptions & ServerOptions & { mapping?: string },
 ): Promise<number> {
   await using client = createClient(namedAddress(server, options.allowHttp), context);
-  return printResult(context, options, await ask());
+  return printServiceResult(context, options, await ask());
 
   async function ask() {
     using progress = createProgress(context, 'Syncing');
@@ -37,7 +37,7 @@ async function letService(
 async function run(context: Context, app: App, only?: string): Promise<SyncReport> {
   const { syncTargets } = await loadSync();
   using progress = createProgress(context, 'Syncing');
-  // Awaited here: the line of progress is wiped when it is done with.
+  // Await here: disposing the progress line clears it.
   return await syncTargets(app, {
     ...(only === undefined ? {} : { only }),
     onOutcome: ({ target, kind, proposal }, done, total) =>

@@ -1,7 +1,7 @@
 import { loadConfig } from '../../config/load.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { count, print } from '../texts/output.ts';
+import { count, print, printErrorHint } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
 
 const loadTargets = () => import('../../reconcile/targets.ts');
@@ -25,5 +25,10 @@ export async function validateCommand(context: Context, options: GlobalOptions):
       return `${paint('green', 'The configuration is valid')}: ${parts.join(', ')}.`;
     },
   });
+  printErrorHint(
+    context,
+    options.output,
+    problems.map(({ code }) => code),
+  );
   return valid ? EXIT.ok : EXIT.config;
 }

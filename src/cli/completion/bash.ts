@@ -1,7 +1,7 @@
-import { type CommandShape, place, type Value } from './shape.ts';
+import { type CommandSpec, pathKey, type ValueSpec } from './command-spec.ts';
 
-/** For bash 3.2, which macOS has, and newer: no associative arrays, no `mapfile`. */
-export function bashScript(shapes: readonly CommandShape[]): string {
+/** Supports bash 3.2 (macOS) and newer: no associative arrays, no `mapfile`. */
+export function bashScript(specs: readonly CommandSpec[]): string {
   return `# Completion of secretbridge for bash. Made by \`secretbridge completion bash\`.
 
 _secretbridge_words() {
@@ -31,18 +31,18 @@ _secretbridge() {
   fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$at/\${COMP_WORDS[i]}" in
-      ${shapes
-        .map(place)
+      ${specs
+        .map(pathKey)
         .filter((it) => it !== '')
         .join(' | ')})
         at+="/\${COMP_WORDS[i]}" ;;
     esac
   done
   case "$at $before" in
-${indent(4, shapes.flatMap(valuesOf))}
+${indent(4, specs.flatMap(optionValueCases))}
   esac
   case "$at" in
-${indent(4, shapes.map(wordsOf))}
+${indent(4, specs.map(wordCase))}
   esac
 }
 
@@ -50,24 +50,24 @@ complete -F _secretbridge secretbridge
 `;
 }
 
-function valuesOf({ path, options }: CommandShape): readonly string[] {
+function optionValueCases({ path, options }: CommandSpec): readonly string[] {
   return options.flatMap(({ flags, value }) => {
     if (value === undefined) return [];
-    const places = flags.map((flag) => `'${place({ path })} ${flag}'`).join(' | ');
-    return [`${places}) ${proposal(value)}return ;;`];
+    const places = flags.map((flag) => `'${pathKey({ path })} ${flag}'`).join(' | ');
+    return [`${places}) ${candidates(value)}return ;;`];
   });
 }
 
-function wordsOf({ path, commands, options, words }: CommandShape): string {
+function wordCase({ path, commands, options, words }: CommandSpec): string {
   const names = commands.map(({ name }) => name);
-  const others = names.length > 0 ? `_secretbridge_words '${names.join(' ')}'` : words && proposal(words);
+  const others = names.length > 0 ? `_secretbridge_words '${names.join(' ')}'` : words && candidates(words);
   const flags = options.flatMap((option) => option.flags).join(' ');
   const otherwise = others === undefined || others === '' ? '' : `; else ${others.replace(/; $/, '')}`;
   const body = `if [[ $cur == -* ]]; then _secretbridge_words '${flags}'${otherwise}; fi`;
-  return `'${place({ path })}') ${body} ;;`;
+  return `'${pathKey({ path })}') ${body} ;;`;
 }
 
-function proposal(value: Value): string {
+function candidates(value: ValueSpec): string {
   switch (value.kind) {
     case 'choices':
       return `_secretbridge_words '${value.choices.join(' ')}'; `;

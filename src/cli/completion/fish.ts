@@ -1,8 +1,8 @@
-import { type CommandShape, place, type Value } from './shape.ts';
+import { type CommandSpec, pathKey, type ValueSpec } from './command-spec.ts';
 
 /** https://fishshell.com/docs/current/cmds/complete.html */
-export function fishScript(shapes: readonly CommandShape[]): string {
-  const places = shapes.map(place).filter((it) => it !== '');
+export function fishScript(specs: readonly CommandSpec[]): string {
+  const paths = specs.map(pathKey).filter((it) => it !== '');
   return `# Completion of secretbridge for fish. Made by \`secretbridge completion fish\`.
 
 # Whether the words before the cursor name this command.
@@ -10,7 +10,7 @@ function __secretbridge_at
     set -l at ''
     for word in (commandline -opc)[2..-1]
         switch "$at/$word"
-            case ${places.join(' ')}
+            case ${paths.join(' ')}
                 set at "$at/$word"
         end
     end
@@ -18,24 +18,24 @@ function __secretbridge_at
 end
 
 complete -c secretbridge -f
-${shapes.flatMap(linesOf).join('\n')}
+${specs.flatMap(completeLines).join('\n')}
 `;
 }
 
-function linesOf({ path, commands, options, words }: CommandShape): readonly string[] {
-  const start = `complete -c secretbridge -n '__secretbridge_at "${place({ path })}"'`;
+function completeLines({ path, commands, options, words }: CommandSpec): readonly string[] {
+  const start = `complete -c secretbridge -n '__secretbridge_at "${pathKey({ path })}"'`;
   return [
     ...commands.map(({ name, about }) => `${start} -a ${name} -d ${quoted(about)}`),
     ...options.map(({ flags, about, value }) =>
       [
         start,
         ...flags.map(flagOf),
-        ...(value === undefined ? [] : [taking(value)]),
+        ...(value === undefined ? [] : [optionArgument(value)]),
         '-d',
         quoted(about),
       ].join(' '),
     ),
-    ...(words === undefined || words.kind === 'free' ? [] : [`${start} ${following(words)}`]),
+    ...(words === undefined || words.kind === 'free' ? [] : [`${start} ${candidates(words)}`]),
   ];
 }
 
@@ -43,15 +43,15 @@ function flagOf(flag: string): string {
   return flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`;
 }
 
-function taking(value: Value): string {
-  return value.kind === 'files' ? '-r -F' : value.kind === 'choices' ? `-x ${following(value)}` : '-x';
+function optionArgument(value: ValueSpec): string {
+  return value.kind === 'files' ? '-r -F' : value.kind === 'choices' ? `-x ${candidates(value)}` : '-x';
 }
 
-function following(value: Value): string {
+function candidates(value: ValueSpec): string {
   return value.kind === 'choices' ? `-a ${quoted(value.choices.join(' '))}` : '-F';
 }
 
-/** In single quotes fish knows \\' and \\\\. */
+/** Single quotes in fish allow the escapes \\' and \\\\. */
 function quoted(text: string): string {
   return `'${text.replace(/[\\']/g, '\\$&')}'`;
 }

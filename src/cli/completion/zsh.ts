@@ -1,8 +1,10 @@
-import { type CommandShape, type OptionShape, place, type Value } from './shape.ts';
+import { type CommandSpec, type OptionSpec, pathKey, type ValueSpec } from './command-spec.ts';
 
-/** https://zsh.sourceforge.io/Doc/Release/Completion-System.html: `_describe` for commands, `_arguments` for options. */
-export function zshScript(shapes: readonly CommandShape[]): string {
-  const places = shapes.map(place).filter((it) => it !== '');
+/**
+ * https://zsh.sourceforge.io/Doc/Release/Completion-System.html: `_describe` for commands, `_arguments` for options.
+ */
+export function zshScript(commands: readonly CommandSpec[]): string {
+  const paths = commands.map(pathKey).filter((it) => it !== '');
   return `#compdef secretbridge
 # Completion of secretbridge for zsh. Made by \`secretbridge completion zsh\`.
 
@@ -11,7 +13,7 @@ _secretbridge() {
   local -a commands
   while (( CURRENT > 2 )); do
     case "$at/$words[2]" in
-      (${places.join('|')})
+      (${paths.join('|')})
         at+="/$words[2]"
         shift words
         (( CURRENT-- ))
@@ -22,7 +24,7 @@ _secretbridge() {
     esac
   done
   case "$at" in
-${shapes.map(caseOf).join('\n')}
+${commands.map(caseOf).join('\n')}
   esac
 }
 
@@ -35,7 +37,7 @@ fi
 `;
 }
 
-function caseOf({ path, commands, options, words }: CommandShape): string {
+function caseOf({ path, commands, options, words }: CommandSpec): string {
   const specs = [...options.map(optionSpec), ...(words === undefined ? [] : [quoted(`*${actionOf(words)}`)])];
   const argumentsLine = `_arguments -s -S ${specs.join(' ')}`;
   const lines =
@@ -52,18 +54,18 @@ function caseOf({ path, commands, options, words }: CommandShape): string {
               ]),
         ];
   const body = specs.length === 0 && commands.length === 0 ? ['true'] : lines;
-  return [`    ('${place({ path })}')`, ...body.map((line) => `      ${line}`), '      ;;'].join('\n');
+  return [`    ('${pathKey({ path })}')`, ...body.map((line) => `      ${line}`), '      ;;'].join('\n');
 }
 
-/** `'*'{-o,--output=}'[form of the result]:format:(human json yaml)'`: it may come again, since some may. */
-function optionSpec({ flags, about, value }: OptionShape): string {
+/** `'*'{-o,--output=}'[output format]:format:(human json yaml)'`: `*` allows repetition, which some options need. */
+function optionSpec({ flags, about, value }: OptionSpec): string {
   const shown = flags.map((flag) => (value !== undefined && flag.startsWith('--') ? `${flag}=` : flag));
   const names = shown.length === 1 ? `${shown[0]}` : `{${shown.join(',')}}`;
   const text = `[${about.replace(/[[\]\\]/g, '\\$&')}]${value === undefined ? '' : actionOf(value)}`;
   return `'*'${names}${quoted(text)}`;
 }
 
-function actionOf(value: Value): string {
+function actionOf(value: ValueSpec): string {
   switch (value.kind) {
     case 'choices':
       return `:value:(${value.choices.map(colons).join(' ')})`;

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { problemsOfText } from '../../config/load.ts';
+import { validateText } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context } from '../context.ts';
@@ -7,55 +7,56 @@ import { UsageError } from '../usage-error.ts';
 import { CLUSTER_KINDS, LOGINS, STORE_KINDS, type StoreKind } from './choices.ts';
 import { type Answers, initialConfig } from './template.ts';
 
-/** What the options say: of these nothing is asked. */
+/** Answers from the options. They are not prompted for. */
 export type GivenAnswers = { readonly [K in keyof Answers]?: string | undefined };
 
-/** What is wrong with an answer, as what follows its name; nothing when it will do. */
+/** Returns what is wrong with an answer, as text after its name. Undefined if the answer is valid. */
 type Check = (text: string) => Promise<string | undefined>;
 
-interface Place {
+interface LocationQuestion {
   readonly question: string;
-  /** Variables that the store's own tools read, and what to offer without them. */
+  /** Variables that the store's own tools read. */
   readonly variables: readonly string[];
-  readonly offer: string;
+  readonly fallback: string;
 }
 
-/** What each kind of store needs to be told. */
-const PLACES: Readonly<Record<StoreKind, Place>> = {
+/** The question about the location for each kind of store. */
+const LOCATION_QUESTIONS: Readonly<Record<StoreKind, LocationQuestion>> = {
   vault: {
     question: 'Address of Vault or OpenBao',
     variables: ['VAULT_ADDR', 'BAO_ADDR'],
-    offer: 'https://vault.internal:8200',
+    fallback: 'https://vault.internal:8200',
   },
-  files: { question: 'Folder of the files', variables: [], offer: './secrets' },
+  files: { question: 'Folder of the files', variables: [], fallback: './secrets' },
   'aws-secrets-manager': {
     question: 'AWS region',
     variables: ['AWS_REGION', 'AWS_DEFAULT_REGION'],
-    offer: 'eu-west-1',
+    fallback: 'eu-west-1',
   },
   'azure-key-vault': {
     question: 'URL of the key vault',
     variables: [],
-    offer: 'https://example.vault.azure.net',
+    fallback: 'https://example.vault.azure.net',
   },
 };
 
-/** @throws UsageError for an option that will not do; AppError INTERRUPTED when the person ends it. */
+/** @throws UsageError for an invalid option; AppError INTERRUPTED if the user ends the prompt */
 export async function collectAnswers(context: Context, given: GivenAnswers): Promise<Answers> {
   using questions = createQuestions(context, given);
   const { choose } = questions;
-  // The answers so far, and what will be offered for the rest: so what is wrong with all of them is wrong with the last.
+  // The answers so far, and defaults for the rest. A problem of the whole configuration is thus a problem of the latest
+  // answer.
   let answers: Answers = {
     instance: 'default',
     cluster: 'kubernetes',
-    ...offersOf('vault'),
+    ...defaultsOf('vault'),
     namespace: 'default',
     secret: 'example',
   };
   const checkOf =
     (name: keyof Answers): Check =>
     async (text) =>
-      wrongIn(await problemsOfText(initialConfig({ ...answers, [name]: text }, undefined), context));
+      problemText(await validateText(initialConfig({ ...answers, [name]: text }, undefined), context));
   const ask = async (name: keyof Answers, question: string, offer = answers[name] ?? ''): Promise<void> => {
     answers = { ...answers, [name]: await questions.ask(name, question, offer, checkOf(name)) };
   };
@@ -63,39 +64,43 @@ export async function collectAnswers(context: Context, given: GivenAnswers): Pro
   await ask('instance', 'Name of this installation');
   const cluster = await choose('cluster', 'Where Secrets are written', CLUSTER_KINDS, 'kubernetes');
   const store = await choose('store', 'Kind of store', STORE_KINDS, 'vault');
-  answers = { ...answers, cluster, ...offersOf(store) };
-  const { question, variables } = PLACES[store];
+  answers = { ...answers, cluster, ...defaultsOf(store) };
+  const { question, variables } = LOCATION_QUESTIONS[store];
   await ask(
     'at',
     question,
-    await firstGood(
+    await firstValid(
       variables.map((name) => context.env[name]),
       checkOf('at'),
     ),
   );
   if (store === 'vault') {
-    await ask('mount', 'Mount of its key/value engine', 'secret');
-    answers = { ...answers, login: await choose('login', 'How to log in', LOGINS, 'token') };
+    await ask('mount', 'Mount of the key/value engine', 'secret');
+    answers = { ...answers, login: await choose('login', 'Login method', LOGINS, 'token') };
   }
-  await ask('key', 'Key of a first secret in it');
-  await ask('namespace', 'Namespace of its Secret');
-  await ask('secret', 'Name of its Secret');
+  await ask('key', 'Key of a first secret in the store');
+  await ask('namespace', 'Namespace of the Secret');
+  await ask('secret', 'Name of the Secret');
   return answers;
 }
 
-function offersOf(store: StoreKind): Pick<Answers, 'store' | 'at' | 'key'> {
-  return { store, at: PLACES[store].offer, key: store === 'files' ? 'example.txt' : 'example' };
+function defaultsOf(store: StoreKind): Pick<Answers, 'store' | 'at' | 'key'> {
+  return {
+    store,
+    at: LOCATION_QUESTIONS[store].fallback,
+    key: store === 'files' ? 'example.txt' : 'example',
+  };
 }
 
-async function firstGood(texts: readonly (string | undefined)[], check: Check): Promise<string | undefined> {
+async function firstValid(texts: readonly (string | undefined)[], check: Check): Promise<string | undefined> {
   for (const text of texts) if (text && (await check(text)) === undefined) return text;
   return undefined;
 }
 
-function wrongIn([first]: readonly Problem[]): string | undefined {
+function problemText([first]: readonly Problem[]): string | undefined {
   if (first === undefined) return undefined;
   const [, expected] = /^expected (.+?)(?:, got .*)?$/.exec(first.message) ?? [];
-  return expected === undefined ? `will not do: ${first.message}` : `takes ${expected}`;
+  return expected === undefined ? `is invalid: ${first.message}` : `must be ${expected}`;
 }
 
 interface Questions extends Disposable {
@@ -110,7 +115,7 @@ interface Questions extends Disposable {
 
 function createQuestions({ ask: person, signal }: Context, given: GivenAnswers): Questions {
   const reader = person && createInterface({ input: person.input, signal });
-  // Lines that come before they are asked for, as when somebody pastes, are kept by the iterator.
+  // The iterator buffers lines that arrive before the question, for example pasted text.
   const lines = reader?.[Symbol.asyncIterator]();
   let isFirst = true;
 
@@ -122,17 +127,17 @@ function createQuestions({ ask: person, signal }: Context, given: GivenAnswers):
       return option;
     }
     if (person === undefined || lines === undefined) return offer;
-    if (isFirst) person.output.write('Enter takes what stands in brackets.\n\n');
+    if (isFirst) person.output.write('Press Enter to accept the value in brackets.\n\n');
     isFirst = false;
     for (;;) {
       person.output.write(`${question} [${offer}]: `);
       const { done, value } = await lines.next();
-      // Ctrl-C and Ctrl-D: nothing is written.
+      // Ctrl-C or Ctrl-D: nothing is written.
       if (done) throw new AppError('INTERRUPTED');
       const text = value.trim() || offer;
       const wrong = await check(text);
       if (wrong === undefined) return text;
-      person.output.write(`  It ${wrong}.\n`);
+      person.output.write(`The answer ${wrong}.\n`);
     }
   }
 
@@ -140,9 +145,9 @@ function createQuestions({ ask: person, signal }: Context, given: GivenAnswers):
     ask,
     async choose(name, question, choices, offer) {
       const check: Check = async (text) =>
-        choices.some((it) => it === text) ? undefined : `takes one of ${choices.join(', ')}`;
+        choices.some((choice) => choice === text) ? undefined : `must be one of ${choices.join(', ')}`;
       const text = await ask(name, `${question} (${choices.join(', ')})`, offer, check);
-      return choices.find((it) => it === text) ?? offer;
+      return choices.find((choice) => choice === text) ?? offer;
     },
     [Symbol.dispose]: () => reader?.close(),
   };

@@ -2,14 +2,14 @@ import { stringify } from 'yaml';
 import { isLoopback } from '../../core/loopback.ts';
 import type { ClusterKind, Login, StoreKind } from './choices.ts';
 
-/** What `init` asks for; the names are those of its options. */
+/** The answers that `init` needs, named like its options. */
 export interface Answers {
   readonly instance: string;
   readonly cluster: ClusterKind;
   readonly store: StoreKind;
-  /** Vault's address, the folder, the region, the vault's URL: whichever the kind of store needs. */
+  /** Vault's address, a folder, an AWS region or a key vault URL, depending on the kind of store. */
   readonly at: string;
-  /** Of Vault only. */
+  /** For Vault only. */
   readonly mount?: string;
   readonly login?: Login;
   readonly key: string;
@@ -17,7 +17,7 @@ export interface Answers {
   readonly secret: string;
 }
 
-/** A commented configuration that `validate` accepts. @param schema Beside the file, for editors. */
+/** Returns a commented configuration that `validate` accepts. @param schema The schema file next to it, for editors. */
 export function initialConfig(answers: Answers, schema: string | undefined): string {
   const { instance, cluster, store, namespace, secret } = answers;
   const editor = schema === undefined ? '' : `# yaml-language-server: $schema=./${schema}\n`;
@@ -80,7 +80,7 @@ ${needsAllowHttp(at) ? '    allowHttp: true      # tokens and values can be read
 
 const LOGIN_LINES: Readonly<Record<Login, string>> = {
   token:
-    'auth: { method: token, token: { env: VAULT_TOKEN } }      # to try it: a token ends; a service logs in by a role',
+    'auth: { method: token, token: { env: VAULT_TOKEN } }      # for a first try; a token expires, so use a role for a service',
   appRole: 'auth: { method: appRole, roleId: bridge, secretId: { env: VAULT_SECRET_ID } }',
   kubernetes: 'auth: { method: kubernetes, role: bridge }      # the identity of the pod',
 };
@@ -103,7 +103,7 @@ function needsAllowHttp(address: string): boolean {
   return address.startsWith('http:') && !isLoopback(address);
 }
 
-/** Quoted where YAML would take it for something else, also within braces. */
+/** Quotes text that YAML would interpret, also inside braces. */
 function scalar(text: string): string {
   return /[,[\]{}\n]/.test(text) ? JSON.stringify(text) : stringify(text, { lineWidth: 0 }).trimEnd();
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { TARGET_STATES } from '../../service/service.ts';
+import { SYNC_STATES } from '../../service/service.ts';
 
-// What the API answers, as far as the commands look into it; what else there is, is printed as it came.
+// The parts of the API's answers that the commands use. Other fields are printed unchanged.
 
 const Health = z.enum(['up', 'degraded', 'down']);
 
@@ -44,7 +44,7 @@ export const StatusAnswer = z.looseObject({
   stores: z.array(
     part.extend({
       name: z.string(),
-      // Left out by a service that is older, where there is none.
+      // An older service omits it if there was no success.
       lastSuccess: z.string().nullish(),
       breakerOpen: z.boolean().optional(),
       way: z.string().optional(),
@@ -52,12 +52,12 @@ export const StatusAnswer = z.looseObject({
       expectedCallsPerHour: z.number().optional(),
     }),
   ),
-  // Left out by a service that is older.
+  // An older service omits it.
   events: z.array(part.extend({ name: z.string(), lastEvent: z.string().optional() })).optional(),
   targets: z.array(
     Target.extend({
-      // A newer service may know more states: they are not in step.
-      state: z.union([z.enum(TARGET_STATES), z.string()]),
+      // A newer service may have more states. They count as out of sync.
+      state: z.union([z.enum(SYNC_STATES), z.string()]),
       staleSeconds: z.number().nullish(),
       pinned: z.number().optional(),
     }),
@@ -78,8 +78,8 @@ export const SyncResult = z.looseObject({
 export type SyncResult = z.output<typeof SyncResult>;
 export type SyncedTarget = SyncResult['targets'][number];
 
-/** What is told beside what left the configuration. */
-const PassedOver = z.object({
+/** Orphaned targets that were not deleted. */
+const SkippedOrphans = z.object({
   waiting: z
     .array(
       z.looseObject({
@@ -92,16 +92,16 @@ const PassedOver = z.object({
     .optional(),
   unseen: z.array(z.looseObject({ what: z.string(), code: z.string() })).optional(),
 });
-export type PassedOver = z.output<typeof PassedOver>;
+export type SkippedOrphans = z.output<typeof SkippedOrphans>;
 
 const PlannedKey = KeyChange.extend({ before: z.string().optional(), after: z.string().optional() });
 
-export const LeftResult = PassedOver.extend({
+export const OrphansAnswer = SkippedOrphans.extend({
   targets: z.array(Target.extend({ keys: z.array(PlannedKey) })),
 });
-export type LeftResult = z.output<typeof LeftResult>;
+export type OrphansAnswer = z.output<typeof OrphansAnswer>;
 
-export const PruneResult = SyncResult.extend(PassedOver.shape);
+export const PruneResult = SyncResult.extend(SkippedOrphans.shape);
 export type PruneResult = z.output<typeof PruneResult>;
 
 export const MappingList = z.looseObject({

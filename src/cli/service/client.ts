@@ -8,34 +8,34 @@ import { isErrorCode } from '../../core/error-codes.ts';
 import { AppError } from '../../core/errors.ts';
 import { parseAny } from '../../core/json.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import { decodeText, firstOf, parseRetryAfter, readBounded } from '../../providers/answer.ts';
-import { fromNetwork } from '../../providers/network.ts';
+import { decodeText, firstHeaderValue, parseRetryAfter, readBounded } from '../../providers/answer.ts';
+import { fromNetwork } from '../../providers/network-errors.ts';
 import type { Context } from '../context.ts';
-import { errorOf, plain, unreachable } from './error.ts';
+import { parseServiceError, safeText, unreachable } from './error.ts';
 import { configuredAddress, type ServerAddress } from './server-address.ts';
 
-/** The API of a running service, with the token of `SECRETBRIDGE_TOKEN`. */
+/** Client for the API of a running service, with the token in `SECRETBRIDGE_TOKEN`. */
 export interface Client extends AsyncDisposable {
   /**
-   * The answer, if it has this form.
-   * @throws AppError with the code that the service answered with; SERVICE_UNAVAILABLE when it cannot be talked to.
+   * Returns the answer if it matches the schema.
+   * @throws AppError with the code of the service's answer; SERVICE_UNAVAILABLE if there is no usable answer
    */
   get<T extends z.ZodType>(path: string, form: T): Promise<z.output<T>>;
   post<T extends z.ZodType>(path: string, form: T, body?: object): Promise<z.output<T>>;
 }
 
-/** A status of 20,000 targets has about 8 MB. */
+/** A status with 20,000 targets has about 8 MB. */
 const MAX_BYTES = 64 * 1024 * 1024;
 const CONNECT_MS = 5_000;
-/** A request that waits for targets is answered before this by the service itself. */
+/** The service answers a request that waits for targets before this. */
 const ANSWER_MS = 120_000;
 const MAX_RETRIES = 10;
 const LONGEST_RETRY_MS = 60_000;
-/** It runs, and the address may be right. */
-const UNTRUSTED =
-  'Check the certificate of the service (name, expiry, issuer), and that it is meant to speak https. For issuers of your own set NODE_EXTRA_CA_CERTS to a file of their certificates.';
+/** The remedy if the service runs but its certificate is not trusted. */
+const UNTRUSTED_REMEDY =
+  'Check the certificate of the service (name, expiry, issuer), and that the service uses https. For your own issuers, set NODE_EXTRA_CA_CERTS to a file with their certificates.';
 
-/** What only a service of ours says at `/livez`. */
+/** Only a secretbridge service answers `/livez` like this. */
 const Liveness = z.looseObject({ ok: z.boolean(), stalled: z.array(z.string()) });
 const ErrorAnswer = z.looseObject({ code: z.string(), message: z.string(), remedy: z.string().optional() });
 
@@ -58,7 +58,7 @@ export function createClient(address: ServerAddress, context: Context): Client {
   }
 
   async function once<T extends z.ZodType>(method: Method, path: string, form: T, sent?: object) {
-    const { status, headers, text } = await exchange(address, agent, method, path, {
+    const { status, headers, text } = await sendRequest(address, agent, method, path, {
       headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
       stopped: signal,
@@ -68,24 +68,24 @@ export function createClient(address: ServerAddress, context: Context): Client {
     if (status >= 200 && status < 300) {
       const answer = form.safeParse(body);
       if (answer.success) return answer.data;
-      throw unreachable(address.url, 'it answers in a form that this version does not know');
+      throw unreachable(address.url, 'its answer has an unknown format; the service may have another version');
     }
     const error = ErrorAnswer.safeParse(body).data;
     if (error !== undefined && isErrorCode(error.code)) {
       if (error.code === 'UNAUTHENTICATED')
         throw new AppError(error.code, {
-          about: address.url,
-          detail: 'it was sent the one of the environment variable SECRETBRIDGE_TOKEN',
+          subject: address.url,
+          detail: 'the token was read from the environment variable SECRETBRIDGE_TOKEN',
         });
-      const retryAfterMs = parseRetryAfter(firstOf(headers['retry-after']), clock);
-      throw errorOf(error.code, plain(error.message), {
+      const retryAfterMs = parseRetryAfter(firstHeaderValue(headers['retry-after']), clock);
+      throw parseServiceError(error.code, safeText(error.message), {
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-        ...(error.remedy === undefined ? {} : { todo: plain(error.remedy) }),
-        // Also with a code that mends itself as a rule.
-        refused: status === 409,
+        ...(error.remedy === undefined ? {} : { remedy: safeText(error.remedy) }),
+        // This applies even to a code that is usually transient.
+        isRefusal: status === 409,
       });
     }
-    throw unreachable(address.url, `it answers with status ${status}, and is perhaps another service`);
+    throw unreachable(address.url, `it answers with status ${status}, so it may be another service`);
   }
 
   return {
@@ -95,7 +95,7 @@ export function createClient(address: ServerAddress, context: Context): Client {
   };
 }
 
-/** Whether a service of ours answers there; it is asked without the token. */
+/** Whether a secretbridge service answers at this address. The token is not sent. */
 export async function answersAt(
   address: ServerAddress,
   { signal }: Pick<Context, 'signal'>,
@@ -103,7 +103,7 @@ export async function answersAt(
   let agent: ReturnType<typeof createAgent> | undefined;
   try {
     agent = createAgent(address);
-    const { status, text } = await exchange(address, agent, 'GET', '/livez', {
+    const { status, text } = await sendRequest(address, agent, 'GET', '/livez', {
       headers: { accept: 'application/json' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]),
       stopped: signal,
@@ -118,8 +118,7 @@ export async function answersAt(
 }
 
 /**
- * Where the service with this configuration answers, if one does. Whether it answers is asked without the token, and so
- * over plain http too.
+ * The address of the service with this configuration, if it runs. The check sends no token, so plain http is allowed.
  */
 export async function answeringAddress(
   config: Pick<Config, 'http'>,
@@ -137,12 +136,12 @@ interface Exchange {
   readonly body?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
-  /** Aborted by the person: then its reason is what is thrown. */
+  /** Aborted by the user. Its reason is thrown. */
   readonly stopped: AbortSignal;
 }
 
-/** One request, one answer. No redirect is followed, so the token goes to nobody else. */
-async function exchange(
+/** Sends one request. Redirects are not followed, because the token would go to another address. */
+async function sendRequest(
   { url }: ServerAddress,
   agent: Agent,
   method: Method,
@@ -153,14 +152,14 @@ async function exchange(
     const headers = body === undefined ? given : { ...given, 'content-type': 'application/json' };
     const sent = body === undefined ? {} : { body };
     const answer = await request(`${url}${path}`, { dispatcher: agent, method, headers, signal, ...sent });
-    const bytes = await readBounded(answer.body, { most: MAX_BYTES });
+    const bytes = await readBounded(answer.body, { maxBytes: MAX_BYTES });
     return { status: answer.statusCode, headers: answer.headers, text: decodeText(bytes) };
   } catch (thrown) {
     stopped.throwIfAborted();
     if (signal.aborted) throw unreachable(url, 'it did not answer in time');
     const { code, detail = 'the connection failed' } =
       thrown instanceof AppError ? thrown : fromNetwork(thrown);
-    throw unreachable(url, detail, code === 'TLS_FAILED' ? UNTRUSTED : undefined);
+    throw unreachable(url, detail, code === 'TLS_FAILED' ? UNTRUSTED_REMEDY : undefined);
   }
 }
 
@@ -174,10 +173,11 @@ async function wait(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 function createAgent({ url, certificate }: ServerAddress): Agent {
-  // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off: the token is sent there.
+  // NODE_TLS_REJECT_UNAUTHORIZED must not disable verification, because the token is sent.
   const usual = { timeout: CONNECT_MS, rejectUnauthorized: true };
   if (certificate === undefined) return new Agent({ connect: usual });
-  // The name in it is that of the outside, and we come from the inside: so it is known by itself, not by its name.
+  // The certificate has the external name, but we connect to a local address. So compare the whole certificate instead
+  // of the name.
   const { raw } = certificateOf(certificate, url);
   return new Agent({
     connect: {
@@ -187,7 +187,7 @@ function createAgent({ url, certificate }: ServerAddress): Agent {
       checkServerIdentity: (_: string, shown: PeerCertificate) =>
         raw.equals(shown.raw)
           ? undefined
-          : Object.assign(new Error('another certificate'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }),
+          : Object.assign(new Error('different certificate'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }),
     },
   });
 }
@@ -197,20 +197,20 @@ function certificateOf(pem: string, url: string): X509Certificate {
     return new X509Certificate(pem);
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
-    throw unreachable(url, 'the file of `http.tls.certFile` is no certificate');
+    throw unreachable(url, 'the file in `http.tls.certFile` is not a certificate');
   }
 }
 
-/** What is sent in a header must not end it. */
+/** A token with a line break could add headers. */
 function tokenOf({ env }: Context): string {
   const token = env.SECRETBRIDGE_TOKEN ?? '';
-  if (token === '') throw missing('environment variable SECRETBRIDGE_TOKEN is not set or empty');
+  if (token === '') throw tokenMissing('environment variable SECRETBRIDGE_TOKEN is not set or empty');
   if (!/^[\x21-\x7e]+$/.test(token))
-    throw missing('environment variable SECRETBRIDGE_TOKEN holds characters that no token has');
+    throw tokenMissing('environment variable SECRETBRIDGE_TOKEN contains characters that no token has');
   return token;
 }
 
-function missing(detail: string): AppError {
-  const todo = 'Set it to a token that the service takes: one of its `http.tokens`, or of Kubernetes.';
-  return new AppError('CREDENTIAL_MISSING', { detail, todo });
+function tokenMissing(detail: string): AppError {
+  const todo = 'Set it to a token of `http.tokens`, or to a Kubernetes token.';
+  return new AppError('CREDENTIAL_MISSING', { detail, remedy: todo });
 }

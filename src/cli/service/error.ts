@@ -1,46 +1,49 @@
 import { ERRORS, type ErrorCode } from '../../core/error-codes.ts';
 import { AppError, type AppErrorOptions } from '../../core/errors.ts';
-import { shown } from '../../core/shown.ts';
+import { toPrintable } from '../../core/printable.ts';
 
-/** No service of ours answers where one was looked for, or in a form that this version does not know. */
+/** No secretbridge service answers, or its answer has an unknown format. */
 export function unreachable(address: string, detail: string, todo?: string): AppError {
   return new AppError('SERVICE_UNAVAILABLE', {
-    about: address,
+    subject: address,
     detail,
-    ...(todo === undefined ? {} : { todo }),
+    ...(todo === undefined ? {} : { remedy: todo }),
   });
 }
 
 /**
- * The error that a service answered with, as the same error here. A message is
- * `<about>: <what the code says> (<detail>)`, so its parts are found again.
+ * Rebuilds the error of a service's answer. A message has the form `<subject>: <message of the code> (<detail>)`, so it
+ * can be split.
  */
-export function errorOf(
+export function parseServiceError(
   code: ErrorCode,
   message: string,
-  more: Pick<AppErrorOptions, 'retryAfterMs' | 'todo' | 'refused'> = {},
+  more: Pick<AppErrorOptions, 'retryAfterMs' | 'remedy' | 'isRefusal'> = {},
 ): AppError {
-  const says = ERRORS[code].says;
+  const says = ERRORS[code].message;
   const at = message.indexOf(says);
   const about = at > 0 ? message.slice(0, at).replace(/: $/, '') : '';
   const rest = at === -1 ? message : message.slice(at + says.length).trim();
   const detail = rest.replace(/^\((.*)\)$/s, '$1');
   return new AppError(code, {
-    ...(about === '' ? {} : { about }),
+    ...(about === '' ? {} : { subject: about }),
     ...(detail === '' ? {} : { detail }),
     ...more,
   });
 }
 
-/** Text from elsewhere for a terminal, of bounded length. What is cut off shows. */
-export function plain(text: string): string {
-  const line = onOneLine(text);
-  return line.length > MOST ? `${line.slice(0, MOST)}…` : line;
+/** Makes external text safe for a terminal and limits its length. `…` shows that it was cut. */
+export function safeText(text: string): string {
+  const line = safeLine(text);
+  return line.length > MAX_TEXT_LENGTH ? `${line.slice(0, MAX_TEXT_LENGTH)}…` : line;
 }
 
-const MOST = 1_000;
+const MAX_TEXT_LENGTH = 1_000;
 
-/** The same, all of it. What cannot be seen is written out: without it, two names would look like one. */
-export function onOneLine(text: string): string {
-  return shown(text.replace(/\s*[\n\r\t]\s*/g, ' '));
+/**
+ * Makes external text safe for a terminal, on one line. Invisible characters are escaped, because two names could look
+ * equal.
+ */
+export function safeLine(text: string): string {
+  return toPrintable(text.replace(/\s*[\n\r\t]\s*/g, ' '));
 }

@@ -4,22 +4,22 @@ import { readSmallFile } from '../../core/small-file.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { UsageError } from '../usage-error.ts';
 
-/** Where a service answers. */
+/** The address of a service. */
 export interface ServerAddress {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** The server must show this very certificate, PEM: it is known from its own configuration. */
+  /** PEM. The server must present exactly this certificate, which its configuration names. */
   readonly certificate?: string;
 }
 
-/** Options of the commands that talk to a service. */
+/** Options of commands that talk to a service. */
 export interface ServerOptions {
   readonly server?: string;
   readonly allowHttp?: boolean;
 }
 
 /**
- * The address that `--server` names. The token travels in a header: so plain http is for loopback only, or with
+ * Parses the address of `--server`. The token is sent in a header, so plain http is allowed only for loopback or with
  * `--allow-http`.
  */
 export function namedAddress(
@@ -31,15 +31,15 @@ export function namedAddress(
   if (url === null || !/^https?:$/.test(url.protocol))
     throw new UsageError('--server must be an address such as https://secretbridge.internal:8080');
   if (`${url.username}${url.password}${url.search}${url.hash}` !== '')
-    throw new UsageError('--server must be an address without user, password, query and fragment');
+    throw new UsageError('--server must be an address without user, password, query or fragment');
   if (url.protocol === 'http:' && !isLoopback(server) && !allowHttp)
     throw new UsageError(
-      `${from} must be https, since the token is sent to it; http is for loopback only, or with --allow-http`,
+      `${from} must use https, because the token is sent to it; http is allowed only for loopback or with --allow-http`,
     );
   return { url: url.href.replace(/\/+$/, '') };
 }
 
-/** Where the service with this configuration listens, seen from the same machine. */
+/** The local address of the service with this configuration. */
 export async function configuredAddress(
   { http }: Pick<Config, 'http'>,
   allowHttp: boolean | undefined,
@@ -49,13 +49,13 @@ export async function configuredAddress(
   const address = namedAddress(
     `${http.tls === undefined ? 'http' : 'https'}://${reachable}:${port}`,
     allowHttp,
-    'the address that `http.listen` says',
+    'the address in `http.listen`',
   );
   const certificate = http.tls && (await readIfThere(http.tls.certFile));
   return { ...address, ...(certificate === undefined ? {} : { certificate }) };
 }
 
-/** On another machine, or for another user, the certificate is judged as any other. */
+/** Undefined if the file is unreadable, for example on another machine. Then the certificate is verified as usual. */
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return (await readSmallFile(path)).toString('utf8');

@@ -2,34 +2,36 @@ import { styleText } from 'node:util';
 import type { AddHelpTextContext, Command, Help, HelpConfiguration, Option } from 'commander';
 import { NOTES, type Notes } from './help-notes.ts';
 
-/** Of the options that nearly every command has: they come after the command's own. */
+/** Heading of the common options, which come after the command's own. */
 export const COMMON = 'Common options:';
 
-/** The commands as a person looks for them, in this order; what stands in no group comes last, under `Commands:`. */
+/** The commands by purpose, in this order. Commands without a group come last, under `Commands:`. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly string[]])[] = [
-  ['Start:', ['init', 'validate', 'doctor']],
-  ['Look:', ['plan', 'status', 'explain']],
+  ['Get started:', ['init', 'validate', 'doctor']],
+  ['Inspect:', ['plan', 'status', 'explain', 'explain-error']],
   ['Change:', ['sync', 'serve', 'release', 'prune', 'rollback', 'unpin']],
   ['Audit:', ['audit']],
-  ['Install and move:', ['rbac', 'import']],
-  ['About the program:', ['completion', 'config-schema', 'version', 'help']],
+  ['Set up and migrate:', ['rbac', 'import']],
+  ['Other:', ['completion', 'config-schema', 'version', 'help']],
 ];
 
-/** Longer terms stand on a line of their own, so that descriptions keep their room. */
-const WIDEST_TERM = 26;
-/** Lines that are longer are hard to read, however wide the terminal is. */
-const WIDEST = 120;
-/** Nothing is broken into shorter lines. */
-export const NARROWEST = 20;
+/** Longer terms get their own line, so that the descriptions have enough space. */
+const MAX_TERM_WIDTH = 26;
+/** Longer lines are hard to read, even on wide terminals. */
+const MAX_HELP_WIDTH = 120;
+/** A longer list of values is left out of the help. */
+const MAX_LISTED_CHOICES = 20;
+/** Text is never wrapped below this width. */
+export const MIN_WRAP_WIDTH = 20;
 
 export function helpWidth(terminal: number): number {
-  return Math.min(terminal, WIDEST);
+  return Math.min(terminal, MAX_HELP_WIDTH);
 }
 
-/** What commander's help looks like here. It is painted always: commander takes colours out where there are none. */
+/** The layout of commander's help. It is always colored; commander removes the colors if the terminal has none. */
 export function helpFormat(): HelpConfiguration {
   return {
-    minWidthToWrap: NARROWEST,
+    minWidthToWrap: MIN_WRAP_WIDTH,
     styleTitle: heading,
     styleOptionTerm: term,
     styleArgumentTerm: term,
@@ -40,15 +42,18 @@ export function helpFormat(): HelpConfiguration {
       [command.description(), notesOf(command)?.more].filter((part) => part !== undefined).join('\n\n'),
     optionDescription,
     argumentDescription: ({ description, argChoices = [] }) =>
-      explained(description, argChoices.length === 0 ? [] : [argChoices.join(', ')]),
-    padWidth: (command, helper) => columnOf(termsOf(command, helper)),
+      withDetails(
+        description,
+        argChoices.length === 0 || argChoices.length > MAX_LISTED_CHOICES ? [] : [argChoices.join(', ')],
+      ),
+    padWidth: (command, helper) => columnWidth(termsOf(command, helper)),
     formatItem: (item, width, description, helper) =>
       formatItem(
         { item, shown: helper.displayWidth(item), width, helpWidth: helper.helpWidth ?? 80 },
         (room) => helper.boxWrap(description, room),
       ),
     groupItems: (all, visible, groupOf) => {
-      // `--help` alone needs no heading of its own.
+      // If `--help` is the only common option, it needs no heading.
       const isFew = visible.filter((item) => groupOf(item) === COMMON).length < 2;
       const headingOf = (item: (typeof visible)[number]) =>
         isFew && groupOf(item) === COMMON ? 'Options:' : groupOf(item);
@@ -64,50 +69,50 @@ export function helpFormat(): HelpConfiguration {
 }
 
 interface Item {
-  /** As it is printed, painted. */
+  /** The term as printed, with color codes. */
   readonly item: string;
-  /** Its width without its paint. */
+  /** Its width without color codes. */
   readonly shown: number;
-  /** Of the column of items. */
+  /** Width of the term column. */
   readonly width: number;
   readonly helpWidth: number;
 }
 
-/** How wide the column of these terms is. */
-export function columnOf(terms: readonly string[]): number {
-  return Math.max(...terms.map(({ length }) => (length > WIDEST_TERM ? 0 : length)), 0);
+/** The width of a column with these terms. */
+export function columnWidth(terms: readonly string[]): number {
+  return Math.max(...terms.map(({ length }) => (length > MAX_TERM_WIDTH ? 0 : length)), 0);
 }
 
-/** @param wrap The description, in lines of at most that width. */
+/** @param wrap Breaks the description into lines of at most the given width. */
 export function formatItem({ item, shown, width, helpWidth }: Item, wrap: (room: number) => string): string {
   const indent = width + 4;
-  const lines = wrap(Math.max(helpWidth - indent, NARROWEST)).split('\n');
+  const lines = wrap(Math.max(helpWidth - indent, MIN_WRAP_WIDTH)).split('\n');
   const [first = '', ...rest] = shown > width ? ['', ...lines] : lines;
   const head = `  ${item}${' '.repeat(Math.max(width - shown, 0))}  ${first}`.trimEnd();
   return [head, ...rest.map((line) => `${' '.repeat(indent)}${line}`)].join('\n');
 }
 
-/** Puts commands into their groups, and says below each help what it ends with and where to read on. */
-export function dressHelp(program: Command): void {
+/** Puts the commands into groups, and adds exit codes and related pages to each help text. */
+export function decorateHelp(program: Command): void {
   for (const parent of [program, ...program.commands])
     if (parent.commands.length > 0) parent.usage('<command> [options]');
   for (const [heading, names] of GROUPS)
-    for (const name of names) program.commands.find((it) => it.name() === name)?.helpGroup(heading);
+    for (const name of names) program.commands.find((command) => command.name() === name)?.helpGroup(heading);
   program.addHelpText('afterAll', ({ command }) => notesText(command));
 }
 
-/** A block below a help: commands that can be typed as they are. */
+/** The examples below a help text, which can be copied as they are printed. */
 export function example(lines: readonly string[]): (context: AddHelpTextContext) => string {
   return ({ command }) => `\n${exampleText(lines, widthOf(command))}`;
 }
 
 export function exampleText(lines: readonly string[], width: number): string {
   const title = heading(`Example${lines.length === 1 ? '' : 's'}:`);
-  return [title, ...lines.map((line) => continued(line, width))].join('\n');
+  return [title, ...lines.map((line) => wrapExample(line, width))].join('\n');
 }
 
-/** A long one goes on in the next line, as a shell takes it. */
-function continued(line: string, width: number): string {
+/** Continues a long command line on the next line, with a backslash. */
+function wrapExample(line: string, width: number): string {
   const made: string[] = [];
   let current = '  ';
   for (const part of line.split(/ (?=--|[|>] )/)) {
@@ -124,7 +129,7 @@ function widthOf(command: Command): number {
   return command.configureOutput().getOutHelpWidth?.() ?? 80;
 }
 
-/** `audit list`; empty for the program itself. */
+/** `audit list`. Empty for the program itself. */
 export function pathOf(command: Command): string {
   return command.parent === null ? '' : `${pathOf(command.parent)} ${command.name()}`.trimStart();
 }
@@ -160,21 +165,21 @@ export function seeText(see: readonly string[], wrap: (text: string) => string):
 }
 
 function optionDescription({ description, argChoices, defaultValue, required, optional }: Option): string {
-  return explained(description, [
+  return withDetails(description, [
     ...(argChoices === undefined ? [] : [argChoices.join(', ')]),
     ...(defaultValue === undefined || !(required || optional) ? [] : [`default: ${String(defaultValue)}`]),
   ]);
 }
 
-function explained(description: string, more: readonly string[]): string {
+function withDetails(description: string, more: readonly string[]): string {
   return more.length === 0 ? description : `${description} (${more.join('; ')})`;
 }
 
 function termsOf(command: Command, helper: Help): readonly string[] {
   return [
     ...helper.visibleCommands(command).map((it) => helper.subcommandTerm(it)),
-    ...helper.visibleOptions(command).map((it) => helper.optionTerm(it)),
-    ...helper.visibleArguments(command).map((it) => helper.argumentTerm(it)),
+    ...helper.visibleOptions(command).map((option) => helper.optionTerm(option)),
+    ...helper.visibleArguments(command).map((argument) => helper.argumentTerm(argument)),
   ];
 }
 

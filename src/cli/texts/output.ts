@@ -2,58 +2,60 @@ import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import type * as Yaml from 'yaml';
+import { isErrorCode } from '../../core/error-codes.ts';
 import { type AppError, toAppError } from '../../core/errors.ts';
-import { written } from '../../core/shown.ts';
+import { escapeCharacter } from '../../core/printable.ts';
 import { createLogger } from '../../log/logger.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { wrapLines } from './wrap.ts';
 
-// Half of the time that `--help` would take. Without a promise, since a result is printed at once.
+// Loading the package takes half of the time of `--help`, so load it on demand. Synchronous, because a result is
+// printed at once.
 const load = createRequire(import.meta.url);
 
-/** A result for a machine, and the same for a person. */
-export interface Answer {
+/** The result of a command, for programs and for people. */
+export interface CommandOutput {
   readonly data: object;
   readonly human: (paint: Paint) => string;
-  /** Other programs read it too: a terminal that is too narrow changes nothing in it. */
+  /** Other programs parse the human output too, so it is never wrapped. */
   readonly verbatim?: true;
 }
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan';
 export type Paint = (style: Style, text: string) => string;
 
-/** Prints the one result on stdout. */
-export function print(context: Context, output: GlobalOptions['output'], answer: Answer): void {
+/** Prints the result on stdout. */
+export function print(context: Context, output: GlobalOptions['output'], answer: CommandOutput): void {
   context.stdout.write(`${format(context, output, answer).replace(/\n+$/, '')}\n`);
 }
 
 function format(
   { color, columns }: Context,
   output: GlobalOptions['output'],
-  { data, human, verbatim }: Answer,
+  { data, human, verbatim }: CommandOutput,
 ): string {
   if (output === 'json') return JSON.stringify(data, null, 2);
   if (output === 'yaml') {
     const { stringify } = load('yaml') as typeof Yaml;
-    // kubectl and many others read YAML 1.1, where `on` and `0755` are no text.
+    // kubectl and many other tools read YAML 1.1, in which `on` and `0755` are not strings.
     return stringify(data, { aliasDuplicateObjects: false, compat: 'yaml-1.1' });
   }
   if (verbatim) return human(painter(color));
-  const text = harmless(human(painter(color)), color);
+  const text = escapeControlCharacters(human(painter(color)), color);
   return columns === undefined ? text : wrapLines(text, columns);
 }
 
-/** Names are other people's words: of what paints or moves on a terminal, our colours alone pass. */
-function harmless(text: string, color: boolean): string {
+/** Names come from other people. Escape every control sequence except our own colors. */
+function escapeControlCharacters(text: string, color: boolean): string {
   return text.replace(/\u001b\[\d\d?m|[^\n\t\P{C}]/gu, (it) => {
-    if (it.length > 2) return color ? it : `${written(it)}${it.slice(1)}`;
-    return written(it);
+    if (it.length > 2) return color ? it : `${escapeCharacter(it)}${it.slice(1)}`;
+    return escapeCharacter(it);
   });
 }
 
-/** What a person reads beside the result. */
-export function tell({ stderr, interactive, width, color }: Context, text: string): void {
-  const line = harmless(text, color);
+/** Prints a message on stderr, next to the result. */
+export function printNotice({ stderr, interactive, width, color }: Context, text: string): void {
+  const line = escapeControlCharacters(text, color);
   stderr.write(`${interactive ? wrapLines(line, width) : line}\n`);
 }
 
@@ -61,31 +63,46 @@ export function painter(color: boolean): Paint {
   return (style, text) => (color ? styleText(style, text, { validateStream: false }) : text);
 }
 
-/** What ended a command: on stderr for a person, and as the one object on stdout for a machine. */
+/** Prints the error that ended a command: on stderr for people, and as the only object on stdout for programs. */
 export function printError(
   context: Context,
   output: GlobalOptions['output'],
-  error: Pick<AppError, 'message' | 'todo'> & { readonly code: string; toJSON(): object },
+  error: Pick<AppError, 'message' | 'remedy'> & { readonly code: string; toJSON(): object },
 ): void {
-  const { code, message, todo } = error;
+  const { code, message, remedy } = error;
   if (output !== 'human') print(context, output, { data: { error: error.toJSON() }, human: () => '' });
   const paint = painter(context.color);
-  tell(context, `${paint('red', 'error')} ${code}: ${message}\n  ${todo}`);
-  if (code === 'INTERNAL') printPlaces(context.stderr, error);
+  printNotice(context, `${paint('red', 'error')} ${code}: ${message}\n  ${remedy}`);
+  printErrorHint(context, output, [code]);
+  if (code === 'INTERNAL') printStack(context.stderr, error);
 }
 
-/** What nobody expected, without a word of its own: only the places in our code, so that somebody can mend it. */
+/** Names the command that explains the first of these codes. For people only, so not with JSON or YAML. */
+export function printErrorHint(
+  context: Context,
+  output: GlobalOptions['output'],
+  codes: readonly (string | undefined)[],
+): void {
+  const code = codes.find((candidate) => isErrorCode(candidate));
+  if (output === 'human' && code !== undefined) printNotice(context, errorHint(code));
+}
+
+function errorHint(code: string): string {
+  return `Run "secretbridge explain-error ${code}" for details.`;
+}
+
+/** Prints an unexpected error without its own text. Only locations in our code are shown, for a bug report. */
 export function printInternal(stderr: Writable, thrown: unknown): void {
-  const { code, message, todo } = toAppError(thrown);
-  stderr.write(`error ${code}: ${message}\n  ${todo}\n`);
-  printPlaces(stderr, thrown);
+  const { code, message, remedy } = toAppError(thrown);
+  stderr.write(`error ${code}: ${message}\n  ${remedy}\n${errorHint(code)}\n`);
+  printStack(stderr, thrown);
 }
 
-function printPlaces(stream: Writable, error: unknown): void {
-  createLogger({ level: 'error', format: 'text', stream }).error('unexpected failure', { error });
+function printStack(stream: Writable, error: unknown): void {
+  createLogger({ level: 'error', format: 'text', stream }).error('unexpected error', { error });
 }
 
-/** Columns as wide as their widest cell; the last one is left as it is. */
+/** Formats a table. The last column is not padded. */
 export function table(rows: readonly (readonly string[])[], gap = '  '): string {
   const widths: number[] = [];
   for (const row of rows)
@@ -104,7 +121,7 @@ export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-/** A fingerprint short enough to compare by eye. */
+/** Shortens a fingerprint for display. */
 export function shortFingerprint(fingerprint: string): string {
   return fingerprint.replace(/^([0-9a-f]{8}):([0-9a-f]{8}).*$/, '$2…');
 }

@@ -1,12 +1,12 @@
 import type { Problem } from '../../config/problem.ts';
-import { shown } from '../../core/shown.ts';
+import { toPrintable } from '../../core/printable.ts';
 import { count, type Paint } from './output.ts';
 
-/** Problems of a configuration, as compilers print theirs: editors and terminals make the places links. */
+/** Formats problems as compilers do, so that editors and terminals turn the locations into links. */
 export function problemsText(problems: readonly Problem[], paint: Paint): string {
   const lines = problems.flatMap(({ file, line, column, path, code, message, suggestion }) => [
-    `${paint('bold', `${shown(file)}:${line}:${column}`)}  ${paint('red', code)}${path === '' ? '' : `  ${paint('cyan', path)}`}`,
-    `  ${shown(message)}`,
+    `${paint('bold', `${toPrintable(file)}:${line}:${column}`)}  ${paint('red', code)}${path === '' ? '' : `  ${paint('cyan', path)}`}`,
+    `  ${toPrintable(message)}`,
     ...(suggestion === undefined ? [] : [`  ${paint('green', suggestion)}`]),
   ]);
   return [...lines, '', `The configuration has ${count(problems.length, 'problem')}.`].join('\n');

@@ -1,28 +1,28 @@
 import type { AuditRecord, KeyChanges } from '../../audit/entry.ts';
-import type { RecordDetail } from '../../audit/question/detail.ts';
-import { ordered, type ShownRecord } from '../../audit/question/question.ts';
-import { onOneLine, plain } from '../service/error.ts';
+import type { RecordDetail } from '../../audit/query/record-detail.ts';
+import { orderMembers, type ReviewedRecord } from '../../audit/query/query.ts';
+import { safeLine, safeText } from '../service/error.ts';
 import { count, type Paint, shortFingerprint, table } from './output.ts';
 
-/** Records as a table, newest first. Names and notes are other people's words: nothing in them paints or moves. */
-export function listText(records: readonly ShownRecord[], next: string | undefined, paint: Paint): string {
+/** Records as a table, newest first. Names and notes come from other people, so control characters are escaped. */
+export function listText(records: readonly ReviewedRecord[], next: string | undefined, paint: Paint): string {
   if (records.length === 0) return 'No record matches.';
-  const head = ['SEQUENCE', 'TIME', 'ACTION', 'OUTCOME', 'WHAT', 'BY', 'NOTE'];
+  const head = ['SEQUENCE', 'TIME', 'ACTION', 'OUTCOME', 'SUBJECT', 'ACTOR', 'DETAILS'];
   const rows = records.map((record) => [
     String(record.sequence),
     timeText(record.time),
     record.phase === 'intent' ? `${record.action} (intent)` : record.action,
     record.outcome,
-    plain(subject(record)),
-    plain(record.actor.name ?? record.actor.kind),
-    plain(noteOf(record)),
+    safeText(subject(record)),
+    safeText(record.actor.name ?? record.actor.kind),
+    safeText(noteOf(record)),
   ]);
   const [title, ...lines] = table([head, ...rows]).split('\n');
-  const more = next === undefined ? [] : ['', `More: --cursor ${next}`];
+  const more = next === undefined ? [] : ['', `Next page: --cursor ${next}`];
   return [paint('dim', title ?? ''), ...lines.map((line) => line.trimEnd()), ...more].join('\n');
 }
 
-/** To the second, as everybody reads it; UTC. */
+/** To the second, in UTC. */
 export function timeText(time: string): string {
   return time.replace('T', ' ').replace(/(\.\d+)?Z$/, '');
 }
@@ -33,7 +33,7 @@ function subject({ namespace, secret, mapping, store, key, review }: AuditRecord
   return review === undefined ? (mapping ?? '') : `record ${review.sequence}`;
 }
 
-function noteOf({ code, note, keys, sources, action, counts, review, reviewed }: ShownRecord): string {
+function noteOf({ code, note, keys, sources, action, counts, review, reviewed }: ReviewedRecord): string {
   const version =
     action === 'read' && sources[0] !== undefined ? [`version ${shortFingerprint(sources[0].version)}`] : [];
   const { targets, ...rest } = counts ?? {};
@@ -42,7 +42,7 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
   return [
     code,
     review?.state,
-    // That of a reading is for programs.
+    // The note of a read record is for programs.
     action === 'read' ? undefined : note,
     ...changedKeys(keys),
     ...version,
@@ -63,28 +63,30 @@ export function changedKeys({ added, changed, removed }: KeyChanges): readonly s
   ];
 }
 
-function reviewText({ state, by, note }: NonNullable<ShownRecord['reviewed']>): string {
+function reviewText({ state, by, note }: NonNullable<ReviewedRecord['reviewed']>): string {
   return `${state}${by === undefined ? '' : ` by ${by}`}${note === undefined ? '' : `: ${note}`}`;
 }
 
-/** One record whole, also a long note and all of many keys; beside it what belongs to it, and where it stands. */
+/** One complete record with its related records and its position in the chain. */
 export function detailText({ counterpart, chain, ...record }: RecordDetail, paint: Paint): string {
-  const members = Object.entries(ordered(record)).flatMap(([name, value]) => memberRows(name, value, record));
+  const members = Object.entries(orderMembers(record)).flatMap(([name, value]) =>
+    memberRows(name, value, record),
+  );
   const isOpen = record.reviewed === undefined && record.action !== 'review';
   const rows = [...members, ...(isOpen ? [['review', 'unreviewed'] as const] : [])];
   const width = Math.max(...rows.map(([name]) => name.length));
-  const own = rows.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${onOneLine(value)}`);
+  const own = rows.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${safeLine(value)}`);
   const pair = counterpart === undefined ? [] : ['', pairText(record, counterpart, paint)];
   return [...own, ...pair, '', chainText(record.sequence, chain, paint)].join('\n');
 }
 
 const COMPARED = ['time', 'outcome', 'code', 'before', 'after', 'resourceVersion', 'note'] as const;
 
-function pairText(record: ShownRecord, counterpart: ShownRecord, paint: Paint): string {
+function pairText(record: ReviewedRecord, counterpart: ReviewedRecord, paint: Paint): string {
   const [intent, outcome] = record.phase === 'intent' ? [record, counterpart] : [counterpart, record];
   const head = ['', `INTENT ${intent.sequence}`, `OUTCOME ${outcome.sequence}`];
   const rows = COMPARED.filter((name) => intent[name] !== undefined || outcome[name] !== undefined).map(
-    (name) => [name, onOneLine(shown(intent[name])), onOneLine(shown(outcome[name]))],
+    (name) => [name, safeLine(shown(intent[name])), safeLine(shown(outcome[name]))],
   );
   const [title, ...lines] = table([head, ...rows]).split('\n');
   return [paint('dim', title ?? ''), ...lines.map((line) => line.trimEnd())].join('\n');
@@ -105,14 +107,14 @@ function chainText(
   ].flat();
   const place = `Record ${sequence} of ${head}${neighbours.length === 0 ? '' : `, ${neighbours.join(' and ')}`}`;
   return fits
-    ? `${place}: it fits its neighbours. \`secretbridge audit verify\` proves the whole chain.`
-    : paint('red', `${place}: it does not fit its neighbours. Run \`secretbridge audit verify\`.`);
+    ? `${place}: it matches its neighbors. \`secretbridge audit verify\` verifies the whole chain.`
+    : paint('red', `${place}: it does not match its neighbors. Run \`secretbridge audit verify\`.`);
 }
 
 function memberRows(
   name: string,
   value: unknown,
-  { actor, sources, keys, values, counts, review, reviewed }: ShownRecord,
+  { actor, sources, keys, values, counts, review, reviewed }: ReviewedRecord,
 ): [string, string][] {
   switch (name) {
     case 'actor':

@@ -2,11 +2,11 @@ import { isErrorCode } from '../../core/error-codes.ts';
 import { AppError } from '../../core/errors.ts';
 import { compareTargets, formatTarget } from '../../core/target.ts';
 import type { StatusAnswer, StatusTarget } from '../service/answers.ts';
-import { plain } from '../service/error.ts';
+import { safeText } from '../service/error.ts';
 import { heldText, pinText } from '../targets.ts';
 import { count, type Paint, type Style, table } from './output.ts';
 
-/** Worst first; whatever is not named here comes before all, since this version does not know it. */
+/** Worst first. Unknown states of a newer service come before all others. */
 const ORDER: readonly string[] = [
   'failed',
   'refused',
@@ -19,7 +19,7 @@ const ORDER: readonly string[] = [
   'synced',
 ];
 const IN_STEP: readonly string[] = ['synced'];
-/** Nothing is wrong with it, but somebody should know. */
+/** Nothing is wrong, but the user should know. */
 const SETTLED: readonly string[] = [...IN_STEP, 'pinned'];
 
 const STYLES: Readonly<Record<string, Style>> = {
@@ -32,22 +32,22 @@ const STYLES: Readonly<Record<string, Style>> = {
   refused: 'red',
 };
 
-/** So that the blocks stand in line. */
-const WIDEST_STATE = 'degraded'.length;
+/** Aligns the blocks. */
+const STATE_WIDTH = 'degraded'.length;
 
-/** Of targets with the same trouble, so many are named. */
-const NAMED = 10;
+/** Maximum number of listed targets with the same problem. */
+const MAX_LISTED = 10;
 
-const RELEASE = 'Let it happen with `secretbridge release ID`, or correct the mapping.';
+const RELEASE = 'Approve with `secretbridge release ID`, or correct the mapping.';
 
 export interface StatusTextOptions {
-  /** Milliseconds since 1970. */
+  /** In milliseconds since 1970. */
   readonly now: number;
-  /** Name each target, those in step as well. */
+  /** List every target, including synced ones. */
   readonly all: boolean;
 }
 
-/** Whether nobody has to do anything about it. */
+/** Whether the target needs no action. */
 export function isSettled({ state }: StatusTarget): boolean {
   return SETTLED.includes(state);
 }
@@ -59,7 +59,7 @@ function isInStep({ state }: StatusTarget): boolean {
 export function statusText(status: StatusAnswer, options: StatusTextOptions, paint: Paint): string {
   const { instance, version, held } = status;
   const blocks = [
-    [`${paint('bold', plain(instance))}  ${paint('dim', `secretbridge ${plain(version)}`)}`],
+    [`${paint('bold', safeText(instance))}  ${paint('dim', `secretbridge ${safeText(version)}`)}`],
     partsText(status, paint),
     configText(status, paint),
     storesText(status, options, paint),
@@ -82,10 +82,15 @@ function partsText({ engine, audit, cluster, targets }: StatusAnswer, paint: Pai
   ] as const;
   return [
     ...lines(
-      rows.map(([name, { kind, state, code }, more]) => [state, name, plain(kind), plain(code ?? more)]),
+      rows.map(([name, { kind, state, code }, more]) => [
+        state,
+        name,
+        safeText(kind),
+        safeText(code ?? more),
+      ]),
       paint,
     ),
-    ...whatToDo(
+    ...remediesText(
       rows.map(([, { code }]) => code),
       targets,
       paint,
@@ -93,36 +98,36 @@ function partsText({ engine, audit, cluster, targets }: StatusAnswer, paint: Pai
   ];
 }
 
-/** What each code says, and what to do; those that targets have are said where these stand. */
-function whatToDo(
+/** The message and remedy of each code. Codes of targets are explained in the list of targets. */
+function remediesText(
   codes: readonly (string | undefined)[],
   targets: readonly StatusTarget[],
   paint: Paint,
 ): readonly string[] {
-  const said = new Set(targets.filter(({ remedy }) => remedy !== undefined).map(({ code }) => code));
+  const shownCodes = new Set(targets.filter(({ remedy }) => remedy !== undefined).map(({ code }) => code));
   return [...new Set(codes)]
     .filter((code) => isErrorCode(code))
-    .filter((code) => !said.has(code))
+    .filter((code) => !shownCodes.has(code))
     .map((code) => new AppError(code))
-    .flatMap(({ code, message, todo }) => [
+    .flatMap(({ code, message, remedy }) => [
       `  ${code}: ${message}`,
-      `  ${paint('dim', todo.replace(/^Nothing at once; i/, 'I'))}`,
+      `  ${paint('dim', remedy.replace(/^No action needed\. /, ''))}`,
     ]);
 }
 
 function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
   if (config === undefined) return [];
   const { valid, problems, differing = [] } = config;
-  const invalid = `The configuration has ${count(problems.length, 'problem')}; the last valid one is in force.`;
-  const others = `Other replicas work by another configuration: ${differing.map(plain).join(', ')}.`;
+  const invalid = `The configuration has ${count(problems.length, 'problem')}; the last valid one is active.`;
+  const others = `Other replicas use a different configuration: ${differing.map(safeText).join(', ')}.`;
   return [
     ...(valid
       ? []
-      : [`${paint('red', invalid)}\n  Run \`secretbridge validate\` and correct each place it names.`]),
+      : [`${paint('red', invalid)}\n  Run \`secretbridge validate\` and correct each problem.`]),
     ...(differing.length === 0
       ? []
       : [
-          `${paint('yellow', others)}\n  What left it is not deleted until they agree; look at their logs if it stays.`,
+          `${paint('yellow', others)}\n  Orphaned targets are not deleted until all replicas use the same configuration. If it persists, check their logs.`,
         ]),
   ];
 }
@@ -135,15 +140,15 @@ function storesText(
   const rows = stores.map(({ name, kind, state, code, lastSuccess, breakerOpen, ...calls }) => {
     const last = Date.parse(lastSuccess ?? '');
     const notes = [
-      ...(code === undefined ? [] : [plain(code)]),
-      ...(breakerOpen ? ['calls are held back'] : []),
+      ...(code === undefined ? [] : [safeText(code)]),
+      ...(breakerOpen ? ['paused (circuit breaker open)'] : []),
       Number.isNaN(last) ? 'not read yet' : `last read ${ago((now - last) / 1000)}`,
       ...callsText(calls),
     ];
-    return [state, plain(name), plain(kind), notes.join(', ')];
+    return [state, safeText(name), safeText(kind), notes.join(', ')];
   });
   const codes = stores.map(({ code }) => code);
-  return [...lines(rows, paint), ...whatToDo(codes, targets, paint)];
+  return [...lines(rows, paint), ...remediesText(codes, targets, paint)];
 }
 
 type Calls = Pick<StatusAnswer['stores'][number], 'way' | 'callsPerHour' | 'expectedCallsPerHour'>;
@@ -152,8 +157,8 @@ function callsText({ way, callsPerHour, expectedCallsPerHour }: Calls): readonly
   const expected =
     expectedCallsPerHour === undefined
       ? ''
-      : ` (about ${expectedCallsPerHour} expected${way === undefined ? '' : ` by ${plain(way)}`})`;
-  return callsPerHour === undefined ? [] : [`${count(callsPerHour, 'call')} in the last hour${expected}`];
+      : ` (about ${expectedCallsPerHour} expected${way === undefined ? '' : ` by ${safeText(way)}`})`;
+  return callsPerHour === undefined ? [] : [`${count(callsPerHour, 'request')} in the last hour${expected}`];
 }
 
 function eventsText(status: StatusAnswer, { now }: StatusTextOptions, paint: Paint): readonly string[] {
@@ -161,14 +166,14 @@ function eventsText(status: StatusAnswer, { now }: StatusTextOptions, paint: Pai
   const rows = events.map(({ name, kind, state, code, lastEvent }) => {
     const last = lastEvent === undefined ? Number.NaN : Date.parse(lastEvent);
     const notes = [
-      ...(code === undefined ? [] : [plain(code)]),
+      ...(code === undefined ? [] : [safeText(code)]),
       Number.isNaN(last) ? 'no event yet' : `last event ${ago((now - last) / 1000)}`,
     ];
-    return [state, `events ${plain(name)}`, plain(kind), notes.join(', ')];
+    return [state, `events ${safeText(name)}`, safeText(kind), notes.join(', ')];
   });
   return [
     ...lines(rows, paint),
-    ...whatToDo(
+    ...remediesText(
       events.map(({ code }) => code),
       status.targets,
       paint,
@@ -176,25 +181,25 @@ function eventsText(status: StatusAnswer, { now }: StatusTextOptions, paint: Pai
   ];
 }
 
-/** The first cell is a state, and has its colour. */
+/** Formats rows and colors the state in their first cell. */
 function lines(rows: readonly (readonly string[])[], paint: Paint): readonly string[] {
   if (rows.length === 0) return [];
-  return table(rows.map(([state = '', ...cells]) => [state.padEnd(WIDEST_STATE), ...cells]))
+  return table(rows.map(([state = '', ...cells]) => [state.padEnd(STATE_WIDTH), ...cells]))
     .split('\n')
     .map((line) => line.trimEnd().replace(/^\S+/, (state) => paint(STYLES[state] ?? 'yellow', state)));
 }
 
-/** One block for each trouble, since a store that is down has the same to say of each of its targets. */
+/** Groups targets with the same problem, because all targets of a failed store have the same message. */
 function targetsText(
   { targets, held }: StatusAnswer,
   { all }: StatusTextOptions,
   paint: Paint,
 ): readonly (readonly string[])[] {
-  // What is held stands below, with its id.
+  // Held changes are listed below, with their ids.
   const ids = new Set(held.map(({ mapping, ...target }) => `${mapping} ${formatTarget(target)}`));
   const shown = targets
     .filter((target) => all || !isInStep(target))
-    .filter((it) => it.state !== 'held' || !ids.has(`${it.mapping} ${formatTarget(it)}`))
+    .filter((target) => target.state !== 'held' || !ids.has(`${target.mapping} ${formatTarget(target)}`))
     .toSorted((a, b) => rank(a) - rank(b) || compareTargets(a, b));
   const groups = Map.groupBy(shown, ({ state, code, message }) => JSON.stringify([state, code, message]));
   return [...groups.values()].map((group) => groupText(group, all, paint));
@@ -205,16 +210,16 @@ function groupText(group: readonly StatusTarget[], all: boolean, paint: Paint): 
   if (first === undefined) return [];
   const { state, code, message, remedy } = first;
   const why =
-    code === undefined ? '' : `  ${plain(code)}${message === undefined ? '' : `: ${plain(message)}`}`;
-  const named = group.slice(0, all ? group.length : NAMED);
+    code === undefined ? '' : `  ${safeText(code)}${message === undefined ? '' : `: ${safeText(message)}`}`;
+  const named = group.slice(0, all ? group.length : MAX_LISTED);
   const rows = named.map((target) => [
-    `  ${plain(formatTarget(target))}`,
-    `mapping ${plain(target.mapping)}${pinText(target.pinned)}`,
-    typeof target.staleSeconds !== 'number' || isSettled(target) ? '' : `in step ${ago(target.staleSeconds)}`,
+    `  ${safeText(formatTarget(target))}`,
+    `mapping ${safeText(target.mapping)}${pinText(target.pinned)}`,
+    typeof target.staleSeconds !== 'number' || isSettled(target) ? '' : `last synced ${ago(target.staleSeconds)}`,
   ]);
   return [
-    `${paint(STYLES[state] ?? 'yellow', plain(state))}${why}`,
-    ...(remedy === undefined ? [] : [`  ${paint('dim', plain(remedy))}`]),
+    `${paint(STYLES[state] ?? 'yellow', safeText(state))}${why}`,
+    ...(remedy === undefined ? [] : [`  ${paint('dim', safeText(remedy))}`]),
     ...table(rows)
       .split('\n')
       .map((line) => line.trimEnd()),
@@ -227,7 +232,7 @@ function summaryText({ targets }: StatusAnswer, paint: Paint): string {
     targets.toSorted((a, b) => rank(b) - rank(a)),
     ({ state }) => state,
   );
-  const parts = [...counts].map(([state, its]) => `${its.length} ${plain(state)}`);
+  const parts = [...counts].map(([state, its]) => `${its.length} ${safeText(state)}`);
   const style = targets.every(isSettled) ? 'green' : 'bold';
   return paint(
     style,
@@ -239,7 +244,7 @@ function rank({ state }: StatusTarget): number {
   return ORDER.indexOf(state);
 }
 
-/** `12s ago`, `3m ago`, `5h ago`, `2d ago`; clocks of two machines may differ. */
+/** `12s ago`, `3m ago`, `5h ago`, `2d ago`. Negative ages are 0, because the clocks of two machines can differ. */
 function ago(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 120) return `${whole}s ago`;

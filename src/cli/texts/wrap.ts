@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 
 /**
- * Breaks lines that are wider than the terminal at spaces; what goes on stands a little to the right of where its line
- * begins. A word that is longer than the terminal is left to it.
+ * Breaks lines that are wider than the terminal at spaces. Continuation lines are indented. Words longer than the
+ * terminal are not broken.
  */
 export function wrapLines(text: string, columns: number): string {
   return text
@@ -25,7 +25,7 @@ function wrapped(line: string, columns: number): string {
   return [...made, current].join('\n');
 }
 
-/** Colours take no room. */
+/** Color codes have no width. */
 function widthOf(text: string): number {
   return stripVTControlCharacters(text).length;
 }

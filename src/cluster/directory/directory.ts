@@ -9,7 +9,7 @@ import { compareText, formatTarget, type TargetId } from '../../core/target.ts';
 import type { Cluster, LiveSecret, SecretMeta, WriteResult } from '../cluster.ts';
 import { applyTo, withOwnership } from '../field-owners.ts';
 import { objectIn } from '../json.ts';
-import { appliedIn, heldAloneIn } from '../managed-fields.ts';
+import { appliedIn, exclusivelyOwnedIn } from '../managed-fields.ts';
 import {
   appliedSecret,
   changedSecret,
@@ -22,19 +22,26 @@ import { checkNamespace, checkTarget, selectorOf } from '../names.ts';
 import type { OnWrite } from '../on-write.ts';
 import { createOpenWatches } from '../open-watches.ts';
 import { toMeta } from '../secret-meta.ts';
-import { allowed, putFile, readWithTime, removeFile, typed, unusable } from './disk.ts';
+import {
+  isAccessible,
+  writeFileAtomically,
+  readWithMtime,
+  removeFile,
+  withDiskErrors,
+  directoryUnavailable,
+} from './disk.ts';
 import { fromFile, toFile, versionOf } from './file.ts';
-import { readKey, readOrMakeKey } from './key.ts';
+import { readKey, readOrCreateKey } from './key.ts';
 import { namespacesIn, secretsIn } from './list.ts';
 import { withFolderLock } from './lock.ts';
 import { watchFiles, watchFolders } from './watch.ts';
 
 export interface DirectoryClusterOptions {
-  /** Made at the first write if it is not there. */
+  /** The directory, created by the first write. */
   readonly path: string;
   readonly clock: Clock;
   readonly newUid?: () => string;
-  /** Called for each change that is asked for; not for a rehearsal. */
+  /** Called for each requested change, but not for a dry run. */
   readonly onWrite?: OnWrite | undefined;
 }
 
@@ -45,9 +52,9 @@ interface ReadFile {
 }
 
 /**
- * The port over `PATH/<namespace>/<secret>.yaml`. A namespace is a folder, made when a Secret is created in it.
- * Folders get mode 0700, files 0600; each write is a new file that takes the old one's place at once, so a
- * crash leaves the old or the new.
+ * Implements the cluster port with files `PATH/<namespace>/<secret>.yaml`. Each namespace is a folder, created with its
+ * first Secret. Folders have mode 0700, files 0600. Each write replaces the file atomically, so a crash leaves the old
+ * or the new file.
  */
 export function createDirectoryCluster(options: DirectoryClusterOptions): Cluster {
   const root = resolve(options.path);
@@ -57,37 +64,40 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
 
   async function load(id: TargetId): Promise<ReadFile | undefined> {
     checkTarget(id);
-    const found = await readWithTime(fileOf(root, id));
-    if (found === undefined) return undefined;
-    const raw = fromFile(found.bytes, id, found.modified, await readKey(root));
+    const contents = await readWithMtime(fileOf(root, id));
+    if (contents === undefined) return undefined;
+    const raw = fromFile(contents.bytes, id, contents.modified, await readKey(root));
     const live = raw && toLive(raw, id);
     if (raw === undefined || live === undefined) {
       const file = fileOf(root, id);
-      throw unusable(`${file} is not a manifest of this Secret`, { file });
+      throw directoryUnavailable(`${file} is not a manifest of this Secret`, { file });
     }
-    return { bytes: found.bytes, raw, live };
+    return { bytes: contents.bytes, raw, live };
   }
 
-  /** As far as reading and rights go: a folder has no more to say. */
-  function rehearse(id: TargetId, isFit: (now: LiveSecret | undefined) => boolean): Promise<WriteResult> {
-    return typed(formatTarget(id), async () => {
+  /** A dry run checks only that the files can be read and written. A folder has no admission rules. */
+  function dryRunWrite(
+    id: TargetId,
+    isExpected: (current: LiveSecret | undefined) => boolean,
+  ): Promise<WriteResult> {
+    return withDiskErrors(formatTarget(id), async () => {
       await access(await nearestFolder(dirname(fileOf(root, id))), constants.W_OK | constants.X_OK);
-      const now = await load(id);
-      return isFit(now?.live) ? { kind: 'written', resourceVersion: '0' } : { kind: 'conflict' };
+      const current = await load(id);
+      return isExpected(current?.live) ? { kind: 'written', resourceVersion: '0' } : { kind: 'conflict' };
     });
   }
 
   async function write(id: TargetId, raw: RawSecret, uid: string, version: number, exclusive: boolean) {
-    const written = await putFile(fileOf(root, id), await textOf(raw, uid, version), exclusive);
+    const written = await writeFileAtomically(fileOf(root, id), await textOf(raw, uid, version), exclusive);
     if (written === undefined) return { kind: 'conflict' } as const;
     return { kind: 'written', resourceVersion: `${version}-${written.toString(36)}` } as const;
   }
 
   async function textOf(raw: RawSecret, uid: string, version: number): Promise<string> {
-    return toFile(raw, uid, version, await readOrMakeKey(root));
+    return toFile(raw, uid, version, await readOrCreateKey(root));
   }
 
-  /** What changes nothing moves no version, as an API server does it. */
+  /** A write without a change keeps the resourceVersion, as in an API server. */
   async function rewrite({ bytes, raw: before, live }: ReadFile, raw: RawSecret) {
     if ((await textOf(raw, live.uid, versionOf(before))) === bytes.toString('utf8')) {
       return { kind: 'written', resourceVersion: live.resourceVersion } as const;
@@ -95,13 +105,13 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     return write(live.id, raw, live.uid, versionOf(before) + 1, false);
   }
 
-  function known(live: LiveSecret): ReadFile {
+  function readFileOf(live: LiveSecret): ReadFile {
     const file = reads.get(live);
     if (file !== undefined) return file;
-    throw new AppError('INTERNAL', { about: formatTarget(live.id), detail: 'it was not read here' });
+    throw new AppError('INTERNAL', { subject: formatTarget(live.id), detail: 'this Secret was not read by this cluster client' });
   }
 
-  async function metaOf(id: TargetId): Promise<SecretMeta | undefined> {
+  async function readMeta(id: TargetId): Promise<SecretMeta | undefined> {
     const file = await load(id);
     const meta = file && toMeta(file.raw, id.namespace);
     if (file === undefined || meta === undefined) return undefined;
@@ -117,7 +127,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
   ): Promise<T> {
     checkTarget(id);
     onWrite?.(verb);
-    return typed(formatTarget(id), async () => {
+    return withDiskErrors(formatTarget(id), async () => {
       await makeFolder(root);
       return withFolderLock(join(root, '.lock'), work, signal);
     });
@@ -130,17 +140,17 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     workloads: undefined,
     configMaps: undefined,
     watch(scope, handlers) {
-      const loadMeta = (secret: string) => metaOf({ namespace: scope.namespace, secret });
+      const loadMeta = (secret: string) => readMeta({ namespace: scope.namespace, secret });
       return watches.add(watchFiles(root, scope, handlers, loadMeta));
     },
     watchNamespaces: (handlers) => watches.add(watchFolders(root, handlers)),
     async read(id) {
-      const file = await typed(formatTarget(id), () => load(id));
+      const file = await withDiskErrors(formatTarget(id), () => load(id));
       if (file !== undefined) reads.set(file.live, file);
       return file?.live;
     },
     create(id, manifest, { signal, dryRun = false } = {}) {
-      if (dryRun) return rehearse(id, (now) => now === undefined);
+      if (dryRun) return dryRunWrite(id, (current) => current === undefined);
       return locked(
         'create',
         id,
@@ -155,85 +165,89 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
       );
     },
     async replace(live, change, { signal, dryRun = false } = {}) {
-      if (dryRun) return rehearse(live.id, (now) => now?.resourceVersion === live.resourceVersion);
-      const before = known(live);
+      if (dryRun) return dryRunWrite(live.id, (current) => current?.resourceVersion === live.resourceVersion);
+      const before = readFileOf(live);
       const decide = async (): Promise<WriteResult> => {
-        const now = await load(live.id);
-        // The bytes themselves: they show an edit by hand that no counter and no clock would.
-        if (now === undefined || !now.bytes.equals(before.bytes)) return { kind: 'conflict' };
-        if (needsRecreation(live, change)) throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
+        const current = await load(live.id);
+        // Compare the bytes, because a manual edit may leave the counter and the file time unchanged.
+        if (current === undefined || !current.bytes.equals(before.bytes)) return { kind: 'conflict' };
+        if (needsRecreation(live, change))
+          throw new AppError('IMMUTABLE', { subject: formatTarget(live.id) });
         return rewrite(before, withOwnership(changedSecret(before.raw, change), before.raw));
       };
       return locked('update', live.id, decide, signal);
     },
     async remove(live, { signal, dryRun = false } = {}) {
       if (dryRun) {
-        const { kind } = await rehearse(
+        const { kind } = await dryRunWrite(
           live.id,
-          (now) => now === undefined || now.resourceVersion === live.resourceVersion,
+          (current) => current === undefined || current.resourceVersion === live.resourceVersion,
         );
         return kind === 'conflict' ? { kind } : { kind: 'removed' };
       }
-      const before = known(live);
+      const before = readFileOf(live);
       const decide = async () => {
-        const now = await load(live.id);
-        if (now === undefined) return { kind: 'removed' } as const;
-        if (!now.bytes.equals(before.bytes)) return { kind: 'conflict' } as const;
+        const current = await load(live.id);
+        if (current === undefined) return { kind: 'removed' } as const;
+        if (!current.bytes.equals(before.bytes)) return { kind: 'conflict' } as const;
         await removeFile(fileOf(root, live.id));
         return { kind: 'removed' } as const;
       };
       return locked('delete', live.id, decide, signal);
     },
     async merge(live, manifest, { signal, dryRun = false } = {}) {
-      if (dryRun) return rehearse(live.id, (now) => now?.uid === live.uid);
+      if (dryRun) return dryRunWrite(live.id, (current) => current?.uid === live.uid);
       const decide = async () => {
-        const now = await load(live.id);
-        if (now === undefined) return { kind: 'missing' } as const;
-        if (now.live.uid !== live.uid) return { kind: 'conflict' } as const;
-        const merged = applyTo(now.raw, appliedSecret(live, manifest), manifest.manager);
+        const current = await load(live.id);
+        if (current === undefined) return { kind: 'missing' } as const;
+        if (current.live.uid !== live.uid) return { kind: 'conflict' } as const;
+        const merged = applyTo(current.raw, appliedSecret(live, manifest), manifest.manager);
         if (merged.kind === 'conflict') return merged;
         const after = toLive(merged.raw, live.id);
-        if (after && needsRecreation(now.live, after))
-          throw new AppError('IMMUTABLE', { about: formatTarget(live.id) });
-        return rewrite(now, merged.raw);
+        if (after && needsRecreation(current.live, after))
+          throw new AppError('IMMUTABLE', { subject: formatTarget(live.id) });
+        return rewrite(current, merged.raw);
       };
       return locked('patch', live.id, decide, signal);
     },
-    mergedKeys: (live, manager) => appliedIn(objectIn(known(live).raw, 'metadata') ?? {}, manager).data,
-    heldAlone: (live, managers) => heldAloneIn(objectIn(known(live).raw, 'metadata') ?? {}, managers),
+    mergedKeys: (live, manager) => appliedIn(objectIn(readFileOf(live).raw, 'metadata') ?? {}, manager).data,
+    exclusivelyOwned: (live, managers) =>
+      exclusivelyOwnedIn(objectIn(readFileOf(live).raw, 'metadata') ?? {}, managers),
     async list(namespace, { name, value }) {
       checkNamespace(namespace);
       selectorOf({ [name]: value });
-      return typed(namespace, async () => {
-        const found: LiveSecret[] = [];
+      return withDiskErrors(namespace, async () => {
+        const matching: LiveSecret[] = [];
         for (const secret of await secretsIn(root, namespace)) {
           const file = await load({ namespace, secret });
           if (file?.live.labels[name] !== value) continue;
           reads.set(file.live, file);
-          found.push(file.live);
+          matching.push(file.live);
         }
-        return found;
+        return matching;
       });
     },
     async namespaces(matchLabels) {
       selectorOf(matchLabels);
-      return typed(root, () => namespacesIn(root, matchLabels));
+      return withDiskErrors(root, () => namespacesIn(root, matchLabels));
     },
     async ownSecret() {
       throw new AppError('CREDENTIAL_MISSING', {
-        detail: 'a directory has no namespace of its own for secretRef',
+        detail: 'secretRef needs a Kubernetes cluster: a directory has no namespace of its own',
       });
     },
     ownNamespace: () => undefined,
-    may({ verb }) {
+    checkAccess({ verb }) {
       const access = verb === 'get' || verb === 'list' ? constants.R_OK : constants.W_OK;
-      return typed(root, async () => allowed(await nearestFolder(root), access | constants.X_OK));
+      return withDiskErrors(root, async () =>
+        isAccessible(await nearestFolder(root), access | constants.X_OK),
+      );
     },
     ping() {
-      return typed(root, async () => {
+      return withDiskErrors(root, async () => {
         const folder = await nearestFolder(root);
         if ((await stat(folder)).isDirectory()) return {};
-        throw unusable(`${folder} is not a folder`);
+        throw directoryUnavailable(`${folder} is not a folder`);
       });
     },
     [Symbol.asyncDispose]: () => watches[Symbol.asyncDispose](),

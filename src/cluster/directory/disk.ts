@@ -4,8 +4,8 @@ import { AppError } from '../../core/errors.ts';
 import { syncFolder } from '../../core/folders.ts';
 import { codeOf } from '../../core/system-errors.ts';
 
-/** The bytes of a file and when it was last written (nanoseconds since 1970), of one and the same file. */
-export async function readWithTime(path: string): Promise<{ bytes: Buffer; modified: bigint } | undefined> {
+/** Reads a file and its modification time (nanoseconds since 1970) from the same open file. */
+export async function readWithMtime(path: string): Promise<{ bytes: Buffer; modified: bigint } | undefined> {
   try {
     await using file = await open(path, 'r');
     const { mtimeNs } = await file.stat({ bigint: true });
@@ -17,45 +17,49 @@ export async function readWithTime(path: string): Promise<{ bytes: Buffer; modif
 }
 
 /**
- * Puts a file in place at once and durably: the content is on the disk before the name shows it. To be called
- * by one writer at a time, so a half-written file that a crash left behind is of no use to anybody.
- * @returns When it was written, or `undefined` if `exclusive` and there is one already.
+ * Writes a file atomically and durably: the content is on disk before the name appears. Only one writer may call it at
+ * a time, so a temporary file left by a crash is safe to delete.
+ * @returns The modification time, or `undefined` if `exclusive` is set and the file exists.
  */
-export async function putFile(path: string, text: string, exclusive: boolean): Promise<bigint | undefined> {
-  // Cut, so that it has room where the file itself just has.
-  const draft = join(dirname(path), `.${basename(path).slice(0, 240)}.new`);
-  await rm(draft, { force: true });
+export async function writeFileAtomically(
+  path: string,
+  text: string,
+  exclusive: boolean,
+): Promise<bigint | undefined> {
+  // Shorten the name so that the prefix and suffix fit within 255 bytes.
+  const temporaryFile = join(dirname(path), `.${basename(path).slice(0, 240)}.new`);
+  await rm(temporaryFile, { force: true });
   let modified: bigint;
   try {
-    modified = await writeDurably(draft, text);
-    if (exclusive) await link(draft, path);
-    else await rename(draft, path);
+    modified = await writeDurably(temporaryFile, text);
+    if (exclusive) await link(temporaryFile, path);
+    else await rename(temporaryFile, path);
   } catch (error) {
     if (exclusive && codeOf(error) === 'EEXIST') return undefined;
     throw error;
   } finally {
-    // Also of what a full disk cut off: it is half a value, and in the way of others.
-    await rm(draft, { force: true });
+    // Also remove a partial file after a full disk: it holds part of a value and blocks other writers.
+    await rm(temporaryFile, { force: true });
   }
   await syncFolder(dirname(path));
   return modified;
 }
 
-/** Takes a file away durably. */
+/** Deletes a file durably. */
 export async function removeFile(path: string): Promise<void> {
   await rm(path);
   await syncFolder(dirname(path));
 }
 
 async function writeDurably(path: string, text: string): Promise<bigint> {
-  // `wx`: never through a link that somebody put there.
+  // `wx` does not follow a symbolic link that another user may have created.
   await using file = await open(path, 'wx', 0o600);
   await file.writeFile(text);
   await file.sync();
   return (await file.stat({ bigint: true })).mtimeNs;
 }
 
-export async function allowed(path: string, mode: number): Promise<boolean> {
+export async function isAccessible(path: string, mode: number): Promise<boolean> {
   try {
     await access(path, mode);
     return true;
@@ -65,61 +69,67 @@ export async function allowed(path: string, mode: number): Promise<boolean> {
   }
 }
 
-/** Runs work on the disk; its failures become errors of ours about the object named. */
-export async function typed<T>(about: string, work: () => Promise<T>): Promise<T> {
+/** Runs disk operations and turns their failures into AppErrors with the given subject. */
+export async function withDiskErrors<T>(about: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (thrown) {
-    throw errorOfDisk(thrown, about);
+    throw errorFromDisk(thrown, about);
   }
 }
 
-/** What there is in place of Roles. */
-export const FOLDER_RIGHTS = 'Let this user read and write the folder of `cluster.path`, and what is in it.';
+/** The counterpart of RBAC permissions. */
+export const FOLDER_PERMISSIONS_REMEDY =
+  'Let this user read and write the folder `cluster.path` and everything in it.';
 
-/** With `.yaml`, where a file may have 255 bytes. */
-const SHORTER_NAME = 'Give it a name of at most 250 characters, by `target.secret` of its mapping.';
+/** A file name, including `.yaml`, can have at most 255 bytes. */
+const SHORTER_NAME_REMEDY = 'Set a name of at most 250 characters in `target.secret` of its mapping.';
 
-/** There is no network between us and a folder. With a file, what is wrong is in it. */
-export function unusable(
+/** Reports that the directory, or one file in it, cannot be used. */
+export function directoryUnavailable(
   detail: string,
   { file, about, cause }: { readonly file?: string; readonly about?: string; readonly cause?: unknown } = {},
 ): AppError {
   const todo =
     file === undefined
-      ? 'Nothing at once; if it goes on, check `cluster.path`, and the disk that it is on.'
-      : `Mend ${file}, or move it elsewhere.`;
+      ? 'No action needed. If it persists, check `cluster.path` and its disk.'
+      : `Fix ${file}, or move it elsewhere.`;
   return new AppError('CLUSTER_UNAVAILABLE', {
     detail,
-    todo,
+    remedy: todo,
     cause,
-    ...(about === undefined ? {} : { about }),
+    ...(about === undefined ? {} : { subject: about }),
   });
 }
 
-function errorOfDisk(thrown: unknown, about: string): AppError {
-  if (thrown instanceof AppError) return thrown.about === undefined ? thrown.concerning(about) : thrown;
+function errorFromDisk(thrown: unknown, about: string): AppError {
+  if (thrown instanceof AppError) return thrown.subject === undefined ? thrown.withSubject(about) : thrown;
   const fail = (code: AppError['code'], detail: string, todo?: string) =>
-    new AppError(code, { about, detail, cause: thrown, ...(todo === undefined ? {} : { todo }) });
-  const unusableNow = (detail: string) => unusable(detail, { about, cause: thrown });
+    new AppError(code, {
+      subject: about,
+      detail,
+      cause: thrown,
+      ...(todo === undefined ? {} : { remedy: todo }),
+    });
+  const unavailableNow = (detail: string) => directoryUnavailable(detail, { about, cause: thrown });
   if (thrown instanceof Error && ['AbortError', 'TimeoutError'].includes(thrown.name)) {
-    return unusableNow('cancelled before it was our turn');
+    return unavailableNow('cancelled while waiting for the lock');
   }
   const code = codeOf(thrown) ?? '';
   switch (code) {
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return fail('CLUSTER_FORBIDDEN', `the file system does not let us: ${code}`, FOLDER_RIGHTS);
+      return fail('CLUSTER_FORBIDDEN', `the file system denied access: ${code}`, FOLDER_PERMISSIONS_REMEDY);
     case 'ENOSPC':
     case 'EDQUOT':
-      return unusableNow(`no space is left: ${code}`);
+      return unavailableNow(`no space left on the disk: ${code}`);
     case 'ENAMETOOLONG':
-      return fail('CLUSTER_REFUSED', 'the name is too long for a file', SHORTER_NAME);
+      return fail('CLUSTER_REFUSED', 'the name is too long for a file', SHORTER_NAME_REMEDY);
     case 'ERR_SQLITE_ERROR':
-      return unusableNow('the lock file cannot be used');
+      return unavailableNow('the lock file cannot be used');
     default:
-      // ENOTDIR, EIO, EMFILE, ELOOP …: names of the system, without a value in them.
-      return /^E[A-Z]+$/.test(code) ? unusableNow(code) : fail('INTERNAL', 'unexpected failure');
+      // System error names such as ENOTDIR, EIO, EMFILE and ELOOP contain no values.
+      return /^E[A-Z]+$/.test(code) ? unavailableNow(code) : fail('INTERNAL', 'unexpected error');
   }
 }

@@ -5,16 +5,19 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import type { TargetId } from '../../core/target.ts';
 import { objectIn, textIn } from '../json.ts';
 import type { RawSecret } from '../manifest.ts';
-import { FOR_KUBECTL, parseMap } from '../yaml.ts';
+import { KUBECTL_YAML, parseMap } from '../yaml.ts';
 import { readState, writeState } from './state.ts';
 
 /**
- * What an API server keeps in `metadata` and would refuse in `kubectl apply -f` (uid, resourceVersion,
- * managedFields) stands in one annotation, as JSON: see `FileState`.
+ * An annotation with the state of the file as JSON (see `FileState`). An API server keeps these fields in `metadata`
+ * (uid, resourceVersion, managedFields), but `kubectl apply -f` would reject them there.
  */
 const STATE = 'directory.secretbridge.dev/state';
 
-/** A manifest as an API server would give it. `undefined`: not a manifest of this Secret. */
+/**
+ * Parses a manifest and completes it as an API server would. Returns `undefined` if the file is not a manifest of this
+ * Secret.
+ */
 export function fromFile(
   bytes: Buffer,
   id: TargetId,
@@ -35,15 +38,15 @@ export function fromFile(
       ...whole.metadata,
       namespace: metadata.namespace ?? id.namespace,
       uid: uid ?? textIn(metadata, 'uid') ?? uidOf(id),
-      // Our counter, and the time of the file, which an edit by hand moves too. Not a hash: it would tell
-      // a guesser of the content whether the guess is right.
+      // The version combines our counter with the file time, which a manual edit also changes. A hash would let an
+      // attacker verify guesses of the content.
       resourceVersion: `${version}-${modified.toString(36)}`,
       ...(managedFields === undefined ? {} : { managedFields }),
     },
   };
 }
 
-/** @param version The file's counter from now on. */
+/** @param version The new value of the file's counter. */
 export function toFile(raw: RawSecret, uid: string, version: number, fingerprints: Fingerprinter): string {
   const {
     uid: _,
@@ -54,10 +57,10 @@ export function toFile(raw: RawSecret, uid: string, version: number, fingerprint
   } = objectIn(raw, 'metadata') ?? {};
   const state = writeState(raw, { uid, version }, fingerprints);
   const kept = isObject(annotations) ? annotations : {};
-  // Folded lines would still be YAML, but a base64 value on one line can be searched and compared.
+  // Do not fold lines: a base64 value on one line can be searched and compared.
   return stringify(
     { ...raw, metadata: { ...metadata, annotations: { ...kept, [STATE]: state } } },
-    FOR_KUBECTL,
+    KUBECTL_YAML,
   );
 }
 
@@ -74,14 +77,14 @@ export function parseYaml(bytes: Buffer): JsonObject | undefined {
   }
 }
 
-/** `stringData` wins over `data`, as it does in an API server. */
+/** `stringData` takes precedence over `data`, as in an API server. */
 function dataOf(raw: JsonObject): JsonObject | undefined {
   const data = Object.entries(objectIn(raw, 'data') ?? {});
   const texts = Object.entries(objectIn(raw, 'stringData') ?? {});
   if (!data.every(([, value]) => value === null || isBase64(value))) return undefined;
   if (!texts.every(([, value]) => typeof value === 'string')) return undefined;
   return Object.fromEntries([
-    // As the API server gives it: in one line.
+    // The API server returns base64 without line breaks.
     ...data.map(([key, value]) => [key, String(value ?? '').replaceAll(/[\r\n]/g, '')]),
     ...texts.map(([key, value]) => [key, Buffer.from(String(value), 'utf8').toString('base64')]),
   ]);
@@ -93,7 +96,7 @@ function isBase64(value: unknown): boolean {
   return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
 }
 
-/** A manifest written by hand has no uid; its place gives one that stays. */
+/** A manifest written by hand has no uid, so derive a stable one from its name. */
 function uidOf({ namespace, secret }: TargetId): string {
   const hex = createHash('sha256').update(`${namespace}/${secret}`).digest('hex');
   return hex.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');

@@ -3,27 +3,27 @@ import { join } from 'node:path';
 import { createFingerprinter, type Fingerprinter } from '../../core/fingerprint.ts';
 import { makeFolder } from '../../core/folders.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import { putFile, readWithTime, unusable } from './disk.ts';
+import { writeFileAtomically, readWithMtime, directoryUnavailable } from './disk.ts';
 
-/** The key of the fingerprints of what is written: 32 random bytes as base64 text, mode 0600. */
-const FILE = '.merge.key';
+/** The file with the fingerprint key: 32 random bytes as base64 text, mode 0600. */
+const KEY_FILE = '.merge.key';
 
 export async function readKey(root: string): Promise<Fingerprinter | undefined> {
-  const path = join(root, FILE);
-  const found = await readWithTime(path);
-  if (found === undefined) return undefined;
-  const text = found.bytes.toString('utf8').trim();
+  const path = join(root, KEY_FILE);
+  const contents = await readWithMtime(path);
+  if (contents === undefined) return undefined;
+  const text = contents.bytes.toString('utf8').trim();
   if (!/^[A-Za-z0-9+/]{43}=$/.test(text))
-    throw unusable(`${path} is not a key of 32 bytes as base64 text`, { file: path });
+    throw directoryUnavailable(`${path} is not a key of 32 bytes as base64 text`, { file: path });
   return createFingerprinter(SecretValue.fromBytes(Buffer.from(text, 'base64')));
 }
 
-/** To be called by one process at a time. */
-export async function readOrMakeKey(root: string): Promise<Fingerprinter> {
-  const there = await readKey(root);
-  if (there !== undefined) return there;
+/** Only one process may call this at a time. */
+export async function readOrCreateKey(root: string): Promise<Fingerprinter> {
+  const existing = await readKey(root);
+  if (existing !== undefined) return existing;
   await makeFolder(root);
   const bytes = randomBytes(32);
-  await putFile(join(root, FILE), `${bytes.toString('base64')}\n`, true);
+  await writeFileAtomically(join(root, KEY_FILE), `${bytes.toString('base64')}\n`, true);
   return createFingerprinter(SecretValue.fromBytes(bytes));
 }

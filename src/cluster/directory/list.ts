@@ -4,8 +4,8 @@ import type { JsonObject } from '../../core/json.ts';
 import { isNamespaceName, isSecretName } from '../../core/kubernetes-names.ts';
 import { compareText } from '../../core/target.ts';
 import { objectIn } from '../json.ts';
-import { textsIn } from '../manifest.ts';
-import { readWithTime, unusable } from './disk.ts';
+import { stringMapIn } from '../manifest.ts';
+import { readWithMtime, directoryUnavailable } from './disk.ts';
 import { parseYaml } from './file.ts';
 
 const YAML = '.yaml';
@@ -13,28 +13,32 @@ const YAML = '.yaml';
 /** https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
-/** The names of the Secrets in a namespace's folder, sorted; none if there is no folder. Other manifests are passed over. */
+/**
+ * The sorted names of the Secrets in a namespace's folder. Empty if the folder does not exist. Manifests of other kinds
+ * are skipped.
+ */
 export async function secretsIn(root: string, namespace: string): Promise<readonly string[]> {
-  const found = await manifestsIn(join(root, namespace), isSecretName);
-  const secrets = [...found].filter(([, manifest]) => manifest.kind === 'Secret');
+  const manifests = await manifestsIn(join(root, namespace), isSecretName);
+  const secrets = [...manifests].filter(([, manifest]) => manifest.kind === 'Secret');
   return secrets.map(([name]) => name).sort(compareText);
 }
 
 /**
- * The namespaces that carry all these labels and are not ending, sorted. A namespace is a folder, or a manifest
- * `PATH/<name>.yaml` of kind Namespace, or both; the manifest can give it labels. As in Kubernetes, its name is one.
+ * The sorted names of the namespaces that carry all these labels and are not terminating. A namespace is a folder, or a
+ * manifest `PATH/<name>.yaml` of kind Namespace, or both. The manifest can set labels. As in Kubernetes, each namespace
+ * has a label with its name.
  */
 export async function namespacesIn(
   root: string,
   matchLabels: Readonly<Record<string, string>>,
 ): Promise<readonly string[]> {
   const manifests = await manifestsIn(root, isNamespaceName);
-  const noted = new Map([...manifests].filter(([, { kind }]) => kind === 'Namespace'));
+  const namespaceManifests = new Map([...manifests].filter(([, { kind }]) => kind === 'Namespace'));
   const names = (await namesIn(root)).filter(isNamespaceName);
   const folders = await Promise.all(names.map((name) => isFolder(join(root, name))));
-  const all = new Set([...names.filter((_, n) => folders[n]), ...noted.keys()]);
+  const all = new Set([...names.filter((_, n) => folders[n]), ...namespaceManifests.keys()]);
   const selected = [...all].filter((name) => {
-    const metadata = metadataOf(noted.get(name), name, root);
+    const metadata = metadataOf(namespaceManifests.get(name), name, root);
     const labels = new Map([...Object.entries(metadata.labels), [NAME_LABEL, name]]);
     const matches = Object.entries(matchLabels).every(([label, value]) => labels.get(label) === value);
     return matches && !metadata.ending;
@@ -44,29 +48,29 @@ export async function namespacesIn(
 
 function metadataOf(manifest: JsonObject | undefined, name: string, root: string) {
   const metadata = objectIn(manifest ?? {}, 'metadata') ?? { name };
-  const labels = textsIn(metadata, 'labels');
+  const labels = stringMapIn(metadata, 'labels');
   if (labels !== undefined && metadata.name === name)
     return { labels, ending: metadata.deletionTimestamp !== undefined };
   const file = join(root, name + YAML);
-  throw unusable(`${file} is not a manifest of this namespace`, { file });
+  throw directoryUnavailable(`${file} is not a manifest of this namespace`, { file });
 }
 
-/** Name to manifest. What cannot be parsed could be what is looked for, so it is an error. */
+/** Reads manifests by name. A file that cannot be parsed is an error, because it could be the requested manifest. */
 async function manifestsIn(
   folder: string,
   isName: (name: string) => boolean,
 ): Promise<ReadonlyMap<string, JsonObject>> {
-  const found = new Map<string, JsonObject>();
+  const manifests = new Map<string, JsonObject>();
   for (const name of await namesIn(folder)) {
     const stem = name.slice(0, -YAML.length);
     const path = join(folder, name);
     if (!name.endsWith(YAML) || !isName(stem) || (await isFolder(path))) continue;
-    const file = await readWithTime(path);
-    // It may have gone meanwhile.
+    const file = await readWithMtime(path);
+    // The file may have been deleted meanwhile.
     if (file === undefined) continue;
     const manifest = parseYaml(file.bytes);
-    if (manifest === undefined) throw unusable(`${path} is not a manifest`, { file: path });
-    found.set(stem, manifest);
+    if (manifest === undefined) throw directoryUnavailable(`${path} is not a manifest`, { file: path });
+    manifests.set(stem, manifest);
   }
-  return found;
+  return manifests;
 }

@@ -1,17 +1,17 @@
 import { open } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { unusable } from './disk.ts';
+import { directoryUnavailable } from './disk.ts';
 
 const POLL_MS = 5;
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 /** https://www.sqlite.org/rescode.html#busy */
 const SQLITE_BUSY = 5;
 
 /**
- * Runs work while no other process does, by the lock on an empty SQLite file. The kernel releases it when the
- * process ends, however it ends. A file with a process id could not do that: in containers everybody is
- * process 1, and one that died looks as if it lived.
+ * Runs work under a lock between processes, held on an empty SQLite file. The kernel releases the lock when the process
+ * ends, even after a crash. A file with a process id would fail in containers, where every process has id 1 and a dead
+ * one looks alive.
  */
 export async function withFolderLock<T>(
   path: string,
@@ -22,8 +22,8 @@ export async function withFolderLock<T>(
   await (await open(path, 'a', 0o600)).close();
   using database = new DatabaseSync(path, { timeout: 0 });
   for (let waited = 0; !tryLock(database); waited += POLL_MS) {
-    if (waited >= PATIENCE_MS) {
-      throw unusable(`another process holds ${path}`);
+    if (waited >= TIMEOUT_MS) {
+      throw directoryUnavailable(`another process holds ${path}`);
     }
     await sleep(POLL_MS, undefined, signal ? { signal } : {});
   }
@@ -32,8 +32,8 @@ export async function withFolderLock<T>(
 
 function tryLock(database: DatabaseSync): boolean {
   try {
-    // Nothing is ever written, so the journal stays in memory: a full disk has no room for one, and what is to be taken
-    // away needs none.
+    // Nothing is written, so keep the journal in memory. A full disk has no room for a journal, and deleting a file
+    // needs none.
     database.exec('PRAGMA journal_mode = memory; BEGIN EXCLUSIVE');
     return true;
   } catch (error) {

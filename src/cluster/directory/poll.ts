@@ -2,68 +2,69 @@ import { watch as watchFolder } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AppError, toAppError } from '../../core/errors.ts';
-import { pause } from '../../core/pause.ts';
+import { sleepUntilAborted } from '../../core/sleep.ts';
 import { codeOf } from '../../core/system-errors.ts';
 
-/** Not every file system tells of changes, so that a look is due this often in any case. */
+/** Some file systems report no changes, so scan at least this often. */
 const POLL_MS = 1_000;
-/** One write is several changes of a folder. */
+/** One write causes several change events in a folder, so wait until they settle. */
 const SETTLE_MS = 20;
 
-export interface Polled<T> {
-  /** A change in it makes the next look come at once. It need not be there. */
+export interface PollHandlers<T> {
+  /** A change in this folder triggers the next scan immediately. The folder need not exist. */
   readonly folder: string;
-  look(): Promise<T>;
-  /** `before`: what the last look saw; what this throws makes it count as not seen. */
-  seen(now: T, before: T | undefined): void;
+  scan(): Promise<T>;
+  /** `before` is the result of the previous scan. If this throws, the scan does not count. */
+  onScan(now: T, before: T | undefined): void;
   progress(error?: AppError): void;
 }
 
-/** Looks again and again until it is disposed, whatever a look comes to. */
-export function poll<T>({ folder, look, seen, progress }: Polled<T>): AsyncDisposable {
+/** Scans repeatedly until disposed, also after failures. */
+export function poll<T>({ folder, scan: look, onScan: seen, progress }: PollHandlers<T>): AsyncDisposable {
   let ended = false;
-  let rest = new AbortController();
+  let wakeUp = new AbortController();
 
-  /** Opened anew for each look: a folder that was put in the place of another is not the one listened to. */
-  function listen(path: string): Disposable {
+  /** Opened again for each scan, because the folder may have been replaced by another one. */
+  function watchForChange(path: string): Disposable {
     try {
-      const watcher = watchFolder(path, () => rest.abort());
-      watcher.on('error', () => rest.abort());
+      const watcher = watchFolder(path, () => wakeUp.abort());
+      watcher.on('error', () => wakeUp.abort());
       return { [Symbol.dispose]: () => watcher.close() };
     } catch (error) {
       const code = codeOf(error);
       if (code === undefined) throw error;
-      // Where it will be made. ENOSPC, EMFILE: the system has no watcher left, and the poll does without.
-      if (code === 'ENOENT' && path === folder) return listen(dirname(folder));
+      // ENOENT: watch the parent, where the folder will be created. ENOSPC, EMFILE: the system has no watchers left, so
+      // rely on polling.
+      if (code === 'ENOENT' && path === folder) return watchForChange(dirname(folder));
       return { [Symbol.dispose]: () => undefined };
     }
   }
 
   async function run(): Promise<void> {
-    let before: T | undefined;
+    let previous: T | undefined;
     let failed = false;
     while (!ended) {
-      rest = new AbortController();
-      using _ = listen(folder);
+      wakeUp = new AbortController();
+      using _ = watchForChange(folder);
       try {
-        const now = await look();
+        const current = await look();
         if (ended) break;
-        seen(now, before);
-        before = now;
+        seen(current, previous);
+        previous = current;
         failed = false;
         progress();
       } catch (thrown) {
         if (ended) break;
         if (!failed) {
-          // Somebody may be in the middle of a write.
+          // Another process may be in the middle of a write.
           failed = true;
           await sleep(SETTLE_MS);
           continue;
         }
         progress(toAppError(thrown));
       }
-      await pause(POLL_MS, rest.signal);
-      if (!ended && rest.signal.aborted) await sleep(SETTLE_MS);
+      await sleepUntilAborted(POLL_MS, wakeUp.signal);
+      if (!ended && wakeUp.signal.aborted) await sleep(SETTLE_MS);
     }
   }
 
@@ -71,7 +72,7 @@ export function poll<T>({ folder, look, seen, progress }: Polled<T>): AsyncDispo
   return {
     async [Symbol.asyncDispose]() {
       ended = true;
-      rest.abort();
+      wakeUp.abort();
       await running;
     },
   };

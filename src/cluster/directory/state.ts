@@ -3,7 +3,7 @@ import { isObject, type JsonObject, parseObject } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import { FIELD_MANAGER } from '../cluster.ts';
-import { compact, partOf } from '../field-owners.ts';
+import { compactEntries, partOf } from '../field-owners.ts';
 import { listIn, objectIn, textIn } from '../json.ts';
 import {
   entriesIn,
@@ -16,12 +16,12 @@ import {
 import type { RawSecret } from '../manifest.ts';
 
 /**
- * What a file notes about itself. `labels` and `annotations` are those that we own and `held` is what was merged, each
- * name with the keyed fingerprint of its value: in a folder nobody notes who changed what, but a value of another
- * fingerprint is no longer the one that was written.
+ * The state that a file records about itself. `labels` and `annotations` are the ones that we own. `held` lists the
+ * merged fields. Each name has the keyed fingerprint of its value. A value with a different fingerprint was changed by
+ * someone else, because a folder does not record who wrote what.
  */
 export interface FileState {
-  /** `undefined`: nothing is noted. */
+  /** `undefined`: no uid is recorded. */
   readonly uid: string | undefined;
   readonly version: number;
   readonly managedFields: readonly JsonObject[] | undefined;
@@ -34,29 +34,29 @@ export function readState(
   fingerprints: Fingerprinter | undefined,
 ): FileState {
   const state = (typeof text === 'string' ? parseObject(text) : undefined) ?? {};
-  // A copy of one of our files under another name is not ours.
+  // A copy of our file under another name is not ours.
   if (state.place !== formatTarget(id)) return { uid: undefined, version: 0, managedFields: undefined };
-  const unchanged = (part: Part, name: string, noted: unknown) => {
+  const isUnchanged = (part: Part, name: string, noted: unknown) => {
     const texts = partOf(raw, part);
     if (!Object.hasOwn(texts, name)) return false;
-    // Under another key a fingerprint says nothing, so what was noted stands.
+    // Fingerprints of different keys cannot be compared, so keep the recorded ownership.
     if (fingerprints === undefined || typeof noted !== 'string' || keyIdOf(noted) !== fingerprints.keyId)
       return true;
     return noted === fingerprintOf(fingerprints, id, part, name, texts[name]);
   };
-  const namesIn = (noted: JsonObject, part: Part): readonly string[] =>
+  const unchangedNames = (noted: JsonObject, part: Part): readonly string[] =>
     Object.entries(objectIn(noted, part) ?? {})
-      .filter(([name, its]) => unchanged(part, name, its))
+      .filter(([name, fingerprint]) => isUnchanged(part, name, fingerprint))
       .map(([name]) => name);
   const owned = (part: 'labels' | 'annotations') =>
-    isObject(state[part]) ? namesIn(state, part) : listedIn(state, part);
+    isObject(state[part]) ? unchangedNames(state, part) : plainNamesIn(state, part);
   const [labels, annotations] = [owned('labels'), owned('annotations')];
-  const held: FieldsEntry[] = listIn(state, 'held')
+  const appliedEntries: FieldsEntry[] = listIn(state, 'held')
     .filter(isObject)
     .map((entry) => ({
       manager: textIn(entry, 'manager') ?? '',
       operation: entry.operation === 'Apply' ? 'Apply' : 'Update',
-      holds: holdingsOf((part) => namesIn(entry, part)),
+      holds: holdingsOf((part) => unchangedNames(entry, part)),
     }));
   const ours =
     labels && annotations
@@ -68,7 +68,7 @@ export function readState(
           }),
         ]
       : [];
-  const managedFields = [...ours, ...compact(held)];
+  const managedFields = [...ours, ...compactEntries(appliedEntries)];
   return {
     uid: textIn(state, 'uid'),
     version: Number(state.version ?? 0),
@@ -88,9 +88,9 @@ export function writeState(
       names.map((name) => [name, fingerprintOf(fingerprints, id, part, name, partOf(raw, part)[name])]),
     );
   const ours = ownershipIn(metadata, FIELD_MANAGER);
-  // Beside what the bridge owns itself.
+  // The fields of other managers.
   const merged = entriesIn(metadata).filter(({ manager }) => manager !== FIELD_MANAGER);
-  const held = merged.map(({ manager, operation, holds }) => ({
+  const appliedEntries = merged.map(({ manager, operation, holds }) => ({
     manager,
     operation,
     labels: noted('labels', holds.labels),
@@ -105,7 +105,7 @@ export function writeState(
       labels: noted('labels', ours.labels),
       annotations: noted('annotations', ours.annotations),
     }),
-    ...(held.length > 0 ? { held } : {}),
+    ...(appliedEntries.length > 0 ? { held: appliedEntries } : {}),
   });
 }
 
@@ -120,8 +120,8 @@ function fingerprintOf(
   return fingerprints.target(id, new Map([[`${part}/${name}`, SecretValue.fromBytes(bytes)]]));
 }
 
-/** Names alone, as they were noted once: they say nothing of the values. */
-function listedIn(state: JsonObject, part: Part): readonly string[] | undefined {
+/** Names without fingerprints, from an older format. They cannot show whether a value changed. */
+function plainNamesIn(state: JsonObject, part: Part): readonly string[] | undefined {
   const list = state[part];
   return Array.isArray(list) ? list.filter((name): name is string => typeof name === 'string') : undefined;
 }

@@ -8,18 +8,19 @@ import { codeOf } from '../../core/system-errors.ts';
 import { compareText, formatTarget } from '../../core/target.ts';
 import type { NamespaceHandlers, SecretMeta, WatchHandlers, WatchScope } from '../cluster.ts';
 import { checkScope, formatScope } from '../names.ts';
-import { readWithTime, typed } from './disk.ts';
+import { readWithMtime, withDiskErrors } from './disk.ts';
 import { parseYaml } from './file.ts';
 import { poll } from './poll.ts';
 
 const YAML = '.yaml';
 
-/** By name. */
-type Seen = ReadonlyMap<string, { readonly stamp: string; readonly meta: SecretMeta | undefined }>;
+/** Files by Secret name. */
+type ScannedFiles = ReadonlyMap<string, { readonly stamp: string; readonly meta: SecretMeta | undefined }>;
 
 /**
- * A file that cannot be loaded hides no other: it is taken for what it was, and `progress` says so.
- * @param load What stands in the file of a Secret, without its content.
+ * Watches the files of a namespace. A file that cannot be loaded keeps its previous state and is reported through
+ * `progress`; other files are not affected.
+ * @param load Reads the metadata of a Secret from its file, without the content.
  */
 export function watchFiles(
   root: string,
@@ -30,55 +31,57 @@ export function watchFiles(
   const { namespace, secret } = scope;
   checkScope(scope);
   const folder = join(root, namespace);
-  let known: Seen = new Map();
-  /** What could not be loaded at the last look. */
-  let broken: ReadonlyMap<string, AppError> = new Map();
+  let files: ScannedFiles = new Map();
+  /** Load errors of the last scan, by name. */
+  let loadErrors: ReadonlyMap<string, AppError> = new Map();
 
-  async function lookAt(name: string): Promise<[name: string, seen: NonNullable<ReturnType<Seen['get']>>][]> {
+  async function scanFile(
+    name: string,
+  ): Promise<[name: string, seen: NonNullable<ReturnType<ScannedFiles['get']>>][]> {
     const path = join(folder, name + YAML);
     const stamp = await stampOf(path);
     if (stamp === undefined) return [];
-    const before = known.get(name);
-    if (before?.stamp === stamp) return [[name, before]];
-    const file = await readWithTime(path);
-    // Manifests of other kinds may lie there too.
-    const other = file !== undefined && (parseYaml(file.bytes)?.kind ?? 'Secret') !== 'Secret';
-    return [[name, { stamp, meta: other ? undefined : await load(name) }]];
+    const previous = files.get(name);
+    if (previous?.stamp === stamp) return [[name, previous]];
+    const file = await readWithMtime(path);
+    // The folder may contain manifests of other kinds.
+    const isOtherKind = file !== undefined && (parseYaml(file.bytes)?.kind ?? 'Secret') !== 'Secret';
+    return [[name, { stamp, meta: isOtherKind ? undefined : await load(name) }]];
   }
 
   return poll<ReadonlyMap<string, SecretMeta>>({
     folder,
-    async look() {
-      return typed(formatScope(scope), async () => {
+    async scan() {
+      return withDiskErrors(formatScope(scope), async () => {
         const names = secret === undefined ? await secretNamesIn(folder) : [secret];
         const failed = new Map<string, AppError>();
-        const found = await Promise.all(
+        const scanned = await Promise.all(
           names.map(async (name) => {
             const about = formatTarget({ namespace, secret: name });
             try {
-              return await typed(about, () => lookAt(name));
+              return await withDiskErrors(about, () => scanFile(name));
             } catch (error) {
               if (!(error instanceof AppError)) throw error;
               failed.set(name, error);
-              const before = known.get(name);
-              return before === undefined ? [] : [[name, before] as const];
+              const previous = files.get(name);
+              return previous === undefined ? [] : [[name, previous] as const];
             }
           }),
         );
-        const news = [...failed].find(([name]) => !broken.has(name));
-        broken = failed;
-        // Somebody may be in the middle of a write: the next look comes at once, and then it counts.
-        if (news !== undefined) throw news[1];
-        known = new Map(found.flat());
-        return new Map([...known].flatMap(([name, { meta }]) => (meta === undefined ? [] : [[name, meta]])));
+        const newFailure = [...failed].find(([name]) => !loadErrors.has(name));
+        loadErrors = failed;
+        // Another process may be in the middle of a write. Scan again at once; a second failure is reported.
+        if (newFailure !== undefined) throw newFailure[1];
+        files = new Map(scanned.flat());
+        return new Map([...files].flatMap(([name, { meta }]) => (meta === undefined ? [] : [[name, meta]])));
       });
     },
-    seen: (now, before) => tell(handlers, now, before),
-    progress: (error) => handlers.progress(error ?? [...broken.values()][0]),
+    onScan: (now, before) => notifyChanges(handlers, now, before),
+    progress: (error) => handlers.progress(error ?? [...loadErrors.values()][0]),
   });
 }
 
-function tell(
+function notifyChanges(
   handlers: WatchHandlers,
   now: ReadonlyMap<string, SecretMeta>,
   before: ReadonlyMap<string, SecretMeta> | undefined,
@@ -94,24 +97,24 @@ function tell(
 export function watchFolders(root: string, handlers: NamespaceHandlers): AsyncDisposable {
   return poll<ReadonlyMap<string, string>>({
     folder: root,
-    look: () => typed(root, () => foldersIn(root)),
-    seen(now, before) {
+    scan: () => withDiskErrors(root, () => foldersIn(root)),
+    onScan(now, before) {
       if (!isDeepStrictEqual(now, before)) handlers.changed();
     },
     progress: handlers.progress,
   });
 }
 
-/** The folders and manifests that can make a namespace, each with what changes when it does. */
+/** The folders and manifests that can define a namespace, each with a stamp that changes with it. */
 async function foldersIn(root: string): Promise<ReadonlyMap<string, string>> {
-  const found = new Map<string, string>();
+  const stamps = new Map<string, string>();
   for (const name of await namesIn(root)) {
     const path = join(root, name);
     const isManifest = name.endsWith(YAML) && isNamespaceName(name.slice(0, -YAML.length));
-    if (isManifest) found.set(name, (await stampOf(path)) ?? '');
-    else if (isNamespaceName(name) && (await isFolder(path))) found.set(name, '');
+    if (isManifest) stamps.set(name, (await stampOf(path)) ?? '');
+    else if (isNamespaceName(name) && (await isFolder(path))) stamps.set(name, '');
   }
-  return found;
+  return stamps;
 }
 
 async function secretNamesIn(folder: string): Promise<readonly string[]> {
@@ -122,7 +125,7 @@ async function secretNamesIn(folder: string): Promise<readonly string[]> {
     .sort(compareText);
 }
 
-/** Changes with the file; `undefined`: there is none. */
+/** A stamp that changes with the file. `undefined`: the file does not exist. */
 async function stampOf(path: string): Promise<string | undefined> {
   try {
     const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });

@@ -14,33 +14,36 @@ import { listIn, objectIn, textIn } from '../json.ts';
 export type { Context };
 
 export interface Cluster extends ClusterOfLibrary {
-  /** What a credential plugin may be told beside (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins). */
+  /**
+   * Cluster fields that only a credential plugin receives
+   * (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins).
+   */
   readonly forPlugins?: { readonly disableCompression: boolean; readonly config: unknown };
 }
 
 export interface User extends UserOfLibrary {
-  /** Headers; a name may come several times. */
+  /** Impersonation headers. A name may occur several times. */
   readonly impersonation?: readonly (readonly [name: string, value: string])[];
 }
 
 /**
- * The entries of one kubeconfig, with absolute paths. As kubectl does it, one that is of no use is as good as none: it
- * may be that of another context, such as `kubectl config set-context` leaves half-made.
+ * The entries of one kubeconfig, with absolute paths. As in kubectl, invalid entries are ignored. They may belong to
+ * another context, such as one that `kubectl config set-context` left incomplete.
  */
-export function entriesOf(found: JsonObject, folder: string) {
+export function entriesOf(document: JsonObject, folder: string) {
   const part = (list: string, entry: string) => {
-    const named = listIn(found, list).filter(isObject).toReversed();
-    const parts = new Map(named.map((one) => [one.name, objectIn(one, entry) ?? {}]));
+    const entries = listIn(document, list).filter(isObject).toReversed();
+    const parts = new Map(entries.map((namedEntry) => [namedEntry.name, objectIn(namedEntry, entry) ?? {}]));
     return (name: string): JsonObject => parts.get(name) ?? {};
   };
   const [clusterOf, userOf] = [part('clusters', 'cluster'), part('users', 'user')];
   const options = { onInvalidEntry: ActionOnInvalid.FILTER };
   return {
-    clusters: newClusters(found.clusters, options).map((it) =>
-      completedCluster(it, clusterOf(it.name), folder),
+    clusters: newClusters(document.clusters, options).map((cluster) =>
+      completedCluster(cluster, clusterOf(cluster.name), folder),
     ),
-    users: newUsers(found.users, options).map((it) => completedUser(it, userOf(it.name), folder)),
-    contexts: newContexts(found.contexts, options),
+    users: newUsers(document.users, options).map((user) => completedUser(user, userOf(user.name), folder)),
+    contexts: newContexts(document.contexts, options),
   };
 }
 
@@ -62,7 +65,7 @@ function completedCluster(
   };
 }
 
-/** What client-node 2.0 leaves out: `tokenFile`, paths beside the file, and most of an impersonation. */
+/** Adds what client-node 2.0 leaves out: `tokenFile`, relative paths, and most impersonation fields. */
 function completedUser(parsed: UserOfLibrary, raw: JsonObject, folder: string): User {
   const { certFile, keyFile, ...rest } = parsed;
   const user: User = {
@@ -73,7 +76,7 @@ function completedUser(parsed: UserOfLibrary, raw: JsonObject, folder: string): 
   };
   const tokenFile = textIn(raw, 'tokenFile');
   if (tokenFile) {
-    // As client-go has it: the file goes before a token that stands beside it, and may have ended since.
+    // As in client-go, a token file takes precedence over an inline token, which may have expired.
     const { token: _, ...others } = user;
     return {
       ...others,
@@ -82,7 +85,7 @@ function completedUser(parsed: UserOfLibrary, raw: JsonObject, folder: string): 
   }
   const exec: unknown = user.exec;
   if (!isObject(exec)) return user;
-  // A command with a slash is a path beside the file; a bare one is looked up in PATH.
+  // A command with a slash is a path relative to the kubeconfig. Any other command is looked up in PATH.
   const command = textIn(exec, 'command') ?? '';
   return { ...user, exec: { ...exec, command: command.includes('/') ? resolve(folder, command) : command } };
 }
@@ -101,11 +104,11 @@ function impersonationOf(raw: JsonObject): NonNullable<User['impersonation']> {
       texts(values).map((value) => [`Impersonate-Extra-${escapedForHeader(key)}`, value] as const),
     ),
   ];
-  // A header is bytes, of which undici makes one of each character.
+  // A header consists of bytes; undici writes one byte for each character.
   return headers.map(([header, value]) => [header, Buffer.from(value, 'utf8').toString('latin1')] as const);
 }
 
-/** What a name of a header may not have is escaped as in a URL, and so is the sign of that. */
+/** Percent-encodes characters that a header name may not contain, and `%` itself. */
 function escapedForHeader(key: string): string {
   return [...Buffer.from(key, 'utf8')]
     .map((byte) => {

@@ -1,105 +1,109 @@
 import type { RequestOptions } from 'node:https';
-import { soonAfter, unlessAborted } from '../../core/abort.ts';
+import { abortAfterGrace, unlessAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { holdsCertificates, readAuthorities, readPem } from '../../core/small-file.ts';
-import { shortageOf } from '../../core/system-errors.ts';
-import { LOG_IN, unavailable } from '../errors.ts';
+import { resourceShortageOf } from '../../core/system-errors.ts';
+import { LOGIN_REMEDY, unavailable } from '../errors.ts';
 import type { Connection } from '../pool.ts';
 import type { Cluster, User } from './entries.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
 import { createOidc, isOidc, type OidcOptions } from './oidc.ts';
-import { createPlugin, requireLogin } from './plugin.ts';
-import { createWholeLibrary } from './whole-library.ts';
+import { createPlugin, requireCredentials } from './plugin.ts';
+import { createClientNodeLogin } from './client-node-login.ts';
 
-/** Where an identity may have been renewed without our knowing, this is how long we go on with the old one. */
-export const IDENTITY_MS = 10_000;
+/** How long to use an identity before checking whether it was renewed. */
+export const IDENTITY_TTL_MS = 10_000;
 
-/** What a request carries to show who we are. */
+/** The credentials that a request carries. */
 export interface Identity {
-  /** A name may come several times. */
+  /** A name may occur several times. */
   readonly headers: readonly (readonly [string, string])[];
   readonly connection: Connection;
 }
 
-/** Adds to a request what a login gives: a header, or a certificate. */
-type LogIn = (user: User, into: RequestOptions) => Promise<void>;
+/** Adds the credentials of a login to a request: a header or a certificate. */
+type ApplyLogin = (user: User, into: RequestOptions) => Promise<void>;
 
-/** How long a login may take until another one is begun. */
-const LOGIN_MS = 60_000;
+/** How long a login may take before another one starts. */
+const LOGIN_TIMEOUT_MS = 60_000;
 
 export interface IdentityOptions {
   readonly clock: Clock;
-  /** Ends what a login still runs. */
+  /** Ends processes and requests of a pending login. */
   readonly signal: AbortSignal;
   readonly loginMs?: number | undefined;
-  /** Of whoever waits for it, who is told to stop. */
+  /** Aborted when the caller stops waiting. */
   readonly stop?: AbortSignal | undefined;
 }
 
-/** Logs in as a kubeconfig says (tokens, certificates, plugins, OIDC), at most once in `IDENTITY_MS`. */
+/** Logs in as the kubeconfig says (tokens, certificates, plugins, OIDC), at most once in `IDENTITY_TTL_MS`. */
 export function createIdentity(
   config: Kubeconfig,
-  { clock, signal, loginMs = LOGIN_MS, stop }: IdentityOptions,
+  { clock, signal, loginMs = LOGIN_TIMEOUT_MS, stop }: IdentityOptions,
 ): () => Promise<Identity> {
   const user = userOf(config);
-  let logIn: Promise<LogIn> | undefined;
-  let known: { readonly at: number; readonly value: Promise<Identity>; isUnderWay: boolean } | undefined;
+  let applyLogin: Promise<ApplyLogin> | undefined;
+  let current: { readonly at: number; readonly value: Promise<Identity>; isUnderWay: boolean } | undefined;
   const identityOf = async (): Promise<Identity> => {
     const options: RequestOptions = {};
     const cluster = clusterOf(config);
     try {
-      await addFiles(options, cluster, user);
+      await addCertificates(options, cluster, user);
       if (user !== undefined) {
-        // What a plugin gave is kept in there for as long as it is valid.
-        logIn ??= loginOf(config, user, { clock, signal, timeoutMs: loginMs });
-        await (await logIn)(user, options);
+        // Keeps the plugin's credential while it is valid.
+        applyLogin ??= createLogin(config, user, { clock, signal, timeoutMs: loginMs });
+        await (await applyLogin)(user, options);
       }
     } catch (cause) {
-      throw errorOfLogin(user, cause);
+      throw errorFromLogin(user, cause);
     }
     return { headers: headersOf(options, user), connection: connectionOf(options, cluster) };
   };
   return () => {
     const now = clock.now();
-    // By distance: a clock that was set back must not keep a token that has expired.
-    const age = known === undefined ? 0 : Math.abs(now - known.at);
-    if (known === undefined || age >= (known.isUnderWay ? loginMs : IDENTITY_MS)) {
-      const begun = { at: now, value: unlessAborted(identityOf(), soonAfter(stop)), isUnderWay: true };
-      const ended = () => {
-        begun.isUnderWay = false;
+    // Use the absolute difference: a clock that was set back must not keep an expired token.
+    const age = current === undefined ? 0 : Math.abs(now - current.at);
+    if (current === undefined || age >= (current.isUnderWay ? loginMs : IDENTITY_TTL_MS)) {
+      const started = {
+        at: now,
+        value: unlessAborted(identityOf(), abortAfterGrace(stop)),
+        isUnderWay: true,
       };
-      begun.value.then(ended, ended);
-      known = begun;
+      const onEnd = () => {
+        started.isUnderWay = false;
+      };
+      started.value.then(onEnd, onEnd);
+      current = started;
     }
-    return known.value;
+    return current.value;
   };
 }
 
-async function loginOf(config: Kubeconfig, user: User, options: OidcOptions): Promise<LogIn> {
+async function createLogin(config: Kubeconfig, user: User, options: OidcOptions): Promise<ApplyLogin> {
   const { exec, authProvider, token, username } = user;
   if (exec) return createPlugin({ ...options, cluster: clusterOf(config) });
-  // What stands in the kubeconfig is what is sent: a login beside it is for nothing, and may have ended.
+  // Inline credentials are always sent, so a second login is not needed and may have expired.
   if (!authProvider || token || username) return async () => undefined;
   const tokenFile: unknown = authProvider.config?.tokenFile;
   if (typeof tokenFile === 'string') {
     return async (_, into) => {
-      const token = (await readPem(tokenFile, credentialOf(user))).trim();
+      const token = (await readPem(tokenFile, missingCredentialOf(user))).trim();
       if (token !== '') into.headers = { Authorization: `Bearer ${token}` };
-      requireLogin(into);
+      requireCredentials(into);
     };
   }
   if (isOidc(user)) {
     const oidc = createOidc(user, options);
     return (_, into) => oidc(into);
   }
-  return createWholeLibrary(config);
+  return createClientNodeLogin(config);
 }
 
-const credentialOf = ({ name }: User) =>
+const missingCredentialOf = ({ name }: User) =>
   ({ code: 'CREDENTIAL_MISSING', about: `kubeconfig user ${name}` }) as const;
 
-async function addFiles(
+async function addCertificates(
   options: RequestOptions,
   cluster: Cluster | undefined,
   user: User | undefined,
@@ -112,12 +116,12 @@ async function addFiles(
 
 async function authoritiesOf({ name, caFile, caData }: Cluster): Promise<string | undefined> {
   const about = `kubeconfig cluster ${name}`;
-  // As client-go has it, here and of a user: what stands in the kubeconfig goes before a file that it names.
-  if (!caData) return caFile && readAuthorities(caFile, { code: 'CREDENTIAL_MISSING', about });
+  // As in client-go, inline data takes precedence over a file, here and for users.
+  if (!caData) return caFile && readAuthorities(caFile, { code: 'CREDENTIAL_MISSING', subject: about });
   const text = fromBase64(caData);
   if (holdsCertificates(text)) return text;
   throw new AppError('CREDENTIAL_MISSING', {
-    about,
+    subject: about,
     detail: 'its `certificate-authority-data` holds no certificates in PEM',
   });
 }
@@ -127,7 +131,7 @@ async function textOf(
   file: string | undefined,
   base64: string | undefined,
 ): Promise<string | undefined> {
-  return base64 ? fromBase64(base64) : file && readPem(file, credentialOf(user));
+  return base64 ? fromBase64(base64) : file && readPem(file, missingCredentialOf(user));
 }
 
 const fromBase64 = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
@@ -159,16 +163,16 @@ function connectionOf(options: RequestOptions, cluster: Cluster | undefined): Co
   };
 }
 
-function errorOfLogin(user: User | undefined, cause: unknown): AppError {
-  // Nothing is said about the login itself.
-  const shortage = shortageOf(cause instanceof AppError ? cause.cause : cause);
-  if (shortage !== undefined) return unavailable(`the login cannot be made: ${shortage}`, cause);
+function errorFromLogin(user: User | undefined, cause: unknown): AppError {
+  // A shortage of resources says nothing about the login itself.
+  const shortage = resourceShortageOf(cause instanceof AppError ? cause.cause : cause);
+  if (shortage !== undefined) return unavailable(`cannot log in: ${shortage}`, cause);
   if (cause instanceof AppError) return cause;
   const about = `kubeconfig user ${user?.name}`;
   return new AppError('CLUSTER_FORBIDDEN', {
-    about,
-    detail: 'its login failed',
-    todo: LOG_IN,
+    subject: about,
+    detail: 'the login failed',
+    remedy: LOGIN_REMEDY,
     cause,
   });
 }

@@ -8,15 +8,15 @@ import { parseMap } from '../yaml.ts';
 import { type Cluster, type Context, entriesOf, type User } from './entries.ts';
 
 export interface KubeconfigOptions {
-  /** A file; otherwise the pod's own identity, else `KUBECONFIG`, else `~/.kube/config`. */
+  /** A file. Default: the pod's own identity, then `KUBECONFIG`, then `~/.kube/config`. */
   readonly kubeconfig?: string | undefined;
   readonly context?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Where Kubernetes mounts a pod's identity. */
+  /** The folder where Kubernetes mounts a pod's identity. */
   readonly podIdentity?: string;
 }
 
-/** All files of a kubeconfig as one, with absolute paths; its current context and the cluster of that are there. */
+/** All kubeconfig files merged, with absolute paths. The current context and its cluster exist. */
 export interface Kubeconfig {
   readonly clusters: readonly Cluster[];
   readonly users: readonly User[];
@@ -24,39 +24,42 @@ export interface Kubeconfig {
   readonly currentContext: string;
 }
 
-/** The name of the context that stands for the pod's own identity. */
-export const POD = 'in-cluster';
+/** The name of the context for the pod's own identity. */
+export const POD_CONTEXT = 'in-cluster';
 
 const POD_IDENTITY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** Whatever is wrong with a file is CONFIG_INVALID and names the file. */
+/**
+ * Loads and merges the kubeconfig files.
+ * @throws AppError CONFIG_INVALID, which names the file.
+ */
 export function loadKubeconfig(options: KubeconfigOptions): Kubeconfig {
   const { env, context, podIdentity = POD_IDENTITY } = options;
-  // Who names a file or a context means that, also in a pod.
-  const named = options.kubeconfig !== undefined || context !== undefined;
-  const pod = named ? undefined : loadPodIdentity(env, podIdentity);
+  // An explicit file or context takes precedence over the pod's identity.
+  const isNamed = options.kubeconfig !== undefined || context !== undefined;
+  const pod = isNamed ? undefined : loadPodIdentity(env, podIdentity);
   if (pod !== undefined) return pod;
   const files = filesOf(options);
-  const merged = files.map(readKubeconfig).reduce(withMore, NOTHING);
+  const merged = files.map(readKubeconfig).reduce(mergeKubeconfigs, EMPTY);
   const config = { ...merged, currentContext: context ?? merged.currentContext };
   if (!config.currentContext)
-    throw invalid(`${files.join(', ')} names no current context: set \`cluster.context\``);
+    throw invalid(`${files.join(', ')} has no current context: set \`cluster.context\``);
   const cluster = clusterOf(config);
   if (cluster === undefined)
-    throw invalid(`${files.join(', ')} has no context ${config.currentContext}, or not its cluster`);
+    throw invalid(`${files.join(', ')} has no context ${config.currentContext}, or no cluster for it`);
   requireTls(cluster.server);
   requireUser(config, files);
   requireProxy(cluster.proxyUrl);
   return config;
 }
 
-const NOTHING: Kubeconfig = { clusters: [], users: [], contexts: [], currentContext: '' };
+const EMPTY: Kubeconfig = { clusters: [], users: [], contexts: [], currentContext: '' };
 
 export function contextOf({ contexts, currentContext }: Kubeconfig): Context | undefined {
   return contexts.find(({ name }) => name === currentContext);
 }
 
-/** Of the current context, as `userOf`. */
+/** The cluster of the current context. */
 export function clusterOf(config: Kubeconfig): Cluster | undefined {
   const context = contextOf(config);
   return config.clusters.find(({ name }) => name === context?.cluster);
@@ -71,97 +74,100 @@ export function userOf(config: Kubeconfig): User | undefined {
 function loadPodIdentity(env: KubeconfigOptions['env'], folder: string): Kubeconfig | undefined {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = env;
   const tokenFile = join(folder, 'token');
-  if (!host || readIfThere(tokenFile) === undefined) return undefined;
-  const namespace = readIfThere(join(folder, 'namespace'))?.trim();
+  if (!host || readIfExists(tokenFile) === undefined) return undefined;
+  const namespace = readIfExists(join(folder, 'namespace'))?.trim();
   return {
     clusters: [
       {
-        name: POD,
+        name: POD_CONTEXT,
         server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
         caFile: join(folder, 'ca.crt'),
         skipTLSVerify: false,
       },
     ],
-    users: [{ name: POD, authProvider: { name: 'tokenFile', config: { tokenFile } } }],
-    contexts: [{ name: POD, cluster: POD, user: POD, ...(namespace ? { namespace } : {}) }],
-    currentContext: POD,
+    users: [{ name: POD_CONTEXT, authProvider: { name: 'tokenFile', config: { tokenFile } } }],
+    contexts: [
+      { name: POD_CONTEXT, cluster: POD_CONTEXT, user: POD_CONTEXT, ...(namespace ? { namespace } : {}) },
+    ],
+    currentContext: POD_CONTEXT,
   };
 }
 
 function filesOf({ kubeconfig, env }: KubeconfigOptions): readonly string[] {
   if (kubeconfig !== undefined) return [kubeconfig];
-  const listed = (env.KUBECONFIG ?? '').split(delimiter).filter(Boolean);
-  // As kubectl does it: of several, those that are not there are passed over.
-  const there = listed.length > 1 ? listed.filter((file) => readIfThere(file) !== undefined) : listed;
-  if (there.length > 0) return there;
+  const listedFiles = (env.KUBECONFIG ?? '').split(delimiter).filter(Boolean);
+  // As in kubectl, missing files are skipped if several are listed.
+  const existing =
+    listedFiles.length > 1 ? listedFiles.filter((file) => readIfExists(file) !== undefined) : listedFiles;
+  if (existing.length > 0) return existing;
   const home = env.HOME ? join(env.HOME, '.kube', 'config') : undefined;
-  if (listed.length === 0 && home !== undefined && readIfThere(home) !== undefined) return [home];
+  if (listedFiles.length === 0 && home !== undefined && readIfExists(home) !== undefined) return [home];
   throw invalid(
-    listed.length > 0
-      ? 'none of the files of KUBECONFIG is there'
-      : 'there is no pod identity, no KUBECONFIG and no ~/.kube/config',
+    listedFiles.length > 0
+      ? 'none of the files in KUBECONFIG exists'
+      : 'found no pod identity, no KUBECONFIG and no ~/.kube/config',
   );
 }
 
 function readKubeconfig(file: string): Kubeconfig {
-  const text = readIfThere(file);
-  if (text === undefined) throw invalid(`kubeconfig ${file} is not there`);
-  // As kubectl has it: it may be one of several, made for what is to come.
-  if (text.trim() === '') return NOTHING;
+  const text = readIfExists(file);
+  if (text === undefined) throw invalid(`kubeconfig ${file} does not exist`);
+  // As in kubectl, an empty file is valid. It may be one of several files, created for later use.
+  if (text.trim() === '') return EMPTY;
   try {
-    const found = parseMap(text, { merge: true });
-    if (found === undefined) throw new TypeError('not a map');
+    const document = parseMap(text, { merge: true });
+    if (document === undefined) throw new TypeError('not a map');
     return {
-      ...entriesOf(found, dirname(resolve(file))),
-      currentContext: textIn(found, 'current-context') ?? '',
+      ...entriesOf(document, dirname(resolve(file))),
+      currentContext: textIn(document, 'current-context') ?? '',
     };
   } catch (cause) {
-    // A message of the library may quote the file, and a kubeconfig holds tokens.
+    // The library's message may quote the file, and a kubeconfig holds tokens.
     throw invalid(`kubeconfig ${file} is not a valid kubeconfig`, cause);
   }
 }
 
-/** Of two entries with one name the first counts, across files too: kubectl's rule. */
-function withMore(first: Kubeconfig, then: Kubeconfig): Kubeconfig {
+/** Merges two kubeconfigs. As in kubectl, the first entry of a name wins, also across files. */
+function mergeKubeconfigs(first: Kubeconfig, second: Kubeconfig): Kubeconfig {
   return {
-    clusters: firstOfName(first.clusters, then.clusters),
-    users: firstOfName(first.users, then.users),
-    contexts: firstOfName(first.contexts, then.contexts),
-    currentContext: first.currentContext || then.currentContext,
+    clusters: firstByName(first.clusters, second.clusters),
+    users: firstByName(first.users, second.users),
+    contexts: firstByName(first.contexts, second.contexts),
+    currentContext: first.currentContext || second.currentContext,
   };
 }
 
-function firstOfName<T extends { readonly name: string }>(first: readonly T[], then: readonly T[]): T[] {
-  return [...new Map([...then.toReversed(), ...first].map((entry) => [entry.name, entry])).values()];
+function firstByName<T extends { readonly name: string }>(first: readonly T[], second: readonly T[]): T[] {
+  return [...new Map([...second.toReversed(), ...first].map((entry) => [entry.name, entry])).values()];
 }
 
-/** A token must not travel in clear; `kubectl proxy` listens on loopback without TLS. */
+/** A token must not travel in clear text. Plain http is allowed on loopback, where `kubectl proxy` listens. */
 function requireTls(server: string): void {
   const protocol = URL.parse(server)?.protocol;
   if (protocol === 'https:' || (protocol === 'http:' && isLoopback(server))) return;
-  throw invalid(`the API server's address must be https: ${server}`);
+  throw invalid(`the API server's address must use https: ${server}`);
 }
 
-/** Without it we would be nobody, or have more rights than we are meant to have. */
+/** Without its user, requests would be anonymous or have more permissions than intended. */
 function requireUser(config: Kubeconfig, files: readonly string[]): void {
-  const named = contextOf(config)?.user;
+  const userName = contextOf(config)?.user;
   const user = userOf(config);
-  if (named !== undefined && user === undefined)
+  if (userName !== undefined && user === undefined)
     throw invalid(
-      `${files.join(', ')} has no user ${named}, which its context ${config.currentContext} names`,
+      `${files.join(', ')} has no user ${userName}, which its context ${config.currentContext} names`,
     );
   if ((user?.certFile || user?.certData) && !user.keyFile && !user.keyData)
-    throw invalid(`user ${named} has a client certificate without its key`);
+    throw invalid(`user ${userName} has a client certificate without its key`);
   const impersonation = user?.impersonation ?? [];
   if (impersonation.length > 0 && !impersonation.some(([name]) => name === 'Impersonate-User'))
     throw invalid(
-      `user ${named} acts as a group, uid or extra (\`as-groups\` and the like) of nobody: name \`as\``,
+      `user ${userName} impersonates a group, uid or extra field (\`as-groups\` and similar) without a user: set \`as\``,
     );
-  // Only seen with the first request, and there it would be a matter of the token.
-  const unfit = impersonation.find(([, value]) => /[^\t\x20-\x7e\x80-\xff]/.test(value));
-  if (unfit !== undefined)
+  // Check here. Otherwise the first request would fail and blame the token.
+  const invalidHeader = impersonation.find(([, value]) => /[^\t\x20-\x7e\x80-\xff]/.test(value));
+  if (invalidHeader !== undefined)
     throw invalid(
-      `\`${unfit[0]}\` of user ${named} has characters that no header may have, such as two lines`,
+      `\`${invalidHeader[0]}\` of user ${userName} has characters that no header may have, such as two lines`,
     );
 }
 
@@ -184,7 +190,7 @@ function isDecodable(text: string): boolean {
   }
 }
 
-function readIfThere(file: string): string | undefined {
+function readIfExists(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
@@ -195,8 +201,8 @@ function readIfThere(file: string): string | undefined {
 }
 
 function invalid(detail: string, cause?: unknown): AppError {
-  // `validate` knows nothing of it: it never looks at a cluster.
+  // Not the general remedy: `validate` does not check the cluster.
   const todo =
-    'Name a kubeconfig that is right in `KUBECONFIG` or `cluster.kubeconfig`, and a context of it in `cluster.context`.';
-  return new AppError('CONFIG_INVALID', { about: 'cluster', detail, todo, cause });
+    'Set a valid kubeconfig in `KUBECONFIG` or `cluster.kubeconfig`, and one of its contexts in `cluster.context`.';
+  return new AppError('CONFIG_INVALID', { subject: 'cluster', detail, remedy: todo, cause });
 }

@@ -3,22 +3,22 @@ import type { RequestOptions } from 'node:https';
 import type { Readable } from 'node:stream';
 import { AppError } from '../../core/errors.ts';
 import { codeOf, FILE_FAILURES } from '../../core/system-errors.ts';
-import { LOG_IN, unavailable } from '../errors.ts';
+import { LOGIN_REMEDY, unavailable } from '../errors.ts';
 import { listIn } from '../json.ts';
 import type { Cluster, User } from './entries.ts';
 
 export interface PluginOptions {
-  /** How long it may run; one that hangs would otherwise be there beside the next one, and the next. */
+  /** Time limit for one run. Otherwise hanging plugins would pile up. */
   readonly timeoutMs: number;
-  /** Of the client: what runs when that ends would keep the process from ending. */
+  /** Aborted when the client closes. A running plugin would keep the process from ending. */
   readonly signal: AbortSignal;
-  /** Of the context, for plugins that want to know. */
+  /** The cluster of the context, for plugins with `provideClusterInfo`. */
   readonly cluster: Cluster | undefined;
 }
 
 /**
- * Asks a credential plugin of a kubeconfig (`exec`), by the one file of client-node that does so, and keeps what it gave
- * for as long as it is valid.
+ * Runs a credential plugin of a kubeconfig (`exec`) through client-node's exec module, and keeps its credential while
+ * it is valid.
  */
 export async function createPlugin({
   timeoutMs,
@@ -26,74 +26,76 @@ export async function createPlugin({
   cluster,
 }: PluginOptions): Promise<(user: User, into: RequestOptions) => Promise<void>> {
   const { ExecAuth } = await import('@kubernetes/client-node/dist/exec_auth.js');
-  let late: AbortSignal | undefined;
+  let timeout: AbortSignal | undefined;
   const run = (command: string, args: readonly string[] = [], options: object = {}) => {
-    late = AbortSignal.timeout(timeoutMs);
-    const over = AbortSignal.any([signal, late]);
+    timeout = AbortSignal.timeout(timeoutMs);
+    const stop = AbortSignal.any([signal, timeout]);
     const child = spawn(command, args, {
       ...options,
-      // Nobody answers one that asks for something: it is to see the end of its input, and not to wait.
+      // A plugin that prompts for input sees the end of its input instead of waiting.
       stdio: ['ignore', 'pipe', 'pipe'],
-      // With a group of its own, what it starts can be ended with it.
+      // A process group of its own lets us end the plugin's child processes too.
       detached: true,
     });
-    // Where no more files can be opened, it has no output, and only tells of it in the next turn.
+    // If no more files can be opened, the child has no output, and the error event follows later.
     if ((child.stdout as Readable | undefined) === undefined) {
       child.once('error', () => undefined);
-      throw unavailable(`its credential plugin cannot be started: ${FILE_FAILURES.EMFILE}`);
+      throw unavailable(`cannot start the credential plugin: ${FILE_FAILURES.EMFILE}`);
     }
-    const end = () => {
-      endGroup(child);
-      // What it has started itself may hold its output open, also when it has ended by itself.
+    const killAndClose = () => {
+      killGroup(child);
+      // A child process of the plugin may hold its output open after the plugin ended.
       child.stdout.destroy();
       child.stderr.destroy();
     };
-    over.addEventListener('abort', end, { once: true });
-    // A process that is told a second time to end does so at once, and no terminal ends another group.
-    process.once('exit', end);
+    stop.addEventListener('abort', killAndClose, { once: true });
+    // A second termination signal ends this process at once, and the terminal does not signal other process groups.
+    process.once('exit', killAndClose);
     child.once('close', () => {
-      over.removeEventListener('abort', end);
-      process.off('exit', end);
+      stop.removeEventListener('abort', killAndClose);
+      process.off('exit', killAndClose);
     });
     return child;
   };
-  // The library has no other place for how it is run.
-  const fresh = () => Object.defineProperty(new ExecAuth(), 'execFn', { value: run });
-  let auth = fresh();
+  // The library offers no other way to set how the plugin is started.
+  const createExecAuth = () => Object.defineProperty(new ExecAuth(), 'execFn', { value: run });
+  let auth = createExecAuth();
   return async (user, into) => {
     try {
-      await auth.applyAuthentication(withInfo(user, cluster, into), into);
-      requireLogin(into);
+      await auth.applyAuthentication(withExecInfo(user, cluster, into), into);
+      requireCredentials(into);
     } catch (error) {
-      // It keeps whatever JSON it was given, also what it can do nothing with.
-      auth = fresh();
+      // The library caches any JSON that the plugin printed, even if it is unusable.
+      auth = createExecAuth();
       if (error instanceof AppError) throw error;
-      // What it asks may be away, which is over by itself.
-      if (late?.aborted)
-        throw unavailable(`its credential plugin did not end within ${timeoutMs / 1_000} s`, error);
-      throw errorOfRun(user, error);
+      // The service behind the plugin may be down, so the failure is temporary.
+      if (timeout?.aborted)
+        throw unavailable(`the credential plugin did not end within ${timeoutMs / 1_000} s`, error);
+      throw errorFromPlugin(user, error);
     }
   };
 }
 
-function endGroup({ pid, exitCode, signalCode }: ChildProcess): void {
-  // What it left behind on purpose, such as an agent, is not ours to end.
+function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
+  // If the plugin has ended, leave processes that it started on purpose, such as an agent.
   if (pid === undefined || exitCode !== null || signalCode !== null) return;
   try {
     process.kill(-pid, 'SIGKILL');
   } catch (error) {
-    // It has ended just now.
+    // The process has just ended.
     if (!['ESRCH', 'EPERM'].includes(codeOf(error) ?? '')) throw error;
   }
 }
 
 /** https://kubernetes.io/docs/reference/access-authn-authz/authentication/#input-and-output-formats */
-function withInfo(user: User, cluster: Cluster | undefined, { ca }: RequestOptions): User {
+function withExecInfo(user: User, cluster: Cluster | undefined, { ca }: RequestOptions): User {
   const { exec } = user;
   const spec = {
-    // That we give it no terminal it is told also where it insists on one: some do not use it.
+    // Always report that there is no terminal, even with `interactiveMode: Always`. Some plugins do not need one.
     interactive: false,
-    ...(exec.provideClusterInfo === true && cluster !== undefined ? { cluster: infoOf(cluster, ca) } : {}),
+    ...(exec.provideClusterInfo === true && cluster !== undefined
+      ? { cluster: clusterInfoOf(cluster, ca) }
+      : {}),
   };
   const value = JSON.stringify({ apiVersion: exec.apiVersion, kind: 'ExecCredential', spec });
   return {
@@ -102,7 +104,7 @@ function withInfo(user: User, cluster: Cluster | undefined, { ca }: RequestOptio
   };
 }
 
-function infoOf(cluster: Cluster, ca: RequestOptions['ca']): object {
+function clusterInfoOf(cluster: Cluster, ca: RequestOptions['ca']): object {
   const { server, tlsServerName, skipTLSVerify, proxyUrl, forPlugins } = cluster;
   return {
     server,
@@ -115,30 +117,37 @@ function infoOf(cluster: Cluster, ca: RequestOptions['ca']): object {
   };
 }
 
-function errorOfRun({ name, exec }: User, cause: unknown): AppError {
+function errorFromPlugin({ name, exec }: User, cause: unknown): AppError {
   const about = `kubeconfig user ${name}`;
   const code = codeOf(cause) ?? '';
-  const isRun = !(cause instanceof Error && 'syscall' in cause && String(cause.syscall).startsWith('spawn'));
-  if (!isRun) {
-    const how = exec.installHint ? ' (`installHint` in the kubeconfig says how)' : '';
+  const wasStarted = !(
+    cause instanceof Error &&
+    'syscall' in cause &&
+    String(cause.syscall).startsWith('spawn')
+  );
+  if (!wasStarted) {
+    const installHint = exec.installHint ? ' (`installHint` in the kubeconfig says how)' : '';
     return new AppError('CREDENTIAL_MISSING', {
-      about,
-      detail: `its credential plugin ${exec.command} cannot be started: ${[code, FILE_FAILURES[code]].filter(Boolean).join(', ')}`,
-      todo: `Install it where the service runs${how}, in a folder of PATH or with its whole path in the kubeconfig.`,
+      subject: about,
+      detail: `cannot start the credential plugin ${exec.command}: ${[code, FILE_FAILURES[code]].filter(Boolean).join(', ')}`,
+      remedy: `Install it where the service runs${installHint}, in a folder of PATH or with its full path in the kubeconfig.`,
       cause,
     });
   }
   const terminal =
     exec.interactiveMode === 'Always'
-      ? '; it wants a terminal (`interactiveMode: Always`), and gets none'
+      ? '; it requires a terminal (`interactiveMode: Always`), which is not available'
       : '';
-  const detail = `its credential plugin failed, or gave no credential${terminal}`;
-  return new AppError('CLUSTER_FORBIDDEN', { about, detail, todo: LOG_IN, cause });
+  const detail = `the credential plugin failed, or returned no credential${terminal}`;
+  return new AppError('CLUSTER_FORBIDDEN', { subject: about, detail, remedy: LOGIN_REMEDY, cause });
 }
 
-/** Without a login we would be nobody, which an API server mostly answers with 403, as if a Role were missing. */
-export function requireLogin({ headers, cert, key }: RequestOptions): void {
+/**
+ * Without credentials the request would be anonymous. An API server usually answers with 403, as if a Role were
+ * missing.
+ */
+export function requireCredentials({ headers, cert, key }: RequestOptions): void {
   const isNamed = headers !== undefined && 'Authorization' in headers;
   if (!isNamed && (cert === undefined || key === undefined))
-    throw new TypeError('neither a token nor a certificate with its key was given');
+    throw new TypeError('the login returned neither a token nor a certificate with its key');
 }

@@ -3,10 +3,10 @@ import { entriesOf, listOf, memberOf, storeNamesIn, textOf } from '../files/raw.
 import type { Located } from '../files/yaml.ts';
 import { didYouMean } from '../nearest.ts';
 import { type Finding, type Path, quoted } from '../problem.ts';
-import { namedTwice } from './named-twice.ts';
+import { findDuplicateNames } from './duplicate-names.ts';
 
-/** Of which kind the store of an intake must be; any where nothing is said. */
-const STORE_OF: Readonly<Record<string, string | undefined>> = {
+/** The store kind that an event source requires. `undefined`: any kind. */
+const STORE_KIND_OF: Readonly<Record<string, string | undefined>> = {
   sqs: 'aws-secrets-manager',
   eventGrid: 'azure-key-vault',
   vault: 'vault',
@@ -19,13 +19,13 @@ interface Entry {
   readonly path: Path;
 }
 
-/** Names of intakes, and what proves an event. */
+/** Checks the names of event sources, and how events are authenticated. */
 export function checkEvents(root: Located): readonly Finding[] {
   const entries = entriesIn(root);
-  return [...namedTwice(root, entries), ...entries.flatMap(checkProof)];
+  return [...findDuplicateNames(root, entries), ...entries.flatMap(checkProof)];
 }
 
-/** The stores that intakes speak of, and where queues are. */
+/** Checks the stores that event sources name, and the queue addresses. */
 export function checkEventStores(root: Located): readonly Finding[] {
   return entriesIn(root).flatMap((entry) => [
     ...storesIn(entry).flatMap(([name, path]) => checkStore(root, entry, name, path)),
@@ -35,7 +35,7 @@ export function checkEventStores(root: Located): readonly Finding[] {
 
 function entriesIn(root: Located): readonly Entry[] {
   const events = memberOf(root.value, 'events');
-  return Object.keys(STORE_OF).flatMap((kind) =>
+  return Object.keys(STORE_KIND_OF).flatMap((kind) =>
     entriesOf(memberOf(events, kind)).map(
       ([index, value]): Entry => ({ kind, value, path: ['events', kind, index] }),
     ),
@@ -51,31 +51,35 @@ function storesIn({ value, path }: Entry): readonly (readonly [string, Path])[] 
 }
 
 function checkStore(root: Located, { kind }: Entry, name: string, path: Path): readonly Finding[] {
-  if (name === '') return []; // said by the schema
+  if (name === '') return []; // reported by the schema
   const stores = listOf(root, 'stores');
-  const store = stores.find((it) => textOf(it, 'name') === name);
+  const store = stores.find((candidate) => textOf(candidate, 'name') === name);
   if (store === undefined) {
     const names = storeNamesIn(root);
     if (names === undefined) return [];
     return [{ ...invalid(path, `there is no store ${quoted(name)}`), ...didYouMean(name, names) }];
   }
-  const wanted = STORE_OF[kind];
-  const is = textOf(store, 'kind');
-  if (wanted === undefined || is === undefined || is === wanted) return [];
-  return [invalid(path, `expected a store of kind ${quoted(wanted)}; ${quoted(name)} is of another kind`)];
+  const expectedKind = STORE_KIND_OF[kind];
+  const actualKind = textOf(store, 'kind');
+  if (expectedKind === undefined || actualKind === undefined || actualKind === expectedKind) return [];
+  return [
+    invalid(path, `expected a store of kind ${quoted(expectedKind)}; ${quoted(name)} is of another kind`),
+  ];
 }
 
-/** The session token of the store's login travels there. */
+/** Requests to the queue carry the session token of the store's login. */
 function checkQueue(root: Located, { kind, value, path: entry }: Entry): readonly Finding[] {
   const queueUrl = textOf(value, 'queueUrl');
   if (kind !== 'sqs' || queueUrl === undefined) return [];
   const path = [...entry, 'queueUrl'];
   const url = URL.parse(queueUrl);
-  if (url === null) return []; // said by the schema
-  const store = listOf(root, 'stores').find((it) => textOf(it, 'name') === textOf(value, 'store'));
+  if (url === null) return []; // reported by the schema
+  const store = listOf(root, 'stores').find(
+    (candidate) => textOf(candidate, 'name') === textOf(value, 'store'),
+  );
   if (url.protocol === 'http:' && !isLoopback(queueUrl) && memberOf(store, 'allowHttp') !== true)
     return [
-      invalid(path, 'expected https; http is for loopback only, or with `allowHttp: true` of its store'),
+      invalid(path, 'expected https; http is allowed on loopback only, or with `allowHttp: true` in its store'),
     ];
   if (!/^\/[^/]+\/[^/]+$/.test(url.pathname) || url.search !== '' || url.hash !== '')
     return [
@@ -87,11 +91,11 @@ function checkQueue(root: Located, { kind, value, path: entry }: Entry): readonl
   return [];
 }
 
-/** Without either of them anybody could send events, and with both it is not clear which one counts. */
+/** Without either one, anyone could send events. With both, it is unclear which one counts. */
 function checkProof({ kind, value, path }: Entry): readonly Finding[] {
   if (kind !== 'eventGrid' || typeof value !== 'object' || value === null) return [];
-  const given = ['key', 'entra'].filter((name) => memberOf(value, name) !== undefined);
-  return given.length === 1 ? [] : [invalid(path, 'expected either `key` or `entra`')];
+  const proofs = ['key', 'entra'].filter((name) => memberOf(value, name) !== undefined);
+  return proofs.length === 1 ? [] : [invalid(path, 'expected either `key` or `entra`')];
 }
 
 function invalid(path: Path, message: string): Finding {

@@ -6,17 +6,17 @@ import type { Located } from '../files/yaml.ts';
 import { didYouMean } from '../nearest.ts';
 import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
 
-/** Kubernetes sums names and values up to 256 KiB. What says that a Secret is ours may take 64 KiB and a little. */
+/** Kubernetes limits names and values of annotations to 256 KiB in total. Our own annotations need up to 66 KiB. */
 const MAX_ANNOTATIONS = (256 - 66) * 1024;
 
-/** What no single field of a mapping can tell. */
+/** Checks across the fields of a mapping. */
 export function checkMappings(
   root: Located,
   inBounds: (index: number, namespace: string) => boolean,
 ): readonly Finding[] {
   return [
     ...listOf(root, 'mappings').flatMap((mapping, index) => checkMapping(root, mapping, ['mappings', index])),
-    ...claimedTwice(root, inBounds),
+    ...findDuplicateTargets(root, inBounds),
   ];
 }
 
@@ -24,7 +24,7 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
   if (typeof mapping !== 'object' || mapping === null) return [];
   const target = memberOf(mapping, 'target');
   const findings: Finding[] = [];
-  if (isEmptyOrNone(memberOf(mapping, 'data')) && isEmptyOrNone(memberOf(mapping, 'dataFrom')))
+  if (isMissingOrEmpty(memberOf(mapping, 'data')) && isMissingOrEmpty(memberOf(mapping, 'dataFrom')))
     findings.push(invalid(path, 'expected at least one source, under `data` or `dataFrom`'));
 
   const namespaces = new Set<string>();
@@ -32,7 +32,7 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
     if (typeof namespace !== 'string') continue;
     if (namespaces.has(namespace))
       findings.push(
-        invalid([...path, 'target', 'namespaces', at], `the namespace ${quoted(namespace)} is given twice`),
+        invalid([...path, 'target', 'namespaces', at], `the namespace ${quoted(namespace)} is listed twice`),
       );
     namespaces.add(namespace);
   }
@@ -43,7 +43,7 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
         path: [...path, 'template', 'data', key],
         at: 'key',
         code: 'KEY_COLLISION',
-        message: `the key ${quoted(String(key))} is given by a source too, at ${formatPlace(locate(root, [...path, 'data', key], 'key'))}`,
+        message: `the key ${quoted(String(key))} is also set by a source, at ${formatPlace(locate(root, [...path, 'data', key], 'key'))}`,
       });
 
   findings.push(...templateFindings(mapping, path));
@@ -54,7 +54,7 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
       findings.push(
         invalid(
           [...path, 'name'],
-          'the Secret gets this name, and Kubernetes does not take it: a letter or a digit must stand on both sides of each `.`; rename it, or give `target.secret`',
+          'the Secret gets this name, but it is not a valid Secret name: each `.` needs a letter or digit on both sides; rename it, or set `target.secret`',
         ),
       );
 
@@ -64,14 +64,17 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
     findings.push(
       invalid(
         [...path, 'target', 'annotations'],
-        `annotations of at most ${MAX_ANNOTATIONS / 1024} KiB together, these have ${Math.ceil(size / 1024)} KiB: Kubernetes allows 256 KiB, and our own need room`,
+        `annotations of at most ${MAX_ANNOTATIONS / 1024} KiB in total, got ${Math.ceil(size / 1024)} KiB: Kubernetes allows 256 KiB, and our own annotations need room`,
       ),
     );
   return findings;
 }
 
-/** Several mappings may merge into one Secret; whoever owns one is alone. Out of its bounds, none has a claim. */
-function claimedTwice(root: Located, inBounds: (index: number, namespace: string) => boolean): Finding[] {
+/** Several mappings may merge into one Secret, but only one may own it. A mapping outside its bounds claims nothing. */
+function findDuplicateTargets(
+  root: Located,
+  inBounds: (index: number, namespace: string) => boolean,
+): Finding[] {
   const first = new Map<string, { path: Path; mode: unknown }>();
   return listOf(root, 'mappings').flatMap((mapping, index) => {
     const path: Path = ['mappings', index];
@@ -86,13 +89,13 @@ function claimedTwice(root: Located, inBounds: (index: number, namespace: string
       const earlier = first.get(id);
       if (earlier === undefined) first.set(id, { path: [...path, 'target'], mode });
       if (earlier === undefined || (earlier.mode === 'merge' && mode === 'merge')) return [];
-      const message = `another mapping has the target ${quoted(id)} too, at ${formatPlace(locate(root, earlier.path))}`;
+      const message = `another mapping also has the target ${quoted(id)}, at ${formatPlace(locate(root, earlier.path))}`;
       return [{ path: [...path, 'target'], code: 'TARGET_CLAIMED' as const, message }];
     });
   });
 }
 
-function isEmptyOrNone(value: unknown): boolean {
+function isMissingOrEmpty(value: unknown): boolean {
   return (
     value === undefined || (typeof value === 'object' && entriesOf(value).length === 0 && value !== null)
   );
@@ -102,9 +105,9 @@ function invalid(path: Path, message: string): Finding {
   return { path, code: 'CONFIG_INVALID', message };
 }
 
-/** What can be told of templates without their data; the names are known when no object is spread. */
+/** Checks templates without their data. With `dataFrom` the key names are unknown. */
 function templateFindings(mapping: unknown, path: Path): readonly Finding[] {
-  const isSpread = !isEmptyOrNone(memberOf(mapping, 'dataFrom'));
+  const isSpread = !isMissingOrEmpty(memberOf(mapping, 'dataFrom'));
   const names = isSpread ? undefined : entriesOf(memberOf(mapping, 'data')).map(([key]) => String(key));
   return entriesOf(memberOf(memberOf(mapping, 'template'), 'data')).flatMap(([key, text]): Finding[] => {
     const problem = typeof text === 'string' ? checkTemplate(text, names) : undefined;

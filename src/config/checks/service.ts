@@ -2,20 +2,20 @@ import { entriesOf, memberOf, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import type { Finding, Path } from '../problem.ts';
 
-// What of the service's own sections contradicts, or needs, another part of them: as it stands in the files, so that
-// it shows beside any other mistake.
+// Finds contradictions and missing requirements between the service sections. The checks use the unparsed files, so
+// they also work beside other mistakes.
 
 export function checkService({ value: root }: Located): readonly Finding[] {
-  return [...contradictions(root), ...pairs(root)];
+  return [...checkContradictions(root), ...checkTlsPairs(root)];
 }
 
-/** Only where all files could be read: a section may stand in one that could not. */
+/** Run this only if all files could be read, because a section may be in an unreadable file. */
 export function checkNeeds({ value: root }: Located): readonly Finding[] {
-  return [...sharedKeys(root), ...needsKubernetes(root)];
+  return [...checkSharedKeys(root), ...checkKubernetesNeeds(root)];
 }
 
-/** All replicas must have the same, and none can be made beside a database. */
-function sharedKeys(root: unknown): readonly Finding[] {
+/** All replicas must share the keys, and with PostgreSQL or Redis none can be created beside a database file. */
+function checkSharedKeys(root: unknown): readonly Finding[] {
   const { engine, audit, keys } = sectionsOf(root);
   const shared =
     textOf(engine, 'kind') === 'redis'
@@ -28,11 +28,11 @@ function sharedKeys(root: unknown): readonly Finding[] {
   const signs = entriesOf(memberOf(audit, 'checkpoints')).length > 0;
   return (signs ? ['fingerprint', 'checkpoint'] : ['fingerprint'])
     .filter((name) => memberOf(keys, name) === undefined)
-    .map((name) => invalid(['keys', name], `is missing; with ${shared} all replicas must share it`));
+    .map((name) => invalid(['keys', name], `is missing; with ${shared} all replicas must share this key`));
 }
 
-/** A folder has neither ConfigMaps nor identities. Such a change would end a service that opens anew with it. */
-function needsKubernetes(root: unknown): readonly Finding[] {
+/** A directory has neither ConfigMaps nor identities, so the service could not start with such a configuration. */
+function checkKubernetesNeeds(root: unknown): readonly Finding[] {
   const { cluster, audit, http } = sectionsOf(root);
   if (textOf(cluster, 'kind') !== 'directory') return [];
   return [
@@ -42,20 +42,20 @@ function needsKubernetes(root: unknown): readonly Finding[] {
         invalid(['audit', 'checkpoints', at, 'kind'], 'a ConfigMap needs `cluster.kind: kubernetes`'),
       ),
     ...(memberOf(http, 'kubernetes') === true
-      ? [invalid(['http', 'kubernetes'], 'identities of Kubernetes need `cluster.kind: kubernetes`')]
+      ? [invalid(['http', 'kubernetes'], 'Kubernetes identities need `cluster.kind: kubernetes`')]
       : []),
   ];
 }
 
-function contradictions(root: unknown): readonly Finding[] {
+function checkContradictions(root: unknown): readonly Finding[] {
   const { engine } = sectionsOf(root);
   return memberOf(engine, 'cluster') === true && memberOf(engine, 'sentinel') !== undefined
-    ? [invalid(['engine', 'sentinel'], 'expected either `sentinel` or `cluster: true`, and not both')]
+    ? [invalid(['engine', 'sentinel'], 'expected either `sentinel` or `cluster: true`, not both')]
     : [];
 }
 
-/** With one of the two no certificate would be shown, and the server's refusal names neither. */
-function pairs(root: unknown): readonly Finding[] {
+/** With only one of them no certificate is sent, and the server's error names neither. */
+function checkTlsPairs(root: unknown): readonly Finding[] {
   const { engine, audit } = sectionsOf(root);
   const places: readonly (readonly [unknown, Path])[] = [
     [memberOf(engine, 'tls'), ['engine', 'tls']],

@@ -4,16 +4,16 @@ import { formatPlace, quoted } from '../problem.ts';
 import { absolutePath } from '../resolve.ts';
 import type { Rule } from '../shape/access.ts';
 import { Include } from '../shape/service.ts';
-import { expand, type SourceFile } from './files.ts';
+import { expandFolders, type SourceFile } from './files.ts';
 import { locate, type PlacedFinding } from './merge.ts';
 import { listOf, textOf } from './raw.ts';
 import { type ReadDeps, type ReadDocuments, readDocuments } from './read.ts';
 import type { Located } from './yaml.ts';
 
-/** What an `include` lets the mappings of its files use. */
+/** The limits that an `include` sets for the mappings of its files. */
 export interface Bound {
   readonly rule: Rule;
-  /** Of the `include`. */
+  /** The place of the `include`. */
   readonly place: Place;
 }
 
@@ -24,28 +24,29 @@ export interface Included extends Omit<ReadDocuments, 'documents' | 'blank' | 'i
 
 export interface IncludeDeps extends ReadDeps {
   readonly home: string | undefined;
-  /** The files that are read already: there no bounds hold. */
+  /** The main files, which have no bounds. */
   readonly main: readonly SourceFile[];
 }
 
-/** Tenants' files hold mappings and nothing else; whatever else stands there makes the whole invalid. */
+/** Reads tenants' files, which may contain only mappings. Anything else makes the configuration invalid. */
 export async function readIncludes(root: Located, deps: IncludeDeps): Promise<Included> {
   const mappings: Included['mappings'][number][] = [];
   const findings: PlacedFinding[] = [];
   const problems: Problem[] = [];
   const texts = new Map<string, string>();
-  const taken = new Map(deps.main.map(({ absolute }) => [absolute, 'as a file of its own, without bounds']));
+  const readAs = new Map(deps.main.map(({ absolute }) => [absolute, 'as a main file, without bounds']));
   for (const [index, entry] of listOf(root, 'include').entries()) {
     const path = textOf(entry, 'path');
     if (path === undefined || path === '') continue;
     const place = locate(root, ['include', index, 'path']);
-    const refuse = (message: string) => findings.push(refusal(place, ['include', index, 'path'], message));
-    const sources = await expand([sourceOf(path, place, deps)], deps.fs);
-    for (const { file, message } of sources.problems) refuse(`${quoted(file)}: ${message}`);
+    const addFinding = (message: string) =>
+      findings.push(refusal(place, ['include', index, 'path'], message));
+    const sources = await expandFolders([sourceOf(path, place, deps)], deps.fs);
+    for (const { file, message } of sources.problems) addFinding(`${quoted(file)}: ${message}`);
     const files = sources.files.filter(({ shown, absolute }) => {
-      const earlier = taken.get(absolute);
-      if (earlier !== undefined) refuse(`${quoted(shown)} is read twice: ${earlier} as well`);
-      taken.set(absolute, `by the \`include\` at ${formatPlace(place)}`);
+      const earlier = readAs.get(absolute);
+      if (earlier !== undefined) addFinding(`${quoted(shown)} is read twice: also ${earlier}`);
+      readAs.set(absolute, `by the \`include\` at ${formatPlace(place)}`);
       return earlier === undefined;
     });
     const rule = Include.safeParse(entry).data;
@@ -62,7 +63,7 @@ export async function readIncludes(root: Located, deps: IncludeDeps): Promise<In
   return { mappings, findings, problems, texts };
 }
 
-/** Shown as it stands there, seen from where the naming file is shown. */
+/** Resolves the path of an `include` relative to the file that contains it. */
 function sourceOf(path: string, place: Place, { home, main }: IncludeDeps): SourceFile {
   const naming = main.find(({ shown }) => shown === place.file);
   const folder = dirname(naming?.absolute ?? place.file);
@@ -81,7 +82,7 @@ function mappingsOf(document: Located): { items: readonly Located[]; refused: re
       if (node.items !== undefined) items = node.items;
       else if (node.isUnclear !== true) refused.push(refusal(node.place, [name], 'expected a list'));
     } else if (name !== 'apiVersion') {
-      const message = `an included file holds \`mappings\` only, and not ${quoted(name)}`;
+      const message = `an included file may contain only \`mappings\`, not ${quoted(name)}`;
       refused.push(refusal(keyPlace, [name], message));
     } else if (node.value !== 'secretbridge.dev/v1') {
       refused.push(refusal(node.place, [name], 'expected `secretbridge.dev/v1`'));

@@ -1,56 +1,58 @@
 import { type Finding, formatPlace, type Path, type Place, quoted } from '../problem.ts';
 import { LIST_SECTIONS } from '../schema.ts';
-import { joined, type Located, type Member } from './yaml.ts';
+import { appendItems, type Located, type Member } from './yaml.ts';
 
-/** A finding whose place is known already. */
+/** A finding with a known place. */
 export interface PlacedFinding extends Finding {
   readonly place: Place;
 }
 
 export interface Merged {
-  /** One object with every section; the entries of list sections keep the places of their own files. */
+  /** One object with all sections. Entries of list sections keep the places of their own files. */
   readonly root: Located;
   readonly findings: readonly PlacedFinding[];
 }
 
-/** @param start The place for what is missing altogether. */
+/** @param start The place for problems about missing content. */
 export function mergeDocuments(documents: readonly Located[], start: Place): Merged {
   const members = new Map<string, Member>();
   const findings: PlacedFinding[] = [];
-  const refuse = (place: Place, path: Path, message: string) =>
+  const addFinding = (place: Place, path: Path, message: string) =>
     findings.push({ place, path, code: 'CONFIG_INVALID', message });
-  const enter = (name: string, member: Member): void => {
+  const addMember = (name: string, member: Member): void => {
     const first = members.get(name);
     if (first === undefined) members.set(name, member);
-    else if (isListSection(name)) enterList(name, first, member);
-    // Each file may say which format it is written in, as each has to.
+    else if (isListSection(name)) addList(name, first, member);
+    // Each file may repeat the format version.
     else if (name !== 'apiVersion' || first.node.value !== member.node.value)
-      refuse(
+      addFinding(
         member.keyPlace,
         [name],
-        `${quoted(name)} is given twice, first at ${formatPlace(first.keyPlace)}`,
+        `${quoted(name)} is set twice, first at ${formatPlace(first.keyPlace)}`,
       );
   };
-  const enterList = (name: string, first: Member, member: Member): void => {
+  const addList = (name: string, first: Member, member: Member): void => {
     if (first.node.items !== undefined && member.node.items !== undefined) {
-      members.set(name, joined(first, member.node.items));
+      members.set(name, appendItems(first, member.node.items));
       return;
     }
-    // What is kept and is no list either is found by the schema.
+    // The schema reports the remaining value if it is not a list either.
     const [kept, other] = first.node.items === undefined ? [member, first] : [first, member];
     members.set(name, kept);
-    if (other.node.isUnclear !== true) refuse(other.node.place, [name], 'expected a list');
+    if (other.node.isUnclear !== true) addFinding(other.node.place, [name], 'expected a list');
   };
   for (const { members: own, isUnclear, place } of documents) {
-    for (const [name, member] of own ?? []) enter(name, member);
+    for (const [name, member] of own ?? []) addMember(name, member);
     if (own === undefined && !isUnclear)
-      refuse(place, [], 'expected an object with sections such as `stores` and `mappings`');
+      addFinding(place, [], 'expected an object with sections such as `stores` and `mappings`');
   }
   const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
   return { root: { value, place: documents[0]?.place ?? start, members }, findings };
 }
 
-/** Where a path leads: its value, or its name where `at` says so, or what is nearest above it. */
+/**
+ * The place of the value at a path, or of its key with `at`. If the path does not exist, the nearest parent's place.
+ */
 export function locate(root: Located, path: Path, at: 'value' | 'key' = 'value'): Place {
   let node = root;
   let place = root.place;
@@ -65,8 +67,8 @@ export function locate(root: Located, path: Path, at: 'value' | 'key' = 'value')
 }
 
 /**
- * Whether something on the way there is unclear, so that what is found there may be no problem. Of an object that lacks
- * a name, what stands there is clear, and what is missing is not.
+ * Whether a node on the path is unclear, so that a problem found there may be false. In a partial object the existing
+ * members are clear; only missing members are unclear.
  */
 export function isUnclear(root: Located, path: Path): boolean {
   let node: Located = root;
@@ -80,7 +82,7 @@ export function isUnclear(root: Located, path: Path): boolean {
   return node.isPartial === true;
 }
 
-/** Whether anything of what stands there is unclear, so that a check of several places in it may find what is none. */
+/** Whether any part of this node is unclear, so that a check across its parts may be wrong. */
 export function holdsUnclear(root: Located, path: Path): boolean {
   let node: Located | undefined = root;
   for (const part of path)
@@ -101,13 +103,13 @@ function isListSection(name: string): boolean {
   return LIST_SECTIONS.some((section) => section === name);
 }
 
-/** The root with more entries at the end of a list section; as it was when that is no list. */
-export function withEntries(root: Located, section: string, more: readonly Located[]): Located {
-  const known = root.members?.get(section);
+/** Appends entries to a list section. Returns the root unchanged if the section is not a list. */
+export function appendEntries(root: Located, section: string, more: readonly Located[]): Located {
+  const existing = root.members?.get(section);
   const [first] = more;
-  if (first === undefined || (known !== undefined && known.node.items === undefined)) return root;
+  if (first === undefined || (existing !== undefined && existing.node.items === undefined)) return root;
   const empty: Member = { keyPlace: first.place, node: { value: [], place: first.place, items: [] } };
-  const members = new Map(root.members).set(section, joined(known ?? empty, more));
+  const members = new Map(root.members).set(section, appendItems(existing ?? empty, more));
   const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
   return { ...root, value, members };
 }

@@ -2,33 +2,33 @@ import type { Place } from '../problem.ts';
 import type { Located, Member, ParsedYaml } from './yaml.ts';
 
 /**
- * Documents in about twice the room of their text: as objects they take twenty times that, and to hand those to
- * another thread takes as long as to parse them.
+ * A compact form of parsed documents, about twice the size of their text. As objects they take twenty times that, and
+ * sending them to another thread takes as long as parsing.
  */
 export interface Packed {
-  /** JSON: a scalar is itself, a list `[0, item…]`, an object `[1, name, value…]`. */
+  /** JSON: a scalar is itself, a list is `[0, item…]`, an object is `[1, name, value…]`. */
   readonly shape: string;
-  /** Line and column of each node and each name, in the order in which the shape has them. */
+  /** Line and column of each node and each name, in the order of the shape. */
   readonly places: Uint32Array<ArrayBuffer>;
 }
 
-/** `undefined`: there is a problem in it, or something that JSON does not have. */
+/** Returns `undefined` if there are problems, or a value that JSON cannot represent. */
 export function pack({ documents, problems, isWhole }: ParsedYaml): Packed | undefined {
   if (!isWhole || problems.length > 0) return undefined;
   const places: number[] = [];
   let isJson = true;
-  const put = ({ line, column }: Place) => void places.push(line, column);
+  const addPlace = ({ line, column }: Place) => void places.push(line, column);
   const shapeOf = ({ value, place, members, items }: Located): unknown => {
-    put(place);
+    addPlace(place);
     if (items !== undefined) return [0, ...items.map(shapeOf)];
     if (members === undefined) {
-      // Infinity, NaN and -0.
+      // JSON cannot represent Infinity, NaN and -0.
       if (typeof value === 'number' && !Object.is(JSON.parse(JSON.stringify(value)), value)) isJson = false;
       return value;
     }
     const parts: unknown[] = [1];
     for (const [name, { keyPlace, node }] of members) {
-      put(keyPlace);
+      addPlace(keyPlace);
       parts.push(name, shapeOf(node));
     }
     return parts;
@@ -37,7 +37,7 @@ export function pack({ documents, problems, isWhole }: ParsedYaml): Packed | und
   return isJson ? { shape, places: Uint32Array.from(places) } : undefined;
 }
 
-/** What was packed, to the last place. */
+/** Restores packed documents, including all places. */
 export function unpack({ shape, places }: Packed, file: string): ParsedYaml {
   let next = 0;
   const place = (): Place => {

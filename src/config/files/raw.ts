@@ -1,7 +1,7 @@
 import type { Path } from '../problem.ts';
 import type { Located } from './yaml.ts';
 
-// Reading what stands in the files, valid or not, so that one mistake does not hide another.
+// Reads the unvalidated content of the files, so that one mistake does not hide another.
 
 export function listOf(root: Located, section: string): readonly unknown[] {
   const list = memberOf(root.value, section);
@@ -23,12 +23,15 @@ export function entriesOf(value: unknown): readonly [string | number, unknown][]
   return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }
 
-/** Whether names within this member are the user's own, such as those of session tags, and mean nothing to us. */
+/** Whether users choose the names within this member, such as session tags, so that the names mean nothing to us. */
 export function isFreeForm(name: string | number): boolean {
   return name === 'tags';
 }
 
-/** Nothing: some are not known, so that one of these may be meant wherever a store is named. The schema says why. */
+/**
+ * Returns `undefined` if some store names are unknown, so that any reference may be valid. The schema reports the
+ * cause.
+ */
 export function storeNamesIn(root: Located): readonly string[] | undefined {
   const section = memberOf(root.value, 'stores');
   if (section !== undefined && !Array.isArray(section)) return undefined;
@@ -36,7 +39,7 @@ export function storeNamesIn(root: Located): readonly string[] | undefined {
   return names.every((name) => name !== undefined) ? names : undefined;
 }
 
-/** Each source of a mapping with its path, under `data` and `dataFrom`. */
+/** Each source of a mapping, under `data` and `dataFrom`, with its path. */
 export function sourcesIn(mapping: unknown, path: Path): readonly [Path, unknown][] {
   return ['data', 'dataFrom'].flatMap((part) =>
     entriesOf(memberOf(mapping, part)).map(([key, source]): [Path, unknown] => [
@@ -46,7 +49,7 @@ export function sourcesIn(mapping: unknown, path: Path): readonly [Path, unknown
   );
 }
 
-/** The namespaces that a mapping names, each with its path. A selector names none. */
+/** The namespaces that a mapping lists, each with its path. A selector lists none. */
 export function namespacesIn(mapping: unknown, path: Path): readonly [Path, string][] {
   const target = memberOf(mapping, 'target');
   const at: [Path, unknown][] = [

@@ -1,25 +1,25 @@
 import { mapConcurrently } from '../../core/map-concurrently.ts';
 import { type Problem, toProblem } from '../problem.ts';
-import { type ConfigFs, FILES_AT_ONCE, readSource, type SourceFile } from './files.ts';
+import { type ConfigFs, MAX_OPEN_FILES, readSource, type SourceFile } from './files.ts';
 import type { Parse } from './parsing.ts';
 import type { Located } from './yaml.ts';
 
 export interface ReadDocuments {
   readonly documents: readonly Located[];
-  /** Of files that could not be read or parsed. */
+  /** Problems of files that could not be read or parsed. */
   readonly problems: readonly Problem[];
-  /** Of files without any text. */
+  /** Problems of empty files. */
   readonly blank: readonly Problem[];
-  /** Whether the documents hold all that stands in the files. */
+  /** Whether the documents contain everything in the files. */
   readonly isWhole: boolean;
-  /** The text of each file, by the name that places have. */
+  /** The text of each file, by its name in places. */
   readonly texts: ReadonlyMap<string, string>;
 }
 
 export interface ReadDeps {
   readonly fs: ConfigFs;
   readonly parse: Parse;
-  /** What there is to do while another thread parses what is long. */
+  /** Work to do while another thread parses. */
   readonly meanwhile: () => Promise<unknown>;
 }
 
@@ -27,15 +27,17 @@ export async function readDocuments(
   files: readonly SourceFile[],
   { fs, parse, meanwhile }: ReadDeps,
 ): Promise<ReadDocuments> {
-  const reads = await mapConcurrently(files, FILES_AT_ONCE, (source) => readSource(source, fs));
+  const reads = await mapConcurrently(files, MAX_OPEN_FILES, (source) => readSource(source, fs));
   const readable = files.flatMap(({ shown }, index) => {
     const read = reads[index];
     return read?.kind === 'text' ? [{ file: shown, text: read.text }] : [];
   });
   const unreadable = reads.flatMap((read) => (read.kind === 'problem' ? [read.problem] : []));
   const parsed = await parse(readable, meanwhile);
-  const problems = parsed.flatMap((it) =>
-    it.problems.map(({ place, message }) => toProblem({ path: [], code: 'CONFIG_INVALID', message }, place)),
+  const problems = parsed.flatMap((parsedYaml) =>
+    parsedYaml.problems.map(({ place, message }) =>
+      toProblem({ path: [], code: 'CONFIG_INVALID', message }, place),
+    ),
   );
   const blank = readable.filter(({ text }) => text.trim() === '').map(({ file }) => blankProblem(file));
   return {
@@ -48,10 +50,10 @@ export async function readDocuments(
 }
 
 /**
- * Whoever writes a file empties it first, and a full disk or a program that failed leaves it so. Taken as it is, all of
- * its mappings would have left the configuration.
+ * Editors empty a file before they write it, and a full disk or a failed program leaves it empty. Accepting it would
+ * remove all of its mappings.
  */
 function blankProblem(file: string): Problem {
-  const message = 'the file is empty; remove it if that is meant, or write a comment into it';
+  const message = 'the file is empty; delete it, or add a comment if this is intended';
   return toProblem({ path: [], code: 'CONFIG_INVALID', message }, { file, line: 1, column: 1 });
 }

@@ -11,17 +11,17 @@ import {
 } from 'yaml';
 import { formatPlace, type Place, quoted } from '../problem.ts';
 
-/** A value with the places of everything in it, so that any later finding can name line and column. */
+/** A value with the places of all its parts, so that findings can name line and column. */
 export interface Located {
   readonly value: unknown;
   readonly place: Place;
-  /** Of an object, by name. */
+  /** Members of an object, by name. */
   readonly members?: ReadonlyMap<string, Member>;
-  /** Of a list. */
+  /** Items of a list. */
   readonly items?: readonly Located[];
-  /** Something else is meant than what was read, so that nothing more can be said of it: an alias, a tag. */
+  /** The value differs from what the file means (an alias or a tag), so it cannot be checked further. */
   readonly isUnclear?: true;
-  /** An object with a name that could not be read, such as a merge key: what is missing may stand behind that. */
+  /** An object with an unreadable name, such as a merge key. Missing members may be defined by it. */
   readonly isPartial?: true;
 }
 
@@ -36,74 +36,74 @@ export interface SyntaxProblem {
 }
 
 export interface ParsedYaml {
-  /** Documents that hold something and are YAML; what we do not support in them is a problem all the same. */
+  /** Valid YAML documents with content. Unsupported features in them are reported as problems. */
   readonly documents: readonly Located[];
   readonly problems: readonly SyntaxProblem[];
-  /** Whether all that stands in the file is in the documents. */
+  /** Whether the documents contain everything in the file. */
   readonly isWhole: boolean;
 }
 
-/** More of them are consequences of the first ones. */
+/** Further problems are usually consequences of the first ones. */
 const MAX_SYNTAX_PROBLEMS = 10;
 
-/** None is a consequence of another; but of a file of aliases alone nothing more is looked at, nor kept. */
+/** These problems are independent of each other. The limit protects against a file made of aliases. */
 const MAX_UNSUPPORTED = 1_000;
 
-/** Plenty for the format, and little enough for recursion. */
+/** Enough for the format, and safe for recursion. */
 const MAX_DEPTH = 40;
 
 /**
- * YAML 1.2 without what makes a configuration hard to review or to bound: anchors, aliases, merge keys, tags
- * and keys that are no text. Aliases are never expanded, so a file cannot grow in memory.
+ * Parses YAML 1.2 without features that make a configuration hard to review: anchors, aliases, merge keys, tags and
+ * non-text keys. Aliases are never expanded, so a file cannot grow in memory.
  */
 export function parseYaml(text: string, file: string): ParsedYaml {
   const lines = new LineCounter();
-  // Plain errors: the pretty ones quote the file, and a credential may stand there. Keys are compared by
-  // ourselves, since the library's way takes quadratic time and does not say where the first one stands.
+  // Use plain errors, because pretty errors quote the file, which may contain a credential. Compare keys ourselves: the
+  // library takes quadratic time and does not report the first place.
   const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const at = (offset: number): Place => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   const reader = createReader(at);
-  const broken: SyntaxProblem[] = [];
+  const syntaxProblems: SyntaxProblem[] = [];
   const documents: Located[] = [];
   for (const document of Array.isArray(parsed) ? parsed : []) {
     for (const { code, pos } of document.errors)
-      broken.push({ place: at(pos[0]), message: SYNTAX[code] ?? `this is not valid YAML (${code})` });
+      syntaxProblems.push({ place: at(pos[0]), message: SYNTAX[code] ?? `this is not valid YAML (${code})` });
     const version = document.directives.yaml;
     if (version.explicit === true && version.version !== '1.2')
-      reader.report(0, 'a `%YAML` directive of another version than 1.2: remove it');
+      reader.report(0, 'a `%YAML` directive with a version other than 1.2: remove it');
     if (document.errors.length > 0 || !isNode(document.contents) || isEmpty(document.contents)) continue;
     documents.push(reader.read(document.contents));
   }
   const isTooMuch = reader.problems.length >= MAX_UNSUPPORTED;
   return {
     documents: isTooMuch ? [] : documents,
-    problems: [...oncePerLine(broken).slice(0, MAX_SYNTAX_PROBLEMS), ...reader.problems],
-    isWhole: broken.length === 0 && !isTooMuch && !reader.hasUnclear(),
+    problems: [...oncePerLine(syntaxProblems).slice(0, MAX_SYNTAX_PROBLEMS), ...reader.problems],
+    isWhole: syntaxProblems.length === 0 && !isTooMuch && !reader.hasUnclear(),
   };
 }
 
-/** Our own sentences, since the library's may quote the file. */
+/** Our own messages, because the library's may quote the file. */
 const SYNTAX: Readonly<Partial<Record<string, string>>> = {
-  BAD_ALIAS: 'an alias (`*`) without a name; put the text in quotes if the star belongs to it',
-  BAD_DIRECTIVE: 'a line that starts with `%` is a directive of YAML, which is not supported here',
+  BAD_ALIAS: 'an alias (`*`) without a name; put the text in quotes if the asterisk is part of it',
+  BAD_DIRECTIVE: 'a line that starts with `%` is a YAML directive, which is not supported here',
   BAD_DQ_ESCAPE: 'an unknown escape after a backslash in double quotes; use single quotes or write `\\\\`',
   BAD_INDENT:
-    'the indentation does not fit the lines above, or a bracket (`{`, `[`) before this is not closed',
+    'the indentation does not match the lines above, or an earlier bracket (`{`, `[`) is not closed',
   BAD_SCALAR_START: 'text cannot start with this character; put it in quotes',
-  BLOCK_AS_IMPLICIT_KEY: 'a second `: ` on this line; put the text in quotes if the colon belongs to it',
-  BLOCK_IN_FLOW: 'a block inside of brackets; write it in brackets too, or end the brackets before it',
+  BLOCK_AS_IMPLICIT_KEY: 'a second `: ` on this line; put the text in quotes if the colon is part of it',
+  BLOCK_IN_FLOW: 'a block inside brackets; write it in brackets too, or close the brackets before it',
   KEY_OVER_1024_CHARS: 'a name of more than 1024 characters',
   MISSING_CHAR:
-    'something is missing here or before: a closing quote or bracket, a comma, `: ` or a space; or a line is indented too far or not far enough',
-  MULTILINE_IMPLICIT_KEY: 'a name goes over several lines; is a `:` missing, or a closing quote?',
+    'something is missing here or before: a closing quote or bracket, a comma, `: ` or a space; or a line has the wrong indentation',
+  MULTILINE_IMPLICIT_KEY: 'a name spans several lines; is a `:` or a closing quote missing?',
   MULTIPLE_DOCS: 'several documents where one is expected; separate them with a line `---`',
   RESOURCE_EXHAUSTION: 'nested too deeply',
   TAB_AS_INDENT: 'a tab is used for indentation; YAML allows spaces only',
   UNEXPECTED_TOKEN:
-    'this cannot stand here; is it indented as it should be, and are all quotes and brackets closed?',
+    'this is not allowed here; check the indentation, quotes and brackets',
 };
 
 function createReader(at: (offset: number) => Place) {
@@ -113,7 +113,7 @@ function createReader(at: (offset: number) => Place) {
     if (problems.length < MAX_UNSUPPORTED) problems.push({ place, message });
   };
   const report = (offset: number, message: string) => reportAt(at(offset), message);
-  const asUnclear = (node: Located): Located => {
+  const markUnclear = (node: Located): Located => {
     unclear = true;
     return { ...node, isUnclear: true };
   };
@@ -123,16 +123,16 @@ function createReader(at: (offset: number) => Place) {
     const place = at(start);
     if (depth > MAX_DEPTH) {
       report(start, 'nested too deeply');
-      return asUnclear({ value: null, place });
+      return markUnclear({ value: null, place });
     }
     if (isAlias(node)) {
       report(start, 'an alias (`*name`) is not supported: write the value out, or use quotes if it is text');
-      return asUnclear({ value: null, place });
+      return markUnclear({ value: null, place });
     }
     if (node.anchor !== undefined) report(start, 'an anchor (`&name`) is not supported: remove it');
     if (node.tag === undefined) return readContent(node, place, depth);
     report(start, 'a tag (`!name`) is not supported: remove it, or use quotes if it is text');
-    return asUnclear(readContent(node, place, depth));
+    return markUnclear(readContent(node, place, depth));
   }
 
   function readContent(node: ParsedNode, place: Place, depth: number): Located {
@@ -152,17 +152,17 @@ function createReader(at: (offset: number) => Place) {
       const key = pair.key as ParsedNode;
       const name = readKey(key);
       const keyPlace = at(key.range[0]);
-      // Of `<<: *name` enough is said with the name.
-      const isSaid = name === undefined && isAlias(pair.value);
-      const child = pair.value === null || isSaid ? undefined : read(pair.value as ParsedNode, depth + 1);
-      // An empty value has no text of its own to point to.
+      // For `<<: *name`, the key's problem is enough.
+      const isReported = name === undefined && isAlias(pair.value);
+      const child = pair.value === null || isReported ? undefined : read(pair.value as ParsedNode, depth + 1);
+      // An empty value has no text to point to, so use the place of its key.
       const isEmptyValue = child === undefined || (child.value === null && child.isUnclear !== true);
       const node = isEmptyValue ? { value: null, place: keyPlace } : child;
       const earlier = name === undefined ? undefined : members.get(name);
       if (name === undefined) isComplete = false;
       else if (earlier === undefined) members.set(name, { keyPlace, node });
       else {
-        reportAt(keyPlace, `${quoted(name)} is given twice, first at ${formatPlace(earlier.keyPlace)}`);
+        reportAt(keyPlace, `${quoted(name)} is set twice, first at ${formatPlace(earlier.keyPlace)}`);
         again.push([name, node]);
       }
     }
@@ -174,7 +174,7 @@ function createReader(at: (offset: number) => Place) {
     return { ...map, isPartial: true };
   }
 
-  /** Nothing: what is meant is not known. */
+  /** Returns `undefined` if the name cannot be determined. */
   function readKey(key: ParsedNode): string | undefined {
     const offset = key.range[0];
     if (!isScalar(key)) {
@@ -183,7 +183,7 @@ function createReader(at: (offset: number) => Place) {
     }
     if (key.anchor !== undefined) report(offset, 'an anchor (`&name`) is not supported: remove it');
     if (key.tag !== undefined) report(offset, 'a tag (`!name`) is not supported: remove it');
-    // As written: `1e3` and `0x10` are names here, not numbers.
+    // Use the source text: `1e3` and `0x10` are names here, not numbers.
     const name = typeof key.value === 'string' ? key.value : (key.source ?? '');
     if (name === '<<') report(offset, 'a merge key (`<<`) is not supported: write the values out');
     else if (name === '__proto__') report(offset, 'the name `__proto__` is not supported');
@@ -194,22 +194,25 @@ function createReader(at: (offset: number) => Place) {
   return { read, report, problems, hasUnclear: () => unclear };
 }
 
-/** What is given again does not count; but names in the entries of a section would be missed elsewhere. */
+/**
+ * Duplicates are ignored. But keep the entries of a duplicated list section, because other entries may refer to their
+ * names.
+ */
 function joinSections(members: Map<string, Member>, again: readonly [string, Located][]): void {
   for (const [name, more] of Map.groupBy(again, ([section]) => section)) {
     const first = members.get(name);
     const entries = more.flatMap(([, node]) => node.items ?? []);
-    if (first?.node.items !== undefined) members.set(name, joined(first, entries));
+    if (first?.node.items !== undefined) members.set(name, appendItems(first, entries));
   }
 }
 
-/** The list of the first with more entries at its end. */
-export function joined(first: Member, more: readonly Located[]): Member {
+/** Appends items to the list of a member. */
+export function appendItems(first: Member, more: readonly Located[]): Member {
   const items = [...(first.node.items ?? []), ...more];
   return { keyPlace: first.keyPlace, node: { ...first.node, items, value: items.map((item) => item.value) } };
 }
 
-/** The core schema gives big integers and dates no special class; anything but these is text to us. */
+/** Big integers and dates have no special type here; they become text. */
 function scalarValue(value: unknown): unknown {
   const plain = value === null || ['string', 'number', 'boolean'].includes(typeof value);
   return plain ? value : String(value);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Reference } from '../../providers/credentials.ts';
 import { duration, HostAndPort, localPath, Name, Namespace, rate, wholeNumber } from './fields.ts';
 
-// Where it writes, and where its own state is: the cluster, the queue, the audit and their keys.
+// The backends: cluster, queue, audit store and keys.
 
 export const Cluster = z
   .discriminatedUnion('kind', [
@@ -11,27 +11,27 @@ export const Cluster = z
         kind: z.literal('kubernetes'),
         scope: z.enum(['namespace', 'names']).default('namespace').meta({
           description:
-            'How narrow the rights are that `secretbridge rbac` prints: every Secret of a namespace, or the targets by name.',
+            'Scope of the permissions that `secretbridge rbac` prints: every Secret of a namespace, or only the targets by name.',
         }),
         kubeconfig: localPath().optional().meta({
           description:
-            'A kubeconfig. Default: the in-cluster identity, else KUBECONFIG, else ~/.kube/config.',
+            'Path of a kubeconfig. Default: the in-cluster identity, then KUBECONFIG, then ~/.kube/config.',
         }),
         context: z
           .string()
           .min(1)
           .optional()
-          .meta({ description: 'A context of the kubeconfig. Default: its current one.' }),
+          .meta({ description: 'Context of the kubeconfig. Default: its current context.' }),
         requestsPerSecond: rate(10_000)
           .default(500)
-          .meta({ description: 'Requests to the API server, of one process.' }),
+          .meta({ description: 'Maximum requests per second of one process to the API server.' }),
       })
       .meta({ title: 'Kubernetes' }),
     z
       .strictObject({
         kind: z.literal('directory'),
         path: localPath().meta({
-          description: 'The folder. A Secret is the file `<namespace>/<secret>.yaml` in it, of mode 0600.',
+          description: 'The folder. A Secret is the file `<namespace>/<secret>.yaml` in it, with mode 0600.',
           examples: ['./cluster'],
         }),
       })
@@ -41,60 +41,60 @@ export const Cluster = z
 
 const tls = z
   .strictObject({
-    caFile: localPath().optional().meta({ description: 'Certificate authorities to trust as well, PEM.' }),
+    caFile: localPath().optional().meta({ description: 'Additional certificate authorities to trust, PEM.' }),
     certFile: localPath().optional().meta({ description: 'Client certificate, PEM.' }),
     keyFile: localPath().optional().meta({ description: 'Private key of the client certificate, PEM.' }),
     serverName: z
       .string()
       .min(1)
       .optional()
-      .meta({ description: 'The name that the certificate must carry.' }),
+      .meta({ description: "Host name to expect in the server's certificate." }),
   })
   .optional()
-  .meta({ description: 'How to trust the server.' });
+  .meta({ description: 'TLS settings for the server.' });
 
 const concurrency = wholeNumber(1, 1_000).default(16).meta({
   description:
-    'How many targets of one set of stores each process works on at a time, so that a store that hangs holds up no other.',
+    'Targets that each process works on at a time, for each set of stores. A store that hangs does not block the others.',
 });
 
 export const Engine = z
   .discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('memory'), concurrency }).meta({ title: 'In this process' }),
+    z.strictObject({ kind: z.literal('memory'), concurrency }).meta({ title: 'In memory' }),
     z
       .strictObject({
         kind: z.literal('redis'),
         concurrency,
         url: Reference.meta({
           description:
-            'Redis 6.2 or newer, or Valkey: address with user and password, such as rediss://user:password@host:6379/0.',
+            'Redis 6.2 or newer, or Valkey: an address with user and password, such as rediss://user:password@host:6379/0.',
         }),
         prefix: z
           .string()
           .regex(/^[-\w]{1,64}$/, { error: 'letters, digits, `-` and `_`, at most 64' })
           .default('secretbridge')
-          .meta({ description: 'All names in Redis begin with `{<prefix>:<instance>}:`.' }),
+          .meta({ description: 'Prefix of all names in Redis, which start with `{<prefix>:<instance>}:`.' }),
         tls,
         sentinel: z
           .strictObject({
-            name: z.string().min(1).meta({ description: 'Name of the master.' }),
+            name: z.string().min(1).meta({ description: 'Name of the monitored master.' }),
             addresses: z.array(HostAndPort).min(1).meta({ description: 'Addresses of the sentinels.' }),
             password: Reference.optional().meta({ description: 'Password of the sentinels.' }),
           })
           .optional()
-          .meta({ description: 'Ask sentinels for the master. Not with `cluster`.' }),
-        cluster: z.boolean().default(false).meta({ description: 'Whether it is a Redis Cluster.' }),
+          .meta({ description: 'Find the master through sentinels. Not with `cluster`.' }),
+        cluster: z.boolean().default(false).meta({ description: 'Whether the server is a Redis Cluster.' }),
       })
       .meta({ title: 'Redis' }),
   ])
   .meta({
     title: 'Engine',
     description:
-      'What carries the jobs of the service: the memory of this process, or a Redis that replicas share.',
+      'The queue of the service: in the memory of this process, or in a Redis that replicas share.',
   });
 
-/** Longer than anything looks back: a restart of workloads may be pending for 7 days. */
-const LEAST_RETENTION_MS = 8 * 86_400_000;
+/** Longer than any period that reads old records: a restart of workloads may be pending for 7 days. */
+const MIN_RETENTION_MS = 8 * 86_400_000;
 
 export const Audit = z
   .strictObject({
@@ -108,24 +108,24 @@ export const Audit = z
           kind: z.literal('postgres'),
           url: Reference.meta({
             description:
-              'PostgreSQL 13 or newer: address with user and password, such as postgres://user:password@host/db.',
+              'PostgreSQL 13 or newer: an address with user and password, such as postgres://user:password@host/db.',
           }),
           tls,
         }),
       ])
       .prefault({ kind: 'sqlite' })
-      .meta({ description: 'Where the records are kept.' }),
+      .meta({ description: 'Database for the audit records.' }),
     checkpoints: z
       .array(
         z.discriminatedUnion('kind', [
           z.strictObject({
             kind: z.literal('file'),
-            path: localPath().meta({ description: 'The file they are added to.' }),
+            path: localPath().meta({ description: 'File to append checkpoints to.' }),
           }),
           z.strictObject({ kind: z.literal('stdout') }),
           z.strictObject({
             kind: z.literal('configMap'),
-            namespace: Namespace.optional().meta({ description: "Default: the bridge's own." }),
+            namespace: Namespace.optional().meta({ description: "Namespace of the ConfigMap. Default: the bridge's own namespace." }),
             name: Name.meta({ description: 'Name of the ConfigMap. Needs `cluster.kind: kubernetes`.' }),
           }),
         ]),
@@ -133,47 +133,47 @@ export const Audit = z
       .optional()
       .meta({
         description:
-          'Where signed checkpoints go. Default: `checkpoints.jsonl` beside the SQLite file; none with PostgreSQL.',
+          'Where to write signed checkpoints. Default: `checkpoints.jsonl` beside the SQLite file; with PostgreSQL none.',
       }),
     retention: duration()
-      .refine((ms) => ms >= LEAST_RETENTION_MS, { error: 'a duration of at least 8d' })
+      .refine((ms) => ms >= MIN_RETENTION_MS, { error: 'a duration of at least 8d' })
       .optional()
       .meta({
         description:
-          'How long records are kept, at least `8d`; older ones leave at a checkpoint. Default: for ever.',
+          'How long to keep records, at least `8d`. Older records are removed at a checkpoint. Default: forever.',
         examples: ['400d'],
       }),
     archive: z
       .strictObject({
         path: localPath().meta({
-          description: 'The folder, of this store alone.',
+          description: 'The folder. It must not be shared with another audit store.',
           examples: ['./state/archive'],
         }),
       })
       .optional()
       .meta({
-        description: 'Where records go before they leave by `retention`. Default: nowhere, they are gone.',
+        description: 'Where to write records before `retention` removes them. Default: records are deleted without a copy.',
       }),
     stdout: z.boolean().default(false).meta({
       description:
-        'Also print each record on standard output while serving, as a line of JSON: the one that `audit export --format jsonl` has.',
+        'While serving, also print each record to standard output as a JSON line, as in `audit export --format jsonl`.',
     }),
   })
-  .meta({ title: 'Audit', description: 'The record of what was read and changed.' });
+  .meta({ title: 'Audit', description: 'The record of all reads and changes.' });
 
 export const Keys = z
   .strictObject({
     fingerprint: z.array(Reference).min(1).optional().meta({
       description:
-        'Keys of the fingerprints, newest first; older ones are still understood. 32 random bytes as base64 text. Default: `fingerprint.key` beside the SQLite file.',
+        'Fingerprint keys, newest first; older keys are still accepted. Each is 32 random bytes as base64 text. Default: `fingerprint.key` beside the SQLite file.',
     }),
     checkpoint: Reference.optional().meta({
       description:
-        'Ed25519 private key, PKCS#8 PEM; public keys of earlier ones may follow it. Default: `checkpoint.key` beside the SQLite file.',
+        'Ed25519 private key, PKCS#8 PEM. Public keys of earlier ones may follow it. Default: `checkpoint.key` beside the SQLite file.',
     }),
   })
   .meta({
     title: 'Keys',
     description:
-      'Made on first use beside a SQLite store; `fingerprint` is required with Redis or PostgreSQL, since all replicas must share it.',
+      'Keys are created on first use beside a SQLite store. `fingerprint` is required with Redis or PostgreSQL, because all replicas must share it.',
   });

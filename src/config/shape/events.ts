@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { Reference } from '../../providers/credentials.ts';
 import { address, Name } from './fields.ts';
 
-const store = Name.meta({ description: 'The store it is about.' });
+const store = Name.meta({ description: 'The store that the events are about.' });
 const hintName = Name.meta({ description: 'Unique name.' });
 
 export const Events = z
   .strictObject({
     sqs: z
       .array(
-        z.strictObject({ name: hintName, queueUrl: address().meta({ description: 'The queue.' }), store }),
+        z.strictObject({ name: hintName, queueUrl: address().meta({ description: 'URL of the queue.' }), store }),
       )
       .default([])
       .meta({ description: 'AWS EventBridge through SQS.' }),
@@ -18,25 +18,25 @@ export const Events = z
         z.strictObject({
           name: hintName,
           store,
-          key: Reference.optional().meta({ description: 'Key of the subscription. Or `entra`.' }),
+          key: Reference.optional().meta({ description: 'Key of the subscription. Set either this or `entra`.' }),
           entra: z
             .strictObject({
               tenantId: z
                 .string()
                 .regex(/^[0-9a-fA-F-]{36}$/, {
-                  error: 'the id of a tenant, as 00000000-0000-0000-0000-000000000000',
+                  error: 'a tenant id such as 00000000-0000-0000-0000-000000000000',
                 })
                 .meta({ description: 'The tenant (directory) id.' }),
               audience: z
                 .string()
                 .min(1)
                 .meta({
-                  description: 'Application id, or its URI, that the subscription gets tokens for.',
+                  description: 'Application id, or its URI, for which the subscription requests tokens.',
                   examples: ['api://secretbridge'],
                 }),
             })
             .optional()
-            .meta({ description: 'Tokens of Microsoft Entra instead of a key.' }),
+            .meta({ description: 'Microsoft Entra tokens instead of a key.' }),
         }),
       )
       .default([])
@@ -49,11 +49,11 @@ export const Events = z
       .array(
         z.strictObject({
           name: hintName,
-          stores: z.array(Name).min(1).meta({ description: 'The stores it may speak about.' }),
-          secret: Reference.meta({ description: 'Key of the signatures.' }),
+          stores: z.array(Name).min(1).meta({ description: 'The stores that its events may name.' }),
+          secret: Reference.meta({ description: 'Key that signs the webhooks.' }),
         }),
       )
       .default([])
       .meta({ description: 'Signed webhooks: POST /events/webhook/{name}.' }),
   })
-  .meta({ title: 'Events', description: 'Hints that make changes arrive sooner.' });
+  .meta({ title: 'Events', description: 'Change events from stores, which make changes arrive sooner.' });

@@ -1,28 +1,28 @@
 import { z } from 'zod';
 import { DURATION, durationMs, isInRange } from '../../core/duration.ts';
 import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../../core/kubernetes-names.ts';
-import { isPath, NOT_A_PATH } from '../../providers/path.ts';
-import { isTargetKey } from '../../sync/keys.ts';
+import { isValidPath, PATH_RULE } from '../../providers/path.ts';
+import { isTargetKey } from '../../sync/target-keys.ts';
 import { quoted } from '../problem.ts';
 
-// The `error` of a schema names what is expected; `messages.ts` makes the sentence and says what stood there.
+// A schema's `error` names what is expected. `messages.ts` adds the rest of the sentence.
 
-/** Text such as `30s`, `1h30m` or `90d`, as milliseconds; more than nothing, at most ten years. */
+/** Text such as `30s`, `1h30m` or `90d`, converted to milliseconds. More than zero, at most ten years. */
 export function duration() {
-  return durationFrom(1, 'a duration of more than nothing and at most 3650d');
+  return durationFrom(1, 'a duration of more than zero and at most 3650d');
 }
 
-/** As `duration`, or `0s`: there is no need to wait. */
-export function wait() {
+/** Like `duration`, but also allows `0s`. */
+export function durationOrZero() {
   return durationFrom(0, 'a duration of at most 3650d');
 }
 
-function durationFrom(leastMs: 0 | 1, range: string) {
+function durationFrom(minMs: 0 | 1, range: string) {
   const error = 'a duration such as 30s, 5m, 1h30m or 90d';
   return z
     .string({ error })
     .regex(DURATION, { error, abort: true })
-    .refine((text) => isInRange(durationMs(text), leastMs), { error: range })
+    .refine((text) => isInRange(durationMs(text), minMs), { error: range })
     .transform(durationMs);
 }
 
@@ -30,47 +30,47 @@ export function wholeNumber(min: number, max: number, error = `a whole number fr
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
-/** More than 0. */
+/** A positive number. */
 export function rate(max: number) {
   const error = `a number greater than 0 and at most ${max}`;
   return z.number({ error }).positive({ error }).max(max, { error });
 }
 
-/** Of a whole: from 0 to 1. */
+/** A share from 0 to 1. */
 export function share() {
   const error = 'a number from 0 to 1';
   return z.number({ error }).min(0, { error }).max(1, { error });
 }
 
-/** Of an instance, a store or a mapping. They become labels. */
+/** The name of an instance, a store or a mapping. Names become label values. */
 export const Name = z
   .string()
-  .check(named(/^[a-z0-9](?:[-a-z0-9.]{0,61}[a-z0-9])?$/, 'a-z, 0-9, `-` and `.`', /[^-a-z0-9.]/u, 63))
+  .check(nameCheck(/^[a-z0-9](?:[-a-z0-9.]{0,61}[a-z0-9])?$/, 'a-z, 0-9, `-` and `.`', /[^-a-z0-9.]/u, 63))
   .meta({ pattern: '^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$' });
 
 export const Namespace = z
   .string()
-  .check(named(DNS_LABEL, 'a-z, 0-9 and `-`', /[^-a-z0-9]/u, 63))
+  .check(nameCheck(DNS_LABEL, 'a-z, 0-9 and `-`', /[^-a-z0-9]/u, 63))
   .meta({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' });
 
 export const SecretName = z
   .string()
-  .check(named(DNS_SUBDOMAIN, 'a-z, 0-9, `-` and single `.`', /[^-a-z0-9.]/u, 253));
+  .check(nameCheck(DNS_SUBDOMAIN, 'a-z, 0-9, `-` and single `.`', /[^-a-z0-9.]/u, 253));
 
-/** Of a Secret. */
+/** A key of a Secret. */
 export const TargetKey = z
   .string()
   .check((ctx) => {
     if (isTargetKey(ctx.value)) return;
-    const culprit = strange(ctx.value, /[^-._a-zA-Z0-9]/u);
+    const hint = invalidCharacterHint(ctx.value, /[^-._a-zA-Z0-9]/u);
     ctx.issues.push({
       code: 'custom',
       input: ctx.value,
-      message: `a key of \`[-._a-zA-Z0-9]\`, 1 to 253 characters, not \`.\` and not starting with \`..\`${culprit}`,
-      params: { code: 'KEY_INVALID', rather: plainKey(ctx.value) },
+      message: `a key of \`[-._a-zA-Z0-9]\`, 1 to 253 characters, not \`.\` and not starting with \`..\`${hint}`,
+      params: { code: 'KEY_INVALID', suggested: plainKey(ctx.value) },
     });
   })
-  // Without look-ahead, which Helm does not know.
+  // Without look-ahead, which Helm does not support.
   .meta({
     pattern: String.raw`^([-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}|\.[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,251})$`,
   });
@@ -80,24 +80,24 @@ function plainKey(key: string): string | undefined {
   return /[a-zA-Z0-9]/.test(plain) && isTargetKey(plain) ? plain : undefined;
 }
 
-/** In a selector: of anybody's labels. */
+/** A label key in a selector may have any prefix. */
 const AnyLabelKey = z.string().refine(isLabelKey, {
   error:
     'a name like `team` or `example.com/team`: letters, digits, `-`, `_` and `.`, at most 63 characters, after an optional DNS prefix and `/`',
 });
 
-/** Of labels and of annotations. */
+/** A key of a label or annotation. */
 export const LabelKey = AnyLabelKey.refine(
   (key) => !/^([^/]*\.)?secretbridge\.dev\//.test(key) && key !== 'app.kubernetes.io/managed-by',
   {
     error:
-      'a name other than `app.kubernetes.io/managed-by` and `secretbridge.dev/…`, which say what is ours',
+      'a name other than `app.kubernetes.io/managed-by` and `secretbridge.dev/…`, which mark our own Secrets',
   },
 );
 
 export const LabelValue = z.string().refine(isLabelValue, {
   error:
-    'at most 63 letters, digits, `-`, `_` and `.`, the first and the last of them a letter or a digit, or nothing',
+    'empty text, or at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends',
 });
 
 export const MatchLabels = z
@@ -109,15 +109,15 @@ export const MatchLabels = z
   })
   .meta({ id: 'LabelSelector', title: 'Label selector', description: 'A label selector.' });
 
-/** Anchored globs: see `access.ts`. */
+/** Anchored globs; see `access.ts`. */
 export const Globs = z.array(z.string().min(1)).min(1);
 
-/** A path on this machine, relative to the file that says it. */
+/** A path on this machine, relative to the file that contains it. */
 export function localPath() {
-  return z.string().min(1).refine(isPath, { error: NOT_A_PATH });
+  return z.string().min(1).refine(isValidPath, { error: PATH_RULE });
 }
 
-/** http or https, without credentials in it. */
+/** An http or https URL without credentials. */
 export function address() {
   return z
     .url({ protocol: /^https?$/, error: 'an address such as https://host:port' })
@@ -135,20 +135,20 @@ function isHostAndPort(text: string): boolean {
   return match !== null && Number(match[1]) <= 65_535;
 }
 
-function named(pattern: RegExp, allowed: string, notAllowed: RegExp, max: number) {
+function nameCheck(pattern: RegExp, allowed: string, notAllowed: RegExp, max: number) {
   return (ctx: z.core.ParsePayload<string>) => {
     if (pattern.test(ctx.value)) return;
-    const culprit = strange(ctx.value, notAllowed);
+    const hint = invalidCharacterHint(ctx.value, notAllowed);
     ctx.issues.push({
       code: 'custom',
       input: ctx.value,
-      message: `a name of ${allowed}, 1 to ${max} characters, the first and the last a letter or a digit${culprit}`,
-      params: { rather: plainName(ctx.value, pattern) },
+      message: `a name of ${allowed}, 1 to ${max} characters, the first and the last a letter or a digit${hint}`,
+      params: { suggested: plainName(ctx.value, pattern) },
     });
   };
 }
 
-/** The name with what is usual in names elsewhere put right. */
+/** Suggests a valid name by replacing common separators. */
 function plainName(name: string, pattern: RegExp): string | undefined {
   const plain = name
     .toLowerCase()
@@ -157,8 +157,8 @@ function plainName(name: string, pattern: RegExp): string | undefined {
   return pattern.test(plain) ? plain : undefined;
 }
 
-/** Names the character at fault: `а` and `a` look the same, and an invisible one looks like nothing. */
-function strange(text: string, notAllowed: RegExp): string {
+/** Names the invalid character: `а` (Cyrillic) and `a` look the same, and some characters are invisible. */
+function invalidCharacterHint(text: string, notAllowed: RegExp): string {
   const char = notAllowed.exec(text)?.[0];
   if (char === undefined) return '';
   const point = `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;

@@ -14,32 +14,32 @@ import {
 } from './fields.ts';
 import { linearRegExp } from './linear-regexp.ts';
 
-/** Rules about several fields run also where a field by itself is wrong, so that all shows at once. */
+/** Run rules about several fields even if one field is invalid, so that all problems appear at once. */
 function evenIfInvalid({ value }: z.core.ParsePayload): boolean {
   return isObject(value);
 }
 
-/** What `defaults` gives to every mapping, and a mapping may say for itself. */
+/** Fields that `defaults` sets for every mapping and a mapping may override. */
 const RULES = {
   refresh: duration().meta({
-    description: 'How stale a target may become. Less than `250ms` counts as that.',
+    description: 'How often to refresh a target, which limits how stale it can become. The minimum is `250ms`.',
     examples: ['5m'],
   }),
   onConflict: z.enum(['refuse', 'adopt', 'adoptAndDropOwner']).meta({
     description:
-      'A Secret of this name exists and is not ours: leave it alone, take it over, or take it over from its controller too.',
+      'How to treat an existing Secret that is not ours: leave it, take it over, or also take it over from its controller.',
   }),
-  onDrift: z.enum(['repair', 'report']).meta({ description: 'Somebody changed a target by hand.' }),
-  onSourceMissing: z.enum(['keep', 'removeKeys', 'delete']).meta({ description: 'A source is absent.' }),
+  onDrift: z.enum(['repair', 'report']).meta({ description: 'How to treat a target that somebody else changed.' }),
+  onSourceMissing: z.enum(['keep', 'removeKeys', 'delete']).meta({ description: 'How to treat a target with an absent source.' }),
   softDeletedIsMissing: z.boolean().meta({
-    description: 'Whether what is deleted in the store, but can be recovered there, counts as absent.',
+    description: 'Whether a soft-deleted value, which the store can still recover, counts as absent.',
   }),
   onMappingRemoved: z.enum(['keep', 'delete']).meta({
     description:
-      'The target left the configuration: its mapping, its name, its namespace or the selector changed.',
+      'How to treat a target that leaves the configuration because its mapping, name, namespace or selector changed.',
   }),
   maxAge: duration().meta({
-    description: 'Warn when a source has not been rotated for longer.',
+    description: 'Warn if a source has not been rotated for longer than this.',
     examples: ['90d'],
   }),
 };
@@ -54,20 +54,20 @@ export const Defaults = z
     onMappingRemoved: RULES.onMappingRemoved.default('keep'),
     maxAge: RULES.maxAge.optional(),
   })
-  .meta({ title: 'Defaults', description: 'Rules that every mapping may override.' });
+  .meta({ title: 'Defaults', description: 'Default rules, which every mapping may override.' });
 
 const decode = z.enum(['base64', 'base64url']).optional().meta({
   description:
     'Decode the value before it is used. Padding is required for `base64`, optional for `base64url`.',
 });
 
-// A version of digits only is easily written without quotes. Past 15 digits a number is no longer exact.
-const VERSION = 'a version as text (in quotes when it is a long number)';
+// A version of digits may be written without quotes. Numbers above 15 digits lose precision.
+const VERSION = 'a version as text (put a long number in quotes)';
 const version = z
   .union([z.string().min(1), wholeNumber(0, 999_999_999_999_999, VERSION)], { error: VERSION })
   .transform(String)
   .meta({
-    description: "The store's own version. The current one when left out.",
+    description: "The version in the store. Default: the current version.",
     examples: ['3', 'AWSPREVIOUS'],
   });
 
@@ -83,17 +83,17 @@ const source = {
     .optional()
     .meta({
       description:
-        'A member of the JSON object: its literal name first, then a dotted path with indexes (`a.b`, `list.0.name`). The whole value when left out.',
+        'A member of the JSON object: first by its literal name, then as a dotted path with indexes (`a.b`, `list.0.name`). Default: the whole value.',
       examples: ['password'],
     }),
   version: version.optional(),
   object: z.enum(['secret', 'certificate', 'key']).optional().meta({
     description:
-      'Azure Key Vault only. `certificate` is the chain as PEM without its key, `key` the public JWK as JSON. Default: `secret`.',
+      'Azure Key Vault only. `certificate` is the chain as PEM without its key; `key` is the public JWK as JSON. Default: `secret`.',
   }),
   decode,
   optional: z.boolean().default(false).meta({
-    description: 'Go on without this source when it is absent or lacks the property. Covers nothing else.',
+    description: 'Continue without this source if it is absent or lacks the property. Other failures still count.',
   }),
 };
 
@@ -101,25 +101,25 @@ export const Source = z.strictObject(source).meta({ title: 'Source', id: 'Source
 
 const rename = z
   .strictObject({
-    case: z.enum(['upper', 'lower']).optional().meta({ description: 'Applied first.' }),
+    case: z.enum(['upper', 'lower']).optional().meta({ description: 'Letter case, applied first.' }),
     prefix: z
       .string()
       .optional()
-      .meta({ description: 'Put before the name, as written.', examples: ['APP_'] }),
+      .meta({ description: 'Prefix to add to the name.', examples: ['APP_'] }),
     invalid: z.literal('replace').optional().meta({
       description:
-        '`_` for each character that Kubernetes does not allow in a key. Otherwise such a name is an error.',
+        'Use `_` for each character that Kubernetes does not allow in a key. By default such a name is an error.',
     }),
   })
   .optional()
-  .meta({ description: 'How keys are made from names in the store.' });
+  .meta({ description: 'How to make keys from names in the store.' });
 
 const SourceList = z
   .strictObject({
     ...source,
     key: source.key
       .optional()
-      .meta({ description: 'A value that is a JSON object: one key for each member.' }),
+      .meta({ description: 'A value that is a JSON object. Each member becomes a key.' }),
     rename,
     find: z
       .strictObject({
@@ -127,7 +127,7 @@ const SourceList = z
           .string()
           .default('')
           .meta({
-            description: 'Where to search, cut at a `/`. The key is the name relative to it.',
+            description: 'Where to search, at a `/` boundary. The key is the name relative to this path.',
             examples: ['features/'],
           }),
         name: linearRegExp()
@@ -143,10 +143,10 @@ const SourceList = z
           .meta({ description: 'Tags that must all match exactly.' }),
       })
       .optional()
-      .meta({ description: 'A search: one key for each name that it finds.' }),
+      .meta({ description: 'A search. Each name that it finds becomes a key.' }),
   })
   .refine(({ key, find }) => (key === undefined) !== (find === undefined), {
-    error: 'either `key` or `find`, and not both',
+    error: 'either `key` or `find`, not both',
     when: evenIfInvalid,
   })
   .refine(
@@ -159,7 +159,7 @@ const SourceList = z
 const Target = z
   .strictObject({
     namespace: Namespace.optional().meta({ description: 'The namespace.', examples: ['payments'] }),
-    namespaces: z.array(Namespace).min(1).optional().meta({ description: 'Several namespaces.' }),
+    namespaces: z.array(Namespace).min(1).optional().meta({ description: 'A list of namespaces.' }),
     namespaceSelector: MatchLabels.optional().meta({ description: 'Every namespace with these labels.' }),
     secret: SecretName.optional().meta({ description: "Name of the Secret. Default: the mapping's name." }),
     type: z
@@ -182,19 +182,19 @@ const Target = z
       .record(LabelKey, z.string())
       .default({})
       .meta({ description: 'Annotations to put on the Secret.' }),
-    immutable: z.boolean().default(false).meta({ description: 'Forbid changes of the data to everybody.' }),
+    immutable: z.boolean().default(false).meta({ description: 'Make the Secret immutable, so that its data cannot be changed.' }),
     recreate: z.boolean().default(false).meta({
       description:
-        'Whether a changed type, or new data of an immutable Secret, may delete it and create it anew.',
+        'Whether to delete and recreate the Secret if its type changes, or if an immutable Secret gets new data.',
     }),
     mode: z.enum(['own', 'merge']).default('own').meta({
       description:
-        '`own`: the Secret is ours alone. `merge`: our keys are added to a Secret that others own.',
+        '`own`: only this mapping writes the Secret. `merge`: add keys to a Secret that others own.',
     }),
   })
   .refine(
     (target) =>
-      [target.namespace, target.namespaces, target.namespaceSelector].filter((given) => given !== undefined)
+      [target.namespace, target.namespaces, target.namespaceSelector].filter((field) => field !== undefined)
         .length === 1,
     { error: 'exactly one of `namespace`, `namespaces` and `namespaceSelector`', when: evenIfInvalid },
   )
@@ -205,36 +205,36 @@ const Workload = z
     kind: z
       .enum(['Deployment', 'StatefulSet', 'DaemonSet', 'Rollout'])
       .meta({ description: 'Kind of the workload.' }),
-    name: SecretName.optional().meta({ description: 'Its name.' }),
-    selector: MatchLabels.optional().meta({ description: 'Or every one with these labels.' }),
+    name: SecretName.optional().meta({ description: 'Name of the workload.' }),
+    selector: MatchLabels.optional().meta({ description: 'Selects every workload with these labels.' }),
   })
   .refine(({ name, selector }) => (name === undefined) !== (selector === undefined), {
-    error: 'either `name` or `selector`, and not both',
+    error: 'either `name` or `selector`, not both',
     when: evenIfInvalid,
   });
 
 export const MappingConfig = z
   .strictObject({
     name: Name.meta({ description: 'Unique name of the mapping.' }),
-    target: Target.meta({ description: 'Which Secret, in which namespaces.' }),
+    target: Target.meta({ description: 'The Secret to write, and its namespaces.' }),
     data: z
       .record(TargetKey, Source)
       .default({})
       .meta({ description: 'One source for each key of the Secret.' }),
-    dataFrom: z.array(SourceList).default([]).meta({ description: 'Sources of many keys.' }),
+    dataFrom: z.array(SourceList).default([]).meta({ description: 'Sources that each provide many keys.' }),
     template: z
       .strictObject({
         data: z
           .record(TargetKey, z.string())
-          .meta({ description: 'A Liquid template for each key it adds.' }),
-        only: z.boolean().default(false).meta({ description: 'Drop the keys of the sources.' }),
+          .meta({ description: 'A Liquid template for each additional key.' }),
+        only: z.boolean().default(false).meta({ description: 'Whether to drop the keys of the sources.' }),
       })
       .optional()
-      .meta({ description: 'Keys that are put together from the others.' }),
+      .meta({ description: 'Keys that are built from other keys.' }),
     restart: z
       .array(Workload)
       .default([])
-      .meta({ description: 'Workloads to roll when the content changes.' }),
+      .meta({ description: 'Workloads to restart when the content changes.' }),
     refresh: RULES.refresh.optional(),
     onConflict: RULES.onConflict.optional(),
     onDrift: RULES.onDrift.optional(),
@@ -245,6 +245,6 @@ export const MappingConfig = z
   })
   .meta({
     title: 'Mapping',
-    description: 'These sources, shaped like this, become that Secret in those namespaces.',
+    description: 'Writes these sources to one Secret in each of the namespaces.',
   });
 export type MappingConfig = z.output<typeof MappingConfig>;

@@ -9,7 +9,7 @@ const NAMINGS: Readonly<Record<string, Naming>> = {
   files: filesNaming,
 };
 
-/** As the kind of a store has it; of one that says nothing of it, and of a kind that is none, as most have it. */
+/** The naming rules of a store kind. Empty for kinds without special rules, and for unknown kinds. */
 export function namingOf({ kind }: { readonly kind: string }): Naming {
   return Object.hasOwn(NAMINGS, kind) ? (NAMINGS[kind] ?? {}) : {};
 }

@@ -8,28 +8,28 @@ import {
   localPath,
   Name,
   share,
-  wait,
+  durationOrZero,
   wholeNumber,
 } from './fields.ts';
 
-// What it does by itself and within which bounds, and what it shows of that.
+// The service sections: limits, behavior and outputs.
 
 export const Include = z
   .strictObject({
-    path: localPath().meta({ description: 'A file or a folder.' }),
-    namespaces: Globs.meta({ description: 'Namespaces its mappings may target.' }),
-    stores: Globs.meta({ description: 'Stores its mappings may use.' }),
-    keys: Globs.meta({ description: 'Keys its mappings may read.' }),
+    path: localPath().meta({ description: 'Path of a file or a folder.' }),
+    namespaces: Globs.meta({ description: 'Namespaces that its mappings may target.' }),
+    stores: Globs.meta({ description: 'Stores that its mappings may use.' }),
+    keys: Globs.meta({ description: 'Keys that its mappings may read.' }),
   })
-  .meta({ title: 'Include', description: "Tenants' files: mappings only, and only within these bounds." });
+  .meta({ title: 'Include', description: "Tenants' files. They may contain only mappings, limited to these bounds." });
 
 export const Http = z
   .strictObject({
-    listen: HostAndPort.default('127.0.0.1:8080').meta({ description: 'Address and port.' }),
+    listen: HostAndPort.default('127.0.0.1:8080').meta({ description: 'Address and port to listen on.' }),
     tls: z
       .strictObject({
         certFile: localPath().meta({ description: 'Certificate chain, PEM.' }),
-        keyFile: localPath().meta({ description: 'Its private key, PEM.' }),
+        keyFile: localPath().meta({ description: 'Private key of the certificate, PEM.' }),
       })
       .optional()
       .meta({ description: 'Serve https. Both files are read again when they change.' }),
@@ -37,10 +37,10 @@ export const Http = z
     tokens: z
       .array(
         z.strictObject({
-          name: Name.meta({ description: 'Who it is, for the audit.' }),
+          name: Name.meta({ description: 'Name of the holder, for the audit.' }),
           role: z
             .enum(['viewer', 'reviewer', 'operator'])
-            .meta({ description: 'What the holder may do; each may do what those before may.' }),
+            .meta({ description: 'Role of the holder. Each role includes the ones before it.' }),
           token: Reference.meta({ description: 'The bearer token.' }),
         }),
       )
@@ -48,69 +48,69 @@ export const Http = z
       .meta({ description: 'Static tokens.' }),
     kubernetes: z.boolean().default(false).meta({
       description:
-        'Also take tokens of Kubernetes identities, whose roles RBAC gives. Needs `cluster.kind: kubernetes`.',
+        'Also accept tokens of Kubernetes identities, with roles from RBAC. Needs `cluster.kind: kubernetes`.',
     }),
   })
-  .meta({ title: 'HTTP', description: 'Where the service answers: API, metrics and probes.' });
+  .meta({ title: 'HTTP', description: 'The HTTP server of the service: API, metrics and probes.' });
 
 export const Log = z
   .strictObject({
     level: z
       .enum(['error', 'warn', 'info', 'debug'])
       .default('info')
-      .meta({ description: 'The least level to print.' }),
+      .meta({ description: 'Lowest level to print.' }),
     format: z
       .enum(['json', 'text'])
       .default('json')
-      .meta({ description: 'One JSON object a line, or text for people.' }),
+      .meta({ description: 'One JSON object per line, or text for people.' }),
   })
-  .meta({ title: 'Log', description: 'What the service logs, on standard error.' });
+  .meta({ title: 'Log', description: 'The service log on standard error.' });
 
 export const Tracing = z
   .strictObject({
     otlp: z
       .strictObject({
         endpoint: address().meta({
-          description: 'Base address of the collector; `/v1/traces` is added to it.',
+          description: 'Base address of the collector; the service appends `/v1/traces`.',
           examples: ['https://otel.internal:4318'],
         }),
         headers: z.record(z.string().min(1), Reference).default({}).meta({
           description:
-            'Headers to send, read afresh for each request. Plain http lets others read them on the way.',
+            'Headers to send, read again for each request. Plain http exposes them on the network.',
         }),
       })
       .meta({ description: 'Send traces by OTLP over HTTP.' }),
   })
-  .meta({ title: 'Tracing', description: 'Where traces go.' });
+  .meta({ title: 'Tracing', description: 'Export of traces.' });
 
 export const Brake = z
   .strictObject({
     share: share().default(0.1).meta({
-      description: "Share of the instance's targets that may be destroyed within `window` without a person.",
+      description: "Share of the instance's targets that may be destroyed within `window` without approval.",
     }),
-    window: duration().prefault('24h').meta({ description: 'The time that is looked back on.' }),
+    window: duration().prefault('24h').meta({ description: 'The period for counting destructive changes.' }),
   })
-  .meta({ title: 'Brake', description: 'When destructive changes are held.' });
+  .meta({ title: 'Brake', description: 'When to hold destructive changes.' });
 
 export const Absence = z
   .strictObject({
-    readings: wholeNumber(1, 100).default(3).meta({ description: 'Readings that must all say absent.' }),
-    over: wait()
+    readings: wholeNumber(1, 100).default(3).meta({ description: 'Number of reads that must all find the source absent.' }),
+    over: durationOrZero()
       .prefault('10m')
-      .meta({ description: 'Least time from the first to the last of them; `0s`: none.' }),
+      .meta({ description: 'Minimum time between the first and the last of these reads. `0s`: no minimum.' }),
   })
-  .meta({ title: 'Absence', description: 'What proves that a source is gone.' });
+  .meta({ title: 'Absence', description: 'When a source counts as gone.' });
 
 export const Restarts = z
   .strictObject({
-    window: wait().prefault('5s').meta({
-      description: 'Changes within this time of the first one make one restart of a workload; `0s`: at once.',
+    window: durationOrZero().prefault('5s').meta({
+      description: 'Changes within this time after the first one cause a single restart of a workload. `0s`: restart at once.',
     }),
     atOnce: wholeNumber(1, 1_000)
       .default(5)
-      .meta({ description: 'How many workloads may roll together because of us, in all namespaces.' }),
+      .meta({ description: 'How many workloads may restart at the same time because of secretbridge, in all namespaces.' }),
   })
-  .meta({ title: 'Restarts', description: 'How the workloads that mappings name are rolled.' });
+  .meta({ title: 'Restarts', description: 'How to restart the workloads that mappings name.' });
 
 export const AccessRule = z
   .strictObject({
@@ -120,5 +120,5 @@ export const AccessRule = z
   })
   .meta({
     title: 'Access rule',
-    description: 'Targets in these namespaces may use these keys of these stores.',
+    description: 'Allows targets in these namespaces to use these keys of these stores.',
   });

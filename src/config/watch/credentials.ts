@@ -1,81 +1,78 @@
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import { systemWake, type Wake } from '../../core/wake.ts';
-import { contentOf, Reference } from '../../providers/credentials.ts';
+import { startTimer, type StartTimer } from '../../core/timer.ts';
+import { readCredentialFile, Reference } from '../../providers/credentials.ts';
 import { isFreeForm } from '../files/raw.ts';
-import { type Rounds, startLoop } from './loop.ts';
+import { type LoopContext, startLoop } from './loop.ts';
 
-/** A credential by reference, or a file that a client reads by its path: a token, a certificate, a key. */
-export type Watched = Exclude<Reference, { env: string }> | { readonly path: string };
+/** A credential reference, or a file that a client reads by path: a token, a certificate, a key. */
+export type WatchedCredential = Exclude<Reference, { env: string }> | { readonly path: string };
 
-/**
- * What a section of the configuration takes from elsewhere and that can change while the process runs. The
- * environment cannot.
- */
-export function watchedIn(section: object): readonly Watched[] {
-  const found = new Map<string, Watched>();
+/** The credentials of a configuration section that can change while the process runs. Environment variables cannot. */
+export function watchedCredentialsIn(section: object): readonly WatchedCredential[] {
+  const credentials = new Map<string, WatchedCredential>();
   const visit = (node: unknown): void => {
     if (typeof node !== 'object' || node === null) return;
     const reference = Reference.safeParse(node).data;
     if (reference !== undefined) {
-      if (!('env' in reference)) found.set(JSON.stringify(reference), reference);
+      if (!('env' in reference)) credentials.set(JSON.stringify(reference), reference);
       return;
     }
     for (const [name, member] of Object.entries(node)) {
       if (typeof member === 'string' && /^[a-z]+File$/.test(name))
-        found.set(JSON.stringify({ path: member }), { path: member });
+        credentials.set(JSON.stringify({ path: member }), { path: member });
       else if (!isFreeForm(name)) visit(member);
     }
   };
   visit(section);
-  return [...found.values()];
+  return [...credentials.values()];
 }
 
 export interface CredentialWatchOptions {
-  /** By their owner, for example a store's name; asked at each look, since the configuration may change. */
-  readonly references: () => ReadonlyMap<string, readonly Watched[]>;
-  /** @throws AppError CREDENTIAL_MISSING when it is not there; anything else says nothing about it. */
+  /** Credentials by owner, for example by store name. Called at each check, because the configuration may change. */
+  readonly references: () => ReadonlyMap<string, readonly WatchedCredential[]>;
+  /** @throws AppError CREDENTIAL_MISSING if it does not exist. Any other error leaves its state unknown. */
   readonly resolve: (reference: Reference) => Promise<SecretValue>;
-  /** A keyed digest, so that no credential is kept for comparing. */
+  /** A keyed digest, so that no credential is kept for comparison. */
   readonly fingerprint: (value: SecretValue) => string;
-  /** Something of this owner has other content, or is there again; told once a look, however much changed. */
+  /** Called when a credential of this owner changed or reappeared, at most once per check and owner. */
   readonly onChange: (owner: string) => void | Promise<void>;
-  /** Told after each look, with what could not be looked at. */
+  /** Called after each check, with an error if something could not be read. */
   readonly onProgress?: (error?: unknown) => void;
-  readonly wake?: Wake;
+  readonly wake?: StartTimer;
   readonly settleMs?: number;
 }
 
 export interface CredentialWatch extends AsyncDisposable {
-  /** Looks at everything now; resolves when `onChange` was told. Never rejects. */
-  look(): Promise<void>;
+  /** Checks everything now. Resolves after `onChange` has run. Never rejects. */
+  check(): Promise<void>;
 }
 
-/** `missing` counts once it is said for certain; until then what was known stays. */
+/** `missing` is set only when it is certain. Until then the previous state stays. */
 type State = string | 'missing';
 
-const EVERY_MS = 5_000;
-/** Secrets are asked of the API server, and less often. */
-const TURNS_PER_SECRET = 3;
+const INTERVAL_MS = 5_000;
+/** Reading Secrets needs the API server, so check them less often. */
+const CHECKS_PER_SECRET = 3;
 
-/** Notices that the content behind references changed. The first look only learns what is there. */
+/** Watches the content of credentials for changes. The first check only records the current state. */
 export function watchCredentials(options: CredentialWatchOptions): CredentialWatch {
   const {
     references,
     fingerprint,
     onChange,
     onProgress = () => undefined,
-    wake = systemWake,
+    wake = startTimer,
     settleMs = 300,
   } = options;
-  const known = new Map<string, State>();
-  let turns = 0;
+  const states = new Map<string, State>();
+  let checks = 0;
 
-  const resolve = (watched: Watched): Promise<SecretValue> =>
-    'path' in watched ? contentOf(watched.path) : options.resolve(watched);
+  const resolve = (watched: WatchedCredential): Promise<SecretValue> =>
+    'path' in watched ? readCredentialFile(watched.path) : options.resolve(watched);
 
-  /** `undefined`: it cannot be said. */
-  const stateOf = async (watched: Watched, failures: unknown[]): Promise<State | undefined> => {
+  /** Returns `undefined` if the state is unknown. */
+  const stateOf = async (watched: WatchedCredential, failures: unknown[]): Promise<State | undefined> => {
     try {
       return fingerprint(await resolve(watched));
     } catch (error) {
@@ -85,46 +82,52 @@ export function watchCredentials(options: CredentialWatchOptions): CredentialWat
     }
   };
 
-  /** What changed and stays so for a moment: a file may be half written. */
-  const changedOf = async (watched: Watched, rounds: Rounds, failures: unknown[]): Promise<boolean> => {
+  /** Whether the content changed and then stayed the same for a moment. A file may be half-written. */
+  const hasChanged = async (
+    watched: WatchedCredential,
+    context: LoopContext,
+    failures: unknown[],
+  ): Promise<boolean> => {
     const id = JSON.stringify(watched);
-    const before = known.get(id);
+    const before = states.get(id);
     let now = await stateOf(watched, failures);
     if (now === undefined || now === before) return false;
     if (before !== undefined && now !== 'missing') {
-      await rounds.pause(settleMs);
-      const again = await stateOf(watched, failures);
-      if (rounds.ending || again !== now) return false; // the next look sees it
-      now = again;
+      await context.pause(settleMs);
+      const confirmed = await stateOf(watched, failures);
+      if (context.ending || confirmed !== now) return false; // the next check sees the change
+      now = confirmed;
     }
-    known.set(id, now);
+    states.set(id, now);
     return before !== undefined && now !== 'missing';
   };
 
-  const look = async (rounds: Rounds, all: boolean): Promise<void> => {
-    const secretsToo = all || turns % TURNS_PER_SECRET === 0;
-    turns += 1;
+  const check = async (context: LoopContext, all: boolean): Promise<void> => {
+    const withSecrets = all || checks % CHECKS_PER_SECRET === 0;
+    checks += 1;
     const byOwner = references();
-    const wanted = new Map([...byOwner.values()].flat().map((watched) => [JSON.stringify(watched), watched]));
-    for (const id of known.keys()) if (!wanted.has(id)) known.delete(id);
+    const watchedById = new Map(
+      [...byOwner.values()].flat().map((watched) => [JSON.stringify(watched), watched]),
+    );
+    for (const id of states.keys()) if (!watchedById.has(id)) states.delete(id);
     const failures: unknown[] = [];
-    const due = [...wanted].filter(([, watched]) => secretsToo || !('secretRef' in watched));
+    const due = [...watchedById].filter(([, watched]) => withSecrets || !('secretRef' in watched));
     const changed = new Set<string>();
     await Promise.all(
       due.map(async ([id, watched]) => {
-        if (await changedOf(watched, rounds, failures)) changed.add(id);
+        if (await hasChanged(watched, context, failures)) changed.add(id);
       }),
     );
-    for (const [owner, its] of byOwner)
-      if (its.some((watched) => changed.has(JSON.stringify(watched)))) await onChange(owner);
+    for (const [owner, ownCredentials] of byOwner)
+      if (ownCredentials.some((watched) => changed.has(JSON.stringify(watched)))) await onChange(owner);
     if (failures.length > 0) throw failures[0];
   };
 
-  const loop = startLoop({ look, everyMs: EVERY_MS, wake, onProgress });
-  loop.rouse();
-  const atOnce: Rounds = { pause: async () => undefined, ending: false };
+  const loop = startLoop({ check, everyMs: INTERVAL_MS, wake, onProgress });
+  loop.trigger();
+  const immediateContext: LoopContext = { pause: async () => undefined, ending: false };
   return {
-    look: () => loop.between(() => look(atOnce, true)),
+    check: () => loop.runExclusively(() => check(immediateContext, true)),
     [Symbol.asyncDispose]: () => loop[Symbol.asyncDispose](),
   };
 }

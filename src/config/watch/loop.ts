@@ -1,57 +1,60 @@
-import type { Wake } from '../../core/wake.ts';
+import type { StartTimer } from '../../core/timer.ts';
 
-/** What a look has of its loop. */
-export interface Rounds {
-  /** Waits so long, or until the loop is to end. */
+/** The control that a check has over its loop. */
+export interface LoopContext {
+  /** Waits this long, or until the loop ends. */
   pause(ms: number): Promise<void>;
   readonly ending: boolean;
 }
 
 export interface LoopOptions {
-  /** @param roused Whether it was called for, and is no turn of the timetable. */
-  readonly look: (rounds: Rounds, roused: boolean) => Promise<void>;
-  /** From the end of one look to the next. */
+  /** @param roused Whether the check was triggered rather than scheduled. */
+  readonly check: (rounds: LoopContext, roused: boolean) => Promise<void>;
+  /** The time from the end of one check to the next. */
   readonly everyMs: number;
-  readonly wake: Wake;
-  /** Told after each look, with what it threw: a failed look is progress, and the next one comes all the same. */
+  readonly wake: StartTimer;
+  /**
+   * Called after each check, with its error if it failed. A failed check also counts as progress, and the next one
+   * follows as usual.
+   */
   readonly onProgress: (error?: unknown) => void;
 }
 
 export interface Loop extends AsyncDisposable {
-  /** Brings the next look forward to now; during a look, one more follows. */
-  rouse(): void;
-  /** Runs between two looks, and is one for `onProgress`; never rejects. */
-  between(work: () => Promise<void>): Promise<void>;
+  /** Runs the next check now. During a check, it runs one more afterwards. */
+  trigger(): void;
+  /** Runs work between two checks and reports it to `onProgress`. Never rejects. */
+  runExclusively(work: () => Promise<void>): Promise<void>;
 }
 
-/** A look into a file system that hangs is left alone, so that whoever ends the loop can go on. */
-const LEAVE_MS = 2_000;
+/** Do not wait longer for a check on a hanging file system when the loop ends. */
+const SHUTDOWN_TIMEOUT_MS = 2_000;
 
-/** One look at a time, again and again, until it is disposed of. */
-export function startLoop({ look, everyMs, wake, onProgress }: LoopOptions): Loop {
+/** Runs one check at a time, repeatedly, until disposed. */
+export function startLoop({ check: look, everyMs, wake, onProgress }: LoopOptions): Loop {
   let ending = false;
   let roused = false;
   const waits = new Set<() => void>();
-  let endNap: (() => void) | undefined;
-  let turn = Promise.resolve();
+  let endWait: (() => void) | undefined;
+  let lastRun = Promise.resolve();
 
   const pause = async (ms: number): Promise<void> => {
     if (ending) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const callOff = wake(resolve, ms);
+    const cancelTimer = wake(resolve, ms);
     waits.add(resolve);
     await promise;
     waits.delete(resolve);
-    callOff();
+    cancelTimer();
   };
-  const nap = async (): Promise<void> => {
+  const waitForNext = async (): Promise<void> => {
     if (roused || ending) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const callOff = wake(resolve, everyMs);
-    endNap = resolve;
+    const cancelTimer = wake(resolve, everyMs);
+    endWait = resolve;
     await promise;
-    endNap = undefined;
-    callOff();
+    endWait = undefined;
+    cancelTimer();
   };
   const attempt = async (work: () => Promise<void>): Promise<void> => {
     try {
@@ -62,10 +65,10 @@ export function startLoop({ look, everyMs, wake, onProgress }: LoopOptions): Loo
     }
   };
   const between = (work: () => Promise<void>): Promise<void> => {
-    turn = turn.then(() => attempt(work));
-    return turn;
+    lastRun = lastRun.then(() => attempt(work));
+    return lastRun;
   };
-  const rounds: Rounds = {
+  const rounds: LoopContext = {
     pause,
     get ending() {
       return ending;
@@ -73,29 +76,29 @@ export function startLoop({ look, everyMs, wake, onProgress }: LoopOptions): Loo
   };
   const run = async (): Promise<void> => {
     for (;;) {
-      await nap();
+      await waitForNext();
       if (ending) return;
-      const called = roused;
+      const wasTriggered = roused;
       roused = false;
-      await between(() => look(rounds, called));
+      await between(() => look(rounds, wasTriggered));
     }
   };
   const running = run();
 
   return {
-    rouse() {
+    trigger() {
       roused = true;
-      endNap?.();
+      endWait?.();
     },
-    between,
+    runExclusively: between,
     async [Symbol.asyncDispose]() {
       ending = true;
-      endNap?.();
+      endWait?.();
       for (const end of waits) end();
       const { promise: left, resolve: leave } = Promise.withResolvers<void>();
-      const callOff = wake(leave, LEAVE_MS);
-      await Promise.race([Promise.all([running, turn]), left]);
-      callOff();
+      const cancelTimer = wake(leave, SHUTDOWN_TIMEOUT_MS);
+      await Promise.race([Promise.all([running, lastRun]), left]);
+      cancelTimer();
     },
   };
 }

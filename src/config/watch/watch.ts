@@ -1,14 +1,14 @@
 import { watch } from 'node:fs';
 import { codeOf } from '../../core/system-errors.ts';
-import { systemWake, type Wake } from '../../core/wake.ts';
+import { startTimer, type StartTimer } from '../../core/timer.ts';
 import { type ConfigFs, realFs } from '../files/files.ts';
-import type { Loaded } from '../judge.ts';
-import { type Rounds, startLoop } from './loop.ts';
-import { recordingFs, type Snapshot } from './snapshot.ts';
+import type { LoadResult } from '../check-documents.ts';
+import { type LoopContext, startLoop } from './loop.ts';
+import { recordingFs, type FileSnapshot } from './file-snapshot.ts';
 
 /**
- * Tells of changes in a folder, by the name of the entry where it is known; `undefined`: this folder cannot be
- * watched, or not now.
+ * Reports changes in a folder, with the entry's name if known. Returns `undefined` if the folder cannot be watched at
+ * the moment.
  */
 export type WatchFolder = (
   path: string,
@@ -16,49 +16,49 @@ export type WatchFolder = (
 ) => Disposable | undefined;
 
 export interface WatchOptions {
-  /** Loads the configuration through this file system, so that it is known what it was made from. */
-  readonly load: (readFs: ConfigFs) => Promise<Loaded>;
-  /** Told of each new content, valid or not, never twice in a row of the same; awaited, so one at a time. */
-  readonly onChange: (loaded: Loaded) => void | Promise<void>;
-  /** Told after each look at the files, with what went wrong in it: an error of ours, or of `onChange`. */
+  /** Loads the configuration through this file system, which records the files it reads. */
+  readonly load: (readFs: ConfigFs) => Promise<LoadResult>;
+  /** Called with each new content, valid or not, and awaited. Consecutive calls never get the same content. */
+  readonly onChange: (loaded: LoadResult) => void | Promise<void>;
+  /** Called after each check of the files, with the error of the check or of `onChange`. */
   readonly onProgress?: (error?: unknown) => void;
   readonly readFs?: ConfigFs;
   readonly watchFolder?: WatchFolder;
-  readonly wake?: Wake;
-  /** Longest time until a change is seen where the system tells of none, as on network file systems. */
+  readonly wake?: StartTimer;
+  /** The longest delay until a change is noticed without file system events, for example on network file systems. */
   readonly everyMs?: number;
-  /** For how long the content must stay the same before it is believed to be whole. */
+  /** How long the content must stay the same before it counts as completely written. */
   readonly settleMs?: number;
-  /** Milliseconds, of a clock that nobody sets. */
+  /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
 }
 
 export interface ConfigWatch extends AsyncDisposable {
-  /** As it was when the watch began; `onChange` is not told of it. */
-  readonly initial: Loaded;
+  /** The configuration when the watch started. `onChange` is not called for it. */
+  readonly initial: LoadResult;
   /**
-   * Looks now and takes what is there (SIGHUP); `onChange` is told, and awaited, if it is new. Never rejects: what goes
-   * wrong goes to `onProgress`, and what was loaded before is given.
+   * Loads the files now (SIGHUP) and awaits `onChange` if they changed. Never rejects: errors go to `onProgress`, and
+   * the previous configuration is returned.
    */
-  reload(): Promise<Loaded>;
+  reload(): Promise<LoadResult>;
 }
 
-interface Taken {
-  readonly loaded: Loaded;
-  readonly snapshot: Snapshot;
-  /** When the last of the files was read. */
+interface LoadedFiles {
+  readonly loaded: LoadResult;
+  readonly snapshot: FileSnapshot;
+  /** When the last file was read. */
   readonly readAt: number;
 }
 
-/** Whoever writes a file empties it first: what is read right then would only be read again. */
-const GATHER_MS = 50;
+/** Editors empty a file before they write it, so wait a moment before reading. */
+const BATCH_MS = 50;
 
-/** Content that is another one at each look, this often, is taken as it is. */
+/** After this many checks with different content each time, accept the content. */
 const MAX_ROUNDS = 50;
 
 /**
- * Watches everything that the configuration is made from, files that are not there yet included. Events of the file
- * system only make it faster: what was read is compared at each look, by content.
+ * Watches all files of the configuration, including files that do not exist yet. File system events only speed up
+ * detection: each check compares the content.
  */
 export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
   const {
@@ -66,16 +66,16 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
     onProgress = () => undefined,
     readFs = realFs,
     watchFolder = watchRealFolder,
-    wake = systemWake,
+    wake = startTimer,
     everyMs = 5_000,
     settleMs = 300,
     now = () => performance.now(),
   } = options;
   const watchers = new Map<string, Disposable>();
-  let current = await take();
+  let current = await loadFiles();
   const { loaded: initial } = current;
 
-  async function take(): Promise<Taken> {
+  async function loadFiles(): Promise<LoadedFiles> {
     let readAt = now();
     const recording = recordingFs(readFs, () => {
       readAt = now();
@@ -84,16 +84,16 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
     return { loaded, snapshot: recording.snapshot(), readAt };
   }
 
-  async function look(rounds: Rounds, roused: boolean): Promise<void> {
-    // Anew each time: a folder that was replaced is another one, of which the old watcher hears nothing.
-    if (roused) arm();
+  async function checkFiles(rounds: LoopContext, roused: boolean): Promise<void> {
+    // Watch again each time, because the old watcher gets no events for a replaced folder.
+    if (roused) watchRelevantFolders();
     else if (await current.snapshot.isCurrent(readFs)) return;
     for (let round = 1; ; round++) {
-      await rounds.pause(Math.min(GATHER_MS, settleMs));
+      await rounds.pause(Math.min(BATCH_MS, settleMs));
       if (rounds.ending || (await current.snapshot.isCurrent(readFs))) return;
-      const next = await take();
+      const next = await loadFiles();
       if (next.snapshot.digest === current.snapshot.digest) return;
-      // A thousand mappings take a while to be understood, and that is part of it.
+      // Loading a thousand mappings takes a while, which counts toward the settle time.
       await rounds.pause(Math.max(0, settleMs - (now() - next.readAt)));
       if (rounds.ending) return;
       if (round >= MAX_ROUNDS || (await next.snapshot.isCurrent(readFs))) return accept(next);
@@ -101,31 +101,31 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
     }
   }
 
-  async function accept(next: Taken): Promise<void> {
+  async function accept(next: LoadedFiles): Promise<void> {
     if (next.snapshot.digest === current.snapshot.digest) return;
     current = next;
-    arm();
+    watchRelevantFolders();
     await onChange(next.loaded);
   }
 
-  function arm(): void {
+  function watchRelevantFolders(): void {
     const before = [...watchers.values()];
     watchers.clear();
-    for (const [folder, matters] of current.snapshot.folders) {
+    for (const [folder, isRelevant] of current.snapshot.folders) {
       const watcher = watchFolder(folder, (name) => {
-        if (name === undefined || matters(name)) loop.rouse();
+        if (name === undefined || isRelevant(name)) loop.trigger();
       });
       if (watcher !== undefined) watchers.set(folder, watcher);
     }
     for (const watcher of before) watcher[Symbol.dispose]();
   }
 
-  const loop = startLoop({ look, everyMs, wake, onProgress });
-  arm();
+  const loop = startLoop({ check: checkFiles, everyMs, wake, onProgress });
+  watchRelevantFolders();
   return {
     initial,
     async reload() {
-      await loop.between(async () => accept(await take()));
+      await loop.runExclusively(async () => accept(await loadFiles()));
       return current.loaded;
     },
     async [Symbol.asyncDispose]() {
@@ -136,7 +136,10 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
   };
 }
 
-/** By `fs.watch`, which may lack the folder, the rights or room for one more: then the looks find changes alone. */
+/**
+ * Uses `fs.watch`. It may fail for a missing folder, missing permissions or too many watchers; then only the checks
+ * find changes.
+ */
 const watchRealFolder: WatchFolder = (path, onEvent) => {
   try {
     const watcher = watch(path, { persistent: false }, (_, name) => onEvent(name ?? undefined));

@@ -1,53 +1,56 @@
 import type { ErrorKind } from './kind.ts';
 
-/** What is wrong with a request to the API, or with the address where it is served. */
+/** Errors in a request to the HTTP API, or in the address where the API is served. */
 export const HTTP = {
   INVALID_REQUEST: {
     group: 'http',
-    remedy: 'fix-config',
-    says: 'the request is not one that the API knows',
-    todo: 'Correct the request: `/api/openapi.json` describes each.',
+    category: 'fix-config',
+    message: 'the API does not accept this request',
+    remedy: 'Correct the request. `/api/openapi.json` describes all requests.',
   },
   UNAUTHENTICATED: {
     group: 'http',
-    remedy: 'fix-access',
-    says: 'the request carries no token that we accept',
-    todo: 'Send a valid token in the header `Authorization: Bearer …`; `http.tokens` and `http.kubernetes` say which are valid.',
+    category: 'fix-access',
+    message: 'the request has no valid token',
+    remedy:
+      'Send a valid token in the header `Authorization: Bearer …`. `http.tokens` and `http.kubernetes` define which tokens are valid.',
   },
   FORBIDDEN: {
     group: 'http',
-    remedy: 'fix-access',
-    says: 'the holder of this token may not do that',
-    todo: 'Give them the role that the message names: in `http.tokens`, or by a Role for `use` of `roles.secretbridge.dev`.',
+    category: 'fix-access',
+    message: 'this token has no permission for the request',
+    remedy:
+      'Grant the role in the message: in `http.tokens`, or with a Kubernetes Role that allows `use` on `roles.secretbridge.dev`.',
   },
   EVENT_REFUSED: {
     group: 'http',
-    remedy: 'fix-access',
-    says: 'the event carries no proof that we accept',
-    todo: 'Sign or key it with the credential that `events` names, over the body as it is sent, with a clock that is right, and once only.',
+    category: 'fix-access',
+    message: 'the event is not authenticated',
+    remedy:
+      'Sign the event, or send its key, with the credential in `events`. Sign the exact body, use a correct clock, and send each event once.',
   },
   NOT_FOUND: {
     group: 'http',
-    remedy: 'fix-config',
-    says: 'there is nothing of this name',
-    todo: 'Correct the address: `/api/v1/mappings` lists the mappings, `/api/openapi.json` the addresses.',
+    category: 'fix-config',
+    message: 'no object has this name',
+    remedy: 'Correct the URL. `/api/v1/mappings` lists the mappings, and `/api/openapi.json` lists the URLs.',
   },
   METHOD_NOT_ALLOWED: {
     group: 'http',
-    remedy: 'fix-config',
-    says: 'this address does not take this method',
-    todo: 'Use a method that the header `Allow` of the answer names.',
+    category: 'fix-config',
+    message: 'this URL does not support this method',
+    remedy: 'Use a method in the `Allow` header of the response.',
   },
   RATE_LIMITED: {
     group: 'http',
-    remedy: 'wait',
-    says: 'too many requests, or too many refused tokens, came from this address',
-    todo: 'Wait as long as the header `Retry-After` of the answer says.',
+    category: 'wait',
+    message: 'this client address sent too many requests, or too many invalid tokens',
+    remedy: 'Wait as long as the `Retry-After` header of the response says.',
   },
   LISTEN_FAILED: {
     group: 'http',
-    remedy: 'fix-config',
-    says: 'it cannot be served at this address',
-    todo: 'Correct `http.listen`, or end the program that uses the port.',
+    category: 'fix-config',
+    message: 'the server cannot listen on this address',
+    remedy: 'Correct `http.listen`, or stop the program that uses the port.',
   },
 } as const satisfies Record<string, ErrorKind>;

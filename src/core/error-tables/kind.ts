@@ -1,15 +1,14 @@
 /**
- * What the reader of an error has to do, and so what the queue does with it:
- * `retry` it heals by itself · `wait` we were asked to slow down · `fix-config`, `fix-access` a person must act ·
- * `report-bug` we are at fault.
+ * How an error is resolved, which decides how the queue treats it: `retry` it is transient · `wait` we were asked to
+ * slow down · `fix-config`, `fix-access` a person must act · `report-bug` it is a bug in secretbridge.
  */
-export type Remedy = 'retry' | 'wait' | 'fix-config' | 'fix-access' | 'report-bug';
+export type ErrorCategory = 'retry' | 'wait' | 'fix-config' | 'fix-access' | 'report-bug';
 
 export interface ErrorKind {
   readonly group: 'store' | 'data' | 'cluster' | 'ours' | 'http';
-  readonly remedy: Remedy;
+  readonly category: ErrorCategory;
   /** Completes "<object>: …". */
-  readonly says: string;
-  /** What to do about it, as one sentence. */
-  readonly todo: string;
+  readonly message: string;
+  /** What the user should do, in one or two sentences. */
+  readonly remedy: string;
 }

@@ -3,52 +3,55 @@ import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { MEDIA_TYPES, recordedExport } from '../../audit/export/export.ts';
 import { DEFAULT_EXPORT_FORMAT, EXPORT_FORMATS, type ExportFormat } from '../../audit/export/formats.ts';
-import type { Question } from '../../audit/question/question.ts';
-import { createInTurn } from '../../core/in-turn.ts';
+import type { AuditQuery } from '../../audit/query/query.ts';
+import { createSerialExecutor } from '../../core/serial-executor.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe } from '../openapi.ts';
 import { actorOf } from '../requester.ts';
 import { FILTERS, filterOf } from './audit-query.ts';
 
-type ExportQuery = Question & { readonly format?: ExportFormat };
+type ExportQuery = AuditQuery & { readonly format?: ExportFormat };
 
 type Chunks = AsyncGenerator<string, void, undefined>;
 
 export function addExportRoute(app: FastifyInstance, { audit, clock, closing, version }: RouteDeps): void {
-  const inTurn = createInTurn();
-  /** One piece of all exports in a turn of the event loop: a probe waits for one, however many are under way. */
-  const take = (chunks: Chunks): Promise<IteratorResult<string, void>> =>
-    inTurn(async () => {
+  const serialize = createSerialExecutor();
+  /**
+   * Reads one chunk at a time for all exports together, and yields to the event loop after each. So probes never wait
+   * for more than one chunk.
+   */
+  const nextChunk = (chunks: Chunks): Promise<IteratorResult<string, void>> =>
+    serialize(async () => {
       const next = await chunks.next();
       await setImmediate();
       return next;
     });
-  /** Whoever takes a piece slowly holds up nobody: that is no part of the turn. */
-  async function* pieces(first: IteratorResult<string, void>, rest: Chunks): Chunks {
-    for (let next = first; !next.done; next = await take(rest)) yield next.value;
+  /** A slow client does not block other exports: sending is outside of `serialize`. */
+  async function* allChunks(first: IteratorResult<string, void>, rest: Chunks): Chunks {
+    for (let next = first; !next.done; next = await nextChunk(rest)) yield next.value;
   }
 
-  const underWay = new Set<Promise<unknown>>();
-  // Whoever closes the server closes the audit next.
+  const activeExports = new Set<Promise<unknown>>();
+  // The audit store is closed right after the server, so wait for active exports.
   app.addHook('onClose', async () => {
-    await Promise.all(underWay);
+    await Promise.all(activeExports);
   });
 
   app.get<{ Querystring: ExportQuery }>(
     '/api/v1/audit/export',
     {
       config: { access: 'viewer' },
-      // It would read everything, and put on record an export that nobody got.
+      // A HEAD request would read all records and record an export that sent nothing.
       exposeHeadRoute: false,
       schema: describe({
         id: 'exportRecords',
         tag: 'audit',
         summary:
-          'Records, oldest first, as a stream: `jsonl` as they are proved, `csv` as a table, `ocsf` as events. The export is on record itself.',
+          'Stream records, oldest first: `jsonl` as the chain holds them, `csv` as a table, `ocsf` as events. The export itself is recorded in the audit.',
         role: 'viewer',
-        query: QUERY,
-        types: TYPES,
-        also: { 503: 'Error' },
+        query: EXPORT_QUERY,
+        mediaTypes: MEDIA_TYPE_NAMES,
+        otherAnswers: { 503: 'Error' },
       }),
     },
     async (request, reply) => {
@@ -58,16 +61,16 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
         { format, filter: filterOf(request.query, clock.now()), version, signal: closing },
         { actor: actorOf(request), requestId: request.id, now: () => clock.now() },
       );
-      // What fails at the start is an answer of its own; later only the connection can be cut.
-      const first = await take(chunks);
-      const stream = Readable.from(pieces(first, chunks));
-      const ended = Promise.withResolvers<void>();
-      underWay.add(ended.promise);
-      // Also when nobody took the first piece: how the export ended is on record.
+      // An error in the first chunk becomes an error response. Later errors can only cut the connection.
+      const first = await nextChunk(chunks);
+      const stream = Readable.from(allChunks(first, chunks));
+      const finished = Promise.withResolvers<void>();
+      activeExports.add(finished.promise);
+      // Also without a first read: the audit records how each export ended.
       stream.once('close', async () => {
         await Promise.allSettled([chunks.return()]);
-        underWay.delete(ended.promise);
-        ended.resolve();
+        activeExports.delete(finished.promise);
+        finished.resolve();
       });
       return reply
         .type(MEDIA_TYPES[format])
@@ -77,10 +80,10 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
   );
 }
 
-/** Without their parameters, as a description names them. */
-const TYPES = [...new Set(Object.values(MEDIA_TYPES).map((type) => type.replace(/;.*$/, '')))];
+/** Media types without parameters, as OpenAPI names them. */
+const MEDIA_TYPE_NAMES = [...new Set(Object.values(MEDIA_TYPES).map((type) => type.replace(/;.*$/, '')))];
 
-const QUERY = {
+const EXPORT_QUERY = {
   type: 'object',
   additionalProperties: false,
   properties: {
@@ -88,7 +91,7 @@ const QUERY = {
       type: 'string',
       enum: EXPORT_FORMATS,
       default: DEFAULT_EXPORT_FORMAT,
-      description: 'How each record is written.',
+      description: 'The format of each record.',
     },
     ...FILTERS,
   },

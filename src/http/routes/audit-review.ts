@@ -1,6 +1,11 @@
 import type { FastifyInstance } from 'fastify';
-import { withReviews } from '../../audit/question/question.ts';
-import { LONGEST_NOTE, REVIEWS, type ReviewWord, review } from '../../audit/question/review.ts';
+import { withReviews } from '../../audit/query/query.ts';
+import {
+  MAX_NOTE_LENGTH,
+  NEW_REVIEW_STATES,
+  type NewReviewState,
+  recordReview,
+} from '../../audit/query/review.ts';
 import { AppError } from '../../core/errors.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
@@ -9,7 +14,7 @@ import { SEQUENCE } from './audit-query.ts';
 
 interface ReviewRequest {
   Params: { readonly sequence: number };
-  Body: { readonly state: ReviewWord; readonly note?: string };
+  Body: { readonly state: NewReviewState; readonly note?: string };
 }
 
 export function addReviewRoute(app: FastifyInstance, { audit }: RouteDeps): void {
@@ -20,32 +25,41 @@ export function addReviewRoute(app: FastifyInstance, { audit }: RouteDeps): void
       schema: describe({
         id: 'review',
         tag: 'audit',
-        summary: 'Say that you have looked at a record. It is on record who did.',
+        summary: 'Review a record. The review is recorded in the audit.',
         role: 'reviewer',
         query: NO_QUERY,
         parameters: { sequence: SEQUENCE },
-        body: BODY,
+        body: REVIEW_BODY,
         answer: 'Record',
-        also: { 404: 'Error', 409: 'Error', 503: 'Error' },
+        otherAnswers: { 404: 'Error', 409: 'Error', 503: 'Error' },
       }),
     },
     async (request) => {
       const { sequence } = request.params;
-      await review(audit, { ...request.body, sequence, actor: actorOf(request), requestId: request.id });
+      await recordReview(audit, {
+        ...request.body,
+        sequence,
+        actor: actorOf(request),
+        requestId: request.id,
+      });
       const record = await audit.get(sequence);
-      if (record === undefined) throw new AppError('RECORD_MISSING', { about: `record ${sequence}` });
-      const [shown] = await withReviews(audit, [record]);
-      return shown;
+      if (record === undefined) throw new AppError('RECORD_MISSING', { subject: `record ${sequence}` });
+      const [recordWithReview] = await withReviews(audit, [record]);
+      return recordWithReview;
     },
   );
 }
 
-const BODY = {
+const REVIEW_BODY = {
   type: 'object',
   additionalProperties: false,
   required: ['state'],
   properties: {
-    state: { type: 'string', enum: REVIEWS, description: 'What it is now.' },
-    note: { type: 'string', maxLength: LONGEST_NOTE, description: 'What was found; never a value.' },
+    state: { type: 'string', enum: NEW_REVIEW_STATES, description: 'The new review state.' },
+    note: {
+      type: 'string',
+      maxLength: MAX_NOTE_LENGTH,
+      description: 'A note for other reviewers. Never put a secret value here.',
+    },
   },
 } as const;

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import { detail } from '../../audit/question/detail.ts';
-import { answer, type Question } from '../../audit/question/question.ts';
-import { trace } from '../../audit/question/trace.ts';
+import { type AuditQuery, queryRecords } from '../../audit/query/query.ts';
+import { readRecordDetail } from '../../audit/query/record-detail.ts';
+import { trace } from '../../audit/query/trace.ts';
 import { AppError } from '../../core/errors.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
@@ -10,7 +10,7 @@ import { listQuery } from '../paging.ts';
 import { createVerification } from '../verification.ts';
 import { FILTERS, filterOf, SEQUENCE } from './audit-query.ts';
 
-interface RecordQuery extends Question {
+interface RecordQuery extends AuditQuery {
   readonly limit: number;
   readonly cursor?: string;
   readonly trace?: boolean;
@@ -26,7 +26,7 @@ export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing, ev
       schema: describe({
         id: 'listRecords',
         tag: 'audit',
-        summary: 'Records of the audit, newest first. Filters combine.',
+        summary: 'List audit records, newest first. Filters combine with AND.',
         role: 'viewer',
         query: RECORD_QUERY,
         answer: 'RecordList',
@@ -34,10 +34,10 @@ export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing, ev
     },
     async ({ query }) => {
       const filter = filterOf(query, clock.now());
-      if (!query.trace) return answer(audit, filter, query);
+      if (!query.trace) return queryRecords(audit, filter, query);
       const { fingerprint, ...rest } = filter;
       if (fingerprint !== undefined) return trace(audit, rest, [fingerprint], query);
-      throw new AppError('INVALID_REQUEST', { detail: '`trace` follows a `fingerprint`' });
+      throw new AppError('INVALID_REQUEST', { detail: '`trace` requires `fingerprint`' });
     },
   );
 
@@ -48,16 +48,15 @@ export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing, ev
       schema: describe({
         id: 'getRecord',
         tag: 'audit',
-        summary:
-          'One record, the intent or outcome that belongs to it, its review and its place in the chain.',
+        summary: 'One record with its intent or outcome, its review and its place in the chain.',
         role: 'viewer',
         query: NO_QUERY,
         parameters: { sequence: SEQUENCE },
         answer: 'RecordDetail',
-        also: { 404: 'Error' },
+        otherAnswers: { 404: 'Error' },
       }),
     },
-    ({ params: { sequence } }) => detail(audit, sequence),
+    ({ params: { sequence } }) => readRecordDetail(audit, sequence),
   );
 
   app.get(
@@ -67,14 +66,14 @@ export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing, ev
       schema: describe({
         id: 'verify',
         tag: 'audit',
-        summary: 'Prove the chain of the records, from the first to the last. Reads all of them.',
+        summary: 'Verify the whole hash chain. Reads every record.',
         role: 'viewer',
         query: NO_QUERY,
         answer: 'Verification',
       }),
     },
     ({ raw }) => {
-      // It reads all that there is, and says nothing before its end. A request that no network brought has no such limit.
+      // Reading all records can exceed the idle timeout. An injected request (in tests) has no real socket.
       const { socket }: { readonly socket: Partial<Socket> } = raw;
       socket.setTimeout?.(0);
       return verification.run();
@@ -87,7 +86,7 @@ const RECORD_QUERY = listQuery(
     ...FILTERS,
     trace: {
       type: 'boolean',
-      description: 'With `fingerprint`: also what was made of the versions that had it.',
+      description: 'With `fingerprint`: also show changes that used a source version with this fingerprint.',
     },
   },
   { limit: 50, cursor: '^[1-9][0-9]{0,14}$' },

@@ -4,7 +4,10 @@ import type { RouteDeps } from '../deps.ts';
 import { sendError } from '../errors.ts';
 import { describe } from '../openapi.ts';
 
-/** The probes hold names and codes only, since anybody may ask; and they are never limited, or a flood would restart us. */
+/**
+ * Probe responses hold names and codes only, since they need no token. Probes are not rate limited: a flood could
+ * otherwise make the kubelet restart the pod.
+ */
 export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): void {
   const config = { access: 'public', rateLimit: false } as const;
 
@@ -15,9 +18,9 @@ export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): v
       schema: describe({
         id: 'livez',
         tag: 'probes',
-        summary: 'Whether every loop makes progress. An outage of something else does not show here.',
+        summary: 'Whether every loop makes progress. Outages of dependencies do not affect it.',
         answer: 'Liveness',
-        also: { 503: 'Liveness' },
+        otherAnswers: { 503: 'Liveness' },
       }),
     },
     async (_, reply) => {
@@ -34,15 +37,15 @@ export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): v
       schema: describe({
         id: 'readyz',
         tag: 'probes',
-        summary: 'Whether the configuration is loaded and the audit can be written.',
+        summary: 'Whether the configuration is loaded and the audit is writable.',
         answer: 'Readiness',
-        also: { 503: 'Error' },
+        otherAnswers: { 503: 'Error' },
       }),
     },
     async (request, reply) => {
       const error = await service.notReady();
       if (error === undefined) return { ok: true };
-      // Without what it is about, which may be the path of a file.
+      // Leave out the subject, which may be the path of a file.
       return sendError(request, reply, new AppError(error.code), 503);
     },
   );

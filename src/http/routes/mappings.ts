@@ -19,7 +19,7 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
       schema: describe({
         id: 'listMappings',
         tag: 'mappings',
-        summary: 'The mappings by name, each with its sources and its targets.',
+        summary: 'List the mappings by name, each with its sources and targets.',
         role: 'viewer',
         query: LIST_QUERY,
         answer: 'MappingList',
@@ -38,15 +38,15 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
       schema: describe({
         id: 'getMapping',
         tag: 'mappings',
-        summary: 'One mapping.',
+        summary: 'Get one mapping.',
         role: 'viewer',
         query: NO_QUERY,
         parameters: { name: NAME },
         answer: 'Mapping',
-        also: { 404: 'Error' },
+        otherAnswers: { 404: 'Error' },
       }),
     },
-    async (request) => service.mapping(request.params.name) ?? missing(),
+    async (request) => service.mapping(request.params.name) ?? unknownMapping(),
   );
 
   app.post<Named>(
@@ -57,18 +57,18 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
         id: 'syncMapping',
         tag: 'mappings',
         summary:
-          'Bring the targets of a mapping into step now. What has not ended when the answer is due is `pending`, and goes on.',
+          'Sync the targets of a mapping now. Targets that do not finish in time are counted as `pending` and continue.',
         role: 'operator',
         query: NO_QUERY,
         parameters: { name: NAME },
         body: NO_BODY,
         answer: 'SyncAnswer',
-        also: { 404: 'Error', 503: 'Error' },
+        otherAnswers: { 404: 'Error', 503: 'Error' },
       }),
     },
     async (request) => {
       const answer = await service.sync(request.params.name, requesterOf(request), request.id);
-      return answer ?? missing();
+      return answer ?? unknownMapping();
     },
   );
 
@@ -80,7 +80,7 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
         id: 'rollBackMapping',
         tag: 'mappings',
         summary:
-          'Go back to the versions of the sources that a record names, and stay there until `unpin`. When one of them cannot be had any more, nothing is changed.',
+          'Roll back to the source versions that a record names, and stay pinned there until `unpin`. If a version is no longer available, the target does not change.',
         role: 'operator',
         query: NO_QUERY,
         parameters: { name: NAME },
@@ -91,7 +91,7 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
               type: 'integer',
               minimum: 1,
               maximum: Number.MAX_SAFE_INTEGER,
-              description: 'The sequence of a change of the mapping.',
+              description: 'The sequence of an earlier change of the mapping.',
             },
             namespace: NAMESPACE,
           },
@@ -99,13 +99,13 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
           additionalProperties: false,
         },
         answer: 'SyncAnswer',
-        also: { 404: 'Error', 409: 'Error', 503: 'Error' },
+        otherAnswers: { 404: 'Error', 409: 'Error', 503: 'Error' },
       }),
     },
     async (request) => {
       const { name } = request.params;
       const answer = await service.rollback(name, request.body, requesterOf(request), request.id);
-      return answer ?? missing();
+      return answer ?? unknownMapping();
     },
   );
 
@@ -116,19 +116,19 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
       schema: describe({
         id: 'unpinMapping',
         tag: 'mappings',
-        summary: 'Let the pinned targets of a mapping follow their sources again.',
+        summary: 'Unpin the targets of a mapping, so that they follow their sources again.',
         role: 'operator',
         query: NO_QUERY,
         parameters: { name: NAME },
         body: { ...NO_BODY, properties: { namespace: NAMESPACE } },
         answer: 'SyncAnswer',
-        also: { 404: 'Error', 409: 'Error', 503: 'Error' },
+        otherAnswers: { 404: 'Error', 409: 'Error', 503: 'Error' },
       }),
     },
     async (request) => {
-      const which = request.body ?? {};
-      const answer = await service.unpin(request.params.name, which, requesterOf(request), request.id);
-      return answer ?? missing();
+      const selection = request.body ?? {};
+      const answer = await service.unpin(request.params.name, selection, requesterOf(request), request.id);
+      return answer ?? unknownMapping();
     },
   );
 }
@@ -137,11 +137,11 @@ const NAMESPACE = {
   type: 'string',
   minLength: 1,
   maxLength: 63,
-  description: 'One namespace of a mapping that has several.',
+  description: 'One namespace of a mapping with several targets.',
 } as const;
 
 const NAME = { type: 'string', description: 'The name of the mapping.' } as const;
 
-function missing(): never {
-  throw new AppError('NOT_FOUND', { about: 'mapping' });
+function unknownMapping(): never {
+  throw new AppError('NOT_FOUND', { subject: 'mapping' });
 }

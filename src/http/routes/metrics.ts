@@ -10,9 +10,8 @@ export function addMetricsRoute(app: FastifyInstance, { metrics, config }: Route
       schema: describe({
         id: 'metrics',
         tag: 'probes',
-        summary:
-          'The metrics, in the text format of Prometheus. Needs a token only with `http.metricsNeedToken`.',
-        types: ['text/plain'],
+        summary: 'Metrics in the Prometheus text format. Requires a token only with `http.metricsNeedToken`.',
+        mediaTypes: ['text/plain'],
         ...(config.metricsNeedToken ? { role: 'viewer' } : {}),
       }),
     },

@@ -5,9 +5,9 @@ import { AppError } from '../../core/errors.ts';
 import { ROLES } from '../identity.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 
-const UI = join(import.meta.dirname, '../ui');
+const UI_DIRECTORY = join(import.meta.dirname, '../ui');
 
-const TYPES: Readonly<Record<string, string>> = {
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',
   css: 'text/css; charset=utf-8',
   js: 'text/javascript; charset=utf-8',
@@ -15,10 +15,10 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Its own scripts, styles and API, and nothing else; no markup made from text (Trusted Types). Content Security
- * Policy Level 3, W3C.
+ * Allows only the page's own scripts, styles and API. Trusted Types forbid markup made from text. See W3C Content
+ * Security Policy Level 3.
  */
-const POLICY = [
+const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
@@ -31,18 +31,20 @@ const POLICY = [
   "trusted-types 'none'",
 ].join(';');
 
-/** The review page, which holds no data before somebody signs in, and what it asks to know who that is. */
+/** Serves the review page, which holds no data before sign-in, and the session route that it uses to sign in. */
 export function addPage(app: FastifyInstance): void {
-  // Each file is a route of its own: an address is never turned into a path.
-  for (const path of readdirSync(UI, { recursive: true, encoding: 'utf8' })) {
-    const type = TYPES[path.slice(path.lastIndexOf('.') + 1)];
+  // Each file has its own route, so a URL never becomes a file path.
+  for (const path of readdirSync(UI_DIRECTORY, { recursive: true, encoding: 'utf8' })) {
+    const type = CONTENT_TYPES[path.slice(path.lastIndexOf('.') + 1)];
     if (type === undefined) continue;
-    const content = readFileSync(join(UI, path));
+    const content = readFileSync(join(UI_DIRECTORY, path));
     const url = path === 'index.html' ? '/' : `/ui/${path.replaceAll('\\', '/')}`;
-    // A token in the address would be kept by the browser and by proxies: it must not look as if it worked.
+    // Browsers and proxies store URLs. Refuse a token in the query instead of ignoring it.
     const schema = { hide: true, querystring: NO_QUERY };
     app.get(url, { config: { access: 'public' }, schema }, async (_, reply) =>
-      reply.headers({ 'content-type': type, 'content-security-policy': POLICY }).send(content),
+      reply
+        .headers({ 'content-type': type, 'content-security-policy': CONTENT_SECURITY_POLICY })
+        .send(content),
     );
   }
 
@@ -53,16 +55,17 @@ export function addPage(app: FastifyInstance): void {
       schema: describe({
         id: 'session',
         tag: 'service',
-        summary: 'Who the token belongs to, and the highest role that they have.',
+        summary: 'The owner of the token and their highest role.',
         role: 'viewer',
         query: NO_QUERY,
         answer: 'Session',
       }),
     },
     async ({ identity }) => {
-      if (identity === undefined) throw new AppError('INTERNAL', { detail: 'a session of nobody' });
-      const held = await Promise.all(ROLES.map((role) => identity.may(role)));
-      return { name: identity.name, role: ROLES[held.lastIndexOf(true)] };
+      if (identity === undefined)
+        throw new AppError('INTERNAL', { detail: 'the session route has no caller' });
+      const granted = await Promise.all(ROLES.map((role) => identity.may(role)));
+      return { name: identity.name, role: ROLES[granted.lastIndexOf(true)] };
     },
   );
 }

@@ -12,14 +12,14 @@ export function addPruneRoutes(app: FastifyInstance, { service }: RouteDeps): vo
       schema: describe({
         id: 'listLeft',
         tag: 'service',
-        summary: 'The targets that no mapping wants any more, as `secretbridge prune` lists them.',
+        summary: 'List the targets that no mapping wants any more, as `secretbridge prune` does.',
         role: 'viewer',
         query: NO_QUERY,
         answer: 'LeftAnswer',
-        also: { 503: 'Error' },
+        otherAnswers: { 503: 'Error' },
       }),
     },
-    (request) => service.left(requesterOf(request), request.id),
+    (request) => service.orphans(requesterOf(request), request.id),
   );
 
   app.post(
@@ -29,12 +29,12 @@ export function addPruneRoutes(app: FastifyInstance, { service }: RouteDeps): vo
       schema: describe({
         id: 'prune',
         tag: 'service',
-        summary: 'Delete them, under the brake like every deletion. It is on record who did.',
+        summary: 'Delete the targets that no mapping wants. The brake applies. The audit records who asked.',
         role: 'operator',
         query: NO_QUERY,
         body: NO_BODY,
         answer: 'PruneAnswer',
-        also: { 503: 'Error' },
+        otherAnswers: { 503: 'Error' },
       }),
     },
     (request) => service.prune(requesterOf(request), request.id),

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
-import { takeJsonOnly } from '../body.ts';
+import { acceptJsonOnly } from '../body.ts';
 import type { RouteDeps } from '../deps.ts';
 import type { Limits } from '../limits.ts';
-import { readParameters } from '../parameters.ts';
+import { parseParameters } from '../parse-parameters.ts';
 import { addAuditRoutes } from './audit.ts';
 import { addExportRoute } from './audit-export.ts';
 import { addReviewRoute } from './audit-review.ts';
@@ -17,13 +17,13 @@ import { addPruneRoutes } from './prune.ts';
 import { addStatusRoutes } from './status.ts';
 
 export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
-  takeJsonOnly(app);
-  readParameters(app);
-  const methods = new Map<string, Set<string>>();
+  acceptJsonOnly(app);
+  parseParameters(app);
+  const methodsByUrl = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
-    const known = methods.get(url) ?? new Set();
+    const known = methodsByUrl.get(url) ?? new Set();
     for (const name of [method].flat()) known.add(name);
-    methods.set(url, known);
+    methodsByUrl.set(url, known);
   });
   addHealthRoutes(app, deps);
   addMetricsRoute(app, deps);
@@ -36,15 +36,18 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
   addExportRoute(app, deps);
   await addEventRoutes(app, deps, limits);
   addPage(app);
-  refuseOtherMethods(app, new Map(methods));
+  refuseOtherMethods(app, new Map(methodsByUrl));
   app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {
     throw new AppError('NOT_FOUND');
   });
 }
 
-/** RFC 9110, section 15.5.6: a known address with another method is 405, and says which ones it takes. */
-function refuseOtherMethods(app: FastifyInstance, known: ReadonlyMap<string, ReadonlySet<string>>): void {
-  for (const [url, methods] of known) {
+/** RFC 9110, section 15.5.6: another method on an existing URL gets 405 with the allowed methods. */
+function refuseOtherMethods(
+  app: FastifyInstance,
+  methodsByUrl: ReadonlyMap<string, ReadonlySet<string>>,
+): void {
+  for (const [url, methods] of methodsByUrl) {
     const allow = [...methods].sort().join(', ');
     app.route({
       url,

@@ -11,7 +11,7 @@ export function addStatusRoutes(app: FastifyInstance, { service }: RouteDeps): v
         id: 'status',
         tag: 'service',
         summary:
-          'What `secretbridge status` prints: engine, audit, cluster, stores, targets and what is held.',
+          'What `secretbridge status` prints: engine, audit, cluster, stores, targets and held changes.',
         role: 'viewer',
         query: NO_QUERY,
         answer: 'Status',
@@ -27,7 +27,7 @@ export function addStatusRoutes(app: FastifyInstance, { service }: RouteDeps): v
       schema: describe({
         id: 'openapi',
         tag: 'service',
-        summary: 'This description, as OpenAPI 3.1.',
+        summary: 'This API description, as OpenAPI 3.1.',
         role: 'viewer',
         query: NO_QUERY,
       }),

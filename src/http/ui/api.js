@@ -1,5 +1,5 @@
-// The one place that knows the token. It lives in this module's memory alone: not in the address, a cookie or the
-// browser's storage, so a reload asks for it again, and no other site can make the browser send it.
+// Only this module knows the token. It keeps it in memory, not in the URL, a cookie or the browser's storage. So a
+// reload asks for it again, and no other site can make the browser send it.
 
 /**
  * @typedef {{ kind: string, name?: string, address?: string }} Actor
@@ -49,7 +49,7 @@
  * @typedef {Readonly<Record<string, string | number | undefined>>} Query
  */
 
-/** What the service said, or that it said nothing. */
+/** An error response of the service, or the failure to get a response. */
 export class ApiError extends Error {
   /** @param {{ status: number, code: string, message: string, remedy?: string, requestId?: string }} fields */
   constructor({ status, code, message, remedy = '', requestId }) {
@@ -68,12 +68,12 @@ let onRefused = () => {};
 
 /**
  * @param {string} candidate
- * @returns {Promise<Session>} Whose it is. It is kept only when the service knows it.
+ * @returns {Promise<Session>} The owner of the token. The token is kept only when the service accepts it.
  */
 export async function signIn(candidate) {
-  // No header can hold it, so the browser would not even ask.
+  // A header cannot hold it, so `fetch` would fail.
   if (/[^\x20-\xff]/.test(candidate))
-    throw new ApiError({ status: 401, code: 'UNAUTHENTICATED', message: 'This is no token.' });
+    throw new ApiError({ status: 401, code: 'UNAUTHENTICATED', message: 'This is not a valid token.' });
   const session = await call('GET', 'api/v1/session', { bearer: candidate });
   token = candidate;
   return session;
@@ -83,7 +83,7 @@ export function signOut() {
   token = undefined;
 }
 
-/** @param {() => void} listener Called when the token counts no more. */
+/** @param {() => void} listener Called when the service rejects the token. */
 export function onSignedOut(listener) {
   onRefused = listener;
 }
@@ -98,7 +98,7 @@ export function get(path, query = {}, signal) {
 }
 
 /**
- * Nothing when there is none of this name.
+ * Returns undefined when the resource does not exist.
  * @param {string} path
  * @param {AbortSignal} signal
  */
@@ -120,7 +120,7 @@ export function post(path, body) {
 }
 
 /**
- * For an answer that is read piece by piece.
+ * Returns the response for reading it as a stream.
  * @param {string} path
  * @param {Query} query
  * @param {AbortSignal} signal
@@ -131,8 +131,8 @@ export function open(path, query, signal) {
 
 /** @param {Query} query */
 function queryText(query) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
-  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  const present = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
+  const text = new URLSearchParams(present.map(([name, value]) => [name, String(value)])).toString();
   return text === '' ? '' : `?${text}`;
 }
 
@@ -144,28 +144,29 @@ function queryText(query) {
  */
 async function call(method, path, options) {
   const response = await send(method, path, options);
-  const text = await arrived(response.text(), 'The answer of the service broke off.');
+  const text = await orUnreachable(response.text(), 'The response of the service ended early.');
   try {
     return JSON.parse(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw foreign(response.status);
+    throw foreignResponse(response.status);
   }
 }
 
 /**
- * `fetch` says TypeError for whatever keeps it from an answer, or from the rest of one, a header that is none included.
+ * `fetch` throws a TypeError for every network failure: without a response, in the middle of one, or for an invalid
+ * header.
  * @template T
  * @param {Promise<T>} answer
  * @param {string} message
  * @returns {Promise<T>}
  */
-async function arrived(answer, message) {
+async function orUnreachable(answer, message) {
   try {
     return await answer;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    const remedy = 'Check that it runs and that this page is still connected to it.';
+    const remedy = 'Check that the service is running and reachable from this page.';
     throw new ApiError({ status: 0, code: 'UNREACHABLE', message, remedy });
   }
 }
@@ -188,7 +189,7 @@ async function send(method, path, { body, signal, bearer = token }) {
     cache: 'no-store',
     redirect: 'error',
   });
-  const response = await arrived(answer, 'The service does not answer.');
+  const response = await orUnreachable(answer, 'The service does not respond.');
   if (response.ok) return response;
   const error = await errorOf(response);
   if (error.status === 401 && bearer === token) onRefused();
@@ -198,21 +199,21 @@ async function send(method, path, { body, signal, bearer = token }) {
 /** @param {Response} response */
 async function errorOf(response) {
   const { status } = response;
-  const text = await arrived(response.text(), 'The answer of the service broke off.');
+  const text = await orUnreachable(response.text(), 'The response of the service ended early.');
   try {
     return new ApiError({ status, ...JSON.parse(text) });
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return foreign(status);
+    return foreignResponse(status);
   }
 }
 
-/** Of something in between, a proxy. @param {number} status */
-function foreign(status) {
+/** The error for a response that is not ours, such as a proxy's. @param {number} status */
+function foreignResponse(status) {
   return new ApiError({
     status,
     code: `HTTP_${status}`,
-    message: 'The answer is not one of secretbridge.',
-    remedy: 'Look at what stands between this page and the service, such as a proxy.',
+    message: 'The response is not from secretbridge.',
+    remedy: 'Check what is between this page and the service, such as a proxy.',
   });
 }

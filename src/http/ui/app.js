@@ -1,12 +1,12 @@
 import { onSignedOut, signOut } from './api.js';
-import { replace, say } from './dom.js';
+import { ROLES } from './constants.js';
+import { announce, replace } from './dom.js';
 import { showFrame } from './frame.js';
-import { forgetProof } from './parts/proof.js';
+import { resetVerification } from './parts/verification.js';
 import { signInForm } from './views/sign-in.js';
-import { ROLES } from './words.js';
 
 /**
- * What a view may use.
+ * The context of a view.
  * @typedef {{
  *   session: import('./api.js').Session,
  *   may: (role: string) => boolean,
@@ -19,35 +19,35 @@ const root = document.getElementById('app') ?? document.body;
 /** @type {(() => void) | undefined} */
 let endFrame;
 
-onSignedOut(() => leave('The service no longer accepts this token. Sign in again.'));
-leave();
+onSignedOut(() => showSignIn('The service no longer accepts this token. Sign in again.'));
+showSignIn();
 
-/** @param {string} [why] */
-function leave(why) {
+/** @param {string} [reason] */
+function showSignIn(reason) {
   endFrame?.();
   endFrame = undefined;
   signOut();
-  forgetProof();
+  resetVerification();
   for (const dialog of document.querySelectorAll('dialog')) dialog.remove();
   document.title = 'Sign in – secretbridge';
-  replace(root, signInForm(enter, why));
+  replace(root, signInForm(enter, reason));
   root.querySelector('input')?.focus();
 }
 
 /** @param {import('./api.js').Session} session */
 function enter(session) {
-  // Somebody may come in by a form that was put away while the service thought about it.
+  // A slow sign-in can complete after its form was replaced and another session began.
   endFrame?.();
   const rank = ROLES.indexOf(session.role);
-  say(`Signed in as ${session.name}, ${session.role}.`);
+  announce(`Signed in as ${session.name}, ${session.role}.`);
   endFrame = showFrame(root, session, {
     may: (role) => ROLES.indexOf(role) <= rank,
     leave: () => {
-      leave();
-      say('Signed out.');
+      showSignIn();
+      announce('Signed out.');
     },
   });
 }
 
-// A page that the browser kept aside and shows again has its data with it: who went away has to sign in.
-addEventListener('pageshow', ({ persisted }) => persisted && leave());
+// The browser's back-forward cache keeps the page with its data. Sign out when it is shown again.
+addEventListener('pageshow', ({ persisted }) => persisted && showSignIn());

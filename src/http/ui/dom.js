@@ -1,11 +1,11 @@
-// Everything on the page is made here, as nodes and text: no markup is ever parsed, so that a name which holds
-// some stays a name. The policy of the page (Trusted Types) forbids the rest.
+// Builds all DOM nodes. Markup is never parsed, so a name that contains markup is shown as text. The page's policy
+// (Trusted Types) forbids anything else.
 
 /** @typedef {Node | string | number | false | null | undefined} Child */
 /** @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} Attributes */
 
 /**
- * An element. `on…` is a listener; `true` an attribute without a value; `false` or nothing leaves it out.
+ * Creates an element. `on…` adds a listener, `true` an attribute without a value; `false`, null and undefined are skipped.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
  * @param {Attributes} [attributes]
@@ -17,8 +17,9 @@ export function h(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
     if (typeof value === 'function') element.addEventListener(name.slice(2), value);
-    // A link leads to another view and nowhere else, whatever a name may hold.
-    else if (name === 'href' && !String(value).startsWith('#')) throw new Error('a link out of the page');
+    // Links stay within the page, whatever a name contains.
+    else if (name === 'href' && !String(value).startsWith('#'))
+      throw new Error('a link must stay within the page');
     else element.setAttribute(name, value === true ? '' : String(value));
   }
   element.append(...nodes(children));
@@ -45,20 +46,20 @@ function nodes(children) {
 }
 
 /**
- * Our own sentences, in which names of commands and fields stand between backticks.
+ * Renders text with code in backticks.
  * @param {string} text
  */
-export function prose(text) {
+export function withCode(text) {
   return h('span', {}, ...text.split('`').map((part, at) => (at % 2 === 0 ? part : h('code', {}, part))));
 }
 
 /**
- * For a screen reader; the text is seen elsewhere.
+ * Announces text that is visible elsewhere to screen readers.
  * @param {string} text
  */
-export function say(text) {
+export function announce(text) {
   const live = document.getElementById('live');
   if (live === null) return;
-  // The same text again would not be read.
+  // Screen readers ignore unchanged text.
   live.textContent = live.textContent === text ? `${text}\u00a0` : text;
 }

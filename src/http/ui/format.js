@@ -17,7 +17,7 @@ export function utc(iso) {
 }
 
 /**
- * Local, with UTC on hover.
+ * Renders local time with UTC as a tooltip.
  * @param {string} iso RFC 3339
  * @param {{ long?: boolean }} [options]
  */
@@ -46,13 +46,13 @@ export function number(count) {
  * @param {string} one
  * @param {string} [many]
  */
-export function counted(count, one, many = `${one}s`) {
+export function pluralize(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
 /** @param {number} seconds */
 export function duration(seconds) {
-  // Rounded first, so that no part is as much as one of the next.
+  // Round first, so that no part overflows into the next unit, as in `1 h 60 min`.
   const minutes = Math.round(seconds / 60);
   if (Math.round(seconds) < 60) return `${Math.round(seconds)} s`;
   if (minutes < 60) return `${minutes} min`;
@@ -72,6 +72,6 @@ export function size(bytes) {
 }
 
 /** @param {{ kind: string, name?: string }} actor */
-export function who({ kind, name }) {
+export function actorText({ kind, name }) {
   return name === undefined ? kind : `${name} (${kind})`;
 }

@@ -12,15 +12,16 @@ import { recordsView } from './views/records.js';
 import { targetView } from './views/target.js';
 
 /**
- * @typedef {import('./router.js').Place} Place
+ * @typedef {import('./router.js').Route} Route
  * @typedef {{
- *   title: (place: Place) => string,
- *   load: (place: Place, signal: AbortSignal) => Promise<any>,
- *   draw: (data: any, place: Place, context: import('./app.js').Context) => import('./dom.js').Child[],
- *   refresh: 'redraw' | 'tell' | 'never',
- *   ask?: (place: Place, context: import('./app.js').Context) => import('./dom.js').Child[],
- * }} View `tell`: somebody reads a list that must not move below their eyes; they are told that it has changed.
- *   `ask`: what is asked for, which stands there too when it was asked wrongly.
+ *   title: (route: Route) => string,
+ *   load: (route: Route, signal: AbortSignal) => Promise<any>,
+ *   draw: (data: any, route: Route, context: import('./app.js').Context) => import('./dom.js').Child[],
+ *   refresh: 'redraw' | 'notify' | 'never',
+ *   form?: (route: Route, context: import('./app.js').Context) => import('./dom.js').Child[],
+ * }} View
+ *   `refresh: 'notify'` shows a notice when the data changed, so that a list does not move while somebody reads it.
+ *   `form` draws the controls that stay visible when loading fails.
  */
 
 const REFRESH_MS = 30_000;
@@ -38,7 +39,7 @@ const LISTS = new Map([
   ['holds', holdsView],
 ]);
 
-/** @param {Place} place @returns {View | undefined} */
+/** @param {Route} route @returns {View | undefined} */
 function viewOf({ path: [area, first, second, ...more] }) {
   if (more.length > 0) return undefined;
   if (area === undefined) return overviewView;
@@ -49,28 +50,28 @@ function viewOf({ path: [area, first, second, ...more] }) {
 }
 
 /**
- * What stands around every view. Gives what ends it.
+ * Draws the header, the navigation and the current view. Returns a function that ends it.
  * @param {HTMLElement} root
  * @param {import('./api.js').Session} session
  * @param {{ may: (role: string) => boolean, leave: () => void }} options
  */
 export function showFrame(root, session, { may, leave }) {
-  let ending = new AbortController();
+  let loading = new AbortController();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let shown = '';
-  let over = false;
+  let ended = false;
   const nav = h('nav', { 'aria-label': 'Main' });
   const heading = h('h1', { tabindex: -1 });
   const updated = h('span', { class: 'muted' });
-  const news = h('div', { role: 'status' });
+  const updateNotice = h('div', { role: 'status' });
   const body = h('div', { class: 'view', onattempted: schedule });
-  const paused = h('input', { type: 'checkbox', id: 'auto', checked: true, onchange: schedule });
-  const automatic = h('label', { for: 'auto' }, paused, ' every 30 s');
+  const autoRefresh = h('input', { type: 'checkbox', id: 'auto', checked: true, onchange: schedule });
+  const automatic = h('label', { for: 'auto' }, autoRefresh, ' every 30 s');
 
   replace(
     root,
-    h('a', { class: 'skip', href: '#main', onclick: skip }, 'Skip to the content'),
+    h('a', { class: 'skip', href: '#main', onclick: skip }, 'Skip to content'),
     h(
       'header',
       { class: 'top' },
@@ -78,7 +79,7 @@ export function showFrame(root, session, { may, leave }) {
       nav,
       h(
         'div',
-        { class: 'who' },
+        { class: 'account' },
         h('span', { class: 'person', title: session.name }, session.name),
         h('span', { class: 'badge plain' }, session.role),
         h('button', { type: 'button', class: 'quiet', onclick: leave }, 'Sign out'),
@@ -99,7 +100,7 @@ export function showFrame(root, session, { may, leave }) {
           automatic,
         ),
       ),
-      news,
+      updateNotice,
       body,
     ),
   );
@@ -111,14 +112,14 @@ export function showFrame(root, session, { may, leave }) {
   }
 
   async function show() {
-    const place = parse(location.hash);
-    const view = viewOf(place);
-    const title = view?.title(place) ?? 'Not found';
+    const route = parse(location.hash);
+    const view = viewOf(route);
+    const title = view?.title(route) ?? 'Not found';
     document.title = `${title} – secretbridge`;
     replace(heading, title);
-    drawNav(place);
+    drawNav(route);
     automatic.hidden = (view?.refresh ?? 'never') === 'never';
-    replace(news);
+    replace(updateNotice);
     replace(body, h('p', { class: 'loading' }, 'Loading…'));
     shown = '';
     scrollTo(0, 0);
@@ -130,31 +131,31 @@ export function showFrame(root, session, { may, leave }) {
     return load('draw');
   }
 
-  /** @param {'draw' | 'check'} mode `check`: nobody asked for it. */
+  /** @param {'draw' | 'check'} mode `check`: an automatic refresh. */
   async function load(mode) {
-    if (over) return;
+    if (ended) return;
     clearTimeout(timer);
-    ending.abort();
-    ending = new AbortController();
-    const { signal } = ending;
-    const place = parse(location.hash);
-    const view = viewOf(place);
+    loading.abort();
+    loading = new AbortController();
+    const { signal } = loading;
+    const route = parse(location.hash);
+    const view = viewOf(route);
     if (view === undefined)
       return replace(
         body,
-        notice('plain', 'There is no such view. ', h('a', { href: link([]) }, 'Overview')),
+        notice('plain', 'This page does not exist. ', h('a', { href: link([]) }, 'Overview')),
       );
     body.setAttribute('aria-busy', 'true');
     try {
-      const data = await view.load(place, signal);
+      const data = await view.load(route, signal);
       if (signal.aborted) return;
-      take(view, place, data, mode);
+      apply(view, route, data, mode);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
-      // What was read before stays: it is better than nothing, and its time stands beside it.
-      if (shown === '') replace(body, ...(view.ask?.(place, context) ?? []), problem(error));
-      else replace(news, problem(error));
+      // Keep the data that was read before, with the time of its last update.
+      if (shown === '') replace(body, ...(view.form?.(route, context) ?? []), problem(error));
+      else replace(updateNotice, problem(error));
     } finally {
       if (!signal.aborted) {
         body.removeAttribute('aria-busy');
@@ -163,62 +164,62 @@ export function showFrame(root, session, { may, leave }) {
     }
   }
 
-  /** @param {View} view @param {Place} place @param {any} data @param {'draw' | 'check'} mode */
-  function take(view, place, data, mode) {
-    if (mode === 'check' && working()) return;
+  /** @param {View} view @param {Route} route @param {any} data @param {'draw' | 'check'} mode */
+  function apply(view, route, data, mode) {
+    if (mode === 'check' && isBusy()) return;
     const text = JSON.stringify(data);
     updated.textContent = `Updated ${clock(Date.now())}`;
-    if (text === shown && mode === 'check') return replace(news);
-    if (mode === 'check' && view.refresh === 'tell') {
-      const button = h('button', { type: 'button', class: 'quiet', onclick: reload }, 'Show them');
-      return replace(news, notice('plain', 'There are newer records. ', button));
+    if (text === shown && mode === 'check') return replace(updateNotice);
+    if (mode === 'check' && view.refresh === 'notify') {
+      const button = h('button', { type: 'button', class: 'quiet', onclick: reload }, 'Show new records');
+      return replace(updateNotice, notice('plain', 'There are newer records. ', button));
     }
-    replace(news);
+    replace(updateNotice);
     shown = text;
-    redraw(view.draw(data, place, context));
+    redraw(view.draw(data, route, context));
   }
 
-  /** Whoever has the focus on something keeps it, if it is still there. @param {import('./dom.js').Child[]} children */
+  /** Redraws the view and keeps the focus on the same control, if it still exists. @param {import('./dom.js').Child[]} children */
   function redraw(children) {
     const { activeElement } = document;
     const inside = activeElement !== null && body.contains(activeElement);
     const name = inside ? focusName(activeElement) : '';
-    const alike = controls().filter((one) => focusName(one) === name);
-    const nth = alike.indexOf(/** @type {HTMLElement} */ (activeElement));
+    const sameName = controls().filter((control) => focusName(control) === name);
+    const index = sameName.indexOf(/** @type {HTMLElement} */ (activeElement));
     replace(body, ...children);
     if (!inside) return;
-    const again = controls().filter((one) => focusName(one) === name)[nth];
-    if (again !== undefined) again.focus({ preventScroll: true });
+    const replacement = controls().filter((control) => focusName(control) === name)[index];
+    if (replacement !== undefined) replacement.focus({ preventScroll: true });
     else heading.focus({ preventScroll: true });
   }
 
   /** @returns {HTMLElement[]} */
   function controls() {
     return [...body.querySelectorAll('a, button, input, select, textarea, summary')].filter(
-      (one) => one instanceof HTMLElement,
+      (element) => element instanceof HTMLElement,
     );
   }
 
-  /** Something runs that a new view would know nothing of, unlike a proof, and might be begun twice. */
-  function working() {
-    return body.querySelector('[aria-disabled="true"]:not(.proof *)') !== null;
+  /** Whether an action is running. A redraw would lose its state, except for a verification. */
+  function isBusy() {
+    return body.querySelector('[aria-disabled="true"]:not(.verification *)') !== null;
   }
 
   function schedule() {
     clearTimeout(timer);
     const view = viewOf(parse(location.hash));
-    if (over || !paused.checked || view === undefined || view.refresh === 'never') return;
+    if (ended || !autoRefresh.checked || view === undefined || view.refresh === 'never') return;
     timer = setTimeout(() => {
-      const wait = document.hidden || document.querySelector('dialog') !== null || working();
+      const wait = document.hidden || document.querySelector('dialog') !== null || isBusy();
       return wait ? schedule() : load('check');
     }, REFRESH_MS);
   }
 
-  /** @param {Place} place */
+  /** @param {Route} route */
   function drawNav({ path: [area = ''] }) {
     const links = AREAS.map(({ name, path }) => {
-      const here = (path[0] ?? '') === area;
-      return h('li', {}, h('a', { href: link(path), 'aria-current': here && 'page' }, name));
+      const isCurrent = (path[0] ?? '') === area;
+      return h('li', {}, h('a', { href: link(path), 'aria-current': isCurrent && 'page' }, name));
     });
     replace(nav, h('ul', {}, ...links));
   }
@@ -236,10 +237,10 @@ export function showFrame(root, session, { may, leave }) {
   addEventListener('hashchange', show);
   void show();
   return () => {
-    over = true;
+    ended = true;
     removeEventListener('hashchange', show);
     clearTimeout(timer);
-    ending.abort();
+    loading.abort();
   };
 }
 

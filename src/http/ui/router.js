@@ -1,8 +1,8 @@
-// Where on the page we are stands behind the `#`: the browser keeps it to itself, and a link to it lasts.
+// Routes are kept in the URL fragment, which the browser does not send to the server.
 
-/** @typedef {{ path: readonly string[], query: Record<string, string> }} Place */
+/** @typedef {{ path: readonly string[], query: Record<string, string> }} Route */
 
-/** @param {string} hash @returns {Place} */
+/** @param {string} hash @returns {Route} */
 export function parse(hash) {
   const [path = '', query = ''] = split(hash.replace(/^#\/?/, ''));
   return {
@@ -35,7 +35,7 @@ function decode(part) {
  * @param {Readonly<Record<string, string | number | undefined>>} [query]
  */
 export function link(path, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
-  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  const present = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
+  const text = new URLSearchParams(present.map(([name, value]) => [name, String(value)])).toString();
   return `#/${path.map((part) => encodeURIComponent(part)).join('/')}${text === '' ? '' : `?${text}`}`;
 }

@@ -5,7 +5,7 @@ import type { Expression } from './parse.ts';
 import type { Scope } from './scope.ts';
 import type { Value } from './value.ts';
 
-/** `eq` and `ne` with more than two arguments among them. */
+/** Comparison functions, including `eq` and `ne` with more than two arguments. */
 const COMPARISONS = ['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'hasPrefix', 'hasSuffix', 'hasKey'];
 
 export interface Conditions {
@@ -13,8 +13,8 @@ export interface Conditions {
 }
 
 /**
- * Conditions of theirs as conditions of ours. An empty text is false there and true here, so it is compared; Liquid
- * has no brackets, so `and` and `or` cannot be mixed.
+ * Converts conditions. An empty text is false in Go but true in Liquid, so it is compared with `""`. Liquid has no
+ * parentheses, so `and` and `or` cannot be mixed.
  */
 export function createConditions({
   translated,
@@ -24,9 +24,9 @@ export function createConditions({
   readonly help: Help;
 }): Conditions {
   function of(expression: Expression, scope: Scope, line: number): string {
-    const plain = (it: Expression | undefined): string => {
-      if (it === undefined) throw new Untranslatable('a condition lacks a value', line);
-      return help.plain(translated(it, scope, line));
+    const plain = (operand: Expression | undefined): string => {
+      if (operand === undefined) throw new Untranslatable('a condition lacks a value', line);
+      return help.plain(translated(operand, scope, line));
     };
     if (expression.kind === 'bool') return String(expression.value);
     if (expression.kind === 'call') {
@@ -48,7 +48,7 @@ export function createConditions({
           const parts = args.map((arg) => of(arg, scope, line));
           const other = name === 'and' ? ' or ' : ' and ';
           if (parts.length > 0 && !parts.some((part) => part.includes(other))) return parts.join(` ${name} `);
-          throw new Untranslatable('`and` and `or` in one condition have no counterpart', line);
+          throw new Untranslatable('`and` and `or` in one condition have no equivalent', line);
         }
         default:
       }
@@ -56,36 +56,36 @@ export function createConditions({
     return truth(asked(expression, scope, line));
   }
 
-  /** Told by the expression: in the text of a condition, `!=` may stand in what is written out. */
+  /** Negates by expression, not by text, because a literal in the text may contain `!=`. */
   function negated(expression: Expression | undefined, scope: Scope, line: number): string {
     if (expression === undefined) throw new Untranslatable('a condition lacks a value', line);
     if (expression.kind === 'bool') return String(!expression.value);
     if (expression.kind === 'call') {
       const { name, args } = expression;
       if (['and', 'or', 'not', 'contains', 'empty'].includes(name))
-        throw new Untranslatable(`\`not\` of \`${name}\` has no counterpart`, line);
+        throw new Untranslatable(`\`not\` of \`${name}\` has no equivalent`, line);
       if ((name === 'eq' || name === 'ne') && args.length <= 2)
         return of({ ...expression, name: name === 'eq' ? 'ne' : 'eq' }, scope, line);
     }
     const value = asked(expression, scope, line);
-    if (value.json) throw new Untranslatable('`not` of a value out of JSON has no counterpart', line);
+    if (value.json) throw new Untranslatable('`not` of a JSON value has no equivalent', line);
     return `${help.plain(value)} == ""`;
   }
 
   function truth(value: Value): string {
     const name = help.plain(value);
     if (!value.json) return `${name} != ""`;
-    help.note('0, an empty list and an empty object out of JSON count as true in a condition');
+    help.note('0, an empty list and an empty object from JSON count as true in a condition');
     return `${name} and ${name} != ""`;
   }
 
-  /** A value that is asked for as such: it is true unless it is empty. */
+  /** A value used as a condition: it is true unless it is empty. */
   function asked(expression: Expression, scope: Scope, line: number): Value {
     if (expression.kind === 'call' && COMPARISONS.includes(expression.name))
-      throw new Untranslatable(`\`${expression.name}\` in a condition has no counterpart`, line);
+      throw new Untranslatable(`\`${expression.name}\` in a condition has no equivalent`, line);
     const value = translated(expression, scope, line);
     if (value.literal !== undefined || /^-?\d/.test(value.head))
-      throw new Untranslatable('a condition on what is written out has no counterpart', line);
+      throw new Untranslatable('a condition on a literal has no equivalent', line);
     return value;
   }
 

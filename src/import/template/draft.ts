@@ -4,7 +4,7 @@ import { liquidOf } from './value.ts';
 
 export interface Note {
   readonly what: string;
-  /** What a person has to look at. */
+  /** What the user has to check. */
   readonly todo?: string | undefined;
 }
 
@@ -13,13 +13,16 @@ export interface Problem {
   readonly message: string;
 }
 
-/** What comes together while a template is written. */
+/** Collects output and problems while a template is written. */
 export interface Draft extends Help {
-  /** A name of ours for a variable, which nothing else has. */
+  /** A unique variable name. */
   fresh(name: string): string;
-  /** Writes one tag. Whatever has no counterpart is noted, and the rest is looked at, so that all of it shows at once. */
+  /**
+   * Writes one tag. Parts without an equivalent are recorded, and writing continues, so that all of them are reported
+   * together.
+   */
   attempt(line: number, work: () => string): string;
-  /** The tags that must stand before the one that is being written, each once. */
+  /** The tags that must precede the current one. Each is returned once. */
   takeBefore(): readonly string[];
   readonly problems: readonly Problem[];
   notes(): readonly Note[];

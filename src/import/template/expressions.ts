@@ -4,10 +4,13 @@ import type { Expression } from './parse.ts';
 import type { Scope } from './scope.ts';
 import { literal, memberName, named, type Value } from './value.ts';
 
-/** An expression of theirs as a value of ours. @throws Untranslatable */
+/**
+ * Converts an expression to a Liquid value.
+ * @throws Untranslatable
+ */
 export type Translated = (expression: Expression, scope: Scope, line: number) => Value;
 
-/** @param root A key, by the name that they know it by. */
+/** @param root Returns the value of a key, by its original name. */
 export function createExpressions({
   root,
   help,
@@ -30,9 +33,9 @@ export function createExpressions({
       }
       case 'variable': {
         if (expression.name === '') return fromRoot(expression.names, line);
-        const known = scope.variables.get(expression.name);
-        if (known === undefined) throw new Untranslatable(`\`$${expression.name}\` is not defined`, line);
-        return below(known, expression.names, line);
+        const variable = scope.variables.get(expression.name);
+        if (variable === undefined) throw new Untranslatable(`\`$${expression.name}\` is not defined`, line);
+        return below(variable, expression.names, line);
       }
       case 'below':
         return below(translated(expression.of, scope, line), expression.names, line);
@@ -42,13 +45,13 @@ export function createExpressions({
   }
 
   function fromRoot([name, ...rest]: readonly string[], line: number): Value {
-    if (name === undefined) throw new Untranslatable('all keys at once cannot be had in a template', line);
+    if (name === undefined) throw new Untranslatable('all keys at once have no equivalent in a template', line);
     return below(root(name), rest, line);
   }
 
   function below(value: Value, names: readonly string[], line: number): Value {
     if (names.length === 0) return value;
-    if (!value.json) throw new Untranslatable(`there is nothing below a text: \`.${names.join('.')}\``, line);
+    if (!value.json) throw new Untranslatable(`a text has no members: \`.${names.join('.')}\``, line);
     return named(help.plain(value) + names.map(memberName).join(''), true);
   }
 
@@ -56,36 +59,36 @@ export function createExpressions({
     const { name, args } = expression;
     if (name === 'index') return indexed(args, scope, line);
     const translate = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
-    if (translate === undefined) throw new Untranslatable(`\`${name}\` has no counterpart`, line);
+    if (translate === undefined) throw new Untranslatable(`\`${name}\` has no equivalent`, line);
     const values = args.map((arg) => translated(arg, scope, line));
     try {
       return translate(values, help);
     } catch (error) {
       if (error instanceof Untranslatable && error.line === undefined)
-        throw new Untranslatable(`\`${name}\` with these arguments has no counterpart`, line);
+        throw new Untranslatable(`\`${name}\` with these arguments has no equivalent`, line);
       throw error;
     }
   }
 
-  function indexed([of, ...keys]: readonly Expression[], scope: Scope, line: number): Value {
-    if (of === undefined) throw new Untranslatable('`index` without arguments', line);
+  function indexed([target, ...keys]: readonly Expression[], scope: Scope, line: number): Value {
+    if (target === undefined) throw new Untranslatable('`index` without arguments', line);
     const isRoot =
-      (of.kind === 'dot' && of.names.length === 0 && scope.dot === undefined) ||
-      (of.kind === 'variable' && of.name === '' && of.names.length === 0);
-    if (!isRoot) return at(translated(of, scope, line), keys, line);
+      (target.kind === 'dot' && target.names.length === 0 && scope.dot === undefined) ||
+      (target.kind === 'variable' && target.name === '' && target.names.length === 0);
+    if (!isRoot) return at(translated(target, scope, line), keys, line);
     const [first, ...rest] = keys;
     if (first?.kind !== 'text')
-      throw new Untranslatable('a key that is not written out has no counterpart', line);
+      throw new Untranslatable('a key that is not a literal has no equivalent', line);
     return at(root(first.value), rest, line);
   }
 
   function at(value: Value, keys: readonly Expression[], line: number): Value {
     if (keys.length === 0) return value;
-    if (!value.json) throw new Untranslatable('`index` of a text has no counterpart', line);
+    if (!value.json) throw new Untranslatable('`index` of a text has no equivalent', line);
     const path = keys.map((key) => {
       if (key.kind === 'text') return memberName(key.value);
       if (key.kind === 'number') return `[${key.text}]`;
-      throw new Untranslatable('an index that is not written out has no counterpart', line);
+      throw new Untranslatable('an index that is not a literal has no equivalent', line);
     });
     return named(help.plain(value) + path.join(''), true);
   }

@@ -1,4 +1,4 @@
-/** A piece of a Go template (https://pkg.go.dev/text/template): text, or what stands between `{{` and `}}`. */
+/** A piece of a Go template (https://pkg.go.dev/text/template): text, or an action between `{{` and `}}`. */
 export type Piece =
   | { readonly kind: 'text'; readonly text: string }
   | {
@@ -12,13 +12,13 @@ export type Piece =
 export type Token =
   | { readonly kind: 'string'; readonly value: string }
   | { readonly kind: 'number'; readonly text: string }
-  /** `.a.b`, or `.` alone: no names. */
+  /** `.a.b`; a single `.` has no names. */
   | { readonly kind: 'field'; readonly names: readonly string[]; readonly attached: boolean }
   | { readonly kind: 'variable'; readonly name: string }
   | { readonly kind: 'word'; readonly text: string }
   | { readonly kind: 'sign'; readonly text: '|' | '(' | ')' | ':=' | '=' | ',' };
 
-/** What cannot be said in a template of ours, or is none of theirs. */
+/** A part without an equivalent in our templates, or an invalid Go template. */
 export class Untranslatable extends Error {
   readonly line: number | undefined;
   constructor(message: string, line?: number) {
@@ -55,7 +55,7 @@ export function lex(template: string): readonly Piece[] {
   return pieces;
 }
 
-/** Where `}}` stands that is in no string. */
+/** The position of the next `}}` outside of strings. */
 function endOf(template: string, from: number, line: number): number {
   if (/^-?\s*\/\*/.test(template.slice(from))) {
     const close = template.indexOf('*/', from);
@@ -85,7 +85,7 @@ function tokensOf(text: string, line: number): readonly Token[] {
     const start = pattern.lastIndex;
     const word = pattern.exec(text)?.[0];
     if (word === undefined)
-      throw new Untranslatable(`\`${text.slice(start, start + 20)}\` is not understood`, line);
+      throw new Untranslatable(`cannot parse \`${text.slice(start, start + 20)}\``, line);
     const isSpace = word.trim() === '';
     if (!isSpace) tokens.push(tokenOf(word, spaced, line));
     spaced = isSpace;
@@ -113,12 +113,12 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "'",
 };
 
-/** https://go.dev/ref/spec#String_literals; what stands for single bytes is left out. */
+/** String literals as in https://go.dev/ref/spec#String_literals, without escapes for single bytes. */
 function unquote(word: string, line: number): string {
   return word.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|.)/gs, (_, sign: string) => {
     if (sign.length === 5) return String.fromCharCode(Number.parseInt(sign.slice(1), 16));
     const char = ESCAPES[sign];
-    if (char === undefined) throw new Untranslatable(`\`\\${sign}\` in a text is not understood`, line);
+    if (char === undefined) throw new Untranslatable(`the escape \`\\${sign}\` in a text is not supported`, line);
     return char;
   });
 }

@@ -4,7 +4,7 @@ export type Expression =
   | { readonly kind: 'text'; readonly value: string }
   | { readonly kind: 'number'; readonly text: string }
   | { readonly kind: 'bool'; readonly value: boolean }
-  /** The dot, and what lies below it. */
+  /** The dot and its members. */
   | { readonly kind: 'dot'; readonly names: readonly string[] }
   | { readonly kind: 'variable'; readonly name: string; readonly names: readonly string[] }
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly Expression[] }
@@ -40,20 +40,23 @@ export interface Branch extends Edges {
   readonly body: readonly Statement[];
 }
 
-/** @throws Untranslatable for what is no template of theirs, or uses parts that we have nothing for. */
+/**
+ * Parses a Go template.
+ * @throws Untranslatable if it is invalid or uses unsupported features.
+ */
 export function parseTemplate(template: string): readonly Statement[] {
   const pieces = lex(template);
   const cursor = { at: 0 };
   const body = statements(pieces, cursor);
-  const left = pieces[cursor.at];
-  if (left?.kind === 'action')
-    throw new Untranslatable('an `end` or `else` without its beginning', left.line);
+  const piece = pieces[cursor.at];
+  if (piece?.kind === 'action')
+    throw new Untranslatable('an `end` or `else` without its beginning', piece.line);
   return body;
 }
 
 type Action = Extract<Piece, { kind: 'action' }>;
 
-/** Up to an `else` or `end`, which stays. */
+/** Parses up to an `else` or `end`, which is not consumed. */
 function statements(pieces: readonly Piece[], cursor: { at: number }): readonly Statement[] {
   const found: Statement[] = [];
   for (;;) {
@@ -81,7 +84,7 @@ function statement(action: Action, pieces: readonly Piece[], cursor: { at: numbe
   const word = wordOf(action);
   if (word === 'if' || word === 'with' || word === 'range') return block(word, action, pieces, cursor);
   if (['define', 'template', 'block', 'break', 'continue'].includes(word))
-    throw new Untranslatable(`\`${word}\` has no counterpart`, line);
+    throw new Untranslatable(`\`${word}\` has no equivalent`, line);
   const [first, sign] = tokens;
   if (first?.kind === 'variable' && sign?.kind === 'sign' && (sign.text === ':=' || sign.text === '='))
     return {
@@ -114,11 +117,11 @@ function block(
     cursor.at += 1;
     if (wordOf(next) === 'end')
       return { kind: 'block', word, ...edgesOf(start), branches, otherwise, end: edgesOf(next) };
-    if (isElse) throw new Untranslatable('`else` stands behind another `else`', next.line);
+    if (isElse) throw new Untranslatable('`else` follows another `else`', next.line);
     const [, second] = next.tokens;
     isElse = second === undefined;
     if (!isElse && !(second?.kind === 'word' && second.text === word && word !== 'range'))
-      throw new Untranslatable('this `else` is not understood', next.line);
+      throw new Untranslatable('this `else` cannot be parsed', next.line);
     head = next;
     skip = 2;
   }
@@ -132,11 +135,11 @@ function headOf(tokens: readonly Token[], line: number): Pick<Branch, 'variables
   return { variables, value: expression(tokens.slice(assigned + 1), line) };
 }
 
-/** A pipeline: what stands before a `|` is the last argument of what stands behind it. */
+/** A pipeline: the value before a `|` is the last argument of the function after it. */
 function expression(tokens: readonly Token[], line: number): Expression {
   const reader = { tokens, at: 0, line };
   const value = pipeline(reader);
-  if (reader.at < tokens.length) throw new Untranslatable('this is not understood', line);
+  if (reader.at < tokens.length) throw new Untranslatable('this cannot be parsed', line);
   return value;
 }
 
@@ -165,7 +168,7 @@ function command(reader: Reader, piped: Expression | undefined): Expression {
   }
   const value = operand(reader);
   if (value === undefined || piped !== undefined)
-    throw new Untranslatable('this is not understood', reader.line);
+    throw new Untranslatable('this cannot be parsed', reader.line);
   return value;
 }
 
@@ -196,7 +199,7 @@ function operand(reader: Reader): Expression | undefined {
   }
 }
 
-/** `$x.a` and `(f .x).a`: the field belongs to what stands before it without a space. */
+/** In `$x.a` and `(f .x).a`, the field belongs to the preceding value without a space. */
 function attached(reader: Reader): readonly string[] {
   const token = reader.tokens[reader.at];
   if (token?.kind !== 'field' || !token.attached) return [];

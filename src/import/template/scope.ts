@@ -1,13 +1,13 @@
 import type { Value } from './value.ts';
 
-/** What the names of a template mean at one place in it. */
+/** The meaning of template names at one point. */
 export interface Scope {
-  /** `undefined`: all keys. */
+  /** `undefined`: the root with all keys. */
   dot: Value | undefined;
   readonly variables: Map<string, Value>;
 }
 
-/** The same for a block: what is set in it ends with it. */
+/** A nested scope for a block, whose variables end with it. */
 export function within(scope: Scope): Scope {
   return { ...scope, variables: new Map(scope.variables) };
 }

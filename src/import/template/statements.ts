@@ -8,10 +8,10 @@ import { liquidOf, named } from './value.ts';
 
 type Block = Extract<Statement, { kind: 'block' }>;
 
-/** A tag that does nothing, for the trims that it carries. */
+/** A tag without effect, used only for its whitespace trimming. */
 const NOTHING = '% # %';
 
-/** Gives the text of ours for statements of theirs. */
+/** Writes Go template statements as Liquid text. */
 export function createStatements({
   draft,
   translated,
@@ -21,7 +21,7 @@ export function createStatements({
   readonly translated: Translated;
   readonly conditions: Conditions;
 }): (all: readonly Statement[], scope: Scope) => string {
-  /** Names of ours for variables that were assigned, and so may be again. */
+  /** Liquid variables that were assigned, so that they can be assigned again. */
   const assigned = new Set<string>();
 
   const writeAll = (all: readonly Statement[], scope: Scope): string => {
@@ -34,7 +34,7 @@ export function createStatements({
       case 'text':
         return asText(statement.text);
       case 'comment':
-        // Without a trim too: that of its neighbour goes no further than this.
+        // Keep the tag even without trimming: it stops the trimming of its neighbors.
         return tags([NOTHING], statement);
       case 'output':
         return draft.attempt(statement.line, () => output(statement, scope));
@@ -47,25 +47,26 @@ export function createStatements({
 
   function output(statement: Extract<Statement, { kind: 'output' }>, scope: Scope): string {
     const value = translated(statement.value, scope, statement.line);
-    // So a chart keeps from Helm what is meant for their controller.
+    // A chart writes braces like this to protect a template for External Secrets from Helm.
     if (value.literal?.includes('{{') === true)
       draft.note(
-        'writes braces that stand in quotes, as a chart does for what their controller is to fill in',
-        'If this is of a chart, render it first, as by `helm template`, and import that.',
+        'writes quoted braces, as a chart does for text that External Secrets renders',
+        'If this comes from a chart, render it first, for example with `helm template`, and import the result.',
       );
     return tags([...draft.takeBefore(), `{ ${liquidOf(value)} }`], statement);
   }
 
   function assignment(statement: Extract<Statement, { kind: 'assign' }>, scope: Scope): string {
     const value = translated(statement.value, scope, statement.line);
-    const known = scope.variables.get(statement.name);
-    // Where `with`, `if` or `range` made it, it stands for the source itself, or for the item.
-    if (!statement.isNew && known !== undefined && !assigned.has(known.head))
+    const variable = scope.variables.get(statement.name);
+    // A variable of `with`, `if` or `range` is an alias for the source or the item, so it cannot be assigned.
+    if (!statement.isNew && variable !== undefined && !assigned.has(variable.head))
       throw new Untranslatable(
-        `\`$${statement.name}\` is given another value, which has no counterpart`,
+        `a new value for \`$${statement.name}\` has no equivalent`,
         statement.line,
       );
-    const name = statement.isNew || known === undefined ? draft.fresh(statement.name || 'value') : known.head;
+    const name =
+      statement.isNew || variable === undefined ? draft.fresh(statement.name || 'value') : variable.head;
     assigned.add(name);
     scope.variables.set(statement.name, named(name, value.json));
     return tags([...draft.takeBefore(), `% assign ${name} = ${liquidOf(value)} %`], statement);
@@ -74,7 +75,7 @@ export function createStatements({
   function choice({ word, branches, otherwise, end }: Block, scope: Scope): string {
     const [first] = branches;
     if (first === undefined) return '';
-    // What a later condition needs stands before the first one too: between branches there is no place for it.
+    // Assignments for later conditions also go before the first one, because there is no room between branches.
     const heads: string[] = [];
     let opening = NOTHING;
     let text = '';
@@ -107,18 +108,18 @@ export function createStatements({
     const item = draft.fresh('item');
     const start = draft.attempt(line, () => {
       const over = translated(value, scope, line);
-      if (!over.json) throw new Untranslatable('`range` over a text has no counterpart', line);
+      if (!over.json) throw new Untranslatable('`range` over a text has no equivalent', line);
       if (variables.length > 1 && over.filters.at(-1)?.startsWith('split: ') === true)
-        throw new Untranslatable('`range` with the index of a list has no counterpart', line);
+        throw new Untranslatable('`range` with the index of a list has no equivalent', line);
       const list = draft.plain(over);
       setItem(inner, variables, item);
-      // A list would give other bytes, and no error: `item[0]` of a text is its first letter.
+      // A list would silently give different output: `item[0]` of a text is its first letter.
       if (variables.length > 1)
         draft.note(
-          '`range` with two variables is taken to go over an object, in the order of its members; theirs goes by name, and takes a list too',
-          'See what it goes over, and write the loop by hand if that is a list.',
+          '`range` with two variables is treated as a loop over an object in member order; External Secrets sorts by name and also accepts a list',
+          'Check the type. If it is a list, write the loop by hand.',
         );
-      else draft.note('`range` with one variable or none is taken to go over a list');
+      else draft.note('`range` with one variable or none is treated as a loop over a list');
       return tags([...draft.takeBefore(), `% for ${item} in ${list} %`], branch);
     });
     return start + writeAll(body, inner) + otherwiseOf(otherwise, scope) + tags(['% endfor %'], end);
@@ -139,7 +140,7 @@ function setItem(scope: Scope, variables: Branch['variables'], item: string): vo
   if (second !== undefined) scope.variables.set(second, named(`${item}[1]`, true));
 }
 
-/** Tags one after the other, trimmed at the outer edges as theirs was. */
+/** Joins tags, with the original trimming at the outer edges. */
 function tags(
   inner: readonly string[],
   { trimLeft, trimRight }: Pick<Edges, 'trimLeft' | 'trimRight'>,
@@ -153,7 +154,7 @@ function tags(
     .join('');
 }
 
-/** What Liquid would take for its own, also together with the braces of what comes before or after it. */
+/** Escapes Liquid delimiters, including ones that would arise with neighboring braces. */
 function asText(text: string): string {
   return text.replace(/\{*(?:\{%|%\}|\{\{|\}\})|\{$/g, (sign) => `{{ ${JSON.stringify(sign)} }}`);
 }

@@ -8,18 +8,18 @@ import { keyName, named } from './value.ts';
 
 export interface Translation {
   readonly text: string;
-  /** The keys of the sources that it uses. */
+  /** The source keys that the template uses. */
   readonly uses: readonly string[];
-  /** Where the meaning is not quite the same. */
+  /** Differences in behavior. */
   readonly notes: readonly Note[];
 }
 
 export interface Names {
-  /** What the source is called here that they call so. */
+  /** Maps an original source name to its new name. */
   readonly rename: (name: string) => string;
 }
 
-/** Their template as one of ours, or everything in it that has no counterpart. */
+/** Converts a Go template to Liquid, or lists everything without an equivalent. */
 export function translateTemplate(
   template: string,
   { rename }: Names = { rename: (name) => name },

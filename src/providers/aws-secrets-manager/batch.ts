@@ -3,42 +3,42 @@ import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import type { ReadResult } from '../provider.ts';
-import { fromItemError, isType, NOT_ALLOWED, NOT_THERE } from './errors.ts';
-import { objectsIn } from './form.ts';
-import { pick } from './keys.ts';
+import { fromItemError, isType, DENIED_TYPES, UNSUPPORTED_TYPES } from './errors.ts';
+import { asObjectList } from './object-list.ts';
+import { findEntry } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
 import { BAD_STATE, badState, proveAbsence, readSingle } from './single.ts';
 import { type SecretEntry, toResult } from './value.ts';
 
-/** The most that one call takes; LocalStack and moto take more. */
+/** The limit of AWS. LocalStack and moto accept more. */
 export const BATCH_SIZE = 20;
 
-/** Whether BatchGetSecretValue can be used, as far as is known. */
+/** Whether BatchGetSecretValue can be used. */
 export interface BatchState {
   isUsable: boolean;
-  /** Whether a key is read by itself alone: a batch did not give it, and a plain read did. */
-  isAlone(key: string): boolean;
-  leaveOut(key: string): void;
+  /** Whether a key must be read with a single request, because a batch did not return it and a single request did. */
+  isReadSingly(key: string): boolean;
+  readSingly(key: string): void;
 }
 
-/** A permission that was given is noticed after this time. */
-const REFUSED_MS = 3_600_000;
-/** Of keys that are remembered to be read alone. */
-const MOST = 10_000;
+/** A newly granted permission is noticed after this time. */
+const RECHECK_MS = 3_600_000;
+/** The maximum number of such keys to remember. */
+const MAX_SINGLE_KEYS = 10_000;
 
 export function createBatchState(clock: Clock): BatchState {
   let refusedAt = Number.NEGATIVE_INFINITY;
-  // In the order in which they were found.
-  const alone = new Map<string, number>();
-  const isPast = (at: number): boolean => Math.abs(clock.now() - at) >= REFUSED_MS;
+  // In the order in which they were added.
+  const singleKeys = new Map<string, number>();
+  const isPast = (at: number): boolean => Math.abs(clock.now() - at) >= RECHECK_MS;
   return {
-    isAlone: (key) => !isPast(alone.get(key) ?? Number.NEGATIVE_INFINITY),
-    leaveOut(key) {
-      alone.delete(key);
-      alone.set(key, clock.now());
-      for (const [oldest, at] of alone) {
-        if (alone.size <= MOST && !isPast(at)) break;
-        alone.delete(oldest);
+    isReadSingly: (key) => !isPast(singleKeys.get(key) ?? Number.NEGATIVE_INFINITY),
+    readSingly(key) {
+      singleKeys.delete(key);
+      singleKeys.set(key, clock.now());
+      for (const [oldest, at] of singleKeys) {
+        if (singleKeys.size <= MAX_SINGLE_KEYS && !isPast(at)) break;
+        singleKeys.delete(oldest);
       }
     },
     get isUsable() {
@@ -50,10 +50,10 @@ export function createBatchState(clock: Clock): BatchState {
   };
 }
 
-/** AWS did not let us use the operation at all, or does not have it. */
-const NOT_OURS = [...NOT_ALLOWED, ...NOT_THERE];
-/** What can only be about one of the secrets, though the whole call failed. */
-const OF_ONE = [
+/** AWS does not allow the operation, or does not have it. */
+const UNAVAILABLE_TYPES = [...DENIED_TYPES, ...UNSUPPORTED_TYPES];
+/** Errors that can only concern one of the secrets, although the whole call failed. */
+const SINGLE_SECRET_TYPES = [
   'InvalidParameterException',
   'ValidationException',
   BAD_STATE,
@@ -64,10 +64,10 @@ const OF_ONE = [
 type Settle = (key: string, result: Promise<ReadResult>) => Promise<ReadResult>;
 
 /**
- * The current versions of up to twenty different keys, in one call where that is allowed.
+ * Reads the current versions of up to twenty different keys, in one call if that is allowed.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
- * @param settle Turns an error of one key into its result.
- * @throws AppError for what concerns all of them.
+ * @param settle Converts an error of one key to its result.
+ * @throws AppError for errors that concern all keys.
  */
 export async function readBatch(
   session: Session,
@@ -78,39 +78,39 @@ export async function readBatch(
   const resolve = async (ask: (key: string) => Promise<ReadResult>) =>
     new Map(await Promise.all(keys.map(async (key) => [key, await settle(key, ask(key))] as const)));
   const single = (key: string) => readSingle(session, key, undefined, signal);
-  // One alone costs a call either way, and the plain operation needs one permission less.
+  // A single key needs one call either way, and GetSecretValue needs one permission less.
   if (!state.isUsable || keys.length === 1) return resolve(single);
   let answer: Answer;
   try {
-    answer = await askForAll(session, keys, signal);
+    answer = await getBatch(session, keys, signal);
   } catch (failure) {
-    if (isType(failure, ...NOT_OURS)) state.isUsable = false;
-    else if (!isType(failure, ...OF_ONE)) return asStoreError(Promise.reject(failure));
+    if (isType(failure, ...UNAVAILABLE_TYPES)) state.isUsable = false;
+    else if (!isType(failure, ...SINGLE_SECRET_TYPES)) return asStoreError(Promise.reject(failure));
     return resolve(single);
   }
   return resolve(async (key) => {
-    const found = pick(key, answer.values);
-    if (found !== undefined) return toResult(found);
+    const entry = findEntry(key, answer.values);
+    if (entry !== undefined) return toResult(entry);
     const error = answer.errors.get(key);
-    // Some emulators leave out what they do not have.
+    // Some emulators omit secrets that they do not have.
     if (error === undefined) return single(key);
-    if (!NOT_ALLOWED.includes(error)) return itemResult(session, key, error, signal);
-    // A policy may allow the current stage only, which a batch cannot name. One that is denied so as well stays in the
-    // batch, so that it is seen at once when it is allowed.
+    if (!DENIED_TYPES.includes(error)) return itemResult(session, key, error, signal);
+    // A policy may allow only the current stage, which a batch cannot name. A key that a single read cannot get either
+    // stays in the batch, so that a new permission is noticed at once.
     const result = await single(key);
-    state.leaveOut(key);
+    state.readSingly(key);
     return result;
   });
 }
 
 interface Answer {
   readonly values: readonly SecretEntry[];
-  /** Key to the name of its error. */
+  /** Maps a key to the name of its error. */
   readonly errors: ReadonlyMap<string, string>;
 }
 
 /** @throws AwsFailure, AppError */
-export async function askForAll(
+export async function getBatch(
   session: Session,
   keys: readonly string[],
   signal: AbortSignal | undefined,
@@ -118,7 +118,8 @@ export async function askForAll(
   const values: SecretEntry[] = [];
   const errors = new Map<string, string>();
   let token: string | undefined;
-  // AWS may give less than all at a time; a page without anything new would go on for ever.
+  // AWS may return only a part of the batch at a time. A page without new entries would otherwise cause an endless
+  // loop.
   for (let page = 0; page < keys.length; page += 1) {
     const input = { SecretIdList: [...keys], ...(token === undefined ? {} : { NextToken: token }) };
     const answer = await session.call(
@@ -128,8 +129,8 @@ export async function askForAll(
     );
     if (answer.SecretValues === undefined && answer.Errors === undefined)
       throw badAnswer('a batch without values and errors');
-    values.push(...objectsIn(answer.SecretValues, 'the secrets of a batch'));
-    for (const { SecretId: key, ErrorCode: code } of objectsIn(answer.Errors, 'the errors of a batch'))
+    values.push(...asObjectList(answer.SecretValues, 'the secrets of a batch'));
+    for (const { SecretId: key, ErrorCode: code } of asObjectList(answer.Errors, 'the errors of a batch'))
       if (key !== undefined && code !== undefined) errors.set(key, code);
     token = answer.NextToken;
     if (token === undefined) break;
@@ -137,7 +138,7 @@ export async function askForAll(
   return { values, errors };
 }
 
-/** Each comes with HTTP status 200. @throws AppError */
+/** Item errors come with HTTP status 200. @throws AppError */
 async function itemResult(
   session: Session,
   key: string,
@@ -147,6 +148,6 @@ async function itemResult(
   if (code === 'ResourceNotFoundException') return proveAbsence(session, key, signal);
   if (code === BAD_STATE) throw await badState(session, key, signal);
   if (code === 'InvalidParameterException')
-    throw new AppError('CONFIG_INVALID', { detail: 'AWS does not take this key' });
+    throw new AppError('CONFIG_INVALID', { detail: 'AWS rejects this key' });
   throw fromItemError(code);
 }

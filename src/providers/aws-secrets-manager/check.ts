@@ -1,28 +1,28 @@
 import { AppError } from '../../core/errors.ts';
-import { clockSkewed } from '../../core/skew.ts';
+import { clockSkewError } from '../../core/clock-skew.ts';
 import type { Check } from '../provider.ts';
-import { askForAll } from './batch.ts';
-import { isDenied, isType, NOT_THERE, toStoreError } from './errors.ts';
+import { getBatch } from './batch.ts';
+import { isDenied, isType, UNSUPPORTED_TYPES, toStoreError } from './errors.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 
-/** Nobody's: the answer says that it does not exist, or that we may not know. */
-const NOBODY = 'secretbridge/check/none';
+/** A name that no secret has. AWS answers that it does not exist, or that we may not know. */
+const MISSING_SECRET = 'secretbridge/check/none';
 
-const NO_BATCH =
-  'read in batches: not allowed, so each secret costs a call of its own; ' +
-  'secretsmanager:BatchGetSecretValue on * makes one call of up to twenty';
-const WITHOUT_BATCH =
-  'read in batches: this service has no such operation, so each secret costs a call of its own';
-const NO_LIST =
-  'list: not allowed, so `find` fails and a check for new versions reads every secret; ' +
-  'secretsmanager:ListSecrets on * allows both';
-const WITHOUT_LIST =
-  'list: this service has no such operation, so `find` fails and a check for new versions reads every secret';
+const BATCH_DENIED =
+  'read in batches: not allowed, so each secret needs a separate call; ' +
+  'allow secretsmanager:BatchGetSecretValue on * to read up to twenty secrets per call';
+const BATCH_UNSUPPORTED =
+  'read in batches: this service does not have the operation, so each secret needs a separate call';
+const LIST_DENIED =
+  'list: not allowed, so `find` fails and each check for new versions reads every secret; ' +
+  'allow secretsmanager:ListSecrets on * to use both';
+const LIST_UNSUPPORTED =
+  'list: this service does not have the operation, so `find` fails and each check for new versions reads every secret';
 
 /**
- * Credentials, then reach and login by one call that reads nothing: in this order, ending with the first that fails
- * (the clock ends nothing). A permission that only saves calls is told in the name of its check.
+ * Checks the credentials first, then connection and login with one call that reads nothing. Stops at the first failure,
+ * except for the clock check. A missing permission that only costs extra calls is reported in the name of its check.
  */
 export async function checkStore(store: Store, signal: AbortSignal | undefined): Promise<readonly Check[]> {
   const { session, batch } = store;
@@ -30,48 +30,48 @@ export async function checkStore(store: Store, signal: AbortSignal | undefined):
   if (credentials !== undefined) return [{ name: 'credentials', error: credentials }];
   const checks: Check[] = [{ name: 'credentials' }];
 
-  const mayBatch = await allowed(askForAll(session, [NOBODY], signal));
-  const clock = clockSkewed(session.skewMs ?? 0, "the store's");
+  const batchAccess = await accessTo(getBatch(session, [MISSING_SECRET], signal));
+  const clock = clockSkewError(session.skewMs ?? 0, "the store's");
   if (clock !== undefined) checks.push({ name: 'clock', error: clock });
-  if (mayBatch instanceof AppError) {
-    // Whoever answers by refusing the login has been reached.
-    if (mayBatch.code !== 'AUTH_FAILED') return [...checks, { name: 'reach', error: mayBatch }];
-    return [...checks, { name: 'reach' }, { name: 'login', error: mayBatch }];
+  if (batchAccess instanceof AppError) {
+    // A refused login proves that AWS was reached.
+    if (batchAccess.code !== 'AUTH_FAILED') return [...checks, { name: 'reach', error: batchAccess }];
+    return [...checks, { name: 'reach' }, { name: 'login', error: batchAccess }];
   }
-  batch.isUsable = mayBatch === 'yes';
-  const batches: Readonly<Record<Allowed, Check>> = {
+  batch.isUsable = batchAccess === 'yes';
+  const batches: Readonly<Record<Access, Check>> = {
     yes: { name: 'read in batches' },
-    denied: { name: NO_BATCH, saves: 'batch' },
-    'not there': { name: WITHOUT_BATCH },
+    denied: { name: BATCH_DENIED, saves: 'batch' },
+    'not there': { name: BATCH_UNSUPPORTED },
   };
-  checks.push({ name: 'reach' }, { name: 'login' }, batches[mayBatch]);
+  checks.push({ name: 'reach' }, { name: 'login' }, batches[batchAccess]);
 
-  const mayList = await allowed(listPages(session, [NOBODY], signal).next());
-  if (mayList instanceof AppError) return [...checks, { name: 'list', error: mayList }];
-  const lists: Readonly<Record<Allowed, Check>> = {
+  const listAccess = await accessTo(listPages(session, [MISSING_SECRET], signal).next());
+  if (listAccess instanceof AppError) return [...checks, { name: 'list', error: listAccess }];
+  const lists: Readonly<Record<Access, Check>> = {
     yes: { name: 'list' },
-    denied: { name: NO_LIST, saves: 'list' },
-    'not there': { name: WITHOUT_LIST },
+    denied: { name: LIST_DENIED, saves: 'list' },
+    'not there': { name: LIST_UNSUPPORTED },
   };
-  return [...checks, lists[mayList]];
+  return [...checks, lists[listAccess]];
 }
 
-/** Any answer to a signed call shows a service in working order, a refusal too. @throws AppError */
+/** Any response to a signed call proves that the service works, even a refusal. @throws AppError */
 export async function probeStore({ session }: Store, signal: AbortSignal | undefined): Promise<void> {
-  const answered = await allowed(askForAll(session, [NOBODY], signal));
-  if (answered instanceof AppError) throw answered;
+  const access = await accessTo(getBatch(session, [MISSING_SECRET], signal));
+  if (access instanceof AppError) throw access;
 }
 
-/** A permission or an operation that is missing says that everything before it works. */
-type Allowed = 'yes' | 'denied' | 'not there';
+/** A missing permission or operation proves that everything before it works. */
+type Access = 'yes' | 'denied' | 'not there';
 
-async function allowed(call: Promise<unknown>): Promise<Allowed | AppError> {
+async function accessTo(call: Promise<unknown>): Promise<Access | AppError> {
   try {
     await call;
     return 'yes';
   } catch (thrown) {
     if (isDenied(thrown)) return 'denied';
-    if (isType(thrown, ...NOT_THERE)) return 'not there';
+    if (isType(thrown, ...UNSUPPORTED_TYPES)) return 'not there';
     const error = toStoreError(thrown);
     if (error instanceof AppError) return error;
     throw error;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Naming } from '../../core/mapping.ts';
 import { Reference } from '../credentials.ts';
-import { isPlainAddress, NOT_PLAIN } from '../plain-address.ts';
+import { isPlainAddress, PLAIN_ADDRESS_RULE } from '../plain-address.ts';
 import { AllowHttp, Tls } from '../tls.ts';
 
 const roleArn = z.string().regex(/^arn:[^:]+:iam::\d{12}:role\/.+$/, {
@@ -12,25 +12,25 @@ const assumeRole = z
   .array(
     z.strictObject({
       roleArn: roleArn.meta({ description: 'The role to assume.' }),
-      externalId: z.string().min(2).optional().meta({ description: 'External id that the role asks for.' }),
+      externalId: z.string().min(2).optional().meta({ description: 'External ID that the role requires.' }),
       sessionName: z
         .string()
         .regex(/^[\w+=,.@-]{2,64}$/)
         .optional()
         .meta({
-          description: 'Name of the session, as CloudTrail shows it. Default: `secretbridge-<store>`.',
+          description: 'Name of the session in CloudTrail. Default: `secretbridge-<store>`.',
         }),
       tags: z.record(z.string(), z.string()).optional().meta({ description: 'Session tags.' }),
     }),
   )
   .optional()
-  .meta({ description: 'Roles to assume on top, one after the other.' });
+  .meta({ description: 'Roles to assume after the login, one after the other.' });
 
 const AwsAuth = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('default'), assumeRole }),
   z.strictObject({
     method: z.literal('static'),
-    accessKeyId: Reference.meta({ description: 'The access key id.' }),
+    accessKeyId: Reference.meta({ description: 'The access key ID.' }),
     secretAccessKey: Reference.meta({ description: 'The secret access key.' }),
     sessionToken: Reference.optional().meta({ description: 'The session token of temporary credentials.' }),
     assumeRole,
@@ -56,26 +56,26 @@ export const AwsConfig = z
       .meta({ description: 'The region.', examples: ['eu-west-1'] }),
     endpoint: z
       .url({ protocol: /^https?$/, error: 'an address such as https://host:port' })
-      .refine(isPlainAddress, { error: NOT_PLAIN })
+      .refine(isPlainAddress, { error: PLAIN_ADDRESS_RULE })
       .optional()
       .meta({
         description:
-          'Another address of the service, for example of a VPC endpoint. One outside of the domains of AWS is used to log in as well (STS).',
+          'Custom endpoint of the service, for example a VPC endpoint. An endpoint outside the AWS domains is also used to log in (STS).',
       }),
     fips: z.boolean().default(false).meta({
-      description: 'Use the FIPS 140 endpoints of the region, also for logging in. Not with `endpoint`.',
+      description: 'Use the FIPS 140 endpoints of the region, also to log in. Not with `endpoint`.',
     }),
     auth: AwsAuth.prefault({ method: 'default' }).meta({ description: 'How to log in.' }),
     freshness: z.enum(['listed', 'strict']).default('listed').meta({
       description:
-        '`listed` trusts the list of secrets, which may be five minutes late; `strict` asks for each secret.',
+        '`listed` trusts the list of secrets, which may be five minutes late; `strict` requests each secret.',
     }),
     tls: Tls,
     allowHttp: AllowHttp,
   })
   .refine(({ endpoint, fips }) => endpoint === undefined || !fips, {
     path: ['fips'],
-    error: '`fips` or `endpoint`, not both: an `endpoint` may be a FIPS one itself',
+    error: 'set `fips` or `endpoint`, not both: the `endpoint` can be a FIPS endpoint itself',
   })
   .meta({ title: 'AWS Secrets Manager' });
 export type AwsConfig = z.output<typeof AwsConfig>;

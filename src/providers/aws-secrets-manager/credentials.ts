@@ -1,8 +1,8 @@
 import { AppError } from '../../core/errors.ts';
-import { type Reference, unlessMissing } from '../credentials.ts';
+import { type Reference, ifPresent } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AwsConfig } from './config.ts';
-import { fromFailure, isRefusal, toStoreError } from './errors.ts';
+import { fromFailure, isAuthFailure, toStoreError } from './errors.ts';
 import { createLease, type Identity, type Lease } from './lease.ts';
 import { createMachineLogin } from './machine.ts';
 import type { Role, Sts } from './sts.ts';
@@ -10,8 +10,8 @@ import type { Role, Sts } from './sts.ts';
 type Auth<Method> = Extract<AwsConfig['auth'], { method: Method }>;
 
 /**
- * The one login of a store: its method, and on top of it one lease for each role, so that each is renewed in its
- * own time.
+ * Creates the login of a store: its login method, plus one lease for each role to assume. Each lease is renewed
+ * independently.
  */
 export function createCredentials({ auth }: AwsConfig, sts: Sts, deps: ProviderDeps): Lease {
   const base = createLease(baseLogin(auth, sts, deps), deps.clock);
@@ -26,12 +26,12 @@ async function assume(role: Role, below: Lease, sts: Sts): Promise<Identity> {
   try {
     return await sts.assumeRole(role, identity);
   } catch (failure) {
-    const next = isRefusal(failure) ? await below.replace(identity, fromFailure(failure)) : undefined;
+    const next = isAuthFailure(failure) ? await below.replace(identity, fromFailure(failure)) : undefined;
     if (next === undefined) throw toStoreError(failure);
     try {
       return await sts.assumeRole(role, next);
-    } catch (again) {
-      throw toStoreError(again);
+    } catch (secondFailure) {
+      throw toStoreError(secondFailure);
     }
   }
 }
@@ -47,30 +47,34 @@ function baseLogin(auth: AwsConfig['auth'], sts: Sts, deps: ProviderDeps): () =>
   }
 }
 
-/** Read afresh at each login: the file or the Secret may hold a new key by now. */
+/** Read on each login, because the file or Secret may contain a new key. */
 async function fromReferences(auth: Auth<'static'>, deps: ProviderDeps): Promise<Identity> {
   const [accessKeyId, secretAccessKey, sessionToken] = await Promise.all([
     text(auth.accessKeyId, deps),
     text(auth.secretAccessKey, deps),
     auth.sessionToken === undefined ? undefined : text(auth.sessionToken, deps),
   ]);
-  return checked({ accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) });
+  return checkIdentity({
+    accessKeyId,
+    secretAccessKey,
+    ...(sessionToken === undefined ? {} : { sessionToken }),
+  });
 }
 
 /**
- * They go into headers, and what no header can carry would look as if AWS could not be reached.
+ * The credentials are sent in headers. Characters that a header cannot contain would look like a connection failure.
  * @throws AppError AUTH_FAILED
  */
-function checked(identity: Identity): Identity {
+function checkIdentity(identity: Identity): Identity {
   const { accessKeyId, secretAccessKey, sessionToken = 'none' } = identity;
   if (![accessKeyId, secretAccessKey, sessionToken].every((part) => /^[\x21-\x7e]+$/.test(part)))
     throw new AppError('AUTH_FAILED', {
-      detail: 'the access key or its session token has characters that none has, such as a line end',
+      detail: 'the access key or its session token contains invalid characters, such as a line end',
     });
   return identity;
 }
 
-/** The token's file is read at each login, since whoever issues it renews it there. */
+/** The token file is read on each login, because its issuer rotates it. */
 async function fromToken(
   roleArn: string,
   tokenFile: string | undefined,
@@ -82,12 +86,12 @@ async function fromToken(
 }
 
 /**
- * What a machine or a pod is given by its surroundings: environment, web identity (IRSA), container (EKS Pod
- * Identity, ECS), instance (EC2), the first that is there. Not the files of the AWS CLI: a profile in them may start
- * any program (`credential_process`) or a browser.
+ * The credentials of the environment, from the first of: variables, web identity (IRSA), container (EKS Pod Identity,
+ * ECS), instance (EC2). The files of the AWS CLI are not used, because a profile can start any program
+ * (`credential_process`) or a browser.
  */
 function defaultLogin(sts: Sts, deps: ProviderDeps): () => Promise<Identity> {
-  const variable = async (env: string) => (await unlessMissing(deps.credential({ env })))?.revealText();
+  const variable = async (env: string) => (await ifPresent(deps.credential({ env })))?.revealText();
   const fromMachine = createMachineLogin(variable);
   return async () => {
     const [accessKeyId, secretAccessKey, sessionToken, roleArn, tokenFile] = await Promise.all(
@@ -100,7 +104,7 @@ function defaultLogin(sts: Sts, deps: ProviderDeps): () => Promise<Identity> {
       ].map(variable),
     );
     if (accessKeyId !== undefined && secretAccessKey !== undefined) {
-      return checked({
+      return checkIdentity({
         accessKeyId,
         secretAccessKey,
         ...(sessionToken === undefined ? {} : { sessionToken }),

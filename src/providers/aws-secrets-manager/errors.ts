@@ -1,22 +1,25 @@
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
-import { describeSkew } from '../../core/skew.ts';
+import { describeSkew } from '../../core/clock-skew.ts';
 import { badAnswer } from '../answer.ts';
-import type { Ended } from '../provider.ts';
+import type { Settled } from '../provider.ts';
 
 /**
- * An answer that is no success: what AWS called it, and never its message. Stays inside this folder: whoever knows
- * what was asked makes an AppError of it.
+ * An error response. It keeps the error type of AWS, but never the message. It does not leave this folder: callers
+ * convert it to an AppError with the context of their request.
  */
 export class AwsFailure extends Error {
   readonly status: number;
-  /** The name of the error without namespace, such as `AccessDeniedException`; undefined: not an answer of AWS. */
+  /**
+   * The error type without namespace, such as `AccessDeniedException`. Undefined if the response does not come from
+   * AWS.
+   */
   readonly type: string | undefined;
   readonly retryAfterMs: number | undefined;
-  /** How far the clock here is ahead of the server's, milliseconds; undefined if it did not tell its time. */
+  /** How far our clock is ahead of the server's, in milliseconds. Undefined if the server did not send its time. */
   readonly skewMs: number | undefined;
-  /** Whether it is the KMS key that refuses, which AWS says of a denial in its message alone. */
-  readonly isOfKey: boolean;
+  /** Whether the KMS key denies access. AWS reports this only in the message. */
+  readonly isKmsDenial: boolean;
 
   constructor(status: number, type: string | undefined, more: FailureDetails = {}) {
     super(`status ${status}`);
@@ -25,34 +28,34 @@ export class AwsFailure extends Error {
     this.type = type;
     this.retryAfterMs = more.retryAfterMs;
     this.skewMs = more.skewMs;
-    this.isOfKey = more.isOfKey ?? false;
+    this.isKmsDenial = more.isKmsDenial ?? false;
   }
 }
 
 interface FailureDetails {
   readonly retryAfterMs?: number | undefined;
   readonly skewMs?: number | undefined;
-  readonly isOfKey?: boolean;
+  readonly isKmsDenial?: boolean;
 }
 
 type Meaning = readonly [ErrorCode, detail?: string];
 
-const EXPIRED: Meaning = ['AUTH_FAILED', 'the session token has ended'];
+const EXPIRED: Meaning = ['AUTH_FAILED', 'the session token has expired'];
 const UNKNOWN_KEY: Meaning = [
   'AUTH_FAILED',
   'AWS does not know the access key, or the session token is invalid',
 ];
 const SIGNATURE: Meaning = [
   'AUTH_FAILED',
-  'the signature does not match: is the secret access key the right one?',
+  'the signature does not match; is the secret access key correct?',
 ];
 const THROTTLED: Meaning = ['THROTTLED'];
-const INTERNAL: Meaning = ['STORE_UNAVAILABLE', 'an internal error of AWS'];
+const INTERNAL: Meaning = ['STORE_UNAVAILABLE', 'AWS reported an internal error'];
 const DENIED: Meaning = ['ACCESS_DENIED'];
-const KMS: Meaning = ['ACCESS_DENIED', 'its KMS key does not let us decrypt it'];
+const KMS: Meaning = ['ACCESS_DENIED', 'its KMS key does not allow us to decrypt it'];
 
 /**
- * By the name of the error, since AWS answers nearly everything with status 400 and its messages are no contract.
+ * Decides by the error type, because AWS uses status 400 for nearly all errors and its messages are not stable.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each operation's page;
  * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
  */
@@ -68,10 +71,10 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
   RequestTimeTooSkewed: SIGNATURE,
   IncompleteSignature: SIGNATURE,
   IncompleteSignatureException: SIGNATURE,
-  MissingAuthenticationToken: ['AUTH_FAILED', 'AWS saw no signature; does a proxy take headers away?'],
+  MissingAuthenticationToken: ['AUTH_FAILED', 'AWS received no signature; does a proxy remove headers?'],
   MissingAuthenticationTokenException: [
     'AUTH_FAILED',
-    'AWS saw no signature; does a proxy take headers away?',
+    'AWS received no signature; does a proxy remove headers?',
   ],
   InvalidIdentityToken: ['AUTH_FAILED', 'AWS does not accept the web identity token'],
   IDPRejectedClaim: ['AUTH_FAILED', 'the identity provider does not accept the web identity token'],
@@ -79,8 +82,8 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
   AccessDenied: DENIED,
   UnauthorizedOperation: DENIED,
   NotAuthorized: DENIED,
-  ValidationError: ['CONFIG_INVALID', 'AWS does not take what the role is to be assumed with'],
-  PackedPolicyTooLarge: ['CONFIG_INVALID', 'the tags of the session are too long together'],
+  ValidationError: ['CONFIG_INVALID', 'AWS rejects the parameters of the role to assume'],
+  PackedPolicyTooLarge: ['CONFIG_INVALID', 'the session tags are too long in total'],
   OptInRequired: ['ACCESS_DENIED', 'the region or the service is not enabled for this account'],
   RegionDisabledException: ['ACCESS_DENIED', 'STS is not activated in this region'],
   DecryptionFailure: KMS,
@@ -100,16 +103,22 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
   InternalFailure: INTERNAL,
   ServiceUnavailable: INTERNAL,
   ServiceUnavailableException: INTERNAL,
-  IDPCommunicationError: ['STORE_UNAVAILABLE', 'AWS does not reach the identity provider'],
+  IDPCommunicationError: ['STORE_UNAVAILABLE', 'AWS cannot reach the identity provider'],
   RequestTimeout: ['TIMEOUT'],
   RequestTimeoutException: ['TIMEOUT'],
 };
 
-/** AWS refuses requests that are more than five minutes old or ahead. */
+/** AWS rejects requests whose time differs by more than five minutes. */
 const SKEW_LIMIT_MS = 240_000;
 
-export function fromFailure({ status, type, retryAfterMs, skewMs = 0, isOfKey }: AwsFailure): AppError {
-  const meaning = named(type) ?? byStatus(status);
+export function fromFailure({
+  status,
+  type,
+  retryAfterMs,
+  skewMs = 0,
+  isKmsDenial: isOfKey,
+}: AwsFailure): AppError {
+  const meaning = meaningOf(type) ?? byStatus(status);
   const [code, detail] = meaning === DENIED && isOfKey ? KMS : meaning;
   const isSkew = type !== undefined && BY_NAME[type] === SIGNATURE && Math.abs(skewMs) > SKEW_LIMIT_MS;
   return new AppError(code, {
@@ -118,48 +127,48 @@ export function fromFailure({ status, type, retryAfterMs, skewMs = 0, isOfKey }:
   });
 }
 
-/** An error of one item of a batch, which comes with HTTP status 200. */
+/** Converts the error of one batch item, which comes with HTTP status 200. */
 export function fromItemError(type: string): AppError {
   return fromFailure(new AwsFailure(400, type));
 }
 
-function named(type: string | undefined): Meaning | undefined {
+function meaningOf(type: string | undefined): Meaning | undefined {
   return type !== undefined && Object.hasOwn(BY_NAME, type) ? BY_NAME[type] : undefined;
 }
 
 function byStatus(status: number): Meaning {
   if (status === 401) return ['AUTH_FAILED', 'status 401'];
   if (status === 403)
-    return ['ACCESS_DENIED', 'status 403, without a reason of AWS: is there a proxy in between?'];
+    return ['ACCESS_DENIED', 'status 403 without a reason from AWS; is there a proxy in between?'];
   if (status === 429) return THROTTLED;
   if (status >= 500) return ['STORE_UNAVAILABLE', `status ${status}`];
-  if (status >= 300 && status < 400) return ['BAD_ANSWER', 'it redirects, and redirects are not followed'];
+  if (status >= 300 && status < 400) return ['BAD_ANSWER', 'it sent a redirect, and redirects are not followed'];
   return ['BAD_ANSWER', `status ${status}`];
 }
 
-/** Whether other credentials might be accepted: these have ended, or are not, or no longer, the right ones. */
-export function isRefusal(thrown: unknown): thrown is AwsFailure {
-  return thrown instanceof AwsFailure && named(thrown.type)?.[0] === 'AUTH_FAILED';
+/** Whether other credentials might be accepted, because these have expired or are wrong. */
+export function isAuthFailure(thrown: unknown): thrown is AwsFailure {
+  return thrown instanceof AwsFailure && meaningOf(thrown.type)?.[0] === 'AUTH_FAILED';
 }
 
 export function isType(thrown: unknown, ...types: readonly string[]): thrown is AwsFailure {
   return thrown instanceof AwsFailure && thrown.type !== undefined && types.includes(thrown.type);
 }
 
-/** Secrets Manager and STS name it differently. */
-export const NOT_ALLOWED = ['AccessDeniedException', 'AccessDenied'];
+/** Secrets Manager and STS use different names. */
+export const DENIED_TYPES = ['AccessDeniedException', 'AccessDenied'];
 
-/** Whether no policy allows the call, which says that everything before it works. */
+/** Whether a policy denies the call, which proves that everything before it works. */
 export function isDenied(thrown: unknown): thrown is AwsFailure {
-  return isType(thrown, ...NOT_ALLOWED);
+  return isType(thrown, ...DENIED_TYPES);
 }
 
-/** Emulators and other services of this protocol do not have every operation. */
-export const NOT_THERE = ['UnknownOperationException', 'UnknownOperation'];
+/** Emulators and compatible services do not have every operation. */
+export const UNSUPPORTED_TYPES = ['UnknownOperationException', 'UnknownOperation'];
 
 /**
- * Whatever the SDK threw, as an error of ours. Its own errors carry the whole answer (`$response`), so nothing of
- * them is kept but the name.
+ * Converts anything that the SDK throws. The SDK's own errors contain the whole response (`$response`), so only their
+ * name is kept.
  */
 export function toStoreError(thrown: unknown): unknown {
   if (thrown instanceof AppError) return thrown;
@@ -167,24 +176,24 @@ export function toStoreError(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return thrown;
   const cause = new Error(thrown.name);
   if (thrown.name === 'EndpointError') {
-    return new AppError('CONFIG_INVALID', { detail: 'there is no such address for this region', cause });
+    return new AppError('CONFIG_INVALID', { detail: 'there is no endpoint for this region', cause });
   }
   if ('$response' in thrown || thrown.name === 'CredentialsProviderError') {
-    return badAnswer('it has not the form of its operation', cause);
+    return badAnswer('it does not match the operation', cause);
   }
   return thrown;
 }
 
-/** What AWS says of one secret, which is an answer like any other. */
-const OF_ONE = [
+/** Errors about a single secret, which are normal responses. */
+const SECRET_TYPES = [
   'ResourceNotFoundException',
   'InvalidRequestException',
   'InvalidParameterException',
   'ValidationException',
 ];
 
-/** What the end of a call says of AWS as a whole. */
-export function failureOf(ended: Ended<unknown>): AppError | undefined {
-  if (!('error' in ended) || isType(ended.error, ...OF_ONE)) return undefined;
+/** What the result of a call says about AWS as a whole. */
+export function failureOf(ended: Settled<unknown>): AppError | undefined {
+  if (!('error' in ended) || isType(ended.error, ...SECRET_TYPES)) return undefined;
   return toAppError(toStoreError(ended.error));
 }

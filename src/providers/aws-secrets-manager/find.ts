@@ -1,17 +1,17 @@
 import type { SecretListEntry } from '@aws-sdk/client-secrets-manager';
 import { compareText } from '../../core/target.ts';
 import { badAnswer } from '../answer.ts';
-import { checkCount } from '../found.ts';
+import { checkKeyCount } from '../search-limits.ts';
 import type { FindQuery } from '../provider.ts';
-import { objectsIn } from './form.ts';
+import { asObjectList } from './object-list.ts';
 import { checkPath } from './keys.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 import { asStoreError } from './session.ts';
 
 /**
- * The names below `path`, by ListSecrets. AWS matches tags by prefix and names as well, so both are compared here.
- * @throws AppError for any part of the search: half of it would look like keys that are gone.
+ * Finds the names below `path` with ListSecrets. AWS matches tags and names by prefix only, so both are compared here.
+ * @throws AppError for any part of the search, because a partial result would look like deleted keys.
  */
 export function findKeys(store: Store, query: FindQuery, signal: AbortSignal | undefined): Promise<string[]> {
   return asStoreError(search(store, query, signal));
@@ -21,20 +21,20 @@ async function search(store: Store, query: FindQuery, signal: AbortSignal | unde
   const path = checkPath(query.path);
   const prefix = path === '' ? '' : `${path}/`;
   const tags = Object.entries(query.tags);
-  const keys = new Set<string>(); // a list that changes while it is read may name one twice
+  const keys = new Set<string>(); // a list that changes during the search may contain a name twice
   for await (const page of listPages(store.session, prefix === '' ? [] : [prefix], signal)) {
     for (const entry of page) {
       const name = entry.Name;
       if (typeof name !== 'string' || name === '') throw badAnswer('a list with a secret that has no name');
       if (name.startsWith(prefix) && name !== prefix && hasTags(entry, tags)) keys.add(name);
     }
-    checkCount(keys.size);
+    checkKeyCount(keys.size);
   }
   return [...keys].sort(compareText);
 }
 
 function hasTags(entry: SecretListEntry, wanted: readonly (readonly [string, string])[]): boolean {
-  const tags = objectsIn(entry.Tags, 'the tags of a secret');
+  const tags = asObjectList(entry.Tags, 'the tags of a secret');
   return wanted.every(([name, value]) =>
     tags.some(({ Key: key, Value: has = '' }) => key === name && has === value),
   );

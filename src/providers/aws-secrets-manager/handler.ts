@@ -13,15 +13,15 @@ export interface Handler {
   destroy(): void;
 }
 
-/** The way of one service's client to our transport. Each call has its signal, which is also its time limit. */
+/** Connects an SDK client to our transport. The signal of each call is also its timeout. */
 export function createHandler(transport: Transport): Handler {
   return handlerOf(async (request, abortSignal) => {
-    if (!(abortSignal instanceof AbortSignal)) throw new TypeError('a call needs its signal');
+    if (!(abortSignal instanceof AbortSignal)) throw new TypeError('a call needs a signal');
     return transport.send(request, JSON_FORMAT, abortSignal);
   });
 }
 
-/** STS is called from inside the SDK's credential providers, which hand no signal through: so the limit is here. */
+/** The SDK's credential providers call STS without a signal, so the limits are applied here. */
 export function createStsHandler(
   transport: Transport,
   limit: <T>(call: (signal: AbortSignal) => Promise<T>) => Promise<T>,
@@ -37,6 +37,6 @@ function handlerOf(
     handle: async (request, options) => ({ response: await send(request, options?.abortSignal) }),
     updateHttpClientConfig: () => undefined,
     httpHandlerConfigs: () => ({}),
-    destroy: () => undefined, // the transport outlives the clients
+    destroy: () => undefined, // the transport is shared by all clients
   };
 }

@@ -1,13 +1,13 @@
 import { defineProvider } from '../provider.ts';
 import { AwsConfig } from './config.ts';
-import { MOST_DESCRIBED, namesOf } from './keys.ts';
+import { MAX_DESCRIBED, namesOf } from './keys.ts';
 
 export const awsSecretsManager = defineProvider({
   kind: 'aws-secrets-manager',
   title: 'AWS Secrets Manager',
   Config: AwsConfig,
-  can: { tellVersions: true, findByTags: true, readsPerCall: 20, describesUpTo: MOST_DESCRIBED },
-  // The account of the role belongs to it: in another account every key would look like one that is gone.
+  can: { tellVersions: true, findByTags: true, readsPerCall: 20, describesUpTo: MAX_DESCRIBED },
+  // The account of the role is part of the identity. In another account every key would look deleted.
   identity: ({ kind, region, endpoint, auth }) => ({ kind, region, endpoint, account: accountOf(auth) }),
   versionsPerPage: ({ freshness }) => (freshness === 'strict' ? undefined : 100),
   keyNames: namesOf,
@@ -17,7 +17,7 @@ export const awsSecretsManager = defineProvider({
   },
 });
 
-/** The account that the last role of the login is in; undefined where only the credentials know it. */
+/** The account of the last role of the login. Undefined if it depends on the credentials. */
 function accountOf(auth: AwsConfig['auth']): string | undefined {
   const roleArn =
     auth.assumeRole?.at(-1)?.roleArn ?? (auth.method === 'webIdentity' ? auth.roleArn : undefined);

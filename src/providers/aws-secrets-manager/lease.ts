@@ -1,79 +1,82 @@
 import { unlessAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
-import { AppError, healsItself } from '../../core/errors.ts';
-import { asDate } from '../created-at.ts';
-import { createRefusals } from '../refusals.ts';
+import { AppError, isTransient } from '../../core/errors.ts';
+import { validDate } from '../created-at.ts';
+import { createLoginBackoff } from '../login-backoff.ts';
 
-/** What signs a request: the SDK's own form, which holds secrets as plain text and so never leaves this folder. */
+/**
+ * The credentials that sign a request, in the form of the SDK. They contain secrets as plain text, so they never leave
+ * this folder.
+ */
 export interface Identity {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string | undefined;
-  /** Undefined: it does not end. */
+  /** Undefined if the credentials do not expire. */
   readonly expiration?: Date | undefined;
 }
 
 export interface Lease {
-  /** The identity of now, shared by all callers and renewed before it ends. @throws AppError */
+  /** The current identity, shared by all callers and renewed before it expires. @throws AppError */
   current(signal?: AbortSignal): Promise<Identity>;
   /**
-   * Another one than `refused`, which AWS did not accept; undefined when there is none for now, and then this one is
-   * left alone for a while.
-   * @param why What AWS said.
-   * @throws AppError for what kept us from getting one.
+   * Replaces an identity that AWS refused. Undefined if no other identity is available yet. The refused identity is
+   * then not used for a while.
+   * @param why The error of AWS.
+   * @throws AppError if the login failed.
    */
   replace(refused: Identity, why: AppError, signal?: AbortSignal): Promise<Identity | undefined>;
 }
 
-/** An identity is not replaced for each of a thousand reads. */
-const REPLACED_MS = 10_000;
-/** An early renewal that failed is tried again after this; until then the old identity serves. */
-const RENEW_AGAIN_MS = 30_000;
-/** Requests wait for their turn after they were signed, so an identity is left well before its end. */
-const EARLY_MS = 300_000;
-/** Too little for a request to arrive with it. */
-const LAST_MS = 5_000;
+/** The minimum time between replacements, so that an identity is not replaced for every read. */
+const MIN_REPLACE_INTERVAL_MS = 10_000;
+/** The wait after an early renewal that failed. The old identity is used until then. */
+const RENEW_RETRY_MS = 30_000;
+/** Signed requests may wait for a permit, so an identity is renewed well before it expires. */
+const RENEW_BEFORE_END_MS = 300_000;
+/** With less time left, a request may arrive too late. */
+const MIN_REMAINING_MS = 5_000;
 
-interface Held {
+interface HeldIdentity {
   readonly identity: Identity;
   readonly endsAt: number;
   renewAt: number;
 }
 
 /**
- * None → logging in (shared by all callers) → held → renewed five minutes before its end, while the old one still
- * serves if that fails → ended. Without a timer: whoever needs it first renews it.
+ * States: none → logging in (shared by all callers) → held → renewed five minutes before expiry → expired. If a renewal
+ * fails, the old identity is used until it expires. There is no timer: the first caller that needs a renewal starts it.
  */
 export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease {
-  let held: Held | undefined;
+  let held: HeldIdentity | undefined;
   let running: Promise<Identity> | undefined;
-  /** Of logins. */
-  const refusals = createRefusals(clock);
-  /** Of the identity that a login gave. */
-  const rejections = createRefusals(clock);
+  /** Backoff after refused logins. */
+  const loginBackoff = createLoginBackoff(clock);
+  /** Backoff after a login succeeded but AWS refused the identity. */
+  const identityBackoff = createLoginBackoff(clock);
   let rejected: Identity | undefined;
   let replacedAt = Number.NEGATIVE_INFINITY;
-  // By distance: a clock that was set back must not keep us from logging in for hours.
+  // Compares the distance, so that a clock that was set back cannot block logins for hours.
   const isWithin = (at: number, ms: number) => Math.abs(clock.now() - at) < ms;
 
   const open = async (): Promise<Identity> => {
     try {
       const identity = await logIn();
-      held = hold(identity, clock.now());
-      refusals.clear();
+      held = toHeldIdentity(identity, clock.now());
+      loginBackoff.clear();
       if (rejected !== undefined && !isSame(identity, rejected)) {
         rejected = undefined;
-        rejections.clear();
+        identityBackoff.clear();
       }
       return identity;
     } catch (error) {
-      if (error instanceof AppError && !healsItself(error.code)) refusals.note(error);
+      if (error instanceof AppError && !isTransient(error.code)) loginBackoff.record(error);
       throw error;
     }
   };
   const renew = (signal: AbortSignal | undefined): Promise<Identity> => {
-    refusals.check();
-    // It belongs to all callers: the signal of one of them does not end it.
+    loginBackoff.check();
+    // The login is shared by all callers, so the signal of one caller does not abort it.
     running ??= open().finally(() => {
       running = undefined;
     });
@@ -82,22 +85,22 @@ export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease
 
   const reject = (identity: Identity, why: AppError): undefined => {
     rejected = identity;
-    rejections.note(why);
+    identityBackoff.record(why);
   };
 
   return {
     async current(signal) {
       signal?.throwIfAborted();
-      if (rejected !== undefined) rejections.check();
+      if (rejected !== undefined) identityBackoff.check();
       const now = clock.now();
       if (held !== undefined && now < held.renewAt) return held.identity;
-      if (held === undefined || now >= held.endsAt - LAST_MS) return renew(signal);
+      if (held === undefined || now >= held.endsAt - MIN_REMAINING_MS) return renew(signal);
       const old = held;
       try {
         return await renew(signal);
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
-        old.renewAt = clock.now() + RENEW_AGAIN_MS;
+        old.renewAt = clock.now() + RENEW_RETRY_MS;
         return old.identity;
       }
     },
@@ -105,7 +108,7 @@ export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease
       signal?.throwIfAborted();
       if (held !== undefined && held.identity !== refused) return held.identity;
       if (running === undefined) {
-        if (isWithin(replacedAt, REPLACED_MS)) return reject(refused, why);
+        if (isWithin(replacedAt, MIN_REPLACE_INTERVAL_MS)) return reject(refused, why);
         replacedAt = clock.now();
       }
       const identity = await renew(signal);
@@ -114,11 +117,13 @@ export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease
   };
 }
 
-/** What has ended by our clock is used for a while all the same: asked again, whoever gave it gives the same. */
-function hold(identity: Identity, now: number): Held {
-  const given = asDate(identity.expiration)?.getTime() ?? Number.POSITIVE_INFINITY;
-  const endsAt = Math.max(given, now + REPLACED_MS);
-  return { identity, endsAt, renewAt: endsAt - Math.min(EARLY_MS, Math.max(0, endsAt - now) / 3) };
+/**
+ * Uses credentials that are already expired by our clock for a while. Another login would give the same credentials.
+ */
+function toHeldIdentity(identity: Identity, now: number): HeldIdentity {
+  const expiresAt = validDate(identity.expiration)?.getTime() ?? Number.POSITIVE_INFINITY;
+  const endsAt = Math.max(expiresAt, now + MIN_REPLACE_INTERVAL_MS);
+  return { identity, endsAt, renewAt: endsAt - Math.min(RENEW_BEFORE_END_MS, Math.max(0, endsAt - now) / 3) };
 }
 
 function isSame(a: Identity, b: Identity): boolean {

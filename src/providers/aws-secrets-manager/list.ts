@@ -1,19 +1,19 @@
 import { type Filter, ListSecretsCommand, type SecretListEntry } from '@aws-sdk/client-secrets-manager';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
-import { objectsIn } from './form.ts';
+import { asObjectList } from './object-list.ts';
 import type { Session } from './session.ts';
 
-/** The most that AWS gives at a time. */
+/** The limit of AWS. */
 const PAGE_SIZE = 100;
-/** Twice as many as an account can fill: 500,000 secrets in a region. An emulator may go on for ever. */
+/** Twice the maximum for a region (500,000 secrets). An emulator may never end the list. */
 const MAX_PAGES = 10_000;
-/** The longest value of a filter. */
+/** The maximum length of a filter value. */
 const MAX_FILTER = 512;
 
 /**
- * The secrets whose name begins with one of the prefixes, page by page, without those scheduled for deletion.
- * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
+ * Lists the secrets whose names start with one of the prefixes, page by page. Omits secrets that are scheduled for
+ * deletion. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
  * @throws AwsFailure, AppError
  */
 export async function* listPages(
@@ -36,9 +36,9 @@ export async function* listPages(
       signal,
     );
     if (answer.SecretList === undefined) throw badAnswer('a list without its secrets');
-    yield objectsIn(answer.SecretList, 'a list of secrets');
+    yield asObjectList(answer.SecretList, 'a list of secrets');
     token = answer.NextToken;
-    if (token !== undefined && seen.has(token)) throw badAnswer('a list that begins again');
+    if (token !== undefined && seen.has(token)) throw badAnswer('a list that repeats a page');
     if (token !== undefined) seen.add(token);
     if (seen.size === MAX_PAGES)
       throw new AppError('TOO_LARGE', {
@@ -47,9 +47,9 @@ export async function* listPages(
   } while (token !== undefined);
 }
 
-/** The caller compares names itself: what the filter cannot say, it leaves out. */
+/** The caller compares the names again, so the filter may match too much. */
 function filtersOf(prefixes: readonly string[]): Filter[] {
-  // AWS reads an exclamation mark at the beginning as "not".
+  // AWS interprets a leading exclamation mark as "not".
   if (prefixes.length === 0 || prefixes.some((prefix) => prefix.startsWith('!'))) return [];
   return [{ Key: 'name', Values: prefixes.map((prefix) => prefix.slice(0, MAX_FILTER)) }];
 }

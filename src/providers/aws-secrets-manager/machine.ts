@@ -1,8 +1,8 @@
 import { AppError } from '../../core/errors.ts';
 import type { Identity } from './lease.ts';
 
-/** The SDK's credential providers print warnings on the console unless they are given a logger. */
-const QUIET = {
+/** Without a logger, the credential providers of the SDK print warnings to the console. */
+const SILENT_LOGGER = {
   trace: () => undefined,
   debug: () => undefined,
   info: () => undefined,
@@ -10,19 +10,19 @@ const QUIET = {
   error: () => undefined,
 };
 
-const NONE =
+const NO_CREDENTIALS =
   'no AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, no AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE, ' +
-  'no container credentials, and no role of the instance';
+  'no container credentials, and no instance role';
 
 /**
- * The role that the container (EKS Pod Identity, ECS) or the instance (EC2) has been given. Asked for at each login;
- * whoever hands it out renews it.
- * @param variable An environment variable; undefined when not set or empty.
+ * The role of the container (EKS Pod Identity, ECS) or the instance (EC2). It is requested on each login, because its
+ * issuer rotates the credentials.
+ * @param variable Reads an environment variable. Undefined if it is unset or empty.
  */
 export function createMachineLogin(
   variable: (name: string) => Promise<string | undefined>,
 ): () => Promise<Identity> {
-  let wasThere = false;
+  let hasWorked = false;
   return async () => {
     const [relative, full, profile, isDisabled] = await Promise.all(
       [
@@ -33,20 +33,20 @@ export function createMachineLogin(
       ].map(variable),
     );
     const isContainer = relative !== undefined || full !== undefined;
-    const hint = profile === undefined ? '' : '; AWS_PROFILE is not used: export its credentials instead';
+    const hint = profile === undefined ? '' : '; AWS_PROFILE is not supported: export its credentials instead';
     if (!isContainer && isDisabled === 'true') throw missing(hint);
     try {
       const identity = isContainer ? await fromContainer(relative, full, variable) : await fromInstance();
-      wasThere = true;
+      hasWorked = true;
       return identity;
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       if (error instanceof AppError) throw error;
-      // The SDK's errors quote addresses and answers, so only their name is kept.
+      // The SDK's errors quote URLs and responses, so only their name is kept.
       const cause = new Error(error.name);
-      if (isContainer || wasThere) {
+      if (isContainer || hasWorked) {
         const whose = isContainer ? 'container' : 'instance';
-        const detail = `the ${whose}'s own address for credentials did not give any`;
+        const detail = `the credentials endpoint of the ${whose} returned no credentials`;
         throw new AppError('STORE_UNAVAILABLE', { detail, cause });
       }
       throw missing(hint, cause);
@@ -65,9 +65,9 @@ async function fromContainer(
   );
   const { fromHttp } = await import('@aws-sdk/credential-providers');
   return fromHttp({
-    logger: QUIET,
+    logger: SILENT_LOGGER,
     timeout: 2_000,
-    maxRetries: 0, // `withRetry` does it for all stores alike
+    maxRetries: 0, // `withRetry` does this for all stores
     ...(relative === undefined ? {} : { awsContainerCredentialsRelativeUri: relative }),
     ...(full === undefined || relative !== undefined ? {} : { awsContainerCredentialsFullUri: full }),
     ...(tokenFile === undefined ? {} : { awsContainerAuthorizationTokenFile: tokenFile }),
@@ -78,9 +78,9 @@ async function fromContainer(
 /** https://docs.aws.amazon.com/sdkref/latest/guide/feature-imds-credentials.html, version 2 before version 1. */
 async function fromInstance(): Promise<Identity> {
   const { fromInstanceMetadata } = await import('@aws-sdk/credential-providers');
-  return fromInstanceMetadata({ logger: QUIET, timeout: 1_000, maxRetries: 1 })();
+  return fromInstanceMetadata({ logger: SILENT_LOGGER, timeout: 1_000, maxRetries: 1 })();
 }
 
 function missing(hint: string, cause?: unknown): AppError {
-  return new AppError('CREDENTIAL_MISSING', { detail: `${NONE}${hint}`, cause });
+  return new AppError('CREDENTIAL_MISSING', { detail: `${NO_CREDENTIALS}${hint}`, cause });
 }

@@ -1,13 +1,13 @@
 import type { ProviderDeps, SecretProvider } from '../provider.ts';
-import { nameSearch } from '../settle.ts';
-import { createLists } from '../ways.ts';
+import { nameSearchErrors } from '../settle.ts';
+import { createListCosts } from '../read-strategy.ts';
 import { createBatchState } from './batch.ts';
 import { checkStore, probeStore } from './check.ts';
 import type { AwsConfig } from './config.ts';
 import { findKeys } from './find.ts';
 import { readAll, type Store } from './read.ts';
 import { createSession } from './session.ts';
-import { tellVersions } from './versions.ts';
+import { reportVersions } from './versions.ts';
 
 export async function openAws(config: AwsConfig, deps: ProviderDeps): Promise<SecretProvider> {
   const session = await createSession(config, deps);
@@ -16,12 +16,12 @@ export async function openAws(config: AwsConfig, deps: ProviderDeps): Promise<Se
     deps,
     session,
     batch: createBatchState(deps.clock),
-    lists: createLists(deps.clock),
+    lists: createListCosts(deps.clock),
   };
   return {
     read: (refs, options = {}) => readAll(store, refs, options),
-    versions: (keys, { signal } = {}) => tellVersions(store, keys, signal),
-    find: (query, { signal } = {}) => nameSearch(deps.name, query, findKeys(store, query, signal)),
+    versions: (keys, { signal } = {}) => reportVersions(store, keys, signal),
+    find: (query, { signal } = {}) => nameSearchErrors(deps.name, query, findKeys(store, query, signal)),
     check: ({ signal } = {}) => checkStore(store, signal),
     probe: ({ signal } = {}) => probeStore(store, signal),
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),

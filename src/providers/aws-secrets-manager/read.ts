@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import type { CallOptions, ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
 import { settleRead } from '../settle.ts';
-import type { Lists } from '../ways.ts';
+import type { ListCosts } from '../read-strategy.ts';
 import { BATCH_SIZE, type BatchState, readBatch } from './batch.ts';
 import type { AwsConfig } from './config.ts';
 import { checkKey, checkVersion } from './keys.ts';
@@ -13,10 +13,10 @@ export interface Store {
   readonly deps: ProviderDeps;
   readonly session: Session;
   readonly batch: BatchState;
-  readonly lists: Lists;
+  readonly lists: ListCosts;
 }
 
-/** Current versions in batches, named versions one by one; each secret and version once. */
+/** Reads current versions in batches and named versions one by one. Each secret and version is read once. */
 export async function readAll(
   store: Store,
   refs: readonly SourceRef[],
@@ -25,7 +25,7 @@ export async function readAll(
   const { session, batch, config, deps } = store;
   const settle = (key: string, result: Promise<ReadResult>) =>
     settleRead(deps.name, key, asStoreError(result));
-  const once = new Map<string, Promise<ReadResult>>();
+  const requested = new Map<string, Promise<ReadResult>>();
   const current = new Map<string, PromiseWithResolvers<ReadResult>>();
 
   const ask = (ref: SourceRef): Promise<ReadResult> => {
@@ -33,32 +33,32 @@ export async function readAll(
       const version = checkVersion(ref.version);
       return settle(ref.key, readSingle(session, ref.key, version, signal));
     }
-    const waiting = Promise.withResolvers<ReadResult>();
-    current.set(ref.key, waiting);
-    return waiting.promise;
+    const pending = Promise.withResolvers<ReadResult>();
+    current.set(ref.key, pending);
+    return pending.promise;
   };
   const results = refs.map((ref) => {
     try {
       if (ref.object !== undefined && ref.object !== 'secret')
-        throw new AppError('CONFIG_INVALID', { detail: '`object` is for Azure Key Vault only' });
+        throw new AppError('CONFIG_INVALID', { detail: '`object` is only supported for Azure Key Vault' });
       checkKey(ref.key, config.region);
       const id = JSON.stringify([ref.key, ref.version]);
-      const result = once.get(id) ?? ask(ref);
-      once.set(id, result);
+      const result = requested.get(id) ?? ask(ref);
+      requested.set(id, result);
       return result;
     } catch (error) {
       return settle(ref.key, Promise.reject(error));
     }
   });
-  const [alone = [], together = []] = [true, false].map((isAlone) =>
-    [...current.keys()].filter((key) => batch.isAlone(key) === isAlone),
+  const [singles = [], batchable = []] = [true, false].map((isAlone) =>
+    [...current.keys()].filter((key) => batch.isReadSingly(key) === isAlone),
   );
-  const batches = [...chunks(together, BATCH_SIZE), ...chunks(alone, 1)].map(async (keys) => {
+  const batches = [...chunks(batchable, BATCH_SIZE), ...chunks(singles, 1)].map(async (keys) => {
     try {
-      const found = await readBatch(session, batch, keys, { settle, signal });
-      for (const [key, result] of found) current.get(key)?.resolve(result);
+      const batchResults = await readBatch(session, batch, keys, { settle, signal });
+      for (const [key, result] of batchResults) current.get(key)?.resolve(result);
     } catch (error) {
-      // For each key by itself, so that each error names its own.
+      // Settled for each key, so that each error names its own key.
       for (const key of keys) current.get(key)?.resolve(settle(key, Promise.reject(error)));
     }
   });

@@ -4,13 +4,13 @@ import type { Operation, ProviderDeps } from '../provider.ts';
 import { clientOptions } from './client-options.ts';
 import type { AwsConfig } from './config.ts';
 import { createCredentials } from './credentials.ts';
-import { failureOf, fromFailure, isRefusal, toStoreError } from './errors.ts';
+import { failureOf, fromFailure, isAuthFailure, toStoreError } from './errors.ts';
 import { createHandler, type Handler } from './handler.ts';
 import type { Identity } from './lease.ts';
 import { createSts } from './sts.ts';
 import { createTransport } from './transport.ts';
 
-/** What is asked of a client: `(client, options) => client.send(new GetSecretValueCommand(…), options)`. */
+/** An SDK call: `(client, options) => client.send(new GetSecretValueCommand(…), options)`. */
 export type Ask<Output, Client = SecretsManagerClient> = (
   client: Client,
   options: { readonly abortSignal: AbortSignal },
@@ -18,22 +18,23 @@ export type Ask<Output, Client = SecretsManagerClient> = (
 
 export interface Session<Client = SecretsManagerClient> extends AsyncDisposable {
   /**
-   * One call as the identity of the store, within its limits. Logs in when needed, and once more when AWS no longer
-   * accepts the identity.
-   * @throws AwsFailure for what AWS answered; AppError for everything else; the signal's reason once it is aborted.
+   * Makes one call with the identity of the store, within its limits. Logs in if needed, and once more if AWS refuses
+   * the identity.
+   * @throws AwsFailure for error responses of AWS; AppError for everything else; the signal's reason once it is
+   * aborted.
    */
   call<Output>(
     operation: Operation,
     ask: Ask<Output, Client>,
     signal: AbortSignal | undefined,
   ): Promise<Output>;
-  /** Logs in, or has done so. @throws AppError */
+  /** Logs in if needed. @throws AppError */
   ensure(signal: AbortSignal | undefined): Promise<void>;
-  /** How far the clock here was ahead of the server's at the last answer, milliseconds. */
+  /** How far our clock was ahead of the server's at the last response, in milliseconds. */
   readonly skewMs: number | undefined;
 }
 
-/** What a client of any service of AWS is made with, so that it does all by the session. */
+/** Options for an SDK client of any AWS service, so that it uses this session. */
 export type ClientParts = ReturnType<typeof clientOptions> & {
   readonly requestHandler: Handler;
   readonly credentials: ReturnType<typeof withoutEnd>;
@@ -48,7 +49,7 @@ export function createSession(config: AwsConfig, deps: ProviderDeps): Promise<Se
   );
 }
 
-/** A login of its own, as the store has it, for a client of any service. */
+/** Opens a separate session with the store's login method, for a client of any AWS service. */
 export async function openSession<Client>(
   config: AwsConfig,
   deps: ProviderDeps,
@@ -60,8 +61,8 @@ export async function openSession<Client>(
   const options = { ...clientOptions(config), requestHandler: createHandler(transport) };
   let latest: { readonly identity: Identity; readonly client: Client } | undefined;
 
-  // A client for each identity. One client for all would keep credentials that do not end for its whole life, and
-  // renew others in the middle of a call, which then holds its place in the limits while the login waits for one.
+  // Creates one client per identity. A shared client would never refresh credentials without an expiry. It would renew
+  // other credentials during a call, which holds a permit that the login may be waiting for.
   const clientOf = (identity: Identity): Client => {
     if (latest?.identity !== identity)
       latest = { identity, client: create({ ...options, credentials: withoutEnd(identity) }) };
@@ -81,7 +82,7 @@ export async function openSession<Client>(
       try {
         return await callAs(identity, operation, ask, signal);
       } catch (failure) {
-        const next = isRefusal(failure)
+        const next = isAuthFailure(failure)
           ? await credentials.replace(identity, fromFailure(failure), signal)
           : undefined;
         if (next === undefined) throw failure;
@@ -101,12 +102,12 @@ export async function openSession<Client>(
   };
 }
 
-/** The SDK would call for new ones shortly before the end; that is the lease's business. */
+/** Hides the expiry from the SDK, which would otherwise renew the credentials itself. The lease does that. */
 function withoutEnd({ accessKeyId, secretAccessKey, sessionToken }: Identity) {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }
 
-/** Runs one piece of work; what AWS or the SDK threw becomes an error of ours. */
+/** Converts errors of AWS and the SDK to AppErrors. */
 export async function asStoreError<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

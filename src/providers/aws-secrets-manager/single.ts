@@ -4,18 +4,18 @@ import { badAnswer } from '../answer.ts';
 import { createdAt } from '../created-at.ts';
 import type { ReadResult } from '../provider.ts';
 import { isDenied, isType } from './errors.ts';
-import { isAbout, mayBeId, type Version } from './keys.ts';
+import { matchesKey, mayBeId, type Version } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
 import { toResult } from './value.ts';
 
-/** Also said of secrets that are scheduled for deletion. */
+/** Also used for secrets that are scheduled for deletion. */
 export const BAD_STATE = 'InvalidRequestException';
 const CURRENT = 'AWSCURRENT';
-const REFUSED_INPUT = ['InvalidParameterException', 'ValidationException'];
+const INVALID_INPUT_TYPES = ['InvalidParameterException', 'ValidationException'];
 
 /**
- * One secret by itself. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
- * @throws AppError for everything that is neither found nor absent.
+ * Reads one secret. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+ * @throws AppError for every result other than found or absent.
  */
 export async function readSingle(
   session: Session,
@@ -24,18 +24,18 @@ export async function readSingle(
   signal: AbortSignal | undefined,
 ): Promise<ReadResult> {
   try {
-    return await get(session, key, version, signal);
+    return await getSecretValue(session, key, version, signal);
   } catch (failure) {
-    if (isNotFound(failure)) return missing(session, key, version, signal);
+    if (isNotFound(failure)) return explainNotFound(session, key, version, signal);
     if (isType(failure, BAD_STATE)) throw await badState(session, key, signal);
-    if (isType(failure, ...REFUSED_INPUT)) {
-      throw new AppError('CONFIG_INVALID', { detail: 'AWS does not take this key or version' });
+    if (isType(failure, ...INVALID_INPUT_TYPES)) {
+      throw new AppError('CONFIG_INVALID', { detail: 'AWS rejects this key or version' });
     }
     return asStoreError(Promise.reject(failure));
   }
 }
 
-async function get(
+async function getSecretValue(
   session: Session,
   key: string,
   version: Version | undefined,
@@ -43,7 +43,7 @@ async function get(
 ): Promise<ReadResult> {
   const input = {
     SecretId: key,
-    // The current one by its name as well: a policy may allow that stage only, and goes by what the request says.
+    // Names the current stage explicitly, because a policy may allow only that stage and checks the request.
     ...(version?.kind === 'id' ? { VersionId: version.id } : { VersionStage: version?.stage ?? CURRENT }),
   };
   const answer = await session.call(
@@ -51,14 +51,14 @@ async function get(
     (client, options) => client.send(new GetSecretValueCommand(input), options),
     signal,
   );
-  if (!isAbout(key, answer)) throw badAnswer('another secret than the one asked for');
+  if (!matchesKey(key, answer)) throw badAnswer('a different secret than requested');
   if (version?.kind === 'id' && answer.VersionId !== version.id)
-    throw badAnswer('another version than the one asked for');
+    throw badAnswer('a different version than requested');
   return toResult(answer);
 }
 
-/** AWS says "not found" of a secret, of a version, and of a secret that has no value yet. */
-async function missing(
+/** AWS answers "not found" for a missing secret, a missing version, and a secret without a value. */
+async function explainNotFound(
   session: Session,
   key: string,
   version: Version | undefined,
@@ -71,7 +71,7 @@ async function missing(
 }
 
 /**
- * Absent only when the description, which outlives every value, is not there either.
+ * A secret is absent only if its description, which outlives all values, does not exist either.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
  * @throws AppError
  */
@@ -88,18 +88,18 @@ export async function proveAbsence(
     if (isDenied(failure)) {
       throw new AppError('ACCESS_DENIED', {
         detail:
-          'it has no value, and whether it exists is not ours to know: allow secretsmanager:DescribeSecret',
+          'it has no value, and we may not check whether it exists: allow secretsmanager:DescribeSecret',
       });
     }
     return asStoreError(Promise.reject(failure));
   }
   if (description.isDeleted) throw new AppError('SOURCE_DELETED');
-  // Made between the two questions, or in another part of the service that does not know of it yet.
-  if (description.current !== undefined) throw badAnswer('a description of what it did not find');
+  // The secret was created between the two requests, or a part of AWS does not know it yet.
+  if (description.current !== undefined) throw badAnswer('a description of a secret that was not found');
   throw new AppError('VERSION_GONE', { detail: 'the secret has no current version' });
 }
 
-/** @returns The error that a secret in this state stands for. */
+/** @returns The error for a secret in this state. */
 export async function badState(
   session: Session,
   key: string,
@@ -109,19 +109,19 @@ export async function badState(
     const { isDeleted } = await describe(session, key, signal);
     return isDeleted
       ? new AppError('SOURCE_DELETED')
-      : badAnswer('the state of the secret does not allow to read it');
+      : badAnswer('the state of the secret prevents reading it');
   } catch (failure) {
     if (isDenied(failure)) {
       return new AppError('ACCESS_DENIED', {
         detail:
-          'it cannot be read as it is, and why is not ours to know: allow secretsmanager:DescribeSecret',
+          'its state prevents reading it, and we may not check why: allow secretsmanager:DescribeSecret',
       });
     }
     return asStoreError(Promise.reject(failure));
   }
 }
 
-/** With a status that AWS gives it (emulators: 404), so that no fault of a server passes for an absence. */
+/** Requires a status that AWS uses (emulators: 404), so that a server failure does not count as absence. */
 function isNotFound(thrown: unknown): boolean {
   return isType(thrown, 'ResourceNotFoundException') && (thrown.status === 400 || thrown.status === 404);
 }
@@ -129,13 +129,13 @@ function isNotFound(thrown: unknown): boolean {
 export interface Description {
   readonly isDeleted: boolean;
   /** The version with the label AWSCURRENT. */
-  readonly current: Current | undefined;
+  readonly current: CurrentVersion | undefined;
 }
 
-/** As a list or a description tells it. */
-export interface Current {
+/** The current version, from a list or a description. */
+export interface CurrentVersion {
   readonly version: string;
-  /** Not before it: when anything of the secret was changed last. Of the version itself only its value tells. */
+  /** The time of the last change to the secret, so the version is not newer. Only the value contains the exact time. */
   readonly createdAt?: number;
 }
 
@@ -150,7 +150,7 @@ export async function describe(
     (client, options) => client.send(new DescribeSecretCommand({ SecretId: key }), options),
     signal,
   );
-  if (!isAbout(key, answer)) throw badAnswer('another secret than the one asked for');
+  if (!matchesKey(key, answer)) throw badAnswer('a different secret than requested');
   return {
     isDeleted: answer.DeletedDate !== undefined,
     current: currentOf(answer.VersionIdsToStages, answer),
@@ -161,7 +161,7 @@ export async function describe(
 export function currentOf(
   stages: Readonly<Record<string, readonly string[]>> | undefined,
   { LastChangedDate: changed }: { readonly LastChangedDate?: Date | undefined },
-): Current | undefined {
+): CurrentVersion | undefined {
   const versions = Object.entries(stages ?? {});
   if (!versions.every(([, labels]) => Array.isArray(labels)))
     throw badAnswer('versions without their stages');

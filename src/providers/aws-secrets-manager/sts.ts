@@ -10,15 +10,15 @@ import type { Transport } from './transport.ts';
 
 export type Role = NonNullable<AwsConfig['auth']['assumeRole']>[number];
 
-/** The logins of AWS. https://docs.aws.amazon.com/STS/latest/APIReference/ */
+/** The STS logins. https://docs.aws.amazon.com/STS/latest/APIReference/ */
 export interface Sts {
-  /** @throws AwsFailure when `identity` is not accepted; AppError for everything else. */
+  /** @throws AwsFailure if `identity` is refused; AppError for everything else. */
   assumeRole(role: Role, identity: Identity): Promise<Identity>;
   /** @throws AppError */
   assumeRoleWithWebIdentity(roleArn: string, token: string): Promise<Identity>;
 }
 
-/** @param closing Ends the calls that are under way when the store is closed. */
+/** @param closing Aborts running calls when the store is closed. */
 export function createSts(
   config: AwsConfig,
   transport: Transport,
@@ -31,7 +31,7 @@ export function createSts(
     ...(endpoint === undefined ? {} : { endpoint }),
     requestHandler: createStsHandler(transport, (call) => deps.limit(call, closing, 'login', failureOf)),
   };
-  // At most 64 characters of `[\w+=,.@-]`, which the name of a store is made of.
+  // At most 64 characters of `[\w+=,.@-]`. Store names use only these characters.
   const sessionName = `secretbridge-${deps.name}`.slice(0, 64);
   return {
     async assumeRole(role, identity) {
@@ -48,8 +48,8 @@ export function createSts(
         },
       });
       return logIn(provide, (failure) => {
-        if (isDenied(failure)) return refused(role.roleArn, 'its trust policy and `sts:AssumeRole`');
-        return failure; // whoever owns the identity may have another one
+        if (isDenied(failure)) return roleDenied(role.roleArn, 'its trust policy and `sts:AssumeRole`');
+        return failure; // the caller may have another identity
       });
     },
     async assumeRoleWithWebIdentity(roleArn, token) {
@@ -61,10 +61,10 @@ export function createSts(
         clientConfig,
       });
       return logIn(provide, (failure) => {
-        if (isDenied(failure)) return refused(roleArn, 'its trust policy for web identities');
-        // There is no session yet whose token could have ended.
+        if (isDenied(failure)) return roleDenied(roleArn, 'its trust policy for web identities');
+        // No session exists yet, so the expired token is the web identity token.
         if (isType(failure, 'ExpiredTokenException', 'ExpiredToken'))
-          return new AppError('AUTH_FAILED', { detail: 'the web identity token has ended' });
+          return new AppError('AUTH_FAILED', { detail: 'the web identity token has expired' });
         return toStoreError(failure);
       });
     },
@@ -81,7 +81,7 @@ async function logIn(
     if (thrown instanceof AwsFailure) throw explain(thrown);
     const error = toStoreError(thrown);
     if (error instanceof AppError) throw error;
-    // The SDK throws a plain Error for an answer without credentials.
+    // The SDK throws a plain Error for a response without credentials.
     throw badAnswer(
       'a login without credentials',
       new Error(thrown instanceof Error ? thrown.name : 'unknown'),
@@ -89,7 +89,7 @@ async function logIn(
   }
 }
 
-/** Without what the SDK notes about where it came from. */
+/** Removes the SDK's metadata about the source. */
 function plain({ accessKeyId, secretAccessKey, sessionToken, expiration }: Identity) {
   return {
     accessKeyId,
@@ -99,6 +99,8 @@ function plain({ accessKeyId, secretAccessKey, sessionToken, expiration }: Ident
   };
 }
 
-function refused(roleArn: string, look: string): AppError {
-  return new AppError('AUTH_FAILED', { detail: `the role ${roleArn} may not be assumed: look at ${look}` });
+function roleDenied(roleArn: string, whereToLook: string): AppError {
+  return new AppError('AUTH_FAILED', {
+    detail: `the role ${roleArn} cannot be assumed: check ${whereToLook}`,
+  });
 }

@@ -3,7 +3,7 @@ import { badAnswer } from '../answer.ts';
 import { createdAt } from '../created-at.ts';
 import type { ReadResult } from '../provider.ts';
 
-/** What GetSecretValue answers, and BatchGetSecretValue for each secret. */
+/** The entry in responses of GetSecretValue and BatchGetSecretValue. */
 export interface SecretEntry {
   readonly ARN?: string | undefined;
   readonly Name?: string | undefined;

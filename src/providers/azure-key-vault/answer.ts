@@ -1,13 +1,13 @@
 import type { JsonNode } from '../../core/json.ts';
-import { type Answer as AnyAnswer, tryParse } from '../answer.ts';
+import { type Answer as AnyAnswer, parseJsonBody } from '../answer.ts';
 
 export interface Answer extends AnyAnswer {
-  /** Lower case names; the first value of each. */
+  /** Lower-case names with the first value of each header. */
   readonly headers: ReadonlyMap<string, string>;
 }
 
-/** Undefined where there is no JSON object. */
+/** Undefined if the body is not a JSON object. */
 export function jsonOf(answer: Pick<Answer, 'isJson' | 'text'>): JsonNode | undefined {
-  const node = tryParse(answer);
+  const node = parseJsonBody(answer);
   return node?.kind === 'object' ? node : undefined;
 }

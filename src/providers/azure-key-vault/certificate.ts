@@ -6,16 +6,16 @@ import { codeOf } from '../../core/system-errors.ts';
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[^-]+-----END (?:[A-Z]+ )?PRIVATE KEY-----/;
 
-interface Found {
+interface ParsedSecret {
   readonly certificates: readonly X509Certificate[];
-  /** Of the private key beside them, if it tells. */
+  /** The public key of the private key next to the certificates, if it can be read. */
   readonly publicKey: KeyObject | undefined;
 }
 
 /**
- * The certificates in the secret behind a certificate, as PEM, each with its final newline: the certificate itself,
- * which is that of the private key, first, then each one's issuer, then what has no place among them.
- * @param contentType `application/x-pem-file` or `application/x-pkcs12`, the latter in base64.
+ * The certificates in the secret behind a certificate object, as PEM. The certificate of the private key comes first,
+ * then the issuer of each certificate, then unrelated certificates.
+ * @param contentType `application/x-pem-file` or `application/x-pkcs12`; the latter is base64.
  * @throws AppError DECODE_FAILED
  */
 export async function chainOf(text: string, contentType: string | undefined): Promise<string> {
@@ -24,29 +24,29 @@ export async function chainOf(text: string, contentType: string | undefined): Pr
     : await fromPkcs12(text, contentType);
   if (certificates.length === 0) throw undecodable();
   const { chain, others } = sortCertificates(certificates, {
-    isOfKey: (it) => publicKey?.equals(it.publicKey) === true,
-    // The order of a PKCS#12 file means nothing, and one that lacks an issuer may begin with the root.
+    isOfKey: (x509Certificate) => publicKey?.equals(x509Certificate.publicKey) === true,
+    // The order in a PKCS#12 file has no meaning. A file with a missing issuer may start with the root.
     isLikely: ({ ca }) => !ca,
   });
   return [...chain, ...others].map((certificate) => certificate.toString()).join('');
 }
 
-function fromPem(text: string): Found {
+function fromPem(text: string): ParsedSecret {
   const [key] = KEY.exec(text) ?? [];
   return { certificates: parse(text.match(BLOCK) ?? []), publicKey: key === undefined ? key : publicOf(key) };
 }
 
-async function fromPkcs12(text: string, contentType: string | undefined): Promise<Found> {
+async function fromPkcs12(text: string, contentType: string | undefined): Promise<ParsedSecret> {
   if (contentType !== 'application/x-pkcs12' && !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw undecodable();
   const { contentsOf } = await import('./pkcs12.ts');
-  const found = await contentsOf(Buffer.from(text, 'base64'));
-  if (found === undefined) throw undecodable();
-  const { certificates, publicKey: key } = found;
+  const contents = await contentsOf(Buffer.from(text, 'base64'));
+  if (contents === undefined) throw undecodable();
+  const { certificates, publicKey: key } = contents;
   const publicKey = key && publicOf({ key: Buffer.from(key), format: 'der', type: 'spki' });
   return { certificates: parse(certificates), publicKey };
 }
 
-/** Without it the certificate is found by what it is, so one of a kind that is not known matters little. */
+/** Without a public key, the leaf is found by other criteria, so an unknown key type is not an error. */
 function publicOf(key: Parameters<typeof createPublicKey>[0]): KeyObject | undefined {
   try {
     return createPublicKey(key);

@@ -1,5 +1,5 @@
 import { AppError } from '../../core/errors.ts';
-import { clockSkewed } from '../../core/skew.ts';
+import { clockSkewError } from '../../core/clock-skew.ts';
 import type { Check } from '../provider.ts';
 import { abortedBy, UNUSED_NAME } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
@@ -7,11 +7,14 @@ import { listSecrets } from './list.ts';
 import type { Login } from './login.ts';
 import type { Store } from './read.ts';
 
-const NO_LIST =
-  'list: not allowed, so `find` fails and a check for new versions reads every secret; ' +
+const LIST_DENIED =
+  'list: not allowed, so `find` fails and each check for new versions reads every secret; ' +
   'the permission to list secrets of the whole vault allows both';
 
-/** Reach, clock, login, read, list: in this order, ending with the first that fails (the clock ends nothing). */
+/**
+ * Checks connection, clock, login, read and list, in this order. Stops at the first failure, except for the clock
+ * check.
+ */
 export async function checkStore(
   { vault, deps }: Store,
   login: Login,
@@ -20,33 +23,33 @@ export async function checkStore(
   const checks: Check[] = [];
   const reached = await failureOf(async () => {
     const date = await vault.reach(signal);
-    const error = date === undefined ? undefined : clockSkewed(deps.clock.now() - date, "the store's");
+    const error = date === undefined ? undefined : clockSkewError(deps.clock.now() - date, "the store's");
     if (error !== undefined) checks.push({ name: 'clock', error });
   });
-  checks.push(named('reach', reached));
+  checks.push(checkOf('reach', reached));
   if (reached !== undefined) return checks;
 
   const failed = await failureOf(() =>
-    vault.ask('secrets', (secrets) => secrets.getSecret(UNUSED_NAME, abortedBy(signal)), signal),
+    vault.call('secrets', (secrets) => secrets.getSecret(UNUSED_NAME, abortedBy(signal)), signal),
   );
-  const atLogin = failed?.code === 'AUTH_FAILED' || login.endedWith(failed);
-  checks.push(named('login', atLogin ? failed : undefined));
-  if (!atLogin) checks.push(named('read', failed));
+  const failedAtLogin = failed?.code === 'AUTH_FAILED' || login.lastFailedWith(failed);
+  checks.push(checkOf('login', failedAtLogin ? failed : undefined));
+  if (!failedAtLogin) checks.push(checkOf('read', failed));
   return failed === undefined ? [...checks, await checkList(vault, signal)] : checks;
 }
 
-/** A permission that only saves calls is told in the name of its check. */
+/** A missing permission that only costs extra calls is reported in the name of the check. */
 async function checkList(vault: Store['vault'], signal: AbortSignal | undefined): Promise<Check> {
   try {
     await listSecrets(vault, signal, () => false);
     return { name: 'list' };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return error.code === 'ACCESS_DENIED' ? { name: NO_LIST, saves: 'list' } : { name: 'list', error };
+    return error.code === 'ACCESS_DENIED' ? { name: LIST_DENIED, saves: 'list' } : { name: 'list', error };
   }
 }
 
-/** One request for what nobody has: any answer will do, a refusal too. @throws AppError */
+/** Requests a secret that does not exist. Any response proves that the vault works, even a refusal. @throws AppError */
 export async function probeStore({ vault }: Store, signal: AbortSignal | undefined): Promise<void> {
   try {
     await vault.reach(signal);
@@ -55,7 +58,7 @@ export async function probeStore({ vault }: Store, signal: AbortSignal | undefin
   }
 }
 
-function named(name: string, error: AppError | undefined): Check {
+function checkOf(name: string, error: AppError | undefined): Check {
   return error === undefined ? { name } : { name, error };
 }
 
@@ -66,11 +69,11 @@ async function failureOf(ask: () => Promise<unknown>): Promise<AppError | undefi
   } catch (error) {
     if (error instanceof AppError) return error;
     if (!(error instanceof Refusal)) throw error;
-    return mayBeRead(error) ? undefined : fromRefusal(error);
+    return provesReadAccess(error) ? undefined : fromRefusal(error);
   }
 }
 
-/** There is no such secret. A role may be for single secrets, and then nothing is said of others. */
-function mayBeRead(refusal: Refusal): boolean {
+/** The test secret does not exist. With a role for single secrets, the vault denies access to others instead. */
+function provesReadAccess(refusal: Refusal): boolean {
   return isNotFound(refusal) || (refusal.status === 403 && refusal.inner === 'ForbiddenByRbac');
 }

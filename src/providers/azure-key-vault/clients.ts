@@ -13,7 +13,7 @@ import { createHttpClient } from './http-client.ts';
 import type { Login } from './login.ts';
 import type { Transport } from './transport.ts';
 
-/** The vendor's clients for one vault, by the kind of its objects. Those not needed are not loaded. */
+/** The vendor's clients of one vault, by object type. Each is loaded when it is first needed. */
 export interface Clients {
   readonly secrets: SecretClient;
   readonly keys: KeyClient;
@@ -22,16 +22,18 @@ export interface Clients {
 
 export interface KeyVault {
   /**
-   * Runs one operation; logs in when needed, and once more when the token is no longer accepted.
-   * @throws Refusal for an answer that is no success, but for 401.
+   * Runs one operation. Logs in if needed, and once more if the token is no longer accepted.
+   * @throws Refusal for an error response other than 401.
    * @throws AppError for everything else; the signal's reason once it is aborted.
    */
-  ask<Kind extends keyof Clients, T>(
+  call<Kind extends keyof Clients, T>(
     kind: Kind,
     use: (client: Clients[Kind]) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T>;
-  /** One request without a login. Gives the server's clock, milliseconds since 1970. @throws Refusal, AppError */
+  /**
+   * Sends one request without a login. Returns the server's clock in milliseconds since 1970. @throws Refusal, AppError
+   */
   reach(signal: AbortSignal | undefined): Promise<number | undefined>;
 }
 
@@ -42,21 +44,23 @@ export interface KeyVaultDeps {
   readonly login: Login;
 }
 
-/** A name that nobody has, to ask for when all that matters is whether an answer comes. */
+/** The name of a secret that does not exist, for requests that only test the connection. */
 export const UNUSED_NAME = 'secretbridge-check';
-/** Sovereign clouds get new versions late; this one has everything that is asked for here. */
+/** Sovereign clouds get new API versions late. This version has everything we need. */
 const SERVICE_VERSION = '7.4';
-/** How long a token that was never accepted is believed to be good. */
-const DOUBT_MS = 60_000;
+/** How long a new token is assumed to be valid before its first success. */
+const TRUST_NEW_TOKEN_MS = 60_000;
 
-/** A client with its token: it begins without one, asks the vault whom it trusts, and then keeps it to its end. */
-interface State<Client> {
+/**
+ * A client and its token. The client starts without a token, gets a challenge from the vault, and then keeps the token.
+ */
+interface ClientState<Client> {
   readonly client: Promise<Client>;
   readonly since: number;
   hasWorked: boolean;
   /**
-   * Ends with the first answer to somebody whom the vault knows, or with the first operation. The others wait for
-   * it, or each would be sent without a token first.
+   * Set while the first operation runs. It resolves with the first authenticated response, or when the operation ends.
+   * Other operations wait for it, so that they are not sent without a token.
    */
   opening: PromiseWithResolvers<void> | undefined;
 }
@@ -69,23 +73,24 @@ export function createKeyVault({ config, deps, transport, login }: KeyVaultDeps)
       httpClient: createHttpClient(origin, deps, transport, onAnswer),
       serviceVersion: SERVICE_VERSION,
       retryOptions: { maxRetries: 0 },
-      // Compares the host of the challenge's resource with the vault's, which a loopback address cannot pass.
+      // The check compares the host of the challenge with the vault's host, which fails for a loopback address.
       disableChallengeResourceVerification: isLoopback(origin),
     }) as const;
   const { credential } = login;
   type Options = ReturnType<typeof options>;
   const create: { readonly [Kind in keyof Clients]: (options: Options) => Promise<Clients[Kind]> } = {
-    secrets: async (how) => new SecretClient(origin, credential, how),
-    keys: async (how) => new (await import('@azure/keyvault-keys')).KeyClient(origin, credential, how),
-    certificates: async (how) =>
-      new (await import('@azure/keyvault-certificates')).CertificateClient(origin, credential, how),
+    secrets: async (clientOptions) => new SecretClient(origin, credential, clientOptions),
+    keys: async (clientOptions) =>
+      new (await import('@azure/keyvault-keys')).KeyClient(origin, credential, clientOptions),
+    certificates: async (clientOptions) =>
+      new (await import('@azure/keyvault-certificates')).CertificateClient(origin, credential, clientOptions),
   };
-  const states: { [Kind in keyof Clients]?: State<Clients[Kind]> } = {};
-  const renew = <Kind extends keyof Clients>(kind: Kind): State<Clients[Kind]> => {
+  const states: { [Kind in keyof Clients]?: ClientState<Clients[Kind]> } = {};
+  const renew = <Kind extends keyof Clients>(kind: Kind): ClientState<Clients[Kind]> => {
     const onAnswer = ({ status }: Answer) => {
       if (status < 300 || status === 404) hasWorked(state);
     };
-    const state: State<Clients[Kind]> = {
+    const state: ClientState<Clients[Kind]> = {
       client: create[kind](options(onAnswer)),
       since: clock.now(),
       hasWorked: false,
@@ -96,7 +101,7 @@ export function createKeyVault({ config, deps, transport, login }: KeyVaultDeps)
   };
 
   return {
-    async ask(kind, use, signal) {
+    async call(kind, use, signal) {
       signal?.throwIfAborted();
       const state = states[kind] ?? renew(kind);
       try {
@@ -104,7 +109,7 @@ export function createKeyVault({ config, deps, transport, login }: KeyVaultDeps)
       } catch (error) {
         if (!isRefusedToken(error)) throw error;
         const isCurrent = states[kind] === state;
-        const mayBeStale = state.hasWorked || Math.abs(clock.now() - state.since) >= DOUBT_MS;
+        const mayBeStale = state.hasWorked || Math.abs(clock.now() - state.since) >= TRUST_NEW_TOKEN_MS;
         if (isCurrent && !mayBeStale) {
           login.refuse(error);
           throw error;
@@ -121,8 +126,8 @@ export function createKeyVault({ config, deps, transport, login }: KeyVaultDeps)
       const onAnswer = (answer: Answer) => {
         date = answer.date;
       };
-      const nobody = { getToken: () => Promise.reject(new Challenged()) };
-      const probe = new SecretClient(origin, nobody, options(onAnswer));
+      const anonymous = { getToken: () => Promise.reject(new Challenged()) };
+      const probe = new SecretClient(origin, anonymous, options(onAnswer));
       try {
         await unlessAborted(probe.getSecret(UNUSED_NAME, abortedBy(signal)), signal);
       } catch (error) {
@@ -135,26 +140,26 @@ export function createKeyVault({ config, deps, transport, login }: KeyVaultDeps)
   };
 }
 
-/** The vault asks who we are: it is there. */
+/** The vault sent a challenge, so it is reachable. */
 class Challenged extends Error {}
 
 export function abortedBy(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
   return signal === undefined ? {} : { abortSignal: signal };
 }
 
-function hasWorked(state: State<unknown>): void {
+function hasWorked(state: ClientState<unknown>): void {
   state.hasWorked = true;
   state.opening?.resolve();
 }
 
 async function attempt<Client, T>(
-  state: State<Client>,
+  state: ClientState<Client>,
   use: (client: Client) => Promise<T>,
   login: Login,
   signal: AbortSignal | undefined,
 ): Promise<T> {
-  const own = state.hasWorked || state.opening ? undefined : Promise.withResolvers<void>();
-  if (own !== undefined) state.opening = own;
+  const ownOpening = state.hasWorked || state.opening ? undefined : Promise.withResolvers<void>();
+  if (ownOpening !== undefined) state.opening = ownOpening;
   else if (!state.hasWorked) await unlessAborted(state.opening?.promise, signal);
   try {
     if (!state.hasWorked) login.throwIfRefused();
@@ -164,8 +169,8 @@ async function attempt<Client, T>(
     if (error instanceof Refusal) hasWorked(state);
     throw fromClient(error);
   } finally {
-    if (own !== undefined) state.opening = undefined;
-    own?.resolve();
+    if (ownOpening !== undefined) state.opening = undefined;
+    ownOpening?.resolve();
   }
 }
 
@@ -180,12 +185,12 @@ function isRefusedToken(error: unknown): error is AppError {
 }
 
 /**
- * What is left when our own errors are taken away is the client's opinion of an answer: a challenge for another
- * host, an object without its id. It may quote the answer, so it is not kept.
+ * Remaining errors are the client's interpretation of a response, such as a challenge for another host or an object
+ * without an ID. They may quote the response, so they are not kept.
  */
 function fromClient(error: unknown): AppError | Refusal {
   if (error instanceof AppError || error instanceof Refusal) return error;
-  if (!isUnauthorized(error)) return badAnswer('it is not in the form of Key Vault');
+  if (!isUnauthorized(error)) return badAnswer('it is not a Key Vault response');
   const refused = new AppError('AUTH_FAILED', { detail: 'the vault does not accept the token' });
   refusedTokens.add(refused);
   return refused;

@@ -3,10 +3,10 @@ import type { Naming } from '../../core/mapping.ts';
 import { Reference } from '../credentials.ts';
 import { Tls } from '../tls.ts';
 
-// They are no credentials, so they may stand in the file as they are; often they stand in the Secret beside one.
+// These IDs are not credentials, so the file may contain them. They are often stored next to a credential in a Secret.
 const Identifier = z.union([z.string().min(1), Reference]);
-const tenantId = Identifier.meta({ description: 'The tenant (directory) id, or where it is found.' });
-const clientId = Identifier.meta({ description: 'The client (application) id, or where it is found.' });
+const tenantId = Identifier.meta({ description: 'The tenant (directory) ID, or a reference to it.' });
+const clientId = Identifier.meta({ description: 'The client (application) ID, or a reference to it.' });
 
 const AzureAuth = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('default') }),
@@ -40,7 +40,7 @@ export const AzureConfig = z
     kind: z.literal('azure-key-vault'),
     vaultUrl: z
       .url({ protocol: /^https?$/, error: 'an address such as https://contoso.vault.azure.net' })
-      .refine(isVault, { error: 'the https address of the vault alone, as https://contoso.vault.azure.net' })
+      .refine(isVault, { error: 'the https URL of the vault without a path, such as https://contoso.vault.azure.net' })
       .meta({ description: 'Address of the vault.', examples: ['https://contoso.vault.azure.net'] }),
     auth: AzureAuth.prefault({ method: 'default' }).meta({ description: 'How to log in.' }),
     tls: Tls,
@@ -50,10 +50,10 @@ export type AzureConfig = z.output<typeof AzureConfig>;
 
 export const azureNaming: Naming = { isFlat: true, unlisted: 'anyCase' };
 
-/** Azure's clients send a token over TLS only, and make the paths themselves. */
+/** Azure's clients send a token over TLS only, and build the paths themselves. */
 function isVault(address: string): boolean {
   const url = URL.parse(address);
-  if (url === null) return true; // refused as no address at all
+  if (url === null) return true; // already rejected as an invalid URL
   const { protocol, pathname, search, hash, username, password } = url;
   return protocol === 'https:' && pathname === '/' && `${search}${hash}${username}${password}` === '';
 }

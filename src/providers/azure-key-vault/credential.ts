@@ -3,7 +3,7 @@ import type { TokenCredential } from '@azure/identity';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import { type Reference, unlessMissing } from '../credentials.ts';
+import { type Reference, ifPresent } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AzureConfig } from './config.ts';
 import type { HttpClient } from './transport.ts';
@@ -11,7 +11,7 @@ import type { HttpClient } from './transport.ts';
 export type Identity = typeof import('@azure/identity');
 type Auth<Method extends AzureConfig['auth']['method']> = Extract<AzureConfig['auth'], { method: Method }>;
 
-/** Where the tokens for vaults of a sovereign cloud come from; those of another cloud are worth nothing there. */
+/** The authorities of sovereign clouds. Tokens of another cloud are not valid there. */
 const SOVEREIGN: readonly (readonly [suffix: string, authorityHost: string])[] = [
   ['.vault.azure.cn', 'https://login.chinacloudapi.cn'],
   ['.vault.usgovcloudapi.net', 'https://login.microsoftonline.us'],
@@ -30,9 +30,9 @@ interface Application {
 }
 
 /**
- * The one credential that the store names, made anew for each login so that a rotated secret or file is seen. The
- * vendor's own chain is not used: it tries developers' tools, and starts their programs.
- * @throws AppError CREDENTIAL_MISSING, AUTH_FAILED; an error of the vendor's for an id it does not take.
+ * Creates the configured credential. This happens on each login, so that a rotated secret or file is used. The vendor's
+ * default chain is not used, because it starts developer tools.
+ * @throws AppError CREDENTIAL_MISSING, AUTH_FAILED; a vendor error for an invalid ID.
  */
 export async function makeCredential(source: Source): Promise<TokenCredential> {
   const { auth } = source.config;
@@ -60,7 +60,7 @@ async function makers(source: Source) {
     httpClient,
     retryOptions: { maxRetries: 0 },
     authorityHost: await authorityHost(source),
-    // Otherwise a host that is no cloud of Microsoft's is asked for at login.microsoftonline.com.
+    // Otherwise hosts outside the Microsoft clouds are looked up at login.microsoftonline.com.
     disableInstanceDiscovery: true,
   };
   return {
@@ -89,7 +89,9 @@ async function makers(source: Source) {
   };
 }
 
-/** What makes sense in a cluster, in the order of the vendor's chain; the first that is set up is the one. */
+/**
+ * The login methods that make sense in a cluster, in the order of the vendor's chain. The first configured one is used.
+ */
 async function fromEnvironment(
   { deps }: Source,
   { secret, certificate, federated, managed }: Makers,
@@ -123,7 +125,7 @@ async function application(
 }
 
 async function identifier(value: string | Reference, deps: ProviderDeps): Promise<string> {
-  // White space around it, as a line end in a Secret, is no part of an id.
+  // Removes surrounding white space, such as a line end in a Secret.
   return typeof value === 'string' ? value : text(await deps.credential(value)).trim();
 }
 
@@ -131,7 +133,10 @@ async function tokenFile(auth: Auth<'workloadIdentity'>, { deps }: Source): Prom
   return auth.tokenFile ?? text(await deps.credential({ env: 'AZURE_FEDERATED_TOKEN_FILE' }));
 }
 
-/** The cloud of the vault; elsewhere AZURE_AUTHORITY_HOST, which Azure's webhook sets to the cloud of the cluster. */
+/**
+ * The authority of the vault's cloud. For other vaults: AZURE_AUTHORITY_HOST, which Azure's webhook sets to the cloud
+ * of the cluster.
+ */
 async function authorityHost({ config, deps, identity }: Source): Promise<string> {
   const { hostname } = new URL(config.vaultUrl);
   const sovereign = SOVEREIGN.find(([suffix]) => hostname.endsWith(suffix))?.[1];
@@ -140,7 +145,7 @@ async function authorityHost({ config, deps, identity }: Source): Promise<string
 }
 
 async function variable(env: string, deps: ProviderDeps): Promise<string | undefined> {
-  return (await unlessMissing(deps.credential({ env })))?.revealText();
+  return (await ifPresent(deps.credential({ env })))?.revealText();
 }
 
 function checkKey(pem: string, password: string | undefined): void {
@@ -148,7 +153,7 @@ function checkKey(pem: string, password: string | undefined): void {
     createPrivateKey({ key: pem, ...(password === undefined ? {} : { passphrase: password }) });
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
-    const detail = 'the certificate comes without a private key that can be read (PEM, without a password)';
+    const detail = 'the certificate has no readable private key (PEM, without a password)';
     throw new AppError('AUTH_FAILED', { detail });
   }
 }

@@ -4,12 +4,12 @@ import { badAnswer } from '../answer.ts';
 import { type Answer, jsonOf } from './answer.ts';
 
 /**
- * An answer of Key Vault that is no success. It goes through the vendor's client untouched, to whoever asked, since
- * a 404 means one thing for a secret and another for a list.
+ * An error response of Key Vault. The caller handles it, because a 404 means one thing for a secret and another for a
+ * list.
  */
 export class Refusal extends Error {
   readonly status: number;
-  /** `error.code` of Key Vault's form; undefined when somebody else answered, such as a proxy. */
+  /** `error.code` of Key Vault. Undefined if something else answered, such as a proxy. */
   readonly code: string | undefined;
   /** `error.innererror.code`. */
   readonly inner: string | undefined;
@@ -26,47 +26,47 @@ export class Refusal extends Error {
   }
 }
 
-/** A vault, or what it belongs to, may be missing in the same form (`VaultNotFound`, `ResourceNotFound`). */
+/** A missing vault or resource has a similar code (`VaultNotFound`, `ResourceNotFound`). */
 const OBJECT_NOT_FOUND = /^(Secret|Key|Certificate)NotFound$/;
 
-/** The vault itself says that it holds no such object: a 404 about anything else proves nothing. */
+/** Whether the vault itself says that the object does not exist. A 404 about anything else proves nothing. */
 export function isNotFound(error: unknown): boolean {
   return error instanceof Refusal && error.status === 404 && OBJECT_NOT_FOUND.test(error.code ?? '');
 }
 
-/** Inner codes of a 403, with the whole sentence of ours. */
+/** Inner codes of a 403, with our explanation. */
 const NOT_ALLOWED: Readonly<Record<string, string>> = {
-  ForbiddenByFirewall: 'the firewall of the vault does not let our address in',
-  ForbiddenByConnection: 'the vault takes no connections from the public network',
+  ForbiddenByFirewall: 'the firewall of the vault blocks our address',
+  ForbiddenByConnection: 'the vault does not accept connections from the public network',
   ForbiddenByRbac: 'no role assignment allows it',
   ForbiddenByPolicy: 'no access policy allows it',
   AccessDenied: 'no access policy allows it',
 };
 
 /**
- * Decided by status and codes, never by the text of a message.
+ * Decides by status and codes, never by the message.
  * https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
  */
 export function fromRefusal(refusal: Refusal): AppError {
   const { status, code, inner = '', retryAfterMs } = refusal;
   const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
-  if (status >= 300 && status < 400) return badAnswer('it redirects, and redirects are not followed');
+  if (status >= 300 && status < 400) return badAnswer('it sent a redirect, and redirects are not followed');
   if (status === 401) return new AppError('AUTH_FAILED', { detail: 'the vault does not accept the token' });
   if (status === 403) return forbidden(code, inner);
-  if (status === 404 && code !== undefined) return badAnswer('status 404: is there no such vault any more?');
+  if (status === 404 && code !== undefined) return badAnswer('status 404; does the vault still exist?');
   if (status === 409) return conflict(inner);
   if (status === 429) return new AppError('THROTTLED', wait);
   if (status === 408 || status >= 500) {
     return new AppError('STORE_UNAVAILABLE', { detail: `status ${status}`, ...wait });
   }
   return badAnswer(
-    code === undefined ? `status ${status}, not in the form of Key Vault` : `status ${status}`,
+    code === undefined ? `status ${status}, not from Key Vault` : `status ${status}`,
   );
 }
 
 function forbidden(code: string | undefined, inner: string): AppError {
   if (/^(Secret|Key|Certificate)Disabled$/.test(inner)) return new AppError('SOURCE_DISABLED');
-  const detail = code === undefined ? 'status 403, not in the form of Key Vault' : NOT_ALLOWED[inner];
+  const detail = code === undefined ? 'status 403, not from Key Vault' : NOT_ALLOWED[inner];
   return new AppError('ACCESS_DENIED', detail === undefined ? {} : { detail });
 }
 

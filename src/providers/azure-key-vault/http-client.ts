@@ -1,6 +1,6 @@
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
-import type { Ended, Operation, ProviderDeps } from '../provider.ts';
+import type { Settled, Operation, ProviderDeps } from '../provider.ts';
 import { thrownError } from '../settle.ts';
 import { type Answer, jsonOf } from './answer.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
@@ -13,9 +13,9 @@ import {
 } from './transport.ts';
 
 /**
- * What the vendor's clients send their requests with: each within the store's limits, to the vault alone. 401 goes
- * back to the client, which logs in; any other answer that is no success ends the operation here, before the client
- * makes an error of it that quotes the body.
+ * The HTTP client of the vendor's clients. It applies the store's limits and sends requests to the vault only. A 401
+ * goes back to the client, which logs in. Any other error response ends the operation here, because the client's own
+ * error would quote the body.
  */
 export function createHttpClient(
   origin: string,
@@ -28,7 +28,7 @@ export function createHttpClient(
       const signal = request.abortSignal instanceof AbortSignal ? request.abortSignal : undefined;
       return limit(
         async (limited) => {
-          if (new URL(request.url).origin !== origin) throw badAnswer('its next page is on another host');
+          if (new URL(request.url).origin !== origin) throw badAnswer('its next page is on a different host');
           const answer = await transport.send(request, limited);
           onAnswer(answer);
           if (answer.status !== 401) check(answer);
@@ -44,19 +44,19 @@ export function createHttpClient(
 
 function check(answer: Answer): void {
   if (answer.status < 200 || answer.status > 299) throw new Refusal(answer);
-  if (!answer.isJson) throw badAnswer('it is not marked as JSON');
+  if (!answer.isJson) throw badAnswer('its content type is not JSON');
   if (jsonOf(answer) === undefined) throw badAnswer('it is not a JSON object');
 }
 
-/** `/secrets` is a list, `/secrets/name/version` a value, `/deletedsecrets/name` tells why there is none. */
+/** `/secrets` is a list, `/secrets/name/version` is a value, and `/deletedsecrets/name` describes a deleted secret. */
 function operationOf(url: string): Operation {
   const [, collection = '', name = ''] = new URL(url).pathname.split('/');
   if (collection.startsWith('deleted')) return 'describe';
   return name === '' ? 'list' : 'read';
 }
 
-/** The first 401 is how the vault asks who we are. */
-function failureOf(ended: Ended<HttpResponse>, request: HttpRequest): AppError | undefined {
+/** The first 401 is the challenge of the vault. */
+function failureOf(ended: Settled<HttpResponse>, request: HttpRequest): AppError | undefined {
   if (!('error' in ended)) {
     const isRefused = ended.value.status === 401 && request.headers.has('authorization');
     return isRefused ? new AppError('AUTH_FAILED') : undefined;

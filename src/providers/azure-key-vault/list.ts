@@ -2,30 +2,30 @@ import type { SecretProperties } from '@azure/keyvault-secrets';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, Refusal } from './errors.ts';
 
-/** The most that the service gives. */
+/** The limit of the service. */
 const PAGE_SIZE = 25;
 
-export interface Listed {
+export interface ListedSecrets {
   readonly items: readonly SecretProperties[];
-  /** Requests that it took. */
+  /** The number of requests. */
   readonly pages: number;
-  /** False when `goOn` ended it. */
+  /** False if `shouldContinue` stopped it. */
   readonly complete: boolean;
 }
 
 /**
- * All secrets, page by page. An empty page is no end: the service sends some.
+ * Lists all secrets, page by page. The service sends empty pages, which do not end the list.
  * https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets
- * @param goOn Asked after each page whether to ask for the next one.
- * @throws AppError for any part of it.
+ * @param shouldContinue Called after each page.
+ * @throws AppError for any part of the list.
  */
 export async function listSecrets(
   vault: KeyVault,
   signal: AbortSignal | undefined,
-  goOn: (items: readonly SecretProperties[], pages: number) => boolean,
-): Promise<Listed> {
+  shouldContinue: (items: readonly SecretProperties[], pages: number) => boolean,
+): Promise<ListedSecrets> {
   try {
-    return await vault.ask(
+    return await vault.call(
       'secrets',
       async (secrets) => {
         const items: SecretProperties[] = [];
@@ -33,10 +33,10 @@ export async function listSecrets(
         for await (const page of secrets
           .listPropertiesOfSecrets(abortedBy(signal))
           .byPage({ maxPageSize: PAGE_SIZE })) {
-          signal?.throwIfAborted(); // the client passes it with the first page only
+          signal?.throwIfAborted(); // the client checks the signal for the first page only
           items.push(...page);
           pages += 1;
-          if (!goOn(items, pages)) return { items, pages, complete: false };
+          if (!shouldContinue(items, pages)) return { items, pages, complete: false };
         }
         return { items, pages, complete: true };
       },

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { AccessToken, TokenCredential } from '@azure/identity';
-import { AppError, healsItself } from '../../core/errors.ts';
-import type { Ended, ProviderDeps } from '../provider.ts';
-import { createRefusals } from '../refusals.ts';
+import { AppError, isTransient } from '../../core/errors.ts';
+import type { Settled, ProviderDeps } from '../provider.ts';
+import { createLoginBackoff } from '../login-backoff.ts';
 import { thrownError } from '../settle.ts';
 import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
@@ -10,17 +10,17 @@ import { type Identity, makeCredential } from './credential.ts';
 import { loginFailure } from './login-errors.ts';
 import { type HttpClient, type HttpRequest, type Transport, toResponse } from './transport.ts';
 
-/** The one login of a store, shared by its clients and renewed by them before it ends. */
+/** The login of a store. Its clients share it and renew it before it expires. */
 export interface Login {
   readonly credential: TokenCredential;
-  /** The vault refused the token, so the next one must be another. */
+  /** Drops the token that the vault refused, so that the next one is new. */
   forget(): void;
-  /** @throws AppError of a login, or of its token, that was refused a moment ago. */
+  /** @throws AppError if a login or its token was refused a moment ago. */
   throwIfRefused(): void;
-  /** The vault refused a token that cannot be a stale one. */
+  /** Records that the vault refused a new token. */
   refuse(error: AppError): void;
-  /** Whether this is what the last login ended with. */
-  endedWith(error: unknown): boolean;
+  /** Whether the last login failed with this error. */
+  lastFailedWith(error: unknown): boolean;
 }
 
 export interface LoginDeps {
@@ -28,39 +28,39 @@ export interface LoginDeps {
   readonly deps: ProviderDeps;
   readonly transport: Transport;
   readonly identity: Identity;
-  /** Ends the logins that are under way when the store is closed. */
+  /** Aborts running logins when the store is closed. */
   readonly closing: AbortSignal;
 }
 
-/** The vendor's clients ask for a new token this long before the end of the one they have. */
-const EARLY_MS = 120_000;
-/** Logins are not made for each of a thousand reads. */
-const LEAST_MS = 10_000;
+/** The vendor's clients renew a token this long before it expires. */
+const RENEW_BEFORE_END_MS = 120_000;
+/** The minimum time to use a token, so that not every read logs in. */
+const MIN_TOKEN_USE_MS = 10_000;
 
 interface Attempt {
   send(request: HttpRequest): Promise<Answer>;
-  /** What really went wrong; the vendor's library wraps it in errors that only quote it. */
+  /** The original error, which the vendor's library wraps in an error that only quotes it. */
   failure: AppError | undefined;
 }
 
 /**
- * Managed identities are kept by the vendor's library once for the process, with the HTTP client of whoever came
- * first. So the client is the same for all stores, and finds out whose login it is serving.
+ * The vendor's library keeps managed identities for the whole process, with the HTTP client of the first user. So all
+ * stores share this client, which looks up the current login.
  */
 const attempts = new AsyncLocalStorage<Attempt>();
 
 const httpClient: HttpClient = {
   async sendRequest(request) {
     const attempt = attempts.getStore();
-    if (attempt === undefined) throw new AppError('INTERNAL', { detail: 'a login that nobody asked for' });
-    // Authorities speak TLS only, and the endpoints of managed identities hardly ever do.
-    const where = request.url.startsWith('http:') ? 'at the endpoint of managed identities' : 'at the login';
+    if (attempt === undefined) throw new AppError('INTERNAL', { detail: 'a login without a caller' });
+    // Authorities use TLS only. Managed identity endpoints rarely do.
+    const where = request.url.startsWith('http:') ? 'at the managed identity endpoint' : 'at the login';
     try {
       const answer = await attempt.send(request);
       attempt.failure = loginFailure(answer, where);
       return toResponse(request, answer);
     } catch (error) {
-      if (error instanceof AppError) attempt.failure = at(where, error);
+      if (error instanceof AppError) attempt.failure = withLocation(where, error);
       throw error;
     }
   },
@@ -69,8 +69,8 @@ const httpClient: HttpClient = {
 export function createLogin({ config, deps, transport, identity, closing }: LoginDeps): Login {
   const { clock } = deps;
   let held: { readonly token: AccessToken; readonly renewAt: number } | undefined;
-  const refusals = createRefusals(clock);
-  let last: unknown;
+  const backoff = createLoginBackoff(clock);
+  let lastError: unknown;
   const running = new Map<string, Promise<AccessToken>>();
 
   const logIn = async (
@@ -87,26 +87,26 @@ export function createLogin({ config, deps, transport, identity, closing }: Logi
       });
       if (token === null) throw new AppError('AUTH_FAILED', { detail: 'the login gave no token' });
       held = { token, renewAt: renewalOf(token, clock.now()) };
-      refusals.clear();
+      backoff.clear();
       return token;
     } catch (thrown) {
       closing.throwIfAborted();
       const error = attempt.failure ?? asAppError(thrown);
-      last = error;
-      if (!healsItself(error.code)) refusals.note(error);
+      lastError = error;
+      if (!isTransient(error.code)) backoff.record(error);
       throw error;
     }
   };
 
   return {
-    throwIfRefused: refusals.check,
-    refuse: refusals.note,
+    throwIfRefused: backoff.check,
+    refuse: backoff.record,
     credential: {
       async getToken(scopes, { claims, enableCae = false } = {}) {
         if (claims === undefined && held !== undefined && clock.now() < held.renewAt) return held.token;
-        refusals.check();
-        // Without the caller's signal, since it is for all, and without the tenant that the vault names: a
-        // credential goes to the tenant of the configuration only.
+        backoff.check();
+        // Omits the caller's signal, because all callers share the login. Omits the tenant that the vault names,
+        // because a credential is only sent to the configured tenant.
         const options = { enableCae, ...(claims === undefined ? {} : { claims }) };
         const id = claims ?? '';
         const shared = running.get(id) ?? logIn(scopes, options).finally(() => running.delete(id));
@@ -117,22 +117,24 @@ export function createLogin({ config, deps, transport, identity, closing }: Logi
     forget() {
       held = undefined;
     },
-    endedWith: (error) => error !== undefined && error === last,
+    lastFailedWith: (error) => error !== undefined && error === lastError,
   };
 }
 
-function failureOf(ended: Ended<Answer>): AppError | undefined {
+function failureOf(ended: Settled<Answer>): AppError | undefined {
   return 'error' in ended ? thrownError(ended) : loginFailure(ended.value, 'at the login');
 }
 
-/** What has ended by our clock is used for a while all the same: asked again, whoever gave it gives the same. */
+/**
+ * Uses credentials that are already expired by our clock for a while. Another login would give the same credentials.
+ */
 function renewalOf({ expiresOnTimestamp, refreshAfterTimestamp }: AccessToken, now: number): number {
-  const early = Math.min(EARLY_MS, Math.max(0, expiresOnTimestamp - now) / 10);
+  const early = Math.min(RENEW_BEFORE_END_MS, Math.max(0, expiresOnTimestamp - now) / 10);
   const due = Math.min(expiresOnTimestamp - early, refreshAfterTimestamp ?? Number.POSITIVE_INFINITY);
-  return Math.max(now + LEAST_MS, Number.isNaN(due) ? 0 : due);
+  return Math.max(now + MIN_TOKEN_USE_MS, Number.isNaN(due) ? 0 : due);
 }
 
-function at(where: string, { code, detail, retryAfterMs, cause }: AppError): AppError {
+function withLocation(where: string, { code, detail, retryAfterMs, cause }: AppError): AppError {
   return new AppError(code, {
     detail: detail === undefined ? where : `${where}: ${detail}`,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
@@ -140,9 +142,9 @@ function at(where: string, { code, detail, retryAfterMs, cause }: AppError): App
   });
 }
 
-/** Whatever else the vendor's library throws is its opinion of ids, certificates and answers. */
+/** Other errors of the vendor's library are about IDs, certificates and responses. */
 function asAppError(thrown: unknown): AppError {
   return thrown instanceof AppError
     ? thrown
-    : new AppError('AUTH_FAILED', { detail: 'no login is possible' });
+    : new AppError('AUTH_FAILED', { detail: 'the credentials cannot be used to log in' });
 }

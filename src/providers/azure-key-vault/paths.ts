@@ -1,8 +1,8 @@
 import { AppError } from '../../core/errors.ts';
 
 /**
- * A name goes into a path as it is, so nothing else may be in it.
- * @throws AppError CONFIG_INVALID for what cannot be the name of an object in Key Vault.
+ * Checks a name, which becomes part of a path without encoding.
+ * @throws AppError CONFIG_INVALID if it cannot be the name of an object in Key Vault.
  */
 export function checkName(name: string): string {
   if (/^[0-9a-zA-Z-]{1,127}$/.test(name)) return name;
@@ -10,7 +10,7 @@ export function checkName(name: string): string {
 }
 
 /**
- * A version is 32 hexadecimal digits. Others are asked for too, as long as they stay in their place of the path.
+ * A version has 32 hexadecimal digits. Other versions are accepted if they fit in a path segment.
  * @throws AppError CONFIG_INVALID
  */
 export function checkVersion(version: string): string {
@@ -19,13 +19,13 @@ export function checkVersion(version: string): string {
 }
 
 /**
- * The beginning of names: there are no folders.
+ * Checks a name prefix. Key Vault has no folders.
  * @throws AppError CONFIG_INVALID
  */
 export function checkPrefix(path: string): string {
   if (/^[0-9a-zA-Z-]{0,127}$/.test(path)) return path;
   throw invalid(
-    'a `path` in Azure Key Vault is the beginning of the name, of the characters 0-9, a-z, A-Z and -',
+    'a `path` in Azure Key Vault is the start of a name and has only the characters 0-9, a-z, A-Z and -',
   );
 }
 

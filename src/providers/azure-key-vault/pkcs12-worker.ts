@@ -4,33 +4,33 @@ import forge from 'node-forge';
 import { codeOf } from '../../core/system-errors.ts';
 import type { Pkcs12Contents } from './pkcs12.ts';
 
-/** Key Vault gives such files without a password; writers differ in whether that is an empty one or none. */
+/** Key Vault returns such files without a password. Depending on the writer, that is an empty password or none. */
 const PASSWORDS = ['', undefined];
 
 /**
- * What is in a PKCS#12 file (RFC 7292); undefined when it is none or needs a password. node-forge understands no keys
- * but RSA, and gives back the structure of those keys and certificates that it does not know.
+ * Reads a PKCS#12 file (RFC 7292). Undefined if it is not one or needs a password. node-forge understands only RSA
+ * keys, and returns the raw structure of other keys and certificates.
  */
 function contentsOf(file: Uint8Array): Pkcs12Contents | undefined {
   const bytes = Buffer.from(file).toString('binary');
   for (const password of PASSWORDS) {
     try {
-      const pfx = forge.pkcs12.pkcs12FromAsn1(withoutCheck(forge.asn1.fromDer(bytes)), password);
+      const pfx = forge.pkcs12.pkcs12FromAsn1(withoutIntegrityCheck(forge.asn1.fromDer(bytes)), password);
       const { certBag = '', keyBag = '', pkcs8ShroudedKeyBag = '' } = forge.pki.oids;
       const [key] = [...bagsOf(pfx, pkcs8ShroudedKeyBag), ...bagsOf(pfx, keyBag)];
       return { certificates: bagsOf(pfx, certBag).map(derOf), publicKey: key && publicOf(key) };
     } catch (error) {
-      if (!(error instanceof Error)) throw error; // its errors are plain ones
+      if (!(error instanceof Error)) throw error; // node-forge throws plain errors
     }
   }
   return undefined;
 }
 
 /**
- * Its integrity check is left out, as in templates: a store is trusted with what it gives, and the library does not know
- * all that the check is made with (PBMAC1, RFC 9579).
+ * Skips the integrity check, as templates do. The store is trusted, and the library does not support every algorithm
+ * (PBMAC1, RFC 9579).
  */
-function withoutCheck(pfx: forge.asn1.Asn1): forge.asn1.Asn1 {
+function withoutIntegrityCheck(pfx: forge.asn1.Asn1): forge.asn1.Asn1 {
   return typeof pfx.value === 'string' ? pfx : { ...pfx, value: pfx.value.slice(0, 2) };
 }
 
@@ -39,14 +39,14 @@ function bagsOf(pfx: forge.pkcs12.Pkcs12Pfx, bagType: string): readonly forge.pk
 }
 
 function derOf({ cert, asn1 }: forge.pkcs12.Bag): Uint8Array {
-  return bytesOf(cert === undefined || cert === null ? asn1 : asRead(cert));
+  return bytesOf(cert === undefined || cert === null ? asn1 : originalCertificate(cert));
 }
 
 /**
- * What the library makes of a certificate names the algorithm of its signature with parameters of its own, and then
- * nobody accepts the signature. The signed part, which it keeps, names the same algorithm as it was.
+ * Rebuilds the original certificate. node-forge changes the parameters of the signature algorithm, which makes the
+ * signature invalid. The signed part still contains the original algorithm.
  */
-function asRead({ tbsCertificate, signature }: forge.pki.Certificate): forge.asn1.Asn1 {
+function originalCertificate({ tbsCertificate, signature }: forge.pki.Certificate): forge.asn1.Asn1 {
   const { asn1 } = forge;
   const { Class, Type } = asn1;
   const isAlgorithm = ({ tagClass, type }: forge.asn1.Asn1) =>
@@ -58,7 +58,7 @@ function asRead({ tbsCertificate, signature }: forge.pki.Certificate): forge.asn
   return asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, [tbsCertificate, algorithm, bits]);
 }
 
-/** DER; undefined for a key that OpenSSL does not know either. */
+/** DER. Undefined for a key that OpenSSL does not know either. */
 function publicOf({ key, asn1 }: forge.pkcs12.Bag): Uint8Array | undefined {
   const { pki } = forge;
   const tree = key === undefined || key === null ? asn1 : pki.wrapRsaPrivateKey(pki.privateKeyToAsn1(key));

@@ -2,34 +2,36 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../core/errors.ts';
 
-const LONGEST_MS = 5_000;
-const LARGEST_MB = 64;
+const TIMEOUT_MS = 5_000;
+const MAX_HEAP_MB = 64;
 
 export interface Pkcs12Contents {
   /** DER. */
   readonly certificates: readonly Uint8Array[];
-  /** Of the private key, if there is one, DER: the private one stays where it was found. */
+  /**
+   * The public key of the private key in the file, if there is one, as DER. The private key itself is not passed on.
+   */
   readonly publicKey: Uint8Array | undefined;
 }
 
 /**
- * What is in a PKCS#12 file without a password; undefined when it is no such file. The file says how often its password
- * is hashed, up to two thousand million times, so a thread of its own does that, for a while.
- * @throws AppError DECODE_FAILED when that is not enough.
+ * Reads a PKCS#12 file without a password. Undefined if it is not such a file. The file sets the number of hash
+ * iterations, up to two billion, so a separate thread reads it with a timeout.
+ * @throws AppError DECODE_FAILED if it takes too much time or memory.
  */
 export async function contentsOf(
   file: Uint8Array,
-  longestMs = LONGEST_MS,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<Pkcs12Contents | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<Pkcs12Contents | undefined>();
   const worker = new Worker(new URL(`./pkcs12-worker${extname(import.meta.filename)}`, import.meta.url), {
     workerData: file,
-    resourceLimits: { maxOldGenerationSizeMb: LARGEST_MB },
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
     execArgv: [],
   });
   const giveUp = () =>
-    reject(new AppError('DECODE_FAILED', { detail: 'reading its PKCS#12 takes too much' }));
-  const timer = setTimeout(giveUp, longestMs);
+    reject(new AppError('DECODE_FAILED', { detail: 'reading its PKCS#12 needs too much time or memory' }));
+  const timer = setTimeout(giveUp, timeoutMs);
   worker
     .once('message', resolve)
     .once('error', (error) => {

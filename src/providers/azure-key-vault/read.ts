@@ -1,26 +1,25 @@
 import { AppError } from '../../core/errors.ts';
 import { member, printJson } from '../../core/json.ts';
-import type { FoundRead } from '../../core/reading.ts';
+import type { FoundRead } from '../../core/read-result.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
-import { asDate, createdAt } from '../created-at.ts';
+import { validDate, createdAt } from '../created-at.ts';
 import type { ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
 import { jsonOf } from './answer.ts';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
 import { checkName, checkVersion } from './paths.ts';
-import type { Seen } from './versions.ts';
+import type { SeenVersions } from './versions.ts';
 
 export interface Store {
   readonly deps: ProviderDeps;
   readonly vault: KeyVault;
-  readonly seen: Seen;
+  readonly seen: SeenVersions;
 }
 
 /**
- * Dates of validity are for the reader of a value: like the vault itself, this hands out what is not yet valid and
- * what has expired.
- * @throws AppError for everything that is neither found nor absent.
+ * Ignores validity dates, like the vault itself: the user of the value must check them.
+ * @throws AppError for every result other than found or absent.
  */
 export async function readOne(
   store: Store,
@@ -63,7 +62,7 @@ async function readSecret(
   return { kind: 'found', value: SecretValue.fromText(text), version, ...times };
 }
 
-/** The chain stands in the secret behind the certificate, together with the key that is left out. */
+/** The chain is in the secret behind the certificate. The private key there is removed. */
 async function readCertificate(
   store: Store,
   ref: SourceRef,
@@ -82,7 +81,7 @@ async function readCertificate(
 /** https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret */
 async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | undefined): Promise<Secret> {
   let date: string | undefined;
-  const { name, value, properties } = await store.vault.ask(
+  const { name, value, properties } = await store.vault.call(
     'secrets',
     (secrets) =>
       secrets.getSecret(ref.key, {
@@ -95,26 +94,26 @@ async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | und
     signal,
   );
   const { version, enabled, contentType } = properties;
-  const updatedOn = asDate(properties.updatedOn);
+  const updatedOn = validDate(properties.updatedOn);
   if (enabled === false) throw new AppError('SOURCE_DISABLED');
   if (typeof value !== 'string') throw badAnswer('a secret without its value');
   if (!value.isWellFormed()) throw badAnswer('a text that is not Unicode');
-  const checked = checkAnswered(ref, { name, version });
+  const checked = checkIdentity(ref, { name, version });
   const stamp =
     ref.version === undefined && updatedOn !== undefined
-      ? store.seen.note(ref.key, { version: checked, updatedOn, date })
+      ? store.seen.record(ref.key, { version: checked, updatedOn, date })
       : undefined;
   const times = { ...createdAt(properties.createdOn), ...(stamp === undefined ? {} : { stamp }) };
   return { text: value, contentType, version: checked, times };
 }
 
 /**
- * The key as it stands in the answer: the client's own form of it has other names and no numbers' text.
+ * Uses the key from the raw response, because the client renames members and loses the text of numbers.
  * https://learn.microsoft.com/rest/api/keyvault/keys/get-key
  */
 async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undefined): Promise<ReadResult> {
   let body: string | null | undefined;
-  const { name, properties } = await store.vault.ask(
+  const { name, properties } = await store.vault.call(
     'keys',
     (keys) =>
       keys.getKey(ref.key, {
@@ -129,7 +128,7 @@ async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undef
   if (properties.enabled === false) throw new AppError('SOURCE_DISABLED');
   const key = member(jsonOf({ isJson: true, text: body ?? '' }), 'key');
   if (key?.kind !== 'object') throw badAnswer('a key without its JWK');
-  const version = checkAnswered(ref, { name, version: properties.version });
+  const version = checkIdentity(ref, { name, version: properties.version });
   return {
     kind: 'found',
     value: SecretValue.fromText(printJson(key)),
@@ -138,15 +137,15 @@ async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undef
   };
 }
 
-function checkAnswered(
+function checkIdentity(
   ref: SourceRef,
   { name, version }: { readonly name: string; readonly version: string | undefined },
 ): string {
-  // Names are the same in any case of their letters.
-  if (name.toLowerCase() !== ref.key.toLowerCase()) throw badAnswer('another object than the one asked for');
+  // Names are case-insensitive.
+  if (name.toLowerCase() !== ref.key.toLowerCase()) throw badAnswer('a different object than requested');
   if (version === undefined || version === '') throw badAnswer('an object without its version');
   if (ref.version !== undefined && ref.version.toLowerCase() !== version.toLowerCase()) {
-    throw badAnswer('another version than the one asked for');
+    throw badAnswer('a different version than requested');
   }
   return version;
 }
@@ -155,25 +154,25 @@ function versionOf({ version }: SourceRef): { version?: string } {
   return version === undefined ? {} : { version };
 }
 
-type Ask = (vault: KeyVault, name: string, signal: AbortSignal | undefined) => Promise<unknown>;
+type GetDeleted = (vault: KeyVault, name: string, signal: AbortSignal | undefined) => Promise<unknown>;
 
-const deletedSecret: Ask = (vault, name, signal) =>
-  vault.ask('secrets', (secrets) => secrets.getDeletedSecret(name, abortedBy(signal)), signal);
-const deletedCertificate: Ask = (vault, name, signal) =>
-  vault.ask('certificates', (client) => client.getDeletedCertificate(name, abortedBy(signal)), signal);
-const deletedKey: Ask = (vault, name, signal) =>
-  vault.ask('keys', (keys) => keys.getDeletedKey(name, abortedBy(signal)), signal);
+const deletedSecret: GetDeleted = (vault, name, signal) =>
+  vault.call('secrets', (secrets) => secrets.getDeletedSecret(name, abortedBy(signal)), signal);
+const deletedCertificate: GetDeleted = (vault, name, signal) =>
+  vault.call('certificates', (client) => client.getDeletedCertificate(name, abortedBy(signal)), signal);
+const deletedKey: GetDeleted = (vault, name, signal) =>
+  vault.call('keys', (keys) => keys.getDeletedKey(name, abortedBy(signal)), signal);
 
-/** Each resolves when the object is there, deleted but recoverable. */
-const DELETED: Readonly<Record<NonNullable<SourceRef['object']>, readonly Ask[]>> = {
+/** Each call resolves if the object is deleted but recoverable. */
+const DELETED: Readonly<Record<NonNullable<SourceRef['object']>, readonly GetDeleted[]>> = {
   secret: [deletedSecret],
   certificate: [deletedSecret, deletedCertificate],
   key: [deletedKey],
 };
 
 /**
- * Resolves when the vault says that it is not among the deleted ones either.
- * @throws AppError SOURCE_DELETED when it is, ACCESS_DENIED when that may not be asked.
+ * Resolves if the vault says that no deleted object has this name either.
+ * @throws AppError SOURCE_DELETED if one has; ACCESS_DENIED if the request is not allowed.
  */
 async function proveAbsence(
   { vault }: Store,
@@ -187,10 +186,10 @@ async function proveAbsence(
       if (isNotFound(error)) continue;
       if (!(error instanceof Refusal)) throw error;
       const refused = fromRefusal(error);
-      // Of one that was disabled before it was deleted, the vault says no more than that.
+      // The vault answers this for a secret that was disabled before it was deleted.
       if (refused.code === 'SOURCE_DISABLED') throw new AppError('SOURCE_DELETED');
       if (error.status !== 403) throw refused;
-      const detail = 'there is none, but whether it is only deleted may not be asked';
+      const detail = 'the secret does not exist, but we may not check whether it is only deleted';
       throw new AppError('ACCESS_DENIED', { detail });
     }
     throw new AppError('SOURCE_DELETED');

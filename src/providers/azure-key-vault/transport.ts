@@ -4,40 +4,41 @@ import type { SecretClientOptions } from '@azure/keyvault-secrets';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer, decodeText, isJsonType, parseDate, parseRetryAfter, readBounded } from '../answer.ts';
-import { fromNetwork } from '../network.ts';
-import { trustAlso } from '../tls.ts';
+import { fromNetwork } from '../network-errors.ts';
+import { secureContextWithCa } from '../tls.ts';
 import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
 
-/** What the vendor's clients send their requests with. */
+/** The HTTP client interface of the vendor's clients. */
 export type HttpClient = NonNullable<SecretClientOptions['httpClient']>;
 export type HttpRequest = Parameters<HttpClient['sendRequest']>[0];
 export type HttpResponse = Awaited<ReturnType<HttpClient['sendRequest']>>;
 
-/** The largest answer that is read: a page of a list is far smaller, a value has at most 25 KB. */
+/** The maximum response size. A page of a list is far smaller, and a value has at most 25 KB. */
 const MAX_BYTES = 4 * 1024 * 1024;
-/** Of an answer that is no success only its codes matter. */
+/** Only the codes of an error response are needed. */
 const MAX_ERROR_BYTES = 64 * 1024;
 const IDLE_MS = 10_000;
 
 export interface Transport extends Disposable {
   /**
-   * One request, one answer, whatever its status: no redirect is followed, so a token goes to nobody else.
-   * @throws AppError for what the connection did; the signal's reason once it is aborted.
+   * Sends one request and returns its response with any status. Redirects are not followed, so that a token goes to no
+   * other host.
+   * @throws AppError for connection errors; the signal's reason once it is aborted.
    */
   send(request: HttpRequest, signal: AbortSignal): Promise<Answer>;
 }
 
 /**
- * One connection pool for a store. The vendor's own HTTP client reads answers of any size, takes broken UTF-8, and
- * puts the body into the message of an error, so this one stands in its place.
- * @throws AppError CONFIG_INVALID when `tls.caFile` cannot be read or is no PEM.
+ * Creates one connection pool for a store. It replaces the vendor's HTTP client, which has no size limit, accepts
+ * invalid UTF-8, and puts the body into error messages.
+ * @throws AppError CONFIG_INVALID if `tls.caFile` cannot be read or is not PEM.
  */
 export async function createTransport({ tls }: AzureConfig, clock: Clock): Promise<Transport> {
-  const secureContext = await trustAlso(tls?.caFile);
+  const secureContext = await secureContextWithCa(tls?.caFile);
   const secure = {
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
-    // Made once: it takes longer than a request, and would be made for each connection.
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not disable it
+    // Created once, because it takes longer than a request and would otherwise be created for each connection.
     ...(secureContext === undefined ? {} : { secureContext }),
   };
   const agent = new https.Agent({ keepAlive: true, timeout: IDLE_MS, ...secure });
@@ -45,7 +46,7 @@ export async function createTransport({ tls }: AzureConfig, clock: Clock): Promi
     async send(request, signal) {
       try {
         const answer = await exchange(request, agent, secure, signal);
-        return await received(answer, clock);
+        return await readAnswer(answer, clock);
       } catch (thrown) {
         signal.throwIfAborted();
         throw thrown instanceof AppError ? thrown : fromNetwork(thrown);
@@ -63,13 +64,13 @@ function exchange(
 ): Promise<IncomingMessage> {
   const url = new URL(request.url);
   const plain = url.protocol === 'http:';
-  // Only the endpoints of managed identities, which are on the machine or next to it, speak plain HTTP.
-  if (plain && request.allowInsecureConnection !== true) throw badAnswer('it names an address without TLS');
+  // Only managed identity endpoints, which are on this machine or next to it, use plain HTTP.
+  if (plain && request.allowInsecureConnection !== true) throw badAnswer('it contains a URL without TLS');
   const { 'accept-encoding': _, ...headers } = request.headers.toJSON();
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const options = { method: request.method, headers, signal };
-  // The client's own policy sets an agent where HTTPS_PROXY and NO_PROXY say so, also for what is on the machine: a
-  // proxy cannot reach that, and would see the identity's secret and its token.
+  // The vendor's proxy policy sets an agent from HTTPS_PROXY and NO_PROXY, also for local endpoints. A proxy cannot
+  // reach those, and would see the identity's secret and token, so the agent is used for HTTPS only.
   const proxy = request.agent instanceof http.Agent ? { agent: request.agent } : {};
   const call = plain
     ? http.request(url, options)
@@ -79,11 +80,11 @@ function exchange(
   return promise;
 }
 
-async function received(answer: IncomingMessage, clock: Clock): Promise<Answer> {
+async function readAnswer(answer: IncomingMessage, clock: Clock): Promise<Answer> {
   const status = answer.statusCode ?? 0;
   const isSuccess = status >= 200 && status < 300;
   const enough = isSuccess ? MAX_BYTES : MAX_ERROR_BYTES;
-  const bytes = await readBounded(answer, { most: MAX_BYTES, enough });
+  const bytes = await readBounded(answer, { maxBytes: MAX_BYTES, stopAfterBytes: enough });
   const headers = new Map<string, string>();
   for (const [name, values] of Object.entries(answer.headersDistinct)) headers.set(name, values?.[0] ?? '');
   return {
@@ -96,14 +97,14 @@ async function received(answer: IncomingMessage, clock: Clock): Promise<Answer> 
   };
 }
 
-/** Milliseconds, which Azure's identity endpoints use, or seconds or a date (RFC 9110, 10.2.3). */
+/** Milliseconds (used by Azure's identity endpoints), seconds, or a date (RFC 9110, 10.2.3). */
 function waitOf(headers: Answer['headers'], clock: Clock): number | undefined {
   const ms = headers.get('retry-after-ms') ?? headers.get('x-ms-retry-after-ms') ?? '';
   if (/^\d{1,12}$/.test(ms)) return Number(ms);
   return parseRetryAfter(headers.get('retry-after') ?? '', clock);
 }
 
-/** In the form that the vendor's clients expect. */
+/** Converts to the response form of the vendor's clients. */
 export function toResponse(request: HttpRequest, answer: Answer): HttpResponse {
   return { request, status: answer.status, headers: headersOf(answer.headers), bodyAsText: answer.text };
 }

@@ -1,103 +1,104 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import type { StampedVersion } from '../../core/reading.ts';
-import { asDate, createdAt } from '../created-at.ts';
+import type { StampedVersion } from '../../core/read-result.ts';
+import { validDate, createdAt } from '../created-at.ts';
 import type { ProviderDeps, VersionOptions, VersionResult } from '../provider.ts';
-import { createLists } from '../ways.ts';
+import { createListCosts } from '../read-strategy.ts';
 import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
 
 /**
- * A list tells when a secret was last changed, in whole seconds, and never its version. So what was read is
- * remembered: as long as the list shows the same second, the version is the one that was read.
+ * Remembers the versions that were read. A list contains the time of the last change in whole seconds, but no version.
+ * While that time is unchanged, the version is unchanged.
  */
-export interface Seen {
+export interface SeenVersions {
   /**
-   * @param read `date`: the server's clock at the reading, as its header has it.
-   * @returns What a list shows while this is current; undefined where that cannot be told apart from a later change.
+   * @param read `date` is the server's clock at the read, from the response header.
+   * @returns The stamp that lists show while this version is current. Undefined if a later change could have the same
+   * stamp.
    */
-  note(
+  record(
     name: string,
     read: { version: string; updatedOn: Date; date: string | undefined },
   ): string | undefined;
   get(name: string): StampedVersion | undefined;
-  /** Takes what is on record of keys that were not read here. Asked for once, unless that fails. */
-  recall(
+  /** Loads recorded versions of keys that this process has not read. Each is loaded once, unless that fails. */
+  restore(
     names: readonly string[],
-    recall: NonNullable<VersionOptions['recall']>,
+    recall: NonNullable<VersionOptions['lastReadVersion']>,
     signal: AbortSignal | undefined,
   ): Promise<void>;
 }
 
-/** A second change in the same second would look like the first one, so a reading must be later than that. */
-const SETTLED_MS = 2_000;
+/** A second change in the same second has the same stamp, so a read must be at least this much later. */
+const MIN_AGE_MS = 2_000;
 
-/** So many keys are recalled at a time: the record has others to answer. */
-const RECALLED_AT_ONCE = 25;
+/** The number of keys to load at a time, so that the audit log can answer others in between. */
+const RESTORE_BATCH_SIZE = 25;
 
-export function createSeen(): Seen {
-  // Names are the same in any case of their letters.
+export function createSeenVersions(): SeenVersions {
+  // Names are case-insensitive.
   const byName = new Map<string, StampedVersion | undefined>();
   return {
-    note(name, { version, updatedOn, date }) {
-      // By the server's clock alone: ours may be ahead of it.
+    record(name, { version, updatedOn, date }) {
+      // Uses only the server's clock, because ours may be ahead.
       const age = Date.parse(date ?? '') - updatedOn.getTime();
-      const stamp = age >= SETTLED_MS ? stampOf(updatedOn) : undefined;
+      const stamp = age >= MIN_AGE_MS ? stampOf(updatedOn) : undefined;
       byName.set(name.toLowerCase(), stamp === undefined ? undefined : { version, stamp });
       return stamp;
     },
     get: (name) => byName.get(name.toLowerCase()),
-    async recall(names, recall, signal) {
+    async restore(names, recall, signal) {
       const unread = names.filter((name) => !byName.has(name.toLowerCase()));
-      for (let start = 0; start < unread.length; start += RECALLED_AT_ONCE) {
+      for (let start = 0; start < unread.length; start += RESTORE_BATCH_SIZE) {
         await nextTurn();
         signal?.throwIfAborted();
-        const part = unread.slice(start, start + RECALLED_AT_ONCE);
+        const part = unread.slice(start, start + RESTORE_BATCH_SIZE);
         const recalled = await Promise.all(
           part.map(async (name) => [name.toLowerCase(), await recall(name)] as const),
         );
-        // What was read meanwhile is newer.
+        // A read in the meantime is newer.
         for (const [id, version] of recalled) if (!byName.has(id)) byName.set(id, version);
       }
     },
   };
 }
 
-/** Undefined for what is no time. */
+/** Undefined for an invalid time. */
 function stampOf(updatedOn: Date | undefined): string | undefined {
-  return asDate(updatedOn)?.toISOString();
+  return validDate(updatedOn)?.toISOString();
 }
 
-/** What a list shows of a secret. */
-interface Found {
+/** A list entry of a secret. */
+interface ListedVersion {
   readonly stamp: string;
   readonly times: { readonly createdAt?: number };
 }
 
-export type TellVersions = (
+export type ReportVersions = (
   keys: readonly string[],
   options: VersionOptions,
 ) => Promise<readonly VersionResult[]>;
 
-/** Lists no further than reading the keys would cost, and not again what was found to be longer. */
+/** Stops a list when reading the keys would cost less, and does not repeat a list that was too long. */
 export function createVersions(
   vault: KeyVault,
-  { seen, clock, onWay }: { seen: Seen; clock: Clock; onWay?: ProviderDeps['onWay'] },
-): TellVersions {
-  const lists = createLists(clock);
-  return async (keys, { signal, recall }) => {
+  { seen, clock, onWay }: { seen: SeenVersions; clock: Clock; onWay?: ProviderDeps['onStrategy'] },
+): ReportVersions {
+  const lists = createListCosts(clock);
+  return async (keys, { signal, lastReadVersion: recall }) => {
     const all = new Set(keys.map((key) => key.toLowerCase())).size;
-    // Those of a group of keys are asked for together, always the same ones.
+    // Identifies the group by its size, because each group always has the same keys.
     const name = String(all);
-    const mayList = all > 1 && lists.areWorth(name, all - 1);
-    if (mayList && recall !== undefined) await seen.recall(keys, recall, signal);
+    const mayList = all > 1 && lists.isWorthListing(name, all - 1);
+    if (mayList && recall !== undefined) await seen.restore(keys, recall, signal);
     const wanted = new Set(keys.filter((key) => seen.get(key) !== undefined).map((key) => key.toLowerCase()));
     if (!mayList || wanted.size < 2) {
       if (all > 0) onWay?.({ way: 'read', keys: all, calls: all });
       return keys.map((): VersionResult => ({ kind: 'unknown' }));
     }
-    const found = new Map<string, Found>();
+    const found = new Map<string, ListedVersion>();
     const { pages, complete } = await list(found, wanted, signal);
     const results = keys.map((key): VersionResult => {
       const read = seen.get(key);
@@ -105,16 +106,16 @@ export function createVersions(
       if (read === undefined || listed?.stamp !== read.stamp) return { kind: 'unknown' };
       return { kind: 'known', version: read.version, ...listed.times };
     });
-    // What was changed is read once, what the list does not show each time.
-    const unseen = wanted.size - found.size;
-    const calls = pages + unseen + (complete || unseen === 0 ? 0 : 1);
-    lists.note(name, calls);
+    // A changed key is read once, and a key that the list does not show is read each time.
+    const unlisted = wanted.size - found.size;
+    const calls = pages + unlisted + (complete || unlisted === 0 ? 0 : 1);
+    lists.record(name, calls);
     onWay?.({ way: 'list', keys: all, calls });
     return results;
   };
 
   async function list(
-    found: Map<string, Found>,
+    found: Map<string, ListedVersion>,
     wanted: ReadonlySet<string>,
     signal: AbortSignal | undefined,
   ) {
@@ -129,7 +130,7 @@ export function createVersions(
         return found.size < wanted.size && count + 1 < wanted.size;
       });
     } catch (error) {
-      if (error instanceof AppError && error.code === 'ACCESS_DENIED') lists.deny();
+      if (error instanceof AppError && error.code === 'ACCESS_DENIED') lists.recordDenied();
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Naming } from '../../core/mapping.ts';
-import { isPath, NOT_A_PATH } from '../path.ts';
+import { isValidPath, PATH_RULE } from '../path.ts';
 
 export const FilesConfig = z
   .strictObject({
@@ -8,11 +8,11 @@ export const FilesConfig = z
     path: z
       .string()
       .min(1)
-      .refine(isPath, { error: NOT_A_PATH })
+      .refine(isValidPath, { error: PATH_RULE })
       .meta({
         description:
-          'The folder. Keys are paths relative to it, with extension; nothing outside it is ever read. Replace a file ' +
-          'by renaming a complete one over it: while one is written in place, what is in it so far is its value.',
+          'The folder. Keys are file paths relative to it, with extension. Files outside it are never read. Replace a file ' +
+          'by renaming a complete file over it. A file that is written in place may be read half-written.',
         examples: ['./secrets'],
       }),
   })

@@ -3,15 +3,15 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
-import { checkCount } from '../found.ts';
+import { checkKeyCount } from '../search-limits.ts';
 import type { FindQuery } from '../provider.ts';
-import { changed, fromFileSystem, steadily } from './errors.ts';
-import { inside, locate, realRoot, segmentsOf, stillLeadsTo } from './paths.ts';
+import { changed, fromFileSystem, retryDuringUpdate } from './errors.ts';
+import { assertInside, locate, realRoot, segmentsOf, stillResolvesTo } from './paths.ts';
 
 /**
- * The keys below `path`: regular files, also behind links that stay in the folder. Names that begin with a dot are
- * left out, among them the `..data` of mounted volumes.
- * @throws AppError for any part of the search: half of it would look like keys that are gone.
+ * Finds the keys below `path`: regular files, including those behind links that stay in the folder. Omits names that
+ * start with a dot, such as the `..data` of mounted volumes.
+ * @throws AppError for any part of the search, because a partial result would look like deleted keys.
  */
 export async function findBelow(
   path: string,
@@ -20,7 +20,7 @@ export async function findBelow(
 ): Promise<string[]> {
   if (Object.keys(query.tags).length > 0)
     throw new AppError('CONFIG_INVALID', { detail: 'files have no tags' });
-  return steadily(() => findOnce(path, query, signal));
+  return retryDuringUpdate(() => findOnce(path, query, signal));
 }
 
 async function findOnce(path: string, query: FindQuery, signal: AbortSignal | undefined): Promise<string[]> {
@@ -33,9 +33,9 @@ async function findOnce(path: string, query: FindQuery, signal: AbortSignal | un
   try {
     if ((await stat(start)).isDirectory())
       await walk({ root, keys, visited, signal }, start, prefix, new Set([start]));
-    // A volume empties the folder that it has replaced, while it may be listed here.
-    for (const [folder, place] of visited)
-      if (!(await stillLeadsTo(place, join(path, folder)))) throw changed();
+    // A volume update empties the replaced folder, which may be listed at that moment.
+    for (const [folder, realPath] of visited)
+      if (!(await stillResolvesTo(realPath, join(path, folder)))) throw changed();
   } catch (error) {
     signal?.throwIfAborted();
     throw error instanceof AppError ? error : fromFileSystem(error);
@@ -46,12 +46,12 @@ async function findOnce(path: string, query: FindQuery, signal: AbortSignal | un
 interface Walk {
   readonly root: string;
   readonly keys: string[];
-  /** Folders, and where they led. */
+  /** Folders and their resolved paths. */
   readonly visited: Map<string, string>;
   readonly signal: AbortSignal | undefined;
 }
 
-/** @param above The folders on the way here, so that a link to one of them makes no circle. */
+/** @param above The folders above this one, to detect links that form a loop. */
 async function walk(state: Walk, folder: string, prefix: string, above: ReadonlySet<string>): Promise<void> {
   state.signal?.throwIfAborted();
   state.visited.set(prefix, folder);
@@ -61,7 +61,7 @@ async function walk(state: Walk, folder: string, prefix: string, above: Readonly
     const { path, kind } = await resolve(state.root, folder, entry);
     if (kind === 'file') state.keys.push(key);
     if (kind === 'folder' && !above.has(path)) await walk(state, path, key, new Set([...above, path]));
-    checkCount(state.keys.length);
+    checkKeyCount(state.keys.length);
   }
 }
 
@@ -70,7 +70,7 @@ async function resolve(root: string, folder: string, entry: Dirent) {
   if (entry.isFile()) return { path, kind: 'file' };
   if (entry.isDirectory()) return { path, kind: 'folder' };
   if (!entry.isSymbolicLink()) return { path, kind: 'other' };
-  const real = inside(root, await realpath(path));
+  const real = assertInside(root, await realpath(path));
   const target = await stat(real);
   return { path: real, kind: target.isFile() ? 'file' : target.isDirectory() ? 'folder' : 'other' };
 }

@@ -2,47 +2,48 @@ import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import { onlyVersion } from '../only-version.ts';
-import { createPlaces } from '../places.ts';
+import { fingerprintVersion } from '../fingerprint-version.ts';
+import { createFileIoLimiter } from '../file-io-limiter.ts';
 import type { Check, Operation, ProviderDeps, ReadResult, SecretProvider, SourceRef } from '../provider.ts';
-import { failedRead, nameSearch, orElse, settle } from '../settle.ts';
+import { failedRead, nameSearchErrors, orElse, settle } from '../settle.ts';
 import { systemDeadline } from '../timing.ts';
 import type { FilesConfig } from './config.ts';
-import { changed, fromFileSystem, steadily } from './errors.ts';
+import { changed, fromFileSystem, retryDuringUpdate } from './errors.ts';
 import { findBelow } from './find.ts';
-import { realRoot, stillLeadsTo } from './paths.ts';
+import { realRoot, stillResolvesTo } from './paths.ts';
 import { readBelow } from './read.ts';
 import { yamlToJson } from './yaml.ts';
 
 export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Promise<SecretProvider> {
-  const inPlace = createPlaces();
+  const runFileIo = createFileIoLimiter();
   const ask = <T>(
     operation: Operation,
     id: string,
     signal: AbortSignal | undefined,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> =>
-    deps.limit((limited) => inPlace(`${operation} ${id}`, () => work(limited), limited), signal, operation);
-  const look = (ref: SourceRef, signal: AbortSignal | undefined): Promise<Look> =>
-    orElse<Look>(
-      ask('read', ref.key, signal, () => steadily(() => readOne(path, ref, deps))),
+    deps.limit((limited) => runFileIo(`${operation} ${id}`, () => work(limited), limited), signal, operation);
+  const attemptRead = (ref: SourceRef, signal: AbortSignal | undefined): Promise<ReadAttempt> =>
+    orElse<ReadAttempt>(
+      ask('read', ref.key, signal, () => retryDuringUpdate(() => readOne(path, ref, deps))),
       (error) => ({ result: failedRead(deps.name, ref.key, error) }),
     );
   return {
     async read(refs, { signal } = {}) {
       for (let attempt = 1; ; attempt += 1) {
-        const looks = await Promise.all(refs.map((ref) => look(ref, signal)));
+        const looks = await Promise.all(refs.map((ref) => attemptRead(ref, signal)));
         if (looks.every(({ result }) => result.kind === 'failed')) return looks.map(({ result }) => result);
         const failures = await settle(
-          whichMoved(path, refs, looks, (work) =>
-            soon(signal, (limited) => inPlace(undefined, work, limited)),
+          findMoved(path, refs, looks, (work) =>
+            withTimeout(signal, (limited) => runFileIo(undefined, work, limited)),
           ),
         );
         const failureAt = (index: number) => ('error' in failures ? failures.error : failures.value[index]);
-        // Certificate and key must be of one update; so nothing is taken until all are found where they were read.
+        // A certificate and its key must come from the same update. So all keys must still resolve to the paths that
+        // were read.
         if (
           'value' in failures &&
-          attempt < PASSES &&
+          attempt < MAX_BATCH_ATTEMPTS &&
           failures.value.some((failure) => failure !== undefined)
         )
           continue;
@@ -52,10 +53,10 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
         });
       }
     },
-    // The version is the fingerprint of the value, so only a read can tell.
+    // The version is the fingerprint of the value, so the file must be read.
     versions: async (keys) => keys.map(() => ({ kind: 'unknown' })),
     find: (query, { signal } = {}) =>
-      nameSearch(
+      nameSearchErrors(
         deps.name,
         query,
         ask('list', query.path, signal, (limited) => findBelow(path, query, limited)),
@@ -69,43 +70,43 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
   };
 }
 
-/** So often a batch is read anew because a volume was updated during it. */
-const PASSES = 3;
+/** The maximum number of times to read a batch while the volume is updated. */
+const MAX_BATCH_ATTEMPTS = 3;
 
-interface Look {
+interface ReadAttempt {
   readonly result: ReadResult;
-  /** Where the key led; undefined where it was absent or nothing was decided by its place. */
-  readonly place?: string;
+  /** The resolved path of the key. Undefined if the key was absent, or if its path does not matter. */
+  readonly realPath?: string;
 }
 
 /**
- * For each that is to be read anew, why.
- * @param inTime Bounds each look by itself: thousands at a slow file system take long together, and it does not hang.
+ * Returns an error for each key that must be read again.
+ * @param inTime Limits the time of each single check, because thousands of checks may take long on a slow file system.
  */
-async function whichMoved(
+async function findMoved(
   path: string,
   refs: readonly SourceRef[],
-  looks: readonly Look[],
+  looks: readonly ReadAttempt[],
   inTime: (work: () => Promise<boolean>) => Promise<boolean>,
 ): Promise<readonly (AppError | undefined)[]> {
   const failures: (AppError | undefined)[] = [];
-  // One after the other: a place is for one call at a time.
-  for (const [index, { result, place }] of looks.entries()) {
+  // One at a time, because each permit is for one operation.
+  for (const [index, { result, realPath: place }] of looks.entries()) {
     const at = join(path, refs[index]?.key ?? '');
-    const stays = result.kind === 'failed' || (await inTime(() => stillLeadsTo(place, at)));
-    failures.push(stays ? undefined : changed());
+    const isUnchanged = result.kind === 'failed' || (await inTime(() => stillResolvesTo(place, at)));
+    failures.push(isUnchanged ? undefined : changed());
   }
   return failures;
 }
 
-/** The file system may hang by now, which it did not while it was read. */
-const SOON_MS = 15_000;
+/** The file system may have started to hang after the read. */
+const TIMEOUT_MS = 15_000;
 
-async function soon<T>(
+async function withTimeout<T>(
   signal: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const limit = systemDeadline(SOON_MS);
+  const limit = systemDeadline(TIMEOUT_MS);
   try {
     return await work(signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]));
   } finally {
@@ -113,9 +114,9 @@ async function soon<T>(
   }
 }
 
-async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderDeps): Promise<Look> {
+async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderDeps): Promise<ReadAttempt> {
   if (ref.object !== undefined && ref.object !== 'secret') {
-    throw new AppError('CONFIG_INVALID', { detail: '`object` is for Azure Key Vault only' });
+    throw new AppError('CONFIG_INVALID', { detail: '`object` is only supported for Azure Key Vault' });
   }
   const content = await readBelow(path, ref.key);
   if (content === undefined) {
@@ -123,10 +124,10 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
     return { result: { kind: 'absent' } };
   }
   const value = SecretValue.fromBytes(content.bytes);
-  const version = onlyVersion(value, ref.version, fingerprints);
+  const version = fingerprintVersion(value, ref.version, fingerprints);
   const object = jsonOf(ref.key, content.bytes);
   return {
-    place: content.place,
+    realPath: content.realPath,
     result: {
       kind: 'found',
       value,
@@ -140,8 +141,9 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
 const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
 
 /**
- * YAML needs another form; a JSON file is its own, but for a byte order mark. Where there is none, properties are taken
- * from the bytes themselves, which are no JSON: NOT_AN_OBJECT, while the whole file can still be read.
+ * The JSON text to read properties from. YAML is converted, and a JSON file only loses its byte order mark. Undefined
+ * if the bytes themselves are used. If these are not JSON, properties fail with NOT_AN_OBJECT, but the whole file can
+ * still be read.
  */
 function jsonOf(key: string, bytes: Buffer): string | undefined {
   const extension = extname(key).toLowerCase();
@@ -151,7 +153,7 @@ function jsonOf(key: string, bytes: Buffer): string | undefined {
   return text === undefined ? undefined : yamlToJson(text);
 }
 
-/** Without a byte order mark. */
+/** Decodes UTF-8 and removes a byte order mark. */
 function utf8(bytes: Buffer): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

@@ -5,8 +5,8 @@ import { codeOf } from '../../core/system-errors.ts';
 import { changed, fromFileSystem, unavailable } from './errors.ts';
 
 /**
- * The segments of a key.
- * @throws AppError CONFIG_INVALID for what is not a plain relative path.
+ * Splits a key into its segments.
+ * @throws AppError CONFIG_INVALID if it is not a plain relative path.
  */
 export function segmentsOf(key: string): readonly string[] {
   const segments = key.split('/');
@@ -24,8 +24,7 @@ function invalid(detail: string): AppError {
 }
 
 /**
- * The folder itself, behind its symbolic links. One that is missing is a volume that is not mounted, not an empty
- * store.
+ * The resolved path of the folder. A missing folder is a volume that is not mounted, not an empty store.
  * @throws AppError STORE_UNAVAILABLE, ACCESS_DENIED
  */
 export async function realRoot(path: string): Promise<string> {
@@ -44,9 +43,9 @@ export async function realRoot(path: string): Promise<string> {
 }
 
 /**
- * Where a key leads, behind symbolic links (mounted volumes are made of them); undefined when it is absent.
- * @param root What `realRoot` gave for `path`.
- * @throws AppError ACCESS_DENIED when it leads out of the folder; STORE_UNAVAILABLE in the moment of an update.
+ * The resolved path of a key, behind symbolic links (mounted volumes use them). Undefined if it is absent.
+ * @param root The result of `realRoot` for `path`.
+ * @throws AppError ACCESS_DENIED if it leads out of the folder; STORE_UNAVAILABLE during an update.
  */
 export async function locate(
   path: string,
@@ -54,7 +53,7 @@ export async function locate(
   segments: readonly string[],
 ): Promise<string | undefined> {
   try {
-    return inside(root, await realpath(join(root, ...segments)));
+    return assertInside(root, await realpath(join(root, ...segments)));
   } catch (error) {
     if (error instanceof AppError) throw error;
     if (codeOf(error) !== 'ENOENT') throw fromFileSystem(error);
@@ -63,41 +62,41 @@ export async function locate(
   }
 }
 
-/** Whether a path still leads to where it did; `undefined` stands for nowhere. */
-export async function stillLeadsTo(place: string | undefined, path: string): Promise<boolean> {
+/** Whether a path still resolves to the same path. `undefined` means that it does not exist. */
+export async function stillResolvesTo(expectedPath: string | undefined, path: string): Promise<boolean> {
   try {
-    return (await realpath(path)) === place;
+    return (await realpath(path)) === expectedPath;
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
-    return place === undefined && codeOf(error) === 'ENOENT';
+    return expectedPath === undefined && codeOf(error) === 'ENOENT';
   }
 }
 
-export function inside(root: string, real: string): string {
+export function assertInside(root: string, real: string): string {
   if (real === root || real.startsWith(root.endsWith(sep) ? root : root + sep)) return real;
-  throw new AppError('ACCESS_DENIED', { detail: 'a symbolic link that leads out of the folder' });
+  throw new AppError('ACCESS_DENIED', { detail: 'a symbolic link leads out of the folder' });
 }
 
 /**
- * "No such file" alone proves nothing: it is also what a dangling link gives, and a volume in the moment of its
- * update. Absent is what the list of its folder, or of the last folder on its way that exists, does not have; and
- * that folder must be the one in use after it was listed, since a volume empties the folder that it has replaced.
- * @throws AppError when the lists do not prove it.
+ * Proves that a key is absent. ENOENT alone is not enough: a dangling link gives it too, and so does a volume during an
+ * update. The key must be missing from the list of its deepest existing folder. That folder must still be in use after
+ * the list, because a volume update empties the replaced folder.
+ * @throws AppError if the lists do not prove it.
  */
 async function proveAbsence(path: string, root: string, segments: readonly string[]): Promise<void> {
   let folder = root;
   for (const [index, segment] of segments.entries()) {
     try {
       if (!(await readdir(folder)).includes(segment)) {
-        if (await stillLeadsTo(folder, join(path, ...segments.slice(0, index)))) return;
+        if (await stillResolvesTo(folder, join(path, ...segments.slice(0, index)))) return;
         throw changed();
       }
-      folder = inside(root, await realpath(join(folder, segment)));
+      folder = assertInside(root, await realpath(join(folder, segment)));
     } catch (error) {
       if (error instanceof AppError) throw error;
       if (codeOf(error) === 'ENOENT') break;
       throw fromFileSystem(error);
     }
   }
-  throw unavailable('its folder lists it, but it leads nowhere');
+  throw unavailable('its folder lists it, but it cannot be resolved');
 }

@@ -1,17 +1,17 @@
 import { isMap, isScalar, isSeq, type Node, type Pair, parseDocument } from 'yaml';
 import { type JsonNode, printJson } from '../../core/json.ts';
 
-/** Longer documents give no properties: parsing holds up the process, a second for a megabyte. */
+/** Longer documents give no properties, because parsing blocks the process for about a second per megabyte. */
 const MAX_LENGTH = 512 * 1024;
 const MAX_DEPTH = 500;
 /** RFC 8259, 6. */
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/;
 
 /**
- * A YAML document as JSON text, in its order; undefined where it has no exact JSON form: several documents,
- * anchors, aliases, tags, duplicate keys, keys that are lists or objects, or no YAML at all. Numbers keep their source
- * text; one that JSON cannot write so (`007`, `0x1F`, `.5`, `.inf`) becomes text, which loses nothing. So does a key,
- * as it is written: `8080`, `true`.
+ * Converts a YAML document to JSON text and keeps the order. Undefined if it has no exact JSON form: several documents,
+ * anchors, aliases, tags, duplicate keys, keys that are lists or objects, or invalid YAML. Numbers keep their source
+ * text. A number that JSON cannot represent (`007`, `0x1F`, `.5`, `.inf`) becomes text, and so does a key such as
+ * `8080` or `true`.
  */
 export function yamlToJson(text: string): string | undefined {
   if (text.length > MAX_LENGTH) return undefined;
@@ -25,12 +25,12 @@ function parse(text: string): Node | null | undefined {
     const { contents, errors, warnings } = parseDocument(text, {
       version: '1.2',
       schema: 'core',
-      uniqueKeys: false, // compares each with each: 40,000 keys took 90 s. See `toJson`.
-      prettyErrors: false, // looks for the line of each from the beginning
+      uniqueKeys: false, // compares every pair: 40,000 keys took 90 s. `toJson` checks it instead.
+      prettyErrors: false, // searches each line from the start of the document
     });
     return errors.length + warnings.length > 0 ? undefined : contents;
   } catch (error) {
-    if (error instanceof RangeError) return undefined; // nested deeper than the stack: the parser recurses
+    if (error instanceof RangeError) return undefined; // nested too deeply for the parser, which is recursive
     throw error;
   }
 }
@@ -68,7 +68,7 @@ function toMember(
   return json === undefined ? undefined : [name, json];
 }
 
-/** An anchor is for an alias; a tag may say that the text means something else. */
+/** An anchor is for an alias, and a tag can change the meaning of the text. */
 function isMarked(node: Node): boolean {
   return ('anchor' in node && node.anchor !== undefined) || ('tag' in node && node.tag !== undefined);
 }

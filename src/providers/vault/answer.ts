@@ -1,10 +1,10 @@
 import { type JsonNode, member, textOf } from '../../core/json.ts';
-import { type Answer, badAnswer, tryParse } from '../answer.ts';
+import { type Answer, badAnswer, parseJsonBody } from '../answer.ts';
 
 /** @throws AppError BAD_ANSWER */
 export function parseAnswer(answer: Answer): JsonNode {
-  if (!answer.isJson) throw badAnswer('it is not marked as JSON');
-  const node = tryParse(answer);
+  if (!answer.isJson) throw badAnswer('its content type is not JSON');
+  const node = parseJsonBody(answer);
   if (node === undefined) throw badAnswer('it is not valid JSON');
   return node;
 }
@@ -13,12 +13,12 @@ export function numberOf(node: JsonNode | undefined): number | undefined {
   return node?.kind === 'number' ? Number(node.text) : undefined;
 }
 
-/** Null and not there are the same to Vault. */
+/** Vault treats null and missing members alike. */
 export function isNothing(node: JsonNode | undefined): boolean {
   return node === undefined || node.kind === 'null';
 }
 
-/** The server's own error texts: to tell cases apart, never to be shown. */
+/** The server's error texts, to distinguish cases. They must never be shown. */
 export function errorTexts(node: JsonNode | undefined): readonly string[] | undefined {
   const errors = member(node, 'errors');
   return errors?.kind === 'array' ? errors.items.map((item) => textOf(item) ?? '') : undefined;

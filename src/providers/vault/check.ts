@@ -1,6 +1,6 @@
 import { AppError } from '../../core/errors.ts';
 import { member } from '../../core/json.ts';
-import { clockSkewed } from '../../core/skew.ts';
+import { clockSkewError } from '../../core/clock-skew.ts';
 import { type Answer, badAnswer } from '../answer.ts';
 import type { Check } from '../provider.ts';
 import { parseAnswer } from './answer.ts';
@@ -8,7 +8,7 @@ import type { VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
 import type { Store } from './read.ts';
 
-/** Reach, clock, login, mount: in this order, ending with the first that fails (the clock ends nothing). */
+/** Checks connection, clock, login and mount, in this order. Stops at the first failure, except for the clock check. */
 export async function checkStore(
   store: Store,
   client: VaultClient,
@@ -22,7 +22,8 @@ export async function checkStore(
   };
   const isReached = await run('reach', async () => {
     const { date } = await reach(client, signal);
-    const error = date === undefined ? undefined : clockSkewed(store.deps.clock.now() - date, "the store's");
+    const error =
+      date === undefined ? undefined : clockSkewError(store.deps.clock.now() - date, "the store's");
     if (error !== undefined) checks.push({ name: 'clock', error });
   });
   if (!isReached) return checks;
@@ -40,28 +41,28 @@ export async function reach(client: VaultClient, signal: AbortSignal | undefined
   if (answer.status === 200 && member(parseAnswer(answer), 'initialized') === undefined) {
     throw badAnswer('it is not Vault or OpenBao');
   }
-  if (answer.status === 501) throw new AppError('STORE_UNAVAILABLE', { detail: 'it is not initialised' });
-  // Others, such as a proxy that hides this path, are told apart by the login.
+  if (answer.status === 501) throw new AppError('STORE_UNAVAILABLE', { detail: 'it is not initialized' });
+  // Other statuses, such as from a proxy that blocks this path, are left to the login check.
   if (answer.status >= 300 && answer.status < 400) throw fromStatus(answer);
   if (answer.status >= 472) throw fromStatus(answer);
   return answer;
 }
 
-/** A token that may not look itself up is proved by its use, here of the mount. */
+/** A token that may not look itself up is checked with the mount query. */
 async function logIn(store: Store, signal: AbortSignal | undefined): Promise<void> {
   await store.session.ensure(signal);
   const error = await failureOf(() => store.confirmMount(signal));
   if (error?.code === 'AUTH_FAILED') throw error;
 }
 
-/** Vault says 403 of a mount that is not there too, to everybody. */
+/** Vault answers 403 for a missing mount, even to an identity with full access. */
 async function confirmMount(store: Store, signal: AbortSignal | undefined): Promise<void> {
   const error = await failureOf(() => store.confirmMount(signal));
   if (error?.code !== 'ACCESS_DENIED') {
     if (error !== undefined) throw error;
     return;
   }
-  const detail = 'Vault says so of a mount that does not exist, too';
+  const detail = 'Vault also gives this answer if the mount does not exist';
   throw new AppError('ACCESS_DENIED', { detail, cause: error });
 }
 

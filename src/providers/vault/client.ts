@@ -1,22 +1,22 @@
 import nodeVault from 'node-vault';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import { type Answer, tryParse } from '../answer.ts';
-import type { Ended, Operation, ProviderDeps } from '../provider.ts';
+import { type Answer, parseJsonBody } from '../answer.ts';
+import type { Settled, Operation, ProviderDeps } from '../provider.ts';
 import { thrownError } from '../settle.ts';
 import type { VaultConfig } from './config.ts';
-import { fromStatus, isOfVault, unansweredLogin } from './errors.ts';
-import { createPosition } from './position.ts';
+import { fromStatus, isVaultBody, loginBackendError } from './errors.ts';
+import { createReplicationIndex } from './replication-index.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
-/** The options of one command of node-vault: made anew for each, since node-vault writes into them. */
+/** The options of one node-vault command. Created for each command, because node-vault modifies them. */
 export type CommandOptions = Record<string, unknown>;
 export type Command = (vault: nodeVault.client, options: CommandOptions) => Promise<unknown>;
 
 export interface CallAs {
-  /** Nobody, for what needs no login. */
+  /** Unset for commands that need no login. */
   readonly token?: SecretValue;
-  /** `false`: asked of the server itself (`sys/health`). */
+  /** `false` for requests to the server itself (`sys/health`). */
   readonly inNamespace?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly operation: Operation;
@@ -24,22 +24,22 @@ export interface CallAs {
 
 export interface VaultClient extends AsyncDisposable {
   /**
-   * Runs one command within the store's limits. Any status is an answer.
-   * @throws AppError for what the connection did; the signal's reason once it is aborted.
+   * Runs one command within the store's limits. Returns responses with any status.
+   * @throws AppError for connection errors; the signal's reason once it is aborted.
    */
   call(command: Command, as: CallAs): Promise<Answer>;
-  /** Calls from now on go over new connections, and so with the client certificate of now. */
+  /** Uses new connections for later calls, with the current client certificate. */
   reconnect(): void;
 }
 
 /**
- * node-vault makes the paths and commands, over our own transport: its own one leaks tokens in errors, follows
- * redirects with them, drops `Retry-After` and knows no signal. The transport reports every answer as a success,
+ * Uses node-vault for paths and commands, with our own transport. Its transport leaks tokens in errors, follows
+ * redirects with them, drops `Retry-After` and has no signal. Our transport reports every response as a success,
  * because node-vault's errors quote the body.
  */
 export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClient {
-  const position = createPosition();
-  const transport = createTransport(config, deps.clock, position.note);
+  const replicationIndex = createReplicationIndex();
+  const transport = createTransport(config, deps.clock, replicationIndex.record);
   const request = async (options: TransportOptions) => ({
     statusCode: 200,
     body: await transport.send(options),
@@ -51,7 +51,8 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
     debug: () => undefined, // DEBUG=node-vault would print credentials
     'request-promise': { defaults: () => request },
   });
-  // Left out, these come from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX. We send token and namespace per call.
+  // By default these come from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX. We send token and namespace with each
+  // call.
   Object.assign(vault, { token: '', namespace: '', pathPrefix: '' });
 
   return {
@@ -60,7 +61,7 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
         async (limited) => {
           const headers = {
             ...requestHeaders(namespaceFor(config, operation, inNamespace), token),
-            ...(token === undefined ? {} : position.headers()),
+            ...(token === undefined ? {} : replicationIndex.headers()),
           };
           return asAnswer(await command(vault, { headers, signal: limited }));
         },
@@ -74,7 +75,7 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
   };
 }
 
-/** @throws AppError AUTH_FAILED for a token that no header can carry. */
+/** @throws AppError AUTH_FAILED if the token cannot be sent in a header. */
 export function requestHeaders(
   namespace: string | undefined,
   token: SecretValue | undefined,
@@ -85,7 +86,7 @@ export function requestHeaders(
   return headers;
 }
 
-/** A token belongs to the namespace that gave it: there it is renewed, looked up and revoked. */
+/** A token belongs to the namespace that issued it, which also renews, looks up and revokes it. */
 function namespaceFor(
   { namespace, auth }: VaultConfig,
   operation: Operation,
@@ -95,30 +96,30 @@ function namespaceFor(
   return operation === 'login' ? (auth.namespace ?? namespace) : namespace;
 }
 
-/** 404 is an answer of every day: a key, or a mount, that is not there. */
-function failureOf(operation: Operation, ended: Ended<Answer>): AppError | undefined {
+/** 404 is a normal response for a missing key or mount. */
+function failureOf(operation: Operation, ended: Settled<Answer>): AppError | undefined {
   if ('error' in ended) return thrownError(ended);
   const { status } = ended.value;
   if (status < 300 || status === 404) return undefined;
-  const isHeard = status === 403 || (status === 400 && isOfVault(tryParse(ended.value)));
-  const isRefusal = operation === 'login' && isHeard;
+  const isVaultRejection = status === 403 || (status === 400 && isVaultBody(parseJsonBody(ended.value)));
+  const isRefusal = operation === 'login' && isVaultRejection;
   if (!isRefusal) return fromStatus(ended.value);
-  return unansweredLogin(ended.value) ?? new AppError('AUTH_FAILED');
+  return loginBackendError(ended.value) ?? new AppError('AUTH_FAILED');
 }
 
-/** @throws AppError AUTH_FAILED for a token that no header can carry, such as one with a newline inside. */
+/** @throws AppError AUTH_FAILED if the token cannot be sent in a header, for example because it contains a newline. */
 function headerText(token: SecretValue): string {
   const text = token.revealText('latin1');
   if (!/^[\x21-\x7e]+$/.test(text)) {
-    throw new AppError('AUTH_FAILED', { detail: 'the token has characters that no token has' });
+    throw new AppError('AUTH_FAILED', { detail: 'the token contains invalid characters' });
   }
   return text;
 }
 
-/** node-vault's commands give `any`: what our transport returned, handed through. */
+/** node-vault's commands return `any`: the response of our transport. */
 function asAnswer(result: unknown): Answer {
   if (typeof result === 'object' && result !== null && 'status' in result && 'isJson' in result) {
     return result as Answer;
   }
-  throw new AppError('INTERNAL', { detail: 'node-vault did not hand the answer through' });
+  throw new AppError('INTERNAL', { detail: 'node-vault did not return the response' });
 }

@@ -1,18 +1,18 @@
 import { z } from 'zod';
 import { isLoopback } from '../../core/loopback.ts';
 import { Reference } from '../credentials.ts';
-import { isPlainAddress, NOT_PLAIN } from '../plain-address.ts';
+import { isPlainAddress, PLAIN_ADDRESS_RULE } from '../plain-address.ts';
 import { AllowHttp } from '../tls.ts';
 
-// An identifier such as a role id or a user name is no credential, so it may stand in the file as it is.
+// An identifier such as a role ID or a user name is not a credential, so the file may contain it.
 const Identifier = z.union([z.string().min(1), Reference]);
-/** Where the login method is. */
-const place = {
+/** Where the login method is mounted. */
+const loginLocation = {
   mountPath: pathOf(
-    'Where the login method is mounted, without `auth/`. Default: its usual name.',
+    'Mount path of the login method, without `auth/`. Default: its usual name.',
   ).optional(),
   namespace: namespaceOf(
-    'Namespace to log in to, where it is another one than that of the secrets, such as one above it; `root` for the root.',
+    'Namespace to log in to, if it differs from that of the secrets, for example a parent namespace. `root` for the root namespace.',
   ).optional(),
 };
 
@@ -20,36 +20,36 @@ export const VaultAuth = z.discriminatedUnion('method', [
   z.strictObject({
     method: z.literal('token'),
     token: Reference.meta({
-      description: 'The token itself; it is renewed, but cannot be replaced when it ends.',
+      description: 'The token. It is renewed, but cannot be replaced when it expires.',
     }),
-    ...place,
+    ...loginLocation,
   }),
   z.strictObject({
     method: z.literal('appRole'),
-    roleId: Identifier.meta({ description: 'The role id, or where it is found.' }),
-    secretId: Reference.meta({ description: 'The secret id.' }),
+    roleId: Identifier.meta({ description: 'The role ID, or a reference to it.' }),
+    secretId: Reference.meta({ description: 'The secret ID.' }),
     secretIdWrapped: z.boolean().default(false).meta({
-      description: 'The secret id is a response-wrapping token: unwrapped once, at the first login.',
+      description: 'The secret ID is a response-wrapping token, which is unwrapped once at the first login.',
     }),
-    ...place,
+    ...loginLocation,
   }),
   z.strictObject({
     method: z.literal('userpass'),
-    username: Identifier.meta({ description: 'The user name, or where it is found.' }),
+    username: Identifier.meta({ description: 'The user name, or a reference to it.' }),
     password: Reference.meta({ description: 'The password.' }),
-    ...place,
+    ...loginLocation,
   }),
   z.strictObject({
     method: z.literal('ldap'),
-    username: Identifier.meta({ description: 'The user name, or where it is found.' }),
+    username: Identifier.meta({ description: 'The user name, or a reference to it.' }),
     password: Reference.meta({ description: 'The password.' }),
-    ...place,
+    ...loginLocation,
   }),
   z.strictObject({
     method: z.literal('jwt'),
     role: z.string().min(1).meta({ description: 'The role to log in as.' }),
-    jwt: Reference.meta({ description: 'The JSON Web Token, read afresh at each login.' }),
-    ...place,
+    jwt: Reference.meta({ description: 'The JSON Web Token, read on each login.' }),
+    ...loginLocation,
   }),
   z.strictObject({
     method: z.literal('kubernetes'),
@@ -58,19 +58,19 @@ export const VaultAuth = z.discriminatedUnion('method', [
       .string()
       .min(1)
       .optional()
-      .meta({ description: 'The service account token. Default: the one that Kubernetes mounts.' }),
-    ...place,
+      .meta({ description: 'The service account token. Default: the token that Kubernetes mounts.' }),
+    ...loginLocation,
   }),
   z.strictObject({
     method: z.literal('cert'),
     certFile: z.string().min(1).meta({ description: 'The client certificate to log in with, PEM.' }),
-    keyFile: z.string().min(1).meta({ description: 'Its private key, PEM.' }),
+    keyFile: z.string().min(1).meta({ description: 'Private key of the certificate, PEM.' }),
     role: z
       .string()
       .min(1)
       .optional()
-      .meta({ description: 'The certificate role; any that matches when left out.' }),
-    ...place,
+      .meta({ description: 'The certificate role. Default: any role that matches.' }),
+    ...loginLocation,
   }),
 ]);
 export type VaultAuth = z.output<typeof VaultAuth>;
@@ -80,13 +80,13 @@ export const VaultConfig = z
     kind: z.literal('vault'),
     address: z
       .url({ protocol: /^https?$/, error: 'an address such as https://vault.internal:8200' })
-      .refine(isPlainAddress, { error: NOT_PLAIN })
+      .refine(isPlainAddress, { error: PLAIN_ADDRESS_RULE })
       .refine((address) => !/[^/]\/v1\/*$/.test(address), {
-        error: 'the address without `/v1`: each request adds it',
+        error: 'the address without `/v1`, which each request adds',
       })
       .meta({
         description:
-          'Base address of the server. Plain http for loopback only, or with `allowHttp: true`: the token travels in a header.',
+          'Base address of the server. Plain http is allowed for loopback, or with `allowHttp: true`, because the token is sent in a header.',
         examples: ['https://vault.internal:8200'],
       }),
     namespace: namespaceOf('Namespace of Vault Enterprise or OpenBao.').optional(),
@@ -102,10 +102,10 @@ export const VaultConfig = z
           .string()
           .min(1)
           .optional()
-          .meta({ description: 'Certificate authorities to trust instead of the usual ones, PEM.' }),
+          .meta({ description: 'Certificate authorities to trust instead of the default ones, PEM.' }),
         serverName: z.string().min(1).optional().meta({
           description:
-            'The name that the certificate of the server must carry, where that is not the host of `address`.',
+            'The name in the server certificate, if it differs from the host of `address`.',
         }),
         certFile: z.string().min(1).optional().meta({ description: 'Client certificate, PEM.' }),
         keyFile: z
@@ -115,32 +115,32 @@ export const VaultConfig = z
           .meta({ description: 'Private key of the client certificate, PEM.' }),
       })
       .refine((tls) => (tls.certFile === undefined) === (tls.keyFile === undefined), {
-        error: '`certFile` and `keyFile` together, or neither',
+        error: 'set both `certFile` and `keyFile`, or neither',
       })
       .optional()
-      .meta({ description: 'How to trust the server. `NODE_EXTRA_CA_CERTS` is trusted as well.' }),
+      .meta({ description: 'How to trust the server. `NODE_EXTRA_CA_CERTS` is also trusted.' }),
     allowHttp: AllowHttp,
   })
   .refine(({ address, allowHttp }) => allowHttp || !address.startsWith('http:') || isLoopback(address), {
     path: ['address'],
-    error: 'https; http is for loopback only, or with `allowHttp: true`',
+    error: 'use https; http is only allowed for loopback, or with `allowHttp: true`',
   })
   .refine(({ auth, address }) => auth.method !== 'cert' || address.startsWith('https:'), {
     path: ['address'],
-    error: 'https: the login by certificate is made with the TLS connection',
+    error: 'use https: a certificate login requires TLS',
   })
   .refine(({ auth, tls }) => auth.method !== 'cert' || tls?.certFile === undefined, {
     path: ['tls', 'certFile'],
-    error: 'no client certificate beside the one of `auth`: a connection carries one',
+    error: 'remove this client certificate: `auth` already has one, and a connection can use only one',
   })
   .meta({ title: 'HashiCorp Vault and OpenBao' });
 export type VaultConfig = z.output<typeof VaultConfig>;
 
 function namespaceOf(description: string) {
-  return pathOf(description).regex(/^[\x21-\x7e]*$/, { error: 'printable ASCII: it travels in a header' });
+  return pathOf(description).regex(/^[\x21-\x7e]*$/, { error: 'printable ASCII, because it is sent in a header' });
 }
 
-/** One or more segments joined by `/`. Dot segments would climb out of the path that they are put into. */
+/** One or more segments joined by `/`. Dot segments are rejected, because they would leave the surrounding path. */
 function pathOf(description: string) {
   return z
     .string()
@@ -148,7 +148,7 @@ function pathOf(description: string) {
       error: 'a path such as `a/b`: no spaces, no `?` and `#`, no `/` at its ends',
     })
     .refine((path) => !path.split('/').some((segment) => segment === '.' || segment === '..'), {
-      error: 'a path without `.` and `..` segments',
+      error: 'a path without `.` or `..` segments',
     })
     .meta({ description });
 }

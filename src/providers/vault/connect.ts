@@ -1,7 +1,7 @@
 import { createSecureContext, getCACertificates } from 'node:tls';
 import { buildConnector } from 'undici';
 import { readAuthorities, readPem } from '../../core/small-file.ts';
-import { readSoon } from '../read-soon.ts';
+import { readFileWithTimeout } from '../timed-file-read.ts';
 import type { VaultConfig } from './config.ts';
 
 /** PEM texts. */
@@ -12,15 +12,15 @@ interface Files {
 }
 
 /**
- * How connections are made. Trusts `tls.caFile` instead of the usual authorities, and `NODE_EXTRA_CA_CERTS` in any
- * case. The files are read anew for each connection, since certificates are rotated while the process lives; one
- * that cannot be read fails the connection with CONFIG_INVALID, or CREDENTIAL_MISSING where it is a login.
+ * Creates connections. Trusts `tls.caFile` instead of the default authorities, and always `NODE_EXTRA_CA_CERTS`. The
+ * files are read for each connection, because certificates are rotated at runtime. An unreadable file fails the
+ * connection with CONFIG_INVALID, or with CREDENTIAL_MISSING if the certificate is the login.
  */
 export function createConnector(config: VaultConfig): buildConnector.connector {
   let latest: { readonly files: Files; readonly connect: buildConnector.connector } | undefined;
   const connectorOfNow = async (): Promise<buildConnector.connector> => {
     const files = await readFiles(config);
-    // Kept while the files stay the same, for the TLS sessions that it can resume.
+    // Kept while the files are unchanged, to resume TLS sessions.
     if (latest === undefined || !same(latest.files, files)) {
       latest = { files, connect: connectorWith(files, config.tls?.serverName) };
     }
@@ -33,14 +33,14 @@ export function createConnector(config: VaultConfig): buildConnector.connector {
       try {
         connect(options, callback);
       } catch (error) {
-        fail(error); // OpenSSL refuses a certificate or key that it cannot use
+        fail(error); // OpenSSL rejects an unusable certificate or key
       }
     }, fail);
   };
 }
 
 function connectorWith({ ca, cert, key }: Files, serverName: string | undefined): buildConnector.connector {
-  // Made once: to parse the authorities takes longer than a request, and would be done for each connection.
+  // Created once, because parsing the authorities takes longer than a request.
   const secureContext =
     ca === undefined && cert === undefined && key === undefined
       ? undefined
@@ -52,15 +52,15 @@ function connectorWith({ ca, cert, key }: Files, serverName: string | undefined)
   const connect = buildConnector({
     allowH2: false, // undici 8 hangs after a GOAWAY
     timeout: 10_000,
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not disable it
     ...(secureContext === undefined ? {} : { secureContext }),
     ...(serverName === undefined ? {} : { servername: serverName }),
   });
   return (options, callback) =>
     connect(options, (...result) => {
       const [, socket] = result;
-      // With TLS 1.3 a server refuses our certificate, or asks for one, when the handshake is done, and closes. Of the
-      // two undici would keep the closing.
+      // With TLS 1.3 a server rejects a client certificate after the handshake and then closes the connection. Keep the
+      // TLS error, because undici would report only the close.
       socket?.once('error', (error) => socket.destroy(error));
       callback(...result);
     });
@@ -73,9 +73,11 @@ async function readFiles({ tls, auth }: VaultConfig): Promise<Files> {
   const [ca, cert, key] = await Promise.all([
     tls?.caFile === undefined
       ? undefined
-      : readAuthorities(tls.caFile, { code: 'CONFIG_INVALID', read: readSoon }),
-    client?.certFile === undefined ? undefined : readPem(client.certFile, { code, read: readSoon }),
-    client?.keyFile === undefined ? undefined : readPem(client.keyFile, { code, read: readSoon }),
+      : readAuthorities(tls.caFile, { code: 'CONFIG_INVALID', read: readFileWithTimeout }),
+    client?.certFile === undefined
+      ? undefined
+      : readPem(client.certFile, { code, read: readFileWithTimeout }),
+    client?.keyFile === undefined ? undefined : readPem(client.keyFile, { code, read: readFileWithTimeout }),
   ]);
   return { ca, cert, key };
 }

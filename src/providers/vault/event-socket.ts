@@ -1,23 +1,23 @@
 import type { Duplex } from 'node:stream';
 import { Agent, type buildConnector, type Dispatcher, ping, WebSocket } from 'undici';
 import { AppError } from '../../core/errors.ts';
-import { firstOf } from '../answer.ts';
+import { firstHeaderValue } from '../answer.ts';
 import { fromNetwork } from './errors.ts';
 
-/** An event is some hundred bytes. */
+/** An event has a few hundred bytes. */
 const MAX_BYTES = 1024 * 1024;
 
 export interface EventSocket extends Disposable {
-  /** Of everything that came so far, answers to pings included. */
+  /** The number of bytes received so far, including answers to pings. */
   readonly bytes: number;
-  /** Asks for a sign of life. */
+  /** Sends a ping. */
   ping(): void;
-  /** Ends when the connection does. */
+  /** Resolves when the connection ends. */
   readonly closed: Promise<void>;
 }
 
-/** What came instead of a stream. */
-export interface Declined {
+/** The response if the server declined the upgrade. */
+export interface DeclinedUpgrade {
   readonly status: number;
   readonly location: string;
 }
@@ -31,34 +31,34 @@ export interface EventSocketOptions {
 }
 
 /**
- * A WebSocket (RFC 6455) as Node has it, of which we also learn how the handshake failed: its own error hides the status
- * and the cause.
- * @throws AppError for what the connection did; the signal's reason once it is aborted.
+ * Opens Node's WebSocket (RFC 6455). It also observes the handshake, because the WebSocket error hides the status and
+ * the cause.
+ * @throws AppError for connection errors; the signal's reason once it is aborted.
  */
 export async function openEventSocket(
   { url, headers, connect, onText }: EventSocketOptions,
   signal: AbortSignal,
-): Promise<EventSocket | Declined> {
+): Promise<EventSocket | DeclinedUpgrade> {
   signal.throwIfAborted();
   const agent = new Agent({ connect, webSocket: { maxPayloadSize: MAX_BYTES } });
-  const seen: Seen = {};
+  const handshake: Handshake = {};
   const address = new URL(url);
   address.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   const dispatcher = agent.compose(
-    (dispatch) => (options, handler) => dispatch(options, note(handler, seen)),
+    (dispatch) => (options, handler) => dispatch(options, observeHandshake(handler, handshake)),
   );
   const socket = new WebSocket(address, { headers: { ...headers }, dispatcher });
   const closed = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();
   const end = (): void => {
-    seen.socket?.destroy();
+    handshake.socket?.destroy();
     void agent.destroy();
   };
   socket.addEventListener('message', ({ data }) => {
     if (typeof data === 'string') onText(data);
   });
   socket.addEventListener('open', () => opened.resolve());
-  // Without a listener it would be thrown; `close` follows.
+  // Without a listener the error would be thrown. A `close` event follows.
   socket.addEventListener('error', () => undefined);
   socket.addEventListener('close', () => {
     closed.resolve();
@@ -75,10 +75,10 @@ export async function openEventSocket(
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
-  if (socket.readyState !== socket.OPEN) return declined(seen);
+  if (socket.readyState !== socket.OPEN) return declined(handshake);
   return {
     get bytes() {
-      const { socket: connection } = seen;
+      const { socket: connection } = handshake;
       return connection !== undefined && 'bytesRead' in connection ? Number(connection.bytesRead) : 0;
     },
     ping() {
@@ -92,36 +92,39 @@ export async function openEventSocket(
   };
 }
 
-interface Seen {
+interface Handshake {
   status?: number;
   location?: string;
   failure?: Error;
   socket?: Duplex;
 }
 
-function declined({ status, location = '', failure }: Seen): Declined {
+function declined({ status, location = '', failure }: Handshake): DeclinedUpgrade {
   if (status !== undefined && status !== 101) return { status, location };
   if (failure !== undefined) throw fromNetwork(failure);
-  throw new AppError('BAD_ANSWER', { detail: 'it does not speak WebSocket' });
+  throw new AppError('BAD_ANSWER', { detail: 'it does not support WebSocket' });
 }
 
-function note(handler: Dispatcher.DispatchHandler, seen: Seen): Dispatcher.DispatchHandler {
+function observeHandshake(
+  handler: Dispatcher.DispatchHandler,
+  handshake: Handshake,
+): Dispatcher.DispatchHandler {
   return {
     onRequestStart: (controller, context) => handler.onRequestStart?.(controller, context),
     onRequestUpgrade(controller, status, headers, socket) {
-      seen.status = status;
-      seen.socket = socket;
+      handshake.status = status;
+      handshake.socket = socket;
       handler.onRequestUpgrade?.(controller, status, headers, socket);
     },
     onResponseStart(controller, status, headers, text) {
-      seen.status = status;
-      seen.location = firstOf(headers.location);
+      handshake.status = status;
+      handshake.location = firstHeaderValue(headers.location);
       handler.onResponseStart?.(controller, status, headers, text);
     },
     onResponseData: (controller, chunk) => handler.onResponseData?.(controller, chunk),
     onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
     onResponseError(controller, error) {
-      seen.failure ??= error;
+      handshake.failure ??= error;
       handler.onResponseError?.(controller, error);
     },
   };

@@ -1,29 +1,29 @@
 import { AppError } from '../../core/errors.ts';
-import { type Wake, wakeLater } from '../../core/wake.ts';
+import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import type { ChangeListener } from '../provider.ts';
 import { requestHeaders } from './client.ts';
 import { createConnector } from './connect.ts';
 import { fromStatus } from './errors.ts';
 import { keyOfEvent } from './event-key.ts';
-import { type Declined, type EventSocket, openEventSocket } from './event-socket.ts';
+import { type DeclinedUpgrade, type EventSocket, openEventSocket } from './event-socket.ts';
 import type { Store } from './read.ts';
 
 /** https://developer.hashicorp.com/vault/api-docs/system/events */
 const PATH = '/v1/sys/events/subscribe/kv*?json=true';
 const PING_MS = 20_000;
-/** Pings without any sign of life, after which the connection is given up. */
-const PATIENCE = 3;
-/** A standby sends its clients to the active node. */
-const MOST_REDIRECTS = 3;
+/** The connection is closed after this many pings without any data. */
+const MAX_MISSED_PINGS = 3;
+/** A standby redirects clients to the active node. */
+const MAX_REDIRECTS = 3;
 
 export interface EventStreamDeps extends Pick<Store, 'config' | 'session' | 'deps'> {
-  readonly wake?: Wake;
+  readonly wake?: StartTimer;
 }
 
 /**
- * Events of the store's engine, over a connection of its own, as the store's own login. Logs in again where the token
- * has ended.
- * @throws AppError why the stream ended or could not begin; the signal's reason once it is aborted.
+ * Follows the events of the store's engine, over its own connection and with the store's login. Logs in again if the
+ * token has expired.
+ * @throws AppError with the reason why the stream ended or could not start; the signal's reason once it is aborted.
  */
 export async function followEvents(
   stream: EventStreamDeps,
@@ -34,7 +34,7 @@ export async function followEvents(
   listener.onOpen();
   const ended = Promise.withResolvers<never>();
   const onAbort = (): void => ended.reject(signal.reason);
-  const stop = watchLife(socket, listener, stream.wake ?? wakeLater, ended.reject);
+  const stop = watchLiveness(socket, listener, stream.wake ?? startBackgroundTimer, ended.reject);
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   void socket.closed.then(() =>
@@ -48,28 +48,28 @@ export async function followEvents(
   }
 }
 
-/** A connection whose other side is gone without a word stays open for hours, as far as TCP is concerned. */
-function watchLife(
+/** TCP alone keeps a connection to a vanished peer open for hours. */
+function watchLiveness(
   socket: EventSocket,
   listener: ChangeListener,
-  wake: Wake,
+  wake: StartTimer,
   fail: (error: AppError) => void,
 ): () => void {
   let bytes = socket.bytes;
   let missed = 0;
-  const look = (): void => {
+  const checkLiveness = (): void => {
     missed = socket.bytes === bytes ? missed + 1 : 0;
     bytes = socket.bytes;
     if (missed === 0) listener.onAlive();
-    if (missed >= PATIENCE) fail(new AppError('TIMEOUT', { detail: 'its event stream went silent' }));
+    if (missed >= MAX_MISSED_PINGS) fail(new AppError('TIMEOUT', { detail: 'its event stream stopped responding' }));
     else {
       socket.ping();
-      callOff = wake(look, PING_MS);
+      cancelTimer = wake(checkLiveness, PING_MS);
     }
   };
   socket.ping();
-  let callOff = wake(look, PING_MS);
-  return () => callOff();
+  let cancelTimer = wake(checkLiveness, PING_MS);
+  return () => cancelTimer();
 }
 
 async function open(
@@ -82,7 +82,7 @@ async function open(
   const first = await handshake(stream, token, onText, signal);
   if (!('status' in first)) return first;
   if (first.status !== 403) throw refusal(first);
-  // It may be the token that has ended: this tells, and logs in again where it has.
+  // The token may have expired. This call checks it, and logs in again if needed.
   await session.call('login', (vault, requestOptions) => vault.tokenLookupSelf({ requestOptions }), signal);
   const next = await session.token(signal);
   const second = next === token ? first : await handshake(stream, next, onText, signal);
@@ -97,31 +97,31 @@ async function handshake(
   token: Token,
   onText: (text: string) => void,
   signal: AbortSignal,
-): Promise<EventSocket | Declined> {
+): Promise<EventSocket | DeclinedUpgrade> {
   const connect = createConnector(config);
   const headers = requestHeaders(config.namespace, token);
   let url = new URL(config.address.replace(/\/+$/, '') + PATH);
   for (let hops = 0; ; hops += 1) {
-    // That it is not offered, or not allowed, says nothing of the store.
+    // A declined upgrade says nothing about the health of the store.
     const answer = await deps.limit(
       (limited) => openEventSocket({ url, headers, connect, onText }, limited),
       signal,
       'other',
     );
-    if (!('status' in answer) || answer.status !== 307 || hops === MOST_REDIRECTS) return answer;
+    if (!('status' in answer) || answer.status !== 307 || hops === MAX_REDIRECTS) return answer;
     const next = URL.parse(answer.location, url.href);
-    // The token goes along, so only to where such a request belongs, and never with less protection.
+    // The redirected request carries the token, so only the same path and protocol are allowed.
     if (next === null || next.protocol !== url.protocol || next.pathname !== url.pathname) return answer;
     url = new URL(next.pathname + url.search, next.origin);
   }
 }
 
-function refusal({ status }: Declined): AppError {
+function refusal({ status }: DeclinedUpgrade): AppError {
   if (status === 403)
     return new AppError('ACCESS_DENIED', {
-      detail: 'its token may not subscribe to events, or it is no Vault Enterprise',
+      detail: 'the token may not subscribe to events, or it is not Vault Enterprise',
     });
   if (status === 400 || status === 404 || status === 405 || status === 501)
-    return new AppError('CONFIG_INVALID', { detail: 'it has no event stream: only Vault Enterprise does' });
+    return new AppError('CONFIG_INVALID', { detail: 'it has no event stream, which requires Vault Enterprise' });
   return fromStatus({ status, text: '', isJson: false, retryAfterMs: undefined, date: undefined });
 }

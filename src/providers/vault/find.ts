@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import { member, textOf } from '../../core/json.ts';
 import { compareText } from '../../core/target.ts';
 import { badAnswer } from '../answer.ts';
-import { checkCount, tooManyFound } from '../found.ts';
+import { checkKeyCount, tooManyResults } from '../search-limits.ts';
 import type { FindQuery } from '../provider.ts';
 import { parseAnswer } from './answer.ts';
 import { fromStatus } from './errors.ts';
@@ -13,8 +13,8 @@ import { readMetadata, type Store } from './read.ts';
 const MAX_FOLDERS = 10_000;
 
 /**
- * The keys below `path`, by LIST, folder by folder.
- * @throws AppError for any part of the search: half of it would look like keys that are gone.
+ * Finds the keys below `path` with LIST, folder by folder.
+ * @throws AppError for any part of the search, because a partial result would look like deleted keys.
  */
 export async function findKeys(
   store: Store,
@@ -23,18 +23,19 @@ export async function findKeys(
 ): Promise<string[]> {
   const tags = Object.entries(query.tags);
   if (tags.length > 0 && store.config.kvVersion === 1) {
-    throw new AppError('CONFIG_INVALID', { detail: 'the key/value engine, version 1, has no tags' });
+    throw new AppError('CONFIG_INVALID', { detail: 'key/value version 1 has no tags' });
   }
-  // The first failure decides, so the other requests of the search are called off.
-  const failing = new AbortController();
-  const both = signal === undefined ? failing.signal : AbortSignal.any([signal, failing.signal]);
+  // The first failure decides, so it aborts the other requests of the search.
+  const abortController = new AbortController();
+  const combinedSignal =
+    signal === undefined ? abortController.signal : AbortSignal.any([signal, abortController.signal]);
   try {
-    const keys = await walk(store, query.path.replace(/\/+$/, ''), both);
+    const keys = await walk(store, query.path.replace(/\/+$/, ''), combinedSignal);
     if (tags.length === 0) return keys;
-    const matches = await Promise.all(keys.map((key) => hasTags(store, key, tags, both)));
+    const matches = await Promise.all(keys.map((key) => hasTags(store, key, tags, combinedSignal)));
     return keys.filter((_, index) => matches[index]);
   } catch (error) {
-    failing.abort(error);
+    abortController.abort(error);
     throw error;
   }
 }
@@ -45,7 +46,7 @@ async function walk(store: Store, start: string, signal: AbortSignal | undefined
   let visited = 0;
   while (folders.length > 0) {
     visited += folders.length;
-    if (visited > MAX_FOLDERS) throw tooManyFound(`more than ${MAX_FOLDERS} folders`);
+    if (visited > MAX_FOLDERS) throw tooManyResults(`more than ${MAX_FOLDERS} folders`);
     const lists = await Promise.all(
       folders.map(async (folder) => ({ folder, names: await list(store, folder, signal) })),
     );
@@ -57,12 +58,12 @@ async function walk(store: Store, start: string, signal: AbortSignal | undefined
         else keys.push(path);
       }
     }
-    checkCount(keys.length);
+    checkKeyCount(keys.length);
   }
   return keys.sort(compareText);
 }
 
-/** LIST as GET: `?list=true` is the same to the server, and proxies know the method. */
+/** LIST as GET with `?list=true`, because some proxies do not know the LIST method. */
 async function list(
   store: Store,
   folder: string,
@@ -82,12 +83,12 @@ async function list(
   return keys.items.map((item) => {
     const name = textOf(item);
     if (name === undefined || name === '' || name === '/')
-      throw badAnswer('a list with a key that is no text');
+      throw badAnswer('a list with an invalid key');
     return name;
   });
 }
 
-/** Tags are the `custom_metadata` of the key. One that went since it was listed has none. */
+/** Tags are the `custom_metadata` of the key. A key that was deleted after the list has none. */
 async function hasTags(
   store: Store,
   key: string,

@@ -1,68 +1,68 @@
 import { AppError } from '../../core/errors.ts';
 import { type JsonNode, member, textOf } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import { type Answer, badAnswer, tryParse } from '../answer.ts';
+import { type Answer, badAnswer, parseJsonBody } from '../answer.ts';
 import { errorTexts, isNothing, numberOf, parseAnswer } from './answer.ts';
 import type { Command, VaultClient } from './client.ts';
-import { fromStatus, isOfVault, unansweredLogin } from './errors.ts';
+import { fromStatus, isVaultBody, loginBackendError } from './errors.ts';
 
 const REVOKE_MS = 2_000;
 
-/** What a login gives. */
+/** The result of a login. */
 export interface Grant {
   readonly token: SecretValue;
-  /** Undefined: it does not end, or the server does not tell. */
+  /** Undefined if the token does not expire, or if the server does not report it. */
   readonly ttlMs: number | undefined;
   readonly renewable: boolean;
-  /** How many requests it is good for (`token_num_uses`); undefined: any number, or nobody tells. */
+  /** The number of requests that the token allows (`token_num_uses`). Undefined if unlimited or unknown. */
   readonly uses?: number;
-  /** Whether it is ours to revoke: made by a login, not given to us. */
-  readonly own: boolean;
+  /** Whether a login created the token. Only then do we revoke it. */
+  readonly isOwn: boolean;
 }
 
 /**
- * The `auth` member that logins and renewals answer with.
- * @param mount Of the login method, without `auth/`.
+ * Reads the `auth` member of login and renewal responses.
+ * @param mount The mount of the login method, without `auth/`.
  */
 export function grantOf(answer: Answer, mount: string): Grant {
   const { status } = answer;
-  const isHeard = (status === 400 || status === 404) && isOfVault(tryParse(answer));
-  // 400 and 403 are how the server says "wrong credentials", and also "no such login method".
-  if (status === 403 || (isHeard && !isNamespaceMissing(answer))) {
+  const isVaultRejection = (status === 400 || status === 404) && isVaultBody(parseJsonBody(answer));
+  // The server uses 400 and 403 for wrong credentials and for a missing login method.
+  if (status === 403 || (isVaultRejection && !isNamespaceMissing(answer))) {
     throw (
-      unansweredLogin(answer) ??
+      loginBackendError(answer) ??
       new AppError('AUTH_FAILED', { detail: `the login at auth/${mount} was refused` })
     );
   }
   const auth = member(parseAnswer(success(answer)), 'auth');
   if (!isNothing(member(auth, 'mfa_requirement')))
     throw new AppError('AUTH_FAILED', {
-      detail: `the login at auth/${mount} asks for a second factor, which only a person has`,
+      detail: `the login at auth/${mount} requires a second factor, which secretbridge does not support`,
     });
   const token = textOf(member(auth, 'client_token'));
   if (token === undefined || token === '') throw badAnswer('a login without a token');
   const uses = numberOf(member(auth, 'num_uses')) ?? 0;
-  // A renewal would take one of them, and another login gives more.
+  // A renewal would take a use, but another login gives new ones.
   const limited = uses > 0 ? { uses, renewable: false } : {};
-  return { token: SecretValue.fromText(token), ...lifetime(auth, 'lease_duration'), ...limited, own: true };
+  return { token: SecretValue.fromText(token), ...lifetime(auth, 'lease_duration'), ...limited, isOwn: true };
 }
 
-/** A token that was given to us, as the server sees it. */
-export async function grantOfGiven(
+/** Looks up a token that the configuration provides. */
+export async function grantOfConfiguredToken(
   client: VaultClient,
   token: SecretValue,
   signal: AbortSignal,
 ): Promise<Grant> {
   const answer = await lookUp(client, token, signal);
-  // The first read tells whether it is valid.
-  if (tellsNothing(answer)) return { token, ttlMs: undefined, renewable: false, own: false };
+  // The first read will show whether the token is valid.
+  if (isInconclusive(answer)) return { token, ttlMs: undefined, renewable: false, isOwn: false };
   const data = member(parseAnswer(success(answer)), 'data');
   if (data?.kind !== 'object') throw badAnswer('a token without its data');
-  return { token, ...lifetime(data, 'ttl'), own: false };
+  return { token, ...lifetime(data, 'ttl'), isOwn: false };
 }
 
 /**
- * The secret id inside a response-wrapping token, which can be opened once.
+ * Reads the secret ID in a response-wrapping token, which can be unwrapped once.
  * https://developer.hashicorp.com/vault/api-docs/system/wrapping-unwrap
  */
 export async function unwrap(
@@ -75,11 +75,11 @@ export async function unwrap(
     signal,
     operation: 'login',
   });
-  if (answer.status === 403 || (answer.status === 400 && isOfVault(tryParse(answer)))) {
-    throw new AppError('AUTH_FAILED', { detail: 'the wrapped secret id was used before or has ended' });
+  if (answer.status === 403 || (answer.status === 400 && isVaultBody(parseJsonBody(answer)))) {
+    throw new AppError('AUTH_FAILED', { detail: 'the wrapped secret ID was already used or has expired' });
   }
   const value = textOf(member(parseAnswer(success(answer)), 'data', 'secret_id'));
-  if (value === undefined || value === '') throw badAnswer('a wrapping token without a secret id');
+  if (value === undefined || value === '') throw badAnswer('a wrapping token without a secret ID');
   return SecretValue.fromText(value);
 }
 
@@ -91,11 +91,11 @@ export function lookUp(client: VaultClient, token: SecretValue, signal: AbortSig
   });
 }
 
-/** A token left behind counts against the server's leases until it ends by itself. */
+/** A token that is not revoked counts against the server's leases until it expires. */
 export async function revoke(client: VaultClient, token: SecretValue): Promise<void> {
   const signal = AbortSignal.timeout(REVOKE_MS);
   try {
-    // node-vault's own command sends its options along, and so the token in the body, where logs may keep it.
+    // node-vault's own command sends its options, and so the token, in the body, which logs may record.
     const command: Command = (vault, options) => vault.write('auth/token/revoke-self', {}, options);
     await client.call(command, { token, signal, operation: 'login' });
   } catch (error) {
@@ -104,22 +104,22 @@ export async function revoke(client: VaultClient, token: SecretValue): Promise<v
 }
 
 /**
- * Whether `lookup-self` leaves open what the token is. 403: not valid, or merely without the right to look itself up.
- * 404 and 405: what stands before the server lets the paths of the mount through, and not this one.
+ * Whether `lookup-self` leaves open if the token is valid. 403 means an invalid token, or one without permission to
+ * look itself up. 404 and 405 mean that a proxy blocks this path.
  */
-export function tellsNothing(answer: Answer): boolean {
+export function isInconclusive(answer: Answer): boolean {
   const isHidden = (answer.status === 404 || answer.status === 405) && !isNamespaceMissing(answer);
   return answer.status === 403 || isHidden;
 }
 
 function isNamespaceMissing(answer: Answer): boolean {
-  return errorTexts(tryParse(answer))?.some((error) => error.includes('namespace not found')) ?? false;
+  return errorTexts(parseJsonBody(answer))?.some((error) => error.includes('namespace not found')) ?? false;
 }
 
-/** @param name Of its seconds: 0 for a token that does not end; what stands before the server may not tell. */
-function lifetime(of: JsonNode | undefined, name: string): Pick<Grant, 'ttlMs' | 'renewable'> {
-  const ttl = numberOf(member(of, name)) ?? 0;
-  const renewable = member(of, 'renewable')?.kind === 'true';
+/** @param name The member with the seconds: 0 for a token that does not expire. It is missing if a proxy removes it. */
+function lifetime(source: JsonNode | undefined, name: string): Pick<Grant, 'ttlMs' | 'renewable'> {
+  const ttl = numberOf(member(source, name)) ?? 0;
+  const renewable = member(source, 'renewable')?.kind === 'true';
   return ttl > 0 ? { ttlMs: ttl * 1000, renewable } : { ttlMs: undefined, renewable: false };
 }
 

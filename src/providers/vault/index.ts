@@ -5,7 +5,7 @@ export const vault = defineProvider({
   kind: 'vault',
   title: 'HashiCorp Vault and OpenBao (key/value, versions 1 and 2)',
   Config: VaultConfig,
-  // The metadata of one key costs as much as the key, and there is no list with versions.
+  // The metadata of one key costs as much as the key, and no list contains versions.
   can: { tellVersions: false, findByTags: true },
   identity: ({ kind, address, namespace, mount, kvVersion }) => ({
     kind,

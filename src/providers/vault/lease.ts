@@ -2,18 +2,17 @@ import type { Grant } from './grant.ts';
 
 /** A grant in use. */
 export interface Lease extends Grant {
-  /** Milliseconds since 1970; undefined for a token that does not end. */
+  /** Milliseconds since 1970. Undefined for a token that does not expire. */
   readonly expiresAt: number | undefined;
-  /** Undefined: not limited. At 0 the server ends the token with the last of what is under way. */
+  /** Undefined if unlimited. At 0, the token ends with its last running request. */
   usesLeft: number | undefined;
-  /** Requests that have taken a use and were not answered yet. */
+  /** Requests that have taken a use and are still running. */
   underWay: number;
   verdict: { readonly accepted: boolean; readonly at: number; readonly ms: number } | undefined;
 }
 
 /**
- * Whether the token is good for one more request, whose use is taken at once: of many requests at a time each is sure
- * of its own.
+ * Takes one use of the token if it has any left. The use is taken at once, so that concurrent requests do not share it.
  */
 export function takeUse(lease: Lease): boolean {
   if (lease.usesLeft === 0) return false;
@@ -23,16 +22,15 @@ export function takeUse(lease: Lease): boolean {
 }
 
 /**
- * The request has been answered, or will not be made.
- * @param isCounted Not where the server lets anybody ask, or nothing was sent, as while the store is away: it took a use
- * so that the token does not end meanwhile.
+ * Ends a request.
+ * @param isCounted False if the server does not count the request, or if nothing was sent. The use is then returned.
  */
 export function endUse(lease: Lease, isCounted: boolean): void {
   lease.underWay -= 1;
   if (!isCounted && lease.usesLeft !== undefined) lease.usesLeft += 1;
 }
 
-/** Whether there are uses that the server waits for. */
-export function isLeftOver({ usesLeft = 0, underWay }: Lease): boolean {
+/** Whether the token has uses left that no request will take. */
+export function hasUnusedUses({ usesLeft = 0, underWay }: Lease): boolean {
   return usesLeft > 0 && underWay === 0;
 }

@@ -1,42 +1,45 @@
 import { AppError, assertNever } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import { type Reference, unlessMissing } from '../credentials.ts';
+import { type Reference, ifPresent } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { Command, VaultClient } from './client.ts';
 import type { VaultAuth, VaultConfig } from './config.ts';
-import { type Grant, grantOf, grantOfGiven, unwrap } from './grant.ts';
+import { type Grant, grantOf, grantOfConfiguredToken, unwrap } from './grant.ts';
 import { encodePath } from './paths.ts';
-import { lastOpenedAt, unwrapOnce } from './unwrapped.ts';
+import { lastUnwrappedAt, unwrapOnce } from './unwrap-cache.ts';
 
-/** Where Kubernetes mounts the token of a pod's service account, and rotates it. */
+/** Where Kubernetes mounts and rotates the token of a pod's service account. */
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
 export interface Login {
   /**
-   * Credentials are read afresh each time, so that one which was rotated is used from then on.
+   * Logs in. Credentials are read each time, so that rotated ones are used.
    * @param refused The token that the server no longer accepts.
-   * @throws AppError AUTH_FAILED, CREDENTIAL_MISSING, or whatever kept the server from answering.
+   * @throws AppError AUTH_FAILED, CREDENTIAL_MISSING, or the error of the failed request.
    */
   attempt(signal: AbortSignal, refused?: SecretValue): Promise<Grant>;
-  /** Whether the credentials are other ones by now than at the last attempt. */
+  /** Whether the credentials have changed since the last attempt. */
   hasNewCredentials(): Promise<boolean>;
-  /** Whether the server may lock the account, also for others, after a few attempts like the last one. */
+  /**
+   * Whether the server may lock the account after a few attempts like the last one. That would affect other users of
+   * the account.
+   */
   readonly mayLock: boolean;
 }
 
-/** Those of which Vault and OpenBao lock the account: a user, or a role of AppRole. */
+/** Methods with an account that Vault and OpenBao can lock: a user, or an AppRole role. */
 const LOCKABLE: ReadonlySet<VaultAuth['method']> = new Set(['appRole', 'ldap', 'userpass']);
 
 type Auth<Method extends VaultAuth['method']> = Extract<VaultAuth, { method: Method }>;
 type Credential = ProviderDeps['credential'];
-/** The request of one login, with the credentials of now. */
+/** Creates the login request with the current credentials. */
 type Prepare = (signal: AbortSignal) => Promise<Command>;
 
 export function createLogin(config: VaultConfig, client: VaultClient, deps: ProviderDeps): Login {
-  const { credential, hasChanged } = remembering(deps.credential);
+  const { credential, hasChanged } = trackCredentials(deps.credential);
   let isCounted = false;
-  const attempt = attemptOf(config, client, credential, (is) => {
-    isCounted = is;
+  const attempt = attemptOf(config, client, credential, (wasCounted) => {
+    isCounted = wasCounted;
   });
   return {
     attempt,
@@ -47,7 +50,7 @@ export function createLogin(config: VaultConfig, client: VaultClient, deps: Prov
   };
 }
 
-/** @param count Is told whether the server took the attempt for one with wrong credentials. */
+/** @param count Called with whether the server counted the attempt as wrong credentials. */
 function attemptOf(
   config: VaultConfig,
   client: VaultClient,
@@ -58,17 +61,18 @@ function attemptOf(
   if (auth.method === 'token') return tokenLogin(auth, client, credential);
   const prepare = prepareLogin(auth, { ...config, client, credential });
   return async (signal) => {
-    count(false); // opening a wrapping token is no login
+    count(false); // unwrapping a token is not a login
     const command = await prepare(signal);
     const answer = await client.call(command, { signal, operation: 'login' });
-    // 403 is a locked account, or no such login method: right credentials are refused as well, and nothing is counted.
+    // 403 means a locked account or a missing login method. It is not counted, because it does not depend on the
+    // credentials.
     count(answer.status === 400);
     return grantOf(answer, mountOf(auth));
   };
 }
 
-/** Keeps what the references led to, to see whether they lead elsewhere now. */
-function remembering(resolve: Credential) {
+/** Remembers the resolved credentials, to detect changes. */
+function trackCredentials(resolve: Credential) {
   const last = new Map<Reference, SecretValue | undefined>();
   return {
     async credential(reference: Reference): Promise<SecretValue> {
@@ -79,7 +83,7 @@ function remembering(resolve: Credential) {
     },
     async hasChanged(): Promise<boolean> {
       for (const [reference, before] of last) {
-        const now = await unlessMissing(resolve(reference));
+        const now = await ifPresent(resolve(reference));
         if (before === undefined ? now !== undefined : now?.equals(before) !== true) return true;
       }
       return false;
@@ -87,16 +91,16 @@ function remembering(resolve: Credential) {
   };
 }
 
-interface Ways extends Pick<VaultConfig, 'address' | 'namespace'> {
+interface LoginContext extends Pick<VaultConfig, 'address' | 'namespace'> {
   readonly client: VaultClient;
   readonly credential: Credential;
 }
 
-function prepareLogin(auth: Exclude<VaultAuth, Auth<'token'>>, ways: Ways): Prepare {
-  const { client, credential } = ways;
+function prepareLogin(auth: Exclude<VaultAuth, Auth<'token'>>, context: LoginContext): Prepare {
+  const { client, credential } = context;
   switch (auth.method) {
     case 'appRole':
-      return appRole(auth, ways);
+      return appRole(auth, context);
     case 'userpass':
     case 'ldap':
       return password(auth, credential);
@@ -115,15 +119,15 @@ function tokenLogin(auth: Auth<'token'>, client: VaultClient, credential: Creden
   return async (signal, refused) => {
     const token = await credential(auth.token);
     if (refused?.equals(token))
-      throw new AppError('AUTH_FAILED', { detail: 'the token is not valid or has ended' });
-    return grantOfGiven(client, token, signal);
+      throw new AppError('AUTH_FAILED', { detail: 'the token is invalid or has expired' });
+    return grantOfConfiguredToken(client, token, signal);
   };
 }
 
 /** https://developer.hashicorp.com/vault/api-docs/auth/approle#login-with-approle */
-function appRole(auth: Auth<'appRole'>, ways: Ways): Prepare {
-  const { credential } = ways;
-  const secretId = auth.secretIdWrapped ? unwrappedOnce(auth, ways) : () => credential(auth.secretId);
+function appRole(auth: Auth<'appRole'>, context: LoginContext): Prepare {
+  const { credential } = context;
+  const secretId = auth.secretIdWrapped ? unwrappedOnce(auth, context) : () => credential(auth.secretId);
   return async (signal) => {
     const body = {
       role_id: await identifier(auth.roleId, credential),
@@ -135,17 +139,18 @@ function appRole(auth: Auth<'appRole'>, ways: Ways): Prepare {
 }
 
 /**
- * A wrapping token works once, and logins are needed again: what was in it stays in memory, also when the token is
- * removed, as it may be after its use. Another token in its place is opened in its turn.
+ * A wrapping token works once, but logins are needed again. Its content stays in memory, even if the token is removed
+ * after its use. A different token at the same location is unwrapped again.
  */
-function unwrappedOnce(auth: Auth<'appRole'>, { address, namespace, client, credential }: Ways) {
-  // Without the token only the same server is given what was in it.
-  const place = JSON.stringify([address, auth.namespace ?? namespace, mountOf(auth), auth.secretId]);
+function unwrappedOnce(auth: Auth<'appRole'>, { address, namespace, client, credential }: LoginContext) {
+  // Once the token is removed, its content may only be sent to the same server.
+  const location = JSON.stringify([address, auth.namespace ?? namespace, mountOf(auth), auth.secretId]);
   return async (signal: AbortSignal): Promise<SecretValue> => {
-    const known = lastOpenedAt(place);
-    const reading = credential(auth.secretId);
-    const wrapping = known === undefined ? await reading : ((await unlessMissing(reading)) ?? known);
-    return unwrapOnce(place, wrapping, () => unwrap(client, wrapping, signal));
+    const lastToken = lastUnwrappedAt(location);
+    const configuredToken = credential(auth.secretId);
+    const wrapping =
+      lastToken === undefined ? await configuredToken : ((await ifPresent(configuredToken)) ?? lastToken);
+    return unwrapOnce(location, wrapping, () => unwrap(client, wrapping, signal));
   };
 }
 
@@ -180,16 +185,16 @@ function bearer(auth: Auth<'jwt'> | Auth<'kubernetes'>, token: Reference, creden
 }
 
 /**
- * https://developer.hashicorp.com/vault/api-docs/auth/cert#login-with-tls-certificate-method. The credential is the
- * connection; node-vault's own `certLogin` knows no other mount and no role.
+ * https://developer.hashicorp.com/vault/api-docs/auth/cert#login-with-tls-certificate-method. The TLS connection
+ * carries the credential. node-vault's `certLogin` supports neither another mount nor a role.
  */
 function certificate(auth: Auth<'cert'>, client: VaultClient, credential: Credential): Prepare {
   const { role } = auth;
   const files = [{ file: auth.certFile }, { file: auth.keyFile }];
   const path = `auth/${encodePath(mountOf(auth))}/login`;
   return async () => {
-    await Promise.all(files.map(credential)); // the connection reads them; here it is told that one is missing
-    client.reconnect(); // a connection of before has the certificate of before
+    await Promise.all(files.map(credential)); // the connection reads the files; this only reports missing ones
+    client.reconnect(); // old connections use the old certificate
     const body = role === undefined ? {} : { name: role };
     return (vault, requestOptions) => vault.write(path, body, requestOptions);
   };

@@ -1,13 +1,13 @@
 import { AppError } from '../../core/errors.ts';
 import type { ProviderDeps, SecretProvider, VersionResult } from '../provider.ts';
-import { nameSearch, orElse, settleRead } from '../settle.ts';
+import { nameSearchErrors, orElse, settleRead } from '../settle.ts';
 import { checkStore, reach } from './check.ts';
 import { createClient } from './client.ts';
 import type { VaultConfig } from './config.ts';
 import { followEvents } from './event-stream.ts';
 import { findKeys } from './find.ts';
 import { createLogin } from './login.ts';
-import { askMount, createMountCheck } from './mount.ts';
+import { mountQuery, createMountCheck } from './mount.ts';
 import { readOne, type Store, versionOf } from './read.ts';
 import { createSession } from './session.ts';
 
@@ -16,7 +16,7 @@ export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvid
   const session = createSession({
     client,
     login: createLogin(config, client, deps),
-    proof: askMount(config),
+    proof: mountQuery(config),
     clock: deps.clock,
     onRenewal: deps.onRenewal,
   });
@@ -32,9 +32,9 @@ export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvid
           return orElse(versionOf(store, key, signal), () => ({ kind: 'unknown' }));
         }),
       ),
-    find: (query, { signal } = {}) => nameSearch(deps.name, query, findKeys(store, query, signal)),
+    find: (query, { signal } = {}) => nameSearchErrors(deps.name, query, findKeys(store, query, signal)),
     check: ({ signal } = {}) => checkStore(store, client, signal),
-    // Without a login, which might wait for the answer of this.
+    // Sent without a login, because a login may be waiting for the result.
     probe: async ({ signal } = {}) => void (await reach(client, signal)),
     subscribe: (listener, { signal } = {}) =>
       followEvents(

@@ -1,9 +1,9 @@
 import { AppError } from '../../core/errors.ts';
 import { member, printJson, textOf } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import { type Answer, badAnswer, tryParse } from '../answer.ts';
+import { type Answer, badAnswer, parseJsonBody } from '../answer.ts';
 import { createdAt } from '../created-at.ts';
-import { onlyVersion } from '../only-version.ts';
+import { fingerprintVersion } from '../fingerprint-version.ts';
 import type { ProviderDeps, ReadResult, SourceRef, VersionResult } from '../provider.ts';
 import { isNothing, numberOf, parseAnswer } from './answer.ts';
 import type { VaultConfig } from './config.ts';
@@ -19,14 +19,14 @@ export interface Store {
   readonly confirmMount: ConfirmMount;
 }
 
-/** @throws AppError for everything that is neither found nor absent. */
+/** @throws AppError for every result other than found or absent. */
 export async function readOne(
   store: Store,
   ref: SourceRef,
   signal: AbortSignal | undefined,
 ): Promise<ReadResult> {
   if (ref.object !== undefined && ref.object !== 'secret') {
-    throw new AppError('CONFIG_INVALID', { detail: '`object` is for Azure Key Vault only' });
+    throw new AppError('CONFIG_INVALID', { detail: '`object` is only supported for Azure Key Vault' });
   }
   return store.config.kvVersion === 2 ? readVersion2(store, ref, signal) : readVersion1(store, ref, signal);
 }
@@ -42,8 +42,8 @@ async function readVersion2(
   const path = `${encodePath(store.config.mount, 'data', ref.key)}${query}`;
   const answer = await store.session.call('read', (vault, options) => vault.read(path, options), signal);
   if (answer.status === 404) {
-    // The metadata of a version without its data: deleted (it can be undeleted) or destroyed.
-    if (!isNothing(member(tryParse(answer), 'data', 'metadata'))) {
+    // Metadata without data: the version is deleted (recoverable) or destroyed.
+    if (!isNothing(member(parseJsonBody(answer), 'data', 'metadata'))) {
       throw new AppError(version === undefined ? 'SOURCE_DELETED' : 'VERSION_GONE');
     }
     await proveAbsence(store, answer, signal);
@@ -55,14 +55,14 @@ async function readVersion2(
   const value = member(data, 'data');
   const given = numberOf(member(data, 'metadata', 'version'));
   if (value?.kind !== 'object' || given === undefined) {
-    await store.confirmMount(signal); // a mount of version 1 may hold a key that begins with `data/`
-    // The server takes it, and it is neither a deletion nor an empty map.
+    await store.confirmMount(signal); // a version 1 mount may contain a key that starts with `data/`
+    // The server accepts `null`, which is neither a deletion nor an empty map.
     if (value?.kind === 'null' && given !== undefined)
       throw new AppError('NOT_AN_OBJECT', { detail: 'the secret is `null`' });
-    throw badAnswer('a secret without its data or its version');
+    throw badAnswer('a secret without data or version');
   }
   if (version !== undefined && version !== String(given))
-    throw badAnswer('another version than the one asked for');
+    throw badAnswer('a different version than requested');
   const made = new Date(textOf(member(data, 'metadata', 'created_time')) ?? '');
   return {
     kind: 'found',
@@ -87,14 +87,14 @@ async function readVersion1(
   }
   const body = success(answer);
   const data = member(body, 'data');
-  if (data?.kind !== 'object') throw badAnswer('a secret without its data');
-  // That of another engine, which makes a credential for each reading, and ends it with our token.
+  if (data?.kind !== 'object') throw badAnswer('a secret without data');
+  // A dynamic secrets engine creates a credential for each read and revokes it with our token.
   if ((textOf(member(body, 'lease_id')) ?? '') !== '') {
     await store.confirmMount(signal);
     throw badAnswer('a secret with a lease');
   }
   const value = SecretValue.fromText(printJson(data));
-  return { kind: 'found', value, version: onlyVersion(value, ref.version, store.deps.fingerprints) };
+  return { kind: 'found', value, version: fingerprintVersion(value, ref.version, store.deps.fingerprints) };
 }
 
 async function proveAbsence(
@@ -124,7 +124,7 @@ export async function versionOf(
 }
 
 /**
- * Version 2 only; undefined when the key is absent.
+ * Version 2 only. Undefined if the key is absent.
  * https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-metadata
  */
 export async function readMetadata(store: Store, key: string, signal: AbortSignal | undefined) {

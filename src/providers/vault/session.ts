@@ -1,24 +1,24 @@
 import { unlessAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
-import { AppError, healsItself } from '../../core/errors.ts';
+import { AppError, isTransient } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import { LONGEST_WAKE_MS, type Wake, wakeLater } from '../../core/wake.ts';
+import { MAX_TIMER_MS, type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import type { Answer } from '../answer.ts';
 import type { Operation } from '../provider.ts';
-import { patienceAfter } from '../refusals.ts';
+import { loginWaitAfter } from '../login-backoff.ts';
 import type { Command, VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
-import { type Grant, grantOf, lookUp, revoke, tellsNothing } from './grant.ts';
-import { endUse, isLeftOver, type Lease, takeUse } from './lease.ts';
+import { type Grant, grantOf, lookUp, revoke, isInconclusive } from './grant.ts';
+import { endUse, hasUnusedUses, type Lease, takeUse } from './lease.ts';
 import type { Login } from './login.ts';
 
 export interface Session extends AsyncDisposable {
   /**
-   * One command as the identity of the store: logs in when needed, and once more when the token has ended.
-   * Gives answers of status 200, 204 and 404.
-   * @param isCounted Where a token is good for a number of requests: false for a question that anybody may ask, such
-   * as the one about the mount.
-   * @throws AppError for every other status and for what the connection did.
+   * Runs one command with the identity of the store. Logs in if needed, and once more if the token has expired. Returns
+   * responses with status 200, 204 and 404.
+   * @param isCounted For tokens with limited uses: false for requests that the server does not count, such as the mount
+   * query.
+   * @throws AppError for every other status and for connection errors.
    */
   call(
     operation: Operation,
@@ -26,19 +26,19 @@ export interface Session extends AsyncDisposable {
     signal: AbortSignal | undefined,
     isCounted?: boolean,
   ): Promise<Answer>;
-  /** Logs in, or has done so. @throws AppError */
+  /** Logs in if needed. @throws AppError */
   ensure(signal: AbortSignal | undefined): Promise<void>;
-  /** The token in use, for what is no command. @throws AppError */
+  /** The current token, for requests that are not commands. @throws AppError */
   token(signal: AbortSignal | undefined): Promise<SecretValue>;
 }
 
 export interface SessionDeps {
   readonly client: VaultClient;
   readonly login: Login;
-  /** What a token may ask that may do anything of use, also where it may not look itself up. */
+  /** A command that every useful token may run, even one that may not look itself up. */
   readonly proof: Command;
   readonly clock: Clock;
-  readonly wake?: Wake;
+  readonly wake?: StartTimer;
   readonly onRenewal?: ((error?: AppError) => void) | undefined;
 }
 
@@ -46,49 +46,56 @@ export function createSession(deps: SessionDeps): Session {
   return new VaultSession(deps);
 }
 
-/** How often a refused login looks whether there are other credentials. */
-const LOOK_MS = 10_000;
+/** How often to look for new credentials after a refused login. */
+const CREDENTIAL_CHECK_MS = 10_000;
 /**
- * Vault locks an account after five wrong attempts with less than 15 minutes between them, and directories do so by
- * rules of their own. So what was refused this often waits for other credentials, or this long. Each replica counts for
- * itself: two make four attempts, and in 45 minutes no two others of one of them fill the gaps of the other.
+ * Vault locks an account after five wrong attempts within 15 minutes of each other, and directories have their own
+ * rules. After this many refused attempts, the next one waits for new credentials or for this time. Each replica counts
+ * separately, so two replicas make four attempts, and the wait keeps later attempts apart.
  */
-const LOCK = { attempts: 2, waitMs: 45 * 60_000 };
-/** How long an answer to "is this token valid?" is believed. */
+const LOCKOUT = { attempts: 2, waitMs: 45 * 60_000 };
+/** How long the result of a token check is trusted. */
 const VERDICT_MS = 5_000;
-/** The same, for a token that was valid at its login and may do nothing that would show it. */
-const BLIND_MS = 60_000;
-const MIN_WAKE_MS = 1_000;
+/** The same for a token that was valid at its login, but has no permission that would prove it. */
+const UNPROVABLE_VERDICT_MS = 60_000;
+const MIN_RENEWAL_MS = 1_000;
 
-interface Refusal {
+interface RefusedLogin {
   readonly error: AppError;
   readonly at: number;
   /** How often the server refused these credentials. */
   readonly times: number;
   /** When the credentials were last compared with those of the attempt. */
-  lookedAt: number;
+  checkedAt: number;
 }
 
 /**
- * The one login of a store. None → logging in (shared by all callers) → leased → renewed at two thirds of its
- * time, by a timer that keeps no process alive → logged in anew when it has ended, by the clock, by its last use or by
- * a 403 that `lookup-self` confirms, and the question about the mount.
+ * The login of a store. States: none → logging in (shared by all callers) → leased → renewed after two thirds of its
+ * lifetime, by a timer that does not keep the process alive → expired. A token has expired by the clock, by its last
+ * use, or by a 403 that `lookup-self` and the mount query confirm.
  */
 class VaultSession implements Session {
   readonly #client: VaultClient;
   readonly #login: Login;
   readonly #proof: Command;
   readonly #clock: Clock;
-  readonly #wake: Wake;
+  readonly #wake: StartTimer;
   readonly #onRenewal: (error?: AppError) => void;
   readonly #closing = new AbortController();
   #lease: Lease | undefined;
   #loggingIn: Promise<Lease> | undefined;
-  #asking: { readonly lease: Lease; readonly answer: Promise<boolean> } | undefined;
-  #refused: Refusal | undefined;
-  #callOff: () => void = () => undefined;
+  #pendingCheck: { readonly lease: Lease; readonly answer: Promise<boolean> } | undefined;
+  #refusedLogin: RefusedLogin | undefined;
+  #cancelRenewal: () => void = () => undefined;
 
-  constructor({ client, login, proof, clock, wake = wakeLater, onRenewal = () => undefined }: SessionDeps) {
+  constructor({
+    client,
+    login,
+    proof,
+    clock,
+    wake = startBackgroundTimer,
+    onRenewal = () => undefined,
+  }: SessionDeps) {
     this.#client = client;
     this.#login = login;
     this.#proof = proof;
@@ -127,31 +134,31 @@ class VaultSession implements Session {
     };
     const lease = await this.#current(signal);
     const answer = await ask(lease);
-    if (answer.status !== 403) return expected(answer);
+    if (answer.status !== 403) return expectSuccess(answer);
     if (await this.#isAccepted(lease, signal)) throw fromStatus(answer);
 
     const next = await this.#replace(lease, signal);
-    const again = await ask(next);
-    if (again.status !== 403) return expected(again);
-    if (next.own) next.verdict ??= { accepted: true, at: this.#clock.now(), ms: BLIND_MS };
-    throw (await this.#isAccepted(next, signal)) ? fromStatus(again) : new AppError('AUTH_FAILED');
+    const secondAnswer = await ask(next);
+    if (secondAnswer.status !== 403) return expectSuccess(secondAnswer);
+    if (next.isOwn) next.verdict ??= { accepted: true, at: this.#clock.now(), ms: UNPROVABLE_VERDICT_MS };
+    throw (await this.#isAccepted(next, signal)) ? fromStatus(secondAnswer) : new AppError('AUTH_FAILED');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#callOff();
+    this.#cancelRenewal();
     this.#closing.abort(new AppError('INTERRUPTED', { detail: 'the store was closed' }));
     const lease = this.#lease;
     this.#lease = undefined;
     if (lease !== undefined) await this.#revoke(lease);
   }
 
-  async #revoke({ token, own, usesLeft }: Lease): Promise<void> {
+  async #revoke({ token, isOwn: own, usesLeft }: Lease): Promise<void> {
     if (own && usesLeft !== 0) await revoke(this.#client, token);
   }
 
   async #end(lease: Lease, isCounted: boolean): Promise<void> {
     endUse(lease, isCounted);
-    if (this.#lease !== lease && isLeftOver(lease)) await this.#revoke(lease);
+    if (this.#lease !== lease && hasUnusedUses(lease)) await this.#revoke(lease);
   }
 
   async #current(signal: AbortSignal | undefined): Promise<Lease> {
@@ -159,21 +166,21 @@ class VaultSession implements Session {
       const held = this.#lease;
       const lease = held !== undefined && !this.#hasEnded(held) ? held : await this.#logIn(signal);
       if (takeUse(lease)) return lease;
-      // Perhaps by those who waited for the same login.
+      // Other callers of the same login may have taken all uses.
       if (this.#lease === lease) this.#lease = undefined;
     }
   }
 
-  /** A little before its time, so that no request is under way when it ends. */
+  /** Slightly early, so that no request is running when the token expires. */
   #hasEnded({ expiresAt, ttlMs = 0 }: Lease): boolean {
     return expiresAt !== undefined && this.#clock.now() >= expiresAt - Math.min(5_000, ttlMs / 10);
   }
 
-  /** A login after the server refused `lease`: a new one, or the one that another caller has just made. */
+  /** Gets a new login after the server refused `lease`, or the login that another caller has just made. */
   async #replace(lease: Lease, signal: AbortSignal | undefined): Promise<Lease> {
     if (this.#lease === undefined || this.#lease === lease) {
-      // A token that was given to us stays in use: it may read other keys, and there is no other.
-      if (lease.own) this.#lease = undefined;
+      // A configured token stays in use, because it may read other keys and no replacement exists.
+      if (lease.isOwn) this.#lease = undefined;
       const next = await this.#logIn(signal, lease.token);
       if (takeUse(next)) return next;
     }
@@ -182,7 +189,7 @@ class VaultSession implements Session {
 
   async #logIn(signal: AbortSignal | undefined, refused?: SecretValue): Promise<Lease> {
     signal?.throwIfAborted();
-    // It belongs to all callers: the signal of one of them does not end it.
+    // The login is shared by all callers, so the signal of one caller does not abort it.
     this.#loggingIn ??= this.#open(refused).finally(() => {
       this.#loggingIn = undefined;
     });
@@ -193,27 +200,27 @@ class VaultSession implements Session {
     const before = await this.#timesRefused();
     try {
       const grant = await this.#login.attempt(this.#closing.signal, refused);
-      this.#refused = undefined;
+      this.#refusedLogin = undefined;
       return this.#hold(grant);
     } catch (error) {
-      if (error instanceof AppError && !healsItself(error.code)) {
+      if (error instanceof AppError && !isTransient(error.code)) {
         const at = this.#clock.now();
         const times = error.code === 'AUTH_FAILED' ? before + 1 : before;
-        this.#refused = { error, at, times, lookedAt: at };
+        this.#refusedLogin = { error, at, times, checkedAt: at };
       }
       throw error;
     }
   }
 
-  /** @throws AppError of the last attempt, while it is not to be made again. */
+  /** @throws AppError The error of the last attempt, while no new attempt is allowed. */
   async #timesRefused(): Promise<number> {
-    const last = this.#refused;
+    const last = this.#refusedLogin;
     if (last === undefined) return 0;
-    if (this.#isWithin(last.lookedAt, LOOK_MS)) throw last.error;
-    last.lookedAt = this.#clock.now();
+    if (this.#isWithin(last.checkedAt, CREDENTIAL_CHECK_MS)) throw last.error;
+    last.checkedAt = this.#clock.now();
     if (await this.#login.hasNewCredentials()) return 0;
-    const mustWait = this.#login.mayLock && last.times >= LOCK.attempts;
-    const waitMs = mustWait ? LOCK.waitMs : patienceAfter(last.times);
+    const mustWait = this.#login.mayLock && last.times >= LOCKOUT.attempts;
+    const waitMs = mustWait ? LOCKOUT.waitMs : loginWaitAfter(last.times);
     if (this.#isWithin(last.at, waitMs)) throw last.error;
     return last.times;
   }
@@ -226,73 +233,74 @@ class VaultSession implements Session {
     return lease;
   }
 
-  /** By distance: a clock that was set back must not keep a login from being tried for hours. */
+  /** Compares the distance, so that a clock that was set back cannot block logins for hours. */
   #isWithin(at: number, ms: number): boolean {
     return Math.abs(this.#clock.now() - at) < ms;
   }
 
-  /** Tells a token that has ended from one that may not do this. One question for all who wonder. */
+  /** Distinguishes an expired token from a missing permission. All callers share one check. */
   async #isAccepted(lease: Lease, signal: AbortSignal | undefined): Promise<boolean> {
     signal?.throwIfAborted();
     const { verdict } = lease;
     if (verdict !== undefined && this.#isWithin(verdict.at, verdict.ms)) return verdict.accepted;
-    if (this.#asking?.lease !== lease) {
+    if (this.#pendingCheck?.lease !== lease) {
       const answer = this.#ask(lease).finally(() => {
-        this.#asking = undefined;
+        this.#pendingCheck = undefined;
       });
-      this.#asking = { lease, answer };
+      this.#pendingCheck = { lease, answer };
     }
-    return unlessAborted(this.#asking.answer, signal);
+    return unlessAborted(this.#pendingCheck.answer, signal);
   }
 
   async #ask(lease: Lease): Promise<boolean> {
     const { token } = lease;
     const { signal } = this.#closing;
-    // Its last use may be that of a request that is still under way.
+    // A running request may have taken the last use.
     if (!takeUse(lease)) return false;
     let answer = await lookUp(this.#client, token, signal).finally(() => endUse(lease, true));
-    // Without the `default` policy it may not look itself up: each denied key would be a new login, and leave a token.
-    if (tellsNothing(answer))
+    // Without the `default` policy the token may not look itself up. Otherwise each denied key would cause a new login
+    // and leave a token behind.
+    if (isInconclusive(answer))
       answer = await this.#client.call(this.#proof, { token, signal, operation: 'describe' });
     const accepted = answer.status !== 403;
-    if (accepted) expected(answer);
+    if (accepted) expectSuccess(answer);
     lease.verdict = { accepted, at: this.#clock.now(), ms: VERDICT_MS };
     return accepted;
   }
 
   #renewLater(lease: Lease, ms: number): void {
-    this.#callOff();
-    const nap = Math.min(Math.max(ms, MIN_WAKE_MS), LONGEST_WAKE_MS);
-    this.#callOff = this.#wake(() => {
+    this.#cancelRenewal();
+    const delay = Math.min(Math.max(ms, MIN_RENEWAL_MS), MAX_TIMER_MS);
+    this.#cancelRenewal = this.#wake(() => {
       if (this.#lease !== lease || this.#closing.signal.aborted) return;
-      if (ms > nap) this.#renewLater(lease, ms - nap);
+      if (ms > delay) this.#renewLater(lease, ms - delay);
       else void this.#renew(lease);
-    }, nap);
+    }, delay);
   }
 
-  /** A renewal that cannot succeed is given up: the next call after the end logs in anew. */
+  /** A renewal that cannot succeed is abandoned. The first call after expiry logs in again. */
   async #renew(lease: Lease): Promise<void> {
     const { token, expiresAt = 0 } = lease;
     const { signal } = this.#closing;
     const renewal: Command = (vault, requestOptions) => vault.tokenRenewSelf({ requestOptions });
     try {
       const answer = await this.#client.call(renewal, { token, signal, operation: 'login' });
-      const renewed = { ...grantOf(answer, 'token'), own: lease.own };
+      const renewed = { ...grantOf(answer, 'token'), own: lease.isOwn };
       this.#onRenewal();
       if (this.#lease !== lease) return;
-      // At its greatest age the server renews by nothing; without this, ever shorter renewals would follow.
+      // At its maximum lifetime, the server extends the token by nothing. Further renewals would follow ever faster.
       const gained = this.#clock.now() + (renewed.ttlMs ?? 0) - expiresAt;
-      this.#hold(gained > MIN_WAKE_MS ? renewed : { ...renewed, renewable: false }, lease.verdict);
+      this.#hold(gained > MIN_RENEWAL_MS ? renewed : { ...renewed, renewable: false }, lease.verdict);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       this.#onRenewal(error);
       const left = expiresAt - this.#clock.now();
-      if (healsItself(error.code) && left > MIN_WAKE_MS) this.#renewLater(lease, left / 3);
+      if (isTransient(error.code) && left > MIN_RENEWAL_MS) this.#renewLater(lease, left / 3);
     }
   }
 }
 
-function expected(answer: Answer): Answer {
+function expectSuccess(answer: Answer): Answer {
   if (answer.status === 200 || answer.status === 204 || answer.status === 404) return answer;
   throw fromStatus(answer);
 }

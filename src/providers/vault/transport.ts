@@ -4,7 +4,7 @@ import { AppError } from '../../core/errors.ts';
 import {
   type Answer,
   decodeText,
-  firstOf,
+  firstHeaderValue,
   isJsonType,
   parseDate,
   parseRetryAfter,
@@ -14,12 +14,12 @@ import type { VaultConfig } from './config.ts';
 import { createConnector } from './connect.ts';
 import { fromNetwork } from './errors.ts';
 
-/** The largest answer that is read. A Kubernetes Secret holds 1 MiB; a list of many keys may be longer. */
+/** The maximum response size. A Kubernetes Secret holds 1 MiB, but a list of many keys may be longer. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Of an answer that is no success only a few words matter. */
+/** Only a few words of an error response are needed. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
-/** What node-vault hands to its transport, as far as we use it. */
+/** The request options of node-vault, as far as we use them. */
 export interface TransportOptions {
   readonly method: string;
   readonly uri: string;
@@ -30,19 +30,20 @@ export interface TransportOptions {
 
 export interface Transport extends AsyncDisposable {
   /**
-   * One request, one answer, whatever its status: no redirect is followed, so the token goes to nobody else.
-   * @throws AppError for what the connection did; the signal's reason once it is aborted.
+   * Sends one request and returns its response with any status. Redirects are not followed, so that the token goes to
+   * no other host.
+   * @throws AppError for connection errors; the signal's reason once it is aborted.
    */
   send(options: TransportOptions): Promise<Answer>;
-  /** Requests from now on go over new connections; those under way end on theirs. */
+  /** Uses new connections for later requests. Running requests keep theirs. */
   reconnect(): void;
 }
 
 type OnIndex = (header: string) => void;
 
 /**
- * One connection pool for a store.
- * @param onIndex Is told the header `X-Vault-Index` of each answer; empty for none.
+ * Creates one connection pool for a store.
+ * @param onIndex Called with the header `X-Vault-Index` of each response; empty if missing.
  */
 export function createTransport(
   config: VaultConfig,
@@ -52,7 +53,8 @@ export function createTransport(
   const connect = createConnector(config);
   const open = () => new Agent({ keepAliveTimeout: 10_000, connect });
   let agent = open();
-  // Its requests go on, and what is idle ends by itself. (`close` would let go of requests that never end.)
+  // Running requests of the previous agent continue, and idle connections time out. `close` would wait for requests
+  // that never end.
   let previous: Agent | undefined;
   return {
     send: (options) => send(agent, clock, options, onIndex),
@@ -85,14 +87,14 @@ async function send(
     const status = answer.statusCode;
     const isSuccess = status >= 200 && status < 300;
     const enough = isSuccess ? MAX_BYTES : MAX_ERROR_BYTES;
-    const bytes = await readBounded(answer.body, { most: MAX_BYTES, enough });
-    onIndex(firstOf(answer.headers['x-vault-index']));
+    const bytes = await readBounded(answer.body, { maxBytes: MAX_BYTES, stopAfterBytes: enough });
+    onIndex(firstHeaderValue(answer.headers['x-vault-index']));
     return {
       status,
       text: decodeText(bytes, isSuccess),
-      isJson: isJsonType(firstOf(answer.headers['content-type'])),
-      retryAfterMs: parseRetryAfter(firstOf(answer.headers['retry-after']), clock),
-      date: parseDate(firstOf(answer.headers.date)),
+      isJson: isJsonType(firstHeaderValue(answer.headers['content-type'])),
+      retryAfterMs: parseRetryAfter(firstHeaderValue(answer.headers['retry-after']), clock),
+      date: parseDate(firstHeaderValue(answer.headers.date)),
     };
   } catch (thrown) {
     signal.throwIfAborted();

@@ -1,8 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import { createSlots } from '../../core/slots.ts';
+import { createSemaphore } from '../../core/semaphore.ts';
 import type { Logger } from '../../log/logger.ts';
-import { rankOf, type Wish } from '../order.ts';
+import { rankOf, type PendingTrigger } from '../pending-trigger.ts';
 import {
   type AddOptions,
   type Job,
@@ -14,73 +14,73 @@ import {
 } from '../queue.ts';
 import { pause, systemTimers, type Timers, within } from '../timers.ts';
 import { COMMAND_MS, openClients, type RedisAddress } from './clients.ts';
-import { troubleOf, unavailable } from './errors.ts';
+import { failureOf, unavailable } from './errors.ts';
 import { watchHealth } from './health.ts';
-import { createJobList } from './jobs.ts';
-import { createRedisNotices } from './notices.ts';
-import { callOff, createWishes } from './wishes.ts';
+import { createJobList } from './job-list.ts';
+import { createRedisBroadcast } from './broadcast.ts';
+import { cancelTrigger, createPendingTriggers } from './pending-triggers.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 export interface RedisQueueOptions extends RedisAddress {
   readonly prefix: string;
-  /** Two instances on one Redis never mix. */
+  /** Separates several instances on one Redis. */
   readonly instance: string;
   readonly concurrency: number;
   readonly clock?: Clock;
-  /** Told of each change of health. */
+  /** Logs each change of health. */
   readonly logger?: Logger;
 }
 
-/** The name of the list of jobs, inside the instance's own names. */
+/** The name of BullMQ's queue within the instance's prefix. */
 const JOBS = 'jobs';
 const IDLE_POLL_MS = 100;
-const FAREWELL_MS = 500;
+const CLOSE_TIMEOUT_MS = 500;
 const DISPOSE_GRACE_MS = 10_000;
-/** An add whose wish others overtake again and again has come through by them. */
-const MOST_ROUNDS = 10;
-/** Thousands that come together would be late by their number alone. */
-const MOST_AT_ONCE = 256;
+/** Maximum number of attempts to place a trigger. Concurrent adds that keep changing it place it as well. */
+const MAX_PLACE_ROUNDS = 10;
+/** Limits concurrent commands, since thousands at once would exceed their timeout. */
+const MAX_CONCURRENT_COMMANDS = 256;
 
 /**
- * The queue on BullMQ: any number of processes share it. It gives its callers an answer within seconds, also
- * when Redis is down or frozen, and comes back by itself.
+ * A queue on BullMQ that any number of processes share. Calls return or fail within seconds, even when Redis is down or
+ * frozen. The queue reconnects by itself.
  *
- * BullMQ keeps one job for a subject, which waits, is delayed or runs, and at most one that follows when it
- * ends (`jobs.ts`). What an add asked for is written first (`wishes.ts`), and a run begins by taking it
- * (`worker.ts`): so an add is followed by a run that starts later, whatever it met.
+ * BullMQ keeps one job for each subject, and at most one that follows a running job (`job-list.ts`). An add first
+ * records its trigger (`pending-triggers.ts`), and a run begins by taking it (`worker.ts`). So a run always starts
+ * after each add.
  *
- * @throws AppError CONFIG_INVALID when the address is none; never because Redis is not there.
+ * @throws AppError CONFIG_INVALID if the address is invalid. Never throws because Redis is down.
  */
 export async function createRedisQueue(options: RedisQueueOptions): Promise<Queue> {
   const { prefix, instance, concurrency, clock = systemTimers, logger } = options;
   const timers: Timers = { now: () => clock.now(), wake: systemTimers.wake };
-  // The braces make Redis Cluster keep all of it in one place.
+  // The braces make Redis Cluster store all keys in one hash slot.
   const names = `{${prefix}:${instance}}`;
   const { Queue: JobQueue, Worker } = await import('bullmq');
   const ending = new AbortController();
   let watch: ReturnType<typeof watchHealth> | undefined;
-  const onTrouble = (thrown: unknown): void => watch?.trouble(thrown);
-  const clients = await openClients(options, onTrouble);
+  const onError = (thrown: unknown): void => watch?.reportError(thrown);
+  const clients = await openClients(options, onError);
   const { quick } = clients;
   const keys = { epoch: `${names}:epoch`, meta: `${names}:${JOBS}:meta` };
   const health = watchHealth(clients, keys, timers);
   watch = health;
-  if (logger !== undefined) health.listen((now) => log(logger, now));
-  const notices = createRedisNotices(clients, `${names}:notices`, { timers, onTrouble });
-  const wishes = createWishes(quick, names);
-  const jobs = createJobList({ JobQueue, quick, name: JOBS, prefix: names, timers, onTrouble });
+  if (logger !== undefined) health.onChange((now) => log(logger, now));
+  const broadcast = createRedisBroadcast(clients, `${names}:notices`, { timers, onTrouble: onError });
+  const triggers = createPendingTriggers(quick, names);
+  const jobs = createJobList({ JobQueue, quick, name: JOBS, prefix: names, timers, onError: onError });
   let worker: RunningWorker | undefined;
   let closed = false;
   let closing: Promise<void> | undefined;
 
-  // What a person waits for must not stand behind a thousand sweeps on its way to Redis either.
-  const slots = createSlots(MOST_AT_ONCE, REASONS.length);
+  // Manual requests must not wait behind a thousand sweeps on their way to Redis.
+  const semaphore = createSemaphore(MAX_CONCURRENT_COMMANDS, REASONS.length);
 
-  /** Within seconds, and with an error of ours. */
-  const promptly = <T>(work: () => Promise<T>, rank = 0): Promise<T> =>
-    slots.hold(() => attempt(work), { rank });
+  /** Applies the concurrency limit and the timeout, and converts errors to `AppError`. */
+  const withLimits = <T>(work: () => Promise<T>, rank = 0): Promise<T> =>
+    semaphore.run(() => withTimeout(work), { priority: rank });
 
-  const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+  const withTimeout = async <T>(work: () => Promise<T>): Promise<T> => {
     if (closed) throw unavailable('it is closed');
     if (quick.status !== 'ready') throw health.get().error ?? unavailable('it is not connected');
     try {
@@ -92,62 +92,62 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
       if (answer !== undefined) return answer.value;
     } catch (thrown) {
       if (thrown instanceof AppError) throw thrown;
-      onTrouble(thrown);
-      throw unavailable(troubleOf(thrown).detail, thrown);
+      onError(thrown);
+      throw unavailable(failureOf(thrown).detail, thrown);
     }
     throw unavailable('Redis does not answer in time');
   };
 
   const addNow = async (
     job: Job,
-    due: number,
+    dueAt: number,
     { once, signal }: { readonly once: AddOptions['once']; readonly signal: AbortSignal },
   ): Promise<void> => {
-    const asked = await wishes.ask({ job, due }, once);
-    if (asked === undefined) return;
+    const trigger = await triggers.record({ job, dueAt: dueAt }, once);
+    if (trigger === undefined) return;
     let added = false;
     try {
-      // Redis answered when nobody waited for it any more.
-      if (!signal.aborted) await placeUntilServed(asked);
+      // Redis may reply after the caller's timeout.
+      if (!signal.aborted) await placeUntilServed(trigger);
       added = !signal.aborted;
     } finally {
-      // It ends by itself after seconds when this fails too.
-      if (once !== undefined) await wishes.settleOnce(job.subject, once, added);
+      // If this fails too, the id expires within seconds.
+      if (once !== undefined) await triggers.settleOnce(job.subject, once, added);
     }
   };
 
-  /** Others may have asked for more in between, and been first with their job: then ours took its place. */
-  const placeUntilServed = async (asked: Wish): Promise<void> => {
-    let wish: Wish | undefined = asked;
-    for (let round = 0; wish !== undefined && round < MOST_ROUNDS; round += 1) {
-      await jobs.place(wish);
-      const now: Wish | undefined = await wishes.peek(wish.job.subject);
-      wish = now !== undefined && isMoreUrgent(now, wish) ? now : undefined;
+  /** Another add may have recorded a more urgent trigger and placed its job before ours. Then place again. */
+  const placeUntilServed = async (asked: PendingTrigger): Promise<void> => {
+    let trigger: PendingTrigger | undefined = asked;
+    for (let round = 0; trigger !== undefined && round < MAX_PLACE_ROUNDS; round += 1) {
+      await jobs.place(trigger);
+      const now: PendingTrigger | undefined = await triggers.markQueued(trigger.job.subject);
+      trigger = now !== undefined && isMoreUrgent(now, trigger) ? now : undefined;
     }
   };
 
   const add: Queue['add'] = async (job, { delayMs = 0, once } = {}) => {
-    const due = timers.now() + delayMs;
+    const dueAt = timers.now() + delayMs;
     const refused = new AbortController();
     try {
-      await promptly(() => addNow(job, due, { once, signal: refused.signal }), rankOf(job));
+      await withLimits(() => addNow(job, dueAt, { once, signal: refused.signal }), rankOf(job));
     } catch (thrown) {
       refused.abort();
-      if (job.reason === 'manual') void callOff(wishes, job, { timers, signal: ending.signal });
+      if (job.reason === 'manual') void cancelTrigger(triggers, job, { timers, signal: ending.signal });
       throw thrown;
     }
   };
 
-  const counts = (): Promise<JobCounts> => promptly(() => jobs.counts());
+  const counts = (): Promise<JobCounts> => withLimits(() => jobs.counts());
 
   const shut = async (graceMs: number): Promise<void> => {
-    // Until then what runs may add what is to follow it.
+    // Until then, running jobs may still add follow-up runs.
     await worker?.stop(graceMs);
     closed = true;
     ending.abort();
     health.close();
-    notices.close();
-    await within(jobs.close(), FAREWELL_MS, timers);
+    broadcast.close();
+    await within(jobs.close(), CLOSE_TIMEOUT_MS, timers);
     clients.close();
   };
   const close = (graceMs: number): Promise<void> => (closing ??= shut(graceMs));
@@ -158,7 +158,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     start(process: Process) {
       worker ??= startWorker({
         Worker,
-        ...{ clients, name: JOBS, names, concurrency, timers, process, wishes, onTrouble },
+        ...{ clients, name: JOBS, names, concurrency, timers, process, triggers: triggers, onError: onError },
         signal: ending.signal,
         add,
       });
@@ -172,8 +172,8 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     },
     counts,
     health: health.get,
-    onHealth: health.listen,
-    notices: { post: notices.post, subscribe: notices.subscribe },
+    onHealth: health.onChange,
+    broadcast: { publish: broadcast.publish, subscribe: broadcast.subscribe },
     close,
     [Symbol.asyncDispose]: () => close(DISPOSE_GRACE_MS),
   };
@@ -187,6 +187,6 @@ function log(logger: Logger, { state, error }: QueueHealth): void {
   else logger.warn('queue is not available', fields);
 }
 
-function isMoreUrgent(one: Wish, other: Wish): boolean {
-  return rankOf(one.job) < rankOf(other.job) || one.due < other.due;
+function isMoreUrgent(one: PendingTrigger, other: PendingTrigger): boolean {
+  return rankOf(one.job) < rankOf(other.job) || one.dueAt < other.dueAt;
 }

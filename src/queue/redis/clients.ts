@@ -3,21 +3,21 @@ import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { readAuthorities, readPem } from '../../core/small-file.ts';
-import { READONLY, refusalOf } from './errors.ts';
+import { READONLY, replyFailureOf } from './errors.ts';
 import { type SentinelsOptions, throughSentinels, watchFailovers } from './sentinels.ts';
 
-/** Paths of PEM files, read once. */
+/** Paths of PEM files, which are read once. */
 export interface RedisTls {
-  /** Authorities to trust as well. */
+  /** Additional certificate authorities. */
   readonly caFile?: string | undefined;
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
-  /** The name that the certificate must carry. */
+  /** The host name that the certificate must contain. */
   readonly serverName?: string | undefined;
 }
 
 export interface RedisAddress {
-  /** `redis://` or `rediss://`, with user, password and number of the database. */
+  /** `redis://` or `rediss://`, with user, password and database number. */
   readonly url: SecretValue;
   readonly tls?: RedisTls | undefined;
   readonly sentinel?:
@@ -32,71 +32,71 @@ export interface RedisAddress {
 
 export type Client = Redis | Cluster;
 
-/** Answers look the same whichever protocol was agreed on. */
+/** Makes replies look the same under both protocol versions. */
 type Options = RedisOptions & { readonly replyMapping: 'legacy' };
 
 export interface RedisClients {
-  /** Refuses at once without a connection, and soon without an answer. */
+  /** Fails at once without a connection, and within seconds without a reply. */
   readonly quick: Client;
-  /** Waits for the connection as long as it takes, as BullMQ's worker wants it. */
-  patient(): Client;
+  /** Waits for the connection indefinitely, as BullMQ's worker requires. */
+  blocking(): Client;
   readonly subscriber: Client;
   close(): void;
 }
 
-/** What a quick command may take. */
+/** Timeout of a command on the `quick` client. */
 export const COMMAND_MS = 2_000;
-/** BullMQ's blocking command waits for up to 10 s, and then there is an answer. */
-const SILENCE_MS = 20_000;
-const LONGEST_RETRY_MS = 2_000;
+/** BullMQ's blocking command returns after at most 10 s, so a longer silence means a dead connection. */
+const SOCKET_TIMEOUT_MS = 20_000;
+const MAX_RETRY_MS = 2_000;
 
-/** Connects in the background; `onTrouble` is told what goes wrong, as the vendor throws it. */
+/** Connects in the background. `onError` receives every error as the client library throws it. */
 export async function openClients(
   address: RedisAddress,
-  onTrouble: (thrown: unknown) => void,
+  onError: (thrown: unknown) => void,
 ): Promise<RedisClients> {
   const ioredis = await import('ioredis');
   const { host, port, secure, options } = connection(address);
   const tls = secure ? await tlsOptions(address.tls) : undefined;
   const opened: Client[] = [];
-  // The connections that ask for the slots say why there is none, and the cluster only that. Of what one node refuses, the
-  // command tells for which it does.
-  const onNodeTrouble = (thrown: unknown): void => {
-    if (refusalOf(thrown) === undefined) onTrouble(thrown);
+  // The node connections explain why the slots cannot be read; the cluster error only says that they cannot. Ignore
+  // replies of one node here, because the command that failed throws them.
+  const onNodeError = (thrown: unknown): void => {
+    if (replyFailureOf(thrown) === undefined) onError(thrown);
   };
-  const living = new Set<Redis>();
-  const live = (client: Redis): void => {
-    living.add(client);
-    client.on('connecting', () => void living.add(client));
-    client.on('end', () => void living.delete(client));
+  const liveClients = new Set<Redis>();
+  const trackLive = (client: Redis): void => {
+    liveClients.add(client);
+    client.on('connecting', () => void liveClients.add(client));
+    client.on('end', () => void liveClients.delete(client));
   };
   const sentinels = address.sentinel && sentinelsOf(address.sentinel, tls);
-  const found = sentinels === undefined ? { host, port } : throughSentinels(ioredis, sentinels);
+  const endpoint = sentinels === undefined ? { host, port } : throughSentinels(ioredis, sentinels);
 
-  const open = (own: RedisOptions): Client => {
+  const open = (overrides: RedisOptions): Client => {
     const all: Options = {
       ...options,
-      ...own,
+      ...overrides,
       ...(tls === undefined ? {} : { tls }),
       replyMapping: 'legacy',
     };
     const client = address.cluster
       ? new ioredis.Cluster([{ host, port }], clusterOptions(all, address))
-      : new ioredis.Redis({ ...all, ...found, replyMapping: 'legacy' as const });
-    client.on('error', onTrouble);
+      : new ioredis.Redis({ ...all, ...endpoint, replyMapping: 'legacy' as const });
+    client.on('error', onError);
     if (address.cluster) {
-      client.on('node error', onTrouble);
-      client.on('+node', (node: Redis) => hearAllErrors(node, (it) => it.on('error', onNodeTrouble)));
-    } else hearAllErrors(client as Redis, live);
+      client.on('node error', onError);
+      client.on('+node', (node: Redis) => handleAllErrors(node, (redis) => redis.on('error', onNodeError)));
+    } else handleAllErrors(client as Redis, trackLive);
     opened.push(client);
     return client;
   };
   if (sentinels !== undefined) {
     const onFailover = (): void => {
-      for (const client of living) client.disconnect(true);
+      for (const client of liveClients) client.disconnect(true);
     };
-    const watching = watchFailovers(ioredis, sentinels, { onFailover, onTrouble });
-    for (const client of watching) hearAllErrors(client);
+    const watching = watchFailovers(ioredis, sentinels, { onFailover, onTrouble: onError });
+    for (const client of watching) handleAllErrors(client);
     opened.push(...watching);
   }
   return {
@@ -107,13 +107,14 @@ export async function openClients(
       commandTimeout: COMMAND_MS,
       socketTimeout: 5 * COMMAND_MS,
     }),
-    // ioredis would subscribe anew by itself, and hear no refusal: Node ends the process for one that nobody hears.
+    // With `autoResubscribe`, ioredis does not handle a refused subscription. Node.js ends the process on such an
+    // unhandled error.
     subscriber: open({
       maxRetriesPerRequest: null,
-      socketTimeout: SILENCE_MS,
+      socketTimeout: SOCKET_TIMEOUT_MS,
       autoResubscribe: false,
     }),
-    patient: () => open({ maxRetriesPerRequest: null, socketTimeout: SILENCE_MS }),
+    blocking: () => open({ maxRetriesPerRequest: null, socketTimeout: SOCKET_TIMEOUT_MS }),
     close() {
       for (const client of opened) client.disconnect();
     },
@@ -121,30 +122,31 @@ export async function openClients(
 }
 
 /**
- * ioredis listens for one error of a connection. One with TLS may have two, our refusal of a certificate and what the
- * server says to that, and Node ends the process for an error that nobody hears.
- * @param each Told of it and of each copy of it.
+ * Handles every error of a connection. ioredis listens for one error only. A TLS connection may emit two: our rejection
+ * of the certificate, and the server's answer to it. Node.js ends the process on an unhandled error.
+ *
+ * @param each Receives the client and each duplicate of it.
  */
-function hearAllErrors(client: Redis, each: (client: Redis) => void = ignore): void {
+function handleAllErrors(client: Redis, each: (client: Redis) => void = ignore): void {
   each(client);
-  const hear = (): void => {
+  const handleStreamErrors = (): void => {
     const { stream } = client;
     if (stream !== undefined && !stream.listeners('error').includes(ignore)) stream.on('error', ignore);
   };
-  // By then the connection is begun, and nothing can have come of it. Behind sentinels it begins later.
-  client.on('connecting', () => void setImmediate(hear));
-  client.on('error', hear);
-  // BullMQ makes copies for what blocks.
+  // The socket exists by then and cannot have failed yet. With sentinels it is created later.
+  client.on('connecting', () => void setImmediate(handleStreamErrors));
+  client.on('error', handleStreamErrors);
+  // BullMQ duplicates clients for blocking commands.
   const duplicate = client.duplicate.bind(client);
   client.duplicate = (override) => {
     const copy = duplicate(override);
-    hearAllErrors(copy, each);
+    handleAllErrors(copy, each);
     return copy;
   };
 }
 
 function ignore(): void {
-  // The first one was told.
+  // The first error was reported.
 }
 
 interface Connection {
@@ -162,9 +164,9 @@ function connection(address: RedisAddress): Connection {
     throw badUrl('it must begin with redis:// or rediss://');
   const db = url.pathname.replace('/', '');
   if (!/^\d{0,5}$/.test(db)) throw badUrl('its path must be the number of a database');
-  if (address.cluster && Number(db) !== 0) throw badUrl('a cluster has the database 0 only');
+  if (address.cluster && Number(db) !== 0) throw badUrl('a cluster has only database 0');
   const secure = url.protocol === 'rediss:' || address.tls !== undefined;
-  // A name in brackets is an IPv6 address.
+  // An IPv6 address is in brackets.
   const host = url.hostname.replace(/^\[|\]$/g, '');
   return {
     host: host === '' ? '127.0.0.1' : host,
@@ -178,8 +180,8 @@ function connection(address: RedisAddress): Connection {
       keepAlive: 10_000,
       disableClientInfo: true,
       retryStrategy,
-      // A replica that was the master: the next connection leads to the new one. A script of Redis 6 says so within.
-      reconnectOnError: (error) => refusalOf(error) === READONLY,
+      // The master has become a replica, so reconnect to find the new one. Redis 6 embeds this reply in a script error.
+      reconnectOnError: (error) => replyFailureOf(error) === READONLY,
     },
   };
 }
@@ -194,12 +196,12 @@ function decoded(part: string): string {
 }
 
 function badUrl(why: string): AppError {
-  return new AppError('CONFIG_INVALID', { about: 'engine.url', detail: why });
+  return new AppError('CONFIG_INVALID', { subject: 'engine.url', detail: why });
 }
 
-/** With jitter, so that the replicas do not come back all at once. */
+/** Adds jitter, so that replicas do not reconnect all at once. */
 function retryStrategy(times: number): number {
-  return Math.min(100 * 2 ** Math.min(times, 8), LONGEST_RETRY_MS) * (0.5 + Math.random() / 2);
+  return Math.min(100 * 2 ** Math.min(times, 8), MAX_RETRY_MS) * (0.5 + Math.random() / 2);
 }
 
 type TlsOptions = NonNullable<RedisOptions['tls']>;
@@ -207,8 +209,8 @@ type TlsOptions = NonNullable<RedisOptions['tls']>;
 async function tlsOptions({ caFile, certFile, keyFile, serverName }: RedisTls = {}): Promise<TlsOptions> {
   const file = { code: 'CREDENTIAL_MISSING', about: 'engine.tls' } as const;
   return {
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not switch it off
-    // Given ones stand beside those that this process trusts anyway.
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not disable it
+    // Trust the given authorities in addition to the default ones.
     ...(caFile === undefined
       ? {}
       : { ca: [...getCACertificates('default'), await readAuthorities(caFile, file)] }),
@@ -248,7 +250,8 @@ function clusterOptions(
     enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
     slotsRefreshTimeout: COMMAND_MS,
-    // Certificates name hosts: what the cluster calls its nodes must not become addresses before they are checked.
+    // Certificates contain host names. Do not resolve the cluster's node names to addresses before the certificate
+    // check.
     ...(options.tls === undefined || tls?.serverName !== undefined
       ? {}
       : {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createHealthBoard, type HealthBoard } from '../health.ts';
+import { createHealthTracker, type HealthTracker } from '../health.ts';
 import type { QueueHealth } from '../queue.ts';
 import { type Timers, within } from '../timers.ts';
 import { COMMAND_MS, type RedisClients } from './clients.ts';
@@ -9,142 +9,142 @@ import {
   healthOf,
   LOST,
   PAUSED,
-  refusalOf,
+  replyFailureOf,
   SILENT,
-  saysLittle,
-  showsInUse,
-  type Trouble,
-  troubleOf,
+  isUnspecific,
+  isSeenOnlyInUse,
+  type RedisFailure,
+  failureOf,
 } from './errors.ts';
 
-export interface RedisHealth extends Pick<HealthBoard, 'get' | 'listen'> {
-  /** Something failed on any connection, as the vendor threw it. */
-  trouble(thrown: unknown): void;
+export interface RedisHealth extends Pick<HealthTracker, 'get' | 'onChange'> {
+  /** Reports an error that any connection threw. */
+  reportError(thrown: unknown): void;
   close(): void;
 }
 
 const PROBE_MS = 3_000;
-/** For so long what shows in use only is believed in, although Redis answers. */
-const HELD_MS = 15_000;
-/** The policy is set by people, and seldom. */
+/** A failure that probes cannot detect stays in force this long, although Redis answers. */
+const HOLD_MS = 15_000;
+/** The eviction policy changes rarely, so only every 20th probe reads it. */
 const PROBES_PER_POLICY = 20;
 
 export interface HealthKeys {
-  /** Ours alone. */
+  /** A key that only this check writes. */
   readonly epoch: string;
-  /** Where BullMQ keeps what holds for the whole queue. */
+  /** BullMQ's key for the settings of the whole queue. */
   readonly meta: string;
 }
 
 /**
- * Whether jobs can be added, and are handed out: asked by a small write every few seconds, since a Redis that is full, a replica or
- * frozen still looks connected. The key that it writes stays the same for as long as Redis keeps its data: one
- * that is gone tells of a loss, even when no connection broke.
+ * Checks every few seconds, by a small write, whether jobs can be added and are processed. A Redis that is full, frozen
+ * or a replica still looks connected. The written key stays the same while Redis keeps its data. A changed key reveals
+ * data loss even if no connection broke.
  */
 export function watchHealth(
   { quick, subscriber }: Pick<RedisClients, 'quick' | 'subscriber'>,
   { epoch: key, meta }: HealthKeys,
   timers: Timers,
 ): RedisHealth {
-  const board = createHealthBoard(healthOf({ state: 'down', detail: 'not connected yet' }));
+  const tracker = createHealthTracker(healthOf({ state: 'down', detail: 'not connected yet' }));
   let epoch: string | undefined;
-  let heldAt = Number.NEGATIVE_INFINITY;
+  let heldSince = Number.NEGATIVE_INFINITY;
   let probes = 0;
   let evicts = false;
   let closed = false;
   let probing = false;
-  let callOff = (): void => {};
+  let cancelTimer = (): void => {};
 
-  const fails = (trouble: Trouble, cause: unknown): void => {
+  const setFailure = (failure: RedisFailure, cause: unknown): void => {
     if (closed) return;
-    if (showsInUse(trouble)) heldAt = timers.now();
-    board.set(healthOf(trouble, cause));
+    if (isSeenOnlyInUse(failure)) heldSince = timers.now();
+    tracker.set(healthOf(failure, cause));
   };
 
-  const trouble = (thrown: unknown): void => {
-    const refusal = refusalOf(thrown);
-    if (refusal !== undefined) fails(refusal, thrown);
-    // The other connections come and go on their own; whether jobs can be added, this one knows.
+  const reportError = (thrown: unknown): void => {
+    const refusal = replyFailureOf(thrown);
+    if (refusal !== undefined) setFailure(refusal, thrown);
+    // The `quick` connection decides whether jobs can be added. Ignore errors of other connections while it is ready.
     else if (quick.status !== 'ready') {
-      const found = troubleOf(thrown);
-      // What a person is told to mend says more.
-      const { state, error } = board.get();
-      const isToMend = state === 'down' && error?.code === 'QUEUE_MISCONFIGURED';
-      if (!(isToMend && saysLittle(found))) fails(found, thrown);
+      const failure = failureOf(thrown);
+      // Keep an error that tells the operator what to fix.
+      const { state, error } = tracker.get();
+      const isMisconfigured = state === 'down' && error?.code === 'QUEUE_MISCONFIGURED';
+      if (!(isMisconfigured && isUnspecific(failure))) setFailure(failure, thrown);
     }
   };
 
-  /** The value that stands; a new one means that the old ones are gone. */
+  /** The stored epoch. A new value means that Redis lost its data. */
   const readEpoch = async (): Promise<string> => {
-    const mine = randomUUID();
-    const made = await quick.set(key, mine, 'NX');
-    return made === 'OK' ? mine : ((await quick.get(key)) ?? mine);
+    const newEpoch = randomUUID();
+    const reply = await quick.set(key, newEpoch, 'NX');
+    return reply === 'OK' ? newEpoch : ((await quick.get(key)) ?? newEpoch);
   };
 
   const probe = async (): Promise<void> => {
-    // What is added from here on reaches Redis after the question for its epoch, on the same connection.
+    // Later adds use the same connection, so they reach Redis after this read.
     const asOf = timers.now();
-    const found = await readEpoch();
+    const currentEpoch = await readEpoch();
     if (probes % PROBES_PER_POLICY === 0) evicts = await mayEvict(quick);
     probes += 1;
-    // By a program that shows queues. Jobs are taken still, and nobody would get one.
+    // An admin tool paused the queue. Redis still accepts jobs, but no worker receives them.
     const isPaused = (await quick.hexists(meta, 'paused')) === 1;
     if (closed) return;
-    if (epoch !== undefined && epoch !== found) board.set(healthOf(EMPTIED));
-    epoch = found;
-    // By distance: a clock that was set back must not keep it for hours.
-    if (Math.abs(timers.now() - heldAt) < HELD_MS) return;
+    if (epoch !== undefined && epoch !== currentEpoch) tracker.set(healthOf(EMPTIED));
+    epoch = currentEpoch;
+    // Compare the absolute difference, so that a clock set back does not extend the hold for hours.
+    if (Math.abs(timers.now() - heldSince) < HOLD_MS) return;
     const health: QueueHealth = isPaused ? healthOf(PAUSED) : evicts ? healthOf(EVICTS) : { state: 'up' };
-    board.set({ ...health, asOf });
+    tracker.set({ ...health, asOf });
   };
 
-  const turn = async (): Promise<void> => {
+  const runProbe = async (): Promise<void> => {
     if (probing || closed) return;
     probing = true;
-    callOff();
+    cancelTimer();
     try {
       if (quick.status === 'ready') await probe();
     } catch (thrown) {
-      const found = troubleOf(thrown);
-      fails(found, thrown);
-      // A connection on which nothing comes back may be half open: only a new one can tell.
-      if (found === SILENT) quick.disconnect(true);
+      const failure = failureOf(thrown);
+      setFailure(failure, thrown);
+      // A silent connection may be half open. Only a new connection can tell.
+      if (failure === SILENT) quick.disconnect(true);
     } finally {
       probing = false;
-      if (!closed) callOff = timers.wake(() => void turn(), PROBE_MS);
+      if (!closed) cancelTimer = timers.wake(() => void runProbe(), PROBE_MS);
     }
     await checkSubscriber();
   };
 
   const checkSubscriber = async (): Promise<void> => {
     if (subscriber.status !== 'ready') return;
-    const answer = await within(subscriber.ping().catch(troubleOf), 2 * COMMAND_MS, timers);
+    const answer = await within(subscriber.ping().catch(failureOf), 2 * COMMAND_MS, timers);
     if (answer === undefined && !closed) subscriber.disconnect(true);
   };
 
   quick.on('ready', () => {
     probes = 0;
-    void turn();
+    void runProbe();
   });
-  // The error that ended the connection came before, and says more.
+  // Keep the error that ended the connection, which is more specific.
   quick.on('close', () => {
-    if (!closed && board.get().state !== 'down') board.set(healthOf(LOST));
+    if (!closed && tracker.get().state !== 'down') tracker.set(healthOf(LOST));
   });
-  callOff = timers.wake(() => void turn(), PROBE_MS);
+  cancelTimer = timers.wake(() => void runProbe(), PROBE_MS);
 
   return {
-    get: board.get,
-    listen: board.listen,
-    trouble,
+    get: tracker.get,
+    onChange: tracker.onChange,
+    reportError: reportError,
     close() {
       closed = true;
-      callOff();
+      cancelTimer();
     },
   };
 }
 
 async function mayEvict(client: RedisClients['quick']): Promise<boolean> {
-  // One of the rights that an ACL seldom gives; BullMQ needs it too.
+  // Few ACLs grant this command. BullMQ needs it too.
   const info = await client.info('memory');
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
   return policy !== undefined && policy !== 'noeviction';

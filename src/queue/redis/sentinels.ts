@@ -1,43 +1,44 @@
 import { Socket } from 'node:net';
 import type * as Ioredis from 'ioredis';
 import type { Redis, RedisOptions, SentinelConnectionOptions } from 'ioredis';
-import { ALL_REFUSE, barOf } from './errors.ts';
+import { ALL_SENTINELS_REFUSE, sentinelRefusalOf } from './errors.ts';
 
 export interface SentinelsOptions {
-  /** Of the master. */
+  /** The name of the master. */
   readonly name: string;
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
   readonly password?: string | undefined;
   readonly tls?: RedisOptions['tls'];
-  /** Of each connection to a sentinel. */
+  /** Connection timeout for each sentinel. */
   readonly timeoutMs: number;
   readonly retryStrategy: (times: number) => number;
 }
 
 const FAILED_OVER = '+switch-master';
 
-/** What makes a connection look for its master, each time that it is made. */
+/** Options that make a client look up the master on each connection. */
 export function throughSentinels(
   { SentinelConnector }: typeof Ioredis,
   { name, addresses, password, tls, timeoutMs }: SentinelsOptions,
 ): RedisOptions {
   type Connect = (typeof SentinelConnector)['prototype']['connect'];
   /**
-   * The client takes a connection that could not be begun for one that is wanted no more, and ends for good: where no
-   * sentinel knows the master, and where it is to be made anew while it still asks them. One that is lost is made anew.
+   * ioredis treats a connection that failed to start as unwanted and stops reconnecting. That happens when no sentinel
+   * knows the master, or when a reconnect is requested during the lookup. Returning a destroyed socket makes ioredis
+   * reconnect.
    */
   class PatientConnector extends SentinelConnector {
     constructor(options: unknown) {
       super(options as SentinelConnectionOptions);
     }
 
-    override async connect(tell: Parameters<Connect>[0]): ReturnType<Connect> {
+    override async connect(listeners: Parameters<Connect>[0]): ReturnType<Connect> {
       try {
-        return await super.connect(tell);
+        return await super.connect(listeners);
       } catch (thrown) {
         if (!(thrown instanceof Error)) throw thrown;
-        tell('error', thrown);
-        // Of the connection before.
+        listeners('error', thrown);
+        // Left over from the previous connection.
         delete this.firstError;
         this.stream = new Socket().destroy();
         return this.stream;
@@ -56,32 +57,33 @@ export function throughSentinels(
 }
 
 /**
- * Tells of each failover that a sentinel tells of, once. The client has a detector of its own, which writes on the console
- * for each sentinel that is away, and listens to none again that was.
+ * Reports each failover once. The detector of ioredis logs every unreachable sentinel to the console and never listens
+ * again to a sentinel that was down.
  */
 export function watchFailovers(
   ioredis: typeof Ioredis,
   { name, addresses, password, tls, timeoutMs, retryStrategy }: SentinelsOptions,
-  tell: {
+  listeners: {
     readonly onFailover: () => void;
-    /** None of them will have us, or we them. */
+    /** Every sentinel refuses us, or we reject its certificate. */
     readonly onTrouble: (thrown: Error) => void;
   },
 ): readonly Redis[] {
   let master: string | undefined;
-  const hear = (message: string): void => {
-    // name, address and port of the old one, address and port of the new one.
+  const onMessage = (message: string): void => {
+    // The message holds the master's name, then old address and port, then new address and port.
     const [whose, , , ...now] = message.split(' ');
-    // Each sentinel tells of it.
+    // Every sentinel reports the same failover.
     if (whose !== name || now.join(' ') === master) return;
     master = now.join(' ');
-    tell.onFailover();
+    listeners.onFailover();
   };
-  const barred = new Set<Redis>();
-  const note = (client: Redis, thrown: unknown): void => {
-    if (barOf(thrown) === undefined) barred.delete(client);
-    else barred.add(client);
-    if (barred.size === addresses.length) tell.onTrouble(new Error(ALL_REFUSE, { cause: thrown }));
+  const refusing = new Set<Redis>();
+  const trackRefusal = (client: Redis, thrown: unknown): void => {
+    if (sentinelRefusalOf(thrown) === undefined) refusing.delete(client);
+    else refusing.add(client);
+    if (refusing.size === addresses.length)
+      listeners.onTrouble(new Error(ALL_SENTINELS_REFUSE, { cause: thrown }));
   };
   return addresses.map((address) => {
     const client = new ioredis.Redis({
@@ -97,16 +99,16 @@ export function watchFailovers(
       autoResubscribe: false,
       retryStrategy,
     });
-    // Where none tells, the end of a connection does, or what a replica refuses.
-    client.on('error', (thrown) => note(client, thrown));
-    client.on('message', (_, message) => hear(message));
-    client.on('ready', async () => note(client, await refusalBy(client)));
+    // If no sentinel reports it, the closed connection or a replica's refusal reveals the failover.
+    client.on('error', (thrown) => trackRefusal(client, thrown));
+    client.on('message', (_, message) => onMessage(message));
+    client.on('ready', async () => trackRefusal(client, await subscribeError(client)));
     return client;
   });
 }
 
-/** Listens; the next connection to one that refuses tries again. */
-async function refusalBy(sentinel: Redis): Promise<Error | undefined> {
+/** Subscribes to failover messages. Returns the error if the sentinel refuses; the next connection tries again. */
+async function subscribeError(sentinel: Redis): Promise<Error | undefined> {
   try {
     await sentinel.subscribe(FAILED_OVER);
     return undefined;

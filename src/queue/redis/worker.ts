@@ -1,11 +1,11 @@
 import type { Job as BullJob, Worker as BullWorker } from 'bullmq';
 import { AppError, toAppError } from '../../core/errors.ts';
-import { withMark } from '../../core/request-id.ts';
-import { merged } from '../order.ts';
-import { type Job, OF_NEWER, type Process, type Queue, REASONS } from '../queue.ts';
+import { withSuffix } from '../../core/request-id.ts';
+import { mergeTriggers } from '../pending-trigger.ts';
+import { type Job, FALLBACK_REASON, type Process, type Queue, REASONS } from '../queue.ts';
 import { pause, type Timers, within } from '../timers.ts';
 import { COMMAND_MS, type RedisClients } from './clients.ts';
-import type { Wishes } from './wishes.ts';
+import type { PendingTriggers } from './pending-triggers.ts';
 
 export interface WorkerOptions {
   readonly Worker: typeof BullWorker;
@@ -15,47 +15,47 @@ export interface WorkerOptions {
   readonly concurrency: number;
   readonly timers: Timers;
   readonly process: Process;
-  readonly wishes: Wishes;
+  readonly triggers: PendingTriggers;
   readonly add: Queue['add'];
   readonly signal: AbortSignal;
-  readonly onTrouble: (thrown: unknown) => void;
+  readonly onError: (thrown: unknown) => void;
 }
 
 export interface RunningWorker {
-  /** Takes no more; resolves when what runs has ended, and at the latest after the time. */
+  /** Takes no more jobs. Resolves when running jobs have ended, or after `graceMs`. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** A process that was killed is found by its locks: they end after this, and are looked for twice as often. */
+/** Lock lifetime. Jobs of a killed process are recovered after it; BullMQ checks twice as often. */
 const LOCK_MS = 15_000;
 const RETRY_MS = 1_000;
-const FAREWELL_MS = 1_000;
+const CLOSE_TIMEOUT_MS = 1_000;
 
 export function startWorker(options: WorkerOptions): RunningWorker {
-  const { clients, timers, concurrency, names, onTrouble, signal } = options;
+  const { clients, timers, concurrency, names, onError: onError, signal } = options;
   const running = new Map<string, Promise<void>>();
-  /** Its own end waits for Redis first, and renews the locks until then: that would keep the process for ever. */
-  class OurWorker extends options.Worker {
-    letGo(): Promise<void> {
+  /** BullMQ's own close waits for Redis and renews the locks until then, which would keep the process alive forever. */
+  class ReleasingWorker extends options.Worker {
+    releaseLocks(): Promise<void> {
       return this.lockManager.close();
     }
   }
   let stopping = false;
-  let current: OurWorker | undefined;
+  let current: ReleasingWorker | undefined;
 
-  /** As BullMQ holds it together with what was asked for since; the latter may be out of reach. */
-  const take = async (given: Job): Promise<Job> => {
+  /** The job as BullMQ holds it, merged with later triggers. Falls back to the former if Redis is unreachable. */
+  const take = async (queuedJob: Job): Promise<Job> => {
     try {
-      const wish = await options.wishes.take(given.subject);
-      return wish === undefined ? given : merged({ job: given, due: 0 }, wish).job;
+      const trigger = await options.triggers.take(queuedJob.subject);
+      return trigger === undefined ? queuedJob : mergeTriggers({ job: queuedJob, dueAt: 0 }, trigger).job;
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
-      onTrouble(thrown);
-      return given;
+      onError(thrown);
+      return queuedJob;
     }
   };
 
-  /** While the job still counts as running, so that what is to follow cannot get lost in between. */
+  /** Add the next run while the job still counts as running, so that it cannot be lost. */
   const runAgain = async (job: Job, delayMs: number): Promise<void> => {
     while (!signal.aborted) {
       try {
@@ -67,62 +67,65 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
   };
 
-  /** What was asked for since must not end with this process, when that is killed. */
-  const keep = async (running: BullJob, { subject, reason, requestId }: Job): Promise<void> => {
+  /** Save the merged job, so that it survives if this process is killed. */
+  const saveJobData = async (running: BullJob, { subject, reason, requestId }: Job): Promise<void> => {
     try {
-      // Its connection waits for Redis for as long as that takes, and the work does not.
+      // This connection waits for Redis indefinitely. The run must not.
       await within(running.updateData({ subject, reason, requestId }), COMMAND_MS, timers);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
-      onTrouble(thrown);
+      onError(thrown);
     }
   };
 
-  const run = async (given: Job, bullJob: BullJob): Promise<void> => {
-    const job = await take(given);
-    if (job.requestId !== given.requestId || job.reason !== given.reason) await keep(bullJob, job);
+  const run = async (queuedJob: Job, bullJob: BullJob): Promise<void> => {
+    const job = await take(queuedJob);
+    if (job.requestId !== queuedJob.requestId || job.reason !== queuedJob.reason)
+      await saveJobData(bullJob, job);
     try {
       const afterMs = await options.process(job, signal);
       if (afterMs !== undefined) await runAgain(job, afterMs);
     } catch (thrown) {
-      // BullMQ stores the message: a code of ours, and nothing that others said.
+      // BullMQ stores the message, so use only our error code and no text from third parties.
       throw new Error(toAppError(thrown).code);
     }
   };
 
   const work = async (bullJob: BullJob): Promise<void> => {
     const { data, stalledCounter } = bullJob;
-    const asked = jobFrom(data);
-    if (asked === undefined) return;
-    // The process that lost it may have begun it.
+    const queuedJob = jobFrom(data);
+    if (queuedJob === undefined) return;
+    // The previous process may have started this run, so give this one a distinct request id.
     const isRepeated = stalledCounter > 0;
-    const job = isRepeated ? { ...asked, requestId: withMark(asked.requestId, `${stalledCounter}`) } : asked;
-    // One whose lock ran out while this process was blocked comes again.
+    const job = isRepeated
+      ? { ...queuedJob, requestId: withSuffix(queuedJob.requestId, `${stalledCounter}`) }
+      : queuedJob;
+    // The same job arrives again if its lock expired while this process was blocked.
     while (running.has(job.subject)) await running.get(job.subject)?.then(undefined, () => undefined);
-    const turn = run(job, bullJob);
-    running.set(job.subject, turn);
+    const done = run(job, bullJob);
+    running.set(job.subject, done);
     try {
-      await turn;
+      await done;
     } finally {
       running.delete(job.subject);
     }
   };
 
-  const connection = clients.patient();
-  const create = (): OurWorker => {
-    const worker = new OurWorker(options.name, work, {
+  const connection = clients.blocking();
+  const create = (): ReleasingWorker => {
+    const worker = new ReleasingWorker(options.name, work, {
       ...{ connection, prefix: names, concurrency, autorun: false },
       lockDuration: LOCK_MS,
       stalledInterval: LOCK_MS / 2,
-      // Never given up: what a job does to a process is for its own guards to bound.
+      // Never give up on a stalled job. Other guards bound what a job may do to the process.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: RETRY_MS,
     });
-    worker.on('error', onTrouble);
+    worker.on('error', onError);
     return worker;
   };
 
-  // BullMQ's worker ends for good when it cannot set itself up: then there is another one.
+  // BullMQ's worker stops for good if its setup fails, so create another one.
   const supervise = async (): Promise<void> => {
     while (!stopping) {
       const worker = create();
@@ -131,10 +134,10 @@ export function startWorker(options: WorkerOptions): RunningWorker {
         await worker.waitUntilReady();
         await worker.run();
       } catch (thrown) {
-        onTrouble(thrown);
+        onError(thrown);
       }
       if (stopping) return;
-      await within(worker.close(true), FAREWELL_MS, timers);
+      await within(worker.close(true), CLOSE_TIMEOUT_MS, timers);
       await pause(RETRY_MS, timers);
     }
   };
@@ -146,20 +149,20 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       const closing = current?.close() ?? Promise.resolve();
       const ended = async (): Promise<void> => {
         while (running.size > 0) await Promise.allSettled(running.values());
-        // It tells Redis what ended; without Redis it would wait for as long as that takes.
-        await within(closing, FAREWELL_MS, timers);
+        // BullMQ reports ended jobs to Redis, which takes forever without Redis.
+        await within(closing, CLOSE_TIMEOUT_MS, timers);
       };
       await within(ended(), graceMs, timers);
-      await current?.letGo();
+      await current?.releaseLocks();
     },
   };
 }
 
-/** `undefined`: nothing of ours. */
+/** Returns `undefined` for data of another format. */
 function jobFrom(data: unknown): Job | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
   const { subject, reason, requestId } = data as { readonly [name: string]: unknown };
   if (typeof subject !== 'string' || typeof reason !== 'string' || typeof requestId !== 'string')
     return undefined;
-  return { subject, reason: REASONS.find((it) => it === reason) ?? OF_NEWER, requestId };
+  return { subject, reason: REASONS.find((known) => known === reason) ?? FALLBACK_REASON, requestId };
 }

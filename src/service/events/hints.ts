@@ -1,26 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
-import { type Wake, wakeLater } from '../../core/wake.ts';
-import type { Origin, TakeHints } from '../../events/hint.ts';
+import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
+import type { Origin, SubmitHints } from '../../events/hint.ts';
 import type { Logger } from '../../log/logger.ts';
-import type { Generation } from '../generation.ts';
-import type { Ledger } from '../ledger.ts';
+import type { ConfigSnapshot } from '../config-snapshot.ts';
+import type { Outbox } from '../outbox.ts';
 import { createInterests, type Interests, targetsOf } from './interests.ts';
 
 export interface Hints extends Disposable {
-  readonly take: TakeHints;
+  readonly take: SubmitHints;
   /** The intake by which a request came; undefined for one that no intake made, or that another process took in. */
   intakeOf(requestId: string): string | undefined;
 }
 
 export interface HintsDeps {
-  readonly generation: () => Generation;
-  readonly ledger: Pick<Ledger, 'trigger'>;
+  readonly snapshot: () => ConfigSnapshot;
+  readonly outbox: Pick<Outbox, 'trigger'>;
   /** All the names by which an event may speak of a store's key. */
   readonly namesOf: (store: string, key: string) => readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly wake?: Wake;
+  readonly wake?: StartTimer;
 }
 
 /**
@@ -35,14 +35,14 @@ export const QUIET_MS = 500;
 const TARGETS_PER_MS = 2;
 const LOG_EVERY_MS = 60_000;
 /** Requests that brought hints, whose intake is remembered. */
-const MOST_REQUESTS = 1_000;
+const MAX_REQUESTS = 1_000;
 
 interface Recent {
   readonly at: number;
   /** How long it is not looked at again. */
   readonly quietMs: number;
   /** A hint came since, by this intake. */
-  again?: Origin;
+  repeatFor?: Origin;
 }
 
 /**
@@ -53,59 +53,59 @@ interface Recent {
  * sweep. Looking twice after each hint would double the reads for the sake of a case that is rare.
  */
 export function createHints(deps: HintsDeps): Hints {
-  const { generation, ledger, namesOf, clock, logger, wake = wakeLater } = deps;
+  const { snapshot, outbox, namesOf, clock, logger, wake = startBackgroundTimer } = deps;
   /** By interest. */
   const recent = new Map<string, Recent>();
   const requests = new Map<string, string>();
-  let index: { readonly of: Generation; readonly interests: Interests } | undefined;
-  let callOff: (() => void) | undefined;
+  let index: { readonly of: ConfigSnapshot; readonly interests: Interests } | undefined;
+  let cancelTimer: (() => void) | undefined;
   let closed = false;
   let unknownSince = 0;
   let loggedAt = Number.NEGATIVE_INFINITY;
 
   const interests = (): Interests => {
-    const now = generation();
-    if (index?.of !== now) index = { of: now, interests: createInterests(now.wanted, namesOf) };
+    const now = snapshot();
+    if (index?.of !== now) index = { of: now, interests: createInterests(now.targets, namesOf) };
     return index.interests;
   };
   // By distance: a clock that was set back must not silence a key for hours.
   const isQuiet = ({ at, quietMs }: Recent): boolean => Math.abs(clock.now() - at) < quietMs;
   const remember = (requestId: string, { name }: Origin): string => {
     requests.set(requestId, name);
-    for (const id of requests.keys()) if (requests.size > MOST_REQUESTS) requests.delete(id);
+    for (const id of requests.keys()) if (requests.size > MAX_REQUESTS) requests.delete(id);
     return requestId;
   };
   /** @param requestId One for all, so that they share what is read. */
   const look = (ids: readonly string[], requestId: string): number => {
     const now = clock.now();
     for (const id of ids) {
-      const targets = interests().at(id)?.targets.length ?? 0;
+      const targets = interests().get(id)?.targets.length ?? 0;
       recent.set(id, { at: now, quietMs: Math.max(QUIET_MS, targets / TARGETS_PER_MS) });
     }
-    const targets = targetsOf(ids.flatMap((id) => interests().at(id) ?? []));
-    for (const target of targets.values()) ledger.trigger(target, 'event', requestId);
+    const targets = targetsOf(ids.flatMap((id) => interests().get(id) ?? []));
+    for (const target of targets.values()) outbox.trigger(target, 'event', requestId);
     return targets.size;
   };
   const schedule = (): void => {
-    if (callOff !== undefined || closed || recent.size === 0) return;
+    if (cancelTimer !== undefined || closed || recent.size === 0) return;
     // Never longer than the shortest silence: what comes meanwhile may be due before all that is known now.
     let ms = QUIET_MS;
     for (const { at, quietMs } of recent.values()) ms = Math.min(ms, Math.max(0, at + quietMs - clock.now()));
-    callOff = wake(() => {
-      callOff = undefined;
-      takeUp((it) => !isQuiet(it));
+    cancelTimer = wake(() => {
+      cancelTimer = undefined;
+      lookAtDue((entry) => !isQuiet(entry));
       schedule();
     }, ms);
   };
-  const takeUp = (isDue: (it: Recent) => boolean): void => {
+  const lookAtDue = (isDue: (entry: Recent) => boolean): void => {
     const due: { readonly id: string; readonly origin: Origin }[] = [];
-    for (const [id, it] of recent) {
-      if (!isDue(it)) continue;
+    for (const [id, entry] of recent) {
+      if (!isDue(entry)) continue;
       recent.delete(id);
-      if (it.again !== undefined) due.push({ id, origin: it.again });
+      if (entry.repeatFor !== undefined) due.push({ id, origin: entry.repeatFor });
     }
-    for (const [name, its] of Map.groupBy(due, ({ origin }) => origin.name)) {
-      const ids = its.map(({ id }) => id);
+    for (const [name, dueInterests] of Map.groupBy(due, ({ origin }) => origin.name)) {
+      const ids = dueInterests.map(({ id }) => id);
       look(ids, requestIdOf(name));
     }
   };
@@ -120,20 +120,20 @@ export function createHints(deps: HintsDeps): Hints {
 
   return {
     take(hints, origin, requestId) {
-      const touched = new Map<string, number>();
+      const interestTargets = new Map<string, number>();
       let unknown = 0;
       for (const hint of hints) {
-        const its = interests().touchedBy(hint);
-        if (its.length === 0) unknown += 1;
-        for (const { id, targets } of its) touched.set(id, targets.length);
+        const dueInterests = interests().matching(hint);
+        if (dueInterests.length === 0) unknown += 1;
+        for (const { id, targets } of dueInterests) interestTargets.set(id, targets.length);
       }
       const now: string[] = [];
       let later = 0;
-      for (const [id, targets] of touched) {
+      for (const [id, targets] of interestTargets) {
         const before = recent.get(id);
         if (before === undefined || !isQuiet(before)) now.push(id);
         else {
-          before.again = origin;
+          before.repeatFor = origin;
           later += targets;
         }
       }
@@ -147,8 +147,8 @@ export function createHints(deps: HintsDeps): Hints {
     [Symbol.dispose]() {
       closed = true;
       // What was acknowledged goes into the queue that other replicas share, before its time.
-      takeUp(() => true);
-      callOff?.();
+      lookAtDue(() => true);
+      cancelTimer?.();
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Search } from '../../core/mapping.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { Hint } from '../../events/hint.ts';
-import type { Wanted } from '../../reconcile/targets.ts';
+import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { isSpread, sourcesOf } from '../../sync/desired.ts';
 import { matching } from '../../sync/find.ts';
 
@@ -14,13 +14,13 @@ export interface Interest {
 
 /** Who has to look when something may have changed in a store. */
 export interface Interests {
-  touchedBy(hint: Hint): readonly Interest[];
-  at(id: string): Interest | undefined;
+  matching(hint: Hint): readonly Interest[];
+  get(id: string): Interest | undefined;
 }
 
 /** No store has longer names. Whoever sends hints may be anybody who has got hold of a key. */
-const LONGEST_NAME = 1_024;
-const MOST_NAMES = 16;
+const MAX_NAME_LENGTH = 1_024;
+const MAX_NAMES = 16;
 
 interface Entry extends Interest {
   readonly targets: TargetId[];
@@ -35,34 +35,41 @@ interface SearchEntry extends Entry {
  * @param namesOf All the names by which an event may speak of a store's key.
  */
 export function createInterests(
-  wanted: readonly Wanted[],
+  wanted: readonly DesiredTarget[],
   namesOf: (store: string, key: string) => readonly string[],
 ): Interests {
   const byId = new Map<string, Entry | SearchEntry>();
   const byName = new Map<string, Set<Entry>>();
   const searches = new Map<string, Map<string, Set<SearchEntry>>>();
 
-  const enter = <Made extends Entry>(id: string, make: () => Made, targets: readonly TargetId[]): void => {
+  const addTargets = <NewEntry extends Entry>(
+    id: string,
+    make: () => NewEntry,
+    targets: readonly TargetId[],
+  ): void => {
     const entry = byId.get(id) ?? make();
     byId.set(id, entry);
     entry.targets.push(...targets);
   };
-  const known = wanted.filter(({ error }) => error === undefined);
-  for (const [mapping, its] of Map.groupBy(known, (it) => it.mapping)) {
-    const targets = its.map(({ id }) => id);
-    const keys = new Map(sourcesOf(mapping).map((it) => [JSON.stringify([it.store, it.key]), it]));
-    for (const [id, { store, key }] of keys)
-      enter(id, () => indexed({ id, targets: [] }, [key, ...namesOf(store, key)], store), targets);
-    const own = mapping.dataFrom.flatMap((part) => (isSpread(part) ? [] : [part]));
-    const found = new Map(
-      own.map((it) => [JSON.stringify([it.store, it.find.path, it.find.name ?? '']), it]),
+  const resolved = wanted.filter(({ error }) => error === undefined);
+  for (const [mapping, mappingTargets] of Map.groupBy(resolved, (desiredTarget) => desiredTarget.mapping)) {
+    const targets = mappingTargets.map(({ id }) => id);
+    const keys = new Map(
+      sourcesOf(mapping).map((source) => [JSON.stringify([source.store, source.key]), source]),
     );
-    for (const [id, search] of found) enter(id, () => indexedSearch({ id, targets: [], search }), targets);
+    for (const [id, { store, key }] of keys)
+      addTargets(id, () => indexed({ id, targets: [] }, [key, ...namesOf(store, key)], store), targets);
+    const own = mapping.dataFrom.flatMap((part) => (isSpread(part) ? [] : [part]));
+    const searchesById = new Map(
+      own.map((search) => [JSON.stringify([search.store, search.find.path, search.find.name ?? '']), search]),
+    );
+    for (const [id, search] of searchesById)
+      addTargets(id, () => indexedSearch({ id, targets: [], search }), targets);
   }
 
   function indexed(entry: Entry, names: readonly string[], store: string): Entry {
     for (const name of names) {
-      const at = placeOf(store, name);
+      const at = nameKey(store, name);
       byName.set(at, (byName.get(at) ?? new Set()).add(entry));
     }
     return entry;
@@ -77,16 +84,16 @@ export function createInterests(
   }
 
   return {
-    touchedBy({ store, keys }) {
+    matching({ store, keys }) {
       const names = new Set(
         keys
-          .slice(0, MOST_NAMES)
-          .filter(({ length }) => length <= LONGEST_NAME)
+          .slice(0, MAX_NAMES)
+          .filter(({ length }) => length <= MAX_NAME_LENGTH)
           .flatMap((key) => [key, ...namesOf(store, key)]),
       );
       const touched = new Set<Interest>();
       for (const name of names) {
-        for (const entry of byName.get(placeOf(store, name)) ?? []) touched.add(entry);
+        for (const entry of byName.get(nameKey(store, name)) ?? []) touched.add(entry);
         const byFolder = searches.get(store);
         if (byFolder === undefined) continue;
         // A path is a beginning of the names below it, so it is among the beginnings of this one.
@@ -96,11 +103,11 @@ export function createInterests(
       }
       return [...touched];
     },
-    at: (id) => byId.get(id),
+    get: (id) => byId.get(id),
   };
 }
 
-function placeOf(store: string, name: string): string {
+function nameKey(store: string, name: string): string {
   return `${store} ${name}`;
 }
 

@@ -1,7 +1,7 @@
 import type { Logger } from '../../log/logger.ts';
 import type { Loops } from './loops.ts';
 
-const EVERY_MS = 5_000;
+const CHECK_INTERVAL_MS = 5_000;
 
 /** Says once when a loop of ours has stopped to make progress, and once when it goes on. */
 export function watchStalls(
@@ -9,7 +9,7 @@ export function watchStalls(
   { logger }: { readonly logger: Logger },
 ): Disposable {
   const stalled = new Set<string>();
-  const look = (): void => {
+  const check = (): void => {
     const states = loops.states();
     // One that has ended says no more.
     const names = new Set(states.map(({ name }) => name));
@@ -21,6 +21,6 @@ export function watchStalls(
       } else if (!isStalled && stalled.delete(name)) logger.info('a loop makes progress again', { name });
     }
   };
-  const timer = setInterval(look, EVERY_MS);
+  const timer = setInterval(check, CHECK_INTERVAL_MS);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }

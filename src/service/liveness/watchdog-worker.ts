@@ -16,7 +16,7 @@ export interface WatchdogData {
 export function watch({ beats, afterMs, everyMs, json }: WatchdogData, writeSync: typeof WriteSync): void {
   const counter = new Int32Array(beats);
   /** Whether it was said: a full pipe takes nothing now, one that nobody reads any more never will. */
-  const tell = (durationMs: number): boolean => {
+  const report = (durationMs: number): boolean => {
     const time = new Date().toISOString();
     const message = 'the event loop is blocked';
     const line = json
@@ -32,7 +32,7 @@ export function watch({ beats, afterMs, everyMs, json }: WatchdogData, writeSync
   };
   let seen = Atomics.load(counter, 0);
   let seenAt = performance.now();
-  let told = false;
+  let reported = false;
   for (;;) {
     // Woken by a beat, or after a while without one.
     Atomics.wait(counter, 0, seen, everyMs);
@@ -41,9 +41,9 @@ export function watch({ beats, afterMs, everyMs, json }: WatchdogData, writeSync
     if (now !== seen) {
       seen = now;
       seenAt = performance.now();
-      told = false;
-    } else if (!told && performance.now() - seenAt > afterMs) {
-      told = tell(Math.round(performance.now() - seenAt));
+      reported = false;
+    } else if (!reported && performance.now() - seenAt > afterMs) {
+      reported = report(Math.round(performance.now() - seenAt));
     }
   }
 }

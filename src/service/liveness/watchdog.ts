@@ -11,8 +11,8 @@ export interface WatchdogOptions {
 const BEAT_MS = 1_000;
 
 /**
- * Says from a thread of its own when the event loop of the main thread is blocked: nothing that runs there could.
- * The probe fails by itself then, since nobody answers it.
+ * Says from a thread of its own when the event loop of the main thread is blocked: nothing that runs there could. The
+ * probe fails by itself then, since nobody answers it.
  */
 export function watchEventLoop(loops: Loops, { json, afterMs = 10_000 }: WatchdogOptions): AsyncDisposable {
   const beats = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);

@@ -1,6 +1,6 @@
 import type { Actor } from '../../audit/entry.ts';
 import type { AuditStore } from '../../audit/store.ts';
-import { withoutMark } from '../../core/request-id.ts';
+import { withoutSuffix } from '../../core/request-id.ts';
 
 /** Who is on record for the work of a request. */
 export type ActorOf = (requestId: string, kind: Actor['kind']) => Promise<Actor>;
@@ -11,7 +11,7 @@ export function createActors(
   intakeOf: (requestId: string) => string | undefined,
 ): ActorOf {
   return async (requestId, kind) => {
-    const request = withoutMark(requestId);
+    const request = withoutSuffix(requestId);
     if (kind === 'event') {
       const name = intakeOf(request);
       return name === undefined ? { kind } : { kind, name };

@@ -1,4 +1,4 @@
-import { healsItself } from '../../core/errors.ts';
+import { isTransient } from '../../core/errors.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 
@@ -21,7 +21,7 @@ export function logOutcome(
     else if (kind === 'unchanged') logger.debug('target is in step', fields);
     else logger.info('target changed', fields);
   } else if (error.code === before) logger.debug('target is still not in step', { ...fields, error });
-  else if (healsItself(error.code))
+  else if (isTransient(error.code))
     logger.warn('target not in step, will be tried again', { ...fields, error });
   else logger.error('target not in step, a person must act', { ...fields, error });
 }

@@ -41,11 +41,11 @@ export class Budget {
     if (this.#work < 0) throw new TemplateError('it works on too much text');
   }
 
-  /** To be asked before a text is made. @param made How much of it is made anew. */
-  text(length: number, made = length): void {
+  /** To be asked before a text is made. @param newCharacters How much of it is made anew. */
+  text(length: number, newCharacters = length): void {
     if (length > LIMITS.textLength)
       throw new TemplateError(`it makes a text of more than ${LIMITS.textLength} characters`);
-    this.spend(made);
+    this.spend(newCharacters);
   }
 
   /** To be asked before a list is made. */
@@ -91,8 +91,8 @@ export class BoundedOutput {
   }
 
   write(text: unknown): void {
-    const more = String(text);
-    this.#budget.text(this.buffer.length + more.length, more.length);
-    this.buffer += more;
+    const chunk = String(text);
+    this.#budget.text(this.buffer.length + chunk.length, chunk.length);
+    this.buffer += chunk;
   }
 }

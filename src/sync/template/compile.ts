@@ -3,7 +3,7 @@ import { SecretValue } from '../../core/secret-value.ts';
 import { BoundedContext, BoundedOutput, LIMITS, TemplateError } from './budget.ts';
 import { createEngine } from './engine.ts';
 import { FILTERS } from './filters.ts';
-import { at, inspect, quote, type TemplateProblem, tooDeep } from './inspect.ts';
+import { problemAt, inspect, quote, type TemplateProblem, depthProblem } from './inspect.ts';
 import { freeNames } from './names.ts';
 import { inspectTags } from './tags.ts';
 import { type Binary, fromBytes } from './values.ts';
@@ -43,11 +43,11 @@ export function checkTemplate(text: string, names?: readonly string[]): Template
   const nodes = parse(text);
   if (!Array.isArray(nodes)) return nodes;
   if (names === undefined) return undefined;
-  const known = new Set(names);
+  const knownNames = new Set(names);
   for (const { name, token } of freeNames(nodes))
-    if (!known.has(name)) {
+    if (!knownNames.has(name)) {
       const message = `there is no key ${quote(name)}${hint(token.getText(), names)}`;
-      return { ...at(token, message), unknown: { name, known: names } };
+      return { ...problemAt(token, message), unknown: { name, known: names } };
     }
   return undefined;
 }
@@ -60,8 +60,8 @@ function parse(text: string): Node[] | TemplateProblem {
       message: `the template has more than ${LIMITS.templateLength} characters`,
     };
   try {
-    const deep = tooDeep(text, engine);
-    if (deep !== undefined) return deep;
+    const problem = depthProblem(text, engine);
+    if (problem !== undefined) return problem;
     const nodes = engine.parse(text);
     for (const problem of inspect(nodes, engine)) return problem;
     for (const problem of inspectTags(text, engine)) return problem;
@@ -70,7 +70,7 @@ function parse(text: string): Node[] | TemplateProblem {
     if (!LiquidError.is(error)) throw error;
     const name = unknownFilter(error);
     const unknown = name === undefined ? {} : { unknown: { name, known: Object.keys(FILTERS) } };
-    return { ...at(error.token, parseMessage(error)), ...unknown };
+    return { ...problemAt(error.token, parseMessage(error)), ...unknown };
   }
 }
 
@@ -98,7 +98,7 @@ function render(nodes: Node[], data: ReadonlyMap<string, SecretValue>, absent: r
     return { kind: 'done', value: bytesOf(output.buffer) };
   } catch (cause) {
     if (LiquidError.is(cause))
-      return { kind: 'failed', problem: at(cause.token, reason(cause, [...data.keys()])), cause };
+      return { kind: 'failed', problem: problemAt(cause.token, reason(cause, [...data.keys()])), cause };
     if (!(cause instanceof TemplateError)) throw cause;
     return { kind: 'failed', problem: { line: 1, column: 1, message: cause.message }, cause };
   }

@@ -38,8 +38,8 @@ class BoundedFor extends ForTag {
     const all = listOf(yield evalToken(this.collection, context), budget);
     const { offset = 0, limit = all.length, reversed = false } = yield* this.#modifiers(context);
     const from = Math.max(0, integerOf(offset));
-    const some = all.slice(from, from + Math.max(0, integerOf(limit)));
-    const items = reversed === false ? some : some.reverse();
+    const selected = all.slice(from, from + Math.max(0, integerOf(limit)));
+    const items = reversed === false ? selected : selected.reverse();
     if (items.length === 0) {
       yield renderer.renderTemplates(this.elseTemplates, context, emitter);
       return;

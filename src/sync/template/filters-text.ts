@@ -4,29 +4,29 @@ import { integerOf, listOf, plain, textOf, wellFormed } from './values.ts';
 
 /** Each takes text and gives text, unless it says so. Patterns are plain text, never regular expressions. */
 export const TEXT_FILTERS: Filters = {
-  append: { args: [1, 1], run: (b, it, more) => joined(b, textOf(it, b), textOf(more, b)) },
-  prepend: { args: [1, 1], run: (b, it, more) => joined(b, textOf(more, b), textOf(it, b)) },
-  upcase: { args: [0, 0], run: (b, it) => textOf(it, b).toUpperCase() },
-  downcase: { args: [0, 0], run: (b, it) => textOf(it, b).toLowerCase() },
+  append: { args: [1, 1], run: (b, input, addition) => joined(b, textOf(input, b), textOf(addition, b)) },
+  prepend: { args: [1, 1], run: (b, input, addition) => joined(b, textOf(addition, b), textOf(input, b)) },
+  upcase: { args: [0, 0], run: (b, input) => textOf(input, b).toUpperCase() },
+  downcase: { args: [0, 0], run: (b, input) => textOf(input, b).toLowerCase() },
   capitalize: {
     args: [0, 0],
-    run: (b, it) => textOf(it, b).replace(/^./su, (first) => first.toUpperCase()),
+    run: (b, input) => textOf(input, b).replace(/^./su, (first) => first.toUpperCase()),
   },
-  strip: { args: [0, 0], run: (b, it) => textOf(it, b).trim() },
-  lstrip: { args: [0, 0], run: (b, it) => textOf(it, b).trimStart() },
-  rstrip: { args: [0, 0], run: (b, it) => textOf(it, b).trimEnd() },
-  strip_newlines: { args: [0, 0], run: (b, it) => textOf(it, b).replace(/[\r\n]/g, '') },
-  normalize_newlines: { args: [0, 0], run: (b, it) => textOf(it, b).replace(/\r\n?/g, '\n') },
+  strip: { args: [0, 0], run: (b, input) => textOf(input, b).trim() },
+  lstrip: { args: [0, 0], run: (b, input) => textOf(input, b).trimStart() },
+  rstrip: { args: [0, 0], run: (b, input) => textOf(input, b).trimEnd() },
+  strip_newlines: { args: [0, 0], run: (b, input) => textOf(input, b).replace(/[\r\n]/g, '') },
+  normalize_newlines: { args: [0, 0], run: (b, input) => textOf(input, b).replace(/\r\n?/g, '\n') },
   replace: {
     args: [2, 2],
-    run: (b, it, from, to) => replaced(b, textOf(it, b), textOf(from, b), textOf(to, b)),
+    run: (b, input, from, to) => replaced(b, textOf(input, b), textOf(from, b), textOf(to, b)),
   },
-  remove: { args: [1, 1], run: (b, it, what) => replaced(b, textOf(it, b), textOf(what, b), '') },
+  remove: { args: [1, 1], run: (b, input, removed) => replaced(b, textOf(input, b), textOf(removed, b), '') },
   /** Gives a list; an empty separator splits into characters. */
   split: {
     args: [1, 1],
-    run(b, it, separator) {
-      const parts = split(b, textOf(it, b), textOf(separator, b));
+    run(b, input, separator) {
+      const parts = split(b, textOf(input, b), textOf(separator, b));
       b.list(parts.length);
       return parts;
     },
@@ -34,31 +34,31 @@ export const TEXT_FILTERS: Filters = {
   /** Takes a list. */
   join: {
     args: [0, 1],
-    run(b, it, separator = ' ') {
-      const parts = listOf(it, b).map((part) => textOf(part, b));
+    run(b, input, separator = ' ') {
+      const parts = listOf(input, b).map((part) => textOf(part, b));
       const between = textOf(separator, b);
       b.text(parts.reduce((sum, part) => sum + part.length + between.length, 0));
       return parts.join(between);
     },
   },
   /** Of a list; of an empty one `nil`, since the engine takes a name that is given `undefined` for an unknown one. */
-  first: { args: [0, 0], run: (b, it) => listOf(it, b)[0] ?? null },
-  last: { args: [0, 0], run: (b, it) => listOf(it, b).at(-1) ?? null },
-  reverse: { args: [0, 0], run: (b, it) => listOf(it, b).toReversed() },
+  first: { args: [0, 0], run: (b, input) => listOf(input, b)[0] ?? null },
+  last: { args: [0, 0], run: (b, input) => listOf(input, b).at(-1) ?? null },
+  reverse: { args: [0, 0], run: (b, input) => listOf(input, b).toReversed() },
   /** Of a list, by code unit of the text of each; numbers and booleans out of JSON stay what they are. */
   sort: {
     args: [0, 0],
-    run: (b, it) =>
-      listOf(it, b)
+    run: (b, input) =>
+      listOf(input, b)
         .map((part) => ({ part, text: textOf(part, b) }))
-        .sort((one, other) => (one.text < other.text ? -1 : Number(one.text > other.text)))
+        .sort((a, c) => (a.text < c.text ? -1 : Number(a.text > c.text)))
         .map(({ part }) => part),
   },
   uniq: {
     args: [0, 0],
-    run(b, it) {
+    run(b, input) {
       const first = new Map<string, unknown>();
-      for (const part of listOf(it, b)) {
+      for (const part of listOf(input, b)) {
         const id = `${typeof plain(part)} ${textOf(part, b)}`;
         if (!first.has(id)) first.set(id, part);
       }
@@ -68,16 +68,16 @@ export const TEXT_FILTERS: Filters = {
   /** The number of characters of a text, or of items of a list. */
   size: {
     args: [0, 0],
-    run(b, it) {
-      const value = plain(it);
+    run(b, input) {
+      const value = plain(input);
       return typeof value === 'string' ? characters(value, b).length : listOf(value, b).length;
     },
   },
   /** From a position, counted from 0, or from the end if negative; one character, or as many as asked for. */
   slice: {
     args: [1, 2],
-    run(b, it, start, length = 1) {
-      const all = characters(textOf(it, b), b);
+    run(b, input, start, length = 1) {
+      const all = characters(textOf(input, b), b);
       const from = integerOf(start) < 0 ? Math.max(0, all.length + integerOf(start)) : integerOf(start);
       return all.slice(from, from + Math.max(0, integerOf(length))).join('');
     },
@@ -85,8 +85,8 @@ export const TEXT_FILTERS: Filters = {
   /** At most so many characters, the ending included. */
   truncate: {
     args: [1, 2],
-    run(b, it, length, ending = '...') {
-      const [all, end] = [characters(textOf(it, b), b), characters(textOf(ending, b), b)];
+    run(b, input, length, ending = '...') {
+      const [all, end] = [characters(textOf(input, b), b), characters(textOf(ending, b), b)];
       if (all.length <= integerOf(length)) return all.join('');
       return [...all.slice(0, Math.max(0, integerOf(length) - end.length)), ...end].join('');
     },
@@ -94,30 +94,30 @@ export const TEXT_FILTERS: Filters = {
   /** Another value where there is none, or an empty text, an empty list or `false`. */
   default: {
     args: [1, 1],
-    run(_, it, other) {
-      const value = plain(it);
-      const none = value === null || value === undefined || value === false || value === '';
-      return none || (Array.isArray(value) && value.length === 0) ? other : it;
+    run(_, input, fallback) {
+      const value = plain(input);
+      const isEmpty = value === null || value === undefined || value === false || value === '';
+      return isEmpty || (Array.isArray(value) && value.length === 0) ? fallback : input;
     },
   },
   /** Spaces before every line but the first, so that a text of many lines fits into YAML. */
   indent: {
     args: [1, 1],
-    run(b, it, width) {
+    run(b, input, width) {
       const spaces = integerOf(width);
       if (spaces < 0 || spaces > 100) throw new TemplateError('expected 0 to 100 spaces');
-      const lines = split(b, textOf(it, b), '\n');
+      const lines = split(b, textOf(input, b), '\n');
       b.text(lines.reduce((sum, line) => sum + line.length + 1 + spaces, 0));
-      const [first = '', ...others] = lines;
-      return [first, ...others.map((line) => (line === '' ? '' : `${' '.repeat(spaces)}${line}`))].join('\n');
+      const [first = '', ...rest] = lines;
+      return [first, ...rest.map((line) => (line === '' ? '' : `${' '.repeat(spaces)}${line}`))].join('\n');
     },
   },
   /** RFC 3986: all but letters, digits and `-._~` is percent-encoded. */
-  url_encode: { args: [0, 0], run: (b, it) => urlEncoded(wellFormed(textOf(it, b))) },
-  url_decode: { args: [0, 0], run: (b, it) => urlDecoded(textOf(it, b)) },
-  xml_escape: { args: [0, 0], run: (b, it) => escaped(textOf(it, b), XML) },
+  url_encode: { args: [0, 0], run: (b, input) => urlEncoded(wellFormed(textOf(input, b))) },
+  url_decode: { args: [0, 0], run: (b, input) => urlDecoded(textOf(input, b)) },
+  xml_escape: { args: [0, 0], run: (b, input) => escaped(textOf(input, b), XML) },
   /** As Liquid has it: of XML and of HTML, whose older versions have no name for the apostrophe. */
-  escape: { args: [0, 0], run: (b, it) => escaped(textOf(it, b), HTML) },
+  escape: { args: [0, 0], run: (b, input) => escaped(textOf(input, b), HTML) },
 };
 
 const XML: Readonly<Record<string, string>> = {
@@ -130,23 +130,23 @@ const XML: Readonly<Record<string, string>> = {
 
 const HTML: typeof XML = { ...XML, '"': '&#34;', "'": '&#39;' };
 
-type Bounds = Parameters<NonNullable<Filters[string]>['run']>[0];
+type Budget = Parameters<NonNullable<Filters[string]>['run']>[0];
 
 function escaped(text: string, names: typeof XML): string {
   return text.replace(/[&<>"']/g, (char) => names[char] ?? char);
 }
 
-function joined(b: Bounds, left: string, right: string): string {
+function joined(b: Budget, left: string, right: string): string {
   b.text(left.length + right.length);
   return left + right;
 }
 
-function split(b: Bounds, text: string, separator: string): string[] {
+function split(b: Budget, text: string, separator: string): string[] {
   b.search(text, separator);
   return separator === '' ? characters(text, b) : text.split(separator);
 }
 
-function replaced(b: Bounds, text: string, from: string, to: string): string {
+function replaced(b: Budget, text: string, from: string, to: string): string {
   if (from === '') throw new TemplateError('there is nothing to look for');
   const parts = split(b, text, from);
   b.text(text.length + (parts.length - 1) * (to.length - from.length));
@@ -154,7 +154,7 @@ function replaced(b: Bounds, text: string, from: string, to: string): string {
 }
 
 /** Code points, so that none is cut in two. */
-function characters(text: string, b: Bounds): string[] {
+function characters(text: string, b: Budget): string[] {
   b.spend(text.length);
   return Array.from(text);
 }

@@ -11,36 +11,37 @@ import { Binary, fromBytes, fromNode, jsonText, plain, textOf, wellFormed } from
 /** Every filter there is. */
 export const FILTERS: Filters = {
   ...TEXT_FILTERS,
-  json: { args: [0, 0], run: (b, it) => jsonText(it, b) },
-  from_json: { args: [0, 0], run: (b, it) => parsed(textOf(it, b), b) },
-  base64: { args: [0, 0], run: (b, it) => encoded(it, 'base64', b) },
+  json: { args: [0, 0], run: (b, input) => jsonText(input, b) },
+  from_json: { args: [0, 0], run: (b, input) => parsed(textOf(input, b), b) },
+  base64: { args: [0, 0], run: (b, input) => encoded(input, 'base64', b) },
   /** The same, by the name that Liquid gives it elsewhere. */
-  base64_encode: { args: [0, 0], run: (b, it) => encoded(it, 'base64', b) },
-  base64_decode: { args: [0, 0], run: (b, it) => decoded(textOf(it, b), 'base64') },
-  base64url: { args: [0, 0], run: (b, it) => encoded(it, 'base64url', b) },
-  base64url_decode: { args: [0, 0], run: (b, it) => decoded(textOf(it, b), 'base64url') },
+  base64_encode: { args: [0, 0], run: (b, input) => encoded(input, 'base64', b) },
+  base64_decode: { args: [0, 0], run: (b, input) => decoded(textOf(input, b), 'base64') },
+  base64url: { args: [0, 0], run: (b, input) => encoded(input, 'base64url', b) },
+  base64url_decode: { args: [0, 0], run: (b, input) => decoded(textOf(input, b), 'base64url') },
   pem_certificates: {
     args: [0, 0],
-    run: (b, it) => pem(() => parsedCertificates(b, it).map(String)),
+    run: (b, input) => pem(() => parsedCertificates(b, input).map(String)),
   },
-  pem_chain: { args: [0, 0], run: (b, it) => certificates(b, it, (all) => all) },
-  pem_leaf: { args: [0, 0], run: (b, it) => certificates(b, it, (all) => all.slice(0, 1)) },
+  pem_chain: { args: [0, 0], run: (b, input) => certificates(b, input, (all) => all) },
+  pem_leaf: { args: [0, 0], run: (b, input) => certificates(b, input, (all) => all.slice(0, 1)) },
   pem_intermediates: {
     args: [0, 0],
-    run: (b, it) => certificates(b, it, ([, ...issuers]) => issuers.filter((one) => !isSelfSigned(one))),
+    run: (b, input) =>
+      certificates(b, input, ([, ...issuers]) => issuers.filter((certificate) => !isSelfSigned(certificate))),
   },
   pem_root: {
     args: [0, 0],
-    run(b, it) {
-      const roots = certificates(b, it, (all) => all.filter(isSelfSigned));
+    run(b, input) {
+      const roots = certificates(b, input, (all) => all.filter(isSelfSigned));
       if (roots === '') throw new TemplateError('there is no self-signed certificate');
       return roots;
     },
   },
-  pem_key: { args: [0, 0], run: (b, it) => pem(() => privateKeyIn(textOf(it, b))) },
+  pem_key: { args: [0, 0], run: (b, input) => pem(() => privateKeyIn(textOf(input, b))) },
   /** The certificates, leaf first. The password is empty when left out. */
-  pkcs12_cert: { args: [0, 1], run: (b, it, password) => leafFirst(b, pkcs12(b, it, password)) },
-  pkcs12_key: { args: [0, 1], run: (b, it, password) => onlyKey(pkcs12(b, it, password).keys) },
+  pkcs12_cert: { args: [0, 1], run: (b, input, password) => leafFirst(b, pkcs12(b, input, password)) },
+  pkcs12_key: { args: [0, 1], run: (b, input, password) => onlyKey(pkcs12(b, input, password).keys) },
 };
 
 function pkcs12(b: Budget, input: unknown, password: unknown = ''): Pkcs12 {
@@ -56,9 +57,9 @@ function pkcs12(b: Budget, input: unknown, password: unknown = ''): Pkcs12 {
 function leafFirst(b: Budget, { certificates, keys }: Pkcs12): string {
   if (certificates.length === 0) throw new TemplateError('there is no certificate in this PKCS#12');
   spendOnOrder(b, certificates.length);
-  const own = keys.map((key) => createPrivateKey(key));
+  const privateKeys = keys.map((key) => createPrivateKey(key));
   const { chain, others } = sortCertificates(certificates, {
-    isOfKey: (it) => own.some((key) => it.checkPrivateKey(key)),
+    isOfKey: (x509Certificate) => privateKeys.some((key) => x509Certificate.checkPrivateKey(key)),
   });
   return [...chain, ...others].map(String).join('');
 }
@@ -118,9 +119,9 @@ function parsedCertificates(b: Budget, input: unknown): readonly X509Certificate
   return found;
 }
 
-function ordered(b: Budget, found: readonly X509Certificate[]): readonly X509Certificate[] {
-  spendOnOrder(b, found.length);
-  return chainOrder(found);
+function ordered(b: Budget, unordered: readonly X509Certificate[]): readonly X509Certificate[] {
+  spendOnOrder(b, unordered.length);
+  return chainOrder(unordered);
 }
 
 function spendOnOrder(b: Budget, certificates: number): void {

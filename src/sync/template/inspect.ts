@@ -29,15 +29,15 @@ export interface TemplateProblem {
 const LOOP_WORDS = ['limit', 'offset', 'reversed'];
 
 /** What the parser recurses into, found before it does. */
-export function tooDeep(text: string, liquid: Liquid): TemplateProblem | undefined {
+export function depthProblem(text: string, liquid: Liquid): TemplateProblem | undefined {
   let depth = 0;
   for (const token of new Tokenizer(text).readTopLevelTokens(liquid.options)) {
     if (TypeGuards.isTagToken(token))
       depth += token.name.startsWith('end') ? -1 : BLOCKS.includes(token.name) ? 1 : 0;
-    if (depth > LIMITS.depth) return at(token, `blocks are nested more than ${LIMITS.depth} deep`);
+    if (depth > LIMITS.depth) return problemAt(token, `blocks are nested more than ${LIMITS.depth} deep`);
     const brackets = TypeGuards.isHTMLToken(token) ? 0 : token.getText().split('[').length - 1;
     if (brackets > LIMITS.depth)
-      return at(token, `there are more than ${LIMITS.depth} brackets in one place`);
+      return problemAt(token, `there are more than ${LIMITS.depth} brackets in one place`);
   }
   return undefined;
 }
@@ -46,8 +46,8 @@ export function tooDeep(text: string, liquid: Liquid): TemplateProblem | undefin
 export const BLOCKS = ['if', 'unless', 'for', 'case', 'capture'];
 
 /**
- * What the parser lets pass and nobody means: words that it ignores, as in `{{ PASSWORD json }}`, ranges, and
- * filters with other arguments than they take.
+ * What the parser lets pass and nobody means: words that it ignores, as in `{{ PASSWORD json }}`, ranges, and filters
+ * with other arguments than they take.
  */
 export function* inspect(templates: readonly Template[], liquid: Liquid): Generator<TemplateProblem> {
   for (const template of templates) {
@@ -56,14 +56,18 @@ export function* inspect(templates: readonly Template[], liquid: Liquid): Genera
         yield* inspectValue(argument, template.token);
         yield* inspectChoice(argument, template.token);
         if (CONDITIONS.some((Tag) => template instanceof Tag) && isFiltered(argument))
-          yield at(template.token, 'a filter in a condition is for all of it; `assign` its value first');
+          yield problemAt(
+            template.token,
+            'a filter in a condition is for all of it; `assign` its value first',
+          );
       } else yield* inspectToken(argument);
-    const rest = leftOver(template, liquid);
-    if (rest !== undefined) yield at(template.token, `${quote(rest)} is not understood here`);
-    if (isFilterable(template)) yield* lostPipe(template.token);
+    const unparsed = unparsedText(template, liquid);
+    if (unparsed !== undefined) yield problemAt(template.token, `${quote(unparsed)} is not understood here`);
+    if (isFilterable(template)) yield* danglingPipe(template.token);
     if (template instanceof ForTag)
       for (const word of Object.keys(template.hash.hash))
-        if (!LOOP_WORDS.includes(word)) yield at(template.token, `${quote(word)} is not understood here`);
+        if (!LOOP_WORDS.includes(word))
+          yield problemAt(template.token, `${quote(word)} is not understood here`);
     yield* inspect(childrenOf(template), liquid);
   }
 }
@@ -90,42 +94,45 @@ function* inspectValue(value: Value, where: Token): Generator<TemplateProblem> {
     }
     if (operands < 1) break;
   }
-  if (operands > 1) yield at(where, 'there are two values with nothing between them; a filter needs a `|`');
-  if (operands < 1) yield at(where, 'an operator lacks a value');
+  if (operands > 1)
+    yield problemAt(where, 'there are two values with nothing between them; a filter needs a `|`');
+  if (operands < 1) yield problemAt(where, 'an operator lacks a value');
   for (const { name, args } of value.filters) {
     const [least = 0, most = 0] = FILTERS[name]?.args ?? [];
     const takes = least === most ? `${least}` : `${least} to ${most}`;
     if (args.length < least || args.length > most)
-      yield at(
+      yield problemAt(
         where,
         `the filter ${quote(name)} takes ${takes} ${most === 1 ? 'argument' : 'arguments'}, not ${args.length}`,
       );
     for (const arg of args)
-      if (isPair(arg)) yield at(where, `the filter ${quote(name)} takes no named arguments`);
+      if (isPair(arg)) yield problemAt(where, `the filter ${quote(name)} takes no named arguments`);
       else yield* inspectToken(arg);
   }
 }
 
 /** `A == "x" or "y"`, where both are meant to be compared, and `A == B == C`, where all are. */
 function* inspectChoice({ initial: { postfix } }: Value, where: Token): Generator<TemplateProblem> {
-  const made: ('written' | 'compared' | undefined)[] = [];
+  const operandKinds: ('written' | 'compared' | undefined)[] = [];
   for (const token of postfix) {
     const operator = TypeGuards.isOperatorToken(token) ? token.operator : '';
-    const operands = made.splice(operator === '' ? made.length : operator === 'not' ? -1 : -2);
-    const isComparison = operator !== '' && !JOINTS.includes(operator);
+    const operands = operandKinds.splice(
+      operator === '' ? operandKinds.length : operator === 'not' ? -1 : -2,
+    );
+    const isComparison = operator !== '' && !LOGICAL_OPERATORS.includes(operator);
     const isWritten = TypeGuards.isQuotedToken(token) || TypeGuards.isNumberToken(token);
-    made.push(isComparison ? 'compared' : isWritten ? 'written' : undefined);
+    operandKinds.push(isComparison ? 'compared' : isWritten ? 'written' : undefined);
     if ((operator === 'and' || operator === 'or') && operands.includes('written'))
-      yield at(
+      yield problemAt(
         where,
         'beside `and` or `or`, a text or a number that is written out is always true; compare it',
       );
     if (isComparison && operands.includes('compared'))
-      yield at(where, 'what a comparison gives is compared again; join two comparisons by `and`');
+      yield problemAt(where, 'what a comparison gives is compared again; join two comparisons by `and`');
   }
 }
 
-const JOINTS: readonly string[] = ['and', 'or', 'not'];
+const LOGICAL_OPERATORS: readonly string[] = ['and', 'or', 'not'];
 
 function isPair(arg: unknown): arg is readonly unknown[] {
   return Array.isArray(arg);
@@ -134,8 +141,11 @@ function isPair(arg: unknown): arg is readonly unknown[] {
 function* inspectToken(token: Token | undefined): Generator<TemplateProblem> {
   if (token === undefined) return;
   if (TypeGuards.isQuotedToken(token) && !isClosed(token.getText()))
-    yield at(token, 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)');
-  if (TypeGuards.isRangeToken(token)) yield at(token, 'ranges such as `(1..3)` are not available');
+    yield problemAt(
+      token,
+      'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)',
+    );
+  if (TypeGuards.isRangeToken(token)) yield problemAt(token, 'ranges such as `(1..3)` are not available');
   if (TypeGuards.isPropertyAccessToken(token)) {
     if (token.variable !== undefined) yield* inspectToken(token.variable);
     for (const part of token.props) yield* inspectToken(part);
@@ -148,35 +158,38 @@ function isClosed(text: string): boolean {
 }
 
 /** What stands behind the last thing that was understood. */
-function leftOver(template: Template, liquid: Liquid): string | undefined {
+function unparsedText(template: Template, liquid: Liquid): string | undefined {
   const { token } = template;
   if (TypeGuards.isOutputToken(token)) {
-    const again = new Tokenizer(token.input, liquid.options.operators, undefined, token.contentRange);
-    again.readFilteredValue();
-    return nonBlank(again.remaining());
+    const tokenizer = new Tokenizer(token.input, liquid.options.operators, undefined, token.contentRange);
+    tokenizer.readFilteredValue();
+    return nonBlank(tokenizer.remaining());
   }
-  if (!TypeGuards.isTagToken(token) || !HEADS.some((Head) => template instanceof Head)) return undefined;
+  if (!TypeGuards.isTagToken(token) || !TAGS_WITH_ARGUMENTS.some((Head) => template instanceof Head))
+    return undefined;
   return nonBlank(token.tokenizer.remaining());
 }
 
 function isFilterable(template: Template): boolean {
-  return TypeGuards.isOutputToken(template.token) || HEADS.some((Head) => template instanceof Head);
+  return (
+    TypeGuards.isOutputToken(template.token) || TAGS_WITH_ARGUMENTS.some((Head) => template instanceof Head)
+  );
 }
 
 /** The parser takes a `|` at the end for no filter. A text ends in its quotes. */
-export function* lostPipe(token: Token): Generator<TemplateProblem> {
+export function* danglingPipe(token: Token): Generator<TemplateProblem> {
   if (!TypeGuards.isOutputToken(token) && !TypeGuards.isTagToken(token)) return;
   const content = token.input.slice(...token.contentRange);
-  if (content.trimEnd().endsWith('|')) yield at(token, 'there is no filter behind the last `|`');
+  if (content.trimEnd().endsWith('|')) yield problemAt(token, 'there is no filter behind the last `|`');
 }
 
-const HEADS = [AssignTag, CaptureTag, CaseTag, ForTag, IfTag, UnlessTag];
+const TAGS_WITH_ARGUMENTS = [AssignTag, CaptureTag, CaseTag, ForTag, IfTag, UnlessTag];
 
 export function nonBlank(text: string): string | undefined {
   return text.trim() === '' ? undefined : text.trim();
 }
 
-export function at(token: Token, message: string): TemplateProblem {
+export function problemAt(token: Token, message: string): TemplateProblem {
   const [line = 1, column = 1] = token.getPosition();
   return { line, column, message };
 }

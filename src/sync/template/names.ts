@@ -9,8 +9,8 @@ export interface UsedName {
 }
 
 /**
- * The names that nothing in the template gives, in their order. The engine's own analysis looks for the line of each from
- * the beginning, so that a long template takes seconds.
+ * The names that nothing in the template gives, in their order. The engine's own analysis looks for the line of each
+ * from the beginning, so that a long template takes seconds.
  */
 export function* freeNames(templates: readonly Template[]): Generator<UsedName> {
   yield* walk(templates, new Set(), []);

@@ -19,20 +19,20 @@ const CERTIFICATE_LABELS: readonly string[] = ['CERTIFICATE', 'X509 CERTIFICATE'
 /** Text between blocks is ignored, as the RFC has it. */
 function pemBlocks(text: string): readonly PemBlock[] {
   const blocks: PemBlock[] = [];
-  let open: { label: string; lines: string[] } | undefined;
+  let block: { label: string; lines: string[] } | undefined;
   for (const raw of text.split(/\r\n|\n|\r/)) {
     const line = raw.trim();
-    if (open === undefined) {
+    if (block === undefined) {
       if (line.startsWith(BEGIN) && line.endsWith(DASHES))
-        open = { label: line.slice(BEGIN.length, -DASHES.length), lines: [line] };
+        block = { label: line.slice(BEGIN.length, -DASHES.length), lines: [line] };
       continue;
     }
-    open.lines.push(line);
-    if (line !== `-----END ${open.label}${DASHES}`) continue;
-    blocks.push({ label: open.label, text: `${open.lines.join('\n')}\n` });
-    open = undefined;
+    block.lines.push(line);
+    if (line !== `-----END ${block.label}${DASHES}`) continue;
+    blocks.push({ label: block.label, text: `${block.lines.join('\n')}\n` });
+    block = undefined;
   }
-  if (open !== undefined) throw new PemError('a PEM block has no end');
+  if (block !== undefined) throw new PemError('a PEM block has no end');
   return blocks;
 }
 
@@ -65,18 +65,21 @@ export function privateKeyIn(text: string): string {
 }
 
 /**
- * Leaf first, then each issuer after what it issued, each certificate once. The leaf is the only one that issued
- * none of the others; what does not lead up from it is an error, since nobody could say where it belongs.
+ * Leaf first, then each issuer after what it issued, each certificate once. The leaf is the only one that issued none
+ * of the others; what does not lead up from it is an error, since nobody could say where it belongs.
  */
 export function chainOrder(certificates: readonly X509Certificate[]): readonly X509Certificate[] {
   const { chain, others } = sortCertificates(certificates);
   const [leaf, ...issuers] = chain;
-  const isChain = leaf !== undefined && others.length === 0 && !issuers.some((it) => isIssuer(leaf, it));
+  const isChain =
+    leaf !== undefined &&
+    others.length === 0 &&
+    !issuers.some((x509Certificate) => isIssuer(leaf, x509Certificate));
   if (!isChain) throw new PemError('the certificates are not one chain');
   return chain;
 }
 
 /** A certificate that nobody else vouches for. */
-export function isSelfSigned(it: X509Certificate): boolean {
-  return isIssuer(it, it);
+export function isSelfSigned(x509Certificate: X509Certificate): boolean {
+  return isIssuer(x509Certificate, x509Certificate);
 }

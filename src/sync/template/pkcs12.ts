@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import type Forge from 'node-forge';
 import { type Budget, TemplateError } from './budget.ts';
 
-// PKCS#12 (RFC 7292), read only. The integrity check is left out: a store is trusted with the values it gives, and
-// what the check is made with varies more than what holds the keys.
+// PKCS#12 (RFC 7292), read only. The integrity check is left out: a store is trusted with the values it gives, and what
+// the check is made with varies more than what holds the keys.
 
 export interface Pkcs12 {
   readonly certificates: readonly X509Certificate[];
@@ -40,10 +40,12 @@ const DIGESTS = new Map([
   ['1.2.840.113549.2.11', 'sha512'],
 ]);
 
-/** For one part. Writers use 2,048 to 51,200; without a bound a file could stop the process. The work bounds all parts. */
+/**
+ * For one part. Writers use 2,048 to 51,200; without a bound a file could stop the process. The work bounds all parts.
+ */
 const MAX_ITERATIONS = 100_000;
 /** What one iteration costs of a budget that counts characters. */
-const WORK = 100;
+const ITERATION_COST = 100;
 
 const UNKNOWN_ALGORITHM =
   'this PKCS#12 is encrypted in a way that cannot be read: make it anew with AES-CBC or 3DES';
@@ -59,9 +61,9 @@ function forge(): typeof Forge {
 export function readPkcs12(bytes: Uint8Array, password: string, budget: Budget): Pkcs12 {
   let cause: Error | undefined;
   // Where there is no password, writers differ in whether that is an empty one or none; their keys are others.
-  for (const tried of password === '' ? ['', undefined] : [password]) {
+  for (const candidate of password === '' ? ['', undefined] : [password]) {
     try {
-      return new Reading(tried, budget).file(bytes);
+      return new Pkcs12Reader(candidate, budget).file(bytes);
     } catch (error) {
       // Those of the library and of OpenSSL are of many kinds; each means that this part is not what it should be.
       if (error instanceof TemplateError || !(error instanceof Error)) throw error;
@@ -71,7 +73,7 @@ export function readPkcs12(bytes: Uint8Array, password: string, budget: Budget):
   throw new TemplateError('this is no PKCS#12 that can be read with this password', { cause });
 }
 
-class Reading {
+class Pkcs12Reader {
   readonly #password: string | undefined;
   readonly #budget: Budget;
   #iterations = 0;
@@ -138,7 +140,7 @@ class Reading {
       throw new TemplateError(`the password of this PKCS#12 is hashed more than ${MAX_ITERATIONS} times`);
     this.#iterations += iterations;
     // What came before counts again, so that a file of many parts ends soon.
-    this.#budget.spend(this.#iterations * WORK);
+    this.#budget.spend(this.#iterations * ITERATION_COST);
     const secret = { password: this.#password ?? '', iterations };
     return decryptPbes2(algorithm, encrypted, secret) ?? this.#decryptByLibrary(algorithm, encrypted);
   }
@@ -164,8 +166,8 @@ class Reading {
 }
 
 /**
- * PBES2 (RFC 8018), hashed by OpenSSL: the library hashes a password so slowly that everything else would wait for seconds.
- * Undefined for another algorithm.
+ * PBES2 (RFC 8018), hashed by OpenSSL: the library hashes a password so slowly that everything else would wait for
+ * seconds. Undefined for another algorithm.
  * @param secret With the count that was bounded, whatever else the file may say in that place.
  */
 function decryptPbes2(
@@ -180,7 +182,7 @@ function decryptPbes2(
   if (oidOf(kdf) !== OID.pbkdf2) return undefined;
   // Between the salt and the digest stand the count and, if given, the length of the key, of which the cipher has one.
   const [salt, ...rest] = membersOf(kdfParameters);
-  const prf = rest.find((it) => typeof it.value !== 'string');
+  const prf = rest.find((asn1) => typeof asn1.value !== 'string');
   const digest = prf === undefined ? 'sha1' : DIGESTS.get(oidOf(membersOf(prf)[0]));
   const [cipherType, iv] = membersOf(encryption);
   const cipher = CIPHERS.get(oidOf(cipherType));

@@ -1,5 +1,5 @@
 import { type Liquid, type TagToken, type Token, Tokenizer, TypeGuards } from 'liquidjs';
-import { at, BLOCKS, lostPipe, nonBlank, quote, type TemplateProblem } from './inspect.ts';
+import { problemAt, BLOCKS, danglingPipe, nonBlank, quote, type TemplateProblem } from './inspect.ts';
 
 interface Block {
   readonly name: string;
@@ -18,28 +18,34 @@ export function* inspectTags(text: string, liquid: Liquid): Generator<TemplatePr
     const inner = blocks.at(-1);
     const isTag = TypeGuards.isTagToken(token);
     const name = isTag ? token.name : '';
-    if (inner?.name === 'case' && inner.branch === 'none' && !BRANCHES.includes(name) && !isUnseen(token))
-      yield at(token, 'what stands before the first `when` is never printed');
+    if (
+      inner?.name === 'case' &&
+      inner.branch === 'none' &&
+      !CASE_TAGS.includes(name) &&
+      !printsNothing(token)
+    )
+      yield problemAt(token, 'what stands before the first `when` is never printed');
     if (!isTag) continue;
     if (name === 'when') yield* inspectValues(token);
     else if (name === 'elsif') {
       token.tokenizer.readFilteredValue();
-      yield* leftOver(token, token.tokenizer.remaining());
-      yield* lostPipe(token);
-    } else if (name.startsWith('end') || ALONE.includes(name)) yield* leftOver(token, token.args);
-    const isLost = inner?.name === 'case' && inner.branch === 'else' && BRANCHES.includes(name);
-    const isLoose = LEAVE.includes(name) && !blocks.some((block) => block.name === 'for');
-    if (isLoose || (isLost && name !== 'endcase'))
-      yield at(token, `there is no tag ${quote(name)}, or it is not expected here`);
+      yield* unexpectedText(token, token.tokenizer.remaining());
+      yield* danglingPipe(token);
+    } else if (name.startsWith('end') || TAGS_WITHOUT_ARGUMENTS.includes(name))
+      yield* unexpectedText(token, token.args);
+    const isAfterElse = inner?.name === 'case' && inner.branch === 'else' && CASE_TAGS.includes(name);
+    const isOutsideLoop = LOOP_EXITS.includes(name) && !blocks.some((block) => block.name === 'for');
+    if (isOutsideLoop || (isAfterElse && name !== 'endcase'))
+      yield problemAt(token, `there is no tag ${quote(name)}, or it is not expected here`);
     if (BLOCKS.includes(name)) blocks.push({ name, branch: 'none' });
     else if (name.startsWith('end')) blocks.pop();
     else if (inner !== undefined && (name === 'when' || name === 'else')) inner.branch = name;
   }
 }
 
-const LEAVE = ['break', 'continue'];
-const ALONE = ['else', ...LEAVE];
-const BRANCHES = ['when', 'else', 'endcase'];
+const LOOP_EXITS = ['break', 'continue'];
+const TAGS_WITHOUT_ARGUMENTS = ['else', ...LOOP_EXITS];
+const CASE_TAGS = ['when', 'else', 'endcase'];
 
 /** Without comments and the marks of `raw`, so that each end is that of a block. */
 function readTokens(text: string, liquid: Liquid): readonly Token[] {
@@ -52,7 +58,7 @@ function readTokens(text: string, liquid: Liquid): readonly Token[] {
   });
 }
 
-function isUnseen(token: Token): boolean {
+function printsNothing(token: Token): boolean {
   if (TypeGuards.isTagToken(token)) return token.name === '#';
   return TypeGuards.isHTMLToken(token) && nonBlank(token.getText()) === undefined;
 }
@@ -62,19 +68,19 @@ function* inspectValues(token: TagToken): Generator<TemplateProblem> {
   const { tokenizer } = token;
   for (;;) {
     if (tokenizer.readValue() === undefined) {
-      yield* leftOver(token, tokenizer.remaining());
-      yield at(token, 'something is missing here');
+      yield* unexpectedText(token, tokenizer.remaining());
+      yield problemAt(token, 'something is missing here');
       return;
     }
     tokenizer.skipBlank();
     const rest = tokenizer.remaining();
     const between = /^(?:,|or\b)/.exec(rest)?.[0];
-    if (between === undefined) return yield* leftOver(token, rest);
+    if (between === undefined) return yield* unexpectedText(token, rest);
     tokenizer.advance(between.length);
   }
 }
 
-function* leftOver(token: Token, text: string): Generator<TemplateProblem> {
+function* unexpectedText(token: Token, text: string): Generator<TemplateProblem> {
   const rest = nonBlank(text);
-  if (rest !== undefined) yield at(token, `${quote(rest)} is not understood here`);
+  if (rest !== undefined) yield problemAt(token, `${quote(rest)} is not understood here`);
 }

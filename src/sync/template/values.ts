@@ -97,16 +97,16 @@ function remember<T extends object>(value: T, node: JsonNode): T {
 }
 
 function toNode(value: unknown): JsonNode {
-  const it = plain(value);
-  if (it instanceof Binary) return Binary.refuse(it);
-  if (it instanceof JsonNumber) return { kind: 'number', text: JsonNumber.textOf(it) };
-  if (typeof it === 'string') return { kind: 'string', value: it };
-  if (typeof it === 'number') return { kind: 'number', text: String(it) };
-  if (typeof it === 'boolean') return { kind: it ? 'true' : 'false' };
-  if (it === null || it === undefined) return { kind: 'null' };
-  const known = nodes.get(it);
-  if (known !== undefined) return known;
-  if (Array.isArray(it)) return { kind: 'array', items: it.map(toNode) };
+  const plainValue = plain(value);
+  if (plainValue instanceof Binary) return Binary.refuse(plainValue);
+  if (plainValue instanceof JsonNumber) return { kind: 'number', text: JsonNumber.textOf(plainValue) };
+  if (typeof plainValue === 'string') return { kind: 'string', value: plainValue };
+  if (typeof plainValue === 'number') return { kind: 'number', text: String(plainValue) };
+  if (typeof plainValue === 'boolean') return { kind: plainValue ? 'true' : 'false' };
+  if (plainValue === null || plainValue === undefined) return { kind: 'null' };
+  const sourceNode = nodes.get(plainValue);
+  if (sourceNode !== undefined) return sourceNode;
+  if (Array.isArray(plainValue)) return { kind: 'array', items: plainValue.map(toNode) };
   throw new TemplateError('this has no JSON form');
 }
 
@@ -117,9 +117,9 @@ export function plain(value: unknown): unknown {
 
 /** The text of a value; what has none is an error, never an empty text. */
 export function textOf(value: unknown, budget: Budget): string {
-  const it = plain(value);
-  if (it instanceof Binary) return Binary.refuse(it);
-  const text = it instanceof JsonNumber ? JsonNumber.textOf(it) : it;
+  const plainValue = plain(value);
+  if (plainValue instanceof Binary) return Binary.refuse(plainValue);
+  const text = plainValue instanceof JsonNumber ? JsonNumber.textOf(plainValue) : plainValue;
   if (typeof text === 'string') {
     budget.spend(text.length);
     return text;
@@ -137,10 +137,14 @@ export function wellFormed(text: string): string {
 }
 
 export function listOf(value: unknown, budget: Budget): readonly unknown[] {
-  const it = plain(value);
-  if (it instanceof Binary) return Binary.refuse(it);
-  if (it === null || it === undefined) throw new TemplateError('there is no list here');
-  const list = Array.isArray(it) ? it : isJsonObject(it) ? [...it] : undefined;
+  const plainValue = plain(value);
+  if (plainValue instanceof Binary) return Binary.refuse(plainValue);
+  if (plainValue === null || plainValue === undefined) throw new TemplateError('there is no list here');
+  const list = Array.isArray(plainValue)
+    ? plainValue
+    : isJsonObject(plainValue)
+      ? [...plainValue]
+      : undefined;
   if (list === undefined) throw new TemplateError('this is not a list; `split` makes one of text');
   budget.list(list.length);
   return list;
@@ -156,8 +160,8 @@ function isJsonObject(value: unknown): value is Iterable<unknown> & object {
 
 /** A whole number, for counts and positions. */
 export function integerOf(value: unknown): number {
-  const it = plain(value);
-  const number = it instanceof JsonNumber ? it.valueOf() : it;
+  const plainValue = plain(value);
+  const number = plainValue instanceof JsonNumber ? plainValue.valueOf() : plainValue;
   if (typeof number === 'number' && Number.isSafeInteger(number)) return number;
   throw new TemplateError('expected a whole number');
 }

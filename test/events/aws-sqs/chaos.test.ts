@@ -1,5 +1,5 @@
 import { describe, expect, vi } from 'vitest';
-import { startSqs } from '../../../src/events/sqs.ts';
+import { startSqsIntake } from '../../../src/events/sqs.ts';
 import { silentLogger } from '../../../src/log/logger.ts';
 import { openMessageQueue } from '../../../src/providers/aws-secrets-manager/queue.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
@@ -10,20 +10,20 @@ import { describeChaos, STORE } from '../chaos.ts';
 
 const ENV = { KEY_ID: 'AKIATEST', SECRET_KEY: 'secret', AWS_EC2_METADATA_DISABLED: 'true' };
 
-describe('events of a queue in chaos', () => {
+describe('SQS events under random faults', () => {
   describeChaos(
-    'SQS with two that fetch',
+    'SQS with two receivers',
     async (take) => {
       const server = await startSqsServer();
-      // What could not be taken out comes again within the test.
+      // Messages that could not be removed are delivered again within the test.
       server.hiddenMs = 2_000;
       const open = () => openMessageQueue(parse({}), server.queueUrl, testDeps({ env: ENV }));
-      // All losses may come one after the other: with the longest waits they would take half a minute.
+      // Losses may come in a row, and the longest waits would then take half a minute.
       const random = () => 0.2;
       const start = (name: string) =>
-        startSqs(
+        startSqsIntake(
           { name, store: STORE, region: REGION, open, logger: silentLogger, random },
-          { take, onOther: () => undefined, onProgress: () => undefined },
+          { submit: take, onSkipped: () => undefined, onProgress: () => undefined },
         );
       const intakes = [start('one'), start('two')];
       let sent = 0;
@@ -33,12 +33,12 @@ describe('events of a queue in chaos', () => {
           const event = labelUpdated(key);
           server.send(JSON.stringify(sent % 3 === 0 ? viaSns(event) : event));
           if (sent % 50 === 0) server.send('no event');
-          // Now and then an answer is lost on the way.
+          // Sometimes a response is lost.
           if (sent % 100 === 0) server.faults.push('reset');
         },
         drained: () => vi.waitFor(() => expect(server.size).toBe(Math.floor(sent / 50)), { timeout: 20_000 }),
         async [Symbol.asyncDispose]() {
-          await Promise.all(intakes.map((it) => it[Symbol.asyncDispose]()));
+          await Promise.all(intakes.map((intake) => intake[Symbol.asyncDispose]()));
           await server[Symbol.asyncDispose]();
         },
       };

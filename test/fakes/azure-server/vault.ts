@@ -19,10 +19,7 @@ export interface VaultContents {
 
 const PAGE_SIZE = 25;
 
-/**
- * What Key Vault answers to a GET by somebody who may ask.
- * https://learn.microsoft.com/rest/api/keyvault/
- */
+/** What Key Vault answers to a GET by somebody who may ask. https://learn.microsoft.com/rest/api/keyvault/ */
 export function answerVault(contents: VaultContents, address: string, url: URL): Reply {
   const [collection = '', name = '', version = ''] = decodeURIComponent(url.pathname).split('/').slice(1);
   const kind = collection.replace(/^deleted/, '');

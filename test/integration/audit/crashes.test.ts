@@ -1,4 +1,4 @@
-import type { MovableAudit } from '../../../src/audit/move/moving.ts';
+import type { MovableAudit } from '../../../src/audit/move/movable-audit.ts';
 import { describeCrashes } from '../../conformance/audit-crashes.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createExclusive } from '../../../src/audit/postgres/exclusive.ts';
+import { createExclusiveLocks } from '../../../src/audit/postgres/exclusive-locks.ts';
 import { openSession } from '../../../src/audit/postgres/session.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { verify } from '../../../src/audit/verify/verify.ts';
@@ -14,7 +14,9 @@ import { type CommitFault, startTcpProxy } from './tcp-proxy.ts';
 const UNAVAILABLE = { code: 'AUDIT_UNAVAILABLE' };
 
 async function requests(store: AuditStore): Promise<readonly string[]> {
-  expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject({ kind: 'intact' });
+  expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject({
+    kind: 'intact',
+  });
   return (await recordsOf(store)).map(({ requestId }) => requestId);
 }
 
@@ -63,7 +65,9 @@ describe('a connection that is cut at the commit', () => {
     expect(await requests(store)).toEqual(['before', 'x', 'other']);
   });
 
-  it('that never comes: the server gives the transaction up, and everybody goes on', async () => {
+  it('that never comes: the server gives the transaction up, and everybody goes on', {
+    tags: ['long'],
+  }, async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -86,7 +90,7 @@ describe('a connection that is cut at the commit', () => {
     const came = proxy.onCommit('not answered').then(() => proxy.refuse());
     await expect(store.append([entry({ requestId: 'x' })])).rejects.toMatchObject({
       ...UNAVAILABLE,
-      message: expect.stringContaining('they may be there'),
+      message: expect.stringContaining('the records may be stored'),
     });
     await came;
     proxy.comeBack();
@@ -94,7 +98,7 @@ describe('a connection that is cut at the commit', () => {
     expect(await requests(store)).toEqual(['before', 'x', 'after']);
   });
 
-  it('over and over, with others that write: one chain, each record once', async () => {
+  it('over and over, with others that write: one chain, each record once', { tags: ['long'] }, async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -142,7 +146,7 @@ describe('a server that goes away', () => {
     expect(await requests(store)).toEqual(['before', 'during']);
   });
 
-  it('is noticed when it stands still, by those who wait in line too', async () => {
+  it('is noticed when it stands still, by those who wait in line too', { tags: ['long'] }, async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -183,11 +187,11 @@ describe('the presence of a replica', () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url, { replica: 'alive' });
-    await using other = await database.open({ replica: 'b', writesEndWithinMs: 0 });
+    await using other = await database.open({ replica: 'b', maxWriteDurationMs: 0 });
     await store.append([intent]);
-    expect(await other.unresolved()).toEqual([]);
+    expect(await other.unresolvedIntents()).toEqual([]);
     proxy.cut();
-    await until('The lock is held again', 5_000, async () => (await other.unresolved()).length === 0);
+    await until('The lock is held again', 5_000, async () => (await other.unresolvedIntents()).length === 0);
   });
 
   it('is not needed for a while: an intent that is younger than a write can be counts as under way', async () => {
@@ -197,20 +201,20 @@ describe('the presence of a replica', () => {
     await store.append([intent]);
     proxy.goAway();
     await using other = await database.open({ replica: 'b' });
-    await using impatient = await database.open({ replica: 'c', writesEndWithinMs: 0 });
-    await until('The lock is gone', 5_000, async () => (await impatient.unresolved()).length === 1);
-    expect(await other.unresolved()).toEqual([]);
+    await using impatient = await database.open({ replica: 'c', maxWriteDurationMs: 0 });
+    await until('The lock is gone', 5_000, async () => (await impatient.unresolvedIntents()).length === 1);
+    expect(await other.unresolvedIntents()).toEqual([]);
 
     // Whoever resolves it, and the replica itself when it is back: two outcomes do no harm.
     await impatient.append([entry({ phase: 'outcome', outcome: 'failed', code: 'INTERRUPTED' })]);
     proxy.comeBack();
     await store.append([entry({ phase: 'outcome' })]);
     expect(await requests(other)).toHaveLength(3);
-    expect(await impatient.unresolved()).toEqual([]);
+    expect(await impatient.unresolvedIntents()).toEqual([]);
   });
 });
 
-it('questions that take long hold up nobody who asks whether it answers', async () => {
+it('questions that take long hold up nobody who asks whether it answers', { tags: ['long'] }, async () => {
   await using database = await createDatabase(postgres());
   await using store = await database.open();
   await store.append([entry()]);
@@ -227,7 +231,7 @@ it('questions that take long hold up nobody who asks whether it answers', async 
   await until('They wait', 10_000, async () => (await locks('not granted', 'AccessShareLock')) === 3);
   expect(await elapsed(() => store.head())).toBeLessThan(1_500);
   await Promise.all([held, questions]);
-}, 60_000);
+});
 
 describe('work that only one may do', () => {
   it('is refused a record at once when the store is closed meanwhile', async () => {
@@ -262,12 +266,14 @@ describe('work that only one may do', () => {
     expect(await requests(store)).toHaveLength(3);
   });
 
-  it('is given up in time, in one process and over two, and says that nothing is wrong with the audit', async () => {
+  it('is given up in time, in one process and over two, and says that nothing is wrong with the audit', {
+    tags: ['long'],
+  }, async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     const url = async () => SecretValue.fromText(database.url);
     const connector = { url, tls: undefined, name: 'b', readOnly: true };
-    const exclusive = createExclusive(() => openSession(connector), 500);
+    const exclusive = createExclusiveLocks(() => openSession(connector), 500);
     const busy = { code: 'BUSY_ELSEWHERE', heals: true };
     await store.exclusively('destroy', async () => {
       await expect(exclusive.acquire('destroy')).rejects.toMatchObject(busy);

@@ -4,11 +4,11 @@ import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { createCheckpointer } from '../../../src/audit/checkpoint/checkpointer.ts';
-import { filePlace } from '../../../src/audit/checkpoint/places/file.ts';
+import { fileLocation } from '../../../src/audit/checkpoint/locations/file.ts';
 import { createSigner, keysById } from '../../../src/audit/checkpoint/signing.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
-import { prove } from '../../../src/audit/verify/verify.ts';
+import { verifyWithEvidence } from '../../../src/audit/verify/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { cutOff } from '../../audit/cut.ts';
 import { temporaryFolder } from '../../audit/folder.ts';
@@ -108,18 +108,18 @@ it('a loss in PostgreSQL can be accepted, though what stood beside the records w
   const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
   const keys = keysById([signer.publicKey]);
   await using folder = await temporaryFolder();
-  const places = [filePlace(join(folder.path, 'checkpoints.jsonl'))];
+  const places = [fileLocation(join(folder.path, 'checkpoints.jsonl'))];
   const open = async (audit: AuditStore) => {
     const common = { instance: 'test', instances: ['test'], clock: systemClock };
     const checkpointer = createCheckpointer({
       audit,
-      places,
+      locations: places,
       signer,
       keys,
       ...common,
       onFailure: () => undefined,
     });
-    await checkpointer.check();
+    await checkpointer.checkStore();
     return checkpointer;
   };
   {
@@ -131,14 +131,16 @@ it('a loss in PostgreSQL can be accepted, though what stood beside the records w
     update head set sequence = 4, hash = (select hash from records where sequence = 4)`);
   await using store = await database.open({ replica: 'next' });
   await using checkpointer = await open(store);
-  expect(checkpointer.trouble()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
+  expect(checkpointer.storeError()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
   await checkpointer.accept(entry({ action: 'command' }));
-  expect(checkpointer.trouble()).toBeUndefined();
+  expect(checkpointer.storeError()).toBeUndefined();
   await checkpointer.audit.append([entry(), entry()]);
   await checkpointer.write();
   const evidence = await checkpointer.evidence();
   const head = await store.head();
-  expect(await prove({ records: store.stored(1), base: await store.base(), head, evidence })).toMatchObject({
+  expect(
+    await verifyWithEvidence({ records: store.storedRecords(1), base: await store.base(), head, evidence }),
+  ).toMatchObject({
     ok: true,
     records: 7,
     accepted: 1,

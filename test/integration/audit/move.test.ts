@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import type { MovableAudit } from '../../../src/audit/move/movable-audit.ts';
 import { moveAudit } from '../../../src/audit/move/move.ts';
-import type { MovableAudit } from '../../../src/audit/move/moving.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import { verify } from '../../../src/audit/verify/verify.ts';
 import { temporaryFolder } from '../../audit/folder.ts';
@@ -35,9 +35,9 @@ it('moves a log from SQLite to PostgreSQL and back, with nothing lost', async ()
     await using middle = await server(false);
     expect(await moveAudit(first, middle)).toMatchObject({ kind: 'moved', records: 1_204 });
     expect(await moveAudit(middle, await sqlite('third.db', false))).toMatchObject({ kind: 'moved' });
-    expect(await middle.writers()).toBe(0);
+    expect(await middle.countWriters()).toBe(0);
     await using other = await database.open({ replica: 'other' });
-    expect(await middle.writers()).toBe(1);
+    expect(await middle.countWriters()).toBe(1);
     await other.append([entry()]);
     await expect(moveAudit(middle, await sqlite('fourth.db', false))).resolves.toMatchObject({
       kind: 'refused',
@@ -47,12 +47,14 @@ it('moves a log from SQLite to PostgreSQL and back, with nothing lost', async ()
   await using last = await sqlite('last.db', false);
   await using middle = await server(true);
   expect(await moveAudit(middle, last)).toMatchObject({ kind: 'moved', records: 1_205 });
-  const rest = (await Array.fromAsync(last.stored(1))).slice(0, -1);
-  expect(rest).toEqual(await Array.fromAsync(first.stored(1)));
-  expect(await Array.fromAsync(last.kept())).toEqual(await Array.fromAsync(first.kept()));
+  const rest = (await Array.fromAsync(last.storedRecords(1))).slice(0, -1);
+  expect(rest).toEqual(await Array.fromAsync(first.storedRecords(1)));
+  expect(await Array.fromAsync(last.retainedRecords())).toEqual(
+    await Array.fromAsync(first.retainedRecords()),
+  );
   expect((await last.targets()).map(({ secret }) => secret).sort()).toEqual(['old\u2400', 'payments-db']);
   expect(await last.latest({ secret: 'old\0' }, ['update'])).toMatchObject({ sequence: 1 });
   expect(await last.reviews([3])).toEqual(await first.reviews([3]));
   const proof = { after: await last.base(), until: await last.head() };
-  expect(await verify(last.stored(1), proof)).toMatchObject({ kind: 'intact', records: 1_205 });
+  expect(await verify(last.storedRecords(1), proof)).toMatchObject({ kind: 'intact', records: 1_205 });
 });

@@ -13,7 +13,7 @@ it('four processes start on an empty database, and append 500 records each into 
   const children = names.map((name) => stack.use(runChild(['append', database.url, name, '500'])));
   expect(await Promise.all(children.map((child) => child.line()))).toEqual(names.map(() => 'done'));
   await using store = await database.open({ replica: 'reader', readOnly: true });
-  expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject({
+  expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject({
     kind: 'intact',
     records: 2000,
   });
@@ -43,29 +43,31 @@ it('what processes were promised before they were killed is there, once, in one 
   const found = (await recordsOf(store)).map(({ requestId }) => requestId);
   expect(new Set(found).size).toBe(found.length);
   expect(promised.filter((id) => !found.includes(id))).toEqual([]);
-  expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject({ kind: 'intact' });
+  expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject({
+    kind: 'intact',
+  });
 });
 
-it('tells an intent of a process that runs from one of a process that was killed', async () => {
+it('distinguish an intent of a running process from one of a killed process', async () => {
   await using database = await createDatabase(postgres());
   await using killed = runChild(['intend', database.url, 'killed']);
   await using running = runChild(['intend', database.url, 'running']);
   expect(await Promise.all([killed.line(), running.line()])).toEqual(['recorded', 'recorded']);
-  await using store = await database.open({ replica: 'next', writesEndWithinMs: 0 });
+  await using store = await database.open({ replica: 'next', maxWriteDurationMs: 0 });
   await using patient = await database.open({ replica: 'patient' });
-  expect(await store.unresolved()).toEqual([]);
+  expect(await store.unresolvedIntents()).toEqual([]);
 
   await killed.kill('SIGKILL');
-  await until('Its lock is gone', 5_000, async () => (await store.unresolved()).length === 1);
-  expect(await store.unresolved()).toMatchObject([
+  await until('Its lock is gone', 5_000, async () => (await store.unresolvedIntents()).length === 1);
+  expect(await store.unresolvedIntents()).toMatchObject([
     { phase: 'intent', replica: 'killed', requestId: 'killed' },
   ]);
-  expect(await patient.unresolved()).toEqual([]);
+  expect(await patient.unresolvedIntents()).toEqual([]);
 
   await store.append([entry({ phase: 'outcome', requestId: 'killed' })]);
-  expect(await store.unresolved()).toEqual([]);
+  expect(await store.unresolvedIntents()).toEqual([]);
   await running.kill('SIGKILL');
-  await until('Its lock is gone', 5_000, async () => (await store.unresolved()).length === 1);
+  await until('Its lock is gone', 5_000, async () => (await store.unresolvedIntents()).length === 1);
 });
 
 it('gives a turn on when the process that had it was killed', async () => {

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, it } from 'vitest';
 import { GENESIS, toStored } from '../../../src/audit/chain.ts';
-import { filePlace } from '../../../src/audit/checkpoint/places/file.ts';
+import { fileLocation } from '../../../src/audit/checkpoint/locations/file.ts';
 import { keysById } from '../../../src/audit/checkpoint/signing.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
-import { prove } from '../../../src/audit/verify/verify.ts';
+import { verifyWithEvidence } from '../../../src/audit/verify/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { temporaryFolder } from '../../audit/folder.ts';
 import { archivedIn, proveArchive, wholeOf } from '../../audit/retention-scene.ts';
@@ -61,14 +61,16 @@ async function survives(harness: Harness): Promise<void> {
     day = await live([harness.place, folder.path, `life-${day}`, String(day + 1)], step);
     await using store = await harness.open(`look-${day}`);
     const [base, head] = [await store.base(), await store.head()];
-    const checkpoints = await filePlace(join(folder.path, 'checkpoints.jsonl')).read();
+    const checkpoints = await fileLocation(join(folder.path, 'checkpoints.jsonl')).read();
     const evidence = { checkpoints, keys };
-    expect(await prove({ records: store.stored(base.sequence + 1), base, head, evidence })).toMatchObject({
+    expect(
+      await verifyWithEvidence({ records: store.storedRecords(base.sequence + 1), base, head, evidence }),
+    ).toMatchObject({
       ok: true,
     });
     const lines = (await wholeOf(archive, store)).split('\n').filter((line) => line !== '');
     const records = lines.map((line) => toStored(JSON.parse(line)));
-    expect(await prove({ records, base: GENESIS, head, evidence })).toMatchObject({
+    expect(await verifyWithEvidence({ records, base: GENESIS, head, evidence })).toMatchObject({
       ok: true,
       records: head.sequence,
     });

@@ -36,9 +36,9 @@ describe('a role', () => {
     {
       await using reader = await openAt(url, { readOnly: true });
       expect(await reader.list({ key: 'payments/db' }, { limit: 5 })).toEqual(records);
-      expect(await Array.fromAsync(reader.stored(1))).toHaveLength(1);
+      expect(await Array.fromAsync(reader.storedRecords(1))).toHaveLength(1);
       await expect(reader.append([entry()])).rejects.toMatchObject(failing('for reading only'));
-      await expect(reader.unresolved()).rejects.toMatchObject(failing('for reading only'));
+      await expect(reader.unresolvedIntents()).rejects.toMatchObject(failing('for reading only'));
       // Opened for writing it opens, since nothing is to be migrated, and the server refuses.
       await using writer = await openAt(url);
       await expect(writer.append([entry()])).rejects.toMatchObject(failing('permission denied'));
@@ -107,7 +107,7 @@ describe('a database', () => {
       await store.append([entry()]);
     }
     await database.sql('update secretbridge.compatibility set oldest_writer = 9');
-    const refused = failing('written by a newer release: schema 9, this one knows 3');
+    const refused = failing('written by a newer release: schema 9, this release supports 3');
     await expect(database.open({ replica: 'b' })).rejects.toMatchObject(refused);
     await expect(running.append([entry()])).rejects.toMatchObject(refused);
     {
@@ -158,7 +158,7 @@ describe('a server', () => {
     await expect(openAt('postgres://ann:hunter2@127.0.0.1:1/db')).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
       message:
-        'audit store postgres://127.0.0.1:1/db: the audit log cannot be used, so nothing is changed (nothing answers at the address of the server)',
+        'audit store postgres://127.0.0.1:1/db: the audit log is unusable, so nothing is changed (nothing answers at the address of the server)',
     });
   });
 });

@@ -10,7 +10,7 @@ import { answersOf } from '../../audit/schema-1.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
-/** What the program of the first schema stored: 61 records, the last intent without its outcome. */
+/** What a program of schema 1 stored: 61 records, the last one an intent without an outcome. */
 const FIXTURE = readFileSync(
   join(import.meta.dirname, '..', '..', 'audit', 'fixtures', 'postgres-schema-1.sql'),
   'utf8',
@@ -45,7 +45,7 @@ it('a store of the first schema is read as it is, and then taken along by two re
   expect(await answersOf(a)).toEqual(before);
   await b.append([bare({ action: 'review', review: { sequence: 60, state: 'flagged' } })]);
   expect([...(await a.reviews([60])).keys()]).toEqual([60]);
-  expect(await verify(a.stored(1))).toMatchObject({ kind: 'intact', records: 62 });
+  expect(await verify(a.storedRecords(1))).toMatchObject({ kind: 'intact', records: 62 });
 });
 
 it('a replica waits for as long as another one takes the store along', async () => {

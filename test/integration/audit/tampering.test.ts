@@ -5,7 +5,7 @@ import { TAMPERINGS } from '../../audit/tamperings.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
-it.each(TAMPERINGS)('finds that somebody changed %s', async (_, sql, expected) => {
+it.each(TAMPERINGS)('reports tampering with %s', async (_, sql, expected) => {
   await using database = await createDatabase(postgres());
   {
     await using store = await database.open();
@@ -13,7 +13,7 @@ it.each(TAMPERINGS)('finds that somebody changed %s', async (_, sql, expected) =
   }
   await database.sql(`set search_path = secretbridge; ${sql}`);
   await using store = await database.open({ readOnly: true });
-  expect(await verify(store.stored(1), { until: await store.head() })).toMatchObject(expected);
+  expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject(expected);
 });
 
 it.each([
@@ -47,5 +47,5 @@ it('stores the same text and the same hashes as SQLite', async () => {
   await using other = await openSqliteAudit({ ...common, path: `${folder.path}/audit.db` });
   const entries = [entry(), entry({ mapping: 'a\0b', note: 'Grüße 🔑 \u2028 "\\', counts: { read: 3 } })];
   for (const store of [one, other]) await store.append(entries);
-  expect(await Array.fromAsync(one.stored(1))).toEqual(await Array.fromAsync(other.stored(1)));
+  expect(await Array.fromAsync(one.storedRecords(1))).toEqual(await Array.fromAsync(other.storedRecords(1)));
 });

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { configMapPlace } from '../../../src/audit/checkpoint/places/config-map.ts';
+import { configMapLocation } from '../../../src/audit/checkpoint/locations/config-map.ts';
 import { createSigner } from '../../../src/audit/checkpoint/signing.ts';
 import type { Cluster } from '../../../src/cluster/cluster.ts';
 import { createKubernetesCluster } from '../../../src/cluster/kubernetes.ts';
@@ -18,7 +18,7 @@ const checkpoint = (sequence: number) =>
 
 function place({ configMaps }: Cluster, namespace: string, name: string) {
   if (configMaps === undefined) throw new Error('no ConfigMaps');
-  return configMapPlace(`ConfigMap ${namespace}/${name}`, {
+  return configMapLocation(`ConfigMap ${namespace}/${name}`, {
     read: () => configMaps.read(namespace, name),
     write: (data, read, options) => configMaps.write({ namespace, name }, data, read, options),
   });
@@ -31,14 +31,14 @@ it('checkpoints of several replicas are all kept in one ConfigMap, with no more 
   await using one = await open();
   await using other = await open();
   const places = [one, other, one, other].map((cluster) => place(cluster, ownNamespace, 'proof'));
-  await places[0]?.rehearse();
+  await places[0]?.checkWritable();
   expect(await one.configMaps?.read(ownNamespace, 'proof')).toBeUndefined();
   expect(await places[0]?.read()).toEqual([]);
   await Promise.all(places.map((it, index) => it.write(checkpoint(index + 1))));
   expect((await places[1]?.read())?.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
 
   const before = await one.configMaps?.read(ownNamespace, 'proof');
-  await places[2]?.rehearse();
+  await places[2]?.checkWritable();
   expect(await one.configMaps?.read(ownNamespace, 'proof')).toEqual(before);
 
   // What others put there stays.

@@ -85,7 +85,7 @@ describe('what a real API server refuses', () => {
     await expect.poll(async () => (await admin()('POST', path, probe)).status, { timeout: 20_000 }).toBe(403);
     await expect(h.cluster.create(app(h), manifest())).rejects.toMatchObject({
       code: 'CLUSTER_REFUSED',
-      detail: 'an admission policy denies it',
+      detail: 'an admission policy denied the request',
     });
     assertStatus(await admin()('DELETE', `${api}/validatingadmissionpolicies/${h.namespace}`), 200, 'policy');
     assertStatus(
@@ -158,9 +158,9 @@ describe('what a real API server refuses', () => {
       code: 'CLUSTER_FORBIDDEN',
     });
     const { namespace } = h;
-    expect(await h.cluster.may({ namespace, verb: 'get', secret: 'other' })).toBe(false);
-    expect(await h.cluster.may({ namespace, verb: 'delete', secret: 'app' })).toBe(true);
-    expect(await h.cluster.may({ namespace, verb: 'delete', secret: 'other' })).toBe(false);
+    expect(await h.cluster.checkAccess({ namespace, verb: 'get', secret: 'other' })).toBe(false);
+    expect(await h.cluster.checkAccess({ namespace, verb: 'delete', secret: 'app' })).toBe(true);
+    expect(await h.cluster.checkAccess({ namespace, verb: 'delete', secret: 'other' })).toBe(false);
   });
 
   it('a Secret that may be read and not written: CLUSTER_FORBIDDEN on replace', async () => {
@@ -170,7 +170,7 @@ describe('what a real API server refuses', () => {
     const headers = { 'content-type': 'application/merge-patch+json' };
     assertStatus(await admin()('PATCH', h.role, { rules }, headers), 200, 'role');
     const { namespace } = h;
-    const may = () => h.cluster.may({ namespace, verb: 'update', secret: 'app' });
+    const may = () => h.cluster.checkAccess({ namespace, verb: 'update', secret: 'app' });
     await expect.poll(may, { timeout: 10_000 }).toBe(false);
     const replaced = h.cluster.replace(await readNow(h.cluster, app(h)), change());
     await expect(replaced).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
@@ -220,7 +220,7 @@ describe('a cluster that cannot be used', () => {
     await using closed = await connect(await at('https://127.0.0.1:1'));
     await expect(closed.read(app(h))).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
-      detail: 'nothing listens at the address of the API server',
+      detail: "connection refused by the API server's address",
     });
     await using unnamed = await connect(await at('https://api.invalid'));
     await expect(unnamed.read(app(h))).rejects.toMatchObject({

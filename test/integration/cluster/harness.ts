@@ -136,7 +136,7 @@ export async function grant(input: RbacInput): Promise<() => Promise<void>> {
 /** The authorizer learns of a new Role by a watch of its own, a moment later. */
 async function untilAllowed(cluster: Cluster, namespace: string): Promise<void> {
   const deadline = Date.now() + 10_000;
-  while (!(await cluster.may({ namespace, verb: 'create' }))) {
+  while (!(await cluster.checkAccess({ namespace, verb: 'create' }))) {
     if (Date.now() > deadline) throw new Error('the Role did not come into force');
   }
 }

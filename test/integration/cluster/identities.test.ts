@@ -60,10 +60,10 @@ describe('Kubernetes identities on a real API server, under the printed rights',
     assertStatus(await admin()('POST', `${RBAC}/clusterrolebindings`, binding), 201, 'binding');
     const ann = { name: 'ann', groups: ['team'] };
     await expect
-      .poll(() => identities.mayUse(ann, 'reviewer').catch(() => false), { timeout: 10_000 })
+      .poll(() => identities.canUseRole(ann, 'reviewer').catch(() => false), { timeout: 10_000 })
       .toBe(true);
-    expect(await identities.mayUse(ann, 'operator')).toBe(false);
-    expect(await identities.mayUse({ name: 'bob', groups: [] }, 'reviewer')).toBe(false);
+    expect(await identities.canUseRole(ann, 'operator')).toBe(false);
+    expect(await identities.canUseRole({ name: 'bob', groups: [] }, 'reviewer')).toBe(false);
     await admin()('DELETE', `${RBAC}/clusterrolebindings/${name}`);
     await admin()('DELETE', `${RBAC}/clusterroles/${name}`);
   });

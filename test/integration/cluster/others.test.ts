@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FIELD_MANAGER } from '../../../src/cluster/cluster.ts';
-import { PAGE } from '../../../src/cluster/pages.ts';
+import { PAGE_SIZE } from '../../../src/cluster/pages.ts';
 import type { RbacInput } from '../../../src/cluster/rbac.ts';
 import { change, manifest, merging, readNow, shown } from '../../conformance/cluster-harness.ts';
 import { kubernetes } from '../services/inject.ts';
@@ -107,7 +107,7 @@ describe('a removal on a real API server', () => {
       'role',
     );
     await h.cluster.create(foreign(h), manifest());
-    const may = () => h.cluster.may({ namespace, verb: 'delete', secret: 'foreign' });
+    const may = () => h.cluster.checkAccess({ namespace, verb: 'delete', secret: 'foreign' });
     await expect.poll(may, { timeout: 10_000 }).toBe(false);
     const live = await readNow(h.cluster, foreign(h));
     await expect(h.cluster.remove(live)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
@@ -153,12 +153,12 @@ describe('rights', () => {
     await using h = await openReal({ targets: [], selected });
     await using other = await openReal();
     const app = (one: RealHarness) => ({ namespace: one.namespace, secret: 'app' });
-    const mayCreate = () => h.cluster.may({ namespace: other.namespace, verb: 'create' });
+    const mayCreate = () => h.cluster.checkAccess({ namespace: other.namespace, verb: 'create' });
     expect(await mayCreate()).toBe(true);
     await h.unbind('selected');
     await expect.poll(mayCreate, { timeout: 10_000 }).toBe(false);
     await h.bindIn(h.namespace, 'selected');
-    const may = () => h.cluster.may({ namespace: h.namespace, verb: 'create' });
+    const may = () => h.cluster.checkAccess({ namespace: h.namespace, verb: 'create' });
     await expect.poll(may, { timeout: 10_000 }).toBe(true);
     expect((await h.cluster.create(app(h), manifest())).kind).toBe('written');
     expect((await h.cluster.replace(await readNow(h.cluster, app(h)), change())).kind).toBe('written');
@@ -173,7 +173,7 @@ describe('rights', () => {
 describe('lists on a real API server', () => {
   it('hold more than a page, of one moment', async () => {
     await using h = await openReal({ scope: 'namespace' });
-    const count = PAGE * 2 + 1;
+    const count = PAGE_SIZE * 2 + 1;
     const ids = Array.from({ length: count }, (_, n) => ({ namespace: h.namespace, secret: `s-${n}` }));
     await Promise.all(
       ids.map((id) => h.cluster.create(id, manifest({ labels: { [LABEL.name]: LABEL.value } }))),

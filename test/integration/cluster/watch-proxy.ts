@@ -8,7 +8,9 @@ import { kubernetes } from '../services/inject.ts';
 /** What the next request of its kind gets instead: an answer, or another path. */
 type Plan = (incoming: IncomingMessage, outgoing: ServerResponse) => string | undefined;
 
-/** Before the real API server, for watches: passes everything on, byte by byte if told, until it is told to do wrong. */
+/**
+ * Before the real API server, for watches: passes everything on, byte by byte if told, until it is told to do wrong.
+ */
 export interface WatchProxy extends AsyncDisposable {
   readonly address: string;
   readonly requests: readonly {

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { IDENTITY_MS } from '../../../src/cluster/kubeconfig/identity.ts';
+import { IDENTITY_TTL_MS } from '../../../src/cluster/kubeconfig/identity.ts';
 import { createKubernetesCluster } from '../../../src/cluster/kubernetes.ts';
 import type { WatchTuning } from '../../../src/cluster/watch.ts';
 import { manifest, readNow } from '../../conformance/cluster-harness.ts';
@@ -156,7 +156,7 @@ describe('a watch of a real API server', () => {
     const role = await admin()<{ rules: object[] }>('GET', h.real.role);
     const headers = { 'content-type': 'application/merge-patch+json' };
     assertStatus(await admin()('PATCH', h.real.role, { rules: [] }, headers), 200, 'role');
-    const may = () => h.real.cluster.may({ namespace: h.id.namespace, verb: 'get', secret: 'app' });
+    const may = () => h.real.cluster.checkAccess({ namespace: h.id.namespace, verb: 'get', secret: 'app' });
     await expect.poll(may, { timeout: 10_000 }).toBe(false);
     h.proxy.cut();
     await h.log.until(({ errors }) => errors.some(({ code }) => code === 'CLUSTER_FORBIDDEN'));
@@ -176,7 +176,7 @@ describe('a watch of a real API server', () => {
     });
     const renewed = await token(h.real.ownNamespace);
     await writeFile(file, renewed);
-    h.advance(IDENTITY_MS);
+    h.advance(IDENTITY_TTL_MS);
     h.proxy.next('watch', (_, outgoing) => {
       outgoing.writeHead(401, json).end('{"kind":"Status","apiVersion":"v1","code":401}');
       return undefined;

@@ -122,7 +122,7 @@ describe('workloads on a real API server, under the printed rights', () => {
     await using h = await open([{ kind, name: 'web' }]);
     await untilAllowed(h, kind);
     const may = (verb: 'get' | 'list' | 'patch', name?: string) =>
-      h.cluster.may({ namespace: h.namespace, verb, workload: { kind, ...(name && { name }) } });
+      h.cluster.checkAccess({ namespace: h.namespace, verb, workload: { kind, ...(name && { name }) } });
     expect([await may('get', 'web'), await may('patch', 'web')]).toEqual([true, true]);
     expect([await may('patch', 'api'), await may('patch'), await may('list')]).toEqual([false, false, false]);
   });

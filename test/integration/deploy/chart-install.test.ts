@@ -135,7 +135,7 @@ describe.skipIf(!layerRuns)('a release', () => {
     expect(await names('persistentvolumeclaims')).toEqual(['r-secretbridge-state']);
   });
 
-  it('ends an upgrade where `check.doctor: fail` finds something', async () => {
+  it('ends an upgrade where `check.doctor: fail` finds something', { tags: ['long'] }, async () => {
     await using release = await openRelease('release-b');
     const deployment = async () =>
       (await release.get<{ spec: { replicas: number } }>('deployments/r-secretbridge', PATHS.deployments))
@@ -151,21 +151,22 @@ describe.skipIf(!layerRuns)('a release', () => {
     expect(jobs.body.items.map(({ metadata }) => metadata.name)).toContain('r-secretbridge-doctor');
   });
 
-  it.each(['replicas', 'selector-narrow', 'vault-audience', 'network-literals', 'ingress', 'placement'])(
-    'is applied whole and without a warning, with the values %s',
-    async (name) => {
-      for (const namespace of ['chart-a', 'chart-b', 'chart-c'])
-        await kubernetes().request('POST', '/api/v1/namespaces', { metadata: { name: namespace } });
-      await using release = await openRelease(`release-${name}`);
-      const said = await release.apply(VALUE_SETS.get(name) ?? '');
-      expect(said).toContain('STATUS: deployed');
-      // So Pod Security speaks of pods that it will not admit.
-      expect(said).not.toMatch(/warning|would violate/i);
-      await release.uninstall();
-    },
-  );
+  const VALUES_TITLE = 'is applied whole and without a warning, with the values %s';
+  async function isApplied(name: string): Promise<void> {
+    for (const namespace of ['chart-a', 'chart-b', 'chart-c'])
+      await kubernetes().request('POST', '/api/v1/namespaces', { metadata: { name: namespace } });
+    await using release = await openRelease(`release-${name}`);
+    const output = await release.apply(VALUE_SETS.get(name) ?? '');
+    expect(output).toContain('STATUS: deployed');
+    // Pod Security warns about pods that it will not admit.
+    expect(output).not.toMatch(/warning|would violate/i);
+    await release.uninstall();
+  }
+  it.each(['replicas', 'placement'])(VALUES_TITLE, isApplied);
+  const VARIANTS = ['selector-narrow', 'vault-audience', 'network-literals', 'ingress'];
+  it.each(VARIANTS)(VALUES_TITLE, { tags: ['long'] }, isApplied);
 
-  it('holds a configuration of 3 MiB, which is mounted as it was given', async () => {
+  it('holds a configuration of 3 MiB, which is mounted as it was given', { tags: ['long'] }, async () => {
     await using release = await openRelease('release-c');
     const mappings = Array.from({ length: 9000 }, (_, index) => ({
       name: `team-${index % 97}-service-${index}`,

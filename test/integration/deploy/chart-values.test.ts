@@ -62,7 +62,7 @@ describe.skipIf(!layerRuns)('the values of the chart', () => {
       ['--set', 'networkPolicy.hosts.vault=10.0.0.0/8'],
       'networkPolicy/hosts/vault',
     ],
-  ] as const)('refuses %s', async (_, args, message) => {
+  ] as const)('rejects %s', async (_, args, message) => {
     expect(await refusal(...args)).toContain(message);
   });
 

@@ -9,8 +9,8 @@ const ENDINGS = ['', '.js', '.mjs', '.cjs', '.json', '.node', '/index.js', '/ind
 const CONDITIONS = new Set(['node', 'node-addons', 'import', 'require', 'module-sync', 'default']);
 
 /**
- * What files of an image name although it was left out of it, as `<file>: <what it names>`: by a relative path, by the name
- * of a package, or as an entry of their package. Whether Node would ever follow it is not asked.
+ * What files of an image name although it was left out of it, as `<file>: <what it names>`: by a relative path, by the
+ * name of a package, or as an entry of their package. Whether Node would ever follow it is not asked.
  */
 export function danglingReferences(app: string, origin: string): readonly string[] {
   const isIn = (folder: string, path: string) =>

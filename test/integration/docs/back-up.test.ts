@@ -8,7 +8,7 @@ import { bare } from '../../audit/sample.ts';
 import { markedBlock, openPageShell, type PageShell } from '../../docs/page-shell.ts';
 import { startPostgres } from '../services/postgres.ts';
 
-const PAGE = 'docs/how-to/back-up-the-audit.md';
+const PAGE = 'docs/how-to/keep-the-audit.md';
 
 const CONFIG = `apiVersion: secretbridge.dev/v1
 instance: prod-eu
@@ -109,7 +109,7 @@ describe('the pages on PostgreSQL', () => {
     await using shell = await openInstallation();
     await setUp(server.url);
 
-    const moved = await shell.run(await markedBlock('docs/how-to/move-to-postgres.md', 'move'), env);
+    const moved = await shell.run(await markedBlock('docs/how-to/keep-the-audit.md', 'move'), env);
     expect(moved).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/records moved .* verified there/),

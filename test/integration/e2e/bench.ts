@@ -140,7 +140,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
     records,
     async chain() {
       await using audit = await readAudit(folder);
-      return await verify(audit.stored(1), { until: await audit.head() });
+      return await verify(audit.storedRecords(1), { until: await audit.head() });
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };

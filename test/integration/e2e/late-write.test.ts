@@ -14,7 +14,9 @@ import { type BenchOptions, openBench } from './bench.ts';
 
 interface LateFront extends AsyncDisposable {
   readonly address: string;
-  /** Cuts off the next of these without an answer, and passes it on when told: as a load balancer that loses patience. */
+  /**
+   * Cuts off the next of these without an answer, and passes it on when told: as a load balancer that loses patience.
+   */
   delay(method: string, path: RegExp): void;
   /** Passes on what was cut off; gives the API server's answer. */
   pass(): Promise<number>;

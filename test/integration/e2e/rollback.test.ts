@@ -225,7 +225,7 @@ describe('AWS Secrets Manager', () => {
   });
 });
 
-describe('Azure Key Vault', () => {
+describe('Azure Key Vault', { tags: ['long'] }, () => {
   it('goes back to any version, and says when it is disabled or purged', async () => {
     await using azure = await openAzureStore();
     const { server, store, env } = azure;

@@ -105,7 +105,9 @@ describe('a one-shot sync that surveys', () => {
     expect(await scene.holds('m0')).toBe('value of m0');
   });
 
-  it('hides no change of the configuration, of the stores, of rules, of keys and of the name', async () => {
+  it('hides no change of the configuration, of the stores, of rules, of keys and of the name', {
+    tags: ['long'],
+  }, async () => {
     await using scene = await openAws();
     const { aws, configuration, namespace } = scene;
     await scene.sync();
@@ -154,7 +156,9 @@ describe('a one-shot sync that surveys', () => {
     expect(await scene.holds('m0')).toBe('third');
   });
 
-  it('goes by a list that is late, unless the mapping is named or the store is strict', async () => {
+  it('goes by a list that is late, unless the mapping is named or the store is strict', {
+    tags: ['long'],
+  }, async () => {
     await using scene = await openAws();
     const { aws, configuration } = scene;
     await scene.sync();

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../../src/core/errors.ts';
 import type { Hint } from '../../../src/events/hint.ts';
-import { startSqs } from '../../../src/events/sqs.ts';
+import { startSqsIntake } from '../../../src/events/sqs.ts';
 import { silentLogger } from '../../../src/log/logger.ts';
 import { AwsConfig } from '../../../src/providers/aws-secrets-manager/config.ts';
 import { openMessageQueue } from '../../../src/providers/aws-secrets-manager/queue.ts';
@@ -27,7 +27,7 @@ function open(account: string, queueUrl: string) {
 function fetching(account: string, queueUrl: string) {
   const hints: Hint[] = [];
   const outcomes: string[] = [];
-  const intake = startSqs(
+  const intake = startSqsIntake(
     {
       name: 'eu',
       store: 'aws',
@@ -37,11 +37,11 @@ function fetching(account: string, queueUrl: string) {
       random: Math.random,
     },
     {
-      take(its) {
+      submit(its) {
         hints.push(...its);
         return { targets: its.length, unknown: 0 };
       },
-      onOther: (outcome) => void outcomes.push(outcome),
+      onSkipped: (outcome) => void outcomes.push(outcome),
       onProgress: () => undefined,
     },
   );

@@ -7,20 +7,20 @@ import { promisify } from 'node:util';
 import { request } from 'undici';
 import { expect, it } from 'vitest';
 import { ROOT } from '../../docs/markdown.ts';
-import { openEventBench, SECRET } from '../../http/events-bench.ts';
+import { startEventTestServer, SECRET } from '../../http/events-harness.ts';
 
 const run = promisify(execFile);
 const page = readFileSync(join(ROOT, 'docs/how-to/webhooks.md'), 'utf8');
 const command = /```sh\n(body=[\s\S]*?)```/.exec(page)?.[1] ?? '';
 
 it('the command of the page on webhooks is taken as it stands there', async () => {
-  await using events = await openEventBench();
+  await using events = await startEventTestServer();
   events.now = Date.now();
-  const url = await events.bench.server.listen('127.0.0.1:0');
+  const url = await events.api.server.listen('127.0.0.1:0');
   const env = { PATH: process.env.PATH, SECRETBRIDGE_URL: url, HOOK_SECRET: SECRET };
   const { stdout } = await run('sh', ['-eu', '-c', command], { env });
   expect(JSON.parse(stdout)).toEqual({ requestId: expect.any(String), targets: 1 });
-  expect(events.took).toMatchObject([
+  expect(events.submissions).toMatchObject([
     { hints: [{ store: 'team-vault', keys: ['payments/db'] }], origin: { kind: 'webhook', name: 'ci' } },
   ]);
   const refused = run('sh', ['-eu', '-c', command], { env: { ...env, HOOK_SECRET: 'another' } });
@@ -28,9 +28,9 @@ it('the command of the page on webhooks is taken as it stands there', async () =
 });
 
 it('a real client that sends in pieces, or too much, is answered as any other', async () => {
-  await using events = await openEventBench();
+  await using events = await startEventTestServer();
   events.now = Date.now();
-  const url = `${await events.bench.server.listen('127.0.0.1:0')}/events/webhook/ci`;
+  const url = `${await events.api.server.listen('127.0.0.1:0')}/events/webhook/ci`;
   const text = '{"store":"team-vault","key":"payments/db"}';
   const time = Math.floor(events.now / 1_000);
   const digest = createHmac('sha256', SECRET).update(`${time}.${text}`).digest('hex');

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { createAuthenticator } from '../../../src/http/auth.ts';
 import { ROLES } from '../../../src/http/identity.ts';
-import { openBench } from '../../http/harness.ts';
+import { startTestServer } from '../../http/harness.ts';
 import { admin, openReal } from '../cluster/harness.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 
@@ -46,7 +46,7 @@ async function openWorld() {
   const real = await openReal({ reviews: true });
   const { identities } = real.cluster;
   if (identities === undefined) throw new Error('a real cluster has identities');
-  const bench = await openBench({ auth: createAuthenticator({ tokens: [], identities }) });
+  const bench = await startTestServer({ auth: createAuthenticator({ tokens: [], identities }) });
   return {
     real,
     bench,
@@ -72,7 +72,7 @@ it('the API server says who holds a token and, by its own rules, what they may',
       .toBe(rank >= 0 ? 200 : 403);
     expect((await sync(token)).status, role).toBe(role === 'operator' ? 200 : 403);
   }
-  expect(world.bench.asked.map(({ by }) => by.name)).toEqual([
+  expect(world.bench.calls.map(({ by }) => by.name)).toEqual([
     expect.stringMatching(`^system:serviceaccount:${world.real.namespace}:person-`),
   ]);
 });
@@ -94,7 +94,7 @@ it('without the right to ask, nobody is let in and nobody is called a liar', asy
   await using real = await openReal();
   const { identities } = real.cluster;
   if (identities === undefined) throw new Error('a real cluster has identities');
-  await using bench = await openBench({ auth: createAuthenticator({ tokens: [], identities }) });
+  await using bench = await startTestServer({ auth: createAuthenticator({ tokens: [], identities }) });
   expect(await bench.get('/api/v1/status', 'made-up')).toMatchObject({
     status: 503,
     json: { code: 'CLUSTER_FORBIDDEN' },

@@ -173,7 +173,7 @@ describe('keys that are merged into the Secret of another', () => {
     const command = ['import', 'external-secrets', '--own-namespace', account.namespace];
     await until(async () => (await cluster.run(...command)).stderr.includes(`${namespace}/shared`));
     const { stdout, stderr } = await cluster.run(...command);
-    expect(stderr).toContain('Let go of keys that are merged');
+    expect(stderr).toContain('Release merged keys');
     await writeFile(join(folder, 'imported.yaml'), stdout);
     await writeFile(join(folder, 'base.yaml'), baseText(kubeconfig));
     const config = ['--config', 'base.yaml', '--config', 'imported.yaml'];

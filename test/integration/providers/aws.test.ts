@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateSecretCommand, UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
 import { describe, expect, it } from 'vitest';
-import type { ReadResult } from '../../../src/core/reading.ts';
+import type { ReadResult } from '../../../src/core/read-result.ts';
 import type { SecretProvider } from '../../../src/providers/provider.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { startFaultProxy } from '../../fakes/fault-proxy.ts';

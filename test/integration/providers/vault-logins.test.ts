@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createClient } from '../../../src/providers/vault/client.ts';
 import { VaultConfig } from '../../../src/providers/vault/config.ts';
 import { createLogin } from '../../../src/providers/vault/login.ts';
-import { askMount } from '../../../src/providers/vault/mount.ts';
+import { mountQuery } from '../../../src/providers/vault/mount.ts';
 import { createSession } from '../../../src/providers/vault/session.ts';
 import { codeOf, everythingIn } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
@@ -54,7 +54,7 @@ async function openSession(config: object, env: Record<string, string>) {
   const session = createSession({
     client,
     login: createLogin(parsed, client, deps),
-    proof: askMount(parsed),
+    proof: mountQuery(parsed),
     clock,
     wake(callback) {
       due.push(callback);
@@ -165,7 +165,7 @@ describe('the login by jwt on OpenBao', () => {
           {
             error: {
               code: 'STORE_UNAVAILABLE',
-              detail: 'it cannot fetch the keys that it checks tokens with',
+              detail: 'it cannot fetch the keys to verify tokens',
             },
           },
         ]);

@@ -22,8 +22,7 @@ describe('what Redis sees of the jobs', () => {
     const { seen, process } = notes(async ({ subject }) => {
       if (subject === 'plain') throw new Error(`it said ${TEXT}`);
       if (subject === 'ours') throw new AppError('STORE_UNAVAILABLE', { cause: new Error(TEXT) });
-      // What is thrown need not be an error.
-      // oxlint-disable-next-line typescript/only-throw-error
+      // What is thrown need not be an error. oxlint-disable-next-line typescript/only-throw-error
       if (subject === 'bare') throw TEXT;
       return undefined;
     });

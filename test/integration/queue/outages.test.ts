@@ -164,7 +164,9 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
-  it('runs what is asked for where Redis has dropped what a job was about, and not that it stands', async () => {
+  it('runs what is asked for where Redis has dropped what a job was about, and not that it stands', {
+    tags: ['long'],
+  }, async () => {
     const { server, queue, goTo } = await openClocked();
     await eventually(isUp(queue));
     await queue.add(job('a'), { delayMs: 500 });
@@ -182,7 +184,9 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
   });
 
-  it('says that it is paused, as a program that shows queues may do it, and goes on when it is no more', async () => {
+  it('says that it is paused, as a program that shows queues may do it, and goes on when it is no more', {
+    tags: ['long'],
+  }, async () => {
     const server = await start();
     const queue = await open(server.address);
     const { process, subjects } = notes();
@@ -199,7 +203,7 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().length === 1);
   });
 
-  it('leaves alone what runs though Redis has dropped it out of its lists', async () => {
+  it('leaves alone what runs though Redis has dropped it out of its lists', { tags: ['long'] }, async () => {
     const { server, queue, goTo } = await openClocked();
     const release = Promise.withResolvers<undefined>();
     const { process, subjects } = notes((_, run) =>
@@ -260,7 +264,9 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().includes('c'));
   });
 
-  it('carries out later, for another one who asks, no order that it has refused', async () => {
+  it('carries out later, for another one who asks, no order that it has refused', {
+    tags: ['long'],
+  }, async () => {
     const server = await start();
     const queue = await open(server.address);
     await eventually(isUp(queue));
@@ -281,6 +287,7 @@ describe('the queue on Redis', () => {
     ['just then', 3_000],
   ])(
     'carries out no order that it has refused when what waits for its time is due %s',
+    { tags: ['long'] },
     async (_, delayMs) => {
       const server = await start();
       const queue = await open(server.address);
@@ -322,13 +329,13 @@ describe('the queue on Redis', () => {
     const [one, other] = [await open(server.address), await open(server.address)];
     await eventually(() => isUp(one)() && isUp(other)());
     const told: string[] = [];
-    other.notices.subscribe((field, text) => void told.push(`${field}=${text}`));
-    one.notices.post('a', '1');
+    other.broadcast.subscribe((field, text) => void told.push(`${field}=${text}`));
+    one.broadcast.publish('a', '1');
     await eventually(() => told.length === 1);
     await server.kill();
     await eventually(() => one.health().state === 'down');
-    one.notices.post('a', '2');
-    one.notices.post('a', '3');
+    one.broadcast.publish('a', '2');
+    one.broadcast.publish('a', '3');
     await start(server.port);
     await eventually(() => told.length === 2);
     expect(told).toEqual(['a=1', 'a=3']);

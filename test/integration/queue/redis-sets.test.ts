@@ -33,7 +33,7 @@ describe('a Redis with sentinels', () => {
       const { process, subjects } = notes();
       queue.start(process);
       const heard: string[] = [];
-      queue.notices.subscribe((_, text) => void heard.push(text ?? ''));
+      queue.broadcast.subscribe((_, text) => void heard.push(text ?? ''));
       return { queue, subjects, heard };
     };
     const all = await Promise.all(Array.from({ length: 6 }, open));
@@ -41,7 +41,7 @@ describe('a Redis with sentinels', () => {
       for (const { queue, subjects, heard } of all) {
         await eventually(() => queue.health().state === 'up', 40_000);
         await queue.add(job(name));
-        queue.notices.post('a', name);
+        queue.broadcast.publish('a', name);
         await eventually(() => subjects().includes(name) && heard.includes(name), 40_000);
       }
     };
@@ -109,8 +109,8 @@ describe('notices on a Redis Cluster', () => {
     const other = await openQueue(url, { instance, cluster: true });
     for (const queue of [one, other]) await eventually(() => queue.health().state === 'up');
     const heard = new Map<string, string | undefined>();
-    one.notices.subscribe((field, text) => void heard.set(field, text));
-    other.notices.post('first', '1');
+    one.broadcast.subscribe((field, text) => void heard.set(field, text));
+    other.broadcast.publish('first', '1');
     await eventually(() => heard.get('first') === '1');
     return { one, other, heard, key: `{secretbridge:${instance}}:notices` };
   }
@@ -124,7 +124,7 @@ describe('notices on a Redis Cluster', () => {
       "redis.call('HSET', KEYS[1], 'missed', '\"2\"') redis.call('HINCRBY', KEYS[1], '#', 1) return 1";
     const answers = await Promise.all(cluster.servers.map((it) => it.command('EVAL', script, '1', key)));
     expect(answers.filter((it) => it.startsWith(':1'))).toHaveLength(1);
-    other.notices.post('next', '3');
+    other.broadcast.publish('next', '3');
     await eventually(() => heard.get('next') === '3' && heard.get('missed') === '2');
   });
 
@@ -137,14 +137,14 @@ describe('notices on a Redis Cluster', () => {
     await everywhere('resetchannels');
     try {
       await cutSubscribers(cluster);
-      other.notices.post('missed', '2');
+      other.broadcast.publish('missed', '2');
     } finally {
       await eventually(async () => (await deafConnections(cluster)) === 2);
       await everywhere('allchannels');
     }
-    one.notices.post('own', '3');
+    one.broadcast.publish('own', '3');
     await eventually(() => heard.get('missed') === '2', 20_000);
-    other.notices.post('later', '4');
+    other.broadcast.publish('later', '4');
     await eventually(() => heard.get('later') === '4');
   });
 });

@@ -47,16 +47,16 @@ async function works(queue: Queue): Promise<void> {
   await queue.add(job('b', 'manual'));
   await eventually(() => seen.length === 3);
   const told: string[] = [];
-  queue.notices.subscribe((field) => void told.push(field));
-  queue.notices.post('a', '1');
+  queue.broadcast.subscribe((field) => void told.push(field));
+  queue.broadcast.publish('a', '1');
   await eventually(() => told.length === 1);
 }
 
 describe('a Redis that refuses', () => {
   it.each([
-    ['without a password', '', 'Redis wants user and password, and `engine.url` has none'],
-    ['with a wrong one', ':wr0ng@', 'Redis does not accept the user and password of `engine.url`'],
-    ['with an unknown user', 'ann:wr0ng@', 'Redis does not accept the user and password of `engine.url`'],
+    ['without a password', '', 'Redis requires a user and password, and `engine.url` contains none'],
+    ['with a wrong one', ':wr0ng@', 'Redis rejects the user and password of `engine.url`'],
+    ['with an unknown user', 'ann:wr0ng@', 'Redis rejects the user and password of `engine.url`'],
   ])('is told from one that is away, %s', async (_, who, detail) => {
     const server = await start({ args: ['--requirepass', 's3cret'] });
     const queue = await open(server.address.replace('//', `//${who}`));
@@ -78,7 +78,7 @@ describe('a Redis that refuses', () => {
     });
     const addresses = [`127.0.0.1:${sentinel.port}`];
     const queue = await open('redis://ignored', { sentinel: { name: 'main', addresses, password } });
-    const detail = 'no sentinel accepts `engine.sentinel.password`, or one is wanted and there is none';
+    const detail = 'no sentinel accepts `engine.sentinel.password`, or the sentinels require a password that is not set';
     await eventually(() => shown(queue) === `down: ${detail}`);
     const healths = healthsOf(queue);
     await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_MISCONFIGURED', detail });
@@ -102,23 +102,27 @@ describe('a Redis that refuses', () => {
   it.each([
     ['without scripts', { config: ['rename-command EVAL ""', 'rename-command EVALSHA ""'] }, undefined],
     ['in which a list of jobs is something else', {}, ['SET', '{secretbridge:test}:jobs:prioritized', 'x']],
-  ])('is no queue %s, and says so for as long as that is so', async (_, options, command) => {
-    const server = await start(options);
-    if (command !== undefined) await server.command(...command);
-    const queue = await open(server.address);
-    const { seen, process } = notes();
-    queue.start(process);
-    await eventually(() => !shown(queue).includes('not connected yet'));
-    const detail = expect.stringContaining('Redis refuses a command that the queue needs');
-    await expect(queue.add(job('a'))).rejects.toMatchObject({ detail });
-    await eventually(() => shown(queue).startsWith('down: Redis refuses a command that the queue needs'));
-    expect(queue.health().error).toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
-    if (command === undefined) return;
-    await server.command('FLUSHALL');
-    await eventually(() => queue.health().state === 'up');
-    await queue.add(job('a'));
-    await eventually(() => seen.length === 1);
-  });
+  ])(
+    'is no queue %s, and says so for as long as that is so',
+    { tags: ['long'] },
+    async (_, options, command) => {
+      const server = await start(options);
+      if (command !== undefined) await server.command(...command);
+      const queue = await open(server.address);
+      const { seen, process } = notes();
+      queue.start(process);
+      await eventually(() => !shown(queue).includes('not connected yet'));
+      const detail = expect.stringContaining('Redis refuses a command that the queue needs');
+      await expect(queue.add(job('a'))).rejects.toMatchObject({ detail });
+      await eventually(() => shown(queue).startsWith('down: Redis refuses a command that the queue needs'));
+      expect(queue.health().error).toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
+      if (command === undefined) return;
+      await server.command('FLUSHALL');
+      await eventually(() => queue.health().state === 'up');
+      await queue.add(job('a'));
+      await eventually(() => seen.length === 1);
+    },
+  );
 
   it('may hold notices that are none: they are passed over, and the next is heard', async () => {
     const server = await start();
@@ -126,7 +130,7 @@ describe('a Redis that refuses', () => {
     await server.command('HSET', key, 'a', '{bad', 'b', '"kept"', 'c', '1');
     const queue = await open(server.address);
     const told: string[] = [];
-    queue.notices.subscribe((field, text) => void told.push(`${field} ${text}`));
+    queue.broadcast.subscribe((field, text) => void told.push(`${field} ${text}`));
     await eventually(() => told.length === 1);
     for (const wrong of ['x', 'null', '[1,"\\"x\\""]', '["d","{bad"]', '{}', '["e"]'])
       await server.command('PUBLISH', key, wrong);
@@ -135,11 +139,13 @@ describe('a Redis that refuses', () => {
     expect(told).toEqual(['b kept', 'f heard']);
   });
 
-  it('may take away the right to hear notices: that is said, and they are heard once it is given', async () => {
+  it('may take away the right to hear notices: that is said, and they are heard once it is given', {
+    tags: ['long'],
+  }, async () => {
     const server = await start({ config: [`user bridge on >pw ${RIGHTS.join(' ')}`] });
     const queue = await open(server.address.replace('//', '//bridge:pw@'));
     const told: unknown[] = [];
-    queue.notices.subscribe((_, text) => void told.push(text));
+    queue.broadcast.subscribe((_, text) => void told.push(text));
     const key = '{secretbridge:test}:notices';
     const reaches = async (text: string): Promise<boolean> =>
       (await server.command('PUBLISH', key, `["a","\\"${text}\\""]`)).startsWith(':1');
@@ -186,7 +192,7 @@ describe('a Redis that refuses', () => {
     await eventually(() => seen.length === 1);
   });
 
-  it('is down as a replica without master, and works once it is the master', async () => {
+  it('is down as a replica without master, and works once it is the master', { tags: ['long'] }, async () => {
     const server = await start();
     await server.command('REPLICAOF', '127.0.0.1', String(await freePort()));
     const queue = await open(server.address);

@@ -3,14 +3,14 @@ import { expect, it } from 'vitest';
 import { type Entry, NO_KEYS } from '../../../src/audit/entry.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { createRestarts } from '../../../src/restart/restarts.ts';
-import { RESTART_AGAIN, restartAnnotation } from '../../../src/sync/restart.ts';
+import { RESTART_AGAIN_ANNOTATION, restartAnnotation } from '../../../src/sync/restart.ts';
 import { createMemoryAudit } from '../../fakes/memory-audit.ts';
 import { connect } from '../cluster/harness.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 
-// No controller runs in this cluster, so that a workload rolls until the test says, as its controller would, that
-// it has ended.
+// No controller runs in this cluster, so that a workload rolls until the test says, as its controller would, that it
+// has ended.
 
 interface Raw {
   readonly metadata: { readonly generation: number };
@@ -48,7 +48,7 @@ async function openPlace() {
   let attempt = 10;
   return {
     audit,
-    run: (atOnce: number) => restarts.run({ windowMs: 0, atOnce }),
+    run: (atOnce: number) => restarts.run({ windowMs: 0, atOnce: atOnce }),
     async make(plural: string, name: string): Promise<void> {
       const spec = { selector, template, ...(plural === 'statefulsets' ? { serviceName: 'x' } : {}) };
       const metadata = { name, labels: { tier: 'back' } };
@@ -146,7 +146,7 @@ it('one whose pod template somebody set back to that content is rolled all the s
   expect(metadata.generation).toBe(5);
   expect(spec.template.metadata.annotations).toEqual({
     [restartAnnotation('db')]: fingerprint('1'),
-    [RESTART_AGAIN]: expect.stringMatching(/^\d+$/),
+    [RESTART_AGAIN_ANNOTATION]: expect.stringMatching(/^\d+$/),
   });
   expect(await place.run(5)).toEqual({});
   expect((await place.look('deployments', 'one')).metadata.generation).toBe(5);

@@ -83,7 +83,7 @@ describe('a change of the configuration', () => {
     expect(served.log()).not.toContain('opens anew');
   });
 
-  it('that only says otherwise how often to look writes nothing', async () => {
+  it('that only says otherwise how often to look writes nothing', { tags: ['long'] }, async () => {
     await using world = await open();
     await using served = await world.serve();
     await within(10_000, () => allSynced(served));
@@ -98,7 +98,9 @@ describe('a change of the configuration', () => {
     await within(5_000, async () => expect(await world.writes()).toHaveLength(before + 3));
   });
 
-  it('that takes away a mapping and its store says nothing of what is being read for them', async () => {
+  it('that takes away a mapping and its store says nothing of what is being read for them', {
+    tags: ['long'],
+  }, async () => {
     await using proxy = await startFaultProxy(openbao().address);
     const withOther: WorldOptions['config'] = (names) => `  - name: other
     kind: vault
@@ -159,7 +161,7 @@ ${config(THREE)(names)}  - name: goes
     expect(served.logged()).toContainEqual(
       expect.objectContaining({
         level: 'error',
-        message: 'the configuration is invalid, and the last valid one stays in force',
+        message: 'the configuration is invalid; the last valid one stays active',
       }),
     );
     const status = await world.cli('status', '--server', served.address);
@@ -174,7 +176,7 @@ ${config(THREE)(names)}  - name: goes
     expect((await served.status()).config).toEqual({ valid: true, problems: [], differing: [] });
   });
 
-  it('of where it listens opens it anew in the same process', async () => {
+  it('of where it listens opens it anew in the same process', { tags: ['long'] }, async () => {
     await using world = await open();
     await using served = await world.serve();
     await within(10_000, () => allSynced(served));
@@ -193,7 +195,7 @@ ${config(THREE)(names)}  - name: goes
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is looked for at once on SIGHUP, and so are credentials', async () => {
+  it('is looked for at once on SIGHUP, and so are credentials', { tags: ['long'] }, async () => {
     await using world = await open({ secretIdFile: true });
     await writeFile(join(world.folder, 'secret-id'), 'wrong');
     await using served = await world.serve();

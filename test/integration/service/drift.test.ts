@@ -90,7 +90,7 @@ describe.each(['namespace', 'names'] as const)(
 );
 
 describe('a service', () => {
-  it('takes a stripped label for a release, and leaves the Secret as it is', async () => {
+  it('takes a stripped label for a release, and leaves the Secret as it is', { tags: ['long'] }, async () => {
     await using scene = await open();
     const { world, served } = scene;
     await within(10_000, () => holds(world, 'app', 'first'));
@@ -115,7 +115,9 @@ describe('a service', () => {
     expect(status.stdout).toContain('NOT_OWNED');
   });
 
-  it('refuses what came back with another type, and takes up the right one again', async () => {
+  it('refuses what came back with another type, and takes up the right one again', {
+    tags: ['long'],
+  }, async () => {
     await using scene = await open();
     const { world, served } = scene;
     await within(10_000, () => holds(world, 'app', 'first'));

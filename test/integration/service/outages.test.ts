@@ -92,7 +92,7 @@ describe('an outage', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
-  it('of the API server deletes nothing, is shown, and is over soon after', async () => {
+  it('of the API server deletes nothing, is shown, and is over soon after', { tags: ['long'] }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
     await using world = await openWorld({ config, scope: 'namespace', apiAddress: gate.address });
     await seed(world, 'first');
@@ -130,9 +130,9 @@ describe('an outage', () => {
     expect((await world.writes()).slice(before).filter((write) => !write.startsWith('update'))).toEqual([]);
     expect(await livez.end()).toMatchObject({ statuses: [200] });
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
-  }, 180_000);
+  });
 
-  it('of the API server at the start only makes it wait', async () => {
+  it('of the API server at the start only makes it wait', { tags: ['long'] }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
     await using world = await openWorld({ config, scope: 'namespace', apiAddress: gate.address });
     await seed(world, 'first');
@@ -144,10 +144,12 @@ describe('an outage', () => {
     const took = await within(45_000, async () => expect(await states(served)).toEqual(['synced']));
     console.log(`started without the API server: all green ${took} ms after its return`);
     await hold(world, 'first');
-  }, 120_000);
+  });
 });
 
-it('restarts write nothing, and read no more than the time that they take is worth', async () => {
+it('restarts write nothing, and read no more than the time that they take is worth', {
+  tags: ['long'],
+}, async () => {
   await using proxy = await startFaultProxy(openbao().address);
   const seldom: WorldOptions['config'] = (names) => config(names).replace('refresh: 4s', 'refresh: 10m');
   await using world = await openWorld({ config: seldom, scope: 'namespace', vaultAddress: proxy.address });

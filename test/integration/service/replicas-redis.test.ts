@@ -48,45 +48,46 @@ async function isWhole(world: World, count: number): Promise<void> {
 }
 
 describe('Redis', () => {
-  it.each(['FLUSHALL', 'an empty restart'] as const)(
-    '%s in the middle of work loses nothing',
-    async (how) => {
-      const count = 150;
-      let server: RedisServer = await startRedis();
-      await using stack = new AsyncDisposableStack();
-      stack.defer(() => server.stop());
-      const world = stack.use(await open(server.address));
-      await seed(world, count, 'first');
-      const [a, b] = await Promise.all([world.replica('a'), world.replica('b')]);
-      for (const it of [a, b]) stack.use(it);
-      await within(20_000, () => Promise.all([allSynced(a, 1), allSynced(b, 1)]).then(() => {}));
+  it.each(['an empty restart'] as const)('%s in the middle of work loses nothing', losesNothing);
+  it.each(['FLUSHALL'] as const)('%s in the middle of work loses nothing', { tags: ['long'] }, losesNothing);
 
-      const written = await inTheMiddle(world, count, 30, async () => {
-        if (how === 'FLUSHALL') expect(await server.command('FLUSHALL')).toMatch(/^\+OK/);
-        else await server.kill();
-      });
-      let told: number | undefined;
-      if (how === 'an empty restart') {
-        told = await within(10_000, () => Promise.all([saysAway(a), saysAway(b)]).then(() => {}));
-        expect((await a.get('/readyz', '')).status).toBe(200);
-        expect((await a.get('/livez', '')).status).toBe(200);
-        expect((await world.cli('status', '--server', a.address)).code).toBe(1);
-        server = await server.restart();
-      }
-      const took = await within(90_000, () => allHold(world, count, 'first'));
-      const green = await within(30_000, () =>
-        Promise.all([allSynced(a, count), allSynced(b, count), isUp(a), isUp(b)]).then(() => {}),
-      );
-      console.log(
-        `${how} with ${written} of ${count} written: ${told === undefined ? '' : `told after ${told} ms, `}all there after ${took} ms, green after ${took + green} ms`,
-      );
-      await isWhole(world, count);
-      for (const it of [a, b]) expect((await it.stop()).code).toBe(0);
-    },
-    240_000,
-  );
+  async function losesNothing(how: 'FLUSHALL' | 'an empty restart'): Promise<void> {
+    const count = 60;
+    let server: RedisServer = await startRedis();
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => server.stop());
+    const world = stack.use(await open(server.address));
+    await seed(world, count, 'first');
+    const [a, b] = await Promise.all([world.replica('a'), world.replica('b')]);
+    for (const it of [a, b]) stack.use(it);
+    await within(20_000, () => Promise.all([allSynced(a, 1), allSynced(b, 1)]).then(() => {}));
 
-  it('that is away at the start only degrades: the work begins when it comes', async () => {
+    const written = await inTheMiddle(world, count, 15, async () => {
+      if (how === 'FLUSHALL') expect(await server.command('FLUSHALL')).toMatch(/^\+OK/);
+      else await server.kill();
+    });
+    let told: number | undefined;
+    if (how === 'an empty restart') {
+      told = await within(10_000, () => Promise.all([saysAway(a), saysAway(b)]).then(() => {}));
+      expect((await a.get('/readyz', '')).status).toBe(200);
+      expect((await a.get('/livez', '')).status).toBe(200);
+      expect((await world.cli('status', '--server', a.address)).code).toBe(1);
+      server = await server.restart();
+    }
+    const took = await within(90_000, () => allHold(world, count, 'first'));
+    const green = await within(30_000, () =>
+      Promise.all([allSynced(a, count), allSynced(b, count), isUp(a), isUp(b)]).then(() => {}),
+    );
+    console.log(
+      `${how} with ${written} of ${count} written: ${told === undefined ? '' : `told after ${told} ms, `}all there after ${took} ms, green after ${took + green} ms`,
+    );
+    await isWhole(world, count);
+    for (const it of [a, b]) expect((await it.stop()).code).toBe(0);
+  }
+
+  it('that is away at the start only degrades: the work begins when it comes', {
+    tags: ['long'],
+  }, async () => {
     const port = await freePort();
     await using world = await open(`redis://127.0.0.1:${port}`, { config: manyMappings(20) });
     await seed(world, 20, 'first');
@@ -107,27 +108,31 @@ describe('Redis', () => {
     await isWhole(world, 20);
   });
 
-  it.each(['away', 'frozen'] as const)('that is %s does not hold up SIGTERM', async (how) => {
-    await using server = await startRedis();
-    await using world = await open(server.address);
-    await seed(world, 1, 'first');
-    await using served = await world.replica('a');
-    await within(20_000, () => allSynced(served, 1));
-    if (how === 'away') await server.kill();
-    else process.kill(server.pid, 'SIGSTOP');
-    try {
-      await within(15_000, async () => expect((await engineOf(served)).state).toBe('down'));
-      served.kill('SIGTERM');
-      let ended = false;
-      void served.ended.then(() => (ended = true));
-      const took = await within(25_000, () => expect(ended, served.log()).toBe(true));
-      console.log(`ended ${took} ms after SIGTERM with Redis ${how}`);
-    } finally {
-      if (how === 'frozen') process.kill(server.pid, 'SIGCONT');
-    }
-    expect((await served.ended).code).toBe(0);
-    expect(openIntents(await world.records()).length).toBe(0);
-  });
+  it.each(['away', 'frozen'] as const)(
+    'that is %s does not hold up SIGTERM',
+    { tags: ['long'] },
+    async (how) => {
+      await using server = await startRedis();
+      await using world = await open(server.address);
+      await seed(world, 1, 'first');
+      await using served = await world.replica('a');
+      await within(20_000, () => allSynced(served, 1));
+      if (how === 'away') await server.kill();
+      else process.kill(server.pid, 'SIGSTOP');
+      try {
+        await within(15_000, async () => expect((await engineOf(served)).state).toBe('down'));
+        served.kill('SIGTERM');
+        let ended = false;
+        void served.ended.then(() => (ended = true));
+        const took = await within(25_000, () => expect(ended, served.log()).toBe(true));
+        console.log(`ended ${took} ms after SIGTERM with Redis ${how}`);
+      } finally {
+        if (how === 'frozen') process.kill(server.pid, 'SIGCONT');
+      }
+      expect((await served.ended).code).toBe(0);
+      expect(openIntents(await world.records()).length).toBe(0);
+    },
+  );
 
   it('that refuses the password is a code and a sentence in status and log, and no value', async () => {
     await using server = await startRedis({ args: ['--requirepass', 'the-right-one'] });

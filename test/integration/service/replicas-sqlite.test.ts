@@ -73,7 +73,7 @@ describe('an audit in a file, with Redis', () => {
     });
     await within(15_000, () =>
       expect(served.logged()).toContainEqual(
-        expect.objectContaining({ message: 'the service opens anew with another configuration' }),
+        expect.objectContaining({ message: 'the service restarts with a new configuration' }),
       ),
     );
     await goesOn(world, served, 'second');

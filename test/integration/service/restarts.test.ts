@@ -119,7 +119,7 @@ describe('restarts of workloads', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
-  it('of ten Secrets that change within the window are one', async () => {
+  it('of ten Secrets that change within the window are one', { tags: ['long'] }, async () => {
     await using world = await open({ restart: ONE, mappings: 10, window: '3s' });
     const one = await makeWorkload(world, 'Deployment', 'one');
     await put(world, 'first', 10);
@@ -136,7 +136,7 @@ describe('restarts of workloads', () => {
     expect(await restartRecords(world)).toHaveLength(10);
   });
 
-  it('do not follow an adoption that changes no byte', async () => {
+  it('do not follow an adoption that changes no byte', { tags: ['long'] }, async () => {
     await using world = await open({ restart: ONE, onConflict: 'adopt' });
     const one = await makeWorkload(world, 'Deployment', 'one');
     await put(world, 'first');
@@ -150,7 +150,9 @@ describe('restarts of workloads', () => {
     await within(15_000, async () => expect(await one.rolls()).toBe(1));
   });
 
-  it('are as many at a time as allowed, until the status says that they have ended', async () => {
+  it('are as many at a time as allowed, until the status says that they have ended', {
+    tags: ['long'],
+  }, async () => {
     await using world = await open({
       restart:
         '[ { kind: Deployment, name: a }, { kind: Deployment, name: b }, { kind: Deployment, name: c } ]',
@@ -181,7 +183,7 @@ describe('restarts of workloads', () => {
     await within(10_000, async () => expect(await restartRecords(world)).toHaveLength(3));
   });
 
-  it('are not made again when somebody reverts the annotation', async () => {
+  it('are not made again when somebody reverts the annotation', { tags: ['long'] }, async () => {
     await using world = await open({ restart: ONE });
     const one = await makeWorkload(world, 'Deployment', 'one');
     await put(world, 'first');
@@ -224,7 +226,7 @@ describe('restarts of workloads', () => {
     expect(await restartRecords(world)).toEqual(['Deployment/one ok']);
   });
 
-  it('of a workload that is not there are reported once', async () => {
+  it('of a workload that is not there are reported once', { tags: ['long'] }, async () => {
     await using world = await open({ restart: '[ { kind: Deployment, name: nothing } ]' });
     await put(world, 'first');
     await using served = await world.serve();

@@ -46,7 +46,10 @@ async function rotate(world: World): Promise<readonly number[]> {
 }
 
 describe('going back, with the running service', () => {
-  it('stays where it was sent, over sweeps, rotations, edits and restarts, and rolls workloads as any change', async () => {
+  it('stays where it was sent, over sweeps, rotations, edits and restarts, and rolls workloads as any change', {
+    tags: ['long'],
+    timeout: 120_000,
+  }, async () => {
     await using world = await openWorld({ config });
     const one = await makeWorkload(world, 'Deployment', 'one');
     await put(world, 'first');
@@ -137,7 +140,7 @@ describe('going back, with the running service', () => {
       expect((await served.stop()).code).toBe(0);
     }
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
-  }, 240_000);
+  });
 
   it('is seen by the service when a command has said so on its audit', async () => {
     await using world = await openWorld({ config });
@@ -153,9 +156,11 @@ describe('going back, with the running service', () => {
     expect((await world.cli('unpin', 'db')).code).toBe(0);
     await within(10_000, async () => expect((await served.target('db'))?.state).toBe('synced'));
     await holds(world, 'third');
-  }, 120_000);
+  });
 
-  it('is carried out by the service when the command that said so has ended before', async () => {
+  it('is carried out by the service when the command that said so has ended before', {
+    tags: ['long'],
+  }, async () => {
     await using world = await openWorld({ config });
     await put(world, 'first');
     await using served = await world.serve();
@@ -179,11 +184,11 @@ describe('going back, with the running service', () => {
     const took = await within(60_000, () => holds(world, 'first'));
     console.log(`a pin that nobody carried out was there ${took} ms later (refresh 2 s)`);
     await isPinned(served, first);
-  }, 120_000);
+  });
 });
 
 describe('going back, with two replicas', () => {
-  it('is respected by both, whichever was told', async () => {
+  it('is respected by both, whichever was told', { tags: ['long'] }, async () => {
     await using redis = await startRedis();
     await using world = await openWorld({ config, redisUrl: redis.address, postgres: true });
     await put(world, 'first');
@@ -215,5 +220,5 @@ describe('going back, with two replicas', () => {
     expect((await world.cli('unpin', 'db', '--server', b.address)).code).toBe(0);
     await within(10_000, () => holds(world, 'third'));
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
-  }, 180_000);
+  });
 });

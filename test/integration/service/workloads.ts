@@ -3,8 +3,7 @@ import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import type { World } from './world.ts';
 
-// No controller runs in this cluster: a workload rolls until the test says, as its controller would, that it has
-// ended.
+// No controller runs in this cluster: a workload rolls until the test says, as its controller would, that it has ended.
 
 export const PLURALS = {
   Deployment: 'deployments',

@@ -188,7 +188,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     },
     async chain() {
       await using audit = await readAudit(folder, database);
-      return await verify(audit.stored(1), { until: await audit.head() });
+      return await verify(audit.storedRecords(1), { until: await audit.head() });
     },
     writes: (resource = 'secrets') => writesBy(user, resource),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

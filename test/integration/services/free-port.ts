@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { ServiceError } from './service.ts';
 
-// Below the range from which systems take the ports of outgoing connections: a port found free there could be
-// gone a moment later without any other server being started.
+// Below the range from which systems take the ports of outgoing connections: a port found free there could be gone a
+// moment later without any other server being started.
 const FIRST = 20_000;
 const LAST = 32_000;
 const given = new Set<number>();
@@ -21,8 +21,8 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Two runs may still find the same port free at the same moment. The server that comes second ends, says why,
- * and is started again on another port.
+ * Two runs may still find the same port free at the same moment. The server that comes second ends, says why, and is
+ * started again on another port.
  */
 export async function retryOnPortClash<Result>(start: () => Promise<Result>): Promise<Result> {
   for (let tries = 1; ; tries++) {

@@ -1,11 +1,11 @@
 // node guard.js FOLDER
 //
-// Starts processes for a run of the tests and outlives it by a moment: when its standard input ends, because
-// the run closed it or because the run is gone (Ctrl-C, a crash, kill -9), it ends every process and removes
-// FOLDER. The run itself could not: nothing of it is left after kill -9.
+// Starts processes for a run of the tests and outlives it by a moment: when its standard input ends, because the run
+// closed it or because the run is gone (Ctrl-C, a crash, kill -9), it ends every process and removes FOLDER. The run
+// itself could not: nothing of it is left after kill -9.
 //
-// In, one JSON a line:  {"id","command","args","env","cwd","log"}
-// Out, one JSON a line: {"id","pid"} then {"id","status","signal"}, or {"id","error"} if it could not start
+// In, one JSON a line:  {"id","command","args","env","cwd","log"} Out, one JSON a line: {"id","pid"} then
+// {"id","status","signal"}, or {"id","error"} if it could not start
 //
 // Plain JavaScript, so that it starts fast and needs nothing.
 import { spawn } from 'node:child_process';

@@ -12,8 +12,8 @@ import { installKubernetes, type Programs } from './kubernetes-install.ts';
 import { reportToStderr, type Service, type StartOptions, until } from './service.ts';
 
 /**
- * A real API server on a real etcd. There are no controllers and no nodes: a Deployment is an object whose pod
- * template can be looked at, no pod runs, nothing is garbage-collected, a deleted namespace stays `Terminating`.
+ * A real API server on a real etcd. There are no controllers and no nodes: a Deployment is an object whose pod template
+ * can be looked at, no pod runs, nothing is garbage-collected, a deleted namespace stays `Terminating`.
  */
 export interface Kubernetes extends Service, Omit<KubernetesApi, 'request'> {
   readonly caFile: string;

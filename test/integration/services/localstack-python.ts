@@ -15,8 +15,8 @@ const WANTED_MINOR = 12;
 const NEWEST_MINOR = 13;
 
 /**
- * A Python that runs all of LocalStack, also one that is not first on PATH; else the usual one, under which a part
- * of it runs.
+ * A Python that runs all of LocalStack, also one that is not first on PATH; else the usual one, under which a part of
+ * it runs.
  */
 export async function findLocalStackPython(
   report: (line: string) => void,

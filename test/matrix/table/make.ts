@@ -2,7 +2,7 @@ import type { ErrorCode } from '../../../src/core/error-codes.ts';
 import type { Exception, Gives, ValueCase } from './case.ts';
 
 export const MAP = 'a secret of Vault is a map, never text or a list by itself';
-export const REWRITES = 'Vault parses and prints numbers anew';
+export const REWRITES = 'Vault parses and prints numbers again';
 export const SORTS = 'Vault sorts the members of objects, and adds no spaces';
 export const TEXT_ONLY = 'Vault holds text; keep bytes as base64 and use `decode`';
 export const NO_TAGS = 'key/value 1 has no custom metadata';

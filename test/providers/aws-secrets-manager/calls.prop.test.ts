@@ -5,8 +5,12 @@ import { AwsFailure } from '../../../src/providers/aws-secrets-manager/errors.ts
 import { awsSecretsManager } from '../../../src/providers/aws-secrets-manager/index.ts';
 import { readAll, type Store } from '../../../src/providers/aws-secrets-manager/read.ts';
 import type { Session } from '../../../src/providers/aws-secrets-manager/session.ts';
-import { tellVersions } from '../../../src/providers/aws-secrets-manager/versions.ts';
-import { cheapestWay, createLists, type WayTaken } from '../../../src/providers/ways.ts';
+import { reportVersions } from '../../../src/providers/aws-secrets-manager/versions.ts';
+import {
+  cheapestStrategy,
+  createListCosts,
+  type ChosenStrategy,
+} from '../../../src/providers/read-strategy.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { parse } from './harness.ts';
@@ -17,7 +21,7 @@ const HOUR_MS = 3_600_000;
 function openAccount({ mayList = true, mayBatch = true } = {}) {
   const versions = new Map<string, number>();
   const clock = createManualTime();
-  const ways: WayTaken[] = [];
+  const ways: ChosenStrategy[] = [];
   const allowed = { list: mayList, batch: mayBatch };
   let calls = 0;
   const idOf = (name: string) => `${String(versions.get(name)).padStart(8, '0')}-0000-0000-0000-000000000000`;
@@ -69,13 +73,13 @@ function openAccount({ mayList = true, mayBatch = true } = {}) {
     skewMs: undefined,
     async [Symbol.asyncDispose]() {},
   } as unknown as Session;
-  const deps = testDeps({ clock, onWay: (taken) => ways.push(taken) });
+  const deps = testDeps({ clock, onStrategy: (taken) => ways.push(taken) });
   const store: Store = {
     config: parse({}),
     deps,
     session,
     batch: createBatchState(clock),
-    lists: createLists(clock),
+    lists: createListCosts(clock),
   };
   const known = new Map<string, string>();
   return {
@@ -86,7 +90,7 @@ function openAccount({ mayList = true, mayBatch = true } = {}) {
     /** As a sweep does it: what is unknown, or another one than before, is read. Gives how many calls it took. */
     async pass(keys: readonly string[]): Promise<number> {
       calls = 0;
-      const told = await tellVersions(store, keys, undefined);
+      const told = await reportVersions(store, keys, undefined);
       const due = keys.filter((key, index) => {
         const version = told[index];
         return version?.kind !== 'known' || version.version !== known.get(key);
@@ -202,7 +206,7 @@ describe('a pass over keys in AWS', () => {
         const { readsPerCall = 1, describesUpTo = 0 } = awsSecretsManager.can;
         const namesPerCall = awsSecretsManager.versionsPerPage?.(parse({}));
         const abilities = { readsPerCall: mayBatch ? readsPerCall : 1, namesPerCall, describesUpTo };
-        expect(account.ways.at(-1)).toEqual(cheapestWay(ours, abilities));
+        expect(account.ways.at(-1)).toEqual(cheapestStrategy(ours, abilities));
       }
   });
 });

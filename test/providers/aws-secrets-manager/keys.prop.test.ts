@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkKey, isAbout, pick } from '../../../src/providers/aws-secrets-manager/keys.ts';
+import { checkKey, matchesKey, findEntry } from '../../../src/providers/aws-secrets-manager/keys.ts';
 import { AwsStore } from '../../fakes/aws-store.ts';
 
 const REGION = 'eu-west-1';
@@ -42,8 +42,8 @@ describe('keys of AWS', () => {
           const key = [wanted, arn, `${ARN}${wanted}`][form] ?? '';
           const meant = store.get(key);
           const entries = secrets.map((secret) => ({ ARN: secret.arn, Name: secret.name }));
-          expect(pick(key, entries)).toEqual({ ARN: meant?.arn, Name: meant?.name });
-          expect(isAbout(key, { ARN: meant?.arn, Name: meant?.name })).toBe(true);
+          expect(findEntry(key, entries)).toEqual({ ARN: meant?.arn, Name: meant?.name });
+          expect(matchesKey(key, { ARN: meant?.arn, Name: meant?.name })).toBe(true);
         },
       ),
     );
@@ -55,7 +55,7 @@ describe('keys of AWS', () => {
         fc.pre(one !== other);
         const entry = { ARN: `${ARN}${other}-zzzzzz`, Name: other };
         for (const key of [one, `${ARN}${one}`, `${ARN}${one}-yyyyyy`])
-          expect(isAbout(key, entry)).toBe(false);
+          expect(matchesKey(key, entry)).toBe(false);
       }),
     );
   });

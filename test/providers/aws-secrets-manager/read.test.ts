@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ReadResult } from '../../../src/core/reading.ts';
+import type { ReadResult } from '../../../src/core/read-result.ts';
 import { createBatchState } from '../../../src/providers/aws-secrets-manager/batch.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { AwsError } from '../../fakes/aws-server.ts';
@@ -221,7 +221,7 @@ describe('a batch', () => {
     for (const results of [await aws.provider.read(keys), alone]) {
       expect(results.map(codeOf)).toEqual(Array(3).fill('ACCESS_DENIED'));
       const details = results.map((it) => (it?.kind === 'failed' ? it.error.detail : 'found'));
-      expect(details).toEqual([undefined, ...Array(2).fill('its KMS key does not let us decrypt it')]);
+      expect(details).toEqual([undefined, ...Array(2).fill('its KMS key does not allow us to decrypt it')]);
     }
   });
 
@@ -269,12 +269,12 @@ describe('a batch', () => {
   it('is asked again after an hour for what is read alone, and for the oldest of very many', () => {
     const clock = createManualTime();
     const state = createBatchState(clock);
-    state.leaveOut('a');
-    expect([state.isAlone('a'), state.isAlone('b')]).toEqual([true, false]);
+    state.readSingly('a');
+    expect([state.isReadSingly('a'), state.isReadSingly('b')]).toEqual([true, false]);
     clock.set(clock.now() + 3_600_000);
-    expect(state.isAlone('a')).toBe(false);
-    for (let index = 0; index <= 10_000; index += 1) state.leaveOut(`k/${index}`);
-    expect([state.isAlone('k/0'), state.isAlone('k/1'), state.isAlone('k/10000')]).toEqual([
+    expect(state.isReadSingly('a')).toBe(false);
+    for (let index = 0; index <= 10_000; index += 1) state.readSingly(`k/${index}`);
+    expect([state.isReadSingly('k/0'), state.isReadSingly('k/1'), state.isReadSingly('k/10000')]).toEqual([
       false,
       true,
       true,

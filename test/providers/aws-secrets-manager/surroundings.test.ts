@@ -76,7 +76,7 @@ describe('a web identity whose login goes wrong', () => {
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(new AwsError(type), /AssumeRoleWithWebIdentity/);
     expect(await aws.read('a')).toMatchObject({
-      error: { code: 'AUTH_FAILED', detail: 'the web identity token has ended' },
+      error: { code: 'AUTH_FAILED', detail: 'the web identity token has expired' },
     });
   });
 

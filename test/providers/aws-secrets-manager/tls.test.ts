@@ -42,7 +42,7 @@ describe('TLS to AWS', () => {
       'expired',
     ],
     ['an unknown authority', { names: ['127.0.0.1'] }, { tls: undefined }, 'not trusted'],
-  ])('refuses %s', async (_, options, more, detail) => {
+  ])('rejects %s', async (_, options, more, detail) => {
     expect(await read(authority.issue(options), more)).toMatchObject({
       error: { code: 'TLS_FAILED', detail: expect.stringContaining(detail) },
     });

@@ -2,7 +2,10 @@ import { TestRunner } from 'vitest';
 
 const NAMES = 'AWS has no such names: letters, digits and / _ + = . @ - only';
 
-/** Cases of the conformance suite that no store of AWS can show, each with its reason. `test/…/keys.test.ts` has its own. */
+/**
+ * Cases of the conformance suite that no store of AWS can show, each with its reason. `test/…/keys.test.ts` has its
+ * own.
+ */
 const UNFIT: readonly (readonly [RegExp, string])[] = [
   [/refuses the key "\/etc\/passwd"/, 'a name of AWS may begin with a slash, and many do'],
   [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { healsItself } from '../../../src/core/errors.ts';
+import { isTransient } from '../../../src/core/errors.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { BY_SECRET, CLIENT, CLIENT_SECRET, openAzure } from './harness.ts';
@@ -156,7 +156,7 @@ describe('a login that fails', () => {
   it.each([
     ['no such tenant', { tenantId: 'nobody.example.org' }, 'no such tenant'],
     ['no such application', { clientId: '4' }, 'no application with this client id'],
-    ['a tenant that cannot be one', { tenantId: 'a b/c' }, 'no login is possible'],
+    ['a tenant that cannot be one', { tenantId: 'a b/c' }, 'the credentials cannot be used to log in'],
   ])('because there is %s says so', async (_, wrong, words) => {
     await using store = await openAzure({ config: { auth: { ...BY_SECRET.auth, ...wrong } } });
     const result = await store.read('a');
@@ -196,7 +196,7 @@ describe('a login that fails', () => {
       store.server.fail(fault, line);
       expect(codeOf(await store.read('a'))).toBe(code);
       store.server.fail(undefined);
-      if (!healsItself(code)) await time.advance(10_000);
+      if (!isTransient(code)) await time.advance(10_000);
       expect(codeOf(await store.read('a'))).toBe('found');
     }
   });

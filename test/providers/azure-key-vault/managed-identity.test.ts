@@ -50,7 +50,7 @@ describe('a managed identity', () => {
     await using store = await open('nobody');
     const result = await store.read('a');
     expect(codeOf(result)).toBe('AUTH_FAILED');
-    expect(result).toMatchObject({ error: { detail: expect.stringContaining('no such managed identity') } });
+    expect(result).toMatchObject({ error: { detail: expect.stringContaining('the managed identity does not exist') } });
   });
 
   it.each([

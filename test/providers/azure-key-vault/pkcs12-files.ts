@@ -1,9 +1,9 @@
 /**
  * A chain of three certificates, and PKCS#12 files with them in the order issuer, root, leaf. Made with OpenSSL 3:
  * `openssl pkcs12 -export -nokeys -in inter.crt -certfile more.crt -passout pass:`, the second one with `-legacy`
- * (40-bit RC2, SHA-1), the third one with a password, the
- * fourth with a password that is hashed a hundred million times. The last one has a key on a curve and two certificates
- * that sign themselves, each with basicConstraints: `-inkey own.key -in own.crt -certfile other.crt`.
+ * (40-bit RC2, SHA-1), the third one with a password, the fourth with a password that is hashed a hundred million
+ * times. The last one has a key on a curve and two certificates that sign themselves, each with basicConstraints:
+ * `-inkey own.key -in own.crt -certfile other.crt`.
  */
 export const CHAIN = `-----BEGIN CERTIFICATE-----
 MIIBNjCB3AIUWwWVkUZK+Bd2rVF+7tcTRjosSRYwCgYIKoZIzj0EAwIwHjEcMBoG

@@ -110,10 +110,12 @@ describe('a challenge of Key Vault', () => {
         forget: () => undefined,
         throwIfRefused: () => undefined,
         refuse: () => undefined,
-        endedWith: () => false,
+        lastFailedWith: () => false,
       },
     });
-    const error = await vault.ask('secrets', (it) => it.getSecret('a'), undefined).catch((it: unknown) => it);
+    const error = await vault
+      .call('secrets', (it) => it.getSecret('a'), undefined)
+      .catch((it: unknown) => it);
     return { asked, error };
   };
 

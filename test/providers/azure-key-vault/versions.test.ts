@@ -4,13 +4,13 @@ import type { AuditStore } from '../../../src/audit/store.ts';
 import type { Clock } from '../../../src/core/clock.ts';
 import { AppError } from '../../../src/core/errors.ts';
 import { createFingerprinter } from '../../../src/core/fingerprint.ts';
-import type { StampedVersion } from '../../../src/core/reading.ts';
+import type { StampedVersion } from '../../../src/core/read-result.ts';
 import { SecretValue } from '../../../src/core/secret-value.ts';
 import { azureKeyVault } from '../../../src/providers/azure-key-vault/index.ts';
-import { createSeen } from '../../../src/providers/azure-key-vault/versions.ts';
+import { createSeenVersions } from '../../../src/providers/azure-key-vault/versions.ts';
 import type { ReadResult, SourceRef, VersionResult } from '../../../src/providers/provider.ts';
-import { cheapestWay, type WayTaken } from '../../../src/providers/ways.ts';
-import { recallVersion } from '../../../src/reconcile/recall.ts';
+import { cheapestStrategy, type ChosenStrategy } from '../../../src/providers/read-strategy.ts';
+import { lastReadVersion } from '../../../src/reconcile/last-read-version.ts';
 import { createRecorder, type Recorder } from '../../../src/reconcile/recorder.ts';
 import type { Objects } from '../../fakes/azure-server/objects.ts';
 import { startAzureServer } from '../../fakes/azure-server/server.ts';
@@ -25,8 +25,8 @@ const HOUR_MS = 3_600_000;
 async function openRead(count: number, readAfterMs = HOUR_MS) {
   const keys = Array.from({ length: count }, (_, index) => `n${String(index).padStart(3, '0')}`);
   const time = createManualTime();
-  const ways: WayTaken[] = [];
-  const deps = { clock: time, onWay: (taken: WayTaken) => ways.push(taken) };
+  const ways: ChosenStrategy[] = [];
+  const deps = { clock: time, onWay: (taken: ChosenStrategy) => ways.push(taken) };
   const store = await openAzure({ server: { now: time.now }, deps });
   for (const key of keys) store.server.secrets.put(key, 'x');
   time.set(time.now() + readAfterMs);
@@ -109,7 +109,7 @@ describe('versions in Key Vault', () => {
       });
       const abilities = { readsPerCall: can.readsPerCall ?? 1, describesUpTo: can.describesUpTo ?? 0 };
       const namesPerCall = versionsPerPage?.(config);
-      expect(test.ways).toEqual([cheapestWay(count, { ...abilities, namesPerCall })]);
+      expect(test.ways).toEqual([cheapestStrategy(count, { ...abilities, namesPerCall })]);
     },
   );
 
@@ -163,7 +163,7 @@ describe('versions in Key Vault that another process read', () => {
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     test.store.sent();
     test.store.server.secrets.put('n001', 'y');
-    const told = await later.provider.versions(test.keys, { recall: async (key) => read.get(key) });
+    const told = await later.provider.versions(test.keys, { lastReadVersion: async (key) => read.get(key) });
     expect(told).toEqual(test.read.map((it, index) => (index === 1 ? UNKNOWN : it)));
     const lines = test.store.sent().filter((line) => line.startsWith('vault'));
     expect(new Set(lines)).toEqual(new Set(['vault GET /secrets']));
@@ -175,7 +175,7 @@ describe('versions in Key Vault that another process read', () => {
     const recall = async (key: string): Promise<undefined> => void asked.push(key);
     const { provider, server } = test.store;
     for (const key of KEYS) server.secrets.put(key, 'x');
-    for (const _ of [1, 2]) await provider.versions([...test.keys, ...KEYS], { recall });
+    for (const _ of [1, 2]) await provider.versions([...test.keys, ...KEYS], { lastReadVersion: recall });
     expect(asked).toEqual(KEYS);
   });
 
@@ -198,7 +198,9 @@ describe('versions in Key Vault that another process read', () => {
       return Promise.reject(new AppError('AUDIT_UNAVAILABLE'));
     };
     for (const times of [1, 2]) {
-      expect(await later.provider.versions(test.keys, { recall })).toEqual(test.keys.map(() => UNKNOWN));
+      expect(await later.provider.versions(test.keys, { lastReadVersion: recall })).toEqual(
+        test.keys.map(() => UNKNOWN),
+      );
       expect(asked).toBe(times * 25);
     }
   });
@@ -212,22 +214,22 @@ describe('versions in Key Vault that another process read', () => {
       asked += 1;
       return { version: 'v', stamp: 's' };
     };
-    for (const _ of [1, 2]) await later.provider.versions(test.keys, { recall });
+    for (const _ of [1, 2]) await later.provider.versions(test.keys, { lastReadVersion: recall });
     expect(asked).toBe(60);
     test.time.set(test.time.now() + HOUR_MS - 1);
     await using third = await openOn(test.store.server, { deps: { clock: test.time } });
-    await third.provider.versions(['n000'], { recall });
+    await third.provider.versions(['n000'], { lastReadVersion: recall });
     expect(asked).toBe(60);
   });
 
   it('have no stamp without the date of the server, and are older than what is read meanwhile', async () => {
-    const seen = createSeen();
-    expect(seen.note('a', { version: 'v1', updatedOn: new Date(0), date: undefined })).toBeUndefined();
+    const seen = createSeenVersions();
+    expect(seen.record('a', { version: 'v1', updatedOn: new Date(0), date: undefined })).toBeUndefined();
     const recalled = Promise.withResolvers<StampedVersion>();
-    const recalling = seen.recall(['b'], () => recalled.promise, undefined);
+    const recalling = seen.restore(['b'], () => recalled.promise, undefined);
     const date = new Date(HOUR_MS).toUTCString();
-    expect(seen.note('a', { version: 'v1', updatedOn: new Date(Number.NaN), date })).toBeUndefined();
-    const stamp = seen.note('B', { version: 'v2', updatedOn: new Date(0), date });
+    expect(seen.record('a', { version: 'v1', updatedOn: new Date(Number.NaN), date })).toBeUndefined();
+    const stamp = seen.record('B', { version: 'v2', updatedOn: new Date(0), date });
     recalled.resolve({ version: 'v1', stamp: 'older' });
     await recalling;
     expect(seen.get('b')).toEqual({ version: 'v2', stamp });
@@ -242,7 +244,7 @@ describe('versions in Key Vault that another process read', () => {
       return undefined;
     };
     const keys = Array.from({ length: 60 }, (_, index) => `n${index}`);
-    await expect(createSeen().recall(keys, recall, over.signal)).rejects.toThrow('abort');
+    await expect(createSeenVersions().restore(keys, recall, over.signal)).rejects.toThrow('abort');
     expect(asked).toBe(25);
   });
 
@@ -265,7 +267,7 @@ describe('versions in Key Vault that another process read', () => {
         server.login.applications.set(CLIENT, { secret: CLIENT_SECRET });
         const { secrets } = server;
         const audit = createMemoryAudit({ clock: time });
-        const recall = (name: string) => recallVersion(audit, { store: 'azure', key: name }, 'd1');
+        const recall = (name: string) => lastReadVersion(audit, { store: 'azure', key: name }, 'd1');
         const read = async (refs: readonly SourceRef[]) => {
           const recorder = recorderOn(audit, time);
           for (const [index, result] of (await process.provider.read(refs)).entries()) {
@@ -285,7 +287,7 @@ describe('versions in Key Vault that another process read', () => {
             await process[Symbol.asyncDispose]();
             process = await openOn(server, { deps: { clock: time } });
           }
-          const told = await process.provider.versions(KEYS, { recall });
+          const told = await process.provider.versions(KEYS, { lastReadVersion: recall });
           for (const [index, result] of told.entries())
             if (result.kind === 'known') expect(result.version).toBe(secrets.get(KEYS[index] ?? '')?.id);
         }

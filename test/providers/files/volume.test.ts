@@ -1,7 +1,7 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ReadResult } from '../../../src/core/reading.ts';
+import type { ReadResult } from '../../../src/core/read-result.ts';
 import { files } from '../../../src/providers/files/index.ts';
 import { codeOf, describeProvider, reveal } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';

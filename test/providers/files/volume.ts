@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /**
- * A folder as Kubernetes mounts a Secret or ConfigMap: the content stands in a folder with a time for its name, `..data`
- * is a link to it, and what users see are links through `..data`. An update writes a new folder whole, moves `..data`
- * over, and then empties and removes the old folder.
+ * A folder as Kubernetes mounts a Secret or ConfigMap: the content stands in a folder with a time for its name,
+ * `..data` is a link to it, and what users see are links through `..data`. An update writes a new folder whole, moves
+ * `..data` over, and then empties and removes the old folder.
  */
 export interface Volume extends AsyncDisposable {
   /** Has the volume at `path`. */

@@ -120,8 +120,8 @@ describe('TLS', () => {
   });
 
   it.each([
-    ['TLSv1.2', 'the handshake failed'],
-    ['TLSv1.3', 'it asks for a client certificate; `tls.certFile` and `tls.keyFile` name it'],
+    ['TLSv1.2', 'the TLS handshake failed'],
+    ['TLSv1.3', 'it asks for a client certificate; set `tls.certFile` and `tls.keyFile`'],
   ] as const)('says with %s that the server asks for a client certificate', async (version, detail) => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),

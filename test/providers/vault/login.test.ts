@@ -334,7 +334,7 @@ describe('a wrapped secret id', () => {
     await store.file.write('s.used');
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
-      error: { code: 'AUTH_FAILED', detail: 'the wrapped secret id was used before or has ended' },
+      error: { code: 'AUTH_FAILED', detail: 'the wrapped secret ID was already used or has expired' },
     });
     expect(store.sent()).toEqual(['POST sys/wrapping/unwrap']);
   });

@@ -6,7 +6,7 @@ import { type Command, createClient, type VaultClient } from '../../../src/provi
 import { VaultConfig } from '../../../src/providers/vault/config.ts';
 import type { Grant } from '../../../src/providers/vault/grant.ts';
 import { createLogin } from '../../../src/providers/vault/login.ts';
-import { askMount } from '../../../src/providers/vault/mount.ts';
+import { mountQuery } from '../../../src/providers/vault/mount.ts';
 import { createSession } from '../../../src/providers/vault/session.ts';
 import { codeOf } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
@@ -193,7 +193,7 @@ describe('a token for a few requests', () => {
     const attempt = async (): Promise<Grant> => {
       logins += 1;
       const token = SecretValue.fromText(`token-${logins}`);
-      return { token, ttlMs: undefined, renewable: false, uses: 2, own: true };
+      return { token, ttlMs: undefined, renewable: false, uses: 2, isOwn: true };
     };
     const ask: Command = async () => answer;
     await using session = createSession({
@@ -279,7 +279,7 @@ describe('the renewal', () => {
     const session = createSession({
       client,
       login: createLogin(config, client, deps),
-      proof: askMount(config),
+      proof: mountQuery(config),
       clock: time,
       wake: time.wake,
       onRenewal: (error) => progress.push(error?.code),

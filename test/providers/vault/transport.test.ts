@@ -151,17 +151,17 @@ describe('a status', () => {
     [
       400,
       'Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period and will resume service shortly.',
-      'the mount is being changed to version 2',
+      'the mount is being upgraded to version 2',
     ],
     [
       400,
       'Waiting for the primary to upgrade from non-versioned to versioned data. This backend will be unavailable for a brief period and will resume service when the primary is finished.',
-      'the mount is being changed to version 2',
+      'the mount is being upgraded to version 2',
     ],
     [
       503,
       'API access to this namespace has been locked by an administrator - "team/" must be unlocked to gain access.',
-      'its namespace was locked by an administrator',
+      'an administrator locked its namespace',
     ],
     [503, 'namespace is sealed', 'it is sealed'],
   ])('of %i with "%s" is an outage', (status, text, detail) => {

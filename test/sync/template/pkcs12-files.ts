@@ -1,6 +1,5 @@
 // Written by OpenSSL 3.0, but for `UNCOUNTED`: a key and its certificate on P-256, most with the certificate of their
-// authority.
-// The password is `secret`, or none, but for the last two.
+// authority. The password is `secret`, or none, but for the last two.
 
 /** AES-256-CBC, PBKDF2 with 2,048 rounds: what OpenSSL 3 writes. */
 export const AES =

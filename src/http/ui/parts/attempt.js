@@ -1,9 +1,9 @@
 import { problem } from './notice.js';
 
 /**
- * Does some work once at a time and shows what went wrong. Its buttons take no press meanwhile; they are not
- * disabled, since a disabled button loses the focus, and who uses the keyboard their place. What stands around is told
- * at the end (`attempted`): whoever asked has to read what came of it.
+ * Runs an action and shows its error. Presses are ignored while it runs. The buttons get `aria-disabled` and not
+ * `disabled`, since a disabled button loses the keyboard focus. An `attempted` event at the end restarts the refresh
+ * timer, so that the user has time to read the result.
  * @param {readonly HTMLButtonElement[]} buttons
  * @param {Element} trouble
  * @param {() => Promise<void>} work

@@ -2,27 +2,31 @@ import { h } from '../dom.js';
 import { attempt } from './attempt.js';
 
 /**
- * Asks before something that cannot be taken back. The browser keeps the focus inside and gives it back.
+ * Asks before an action that cannot be undone. The browser traps the focus in the dialog and restores it.
  * @param {{
  *   title: string, body: import('../dom.js').Child[], confirm: string, danger?: boolean,
  *   act: () => Promise<void>,
- * }} options `act` runs on confirmation; what it throws is shown, and the question stays.
+ * }} options `act` runs on confirmation. When it throws, the error is shown and the dialog stays open.
  */
 export function ask({ title, body, confirm, danger = false, act }) {
   const trouble = h('div');
   const cancel = h('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel');
-  const yes = h('button', { type: 'button', class: danger ? 'danger' : 'primary', onclick: go }, confirm);
+  const confirmButton = h(
+    'button',
+    { type: 'button', class: danger ? 'danger' : 'primary', onclick: go },
+    confirm,
+  );
   const dialog = h(
     'dialog',
     { 'aria-labelledby': 'dialog-title', onclose: end },
     h('h2', { id: 'dialog-title' }, title),
     ...body,
     trouble,
-    h('div', { class: 'buttons' }, cancel, yes),
+    h('div', { class: 'buttons' }, cancel, confirmButton),
   );
 
   function go() {
-    return attempt([yes], trouble, async () => {
+    return attempt([confirmButton], trouble, async () => {
       await act();
       dialog.close();
     });
@@ -30,7 +34,7 @@ export function ask({ title, body, confirm, danger = false, act }) {
 
   function end() {
     dialog.remove();
-    // What had the focus before may have gone with what was done.
+    // The element that had the focus before may be gone.
     if (document.activeElement === document.body) document.querySelector('h1')?.focus();
   }
 

@@ -1,20 +1,20 @@
 import { ApiError, open } from '../api.js';
-import { h, say } from '../dom.js';
+import { FORMATS } from '../constants.js';
+import { announce, h } from '../dom.js';
 import { size } from '../format.js';
-import { FORMATS } from '../words.js';
 import { attempt } from './attempt.js';
 
-/** Pieces up to here are handed to the browser, which may keep them on disk. */
+/** Chunks of this size become Blobs, which the browser may keep on disk. */
 const PIECE_BYTES = 8 * 1_048_576;
 const NOTE =
-  'The export holds the records that name the fingerprint itself, not those of what was made of a source that had the value.';
+  'The export contains only the records with the fingerprint itself, without the changes that used a source version with it.';
 /** @type {Readonly<Record<string, string>>} */
 const ENDINGS = { jsonl: 'jsonl', csv: 'csv', ocsf: 'ocsf.jsonl' };
 
 /**
- * All records that a filter finds, as a file.
+ * Exports all records that match a filter as a file.
  * @param {Record<string, string>} filters
- * @param {boolean} traced The page shows more than that: also what was made of a value.
+ * @param {boolean} traced Whether the page also shows the changes that used a version with the fingerprint.
  */
 export function exportControl(filters, traced) {
   /** @type {AbortController | undefined} */
@@ -41,9 +41,9 @@ export function exportControl(filters, traced) {
         });
         save(file, `secretbridge-audit-${stamp()}.${ENDINGS[format.value]}`);
         state.textContent = `${size(file.size)} exported`;
-        say(state.textContent);
+        announce(state.textContent);
       } catch (error) {
-        state.textContent = running.signal.aborted ? 'stopped, nothing was saved' : '';
+        state.textContent = running.signal.aborted ? 'Stopped. Nothing was saved.' : '';
         if (!running.signal.aborted) throw error;
       } finally {
         stop.hidden = true;
@@ -55,7 +55,7 @@ export function exportControl(filters, traced) {
     'div',
     { class: 'export' },
     traced && h('p', { id: 'export-note', class: 'muted' }, NOTE),
-    h('label', { for: 'export-format' }, 'Export what the filters find as'),
+    h('label', { for: 'export-format' }, 'Export matching records as'),
     format,
     start,
     stop,
@@ -64,7 +64,7 @@ export function exportControl(filters, traced) {
   );
 }
 
-/** For the name of a file. */
+/** The current time for a file name. */
 function stamp() {
   return new Date().toISOString().slice(0, 19).replaceAll(':', '');
 }
@@ -95,14 +95,14 @@ async function read(query, signal, progress) {
     }
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    // Half a file must not look like a whole one.
-    const message = 'The export broke off; nothing was saved.';
+    // An incomplete file must not look complete.
+    const message = 'The export ended early. Nothing was saved.';
     throw new ApiError({ status: 0, code: 'UNREACHABLE', message, remedy: 'Try again.' });
   }
   return new Blob([...pieces, ...chunks], { type: response.headers.get('content-type') ?? '' });
 }
 
-/** Not every browser can iterate over a stream. @param {Response} response */
+/** Not every browser supports `for await` on a stream. @param {Response} response */
 async function* chunksOf({ body }) {
   const reader = body?.getReader();
   if (reader === undefined) return;
@@ -116,6 +116,6 @@ function save(file, name) {
   anchor.href = url;
   anchor.download = name;
   anchor.click();
-  // The browser has taken hold of the file by the next turn of its loop at the latest.
+  // The download starts asynchronously, so revoke the URL much later.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -1,13 +1,13 @@
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../constants.js';
 import { h } from '../dom.js';
 import { link } from '../router.js';
-import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../words.js';
 
 /** @typedef {{ name: string, title: string, hint?: string, words?: readonly string[], times?: boolean }} Field */
 
 /** @type {readonly Field[]} */
 const COMMON = [
-  { name: 'since', title: 'Since', hint: 'such as 7d', times: true },
-  { name: 'until', title: 'Until', hint: 'such as 1h', times: true },
+  { name: 'since', title: 'Since', hint: 'for example 7d', times: true },
+  { name: 'until', title: 'Until', hint: 'for example 1h', times: true },
   { name: 'mapping', title: 'Mapping' },
   { name: 'namespace', title: 'Namespace' },
   { name: 'secret', title: 'Secret' },
@@ -17,17 +17,17 @@ const COMMON = [
 ];
 /** @type {readonly Field[]} */
 const RARE = [
-  { name: 'actor', title: 'Actor', hint: 'ann, or drift' },
+  { name: 'actor', title: 'Actor', hint: 'ann or drift' },
   { name: 'store', title: 'Store' },
   { name: 'key', title: 'Source key' },
   { name: 'code', title: 'Error code', hint: 'NOT_OWNED' },
-  { name: 'request', title: 'Request id' },
+  { name: 'request', title: 'Request ID' },
   { name: 'fingerprint', title: 'Fingerprint', hint: 'of a value or a target' },
 ];
 const FIELDS = [...COMMON, ...RARE];
 
 /**
- * The filters among what an address holds.
+ * Returns the filters among the query parameters of a route.
  * @param {Record<string, string>} query
  * @returns {Record<string, string>}
  */
@@ -46,12 +46,15 @@ export function filterForm(query, apply) {
   /** @param {SubmitEvent & { currentTarget: HTMLFormElement }} event */
   function submit(event) {
     event.preventDefault();
-    const given = [...new FormData(event.currentTarget)].map(([name, value]) => [name, String(value).trim()]);
-    apply(Object.fromEntries(given.filter(([, value]) => value !== '')));
+    const fields = [...new FormData(event.currentTarget)].map(([name, value]) => [
+      name,
+      String(value).trim(),
+    ]);
+    apply(Object.fromEntries(fields.filter(([, value]) => value !== '')));
   }
   return h(
     'form',
-    { class: 'filters', role: 'search', 'aria-label': 'Filter the records', onsubmit: submit },
+    { class: 'filters', role: 'search', 'aria-label': 'Filter records', onsubmit: submit },
     h('div', { class: 'fields' }, ...COMMON.map((field) => input(field, query))),
     h(
       'details',
@@ -89,7 +92,7 @@ function input({ name, title, hint, words, times }, query) {
           autocapitalize: 'off',
           spellcheck: 'false',
           list: times === true ? 'times' : undefined,
-          title: times === true ? '7d (ago), 2026-01-31 or 2026-01-31T08:00:00Z, both in UTC' : undefined,
+          title: times === true ? '7d (days ago), 2026-01-31 or 2026-01-31T08:00:00Z, in UTC' : undefined,
         })
       : h(
           'select',
@@ -100,7 +103,11 @@ function input({ name, title, hint, words, times }, query) {
   return h('div', { class: 'field' }, h('label', { for: id }, title), control);
 }
 
-/** What is filtered by, each a link that takes it away. @param {Record<string, string>} filters @param {Record<string, string>} rest */
+/**
+ * Draws the active filters, each as a link that removes it.
+ * @param {Record<string, string>} filters
+ * @param {Record<string, string>} rest
+ */
 export function chips(filters, rest) {
   return Object.entries(filters).map(([name, value]) => {
     const { [name]: _, ...others } = filters;
@@ -111,7 +118,7 @@ export function chips(filters, rest) {
       {
         class: 'chip',
         href: link(['records'], { ...others, ...rest }),
-        // What is seen, so that it can be said to be pressed.
+        // Contains the visible text, for voice control.
         'aria-label': `Remove the filter ${title} ${short}`,
         title: short === value ? undefined : value,
       },

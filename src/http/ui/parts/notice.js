@@ -1,5 +1,5 @@
 import { ApiError } from '../api.js';
-import { h, prose } from '../dom.js';
+import { h, withCode } from '../dom.js';
 import { code } from './badge.js';
 
 /**
@@ -10,14 +10,14 @@ export function notice(tone, ...children) {
   return h('div', { class: `notice ${tone}` }, ...children);
 }
 
-/** What went wrong, in the service's words, and what to do. @param {unknown} error */
+/** Draws an error of the service with its remedy. @param {unknown} error */
 export function problem(error) {
   if (!(error instanceof ApiError)) throw error;
   return h(
     'div',
     { class: 'notice bad', role: 'alert' },
-    h('p', {}, h('strong', {}, prose(sentence(error.message))), ' ', code(error.code)),
-    error.remedy !== '' && h('p', {}, prose(error.remedy)),
+    h('p', {}, h('strong', {}, withCode(sentence(error.message))), ' ', code(error.code)),
+    error.remedy !== '' && h('p', {}, withCode(error.remedy)),
     error.requestId !== undefined && h('p', { class: 'muted' }, 'Request ', h('code', {}, error.requestId)),
   );
 }

@@ -1,5 +1,5 @@
 import { post } from '../api.js';
-import { h, say } from '../dom.js';
+import { announce, h } from '../dom.js';
 import { ask } from './dialog.js';
 import { notice } from './notice.js';
 import { recordLink } from './record-table.js';
@@ -11,16 +11,16 @@ import { summary } from './sync.js';
  * @typedef {import('../app.js').Context} Context
  */
 
-/** Those that tell in which state a target was. */
+/** The actions whose records describe a state of the target. */
 const STATES = ['create', 'update', 'repair', 'adopt', 'rollback'];
 
-/** To which record a target is pinned. @param {Pick<Target, 'pinned'>} target */
+/** Draws the record that a target is pinned to. @param {Pick<Target, 'pinned'>} target */
 export function pinnedTo({ pinned }) {
   return pinned === undefined ? undefined : h('span', { class: 'pin' }, 'to ', recordLink(pinned));
 }
 
 /**
- * For the record of a change: the way back to it.
+ * Draws the rollback section of a change's record.
  * @param {AuditRecord} record
  * @param {Context} context
  */
@@ -33,25 +33,25 @@ export function rollBack(record, context) {
   const button = h(
     'button',
     { type: 'button', onclick: () => confirmRollback({ ...target, sequence, sources }, context) },
-    'Roll back to this…',
+    'Roll back to this version…',
   );
   return h(
     'section',
     { class: 'card', 'aria-labelledby': 'back' },
-    h('h2', { id: 'back' }, 'Go back'),
+    h('h2', { id: 'back' }, 'Roll back'),
     h(
       'p',
       { class: 'muted' },
-      `${namespace}/${secret} can be made of these versions again, as long as their stores have them.`,
+      `Rebuilds ${namespace}/${secret} from these source versions, while their stores still have them.`,
     ),
     context.may('operator')
       ? h('div', { class: 'buttons' }, button)
-      : h('p', { class: 'muted' }, 'Going back needs the role operator.'),
+      : h('p', { class: 'muted' }, 'Rolling back requires the role operator.'),
   );
 }
 
 /**
- * @param {{ mapping: string, namespace: string, secret: string } & Pick<AuditRecord, 'sequence' | 'sources'>} what
+ * @param {{ mapping: string, namespace: string, secret: string } & Pick<AuditRecord, 'sequence' | 'sources'>} change
  * @param {Context} context
  */
 function confirmRollback({ mapping, namespace, secret, sequence, sources }, { reload }) {
@@ -60,7 +60,12 @@ function confirmRollback({ mapping, namespace, secret, sequence, sources }, { re
   ask({
     title: `Roll back to record ${sequence}?`,
     body: [
-      h('p', {}, h('strong', {}, name), ' is made anew, by its mapping of today, of these versions:'),
+      h(
+        'p',
+        {},
+        h('strong', {}, name),
+        'will be rebuilt with the current mapping from these source versions:',
+      ),
       h(
         'ul',
         { class: 'versions' },
@@ -71,16 +76,16 @@ function confirmRollback({ mapping, namespace, secret, sequence, sources }, { re
       h(
         'p',
         {},
-        'It stays there, whatever becomes of its sources, until somebody unpins it. When its content changes, the workloads that the mapping names are restarted.',
+        'The target keeps these versions until you unpin it, even when its sources change. If its content changes, the workloads in the mapping are restarted.',
       ),
-      h('p', {}, 'If a store no longer has one of the versions, nothing is changed.'),
+      h('p', {}, 'If a store no longer has one of the versions, nothing changes.'),
     ],
     confirm: 'Roll back',
     async act() {
       const path = `api/v1/mappings/${encodeURIComponent(mapping)}/rollback`;
       const answer = await post(path, { to: sequence, namespace });
       await reload();
-      tell(answer, `Pinned ${name} to record ${sequence}`);
+      showResult(answer, `Pinned ${name} to record ${sequence}`);
     },
   });
 }
@@ -103,31 +108,31 @@ function confirmUnpin({ mapping, namespace, secret, pinned }, { reload }) {
   ask({
     title: 'Unpin this target?',
     body: [
-      h('p', {}, h('strong', {}, name), ` is at the versions of record ${pinned}.`),
+      h('p', {}, h('strong', {}, name), `is pinned to the versions of record ${pinned}.`),
       h(
         'p',
         {},
-        'It follows its sources again, and gets their current values at once. When its content changes, the workloads that the mapping names are restarted.',
+        'It follows its sources again and gets their current values now. If its content changes, the workloads in the mapping are restarted.',
       ),
     ],
     confirm: 'Unpin',
     async act() {
       const answer = await post(`api/v1/mappings/${encodeURIComponent(mapping)}/unpin`, { namespace });
       await reload();
-      tell(answer, `Unpinned ${name}`);
+      showResult(answer, `Unpinned ${name}`);
     },
   });
 }
 
 /**
- * What came of it. That it was said is on record, even when the target could not be brought there yet.
+ * Shows the result. The audit has the request, even when the target could not be changed yet.
  * @param {import('../api.js').SyncAnswer} answer
  * @param {string} done
  */
-function tell(answer, done) {
+function showResult(answer, done) {
   const [first] = answer.targets;
-  const why = typeof first?.code === 'string' ? ` (${first.code})` : '';
-  const text = `${done}: ${summary(answer)}${why}.`;
+  const reason = typeof first?.code === 'string' ? ` (${first.code})` : '';
+  const text = `${done}: ${summary(answer)}${reason}.`;
   document.querySelector('main .view')?.prepend(notice(answer.ok ? 'good' : 'warn', text));
-  say(text);
+  announce(text);
 }

@@ -1,5 +1,5 @@
 import { h } from '../dom.js';
-import { number, time, who } from '../format.js';
+import { actorText, number, time } from '../format.js';
 import { link } from '../router.js';
 import { badge, state } from './badge.js';
 import { changes, mappingLink, subject } from './subject.js';
@@ -11,14 +11,18 @@ import { table } from './table.js';
 const COLUMNS = [
   { title: 'Record', kind: 'head', cell: ({ sequence }) => recordLink(sequence) },
   { title: 'Time', cell: (record) => time(record.time) },
-  { title: 'Action', cell: action },
-  { title: 'About', kind: 'wide', cell: about },
-  { title: 'By', kind: 'by', cell: ({ actor }) => h('span', { title: actor.address }, who(actor)) },
+  { title: 'Action', cell: actionCell },
+  { title: 'Subject', kind: 'wide', cell: subjectCell },
+  {
+    title: 'Actor',
+    kind: 'actor',
+    cell: ({ actor }) => h('span', { title: actor.address }, actorText(actor)),
+  },
   {
     title: 'Outcome',
     cell: ({ outcome, code, phase }) => (phase === 'intent' ? '' : state(outcome, code)),
   },
-  { title: 'What', kind: 'wide', cell: what },
+  { title: 'Changes', kind: 'wide', cell: changesCell },
   { title: 'Review', cell: (record) => (record.action === 'review' ? '' : badge(reviewOf(record))) },
 ];
 
@@ -32,8 +36,8 @@ export function recordLink(sequence) {
   return h('a', { href: link(['records', sequence]), class: 'sequence' }, `#${sequence}`);
 }
 
-/** A mapping is mostly called as its Secret is. @param {AuditRecord} record */
-function about(record) {
+/** Shows the mapping only when its name differs from the Secret's. @param {AuditRecord} record */
+function subjectCell(record) {
   const { mapping, secret } = record;
   const named =
     mapping === undefined || mapping === secret
@@ -43,22 +47,22 @@ function about(record) {
 }
 
 /** @param {AuditRecord} record */
-function what({ action: name, keys, note, counts = {} }) {
+function changesCell({ action, keys, note, counts = {} }) {
   const words = Object.entries(counts)
     .filter(([, count]) => count > 0)
-    .map(([of, count]) => `${number(count)} ${of}`);
+    .map(([name, count]) => `${number(count)} ${name}`);
   return [
     ...changes(keys),
     words.length === 0 ? '' : h('span', { class: 'muted' }, `${words.join(', ')} `),
-    // That of a reading is for programs.
-    note === undefined || name === 'read' ? '' : h('q', { class: 'note' }, note),
+    // The note of a read record is for programs.
+    note === undefined || action === 'read' ? '' : h('q', { class: 'note' }, note),
   ];
 }
 
 /** @param {AuditRecord} record */
-function action({ action: name, phase, review }) {
+function actionCell({ action: name, phase, review }) {
   const note = phase === 'intent' ? 'intent' : review?.state;
-  // As one, so that a card has both on one line.
+  // One element, so that a card shows both on one line.
   return h('span', {}, name, note !== undefined && h('span', { class: 'phase' }, ` ${note}`));
 }
 

@@ -1,5 +1,5 @@
 import { get, post } from '../api.js';
-import { h, say } from '../dom.js';
+import { announce, h } from '../dom.js';
 import { time } from '../format.js';
 import { link } from '../router.js';
 import { attempt } from './attempt.js';
@@ -7,11 +7,11 @@ import { badge } from './badge.js';
 import { notice } from './notice.js';
 import { recordLink, reviewOf } from './record-table.js';
 
-/** As the service takes it. */
+/** The limit of the API. */
 const NOTE_LENGTH = 2_000;
 
 /**
- * What a person said of a record, and the form to say something.
+ * Draws the review of a record and the form to change it.
  * @param {import('../api.js').AuditRecord} record
  * @param {import('../app.js').Context} context
  */
@@ -19,7 +19,7 @@ export function review(record, { may, go, reload }) {
   const { sequence, reviewed } = record;
   const note = h('textarea', { id: 'note', rows: 2, maxlength: NOTE_LENGTH });
   const trouble = h('div');
-  const next = h('button', { type: 'button', onclick: goOn }, 'Next unreviewed');
+  const next = h('button', { type: 'button', onclick: openNext }, 'Next unreviewed');
   const marks = [
     h('button', { type: 'button', class: 'primary', onclick: () => mark('reviewed') }, 'Mark as reviewed'),
     h('button', { type: 'button', onclick: () => mark('flagged') }, 'Flag'),
@@ -31,17 +31,17 @@ export function review(record, { may, go, reload }) {
     return attempt(marks, trouble, async () => {
       await post(`api/v1/audit/records/${sequence}/review`, text === '' ? { state } : { state, note: text });
       await reload();
-      say(`Record ${sequence} is ${state}.`);
+      announce(`Record ${sequence} is ${state}.`);
     });
   }
 
-  function goOn() {
+  function openNext() {
     return attempt([next], trouble, async () => {
       const query = { review: 'unreviewed', cursor: sequence, limit: 1 };
       const { records } = await get('api/v1/audit/records', query);
       if (records.length > 0) return go(link(['records', records[0].sequence]));
-      trouble.replaceChildren(notice('good', 'Nothing older is unreviewed.'));
-      say('Nothing older is unreviewed.');
+      trouble.replaceChildren(notice('good', 'There are no older unreviewed records.'));
+      announce('There are no older unreviewed records.');
     });
   }
 
@@ -62,7 +62,7 @@ export function review(record, { may, go, reload }) {
       ),
     ...(may('reviewer')
       ? [h('div', { class: 'field' }, h('label', { for: 'note' }, 'Note (optional)'), note)]
-      : [h('p', { class: 'muted' }, 'Reviewing needs the role reviewer.')]),
+      : [h('p', { class: 'muted' }, 'Reviewing requires the role reviewer.')]),
     h('div', { class: 'buttons' }, ...(may('reviewer') ? marks : []), next),
     trouble,
   );

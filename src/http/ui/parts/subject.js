@@ -1,7 +1,7 @@
 import { h } from '../dom.js';
 import { link } from '../router.js';
 
-/** What a record is about. @param {import('../api.js').AuditRecord} record */
+/** Links the subject of a record. @param {import('../api.js').AuditRecord} record */
 export function subject({ namespace, secret, store, key, sources, review }) {
   if (namespace !== undefined && secret !== undefined) return targetLink(namespace, secret);
   if (store !== undefined) return sourceLink(store, key);
@@ -19,7 +19,7 @@ export function targetLink(namespace, secret) {
 
 /** @param {string} store @param {string} [key] */
 export function sourceLink(store, key) {
-  const name = [h('span', { class: 'muted' }, `${store}: `), key ?? 'every key'];
+  const name = [h('span', { class: 'muted' }, `${store}: `), key ?? 'all keys'];
   return h('a', { href: link(['records'], { store, key }), class: 'name' }, ...name);
 }
 
@@ -28,7 +28,9 @@ export function mappingLink(name) {
   return h('a', { href: link(['mappings', name]), class: 'name' }, name);
 }
 
-/** Keys that came, changed and went, as `audit list` shows them. @param {import('../api.js').AuditRecord['keys']} keys */
+/**
+ * Draws added, changed and removed keys, as `audit list` prints them. @param {import('../api.js').AuditRecord['keys']} keys
+ */
 export function changes({ added, changed, removed }) {
   const parts = [
     { sign: '+', word: 'added', names: added },

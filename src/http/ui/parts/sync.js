@@ -1,5 +1,5 @@
 import { post } from '../api.js';
-import { h, say } from '../dom.js';
+import { announce, h } from '../dom.js';
 import { attempt } from './attempt.js';
 
 /**
@@ -22,7 +22,7 @@ export function syncButton(mapping, { may }) {
       try {
         const answer = await post(`api/v1/mappings/${encodeURIComponent(mapping)}/sync`);
         result.textContent = ` ${summary(answer)}`;
-        say(`${mapping}: ${summary(answer)}`);
+        announce(`${mapping}: ${summary(answer)}`);
       } finally {
         if (result.textContent === ' running…') result.textContent = '';
       }

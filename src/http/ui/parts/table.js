@@ -1,22 +1,22 @@
 import { h } from '../dom.js';
 
 /**
- * On a narrow screen each row becomes a card, by CSS. The roles are said again since a `display` other than
- * that of a table takes them away.
+ * A table column. On narrow screens CSS turns each row into a card. Explicit ARIA roles are needed because the changed
+ * `display` removes the table semantics.
  * @template T
  * @typedef {{
  *   title: string,
  *   cell: (row: T) => import('../dom.js').Child | import('../dom.js').Child[],
- *   kind?: 'by' | 'wide' | 'head',
+ *   kind?: 'actor' | 'wide' | 'head',
  * }} Column<T>
  */
 
 /**
  * @template T
- * @param {string} caption For those who do not see the heading above it.
+ * @param {string} caption For screen readers.
  * @param {readonly Column<T>[]} columns
  * @param {readonly T[]} rows
- * @param {(row: T) => string | undefined} [kindOf] For the looks of a row.
+ * @param {(row: T) => string | undefined} [kindOf] The CSS class of a row.
  */
 export function table(caption, columns, rows, kindOf = () => undefined) {
   const head = columns.map(({ title, kind }) =>
@@ -53,8 +53,9 @@ function line(columns, row, kindOfRow) {
 }
 
 /**
- * Names and what they are, one below the other.
- * @param {readonly (readonly [string, import('../dom.js').Child | import('../dom.js').Child[]])[]} pairs Those without a value are left out.
+ * Draws a definition list.
+ * @param {readonly (readonly [string, import('../dom.js').Child | import('../dom.js').Child[]])[]} pairs Pairs
+ * without a value are skipped.
  */
 export function facts(pairs) {
   return h(

@@ -1,4 +1,4 @@
-import { h, prose } from '../dom.js';
+import { h, withCode } from '../dom.js';
 import { duration, time } from '../format.js';
 import { badge, code } from './badge.js';
 import { pinnedTo } from './pins.js';
@@ -12,7 +12,7 @@ const COLUMNS = [
   { title: 'Target', kind: 'head', cell: ({ namespace, secret }) => targetLink(namespace, secret) },
   { title: 'Mapping', cell: ({ mapping }) => mappingLink(mapping) },
   { title: 'State', cell: (target) => h('span', { class: 'state' }, badge(target.state), pinnedTo(target)) },
-  { title: 'Last in step', cell: freshness },
+  { title: 'Last synced', cell: freshness },
   { title: 'Problem and remedy', kind: 'wide', cell: trouble },
 ];
 
@@ -27,8 +27,8 @@ export function targetTable(caption, targets, actions) {
 
 /** @param {Target} target */
 function freshness({ lastSuccess, staleSeconds }) {
-  // What a process before it has seen, nobody tells it.
-  if (!lastSuccess) return 'not since the start';
+  // A new process does not know when an earlier one last synced the target.
+  if (!lastSuccess) return 'not since the service started';
   return [
     time(lastSuccess),
     staleSeconds !== null &&
@@ -43,7 +43,7 @@ export function trouble({ code: error, message, remedy }) {
   return h(
     'div',
     { class: 'trouble' },
-    h('p', {}, code(error), ' ', message !== undefined && prose(message)),
-    remedy !== undefined && h('p', { class: 'muted' }, prose(remedy)),
+    h('p', {}, code(error), ' ', message !== undefined && withCode(message)),
+    remedy !== undefined && h('p', { class: 'muted' }, withCode(remedy)),
   );
 }

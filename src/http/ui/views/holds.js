@@ -1,6 +1,6 @@
 import { get, post } from '../api.js';
-import { h, say } from '../dom.js';
-import { counted } from '../format.js';
+import { announce, h } from '../dom.js';
+import { pluralize } from '../format.js';
 import { ask } from '../parts/dialog.js';
 import { empty, notice } from '../parts/notice.js';
 import { mappingLink, targetLink } from '../parts/subject.js';
@@ -14,25 +14,25 @@ export const holdsView = {
   refresh: 'redraw',
   async load(_, signal) {
     /** @type {Held[]} */
-    const found = [];
+    const holds = [];
     let cursor;
     do {
       const page = await get('api/v1/held', { limit: 1_000, cursor }, signal);
-      found.push(...page.held);
+      holds.push(...page.held);
       cursor = page.next;
     } while (cursor !== undefined);
-    return found;
+    return holds;
   },
   draw(/** @type {Held[]} */ held, _, context) {
     return [
       h(
         'p',
         { class: 'lead muted' },
-        'Changes that would destroy more than the brake allows. Nothing happens until somebody releases them, and it is on record who did.',
+        'Changes that would delete more than the brake allows. They wait until somebody releases them. The audit records who did.',
       ),
       held.length === 0
-        ? empty('Nothing is held.')
-        : h('ul', { class: 'holds' }, ...held.map((one) => item(one, context))),
+        ? empty('There are no held changes.')
+        : h('ul', { class: 'holds' }, ...held.map((change) => item(change, context))),
     ];
   },
 };
@@ -46,7 +46,7 @@ function item(held, context) {
     { class: 'card' },
     h('h2', {}, `${action} `, targetLink(namespace, secret)),
     h('p', { class: 'muted' }, 'Mapping ', mappingLink(mapping), ', hold ', h('code', {}, id)),
-    losses(held),
+    lostKeys(held),
     context.may('operator')
       ? h(
           'div',
@@ -57,15 +57,15 @@ function item(held, context) {
             'Release…',
           ),
         )
-      : h('p', { class: 'muted' }, 'Releasing it needs the role operator.'),
+      : h('p', { class: 'muted' }, 'Releasing requires the role operator.'),
   );
 }
 
 /** @param {Held} held */
-function losses({ action, keys }) {
+function lostKeys({ action, keys }) {
   const lost = keys.filter((key) => key.action === 'remove' || action === 'delete').map(({ name }) => name);
   const others = keys.filter(({ name }) => !lost.includes(name));
-  const whole = action === 'delete' ? ' with the Secret itself' : '';
+  const whole = action === 'delete' ? 'together with the Secret' : '';
   return h(
     'div',
     {},
@@ -76,7 +76,7 @@ function losses({ action, keys }) {
         ? whole === ''
           ? 'No key would be lost.'
           : 'The Secret itself would be deleted.'
-        : `${counted(lost.length, 'key')} would be lost${whole}:`,
+        : `${pluralize(lost.length, 'key')} would be lost${whole}:`,
     ),
     h('ul', { class: 'names' }, ...lost.map((name) => h('li', { class: 'lost' }, h('code', {}, name)))),
     others.length > 0 &&
@@ -90,8 +90,8 @@ function confirm(held, { reload }) {
   ask({
     title: `Release this ${action}?`,
     body: [
-      h('p', {}, 'Target ', h('strong', {}, `${namespace}/${secret}`), '. This cannot be taken back here.'),
-      losses(held),
+      h('p', {}, 'Target ', h('strong', {}, `${namespace}/${secret}`), '. You cannot undo this here.'),
+      lostKeys(held),
     ],
     confirm: action === 'delete' ? 'Release and delete' : 'Release',
     danger: true,
@@ -100,7 +100,7 @@ function confirm(held, { reload }) {
       const text = `Released ${namespace}/${secret}: ${summary(answer)}.`;
       await reload();
       document.querySelector('main .view')?.prepend(notice('good', text));
-      say(text);
+      announce(text);
     },
   });
 }

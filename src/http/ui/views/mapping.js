@@ -27,22 +27,22 @@ export const mappingView = {
   },
   draw(/** @type {Data} */ { mapping, records }, { path: [, name] }, context) {
     return [
-      ...(mapping === undefined ? left() : inForce(mapping, context)),
+      ...(mapping === undefined ? notConfigured() : configured(mapping, context)),
       h('h2', {}, 'Latest records'),
       records.length === 0
-        ? empty('There are no records of it yet.')
+        ? empty('There are no records of this mapping yet.')
         : recordTable('Latest records', records),
-      h('p', {}, h('a', { href: link(['records'], { mapping: name }) }, 'All its records')),
+      h('p', {}, h('a', { href: link(['records'], { mapping: name }) }, 'All records of this mapping')),
     ];
   },
 };
 
-/** Records and holds lead here as well, and what they are about may be the end of the mapping. */
-function left() {
+/** Records and holds also link here when the mapping was removed from the configuration. */
+function notConfigured() {
   return [
     notice(
       'plain',
-      'The configuration has no mapping of this name. What became of its Secrets is in its records, or waits among the ',
+      'The configuration has no mapping with this name. Its Secrets were handled as its records show, or are waiting in the list of ',
       h('a', { href: link(['holds']) }, 'holds'),
       '.',
     ),
@@ -50,22 +50,22 @@ function left() {
 }
 
 /** @param {Mapping} mapping @param {import('../app.js').Context} context */
-function inForce({ mapping: name, refreshSeconds, sources, searches, targets }, context) {
+function configured({ mapping: name, refreshSeconds, sources, searches, targets }, context) {
   const isPinned = targets.some(({ pinned }) => pinned !== undefined) && context.may('operator');
   return [
     h(
       'div',
       { class: 'lead' },
-      h('span', { class: 'muted' }, `Looked at every ${duration(refreshSeconds)}. `),
+      h('span', { class: 'muted' }, `Checked every ${duration(refreshSeconds)}. `),
       syncButton(name, context),
     ),
     h('h2', {}, 'Targets'),
     targets.length === 0
-      ? empty('It has no target now.')
+      ? empty('This mapping has no targets now.')
       : targetTable(
           'Targets',
           targets,
-          isPinned ? { title: 'Do', cell: (target) => unpinButton(target, context) } : undefined,
+          isPinned ? { title: 'Actions', cell: (target) => unpinButton(target, context) } : undefined,
         ),
     h('h2', {}, 'Sources'),
     h(
@@ -77,9 +77,9 @@ function inForce({ mapping: name, refreshSeconds, sources, searches, targets }, 
   ];
 }
 
-/** What a search finds is read key by key. @param {import('../api.js').Mapping['searches'][number]} search */
+/** Describes a search. Its matches are read key by key. @param {import('../api.js').Mapping['searches'][number]} search */
 function searched({ store, path, name }) {
-  const where = path === '' ? 'all that is found' : `all that is found below ${path}`;
+  const where = path === '' ? 'all matching keys' : `all matching keys below ${path}`;
   return [
     h('span', { class: 'muted' }, `${store}: `),
     where,

@@ -1,29 +1,29 @@
 import { get } from '../api.js';
+import { TARGET_STATES } from '../constants.js';
 import { h, replace } from '../dom.js';
-import { counted, number } from '../format.js';
+import { number, pluralize } from '../format.js';
 import { empty } from '../parts/notice.js';
 import { unpinButton } from '../parts/pins.js';
 import { syncButton } from '../parts/sync.js';
 import { targetTable } from '../parts/target-table.js';
 import { link } from '../router.js';
-import { TARGET_STATES } from '../words.js';
 
 /**
  * @typedef {import('../api.js').Mapping} Mapping
  * @typedef {import('../api.js').Target} Target
  */
 
-/** Rows that are drawn at once. How many it is by now stands in the state of the address: a refresh draws as many. */
+/** How many rows each press of the button adds. The history state keeps the current number for a refresh. */
 const STEP = 500;
 
 /** @type {import('../frame.js').View} */
 export const mappingsView = {
   title: () => 'Mappings',
   refresh: 'redraw',
-  load: (_, signal) => all(signal),
+  load: (_, signal) => allMappings(signal),
   draw(/** @type {Mapping[]} */ mappings, { query }, context) {
     const targets = mappings.flatMap((mapping) => mapping.targets).sort(worstFirst);
-    const bare = mappings.filter((mapping) => mapping.targets.length === 0);
+    const withoutTargets = mappings.filter((mapping) => mapping.targets.length === 0);
     const list = h('div');
     const count = h('p', { class: 'muted count-line', role: 'status' });
     const text = h('input', {
@@ -42,43 +42,45 @@ export const mappingsView = {
     );
 
     function choose() {
-      // The address follows, so that it can be sent on; no step back for every letter.
+      // Keep the filters in the URL, so that it can be shared. Do not add a history entry for each letter.
       history.replaceState(null, '', link(['mappings'], { state: state.value, find: text.value.trim() }));
       show(STEP);
     }
 
-    /** @param {number} most */
-    function showMore(most) {
-      history.replaceState({ most: most + STEP }, '');
-      show(most + STEP);
-      // The button is gone or another one, and with it the place of who uses the keyboard.
-      list.querySelectorAll('tbody tr')[most]?.querySelector('a')?.focus();
+    /** @param {number} limit */
+    function showMore(limit) {
+      history.replaceState({ limit: limit + STEP }, '');
+      show(limit + STEP);
+      // The focused button is gone. Move the focus to the first new row for keyboard users.
+      list.querySelectorAll('tbody tr')[limit]?.querySelector('a')?.focus();
     }
 
-    /** @param {number} most */
-    function show(most) {
-      const found = targets.filter((target) => matches(target, state.value, text.value.trim().toLowerCase()));
-      const rows = found.slice(0, most);
-      const rest = found.length - rows.length;
-      count.textContent = `${counted(found.length, 'target')} of ${number(targets.length)}`;
+    /** @param {number} limit */
+    function show(limit) {
+      const matching = targets.filter((target) =>
+        matches(target, state.value, text.value.trim().toLowerCase()),
+      );
+      const rows = matching.slice(0, limit);
+      const rest = matching.length - rows.length;
+      count.textContent = `${pluralize(matching.length, 'target')} of ${number(targets.length)}`;
       replace(
         list,
-        found.length === 0
+        matching.length === 0
           ? empty('No target matches.')
-          : targetTable('Targets, those that need somebody first', rows, {
-              title: 'Do',
+          : targetTable('Targets, problems first', rows, {
+              title: 'Actions',
               cell: (target) => [syncButton(target.mapping, context), unpinButton(target, context)],
             }),
         rest > 0 &&
           h(
             'button',
-            { type: 'button', onclick: () => showMore(most) },
+            { type: 'button', onclick: () => showMore(limit) },
             `Show ${number(Math.min(rest, STEP))} more`,
           ),
       );
     }
 
-    show(history.state?.most ?? STEP);
+    show(history.state?.limit ?? STEP);
     return [
       h(
         'form',
@@ -97,19 +99,21 @@ export const mappingsView = {
       ),
       count,
       list,
-      bare.length > 0 &&
+      withoutTargets.length > 0 &&
         h(
           'p',
           {},
-          'Without a target: ',
-          ...bare.map(({ mapping }) => h('a', { href: link(['mappings', mapping]), class: 'chip' }, mapping)),
+          'Mappings without targets: ',
+          ...withoutTargets.map(({ mapping }) =>
+            h('a', { href: link(['mappings', mapping]), class: 'chip' }, mapping),
+          ),
         ),
     ];
   },
 };
 
 /** @param {AbortSignal} signal @returns {Promise<Mapping[]>} */
-async function all(signal) {
+async function allMappings(signal) {
   const found = [];
   let cursor;
   do {

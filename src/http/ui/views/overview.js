@@ -1,25 +1,25 @@
 import { ApiError, get } from '../api.js';
-import { h, prose } from '../dom.js';
+import { TARGET_STATES } from '../constants.js';
+import { h, withCode } from '../dom.js';
 import { number, time } from '../format.js';
 import { badge, state } from '../parts/badge.js';
 import { empty, problem } from '../parts/notice.js';
-import { proof } from '../parts/proof.js';
 import { recordLink, recordTable } from '../parts/record-table.js';
 import { table } from '../parts/table.js';
 import { targetTable } from '../parts/target-table.js';
+import { verification } from '../parts/verification.js';
 import { link } from '../router.js';
-import { TARGET_STATES } from '../words.js';
 
-/** @typedef {{ code: string, message: string, remedy: string }} Trouble */
+/** @typedef {{ code: string, message: string, remedy: string }} StartError */
 /**
  * @typedef {{
- *   status: import('../api.js').Status, unreviewed: import('../api.js').AuditRecord[], idle: Trouble | undefined,
+ *   status: import('../api.js').Status, unreviewed: import('../api.js').AuditRecord[], startError: StartError | undefined,
  * }} Data
  */
 
-/** More are on the page of the mappings. */
-const MOST = 20;
-const FINE = ['synced', 'waiting', 'pinned', 'stale'];
+/** The rows of each table. The mappings view has all of them. */
+const MAX_ROWS = 20;
+const HEALTHY = ['synced', 'waiting', 'pinned', 'stale'];
 
 /** @type {import('../frame.js').View} */
 export const overviewView = {
@@ -30,41 +30,41 @@ export const overviewView = {
       get('api/v1/status', {}, signal),
       get('api/v1/audit/records', { review: 'unreviewed', limit: 5 }, signal),
     ]);
-    return { status, unreviewed: records, idle: await idle(status, signal) };
+    return { status, unreviewed: records, startError: await loadStartError(status, signal) };
   },
-  draw: (/** @type {Data} */ { status, unreviewed, idle }) => {
+  draw: (/** @type {Data} */ { status, unreviewed, startError }) => {
     return [
       h(
         'p',
         { class: 'lead muted' },
         `Instance ${status.instance}, version ${status.version}`,
-        status.replica === undefined ? '' : `, answered by ${status.replica}`,
+        status.replica === undefined ? '' : `, replica ${status.replica}`,
       ),
       ...configProblems(status),
-      ...differing(status),
-      ...(idle === undefined
-        ? [counts(status), health(status), ...troubled(status)]
-        : [problem(new ApiError({ status: 503, ...idle })), health(status)]),
+      ...configDifferences(status),
+      ...(startError === undefined
+        ? [counts(status), health(status), ...problemSections(status)]
+        : [problem(new ApiError({ status: 503, ...startError })), health(status)]),
       section(
         'To review',
         unreviewed.length === 0
           ? empty('Everything has been reviewed.')
-          : recordTable('The newest unreviewed records', unreviewed),
+          : recordTable('Newest unreviewed records', unreviewed),
         h('p', {}, h('a', { href: link(['records'], { review: 'unreviewed' }) }, 'All unreviewed records')),
       ),
-      section('Proof', proof()),
+      section('Verification', verification()),
     ];
   },
 };
 
 /**
- * Why the service has not begun: no target is known then, and that none has failed would mislead. The status has no
- * words for it, and what needs the rest of the service has.
+ * Returns why the service has not started, if so. Without targets, "no failures" would mislead. The status does not
+ * have the reason, but other routes fail with it.
  * @param {import('../api.js').Status} status
  * @param {AbortSignal} signal
- * @returns {Promise<Trouble | undefined>}
+ * @returns {Promise<StartError | undefined>}
  */
-async function idle({ engine, targets }, signal) {
+async function loadStartError({ engine, targets }, signal) {
   if (engine.state === 'up' || targets.length > 0) return undefined;
   try {
     await get('api/v1/held', { limit: 1 }, signal);
@@ -77,22 +77,22 @@ async function idle({ engine, targets }, signal) {
 }
 
 /** @param {import('../api.js').Status} status */
-function troubled({ targets }) {
-  const bad = targets.filter(({ state }) => !FINE.includes(state)).sort(byState);
+function problemSections({ targets }) {
+  const bad = targets.filter(({ state }) => !HEALTHY.includes(state)).sort(byState);
   const stale = targets.filter(({ state }) => state === 'stale').sort(byAge);
   return [
     section(
       'Failures',
       bad.length === 0
-        ? empty('No target has failed, is refused or held.')
-        : targetTable('Targets that need somebody', bad.slice(0, MOST)),
+        ? empty('No target has failed, or is refused or held.')
+        : targetTable('Targets with problems', bad.slice(0, MAX_ROWS)),
       more(bad.length),
     ),
     section(
       'Stale targets',
       stale.length === 0
-        ? empty('Every target is as fresh as its mapping asks for.')
-        : targetTable('Stale targets', stale.slice(0, MOST)),
+        ? empty('Every target is as fresh as its mapping requires.')
+        : targetTable('Stale targets', stale.slice(0, MAX_ROWS)),
       more(stale.length),
     ),
   ];
@@ -106,11 +106,11 @@ function section(title, ...children) {
 
 /** @param {number} count */
 function more(count) {
-  return count > MOST && h('p', {}, h('a', { href: link(['mappings']) }, `All ${number(count)}`));
+  return count > MAX_ROWS && h('p', {}, h('a', { href: link(['mappings']) }, `Show all ${number(count)}`));
 }
 
 /** @param {import('../api.js').Status} status */
-function differing({ config }) {
+function configDifferences({ config }) {
   const names = config?.differing ?? [];
   if (names.length === 0) return [];
   return [
@@ -120,8 +120,8 @@ function differing({ config }) {
       h(
         'p',
         {},
-        h('strong', {}, 'Other replicas work by another configuration: '),
-        `${names.join(', ')}. What left it is not deleted until they agree.`,
+        h('strong', {}, 'Some replicas have another configuration: '),
+        `${names.join(', ')}. Deletions of removed targets wait until all replicas agree.`,
       ),
     ),
   ];
@@ -138,8 +138,8 @@ function configProblems({ config }) {
         h('code', {}, line === undefined ? String(file) : `${String(file)}:${String(line)}`),
       ' ',
       path !== undefined && h('code', {}, String(path)),
-      message !== undefined && [' ', prose(String(message))],
-      suggestion !== undefined && [' ', prose(String(suggestion))],
+      message !== undefined && [' ', withCode(String(message))],
+      suggestion !== undefined && [' ', withCode(String(suggestion))],
     ),
   );
   return [
@@ -149,8 +149,8 @@ function configProblems({ config }) {
       h(
         'p',
         {},
-        h('strong', {}, 'The configuration as it stands now is not valid. '),
-        'The last valid one is in force.',
+        h('strong', {}, 'The configuration files are not valid. '),
+        'The last valid configuration stays in use.',
       ),
       h('ul', {}, ...lines),
     ),
@@ -166,13 +166,18 @@ function counts({ targets, held }) {
   const tiles = states
     .filter(({ state, count }) => count > 0 || ['failed', 'synced', 'stale'].includes(state))
     .map(({ state, count }) => tile(count, state, link(['mappings'], { state }), count > 0));
-  const word = 'to decide';
   return h(
     'ul',
     { class: 'tiles', 'aria-label': 'Counts' },
     tile(targets.length, targets.length === 1 ? 'target' : 'targets', link(['mappings']), false),
     ...tiles.toReversed(),
-    tile(held.length, word, link(['holds']), false, held.length > 0 ? 'warn' : 'plain'),
+    tile(
+      held.length,
+      held.length === 1 ? 'held change' : 'held changes',
+      link(['holds']),
+      false,
+      held.length > 0 ? 'warn' : 'plain',
+    ),
   );
 }
 
@@ -206,16 +211,16 @@ function health({ engine, audit, cluster, config, stores, events = [] }) {
         { title: 'Part', kind: 'head', cell: ({ name }) => name },
         { title: 'Kind', cell: ({ kind }) => kind },
         { title: 'State', cell: (row) => state(row.state, row.code) },
-        { title: 'Last known', kind: 'wide', cell: ({ more: note }) => note },
+        { title: 'Last activity', kind: 'wide', cell: ({ more: note }) => note },
       ],
       rows,
     ),
   );
 }
 
-/** Its number is not how many there are: the oldest may have left. @param {{ sequence: number }} audit */
+/** Shows the last sequence, which is not the number of records: the retention may have removed the oldest. @param {{ sequence: number }} audit */
 function auditNote({ sequence }) {
-  return sequence === 0 ? 'no record yet' : h('span', {}, 'last record ', recordLink(sequence));
+  return sequence === 0 ? 'no records yet' : h('span', {}, 'last record ', recordLink(sequence));
 }
 
 /** @param {import('../api.js').Status['stores'][number]} store */
@@ -223,7 +228,7 @@ function storeNote({ lastSuccess, breakerOpen }) {
   return h(
     'span',
     {},
-    breakerOpen === true && 'resting after failures; ',
+    breakerOpen === true && 'paused (circuit breaker open); ',
     lastSuccess ? 'last read ' : 'not read yet',
     lastSuccess && time(lastSuccess),
   );
@@ -231,7 +236,7 @@ function storeNote({ lastSuccess, breakerOpen }) {
 
 /** @param {{ lastEvent?: string }} intake */
 function eventNote({ lastEvent }) {
-  return lastEvent === undefined ? 'no event yet' : h('span', {}, 'last event ', time(lastEvent));
+  return lastEvent === undefined ? 'no events yet' : h('span', {}, 'last event ', time(lastEvent));
 }
 
 /** @param {import('../api.js').Target} a @param {import('../api.js').Target} b */

@@ -1,13 +1,13 @@
 import { get } from '../api.js';
 import { h } from '../dom.js';
-import { milliseconds, number, time, utc, who } from '../format.js';
+import { actorText, milliseconds, number, time, utc } from '../format.js';
 import { badge, state } from '../parts/badge.js';
 import { rollBack } from '../parts/pins.js';
-import { proof } from '../parts/proof.js';
 import { recordLink } from '../parts/record-table.js';
 import { review } from '../parts/review.js';
 import { mappingLink, sourceLink, subject, targetLink } from '../parts/subject.js';
 import { facts, table } from '../parts/table.js';
+import { verification } from '../parts/verification.js';
 import { link } from '../router.js';
 
 /**
@@ -38,7 +38,7 @@ export const recordView = {
 function steps({ chain: { previous, next } }) {
   return h(
     'nav',
-    { class: 'steps', 'aria-label': 'Neighbours' },
+    { class: 'steps', 'aria-label': 'Neighboring records' },
     previous !== undefined && h('a', { href: link(['records', previous]) }, `← Record ${previous}`),
     h('a', { href: link(['records']) }, 'All records'),
     next !== undefined && h('a', { href: link(['records', next]) }, `Record ${next} →`),
@@ -47,64 +47,67 @@ function steps({ chain: { previous, next } }) {
 
 /** @param {AuditRecord} record @param {AuditRecord | undefined} other */
 function halves(record, other) {
-  if (record.phase === undefined) return [half('What happened', record, record)];
+  if (record.phase === undefined) return [half('Details', record, record)];
   const [intent, outcome] = record.phase === 'intent' ? [record, other] : [other, record];
   const none = (/** @type {string} */ title, /** @type {string} */ text) =>
     h('section', { class: 'card' }, h('h2', {}, title), h('p', { class: 'muted' }, text));
   return [
     intent === undefined
-      ? none('Intent', 'Its intent is no longer in the store.')
+      ? none('Intent', 'The intent record was removed by the retention.')
       : half('Intent', intent, record),
     outcome === undefined
-      ? none('Outcome', 'None yet: the run goes on, or the cluster could not be looked at after a crash.')
+      ? none(
+          'Outcome',
+          'There is no outcome yet: the change is running, or the cluster could not be read after a crash.',
+        )
       : half('Outcome', outcome, record),
   ];
 }
 
-/** @param {string} title @param {AuditRecord} one @param {AuditRecord} current */
-function half(title, one, current) {
-  const { actor, requestId, counts = {}, namespace, secret } = one;
+/** @param {string} title @param {AuditRecord} shown @param {AuditRecord} current */
+function half(title, shown, current) {
+  const { actor, requestId, counts = {}, namespace, secret } = shown;
   return h(
     'section',
-    { class: `card${one === current ? ' current' : ''}` },
-    h('h2', {}, title, one === current ? '' : h('span', { class: 'aside' }, recordLink(one.sequence))),
+    { class: `card${shown === current ? ' current' : ''}` },
+    h('h2', {}, title, shown === current ? '' : h('span', { class: 'aside' }, recordLink(shown.sequence))),
     facts([
-      ['Time', [time(one.time, { long: true }), h('span', { class: 'muted' }, ` ${utc(one.time)}`)]],
-      ['Action', one.action],
-      ['Outcome', one.phase === 'intent' ? undefined : state(one.outcome, one.code)],
+      ['Time', [time(shown.time, { long: true }), h('span', { class: 'muted' }, ` ${utc(shown.time)}`)]],
+      ['Action', shown.action],
+      ['Outcome', shown.phase === 'intent' ? undefined : state(shown.outcome, shown.code)],
       [
-        'By',
+        'Actor',
         h(
           'span',
           {},
-          who(actor),
+          actorText(actor),
           actor.address === undefined ? '' : h('span', { class: 'muted' }, ` from ${actor.address}`),
         ),
       ],
-      ['Mapping', one.mapping === undefined ? undefined : mappingLink(one.mapping)],
+      ['Mapping', shown.mapping === undefined ? undefined : mappingLink(shown.mapping)],
       ['Target', namespace === undefined || secret === undefined ? undefined : targetLink(namespace, secret)],
-      ['Source', one.store === undefined ? undefined : sourceLink(one.store, one.key)],
-      ['Review of', one.review === undefined ? undefined : subject(one)],
-      ['Now', one.review && badge(one.review.state)],
-      ['Note', one.note && h('q', { class: 'note' }, one.note)],
+      ['Source', shown.store === undefined ? undefined : sourceLink(shown.store, shown.key)],
+      ['Review of', shown.review === undefined ? undefined : subject(shown)],
+      ['New state', shown.review && badge(shown.review.state)],
+      ['Note', shown.note && h('q', { class: 'note' }, shown.note)],
       ...Object.entries(counts).map(([name, count]) => /** @type {const} */ ([name, number(count)])),
-      ['Before', fingerprint(one.before)],
-      ['After', fingerprint(one.after)],
-      ['Object version', one.resourceVersion],
+      ['Before', fingerprint(shown.before)],
+      ['After', fingerprint(shown.after)],
+      ['Object version', shown.resourceVersion],
       ['Request', h('a', { href: link(['records'], { request: requestId }) }, h('code', {}, requestId))],
-      ['Attempt', String(one.attempt)],
-      ['Took', one.phase === 'intent' ? undefined : milliseconds(one.durationMs)],
-      ['Written by', `${one.instance}, ${one.replica}`],
+      ['Attempt', String(shown.attempt)],
+      ['Duration', shown.phase === 'intent' ? undefined : milliseconds(shown.durationMs)],
+      ['Instance and replica', `${shown.instance}, ${shown.replica}`],
     ]),
   );
 }
 
-/** A keyed fingerprint; its link asks where it has been. @param {string | undefined} text */
+/** Links a keyed fingerprint to the records that have it. @param {string | undefined} text */
 function fingerprint(text) {
   if (text === undefined) return undefined;
   return h(
     'a',
-    { href: link(['records'], { fingerprint: text }), title: 'Where has this been?' },
+    { href: link(['records'], { fingerprint: text }), title: 'Find records with this fingerprint' },
     h('code', { class: 'hash' }, text),
   );
 }
@@ -118,8 +121,8 @@ function keysCard(keys) {
     { class: 'card', 'aria-labelledby': 'keys' },
     h('h2', { id: 'keys' }, 'Keys'),
     facts(
-      pairs.map(([what, names]) => [
-        what,
+      pairs.map(([change, names]) => [
+        change,
         h('ul', { class: 'names' }, ...names.map((name) => h('li', {}, h('code', {}, name)))),
       ]),
     ),
@@ -134,7 +137,7 @@ function valuesCard(values = {}) {
     'section',
     { class: 'card', 'aria-labelledby': 'values' },
     h('h2', { id: 'values' }, 'Values'),
-    h('p', { class: 'muted' }, 'Keyed fingerprints: each asks where that value has been.'),
+    h('p', { class: 'muted' }, 'Keyed fingerprints. Follow shown to find the records with the same value.'),
     facts(pairs.map(([key, text]) => [key, fingerprint(text)])),
   );
 }
@@ -168,14 +171,14 @@ function chainCard({ sequence, hash, previousHash, chain: { head, fits } }) {
       'p',
       { class: 'muted' },
       fits
-        ? 'Its hash is that of its content, it names the record before, and the one after names it.'
-        : 'Its hash, its content and its neighbours do not fit together.',
+        ? 'The hash matches the content, and the records before and after link correctly.'
+        : 'The hash, the content and the neighboring records do not match.',
     ),
     facts([
       ['Record', `${number(sequence)} of ${number(head)}`],
       ['Hash', h('code', { class: 'hash' }, hash)],
-      ['Hash of the one before', h('code', { class: 'hash' }, previousHash)],
+      ['Previous hash', h('code', { class: 'hash' }, previousHash)],
     ]),
-    proof(sequence),
+    verification(sequence),
   );
 }

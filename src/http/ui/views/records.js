@@ -1,6 +1,6 @@
 import { get } from '../api.js';
 import { h } from '../dom.js';
-import { counted, time } from '../format.js';
+import { pluralize, time } from '../format.js';
 import { exportControl } from '../parts/export.js';
 import { chips, filterForm, filtersOf } from '../parts/filters.js';
 import { empty } from '../parts/notice.js';
@@ -14,25 +14,25 @@ const SIZES = ['50', '200', '1000'];
 /** @type {import('../frame.js').View} */
 export const recordsView = {
   title: () => 'Records',
-  refresh: 'tell',
+  refresh: 'notify',
   load: ({ query }, signal) => {
     const { cursor, limit = SIZES[0], fingerprint } = query;
-    // Also the changes that were made of a version which had it.
+    // With a fingerprint, also show the changes that used a version with it.
     const trace = fingerprint === undefined ? undefined : 'true';
     return get('api/v1/audit/records', { ...filtersOf(query), trace, cursor, limit }, signal);
   },
-  ask: ({ query }, { go }) => [
+  form: ({ query }, { go }) => [
     filterForm(query, (chosen) => go(link(['records'], { ...chosen, ...pageOf(query) }))),
   ],
-  draw(/** @type {import('../api.js').RecordPage} */ data, place, context) {
-    const { query } = place;
+  draw(/** @type {import('../api.js').RecordPage} */ data, route, context) {
+    const { query } = route;
     const { go } = context;
     const { records, next, versions = [], more = false } = data;
     const filters = filtersOf(query);
     const page = pageOf(query);
     const active = chips(filters, page);
     return [
-      ...(recordsView.ask?.(place, context) ?? []),
+      ...(recordsView.form?.(route, context) ?? []),
       h(
         'div',
         { class: 'toolbar' },
@@ -52,7 +52,7 @@ export const recordsView = {
           { class: 'muted' },
           records.length === 0
             ? ''
-            : `${counted(records.length, 'record')}, #${records.at(-1)?.sequence} to #${records[0]?.sequence}`,
+            : `${pluralize(records.length, 'record')}, #${records.at(-1)?.sequence} to #${records[0]?.sequence}`,
         ),
         h(
           'nav',
@@ -81,7 +81,10 @@ function pageOf({ limit }) {
   return limit === undefined ? {} : { limit };
 }
 
-/** @param {readonly import('../api.js').TracedVersion[]} versions @param {boolean} more There are others, which were not followed. */
+/**
+ * @param {readonly import('../api.js').TracedVersion[]} versions
+ * @param {boolean} more Whether there are versions that were not followed.
+ */
 function traced(versions, more) {
   return h(
     'section',
@@ -100,9 +103,9 @@ function traced(versions, more) {
       h(
         'p',
         {},
-        `More versions had this value than these ${versions.length}. What was made of the others is not shown: filter by store or source key to see it.`,
+        `More source versions had this value than the ${versions.length} shown. To see what used the others, filter by store or source key.`,
       ),
-    h('h2', {}, 'Records of it, and of what was made of it'),
+    h('h2', {}, 'Records with this value, and changes that used it'),
   );
 }
 
@@ -113,7 +116,7 @@ function sizes({ limit = '50' }, choose) {
   return h(
     'div',
     { class: 'field inline' },
-    h('label', { for: 'page-size' }, 'On a page'),
+    h('label', { for: 'page-size' }, 'Records on a page'),
     h('select', { id: 'page-size', onchange }, ...options),
   );
 }

@@ -4,9 +4,9 @@ import { attempt } from '../parts/attempt.js';
 
 /**
  * @param {(session: import('../api.js').Session) => void} enter
- * @param {string} [why] Why somebody who was in is here again.
+ * @param {string} [reason] Why the previous session ended.
  */
-export function signInForm(enter, why) {
+export function signInForm(enter, reason) {
   const token = h('input', {
     id: 'token',
     type: 'password',
@@ -15,7 +15,11 @@ export function signInForm(enter, why) {
     'aria-describedby': 'token-help',
   });
   const button = h('button', { type: 'submit', class: 'primary' }, 'Sign in');
-  const trouble = h('div', {}, why !== undefined && h('div', { class: 'notice warn', role: 'alert' }, why));
+  const trouble = h(
+    'div',
+    {},
+    reason !== undefined && h('div', { class: 'notice warn', role: 'alert' }, reason),
+  );
 
   /** @param {SubmitEvent} event */
   function submit(event) {
@@ -35,7 +39,7 @@ export function signInForm(enter, why) {
     'main',
     { class: 'sign-in' },
     h('h1', {}, 'secretbridge'),
-    h('p', { class: 'muted' }, 'Who changed which Secret, when, why and from which version.'),
+    h('p', { class: 'muted' }, 'See actorText changed which Secret, when, why and from which version.'),
     h(
       'form',
       { method: 'post', onsubmit: submit },
@@ -44,7 +48,7 @@ export function signInForm(enter, why) {
       h(
         'p',
         { id: 'token-help', class: 'muted' },
-        'It stays in the memory of this page; a reload asks again.',
+        "The token is only kept in this page's memory. After a reload, enter it again.",
       ),
       trouble,
       button,

@@ -1,6 +1,6 @@
 import { ApiError, get } from '../api.js';
 import { h } from '../dom.js';
-import { time, who } from '../format.js';
+import { actorText, time } from '../format.js';
 import { badge, code } from '../parts/badge.js';
 import { empty, notice } from '../parts/notice.js';
 import { pinnedTo, unpinButton } from '../parts/pins.js';
@@ -18,13 +18,13 @@ const LIMIT = 100;
 /** @type {import('../frame.js').View} */
 export const targetView = {
   title: ({ path }) => `${path[1]}/${path[2]}`,
-  refresh: 'tell',
+  refresh: 'notify',
   async load({ path: [, namespace, secret], query: { cursor } }, signal) {
     const query = { namespace, secret, cursor, limit: LIMIT };
     const page = await get('api/v1/audit/records', query, signal);
     const [pins, ended] = await Promise.all([
       pinsOf(page.records, { namespace, secret }, signal),
-      cursor === undefined ? [] : endedLater(page.records, signal),
+      cursor === undefined ? [] : endedOnPreviousPage(page.records, signal),
     ]);
     return { ...page, pins, ended };
   },
@@ -35,25 +35,25 @@ export const targetView = {
   ) {
     const [, namespace, secret] = path;
     const { records, next, pins, ended } = data;
-    const events = withoutDoubles(records).filter(({ sequence }) => !ended.includes(sequence));
+    const events = withoutEndedIntents(records).filter(({ sequence }) => !ended.includes(sequence));
     return [
       h(
         'p',
         { class: 'lead' },
         h('span', { class: 'muted' }, 'The history of this target, newest first. '),
-        h('a', { href: link(['records'], { namespace, secret }) }, 'As a list of records'),
+        h('a', { href: link(['records'], { namespace, secret }) }, 'Show as records'),
       ),
       ...pins.map((pin) =>
         notice(
           'plain',
           'Pinned ',
           pinnedTo(pin),
-          ': it stays at the versions of its sources that this record names. ',
+          '. The target keeps the source versions of this record. ',
           unpinButton(pin, context),
         ),
       ),
       events.length === 0
-        ? empty('No record is about this target.')
+        ? empty('There are no records of this target.')
         : h('ol', { class: 'timeline card' }, ...events.map(item)),
       h(
         'nav',
@@ -66,8 +66,8 @@ export const targetView = {
 };
 
 /**
- * Which of the mappings that made this target have it pinned. The history is worth reading without them as well:
- * a mapping may be gone.
+ * Returns the pins of this target by the mappings in its records. Removed mappings are skipped, since the history is
+ * useful without them.
  * @param {readonly AuditRecord[]} records
  * @param {{ namespace: string | undefined, secret: string | undefined }} target
  * @param {AbortSignal} signal
@@ -75,14 +75,16 @@ export const targetView = {
  */
 async function pinsOf(records, { namespace, secret }, signal) {
   const names = new Set(records.flatMap(({ mapping }) => mapping ?? []));
-  const found = await Promise.all([...names].map((name) => mappingOf(name, signal)));
-  // Only what changes with a record: whoever reads is told of nothing else.
-  return found
+  const mappings = await Promise.all([...names].map((name) => mappingOf(name, signal)));
+  // Keep only what changes together with a record, so that nothing else triggers the notice of newer records.
+  return mappings
     .flatMap((mapping) => mapping?.targets ?? [])
-    .filter((it) => it.namespace === namespace && it.secret === secret)
-    .flatMap((it) => {
-      const { mapping, pinned } = it;
-      return pinned === undefined ? [] : [{ mapping, namespace: it.namespace, secret: it.secret, pinned }];
+    .filter((target) => target.namespace === namespace && target.secret === secret)
+    .flatMap((target) => {
+      const { mapping, pinned } = target;
+      return pinned === undefined
+        ? []
+        : [{ mapping, namespace: target.namespace, secret: target.secret, pinned }];
     });
 }
 
@@ -97,21 +99,21 @@ async function mappingOf(name, signal) {
 }
 
 /**
- * The intents whose outcome is not among the records and yet there: on the page before.
+ * Returns the intents whose outcome is on the page before.
  * @param {readonly AuditRecord[]} records
  * @param {AbortSignal} signal
  * @returns {Promise<number[]>}
  */
-async function endedLater(records, signal) {
-  const open = withoutDoubles(records).filter(({ phase }) => phase === 'intent');
+async function endedOnPreviousPage(records, signal) {
+  const open = withoutEndedIntents(records).filter(({ phase }) => phase === 'intent');
   const details = await Promise.all(
     open.map(({ sequence }) => get(`api/v1/audit/records/${sequence}`, {}, signal)),
   );
   return details.filter(({ counterpart }) => counterpart !== undefined).map(({ sequence }) => sequence);
 }
 
-/** An intent says nothing that its outcome does not. @param {readonly AuditRecord[]} records */
-function withoutDoubles(records) {
+/** Drops intents whose outcome is listed, since the outcome has the same facts. @param {readonly AuditRecord[]} records */
+function withoutEndedIntents(records) {
   const key = (/** @type {AuditRecord} */ { requestId, attempt }) => `${requestId} ${attempt}`;
   const ended = new Set(records.filter(({ phase }) => phase === 'outcome').map(key));
   return records.filter((record) => record.phase !== 'intent' || !ended.has(key(record)));
@@ -138,7 +140,7 @@ function item(record) {
       'div',
       { class: 'muted' },
       time(record.time),
-      ` by ${who(actor)}`,
+      ` by ${actorText(actor)}`,
       action === 'review' ? '' : `, ${reviewOf(record)}`,
     ),
     h('div', { class: 'keys-line' }, ...changes(keys)),

@@ -1,0 +1,57 @@
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { createAuthority } from '../../test/fakes/certificates.ts';
+import { fakeAws } from './aws.ts';
+import { fakeAzure } from './azure.ts';
+import type { Command } from './fake-store.ts';
+import { fakeVault } from './vault.ts';
+
+// The process of one fake store: `serve.ts aws|azure|vault`. It ends when its parent does.
+
+const KINDS = { aws: fakeAws, azure: fakeAzure, vault: fakeVault };
+const kind = process.argv[2];
+if (kind !== 'aws' && kind !== 'azure' && kind !== 'vault')
+  throw new Error('usage: serve.ts aws|azure|vault');
+
+const double = KINDS[kind]();
+const authority = createAuthority();
+let address = '';
+let latencyMs = 0;
+let connections = 0;
+const calls = new Map<string, number>();
+
+// Idle connections stay open: the client decides when to close them.
+const options = { ...authority.issue({ names: ['127.0.0.1', 'localhost'] }), keepAliveTimeout: 120_000 };
+const server = createServer(options, async (incoming, outgoing) => {
+  const body = Buffer.concat(await Array.fromAsync<Buffer>(incoming)).toString('utf8');
+  const url = new URL(incoming.url ?? '/', address);
+  const { method = 'GET', headers } = incoming;
+  const {
+    operation,
+    status,
+    headers: more,
+    body: text,
+  } = double.answer({ method, url, headers, body }, address);
+  calls.set(operation, (calls.get(operation) ?? 0) + 1);
+  setTimeout(() => {
+    outgoing.writeHead(status, more);
+    outgoing.end(text);
+  }, latencyMs);
+});
+server.on('secureConnection', () => {
+  connections += 1;
+});
+
+function execute(order: Command): unknown {
+  if (order.kind === 'latency') latencyMs = order.ms;
+  else if (order.kind === 'put')
+    for (const [key, value] of Object.entries(order.values)) double.put(key, value);
+  return { calls: Object.fromEntries(calls), connections };
+}
+
+process.on('message', (order: Command) => process.send?.(execute(order)));
+process.on('disconnect', () => process.exit(0));
+server.listen(0, '127.0.0.1', () => {
+  address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  process.send?.({ address, ca: authority.ca, env: double.env(address) });
+});

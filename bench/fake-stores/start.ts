@@ -1,0 +1,74 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Counts, Command } from './fake-store.ts';
+
+/** A fake store in its own process, so that its CPU and memory are not counted as ours. */
+export interface RunningFakeStore extends AsyncDisposable {
+  readonly address: string;
+  /** The PEM certificate of its authority. */
+  readonly ca: string;
+  readonly env: Readonly<Record<string, string>>;
+  put(values: Readonly<Record<string, string>>): Promise<void>;
+  /** Sets the delay of every answer. */
+  delay(ms: number): Promise<void>;
+  /** The counts since the start. */
+  counts(): Promise<Counts>;
+  /** Counts the calls during some work. */
+  during<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly counts: Counts }>;
+}
+
+export async function startFakeStore(kind: 'aws' | 'azure' | 'vault'): Promise<RunningFakeStore> {
+  const child = fork(join(import.meta.dirname, 'serve.ts'), [kind], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const answer = async () => (await once(child, 'message'))[0] as unknown;
+  const started = (await answer()) as Pick<RunningFakeStore, 'address' | 'ca' | 'env'>;
+  // Send one command at a time: replies do not name their command.
+  let last: Promise<unknown> = Promise.resolve();
+  const sendCommand = (command: Command): Promise<unknown> => {
+    const next = last.then(() => {
+      const answered = answer();
+      child.send(command);
+      return answered;
+    });
+    last = next;
+    return next;
+  };
+  const counts = async () => (await sendCommand({ kind: 'counts' })) as Counts;
+  return {
+    ...started,
+    async put(values) {
+      await sendCommand({ kind: 'put', values });
+    },
+    async delay(ms) {
+      await sendCommand({ kind: 'latency', ms });
+    },
+    counts,
+    async during(work) {
+      const before = await counts();
+      const result = await work();
+      return { result, counts: countsBetween(before, await counts()) };
+    },
+    async [Symbol.asyncDispose]() {
+      const ended = once(child, 'exit');
+      child.disconnect();
+      await ended;
+    },
+  };
+}
+
+/** Returns the difference between two counts. Operations without calls are left out. */
+export function countsBetween(before: Counts, after: Counts): Counts {
+  const added = Object.entries(after.calls).map(
+    ([operation, count]) => [operation, count - (before.calls[operation] ?? 0)] as const,
+  );
+  return {
+    calls: Object.fromEntries(added.filter(([, count]) => count !== 0)),
+    connections: after.connections - before.connections,
+  };
+}
+
+export function totalOf({ calls }: Counts): number {
+  return Object.values(calls).reduce((sum, count) => sum + count, 0);
+}

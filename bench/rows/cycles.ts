@@ -1,0 +1,107 @@
+import type { RequestCounts } from '../../test/integration/services/kubernetes-api.ts';
+import type { Counts } from '../fake-stores/fake-store.ts';
+import { totalOf } from '../fake-stores/start.ts';
+import { type BenchOptions, type Goal, type Row, row } from '../harness/row.ts';
+import type { Engine, Lab, Setting } from '../world/lab.ts';
+import type { Workspace } from '../world/program.ts';
+import { costOf, serveFor, syncOnce, writesIn } from '../world/runs.ts';
+
+/** How the program runs: the service on either engine, or one command. */
+export type RunMode = Engine | 'sync';
+export const RUN_MODES = ['memory', 'redis', 'sync'] as const satisfies readonly RunMode[];
+
+export const RUN_MODE_LABELS: Readonly<Record<RunMode, string>> = {
+  memory: 'service, memory engine',
+  redis: 'service, Redis engine',
+  sync: 'one `sync`',
+};
+
+/** The cost of one cycle without changes. */
+export interface CycleCost {
+  readonly calls: number;
+  readonly store: Counts;
+  readonly cluster: RequestCounts;
+  readonly cycles: number;
+}
+
+export async function cycleCost(
+  lab: Lab,
+  setting: Omit<Setting, 'engine'>,
+  {
+    place,
+    way,
+    seconds,
+    keys,
+  }: { readonly place: Workspace; readonly way: RunMode; readonly seconds: number; readonly keys: number },
+): Promise<CycleCost> {
+  const { fakeStore: double } = setting;
+  if (way === 'sync') {
+    const { store, cluster } = await costOf(lab, double, () => syncOnce(place));
+    return { calls: totalOf(store), store, cluster, cycles: 1 };
+  }
+  const configured = await lab.configure(place, { ...setting, engine: way });
+  const {
+    store,
+    cluster,
+    result: passes,
+  } = await costOf(lab, double, () => serveFor(configured, seconds, keys));
+  return { calls: totalOf(store) / passes, store, cluster, cycles: passes };
+}
+
+/** Returns the rows about the API server, which all stores share. */
+export function clusterRows(
+  id: string,
+  way: RunMode,
+  { cluster, cycles: passes }: CycleCost,
+): readonly Row[] {
+  const reads = (cluster.GET ?? 0) + (cluster.LIST ?? 0);
+  return [
+    row({
+      id: `${id}/writes/${way}`,
+      title: `Secret writes at the API server, ${RUN_MODE_LABELS[way]}`,
+      unit: 'requests',
+      value: writesIn(cluster),
+      floor: 0,
+      goal: { value: 0 },
+      detail: { passes },
+    }),
+    row({
+      id: `${id}/reads/${way}`,
+      title: `Secret GETs and LISTs at the API server, ${RUN_MODE_LABELS[way]}`,
+      unit: 'requests',
+      value: way === 'sync' ? reads : reads / passes,
+      detail: { GET: cluster.GET ?? 0, LIST: cluster.LIST ?? 0, passes },
+    }),
+  ];
+}
+
+export function callsRow(
+  { id, title, way, floor, goal }: { id: string; title: string; way: RunMode; floor: number; goal: Goal },
+  { calls, store, cycles: passes }: CycleCost,
+): Row {
+  return row({
+    id: `${id}/${way}`,
+    title: `${title}, ${RUN_MODE_LABELS[way]}`,
+    unit: 'calls',
+    value: calls,
+    floor,
+    goal,
+    detail: { ...store.calls, connections: store.connections, passes },
+  });
+}
+
+/** Puts values into the store and creates every Secret with one `sync`. */
+export async function firstSync(
+  lab: Lab,
+  setting: Omit<Setting, 'engine'>,
+  values: Readonly<Record<string, string>>,
+): Promise<CycleCost & { readonly place: Workspace }> {
+  await setting.fakeStore.put(values);
+  const place = await lab.workspace({ ...setting, engine: 'memory' });
+  const { store, cluster } = await costOf(lab, setting.fakeStore, () => syncOnce(place));
+  return { place, calls: totalOf(store), store, cluster, cycles: 1 };
+}
+
+export function size({ quick }: BenchOptions, full: number): number {
+  return quick ? full / 10 : full;
+}

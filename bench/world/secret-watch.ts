@@ -1,0 +1,106 @@
+import { readFile } from 'node:fs/promises';
+import { Agent, request } from 'undici';
+import { BenchError } from '../harness/error.ts';
+import type { Lab } from './lab.ts';
+
+/** Watches the Secrets of a namespace at the API server. */
+export interface SecretWatch extends AsyncDisposable {
+  /**
+   * Resolves when a Secret holds this value, with the `performance.now()` of the watch event. Call it before the value
+   * can appear.
+   * @throws BenchError after a timeout.
+   */
+  sees(secret: string, value: string): Promise<number>;
+  /** Calls the listener for each changed Secret. Returns a function that stops it. */
+  onChange(listener: (secret: string) => void): () => void;
+}
+
+interface Told {
+  readonly type: string;
+  readonly object: {
+    readonly metadata: { readonly name: string; readonly resourceVersion: string };
+    readonly data?: Readonly<Record<string, string>>;
+  };
+}
+
+/** The key that is compared in each Secret. */
+export const FIELD = 'VALUE';
+const LONGEST_MS = 120_000;
+
+export async function watchSecrets({ kubernetes }: Lab, namespace: string): Promise<SecretWatch> {
+  const { address, caFile, adminToken } = kubernetes;
+  const dispatcher = new Agent({
+    allowH2: false,
+    connect: { ca: await readFile(caFile, 'utf8') },
+    bodyTimeout: 0,
+  });
+  const headers = { authorization: `Bearer ${adminToken}` };
+  const path = `${address}/api/v1/namespaces/${namespace}/secrets`;
+  const waiting = new Map<string, (at: number) => void>();
+  const listeners = new Set<(secret: string) => void>();
+  const ending = new AbortController();
+  const { signal } = ending;
+
+  const take = ({ type, object: { metadata, data } }: Told, at: number): void => {
+    if (type === 'ERROR') throw new BenchError('the watch of the API server expired');
+    const { name } = metadata;
+    for (const listener of listeners) listener(name);
+    const value = Buffer.from(data?.[FIELD] ?? '', 'base64').toString('utf8');
+    const id = `${name} ${value}`;
+    waiting.get(id)?.(at);
+    waiting.delete(id);
+  };
+  const list = await request(`${path}?limit=1`, { dispatcher, headers });
+  const { metadata } = (await list.body.json()) as { metadata: { resourceVersion: string } };
+  const follow = async (): Promise<void> => {
+    for (let from = metadata.resourceVersion; !signal.aborted; ) {
+      const watch = await request(`${path}?watch=true&resourceVersion=${from}`, {
+        dispatcher,
+        headers,
+        signal,
+      });
+      let rest = '';
+      for await (const chunk of watch.body.setEncoding('utf8')) {
+        const at = performance.now();
+        const lines = (rest + String(chunk)).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+          const told = JSON.parse(line) as Told;
+          take(told, at);
+          from = told.object.metadata.resourceVersion;
+        }
+      }
+    }
+  };
+  const following = follow();
+  // Waiting callers get a timeout. The error that ended the watch is thrown when it closes.
+  void Promise.allSettled([following]);
+
+  return {
+    sees(secret, value) {
+      const { promise, resolve, reject } = Promise.withResolvers<number>();
+      const id = `${secret} ${value}`;
+      const timer = setTimeout(() => {
+        waiting.delete(id);
+        reject(new BenchError(`${secret} did not get the expected value within ${LONGEST_MS / 1_000} s`));
+      }, LONGEST_MS);
+      waiting.set(id, (at) => {
+        clearTimeout(timer);
+        resolve(at);
+      });
+      return promise;
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      const [{ status, reason }] = (await Promise.allSettled([following])) as [
+        { status: string; reason?: unknown },
+      ];
+      await dispatcher.destroy();
+      if (status === 'rejected' && reason instanceof BenchError) throw reason;
+    },
+  };
+}

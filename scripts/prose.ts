@@ -1,0 +1,62 @@
+// npm run prose [-- PATH…]: checks the language of documents, comments, messages and test names.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EXCEPTIONS } from './prose/exceptions.ts';
+import { lintText } from './prose/lint.ts';
+import { FORBIDDEN_FILE_WORDS } from './prose/vocabulary.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const FOLDERS = ['src', 'test', 'scripts', 'bench', 'deploy'];
+/** They quote what is forbidden. */
+const SKIPPED = ['scripts/prose/vocabulary.ts', 'test/prose.test.ts'];
+const MAX_EXCEPTIONS = 20;
+
+function listFiles(paths: readonly string[]): string[] {
+  const args = ['ls-files', '--cached', '--others', '--exclude-standard', '--', ...paths];
+  const files = execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).split('\n');
+  return files.filter(
+    (file) => /\.(?:md|ts|js)$/.test(file) && !SKIPPED.includes(file) && existsSync(join(ROOT, file)),
+  );
+}
+
+/** The forbidden words in the name of a file. Its folders have names of their own to check. */
+function forbiddenNames(file: string): string[] {
+  const words = file.split('/').flatMap((part) => part.split(/[-.]/));
+  return words.filter((word) => FORBIDDEN_FILE_WORDS.has(word));
+}
+
+async function main(paths: readonly string[]): Promise<number> {
+  const isWhole = paths.length === 0;
+  const unused = new Set(EXCEPTIONS);
+  const problems: string[] = [];
+  for (const file of listFiles(isWhole ? ['*.md', ...FOLDERS] : paths)) {
+    const text = readFileSync(join(ROOT, file), 'utf8');
+    const lines = text.split('\n');
+    const names = forbiddenNames(file).map((word) => ({
+      line: 1,
+      column: 1,
+      message: `"${word}" in the file name`,
+    }));
+    for (const { line, column, message } of [...names, ...(await lintText(text, file))]) {
+      const exception = EXCEPTIONS.find(
+        (entry) =>
+          entry.file === file &&
+          (lines[line - 1]?.includes(entry.text) === true || message.startsWith(entry.text)),
+      );
+      if (exception === undefined) problems.push(`${file}:${line}:${column}  ${message}`);
+      else unused.delete(exception);
+    }
+  }
+  if (isWhole)
+    for (const { file, text } of unused)
+      problems.push(`scripts/prose/exceptions.ts: not needed: ${file}, ${text}`);
+  if (EXCEPTIONS.length > MAX_EXCEPTIONS)
+    problems.push(`scripts/prose/exceptions.ts: more than ${MAX_EXCEPTIONS} exceptions`);
+  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  if (problems.length > 0)
+    process.stderr.write(`${problems.length} problems. scripts/prose/vocabulary.ts has the rules.\n`);
+  return problems.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,73 @@
+import type { TextlintRuleModule } from '@textlint/types';
+import { type Forbidden, PRIVATE_WORDS, RIDDLES, WORDS_PER_SENTENCE } from './vocabulary.ts';
+
+interface Sentence {
+  readonly text: string;
+  readonly offset: number;
+}
+
+/** Replaces what is not prose by text of the same length, so that offsets stay right. */
+export function maskCode(raw: string): string {
+  const blank = (text: string): string => text.replace(/[^\n]/g, ' ');
+  const word = (text: string): string => text.replace(/[^\n]/g, '_');
+  return raw
+    .replace(/\$\{[^{}]*\}/g, word)
+    .replace(/\\?`[^`]*`/g, word)
+    .replace(/\]\([^)]*\)/g, blank)
+    .replace(/<!--[\s\S]*?-->|<\/?[a-z][^>]*>/g, blank)
+    .replace(/https?:\/\/\S+/g, word)
+    .replace(/\n[ \t]*\/\/|\n[ \t]*\*(?!\/)|^\/\*\*?|^\/\/|\*\/$/g, blank);
+}
+
+/** Sentences end at `.`, `!` or `?`, at the items of a list, at tags of a docstring and at empty lines. */
+export function splitSentences(text: string): Sentence[] {
+  const ends = /(?<=[.!?]["')\]*_]*)\s+(?=["'([*_`]*[A-Z0-9_])|\n\s*\n|\n\s*(?=- |\d+\. |@|\|)|\\n/g;
+  const sentences: Sentence[] = [];
+  let start = 0;
+  for (const { index, 0: end } of [...text.matchAll(ends), { index: text.length, 0: '' }]) {
+    const part = text.slice(start, index);
+    const lead = /^[\s"'([*_\-–|>#]*/.exec(part)?.[0].replace(/_+$/, '').length ?? 0;
+    if (part.trim() !== '')
+      sentences.push({ text: part.slice(lead).replace(/\s/g, ' '), offset: start + lead });
+    start = index + end.length;
+  }
+  return sentences;
+}
+
+export function countWords(sentence: string): number {
+  return sentence.split(/\s+/).filter((word) => /[\p{L}_\d]/u.test(word)).length;
+}
+
+type Visit = (sentence: Sentence, report: (message: string, start: number, length: number) => void) => void;
+
+/** Visits every sentence of paragraphs, headings and table cells. */
+function sentenceRule(visit: Visit): TextlintRuleModule {
+  return ({ Syntax, RuleError, report, getSource, locator }) => {
+    const visitNode = (node: Parameters<typeof report>[0]): void => {
+      for (const sentence of splitSentences(maskCode(getSource(node))))
+        visit(sentence, (message, start, length) => {
+          const from = sentence.offset + start;
+          report(node, new RuleError(message, { padding: locator.range([from, from + length]) }));
+        });
+    };
+    return { [Syntax.Paragraph]: visitNode, [Syntax.Header]: visitNode, [Syntax.TableCell]: visitNode };
+  };
+}
+
+function forbid(list: readonly Forbidden[]): TextlintRuleModule {
+  return sentenceRule(({ text }, report) => {
+    for (const { pattern, instead } of list) {
+      const match = pattern.exec(text);
+      if (match !== null)
+        report(`"${match[0].slice(0, 40).trim()}": ${instead}`, match.index, Math.min(match[0].length, 40));
+    }
+  });
+}
+
+export const plainWords = forbid(PRIVATE_WORDS);
+export const plainConstructions = forbid(RIDDLES);
+export const shortSentences = sentenceRule(({ text }, report) => {
+  const count = countWords(text);
+  if (count > WORDS_PER_SENTENCE)
+    report(`${count} words: split the sentence (at most ${WORDS_PER_SENTENCE})`, 0, 1);
+});

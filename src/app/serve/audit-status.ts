@@ -1,0 +1,57 @@
+import { AppError } from '../../core/errors.ts';
+import { systemTimers, within } from '../../queue/timers.ts';
+import type { Controller } from '../../service/controller.ts';
+import type { Status } from '../../service/service.ts';
+import type { App } from '../app.ts';
+
+/** Probes and scrapes wait a second to ten, and it is in an outage that they are wanted. */
+const QUERY_TIMEOUT_MS = 2_000;
+
+/**
+ * How the audit is, for whoever asks. What cannot be asked ends where it last did: 0 would say that all of it is gone.
+ * A database that stands still is asked by one question at a time, and nobody is kept waiting for that.
+ */
+export function createAuditStatus(
+  { audit, checkpoints, config }: Pick<App, 'audit' | 'checkpoints' | 'config'>,
+  { auditHealth }: { readonly auditHealth: Pick<Controller['auditHealth'], 'error'> },
+  askMs = QUERY_TIMEOUT_MS,
+): () => Promise<Status['audit']> {
+  const { kind } = config.audit.store;
+  let sequence = 0;
+  let pendingQuery: Promise<true> | undefined;
+  let isLate = false;
+
+  const queryHead = async (): Promise<true> => {
+    try {
+      ({ sequence } = await audit.head());
+      return true;
+    } finally {
+      pendingQuery = undefined;
+      isLate = false;
+    }
+  };
+  const requireAnswer = async (): Promise<void> => {
+    const late = new AppError('AUDIT_UNAVAILABLE', { detail: 'it does not answer' });
+    if (isLate) throw late;
+    pendingQuery ??= queryHead();
+    if (await within(pendingQuery, askMs, systemTimers)) return;
+    isLate = pendingQuery !== undefined;
+    throw late;
+  };
+  const down = ({ code }: AppError) => ({ kind, state: 'down' as const, sequence, code });
+
+  return async () => {
+    try {
+      await requireAnswer();
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'AUDIT_UNAVAILABLE') return down(error);
+      throw error;
+    }
+    const auditError = auditHealth.error();
+    if (auditError !== undefined) return down(auditError);
+    const failing = checkpoints?.writeError();
+    return failing === undefined
+      ? { kind, state: 'up', sequence }
+      : { kind, state: 'degraded', sequence, code: failing.code };
+  };
+}

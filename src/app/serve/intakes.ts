@@ -1,0 +1,184 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from '../../config/config.ts';
+import type { AppError } from '../../core/errors.ts';
+import { createSerialExecutor } from '../../core/serial-executor.ts';
+import type { SecretValue } from '../../core/secret-value.ts';
+import type { Intake, IntakeDeps, Origin, SubmitHints } from '../../events/hint.ts';
+import type { HttpIntakes } from '../../events/http-intakes.ts';
+import { startSqsIntake } from '../../events/sqs.ts';
+import { startVaultIntake } from '../../events/vault.ts';
+import type { Metrics } from '../../metrics/metrics.ts';
+import type { Reference } from '../../providers/credentials.ts';
+import { createLimiter } from '../../providers/limits.ts';
+import type { ProviderDeps } from '../../providers/provider.ts';
+import type { Loop, Loops } from '../../service/liveness/loops.ts';
+import type { IntakeStatus } from '../../service/service.ts';
+import type { App } from '../app.ts';
+import { createIntakeHealth } from './intake-health.ts';
+import { createPostedIntakes } from './posted-intakes.ts';
+
+export interface IntakesDeps {
+  /** Of the running service. */
+  readonly take: SubmitHints;
+  readonly loops: Pick<Loops, 'begin'>;
+  readonly metrics: Pick<Metrics, 'event' | 'intakeUp' | 'intakeRemoved'>;
+  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly random: () => number;
+}
+
+/** Every way in which events come, as configured at the moment. */
+export interface Intakes extends AsyncDisposable {
+  /** For the HTTP server. */
+  readonly posted: HttpIntakes;
+  /** Takes up the configuration in force; what stays the same goes on untouched. */
+  refresh(): Promise<void>;
+  /** Begins anew with a store's credentials. */
+  reset(store: string): Promise<void>;
+  /** How each of them is, for `status`. */
+  states(): readonly IntakeStatus[];
+}
+
+type StoreConfig = Config['stores'][number];
+type Entry<Kind extends 'sqs' | 'vault'> = NonNullable<Config['events']>[Kind][number];
+
+/** An intake that fetches, and what it is made of. */
+interface PolledIntake {
+  readonly origin: Origin;
+  readonly store: StoreConfig;
+  readonly entry: object;
+  readonly start: (deps: IntakeDeps) => Intake;
+}
+
+interface RunningIntake extends PolledIntake {
+  readonly intake: Intake;
+  readonly loop: Loop;
+}
+
+/** A poll, the longest wait after a failure, and room. */
+const DEADLINE_MS = 300_000;
+/** Of the requests of an intake: a poll waits for twenty seconds. */
+const REQUEST_LIMITS = { requestsPerSecond: 50, concurrency: 4, timeoutMs: 30_000 };
+
+export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes> {
+  const { logger, clock } = app;
+  const { metrics, credential, random } = deps;
+  const running = new Map<string, RunningIntake>();
+  let kinds: ReadonlyMap<string, Origin['kind']> = new Map();
+
+  const health = createIntakeHealth(clock);
+  const take: SubmitHints = (hints, origin, requestId) => {
+    health.received(origin);
+    const taken = deps.take(hints, origin, requestId);
+    const known = hints.length - taken.unknown;
+    if (known > 0) metrics.event(origin.name, 'taken', known);
+    if (taken.unknown > 0) metrics.event(origin.name, 'unknown', taken.unknown);
+    if (hints.length === 0) metrics.event(origin.name, 'ignored');
+    return taken;
+  };
+  const posted = createPostedIntakes({ clock, credential, take, health });
+  const providerDeps = (store: StoreConfig): ProviderDeps => ({
+    name: store.name,
+    clock,
+    fingerprints: app.fingerprints,
+    credential,
+    limit: createLimiter({ ...REQUEST_LIMITS, clock }).limit,
+  });
+
+  const start = (polled: PolledIntake): void => {
+    const { name, kind } = polled.origin;
+    const loop = deps.loops.begin(`events ${name}`, DEADLINE_MS);
+    let before: string | undefined;
+    const onProgress = (failure?: AppError): void => {
+      loop.beat();
+      metrics.intakeUp(name, failure === undefined);
+      health.attempted(polled.origin, failure);
+      const error = failure?.withSubject(`events ${name}`);
+      if (error !== undefined && error.code !== before)
+        logger.warn('events cannot be fetched, and are tried again', { name, kind, error });
+      if (error === undefined && before !== undefined)
+        logger.info('events are fetched again', { name, kind });
+      before = error?.code;
+    };
+    const onOther: IntakeDeps['onSkipped'] = (outcome) => {
+      if (outcome === 'ignored') health.received(polled.origin);
+      metrics.event(name, outcome);
+    };
+    const intake = polled.start({ submit: take, onProgress, onSkipped: onOther });
+    running.set(name, { ...polled, intake, loop });
+  };
+  const stop = async (name: string): Promise<void> => {
+    const it = running.get(name);
+    running.delete(name);
+    it?.loop.end();
+    await it?.intake[Symbol.asyncDispose]();
+  };
+
+  const sqsIntake = (entry: Entry<'sqs'>, store: StoreConfig): PolledIntake | undefined => {
+    if (store.kind !== 'aws-secrets-manager') return undefined;
+    const { name, queueUrl } = entry;
+    const open = async () => {
+      const { openMessageQueue } = await import('../../providers/aws-secrets-manager/queue.ts');
+      return openMessageQueue(store, queueUrl, providerDeps(store));
+    };
+    const options = { name, store: store.name, region: store.region, open, logger, random };
+    return { origin: { kind: 'sqs', name }, store, entry, start: (its) => startSqsIntake(options, its) };
+  };
+  const vaultIntake = (entry: Entry<'vault'>, store: StoreConfig): PolledIntake => {
+    const { name } = entry;
+    const options = { name, store: store.name, open: () => app.stores.open(store.name), random };
+    return { origin: { kind: 'vault', name }, store, entry, start: (its) => startVaultIntake(options, its) };
+  };
+  const polledIntakesOf = ({ events, stores }: Config): readonly PolledIntake[] => {
+    // That it is there, and of its kind, was checked when the configuration was loaded.
+    const withStore = <It extends { readonly store: string }, Made>(
+      entries: readonly It[] = [],
+      make: (entry: It, store: StoreConfig) => Made | undefined,
+    ): readonly Made[] =>
+      entries.flatMap((entry) => {
+        const store = stores.find(({ name }) => name === entry.store);
+        return (store && make(entry, store)) ?? [];
+      });
+    return [...withStore(events?.sqs, sqsIntake), ...withStore(events?.vault, vaultIntake)];
+  };
+
+  const refresh = async (): Promise<void> => {
+    const wanted = new Map(polledIntakesOf(app.config).map((polled) => [polled.origin.name, polled]));
+    for (const [name, it] of running) {
+      const next = wanted.get(name);
+      const isSame = isDeepStrictEqual(
+        [it.entry, it.store, it.origin],
+        [next?.entry, next?.store, next?.origin],
+      );
+      if (!isSame) await stop(name);
+    }
+    for (const [name, polled] of wanted) if (!running.has(name)) start(polled);
+    posted.refresh(app.config);
+    const origins = [...[...running.values()].map(({ origin }) => origin), ...posted.origins()];
+    const now = new Map(origins.map(({ name, kind }) => [name, kind]));
+    for (const [name, kind] of kinds) if (now.get(name) !== kind) metrics.intakeRemoved(name);
+    kinds = now;
+    health.keep(origins);
+  };
+  // One after the other: two at once would start an intake twice.
+  const inTurn = createSerialExecutor();
+
+  await refresh();
+  return {
+    posted: {
+      webhook: posted.webhook,
+      eventGrid: posted.eventGrid,
+      onRefused: ({ name }, outcome) => metrics.event(name, outcome),
+    },
+    states: health.states,
+    refresh: () => inTurn(refresh),
+    reset: (store) =>
+      inTurn(async () => {
+        for (const [name, it] of running) if (it.store.name === store) await stop(name);
+        await refresh();
+      }),
+    [Symbol.asyncDispose]: () =>
+      inTurn(async () => {
+        await Promise.all([...running.keys()].map(stop));
+      }),
+  };
+}

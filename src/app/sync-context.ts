@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import type { Actor } from '../audit/entry.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { Tracing } from '../core/tracer.ts';
+import { createReader } from '../providers/reader.ts';
+import { createCacheBudget } from '../providers/bounded-cache.ts';
+import { isProvenAbsent } from '../reconcile/absence.ts';
+import { isRemoved, isWrittenWithout } from '../reconcile/latest-records.ts';
+import type { UnresolvedIntents } from '../reconcile/unresolved-intents.ts';
+import { readPin } from '../reconcile/pins.ts';
+import type { ReadDeduplication } from '../reconcile/read-deduplication.ts';
+import { lastReadVersion } from '../reconcile/last-read-version.ts';
+import { createRecorder } from '../reconcile/recorder.ts';
+import type { SyncContext } from '../service/runs/sync-context.ts';
+import { capabilitiesOf } from './capabilities.ts';
+import { createConfigGuard } from './config-guard.ts';
+import type { CurrentConfig } from './current-config.ts';
+import type { Stores } from './stores.ts';
+
+export interface SyncContextOptions {
+  /** Ends its reads. */
+  readonly signal?: AbortSignal | undefined;
+  readonly requestId?: string;
+  readonly actor?: Actor;
+  /** Without a new look at the namespaces: the targets are those of the last one. */
+  readonly reuseResolved?: boolean;
+  /** What was read longer ago is read anew. Left out: the pass is over before anything is old. */
+  readonly maxReadAgeMs?: number;
+  /** It gives nothing any more once another configuration is in force: its calls are INTERRUPTED then. */
+  readonly boundToConfig?: boolean;
+}
+
+export interface SyncContextDeps {
+  readonly audit: AuditStore;
+  readonly clock: Clock;
+  readonly cluster: Cluster;
+  readonly fingerprints: Fingerprinter;
+  readonly instances: readonly string[];
+  readonly unresolvedIntents: UnresolvedIntents;
+  readonly stores: Stores;
+  readonly tracing: Tracing;
+  /** Of whoever asks for nobody else. */
+  readonly actor: Actor;
+  readonly current: CurrentConfig;
+  readonly readDeduplication: ReadDeduplication;
+}
+
+/** How passes begin. All of a process share the room for what they have read. */
+export function createContextFactory(
+  deps: SyncContextDeps,
+): (options?: SyncContextOptions) => Promise<SyncContext> {
+  const {
+    audit,
+    clock,
+    cluster,
+    fingerprints,
+    instances,
+    unresolvedIntents,
+    current,
+    readDeduplication,
+    stores,
+    tracing,
+  } = deps;
+  const { instance, formerInstances } = current.config;
+  const readCapacity = createCacheBudget();
+
+  return async ({
+    signal,
+    requestId = randomUUID(),
+    actor = deps.actor,
+    reuseResolved = false,
+    maxReadAgeMs,
+    boundToConfig = false,
+  } = {}) => {
+    if (!reuseResolved) await current.resolve();
+    const recorder = createRecorder({
+      audit,
+      actor,
+      requestId,
+      fingerprints,
+      stores: stores.definitions,
+      instances,
+      clock,
+      unresolvedIntents,
+      readDeduplication,
+    });
+    const initialConfig = current.config;
+    const configGuard = createConfigGuard(() => !boundToConfig || current.config === initialConfig);
+    const rules = () => {
+      configGuard.check();
+      return current.access;
+    };
+    const reader = createReader({
+      async open(store) {
+        // One of the same name may be another by now.
+        configGuard.check();
+        return stores.open(store);
+      },
+      onRead(source, result, tookMs) {
+        configGuard.check();
+        return recorder.read(source, result, tookMs);
+      },
+      now: () => clock.now(),
+      lastReadVersion: (store, key) => lastReadVersion(audit, { store, key }, stores.definitions.get(store)),
+      // Nothing is read ahead by rules that are in force no more.
+      batchSizeOf: (store) =>
+        current.config === initialConfig ? (capabilitiesOf(initialConfig, store)?.readsPerCall ?? 1) : 1,
+      signal,
+      cacheBudget: readCapacity,
+      maxAge: maxReadAgeMs === undefined ? undefined : { now: () => clock.now(), maxMs: maxReadAgeMs },
+    });
+    return {
+      instance,
+      formerInstances,
+      cluster,
+      fingerprints,
+      stores: stores.definitions,
+      clock,
+      tracer: tracing.tracer,
+      recorder,
+      isDesired: current.claims,
+      readPin: (mapping, id) => readPin(audit, mapping, id, instances),
+      isRemoved: (mapping, id) => isRemoved(audit, mapping, id, instances),
+      isWrittenWithout: (mapping, id, source) => isWrittenWithout(audit, mapping, id, source, instances),
+      isProvenAbsent: (source, { softDeletedIsMissing }) => {
+        const codes = ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])];
+        const definition = stores.definitions.get(source.store);
+        return isProvenAbsent(audit, source, definition, { codes, ...current.config.absence });
+      },
+      read: (refs) => configGuard.guard(reader.read(refs)),
+      whenRecorded: (refs) => reader.recorded(refs),
+      expect: (refs) => reader.prefetch(refs),
+      find: (store, query) => configGuard.guard(reader.find(store, query)),
+      versions: (store, keys) => configGuard.guard(reader.versions(store, keys)),
+      forbiddenTarget: ({ namespace }) => rules().forbiddenNamespace(namespace),
+      allows: (use) => rules().allows(use),
+      allowsSearch: (use) => rules().allowsSearch(use),
+    };
+  };
+}

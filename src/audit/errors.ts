@@ -1,0 +1,74 @@
+import { AppError } from '../core/errors.ts';
+import { readFailureReason } from '../core/small-file.ts';
+import { codeOf } from '../core/system-errors.ts';
+
+export function auditUnavailable(detail: string, cause?: unknown, todo?: string): AppError {
+  return new AppError('AUDIT_UNAVAILABLE', {
+    detail,
+    cause,
+    ...(todo === undefined ? {} : { remedy: todo }),
+  });
+}
+
+/** A damaged record. The other records and the disk may be fine, so the remedy is different. */
+export function damagedRecord(): AppError {
+  const todo =
+    'Run `secretbridge audit verify` to find the record, and compare it with an export or a backup.';
+  return auditUnavailable('a record is damaged', undefined, todo);
+}
+
+/** Another process held the lock for too long. The audit itself is fine. */
+export function busyElsewhere(cause?: unknown): AppError {
+  return new AppError('BUSY_ELSEWHERE', { cause });
+}
+
+const WRONG_STORE_REMEDY = 'Set `audit.store` or `--audit` to the right store, or restore a backup.';
+
+/** The store is not a usable audit store. Waiting does not help: a person must act. */
+export function unusableStore(
+  detail: string,
+  { todo = WRONG_STORE_REMEDY, cause }: { todo?: string; cause?: unknown } = {},
+) {
+  return new AppError('AUDIT_UNAVAILABLE', { detail, remedy: todo, needsAction: true, cause });
+}
+
+export function newerSchema(schema: number, known: number): AppError {
+  return unusableStore(`it was written by a newer release: schema ${schema}, this release supports ${known}`, {
+    todo: 'Use the release that wrote it, or a newer one.',
+  });
+}
+
+/** Runs work and adds the address of the store to an AUDIT_UNAVAILABLE error. */
+export async function withStoreAddress<T>(address: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'AUDIT_UNAVAILABLE')
+      throw error.withSubject(`audit store ${address}`);
+    throw error;
+  }
+}
+
+/** The `code` of an error of Node's file system or network, such as `ENOENT`. Undefined for other errors. */
+export function systemCode(error: unknown): string | undefined {
+  const code = codeOf(error);
+  return code !== undefined && /^E[A-Z0-9_]{2,15}$/.test(code) ? code : undefined;
+}
+
+/** Runs work and turns file system errors into AUDIT_UNAVAILABLE about `about`, with `what` in the message. */
+export async function withFileErrors<T>(
+  { what, about, todo }: { readonly what: string; readonly about: string; readonly todo: string },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    throw auditUnavailable(
+      `${what} cannot be read or written: ${readFailureReason(error) ?? code}`,
+      error,
+      todo,
+    ).withSubject(about);
+  }
+}

@@ -1,0 +1,61 @@
+import { createCoalescer } from '../core/serial-executor.ts';
+import type { AuditStore } from './store.ts';
+
+/** An audit store that other processes may also write to. */
+export interface WatchedAudit {
+  /** Everything that this process appends must go through this store. */
+  readonly audit: AuditStore;
+  /**
+   * A number that changes when another process appends or when records are pruned. Undefined while this process
+   * appends, because its own records cannot be told apart then. The value is never older than the call.
+   */
+  foreignVersion(): Promise<number | undefined>;
+}
+
+/**
+ * Detects writes of other processes: compares the head of the store with the number of records that this process wrote.
+ */
+export function watchForeignWrites(store: AuditStore): WatchedAudit {
+  let ownRecords = 0;
+  let completedAppends = 0;
+  let pendingAppends = 0;
+  let foreignRecords: number | undefined;
+  let version = 0;
+
+  const readVersion = createCoalescer(async (): Promise<number | undefined> => {
+    const completedBefore = completedAppends;
+    const { sequence } = await store.head();
+    // A record of ours that is committed but not yet counted would look like a foreign one.
+    if (pendingAppends > 0 || completedAppends !== completedBefore) return undefined;
+    if (sequence - ownRecords !== foreignRecords) version += 1;
+    foreignRecords = sequence - ownRecords;
+    return version;
+  });
+
+  return {
+    audit: {
+      ...store,
+      async append(entries) {
+        pendingAppends += 1;
+        try {
+          const records = await store.append(entries);
+          ownRecords += records.length;
+          return records;
+        } finally {
+          pendingAppends -= 1;
+          completedAppends += 1;
+        }
+      },
+      async prune(until) {
+        try {
+          return await store.prune(until);
+        } finally {
+          version += 1;
+        }
+      },
+    },
+    async foreignVersion() {
+      return pendingAppends > 0 ? undefined : readVersion();
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { parametersOf } from '../records/latest.ts';
+import type { SearchContext, Template } from '../records/search.ts';
+
+/** How many queries go into one batch. The limit bounds how long the next batch waits. */
+const MAX_BATCH = 50;
+
+interface PendingQuery {
+  readonly values: readonly string[];
+  readonly answer: PromiseWithResolvers<object | undefined>;
+}
+
+/** Runs one prepared statement and returns its rows. May call `statementOf` again after a lost connection. */
+export type RunPrepared = (
+  statementOf: () => { readonly sql: string; readonly parameters: readonly unknown[] },
+) => Promise<readonly object[]>;
+
+/**
+ * Sends concurrent queries of one template to the server as one statement. Planning such a query and waiting for the
+ * answer takes many times as long as answering it. A query that finds a free connection goes alone.
+ */
+export function createQueryBatcher(run: RunPrepared): NonNullable<SearchContext['runTemplate']> {
+  const queues = new Map<Template, PendingQuery[]>();
+  const sqlByTemplate = new WeakMap<Template, string>();
+
+  async function runBatch(template: Template): Promise<void> {
+    let batch: readonly PendingQuery[] | undefined;
+    try {
+      const rows = await run(() => {
+        batch ??= takeBatch(template, MAX_BATCH);
+        const [first, ...more] = batch;
+        // The server would plan a list with one element again each time.
+        if (first !== undefined && more.length === 0)
+          return { sql: template.query.sql, parameters: parametersOf(template, first.values) };
+        const sql = sqlByTemplate.get(template) ?? batchSql(template);
+        sqlByTemplate.set(template, sql);
+        return { sql, parameters: batchParameters(template, batch) };
+      });
+      for (const row of rows as readonly BatchRow[]) batch?.[(row.nth ?? 1) - 1]?.answer.resolve(row);
+      // A query without a row in the answer must still resolve.
+      for (const { answer } of batch ?? []) answer.resolve(undefined);
+    } catch (error) {
+      batch ??= takeBatch(template, Number.POSITIVE_INFINITY);
+      for (const { answer } of batch) answer.reject(error);
+    }
+  }
+
+  function takeBatch(template: Template, limit: number): readonly PendingQuery[] {
+    const queue = queues.get(template) ?? [];
+    const batch = queue.splice(0, limit);
+    if (queue.length === 0) queues.delete(template);
+    else void runBatch(template);
+    return batch;
+  }
+
+  return (template, values) => {
+    const answer = Promise.withResolvers<object | undefined>();
+    const queue = queues.get(template);
+    if (queue !== undefined) queue.push({ values, answer });
+    else {
+      queues.set(template, [{ values, answer }]);
+      void runBatch(template);
+    }
+    return answer.promise;
+  };
+}
+
+interface BatchRow {
+  /** From 1. Absent in the answer of a single query. */
+  readonly nth?: number;
+}
+
+/** The template joined with one row for each query. Each varying value comes from an array parameter. */
+function batchSql({ query, valueIndexes: places }: Template): string {
+  const columns = columnsOf(places);
+  const fixedIndexes = places.flatMap((valueIndex, index) => (valueIndex === undefined ? [index] : []));
+  const each = query.sql.replaceAll(/\$(\d+)/g, (_, digits: string) => {
+    const index = Number(digits) - 1;
+    const valueIndex = places[index];
+    return valueIndex === undefined
+      ? `$${columns.length + fixedIndexes.indexOf(index) + 1}`
+      : `asked.value_${valueIndex}`;
+  });
+  const lists = columns.map((valueIndex) => `$${valueIndex + 1}::text[]`).join(', ');
+  const names = columns.map((valueIndex) => `value_${valueIndex}, `).join('');
+  return `select asked.nth, answer.* from unnest(${lists}) with ordinality asked(${names}nth) cross join lateral (${each}) answer`;
+}
+
+function batchParameters(
+  { query, valueIndexes: places }: Template,
+  batch: readonly PendingQuery[],
+): readonly unknown[] {
+  const lists = columnsOf(places).map((valueIndex) => batch.map(({ values }) => values[valueIndex]));
+  return [...lists, ...query.parameters.filter((_, index) => places[index] === undefined)];
+}
+
+function columnsOf(places: Template['valueIndexes']): readonly number[] {
+  const count = Math.max(...places.map((valueIndex) => valueIndex ?? -1)) + 1;
+  return Array.from({ length: count }, (_, valueIndex) => valueIndex);
+}

@@ -1,0 +1,136 @@
+import { DURATION, durationMs } from '../../core/duration.ts';
+import type { AuditRecord } from '../entry.ts';
+import type { AuditStore, RecordFilter, Review } from '../store.ts';
+
+/** A filter as a person writes it: a time may be anything that `parseInstant` accepts. */
+export type AuditQuery = Omit<RecordFilter, 'version' | 'phase' | 'instance'>;
+
+/** Which page of the result to return. */
+export interface PageRequest {
+  /** At least 1. */
+  readonly limit: number;
+  /** The `next` of the previous page. Default: the newest records. */
+  readonly cursor?: string | undefined;
+}
+
+/** A record with its last review, if any. The review is not part of the hashed record. */
+export interface ReviewedRecord extends AuditRecord {
+  readonly reviewed?: Review;
+}
+
+export interface QueryPage {
+  /** Newest first, with their members in display order. */
+  readonly records: readonly ReviewedRecord[];
+  /** The cursor of the next page, if there is one. */
+  readonly next?: string;
+}
+
+/**
+ * Parses a point in time: RFC 3339, a date, or an age (`90m`, `7d`, `1h30m`). Returns RFC 3339 in UTC, or undefined if
+ * the text is none of these.
+ */
+export function parseInstant(text: string, now: number): string | undefined {
+  if (DURATION.test(text)) return toText(now - durationMs(text));
+  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[-+]\d\d:\d\d))?$/.test(text);
+  return isTime && isDay(text.slice(0, 10)) ? toText(Date.parse(text)) : undefined;
+}
+
+/** `Date.parse` turns 30 February into 2 March. */
+function isDay(day: string): boolean {
+  return toText(Date.parse(day))?.startsWith(day) ?? false;
+}
+
+/** A date holds at most 8.64e15 ms to either side of 1970 (ECMA-262, time values). */
+function toText(time: number): string | undefined {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+}
+
+/** Converts a query to a filter. `instant` parses a time and throws the error that suits the caller. */
+export function toFilter(query: AuditQuery, instant: (text: string) => string): RecordFilter {
+  const { since, until, actor, mapping, namespace, secret, store, key } = query;
+  const { action, outcome, code, request, fingerprint, review } = query;
+  const members = {
+    ...(since === undefined ? {} : { since: instant(since) }),
+    ...(until === undefined ? {} : { until: instant(until) }),
+    ...{ actor, mapping, namespace, secret, store, key, action, outcome, code, request, fingerprint, review },
+  };
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+}
+
+/** Whether `since` is after `until`, so that no record can match. Usually the two were swapped. */
+export function isReversedRange({ since, until }: Pick<RecordFilter, 'since' | 'until'>): boolean {
+  return since !== undefined && until !== undefined && Date.parse(since) > Date.parse(until);
+}
+
+export async function queryRecords(
+  audit: Pick<AuditStore, 'list' | 'reviews'>,
+  filter: RecordFilter,
+  { limit, cursor }: PageRequest,
+): Promise<QueryPage> {
+  const before = cursor === undefined ? {} : { before: Number(cursor) };
+  // One more than the limit shows whether there is a next page.
+  return pageOf(audit, await audit.list(filter, { limit: limit + 1, ...before }), limit);
+}
+
+/** @param found Newest first. Must hold one more than `limit` if there are more records. */
+export async function pageOf(
+  audit: Pick<AuditStore, 'reviews'>,
+  found: readonly AuditRecord[],
+  limit: number,
+): Promise<QueryPage> {
+  const records = await withReviews(audit, found.slice(0, limit));
+  return found.length > limit ? { records, next: String(records.at(-1)?.sequence) } : { records };
+}
+
+export async function withReviews(
+  audit: Pick<AuditStore, 'reviews'>,
+  records: readonly AuditRecord[],
+): Promise<readonly ReviewedRecord[]> {
+  const reviews = await audit.reviews(records.map(({ sequence }) => sequence));
+  return records.map((record) => {
+    const reviewed = reviews.get(record.sequence);
+    return orderMembers(reviewed === undefined ? record : { ...record, reviewed });
+  });
+}
+
+/** The members of a record in display order. Unknown members of newer releases come last. */
+const MEMBER_ORDER = [
+  'sequence',
+  'time',
+  'action',
+  'phase',
+  'outcome',
+  'code',
+  'reviewed',
+  'mapping',
+  'namespace',
+  'secret',
+  'store',
+  'key',
+  'actor',
+  'note',
+  'review',
+  'keys',
+  'values',
+  'sources',
+  'counts',
+  'before',
+  'after',
+  'resourceVersion',
+  'requestId',
+  'attempt',
+  'durationMs',
+  'instance',
+  'replica',
+  'previousHash',
+  'hash',
+];
+
+export function orderMembers(record: ReviewedRecord): ReviewedRecord {
+  const rank = (name: string): number =>
+    MEMBER_ORDER.includes(name) ? MEMBER_ORDER.indexOf(name) : MEMBER_ORDER.length;
+  return Object.fromEntries(
+    Object.entries(record).sort(([a], [b]) => rank(a) - rank(b)),
+  ) as unknown as ReviewedRecord;
+}

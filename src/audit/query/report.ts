@@ -1,0 +1,238 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Action, AuditRecord, KeyChanges } from '../entry.ts';
+import { type AuditStore, pagesOf, type Review } from '../store.ts';
+import { type OverdueSource, overdueSources, type SourceMaxAge } from './source-ages.ts';
+
+/** A summary of a period for a weekly review. Lists are truncated, but their totals are exact. */
+export interface Report {
+  /** RFC 3339, both ends included. */
+  readonly since: string;
+  readonly until: string;
+  readonly records: number;
+  readonly changes: { readonly total: number; readonly byAction: Readonly<Record<string, number>> };
+  /** Changed targets, most changes first. */
+  readonly changed: BoundedList<ChangedTarget>;
+  /** Refusals and failures, grouped by code and subject, most recent first. */
+  readonly refused: BoundedList<ReportedFailure>;
+  readonly failed: BoundedList<ReportedFailure>;
+  readonly held: BoundedList<ReportEvent>;
+  readonly released: BoundedList<ReportEvent>;
+  /** Sources that were read for the first time in this period. */
+  readonly firstRead: BoundedList<{ readonly store: string; readonly key: string; readonly time: string }>;
+  readonly notRotated: BoundedList<OverdueSource>;
+  /** Commands and other requests of people. */
+  readonly commands: BoundedList<ReportEvent>;
+  readonly exports: number;
+  readonly configurationChanges: number;
+  /** Counts the records of this period. Reviews themselves are not counted. */
+  readonly review: { readonly unreviewed: number; readonly reviewed: number; readonly flagged: number };
+  readonly flagged: BoundedList<FlaggedEvent>;
+}
+
+export interface BoundedList<T> {
+  readonly total: number;
+  /** At most `MAX_ITEMS`. */
+  readonly items: readonly T[];
+}
+
+export interface ChangedTarget {
+  readonly namespace: string;
+  readonly secret: string;
+  readonly mapping?: string;
+  readonly changes: number;
+  readonly keys: KeyChanges;
+  /** The time of the last change. */
+  readonly time: string;
+  readonly sequence: number;
+}
+
+export interface ReportedFailure {
+  readonly code: string;
+  readonly mapping?: string;
+  readonly namespace?: string;
+  readonly secret?: string;
+  readonly store?: string;
+  readonly key?: string;
+  readonly times: number;
+  readonly first: string;
+  readonly last: string;
+  /** The sequence of the last occurrence. */
+  readonly sequence: number;
+}
+
+export interface ReportEvent {
+  readonly sequence: number;
+  readonly time: string;
+  readonly by: string;
+  readonly what: string;
+}
+
+export interface FlaggedEvent extends ReportEvent {
+  readonly note?: string;
+}
+
+export interface ReportOptions {
+  readonly since: string;
+  readonly until: string;
+  /** The sources that must be rotated, with their maximum age. */
+  readonly ages: readonly SourceMaxAge[];
+}
+
+/** As many as a reader accepts in an email. */
+export const MAX_ITEMS = 50;
+const PAGE = 500;
+
+/** A `rollback` record is a person's request. The write that follows is recorded as an update. */
+const CHANGE_ACTIONS: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt'];
+
+export async function report(
+  audit: Pick<AuditStore, 'list' | 'latest' | 'reviews'>,
+  { since, until, ages }: ReportOptions,
+): Promise<Report> {
+  const tally = createTally();
+  for await (const page of pagesOf(audit, { since, until }, PAGE)) {
+    const reviews = await audit.reviews(page.map(({ sequence }) => sequence));
+    for (const record of page) tally.take(record, reviews.get(record.sequence));
+    await setImmediate();
+  }
+  const firstRead = [];
+  for (const { store, key, time } of tally.reads()) {
+    const earlier = { store, key, outcome: 'ok', until: justBefore(since) } as const;
+    if ((await audit.latest(earlier, ['read'])) === undefined) firstRead.push({ store, key, time });
+  }
+  return {
+    since,
+    until,
+    ...tally.result(),
+    firstRead: boundedList(firstRead),
+    notRotated: boundedList(await overdueSources(audit, ages, until)),
+  };
+}
+
+function justBefore(time: string): string {
+  return new Date(Date.parse(time) - 1).toISOString();
+}
+
+function boundedList<T>(items: readonly T[]): BoundedList<T> {
+  return { total: items.length, items: items.slice(0, MAX_ITEMS) };
+}
+
+function createTally() {
+  let [records, changesTotal, exports, configurationChanges] = [0, 0, 0, 0];
+  const byAction: Record<string, number> = {};
+  const changed = new Map<string, ChangedTarget>();
+  const failures = {
+    refused: new Map<string, ReportedFailure>(),
+    failed: new Map<string, ReportedFailure>(),
+  };
+  const events = { held: [], released: [], commands: [] } as Record<
+    'held' | 'released' | 'commands',
+    ReportEvent[]
+  >;
+  const reads = new Map<string, { store: string; key: string; time: string }>();
+  const review = { unreviewed: 0, reviewed: 0, flagged: 0 };
+  const flagged: FlaggedEvent[] = [];
+
+  const addChange = (record: AuditRecord): void => {
+    changesTotal += 1;
+    byAction[record.action] = (byAction[record.action] ?? 0) + 1;
+    const { namespace = '', secret = '', mapping, keys, time, sequence } = record;
+    const id = `${namespace}/${secret}`;
+    const newer = changed.get(id);
+    changed.set(id, {
+      namespace,
+      secret,
+      ...(mapping === undefined ? {} : { mapping }),
+      time,
+      sequence,
+      ...newer,
+      changes: (newer?.changes ?? 0) + 1,
+      keys: mergeKeys(newer?.keys, keys),
+    });
+  };
+  const addFailure = (kind: 'refused' | 'failed', record: AuditRecord): void => {
+    const { code = 'INTERNAL', mapping, namespace, secret, store, key, time, sequence } = record;
+    const id = JSON.stringify([code, mapping, namespace, secret, store, key]);
+    const later = failures[kind].get(id);
+    const about = { mapping, namespace, secret, store, key };
+    const subject = Object.fromEntries(Object.entries(about).filter(([, value]) => value !== undefined));
+    failures[kind].set(id, {
+      code,
+      ...subject,
+      last: time,
+      sequence,
+      ...later,
+      first: time,
+      times: (later?.times ?? 0) + 1,
+    });
+  };
+
+  return {
+    /** Call with the newest record first. */
+    take(record: AuditRecord, lastReview: Review | undefined): void {
+      const { action, outcome, phase, sequence, time } = record;
+      records += 1;
+      if (action === 'review') return;
+      review[lastReview?.state ?? 'unreviewed'] += 1;
+      const toEvent = (): ReportEvent => ({
+        sequence,
+        time,
+        by: actorLabel(record),
+        what: eventSummary(record),
+      });
+      if (lastReview?.state === 'flagged')
+        flagged.push({ ...toEvent(), ...(lastReview.note === undefined ? {} : { note: lastReview.note }) });
+      if (phase === 'intent') return;
+      if (CHANGE_ACTIONS.includes(action) && outcome === 'ok') addChange(record);
+      if (action === 'hold') events.held.push(toEvent());
+      // A failed sweep only sums up failures that have their own records.
+      else if (action !== 'sweep' && (outcome === 'refused' || outcome === 'failed'))
+        addFailure(outcome, record);
+      if (action === 'release') events.released.push(toEvent());
+      if (action === 'command' || action === 'rollback' || action === 'unpin')
+        events.commands.push(toEvent());
+      if (action === 'export' && record.counts !== undefined) exports += 1;
+      if (action === 'configure' && outcome === 'ok') configurationChanges += 1;
+      if (action === 'read' && outcome === 'ok' && record.store !== undefined && record.key !== undefined)
+        reads.set(JSON.stringify([record.store, record.key]), {
+          store: record.store,
+          key: record.key,
+          time,
+        });
+    },
+    reads: () => [...reads.values()],
+    result: () => ({
+      records,
+      changes: { total: changesTotal, byAction },
+      changed: boundedList([...changed.values()].sort((a, b) => b.changes - a.changes)),
+      refused: boundedList([...failures.refused.values()]),
+      failed: boundedList([...failures.failed.values()]),
+      held: boundedList(events.held),
+      released: boundedList(events.released),
+      commands: boundedList(events.commands),
+      exports,
+      configurationChanges,
+      review,
+      flagged: boundedList(flagged),
+    }),
+  };
+}
+
+function mergeKeys(a: KeyChanges | undefined, b: KeyChanges): KeyChanges {
+  if (a === undefined) return b;
+  const both = (name: keyof KeyChanges): readonly string[] => [...new Set([...a[name], ...b[name]])];
+  return { added: both('added'), changed: both('changed'), removed: both('removed') };
+}
+
+function actorLabel({ actor }: AuditRecord): string {
+  return actor.name ?? actor.kind;
+}
+
+function eventSummary({ action, namespace, secret, store, key, note, keys }: AuditRecord): string {
+  const target = secret === undefined ? [] : [`${namespace}/${secret}`];
+  const source = store === undefined ? [] : [key === undefined ? store : `${store}: ${key}`];
+  const lost = keys.removed.map((name) => `-${name}`);
+  return [...(action === 'command' ? [] : [action]), ...target, ...source, ...lost, note ?? '']
+    .join(' ')
+    .trim();
+}

@@ -1,0 +1,81 @@
+import type { AuditRecord } from '../entry.ts';
+import { type AuditStore, pagesOf, type RecordFilter } from '../store.ts';
+import { type QueryPage, type PageRequest, pageOf } from './query.ts';
+
+/** A version of a source and the fingerprint that matched it. */
+export interface TracedVersion {
+  readonly store: string;
+  readonly key: string;
+  readonly version: string;
+  readonly fingerprint: string;
+  /** RFC 3339: when it was first read, as far back as the records go. */
+  readonly firstRead: string;
+}
+
+export interface Trace extends QueryPage {
+  /** Each version of a source that held the value, most recently read first. */
+  readonly versions: readonly TracedVersion[];
+  /** Whether there are more versions than the limit. */
+  readonly more: boolean;
+}
+
+/** Each version costs one query for every page. A value with more versions is an empty string or an example. */
+const MAX_VERSIONS = 50;
+const PAGE_SIZE = 500;
+
+/**
+ * Finds where a value has been used. A read names the version of the source that held the value. A change names the
+ * fingerprint of each key and the versions behind it. The result is every record with the fingerprint and every record
+ * that names such a version. Records of older releases have no fingerprints of single keys. There, a property of a
+ * larger value is found only by the fingerprint of the whole value.
+ *
+ * @param fingerprints The fingerprints of the value, one for each fingerprint key.
+ */
+export async function trace(
+  audit: Pick<AuditStore, 'list' | 'reviews'>,
+  filter: Omit<RecordFilter, 'fingerprint'>,
+  fingerprints: readonly string[],
+  { limit, cursor }: PageRequest,
+): Promise<Trace> {
+  const { versions, more } = await versionsOf(audit, filter, fingerprints);
+  const before = cursor === undefined ? {} : { before: Number(cursor) };
+  const filters: readonly RecordFilter[] = [
+    ...fingerprints.map((fingerprint) => ({ ...filter, fingerprint })),
+    ...versions.map(({ store, key, version }) => ({ ...filter, store, key, version })),
+  ];
+  const found = new Map<number, AuditRecord>();
+  for (const recordFilter of filters)
+    for (const record of await audit.list(recordFilter, { limit: limit + 1, ...before }))
+      found.set(record.sequence, record);
+  const newest = [...found.values()].sort((a, b) => b.sequence - a.sequence);
+  return { ...(await pageOf(audit, newest, limit)), versions, more };
+}
+
+async function versionsOf(
+  audit: Pick<AuditStore, 'list'>,
+  { store, key }: RecordFilter,
+  fingerprints: readonly string[],
+): Promise<Pick<Trace, 'versions' | 'more'>> {
+  const versions = new Map<string, TracedVersion>();
+  const source = { ...(store === undefined ? {} : { store }), ...(key === undefined ? {} : { key }) };
+  for (const fingerprint of fingerprints) {
+    const reads = { ...source, fingerprint, action: 'read', outcome: 'ok' } as const;
+    for await (const page of pagesOf(audit, reads, PAGE_SIZE)) {
+      const found = page.flatMap(({ sources, time }) =>
+        sources.map(({ property: _, ...version }) => ({ ...version, fingerprint, firstRead: time })),
+      );
+      for (const version of found) {
+        const id = JSON.stringify([version.store, version.key, version.version]);
+        if (versions.size === MAX_VERSIONS && !versions.has(id)) return toResult(versions, true);
+        // Records come newest first, and `set` keeps the position of an existing entry. The time ends up as that of the
+        // first read.
+        versions.set(id, version);
+      }
+    }
+  }
+  return toResult(versions, false);
+}
+
+function toResult(versions: ReadonlyMap<string, TracedVersion>, more: boolean) {
+  return { versions: [...versions.values()], more };
+}

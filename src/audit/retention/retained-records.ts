@@ -1,0 +1,66 @@
+import { fromStored, type Head, type StoredRecord } from '../chain.ts';
+import type { AuditRecord } from '../entry.ts';
+import { auditUnavailable, damagedRecord } from '../errors.ts';
+
+/**
+ * The slot of a record. Pruning keeps a copy of the newest record of each slot, because decisions depend on it.
+ * Examples are the last write of a target, a failure that has not ended, the last read of a source and the last pin
+ * (`latest`). The number of slots is bounded by targets and sources, times their kinds of records.
+ */
+function slotOf(record: AuditRecord): string {
+  const { instance, action, phase, outcome, mapping, namespace, secret, store, key } = record;
+  return JSON.stringify([instance, action, phase, outcome, mapping, namespace, secret, store, key]);
+}
+
+/** Each open intent has its own slot: recovery after a crash must see all of them. */
+function intentSlot(sequence: number): string {
+  return `open ${sequence}`;
+}
+
+export interface RetainedRecord {
+  readonly slot: string;
+  readonly record: AuditRecord;
+  readonly text: string;
+}
+
+/**
+ * Selects the records to retain from the first one after the base up to `until`, which must be a record of the chain.
+ * @param stored The records after the base, oldest first.
+ * @param open The sequences of intents without an outcome.
+ */
+export async function selectRetained(
+  stored: AsyncIterable<StoredRecord>,
+  open: ReadonlySet<number>,
+  until: Head,
+): Promise<readonly RetainedRecord[]> {
+  const bySlot = new Map<string, RetainedRecord>();
+  for await (const { text, hash } of stored) {
+    const record = parseStored(text, hash);
+    const { sequence } = record;
+    const slot = open.has(sequence) ? intentSlot(sequence) : slotOf(record);
+    bySlot.set(slot, { slot, record, text });
+    if (sequence === until.sequence && hash === until.hash) return [...bySlot.values()];
+    if (sequence >= until.sequence) break;
+  }
+  throw auditUnavailable(PRUNE_POINT_MISSING);
+}
+
+export const PRUNE_POINT_MISSING = 'it does not contain the record to prune up to';
+export const CONCURRENT_PRUNE = 'another process prunes records at the same time';
+
+/** A retained copy as another store holds it. */
+export interface StoredRetainedRecord extends StoredRecord {
+  /** Whether it is an intent without an outcome. */
+  readonly open: boolean;
+}
+
+export function toRetained({ text, hash, open }: StoredRetainedRecord): RetainedRecord {
+  const record = parseStored(text, hash);
+  return { slot: open ? intentSlot(record.sequence) : slotOf(record), record, text };
+}
+
+function parseStored(text: string, hash: string): AuditRecord {
+  const record = fromStored(text, hash);
+  if (record === undefined) throw damagedRecord();
+  return record;
+}

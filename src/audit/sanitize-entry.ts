@@ -1,0 +1,136 @@
+import { AppError } from '../core/errors.ts';
+import { isFingerprint } from '../core/fingerprint.ts';
+import {
+  ACTIONS,
+  ACTOR_KINDS,
+  type Entry,
+  type EntrySource,
+  MAX_VALUES,
+  OUTCOMES,
+  REVIEW_STATES,
+} from './entry.ts';
+
+const PHASES: readonly string[] = ['intent', 'outcome'];
+
+/**
+ * Copies only the known fields of an entry, so that no unexpected data reaches the disk. Unknown fields are dropped. A
+ * known field with a wrong format is INTERNAL and nothing is stored; examples are a value in place of a fingerprint, or
+ * a sentence in place of a code. Numbers are integers, because other programs print fractions differently. Text becomes
+ * well-formed Unicode: a lone surrogate becomes U+FFFD, as in any UTF-8 encoder.
+ */
+export function sanitizeEntry(entry: Entry): Entry {
+  const { actor, keys } = entry;
+  return {
+    actor: {
+      kind: oneOf(actor.kind, ACTOR_KINDS, 'actor.kind'),
+      ...optional('name', actor.name, text),
+      ...optional('address', actor.address, text),
+    },
+    requestId: text(entry.requestId, 'requestId'),
+    ...optional('phase', entry.phase, (phase, name) => oneOf(phase, PHASES, name)),
+    action: oneOf(entry.action, ACTIONS, 'action'),
+    ...optional('mapping', entry.mapping, text),
+    ...optional('namespace', entry.namespace, text),
+    ...optional('secret', entry.secret, text),
+    ...optional('store', entry.store, text),
+    ...optional('key', entry.key, text),
+    outcome: oneOf(entry.outcome, OUTCOMES, 'outcome'),
+    ...optional('code', entry.code, code),
+    sources: entry.sources.map(sanitizeSource),
+    keys: { added: texts(keys.added), changed: texts(keys.changed), removed: texts(keys.removed) },
+    ...optional('values', entry.values, values),
+    ...optional('before', entry.before, fingerprint),
+    ...optional('after', entry.after, fingerprint),
+    ...optional('counts', entry.counts, counts),
+    ...optional('note', entry.note, text),
+    ...optional('review', entry.review, review),
+    // The clock may have been set back in between.
+    durationMs: Math.max(0, integer(entry.durationMs, 'durationMs')),
+    attempt: integer(entry.attempt, 'attempt'),
+    ...optional('resourceVersion', entry.resourceVersion, text),
+  };
+}
+
+function sanitizeSource(source: EntrySource): EntrySource {
+  return {
+    store: text(source.store, 'sources.store'),
+    key: text(source.key, 'sources.key'),
+    ...optional('property', source.property, text),
+    version: text(source.version, 'sources.version'),
+  };
+}
+
+function review({ sequence, state }: NonNullable<Entry['review']>): NonNullable<Entry['review']> {
+  return {
+    sequence: integer(sequence, 'review.sequence'),
+    state: oneOf(state, REVIEW_STATES, 'review.state'),
+  };
+}
+
+type Check<T> = (value: T, name: string) => T;
+
+function optional<Name extends string, T>(
+  name: Name,
+  value: T | undefined,
+  check: Check<T>,
+): { readonly [K in Name]?: T } {
+  // TypeScript widens the computed name to `string` and cannot narrow it back to `Name`.
+  return value === undefined ? {} : ({ [name]: check(value, name) } as { readonly [K in Name]?: T });
+}
+
+function text(value: string, name: string): string {
+  if (typeof value !== 'string') throw malformed(name);
+  return value.toWellFormed();
+}
+
+function texts(values: readonly string[]): readonly string[] {
+  return values.map((value) => text(value, 'keys'));
+}
+
+function oneOf<T extends string>(value: T, words: readonly string[], name: string): T {
+  if (!words.includes(value)) throw malformed(name);
+  return value;
+}
+
+function code(value: string, name: string): string {
+  if (!/^[A-Z][A-Z0-9_]{1,63}$/.test(value)) throw malformed(name);
+  return value;
+}
+
+function fingerprint(value: string, name: string): string {
+  if (!isFingerprint(value)) throw malformed(name);
+  return value;
+}
+
+function integer(value: number, name: string): number {
+  const rounded = Math.round(value);
+  if (!Number.isSafeInteger(rounded)) throw malformed(name);
+  return rounded;
+}
+
+function counts(values: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => {
+      if (!/^[a-z][A-Za-z0-9]{0,63}$/.test(name)) throw malformed('counts');
+      return [name, integer(value, 'counts')];
+    }),
+  );
+}
+
+/**
+ * The names are keys of a Secret and must be ASCII. Their order in the canonical text is then the same in any program.
+ */
+function values(fingerprints: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(fingerprints);
+  if (entries.length > MAX_VALUES) throw malformed('values');
+  return Object.fromEntries(
+    entries.map(([name, value]) => {
+      if (!/^[-._a-zA-Z0-9]{1,253}$/.test(name)) throw malformed('values');
+      return [name, fingerprint(value, 'values')];
+    }),
+  );
+}
+
+function malformed(name: string): AppError {
+  return new AppError('INTERNAL', { subject: 'audit entry', detail: `malformed field ${name}` });
+}

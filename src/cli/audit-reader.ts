@@ -1,0 +1,96 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { credentialsOf } from '../app/app.ts';
+import { openAuditReader } from '../app/audit.ts';
+import { addressOf, isPostgres } from '../app/audit-location.ts';
+import { openCluster } from '../app/cluster.ts';
+import { parseAddress } from '../audit/postgres/address.ts';
+import type { AuditStore } from '../audit/store.ts';
+import { detectFormat } from '../audit/verify/export-file.ts';
+import type { Config } from '../config/config.ts';
+import { AppError } from '../core/errors.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import type { Context, GlobalOptions } from './context.ts';
+import { fileError } from './file-error.ts';
+import { requireConfig } from './require-config.ts';
+import { UsageError } from './usage-error.ts';
+
+export interface AuditOptions extends GlobalOptions {
+  /** Path of an audit store, or the URL of one on PostgreSQL. Without it, the store of the configuration is used. */
+  readonly audit?: string;
+}
+
+/**
+ * Resolves the credentials that opening a store and computing fingerprints need. The cluster is opened only to read a
+ * Secret, so most queries work without it. Without a configuration, no Secret can be read.
+ */
+export function auditCredentials(
+  { env, clock }: Pick<Context, 'env' | 'clock'>,
+  config: Pick<Config, 'cluster'> | undefined,
+): ReturnType<typeof credentialsOf> {
+  return credentialsOf({ env, onCredential: () => undefined }, async (name, key) => {
+    if (config === undefined) return undefined;
+    await using cluster = await openCluster(config.cluster, { env, clock });
+    return await cluster.ownSecret(name, key);
+  });
+}
+
+/**
+ * The error never contains the URL, which can have a password. @throws UsageError for an unknown URL scheme or an
+ * invalid PostgreSQL URL
+ */
+export function checkAuditLocation(option: string, place: string | undefined): void {
+  if (place === undefined) return;
+  if (!isPostgres(place)) {
+    // Taken as a path, the URL would become the name of a new file, with its password.
+    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) return;
+    throw new UsageError(`${option}: a URL must begin with postgres://; anything else is a path`);
+  }
+  try {
+    parseAddress(SecretValue.fromText(place), undefined);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'CONFIG_INVALID') throw error;
+    throw new UsageError(`${option}: ${error.detail ?? error.message}`);
+  }
+}
+
+/**
+ * A store named on the command line must exist; waiting for it would not help. A store of the configuration may appear
+ * later, with its volume. An export cannot be searched. @throws UsageError
+ */
+export async function requireStoreFile(option: string, path: string, shown: string): Promise<void> {
+  const what = `${option} ${shown} cannot be read`;
+  try {
+    if ((await stat(path)).isDirectory()) throw new UsageError(`${what}: it is a folder`);
+  } catch (error) {
+    throw fileError(error, what);
+  }
+  const format = await detectFormat(path);
+  if (format === undefined || format === 'empty') return;
+  const use = format === 'jsonl' ? ', which only `audit verify` reads' : `as ${format.toUpperCase()}`;
+  throw new UsageError(`${option}: ${shown} looks like an export${use}: name the audit store it was exported from`);
+}
+
+/**
+ * Opens the audit store of `--audit`, or of the configuration. Returns undefined and prints the problems if the
+ * configuration is invalid.
+ */
+export async function openAuditForReading(
+  context: Context,
+  options: AuditOptions,
+): Promise<AuditStore | undefined> {
+  const { audit } = options;
+  checkAuditLocation('--audit', audit);
+  if (audit !== undefined) {
+    const path = resolve(context.cwd, audit);
+    const isServer = isPostgres(audit);
+    if (!isServer) await requireStoreFile('--audit', path, audit);
+    return openAuditReader(
+      isServer ? { kind: 'postgres', url: { env: '--audit' } } : { kind: 'sqlite', path },
+      context.clock,
+      async () => addressOf(audit, context.env),
+    );
+  }
+  const config = await requireConfig(context, options);
+  return config && openAuditReader(config.audit.store, context.clock, auditCredentials(context, config));
+}

@@ -1,0 +1,95 @@
+import { nearest } from '../../config/nearest.ts';
+import { ERRORS, isErrorCode } from '../../core/error-codes.ts';
+import type { Context, GlobalOptions } from '../context.ts';
+import {
+  allErrorPages,
+  ERROR_GROUPS,
+  type ErrorGroup,
+  type ErrorPage,
+  errorPageOf,
+  errorPagePath,
+  exitCodeText,
+  withoutLinks,
+} from '../errors/page.ts';
+import { EXIT } from '../exit.ts';
+import { type Paint, print, table } from '../texts/output.ts';
+import { UsageError } from '../usage-error.ts';
+
+type Options = Pick<GlobalOptions, 'output'>;
+
+/** Prints the page of an error code, or a list of all codes. Needs no configuration and no network. */
+export function explainErrorCommand(
+  context: Context,
+  code: string | undefined,
+  { output }: Options,
+): number {
+  if (code === undefined)
+    print(context, output, { data: { codes: allErrorPages().map(pageData) }, human: listText });
+  else {
+    const page = errorPageOf(parseCode(code));
+    print(context, output, { data: pageData(page), human: (paint) => pageText(page, paint) });
+  }
+  return EXIT.ok;
+}
+
+/** Accepts `not_owned` and `not-owned` too. @throws UsageError */
+function parseCode(text: string): keyof typeof ERRORS {
+  const code = text.toUpperCase().replaceAll('-', '_');
+  if (isErrorCode(code)) return code;
+  const similar = similarCodes(code);
+  const hint =
+    similar.length === 0
+      ? 'run `secretbridge explain-error` for a list'
+      : `did you mean ${similar.join(', ')}?`;
+  throw new UsageError(`there is no error code ${JSON.stringify(text)}; ${hint}`);
+}
+
+const MAX_SIMILAR = 5;
+
+/** Codes with a similar spelling, then codes that share a word. */
+function similarCodes(code: string): readonly string[] {
+  const codes = Object.keys(ERRORS);
+  const closest = nearest(code, codes);
+  const words = code.split('_').filter((word) => word.length > 2);
+  const sharing = codes.filter((known) => known.split('_').some((word) => words.includes(word)));
+  return [...new Set([...(closest === undefined ? [] : [closest]), ...sharing])].slice(0, MAX_SIMILAR);
+}
+
+function pageData({ details, ...page }: ErrorPage): object {
+  return {
+    ...page,
+    ...(details === undefined ? {} : { details: withoutLinks(details) }),
+    page: errorPagePath(page.code),
+  };
+}
+
+function pageText(page: ErrorPage, paint: Paint): string {
+  const { code, group, message, remedy, details, resolution } = page;
+  const sections: readonly (readonly [title: string, text: string])[] = [
+    ['What it means', message],
+    ['What to do', `${remedy} ${resolution}`],
+    ...(details === undefined ? [] : [['Details', withoutLinks(details)] as const]),
+    ['Exit code', exitCodeText(page)],
+    ['Documentation', errorPagePath(code)],
+  ];
+  return [
+    `${paint('bold', code)}  ${paint('dim', ERROR_GROUPS[group].title)}`,
+    ...sections.flatMap(([title, text]) => ['', paint('bold', title), `  ${text}`]),
+  ].join('\n');
+}
+
+function listText(paint: Paint): string {
+  const pages = allErrorPages();
+  const width = Math.max(...pages.map(({ code }) => code.length));
+  const groups = (Object.keys(ERROR_GROUPS) as ErrorGroup[]).map((group) =>
+    [
+      paint('bold', ERROR_GROUPS[group].title),
+      table(
+        pages
+          .filter((page) => page.group === group)
+          .map(({ code, message }) => [`  ${code.padEnd(width)}`, message]),
+      ),
+    ].join('\n'),
+  );
+  return [...groups, 'Run `secretbridge explain-error CODE` for what to do about one of them.'].join('\n\n');
+}

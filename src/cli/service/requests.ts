@@ -1,0 +1,142 @@
+import { AppError } from '../../core/errors.ts';
+import { mapConcurrently } from '../../core/map-concurrently.ts';
+import { compareTargets, formatTarget, type TargetId } from '../../core/target.ts';
+import { OUTCOMES } from '../../reconcile/outcome.ts';
+import type { Progress } from '../progress.ts';
+import { UsageError } from '../usage-error.ts';
+import { type Held, HeldList, OrphansAnswer, MappingList, PruneResult, SyncResult } from './answers.ts';
+import type { Client } from './client.ts';
+
+/** Number of mappings requested in parallel. */
+const AT_ONCE = 8;
+
+/** Syncs one mapping, or all mappings, in the running service. */
+export async function syncThrough(
+  client: Client,
+  only: string | undefined,
+  progress: Progress,
+): Promise<SyncResult> {
+  const result =
+    only === undefined
+      ? withHeld(await syncEach(client, progress), await listHeld(client))
+      : await forMapping(only, client.post(syncPath(only), SyncResult));
+  // An older service reports `ok: true` although a change is held.
+  return { ...result, ok: result.ok && result.held.length === 0 };
+}
+
+async function syncEach(client: Client, progress: Progress): Promise<SyncResult> {
+  const names = await mappingNames(client);
+  let done = 0;
+  const results = await mapConcurrently(names, AT_ONCE, async (name) => {
+    const result = await syncIfThere(client, name);
+    done += 1;
+    progress.step(done, names.length, name);
+    return result;
+  });
+  return mergeResults(results.filter((result) => result !== undefined));
+}
+
+export function releaseThrough(client: Client, id: string): Promise<SyncResult> {
+  return client.post(`/api/v1/held/${encodeURIComponent(id)}/release`, SyncResult);
+}
+
+export function orphansThrough(client: Client): Promise<OrphansAnswer> {
+  return client.get('/api/v1/prune', OrphansAnswer);
+}
+
+export function pruneThrough(client: Client): Promise<PruneResult> {
+  return client.post('/api/v1/prune', PruneResult);
+}
+
+export type PinOrder = { readonly kind: 'rollback'; readonly to: number } | { readonly kind: 'unpin' };
+
+export function pinThrough(
+  client: Client,
+  { mapping, namespace }: { readonly mapping: string; readonly namespace?: string },
+  { kind, ...order }: PinOrder,
+): Promise<SyncResult> {
+  const body = { ...order, ...(namespace === undefined ? {} : { namespace }) };
+  const path = `/api/v1/mappings/${encodeURIComponent(mapping)}/${kind}`;
+  return forMapping(mapping, client.post(path, SyncResult, body));
+}
+
+/** An unknown name on the command line is a usage error. @throws UsageError */
+async function forMapping(name: string, answer: Promise<SyncResult>): Promise<SyncResult> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'NOT_FOUND') throw error;
+    throw new UsageError(`there is no mapping ${JSON.stringify(name)} in the service`);
+  }
+}
+
+function syncPath(mapping: string): string {
+  return `/api/v1/mappings/${encodeURIComponent(mapping)}/sync`;
+}
+
+/** A mapping can leave the configuration after it was listed. */
+async function syncIfThere(client: Client, mapping: string): Promise<SyncResult | undefined> {
+  try {
+    return await client.post(syncPath(mapping), SyncResult);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+async function mappingNames(client: Client): Promise<readonly string[]> {
+  const names = new Set<string>();
+  let query = '';
+  for (;;) {
+    const { mappings, next } = await client.get(`/api/v1/mappings${query}`, MappingList);
+    const before = names.size;
+    for (const { mapping } of mappings) names.add(mapping);
+    // Stop at a page without new names, so that a faulty cursor cannot loop forever.
+    if (next === undefined || names.size === before) return [...names];
+    query = `?cursor=${encodeURIComponent(next)}`;
+  }
+}
+
+/** Merges the answers of several requests. Each has its own request id; the result has the last one. */
+function mergeResults(results: readonly SyncResult[]): SyncResult {
+  const sum = (kind: string): number =>
+    results.reduce((total, { summary }) => total + (summary[kind] ?? 0), 0);
+  return {
+    ok: results.every(({ ok }) => ok),
+    requestId: results.at(-1)?.requestId ?? '',
+    summary: Object.fromEntries(OUTCOMES.map((kind) => [kind, sum(kind)])),
+    targets: results.flatMap(({ targets }) => targets).toSorted(compareTargets),
+    held: results.flatMap(({ held }) => held).toSorted(compareTargets),
+    pending: results.reduce((total, { pending }) => total + pending, 0),
+  };
+}
+
+async function listHeld(client: Client): Promise<readonly Held[]> {
+  const found = new Map<string, Held>();
+  let query = '';
+  for (;;) {
+    const { held, next } = await client.get(`/api/v1/held${query}`, HeldList);
+    const before = found.size;
+    for (const it of held) found.set(it.id, it);
+    if (next === undefined || found.size === before) return [...found.values()].toSorted(compareTargets);
+    query = `?cursor=${encodeURIComponent(next)}`;
+  }
+}
+
+/** Adds everything that is held. Orphaned targets belong to no requested mapping, so no answer contains them. */
+function withHeld(result: SyncResult, held: readonly Held[]): SyncResult {
+  const nameOf = ({ mapping, ...id }: TargetId & { mapping: string }) => `${mapping} ${formatTarget(id)}`;
+  const reported = new Set(result.targets.map(nameOf));
+  const unreported = held
+    .filter((it) => !reported.has(nameOf(it)))
+    .map(({ mapping, namespace, secret, keys }) => {
+      const error = new AppError('HELD').toJSON();
+      return { mapping, namespace, secret, outcome: 'held', ...error, keys };
+    });
+  return {
+    ...result,
+    summary: { ...result.summary, held: (result.summary.held ?? 0) + unreported.length },
+    targets: [...result.targets, ...unreported].toSorted(compareTargets),
+    held: [...held],
+  };
+}

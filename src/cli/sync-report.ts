@@ -1,0 +1,193 @@
+import { skippedOrphans } from '../app/serve/answers.ts';
+import type { SyncReport } from '../app/sync.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import { OUTCOMES } from '../reconcile/outcome.ts';
+import type { AwaitingReplacement } from '../reconcile/presence.ts';
+import type { Context, GlobalOptions } from './context.ts';
+import { EXIT, type ExitCode, exitCode } from './exit.ts';
+import type { SyncedTarget, SyncResult } from './service/answers.ts';
+import { safeText } from './service/error.ts';
+import { type HeldChange, heldText, pinText, targetData } from './targets.ts';
+import { count, type Paint, print, printNotice } from './texts/output.ts';
+
+/** The printable result of a run, from this process or a service. */
+interface Run {
+  readonly summary: Readonly<Record<string, number>>;
+  readonly targets: readonly RunTarget[];
+  readonly held: readonly HeldChange[];
+  /** Why some targets were not processed. */
+  readonly unfinished?: string | undefined;
+}
+
+interface RunTarget {
+  readonly mapping: string;
+  readonly target: TargetId;
+  readonly kind: string;
+  readonly error?: { readonly code: string; readonly message: string; readonly remedy: string } | undefined;
+  readonly keys: readonly { readonly name: string; readonly action: string }[];
+  readonly pinned?: number | undefined;
+}
+
+/** Prints the result of a run and returns its exit code. */
+export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
+  const { ok, requestId, summary, targets, held, unseen, waiting, unrestarted, interrupted } = report;
+  const { unrotated = [] } = report;
+  for (const it of unseen) printNotice(context, uncheckedText(it));
+  for (const it of waiting) printNotice(context, waitingText(it));
+  for (const failedRestart of unrestarted) printNotice(context, failedRestartText(failedRestart));
+  for (const line of overdueTexts(unrotated)) printNotice(context, line);
+  const unfinished = interrupted ? 'Stopped before all targets were processed; run the command again to continue.' : undefined;
+  print(context, output, {
+    data: {
+      ok,
+      requestId,
+      summary,
+      targets: targets.map((outcome) => targetData(outcome, 'outcome', outcome.kind)),
+      held,
+      ...skippedOrphans(report),
+      ...(unrestarted.length === 0 ? {} : { unrestarted: unrestarted.map(restartData) }),
+      ...(unrotated.length === 0 ? {} : { notRotated: unrotated.map(overdueData) }),
+    },
+    human: (paint) => runText({ summary, targets, held, unfinished }, paint),
+  });
+  return interrupted ? EXIT.retry : verdict(ok, targets, unrestarted);
+}
+
+type FailedRestart = SyncReport['unrestarted'][number];
+
+function restartData({ error: { code }, ...it }: FailedRestart): object {
+  return { ...it, code };
+}
+
+/** The Secret is updated, but its pods still use the previous content. */
+function failedRestartText({ workload, namespace, secret, error }: FailedRestart): string {
+  return `not restarted after the change of ${namespace}/${secret}: ${workload}: ${error.code}: ${error.message}`;
+}
+
+type OverdueSource = NonNullable<SyncReport['unrotated']>[number];
+
+/** Uses the field names of `audit report`. */
+function overdueData({ mapping, store, key, madeAt, ageMs, maxAgeMs }: OverdueSource) {
+  const since = new Date(madeAt).toISOString();
+  return { mapping, store, key, since, days: days(ageMs), maxDays: days(maxAgeMs) };
+}
+
+function days(ms: number): number {
+  return Math.floor(ms / 86_400_000);
+}
+
+/** Maximum number of listed sources; there may be one for each key of a store. */
+const MAX_LISTED = 10;
+
+function overdueTexts(unrotated: readonly OverdueSource[]): readonly string[] {
+  const more = unrotated.length - MAX_LISTED;
+  return [
+    ...unrotated.slice(0, MAX_LISTED).map((it) => {
+      const { mapping, store, key, since, days, maxDays } = overdueData(it);
+      return `older than \`maxAge\`: ${safeText(`store ${store}, key ${key}`)} of mapping ${mapping}: unchanged since ${since.slice(0, 10)}${maxDays === 0 ? '' : `, ${count(days, 'day')} of ${maxDays}`}`;
+    }),
+    ...(more > 0 ? [`… and ${count(more, 'more source')}; \`--output json\` lists all`] : []),
+  ];
+}
+
+/** Prints the result of a run in a service and returns its exit code. */
+export function printServiceResult(
+  context: Context,
+  { output }: GlobalOptions,
+  result: SyncResult,
+): ExitCode {
+  const { ok, summary, held, pending } = result;
+  const targets = result.targets.map(runTarget);
+  const unfinished =
+    pending > 0
+      ? `The service is still working on ${count(pending, 'target')}; \`secretbridge status\` shows the result.`
+      : undefined;
+  print(context, output, {
+    data: result,
+    human: (paint) => runText({ summary, targets, held, unfinished }, paint),
+  });
+  return pending > 0 ? EXIT.retry : verdict(ok, targets);
+}
+
+function runTarget({
+  mapping,
+  namespace,
+  secret,
+  outcome,
+  code,
+  message,
+  remedy,
+  keys,
+  pinned,
+}: SyncedTarget): RunTarget {
+  return {
+    mapping: safeText(mapping),
+    target: { namespace: safeText(namespace), secret: safeText(secret) },
+    kind: safeText(outcome),
+    keys: keys.map(({ name, action }) => ({ name: safeText(name), action })),
+    pinned: typeof pinned === 'number' ? pinned : undefined,
+    ...(code === undefined
+      ? {}
+      : { error: { code: safeText(code), message: safeText(message ?? ''), remedy: safeText(remedy ?? '') } }),
+  };
+}
+
+/**
+ * A run that is not ok without a failure has refused or held targets. A failed restart is a failure, because pods still
+ * use an old value. A missing workload has no pods, so it is not.
+ */
+function verdict(
+  ok: boolean,
+  targets: readonly RunTarget[],
+  unrestarted: readonly FailedRestart[] = [],
+): ExitCode {
+  const old = unrestarted.filter(({ error }) => error.code !== 'WORKLOAD_MISSING');
+  const failures = [...targets.filter(({ kind }) => kind === 'failed'), ...old];
+  return exitCode(
+    failures.flatMap(({ error }) => error?.code ?? []),
+    { person: !ok },
+  );
+}
+
+/** A target that could not be checked, by this process or a service. */
+export interface UncheckedTarget {
+  readonly what: string;
+  readonly error: { readonly code: string };
+}
+
+/** Names each target that could not be checked, so that a missing entry is not taken as "no change". */
+export function uncheckedText({ what, error }: UncheckedTarget): string {
+  return `could not be checked, and may be orphaned: ${what}: ${error.code}`;
+}
+
+/** A rename creates the new target before it removes the old one. Creating the new one can take long. */
+export function waitingText({ mapping, target, until }: AwaitingReplacement): string {
+  if (formatTarget(until) === formatTarget(target))
+    return `orphaned keys of mapping ${mapping} stay in ${formatTarget(target)} until all other mappings have merged into it`;
+  return `orphaned target ${formatTarget(target)} of mapping ${mapping} stays until ${formatTarget(until)} exists`;
+}
+
+function runText({ targets, held, summary, unfinished }: Run, paint: Paint): string {
+  const lines = targets
+    .filter(({ kind, pinned }) => kind !== 'unchanged' || pinned !== undefined)
+    .map((outcome) => targetText(outcome, paint));
+  const parts = OUTCOMES.filter((kind) => (summary[kind] ?? 0) > 0).map((kind) => `${summary[kind]} ${kind}`);
+  const total = `${count(targets.length, 'target')}: ${parts.join(', ') || (unfinished === undefined ? 'nothing to do' : 'none processed')}.`;
+  return [
+    ...lines,
+    ...(lines.length > 0 ? [''] : []),
+    ...heldText(held, paint),
+    unfinished === undefined ? total : `${total} ${unfinished}`,
+  ].join('\n');
+}
+
+function targetText({ target, mapping, kind, error, keys, pinned }: RunTarget, paint: Paint): string {
+  const changed = keys.filter(({ action }) => action !== 'keep').map(({ name }) => name);
+  const style = error === undefined ? 'green' : 'red';
+  const isWritten = error === undefined && kind !== 'unchanged';
+  const what = isWritten ? changed.join(', ') || 'only labels and annotations' : '';
+  const line = `${paint(style, kind.padEnd(9))} ${paint('bold', formatTarget(target))}  ${what || paint('dim', `mapping ${mapping}`)}${pinText(pinned)}`;
+  return error === undefined
+    ? line
+    : `${line}\n  ${error.code}: ${error.message}\n  ${paint('dim', error.remedy)}`;
+}

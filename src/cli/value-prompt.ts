@@ -1,0 +1,73 @@
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { fingerprintKeys } from '../app/keys.ts';
+import { AppError } from '../core/errors.ts';
+import { createFingerprinter } from '../core/fingerprint.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import { MAX_SECRET_BYTES } from '../sync/checks.ts';
+import type { Context, GlobalOptions } from './context.ts';
+import { readStdin } from './stdin.ts';
+import { auditCredentials } from './audit-reader.ts';
+import { requireConfig } from './require-config.ts';
+import { UsageError } from './usage-error.ts';
+
+const TOO_LARGE = 'the value is larger than 1 MiB, so no Secret can contain it';
+
+/**
+ * Asks for a value and returns its fingerprints: one for each key of the configuration and each form that the value can
+ * have in a store. Returns undefined if the configuration is invalid. The value is not an argument, because other users
+ * can see process arguments, and typing it is not echoed.
+ */
+export async function promptFingerprints(
+  context: Context,
+  options: GlobalOptions,
+): Promise<readonly string[] | undefined> {
+  const config = await requireConfig(context, options);
+  if (config === undefined) return undefined;
+  const credential = auditCredentials(context, config);
+  const keys = await fingerprintKeys(config.keys.fingerprint, { credential });
+  const values = await readValueForms(context);
+  return [...new Set(keys.flatMap((key) => values.map((value) => createFingerprinter(key).value(value))))];
+}
+
+/**
+ * Most tools print a final newline that is not part of the value; in a file it often is. Therefore both forms are
+ * tried.
+ */
+async function readValueForms(context: Context): Promise<readonly SecretValue[]> {
+  const { ask, stdin, signal } = context;
+  const bytes =
+    ask === undefined
+      ? await readStdin(stdin, signal, { maxBytes: MAX_SECRET_BYTES, tooLarge: TOO_LARGE })
+      : await promptForValue(ask, signal);
+  if (bytes.length === 0) throw new UsageError('there is no value: type it at the prompt, or pipe it to standard input');
+  const end = bytes.at(-1) !== 0x0a ? 0 : bytes.at(-2) === 0x0d ? 2 : 1;
+  const bare = bytes.subarray(0, bytes.length - end);
+  const forms = [bytes, bare, Buffer.concat([bare, Buffer.from('\n')])];
+  return forms.filter(({ length }) => length > 0).map((form) => SecretValue.fromBytes(form));
+}
+
+async function promptForValue(
+  { input, output }: NonNullable<Context['ask']>,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  // SIGTERM, or Ctrl-C before readline has the terminal, aborts only the signal of the process.
+  if (signal.aborted) throw new AppError('INTERRUPTED');
+  output.write('Value (hidden): ');
+  // In terminal mode readline echoes each key. Its output is discarded.
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const reader = createInterface({ input, output: nowhere, terminal: true, historySize: 0 });
+  const stopped = Promise.withResolvers<never>();
+  const stop = (): void => stopped.reject(new AppError('INTERRUPTED'));
+  reader.once('SIGINT', stop);
+  reader.once('close', stop);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return Buffer.from(await Promise.race([reader.question(''), stopped.promise]), 'utf8');
+  } finally {
+    signal.removeEventListener('abort', stop);
+    reader.off('close', stop);
+    reader.close();
+    output.write('\n');
+  }
+}

@@ -1,0 +1,27 @@
+import type { RequestOptions } from 'node:https';
+import type { User } from './entries.ts';
+import type { Kubeconfig } from './kubeconfig.ts';
+import { requireCredentials } from './plugin.ts';
+
+/**
+ * Logs in with the complete client-node library. Its API models take 54 MiB, so load it only for logins that nothing
+ * else supports: authentication providers older than plugins.
+ */
+export async function createClientNodeLogin(
+  config: Kubeconfig,
+): Promise<(user: User, into: RequestOptions) => Promise<void>> {
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const kubeConfig = new KubeConfig();
+  // The library rejects plain http unless verification is off. `loadKubeconfig` has already decided whether http is
+  // allowed.
+  const clusters = config.clusters.map((cluster) =>
+    cluster.server.startsWith('http:') ? { ...cluster, skipTLSVerify: true } : cluster,
+  );
+  kubeConfig.loadFromOptions({ ...config, clusters });
+  return async (_, into) => {
+    const applied: RequestOptions = {};
+    await kubeConfig.applyToHTTPSOptions(applied);
+    Object.assign(into, applied);
+    requireCredentials(into);
+  };
+}

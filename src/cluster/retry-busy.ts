@@ -1,0 +1,33 @@
+import { type KubeResponse, retryAfterOf } from './errors.ts';
+import { type RateLimiterDeps, sleepMs } from './rate-limiter.ts';
+
+export interface RetryDeps extends Pick<RateLimiterDeps, 'wait'> {
+  /** From 0 to 1. */
+  readonly random?: (() => number) | undefined;
+}
+
+const MAX_ATTEMPTS = 3;
+/** For longer waits, the queue retries instead. */
+const MAX_WAIT_MS = 2_000;
+const JITTER_MS = 1_000;
+
+/**
+ * Sends a request again after a 429 of the API server. A request with a 429 was not carried out, so even a write is
+ * safe to repeat. The response says how long to wait, usually one second
+ * (https://kubernetes.io/docs/concepts/cluster-administration/flow-control/).
+ */
+export async function retryWhileBusy(
+  send: () => Promise<KubeResponse>,
+  signal: AbortSignal | undefined,
+  { wait = sleepMs, random = Math.random }: RetryDeps,
+): Promise<KubeResponse> {
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await send();
+    const { retryAfterMs } = retryAfterOf(response);
+    const isBusy = response.status === 429 && retryAfterMs !== undefined && retryAfterMs <= MAX_WAIT_MS;
+    if (!isBusy || attempt === MAX_ATTEMPTS) return response;
+    // Jitter keeps rejected requests from returning all at once.
+    await wait(retryAfterMs + random() * JITTER_MS, signal);
+    signal?.throwIfAborted();
+  }
+}

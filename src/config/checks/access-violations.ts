@@ -1,0 +1,131 @@
+import type { Bound } from '../files/include.ts';
+import { holdsUnclear } from '../files/merge.ts';
+import { listOf, memberOf, namespacesIn, sourcesIn, textOf } from '../files/raw.ts';
+import type { Located } from '../files/yaml.ts';
+import type { Parsed } from '../parse.ts';
+import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
+import { allows, allowsSearch, isPlainKey, matches, type Rule } from '../shape/access.ts';
+import { Namespace } from '../shape/fields.ts';
+import { namingOf } from '../shape/naming.ts';
+
+/** Added to the description of a key that no rule can allow. */
+export const AMBIGUOUS_KEY = ', which may be read as another key,';
+
+interface Use {
+  /** The path of the key or the search. */
+  readonly path: Path;
+  /** A description such as "the key `a` of store `b`". */
+  readonly what: string;
+  allowedBy(rules: readonly Rule[], namespace: string): boolean;
+}
+
+/**
+ * Finds sources that no `access` rule allows for a namespace of their mapping, or that exceed the bounds of its
+ * `include`. Each violation fails only its own mapping. Results of selectors and searches are checked at run time. The
+ * check uses the unparsed files, so other mistakes hide nothing.
+ */
+export function findAccessViolations(
+  root: Located,
+  { access }: Parsed,
+  boundOf: (index: number) => Bound | undefined,
+): readonly Finding[] {
+  const flat = new Set(
+    listOf(root, 'stores').flatMap((store) =>
+      namingOf({ kind: textOf(store, 'kind') ?? '' }).isFlat ? (textOf(store, 'name') ?? []) : [],
+    ),
+  );
+  const rules = rulesIn(root, access);
+  return listOf(root, 'mappings').flatMap((mapping, index) => {
+    const path: Path = ['mappings', index];
+    const uses = usesOf(mapping, path, flat);
+    // The schema already reports an invalid namespace name, which may be a typo of an allowed one.
+    const named = namespacesIn(mapping, path).filter(([, name]) => Namespace.safeParse(name).success);
+    const bound = boundOf(index);
+    return [
+      ...(rules === undefined ? [] : accessViolations(rules, uses, named)),
+      ...(bound === undefined ? [] : includeViolations(bound, uses, named)),
+    ];
+  });
+}
+
+/** Returns `undefined` if there are no rules or they are unclear. The intent of an invalid rule is unknown. */
+function rulesIn(root: Located, valid: Parsed['access']): readonly Rule[] | undefined {
+  const access = memberOf(root.value, 'access');
+  if (!Array.isArray(access) || access.length > valid.size || holdsUnclear(root, ['access']))
+    return undefined;
+  return [...valid.values()];
+}
+
+function usesOf(mapping: unknown, mappingPath: Path, flat: ReadonlySet<string>): readonly Use[] {
+  return sourcesIn(mapping, mappingPath).flatMap(([path, source]): Use[] => {
+    const store = textOf(source, 'store');
+    const key = textOf(source, 'key');
+    const find = memberOf(source, 'find');
+    if (store === undefined || key === '') return [];
+    if (key !== undefined) {
+      // No rule allows such a key, not even `**`.
+      const why = isPlainKey(key) ? '' : AMBIGUOUS_KEY;
+      return [
+        {
+          path: [...path, 'key'],
+          what: `the key ${quoted(key)}${why} of store ${quoted(store)}`,
+          allowedBy: (rules, namespace) => allows(rules, { namespace, store, key }),
+        },
+      ];
+    }
+    if (typeof find !== 'object' || find === null) return [];
+    const root = textOf(find, 'path') ?? '';
+    return [
+      {
+        path: [...path, 'find', 'path'],
+        what: `all results of a search ${root === '' ? 'without `path`' : `below ${quoted(root)}`} in store ${quoted(store)}`,
+        allowedBy: (rules, namespace) =>
+          allowsSearch(rules, { namespace, store, path: root, flat: flat.has(store) }),
+      },
+    ];
+  });
+}
+
+function accessViolations(
+  rules: readonly Rule[],
+  uses: readonly Use[],
+  named: readonly [Path, string][],
+): Finding[] {
+  return uses.flatMap(({ path, what, allowedBy }) => {
+    const refused = named
+      .map(([, namespace]) => namespace)
+      .filter((namespace) => !allowedBy(rules, namespace));
+    if (refused.length === 0 && (named.length > 0 || allowedSomewhere(rules, allowedBy))) return [];
+    const where = refused.length === 0 ? 'any namespace' : refused.map((name) => quoted(name)).join(', ');
+    return [notAllowed(path, `no rule of \`access\` allows ${what} in ${where}`)];
+  });
+}
+
+/** A bound is a single rule, so each part can be checked and reported separately. */
+function includeViolations(
+  { rule, place }: Bound,
+  uses: readonly Use[],
+  named: readonly [Path, string][],
+): Finding[] {
+  const include = `the \`include\` at ${formatPlace(place)}`;
+  const foreign = named.filter(([, namespace]) => !rule.namespaces.some((glob) => matches(glob, namespace)));
+  return [
+    ...foreign.map(([path, name]) =>
+      notAllowed(path, `the namespace ${quoted(name)} is outside the bounds of ${include}`),
+    ),
+    ...uses
+      .filter(({ allowedBy }) => !allowedSomewhere([rule], allowedBy))
+      .map(({ path, what }) => notAllowed(path, `${what} is outside the bounds of ${include}`)),
+  ];
+}
+
+function allowedSomewhere(rules: readonly Rule[], allowedBy: Use['allowedBy']): boolean {
+  return allowedBy(
+    rules.map((rule) => ({ ...rule, namespaces: ['**'] })),
+    'any',
+  );
+}
+
+function notAllowed(path: Path, message: string): Finding {
+  return { path, code: 'NOT_ALLOWED', message };
+}

@@ -1,0 +1,93 @@
+import type { Located } from '../files/yaml.ts';
+import { MIN_REDACTED_LENGTH } from '../redact.ts';
+import type { Finding, Path, Place, Problem } from '../problem.ts';
+import { toProblem } from '../problem.ts';
+import { findSuspects } from './credential-shapes.ts';
+
+export interface CredentialFindings {
+  readonly problems: readonly Problem[];
+  /** Text that no problem may show. */
+  readonly fragments: ReadonlySet<string>;
+}
+
+/** Fields that contain external identifiers and expressions. */
+const IDENTIFIER_FIELDS: ReadonlySet<string> = new Set([
+  'version',
+  'roleId',
+  'clientId',
+  'tenantId',
+  'externalId',
+]);
+
+/**
+ * Finds text that looks like a credential anywhere in the configuration. The comment `# secretbridge:allow` marks a
+ * false positive, on the same line or on its own line above.
+ */
+export function findCredentials(root: Located, texts: ReadonlyMap<string, string>): CredentialFindings {
+  const problems: Problem[] = [];
+  const fragments = new Set<string>();
+  const isAllowed = createAllowCheck(texts);
+  const checkText = (text: string, field: string | undefined, path: Path, place: Place, at?: 'key') => {
+    const isName = field !== undefined && IDENTIFIER_FIELDS.has(field);
+    const isFreeForm = isFreeFormPath(path);
+    // In free-form fields the name describes the text, as in `password: …`. In our own format it does not.
+    const suspects = findSuspects(isFreeForm ? `${field}: ${text}` : text, { isName, isFree: isFreeForm });
+    const [first] = suspects;
+    if (first === undefined || isAllowed(place)) return;
+    for (const line of suspects.flatMap(({ fragment }) => fragment.split(/\s+/)))
+      if (line.length >= MIN_REDACTED_LENGTH) fragments.add(line);
+    const finding: Finding = {
+      path,
+      code: 'CONFIG_INVALID',
+      message: `this looks like ${first.description}; a credential must not stand in the configuration`,
+      suggestion:
+        'keep it in a store, or use a reference; if it is not a credential, put the comment `# secretbridge:allow` on this line',
+      ...(at === undefined ? {} : { at }),
+    };
+    problems.push(toProblem(finding, place));
+  };
+  const visit = (node: Located, path: Path, field: string | undefined): void => {
+    if (typeof node.value === 'string') checkText(node.value, field, path, node.place);
+    for (const [index, item] of (node.items ?? []).entries()) visit(item, [...path, index], field);
+    for (const [name, { keyPlace, node: member }] of node.members ?? []) {
+      const inner = [...path, name];
+      checkText(name, undefined, inner, keyPlace, 'key');
+      visit(member, inner, name);
+    }
+  };
+  visit(root, [], undefined);
+  return { problems, fragments };
+}
+
+/** Whether users choose the member names at this path. */
+function isFreeFormPath(path: Path): boolean {
+  const [section, , part, kind] = path;
+  return (
+    (section === 'mappings' && part === 'target' && (kind === 'labels' || kind === 'annotations')) ||
+    (section === 'mappings' && part === 'template' && kind === 'data')
+  );
+}
+
+function createAllowCheck(texts: ReadonlyMap<string, string>): (place: Place) => boolean {
+  const lines = new Map<string, readonly string[]>();
+  // A file may be one line with thousands of suspects, so cache the result.
+  const allowedByPlace = new Map<string, boolean>();
+  const isAllowed = (file: string, line: number): boolean => {
+    const all = lines.get(file) ?? (texts.get(file) ?? '').split(/\r?\n/);
+    lines.set(file, all);
+    const above = all[line - 2] ?? '';
+    return hasAllowComment(all[line - 1] ?? '') || (/^\s*#/.test(above) && hasAllowComment(above));
+  };
+  return ({ file, line }) => {
+    const place = `${line} ${file}`;
+    const answer = allowedByPlace.get(place) ?? isAllowed(file, line);
+    allowedByPlace.set(place, answer);
+    return answer;
+  };
+}
+
+/** Search from the first `#`. A look-behind at each `#` would take quadratic time on a long line. */
+function hasAllowComment(line: string): boolean {
+  const comment = /(?:^|\s)#/.exec(line);
+  return comment !== null && /\bsecretbridge:allow\b/.test(line.slice(comment.index));
+}

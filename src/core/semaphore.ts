@@ -1,0 +1,74 @@
+export interface AcquireOptions {
+  /** Aborting it removes the caller from the queue. */
+  readonly signal?: AbortSignal | undefined;
+  /** 0 (the default) is the most urgent. */
+  readonly priority?: number;
+}
+
+/** Limits how many pieces of work run at the same time. */
+export interface Semaphore {
+  acquire(options?: AcquireOptions): Promise<void>;
+  release(): void;
+  /** Runs the work while holding one permit. */
+  run<T>(work: () => Promise<T>, options?: AcquireOptions): Promise<T>;
+  /** Whether a new caller has to wait. */
+  isFull(): boolean;
+  /** Rejects all waiting callers with this reason. */
+  rejectWaiters(reason: unknown): void;
+}
+
+/** The more urgent first, and of equals in the order in which they came. @param priorities How many there are. */
+export function createSemaphore(count: number, priorities = 1): Semaphore {
+  const queues = Array.from({ length: priorities }, () => new Set<PromiseWithResolvers<void>>());
+  let free = count;
+
+  const acquire = async ({ signal, priority = 0 }: AcquireOptions = {}): Promise<void> => {
+    signal?.throwIfAborted();
+    if (free > 0) {
+      free -= 1;
+      return;
+    }
+    const queue = queues[Math.min(priority, priorities - 1)];
+    const waiter = Promise.withResolvers<void>();
+    const abandon = () => {
+      queue?.delete(waiter);
+      waiter.reject(signal?.reason);
+    };
+    queue?.add(waiter);
+    signal?.addEventListener('abort', abandon, { once: true });
+    try {
+      await waiter.promise;
+    } finally {
+      signal?.removeEventListener('abort', abandon);
+    }
+  };
+  const release = (): void => {
+    const queue = queues.find(({ size }) => size > 0);
+    const [next] = queue ?? [];
+    if (next === undefined) {
+      free += 1;
+      return;
+    }
+    queue?.delete(next); // the permit passes directly to the next waiter
+    next.resolve();
+  };
+  return {
+    acquire,
+    release,
+    async run(work, options) {
+      await acquire(options);
+      try {
+        return await work();
+      } finally {
+        release();
+      }
+    },
+    isFull: () => free === 0,
+    rejectWaiters(reason) {
+      for (const queue of queues) {
+        for (const waiter of queue) waiter.reject(reason);
+        queue.clear();
+      }
+    },
+  };
+}

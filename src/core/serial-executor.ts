@@ -1,0 +1,26 @@
+/** Runs pieces of work one at a time, in the order of the calls. A failure does not stop the next one. */
+export function createSerialExecutor(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = Promise.allSettled([result]);
+    return result;
+  };
+}
+
+/**
+ * Shares one run among all callers that arrive before the run starts. Callers that arrive later share the next run,
+ * which starts after this one has ended.
+ */
+export function createCoalescer<T>(work: () => Promise<T>): () => Promise<T> {
+  const runSerially = createSerialExecutor();
+  let next: Promise<T> | undefined;
+  const begin = (): Promise<T> => {
+    next = undefined;
+    return work();
+  };
+  return () => {
+    next ??= runSerially(begin);
+    return next;
+  };
+}

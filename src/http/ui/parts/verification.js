@@ -1,0 +1,175 @@
+import { get } from '../api.js';
+import { announce, h } from '../dom.js';
+import { clock, pluralize, time } from '../format.js';
+import { link } from '../router.js';
+import { attempt } from './attempt.js';
+import { notice } from './notice.js';
+
+/**
+ * @typedef {{ at: number, answer: import('../api.js').Verification }} Result
+ * @typedef {import('../api.js').Problem} Problem
+ */
+
+/** The last result. A verification reads every record, so it runs only on demand. @type {Result | undefined} */
+let last;
+/** The running verification. It continues when its button is redrawn. @type {Promise<Result> | undefined} */
+let running;
+
+export function resetVerification() {
+  last = undefined;
+  running = undefined;
+}
+
+function verify() {
+  /** @type {Promise<Result>} */
+  const current = get('api/v1/audit/verify')
+    .then((answer) => {
+      const finished = { at: Date.now(), answer };
+      // After another sign-in, the result belongs to the session before.
+      if (running === current) last = finished;
+      return finished;
+    })
+    .finally(() => {
+      if (running === current) running = undefined;
+    });
+  return current;
+}
+
+/**
+ * Draws a button that verifies the chain, and the result.
+ * @param {number} [sequence] The record that the page shows.
+ */
+export function verification(sequence) {
+  const result = h('div', {}, ...(last === undefined ? [] : [resultNotice(last, sequence)]));
+  const button = h('button', { type: 'button', onclick: run }, 'Verify the whole chain');
+
+  function run() {
+    return attempt([button], result, async () => {
+      result.replaceChildren(h('p', { class: 'muted' }, 'Reading every record…'));
+      running ??= verify();
+      const finished = await running;
+      if (!button.isConnected) return;
+      result.replaceChildren(resultNotice(finished, sequence));
+      announce(result.textContent ?? '');
+    });
+  }
+
+  // The view was redrawn, or another view was opened, while the verification runs.
+  if (running !== undefined) void run();
+  return h('div', { class: 'verification' }, button, result);
+}
+
+/** @param {Result} result @param {number | undefined} sequence */
+function resultNotice({ at, answer }, sequence) {
+  const { ok, records, problem: damage } = answer;
+  if (!ok && damage?.unknownKey) return notice('bad', unknownKeyText(damage, at, answer, sequence));
+  if (!ok && damage !== undefined) {
+    const forged =
+      damage.kind === 'checkpoint'
+        ? 'Either the first altered record is in this range, or the checkpoint was forged.'
+        : '';
+    const here = sequence === undefined ? '' : ` ${recordText(sequence, damage, answer)}`;
+    return notice(
+      'bad',
+      h(
+        'p',
+        {},
+        h('strong', {}, `Damaged (${damage.kind})`),
+        ' at ',
+        ...location(damage),
+        `, checked ${clock(at)}.${forged}${here}${chainStart(answer)}`,
+      ),
+    );
+  }
+  return notice(
+    'good',
+    h(
+      'p',
+      {},
+      h('strong', {}, 'Intact'),
+      `: ${pluralize(records, 'record')}, checked ${clock(at)}. `,
+      ...checkpointText(answer),
+      chainStart(answer),
+    ),
+  );
+}
+
+/**
+ * Draws the result when the chain is consistent but an unknown key signed a checkpoint.
+ * @param {Problem} damage
+ * @param {number} at
+ * @param {import('../api.js').Verification} answer
+ * @param {number | undefined} sequence
+ */
+function unknownKeyText(damage, at, answer, sequence) {
+  const verifiedUpTo = answer.sealed?.sequence ?? 0;
+  const here =
+    sequence === undefined
+      ? ''
+      : sequence <= verifiedUpTo
+        ? 'This record is verified.'
+        : 'This record fits the chain, but no checkpoint with a known key covers it.';
+  return h(
+    'p',
+    {},
+    h('strong', {}, 'Unknown signing key'),
+    ': the checkpoint of ',
+    h('a', { href: link(['records', damage.sequence]) }, `record ${damage.sequence}`),
+    `matches the chain, but an unknown key signed it; checked ${clock(at)}. The key may be an old one of yours, or both may be forged.${here}${chainStart(answer)}`,
+  );
+}
+
+/**
+ * Returns the first record that may be bad. A checkpoint only says that it comes after the last verified one.
+ * @param {Problem} damage
+ */
+function firstSuspect({ kind, sequence, after = 0 }) {
+  return kind === 'checkpoint' ? after + 1 : sequence;
+}
+
+/** @param {Problem} damage */
+function location(damage) {
+  const { sequence } = damage;
+  const first = firstSuspect(damage);
+  if (first === sequence) return [h('a', { href: link(['records', sequence]) }, `record ${sequence}`)];
+  const list = link(['records'], { cursor: sequence + 1 });
+  return ['one of the records ', h('a', { href: list }, `${first} to ${sequence}`)];
+}
+
+/** Describes a chain whose oldest records were removed by the retention. @param {import('../api.js').Verification} answer */
+function chainStart({ from = 1, cutProved = false }) {
+  if (from === 1) return '';
+  const before = cutProved ? 'verified by a checkpoint' : 'not verified';
+  return `The chain begins at record ${from}. The link to the removed record ${from - 1} is ${before}.`;
+}
+
+/** @param {import('../api.js').Verification} answer */
+function checkpointText({ checkpoints, sealed, unchecked = 0 }) {
+  const without =
+    unchecked === 0
+      ? ''
+      : `${pluralize(unchecked, 'checkpoint')} could not be checked: the signing key is unknown.`;
+  if (sealed === undefined) return [`No signed checkpoint covers them.${without}`];
+  return [
+    `${pluralize(checkpoints, 'signed checkpoint')} match; the last one covers record ${sealed.sequence}, of `,
+    time(sealed.time),
+    `.${without}`,
+  ];
+}
+
+/**
+ * Describes the given record. Only a checkpoint verifies it: an attacker can recompute all later hashes.
+ * @param {number} sequence
+ * @param {Problem} damage
+ * @param {import('../api.js').Verification} answer
+ */
+function recordText(sequence, damage, { sealed }) {
+  const first = firstSuspect(damage);
+  if (sequence > damage.sequence) return 'This record comes after the damage and is not verified.';
+  if (sequence === first && first === damage.sequence) return 'This record is the damaged one.';
+  if (sequence >= first) return 'This record is in that range and is not verified.';
+  const verifiedUpTo = damage.kind === 'checkpoint' ? first - 1 : (sealed?.sequence ?? 0);
+  return sequence <= verifiedUpTo
+    ? 'This record comes before the damage and is verified.'
+    : 'This record comes before the damage and fits the chain, but no signed checkpoint covers it.';
+}

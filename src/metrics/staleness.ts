@@ -1,0 +1,26 @@
+import type { Clock } from '../core/clock.ts';
+import type { TargetStatus } from '../service/service.ts';
+
+type StalenessInput = Pick<TargetStatus, 'mapping' | 'namespace' | 'staleSeconds'>;
+
+/**
+ * Returns whole seconds since the last successful sync of a target. For a target that never synced, it counts from when
+ * the target first appeared.
+ */
+type Staleness = (targets: readonly StalenessInput[]) => (target: StalenessInput) => number;
+
+export function createStaleness({ now }: Pick<Clock, 'now'>): Staleness {
+  let firstSeen: ReadonlyMap<string, number> = new Map();
+  return (targets) => {
+    const nowMs = now();
+    const neverSynced = targets.filter(({ staleSeconds }) => staleSeconds === null).map(nameOf);
+    firstSeen = new Map(neverSynced.map((name) => [name, firstSeen.get(name) ?? nowMs]));
+    const since = (target: StalenessInput): number => firstSeen.get(nameOf(target)) ?? nowMs;
+    return (target) => target.staleSeconds ?? Math.max(0, Math.floor((nowMs - since(target)) / 1_000));
+  };
+}
+
+/** A mapping has at most one target in each namespace. */
+function nameOf({ mapping, namespace }: StalenessInput): string {
+  return `${namespace}/${mapping}`;
+}

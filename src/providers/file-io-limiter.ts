@@ -1,0 +1,50 @@
+import { unlessAborted } from '../core/abort.ts';
+import { createSemaphore } from '../core/semaphore.ts';
+
+/**
+ * Runs one file system operation. Operations with the same id run one after another. Rejects with the signal's reason,
+ * but keeps its permit until the file system has answered.
+ */
+export type RunFileIo = <T>(
+  id: string | undefined,
+  work: () => Promise<T>,
+  signal: AbortSignal | undefined,
+) => Promise<T>;
+
+/** One hanging key can occupy one permit, so other keys need a second one. */
+const MAX_PER_LIMITER = 2;
+/** The limit for the process. Node has four I/O threads, and DNS lookups and other files need one of them. */
+const processSemaphore = createSemaphore(3);
+
+/**
+ * Limits file I/O, because an operation on a hanging file system (such as a network volume) occupies an I/O thread that
+ * no timeout can free. Without limits, one such store or a few credentials could occupy all threads and block every
+ * other store.
+ */
+export function createFileIoLimiter(): RunFileIo {
+  const ownSemaphore = createSemaphore(MAX_PER_LIMITER);
+  const underWay = new Map<string, Promise<unknown>>();
+  const waitForPrevious = async (id: string, signal: AbortSignal | undefined): Promise<() => void> => {
+    for (let last = underWay.get(id); last !== undefined; last = underWay.get(id))
+      await unlessAborted(last, signal);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    underWay.set(id, promise);
+    return () => {
+      underWay.delete(id);
+      resolve();
+    };
+  };
+  return async (id, work, signal) => {
+    using acquired = new DisposableStack();
+    if (id !== undefined) acquired.defer(await waitForPrevious(id, signal));
+    for (const semaphore of [ownSemaphore, processSemaphore]) {
+      await semaphore.acquire({ signal });
+      acquired.defer(() => semaphore.release());
+    }
+    const held = acquired.move();
+    return unlessAborted(
+      work().finally(() => held.dispose()),
+      signal,
+    );
+  };
+}

@@ -1,0 +1,31 @@
+import type { Clock } from '../core/clock.ts';
+
+/** Counts events of the last hour, with a resolution of one minute. */
+export interface HourlyCounter {
+  add(): void;
+  readonly count: number;
+}
+
+const MINUTE_MS = 60_000;
+const MINUTES = 60;
+
+export function createHourlyCounter(clock: Clock): HourlyCounter {
+  const byMinute = new Map<number, number>();
+  const dropOldMinutes = (): number => {
+    const minute = Math.floor(clock.now() / MINUTE_MS);
+    // Uses the distance, because minutes after a clock that was set back lie in the future.
+    for (const storedMinute of byMinute.keys())
+      if (Math.abs(minute - storedMinute) >= MINUTES) byMinute.delete(storedMinute);
+    return minute;
+  };
+  return {
+    add() {
+      const minute = dropOldMinutes();
+      byMinute.set(minute, (byMinute.get(minute) ?? 0) + 1);
+    },
+    get count() {
+      dropOldMinutes();
+      return byMinute.values().reduce((sum, count) => sum + count, 0);
+    },
+  };
+}

@@ -1,0 +1,206 @@
+import { AppError, toAppError } from '../core/errors.ts';
+import type { StartTimer } from '../core/timer.ts';
+import { createBreaker } from './breaker.ts';
+import { runAsProbe, type CallReport, createLimiter, type LimiterOptions } from './limits.ts';
+import type { CallOptions, ChangeListener, ProviderDeps, SecretProvider } from './provider.ts';
+import { withQuarantine } from './quarantine.ts';
+import { withRetry } from './retry.ts';
+import { createThrottle } from './throttle.ts';
+import type { MakeDeadline, Sleep } from './timing.ts';
+
+export interface StoreState {
+  /**
+   * `down`: no calls are made because the store did not answer, or no login is possible · `degraded`: throttled, or
+   * some calls fail · `up`: everything else, including the time before the first call.
+   */
+  readonly state: 'up' | 'degraded' | 'down';
+  /** Milliseconds since 1970: the time of the last request without an error. */
+  readonly lastSuccess?: number;
+  readonly error?: AppError;
+  readonly breakerOpen: boolean;
+}
+
+export interface StorePolicyDeps extends Omit<ProviderDeps, 'limit'> {
+  readonly create: (deps: ProviderDeps) => Promise<SecretProvider>;
+  readonly limits: Pick<LimiterOptions, 'requestsPerSecond' | 'concurrency' | 'timeoutMs'>;
+  readonly onCall: (report: CallReport) => void;
+  /** Called when the state may have changed. */
+  readonly onChange: () => void;
+  readonly sleep?: Sleep | undefined;
+  readonly wake?: StartTimer | undefined;
+  readonly deadline?: MakeDeadline | undefined;
+  readonly random?: (() => number) | undefined;
+}
+
+/** An open store: its provider, wrapped in limits, breaker, throttle and retries. */
+export interface StorePolicy extends AsyncDisposable {
+  /** @throws AppError if the provider cannot be set up. The next call tries again. */
+  open(): Promise<void>;
+  use<T>(work: (provider: SecretProvider) => Promise<T>, judge: (result: T) => LoginStatus): Promise<T>;
+  /**
+   * Bypasses the policy: a stream says nothing about the health of the store. The stream ends when the store is
+   * retired.
+   */
+  subscribe(listener: ChangeListener, options?: CallOptions): Promise<never>;
+  state(): StoreState;
+  /** Waits for running calls to end, then closes the store. No new calls may follow. */
+  retire(): Promise<void>;
+}
+
+/** What a result says about the login: it works, an error, or nothing. */
+export type LoginStatus = AppError | 'answered' | 'unclear';
+
+/** With these errors no key of the store can be read. */
+const LOGIN_ERRORS: readonly string[] = ['AUTH_FAILED', 'CREDENTIAL_MISSING'];
+/** Errors that a store returns only after it has accepted the login. A rejected login always gives AUTH_FAILED. */
+const AUTHENTICATED_ERRORS: readonly string[] = [
+  'ACCESS_DENIED',
+  'SOURCE_DELETED',
+  'SOURCE_DISABLED',
+  'VERSION_GONE',
+  'MOUNT_NOT_FOUND',
+];
+
+export function createStorePolicy(deps: StorePolicyDeps): StorePolicy {
+  const { clock, onChange } = deps;
+  const timing = timersOf(deps);
+  let opening: Promise<SecretProvider> | undefined;
+  let loginError: AppError | undefined;
+  let lastSuccess: number | undefined;
+  let running = 0;
+  let isDisposed = false;
+  let rawProvider: SecretProvider | undefined;
+  const idleWaiters = new Set<() => void>();
+
+  const throttle = createThrottle({ clock, ...timing });
+  const breaker = createBreaker({
+    ...timing,
+    probe: async () => {
+      const provider = await opening;
+      return provider === undefined ? undefined : failureOf(runAsProbe(() => provider.probe()));
+    },
+    onChange: () => {
+      const { refusal } = breaker;
+      if (refusal !== undefined) limiter.clear(refusal);
+      onChange();
+    },
+  });
+  const limiter = createLimiter({
+    ...deps.limits,
+    ...timing,
+    clock,
+    breaker,
+    throttle,
+    onCall(report) {
+      if (report.outcome === 'ok' && report.operation !== 'probe') lastSuccess = clock.now();
+      deps.onCall(report);
+    },
+  });
+
+  const create = async (): Promise<SecretProvider> => {
+    try {
+      const provider = await deps.create({ ...deps, limit: limiter.limit });
+      rawProvider = provider;
+      const mayRetry = () => !isDisposed && breaker.state !== 'open';
+      return withRetry(withQuarantine(deps.name, provider), { clock, mayRetry, ...timing });
+    } catch (thrown) {
+      // The next attempt may succeed, for example once a missing file or credential exists.
+      opening = undefined;
+      loginError = toAppError(thrown);
+      onChange();
+      throw thrown;
+    }
+  };
+  const open = (): Promise<SecretProvider> => {
+    opening ??= create();
+    return opening;
+  };
+  const note = (verdict: LoginStatus) => {
+    const code = typeof verdict === 'string' ? verdict : verdict.code;
+    // An error while setting up the provider says nothing about the login.
+    if (code === 'answered' || (rawProvider !== undefined && AUTHENTICATED_ERRORS.includes(code)))
+      loginError = undefined;
+    else if (typeof verdict !== 'string' && LOGIN_ERRORS.includes(code)) loginError = verdict;
+    onChange();
+  };
+
+  return {
+    async open() {
+      await open();
+    },
+    async use(work, judge) {
+      running += 1;
+      try {
+        const result = await work(await open());
+        note(judge(result));
+        return result;
+      } catch (thrown) {
+        note(toAppError(thrown));
+        throw thrown;
+      } finally {
+        running -= 1;
+        if (running === 0) for (const done of idleWaiters) done();
+      }
+    },
+    async subscribe(listener, options) {
+      await open();
+      if (rawProvider?.subscribe === undefined)
+        throw new AppError('CONFIG_INVALID', { detail: 'stores of this kind send no change events' });
+      return rawProvider.subscribe(listener, options);
+    },
+    state() {
+      const breakerOpen = breaker.state === 'open';
+      const down = breakerOpen ? breaker.error : loginError;
+      const error = down ?? throttle.error ?? breaker.error;
+      return {
+        state: down !== undefined ? 'down' : error !== undefined ? 'degraded' : 'up',
+        ...(lastSuccess === undefined ? {} : { lastSuccess }),
+        ...(error === undefined ? {} : { error }),
+        breakerOpen,
+      };
+    },
+    async retire() {
+      breaker[Symbol.dispose]();
+      if (running > 0) await new Promise<void>((resolve) => idleWaiters.add(resolve));
+      await close(opening);
+      opening = undefined;
+    },
+    async [Symbol.asyncDispose]() {
+      breaker[Symbol.dispose]();
+      // Running calls are abandoned. They must not wait for a permit or a retry, which would keep the process alive.
+      isDisposed = true;
+      await close(opening);
+      opening = undefined;
+      limiter.clear(new AppError('INTERRUPTED', { detail: 'the store was closed' }));
+    },
+  };
+}
+
+async function close(opening: Promise<SecretProvider> | undefined): Promise<void> {
+  const [opened] = await Promise.allSettled([opening]);
+  if (opened.status === 'fulfilled') await opened.value?.[Symbol.asyncDispose]();
+}
+
+async function failureOf(work: Promise<unknown>): Promise<AppError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (thrown) {
+    return toAppError(thrown);
+  }
+}
+
+/** Passes on the timers that are set. For the others, each part uses its default. */
+function timersOf({
+  sleep,
+  wake,
+  deadline,
+  random,
+}: Pick<StorePolicyDeps, 'sleep' | 'wake' | 'deadline' | 'random'>) {
+  return {
+    ...(sleep === undefined ? {} : { sleep }),
+    ...(wake === undefined ? {} : { wake }),
+    ...(deadline === undefined ? {} : { deadline }),
+    ...(random === undefined ? {} : { random }),
+  };
+}

@@ -1,0 +1,166 @@
+import { createCoalescer } from '../../core/serial-executor.ts';
+import { parseAny } from '../../core/json.ts';
+import { createRetainedMessages, isWithinLimit, MAX_TOPICS } from '../retained-messages.ts';
+import type { Broadcast } from '../queue.ts';
+import type { Timers } from '../timers.ts';
+import type { RedisClients } from './clients.ts';
+
+export interface RedisBroadcast extends Broadcast {
+  close(): void;
+}
+
+/** Redis deletes the hash after this time without a message. */
+const RETENTION_MS = 7 * 86_400_000;
+const BATCH = 500;
+/** Shorter than the time for which the health check remembers a refusal. */
+const RETRY_MS = 5_000;
+
+/** The hash field that counts messages. Its value is a number, so subscribers ignore it. */
+const SEQUENCE_FIELD = '#';
+
+// ARGV holds pairs of topic and message. A message is JSON: a text, or null to delete the topic. Messages are numbered
+// consecutively, so that subscribers detect a missed one.
+const PUBLISH_SCRIPT = `
+local number = tonumber(redis.call('HGET', KEYS[1], '${SEQUENCE_FIELD}') or '0') or 0
+for i = 2, #ARGV, 2 do
+  local field, message = ARGV[i], ARGV[i + 1]
+  if message == 'null' then redis.call('HDEL', KEYS[1], field)
+  elseif redis.call('HLEN', KEYS[1]) < ${MAX_TOPICS} or redis.call('HEXISTS', KEYS[1], field) == 1 then
+    redis.call('HSET', KEYS[1], field, message)
+  end
+  number = number + 1
+  redis.call('PUBLISH', KEYS[1], cjson.encode({field, message, number}))
+end
+redis.call('HSET', KEYS[1], '${SEQUENCE_FIELD}', number)
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 0`;
+
+/**
+ * Keeps the latest messages in a hash and publishes changes on a channel of the same name. A subscriber connection can
+ * be replaced silently, for example in a cluster, and the new connection can silently lack permission to subscribe. A
+ * gap in the sequence means that a message was missed. If our own message does not come back, the subscription is not
+ * working.
+ */
+export function createRedisBroadcast(
+  { quick, subscriber }: Pick<RedisClients, 'quick' | 'subscriber'>,
+  key: string,
+  { timers, onTrouble: onError }: { readonly timers: Timers; readonly onTrouble: (thrown: unknown) => void },
+): RedisBroadcast {
+  const messages = createRetainedMessages();
+  const unsent = new Map<string, string | undefined>();
+  let sending = false;
+  let closed = false;
+  let cancelRetry = (): void => {};
+  let lastSequence = 0;
+  let hasEcho = false;
+  let listening = false;
+  let cancelEchoTimer: (() => void) | undefined;
+  /** Topics that changed while the hash was being read. The hash may hold an older value of them. */
+  let updatedTopics: Set<string> | undefined;
+
+  const flush = async (): Promise<void> => {
+    if (sending || closed) return;
+    sending = true;
+    const batch: [string, string | undefined][] = [];
+    try {
+      while (unsent.size > 0 && quick.status === 'ready' && !closed) {
+        batch.push(...[...unsent].slice(0, BATCH));
+        for (const [topic] of batch) unsent.delete(topic);
+        const pairs = batch.flatMap(([topic, text]) => [topic, JSON.stringify(text ?? null)]);
+        // The echo may arrive before the reply.
+        if (cancelEchoTimer === undefined) hasEcho = false;
+        await quick.eval(PUBLISH_SCRIPT, 1, key, RETENTION_MS, ...pairs);
+        batch.length = 0;
+        if (!closed) cancelEchoTimer ??= timers.wake(checkEcho, RETRY_MS);
+      }
+    } catch (thrown) {
+      // Do not overwrite messages that were published meanwhile.
+      for (const [topic, text] of batch) if (!unsent.has(topic)) unsent.set(topic, text);
+      onError(thrown);
+    } finally {
+      sending = false;
+    }
+  };
+
+  /** Ignores malformed messages. Anyone with the Redis password may write to the channel. */
+  const receive = (topic: string, message: string): void => {
+    const text = parseAny(message);
+    if (typeof text !== 'string' && text !== null) return;
+    // A message of ours that is still unsent is newer.
+    if (!unsent.has(topic)) messages.set(topic, text ?? undefined);
+  };
+
+  const readAll = async (): Promise<void> => {
+    const updated = new Set<string>();
+    updatedTopics = updated;
+    try {
+      const stored = await quick.hgetall(key);
+      for (const [topic, message] of Object.entries(stored)) if (!updated.has(topic)) receive(topic, message);
+    } catch (thrown) {
+      onError(thrown);
+    } finally {
+      updatedTopics = undefined;
+    }
+  };
+
+  const refresh = createCoalescer(async (): Promise<void> => {
+    if (quick.status !== 'ready' || closed) return;
+    await readAll();
+    await flush();
+  });
+
+  /** A connection receives messages only after it has subscribed. */
+  const listen = async (): Promise<void> => {
+    cancelRetry();
+    listening = true;
+    try {
+      await subscriber.subscribe(key);
+    } catch (thrown) {
+      if (closed) return;
+      onError(thrown);
+      // A missing permission may be granted later while the connection stays open.
+      cancelRetry = timers.wake(() => void listen(), RETRY_MS);
+    } finally {
+      listening = false;
+    }
+    await refresh();
+  };
+
+  const checkEcho = (): void => {
+    cancelEchoTimer = undefined;
+    if (closed || listening || hasEcho || subscriber.status !== 'ready') return;
+    void listen();
+  };
+
+  subscriber.on('message', (_, data) => {
+    const parts = parseAny(data);
+    const [topic, message, sequence] = Array.isArray(parts) ? (parts as readonly unknown[]) : [];
+    if (typeof topic !== 'string' || typeof message !== 'string') return;
+    hasEcho = true;
+    if (typeof sequence === 'number') {
+      if (sequence !== lastSequence + 1 && lastSequence !== 0) void refresh();
+      lastSequence = sequence;
+    }
+    updatedTopics?.add(topic);
+    receive(topic, message);
+  });
+  subscriber.on('ready', () => void listen());
+  quick.on('ready', () => void refresh());
+
+  return {
+    publish(topic, text) {
+      if (closed || !isWithinLimit(topic, text)) return;
+      messages.set(topic, text);
+      unsent.delete(topic);
+      if (unsent.size < MAX_TOPICS) unsent.set(topic, text);
+      // Send all messages of the current tick in one batch.
+      queueMicrotask(() => void flush());
+    },
+    subscribe: messages.subscribe,
+    close() {
+      closed = true;
+      cancelRetry();
+      cancelEchoTimer?.();
+    },
+  };
+}

@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import type { Job as BullJob, Queue as BullQueue } from 'bullmq';
+import { rankOf, type PendingTrigger } from '../pending-trigger.ts';
+import type { JobCounts } from '../queue.ts';
+import type { Timers } from '../timers.ts';
+import type { RedisClients } from './clients.ts';
+
+/**
+ * BullMQ's job list. Each subject has at most one job that waits, is delayed or runs, and at most one that follows a
+ * running job (`deduplication` with `keepLastIfActive`).
+ */
+export interface JobList {
+  /**
+   * Ensures that a job exists for the trigger. An existing job gets the trigger's priority or due time if that is more
+   * urgent.
+   */
+  place(wish: PendingTrigger): Promise<void>;
+  counts(): Promise<JobCounts>;
+  close(): Promise<void>;
+}
+
+export interface JobListOptions extends Pick<RedisClients, 'quick'> {
+  readonly JobQueue: typeof BullQueue;
+  readonly name: string;
+  /** The prefix of all Redis keys. */
+  readonly prefix: string;
+  readonly timers: Timers;
+  readonly onError: (thrown: unknown) => void;
+}
+
+const MAX_FAILED_JOBS = 20;
+/** Nothing reads BullMQ's event stream, which would otherwise keep thousands of entries. */
+const MAX_EVENTS = 10;
+/** A job older than this is checked: Redis may have evicted the list that held it. */
+const LOST_CHECK_AFTER_MS = 30_000;
+
+export function createJobList({
+  JobQueue,
+  quick,
+  name,
+  prefix,
+  timers,
+  onError: onError,
+}: JobListOptions): JobList {
+  let opened: Promise<BullQueue> | undefined;
+
+  // BullMQ writes its settings when a queue is created. If that fails, the queue object stays unusable.
+  const open = async (): Promise<BullQueue> => {
+    const queue = new JobQueue(name, {
+      connection: quick,
+      prefix,
+      // The worker checks the version. The health check reports Redis problems; BullMQ would print them to the console.
+      skipVersionCheck: true,
+      streams: { events: { maxLen: MAX_EVENTS } },
+    });
+    queue.on('error', onError);
+    try {
+      await queue.waitUntilReady();
+      return queue;
+    } catch (thrown) {
+      await queue.close();
+      throw thrown;
+    }
+  };
+  const jobs = async (): Promise<BullQueue> => {
+    opened ??= open();
+    const current = opened;
+    try {
+      return await current;
+    } catch (thrown) {
+      // The queue may have been reopened on another connection meanwhile.
+      if (opened === current) opened = undefined;
+      throw thrown;
+    }
+  };
+  quick.on('close', () => {
+    const old = opened;
+    opened = undefined;
+    void old?.then((queue) => queue.close(), onError);
+  });
+
+  const tryPlace = async ({ job, dueAt: due }: PendingTrigger): Promise<'lost' | undefined> => {
+    const queue = await jobs();
+    const { subject, reason, requestId } = job;
+    const jobId = randomUUID();
+    const delay = Math.max(0, Math.round(due - timers.now()));
+    const priority = rankOf(job) + 1;
+    const { id } = await queue.add(
+      'run',
+      { subject, reason, requestId },
+      {
+        ...{ jobId, delay, priority, attempts: 1, stackTraceLimit: 0 },
+        removeOnComplete: true,
+        removeOnFail: { count: MAX_FAILED_JOBS },
+        deduplication: { id: subject, keepLastIfActive: true },
+      },
+    );
+    if (id === jobId || id === undefined) return undefined;
+    const existing = await queue.getJob(id);
+    if (existing === undefined) return undefined;
+    // Compare the absolute difference: the clock may have been set back. A job without a timestamp was partly evicted.
+    const isYoung = Math.abs(timers.now() - existing.timestamp) <= LOST_CHECK_AFTER_MS;
+    if (!isYoung && (await removeLost(queue, existing))) return 'lost';
+    // A priority change moves the job behind others of the same priority, so change it only if it differs.
+    if (existing.priority > priority) await ignoreMissingJob(existing.changePriority({ priority }));
+    if (existing.delay === 0) return undefined;
+    if (delay === 0) await ignoreMissingJob(existing.promote());
+    else await ignoreMissingJob(existing.changeDelay(delay));
+    return undefined;
+  };
+
+  return {
+    async place(wish) {
+      // The lost job was removed, so it no longer blocks the new one.
+      if ((await tryPlace(wish)) === 'lost') await tryPlace(wish);
+    },
+    async counts() {
+      const found = await (await jobs()).getJobCounts('wait', 'prioritized', 'active', 'delayed');
+      const { wait = 0, prioritized = 0, active = 0, delayed = 0 } = found;
+      return { waiting: wait + prioritized, active, delayed };
+    },
+    async close() {
+      await opened?.then((queue) => queue.close(), onError);
+    },
+  };
+}
+
+/** States of a job that no worker will run. */
+const LOST_STATES: readonly string[] = ['unknown', 'completed', 'failed'];
+
+/**
+ * Removes a job that exists but is in no list from which workers take jobs. Returns whether it was removed. When Redis
+ * evicts keys, it may drop whole lists or the data of a job. Such a job never ends and keeps blocking its subject. A
+ * running job holds a lock and is not removed.
+ */
+async function removeLost(queue: BullQueue, existing: BullJob): Promise<boolean> {
+  const { id = '' } = existing;
+  return LOST_STATES.includes(await existing.getState()) && (await queue.remove(id)) === 1;
+}
+
+/** Ignores that the job has started. Its run takes the trigger. */
+async function ignoreMissingJob(change: Promise<void>): Promise<void> {
+  try {
+    await change;
+  } catch (thrown) {
+    if (!isGoneOrStarted(thrown)) throw thrown;
+  }
+}
+
+/** BullMQ's error codes: -1 means that the job does not exist, -3 that it is in another state. */
+function isGoneOrStarted(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && (thrown.code === -1 || thrown.code === -3);
+}

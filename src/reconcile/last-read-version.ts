@@ -1,0 +1,125 @@
+import type { AuditRecord } from '../audit/entry.ts';
+import type { AuditStore, RecordFilter } from '../audit/store.ts';
+import { objectTypeOf, type SourceObject, type StampedVersion } from '../core/read-result.ts';
+
+/** Identifies what was read. Without `object` it is the secret itself. */
+export interface ReadSource {
+  readonly store: string;
+  readonly key: string;
+  readonly object?: SourceObject | undefined;
+  /** The version that a mapping names. Without it, the current version. */
+  readonly version?: string | undefined;
+}
+
+/** The note names the store definition at the time of the read, and the object type unless it is a plain secret. */
+export function definitionNote(definition: string | undefined, object: SourceObject): string {
+  const note = `definition ${definition ?? 'unknown'}`;
+  return object === 'secret' ? note : `${note} object ${object}`;
+}
+
+/** Adds the stamp that the store's lists show for this version. */
+function stampNote(definition: string, stamp: string, object: SourceObject): string {
+  return `${definitionNote(definition, object)} stamp ${stamp}`;
+}
+
+/** The note of a read that does not count as proof of absence. A plain secret without a stamp has no note. */
+export function readNote(
+  definition: string | undefined,
+  object: SourceObject,
+  stamp?: string,
+): { readonly note?: string } {
+  if (definition !== undefined && stamp !== undefined) return { note: stampNote(definition, stamp, object) };
+  return object === 'secret' ? {} : { note: definitionNote(definition, object) };
+}
+
+type ReadRecord = Pick<AuditRecord, 'note' | 'outcome' | 'sources'>;
+
+/**
+ * Whether a read record is about this source. The object type must match. A failed read of a named version counts only
+ * for sources that name that version. A successful read counts for all of them, because names such as `AWSPREVIOUS` are
+ * not recorded.
+ */
+export function isReadOf(record: ReadRecord, source: Omit<ReadSource, 'store' | 'key'>): boolean {
+  const [failed] = record.sources;
+  return (
+    isAboutObject(record, objectTypeOf(source)) &&
+    (record.outcome === 'ok' || failed?.version === source.version)
+  );
+}
+
+function isAboutObject({ note }: Pick<ReadRecord, 'note'>, object: SourceObject): boolean {
+  const recordedObject = /^definition \S* object (\S+)/.exec(note ?? '')?.[1] ?? 'secret';
+  return recordedObject === object;
+}
+
+/** Every read of an absence is recorded, so there may be many records of another object with this name. */
+const MAX_UNRELATED_RECORDS = 200;
+
+/**
+ * The latest read of a source. Returns undefined when too many reads of other objects with the same name are newer. The
+ * source then counts as never read, which costs at most one extra record or read.
+ */
+export async function lastRead(
+  audit: Pick<AuditStore, 'latest' | 'list'>,
+  source: ReadSource,
+): Promise<AuditRecord | undefined> {
+  const { store, key, version } = source;
+  const object = objectTypeOf(source);
+  if (version !== undefined) {
+    const byVersion = await audit.latest({ store, key, version }, ['read']);
+    if (byVersion?.outcome !== 'failed')
+      return byVersion !== undefined && isAboutObject(byVersion, object) ? byVersion : undefined;
+    // The end of the failure is recorded under the version that the name resolved to.
+    const read = await audit.latest({ store, key, outcome: 'ok' }, ['read']);
+    return read !== undefined && read.sequence > byVersion.sequence && isAboutObject(read, object)
+      ? read
+      : byVersion;
+  }
+  return lastReadMatching(audit, { store, key }, source);
+}
+
+/** Like `lastRead`, among the records that match a filter. */
+export async function lastReadMatching(
+  audit: Pick<AuditStore, 'latest' | 'list'>,
+  filter: RecordFilter,
+  source: Omit<ReadSource, 'store' | 'key'>,
+): Promise<AuditRecord | undefined> {
+  const last = await audit.latest(filter, ['read']);
+  if (last === undefined || isReadOf(last, source)) return last;
+  const page = { limit: MAX_UNRELATED_RECORDS, before: last.sequence };
+  const earlier = await audit.list({ ...filter, action: 'read' }, page);
+  return earlier.find((record) => isReadOf(record, source));
+}
+
+/** Covers keys that are also read by named versions, and installations that share the audit. */
+const EARLIER_READS = 10;
+
+/**
+ * The latest recorded version of a key that has a stamp, read by any process. A stamp proves itself: lists show another
+ * stamp as soon as there is a new version. Reads without a stamp, from another store definition or of another object
+ * type are skipped. Returns undefined if the latest read failed, because only another read shows the end of the
+ * failure.
+ */
+export async function lastReadVersion(
+  audit: Pick<AuditStore, 'latest' | 'list'>,
+  source: { readonly store: string; readonly key: string },
+  definition: string | undefined,
+): Promise<StampedVersion | undefined> {
+  if (definition === undefined) return undefined;
+  const last = await lastRead(audit, source);
+  if (last?.outcome !== 'ok') return undefined;
+  const stamped = stampedVersion(last, definition);
+  if (stamped !== undefined) return stamped;
+  const earlier = await audit.list(
+    { ...source, action: 'read', outcome: 'ok' },
+    { limit: EARLIER_READS, before: last.sequence },
+  );
+  return earlier.map((record) => stampedVersion(record, definition)).find((version) => version !== undefined);
+}
+
+function stampedVersion({ note, sources }: AuditRecord, definition: string): StampedVersion | undefined {
+  const version = sources[0]?.version;
+  const prefix = stampNote(definition, '', 'secret');
+  if (version === undefined || !note?.startsWith(prefix)) return undefined;
+  return { version, stamp: note.slice(prefix.length) };
+}

@@ -1,0 +1,169 @@
+import type { Action, AuditRecord } from '../audit/entry.ts';
+import type { AuditStore, RecordFilter } from '../audit/store.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
+import type { Source } from '../core/mapping.ts';
+import type { TargetId } from '../core/target.ts';
+
+type AuditReader = Pick<AuditStore, 'latest' | 'list'>;
+
+/**
+ * The newest matching record of these instances. Other instances that share the audit may have targets with the same
+ * names.
+ */
+export async function latestRecord(
+  audit: Pick<AuditStore, 'latest'>,
+  filter: RecordFilter,
+  actions: readonly Action[],
+  instances: readonly string[],
+): Promise<AuditRecord | undefined> {
+  const records = await Promise.all(
+    instances.map((instance) => audit.latest({ ...filter, instance }, actions)),
+  );
+  return records.reduce<AuditRecord | undefined>(
+    (last, record) => (record !== undefined && record.sequence > (last?.sequence ?? 0) ? record : last),
+    undefined,
+  );
+}
+
+/** The actions that describe the state of a target. */
+export const TARGET_STATE_ACTIONS: readonly Action[] = [
+  'create',
+  'update',
+  'delete',
+  'repair',
+  'adopt',
+  'refuse',
+  'hold',
+  'giveUp',
+  'sweep',
+];
+
+/** The actions that change a target, and `rollback`, with which a person requests a change. */
+export const CHANGE_ACTIONS: readonly Action[] = [
+  'create',
+  'update',
+  'delete',
+  'repair',
+  'adopt',
+  'rollback',
+];
+
+/**
+ * Suffix of the note of a change whose outcome was found only after another change had replaced it. Its record is newer
+ * than the record of the change that replaced it.
+ */
+export const REPLACED_SINCE = ', replaced since';
+
+const PAGE_SIZE = 50;
+
+/** The last write of a target for a mapping, in the order of the writes. The order of the records can differ. */
+export async function lastChange(
+  audit: AuditReader,
+  mapping: string,
+  target: TargetId,
+  instances: readonly string[],
+): Promise<AuditRecord | undefined> {
+  const filter = { mapping, ...target, outcome: 'ok', phase: 'outcome' } as const;
+  const last = await latestRecord(audit, filter, CHANGE_ACTIONS, instances);
+  if (last === undefined || !isReplaced(last)) return last;
+  const page = { limit: PAGE_SIZE, before: last.sequence };
+  const results = await Promise.all(instances.map((instance) => audit.list({ ...filter, instance }, page)));
+  const changes = results
+    .flat()
+    .filter((auditRecord) => CHANGE_ACTIONS.includes(auditRecord.action) && !isReplaced(auditRecord));
+  return changes.toSorted((a, b) => b.sequence - a.sequence)[0] ?? last;
+}
+
+/** Whether the record no longer describes the current state of its target. */
+export function isReplaced({ note }: AuditRecord): boolean {
+  return note?.endsWith(REPLACED_SINCE) === true;
+}
+
+const WRITE_ACTIONS = CHANGE_ACTIONS.filter((action) => action !== 'delete');
+
+/**
+ * Whether the last write of a target lacked a source that an earlier write used. Deletions that ended the target do not
+ * count.
+ */
+export async function isWrittenWithout(
+  audit: AuditReader,
+  mapping: string,
+  target: TargetId,
+  { store, key }: Pick<Source, 'store' | 'key'>,
+  instances: readonly string[],
+): Promise<boolean> {
+  const last = await lastChange(audit, mapping, target, instances);
+  if (last?.after === undefined) return false;
+  const filter = { mapping, ...target, outcome: 'ok', phase: 'outcome' } as const;
+  const lastWrite = await latestRecord(audit, filter, WRITE_ACTIONS, instances);
+  const lastWriteWithSource = await latestRecord(audit, { ...filter, store, key }, WRITE_ACTIONS, instances);
+  return lastWriteWithSource !== undefined && lastWriteWithSource.sequence !== lastWrite?.sequence;
+}
+
+/** Whether our last change deleted the target and did not recreate it. */
+export async function isRemoved(
+  audit: AuditReader,
+  mapping: string,
+  target: TargetId,
+  instances: readonly string[],
+): Promise<boolean> {
+  const last = await lastChange(audit, mapping, target, instances);
+  return last?.action === 'delete' && last.after === undefined;
+}
+
+/** Whether the latest record of a target reports a problem. */
+export async function isUnresolved(
+  audit: Pick<AuditStore, 'latest'>,
+  mapping: string,
+  target: TargetId,
+  instances: readonly string[],
+): Promise<boolean> {
+  const record = await latestRecord(audit, { mapping, ...target }, TARGET_STATE_ACTIONS, instances);
+  return record !== undefined && record.outcome !== 'ok';
+}
+
+/** Codes of a Secret that we may not change. A user may delete it to make room for our target. */
+export const OBSTACLE_CODES: readonly string[] = [
+  'NOT_OWNED',
+  'TARGET_CLAIMED',
+  'IMMUTABLE',
+] satisfies ErrorCode[];
+
+/**
+ * `refused`: the last Secret in its place was refused, and a user may delete it. `ended`: the target was deleted with
+ * its namespace.
+ */
+export type ExpectedLoss = 'refused' | 'ended';
+
+/**
+ * Explains why a missing target was not deleted by hand. Applies only if our target has not existed since. Other failed
+ * attempts are ignored.
+ */
+export async function expectedLoss(
+  audit: AuditReader,
+  mapping: string,
+  target: TargetId,
+  instances: readonly string[],
+): Promise<ExpectedLoss | undefined> {
+  const filter = { mapping, ...target };
+  const refused = await latestRecord(audit, { ...filter, outcome: 'refused' }, ['refuse'], instances);
+  const missingNamespace = {
+    ...filter,
+    outcome: 'failed',
+    code: 'NAMESPACE_MISSING' satisfies ErrorCode,
+  } as const;
+  const namespaceGone = await latestRecord(
+    audit,
+    missingNamespace,
+    ['refuse', 'create', 'repair'],
+    instances,
+  );
+  const refusedAt = OBSTACLE_CODES.includes(refused?.code ?? '') ? (refused?.sequence ?? 0) : 0;
+  const endedAt = namespaceGone?.sequence ?? 0;
+  if (refusedAt + endedAt === 0) return undefined;
+  const written = await lastChange(audit, mapping, target, instances);
+  const lastInSync = await latestRecord(audit, { ...filter, outcome: 'ok' }, ['sweep'], instances);
+  if (Math.max(refusedAt, endedAt) < Math.max(written?.sequence ?? 0, lastInSync?.sequence ?? 0))
+    return undefined;
+  return endedAt > refusedAt ? 'ended' : 'refused';
+}

@@ -1,0 +1,122 @@
+import type { EntrySource } from '../audit/entry.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { isClusterOutage } from '../core/cluster-outage.ts';
+import { AppError } from '../core/errors.ts';
+import type { LiveSecret } from '../core/secret.ts';
+import { ANNOTATION, parseSources } from '../sync/ownership-metadata.ts';
+import { mergesIn, writeRecordsIn } from '../sync/merge.ts';
+import type { Change } from './change.ts';
+import type { Recorder } from './recorder.ts';
+
+/** The result of a write: the error, or the new resource version. */
+export interface WriteResult {
+  readonly error?: AppError;
+  readonly resourceVersion?: string;
+  /** Workload restarts are pending because of it. */
+  readonly restarts?: boolean;
+}
+
+/** The note of an outcome that was found by reading the cluster after a call without an answer. */
+export const SEEN_IN_CLUSTER = 'seen in the cluster';
+
+/** A write without an answer may have succeeded. Only a read from the cluster can tell. */
+export async function resolveFailedWrite(
+  error: AppError,
+  change: Change,
+  deps: {
+    readonly recorder: Pick<Recorder, 'outcome' | 'addUnresolved'>;
+    readonly cluster: Pick<Cluster, 'read'>;
+  },
+): Promise<WriteResult> {
+  if (error.code !== 'CLUSTER_UNAVAILABLE' && error.code !== 'INTERNAL') {
+    await deps.recorder.outcome(change, { error });
+    return { error };
+  }
+  const verification = await verifyWrite(change, deps.cluster);
+  // Still unknown: the recovery of unresolved intents checks again.
+  if (verification.kind === 'unknown') {
+    deps.recorder.addUnresolved(change);
+    return { error };
+  }
+  if (verification.kind === 'absent') {
+    await deps.recorder.outcome(change, { error });
+    return { error };
+  }
+  const written =
+    verification.resourceVersion === undefined ? {} : { resourceVersion: verification.resourceVersion };
+  const recorded = await deps.recorder.outcome(change, { ...written, note: SEEN_IN_CLUSTER });
+  return { ...written, ...recorded };
+}
+
+export interface Applied {
+  readonly kind: 'applied';
+  /** Left out after a deletion. */
+  readonly resourceVersion?: string;
+}
+
+interface Unknown {
+  readonly kind: 'unknown';
+  /** The cluster does not answer at all now. */
+  readonly isAway?: boolean;
+}
+
+export type WriteVerification = Applied | { readonly kind: 'absent' } | Unknown;
+
+/**
+ * Whether the cluster holds what a change would have written. Compares the fingerprint and the sources of the target.
+ */
+export async function verifyWrite(
+  {
+    action,
+    mapping,
+    target,
+    replaces,
+    after,
+    sources,
+    uid,
+  }: Pick<Change, 'action' | 'mapping' | 'target' | 'replaces' | 'after' | 'sources' | 'uid'>,
+  cluster: Pick<Cluster, 'read'>,
+): Promise<WriteVerification> {
+  let live: LiveSecret | undefined;
+  try {
+    live = await cluster.read(target);
+  } catch (thrown) {
+    if (thrown instanceof AppError) return { kind: 'unknown', isAway: isClusterOutage(thrown) };
+    throw thrown;
+  }
+  // Only finalizers keep the Secret, or somebody has already created another one with this name.
+  if (action === 'delete') {
+    const isGone = live === undefined || live.deleting || (uid !== undefined && live.uid !== uid);
+    return { kind: isGone ? 'applied' : 'absent' };
+  }
+  if (live === undefined || live.resourceVersion === replaces) return { kind: 'absent' };
+  // Only the end of a merge leaves nothing of ours.
+  if (after === undefined) {
+    const hasMergeAnnotation = mergesIn(live).some((merge) => merge.mapping === mapping);
+    return hasMergeAnnotation
+      ? { kind: 'absent' }
+      : { kind: 'applied', resourceVersion: live.resourceVersion };
+  }
+  return containsWrite(live, { after, sources })
+    ? { kind: 'applied', resourceVersion: live.resourceVersion }
+    : { kind: 'absent' };
+}
+
+/** Whether the annotations of a Secret record a change with this fingerprint and these sources. */
+export function containsWrite(
+  live: LiveSecret,
+  { after, sources }: Pick<Change, 'after' | 'sources'>,
+): boolean {
+  return writeRecordsIn(live).some((annotations) => {
+    const written = parseSources(annotations[ANNOTATION.sources]);
+    const texts = written && new Set([...written.values()].map(sourceText));
+    return (
+      annotations[ANNOTATION.fingerprint] === after &&
+      sources.every((entrySource) => texts?.has(sourceText(entrySource)) ?? true)
+    );
+  });
+}
+
+export function sourceText({ store, key, property, version }: EntrySource): string {
+  return JSON.stringify([store, key, property, version]);
+}

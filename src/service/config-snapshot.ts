@@ -1,0 +1,141 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Mapping } from '../core/mapping.ts';
+import { refId, type StoreRef } from '../core/read-result.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import { formatSubject } from '../queue/subject.ts';
+import type { DesiredTarget } from '../reconcile/targets.ts';
+import { refsOf } from './sweep/refs.ts';
+import { type Shard, shardsOf } from './sweep/shards.ts';
+
+/** What a configuration asks for in the namespaces that there are now: replaced as a whole, never changed. */
+export interface ConfigSnapshot {
+  readonly mappings: readonly Mapping[];
+  readonly targets: readonly DesiredTarget[];
+  /** Several mappings may merge into one Secret. */
+  forTarget(target: TargetId): readonly DesiredTarget[];
+  inNamespace(namespace: string): readonly DesiredTarget[];
+  /** Those that are made, among others, from a reference. */
+  usersOf(ref: StoreRef): readonly DesiredTarget[];
+  /** By subject. */
+  readonly shards: ReadonlyMap<string, Shard>;
+  /** The shards in which a mapping's sources are checked. */
+  shardsOf(mapping: Mapping): readonly string[];
+  /** The stores of a target's mappings, sorted. */
+  storesOf(target: TargetId): readonly string[];
+}
+
+export function createConfigSnapshot(
+  mappings: readonly Mapping[],
+  targets: readonly DesiredTarget[],
+  tellsVersions: (store: string) => boolean,
+): ConfigSnapshot {
+  const resolved = targets.filter(({ error }) => error === undefined);
+  const byTarget = Map.groupBy(resolved, ({ id }) => formatTarget(id));
+  const byNamespace = Map.groupBy(resolved, ({ id }) => id.namespace);
+  const byRef = new Map<string, DesiredTarget[]>();
+  for (const desiredTarget of resolved)
+    for (const id of refsOf(desiredTarget.mapping).keys()) {
+      const users = byRef.get(id);
+      if (users === undefined) byRef.set(id, [desiredTarget]);
+      else users.push(desiredTarget);
+    }
+  const shards = new Map(
+    shardsOf(resolved, tellsVersions).map((shard) => [formatSubject(shard.sweep), shard]),
+  );
+  const shardsByMapping = new Map<string, Set<string>>();
+  const enter = (mapping: string, shard: string) =>
+    shardsByMapping.set(mapping, (shardsByMapping.get(mapping) ?? new Set()).add(shard));
+  for (const [name, { refs, fullRuns: whole }] of shards) {
+    for (const ref of refs) for (const { mapping } of byRef.get(refId(ref)) ?? []) enter(mapping.name, name);
+    for (const { mapping } of whole) enter(mapping.name, name);
+  }
+  return {
+    mappings,
+    targets: targets,
+    forTarget: (target) => byTarget.get(formatTarget(target)) ?? [],
+    inNamespace: (namespace) => byNamespace.get(namespace) ?? [],
+    usersOf: (ref) => byRef.get(refId(ref)) ?? [],
+    shards,
+    shardsOf: ({ name }) => [...(shardsByMapping.get(name) ?? [])],
+    storesOf: (target) =>
+      storesOfMappings(
+        (byTarget.get(formatTarget(target)) ?? []).map((desiredTarget) => desiredTarget.mapping),
+      ),
+  };
+}
+
+export function storesOfMappings(mappings: readonly Mapping[]): readonly string[] {
+  const stores = mappings.flatMap((mapping) => [
+    ...Object.values(mapping.data).map(({ store }) => store),
+    ...mapping.dataFrom.map(({ store }) => store),
+  ]);
+  return [...new Set(stores)].sort();
+}
+
+/**
+ * While the namespaces of a selector cannot be looked up, its targets are those of before: otherwise each answer that
+ * fails would end them.
+ */
+export function keepUnresolved(
+  now: readonly DesiredTarget[],
+  before: readonly DesiredTarget[],
+): readonly DesiredTarget[] {
+  const kept = now.flatMap(({ mapping, error }) =>
+    error === undefined
+      ? []
+      : before
+          .filter(
+            (targets) =>
+              targets.error === undefined &&
+              targets.mapping.name === mapping.name &&
+              selectsSameTargets(targets.mapping, mapping),
+          )
+          .map(({ id }) => ({ mapping, id })),
+  );
+  return [...now, ...kept];
+}
+
+function selectsSameTargets({ target: before }: Mapping, { target: now }: Mapping): boolean {
+  return before.secret === now.secret && isDeepStrictEqual(before.namespaceSelector, now.namespaceSelector);
+}
+
+/** A target as this mapping wants it, if it does. */
+export function desiredIn(
+  snapshot: ConfigSnapshot,
+  { mapping, target }: { readonly mapping: string; readonly target: TargetId },
+): DesiredTarget | undefined {
+  return snapshot.forTarget(target).find((targets) => targets.mapping.name === mapping);
+}
+
+/** A configuration that was changed: mappings that are others, by name, or that all may be. */
+export interface ConfigChange {
+  readonly mappings: ReadonlySet<string>;
+  readonly all: boolean;
+}
+
+/** The targets that are to be looked at after a change. */
+export function changedTargets(
+  before: ConfigSnapshot,
+  now: ConfigSnapshot,
+  { mappings, all }: ConfigChange,
+): readonly { readonly id: TargetId; readonly isNew: boolean }[] {
+  const knownKeys = new Set(before.targets.map(({ mapping, id }) => targetKey(mapping.name, id)));
+  return now.targets.flatMap(({ mapping, id, error }) => {
+    const isNew = !knownKeys.has(targetKey(mapping.name, id));
+    return error === undefined && (isNew || all || mappings.has(mapping.name)) ? [{ id, isNew }] : [];
+  });
+}
+
+/** Whether a target left whose mapping wants it gone then. */
+export function removesTargets(before: ConfigSnapshot, now: ConfigSnapshot): boolean {
+  const kept = new Set(now.targets.map(({ mapping, id }) => targetKey(mapping.name, id)));
+  return before.targets.some(
+    ({ mapping, id, error }) =>
+      error === undefined && mapping.onMappingRemoved === 'delete' && !kept.has(targetKey(mapping.name, id)),
+  );
+}
+
+/** Of a target of a mapping: several mappings may merge into one Secret. */
+export function targetKey(mapping: string, target: TargetId): string {
+  return `${mapping} ${formatTarget(target)}`;
+}

@@ -1,0 +1,260 @@
+import { randomUUID } from 'node:crypto';
+import { toAppError } from '../core/errors.ts';
+import { withSuffix } from '../core/request-id.ts';
+import { noTracer } from '../core/tracer.ts';
+import { type AddOptions, type Job, isQueueOutage } from '../queue/queue.ts';
+import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
+import { type AuditHealth, createAuditHealth } from './audit-health.ts';
+import type { TargetStates } from './target-states.ts';
+import { type ConfigSnapshot, desiredIn } from './config-snapshot.ts';
+import { createDeletionStep } from './deletion/deletion-step.ts';
+import type { Outbox } from './outbox.ts';
+import { createStoreProgress, contextsWithStoreProgress } from './liveness/store-progress.ts';
+import type { Loop, Loops } from './liveness/loops.ts';
+import type { ServiceParts } from './service-parts.ts';
+import { createPinCheck } from './pin-check.ts';
+import { createNoteDeletion, type NoteDeletion } from './deletion/note-deletion.ts';
+import { createBulkhead } from './runs/bulkhead.ts';
+import { demoteManualRetries } from './runs/manual-retries.ts';
+import type { SyncContext } from './runs/sync-context.ts';
+import type { SyncContexts } from './runs/sync-contexts.ts';
+import { createTargetRunner, type TargetRunnerDeps } from './runs/target-runner.ts';
+import type { SourceAges } from './sweep/source-ages.ts';
+import { createSweep } from './sweep/sweep.ts';
+import { createSweepRecord } from './sweep/sweep-record.ts';
+import { createUnknownJobs } from './runs/unknown-jobs.ts';
+
+export interface JobDispatcherDeps extends ServiceParts, Pick<TargetRunnerDeps, 'isNew'> {
+  readonly states: TargetStates;
+  readonly outbox: Outbox;
+  readonly contexts: SyncContexts<SyncContext>;
+  readonly loops: Loops;
+  readonly ages: SourceAges;
+  readonly snapshot: () => ConfigSnapshot;
+}
+
+export interface JobDispatcher {
+  /** Works off a job; never throws. Gives when the same subject is to run again. */
+  process(job: Job, signal: AbortSignal): Promise<number | undefined>;
+  readonly noteDeletion: NoteDeletion;
+  queueOrphanCheck(): void;
+  /** Asks again for the look at what left, where none of this process has been since it was asked for. */
+  requeueOrphanCheck(): void;
+  checkHeld(): void;
+  queuePendingDeletions(): void;
+  queueDeletion(): void;
+  queueRestarts(): void;
+  /** One record for all the sweeps that found nothing new. */
+  recordSweeps(): Promise<void>;
+  readonly auditHealth: AuditHealth;
+}
+
+/** Without the audit nothing is done, and it is asked again so soon. */
+const AUDIT_WAIT_MS = 5_000;
+/** It has waited for a minute already. */
+const LOCK_WAIT_MS = 5_000;
+const BUG_WAIT_MS = 60_000;
+const SWEEP_RETRY_MS = 15_000;
+const CONFIG_CHANGED_WAIT_MS = 100;
+/** What is proposed together is decided together. */
+const DEBOUNCE_MS = 1_000;
+/** A job that holds no connection and no lock should not take longer, beside its waits for stores that answer. */
+const JOB_DEADLINE_MS = 300_000;
+/** It reads each target that ever was, one after the other. */
+const DELETION_DEADLINE_MS = 3_600_000;
+
+/** What the queue's jobs do, by their subject. */
+export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
+  const { states, outbox, contexts, snapshot, logger, clock, queue, random, loops, tracer = noTracer } = deps;
+  const bulkhead = createBulkhead({
+    concurrency: deps.concurrency,
+    maxQueued: deps.concurrency * 2,
+    // A wall clock that jumps would make jobs wait.
+    now: () => performance.now(),
+  });
+  const storeProgress = createStoreProgress(() => performance.now());
+  deps.stores.onAnswer(storeProgress.note);
+  /** How a job begins to wait for its stores. */
+  const waitStarters = new WeakMap<object, () => () => void>();
+  const progressContexts = contextsWithStoreProgress(contexts, (job) => waitStarters.get(job));
+  /** Whoever waits for a place waits for the stores as well. */
+  const inCompartment = (
+    compartment: string,
+    job: Job,
+    wait: () => () => void,
+    work: () => Promise<number | undefined>,
+  ): Promise<number | undefined> => {
+    waitStarters.set(job, wait);
+    const end = wait();
+    const begun = () => {
+      end();
+      return work();
+    };
+    return bulkhead.run(compartment, job.reason, begun).finally(end);
+  };
+  const sweep = createSweep({
+    snapshot,
+    states,
+    outbox,
+    clock,
+    ages: deps.ages,
+    checkPins: createPinCheck({
+      audit: deps.audit,
+      snapshot,
+      states,
+      outbox,
+      clock,
+    }),
+    tellsVersions: deps.stores.tellsVersions,
+    isDown: deps.stores.isDown,
+  });
+  const runTarget = createTargetRunner({
+    ...{ snapshot, states, outbox, clock, logger, tracer, random },
+    contexts: progressContexts,
+    audit: deps.audit,
+    ages: deps.ages,
+    onProposal: () => queueDeletion(),
+    onRestart: () => queueRestart(),
+    onOrphan: () => deletionStep.requestOrphanCheck(),
+    onOutcome: deps.onOutcome,
+    onLargeValues: deps.onLargeValues,
+    isNew: deps.isNew,
+    isBehind: deps.isBehind,
+  });
+  const work = demoteManualRetries(runTarget, queue);
+  const unknownJobs = createUnknownJobs({ clock, random });
+  const auditHealth = createAuditHealth({ clock, logger });
+  const sweepRecord = createSweepRecord({ openContext: deps.openContext, auditHealth });
+
+  const add = async (subject: Subject, options?: AddOptions): Promise<void> => {
+    try {
+      await queue.add({ subject: formatSubject(subject), reason: 'event', requestId: randomUUID() }, options);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      // It is looked for again soon.
+      if (!isQueueOutage(error)) logger.error('a job could not be queued', { error });
+    }
+  };
+  /**
+   * Whether any mapping names a workload. What an earlier one named may wait still, and is dropped by one more look.
+   */
+  let hasWorkloads = true;
+  const queueRestart = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
+  const queueDeletion = (): void => void add({ kind: 'destroy' }, { delayMs: DEBOUNCE_MS });
+  const noteDeletion = createNoteDeletion({
+    ...{ states, outbox, clock, logger, snapshot, queueRestart: queueRestart },
+    queueLater: (target, delayMs) => void add({ kind: 'target', ...target }, { delayMs }),
+  });
+  const deletionStep = createDeletionStep({
+    ...{ states, clock, cluster: deps.cluster, logger, contexts, tracer },
+    isDesired: (state) => desiredIn(snapshot(), state) !== undefined,
+    destroy: deps.destroy,
+    replicasAgree: deps.replicasAgree,
+    queueTarget: (target, requestId) => outbox.trigger(target, 'event', withSuffix(requestId, '')),
+    onOutcome: noteDeletion,
+    queueOrphanCheck: () => void add({ kind: 'left' }, { delayMs: DEBOUNCE_MS }),
+  });
+
+  const runSweep = async (name: string, job: Job, loop: Loop): Promise<number | undefined> => {
+    const context = await progressContexts.get(job, 0);
+    const shard = snapshot().shards.get(name);
+    if (shard === undefined) return undefined;
+    const { requestId } = job;
+    const result = await tracer.span(
+      'sweep',
+      { store: shard.sweep.store, reason: job.reason },
+      () => sweep(shard, name, job, context, loop.beat),
+      { requestId, isRoot: true, resultAttributes: ({ code }) => (code === undefined ? {} : { code }) },
+    );
+    // No target's job is to follow that would want what was read for it.
+    if (result.due === 0) contexts.end(job);
+    deps.onCycle();
+    sweepRecord.add(result);
+    // A store that is down says when it is back; one that stumbled is asked again soon.
+    const isTransientOutage = result.code !== undefined && !deps.stores.isDown(shard.sweep.store);
+    return isTransientOutage ? SWEEP_RETRY_MS * (1 + random()) : undefined;
+  };
+
+  const isKnown = (subject: Subject, name: string): boolean => {
+    if (subject.kind === 'target') return snapshot().forTarget(subject).length > 0;
+    return subject.kind !== 'sweep' || snapshot().shards.has(name);
+  };
+
+  const runSubject = async (
+    subject: Subject,
+    job: Job,
+    { signal, loop }: { readonly signal: AbortSignal; readonly loop: Loop },
+  ): Promise<number | undefined> => {
+    if (!isKnown(subject, job.subject)) return unknownJobs.handBack(job.subject);
+    unknownJobs.forget(job.subject);
+    switch (subject.kind) {
+      case 'target': {
+        const stores = snapshot().storesOf(subject);
+        const wait = () => storeProgress.trackWait(loop, stores);
+        return inCompartment(stores.join(' '), job, wait, () => work(subject, job, signal));
+      }
+      case 'sweep': {
+        const wait = () => storeProgress.trackWait(loop, [subject.store]);
+        return inCompartment(`sweep ${subject.store}`, job, wait, () => runSweep(job.subject, job, loop));
+      }
+      case 'destroy':
+      case 'left':
+        return deletionStep.run(job, subject.kind, loop.beat);
+      default:
+        return deps.restart();
+    }
+  };
+
+  return {
+    async process(job, signal) {
+      const subject = parseSubject(job.subject);
+      if (subject === undefined) return unknownJobs.handBack(job.subject);
+      // Left to whoever still works.
+      if (signal.aborted) return 0;
+      const isDestroying = subject.kind === 'left' || subject.kind === 'destroy';
+      const deadlineMs = isDestroying ? DELETION_DEADLINE_MS : JOB_DEADLINE_MS;
+      const loop = loops.begin(`job ${job.subject}`, deadlineMs);
+      try {
+        const wait = await runSubject(subject, job, { signal, loop });
+        auditHealth.writeSucceeded(job.subject);
+        return wait;
+      } catch (thrown) {
+        // Left behind at the end, when the audit was closed: as if it had not begun.
+        if (signal.aborted) return 0;
+        const error = toAppError(thrown);
+        // By another configuration it is another piece of work.
+        if (error.code === 'INTERRUPTED') return CONFIG_CHANGED_WAIT_MS;
+        if (error.code === 'BUSY_ELSEWHERE') {
+          logger.warn('a job waits for somebody else who shares the audit', {
+            requestId: job.requestId,
+            error,
+          });
+          return LOCK_WAIT_MS * (1 + random());
+        }
+        if (error.code !== 'AUDIT_UNAVAILABLE') {
+          logger.error('a job failed in a way that nobody expected', { requestId: job.requestId, error });
+          return BUG_WAIT_MS;
+        }
+        auditHealth.writeFailed(error, job.subject);
+        return AUDIT_WAIT_MS * (1 + random());
+      } finally {
+        loop.end();
+      }
+    },
+    noteDeletion: noteDeletion,
+    queueOrphanCheck: deletionStep.requestOrphanCheck,
+    requeueOrphanCheck: deletionStep.requeueOrphanCheck,
+    checkHeld: deletionStep.checkHeld,
+    queueDeletion: queueDeletion,
+    queuePendingDeletions() {
+      for (const { proposed } of states.all()) if (proposed) return queueDeletion();
+    },
+    queueRestarts() {
+      const hadWorkloads = hasWorkloads;
+      hasWorkloads = snapshot().mappings.some(({ restart }) => restart.length > 0);
+      if (hasWorkloads || hadWorkloads) void add({ kind: 'restart' });
+    },
+    recordSweeps: sweepRecord.flush,
+    auditHealth,
+  };
+}

@@ -1,0 +1,64 @@
+import type { AuditRecord } from '../audit/entry.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Clock } from '../core/clock.ts';
+import { pinnedTo } from '../reconcile/pins.ts';
+import { parsePin } from '../sync/ownership-metadata.ts';
+import type { TargetStates } from './target-states.ts';
+import { type ConfigSnapshot, desiredIn } from './config-snapshot.ts';
+import type { Outbox } from './outbox.ts';
+
+export interface PinCheckDeps {
+  readonly audit: Pick<AuditStore, 'list'>;
+  readonly snapshot: () => ConfigSnapshot;
+  readonly states: Pick<TargetStates, 'get' | 'meta'>;
+  readonly outbox: Pick<Outbox, 'trigger'>;
+  readonly clock: Clock;
+}
+
+/** Has those targets looked at of which somebody said `rollback` or `unpin` and that do not show it. */
+export type CheckPins = (requestId: string) => Promise<void>;
+
+const EVERY_MS = 10_000;
+const PAGE = 200;
+
+/**
+ * Whoever pins a target, or lets it go, also writes it. When that process ends in between, or does so on the same audit
+ * without this service, only the records tell.
+ */
+export function createPinCheck({ audit, snapshot, states, outbox, clock }: PinCheckDeps): CheckPins {
+  let lastSequence = 0;
+  let checkedAt = Number.NEGATIVE_INFINITY;
+
+  const since = async (action: 'rollback' | 'unpin'): Promise<readonly AuditRecord[]> => {
+    const records: AuditRecord[] = [];
+    for (let after = lastSequence; ; ) {
+      const page = await audit.list({ action, outcome: 'ok' }, { limit: PAGE, after });
+      records.push(...page);
+      after = page.at(-1)?.sequence ?? after;
+      if (page.length < PAGE) return records;
+    }
+  };
+
+  return async (requestId) => {
+    if (Math.abs(clock.now() - checkedAt) < EVERY_MS) return;
+    checkedAt = clock.now();
+    const records = [...(await since('rollback')), ...(await since('unpin'))];
+    const last = new Map<string, AuditRecord>();
+    for (const record of records.toSorted((a, b) => a.sequence - b.sequence)) {
+      const { instance, mapping, namespace, secret, sequence } = record;
+      last.set(JSON.stringify([instance, mapping, namespace, secret]), record);
+      lastSequence = Math.max(lastSequence, sequence);
+    }
+    for (const record of last.values()) {
+      const { mapping = '', namespace = '', secret = '' } = record;
+      const desired = desiredIn(snapshot(), { mapping, target: { namespace, secret } });
+      if (desired === undefined) continue;
+      const meta = states.meta(desired.id);
+      // Of a Secret of others the annotations of its owner say nothing.
+      const isOwn = desired.mapping.target.mode === 'own';
+      const state = states.get(desired.mapping.name, desired.id);
+      const shown = isOwn && meta !== undefined ? parsePin(meta.annotations) : state?.pinned;
+      if (shown !== pinnedTo(record)) outbox.trigger(desired.id, 'event', requestId);
+    }
+  };
+}

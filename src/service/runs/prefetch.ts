@@ -1,0 +1,36 @@
+import type { TargetId } from '../../core/target.ts';
+import { expectedReads } from '../../reconcile/prefetch.ts';
+import type { TargetStates } from '../target-states.ts';
+import type { ConfigSnapshot } from '../config-snapshot.ts';
+import type { Outbox } from '../outbox.ts';
+import type { SyncContext } from './sync-context.ts';
+
+export interface PrefetchDeps {
+  readonly outbox: Pick<Outbox, 'targetsOf'>;
+  readonly snapshot: () => ConfigSnapshot;
+  readonly states: Pick<TargetStates, 'meta' | 'get'>;
+  /** Whether the state of a target is known from a watch. */
+  readonly isListed: (id: TargetId) => boolean;
+}
+
+/**
+ * Whoever belongs to one request reads in one context: tells it what they will read. And that a target is missing, where
+ * the watches say so and nobody has run it yet: one that a run has just made they may not have seen.
+ */
+export function withPrefetch(
+  context: SyncContext,
+  { outbox, snapshot, states, isListed }: PrefetchDeps,
+): SyncContext {
+  const targets = outbox.targetsOf(context.recorder.requestId);
+  context.expect(
+    expectedReads(
+      targets.flatMap((id) => snapshot().forTarget(id)),
+      context,
+    ),
+  );
+  const isNew = (id: TargetId) =>
+    snapshot()
+      .forTarget(id)
+      .every(({ mapping }) => states.get(mapping.name, id) === undefined);
+  return { ...context, isMissing: (id) => isListed(id) && states.meta(id) === undefined && isNew(id) };
+}

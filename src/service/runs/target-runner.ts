@@ -1,0 +1,293 @@
+import type { AuditStore } from '../../audit/store.ts';
+import { type Clock, isInFuture } from '../../core/clock.ts';
+import { AppError, isTransient, toAppError } from '../../core/errors.ts';
+import { instancesOf } from '../../core/instances.ts';
+import type { Mapping } from '../../core/mapping.ts';
+import { formatTarget, type TargetId } from '../../core/target.ts';
+import { noTracer, type Tracer } from '../../core/tracer.ts';
+import type { Logger } from '../../log/logger.ts';
+import type { Job } from '../../queue/queue.ts';
+import { isContested } from '../../reconcile/contested.ts';
+import type { Outcome } from '../../reconcile/outcome.ts';
+import { type ReconcileOptions, reconcile, recordUndecidable } from '../../reconcile/reconcile.ts';
+import type { DesiredTarget } from '../../reconcile/targets.ts';
+import { LABEL } from '../../sync/ownership-metadata.ts';
+import { nextRun } from '../../sync/schedule.ts';
+import type { TargetStates } from '../target-states.ts';
+import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
+import type { TargetState } from '../target-state.ts';
+import { isChanged } from '../target-state.ts';
+import type { Outbox } from '../outbox.ts';
+import { lastOk, lastFullSweepAt } from '../status.ts';
+import type { SourceAges } from '../sweep/source-ages.ts';
+import { fullRunStore } from '../sweep/shards.ts';
+import { logOutcome } from './log-outcome.ts';
+import type { SyncContext } from './sync-context.ts';
+import type { SyncContexts } from './sync-contexts.ts';
+import { createMemorySemaphore, withMemoryLease } from './memory-semaphore.ts';
+
+export interface TargetRunnerDeps {
+  readonly snapshot: () => ConfigSnapshot;
+  readonly states: TargetStates;
+  readonly outbox: Outbox;
+  readonly contexts: SyncContexts<SyncContext>;
+  readonly audit: Pick<AuditStore, 'list'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tracer?: Tracer;
+  readonly random: () => number;
+  readonly ages: SourceAges;
+  /** A target proposes its own end, which another step decides on. */
+  readonly onProposal: () => void;
+  /** Content was written whose mapping names workloads to restart. */
+  readonly onRestart: () => void;
+  /** One was made that has left the configuration meanwhile, so that nobody has seen it among those that left. */
+  readonly onOrphan: () => void;
+  readonly onOutcome: (outcome: Outcome, seconds: number) => void;
+  /** So many bytes of large values were taken from a store for a target. */
+  readonly onLargeValues?: ((bytes: number) => void) | undefined;
+  /** Whether it has come to the configuration, and is not there yet: nobody took it away. Left out: none has. */
+  readonly isNew?: ((mapping: string, target: TargetId) => boolean) | undefined;
+  /** Whether the newest configuration could not be taken, and others may have it. Left out: never. */
+  readonly isBehind?: (() => boolean) | undefined;
+}
+
+/** When a run without an outcome is tried again at the latest. */
+const NO_OUTCOME_RETRY_MS = 60_000;
+/** A configuration comes to one replica after another, within a minute or two. */
+const ROLLOUT_MS = 5 * 60_000;
+
+/** Works off the job of one target: every mapping that wants it, in turn. Gives when to look again. */
+export type TargetRunner = (target: TargetId, job: Job, signal: AbortSignal) => Promise<number | undefined>;
+
+export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
+  const { snapshot, states, outbox, contexts, clock, tracer = noTracer } = deps;
+  const memory = createMemorySemaphore({ onAcquired: deps.onLargeValues });
+
+  return async (target, job, signal) => {
+    let desired = snapshot().forTarget(target);
+    const startedAt = clock.now();
+    const retries: number[] = [];
+    let remaining = new Set(desired);
+    try {
+      const context = await contexts.get(job, readBefore(desired), outbox.lastRequest(target, job.requestId));
+      // By the configuration that the context has, which may be in force since a moment ago.
+      desired = snapshot().forTarget(target);
+      remaining = new Set(desired);
+      for (const desiredTarget of desired) {
+        if (signal.aborted) return 0;
+        const wait = await runOne(desiredTarget, job, context);
+        remaining.delete(desiredTarget);
+        if (wait !== undefined) retries.push(wait);
+      }
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      if (!signal.aborted && error.code !== 'INTERRUPTED')
+        for (const desiredTarget of remaining) noteNoOutcome(desiredTarget, job, startedAt, error);
+      throw thrown;
+    }
+    outbox.done(target, startedAt);
+    return retries.length === 0 ? undefined : Math.min(...retries);
+  };
+
+  /**
+   * A run that follows another one reads afresh, whoever asked for either: what was read for its request before may be
+   * older than what the other one has written.
+   */
+  function readBefore(desired: readonly DesiredTarget[]): number {
+    const ended = desired.map(({ mapping, id }) => states.get(mapping.name, id)?.endedAt ?? 0);
+    // One that is yet to come is of a clock that was set back, and no context is from before that.
+    const now = clock.now();
+    return Math.max(0, ...ended.filter((at) => !isInFuture(at, now)));
+  }
+
+  async function runOne(desired: DesiredTarget, job: Job, context: SyncContext): Promise<number | undefined> {
+    const { mapping, id } = desired;
+    const before = states.get(mapping.name, id);
+    const startedAt = clock.now();
+    if (job.reason === 'drift' && (mapping.onDrift === 'repair' || mapping.onConflict !== 'refuse')) {
+      const until = before?.contestedUntil;
+      if (until !== undefined && startedAt < until) return until - startedAt;
+      if (until === undefined && (await isContested(deps.audit, id, clock, instancesOf(context))))
+        return noteContested(desired, job, context, { before, startedAt });
+    }
+    const otherConfigWaitMs = job.reason === 'drift' ? otherConfigWait(desired, startedAt) : 0;
+    if (otherConfigWaitMs > 0) return otherConfigWaitMs;
+    const isNew = deps.isNew?.(mapping.name, id) ?? false;
+    const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
+    const isStillDesired = () => desiredIn(snapshot(), { mapping: mapping.name, target: id }) !== undefined;
+    const options: ReconcileOptions = { drift, isNew, isStillDesired };
+    const { reason, requestId } = job;
+    using lease = memory.open();
+    const outcome = await tracer.span(
+      'job',
+      { mapping: mapping.name, ...id, reason },
+      () =>
+        desired.error === undefined
+          ? reconcile(mapping, id, withMemoryLease(context, lease), options)
+          : recordUndecidable(mapping, id, desired.error, context),
+      {
+        requestId,
+        resultAttributes: ({ kind, error }) => ({ outcome: kind, ...(error && { code: error.code }) }),
+      },
+    );
+    const endedAt = clock.now();
+    deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
+    logOutcome(deps.logger, outcome, job.requestId, { before: before?.error?.code, reason: job.reason });
+    const wasOkAt = before && lastOkBefore(mapping, before);
+    const state = stateAfter(outcome, { job, before, wasOkAt, startedAt, endedAt, desired: desired });
+    const next = nextRun(
+      { kind: outcome.kind, ...(outcome.error === undefined ? {} : errorOf(outcome.error)) },
+      {
+        failures: state.failures,
+        refreshMs: mapping.refreshMs,
+        isUnswept: fullRunStore(mapping) !== undefined,
+        random: deps.random,
+      },
+    );
+    // Whether the fight is over, only another look tells.
+    const wait = next ?? (state.contestedUntil === undefined ? undefined : mapping.refreshMs);
+    states.note(wait === undefined ? state : { ...state, retryAt: endedAt + wait });
+    if (outcome.proposal !== undefined) deps.onProposal();
+    if (outcome.restarts) deps.onRestart();
+    if (outcome.kind === 'created' && !isStillDesired()) deps.onOrphan();
+    // An old version says nothing of how old the secret is.
+    if (outcome.pinned === undefined && outcome.sources !== undefined)
+      deps.ages.noteRun(mapping, outcome.sources);
+    return wait;
+  }
+
+  /**
+   * For how long what is there is let be, since a replica with another configuration wrote it. That may be the newer
+   * one, and to undo it until this one has come here too would restart pods back and forth. Where this one cannot be
+   * taken here it is.
+   */
+  function otherConfigWait({ mapping, id }: DesiredTarget, now: number): number {
+    const other = states.byOtherConfig(mapping.name, id);
+    const version = states.meta(id)?.resourceVersion;
+    if (other === undefined || version === undefined || other.resourceVersion !== version) return 0;
+    return deps.isBehind?.() ? ROLLOUT_MS : Math.min(ROLLOUT_MS, other.endedAt + ROLLOUT_MS - now);
+  }
+
+  /** Until it began to fail, the sweeps have shown that it was right. */
+  function lastOkBefore(mapping: Mapping, before: TargetState | undefined): number | undefined {
+    const sweeps = snapshot()
+      .shardsOf(mapping)
+      .map((shard) => states.sweepState(shard));
+    return lastOk(before, lastFullSweepAt(sweeps));
+  }
+
+  /**
+   * A run without an outcome, for want of the audit or by a fault of ours. The sweeps go on to find its sources, and
+   * would say for ever that it is in step. What has an error already keeps it, and with it what is held.
+   */
+  function noteNoOutcome({ mapping, id }: DesiredTarget, job: Job, startedAt: number, error: AppError): void {
+    const before = states.get(mapping.name, id);
+    if (before?.error !== undefined) return;
+    const alive = before?.alive ?? states.meta(id)?.labels[LABEL.mapping] === mapping.name;
+    const okAt = before === undefined && !alive ? undefined : lastOkBefore(mapping, before);
+    const endedAt = clock.now();
+    states.note({
+      ...before,
+      mapping: mapping.name,
+      target: id,
+      requestId: job.requestId,
+      startedAt,
+      endedAt,
+      kind: 'failed',
+      error: error.toJSON(),
+      person: false,
+      failures: 0,
+      // Its job is not done, and comes back by itself; this is for one that is lost meanwhile.
+      retryAt: endedAt + NO_OUTCOME_RETRY_MS,
+      ...(okAt === undefined ? {} : { okAt }),
+      // What a process before this one has held may be held still, and counts for the brake.
+      ...(before === undefined ? { undecided: true } : {}),
+      alive,
+      keys: [],
+    });
+  }
+
+  /** Somebody changes it as often as we repair it: it is left alone, and looked at once per refresh. */
+  async function noteContested(
+    desired: DesiredTarget,
+    job: Job,
+    { recorder }: SyncContext,
+    { before, startedAt }: { readonly before: TargetState | undefined; readonly startedAt: number },
+  ): Promise<number> {
+    const { mapping, id } = desired;
+    const error = new AppError('CONTESTED', { subject: formatTarget(id) });
+    await recorder.recordFailure(mapping.name, id, { kind: 'refused', error });
+    deps.logger.error('two controllers fight over a target', { mapping: mapping.name, ...id, error });
+    states.note({
+      ...(before ?? { okAt: startedAt }),
+      mapping: mapping.name,
+      target: id,
+      requestId: job.requestId,
+      startedAt,
+      endedAt: startedAt,
+      kind: 'refused',
+      error: error.toJSON(),
+      person: true,
+      failures: 1,
+      alive: true,
+      contestedUntil: startedAt + mapping.refreshMs,
+      retryAt: startedAt + mapping.refreshMs,
+      keys: [],
+    });
+    return mapping.refreshMs;
+  }
+}
+
+interface RunDetails {
+  readonly job: Job;
+  readonly before: TargetState | undefined;
+  readonly wasOkAt: number | undefined;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly desired: DesiredTarget;
+}
+
+function stateAfter(
+  outcome: Outcome,
+  { job, before, wasOkAt, startedAt, endedAt, desired: desired }: RunDetails,
+): TargetState {
+  const { kind, error, alive, resourceVersion, drifted, proposal, keys, pinned } = outcome;
+  const certificateExpiresAt =
+    outcome.certificateExpiresAt ?? (isTls(desired) ? before?.certificateExpiresAt : undefined);
+  const isOk = error === undefined;
+  const okAt = isOk ? startedAt : wasOkAt;
+  // The fight goes on for as long as repairs are needed.
+  const isContestOngoing = before?.contestedUntil !== undefined && kind !== 'unchanged';
+  return {
+    mapping: desired.mapping.name,
+    target: desired.id,
+    requestId: job.requestId,
+    startedAt,
+    endedAt,
+    kind,
+    ...(isOk ? {} : { error: error.toJSON() }),
+    person: !isOk && !isTransient(error.code),
+    failures: isOk ? 0 : (before?.failures ?? 0) + 1,
+    ...(okAt === undefined ? {} : { okAt }),
+    // Where nobody could look, it is what it was.
+    alive: alive || (error?.code === 'CLUSTER_UNAVAILABLE' && before?.alive === true),
+    ...(drifted ? { drifted } : {}),
+    ...(isContestOngoing ? { contestedUntil: endedAt + desired.mapping.refreshMs } : {}),
+    // What is held already stays so until the destroying step has decided anew.
+    ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
+    ...(pinned === undefined ? {} : { pinned }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    ...(certificateExpiresAt === undefined ? {} : { certificateExpiresAt }),
+    // A target may have hundreds of keys. What is held is known by all of them, and whoever asks is told all.
+    keys: kind === 'held' || job.reason === 'manual' ? keys : keys.filter(isChanged),
+  };
+}
+
+function isTls({ mapping }: DesiredTarget): boolean {
+  return mapping.target.type === 'kubernetes.io/tls';
+}
+
+function errorOf({ code, retryAfterMs }: AppError) {
+  return { code, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}

@@ -1,0 +1,149 @@
+import type { Clock } from '../../core/clock.ts';
+import type { Mapping, Source } from '../../core/mapping.ts';
+import { isCurrentSecretRef } from '../../core/read-result.ts';
+import { compareText } from '../../core/target.ts';
+import type { Logger } from '../../log/logger.ts';
+import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
+
+/** A version of a value in a store, and when it was made; nothing, where the store does not tell. */
+interface SourceVersion {
+  readonly version: string;
+  readonly createdAt?: number | undefined;
+}
+
+/** A source that was not rotated for longer than its mapping wants. */
+export interface Unrotated {
+  readonly mapping: string;
+  readonly store: string;
+  readonly key: string;
+  /** When its value was made: milliseconds since 1970. */
+  readonly madeAt: number;
+  readonly ageMs: number;
+  readonly maxAgeMs: number;
+}
+
+/** When the values in the stores were made, as far as they have told. */
+export interface SourceAges {
+  /** Of one version the earliest counts: a list may say when its tags were changed. */
+  note(store: string, key: string, told: SourceVersion): void;
+  /** Of all that a target of a mapping was just decided on: what its searches stand for, nothing else tells. */
+  noteRun(
+    mapping: Mapping,
+    sources: readonly (SourceVersion & { readonly store: string; readonly key: string })[],
+  ): void;
+  /** When the source of a mapping that changed last was changed: milliseconds since 1970. */
+  changedAt(mapping: Mapping): number | undefined;
+  /**
+   * Warns, once a day each, of sources that were not rotated for longer than their mapping wants, and gives those that
+   * it has warned of.
+   */
+  warn(mappings: readonly Mapping[]): readonly Unrotated[];
+}
+
+interface KnownSource {
+  readonly store: string;
+  readonly key: string;
+  version: string;
+  at: number;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+
+export function createSourceAges({
+  clock,
+  logger,
+}: {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): SourceAges {
+  const made = new Map<string, KnownSource>();
+  /**
+   * By mapping, and not by target: the searches of one find the same for all of them, but for what is on its way out.
+   */
+  const bySearch = new Map<string, readonly KnownSource[]>();
+  const warnedAt = new Map<string, number>();
+  let lastCleanup: { readonly mappings: readonly Mapping[] | undefined; readonly at: number } = {
+    mappings: undefined,
+    at: 0,
+  };
+  const knownOf = (
+    sources: readonly { readonly store: string; readonly key: string }[],
+  ): readonly KnownSource[] => sources.flatMap(({ store, key }) => made.get(nameOf({ store, key })) ?? []);
+  const sourcesOfMapping = (mapping: Mapping): ReadonlySet<KnownSource> =>
+    new Set([
+      ...knownOf(sourcesOf(mapping)),
+      ...(searches(mapping) ? (bySearch.get(mapping.name) ?? []) : []),
+    ]);
+
+  const note: SourceAges['note'] = (store, key, { version, createdAt }) => {
+    if (createdAt === undefined) return;
+    const id = nameOf({ store, key });
+    const before = made.get(id);
+    if (before === undefined) made.set(id, { store, key, version, at: createdAt });
+    else {
+      before.at = before.version === version ? Math.min(before.at, createdAt) : createdAt;
+      before.version = version;
+    }
+  };
+  /** It looks at every key, which takes as long as a tenth of a second where there are tens of thousands. */
+  const cleanUp = (mappings: readonly Mapping[]): void => {
+    lastCleanup = { mappings, at: clock.now() };
+    const searching = new Set(mappings.filter(searches).map(({ name }) => name));
+    for (const name of bySearch.keys()) if (!searching.has(name)) bySearch.delete(name);
+    const used = new Set(mappings.flatMap((mapping) => [...sourcesOfMapping(mapping)]));
+    for (const [id, knownSource] of made) if (!used.has(knownSource)) made.delete(id);
+    for (const [id, at] of warnedAt) if (clock.now() - at > DAY_MS) warnedAt.delete(id);
+  };
+  return {
+    note,
+    noteRun(mapping, sources) {
+      // What a mapping reads by its version, or as another object, tells nothing of the current value.
+      const notCurrent = new Set(
+        sourcesOf(mapping)
+          .filter((source) => !isCurrentSecretRef(storeRef(source).ref))
+          .map(nameOf),
+      );
+      for (const source of sources)
+        if (!notCurrent.has(nameOf(source))) note(source.store, source.key, source);
+      if (searches(mapping)) bySearch.set(mapping.name, knownOf(sources));
+    },
+    changedAt(mapping) {
+      const times = [...sourcesOfMapping(mapping)].map(({ at }) => at);
+      return times.length === 0 ? undefined : Math.max(...times);
+    },
+    warn(mappings) {
+      if (mappings !== lastCleanup.mappings || clock.now() - lastCleanup.at >= HOUR_MS) cleanUp(mappings);
+      const old = mappings.flatMap((mapping) => {
+        const { name, maxAgeMs } = mapping;
+        if (maxAgeMs === undefined) return [];
+        return [...sourcesOfMapping(mapping)].flatMap(({ store, key, at }): Unrotated[] => {
+          const now = clock.now();
+          const id = `${name} ${store} ${key}`;
+          if (now - at <= maxAgeMs || now - (warnedAt.get(id) ?? 0) < DAY_MS) return [];
+          warnedAt.set(id, now);
+          return [{ mapping: name, store, key, madeAt: at, ageMs: now - at, maxAgeMs }];
+        });
+      });
+      for (const { mapping, store, key, ageMs } of old)
+        logger.warn('a source was not rotated for longer than `maxAge`', {
+          mapping,
+          store,
+          key,
+          durationMs: ageMs,
+        });
+      return old.toSorted(
+        (a, b) =>
+          compareText(a.mapping, b.mapping) || compareText(a.store, b.store) || compareText(a.key, b.key),
+      );
+    },
+  };
+}
+
+function nameOf({ store, key }: Pick<Source, 'store' | 'key'>): string {
+  return `${store} ${key}`;
+}
+
+function searches(mapping: Mapping): boolean {
+  return searchesOf(mapping).length > 0;
+}

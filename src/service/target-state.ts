@@ -1,0 +1,195 @@
+import { ERRORS, isErrorCode } from '../core/error-codes.ts';
+import { isObject, parseObject } from '../core/json.ts';
+import type { TargetId } from '../core/target.ts';
+import { MAX_MESSAGE_LENGTH } from '../queue/queue.ts';
+import { OUTCOMES, type OutcomeKind } from '../reconcile/outcome.ts';
+import type { KeyPlan } from '../sync/compare.ts';
+
+/** How the last run of a target ended: names, times and codes, so that replicas may tell each other. */
+export interface TargetState {
+  readonly mapping: string;
+  readonly target: TargetId;
+  readonly requestId: string;
+  /** What the run went by, where replicas may have other configurations. */
+  readonly by?: string;
+  /** In milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly kind: OutcomeKind;
+  readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
+  /** Whether a person has to mend it. */
+  readonly person: boolean;
+  /** Runs in a row that failed. */
+  readonly failures: number;
+  /** When it is tried again by itself. */
+  readonly retryAt?: number;
+  /** Since when it is known to be what its sources said, before it failed. */
+  readonly okAt?: number;
+  readonly alive: boolean;
+  readonly drifted?: boolean;
+  /** Somebody fights over it; left alone until then. */
+  readonly contestedUntil?: number;
+  /** The only run of it so far came to no outcome, so that nothing is known of it but what the audit tells. */
+  readonly undecided?: boolean;
+  /** What it has proposed and the destroying step has yet to decide on. */
+  readonly proposed?: boolean;
+  /** For a `kubernetes.io/tls` target: when its certificate expires, in milliseconds since 1970. */
+  readonly certificateExpiresAt?: number;
+  /** The record to which the target is pinned. */
+  readonly pinned?: number;
+  /** Of the object that was looked at or written last. */
+  readonly resourceVersion?: string;
+  /**
+   * What was changed, or would be lost, and where a person asked what stayed; fingerprints only. Of another process'
+   * outcome, those that it could tell.
+   */
+  readonly keys: readonly KeyPlan[];
+  /** The id of what is held, where `keys` are not all of them. */
+  readonly heldId?: string;
+}
+
+/** When a shard of a sweep was last found whole, and how the last round went. */
+export interface SweepState {
+  readonly at: number;
+  readonly okAt?: number;
+  readonly code?: string;
+}
+
+// What replicas tell each other goes through Redis, where anybody with its password may write: what is read is taken
+// apart and put together anew, and what is not as it should be is no notice at all.
+
+const MESSAGE_LENGTHS = [300, 80];
+/** The last time that a Date can be. */
+const MAX_DATE_MS = 8.64e15;
+
+/**
+ * As short as it must be: what to do follows from the code as a rule, and else it is said as long as there is room. Of
+ * the keys those go that there is none for.
+ * @param heldId The id of a held change follows from all of its keys, so that it is told when some are left out.
+ */
+export function formatTargetState(
+  known: TargetState,
+  heldId: (held: TargetState) => string | undefined,
+): string {
+  const { error } = known;
+  const withMessage = (most: number, todo: string): TargetState => ({
+    ...known,
+    ...(error === undefined
+      ? {}
+      : { error: { code: error.code, message: error.message.slice(0, most), remedy: todo } }),
+  });
+  const remedy = error === undefined || error.remedy === remedyOf(error.code) ? '' : error.remedy;
+  const complete = JSON.stringify(withMessage(MAX_MESSAGE_LENGTH, remedy));
+  if (complete.length <= MAX_MESSAGE_LENGTH) return complete;
+  const id = known.heldId ?? (known.kind === 'held' ? heldId(known) : undefined);
+  const bare = (most: number, todo: string): TargetState => ({
+    ...withMessage(most, todo),
+    keys: [],
+    ...(id === undefined ? {} : { heldId: id }),
+  });
+  const sizeOf = (value: unknown): number => JSON.stringify(value).length;
+  const shorter = [remedy, ''].flatMap((todo) => MESSAGE_LENGTHS.map((most) => bare(most, todo)));
+  const shortest = shorter.find((targetState) => sizeOf(targetState) <= MAX_MESSAGE_LENGTH) ?? bare(0, '');
+  let room = MAX_MESSAGE_LENGTH - sizeOf(shortest);
+  const told = new Set<KeyPlan>();
+  // First what the run was about.
+  for (const key of [
+    ...known.keys.filter(isChanged),
+    ...known.keys.filter((keyPlan) => !isChanged(keyPlan)),
+  ]) {
+    room -= sizeOf(key) + 1;
+    if (room < 0) break;
+    told.add(key);
+  }
+  return JSON.stringify({ ...shortest, keys: known.keys.filter((keyPlan) => told.has(keyPlan)) });
+}
+
+export function isChanged({ action }: KeyPlan): boolean {
+  return action !== 'keep';
+}
+
+/** `undefined`: another release has written it, or somebody else has. */
+export function parseTargetState(text: string): TargetState | undefined {
+  const value = parseObject(text);
+  const target = value?.target;
+  if (value === undefined || !isObject(target)) return undefined;
+  const { mapping, requestId, startedAt, endedAt, failures, keys, alive } = value;
+  const { namespace, secret } = target;
+  const kind = OUTCOMES.find((it) => it === value.kind);
+  if (!isText(mapping) || !isText(requestId) || !isText(namespace) || !isText(secret)) return undefined;
+  if (!isTime(startedAt) || !isTime(endedAt) || kind === undefined) return undefined;
+  if (typeof failures !== 'number' || typeof alive !== 'boolean' || !Array.isArray(keys)) return undefined;
+  const error = parseError(value.error);
+  if (error === 'wrong' || !keys.every(isKeyPlan)) return undefined;
+  return {
+    mapping,
+    target: { namespace, secret },
+    requestId,
+    ...(isText(value.by) ? { by: value.by } : {}),
+    startedAt,
+    endedAt,
+    kind,
+    ...(error === undefined ? {} : { error }),
+    person: value.person === true,
+    failures,
+    ...(isTime(value.retryAt) ? { retryAt: value.retryAt } : {}),
+    ...(isTime(value.okAt) ? { okAt: value.okAt } : {}),
+    alive,
+    ...(value.drifted === true ? { drifted: true } : {}),
+    ...(isTime(value.contestedUntil) ? { contestedUntil: value.contestedUntil } : {}),
+    ...(value.undecided === true ? { undecided: true } : {}),
+    ...(value.proposed === true ? { proposed: true } : {}),
+    ...(isTime(value.certificateExpiresAt) ? { certificateExpiresAt: value.certificateExpiresAt } : {}),
+    ...(isTime(value.pinned) ? { pinned: value.pinned } : {}),
+    ...(isText(value.heldId) ? { heldId: value.heldId } : {}),
+    ...(isText(value.resourceVersion) ? { resourceVersion: value.resourceVersion } : {}),
+    keys: keys.map(({ name, action, before, after }: KeyPlan) => ({
+      name,
+      action,
+      ...(before === undefined ? {} : { before }),
+      ...(after === undefined ? {} : { after }),
+    })),
+  };
+}
+
+export function parseSweepState(text: string): SweepState | undefined {
+  const value = parseObject(text);
+  if (!isTime(value?.at)) return undefined;
+  return {
+    at: value.at,
+    ...(isTime(value.okAt) ? { okAt: value.okAt } : {}),
+    ...(isCode(value.code) ? { code: value.code } : {}),
+  };
+}
+
+function parseError(value: unknown): TargetState['error'] | 'wrong' {
+  if (value === undefined) return undefined;
+  if (!isObject(value) || !isCode(value.code) || typeof value.message !== 'string') return 'wrong';
+  const { code, message, remedy } = value;
+  return { code, message, remedy: isText(remedy) ? remedy : remedyOf(code) };
+}
+
+/** A newer release may know more codes. */
+function remedyOf(code: string): string {
+  return isErrorCode(code) ? ERRORS[code].remedy : '';
+}
+
+const ACTIONS: readonly unknown[] = ['add', 'change', 'remove', 'keep'] satisfies KeyPlan['action'][];
+
+function isKeyPlan(value: unknown): value is KeyPlan {
+  if (!isObject(value)) return false;
+  const { name, action, before, after } = value;
+  return isText(name) && ACTIONS.includes(action) && isText(before ?? 'none') && isText(after ?? 'none');
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function isCode(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Z][A-Z_]{1,62}$/.test(value);
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value <= MAX_DATE_MS;
+}

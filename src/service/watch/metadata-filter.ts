@@ -1,0 +1,51 @@
+import type { SecretMeta } from '../../cluster/cluster.ts';
+import type { DesiredTarget } from '../../reconcile/targets.ts';
+import { isOwnName } from '../../sync/ownership-metadata.ts';
+
+/** Texts that many targets have in common, each held once. */
+const MAX_SHARED = 50_000;
+/** Names of instances, mappings and stores, hashes of configurations, the sources of a mapping. */
+const MAX_SHARED_LENGTH = 4_096;
+
+type Texts = Readonly<Record<string, string>>;
+
+/**
+ * What is kept of a target's metadata: what it is judged by. Others may write any amount of annotations, and what the
+ * targets of one mapping say alike is held once.
+ */
+export function createMetadataFilter(): (meta: SecretMeta, wanted: readonly DesiredTarget[]) => SecretMeta {
+  const texts = new Map<string, string>();
+  const lists = new Map<string, readonly string[]>();
+
+  const share = <T>(all: Map<string, T>, key: string, value: T): T => {
+    const before = all.get(key);
+    if (before !== undefined) return before;
+    if (key.length > MAX_SHARED_LENGTH) return value;
+    if (all.size >= MAX_SHARED) all.clear();
+    all.set(key, value);
+    return value;
+  };
+  const shareList = (list: readonly string[]): readonly string[] => share(lists, list.join('\n'), list);
+  const filterTexts = (found: Texts, isNeeded: (name: string) => boolean): Texts =>
+    Object.fromEntries(
+      Object.entries(found).flatMap(([name, value]) =>
+        isNeeded(name) ? [[name, share(texts, value, value)]] : [],
+      ),
+    );
+
+  return (meta, wanted) => {
+    const named = (part: 'labels' | 'annotations') => (name: string) =>
+      isOwnName(name) || wanted.some(({ mapping }) => Object.hasOwn(mapping.target[part], name));
+    const { ours } = meta;
+    return {
+      ...meta,
+      labels: filterTexts(meta.labels, named('labels')),
+      annotations: filterTexts(meta.annotations, named('annotations')),
+      ours: ours && {
+        labels: shareList(ours.labels),
+        annotations: shareList(ours.annotations),
+        data: shareList(ours.data),
+      },
+    };
+  };
+}

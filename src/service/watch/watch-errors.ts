@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import type { ErrorCode } from '../../core/error-codes.ts';
+import type { AppError } from '../../core/errors.ts';
+import { formatTarget } from '../../core/target.ts';
+import type { Logger } from '../../log/logger.ts';
+import type { TargetStates } from '../target-states.ts';
+import type { ConfigSnapshot } from '../config-snapshot.ts';
+import type { Outbox } from '../outbox.ts';
+
+export interface WatchErrorsDeps {
+  readonly snapshot: () => ConfigSnapshot;
+  readonly states: Pick<TargetStates, 'get'>;
+  readonly outbox: Pick<Outbox, 'trigger'>;
+  readonly logger: Logger;
+}
+
+/** Why parts of the cluster cannot be watched, by the name of the watch. */
+export interface WatchErrors {
+  first(): AppError | undefined;
+  /** Without an error: the watch works. */
+  note(name: string, error: AppError | undefined): void;
+  /** The watch has ended, whether it worked again or not. */
+  forget(name: string): void;
+}
+
+const CLUSTER_CODES: readonly string[] = [
+  'CLUSTER_FORBIDDEN',
+  'CLUSTER_UNAVAILABLE',
+  'NAMESPACE_MISSING',
+] satisfies ErrorCode[];
+
+/**
+ * Each namespace, or with `scope: names` each target, has a watch, and an outage of the API server is one of them all.
+ * So many are named for each code: rights that are missing for good must not hide an outage, nor an outage the one
+ * watch that lacks a right.
+ */
+const MAX_LOGGED = 10;
+
+export function createWatchErrors(deps: WatchErrorsDeps): WatchErrors {
+  const { snapshot, states, outbox, logger } = deps;
+  const errors = new Map<string, AppError>();
+  /** Those that the log has named, with the code, and of how many the trouble was. */
+  const logged = new Map<string, ErrorCode>();
+  let peakCount = 0;
+
+  /** What failed for want of the API server, or of rights in it, may be done where a watch works again. */
+  const queueFailed = (watched: string): void => {
+    const requestId = randomUUID();
+    for (const { mapping, id } of snapshot().targets) {
+      const code = states.get(mapping.name, id)?.error?.code;
+      if (code === undefined || !CLUSTER_CODES.includes(code)) continue;
+      if (watched === id.namespace || watched === formatTarget(id)) outbox.trigger(id, 'event', requestId);
+    }
+  };
+
+  const logFailure = (name: string, error: AppError): void => {
+    peakCount = Math.max(peakCount, errors.size);
+    const sameCode = [...logged.values()].filter((code) => code === error.code).length;
+    const isLogged = sameCode < MAX_LOGGED || logged.has(name);
+    if (isLogged) logged.set(name, error.code);
+    const level = !isLogged ? 'debug' : error.isTransient ? 'warn' : 'error';
+    logger[level]('a watch has trouble and goes on', { name, error });
+  };
+
+  const logAllRecovered = (): void => {
+    if (errors.size > 0) return;
+    if (peakCount > MAX_LOGGED) logger.info('all watches work again', { count: peakCount });
+    peakCount = 0;
+  };
+
+  const logRecovery = (name: string): void => {
+    if (logged.delete(name)) logger.info('a watch works again', { name });
+    else logger.debug('a watch works again', { name });
+    logAllRecovered();
+  };
+
+  return {
+    first: () => errors.values().next().value,
+    note(name, error) {
+      const before = errors.get(name);
+      if (error === undefined) errors.delete(name);
+      else errors.set(name, error);
+      if (error !== undefined && before?.code !== error.code) logFailure(name, error);
+      if (error !== undefined || before === undefined) return;
+      logRecovery(name);
+      queueFailed(name);
+    },
+    forget(name) {
+      errors.delete(name);
+      logged.delete(name);
+      logAllRecovered();
+    },
+  };
+}

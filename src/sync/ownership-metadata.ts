@@ -1,0 +1,239 @@
+import { createHash } from 'node:crypto';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import { isFingerprint, keyIdOf } from '../core/fingerprint.ts';
+import { isObject, parseAny, parseObject } from '../core/json.ts';
+import type { Mapping, Source } from '../core/mapping.ts';
+import { objectTypeOf } from '../core/read-result.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import type { TargetId } from '../core/target.ts';
+import { compareText } from '../core/target.ts';
+
+/** Where a target key came from. */
+export interface TargetSource {
+  readonly store: string;
+  readonly key: string;
+  readonly property?: string;
+  readonly version: string;
+}
+
+/** The labels and annotations by which a target is known to be ours and of what it was made. */
+export const LABEL = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  instance: 'secretbridge.dev/instance',
+  mapping: 'secretbridge.dev/mapping',
+} as const;
+
+export const ANNOTATION = {
+  /** JSON: target key to `{ store, key, property?, version }`; beyond 64 KiB `{ count, fingerprint }`. */
+  sources: 'secretbridge.dev/sources',
+  /** JSON: store name to the hash of what says which store that is, so that a store moved is not a source gone. */
+  stores: 'secretbridge.dev/stores',
+  /** Of the target's name and data. */
+  fingerprint: 'secretbridge.dev/fingerprint',
+  /** Of what shapes the target in the configuration. */
+  config: 'secretbridge.dev/config',
+  onMappingRemoved: 'secretbridge.dev/on-mapping-removed',
+} as const;
+
+/** The sequence of the record to whose versions a target is pinned. It only shows what the audit says. */
+export const PIN = 'secretbridge.dev/pin';
+
+/** JSON: the sources whose keys were removed, since they are proved gone (`onSourceMissing: removeKeys`). */
+export const REMOVED = 'secretbridge.dev/removed';
+
+/** Whether a label or an annotation is one of ours. */
+export function isOwnName(name: string): boolean {
+  return name.startsWith('secretbridge.dev/') || name === LABEL.managedBy;
+}
+
+const MAX_SOURCES_BYTES = 64 * 1024;
+
+export interface OwnershipMetadataInput {
+  readonly instance: string;
+  readonly id: TargetId;
+  readonly mapping: Mapping;
+  readonly data: ReadonlyMap<string, SecretValue>;
+  readonly sources: ReadonlyMap<string, TargetSource>;
+  /** Maps the name of each store to the hash of its definition. */
+  readonly stores: ReadonlyMap<string, string>;
+  readonly fingerprints: Fingerprinter;
+  readonly pin?: PinMetadata | undefined;
+  /** What the mapping asks for, and was removed because it is gone. */
+  readonly removed?: readonly Source[];
+}
+
+export interface PinMetadata {
+  readonly to: number;
+  /** The mapping without the pin, which is what `config` is about. */
+  readonly mapping: Mapping;
+}
+
+export interface OwnershipMetadata {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export function ownershipMetadata(input: OwnershipMetadataInput): OwnershipMetadata {
+  const { instance, id, mapping, data, sources, fingerprints } = input;
+  const used = new Set([...sources.values()].map(({ store }) => store));
+  const stores = [...input.stores].filter(([name]) => used.has(name)).sort(([a], [b]) => compareText(a, b));
+  return {
+    labels: {
+      ...mapping.target.labels,
+      [LABEL.managedBy]: 'secretbridge',
+      [LABEL.instance]: instance,
+      [LABEL.mapping]: mapping.name,
+    },
+    annotations: {
+      ...mapping.target.annotations,
+      [ANNOTATION.sources]: sourcesText(sources, fingerprints),
+      [ANNOTATION.stores]: JSON.stringify(Object.fromEntries(stores)),
+      [ANNOTATION.fingerprint]: fingerprints.target(id, data),
+      [ANNOTATION.config]: configHash(input.pin?.mapping ?? mapping),
+      [ANNOTATION.onMappingRemoved]: mapping.onMappingRemoved,
+      ...(input.pin === undefined ? {} : { [PIN]: String(input.pin.to) }),
+      ...removedAnnotation(input.removed ?? []),
+    },
+  };
+}
+
+function sourcesText(sources: ReadonlyMap<string, TargetSource>, fingerprints: Fingerprinter): string {
+  const text = JSON.stringify(Object.fromEntries([...sources].sort(([a], [b]) => compareText(a, b))));
+  if (Buffer.byteLength(text) <= MAX_SOURCES_BYTES) return text;
+  return JSON.stringify({ count: sources.size, fingerprint: fingerprints.value(SecretValue.fromText(text)) });
+}
+
+/** What is too much to be noted is asked for again. */
+function removedAnnotation(sources: readonly Source[]): Readonly<Record<string, string>> {
+  const texts = [...new Set(sources.map(removedText))].sort(compareText);
+  const text = `[${texts.join(',')}]`;
+  return texts.length > 0 && Buffer.byteLength(text) <= MAX_SOURCES_BYTES ? { [REMOVED]: text } : {};
+}
+
+function removedText(source: Source): string {
+  const { store, key } = source;
+  const object = objectTypeOf(source);
+  return JSON.stringify({ store, key, ...(object === 'secret' ? {} : { object }) });
+}
+
+/** Whether an annotation says that the keys of a source were removed. */
+export function isListedAsRemoved(text: string | undefined, source: Source): boolean {
+  const parsed = text === undefined ? undefined : parseAny(text);
+  return Array.isArray(parsed) && parsed.some((entry) => JSON.stringify(entry) === removedText(source));
+}
+
+const configHashes = new WeakMap<Mapping, string>();
+
+/**
+ * What is left out (refresh, policies) may change without a write. A mapping is never changed, and asked for at each
+ * event of each of its targets.
+ */
+export function configHash(mapping: Mapping): string {
+  const hash = configHashes.get(mapping) ?? shortHash(hashedFields(mapping));
+  configHashes.set(mapping, hash);
+  return hash;
+}
+
+function hashedFields({ name, target, data, dataFrom, template }: Mapping): object {
+  const { secret, type, labels, annotations, immutable, mode } = target;
+  // What follows from the kind of its store is nothing that the mapping says.
+  const entries = dataFrom.map((entry) => ({ ...entry, isFlat: undefined, unlisted: undefined }));
+  return { name, secret, type, labels, annotations, immutable, mode, data, dataFrom: entries, template };
+}
+
+/** For configuration only, which holds no values: anybody may test a guess against it. */
+export function shortHash(value: unknown): string {
+  return createHash('sha256').update(sortedJson(value)).digest('hex').slice(0, 32);
+}
+
+function sortedJson(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => compareText(a, b))) : part,
+  );
+}
+
+/** The record to which an annotation says that a target is pinned. */
+export function parsePin(annotations: Readonly<Record<string, string>>): number | undefined {
+  const text = annotations[PIN];
+  return text !== undefined && /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
+}
+
+/** The sources that an annotation names; undefined when it is not there, damaged or only a count. */
+export function parseSources(text: string | undefined): ReadonlyMap<string, TargetSource> | undefined {
+  const parsed = parseObject(text);
+  if (parsed === undefined) return undefined;
+  const entries = Object.entries(parsed);
+  return entries.every((entry): entry is [string, TargetSource] => isTargetSource(entry[1]))
+    ? new Map(entries)
+    : undefined;
+}
+
+/** How many sources there were, where an annotation has no room to name them. */
+export function countOfSources(text: string | undefined): number | undefined {
+  const { count, fingerprint } = parseObject(text) ?? {};
+  return typeof count === 'number' && typeof fingerprint === 'string' ? count : undefined;
+}
+
+/** Store name to the hash of its definition when the target was written. */
+export function parseStores(text: string | undefined): ReadonlyMap<string, string> | undefined {
+  const entries = Object.entries(parseObject(text) ?? {});
+  return entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')
+    ? new Map(entries)
+    : undefined;
+}
+
+function isTargetSource(value: unknown): value is TargetSource {
+  if (typeof value !== 'object' || value === null) return false;
+  const { store, key, property, version } = value as Partial<Record<keyof TargetSource, unknown>>;
+  const texts = [store, key, version, property ?? ''];
+  return texts.every((part) => typeof part === 'string');
+}
+
+/** Whether labels, or annotations, are there with the values that are wanted, whatever others are there as well. */
+export function hasAll(
+  live: Readonly<Record<string, string>>,
+  desired: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(desired).every(([name, value]) => live[name] === value);
+}
+
+/**
+ * Whether two annotations of one name say the same of the same data. Fingerprints under another key id cannot be
+ * compared and are no reason to write: they are renewed at the next real write.
+ */
+export function isEquivalentMetadata(name: string, live: string | undefined, desired: string): boolean {
+  if (live === desired) return true;
+  if (live === undefined) return false;
+  if (name === ANNOTATION.fingerprint) return isUnderOtherKey(live, desired);
+  if (name !== ANNOTATION.sources) return false;
+  const [a, b] = [parseSources(live), parseSources(desired)];
+  if (a === undefined || b === undefined) return sameCount(live, desired);
+  if (a.size !== b.size) return false;
+  return [...b].every(([key, source]) => {
+    const other = a.get(key);
+    return (
+      other !== undefined &&
+      other.store === source.store &&
+      other.key === source.key &&
+      other.property === source.property &&
+      (other.version === source.version || isUnderOtherKey(other.version, source.version))
+    );
+  });
+}
+
+/** Of two annotations without room for the sources themselves. */
+function sameCount(live: string, desired: string): boolean {
+  const [a, b] = [live, desired].map((text) => parseObject(text));
+  const isKnown = countOfSources(live) !== undefined && countOfSources(live) === countOfSources(desired);
+  return isKnown && isUnderOtherKey(String(a?.fingerprint), String(b?.fingerprint));
+}
+
+/** Whether both are fingerprints, and cannot be compared. */
+export function isUnderOtherKey(a: string, b: string): boolean {
+  return isFingerprint(a) && isFingerprint(b) && keyIdOf(a) !== keyIdOf(b);
+}
+
+/** Whether a version that a store tells is another than the one that was written. */
+export function isNewVersion(written: string, current: string): boolean {
+  return written !== current && !isUnderOtherKey(written, current);
+}

@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest';
+import { addressOf } from '../../src/app/audit-location.ts';
+
+const textOf = (place: string, password?: string): string =>
+  Buffer.from(addressOf(place, { PGPASSWORD: password }).reveal()).toString();
+
+it('takes the password from the environment where the address has none', () => {
+  expect(textOf('postgres://ann@db.internal/audit', 'p@ss/word')).toBe(
+    'postgres://ann:p%40ss%2Fword@db.internal/audit',
+  );
+  expect(textOf('postgres://ann:own@db.internal/audit', 'other')).toBe(
+    'postgres://ann:own@db.internal/audit',
+  );
+  expect(textOf('postgres://ann@db.internal/audit')).toBe('postgres://ann@db.internal/audit');
+  expect(textOf('not an address', 'p')).toBe('not an address');
+});

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { waitForTrustedAudit } from '../../src/app/serve/audit-trust.ts';
+import type { Head } from '../../src/audit/chain.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { silentLogger } from '../../src/log/logger.ts';
+import type { Status } from '../../src/service/service.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+
+/** What a service shows that waits for a person to accept a loss, by the head of its audit. */
+async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined> {
+  const truncated = new AppError('AUDIT_TRUNCATED');
+  const app = {
+    audit: { ...createMemoryAudit(), head },
+    checkpoints: { trouble: () => truncated, check: async () => undefined, failing: () => undefined },
+    logger: silentLogger,
+    config: {
+      instance: 'prod',
+      engine: { kind: 'memory' },
+      cluster: { kind: 'directory' },
+      audit: { store: { kind: 'postgres' } },
+    },
+  } as unknown as Parameters<typeof waitForTrustedAudit>[0];
+  let shown: Promise<Status> | undefined;
+  await waitForTrustedAudit(app, {
+    version: '1',
+    replica: 'r',
+    configProblems: () => [],
+    signal: new AbortController().signal,
+    front: {
+      use: ({ startupStatus: waiting }) => {
+        shown ??= waiting?.status();
+      },
+    },
+    retryMs: 1,
+    queryTimeoutMs: 20,
+  });
+  return shown;
+}
+
+describe('the status of a service whose audit is in doubt', () => {
+  it('says what the matter is, and where the audit ends', async () => {
+    const shown = await shownWhile(async () => ({ sequence: 7, hash: 'a'.repeat(64) }));
+    expect(shown).toMatchObject({
+      engine: { state: 'down', code: 'AUDIT_TRUNCATED' },
+      audit: { kind: 'postgres', state: 'down', code: 'AUDIT_TRUNCATED', sequence: 7 },
+    });
+  });
+
+  it('says so, too, while the audit cannot be asked, or stands still', async () => {
+    const heads = [
+      () => Promise.reject(new AppError('AUDIT_UNAVAILABLE')),
+      () => new Promise<Head>(() => {}),
+    ];
+    for (const head of heads) {
+      const shown = await shownWhile(head);
+      expect(shown).toMatchObject({
+        engine: { state: 'down', code: 'AUDIT_TRUNCATED' },
+        audit: { kind: 'postgres', state: 'down', code: 'AUDIT_UNAVAILABLE', sequence: 0 },
+      });
+    }
+  });
+});

@@ -1,0 +1,152 @@
+import { appendFile, chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Checkpoint } from '../../src/audit/checkpoint/checkpoint.ts';
+import {
+  CHECKPOINTS_KEY,
+  type ConfigMapClient,
+  configMapLocation,
+} from '../../src/audit/checkpoint/locations/config-map.ts';
+import { fileLocation } from '../../src/audit/checkpoint/locations/file.ts';
+import { stdoutLocation } from '../../src/audit/checkpoint/locations/stdout.ts';
+import { temporaryFolder } from './folder.ts';
+
+const checkpoint = (sequence: number): Checkpoint => ({
+  sequence,
+  hash: 'a'.repeat(64),
+  time: new Date(1_800_000_000_000 + sequence).toISOString(),
+  instance: 'prod',
+  keyId: 'f'.repeat(16),
+  signature: `s${sequence}`,
+});
+
+describe('checkpoint file', () => {
+  it('creates the file on the first write, readable by its owner only, and appends to it', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'state', 'checkpoints.jsonl');
+    const place = fileLocation(path);
+    expect(await place.read()).toEqual([]);
+    for (const n of [1, 2, 3]) await place.write(checkpoint(n));
+    expect(await place.read()).toEqual([1, 2, 3].map(checkpoint));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect((await readFile(path, 'utf8')).split('\n')).toHaveLength(4);
+  });
+
+  it('skips a line that a crash tore', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'checkpoints.jsonl');
+    const place = fileLocation(path);
+    await place.write(checkpoint(1));
+    await appendFile(path, '{"hash":"aaaa","signature":"to');
+    expect(await place.read()).toEqual([checkpoint(1)]);
+    await place.write(checkpoint(2));
+    expect(await place.read()).toEqual([1, 2].map(checkpoint));
+  });
+
+  it('keeps every line of concurrent writes', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'checkpoints.jsonl');
+    const numbers = Array.from({ length: 50 }, (_, index) => index + 1);
+    await Promise.all(numbers.map((n) => fileLocation(path).write(checkpoint(n))));
+    const found = (await fileLocation(path).read()).map(({ sequence }) => sequence);
+    expect(found.toSorted((a, b) => a - b)).toEqual(numbers);
+  });
+
+  it('fails for an unreadable file instead of reading it as empty', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'checkpoints.jsonl');
+    await mkdir(path);
+    const failure = { code: 'AUDIT_UNAVAILABLE', message: expect.stringContaining(path) };
+    await expect(fileLocation(path).read()).rejects.toMatchObject(failure);
+    await expect(fileLocation(path).write(checkpoint(1))).rejects.toMatchObject(failure);
+    const below = join(folder.path, 'file');
+    await writeFile(below, '');
+    await chmod(below, 0o400);
+    await expect(fileLocation(join(below, 'x')).write(checkpoint(1))).rejects.toMatchObject({
+      code: 'AUDIT_UNAVAILABLE',
+    });
+  });
+
+  it('checks whether the file can be written, without creating anything', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'state', 'far', 'checkpoints.jsonl');
+    await fileLocation(path).checkWritable();
+    expect(await readdir(folder.path)).toEqual([]);
+    await fileLocation(path).write(checkpoint(1));
+    const written = await readFile(path, 'utf8');
+    await fileLocation(path).checkWritable();
+    expect(await readFile(path, 'utf8')).toBe(written);
+    // A running program cannot be opened for writing, even by root.
+    await expect(fileLocation(process.execPath).checkWritable()).rejects.toMatchObject({
+      code: 'AUDIT_UNAVAILABLE',
+    });
+  });
+
+  it('fails the check if the folder is not writable', async (context) => {
+    context.skip(process.getuid?.() === 0, 'root may read and write everything');
+    await using folder = await temporaryFolder();
+    await chmod(folder.path, 0o500);
+    await expect(fileLocation(join(folder.path, 'x', 'y')).checkWritable()).rejects.toMatchObject({
+      code: 'AUDIT_UNAVAILABLE',
+    });
+  });
+});
+
+it('standard output gets one line for each checkpoint and reads back nothing', async () => {
+  const lines: string[] = [];
+  const place = stdoutLocation((line) => lines.push(line));
+  await place.write(checkpoint(7));
+  expect(lines.map((line) => JSON.parse(line))).toEqual([{ checkpoint: checkpoint(7) }]);
+  expect(await place.read()).toEqual([]);
+});
+
+describe('checkpoint ConfigMap', () => {
+  function memory(conflicts = 0) {
+    let stored: { data: Readonly<Record<string, string>> } | undefined;
+    let left = conflicts;
+    const client: ConfigMapClient = {
+      read: async () => stored,
+      async write(data, read, { dryRun = false } = {}) {
+        if (read !== stored) return 'conflict';
+        if (dryRun) return 'written';
+        left -= 1;
+        if (left >= 0) {
+          // Another writer changed the object first.
+          stored = { data: { ...stored?.data, theirs: String(left) } };
+          return 'conflict';
+        }
+        stored = { data };
+        return 'written';
+      },
+    };
+    return { client, data: () => stored?.data };
+  }
+
+  it('keeps the last hundred checkpoints', async () => {
+    const { client } = memory();
+    const place = configMapLocation('ConfigMap a/b', client);
+    for (let n = 1; n <= 103; n += 1) await place.write(checkpoint(n));
+    const found = await place.read();
+    expect(found).toHaveLength(100);
+    expect([found[0]?.sequence, found.at(-1)?.sequence]).toEqual([4, 103]);
+  });
+
+  it('adds to concurrent changes of other writers and keeps their keys', async () => {
+    const { client, data } = memory(3);
+    await configMapLocation('ConfigMap a/b', client).write(checkpoint(1));
+    expect(data()).toEqual({ theirs: '0', [CHECKPOINTS_KEY]: expect.stringContaining('"sequence":1') });
+  });
+
+  it('loses no checkpoint when several replicas write at once', async () => {
+    const { client } = memory();
+    const places = [1, 2, 3, 4].map(() => configMapLocation('ConfigMap a/b', client));
+    await Promise.all(places.map((place, n) => place.write(checkpoint(n + 1))));
+    expect((await places[0]?.read())?.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('gives up after repeated conflicts', async () => {
+    const { client } = memory(1_000);
+    const write = configMapLocation('ConfigMap a/b', client).write(checkpoint(1));
+    await expect(write).rejects.toMatchObject({ code: 'CONFLICT' });
+  });
+});

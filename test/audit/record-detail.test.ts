@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it } from 'vitest';
+import { readRecordDetail } from '../../src/audit/query/record-detail.ts';
+import { recordReview } from '../../src/audit/query/review.ts';
+import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { temporaryFolder } from './folder.ts';
+import { bare, entry } from './sample.ts';
+
+describe('record detail', () => {
+  it('includes the outcome or intent of the same attempt', async () => {
+    await using audit = createMemoryAudit();
+    await audit.append([
+      entry({ phase: 'intent' }),
+      entry({ phase: 'intent', secret: 'other' }),
+      entry({ phase: 'outcome', outcome: 'failed', code: 'CONFLICT' }),
+      entry({ phase: 'intent', attempt: 2 }),
+      entry({ phase: 'outcome', attempt: 2 }),
+      entry({ phase: 'intent', requestId: 'request-2' }),
+    ]);
+    const pairs = await Promise.all(
+      [1, 2, 3, 4, 5, 6].map(
+        async (sequence) => (await readRecordDetail(audit, sequence)).counterpart?.sequence,
+      ),
+    );
+    expect(pairs).toEqual([3, undefined, 1, 5, 4, undefined]);
+  });
+
+  it('includes the review and the position in the chain', async () => {
+    await using audit = createMemoryAudit();
+    await audit.append([bare(), bare(), bare()]);
+    await recordReview(audit, {
+      sequence: 2,
+      state: 'flagged',
+      actor: { kind: 'cli', name: 'ann' },
+      requestId: 'r',
+    });
+    expect(await readRecordDetail(audit, 2)).toMatchObject({
+      sequence: 2,
+      reviewed: { state: 'flagged', by: 'ann' },
+      chain: { previous: 1, next: 3, head: 4, fits: true },
+    });
+    expect((await readRecordDetail(audit, 1)).chain).toEqual({ next: 2, head: 4, fits: true });
+    expect((await readRecordDetail(audit, 4)).chain).toEqual({ previous: 3, head: 4, fits: true });
+    await expect(readRecordDetail(audit, 5)).rejects.toMatchObject({ code: 'RECORD_MISSING' });
+  });
+
+  it('reports a broken position if the record or a neighbor was changed', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'a.db');
+    const clock = { now: () => Date.UTC(2027, 0, 1) };
+    await using audit = await openSqliteAudit({ path, instance: 'i', replica: 'r', clock });
+    await audit.append(Array.from({ length: 6 }, (_, n) => entry({ mapping: `m${n}` })));
+    const fits = async () =>
+      Promise.all(
+        [1, 2, 3, 4, 5, 6].map(async (sequence) => (await readRecordDetail(audit, sequence)).chain.fits),
+      );
+    expect(await fits()).toEqual([true, true, true, true, true, true]);
+    const other = new DatabaseSync(path);
+    other.exec(`update records set record = replace(record, '"m2"', '"mX"') where sequence = 3`);
+    other.close();
+    // Record 3 no longer confirms its predecessor, but its own stored hash still matches what record 4 names.
+    expect(await fits()).toEqual([true, false, false, true, true, true]);
+  });
+});

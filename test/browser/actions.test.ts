@@ -1,0 +1,256 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
+import { readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { axe } from './chromium.ts';
+import { mappingsOf, STATUS, target, typical } from './scene.ts';
+import { column, describeInChromium, go } from './harness.ts';
+
+describeInChromium('actions of an operator', (visit) => {
+  it('sync a mapping and show the result', async () => {
+    await using tab = await visit({ role: 'operator', at: '/mappings' });
+    await tab.page.getByRole('button', { name: 'Sync now: billing' }).click();
+    await tab.page.getByText('1 updated, 2 unchanged').first().waitFor();
+    expect(tab.site.calls).toEqual([{ what: 'sync billing', by: 'the-operator' }]);
+    expect(await tab.page.locator('#live').innerText()).toBe('billing: 1 updated, 2 unchanged');
+  });
+
+  it('show why a sync failed', async () => {
+    await using tab = await visit({ role: 'operator', at: '/mappings/billing' });
+    await tab.page.route('**/sync', (route) =>
+      route.fulfill({
+        status: 503,
+        json: { code: 'QUEUE_UNAVAILABLE', message: 'redis: down', remedy: 'Wait.' },
+      }),
+    );
+    await tab.page.getByRole('button', { name: 'Sync now: billing' }).click();
+    await expect.poll(() => tab.page.getByRole('alert').innerText()).toMatch(/QUEUE_UNAVAILABLE\s+Wait\./);
+  });
+
+  it('release a hold after showing the keys that would be lost', async () => {
+    await using tab = await visit({ role: 'operator', at: '/holds' });
+    const { page, site } = tab;
+    await page.getByRole('button', { name: 'Release: delete batch/legacy-jobs' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Release this delete?' });
+    const text = await dialog.innerText();
+    expect(text).toMatch(/3 keys would be lost together with the Secret/);
+    for (const key of ['FTP_PASSWORD', 'FTP_USER', 'SMTP_PASSWORD']) expect(text).toContain(key);
+    expect(site.calls).toEqual([]);
+    await dialog.getByRole('button', { name: 'Release and delete' }).click();
+    await page.getByText('Released batch/legacy-jobs: 1 deleted.').first().waitFor();
+    expect(site.calls).toEqual([{ what: 'release 5f2c9a01d3e4', by: 'the-operator' }]);
+    expect(await page.getByRole('dialog').count()).toBe(0);
+    // The focused button is gone, so the focus moves to the heading.
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Holds');
+    expect(await page.locator('.holds li').filter({ hasText: 'legacy-jobs' }).count()).toBe(0);
+  });
+
+  it('can be canceled by button or Escape, which restores the focus', async () => {
+    await using tab = await visit({ role: 'operator', at: '/holds' });
+    const { page, site } = tab;
+    const release = page.getByRole('button', { name: 'Release: update shop/mailer' });
+    for (const cancel of [
+      () => page.getByRole('button', { name: 'Cancel' }).click(),
+      () => page.keyboard.press('Escape'),
+    ]) {
+      await release.click();
+      await page.getByRole('dialog').waitFor();
+      // The harmless button has the focus.
+      expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Cancel');
+      await cancel();
+      await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
+      expect(await release.evaluate((button) => button === document.activeElement)).toBe(true);
+    }
+    expect(site.calls).toEqual([]);
+  });
+
+  it('keep the dialog open when a release is refused', async () => {
+    await using tab = await visit({ role: 'operator', at: '/holds' });
+    await tab.page.route('**/release', (route) =>
+      route.fulfill({ status: 404, json: { code: 'NOT_HELD', message: 'nothing is held', remedy: 'Look.' } }),
+    );
+    await tab.page.getByRole('button', { name: 'Release: update shop/mailer' }).click();
+    await tab.page.getByRole('button', { name: 'Release', exact: true }).click();
+    await expect.poll(() => tab.page.getByRole('dialog').innerText()).toMatch(/NOT_HELD/);
+  });
+
+  it.each([
+    ['jsonl', 'JSON lines', /\.jsonl$/, /"mapping":"payments-db"/],
+    ['csv', 'CSV', /\.csv$/, /payments-db/],
+    ['ocsf', 'OCSF', /\.ocsf\.jsonl$/, /payments-db/],
+  ])('export matching records as %s', async (_, title, name, line) => {
+    await using tab = await visit({ role: 'viewer', at: '/records?mapping=payments-db&action=update' });
+    const { page } = tab;
+    await page.getByLabel('Export matching records as').selectOption(title);
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Export' }).click(),
+    ]);
+    expect(file.suggestedFilename()).toMatch(name);
+    const text = await readFile(await file.path(), 'utf8');
+    const lines = text.split('\n').filter((one) => line.test(one));
+    expect(lines).toHaveLength(2);
+    expect(text).not.toMatch(/billing/);
+    await page
+      .getByText(/exported/)
+      .first()
+      .waitFor();
+    // The audit records the export and its requester.
+    expect(tab.site.audit.records.at(-1)).toMatchObject({ action: 'export', actor: { name: 'the-viewer' } });
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it('do not save an incomplete export', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/records' });
+    const { page } = tab;
+    let saved = 0;
+    page.on('download', () => {
+      saved += 1;
+    });
+    await page.route('**/export?**', (route) =>
+      route.fulfill({
+        status: 503,
+        json: { code: 'AUDIT_UNAVAILABLE', message: 'audit: down', remedy: 'Wait.' },
+      }),
+    );
+    await page.getByRole('button', { name: 'Export' }).click();
+    await expect.poll(() => page.getByRole('alert').innerText()).toMatch(/AUDIT_UNAVAILABLE/);
+    expect(saved).toBe(0);
+    expect(await page.getByRole('button', { name: 'Export' }).getAttribute('aria-disabled')).toBeNull();
+  });
+
+  it('find targets by state and name, and keep the filter in the URL', async () => {
+    await using tab = await visit({ role: 'operator', at: '/' });
+    const { page } = tab;
+    await page
+      .getByRole('list', { name: 'Counts' })
+      .getByRole('link', { name: /failed/ })
+      .click();
+    await expect.poll(() => column(page, 'Target')).toEqual(['billing/stripe']);
+    const row = await page.locator('tbody tr').innerText();
+    expect(row).toMatch(/CLUSTER_FORBIDDEN/);
+    expect(row).toMatch(/secretbridge rbac/);
+    await page.getByLabel('State').selectOption('any');
+    await page.getByRole('searchbox', { name: 'Name' }).fill('not_owned');
+    await expect.poll(() => column(page, 'Target')).toEqual(['search/elastic-credentials']);
+    expect(page.url()).toMatch(/#\/mappings\?find=not_owned$/);
+  });
+
+  it('show thousands of targets in steps', async () => {
+    const targets = Array.from({ length: 1_200 }, (_, n) => target(`m-${n}`, 'many', `s-${n}`));
+    const scene = { ...typical(), status: { ...STATUS, targets }, mappings: mappingsOf(targets) };
+    await using tab = await visit({ role: 'viewer', at: '/mappings', scene });
+    const { page } = tab;
+    await page.getByText('1,200 targets of 1,200').waitFor();
+    expect(await page.locator('tbody tr').count()).toBe(500);
+    await page.getByRole('button', { name: 'Show 500 more' }).click();
+    await page.getByRole('button', { name: 'Show 200 more' }).click();
+    expect(await page.locator('tbody tr').count()).toBe(1_200);
+  });
+
+  it('keep the number of shown rows and the keyboard focus on refresh', async () => {
+    let targets = Array.from({ length: 1_200 }, (_, n) => target(`m-${n}`, 'many', `s-${n}`));
+    const service = { mappings: () => mappingsOf(targets) };
+    await using tab = await visit({ role: 'viewer', at: '/holds', service });
+    const { page } = tab;
+    const rows = page.locator('tbody tr');
+    await page.clock.install();
+    await go(page, '/mappings');
+    await page.getByRole('button', { name: 'Show 500 more' }).press('Enter');
+    expect(await rows.count()).toBe(1_000);
+    const link = rows.nth(500).getByRole('link').first();
+    expect(await link.evaluate((element) => element === document.activeElement)).toBe(true);
+    targets = [target('a', 'a', 'a'), ...targets];
+    await page.clock.fastForward(31_000);
+    await page.getByText('1,201 targets of 1,201').waitFor();
+    expect(await rows.count()).toBe(1_000);
+    // Another filter starts again with 500 rows.
+    await page.getByLabel('State').selectOption('synced');
+    expect(await rows.count()).toBe(500);
+    await page.getByRole('button', { name: 'Show 500 more' }).click();
+    await go(page, '/holds');
+    await go(page, '/mappings');
+    expect(await rows.count()).toBe(500);
+  });
+
+  it('delay the automatic refresh while a sync runs and until its result can be read', async () => {
+    const gate = Promise.withResolvers<void>();
+    let targets = STATUS.targets;
+    let asked = 0;
+    await using tab = await visit({
+      ...{ role: 'operator', at: '/holds' },
+      service: {
+        mappings: () => mappingsOf(targets),
+        async sync(_, __, requestId) {
+          asked += 1;
+          await gate.promise;
+          return { ok: true, requestId, summary: { updated: 1 }, targets: [], held: [], pending: 0 };
+        },
+      },
+    });
+    const { page } = tab;
+    await page.clock.install();
+    await go(page, '/mappings');
+    const button = page.getByRole('button', { name: 'Sync now: billing' });
+    await button.click();
+    await page.getByText('running…').waitFor();
+    targets = [target('a', 'a', 'a'), ...targets];
+    const looks: string[] = [];
+    page.on('request', (request) => request.url().includes('/mappings?') && looks.push(request.url()));
+    await page.clock.fastForward(31_000);
+    // Playwright does not click `aria-disabled` elements.
+    await button.evaluate((element: HTMLElement) => element.click());
+    await page.clock.fastForward(20_000);
+    gate.resolve();
+    const said = page.locator('main').getByText('1 updated');
+    await said.waitFor();
+    await page.clock.fastForward(20_000);
+    expect(await said.count()).toBe(1);
+    expect(looks).toEqual([]);
+    await page.clock.fastForward(11_000);
+    await page.getByText('9 targets of 9').waitFor();
+    expect(asked).toBe(1);
+  });
+
+  it('show the keys and searches of a mapping', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/mappings/billing' });
+    const items = await tab.page.locator('.plain-list li').allInnerTexts();
+    expect(items).toEqual([
+      'team-vault: billing/db',
+      'aws-prod: billing/api',
+      'team-vault: all matching keys below features/billing/ by ^flag-',
+    ]);
+  });
+
+  it('show the records of a removed mapping', async () => {
+    await using tab = await visit({ role: 'viewer', at: '/holds', scene: { ...typical(), mappings: [] } });
+    const { page } = tab;
+    await page.getByRole('link', { name: 'legacy-jobs', exact: true }).click();
+    await page.getByText('The configuration has no mapping with this name.').waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
+    expect(await page.getByRole('row').count()).toBeGreaterThan(1);
+    expect(await axe(page)).toEqual([]);
+    await page.locator('main').getByRole('link', { name: 'holds' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Holds' }).waitFor();
+  });
+
+  it('survive the automatic refresh with the focus in place', async () => {
+    const { STATUS: status } = await import('./scene.ts');
+    let version = '1.2.3';
+    await using tab = await visit({ role: 'operator', at: '/mappings' });
+    const { page } = tab;
+    await page.route('**/api/v1/status', (route) => route.fulfill({ json: { ...status, version } }));
+    await page.clock.install();
+    await page.getByRole('link', { name: 'Overview' }).click();
+    await page.getByText('version 1.2.3').waitFor();
+    const link = page.getByRole('link', { name: 'billing', exact: true }).nth(1);
+    await link.focus();
+    version = '1.2.4';
+    await page.clock.fastForward(31_000);
+    await page.getByText('version 1.2.4').waitFor();
+    expect(await link.evaluate((element) => element === document.activeElement)).toBe(true);
+    await page.getByLabel('every 30 s').uncheck();
+    version = '1.2.5';
+    await page.clock.fastForward(300_000);
+    expect(await page.getByText('version 1.2.4').count()).toBe(1);
+  });
+});

@@ -1,0 +1,89 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe } from 'vitest';
+import type { Role } from '../../src/http/identity.ts';
+import type { Service } from '../../src/service/service.ts';
+import { TOKENS } from '../http/harness.ts';
+import { type ViewOptions, launch, skipReason, openTab, type Tab } from './chromium.ts';
+import { typical } from './scene.ts';
+import { openSite, type Scene, type Site } from './site.ts';
+
+export interface PageSession extends AsyncDisposable, Tab {
+  readonly site: Site;
+}
+
+export interface PageOptions extends ViewOptions {
+  readonly scene?: Scene;
+  readonly role?: Role;
+  /** Replaces parts of the fake service. */
+  readonly service?: Partial<Service>;
+  /** The URL fragment. */
+  readonly at?: string;
+}
+
+/** Runs tests in one Chromium. Without Chromium they are skipped, with the reason in their name. */
+export function describeInChromium(
+  name: string,
+  tests: (visit: (options?: PageOptions) => Promise<PageSession>) => void,
+): void {
+  describe.skipIf(skipReason !== undefined)(
+    skipReason === undefined ? name : `${name} (${skipReason})`,
+    () => {
+      let browser: Browser | undefined;
+      beforeAll(async () => {
+        browser = await launch();
+      });
+      afterAll(() => browser?.close());
+
+      tests(async ({ scene = typical(), role, service = {}, at = '/', ...look } = {}) => {
+        if (browser === undefined) throw new Error('no browser');
+        const site = await openSite(scene, { service });
+        const tab = await openTab(browser, site.url, look);
+        await tab.page.goto(`/#${at}`);
+        if (role !== undefined) await signIn(tab.page, TOKENS[role]);
+        return {
+          ...tab,
+          site,
+          async [Symbol.asyncDispose]() {
+            await tab[Symbol.asyncDispose]();
+            await site[Symbol.asyncDispose]();
+          },
+        };
+      });
+    },
+  );
+}
+
+/** Delays the responses for a URL until released. */
+export async function delayResponses(page: Page, url: string) {
+  const gate = Promise.withResolvers<void>();
+  let asked = 0;
+  await page.route(url, async (route) => {
+    asked += 1;
+    await gate.promise;
+    await route.continue();
+  });
+  return { asked: () => asked, release: () => gate.resolve() };
+}
+
+/** Signs in and waits for the first view. */
+export async function signIn(page: Page, token: string): Promise<void> {
+  await page.getByLabel('Access token').fill(token);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('.view:not([aria-busy]) > :not(.loading)').first().waitFor();
+}
+
+/** Opens another view and waits for it. */
+export async function go(page: Page, at: string): Promise<void> {
+  await page.evaluate((hash) => {
+    if (location.hash === `#${hash}`) return undefined;
+    location.hash = hash;
+    // The old view is removed when the URL changes, so it is not mistaken for the new one.
+    return new Promise((resolve) => addEventListener('hashchange', resolve, { once: true }));
+  }, at);
+  await page.locator('.view:not([aria-busy]) > :not(.loading)').first().waitFor();
+}
+
+/** Returns the texts of a column of the only table, from top to bottom. */
+export function column(page: Page, title: string): Promise<string[]> {
+  return page.locator(`main td[data-title="${title}"], main th[data-title="${title}"]`).allInnerTexts();
+}

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import type { SyncReport } from '../../src/app/sync.ts';
+import { printReport } from '../../src/cli/sync-report.ts';
+import type { ErrorCode } from '../../src/core/error-codes.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { Collector, quietContext } from './harness.ts';
+
+function printed(report: Partial<SyncReport>) {
+  const stdout = new Collector();
+  const stderr = new Collector();
+  const context = quietContext({ stdout, stderr });
+  const summary = { created: 0, updated: 1, deleted: 0, unchanged: 0, refused: 0, held: 0, failed: 0 };
+  const targets: SyncReport['targets'] = [];
+  const none = { held: [], unseen: [], waiting: [], unrestarted: [], interrupted: false };
+  const whole: SyncReport = { ok: true, requestId: 'r', summary, targets, ...none, ...report };
+  const code = printReport(context, { output: 'json' }, whole);
+  return { code, answer: JSON.parse(stdout.text), said: stderr.text };
+}
+
+const unrestarted = (code: ErrorCode) => [
+  {
+    mapping: 'db',
+    namespace: 'apps',
+    secret: 'db',
+    workload: 'Deployment/web',
+    error: new AppError(code, { subject: 'deployment apps/web' }),
+  },
+];
+
+describe('a run whose targets are well', () => {
+  it('ends with 0', () => {
+    expect(printed({})).toMatchObject({ code: 0, answer: { ok: true }, said: '' });
+  });
+
+  it.each([
+    ['CLUSTER_UNAVAILABLE', 1],
+    ['CLUSTER_FORBIDDEN', 4],
+    ['WORKLOAD_MISSING', 0],
+  ] as const)('is a failure where pods go on with the old value: %s gives %i', (code, expected) => {
+    const run = printed({ unrestarted: unrestarted(code) });
+    expect(run.code).toBe(expected);
+    expect(run.answer).toMatchObject({ ok: true, unrestarted: [{ workload: 'Deployment/web', code }] });
+    expect(run.said).toContain(`not restarted after the change of apps/db: Deployment/web: ${code}`);
+  });
+
+  it('was stopped, whatever else there is', () => {
+    const run = { unrestarted: unrestarted('CLUSTER_FORBIDDEN'), interrupted: true, ok: false };
+    expect(printed(run).code).toBe(1);
+  });
+});

@@ -1,0 +1,67 @@
+import { expect, it } from 'vitest';
+import { createRequestRateLimiter, sleepMs } from '../../src/cluster/rate-limiter.ts';
+
+function paceAt(perSecond: number | undefined) {
+  let now = 0;
+  const waits: number[] = [];
+  const wait = async (ms: number) => {
+    waits.push(ms);
+  };
+  const pace = createRequestRateLimiter(perSecond, { clock: { now: () => now }, wait });
+  return {
+    waits,
+    async start(requests: number) {
+      for (let n = 0; n < requests; n++) await pace();
+    },
+    pace,
+    advance(ms: number) {
+      now += ms;
+    },
+  };
+}
+
+it('lets a second of requests through at once, then one after the other', async () => {
+  const { start, waits } = paceAt(10);
+  await start(10);
+  expect(waits).toEqual([]);
+  await start(3);
+  expect(waits).toEqual([100, 200, 300]);
+});
+
+it('gives the burst back with time, and no more than one second of it', async () => {
+  const { start, waits, advance } = paceAt(10);
+  await start(10);
+  advance(3_600_000);
+  await start(10);
+  expect(waits).toEqual([]);
+  await start(1);
+  expect(waits).toEqual([100]);
+});
+
+it('waits for whole intervals below one a second', async () => {
+  const { start, waits } = paceAt(0.5);
+  await start(3);
+  expect(waits).toEqual([2_000, 4_000]);
+});
+
+it('waits for nothing without a rate', async () => {
+  const { start, waits } = paceAt(undefined);
+  await start(1_000);
+  expect(waits).toEqual([]);
+});
+
+it('does not start a request that is no longer wanted', async () => {
+  const { pace } = paceAt(1);
+  const reason = new Error('no longer wanted');
+  await expect(pace(AbortSignal.abort(reason))).rejects.toBe(reason);
+});
+
+it('waits also for a turn that is later than a timer can be set to', async () => {
+  const over = new AbortController();
+  // A request in three years, or the thousandth of one a day.
+  const long = sleepMs(3 * 365 * 86_400_000, over.signal);
+  const first = await Promise.race([long.then(() => 'long'), sleepMs(20).then(() => 'short')]);
+  expect(first).toBe('short');
+  over.abort();
+  await expect(long).rejects.toThrow();
+});

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { createSemaphore } from '../../src/core/semaphore.ts';
+
+describe('slots', () => {
+  it('let so many through at a time, in their order, and are not held by one that fails', async () => {
+    const { run: hold } = createSemaphore(2);
+    const begun: number[] = [];
+    const ends = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
+    const all = ends.map(({ promise }, index) =>
+      hold(() => {
+        begun.push(index);
+        return promise;
+      }),
+    );
+    await new Promise(setImmediate);
+    expect(begun).toEqual([0, 1]);
+    ends[1]?.reject(new Error('failed'));
+    await expect(all[1]).rejects.toThrow('failed');
+    await new Promise(setImmediate);
+    expect(begun).toEqual([0, 1, 2]);
+    for (const { resolve } of ends) resolve();
+    await Promise.allSettled(all);
+    expect(begun).toEqual([0, 1, 2, 3]);
+  });
+
+  it('let the more urgent pass those that wait', async () => {
+    const { run: hold } = createSemaphore(1, 5);
+    const begun: string[] = [];
+    const work = (name: string) => async () => void begun.push(name);
+    const running = Promise.withResolvers<void>();
+    const all = [
+      hold(() => running.promise, { priority: 4 }),
+      hold(work('a sweep'), { priority: 4 }),
+      hold(work('another sweep'), { priority: 4 }),
+      hold(work('a first sync'), { priority: 1 }),
+      hold(work('of no rank')),
+    ];
+    running.resolve();
+    await Promise.all(all);
+    expect(begun).toEqual(['of no rank', 'a first sync', 'a sweep', 'another sweep']);
+  });
+
+  it('lose nobody where one is given a slot in the moment in which it gives up', async () => {
+    const slots = createSemaphore(1);
+    await slots.acquire();
+    const gone = new AbortController();
+    const given = slots.acquire({ signal: gone.signal });
+    const next = slots.acquire();
+    slots.release();
+    gone.abort();
+    await given;
+    slots.release();
+    await next;
+    expect(slots.isFull()).toBe(true);
+    slots.release();
+    expect(slots.isFull()).toBe(false);
+  });
+});

@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { createAnswerCache } from '../../src/http/answer-cache.ts';
+import { createAttemptLimiter } from '../../src/http/attempt-limiter.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+
+const HOUR = 3_600_000;
+
+describe('after the clock is set back by an hour', () => {
+  it('cached answers still expire', async () => {
+    const clock = createManualTime();
+    const cache = createAnswerCache<boolean>({
+      clock,
+      max: 10,
+      positiveTtlMs: 60_000,
+      negativeTtlMs: 10_000,
+      isPositive: (answer) => answer,
+    });
+    expect(await cache.get('ann', async () => true)).toBe(true);
+    clock.set(clock.now() - HOUR);
+    expect(await cache.get('ann', async () => false)).toBe(false);
+  });
+
+  it('a blocked address is released', () => {
+    const clock = createManualTime();
+    const limiter = createAttemptLimiter(clock);
+    for (let count = 0; count < 30; count += 1) limiter.recordFailure('a');
+    expect(() => limiter.check('a')).toThrow();
+    clock.set(clock.now() - HOUR);
+    limiter.check('a');
+  });
+});

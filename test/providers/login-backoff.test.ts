@@ -1,0 +1,54 @@
+import { expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { createLoginBackoff } from '../../src/providers/login-backoff.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+
+const REFUSED = new AppError('AUTH_FAILED');
+
+/** How long after each refusal the next attempt is allowed, in seconds. */
+async function waits(error: AppError, rounds: number): Promise<number[]> {
+  const time = createManualTime();
+  const refusals = createLoginBackoff(time);
+  const seconds: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    refusals.record(error);
+    let waited = 0;
+    for (; isRefused(refusals.check); waited += 1) await time.advance(1_000);
+    seconds.push(waited);
+  }
+  return seconds;
+}
+
+function isRefused(check: () => void): boolean {
+  try {
+    check();
+    return false;
+  } catch (error) {
+    if (error instanceof AppError) return true;
+    throw error;
+  }
+}
+
+it('leaves a refused login alone for ten seconds, then longer, up to a minute', async () => {
+  expect(await waits(REFUSED, 5)).toEqual([10, 20, 40, 60, 60]);
+});
+
+it('looks for a credential that is missing every ten seconds', async () => {
+  expect(await waits(new AppError('CREDENTIAL_MISSING'), 4)).toEqual([10, 10, 10, 10]);
+});
+
+it('counts refusals that were under way together once', async () => {
+  const time = createManualTime();
+  const refusals = createLoginBackoff(time);
+  for (let n = 0; n < 100; n += 1) refusals.record(REFUSED);
+  await time.advance(10_000);
+  expect(refusals.check).not.toThrow();
+});
+
+it('is not kept waiting by a clock that was set back', () => {
+  const time = createManualTime();
+  const refusals = createLoginBackoff(time);
+  refusals.record(REFUSED);
+  time.set(time.now() - 3_600_000);
+  expect(refusals.check).not.toThrow();
+});

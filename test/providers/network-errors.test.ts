@@ -1,0 +1,213 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import https from 'node:https';
+import { createServer, type Socket } from 'node:net';
+import { inspect } from 'node:util';
+import { Agent, request } from 'undici';
+import { describe, expect, it } from 'vitest';
+import type { ErrorCode } from '../../src/core/error-codes.ts';
+import { fromNetwork as fromAws } from '../../src/providers/aws-secrets-manager/network-errors.ts';
+import { fromNetwork } from '../../src/providers/network-errors.ts';
+import { fromNetwork as fromVault } from '../../src/providers/vault/errors.ts';
+import { listen } from '../fakes/loopback.ts';
+
+const withCode = (code: string) => Object.assign(new Error('MARKER'), { code, data: 'MARKER' });
+
+/** Begins to listen, and answers each connection as told, whatever it is asked. */
+async function serve(answer: (socket: Socket) => void) {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.once('data', () => answer(socket));
+  });
+  const port = await listen(server);
+  return {
+    host: `127.0.0.1:${port}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** What the HTTP clients of our providers throw; undefined if they got an answer. */
+const CLIENTS: readonly (readonly [string, (url: string) => Promise<unknown>])[] = [
+  [
+    'undici',
+    async (url) => {
+      const dispatcher = new Agent();
+      try {
+        return await (await request(url, { dispatcher })).body.text().then(() => undefined);
+      } catch (thrown) {
+        return thrown;
+      } finally {
+        await dispatcher.destroy();
+      }
+    },
+  ],
+  [
+    'node:http',
+    (url) => {
+      const { promise, resolve } = Promise.withResolvers<unknown>();
+      const get = url.startsWith('https:') ? https.get : http.get;
+      get(url, { agent: false }, (answer) => {
+        answer
+          .on('error', resolve)
+          .on('end', () => resolve(undefined))
+          .resume();
+      }).on('error', resolve);
+      return promise;
+    },
+  ],
+];
+
+describe.each(CLIENTS)('what %s throws', (_, get) => {
+  it.each<[string, (socket: Socket) => void, ErrorCode, string]>([
+    ['closes without an answer', (socket) => socket.destroy(), 'STORE_UNAVAILABLE', 'closed before'],
+    ['resets', (socket) => socket.resetAndDestroy(), 'STORE_UNAVAILABLE', 'closed before'],
+    [
+      'ends within its answer',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{'),
+      'STORE_UNAVAILABLE',
+      'closed before',
+    ],
+    [
+      'ends within a chunk',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\n{'),
+      'STORE_UNAVAILABLE',
+      'closed before',
+    ],
+    ['answers something else', (socket) => socket.end('220 mail.internal\r\n'), 'BAD_ANSWER', 'not HTTP'],
+    [
+      'answers with headers without end',
+      (socket) => socket.write(`HTTP/1.1 200 OK\r\na: ${'a'.repeat(100_000)}`),
+      'BAD_ANSWER',
+      'headers are too large',
+    ],
+  ])('about a server that %s', async (_, answer, code, words) => {
+    await using server = await serve(answer);
+    const error = fromNetwork(await get(`http://${server.host}/`));
+    expect(error).toMatchObject({ code, detail: expect.stringContaining(words) });
+  });
+
+  it('about a server that does not speak TLS', async () => {
+    await using server = await serve((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    const thrown = await get(`https://${server.host}/`);
+    expect(fromNetwork(thrown)).toMatchObject({ code: 'TLS_FAILED', detail: 'the server does not use TLS' });
+    expect(fromVault(thrown).detail).toBe('it does not speak TLS; is its address `http`?');
+  });
+
+  // Alerts of TLS (RFC 8446, 6.2).
+  it.each([
+    ['wants another version', 70, 'the TLS handshake failed'],
+    ['does not know our issuer', 48, 'the API server does not accept our client certificate'],
+    ['finds our certificate expired', 45, 'the API server does not accept our client certificate'],
+    ['wants a client certificate', 116, 'the API server requires a client certificate'],
+  ])('about a server that %s', async (_, alert, detail) => {
+    await using server = await serve((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
+    const error = fromNetwork(await get(`https://${server.host}/`));
+    expect(error).toMatchObject({ code: 'TLS_FAILED', detail });
+  });
+
+  it.each(['127.0.0.1', 'localhost'])('about nobody at %s', async (host) => {
+    const error = fromNetwork(await get(`http://${host}:1/`));
+    expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', detail: 'the connection was refused' });
+  });
+});
+
+describe('a code', () => {
+  it.each<[ErrorCode, string, readonly string[]]>([
+    ['STORE_UNAVAILABLE', 'the host name cannot be resolved (DNS)', ['ENOTFOUND']],
+    ['STORE_UNAVAILABLE', 'the host name cannot be resolved at the moment (DNS)', ['EAI_AGAIN']],
+    ['STORE_UNAVAILABLE', 'there is no route to the host', ['EHOSTUNREACH', 'ENETUNREACH']],
+    ['STORE_UNAVAILABLE', 'the connection was closed before the response was complete', ['EPIPE', 'ECONNRESET']],
+    ['TIMEOUT', 'the connection timed out', ['ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT']],
+    ['TIMEOUT', 'the response did not start in time', ['UND_ERR_HEADERS_TIMEOUT']],
+    ['TIMEOUT', 'the response did not end in time', ['UND_ERR_BODY_TIMEOUT']],
+    ['TLS_FAILED', 'the server certificate is for another name', ['ERR_TLS_CERT_ALTNAME_INVALID']],
+    ['TLS_FAILED', 'the server certificate has expired, or the local clock is wrong', ['CERT_HAS_EXPIRED']],
+    ['TLS_FAILED', 'the server certificate is not valid yet, or the local clock is wrong', ['CERT_NOT_YET_VALID']],
+    ['TLS_FAILED', 'the server certificate is revoked', ['CERT_REVOKED']],
+    [
+      'TLS_FAILED',
+      'the issuer of the server certificate is not trusted',
+      [
+        'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+        'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+        'SELF_SIGNED_CERT_IN_CHAIN',
+        'DEPTH_ZERO_SELF_SIGNED_CERT',
+        'CERT_SIGNATURE_FAILURE',
+      ],
+    ],
+    [
+      'TLS_FAILED',
+      'the server certificate or one of its issuers is not valid for this purpose',
+      ['INVALID_PURPOSE', 'INVALID_CA', 'PATH_LENGTH_EXCEEDED'],
+    ],
+    ['TLS_FAILED', 'the API server requires a client certificate', ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED']],
+    [
+      'TLS_FAILED',
+      'the API server does not accept our client certificate',
+      [
+        'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
+        'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE',
+        'ERR_SSL_SSL/TLS_ALERT_UNSUPPORTED_CERTIFICATE',
+        'ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED',
+      ],
+    ],
+    [
+      'TLS_FAILED',
+      'the client certificate and its key do not match',
+      ['ERR_OSSL_X509_KEY_VALUES_MISMATCH'],
+    ],
+    ['TLS_FAILED', 'a certificate or key file is not valid PEM', ['ERR_OSSL_PEM_NO_START_LINE']],
+    [
+      'TLS_FAILED',
+      'the TLS handshake failed',
+      ['EPROTO', 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'ERR_TLS_X'],
+    ],
+    ['BAD_ANSWER', 'the response is not HTTP', ['HPE_INVALID_CONSTANT']],
+    ['STORE_UNAVAILABLE', 'the connection failed', ['ENEW', '', 'constructor', '__proto__']],
+  ])('is %s: %s', (code, detail, codes) => {
+    for (const one of codes) expect(fromNetwork(withCode(one))).toMatchObject({ code, detail });
+  });
+
+  it.each<[string, unknown]>([
+    ['of the cause', new TypeError('fetch failed', { cause: withCode('CERT_REVOKED') })],
+    ['of the first attempt', new AggregateError([withCode('CERT_REVOKED'), withCode('EPIPE')])],
+    ['of all attempts', Object.assign(new AggregateError([withCode('EPIPE')]), { code: 'CERT_REVOKED' })],
+    ['deep within', new Error('a', { cause: new AggregateError([withCode('CERT_REVOKED')]) })],
+  ])('%s counts', (_, thrown) => {
+    expect(fromNetwork(thrown).detail).toBe('the server certificate is revoked');
+  });
+
+  it.each([undefined, null, 'text', new Error('MARKER'), new AggregateError([]), withCode('ENEW')])(
+    'that is not there is an outage that may mend itself: %s',
+    (thrown) => {
+      expect(fromNetwork(thrown)).toMatchObject({ code: 'STORE_UNAVAILABLE', remedy: 'retry' });
+    },
+  );
+});
+
+describe('an error of the network', () => {
+  it('keeps nothing of what was thrown but its code', () => {
+    const error = fromNetwork(new Error('MARKER', { cause: withCode('HPE_INVALID_CONSTANT') }));
+    expect(error.cause).toMatchObject({ message: 'HPE_INVALID_CONSTANT' });
+    expect(
+      inspect({ ...error, cause: error.cause, message: error.message, stack: error.stack }),
+    ).not.toContain('MARKER');
+  });
+
+  it('is the same for every store, but for what its own settings make likely', () => {
+    const details = (code: string) =>
+      [fromVault, fromAws, fromNetwork].map((convert) => convert(withCode(code)).detail);
+    const unresolved = 'the host name cannot be resolved (DNS)';
+    expect(details('ENOTFOUND')).toEqual([unresolved, `${unresolved}; is the region right?`, unresolved]);
+    const notTls = 'the server does not use TLS';
+    const hinted = `${notTls}; is its address \`http\`?`;
+    expect(details('ERR_SSL_WRONG_VERSION_NUMBER')).toEqual([hinted, hinted, notTls]);
+    expect(new Set(details('CERT_HAS_EXPIRED')).size).toBe(1);
+  });
+});

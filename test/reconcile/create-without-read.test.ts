@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { reconcile } from '../../src/reconcile/reconcile.ts';
+import type { Step } from '../fakes/faulty.ts';
+import { APPS_DB, openDb, openWorld, type World } from './world.ts';
+
+/** One run of the target, after a list that has it or not; with what was asked of the cluster. */
+async function run(world: World, isMissing: () => boolean) {
+  const calls: string[] = [];
+  await using process = await world.start(({ call, phase }: Step) => {
+    if (phase === 'before' && call.startsWith('cluster.')) calls.push(call.replace('cluster.', ''));
+  });
+  const pass = await process.app.createContext();
+  const { mapping } = process.app.targets.find(({ id }) => id.secret === 'db') ?? expect.fail();
+  const outcome = await reconcile(mapping, APPS_DB, { ...pass, isMissing });
+  return { outcome, calls };
+}
+
+const yes = () => true;
+const no = () => false;
+
+describe('a target that a list does not have', () => {
+  it('is created without a look at it', async () => {
+    const { outcome, calls } = await run(await openDb(), yes);
+    expect(outcome).toMatchObject({ kind: 'created', alive: true });
+    expect(calls).toEqual(['create']);
+  });
+
+  it('is looked at where the list had it', async () => {
+    const { outcome, calls } = await run(await openDb(), no);
+    expect(outcome.kind).toBe('created');
+    expect(calls).toEqual(['read', 'create']);
+  });
+
+  it('is looked at when somebody was faster, and stays his', async () => {
+    const world = await openDb();
+    world.cluster.put(APPS_DB, { data: {} });
+    const before = world.cluster.raw(APPS_DB);
+    const { outcome, calls } = await run(world, yes);
+    expect(outcome).toMatchObject({ kind: 'refused', error: { code: 'NOT_OWNED' } });
+    expect(calls).toEqual(['create', 'read']);
+    expect(world.cluster.raw(APPS_DB)).toEqual(before);
+    expect(world.story(1)).toEqual([
+      'create intent db ok',
+      'create outcome db failed CONFLICT',
+      'refuse db refused NOT_OWNED',
+    ]);
+  });
+
+  it('is looked at where it was written before: a list may be late', async () => {
+    const world = await openDb();
+    await world.sync();
+    const { outcome, calls } = await run(world, yes);
+    expect(outcome.kind).toBe('unchanged');
+    expect(calls).toEqual(['read']);
+  });
+
+  it('is looked at where it cannot be created', async () => {
+    const world = await openDb();
+    world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
+    const { outcome, calls } = await run(world, yes);
+    expect(outcome).toMatchObject({ kind: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
+    expect(calls).toEqual(['read']);
+  });
+
+  it('is looked at where it is merged into', async () => {
+    const world = await openWorld({
+      mappings: `
+  - name: db
+    target: { namespace: apps, mode: merge }
+    data: { USER: { store: vault, key: db, property: user } }
+`,
+    });
+    world.cluster.put(APPS_DB, { data: {} });
+    const { outcome, calls } = await run(world, yes);
+    expect(outcome.kind).toBe('updated');
+    expect(calls).toEqual(['read', 'merge']);
+  });
+});

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import { type ReadResult, refId, type SourceRef } from '../../src/core/read-result.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { lastReadVersion } from '../../src/reconcile/last-read-version.ts';
+import { createRecorder } from '../../src/reconcile/recorder.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+
+const SOURCE = { store: 'azure', key: 'db' };
+const STAMP = '2026-11-25T12:00:00.000Z';
+
+function found(version: string, stamp?: string): ReadResult {
+  const value = SecretValue.fromText(`value of ${version}`);
+  return { kind: 'found', value, version, ...(stamp === undefined ? {} : { stamp }) };
+}
+
+/** One process after the other on the same record. */
+function openRecord() {
+  const clock = createManualTime();
+  const audit = createMemoryAudit({ clock });
+  return {
+    audit,
+    async read(result: ReadResult, definition = 'd1', ref: SourceRef = { key: 'db' }) {
+      const recorder = createRecorder({
+        audit,
+        actor: { kind: 'cli' },
+        requestId: 'r',
+        fingerprints: createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7))),
+        stores: new Map([['azure', definition]]),
+        instances: ['test'],
+        clock,
+      });
+      const source = { store: 'azure', ref };
+      const recording = await recorder.read(source, result);
+      await recording?.durable;
+      return recorder.replacedValues.has(refId(source));
+    },
+    recall: (definition: string | undefined = 'd1') => lastReadVersion(audit, SOURCE, definition),
+  };
+}
+
+describe('what the record says was read', () => {
+  it('is the last version with its stamp', async () => {
+    const { read, recall, audit } = openRecord();
+    expect(await recall()).toBeUndefined();
+    await read(found('v1', STAMP));
+    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+    await read(found('v2', '2026-11-25T13:00:00.000Z'));
+    expect(await recall()).toEqual({ version: 'v2', stamp: '2026-11-25T13:00:00.000Z' });
+    expect((await audit.list({}, { limit: 9 })).map(({ note }) => note)).toEqual([
+      'definition d1 stamp 2026-11-25T13:00:00.000Z',
+      `definition d1 stamp ${STAMP}`,
+    ]);
+  });
+
+  it('is nothing of a reading without a stamp, of a failure, and of another store of that name', async () => {
+    const { read, recall } = openRecord();
+    await read(found('v1', STAMP));
+    expect(await recall('d2')).toBeUndefined();
+    await read({ kind: 'failed', error: new AppError('STORE_UNAVAILABLE') });
+    expect(await recall()).toBeUndefined();
+    await read({ kind: 'absent' });
+    expect(await recall()).toBeUndefined();
+    await read(found('v1', STAMP));
+    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+  });
+
+  it('is that another value had this version before, for each process that comes after', async () => {
+    const { read, audit } = openRecord();
+    const made = (text: string, version = '1'): ReadResult => ({
+      kind: 'found',
+      value: SecretValue.fromText(text),
+      version,
+    });
+    const absent: ReadResult = { kind: 'absent' };
+    expect([await read(made('one')), await read(made('one'))]).toEqual([false, false]);
+    // Vault counts from 1 again when all of a key is deleted and made anew.
+    expect([await read(made('two')), await read(made('two'))]).toEqual([true, true]);
+    const [second, first] = await audit.list({}, { limit: 2 });
+    expect(second?.before).toBe(first?.after);
+    expect([await read(absent), await read(made('two'))]).toEqual([false, true]);
+    expect([await read(absent), await read(made('three'))]).toEqual([false, true]);
+    expect([await read(made('four', '2')), await read(made('four', '2'))]).toEqual([false, false]);
+    expect(await read(made('five'))).toBe(false);
+  });
+
+  it('is no second record of a version, also when its stamp is another one', async () => {
+    const { read, recall, audit } = openRecord();
+    await read(found('v1', STAMP));
+    await read(found('v1', '2026-11-25T13:00:00.000Z'));
+    expect(await audit.list({}, { limit: 9 })).toHaveLength(1);
+    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+  });
+
+  it('passes over readings of named versions, of other stores of that name, and too early ones', async () => {
+    const { read, recall } = openRecord();
+    await read(found('v1', STAMP));
+    await read(found('v0'), 'd1', { key: 'db', version: 'v0' });
+    await read(found('w1', '2026-11-25T14:00:00.000Z'), 'd2');
+    // Of the next one it is not known what lists show: they show no longer what they did of the first one.
+    await read(found('v2'));
+    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+    expect(await recall('d2')).toEqual({ version: 'w1', stamp: '2026-11-25T14:00:00.000Z' });
+  });
+
+  it('is nothing where it is not known which store that is', async () => {
+    const { read, recall, audit } = openRecord();
+    await read(found('v1', STAMP), '');
+    expect(await lastReadVersion(audit, SOURCE, undefined)).toBeUndefined();
+    expect(await recall()).toBeUndefined();
+  });
+});

@@ -1,0 +1,193 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { watchForeignWrites } from '../../src/audit/foreign-writes.ts';
+import type { AuditStore } from '../../src/audit/store.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import { type ReadResult, refId, type SourceRef } from '../../src/core/read-result.ts';
+import { SecretValue } from '../../src/core/secret-value.ts';
+import { createReadDeduplication, noReadDeduplication } from '../../src/reconcile/read-deduplication.ts';
+import { createRecorder } from '../../src/reconcile/recorder.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+
+const REPLICAS = ['a', 'b'] as const;
+type Replica = (typeof REPLICAS)[number];
+
+const found = (version: string, value: string): ReadResult => ({
+  kind: 'found',
+  version,
+  value: SecretValue.fromText(value),
+});
+const FOUND = found('v1', 'x');
+
+/** Few of each, and one mostly, so that the same comes again. */
+const ref: fc.Arbitrary<SourceRef> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant({ key: 'db' }) },
+  fc.record(
+    {
+      key: fc.constantFrom('db', 'api'),
+      version: fc.constantFrom('v1', 'previous'),
+      object: fc.constantFrom('secret', 'certificate'),
+    },
+    { requiredKeys: ['key'] },
+  ),
+);
+const failed = (error: AppError): ReadResult => ({ kind: 'failed', error });
+const result = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(FOUND) },
+  fc.tuple(fc.constantFrom('v1', 'v2'), fc.constantFrom('x', 'y')).map((it) => found(...it)),
+  fc.constant<ReadResult>({ kind: 'absent' }),
+  fc
+    .constantFrom('STORE_UNAVAILABLE', 'SOURCE_DELETED', 'ACCESS_DENIED')
+    .map((code) => failed(new AppError(code))),
+);
+const reading = fc.record({ by: fc.constantFrom(...REPLICAS), ref, result });
+
+/** A process that reads: through what it remembers, or by asking of each. */
+function openReader(store: AuditStore, remembers: boolean) {
+  const watched = watchForeignWrites(store);
+  const readings = remembers ? createReadDeduplication(watched.foreignVersion) : noReadDeduplication;
+  const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
+  const clock = createManualTime();
+  return async (source: SourceRef, readResult: ReadResult): Promise<boolean> => {
+    const recorder = createRecorder({
+      audit: watched.audit,
+      actor: { kind: 'cli' },
+      requestId: 'r',
+      fingerprints,
+      stores: new Map([['s', 'd']]),
+      instances: ['test'],
+      clock,
+      readDeduplication: readings,
+    });
+    const recording = await recorder.read({ store: 's', ref: source }, readResult);
+    await recording?.durable;
+    return recorder.replacedValues.has(refId({ store: 's', ref: source }));
+  };
+}
+
+function openReplicas(remembers: boolean, through = (audit: AuditStore): AuditStore => audit) {
+  const audit = createMemoryAudit({ replica: 'a' });
+  const stores: Record<Replica, AuditStore> = { a: audit, b: audit.another('b') };
+  const readers = {
+    a: openReader(through(stores.a), remembers),
+    b: openReader(through(stores.b), remembers),
+  };
+  return { audit, readers };
+}
+
+/** An audit that begins late with what it is asked, and is heard of late. */
+function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
+  const late = <A extends readonly unknown[], R>(ask: (...args: A) => Promise<R>) => {
+    const begun = scheduler.scheduleFunction((...args: A) => ask(...args));
+    return async (...args: A): Promise<R> => {
+      const answer = await begun(...args);
+      await scheduler.schedule(Promise.resolve());
+      return answer;
+    };
+  };
+  return (audit) => ({
+    ...audit,
+    append: late(audit.append),
+    latest: late(audit.latest),
+    head: late(audit.head),
+  });
+}
+
+describe('what is remembered of readings', () => {
+  it('puts on record what asking of each would, whoever else writes there', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
+        const remembering = openReplicas(true);
+        const asking = openReplicas(false);
+        for (const [{ by, ref: source, result: it }, times] of all)
+          for (let time = 0; time < times; time += 1)
+            expect(await remembering.readers[by](source, it)).toBe(await asking.readers[by](source, it));
+        expect(remembering.audit.records).toEqual(asking.audit.records);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('leaves no source on record as failing that is read, in whatever order answers come', async () => {
+    const plain = fc.record({
+      by: fc.constantFrom('a', 'a', 'b'),
+      key: fc.constantFrom('db', 'db', 'api'),
+      result: fc.oneof({ weight: 2, arbitrary: fc.constant(FOUND) }, result),
+    } as const);
+    const rounds = fc.array(fc.array(plain, { minLength: 1, maxLength: 3 }), { maxLength: 6 });
+    const db = { key: 'db' };
+    await fc.assert(
+      fc.asyncProperty(rounds, fc.scheduler(), async (all, scheduler) => {
+        const { audit, readers } = openReplicas(true, lateBy(scheduler));
+        for (const round of all)
+          await scheduler.waitFor(
+            Promise.all(round.map(({ by, key, result: it }) => readers[by]({ key }, it))),
+          );
+        await scheduler.waitFor(readers.a(db, FOUND));
+        await scheduler.waitFor(readers.a(db, FOUND));
+        const last = await audit.latest({ store: 's', key: 'db' }, ['read']);
+        expect(last?.outcome).toBe('ok');
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('puts what several find at the same time on record once: a sweep, an event and a job of one process', async () => {
+    const results = fc.constantFrom(FOUND, failed(new AppError('STORE_UNAVAILABLE')));
+    const rounds = fc.array(fc.tuple(results, fc.integer({ min: 1, max: 4 })), {
+      minLength: 1,
+      maxLength: 5,
+    });
+    await fc.assert(
+      fc.asyncProperty(rounds, fc.scheduler(), async (all, scheduler) => {
+        const { audit, readers } = openReplicas(true, lateBy(scheduler));
+        for (const [readResult, times] of all)
+          await scheduler.waitFor(
+            Promise.all(Array.from({ length: times }, () => readers.a({ key: 'db' }, readResult))),
+          );
+        const changes = all.filter(([readResult], n) => readResult !== all[n - 1]?.[0]);
+        expect(audit.records.map(({ outcome }) => outcome)).toEqual(
+          changes.map(([readResult]) => (readResult === FOUND ? 'ok' : 'failed')),
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('asks nothing of what stayed the same, and asks again once another process has written', async () => {
+    let asked = 0;
+    const counting = (audit: AuditStore): AuditStore => ({
+      ...audit,
+      latest(...question) {
+        asked += 1;
+        return audit.latest(...question);
+      },
+    });
+    const { readers } = openReplicas(true, counting);
+    for (let pass = 0; pass < 2; pass += 1) await readers.a({ key: 'db' }, FOUND);
+    const before = asked;
+    for (let pass = 0; pass < 3; pass += 1) await readers.a({ key: 'db' }, FOUND);
+    expect(asked).toBe(before);
+    await readers.b({ key: 'api' }, { kind: 'absent' });
+    await readers.a({ key: 'db' }, FOUND);
+    expect(asked).toBe(before + 1);
+  });
+
+  it('is nothing that was asked for before another process wrote', async () => {
+    let mark = 1;
+    const readings = createReadDeduplication(async () => mark);
+    const db = { store: 's', ref: { key: 'db' } };
+    const before = await readings.lookUp(db);
+    mark = 2;
+    const after = await readings.lookUp(db);
+    before.remember('v1');
+    expect(after.isLast('v1')).toBe(false);
+    after.remember('v1');
+    expect(after.isLast('v1')).toBe(true);
+    expect(before.isLast('v1')).toBe(false);
+    readings.clear();
+    expect(after.isLast('v1')).toBe(false);
+  });
+});

@@ -1,0 +1,71 @@
+import { expect, it } from 'vitest';
+import { createTargetStates } from '../../src/service/target-states.ts';
+import { createConfigSnapshot, type ConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { targetStatuses } from '../../src/service/status.ts';
+import { carryOver } from '../../src/service/carry-over.ts';
+import { source } from '../sync/sample.ts';
+import { createClock, createFakeNotices, meta, START, wanted } from './sample.ts';
+
+const REFRESH_MS = 300_000;
+const NOW = START + 100 * REFRESH_MS;
+const ofKey = (n: number) => wanted({ name: `app-${n}`, data: { A: source({ key: `k${n}` }) } });
+
+/** A service that has run for long, and gets so many keys that the shards of their store have other names. */
+function open(part: object = {}) {
+  const clock = createClock();
+  const states = createTargetStates(createFakeNotices(), clock);
+  const all = Array.from({ length: 26 }, (_, n) => ofKey(n));
+  const before = createConfigSnapshot([], all.slice(0, 25), () => false);
+  const now = createConfigSnapshot([], all, () => false);
+  for (const it of all) states.setMeta(meta(it, { A: ['k', '1'] }));
+  clock.time = NOW;
+  for (const shard of before.shards.keys())
+    states.noteSweep(shard, { at: NOW - 1_000, okAt: NOW - 1_000, ...part });
+  const outbox = { retain: () => undefined, trigger: () => undefined };
+  const statuses = (snapshot: ConfigSnapshot) => targetStatuses({ snapshot, states, clock });
+  carryOver({ states, outbox }, before, now);
+  return { clock, states, before, now, statuses: () => statuses(now) };
+}
+
+it('knows how old the sources are also where a key more gives the shards other names', () => {
+  const { clock, before, now, statuses } = open();
+  expect([...now.shards.keys()]).not.toContain([...before.shards.keys()][0]);
+  expect(new Set(statuses().map(({ state }) => state))).toEqual(new Set(['synced']));
+  expect(statuses()[0]).toMatchObject({ staleSeconds: 1 });
+  clock.time += 1.5 * REFRESH_MS + 30_000;
+  expect(statuses()[0]?.state).toBe('stale');
+});
+
+it('does not take a store that does not answer for one that does, since the shards have other names', () => {
+  const { statuses } = open({ okAt: undefined, code: 'STORE_UNAVAILABLE' });
+  expect(statuses()[0]).toMatchObject({ state: 'stale', code: 'STORE_UNAVAILABLE' });
+});
+
+it('does the same where a mapping that shares a key has another interval', () => {
+  const clock = createClock();
+  const states = createTargetStates(createFakeNotices(), clock);
+  const app = ofKey(1);
+  const other = {
+    ...app,
+    id: { namespace: 'apps', secret: 'other' },
+    mapping: { ...app.mapping, name: 'other', refreshMs: 60_000 },
+  };
+  states.setMeta(meta(app, { A: ['k', '1'] }));
+  const before = createConfigSnapshot([], [app], () => false);
+  const now = createConfigSnapshot([], [app, other], () => false);
+  clock.time = NOW;
+  for (const shard of before.shards.keys()) states.noteSweep(shard, { at: NOW, okAt: NOW });
+  carryOver({ states, outbox: { retain: () => undefined, trigger: () => undefined } }, before, now);
+  const [status] = targetStatuses({ snapshot: now, states, clock }).filter(
+    ({ secret }) => secret === app.id.secret,
+  );
+  expect(status?.state).toBe('synced');
+});
+
+it('gives a shard that has had its round nothing of before', () => {
+  const { states, before, now } = open();
+  const [shard = ''] = now.shards.keys();
+  states.noteSweep(shard, { at: NOW, okAt: NOW });
+  carryOver({ states, outbox: { retain: () => undefined, trigger: () => undefined } }, before, now);
+  expect(states.sweepState(shard)).toEqual({ at: NOW, okAt: NOW });
+});

@@ -1,0 +1,217 @@
+import { describe, expect, it } from 'vitest';
+import type { SecretMeta } from '../../src/cluster/cluster.ts';
+import { objectIn } from '../../src/cluster/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import type { Mapping } from '../../src/core/mapping.ts';
+import { refId } from '../../src/core/read-result.ts';
+import { looksInSync, sourceVersionsOf } from '../../src/service/sweep/in-sync.ts';
+import { ANNOTATION, LABEL } from '../../src/sync/ownership-metadata.ts';
+import { createMemoryCluster } from '../fakes/memory-cluster.ts';
+import { base64, openWorld, type World } from '../reconcile/world.ts';
+import { mapping, source } from '../sync/sample.ts';
+import { meta, settled, wanted } from './sample.ts';
+
+const APP = { namespace: 'apps', secret: 'app' };
+const DATA = {
+  USER: source({ key: 'db', property: 'user' }),
+  PASSWORD: source({ key: 'db', property: 'password' }),
+};
+const PLAIN = mapping({ data: DATA, target: { labels: { team: 'a' }, annotations: { note: 'b' } } });
+const TEMPLATED = mapping({
+  data: DATA,
+  template: { data: { 'app.yaml': 'user: {{ USER }}' }, only: false },
+});
+const ONLY = mapping({ data: DATA, template: { data: { 'app.yaml': 'user: {{ USER }}' }, only: true } });
+const SPREAD = mapping({ dataFrom: [source({ key: 'db' })] });
+const EMPTY_OPTIONAL = mapping({ data: { ...DATA, MORE: source({ key: 'more', optional: true }) } });
+const MANY_KEYS = mapping({
+  dataFrom: [source({ key: 'many' })],
+  template: { data: { 'app.yaml': 'x' }, only: false },
+});
+
+async function written(...mappings: readonly Mapping[]): Promise<World> {
+  const world = await openWorld({ mappings });
+  const members = Array.from({ length: 900 }, (_, index) => [`key-${index}-${'x'.repeat(40)}`, 'v']);
+  world.store.put('many', JSON.stringify(Object.fromEntries(members)));
+  const report = await world.sync();
+  expect(report.targets.map(({ kind, error }) => error?.message ?? kind)).toEqual(
+    mappings.map(() => 'created'),
+  );
+  return world;
+}
+
+/** As the watch of the cluster tells it. */
+async function metaOf({ cluster }: Pick<World, 'cluster'>): Promise<SecretMeta> {
+  const told: SecretMeta[] = [];
+  const handlers = {
+    listed: (found: readonly SecretMeta[]) => void told.push(...found),
+    changed: () => undefined,
+    gone: () => undefined,
+    progress: () => undefined,
+  };
+  await using _ = cluster.watch(APP, handlers);
+  await settled();
+  const [found] = told;
+  if (found === undefined) throw new Error('it is not there');
+  return found;
+}
+
+const stores = new Map([['vault', 'definition']]);
+const judge = async (world: World, it: Mapping, instance = 'prod') =>
+  looksInSync(await metaOf(world), { mapping: it, instance, stores });
+
+const inMetadata = (change: (metadata: JsonObject) => JsonObject) => (raw: JsonObject) => ({
+  ...raw,
+  metadata: change(objectIn(raw, 'metadata') ?? {}),
+});
+const put = (part: 'labels' | 'annotations', name: string, value: string | undefined) =>
+  inMetadata((metadata) => {
+    const { [name]: _, ...others } = objectIn(metadata, part) ?? {};
+    return { ...metadata, [part]: value === undefined ? others : { ...others, [name]: value } };
+  });
+const putKey = (key: string, text: string | undefined) => (raw: JsonObject) => {
+  const { [key]: _, ...others } = objectIn(raw, 'data') ?? {};
+  return { ...raw, data: text === undefined ? others : { ...others, [key]: base64(text) } };
+};
+
+describe('a target that we wrote looks in step', () => {
+  it.each([
+    ['plain', PLAIN],
+    ['with a template', TEMPLATED],
+    ['of a template only', ONLY],
+    ['spread from an object', SPREAD],
+    ['whose optional source is not there', EMPTY_OPTIONAL],
+    ['of more sources than its annotation can name', MANY_KEYS],
+  ])('%s', async (_, it) => {
+    const world = await written(it);
+    expect(await judge(world, it)).toBe(true);
+  });
+
+  it('also after somebody else has set what is not ours', async () => {
+    const world = await written(PLAIN);
+    world.cluster.edit(APP, put('labels', 'owner', 'somebody'));
+    world.cluster.edit(APP, put('annotations', 'reloader', 'yes'));
+    expect(await judge(world, PLAIN)).toBe(true);
+  });
+
+  it('again after an edit was repaired', async () => {
+    const world = await written(TEMPLATED);
+    world.cluster.edit(APP, putKey('app.yaml', undefined));
+    world.cluster.edit(APP, put('labels', LABEL.managedBy, 'helm'));
+    await world.sync();
+    expect(await judge(world, TEMPLATED)).toBe(true);
+  });
+});
+
+describe('a target looks out of step after', () => {
+  const EDITS: readonly (readonly [string, Mapping, (raw: JsonObject) => JsonObject])[] = [
+    ['a changed value', PLAIN, putKey('USER', 'eve')],
+    ['a key that was taken out', PLAIN, putKey('USER', undefined)],
+    ['a key that was put in', PLAIN, putKey('EXTRA', 'x')],
+    ['a changed value of a template', TEMPLATED, putKey('app.yaml', 'x')],
+    ['a key of a template that was taken out', TEMPLATED, putKey('app.yaml', undefined)],
+    ['the only key of a template that was taken out', ONLY, putKey('app.yaml', undefined)],
+    ['one of very many keys that was taken out', MANY_KEYS, putKey('app.yaml', undefined)],
+    ['a changed type', PLAIN, (raw) => ({ ...raw, type: 'example.com/other' })],
+    ['immutability', PLAIN, (raw) => ({ ...raw, immutable: true })],
+    ['a changed label of the mapping', PLAIN, put('labels', 'team', 'b')],
+    ['a label of the mapping that was taken off', PLAIN, put('labels', 'team', undefined)],
+    ['a changed annotation of the mapping', PLAIN, put('annotations', 'note', 'c')],
+    ['a stripped instance', PLAIN, put('labels', LABEL.instance, undefined)],
+    ['another mapping in its label', PLAIN, put('labels', LABEL.mapping, 'other')],
+    ['a changed managed-by', PLAIN, put('labels', LABEL.managedBy, 'helm')],
+    ...Object.values(ANNOTATION).flatMap((name) => [
+      [`another ${name}`, PLAIN, put('annotations', name, '{}')] as const,
+      [`a stripped ${name}`, PLAIN, put('annotations', name, undefined)] as const,
+    ]),
+  ];
+
+  it.each(EDITS)('%s', async (_, it, change) => {
+    const world = await written(it);
+    world.cluster.edit(APP, change);
+    expect(await judge(world, it)).toBe(false);
+  });
+
+  it('a deletion that finalizers hold', async () => {
+    const world = await written(PLAIN);
+    world.cluster.edit(
+      APP,
+      inMetadata((metadata) => ({ ...metadata, deletionTimestamp: '2027-01-15T08:00:00Z' })),
+    );
+    expect(await judge(world, PLAIN)).toBe(false);
+  });
+
+  it('a change of its configuration, its instance or its store', async () => {
+    const world = await written(PLAIN);
+    const { USER } = DATA;
+    expect(await judge(world, { ...PLAIN, data: { USER } })).toBe(false);
+    expect(await judge(world, { ...PLAIN, onMappingRemoved: 'delete' })).toBe(false);
+    expect(await judge(world, PLAIN, 'other')).toBe(false);
+    const moved = new Map([['vault', 'another']]);
+    expect(looksInSync(await metaOf(world), { mapping: PLAIN, instance: 'prod', stores: moved })).toBe(false);
+    expect(await judge(world, { ...PLAIN, refreshMs: 1_000 })).toBe(true);
+  });
+
+  it('its copy under the same name by another writer', async () => {
+    const world = await written(PLAIN);
+    const raw = world.cluster.raw(APP);
+    const copy = createMemoryCluster();
+    const { managedFields: _, ...metadata } = objectIn(raw ?? {}, 'metadata') ?? {};
+    copy.put(APP, { ...raw, metadata });
+    const told = await metaOf({ cluster: copy });
+    expect(looksInSync(told, { mapping: PLAIN, instance: 'prod', stores })).toBe(false);
+  });
+});
+
+describe('the versions that a target was made from', () => {
+  const ref = (it: Parameters<typeof source>[0]) => {
+    const { store, key, version, object } = source(it);
+    return refId({
+      store,
+      ref: {
+        key,
+        ...(version === undefined ? {} : { version }),
+        ...(object === undefined ? {} : { object }),
+      },
+    });
+  };
+
+  it('are those that were written, and `missing` for what was not there', async () => {
+    const world = await written(EMPTY_OPTIONAL);
+    expect(sourceVersionsOf(await metaOf(world), EMPTY_OPTIONAL)).toEqual(
+      new Map([
+        [ref({ key: 'db' }), '1'],
+        [ref({ key: 'more' }), 'missing'],
+      ]),
+    );
+  });
+
+  it('leave out what the annotation cannot tell apart', () => {
+    const it = wanted({
+      data: {
+        A: source({ key: 'a' }),
+        OLD: source({ key: 'a', version: 'AWSPREVIOUS' }),
+        B: source({ key: 'b' }),
+      },
+    });
+    const made = meta(it, { A: ['a', '2'], OLD: ['a', '1'], B: ['b', '7'] });
+    expect(sourceVersionsOf(made, it.mapping)).toEqual(new Map([[ref({ key: 'b' }), '7']]));
+  });
+
+  it('are unknown when the annotation is damaged or only a count', async () => {
+    const it = wanted({ data: DATA });
+    const damaged = meta(it, {}, { annotations: { [ANNOTATION.sources]: '{' } });
+    expect(sourceVersionsOf(damaged, it.mapping).size).toBe(0);
+    const world = await written(MANY_KEYS);
+    expect(sourceVersionsOf(await metaOf(world), MANY_KEYS).size).toBe(0);
+  });
+
+  it('are told of a mapping with a thousand sources in no time', () => {
+    const names = Array.from({ length: 1_000 }, (_, index) => `k${index}`);
+    const it = wanted({ data: Object.fromEntries(names.map((key) => [key, source({ key })])) });
+    const made = meta(it, Object.fromEntries(names.map((key) => [key, [key, '1'] as const])));
+    const began = performance.now();
+    expect(sourceVersionsOf(made, it.mapping).size).toBe(1_000);
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
+});

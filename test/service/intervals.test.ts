@@ -1,0 +1,52 @@
+import { expect, it, vi } from 'vitest';
+import { type Logger, silentLogger } from '../../src/log/logger.ts';
+import { createCoalescedTask, createIntervals } from '../../src/service/intervals.ts';
+import { settled } from './sample.ts';
+
+it('what is asked for while it runs is done once more, also where that run fails', async () => {
+  const first = Promise.withResolvers<void>();
+  const errors: unknown[] = [];
+  let runs = 0;
+  const run = createCoalescedTask(
+    async () => {
+      runs += 1;
+      if (runs === 1) await first.promise;
+    },
+    (error) => void errors.push(error),
+  );
+  const running = run();
+  await run();
+  await run();
+  const error = new Error('of the first');
+  first.reject(error);
+  await running;
+  expect([runs, errors]).toEqual([2, [error]]);
+  await run();
+  expect(runs).toBe(3);
+});
+
+it('a step that comes again and again is not begun while it is under way, and goes on after it failed', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  using stack = new DisposableStack();
+  stack.defer(() => vi.useRealTimers());
+  const failed: unknown[] = [];
+  const logger: Logger = { ...silentLogger, error: (_, fields) => void failed.push(fields?.error) };
+  const intervals = stack.use(createIntervals({ logger, random: () => 0.5 }));
+  const runs: PromiseWithResolvers<void>[] = [];
+  intervals.every(1_000, () => {
+    const run = Promise.withResolvers<void>();
+    runs.push(run);
+    return run.promise;
+  });
+  let short = 0;
+  intervals.every(1_000, () => {
+    short += 1;
+  });
+  vi.advanceTimersByTime(3_000);
+  expect([runs.length, short]).toEqual([1, 3]);
+  const error = new Error('of the first');
+  runs[0]?.reject(error);
+  await settled();
+  vi.advanceTimersByTime(1_000);
+  expect([runs.length, short, failed]).toEqual([2, 4, [error]]);
+});

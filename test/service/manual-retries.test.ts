@@ -1,0 +1,42 @@
+import { expect, it } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import type { Job } from '../../src/queue/queue.ts';
+import { demoteManualRetries } from '../../src/service/runs/manual-retries.ts';
+import { APPS_DB } from '../reconcile/world.ts';
+
+const job = (reason: Job['reason']): Job => ({ subject: 'target/apps/db', reason, requestId: 'r' });
+
+/** Gives what the run says to the queue, and what was added to it. */
+async function run(
+  reason: Job['reason'],
+  wait: number | undefined,
+  { away, signal = new AbortController().signal }: { away?: Error; signal?: AbortSignal } = {},
+) {
+  const added: unknown[] = [];
+  const add = async (...args: readonly unknown[]) => {
+    if (away !== undefined) throw away;
+    added.push(args);
+  };
+  return { wait: await demoteManualRetries(async () => wait, { add })(APPS_DB, job(reason), signal), added };
+}
+
+it('goes on with an order that failed as a look of ours', async () => {
+  expect(await run('manual', 500)).toEqual({
+    wait: undefined,
+    added: [[job('sweep'), { delayMs: 500 }]],
+  });
+});
+
+it('leaves what nobody ordered, and what is done, as it is', async () => {
+  expect(await run('event', 500)).toEqual({ wait: 500, added: [] });
+  expect(await run('manual', undefined)).toEqual({ wait: undefined, added: [] });
+});
+
+it('leaves an order that was not begun to whoever takes it', async () => {
+  expect(await run('manual', 0, { signal: AbortSignal.abort() })).toEqual({ wait: 0, added: [] });
+});
+
+it('loses nothing while the queue is away', async () => {
+  expect(await run('manual', 500, { away: new AppError('QUEUE_UNAVAILABLE') })).toMatchObject({ wait: 500 });
+  await expect(run('manual', 500, { away: new TypeError('a fault of ours') })).rejects.toThrow();
+});

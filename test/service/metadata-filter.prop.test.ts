@@ -1,0 +1,50 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { SecretMeta } from '../../src/cluster/cluster.ts';
+import { looksInSync, sourceVersionsOf } from '../../src/service/sweep/in-sync.ts';
+import { createMetadataFilter } from '../../src/service/watch/metadata-filter.ts';
+import { LABEL } from '../../src/sync/ownership-metadata.ts';
+import { source } from '../sync/sample.ts';
+import { meta, STORES, wanted } from './sample.ts';
+
+const APP = wanted({ data: { A: source({ key: 'a' }) }, target: { labels: { team: 'a' } } });
+const IN_STEP: SecretMeta = meta(APP, { A: ['a', '1'] });
+/** What every object inherits is the name of a label too. */
+const INHERITED = ['constructor', 'toString', 'valueOf'];
+const others = fc.dictionary(
+  fc.oneof(fc.stringMatching(/^others\.dev\/[a-z]{1,6}$/), fc.constantFrom(...INHERITED)),
+  fc.string(),
+  { maxKeys: 4 },
+);
+
+describe('what is kept of the metadata of a target', () => {
+  it('is judged like the whole', () => {
+    const kept = createMetadataFilter();
+    const names = fc.constantFrom(...Object.values(LABEL), 'team');
+    fc.assert(
+      fc.property(others, others, fc.option(names), fc.boolean(), (labels, annotations, gone, foreign) => {
+        const whole: SecretMeta = {
+          ...IN_STEP,
+          labels: { ...labels, ...IN_STEP.labels },
+          annotations: { ...annotations, ...IN_STEP.annotations },
+          foreign,
+        };
+        if (gone !== null) delete (whole.labels as Record<string, string>)[gone];
+        const input = { mapping: APP.mapping, instance: 'prod', stores: STORES };
+        const part = kept(whole, [APP]);
+        expect(looksInSync(part, input)).toBe(looksInSync(whole, input));
+        expect(sourceVersionsOf(part, APP.mapping)).toEqual(sourceVersionsOf(whole, APP.mapping));
+        for (const name of [...Object.keys(part.labels), ...Object.keys(part.annotations)])
+          expect(name).not.toMatch(/^others|^(constructor|toString|valueOf)$/);
+      }),
+    );
+  });
+
+  it('shares what the targets of one mapping have in common', () => {
+    const kept = createMetadataFilter();
+    const copy = (): SecretMeta => JSON.parse(JSON.stringify(IN_STEP)) as SecretMeta;
+    const [one, two] = [kept(copy(), [APP]), kept(copy(), [APP])];
+    expect(one).toEqual(two);
+    expect(one.ours?.data).toBe(two.ours?.data);
+  });
+});

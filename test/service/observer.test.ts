@@ -1,0 +1,338 @@
+import { describe, expect, it } from 'vitest';
+import type { SecretMeta } from '../../src/cluster/cluster.ts';
+import type { DesiredTarget } from '../../src/reconcile/targets.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
+import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { createObserver } from '../../src/service/watch/observer.ts';
+import { LABEL } from '../../src/sync/ownership-metadata.ts';
+import { source } from '../sync/sample.ts';
+import {
+  createClock,
+  createFakeNotices,
+  createTriggers,
+  failed,
+  known,
+  meta,
+  START,
+  STORES,
+  wanted,
+} from './sample.ts';
+
+const APP = wanted({ data: { A: source({ key: 'a' }) } });
+const MERGED = wanted({ name: 'merged', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
+const IN_STEP = meta(APP, { A: ['a', '1'] });
+
+function open(all: readonly DesiredTarget[] = [APP]) {
+  const clock = createClock();
+  const states = createTargetStates(createFakeNotices(), clock);
+  const triggers = createTriggers();
+  const state = { snapshot: createConfigSnapshot([], all, () => false) };
+  const observer = createObserver({
+    snapshot: () => state.snapshot,
+    states,
+    outbox: triggers,
+    clock,
+    instance: 'prod',
+    stores: () => STORES,
+  });
+  return { clock, states, observer, state, triggers, taken: triggers.taken };
+}
+
+const edited = (resourceVersion: string, part: Partial<SecretMeta> = {}): SecretMeta => ({
+  ...IN_STEP,
+  foreign: true,
+  resourceVersion,
+  ...part,
+});
+
+describe('a Secret that a watch shows', () => {
+  it('is no work when it is as we would leave it', () => {
+    const { observer, taken, states } = open();
+    observer.meta(IN_STEP);
+    observer.listed([{ namespace: 'apps' }]);
+    expect(taken()).toEqual([]);
+    expect(states.meta(APP.id)).toEqual(IN_STEP);
+  });
+
+  it('is the first work when no run has looked at it yet', () => {
+    const { observer, taken } = open();
+    observer.meta(edited('2'));
+    expect(taken()).toEqual(['first apps/app']);
+  });
+
+  it('is drift when somebody changed it after our run', () => {
+    const { observer, taken, states } = open();
+    states.note(known({ resourceVersion: '1' }));
+    observer.meta(edited('2'));
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it('is drift when it was in step as the process began, so that no run has looked at it yet', () => {
+    const { observer, taken } = open();
+    observer.meta(IN_STEP);
+    observer.meta(edited('2'));
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it('is the first work when it was in step by another configuration', () => {
+    const { observer, taken, state } = open();
+    observer.meta(IN_STEP);
+    state.snapshot = createConfigSnapshot([], [wanted({ data: { B: source({ key: 'b' }) } })], () => false);
+    observer.meta(edited('2'));
+    expect(taken()).toEqual(['first apps/app']);
+  });
+
+  it('is nothing to look at again when a run has seen just this', () => {
+    const { observer, taken, states } = open();
+    states.note(known({ ...failed('NOT_OWNED'), kind: 'refused', resourceVersion: '2' }));
+    observer.meta(edited('2'));
+    observer.all(() => true);
+    expect(taken()).toEqual([]);
+  });
+
+  it('makes no loop with our own writes, whichever comes first: the event or the outcome', () => {
+    for (const eventFirst of [true, false]) {
+      const { observer, taken, states } = open();
+      states.note(known({ ...failed('STORE_UNAVAILABLE'), resourceVersion: '1' }));
+      const written = { ...IN_STEP, resourceVersion: '2' };
+      const outcome = known({ kind: 'updated', resourceVersion: '2', endedAt: START + 1 });
+      if (eventFirst) observer.meta(written);
+      states.note(outcome);
+      if (!eventFirst) observer.meta(written);
+      observer.meta(written);
+      expect(taken()).toEqual([]);
+    }
+  });
+
+  it('is looked at when it was refused and somebody mended it', () => {
+    const { observer, taken, states } = open();
+    states.note(known({ ...failed('DRIFTED'), kind: 'refused', drifted: true, resourceVersion: '2' }));
+    observer.meta({ ...IN_STEP, resourceVersion: '3' });
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it('is not looked at for every touch while its store fails', () => {
+    const { observer, taken, states } = open();
+    states.note(known({ ...failed('STORE_UNAVAILABLE'), resourceVersion: '1', retryAt: START + 60_000 }));
+    for (let version = 2; version < 50; version += 1)
+      observer.meta({ ...IN_STEP, resourceVersion: `${version}` });
+    expect(taken()).toEqual([]);
+  });
+
+  it('is left alone while it is contested', () => {
+    const { observer, taken, states, clock } = open();
+    states.note(known({ contestedUntil: START + 1_000, resourceVersion: '1' }));
+    observer.meta(edited('2'));
+    observer.gone(APP.id);
+    expect(taken()).toEqual([]);
+    clock.time += 1_001;
+    observer.meta(edited('3'));
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it('of somebody else is nothing to us, and nothing to remember', () => {
+    const { observer, taken, states } = open();
+    observer.meta({ ...IN_STEP, id: { namespace: 'apps', secret: 'other' } });
+    expect([taken(), [...states.metas()]]).toEqual([[], []]);
+  });
+
+  it('that belongs to somebody who changes it all the time is not looked at all the time', () => {
+    const { observer, taken, states, clock } = open();
+    const theirs = { labels: { [LABEL.instance]: 'other' } };
+    states.note(known({ ...failed('TARGET_CLAIMED'), kind: 'refused', resourceVersion: '1' }));
+    for (let second = 0; second < 600; second += 1) {
+      clock.time += 1_000;
+      observer.meta(edited(`v${second}`, theirs));
+    }
+    const looks = taken().length;
+    expect(looks).toBeGreaterThan(10);
+    expect(looks).toBeLessThan(60);
+    // The first look after a quiet time is at once.
+    clock.time += 60_000;
+    observer.meta(edited('last', theirs));
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it('into which we merge is looked at for changes, and not for each of very many', () => {
+    const { observer, taken, states } = open([MERGED]);
+    states.note(known({ mapping: 'merged', target: MERGED.id, resourceVersion: '1' }));
+    observer.meta(meta(MERGED, {}, { resourceVersion: '1' }));
+    expect(taken()).toEqual([]);
+    observer.meta(meta(MERGED, {}, { resourceVersion: '2' }));
+    expect(taken()).toEqual(['drift apps/merged']);
+    for (let version = 3; version < 100; version += 1)
+      observer.meta(meta(MERGED, {}, { resourceVersion: `${version}` }));
+    expect(taken().length).toBeLessThan(6);
+  });
+});
+
+describe('a target that is not there', () => {
+  it('is the first work once the list is whole', () => {
+    const { observer, taken } = open();
+    observer.listed([{ namespace: 'other' }]);
+    observer.listed([{ namespace: 'apps', secret: 'other' }]);
+    expect(taken()).toEqual([]);
+    observer.listed([{ namespace: 'apps' }]);
+    expect(taken()).toEqual(['first apps/app']);
+    observer.listed([{ namespace: 'apps', secret: 'app' }]);
+    expect(taken()).toEqual(['first apps/app']);
+  });
+
+  it('is drift when it was there', () => {
+    const { observer, taken, states } = open();
+    observer.meta(IN_STEP);
+    states.note(known());
+    observer.gone(APP.id);
+    expect(taken()).toEqual(['drift apps/app']);
+    expect(states.meta(APP.id)).toBeUndefined();
+  });
+
+  it('is drift when it was there and in step as the process began', () => {
+    const { observer, taken } = open();
+    observer.meta(IN_STEP);
+    observer.gone(APP.id);
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it('is the first work when it was there and not in step', () => {
+    const { observer, taken } = open();
+    observer.meta(edited('2'));
+    expect(taken()).toEqual(['first apps/app']);
+    observer.gone(APP.id);
+    expect(taken()).toEqual(['first apps/app']);
+  });
+
+  it('is tried again in its own time when it could not be made', () => {
+    const { observer, taken, states } = open();
+    states.note(known({ ...failed('SOURCE_ABSENT'), alive: false }));
+    observer.listed([{ namespace: 'apps' }]);
+    observer.all(() => true);
+    expect(taken()).toEqual([]);
+  });
+});
+
+describe('a name that somebody else had', () => {
+  const opened = (code: 'NOT_OWNED' | 'TARGET_CLAIMED' | 'IMMUTABLE' | 'SOURCE_ABSENT' | 'DRIFTED') => {
+    const parts = open();
+    const kind = code === 'SOURCE_ABSENT' ? 'failed' : 'refused';
+    parts.states.note(known({ ...failed(code), kind, alive: false, resourceVersion: '2' }));
+    parts.observer.meta(edited('2'));
+    return parts;
+  };
+
+  it.each(['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] as const)(
+    'is looked at when it stays free (%s)',
+    (code) => {
+      const { observer, clock, taken } = opened(code);
+      observer.gone(APP.id);
+      clock.time += 29_000;
+      observer.queueFreedNames();
+      expect(taken()).toEqual([]);
+      clock.time += 1_000;
+      observer.queueFreedNames();
+      observer.queueFreedNames();
+      expect(taken()).toEqual(['drift apps/app']);
+    },
+  );
+
+  it('is left to whoever takes it again at once', () => {
+    const { observer, clock, taken } = opened('NOT_OWNED');
+    observer.gone(APP.id);
+    observer.meta(edited('3'));
+    expect(taken()).toEqual(['drift apps/app']);
+    clock.time += 60_000;
+    observer.queueFreedNames();
+    expect(taken()).toEqual([]);
+  });
+
+  it('is noticed by a list as well', () => {
+    const { observer, clock, taken, states } = open();
+    states.note(known({ ...failed('NOT_OWNED'), kind: 'refused', alive: false }));
+    observer.listed([{ namespace: 'apps' }]);
+    clock.time += 30_000;
+    observer.queueFreedNames();
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it('is looked at also where lists follow one another', () => {
+    const { observer, clock, taken } = opened('NOT_OWNED');
+    observer.gone(APP.id);
+    for (const _ of [1, 2, 3]) {
+      clock.time += 10_000;
+      observer.listed([{ namespace: 'apps' }]);
+      observer.queueFreedNames();
+    }
+    expect(taken()).toEqual(['drift apps/app']);
+  });
+
+  it("is nobody else's where the source is absent, or a change by hand stays", () => {
+    for (const code of ['SOURCE_ABSENT', 'DRIFTED'] as const) {
+      const { observer, clock, taken } = opened(code);
+      observer.gone(APP.id);
+      clock.time += 60_000;
+      observer.queueFreedNames();
+      expect(taken()).toEqual([]);
+    }
+  });
+
+  it('is forgotten with the mapping that wanted it', () => {
+    const { observer, clock, taken, state } = opened('NOT_OWNED');
+    observer.gone(APP.id);
+    state.snapshot = createConfigSnapshot([], [], () => false);
+    clock.time += 60_000;
+    observer.queueFreedNames();
+    expect(taken()).toEqual([]);
+  });
+});
+
+describe('after a change of the configuration', () => {
+  it('only what it changed is looked at', () => {
+    const { observer, taken, state } = open();
+    observer.meta(IN_STEP);
+    state.snapshot = createConfigSnapshot(
+      [],
+      [wanted({ data: APP.mapping.data, refreshMs: 1_000 })],
+      () => false,
+    );
+    observer.all(() => true);
+    expect(taken()).toEqual([]);
+    state.snapshot = createConfigSnapshot([], [wanted({ data: { B: source({ key: 'b' }) } })], () => false);
+    observer.all(() => true);
+    expect(taken()).toEqual(['first apps/app']);
+  });
+
+  it('nothing is taken for missing where no list was whole yet', () => {
+    const { observer, taken } = open();
+    observer.all(() => false);
+    expect(taken()).toEqual([]);
+  });
+});
+
+it('has the targets of a mapping made one after the other, whichever namespace was listed first', () => {
+  const all = ['z', 'a'].flatMap((namespace) => ['y', 'b'].map((name) => wanted({ name, namespace })));
+  const { observer, taken } = open(all);
+  observer.listed([{ namespace: 'z' }, { namespace: 'a' }]);
+  expect(taken()).toEqual(['first a/b', 'first z/b', 'first a/y', 'first z/y']);
+});
+
+it('gives one request to what is seen together, and another to what comes later', () => {
+  const { observer, clock, triggers } = open([APP, wanted({ name: 'b' }), wanted({ name: 'c' })]);
+  observer.listed([{ namespace: 'apps' }]);
+  clock.time += 501;
+  observer.listed([{ namespace: 'apps' }]);
+  const ids = triggers.list.map(({ requestId }) => requestId);
+  expect(new Set(ids.slice(0, 3)).size).toBe(1);
+  expect(new Set(ids).size).toBe(2);
+});
+
+it.each(['namespace', 'names'])('lists 10,000 targets in no time, scope %s', (scope) => {
+  const all = Array.from({ length: 10_000 }, (_, index) =>
+    wanted({ name: `m${index}`, namespace: `n${index % 100}` }),
+  );
+  const { observer, triggers } = open(all);
+  const began = performance.now();
+  if (scope === 'names') for (const { id } of all) observer.listed([id]);
+  else for (let index = 0; index < 100; index += 1) observer.listed([{ namespace: `n${index}` }]);
+  expect(triggers.list).toHaveLength(10_000);
+  expect(performance.now() - began).toBeLessThan(1_000);
+});

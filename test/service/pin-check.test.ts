@@ -1,0 +1,219 @@
+import { describe, expect, it } from 'vitest';
+import { pinNote } from '../../src/reconcile/pins.ts';
+import type { DesiredTarget } from '../../src/reconcile/targets.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
+import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { formatTargetState, parseTargetState } from '../../src/service/target-state.ts';
+import { createPinCheck } from '../../src/service/pin-check.ts';
+import { targetStatus } from '../../src/service/status.ts';
+import { looksInSync } from '../../src/service/sweep/in-sync.ts';
+import { createObserver } from '../../src/service/watch/observer.ts';
+import { PIN } from '../../src/sync/ownership-metadata.ts';
+import { createMemoryAudit } from '../fakes/memory-audit.ts';
+import { source } from '../sync/sample.ts';
+import {
+  createClock,
+  createFakeNotices,
+  createTriggers,
+  failed,
+  known,
+  meta,
+  STORES,
+  wanted,
+} from './sample.ts';
+
+const A = wanted({ name: 'a', data: { A: source({ key: 'a' }) } });
+const MERGED = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
+
+/** Metadata of a target as we left it, with a pin in its annotation. */
+function pinnedMeta(it: DesiredTarget, pin?: string) {
+  const plain = meta(it, { A: ['a', '1'] });
+  return pin === undefined ? plain : { ...plain, annotations: { ...plain.annotations, [PIN]: pin } };
+}
+
+function open(all: readonly DesiredTarget[] = [A]) {
+  const clock = createClock();
+  const states = createTargetStates(createFakeNotices(), clock);
+  const triggers = createTriggers();
+  const audit = createMemoryAudit({ instance: 'prod', clock });
+  const snapshot = () => createConfigSnapshot([], all, () => false);
+  const deps = { snapshot, states, outbox: triggers, clock };
+  const look = createPinCheck({ ...deps, audit });
+  const say = async (it: DesiredTarget, action: 'rollback' | 'unpin', outcome: 'ok' | 'refused' = 'ok') => {
+    await audit.append([
+      {
+        ...{ actor: { kind: 'cli' }, requestId: 'r', durationMs: 0, attempt: 1 },
+        ...{ action, outcome, mapping: it.mapping.name, ...it.id },
+        keys: { added: [], changed: [], removed: [] },
+        sources: action === 'unpin' ? [] : [{ store: 'vault', key: 'a', version: '1' }],
+        ...(action === 'unpin' ? {} : { note: pinNote({ to: 7, stores: new Map([['vault', 'hash']]) }) }),
+      },
+    ]);
+  };
+  return { ...deps, audit, triggers, say, look };
+}
+
+const note = (
+  { states, clock }: ReturnType<typeof open>,
+  it: DesiredTarget,
+  part: Parameters<typeof known>[0] = {},
+) => states.note(known({ mapping: it.mapping.name, target: it.id, endedAt: clock.time, ...part }));
+
+describe('pins that were said elsewhere', () => {
+  it('have a target looked at that does not show them', async () => {
+    const it_ = open();
+    note(it_, A);
+    it_.states.setMeta(pinnedMeta(A));
+    await it_.say(A, 'rollback');
+    await it_.look('r1');
+    expect(it_.triggers.taken()).toEqual(['event apps/a']);
+  });
+
+  it.each([
+    ['a pin that shows', 'rollback', '7', []],
+    ['a pin to another record', 'rollback', '5', ['event apps/a']],
+    ['an end that shows', 'unpin', undefined, []],
+    ['an end that does not show', 'unpin', '7', ['event apps/a']],
+  ] as const)('%s', async (_, action, shown, looks) => {
+    const it_ = open();
+    it_.states.setMeta(pinnedMeta(A, shown));
+    await it_.say(A, action);
+    await it_.look('r1');
+    expect(it_.triggers.taken()).toEqual(looks);
+  });
+
+  it('count by the last word, and what was refused is none', async () => {
+    const it_ = open();
+    it_.states.setMeta(pinnedMeta(A));
+    await it_.say(A, 'rollback');
+    await it_.say(A, 'unpin');
+    await it_.say(A, 'rollback', 'refused');
+    await it_.look('r1');
+    expect(it_.triggers.taken()).toEqual([]);
+  });
+
+  it('are looked for now and then, and each record once', async () => {
+    const it_ = open();
+    it_.states.setMeta(pinnedMeta(A));
+    await it_.say(A, 'rollback');
+    let lists = 0;
+    const list = it_.audit.list;
+    it_.audit.list = (...args) => {
+      lists += 1;
+      return list(...args);
+    };
+    await it_.look('r1');
+    await it_.look('r2');
+    expect([lists, it_.triggers.taken()]).toEqual([2, ['event apps/a']]);
+    it_.clock.time += 31_000;
+    await it_.look('r3');
+    expect([lists, it_.triggers.taken()]).toEqual([4, []]);
+    await it_.say(A, 'rollback');
+    it_.clock.time += 31_000;
+    await it_.look('r4');
+    expect(it_.triggers.taken()).toEqual(['event apps/a']);
+  });
+
+  it('are read page by page', async () => {
+    const it_ = open();
+    it_.states.setMeta(pinnedMeta(A));
+    for (let times = 0; times < 401; times += 1) await it_.say(A, 'rollback');
+    await it_.say(A, 'unpin');
+    await it_.look('r1');
+    expect(it_.triggers.taken()).toEqual([]);
+  });
+
+  it('of what nobody wants are none of ours', async () => {
+    const it_ = open();
+    await it_.say(wanted({ name: 'gone' }), 'rollback');
+    await it_.look('r1');
+    expect(it_.triggers.taken()).toEqual([]);
+  });
+
+  it('of a merge are compared with what its own last run found', async () => {
+    const it_ = open([MERGED]);
+    it_.states.setMeta(pinnedMeta(MERGED, '7'));
+    note(it_, MERGED);
+    await it_.say(MERGED, 'rollback');
+    await it_.look('r1');
+    expect(it_.triggers.taken()).toEqual(['event apps/m']);
+    note(it_, MERGED, { pinned: 7 });
+    await it_.say(MERGED, 'rollback');
+    it_.clock.time += 31_000;
+    await it_.look('r2');
+    expect(it_.triggers.taken()).toEqual([]);
+  });
+});
+
+describe('the annotation', () => {
+  const judged = (shown: string | undefined, pin?: { readonly to: number | undefined }) =>
+    looksInSync(pinnedMeta(A, shown), { mapping: A.mapping, instance: 'prod', stores: STORES, pin });
+
+  it.each([
+    ['none', undefined, { to: undefined }, true],
+    ['ours', '7', { to: 7 }, true],
+    ['taken away', undefined, { to: 7 }, false],
+    ['of another record', '8', { to: 7 }, false],
+    ['made up', '7', { to: undefined }, false],
+    ['of nonsense', 'x', { to: undefined }, false],
+    ['the same number, written otherwise', '07', { to: 7 }, false],
+    ['none before the first look', undefined, undefined, true],
+    ['one before the first look, which only a run can tell', '7', undefined, false],
+  ] as const)('%s', (_, shown, pin, expected) => {
+    expect(judged(shown, pin)).toBe(expected);
+  });
+
+  it('changed by hand has the target looked at', () => {
+    const it_ = open();
+    const observer = createObserver({ ...it_, instance: 'prod', stores: () => STORES });
+    note(it_, A, { pinned: 7, resourceVersion: '1' });
+    observer.meta(pinnedMeta(A, '7'));
+    expect(it_.triggers.taken()).toEqual([]);
+    observer.meta({ ...pinnedMeta(A), resourceVersion: '2' });
+    expect(it_.triggers.taken()).toEqual(['drift apps/a']);
+  });
+
+  it('is the first that a new process knows, and has one look made', () => {
+    const it_ = open();
+    const observer = createObserver({ ...it_, instance: 'prod', stores: () => STORES });
+    observer.meta(pinnedMeta(A, '7'));
+    expect(it_.triggers.taken()).toEqual(['first apps/a']);
+    expect(targetStatus(A, it_.snapshot(), it_.states, it_.clock.time)).toMatchObject({
+      state: 'pinned',
+      pinned: 7,
+    });
+  });
+});
+
+describe('the status of a pinned target', () => {
+  const statusOf = (it_: ReturnType<typeof open>, target: DesiredTarget = A) =>
+    targetStatus(target, it_.snapshot(), it_.states, it_.clock.time);
+
+  it('is `pinned`, and says to which record', () => {
+    const it_ = open();
+    note(it_, A, { pinned: 7 });
+    expect(statusOf(it_)).toMatchObject({ state: 'pinned', pinned: 7 });
+  });
+
+  it.each([
+    ['VERSION_GONE', 'failed'],
+    ['STORE_UNAVAILABLE', 'stale'],
+  ] as const)('is that of its failure, %s, and still says to which record', (code, state) => {
+    const it_ = open();
+    note(it_, A, { ...failed(code), pinned: 7, person: code === 'VERSION_GONE' });
+    expect(statusOf(it_)).toMatchObject({ state, code, pinned: 7 });
+  });
+
+  it('of a mapping that merges does not come from the annotation of the owner', () => {
+    const it_ = open([MERGED]);
+    it_.states.setMeta({ ...pinnedMeta(A, '7'), id: MERGED.id });
+    expect(statusOf(it_, MERGED)).not.toHaveProperty('pinned');
+  });
+
+  it('is told to other replicas, and nothing else is believed', () => {
+    const told = known({ pinned: 7 });
+    expect(parseTargetState(formatTargetState(told, () => undefined))).toMatchObject({ pinned: 7 });
+    for (const pinned of ['7', -1, null, {}])
+      expect(parseTargetState(JSON.stringify({ ...told, pinned }))).not.toHaveProperty('pinned');
+  });
+});

@@ -1,0 +1,187 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { refId } from '../../src/core/read-result.ts';
+import { formatSubject } from '../../src/queue/subject.ts';
+import type { DesiredTarget } from '../../src/reconcile/targets.ts';
+import { roundAt, type Shard, type Sweep, shardsOf } from '../../src/service/sweep/shards.ts';
+import { sourcesOf, storeRef } from '../../src/sync/desired.ts';
+import { source } from '../sync/sample.ts';
+import { START, wanted } from './sample.ts';
+
+const someSource = fc
+  .record({
+    store: fc.constantFrom('vault', 'aws', 'files'),
+    key: fc.stringMatching(/^[a-z]{1,2}$/),
+    property: fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),
+    version: fc.option(fc.constantFrom('1', '2'), { nil: undefined }),
+  })
+  .map((part) => source(part));
+const search = fc
+  .constantFrom('vault', 'aws')
+  .map((store) => ({ store, find: { path: 'x/', name: undefined, tags: {} } }));
+const someWanted: fc.Arbitrary<readonly DesiredTarget[]> = fc
+  .array(
+    fc.record({
+      refreshMs: fc.constantFrom(60_000, 300_000, 3_600_000),
+      mode: fc.constantFrom('own' as const, 'own' as const, 'merge' as const),
+      data: fc.dictionary(fc.constantFrom('A', 'B', 'C'), someSource),
+      dataFrom: fc.array(fc.oneof(someSource, search), { maxLength: 2 }),
+    }),
+    { maxLength: 40 },
+  )
+  .map((parts) =>
+    parts.map(({ mode, ...part }, index) => wanted({ ...part, name: `m${index}`, target: { mode } })),
+  );
+const tells = (store: string): boolean => store === 'aws';
+const isSearch = ({ mapping }: DesiredTarget) => mapping.dataFrom.some((entry) => 'find' in entry);
+
+const contents = (shards: readonly Shard[]) =>
+  Object.fromEntries(
+    shards.map(({ sweep, refs, fullRuns: whole }) => [
+      formatSubject(sweep),
+      { refs: refs.map(refId).sort(), whole: whole.map(({ mapping }) => mapping.name).sort() },
+    ]),
+  );
+
+describe('the shards of a configuration', () => {
+  it('hold each reference of an own target once, at the shortest interval of its users', () => {
+    fc.assert(
+      fc.property(someWanted, (all) => {
+        const shards = shardsOf(all, tells);
+        const needed = new Set(
+          all
+            .filter(({ mapping }) => mapping.target.mode === 'own')
+            .flatMap(({ mapping }) => sourcesOf(mapping).map((it) => refId(storeRef(it)))),
+        );
+        const found = shards.flatMap(({ sweep, refs }) => refs.map((ref) => ({ sweep, ref })));
+        expect(found.map(({ ref }) => refId(ref)).sort()).toEqual([...needed].sort());
+        for (const { sweep, ref } of found) {
+          const users = all.filter(({ mapping }) =>
+            sourcesOf(mapping).some((it) => refId(storeRef(it)) === refId(ref)),
+          );
+          expect(sweep.store).toBe(ref.store);
+          expect(sweep.refreshMs).toBe(Math.min(...users.map(({ mapping }) => mapping.refreshMs)));
+        }
+      }),
+    );
+  });
+
+  it('check each search and each merge whole, once an interval', () => {
+    fc.assert(
+      fc.property(someWanted, (all) => {
+        const names = shardsOf(all, tells).flatMap(({ sweep, fullRuns: whole }) =>
+          whole.map(({ mapping }) => {
+            expect(mapping.refreshMs).toBe(sweep.refreshMs);
+            return mapping.name;
+          }),
+        );
+        const needed = all.filter(
+          (it) => isSearch(it) || (it.mapping.target.mode === 'merge' && sourcesOf(it.mapping).length > 0),
+        );
+        expect(names.sort()).toEqual(needed.map(({ mapping }) => mapping.name).sort());
+      }),
+    );
+  });
+
+  it('are the same in whatever order the configuration is read', () => {
+    const shuffled = someWanted.chain((all) =>
+      fc.tuple(fc.constant(all), fc.shuffledSubarray([...all], { minLength: all.length })),
+    );
+    fc.assert(
+      fc.property(shuffled, ([all, other]) => {
+        expect(contents(shardsOf(other, tells))).toEqual(contents(shardsOf(all, tells)));
+      }),
+    );
+  });
+
+  it('have names that stay when a mapping is added to many', () => {
+    const many = Array.from({ length: 900 }, (_, index) =>
+      wanted({ name: `m${index}`, data: { A: source({ key: `k${index}` }) } }),
+    );
+    const names = (all: readonly DesiredTarget[]) => Object.keys(contents(shardsOf(all, tells))).sort();
+    expect(names(many.slice(0, 850))).toEqual(names(many));
+  });
+});
+
+const someSweep: fc.Arbitrary<Sweep> = fc
+  .record({
+    store: fc.stringMatching(/^[a-z]{1,6}$/),
+    refreshMs: fc.integer({ min: 1_000, max: 86_400_000 }),
+    shard: fc.nat(63),
+  })
+  .map((part) => ({ kind: 'sweep', shards: 64, ...part }));
+
+describe('the rounds of a shard', () => {
+  it('come once each, never more apart than the interval and its jitter, however the ticks fall', () => {
+    const steps = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 10, maxLength: 200 });
+    fc.assert(
+      fc.property(someSweep, steps, (sweep, parts) => {
+        let now = START;
+        let { round } = roundAt(sweep, now);
+        let began: number | undefined;
+        for (const part of parts) {
+          // A tick is never further away than a fifth of the interval.
+          const step = Math.max(1, Math.floor((part / 2_000) * sweep.refreshMs));
+          now += step;
+          const { round: next } = roundAt(sweep, now);
+          expect(next - round === 0 || next - round === 1).toBe(true);
+          if (next > round) {
+            if (began !== undefined) {
+              expect(now - began).toBeLessThanOrEqual(sweep.refreshMs * 1.05 + step + 1);
+              expect(now - began).toBeGreaterThanOrEqual(sweep.refreshMs * 0.95 - 0.2 * sweep.refreshMs - 1);
+            }
+            began = now;
+          }
+          round = next;
+        }
+      }),
+    );
+  });
+
+  it('last from one due time to the next, without a gap', () => {
+    fc.assert(
+      fc.property(someSweep, fc.nat(10 ** 9), (sweep, ms) => {
+        const here = roundAt(sweep, START + ms);
+        expect(here.from).toBeLessThanOrEqual(START + ms);
+        expect(here.until).toBeGreaterThan(START + ms);
+        expect(roundAt(sweep, here.until)).toMatchObject({ round: here.round + 1, from: here.until });
+      }),
+    );
+  });
+
+  it('are a matter of the name and the time alone', () => {
+    fc.assert(
+      fc.property(someSweep, fc.nat(10 ** 9), (sweep, ms) => {
+        expect(roundAt({ ...sweep }, START + ms)).toEqual(roundAt(sweep, START + ms));
+      }),
+    );
+  });
+});
+
+it('spreads the reads of 10,000 references over the interval', () => {
+  const refreshMs = 300_000;
+  const many = Array.from({ length: 10_000 }, (_, index) =>
+    wanted({ name: `m${index}`, refreshMs, data: { A: source({ key: `k${index}` }) } }),
+  );
+  const shards = shardsOf(many, () => false);
+  const before = new Map(shards.map(({ sweep }) => [sweep.shard, roundAt(sweep, START).round]));
+  const perSecond: number[] = [];
+  let total = 0;
+  for (let second = 1; second <= 300; second += 1) {
+    let reads = 0;
+    for (const { sweep, refs } of shards) {
+      const { round } = roundAt(sweep, START + second * 1_000);
+      if (round > (before.get(sweep.shard) ?? 0)) reads += refs.length;
+      before.set(sweep.shard, round);
+    }
+    total += reads;
+    perSecond.push(reads);
+  }
+  expect(total).toBeGreaterThan(9_000);
+  expect(total).toBeLessThan(11_000);
+  expect(Math.max(...perSecond)).toBeLessThan(800);
+  const quarters = [0, 75, 150, 225].map((from) =>
+    perSecond.slice(from, from + 75).reduce((sum, reads) => sum + reads, 0),
+  );
+  for (const reads of quarters) expect(reads).toBeGreaterThan(1_000);
+});

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { createStoreProgress, withStoreProgress } from '../../src/service/liveness/store-progress.ts';
+import { createLoops } from '../../src/service/liveness/loops.ts';
+import type { SyncContext } from '../../src/service/runs/sync-context.ts';
+import { createClock } from './sample.ts';
+
+function open() {
+  const clock = createClock();
+  const loops = createLoops(clock);
+  return {
+    clock,
+    answers: createStoreProgress(() => clock.now()),
+    begin: (name: string) => loops.begin(name, 60_000),
+    ages: () => loops.states().map(({ name, ageMs }) => `${name} ${ageMs / 1_000}`),
+  };
+}
+
+describe('an answer of a store', () => {
+  it('is progress of all who wait for it, and of nobody else', () => {
+    const { clock, answers, begin, ages } = open();
+    const end = answers.trackWait(begin('both'), ['a', 'b']);
+    answers.trackWait(begin('b'), ['b']);
+    begin('none');
+    clock.time += 50_000;
+    answers.note('a');
+    expect(ages()).toEqual(['both 0', 'b 50', 'none 50']);
+    clock.time += 5_000;
+    answers.note('b');
+    expect(ages()).toEqual(['both 0', 'b 0', 'none 55']);
+    end();
+    clock.time += 5_000;
+    for (const store of ['a', 'b']) answers.note(store);
+    expect(ages()).toEqual(['both 5', 'b 0', 'none 60']);
+  });
+
+  it('is told no more often than matters', () => {
+    const { clock, answers, begin, ages } = open();
+    answers.trackWait(begin('a'), ['a']);
+    answers.note('a');
+    clock.time += 900;
+    answers.note('a');
+    expect(ages()).toEqual(['a 0.9']);
+    clock.time += 100;
+    answers.note('a');
+    expect(ages()).toEqual(['a 0']);
+  });
+
+  it('counts while a context asks a store, whatever comes of it, and not in between', async () => {
+    const { clock, answers, begin, ages } = open();
+    const loop = begin('job');
+    const asked = Promise.withResolvers<never>();
+    const plain: Pick<SyncContext, 'read' | 'find' | 'versions'> = {
+      read: () => asked.promise,
+      find: () => asked.promise,
+      versions: () => asked.promise,
+    };
+    const context = withStoreProgress(plain as SyncContext, () => answers.trackWait(loop, ['a']));
+    const all = Promise.allSettled([
+      context.read([]),
+      context.find('a', { path: '', tags: {} }),
+      context.versions('a', []),
+    ]);
+    clock.time += 50_000;
+    answers.note('a');
+    expect(ages()).toEqual(['job 0']);
+    asked.reject(new Error('as it may'));
+    await all;
+    clock.time += 50_000;
+    answers.note('a');
+    expect(ages()).toEqual(['job 50']);
+  });
+});

@@ -1,0 +1,210 @@
+import { describe, expect, it } from 'vitest';
+import { formatSubject } from '../../src/queue/subject.ts';
+import { createConfigSnapshot, type ConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { createSweepSchedule } from '../../src/service/sweep/sweep-schedule.ts';
+import { recordingLogger } from '../reconcile/world.ts';
+import { source } from '../sync/sample.ts';
+import { asQueue, createClock, createFakeQueue, queueAway, START, settled, wanted } from './sample.ts';
+
+const REFRESH_MS = 300_000;
+
+function generationOf(keys: number, refreshMs = REFRESH_MS): ConfigSnapshot {
+  const all = Array.from({ length: keys }, (_, index) =>
+    wanted({ name: `m${index}`, refreshMs, data: { A: source({ key: `k${index}` }) } }),
+  );
+  return createConfigSnapshot([], all, () => false);
+}
+
+function open(keys = 200, refreshMs = REFRESH_MS) {
+  const clock = createClock();
+  const queue = createFakeQueue();
+  const logger = recordingLogger();
+  const state = { snapshot: generationOf(keys, refreshMs) };
+  const start = () =>
+    createSweepSchedule({ queue: asQueue(queue), snapshot: () => state.snapshot, clock, logger });
+  let schedule = start();
+  const run = (ms: number, everyMs = 1_000) => {
+    for (const end = clock.time + ms; clock.time < end; ) {
+      clock.time += everyMs;
+      schedule.tick();
+    }
+  };
+  const restart = () => {
+    schedule = start();
+    schedule.tick();
+  };
+  const subjects = () => queue.jobs.splice(0).map(({ job }) => job.subject);
+  return {
+    clock,
+    queue,
+    logger,
+    state,
+    run,
+    restart,
+    subjects,
+    get schedule() {
+      return schedule;
+    },
+  };
+}
+
+describe('a timetable', () => {
+  it('queues each shard once in each interval', () => {
+    const { state, restart, run, subjects } = open();
+    restart();
+    run(REFRESH_MS * 1.1);
+    subjects();
+    run(REFRESH_MS * 10);
+    const counts = Map.groupBy(subjects(), (subject) => subject);
+    expect([...counts.keys()].sort()).toEqual([...state.snapshot.shards.keys()].sort());
+    for (const times of counts.values()) expect(times.length).toBeOneOf([9, 10, 11]);
+  });
+
+  it('makes no round by a restart', () => {
+    const { restart, subjects } = open();
+    for (let restarts = 0; restarts < 5; restarts += 1) restart();
+    expect(subjects()).toEqual([]);
+  });
+
+  it('queues no round twice over restarts, by its name', () => {
+    const { queue, restart, run } = open(50, 60_000);
+    restart();
+    for (let minute = 0; minute < 10; minute += 1) {
+      run(60_000);
+      restart();
+    }
+    const names = queue.jobs.map(({ job, options }) => `${job.subject} ${options.once?.id}`);
+    expect(new Set(names).size).toBe(names.length);
+    expect(queue.jobs.every(({ options }) => options.once?.ttlMs === 60_000)).toBe(true);
+  });
+
+  it('gives a shard the same name and round in each replica', () => {
+    const [one, two] = [open(), open()];
+    for (const it of [one, two]) {
+      it.restart();
+      it.run(REFRESH_MS);
+    }
+    const named = (it: typeof one) =>
+      it.queue.jobs.map(({ job, options }) => `${job.subject} ${options.once?.id}`);
+    expect(named(two)).toEqual(named(one));
+  });
+
+  it('goes on when the clock is set back', () => {
+    const { clock, restart, run, subjects } = open();
+    restart();
+    run(REFRESH_MS);
+    subjects();
+    clock.time -= 3_600_000;
+    run(REFRESH_MS * 1.1);
+    expect(new Set(subjects()).size).toBe(open().state.snapshot.shards.size);
+  });
+
+  it('spreads what became due while the clock jumped or the process slept', () => {
+    const { clock, restart, run, subjects, schedule } = open(1_000);
+    restart();
+    clock.time += 7_200_000;
+    schedule.tick();
+    expect(subjects()).toEqual([]);
+    run(REFRESH_MS * 1.1);
+    expect(new Set(subjects()).size).toBe(64);
+  });
+
+  it('catches up where the interval is as short as a tick', () => {
+    const { restart, run, subjects } = open(1, 1_000);
+    restart();
+    run(60_000, 3_000);
+    expect(subjects().length).toBeGreaterThan(15);
+  });
+
+  it('outlives a queue that is away, and tells of it nowhere', async () => {
+    const { queue, restart, run, subjects, logger } = open();
+    restart();
+    queue.failure = queueAway();
+    run(REFRESH_MS);
+    await settled();
+    expect(logger.lines).toEqual([]);
+    queue.failure = undefined;
+    run(REFRESH_MS * 1.1);
+    expect(subjects().length).toBeGreaterThanOrEqual(open().state.snapshot.shards.size);
+  });
+
+  it('follows a new configuration without a stampede', () => {
+    const { state, restart, run, subjects } = open(200);
+    restart();
+    run(10_000);
+    subjects();
+    state.snapshot = generationOf(2_000);
+    run(5_000);
+    expect(subjects().length).toBeLessThan(8);
+    run(REFRESH_MS * 1.1);
+    expect(new Set(subjects())).toEqual(new Set(state.snapshot.shards.keys()));
+  });
+
+  it('queues the shards of a store that has come back at once', () => {
+    const { clock, state, schedule, queue } = open(10);
+    clock.time = START;
+    const names = [...state.snapshot.shards.values()].map(({ sweep }) => formatSubject(sweep));
+    schedule.queueNow(names);
+    expect(queue.jobs.map(({ job, options }) => [job.subject, job.reason, options])).toEqual(
+      names.map((name) => [name, 'sweep', {}]),
+    );
+  });
+
+  it('queues again what the queue may have lost, under its name, and nothing that was worked off since', () => {
+    const bench = open(50, 60_000);
+    const { clock, queue, run } = bench;
+    bench.restart();
+    const { schedule } = bench;
+    const named = () => queue.jobs.splice(0).map(({ job, options }) => `${job.subject} ${options.once?.id}`);
+    schedule.requeueLost(() => undefined);
+    expect(named()).toEqual([]);
+    run(60_000);
+    run(30_000);
+    const lost = named();
+    const shards = [...new Set(lost.map((name) => name.replace(/ .*/, '')))];
+    schedule.requeueLost(() => undefined);
+    const again = named();
+    expect(again).toHaveLength(shards.length);
+    expect(lost).toEqual(expect.arrayContaining(again));
+    // The one is of an earlier round, the other of this one.
+    const [late] = shards;
+    schedule.requeueLost((shard) => (shard === late ? clock.time - 120_000 : clock.time));
+    expect(named().map((name) => name.replace(/ .*/, ''))).toEqual([late]);
+  });
+
+  it('a sweep that was due while Redis was away for 5 s is made up for when it is back', async () => {
+    const DAY = 86_400_000;
+    const clock = createClock();
+    const queue = createFakeQueue();
+    const snapshot = createConfigSnapshot(
+      [],
+      [wanted({ refreshMs: DAY, data: { A: source({ key: 'k' }) } })],
+      () => false,
+    );
+    const schedule = createSweepSchedule({
+      queue: asQueue(queue),
+      snapshot: () => snapshot,
+      clock,
+      logger: recordingLogger(),
+    });
+    schedule.tick();
+    queue.failure = queueAway();
+    // Redis is away until the shard was due once, and 5 s more.
+    for (let s = 0; queue.attempts === 0 && s < 2 * 86_400; s++) {
+      clock.time += 1_000;
+      schedule.tick();
+    }
+    expect(queue.attempts).toBe(1);
+    clock.time += 5_000;
+    schedule.tick();
+    await settled();
+    queue.failure = undefined;
+    const backAt = clock.time;
+    for (let s = 0; queue.jobs.length === 0 && s < 2 * 86_400; s++) {
+      clock.time += 1_000;
+      schedule.tick();
+      await (s % 600 === 0 ? settled() : undefined);
+    }
+    expect((clock.time - backAt) / 1000).toBeLessThan(60);
+  });
+});

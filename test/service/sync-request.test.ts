@@ -1,0 +1,157 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { AppError } from '../../src/core/errors.ts';
+import type { DesiredTarget } from '../../src/reconcile/targets.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
+import type { Controller } from '../../src/service/controller.ts';
+import type { TargetState } from '../../src/service/target-state.ts';
+import { requestSync } from '../../src/service/sync-request.ts';
+import { heldStatuses } from '../../src/service/status.ts';
+import { createClock, createFakeNotices, failed, known, queueAway, START, wanted } from './sample.ts';
+
+const A = wanted({ name: 'a' });
+const B = wanted({ name: 'b' });
+
+function open() {
+  const clock = createClock();
+  const notices = createFakeNotices();
+  const states = createTargetStates(notices, clock);
+  const elsewhere = createTargetStates(notices, clock);
+  const asked: string[] = [];
+  const state: { refuse: string | undefined } = { refuse: undefined };
+  const controller = {
+    states,
+    async request({ mapping }: DesiredTarget, requestId: string) {
+      if (mapping.name === state.refuse) throw queueAway();
+      asked.push(`${mapping.name} ${requestId}`);
+    },
+  } as Pick<Controller, 'states' | 'request'> as Controller;
+  const held = () => heldStatuses({ states, idOf: ({ target }) => `held-${target.secret}` });
+  const ask = (all: readonly DesiredTarget[], mapping?: string) =>
+    requestSync(controller, all, {
+      requestId: 'mine',
+      clock,
+      held,
+      ...(mapping === undefined ? {} : { wholeMapping: mapping }),
+    });
+  const end = ({ mapping, id }: DesiredTarget, part: Partial<TargetState> = {}, at = elsewhere) =>
+    at.note(
+      known({
+        ...{ mapping: mapping.name, target: id, requestId: 'mine' },
+        ...{ startedAt: clock.time, endedAt: clock.time },
+        ...part,
+      }),
+    );
+  return { clock, states, asked, state, ask, end };
+}
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => {
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+describe('who asks for a sync', () => {
+  it('waits for the end of each target, wherever it is worked on', async () => {
+    const { ask, end, asked, clock, states } = open();
+    const answer = ask([A, B]);
+    expect(asked).toEqual(['a mine', 'b mine']);
+    clock.time += 10;
+    end(B, failed('TIMEOUT'), states);
+    end(A, { kind: 'updated', keys: [{ name: 'X', action: 'change' }] });
+    const { summary, targets, ...rest } = await answer;
+    expect(rest).toMatchObject({ ok: false, requestId: 'mine', pending: 0, held: [] });
+    expect(summary).toMatchObject({ updated: 1, failed: 1, unchanged: 0 });
+    expect(targets).toMatchObject([
+      { mapping: 'a', namespace: 'apps', secret: 'a', outcome: 'updated', keys: [{ name: 'X' }] },
+      { mapping: 'b', outcome: 'failed', code: 'TIMEOUT' },
+    ]);
+  });
+
+  it('is not content with a run that began before, or with a proposal', async () => {
+    const { ask, end, clock } = open();
+    clock.time = START + 100;
+    const answer = ask([A]);
+    end(A, { startedAt: START + 99, requestId: 'other' });
+    clock.time += 1;
+    end(A, { kind: 'held', proposed: true });
+    clock.time += 1;
+    end(A, { kind: 'deleted', alive: false, requestId: 'of the destroying step' });
+    expect(await answer).toMatchObject({ ok: true, summary: { deleted: 1, held: 0 } });
+  });
+
+  it('waits for its own run where one for somebody else ends first, which may go by older readings', async () => {
+    const { ask, end, clock } = open();
+    const answer = ask([A]);
+    end(A, { requestId: 'other' });
+    clock.time += 500;
+    await vi.advanceTimersByTimeAsync(500);
+    end(A, { kind: 'updated', requestId: 'mine~1' });
+    expect(await answer).toMatchObject({ ok: true, summary: { updated: 1, unchanged: 0 } });
+  });
+
+  it('is content with one for somebody else who asked at the same time, where none follows', async () => {
+    const { ask, end } = open();
+    const answer = ask([A, B]);
+    end(A, { kind: 'updated' });
+    end(A, { requestId: 'other' });
+    end(B, { requestId: 'other' });
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(await answer).toMatchObject({ ok: true, pending: 0, summary: { updated: 1, unchanged: 1 } });
+  });
+
+  it('is told what is held of it, also what left the mapping, and of nothing else', async () => {
+    const { ask, end, clock } = open();
+    const held = { kind: 'held', error: new AppError('HELD').toJSON(), requestId: 'before' } as const;
+    const left = wanted({ name: 'a', target: { secret: 'left' } });
+    end(left, held);
+    end(wanted({ name: 'other' }), held);
+    const whole = ask([A], 'a');
+    end(A);
+    expect(await whole).toMatchObject({
+      ok: false,
+      summary: { unchanged: 1, held: 1 },
+      targets: [
+        { secret: 'a', outcome: 'unchanged' },
+        { mapping: 'a', secret: 'left', outcome: 'held', code: 'HELD' },
+      ],
+      held: [{ id: 'held-left', mapping: 'a' }],
+      pending: 0,
+    });
+    const one = ask([A]);
+    clock.time += 1;
+    end(A);
+    expect(await one).toMatchObject({ ok: true, summary: { held: 0 }, held: [] });
+    const itself = ask([A]);
+    clock.time += 1;
+    end(A, { ...held, requestId: 'mine' });
+    expect(await itself).toMatchObject({ ok: false, summary: { held: 1 }, held: [{ id: 'held-a' }] });
+    // Nothing of the mapping is wanted any more.
+    expect(await ask([], 'other')).toMatchObject({ ok: false, targets: [{ secret: 'other' }], pending: 0 });
+  });
+
+  it('takes a run that was made for it, although the clock of its replica is behind', async () => {
+    const { ask, end } = open();
+    const answer = ask([A]);
+    end(A, { startedAt: START - 5_000, endedAt: START - 4_000, requestId: 'mine' });
+    expect(await answer).toMatchObject({ ok: true, pending: 0 });
+  });
+
+  it('is told what goes on when it takes too long', async () => {
+    const { ask, end } = open();
+    const answer = ask([A, B]);
+    end(A);
+    await vi.advanceTimersByTimeAsync(25_000);
+    expect(await answer).toMatchObject({ ok: false, pending: 1, summary: { unchanged: 1 } });
+  });
+
+  it('is told when the queue is away, and waits no longer', async () => {
+    const { ask, state } = open();
+    state.refuse = 'b';
+    await expect(ask([A, B])).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  });
+
+  it('of nothing gets its answer at once', async () => {
+    const { ask } = open();
+    expect(await ask([])).toMatchObject({ ok: true, pending: 0, targets: [] });
+  });
+});
