@@ -1,21 +1,21 @@
 # docker build --tag secretbridge .
 #
-# What is copied at the end is what `npm run image:files` assembles and the tests run: /app, and a link to its program.
-# Beside it there is Node alone, without npm and its like, on the base that Node's own image has.
+# The image gets the files of `npm run image:files`, which the tests run: /app and a link to its program. It adds only Node,
+# without npm, on the base of Node's own image.
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim@sha256:2fe369e969550cde8e867afc3fe370b260140cab4a23d467074295b42163d553
 ARG BASE_IMAGE=debian:bookworm-20260918-slim@sha256:3783cc01769c7b2b1b83a5c5ad96c815348e28ed7da68e2e3687004faa906251
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
-# No package needs its install script, so none gets to run.
+# No package needs its install script, so no script is run.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
 RUN node scripts/image-files.ts /out && mkdir /state
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="secretbridge" \
-      org.opencontainers.image.description="Keeps Kubernetes Secrets in step with Vault/OpenBao, AWS Secrets Manager and Azure Key Vault" \
+      org.opencontainers.image.description="Keeps Kubernetes Secrets in sync with Vault/OpenBao, AWS Secrets Manager and Azure Key Vault" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.base.name="debian:bookworm-20260918-slim"
@@ -23,16 +23,16 @@ COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=build /out/ /
 COPY --from=build --chown=10001:10001 /state/ /var/lib/secretbridge/
 ENV NODE_ENV=production
-# What is freed of values and answers goes back to the system (docs/adr/0050-a-heap-of-its-own-size.md).
+# Returns freed memory of values and answers to the system (docs/adr/0015-bound-the-memory-of-the-service.md).
 ENV MALLOC_ARENA_MAX=2
 ENV MALLOC_MMAP_THRESHOLD_=131072
-# A number, so that `runAsNonRoot` can be checked. It writes to /var/lib/secretbridge (the audit, with SQLite) and nowhere
-# else: run it with a read-only root file system and a volume there.
+# A number, because `runAsNonRoot` cannot check a name. The program writes only to /var/lib/secretbridge (the SQLite audit). Run it
+# with a read-only root file system and a volume there.
 USER 10001:10001
 WORKDIR /var/lib/secretbridge
 VOLUME /var/lib/secretbridge
 EXPOSE 8080
-# For Docker and Compose; Kubernetes asks by itself. `http.listen` is then on port 8080 without TLS.
+# For Docker and Compose. Kubernetes has its own probes. It needs `http.listen` on port 8080 without TLS.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
   CMD ["/usr/local/bin/node", "-e", "fetch('http://127.0.0.1:8080/livez').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["/usr/local/bin/node", "/app/bin/secretbridge.js"]

@@ -19,7 +19,7 @@ const THOROUGH = [
   'test/http/{access,events-azure}.test.ts',
   // Processes that are started and killed, or hang.
   'test/service/watchdog.test.ts',
-  'test/audit/sqlite-{processes,permissions,trouble,crashes}.test.ts',
+  'test/audit/sqlite-{processes,permissions,failures,crashes}.test.ts',
   'test/audit/{schema-1,tampering-run,retention,retention-crashes}.test.ts',
   'test/cli/process.test.ts',
   'test/cluster/directory-killed.test.ts',

@@ -12,18 +12,18 @@ import type { AuditStore, RecordFilter } from '../src/audit/store.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
 import { benchEntry, CODES, COMMON_VALUES, pick, random, STORES } from './audit-records.ts';
 
-const [place, count = '1000000'] = process.argv.slice(2);
+const [workspace, count = '1000000'] = process.argv.slice(2);
 const total = Number(count);
 const START = Date.parse('2026-01-01T00:00:00Z');
 let now = START;
 const common = { instance: 'prod-eu', replica: `bench-${process.pid}`, clock: { now: () => now } };
 
 function open(): Promise<AuditStore> {
-  if (place?.startsWith('postgres'))
-    return openPostgresAudit({ ...common, url: async () => SecretValue.fromText(place) });
+  if (workspace?.startsWith('postgres'))
+    return openPostgresAudit({ ...common, url: async () => SecretValue.fromText(workspace) });
   const folder = join(import.meta.dirname, '..', 'node_modules', '.cache', 'secretbridge');
   mkdirSync(folder, { recursive: true });
-  return openSqliteAudit({ ...common, path: place ?? join(folder, `audit-${total}.db`) });
+  return openSqliteAudit({ ...common, path: workspace ?? join(folder, `audit-${total}.db`) });
 }
 
 function show(what: string, times: readonly number[]): void {

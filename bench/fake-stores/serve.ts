@@ -13,7 +13,7 @@ const kind = process.argv[2];
 if (kind !== 'aws' && kind !== 'azure' && kind !== 'vault')
   throw new Error('usage: serve.ts aws|azure|vault');
 
-const double = KINDS[kind]();
+const fakeStore = KINDS[kind]();
 const authority = createAuthority();
 let address = '';
 let latencyMs = 0;
@@ -31,7 +31,7 @@ const server = createServer(options, async (incoming, outgoing) => {
     status,
     headers: more,
     body: text,
-  } = double.answer({ method, url, headers, body }, address);
+  } = fakeStore.answer({ method, url, headers, body }, address);
   calls.set(operation, (calls.get(operation) ?? 0) + 1);
   setTimeout(() => {
     outgoing.writeHead(status, more);
@@ -45,7 +45,7 @@ server.on('secureConnection', () => {
 function execute(order: Command): unknown {
   if (order.kind === 'latency') latencyMs = order.ms;
   else if (order.kind === 'put')
-    for (const [key, value] of Object.entries(order.values)) double.put(key, value);
+    for (const [key, value] of Object.entries(order.values)) fakeStore.put(key, value);
   return { calls: Object.fromEntries(calls), connections };
 }
 
@@ -53,5 +53,5 @@ process.on('message', (order: Command) => process.send?.(execute(order)));
 process.on('disconnect', () => process.exit(0));
 server.listen(0, '127.0.0.1', () => {
   address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  process.send?.({ address, ca: authority.ca, env: double.env(address) });
+  process.send?.({ address, ca: authority.ca, env: fakeStore.env(address) });
 });

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Counts, Command } from './fake-store.ts';
+import type { Command, Counts } from './fake-store.ts';
 
 /** A fake store in its own process, so that its CPU and memory are not counted as ours. */
 export interface RunningFakeStore extends AsyncDisposable {

@@ -12,11 +12,11 @@ interface Bare {
   ): Promise<Record<string, unknown>>;
 }
 
-async function counted(double: RunningFakeStore, work: (bare: Bare) => Promise<void>): Promise<number> {
-  const dispatcher = new Agent({ allowH2: false, connections: 8, connect: { ca: double.ca } });
+async function counted(fakeStore: RunningFakeStore, work: (bare: Bare) => Promise<void>): Promise<number> {
+  const dispatcher = new Agent({ allowH2: false, connections: 8, connect: { ca: fakeStore.ca } });
   const bare: Bare = {
     async ask(path, body, headers = {}) {
-      const url = path.startsWith('https:') ? path : double.address + path;
+      const url = path.startsWith('https:') ? path : fakeStore.address + path;
       const method = body === undefined ? 'GET' : 'POST';
       const sent = body === undefined ? null : JSON.stringify(body);
       const answer = await request(url, { dispatcher, method, headers, body: sent });
@@ -24,7 +24,7 @@ async function counted(double: RunningFakeStore, work: (bare: Bare) => Promise<v
     },
   };
   try {
-    const { counts } = await double.during(() => work(bare));
+    const { counts } = await fakeStore.during(() => work(bare));
     return totalOf(counts);
   } finally {
     await dispatcher.close();
@@ -34,8 +34,8 @@ async function counted(double: RunningFakeStore, work: (bare: Bare) => Promise<v
 const target = (operation: string) => ({ 'x-amz-target': `secretsmanager.${operation}` });
 
 /** Lists all secrets, 100 a page. */
-export function awsListPages(double: RunningFakeStore): Promise<number> {
-  return counted(double, async ({ ask }) => {
+export function awsListPages(fakeStore: RunningFakeStore): Promise<number> {
+  return counted(fakeStore, async ({ ask }) => {
     for (let token: unknown, first = true; first || token !== undefined; first = false) {
       const page = { MaxResults: 100, ...(token === undefined ? {} : { NextToken: token }) };
       token = (await ask('/', page, target('ListSecrets'))).NextToken;
@@ -44,16 +44,16 @@ export function awsListPages(double: RunningFakeStore): Promise<number> {
 }
 
 /** Reads the keys in batches of 20. */
-export function awsBatches(double: RunningFakeStore, keys: readonly string[]): Promise<number> {
-  return counted(double, async ({ ask }) => {
+export function awsBatches(fakeStore: RunningFakeStore, keys: readonly string[]): Promise<number> {
+  return counted(fakeStore, async ({ ask }) => {
     for (let start = 0; start < keys.length; start += 20)
       await ask('/', { SecretIdList: keys.slice(start, start + 20) }, target('BatchGetSecretValue'));
   });
 }
 
 /** Lists all secrets, 25 a page, without the login. */
-export async function azureListPages(double: RunningFakeStore, token: string): Promise<number> {
-  return counted(double, async ({ ask }) => {
+export async function azureListPages(fakeStore: RunningFakeStore, token: string): Promise<number> {
+  return counted(fakeStore, async ({ ask }) => {
     let next: unknown = '/secrets?api-version=7.4&maxresults=25';
     while (typeof next === 'string')
       next = (await ask(next, undefined, { authorization: `Bearer ${token}` })).nextLink;
@@ -61,8 +61,8 @@ export async function azureListPages(double: RunningFakeStore, token: string): P
 }
 
 /** Reads each key with one request, without the login. */
-export function vaultReads(double: RunningFakeStore, keys: readonly string[]): Promise<number> {
-  return counted(double, async ({ ask }) => {
+export function vaultReads(fakeStore: RunningFakeStore, keys: readonly string[]): Promise<number> {
+  return counted(fakeStore, async ({ ask }) => {
     for (const key of keys) await ask(`/v1/secret/data/${key}`);
   });
 }

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assertStatus } from '../../test/integration/services/kubernetes-api.ts';
 import type { Lab } from '../world/lab.ts';
-import { type Workspace, runNode } from '../world/program.ts';
+import { runNode, type Workspace } from '../world/program.ts';
 import type { Usage } from '../world/usage.ts';
 
 interface RawSecret {
@@ -14,7 +14,7 @@ interface RawSecret {
 /** Copies the Secrets of one namespace to another by a bare loop of server-side applies. */
 export async function applyAgain(
   lab: Lab,
-  place: Workspace,
+  workspace: Workspace,
   { from, to, concurrency }: { readonly from: string; readonly to: string; readonly concurrency: number },
 ): Promise<Usage & { readonly ms: number }> {
   const answer = await lab.request<{ items: readonly RawSecret[] }>(
@@ -27,8 +27,8 @@ export async function applyAgain(
     return { name, body: JSON.stringify(secret) };
   });
   const { address, caFile, adminToken: token } = lab.kubernetes;
-  const path = join(place.folder, 'floor.json');
+  const path = join(workspace.folder, 'floor.json');
   await writeFile(path, JSON.stringify({ address, caFile, token, namespace: to, concurrency, secrets }));
-  const { stdout, ...used } = await runNode([join(import.meta.dirname, 'apply.ts'), path], place);
+  const { stdout, ...used } = await runNode([join(import.meta.dirname, 'apply.ts'), path], workspace);
   return { ...used, ms: (JSON.parse(stdout) as { ms: number }).ms };
 }

@@ -88,14 +88,14 @@ function growthBars(rows: readonly Row[]): readonly Bar[] {
 
 function cycleBars({ unit, floor, goal, detail = {} }: Row): readonly Bar[] {
   return Object.entries(detail).flatMap(([name, value]) => {
-    const pass = /^pass(\d+)$/.exec(name)?.[1];
-    if (pass === undefined) return [];
+    const cycle = /^pass(\d+)$/.exec(name)?.[1];
+    if (cycle === undefined) return [];
     return [
       {
-        label: pass === '0' ? 'in the first sync' : `in cycle ${pass}`,
+        label: cycle === '0' ? 'in the first sync' : `in cycle ${cycle}`,
         ...{ value, unit },
         ...(floor === undefined ? {} : { floor }),
-        ...(pass === '0' || goal?.value === undefined ? {} : { goal: goal.value }),
+        ...(cycle === '0' || goal?.value === undefined ? {} : { goal: goal.value }),
       },
     ];
   });

@@ -2,7 +2,7 @@ import { awsBatches, awsListPages } from '../floor/calls.ts';
 import type { Benchmark, BenchOptions, Row } from '../harness/row.ts';
 import { openLab } from '../world/lab.ts';
 import { distinctKeys, valuesOf } from '../world/test-data.ts';
-import { callsRow, clusterRows, firstSync, cycleCost, size, RUN_MODES } from './cycles.ts';
+import { callsRow, clusterRows, cycleCost, firstSync, RUN_MODES, size } from './cycles.ts';
 
 const CHANGED = 10;
 
@@ -19,7 +19,13 @@ export const awsCalls: Benchmark = {
     const { mappings, values } = distinctKeys(size(options, 1_000), namespaces);
     const keys = Object.keys(values);
     const refresh = 8;
-    const setting = { store: 'aws', fakeStore: aws, refresh: `${refresh}s`, concurrency: 16, mappings } as const;
+    const setting = {
+      store: 'aws',
+      fakeStore: aws,
+      refresh: `${refresh}s`,
+      concurrency: 16,
+      mappings,
+    } as const;
     const goals = options.quick ? [36, 10, 12] : [310, 60, 65];
     const [first = 0, unchanged = 0, changed = 0] = goals;
 
@@ -33,11 +39,11 @@ export const awsCalls: Benchmark = {
         made,
       ),
     ];
-    for (const way of RUN_MODES) {
-      report(`cycles without changes: ${way}`);
+    for (const mode of RUN_MODES) {
+      report(`cycles without changes: ${mode}`);
       const run = {
         place: made.place,
-        way,
+        way: mode,
         seconds: refresh * (options.quick ? 1 : 3) + 4,
         keys: keys.length,
       };
@@ -45,15 +51,15 @@ export const awsCalls: Benchmark = {
       const about = {
         id: 'aws/unchanged',
         title: 'a cycle without changes',
-        way,
+        way: mode,
         floor: pages,
         goal: { value: unchanged },
       };
-      rows.push(callsRow(about, quiet), ...clusterRows('aws', way, quiet));
+      rows.push(callsRow(about, quiet), ...clusterRows('aws', mode, quiet));
 
-      report(`cycles with ${CHANGED} changed keys: ${way}`);
+      report(`cycles with ${CHANGED} changed keys: ${mode}`);
       const some = keys.filter((_, n) => n % Math.floor(keys.length / CHANGED) === 0).slice(0, CHANGED);
-      await aws.put(valuesOf(some, RUN_MODES.indexOf(way) + 1));
+      await aws.put(valuesOf(some, RUN_MODES.indexOf(mode) + 1));
       const after = await cycleCost(lab, setting, run);
       // Only the first cycle finds the changes.
       const calls = after.calls * after.cycles - (after.cycles - 1) * quiet.calls;
@@ -62,7 +68,7 @@ export const awsCalls: Benchmark = {
           {
             id: 'aws/changed',
             title: `a cycle with ${CHANGED} changed keys`,
-            way,
+            way: mode,
             floor: pages + 1,
             goal: { value: changed },
           },

@@ -3,7 +3,7 @@ import { azureListPages } from '../floor/calls.ts';
 import type { Benchmark, Row } from '../harness/row.ts';
 import { openLab } from '../world/lab.ts';
 import { distinctKeys, flatName } from '../world/test-data.ts';
-import { callsRow, clusterRows, firstSync, cycleCost, size, RUN_MODES } from './cycles.ts';
+import { callsRow, clusterRows, cycleCost, firstSync, RUN_MODES, size } from './cycles.ts';
 
 export const azureCalls: Benchmark = {
   name: 'azure-calls',
@@ -25,7 +25,7 @@ export const azureCalls: Benchmark = {
       mappings,
     } as const;
     options.report('first sync');
-    const { place, ...first } = await firstSync(lab, setting, values);
+    const { place: workspace, ...first } = await firstSync(lab, setting, values);
     const pages = await azureListPages(azure, await azureToken(azure));
     const rows: Row[] = [
       callsRow(
@@ -33,17 +33,23 @@ export const azureCalls: Benchmark = {
         first,
       ),
     ];
-    for (const way of RUN_MODES) {
-      options.report(`cycles without changes: ${way}`);
+    for (const mode of RUN_MODES) {
+      options.report(`cycles without changes: ${mode}`);
       const cost = await cycleCost(lab, setting, {
-        place,
-        way,
+        place: workspace,
+        way: mode,
         seconds: refresh * (options.quick ? 2 : 4) + 4,
         keys,
       });
       const goal = { value: options.quick ? 8 : 45 };
-      const about = { id: 'azure/unchanged', title: 'a cycle without changes', way, floor: pages, goal };
-      rows.push(callsRow(about, cost), ...clusterRows('azure', way, cost));
+      const about = {
+        id: 'azure/unchanged',
+        title: 'a cycle without changes',
+        way: mode,
+        floor: pages,
+        goal,
+      };
+      rows.push(callsRow(about, cost), ...clusterRows('azure', mode, cost));
     }
     return rows;
   },

@@ -28,65 +28,67 @@ export async function cycleCost(
   lab: Lab,
   setting: Omit<Setting, 'engine'>,
   {
-    place,
-    way,
+    place: workspace,
+    way: mode,
     seconds,
     keys,
   }: { readonly place: Workspace; readonly way: RunMode; readonly seconds: number; readonly keys: number },
 ): Promise<CycleCost> {
-  const { fakeStore: double } = setting;
-  if (way === 'sync') {
-    const { store, cluster } = await costOf(lab, double, () => syncOnce(place));
+  const { fakeStore } = setting;
+  if (mode === 'sync') {
+    const { store, cluster } = await costOf(lab, fakeStore, () => syncOnce(workspace));
     return { calls: totalOf(store), store, cluster, cycles: 1 };
   }
-  const configured = await lab.configure(place, { ...setting, engine: way });
+  const configured = await lab.configure(workspace, { ...setting, engine: mode });
   const {
     store,
     cluster,
-    result: passes,
-  } = await costOf(lab, double, () => serveFor(configured, seconds, keys));
-  return { calls: totalOf(store) / passes, store, cluster, cycles: passes };
+    result: cycles,
+  } = await costOf(lab, fakeStore, () => serveFor(configured, seconds, keys));
+  return { calls: totalOf(store) / cycles, store, cluster, cycles };
 }
 
 /** Returns the rows about the API server, which all stores share. */
-export function clusterRows(
-  id: string,
-  way: RunMode,
-  { cluster, cycles: passes }: CycleCost,
-): readonly Row[] {
+export function clusterRows(id: string, mode: RunMode, { cluster, cycles }: CycleCost): readonly Row[] {
   const reads = (cluster.GET ?? 0) + (cluster.LIST ?? 0);
   return [
     row({
-      id: `${id}/writes/${way}`,
-      title: `Secret writes at the API server, ${RUN_MODE_LABELS[way]}`,
+      id: `${id}/writes/${mode}`,
+      title: `Secret writes at the API server, ${RUN_MODE_LABELS[mode]}`,
       unit: 'requests',
       value: writesIn(cluster),
       floor: 0,
       goal: { value: 0 },
-      detail: { passes },
+      detail: { passes: cycles },
     }),
     row({
-      id: `${id}/reads/${way}`,
-      title: `Secret GETs and LISTs at the API server, ${RUN_MODE_LABELS[way]}`,
+      id: `${id}/reads/${mode}`,
+      title: `Secret GETs and LISTs at the API server, ${RUN_MODE_LABELS[mode]}`,
       unit: 'requests',
-      value: way === 'sync' ? reads : reads / passes,
-      detail: { GET: cluster.GET ?? 0, LIST: cluster.LIST ?? 0, passes },
+      value: mode === 'sync' ? reads : reads / cycles,
+      detail: { GET: cluster.GET ?? 0, LIST: cluster.LIST ?? 0, passes: cycles },
     }),
   ];
 }
 
 export function callsRow(
-  { id, title, way, floor, goal }: { id: string; title: string; way: RunMode; floor: number; goal: Goal },
-  { calls, store, cycles: passes }: CycleCost,
+  {
+    id,
+    title,
+    way: mode,
+    floor,
+    goal,
+  }: { id: string; title: string; way: RunMode; floor: number; goal: Goal },
+  { calls, store, cycles }: CycleCost,
 ): Row {
   return row({
-    id: `${id}/${way}`,
-    title: `${title}, ${RUN_MODE_LABELS[way]}`,
+    id: `${id}/${mode}`,
+    title: `${title}, ${RUN_MODE_LABELS[mode]}`,
     unit: 'calls',
     value: calls,
     floor,
     goal,
-    detail: { ...store.calls, connections: store.connections, passes },
+    detail: { ...store.calls, connections: store.connections, passes: cycles },
   });
 }
 
@@ -97,9 +99,9 @@ export async function firstSync(
   values: Readonly<Record<string, string>>,
 ): Promise<CycleCost & { readonly place: Workspace }> {
   await setting.fakeStore.put(values);
-  const place = await lab.workspace({ ...setting, engine: 'memory' });
-  const { store, cluster } = await costOf(lab, setting.fakeStore, () => syncOnce(place));
-  return { place, calls: totalOf(store), store, cluster, cycles: 1 };
+  const workspace = await lab.workspace({ ...setting, engine: 'memory' });
+  const { store, cluster } = await costOf(lab, setting.fakeStore, () => syncOnce(workspace));
+  return { place: workspace, calls: totalOf(store), store, cluster, cycles: 1 };
 }
 
 export function size({ quick }: BenchOptions, full: number): number {

@@ -6,7 +6,7 @@ import { type Lab, openLab, type Setting } from '../world/lab.ts';
 import { costOf, serveUntil, syncOnce } from '../world/runs.ts';
 import { distinctKeys } from '../world/test-data.ts';
 import type { Usage } from '../world/usage.ts';
-import { RUN_MODE_LABELS, size, RUN_MODES, type RunMode } from './cycles.ts';
+import { RUN_MODE_LABELS, RUN_MODES, type RunMode, size } from './cycles.ts';
 
 const ROUNDS = 3;
 /** The default of `engine.concurrency`, and the best value for a first sync. */
@@ -23,12 +23,14 @@ interface Run {
 }
 
 const RUNS: readonly Run[] = CONCURRENCIES.flatMap((concurrency) =>
-  RUN_MODES.map((way) => ({
-    id: concurrency === 16 ? way : `${way}-${concurrency}`,
-    way,
+  RUN_MODES.map((mode) => ({
+    id: concurrency === 16 ? mode : `${mode}-${concurrency}`,
+    way: mode,
     concurrency,
     shown:
-      concurrency === 16 ? RUN_MODE_LABELS[way] : `${RUN_MODE_LABELS[way]}, \`concurrency: ${concurrency}\``,
+      concurrency === 16
+        ? RUN_MODE_LABELS[mode]
+        : `${RUN_MODE_LABELS[mode]}, \`concurrency: ${concurrency}\``,
   })),
 );
 
@@ -66,13 +68,13 @@ export const firstSyncTime: Benchmark = {
     }
     const of = (all: readonly Measured[], what: keyof Measured) =>
       median(all.map((measured) => measured[what]));
-    return [...ours].flatMap(([{ id, concurrency, shown }, results]) => {
+    return [...ours].flatMap(([{ id, concurrency, shown: label }, results]) => {
       const floor = floors[concurrency];
       const detail = { rounds: results.length, slowest: Math.max(...results.map(({ ms }) => ms / 1_000)) };
       return [
         row({
           id: `first/time/${id}`,
-          title: `from process start, floor: ${concurrency} concurrent writes, ${shown}`,
+          title: `from process start, floor: ${concurrency} concurrent writes, ${label}`,
           unit: 's',
           value: of(results, 'ms') / 1_000,
           floor: of(floor, 'ms') / 1_000,
@@ -81,7 +83,7 @@ export const firstSyncTime: Benchmark = {
         }),
         row({
           id: `first/loop/${id}`,
-          title: `from process start, floor: sequential writes, ${shown}`,
+          title: `from process start, floor: sequential writes, ${label}`,
           unit: 's',
           value: of(results, 'ms') / 1_000,
           floor: median(loops) / 1_000,
@@ -89,7 +91,7 @@ export const firstSyncTime: Benchmark = {
         }),
         row({
           id: `first/cpu/${id}`,
-          title: `CPU, ${shown}`,
+          title: `CPU, ${label}`,
           unit: 's CPU',
           value: of(results, 'cpuMs') / 1_000,
           floor: of(floor, 'cpuMs') / 1_000,
@@ -97,14 +99,14 @@ export const firstSyncTime: Benchmark = {
         }),
         row({
           id: `first/memory/${id}`,
-          title: `resident set at the end, ${shown}`,
+          title: `resident set at the end, ${label}`,
           unit: 'MB',
           value: of(results, 'rssMb'),
           floor: of(floor, 'rssMb'),
         }),
         row({
           id: `first/calls/${id}`,
-          title: `store calls, ${shown}`,
+          title: `store calls, ${label}`,
           unit: 'calls',
           value: of(results, 'calls'),
           floor: Object.keys(scene.values).length / 20,
@@ -112,7 +114,7 @@ export const firstSyncTime: Benchmark = {
         }),
         row({
           id: `first/connections/${id}`,
-          title: `store connections, ${shown}`,
+          title: `store connections, ${label}`,
           unit: 'connections',
           value: of(results, 'connections'),
           floor: 1,
@@ -125,13 +127,13 @@ export const firstSyncTime: Benchmark = {
 /** Measures our program, and then the floors with the same Secrets: concurrent and sequential writes. */
 async function measure(
   lab: Lab,
-  { way, concurrency }: Run,
+  { way: mode, concurrency }: Run,
   count: number,
 ): Promise<{ readonly measured: Measured; readonly floor: Measured; readonly loopMs: number }> {
   const aws = await lab.fakeStore('aws');
   const [namespace = '', other = '', third = ''] = await lab.namespaces(3);
   const setting: Setting = {
-    engine: way === 'redis' ? 'redis' : 'memory',
+    engine: mode === 'redis' ? 'redis' : 'memory',
     store: 'aws',
     fakeStore: aws,
     // Long enough that sweeps hardly interfere.
@@ -139,12 +141,12 @@ async function measure(
     concurrency,
     mappings: distinctKeys(count, [namespace]).mappings,
   };
-  const place = await lab.workspace(setting);
+  const workspace = await lab.workspace(setting);
   const { result, store } = await costOf(lab, aws, () =>
-    way === 'sync' ? syncOnce(place) : serveUntil(place, lab, { namespace, secrets: count }),
+    mode === 'sync' ? syncOnce(workspace) : serveUntil(workspace, lab, { namespace, secrets: count }),
   );
-  const floor = await applyAgain(lab, place, { from: namespace, to: other, concurrency });
-  const { ms: loopMs } = await applyAgain(lab, place, { from: namespace, to: third, concurrency: 1 });
+  const floor = await applyAgain(lab, workspace, { from: namespace, to: other, concurrency });
+  const { ms: loopMs } = await applyAgain(lab, workspace, { from: namespace, to: third, concurrency: 1 });
   const { ms, cpuMs, rssMb, maxRssMb } = result;
   return {
     measured: { ms, cpuMs, rssMb, maxRssMb, calls: totalOf(store), connections: store.connections },

@@ -19,7 +19,7 @@ export const largeValues: Benchmark = {
     await using lab = await openLab(options);
     const [namespace = ''] = await lab.namespaces(1);
     const targets = options.quick ? TARGETS / 10 : TARGETS;
-    const place = await openFleet(lab, {
+    const workspace = await openFleet(lab, {
       mappings: targets,
       namespaces: [namespace],
       refresh: `${REFRESH_S}s`,
@@ -27,22 +27,22 @@ export const largeValues: Benchmark = {
       fields: ['BLOB'],
       stores: ['vault'],
     });
-    await using run = await startProgram(['serve'], place);
-    await waitUntil('the start', run, () => isReady(place));
+    await using run = await startProgram(['serve'], workspace);
+    await waitUntil('the start', run, () => isReady(workspace));
     await run.untilLogged(TARGET_CHANGED, targets);
     const first = await run.usage();
     options.report(`first sync: ${Math.round(first.rssMb)} MB`);
-    const passes = options.quick ? 1 : 10;
-    for (let pass = 1; pass <= passes; pass += 1) {
+    const cycles = options.quick ? 1 : 10;
+    for (let cycle = 1; cycle <= cycles; cycle += 1) {
       await waitFor(REFRESH_S * 1_000, run);
-      options.report(`cycle ${pass}: ${Math.round((await run.usage()).rssMb)} MB`);
+      options.report(`cycle ${cycle}: ${Math.round((await run.usage()).rssMb)} MB`);
     }
     const { rssMb, maxRssMb } = await run.usage();
     await run.stop();
     return [
       row({
         id: 'memory/large',
-        title: `peak, ${targets} targets of almost 1 MiB, first sync and ${passes} cycles`,
+        title: `peak, ${targets} targets of almost 1 MiB, first sync and ${cycles} cycles`,
         unit: 'MB',
         value: maxRssMb,
         goal: { value: 256 },

@@ -1,9 +1,9 @@
 import { type Benchmark, type Row, row } from '../harness/row.ts';
 import { median } from '../harness/statistics.ts';
-import { openLoadedService } from '../world/loaded-service.ts';
 import { type Engine, openLab } from '../world/lab.ts';
-import { latencyOf, showLatency } from './latency.ts';
+import { openLoadedService } from '../world/loaded-service.ts';
 import { RUN_MODE_LABELS } from './cycles.ts';
+import { latencyOf, showLatency } from './latency.ts';
 
 const MAPPINGS = 1_000;
 const TRIES = 100;

@@ -4,8 +4,8 @@ import { median } from '../harness/statistics.ts';
 import type { RotatedStore } from '../world/four-stores.ts';
 import { type Engine, openLab } from '../world/lab.ts';
 import { openRotations, type Rotations } from '../world/rotations.ts';
-import { createRandom, latencyOf, showLatency } from './latency.ts';
 import { RUN_MODE_LABELS, size } from './cycles.ts';
+import { createRandom, latencyOf, showLatency } from './latency.ts';
 
 const ROTATIONS = 500;
 const KEYS_OF_EACH = 50;
@@ -44,9 +44,9 @@ export const rotationByEvent: Benchmark = {
       );
       const of = (what: keyof Times) => [...times.values()].flatMap((its) => its[what]);
       rows.push(...rowsOf(engine, { ours: of('ours'), bare: of('bare') }));
-      for (const [{ name, label: shown, channel: told }, its] of times) {
-        options.report(`${RUN_MODE_LABELS[engine]}: ${shown}: ${showLatency(latencyOf(its.ours))}`);
-        rows.push(slowest(name, engine, `${shown} by ${told}`, its));
+      for (const [{ name, label, channel }, its] of times) {
+        options.report(`${RUN_MODE_LABELS[engine]}: ${label}: ${showLatency(latencyOf(its.ours))}`);
+        rows.push(slowest(name, engine, `${label} by ${channel}`, its));
       }
     }
     return rows;
@@ -82,12 +82,12 @@ function rowsOf(engine: Engine, times: Times): readonly Row[] {
 }
 
 /** Without a ratio: the ratio of two 95th percentiles depends mostly on the machine. */
-function slowest(id: string, engine: Engine, shown: string, { ours, bare }: Times): Row {
+function slowest(id: string, engine: Engine, label: string, { ours, bare }: Times): Row {
   const { count, p50, p95, p99, max } = latencyOf(ours);
   const floor = latencyOf(bare);
   return row({
     id: `event/${id}/${engine}`,
-    title: `p95, ${shown}, ${RUN_MODE_LABELS[engine]}`,
+    title: `p95, ${label}, ${RUN_MODE_LABELS[engine]}`,
     unit: 's',
     value: p95,
     goal: { value: 1 },

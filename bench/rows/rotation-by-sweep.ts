@@ -3,8 +3,8 @@ import { type Benchmark, type Row, row } from '../harness/row.ts';
 import type { RotatedStore } from '../world/four-stores.ts';
 import { type Engine, openLab } from '../world/lab.ts';
 import { openRotations, type Rotations } from '../world/rotations.ts';
-import { createRandom, latencyOf, showLatency } from './latency.ts';
 import { RUN_MODE_LABELS, size } from './cycles.ts';
+import { createRandom, latencyOf, showLatency } from './latency.ts';
 
 const ROTATIONS = 200;
 const REFRESH_S = 10;
@@ -63,12 +63,12 @@ async function rotateAt(
   return rotations.rotate(store, key, false);
 }
 
-function rowOf(id: string, engine: Engine, shown: string, times: readonly number[]): Row {
+function rowOf(id: string, engine: Engine, label: string, times: readonly number[]): Row {
   const { count, p50, p95, max } = latencyOf(times);
   const share = (seconds: number) => Math.round((seconds / REFRESH_S) * 1_000) / 1_000;
   return row({
     id: `sweep/${id}/${engine}`,
-    title: `maximum, ${shown}, ${RUN_MODE_LABELS[engine]}`,
+    title: `maximum, ${label}, ${RUN_MODE_LABELS[engine]}`,
     unit: 's',
     value: max,
     goal: { value: REFRESH_S * 1.1 },

@@ -66,16 +66,16 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
   await using lab = await openLab(options);
   const namespaces = await lab.namespaces(NAMESPACES);
   const fleet = { mappings: targets / NAMESPACES, namespaces, refresh: `${REFRESH_S}s` };
-  const place = await openFleet(lab, fleet);
+  const workspace = await openFleet(lab, fleet);
   const report = (line: string) => options.report(`${targets} targets: ${line}`);
   const counts = async (): Promise<Calls> => {
-    const [aws, vault] = [await place.stores.aws.counts(), await place.stores.vault.counts()];
+    const [aws, vault] = [await workspace.stores.aws.counts(), await workspace.stores.vault.counts()];
     return { all: totalOf(aws) + totalOf(vault), lists: aws.calls.ListSecrets ?? 0 };
   };
 
   report('first sync');
-  await using run = await startProgram(['serve'], place);
-  await waitUntil('the start', run, () => isReady(place));
+  await using run = await startProgram(['serve'], workspace);
+  await waitUntil('the start', run, () => isReady(workspace));
   await run.untilLogged(TARGET_CHANGED, targets);
   const firstSync = (performance.now() - run.startedAt) / 1_000;
   const first = await run.usage();
@@ -83,14 +83,14 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
   const resident = [first.maxRssMb];
   await waitFor(SETTLE_CYCLES * REFRESH_S * 1_000, run);
 
-  const passes = options.quick ? 2 : targets < LARGEST ? CYCLES.some : CYCLES.most;
+  const cycles = options.quick ? 2 : targets < LARGEST ? CYCLES.some : CYCLES.most;
   const before = await counts();
   const began = { ...(await run.usage()), at: performance.now() };
   const { requests } = await lab.requestsOfSecrets(async () => {
-    for (let pass = 1; pass <= passes; pass += 1) {
+    for (let cycle = 1; cycle <= cycles; cycle += 1) {
       const mostMb = await peakWithin(REFRESH_S * 1_000, run);
       resident.push(mostMb);
-      report(`cycle ${pass}: ${Math.round(mostMb)} MB`);
+      report(`cycle ${cycle}: ${Math.round(mostMb)} MB`);
     }
   });
   const ended = await run.usage();
@@ -98,13 +98,13 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
   const after = await counts();
   const passCalls = { all: (after.all - before.all) / done, lists: (after.lists - before.lists) / done };
   await run.stop();
-  await assertSwept(place, passes);
+  await assertSwept(workspace, cycles);
 
   report('start with all targets up to date');
-  const ready = await restart(place);
+  const ready = await restart(workspace);
   return {
     targets,
-    keys: place.keys,
+    keys: workspace.keys,
     firstSync,
     firstCpu: first.cpuMs / 1_000,
     firstCalls,
@@ -127,18 +127,18 @@ async function peakWithin(ms: number, run: RunningProcess): Promise<number> {
   return most;
 }
 
-async function restart(place: FleetWorkspace): Promise<number> {
-  await using run = await startProgram(['serve'], place);
-  await waitUntil('the start', run, () => isReady(place), { everyMs: 10 });
+async function restart(workspace: FleetWorkspace): Promise<number> {
+  await using run = await startProgram(['serve'], workspace);
+  await waitUntil('the start', run, () => isReady(workspace), { everyMs: 10 });
   const ready = (performance.now() - run.startedAt) / 1_000;
   await run.stop();
   return ready;
 }
 
 /** Checks the service's own counts, so that missing cycles do not look cheap. */
-async function assertSwept(place: FleetWorkspace, passes: number): Promise<void> {
-  const last = await lastSweep(place);
-  if ((last?.counts?.keys ?? 0) < place.keys * passes)
+async function assertSwept(workspace: FleetWorkspace, cycles: number): Promise<void> {
+  const last = await lastSweep(workspace);
+  if ((last?.counts?.keys ?? 0) < workspace.keys * cycles)
     throw new BenchError('the sweeps did not check every key in every cycle');
 }
 
@@ -150,8 +150,8 @@ function ownCalls({ firstSync, firstCalls, cycleCalls: passCalls }: Measured): n
   // With few keys, which are read in batches, the first sync ends before a cycle is due.
   const listed = passCalls.lists === 0 ? 0 : firstCalls.lists / passCalls.lists;
   // Lists come first in a cycle, and the last cycle is incomplete.
-  const passes = Math.min(listed, firstSync / REFRESH_S);
-  return firstCalls.all - passes * passCalls.all;
+  const cycles = Math.min(listed, firstSync / REFRESH_S);
+  return firstCalls.all - cycles * passCalls.all;
 }
 
 /** The floor is the value of the next smaller size, scaled by the number of targets: linear growth. */
@@ -192,19 +192,19 @@ function growthRows(measured: Measured, before: Measured | undefined): readonly 
 function largestRows(measured: Measured | undefined, idle: number, { quick }: BenchOptions): readonly Row[] {
   if (measured === undefined) return [];
   const { resident, cycleCpu: passCpu, ready, writes } = measured;
-  const passes = resident.slice(1);
-  const middle = Math.ceil(passes.length / 2);
-  const [early, late] = [Math.max(...passes.slice(0, middle)), Math.max(...passes.slice(middle))];
+  const cycles = resident.slice(1);
+  const middle = Math.ceil(cycles.length / 2);
+  const [early, late] = [Math.max(...cycles.slice(0, middle)), Math.max(...cycles.slice(middle))];
   const size = `${measured.targets.toLocaleString('en-GB')} targets`;
   return [
     row({
       id: 'memory/steady',
-      title: `peak in ${passes.length} cycles after a first sync, ${size}; floor: idle Node`,
+      title: `peak in ${cycles.length} cycles after a first sync, ${size}; floor: idle Node`,
       unit: 'MB',
-      value: Math.max(...passes),
+      value: Math.max(...cycles),
       floor: idle,
       goal: { value: 256 },
-      detail: Object.fromEntries(resident.map((mb, pass) => [`pass${pass}`, Math.round(mb)])),
+      detail: Object.fromEntries(resident.map((mb, cycle) => [`pass${cycle}`, Math.round(mb)])),
     }),
     row({
       id: 'memory/peak',

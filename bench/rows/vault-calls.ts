@@ -2,7 +2,7 @@ import { vaultReads } from '../floor/calls.ts';
 import type { Benchmark, Row } from '../harness/row.ts';
 import { openLab } from '../world/lab.ts';
 import { distinctKeys } from '../world/test-data.ts';
-import { callsRow, clusterRows, firstSync, cycleCost, size, RUN_MODES } from './cycles.ts';
+import { callsRow, clusterRows, cycleCost, firstSync, RUN_MODES, size } from './cycles.ts';
 
 export const vaultCalls: Benchmark = {
   name: 'vault-calls',
@@ -24,23 +24,23 @@ export const vaultCalls: Benchmark = {
       mappings,
     } as const;
     options.report('first sync');
-    const { place, ...first } = await firstSync(lab, setting, values);
+    const { place: workspace, ...first } = await firstSync(lab, setting, values);
     const floor = await vaultReads(vault, keys);
     // A process logs in and out once.
     const goal = { value: floor + 2 };
     const rows: Row[] = [
       callsRow({ id: 'vault/first', title: 'first sync', way: 'sync', floor, goal }, first),
     ];
-    for (const way of RUN_MODES) {
-      options.report(`cycles without changes: ${way}`);
+    for (const mode of RUN_MODES) {
+      options.report(`cycles without changes: ${mode}`);
       const cost = await cycleCost(lab, setting, {
-        place,
-        way,
+        place: workspace,
+        way: mode,
         seconds: refresh * (options.quick ? 1 : 2) + 4,
         keys: keys.length,
       });
-      const about = { id: 'vault/unchanged', title: 'a cycle without changes', way, floor, goal };
-      rows.push(callsRow(about, cost), ...clusterRows('vault', way, cost));
+      const about = { id: 'vault/unchanged', title: 'a cycle without changes', way: mode, floor, goal };
+      rows.push(callsRow(about, cost), ...clusterRows('vault', mode, cost));
     }
     return rows;
   },

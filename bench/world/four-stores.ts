@@ -71,7 +71,7 @@ export async function openFourStores(
   onServer('openbao', OPENBAO_VERSION);
   const aws = await lab.fakeStore('aws');
   const azure = await lab.fakeStore('azure');
-  for (const double of [aws, azure]) await double.delay(LATENCY_MS);
+  for (const fakeStore of [aws, azure]) await fakeStore.delay(LATENCY_MS);
   const toAws = createRequest({ address: aws.address, ca: aws.ca });
   const toAzure = createRequest({
     address: azure.address,

@@ -48,7 +48,7 @@ export interface Lab extends AsyncDisposable {
   /** Creates a folder with this configuration and a new state. */
   workspace(setting: Setting): Promise<Workspace>;
   /** Writes another configuration into the folder. */
-  configure(place: Workspace, setting: Setting): Promise<Workspace>;
+  configure(workspace: Workspace, setting: Setting): Promise<Workspace>;
   /** Returns the number of Secrets in a namespace. */
   secrets(namespace: string): Promise<number>;
   /** Counts the API server's requests for Secrets during some work, by verb. */
@@ -153,7 +153,7 @@ interface SecretPage {
 }
 
 function configOf(
-  { engine, refresh, concurrency, store, fakeStore: double, mappings }: Setting,
+  { engine, refresh, concurrency, store, fakeStore, mappings }: Setting,
   {
     kubeconfig,
     caFile,
@@ -164,7 +164,7 @@ function configOf(
     aws: {
       kind: 'aws-secrets-manager',
       region: 'eu-west-1',
-      endpoint: double.address,
+      endpoint: fakeStore.address,
       auth: {
         method: 'static',
         accessKeyId: { env: 'BENCH_KEY_ID' },
@@ -173,7 +173,7 @@ function configOf(
     },
     azure: {
       kind: 'azure-key-vault',
-      vaultUrl: double.address,
+      vaultUrl: fakeStore.address,
       auth: {
         method: 'clientSecret',
         tenantId: AZURE.tenant,
@@ -183,7 +183,7 @@ function configOf(
     },
     vault: {
       kind: 'vault',
-      address: double.address,
+      address: fakeStore.address,
       mount: 'secret',
       kvVersion: 2,
       auth: { method: 'appRole', roleId: { env: 'BENCH_ROLE_ID' }, secretId: { env: 'BENCH_SECRET_ID' } },

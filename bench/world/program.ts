@@ -44,16 +44,16 @@ const GRACE_MS = 30_000;
 const LOG_TIMEOUT_MS = 900_000;
 
 /** Starts the program in a folder that holds its configuration. */
-export async function startProgram(args: readonly string[], place: Workspace): Promise<RunningProcess> {
-  return startNode([await builtProgram(), ...args], place);
+export async function startProgram(args: readonly string[], workspace: Workspace): Promise<RunningProcess> {
+  return startNode([await builtProgram(), ...args], workspace);
 }
 
 /** Runs it to its end and returns the resources that it used. */
 export async function runProgram(
   args: readonly string[],
-  place: Workspace,
+  workspace: Workspace,
 ): Promise<FinishedProcess & Usage> {
-  return runNode([await builtProgram(), ...args], place);
+  return runNode([await builtProgram(), ...args], workspace);
 }
 
 /**
@@ -107,10 +107,13 @@ export async function startNode(
 }
 
 /** Runs it to its end and returns the resources that it used. */
-export async function runNode(args: readonly string[], place: Workspace): Promise<FinishedProcess & Usage> {
-  const usageFile = join(place.folder, 'usage.json');
-  const env = { ...place.env, BENCH_USAGE: usageFile };
-  await using run = await startNode(['--import', USAGE_AT_END, ...args], { ...place, env });
+export async function runNode(
+  args: readonly string[],
+  workspace: Workspace,
+): Promise<FinishedProcess & Usage> {
+  const usageFile = join(workspace.folder, 'usage.json');
+  const env = { ...workspace.env, BENCH_USAGE: usageFile };
+  await using run = await startNode(['--import', USAGE_AT_END, ...args], { ...workspace, env });
   const ended = await run.ended;
   return { ...ended, ...usageOf(JSON.parse(await readFile(usageFile, 'utf8')) as KernelFiles) };
 }

@@ -7,13 +7,13 @@ import { freePort } from '../../test/integration/services/free-port.ts';
 import { startRedis } from '../../test/integration/services/redis.ts';
 import { createBareWriter } from '../floor/read-write.ts';
 import type { BenchOptions } from '../harness/row.ts';
-import { createPost, openFourStores, type RotatedStore } from './four-stores.ts';
 import { baseConfig } from './base-config.ts';
+import { createPost, openFourStores, type RotatedStore } from './four-stores.ts';
 import type { Engine, Lab } from './lab.ts';
 import { startProgram } from './program.ts';
 import { TARGET_CHANGED } from './runs.ts';
-import { waitUntil } from './wait.ts';
 import { FIELD, type SecretWatch, watchSecrets } from './secret-watch.ts';
+import { waitUntil } from './wait.ts';
 
 /** A running service with four stores, and a watch of its Secrets. */
 export interface Rotations extends AsyncDisposable {

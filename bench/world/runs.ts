@@ -7,7 +7,7 @@ import type { Counts } from '../fake-stores/fake-store.ts';
 import type { RunningFakeStore } from '../fake-stores/start.ts';
 import { BenchError } from '../harness/error.ts';
 import type { Lab } from './lab.ts';
-import { type FinishedProcess, type Workspace, runProgram, startProgram } from './program.ts';
+import { type FinishedProcess, runProgram, startProgram, type Workspace } from './program.ts';
 import type { Usage } from './usage.ts';
 import { isReady, waitFor, waitUntil } from './wait.ts';
 
@@ -19,18 +19,18 @@ export interface Cost {
 
 export async function costOf<T>(
   lab: Lab,
-  double: RunningFakeStore,
+  fakeStore: RunningFakeStore,
   work: () => Promise<T>,
 ): Promise<Cost & { readonly result: T }> {
-  const { result, counts } = await double.during(() => lab.requestsOfSecrets(work));
+  const { result, counts } = await fakeStore.during(() => lab.requestsOfSecrets(work));
   return { store: counts, cluster: result.requests, result: result.result };
 }
 
 /** Runs one `sync` to its end. */
 export async function syncOnce(
-  place: Workspace,
+  workspace: Workspace,
 ): Promise<FinishedProcess & Usage & { readonly summary: Readonly<Record<string, number>> }> {
-  const ended = await runProgram(['sync', '--output', 'json'], place);
+  const ended = await runProgram(['sync', '--output', 'json'], workspace);
   const { ok, summary } = JSON.parse(ended.stdout) as { ok: boolean; summary: Record<string, number> };
   if (!ok) throw new BenchError(`sync: ${JSON.stringify(summary)}`);
   return { ...ended, summary };
@@ -39,13 +39,13 @@ export async function syncOnce(
 /**
  * Runs `serve` for a time after it is ready. Returns how often its sweeps checked each key, by the counts in the audit.
  */
-export async function serveFor(place: Workspace, seconds: number, keys: number): Promise<number> {
-  const before = await lastSweep(place);
-  await using run = await startProgram(['serve'], place);
-  await waitUntil('the start', run, () => isReady(place));
+export async function serveFor(workspace: Workspace, seconds: number, keys: number): Promise<number> {
+  const before = await lastSweep(workspace);
+  await using run = await startProgram(['serve'], workspace);
+  await waitUntil('the start', run, () => isReady(workspace));
   await waitFor(seconds * 1_000, run);
   await run.stop();
-  const last = await lastSweep(place);
+  const last = await lastSweep(workspace);
   const swept = last?.counts?.keys;
   if (swept === undefined || last?.sequence === before?.sequence)
     throw new BenchError(
@@ -59,11 +59,11 @@ export const TARGET_CHANGED = 'target changed';
 
 /** Runs `serve` until this many Secrets exist. Returns the time since the start and the resources used. */
 export async function serveUntil(
-  place: Workspace,
+  workspace: Workspace,
   lab: Lab,
   { namespace, secrets }: { readonly namespace: string; readonly secrets: number },
 ): Promise<Usage & { readonly ms: number }> {
-  await using run = await startProgram(['serve'], place);
+  await using run = await startProgram(['serve'], workspace);
   await run.untilLogged(TARGET_CHANGED, secrets);
   const ms = performance.now() - run.startedAt;
   const usage = await run.usage();

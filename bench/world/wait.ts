@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { BenchError } from '../harness/error.ts';
-import type { Workspace, RunningProcess } from './program.ts';
+import type { RunningProcess, Workspace } from './program.ts';
 
 /** @throws BenchError after a timeout, or when the process has ended. */
 export async function waitUntil(

@@ -1,5 +1,5 @@
-// The service `seed` of docker-compose.yml. It runs in the image of the bridge, beside the program, and may run again: what
-// is there stays, but for the login, of which OpenBao's development mode forgets the old one at each of its starts.
+// The service `seed` of docker-compose.yml. It runs in the image of the bridge and may run again: existing objects stay. Only
+// the login is renewed, because OpenBao in development mode forgets it at each start.
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -29,7 +29,7 @@ const random = () => randomBytes(18).toString('base64url');
 const write = (name: string, text: string, flag = 'w') =>
   writeFile(join(STATE, name), text, { mode: 0o600, flag });
 
-/** A key is made once: with another one, the fingerprints and checkpoints of before would be nobody's. */
+/** Keeps an existing key, because existing fingerprints and checkpoints need it. */
 async function writeOnce(name: string, text: string): Promise<void> {
   try {
     await write(name, text, 'wx');
@@ -55,7 +55,7 @@ async function vault(method: string, path: string, body?: object, also?: number)
 }
 
 async function seedVault(): Promise<void> {
-  // 400: there is one already. Somebody may have rotated it.
+  // 400: it exists already, and may have been rotated.
   const value = { options: { cas: 0 }, data: { username: 'orders', password: random() } };
   await vault('POST', 'secret/data/orders/db', value, 400);
   await vault('POST', 'sys/auth/approle', { type: 'approle' }, 400);
@@ -70,7 +70,7 @@ async function seedVault(): Promise<void> {
 }
 
 async function seedAws(): Promise<void> {
-  // Address, region and credentials are those of the environment.
+  // Address, region and credentials come from the environment.
   const client = new SecretsManagerClient();
   const SecretString = JSON.stringify({ key: random() });
   try {

@@ -63,32 +63,35 @@ export function helpContext(written: string[]): Context {
   };
 }
 
-const BEFORE = `The program is \`secretbridge\`. In a checkout, \`npm run secretbridge -- plan\` runs it and downloads Node 24 if needed. The configuration comes from
-\`--config\` or from [its default places](configuration.md#where-it-is-found).
+const BEFORE = `The program is \`secretbridge\`. In a checkout, \`npm run secretbridge -- plan\` runs it and downloads Node 24 if needed.
+The configuration comes from \`--config\` or from [its default places](configuration.md#where-it-is-found).
 
-The output never holds a value. \`plan\` and \`sync\` show \`(sensitive)\` and a [keyed fingerprint](../explanation/security.md#fingerprints) of each value.
+The output never holds a value. \`plan\` and \`sync\` show \`(sensitive)\` and a [keyed
+fingerprint](../explanation/security.md#fingerprints) of each value.
 
 ## Output
 
 - The result goes to standard output: text, or exactly one object with \`--output json\` or \`--output yaml\`.
-- Progress, problems and logs go to standard error. On a terminal, progress is one line in place. Elsewhere it is a line at the first and the last target, and
-  every five seconds.
+- Progress, problems and logs go to standard error. On a terminal, progress is one line in place. Elsewhere it is a line
+  at the first and the last target, and every five seconds.
 - \`--log-level debug|info|warn|error\` turns on the log. \`log.format\` in the configuration chooses JSON or text.
 - On a terminal, long lines are wrapped at spaces. Elsewhere they are not changed.
 - An option may be given once, unless its help says otherwise. A second value is wrong usage (64).
 - Colors appear on a terminal only, and not if \`NO_COLOR\` is set or \`TERM\` is \`dumb\`.
-- Ctrl-C or SIGTERM during \`sync\`: no further target begins, writes in progress are finished and recorded, and the exit code is 1. A second signal ends the
-  process at once.
+- Ctrl-C or SIGTERM during \`sync\`: no further target begins, writes in progress are finished and recorded, and the exit
+  code is 1. A second signal ends the process at once.
 
 ## Help
 
-\`secretbridge --help\` lists the commands by task. \`secretbridge help audit list\` and \`secretbridge audit list --help\` show the same: purpose, options, examples and
-exit codes. \`secretbridge version\` shows the version and the platform. \`--config\`, \`--output\` and \`--log-level\` may come before the command: \`secretbridge --config
-bridge.yaml plan\`.
+\`secretbridge --help\` lists the commands by task. \`secretbridge help audit list\` and
+\`secretbridge audit list --help\` show the same: purpose, options, examples and exit codes. \`secretbridge version\`
+shows the version and the platform. \`--config\`, \`--output\` and \`--log-level\` may come before the command:
+\`secretbridge --config bridge.yaml plan\`.
 
 ## Completion
 
-A shell can complete commands, options, listed values and files. The program prints the script. Repeat this after an update.
+A shell can complete commands, options, listed values and files. The program prints the script. Repeat this after an
+update.
 
 | shell | command |
 | --- | --- |
@@ -98,28 +101,31 @@ A shell can complete commands, options, listed values and files. The program pri
 
 ## Editors
 
-\`secretbridge init\` writes the JSON Schema of the format as \`secretbridge.schema.json\` beside the configuration. The first line of the configuration names it:
+\`secretbridge init\` writes the JSON Schema of the format as \`secretbridge.schema.json\` beside the configuration. The
+first line of the configuration names it:
 
 \`\`\`text
 # yaml-language-server: $schema=./secretbridge.schema.json
 \`\`\`
 
-An editor with the YAML language server then completes fields, explains them and marks unknown ones. For VS Code, use the extension of Red Hat. For an existing
-configuration, \`secretbridge config-schema --out secretbridge.schema.json\` writes the schema, also over an older one. Add the line yourself. The schema requires no
-section, because several files may form one configuration. \`secretbridge validate\` checks the whole.
+An editor with the YAML language server then completes fields, explains them and marks unknown ones. For VS Code, use the
+extension of Red Hat. For an existing configuration, \`secretbridge config-schema --out secretbridge.schema.json\` writes
+the schema, also over an older one. Add the line yourself. The schema requires no section, because several files may form
+one configuration. \`secretbridge validate\` checks the whole.
 
 ## A running service
 
-\`status\` asks the service at \`--server\`, or at \`http.listen\` of the configuration. With \`sync --server\`, the service does the work, mapping by mapping. \`rollback\`,
-\`unpin\` and \`prune\` use \`--server\` if it is given, and otherwise act locally. \`release\` and \`audit review\` use \`--server\`, then the service at \`http.listen\`,
-and act locally if no service answers.
+\`status\` asks the service at \`--server\`, or at \`http.listen\` of the configuration. With \`sync --server\`, the
+service does the work, mapping by mapping. \`rollback\`, \`unpin\` and \`prune\` use \`--server\` if it is given, and
+otherwise act locally. \`release\` and \`audit review\` use \`--server\`, then the service at \`http.listen\`, and act
+locally if no service answers.
 
-- The bearer token is in the environment variable \`SECRETBRIDGE_TOKEN\`. It is sent to this address only. Redirects are not followed, and plain http needs
-  loopback or \`--allow-http\`.
-- \`https\` trusts the usual authorities and \`NODE_EXTRA_CA_CERTS\`. The service of the configuration is identified by the certificate in \`http.tls.certFile\`,
-  whatever its name.
-- \`status\` exits with 0 if all targets are in step and all parts work, and with 1 or 4 as below otherwise. It exits with 3 while the files of the service are
-  invalid and the last valid ones are in force.
+- The bearer token is in the environment variable \`SECRETBRIDGE_TOKEN\`. It is sent to this address only. Redirects are
+  not followed, and plain http needs loopback or \`--allow-http\`.
+- \`https\` trusts the usual authorities and \`NODE_EXTRA_CA_CERTS\`. The service of the configuration is identified by
+  the certificate in \`http.tls.certFile\`, whatever its name.
+- \`status\` exits with 0 if all targets are in sync and all parts work, and with 1 or 4 as below otherwise. It exits with
+  3 while the files of the service are invalid and the last valid ones are in force.
 
 ## Exit codes
 
@@ -138,8 +144,8 @@ If several apply, the first one in this order counts.
 
 ## JSON objects
 
-Later versions may add fields, but do not rename any. Lists of targets are ordered by namespace, then by name.
-\`?\` marks a field that may be missing.
+Later versions may add fields, but do not rename any. Lists of targets are ordered by namespace, then by name. \`?\` marks
+a field that may be missing.
 
 | command | object |
 | --- | --- |
@@ -160,32 +166,39 @@ Later versions may add fields, but do not rename any. Lists of targets are order
 | \`audit list --value\`, \`--trace\` | the same, and \`versions: [ { store, key, version, fingerprint, firstRead } ], more\` |
 | \`audit show\` | one record, see [audit format](audit-format.md), and \`counterpart?\`: the outcome of an intent or the intent of an outcome, and \`chain: { previous?, next?, head, fits }\` |
 | \`audit review\` | \`{ records: [ … ] }\`: the reviewed records, as in \`audit list\` |
-| \`audit verify\` | \`{ ok, records, checkpoints, problem?: { kind, sequence, after?, unknownKey? }, from, sealed?: { sequence, time }, cutProved?, accepted, unchecked, missing? }\`, see the list below |
+| \`audit verify\` | \`{ ok, records, checkpoints, problem?: { kind, sequence, after?, unknownKey? }, from, sealed?: { sequence, time }, cutProved?, accepted, unchecked, missing? }\`, see [its fields](#fields-of-audit-verify) |
 | \`audit verify --public-key\` | \`{ keyId, publicKey }\` |
 | \`audit accept\` | \`{ accepted: true, audit, end, missing: [ { place, sequence, hash, time } ], record, time }\`; \`{ accepted: false }\` if no record is missing |
 | \`audit migrate\` | \`{ ok: true, records, head, resumed }\`, where \`resumed\` means that an earlier move was continued; \`{ ok: false, reason }\` |
 | \`audit report\` | \`{ since, until, records, changes: { total, byAction }, changed, refused, failed, held, released, firstRead, notRotated, commands, exports, configurationChanges, review: { unreviewed, reviewed, flagged }, flagged }\`; each list is \`{ total, items }\` with at most 50 items |
 | \`audit export --out\` | \`{ format, records, file }\`; without \`--out\` the export itself, regardless of \`--output\` |
 
-- \`action\` is \`create\`, \`update\`, \`delete\`, \`unchanged\`, \`refuse\`, \`hold\` or \`fail\`. \`changes\` counts the first three.
-- \`outcome\`, and each number of \`summary\`, is \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`, \`held\` or \`failed\`.
-- \`keys\` is \`[ { name, action, before?, after? } ]\` with the action \`add\`, \`change\`, \`remove\` or \`keep\`. \`before\` and \`after\` are fingerprints.
-- \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait for \`release\` with this \`id\`.
-- \`how\` describes a special \`update\` of \`plan\`: \`adopt\` takes over a Secret that is not ours, \`recreate\` deletes and creates it, \`merge\` adds keys to
-  somebody else's Secret.
-- \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`, \`contested\` or \`drifted\`.
-- \`state\` of a source is \`found\`, \`absent\` or \`failed\`, or \`unread\` if the mapping may not read all of its sources. A \`find\` gives the sources that
-  it finds. If it fails, its \`path\` is the key.
-- \`lastRecords\` are the newest five of the audit. \`calls\`, with \`--calls\`, is [the number of store calls](../explanation/cost-and-scale.md).
-- \`pinned\` is the sequence of the record whose versions a target has. \`kept\` counts targets that left the configuration and stay because of
-  \`onMappingRemoved: keep\`.
+- \`action\` is \`create\`, \`update\`, \`delete\`, \`unchanged\`, \`refuse\`, \`hold\` or \`fail\`. \`changes\` counts
+  the first three.
+- \`outcome\`, and each number of \`summary\`, is \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`,
+  \`held\` or \`failed\`.
+- \`keys\` is \`[ { name, action, before?, after? } ]\` with the action \`add\`, \`change\`, \`remove\` or \`keep\`.
+  \`before\` and \`after\` are fingerprints.
+- \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait for \`release\` with this
+  \`id\`.
+- \`how\` describes a special \`update\` of \`plan\`: \`adopt\` takes over a Secret that is not ours, \`recreate\` deletes
+  and creates it, \`merge\` adds keys to somebody else's Secret.
+- \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`,
+  \`contested\` or \`drifted\`.
+- \`state\` of a source is \`found\`, \`absent\` or \`failed\`, or \`unread\` if the mapping may not read all of its
+  sources. A \`find\` gives the sources that it finds. If it fails, its \`path\` is the key.
+- \`lastRecords\` are the newest five of the audit. \`calls\`, with \`--calls\`, is [the number of store
+  calls](../explanation/cost-and-scale.md).
+- \`pinned\` is the sequence of the record whose versions a target has. \`kept\` counts targets that left the
+  configuration and stay because of \`onMappingRemoved: keep\`.
 - \`lastSuccess\` and \`staleSeconds\` are \`null\` before the first success.
-- \`code\`, \`message\` and \`remedy\` are there if a target is refused, held or failed: the [error](errors.md), its sentence, and what to do.
+- \`code\`, \`message\` and \`remedy\` are there if a target is refused, held or failed: the [error](errors.md), its
+  sentence, and what to do.
 - \`config-schema\` prints the JSON Schema, and \`completion\` the script. They have no \`--output\`.
-- A command that cannot do its work prints \`{ error: { code, message, remedy } }\`. If its configuration is invalid, it prints \`{ error: { code, message,
-  problems } }\`. With exit code 64, standard output is empty.
+- A command that cannot do its work prints \`{ error: { code, message, remedy } }\`. If its configuration is invalid, it
+  prints \`{ error: { code, message, problems } }\`. With exit code 64, standard output is empty.
 
-These fields are left out if they are empty:
+### Fields that are left out if empty
 
 | field | form | meaning |
 | --- | --- | --- |
@@ -194,7 +207,7 @@ These fields are left out if they are empty:
 | \`unrestarted\` | \`[ { mapping, namespace, secret, workload, code } ]\` | workloads that could not be restarted after a change. They affect the exit code, except with \`WORKLOAD_MISSING\`, and do not affect \`ok\` |
 | \`notRotated\` | \`[ { mapping, store, key, since, days, maxDays } ]\` | sources that are older than \`maxAge\`. They affect neither the exit code nor \`ok\` |
 
-The fields of \`audit verify\`:
+### Fields of audit verify
 
 | field | meaning |
 | --- | --- |

@@ -85,14 +85,15 @@ async function openApi(): Promise<OpenApi> {
 const seconds = (ms: number): number => ms / 1_000;
 const kib = (bytes: number): number => bytes / 1_024;
 
-const BEFORE = `The service listens on \`http.listen\` (default \`127.0.0.1:8080\`), with TLS if a certificate is configured. The certificate is read again when its files
-change. \`GET /api/openapi.json\` describes the API for programs.
+const BEFORE = `The service listens on \`http.listen\` (default \`127.0.0.1:8080\`), with TLS if a certificate is configured. The
+certificate is read again when its files change. \`GET /api/openapi.json\` describes the API for programs.
 
 ## Tokens and roles
 
-Every request except the probes needs a token in the header \`Authorization: Bearer …\`. \`/metrics\` needs one only with \`http.metricsNeedToken: true\`. Tokens in
-addresses and cookies are ignored. Requests under \`/events\` need no token: they are [signed](../how-to/webhooks.md#what-is-signed), or carry [the key or the token of
-their subscription](../how-to/events-from-azure.md#the-key). A person's token has no effect there.
+Every request except the probes needs a token in the header \`Authorization: Bearer …\`. \`/metrics\` needs one only with
+\`http.metricsNeedToken: true\`. Tokens in addresses and cookies are ignored. Requests under \`/events\` need no token:
+they are [signed](../how-to/webhooks.md#what-is-signed), or carry [the key or the token of their
+subscription](../how-to/events-from-azure.md#the-key). A person's token has no effect there.
 
 A role is \`viewer\`, \`reviewer\` or \`operator\`. Each role includes the ones before it. Static tokens are references:
 
@@ -107,7 +108,8 @@ http:
 
 Each name needs its own token. A token that several names share is refused for all of them, and the log names them.
 
-With \`kubernetes: true\`, tokens of Kubernetes identities are accepted too. The API server reviews them for the audience \`secretbridge\`, and RBAC gives their role:
+With \`kubernetes: true\`, tokens of Kubernetes identities are accepted too. The API server reviews them for the audience
+\`secretbridge\`, and RBAC gives their role:
 
 \`\`\`yaml
 apiVersion: rbac.authorization.k8s.io/v1
@@ -120,21 +122,25 @@ rules:
     verbs: [use]
 \`\`\`
 
-Bind it with a \`ClusterRoleBinding\`. \`kubectl create token NAME --audience secretbridge\` creates a token of a service account. Answers of the API server are cached
-for a minute, refusals for ten seconds. While the API server does not answer, such a token gets 503, not 401. Static tokens continue to work.`;
+Bind it with a \`ClusterRoleBinding\`. \`kubectl create token NAME --audience secretbridge\` creates a token of a service
+account. Answers of the API server are cached for a minute, refusals for ten seconds. While the API server does not
+answer, such a token gets 503, not 401. Static tokens continue to work.`;
 
-const AFTER_REQUESTS = `- Lists take \`limit\` and \`cursor\`. \`next\` is the cursor of the next page, if there is one. Unknown parameters are refused.
-- The service gives every request an id. It is in the header \`x-request-id\` of the answer, in the log, and in the records that the request caused. Requested changes are
-  recorded with the name of the token's holder and the address.
-- A body is a JSON object with the members of \`/api/openapi.json\` in their types: \`"8"\` is not a number. Unknown and duplicate members are refused. If no member is
-  needed, the body may be empty.
-- \`/livez\` is 503 if one of the service's own loops hangs past its deadline, and names it. Outages of a store, of Redis or of the API server do not affect it.
-  \`/readyz\` is 503 with a code while the configuration is not loaded or the audit cannot be written.
+const AFTER_REQUESTS = `- Lists take \`limit\` and \`cursor\`. \`next\` is the cursor of the next page, if there is one. Unknown parameters are
+  refused.
+- The service gives every request an id. It is in the header \`x-request-id\` of the answer, in the log, and in the
+  records that the request caused. Requested changes are recorded with the name of the token's holder and the address.
+- A body is a JSON object with the members of \`/api/openapi.json\` in their types: \`"8"\` is not a number. Unknown and
+  duplicate members are refused. If no member is needed, the body may be empty.
+- \`/livez\` is 503 if one of the service's own loops hangs past its deadline, and names it. Outages of a store, of Redis
+  or of the API server do not affect it. \`/readyz\` is 503 with a code while the configuration is not loaded or the audit
+  cannot be written.
 - \`/api/v1/audit/verify\` reads every record, between other work. Parallel requests share one answer.
-- A review is a JSON body \`{ "state": "reviewed", "note": "…" }\` or with \`"flagged"\`. The note is optional. The answer is the record with \`reviewed\`.
-- \`/api/v1/audit/export\` takes \`format\` (\`jsonl\`, the default, \`csv\` or \`ocsf\`) and the filters below, but no \`limit\` and \`cursor\`. It is a stream that ends at the
-  newest record of its beginning. An error cuts the connection, so an answer that ends normally is complete. See [export the
-  audit](../how-to/review-the-audit.md#export).`;
+- A review is a JSON body \`{ "state": "reviewed", "note": "…" }\` or with \`"flagged"\`. The note is optional. The answer
+  is the record with \`reviewed\`.
+- \`/api/v1/audit/export\` takes \`format\` (\`jsonl\`, the default, \`csv\` or \`ocsf\`) and the filters below, but no
+  \`limit\` and \`cursor\`. It is a stream that ends at the newest record of its beginning. An error cuts the connection,
+  so an answer that ends normally is complete. See [export the audit](../how-to/review-the-audit.md#export).`;
 
 const REST = `## Errors
 
@@ -182,5 +188,5 @@ Every failure has the same form:
 | a whole request | ${seconds(LIMITS.requestMs)} s to arrive |
 | connections | ${LIMITS.connections}; ${LIMITS.connectionsPerAddress} of one address. Further ones are closed at once |
 
-An address is an IPv4 address or an IPv6 network of 64 bits. All clients of a proxy share its address, because headers such as \`X-Forwarded-For\` can be forged and are
-ignored. If unknown clients can reach the proxy, limit them there.`;
+An address is an IPv4 address or an IPv6 network of 64 bits. All clients of a proxy share its address, because headers
+such as \`X-Forwarded-For\` can be forged and are ignored. If unknown clients can reach the proxy, limit them there.`;

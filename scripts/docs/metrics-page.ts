@@ -31,15 +31,16 @@ const AFTER = `- \`outcome\` of a sync is \`created\`, \`updated\`, \`deleted\`,
 
 ## Several replicas
 
-Each replica reports the whole configuration: use the maximum of \`secretbridge_target_stale_seconds\`, \`secretbridge_target_errors\` and \`secretbridge_held\`. Counters
-count the work of one replica: use the sum. If a target, a store or an intake leaves the configuration, all its series end.
+Each replica reports the whole configuration: use the maximum of \`secretbridge_target_stale_seconds\`,
+\`secretbridge_target_errors\` and \`secretbridge_held\`. Counters count the work of one replica: use the sum. If a
+target, a store or an intake leaves the configuration, all its series end.
 
 ## Conditions for alerts
 
 | when | what it means |
 | --- | --- |
 | \`max(secretbridge_stalled) > 0\` | a loop hangs; the liveness probe restarts the process |
-| \`max(secretbridge_target_stale_seconds) > 3600\` | a target has not been in step for an hour |
+| \`max(secretbridge_target_stale_seconds) > 3600\` | a target has not been in sync for an hour |
 | \`min(secretbridge_audit_up) < 1\` | the audit cannot be written, so nothing changes |
 | \`min(secretbridge_audit_chain_ok) < 1\` | the audit was altered or cut off |
 | \`min(secretbridge_config_valid) < 1\` | the files are invalid; the last valid configuration is in force |

@@ -31,59 +31,59 @@ export interface AppDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly actor: Actor;
-  /** Told of each credential, so that no log line can hold it. */
+  /** Called for each credential, so that the log can redact it. */
   readonly onCredential: (value: SecretValue) => void;
   /** Unique to this process. */
   readonly replica: string;
   readonly version?: string;
-  /** A line on standard output, or beside it where that holds a result: for checkpoints that go there. */
+  /** Prints a line for checkpoints of kind `stdout`. It goes to stderr if stdout has the result of a command. */
   readonly print: (line: string) => void;
-  /** The audit has lost what was signed, while it was in use. */
+  /** Called when signed records disappear from the audit log while it is open. */
   readonly onAuditLoss?: () => void;
   readonly observe?: AppObserver;
-  /** Of a command: once it is told to stop, it does not wait for a login that hangs. */
+  /** Set for one-shot commands: after an abort, they do not wait for a hanging login. */
   readonly stop?: AbortSignal;
 }
 
-/** What happens outside of the process, for the metrics of a service. */
+/** Observes external requests, for the metrics of a service. */
 export interface AppObserver extends StoreObserver {
-  /** Of each request that changes the cluster. */
+  /** Called for each request that changes the cluster. */
   onClusterWrite: OnWrite;
-  /** Of this process, when they are durable. */
+  /** Called when records of this process are durable. */
   onRecords(records: readonly AuditRecord[]): void;
 }
 
-/** Everything that a command works with; closed by `await using`. */
+/** The open parts of a command or service. Closed by `await using`. */
 export interface App extends AsyncDisposable {
-  /** The one in force. */
+  /** The active configuration. */
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** While it is in doubt it refuses what would change the cluster. */
+  /** Refuses changes to the cluster while the audit log cannot be trusted. */
   readonly audit: AuditStore;
-  /** Nothing where `audit.checkpoints` is empty. */
+  /** Undefined if `audit.checkpoints` is empty. */
   readonly checkpoints: Checkpointer | undefined;
   readonly cluster: Cluster;
   readonly stores: Stores;
-  /** As the last pass found them. */
+  /** As found by the last `resolve`. */
   readonly targets: readonly DesiredTarget[];
-  /** This instance and those that it was before. */
+  /** The name of this instance and its former names. */
   readonly instances: readonly string[];
   readonly fingerprints: Fingerprinter;
   readonly tracing: Tracing;
-  /** What a mapping wants restarted when its content changes. */
+  /** The workloads that a mapping restarts when its content changes. */
   readonly restartOf: (mapping: string) => readonly Workload[];
-  /** What this process changed without an outcome on record. */
+  /** Changes of this process that have an intent but no recorded outcome. */
   readonly unresolvedIntents: UnresolvedIntents;
-  /** Looks at the namespaces that selectors choose, so that new ones are served. */
+  /** Resolves namespace selectors, so that new namespaces get their targets. */
   resolve(): Promise<readonly DesiredTarget[]>;
-  /** What one pass over targets needs: shared reads, one request id, one recorder. */
+  /** Creates what the targets of one run share: reads, a request id and a recorder. */
   createContext(options?: SyncContextOptions): Promise<SyncContext>;
-  /** Puts stores, mappings and rules of another configuration in force; the rest of it needs another app. */
+  /** Applies stores, mappings and rules of a new configuration. Other sections need a new app. */
   reconfigure(config: Config): Promise<void>;
 }
 
-/** The composition root: the only place that builds parts and puts them together. */
+/** The composition root: the only place that creates parts and connects them. */
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   await using stack = new AsyncDisposableStack();
   const { clock, env, logger, stop } = deps;
@@ -92,10 +92,10 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   );
   const credential = credentialsOf(deps, (name, key) => cluster.ownSecret(name, key));
 
-  // First to open and last to close, so that nothing is left out.
+  // Opened first and closed last, so that traces are complete.
   const tracing = stack.use(await openTracing(config, { ...deps, credential }));
-  const make = config.audit.store.kind === 'sqlite';
-  const fingerprints = await openFingerprints(config.keys.fingerprint, { mayCreate: make, credential });
+  const mayCreate = config.audit.store.kind === 'sqlite';
+  const fingerprints = await openFingerprints(config.keys.fingerprint, { mayCreate: mayCreate, credential });
   const observedAudit = watchForeignWrites(
     await openAudit(config, { clock, replica: deps.replica, credential }),
   );
@@ -120,8 +120,8 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       ...traced(deps.observe, tracing.tracer),
     }),
   );
-  const now = createCurrentConfig(config, cluster);
-  const owned = stack.move();
+  const current = createCurrentConfig(config, cluster);
+  const openParts = stack.move();
   const unresolvedIntents = createUnresolvedIntents();
   const readDeduplication = createReadDeduplication(observedAudit.foreignVersion);
   const instances = instancesOf(config);
@@ -141,28 +141,28 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   return {
     ...parts,
     get config() {
-      return now.config;
+      return current.config;
     },
     get targets() {
-      return now.targets;
+      return current.targets;
     },
     restartOf(name) {
-      const mapping = now.config.mappings.find((it) => it.name === name);
+      const mapping = current.config.mappings.find((candidate) => candidate.name === name);
       return cluster.workloads === undefined ? [] : (mapping?.restart ?? []);
     },
-    resolve: () => now.resolve(),
+    resolve: () => current.resolve(),
     async reconfigure(next) {
       stores.reconfigure(next.stores);
       readDeduplication.clear();
-      now.replace(next);
+      current.replace(next);
     },
     createContext: createContextFactory({
       ...parts,
       actor: deps.actor,
-      current: now,
+      current: current,
       readDeduplication: readDeduplication,
     }),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    [Symbol.asyncDispose]: () => openParts.disposeAsync(),
   };
 }
 
@@ -178,7 +178,7 @@ function countRecords(audit: AuditStore, observe: AppObserver | undefined): Audi
   };
 }
 
-/** Credentials by reference, from wherever it says. */
+/** Returns a function that resolves a reference to a credential. */
 export function credentialsOf(
   { env, onCredential }: Pick<AppDeps, 'env' | 'onCredential'>,
   secret: NonNullable<CredentialSources['secret']>,

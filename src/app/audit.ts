@@ -8,11 +8,11 @@ import type { Reference } from '../providers/credentials.ts';
 export interface AuditDeps {
   readonly clock: Clock;
   readonly replica: string;
-  /** Resolves the url of a server, anew at each connection. */
+  /** Resolves the URL of a server for each connection. */
   readonly credential: (reference: Reference) => Promise<SecretValue>;
 }
 
-/** The audit store of a configuration, for writing. */
+/** Opens the configured audit store for writing. */
 export function openAudit(
   { audit: { store }, instance }: Pick<Config, 'audit' | 'instance'>,
   deps: AuditDeps,
@@ -20,7 +20,7 @@ export function openAudit(
   return open(store, instance, false, deps);
 }
 
-/** For questions: creates nothing, changes nothing, and needs no more than the right to read. */
+/** Opens an audit store for queries. It creates and changes nothing, and read access is enough. */
 export function openAuditReader(
   store: Config['audit']['store'],
   clock: Clock,
@@ -37,7 +37,7 @@ async function open(
 ): Promise<AuditStore> {
   const common = { instance, replica, clock, readOnly };
   if (store.kind === 'sqlite') return openSqliteAudit({ ...common, path: store.path });
-  // Its driver is loaded only where there is something to drive.
+  // Load the driver only if it is needed.
   const { openPostgresAudit } = await import('../audit/postgres/postgres.ts');
   return openPostgresAudit({ ...common, url: () => credential(store.url), tls: store.tls });
 }

@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { ProviderDefinition } from '../providers/provider.ts';
 import { PROVIDERS } from '../providers/registry.ts';
 
-/** What a store can do, as its kind declares it; undefined for a store that is not configured. */
+/** The capabilities that the kind of a store declares. Undefined for a store that is not configured. */
 export function capabilitiesOf(
   { stores }: Pick<Config, 'stores'>,
   store: string,

@@ -22,7 +22,7 @@ export interface CheckpointDeps {
   readonly credential: (reference: Reference) => Promise<SecretValue>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** For the place `stdout`. */
+  /** For checkpoints of kind `stdout`. */
   readonly print: (line: string) => void;
   readonly onLoss?: (() => void) | undefined;
 }
@@ -32,7 +32,8 @@ const INTERVAL_MS = 300_000;
 type CheckpointConfig = Pick<Config, 'audit' | 'keys' | 'instance' | 'formerInstances'>;
 
 /**
- * Measures the store by its checkpoints at once, and writes new ones until it is closed; nothing where none are wanted.
+ * Checks the audit log against its checkpoints, then writes new checkpoints until it is closed. Undefined if no
+ * checkpoints are configured.
  */
 export async function openCheckpoints(
   config: CheckpointConfig,
@@ -42,7 +43,7 @@ export async function openCheckpoints(
   const checkpointer = await openCheckpointer(config, deps);
   await checkpointer.checkStore();
   for (const { place, checkpoint } of checkpointer.untrusted())
-    deps.logger.error('a checkpoint of the audit has no signature of ours and is not trusted', {
+    deps.logger.error('a checkpoint of the audit log is not signed with our key and is ignored', {
       address: place,
       sequence: checkpoint.sequence,
     });
@@ -56,15 +57,15 @@ export async function openCheckpoints(
   };
 }
 
-/** The same, and writes none. @throws AppError why the store is in doubt. */
+/** Checks the audit log against its checkpoints once. @throws AppError why it cannot be trusted */
 export async function requireTrustedAudit(config: CheckpointConfig, deps: CheckpointDeps): Promise<void> {
   const doubt = await (await openCheckpointer(config, deps)).checkStore();
   if (doubt !== undefined) throw doubt;
 }
 
 /**
- * Whether each place can be read, as every run asks before it changes anything, and would take a checkpoint. @throws
- * AppError
+ * Tests whether each checkpoint location can be read and written. Every run reads them before it changes anything.
+ * @throws AppError
  */
 export async function testCheckpointPlaces(
   { audit: { checkpoints } }: Pick<Config, 'audit'>,
@@ -81,7 +82,7 @@ export interface CheckpointAuditDeps extends Omit<CheckpointDeps, 'cluster'> {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Seals what was just recorded, for whoever opens no app. @throws AppError why not; what is on record stays so. */
+/** Writes a checkpoint for commands that open no app. @throws AppError on failure; the records stay */
 export async function checkpointAudit(
   config: CheckpointConfig & Pick<Config, 'cluster'>,
   deps: CheckpointAuditDeps,
@@ -112,12 +113,12 @@ async function openCheckpointer(config: CheckpointConfig, deps: CheckpointDeps):
     audit,
     locations: places,
     signer: keys.signer,
-    keys: keys.known,
+    keys: keys.publicKeys,
     instance: config.instance,
     instances: instancesOf(config),
     clock,
     onFailure: (address, error) =>
-      logger.warn('a checkpoint of the audit could not be written', { address, error }),
+      logger.warn('a checkpoint of the audit log could not be written', { address, error }),
     ...(deps.onLoss === undefined ? {} : { onLoss: deps.onLoss }),
   });
 }
@@ -145,7 +146,7 @@ function placeOf(
   });
 }
 
-/** What a person accepted, and who: the record that stands where the chain goes on. */
+/** The record of an acceptance: who accepted which loss. The chain continues with it. */
 export function acceptanceEntry(
   { end, contradicting }: NonNullable<ReturnType<Checkpointer['loss']>>,
   actor: Actor,

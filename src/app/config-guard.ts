@@ -1,10 +1,10 @@
 import { AppError } from '../core/errors.ts';
 
-/** What was begun under one configuration is not to go on under another: it would mix what both say. */
+/** Stops work that began under another configuration, because its result would mix two configurations. */
 export interface ConfigGuard {
   /** @throws AppError INTERRUPTED */
   check(): void;
-  /** What was found out, if that still counts. @throws AppError INTERRUPTED */
+  /** Returns the result if the configuration is still active. @throws AppError INTERRUPTED */
   guard<T>(work: Promise<T>): Promise<T>;
 }
 

@@ -4,18 +4,18 @@ import { type Access, createAccess } from '../config/shape/access.ts';
 import { resolveTargets, unresolvedTargets, type DesiredTarget, desiredIndex } from '../reconcile/targets.ts';
 import { secretRefsOf } from './secret-refs.ts';
 
-/** The configuration in force, and what it comes to in the cluster. */
+/** The active configuration and its resolved targets. */
 export interface CurrentConfig {
   readonly config: Config;
-  /** Its rules. */
+  /** Its access rules. */
   readonly access: Access;
-  /** As the last look at the namespaces found them. */
+  /** As found by the last `resolve`. */
   readonly targets: readonly DesiredTarget[];
-  /** Whether a mapping claims one of them: what it may not have, it does not claim from others. */
+  /** Whether a mapping claims a target. A mapping cannot claim a target that it may not have. */
   readonly claims: ReturnType<typeof desiredIndex>;
-  /** Looks at the namespaces that selectors choose. */
+  /** Resolves namespace selectors. */
   resolve(): Promise<readonly DesiredTarget[]>;
-  /** Its targets stay those of the one before until they are looked for. */
+  /** Replaces the configuration. The targets stay the previous ones until `resolve`. */
   replace(next: Config): void;
 }
 
@@ -57,8 +57,8 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
 }
 
 /**
- * The namespace that holds the bridge's own credentials, which no mapping may write to. Outside a cluster that is the
- * namespace of the kubeconfig's context, and only when a `secretRef` reads from it.
+ * The namespace with the bridge's own credentials, which no mapping may write to. Outside a cluster, it is the
+ * namespace of the kubeconfig's context, and only if a `secretRef` reads from it.
  */
 export function guardedNamespace(config: Config, cluster: Cluster): string | undefined {
   return cluster.inCluster || secretRefsOf(config).length > 0 ? cluster.ownNamespace() : undefined;

@@ -33,8 +33,8 @@ const NO_ORPHANS: OrphanProposals = {
 };
 
 /**
- * The destroying step of the running service: decides anew on the targets that have proposed their end, and on those
- * that left the configuration, all of them together. Nothing, if it is another configuration by now.
+ * Deletes what the running service has proposed: decides again on all proposed targets and on orphaned targets
+ * together. Returns undefined if the configuration has changed meanwhile.
  */
 export async function destroyProposed(
   app: App,
@@ -53,31 +53,34 @@ export async function destroyProposed(
     onProgress,
   } = request;
   const isInForce = isStillProposed(app);
-  // Before the decisions: it takes a while, in which what was proposed may be as it should be again.
+  // Scan before the decisions, because the scan takes time in which a proposed deletion can become obsolete.
   const scanned = withLeft ? await scanOrphans(app, onProgress) : undefined;
   const ends = [...(await decideDeletions(app.targets.filter(proposed), app, context, onOver))];
-  // Before a restart it was held, maybe with what is to go now: without it, that would be few enough.
+  // Include changes that were held before a restart. Without them, the rest could be few enough to pass the brake.
   if (ends.length > 0 || withLeft) {
-    const unseen = app.targets.filter((wanted) => wanted.error === undefined && unknown(wanted));
-    ends.push(...(await decideDeletions(await recordedAsHeld(app, unseen, targetSubject), app, context)));
+    const unknownTargets = app.targets.filter((wanted) => wanted.error === undefined && unknown(wanted));
+    ends.push(
+      ...(await decideDeletions(await recordedAsHeld(app, unknownTargets, targetSubject), app, context)),
+    );
   }
   const presence = presenceByWatch(app, meta, ends);
-  const left =
+  const orphans =
     scanned === undefined ? NO_ORPHANS : await proposeOrphanDeletions(app, undefined, presence, scanned);
   if (withLeft) {
-    request.onWaiting(left.waiting);
-    request.onUnreadable(left.unseen);
+    request.onWaiting(orphans.waiting);
+    request.onUnreadable(orphans.unseen);
   }
-  const proposals = [...ends, ...left.proposals];
+  const proposals = [...ends, ...orphans.proposals];
   const pruned = await heldByPrune(app, scanned?.orphans ?? []);
   const others = { targets: [], leaving: withLeft ? pruned.length : heldLeft };
-  const count = withLeft ? left.count : heldLeft;
-  const population = await populationOf(app, { sight: presence, left: count, proposals, others });
-  // All that may have taken minutes, in which a mapping that was taken out by mistake was put back.
-  const isLeft = new Set(left.proposals);
+  const count = withLeft ? orphans.count : heldLeft;
+  const population = await populationOf(app, { presence: presence, orphanCount: count, proposals, others });
+  // The steps above may have taken minutes, in which a mapping removed by mistake may have been restored.
+  const isLeft = new Set(orphans.proposals);
   const isMeant = (proposal: Proposal): boolean =>
     (!isLeft.has(proposal) || agrees()) && isInForce(proposal, isLeft.has(proposal));
-  if (app.config !== config || (withLeft && (!agrees() || !left.proposals.every(isMeant)))) return undefined;
+  if (app.config !== config || (withLeft && (!agrees() || !orphans.proposals.every(isMeant))))
+    return undefined;
   const { brake } = config;
   const decided = await destroy(proposals, population, { ...app, ...context, brake, isStillWanted: isMeant });
   return [...decided, ...pruned];
@@ -93,7 +96,7 @@ async function decideDeletions(
     const decision = await decideTarget(wanted, context);
     const { plan } = decision;
     const isEnd = plan.kind === 'delete' || plan.kind === 'recreate' || plan.kind === 'hold';
-    // What cannot be decided just now may be an end still.
+    // A transient failure may still turn out to be a deletion.
     const isOpen = plan.kind === 'fail' && plan.error.isTransient;
     if (!isEnd && !isOpen) onOver(wanted);
     return isEnd ? [proposalOf(wanted.mapping, decision, plan)] : [];
@@ -101,28 +104,28 @@ async function decideDeletions(
   return decided.flat();
 }
 
-/** What a `prune` has held: no mapping asks for its end, and it waits for a person all the same. */
-async function heldByPrune(app: App, left: readonly Orphan[]): Promise<readonly Outcome[]> {
-  const kept = left.filter(({ onMappingRemoved }) => onMappingRemoved === 'keep');
+/** Orphans held by `prune`. No mapping proposes their deletion, but they wait for a person. */
+async function heldByPrune(app: App, orphans: readonly Orphan[]): Promise<readonly Outcome[]> {
+  const kept = orphans.filter(({ onMappingRemoved }) => onMappingRemoved === 'keep');
   const held = await recordedAsHeld(
     app,
     kept,
     ({ mapping, live }) => ({ mapping, ...live.id }),
     HELD_BY_PRUNE,
   );
-  return held.map((it) => {
-    const { mapping, live, keys } = proposeRemoval(it, app.fingerprints);
+  return held.map((orphan) => {
+    const { mapping, live, keys } = proposeRemoval(orphan, app.fingerprints);
     return { kind: 'held', mapping, target: live.id, keys, error: new AppError('HELD'), alive: true };
   });
 }
 
-/** By what the watch has: it may be late to tell of what was just made, so only a yes of it is believed. */
+/** Presence by the watch. It can lag behind new targets, so only a positive answer counts. */
 function presenceByWatch(
   { instances }: App,
   meta: (id: TargetId) => SecretMeta | undefined,
   ends: readonly Proposal[],
 ): KnownPresence {
-  // What is to be made anew may not come back.
+  // A target to be recreated may not come back.
   const returning = new Set(ends.filter(({ replacement }) => replacement).map(({ mapping }) => mapping));
   const ours = ({ mapping, id }: DesiredTarget): SecretMeta | undefined => {
     const seen = mapping.target.mode === 'merge' ? undefined : meta(id);

@@ -12,36 +12,36 @@ import type { DesiredTarget } from '../reconcile/targets.ts';
 import { shardsOf } from '../service/sweep/shards.ts';
 import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 
-/** Requests to a store that looking for changes takes, while there are none. Logins are not among them. */
+/** The expected requests to a store to detect changes while nothing changes. Logins are not included. */
 export interface StoreCalls {
   readonly store: string;
-  /** How most of its keys are looked at; undefined: there are none. */
+  /** The read strategy for most keys. Undefined if no key has a choice. */
   readonly way?: ReadStrategy;
-  /** Keys, versions and objects that are looked at, each once. */
+  /** Distinct keys, versions and objects. */
   readonly keys: number;
   readonly perHour: number;
 }
 
 export interface CallsOptions {
-  /** What passes have shown; left out: what a store that holds nothing else would show. */
+  /** The strategies of recent sweeps. Without them, the cheapest strategy is assumed. */
   readonly taken?: (store: string) => readonly ChosenStrategy[];
-  /** As if these permissions were missing. */
+  /** Permissions that are assumed to be missing. */
   readonly lacks?: ReadonlySet<'list' | 'batch'>;
 }
 
 const HOUR_MS = 3_600_000;
 
-/** What of a store is looked at together, once per interval. */
+/** The sources of a store with the same interval. */
 interface ReadGroup {
   readonly refreshMs: number;
   readonly keys: number;
-  /** Those of them whose current version a list or a batch may tell. */
+  /** Keys whose current version a list or batch can tell. */
   readonly plain: number;
-  /** Named versions and other objects, of which each is asked for. */
+  /** Named versions and special objects, which are read one by one. */
   readonly single: number;
-  /** Those that are read for merges. */
+  /** Keys that are read for merges. */
   readonly merged: number;
-  /** Different ones, which cost a page each at the least. */
+  /** Distinct searches. Each costs at least one page. */
   readonly searches: number;
 }
 
@@ -55,15 +55,15 @@ interface SweepPart {
 
 const groupCache = new WeakMap<readonly DesiredTarget[], ReadonlyMap<string, readonly ReadGroup[]>>();
 
-/** For each store that is used, in the order of the configuration. */
+/** For each used store, in the order of the configuration. */
 export function expectedCalls(
   { stores }: Pick<Config, 'stores'>,
-  wanted: readonly DesiredTarget[],
+  targets: readonly DesiredTarget[],
   { taken: observed = () => [], lacks = new Set() }: CallsOptions = {},
 ): readonly StoreCalls[] {
-  // Asked for with each look at the state of the service, and targets are never changed.
-  const byStore = groupCache.get(wanted) ?? readGroupsOf(wanted);
-  groupCache.set(wanted, byStore);
+  // Cached, because each status request needs it and targets are immutable.
+  const byStore = groupCache.get(targets) ?? readGroupsOf(targets);
+  groupCache.set(targets, byStore);
   return stores.flatMap((config) => {
     const groups = byStore.get(config.name) ?? [];
     const abilities = abilitiesOf(config, lacks);
@@ -85,22 +85,22 @@ export function expectedCalls(
   });
 }
 
-function readGroupsOf(wanted: readonly DesiredTarget[]): ReadonlyMap<string, readonly ReadGroup[]> {
+function readGroupsOf(targets: readonly DesiredTarget[]): ReadonlyMap<string, readonly ReadGroup[]> {
   const parts: readonly SweepPart[] = [
-    ...shardsOf(wanted, () => true).map(({ sweep: { store, refreshMs }, refs }) => ({
+    ...shardsOf(targets, () => true).map(({ sweep: { store, refreshMs }, refs }) => ({
       store,
       refreshMs,
       refs,
     })),
-    ...[...new Set(wanted.map(({ mapping }) => mapping))].flatMap(fullRunParts),
+    ...[...new Set(targets.map(({ mapping }) => mapping))].flatMap(fullRunParts),
   ];
   const byGroup = Map.groupBy(parts, ({ store, refreshMs }) => JSON.stringify([store, refreshMs]));
-  const groups = [...byGroup.values()].flatMap((its) => {
-    const [first] = its;
+  const groups = [...byGroup.values()].flatMap((sameInterval) => {
+    const [first] = sameInterval;
     if (first === undefined) return [];
-    const refs = its.flatMap((part) => part.refs ?? []);
+    const refs = sameInterval.flatMap((part) => part.refs ?? []);
     const plain = refs.filter(({ ref }) => isCurrentSecretRef(ref)).length;
-    const merged = new Set(its.flatMap((part) => part.merged ?? []));
+    const merged = new Set(sameInterval.flatMap((part) => part.merged ?? []));
     const all = new Set([...refs.map(refId), ...merged]);
     return {
       store: first.store,
@@ -109,13 +109,13 @@ function readGroupsOf(wanted: readonly DesiredTarget[]): ReadonlyMap<string, rea
       plain,
       single: refs.length - plain,
       merged: merged.size,
-      searches: new Set(its.flatMap((part) => part.search ?? [])).size,
+      searches: new Set(sameInterval.flatMap((part) => part.search ?? [])).size,
     };
   });
   return Map.groupBy(groups, ({ store }) => store);
 }
 
-/** What only full runs of its targets check: what it searches, and what it merges. */
+/** The sources that only full runs of a target check: searches and merged keys. */
 function fullRunParts(mapping: Mapping): readonly SweepPart[] {
   const { refreshMs, target } = mapping;
   const merged = target.mode === 'merge' ? sourcesOf(mapping).map(storeRef) : [];
@@ -129,9 +129,9 @@ function fullRunParts(mapping: Mapping): readonly SweepPart[] {
   ];
 }
 
-/** The least requests an hour of a tool that reads each key of each target at each refresh. */
-export function unsharedCallsPerHour(wanted: readonly DesiredTarget[], store: string): number {
-  const perHour = wanted.map(({ mapping }) => {
+/** The minimum requests per hour of a tool that reads each key of each target separately at each refresh. */
+export function unsharedCallsPerHour(targets: readonly DesiredTarget[], store: string): number {
+  const perHour = targets.map(({ mapping }) => {
     const keys = new Set(
       sourcesOf(mapping)
         .map(storeRef)
@@ -140,7 +140,7 @@ export function unsharedCallsPerHour(wanted: readonly DesiredTarget[], store: st
     );
     return (keys.size * HOUR_MS) / mapping.refreshMs;
   });
-  return Math.round(perHour.reduce((sum, it) => sum + it, 0));
+  return Math.round(perHour.reduce((sum, calls) => sum + calls, 0));
 }
 
 function abilitiesOf(
@@ -156,7 +156,7 @@ function abilitiesOf(
   };
 }
 
-/** A pass over as many keys as one that was made costs what that did. */
+/** An observed sweep with the same number of keys predicts the cost. */
 function expectedSweep(
   keys: number,
   abilities: ReadCapabilities,

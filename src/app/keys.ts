@@ -20,13 +20,13 @@ import { describeReference, type Reference } from '../providers/credentials.ts';
 
 export interface KeyDeps {
   /**
-   * Whether a key file that is not there is made: beside a SQLite store, where no second replica could make another.
+   * Whether to create a missing key file. Only with a SQLite store, because no second replica can create another key.
    */
   readonly mayCreate: boolean;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
 }
 
-/** Makes fingerprints by the newest key, and understands those of the others. */
+/** Creates fingerprints with the newest key, and verifies those of older keys. */
 export async function openFingerprints(
   [newest, ...older]: readonly Reference[],
   deps: KeyDeps,
@@ -35,7 +35,7 @@ export async function openFingerprints(
   return createFingerprinter(key, await fingerprintKeys(older, deps));
 }
 
-/** The newest key of the fingerprints: 32 random bytes, kept as base64 text. */
+/** The newest fingerprint key: 32 random bytes, stored as base64 text. */
 export async function fingerprintKey([reference]: readonly Reference[], deps: KeyDeps): Promise<SecretValue> {
   if (reference === undefined) throw new AppError('CREDENTIAL_MISSING', { subject: 'keys.fingerprint' });
   if (deps.mayCreate && 'file' in reference)
@@ -43,7 +43,7 @@ export async function fingerprintKey([reference]: readonly Reference[], deps: Ke
   return readKey(reference, deps);
 }
 
-/** All keys that fingerprints were made with, the newest first. Makes none. */
+/** All fingerprint keys, the newest first. Creates none. */
 export function fingerprintKeys(
   references: readonly Reference[],
   deps: Pick<KeyDeps, 'credential'>,
@@ -64,14 +64,14 @@ async function readKey(reference: Reference, deps: Pick<KeyDeps, 'credential'>):
 
 export interface CheckpointKeys {
   readonly signer: Signer;
-  /** The signer's, and those that signed before it. */
-  readonly known: PublicKeys;
+  /** The public keys of the current signer and of earlier signers. */
+  readonly publicKeys: PublicKeys;
 }
 
 /**
- * The key that signs checkpoints, an Ed25519 private key as PKCS#8 PEM. The public keys of those before it are
- * understood too: PEM blocks that follow it in the same text, or in the file beside its own that ends in `.pub`, to
- * which the one in use is added.
+ * Loads the key that signs checkpoints, an Ed25519 private key as PKCS#8 PEM, and the public keys of earlier signers.
+ * These are PEM blocks after the private key, or in the `.pub` file next to the key file. The current public key is
+ * added to that file.
  */
 export async function checkpointKeys(reference: Reference, deps: KeyDeps): Promise<CheckpointKeys> {
   if (deps.mayCreate && 'file' in reference)
@@ -81,10 +81,10 @@ export async function checkpointKeys(reference: Reference, deps: KeyDeps): Promi
     });
   const { text, signer } = await readSigner(reference, deps);
   const previousKeys = 'file' in reference ? await rememberPublicKey(reference.file, signer) : [];
-  return { signer, known: keysById([...parsePublicKeys(text), ...previousKeys, signer.publicKey]) };
+  return { signer, publicKeys: keysById([...parsePublicKeys(text), ...previousKeys, signer.publicKey]) };
 }
 
-/** The key that signs, as it is there. */
+/** Loads the existing signing key. */
 export async function readSigner(
   reference: Reference,
   { credential }: Pick<KeyDeps, 'credential'>,
@@ -93,7 +93,7 @@ export async function readSigner(
   return { text, signer: createSigner(privateKeyIn(text)) };
 }
 
-/** The public keys that checkpoints may be signed with, as far as they are there. Makes and changes nothing. */
+/** The available public keys for checkpoints. Creates and changes nothing. */
 export async function knownCheckpointKeys(
   reference: Reference,
   { credential }: Pick<KeyDeps, 'credential'>,
@@ -105,7 +105,7 @@ export async function knownCheckpointKeys(
     const { text, signer } = await readSigner(reference, { credential });
     return keysById([...parsePublicKeys(text), ...previousKeys, signer.publicKey]);
   } catch (error) {
-    // Whoever verifies need not be able to sign.
+    // Verification needs no private key.
     if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return keysById(previousKeys);
     throw error;
   }
@@ -121,21 +121,21 @@ function privateKeyIn(text: string): KeyObject {
     const key = createPrivateKey(pem);
     if (key.asymmetricKeyType === 'ed25519') return key;
   } catch (error) {
-    // OpenSSL's word for what is no key.
+    // OpenSSL's error for an invalid key.
     if (!codeOf(error)?.startsWith('ERR_')) throw error;
   }
   throw new AppError('CREDENTIAL_MISSING', { subject: CHECKPOINT, detail });
 }
 
 const CHECK_FOLDER =
-  'Check that the folder of `keys.checkpoint` can be read and written, and that its disk is not full.';
+  'Check that the folder of `keys.checkpoint` is readable and writable, and that its disk is not full.';
 
-/** `checkpoint.key` has its list in `checkpoint.pub`. */
+/** `checkpoint.key` has its public keys in `checkpoint.pub`. */
 function publicKeyListPath(path: string): string {
   return `${path.slice(0, path.length - extname(path).length)}.pub`;
 }
 
-/** Where nothing can be written, whoever provides the key provides the list as well. */
+/** If the folder is read-only, whoever provides the key must also provide the list. */
 async function rememberPublicKey(path: string, signer: Signer): Promise<readonly KeyObject[]> {
   const list = publicKeyListPath(path);
   const keys = (await exists(list)) ? parsePublicKeys(await readFile(list, 'utf8')) : [];
@@ -154,10 +154,10 @@ async function rememberPublicKey(path: string, signer: Signer): Promise<readonly
   return keys;
 }
 
-/** All or nothing, and once: of two processes that start together both use the key of the faster one. */
+/** Creates a key file atomically. If two processes start together, both use the key of the first. */
 async function createKeyFile(path: string, about: string, content: () => string): Promise<void> {
   try {
-    // First, since a key that was provided may lie in a folder that cannot be written.
+    // Check first, because an existing key may be in a read-only folder.
     if (await exists(path)) return;
     await makeFolder(dirname(path));
     const draft = `${path}.${randomBytes(6).toString('hex')}.tmp`;
@@ -170,7 +170,7 @@ async function createKeyFile(path: string, about: string, content: () => string)
       await rm(draft, { force: true });
     }
   } catch (cause) {
-    const detail = `file ${path} is not there and cannot be made: ${readFailureReason(cause) ?? 'unknown'}`;
+    const detail = `file ${path} does not exist and cannot be created: ${readFailureReason(cause) ?? 'unknown'}`;
     throw new AppError('CREDENTIAL_MISSING', { subject: about, detail, cause });
   }
 }

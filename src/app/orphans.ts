@@ -21,7 +21,7 @@ import { namespacesOf, type DesiredTarget, desiredByAny, desiredIndex } from '..
 import { targetKey } from '../service/config-snapshot.ts';
 import type { App } from './app.ts';
 
-/** The targets of this instance that no mapping wants; with `search`, also those that the audit does not know. */
+/** The targets of this instance that no mapping uses. With `search`, also those that the audit log does not know. */
 export async function findOrphanedTargets(
   app: App,
   { search = false, onLook: onChecked }: { readonly search?: boolean; readonly onLook?: () => void } = {},
@@ -54,7 +54,7 @@ function findEndedMergesOf(
   });
 }
 
-/** How a target was found, by a run or a plan. */
+/** A target as a run or plan has found it. */
 export interface ObservedTarget {
   readonly mapping: string;
   readonly target: TargetId;
@@ -63,11 +63,11 @@ export interface ObservedTarget {
   readonly proposal?: Proposal;
 }
 
-/** What a run or a plan has seen of the targets that are wanted. */
+/** Presence of the desired targets, as a run or plan has found them. */
 export function presenceOf(observed: readonly ObservedTarget[]): KnownPresence {
-  const found = new Map(observed.map((it) => [targetKey(it.mapping, it.target), it]));
+  const byTarget = new Map(observed.map((entry) => [targetKey(entry.mapping, entry.target), entry]));
   const find = ({ mapping, id }: DesiredTarget): ObservedTarget | undefined =>
-    found.get(targetKey(mapping.name, id));
+    byTarget.get(targetKey(mapping.name, id));
   return {
     isPresent: (wanted) => observedPresence(find(wanted)),
     isCreated: (wanted) => isReady(find(wanted)),
@@ -76,7 +76,7 @@ export function presenceOf(observed: readonly ObservedTarget[]): KnownPresence {
 
 function observedPresence(observed: ObservedTarget | undefined): boolean | undefined {
   if (observed?.alive !== true) return observed?.alive;
-  // What could not be brought into step may be somebody else's that we would adopt, or merge into.
+  // A target with an error may belong to somebody else, and only be adopted or merged into.
   return observed.error === undefined || observed.proposal !== undefined ? true : undefined;
 }
 
@@ -84,56 +84,56 @@ function isReady(observed: ObservedTarget | undefined): boolean | undefined {
   if (observed === undefined) return undefined;
   const { alive, error, proposal } = observed;
   if (error === undefined && proposal === undefined) return true;
-  // What is to be made anew may not come back.
+  // A target to be recreated may not come back.
   if (!alive || proposal?.replacement !== undefined) return false;
-  // It is there, but which mapping made it was not told.
+  // It exists, but the mapping that created it is unknown.
   return undefined;
 }
 
-/** What a run has not decided on: what is proposed of it counts, and stays as it is. */
+/** Targets outside this run. Their held changes count for the brake and stay held. */
 export interface OtherTargets {
   readonly targets: readonly DesiredTarget[];
-  /** How many that left the configuration are to be deleted beside those of the run. */
+  /** Orphaned targets of other mappings that are to be deleted. */
   readonly leaving: number;
 }
 
 const NO_OTHER_TARGETS: OtherTargets = { targets: [], leaving: 0 };
 
 interface PopulationInput {
-  readonly sight: KnownPresence;
-  /** How many targets left the configuration. */
-  readonly left: number;
+  readonly presence: KnownPresence;
+  /** Number of orphaned targets. */
+  readonly orphanCount: number;
   readonly proposals: readonly Proposal[];
   readonly others?: OtherTargets;
 }
 
 /**
- * What the brake measures by. `alive` is exact only where it decides: other targets are looked at only while those that
- * were seen would all go, since what was never made is not what is left.
+ * The numbers that the brake needs. `alive` is exact only when it matters: further targets are checked only while all
+ * known ones would be deleted. A target that was never created does not count as remaining.
  */
 export async function populationOf(
   app: App,
-  { sight: presence, left, proposals, others = NO_OTHER_TARGETS }: PopulationInput,
+  { presence: presence, orphanCount: left, proposals, others = NO_OTHER_TARGETS }: PopulationInput,
 ): Promise<Population> {
   const { targets } = app;
   const free = proposals.filter(({ held }) => !held);
-  // The Secret of a merge that ends is there, and stays.
+  // When a merge ends, its Secret stays.
   const merges = free.filter(({ ending }) => ending !== undefined).length;
-  // Of several mappings that claim one Secret, all see it there.
+  // If several mappings claim one Secret, each of them finds it.
   const secrets = [...Map.groupBy(targets, secretOf).values()];
   const total = secrets.length + left + merges;
   if (free.length === 0) return { total, alive: total };
-  // What no key would be left of waits for a person in any case, and counts until then.
+  // A change that would leave no key is always held, and counts until it is released.
   const held = proposals.length - free.length;
   const leavingElsewhere =
     held + others.leaving + (await recordedAsHeld(app, others.targets, targetSubject)).length;
   const going = leavingElsewhere + free.filter(({ replacement }) => replacement === undefined).length;
-  const isKnownPresent = (its: readonly DesiredTarget[]): boolean =>
-    its.some((wanted) => presence.isPresent(wanted));
+  const isKnownPresent = (claimants: readonly DesiredTarget[]): boolean =>
+    claimants.some((wanted) => presence.isPresent(wanted));
   let alive = left + merges + secrets.filter(isKnownPresent).length;
-  for (const its of secrets) {
+  for (const claimants of secrets) {
     if (alive > going) break;
-    if (!isKnownPresent(its) && (await isAnyPresent(its, presence, app))) alive += 1;
+    if (!isKnownPresent(claimants) && (await isAnyPresent(claimants, presence, app))) alive += 1;
   }
   return { total, alive, proposedElsewhere: leavingElsewhere };
 }
@@ -153,8 +153,8 @@ async function isAnyPresent(
 }
 
 /**
- * Whether a proposal is one by the configuration that is in force, asked again and again: many deletions take minutes,
- * in which a mapping that was taken out or changed by mistake is put right.
+ * Whether a proposal still follows from the active configuration. It is asked repeatedly, because many deletions take
+ * minutes, in which a mistake can be corrected.
  */
 export function isStillProposed(app: App): (proposal: Proposal, isLeft: boolean) => boolean {
   const { config } = app;
@@ -172,7 +172,7 @@ export function isStillProposed(app: App): (proposal: Proposal, isLeft: boolean)
   };
 }
 
-/** Those whose last word on record is that something of them is held, with that note if one is asked for. */
+/** The targets whose last record says that a change is held, with the given note if there is one. */
 export async function recordedAsHeld<T>(
   { audit, config, instances }: App,
   targets: readonly T[],
@@ -192,32 +192,32 @@ export function targetSubject({ mapping, id }: DesiredTarget): TargetId & { read
 
 export interface OrphanProposals {
   readonly proposals: readonly Proposal[];
-  /** Those whose mapping has yet to make what it wants now. */
+  /** Orphans whose mapping has not yet created its new target. */
   readonly waiting: readonly AwaitingReplacement[];
-  /** How many left in all. */
+  /** Number of all orphaned targets. */
   readonly count: number;
-  /** How many of them are to be deleted, now or later. */
+  /** Number of those that are to be deleted, now or later. */
   readonly ended: number;
-  /** The same of other mappings than the one that was asked for. */
+  /** The same for mappings that were not requested. */
   readonly endedOfOthers: number;
   readonly unseen: readonly Unreadable[];
 }
 
-/** What left the configuration: targets, and merges into targets. */
+/** Orphaned targets, and merges that ended. */
 export interface LeftScan extends OrphanScan {
   readonly merges: readonly Proposal[];
 }
 
 /**
- * Looks at every target that ever was and that nobody wants.
- * @param onChecked Told after each, well or not.
+ * Checks every recorded target that no mapping uses.
+ * @param onChecked Called after each check, even if it failed.
  */
 export async function scanOrphans(app: App, onChecked?: () => void): Promise<LeftScan> {
   const found = await findOrphanedTargets(app, onChecked === undefined ? {} : { onLook: onChecked });
   return { ...found, merges: await findEndedMergesOf(app, found.missing, onChecked) };
 }
 
-/** Of the targets that left, those whose mapping had said `onMappingRemoved: delete`. */
+/** Proposes to delete the orphaned targets with `onMappingRemoved: delete`. */
 export async function proposeOrphanDeletions(
   app: App,
   only: string | undefined,
@@ -228,7 +228,7 @@ export async function proposeOrphanDeletions(
   const ending = left.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete');
   const going = ending.filter(({ mapping }) => only === undefined || mapping === only);
   const ended = merges.filter(({ mapping }) => only === undefined || mapping === only);
-  const all = [...going.map((it) => proposeRemoval(it, app.fingerprints)), ...ended];
+  const all = [...going.map((orphan) => proposeRemoval(orphan, app.fingerprints)), ...ended];
   const { proposals, waiting } = await deferReplaced(all, app.targets, presence, app);
   const endedOfOthers = ending.length + merges.length - going.length - ended.length;
   return { proposals, waiting, count: left.length, ended: going.length, endedOfOthers, unseen };

@@ -23,27 +23,27 @@ export interface PlannedTarget {
   readonly mapping: string;
   readonly target: TargetId;
   readonly action: PlanAction;
-  /** An update that is more than that: of a Secret that is not ours yet, by a new one, or within one of others. */
+  /** A special update: of a Secret that is not ours yet, by recreating it, or by merging into a Secret of others. */
   readonly how?: 'adopt' | 'recreate' | 'merge';
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
-  /** Whether the target is there by the time something is destroyed, which comes last. */
+  /** Whether the target exists when the deletions begin, at the end of the run. */
   readonly alive: boolean;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
   readonly proposal?: Proposal;
-  /** The field managers that let go with it: of a merge under a former name. */
+  /** The field managers that a merge replaces, from a former name of the mapping. */
   readonly takesFrom?: readonly string[];
 }
 
 export interface PlanReport {
   readonly targets: readonly PlannedTarget[];
   readonly held: readonly Held[];
-  /** Targets that left the configuration, and stay until their mapping has made the new one. */
+  /** Orphaned targets that stay until their mapping has created its new target. */
   readonly waiting?: readonly AwaitingReplacement[];
-  /** Targets that left the configuration and could not be looked at. */
+  /** Possibly orphaned targets that could not be checked. */
   readonly unseen?: readonly Unreadable[];
-  /** How many targets left the configuration and stay, since their mapping said `onMappingRemoved: keep`. */
+  /** Number of orphaned targets that stay because of `onMappingRemoved: keep`. */
   readonly kept?: number;
 }
 
@@ -55,8 +55,8 @@ export async function planTargets(app: App, only?: string, signal?: AbortSignal)
 }
 
 /**
- * The same within a pass that another command has begun. With `asItStands`, what `sync` would make first does not count
- * as made.
+ * Plans within the context of another command. With `ignorePlannedChanges`, targets that `sync` would create first do
+ * not count as created.
  */
 export async function planInContext(
   app: App,
@@ -71,17 +71,22 @@ export async function planInContext(
   });
   const checked = refuseConflictingMerges(refuseSecondOwner(decided));
   const presence = ignorePlannedChanges ? NO_KNOWN_PRESENCE : presenceOf(checked);
-  const left = await proposeOrphanDeletions(app, only, presence);
-  const orphans = left.proposals.filter(
+  const orphaned = await proposeOrphanDeletions(app, only, presence);
+  const orphans = orphaned.proposals.filter(
     (proposal) => !checked.some((plannedTarget) => takesOverMerge(plannedTarget, proposal)),
   );
   const targets = [...checked, ...orphans.map(plannedDeletion)].toSorted((a, b) =>
     compareTargets(a.target, b.target),
   );
   const free = targets.flatMap(({ proposal }) => (proposal?.held === false ? [proposal] : []));
-  const others = { targets: targetsOutside(app, only), leaving: left.endedOfOthers };
+  const others = { targets: targetsOutside(app, only), leaving: orphaned.endedOfOthers };
   const proposals = targets.flatMap(({ proposal }) => proposal ?? []);
-  const population = await populationOf(app, { sight: presence, left: left.count, proposals, others });
+  const population = await populationOf(app, {
+    presence: presence,
+    orphanCount: orphaned.count,
+    proposals,
+    others,
+  });
   const deps = { ...app, brake: app.config.brake };
   const unrecorded = free.length === 0 ? 0 : await countLateRemovals(deps);
   const braked = await brakeReason(free, { ...population, unrecorded }, deps);
@@ -90,19 +95,19 @@ export async function planInContext(
   const held = shown
     .filter(({ action }) => action === 'hold')
     .map((plannedTarget) => toHeld(app.config.instance, plannedTarget));
-  // Of one mapping it would be a count of the others.
-  const kept = only === undefined ? left.count - left.ended : 0;
-  const { waiting, unseen } = left;
+  // For a single mapping, this would count the orphans of all others.
+  const kept = only === undefined ? orphaned.count - orphaned.ended : 0;
+  const { waiting, unseen } = orphaned;
   return { targets: shown, held, waiting, unseen, ...(kept === 0 ? {} : { kept }) };
 }
 
-/** The targets of all mappings, or of the one that is named. */
+/** The targets of all mappings, or of the named one. */
 export function selectTargets(app: App, only: string | undefined): readonly DesiredTarget[] {
   if (only === undefined) return app.targets;
   return app.targets.filter(({ mapping }) => mapping.name === only);
 }
 
-/** What a run of one mapping does not decide on. */
+/** The targets that a run of one mapping does not process. */
 export function targetsOutside(app: App, only: string | undefined): readonly DesiredTarget[] {
   return only === undefined ? [] : app.targets.filter(({ mapping }) => mapping.name !== only);
 }
@@ -112,7 +117,7 @@ function withHold(plannedTarget: PlannedTarget, detail: string): PlannedTarget {
   return { ...plannedTarget, action: 'hold', error: new AppError('HELD', { detail }) };
 }
 
-/** By the time that merges end, this one has. */
+/** This merge replaces the ending one before it is deleted. */
 function takesOverMerge({ target, takesFrom = [] }: PlannedTarget, { live, ending }: Proposal): boolean {
   return (
     ending !== undefined &&
@@ -127,7 +132,7 @@ function plannedDeletion(proposal: Proposal): PlannedTarget {
   return { mapping, target: live.id, action, keys, alive: true, proposal };
 }
 
-/** Of several that would make one target, the first will have it by the time the others are looked at. */
+/** If several mappings would create one target, the first one owns it when the others are processed. */
 function refuseSecondOwner(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
   const owners = new Map<string, string>();
   return targets.map((plannedTarget) => {
@@ -142,22 +147,22 @@ function refuseSecondOwner(targets: readonly PlannedTarget[]): readonly PlannedT
   });
 }
 
-/** Of several that would merge other values under one key, the first will hold it by then. */
+/** If several mappings would merge different values under one key, the first one owns the key. */
 function refuseConflictingMerges(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
   const held = new Map<string, string>();
   return targets.map((plannedTarget) => {
     if (plannedTarget.how !== 'merge') return plannedTarget;
     const { mapping, target, keys, alive } = plannedTarget;
-    const given = keys.flatMap(({ name, after }) =>
+    const merged = keys.flatMap(({ name, after }) =>
       after === undefined
         ? []
         : [{ name, after, id: JSON.stringify([target.namespace, target.secret, name]) }],
     );
-    const conflicting = given
+    const conflicting = merged
       .filter(({ id, after }) => (held.get(id) ?? after) !== after)
       .map(({ name }) => name);
     if (conflicting.length === 0) {
-      for (const { id, after } of given) held.set(id, after);
+      for (const { id, after } of merged) held.set(id, after);
       return plannedTarget;
     }
     return { mapping, target, action: 'refuse', error: heldByOthers(conflicting), keys, alive };

@@ -18,20 +18,19 @@ type PreflightApp = {
 };
 type PreflightContext = Pick<SyncContext, 'instance' | 'stores' | 'versions' | 'allows'>;
 
-/** Fewer targets than this are looked at one by one: a list would not be worth its request. */
+/** Minimum number of targets for a preflight. For fewer, a list costs more than it saves. */
 const MIN_TARGETS = 20;
 
 export interface Preflight {
-  /** The targets that need no run. */
-  readonly inStep: ReadonlyMap<DesiredTarget, Outcome>;
-  /** Whether a target was in no list that should have it. */
+  /** Targets that are already in sync. */
+  readonly inSync: ReadonlyMap<DesiredTarget, Outcome>;
+  /** Whether the list of its namespace does not contain the target. */
   isMissing(id: TargetId): boolean;
 }
 
 /**
- * What a run may be spared, by what sweeps of the service go by: the metadata of the Secrets, one list for each
- * namespace, and the versions that the stores tell of without a value. Whatever is not plain from these is not in step.
- * Changes nothing, and decides nothing that a store or the cluster did not say.
+ * Finds targets that are in sync without a full run. It compares the Secrets' metadata, from one list per namespace,
+ * with the current versions in the stores. A target with any uncertainty is not in the result. Changes nothing.
  */
 export async function preflight(
   app: PreflightApp,
@@ -39,39 +38,41 @@ export async function preflight(
   wanted: readonly DesiredTarget[],
   ages?: Pick<SourceAges, 'note'>,
 ): Promise<Preflight> {
-  const candidates = wanted.filter((it) => isListable(app, context, it));
-  if (candidates.length < MIN_TARGETS) return { inStep: new Map(), isMissing: () => false };
+  const candidates = wanted.filter((candidate) => isListable(app, context, candidate));
+  if (candidates.length < MIN_TARGETS) return { inSync: new Map(), isMissing: () => false };
   const listed = await listNamespaces(
     app,
     candidates.map(({ id }) => id),
   );
   const metas = new Map([...listed.values()].flat().map((meta) => [formatTarget(meta.id), meta]));
   const { instance, stores } = context;
-  const looked = candidates.flatMap((candidate) => {
+  const unchangedMeta = candidates.flatMap((candidate) => {
     const meta = metas.get(formatTarget(candidate.id));
     return meta !== undefined && looksInSync(meta, { mapping: candidate.mapping, instance, stores })
-      ? [{ it: candidate, meta }]
+      ? [{ target: candidate, meta }]
       : [];
   });
   const current = await currentVersions(
     context,
-    looked.flatMap(({ it }) => expectedReads([it], context)),
+    unchangedMeta.flatMap(({ target }) => expectedReads([target], context)),
     ages,
   );
-  const told = new Map<DesiredTarget, Outcome>();
-  for (const { it, meta } of looked) {
-    const made = sourceVersionsOf(meta, it.mapping);
-    const isCurrent = (id: string) => made.get(id) !== undefined && made.get(id) === current.get(id);
-    if (expectedReads([it], context).map(refId).every(isCurrent)) told.set(it, unchanged(it, meta));
+  const inSync = new Map<DesiredTarget, Outcome>();
+  for (const { target, meta } of unchangedMeta) {
+    const writtenVersions = sourceVersionsOf(meta, target.mapping);
+    const isCurrent = (id: string) =>
+      writtenVersions.get(id) !== undefined && writtenVersions.get(id) === current.get(id);
+    if (expectedReads([target], context).map(refId).every(isCurrent))
+      inSync.set(target, unchanged(target, meta));
   }
   const isMissing = (id: TargetId) => listed.has(id.namespace) && !metas.has(formatTarget(id));
-  return { inStep: told, isMissing };
+  return { inSync: inSync, isMissing };
 }
 
-/** Whether a list can tell at all: of the current versions of keys in stores that have such lists. */
+/** Whether lists are enough to check the target. This needs plain keys in stores that list versions. */
 function isListable({ config }: PreflightApp, context: PreflightContext, wanted: DesiredTarget): boolean {
   const { cluster } = config;
-  // By its name alone, a list of one Secret costs as much as the Secret.
+  // With scope `names`, listing one Secret costs as much as reading it.
   if (cluster.kind !== 'kubernetes' || cluster.scope !== 'namespace') return false;
   if (wanted.error !== undefined || wanted.mapping.target.mode !== 'own') return false;
   if (!wanted.mapping.dataFrom.every(isSpread)) return false;
@@ -84,16 +85,16 @@ function isListable({ config }: PreflightApp, context: PreflightContext, wanted:
   );
 }
 
-/** By namespace, of those that can be listed. */
+/** The Secrets' metadata by namespace. Namespaces that cannot be listed are omitted. */
 async function listNamespaces(
   { cluster }: PreflightApp,
   ids: readonly TargetId[],
 ): Promise<ReadonlyMap<string, readonly SecretMeta[]>> {
   const namespaces = [...new Set(ids.map(({ namespace }) => namespace))];
-  const found = await Promise.all(
+  const lists = await Promise.all(
     namespaces.map(async (namespace) => [namespace, await listOnce(cluster, namespace)] as const),
   );
-  return new Map(found.flatMap(([namespace, metas]) => (metas === undefined ? [] : [[namespace, metas]])));
+  return new Map(lists.flatMap(([namespace, metas]) => (metas === undefined ? [] : [[namespace, metas]])));
 }
 
 async function listOnce(
@@ -113,7 +114,7 @@ async function listOnce(
   return await listed.promise;
 }
 
-/** By `refId`, of those that are known. */
+/** The known current versions, by `refId`. */
 async function currentVersions(
   context: PreflightContext,
   refs: readonly StoreRef[],
@@ -121,7 +122,7 @@ async function currentVersions(
 ): Promise<ReadonlyMap<string, string>> {
   const once = [...new Map(refs.map((ref) => [refId(ref), ref])).values()];
   const byStore = [...Map.groupBy(once, ({ store }) => store)];
-  const told = byStore.map(async ([store, all]) => {
+  const versionEntries = byStore.map(async ([store, all]) => {
     const versions = await context.versions(
       store,
       all.map(({ ref }) => ref.key),
@@ -133,7 +134,7 @@ async function currentVersions(
       return [[refId(ref), version.version]];
     });
   });
-  return new Map((await Promise.all(told)).flat());
+  return new Map((await Promise.all(versionEntries)).flat());
 }
 
 function unchanged({ mapping, id }: DesiredTarget, { ours, resourceVersion }: SecretMeta): Outcome {

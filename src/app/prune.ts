@@ -11,35 +11,38 @@ import type { SyncContextOptions } from './sync-context.ts';
 import type { PlannedTarget } from './plan.ts';
 import { report, type SyncReport } from './sync.ts';
 
-/** On the record of what a prune has held: its mapping, while there was one, may have been held for another reason. */
+/**
+ * The note on records of changes that a prune has held. It tells them from changes held for another reason while the
+ * mapping existed.
+ */
 export const HELD_BY_PRUNE = 'by prune';
 
-/** What left the configuration, whatever its mapping had said. */
+/** All orphaned targets, whatever their `onMappingRemoved` is. */
 interface Orphans {
   readonly proposals: readonly Proposal[];
   readonly waiting: readonly AwaitingReplacement[];
   readonly unseen: readonly Unreadable[];
-  /** How many there are in all. */
+  /** Number of all orphaned targets. */
   readonly count: number;
 }
 
 async function findOrphans(app: App): Promise<Orphans> {
   const { orphans: left, unreadable: unseen } = await findOrphanedTargets(app, { search: true });
-  // Whoever was told to stop has not found that nothing is left, and deletes nothing.
+  // An interrupted search is incomplete, so it must not report "none" or delete anything.
   const stopped = unseen.find(({ error }) => error.code === 'INTERRUPTED');
   if (stopped !== undefined) throw stopped.error;
-  const all = left.map((it) => proposeRemoval(it, app.fingerprints));
+  const all = left.map((orphan) => proposeRemoval(orphan, app.fingerprints));
   return { ...(await deferReplaced(all, app.targets, NO_KNOWN_PRESENCE, app)), unseen, count: left.length };
 }
 
-/** What `prune` would delete, and what it passes over. */
+/** What `prune` would delete, and what it skips. */
 export interface OrphanList extends Pick<Orphans, 'waiting' | 'unseen'> {
   readonly targets: readonly PlannedTarget[];
 }
 
-/** The targets of this instance that no mapping wants, as `prune` would delete them. */
+/** Lists the orphaned targets that `prune` would delete. */
 export async function listOrphans(app: App, contextOptions: SyncContextOptions = {}): Promise<OrphanList> {
-  // Selectors first: a target in a namespace that one chooses has not left.
+  // Resolve the selectors first: a target in a selected namespace is not orphaned.
   await app.createContext(contextOptions);
   const { proposals, waiting, unseen } = await findOrphans(app);
   const targets = proposals.map((proposal): PlannedTarget => {
@@ -49,7 +52,7 @@ export async function listOrphans(app: App, contextOptions: SyncContextOptions =
   return { targets, waiting, unseen };
 }
 
-/** The same for whoever asks, on record like every command. */
+/** Lists the orphaned targets and records the command. */
 export async function listOrphansForCommand(
   app: App,
   contextOptions: SyncContextOptions = {},
@@ -59,7 +62,7 @@ export async function listOrphansForCommand(
   return listOrphans(app, { ...contextOptions, reuseResolved: true });
 }
 
-/** One of them by the id under which `prune` holds it, as long as it stays the same. */
+/** Finds an orphan by the id under which `prune` holds it. */
 export async function findHeldOrphan(
   app: App,
   id: string,
@@ -72,11 +75,11 @@ export async function findHeldOrphan(
 }
 
 export interface PruneOptions extends SyncContextOptions {
-  /** Throws where nothing may be deleted just now. */
+  /** Throws if deletions are not allowed now. */
   readonly check?: () => void;
 }
 
-/** Deletes them, under the brake like every deletion. */
+/** Deletes the orphaned targets. The brake applies as for every deletion. */
 export async function pruneOrphans(
   app: App,
   { check = () => undefined, ...contextOptions }: PruneOptions = {},
@@ -89,14 +92,19 @@ export async function pruneOrphans(
   check();
   const { proposals, waiting, unseen, count } = await findOrphans(app);
   const others = { targets: app.targets, leaving: 0 };
-  const population = await populationOf(app, { sight: NO_KNOWN_PRESENCE, left: count, proposals, others });
-  // All that may have taken minutes, in which a mapping that was taken out by mistake was put back.
+  const population = await populationOf(app, {
+    presence: NO_KNOWN_PRESENCE,
+    orphanCount: count,
+    proposals,
+    others,
+  });
+  // The steps above may have taken minutes, in which a mapping removed by mistake may have been restored.
   check();
   const isMeant = (proposal: Proposal): boolean => isInForce(proposal, true);
   const { brake } = app.config;
-  const left = proposals.filter(isMeant);
+  const stillProposed = proposals.filter(isMeant);
   const targets = await destroy(
-    left,
+    stillProposed,
     population,
     { ...app, ...context, brake, isStillWanted: isMeant },
     HELD_BY_PRUNE,

@@ -15,17 +15,17 @@ import { runPendingRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
 
 export interface ReleaseOptions extends SyncContextOptions {
-  /** The mapping that it is known to be of. */
+  /** The mapping of the change, if it is known. */
   readonly only?: string;
-  /** Somebody else rolls the workloads, and within `restarts.window`: the service. */
+  /** Set by the service, which restarts workloads within `restarts.window` itself. */
   readonly skipRestarts?: boolean;
-  /** The command is on record already. */
+  /** The command is already recorded. */
   readonly isRecorded?: boolean;
 }
 
 /**
- * Lets one held change happen, by its id. It is decided anew before: what has changed since it was held has another id,
- * so that nobody releases what they did not see.
+ * Releases one held change by its id. The change is decided again first. If it has changed since it was held, its id is
+ * different, so nobody releases something they have not seen.
  */
 export async function releaseHeld(
   app: App,
@@ -36,11 +36,11 @@ export async function releaseHeld(
   const context = await app.createContext(contextOptions);
   const { recorder } = context;
   if (!isRecorded) await recorder.command(releaseCommand(id));
-  // Nothing is made here before something is destroyed: a rename that was never synced is not to be ended.
+  // Nothing is created before the deletion, so a rename that was never synced must not lose its old target.
   const { targets, waiting = [] } = await planInContext(app, context, only, { asItStands: true });
-  // Of one mapping alone the plan does not show that the brake holds it, together with those of others; whoever names
-  // the mapping knows. `prune` may have held what a sync leaves alone. And what was held goes on to be until somebody
-  // looks at it again, although it would be allowed by then.
+  // A plan of a single mapping cannot show that the brake holds it together with others, so with `only` every proposal
+  // counts as held. `prune` may hold what a sync keeps. A change also stays held until it is decided again, even if the
+  // brake would allow it now.
   const proposed = targets.filter(({ proposal }) => proposal !== undefined);
   const isHeld = ({ action }: PlannedTarget): boolean => action === 'hold' || only !== undefined;
   const recordedHeld = await recordedAsHeld(
@@ -56,14 +56,14 @@ export async function releaseHeld(
     ...recordedHeld,
     ...(await listOrphans(app, contextOptions)).targets,
   ];
-  const found = held.find((plannedTarget) => toHeld(app.config.instance, plannedTarget).id === id);
-  if (found?.proposal === undefined) throw notHeld(id, waiting);
-  const { proposal, mapping, target, keys } = found;
+  const selected = held.find((plannedTarget) => toHeld(app.config.instance, plannedTarget).id === id);
+  if (selected?.proposal === undefined) throw notHeld(id, waiting);
+  const { proposal, mapping, target, keys } = selected;
   const removalPlan =
     proposal.ending === undefined ? planRemoval(proposal.live, { ...app, ...app.config }) : undefined;
   if (removalPlan?.kind === 'refuse') throw removalPlan.error;
   const outcome = await app.audit.exclusively('destroy', async () => {
-    // Somebody else has released it meanwhile, or it was destroyed by itself.
+    // Somebody else has released it meanwhile, or it was deleted otherwise.
     if ((await findAlreadyRemoved([proposal], app)).size > 0) throw notHeld(id, waiting);
     await recorder.release(mapping, target, keys, id);
     return remove(proposal, { ...app, ...context, brake: app.config.brake }, 'released');
@@ -72,7 +72,7 @@ export async function releaseHeld(
   return report(app, { targets: [outcome], unrestarted, recorder });
 }
 
-/** As a record has it. What is no id of ours may be any text, a value that was meant for something else among them. */
+/** The command for the audit record. Text that is not an id can be anything, even a value, so it is not recorded. */
 export function releaseCommand(id: string): Command {
   return isHeldId(id) ? commandOf('release', undefined, id) : commandOf('release');
 }
@@ -80,6 +80,6 @@ export function releaseCommand(id: string): Command {
 function notHeld(id: string, [first]: readonly AwaitingReplacement[]): AppError {
   const about = isHeldId(id) ? { subject: id } : {};
   if (first === undefined) return new AppError('NOT_HELD', about);
-  const detail = `what left the configuration stays until ${formatTarget(first.until)} is there`;
+  const detail = `the orphaned target stays until ${formatTarget(first.until)} exists`;
   return new AppError('NOT_HELD', { ...about, detail });
 }

@@ -7,20 +7,20 @@ import type { App } from './app.ts';
 
 const NEVER = new AbortController().signal;
 
-/** A longer wait means that it cannot be done now; what is left is on record, for the service or the next run. */
+/** A longer wait means that the restart is not possible now. It stays recorded for the service or the next run. */
 const MAX_WAIT_MS = 5_000;
 
-/** By the configuration in force. What a renamed mapping has left is still to be made, whoever wants its Secret now. */
+/** Whether the active configuration wants the restart. Pending restarts of a removed mapping are still wanted. */
 export function isRestartConfigured(app: Pick<App, 'config'>): IsRestartConfigured {
   return (name, workload) => {
-    const mapping = app.config.mappings.find((it) => it.name === name);
-    return mapping?.restart.some((it) => formatWorkload(it) === workload) ?? true;
+    const mapping = app.config.mappings.find((candidate) => candidate.name === name);
+    return mapping?.restart.some((configured) => formatWorkload(configured) === workload) ?? true;
   };
 }
 
 /**
- * Rolls the workloads that wait after a one-shot run, those that an earlier one left too, a few at a time, until none
- * waits. Whoever ends it leaves the rest on record. Gives those that could not be made.
+ * Restarts the pending workloads after a one-shot run, including those of earlier runs, a few at a time. An abort
+ * leaves the rest recorded. Returns the failed restarts.
  */
 export async function runPendingRestarts(
   app: App,

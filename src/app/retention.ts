@@ -8,41 +8,41 @@ type RetentionDeps = Pick<App, 'config' | 'audit' | 'checkpoints' | 'clock' | 'l
 const HOUR_MS = 3_600_000;
 const CLOSE_TIMEOUT_MS = 3_000;
 
-/** Lets old records leave, at once and every hour; nothing where `audit.retention` is not set. */
+/** Removes old audit records, now and every hour. Does nothing without `audit.retention`. */
 export function runRetentionPeriodically(app: RetentionDeps, { everyMs = HOUR_MS } = {}): AsyncDisposable {
   const retention = retentionOf(app);
   const closing = new AbortController();
   let running: Promise<void> | undefined;
-  let tidied = false;
-  const work = async (it: Retention): Promise<void> => {
-    if (!tidied) await it.tidy();
-    tidied = true;
+  let isTidied = false;
+  const removeOld = async (it: Retention): Promise<void> => {
+    if (!isTidied) await it.tidy();
+    isTidied = true;
     logResult(app, await it.run({ signal: closing.signal }));
   };
-  const look = (it: Retention): void => {
+  const start = (it: Retention): void => {
     if (running !== undefined) return;
-    running = logFailures(app, () => work(it), closing.signal).finally(() => {
+    running = logFailures(app, () => removeOld(it), closing.signal).finally(() => {
       running = undefined;
     });
   };
   if (retention === undefined) return { [Symbol.asyncDispose]: async () => undefined };
-  look(retention);
-  const timer = setInterval(() => look(retention), everyMs).unref();
+  start(retention);
+  const timer = setInterval(() => start(retention), everyMs).unref();
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       closing.abort(new AppError('INTERRUPTED'));
-      // What is being removed is removed before the store is closed; but another replica may have its turn for long,
-      // and whatever is cut off the next run goes on with.
+      // Finish the current removal before the store closes. Another replica may hold the lock for long, so wait only a
+      // few seconds; the next run continues.
       if (running !== undefined) await withinMs(running, CLOSE_TIMEOUT_MS);
     },
   };
 }
 
-/** Of a run that somebody waits for: the next ones do the rest. */
+/** Limit for a run that a person waits for. Later runs do the rest. */
 const MAX_SEGMENTS = 5;
 
-/** At the end of a run. What goes wrong concerns nobody's Secrets, so the run is none the worse. */
+/** Removes old audit records at the end of a run. A failure is logged only, because it affects no Secret. */
 export async function runRetentionOnce(app: RetentionDeps, signal?: AbortSignal): Promise<void> {
   const retention = retentionOf(app);
   if (retention === undefined || signal?.aborted) return;
@@ -62,7 +62,7 @@ async function withinMs(work: Promise<void>, ms: number): Promise<void> {
 
 function retentionOf({ config, audit, checkpoints, clock }: RetentionDeps): Retention | undefined {
   const { retentionMs, archive } = config.audit;
-  // Without checkpoints nothing would prove the cut: such a configuration is refused.
+  // Without checkpoints nothing would prove the cut; such a configuration is refused.
   if (retentionMs === undefined || checkpoints === undefined) return undefined;
   return createRetention({
     audit,
@@ -82,28 +82,28 @@ async function logFailures(
     await work();
   } catch (thrown) {
     if (signal?.aborted) return;
-    logger.warn('old records of the audit could not leave', { error: toAppError(thrown) });
+    logger.warn('old audit records could not be removed', { error: toAppError(thrown) });
   }
 }
 
 function logResult({ logger, config }: RetentionDeps, retained: RetentionResult): void {
   switch (retained.kind) {
     case 'nothing':
-    case 'doubt':
+    case 'suspended':
       return;
     case 'unsealed':
-      logger.warn('old records of the audit stay, since no checkpoint of them can be read', {
+      logger.warn('old audit records are kept, because no checkpoint that covers them can be read', {
         sequence: retained.until,
       });
       return;
-    case 'altered':
-      logger.error('old records of the audit stay, since their chain does not hold', {
+    case 'brokenChain':
+      logger.error('old audit records are kept, because their hash chain is broken', {
         kind: retained.problem,
         sequence: retained.sequence,
       });
       return;
-    case 'left':
-      logger.info('old records of the audit have left', {
+    case 'pruned':
+      logger.info('old audit records were removed', {
         sequence: retained.to,
         count: retained.to - retained.from + 1,
         path: config.audit.archive?.path,

@@ -18,35 +18,35 @@ import { selectTargets } from './plan.ts';
 import { runPendingRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
 
-/** Which targets of a mapping a person means. */
+/** Selects the targets of a mapping. */
 export interface TargetSelector {
   readonly mapping: string;
   readonly namespace?: string | undefined;
 }
 
 export interface Rollback extends TargetSelector {
-  /** The sequence of a record that names the versions. */
+  /** The sequence of a record that names the source versions. */
   readonly to: number;
 }
 
-/** What a record may tell of: a state in which a target of the mapping was. */
+/** The actions of records that describe a state of a target. */
 const CHANGE_ACTIONS: readonly AuditRecord['action'][] = ['create', 'update', 'repair', 'adopt', 'rollback'];
 
-/** @throws what kept the namespaces of its selector from being looked up. */
+/** @throws AppError if the namespace selector could not be resolved */
 function resolvedTargets(app: App, mapping: string): readonly DesiredTarget[] {
   const all = selectTargets(app, mapping);
   for (const { error } of all) if (error !== undefined) throw error;
   return all;
 }
 
-/** The one target that is meant, or what to ask for instead. */
+/** Returns the selected target, or a text that says which option to add. */
 export function selectOneTarget(app: App, { mapping, namespace }: TargetSelector): DesiredTarget | string {
   const { all, chosen } = matchTargets(app, { mapping, namespace });
   const [first] = chosen;
   if (first === undefined) return noTargetText(mapping, all);
   return chosen.length === 1
     ? first
-    : `mapping ${mapping} has several targets, so name the namespace: ${namespacesText(all)}`;
+    : `mapping ${mapping} has several targets; choose one with the namespace: ${namespacesText(all)}`;
 }
 
 function matchTargets(app: App, { mapping, namespace }: TargetSelector) {
@@ -65,7 +65,7 @@ function namespacesText(all: readonly DesiredTarget[]): string {
   return names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
 }
 
-/** The targets that are meant, of which some may be pinned, or what to ask for instead. */
+/** Returns the selected targets, or a text that says which option to add. */
 export function selectTargetsToUnpin(
   app: App,
   { mapping, namespace }: TargetSelector,
@@ -75,9 +75,9 @@ export function selectTargetsToUnpin(
 }
 
 /**
- * Pins a target to the versions that a record names, once all of them were read and give a Secret that may be written.
- * Otherwise nothing is pinned, and the refusal is on record.
- * @throws AppError RECORD_MISSING, NOT_A_CHANGE, and whatever stands against it, VERSION_GONE first.
+ * Pins a target to the versions of a record. All versions are read first and must give a valid Secret. Otherwise
+ * nothing is pinned and the refusal is recorded.
+ * @throws AppError RECORD_MISSING, NOT_A_CHANGE, or the error of the plan
  */
 export async function pinTarget(
   app: App,
@@ -92,7 +92,7 @@ export async function pinTarget(
     throw new AppError('NOT_A_CHANGE', { subject: `record ${to}` });
   const pin = recordedPin(app.audit, pinOf(record, context), app.instances);
   const { plan } = await decide(mapping, id, { ...context, readPin: async () => pin });
-  // Also what would leave no key: whoever goes back wants a Secret that works.
+  // Also refuses a Secret without keys, because a rollback must give a working Secret.
   if (plan.kind === 'fail' || plan.kind === 'refuse' || plan.kind === 'hold') {
     await context.recorder.pin(mapping.name, id, pin, plan.error);
     throw plan.error;
@@ -102,14 +102,14 @@ export async function pinTarget(
 
 function pinOf({ sequence, sources }: AuditRecord, { stores }: Pick<SyncContext, 'stores'>): Pin {
   const names = [...new Set(sources.map(({ store }) => store))];
-  const known = names.flatMap((name) => {
+  const definitions = names.flatMap((name) => {
     const definition = stores.get(name);
     return definition === undefined ? [] : [[name, shortHash(definition)] as const];
   });
-  return { to: sequence, sources, stores: new Map(known) };
+  return { to: sequence, sources, stores: new Map(definitions) };
 }
 
-/** Lets the pinned ones of these targets go, and gives them. @throws AppError NOT_PINNED */
+/** Removes the pins of these targets and returns the targets that were pinned. @throws AppError NOT_PINNED */
 export async function unpinTargets(
   context: SyncContext,
   wanted: readonly DesiredTarget[],
@@ -120,14 +120,14 @@ export async function unpinTargets(
   if (pinned.length === 0)
     throw new AppError('NOT_PINNED', {
       subject: `mapping ${name}`,
-      // Others may be.
+      // Targets in other namespaces may be pinned.
       ...(namespace === undefined ? {} : { detail: `in namespace ${namespace}` }),
     });
   for (const { mapping, id } of pinned) await context.recorder.pin(mapping.name, id, 'unpin');
   return pinned;
 }
 
-/** Goes back to the versions of a record and stays there, here and now; or says what to ask for instead. */
+/** Rolls back in this process. Returns a text if the target is ambiguous. */
 export async function rollBackLocally(
   app: App,
   { to, ...selector }: Rollback,
@@ -141,7 +141,7 @@ export async function rollBackLocally(
   return run(app, context, [target], signal);
 }
 
-/** Follows the sources again, here and now; or says what to ask for instead. */
+/** Unpins in this process. Returns a text if there is no such target. */
 export async function unpinLocally(
   app: App,
   selector: TargetSelector,
@@ -175,7 +175,7 @@ async function run(
   return report(app, { targets, unrestarted, recorder: context.recorder });
 }
 
-/** An immutable target is created anew, if the brake allows it. Nothing else is looked for that may end. */
+/** Recreates an immutable target if the brake allows it. No other deletion is considered. */
 async function decideProposals(
   app: App,
   context: SyncContext,
@@ -189,7 +189,12 @@ async function decideProposals(
     targets: app.targets.filter((wanted) => presence.isPresent(wanted) === undefined),
     leaving: left.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete').length,
   };
-  const population = await populationOf(app, { sight: presence, left: left.length, proposals, others });
+  const population = await populationOf(app, {
+    presence: presence,
+    orphanCount: left.length,
+    proposals,
+    others,
+  });
   const decided = await destroy(proposals, population, { ...app, ...context, brake: app.config.brake });
   const pinned = new Map(
     outcomes.map((outcome) => [targetKey(outcome.mapping, outcome.target), outcome.pinned]),

@@ -1,8 +1,8 @@
 const cache = new WeakMap<object, readonly string[]>();
 
-/** The names of the Secrets in the bridge's own namespace that a configuration takes credentials from, sorted. */
+/** The names of Secrets in the bridge's own namespace that the configuration reads credentials from, sorted. */
 export function secretRefsOf(config: object): readonly string[] {
-  // Asked for with each source of each target, and a configuration is never changed.
+  // Cached, because each source of each target needs it and a configuration is immutable.
   const names = cache.get(config) ?? collectNames(config);
   cache.set(config, names);
   return names;

@@ -21,37 +21,37 @@ import { shortHash } from '../sync/ownership-metadata.ts';
 
 export interface Stores extends AsyncDisposable {
   /**
-   * One provider, and so one login, per store; set up when it is first needed. What it gives stays good: each call goes
-   * to the store as it is configured then. @throws AppError
+   * Opens a provider on first use, with one login per store. The returned provider stays valid: each call uses the
+   * current configuration of the store. @throws AppError
    */
   open(name: string): Promise<SecretProvider>;
-  /** Store name to the hash of what says which store that is, as configured now. */
+  /** Store name to the hash of its current identity. */
   readonly definitions: ReadonlyMap<string, string>;
-  /** The credentials of this store changed: it is opened anew at its next use. Calls under way end as they began. */
+  /** The credentials of this store have changed. It is reopened on the next use; running calls finish. */
   reset(name: string): void;
-  /** From now on these are the stores; those that stay the same go on untouched. */
+  /** Replaces the configured stores. Unchanged stores continue. */
   reconfigure(configs: Config['stores']): void;
-  /** As this process has it; `up` as long as nothing was asked. */
+  /** The state in this process. `up` before the first request. */
   state(name: string): StoreState;
-  /** What this process has asked of it; undefined as long as that was nothing. */
+  /** The requests of this process. Undefined before the first request. */
   usage(name: string): StoreUsage | undefined;
-  /** Told, from now on, of each request that has ended, by its store. */
+  /** Registers a listener that is called after each request, with the store's name. */
   onAnswer(listener: (name: string) => void): void;
 }
 
 export interface StoreUsage {
   /** Requests within the last hour. */
   readonly lastHour: number;
-  /** How its keys were last looked at for changes, one for each number of keys. */
+  /** The last read strategies, one for each number of keys. */
   readonly ways: readonly ChosenStrategy[];
 }
 
 export interface StoreObserver {
-  /** Told of each request that was made. */
+  /** Called for each request. */
   onCall(call: CallReport & { readonly store: string }): void;
-  /** Told of each change; from `down` to another state whatever waited for the store can go on. */
+  /** Called for each state change. After `down`, waiting work can continue. */
   onState(store: string, state: StoreState['state'], error?: AppError): void;
-  /** Told of each renewal of a login that a timer makes: the only loop that a store has of its own. */
+  /** Called for each login renewal by timer, which is the only loop of a store. */
   onProgress?(store: string, error?: AppError): void;
 }
 
@@ -60,7 +60,7 @@ export interface StoresDeps extends Pick<StorePolicyDeps, 'sleep' | 'wake' | 'de
   readonly fingerprints: Fingerprinter;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
   readonly observe?: StoreObserver;
-  /** Another way to set up a provider, for tests. */
+  /** Replaces the provider factory in tests. */
   readonly create?: (config: StoreConfig, deps: ProviderDeps) => Promise<SecretProvider>;
 }
 
@@ -86,7 +86,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
 
   const reportState = (name: string) => {
     const guard = guards.get(name);
-    if (guard === undefined) return; // a call of before ends
+    if (guard === undefined) return; // an earlier call has ended
     const { state, error } = guard.state();
     const before = reportedStates.get(name) ?? { state: 'up', breakerOpen: false };
     if (before.state === state && before.error?.code === error?.code) return;
@@ -95,9 +95,9 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
     else observe?.onState(name, state, error);
   };
   const guardOf = (name: string): StorePolicy => {
-    const known = guards.get(name);
-    if (known !== undefined) return known;
-    // A job that was left behind at the end would log in anew, and keep the process for as long as the store hangs.
+    const existing = guards.get(name);
+    if (existing !== undefined) return existing;
+    // Without this check, a remaining job would log in again and keep the process alive while the store hangs.
     if (isClosed) throw new AppError('INTERRUPTED', { detail: 'the store was closed' });
     const config = byName.get(name);
     if (config === undefined)
@@ -128,7 +128,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
     const { lastSuccess } = guard.state();
     if (lastSuccess !== undefined) successes.set(name, lastSuccess);
     guards.delete(name);
-    // What does not close well is no longer anybody's.
+    // A failed close has no further effect.
     const closed = Promise.allSettled([guard.retire()]).then(() => retiring.delete(guard));
     retiring.set(guard, closed);
   };
@@ -149,14 +149,14 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
       for (const [name, config] of before) {
         if (isDeepStrictEqual(byName.get(name), config)) continue;
         retire(name);
-        for (const its of [strategies, successes]) its.delete(name);
-        if (!byName.has(name)) for (const its of [reportedStates, calls]) its.delete(name);
+        for (const perStore of [strategies, successes]) perStore.delete(name);
+        if (!byName.has(name)) for (const perStore of [reportedStates, calls]) perStore.delete(name);
       }
     },
     state(name) {
       const lastSuccess = successes.get(name);
       const now = guards.get(name)?.state() ?? { state: 'up', breakerOpen: false };
-      // Other credentials, the same store: it was read when it was read.
+      // After a credential change it is the same store, so its last success counts.
       return lastSuccess === undefined ? now : { lastSuccess, ...now };
     },
     usage(name) {
@@ -168,7 +168,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
       isClosed = true;
       const all = [...guards.values(), ...retiring.keys()];
       guards.clear();
-      // Each may wait for its store, which is to cost the end of the process no more than one of them does.
+      // Close in parallel, because each may wait for its store.
       await Promise.all(all.map((guard) => guard[Symbol.asyncDispose]()));
     },
   };
@@ -186,12 +186,12 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
         ),
       probe: async (call) => guard().use((provider) => provider.probe(call), alwaysUnclear),
       subscribe: async (listener, call) => guard().subscribe(listener, call),
-      async [Symbol.asyncDispose]() {}, // it is not its holder's to close
+      async [Symbol.asyncDispose]() {}, // shared, so its users do not close it
     };
   }
 }
 
-/** A store has one group of keys for each interval; a few more stand for those that it had. */
+/** A store has one group of keys for each interval, plus a few earlier ones. */
 const MAX_STRATEGIES = 16;
 
 function addStrategy(
@@ -202,31 +202,33 @@ function addStrategy(
   return new Map([...others.slice(1 - MAX_STRATEGIES), [taken.keys, taken]]);
 }
 
-/** One key that was answered shows that the store can be read. */
+/** A single answered key shows that the store can be read. */
 function readVerdict(results: readonly ReadResult[]): LoginStatus {
   if (results.some(({ kind }) => kind !== 'failed')) return 'answered';
   const [first] = results;
   return first?.kind === 'failed' ? first.error : 'unclear';
 }
 
-/** These never fail, so that none is known says nothing. */
+/** Version lookups never fail, so an empty result proves nothing. */
 function versionVerdict(results: readonly VersionResult[]): LoginStatus {
   return results.some(({ kind }) => kind === 'known') ? 'answered' : 'unclear';
 }
 
 const alwaysAnswered = (): LoginStatus => 'answered';
-/** It comes without a login. */
+/** A probe needs no login. */
 const alwaysUnclear = (): LoginStatus => 'unclear';
 
 function indexOf(configs: Config['stores']): ReadonlyMap<string, StoreConfig> {
   return new Map(configs.map((config) => [config.name, config]));
 }
 
-/** Those that are other stores under their names: what was read from one was never read from the other. */
+/** Stores that have become a different store under the same name. Earlier reads do not apply to them. */
 export function replacedStores(before: Config['stores'], after: Config['stores']): ReadonlySet<string> {
   const definitions = definitionsOf(before);
-  const moved = [...definitionsOf(after)].filter(([name, it]) => (definitions.get(name) ?? it) !== it);
-  return new Set(moved.map(([name]) => name));
+  const replaced = [...definitionsOf(after)].filter(
+    ([name, definition]) => (definitions.get(name) ?? definition) !== definition,
+  );
+  return new Set(replaced.map(([name]) => name));
 }
 
 function definitionsOf(configs: Config['stores']): ReadonlyMap<string, string> {

@@ -21,15 +21,15 @@ import type { CurrentConfig } from './current-config.ts';
 import type { Stores } from './stores.ts';
 
 export interface SyncContextOptions {
-  /** Ends its reads. */
+  /** Aborts its reads. */
   readonly signal?: AbortSignal | undefined;
   readonly requestId?: string;
   readonly actor?: Actor;
-  /** Without a new look at the namespaces: the targets are those of the last one. */
+  /** Uses the targets of the last `resolve` without resolving selectors again. */
   readonly reuseResolved?: boolean;
-  /** What was read longer ago is read anew. Left out: the pass is over before anything is old. */
+  /** Older reads are repeated. Undefined for a run that is too short for that. */
   readonly maxReadAgeMs?: number;
-  /** It gives nothing any more once another configuration is in force: its calls are INTERRUPTED then. */
+  /** Fails with INTERRUPTED when another configuration becomes active. */
   readonly boundToConfig?: boolean;
 }
 
@@ -42,13 +42,13 @@ export interface SyncContextDeps {
   readonly unresolvedIntents: UnresolvedIntents;
   readonly stores: Stores;
   readonly tracing: Tracing;
-  /** Of whoever asks for nobody else. */
+  /** The default actor. */
   readonly actor: Actor;
   readonly current: CurrentConfig;
   readonly readDeduplication: ReadDeduplication;
 }
 
-/** How passes begin. All of a process share the room for what they have read. */
+/** Creates sync contexts. All contexts of a process share one cache budget. */
 export function createContextFactory(
   deps: SyncContextDeps,
 ): (options?: SyncContextOptions) => Promise<SyncContext> {
@@ -95,7 +95,7 @@ export function createContextFactory(
     };
     const reader = createReader({
       async open(store) {
-        // One of the same name may be another by now.
+        // The name may refer to another store by now.
         configGuard.check();
         return stores.open(store);
       },
@@ -105,7 +105,7 @@ export function createContextFactory(
       },
       now: () => clock.now(),
       lastReadVersion: (store, key) => lastReadVersion(audit, { store, key }, stores.definitions.get(store)),
-      // Nothing is read ahead by rules that are in force no more.
+      // No batches under a configuration that is no longer active.
       batchSizeOf: (store) =>
         current.config === initialConfig ? (capabilitiesOf(initialConfig, store)?.readsPerCall ?? 1) : 1,
       signal,

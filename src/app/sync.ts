@@ -35,41 +35,41 @@ export interface SyncReport {
   readonly summary: Summary;
   readonly targets: readonly Outcome[];
   readonly held: readonly Held[];
-  /** Targets that left the configuration and could not be looked at. */
+  /** Possibly orphaned targets that could not be checked. */
   readonly unseen: readonly Unreadable[];
-  /** Targets that left it, and stay until their mapping has made the new one. */
+  /** Orphaned targets that stay until their mapping has created its new target. */
   readonly waiting: readonly AwaitingReplacement[];
-  /** Workloads that the changes wanted restarted, and could not be. */
+  /** Workloads that could not be restarted. */
   readonly unrestarted: readonly FailedRestart[];
-  /** Sources that are older than `maxAge`. Left out: there are none, or it was none of the question. */
+  /** Sources older than `maxAge`. Undefined if there are none, or if they were not checked. */
   readonly unrotated?: readonly Unrotated[];
-  /** Ended by its signal: some targets were not looked at. */
+  /** The run was aborted, so some targets were not processed. */
   readonly interrupted: boolean;
 }
 
 export interface SyncOptions {
   readonly only?: string;
-  /** Told of each target as it is done. */
+  /** Called for each finished target. */
   readonly onOutcome?: (outcome: Outcome, done: number, total: number) => void;
-  /** Stops taking work; what is being written is finished. */
+  /** Stops taking work; running writes finish. */
   readonly signal?: AbortSignal;
-  /** Left out: by the system's timers. */
+  /** Defaults to system timers. */
   readonly wake?: StartTimer;
 }
 
-/** Brings every target into step, once, through the same code as the service; then the one destroying step. */
+/** Syncs every target once with the code of the service. Deletions are decided together at the end. */
 export async function syncTargets(
   app: App,
   { only, onOutcome, signal, wake }: SyncOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
-  // What is being written goes on to its end; what is only read, a store that hangs may hold for minutes.
+  // Running writes finish. Reads are aborted soon after, because a hanging store could hold them for minutes.
   const context = await app.createContext({ signal: abortAfterGrace(signal, wake) });
   const wanted = selectTargets(app, only);
   const { recorder } = context;
   await recorder.command(commandOf('sync', only));
 
-  // Several mappings may merge into one Secret: they take turns.
+  // Mappings that merge into one Secret run one after the other.
   const bySubject = Map.groupBy(byMapping(wanted), ({ id }) => formatSubject({ kind: 'target', ...id }));
   const outcomes: Outcome[] = [];
   await using queue = createMemoryQueue({
@@ -80,14 +80,14 @@ export async function syncTargets(
   const { tracer } = app.tracing;
   tracer.recordTrigger(requestId, { reason: 'manual' });
   const ages = createSourceAges(app);
-  // Who names a mapping has just changed something, which a list may not show for minutes.
+  // A person who syncs one mapping has probably just changed a secret, which a list may not show for minutes.
   const preflightResult = await undefinedIfStopped(
     () => preflight(app, context, only === undefined ? wanted : [], ages),
     signal,
   );
-  const { inStep: told, isMissing } = preflightResult ?? EMPTY_PREFLIGHT;
+  const { inSync: told, isMissing } = preflightResult ?? EMPTY_PREFLIGHT;
   const runContext = { ...context, isMissing };
-  // In the order in which they are queued.
+  // In queue order.
   const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !told.has(desiredTarget));
   context.expect(expectedReads(undecided, context));
   for (const subject of bySubject.keys()) await queue.add({ subject, reason: 'manual', requestId });
@@ -110,7 +110,7 @@ export async function syncTargets(
       const outcome = await undefinedIfStopped(run, signal);
       if (outcome === undefined) break;
       outcomes.push(outcome);
-      // An old version says nothing of how old the secret is.
+      // A pinned version does not show the age of the current secret.
       if (outcome.pinned === undefined && outcome.sources !== undefined)
         ages.noteRun(desiredTarget.mapping, outcome.sources);
       onOutcome?.(outcome, outcomes.length, wanted.length);
@@ -120,7 +120,7 @@ export async function syncTargets(
   await queue.idle();
 
   const interrupted = outcomes.length < wanted.length;
-  // A run that was stopped destroys nothing, and what it would have proposed is not decided.
+  // An aborted run deletes nothing, because not all proposals are known.
   const { targets, ...passedOver } = interrupted
     ? { targets: outcomes.filter(({ proposal }) => proposal === undefined) }
     : await decideProposals(app, context, outcomes, only);
@@ -133,9 +133,9 @@ export async function syncTargets(
   return done;
 }
 
-const EMPTY_PREFLIGHT: Preflight = { inStep: new Map(), isMissing: () => false };
+const EMPTY_PREFLIGHT: Preflight = { inSync: new Map(), isMissing: () => false };
 
-/** `undefined`: it was told to stop before it had decided anything. */
+/** Returns undefined if the work was aborted. */
 async function undefinedIfStopped<T>(
   work: () => Promise<T>,
   signal: AbortSignal | undefined,
@@ -151,18 +151,18 @@ async function undefinedIfStopped<T>(
 async function runOne(
   { mapping, id, error }: DesiredTarget,
   context: SyncContext,
-  told: Outcome | undefined,
+  inSync: Outcome | undefined,
   { audit, instances }: App,
 ): Promise<Outcome> {
   if (error !== undefined) return recordUndecidable(mapping, id, error, context);
-  // What a pinned target is compared with is not what its store has now. And how a failure has ended is to be seen.
+  // A pinned target is not compared with the current versions. An open failure needs a full run, which records its end.
   const isPlain = async () =>
     (await context.readPin(mapping.name, id)) === undefined &&
     !(await isUnresolved(audit, mapping.name, id, instances));
-  return told !== undefined && (await isPlain()) ? told : reconcile(mapping, id, context);
+  return inSync !== undefined && (await isPlain()) ? inSync : reconcile(mapping, id, context);
 }
 
-/** Replaces what was proposed by what became of it. */
+/** Replaces proposals with their outcomes. */
 async function decideProposals(
   app: App,
   context: SyncContext,
@@ -170,18 +170,23 @@ async function decideProposals(
   only: string | undefined,
 ): Promise<Pick<SyncReport, 'targets' | 'unseen' | 'waiting'>> {
   const presence = presenceOf(outcomes);
-  const left = await proposeOrphanDeletions(app, only, presence);
-  const proposals = [...outcomes.flatMap(({ proposal }) => proposal ?? []), ...left.proposals];
-  const others = { targets: targetsOutside(app, only), leaving: left.endedOfOthers };
-  const population = await populationOf(app, { sight: presence, left: left.count, proposals, others });
+  const orphaned = await proposeOrphanDeletions(app, only, presence);
+  const proposals = [...outcomes.flatMap(({ proposal }) => proposal ?? []), ...orphaned.proposals];
+  const others = { targets: targetsOutside(app, only), leaving: orphaned.endedOfOthers };
+  const population = await populationOf(app, {
+    presence: presence,
+    orphanCount: orphaned.count,
+    proposals,
+    others,
+  });
   const decided = await destroyOrFail(proposals, population, app, context);
   const targets = [...outcomes.filter(({ proposal }) => proposal === undefined), ...decided];
-  return { targets, unseen: left.unseen, waiting: left.waiting };
+  return { targets, unseen: orphaned.unseen, waiting: orphaned.waiting };
 }
 
 /**
- * What another process keeps from being decided on fails for that, and is proposed again; all else that was done is
- * told.
+ * If another process holds the lock, the proposals fail and are proposed again by the next run. All other outcomes are
+ * reported.
  */
 async function destroyOrFail(
   proposals: readonly Proposal[],
@@ -204,7 +209,7 @@ async function destroyOrFail(
   }
 }
 
-/** The end of a run: its one record, and what people and programs read. */
+/** Ends a run: writes its record and creates the report. */
 export async function report(
   { config: { instance } }: App,
   {

@@ -14,7 +14,7 @@ export interface TracingDeps {
   readonly credential: (reference: Reference) => Promise<SecretValue>;
 }
 
-/** Without `tracing` in the configuration not even the packages are loaded. */
+/** Without `tracing` in the configuration, the packages are not loaded. */
 export async function openTracing(
   { tracing, instance }: Pick<Config, 'tracing' | 'instance'>,
   { logger, credential, clock, replica, version }: TracingDeps,
@@ -31,12 +31,12 @@ export async function openTracing(
     clock,
     onState(error) {
       if (error === undefined) logger.info('traces arrive again');
-      else logger.warn('traces cannot be sent, and everything else goes on', { error });
+      else logger.warn('traces cannot be sent; all other work continues', { error });
     },
   });
 }
 
-/** The same observer, and a step of the trace for each request to a store. */
+/** Adds a span for each request to a store. */
 export function traced(
   observe: StoreObserver | undefined,
   tracer: Tracer,

@@ -32,10 +32,13 @@ export function unusableStore(
   return new AppError('AUDIT_UNAVAILABLE', { detail, remedy: todo, needsAction: true, cause });
 }
 
-export function newerSchema(schema: number, known: number): AppError {
-  return unusableStore(`it was written by a newer release: schema ${schema}, this release supports ${known}`, {
-    todo: 'Use the release that wrote it, or a newer one.',
-  });
+export function newerSchema(schema: number, supported: number): AppError {
+  return unusableStore(
+    `it was written by a newer release: schema ${schema}, this release supports ${supported}`,
+    {
+      todo: 'Use the release that wrote it, or a newer one.',
+    },
+  );
 }
 
 /** Runs work and adds the address of the store to an AUDIT_UNAVAILABLE error. */

@@ -155,16 +155,11 @@ function addPlan(program: Command, context: Context, run: Run): void {
 }
 
 function addSync(program: Command, context: Context, run: Run): void {
-  const sync = command(
-    program,
-    'sync',
-    'Sync every target once.',
-    [
-      'secretbridge sync',
-      'secretbridge sync --mapping payments-db',
-      'secretbridge sync --server https://secretbridge.internal:8080',
-    ],
-  ).option('-m, --mapping <name>', 'only this mapping', nonEmpty);
+  const sync = command(program, 'sync', 'Sync every target once.', [
+    'secretbridge sync',
+    'secretbridge sync --mapping payments-db',
+    'secretbridge sync --server https://secretbridge.internal:8080',
+  ]).option('-m, --mapping <name>', 'only this mapping', nonEmpty);
   withServer(sync, 'send the request to the service at this address').action(
     (options: GlobalOptions & ServerOptions & { mapping?: string }) =>
       run(async () => (await import('./commands/sync.ts')).syncCommand(context, options)),
@@ -241,12 +236,9 @@ function addExplain(program: Command, context: Context, run: Run): void {
 }
 
 function addDoctor(program: Command, context: Context, run: Run): void {
-  command(
-    program,
-    'doctor',
-    'Test each store, key and target, and suggest a fix for each problem.',
-    ['secretbridge doctor'],
-  ).action((options: GlobalOptions) =>
+  command(program, 'doctor', 'Test each store, key and target, and suggest a fix for each problem.', [
+    'secretbridge doctor',
+  ]).action((options: GlobalOptions) =>
     run(async () => (await import('./commands/doctor.ts')).doctorCommand(context, options)),
   );
 }
@@ -255,7 +247,11 @@ function addRbac(program: Command, context: Context, run: Run): void {
   command(program, 'rbac', 'Print the minimal Roles and RoleBindings for this configuration.', [
     'secretbridge rbac --service-account secretbridge/secretbridge | kubectl apply -f -',
   ])
-    .option('--service-account <namespace/name>', 'service account that gets the permissions', 'secretbridge/secretbridge')
+    .option(
+      '--service-account <namespace/name>',
+      'service account that gets the permissions',
+      'secretbridge/secretbridge',
+    )
     .action((options: GlobalOptions & { serviceAccount: string }) =>
       run(async () => (await import('./commands/rbac.ts')).rbacCommand(context, options)),
     );

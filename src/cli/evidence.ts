@@ -40,16 +40,16 @@ export async function loadEvidence(
 
 /** If checkpoint files are named but contain no checkpoint, "verified" would claim too much. */
 async function readNamedFiles(context: Context, paths: readonly string[]) {
-  const found = (await Promise.all(paths.map((path) => readCheckpointFile(context, path)))).flat();
-  if (found.length === 0)
+  const checkpoints = (await Promise.all(paths.map((path) => readCheckpointFile(context, path)))).flat();
+  if (checkpoints.length === 0)
     throw new UsageError(`--checkpoints ${paths.join(', ')}: no checkpoint found`);
-  return found;
+  return checkpoints;
 }
 
 async function readCheckpointFile({ cwd, stderr }: Context, path: string) {
-  const found = parseCheckpoints(await readTextOption('--checkpoints', path, cwd));
-  if (found.length === 0) stderr.write(`No checkpoint found in ${path}.\n`);
-  return found;
+  const checkpoints = parseCheckpoints(await readTextOption('--checkpoints', path, cwd));
+  if (checkpoints.length === 0) stderr.write(`No checkpoint found in ${path}.\n`);
+  return checkpoints;
 }
 
 /** Works without the network. Checkpoints from the cluster or standard output must be saved to a file first. */
@@ -82,11 +82,12 @@ async function configuredKeys(context: Context, config: Config | undefined): Pro
 
 async function namedKeys({ cwd }: Context, named: readonly string[]): Promise<PublicKeys> {
   const keys = await Promise.all(
-    named.map(async (it) => {
-      const given = parsePublicKeys(it);
-      const found = given.length > 0 ? given : parsePublicKeys(await readTextOption('--key', it, cwd));
-      if (found.length === 0) throw new UsageError(`--key ${it}: no Ed25519 public key found`);
-      return found;
+    named.map(async (text) => {
+      const inline = parsePublicKeys(text);
+      const publicKeys =
+        inline.length > 0 ? inline : parsePublicKeys(await readTextOption('--key', text, cwd));
+      if (publicKeys.length === 0) throw new UsageError(`--key ${text}: no Ed25519 public key found`);
+      return publicKeys;
     }),
   );
   return keysById(keys.flat());

@@ -12,8 +12,8 @@ import { UsageError } from './usage-error.ts';
  */
 export async function prepareSchema(path: string, shown: string): Promise<() => Promise<void>> {
   const schema = configurationSchema();
-  const there = await readExisting(path, shown);
-  if (there !== undefined && titleOf(there) !== titleOf(schema))
+  const current = await readExisting(path, shown);
+  if (current !== undefined && titleOf(current) !== titleOf(schema))
     throw new UsageError(`${shown} exists and is not a secretbridge schema: choose another file with --out`);
   return async () => {
     try {

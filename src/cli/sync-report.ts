@@ -8,7 +8,7 @@ import { EXIT, type ExitCode, exitCode } from './exit.ts';
 import type { SyncedTarget, SyncResult } from './service/answers.ts';
 import { safeText } from './service/error.ts';
 import { type HeldChange, heldText, pinText, targetData } from './targets.ts';
-import { count, type Paint, print, printNotice } from './texts/output.ts';
+import { count, type Paint, print, printErrorHint, printNotice } from './texts/output.ts';
 
 /** The printable result of a run, from this process or a service. */
 interface Run {
@@ -32,11 +32,13 @@ interface RunTarget {
 export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
   const { ok, requestId, summary, targets, held, unseen, waiting, unrestarted, interrupted } = report;
   const { unrotated = [] } = report;
-  for (const it of unseen) printNotice(context, uncheckedText(it));
-  for (const it of waiting) printNotice(context, waitingText(it));
+  for (const target of unseen) printNotice(context, uncheckedText(target));
+  for (const target of waiting) printNotice(context, waitingText(target));
   for (const failedRestart of unrestarted) printNotice(context, failedRestartText(failedRestart));
   for (const line of overdueTexts(unrotated)) printNotice(context, line);
-  const unfinished = interrupted ? 'Stopped before all targets were processed; run the command again to continue.' : undefined;
+  const unfinished = interrupted
+    ? 'Stopped before all targets were processed; run the command again to continue.'
+    : undefined;
   print(context, output, {
     data: {
       ok,
@@ -50,13 +52,18 @@ export function printReport(context: Context, { output }: GlobalOptions, report:
     },
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),
   });
+  printErrorHint(
+    context,
+    output,
+    [...targets, ...unrestarted, ...unseen].map(({ error }) => error?.code),
+  );
   return interrupted ? EXIT.retry : verdict(ok, targets, unrestarted);
 }
 
 type FailedRestart = SyncReport['unrestarted'][number];
 
-function restartData({ error: { code }, ...it }: FailedRestart): object {
-  return { ...it, code };
+function restartData({ error: { code }, ...restart }: FailedRestart): object {
+  return { ...restart, code };
 }
 
 /** The Secret is updated, but its pods still use the previous content. */
@@ -82,8 +89,8 @@ const MAX_LISTED = 10;
 function overdueTexts(unrotated: readonly OverdueSource[]): readonly string[] {
   const more = unrotated.length - MAX_LISTED;
   return [
-    ...unrotated.slice(0, MAX_LISTED).map((it) => {
-      const { mapping, store, key, since, days, maxDays } = overdueData(it);
+    ...unrotated.slice(0, MAX_LISTED).map((source) => {
+      const { mapping, store, key, since, days, maxDays } = overdueData(source);
       return `older than \`maxAge\`: ${safeText(`store ${store}, key ${key}`)} of mapping ${mapping}: unchanged since ${since.slice(0, 10)}${maxDays === 0 ? '' : `, ${count(days, 'day')} of ${maxDays}`}`;
     }),
     ...(more > 0 ? [`… and ${count(more, 'more source')}; \`--output json\` lists all`] : []),
@@ -106,6 +113,11 @@ export function printServiceResult(
     data: result,
     human: (paint) => runText({ summary, targets, held, unfinished }, paint),
   });
+  printErrorHint(
+    context,
+    output,
+    targets.map(({ error }) => error?.code),
+  );
   return pending > 0 ? EXIT.retry : verdict(ok, targets);
 }
 
@@ -128,7 +140,9 @@ function runTarget({
     pinned: typeof pinned === 'number' ? pinned : undefined,
     ...(code === undefined
       ? {}
-      : { error: { code: safeText(code), message: safeText(message ?? ''), remedy: safeText(remedy ?? '') } }),
+      : {
+          error: { code: safeText(code), message: safeText(message ?? ''), remedy: safeText(remedy ?? '') },
+        }),
   };
 }
 

@@ -56,7 +56,7 @@ export function keyLines(keys: readonly KeyPlan[], paint: Paint): readonly strin
   const width = Math.max(0, ...keys.map(({ name }) => name.length));
   return keys.map(({ name, action, before, after }) => {
     const [sign, style] = SIGNS[action];
-    const prints = [before, after].filter((it) => it !== undefined).map(shortFingerprint);
+    const prints = [before, after].filter((fingerprint) => fingerprint !== undefined).map(shortFingerprint);
     const shown = action === 'keep' ? prints.slice(0, 1) : prints;
     return `  ${paint(style, `${sign} ${name.padEnd(width)}`)}  (sensitive)  ${paint('dim', shown.join(' → '))}`;
   });

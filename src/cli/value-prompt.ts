@@ -40,7 +40,8 @@ async function readValueForms(context: Context): Promise<readonly SecretValue[]>
     ask === undefined
       ? await readStdin(stdin, signal, { maxBytes: MAX_SECRET_BYTES, tooLarge: TOO_LARGE })
       : await promptForValue(ask, signal);
-  if (bytes.length === 0) throw new UsageError('there is no value: type it at the prompt, or pipe it to standard input');
+  if (bytes.length === 0)
+    throw new UsageError('there is no value: type it at the prompt, or pipe it to standard input');
   const end = bytes.at(-1) !== 0x0a ? 0 : bytes.at(-2) === 0x0d ? 2 : 1;
   const bare = bytes.subarray(0, bytes.length - end);
   const forms = [bytes, bare, Buffer.concat([bare, Buffer.from('\n')])];

@@ -163,7 +163,8 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
 
   /**
    * Loads the kubeconfig again, because tokens and certificates rotate in their files and in the kubeconfig itself.
-   * @param acceptUnchanged Whether to log in again also as the kubeconfig said before.
+   * @param acceptUnchanged Whether to log in again even if the kubeconfig did not change.
+   * @returns Whether there is a newer login than `used`.
    */
   function reloadLogin(used: typeof login, acceptUnchanged: boolean): boolean {
     if (login !== used) return true;

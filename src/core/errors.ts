@@ -7,7 +7,7 @@ export interface AppErrorOptions {
   readonly subject?: string;
   /** Our own sentence, which contains names only: never a value, never a vendor's text. */
   readonly detail?: string;
-  /** How long the other side asked us to wait. */
+  /** The delay that the remote side asked for, in milliseconds. */
   readonly retryAfterMs?: number;
   /** A remedy for this case, if the general remedy of the code does not help. */
   readonly remedy?: string;

@@ -39,7 +39,7 @@ function namespacesOfCondition(condition: Node, users: readonly string[], notes:
   if (selector !== undefined || inexactPatterns.length > 0)
     notes.changed(
       `${condition.path}.${selector === undefined ? 'namespaceRegexes' : 'namespaceSelector'}`,
-      `\`access\` goes by names: the store is open to the namespaces that use it now${currentUsers.length === 0 ? ', which are none' : ''}`,
+      `\`access\` matches by name, so the store is open only to the namespaces that use it now${currentUsers.length === 0 ? ' (none)' : ''}`,
       'Add namespaces to `access` that may use it later.',
     );
   // Keep only literal names: in `access`, a `*` would be a glob.
@@ -48,7 +48,7 @@ function namespacesOfCondition(condition: Node, users: readonly string[], notes:
   if (invalidNames.length > 0)
     notes.changed(
       `${condition.path}.namespaces`,
-      `${invalidNames.join(', ')} can be the name of no namespace, and is left out`,
+      `${invalidNames.join(', ')} is not a valid namespace name and is left out`,
       'Add the intended namespaces to `access`.',
     );
   return [...names.filter(isNamespaceName), ...globs.flatMap(({ glob }) => glob ?? []), ...currentUsers];

@@ -101,14 +101,14 @@ function authOf(aws: Node, { found, notes, secrets, account }: StoreContext): Js
   if (typeof arn === 'string' && ROLE.test(arn)) {
     notes.changed(
       ref.path,
-      `the bridge takes the role of ${accountName} with the token of its own service account`,
+      `the bridge assumes the role of ${accountName} with the token of its own service account`,
       `Let the trust policy of ${arn} accept the bridge's service account.`,
     );
     return { method: 'webIdentity', roleArn: arn };
   }
   notes.changed(
     ref.path,
-    `the role of ${accountName} is not known, since that is not among what was read; the bridge uses the identity of its own pod`,
+    `the role of ${accountName} is unknown, because the ServiceAccount is not in the input; the bridge uses the identity of its own pod`,
     `Import the ServiceAccount too, or write \`auth: { method: webIdentity, roleArn: … }\`.`,
   );
   return { method: 'default' };

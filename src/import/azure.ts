@@ -89,7 +89,7 @@ function authOf(azure: Node, context: StoreContext): Json {
       const federate = "Add a federated credential for the bridge's service account to the application";
       notes.changed(
         ref?.path ?? `${azure.path}.authType`,
-        `the bridge logs in as its own service account${accountId === undefined ? '' : `, not as \`${accountId.namespace}/${accountId.name}\``}`,
+        `the bridge logs in with its own service account${accountId === undefined ? '' : `, not as \`${accountId.namespace}/${accountId.name}\``}`,
         typeof clientId === 'string'
           ? `${federate} ${clientId}.`
           : clientId === undefined

@@ -99,7 +99,7 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
   if (store.kind === 'aws-secrets-manager' && requestedPath !== undefined && !requestedPath.endsWith('/'))
     notes.changed(
       `${find.path}.path`,
-      `is cut at a \`/\`: \`${requestedPath}\` finds what is below \`${path}\`, not every name that begins so`,
+      `is cut at a \`/\`: \`${requestedPath}\` finds names below \`${path}\`, not all names with that prefix`,
     );
   if (store.kind === 'aws-secrets-manager' && Object.keys(tags).length > 0)
     notes.changed(

@@ -132,5 +132,5 @@ function finishStore(
     );
   const bounds =
     storeConfigs.length === 0 ? { namespaces: undefined } : boundsOf(found, [...users].toSorted(), notes);
-  return { found, notes, storeConfigs: ours, bounds };
+  return { found, notes, storeConfigs: storeConfigs, bounds };
 }

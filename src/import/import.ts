@@ -72,13 +72,13 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
   }
 
   const finished = stores.finish();
-  for (const { found: it, notes, storeConfigs: ours } of finished)
-    imported.push({ found: it, notes, becomes: ours.map(nameOf) });
+  for (const { found: object, notes, storeConfigs } of finished)
+    imported.push({ found: object, notes, becomes: storeConfigs.map(nameOf) });
   // Without `access` rules everything is allowed. As soon as one store is limited, every store needs a rule.
   const isBounded = finished.some(({ bounds }) => bounds.namespaces !== undefined);
   const rules = finished
-    .filter(({ storeConfigs: ours, bounds }) => ours.length > 0 && bounds.namespaces?.length !== 0)
-    .map(({ storeConfigs: ours, bounds }) => ruleOf(ours.map(nameOf).toSorted(), bounds));
+    .filter(({ storeConfigs, bounds }) => storeConfigs.length > 0 && bounds.namespaces?.length !== 0)
+    .map(({ storeConfigs, bounds }) => ruleOf(storeConfigs.map(nameOf).toSorted(), bounds));
 
   const reports = imported
     .map(reportOf)
@@ -87,7 +87,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
   return {
     config: configText({
       instance: options.instance,
-      stores: finished.flatMap(({ storeConfigs: ours }) => ours).toSorted(byName),
+      stores: finished.flatMap(({ storeConfigs }) => storeConfigs).toSorted(byName),
       mappings: mappings.toSorted(byName),
       access: isBounded
         ? rules.toSorted((a, b) => (String(a.stores) < String(b.stores) ? -1 : 1))
@@ -106,7 +106,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
       copies: secrets.copies,
       merges: mappings.some(isMerge),
       todo: needsAction,
-      isAny: finished.some(({ storeConfigs: ours }) => ours.length > 0),
+      isAny: finished.some(({ storeConfigs }) => storeConfigs.length > 0),
       isInForce: mappings.length > 0,
     }),
   };

@@ -26,8 +26,8 @@ export function mappingOf(raw: Json, context: MappingContext): Json | undefined 
   const spec = createNode(raw, 'spec', notes);
   const { target, template, ...life } = lifeOf(spec, found, notes);
   const secret = spec.child('target')?.text('name') ?? context.secret;
-  const usual = spec.child('secretStoreRef');
-  const sources = sourcesOf(spec, { notes, usual, storeOf });
+  const defaultStoreRef = spec.child('secretStoreRef');
+  const sources = sourcesOf(spec, { notes, usual: defaultStoreRef, storeOf });
   const rules = withSearches(spec, life.rules, notes);
   const shape = template === undefined ? sources : withTemplate(sources, template, notes);
   spec.finish();
@@ -57,7 +57,7 @@ interface SourcesContext {
   readonly storeOf: MappingContext['storeOf'];
 }
 
-function sourcesOf(spec: Node, { notes, usual, storeOf }: SourcesContext): Shape {
+function sourcesOf(spec: Node, { notes, usual: defaultStoreRef, storeOf }: SourcesContext): Shape {
   const storeFor = (entry: Node): Store | undefined => {
     const ref = entry.child('sourceRef');
     if (ref?.has('generatorRef') === true) {
@@ -70,10 +70,12 @@ function sourcesOf(spec: Node, { notes, usual, storeOf }: SourcesContext): Shape
       return undefined;
     }
     const other = ref?.child('storeRef');
-    return other?.has('name') === true ? storeOf(other, other.path) : storeOf(usual, 'spec.secretStoreRef');
+    return other?.has('name') === true
+      ? storeOf(other, other.path)
+      : storeOf(defaultStoreRef, 'spec.secretStoreRef');
   };
   // Every source may name its own store.
-  usual?.ignore('name', 'kind');
+  defaultStoreRef?.ignore('name', 'kind');
   const dataFrom: Json[] = [];
   for (const entry of spec.children('dataFrom')) {
     const store = storeFor(entry);

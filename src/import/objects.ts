@@ -113,7 +113,7 @@ export function sortObjects(
       owners: Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences.filter(isObject) : [],
     });
   }
-  for (const [id, given] of copies) unreadable.push(...severalOf(id, given, places));
+  for (const [id, sameId] of copies) unreadable.push(...reportDuplicates(id, sameId, places));
   const byId = [...found].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
   return { externalObjects: byId, accounts, others: others.toSorted(byKindAndName), unreadable };
 }
@@ -126,7 +126,7 @@ interface SortOptions {
 }
 
 /** Reports objects that occur in several files with different content, as with overlays. */
-function severalOf(
+function reportDuplicates(
   id: string,
   given: readonly [Json, ...Json[]],
   places: ReadonlyMap<Json, string>,
@@ -136,14 +136,14 @@ function severalOf(
   const differing = others.filter((one) => !isDeepStrictEqual(relevantFields(one), firstFields));
   if (differing.length === 0) return [];
   const placeOf = (one: Json) => places.get(one) ?? 'somewhere';
-  const shown = differing.slice(0, MOST_PLACES).map(placeOf);
+  const shown = differing.slice(0, MAX_PLACES).map(placeOf);
   const more = differing.length - shown.length;
   return [
-    `${id} is given several times: what stands in ${placeOf(first)} counts, the first one; ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''} ${differing.length === 1 ? 'says' : 'say'} something else`,
+    `${id} occurs several times: the first one, in ${placeOf(first)}, counts; ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''} ${differing.length === 1 ? 'differs' : 'differ'}`,
   ];
 }
 
-const MOST_PLACES = 3;
+const MAX_PLACES = 3;
 
 function relevantFields({ spec, metadata }: Json): readonly unknown[] {
   const { labels, annotations } = isObject(metadata) ? metadata : {};
@@ -211,9 +211,7 @@ function toValue(
 function wrongWithAliases({ name, message }: Error): string | undefined {
   if (message.startsWith('Merge sources')) return 'merges (`<<`) a value that is not an object';
   if (name !== 'ReferenceError') return undefined;
-  return message.startsWith('Excessive')
-    ? 'has too many aliases'
-    : 'has an alias without an earlier anchor';
+  return message.startsWith('Excessive') ? 'has too many aliases' : 'has an alias without an earlier anchor';
 }
 
 /** `kubectl get -o yaml` returns several objects as a List. */

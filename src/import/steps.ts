@@ -55,7 +55,7 @@ function toCheck({ out }: StepInput): Step {
   return {
     title: 'Check the configuration',
     text: `The check must reach every store, read every key and be allowed to write every target.${out === undefined ? '' : ' If the audit and the cluster are configured in another file, add it with a second `--config`.'}`,
-    commands: [ours(out, 'validate'), `${ours(out, 'rbac')} | kubectl apply -f -`, ours(out, 'doctor')],
+    commands: [commandText(out, 'validate'), `${commandText(out, 'rbac')} | kubectl apply -f -`, commandText(out, 'doctor')],
   };
 }
 
@@ -69,12 +69,12 @@ function toMove({ out, merges }: StepInput): readonly Step[] {
     {
       title: 'Check that no byte would change',
       text: 'The plan must adopt each target and mark each of its keys `=`. Anything else is a difference: read the findings of that object again.',
-      commands: [ours(out, 'plan')],
+      commands: [commandText(out, 'plan')],
     },
     {
       title: 'Take over',
       text: 'This writes each Secret once: it adds our labels, removes the owner reference and keeps the data. No workload restarts.',
-      commands: [ours(out, 'sync'), ours(out, 'plan')],
+      commands: [commandText(out, 'sync'), commandText(out, 'plan')],
     },
     ...(merges
       ? [
@@ -99,12 +99,12 @@ function toMove({ out, merges }: StepInput): readonly Step[] {
     {
       title: 'Start the service',
       text: 'The service now keeps the Secrets up to date. Start External Secrets again for objects that were not converted, or uninstall it. Then remove `onConflict` from the mappings.',
-      commands: [ours(out, 'serve')],
+      commands: [commandText(out, 'serve')],
     },
   ];
 }
 
-function ours(out: string | undefined, command: string): string {
+function commandText(out: string | undefined, command: string): string {
   if (out === undefined) return `secretbridge ${command}`;
   const word = /^[\w./-]+$/.test(out) ? out : `'${out.replaceAll("'", `'\\''`)}'`;
   return `secretbridge ${command} --config ${word}`;

@@ -19,7 +19,7 @@ export function vaultAuth(
     auth.ignore(...methods);
     notes.lost(
       auth.path,
-      `names ${methods.join(' and ')}, and may name one login method`,
+      `names ${methods.join(' and ')}, but only one login method is allowed`,
       'Remove the others, and import the object again.',
     );
     return undefined;
@@ -27,8 +27,8 @@ export function vaultAuth(
   for (const [method, convert] of Object.entries(METHODS)) {
     const node = auth.child(method);
     if (node === undefined) continue;
-    const ours = convert(node, context);
-    return { ...ours, ...mountPath(node, USUAL[String(ours.method)]), ...above };
+    const login = convert(node, context);
+    return { ...login, ...mountPath(node, USUAL[String(login.method)]), ...above };
   }
   for (const method of ['iam', 'gcp'])
     if (auth.has(method)) {

@@ -35,7 +35,7 @@ export async function brakeReason(
   // A replaced target counts as destroyed, but it also counts as existing afterwards.
   const returning = proposals.filter(({ replacement }) => replacement !== undefined).length;
   const step = { proposed: proposals.length + proposedElsewhere, alive: alive + returning };
-  if (leavesNoTarget(step)) return 'no target would be left, and the last one never goes by itself';
+  if (leavesNoTarget(step)) return 'no target would be left; the last target is never deleted automatically';
   const since = new Date(clock.now() - brake.windowMs).toISOString();
   const counts = await Promise.all(instances.map((instance) => countDestroyed(audit, instance, since)));
   const destroyed = counts.reduce((sum, count) => sum + count, unrecorded);

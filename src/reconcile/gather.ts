@@ -110,7 +110,7 @@ function unexplainedKeys(
   const previousCount = isSameConfig ? countOfSources(annotations[ANNOTATION.sources]) : undefined;
   if (template?.only && previousCount !== undefined && previousCount > data.size)
     throw new AppError('SOURCE_ABSENT', {
-      detail: `the target was made of ${previousCount} sources, ${data.size} are found, and nothing tells which are missing`,
+      detail: `the target was made from ${previousCount} sources, only ${data.size} were found, and the missing ones are not recorded`,
     });
   return [...(live?.data.keys() ?? [])].filter((key) => !data.has(key) && !Object.hasOwn(templateKeys, key));
 }

@@ -60,7 +60,7 @@ export interface Recorder {
   recordFailure(mapping: string, target: TargetId, what: TargetFailure): Promise<void>;
   /** Records that all attempts lost a write race. The next run tries again. */
   giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
-  /** Records that a target is in sync again after a failure. Also does what `resolvePrevious` does. */
+  /** Records that a target is in step again after a failure. Also does what `resolvePrevious` does. */
   recordInSync(
     mapping: string,
     target: TargetId,

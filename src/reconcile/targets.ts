@@ -57,7 +57,7 @@ export async function resolveTargets(
 
 /** The targets that are known without asking the cluster. */
 export function unresolvedTargets(mappings: readonly Mapping[]): readonly DesiredTarget[] {
-  const error = new AppError('INTERNAL', { detail: 'the namespaces were not looked up yet' });
+  const error = new AppError('INTERNAL', { detail: 'the namespaces have not been read yet' });
   const selecting = mappings.filter(({ target }) => target.namespaceSelector !== undefined);
   return sorted([...targetsOf(mappings), ...selecting.map((mapping) => unresolved(mapping, error))]);
 }

@@ -2,21 +2,24 @@ import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Logger } from '../log/logger.ts';
 
-/** Whether the audit can be written, by what could not be recorded last and by looks in between. */
+/** Tracks whether the audit can be written, from the last failed write and from periodic probes. */
 export interface AuditHealth {
-  /** @param subject Of the job that tries again. Left out: nothing does, until the next sweeps are recorded. */
+  /** @param subject Subject of the failed job, which will be retried. Omit it for sweep records, which have no job. */
   writeFailed(error: AppError, subject?: string): void;
-  /** What had failed has been recorded. That others succeed shows nothing: they may have had nothing to record. */
+  /**
+   * The failed write has succeeded. A success of another job proves nothing, because that job may have written no
+   * record.
+   */
   writeSucceeded(subject?: string): void;
-  /** A look has found that it can be written, or why not. A quiet service has nothing to record for an hour. */
+  /** The result of a probe. An idle service may write no record for an hour. */
   probed(error?: AppError): void;
-  /** Why it could not be written the last time. */
+  /** Why the audit cannot be written, if it cannot. */
   error(): AppError | undefined;
 }
 
-/** Jobs that have nothing to record still succeed meanwhile: that does not make it another outage. */
+/** Failures closer together than this are one outage. Jobs that write no record still succeed in between. */
 const LOG_INTERVAL_MS = 60_000;
-/** A job that failed is tried again well within this, unless another replica does so or nobody wants it any more. */
+/** A failure older than this no longer counts: its job was retried, taken over by another replica, or dropped. */
 const FAILURE_TTL_MS = 60_000;
 
 const NO_SUBJECT = '';
@@ -55,7 +58,7 @@ export function createAuditHealth({
     probed(error) {
       if (error !== undefined) logFailure(error);
       probeError = error;
-      // Only a look has written something: that a job succeeds shows nothing.
+      // Only a probe proves that writing works. A successful job may have written no record.
       if (isRecovered || currentError() !== undefined) return;
       logger.info('the audit can be written again');
       isRecovered = true;

@@ -10,7 +10,7 @@ export interface CarryOverDeps {
   readonly outbox: Pick<Outbox, 'retain' | 'trigger'>;
 }
 
-/** What was known and asked for under one snapshot, as the next one wants it. */
+/** Carries target states, sweep states and pending requests over to a new configuration snapshot. */
 export function carryOver(
   { states, outbox }: CarryOverDeps,
   before: ConfigSnapshot,
@@ -23,9 +23,9 @@ export function carryOver(
   for (const state of states.all()) {
     const isDesired = desiredIn(now, state) !== undefined;
     if (!isDesired && state.kind !== 'held') states.forget(state.mapping, state.target);
-    // Held since it had left: nothing else would have it looked at, where it is as we would leave it.
+    // A held orphan is desired again. Queue it, because an in-sync Secret would not be checked otherwise.
     const isBack = state.kind === 'held' && desiredIn(before, state) === undefined;
-    // Of several that wanted it, the one that has it may be among those that want it no more, and nothing else tells.
+    // The mapping that owns the Secret may no longer want it. No other event tells the mapping that was refused.
     const isFree =
       state.error?.code === 'TARGET_CLAIMED' &&
       now.forTarget(state.target).length < before.forTarget(state.target).length;
@@ -34,8 +34,8 @@ export function carryOver(
 }
 
 /**
- * A key or a target more may give the shards of a store other names, and their first rounds come within an interval:
- * until then the sources are as old as they were under the names of before.
+ * A changed number of keys or targets may rename the shards of a store. Until their first round, new shards take the
+ * oldest state of the previous shards.
  */
 function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, now: ConfigSnapshot): void {
   const shards = Map.groupBy(before.shards, ([, { sweep }]) => sweep.store);
@@ -47,7 +47,7 @@ function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, now: Conf
     if (!former.has(id)) {
       const ofStore = shards.get(store) ?? [];
       const alike = ofStore.filter(([, shard]) => shard.sweep.refreshMs === refreshMs);
-      // Of a key that two mappings share, the interval may be another one.
+      // A key that two mappings share may have moved to another interval.
       former.set(id, oldest((alike.length > 0 ? alike : ofStore).map(([it]) => states.sweepState(it))));
     }
     const swept = former.get(id);
@@ -55,7 +55,7 @@ function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, now: Conf
   }
 }
 
-/** Of those that had a round yet. */
+/** Considers only shards that have had a round. */
 function oldest(all: readonly (SweepState | undefined)[]): SweepState | undefined {
   const swept = all.filter((sweepState) => sweepState !== undefined);
   if (swept.length === 0) return undefined;

@@ -7,18 +7,20 @@ import type { DesiredTarget } from '../reconcile/targets.ts';
 import { refsOf } from './sweep/refs.ts';
 import { type Shard, shardsOf } from './sweep/shards.ts';
 
-/** What a configuration asks for in the namespaces that there are now: replaced as a whole, never changed. */
+/**
+ * The targets of a configuration in the namespaces that exist now. A snapshot is immutable and is replaced as a whole.
+ */
 export interface ConfigSnapshot {
   readonly mappings: readonly Mapping[];
   readonly targets: readonly DesiredTarget[];
-  /** Several mappings may merge into one Secret. */
+  /** All mappings of one Secret. Several mappings may merge into it. */
   forTarget(target: TargetId): readonly DesiredTarget[];
   inNamespace(namespace: string): readonly DesiredTarget[];
-  /** Those that are made, among others, from a reference. */
+  /** The targets that use a reference. */
   usersOf(ref: StoreRef): readonly DesiredTarget[];
-  /** By subject. */
+  /** Keyed by subject. */
   readonly shards: ReadonlyMap<string, Shard>;
-  /** The shards in which a mapping's sources are checked. */
+  /** The shards that check a mapping's sources. */
   shardsOf(mapping: Mapping): readonly string[];
   /** The stores of a target's mappings, sorted. */
   storesOf(target: TargetId): readonly string[];
@@ -73,8 +75,8 @@ export function storesOfMappings(mappings: readonly Mapping[]): readonly string[
 }
 
 /**
- * While the namespaces of a selector cannot be looked up, its targets are those of before: otherwise each answer that
- * fails would end them.
+ * Keeps the previous targets of a mapping whose namespaces cannot be resolved. Otherwise a failed lookup would orphan
+ * them.
  */
 export function keepUnresolved(
   now: readonly DesiredTarget[],
@@ -99,7 +101,7 @@ function selectsSameTargets({ target: before }: Mapping, { target: now }: Mappin
   return before.secret === now.secret && isDeepStrictEqual(before.namespaceSelector, now.namespaceSelector);
 }
 
-/** A target as this mapping wants it, if it does. */
+/** The target as this mapping wants it, or `undefined`. */
 export function desiredIn(
   snapshot: ConfigSnapshot,
   { mapping, target }: { readonly mapping: string; readonly target: TargetId },
@@ -107,13 +109,13 @@ export function desiredIn(
   return snapshot.forTarget(target).find((targets) => targets.mapping.name === mapping);
 }
 
-/** A configuration that was changed: mappings that are others, by name, or that all may be. */
+/** What changed in the configuration: the mappings by name, or all of them. */
 export interface ConfigChange {
   readonly mappings: ReadonlySet<string>;
   readonly all: boolean;
 }
 
-/** The targets that are to be looked at after a change. */
+/** The targets that need a run after a configuration change. */
 export function changedTargets(
   before: ConfigSnapshot,
   now: ConfigSnapshot,
@@ -126,7 +128,7 @@ export function changedTargets(
   });
 }
 
-/** Whether a target left whose mapping wants it gone then. */
+/** Whether a removed target belongs to a mapping with `onMappingRemoved: delete`. */
 export function removesTargets(before: ConfigSnapshot, now: ConfigSnapshot): boolean {
   const kept = new Set(now.targets.map(({ mapping, id }) => targetKey(mapping.name, id)));
   return before.targets.some(
@@ -135,7 +137,7 @@ export function removesTargets(before: ConfigSnapshot, now: ConfigSnapshot): boo
   );
 }
 
-/** Of a target of a mapping: several mappings may merge into one Secret. */
+/** Key of one mapping's target. Several mappings may merge into one Secret. */
 export function targetKey(mapping: string, target: TargetId): string {
   return `${mapping} ${formatTarget(target)}`;
 }

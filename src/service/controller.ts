@@ -37,48 +37,48 @@ import { createWatchErrors } from './watch/watch-errors.ts';
 import { createObserver } from './watch/observer.ts';
 import { createWatches, isSelected } from './watch/watches.ts';
 
-/** The inside of a running service, for those who steer it and show it. */
+/** The parts of a running service that its API and status need. */
 export interface Controller {
   readonly states: TargetStates;
   readonly loops: Loops;
   readonly ages: SourceAges;
   readonly snapshot: () => ConfigSnapshot;
-  /** Why a part of the cluster cannot be watched. */
+  /** The first error of a watch, if any. */
   readonly clusterError: () => AppError | undefined;
   readonly auditHealth: AuditHealth;
-  /** Where events go. */
+  /** Receives event hints. */
   readonly takeHints: SubmitHints;
-  /** Queues a run of one target for somebody who waits. @throws AppError QUEUE_UNAVAILABLE */
+  /** Queues a run for a caller that waits. @throws AppError QUEUE_UNAVAILABLE */
   request(wanted: DesiredTarget, requestId: string): Promise<void>;
-  /** What became of a target outside of its own job. */
+  /** Records an outcome that was decided outside the target's own job. */
   noteDeletion(outcome: Outcome, requestId: string): void;
-  /** The configuration has changed, or does so now: mappings to look at again, by name. */
+  /** Applies a changed configuration and queues the changed targets. `putInForce` installs it first. */
   applyConfigChange(change: ConfigChange, putInForce?: () => Promise<void>): Promise<void>;
-  /** A store answers again, or its credentials or definition changed: what waited for it is woken. */
+  /** Queues failed targets and sweeps of a store that recovered or whose credentials or definition changed. */
   storeRecovered(store: string): void;
   close(graceMs: number): Promise<void>;
 }
 
-/** What it adds to an interval, beside the work: little of one that is short. */
+/** Interval of cheap periodic work. It delays short sweep intervals only slightly. */
 const TICK_MS = 250;
 const RESEND_INTERVAL_MS = 20_000;
-/** A job may wait behind many others; only then is it taken for lost. */
+/** A job counts as lost only after this time, since it may wait behind many others. */
 const LOST_AFTER_MS = 60_000;
-/** Targets that left the configuration are looked for so often; a change of it does so at once. */
+/** Interval of the orphan check. A configuration change starts one at once. */
 const HOUR_MS = 3_600_000;
-/** A question of one query; a process that was killed is known to have ended only after a while. */
+/** One cheap query. A killed process is recognized as ended only after a while. */
 const RECOVERY_INTERVAL_MS = 10_000;
-/** Whoever asks whether we are ready is to know soon that nothing could be recorded. */
+/** Short, so that the readiness probe soon reports an audit that cannot be written. */
 const AUDIT_PROBE_MS = 10_000;
 
-/** Starts to watch, to sweep and to work; goes on until it is closed, whatever fails. */
+/** Starts watches, sweeps and the worker. They continue after failures until the service is closed. */
 export async function startController(parts: ServiceParts): Promise<Controller> {
   const { clock, logger, queue, cluster, audit, random } = parts;
-  // First: it fails when the audit does, and then nothing was begun.
+  // First, because it fails if the audit is unavailable. Nothing else has started then.
   await parts.recover();
-  // A wall clock that jumps is no stall.
+  // Monotonic, because a jump of the wall clock is not a stall.
   const loops = createLoops({ now: () => performance.now() });
-  // Of one process nobody else has to hear, and a copy of each outcome as text takes room.
+  // A memory queue has no other process to inform, and each serialized state costs memory.
   const broadcast = queue.kind === 'memory' ? undefined : queue.broadcast;
   const states = createTargetStates(broadcast, clock, parts.heldId, parts.configHashOf);
   let snapshot = createConfigSnapshot([], [], parts.stores.tellsVersions);
@@ -90,7 +90,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   const actorOf = createActors(audit, hints.intakeOf);
   const openContext = async ({ requestId, reason }: Pick<Job, 'requestId' | 'reason'>) => {
     const actor = await actorOf(requestId, ACTOR_OF[reason]);
-    // Under a new configuration nobody works off what the one before asked for.
+    // Wait for the new snapshot, so that requests of the previous configuration do not run.
     if (snapshot.mappings !== parts.mappings()) await serialize(async () => undefined);
     const context = await parts.openContext({ requestId, actor });
     return withPrefetch(context, {
@@ -131,7 +131,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     isNew,
   });
 
-  /** @param ask Has targets looked at, and says which: before all others are judged, which takes a while. */
+  /** @param ask Queues targets and returns their keys, before the slower check of all other targets. */
   const resolveOnce = async (ask?: () => ReadonlySet<string>): Promise<void> => {
     const before = snapshot;
     const wanted = keepUnresolved(await parts.resolve(), before.targets);
@@ -144,7 +144,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     const queued = ask?.();
     observer.all((id) => watches.isListed(id) && !queued?.has(formatTarget(id)));
   };
-  // One after the other: an answer to an older question must not replace a newer one.
+  // One at a time, so that an older result never replaces a newer one.
   const serialize = createSerialExecutor();
   const resolveAgain = (): Promise<void> => serialize(() => resolveOnce());
   const resolveSoon = createCoalescedTask(resolveAgain, (error) =>
@@ -169,18 +169,18 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     onEnd: watchErrors.forget,
   });
 
-  /** Outcomes of other replicas end what was asked for here as well. */
+  /** Runs of other replicas also complete requests of this process. */
   const stopListening = states.onChange(({ target, requestId }) => {
-    // Of several mappings that merge into it, each has had its run since.
+    // If several mappings merge into the target, each of them must have had a run.
     const starts = snapshot
       .forTarget(target)
       .map(({ mapping }) => states.get(mapping.name, target)?.startedAt ?? 0);
     outbox.done(target, Math.min(...starts), requestId);
   });
-  // Whatever was in Redis may be gone. One that may drop jobs is never up, and takes them.
+  // Redis may have lost everything. A Redis that may evict jobs is never `up`, but it accepts jobs.
   const stopHealth = queue.onHealth(({ state, asOf }) => {
     if (state === 'down') return;
-    // Of a start, most was asked for while the first question about its health was on its way.
+    // At startup, most requests were queued while the first health probe was running.
     outbox.resendUntil(asOf ?? clock.now());
     schedule.requeueLost((shard) => states.sweepState(shard)?.at);
     dispatcher.requeueOrphanCheck();
@@ -229,7 +229,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     dispatcher.queuePendingDeletions();
     ages.warn(snapshot.mappings);
     if (dispatcher.auditHealth.error() !== undefined) void dispatcher.recordSweeps();
-    // A selector that could not be resolved has no watch that would tell.
+    // No watch reports when an unresolved selector can be resolved.
     if (snapshot.targets.some(({ error }) => error !== undefined)) void resolveSoon();
   });
   intervals.every(RECOVERY_INTERVAL_MS, recoverCrashed);

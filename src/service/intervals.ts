@@ -1,6 +1,6 @@
 import type { Logger } from '../log/logger.ts';
 
-/** Steps that come again and again, until they are stopped together. One that is under way is not begun again. */
+/** Periodic tasks that are stopped together. A task that is still running is not started again. */
 export interface Intervals extends Disposable {
   every(ms: number, work: () => void | Promise<void>): void;
 }
@@ -22,11 +22,11 @@ export function createIntervals({
           running = work();
           await running;
         } catch (error) {
-          logger.error('a periodic step failed and goes on', { error });
+          logger.error('a periodic task failed and will run again', { error });
         }
         running = undefined;
       };
-      // Replicas that start together do not all ask in the same moment.
+      // Adds jitter, so that replicas that start together spread their requests.
       timers.push(setInterval(() => void step(), ms * (0.95 + 0.1 * random())));
     },
     [Symbol.dispose]() {
@@ -35,7 +35,7 @@ export function createIntervals({
   };
 }
 
-/** Runs again once if it was asked for while it ran, whether that went well or not. */
+/** Runs a task one call at a time. Calls during a run are coalesced into one more run, also after an error. */
 export function createCoalescedTask(
   work: () => Promise<void>,
   onError: (error: unknown) => void,

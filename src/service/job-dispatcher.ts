@@ -34,50 +34,50 @@ export interface JobDispatcherDeps extends ServiceParts, Pick<TargetRunnerDeps, 
 }
 
 export interface JobDispatcher {
-  /** Works off a job; never throws. Gives when the same subject is to run again. */
+  /** Runs a job; never throws. Returns the delay in milliseconds until its subject runs again, or `undefined`. */
   process(job: Job, signal: AbortSignal): Promise<number | undefined>;
   readonly noteDeletion: NoteDeletion;
   queueOrphanCheck(): void;
-  /** Asks again for the look at what left, where none of this process has been since it was asked for. */
+  /** Queues the orphan check again if this process has not finished one since the last request. */
   requeueOrphanCheck(): void;
   checkHeld(): void;
   queuePendingDeletions(): void;
   queueDeletion(): void;
   queueRestarts(): void;
-  /** One record for all the sweeps that found nothing new. */
+  /** Writes one audit record for all sweeps since the last record. */
   recordSweeps(): Promise<void>;
   readonly auditHealth: AuditHealth;
 }
 
-/** Without the audit nothing is done, and it is asked again so soon. */
+/** Retry delay while the audit is unavailable and nothing may be changed. */
 const AUDIT_WAIT_MS = 5_000;
-/** It has waited for a minute already. */
+/** Short, since the job has already waited a minute for the lock. */
 const LOCK_WAIT_MS = 5_000;
 const BUG_WAIT_MS = 60_000;
 const SWEEP_RETRY_MS = 15_000;
 const CONFIG_CHANGED_WAIT_MS = 100;
-/** What is proposed together is decided together. */
+/** Proposals that arrive together are decided together. */
 const DEBOUNCE_MS = 1_000;
-/** A job that holds no connection and no lock should not take longer, beside its waits for stores that answer. */
+/** Deadline of a job without progress. Answers of its stores count as progress. */
 const JOB_DEADLINE_MS = 300_000;
-/** It reads each target that ever was, one after the other. */
+/** Longer, because this job reads every target on record, one at a time. */
 const DELETION_DEADLINE_MS = 3_600_000;
 
-/** What the queue's jobs do, by their subject. */
+/** Runs the queue's jobs by the kind of their subject. */
 export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
   const { states, outbox, contexts, snapshot, logger, clock, queue, random, loops, tracer = noTracer } = deps;
   const bulkhead = createBulkhead({
     concurrency: deps.concurrency,
     maxQueued: deps.concurrency * 2,
-    // A wall clock that jumps would make jobs wait.
+    // Monotonic, because a jump of the wall clock would delay jobs.
     now: () => performance.now(),
   });
   const storeProgress = createStoreProgress(() => performance.now());
   deps.stores.onAnswer(storeProgress.note);
-  /** How a job begins to wait for its stores. */
+  /** For each job, the function that starts tracking its wait for stores. */
   const waitStarters = new WeakMap<object, () => () => void>();
   const progressContexts = contextsWithStoreProgress(contexts, (job) => waitStarters.get(job));
-  /** Whoever waits for a place waits for the stores as well. */
+  /** Waiting in the compartment also counts as waiting for the stores. */
   const inCompartment = (
     compartment: string,
     job: Job,
@@ -131,13 +131,11 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
       await queue.add({ subject: formatSubject(subject), reason: 'event', requestId: randomUUID() }, options);
     } catch (thrown) {
       const error = toAppError(thrown);
-      // It is looked for again soon.
+      // A periodic task queues it again.
       if (!isQueueOutage(error)) logger.error('a job could not be queued', { error });
     }
   };
-  /**
-   * Whether any mapping names a workload. What an earlier one named may wait still, and is dropped by one more look.
-   */
+  /** Whether any mapping names a workload. After the last one is removed, one more run drops the pending restarts. */
   let hasWorkloads = true;
   const queueRestart = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
   const queueDeletion = (): void => void add({ kind: 'destroy' }, { delayMs: DEBOUNCE_MS });
@@ -166,11 +164,11 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
       () => sweep(shard, name, job, context, loop.beat),
       { requestId, isRoot: true, resultAttributes: ({ code }) => (code === undefined ? {} : { code }) },
     );
-    // No target's job is to follow that would want what was read for it.
+    // No target job will reuse the values that this sweep read.
     if (result.due === 0) contexts.end(job);
     deps.onCycle();
     sweepRecord.add(result);
-    // A store that is down says when it is back; one that stumbled is asked again soon.
+    // A store that is down reports its recovery. After a brief failure the sweep is retried soon.
     const isTransientOutage = result.code !== undefined && !deps.stores.isDown(shard.sweep.store);
     return isTransientOutage ? SWEEP_RETRY_MS * (1 + random()) : undefined;
   };
@@ -209,7 +207,7 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
     async process(job, signal) {
       const subject = parseSubject(job.subject);
       if (subject === undefined) return unknownJobs.handBack(job.subject);
-      // Left to whoever still works.
+      // Leave the job to another process.
       if (signal.aborted) return 0;
       const isDestroying = subject.kind === 'left' || subject.kind === 'destroy';
       const deadlineMs = isDestroying ? DELETION_DEADLINE_MS : JOB_DEADLINE_MS;
@@ -219,20 +217,20 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
         auditHealth.writeSucceeded(job.subject);
         return wait;
       } catch (thrown) {
-        // Left behind at the end, when the audit was closed: as if it had not begun.
+        // The audit was closed during shutdown. Return as if the job had not started.
         if (signal.aborted) return 0;
         const error = toAppError(thrown);
-        // By another configuration it is another piece of work.
+        // The configuration changed during the run, so run again under the new one.
         if (error.code === 'INTERRUPTED') return CONFIG_CHANGED_WAIT_MS;
         if (error.code === 'BUSY_ELSEWHERE') {
-          logger.warn('a job waits for somebody else who shares the audit', {
+          logger.warn('waiting for another process to release the audit lock', {
             requestId: job.requestId,
             error,
           });
           return LOCK_WAIT_MS * (1 + random());
         }
         if (error.code !== 'AUDIT_UNAVAILABLE') {
-          logger.error('a job failed in a way that nobody expected', { requestId: job.requestId, error });
+          logger.error('job failed unexpectedly', { requestId: job.requestId, error });
           return BUG_WAIT_MS;
         }
         auditHealth.writeFailed(error, job.subject);

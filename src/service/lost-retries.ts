@@ -8,14 +8,13 @@ export interface LostRetriesDeps {
   readonly outbox: Pick<Outbox, 'requestedAt' | 'trigger'>;
   readonly clock: Clock;
   readonly snapshot: () => ConfigSnapshot;
-  /** After its time a retry may still wait behind many others; only after so long it is taken for lost. */
+  /** A retry may wait in the queue after its due time. It counts as lost only after this time. */
   readonly lostAfterMs: number;
 }
 
 /**
- * Has those targets looked at whose retry was lost with the queue. And when the clock was set back since the last look,
- * those that ended at a time that is yet to come: their retries would be as late as it was set back, and until then
- * sweeps would leave them to that.
+ * Queues targets whose retry was lost with the queue. If the clock was set back, it also queues targets whose last run
+ * ended in the future. Their retries would be late by the same amount, and sweeps skip targets with a pending retry.
  */
 export function createLostRetries({
   states,

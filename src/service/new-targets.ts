@@ -6,30 +6,30 @@ import type { TargetStates } from './target-states.ts';
 import { type ConfigSnapshot, targetKey } from './config-snapshot.ts';
 
 /**
- * Targets that have come to the configuration of a running service, until they are there: by a new mapping, or because
- * a selector finds their namespace. Under the same names there may have been some before, and the audit knows them;
- * that those are gone, with their namespace or by whoever tidied up, is nobody's edit of what is wanted now.
+ * Targets that a running service added and has not written yet, because of a new mapping or a newly selected namespace.
+ * The audit may know earlier Secrets of the same names. Their absence is not drift, since nobody edited a target that
+ * is wanted now.
  */
 export interface NewTargets extends Disposable {
   has(mapping: string, target: TargetId): boolean;
-  /** The first configuration of a process brings none: what was before it, nobody knows. */
+  /** The first snapshot of a process adds no new targets, because the previous configuration is unknown. */
   note(before: ConfigSnapshot, now: ConfigSnapshot): void;
-  /** What the watch shows. One that is there as its mapping left it is not looked at. */
+  /** Removes a target that the watch shows as written by its mapping. No run follows for a target in sync. */
   seen(meta: Pick<SecretMeta, 'id' | 'labels'>): void;
 }
 
 export function createNewTargets(states: Pick<TargetStates, 'get' | 'onChange'>, clock: Clock): NewTargets {
-  /** When each came. */
+  /** The time at which each target was added. */
   const names = new Map<string, number>();
   let hasBaseline = false;
-  /** Made already by a replica that the configuration has reached before: what became of it since is an edit. */
+  /** Another replica with the new configuration has already written it. Later changes are drift. */
   const isAlreadyWritten = (mapping: string, target: TargetId): boolean => {
     const state = states.get(mapping, target);
     return state !== undefined && (state.error === undefined || state.drifted === true);
   };
   const stop = states.onChange(({ mapping, target, error, startedAt }) => {
     const name = targetKey(mapping, target);
-    // One that began before may have looked at what has gone since.
+    // A run that began earlier may have read a Secret that is gone now.
     if (error === undefined && startedAt >= (names.get(name) ?? startedAt)) names.delete(name);
   });
   return {
@@ -39,7 +39,7 @@ export function createNewTargets(states: Pick<TargetStates, 'get' | 'onChange'>,
         new Set(wanted.map(({ mapping, id }) => targetKey(mapping.name, id)));
       const [previousNames, currentNames] = [namesIn(before), namesIn(now)];
       for (const name of names.keys()) if (!currentNames.has(name)) names.delete(name);
-      // While its namespaces could not be looked up, a mapping may have wanted any.
+      // While its namespaces were unresolved, the mapping may have had any target.
       const unresolved = new Set(
         before.targets.flatMap(({ mapping, error }) => (error ? [mapping.name] : [])),
       );

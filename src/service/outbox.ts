@@ -11,50 +11,50 @@ import { formatSubject } from '../queue/subject.ts';
 import { type RequestTime, MAX_CONTEXT_AGE_MS } from './runs/sync-contexts.ts';
 
 /**
- * What this process has asked for and has not yet seen done. The queue may lose a job with Redis; what stands here is
- * asked for again, and a job too many does no harm.
+ * Requests of this process that are not done yet. Redis may lose queued jobs, so pending requests are sent again. A
+ * duplicate job does no harm.
  */
 export interface Outbox {
-  /** Never throws: what cannot be queued now is queued later. */
+  /** Queues a run. Never throws: if the queue is down, the request is sent later. */
   trigger(target: TargetId, reason: Reason, requestId: string): void;
-  /** The same for somebody who waits. @throws AppError QUEUE_UNAVAILABLE */
+  /** Like `trigger`, for a caller that waits. @throws AppError QUEUE_UNAVAILABLE */
   request(target: TargetId, reason: Reason, requestId: string): Promise<void>;
   /**
-   * A run that began then has ended. With the request that another process did it for: what that went by may have been
-   * read before another request asked.
+   * Removes the requests that a run has served. `by` is the request id of a run in another process, whose reads may be
+   * older than the run.
    */
   done(target: TargetId, startedAt: number, by?: string): void;
-  /** When it was last asked for; with a request id, by any other request. What was read before that is too old. */
+  /** Time of the last request, or of the last one by another request id. Values read before it are too old. */
   requestedAt(target: TargetId, exceptBy?: string): number | undefined;
-  /** The same, told apart from what was begun in the same millisecond. */
+  /** Like `requestedAt`, with a counter that orders events within one millisecond. */
   lastRequest(target: TargetId, exceptBy?: string): RequestTime | undefined;
-  /** The last tick in which something was asked for. What is begun from now on is newer than all that was. */
+  /** Counts batches of requests. A context opened now is newer than every request up to this tick. */
   readonly tick: number;
-  /** What is open by this request or the one that it repeats, in the order in which it was asked for. */
+  /** The pending targets of a request or its repeat, in the order of the requests. */
   targetsOf(requestId: string): readonly TargetId[];
-  /** Asks again for what is older than that, and for what could not be queued. */
+  /** Sends requests older than this again, and those that the queue did not accept. */
   resend(olderThanMs: number): void;
-  /** Asks again for all but what was queued later than that. */
+  /** Sends all requests again that were queued until this time. */
   resendUntil(time: number): void;
-  /** Forgets what nobody wants any more. */
+  /** Drops requests for targets that are no longer desired. */
   retain(isDesired: (target: TargetId) => boolean): void;
   readonly size: number;
 }
 
 interface Entry {
-  /** What is asked for again: the most urgent that was asked for. */
+  /** The job to send again, with the most urgent reason requested. */
   readonly job: Job;
   readonly target: TargetId;
   readonly requested: RequestTime;
   readonly requestId: string;
-  /** When a request other than the last one asked. */
+  /** When a request other than the last one asked for this target. */
   readonly requestedByOthers: RequestTime | undefined;
   addedAt: number;
 }
 
 type IsDue = (addedAt: number) => boolean;
 
-/** So many at a time: the queue may hold them all already. */
+/** Number of requests sent at a time. The queue may still hold all of them. */
 const RESEND_BATCH = 500;
 const NEVER = Number.NEGATIVE_INFINITY;
 
@@ -84,14 +84,14 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
       throw error;
     }
   };
-  /** Whether the queue took it. */
+  /** Returns whether the queue accepted the job. */
   const addQuietly = async (entry: Entry, job: Job): Promise<boolean> => {
     try {
       await add(entry, job);
       return true;
     } catch (thrown) {
       const error = toAppError(thrown);
-      // The state of the queue is told once, by its health.
+      // The queue's health reports an outage once.
       if (!isQueueOutage(error)) logger.error('a job could not be queued', { error });
       return false;
     }
@@ -100,7 +100,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
     if (currentRequest !== requestId) {
       tick += 1;
       currentRequest = requestId;
-      // What it asks for later it may have learnt later.
+      // A later call of this request may follow newer information, so it starts a new tick.
       queueMicrotask(() => {
         if (currentRequest === requestId) currentRequest = undefined;
       });
@@ -136,7 +136,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
       const taken = await Promise.all(
         batch.map(([, entry]) => addQuietly(entry, withResendMark(entry.job, mark))),
       );
-      // The queue is away, and says so when it is back.
+      // The queue is down. Its health triggers another attempt after recovery.
       if (batch.length > 0 && !taken.includes(true)) return;
     }
   };
@@ -166,7 +166,8 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
       try {
         await add(entry, job);
       } catch (error) {
-        // Whoever waited is told, and asks again. What was asked for before, nobody else remembers.
+        // The caller receives the error and may retry. Restore the earlier request, because only this outbox remembers
+        // it.
         if (entries.get(id) === entry) {
           if (before === undefined) entries.delete(id);
           else entries.set(id, before);
@@ -179,7 +180,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
       const entry = entries.get(id);
       const isOwnRun = by === undefined || withoutSuffix(by) === entry?.requestId;
       const readAt = isOwnRun ? startedAt : startedAt - MAX_CONTEXT_AGE_MS;
-      // One that is yet to come is of a clock that was set back since.
+      // A time in the future means that the clock was set back.
       if (entry !== undefined && (entry.requested.at <= readAt || entry.requested.at > clock.now()))
         entries.delete(id);
     },
@@ -195,7 +196,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
         .map(({ target }) => target);
     },
     resend: (olderThanMs) => void resend((addedAt) => Math.abs(clock.now() - addedAt) >= olderThanMs),
-    // One that is yet to come is of a clock that was set back since.
+    // A time in the future means that the clock was set back.
     resendUntil: (time) => void resend((addedAt) => addedAt <= time || addedAt > clock.now()),
     retain(isDesired) {
       for (const [id, { target }] of entries) if (!isDesired(target)) entries.delete(id);

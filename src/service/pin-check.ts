@@ -15,15 +15,15 @@ export interface PinCheckDeps {
   readonly clock: Clock;
 }
 
-/** Has those targets looked at of which somebody said `rollback` or `unpin` and that do not show it. */
+/** Queues targets that do not show the last `rollback` or `unpin` on record. */
 export type CheckPins = (requestId: string) => Promise<void>;
 
 const EVERY_MS = 10_000;
 const PAGE = 200;
 
 /**
- * Whoever pins a target, or lets it go, also writes it. When that process ends in between, or does so on the same audit
- * without this service, only the records tell.
+ * The process that pins or unpins a target also writes it. If that process ends first, or runs without this service,
+ * only the audit records show the pin.
  */
 export function createPinCheck({ audit, snapshot, states, outbox, clock }: PinCheckDeps): CheckPins {
   let lastSequence = 0;
@@ -54,7 +54,7 @@ export function createPinCheck({ audit, snapshot, states, outbox, clock }: PinCh
       const desired = desiredIn(snapshot(), { mapping, target: { namespace, secret } });
       if (desired === undefined) continue;
       const meta = states.meta(desired.id);
-      // Of a Secret of others the annotations of its owner say nothing.
+      // On a Secret of another owner the annotation does not show our pin.
       const isOwn = desired.mapping.target.mode === 'own';
       const state = states.get(desired.mapping.name, desired.id);
       const shown = isOwn && meta !== undefined ? parsePin(meta.annotations) : state?.pinned;

@@ -4,15 +4,15 @@ import type { Mapping } from '../core/mapping.ts';
 import { compareText } from '../core/target.ts';
 import type { Broadcast } from '../queue/queue.ts';
 
-/** The other replicas of this instance that share the queue. */
+/** Tracks the replicas of this instance that share the queue. */
 export interface Presence extends Disposable {
-  /** Says again that this one is here. */
+  /** Announces this replica again. */
   announce(): void;
-  /** Those that were heard of lately, this one included, sorted. */
+  /** Replicas announced recently, including this one, sorted. */
   replicas(): readonly string[];
   /**
-   * Those that say they work by another configuration than this one, sorted. A target that is new to one looks to the
-   * other as if it had left.
+   * Replicas that announce another configuration, sorted. A target that is new to one replica looks orphaned to
+   * another.
    */
   differing(): readonly string[];
 }
@@ -21,17 +21,19 @@ export interface PresenceOptions {
   readonly broadcast: Broadcast;
   readonly replica: string;
   readonly clock: Clock;
-  /** What this one works by, now. */
+  /** Digest of the configuration in use. */
   readonly currentDigest: () => string;
-  /** Told once when another one is here that was here before: by a word of it since we came, since it may be gone. */
+  /**
+   * Called once if a live replica started before this one. A replica is live if it announces itself after our start.
+   */
   readonly onOlderReplica: (replica: string) => void;
 }
 
 const TOPIC_PREFIX = 'r/';
-/** A replica that was not heard of for so long has ended, in whatever way. */
+/** A replica without an announcement for this long has ended. */
 const REPLICA_TTL_MS = 45_000;
 
-/** Stands for the targets that these mappings want, wherever they were written down. */
+/** A digest of the targets that the mappings want, independent of files and order. */
 export function configDigest(instances: readonly string[], mappings: readonly Mapping[]): string {
   const wants = mappings
     .map(({ name, target: { namespaces, namespaceSelector, secret, mode } }) =>
@@ -65,13 +67,14 @@ export function createPresence({
     if (text === undefined) return forget(name);
     const parts = text.split(' ');
     const [since = Number.NaN, at = Number.NaN] = parts.map(Number);
-    // What is not a time is nothing of ours.
+    // Ignore messages of another format.
     if (name === replica || !Number.isFinite(at)) return;
     const { text: first } = firstMessages.get(name) ?? { text };
     if (!firstMessages.has(name)) firstMessages.set(name, { at: clock.now(), text });
-    // What an ended replica left in Redis is old. One that goes on speaking is here, whatever its clock says.
+    // An ended replica may have left an old message in Redis. A replica that sends new ones is live, whatever its clock
+    // shows.
     if (first === text && !(Math.abs(clock.now() - at) < REPLICA_TTL_MS)) return;
-    // One of an earlier release does not say.
+    // Earlier releases do not announce a digest.
     replicas.set(name, { at: clock.now(), works: parts[2] });
     if (isOlderReported || first === text || !(since < startedAt)) return;
     isOlderReported = true;
@@ -85,7 +88,7 @@ export function createPresence({
   return {
     announce() {
       announce();
-      // One that said no more since we came may have ended long before.
+      // A replica that sent nothing since our start may have ended long ago.
       for (const [name, { at }] of firstMessages)
         if (clock.now() - (replicas.get(name)?.at ?? at) > REPLICA_TTL_MS) {
           forget(name);

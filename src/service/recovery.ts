@@ -1,13 +1,13 @@
 import type { Logger } from '../log/logger.ts';
 
-/** Resolves what crashes, and this process, left open; that it cannot look is said once. */
+/** Resolves intents that crashed runs or this process left open. Logs a failure once. */
 export function createRecovery({
   recover,
   onClosed,
   logger,
 }: {
   readonly recover: () => Promise<number>;
-  /** What was found to be made may want restarts. */
+  /** Changes that turn out to be written may require restarts. */
   readonly onClosed: () => void;
   readonly logger: Logger;
 }): () => Promise<void> {
@@ -17,10 +17,10 @@ export function createRecovery({
       const closed = await recover();
       failing = false;
       if (closed === 0) return;
-      logger.info('changes that were left open were resolved', { count: closed });
+      logger.info('unresolved changes were resolved', { count: closed });
       onClosed();
     } catch (error) {
-      if (!failing) logger.warn('changes that may have been left open could not be looked at', { error });
+      if (!failing) logger.warn('unresolved changes could not be checked', { error });
       failing = true;
     }
   };

@@ -16,55 +16,55 @@ import type { SyncContext } from './runs/sync-context.ts';
 import type { TargetRunnerDeps } from './runs/target-runner.ts';
 import type { StaleFailuresDeps } from './stale-failures.ts';
 
-/** What the service is made of; the composition root builds these. */
+/** The dependencies of the service, created by the composition root. */
 export interface ServiceParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tracer?: Tracer;
   readonly random: () => number;
-  /** Left out: by the system's timers. */
+  /** Defaults to system timers. */
   readonly wake?: StartTimer;
   readonly instance: string;
   readonly queue: Queue;
   readonly cluster: Cluster;
   readonly audit: AuditStore;
   readonly scope: 'namespace' | 'names';
-  /** Targets of one set of stores that are worked on at a time. */
+  /** Maximum concurrent runs for targets with the same set of stores. */
   readonly concurrency: number;
   readonly restartWindowMs: () => number;
   readonly mappings: () => readonly Mapping[];
-  /** The targets in the namespaces that there are now. */
+  /** Resolves the targets in the namespaces that exist now. */
   readonly resolve: () => Promise<readonly DesiredTarget[]>;
   readonly stores: StoreParts;
   readonly openContext: (request: { requestId: string; actor: Actor }) => Promise<SyncContext>;
-  /** The one destroying step, for what these have proposed and for what left the configuration. */
+  /** The deletion step for proposed deletions and orphans. */
   readonly destroy: DeletionStepDeps['destroy'];
-  /** Rolls the workloads that wait for it; gives when to look again. */
+  /** Restarts pending workloads. Returns the delay until the next check. */
   readonly restart: () => Promise<number | undefined>;
-  /** Intents that a crash left open. */
+  /** Resolves intents that a crash left open. */
   readonly recover: (onNotMade?: RecoverDeps['onNotApplied']) => Promise<number>;
-  /** Whether the last word on record about a target is that something was wrong. Left out: of none. */
+  /** Whether the latest record of a target is a failure. Defaults to none. */
   readonly hasOpenFailure?: StaleFailuresDeps['hasOpenFailure'] | undefined;
-  /** What a run of a mapping goes by: replicas may have other configurations. Left out: all have the same. */
+  /** Hash of the configuration that a mapping's runs use. Replicas may differ. Defaults to equal configurations. */
   readonly configHashOf?: ((mapping: string) => string | undefined) | undefined;
   readonly isBehind?: TargetRunnerDeps['isBehind'];
-  /** Stays the same while what is held does. */
+  /** A stable id of a held change. */
   readonly heldId: (held: TargetState) => string;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
-  /** So many bytes of large values were taken from a store for a target. */
+  /** Reports bytes of large values that a run has acquired. */
   readonly onLargeValues?: ((bytes: number) => void) | undefined;
   readonly onCycle: () => void;
-  /** Whether all replicas work by the same configuration. */
+  /** Whether all replicas use the same configuration. */
   readonly replicasAgree: () => boolean;
 }
 
-/** What it must know of the stores. */
+/** What the service needs from the stores. */
 export interface StoreParts {
   readonly definitions: () => ReadonlyMap<string, string>;
   readonly tellsVersions: (store: string) => boolean;
   readonly isDown: (store: string) => boolean;
-  /** Told of each request to a store that has ended, well or not. */
+  /** Registers a listener for each finished request to a store, successful or not. */
   readonly onAnswer: (listener: (store: string) => void) => void;
-  /** All the names by which an event may speak of a store's key. */
+  /** All names that an event may use for a store's key. */
   readonly namesOf: (store: string, key: string) => readonly string[];
 }

@@ -5,7 +5,7 @@ import type { KeyPlan } from '../sync/compare.ts';
 
 export type Health = 'up' | 'degraded' | 'down';
 
-/** In what state a target is. */
+/** The state of a target. */
 export const SYNC_STATES = [
   'synced',
   'stale',
@@ -19,20 +19,20 @@ export const SYNC_STATES = [
 ] as const;
 export type SyncState = (typeof SYNC_STATES)[number];
 
-/** One target of a mapping, as `status` shows it. */
+/** One target of a mapping, as printed by `status`. */
 export interface TargetStatus {
   readonly mapping: string;
   readonly namespace: string;
   readonly secret: string;
   readonly state: SyncState;
-  /** RFC 3339: when it was last known to be what its sources say; `null`: it never was. */
+  /** RFC 3339: when the target last matched its sources; `null`: never. */
   readonly lastSuccess: string | null;
   /** Whole seconds since then. */
   readonly staleSeconds: number | null;
   readonly code?: string;
   readonly message?: string;
   readonly remedy?: string;
-  /** The sequence of the record to whose versions it is pinned. */
+  /** The sequence of the record that the target is pinned to. */
   readonly pinned?: number;
 }
 
@@ -40,31 +40,31 @@ export interface StoreStatus {
   readonly name: string;
   readonly kind: string;
   readonly state: Health;
-  /** RFC 3339; `null`: there was none yet. */
+  /** RFC 3339; `null`: not yet. */
   readonly lastSuccess: string | null;
   readonly code?: string;
-  /** Whether calls are refused for now because the last ones failed. */
+  /** Whether the circuit breaker is open after failed calls. */
   readonly breakerOpen: boolean;
-  /** How most of its keys are looked at for changes: `list`, `describe`, `batch` or `read`. */
+  /** How most keys are checked for changes: `list`, `describe`, `batch` or `read`. */
   readonly way?: string;
-  /** Requests of this replica within the last hour. */
+  /** Requests of this replica in the last hour. */
   readonly callsPerHour?: number;
-  /** Requests an hour that looking for changes takes while there are none, of all replicas together. */
+  /** Expected requests an hour to check for changes, of all replicas together, while nothing changes. */
   readonly expectedCallsPerHour?: number;
 }
 
-/** A way in which events come, as the replica that answers has it. */
+/** A source of events, as seen by the replica that answers. */
 export interface IntakeStatus {
   readonly kind: Origin['kind'];
   readonly name: string;
-  /** `degraded`: it failed of late and is tried again · `down`: for longer, or until a person mends it. */
+  /** `degraded`: it failed recently and is retried · `down`: it has failed for longer, or needs an operator. */
   readonly state: Health;
-  /** RFC 3339: when an event last came that was really one, whatever it was about. */
+  /** RFC 3339: when the last valid event arrived. */
   readonly lastEvent?: string;
   readonly code?: string;
 }
 
-/** A change that waits for a person. */
+/** A change that waits for a person to release it. */
 export interface HeldStatus {
   readonly id: string;
   readonly mapping: string;
@@ -74,7 +74,7 @@ export interface HeldStatus {
   readonly keys: readonly KeyPlan[];
 }
 
-/** What `status` prints. */
+/** The output of `status`. */
 export interface Status {
   readonly instance: string;
   readonly version: string;
@@ -82,17 +82,17 @@ export interface Status {
   readonly engine: { readonly kind: string; readonly state: Health; readonly code?: string };
   readonly audit: {
     readonly kind: string;
-    /** `degraded`: a place of its checkpoints does not take them. */
+    /** `degraded`: a checkpoint destination rejects checkpoints. */
     readonly state: Health;
     readonly sequence: number;
     readonly code?: string;
   };
   readonly cluster: { readonly kind: string; readonly state: Health; readonly code?: string };
   readonly config: {
-    /** Whether the files as they are now are valid; otherwise the last valid ones are in force. */
+    /** Whether the current files are valid. Otherwise the last valid ones are in force. */
     readonly valid: boolean;
     readonly problems: readonly object[];
-    /** Replicas that work by another one. While there are any, nothing is deleted as what left the configuration. */
+    /** Replicas with another configuration. While there are any, orphaned targets are not deleted. */
     readonly differing: readonly string[];
   };
   readonly stores: readonly StoreStatus[];
@@ -105,46 +105,46 @@ export interface Status {
 export interface MappingStatus {
   readonly mapping: string;
   readonly refreshSeconds: number;
-  /** Each key that it names, once. */
+  /** Each named key, once. */
   readonly sources: readonly { readonly store: string; readonly key: string }[];
-  /** Where it looks for keys; without a path, everywhere in the store. */
+  /** Searches for keys. Without a path, the whole store is searched. */
   readonly searches: readonly { readonly store: string; readonly path: string; readonly name?: string }[];
   readonly targets: readonly TargetStatus[];
 }
 
-/** Who asks, for the audit. */
+/** The requester, for the audit. */
 export interface Requester {
   readonly name: string;
   readonly address?: string;
 }
 
 export interface RollbackRequest {
-  /** The sequence of a record that names the versions. */
+  /** The sequence of a record that names the source versions. */
   readonly to: number;
-  /** Where the mapping has several targets. */
+  /** Required if the mapping has several targets. */
   readonly namespace?: string | undefined;
 }
 
-/** What `sync` prints, for those targets that were asked for. */
+/** The output of `sync` for the requested targets. */
 export interface SyncAnswer {
   readonly ok: boolean;
   readonly requestId: string;
   readonly summary: Readonly<Record<string, number>>;
   readonly targets: readonly object[];
   readonly held: readonly HeldStatus[];
-  /** Targets whose run had not ended when the answer was due; it goes on. */
+  /** Number of targets whose run had not ended when the answer was due. The runs continue. */
   readonly pending: number;
 }
 
 /** Orphaned targets that were not deleted. */
 export interface SkippedTargets {
-  /** What stays until its mapping has made the target that it wants instead. */
+  /** Orphans that stay until their mapping has written the replacement target. */
   readonly waiting?: readonly (TargetId & { readonly mapping: string; readonly until: TargetId })[];
   /** A target, or a whole namespace, that could not be read. */
   readonly unseen?: readonly { readonly what: string; readonly code: string }[];
 }
 
-/** What `prune` prints: what it would delete. */
+/** The output of `prune`: the pending deletions. */
 export interface OrphansAnswer extends SkippedTargets {
   readonly changes: number;
   readonly targets: readonly (TargetId & {
@@ -155,10 +155,10 @@ export interface OrphansAnswer extends SkippedTargets {
   readonly held: readonly HeldStatus[];
 }
 
-/** What `prune --yes` prints. */
+/** The output of `prune --yes`. */
 export type PruneAnswer = SyncAnswer & SkippedTargets;
 
-/** A loop of ours, and when it was last seen to make progress. */
+/** A loop of the service and the age of its last progress. */
 export interface LoopState {
   readonly name: string;
   readonly ageMs: number;
@@ -166,19 +166,20 @@ export interface LoopState {
   readonly stalled: boolean;
 }
 
-/** The running service, as HTTP and its clients see it. */
+/** The running service, as used by the HTTP API and its clients. */
 export interface Service {
   status(): Promise<Status>;
   mappings(): readonly MappingStatus[];
-  /** `undefined`: there is no such mapping. */
+  /** Returns `undefined` for an unknown mapping. */
   mapping(name: string): MappingStatus | undefined;
   held(): readonly HeldStatus[];
-  /** @throws AppError QUEUE_UNAVAILABLE and the like; `undefined`: there is no such mapping. */
+  /** @throws AppError QUEUE_UNAVAILABLE and others. Returns `undefined` for an unknown mapping. */
   sync(mapping: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined>;
   /**
-   * Pins one target to the versions that a record names, and brings it there.
-   * @throws AppError RECORD_MISSING, NOT_A_CHANGE, INVALID_REQUEST when it is not clear which target, VERSION_GONE and
-   * whatever else stands against it. `undefined`: there is no such mapping.
+   * Pins one target to the versions that a record names, and writes them.
+   *
+   * @throws AppError RECORD_MISSING, NOT_A_CHANGE, VERSION_GONE and others; INVALID_REQUEST if the target is ambiguous.
+   * Returns `undefined` for an unknown mapping.
    */
   rollback(
     mapping: string,
@@ -186,7 +187,7 @@ export interface Service {
     by: Requester,
     requestId: string,
   ): Promise<SyncAnswer | undefined>;
-  /** Lets the pinned targets of a mapping follow their sources again. @throws AppError NOT_PINNED. */
+  /** Unpins the targets of a mapping, so that they follow their sources again. @throws AppError NOT_PINNED. */
   unpin(
     mapping: string,
     which: Pick<RollbackRequest, 'namespace'>,
@@ -195,12 +196,12 @@ export interface Service {
   ): Promise<SyncAnswer | undefined>;
   /** @throws AppError NOT_HELD. */
   release(id: string, by: Requester, requestId: string): Promise<SyncAnswer>;
-  /** The targets that no mapping wants any more. */
+  /** The orphaned targets, which no mapping wants. */
   orphans(by: Requester, requestId: string): Promise<OrphansAnswer>;
-  /** Deletes them, under the brake like every deletion. */
+  /** Deletes the orphaned targets. The brake applies as for every deletion. */
   prune(by: Requester, requestId: string): Promise<PruneAnswer>;
-  /** Every loop, for `livez`. */
+  /** All loops, for `livez`. */
   loops(): readonly LoopState[];
-  /** Why it is not ready: no configuration loaded, audit not writable. */
+  /** Why the service is not ready: no configuration is loaded, or the audit cannot be written. */
   notReady(): Promise<AppError | undefined>;
 }

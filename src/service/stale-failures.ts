@@ -9,24 +9,23 @@ import type { Outbox } from './outbox.ts';
 export interface StaleFailuresDeps {
   readonly states: Pick<TargetStates, 'get'>;
   readonly outbox: Pick<Outbox, 'trigger'>;
-  /** Whether the last word on record about a target is that something was wrong. */
+  /** Whether the latest record of a target is a failure. */
   readonly hasOpenFailure: (mapping: string, target: TargetId) => Promise<boolean>;
 }
 
 /**
- * Failures on record whose end nobody has seen: they ended while no process was there. A target that looks in step when
- * a process begins is not looked at, so that its failure would stand for ever, and the next of its kind would be no
- * news.
+ * Recorded failures that were resolved while no process was running. A target that is in sync at startup gets no run,
+ * so its failure would stay open and hide the next one.
  */
 export interface StaleFailures {
-  /** It looks in step, and no run has looked at it yet. */
+  /** Adds a target that is in sync and has had no run in this process. */
   enqueue(desired: DesiredTarget): void;
-  /** Has those looked at whose failure stands, some at a time: there may be thousands to ask about. */
+  /** Checks the next batch and queues targets with an open failure. There may be thousands to check. */
   checkNext(): Promise<void>;
 }
 
 const BATCH_SIZE = 50;
-/** Looks that context by after one that the audit did not answer: it would be asked several times a second. */
+/** Calls to skip after an audit error, since `checkNext` is called several times a second. */
 const SKIPPED_AFTER_ERROR = 40;
 
 export function createStaleFailures({
@@ -34,10 +33,10 @@ export function createStaleFailures({
   outbox,
   hasOpenFailure: isUnended,
 }: StaleFailuresDeps): StaleFailures {
-  /** Once in a process: from then on its runs record how they end. */
+  /** Each target is checked once. Later runs record their own recovery. */
   const seen = new Set<string>();
   const waiting: DesiredTarget[] = [];
-  /** One for all of them, so that what many of them are made of is read once. */
+  /** Shared by all targets, so that common sources are read once. */
   const requestId = randomUUID();
   let skipped = SKIPPED_AFTER_ERROR;
 
@@ -47,12 +46,12 @@ export function createStaleFailures({
     const { mapping, id } = desired;
     if (states.get(mapping.name, id) !== undefined) return true;
     try {
-      // Nothing of it is to be written: after an outage it may be all of them, and what has changed goes first.
+      // These runs write nothing and may cover every target after an outage, so changes take priority.
       if (await isUnended(mapping.name, id)) outbox.trigger(id, 'sweep', requestId);
       return true;
     } catch (thrown) {
       if (!(thrown instanceof AppError)) throw thrown;
-      // The audit is away, which others say.
+      // The audit is unavailable, which is reported elsewhere.
       waiting.push(desired);
       skipped = 0;
       return false;

@@ -11,7 +11,7 @@ import type { ConfigSnapshot } from './config-snapshot.ts';
 import type { TargetState, SweepState } from './target-state.ts';
 import type { HeldStatus, MappingStatus, SyncState, TargetStatus } from './service.ts';
 
-/** When a shard's round is late by so much, its targets count as stale. */
+/** A target is stale when its check is late by this factor of the interval. */
 const STALE_FACTOR = 1.5;
 const STALE_GRACE_MS = 30_000;
 
@@ -23,11 +23,11 @@ export interface StatusInput {
 
 export interface HeldInput {
   readonly states: TargetStates;
-  /** The id under which a person may release what is held. */
+  /** Computes the id under which a person releases a held change. */
   readonly idOf: (held: TargetState) => string;
 }
 
-/** The state of each target, by namespace, then name. */
+/** The status of each target, by namespace, then name. */
 export function targetStatuses({ snapshot, states, clock }: StatusInput): readonly TargetStatus[] {
   return snapshot.targets.map((desired) => targetStatus(desired, snapshot, states, clock.now()));
 }
@@ -42,13 +42,13 @@ export function targetStatus(
   const names = snapshot.shardsOf(mapping);
   const shards = names.map((name) => states.sweepState(name));
   const okAt = lastOk(targetState, lastFullSweepAt(shards));
-  // What has no sources cannot grow old. One that is in step by its marks, and whose sources no round has found since
-  // this process began, was right once, and nobody knows whether it is.
+  // A target without sources cannot become stale. A target that was in sync at startup ages from then on until a round
+  // checks its sources.
   const age = now - (okAt ?? states.startedAt);
   const isLate = shards.length > 0 && age > STALE_FACTOR * mapping.refreshMs + STALE_GRACE_MS;
   const meta = states.meta(id);
   const exists = meta?.labels[LABEL.mapping] === mapping.name;
-  // Its own look knows; until the first one of this process the annotation shows it.
+  // The last run knows the pin. Before the first run of this process, the annotation shows it.
   const shown = exists ? parsePin(meta.annotations) : undefined;
   const pinned = targetState === undefined || targetState.undecided ? shown : targetState.pinned;
   const state = stateOf(targetState, { isLate, exists, isPinned: pinned !== undefined });
@@ -64,7 +64,7 @@ export function targetStatus(
   };
 }
 
-/** What a sweep met, with what to do about it; a newer replica may know more codes. */
+/** The error of the last sweep, with its remedy. A newer replica may send an unknown code. */
 function staleReason(
   shards: readonly string[],
   snapshot: ConfigSnapshot,
@@ -79,13 +79,13 @@ function staleReason(
   return {};
 }
 
-/** When all the shards of a mapping's sources were last found whole. */
+/** When all shards of the mapping's sources were last checked completely. */
 export function lastFullSweepAt(shards: readonly (SweepState | undefined)[]): number | undefined {
   const times = shards.map((shard) => shard?.okAt).filter((at) => at !== undefined);
   return times.length === 0 || times.length < shards.length ? undefined : Math.min(...times);
 }
 
-/** A sweep that finds all sources as they were shows again that a target is right. */
+/** A sweep without changes confirms that the target is still right. */
 export function lastOk(
   targetState: TargetState | undefined,
   sweptAt: number | undefined,
@@ -105,12 +105,12 @@ function stateOf(
   if (targetState.drifted) return 'drifted';
   if (targetState.proposed || targetState.kind === 'held') return 'held';
   if (targetState.kind === 'refused') return 'refused';
-  // Gone with its source: the next look, which is due, says that it lacks it.
+  // The Secret was deleted with its source. The next run, which is due, reports the missing source.
   if (targetState.kind === 'deleted') return 'waiting';
   if (targetState.kind === 'failed') {
     if (targetState.error?.code === 'SECRET_MISSING') return 'waiting';
-    // Its old content is there still, and a store that fails or a source that is missing keeps it so. A run that did
-    // not get to see it knows less than the watch.
+    // The old content still exists and is kept if a store fails or a source is missing. If the run could not read the
+    // cluster, the watch knows more.
     const stillExists = targetState.alive || (exists && targetState.error?.code === 'CLUSTER_UNAVAILABLE');
     const keepsContent = stillExists && (!targetState.person || targetState.error?.code === 'SOURCE_ABSENT');
     return keepsContent ? 'stale' : 'failed';
@@ -118,7 +118,7 @@ function stateOf(
   return inSync;
 }
 
-/** What a mapping is made of: several values may be members of one key. */
+/** What a mapping reads. Several values may be members of one key. */
 export function sourcesAndSearches(mapping: Mapping): Pick<MappingStatus, 'sources' | 'searches'> {
   const named = sourcesOf(mapping).map(({ store, key }) => ({ store, key }));
   return {

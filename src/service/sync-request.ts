@@ -8,20 +8,20 @@ import { targetKey } from './config-snapshot.ts';
 import type { TargetState } from './target-state.ts';
 import type { HeldStatus, SyncAnswer } from './service.ts';
 
-/** How long somebody who asked for a sync is kept waiting for its end. */
+/** How long a sync request waits for its results. */
 const ANSWER_TIMEOUT_MS = 25_000;
-/** Whoever asked at the same time may have the run that does for both. */
+/** How long to wait for our own run after another run has covered every target. */
 const OWN_RUN_WAIT_MS = 2_000;
 
 interface SyncRequest {
   readonly requestId: string;
   readonly clock: Clock;
   readonly held: () => readonly HeldStatus[];
-  /** All of this mapping is meant, also what left it and is held. */
+  /** The request covers this whole mapping, including its held orphans. */
   readonly wholeMapping?: string;
 }
 
-/** Has targets looked at and waits for the end of it, wherever it is worked on. */
+/** Queues runs and waits for their results, in whichever process they run. */
 export async function requestSync(
   controller: Controller,
   desired: readonly DesiredTarget[],
@@ -29,7 +29,7 @@ export async function requestSync(
 ): Promise<SyncAnswer> {
   const askedAt = clock.now();
   const results = new Map<string, TargetState>();
-  /** Those of which the last word was heard. */
+  /** Targets whose final result has arrived. */
   const ownEnded = new Set<string>();
   const proposed = new Set<string>();
   let othersTimer: NodeJS.Timeout | undefined;
@@ -37,13 +37,13 @@ export async function requestSync(
   const requested = new Set(desired.map(({ mapping, id }) => targetKey(mapping.name, id)));
   const onState = (state: TargetState): void => {
     const key = targetKey(state.mapping, state.target);
-    // The clock of another replica may be behind: what it did for this request began after it.
+    // Another replica's clock may be behind. A run with our request id started after the request.
     const isOwn = withoutSuffix(state.requestId) === requestId;
     if (!requested.has(key) || ownEnded.has(key) || !(isOwn || state.startedAt >= askedAt)) return;
-    // What it proposes is decided on by another step, soon.
+    // The deletion step decides on the proposal soon.
     if (state.proposed) return void (isOwn && proposed.add(key));
     results.set(key, state);
-    // A run for somebody else may go by what was read just before this was asked: ours follows it.
+    // Another request's run may use values read before this request. Our own run follows it.
     if (isOwn || proposed.has(key)) ownEnded.add(key);
     if (ownEnded.size === requested.size) resolve();
     else if (results.size === requested.size) othersTimer ??= setTimeout(resolve, OWN_RUN_WAIT_MS);

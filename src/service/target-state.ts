@@ -5,67 +5,67 @@ import { MAX_MESSAGE_LENGTH } from '../queue/queue.ts';
 import { OUTCOMES, type OutcomeKind } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 
-/** How the last run of a target ended: names, times and codes, so that replicas may tell each other. */
+/** The result of a target's last run: names, times and codes, as replicas share it. */
 export interface TargetState {
   readonly mapping: string;
   readonly target: TargetId;
   readonly requestId: string;
-  /** What the run went by, where replicas may have other configurations. */
+  /** Hash of the configuration that the run used. Replicas may differ. */
   readonly by?: string;
   /** In milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt: number;
   readonly kind: OutcomeKind;
   readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
-  /** Whether a person has to mend it. */
+  /** Whether an operator must act. */
   readonly person: boolean;
-  /** Runs in a row that failed. */
+  /** Consecutive failed runs. */
   readonly failures: number;
-  /** When it is tried again by itself. */
+  /** Time of the next automatic retry. */
   readonly retryAt?: number;
-  /** Since when it is known to be what its sources said, before it failed. */
+  /** When the target was last known to match its sources. */
   readonly okAt?: number;
   readonly alive: boolean;
   readonly drifted?: boolean;
-  /** Somebody fights over it; left alone until then. */
+  /** Another controller keeps changing the target, so it is left alone until this time. */
   readonly contestedUntil?: number;
-  /** The only run of it so far came to no outcome, so that nothing is known of it but what the audit tells. */
+  /** The only run so far had no outcome, so only the audit knows the target's state. */
   readonly undecided?: boolean;
-  /** What it has proposed and the destroying step has yet to decide on. */
+  /** Whether the run proposed a deletion that the deletion step has not decided yet. */
   readonly proposed?: boolean;
   /** For a `kubernetes.io/tls` target: when its certificate expires, in milliseconds since 1970. */
   readonly certificateExpiresAt?: number;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
-  /** Of the object that was looked at or written last. */
+  /** Version of the object that was last read or written. */
   readonly resourceVersion?: string;
   /**
-   * What was changed, or would be lost, and where a person asked what stayed; fingerprints only. Of another process'
-   * outcome, those that it could tell.
+   * Changed or lost keys, and unchanged ones for a manual run. Contains fingerprints only. A state from another process
+   * may omit keys for lack of space.
    */
   readonly keys: readonly KeyPlan[];
-  /** The id of what is held, where `keys` are not all of them. */
+  /** The id of a held change if `keys` is incomplete. */
   readonly heldId?: string;
 }
 
-/** When a shard of a sweep was last found whole, and how the last round went. */
+/** When a sweep shard was last checked completely, and how its last round ended. */
 export interface SweepState {
   readonly at: number;
   readonly okAt?: number;
   readonly code?: string;
 }
 
-// What replicas tell each other goes through Redis, where anybody with its password may write: what is read is taken
-// apart and put together anew, and what is not as it should be is no notice at all.
+// Anyone with the Redis password can write these messages. Parse each field and ignore messages that do not validate.
 
 const MESSAGE_LENGTHS = [300, 80];
-/** The last time that a Date can be. */
+/** The largest time that a `Date` can hold. */
 const MAX_DATE_MS = 8.64e15;
 
 /**
- * As short as it must be: what to do follows from the code as a rule, and else it is said as long as there is room. Of
- * the keys those go that there is none for.
- * @param heldId The id of a held change follows from all of its keys, so that it is told when some are left out.
+ * Serializes a state within the message limit. The remedy is omitted if it follows from the code or does not fit. Keys
+ * that do not fit are dropped.
+ *
+ * @param heldId Computes the id of a held change from all of its keys. The id is included when keys are dropped.
  */
 export function formatTargetState(
   known: TargetState,
@@ -92,7 +92,7 @@ export function formatTargetState(
   const shortest = shorter.find((targetState) => sizeOf(targetState) <= MAX_MESSAGE_LENGTH) ?? bare(0, '');
   let room = MAX_MESSAGE_LENGTH - sizeOf(shortest);
   const told = new Set<KeyPlan>();
-  // First what the run was about.
+  // Changed keys first.
   for (const key of [
     ...known.keys.filter(isChanged),
     ...known.keys.filter((keyPlan) => !isChanged(keyPlan)),
@@ -108,7 +108,7 @@ export function isChanged({ action }: KeyPlan): boolean {
   return action !== 'keep';
 }
 
-/** `undefined`: another release has written it, or somebody else has. */
+/** Returns `undefined` for a message of another format. */
 export function parseTargetState(text: string): TargetState | undefined {
   const value = parseObject(text);
   const target = value?.target;
@@ -169,7 +169,7 @@ function parseError(value: unknown): TargetState['error'] | 'wrong' {
   return { code, message, remedy: isText(remedy) ? remedy : remedyOf(code) };
 }
 
-/** A newer release may know more codes. */
+/** A newer release may use codes that this one does not know. */
 function remedyOf(code: string): string {
   return isErrorCode(code) ? ERRORS[code].remedy : '';
 }

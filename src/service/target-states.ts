@@ -11,35 +11,36 @@ import {
 } from './target-state.ts';
 
 export interface TargetStates {
-  /** Since when anything can be known. */
+  /** When this process started. Nothing is known before. */
   readonly startedAt: number;
   get(mapping: string, target: TargetId): TargetState | undefined;
   all(): Iterable<TargetState>;
   note(state: TargetState): void;
-  /** The last run of another replica by another configuration, since this process began. */
+  /** The last run by a replica with another configuration, since this process started. */
   byOtherConfig(mapping: string, target: TargetId): TargetState | undefined;
   forget(mapping: string, target: TargetId): void;
   sweepState(shard: string): SweepState | undefined;
   noteSweep(shard: string, swept: SweepState): void;
-  /** By shard. */
+  /** Keyed by shard. */
   sweeps(): Iterable<readonly [string, SweepState]>;
   forgetSweep(shard: string): void;
-  /** As the watch has it. `undefined` where `Watches.isListed`: it is not there. */
+  /** Metadata from the watch. If `Watches.isListed` is true, `undefined` means that the Secret does not exist. */
   meta(target: TargetId): SecretMeta | undefined;
   setMeta(meta: SecretMeta): void;
   dropMeta(target: TargetId): void;
   metas(): Iterable<SecretMeta>;
-  /** Told each outcome, of this process or another. */
+  /** Calls the listener for each new state, from this process or another. */
   onChange(listener: (state: TargetState) => void): () => void;
 }
 
 /**
- * What the replicas know of the targets. All of it can be found out again from the cluster, the stores and the audit,
- * so it is kept nowhere; the notices only save each replica from finding it out itself.
- * @param broadcast Left out where no other process is there to hear them.
- * @param heldId Names a held change whose keys are too many to be told.
- * @param configHashOf What a run of a mapping goes by now. An outcome of another process that went by something else, as a
- * replica that has not got the configuration yet or one of before a start, tells nothing of a target.
+ * The last known state of each target. It is kept in memory only, because cluster, stores and audit can restore it.
+ * Replicas share it by broadcast to save work.
+ *
+ * @param broadcast Omit it if no other process shares the queue.
+ * @param heldId Computes the id of a held change whose keys do not fit into a message.
+ * @param configHashOf Hash of the configuration that a mapping's runs use now. States from another configuration are
+ * kept apart, because they do not describe our target.
  */
 export function createTargetStates(
   broadcast: Broadcast | undefined,
@@ -54,11 +55,14 @@ export function createTargetStates(
   const metas = createTargetMap<SecretMeta>();
   const listeners = new Set<(state: TargetState) => void>();
 
-  /** Whether what stands was told later. A time that is yet to come, by a clock set back, is later than nothing. */
+  /**
+   * Whether the current entry is newer. An entry from the future, before the clock was set back, is older than any
+   * other.
+   */
   const isLater = (current: number, received: number): boolean =>
     current > received && !isInFuture(current, clock.now());
   const store = (topic: string, state: TargetState): void => {
-    // Who waits is told which keys; of a target that is well nobody asks again, and there may be hundreds of each.
+    // Keep the keys only while a deletion is held or proposed. There may be hundreds for each target.
     const isOpen = state.kind === 'held' || state.proposed === true;
     byTopic.set(topic, isOpen ? state : { ...state, keys: [] });
     for (const listener of listeners) listener(state);
@@ -69,11 +73,11 @@ export function createTargetStates(
     const by = configHashOf(received.mapping);
     const isOtherConfig = by !== undefined && received.by !== by;
     if (!isOtherConfig) byOtherConfig.delete(topic);
-    // What was left before a start is looked at all the same.
+    // Ignore runs from before this process started. Their targets are checked at startup.
     else if (received.endedAt > startedAt) byOtherConfig.set(topic, { ...received, keys: [] });
     if (isOtherConfig) return;
     const before = byTopic.get(topic);
-    // Notices of two processes may cross on the way, and ours comes back to us, shortened.
+    // Messages of two processes may cross, and our own message returns in shortened form.
     if (before !== undefined && (isLater(before.endedAt, received.endedAt) || isSame(before, received)))
       return;
     store(topic, received);
@@ -134,7 +138,7 @@ export function createTargetStates(
 }
 
 const SWEEP_PREFIX = 's/';
-/** What ended then ended never. */
+/** Ignore timestamps more than an hour ahead. */
 const MAX_FUTURE_MS = 3_600_000;
 
 function topicOf(mapping: string, target: TargetId): string {

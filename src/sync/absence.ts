@@ -14,23 +14,21 @@ import {
 } from './ownership-metadata.ts';
 import { describeSource } from './value.ts';
 
-/** What is known of the absence of a source beyond this pass. */
+/** What is known about absent sources beyond the current reads. */
 export interface AbsenceInput {
   readonly mapping: Mapping;
   readonly live: LiveSecret | undefined;
-  /** Store name to the hash of its definition now. */
+  /** Maps the name of each store to the hash of its current definition. */
   readonly stores: ReadonlyMap<string, string>;
-  /** Whether the readings on record prove that it is gone. */
+  /** Whether the recorded reads prove that a source is gone. */
   readonly isProvenAbsent: (source: Source) => boolean;
-  /**
-   * Of a target that is gone, whether its last write on record was without a source that an earlier one was made from.
-   */
+  /** For a missing target: whether its last recorded write lacked a source that an earlier write used. */
   readonly isWrittenWithout?: ((source: Source) => boolean) | undefined;
 }
 
 /**
- * `go`: the data as it is may be written, without the absent ones; `removed`: those of them that stay away for being
- * gone, which the target has to say. `delete`: nothing of the target is left.
+ * `go`: write the data without the absent sources. `removed` lists the required ones, which the target must record.
+ * `delete`: nothing of the target is left.
  */
 export type AbsenceVerdict =
   | { readonly kind: 'go'; readonly removed: readonly Source[] }
@@ -38,12 +36,14 @@ export type AbsenceVerdict =
   | { readonly kind: 'stop'; readonly error: AppError };
 
 /**
- * What becomes of a target some of whose sources are absent.
+ * Decides what to do with a target whose sources are partly absent.
  *
- * A source from which the target was never made takes nothing away: an optional one is passed over, any other is an
- * error, unless its keys were removed before: the others are to stay in step. One from which it was made is gone only
- * with proof: read under the same definition of its store, and found absent often and long enough. Then `optional` lets
- * its keys go, and otherwise `onSourceMissing` decides.
+ * A source that the target was never made from removes nothing. If it is optional, it is skipped. Otherwise it is an
+ * error, unless its keys were removed before, so that the other keys stay in sync.
+ *
+ * A source that the target was made from is gone only with proof. It must have been read under the same store
+ * definition and reported absent often and long enough. Then `optional` removes its keys; for other sources,
+ * `onSourceMissing` decides.
  */
 export function judgeAbsence(
   { absent, data }: Extract<Desired, { kind: 'ready' }>,
@@ -66,13 +66,13 @@ export function judgeAbsence(
   }
   const [first] = writtenFrom.filter(({ optional }) => !optional);
   if (first === undefined || mapping.onSourceMissing === 'removeKeys') {
-    // What a search found is asked for no more once its key is gone, unless the mapping cannot do without it.
+    // A key from a search is forgotten once it is removed. A source that the mapping names must be recorded as removed.
     const isNamed = (source: Source): boolean =>
       sources.some((other) => !other.optional && isSame(other, source));
     return { kind: 'go', removed: required.filter(isNamed) };
   }
-  // All of it, and all of it proved, also what the target was not made from: nothing may be about to come. A search has
-  // no fixed sources, so that no data is left must show as well.
+  // All sources must be proved gone, including those never written, because their values may be about to appear. A
+  // search has no fixed sources, so the data must be empty too.
   const isGone = (source: Source): boolean =>
     absent.some((other) => isSame(other, source) && input.isProvenAbsent(other));
   const isAllGone = data.size === 0 && sources.every(isGone);
@@ -86,20 +86,20 @@ function isSame(a: Source, b: Source): boolean {
   );
 }
 
-/** Why an absence is not proved, or nothing. */
+/** Why an absence is not proved. Undefined if it is proved. */
 function missingProof(
   source: Source,
   { live, stores, isProvenAbsent }: AbsenceInput,
 ): string | undefined {
   const before = parseStores(live?.annotations[ANNOTATION.stores])?.get(source.store);
   if (before === undefined || before !== stores.get(source.store))
-    return 'it was read from another definition of the store before';
-  return isProvenAbsent(source) ? undefined : 'it takes more readings, or longer, to prove it';
+    return 'it was last read from another definition of the store';
+  return isProvenAbsent(source) ? undefined : 'its absence is not proved yet; this takes more reads or more time';
 }
 
 /**
- * Whether the target was made from this source, and lost its keys because that was gone. It says so itself. Of one that
- * is gone, by hand or while it was made anew, the records tell; else it would not come back before its source does.
+ * Whether the target was made from this source and lost its keys because the source is gone. The target records this
+ * itself. For a missing target the audit tells; otherwise it could not be recreated before its source returns.
  */
 function wasRemoved(
   source: Source,
@@ -111,7 +111,7 @@ function wasRemoved(
     : isListedAsRemoved(live.annotations[REMOVED], source);
 }
 
-/** Whether the live target was made from this source; where that cannot be told, it was. */
+/** Whether the live target was made from this source. If that is unknown, assume it was. */
 function wasWritten(source: Source, { live, mapping }: Pick<AbsenceInput, 'live' | 'mapping'>): boolean {
   if (live?.labels[LABEL.mapping] === undefined) return false;
   const written = parseSources(live.annotations[ANNOTATION.sources]);
@@ -125,7 +125,7 @@ function wasWritten(source: Source, { live, mapping }: Pick<AbsenceInput, 'live'
   );
 }
 
-/** Whether a target of unknown sources lacks the keys that a source would have given it, so that nothing is lost. */
+/** Whether a target with unknown sources lacks the keys of this source, so that nothing would be lost. */
 function lacksKeysOf(
   source: Source,
   { data: liveData }: LiveSecret,
@@ -137,8 +137,8 @@ function lacksKeysOf(
 }
 
 /**
- * Whether a key of the target was made of another object of the same name as this source. The annotation does not tell
- * objects apart; the mapping by which it was written does, unless it may have given that key in several ways.
+ * Whether a key of the target was made from another object with the same name. The annotation does not record the
+ * object type. The mapping that wrote the target tells it, unless several of its sources may give that key.
  */
 function isFromOtherObject(name: string, source: Source, { data, dataFrom }: Mapping): boolean {
   const explicit = Object.entries(data).flatMap(([key, giver]) => (key === name ? [giver] : []));
@@ -150,7 +150,7 @@ function isFromOtherObject(name: string, source: Source, { data, dataFrom }: Map
 }
 
 function stop(source: Source, live: LiveSecret | undefined, doubt: string | undefined): AbsenceVerdict {
-  const parts = [live === undefined ? undefined : 'the target is kept as it is', doubt];
+  const parts = [live === undefined ? undefined : 'the target is kept', doubt];
   const detail = parts.filter((part) => part !== undefined).join('; ');
   return {
     kind: 'stop',

@@ -4,10 +4,10 @@ import { type JsonNode, member, parseIfJson } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { certificatesIn, PemError, privateKeyIn } from './template/pem.ts';
 
-/** What the API server allows for the values of one Secret together, in bytes. */
+/** The limit of the API server for all values of one Secret, in bytes. */
 export const MAX_SECRET_BYTES = 1024 * 1024;
 
-/** Types that grant access to the cluster: a store must never be able to hand out identities. */
+/** Types that grant access to the cluster. A store must not be able to issue identities. */
 export const FORBIDDEN_TYPES = ['kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token'];
 
 type Data = ReadonlyMap<string, SecretValue>;
@@ -56,7 +56,7 @@ const RULES = new Map<string, TypeRule>([
   ],
 ]);
 
-/** What would make the API server or a workload reject the target; found before anything is written. */
+/** Finds what would make the API server or a workload reject the target, before anything is written. */
 export function checkTarget(type: string, data: Data): AppError | undefined {
   if (FORBIDDEN_TYPES.includes(type)) return new AppError('TYPE_FORBIDDEN', { detail: `type ${type}` });
   return checkSize(data) ?? RULES.get(type)?.check(data);
@@ -69,13 +69,13 @@ export function checkSize(data: Data): AppError | undefined {
     : undefined;
 }
 
-/** The same of a Secret to which only these keys are given, where its type is about one of them. */
+/** Checks a Secret into which only these keys are merged, if its type has rules about any of them. */
 export function checkKeys(type: string, data: Data, keys: readonly string[]): AppError | undefined {
   const rule = RULES.get(type);
   return rule?.keys.some((key) => keys.includes(key)) ? rule.check(data) : undefined;
 }
 
-/** When the first certificate of a `kubernetes.io/tls` target ends, in milliseconds since 1970. */
+/** When the first certificate of a `kubernetes.io/tls` target expires, in milliseconds since 1970. */
 export function certificateExpiry(type: string, data: Data): number | undefined {
   const chain = data.get('tls.crt');
   if (type !== 'kubernetes.io/tls' || chain === undefined) return undefined;
@@ -98,8 +98,8 @@ function requireAll(data: Data, keys: readonly string[]): AppError | undefined {
 }
 
 /**
- * The API server asks for any JSON here; the kubelet, which pulls with it, for an object of registries.
- * @param registriesOf Where that object stands in the file.
+ * The API server accepts any JSON here, but the kubelet needs an object of registries.
+ * @param registriesOf Finds that object in the file.
  */
 function checkRegistries(
   data: Data,
@@ -117,7 +117,7 @@ function checkRegistries(
     : malformed(`${key} holds a registry that is not a JSON object`);
 }
 
-/** Servers take the first certificate as their own and send the others along, so each must parse. */
+/** Servers use the first certificate and send the others as the chain, so all must parse. */
 function checkPair(data: Data): AppError | undefined {
   const textOf = (key: string) => data.get(key)?.revealText('latin1') ?? '';
   const chain = parsed('tls.crt', textOf('tls.crt'), certificatesIn);
@@ -139,9 +139,9 @@ function checkPair(data: Data): AppError | undefined {
 }
 
 function parsed<T>(key: string, text: string, parse: (text: string) => T): T | AppError {
-  // OpenSSL and Go find no beginning and no end of a block that does not begin its line.
+  // OpenSSL and Go recognize BEGIN and END only at the start of a line.
   if (/^[^\S\r\n]+-----(?:BEGIN|END) /m.test(text)) return mismatch(`${key} is indented`);
-  // Nor do they end a line at a CR alone.
+  // They also do not accept CR alone as a line end.
   if (endsLineInCr(text)) return mismatch(`${key} has a line that ends in CR alone`);
   try {
     return parse(text);
@@ -151,7 +151,7 @@ function parsed<T>(key: string, text: string, parse: (text: string) => T): T | A
   }
 }
 
-/** Within a block: what stands around it is nobody's concern. */
+/** Only within a block; text around it does not matter. */
 function endsLineInCr(text: string): boolean {
   let isOpen = false;
   for (const line of text.split('\n')) {
@@ -166,7 +166,7 @@ function parseKey(pem: string): KeyObject | AppError {
   try {
     return createPrivateKey(pem);
   } catch (cause) {
-    // OpenSSL's errors have many classes and codes; each means that it cannot be used without more.
+    // OpenSSL throws errors of many classes. Each means that the key cannot be used as it is.
     if (!(cause instanceof Error)) throw cause;
     const isEncrypted = /^-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED$/m.test(pem);
     return mismatch(isEncrypted ? 'tls.key is encrypted' : 'tls.key does not parse', cause);

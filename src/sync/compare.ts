@@ -9,7 +9,7 @@ export interface KeyPlan {
   readonly after?: Fingerprint;
 }
 
-/** What becomes of each key, by name. */
+/** The planned action for each key, sorted by name. */
 export function compareData(
   desired: ReadonlyMap<string, SecretValue>,
   live: ReadonlyMap<string, SecretValue>,

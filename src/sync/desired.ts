@@ -7,15 +7,15 @@ import { keyCollision, targetKey } from './target-keys.ts';
 import type { TargetSource } from './ownership-metadata.ts';
 import { createJsonCache, describeSource, membersOf, pickValue } from './value.ts';
 
-/** What a target should hold, as far as its sources are there. */
+/** The desired content of a target, as far as its sources exist. */
 export type Desired =
   | {
       readonly kind: 'ready';
       readonly data: ReadonlyMap<string, SecretValue>;
       readonly sources: ReadonlyMap<string, TargetSource>;
-      /** Sources of which the store says that they do not exist; nothing of them is in `data`. */
+      /** Sources that do not exist in the store. They contribute nothing to `data`. */
       readonly absent: readonly Source[];
-      /** For each key whose store tells it: when its version was made, in milliseconds since 1970. */
+      /** For each key: when its version was created, in milliseconds since 1970, if the store tells. */
       readonly createdAt?: ReadonlyMap<string, number>;
     }
   | { readonly kind: 'failed'; readonly error: AppError };
@@ -40,9 +40,9 @@ export function isSpread(entry: Spread | Search): entry is Spread {
 }
 
 /**
- * Shapes what was read into the data of the target. All or nothing: one source that failed leaves no data, since a
- * half-read mapping would look like a deletion.
- * @param finds What the searches of the mapping stand for.
+ * Builds the data of the target from the read results. One failed source fails the whole target, because partial data
+ * would look like a deletion.
+ * @param finds The keys that the searches of the mapping found.
  */
 export function shapeDesired(
   mapping: Mapping,
@@ -68,7 +68,7 @@ function shape(
   const absent: Source[] = [];
   const createdAt = new Map<string, number>();
   const parsed = createJsonCache();
-  // By reference: the last source that takes something of it, after which its JSON need not be held.
+  // The last source that uses each reference. Its parsed JSON can be released afterwards.
   const lastUses = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
 
   const put = (key: string, value: SecretValue, source: Source, result: FoundRead): void => {
@@ -119,7 +119,7 @@ function shape(
   return { kind: 'ready', data, sources, absent, createdAt };
 }
 
-/** What the store has deleted, but could still bring back, is missing only where the mapping says so. */
+/** A deleted but recoverable secret is missing only if the mapping sets `softDeletedIsMissing`. */
 function isMissing(reading: ReadResult, { softDeletedIsMissing }: Mapping): boolean {
   return (
     reading.kind === 'absent' ||
@@ -127,7 +127,7 @@ function isMissing(reading: ReadResult, { softDeletedIsMissing }: Mapping): bool
   );
 }
 
-/** `optional` covers a property that is missing, nothing else. */
+/** `optional` also covers a missing property. */
 function optionally(source: Source, use: () => void): void {
   try {
     use();

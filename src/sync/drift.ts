@@ -13,25 +13,24 @@ import {
   type TargetSource,
 } from './ownership-metadata.ts';
 
-// What a target was made of stands in its own annotations. When they say the same as what would be written now, and the
-// target is not as it would be written, then neither sources nor configuration changed: somebody changed it by hand.
-// Without that proof a difference is an ordinary change.
+// The annotations of a target record what it was made from. If they match the desired annotations and the target still
+// differs, it was changed by hand. Without that proof, a difference is an ordinary change.
 
 export interface DriftInput {
-  /** As read; of a Secret of somebody else, our part of it. */
+  /** The target as read. For a foreign Secret, only our part. */
   readonly live: Pick<LiveSecret, 'labels' | 'annotations' | 'ours'>;
   readonly desired: OwnershipMetadata;
-  /** Whether a fingerprint under an older key is that of what is wanted; nothing where we do not have its key. */
+  /** Whether a fingerprint under an older key matches the desired data. Undefined if we do not have that key. */
   matchesDesired(fingerprint: string): boolean | undefined;
 }
 
 /**
- * Whether a target of ours that differs from what is wanted was only changed by hand: what is wanted is what we wrote
- * last. Where the fingerprint is under a key that we do not have, the versions tell, unless they are fingerprints too.
+ * Whether a target that differs from the desired state was only changed by hand. That is so if the desired state is
+ * what we wrote last. If the fingerprint's key is unknown, the recorded versions decide.
  */
 export function isDrift({ live, desired, matchesDesired: isOfWanted }: DriftInput): boolean {
   const isUnchanged = (name: string): boolean => isSame(live, desired, name);
-  // Whoever pins a target, or lets it go, has not touched it yet.
+  // Pinning or unpinning a target is not a manual change of it.
   if (live.annotations[PIN] !== desired.annotations[PIN]) return false;
   const written = live.annotations[ANNOTATION.fingerprint];
   const desiredFingerprint = desired.annotations[ANNOTATION.fingerprint] ?? '';
@@ -40,7 +39,7 @@ export function isDrift({ live, desired, matchesDesired: isOfWanted }: DriftInpu
       const sameSources = live.annotations[ANNOTATION.sources] === desired.annotations[ANNOTATION.sources];
       if (!(isOfWanted(written) ?? sameSources)) return false;
     } else if (isAsWritten(live, 'annotations', ANNOTATION.fingerprint)) return false;
-    // It cannot be compared, is gone or changed by hand itself: then all the others must say so.
+    // The fingerprint is missing, changed by hand or not comparable, so all other annotations must match.
     if (![ANNOTATION.sources, ANNOTATION.stores, ANNOTATION.config].every(isUnchanged)) return false;
   }
   return changedMetadata(live, desired).every(({ part, name }) => !isAsWritten(live, part, name));
@@ -52,7 +51,7 @@ function isSame({ annotations }: DriftInput['live'], desired: OwnershipMetadata,
   return isEquivalentMetadata(name, annotations[name], desired.annotations[name] ?? '');
 }
 
-/** The marks that are not as they would be written. */
+/** The labels and annotations that differ from the desired ones. */
 function changedMetadata(
   live: DriftInput['live'],
   desired: OwnershipMetadata,
@@ -65,20 +64,18 @@ function changedMetadata(
   ];
 }
 
-/** Whether a mark is as we wrote it. Where nobody notes who wrote what, each of ours that is there is. */
+/** Whether a label or annotation is as we wrote it. Without field managers, every existing one counts. */
 function isAsWritten(live: DriftInput['live'], part: Part, name: string): boolean {
   return live.ours === undefined ? live[part][name] !== undefined : live.ours[part].includes(name);
 }
 
-/** What the audit knows of the last write of a target. */
+/** The last recorded write of a target. */
 export interface LastWrite {
   readonly after?: string;
   readonly sources: readonly TargetSource[];
 }
 
-/**
- * Whether a target that is gone would be made again just as it was: it was deleted by hand, and nothing else happened.
- */
+/** Whether a missing target would be recreated with the same content and sources. If so, it was deleted by hand. */
 export function isLoss(
   lastWrite: LastWrite,
   id: TargetId,
@@ -101,7 +98,7 @@ export function isLoss(
   );
 }
 
-/** Whether two fingerprints of one target say that its content changed; under different keys none can tell. */
+/** Whether two fingerprints of a target prove different content. Fingerprints under different keys prove nothing. */
 export function isContentDifferent(before: string | undefined, after: string | undefined): boolean {
   if (before === undefined || after === undefined || before === after) return false;
   return isFingerprint(before) && isFingerprint(after) && keyIdOf(before) === keyIdOf(after);

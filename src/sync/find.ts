@@ -6,26 +6,29 @@ import { compareText } from '../core/target.ts';
 import { ANNOTATION, LABEL, parseSources, type TargetSource } from './ownership-metadata.ts';
 import { compilePattern } from './pattern.ts';
 
-/** One search and the full keys that it stands for, sorted. */
+/** A search and the full keys that it found, sorted. */
 export interface FoundKeys {
   readonly search: Search;
   readonly keys: readonly string[];
 }
 
-/** The name that a search matches and makes a target key of; undefined for a key that is not below its path. */
+/**
+ * The name that the search pattern matches and the target key is made from. Undefined for a key that is not below the
+ * path.
+ */
 export function relativeName(search: Search, key: string): string | undefined {
   const prefix = prefixOf(search);
   return key.startsWith(prefix) && key.length > prefix.length ? key.slice(prefix.length) : undefined;
 }
 
-/** What stands before the relative name in each key below the path. */
+/** The part of each key before the relative name. */
 function prefixOf({ find: { path }, isFlat }: Search): string {
   if (isFlat) return path;
   const folder = path.replace(/\/+$/, '');
   return folder === '' ? '' : `${folder}/`;
 }
 
-/** Of the keys that a store found, those whose name matches. */
+/** The found keys whose names match. */
 export function matching(search: Search, keys: readonly string[]): readonly string[] {
   const { name } = search.find;
   const pattern = name === undefined ? undefined : compilePattern(name);
@@ -41,25 +44,25 @@ export function matching(search: Search, keys: readonly string[]): readonly stri
   return [...new Set(matches)].sort(compareText);
 }
 
-/** Whether a name pattern is one of linear time: https://github.com/google/re2/wiki/Syntax */
+/** Whether a name pattern has linear run time: https://github.com/google/re2/wiki/Syntax */
 export function isNamePattern(text: string): boolean {
   return compilePattern(text) !== 'invalid';
 }
 
-/** Anywhere in the text; a pattern that is not of linear time matches nothing. */
+/** Matches anywhere in the text. An invalid pattern matches nothing. */
 export function matchesPattern(pattern: string, text: string): boolean {
   const compiled = compilePattern(pattern);
   return compiled !== 'invalid' && compiled.matcher(text).find();
 }
 
-/** A key that a search found, as a source. */
+/** A found key as a source. */
 export function foundSource({ store, decode }: Search, key: string): Source {
   return { store, key, optional: false, ...(decode === undefined ? {} : { decode }) };
 }
 
 /**
- * What of the live target searches may have made: whole values, under names that `data` does not give. Undefined where
- * its annotation does not name its sources.
+ * The recorded sources that searches may have given: whole values under names that are not in `data`. Undefined if the
+ * annotation does not name the sources.
  */
 function sourcesFromSearches(
   live: LiveSecret | undefined,
@@ -76,9 +79,9 @@ function sourcesFromSearches(
 }
 
 /**
- * The keys from which the live target was made by this search, and which it does not find any more. Each has to be read
- * by itself before anything follows from that: a list decides nothing.
- * @param extra The keys of the live target that the mapping does not give any more.
+ * Keys that this search gave to the live target and no longer finds. Each must be read separately, because a list alone
+ * is no proof.
+ * @param extra The keys of the live target that the mapping no longer gives.
  */
 export function findLostKeys(
   { search, keys }: FoundKeys,
@@ -95,36 +98,36 @@ export function findLostKeys(
 }
 
 /**
- * Whether a search could ever give a key. The annotation may be written by whoever may edit the target, and a second
- * name of a secret is in no list by which it could be told from one that the search is not to find.
+ * Whether a search could ever give a key. Anybody who may edit the target can write its annotation, so the recorded
+ * names are checked. Aliases of a secret, such as ARNs, are in no list.
  */
 export function couldFind(search: Search, key: string): boolean {
   if (search.unlisted === 'arns') return !/^arn:/i.test(key);
   return search.unlisted !== 'dotted' || !/(?:^|\/)\./.test(relativeName(search, key) ?? '');
 }
 
-/** Whether a key is one of these, be it in other letters where that is the same. */
+/** Tests whether a key is one of these, ignoring case if the store does. */
 export function keyMatcher({ unlisted }: Search, keys: readonly string[]): (key: string) => boolean {
   const nameOf = (key: string) => (unlisted === 'anyCase' ? key.toLowerCase() : key);
   const names = new Set(keys.map(nameOf));
   return (key) => names.has(nameOf(key));
 }
 
-/** The annotation may be too long to name each source. Then the key follows from its name in the target, if it can. */
+/** If the annotation is too long to name the sources, derives the source key from the target key if possible. */
 function keyOf(search: Search, name: string): string | undefined {
   const { prefix = '', case: letters, invalid } = search.rename ?? {};
   if (!name.startsWith(prefix)) return undefined;
   if (letters !== undefined || invalid !== undefined)
     throw new AppError('SOURCE_ABSENT', {
       subject: describeSearch(search),
-      detail: `key ${name} of the target may be of it, and nothing tells of which source it was made`,
+      detail: `key ${name} of the target may come from this search, but its source is not recorded`,
     });
   return `${prefixOf(search)}${name.slice(prefix.length)}`;
 }
 
 /**
- * Without the keys that are gone, deleted in the store or without a current version, and of which the target was never
- * made: they take nothing away. Some stores list what is deleted, others do not; so it is the same for all.
+ * Drops keys that are gone and that the target was never made from: deleted keys and keys without a current version.
+ * Only some stores list deleted keys; this treats all stores alike.
  */
 export function dropNeverWritten(
   matches: FoundKeys,
@@ -143,13 +146,13 @@ export function dropNeverWritten(
   return { ...matches, keys };
 }
 
-/** What is found names no version, so one that is gone is the current one: the store lists a key without a value. */
+/** Found keys are read without a version, so `VERSION_GONE` means that the key has no current version. */
 function isGone(result: ReadResult | undefined): boolean {
   if (result?.kind !== 'failed') return result?.kind === 'absent';
   return result.error.code === 'SOURCE_DELETED' || result.error.code === 'VERSION_GONE';
 }
 
-/** A search by its names, for messages. */
+/** The search in words, for messages. */
 export function describeSearch({ store, find: { path } }: Search): string {
   return `store ${store}, search ${path === '' ? 'of everything' : `below ${path}`}`;
 }

@@ -10,17 +10,17 @@ interface DesiredFields {
   readonly data: ReadonlyMap<string, SecretValue>;
 }
 
-/** `view`: what of the Secret is ours; `alone`: what of that is nobody else's, as far as it is known. */
+/** `view`: our part of the Secret. `exclusive`: the fields of it that only we own, if known. */
 interface OwnedPart {
   readonly view: LiveSecret;
   readonly exclusive: OwnedFields | undefined;
 }
 
-/** Unlike a race, it does not end by itself. */
+/** Unlike a lost race, this conflict does not resolve itself. */
 const CONFLICT_REMEDY =
-  'Take what the message names out of the mapping, or have whoever holds it let it go: `kubectl get secret -o yaml --show-managed-fields` shows who that is.';
+  'Remove the named fields from the mapping, or have their owner release them. `kubectl get secret -o yaml --show-managed-fields` shows the owner.';
 
-/** @param names Keys, labels and annotations that are to be merged, and that others hold. */
+/** @param names The keys, labels and annotations to merge that others own. */
 export function heldByOthers(names: readonly string[]): AppError {
   return new AppError('CONFLICT', {
     detail: `others hold ${names.join(', ')} with another value`,
@@ -29,7 +29,7 @@ export function heldByOthers(names: readonly string[]): AppError {
   });
 }
 
-/** Why nothing may be merged into a Secret, or nothing. */
+/** Why nothing may be merged into a Secret. Undefined if the merge is allowed. */
 export function mergeRefusal(
   live: LiveSecret,
   desired: DesiredFields,
@@ -47,7 +47,7 @@ export function mergeRefusal(
   if (live.immutable && keys.some(({ name, action }) => action !== 'keep' && !sameIn(live, data, name)))
     return new AppError('IMMUTABLE', { detail: 'it is immutable and its data would change' });
   const merged = new Map([...live.data, ...data]);
-  // What others put there is theirs to answer for.
+  // Only our own keys are checked.
   const changedKeys = keys.filter(({ name, action }) => action !== 'keep' && data.has(name));
   return (
     checkSize(merged) ??

@@ -22,10 +22,10 @@ import { deletionInProgress } from './ownership.ts';
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
 
-// `mode: merge`: our keys in a Secret that others own. Which keys are ours, the API server knows by field manager; what
-// they were made of stands in one annotation for each mapping, since several may merge into one Secret.
+// `mode: merge` writes our keys into a Secret that others own. The field manager tells which keys are ours. One
+// annotation per mapping records the sources, because several mappings may merge into one Secret.
 
-/** The API server takes 128 bytes: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
+/** The API server allows 128 bytes: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
 const MAX_MANAGER = 128;
 
 export function mergeManager(instance: string, mapping: string): string {
@@ -35,7 +35,7 @@ export function mergeManager(instance: string, mapping: string): string {
 
 const ANNOTATION_PREFIX = 'secretbridge.dev/merge-';
 
-/** The annotation of one mapping. Names of 63 characters each would not fit into its name. */
+/** The annotation of one mapping. It uses a hash, because two names of 63 characters would be too long. */
 export function mergeAnnotation(instance: string, mapping: string): string {
   return `${ANNOTATION_PREFIX}${digest(instance, mapping).slice(0, 16)}`;
 }
@@ -46,7 +46,7 @@ function digest(instance: string, mapping: string): string {
     .digest('hex');
 }
 
-/** What one mapping wrote last, in the forms of the annotations of a target that is ours alone. */
+/** What one mapping wrote last, under the annotation names of an owned target. */
 type MergeRecord = Readonly<Record<string, string>>;
 
 const FIELDS: Readonly<Record<string, string>> = {
@@ -57,7 +57,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   onMappingRemoved: ANNOTATION.onMappingRemoved,
 };
 
-/** Only where there is something to say. */
+/** Fields that are written only if they have a value. */
 const OPTIONAL_FIELDS: Readonly<Record<string, string>> = { pin: PIN, removed: REMOVED };
 
 function formatMergeRecord(instance: string, mapping: string, annotations: MergeRecord): string {
@@ -66,18 +66,20 @@ function formatMergeRecord(instance: string, mapping: string, annotations: Merge
   return JSON.stringify({ instance, mapping, ...Object.fromEntries([...parts, ...optional]) });
 }
 
-/** What a merge is known by. */
+/** The instance and mapping that identify a merge. */
 export interface MergeOwner {
   readonly instance: string;
   readonly mapping: string;
 }
 
-/** A mapping that merges into a Secret, or did. */
+/** A mapping that merges, or has merged, into a Secret. */
 export interface Merge extends MergeOwner {
   readonly onMappingRemoved: 'keep' | 'delete';
 }
 
-/** By the marks that they left. Only what stands under its own name is believed: anybody may write an annotation. */
+/**
+ * The merges that annotations of the Secret record. Anybody can write annotations, so the content must match the name.
+ */
 export function mergesIn({ annotations }: Pick<LiveSecret, 'annotations'>): readonly Merge[] {
   return Object.entries(annotations).flatMap(([name, text]): readonly Merge[] => {
     const { instance, mapping, ...written } = name.startsWith(ANNOTATION_PREFIX) ? membersOf(text) : {};
@@ -101,7 +103,7 @@ function parseMergeRecord(text: string | undefined): MergeRecord | undefined {
   return Object.fromEntries(fields);
 }
 
-/** The members of a mark that are text; none when it is damaged. */
+/** The string members of a merge record. Empty if it is damaged. */
 function membersOf(text: string): Readonly<Record<string, string | undefined>> {
   const parsed = parseAny(text);
   const members = typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];
@@ -110,7 +112,7 @@ function membersOf(text: string): Readonly<Record<string, string | undefined>> {
   );
 }
 
-/** The annotations of everything that was ever written into a Secret: as its owner, and by merging. */
+/** All write records in the annotations of a Secret: of its owner and of merges. */
 export function writeRecordsIn(live: LiveSecret): readonly MergeRecord[] {
   const merged = Object.entries(live.annotations)
     .filter(([name]) => name.startsWith(ANNOTATION_PREFIX))
@@ -118,10 +120,7 @@ export function writeRecordsIn(live: LiveSecret): readonly MergeRecord[] {
   return [live.annotations, ...merged];
 }
 
-/**
- * The keys that were merged under a former name, of the instance or of the mapping, which its field manager still
- * holds.
- */
+/** The keys of a merge under a former instance or mapping name, which its field manager still holds. */
 export interface FormerMerge extends MergeOwner {
   readonly keys: readonly string[];
 }
@@ -131,7 +130,7 @@ interface ViewInput extends MergeOwner {
   readonly former?: readonly FormerMerge[] | undefined;
 }
 
-/** A Secret as a mapping sees it that merges into it: its own keys, and what it made them of, as if they were all. */
+/** The Secret from the view of a merging mapping: only its own keys and their record. */
 export function mergedView(
   live: LiveSecret,
   { instance, mapping, merged, former = [] }: ViewInput,
@@ -140,7 +139,7 @@ export function mergedView(
     .map((merge) => parseMergeRecord(live.annotations[mergeAnnotation(merge.instance, merge.mapping)]))
     .find((readonly) => readonly !== undefined);
   const keys = new Set([...merged, ...former.flatMap((formerMerge) => formerMerge.keys)]);
-  // The annotation may be gone. A key that our manager holds was written all the same, nobody knows from what.
+  // The annotation may be missing. Keys that our manager holds are still ours, but their sources are unknown.
   const isOurs = written !== undefined || keys.size > 0;
   return {
     ...live,
@@ -162,7 +161,7 @@ export function planMerge(input: PlanInput): Plan {
 
   const viewOf = (former: PlanInput['former']): LiveSecret =>
     mergedView(live, { instance, mapping: mapping.name, merged, former });
-  // One that keeps other keys as well is none that was renamed: those are to stay.
+  // An orphaned merge that holds other keys as well is not a rename, and its keys stay.
   const namedKeys = new Set([...namedKeysOf(mapping), ...desired.data.keys()]);
   const renamed = orphaned.filter(({ keys }) => keys.length > 0 && keys.every((key) => namedKeys.has(key)));
   const former = [...(input.former ?? []), ...renamed];
@@ -170,7 +169,7 @@ export function planMerge(input: PlanInput): Plan {
   const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: view });
   if (absence.kind === 'stop') return fail(absence.error);
   const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
-  // A key that others hold with our value is one to add: from then on both hold it.
+  // A key that others hold with the same value is added, so that both hold it.
   const keys = compareData(data, view.data, fingerprints);
   const removed = absence.kind === 'go' ? absence.removed : [];
   const metadata = ownershipMetadata({ ...input, data, sources: desired.sources, removed });
@@ -199,7 +198,7 @@ export function planMerge(input: PlanInput): Plan {
       isEquivalentMetadata(name, view.annotations[name], metadata.annotations[name] ?? ''),
     );
   if (isUnchanged) return { kind: 'unchanged', keys };
-  // Nobody notes who wrote a part of our annotation; what stands there is believed to be ours.
+  // Field managers do not cover parts of our annotation, so its content is trusted.
   const written = { labels: {}, annotations: view.annotations, ours: undefined };
   const optional = Object.values(OPTIONAL_FIELDS).filter((name) => name in metadata.annotations);
   const desiredMetadata = {
@@ -218,14 +217,15 @@ export function planMerge(input: PlanInput): Plan {
   };
 }
 
-/** The keys that a mapping names, whether their sources are there or not. */
+/** The keys that a mapping names explicitly. */
 function namedKeysOf({ data, template }: Mapping): readonly string[] {
   return [...Object.keys(data), ...Object.keys(template?.data ?? {})];
 }
 
 /**
- * A Secret that a bridge owns has exactly the keys of its owner: the two would undo each other's work for ever. So
- * would two that merge under one field manager, as instance `a` with mapping `b.c` and instance `a.b` with `c`.
+ * A Secret that a bridge owns has exactly the keys of its owner, so a merge and the owner would undo each other's
+ * writes. The same holds for two merges with one field manager, such as instance `a` with mapping `b.c` and instance
+ * `a.b` with mapping `c`.
  */
 function claimDescription(
   { labels, ...live }: LiveSecret,
@@ -234,7 +234,7 @@ function claimDescription(
   const [owner, ownerMapping] = [labels[LABEL.instance], labels[LABEL.mapping]];
   if (owner !== undefined && ownerMapping !== undefined)
     return owner === instance && ownerMapping === mapping.name
-      ? 'this mapping owns all of it since its time without `mode: merge`'
+      ? 'this mapping owns the whole Secret from before it had `mode: merge`'
       : `owned by instance ${owner}, mapping ${ownerMapping}`;
   const manager = mergeManager(instance, mapping.name);
   const other = mergesIn(live).find(
@@ -243,13 +243,13 @@ function claimDescription(
       mergeManager(merge.instance, merge.mapping) === manager,
   );
   return (
-    other && `merged into as the same field manager by instance ${other.instance}, mapping ${other.mapping}`
+    other && `instance ${other.instance}, mapping ${other.mapping} merges into it with the same field manager name`
   );
 }
 
 /**
- * None of our keys would be left. Whoever holds them has to let go: after a renaming that is who merged under the
- * former name.
+ * Holds a merge that would remove all our keys. The manager that holds the keys must release them, which is the former
+ * name's manager after a rename.
  */
 function holdPlan(
   live: LiveSecret,
@@ -262,9 +262,9 @@ function holdPlan(
 }
 
 /**
- * What was merged under a former name becomes ours as it stands, and only then does its manager let go: so nothing
- * leaves the Secret, and no force is needed, which would take from others what they hold as well. The mark tells of
- * these bytes still, so that a crash in between leaves nothing untrue.
+ * Takes over the keys of a former name. The new manager first applies the same values, and then the old manager
+ * releases them. The Secret never loses a key, and no force is needed, which would also take keys from others. The
+ * record still describes the old content, so a crash in between leaves it correct.
  */
 function takeoverSteps(
   view: LiveSecret,
@@ -288,7 +288,7 @@ function takeoverSteps(
   ];
 }
 
-/** Those that are there already: any other value may be held by the manager that is still to let go. */
+/** The labels or annotations that already exist. The old manager may still hold another value of the others. */
 function alreadyPresent(desired: MergeRecord, live: MergeRecord): MergeRecord {
   return Object.fromEntries(Object.entries(desired).filter(([name, value]) => live[name] === value));
 }
@@ -301,7 +301,7 @@ function fail(error: AppError): Plan {
   return { kind: 'fail', keys: [], error };
 }
 
-/** The end of a merge: an empty set, so that our keys go and nothing else does. */
+/** Ends a merge by applying an empty set, which removes only our keys. */
 export function mergeEnd({ instance, mapping }: MergeOwner): MergeManifest {
   return { manager: mergeManager(instance, mapping), labels: {}, annotations: {}, data: new Map() };
 }

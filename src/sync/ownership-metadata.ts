@@ -8,7 +8,7 @@ import { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
 import { compareText } from '../core/target.ts';
 
-/** Where a target key came from. */
+/** The source and version of a target key. */
 export interface TargetSource {
   readonly store: string;
   readonly key: string;
@@ -16,7 +16,7 @@ export interface TargetSource {
   readonly version: string;
 }
 
-/** The labels and annotations by which a target is known to be ours and of what it was made. */
+/** Labels that mark a target as ours. The annotations record what it was made from. */
 export const LABEL = {
   managedBy: 'app.kubernetes.io/managed-by',
   instance: 'secretbridge.dev/instance',
@@ -26,22 +26,22 @@ export const LABEL = {
 export const ANNOTATION = {
   /** JSON: target key to `{ store, key, property?, version }`; beyond 64 KiB `{ count, fingerprint }`. */
   sources: 'secretbridge.dev/sources',
-  /** JSON: store name to the hash of what says which store that is, so that a store moved is not a source gone. */
+  /** JSON: store name to the hash of its identity, so that a moved store does not look like a missing source. */
   stores: 'secretbridge.dev/stores',
-  /** Of the target's name and data. */
+  /** The fingerprint of the target's name and data. */
   fingerprint: 'secretbridge.dev/fingerprint',
-  /** Of what shapes the target in the configuration. */
+  /** The hash of the configuration that shapes the target. */
   config: 'secretbridge.dev/config',
   onMappingRemoved: 'secretbridge.dev/on-mapping-removed',
 } as const;
 
-/** The sequence of the record to whose versions a target is pinned. It only shows what the audit says. */
+/** The sequence of the record to which a target is pinned. Informational only: the audit decides. */
 export const PIN = 'secretbridge.dev/pin';
 
-/** JSON: the sources whose keys were removed, since they are proved gone (`onSourceMissing: removeKeys`). */
+/** JSON: the sources whose keys were removed because they are proved gone (`onSourceMissing: removeKeys`). */
 export const REMOVED = 'secretbridge.dev/removed';
 
-/** Whether a label or an annotation is one of ours. */
+/** Whether a label or annotation belongs to us. */
 export function isOwnName(name: string): boolean {
   return name.startsWith('secretbridge.dev/') || name === LABEL.managedBy;
 }
@@ -58,13 +58,13 @@ export interface OwnershipMetadataInput {
   readonly stores: ReadonlyMap<string, string>;
   readonly fingerprints: Fingerprinter;
   readonly pin?: PinMetadata | undefined;
-  /** What the mapping asks for, and was removed because it is gone. */
+  /** Sources that the mapping names, but whose keys were removed because they are gone. */
   readonly removed?: readonly Source[];
 }
 
 export interface PinMetadata {
   readonly to: number;
-  /** The mapping without the pin, which is what `config` is about. */
+  /** The mapping without the pin, which the `config` hash is about. */
   readonly mapping: Mapping;
 }
 
@@ -103,7 +103,7 @@ function sourcesText(sources: ReadonlyMap<string, TargetSource>, fingerprints: F
   return JSON.stringify({ count: sources.size, fingerprint: fingerprints.value(SecretValue.fromText(text)) });
 }
 
-/** What is too much to be noted is asked for again. */
+/** If the list is too long for the annotation, the sources are simply read again. */
 function removedAnnotation(sources: readonly Source[]): Readonly<Record<string, string>> {
   const texts = [...new Set(sources.map(removedText))].sort(compareText);
   const text = `[${texts.join(',')}]`;
@@ -116,7 +116,7 @@ function removedText(source: Source): string {
   return JSON.stringify({ store, key, ...(object === 'secret' ? {} : { object }) });
 }
 
-/** Whether an annotation says that the keys of a source were removed. */
+/** Whether an annotation lists a source whose keys were removed. */
 export function isListedAsRemoved(text: string | undefined, source: Source): boolean {
   const parsed = text === undefined ? undefined : parseAny(text);
   return Array.isArray(parsed) && parsed.some((entry) => JSON.stringify(entry) === removedText(source));
@@ -125,8 +125,8 @@ export function isListedAsRemoved(text: string | undefined, source: Source): boo
 const configHashes = new WeakMap<Mapping, string>();
 
 /**
- * What is left out (refresh, policies) may change without a write. A mapping is never changed, and asked for at each
- * event of each of its targets.
+ * Fields that are left out, such as refresh and policies, may change without a write. Mappings are immutable, and the
+ * hash is needed at each event of each target, so it is cached.
  */
 export function configHash(mapping: Mapping): string {
   const hash = configHashes.get(mapping) ?? shortHash(hashedFields(mapping));
@@ -136,12 +136,12 @@ export function configHash(mapping: Mapping): string {
 
 function hashedFields({ name, target, data, dataFrom, template }: Mapping): object {
   const { secret, type, labels, annotations, immutable, mode } = target;
-  // What follows from the kind of its store is nothing that the mapping says.
+  // Fields that follow from the kind of the store are not part of the mapping's configuration.
   const entries = dataFrom.map((entry) => ({ ...entry, isFlat: undefined, unlisted: undefined }));
   return { name, secret, type, labels, annotations, immutable, mode, data, dataFrom: entries, template };
 }
 
-/** For configuration only, which holds no values: anybody may test a guess against it. */
+/** Only for configuration, which holds no secret values: anybody could test guesses against an unkeyed hash. */
 export function shortHash(value: unknown): string {
   return createHash('sha256').update(sortedJson(value)).digest('hex').slice(0, 32);
 }
@@ -152,13 +152,13 @@ function sortedJson(value: unknown): string {
   );
 }
 
-/** The record to which an annotation says that a target is pinned. */
+/** The record to which a target is pinned, according to its annotation. */
 export function parsePin(annotations: Readonly<Record<string, string>>): number | undefined {
   const text = annotations[PIN];
   return text !== undefined && /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }
 
-/** The sources that an annotation names; undefined when it is not there, damaged or only a count. */
+/** The sources that an annotation names. Undefined if it is missing, damaged or only a count. */
 export function parseSources(text: string | undefined): ReadonlyMap<string, TargetSource> | undefined {
   const parsed = parseObject(text);
   if (parsed === undefined) return undefined;
@@ -168,13 +168,13 @@ export function parseSources(text: string | undefined): ReadonlyMap<string, Targ
     : undefined;
 }
 
-/** How many sources there were, where an annotation has no room to name them. */
+/** The number of sources, if the annotation has no room to name them. */
 export function countOfSources(text: string | undefined): number | undefined {
   const { count, fingerprint } = parseObject(text) ?? {};
   return typeof count === 'number' && typeof fingerprint === 'string' ? count : undefined;
 }
 
-/** Store name to the hash of its definition when the target was written. */
+/** Maps each store name to the hash of its definition when the target was written. */
 export function parseStores(text: string | undefined): ReadonlyMap<string, string> | undefined {
   const entries = Object.entries(parseObject(text) ?? {});
   return entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')
@@ -189,7 +189,7 @@ function isTargetSource(value: unknown): value is TargetSource {
   return texts.every((part) => typeof part === 'string');
 }
 
-/** Whether labels, or annotations, are there with the values that are wanted, whatever others are there as well. */
+/** Whether all desired labels or annotations exist with their values. Others may exist too. */
 export function hasAll(
   live: Readonly<Record<string, string>>,
   desired: Readonly<Record<string, string>>,
@@ -198,8 +198,8 @@ export function hasAll(
 }
 
 /**
- * Whether two annotations of one name say the same of the same data. Fingerprints under another key id cannot be
- * compared and are no reason to write: they are renewed at the next real write.
+ * Whether two values of an annotation mean the same. Fingerprints under different keys cannot be compared and do not
+ * cause a write. The next real write renews them.
  */
 export function isEquivalentMetadata(name: string, live: string | undefined, desired: string): boolean {
   if (live === desired) return true;
@@ -221,19 +221,19 @@ export function isEquivalentMetadata(name: string, live: string | undefined, des
   });
 }
 
-/** Of two annotations without room for the sources themselves. */
+/** Compares two annotations that hold only a count. */
 function sameCount(live: string, desired: string): boolean {
   const [a, b] = [live, desired].map((text) => parseObject(text));
   const isKnown = countOfSources(live) !== undefined && countOfSources(live) === countOfSources(desired);
   return isKnown && isUnderOtherKey(String(a?.fingerprint), String(b?.fingerprint));
 }
 
-/** Whether both are fingerprints, and cannot be compared. */
+/** Whether both are fingerprints under different keys, so that they cannot be compared. */
 export function isUnderOtherKey(a: string, b: string): boolean {
   return isFingerprint(a) && isFingerprint(b) && keyIdOf(a) !== keyIdOf(b);
 }
 
-/** Whether a version that a store tells is another than the one that was written. */
+/** Whether the store's version differs from the written one. */
 export function isNewVersion(written: string, current: string): boolean {
   return written !== current && !isUnderOtherKey(written, current);
 }

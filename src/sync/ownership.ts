@@ -6,7 +6,7 @@ import { LABEL } from './ownership-metadata.ts';
 
 export interface Claim extends Instances {
   readonly mapping: Mapping;
-  /** Whether another mapping of this configuration wants the same target. */
+  /** Whether another configured mapping wants the same target. */
   readonly isDesiredBy: (mapping: string) => boolean;
 }
 
@@ -16,8 +16,8 @@ export type Ownership =
   | { readonly kind: 'refused'; readonly error: AppError };
 
 /**
- * Ours is what both labels say is ours: of this instance or a former one. One label stripped by hand is a release.
- * Nothing else makes a Secret ours but the mapping's word that it may be adopted.
+ * A Secret is ours if both labels name this instance, or a former one, and the mapping. Removing one label by hand
+ * releases it. Any other Secret becomes ours only if the mapping allows adoption.
  */
 export function ownership(live: LiveSecret, claim: Claim): Ownership {
   const instance = live.labels[LABEL.instance];
@@ -30,10 +30,10 @@ export function ownership(live: LiveSecret, claim: Claim): Ownership {
   return { kind: 'ours' };
 }
 
-/** What is deleted already, and only its finalizers let be seen, is nobody's to write. */
+/** A Secret that waits only for its finalizers must not be written. */
 export function deletionInProgress({ deleting }: Pick<LiveSecret, 'deleting'>): AppError | undefined {
   const detail = 'it is being deleted';
-  const todo = 'Nothing at once; if it goes on, see which finalizers of the Secret hold it, and why.';
+  const todo = 'No action needed. If it persists, check which finalizers of the Secret block the deletion.';
   return deleting ? new AppError('CONFLICT', { detail, remedy: todo }) : undefined;
 }
 
@@ -41,29 +41,29 @@ function unownedResult(live: LiveSecret, claim: Claim): Ownership {
   const { mapping } = claim;
   if (mapping.onConflict === 'refuse')
     return isReleased(live, claim) ? releasedResult(live, claim) : refused('NOT_OWNED');
-  // The end of its owner would take the Secret along, whatever we write into it.
+  // The Secret would be deleted with its owner, even with our content.
   if (live.controlled && mapping.onConflict !== 'adoptAndDropOwner')
     return refused(
       'NOT_OWNED',
-      'a controller owns it; `onConflict: adoptAndDropOwner` would take it from there',
+      'a controller owns it; `onConflict: adoptAndDropOwner` would take it over',
     );
   return { kind: 'adoptable' };
 }
 
-/** Whether one of our two labels is left, or our field manager, of what we wrote. */
+/** Whether one of our two labels, or our field manager, is left. */
 function isReleased({ labels, ours: ownedFields }: LiveSecret, claim: Claim): boolean {
   const instance = labels[LABEL.instance];
   if (instance !== undefined) return instancesOf(claim).includes(instance);
   return labels[LABEL.mapping] === claim.mapping.name || ownedFields !== undefined;
 }
 
-/** Whoever finds this at night has taken nothing over, and looks for what has changed. */
+/** Names the removed label, so that an operator sees what changed. */
 function releasedResult({ labels }: LiveSecret, { mapping, instance }: Claim): Ownership {
   const expectedLabels = { [LABEL.instance]: instance, [LABEL.mapping]: mapping.name };
   const missingLabels = Object.entries(expectedLabels).filter(([name]) => labels[name] === undefined);
-  const detail = `it was, until somebody took off its label ${missingLabels.map(([name]) => `\`${name}\``).join(' and ')}`;
+  const detail = `it was ours until somebody removed its label ${missingLabels.map(([name]) => `\`${name}\``).join(' and ')}`;
   const labelList = missingLabels.map(([name, value]) => `\`${name}: ${value}\``).join(' and ');
-  const todo = `Put ${labelList} back on it if it is to be ours, or take the mapping out.`;
+  const todo = `Add ${labelList} to the Secret again if it should be ours, or remove the mapping.`;
   return { kind: 'refused', error: new AppError('NOT_OWNED', { detail, remedy: todo }) };
 }
 

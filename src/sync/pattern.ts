@@ -1,11 +1,11 @@
 import { RE2JS, RE2JSSyntaxException } from 're2js';
 
 /**
- * The most steps of a pattern, with its repetitions written out. To compile one costs a kilobyte, and a few characters
- * may ask for a million: `a{1000}`, a thousand times.
+ * The maximum number of steps of a pattern with its repetitions expanded. A step costs about a kilobyte, and a short
+ * pattern can expand to a million steps, such as `a{1000}` nested.
  */
 export const MAX_STEPS = 10_000;
-/** Of all that are kept compiled. */
+/** The total number of steps of all cached patterns. */
 const MAX_CACHED_STEPS = 50_000;
 
 type Compiled = RE2JS | 'invalid';
@@ -13,7 +13,7 @@ type Compiled = RE2JS | 'invalid';
 let cache = new Map<string, Compiled>();
 let cachedSteps = 0;
 
-/** A regular expression of linear time and bounded size: https://github.com/google/re2/wiki/Syntax */
+/** Compiles a regular expression of linear time and bounded size: https://github.com/google/re2/wiki/Syntax */
 export function compilePattern(text: string): Compiled {
   const cached = cache.get(text);
   if (cached !== undefined) return cached;
@@ -35,19 +35,20 @@ function compile(text: string): Compiled {
   }
 }
 
-/** Whether a pattern is small enough to be compiled, whatever else is wrong with it. */
+/** Whether a pattern is small enough to compile. It may still be invalid. */
 export function isSmallPattern(text: string): boolean {
   return estimateSteps(text) <= MAX_STEPS;
 }
 
 const ATOM = /\\[pPx]\{[^}]*\}|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|\[:[^\]]*:\]|[^\]\\])*\]|[\s\S]/uy;
 const REPEAT = /\{(\d{1,9})(?:,(\d{0,9}))?\}/y;
-/**
- * Text that stands for itself, to its `\E` or to the end; and flags, which are no group. Neither has a syntax inside.
- */
+/** Quoted text up to its `\E` or the end, and flags, which are not a group. Neither contains other syntax. */
 const LITERAL_OR_FLAGS = /\\Q([\s\S]*?)(?:\\E|$)|\(\?[-\w]*\)/y;
 
-/** An estimate that is right to a small factor: the engine alone knows, and says so when it is too late. */
+/**
+ * Estimates the steps to within a small factor. The engine reports the real number only after it has compiled the
+ * pattern.
+ */
 function estimateSteps(text: string): number {
   if (text.length > MAX_STEPS) return text.length;
   const groups: number[] = [];
@@ -67,14 +68,14 @@ function estimateSteps(text: string): number {
     const [literal = '', quoted = ''] = LITERAL_OR_FLAGS.exec(text) ?? [];
     if (literal !== '') {
       steps += quoted.length;
-      // After flags, and after no text, what is repeated is what stands before them.
+      // After flags or empty quotes, a repetition applies to the text before them.
       if (quoted !== '') last = 1;
       position += literal.length;
       continue;
     }
     ATOM.lastIndex = position;
     const [atom = ' '] = ATOM.exec(text) ?? [];
-    // A class without its end is no pattern at all.
+    // A class without an end makes the pattern invalid.
     if (atom === '[') break;
     position += atom.length;
     if (atom === '(') {

@@ -7,28 +7,31 @@ import { keyCollision, targetKey } from './target-keys.ts';
 import type { TargetSource } from './ownership-metadata.ts';
 import { describeSource } from './value.ts';
 
-/** A target stays at the versions that a record names, until somebody says otherwise. */
+/** Keeps a target at the versions that a record names, until it is unpinned. */
 export interface Pin {
   /** The sequence of that record. */
   readonly to: number;
   readonly sources: readonly TargetSource[];
-  /** Store name to the beginning of its definition's hash when it was pinned: elsewhere a version is another thing. */
+  /**
+   * Maps the name of each store to the prefix of its definition hash at that time. In another store, a version means
+   * something else.
+   */
   readonly stores: ReadonlyMap<string, string>;
 }
 
-/** What to do when the versions of a pin cannot be had: no version of the mapping would help. */
+/** The remedy when the versions of a pin are not available. Changing the mapping would not help. */
 export const PIN_REMEDY =
-  'Go back to another record; a target that is pinned already is let go by `secretbridge unpin`.';
+  'Roll back to another record. If the target is already pinned, run `secretbridge unpin`.';
 
 export interface Pinned {
   readonly mapping: Mapping;
-  /** The references whose version the pin says, by `refId`; any other is read as the mapping says. */
+  /** The references with a pinned version, by `refId`. Others are read as the mapping says. */
   readonly refs: ReadonlySet<string>;
 }
 
 /**
- * Today's mapping with the versions of a pin. What a search stands for is what it found then. A source that the record
- * does not name has come to the mapping since, and is read as it is now.
+ * Applies the versions of a pin to the current mapping. A search is replaced by the keys that it found at that time. A
+ * source that the record does not name was added later and is read at its current version.
  * @throws AppError ROLLBACK_AMBIGUOUS, VERSION_GONE, KEY_COLLISION, KEY_INVALID
  */
 export function pinMapping(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, string>): Pinned {
@@ -37,7 +40,7 @@ export function pinMapping(mapping: Mapping, pin: Pin, stores: ReadonlyMap<strin
     if (pinnedDefinition !== undefined && !(stores.get(store)?.startsWith(pinnedDefinition) ?? true))
       throw new AppError('VERSION_GONE', {
         subject: `store ${store}`,
-        detail: 'it was another store when the target was pinned',
+        detail: 'the store had another definition when the target was pinned',
         remedy: PIN_REMEDY,
       });
   }
@@ -72,13 +75,13 @@ export function pinMapping(mapping: Mapping, pin: Pin, stores: ReadonlyMap<strin
   return { mapping: pinnedMapping, refs };
 }
 
-/** The version that the record names for a source; nothing when it does not name the source. */
+/** The version that the record names for a source. Undefined if it does not name the source. */
 function versionOf(source: Source, { to, sources }: Pin): string | undefined {
   const sameKey = sources.filter(({ store, key }) => store === source.store && key === source.key);
   const versions = distinct(sameKey);
   if (versions.length < 2) return versions[0];
-  // Two versions of one key, as with AWSCURRENT and AWSPREVIOUS: the record does not say which key of the target was
-  // made of which. The property may tell.
+  // The record names two versions of one key, as with AWSCURRENT and AWSPREVIOUS. It does not say which target key was
+  // made from which, but the property may tell.
   const sameProperty = distinct(sameKey.filter(({ property }) => isSameProperty(property, source.property)));
   if (sameProperty.length === 1) return sameProperty[0];
   throw new AppError('ROLLBACK_AMBIGUOUS', {
@@ -88,7 +91,7 @@ function versionOf(source: Source, { to, sources }: Pin): string | undefined {
 }
 
 function isSameProperty(written: string | undefined, property: string | undefined): boolean {
-  // Of an object that was spread, the record names each member.
+  // For a spread object, the record names each member.
   return written === property || (property !== undefined && (written?.startsWith(`${property}.`) ?? false));
 }
 
@@ -96,13 +99,13 @@ function distinct(sources: readonly TargetSource[]): readonly string[] {
   return [...new Set(sources.map(({ version }) => version))];
 }
 
-/** What a search had found then, by the names of the target's keys. */
+/** The sources that a search found at that time, by target key. */
 function pinnedSearchSources(
   search: Search,
   pin: Pin,
   explicit: readonly Source[],
 ): readonly (readonly [string, Source])[] {
-  // What the mapping names itself was found as well, or was not: with tags, nothing tells.
+  // The mapping also names this key itself. With tags, it is unknown whether the search found it too.
   const isNamed = (key: string): boolean =>
     explicit.some(
       (source) => source.store === search.store && source.key === key && source.property === undefined,

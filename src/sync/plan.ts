@@ -23,8 +23,8 @@ import { type Claim, deletionInProgress, ownership } from './ownership.ts';
 import { withTemplates } from './template.ts';
 
 /**
- * What would change. `delete` is a proposal, which the one destroying step of the instance carries out or holds;
- * `hold`: the same, but only a person may say so; `refuse`: we must not; `fail`: it cannot be decided.
+ * The planned change. `delete` is a proposal for the deletion step of the instance. `hold` is a proposal that only a
+ * person may release. `refuse`: the change is not allowed. `fail`: the target cannot be decided.
  */
 export type Plan =
   | { readonly kind: 'create'; readonly keys: readonly KeyPlan[]; readonly manifest: SecretManifest }
@@ -33,24 +33,24 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly change: SecretChange;
       readonly live: LiveSecret;
-      /** It was not ours before. */
+      /** The Secret was not ours before. */
       readonly adopts: boolean;
-      /** Nothing but a change by hand is undone. */
+      /** The change only undoes a manual change. */
       readonly drift: boolean;
     }
   | {
-      /** Keys of ours in a Secret of somebody else. */
+      /** Merging our keys into a Secret of another owner. */
       readonly kind: 'merge';
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly manifest: MergeManifest;
-      /** To be applied before it, in this order: what was merged under a former name becomes ours. */
+      /** Steps to apply first, in this order. They take over what was merged under a former name. */
       readonly first: readonly MergeManifest[];
       readonly drift: boolean;
     }
   | { readonly kind: 'unchanged'; readonly keys: readonly KeyPlan[] }
   | {
-      /** As `delete`, and then created anew at once: what the API server never changes in place has changed. */
+      /** Like `delete`, followed by a creation, because the API server does not allow this change in place. */
       readonly kind: 'recreate';
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
@@ -63,12 +63,12 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly error: AppError;
-      /** Only our keys in a Secret of somebody else would end, and the Secret stays. */
+      /** Set if only our keys in a foreign Secret are removed and the Secret stays. */
       readonly ending?: MergeManifest;
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
 
-/** Whether what is there is somebody else's, so that it is no target of ours. */
+/** Whether the Secret belongs to somebody else, so that it is not a target of ours. */
 export function isForeign(plan: Plan): boolean {
   return plan.kind === 'refuse' && (plan.error.code === 'NOT_OWNED' || plan.error.code === 'TARGET_CLAIMED');
 }
@@ -79,15 +79,15 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'isProvenAbsent' | 
   readonly live: LiveSecret | undefined;
   readonly stores: ReadonlyMap<string, string>;
   readonly fingerprints: Fingerprinter;
-  /** With `mode: merge`, the keys that the mapping's field manager holds. */
+  /** With `mode: merge`: the keys that the mapping's field manager holds. */
   readonly merged: readonly string[];
-  /** With `mode: merge`, what it holds under former names of the instance; none where there is nothing. */
+  /** With `mode: merge`: the keys held under former names of the instance. */
   readonly former?: readonly FormerMerge[];
-  /** With `mode: merge`, what mappings hold that want it no longer: this one may be theirs under another name. */
+  /** With `mode: merge`: the keys of orphaned mappings. This mapping may be a renamed one of them. */
   readonly orphaned?: readonly FormerMerge[];
-  /** With `mode: merge`, what merges hold of the Secret and nobody beside them. Left out: that is not known. */
+  /** With `mode: merge`: returns the fields that only these merges hold. Left out if unknown. */
   readonly exclusivelyOwned?: (merges: readonly MergeOwner[]) => OwnedFields;
-  /** `mapping` is that of a pin, and so is what it desires. */
+  /** Set if `mapping` and `desired` have the versions of a pin. */
   readonly pin?: PinMetadata | undefined;
 }
 
@@ -95,7 +95,7 @@ export function plan(input: PlanInput): Plan {
   try {
     return input.mapping.target.mode === 'merge' ? planMerge(input) : planOwn(input);
   } catch (error) {
-    // A template that cannot be rendered: what was there stays.
+    // If a template cannot be rendered, the existing content stays.
     if (error instanceof AppError) return { kind: 'fail', keys: [], error };
     throw error;
   }
@@ -109,7 +109,7 @@ function planOwn(input: PlanInput): Plan {
   const deletionError = live && deletionInProgress(live);
   if (deletionError !== undefined) return { kind: 'fail', keys: [], error: deletionError };
 
-  // What is not ours was never made from anything, whatever its annotations say.
+  // A foreign Secret was never written by us, even if its annotations say so.
   const owned = owner?.kind === 'ours' ? live : undefined;
   const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: owned });
   if (absence.kind === 'stop') return { kind: 'fail', keys: [], error: absence.error };
@@ -128,13 +128,13 @@ function planOwn(input: PlanInput): Plan {
 }
 
 const EMPTY_FOREIGN_SECRET = {
-  detail: 'no key would be left of it',
+  detail: 'no key would be left',
   todo: 'Check the sources of the mapping, or delete the Secret yourself.',
 };
 
-/** `recreate` would change nothing. */
+/** Here `recreate` would not help. */
 const FOREIGN_REMEDY =
-  'We delete nothing that we did not make: delete the Secret yourself, or keep type and data as they are.';
+  'secretbridge never deletes what it did not create. Delete the Secret yourself, or keep its type and data.';
 
 function planChange(
   input: PlanInput,
@@ -153,7 +153,7 @@ function planChange(
   const dropOwners = adopts && mapping.onConflict === 'adoptAndDropOwner';
   const sameData = keys.every(({ action }) => action === 'keep');
   const immutableChange = findImmutableChange(live, manifest, sameData);
-  // What we did not write ourselves is never destroyed, whatever its labels say.
+  // Never destroy a Secret that we did not write, even if its labels are ours.
   const mayDestroy = !adopts && live.ours !== undefined;
   if (immutableChange !== undefined && !(mapping.target.recreate && mayDestroy)) {
     const todo =
@@ -190,7 +190,7 @@ function planChange(
   };
 }
 
-/** The end of a target. Labels can be copied with a Secret, so its field manager must say too that we wrote it. */
+/** Plans the removal of a target. Labels can be copied with a Secret, so our field manager must be present too. */
 export function planRemoval(
   live: LiveSecret,
   { fingerprints, ...instances }: Pick<PlanInput, 'instance' | 'formerInstances' | 'fingerprints'>,
@@ -204,11 +204,11 @@ export function planRemoval(
   return { kind: 'refuse', keys: [], error: new AppError('NOT_OWNED', { detail }) };
 }
 
-/** Type and data are as they are to be. */
+/** Only the `immutable` field differs. */
 const IMMUTABLE_SET = 'it is immutable and would no longer be';
-const IMMUTABLE_REMEDY = 'Say `target.immutable: true`, or delete the Secret yourself: it is made anew.';
+const IMMUTABLE_REMEDY = 'Set `target.immutable: true`, or delete the Secret yourself so that it is recreated.';
 
-/** What the API server never changes in place. */
+/** Finds a change that the API server does not allow in place. */
 function findImmutableChange(
   live: LiveSecret,
   manifest: SecretManifest,
@@ -229,7 +229,7 @@ function hasSameMetadata(live: LiveSecret, { labels, annotations }: OwnershipMet
   );
 }
 
-/** The annotation is for people: one that somebody made up would tell them something untrue. */
+/** The pin annotation informs people, so a forged one is removed. */
 function foreignPin(
   { annotations, ours: ownedFields }: LiveSecret,
   desired: OwnershipMetadata,
@@ -238,7 +238,10 @@ function foreignPin(
   return isForeign && desired.annotations[PIN] === undefined ? [PIN] : [];
 }
 
-/** The marks of our merges into what is ours alone now: by them, its keys would go with what was said of a merge. */
+/**
+ * The annotations of our earlier merges into a Secret that we now own. If they stayed, our keys could be removed by the
+ * rules of those merges.
+ */
 function obsoleteMergeAnnotations(live: LiveSecret, instances: Instances): readonly string[] {
   const ownInstances = instancesOf(instances);
   return mergesIn(live)

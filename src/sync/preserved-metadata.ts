@@ -3,18 +3,21 @@ import type { LiveSecret, SecretManifest } from '../core/secret.ts';
 import { compareText } from '../core/target.ts';
 import { isOwnName } from './ownership-metadata.ts';
 
-// A Secret that is made anew takes along what others put on it. The cluster notes whoever writes a field last, so that
-// all of it counts as ours from then on; an annotation says what is not.
+// A recreated Secret keeps the labels and annotations that others had set. The API server then lists us as the owner of
+// all fields, so an annotation names the ones that are not ours.
 
 const PRESERVED = 'secretbridge.dev/carried';
 
 const PARTS = ['labels', 'annotations'] as const;
 type Names = Readonly<Record<(typeof PARTS)[number], readonly string[]>>;
 
-/** What `kubectl apply` noted, values included. We write no value into an annotation, least of all one that is past. */
+/**
+ * Written by `kubectl apply`, and includes the values. We never write a value into an annotation, least of all an
+ * outdated one.
+ */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
-/** Those that we hold only because we made the Secret anew. */
+/** The names that we own only because we recreated the Secret. */
 function preservedNames({ annotations }: LiveSecret): Names {
   const recorded = parseObject(annotations[PRESERVED]) ?? {};
   const namesIn = (part: keyof Names): readonly string[] => {
@@ -24,7 +27,7 @@ function preservedNames({ annotations }: LiveSecret): Names {
   return { labels: namesIn('labels'), annotations: [...namesIn('annotations'), PRESERVED] };
 }
 
-/** What we once set and no longer want; what others set is none of our business. */
+/** Names that we once set and no longer want. Names that others set are left alone. */
 export function obsoleteNames(
   live: LiveSecret,
   desired: Pick<SecretManifest, keyof Names>,
@@ -36,7 +39,7 @@ export function obsoleteNames(
   );
 }
 
-/** What is to be made in the place of a Secret, with all that others have put there. */
+/** The manifest of a recreated Secret, with the labels and annotations that others had set. */
 export function preserveForeignMetadata(live: LiveSecret, manifest: SecretManifest): SecretManifest {
   const foreignNames = (part: keyof Names): readonly string[] => {
     const ownNames = [...Object.keys(manifest[part]), ...obsoleteNames(live, manifest, part)];

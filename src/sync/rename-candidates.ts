@@ -8,8 +8,8 @@ interface OrphanMetadata {
 }
 
 /**
- * The mappings that may be that of a target that left, under another name: nothing says that it was renamed, but one
- * that was asks for all that the target was made of. Where nobody knows what that was, it may be any.
+ * Finds the mappings that may be the renamed mapping of an orphaned target. A renamed mapping reads all sources from
+ * which the target was made. If those are unknown, every mapping is a candidate.
  */
 export function renameCandidates<Target extends { readonly mapping: Mapping }>(
   targets: readonly Target[],
@@ -27,11 +27,11 @@ export function renameCandidates<Target extends { readonly mapping: Mapping }>(
     const writtenSources = parseSources(annotations[ANNOTATION.sources]);
     if (writtenSources === undefined) return owning;
     const sources = [...writtenSources.values()];
-    // Thousands may share a source, and hardly any two of them all.
+    // Thousands of mappings may share one source, but few share all of them. Start with the rarest source.
     const [fewest] = sources
       .map((source) => bySource.get(nameOf(source)) ?? none)
       .toSorted((a, b) => a.size - b.size);
-    // Of a target that is all template there is nothing to go by.
+    // A target that consists only of templates records no source.
     if (fewest === undefined) return [];
     const candidates = new Set([...fewest, ...searching]);
     return [...candidates].filter(({ mapping }) =>
@@ -52,7 +52,7 @@ function readsSource(mapping: Mapping, { store, key, property }: TargetSource): 
   return sourcesOf(mapping).some((source) => {
     if (source.store !== store || source.key !== key) return false;
     if (source.property === property) return true;
-    // All members of an object, which a target names one by one.
+    // The target records each member of a spread object separately.
     const isMember = source.property === undefined || property?.startsWith(`${source.property}.`) === true;
     return isMember && mapping.dataFrom.some((entry) => entry === source);
   });

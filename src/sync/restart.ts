@@ -3,7 +3,7 @@ import type { Workload } from '../core/mapping.ts';
 import { compareText } from '../core/target.ts';
 import { isContentDifferent } from './drift.ts';
 
-/** What a change did to the content of a target, as its record has it. */
+/** The content change of a target, as its audit record describes it. */
 export interface ContentChange {
   readonly before?: string;
   readonly after?: string;
@@ -15,8 +15,8 @@ export interface ContentChange {
 }
 
 /**
- * Whether what pods may have read is another now. A target that is new has been read by nobody; annotations, labels and
- * versions with the same bytes are no content.
+ * Whether pods may have read other content before. No pod has read a new target. Annotations, labels and versions are
+ * not content.
  */
 export function isContentChange({ before, after, keys }: ContentChange): boolean {
   const touched = keys.added.length + keys.changed.length + keys.removed.length;
@@ -24,24 +24,24 @@ export function isContentChange({ before, after, keys }: ContentChange): boolean
 }
 
 /**
- * The annotation of a pod template that names the fingerprint of a Secret. Names of Secrets may be longer than the 63
- * characters that the name of an annotation may have.
+ * The pod template annotation with the fingerprint of a Secret. It uses a hash, because Secret names may exceed the
+ * limit of 63 characters.
  */
 export function restartAnnotation(secret: string): string {
   return `restart.secretbridge.dev/${createHash('sha256').update(secret).digest('hex').slice(0, 16)}`;
 }
 
-/** The same of a restart for a content whose fingerprint the template has already, by the record of the change. */
+/** Restarts pods whose template already has the fingerprint. Its value is the sequence of the change. */
 export const RESTART_AGAIN_ANNOTATION = 'restart.secretbridge.dev/again';
 
-/** A workload of a mapping as records name it: `Deployment/web`, or `Deployment with app=web,tier=front`. */
+/** Formats a workload as in records: `Deployment/web`, or `Deployment with app=web,tier=front`. */
 export function formatWorkload({ kind, name, selector }: Workload): string {
   if (name !== undefined) return `${kind}/${name}`;
   const labels = Object.entries(selector?.matchLabels ?? {}).sort(([a], [b]) => compareText(a, b));
   return `${kind} with ${labels.map(([label, value]) => `${label}=${value}`).join(',')}`;
 }
 
-/** `undefined`: it is not of that form. Neither names nor labels hold any of the characters between them. */
+/** Returns undefined for another format. Names and labels contain none of the separators. */
 export function parseWorkload(text: string): Workload | undefined {
   const [, kind = '', name, labels] = /^(\w+)(?:\/([^\s/]+)| with (\S+))$/.exec(text) ?? [];
   if (name !== undefined) return { kind, name };

@@ -2,9 +2,9 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import { isTransient } from '../core/errors.ts';
 import { MAX_TIMER_MS } from '../core/timer.ts';
 
-/** What came of one run of a target, as far as it says when to look again. */
+/** The result of a run, as far as it affects the next run. */
 export interface RunResult {
-  /** `contested`: a drift that was left alone, since somebody else undoes each repair. */
+  /** `contested`: drift that is not repaired, because somebody else undoes each repair. */
   readonly kind:
     | 'created'
     | 'updated'
@@ -15,18 +15,18 @@ export interface RunResult {
     | 'failed'
     | 'contested';
   readonly code?: ErrorCode | undefined;
-  /** How long the other side asked us to wait. */
+  /** The delay that the remote side asked for, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
 }
 
 export interface ScheduleInput {
-  /** Runs without success in a row, this one included. */
+  /** The number of consecutive failed runs, including this one. */
   readonly failures: number;
-  /** How stale the target may become. */
+  /** The maximum staleness of the target, in milliseconds. */
   readonly refreshMs: number;
-  /** Only a run of it tells that a source has changed; otherwise sweeps do. Left out: they do. */
+  /** Only a run of the target detects a changed source. By default, sweeps detect it. */
   readonly isUnswept?: boolean;
-  /** From 0 to 1, evenly spread. */
+  /** Returns a number from 0 to 1, uniformly distributed. */
   readonly random: () => number;
 }
 
@@ -35,29 +35,29 @@ const MINUTE = 60 * SECOND;
 const MIN_DELAY = SECOND;
 const MAX_BACKOFF = 5 * MINUTE;
 const HOUR = 60 * MINUTE;
-/** Whoever asks for a day, or names a date of years to come, is asked after this: nothing else would look sooner. */
+/** The cap for a requested delay of a day or more. Nothing else would run the target earlier. */
 export const MAX_RETRY_AFTER_MS = HOUR;
-/** A race is soon over. */
+/** Write races are short. */
 const CONFLICT_BACKOFF = { first: SECOND / 4, longest: 30 * SECOND };
-/** What somebody else is about to make. */
+/** For a namespace or Secret that somebody else is about to create. */
 const MISSING_RESOURCE_DELAY = 30 * SECOND;
 
 /**
- * In how many milliseconds a target is to be looked at again; `undefined`: when its sweep comes. What heals by itself
- * is tried again with exponential backoff and full jitter, so that an outage is not followed by a stampede; what only a
- * person can mend is not hammered.
+ * The milliseconds until the next run, or undefined to wait for the next sweep. Transient failures are retried with
+ * exponential backoff and full jitter, so that an outage is not followed by a stampede. Failures that a person must fix
+ * are retried slowly.
  */
 export function nextRun(
   result: RunResult,
   { failures, refreshMs, isUnswept = false, random }: ScheduleInput,
 ): number | undefined {
-  // Of less, what fails or is held would keep a process busy with nothing else.
+  // With a shorter interval, failing or held targets would occupy the whole process.
   const refresh = clamp(refreshMs, MIN_DELAY, MAX_TIMER_MS, MAX_BACKOFF);
   const doublings = clamp(failures, 1, 40, 1) - 1;
   const chance = clamp(random(), 0, 1, 0.5);
   const retryAfterMs = clamp(result.retryAfterMs, 0, MAX_RETRY_AFTER_MS, 0);
   const backoff = (first: number, longest: number): number =>
-    // Above what we were asked, never below, and not all of us at the same moment.
+    // Wait at least as long as requested, plus jitter.
     retryAfterMs + chance * Math.min(first * 2 ** doublings, longest);
   switch (result.kind) {
     case 'held':
@@ -67,7 +67,7 @@ export function nextRun(
     case 'refused':
       if (result.code === 'NAMESPACE_MISSING' || result.code === 'SECRET_MISSING')
         return roundUp(MISSING_RESOURCE_DELAY * (0.8 + 0.4 * chance));
-      // With `refused`, others hold what we want: a second try finds the same.
+      // With `refused`, others hold our keys, so a quick retry would find the same.
       if (result.kind === 'failed' && result.code === 'CONFLICT')
         return roundUp(backoff(CONFLICT_BACKOFF.first, Math.min(CONFLICT_BACKOFF.longest, refresh)));
       if (result.kind === 'failed' && (result.code === undefined || isTransient(result.code)))
@@ -78,7 +78,7 @@ export function nextRun(
   }
 }
 
-/** Slowly: whoever mends it also changes the configuration or asks, and then it runs at once. */
+/** Retries slowly. A fix in the configuration, or a request, starts a run at once. */
 function lastingDelay(refresh: number, doublings: number): number {
   const first = Math.max(refresh, MAX_BACKOFF);
   return Math.max(first, Math.min(first * 2 ** doublings, HOUR));

@@ -1,12 +1,12 @@
 import { AppError } from '../core/errors.ts';
 import type { Rename } from '../core/mapping.ts';
 
-/** The names that Kubernetes allows as keys of a Secret. */
+/** Whether Kubernetes allows the name as a key of a Secret. */
 export function isTargetKey(name: string): boolean {
   return /^[-._a-zA-Z0-9]{1,253}$/.test(name) && name !== '.' && !name.startsWith('..');
 }
 
-/** The target key for a name in a store: `case`, then `prefix` as written, then `invalid`. */
+/** The target key for a name in a store. Applies `case`, then `prefix`, then `invalid`. */
 export function targetKey(name: string, rename: Rename | undefined, subject: string): string {
   const cased =
     rename?.case === 'upper' ? name.toUpperCase() : rename?.case === 'lower' ? name.toLowerCase() : name;
@@ -17,7 +17,7 @@ export function targetKey(name: string, rename: Rename | undefined, subject: str
   return key;
 }
 
-/** @param sources What gives it, each by its names. */
+/** @param sources The descriptions of both sources. */
 export function keyCollision(key: string, ...sources: readonly [string, string]): AppError {
   return new AppError('KEY_COLLISION', { subject: `key ${key}`, detail: sources.join('; and ') });
 }

@@ -9,7 +9,7 @@ import { describeSource } from './value.ts';
 
 type Spec = NonNullable<Mapping['template']>;
 
-/** One parse for the life of a configuration, however often its mappings are rendered. */
+/** Templates are compiled once per configuration. */
 const compiledTemplates = new WeakMap<Spec, ReadonlyMap<string, Compiled>>();
 
 function compileAll(spec: Spec): ReadonlyMap<string, Compiled> {
@@ -21,8 +21,8 @@ function compileAll(spec: Spec): ReadonlyMap<string, Compiled> {
 }
 
 /**
- * The data of a target: what its sources give, and what its templates make of that. A failed template leaves nothing,
- * so that what was there stays.
+ * The data of a target with its rendered templates. One failed template fails the whole target, so that the existing
+ * content stays.
  * @throws AppError TEMPLATE_INVALID or TEMPLATE_FAILED, with line and column; KEY_COLLISION.
  */
 export function withTemplates(
@@ -30,7 +30,7 @@ export function withTemplates(
   { data, sources }: Pick<Extract<Desired, { kind: 'ready' }>, 'data' | 'sources'>,
 ): ReadonlyMap<string, SecretValue> {
   if (template === undefined) return data;
-  // What an optional source does not give can be asked for; any other unknown name is a mistake.
+  // A template may use the name of an absent optional source. Any other unknown name is an error.
   const absent = Object.keys(dataSources).filter(
     (key) => dataSources[key]?.optional === true && !data.has(key),
   );
@@ -45,7 +45,7 @@ export function withTemplates(
   return template.only ? renderedValues : new Map([...data, ...renderedValues]);
 }
 
-/** Without its version, which a mapping may not name. */
+/** Leaves out the version, because the mapping may not name one. */
 function describeGiver(source: TargetSource | undefined): string {
   return source === undefined ? 'a source' : describeSource({ ...source, version: undefined });
 }

@@ -4,22 +4,21 @@ import type { Source } from '../core/mapping.ts';
 import type { FoundRead } from '../core/read-result.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
-/** By their names, in the store's order. */
+/** Members by name, in the store's order. */
 type Members = ReadonlyMap<string, JsonNode>;
 
-/** A value as a store gave it: its bytes, and the JSON text of its properties where that is another. */
+/** A value from a store: its bytes, and the JSON text of its properties if that differs. */
 type StoreValue = Pick<FoundRead, 'value' | 'object'>;
 
 /**
- * The JSON of values, so that one of which a hundred properties are taken is parsed once: each time holds up the
- * process. It is what is secret a second time, and several times its size, so it lives for one piece of work without a
- * wait.
+ * Caches parsed JSON, so that a value with many used properties is parsed once. Parsing blocks the process. The parsed
+ * form is another copy of the secret, several times its size, so it must not outlive one synchronous step.
  */
 export interface JsonCache {
   node(storeValue: StoreValue): JsonNode;
   /** @throws AppError NOT_AN_OBJECT */
   members(node: JsonNode, source: Source): Members;
-  /** No more is taken of it. */
+  /** Releases the parsed form after its last use. */
   forget(storeValue: StoreValue): void;
 }
 
@@ -43,7 +42,7 @@ export function createJsonCache(): JsonCache {
   };
 }
 
-/** The bytes that one source means: the whole value, or one property of it, decoded if asked. */
+/** The bytes of a source: the whole value or one property, decoded if requested. */
 export function pickValue(source: Source, storeValue: StoreValue, parsed = createJsonCache()): SecretValue {
   const { property } = source;
   const value =
@@ -53,7 +52,7 @@ export function pickValue(source: Source, storeValue: StoreValue, parsed = creat
   return decode(value, source);
 }
 
-/** The members of a source that is to be spread, in the store's order; null ones only where they may be missing. */
+/** The members of a spread source, in the store's order. Null members are skipped if the source is optional. */
 export function membersOf(
   source: Source,
   storeValue: StoreValue,
@@ -73,7 +72,7 @@ export function membersOf(
   return values;
 }
 
-/** A source by its names, for messages. */
+/** The source in words, for messages. */
 export function describeSource({
   store,
   key,
@@ -86,7 +85,7 @@ export function describeSource({
   return parts.join(', ');
 }
 
-/** The literal name first, then a dotted path with array indexes. */
+/** Looks for the literal name first, then for a dotted path with array indexes. */
 function resolveProperty(
   source: Source,
   property: string,
@@ -119,13 +118,13 @@ function walk(
 
 const NOT_JSON: JsonNode = { kind: 'null' };
 
-/** What is no JSON is no object either. */
+/** Invalid JSON is treated like a value that is not an object. */
 function parse(value: SecretValue): JsonNode {
   const text = utf8(value);
   return (text === undefined ? undefined : parseIfJson(text)) ?? NOT_JSON;
 }
 
-/** Which of two members of one name is meant, nobody can say. */
+/** Duplicate member names are ambiguous, so they are an error. */
 function uniqueMembers(node: JsonNode, source: Source): Members {
   if (node.kind !== 'object') throw notAnObject(source);
   const members = new Map(node.members);
@@ -139,7 +138,7 @@ function notAnObject(source: Source): AppError {
 
 function nodeValue(node: JsonNode, source: Source): SecretValue {
   if (node.kind !== 'string') return SecretValue.fromText(printJson(node));
-  // Half a surrogate pair has no UTF-8 form; writing U+FFFD instead would be another value.
+  // Half of a surrogate pair has no UTF-8 form, and U+FFFD would be another value.
   if (!node.value.isWellFormed())
     throw new AppError('DECODE_FAILED', {
       subject: describeSource(source),
@@ -148,13 +147,16 @@ function nodeValue(node: JsonNode, source: Source): SecretValue {
   return SecretValue.fromText(node.value);
 }
 
-/** RFC 4648: `base64` with its padding, `base64url` with or without; nothing else in between, empty stays empty. */
+/**
+ * RFC 4648. `base64` needs its padding; for `base64url` it is optional. No other characters are allowed, and empty
+ * stays empty.
+ */
 function decode(value: SecretValue, source: Source): SecretValue {
   if (source.decode === undefined) return value;
   const text = value.revealText('latin1');
   const digits = source.decode === 'base64url' && text.length % 4 === 0 ? text.replace(/={1,2}$/, '') : text;
   const bytes = Buffer.from(digits, source.decode);
-  // Node skips what it does not know, so only a round trip shows that every character was meant.
+  // Node skips unknown characters, so a round trip checks that all were valid.
   if (bytes.toString(source.decode) !== digits)
     throw new AppError('DECODE_FAILED', {
       subject: describeSource(source),

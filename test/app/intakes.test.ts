@@ -97,7 +97,7 @@ describe('the intakes of a configuration', () => {
     server.send(JSON.stringify(labelUpdated('db')));
     await soon(() => expect(it.state.lines).toHaveLength(2));
     expect(it.state.lines).toEqual([
-      'events cannot be fetched, and are tried again',
+      'events cannot be fetched; retrying',
       'events are fetched again',
     ]);
     expect(it.state.counts.slice(0, 3)).toEqual(['eu down', 'eu down', 'eu down']);

@@ -130,7 +130,7 @@ describe('the key of the checkpoints', () => {
     await writeFile(file, fresh());
     const now = await keysAt(file);
     expect(now.signer.keyId).not.toBe(old.signer.keyId);
-    expect(signatureOf(signed, now.known)).toBe('good');
+    expect(signatureOf(signed, now.publicKeys)).toBe('good');
     expect([...(await knownCheckpointKeys({ file }, { credential })).keys()].sort()).toEqual(
       [old.signer.keyId, now.signer.keyId].sort(),
     );
@@ -140,7 +140,7 @@ describe('the key of the checkpoints', () => {
     const old = generateKeyPairSync('ed25519').publicKey;
     const file = join(folder, 'mounted');
     await writeFile(file, `${fresh()}${pemOf(old)}`);
-    expect((await keysAt(file, false)).known.has(keyIdOf(old))).toBe(true);
+    expect((await keysAt(file, false)).publicKeys.has(keyIdOf(old))).toBe(true);
   });
 
   it('is not made where several replicas could each make one; who verifies does without', async () => {

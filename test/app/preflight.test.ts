@@ -48,7 +48,7 @@ async function surveyed(scene: Scene = {}, ages?: Parameters<typeof preflight>[3
     cluster: { kind: 'kubernetes', scope },
     stores: [{ name: 'vault', kind }],
   } as unknown as Parameters<typeof preflight>[0]['config'];
-  const { inStep: told, isMissing } = await preflight(
+  const { inSync: told, isMissing } = await preflight(
     { config, cluster: { watch } },
     {
       instance: 'prod',

@@ -4,13 +4,13 @@ import type { App } from '../../src/app/app.ts';
 import { runRetentionOnce, runRetentionPeriodically } from '../../src/app/retention.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { LogFields } from '../../src/log/logger.ts';
-import { KEEP, openScene, type Scene } from '../audit/retention-scene.ts';
+import { RETENTION_MS, openRetention, type RetentionFixture } from '../audit/retention-fixture.ts';
 
 interface Line extends LogFields {
   readonly said: string;
 }
 
-function appOf(scene: Scene, retentionMs: number | undefined = KEEP) {
+function appOf(scene: RetentionFixture, retentionMs: number | undefined = RETENTION_MS) {
   const lines: Line[] = [];
   const said =
     (level: string) =>
@@ -32,7 +32,7 @@ async function until(isSo: () => boolean): Promise<void> {
 
 describe('while serving', () => {
   it('old records leave at once, and again when others became old', async () => {
-    await using scene = await openScene();
+    await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);
     const { app, lines } = appOf(scene);
@@ -50,7 +50,7 @@ describe('while serving', () => {
   });
 
   it('what goes wrong is said, and tried again', async () => {
-    await using scene = await openScene();
+    await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);
     await writeFile(scene.archive.path, 'a file');
@@ -64,7 +64,7 @@ describe('while serving', () => {
   });
 
   it('what cannot be proved stays, and that is said', async () => {
-    await using scene = await openScene();
+    await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);
     scene.sql(`update records set record = replace(record, 'ann', 'bob') where sequence = 2`);
@@ -80,7 +80,7 @@ describe('while serving', () => {
   });
 
   it('nothing is done without a retention, or after the end', async () => {
-    await using scene = await openScene();
+    await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);
     const { app, lines } = appOf(scene);

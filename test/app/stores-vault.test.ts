@@ -126,7 +126,7 @@ it.each(['unavailable', 'reset', 'hang', 'sealed'] as const)(
 it('obeys a server that throttles, and asks nothing of it until then', async () => {
   await using it = await openTwo();
   await it.read('first');
-  it.proxy.set('throttled, for an hour', /data/);
+  it.proxy.set('throttled for an hour', /data/);
   expect(await it.read('first')).toEqual(['THROTTLED']);
   it.proxy.set(undefined);
   const asked = it.proxy.requests.length;
@@ -138,7 +138,7 @@ it('obeys a server that throttles, and asks nothing of it until then', async () 
   expect(await it.read('first')).toEqual(['found']);
 });
 
-it('survives a token that was revoked, by one login for all', async () => {
+it('survives a revoked token, by one login for all', async () => {
   await using it = await openTwo();
   await it.read('first');
   it.server.revokeAll();

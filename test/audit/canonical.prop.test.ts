@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { canonical } from '../../src/audit/canonical.ts';
 
 /** Reverses the members of every object. */
-function turned(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(turned);
+function reverseMembers(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(reverseMembers);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
       .reverse()
-      .map(([name, member]) => [name, turned(member)]),
+      .map(([name, member]) => [name, reverseMembers(member)]),
   );
 }
 
@@ -27,7 +27,7 @@ describe('canonical JSON', () => {
   it('does not depend on the order of members', () => {
     fc.assert(
       fc.property(json, (value) => {
-        expect(canonical(turned(value))).toBe(canonical(value));
+        expect(canonical(reverseMembers(value))).toBe(canonical(value));
       }),
     );
   });

@@ -24,10 +24,10 @@ describe('checkpoint file', () => {
   it('creates the file on the first write, readable by its owner only, and appends to it', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'state', 'checkpoints.jsonl');
-    const place = fileLocation(path);
-    expect(await place.read()).toEqual([]);
-    for (const n of [1, 2, 3]) await place.write(checkpoint(n));
-    expect(await place.read()).toEqual([1, 2, 3].map(checkpoint));
+    const location = fileLocation(path);
+    expect(await location.read()).toEqual([]);
+    for (const n of [1, 2, 3]) await location.write(checkpoint(n));
+    expect(await location.read()).toEqual([1, 2, 3].map(checkpoint));
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     expect((await readFile(path, 'utf8')).split('\n')).toHaveLength(4);
   });
@@ -35,12 +35,12 @@ describe('checkpoint file', () => {
   it('skips a line that a crash tore', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'checkpoints.jsonl');
-    const place = fileLocation(path);
-    await place.write(checkpoint(1));
+    const location = fileLocation(path);
+    await location.write(checkpoint(1));
     await appendFile(path, '{"hash":"aaaa","signature":"to');
-    expect(await place.read()).toEqual([checkpoint(1)]);
-    await place.write(checkpoint(2));
-    expect(await place.read()).toEqual([1, 2].map(checkpoint));
+    expect(await location.read()).toEqual([checkpoint(1)]);
+    await location.write(checkpoint(2));
+    expect(await location.read()).toEqual([1, 2].map(checkpoint));
   });
 
   it('keeps every line of concurrent writes', async () => {
@@ -94,25 +94,25 @@ describe('checkpoint file', () => {
 
 it('standard output gets one line for each checkpoint and reads back nothing', async () => {
   const lines: string[] = [];
-  const place = stdoutLocation((line) => lines.push(line));
-  await place.write(checkpoint(7));
+  const location = stdoutLocation((line) => lines.push(line));
+  await location.write(checkpoint(7));
   expect(lines.map((line) => JSON.parse(line))).toEqual([{ checkpoint: checkpoint(7) }]);
-  expect(await place.read()).toEqual([]);
+  expect(await location.read()).toEqual([]);
 });
 
 describe('checkpoint ConfigMap', () => {
   function memory(conflicts = 0) {
     let stored: { data: Readonly<Record<string, string>> } | undefined;
-    let left = conflicts;
+    let remaining = conflicts;
     const client: ConfigMapClient = {
       read: async () => stored,
       async write(data, read, { dryRun = false } = {}) {
         if (read !== stored) return 'conflict';
         if (dryRun) return 'written';
-        left -= 1;
-        if (left >= 0) {
+        remaining -= 1;
+        if (remaining >= 0) {
           // Another writer changed the object first.
-          stored = { data: { ...stored?.data, theirs: String(left) } };
+          stored = { data: { ...stored?.data, theirs: String(remaining) } };
           return 'conflict';
         }
         stored = { data };
@@ -124,9 +124,9 @@ describe('checkpoint ConfigMap', () => {
 
   it('keeps the last hundred checkpoints', async () => {
     const { client } = memory();
-    const place = configMapLocation('ConfigMap a/b', client);
-    for (let n = 1; n <= 103; n += 1) await place.write(checkpoint(n));
-    const found = await place.read();
+    const location = configMapLocation('ConfigMap a/b', client);
+    for (let n = 1; n <= 103; n += 1) await location.write(checkpoint(n));
+    const found = await location.read();
     expect(found).toHaveLength(100);
     expect([found[0]?.sequence, found.at(-1)?.sequence]).toEqual([4, 103]);
   });
@@ -139,9 +139,9 @@ describe('checkpoint ConfigMap', () => {
 
   it('loses no checkpoint when several replicas write at once', async () => {
     const { client } = memory();
-    const places = [1, 2, 3, 4].map(() => configMapLocation('ConfigMap a/b', client));
-    await Promise.all(places.map((place, n) => place.write(checkpoint(n + 1))));
-    expect((await places[0]?.read())?.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+    const locations = [1, 2, 3, 4].map(() => configMapLocation('ConfigMap a/b', client));
+    await Promise.all(locations.map((location, n) => location.write(checkpoint(n + 1))));
+    expect((await locations[0]?.read())?.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
   });
 
   it('gives up after repeated conflicts', async () => {

@@ -2,14 +2,14 @@ import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../src/audit/checkpoint/checkpoint.ts';
-import { parseCheckpoints, checkpointLine } from '../../src/audit/checkpoint/lines.ts';
+import { checkpointLine, parseCheckpoints } from '../../src/audit/checkpoint/lines.ts';
 import { isAccepted, newestTrusted } from '../../src/audit/checkpoint/order.ts';
 import {
   createSigner,
   keyIdOf,
   keysById,
-  pemOf,
   parsePublicKeys,
+  pemOf,
   signatureOf,
 } from '../../src/audit/checkpoint/signing.ts';
 
@@ -97,10 +97,10 @@ describe('newestTrusted', () => {
 
   it('skips checkpoints without a trusted signature and reports them', () => {
     const forged = { ...at(50, 9), sequence: 60 };
-    const strange = at(70, 9, {}, foreign);
-    const { checkpoint, untrusted } = newestTrusted([at(20, 2), forged, strange], keys);
+    const unknownKey = at(70, 9, {}, foreign);
+    const { checkpoint, untrusted } = newestTrusted([at(20, 2), forged, unknownKey], keys);
     expect(checkpoint?.sequence).toBe(20);
-    expect(untrusted).toEqual([strange, forged]);
+    expect(untrusted).toEqual([unknownKey, forged]);
   });
 
   it('ignores an acceptance without a trusted signature', () => {

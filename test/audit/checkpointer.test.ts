@@ -11,9 +11,9 @@ import type { AuditStore } from '../../src/audit/store.ts';
 import { createChainWatch } from '../../src/audit/verify/chain-watch.ts';
 import { readVerifyInput, type VerifyReport, verifyWithEvidence } from '../../src/audit/verify/verify.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { cutOff } from './cut.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';
+import { truncateLog } from './truncate-log.ts';
 
 const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
 const keys = keysById([signer.publicKey]);
@@ -27,9 +27,9 @@ interface Memory extends CheckpointLocation {
 function place(name = 'a'): Memory {
   const lines: Checkpoint[] = [];
   const fail = async () => {
-    if (it.failure !== undefined) throw it.failure;
+    if (memory.failure !== undefined) throw memory.failure;
   };
-  const it: Memory = {
+  const memory: Memory = {
     name,
     lines,
     failure: undefined,
@@ -43,7 +43,7 @@ function place(name = 'a'): Memory {
       return [...lines];
     },
   };
-  return it;
+  return memory;
 }
 
 interface Scene extends AsyncDisposable {
@@ -63,11 +63,11 @@ async function openScene(): Promise<Scene> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder());
   const path = join(folder.path, 'audit.db');
-  const clock = { now: () => scene.time };
+  const clock = { now: () => fixture.time };
   const store = stack.use(await openSqliteAudit({ path, instance: 'test', replica: 'a', clock }));
   const places = [place('a'), place('b')];
   const owned = stack.move();
-  const scene: Scene = {
+  const fixture: Scene = {
     places,
     failures: [],
     losses: [],
@@ -83,8 +83,8 @@ async function openScene(): Promise<Scene> {
         instances: ['test'],
         clock,
         everyRecords: 10,
-        onFailure: (name, { code }) => scene.failures.push(`${name} ${code}`),
-        onLoss: () => scene.losses.push(1),
+        onFailure: (name, { code }) => fixture.failures.push(`${name} ${code}`),
+        onLoss: () => fixture.losses.push(1),
       });
       await checkpointer.checkStore();
       return checkpointer;
@@ -94,14 +94,14 @@ async function openScene(): Promise<Scene> {
       db.exec(text);
       db.close();
     },
-    cut: (after) => cutOff(path, after),
+    cut: (after) => truncateLog(path, after),
     async prove() {
       const checkpoints = places.flatMap(({ lines }) => lines);
       return verifyWithEvidence({ ...(await readVerifyInput(store)), evidence: { checkpoints, keys } });
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-  return scene;
+  return fixture;
 }
 
 /** Every record is different. */
@@ -116,100 +116,100 @@ const sequences = ({ lines }: Memory) => lines.map(({ sequence }) => sequence);
 
 describe('checkpoints', () => {
   it('are written to every location after new records and on shutdown', async () => {
-    await using scene = await openScene();
+    await using fixture = await openScene();
     {
-      await using checkpointer = await scene.open();
+      await using checkpointer = await fixture.open();
       await checkpointer.write();
-      expect(scene.places.map(sequences)).toEqual([[], []]);
+      expect(fixture.places.map(sequences)).toEqual([[], []]);
       await append(checkpointer.audit, 3);
       await checkpointer.write();
       await checkpointer.write();
-      expect(scene.places.map(sequences)).toEqual([[3], [3]]);
+      expect(fixture.places.map(sequences)).toEqual([[3], [3]]);
       await append(checkpointer.audit, 2);
     }
-    expect(scene.places.map(sequences)).toEqual([
+    expect(fixture.places.map(sequences)).toEqual([
       [3, 5],
       [3, 5],
     ]);
-    expect(await scene.prove()).toMatchObject({ ok: true, checkpoints: 4, sealed: { sequence: 5 } });
+    expect(await fixture.prove()).toMatchObject({ ok: true, checkpoints: 4, sealed: { sequence: 5 } });
   });
 
   it('are written after a number of records without waiting for the timer', async () => {
-    await using scene = await openScene();
-    await using checkpointer = await scene.open();
+    await using fixture = await openScene();
+    await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 10);
     await checkpointer.write();
-    expect(scene.places.map(sequences)).toEqual([[10], [10]]);
+    expect(fixture.places.map(sequences)).toEqual([[10], [10]]);
   });
 
   it('are not written again by a process that finds them', async () => {
-    await using scene = await openScene();
-    await using one = await scene.open();
+    await using fixture = await openScene();
+    await using one = await fixture.open();
     await append(one.audit, 3);
     await one.write();
-    await using other = await scene.open();
+    await using other = await fixture.open();
     await other.write();
-    expect(scene.places.map(sequences)).toEqual([[3], [3]]);
+    expect(fixture.places.map(sequences)).toEqual([[3], [3]]);
   });
 
   it('have increasing times although the clock goes back', async () => {
-    await using scene = await openScene();
+    await using fixture = await openScene();
     {
-      await using checkpointer = await scene.open();
+      await using checkpointer = await fixture.open();
       await append(checkpointer.audit, 1);
     }
-    scene.time -= 3_600_000;
-    await using checkpointer = await scene.open();
+    fixture.time -= 3_600_000;
+    await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 1);
     await checkpointer.write();
-    const times = scene.places[0]?.lines.map(({ time }) => time) ?? [];
+    const times = fixture.places[0]?.lines.map(({ time }) => time) ?? [];
     expect(times).toEqual(times.toSorted());
     expect(new Set(times).size).toBe(2);
   });
 
   it('are retried at a failing location, without delaying others', async () => {
-    await using scene = await openScene();
-    const [first, second] = scene.places;
-    await using checkpointer = await scene.open();
+    await using fixture = await openScene();
+    const [first, second] = fixture.places;
+    await using checkpointer = await fixture.open();
     if (first === undefined || second === undefined) throw new Error('no places');
     first.failure = new AppError('CLUSTER_UNAVAILABLE');
     await append(checkpointer.audit, 1);
     await checkpointer.write();
     await checkpointer.write();
-    expect(scene.failures).toEqual(['a CLUSTER_UNAVAILABLE']);
+    expect(fixture.failures).toEqual(['a CLUSTER_UNAVAILABLE']);
     expect(checkpointer.writeError()?.code).toBe('CLUSTER_UNAVAILABLE');
     await append(checkpointer.audit, 1);
     first.failure = undefined;
     await checkpointer.write();
     expect(checkpointer.writeError()).toBeUndefined();
-    expect(scene.places.map(sequences)).toEqual([[2], [1, 2]]);
+    expect(fixture.places.map(sequences)).toEqual([[2], [1, 2]]);
   });
 
   it('of several processes agree', async () => {
-    await using scene = await openScene();
-    await using one = await scene.open();
-    await using other = await scene.open();
+    await using fixture = await openScene();
+    await using one = await fixture.open();
+    await using other = await fixture.open();
     for (const { audit } of [one, other, one, other]) await append(audit, 4);
     await Promise.all([one.write(), other.write(), one.write()]);
-    expect(await scene.prove()).toMatchObject({ ok: true });
+    expect(await fixture.prove()).toMatchObject({ ok: true });
   });
 });
 
 describe('a store that lacks signed records', () => {
   async function truncated(cut = 12): Promise<Scene> {
-    const scene = await openScene();
-    await using checkpointer = await scene.open();
+    const fixture = await openScene();
+    await using checkpointer = await fixture.open();
     for (const count of [10, 10]) {
       await append(checkpointer.audit, count);
       await checkpointer.write();
     }
-    scene.cut(cut);
-    return scene;
+    fixture.cut(cut);
+    return fixture;
   }
 
   it('refuses changes, and still allows reads and commands that change nothing', async () => {
-    await using scene = await truncated();
-    await using checkpointer = await scene.open();
+    await using fixture = await truncated();
+    await using checkpointer = await fixture.open();
     expect(checkpointer.storeError()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
     expect(checkpointer.storeError()?.message).toContain('it ends at record 12');
     for (const change of [entry({ phase: 'intent' }), COMMAND, bare({ action: 'release' })])
@@ -217,26 +217,26 @@ describe('a store that lacks signed records', () => {
     await checkpointer.audit.append([bare({ action: 'command', note: 'plan' })]);
     await checkpointer.audit.append([bare({ action: 'command', note: 'explain db' })]);
     await checkpointer.write();
-    expect(scene.places.map(sequences)).toEqual([
+    expect(fixture.places.map(sequences)).toEqual([
       [10, 20],
       [10, 20],
     ]);
   });
 
   it('is not trusted even if it has other records instead', async () => {
-    await using scene = await truncated();
-    await append(scene.store, 20);
-    await using checkpointer = await scene.open();
+    await using fixture = await truncated();
+    await append(fixture.store, 20);
+    await using checkpointer = await fixture.open();
     expect(checkpointer.storeError()?.message).toContain('record 20 differs');
-    expect(await scene.prove()).toMatchObject({ problem: { kind: 'checkpoint', sequence: 20, after: 10 } });
+    expect(await fixture.prove()).toMatchObject({ problem: { kind: 'checkpoint', sequence: 20, after: 10 } });
   });
 
   it('is trusted again after a person accepts the loss, and verifies from there', async () => {
-    await using scene = await truncated();
-    expect(await scene.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 13 } });
-    await using waiting = await scene.open();
+    await using fixture = await truncated();
+    expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 13 } });
+    await using waiting = await fixture.open();
     {
-      await using checkpointer = await scene.open();
+      await using checkpointer = await fixture.open();
       const checkpoint = await checkpointer.accept(bare({ action: 'command', note: 'audit accept' }));
       expect(checkpoint).toMatchObject({ sequence: 13, accepts: 20 });
       expect(checkpointer.storeError()).toBeUndefined();
@@ -245,34 +245,34 @@ describe('a store that lacks signed records', () => {
     await waiting.audit.append([COMMAND]);
     await append(waiting.audit, 3);
     await waiting.write();
-    expect(await scene.prove()).toMatchObject({ ok: true, accepted: 2, sealed: { sequence: 17 } });
+    expect(await fixture.prove()).toMatchObject({ ok: true, accepted: 2, sealed: { sequence: 17 } });
   });
 
   it('is reported again after another loss, although sequences repeat', async () => {
-    await using scene = await truncated();
+    await using fixture = await truncated();
     {
-      await using checkpointer = await scene.open();
+      await using checkpointer = await fixture.open();
       await checkpointer.accept(bare({ action: 'command' }));
       await append(checkpointer.audit, 4);
     }
-    scene.cut(15);
-    expect(await scene.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 16 } });
+    fixture.cut(15);
+    expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 16 } });
     {
-      await using checkpointer = await scene.open();
+      await using checkpointer = await fixture.open();
       expect(checkpointer.storeError()?.code).toBe('AUDIT_TRUNCATED');
     }
     // The next loss includes the record of the acceptance.
-    scene.cut(11);
-    await using checkpointer = await scene.open();
+    fixture.cut(11);
+    await using checkpointer = await fixture.open();
     await checkpointer.accept(bare({ action: 'command' }));
     expect(checkpointer.storeError()).toBeUndefined();
-    expect(await scene.prove()).toMatchObject({ ok: true });
+    expect(await fixture.prove()).toMatchObject({ ok: true });
   });
 
   it('is not trusted while a location lacks the acceptance', async () => {
-    await using scene = await truncated();
-    await using checkpointer = await scene.open();
-    const [first] = scene.places;
+    await using fixture = await truncated();
+    await using checkpointer = await fixture.open();
+    const [first] = fixture.places;
     if (first === undefined) throw new Error('no place');
     const { write } = first;
     Object.assign(first, { write: () => Promise.reject(new AppError('CLUSTER_UNAVAILABLE')) });
@@ -284,41 +284,41 @@ describe('a store that lacks signed records', () => {
   });
 
   it('is detected while in use, and no newer checkpoint hides the loss', async () => {
-    await using scene = await openScene();
-    await using checkpointer = await scene.open();
+    await using fixture = await openScene();
+    await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 9);
     await checkpointer.write();
-    scene.cut(4);
+    fixture.cut(4);
     await append(checkpointer.audit, 7);
     await checkpointer.write();
-    expect(scene.losses).toEqual([1]);
+    expect(fixture.losses).toEqual([1]);
     await expect(checkpointer.audit.append([COMMAND])).rejects.toMatchObject({ code: 'AUDIT_TRUNCATED' });
-    expect(scene.places.map(sequences)).toEqual([[9], [9]]);
+    expect(fixture.places.map(sequences)).toEqual([[9], [9]]);
   });
 
   it('is not reported for pruned records', async () => {
-    await using scene = await openScene();
-    await using checkpointer = await scene.open();
+    await using fixture = await openScene();
+    await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 9);
     await checkpointer.write();
-    const [base, head] = [await scene.store.base(), await scene.store.head()];
-    const seal = scene.places[0]?.lines.at(-1) ?? expect.fail();
+    const [base, head] = [await fixture.store.base(), await fixture.store.head()];
+    const seal = fixture.places[0]?.lines.at(-1) ?? expect.fail();
     await append(checkpointer.audit, 2);
     await checkpointer.audit.append([pruneEntry({ base, seal }, undefined, 0)]);
-    await scene.store.prune(head);
+    await fixture.store.prune(head);
     expect(await checkpointer.checkStore()).toBeUndefined();
     await checkpointer.write();
-    expect(await scene.prove()).toMatchObject({ ok: true, from: 10, records: 3, cutProved: true });
+    expect(await fixture.prove()).toMatchObject({ ok: true, from: 10, records: 3, cutProved: true });
   });
 });
 
 describe('checkpoint location', () => {
   it('blocks changes while it cannot be read', async () => {
-    await using scene = await openScene();
-    const [first] = scene.places;
+    await using fixture = await openScene();
+    const [first] = fixture.places;
     if (first === undefined) throw new Error('no place');
     first.failure = new AppError('CLUSTER_UNAVAILABLE');
-    await using checkpointer = await scene.open();
+    await using checkpointer = await fixture.open();
     await expect(checkpointer.audit.append([COMMAND])).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
     first.failure = undefined;
     expect(await checkpointer.checkStore()).toBeUndefined();
@@ -326,15 +326,15 @@ describe('checkpoint location', () => {
   });
 
   it('is not trusted for checkpoints with an unknown key', async () => {
-    await using scene = await openScene();
+    await using fixture = await openScene();
     const foreign = createSigner(generateKeyPairSync('ed25519').privateKey);
     const forged = { sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'test' };
-    scene.places[0]?.lines.push(foreign.sign(forged));
-    await append(scene.store, 2);
-    await using checkpointer = await scene.open();
+    fixture.places[0]?.lines.push(foreign.sign(forged));
+    await append(fixture.store, 2);
+    await using checkpointer = await fixture.open();
     expect(checkpointer.storeError()).toBeUndefined();
     expect(checkpointer.untrusted()).toMatchObject([{ place: 'a', checkpoint: { sequence: 50 } }]);
-    expect(await scene.prove()).toMatchObject({
+    expect(await fixture.prove()).toMatchObject({
       ok: false,
       records: 2,
       problem: { kind: 'checkpoint', sequence: 50 },
@@ -343,47 +343,47 @@ describe('checkpoint location', () => {
   });
 
   it('may hold checkpoints of another instance, which are ignored', async () => {
-    await using scene = await openScene();
-    scene.places[0]?.lines.push(
+    await using fixture = await openScene();
+    fixture.places[0]?.lines.push(
       signer.sign({ sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'another' }),
     );
-    await using checkpointer = await scene.open();
+    await using checkpointer = await fixture.open();
     expect(checkpointer.storeError()).toBeUndefined();
   });
 });
 
 describe('chain watch', () => {
   it('verifies new records, detects tampering, and detects when it is undone', async () => {
-    await using scene = await openScene();
-    let looked = 0;
+    await using fixture = await openScene();
+    let pauses = 0;
     const watch = createChainWatch({
       store: {
-        ...scene.store,
+        ...fixture.store,
         storedRecords: (from) => {
-          looked = from;
-          return scene.store.storedRecords(from);
+          pauses = from;
+          return fixture.store.storedRecords(from);
         },
       },
-      evidence: async () => ({ checkpoints: scene.places[0]?.lines ?? [], keys }),
-      clock: { now: () => scene.time },
+      evidence: async () => ({ checkpoints: fixture.places[0]?.lines ?? [], keys }),
+      clock: { now: () => fixture.time },
       pause: async () => undefined,
     });
-    await append(scene.store, 5);
+    await append(fixture.store, 5);
     await watch.run();
-    expect([looked, watch.problem()]).toEqual([1, undefined]);
-    await append(scene.store, 5);
+    expect([pauses, watch.problem()]).toEqual([1, undefined]);
+    await append(fixture.store, 5);
     await watch.run();
-    expect([looked, watch.problem()]).toEqual([6, undefined]);
-    scene.sql(`update records set mapping = 'other' where sequence = 2`);
+    expect([pauses, watch.problem()]).toEqual([6, undefined]);
+    fixture.sql(`update records set mapping = 'other' where sequence = 2`);
     await watch.run();
     expect(watch.problem()).toBeUndefined();
-    scene.time += 86_400_000;
+    fixture.time += 86_400_000;
     await watch.run();
     expect(watch.problem()).toEqual({ kind: 'edited', sequence: 2 });
-    scene.sql(`update records set mapping = 'payments-db' where sequence = 2`);
+    fixture.sql(`update records set mapping = 'payments-db' where sequence = 2`);
     await watch.run();
     expect(watch.problem()).toBeUndefined();
-    scene.cut(7);
+    fixture.cut(7);
     await watch.run();
     expect(watch.problem()).toEqual({ kind: 'truncated', sequence: 8 });
   });

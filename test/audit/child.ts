@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
-import { moveAudit } from '../../src/audit/move/move.ts';
 import type { MovableAudit } from '../../src/audit/move/movable-audit.ts';
+import { moveAudit } from '../../src/audit/move/move.ts';
 import { openPostgresAudit } from '../../src/audit/postgres/postgres.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';

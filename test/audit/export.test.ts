@@ -20,8 +20,13 @@ import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';
 
-type Wish = Partial<ExportRequest>;
-const wish = (part: Wish = {}): ExportRequest => ({ format: 'jsonl', filter: {}, version: '1.2.3', ...part });
+type RequestPart = Partial<ExportRequest>;
+const exportRequest = (part: RequestPart = {}): ExportRequest => ({
+  format: 'jsonl',
+  filter: {},
+  version: '1.2.3',
+  ...part,
+});
 
 async function textOf(chunks: AsyncIterable<string>): Promise<string> {
   let text = '';
@@ -29,8 +34,8 @@ async function textOf(chunks: AsyncIterable<string>): Promise<string> {
   return text;
 }
 
-async function recordsOf(audit: AuditStore, part: Wish = {}): Promise<readonly AuditRecord[]> {
-  const text = await textOf(exportRecords(audit, wish(part)));
+async function recordsOf(audit: AuditStore, part: RequestPart = {}): Promise<readonly AuditRecord[]> {
+  const text = await textOf(exportRecords(audit, exportRequest(part)));
   return text
     .split('\n')
     .slice(0, -1)
@@ -66,7 +71,7 @@ async function openFilled(): Promise<AuditStore & AsyncDisposable> {
 describe('JSON lines export', () => {
   it('contains the stored text with its hash, oldest first, without gaps', async () => {
     await using audit = await openFilled();
-    const text = await textOf(exportRecords(audit, wish()));
+    const text = await textOf(exportRecords(audit, exportRequest()));
     const lines = text.split('\n').slice(0, -1);
     expect(lines).toHaveLength(1_203);
     let at = 0;
@@ -94,7 +99,7 @@ describe('JSON lines export', () => {
       await using audit = await openFilled();
       const before = (await audit.list(filter, { limit: 10_000 })).length;
       let lines = 0;
-      for await (const chunk of exportRecords(audit, wish({ filter }))) {
+      for await (const chunk of exportRecords(audit, exportRequest({ filter }))) {
         lines += chunk.split('\n').length - 1;
         await audit.append(Array.from({ length: 500 }, () => bare()));
       }
@@ -113,13 +118,13 @@ describe('JSON lines export', () => {
     await using audit = createMemoryAudit();
     const [record] = await audit.append([entry()]);
     if (record === undefined) throw new Error('nothing was recorded');
-    expect(`${recordLine(record)}\n`).toBe(await textOf(exportRecords(audit, wish())));
+    expect(`${recordLine(record)}\n`).toBe(await textOf(exportRecords(audit, exportRequest())));
   });
 
   it('reports progress once for each page', async () => {
     await using audit = await openFilled();
     const steps: Progress[] = [];
-    await textOf(exportRecords(audit, wish({ onProgress: (step) => void steps.push(step) })));
+    await textOf(exportRecords(audit, exportRequest({ onProgress: (step) => void steps.push(step) })));
     expect(steps).toEqual([
       { records: 500, sequence: 500, head: 1_203 },
       { records: 1_000, sequence: 1_000, head: 1_203 },
@@ -130,7 +135,7 @@ describe('JSON lines export', () => {
   it('stops when its signal aborts', async () => {
     await using audit = await openFilled();
     const stop = new AbortController();
-    const chunks = exportRecords(audit, wish({ signal: stop.signal }));
+    const chunks = exportRecords(audit, exportRequest({ signal: stop.signal }));
     await chunks.next();
     stop.abort(new AppError('INTERRUPTED'));
     await expect(chunks.next()).rejects.toMatchObject({ code: 'INTERRUPTED' });
@@ -141,9 +146,9 @@ describe('CSV and OCSF exports', () => {
   it('include the review state of each record', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare()]);
-    const by = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
-    await recordReview(audit, { sequence: 1, state: 'flagged', note: 'why?', ...by });
-    const csv = await textOf(exportRecords(audit, wish({ format: 'csv' })));
+    const context = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
+    await recordReview(audit, { sequence: 1, state: 'flagged', note: 'why?', ...context });
+    const csv = await textOf(exportRecords(audit, exportRequest({ format: 'csv' })));
     const lines = csv.split('\r\n');
     expect(lines).toHaveLength(5);
     expect(lines[1]).toMatch(/,flagged,ann,2027-\S+,why\?,"\{""DB_PASSWORD"":""0badcafe:0+c""\}"$/);
@@ -155,34 +160,41 @@ describe('CSV and OCSF exports', () => {
 
   it('have only a header or nothing without records', async () => {
     await using audit = createMemoryAudit();
-    expect(await textOf(exportRecords(audit, wish({ format: 'csv' })))).toMatch(/^sequence,time,.*\r\n$/);
-    expect(await textOf(exportRecords(audit, wish({ format: 'ocsf' })))).toBe('');
+    expect(await textOf(exportRecords(audit, exportRequest({ format: 'csv' })))).toMatch(
+      /^sequence,time,.*\r\n$/,
+    );
+    expect(await textOf(exportRecords(audit, exportRequest({ format: 'ocsf' })))).toBe('');
   });
 });
 
 describe('recorded export', () => {
-  const by = {
+  const context = {
     actor: { kind: 'operator', name: 'ann', address: '::1' },
     requestId: 'r1',
     now: () => 5,
   } as const;
 
-  it.each(EXPORT_FORMATS)('records start and end of a %s export, and contains neither record', async (format) => {
-    await using audit = createMemoryAudit();
-    await audit.append([entry(), bare()]);
-    const text = await textOf(recordedExport(audit, wish({ format, filter: { action: 'update' } }), by));
-    expect(text).not.toContain('begins');
-    expect(audit.records.slice(2)).toMatchObject([
-      { action: 'export', outcome: 'ok', note: `begins: ${format} action=update`, actor: by.actor },
-      { action: 'export', outcome: 'ok', note: `${format} action=update`, counts: { records: 1 } },
-    ]);
-  });
+  it.each(EXPORT_FORMATS)(
+    'records start and end of a %s export, and contains neither record',
+    async (format) => {
+      await using audit = createMemoryAudit();
+      await audit.append([entry(), bare()]);
+      const text = await textOf(
+        recordedExport(audit, exportRequest({ format, filter: { action: 'update' } }), context),
+      );
+      expect(text).not.toContain('begins');
+      expect(audit.records.slice(2)).toMatchObject([
+        { action: 'export', outcome: 'ok', note: `begins: ${format} action=update`, actor: context.actor },
+        { action: 'export', outcome: 'ok', note: `${format} action=update`, counts: { records: 1 } },
+      ]);
+    },
+  );
 
   it('yields nothing if the export cannot be recorded', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry()]);
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
-    await expect(recordedExport(audit, wish(), by).next()).rejects.toMatchObject({
+    await expect(recordedExport(audit, exportRequest(), context).next()).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
     });
   });
@@ -190,7 +202,7 @@ describe('recorded export', () => {
   it('records the number of records when the receiver disconnects', async () => {
     await using audit = createMemoryAudit();
     await fill(audit);
-    const chunks = recordedExport(audit, wish(), by);
+    const chunks = recordedExport(audit, exportRequest(), context);
     await chunks.next();
     await chunks.next();
     await chunks.return();

@@ -5,7 +5,7 @@ import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { entry } from './sample.ts';
 
 /** Wraps a function whose result can be held back. */
-function gated<A extends readonly unknown[], R>(work: (...args: A) => Promise<R>) {
+function withGate<A extends readonly unknown[], R>(work: (...args: A) => Promise<R>) {
   let gate: Promise<void> | undefined;
   return {
     shut() {
@@ -23,103 +23,103 @@ function gated<A extends readonly unknown[], R>(work: (...args: A) => Promise<R>
 
 function open() {
   const log = createMemoryAudit();
-  let looks = 0;
-  const append = gated(log.append);
-  const head = gated(() => {
-    looks += 1;
+  let headReads = 0;
+  const append = withGate(log.append);
+  const head = withGate(() => {
+    headReads += 1;
     return log.head();
   });
-  const { audit, foreignVersion: mark } = watchForeignWrites({ ...log, append: append.run, head: head.run });
-  return { audit, mark, append, head, other: log.another('other'), looks: () => looks };
+  const { audit, foreignVersion } = watchForeignWrites({ ...log, append: append.run, head: head.run });
+  return { audit, foreignVersion, append, head, other: log.another('other'), looks: () => headReads };
 }
 
 describe('foreignVersion', () => {
   it('ignores own records, even refused ones, and changes with records of others', async () => {
-    const { audit, mark, other } = open();
+    const { audit, foreignVersion, other } = open();
     await other.append([entry(), entry()]);
-    const before = await mark();
+    const before = await foreignVersion();
     expect(before).toBeDefined();
     await audit.append([entry(), entry(), entry()]);
     await expect(audit.append([entry({ actor: { kind: 'nobody' as 'cli' } })])).rejects.toThrow();
-    expect(await mark()).toBe(before);
+    expect(await foreignVersion()).toBe(before);
     await other.append([entry()]);
-    expect(await mark()).not.toBe(before);
+    expect(await foreignVersion()).not.toBe(before);
   });
 
   it('changes when records are pruned', async () => {
-    const { audit, mark } = open();
+    const { audit, foreignVersion } = open();
     const [first] = await audit.append([entry(), entry()]);
-    const before = await mark();
+    const before = await foreignVersion();
     await audit.prune(first ?? expect.fail());
-    expect(await mark()).not.toBe(before);
+    expect(await foreignVersion()).not.toBe(before);
   });
 
   it('is undefined while an own append has not returned', async () => {
-    const { audit, mark, append, looks } = open();
-    const before = await mark();
-    const letEnd = append.shut();
+    const { audit, foreignVersion, append, looks: headReads } = open();
+    const before = await foreignVersion();
+    const releaseAppend = append.shut();
     const appending = audit.append([entry()]);
-    const looked = looks();
-    expect(await mark()).toBeUndefined();
-    expect(looks()).toBe(looked);
-    letEnd();
+    const readsBefore = headReads();
+    expect(await foreignVersion()).toBeUndefined();
+    expect(headReads()).toBe(readsBefore);
+    releaseAppend();
     await appending;
-    expect(await mark()).toBe(before);
+    expect(await foreignVersion()).toBe(before);
   });
 
   it('is undefined if an own append starts or ends during the read', async () => {
-    const { audit, mark, append, head } = open();
-    const before = await mark();
-    const letTell = head.shut();
-    const beforeItBegan = mark();
+    const { audit, foreignVersion, append, head } = open();
+    const before = await foreignVersion();
+    const releaseHead = head.shut();
+    const startedBefore = foreignVersion();
     await nextTurn();
-    const letEnd = append.shut();
+    const releaseAppend = append.shut();
     const appending = audit.append([entry()]);
-    letTell();
-    expect(await beforeItBegan).toBeUndefined();
-    letEnd();
+    releaseHead();
+    expect(await startedBefore).toBeUndefined();
+    releaseAppend();
     await appending;
 
-    const letTellAgain = head.shut();
-    const whileItRan = mark();
+    const releaseHeadAgain = head.shut();
+    const duringAppend = foreignVersion();
     await nextTurn();
     await audit.append([entry()]);
-    letTellAgain();
-    expect(await whileItRan).toBeUndefined();
-    expect(await mark()).toBe(before);
+    releaseHeadAgain();
+    expect(await duringAppend).toBeUndefined();
+    expect(await foreignVersion()).toBe(before);
   });
 
   it('shares one read among callers that ask before it starts, and is never older than the call', async () => {
-    const { mark, head, other, looks } = open();
-    const letTell = head.shut();
-    const first = [mark(), mark()];
+    const { foreignVersion, head, other, looks: headReads } = open();
+    const releaseHead = head.shut();
+    const first = [foreignVersion(), foreignVersion()];
     await nextTurn();
     await other.append([entry()]);
-    const second = [mark(), mark(), mark()];
-    letTell();
+    const second = [foreignVersion(), foreignVersion(), foreignVersion()];
+    releaseHead();
     const [before, same] = await Promise.all(first);
     const after = await Promise.all(second);
     expect(same).toBe(before);
     expect(new Set(after).size).toBe(1);
     expect(after[0]).not.toBe(before);
-    expect(looks()).toBe(2);
+    expect(headReads()).toBe(2);
   });
 
   it('reads again after a failure, also for callers that waited', async () => {
     const log = createMemoryAudit();
     const { promise: failure, reject: fail } = Promise.withResolvers<void>();
-    let looks = 0;
+    let headReads = 0;
     const head = async () => {
-      looks += 1;
-      if (looks === 1) await failure;
+      headReads += 1;
+      if (headReads === 1) await failure;
       return log.head();
     };
-    const { foreignVersion: mark } = watchForeignWrites({ ...log, head });
-    const refused = expect(mark()).rejects.toThrow('away');
+    const { foreignVersion } = watchForeignWrites({ ...log, head });
+    const firstRead = expect(foreignVersion()).rejects.toThrow('away');
     await nextTurn();
-    const waiting = mark();
+    const secondRead = foreignVersion();
     fail(new Error('away'));
-    await refused;
-    expect(await waiting).toBeDefined();
+    await firstRead;
+    expect(await secondRead).toBeDefined();
   });
 });

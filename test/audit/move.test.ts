@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { moveAudit } from '../../src/audit/move/move.ts';
 import type { MovableAudit } from '../../src/audit/move/movable-audit.ts';
+import { moveAudit } from '../../src/audit/move/move.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
 import { tickingClock } from '../conformance/audit-store.ts';
@@ -29,10 +29,10 @@ async function setUp() {
     async fill(records: number): Promise<void> {
       await using store = await open('from.db');
       await store.append([entry({ phase: 'intent', secret: 'crashed' }), entry({ action: 'create' })]);
-      const left = await store.append([entry({ action: 'create', secret: 'old' }), entry()]);
+      const pruned = await store.append([entry({ action: 'create', secret: 'old' }), entry()]);
       await store.append(Array.from({ length: records - 6 }, (_, n) => entry({ attempt: n + 1 })));
       await store.append([bare({ action: 'review', review: { sequence: 6, state: 'flagged' } }), entry()]);
-      await store.prune(left[1] ?? expect.fail());
+      await store.prune(pruned[1] ?? expect.fail());
     },
     tamper(name: string, sql: string): void {
       const database = new DatabaseSync(join(folder.path, name));

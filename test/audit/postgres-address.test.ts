@@ -14,7 +14,7 @@ describe('parseAddress', () => {
       user: 'ann',
       password: 'p@ss/% w',
       tls: 'name',
-      shown: 'postgres://db.internal:6432/au%20dit',
+      displayUrl: 'postgres://db.internal:6432/au%20dit',
     });
   });
 

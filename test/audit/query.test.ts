@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { queryRecords, parseInstant, toFilter } from '../../src/audit/query/query.ts';
+import { parseInstant, queryRecords, toFilter } from '../../src/audit/query/query.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { bare } from './sample.ts';
 

@@ -5,15 +5,15 @@ import { GENESIS } from '../../src/audit/chain.ts';
 import { createArchive } from '../../src/audit/retention/archive.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { temporaryFolder } from './folder.ts';
-import { days, expectWhole, openScene, proveArchive, signer } from './retention-scene.ts';
+import { appendDays, expectWhole, openRetention, proveArchive, signer } from './retention-fixture.ts';
 
 describe('retention archive', () => {
   it('contains the pruned records exactly as an export writes them, with a checkpoint for each segment', async () => {
-    await using scene = await openScene();
-    await days(scene, 0, 20);
-    const before = await scene.whole();
-    await scene.retention().run();
-    const path = scene.archive.path;
+    await using fixture = await openRetention();
+    await appendDays(fixture, 0, 20);
+    const before = await fixture.joined();
+    await fixture.retention().run();
+    const path = fixture.archive.path;
     expect((await readdir(path)).toSorted()).toEqual(['audit-1-20.checkpoint', 'audit-1-20.jsonl']);
     const text = await readFile(join(path, 'audit-1-20.jsonl'), 'utf8');
     expect(before.startsWith(text)).toBe(true);
@@ -25,79 +25,79 @@ describe('retention archive', () => {
       records: 20,
       checkpoints: 1,
     });
-    const said = await scene.store.list({ action: 'export' }, { limit: 1 });
-    expect(said[0]?.note).toMatch(/, archived in audit-1-20\.jsonl$/);
+    const pruneRecords = await fixture.store.list({ action: 'export' }, { limit: 1 });
+    expect(pruneRecords[0]?.note).toMatch(/, archived in audit-1-20\.jsonl$/);
   });
 
   it('continues where the previous segment ends and forms one chain with the store', async () => {
-    await using scene = await openScene();
-    await days(scene, 0, 15);
-    await scene.retention().run();
-    await days(scene, 16, 25);
-    await scene.retention().run();
-    await expectWhole(scene);
-    const path = scene.archive.path;
-    for (const name of await scene.archived())
+    await using fixture = await openRetention();
+    await appendDays(fixture, 0, 15);
+    await fixture.retention().run();
+    await appendDays(fixture, 16, 25);
+    await fixture.retention().run();
+    await expectWhole(fixture);
+    const path = fixture.archive.path;
+    for (const name of await fixture.archived())
       expect(await proveArchive(path, name)).toMatchObject({ ok: true });
-    expect(await scene.archived()).toHaveLength(2);
-    const base = await scene.store.base();
-    expect((await scene.archived()).at(-1)).toMatch(new RegExp(`-${base.sequence}\\.jsonl$`));
+    expect(await fixture.archived()).toHaveLength(2);
+    const base = await fixture.store.base();
+    expect((await fixture.archived()).at(-1)).toMatch(new RegExp(`-${base.sequence}\\.jsonl$`));
   });
 
   it('reveals an edited segment by its checkpoint', async () => {
-    await using scene = await openScene();
-    await days(scene, 0, 20);
-    await scene.retention().run();
-    const path = join(scene.archive.path, 'audit-1-20.jsonl');
+    await using fixture = await openRetention();
+    await appendDays(fixture, 0, 20);
+    await fixture.retention().run();
+    const path = join(fixture.archive.path, 'audit-1-20.jsonl');
     const text = await readFile(path, 'utf8');
     await writeFile(path, text.replace('ann', 'bob'));
-    expect(await proveArchive(scene.archive.path, 'audit-1-20.jsonl')).toMatchObject({
+    expect(await proveArchive(fixture.archive.path, 'audit-1-20.jsonl')).toMatchObject({
       ok: false,
       problem: { kind: 'edited', sequence: 1 },
     });
     await writeFile(path, text.split('\n').slice(0, 10).join('\n'));
-    expect(await proveArchive(scene.archive.path, 'audit-1-20.jsonl')).toMatchObject({
+    expect(await proveArchive(fixture.archive.path, 'audit-1-20.jsonl')).toMatchObject({
       ok: false,
       problem: { kind: 'truncated', sequence: 11 },
     });
   });
 
   it('refuses to overwrite the archive of another store, and prunes nothing', async () => {
-    await using scene = await openScene();
-    await days(scene, 0, 20);
-    await mkdir(scene.archive.path);
-    const path = join(scene.archive.path, 'audit-1-20.jsonl');
+    await using fixture = await openRetention();
+    await appendDays(fixture, 0, 20);
+    await mkdir(fixture.archive.path);
+    const path = join(fixture.archive.path, 'audit-1-20.jsonl');
     await writeFile(path, 'theirs\n');
-    await expect(scene.retention().run()).rejects.toMatchObject({
+    await expect(fixture.retention().run()).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
       message: expect.stringContaining('each store needs its own folder'),
     });
     expect(await readFile(path, 'utf8')).toBe('theirs\n');
-    expect(await readdir(scene.archive.path)).toEqual(['audit-1-20.jsonl']);
-    expect(await scene.store.base()).toEqual(GENESIS);
+    expect(await readdir(fixture.archive.path)).toEqual(['audit-1-20.jsonl']);
+    expect(await fixture.store.base()).toEqual(GENESIS);
   });
 
   it('keeps the records in the store if it cannot be written', async () => {
-    await using scene = await openScene();
-    await days(scene, 0, 20);
-    await writeFile(scene.archive.path, 'a file');
-    await expect(scene.retention().run()).rejects.toMatchObject({
+    await using fixture = await openRetention();
+    await appendDays(fixture, 0, 20);
+    await writeFile(fixture.archive.path, 'a file');
+    await expect(fixture.retention().run()).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
-      message: expect.stringContaining(`archive ${scene.archive.path}`),
+      message: expect.stringContaining(`archive ${fixture.archive.path}`),
     });
-    expect(await scene.store.base()).toEqual(GENESIS);
-    expect(await scene.store.list({ action: 'export' }, { limit: 1 })).toEqual([]);
+    expect(await fixture.store.base()).toEqual(GENESIS);
+    expect(await fixture.store.list({ action: 'export' }, { limit: 1 })).toEqual([]);
   });
 
   it('does not follow a link in place of its temporary file', async () => {
-    await using scene = await openScene();
+    await using fixture = await openRetention();
     await using other = await temporaryFolder();
-    await days(scene, 0, 20);
-    await mkdir(scene.archive.path);
+    await appendDays(fixture, 0, 20);
+    await mkdir(fixture.archive.path);
     const victim = join(other.path, 'victim');
     await writeFile(victim, 'precious');
-    await symlink(victim, join(scene.archive.path, 'audit-1-20.jsonl.part'));
-    expect(await scene.retention().run()).toMatchObject({ kind: 'left' });
+    await symlink(victim, join(fixture.archive.path, 'audit-1-20.jsonl.part'));
+    expect(await fixture.retention().run()).toMatchObject({ kind: 'pruned' });
     expect(await readFile(victim, 'utf8')).toBe('precious');
   });
 
@@ -129,16 +129,16 @@ describe('retention archive', () => {
   });
 
   it('stops with the service and keeps unfinished segments', async () => {
-    await using scene = await openScene();
-    await days(scene, 0, 20);
+    await using fixture = await openRetention();
+    await appendDays(fixture, 0, 20);
     const stop = new AbortController();
     const watch = ({ call, phase }: { readonly call: string; readonly phase: string }): void => {
       if (call === 'archive.write' && phase === 'after') stop.abort(new AppError('INTERRUPTED'));
     };
-    const running = scene.retention({ watch }).run({ signal: stop.signal });
+    const running = fixture.retention({ watch }).run({ signal: stop.signal });
     await expect(running).rejects.toMatchObject({ code: 'INTERRUPTED' });
-    expect(await scene.store.base()).toEqual(GENESIS);
-    expect(await scene.retention().run()).toMatchObject({ kind: 'left', from: 1 });
-    await expectWhole(scene);
+    expect(await fixture.store.base()).toEqual(GENESIS);
+    expect(await fixture.retention().run()).toMatchObject({ kind: 'pruned', from: 1 });
+    await expectWhole(fixture);
   });
 });

@@ -17,14 +17,14 @@ import { entry } from './sample.ts';
  * adds 300 records and a checkpoint, and prunes a segment of old ones. Runs until killed. An optional argument names
  * the step of the second pruning at which it kills itself; 0 is while the archive is written.
  */
-const [place = '', folder = '', replica = '', first = '0', dieAt = 'never'] = process.argv.slice(2);
+const [location = '', folder = '', replica = '', first = '0', dieAt = 'never'] = process.argv.slice(2);
 const DAY = 86_400_000;
 let day = Number(first);
 const clock = { now: () => Date.parse('2026-01-01T00:00:00Z') + day * DAY };
 const common = { instance: 'test', replica, clock };
-const store = place.startsWith('postgres:')
-  ? await openPostgresAudit({ ...common, url: async () => SecretValue.fromText(place) })
-  : await openSqliteAudit({ ...common, path: place });
+const store = location.startsWith('postgres:')
+  ? await openPostgresAudit({ ...common, url: async () => SecretValue.fromText(location) })
+  : await openSqliteAudit({ ...common, path: location });
 const signer = createSigner(createPrivateKey(readFileSync(join(folder, 'key.pem'))));
 const checkpointer = createCheckpointer({
   audit: store,
@@ -38,15 +38,15 @@ const checkpointer = createCheckpointer({
     throw new Error(name, { cause: error });
   },
 });
-const doubt = await checkpointer.checkStore();
-if (doubt !== undefined) throw doubt;
-let cuts = 0;
+const storeError = await checkpointer.checkStore();
+if (storeError !== undefined) throw storeError;
+let segments = 0;
 let steps = 0;
 const die = (): void => void process.kill(process.pid, 'SIGKILL');
 const archive = createArchive(join(folder, 'archive'));
 const watch = ({ call, phase }: Step): void => {
-  if (call === 'archive.write' && phase === 'before') cuts += 1;
-  if (cuts < 2) return;
+  if (call === 'archive.write' && phase === 'before') segments += 1;
+  if (segments < 2) return;
   steps += 1;
   if (steps === Number(dieAt)) die();
 };
@@ -58,7 +58,7 @@ const dying: Archive = {
       return fill(async (record) => {
         await add(record);
         records += 1;
-        if (dieAt === '0' && cuts === 2 && records === 250) die();
+        if (dieAt === '0' && segments === 2 && records === 250) die();
       });
     }),
 };

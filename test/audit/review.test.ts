@@ -41,13 +41,13 @@ describe('review', () => {
     await audit.append([entry(), bare(), entry()]);
     await recordReview(audit, { sequence: 1, state: 'flagged', ...BY });
     await recordReview(audit, { sequence: 2, state: 'reviewed', ...BY });
-    const found = async (state: 'unreviewed' | 'reviewed' | 'flagged') =>
+    const sequencesIn = async (state: 'unreviewed' | 'reviewed' | 'flagged') =>
       (await queryRecords(audit, { review: state }, { limit: 10 })).records.map(({ sequence }) => sequence);
-    expect([await found('unreviewed'), await found('reviewed'), await found('flagged')]).toEqual([
-      [3],
-      [2],
-      [1],
-    ]);
+    expect([
+      await sequencesIn('unreviewed'),
+      await sequencesIn('reviewed'),
+      await sequencesIn('flagged'),
+    ]).toEqual([[3], [2], [1]]);
   });
 
   it('is refused for a missing record, a review, or a note that is too long, and leaves no record', async () => {

@@ -35,7 +35,7 @@ export function runChild(args: readonly string[], { limitKiB }: { readonly limit
   return {
     async line() {
       const { value, done } = await lines.next();
-      if (done) throw new Error('the process ended without a word');
+      if (done) throw new Error('the process ended without output');
       return value;
     },
     kill,

@@ -10,7 +10,7 @@ describeCrashes(
     const folder = await temporaryFolder();
     const place = join(folder.path, 'audit.db');
     return {
-      place,
+      address: place,
       open: (replica) => openSqliteAudit({ path: place, instance: 'test', replica, clock: systemClock }),
       [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
     };

@@ -114,7 +114,7 @@ describe('unusable audit file', () => {
   it('is refused and left unchanged if it is not a database', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
-    await writeFile(path, 'a letter to my aunt, long enough to have been taken for the header of a database');
+    await writeFile(path, 'plain text that is long enough to look like the header of a database file');
     const before = await stat(path);
     await expect(openSqliteAudit({ ...common, path })).rejects.toMatchObject({
       ...unavailable('not a SQLite database', path),

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { sql } from 'kysely';
 import { expect, it } from 'vitest';
-import { ofFingerprint } from '../../src/audit/sqlite/fingerprints.ts';
+import { runFingerprintQuery } from '../../src/audit/sqlite/fingerprints.ts';
 import { sqliteQueries } from '../../src/audit/sqlite/rows.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { tickingClock } from '../conformance/audit-store.ts';
@@ -10,7 +10,7 @@ import { temporaryFolder } from './folder.ts';
 import { bare, entry, fingerprint } from './sample.ts';
 
 /** Near the ends of index runs and record blocks, and one outside them. */
-const PLACES = [1, 2, 1_023, 1_024, 1_025, 2_047, 2_048, 3_000, 4_095, 4_096, 4_097, 8_191, 8_192, 8_193];
+const POSITIONS = [1, 2, 1_023, 1_024, 1_025, 2_047, 2_048, 3_000, 4_095, 4_096, 4_097, 8_191, 8_192, 8_193];
 const RECORDS = 8_200;
 const SOUGHT = fingerprint(7_000);
 /** Has the same prefix but differs. */
@@ -25,23 +25,25 @@ it('finds a fingerprint in every part of a log and in every column, and nothing 
     replica: 'a',
     clock: tickingClock(),
   });
-  const ways = [{ before: SOUGHT }, { after: SOUGHT }, { values: { A: SOUGHT, B: ALIKE } }];
+  const members = [{ before: SOUGHT }, { after: SOUGHT }, { values: { A: SOUGHT, B: ALIKE } }];
   const records = Array.from({ length: RECORDS }, (_, index) => {
-    const place = PLACES.indexOf(index + 1);
-    return place < 0 ? bare({ after: ALIKE }) : entry({ values: {}, ...ways[place % ways.length] });
+    const position = POSITIONS.indexOf(index + 1);
+    return position < 0
+      ? bare({ after: ALIKE })
+      : entry({ values: {}, ...members[position % members.length] });
   });
   await audit.append(records);
-  const found = async (page: object) =>
+  const findSequences = async (page: object) =>
     (await audit.list({ fingerprint: SOUGHT }, { limit: 50, ...page })).map(({ sequence }) => sequence);
 
-  expect(await found({})).toEqual(PLACES.toReversed());
-  expect(await found({ after: 0 })).toEqual(PLACES);
-  expect(await found({ after: 1_024, limit: 3 })).toEqual([1_025, 2_047, 2_048]);
-  expect(await found({ before: 4_096, limit: 2 })).toEqual([4_095, 3_000]);
+  expect(await findSequences({})).toEqual(POSITIONS.toReversed());
+  expect(await findSequences({ after: 0 })).toEqual(POSITIONS);
+  expect(await findSequences({ after: 1_024, limit: 3 })).toEqual([1_025, 2_047, 2_048]);
+  expect(await findSequences({ before: 4_096, limit: 2 })).toEqual([4_095, 3_000]);
   expect(await audit.list({ fingerprint: fingerprint(7_001) }, { limit: 5 })).toEqual([]);
 
   await audit.prune({ sequence: 1_024, hash: (await audit.get(1_024))?.hash ?? '' });
-  expect(await found({ after: 0 })).toEqual(PLACES.filter((place) => place > 1_024));
+  expect(await findSequences({ after: 0 })).toEqual(POSITIONS.filter((position) => position > 1_024));
 });
 
 it.each([undefined, { after: 5_000, before: 9_000 }])(
@@ -51,7 +53,7 @@ it.each([undefined, { after: 5_000, before: 9_000 }])(
     const path = join(folder.path, 'audit.db');
     await using _ = await openSqliteAudit({ path, instance: 'prod', replica: 'a', clock: tickingClock() });
     using db = new DatabaseSync(path, { readOnly: true });
-    const { sql: text, parameters } = sql`${ofFingerprint(SOUGHT, within)}`.compile(sqliteQueries);
+    const { sql: text, parameters } = sql`${runFingerprintQuery(SOUGHT, within)}`.compile(sqliteQueries);
     const plan = db.prepare(`explain query plan ${text}`).all(...(parameters as string[]));
     const steps = plan.map(({ detail }) => String(detail)).filter((detail) => /record/.test(detail));
     expect(steps.map((step) => step.replace(/ AND rowid.*|\)$/, ''))).toEqual([

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { latest } from '../../src/audit/records/latest.ts';
 import { type RunQuery, type SearchLimits, search } from '../../src/audit/records/search.ts';
-import { ofFingerprint } from '../../src/audit/sqlite/fingerprints.ts';
+import { runFingerprintQuery } from '../../src/audit/sqlite/fingerprints.ts';
 import { rows, sqliteQueries } from '../../src/audit/sqlite/rows.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
@@ -41,7 +41,7 @@ const filter = fc.record(
 );
 
 /** Small limits, so that a short log exercises each search strategy. */
-const EFFORTS: readonly SearchLimits[] = [
+const LIMITS: readonly SearchLimits[] = [
   { maxCandidates: 0, windows: [2] },
   { maxCandidates: 3, windows: [1, 3] },
   { maxCandidates: 1_000, windows: [2, 1] },
@@ -57,7 +57,7 @@ it('SQLite answers every query like a list in memory, and its chain is intact', 
     .map(([all, skip, take]) => Object.fromEntries(Object.entries(all).slice(skip, skip + take)));
   const questions = fc.array(question, { minLength: 20, maxLength: 20 });
   await fc.assert(
-    fc.asyncProperty(batches, questions, fc.integer({ min: 1, max: 20 }), async (groups, asked, limit) => {
+    fc.asyncProperty(batches, questions, fc.integer({ min: 1, max: 20 }), async (groups, filters, limit) => {
       run += 1;
       const path = join(folder.path, `${run}.db`);
       const options = { instance: HARNESS_INSTANCE, replica: 'a' };
@@ -70,28 +70,28 @@ it('SQLite answers every query like a list in memory, and its chain is intact', 
       const context = {
         db: sqliteQueries,
         runQuery: (async (query) => rows(db, query)) as RunQuery,
-        fingerprintQuery: ofFingerprint,
+        fingerprintQuery: runFingerprintQuery,
       };
-      for (const one of asked) {
+      for (const query of filters) {
         const page = { limit, before: 1 + memory.records.length };
-        expect([one, await sqlite.list(one, page)]).toEqual([one, await memory.list(one, page)]);
+        expect([query, await sqlite.list(query, page)]).toEqual([query, await memory.list(query, page)]);
         const up = { limit, after: limit - 3 };
-        expect([one, await sqlite.list(one, up)]).toEqual([one, await memory.list(one, up)]);
-        for (const effort of EFFORTS) {
-          const found = await search(context, one, page, undefined, effort);
+        expect([query, await sqlite.list(query, up)]).toEqual([query, await memory.list(query, up)]);
+        for (const limits of LIMITS) {
+          const found = await search(context, query, page, undefined, limits);
           expect(found.map(({ hash }) => hash)).toEqual(
-            (await memory.list(one, page)).map(({ hash }) => hash),
+            (await memory.list(query, page)).map(({ hash }) => hash),
           );
-          const upwards = await search(context, one, up, undefined, effort);
+          const upwards = await search(context, query, up, undefined, limits);
           expect(upwards.map(({ hash }) => hash)).toEqual(
-            (await memory.list(one, up)).map(({ hash }) => hash),
+            (await memory.list(query, up)).map(({ hash }) => hash),
           );
         }
-        const newest = await memory.latest(one, ['read', 'update']);
-        expect(await sqlite.latest(one, ['read', 'update'])).toEqual(newest);
-        for (const few of [0, 1, 2, 100]) {
-          const found = await latest(context, one, ['read', 'update'], { maxCandidates: few });
-          expect([one, few, found?.hash]).toEqual([one, few, newest?.hash]);
+        const newest = await memory.latest(query, ['read', 'update']);
+        expect(await sqlite.latest(query, ['read', 'update'])).toEqual(newest);
+        for (const maxCandidates of [0, 1, 2, 100]) {
+          const found = await latest(context, query, ['read', 'update'], { maxCandidates: maxCandidates });
+          expect([query, maxCandidates, found?.hash]).toEqual([query, maxCandidates, newest?.hash]);
         }
       }
       db.close();

@@ -29,13 +29,13 @@ export interface Tampering {
   readonly columnsOnly: boolean;
 }
 
-const BESIDE = ['record_sources', 'record_values'] as const;
+const SEARCH_TABLES = ['record_sources', 'record_values'] as const;
 
 export const LENGTH = 30;
 const SIGNED = [10, 20, 28];
 
 /** Deterministic pseudo-random numbers (https://en.wikipedia.org/wiki/Xorshift). */
-export function seeded(seed: number): (below: number) => number {
+export function createRandom(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
     state ^= state << 13;
@@ -99,16 +99,16 @@ export function checkpointsOf({ records }: Rows): readonly Checkpoint[] {
 }
 
 type Pick = (below: number) => number;
-type Done = Partial<Omit<Tampering, 'what' | 'rows'>> & Pick2;
-type Pick2 = { readonly rows: Rows; readonly expected: Tampering['expected'] };
-type Way = (rows: Rows, pick: Pick, original: Original) => Done;
+type TamperingResult = Partial<Omit<Tampering, 'what' | 'rows'>> & RequiredResult;
+type RequiredResult = { readonly rows: Rows; readonly expected: Tampering['expected'] };
+type TamperingKind = (rows: Rows, pick: Pick, original: Original) => TamperingResult;
 
 /** A random sequence between `from` and `until`. */
-const one = (pick: Pick, from = 1, until = LENGTH): number => from + pick(until - from + 1);
+const randomSequence = (pick: Pick, from = 1, until = LENGTH): number => from + pick(until - from + 1);
 
-const WAYS: Readonly<Record<string, Way>> = {
+const TAMPERINGS: Readonly<Record<string, TamperingKind>> = {
   'edit a field': (rows, pick) => {
-    const n = one(pick);
+    const n = randomSequence(pick);
     const record = recordAt(rows, n);
     const names = Object.keys(record);
     const name = names[pick(names.length)] ?? 'note';
@@ -117,12 +117,12 @@ const WAYS: Readonly<Record<string, Way>> = {
     return { rows, expected: { kind: 'edited', sequence: n } };
   },
   'add a field': (rows, pick) => {
-    const n = one(pick);
+    const n = randomSequence(pick);
     setText(rows, n, canonical({ ...recordAt(rows, n), [`extra${pick(9)}`]: 'x' }));
     return { rows, expected: { kind: 'edited', sequence: n } };
   },
   'change one byte': (rows, pick) => {
-    const n = one(pick);
+    const n = randomSequence(pick);
     const text = String(row(rows, n).record);
     const at = pick(text.length);
     const old = text.charCodeAt(at);
@@ -134,49 +134,49 @@ const WAYS: Readonly<Record<string, Way>> = {
     return { rows, expected: { kind: 'edited', sequence: n } };
   },
   'edit a hash': (rows, pick) => {
-    const n = one(pick);
+    const n = randomSequence(pick);
     row(rows, n).hash = createHash('sha256')
       .update(String(pick(1e9)))
       .digest('hex');
     return { rows, expected: { kind: 'edited', sequence: n } };
   },
-  'edit with the hash made anew': (rows, pick) => {
-    const n = one(pick, 2, LENGTH - 1);
+  'edit and recompute the hash': (rows, pick) => {
+    const n = randomSequence(pick, 2, LENGTH - 1);
     rehash(rows, n, { note: `nothing happened ${pick(9)}` });
     return { rows, expected: { kind: 'edited', sequence: n } };
   },
   'edit a search column': (rows, pick) => {
-    const n = one(pick);
+    const n = randomSequence(pick);
     const columns = Object.keys(row(rows, n)).filter(
       (name) => !['sequence', 'hash', 'record'].includes(name),
     );
     const column = columns[pick(columns.length)] ?? '';
     const before = row(rows, n)[column] ?? null;
     row(rows, n)[column] =
-      typeof before === 'number' ? before + 1 : before === null ? other(column) : `${before}x`;
+      typeof before === 'number' ? before + 1 : before === null ? otherValue(column) : `${before}x`;
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n } };
   },
-  'edit the sources searched by': (rows, pick) => {
+  'edit a source row': (rows, pick) => {
     const found = rows.record_sources[pick(rows.record_sources.length)];
     if (found === undefined) throw new Error('no sources');
     const n = Number(found.sequence);
-    const way = pick(3);
-    if (way === 0) rows.record_sources.splice(rows.record_sources.indexOf(found), 1);
-    else if (way === 1) found.key = 'other';
+    const variant = pick(3);
+    if (variant === 0) rows.record_sources.splice(rows.record_sources.indexOf(found), 1);
+    else if (variant === 1) found.key = 'other';
     else rows.record_sources.push({ ...found, store: 'other' });
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n } };
   },
-  'edit the values searched by': (rows, pick) => {
+  'edit a value row': (rows, pick) => {
     const found = rows.record_values[pick(rows.record_values.length)];
     if (found === undefined) throw new Error('no values');
     const n = Number(found.sequence);
-    const way = pick(3);
-    if (way === 0) rows.record_values.splice(rows.record_values.indexOf(found), 1);
-    else if (way === 1) found.fingerprint = fingerprint(9_999);
+    const variant = pick(3);
+    if (variant === 0) rows.record_values.splice(rows.record_values.indexOf(found), 1);
+    else if (variant === 1) found.fingerprint = fingerprint(9_999);
     else rows.record_values.push({ ...found, fingerprint: fingerprint(9_999) });
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n } };
   },
-  'edit the facets searched by': (rows, pick) => {
+  'edit a facet row': (rows, pick) => {
     const found = rows.facets[pick(rows.facets.length)];
     if (found === undefined) throw new Error('no facets');
     const n = Number(found.sequence);
@@ -186,18 +186,18 @@ const WAYS: Readonly<Record<string, Way>> = {
     else found[column] = found[column] === 'reviewed' ? 'flagged' : 'reviewed';
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n } };
   },
-  'edit the times searched by': (rows, pick) => {
+  'edit a span row': (rows, pick) => {
     const [span] = rows.spans;
     if (span === undefined) throw new Error('no spans');
-    const way = pick(3);
-    if (way === 0) rows.spans = [];
+    const variant = pick(3);
+    if (variant === 0) rows.spans = [];
     else
-      span[way === 1 ? 'since' : 'until'] =
-        way === 1 ? '2099-01-01T00:00:00.000Z' : '2000-01-01T00:00:00.000Z';
+      span[variant === 1 ? 'since' : 'until'] =
+        variant === 1 ? '2099-01-01T00:00:00.000Z' : '2000-01-01T00:00:00.000Z';
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: 1 } };
   },
   'change a review': (rows, pick) => {
-    const n = 5 * one(pick, 1, LENGTH / 5);
+    const n = 5 * randomSequence(pick, 1, LENGTH / 5);
     const record = recordAt(rows, n);
     const change = [
       { review: { sequence: n - 1, state: 'reviewed' } },
@@ -211,39 +211,39 @@ const WAYS: Readonly<Record<string, Way>> = {
     return { rows, expected: { kind: 'edited', sequence: n } };
   },
   delete: (rows, pick) => {
-    const n = one(pick, 1, LENGTH - 1);
+    const n = randomSequence(pick, 1, LENGTH - 1);
     const to = Math.min(LENGTH - 1, n + pick(4));
-    keep(rows, (sequence) => sequence < n || sequence > to);
+    keepRecords(rows, (sequence) => sequence < n || sequence > to);
     // An export that starts later is valid as a part.
     return { rows, columnsOnly: n === 1, expected: { kind: 'deleted', sequence: n } };
   },
   'delete and renumber': (rows, pick) => {
-    const n = one(pick, 1, LENGTH - 1);
-    keep(rows, (sequence) => sequence !== n);
-    for (const sequence of range(n + 1, LENGTH)) move(rows, sequence, sequence - 1, true);
+    const n = randomSequence(pick, 1, LENGTH - 1);
+    keepRecords(rows, (sequence) => sequence !== n);
+    for (const sequence of range(n + 1, LENGTH)) moveRecord(rows, sequence, sequence - 1, true);
     return { rows, expected: { kind: 'deleted', sequence: n } };
   },
-  'delete the first and say that they have left': (rows, pick) => {
-    const n = one(pick, 11, 19);
+  'delete the first records and move the base': (rows, pick) => {
+    const n = randomSequence(pick, 11, 19);
     rows.base = [{ ...rows.base[0], sequence: n, hash: String(row(rows, n).hash) }];
-    keep(rows, (sequence) => sequence > n);
+    keepRecords(rows, (sequence) => sequence > n);
     return { rows, columnsOnly: true, expected: { kind: 'deleted', sequence: 1 } };
   },
-  'delete all up to a checkpoint and say that they have left': (rows, pick) => {
+  'delete up to a checkpoint and move the base': (rows, pick) => {
     const n = SIGNED[pick(SIGNED.length)] ?? 0;
     rows.base = rows.base.map((base) => ({ ...base, sequence: n, hash: String(row(rows, n).hash) }));
-    keep(rows, (sequence) => sequence > n);
+    keepRecords(rows, (sequence) => sequence > n);
     return { rows, columnsOnly: true, expected: { kind: 'deleted', sequence: 1 } };
   },
   'insert a copy': (rows, pick) => {
-    const [from, to] = [one(pick), one(pick)];
+    const [from, to] = [randomSequence(pick), randomSequence(pick)];
     const copy = { ...row(rows, from) };
     shift(rows, to);
     rows.records.push({ ...copy, sequence: to });
     return { rows, expected: { kind: 'inserted', sequence: Math.min(from, to) } };
   },
   'insert a forged record': (rows, pick, { others }) => {
-    const n = one(pick, 2);
+    const n = randomSequence(pick, 2);
     const before = String(row(rows, n - 1).hash);
     const model = others.twin.records[n - 1];
     const linked = pick(2) === 0;
@@ -257,36 +257,36 @@ const WAYS: Readonly<Record<string, Way>> = {
     return { rows, expected: { kind: 'inserted', sequence: n } };
   },
   swap: (rows, pick) => {
-    const a = one(pick);
-    const b = different(pick, a);
+    const a = randomSequence(pick);
+    const b = otherSequence(pick, a);
     const renumber = pick(2) === 0;
-    move(rows, a, 1_000, false);
-    move(rows, b, a, renumber);
-    move(rows, 1_000, b, renumber);
+    moveRecord(rows, a, 1_000, false);
+    moveRecord(rows, b, a, renumber);
+    moveRecord(rows, 1_000, b, renumber);
     return { rows, expected: { kind: 'reordered', sequence: Math.min(a, b) } };
   },
   reorder: (rows, pick) => {
-    const from = one(pick);
-    const to = different(pick, from);
-    move(rows, from, 1_000, false);
+    const from = randomSequence(pick);
+    const to = otherSequence(pick, from);
+    moveRecord(rows, from, 1_000, false);
     const between = from < to ? range(from + 1, to) : range(to, from - 1).toReversed();
-    for (const sequence of between) move(rows, sequence, sequence + (from < to ? -1 : 1), false);
-    move(rows, 1_000, to, false);
+    for (const sequence of between) moveRecord(rows, sequence, sequence + (from < to ? -1 : 1), false);
+    moveRecord(rows, 1_000, to, false);
     return { rows, expected: { kind: 'reordered', sequence: Math.min(from, to) } };
   },
   truncate: (rows, pick) => {
-    const n = one(pick, 1, LENGTH - 1);
-    keep(rows, (sequence) => sequence <= n);
+    const n = randomSequence(pick, 1, LENGTH - 1);
+    keepRecords(rows, (sequence) => sequence <= n);
     // Also moves the head back, which only a checkpoint can contradict.
-    const noteToo = n < 28 && pick(2) === 0;
-    if (noteToo) moveHead(rows);
-    return { rows, columnsOnly: !noteToo && n >= 28, expected: { kind: 'truncated', sequence: n + 1 } };
+    const movesHead = n < 28 && pick(2) === 0;
+    if (movesHead) moveHead(rows);
+    return { rows, columnsOnly: !movesHead && n >= 28, expected: { kind: 'truncated', sequence: n + 1 } };
   },
   'delete everything': (rows) => {
-    keep(rows, () => false);
+    keepRecords(rows, () => false);
     return { rows, columnsOnly: true, expected: { kind: 'truncated', sequence: 1 } };
   },
-  'note an earlier record as the last': (rows, pick) => {
+  'move the head back': (rows, pick) => {
     const n = pick(LENGTH);
     rows.head = rows.head.map((head) => ({
       ...head,
@@ -295,11 +295,11 @@ const WAYS: Readonly<Record<string, Way>> = {
     }));
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n + 1 } };
   },
-  'delete the note of the last record': (rows) => {
+  'delete the head': (rows) => {
     rows.head = [];
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: 1 } };
   },
-  'edit the note of the last record': (rows, pick) => {
+  'edit the head': (rows, pick) => {
     const ahead = pick(2) === 0;
     const [head] = rows.head;
     if (head !== undefined && ahead) head.sequence = LENGTH + 1 + pick(9);
@@ -310,26 +310,26 @@ const WAYS: Readonly<Record<string, Way>> = {
     return { rows, columnsOnly: true, expected };
   },
   'splice in the chain of another instance': (rows, pick, { others }) => {
-    const n = one(pick, 3, LENGTH - 1);
+    const n = randomSequence(pick, 3, LENGTH - 1);
     splice(rows, others.foreign, n);
     return { rows, expected: { kind: 'inserted', sequence: n } };
   },
   'splice in a chain of the same instance': (rows, pick, { others }) => {
-    const n = one(pick, 3, LENGTH - 1);
+    const n = randomSequence(pick, 3, LENGTH - 1);
     splice(rows, others.twin, n);
     return { rows, expected: { kind: 'edited', sequence: n - 1 } };
   },
   'rewrite the tail': (rows, pick) => {
-    const n = one(pick, 1, 28);
+    const n = randomSequence(pick, 1, 28);
     rewrite(rows, n, pick(9));
     if (pick(2) === 0) moveHead(rows);
     return { rows, expected: { kind: 'checkpoint', sequence: SIGNED.find((at) => at >= n) ?? 0 } };
   },
-  'rewrite the tail and cut it': (rows, pick) => {
-    const n = one(pick, 1, 19);
+  'rewrite the tail and truncate it': (rows, pick) => {
+    const n = randomSequence(pick, 1, 19);
     const end = n + pick(28 - n);
     rewrite(rows, n, pick(9));
-    keep(rows, (sequence) => sequence <= end);
+    keepRecords(rows, (sequence) => sequence <= end);
     moveHead(rows);
     const signed = SIGNED.find((at) => at >= n && at <= end);
     const expected =
@@ -358,18 +358,18 @@ const WAYS: Readonly<Record<string, Way>> = {
 
 /** Yields `count` tamperings: every kind in turn, each at random positions. */
 export function* tamperings(original: Original, count: number, seed = 20_261_125): Generator<Tampering> {
-  const pick = seeded(seed);
-  const ways = Object.entries(WAYS);
+  const pick = createRandom(seed);
+  const kinds = Object.entries(TAMPERINGS);
   const evidence = { checkpoints: checkpointsOf(original.rows), keys: keysById([signer.publicKey]) };
   for (let index = 0; index < count; index += 1) {
-    const [what, way] = ways[index % ways.length] ?? [];
-    if (what === undefined || way === undefined) return;
-    yield { what, columnsOnly: false, evidence, ...way(structuredClone(original.rows), pick, original) };
+    const [what, variant] = kinds[index % kinds.length] ?? [];
+    if (what === undefined || variant === undefined) return;
+    yield { what, columnsOnly: false, evidence, ...variant(structuredClone(original.rows), pick, original) };
   }
 }
 
 function row(rows: Rows, sequence: number): Row {
-  const found = rows.records.find((it) => it.sequence === sequence);
+  const found = rows.records.find((record) => record.sequence === sequence);
   if (found === undefined) throw new Error(`no record ${sequence}`);
   return found;
 }
@@ -387,28 +387,29 @@ function rehash(rows: Rows, sequence: number, part: object): void {
   Object.assign(row(rows, sequence), { record: text, hash: hashOf(text) });
 }
 
-function keep(rows: Rows, which: (sequence: number) => boolean): void {
+function keepRecords(rows: Rows, which: (sequence: number) => boolean): void {
   rows.records = rows.records.filter(({ sequence }) => which(Number(sequence)));
-  for (const table of BESIDE) rows[table] = rows[table].filter(({ sequence }) => which(Number(sequence)));
+  for (const table of SEARCH_TABLES)
+    rows[table] = rows[table].filter(({ sequence }) => which(Number(sequence)));
 }
 
 /** Moves the row and its sources and, if requested, changes the sequence in its text. */
-function move(rows: Rows, from: number, to: number, renumber: boolean): void {
+function moveRecord(rows: Rows, from: number, to: number, renumber: boolean): void {
   const moved = row(rows, from);
   moved.sequence = to;
   if (renumber) moved.record = canonical({ ...JSON.parse(String(moved.record)), sequence: to });
-  for (const table of BESIDE) for (const it of rows[table]) if (it.sequence === from) it.sequence = to;
+  for (const table of SEARCH_TABLES) for (const it of rows[table]) if (it.sequence === from) it.sequence = to;
 }
 
 function shift(rows: Rows, from: number): void {
-  for (const sequence of range(from, LENGTH).toReversed()) move(rows, sequence, sequence + 1, false);
+  for (const sequence of range(from, LENGTH).toReversed()) moveRecord(rows, sequence, sequence + 1, false);
 }
 
-function splice(rows: Rows, other: Rows, from: number): void {
-  keep(rows, (sequence) => sequence < from);
-  const { records, ...beside } = structuredClone(other);
+function splice(rows: Rows, otherRows: Rows, from: number): void {
+  keepRecords(rows, (sequence) => sequence < from);
+  const { records, ...beside } = structuredClone(otherRows);
   rows.records.push(...records.filter(({ sequence }) => Number(sequence) >= from));
-  for (const table of BESIDE)
+  for (const table of SEARCH_TABLES)
     rows[table].push(...beside[table].filter(({ sequence }) => Number(sequence) >= from));
 }
 
@@ -418,9 +419,9 @@ function rewrite(rows: Rows, from: number, salt: number): void {
   for (const sequence of range(from, LENGTH)) {
     const record = recordAt(rows, sequence) as unknown as AuditRecord;
     const entry = sequence === from ? { ...record, durationMs: 100_000 + salt } : record;
-    const { stored, record: made } = append(head, entry, record);
+    const { stored, record: rewritten } = append(head, entry, record);
     Object.assign(row(rows, sequence), { record: stored.text, hash: stored.hash });
-    head = made;
+    head = rewritten;
   }
 }
 
@@ -433,11 +434,11 @@ function range(from: number, to: number): readonly number[] {
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
 }
 
-function different(pick: Pick, from: number): number {
-  const to = one(pick, 1, LENGTH - 1);
+function otherSequence(pick: Pick, from: number): number {
+  const to = randomSequence(pick, 1, LENGTH - 1);
   return to >= from ? to + 1 : to;
 }
 
-function other(column: string): string | number {
+function otherValue(column: string): string | number {
   return column.startsWith('review') ? 1 : 'x';
 }

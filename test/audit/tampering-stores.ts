@@ -89,7 +89,7 @@ export async function writeExport(folder: string, { rows, evidence }: Tampering)
   await writeFile(path, lines.map((line) => `${line}\n`).join(''));
   await writeFile(
     join(folder, 'checkpoints.jsonl'),
-    evidence.checkpoints.map((it) => `${JSON.stringify(it)}\n`).join(''),
+    evidence.checkpoints.map((checkpoint) => `${JSON.stringify(checkpoint)}\n`).join(''),
   );
   return path;
 }

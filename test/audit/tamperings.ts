@@ -11,19 +11,19 @@ export const TAMPERINGS: readonly (readonly [what: string, sql: string, found: o
   ],
   ['a column', `update records set mapping = 'other' where sequence = 4`, { kind: 'edited', sequence: 4 }],
   [
-    'a column, to nothing',
+    'a column, set to null',
     'update records set namespace = null where sequence = 4',
     { kind: 'edited', sequence: 4 },
   ],
   ['the sources', 'delete from record_sources where sequence = 5', { kind: 'edited', sequence: 5 }],
   [
-    'a source too many',
+    'an extra source',
     "insert into record_sources values (2, 'a', 'b', '1')",
     { kind: 'edited', sequence: 2 },
   ],
   ['the values', 'delete from record_values where sequence = 5', { kind: 'edited', sequence: 5 }],
   [
-    'a value too many',
+    'an extra value',
     `insert into record_values values (2, '0badcafe:${'f'.repeat(64)}')`,
     { kind: 'edited', sequence: 2 },
   ],
@@ -42,7 +42,7 @@ export const TAMPERINGS: readonly (readonly [what: string, sql: string, found: o
     { kind: 'reordered', sequence: 2 },
   ],
   [
-    'the rows, by a copy between them',
+    'the rows, with an inserted copy',
     `${SHIFT} insert into records select 3, time, actor_kind, actor_name, request_id, action, outcome, code, mapping, namespace, secret, fingerprint_before, fingerprint_after, hash, record from records where sequence = 2`,
     { kind: 'inserted', sequence: 2 },
   ],

@@ -62,7 +62,7 @@ for (const [what, lines] of [
     ['the first one at the end', moved(lines, 0, last), { kind: 'reordered', sequence: first }],
     ['the last one in front', moved(lines, last, 0), { kind: 'reordered', sequence: first }],
     ['the fifth in front', moved(lines, 4, 0), { kind: 'reordered', sequence: first }],
-    ['all the other way round', lines.toReversed(), { kind: 'reordered', sequence: first }],
+    ['all lines reversed', lines.toReversed(), { kind: 'reordered', sequence: first }],
     ['another number in the first', edited(lines, 0, { sequence: first + 4 }), edit(first)],
     ['the number of the second in the first', edited(lines, 0, { sequence: first + 1 }), edit(first)],
     ['no number in the first', edited(lines, 0, { sequence: 'x' }), edit(first)],
@@ -85,7 +85,7 @@ for (const [what, lines] of [
       lines.toSpliced(5, 0, rehashed({ ...OTHER[7], sequence: 7 })),
       { kind: 'inserted' },
     ],
-    ['the third left out', lines.toSpliced(2, 1), { kind: 'deleted', sequence: first + 2 }],
+    ['the third removed', lines.toSpliced(2, 1), { kind: 'deleted', sequence: first + 2 }],
   ])(`reports changes to ${what}: %s`, async (_, tampered, found) => {
     expect(await problemOf(textOf(tampered))).toMatchObject(found);
   });

@@ -29,13 +29,13 @@ function rehashed(record: AuditRecord, part: object): AuditRecord {
 
 const records = fc.array(anyEntry, { minLength: 3, maxLength: 12 }).map((entries) => chain(entries));
 /** A chain and the index of a record that is neither its first nor its last. */
-const place = records.chain((list) =>
+const innerIndex = records.chain((list) =>
   fc.tuple(fc.constant(list), fc.integer({ min: 1, max: list.length - 2 })),
 );
-const anyPlace = records.chain((list) =>
+const anyIndex = records.chain((list) =>
   fc.tuple(fc.constant(list), fc.integer({ min: 0, max: list.length - 1 })),
 );
-const twoPlaces = anyPlace.chain(([list, i]) =>
+const twoIndexes = anyIndex.chain(([list, i]) =>
   fc.tuple(fc.constant(list), fc.constant(i), fc.integer({ min: 0, max: list.length - 1 })),
 );
 
@@ -52,17 +52,17 @@ describe('verify, for an untouched chain', () => {
   it('accepts a JSON round trip that reverses the members', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
-        const travelled = list.map((record) =>
+        const reversed = list.map((record) =>
           JSON.parse(JSON.stringify(Object.fromEntries(Object.entries(record).reverse()))),
         );
-        expect(await check(travelled)).toMatchObject({ kind: 'intact' });
+        expect(await check(reversed)).toMatchObject({ kind: 'intact' });
       }),
     );
   });
 
   it('starts at any record, given the head before it', async () => {
     await fc.assert(
-      fc.asyncProperty(place, async ([list, i]) => {
+      fc.asyncProperty(innerIndex, async ([list, i]) => {
         const after = list[i - 1];
         expect(await verify(list.slice(i).map(toStored), after && { after })).toMatchObject({
           kind: 'intact',
@@ -105,7 +105,7 @@ describe('verify, for a changed chain', () => {
 
   it('reports an edit of any field', async () => {
     await fc.assert(
-      fc.asyncProperty(anyPlace, field, change, async ([list, i], name, value) => {
+      fc.asyncProperty(anyIndex, field, change, async ([list, i], name, value) => {
         const edited = list.map((record, at) =>
           at === i ? JSON.parse(JSON.stringify({ ...record, [name]: value })) : record,
         );
@@ -117,7 +117,7 @@ describe('verify, for a changed chain', () => {
 
   it('reports the removal of any field', async () => {
     await fc.assert(
-      fc.asyncProperty(anyPlace, field, async ([list, i], name) => {
+      fc.asyncProperty(anyIndex, field, async ([list, i], name) => {
         const edited = list.map((record, at) =>
           at === i ? Object.fromEntries(Object.entries(record).filter(([key]) => key !== name)) : record,
         );
@@ -131,7 +131,7 @@ describe('verify, for a changed chain', () => {
 
   it('reports an edit with a recomputed hash', async () => {
     await fc.assert(
-      fc.asyncProperty(place, async ([list, i]) => {
+      fc.asyncProperty(innerIndex, async ([list, i]) => {
         const edited = list.map((record, at) =>
           at === i ? rehashed(record, { note: 'nothing happened' }) : record,
         );
@@ -152,7 +152,7 @@ describe('verify, for a changed chain', () => {
   });
 
   it('reports deleted records', async () => {
-    const part = place.chain(([list, i]) =>
+    const part = innerIndex.chain(([list, i]) =>
       fc.tuple(fc.constant(list), fc.integer({ min: 0, max: i }), fc.constant(i)),
     );
     await fc.assert(
@@ -165,7 +165,7 @@ describe('verify, for a changed chain', () => {
 
   it('reports a deletion although the following records were renumbered', async () => {
     await fc.assert(
-      fc.asyncProperty(place, async ([list, i]) => {
+      fc.asyncProperty(innerIndex, async ([list, i]) => {
         const rest = list.filter((_, at) => at !== i).map((record, at) => ({ ...record, sequence: at + 1 }));
         expect(await check(rest)).toEqual({ kind: 'deleted', sequence: i + 1 });
       }),
@@ -174,7 +174,7 @@ describe('verify, for a changed chain', () => {
 
   it('reports a truncation by a head noted elsewhere', async () => {
     await fc.assert(
-      fc.asyncProperty(anyPlace, async ([list, i]) => {
+      fc.asyncProperty(anyIndex, async ([list, i]) => {
         expect(await check(list.slice(0, i), list.at(-1))).toEqual({ kind: 'truncated', sequence: i + 1 });
       }),
     );
@@ -182,7 +182,7 @@ describe('verify, for a changed chain', () => {
 
   it('reports two swapped records', async () => {
     await fc.assert(
-      fc.asyncProperty(twoPlaces, async ([list, i, j]) => {
+      fc.asyncProperty(twoIndexes, async ([list, i, j]) => {
         fc.pre(i !== j);
         const swapped = list.with(i, list[j] ?? fail()).with(j, list[i] ?? fail());
         expect(await check(swapped)).toEqual({ kind: 'reordered', sequence: Math.min(i, j) + 1 });
@@ -192,7 +192,7 @@ describe('verify, for a changed chain', () => {
 
   it('reports two swapped and renumbered records', async () => {
     await fc.assert(
-      fc.asyncProperty(twoPlaces, async ([list, i, j]) => {
+      fc.asyncProperty(twoIndexes, async ([list, i, j]) => {
         fc.pre(i !== j);
         const swapped = list.with(i, list[j] ?? fail()).with(j, list[i] ?? fail());
         const renumbered = swapped.map((record, at) => ({ ...record, sequence: at + 1 }));
@@ -203,7 +203,7 @@ describe('verify, for a changed chain', () => {
 
   it('reports a moved record', async () => {
     await fc.assert(
-      fc.asyncProperty(twoPlaces, async ([list, i, j]) => {
+      fc.asyncProperty(twoIndexes, async ([list, i, j]) => {
         fc.pre(i !== j);
         const moved = list.toSpliced(i, 1).toSpliced(j, 0, list[i] ?? fail());
         expect(await check(moved)).toEqual({ kind: 'reordered', sequence: Math.min(i, j) + 1 });
@@ -213,7 +213,7 @@ describe('verify, for a changed chain', () => {
 
   it('reports a duplicated record', async () => {
     await fc.assert(
-      fc.asyncProperty(twoPlaces, async ([list, i, j]) => {
+      fc.asyncProperty(twoIndexes, async ([list, i, j]) => {
         const doubled = list.toSpliced(j, 0, list[i] ?? fail());
         expect(await check(doubled)).toEqual({ kind: 'inserted', sequence: Math.min(i, j) + 1 });
       }),
@@ -221,12 +221,12 @@ describe('verify, for a changed chain', () => {
   });
 
   it.each([
-    ['that fits what it follows', false, true],
+    ['with a matching predecessor', false, true],
     ['with a wrong predecessor', false, false],
-    ['with what follows renumbered', true, true],
+    ['with renumbered successors', true, true],
   ])('reports a forged record %s', async (_, renumber, linked) => {
     await fc.assert(
-      fc.asyncProperty(place, anyEntry, async ([list, i], entry) => {
+      fc.asyncProperty(innerIndex, anyEntry, async ([list, i], entry) => {
         const head = { sequence: i, hash: linked ? (list[i - 1]?.hash ?? '') : 'f'.repeat(64) };
         const { record } = append(head, entry, {
           time: '2026-11-25T12:00:00.000Z',
@@ -234,8 +234,8 @@ describe('verify, for a changed chain', () => {
           replica: 'r',
         });
         const forged = list.toSpliced(i, 0, record);
-        const shown = renumber ? forged.map((one, at) => ({ ...one, sequence: at + 1 })) : forged;
-        expect(await check(shown)).toEqual({ kind: 'inserted', sequence: i + 1 });
+        const shownRecords = renumber ? forged.map((one, at) => ({ ...one, sequence: at + 1 })) : forged;
+        expect(await check(shownRecords)).toEqual({ kind: 'inserted', sequence: i + 1 });
       }),
     );
   });
@@ -252,8 +252,8 @@ describe('verify, for a changed chain', () => {
 
   it('reports edited search columns', async () => {
     const stored: StoredRecord[] = chain([1, 2, 3].map((n) => ({ ...sample, attempt: n }))).map(toStored);
-    const touched = stored.map((record, at) => (at === 1 ? { ...record, columnsMatch: false } : record));
-    expect(await verify(touched)).toEqual({ kind: 'edited', sequence: 2 });
+    const edited = stored.map((record, at) => (at === 1 ? { ...record, columnsMatch: false } : record));
+    expect(await verify(edited)).toEqual({ kind: 'edited', sequence: 2 });
   });
 
   it.each(['', 'null', '[]', '{', `${'['.repeat(5000)}${']'.repeat(5000)}`])(

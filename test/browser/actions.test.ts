@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { axe } from './chromium.ts';
-import { mappingsOf, STATUS, target, typical } from './scene.ts';
 import { column, describeInChromium, go } from './harness.ts';
+import { mappingsOf, STATUS, target, typical } from './scene.ts';
 
 describeInChromium('actions of an operator', (visit) => {
   it('sync a mapping and show the result', async () => {

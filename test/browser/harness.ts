@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import type { Role } from '../../src/http/identity.ts';
 import type { Service } from '../../src/service/service.ts';
 import { TOKENS } from '../http/harness.ts';
-import { type ViewOptions, launch, skipReason, openTab, type Tab } from './chromium.ts';
+import { launch, openTab, skipReason, type Tab, type ViewOptions } from './chromium.ts';
 import { typical } from './scene.ts';
 import { openSite, type Scene, type Site } from './site.ts';
 

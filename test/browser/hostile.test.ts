@@ -1,9 +1,9 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { expect, it } from 'vitest';
 import type { Entry } from '../../src/audit/entry.ts';
+import { describeInChromium, go } from './harness.ts';
 import { change, entry, mappingsOf, STATUS, target } from './scene.ts';
 import type { Scene } from './site.ts';
-import { describeInChromium, go } from './harness.ts';
 
 const ATTACKS = [
   '<img src=x onerror=alert(1)>',

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { axe } from './chromium.ts';
-import { entry, mappingsOf, print, target, typical } from './scene.ts';
 import { describeInChromium, go } from './harness.ts';
+import { entry, mappingsOf, print, target, typical } from './scene.ts';
 
 const VIEWS = [
   '/',

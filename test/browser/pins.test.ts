@@ -3,9 +3,9 @@ import { expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Service, SyncAnswer, TargetStatus } from '../../src/service/service.ts';
 import { axe } from './chromium.ts';
+import { column, describeInChromium, go } from './harness.ts';
 import { mappingsOf, STATUS } from './scene.ts';
 import { rolledBack } from './scene-pins.ts';
-import { column, describeInChromium, go } from './harness.ts';
 
 /** A service that pins and unpins targets. */
 function pinningService() {

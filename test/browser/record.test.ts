@@ -1,7 +1,7 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { expect, it } from 'vitest';
+import { delayResponses, describeInChromium, go } from './harness.ts';
 import { change, entry, STATUS, typical } from './scene.ts';
-import { describeInChromium, go, delayResponses } from './harness.ts';
 
 describeInChromium('the record view', (visit) => {
   it.each([14, 15])('shows the intent and the outcome of change %i', async (sequence) => {

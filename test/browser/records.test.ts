@@ -5,8 +5,8 @@ import { expect, it } from 'vitest';
 import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { SYNC_STATES } from '../../src/service/service.ts';
-import { entry, print, target, typical } from './scene.ts';
 import { column, describeInChromium, go } from './harness.ts';
+import { entry, print, target, typical } from './scene.ts';
 
 const REQUEST = 'c9c42967-b26d-41d7-aa38-000000000004';
 const FINGERPRINT = print('a047cb0180');

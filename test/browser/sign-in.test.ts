@@ -1,7 +1,7 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: it is Playwright's, and what a person sees is meant
 import { expect, it } from 'vitest';
 import { TOKENS } from '../http/harness.ts';
-import { describeInChromium, go, delayResponses, signIn } from './harness.ts';
+import { delayResponses, describeInChromium, go, signIn } from './harness.ts';
 
 describeInChromium('signing in', (visit) => {
   it('shows and requests nothing before', async () => {

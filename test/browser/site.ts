@@ -1,7 +1,7 @@
 import type { Entry } from '../../src/audit/entry.ts';
 import type { Service, Status } from '../../src/service/service.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
-import { type TestServer, type TestServerDeps, startTestServer } from '../http/harness.ts';
+import { startTestServer, type TestServer, type TestServerDeps } from '../http/harness.ts';
 
 /** The data of a test installation. */
 export interface Scene {
@@ -58,7 +58,7 @@ export async function openSite(
     },
     ...deps.service,
   };
-  const bench = await startTestServer({ ...deps, audit, service });
-  const url = await bench.server.listen('127.0.0.1:0');
-  return { url, bench, audit, calls: asked, [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose]() };
+  const api = await startTestServer({ ...deps, audit, service });
+  const url = await api.server.listen('127.0.0.1:0');
+  return { url, bench: api, audit, calls: asked, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]() };
 }

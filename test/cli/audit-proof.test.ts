@@ -4,7 +4,7 @@ import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { cutOff } from '../audit/cut.ts';
+import { truncateLog } from '../audit/truncate-log.ts';
 import { type Bench, DB, HEAD, openBench } from './harness.ts';
 
 const STORE = 'state/audit.db';
@@ -16,7 +16,7 @@ function sql(bench: Bench, text: string): void {
   db.close();
 }
 
-const cut = (bench: Bench, after: number): void => cutOff(join(bench.folder, STORE), after);
+const cut = (bench: Bench, after: number): void => truncateLog(join(bench.folder, STORE), after);
 
 /** After a sync whose records are signed, and a change of the source. */
 async function synced(config?: string): Promise<Bench> {
@@ -108,7 +108,7 @@ describe('checkpoints of one-shot runs', () => {
     expect(code).toBe(0);
     // Root may write to any file.
     if (process.getuid?.() === 0) return;
-    expect(stderr).toContain('a checkpoint of the audit could not be written');
+    expect(stderr).toContain('a checkpoint of the audit log could not be written');
     expect(await readFile(file, 'utf8')).toBe(before);
   });
 });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { cutOff } from '../audit/cut.ts';
+import { truncateLog } from '../audit/truncate-log.ts';
 import { type Bench, DB, HEAD, openBench } from './harness.ts';
 
 const OTHER = `  - name: other
@@ -46,7 +46,7 @@ describe('a command', () => {
   it('that looks at one mapping goes on while the audit is in doubt, and one that changes it does not', async () => {
     await using bench = await openBench();
     await bench.run('sync');
-    cutOff(join(bench.folder, 'state/audit.db'), 3);
+    truncateLog(join(bench.folder, 'state/audit.db'), 3);
     expect(await bench.run('plan', '--mapping', 'db')).toMatchObject({ code: 0 });
     expect(await bench.run('explain', 'db')).toMatchObject({ code: 0 });
     expect(await bench.run('sync', '--mapping', 'db')).toMatchObject({

@@ -155,7 +155,8 @@ export const UNWELL: Status = {
       staleSeconds: null,
       code: 'NOT_OWNED',
       message: 'apps/theirs: a Secret with this name exists and is not ours',
-      remedy: 'Choose another name, or set `onConflict: adopt` to take the Secret over. Run `secretbridge plan` first.',
+      remedy:
+        'Choose another name, or set `onConflict: adopt` to take the Secret over. Run `secretbridge plan` first.',
     },
     {
       mapping: 'new',

@@ -16,7 +16,7 @@ it('a service that waits for its audit takes the configuration that names anothe
   const stop = new AbortController();
   const stderr = new Collector();
   const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
-  await soon(() => expect(stderr.text).toContain('the service cannot start yet and tries again'));
+  await soon(() => expect(stderr.text).toContain('the service cannot start yet; retrying'));
 
   await bench.write('secretbridge.yaml', RIGHT);
   await soon(() => expect(stderr.text).toContain('the service is running'));
@@ -30,7 +30,7 @@ it('a service that waits for its audit ends when it is told to', async () => {
   const stop = new AbortController();
   const stderr = new Collector();
   const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
-  await soon(() => expect(stderr.text).toContain('the service cannot start yet and tries again'));
+  await soon(() => expect(stderr.text).toContain('the service cannot start yet; retrying'));
   stop.abort();
   expect((await running).code).toBe(0);
 });

@@ -14,7 +14,7 @@ export interface Seen {
 
 export type Answer = (request: Seen, response: ServerResponse) => void;
 
-/** A loopback server that answers as a test says, and a kubeconfig for it. */
+/** A loopback server with test-defined responses, and a kubeconfig for it. */
 export interface ApiServer extends AsyncDisposable {
   readonly address: string;
   readonly folder: string;

@@ -38,7 +38,7 @@ const ENDED = `${jwtPart({ alg: 'none' })}.${jwtPart({ exp: 0 })}.s`;
 
 const tokensSeen = (server: ApiServer) => server.seen.map(({ headers }) => headers.authorization);
 
-describe('a server that is busy', () => {
+describe('a busy API server', () => {
   const busy = (retryAfter: string): Answer =>
     json(429, status(429, 'TooManyRequests'), { 'retry-after': retryAfter });
   const post = { method: 'POST', path: '/api/v1/namespaces/team/secrets', body: { kind: 'Secret' } } as const;
@@ -56,26 +56,26 @@ describe('a server that is busy', () => {
     return { server, client, waits, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   }
 
-  it('is asked again, as soon as it says, and told the same', async () => {
+  it('is retried after the time that it asks for, with the same request', async () => {
     await using it = await answers(busy('1'), busy('2'), json(201, {}));
     expect((await it.client.send(post)).status).toBe(201);
     expect(it.waits).toEqual([1_500, 2_500]);
     expect(new Set(it.server.seen.map(({ body }) => body))).toEqual(new Set(['{"kind":"Secret"}']));
   });
 
-  it('is asked three times, and then its answer stands', async () => {
+  it('is tried three times, then its response is returned', async () => {
     await using it = await answers(busy('1'));
     expect((await it.client.send(post)).status).toBe(429);
     expect(it.server.seen).toHaveLength(3);
   });
 
-  it.each(['3', '3600', 'soon', '-1'])('that says `Retry-After: %s` is asked once', async (retryAfter) => {
+  it.each(['3', '3600', 'soon', '-1'])('is not retried with `Retry-After: %s`', async (retryAfter) => {
     await using it = await answers(busy(retryAfter), json(201, {}));
     expect((await it.client.send(post)).status).toBe(429);
     expect(it.waits).toEqual([]);
   });
 
-  it('is not asked again by whoever was called off', async () => {
+  it('is not retried after the caller cancels', async () => {
     await using server = await startApiServer();
     server.answer(busy('1'));
     const called = new AbortController();
@@ -89,7 +89,7 @@ describe('a server that is busy', () => {
 });
 
 describe('connections', () => {
-  it('are few for many requests, which leave nothing behind', async () => {
+  it('few connections serve many requests and leave no memory behind', async () => {
     await using server = await startApiServer();
     await using client = await open(server);
     server.answer((_, response) => response.end('{}'));
@@ -100,11 +100,11 @@ describe('connections', () => {
     for (let round = 0; round < 20; round++) await atOnce(100);
     collect();
     expect(server.connections()).toBeLessThanOrEqual(32);
-    // `seen` keeps about 1 kB a request; an agent for each would be 27 kB.
+    // `seen` keeps about 1 kB for each request; an agent per request would take 27 kB.
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(6_000_000);
   });
 
-  it('end with the client', async () => {
+  it('connections close with the client', async () => {
     await using server = await startApiServer();
     const client = await open(server);
     server.answer((_, response) => response.end('{}'));
@@ -123,7 +123,7 @@ describe('an identity', () => {
       { username: 'ann', password: 'pass' },
       `Basic ${Buffer.from('ann:pass').toString('base64')}`,
     ],
-  ])('may be %s', async (_, user, expected) => {
+  ])('can be %s', async (_, user, expected) => {
     await using server = await startApiServer(user);
     await using client = await open(server);
     server.answer(json(200, {}));
@@ -139,7 +139,7 @@ describe('an identity', () => {
     ['', { tokenFile: 'token' }],
     [' and goes before a token beside it', { tokenFile: 'token', token: 'ended' }],
   ])(
-    'may be a file, relative to the kubeconfig, which is read again when it has changed%s',
+    'can be a file relative to the kubeconfig, which is read again after a change%s',
     async (_, user) => {
       await using server = await startApiServer(user);
       const token = join(server.folder, 'token');
@@ -157,7 +157,7 @@ describe('an identity', () => {
   it.each([
     ['in its file', { tokenFile: 'token' }],
     ['in the kubeconfig', { token: 'first' }],
-  ])('that has changed %s is found also after the clock was set back', async (_, user) => {
+  ])('changed %s is detected after the clock was set back', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
@@ -172,7 +172,7 @@ describe('an identity', () => {
     expect((await client.send(get)).status).toBe(200);
   });
 
-  it('that is refused is looked up again, in the kubeconfig too, and the request sent once more', async () => {
+  it('is loaded again after a 401, also from the kubeconfig, and the request is retried once', async () => {
     await using server = await startApiServer({ token: 'old' });
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -189,7 +189,7 @@ describe('an identity', () => {
   it.each([
     ['another context has become the current one', 'y', 'x'],
     ['its context leads to another server', 'x', 'old'],
-  ])('is that of the same context and server when %s', async (_, current, kept) => {
+  ])('stays with the same context and server when %s', async (_, current, kept) => {
     await using server = await startApiServer({ token: 'old' });
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -218,7 +218,7 @@ describe('an identity', () => {
     expect(tokensSeen(server).at(-1)).toBe(kept === 'x' ? 'Bearer renewed' : 'Bearer old');
   });
 
-  it('that stays refused is not looked up at every request', async () => {
+  it('is not loaded again at every request while it stays rejected', async () => {
     await using server = await startApiServer();
     await using client = await open(server);
     server.answer((_, response) => response.writeHead(401).end());
@@ -226,7 +226,7 @@ describe('an identity', () => {
     expect(server.seen).toHaveLength(5);
   });
 
-  it('survives a kubeconfig that is half-written while it is looked up', async () => {
+  it('survives a half-written kubeconfig', async () => {
     await using server = await startApiServer();
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -236,7 +236,7 @@ describe('an identity', () => {
     expect((await client.send(get)).status).toBe(401);
   });
 
-  it('may be an id token of OIDC that has not ended, whoever gave it', async () => {
+  it('can be a valid OIDC id token of any issuer', async () => {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const idToken = `${part({ alg: 'none' })}.${part({ exp: 4_000_000_000 })}.s`;
     await using server = await startApiServer({
@@ -248,11 +248,11 @@ describe('an identity', () => {
     expect(tokensSeen(server)).toEqual([`Bearer ${idToken}`]);
   });
 
-  // As client-go has it.
+  // As in client-go.
   it.each([
     ['token', { token: 't' }, 'Bearer t'],
     ['password', { username: 'a', password: 'b' }, 'Basic YTpi'],
-  ])('is the %s that stands in the kubeconfig, whatever login is named beside it', async (_, user, seen) => {
+  ])('is the inline %s, even if another login is configured', async (_, user, seen) => {
     await using server = await startApiServer({ ...user, 'auth-provider': { name: 'oidc', config: {} } });
     await using client = await open(server);
     server.answer(json(200, {}));
@@ -260,7 +260,7 @@ describe('an identity', () => {
     expect(tokensSeen(server)).toEqual([seen]);
   });
 
-  it('may be of a provider from before plugins, which the library as a whole knows', async () => {
+  it('can come from a legacy auth provider, through the complete client-node library', async () => {
     const config = { 'access-token': 'of-gcp', expiry: '2999-01-01T00:00:00Z' };
     await using server = await startApiServer({ 'auth-provider': { name: 'gcp', config } });
     await using client = await open(server);
@@ -277,7 +277,7 @@ describe('an identity', () => {
     ['a file that is not there', { tokenFile: 'token' }],
     ['a file that is empty', { tokenFile: 'empty' }],
   ])(
-    'with %s asks for nothing without a login, and is looked up in the kubeconfig again',
+    'with %s sends no anonymous request and is loaded from the kubeconfig again',
     async (_, user) => {
       await using server = await startApiServer(user);
       const { clock, advance } = withClock();
@@ -293,7 +293,7 @@ describe('an identity', () => {
     },
   );
 
-  it('may act as another user, with the groups, uid and extra of that', async () => {
+  it('can impersonate a user with groups, uid and extra fields', async () => {
     const seen: unknown[] = [];
     await using server = await startApiServer({
       token: 't',
@@ -314,7 +314,7 @@ describe('an identity', () => {
       {
         'impersonate-user': 'bob',
         'impersonate-uid': 'u-1',
-        // Several headers of one name, as Node shows them.
+        // Node joins repeated headers like this.
         'impersonate-group': 'team:a, team:b',
         'impersonate-extra-scopes': 'read, write',
         'impersonate-extra-example.com%2f50%25': 'x',
@@ -322,7 +322,7 @@ describe('an identity', () => {
     ]);
   });
 
-  it('whose token has two lines is said to have them', async () => {
+  it('reports a token with a line break', async () => {
     await using server = await startApiServer({ tokenFile: 'token' });
     await writeFile(join(server.folder, 'token'), 's3cret\ns3cret\n');
     await using client = await open(server);
@@ -331,7 +331,7 @@ describe('an identity', () => {
     expect(String(error)).not.toContain('s3cret');
   });
 
-  it('whose client certificate is not there is CREDENTIAL_MISSING and names the file', async () => {
+  it('reports a missing client certificate file as CREDENTIAL_MISSING with its name', async () => {
     await using server = await startApiServer({ 'client-certificate': 'gone.crt', 'client-key': 'gone.key' });
     await using client = await open(server);
     const file = join(server.folder, 'gone.crt');
@@ -358,8 +358,8 @@ describe('an identity', () => {
   });
 });
 
-describe('a server that asks for a client certificate', () => {
-  it('says so where it gets none, and takes one that the kubeconfig has by then', async () => {
+describe('a server that requires a client certificate', () => {
+  it('is reported without a certificate, and accepts one added to the kubeconfig later', async () => {
     const [own, clients] = [createAuthority('own'), createAuthority('clients')];
     const { cert, key } = clients.issue();
     const data = (text: string) => Buffer.from(text).toString('base64');
@@ -387,11 +387,11 @@ describe('a server that asks for a client certificate', () => {
     }
   });
 
-  // RFC 8446, 6.2.
+  // Alerts as in RFC 8446, section 6.2.
   it.each([
     ['has ended', 45],
     ['is of an authority that it does not know', 48],
-  ])('and finds that it %s says so', async (_, alert) => {
+  ])('that is %s is reported as such', async (_, alert) => {
     const tls = createNetServer((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
     await using server = await startApiServer();
     const address = `https://127.0.0.1:${await listen(tls)}`;
@@ -405,7 +405,7 @@ describe('a server that asks for a client certificate', () => {
   });
 });
 
-describe('the authorities of a cluster', () => {
+describe('the certificate authorities of a cluster', () => {
   const [own, other] = [createAuthority('own'), createAuthority('other')];
   const data = (text: string) => Buffer.from(text).toString('base64');
 
@@ -432,12 +432,12 @@ describe('the authorities of a cluster', () => {
     expect(await asked({ ...cluster, 'certificate-authority-data': data(own.ca) })).toBe(200);
   });
 
-  it('may be several, with comments and the ends of lines of Windows', async () => {
+  it('can be several, with comments and Windows line ends', async () => {
     const bundle = `# ours\n${other.ca}\n# and its own\n${own.ca}`.replaceAll('\n', '\r\n');
     expect(await asked({ 'certificate-authority-data': data(bundle) })).toBe(200);
   });
 
-  it('that have changed in the kubeconfig are found without a restart', async () => {
+  it('are reloaded from a changed kubeconfig without a restart', async () => {
     const https = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('{}'));
     const address = `https://127.0.0.1:${await listen(https)}`;
     await using server = await startApiServer();
@@ -467,7 +467,7 @@ describe('the authorities of a cluster', () => {
     [{ 'certificate-authority': '.' }, /: it is a folder, not a regular file$/],
     [{ 'certificate-authority': 'gone.pem' }, /gone\.pem cannot be read: ENOENT/],
     [{ 'certificate-authority': 'kubeconfig' }, /contains no PEM certificates$/],
-  ])('that are none are said to be that: %j', async (cluster, detail) => {
+  ])('that are invalid are reported: %j', async (cluster, detail) => {
     expect(await asked(cluster)).toMatchObject({
       code: 'CREDENTIAL_MISSING',
       about: 'kubeconfig cluster c',
@@ -500,7 +500,7 @@ describe('a proxy', () => {
     ['', 'localhost', 'localhost'],
     [' and is told the name that the kubeconfig has for it', 'localhost', 'api.example'],
     [' by its address', '127.0.0.1', '127.0.0.1'],
-  ])('leads to the server, which is checked as without it%s', async (_, host, name) => {
+  ])('forwards to the server, whose certificate is still verified%s', async (_, host, name) => {
     const own = createAuthority('own');
     const names: unknown[] = [];
     const https = createServer({ ...own.issue({ names: [name] }) }, ({ socket }, response) => {
@@ -535,7 +535,7 @@ describe('a proxy', () => {
     ]);
   });
 
-  it('leads to a server that asks for a client certificate, which is said of that', async () => {
+  it('forwards to a server that requires a client certificate, and the error names the server', async () => {
     const [own, clients] = [createAuthority('own'), createAuthority('clients')];
     const strict = { ca: clients.ca, requestCert: true, rejectUnauthorized: true };
     const https = createServer({ ...own.issue({ names: ['127.0.0.1'] }), ...strict });
@@ -560,12 +560,12 @@ describe('a proxy', () => {
     }
   });
 
-  it('that refuses is said to', async () => {
+  it('that refuses a connection is reported', async () => {
     const error = await through((socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
     expect(error).toHaveProperty('detail', 'the proxy refuses to connect us, status 407');
   });
 
-  it('that refuses a request to an API server without TLS is said to', async () => {
+  it('that refuses a plain http request is reported', async () => {
     const proxy = createHttpServer((_, response) => response.writeHead(407).end());
     await using server = await startApiServer();
     const cluster = { server: server.address, 'proxy-url': `http://127.0.0.1:${await listen(proxy)}` };
@@ -581,14 +581,14 @@ describe('a proxy', () => {
     }
   });
 
-  it('that hangs up is said to', async () => {
+  it('that closes the connection is reported', async () => {
     const error = await through((socket) => socket.destroy());
     expect(error).toHaveProperty('detail', 'the proxy closed the connection');
   });
 });
 
 describe('an address', () => {
-  it('may have a path of its own, and shows no login', async () => {
+  it('can have a path, and is shown without credentials', async () => {
     await using server = await startApiServer();
     const cluster = { server: `${server.address.replace('//', '//ann:pass@')}/k8s/clusters/c-1/` };
     await writeFile(server.kubeconfig, kubeconfigText(cluster, {}));

@@ -37,7 +37,7 @@ function maps() {
 }
 
 describe('a ConfigMap', () => {
-  it('that is not there is read as nothing, and created', async () => {
+  it('is read as undefined if it does not exist, and can be created', async () => {
     server.answer((request, response) =>
       (request.method === 'GET'
         ? json(404, status(404, 'NotFound', { kind: 'configmaps' }))
@@ -54,7 +54,7 @@ describe('a ConfigMap', () => {
     });
   });
 
-  it('is replaced as it was read, what is not ours included', async () => {
+  it('is replaced with all foreign fields kept', async () => {
     server.answer(json(200, object));
     const read = await maps().read('bridge', 'proof');
     expect(read).toEqual({ data: { key: 'old' }, resourceVersion: '7' });
@@ -84,7 +84,7 @@ describe('a ConfigMap', () => {
     await expect(maps().write(place, {}, undefined)).rejects.toMatchObject({ code: expected });
   });
 
-  it('is not what a login page or another kind of object says', async () => {
+  it('rejects a login page and other kinds of objects', async () => {
     server.answer(json(200, { kind: 'Secret' }));
     await expect(maps().read('bridge', 'proof')).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });

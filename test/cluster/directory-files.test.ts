@@ -33,9 +33,9 @@ const FINGERPRINT = expect.stringMatching(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
 
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
 
-describe('the files', () => {
+describe('directory files', () => {
   it.each(['EACCES', 'EPERM', 'EROFS'])(
-    'that must not be written for %s say so, and not that Roles lack',
+    'report %s as a file permission problem, not as missing Roles',
     async (code) => {
       const work = () => Promise.reject(Object.assign(new Error('no'), { code }));
       const thrown = await withDiskErrors('team/app', work).catch((error: unknown) => error);
@@ -47,7 +47,7 @@ describe('the files', () => {
     },
   );
 
-  it('are for their owner alone, in folders for their owner alone', async () => {
+  it('are readable only by their owner, like their folders', async () => {
     await using d = await open();
     const cluster = createDirectoryCluster({ path: join(d.path, 'new', 'folder'), clock });
     await cluster.create(id, manifest());
@@ -60,7 +60,7 @@ describe('the files', () => {
     expect(await modeOf(d.file)).toBe('600');
   });
 
-  it('are manifests that kubectl can apply: no uid, version or managed fields where it would refuse them', async () => {
+  it('are manifests for kubectl, without uid, version and managed fields', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     const { metadata, ...rest } = parse(await readFile(d.file, 'utf8'));
@@ -88,7 +88,7 @@ describe('the files', () => {
     expect((await readNow(d.cluster, id)).annotations).toEqual(manifest().annotations);
   });
 
-  it('quote what kubectl, which reads YAML 1.1, would take for no text', async () => {
+  it('quote texts that YAML 1.1 in kubectl would read as other types', async () => {
     await using d = await open();
     const labels = { answer: 'yes', y: 'no', mode: '0755', at: '12:30' };
     await d.cluster.create(id, manifest({ labels, data: new Map([['on', SecretValue.fromText('x')]]) }));
@@ -97,7 +97,7 @@ describe('the files', () => {
     expect(Object.keys(data)).toEqual(['on']);
   });
 
-  it('leave nothing beside them but the lock and the key of their fingerprints', async () => {
+  it('have only the lock and the fingerprint key beside them', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.cluster.create(id, manifest());
@@ -107,7 +107,7 @@ describe('the files', () => {
     expect((await stat(join(d.path, '.lock'))).size).toBe(0);
   });
 
-  it('have a version that is made of a counter and a time, and tells nothing of the values', async () => {
+  it('have a version of a counter and a time, which reveals nothing of the values', async () => {
     await using d = await open();
     const one = await d.cluster.create(
       id,
@@ -118,7 +118,7 @@ describe('the files', () => {
 });
 
 describe('a manifest written by hand', () => {
-  it('is read, with stringData over data, and is not ours', async () => {
+  it('is read with stringData over data, and is not ours', async () => {
     await using d = await open();
     await d.hand(
       'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\ndata: { a: MQ==, b: Mg== }\nstringData: { b: "3", c: "é" }\n',
@@ -188,8 +188,8 @@ describe('a manifest written by hand', () => {
   });
 });
 
-describe('the name of a Secret', () => {
-  it('may be as long as that of a file, and beyond says so', async () => {
+describe('the name of a Secret file', () => {
+  it('can be as long as a file name allows, and reports when it is longer', async () => {
     await using d = await open();
     const long = { ...id, secret: 's'.repeat(250) };
     await d.cluster.create(long, manifest());
@@ -203,8 +203,8 @@ describe('the name of a Secret', () => {
   });
 });
 
-describe('what is left of a crash', () => {
-  it('a half-written draft is written anew, wherever it points', async () => {
+describe('the remains of a crash', () => {
+  it('a half-written temporary file is replaced, even if it is a link', async () => {
     await using d = await open();
     await mkdir(join(d.path, 'team'));
     await writeFile(join(d.path, 'team', '.app.yaml.new'), 'half a manif');
@@ -220,8 +220,8 @@ describe('what is left of a crash', () => {
   });
 });
 
-describe('a path that cannot be used', () => {
-  it('that is a file is an error of ours for every call', async () => {
+describe('an unusable path', () => {
+  it('that is a file gives a typed error for every call', async () => {
     await using d = await open();
     const path = join(d.path, 'file');
     await writeFile(path, '');
@@ -231,7 +231,7 @@ describe('a path that cannot be used', () => {
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('that is below a file is an error of ours too', async () => {
+  it('below a file gives a typed error', async () => {
     await using d = await open();
     await writeFile(join(d.path, 'file'), '');
     const cluster = createDirectoryCluster({ path: join(d.path, 'file', 'below'), clock });
@@ -240,7 +240,7 @@ describe('a path that cannot be used', () => {
     await expect(may).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE', detail: 'ENOTDIR' });
   });
 
-  it('that may not be written is CLUSTER_FORBIDDEN', async (context) => {
+  it('without write permission is CLUSTER_FORBIDDEN', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read and write everything');
     await using d = await open();
     await chmod(d.path, 0o500);
@@ -248,14 +248,14 @@ describe('a path that cannot be used', () => {
     expect(await d.cluster.checkAccess({ namespace: 'team', verb: 'create' })).toBe(false);
   });
 
-  it('a name that makes no file name is refused, and not cut', async () => {
+  it('rejects a name that is no file name, instead of shortening it', async () => {
     await using d = await open();
     const long = { namespace: 'team', secret: 'a'.repeat(253) };
     await expect(d.cluster.create(long, manifest())).rejects.toMatchObject({ code: 'CLUSTER_REFUSED' });
     expect(await readdir(join(d.path, 'team'))).toEqual([]);
   });
 
-  it('that is not there yet can be pinged and read, and nothing is made for it', async () => {
+  it('that does not exist can be pinged and read without being created', async () => {
     await using d = await open();
     const cluster = createDirectoryCluster({ path: join(d.path, 'later'), clock });
     await expect(cluster.ping()).resolves.toEqual({});

@@ -11,7 +11,7 @@ import { manifest } from '../conformance/cluster-harness.ts';
 const SOURCE = join(import.meta.dirname, '../../src');
 const id = { namespace: 'team', secret: 'app' };
 
-/** Runs code on the cluster of a folder in a process that can write so much to a file, and no more. */
+/** Runs code on a directory cluster in a process with a file size limit. */
 async function within(limitKiB: number, path: string, code: string): Promise<string> {
   const script = `
     import { createDirectoryCluster } from ${JSON.stringify(join(SOURCE, 'cluster/directory/directory.ts'))};
@@ -41,7 +41,7 @@ async function open() {
   };
 }
 
-it('a write that a full disk cuts off leaves the file as it was, and nothing beside it', async () => {
+it('a write that fails on a full disk keeps the file and leaves nothing behind', async () => {
   await using it = await open();
   const change = `return await cluster.replace(live, {
     ...live, ...dropped, data: new Map([['n', SecretValue.fromText('x'.repeat(100_000))]]) });`;
@@ -50,7 +50,7 @@ it('a write that a full disk cuts off leaves the file as it was, and nothing bes
   expect(await readdir(join(it.path, 'team'))).toEqual(['app.yaml']);
 });
 
-it('what is to go goes from a disk without any room', async () => {
+it('deletes a file on a disk without space', async () => {
   await using it = await open();
   expect(JSON.parse(await within(0, it.path, 'return await cluster.remove(live);'))).toEqual({
     kind: 'removed',

@@ -14,7 +14,7 @@ const id = { namespace: 'team', secret: 'app' };
 const clock = { now: () => Date.parse('2026-11-25T10:00:00.123Z') };
 const WRITER = fileURLToPath(new URL('./directory-writer.ts', import.meta.url));
 
-it('a process that is killed at any moment leaves the old or the new, and no lock', async () => {
+it('a process killed at any moment leaves the old or the new file, and no lock', async () => {
   await using stack = new AsyncDisposableStack();
   const path = await mkdtemp(join(tmpdir(), 'secretbridge-files-'));
   stack.defer(() => rm(path, { recursive: true, force: true }));
@@ -33,7 +33,7 @@ it('a process that is killed at any moment leaves the old or the new, and no loc
     await exited;
     const live = await readNow(cluster, id);
     const n = Number(shown(live.data).n);
-    // What it said it had written is there; at most the one after that is there too.
+    // The last reported write exists; at most the next one exists too.
     expect([Number(last), Number(last) + 1]).toContain(n);
     expect(
       (await cluster.replace(live, change({ data: live.data, labels: { writes: `${writes}` } }))).kind,

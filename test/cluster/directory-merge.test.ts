@@ -30,7 +30,7 @@ async function open() {
 const THEIRS = 'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { theirs: kept }\n';
 
 describe('a merge into a file', () => {
-  it('notes the keys with keyed fingerprints, and the value stands in the data alone', async () => {
+  it('records the keys with keyed fingerprints, and keeps values only in the data', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: VALUE });
@@ -53,7 +53,7 @@ describe('a merge into a file', () => {
     expect(JSON.stringify(metadata)).not.toContain(VALUE);
   });
 
-  it('has a key for the fingerprints that is for its owner alone, and made when it is first needed', async () => {
+  it('creates the fingerprint key on first use, readable only by its owner', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await readNow(d.cluster, id);
@@ -66,7 +66,7 @@ describe('a merge into a file', () => {
     expect(await readFile(d.key, 'utf8')).toBe(key);
   });
 
-  it('goes on when the key is lost: what was noted stands, and is noted anew', async () => {
+  it('continues after the key is lost: recorded ownership stays and gets new fingerprints', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: '1' });
@@ -78,7 +78,7 @@ describe('a merge into a file', () => {
     expect(shown((await readNow(d.cluster, id)).data)).toEqual({ theirs: 'kept' });
   });
 
-  it('fails when the key is not one, and writes nothing', async () => {
+  it('fails with an invalid key and writes nothing', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     const live = await readNow(d.cluster, id);
@@ -88,7 +88,7 @@ describe('a merge into a file', () => {
     expect(await d.text()).toBe(THEIRS);
   });
 
-  it('leaves a file that it has ended with as it was, but for the note on its version', async () => {
+  it('restores the file when it ends, except for the recorded version', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: '1' });
@@ -99,7 +99,7 @@ describe('a merge into a file', () => {
 });
 
 describe('a copy of a file', () => {
-  it('under another name is not ours, and holds nothing of ours', async () => {
+  it('under another name is not ours and holds none of our fields', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.merge({ ours: '1' });
@@ -114,11 +114,11 @@ describe('a copy of a file', () => {
   });
 });
 
-describe('the folders', () => {
+describe('folders', () => {
   const namespace = (name: string, part: object = {}) =>
     stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...part } });
 
-  it('are namespaces, and so are manifests of namespaces, which give labels', async () => {
+  it('are namespaces; namespace manifests can add labels', async () => {
     await using d = await open();
     await mkdir(join(d.path, 'web'));
     await mkdir(join(d.path, 'Not_A_Namespace'));
@@ -133,13 +133,13 @@ describe('the folders', () => {
     expect(await d.cluster.namespaces({})).toEqual(['new', 'team', 'web']);
     expect(await d.cluster.namespaces({ tier: 'web' })).toEqual(['new', 'web']);
     expect(await d.cluster.namespaces({ 'kubernetes.io/metadata.name': 'team' })).toEqual(['team']);
-    // As in Kubernetes, nobody can give a namespace the name of another one.
+    // As in Kubernetes, a namespace cannot have the name label of another one.
     const lie = { labels: { 'kubernetes.io/metadata.name': 'team' } };
     await writeFile(join(d.path, 'web.yaml'), namespace('web', lie));
     expect(await d.cluster.namespaces({ 'kubernetes.io/metadata.name': 'team' })).toEqual(['team']);
   });
 
-  it('are none where there is no path yet, and it is not made', async () => {
+  it('are empty for a missing path, which is not created', async () => {
     await using d = await open();
     const cluster = createDirectoryCluster({ path: join(d.path, 'later'), clock: { now: () => 0 } });
     expect(await cluster.namespaces({})).toEqual([]);
@@ -151,7 +151,7 @@ describe('the folders', () => {
     ['cannot be parsed', 'kind: [', 'team'],
     ['is of another name', namespace('other'), 'team'],
     ['has labels that are not text', namespace('team', { labels: { a: 1 } }), 'team'],
-  ])('fail whole when a manifest beside them %s: a namespace must not drop out by that', async (_, text) => {
+  ])('fail as a whole when a manifest beside them %s, so that no namespace is lost', async (_, text) => {
     await using d = await open();
     await writeFile(join(d.path, 'team.yaml'), text);
     await expect(d.cluster.namespaces({ tier: 'web' })).rejects.toMatchObject({
@@ -159,7 +159,7 @@ describe('the folders', () => {
     });
   });
 
-  it('list their Secrets past manifests of other kinds, and fail whole on one that cannot be read', async () => {
+  it('list Secrets beside manifests of other kinds, and fail as a whole on an unreadable one', async () => {
     await using d = await open();
     const label = { name: 'team', value: 'payments' };
     await d.cluster.create(id, manifest());
@@ -171,7 +171,7 @@ describe('the folders', () => {
     await expect(d.cluster.list('team', label)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('are not made for a Secret that is gone', async () => {
+  it('are not created for a deleted Secret', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     const live = await readNow(d.cluster, id);
@@ -181,7 +181,7 @@ describe('the folders', () => {
     await expect(stat(join(d.path, 'team'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('are kept when their last Secret is removed', async () => {
+  it('stay after their last Secret is removed', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.cluster.remove(await readNow(d.cluster, id));

@@ -27,8 +27,8 @@ async function open() {
 const relabelled = (version: string) => (log: WatchLog) => log.now().get('app')?.labels.v === version;
 const failsFor = (about: string) => (log: WatchLog) => log.errors.some((error) => error.subject === about);
 
-describe('a file that cannot be read', () => {
-  it('from the beginning hides no other of its folder, and is told with its name', async () => {
+describe('an unreadable file', () => {
+  it('is reported by name and hides no other file of its folder', async () => {
     await using d = await open();
     await d.hand('theirs', BROKEN);
     await using log = watching(d.cluster, { namespace: 'team' });
@@ -40,7 +40,7 @@ describe('a file that cannot be read', () => {
     expect(new Set(log.errors.map(({ code }) => code))).toEqual(new Set(['CLUSTER_UNAVAILABLE']));
   });
 
-  it('any more is not taken for gone, and is seen as soon as it is whole again', async () => {
+  it('that was readable before does not count as deleted, and is seen again after it is fixed', async () => {
     await using d = await open();
     await using log = watching(d.cluster, { namespace: 'team' });
     await log.until(({ lists }) => lists() === 1);

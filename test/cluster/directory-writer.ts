@@ -1,4 +1,4 @@
-// Counts up in a Secret and says each number once it is written; ended from outside.
+// Counts up in a Secret and prints each number after the write, until it is killed.
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 

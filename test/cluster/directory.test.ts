@@ -53,18 +53,18 @@ async function open(): Promise<ClusterHarness> {
   };
 }
 
-describeCluster('the cluster in a directory', open);
-describeLists('the cluster in a directory', open);
-describeWatch('the cluster in a directory', open, {
+describeCluster('the directory cluster', open);
+describeLists('the directory cluster', open);
+describeWatch('the directory cluster', open, {
   scope: 'namespace',
   tellsEach: false,
   notesWriters: false,
 });
-describeWatch('a file of the cluster in a directory', open, {
+describeWatch('a file of the directory cluster', open, {
   scope: 'name',
   tellsEach: false,
   notesWriters: false,
 });
-describeNamespaceWatch('the cluster in a directory', open);
+describeNamespaceWatch('the directory cluster', open);
 
-describe('the cluster in a directory', () => describeMergeLaw(open, { runs: 40, seesReverts: false }));
+describe('the directory cluster', () => describeMergeLaw(open, { runs: 40, seesReverts: false }));

@@ -5,7 +5,7 @@ import { toAppError } from '../../src/core/errors.ts';
 import { codeOf } from '../../src/core/system-errors.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 
-// What is told of logins and credentials, in a process of its own that can open no more files, and once it can again.
+// Prints the errors of logins and credentials in a process that cannot open more files, and again after it can.
 
 const folder = process.argv[2] ?? '';
 const token = join(folder, 'token');
@@ -28,15 +28,13 @@ async function clientOf(user: keyof typeof users): Promise<KubeClient> {
     'current-context': 'it',
   };
   writeFileSync(kubeconfig, JSON.stringify(config));
-  // Each look is at a time of its own, so that no login is kept.
+  // Each check has its own time, so that no login is cached.
   let now = 0;
   const clock = { now: () => (now += 20_000) };
   return createKubeClient({ kubeconfig, env: {}, clock });
 }
 
-/**
- * With what the message has of the system, so that a connection that is refused is told from one that cannot be opened.
- */
+/** The system part of the message distinguishes a refused connection from one that cannot be opened. */
 async function codeThrownBy(work: () => Promise<unknown>): Promise<string> {
   try {
     await work();
@@ -56,7 +54,7 @@ async function tell(): Promise<void> {
   process.stdout.write(`${codes.join(', ')}\n`);
 }
 
-// What is loaded late is loaded now.
+// Load lazily imported modules now.
 await tell();
 const open: number[] = [];
 try {

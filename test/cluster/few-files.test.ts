@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
-it('a process that can open no more files says so of logins and credentials, and goes on once it can', () => {
+it('a process that cannot open more files reports it for logins and credentials, and recovers', () => {
   const folder = mkdtempSync(join(tmpdir(), 'secretbridge-few-'));
   using _ = { [Symbol.dispose]: () => rmSync(folder, { recursive: true }) };
   const child = [process.execPath, join(import.meta.dirname, 'few-files-child.ts'), folder];
@@ -13,7 +13,7 @@ it('a process that can open no more files says so of logins and credentials, and
   });
   expect(stderr).toBe('');
   const lines = stdout.trim().split('\n');
-  // The plugin fails, and the server is not there.
+  // The plugin fails, and the server does not exist.
   const otherwise = 'CLUSTER_FORBIDDEN, CLUSTER_UNAVAILABLE, CLUSTER_UNAVAILABLE, none';
   const lacking = ['CLUSTER', 'CLUSTER', 'CLUSTER', 'STORE'].map(
     (it) => `${it}_UNAVAILABLE (too many files)`,

@@ -38,8 +38,8 @@ const serverOf = (options: Partial<KubeconfigOptions>) => clusterOf(load(options
 const invalid = (detail: RegExp) =>
   expect.objectContaining({ code: 'CONFIG_INVALID', detail: expect.stringMatching(detail) });
 
-describe('the cluster is found', () => {
-  it('by the pod identity first, with its namespace, CA and token file', async () => {
+describe('the kubeconfig', () => {
+  it('uses the pod identity first, with its namespace, CA and token file', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     await f.write('pod/namespace', 'bridge\n');
@@ -55,7 +55,7 @@ describe('the cluster is found', () => {
     expect(userOf(config)?.authProvider.config).toEqual({ tokenFile: join(f.path, 'pod/token') });
   });
 
-  it('by the file that the configuration names, even in a pod', async () => {
+  it('uses the configured file, even in a pod', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     const kubeconfig = await f.write('config', at('https://named'));
@@ -63,7 +63,7 @@ describe('the cluster is found', () => {
     expect(serverOf({ kubeconfig, env, podIdentity: join(f.path, 'pod') })).toBe('https://named');
   });
 
-  it('by the context that the configuration names, even in a pod', async () => {
+  it('uses the configured context, even in a pod', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     const KUBECONFIG = await f.write('config', at('https://named'));
@@ -71,7 +71,7 @@ describe('the cluster is found', () => {
     expect(serverOf({ context: 'x', env, podIdentity: join(f.path, 'pod') })).toBe('https://named');
   });
 
-  it('by KUBECONFIG, else in the home folder', async () => {
+  it('uses KUBECONFIG, then the home folder', async () => {
     await using f = await folder();
     await f.write('.kube/config', at('https://home'));
     const KUBECONFIG = await f.write('config', at('https://env'));
@@ -79,7 +79,7 @@ describe('the cluster is found', () => {
     expect(serverOf({ env: { KUBECONFIG: '', HOME: f.path } })).toBe('https://home');
   });
 
-  it('over several files of KUBECONFIG as kubectl does: the first of a name counts, and missing ones do not', async () => {
+  it('merges the files of KUBECONFIG like kubectl: the first entry of a name wins, and missing files are skipped', async () => {
     await using f = await folder();
     const first = await f.write('first', at('https://first', { namespace: 'one' }));
     const second = await f.write(
@@ -94,12 +94,12 @@ describe('the cluster is found', () => {
   });
 });
 
-describe('as kubectl takes it,', () => {
+describe('a kubeconfig, read like kubectl:', () => {
   it.each([
     ['a context without its cluster', { contexts: [{ name: 'z', context: { user: 'u', cluster: '' } }] }],
     ['a cluster without its server', { clusters: [{ name: 'z', cluster: { server: '' } }] }],
     ['a user without anything', { users: [{ name: 'z', user: null }] }],
-  ])('%s matters to no other one', async (_, more: Record<string, unknown[]>) => {
+  ])('%s does not affect other entries', async (_, more: Record<string, unknown[]>) => {
     await using f = await folder();
     const config = parse(at('https://x')) as Record<string, unknown[]>;
     for (const [list, entries] of Object.entries(more)) config[list]?.unshift(...entries);
@@ -107,13 +107,13 @@ describe('as kubectl takes it,', () => {
     expect(serverOf({ kubeconfig })).toBe('https://x');
   });
 
-  it('an empty file is one of several without anything in it', async () => {
+  it('an empty file counts as one without entries', async () => {
     await using f = await folder();
     const files = [await f.write('empty', '\n'), await f.write('config', at('https://x'))];
     expect(serverOf({ env: { KUBECONFIG: files.join(delimiter) } })).toBe('https://x');
   });
 
-  it('an empty path is none, and so is an empty proxy', async () => {
+  it('an empty path or proxy counts as unset', async () => {
     await using f = await folder();
     const cluster = { server: 'https://x', 'certificate-authority': '', 'proxy-url': '' };
     const user = { token: 't', tokenFile: '', 'client-certificate': '', 'client-key': '' };
@@ -124,7 +124,7 @@ describe('as kubectl takes it,', () => {
   });
 });
 
-describe('what is wrong is CONFIG_INVALID and says where', () => {
+describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
   it.each([
     ['nothing anywhere', () => load({}), /no pod identity, no KUBECONFIG and no ~\/.kube\/config/],
     [
@@ -158,7 +158,7 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
     expect(() => load({ kubeconfig })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   });
 
-  it('a context that is not there, or none', async () => {
+  it('a missing or unset context', async () => {
     await using f = await folder();
     const kubeconfig = await f.write('config', at('https://x'));
     expect(() => load({ kubeconfig, context: 'other' })).toThrow(invalid(/has no context other/));
@@ -166,7 +166,7 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
     expect(() => load({ kubeconfig: none })).toThrow(invalid(/names no current context/));
   });
 
-  it('a user that is not there, as which we would be nobody', async () => {
+  it('a missing user, which would make requests anonymous', async () => {
     await using f = await folder();
     const kubeconfig = await f.write('config', at('https://x', { user: 'gone' }));
     expect(() => load({ kubeconfig })).toThrow(invalid(/has no user gone, which its context x names$/));
@@ -189,7 +189,7 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
   });
 
   it.each(['http://ann:100%@127.0.0.1:1', 'http://%ff:x@127.0.0.1:1'])(
-    'the login of a proxy %s',
+    'proxy credentials that %s',
     async (proxy) => {
       await using f = await folder();
       const text = kubeconfigText({ server: 'https://x', 'proxy-url': proxy }, { token: 't' });
@@ -205,13 +205,13 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
     expect(() => load({ kubeconfig })).toThrow(invalid(/only http and https proxies are supported$/));
   });
 
-  it('with what to do about it, which is not `validate`: that looks at no cluster', () => {
+  it('has a remedy other than `validate`, which does not check clusters', () => {
     expect(() => load({ env: { HOME: '/not/there' } })).toThrow(
       expect.objectContaining({ todo: expect.stringContaining('`KUBECONFIG` or `cluster.kubeconfig`') }),
     );
   });
 
-  it('a file that may not be read', async (context) => {
+  it('an unreadable file', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read and write everything');
     await using f = await folder();
     const kubeconfig = await f.write('config', at('https://x'));
@@ -220,7 +220,7 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
   });
 
   it.each(['http://api.example.com', 'ftp://127.0.0.1', 'nonsense', 'http://127.0.0.1.example.com'])(
-    'the address %s: a token would travel in clear',
+    'the address %s, which would send a token in clear text',
     async (server) => {
       await using f = await folder();
       const kubeconfig = await f.write('config', at(server));
@@ -229,7 +229,7 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
   );
 
   it.each(['http://127.0.0.1:8001', 'http://localhost:8001', 'http://[::1]:8001'])(
-    'but not %s, where kubectl proxy listens',
+    'allows %s, where kubectl proxy listens',
     async (server) => {
       await using f = await folder();
       expect(serverOf({ kubeconfig: await f.write('config', at(server)) })).toBe(server);
@@ -240,7 +240,7 @@ describe('what is wrong is CONFIG_INVALID and says where', () => {
     ['cut off', 'users: [{ name: u, user: { token: s3cret }'],
     ['with a tag that nobody knows', 'users: [{ name: u, user: { token: !vault s3cret } }]'],
     ['with a map for a key', 'users: [{ name: u, user: { { token: s3cret }: x } }]'],
-  ])('and quotes nothing of a file %s, which holds tokens', async (_, text) => {
+  ])('quotes nothing of a file %s, because it holds tokens', async (_, text) => {
     await using f = await folder();
     const kubeconfig = await f.write('config', `${at('https://x')}\n${text.replace('users', 'more')}\n`);
     using warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);

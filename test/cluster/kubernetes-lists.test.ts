@@ -27,7 +27,7 @@ const list = (items: unknown, place?: string, kind = 'SecretList') => ({
 
 const EXPIRED = status(410, 'Expired', {}, 'The provided continue parameter is too old');
 
-/** Answers one after the other; the last one stays. */
+/** Returns the responses in order; the last one repeats. */
 function inTurn(server: ApiServer, ...answers: readonly [Answer, ...Answer[]]): void {
   let next = 0;
   server.answer((request, response) => {
@@ -38,7 +38,7 @@ function inTurn(server: ApiServer, ...answers: readonly [Answer, ...Answer[]]): 
 }
 
 describe('a list', () => {
-  it('is read page by page, each with the selector', async () => {
+  it('is read page by page with the selector', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(server, json(200, list([item('a'), item('b')], 'pl/ace=')), json(200, list([item('c')], '')));
@@ -52,7 +52,7 @@ describe('a list', () => {
     ]);
   });
 
-  it('starts anew when the server has forgotten where it stood, and keeps nothing of the first start', async () => {
+  it('restarts after its continue token expired and discards earlier pages', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(
@@ -65,7 +65,7 @@ describe('a list', () => {
     expect((await cluster.list('team', LABEL)).map(({ id }) => id.secret)).toEqual(['a', 'b']);
   });
 
-  it('gives up when the server forgets it time and again', async () => {
+  it('gives up when the token expires repeatedly', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(({ url }, response) => {
@@ -97,7 +97,7 @@ describe('a list', () => {
       json(200, list([{ metadata: { name: 'a', namespace: 'other', uid: 'u', resourceVersion: '1' } }])),
       'CLUSTER_UNAVAILABLE',
     ],
-  ])('%s on the second page or the first: fails whole', async (name, answer, code) => {
+  ])('fails as a whole with %s on the second page or the first', async (name, answer, code) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);
@@ -107,7 +107,7 @@ describe('a list', () => {
     await expect(cluster.list('team', LABEL)).rejects.toMatchObject({ code });
   });
 
-  it('is empty where the server says so', async () => {
+  it('is empty if the server returns no items', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(200, list(null)));
@@ -115,8 +115,8 @@ describe('a list', () => {
   });
 });
 
-describe('the namespaces', () => {
-  it('leave out those that are ending, and are sorted', async () => {
+describe('namespaces', () => {
+  it('are sorted, without terminating ones', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const named = (name: string, part: object = {}, phase = 'Active') => ({

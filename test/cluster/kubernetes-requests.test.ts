@@ -47,7 +47,7 @@ const REFUSED: readonly (readonly [string, Answer, AppError['code']])[] = [
 ];
 
 describe('a removal', () => {
-  it('carries the uid and the version of what was read', async () => {
+  it('sends the uid and the version of the object that was read', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(json(200, status(200, '', {})));
@@ -73,7 +73,7 @@ describe('a removal', () => {
     expect(await opened.cluster.remove(opened.live)).toEqual({ kind });
   });
 
-  it.each(REFUSED)('%s: has its code, and nothing of what the server said', async (_, answer, code) => {
+  it.each(REFUSED)('%s: has its code and no text of the server', async (_, answer, code) => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(answer);
@@ -85,7 +85,7 @@ describe('a removal', () => {
 });
 
 describe('a merge', () => {
-  it('sends what is to be ours and nothing else, without force, for this one object', async () => {
+  it('sends only our fields without force, for this object', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     const manager = 'secretbridge.prod.app';
@@ -109,7 +109,7 @@ describe('a merge', () => {
     });
   });
 
-  it('names the keys in conflict, each once, and no labels', async () => {
+  it('names each conflicting key once, and no labels', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     const causes = ['.data.tls.crt', '.data.b', '.data.b', '.metadata.labels.l', '.type'].map((field) => ({
@@ -127,7 +127,7 @@ describe('a merge', () => {
     });
   });
 
-  it('looks whether the Secret is gone when the answer could mean that', async () => {
+  it('reads the Secret when the response may mean that it is gone', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     let there = false;
@@ -141,7 +141,7 @@ describe('a merge', () => {
     expect(await opened.cluster.merge(opened.live, merging({ a: '1' }))).toEqual({ kind: 'conflict' });
   });
 
-  it.each(REFUSED)('%s: has its code, and nothing of what the server said', async (_, answer, code) => {
+  it.each(REFUSED)('%s: has its code and no text of the server', async (_, answer, code) => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(answer);

@@ -30,7 +30,7 @@ const cause = (field: string, message: string, reason = 'FieldValueInvalid') => 
   causes: [{ field, message, reason }],
 });
 
-describe('an answer to a write', () => {
+describe('the response to a write', () => {
   it.each<[string, Answer, AppError['code']]>([
     [
       'no namespace',
@@ -94,7 +94,7 @@ describe('an answer to a write', () => {
       json(201, { kind: 'Pod', apiVersion: 'v1', metadata: { name: MARKER } }),
       'CLUSTER_UNAVAILABLE',
     ],
-  ])('%s: has its code, and nothing of what the server said', async (_, answer, code) => {
+  ])('%s: has its code and no text of the server', async (_, answer, code) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);
@@ -122,7 +122,7 @@ describe('an answer to a write', () => {
       'an admission webhook of the cluster does not answer',
     ],
     [422, `Secret "x" is invalid: ${MARKER}`, undefined],
-  ])('%i: tells by which of its rules, in words of ours (%s)', async (code, message, detail) => {
+  ])('%i: names the violated rule in our own words (%s)', async (code, message, detail) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(code, status(code, '', { kind: 'secrets' }, message)));
@@ -143,7 +143,7 @@ describe('an answer to a write', () => {
     expect(await cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
   });
 
-  it('need not hold the values, and may', async () => {
+  it('may contain the values or omit them', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const metadata = { name: 'app', namespace: 'team', uid: 'u1', resourceVersion: '8' };
@@ -172,7 +172,7 @@ describe('an answer to a write', () => {
     });
   });
 
-  it('says how long the server asked us to wait', async () => {
+  it('carries the wait time that the server asked for', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(429, status(429, 'TooManyRequests'), { 'retry-after': '3' }));
@@ -181,7 +181,7 @@ describe('an answer to a write', () => {
     await expect(cluster.read(id)).rejects.toMatchObject({ retryAfterMs: undefined });
   });
 
-  it('does not follow a redirect, which would take the Secret elsewhere', async () => {
+  it('does not follow a redirect, which would send the Secret elsewhere', async () => {
     await using server = await startApiServer();
     await using other = await startApiServer();
     await using cluster = await open(server);
@@ -191,8 +191,8 @@ describe('an answer to a write', () => {
   });
 });
 
-describe('an answer to a read', () => {
-  it('is nothing only where the API server says that this Secret is not there', async () => {
+describe('the response to a read', () => {
+  it('is undefined only if the API server says that this Secret does not exist', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(404, status(404, 'NotFound', { kind: 'secrets', name: 'app' })));
@@ -229,7 +229,7 @@ describe('an answer to a read', () => {
     await expect(cluster.read(id)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('a connection that is cut in the middle of the answer: CLUSTER_UNAVAILABLE', async () => {
+  it('a connection cut within the response: CLUSTER_UNAVAILABLE', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer((_, response) => {
@@ -239,7 +239,7 @@ describe('an answer to a read', () => {
     await expect(cluster.read(id)).rejects.toMatchObject({ detail: 'the connection was cut' });
   });
 
-  it('none in time: CLUSTER_UNAVAILABLE, which says how long we waited', async () => {
+  it('a timeout: CLUSTER_UNAVAILABLE with the time limit', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server, 50);
     server.answer(() => undefined);
@@ -250,7 +250,7 @@ describe('an answer to a read', () => {
     });
   });
 
-  it('no longer wanted: ends at once, whatever the reason of the signal', async () => {
+  it('a cancelled read ends at once, for any abort reason', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const controller = new AbortController();
@@ -263,7 +263,7 @@ describe('an answer to a read', () => {
 });
 
 describe('a replace', () => {
-  it('sends the object as it was read, members that we do not know included', async () => {
+  it('sends the object as it was read, including unknown fields', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const metadata = {
@@ -292,7 +292,7 @@ describe('a replace', () => {
     });
   });
 
-  it('is refused for a Secret that this cluster did not read', async () => {
+  it('rejects a Secret that this cluster client did not read', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(200, secret()));
@@ -303,7 +303,7 @@ describe('a replace', () => {
 });
 
 describe('a ping', () => {
-  it('tells the time of the server, and takes a 403 as an answer of somebody who knows us', async () => {
+  it("returns the server's time, and accepts a 403 as proof of a known identity", async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const date = { date: 'Wed, 25 Nov 2026 10:00:00 GMT' };

@@ -18,7 +18,7 @@ const data = fc
 const marks = fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9./-]{0,20}$/), fc.string({ unit: 'binary' }), {
   maxKeys: 5,
 });
-/** What a newer API server or somebody else may have put there. */
+/** Fields that a newer API server or another writer may have added. */
 const unknown = fc.dictionary(fc.stringMatching(/^x[A-Z][a-z]{1,8}$/), fc.jsonValue({ maxDepth: 2 }), {
   maxKeys: 3,
 });
@@ -28,7 +28,7 @@ const served = (raw: object, metadata: object) => ({
   metadata: { ...metadata, uid: 'u', resourceVersion: '1' },
 });
 
-it('what is written is what is read', () => {
+it('a written Secret is read back unchanged', () => {
   fc.assert(
     fc.property(data, marks, marks, (values, labels, annotations) => {
       const raw = newSecret(id, manifest({ data: values, labels, annotations }));
@@ -39,7 +39,7 @@ it('what is written is what is read', () => {
   );
 });
 
-it('a change sets what we want, drops what we drop, and keeps everything else', () => {
+it('a change sets our fields, drops what it should, and keeps everything else', () => {
   fc.assert(
     fc.property(marks, marks, unknown, unknown, data, (theirs, ours, top, nested, values) => {
       const dropLabels = Object.keys(theirs).slice(0, 1);
@@ -59,7 +59,7 @@ it('a change sets what we want, drops what we drop, and keeps everything else', 
   );
 });
 
-it('a manifest survives its file', () => {
+it('a manifest is unchanged after writing and parsing its file', () => {
   fc.assert(
     fc.property(data, marks, marks, unknown, (values, labels, annotations, top) => {
       const raw = { ...top, ...newSecret(id, manifest({ data: values, labels, annotations })) };

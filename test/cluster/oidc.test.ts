@@ -27,7 +27,7 @@ type Renew = (renewal: Renewal) => { readonly status?: number; readonly [field: 
 interface Issuer extends AsyncDisposable {
   readonly url: string;
   readonly renewals: readonly Renewal[];
-  /** Of `auth-provider`. */
+  /** The config of `auth-provider`. */
   config(more?: object): object;
 }
 
@@ -78,8 +78,8 @@ const tokensSeen = (server: ApiServer) => new Set(server.seen.map(({ headers }) 
 
 const RENEWED = idToken(4_000_000_000);
 
-describe('an id token of OIDC', () => {
-  it('that has ended is renewed once, and serves until it ends', async () => {
+describe('an OIDC id token', () => {
+  it('is renewed once after its expiry and used until the next one', async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
     await using server = await startWith(issuer.config());
     const { time, clock } = withClock();
@@ -97,7 +97,7 @@ describe('an id token of OIDC', () => {
     });
   });
 
-  it('is renewed before it ends, by the refresh token that came last where each is good for once', async () => {
+  it('is renewed before it expires, with the latest single-use refresh token', async () => {
     const { time, clock } = withClock();
     const start = time.now;
     let good = 'r0';
@@ -119,7 +119,7 @@ describe('an id token of OIDC', () => {
     }
   });
 
-  it('that the API server refuses is renewed by that one too, and not by what stands in the kubeconfig', async () => {
+  it('is renewed with the latest refresh token after a 401, not with the one in the kubeconfig', async () => {
     let good = 'r0';
     let newest = '';
     const exp = 4_000_000_000;
@@ -144,7 +144,7 @@ describe('an id token of OIDC', () => {
     expect(issuer.renewals.map(({ form }) => form.refresh_token)).toEqual(['r0', "r0'", "r0''", "r0'''"]);
   });
 
-  it('is renewed by one after the other where several clients of the process have the same', async () => {
+  it('is renewed sequentially if several clients of the process share it', async () => {
     let good = 'r0';
     await using issuer = await startIssuer(({ form }) => {
       if (form.refresh_token !== good) return { status: 400, error: 'invalid_grant' };
@@ -158,7 +158,7 @@ describe('an id token of OIDC', () => {
       return (await client.send(get)).status;
     };
     expect(await Promise.all([ask(), ask()])).toEqual([200, 200]);
-    // As a service does that opens anew.
+    // As in a service that restarts within the process.
     expect(await ask()).toBe(200);
   });
 
@@ -166,7 +166,7 @@ describe('an id token of OIDC', () => {
     ['in a header, as a rule', {}],
     ['in a header, where the issuer takes both', ['client_secret_post', 'client_secret_basic']],
     ['in the form, where the issuer takes no other', ['client_secret_post']],
-  ])('is renewed with the secret of the client %s', async (_, methods) => {
+  ])('is renewed with the client secret %s', async (_, methods) => {
     const isForm = Array.isArray(methods) && methods.length === 1;
     await using issuer = await startIssuer(
       ({ form, headers }) => {
@@ -182,7 +182,7 @@ describe('an id token of OIDC', () => {
     expect(tokensSeen(server)).toEqual(new Set([`Bearer ${RENEWED}`]));
   });
 
-  it('may have the authority of its issuer in a file', async () => {
+  it("can have the issuer's CA in a file", async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
     await using server = await startWith({});
     const file = join(server.folder, 'idp.pem');
@@ -216,7 +216,7 @@ describe('an id token of OIDC', () => {
     ['has no TLS', {}, { 'idp-issuer-url': 'http://idp.example' }, LOGIN, 'https'],
     ['is not named', {}, { 'idp-issuer-url': '' }, LOGIN, 'needs `idp-issuer-url`'],
     ['has given no refresh token', {}, { 'refresh-token': '' }, LOGIN, '`refresh-token`'],
-  ])('whose issuer %s is said to be that', async (_, renewed, more, expected, detail) => {
+  ])('reports an issuer that %s', async (_, renewed, more, expected, detail) => {
     await using issuer = await startIssuer(() => renewed);
     await using server = await startWith(issuer.config(more));
     await using client = await open(server, withClock().clock);
@@ -226,7 +226,7 @@ describe('an id token of OIDC', () => {
     expect(server.seen).toEqual([]);
   });
 
-  it('goes to nobody but the issuer, without TLS to nobody at all', async () => {
+  it('is sent only to the issuer, and never without TLS', async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }), {
       token_endpoint: 'http://idp.example/token',
     });
@@ -240,7 +240,7 @@ describe('an id token of OIDC', () => {
     ['none', undefined],
     ['one that is no text', 1],
     ['one that is no address', 's3cret'],
-  ])('whose issuer names %s to renew it at is said to be of a wrong issuer', async (_, token_endpoint) => {
+  ])('reports a wrong issuer whose token endpoint is %s', async (_, token_endpoint) => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }), { token_endpoint });
     await using server = await startWith(issuer.config());
     await using client = await open(server, withClock().clock);

@@ -20,7 +20,7 @@ function open(server: ApiServer, options: Partial<KubeClientOptions> = {}) {
   return createKubeClient({ kubeconfig: server.kubeconfig, env: {}, clock: { now: () => 0 }, ...options });
 }
 
-/** An API server, and a kubeconfig with a plugin that notes each of its runs and its process. */
+/** An API server, and a kubeconfig with a plugin that records its runs and its process. */
 async function withPlugin(script: string): Promise<ApiServer> {
   const exec = { apiVersion: V1, command: './plugin', interactiveMode: 'Never' };
   const server = await startApiServer({ exec });
@@ -39,7 +39,7 @@ async function runsOf(server: ApiServer): Promise<readonly number[]> {
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    // One that ended is there until its parent has heard of it, which in some containers is nobody.
+    // A dead process exists until its parent reaps it, which never happens in some containers.
     const stat = `/proc/${pid}/stat`;
     return !(existsSync(stat) && /\) Z /.test(readFileSync(stat, 'utf8')));
   } catch (error) {
@@ -51,7 +51,7 @@ function isRunning(pid: number): boolean {
 const tokensSeen = (server: ApiServer) => server.seen.map(({ headers }) => headers.authorization);
 
 describe('a credential plugin', () => {
-  it('is run once for many requests', async () => {
+  it('runs once for many requests', async () => {
     await using server = await withPlugin(
       `[ -n "$KUBERNETES_EXEC_INFO" ] || exit 1\necho '${credential({ token: 'from-plugin' })}'`,
     );
@@ -65,13 +65,13 @@ describe('a credential plugin', () => {
     ['is not there', { command: './missing' }, 'CREDENTIAL_MISSING'],
     ['fails', { command: 'false' }, 'CLUSTER_FORBIDDEN'],
     ['prints something else', { command: 'echo', args: ['s3cret'] }, 'CLUSTER_FORBIDDEN'],
-  ])('that %s is an error of ours', async (_, exec, code) => {
+  ])('that %s gives a typed error', async (_, exec, code) => {
     await using server = await startApiServer({ exec: { apiVersion: V1, ...exec } });
     await using client = await open(server);
     const thrown = await client.send(get).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ code, about: 'kubeconfig user u' });
     expect(String(thrown)).not.toContain('s3cret');
-    // No Role helps whom the cluster does not know.
+    // Permissions do not help if the cluster does not accept the identity.
     expect(thrown).not.toHaveProperty('remedy', expect.stringContaining('rbac'));
   });
 
@@ -81,7 +81,7 @@ describe('a credential plugin', () => {
     ['an empty status', credential({})],
     ['an empty token', credential({ token: '' })],
     ['a certificate without its key', credential({ clientCertificateData: 'x' })],
-  ])('that gave %s once is run again, and nothing is asked without a login', async (_, first) => {
+  ])('that returned %s once runs again, and no anonymous request is sent', async (_, first) => {
     await using server = await withPlugin(
       `[ "$(wc -l < runs)" = 1 ] && echo '${first}' || echo '${credential({ token: 'second' })}'`,
     );
@@ -93,7 +93,7 @@ describe('a credential plugin', () => {
     expect(tokensSeen(server)).toEqual(['Bearer second']);
   });
 
-  it('does not outlive a process that is told twice to end', async () => {
+  it('does not outlive a process that gets two termination signals', async () => {
     await using server = await withPlugin('exec sleep 600');
     const cluster = `kind: kubernetes, kubeconfig: ${server.kubeconfig}`;
     await using bench = await openBench(HEAD.replace('kind: directory, path: ./cluster', cluster) + DB);
@@ -108,14 +108,14 @@ describe('a credential plugin', () => {
       },
       { timeout: 30_000 },
     );
-    // The second may come before the first was heard, and then counts as one.
+    // A second signal before the first one is handled counts as the same.
     const telling = setInterval(() => child.kill(), 10);
     expect(await ended).toEqual([130, null]);
     clearInterval(telling);
     await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
   });
 
-  it('that hangs is not waited for by who is told to stop', async () => {
+  it('that hangs does not delay a process that stops', async () => {
     await using server = await withPlugin('exec sleep 600');
     const stop = new AbortController();
     const sent = await (async () => {
@@ -131,10 +131,10 @@ describe('a credential plugin', () => {
 
   it.each([
     ['sync', 'none looked at. Stopped before all were looked at'],
-    // Not that there is nothing to prune.
+    // It must not report that there is nothing to prune.
     ['prune', ''],
     ['prune --yes', ''],
-  ])('that hangs keeps no %s that is told to stop, and fails no target', async (command, says) => {
+  ])('that hangs does not delay a stopping %s, and fails no target', async (command, says) => {
     await using server = await withPlugin('exec sleep 600');
     const cluster = `kind: kubernetes, kubeconfig: ${server.kubeconfig}`;
     await using bench = await openBench(HEAD.replace('kind: directory, path: ./cluster', cluster) + DB);
@@ -153,7 +153,7 @@ describe('a credential plugin', () => {
     for (const pid of await runsOf(server)) await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
   });
 
-  it('that fails is run once for a request', async () => {
+  it('that fails runs once for each request', async () => {
     await using server = await withPlugin('exit 1');
     let now = 0;
     await using client = await open(server, { clock: { now: () => now } });
@@ -164,7 +164,7 @@ describe('a credential plugin', () => {
     expect(await runsOf(server)).toHaveLength(3);
   });
 
-  it('that cannot be started is said to be that, and where to read how to get it', async () => {
+  it('that cannot start is reported with the install hint', async () => {
     const exec = { apiVersion: V1, command: 'no-such-plugin', installHint: 'curl s3cret | sh' };
     await using server = await startApiServer({ exec });
     await using client = await open(server);
@@ -176,7 +176,7 @@ describe('a credential plugin', () => {
     });
   });
 
-  it('that fails for want of a terminal is said to want one', async () => {
+  it('that needs a terminal is reported', async () => {
     const exec = { apiVersion: V1, command: 'false', interactiveMode: 'Always' };
     await using server = await startApiServer({ exec });
     await using client = await open(server);
@@ -228,13 +228,13 @@ describe('a credential plugin', () => {
     });
   });
 
-  it('that asks for something sees the end of its input', async () => {
+  it('that prompts for input sees the end of its input', async () => {
     await using server = await withPlugin(`cat\necho '${credential({ token: 'after all' })}'`);
     await using client = await open(server);
     expect((await client.send(get)).status).toBe(200);
   });
 
-  it('that hangs ends with the request, and no second one is begun beside it', async () => {
+  it('that hangs ends with the request, and no second one starts meanwhile', async () => {
     await using server = await withPlugin('exec sleep 600');
     let now = 0;
     await using client = await open(server, { timeoutMs: 300, clock: { now: () => now } });
@@ -248,7 +248,7 @@ describe('a credential plugin', () => {
   it.each([
     ['itself', 'exec sleep 600'],
     ['in what it started', 'sh -c "echo \\$\\$ >> runs; exec sleep 600"'],
-  ])('that hangs %s is ended when its time is over, and run again', async (_, script) => {
+  ])('that hangs %s is killed after its time limit, and runs again', async (_, script) => {
     await using server = await withPlugin(
       `[ "$(wc -l < runs)" = 1 ] || exec echo '${credential({ token: 'second' })}'\n${script}\n:`,
     );
@@ -263,14 +263,14 @@ describe('a credential plugin', () => {
     expect((await client.send(get)).status).toBe(200);
   });
 
-  it('that has ended, and what it left behind holds its output open, has given its credential', async () => {
+  it('returns its credential even if a child process holds its output open', async () => {
     await using server = await withPlugin(`sleep 3 &\necho '${credential({ token: 'given' })}'`);
     await using client = await open(server, { timeoutMs: 2_000, loginMs: 300 });
     expect((await client.send(get)).status).toBe(200);
     expect(tokensSeen(server)).toEqual(['Bearer given']);
   });
 
-  it('that hangs keeps no process from ending', async () => {
+  it('that hangs does not keep the process from ending', async () => {
     await using server = await withPlugin('exec sleep 600');
     const program = `
       import { createKubeClient } from ${JSON.stringify(join(import.meta.dirname, '../../src/cluster/client.ts'))};

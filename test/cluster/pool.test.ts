@@ -7,14 +7,14 @@ import { type Connection, createPool } from '../../src/cluster/pool.ts';
 import { createAuthority } from '../fakes/certificates.ts';
 import { closeServer, listen } from '../fakes/loopback.ts';
 
-it('gives the same dispatcher for the same connection, and another one for another certificate', async () => {
+it('returns the same dispatcher for the same connection, and a new one for another certificate', async () => {
   await using pool = createPool();
   const connection = { ca: 'ca', cert: 'first', key: 'k' };
   const first = pool.dispatcher(connection);
   expect(pool.dispatcher({ ...connection, ca: Buffer.from('ca') })).toBe(first);
   const second = pool.dispatcher({ ...connection, cert: 'renewed' });
   expect(second).not.toBe(first);
-  // The old one is closed: it takes no request any more.
+  // The old dispatcher is closed and accepts no requests.
   await expect(
     first.request({ origin: 'http://127.0.0.1:1', path: '/', method: 'GET' }),
   ).rejects.toMatchObject({
@@ -22,7 +22,7 @@ it('gives the same dispatcher for the same connection, and another one for anoth
   });
 });
 
-it('trusts no server of another authority unless the connection says so, whatever the environment says', async () => {
+it('rejects servers of an unknown CA unless the connection allows them, whatever the environment says', async () => {
   const [own, other] = [createAuthority('own'), createAuthority('other')];
   const server = createServer(other.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
   const origin = `https://127.0.0.1:${await listen(server)}`;
@@ -35,7 +35,7 @@ it('trusts no server of another authority unless the connection says so, whateve
   try {
     const untrusted = { code: expect.stringMatching(/UNABLE_TO_|CERT/) as unknown };
     await expect(ask({ ca: own.ca })).rejects.toMatchObject(untrusted);
-    // Nor a proxy, which is told where to connect us.
+    // The same holds for a proxy, which learns the address to connect to.
     const proxy = origin.replace('127.0.0.1', 'localhost');
     await expect(ask({ ca: other.ca, proxy })).rejects.toMatchObject(untrusted);
     expect(await ask({ ca: own.ca, rejectUnauthorized: false })).toBe('ok');
@@ -45,14 +45,14 @@ it('trusts no server of another authority unless the connection says so, whateve
   }
 });
 
-it('makes a new tunnel where a proxy did not answer about the one before', async () => {
+it('opens a new tunnel after a proxy did not answer', async () => {
   const own = createAuthority('own');
   const server = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
   const port = await listen(server);
   let asked = 0;
   const proxy = createHttpServer().on('connect', (_, socket: Duplex) => {
     asked += 1;
-    // It sees that we let go, and says nothing.
+    // The server sees the close and sends nothing.
     if (asked === 1) return void socket.on('end', () => socket.end()).resume();
     const upstream = connect(port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
     upstream.pipe(socket).pipe(upstream);

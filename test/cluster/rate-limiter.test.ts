@@ -20,7 +20,7 @@ function paceAt(perSecond: number | undefined) {
   };
 }
 
-it('lets a second of requests through at once, then one after the other', async () => {
+it('allows a burst of one second, then spaces requests evenly', async () => {
   const { start, waits } = paceAt(10);
   await start(10);
   expect(waits).toEqual([]);
@@ -28,7 +28,7 @@ it('lets a second of requests through at once, then one after the other', async 
   expect(waits).toEqual([100, 200, 300]);
 });
 
-it('gives the burst back with time, and no more than one second of it', async () => {
+it("refills the burst over time, up to one second's worth", async () => {
   const { start, waits, advance } = paceAt(10);
   await start(10);
   advance(3_600_000);
@@ -38,27 +38,27 @@ it('gives the burst back with time, and no more than one second of it', async ()
   expect(waits).toEqual([100]);
 });
 
-it('waits for whole intervals below one a second', async () => {
+it('waits whole intervals for rates below one per second', async () => {
   const { start, waits } = paceAt(0.5);
   await start(3);
   expect(waits).toEqual([2_000, 4_000]);
 });
 
-it('waits for nothing without a rate', async () => {
+it('never waits without a rate', async () => {
   const { start, waits } = paceAt(undefined);
   await start(1_000);
   expect(waits).toEqual([]);
 });
 
-it('does not start a request that is no longer wanted', async () => {
+it('does not start a cancelled request', async () => {
   const { pace } = paceAt(1);
   const reason = new Error('no longer wanted');
   await expect(pace(AbortSignal.abort(reason))).rejects.toBe(reason);
 });
 
-it('waits also for a turn that is later than a timer can be set to', async () => {
+it('waits longer than the longest timer', async () => {
   const over = new AbortController();
-  // A request in three years, or the thousandth of one a day.
+  // For example the thousandth request at one per day, which starts in three years.
   const long = sleepMs(3 * 365 * 86_400_000, over.signal);
   const first = await Promise.race([long.then(() => 'long'), sleepMs(20).then(() => 'short')]);
   expect(first).toBe('short');

@@ -25,8 +25,8 @@ const rulesOf = (part: Partial<RbacInput>) =>
     rules.map(({ verbs, resourceNames }) => [verbs.join(' '), resourceNames?.join(' ')]),
   );
 
-describe('the rights of a configuration', () => {
-  it('are the names of the targets, and `create` for their namespace', () => {
+describe('the RBAC permissions of a configuration', () => {
+  it('name the targets, with `create` for their namespace', () => {
     expect(rulesOf({})).toEqual([
       [
         ['get update', 'db'],
@@ -39,19 +39,19 @@ describe('the rights of a configuration', () => {
     ]);
   });
 
-  it('are every Secret of the namespaces where the scope is wider', () => {
+  it('cover every Secret of the namespaces with the wider scope', () => {
     expect(rulesOf({ scope: 'namespace', watch: true })).toEqual([
       [['get list watch update create', undefined]],
       [['get list watch update create', undefined]],
     ]);
   });
 
-  it('hold `list` where the scope is wider, to find the targets that no mapping wants any more', () => {
+  it('include `list` with the wider scope, to find orphaned targets', () => {
     expect(rulesOf({ scope: 'namespace' })[0]).toEqual([['get list update create', undefined]]);
     expect(rulesOf({ scope: 'names' })[0]?.[0]).toEqual(['get update', 'db']);
   });
 
-  it('hold `delete` for the targets that may be deleted, and no others', () => {
+  it('include `delete` only for targets that may be deleted', () => {
     const targets = [
       { namespace: 'web', secret: 'a' },
       { namespace: 'web', secret: 'b', deletes: true },
@@ -65,19 +65,19 @@ describe('the rights of a configuration', () => {
     ]);
   });
 
-  it('hold `patch` and nothing that replaces for what is merged', () => {
+  it('include only `get` and `patch` for merged Secrets', () => {
     const targets = [{ namespace: 'web', secret: 'a', merges: true, deletes: true }];
     expect(rulesOf({ targets })).toEqual([[['get patch', 'a']]]);
   });
 
-  it('hold a watch for each name when the service watches', () => {
+  it('include a watch for each name when the service watches', () => {
     expect(rulesOf({ watch: true })[0]).toEqual([
       ['get list watch update', 'db'],
       ['create', undefined],
     ]);
   });
 
-  it("hold `get` on the credentials in the bridge's own namespace, and nothing else there", () => {
+  it("include only `get` for credentials in the bridge's own namespace", () => {
     const roles = rolesOf({ targets: [], secretRefs: ['vault', 'aws', 'vault'] });
     expect(roles).toHaveLength(1);
     expect(roles[0]?.metadata).toMatchObject({
@@ -89,7 +89,7 @@ describe('the rights of a configuration', () => {
     ]);
   });
 
-  it('never hold a wildcard, another resource, or a right without names but `create`', () => {
+  it('contain no wildcards, no other resources, and no unnamed permission but `create`', () => {
     for (const { rules } of rolesOf({ watch: true, secretRefs: ['x'] })) {
       for (const rule of rules) {
         expect(rule).toMatchObject({ apiGroups: [''], resources: ['secrets'] });
@@ -98,7 +98,7 @@ describe('the rights of a configuration', () => {
     }
   });
 
-  it('hold the workloads that are rolled: by name alone, or all of a kind for a selector', () => {
+  it('include restarted workloads, by name, or all of a kind for a selector', () => {
     const targets = [
       {
         namespace: 'web',
@@ -141,7 +141,7 @@ describe('the rights of a configuration', () => {
     expect(printed).not.toContain('can change all deployments');
   });
 
-  it('hold the reviews of identities where those are accepted, and nowhere else', () => {
+  it('include identity reviews only if Kubernetes identities are accepted', () => {
     const reviews = rolesOf({ targets: [], reviews: true });
     expect(reviews).toMatchObject([
       {
@@ -156,7 +156,7 @@ describe('the rights of a configuration', () => {
     expect(rolesOf().filter(({ kind }) => kind === 'ClusterRole')).toEqual([]);
   });
 
-  it('cover the ConfigMaps that checkpoints go to, by name, where they are', () => {
+  it('include the checkpoint ConfigMaps by name, in their namespaces', () => {
     const checkpoints = [
       { name: 'proof' },
       { namespace: 'vault', name: 'b' },
@@ -173,13 +173,13 @@ describe('the rights of a configuration', () => {
     ]);
   });
 
-  it('are written out at each place, without anchors and aliases', () => {
+  it('are printed without YAML anchors and aliases', () => {
     const printed = printRbac(rbacObjects({ ...input, checkpoints: [{ name: 'proof' }] }));
     expect(printed).toContain('configmaps');
     expect(printed.split('\n').filter((line) => /[&*]\w/.test(line))).toEqual([]);
   });
 
-  it('are bound to the ServiceAccount of the bridge, Role by Role', () => {
+  it("bind each Role to the bridge's ServiceAccount", () => {
     const objects = rbacObjects({ ...input, secretRefs: ['x'] });
     expect(objects.map(({ kind }) => kind)).toEqual([
       'Role',
@@ -198,7 +198,7 @@ describe('the rights of a configuration', () => {
     }
   });
 
-  it('hold ClusterRoles for selectors only: the namespaces, and the selected Secrets wherever they are bound', () => {
+  it('include ClusterRoles only for selectors: the namespaces, and the selected Secrets', () => {
     const selected = [
       { secret: 'ca', deletes: true },
       { secret: 'shared', merges: true },
@@ -231,14 +231,14 @@ describe('the rights of a configuration', () => {
   });
 });
 
-describe('as YAML', () => {
-  it('the objects can be read back', () => {
+describe('the RBAC YAML', () => {
+  it('parses back to the same objects', () => {
     const objects = rbacObjects({ ...input, secretRefs: ['x'] });
     const documents = parseAllDocuments(printRbac(objects));
     expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
   });
 
-  it('the objects are the same to kubectl, which reads YAML 1.1', () => {
+  it('means the same in kubectl, which reads YAML 1.1', () => {
     const targets = [
       { namespace: 'on', secret: 'y' },
       { namespace: '0755', secret: 'no' },
@@ -248,14 +248,14 @@ describe('as YAML', () => {
     expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
   });
 
-  it('a Role that reads every Secret of a namespace says so', () => {
+  it('comments on a Role that can read every Secret of a namespace', () => {
     const sentence = 'can read every Secret of the namespace web';
     expect(printRbac(rbacObjects({ ...input, scope: 'namespace' }))).toContain(sentence);
     expect(printRbac(rbacObjects(input))).not.toContain(sentence);
     expect(printRbac(rbacObjects(input))).toContain('`create` cannot be limited to names');
   });
 
-  it('a right in every namespace says so, and how to limit it', () => {
+  it('comments on a permission in every namespace and how to limit it', () => {
     const text = printRbac(rbacObjects({ ...input, selected: [{ secret: 'ca' }] }));
     expect(text).toContain('every namespace, kube-system included');
     expect(text).toContain(
@@ -264,7 +264,7 @@ describe('as YAML', () => {
     expect(printRbac(rbacObjects(input))).not.toContain('kube-system');
   });
 
-  it('no targets give a comment and no objects', () => {
+  it('is only a comment without targets', () => {
     const text = printRbac(rbacObjects({ ...input, targets: [] }));
     expect(text).toContain('it needs none');
     expect(parseAllDocuments(text)).toHaveLength(0);

@@ -22,7 +22,7 @@ const access = (of: object) =>
   json(201, { kind: 'SubjectAccessReview', apiVersion: 'authorization.k8s.io/v1', status: of });
 
 describe('a token', () => {
-  it('is shown to the API server with the audience that it must be for', async () => {
+  it('is reviewed for its required audience', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(reviewed({ authenticated: true, user, audiences: ['secretbridge'] }));
@@ -40,7 +40,7 @@ describe('a token', () => {
     });
   });
 
-  it('has what authenticators say beside asked of it again, as its scopes may allow less', async () => {
+  it('passes extra fields of authenticators, such as scopes, to the access review', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const extra = { 'scopes.authorization.openshift.io': ['user:info'] };
@@ -56,7 +56,7 @@ describe('a token', () => {
     ['has no answer', {}],
     ['is for another audience', { authenticated: true, user, audiences: ['other'] }],
     ['was looked at by a server that knows no audiences', { authenticated: true, user }],
-  ])('is nobody when it %s', async (_, of) => {
+  ])('has no caller when it %s', async (_, of) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(reviewed(of));
@@ -64,7 +64,7 @@ describe('a token', () => {
   });
 
   it.each(['', 'two words', 'line\nbreak', 'ünicode', 'a\0b'])(
-    'of the form %j is not sent at all',
+    'of the form %j is not sent',
     async (text) => {
       await using server = await startApiServer();
       await using h = await open(server);
@@ -79,7 +79,7 @@ describe('a token', () => {
     [201, { kind: 'TokenReview' }],
     [201, { kind: 'TokenReview', status: { authenticated: true, user: {}, audiences: ['secretbridge'] } }],
     [500, status(500, 'InternalError', {}, 'marker.token')],
-  ])('is an error, and neither valid nor invalid, when the answer is %s %j', async (code, body) => {
+  ])('is neither valid nor invalid but an error, when the response is %s %j', async (code, body) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(json(code, body));
@@ -97,7 +97,7 @@ describe('a role', () => {
     [{ allowed: false }, false],
     [{ allowed: false, denied: true }, false],
     [{ allowed: true, denied: true }, false],
-  ])('is for those whom the API server says it of: %j', async (of, expected) => {
+  ])("follows the API server's decision: %j", async (of, expected) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(access(of));
@@ -117,7 +117,7 @@ describe('a role', () => {
     });
   });
 
-  it('is an error when we may not ask', async () => {
+  it('is an error if the review is forbidden', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const text = 'x is forbidden: User "x" cannot create resource';

@@ -8,8 +8,8 @@ const NOTED = { labels: { a: 'b' }, annotations: { note: 'x' } };
 const limitsOf = (server: WatchServer) =>
   server.lists.map(({ url }) => new URL(url, 'http://x').searchParams.get('limit'));
 
-describe('of a long list', () => {
-  it('what is of no interest is told by its name alone', async () => {
+describe('a long list', () => {
+  it('reports only names of Secrets without interest', async () => {
     await using server = await startWatchServer();
     server.next('list', json(200, list([item('app', '1', NOTED), item('other', '2', NOTED)])));
     await using cluster = await connectTo(server);
@@ -27,14 +27,14 @@ describe('of a long list', () => {
     ]);
   });
 
-  it('all is read anew when what became of interest was not kept', async () => {
+  it('is read again if trimmed Secrets became of interest', async () => {
     await using server = await startWatchServer();
     const interests = new Set(['app']);
     server.next(
       'list',
       json(200, list([item('late', '1', NOTED)], { resourceVersion: '7', continue: 'more' })),
       (request, response) => {
-        // While the list is read, the configuration has changed.
+        // The configuration changes while the list is read.
         interests.add('late');
         json(200, list([item('app', '2', NOTED)], { resourceVersion: '7' }))(request, response);
       },
@@ -49,7 +49,7 @@ describe('of a long list', () => {
     expect(log.errors).toEqual([]);
   });
 
-  it('pages are smaller once one was large', async () => {
+  it('uses smaller pages after a large one', async () => {
     await using server = await startWatchServer();
     const large = { annotations: { note: 'x'.repeat(1024 * 1024) } };
     const page = (names: readonly string[], more?: string) =>

@@ -3,14 +3,14 @@ import { createKubernetesCluster } from '../../src/cluster/kubernetes.ts';
 import type { WatchTuning } from '../../src/cluster/watch.ts';
 import { type Answer, type ApiServer, json, type Seen, startApiServer } from './api-server.ts';
 
-/** A server of one list and its watches, each answered as a test says. */
+/** A server with one list and its watches, with test-defined responses. */
 export interface WatchServer extends AsyncDisposable {
   readonly api: ApiServer;
   readonly lists: readonly Seen[];
   readonly watches: readonly Seen[];
-  /** What the next requests are answered, in order; after that as usual. */
+  /** The responses to the next requests, in order; then the default responses. */
   next(kind: 'list' | 'watch', ...answers: readonly Answer[]): void;
-  /** Of the streams that are open. */
+  /** The open streams. */
   send(...events: readonly object[]): void;
   sendText(text: string): void;
   end(): void;
@@ -55,7 +55,7 @@ export async function startWatchServer(): Promise<WatchServer> {
   };
 }
 
-/** Waits that a test need not feel. */
+/** Short waits for tests. */
 export const SWIFT: WatchTuning = { firstWaitMs: 1, longestWaitMs: 5 };
 
 export function connectTo({ api }: WatchServer, watches: WatchTuning = SWIFT) {

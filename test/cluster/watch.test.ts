@@ -24,7 +24,7 @@ async function follow(server: WatchServer) {
   await expect.poll(() => server.watches.length, { interval: 2 }).toBeGreaterThan(0);
   return {
     log,
-    /** Tells one more event and waits for it, to see that it still goes on. */
+    /** Sends one more event and waits for it, to check that the watch still works. */
     async goesOn(version: string) {
       await expect
         .poll(
@@ -44,7 +44,7 @@ async function follow(server: WatchServer) {
 }
 
 describe('a watch', () => {
-  it('asks for metadata only, with bookmarks, from where the list stood', async () => {
+  it('requests metadata only, with bookmarks, from the version of the list', async () => {
     await using server = await startWatchServer();
     await using _ = await follow(server);
     expect(server.lists[0]?.headers.accept).toBe(
@@ -59,7 +59,7 @@ describe('a watch', () => {
     expect(Number(timeoutSeconds)).toBeLessThanOrEqual(360);
   });
 
-  it('lists in pages, and tells them as one', async () => {
+  it('lists in pages and reports them as one list', async () => {
     await using server = await startWatchServer();
     server.next(
       'list',
@@ -82,7 +82,7 @@ describe('a watch', () => {
         server.end();
       },
     ],
-  ])('%s goes on from the last event, without a list', async (_, fault) => {
+  ])('%s continues from the last event without a list', async (_, fault) => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
     await followed.goesOn('11');
@@ -93,7 +93,7 @@ describe('a watch', () => {
     expect(server.lists).toHaveLength(1);
   });
 
-  it('goes on from a bookmark, which tells nothing else', async () => {
+  it('continues from a bookmark, which reports no change', async () => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
     const before = followed.log.progressed();
@@ -114,7 +114,7 @@ describe('a watch', () => {
         server.end();
       },
     ],
-  ])('begins anew with a list when its place is forgotten, by %s', async (_, fault) => {
+  ])('restarts with a list when its version expired, by %s', async (_, fault) => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
     await followed.goesOn('11');
@@ -135,7 +135,7 @@ describe('a watch', () => {
     ],
     ['a login page', '<html><body>Sign in\n'],
     ['bytes that are not text', Buffer.from([0x7b, 0xff, 0x0a]).toString('latin1')],
-  ])('begins anew after %s, since an event may be lost', async (_, text) => {
+  ])('restarts after %s, because an event may be lost', async (_, text) => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
     await followed.goesOn('11');
@@ -145,7 +145,7 @@ describe('a watch', () => {
     await followed.goesOn('12');
   });
 
-  it('begins anew when a handler fails', async () => {
+  it('restarts when a handler fails', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server);
     const log = createLog();
@@ -179,7 +179,7 @@ describe('a watch', () => {
     [500, status(500, 'InternalError'), 'CLUSTER_UNAVAILABLE'],
     [200, { kind: 'SecretList', apiVersion: 'v1', metadata: {}, items: [] }, 'CLUSTER_UNAVAILABLE'],
     [200, list([], {}), 'CLUSTER_UNAVAILABLE'],
-  ])('is not stopped by %s in answer to its list: %j', async (code, body, expected) => {
+  ])('survives %s in response to its list: %j', async (code, body, expected) => {
     await using server = await startWatchServer();
     const refuse = json(code, body);
     server.next('list', refuse, refuse, refuse);
@@ -188,7 +188,7 @@ describe('a watch', () => {
     await followed.goesOn('12');
   });
 
-  it.each([403, 429, 500])('is not stopped by %s in answer to its watch', async (code) => {
+  it.each([403, 429, 500])('survives %s in response to its watch', async (code) => {
     await using server = await startWatchServer();
     const refuse = json(code, status(code, 'X'));
     server.next('watch', refuse, refuse, refuse, refuse);
@@ -196,11 +196,11 @@ describe('a watch', () => {
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(5);
     await followed.goesOn('12');
     expect(followed.log.errors).toHaveLength(4);
-    // What cannot be gone on with is listed anew, so that changes are seen nevertheless.
+    // If the watch cannot continue it lists again, so that no change is missed.
     expect(followed.log.lists()).toBeGreaterThan(1);
   });
 
-  it('finds a connection that is half open by its silence', async () => {
+  it('detects a half-open connection by its silence', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 60 });
     await using log = watching(cluster, TEAM);
@@ -212,7 +212,7 @@ describe('a watch', () => {
     });
   });
 
-  it('waits longer from failure to failure, with jitter, and not for ever', async () => {
+  it('increases its wait after each failure, with jitter and a limit', async () => {
     await using server = await startWatchServer();
     const refuse = json(500, {});
     server.next('list', ...Array.from({ length: 6 }, () => refuse));
@@ -230,7 +230,7 @@ describe('a watch', () => {
     expect(asked).toBeGreaterThanOrEqual(6);
   });
 
-  it('does not call a server in a loop that hangs up at once', async () => {
+  it('does not call a server in a tight loop that closes connections at once', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server, { firstWaitMs: 50, longestWaitMs: 100, random: () => 1 });
     const hangUp: Answer = (_, response) => response.end(`${JSON.stringify(bookmark('11'))}\n`);
@@ -242,7 +242,7 @@ describe('a watch', () => {
     expect(log.errors).toEqual([]);
   });
 
-  it('uses no connection of the requests', async () => {
+  it('uses connections separate from requests', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server);
     const logs = Array.from({ length: 100 }, (_, n) => watching(cluster, { ...TEAM, secret: `s${n}` }));
@@ -253,7 +253,7 @@ describe('a watch', () => {
     await Promise.all(logs.map((log) => log[Symbol.asyncDispose]()));
   });
 
-  it('ends with its cluster, also while it waits', async () => {
+  it('ends with its cluster, even while it waits', async () => {
     await using server = await startWatchServer();
     const cluster = await connectTo(server, { firstWaitMs: 3_600_000, longestWaitMs: 3_600_000 });
     server.next('list', json(500, {}));

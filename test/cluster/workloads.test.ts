@@ -31,7 +31,7 @@ function workload(part: { kind?: string; uid?: string; spec?: object } = {}): ob
   };
 }
 
-/** One answer for each path; a list of answers is given one after the other. */
+/** One response for each path; a list of responses is returned in order. */
 const routes = (table: Record<string, Answer | Answer[]>): Answer => {
   const left = new Map(Object.entries(table).map(([path, answers]) => [path, [answers].flat()]));
   return (request, response) => {
@@ -52,7 +52,7 @@ const RESOURCES = {
 };
 
 describe('a workload', () => {
-  it('is read with the annotations of its pods', async () => {
+  it('is read with its pod annotations', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes({ [`GET ${PATH}/app`]: json(200, workload()) }));
@@ -66,7 +66,7 @@ describe('a workload', () => {
     });
   });
 
-  it('is read with which of them somebody else wrote, where the API server says so', async () => {
+  it('is read with the annotations that others wrote, if the API server records it', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const entry = (manager: string, ...names: string[]) => ({
@@ -94,7 +94,7 @@ describe('a workload', () => {
     expect((await h.workloads.read(id))?.foreign).toEqual(['theirs', 'back']);
   });
 
-  it('is not there when the API server says so, and in no other case', async () => {
+  it('is undefined only if the API server says that it does not exist', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(gone('deployments'));
@@ -111,7 +111,7 @@ describe('a workload', () => {
   it.each([
     ['group', { 'GET /apis': json(200, GROUPS) }],
     ['kind', { 'GET /apis': json(200, ARGO), 'GET /apis/argoproj.io/v1alpha1': json(200, RESOURCES) }],
-  ])('is not there where the cluster has no such %s', async (_, table) => {
+  ])('is undefined if the cluster has no kind %s', async (_, table) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes(table));
@@ -119,7 +119,7 @@ describe('a workload', () => {
     expect(await h.workloads.list('Rollout', 'team', { app: 'x' })).toEqual([]);
   });
 
-  it('may be there where only a proxy says that it is not', async () => {
+  it('may exist if only a proxy answers 404', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes({}));
@@ -147,7 +147,7 @@ describe('a workload', () => {
     ['Pod', 'team', 'app'],
     ['Deployment', '..', 'app'],
     ['Deployment', 'team', '../app'],
-  ])('is refused before any request by the names %s %s/%s', async (kind, namespace, name) => {
+  ])('rejects the names %s %s/%s before any request', async (kind, namespace, name) => {
     await using server = await startApiServer();
     await using h = await open(server);
     await expect(h.workloads.read({ kind, namespace, name } as WorkloadId)).rejects.toMatchObject({
@@ -164,7 +164,7 @@ describe('a restart', () => {
     return live;
   };
 
-  it('sets annotations of the pod template, and nothing else', async () => {
+  it('sets only annotations of the pod template', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(
@@ -184,14 +184,14 @@ describe('a restart', () => {
   it.each([
     ['gone', gone('deployments')],
     ['another one by now', json(422, status(422, 'Invalid', { causes: [{ field: 'metadata.uid' }] }))],
-  ])('of one that is %s does nothing', async (_, answer) => {
+  ])('of a workload that is %s does nothing', async (_, answer) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes({ [`GET ${PATH}/app`]: json(200, workload()), [`PATCH ${PATH}/app`]: answer }));
     expect(await h.workloads.annotatePods(await read(h), mark)).toBe('missing');
   });
 
-  it('that loses is tried again, a few times', async () => {
+  it('is retried a few times after conflicts', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const lost = json(409, status(409, 'Conflict'));
@@ -206,7 +206,7 @@ describe('a restart', () => {
     expect(await h.workloads.annotatePods(live, mark)).toBe('missing');
   });
 
-  it('of a Rollout that takes its pods from elsewhere is refused, without a write', async () => {
+  it('of a Rollout with a workloadRef is refused without a write', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(json(200, workload({ kind: 'Rollout', spec: { workloadRef: { name: 'app' } } })));

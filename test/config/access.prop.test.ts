@@ -5,7 +5,7 @@ import { allows, allowsSearch, createAccess, matches, type Rule } from '../../sr
 const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '.', 'A', '\u00e9') });
 const glob = fc.string({ unit: fc.constantFrom('a', 'b', '/', '*', '.') });
 
-/** The regular expression that a glob means. Backtracks, so it is good for short texts only. */
+/** The regular expression for a glob. It backtracks, so it suits only short texts. */
 function meant(pattern: string): RegExp {
   const source = pattern.replace(/\*+|\./g, (token) =>
     token === '.' ? '\\.' : token === '*' ? '[^/]*' : '.*',
@@ -14,11 +14,11 @@ function meant(pattern: string): RegExp {
 }
 
 describe('globs', () => {
-  it('without a star match themselves and nothing else', () => {
+  it('without a star match only themselves', () => {
     fc.assert(fc.property(text, text, (a, b) => matches(a, b) === (a === b)));
   });
 
-  it('agree with the regular expression that they mean', () => {
+  it('agree with their regular expression', () => {
     fc.assert(
       fc.property(glob, text, (pattern, candidate) => {
         expect(matches(pattern, candidate)).toBe(meant(pattern).test(candidate));
@@ -27,7 +27,7 @@ describe('globs', () => {
     );
   });
 
-  it('with two stars allow whatever one star allows', () => {
+  it('with two stars allow everything that one star allows', () => {
     fc.assert(
       fc.property(glob, text, (pattern, candidate) => {
         if (matches(pattern, candidate))
@@ -49,13 +49,13 @@ const rule: fc.Arbitrary<Rule> = fc.record({
 });
 const rules = fc.array(rule, { maxLength: 3 });
 
-/** Every rule by itself, every part of it by the regular expression. */
+/** Checks each part of each rule by regular expression. */
 function model(all: readonly Rule[], namespace: string, store: string, key: string): boolean {
   const some = (globs: readonly string[], name: string) => globs.some((it) => meant(it).test(name));
   return all.some((it) => some(it.namespaces, namespace) && some(it.stores, store) && some(it.keys, key));
 }
 
-describe('rules', () => {
+describe('access rules', () => {
   it('agree with their model on plain keys', () => {
     fc.assert(
       fc.property(rules, names, names, plainKey, (all, namespace, store, key) => {
@@ -65,7 +65,7 @@ describe('rules', () => {
     );
   });
 
-  /** What turns an allowed key into another text that something on the way might take for another key. */
+  /** Changes that turn an allowed key into a text that some component may resolve to another key. */
   const ATTACKS: readonly ((key: string, other: string) => string)[] = [
     (key, other) => `${key}/../${other}`,
     (key, other) => `${key}/%2e%2e/${other}`,
@@ -93,14 +93,14 @@ describe('rules', () => {
     (key) => `${key}\ud800`,
   ];
 
-  it('never allow a key that might lead to another, whatever the globs', () => {
+  it('never allow a key that may resolve to another key, for any globs', () => {
     fc.assert(
       fc.property(rules, fc.constantFrom(...ATTACKS), plainKey, plainKey, (all, attack, key, other) => {
         const open = [...all, { namespaces: ['**'], stores: ['**'], keys: ['**', '*', `${key}/**`] }];
         const use = { namespace: 'a', store: 'a', key: attack(key, other) };
         expect(allows(open, use)).toBe(false);
         const search = { namespace: 'a', store: 'a', path: use.key };
-        // One `/` at the end of a path is how paths are written.
+        // A path may end with one `/`.
         if (use.key !== `${key}/`) expect(allowsSearch(open, { ...search, flat: false })).toBe(false);
         expect(allowsSearch(open, { ...search, flat: true })).toBe(false);
       }),
@@ -108,7 +108,7 @@ describe('rules', () => {
     );
   });
 
-  it('allow no ARN by a glob that does not speak of ARNs', () => {
+  it('allow an ARN only by a glob for ARNs', () => {
     const arn = plainKey.map((key) => `arn:aws:secretsmanager:eu-west-1:123456789012:secret:${key}`);
     const reaching = fc.constantFrom(
       'a*',
@@ -136,7 +136,7 @@ describe('rules', () => {
     );
   });
 
-  it('allow a search only where they allow everything that it can find', () => {
+  it('allow a search only if they allow all possible results', () => {
     const path = fc.oneof(
       fc.constantFrom('', '/'),
       plainKey,
@@ -154,7 +154,7 @@ describe('rules', () => {
     );
   });
 
-  it('allow a search among names without folders only where they allow every name that begins so', () => {
+  it('allow a search among flat names only if they allow every name with the prefix', () => {
     const end = fc.string({ unit: fc.constantFrom('a', 'b', '-'), maxLength: 4 });
     const beginning = fc.oneof(fc.constant(''), segment);
     fc.assert(
@@ -166,7 +166,7 @@ describe('rules', () => {
     );
   });
 
-  it('allow a search below a folder whose whole content they allow', () => {
+  it('allow a search in a folder whose whole content they allow', () => {
     fc.assert(
       fc.property(plainKey, plainKey, (folder, inner) => {
         const all = [{ namespaces: ['*'], stores: ['*'], keys: [`${folder}/**`] }];
@@ -177,8 +177,8 @@ describe('rules', () => {
   });
 });
 
-describe('bounds', () => {
-  it('only ever take away: what is allowed with them is allowed without them, and within them', () => {
+describe('include bounds', () => {
+  it('only restrict: a permitted use is also permitted without the bounds, and by the bounds', () => {
     const config = fc.record({ access: fc.option(rules, { nil: undefined }), bound: rule });
     fc.assert(
       fc.property(config, names, names, plainKey, ({ access, bound }, namespace, store, key) => {

@@ -43,13 +43,13 @@ describe('a glob', () => {
     expect(matches(glob, text)).toBe(false);
   });
 
-  it('takes what looks like syntax elsewhere for itself', () => {
+  it('treats other special characters literally', () => {
     for (const text of ['a.b', 'a?b', '[ab]', '{a,b}', '(a|b)', 'a+', '^a$', '\\d', '\u{1F511}'])
       expect(matches(text, text)).toBe(true);
   });
 
-  it('takes no time that grows beyond the product of the lengths', () => {
-    // A matcher that backtracks would not end before the test's own time limit.
+  it('takes time bounded by the product of the lengths', () => {
+    // A backtracking matcher would exceed the test's time limit.
     expect(matches('*a'.repeat(50), 'a'.repeat(5_000))).toBe(true);
     expect(matches(`${'*a'.repeat(50)}b`, 'a'.repeat(5_000))).toBe(false);
   });
@@ -62,14 +62,14 @@ describe('access', () => {
   ];
   const ask = (namespace: string, store: string, key: string) => allows(rules, { namespace, store, key });
 
-  it('is given when one rule allows namespace, store and key together', () => {
+  it('is allowed if one rule matches namespace, store and key together', () => {
     expect(ask('payments', 'team-vault', 'payments/db')).toBe(true);
     expect(ask('payments-eu', 'team-vault', 'payments/a/b')).toBe(true);
     expect(ask('any', 'local', 'shared/a')).toBe(true);
     expect(ask('any', 'local', '/aws/a')).toBe(true);
   });
 
-  it('is not put together from several rules', () => {
+  it('is not combined from several rules', () => {
     expect(ask('payments', 'local', 'payments/db')).toBe(false);
     expect(ask('any', 'team-vault', 'payments/db')).toBe(false);
     expect(ask('payments', 'team-vault', 'shared/a')).toBe(false);
@@ -78,11 +78,11 @@ describe('access', () => {
   it.each([
     'payments/../root', 'payments/./db', 'payments/a/..', 'payments//db', 'payments/', 'payments/db/', '../payments/db',
     'payments/db\n', 'payments/\0', 'payments/\r/x', 'Payments/db', 'payments', '/payments/db', 'x/payments/db',
-  ])('is never given to %j', (key) => {
+  ])('is never allowed for %j', (key) => {
     expect(ask('payments', 'team-vault', key)).toBe(false);
   }); // biome-ignore format: a list of keys
 
-  it('is given to nobody when there is no rule', () => {
+  it('is denied without rules', () => {
     expect(allows([], { namespace: 'a', store: 'b', key: 'c' })).toBe(false);
   });
 });

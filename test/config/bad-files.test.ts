@@ -7,7 +7,7 @@ import { HEAD, linesOf, load, loadText, VALID } from './memory-fs.ts';
 
 const messages = async (text: string | Uint8Array) => linesOf(await loadText(text));
 
-describe('a file that is no configuration', () => {
+describe('an invalid configuration file', () => {
   it.each([
     ['an empty file', '', '1:1  CONFIG_INVALID: the configuration is empty'],
     ['comments only', '# later\n---\n', '1:1  CONFIG_INVALID: the configuration is empty'],
@@ -59,18 +59,18 @@ describe('a file that is no configuration', () => {
     ['an open bracket', 'a: { b: 1\nc: 2\n', expect.stringContaining('a bracket (`{`, `[`) before this')],
     ['zero bytes', 'a: \0', '1:1  CONFIG_INVALID: it is not a text file: it has zero bytes'],
     ['binary', new Uint8Array([0x61, 0xff, 0xfe]), '1:1  CONFIG_INVALID: it is not UTF-8 text'],
-  ])('%s is refused with a place', async (_, text, line) => {
+  ])('%s is rejected with a place', async (_, text, line) => {
     expect(await messages(text)).toContainEqual(line);
   });
 
-  it('is refused when it is too large, before it is parsed', async () => {
+  it('is rejected before parsing if it is too large', async () => {
     const lines = await messages('a'.repeat(10_000_000));
     expect(lines).toEqual([
       '1:1  CONFIG_INVALID: it is too large: 9.5 MiB, where 4 MiB are allowed; split it into several files',
     ]);
   });
 
-  it('does not grow in memory when it is an alias bomb', async () => {
+  it('does not grow in memory with an alias bomb', async () => {
     const names = 'abcdefghijklmnopqrst'.split('');
     const lines = names.map(
       (name, i) =>
@@ -89,13 +89,13 @@ describe('a file that is no configuration', () => {
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links form a loop'],
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EIO' } }, 'it cannot be read (EIO)'],
     ['a pipe', { '/home/ann/secretbridge.yaml': { pipe: true } }, 'this is not a regular file'],
-  ] as const)('says why %s cannot be read', async (_, files, message) => {
+  ] as const)('reports why %s cannot be read', async (_, files, message) => {
     expect((await load(files)).problems).toEqual([
       { file: 'secretbridge.yaml', line: 1, column: 1, path: '', code: 'CONFIG_INVALID', message },
     ]);
   });
 
-  it('says so for real links, folders and missing files', async () => {
+  it('reports real links, folders and missing files', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'config-'));
     try {
       await symlink('b', join(folder, 'a'));
@@ -122,11 +122,11 @@ describe('a file that is no configuration', () => {
   });
 });
 
-describe('a file without any text beside others', () => {
+describe('an empty file beside others', () => {
   const MAIN = '/home/ann/conf/a.yaml';
   const EMPTY = 'the file is empty; delete it, or add a comment if this is intended';
 
-  it.each(['', '\n', ' \r\n\t', '\uFEFF'])('is refused: %j', async (text) => {
+  it.each(['', '\n', ' \r\n\t', '\uFEFF'])('is rejected: %j', async (text) => {
     const loaded = await load({ [MAIN]: VALID, '/home/ann/conf/b.yaml': text }, 'conf');
     expect(loaded.kind).toBe('invalid');
     expect(loaded.problems).toEqual([
@@ -134,7 +134,7 @@ describe('a file without any text beside others', () => {
     ]);
   });
 
-  it('hides no problem, and makes none of what may stand in it', async () => {
+  it('hides no problems and causes no false ones', async () => {
     const wrong = `${VALID}lgo: {}\n`.replace('store: team-vault', 'store: elsewhere');
     const loaded = await load({ [MAIN]: wrong, '/home/ann/conf/b.yaml': '' }, 'conf');
     expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
@@ -143,11 +143,11 @@ describe('a file without any text beside others', () => {
     ]);
   });
 
-  it.each(['# None for now.\n', '---\n', 'mappings: []\n'])('is none with %j in it', async (text) => {
+  it.each(['# None for now.\n', '---\n', 'mappings: []\n'])('does not count as empty with %j', async (text) => {
     expect(linesOf(await load({ [MAIN]: VALID, '/home/ann/conf/b.yaml': text }, 'conf'))).toEqual([]);
   });
 
-  it('is refused where it is included, too', async () => {
+  it('is rejected as an included file too', async () => {
     const include = `include: [ { path: ../teams, namespaces: [a], stores: [team-vault], keys: ['a/**'] } ]\n`;
     const loaded = await load({ [MAIN]: `${VALID}${include}`, '/home/ann/teams/one.yaml': '' }, 'conf');
     expect(loaded.kind).toBe('invalid');
@@ -155,8 +155,8 @@ describe('a file without any text beside others', () => {
   });
 });
 
-describe('the form of a file', () => {
-  it('may begin with a byte order mark and have CRLF, and columns stay right', async () => {
+describe('the format of a file', () => {
+  it('may have a byte order mark and CRLF, with correct columns', async () => {
     expect(await messages(`\uFEFF${HEAD}lgo: {}\n`.replaceAll('\n', '\r\n'))).toEqual([
       '3:1 lgo CONFIG_INVALID: unknown key `lgo` — did you mean `log`?',
     ]);
@@ -165,7 +165,7 @@ describe('the form of a file', () => {
     ]);
   });
 
-  it('never quotes the file when it is no YAML', async () => {
+  it('is never quoted if it is not YAML', async () => {
     for (const text of [
       'token: "MARKER',
       'token: MARKER: MARKER',

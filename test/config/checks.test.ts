@@ -14,7 +14,7 @@ function mappings(...bodies: readonly string[]): string {
 const DATA = 'data: { A: { store: team-vault, key: payments/a } }';
 
 describe('names', () => {
-  it('of two mappings differ', async () => {
+  it('of two mappings must differ', async () => {
     expect(
       await problems(
         mappings(`name: m, target: { namespace: a }, ${DATA}`, `name: m, target: { namespace: b }, ${DATA}`),
@@ -24,7 +24,7 @@ describe('names', () => {
     ]);
   });
 
-  it('of two tokens differ, since the audit knows who it was by the name', async () => {
+  it('of two tokens must differ, because the audit identifies holders by name', async () => {
     const token = (name: string) => `{ name: ${name}, role: viewer, token: { env: T } }`;
     expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('bob')} ] }`)).toEqual([]);
     expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('ann')} ] }`)).toEqual([
@@ -32,14 +32,14 @@ describe('names', () => {
     ]);
   });
 
-  it.each(['a', 'a1', 'a-b.c', 'x'.repeat(63)])('may be %s', async (name) => {
+  it.each(['a', 'a1', 'a-b.c', 'x'.repeat(63)])('can be %s', async (name) => {
     expect(await problems(mappings(`name: ${name}, target: { namespace: a, secret: s }, ${DATA}`))).toEqual(
       [],
     );
   });
 
   it.each(['A', '-a', 'a-', 'a_b', 'a/b', '.a', 'x'.repeat(64), '"a\\n"', '""'])(
-    'may not be %s',
+    'cannot be %s',
     async (name) => {
       const found = await problems(mappings(`name: ${name}, target: { namespace: a, secret: s }, ${DATA}`));
       expect(found).toHaveLength(1);
@@ -47,7 +47,7 @@ describe('names', () => {
     },
   );
 
-  it('of an unknown store are met with the one that was meant', async () => {
+  it('of an unknown store get a suggestion', async () => {
     expect(
       await problems(
         mappings('name: m, target: { namespace: a }, data: { A: { store: team-valt, key: a } }'),
@@ -64,7 +64,7 @@ describe('names', () => {
 });
 
 describe('targets', () => {
-  it('have one mapping each', async () => {
+  it('belong to one mapping each', async () => {
     const found = await problems(
       mappings(
         `name: m1, target: { namespaces: [a, b], secret: s }, ${DATA}`,
@@ -77,7 +77,7 @@ describe('targets', () => {
     ]);
   });
 
-  it('may be shared by mappings that all merge', async () => {
+  it('can be shared by mappings that all merge', async () => {
     const merge = (name: string, mode: string) =>
       `name: ${name}, target: { namespace: a, secret: s, mode: ${mode} }, ${DATA}`;
     const codes = async (...modes: readonly string[]) =>
@@ -113,7 +113,7 @@ describe('targets', () => {
       'namespace: a, annotations: { secretbridge.dev/x: y }',
       'target.annotations["secretbridge.dev/x"] CONFIG_INVALID: expected a name other than',
     ],
-  ])('{ %s } is refused', async (target, part) => {
+  ])('{ %s } is rejected', async (target, part) => {
     const found = await problems(mappings(`name: m, target: { ${target} }, ${DATA}`));
     expect(found).toHaveLength(1);
     expect(found[0]).toContain(`mappings[0].${part}`);
@@ -123,7 +123,7 @@ describe('targets', () => {
     ['{{ DB_PASWORD }}', 'did you mean `DB_PASSWORD`?'],
     ['{{ DB_PASSWORD | bas64 }}', 'did you mean `base64`?'],
     ['{{ DB_PASSWORD | sha256 }}', undefined],
-  ])('with the template %s says what was probably meant: %s', async (template, suggestion) => {
+  ])('with the template %s get a suggestion: %s', async (template, suggestion) => {
     const source = 'data: { DB_PASSWORD: { store: team-vault, key: k } }';
     const text = `name: m, target: { namespace: a }, ${source}, template: { data: { f: '${template}' } }`;
     const { problems: found } = await loadText(`${HEAD}${STORES}${mappings(text)}`);
@@ -131,7 +131,7 @@ describe('targets', () => {
     expect(found[0]?.suggestion).toBe(suggestion);
   });
 
-  it('may have labels and annotations of any owner but us', async () => {
+  it('can have labels and annotations of any prefix but ours', async () => {
     const target =
       'namespace: a, secret: a.b-c, type: kubernetes.io/tls, labels: { team: "", example.com/x: A_b.c }, annotations: { example.com/x: "any: text" }';
     expect(await problems(mappings(`name: m, target: { ${target} }, ${DATA}`))).toEqual([]);
@@ -139,7 +139,7 @@ describe('targets', () => {
 });
 
 describe('keys of a Secret', () => {
-  it.each(['.', '..', '..data', 'a b', 'ä', 'a/b', 'x'.repeat(254)])('may not be %s', async (key) => {
+  it.each(['.', '..', '..data', 'a b', 'ä', 'a/b', 'x'.repeat(254)])('cannot be %s', async (key) => {
     const [line, ...more] = await problems(
       mappings(
         `name: m, target: { namespace: a }, data: { ${JSON.stringify(key)}: { store: team-vault, key: a } }`,
@@ -149,7 +149,7 @@ describe('keys of a Secret', () => {
     expect(line).toMatch(/^5:\d+ mappings\[0\]\.data.+ KEY_INVALID: expected a key of/);
   });
 
-  it.each(['.hidden', 'ca.crt', 'A_B-c.1', 'a..b', 'constructor', 'toString'])('may be %s', async (key) => {
+  it.each(['.hidden', 'ca.crt', 'A_B-c.1', 'a..b', 'constructor', 'toString'])('can be %s', async (key) => {
     expect(
       await problems(
         mappings(`name: m, target: { namespace: a }, data: { ${key}: { store: team-vault, key: a } }`),
@@ -157,7 +157,7 @@ describe('keys of a Secret', () => {
     ).toEqual([]);
   });
 
-  it('come from a source or from a template', async () => {
+  it('come from either a source or a template', async () => {
     const found = await problems(
       mappings(`name: m, target: { namespace: a }, ${DATA}, template: { data: { A: x } }`),
     );
@@ -170,7 +170,7 @@ describe('keys of a Secret', () => {
 });
 
 describe('other rules', () => {
-  it('want at least one source', async () => {
+  it('require at least one source', async () => {
     expect(await problems(mappings('name: m, target: { namespace: a }'))).toEqual([
       '5:5 mappings[0] CONFIG_INVALID: expected at least one source, under `data` or `dataFrom`',
     ]);
@@ -179,14 +179,14 @@ describe('other rules', () => {
   it.each([
     'engine: { kind: redis, url: { env: A } }',
     'audit: { store: { kind: postgres, url: { env: A } } }',
-  ])('want shared keys with %s', async (text) => {
+  ])('require shared keys with %s', async (text) => {
     expect((await problems(text)).join('\n')).toContain('keys.fingerprint CONFIG_INVALID: is missing; with');
     expect((await problems(`${text}\nkeys: { fingerprint: [ { env: K } ] }`)).join()).not.toContain(
       'keys.fingerprint',
     );
   });
 
-  it('asks for a key of checkpoints where replicas write them', async () => {
+  it('require a checkpoint key if replicas write checkpoints', async () => {
     const text = `engine: { kind: redis, url: { env: U } }
 audit: { checkpoints: [ { kind: stdout } ] }
 keys: { fingerprint: [ { env: K } ] `;
@@ -195,7 +195,7 @@ keys: { fingerprint: [ { env: K } ] `;
   });
 
   it.each(['(?=a)b', '(?<!a)b', '(a)\\1', '(?<n>a)\\k<n>', '(?:x(?!y))'])(
-    'refuse the name %s of a search',
+    'reject the search name %s',
     async (name) => {
       const found = await problems(
         mappings(
@@ -208,7 +208,7 @@ keys: { fingerprint: [ { env: K } ] `;
     },
   );
 
-  it('refuse the name of a search that would be too much written out, and that is any', async () => {
+  it('reject a search name whose expansion is too long, and an empty one', async () => {
     const found = await problems(
       mappings(
         `name: m, target: { namespace: a }, dataFrom: [ { store: team-vault, find: { name: '${'a{1000}'.repeat(11)}' } } ]`,
@@ -221,7 +221,7 @@ keys: { fingerprint: [ { env: K } ] `;
   });
 
   it.each(['^flag-', '[(?=]', '\\(?=', '(?:a|b)+', '\\\\1', '(?<name>a)'])(
-    'accept the name %s of a search',
+    'accept the search name %s',
     async (name) => {
       const found = await problems(
         mappings(
@@ -236,7 +236,7 @@ keys: { fingerprint: [ { env: K } ] `;
 describe('access', () => {
   const rules = 'access: [ { namespaces: [a], stores: ["*"], keys: ["payments/**"] } ]\n';
 
-  it('fails the mapping that breaks it, and leaves the configuration usable', async () => {
+  it('fails the violating mapping and keeps the configuration usable', async () => {
     const text = `${rules}${mappings(
       `name: m1, target: { namespace: a }, ${DATA}`,
       'name: m2, target: { namespaces: [a, b], secret: s }, data: { A: { store: team-vault, key: payments/a } }',
@@ -250,7 +250,7 @@ describe('access', () => {
     ]);
   });
 
-  it('says of a key that is never allowed why that is, though it says `**`', async () => {
+  it('explains why an ambiguous key is never allowed, even by `**`', async () => {
     const store = 'stores: [ { name: aws, kind: aws-secrets-manager, region: eu-west-1 } ]\n';
     const all = 'access: [ { namespaces: ["**"], stores: ["**"], keys: ["**"] } ]\n';
     const data = 'data: { A: { store: aws, key: team//db }, B: { store: aws, key: team/db } }';
@@ -262,7 +262,7 @@ describe('access', () => {
     ]);
   });
 
-  it('is told beside other mistakes of the mapping', async () => {
+  it('is reported beside other mistakes of the mapping', async () => {
     expect(
       await problems(
         `${rules}${mappings('name: m, target: { namespace: b, tpye: Opaque }, data: { A: { store: team-vault, key: payments/a, decode: hex }, B: { store: team-vault, key: "" } }, dataFrom: [ { store: team-vault, find: { path: other, tags: [] } } ]')}`,
@@ -282,13 +282,13 @@ describe('access', () => {
     'access: [ { namespaces: [b], stores: ["*"], keys: ["**"] }, { namespaces: a, stores: ["*"], keys: ["**"] } ]',
     'access: { namespaces: [a], stores: ["*"], keys: ["**"] }',
     'access: [ &rule { namespaces: [b], stores: ["*"], keys: ["**"] }, *rule ]',
-  ])('says of mistaken rules what is wrong with them, and not what follows from it: %s', async (text) => {
+  ])('reports invalid rules without follow-up problems: %s', async (text) => {
     const found = await problems(`${text}\n${mappings(`name: m, target: { namespace: a }, ${DATA}`)}`);
     expect(found.length).toBeGreaterThan(0);
     expect(found.join()).not.toContain('NOT_ALLOWED');
   });
 
-  it('says nothing of a namespace that can be none', async () => {
+  it('does not report an invalid namespace name again', async () => {
     const found = await problems(`${rules}${mappings(`name: m, target: { namespaces: [A, b] }, ${DATA}`)}`);
     expect(found.map((line) => line.slice(0, line.indexOf(':', 5)))).toEqual([
       '6:39 mappings[0].target.namespaces[0] CONFIG_INVALID',
@@ -296,21 +296,21 @@ describe('access', () => {
     ]);
   });
 
-  it('allows nothing when it is an empty list', async () => {
+  it('allows nothing with an empty list', async () => {
     expect(
       await problems(`access: []\n${mappings(`name: m, target: { namespace: a }, ${DATA}`)}`),
     ).toHaveLength(1);
   });
 });
 
-describe('sections of the service', () => {
+describe('service sections', () => {
   it.each([
     ['cluster: { kind: directory, path: c }\naudit: { checkpoints: [ { kind: file, path: a }, { kind: configMap, name: b } ] }', '5:58 audit.checkpoints[1].kind CONFIG_INVALID: a ConfigMap needs `cluster.kind: kubernetes`'],
     ['cluster: { kind: directory, path: c }\nhttp: { kubernetes: true }', '5:21 http.kubernetes CONFIG_INVALID: identities of Kubernetes need `cluster.kind: kubernetes`'],
     ['engine: { kind: redis, url: { env: U }, cluster: true, sentinel: { name: m, addresses: [ "h:1" ] } }\nkeys: { fingerprint: [ { env: K } ] }', '4:66 engine.sentinel CONFIG_INVALID: expected either `sentinel` or `cluster: true`, and not both'],
     ['engine: { kind: redis, url: { env: U }, tls: { certFile: c } }\nkeys: { fingerprint: [ { env: K } ] }', '4:46 engine.tls CONFIG_INVALID: expected set both `certFile` and `keyFile`, or neither'],
     ['audit: { store: { kind: postgres, url: { env: U }, tls: { keyFile: c } } }\nkeys: { fingerprint: [ { env: K } ] }', '4:57 audit.store.tls CONFIG_INVALID: expected set both `certFile` and `keyFile`, or neither'],
-  ])('do not contradict each other: %s', async (text, problem) => {
+  ])('must not contradict each other: %s', async (text, problem) => {
     expect(await problems(text)).toEqual([problem]);
   }); // biome-ignore format: a table
 
@@ -320,11 +320,11 @@ describe('sections of the service', () => {
     'cluster: { kind: directory, path: c }\nhttp: { kubernetes: false }',
     'engine: { kind: redis, url: { env: U }, cluster: true, tls: { certFile: c, keyFile: k } }\nkeys: { fingerprint: [ { env: K } ] }',
     'engine: { kind: redis, url: { env: U }, cluster: false, sentinel: { name: m, addresses: [ "h:1" ] }, tls: {} }\nkeys: { fingerprint: [ { env: K } ] }',
-  ])('may be together: %s', async (text) => {
+  ])('can be combined: %s', async (text) => {
     expect(await problems(text)).toEqual([]);
   });
 
-  it('say which keys are missing beside other mistakes in the section that needs them', async () => {
+  it('report missing keys beside other mistakes in the section that needs them', async () => {
     expect(await problems('engine: { kind: redis, url: { env: U }, prefix: "" }')).toEqual([
       '1:1 keys.fingerprint CONFIG_INVALID: is missing; with `engine: redis` all replicas must share it',
       '4:49 engine.prefix CONFIG_INVALID: expected letters, digits, `-` and `_`, at most 64, got empty text',

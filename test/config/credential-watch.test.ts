@@ -46,7 +46,7 @@ function over(contents: Record<string, Content>, options: Partial<CredentialWatc
 }
 
 describe('watched credentials', () => {
-  it('are learned at first, and told of by their owner when the content changes', async () => {
+  it('are recorded first, and changes are reported by owner', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using it = over(contents);
     await it.time.advance(1_000);
@@ -58,7 +58,7 @@ describe('watched credentials', () => {
     expect(it.changes).toEqual(['v']);
   });
 
-  it('in Secrets are asked for less often than those in files', async () => {
+  it('in Secrets are checked less often than in files', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using it = over(contents);
     await it.time.advance(60_000);
@@ -70,7 +70,7 @@ describe('watched credentials', () => {
     expect(it.changes).toEqual(['v']);
   });
 
-  it('that cannot be read count as they were; that are missing and come again are a change', async () => {
+  it('keep their state while unreadable, and count as changed when they reappear', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using it = over(contents);
     await it.time.advance(1_000);
@@ -87,7 +87,7 @@ describe('watched credentials', () => {
     expect(it.changes).toEqual(['v']);
   });
 
-  it('that were missing at the start are a change when they come', async () => {
+  it('that were missing at the start count as changed when they appear', async () => {
     const contents: Record<string, Content> = {};
     await using it = over(contents);
     await it.time.advance(1_000);
@@ -96,7 +96,7 @@ describe('watched credentials', () => {
     expect(it.changes).toEqual(['v']);
   });
 
-  it('that are being written are told of when they are whole', async () => {
+  it('that are being written are reported once complete', async () => {
     const contents: Record<string, Content> = { a: 'first', s: '1' };
     await using it = over(contents);
     await it.time.advance(4_900);
@@ -107,7 +107,7 @@ describe('watched credentials', () => {
     expect(it.changes).toEqual(['v']);
   });
 
-  it('of several owners are read once, and each owner is told', async () => {
+  it('of several owners are read once and reported to each owner', async () => {
     const contents: Record<string, Content> = { a: '1' };
     const references = new Map([
       ['v', [file('a')]],
@@ -122,7 +122,7 @@ describe('watched credentials', () => {
     expect(it.changes).toEqual(['v', 'w']);
   });
 
-  it('that a new configuration adds are learned first', async () => {
+  it('of a new configuration are recorded first', async () => {
     const contents: Record<string, Content> = { a: '1', b: '1' };
     let list = [file('a')];
     await using it = over(contents, { references: () => new Map([['v', list]]) });
@@ -135,7 +135,7 @@ describe('watched credentials', () => {
     expect(it.changes).toEqual(['v']);
   });
 
-  it('can be looked at at once', async () => {
+  it('can be checked on demand', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using it = over(contents);
     await it.time.advance(100);
@@ -163,8 +163,8 @@ describe('watched credentials', () => {
   });
 });
 
-describe('what is watched of a section', () => {
-  it('is every reference that can change, and every file of a client', () => {
+describe('the watched credentials of a section', () => {
+  it('are every reference that can change, and every client file', () => {
     const section = {
       name: 'v',
       address: 'https://vault',

@@ -8,7 +8,7 @@ import { realistic } from './realistic.ts';
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** By chance, from a seed, so that no file of this repository holds anything that looks like a credential. */
+/** Random from a seed, so that no file of this repository contains text that looks like a credential. */
 function random(length: number, letters = LETTERS, seed = 7): string {
   let state = seed + length;
   return Array.from({ length }, () => {
@@ -23,7 +23,7 @@ function found(text: string) {
   return findCredentials(root, new Map([['f', text]]));
 }
 
-/** In a key, in an annotation and in a template. */
+/** In a key, an annotation and a template. */
 const PLACES: readonly [string, (text: string) => string][] = [
   ['the key of a source', (text) => `mappings: [ { data: { A: { key: ${JSON.stringify(text)} } } } ]`],
   ['an annotation', (text) => `mappings: [ { target: { annotations: { a: ${JSON.stringify(text)} } } } ]`],
@@ -59,7 +59,7 @@ const CREDENTIALS: readonly [string, string][] = [
   ['a key in base64', `${random(43, `${LETTERS}+/`)}=`],
 ]; // each random part from its own seed
 
-describe('what looks like a credential', () => {
+describe('a suspected credential', () => {
   it.each(
     PLACES.flatMap(([where, put]) => CREDENTIALS.map(([what, text]) => [what, where, put(text), text])),
   )('is found and not shown: %s in %s', (_what, _where, file, text) => {
@@ -75,7 +75,7 @@ describe('what looks like a credential', () => {
     ['db.password=Tr0ub4dor&3x', 'a template'],
     ['"apiKey": "k-12ab34cd56"', 'a template'],
     ["client_secret = 'p4ss-w0rd!'", 'a template'],
-  ])('is found by the name before it: %s', (text) => {
+  ])('is found by the preceding name: %s', (text) => {
     expect(
       found(`mappings: [ { template: { data: { a: ${JSON.stringify(text)} } } } ]`).problems,
     ).toHaveLength(1);
@@ -88,12 +88,12 @@ describe('what looks like a credential', () => {
     expect(found('mappings: [ { target: { annotations: { note: hunter2hunter } } } ]').problems).toEqual([]);
   });
 
-  it('is found as a name of a field too, with the place of that name', () => {
+  it('is found in a field name too, with its place', () => {
     const text = `a:\n  ghp_${random(36)}: 1\n`;
     expect(found(text).problems).toMatchObject([{ file: 'f', line: 2, column: 3 }]);
   });
 
-  it.each(['on its line', 'above'])('is let pass by a comment %s', (where) => {
+  it.each(['on its line', 'above'])('is allowed by a comment %s', (where) => {
     const token = `hvs.${random(90)}`;
     const comment = '# secretbridge:allow the token of the demo';
     const text = where === 'above' ? `a: 1\n  ${comment}\nb: ${token}\n` : `a: 1\nb: ${token} ${comment}\n`;
@@ -101,14 +101,14 @@ describe('what looks like a credential', () => {
     expect(found(text.replace('secretbridge:allow', 'secretbridge:other')).problems).toHaveLength(1);
   });
 
-  it('is not let pass by a comment on another line', () => {
+  it('is not allowed by a comment on another line', () => {
     const token = `hvs.${random(90)}`;
     expect(found(`# secretbridge:allow\na: 1\nb: ${token}\n`).problems).toHaveLength(1);
     expect(found(`a: 1 # secretbridge:allow\nb: ${token}\n`).problems).toHaveLength(1);
     expect(found(`b: ${token}\nc: x # secretbridge:allow\n`).problems).toHaveLength(1);
   });
 
-  it('does not stop the configuration', async () => {
+  it('keeps the configuration usable', async () => {
     const loaded = await loadText(VALID.replace('key: payments/db', `key: payments/${random(24)}`));
     expect(loaded.kind).toBe('usable');
     expect(linesOf(loaded)).toEqual([
@@ -116,13 +116,13 @@ describe('what looks like a credential', () => {
     ]);
   });
 
-  it('is said once where a literal stands in place of a reference', async () => {
+  it('is reported once for a literal in place of a reference', async () => {
     const lines = linesOf(await loadText(VALID.replace('{ env: VAULT_TOKEN }', `hvs.${random(90)}`)));
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain('a credential must not stand in the configuration; write a reference');
   });
 
-  it('shows in no other message: not as an unknown key, a name, a store or a key that is refused', async () => {
+  it('appears in no other message: not as an unknown key, a name, a store or a denied key', async () => {
     const token = `glpat-${random(20)}`;
     const long = `hvs.${random(120)}`;
     const texts = [
@@ -147,7 +147,7 @@ describe('what looks like a credential', () => {
     }
   });
 
-  it('is found in an included file, at its place', async () => {
+  it('is found in an included file with its place', async () => {
     const loaded = await load({
       '/home/ann/secretbridge.yaml': `${VALID}include: [ { path: t.yaml, namespaces: ['*'], stores: [local], keys: ['**'] } ]`,
       '/home/ann/t.yaml': `mappings:\n  - name: t\n    target: { namespace: t }\n    data: { A: { store: local, key: ${random(24)} } }\n`,
@@ -156,12 +156,12 @@ describe('what looks like a credential', () => {
   });
 });
 
-describe('what is none', () => {
-  it('in 300 mappings with digests, ids, certificates and templates is nothing found', () => {
+describe('text without credentials', () => {
+  it('gives no findings in 300 mappings with digests, ids, certificates and templates', () => {
     expect(found(realistic(300)).problems).toEqual([]);
   });
 
-  it('in the same file a credential is found wherever it is put', () => {
+  it('hides no credential that is inserted anywhere into the same file', () => {
     const text = realistic(3);
     for (const place of ['team-0', 'prod-payments:', 'Prod1', 'WHEN_AUTHORIZED', 'smtp.relay', 'app-2'])
       if (text.includes(place))
@@ -180,24 +180,24 @@ describe('what is none', () => {
   }); // biome-ignore format: a list of texts
 });
 
-describe('a template that is named as credentials are', () => {
+describe('a template named like a credential', () => {
   const templated = (text: string) =>
     found(`mappings: [ { template: { data: { credentials: ${JSON.stringify(text)} } } } ]`);
 
   it.each(['[default]', '[profile prod]', '[aws-eu.1]'])(
-    'may begin with the head of a section, %s',
+    'can start with the section header %s',
     (head) => {
       expect(templated(`${head}\naws_secret_access_key={{ key }}\n`).problems).toEqual([]);
     },
   );
 
-  it('holds no credential in such brackets either', () => {
+  it('reports a credential in such brackets', () => {
     expect(templated('[s3cr3tpw9x]').problems).toHaveLength(1);
   });
 });
 
-describe('looking for credentials', () => {
-  it('takes time that grows with the text only', () => {
+describe('the credential scan', () => {
+  it('takes linear time', () => {
     for (const text of ['a'.repeat(200_000), 'password'.repeat(20_000), '://a:'.repeat(40_000), '{{'.repeat(50_000), 'aB3'.repeat(60_000), '-----BEGIN '.repeat(20_000), '${'.repeat(80_000)]) {
       const start = performance.now();
       found(JSON.stringify({ a: text }));
@@ -205,7 +205,7 @@ describe('looking for credentials', () => {
     } // biome-ignore format: a list of texts
   });
 
-  it('finds most of what chance makes', () => {
+  it('finds most random texts', () => {
     const made = Array.from({ length: 500 }, () => randomBytes(24).toString('base64url'));
     const hits = made.filter((text) => found(`a: "${text}"`).problems.length > 0);
     expect(hits.length).toBeGreaterThan(400);
@@ -213,23 +213,23 @@ describe('looking for credentials', () => {
 });
 
 describe('a file with very many suspects', () => {
-  /** So many that the square of it would take minutes. */
+  /** A quadratic algorithm would take minutes. */
   const MANY = 20_000;
   const many = Array.from({ length: MANY }, (_, n) => `hunter2hunter-${n}-end`);
 
-  it('is gone through once, also where all of it is one line', () => {
+  it('is scanned once, even as one line', () => {
     const annotations = Object.fromEntries(many.map((text, n) => [`a${n}`, `password: ${text}`]));
     const { problems } = found(JSON.stringify({ mappings: [{ target: { annotations } }] }));
     expect(problems).toHaveLength(MANY);
   });
 
-  it('is gone through once, also where a line has very many comments', () => {
+  it('is scanned once, even with very many comments on a line', () => {
     const line = `mappings: [ { target: { annotations: { password: hunter2hunter } } } ]${' #'.repeat(200_000)}`;
     expect(found(line).problems).toHaveLength(1);
     expect(found(`${line} secretbridge:allow`).problems).toEqual([]);
   });
 
-  it('shows none of them in any of as many problems', () => {
+  it('shows none of them in any of the many problems', () => {
     const hide = createRedactor(new Set(many));
     const about = { file: 'f', line: 1, column: 1, code: 'CONFIG_INVALID' } as const;
     for (const text of many) {
@@ -250,7 +250,7 @@ describe('a file with very many suspects', () => {
   });
 });
 
-describe('what is hidden in a problem', () => {
+describe('the redacted text', () => {
   const hide = (message: string, ...fragments: readonly string[]) =>
     createRedactor(new Set(fragments))({
       file: 'f',
@@ -273,7 +273,7 @@ describe('what is hidden in a problem', () => {
     ['abcdefgh…', ['abcdef', 'abcdefghij'], '[secret]…'],
     ['abcdefxx…', ['abcdef', 'abcdefghij'], '[secret]xx…'],
     ['abcde', ['abcdef'], 'abcde'],
-  ])('of %j, where %j are, is %j', (message, fragments, expected) => {
+  ])('of %j with the fragments %j is %j', (message, fragments, expected) => {
     expect(hide(message, ...fragments)).toBe(expected);
   });
 });

@@ -23,7 +23,7 @@ async function configOf(...files: readonly Part[]): Promise<Config> {
   return loaded.config;
 }
 
-/** The same with the members of all its objects in another order. */
+/** The same value with object members in another order. */
 function shuffled(value: unknown, order: () => number): unknown {
   if (Array.isArray(value)) return value.map((item) => shuffled(item, order));
   if (typeof value !== 'object' || value === null) return value;
@@ -37,7 +37,7 @@ const names = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { mi
 const base = [store('v')];
 
 describe('the difference of two configurations', () => {
-  it('is empty for the same content, whatever the order of members and the files', async () => {
+  it('is empty for equal content, regardless of member order and files', async () => {
     await fc.assert(
       fc.asyncProperty(
         names,
@@ -74,7 +74,7 @@ describe('the difference of two configurations', () => {
     );
   });
 
-  it('names every store and mapping that came, went or changed, and no other', async () => {
+  it('names exactly the stores and mappings that were added, removed or changed', async () => {
     const change = fc.constantFrom('same', 'added', 'removed', 'changed');
     await fc.assert(
       fc.asyncProperty(fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), change), async (fates) => {
@@ -118,7 +118,7 @@ describe('the difference of two configurations', () => {
   });
 });
 
-/** A changed section, and what it is called. */
+/** A changed section and its name. */
 const SECTIONS: readonly [Section, Part][] = [
   ['instance', { instance: 'other' }],
   ['formerInstances', { formerInstances: ['old'] }],
@@ -134,7 +134,7 @@ const SECTIONS: readonly [Section, Part][] = [
 ];
 
 describe('a changed section', () => {
-  it.each(SECTIONS)('%s is named, and nothing else', async (name, part) => {
+  it.each(SECTIONS)('%s is the only one named', async (name, part) => {
     const before = await configOf({ ...HEAD, stores: base, mappings: [mapping('m')] });
     const after = await configOf({ ...HEAD, ...part, stores: base, mappings: [mapping('m')] });
     expect(diffConfig(before, after)).toEqual({
@@ -146,7 +146,7 @@ describe('a changed section', () => {
     });
   });
 
-  it('that writes out its defaults is none', async () => {
+  it('is not reported if defaults are written out', async () => {
     const before = await configOf(HEAD);
     const after = await configOf({
       ...HEAD,
@@ -159,7 +159,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(true);
   });
 
-  it('`access` tells no rules from an empty list, and bounds from none', async () => {
+  it('distinguishes missing `access` rules from an empty list, and missing bounds', async () => {
     const rule = { namespaces: ['a'], stores: ['v'], keys: ['**'] };
     const [open, closed] = [
       await configOf({ ...HEAD, stores: base }),
@@ -180,7 +180,7 @@ describe('a changed section', () => {
     expect(diffConfig(await bounded('*'), await bounded('**'))).toMatchObject({ access: true, restart: [] });
   });
 
-  it('`events` is taken up by a running service', async () => {
+  it('`events` applies to a running service', async () => {
     const withEvents = (stores: readonly string[]) =>
       configOf({
         ...HEAD,
@@ -194,7 +194,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(false);
   });
 
-  it('`defaults` changes the mappings that take them', async () => {
+  it('`defaults` changes the mappings that use them', async () => {
     const mappings = [mapping('own', { refresh: '9m' }), mapping('takes')];
     const before = await configOf({ ...HEAD, stores: base, mappings });
     const after = await configOf({ ...HEAD, stores: base, mappings, defaults: { refresh: '8m' } });

@@ -15,8 +15,8 @@ async function problems(events: string): Promise<readonly string[]> {
   return lines.map((line) => line.replace(/^\S+ /, ''));
 }
 
-describe('events', () => {
-  it('of every kind are taken', async () => {
+describe('event sources', () => {
+  it('of every kind are valid', async () => {
     const all = `sqs: [ { name: eu, queueUrl: '${QUEUE}', store: aws } ],
   eventGrid: [
     { name: contoso, store: azure, key: { env: GRID_KEY } },
@@ -26,7 +26,7 @@ describe('events', () => {
     expect(await problems(all)).toEqual([]);
   });
 
-  it('have names of their own, over all kinds', async () => {
+  it('have unique names across all kinds', async () => {
     const found = await problems(
       `sqs: [ { name: eu, queueUrl: '${QUEUE}', store: aws } ], vault: [ { name: eu, store: team } ]`,
     );
@@ -47,13 +47,13 @@ describe('events', () => {
       '`azure-key-vault`; `aws`',
     ],
     ['vault: [ { name: a, store: azure } ]', 'events.vault[0].store', '`vault`; `azure`'],
-  ])('are of a store of their kind: %s', async (events, path, kinds) => {
+  ])('need a store of their kind: %s', async (events, path, kinds) => {
     expect(await problems(events)).toEqual([
       `${path} CONFIG_INVALID: expected a store of kind ${kinds} is of another kind`,
     ]);
   });
 
-  it('of a store that is not there are met with the one that was meant', async () => {
+  it('with an unknown store get a suggestion', async () => {
     expect(await problems('webhooks: [ { name: a, stores: [ team, locl ], secret: { env: S } } ]')).toEqual([
       'events.webhooks[0].stores[1] CONFIG_INVALID: there is no store `locl` — did you mean `local`?',
     ]);
@@ -69,7 +69,7 @@ describe('events', () => {
     [`${QUEUE}?Action=ReceiveMessage`, 'expected the URL of a queue'],
     ['arn:aws:sqs:eu-west-1:123456789012:rotations', 'expected an address'],
     ['https://user:pass@sqs.eu-west-1.amazonaws.com/123456789012/rotations', 'expected an address'],
-  ])('do not come from %s', async (queueUrl, message) => {
+  ])('reject %s', async (queueUrl, message) => {
     const [first = ''] = await problems(`sqs: [ { name: a, queueUrl: '${queueUrl}', store: aws } ]`);
     expect(first).toContain(`events.sqs[0].queueUrl CONFIG_INVALID: ${message}`);
   });
@@ -78,27 +78,27 @@ describe('events', () => {
     ['http://127.0.0.1:4566/000000000000/rotations', 'aws'],
     ['http://elasticmq.internal:9324/000000000000/rotations', 'open'],
     ['https://vpce-1-a.sqs.eu-west-1.vpce.amazonaws.com/123456789012/rotations', 'aws'],
-  ])('may come from %s', async (queueUrl, store) => {
+  ])('accept %s', async (queueUrl, store) => {
     expect(await problems(`sqs: [ { name: a, queueUrl: '${queueUrl}', store: ${store} } ]`)).toEqual([]);
   });
 
   it.each([
     ['neither', ''],
     ['both', ", key: { env: K }, entra: { tenantId: 72f988bf-86f1-41af-91ab-2d7cd011db47, audience: 'a' }"],
-  ])('of Event Grid have a key or tokens, not %s', async (_, proof) => {
+  ])('of Event Grid have either a key or tokens, not %s', async (_, proof) => {
     expect(await problems(`eventGrid: [ { name: a, store: azure${proof} } ]`)).toEqual([
       'events.eventGrid[0] CONFIG_INVALID: expected either `key` or `entra`',
     ]);
   });
 
-  it('of Event Grid are of one tenant, by its id', async () => {
+  it('of Event Grid have one tenant, by id', async () => {
     const [first] = await problems(
       "eventGrid: [ { name: a, store: azure, entra: { tenantId: contoso.com, audience: 'a' } } ]",
     );
     expect(first).toMatch(/^events.eventGrid\[0\].entra.tenantId CONFIG_INVALID: .*the id of a tenant/);
   });
 
-  it('hold references to credentials, never credentials', async () => {
+  it('contain credential references, never credentials', async () => {
     const found = await problems('webhooks: [ { name: a, stores: [ team ], secret: hunter2 } ]');
     expect(found).toHaveLength(1);
     expect(found[0]).toContain('events.webhooks[0].secret CONFIG_INVALID');

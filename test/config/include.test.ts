@@ -7,7 +7,7 @@ const INCLUDE = "{ path: teams/a, namespaces: [a, 'a-*'], stores: [team-vault], 
 const main = (...includes: readonly string[]) =>
   `${VALID}include:\n${includes.map((it) => `  - ${it}\n`).join('')}`;
 
-/** A mapping of team a; `source` is the whole entry of `data` or of `dataFrom`. */
+/** A mapping of team a. `source` is the complete entry of `data` or `dataFrom`. */
 function mapping(
   name: string,
   { target = 'namespace: a', source = 'A: { store: team-vault, key: a/db }' } = {},
@@ -40,7 +40,7 @@ describe('an included file', () => {
     expect(loaded.config.places.mappings.get('one')).toMatchObject({ file: 'teams/a/one.yaml', line: 3 });
   });
 
-  it('is found relative to the file that names it, or by a whole path', async () => {
+  it('is found relative to the file that names it, or by an absolute path', async () => {
     const tenant = mapping('one');
     const relative = await load(
       { '/etc/sb/conf/main.yaml': main(INCLUDE), '/etc/sb/conf/teams/a/one.yaml': tenant },
@@ -55,7 +55,7 @@ describe('an included file', () => {
     expect(whole.kind === 'usable' && whole.config.places.mappings.get('one')?.file).toBe('/srv/a.yaml');
   });
 
-  it('may be alone: the main file needs no mappings of its own', async () => {
+  it('can contain all mappings, so that the main file needs none', async () => {
     const noMappings = main(INCLUDE).replace(/mappings:[\s\S]*?(?=include:)/, '');
     const loaded = await load({ [MAIN]: noMappings, '/home/ann/teams/a/one.yaml': mapping('one') });
     expect(linesOf(loaded)).toEqual([]);
@@ -69,7 +69,7 @@ describe('an included file', () => {
     ['instance: x', '1:1 instance', '`instance`'],
     ['defaults: {}', '1:1 defaults', '`defaults`'],
     ['x: 1', '1:1 x', '`x`'],
-  ])('that holds %s makes the configuration invalid', async (text, at, name) => {
+  ])('with %s makes the configuration invalid', async (text, at, name) => {
     const loaded = await withTenant(`${text}\n${mapping('one')}`);
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded)).toEqual([
@@ -83,13 +83,13 @@ describe('an included file', () => {
     ['mappings: {}', '1:11 mappings CONFIG_INVALID: expected a list'],
     ['- 1', '1:1  CONFIG_INVALID: expected an object with `mappings`'],
     ['mappings: [1', 'CONFIG_INVALID'],
-  ])('that holds %s is refused', async (text, line) => {
+  ])('with %s is rejected', async (text, line) => {
     const loaded = await withTenant(text);
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded).join()).toContain(line);
   });
 
-  it('that is not there makes the configuration invalid', async () => {
+  it('that is missing makes the configuration invalid', async () => {
     const loaded = await load({ [MAIN]: main(INCLUDE) });
     expect(loaded.kind).toBe('invalid');
     expect(loaded.problems.map(({ file }) => file)).toEqual(['secretbridge.yaml']);
@@ -98,7 +98,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('that is not there, or cannot be read, hides nothing else', async () => {
+  it('that is missing or unreadable hides no other problem', async () => {
     const other = INCLUDE.replace('teams/a', 'teams/b');
     const wrong = main(INCLUDE, other).replace('{ store: team-vault, key', '{ store: team-valt, key');
     const loaded = await load({ [MAIN]: wrong, '/home/ann/teams/b/one.yaml': 'mappings: [' });
@@ -109,14 +109,14 @@ describe('an included file', () => {
     ]);
   });
 
-  it('that is partly unclear gives no problems that are none', async () => {
+  it('that is partly unclear causes no false problems', async () => {
     const lines = async (text: string) => linesOf(await withTenant(text));
     expect(await lines('mappings: *all\n')).toHaveLength(1);
     expect(await lines('*all\n')).toHaveLength(1);
     expect(await lines(`<<: *all\n${mapping('one')}`)).toHaveLength(1);
   });
 
-  it('that is also a file of --config is refused, since no bounds would hold there', async () => {
+  it('is rejected if --config names it too, because it would have no bounds', async () => {
     const loaded = await load(
       {
         '/home/ann/c/main.yaml': main(INCLUDE.replace('teams/a', 'tenant.yaml')),
@@ -130,7 +130,7 @@ describe('an included file', () => {
     );
   });
 
-  it('is not included twice', async () => {
+  it('cannot be included twice', async () => {
     const loaded = await load({
       [MAIN]: main(INCLUDE, INCLUDE),
       '/home/ann/teams/a/one.yaml': mapping('one'),
@@ -140,7 +140,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('shares the names of mappings with all the others: both places are named', async () => {
+  it('shares mapping names with all other files, and both places are reported', async () => {
     const loaded = await withTenant(mapping('payments-db'));
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded)).toEqual([
@@ -154,7 +154,7 @@ describe('an included file', () => {
     expect(linesOf(between)[0]).toContain('the name `one` is given twice, first at teams/a/one.yaml:2:11');
   });
 
-  it('has its mistakes reported with its places, together with those of the main file', async () => {
+  it('has its mistakes reported with its places, with those of the main file', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}log: { level: loud }\n`,
       '/home/ann/teams/a/one.yaml': mapping('one').replace('key:', 'kay:'),
@@ -166,13 +166,13 @@ describe('an included file', () => {
     ]);
   });
 
-  it('cannot widen its bounds by being several documents', async () => {
+  it('cannot widen its bounds with several documents', async () => {
     const loaded = await withTenant(`${mapping('one')}---\nstores: []\n`);
     expect(loaded.kind).toBe('invalid');
   });
 });
 
-describe('a mapping that leaves the bounds', () => {
+describe('a mapping outside its bounds', () => {
   it.each([
     ['by its namespace', { target: 'namespace: b' }, 'target.namespace', 'the namespace `b` is'],
     ['by one of its namespaces', { target: 'namespaces: [a, b]' }, 'target.namespaces[1]', 'the namespace `b` is'],
@@ -196,7 +196,7 @@ describe('a mapping that leaves the bounds', () => {
   }); // biome-ignore format: a table
 
   it.each(['b/', '', '/', 'a/../b', 'a//', '..', 'A/', 'ab', 'a*/', 'a/%2e%2e/'])(
-    'fails alone, by a search below %j',
+    'fails alone, with a search below %j',
     async (path) => {
       const source = `[ { store: team-vault, find: { path: "${path}" } } ]`;
       const { problems } = await withTenant(mapping('one', { source }));
@@ -205,14 +205,14 @@ describe('a mapping that leaves the bounds', () => {
     },
   );
 
-  it.each(['a', 'a/', 'a/x', 'a/x/'])('is none with a search below %j', async (path) => {
+  it.each(['a', 'a/', 'a/x', 'a/x/'])('is within its bounds with a search below %j', async (path) => {
     const { problems } = await withTenant(
       mapping('one', { source: `[ { store: team-vault, find: { path: "${path}" } } ]` }),
     );
     expect(problems.filter(({ code }) => code === 'NOT_ALLOWED')).toEqual([]);
   });
 
-  it('leaves the configuration usable, and the others as they are', async () => {
+  it('keeps the configuration and other mappings usable', async () => {
     const loaded = await withTenant(mapping('one', { source: 'A: { store: team-vault, key: b/db }' }));
     if (loaded.kind !== 'usable') return expect.unreachable();
     const access = createAccess(loaded.config);
@@ -232,13 +232,13 @@ describe('a mapping that leaves the bounds', () => {
     );
   });
 
-  it('has no claim on the target of another', async () => {
+  it('does not claim the target of another', async () => {
     const claim = await withTenant(mapping('one', { target: 'namespace: payments, secret: payments-db' }));
     expect(claim.kind).toBe('usable');
     expect(claim.problems.map(({ code }) => code)).toEqual(['NOT_ALLOWED']);
   });
 
-  it('is refused by `access` as well, where both are there', async () => {
+  it('is also denied by `access` if both apply', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}access: [ { namespaces: ['*'], stores: ['*'], keys: ['payments/**', 'a/shared/*'] } ]\n`,
       '/home/ann/teams/a/one.yaml': mapping('one'),

@@ -5,8 +5,8 @@ import { configurationSchema } from '../../src/config/json-schema.ts';
 import { isTargetKey } from '../../src/sync/target-keys.ts';
 import { linesOf, loadText } from './memory-fs.ts';
 
-describe('what is generated from the schema', () => {
-  it('takes as keys of a Secret what `validate` takes, with a pattern that Helm knows as well', () => {
+describe('the generated JSON Schema', () => {
+  it('accepts the same Secret keys as `validate`, with a pattern that Helm supports', () => {
     const schema = JSON.parse(configurationSchema());
     const { data, template } = schema.properties.mappings.items.properties;
     const patterns = [data, template.properties.data].map((it) => it.propertyNames.pattern);
@@ -27,7 +27,7 @@ describe('what is generated from the schema', () => {
     expect(bare).toEqual([]);
   });
 
-  it('has an example that loads as it stands', async () => {
+  it('has an example that loads unchanged', async () => {
     expect(linesOf(await loadText(EXAMPLE))).toEqual([]);
   });
 });

@@ -13,7 +13,7 @@ const INTERESTING = [
   '\ud800',
 ];
 
-describe('any mutation of a valid file', () => {
+describe('a mutated valid file', () => {
   const mutations = fc.record({
     at: fc.nat({ max: EXAMPLE.length }),
     cut: fc.nat({ max: 1 }),
@@ -24,13 +24,13 @@ describe('any mutation of a valid file', () => {
     ),
   });
 
-  it('by one place loads, or gives problems with places inside of the file', async () => {
+  it('with one change loads, or gives problems with places inside the file', async () => {
     await fc.assert(
       fc.asyncProperty(mutations, async ({ at, cut, put }) => {
         const text = EXAMPLE.slice(0, at) + put + EXAMPLE.slice(at + cut);
         const loaded = await loadText(text);
         if (loaded.kind === 'invalid') expect(loaded.problems).not.toEqual([]);
-        // YAML counts a carriage return alone as nothing; decoding may turn a lone surrogate into one character.
+        // YAML ignores a lone carriage return, and decoding may turn a lone surrogate into one character.
         const lines = text.split('\n');
         for (const { file, line, column, message } of loaded.problems) {
           expect(file).toBe('secretbridge.yaml');
@@ -46,7 +46,7 @@ describe('any mutation of a valid file', () => {
     );
   });
 
-  it('by many places never throws', async () => {
+  it('with many changes never throws', async () => {
     const soup = fc.array(
       fc.oneof(fc.constantFrom(...INTERESTING), fc.constantFrom('stores:', 'name: ', '- ', '\n  ', 'env')),
     );
@@ -60,8 +60,8 @@ describe('any mutation of a valid file', () => {
   });
 });
 
-describe('what YAML can hold', () => {
-  it('comes out as it is written in JSON', () => {
+describe('parsed YAML', () => {
+  it('equals the same value in JSON', () => {
     const json = fc.jsonValue({ maxDepth: 4, noUnicodeString: false });
     fc.assert(
       fc.property(json, (value) => {

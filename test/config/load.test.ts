@@ -10,7 +10,7 @@ async function usable(text: string) {
 }
 
 describe('a valid configuration', () => {
-  it('has its defaults filled in, durations in milliseconds and paths absolute', async () => {
+  it('has defaults, durations in milliseconds and absolute paths', async () => {
     expect(await usable(VALID)).toMatchObject({
       instance: 'prod',
       formerInstances: [],
@@ -43,7 +43,7 @@ describe('a valid configuration', () => {
     });
   });
 
-  it('takes session tags as they stand, whatever they are named', async () => {
+  it('keeps session tags unchanged, whatever their names', async () => {
     const tags = "{ env: prod-eu, path: ./foo, file: bar, caFile: 'x' }";
     const store = `{ name: aws, kind: aws-secrets-manager, region: eu-west-1, auth: { method: default, assumeRole: [ { roleArn: 'arn:aws:iam::123456789012:role/a', tags: ${tags} } ] } }`;
     const { stores } = await usable(`${HEAD}stores: [ ${store} ]\n`);
@@ -58,14 +58,14 @@ describe('a valid configuration', () => {
     ['audit.store', 'audit: { store: { kind: sqlite, path: "a\\0b" } }'],
     ['stores[0]', 'stores: [ { name: s, kind: files, path: "a\\0b" } ]'],
     ['keys.checkpoint', 'keys: { checkpoint: { file: "a\\0b" } }'],
-  ])('has no zero byte in a path: %s', async (place, text) => {
+  ])('rejects a zero byte in a path: %s', async (place, text) => {
     const [line, ...others] = linesOf(await loadText(`${HEAD}${text}\n`));
     expect(others).toEqual([]);
     expect(line).toContain(`${place}.`);
     expect(line).toContain('expected a path without zero bytes');
   });
 
-  it('lets a mapping override the defaults, which override ours', async () => {
+  it('lets a mapping override the defaults, which override the built-in ones', async () => {
     const config = await usable(
       `${VALID}  - { name: m2, target: { namespaces: [a, b], secret: s }, refresh: 1h30m, data: { A: { store: local, key: a } } }
 defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
@@ -79,7 +79,7 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     expect(config.mappings[1]?.target).toMatchObject({ namespaces: ['a', 'b'], secret: 's' });
   });
 
-  it('may do without a wait where readings of an absence or changes before a restart are collected', async () => {
+  it('can disable the waits for absence and restarts', async () => {
     const config = await usable(`${VALID}absence: { readings: 1, over: 0s }\nrestarts: { window: 0ms }\n`);
     expect(config.absence).toEqual({ readings: 1, overMs: 0 });
     expect(config.restarts).toEqual({ windowMs: 0, atOnce: 5 });
@@ -89,7 +89,7 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     );
   });
 
-  it('looks no more often than the service can, however short a refresh is', async () => {
+  it("raises a short refresh to the service's minimum", async () => {
     for (const [refresh, refreshMs] of [
       ['1ms', 250],
       ['250ms', 250],
@@ -100,23 +100,23 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     }
   });
 
-  it('tells where stores and mappings stand', async () => {
+  it('reports the places of stores and mappings', async () => {
     const { places } = await usable(VALID);
     expect(places.stores.get('local')).toEqual({ file: 'secretbridge.yaml', line: 8, column: 5 });
     expect(places.mappings.get('payments-db')).toEqual({ file: 'secretbridge.yaml', line: 10, column: 5 });
   });
 
-  it('makes key files beside the database, wherever that is', async () => {
+  it('puts key files beside the database', async () => {
     const config = await usable(`${VALID}audit: { store: { kind: sqlite, path: /var/lib/bridge/a.db } }\n`);
     expect(config.keys.fingerprint).toEqual([{ file: '/var/lib/bridge/fingerprint.key' }]);
   });
 
-  it('takes a version of digits as text', async () => {
+  it('accepts a version of digits', async () => {
     const config = await usable(VALID.replace('property: password', 'version: 3'));
     expect(config.mappings[0]?.data.DB_PASSWORD?.version).toBe('3');
   });
 
-  it('takes names of keys as they are written, though they look like numbers', async () => {
+  it('keeps key names that look like numbers', async () => {
     const config = await usable(VALID.replace('DB_PASSWORD', '1e3'));
     expect(Object.keys(config.mappings[0]?.data ?? {})).toEqual(['1e3']);
   });
@@ -127,7 +127,7 @@ describe('several files', () => {
   const MORE =
     'stores: [ { name: other, kind: files, path: ./s } ]\nmappings: [ { name: m, target: { namespace: a }, data: { A: { store: local, key: a } } } ]\n';
 
-  it('are put together, each with paths relative to itself', async () => {
+  it('are combined, each with paths relative to itself', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': MAIN, '/home/ann/teams/b.yaml': MORE },
       'a.yaml',
@@ -139,11 +139,11 @@ describe('several files', () => {
     });
   });
 
-  it('may be documents of one file', async () => {
+  it('can be documents in one file', async () => {
     expect(await loadText(`${MAIN}---\n${MORE}---\n# nothing here\n`)).toMatchObject({ kind: 'usable' });
   });
 
-  it('of a folder are read in order, hidden entries and folders left out, as a ConfigMap is mounted', async () => {
+  it('of a folder are read in order, without hidden entries and folders, as in a mounted ConfigMap', async () => {
     const files = {
       '/etc/secretbridge/b.yml': MORE,
       '/etc/secretbridge/a.yaml': MAIN,
@@ -162,7 +162,7 @@ describe('several files', () => {
     ['a.yaml', 'a.yaml'],
     ['/home/ann', './a.yaml'],
     ['a.yaml', '/home/ann'],
-  ])('are read once, however often they are named (%s and %s)', async (...paths) => {
+  ])('are read once, even if named twice (%s and %s)', async (...paths) => {
     const loaded = await load({ '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': MORE }, ...paths, 'b.yaml');
     expect(loaded).toMatchObject({
       kind: 'usable',
@@ -171,7 +171,7 @@ describe('several files', () => {
     });
   });
 
-  it('name both places when they define one name twice', async () => {
+  it('report both places of a duplicate name', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': MAIN.replace(HEAD, '') },
       'a.yaml',
@@ -188,7 +188,7 @@ describe('several files', () => {
     ]);
   });
 
-  it('are told where a section is no list, whichever of them it is in', async () => {
+  it('report a section that is not a list, whichever file contains it', async () => {
     const files = { '/home/ann/a.yaml': `${HEAD}stores: none\n`, '/home/ann/b.yaml': MORE };
     const one = await load(files, 'a.yaml', 'b.yaml');
     const other = await load(files, 'b.yaml', 'a.yaml');
@@ -198,7 +198,7 @@ describe('several files', () => {
       ]);
   });
 
-  it('may give a section only once, but each its apiVersion', async () => {
+  it('can contain a section only once, but each an apiVersion', async () => {
     const loaded = await load({ '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': HEAD }, 'a.yaml', 'b.yaml');
     expect(loaded.problems).toMatchObject([
       {
@@ -210,7 +210,7 @@ describe('several files', () => {
     ]);
   });
 
-  it('show the problems of the readable ones beside those of the unreadable', async () => {
+  it('report problems of readable files beside unreadable ones', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': `${MAIN}log: { levl: info }\n`, '/home/ann/b.yaml': 'a:\n\tb: 1\n' },
       'a.yaml',
@@ -223,14 +223,14 @@ describe('several files', () => {
   });
 });
 
-describe('what is not supported in YAML', () => {
+describe('unsupported YAML', () => {
   const wrong = 'mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s1, kye: k } } } ]\n';
   const stores = 'stores: [ { name: s, kind: files, path: x } ]\n';
 
   it.each([
     ['a duplicate key', 'log: { level: info, level: debug }\n', '5:21 '],
     ['an anchor', 'log: &log { level: info }\n', '5:11 '],
-  ])('hides nothing else: %s', async (_, text, place) => {
+  ])('hides no other problem: %s', async (_, text, place) => {
     const lines = linesOf(await loadText(HEAD + stores + wrong + text));
     expect(lines.map((line) => line.split(' CONFIG')[0])).toEqual([
       '4:61 mappings[0].data.A.key',
@@ -246,9 +246,9 @@ describe('what is not supported in YAML', () => {
     ['a tag', 'log: { level: !env LEVEL }\n', '5:20 '],
     ['a merge key, behind which is what is missing', 'cluster: { <<: *c, scope: names }\n', '5:12 '],
     ['a name that is a list', 'http: { tokens: [ { ? [a] : b, role: viewer } ] }\n', '5:23 '],
-  ])('gives no problems that are none: %s', async (_, text, place) => {
+  ])('causes no false problems: %s', async (_, text, place) => {
     const lines = linesOf(await loadText(HEAD + stores + wrong + text));
-    // Stores might stand where it cannot be read, so that nothing is said of an unknown one.
+    // The unreadable part may define stores, so unknown stores are not reported.
     expect(lines.map((line) => line.split(' CONFIG')[0])).toEqual([
       '4:61 mappings[0].data.A.key',
       '4:74 mappings[0].data.A.kye',
@@ -259,7 +259,7 @@ describe('what is not supported in YAML', () => {
   it.each([
     ['a merge key', '<<: { refresh: 5m }', '4:24 '],
     ['a name that is a list', '? [a] : b', '4:26 '],
-  ])('hides nothing that stands beside it: %s', async (_, unread, place) => {
+  ])('hides no problem beside it: %s', async (_, unread, place) => {
     const fields = `${unread}, refreshh: 5m, onDrift: foo, data: { A: { stor: s, key: a } }`;
     const lines = linesOf(await loadText(`${HEAD}${stores}mappings: [ { name: m, ${fields} } ]\n`));
     expect(lines.map((line) => line.split(' CONFIG')[0]?.replace(/^\S+ (?=m)/, ''))).toEqual([
@@ -272,7 +272,7 @@ describe('what is not supported in YAML', () => {
     ['sources', 'data: *d'],
     ['names for its templates', "data: { <<: *d }, template: { data: { t: '{{ A }}' } }"],
     ['the name of another target', 'target: { namespace: a, secret: *s }, data: { A: { store: s, key: k } }'],
-  ])('gives no problems that need two places, where one may be %s', async (_, fields) => {
+  ])('causes no false problems of two places, if one may be %s', async (_, fields) => {
     const target = fields.startsWith('target') ? '' : 'target: { namespace: a }, ';
     const other = '{ name: x, target: { namespace: a, secret: m }, data: { A: { store: s, key: k } } }';
     const text = `mappings: [ { name: m, ${target}${fields} }, ${other.replace('secret: m', 'secret: other')} ]\n`;
@@ -288,14 +288,14 @@ describe('what is not supported in YAML', () => {
     expect(await loadText(`${HEAD}http: ${http}\n`)).not.toHaveProperty('http');
   });
 
-  it('leaves the names of a section that is given twice', async () => {
+  it('keeps the names of a section that is set twice', async () => {
     const more = 'stores: [ { name: s1, kind: files, path: x } ]\n';
     expect(linesOf(await loadText(HEAD + stores + wrong.replace('kye', 'key') + more))).toEqual([
       '5:1  CONFIG_INVALID: `stores` is given twice, first at secretbridge.yaml:3:1',
     ]);
   });
 
-  it('is told each time, on one line too; of broken YAML only what may be no consequence', async () => {
+  it('is reported each time, even on one line, but broken YAML without its consequences', async () => {
     const twelve = Array.from({ length: 12 }, (_, index) => `a${index}: &x 1, a${index}: 2`).join(', ');
     const lines = linesOf(await loadText(`${HEAD}defaults: { ${twelve} }\n`));
     expect(lines.filter((line) => line.includes('an anchor'))).toHaveLength(12);
@@ -304,8 +304,8 @@ describe('what is not supported in YAML', () => {
   });
 });
 
-describe('a file that cannot be read', () => {
-  it('hides only what might stand in it', async () => {
+describe('an unreadable file', () => {
+  it('hides only what it may contain', async () => {
     const text = `${HEAD}storess: []
 engine: { kind: redis, url: { env: U } }
 events: { vault: [ { name: e, store: s }, { name: e, store: s } ] }
@@ -325,7 +325,7 @@ access: [ { namespaces: [b], stores: [s], keys: [k] } ]
     ]);
   });
 
-  it('leaves what looks like a credential elsewhere to be told', async () => {
+  it('still reports suspected credentials in other files', async () => {
     const fields =
       'kind: vault, address: https://v, namespace: hvs.CAESIJlWCpkzyGkqIcwUTaALyXbJ5BXs7eSDEYHeCRuPqCbn';
     const text = `${HEAD}stores: [ { name: v, ${fields}, auth: { method: token, token: { env: T } } } ]\n`;
@@ -337,7 +337,7 @@ access: [ { namespaces: [b], stores: [s], keys: [k] } ]
   });
 });
 
-describe('where the configuration is found', () => {
+describe('the location of the configuration', () => {
   const files = {
     '/home/ann/secretbridge.yaml': VALID,
     '/etc/secretbridge/a.yaml': VALID.replace('prod', 'etc'),
@@ -360,18 +360,18 @@ describe('where the configuration is found', () => {
     expect(await instanceWith(paths, env)).toBe(instance);
   });
 
-  it('is /etc/secretbridge/ at last', async () => {
+  it('is /etc/secretbridge/ by default', async () => {
     expect(await instanceWith([], {}, { '/etc/secretbridge/a.yaml': VALID.replace('prod', 'etc') })).toBe(
       'etc',
     );
   });
 
-  it('may be several paths in SECRETBRIDGE_CONFIG', async () => {
+  it('can be several paths in SECRETBRIDGE_CONFIG', async () => {
     const fs = { '/x/a.yaml': HEAD, '/x/b.yaml': VALID.replace(HEAD, '') };
     expect(await instanceWith([], { SECRETBRIDGE_CONFIG: '/x/a.yaml:/x/b.yaml' }, fs)).toBe('prod');
   });
 
-  it('is said to be nowhere when it is nowhere', async () => {
+  it('is reported as missing if no location exists', async () => {
     expect(await instanceWith([], {}, {})).toMatch(/^there is no configuration: .*--config/);
   });
 });

@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 
 type Content = string | Uint8Array | { readonly fails: string } | { readonly pipe: true };
 
-/** Files by absolute path; folders are what their names say. `fails` is the code of the error that they give. */
+/** Files by absolute path; folders follow from the names. `fails` maps a path to its error code. */
 export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
   const error = (code: string) => Object.assign(new Error(code), { code });
   const isFolder = (path: string) => Object.keys(files).some((name) => name.startsWith(`${path}/`));
@@ -33,7 +33,7 @@ export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
   };
 }
 
-/** Loads `/home/ann/secretbridge.yaml`, or the paths given. */
+/** Loads `/home/ann/secretbridge.yaml`, or the given paths. */
 export function load(
   files: Readonly<Record<string, Content>>,
   ...paths: readonly string[]
@@ -55,7 +55,7 @@ export function linesOf({ problems }: LoadResult): readonly string[] {
 
 export const HEAD = 'apiVersion: secretbridge.dev/v1\ninstance: prod\n';
 
-/** A valid file with one store and one mapping, and more lines at the end. */
+/** A valid file with one store and one mapping, followed by more lines. */
 export const VALID = `${HEAD}stores:
   - name: team-vault
     kind: vault

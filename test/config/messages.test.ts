@@ -3,7 +3,7 @@ import { HEAD, linesOf, loadText, VALID } from './memory-fs.ts';
 
 const SAYS = 'a reference such as `{ env: NAME }`, `{ file: PATH }` or `{ secretRef: { name, key } }`';
 
-/** The problems of a file that has more sections. */
+/** The problems of a file with additional sections. */
 async function head(more: string): Promise<readonly string[]> {
   return linesOf(await loadText(`${HEAD}${more}\n`)).map((line) => line.replace(/^\d+:\d+ /, ''));
 }
@@ -121,11 +121,11 @@ describe('a message', () => {
       'mappings: [ { name: m, data: { A: { store: s, key: k } } } ]\nstores: [ { name: s, kind: files, path: x } ]',
       'mappings[0].target CONFIG_INVALID: is missing; expected an object',
     ],
-  ])('for %s tells what was expected', async (more, line) => {
+  ])('for %s names what was expected', async (more, line) => {
     expect(await head(more)).toEqual([line]);
   });
 
-  it('stands at the name of an unknown key and at the value otherwise', async () => {
+  it('points to an unknown key, otherwise to the value', async () => {
     const lines = linesOf(
       await loadText(VALID.replace('property', 'propety').replace('payments }', 'Payments }')),
     );
@@ -135,7 +135,7 @@ describe('a message', () => {
     ]);
   });
 
-  it('comes for every mistake at once, by line', async () => {
+  it('reports every mistake at once, by line', async () => {
     const lines = linesOf(
       await loadText('instance: X\nlog: { level: x }\nmappings:\n  - { name: Y }\n  - 3\n'),
     );
@@ -150,14 +150,14 @@ describe('a message', () => {
     ]);
   });
 
-  it('names the character of a name that only looks right', async () => {
+  it('names the invalid character of a look-alike name', async () => {
     const [line] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: p\u0430yments-db')));
     expect(line).toContain('`\u0430` (U+0430, Cyrillic) is not allowed');
     const [invisible] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: "pay\u200bments"')));
     expect(invisible).toContain('the character (U+200B) is not allowed');
   });
 
-  it('cannot paint on the terminal', async () => {
+  it('cannot manipulate the terminal', async () => {
     const text = (await head('"\\e[31mred\\u202e": 1')).join();
     expect(text).toContain('\\u{1B}');
     expect(text).not.toMatch(/[\p{Cc}\p{Cf}]/u);
@@ -189,18 +189,18 @@ describe('a source', () => {
       'store: v, key: k, object: key',
       '.object CONFIG_INVALID: expected a store of kind `azure-key-vault`: no other has `object`',
     ],
-  ])('{ %s } is refused', async (fields, line) => {
+  ])('{ %s } is rejected', async (fields, line) => {
     expect(await source(fields)).toEqual([` ${line}`.trim().replace(/^\./, '.')]);
   });
 
-  it('is looked up even where its mapping has other mistakes', async () => {
+  it('is checked even if its mapping has other mistakes', async () => {
     const lines = await vaultWith('data: { A: { store: w, key: 1 } }');
     expect(lines).toHaveLength(2);
   });
 });
 
 describe('a store', () => {
-  it('says what its address, its login and its engine are, when they are something else', async () => {
+  it('is described when its address, login or engine has the wrong type', async () => {
     const token = 'auth: { method: token, token: { env: A } }';
     expect(await vault(`address: vault.internal, ${token}`)).toEqual([
       'stores[0].address CONFIG_INVALID: expected an address such as https://vault.internal:8200, got other text',
@@ -220,7 +220,7 @@ describe('a store', () => {
       'stores: [ { name: 1, kind: files, path: x } ]',
       'stores[0].name CONFIG_INVALID: expected text, got a number; put it in quotes',
     ],
-  ])('whose name is not known may be any that is used: %s', async (stores, line) => {
+  ])('without a known name may match any reference: %s', async (stores, line) => {
     const uses = `mappings: [ { name: m, target: { namespace: a }, data: { A: { store: v, key: k } } } ]
 events: { webhooks: [ { name: w, stores: [v], secret: { env: A } } ] }`;
     expect(await head(`${stores}\n${uses}`)).toEqual([line]);
@@ -283,13 +283,13 @@ describe('a credential', () => {
       'method: appRole, roleId: a, secretId: MARKER',
       `${at}.secretId CONFIG_INVALID: a credential must not stand in the configuration; write ${SAYS} instead`,
     ],
-  ])('{ %s } is refused without being shown', async (auth, line) => {
+  ])('{ %s } is rejected without being shown', async (auth, line) => {
     const lines = await vault(`address: https://v, auth: { ${auth} }`);
     expect(lines).toEqual([line]);
     expect(lines.join()).not.toContain('MARKER');
   });
 
-  it('in an address is refused without being shown', async () => {
+  it('in a URL is rejected without being shown', async () => {
     const lines = await vault('address: "https://ann:MARKER@v", auth: { method: token, token: { env: A } }');
     expect(lines).toEqual([
       'stores[0].address CONFIG_INVALID: expected an address without user, password, query and fragment',
@@ -310,7 +310,7 @@ describe('a credential', () => {
         `stores: [ { name: a, kind: vault, address: https://v, auth: { method: ${method}, username: u, password: MARKER } } ]`,
     ),
     'stores: [ { name: a, kind: vault, address: https://v, auth: { method: jwt, role: r, jwt: MARKER } } ]',
-  ])('is refused wherever it may stand: %s', async (text) => {
+  ])('is rejected wherever a reference is expected: %s', async (text) => {
     const lines = await head(text);
     expect(lines.filter((line) => line.includes('a credential must not stand'))).toHaveLength(
       text.split('MARKER').length - 1,
@@ -321,7 +321,7 @@ describe('a credential', () => {
 
 describe('an address', () => {
   const auth = 'auth: { method: token, token: { env: A } }';
-  it('is http for loopback only, or where that is allowed', async () => {
+  it('uses http only on loopback, or where it is allowed', async () => {
     expect(await vault(`address: http://vault:8200, ${auth}`)).toHaveLength(1);
     expect(await vault(`address: http://127.0.0.1:8200, ${auth}`)).toEqual([]);
     expect(await vault(`address: http://localhost, ${auth}`)).toEqual([]);

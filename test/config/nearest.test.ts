@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { nearest } from '../../src/config/nearest.ts';
 
-describe('the word that was meant', () => {
+describe('the suggested word', () => {
   it.each([
     ['propety', 'property'],
     ['Property', 'property'],
@@ -12,7 +12,7 @@ describe('the word that was meant', () => {
     expect(nearest(word, ['name', 'property', 'object'])).toBe(meant);
   });
 
-  it('is none when nothing is near', () => {
+  it('is undefined if no candidate is close', () => {
     expect(nearest('zzzzz', ['name', 'property'])).toBeUndefined();
     expect(nearest('ab', ['cd', 'ef'])).toBeUndefined();
     expect(nearest('', ['a'])).toBeUndefined();

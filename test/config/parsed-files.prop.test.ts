@@ -8,7 +8,7 @@ import { parseYaml } from '../../src/config/files/yaml.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
 
-/** Whatever JSON has, and names and numbers that are easy to get wrong. */
+/** Any JSON value, including names and numbers that are easy to get wrong. */
 const value = fc.letrec((tie) => ({
   any: fc.oneof(
     { depthSize: 'small' },
@@ -24,7 +24,7 @@ const value = fc.letrec((tie) => ({
 
 const document = fc.oneof(
   value.map((it) => stringify(it, { aliasDuplicateObjects: false })),
-  // As people write it, right and wrong.
+  // Texts as people write them, valid and invalid.
   fc.constantFrom(
     '',
     '# nothing\n',
@@ -39,16 +39,16 @@ const document = fc.oneof(
 
 const text = fc.array(document, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('\n---\n'));
 
-/** `toStrictEqual` takes a member named `constructor` for the class of its object. */
+/** `toStrictEqual` treats a member named `constructor` as the object's class. */
 const same = (one: unknown, other: unknown) => expect(isDeepStrictEqual(one, other)).toBe(true);
 
 const parsedHere = ({ text: it, file }: YamlText) => parseYaml(it, file);
 
-describe('texts that are parsed on another thread', () => {
-  /** Long enough for one, whatever they are. */
+describe('texts parsed on another thread', () => {
+  /** Always use the thread, whatever the length. */
   const long = 0;
 
-  it('are what parsing them here gives, to the last place', async () => {
+  it('give the same result as in this thread, including places', async () => {
     const all = fc.sample(text, 300).map((it, index) => ({ text: it, file: `${index}.yaml` }));
     const parsings = await parseTexts(all, { threadThreshold: long });
     same(
@@ -59,7 +59,7 @@ describe('texts that are parsed on another thread', () => {
     expect(parsings.some(({ packed }) => packed === undefined)).toBe(true);
   });
 
-  it('leave this one to what there is to do meanwhile, whose failure is one', async () => {
+  it('let this thread work meanwhile, and report its failure', async () => {
     const done: string[] = [];
     const all = [{ text: 'a: 1', file: 'a.yaml' }];
     const parsing = parseTexts(all, { threadThreshold: long, meanwhile: async () => done.push('meanwhile') });
@@ -70,11 +70,11 @@ describe('texts that are parsed on another thread', () => {
     await expect(parseTexts(all, { threadThreshold: long, meanwhile })).rejects.toThrow(
       'it cannot be loaded',
     );
-    // Of short ones nobody waits for a thread, so there is no meanwhile.
+    // Short texts use no thread, so there is no work meanwhile.
     expect(await parseTexts(all, { meanwhile })).toHaveLength(1);
   });
 
-  it('leave this one to it also where only included files are long', async () => {
+  it('let this thread work even if only included files are long', async () => {
     const comment = `# ${'x'.repeat(256 * 1024)}\n`;
     const main = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
 include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
@@ -89,7 +89,7 @@ include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(done).toEqual(['meanwhile']);
   });
 
-  it('are parsed here where there is no thread', async () => {
+  it('are parsed in this thread if no thread can start', async () => {
     const all = fc.sample(text, 20).map((it, index) => ({ text: it, file: `${index}.yaml` }));
     const parsings = await parseTexts(all, { threadThreshold: long, runThread: async () => undefined });
     same(
@@ -99,8 +99,8 @@ include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
   });
 });
 
-describe('a file that was parsed before', () => {
-  it('is what parsing it anew gives, to the last place', async () => {
+describe('a cached file', () => {
+  it('gives the same result as parsing it again, including places', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 3 }), async (texts) => {
         const files = createParsedFiles();
@@ -110,7 +110,7 @@ describe('a file that was parsed before', () => {
     );
   });
 
-  it('is parsed anew when its content is another, whatever else was parsed with it', async () => {
+  it('is parsed again when its content changes, whatever else was parsed', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(text, text), { minLength: 2, maxLength: 6 }), async (edits) => {
         const files = createParsedFiles();
@@ -125,7 +125,7 @@ describe('a file that was parsed before', () => {
     );
   });
 
-  it('makes the same configuration, or the same problems, after any edits', async () => {
+  it('gives the same configuration or problems after any edits', async () => {
     const file = fc.constantFrom('a.yaml', 'b.yaml', 'teams/c.yaml');
     const content = fc.constantFrom(
       undefined,

@@ -24,7 +24,7 @@ const THINGS = [
 ];
 const HEX = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'; // biome-ignore format: lists of words
 
-/** A configuration as large installations have them, with everything in it that only looks like a credential. */
+/** A realistic large configuration with many texts that only look like credentials. */
 export function realistic(count: number): string {
   const stores = `stores:
   - { name: v, kind: vault, address: https://vault.eu-west-1.prod.internal:8200, mount: teams/kv-v2, auth: { method: appRole, roleId: 675a50e7-cfe0-be76-e35f-49ec009731ea, secretId: { file: /var/run/secrets/secretbridge/approle/secret-id } } }

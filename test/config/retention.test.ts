@@ -5,17 +5,17 @@ const problems = async (text: string) =>
   linesOf(await loadText(`${HEAD}${text}\n`)).map((line) => line.slice(line.indexOf(' ') + 1));
 
 describe('audit.retention', () => {
-  it('is at least 8 days, which is longer than a restart may be pending', async () => {
+  it('is at least 8 days, longer than a restart may be pending', async () => {
     expect(await problems('audit: { retention: 191h }')).toEqual([
       'audit.retention CONFIG_INVALID: expected a duration of at least 8d',
     ]);
     expect(await problems('audit: { retention: 8d }')).toEqual([]);
-    // No more is said than of any other duration.
+    // The message is the same as for any other duration.
     const words = (text: string) => problems(text).then((lines) => lines.map((it) => it.replace(/^\S+/, '')));
     expect(await words('audit: { retention: soon }')).toEqual(await words('defaults: { refresh: soon }'));
   });
 
-  it('needs a place of checkpoints: with SQLite there is one by default, with PostgreSQL none', async () => {
+  it('needs a checkpoint destination: SQLite has a default, PostgreSQL has none', async () => {
     const missing =
       'audit.retention CONFIG_INVALID: needs a place in `audit.checkpoints`: without signed checkpoints nothing proves what has left';
     expect(await problems('audit: { retention: 400d }')).toEqual([]);
@@ -27,7 +27,7 @@ describe('audit.retention', () => {
     expect(await postgres(', checkpoints: [ { kind: configMap, name: proof } ]')).toEqual([]);
   });
 
-  it('is longer than what still looks back on records', async () => {
+  it('must be longer than the periods that read old records', async () => {
     const longer = (than: string) =>
       `audit.retention CONFIG_INVALID: expected a longer time than \`${than}\`, which looks back on records`;
     const both = 'brake: { window: 10d }\nabsence: { over: 11d }';
@@ -38,13 +38,13 @@ describe('audit.retention', () => {
 });
 
 describe('audit.archive', () => {
-  it('is of no use without a retention', async () => {
+  it('needs a retention', async () => {
     expect(await problems('audit: { archive: { path: ./archive } }')).toEqual([
       'audit.archive CONFIG_INVALID: needs `audit.retention`',
     ]);
   });
 
-  it('is relative to the file that says so', async () => {
+  it('is relative to the file that contains it', async () => {
     const loaded = await loadText(`${HEAD}audit: { retention: 1000d, archive: { path: ./archive } }\n`);
     expect(loaded).toMatchObject({ config: { audit: { archive: { path: '/home/ann/archive' } } } });
   });

@@ -9,7 +9,7 @@ const STORES = `stores:
   - { name: az, kind: azure-key-vault, vaultUrl: https://a.vault.azure.net }
 `;
 
-/** The problems of one source, without what this version does not carry out. */
+/** The problems of one source, without unsupported features. */
 async function source(fields: string, list = false): Promise<readonly string[]> {
   const sources = list ? `dataFrom: [ { ${fields} } ]` : `data: { A: { ${fields} } }`;
   const text = `${HEAD}${STORES}mappings:\n  - name: m\n    target: { namespace: a }\n    ${sources}\n`;
@@ -24,7 +24,7 @@ const AWS = 'expected a name of AWS Secrets Manager: 1 to 512 of `A-Z a-z 0-9 / 
 const AZURE = 'expected a name of Azure Key Vault: 1 to 127 of `0-9 a-z A-Z -`';
 const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-AbCdEf';
 
-describe('a key that its store cannot have', () => {
+describe('a key that is invalid in its store', () => {
   it.each([
     ['v', '/payments/db', `${PATH}: no \`/\` at its ends, no \`//\` — did you mean \`payments/db\`?`],
     ['v', 'payments/db/', `${PATH}: no \`/\` at its ends, no \`//\` — did you mean \`payments/db\`?`],
@@ -47,7 +47,7 @@ describe('a key that its store cannot have', () => {
     ['az', 'payments_db.v2', `${AZURE} — did you mean \`payments-db-v2\`?`],
     ['az', 'caf\u00e9', AZURE],
     ['az', 'x'.repeat(128), AZURE],
-  ])('is told before anything runs: %s %j', async (store, key, message) => {
+  ])('is reported before anything runs: %s %j', async (store, key, message) => {
     expect(await source(`store: ${store}, key: "${key}"`)).toEqual([`key CONFIG_INVALID: ${message}`]);
     expect(await source(`store: ${store}, key: "${key}"`, true)).toEqual([`key CONFIG_INVALID: ${message}`]);
   }); // biome-ignore format: a table
@@ -57,12 +57,12 @@ describe('a key that its store cannot have', () => {
     ['aws', '/prod/db'], ['aws', 'team//db'], ['aws', '/prod/'], ['aws', 'rds!cluster-1'], ['aws', 'a@b+c=d.e_f-g'], ['aws', 'x'.repeat(512)], ['aws', ARN],
     ['aws', ARN.replace('-AbCdEf', '')], ['aws', ARN.replace('arn:aws:', 'arn:aws-us-gov:')],
     ['az', 'Payments-DB-2'], ['az', 'x'.repeat(127)],
-  ])('is none: %s %j', async (store, key) => {
+  ])('is not reported if valid: %s %j', async (store, key) => {
     expect(await source(`store: ${store}, key: "${key}"`)).toEqual([]);
   }); // biome-ignore format: a table
 });
 
-describe('a version that its store cannot have', () => {
+describe('a version that is invalid in its store', () => {
   it.each([
     ['v', '0', 'expected a version of Vault: a whole number from 1'],
     ['v', 'AWSPREVIOUS', 'expected a version of Vault: a whole number from 1'],
@@ -72,19 +72,19 @@ describe('a version that its store cannot have', () => {
     ['az', '1', 'expected a version of Azure Key Vault: 32 hexadecimal digits'],
     ['aws', '"a\\nb"', 'expected the id of a version, or the label of a stage such as `AWSPREVIOUS`'],
     ['aws', 'x'.repeat(257), 'expected the id of a version, or the label of a stage such as `AWSPREVIOUS`'],
-  ])('is told: %s %s', async (store, version, message) => {
+  ])('is reported: %s %s', async (store, version, message) => {
     expect(await source(`store: ${store}, key: a, version: ${version}`)).toEqual([`version CONFIG_INVALID: ${message}`]);
   }); // biome-ignore format: a table
 
   it.each([
     ['v', '3'], ['v', '"3"'], ['v1', `"01234567:${'0a'.repeat(32)}"`], ['f', `"01234567:${'0a'.repeat(32)}"`],
     ['aws', 'AWSPREVIOUS'], ['aws', '3'], ['aws', '0f8fad5b-d9cb-469f-a165-70867728950e'], ['az', '4387e9f3d6e14c459867679a90fd0f79'],
-  ])('is none: %s %s', async (store, version) => {
+  ])('is not reported if valid: %s %s', async (store, version) => {
     expect(await source(`store: ${store}, key: a, version: ${version}`)).toEqual([]);
   }); // biome-ignore format: a table
 });
 
-describe('a search that its store cannot do', () => {
+describe('a search that its store does not support', () => {
   it.each([
     ['v', 'path: ../a', 'find.path CONFIG_INVALID: expected a path in the mount without `.` and `..` segments'],
     ['v', 'path: /a', 'find.path CONFIG_INVALID: expected a path in the mount: no `/` at its ends, no `//` — did you mean `a`?'],
@@ -95,20 +95,20 @@ describe('a search that its store cannot do', () => {
     ['az', 'path: a/', `find.path CONFIG_INVALID: ${AZURE} — did you mean \`a\`?`],
     ['f', 'tags: { a: b }', 'find.tags CONFIG_INVALID: expected no tags: this store has none'],
     ['v1', 'tags: { a: b }', 'find.tags CONFIG_INVALID: expected no tags: this store has none'],
-  ])('is told: %s { %s }', async (store, find, line) => {
+  ])('is reported: %s { %s }', async (store, find, line) => {
     expect(await source(`store: ${store}, find: { ${find} }`, true)).toEqual([line]);
   }); // biome-ignore format: a table
 
   it.each([
     ['v', 'path: ""'], ['v', 'path: features/'], ['v', 'tags: { a: b }'], ['f', 'path: a/b/'], ['aws', 'path: /prod/'],
     ['aws', 'tags: { a: b }'], ['az', 'path: payments-'], ['az', 'tags: { a: b }'],
-  ])('is none: %s { %s }', async (store, find) => {
+  ])('is not reported if valid: %s { %s }', async (store, find) => {
     expect(await source(`store: ${store}, find: { ${find} }`, true)).toEqual([]);
   }); // biome-ignore format: a table
 });
 
-describe('all of it shows at once', () => {
-  it('where the entry has other mistakes', async () => {
+describe('all problems appear at once', () => {
+  it('in an entry with other mistakes', async () => {
     expect(await source('store: v, key: a/, version: 0, object: key, propety: x')).toEqual([
       'key CONFIG_INVALID: expected a path in the mount: no `/` at its ends, no `//` — did you mean `a`?',
       'version CONFIG_INVALID: expected a version of Vault: a whole number from 1',
@@ -128,7 +128,7 @@ describe('all of it shows at once', () => {
     expect(lines.join()).toContain('unknown key `x`');
   });
 
-  it('of a store that has no `allowHttp`: plain http without a word of that', async () => {
+  it('of a store without `allowHttp`: plain http without a suggestion of it', async () => {
     const fields = 'kind: azure-key-vault, vaultUrl: http://azure.internal';
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, ${fields} } ]\n`));
     expect(lines).toEqual([
@@ -144,7 +144,7 @@ mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s, key: k }
     ]);
   });
 
-  it('of a mapping: what excludes each other beside an unknown key', async () => {
+  it('of a mapping: conflicting fields beside an unknown key', async () => {
     const text = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
 mappings:
   - name: m
@@ -168,7 +168,7 @@ mappings:
   });
 });
 
-describe('names and sizes of Kubernetes', () => {
+describe('Kubernetes names and sizes', () => {
   const SOURCE = 'data: { A: { store: f, key: a } }';
   const lines = async (mappings: string) =>
     linesOf(await loadText(`${HEAD}${STORES}mappings: [ ${mappings} ]\n`))
@@ -181,25 +181,25 @@ describe('names and sizes of Kubernetes', () => {
     ['name: m, target: { namespace: a.b }', 'target.namespace', 'a-b'],
     ['name: m, target: { namespace: a, secret: Payments_DB }', 'target.secret', 'payments-db'],
     ['name: Payments/DB, target: { namespace: a, secret: s }', 'name', 'payments-db'],
-  ])('come with what was probably meant: %s', async (mapping, path, rather) => {
+  ])('get a suggestion: %s', async (mapping, path, rather) => {
     const found = await problems(mapping);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(new RegExp(`^${path} CONFIG_INVALID: .*— did you mean \`${rather}\`\\?$`));
   });
 
-  it('of a key come with what was probably meant', async () => {
+  it('of a key get a suggestion', async () => {
     const [line] = await lines(
       "{ name: m, target: { namespace: a }, data: { 'DB PASSWORD': { store: f, key: a } } }",
     );
     expect(line).toMatch(/KEY_INVALID: .* — did you mean `DB_PASSWORD`\?$/);
   });
 
-  it('are not guessed where a letter only looks right', async () => {
+  it('get no suggestion for look-alike letters', async () => {
     const [line] = await problems('name: m, target: { namespace: "p\u0430yments" }');
     expect(line).not.toContain('did you mean');
   });
 
-  it('hold for a Secret that is named by its mapping', async () => {
+  it('apply to a Secret that is named after its mapping', async () => {
     expect((await problems('name: a..b, target: { namespace: a }'))[0]).toContain(
       'name CONFIG_INVALID: the Secret gets this name, and Kubernetes does not take it',
     );
@@ -216,7 +216,7 @@ describe('names and sizes of Kubernetes', () => {
     ]);
   });
 
-  it('hold for the labels of selectors', async () => {
+  it('apply to selector labels', async () => {
     const found = await problems(
       'name: m, target: { secret: s, namespaceSelector: { matchLabels: { "a b": c, d: "e f" } } }',
     );

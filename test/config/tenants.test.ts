@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openBench } from '../cli/harness.ts';
 import { startVaultServer, type VaultServer } from '../fakes/vault-server.ts';
 
-// Through the command line, with stores that count what they are asked: what must not be read is not asked for.
+// Runs the command line with stores that count requests. Denied keys must not be requested.
 
 const HEAD = `apiVersion: secretbridge.dev/v1
 instance: prod
@@ -32,8 +32,8 @@ function outcomes({ json }: { readonly json: unknown }): readonly Outcome[] {
   }));
 }
 
-describe('a mapping that is not allowed what it asks for', () => {
-  it('fails alone, with no request for it at the store', async () => {
+describe('a mapping without permission', () => {
+  it('fails alone, without a request to the store', async () => {
     await using vault = await startVaultServer();
     vault.put('secret', 'payments/db', '{"password":"one"}');
     vault.put('secret', 'other/root', '{"password":"two"}');
@@ -53,7 +53,7 @@ describe('a mapping that is not allowed what it asks for', () => {
     expect(vault.requests.filter((request) => request.includes('other'))).toEqual([]);
   });
 
-  it('asks the store nothing at all where nothing of it is allowed, not even to log in', async () => {
+  it('sends nothing to the store, not even a login, if nothing is allowed', async () => {
     await using vault = await startVaultServer();
     await using bench = await openBench(
       `${HEAD}stores:\n${vaultStore('v', vault)}mappings:\n${mapping('denied', 'store: v, key: a/b')}access: []\n`,
@@ -66,7 +66,7 @@ describe('a mapping that is not allowed what it asks for', () => {
 });
 
 describe('a tenant', () => {
-  it('gets what its bounds allow, and for the rest NOT_ALLOWED without a request', async () => {
+  it('gets what its bounds allow, and NOT_ALLOWED without a request for the rest', async () => {
     await using vault = await startVaultServer();
     vault.put('secret', 'a/db', '{"password":"ours"}');
     vault.put('secret', 'b/db', '{"password":"theirs"}');
@@ -93,10 +93,10 @@ describe('a tenant', () => {
 });
 
 describe('the credential of a store', () => {
-  it("goes to that store's address only", async () => {
+  it("is sent only to that store's address", async () => {
     await using one = await startVaultServer();
     await using two = await startVaultServer();
-    // Each accepts its own token only, so the other's would be refused.
+    // Each server accepts only its own token, so another one would be rejected.
     one.addToken('token-of-one');
     two.addToken('token-of-two');
     one.put('secret', 'k', '{"v":"1"}');

@@ -16,7 +16,7 @@ import { HEAD, memoryFs } from './memory-fs.ts';
 const withInstance = (name: string) => `apiVersion: secretbridge.dev/v1\ninstance: ${name}\n`;
 const said = (loaded: LoadResult) => (loaded.kind === 'usable' ? loaded.config.instance : 'invalid');
 
-/** Files in memory, and a clock that the test moves. */
+/** Files in memory, and a clock that the test controls. */
 async function overMemory(files: Record<string, string>, options: Partial<WatchOptions> = {}) {
   const time = createManualTime();
   const changes: string[] = [];
@@ -47,7 +47,7 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
     changes,
     progress,
     listeners,
-    /** From now on it takes so long to understand what was read. */
+    /** From now on, loading takes this long. */
     understandIn: (ms: number) => {
       understandMs = ms;
     },
@@ -59,7 +59,7 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
 const MAIN = '/home/ann/secretbridge.yaml';
 
 describe('a watched configuration', () => {
-  it('is told of once, when its content changed and stayed so', async () => {
+  it('is reported once, after its content changed and settled', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     expect(said(it.watch.initial)).toBe('one');
@@ -71,7 +71,7 @@ describe('a watched configuration', () => {
     expect(it.changes).toEqual(['two']);
   });
 
-  it('is seen within half a second where the system tells of it', async () => {
+  it('is noticed within half a second with file system events', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     await it.time.advance(1);
@@ -84,7 +84,7 @@ describe('a watched configuration', () => {
     expect(it.changes).toEqual(['two']);
   });
 
-  it('that takes long to be understood is not waited for once more', async () => {
+  it('that loads slowly is not waited for again', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     await it.time.advance(1);
@@ -95,7 +95,7 @@ describe('a watched configuration', () => {
     expect(it.changes).toEqual(['two']);
   });
 
-  it('that is changed while it is understood is read again', async () => {
+  it('that changes while it loads is read again', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     await it.time.advance(1);
@@ -108,7 +108,7 @@ describe('a watched configuration', () => {
     expect(it.changes).toEqual(['three']);
   });
 
-  it('is not looked at for other files in its folder', async () => {
+  it('is not checked for other files in its folder', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     await it.time.advance(1);
@@ -118,7 +118,7 @@ describe('a watched configuration', () => {
     expect(it.progress.length).toBe(before);
   });
 
-  it('that changed back before it was believed is told of not at all', async () => {
+  it('that changes back before it settles is not reported', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     files[MAIN] = withInstance('two');
@@ -128,11 +128,11 @@ describe('a watched configuration', () => {
     expect(it.changes).toEqual([]);
   });
 
-  it('that is being written is told of when it is whole, however its parts parse', async () => {
+  it('that is being written is reported once complete, even if its parts are valid', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     await it.time.advance(1);
-    // Cut short, it would be invalid twice and then valid with less in it.
+    // Cut short, the file would be invalid twice, and then valid with fewer entries.
     const whole = `${withInstance('two')}stores: [ { name: local, kind: files, path: x } ]\n`;
     for (const length of [20, 40, 52]) {
       files[MAIN] = whole.slice(0, length);
@@ -145,7 +145,7 @@ describe('a watched configuration', () => {
     expect(it.changes).toEqual(['two']);
   });
 
-  it('that never stays the same is taken as it is in the end, and is progress all the while', async () => {
+  it('that never settles is accepted eventually, and reports progress meanwhile', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     for (let turn = 0; turn < 400 && it.changes.length === 0; turn++) {
@@ -156,7 +156,7 @@ describe('a watched configuration', () => {
     expect(it.progress.length).toBeGreaterThan(30);
   });
 
-  it('that turned invalid is told of, and once more when it is mended', async () => {
+  it('that becomes invalid is reported, and again after it is fixed', async () => {
     const files: Record<string, string> = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     files[MAIN] = 'instance: [';
@@ -168,7 +168,7 @@ describe('a watched configuration', () => {
     expect(it.changes).toEqual(['invalid', 'invalid', 'two']);
   });
 
-  it('that was not there at the start is taken when it comes', async () => {
+  it('that was missing at the start is loaded when it appears', async () => {
     const files: Record<string, string> = {};
     await using it = await overMemory(files);
     expect(it.watch.initial.kind).toBe('invalid');
@@ -179,7 +179,7 @@ describe('a watched configuration', () => {
     expect(it.changes).toEqual(['late']);
   });
 
-  it('includes files, new ones and those that are not there yet', async () => {
+  it('includes new files and files that do not exist yet', async () => {
     const include = `stores: [ { name: s, kind: files, path: x } ]
 include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     const files: Record<string, string> = { [MAIN]: `${HEAD}${include}` };
@@ -194,7 +194,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(it.changes).toEqual(['prod', 'invalid', 'prod']);
   });
 
-  it('that cannot be read is an invalid one, and no crash', async () => {
+  it('that is unreadable is invalid and does not crash', async () => {
     const files: Record<string, string | { fails: string }> = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files as Record<string, string>);
     for (const fails of ['EACCES', 'EIO', 'ESTALE']) {
@@ -205,7 +205,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(it.progress.filter((error) => error !== undefined)).toEqual([]);
   });
 
-  it('can be asked for at once', async () => {
+  it('can be reloaded on demand', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using it = await overMemory(files);
     expect(said(await it.watch.reload())).toBe('one');
@@ -215,7 +215,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(it.changes).toEqual(['two']);
   });
 
-  it('goes on being watched when a change could not be applied', async () => {
+  it('stays watched after a change could not be applied', async () => {
     const files = { [MAIN]: withInstance('one') };
     const changes: string[] = [];
     await using it = await overMemory(files, {
@@ -234,7 +234,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(it.progress.filter((error) => error !== undefined)).toHaveLength(2);
   });
 
-  it('tells of progress at every look, also when nothing changes', async () => {
+  it('reports progress at every check, even without changes', async () => {
     await using it = await overMemory({ [MAIN]: withInstance('one') });
     await it.time.advance(60_000);
     expect(it.progress).toHaveLength(12);
@@ -251,7 +251,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
   });
 });
 
-/** Real files and real events; the looks are quick, so that tests are. */
+/** Real files and events, with a short check interval to keep the tests fast. */
 async function overDisk(path: string, everyMs: number) {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-watch-'));
   const seen: string[] = [];
@@ -279,9 +279,9 @@ async function overDisk(path: string, everyMs: number) {
       });
       return watch;
     },
-    /** Until the next change is told. */
+    /** Resolves at the next reported change. */
     next: () => heard.promise,
-    /** Until the end of the next look. */
+    /** Resolves at the end of the next check. */
     look: () => looked.promise,
     async [Symbol.asyncDispose]() {
       await watch?.[Symbol.asyncDispose]();
@@ -293,8 +293,8 @@ async function overDisk(path: string, everyMs: number) {
 describe.each([
   ['by events alone', 3_600_000],
   ['by looking alone', 20],
-])('on a disk, %s', (_, everyMs) => {
-  it('sees an edit in place, and nothing when a file is only touched', async () => {
+])('on disk, %s', (_, everyMs) => {
+  it('notices an edit in place, but not a touched file', async () => {
     await using disk = await overDisk('c.yaml', everyMs);
     await writeFile(disk.at('c.yaml'), withInstance('one'));
     const watch = await disk.start();
@@ -306,7 +306,7 @@ describe.each([
     expect(disk.seen).toEqual(['two']);
   });
 
-  it('sees a file replaced as editors do it, again and again', async () => {
+  it('notices replaced files repeatedly', async () => {
     await using disk = await overDisk('c.yaml', everyMs);
     await writeFile(disk.at('c.yaml'), withInstance('one'));
     await disk.start();
@@ -319,7 +319,7 @@ describe.each([
     expect(disk.seen).toEqual(['two', 'three']);
   });
 
-  it('sees a ConfigMap swapped by its link, again and again', async () => {
+  it('notices ConfigMap updates by link repeatedly', async () => {
     await using disk = await overDisk('conf', everyMs);
     const swap = async (name: string) => {
       await mkdir(disk.at(`conf/..${name}`), { recursive: true });
@@ -339,7 +339,7 @@ describe.each([
     expect(disk.seen).toEqual(['two', 'three']);
   });
 
-  it('sees files that come and go in a folder', async () => {
+  it('notices files that appear and disappear in a folder', async () => {
     await using disk = await overDisk('conf', everyMs);
     await mkdir(disk.at('conf'));
     await writeFile(disk.at('conf/a.yaml'), withInstance('one'));
@@ -353,7 +353,7 @@ describe.each([
     expect(disk.seen).toEqual(['invalid', 'one']);
   });
 
-  it('sees an edit in a folder that was replaced by its like', async () => {
+  it('notices an edit in a folder that was replaced by an equal one', async () => {
     await using disk = await overDisk('conf', everyMs);
     for (const folder of ['conf', 'next']) {
       await mkdir(disk.at(folder));
@@ -368,7 +368,7 @@ describe.each([
     while (disk.seen.at(-1) !== 'two') await disk.next();
   });
 
-  it('sees a folder that is replaced as a whole', async () => {
+  it('notices a replaced folder', async () => {
     await using disk = await overDisk('conf', everyMs);
     await mkdir(disk.at('conf'));
     await writeFile(disk.at('conf/a.yaml'), withInstance('one'));
@@ -385,8 +385,8 @@ describe.each([
   });
 });
 
-describe('a file that is not ours to read', () => {
-  it.skipIf(process.getuid?.() === 0)('is an invalid configuration until it is', async () => {
+describe('a file without read permission', () => {
+  it.skipIf(process.getuid?.() === 0)('is an invalid configuration until it becomes readable', async () => {
     await using disk = await overDisk('c.yaml', 20);
     await writeFile(disk.at('c.yaml'), withInstance('one'));
     await disk.start();

@@ -11,7 +11,7 @@ import { bare, entry } from '../audit/sample.ts';
 /** An empty store that several processes can open. */
 export interface CrashHarness extends AsyncDisposable {
   /** Its path or url. */
-  readonly place: string;
+  readonly address: string;
   open(replica: string): Promise<MovableAudit>;
 }
 
@@ -29,7 +29,7 @@ export function describeCrashes(name: string, openHarness: () => Promise<CrashHa
     let promised = 0;
     for (let n = 0; n < kills; n += 1) {
       {
-        await using child = runChild(['churn', harness.place, `churn-${n}`]);
+        await using child = runChild(['churn', harness.address, `churn-${n}`]);
         expect(await child.line()).toBe('begun');
         for (let round = 0; round < 2; round += 1) promised = Number(await child.line());
         await new Promise((resolve) => setTimeout(resolve, (n * 7) % 40));
@@ -65,12 +65,12 @@ export function describeCrashes(name: string, openHarness: () => Promise<CrashHa
       await source.prune(first ?? expect.fail());
     }
     for (let n = 0; n < kills; n += 1) {
-      await using child = runChild(['move', harness.place, `move-${n}`, from]);
+      await using child = runChild(['move', harness.address, `move-${n}`, from]);
       if (!(await child.line()).startsWith('step')) break;
       await new Promise((resolve) => setTimeout(resolve, (n * 5) % 30));
       await child.kill('SIGKILL');
     }
-    await using child = runChild(['move', harness.place, 'last', from]);
+    await using child = runChild(['move', harness.address, 'last', from]);
     let line = '';
     while (!line.startsWith('{')) line = await child.line();
     expect(JSON.parse(line)).toMatchObject({ kind: expect.stringMatching('moved|refused') });

@@ -124,14 +124,14 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
     });
 
     it.each<[string, Partial<Entry>]>([
-      ['a value for a fingerprint', { after: 'hunter2' }],
-      ['a sentence for a code', { code: 'permission denied' }],
-      ['a count that is no number', { counts: { read: Number.NaN } }],
-      ['an action that is none', { action: 'peek' as 'read' }],
-      ['a value among the values', { values: { DB_PASSWORD: 'hunter2' } }],
-      ['a sentence for the name of a value', { values: { 'the password': fingerprint(1) } }],
+      ['a value in place of a fingerprint', { after: 'hunter2' }],
+      ['a sentence in place of a code', { code: 'permission denied' }],
+      ['a count that is not a number', { counts: { read: Number.NaN } }],
+      ['an unknown action', { action: 'peek' as 'read' }],
+      ['a plain value in `values`', { values: { DB_PASSWORD: 'hunter2' } }],
+      ['a sentence as the name of a value', { values: { 'the password': fingerprint(1) } }],
       [
-        'more values than a record takes',
+        'more values than allowed',
         { values: Object.fromEntries(Array.from({ length: 501 }, (_, n) => [`k${n}`, fingerprint(n)])) },
       ],
     ])('refuses %s without affecting other entries', async (_, part) => {
@@ -218,7 +218,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       }),
     ];
 
-    const questions: readonly (readonly [RecordFilter, number[]])[] = [
+    const queries: readonly (readonly [RecordFilter, number[]])[] = [
       [{}, [7, 6, 5, 4, 3, 2, 1]],
       [{ since: '2026-11-25T12:00:05Z' }, [7, 6]],
       [{ since: '2026-11-25T13:00:05+01:00' }, [7, 6]],
@@ -260,8 +260,8 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
     it('lists by combined filters', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
-      for (const one of recorded) await store.append([one]);
-      for (const [filter, expected] of questions) {
+      for (const recordedEntry of recorded) await store.append([recordedEntry]);
+      for (const [filter, expected] of queries) {
         expect([filter, sequences(await store.list(filter, { limit: 100 }))]).toEqual([filter, expected]);
         const page = await store.list(filter, { limit: 1, before: 7 });
         expect([filter, sequences(page)]).toEqual([filter, expected.filter((n) => n < 7).slice(0, 1)]);
@@ -285,28 +285,31 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
     it('returns the latest records of many keys and targets queried concurrently', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
-      const odd = ['{a,"b"}', "it's \\ odd", 'NULL', '', 'x\0y', '🔑', '$1', 'a,b'];
-      const names = [...odd, ...Array.from({ length: 130 }, (_, n) => `k/${n}`)];
+      const awkwardNames = ['{a,"b"}', "it's \\ odd", 'NULL', '', 'x\0y', '🔑', '$1', 'a,b'];
+      const names = [...awkwardNames, ...Array.from({ length: 130 }, (_, n) => `k/${n}`)];
       const read = (key: string, version: string) =>
         bare({ action: 'read', store: 's', key, sources: [{ store: 's', key, version }] });
       await store.append(names.flatMap((key) => [read(key, '1'), read(key, '2')]));
       await store.append(names.map((secret) => entry({ namespace: 'n', secret, action: 'create' })));
-      const questions = ['gone', ...names].flatMap((name): [RecordFilter, Action[]][] => [
+      const queries = ['gone', ...names].flatMap((name): [RecordFilter, Action[]][] => [
         [{ store: 's', key: name }, ['read']],
         [{ store: 's', key: name, version: '1' }, ['read']],
         [{ mapping: 'payments-db', namespace: 'n', secret: name }, ['create', 'update']],
       ]);
-      const together = await Promise.all(questions.map((it) => store.latest(...it)));
-      const alone: (AuditRecord | undefined)[] = [];
-      for (const it of questions) alone.push(await store.latest(...it));
-      expect(together).toEqual(alone);
-      const told = together.map((it) => it?.key ?? it?.secret);
-      expect(told).toEqual([...Array(3).fill(undefined), ...names.flatMap((it) => [it, it, it])]);
-      expect(together.slice(3, 5).map((it) => it?.sources[0]?.version)).toEqual(['2', '1']);
+      const concurrent = await Promise.all(queries.map((question) => store.latest(...question)));
+      const sequential: (AuditRecord | undefined)[] = [];
+      for (const question of queries) sequential.push(await store.latest(...question));
+      expect(concurrent).toEqual(sequential);
+      const subjects = concurrent.map((auditRecord) => auditRecord?.key ?? auditRecord?.secret);
+      expect(subjects).toEqual([...Array(3).fill(undefined), ...names.flatMap((it) => [it, it, it])]);
+      expect(concurrent.slice(3, 5).map((auditRecord) => auditRecord?.sources[0]?.version)).toEqual([
+        '2',
+        '1',
+      ]);
       const closed = store.latest({ store: 's', key: 'k/1' }, ['read']);
       await store[Symbol.asyncDispose]();
-      const late = [closed, ...names.map((key) => store.latest({ store: 's', key }, ['read']))];
-      for (const { status, ...it } of (await Promise.allSettled(late)).slice(1))
+      const queriesAfterClose = [closed, ...names.map((key) => store.latest({ store: 's', key }, ['read']))];
+      for (const { status, ...it } of (await Promise.allSettled(queriesAfterClose)).slice(1))
         expect([status, it]).toMatchObject(['rejected', { reason: UNAVAILABLE }]);
     });
 
@@ -334,7 +337,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
     });
 
     it.each([
-      ['quotes and lines', 'a"b\\c\n\r\t\u0001', 'a"b\\c\n\r\t\u0001'],
+      ['quotes and line breaks', 'a"b\\c\n\r\t\u0001', 'a"b\\c\n\r\t\u0001'],
       ['NUL', 'a\0b', 'a\0b'],
       ['other scripts', 'Grüße 秘密 🔑 \u2028', 'Grüße 秘密 🔑 \u2028'],
       ['a long name', 'x'.repeat(100_000), 'x'.repeat(100_000)],
@@ -378,12 +381,12 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
 
     it('returns the open attempts of a request at a target from all processes', async () => {
       await using harness = await openHarness();
-      const gone = await harness.open('a');
+      const ended = await harness.open('a');
       const { requestId, namespace = '', secret = '' } = intent;
       const target = { namespace, secret };
-      expect(await gone.openAttempts(requestId, target)).toEqual([]);
-      await gone.append([intent, { ...intent, attempt: 3 }, { ...intent, secret: 'other', attempt: 7 }]);
-      await gone[Symbol.asyncDispose]();
+      expect(await ended.openAttempts(requestId, target)).toEqual([]);
+      await ended.append([intent, { ...intent, attempt: 3 }, { ...intent, secret: 'other', attempt: 7 }]);
+      await ended[Symbol.asyncDispose]();
       await using next = await harness.open('b');
       await next.append([
         { ...intent, attempt: 2 },
@@ -399,9 +402,9 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
 
     it('includes intents of an ended process, oldest first', async () => {
       await using harness = await openHarness();
-      const gone = await harness.open('a');
-      await gone.append([intent, entry({ phase: 'intent', secret: 'other' }), entry()]);
-      await gone[Symbol.asyncDispose]();
+      const ended = await harness.open('a');
+      await ended.append([intent, entry({ phase: 'intent', secret: 'other' }), entry()]);
+      await ended[Symbol.asyncDispose]();
       await using next = await harness.open('b');
       expect(sequences(await next.unresolvedIntents())).toEqual([1, 2]);
       expect(sequences(await next.unresolvedIntents())).toEqual([1, 2]);
@@ -416,19 +419,19 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['attempt', { attempt: 2 }],
     ])('ignores the outcome of another %s', async (_, part) => {
       await using harness = await openHarness();
-      const gone = await harness.open('a');
-      await gone.append([intent, { ...outcome, ...part }]);
-      await gone[Symbol.asyncDispose]();
+      const ended = await harness.open('a');
+      await ended.append([intent, { ...outcome, ...part }]);
+      await ended[Symbol.asyncDispose]();
       await using next = await harness.open('b');
       expect(sequences(await next.unresolvedIntents())).toEqual([1]);
     });
 
     it('excludes intents with an outcome', async () => {
       await using harness = await openHarness();
-      const gone = await harness.open('a');
-      await gone.append([intent]);
-      await gone.append([outcome]);
-      await gone[Symbol.asyncDispose]();
+      const ended = await harness.open('a');
+      await ended.append([intent]);
+      await ended.append([outcome]);
+      await ended[Symbol.asyncDispose]();
       await using next = await harness.open('b');
       expect(await next.unresolvedIntents()).toEqual([]);
     });
@@ -466,12 +469,12 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         time: '2026-11-25T12:00:02.000Z',
         sequence: 9,
       });
-      const found = async (filter: RecordFilter) => sequences(await store.list(filter, { limit: 10 }));
-      expect(await found({ review: 'unreviewed' })).toEqual([5, 4, 1]);
-      expect(await found({ review: 'reviewed' })).toEqual([2]);
-      expect(await found({ review: 'flagged', mapping: 'payments-db' })).toEqual([3]);
-      expect(await found({ review: 'flagged', mapping: 'other' })).toEqual([]);
-      expect(await found({ action: 'review' })).toEqual([11, 10, 9, 8, 7, 6]);
+      const find = async (filter: RecordFilter) => sequences(await store.list(filter, { limit: 10 }));
+      expect(await find({ review: 'unreviewed' })).toEqual([5, 4, 1]);
+      expect(await find({ review: 'reviewed' })).toEqual([2]);
+      expect(await find({ review: 'flagged', mapping: 'payments-db' })).toEqual([3]);
+      expect(await find({ review: 'flagged', mapping: 'other' })).toEqual([]);
+      expect(await find({ action: 'review' })).toEqual([11, 10, 9, 8, 7, 6]);
       expect(sequences(await store.list({ review: 'unreviewed' }, { limit: 1, before: 5 }))).toEqual([4]);
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 11 });
     });
@@ -545,8 +548,8 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
     it('keeps the targets, the open intents and the latest record of each state', async () => {
       await using harness = await openHarness();
       const one = { action: 'update', secret: 'one', phase: 'outcome' } as const;
-      const gone = await harness.open('gone');
-      await gone.append([
+      const ended = await harness.open('gone');
+      await ended.append([
         entry({ action: 'create', secret: 'one', phase: 'outcome', values: { a: fingerprint(31) } }),
         entry({ ...one, note: 'older' }),
         entry({ ...one, note: 'newer', values: { a: fingerprint(33), b: fingerprint(33) } }),
@@ -556,13 +559,13 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         entry({ action: 'update', secret: 'four', phase: 'intent', requestId: 'request-2' }),
         bare({ action: 'read', store: 's', key: 'k', sources: [{ store: 's', key: 'k', version: '7' }] }),
       ]);
-      await gone[Symbol.asyncDispose]();
+      await ended[Symbol.asyncDispose]();
       await using store = await harness.open('a');
       await store.append([entry({ action: 'update', secret: 'two', phase: 'outcome', note: 'still there' })]);
       await store.prune(await store.get(8).then((record) => record ?? expect.fail()));
       const target = (secret: string) => ({ namespace: 'payments', secret });
-      const known = async () => (await store.targets()).map(({ secret }) => secret).sort();
-      expect(await known()).toEqual(['four', 'one', 'two']);
+      const targetNames = async () => (await store.targets()).map(({ secret }) => secret).sort();
+      expect(await targetNames()).toEqual(['four', 'one', 'two']);
       const last = (secret: string, actions: readonly Action[]) =>
         store.latest({ mapping: 'payments-db', ...target(secret) }, actions);
       expect(await last('one', ['create', 'update'])).toMatchObject({ note: 'newer', sequence: 3 });
@@ -582,7 +585,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       // A second time, after one of them is resolved.
       await store.append([entry({ action: 'update', secret: 'four', phase: 'outcome' })]);
       await store.prune(await store.head());
-      expect(await known()).toEqual(['four', 'one', 'two']);
+      expect(await targetNames()).toEqual(['four', 'one', 'two']);
       expect(await last('one', ['create', 'update'])).toMatchObject({ note: 'newer' });
       expect(await last('two', ['create', 'update'])).toMatchObject({ note: 'still there' });
       expect(sequences(await store.unresolvedIntents())).toEqual([7]);

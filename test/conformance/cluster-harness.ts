@@ -10,26 +10,26 @@ import type { TargetId } from '../../src/core/target.ts';
 
 export type Raw = Readonly<Record<string, unknown>>;
 
-/** One empty namespace and, beside the port, another writer's hands. */
+/** One empty namespace with the port, and a second writer beside it. */
 export interface ClusterHarness extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly namespace: string;
   /** Creates a Secret that is not ours. */
   put(id: TargetId, raw: Raw): Promise<void>;
-  /** Changes one as somebody else would: labels, annotations and data are merged into what is there. */
+  /** Changes a Secret as another writer: merges labels, annotations and data into it. */
   edit(
     id: TargetId,
     patch: { metadata?: Raw; data?: Readonly<Record<string, string | null>> },
   ): Promise<void>;
   remove(id: TargetId): Promise<void>;
   raw(id: TargetId): Promise<Raw | undefined>;
-  /** Gives the namespace these labels. */
+  /** Sets the labels of the namespace. */
   label(labels: Readonly<Record<string, string>>): Promise<void>;
-  /** A second process on the same cluster, of the same identity. */
+  /** A second process on the same cluster with the same identity. */
   another(): Promise<Cluster>;
 }
 
-/** The only names that the suite writes, for an identity that may write only what it has to. */
+/** The only names that the suite writes, for an identity with minimal permissions. */
 export const CONFORMANCE_SECRETS = ['app', 'foreign', 'tls.example.com'] as const;
 
 export function manifest(part: Partial<SecretManifest> = {}): SecretManifest {
@@ -47,7 +47,7 @@ export function change(part: Partial<SecretChange> = {}): SecretChange {
   return { ...manifest(part), dropLabels: [], dropAnnotations: [], dropOwners: false, ...part };
 }
 
-/** What a mapping merges, as text. */
+/** The merged content of a mapping, as text. */
 export function merging(
   data: Readonly<Record<string, string>>,
   part: Partial<MergeManifest> = {},
@@ -62,7 +62,7 @@ export async function readNow(cluster: Cluster, id: TargetId): Promise<LiveSecre
   return live;
 }
 
-/** The data as text, to compare. */
+/** The data as text, for comparison. */
 export function shown(data: ReadonlyMap<string, SecretValue> | undefined): Record<string, string> {
   return Object.fromEntries(
     [...(data ?? [])].map(([key, value]) => [key, Buffer.from(value.reveal()).toString('latin1')]),

@@ -22,7 +22,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const steps = fc.array(step, { minLength: 1, maxLength: 8 });
 
-/** Who holds what, by the rules of server-side apply in a few lines. */
+/** A short model of server-side apply: which manager holds which key. */
 function createModel(theirs: Data) {
   const fields = new Map(
     Object.entries(theirs).map(([name, text]) => [name, { text, hand: true, managers: new Set<string>() }]),
@@ -32,7 +32,7 @@ function createModel(theirs: Data) {
       if (text === null) fields.delete(name);
       else if (fields.get(name)?.text !== text) fields.set(name, { text, hand: true, managers: new Set() });
     },
-    /** The keys in conflict. */
+    /** The conflicting keys. */
     merge(manager: string, wanted: Data): readonly string[] {
       const conflicts = Object.entries(wanted).filter(([name, text]) => {
         const field = fields.get(name);
@@ -56,7 +56,7 @@ function createModel(theirs: Data) {
         .filter(([, { managers }]) => managers.has(manager))
         .map(([name]) => name)
         .sort(),
-    /** What remains when nobody merges any more. */
+    /** The keys that remain after all mappings end. */
     theirs: () =>
       Object.fromEntries([...fields].filter(([, { hand }]) => hand).map(([name, { text }]) => [name, text])),
   };
@@ -64,13 +64,16 @@ function createModel(theirs: Data) {
 
 export interface MergeLawOptions {
   readonly runs: number;
-  /** Whether an edit by hand is seen that puts back a value which was there before. */
+  /** Whether an edit by hand that restores a previous value is detected. */
   readonly seesReverts: boolean;
 }
 
-/** Whatever hands and mappings do, each key belongs to whom server-side apply says, and in the end theirs is left. */
+/**
+ * For any sequence of edits and merges, each key belongs to the manager that server-side apply names. At the end only
+ * foreign keys remain.
+ */
 export function describeMergeLaw(open: () => Promise<ClusterHarness>, options: MergeLawOptions): void {
-  it('gives each key to whom the model gives it, and leaves to others what is theirs', async () => {
+  it('assigns each key like the model, and leaves foreign keys alone', async () => {
     await using h = await open();
     const id = { namespace: h.namespace, secret: 'foreign' };
     let edits = 0;

@@ -5,7 +5,7 @@ const base64 = (value: string) => Buffer.from(value).toString('base64');
 const OURS = 'secretbridge.test.app';
 const SECOND = 'secretbridge.test.second';
 
-/** Keys of ours in a Secret of somebody else. */
+/** Merging our keys into a Secret of another owner. */
 export function describeMerge(open: () => Promise<ClusterHarness>): void {
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
   const now = (h: ClusterHarness) => readNow(h.cluster, foreign(h));
@@ -18,7 +18,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     await h.put(foreign(h), { metadata: { labels: { of: 'them' } }, data: Object.fromEntries(encoded) });
   }
 
-  it('adds our keys beside those of others, and knows which are ours', async () => {
+  it('adds our keys beside foreign keys, and knows which are ours', async () => {
     await using h = await open();
     await withTheirs(h);
     expect(await keysNow(h)).toEqual([]);
@@ -40,7 +40,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h, SECOND)).toEqual([]);
   });
 
-  it('changes our keys, and takes out those that are no longer wanted', async () => {
+  it('changes our keys and removes unwanted ones', async () => {
     await using h = await open();
     await withTheirs(h);
     await merge(h, { a: '1', b: '2' });
@@ -49,7 +49,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h)).toEqual(['b', 'c']);
   });
 
-  it('leaves a key that others hold with another value, names it, and writes nothing else either', async () => {
+  it('keeps a foreign key with another value, names it, and writes nothing at all', async () => {
     await using h = await open();
     await withTheirs(h, { 'tls.crt': 'theirs', free: 'x' });
     const before = await h.raw(foreign(h));
@@ -58,7 +58,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h)).toEqual([]);
   });
 
-  it('shares a key that others hold with the same value, and leaves it to them in the end', async () => {
+  it('shares a foreign key with the same value, and leaves it in the end', async () => {
     await using h = await open();
     await withTheirs(h, { both: 'same' });
     expect((await merge(h, { both: 'same', ours: '1' })).kind).toBe('written');
@@ -68,7 +68,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ both: 'same' });
   });
 
-  it('ends with an empty set: our keys and marks go, theirs stay, and ending twice moves no version', async () => {
+  it('ends with an empty set: our keys and metadata go, foreign ones stay, and a second end changes nothing', async () => {
     await using h = await open();
     await withTheirs(h);
     await merge(h, { ours: '1' }, { labels: { l: '1' }, annotations: { a: '1' } });
@@ -82,7 +82,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect((await now(h)).resourceVersion).toBe(resourceVersion);
   });
 
-  it('leaves an empty Secret behind rather than none', async () => {
+  it('leaves an empty Secret rather than none', async () => {
     await using h = await open();
     await withTheirs(h, {});
     await merge(h, { ours: '1' });
@@ -90,7 +90,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({});
   });
 
-  it('moves no version when nothing changes', async () => {
+  it('keeps the version without a change', async () => {
     await using h = await open();
     await withTheirs(h);
     const part = { labels: { l: '1' } };
@@ -100,7 +100,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect((await now(h)).resourceVersion).toBe(resourceVersion);
   });
 
-  it('keeps apart what two mappings merge into one Secret', async () => {
+  it('separates the keys of two mappings in one Secret', async () => {
     await using h = await open();
     await withTheirs(h);
     await merge(h, { a: '1', both: 'same' });
@@ -117,7 +117,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', both: 'alone now' });
   });
 
-  it('loses a key to whoever changed it since, and does not take it back', async () => {
+  it('loses a key to a later writer and does not take it back', async () => {
     await using h = await open();
     await withTheirs(h);
     await merge(h, { taken: '1', ours: '1' });
@@ -129,7 +129,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', taken: 'by hand', ours: '2' });
   });
 
-  it('puts back a key that somebody took out', async () => {
+  it('restores a key that another writer removed', async () => {
     await using h = await open();
     await withTheirs(h);
     await merge(h, { ours: '1' });
@@ -139,7 +139,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', ours: '1' });
   });
 
-  it('is not disturbed by what others did to their own keys since the read', async () => {
+  it('succeeds after others changed their own keys since the read', async () => {
     await using h = await open();
     await withTheirs(h);
     await merge(h, { ours: '1' });
@@ -149,7 +149,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'newer', more: '1', ours: '2' });
   });
 
-  it('does not create a Secret that is gone', async () => {
+  it('does not create a deleted Secret', async () => {
     await using h = await open();
     await withTheirs(h);
     const live = await now(h);
@@ -159,7 +159,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.read(foreign(h))).toBeUndefined();
   });
 
-  it('writes nothing into another Secret of the same name', async () => {
+  it('does not write into a new Secret of the same name', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest());
     const live = await now(h);
@@ -169,7 +169,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).not.toHaveProperty('ours');
   });
 
-  it('knows what of it nobody else holds, and so may be changed', async () => {
+  it('knows which fields only our managers hold', async () => {
     await using h = await open();
     await withTheirs(h, { theirs: 'kept', both: 'same' });
     const marks = { labels: { of: 'them', l: '1' }, annotations: { a: '1' } };
@@ -184,7 +184,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await alone()).toEqual({ labels: [], annotations: [], data: [] });
   });
 
-  it('leaves a label that others hold with another value', async () => {
+  it('keeps a foreign label with another value', async () => {
     await using h = await open();
     await withTheirs(h);
     const before = await h.raw(foreign(h));
@@ -199,7 +199,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect((await merge(h, {}, { labels: { l: '1' } })).kind).toBe('written');
   });
 
-  it('gives up its keys when the Secret is replaced without them, or with other values', async () => {
+  it('loses its keys when the Secret is replaced without them or with other values', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest());
     await merge(h, { kept: '1', changed: '1', gone: '1' });
@@ -209,7 +209,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ kept: '1', changed: '2' });
   });
 
-  it('takes names of mappings that are as long as they may be', async () => {
+  it('accepts mapping names of the maximum length', async () => {
     await using h = await open();
     await withTheirs(h);
     const [one, other] = ['a', 'b'].map((last) => `secretbridge.${'i'.repeat(63)}.${'m'.repeat(62)}${last}`);
@@ -221,7 +221,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', other: '1' });
   });
 
-  it('lets twenty mappings merge at once, each with all its keys', async () => {
+  it('lets twenty mappings merge concurrently, each with all its keys', async () => {
     await using h = await open();
     await withTheirs(h);
     const second = await h.another();

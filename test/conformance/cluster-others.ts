@@ -4,12 +4,12 @@ import { type ClusterHarness, change, manifest, type Raw, readNow } from './clus
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 const metadataOf = (raw: Raw | undefined) => (raw?.metadata ?? {}) as Record<string, unknown>;
 
-/** What a write leaves alone: everything that others set. */
+/** A write leaves everything alone that others set. */
 export function describeOthers(open: () => Promise<ClusterHarness>): void {
   const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
 
-  it('keeps what others set, and what it does not know', async () => {
+  it('keeps foreign and unknown fields', async () => {
     await using h = await open();
     await h.put(foreign(h), {
       metadata: {
@@ -30,7 +30,7 @@ export function describeOthers(open: () => Promise<ClusterHarness>): void {
     await h.edit(foreign(h), { metadata: { finalizers: null } });
   });
 
-  it('counts a label as ours once it changed it, and not one that was there with that value', async () => {
+  it('owns a label after changing it, but not one that already had that value', async () => {
     await using h = await open();
     await h.put(foreign(h), { metadata: { labels: { same: '1', other: '1' } }, data: {} });
     const labels = { same: '1', other: '2', added: '3' };
@@ -38,7 +38,7 @@ export function describeOthers(open: () => Promise<ClusterHarness>): void {
     expect((await readNow(h.cluster, foreign(h))).ours?.labels).toEqual(['added', 'other']);
   });
 
-  it('counts a label or an annotation as ours no longer when somebody else gave it another value', async () => {
+  it('loses ownership of a label or annotation that another writer changed', async () => {
     await using h = await open();
     const marks = { labels: { a: '1', b: '2' }, annotations: { c: '3', d: '4' } };
     await h.cluster.create(app(h), manifest(marks));
@@ -48,7 +48,7 @@ export function describeOthers(open: () => Promise<ClusterHarness>): void {
     expect((await readNow(h.cluster, app(h))).ours).toEqual({ labels: ['a', 'b'], annotations: ['c', 'd'] });
   });
 
-  it('drops the labels and annotations that it is told to drop, and no others', async () => {
+  it('drops only the given labels and annotations', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest({ labels: { a: '1', b: '2' }, annotations: { c: '3', d: '4' } }));
     await h.edit(app(h), { metadata: { labels: { theirs: 'kept' } } });
@@ -66,7 +66,7 @@ export function describeOthers(open: () => Promise<ClusterHarness>): void {
     expect(after.ours).toEqual({ labels: ['b'], annotations: ['d'] });
   });
 
-  it('tells a controller from other owners, and drops owners only when told', async () => {
+  it('distinguishes a controller from other owners, and drops owners only on request', async () => {
     await using h = await open();
     const owner = {
       apiVersion: 'apps/v1',

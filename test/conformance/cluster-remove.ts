@@ -3,11 +3,11 @@ import { type ClusterHarness, change, manifest, readNow, shown } from './cluster
 
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 
-/** A deletion hits exactly the object that was read. */
+/** A deletion affects exactly the object that was read. */
 export function describeRemove(open: () => Promise<ClusterHarness>): void {
   const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
 
-  it('removes what was read, and what is gone already counts as removed', async () => {
+  it('removes what was read, and returns removed for a missing object', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -17,7 +17,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect((await h.cluster.create(app(h), manifest())).kind).toBe('written');
   });
 
-  it('removes nothing in a dry run, which tells what a real one would', async () => {
+  it('removes nothing in a dry run and returns the expected result', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -29,7 +29,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.remove(live, { dryRun: true })).toEqual({ kind: 'removed' });
   });
 
-  it('removes nothing that was edited since the read', async () => {
+  it('does not remove an object edited since the read', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -38,7 +38,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(shown((await readNow(h.cluster, app(h))).data)).toHaveProperty('theirs', '1');
   });
 
-  it('removes nothing that took its place, even if it looks the same', async () => {
+  it('does not remove a replacement, even an identical one', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -48,7 +48,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.read(app(h))).toBeDefined();
   });
 
-  it('removes by the newer of two readings only', async () => {
+  it('removes only with the newer of two reads', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const old = await readNow(h.cluster, app(h));
@@ -58,7 +58,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.remove(fresh)).toEqual({ kind: 'removed' });
   });
 
-  it('lets one of a removal and a replacement of one reading win', async () => {
+  it('lets either a removal or a replacement of the same read succeed', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const second = await h.another();
@@ -72,7 +72,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     await second[Symbol.asyncDispose]();
   });
 
-  it('removes nothing when it is told to give up', async () => {
+  it('removes nothing after it is cancelled', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));

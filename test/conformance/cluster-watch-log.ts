@@ -7,15 +7,15 @@ export type Told =
   | { readonly kind: 'changed'; readonly meta: SecretMeta }
   | { readonly kind: 'gone'; readonly secret: string };
 
-/** All that a watch told, in order. */
+/** All events of a watch, in order. */
 export interface WatchLog extends WatchHandlers, AsyncDisposable {
   readonly told: readonly Told[];
   readonly errors: readonly AppError[];
   progressed(): number;
   lists(): number;
-  /** What is there, by what was told. */
+  /** The current objects, according to the events. */
   now(): ReadonlyMap<string, SecretMeta>;
-  /** Resolves when it holds; asked again whenever something is told. */
+  /** Resolves when the condition holds. It is checked after every event. */
   until(holds: (log: WatchLog) => boolean, timeoutMs?: number): Promise<void>;
 }
 
@@ -81,7 +81,7 @@ export function createLog(): WatchLog {
   return log;
 }
 
-/** What a Secret is told to be now. */
+/** The last reported state of a Secret. */
 export function metaOf(log: WatchLog, secret: string): SecretMeta {
   const meta = log.now().get(secret);
   if (meta === undefined) expect.fail(`nothing is told of ${secret}`);

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { AppError } from '../../src/core/errors.ts';
 import type { ClusterHarness } from './cluster-harness.ts';
 
-/** For an identity that may watch namespaces, which not every one may. */
+/** For identities that may watch namespaces. */
 export function describeNamespaceWatch(name: string, open: () => Promise<ClusterHarness>): void {
   describe(`${name} watches namespaces`, () => {
-    it('and tells when labels change that decide what is selected', async () => {
+    it('reports label changes that affect selection', async () => {
       await using h = await open();
       await h.put({ namespace: h.namespace, secret: 'foreign' }, { data: {} });
       const selected = () => h.cluster.namespaces({ team: h.namespace });

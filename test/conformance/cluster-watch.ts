@@ -5,11 +5,11 @@ import { type ClusterHarness, change, manifest, merging, readNow } from './clust
 import { metaOf, type WatchLog, watching } from './cluster-watch-log.ts';
 
 export interface WatchTraits {
-  /** Whether it follows the Secret `app` alone, or its namespace. */
+  /** Whether it watches only the Secret `app` or its namespace. */
   readonly scope: 'name' | 'namespace';
-  /** Whether every single version is told, as a poll cannot do it. */
+  /** Whether every version is reported, which polling cannot do. */
   readonly tellsEach: boolean;
-  /** Whether it notes who wrote what. */
+  /** Whether the cluster records managers. */
   readonly notesWriters: boolean;
 }
 
@@ -33,7 +33,7 @@ export function describeWatch(
     };
     const tells = (version: string) => (log: WatchLog) => log.now().get('app')?.resourceVersion === version;
 
-    it('begins with what is there', async () => {
+    it('starts with the existing Secrets', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = watching(h.cluster, scope(h));
@@ -55,7 +55,7 @@ export function describeWatch(
       });
     });
 
-    it('begins with nothing where there is nothing, and says that it lives', async () => {
+    it('starts with an empty list if there are none, and reports progress', async () => {
       await using h = await open();
       await using log = watching(h.cluster, scope(h));
       await log.until(({ told, progressed }) => told.length > 0 && progressed() > 0);
@@ -63,7 +63,7 @@ export function describeWatch(
       expect(log.errors).toEqual([]);
     });
 
-    it('tells of what we and others write, and of the end', async () => {
+    it('reports writes by us and others, and deletions', async () => {
       await using h = await open();
       await using log = watching(h.cluster, scope(h));
       await log.until(({ lists }) => lists() === 1);
@@ -82,7 +82,7 @@ export function describeWatch(
       expect(log.errors).toEqual([]);
     });
 
-    it('tells an edit by hand within a second or so', async () => {
+    it('reports a manual edit within about a second', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = watching(h.cluster, scope(h));
@@ -91,7 +91,7 @@ export function describeWatch(
       await log.until(tells((await readNow(h.cluster, app(h))).resourceVersion), 1_500);
     });
 
-    it('tells of nothing beyond its scope', async () => {
+    it('reports nothing outside its scope', async () => {
       await using h = await open();
       await using log = watching(h.cluster, scope(h));
       await log.until(({ lists }) => lists() === 1);
@@ -101,7 +101,7 @@ export function describeWatch(
       expect([...log.now().keys()].sort()).toEqual(kind === 'namespace' ? ['app', 'foreign'] : ['app']);
     });
 
-    it('holds nothing of a content', async () => {
+    it('contains no content', async () => {
       await using h = await open();
       await using log = watching(h.cluster, scope(h));
       await h.cluster.create(app(h), manifest({ data: data('marker-value') }));
@@ -111,7 +111,7 @@ export function describeWatch(
       expect(text).not.toContain(base64('marker-value'));
     });
 
-    it('tells in the order of what happened', async () => {
+    it('reports events in order', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = watching(h.cluster, scope(h));
@@ -124,7 +124,7 @@ export function describeWatch(
       else expect(versions.filter((version) => seen.includes(version))).toEqual(seen);
     });
 
-    it('tells nothing of a write that changes nothing', async () => {
+    it('reports nothing for a write without changes', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = watching(h.cluster, scope(h));
@@ -134,7 +134,7 @@ export function describeWatch(
       expect(log.told).toHaveLength(2);
     });
 
-    it('tells a Secret that was deleted and made anew by its new uid', async () => {
+    it('reports a recreated Secret with its new uid', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = watching(h.cluster, scope(h));
@@ -145,7 +145,7 @@ export function describeWatch(
       await log.until(({ now }) => (now().get('app')?.uid ?? uid) !== uid);
     });
 
-    it.runIf(notesWriters)('knows whether others wrote a part of the content last', async () => {
+    it.runIf(notesWriters)('knows whether others last wrote part of the content', async () => {
       await using h = await open();
       await using log = watching(h.cluster, scope(h));
       const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
@@ -162,7 +162,7 @@ export function describeWatch(
       expect(metaOf(log, 'app').foreign).toBe(false);
     });
 
-    it.runIf(notesWriters)('shows a key that others took out by what is left of ours', async () => {
+    it.runIf(notesWriters)('shows a key removed by others through the remaining owned keys', async () => {
       await using h = await open();
       const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
       await h.cluster.create(app(h), manifest({ data: two }));
@@ -174,7 +174,7 @@ export function describeWatch(
     });
 
     it.runIf(notesWriters)(
-      'knows a Secret that others made, and one that we took over without a byte changed',
+      'distinguishes a foreign Secret from one adopted without a data change',
       async () => {
         await using h = await open();
         await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
@@ -187,7 +187,7 @@ export function describeWatch(
       },
     );
 
-    it.runIf(kind === 'namespace')('counts what is merged as written by others', async () => {
+    it.runIf(kind === 'namespace')('counts merged keys as written by others', async () => {
       await using h = await open();
       await h.put(foreign(h), { data: { theirs: base64('1') } });
       await using log = watching(h.cluster, scope(h));
@@ -197,7 +197,7 @@ export function describeWatch(
       expect(metaOf(log, 'foreign')).toMatchObject({ foreign: notesWriters ? true : 'unknown' });
     });
 
-    it.runIf(!notesWriters)('does not pretend to know who wrote what', async () => {
+    it.runIf(!notesWriters)('reports unknown if the cluster does not record managers', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = watching(h.cluster, scope(h));
@@ -205,7 +205,7 @@ export function describeWatch(
       expect(metaOf(log, 'app')).toMatchObject({ foreign: 'unknown', ours: { data: ['password'] } });
     });
 
-    it('ends at once, and tells nothing afterwards', async () => {
+    it('ends at once and reports nothing afterwards', async () => {
       await using h = await open();
       const ended = watching(h.cluster, scope(h));
       await using log = watching(h.cluster, scope(h));
@@ -218,7 +218,7 @@ export function describeWatch(
       expect(ended.told).toHaveLength(before);
     });
 
-    it('refuses names that are none', async () => {
+    it('rejects invalid names', async () => {
       await using h = await open();
       for (const wrong of [{ namespace: '..' }, { namespace: 'team', secret: '../x' }]) {
         expect(() => watching(h.cluster, wrong)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));

@@ -19,12 +19,12 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
     describeRemove(open);
     describeMerge(open);
 
-    it('reads nothing where there is nothing', async () => {
+    it('reads undefined for a missing Secret', async () => {
       await using h = await open();
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
-    it('creates what it is told, and reads it back', async () => {
+    it('creates a Secret and reads it back', async () => {
       await using h = await open();
       const written = await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -53,7 +53,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, foreign(h))).ours).toBeUndefined();
     });
 
-    it('does not create over what exists, and leaves it as it was', async () => {
+    it('does not overwrite an existing Secret with a create', async () => {
       await using h = await open();
       await h.put(foreign(h), { data: { key: base64('theirs') } });
       const before = await h.raw(foreign(h));
@@ -61,7 +61,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.raw(foreign(h))).toEqual(before);
     });
 
-    it('writes nothing in a rehearsal, and says what a real one would', async () => {
+    it('writes nothing in a dry run and returns the expected result', async () => {
       await using h = await open();
       const rehearsal = await h.cluster.create(app(h), manifest(), { dryRun: true });
       expect(rehearsal.kind).toBe('written');
@@ -70,7 +70,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.create(app(h), manifest(), { dryRun: true })).toEqual({ kind: 'conflict' });
     });
 
-    it('replaces and merges nothing in a rehearsal, and says what a real one would', async () => {
+    it('replaces and merges nothing in a dry run and returns the expected result', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await h.put(foreign(h), { data: { theirs: base64('kept') } });
@@ -88,7 +88,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
-    it('replaces data exactly, so that keys which are not wanted go', async () => {
+    it('replaces the data completely, so that unwanted keys disappear', async () => {
       await using h = await open();
       await h.cluster.create(
         app(h),
@@ -112,7 +112,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(written).toEqual({ kind: 'written', resourceVersion: after.resourceVersion });
     });
 
-    it('can replace what it has just written, after a read', async () => {
+    it('can replace its own write after a read', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       for (const value of ['1', '2', '3']) {
@@ -123,7 +123,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(shown((await readNow(h.cluster, app(h))).data)).toEqual({ n: '3' });
     });
 
-    it('moves no version when nothing changes', async () => {
+    it('keeps the version without a change', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -132,7 +132,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, app(h))).resourceVersion).toBe(resourceVersion);
     });
 
-    it('loses to an edit made since the read', async () => {
+    it('conflicts with an edit since the read', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -143,7 +143,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(shown((await readNow(h.cluster, app(h))).data)).toEqual(shown(edited.data));
     });
 
-    it('loses to a deletion made since the read, and does not bring it back', async () => {
+    it('conflicts with a deletion since the read, and does not recreate the Secret', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -152,7 +152,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
-    it('loses to somebody who deleted it and created another of the same name', async () => {
+    it('conflicts with a recreated Secret of the same name', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -162,7 +162,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(shown((await readNow(h.cluster, app(h))).data)).toEqual({ key: 'theirs' });
     });
 
-    it('keeps every byte: binary, empty, line ends, and keys that look like something else', async () => {
+    it('keeps every byte: binary, empty, line ends, and special key names', async () => {
       await using h = await open();
       const data = new Map([
         ['all', SecretValue.fromBytes(Uint8Array.from({ length: 256 }, (_, n) => n))],
@@ -179,7 +179,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(shown((await readNow(h.cluster, app(h))).data)).toEqual(shown(data));
     });
 
-    it('takes 1 MiB, and an empty Secret', async () => {
+    it('accepts 1 MiB, and an empty Secret', async () => {
       await using h = await open();
       const bytes = Uint8Array.from({ length: 1024 * 1024 }, (_, n) => (n * 7919) % 251);
       await h.cluster.create(app(h), manifest({ data: new Map([['big', SecretValue.fromBytes(bytes)]]) }));
@@ -189,14 +189,14 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, app(h))).data.size).toBe(0);
     });
 
-    it('takes dots in a name, and a type of its own', async () => {
+    it('accepts dots in a name, and a custom type', async () => {
       await using h = await open();
       const id = { namespace: h.namespace, secret: 'tls.example.com' };
       await h.cluster.create(id, manifest({ type: 'example.com/own' }));
       expect((await readNow(h.cluster, id)).type).toBe('example.com/own');
     });
 
-    it('refuses a change of type as IMMUTABLE, and leaves the Secret as it was', async () => {
+    it('refuses a change of type as IMMUTABLE and keeps the Secret', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const before = await h.raw(app(h));
@@ -206,7 +206,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.raw(app(h))).toEqual(before);
     });
 
-    it('refuses new data or mutability of an immutable Secret as IMMUTABLE; labels may change', async () => {
+    it('refuses new data or mutability of an immutable Secret as IMMUTABLE, but allows new labels', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest({ immutable: true }));
       const live = await readNow(h.cluster, app(h));
@@ -222,14 +222,14 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await h.cluster.replace(live, change({ immutable: true, labels }))).kind).toBe('written');
     });
 
-    it('makes a Secret immutable when told', async () => {
+    it('makes a Secret immutable on request', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await h.cluster.replace(await readNow(h.cluster, app(h)), change({ immutable: true }));
       expect((await readNow(h.cluster, app(h))).immutable).toBe(true);
     });
 
-    it('lets exactly one of twenty concurrent replaces of one reading win', async () => {
+    it('lets exactly one of twenty concurrent replaces of the same read succeed', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const second = await h.another();
@@ -247,7 +247,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       await second[Symbol.asyncDispose]();
     });
 
-    it('lets exactly one of twenty concurrent creates win', async () => {
+    it('lets exactly one of twenty concurrent creates succeed', async () => {
       await using h = await open();
       const second = await h.another();
       const results = await Promise.all(
@@ -274,14 +274,14 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       ['team', 'App'],
       ['team', 'a%2fb'],
       ['team', `${'a'.repeat(254)}`],
-    ])('refuses the names %j, %j', async (namespace, secret) => {
+    ])('rejects the names %j, %j', async (namespace, secret) => {
       await using h = await open();
       const id = { namespace, secret };
       await expect(h.cluster.read(id)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
       await expect(h.cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     });
 
-    it('gives up when told, without a write', async () => {
+    it('gives up without a write after it is cancelled', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -294,7 +294,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, app(h))).resourceVersion).toBe(live.resourceVersion);
     });
 
-    it('answers a ping, and may do what it has to', async () => {
+    it('answers a ping and has the permissions that it needs', async () => {
       await using h = await open();
       await expect(h.cluster.ping()).resolves.toBeDefined();
       const { namespace } = h;

@@ -13,10 +13,10 @@ export interface TestDeps extends Partial<ProviderDeps> {
   readonly deadline?: (ms: number) => Deadline;
 }
 
-/** What `app.ts` hands to a provider, in small. */
+/** The provider dependencies that `app.ts` passes, reduced for tests. */
 export function testDeps({ env = {}, timeoutMs = 10_000, deadline, ...rest }: TestDeps = {}): ProviderDeps {
   const clock = rest.clock ?? systemClock;
-  // Without a breaker: tests take the store from failure to health at once.
+  // Without a breaker, because tests switch the store between failing and healthy at once.
   const limits = { requestsPerSecond: 10_000, concurrency: 8, timeoutMs, clock };
   return {
     name: 'test-store',
@@ -28,7 +28,7 @@ export function testDeps({ env = {}, timeoutMs = 10_000, deadline, ...rest }: Te
   };
 }
 
-/** The time limit of a call is over as soon as the proxy lets it hang. */
+/** The timeout of a call fires as soon as the proxy starts to hang. */
 export function untilHang(proxy: { onHang: () => void }): () => Deadline {
   const running = new Set<AbortController>();
   proxy.onHang = () => {

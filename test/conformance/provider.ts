@@ -5,7 +5,7 @@ import { AppError } from '../../src/core/errors.ts';
 import type { ReadResult } from '../../src/core/read-result.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
 
-/** One store with one provider on it, and ways to change the store behind the provider's back. */
+/** A store with a provider, and methods that change the store directly. */
 export interface Harness<Fault extends string = string> extends AsyncDisposable {
   readonly provider: SecretProvider;
   put(key: string, fields: Readonly<Record<string, string>>): Promise<void>;
@@ -14,9 +14,9 @@ export interface Harness<Fault extends string = string> extends AsyncDisposable 
 }
 
 export interface Conformance<Fault extends string> {
-  /** What each fault of the store must become, for reads and for searches. */
+  /** The expected error for each fault of the store, for reads and searches. */
   readonly faults: Readonly<Record<Fault, ErrorCode>>;
-  /** A fresh store for each test. */
+  /** Opens a new store for each test. */
   open(): Promise<Harness<Fault>>;
 }
 
@@ -26,8 +26,8 @@ export function describeProvider<Fault extends string>(
   name: string,
   { open, faults }: Conformance<Fault>,
 ): void {
-  describe(`${name} conforms to the queue port`, () => {
-    it('reads what was written, member by member and byte by byte', async () => {
+  describe(`${name} conforms to the provider port`, () => {
+    it('returns each written value unchanged, for objects and bytes', async () => {
       await using h = await open();
       const fields = { user: 'ann', pass: 'p@ss\nwörd "x" \\ </script> \u2028', empty: '', zero: 'a\0b' };
       await h.put('app/db.json', fields);
@@ -35,7 +35,7 @@ export function describeProvider<Fault extends string>(
       expect(JSON.parse(reveal(result))).toEqual(fields);
     });
 
-    it('escapes nothing that needs no escaping', async () => {
+    it('escapes only what must be escaped', async () => {
       await using h = await open();
       await h.put('app/db.json', { a: '<ö>&\u2028' });
       const [result] = await h.provider.read([{ key: 'app/db.json' }]);
@@ -51,7 +51,7 @@ export function describeProvider<Fault extends string>(
       ]);
     });
 
-    it('reports what was there and is gone as absent', async () => {
+    it('reports a deleted key as absent', async () => {
       await using h = await open();
       await h.put('app/db.json', { a: '1' });
       await h.provider.read([{ key: 'app/db.json' }]);
@@ -59,7 +59,7 @@ export function describeProvider<Fault extends string>(
       expect(await h.provider.read([{ key: 'app/db.json' }])).toEqual([{ kind: 'absent' }]);
     });
 
-    it('gives one result for each reference, in their order, whatever becomes of the others', async () => {
+    it('returns one result for each reference, in order, even if some fail', async () => {
       await using h = await open();
       await h.put('b.json', { b: '1' });
       await h.put('a.json', { a: '1' });
@@ -81,14 +81,14 @@ export function describeProvider<Fault extends string>(
       '',
       'a\0.json',
       'a\ud800',
-    ])('refuses the key %j without looking for it', async (key) => {
+    ])('rejects the key %j without a request', async (key) => {
       await using h = await open();
       const [result] = await h.provider.read([{ key }]);
       expect(codeOf(result)).toBe('CONFIG_INVALID');
     });
 
     it.each(['a b?c#d%2e%2e&e=f.json', 'ü/日本.json', '%2e%2e/x.json', '...json', "it's;:@$,+!*().json"])(
-      'reads the key %j as it is written',
+      'reads the key %j unchanged',
       async (key) => {
         await using h = await open();
         await h.put(key, { key });
@@ -100,7 +100,7 @@ export function describeProvider<Fault extends string>(
       },
     );
 
-    it('gives another version when the content changed, and the same when it did not', async () => {
+    it('changes the version when the content changes, and only then', async () => {
       await using h = await open();
       const version = async () => {
         const [result] = await h.provider.read([{ key: 'a.json' }]);
@@ -114,7 +114,7 @@ export function describeProvider<Fault extends string>(
       expect(await version()).not.toBe(first);
     });
 
-    it('reads the current version by its name; one that the store never had is gone, not absent', async () => {
+    it('reads the current version by its name, and reports an unknown version as gone, not as absent', async () => {
       await using h = await open();
       await h.put('a.json', { a: '1' });
       const [now] = await h.provider.read([{ key: 'a.json' }]);
@@ -130,7 +130,7 @@ export function describeProvider<Fault extends string>(
       expect(codeOf(none)).toBe('VERSION_GONE');
     });
 
-    it('tells versions that agree with what reading gives, or says that it does not know', async () => {
+    it('reports versions that match those of reads, or reports them as unknown', async () => {
       await using h = await open();
       await h.put('a.json', { a: '1' });
       await h.put('a.json', { a: '2' });
@@ -140,7 +140,7 @@ export function describeProvider<Fault extends string>(
       expect(missing).toEqual({ kind: 'unknown' });
     });
 
-    it('finds full keys below a path, sorted, in folders as well', async () => {
+    it('finds full keys below a path, sorted, also in subfolders', async () => {
       await using h = await open();
       for (const key of ['app/z.json', 'app/a/b/c.json', 'app/a.json', 'apple/x.json', 'app.json']) {
         await h.put(key, { a: '1' });
@@ -152,7 +152,7 @@ export function describeProvider<Fault extends string>(
       expect(await h.provider.find({ path: '', tags: {} })).toEqual(['app.json', ...below, 'apple/x.json']);
     });
 
-    it('refuses to search above the store', async () => {
+    it('rejects a search above the root of the store', async () => {
       await using h = await open();
       await expect(h.provider.find({ path: '../x', tags: {} })).rejects.toMatchObject({
         code: 'CONFIG_INVALID',
@@ -168,7 +168,7 @@ export function describeProvider<Fault extends string>(
     });
 
     it.each(Object.entries<ErrorCode>(faults))(
-      'reports "%s" as %s, never as absence, shows no value, and works again after it',
+      'reports "%s" as %s and never as absence, shows no value, and works again afterwards',
       async (fault, code) => {
         await using h = await open();
         await h.put('app/db.json', { a: MARKER });
@@ -181,7 +181,7 @@ export function describeProvider<Fault extends string>(
       },
     );
 
-    it('gives up with the reason of the signal', async () => {
+    it('rejects with the reason of the signal when aborted', async () => {
       await using h = await open();
       const reason = new Error('enough');
       const call = { signal: AbortSignal.abort(reason) };
@@ -201,7 +201,7 @@ export function codeOf(result: ReadResult | undefined): ErrorCode | string | und
   return result?.kind === 'failed' ? result.error.code : result?.kind;
 }
 
-/** Whatever a careless logger, queue or crash could print of it, `cause` included. */
+/** Everything that a logger, queue or crash could print, including `cause`. */
 export function everythingIn(thing: unknown): string {
   const results = Array.isArray(thing) ? thing : [thing];
   const errors = results.map((result) => (result instanceof AppError ? result : result?.error));

@@ -3,10 +3,10 @@ import { findSuspects } from '../../src/config/checks/credential-shapes.ts';
 import { CREDENTIAL_SHAPES } from '../../src/core/credential-shapes.ts';
 import { createScrubber } from '../../src/log/scrub.ts';
 
-/** Made here, so that no file of this repository holds anything that looks like a credential. */
+/** Built at runtime, so that no file in this repository contains text that looks like a credential. */
 const text = (length: number) => 'aB3dE5gH7jK9mN2pQ4sT6vW8yZ'.repeat(4).slice(0, length);
 
-/** By the name of the shape, so that a new one needs its examples. */
+/** Keyed by the description of the shape, so that a new shape without examples fails. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'a private key': [
     `-----BEGIN ${'PRIVATE'} KEY-----\n${text(64)}\n-----END ${'PRIVATE'} KEY-----`,
@@ -28,8 +28,8 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
 
 const lead = (what: string) => (what === 'an Azure account key' ? 'AccountKey=' : 'x: ');
 
-describe('the shapes of credentials', () => {
-  it('have examples', () => {
+describe('CREDENTIAL_SHAPES', () => {
+  it('has examples for each shape', () => {
     expect(CREDENTIAL_SHAPES.map(({ description: what }) => what).sort()).toEqual(
       Object.keys(EXAMPLES).sort(),
     );
@@ -39,18 +39,18 @@ describe('the shapes of credentials', () => {
     examples.map((example) => [what, example] as const),
   );
 
-  it.each(cases)('%s is hidden in a log, and nothing beside it', (what, example) => {
+  it.each(cases)('redacts %s in a log, and only that', (what, example) => {
     const line = JSON.stringify({ msg: `${lead(what)}${example}`, count: 1 });
     const shown = createScrubber().scrub(line);
     expect(JSON.parse(shown)).toEqual({ msg: `${lead(what)}[secret]`, count: 1 });
   });
 
-  it.each(cases)('%s is found whole in the configuration', (what, example) => {
+  it.each(cases)('finds %s in the configuration', (what, example) => {
     expect(findSuspects(`${lead(what)}${example}`)).toContainEqual({ what, fragment: example });
   });
 
   it.each(CREDENTIAL_SHAPES.map(({ description: what, pattern }) => [what, pattern] as const))(
-    '%s is looked for in time in proportion to the text',
+    'matches %s in linear time',
     (what, pattern) => {
       const [example = ''] = EXAMPLES[what] ?? [];
       const started = performance.now();

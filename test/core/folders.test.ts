@@ -10,8 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-describe('a folder', () => {
-  it('is made with all above it, for its owner only, by several at once too', async () => {
+describe('makeFolder and namesIn', () => {
+  it('creates missing parents for their owner only, also with concurrent calls', async () => {
     const path = join(root, 'a/b/c');
     await Promise.all([makeFolder(path), makeFolder(path), makeFolder(join(root, 'a/d/'))]);
     for (const name of ['a', 'a/b', 'a/b/c', 'a/d'])
@@ -20,20 +20,20 @@ describe('a folder', () => {
     expect([...(await namesIn(join(root, 'a')))].sort()).toEqual(['b', 'd']);
   });
 
-  it('is not made where a file is in the way', async () => {
+  it('fails if a file has the name of a folder', async () => {
     const path = join(root, 'file');
     await writeFile(path, '');
     await expect(makeFolder(path)).rejects.toMatchObject({ code: 'EEXIST' });
     await expect(makeFolder(join(path, 'below'))).rejects.toMatchObject({ code: 'ENOTDIR' });
   });
 
-  it('that is not there has no names', async () => {
+  it('returns no names for a missing folder', async () => {
     expect(await namesIn(join(root, 'nothing'))).toEqual([]);
     expect(await isFolder(join(root, 'nothing'))).toBe(false);
   });
 
-  // Node's own way goes round in circles there, with a thread that cannot be stopped.
-  it.runIf(process.platform === 'linux')('is refused where the system makes none, at once', async () => {
+  // Node's `recursive` option loops forever here, in a thread that cannot be stopped.
+  it.runIf(process.platform === 'linux')('fails at once where the system cannot create a folder', async () => {
     await expect(makeFolder('/proc/nothing/below')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });

@@ -19,7 +19,7 @@ function toPlain(node: JsonNode): unknown {
 }
 
 describe('lossless JSON', () => {
-  it('agrees with the platform on every document', () => {
+  it('agrees with JSON.parse on every document', () => {
     fc.assert(
       fc.property(fc.json({ noUnicodeString: false }), (text) => {
         expect(toPlain(parseJson(text))).toEqual(JSON.parse(text));
@@ -27,7 +27,7 @@ describe('lossless JSON', () => {
     );
   });
 
-  it('prints what the platform prints, white space aside', () => {
+  it('prints like JSON.stringify, apart from white space', () => {
     fc.assert(
       fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
         const compact = JSON.stringify(value);
@@ -36,7 +36,7 @@ describe('lossless JSON', () => {
     );
   });
 
-  it('prints plain data as the platform does, members that are undefined left out', () => {
+  it('prints plain data like JSON.stringify, without undefined members', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.string({ unit: fc.constantFrom('\ud800', '"', 'é') }),
@@ -56,13 +56,13 @@ describe('lossless JSON', () => {
     );
   });
 
-  it('asks what says itself how it is printed', () => {
+  it('uses toJSON if a value has it', () => {
     const value = { at: new Date(0), secret: SecretValue.fromText('hidden'), list: [new Date(1)] };
     expect(toJson(value)).toBe(JSON.stringify(value));
     expect(toJson(value)).not.toContain('hidden');
   });
 
-  it('reads a long text as the platform does, with and without escapes', () => {
+  it('reads long texts like JSON.parse, with and without escapes', () => {
     fc.assert(
       fc.property(fc.nat(3), fc.string({ unit: 'binary', maxLength: 5 }), (more, some) => {
         const value = { name: `${'x'.repeat(64 * 1_024 - 2 + more)}${some}`, after: some };
@@ -73,7 +73,7 @@ describe('lossless JSON', () => {
     );
   });
 
-  it('refuses what the platform refuses, without quoting it', () => {
+  it('rejects what JSON.parse rejects, without quoting it', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         let valid = true;
@@ -90,7 +90,7 @@ describe('lossless JSON', () => {
   });
 });
 
-describe('what JSON.parse would lose', () => {
+describe('parseJson, where JSON.parse loses information', () => {
   it.each(['123456789012345678', '1.10', '1e5', '-0', '1E+400', '0.1000000000000000055'])(
     'keeps the number %s',
     (text) => {
@@ -98,7 +98,7 @@ describe('what JSON.parse would lose', () => {
     },
   );
 
-  it('keeps the order of members, integer-like names and duplicates included', () => {
+  it('keeps the order of members, including integer-like names and duplicates', () => {
     expect(printJson(parseJson('{"b":1,"2":2,"1":3,"b":4,"__proto__":5}'))).toBe(
       '{"b":1,"2":2,"1":3,"b":4,"__proto__":5}',
     );
@@ -110,11 +110,11 @@ describe('what JSON.parse would lose', () => {
     );
   });
 
-  it('refuses nesting that would exhaust the stack', () => {
+  it('rejects nesting that would exhaust the stack', () => {
     expect(() => parseJson('['.repeat(100_000) + ']'.repeat(100_000))).toThrow(JsonError);
   });
 
-  it('reads a string of a megabyte full of escapes in linear time', () => {
+  it('reads a 1 MiB string full of escapes in linear time', () => {
     const text = JSON.stringify('\\"'.repeat(500_000));
     expect(printJson(parseJson(text))).toBe(text);
   });

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { withSuffix, withoutSuffix } from '../../src/core/request-id.ts';
 
-describe('the id of a request', () => {
-  it('is another one for a run that is repeated, however often', () => {
+describe('a request id', () => {
+  it('changes for each repeated run', () => {
     const once = withSuffix('a-request', '1');
     const twice = withSuffix(once, '1');
     expect(new Set(['a-request', once, twice]).size).toBe(3);
   });
 
-  it('is found again without any of its marks', () => {
+  it('can be recovered without its suffixes', () => {
     expect(withoutSuffix(withSuffix(withSuffix('a-request@an-intake', 'a1b2c3'), ''))).toBe(
       'a-request@an-intake',
     );

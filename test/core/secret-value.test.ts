@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 
-it('of a text has its UTF-8, also of what is no text', () => {
+it('encodes a text as UTF-8, also if it is not well-formed', () => {
   fc.assert(
     fc.property(
       fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom('\ud800', 'a', 'é') })),
@@ -13,7 +13,7 @@ it('of a text has its UTF-8, also of what is no text', () => {
   );
 });
 
-it('is no piece of the memory that Node shares between buffers, which it would hold', () => {
+it('copies bytes out of the buffer pool of Node', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(8_192), (some, more) => {
       const bytes = Buffer.concat([some, Buffer.alloc(more, 7)]);
@@ -26,7 +26,7 @@ it('is no piece of the memory that Node shares between buffers, which it would h
   );
 });
 
-it('shows as text the same bytes', () => {
+it('returns the same bytes as text', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(8_192), (some, more) => {
       const bytes = Buffer.concat([some, Buffer.alloc(more, 7)]);

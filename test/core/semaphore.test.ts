@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createSemaphore } from '../../src/core/semaphore.ts';
 
-describe('slots', () => {
-  it('let so many through at a time, in their order, and are not held by one that fails', async () => {
+describe('a semaphore', () => {
+  it('limits concurrency, serves waiters in order, and releases the permit of a failed task', async () => {
     const { run: hold } = createSemaphore(2);
     const begun: number[] = [];
     const ends = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
@@ -23,7 +23,7 @@ describe('slots', () => {
     expect(begun).toEqual([0, 1, 2, 3]);
   });
 
-  it('let the more urgent pass those that wait', async () => {
+  it('serves urgent waiters first', async () => {
     const { run: hold } = createSemaphore(1, 5);
     const begun: string[] = [];
     const work = (name: string) => async () => void begun.push(name);
@@ -33,14 +33,14 @@ describe('slots', () => {
       hold(work('a sweep'), { priority: 4 }),
       hold(work('another sweep'), { priority: 4 }),
       hold(work('a first sync'), { priority: 1 }),
-      hold(work('of no rank')),
+      hold(work('without a priority')),
     ];
     running.resolve();
     await Promise.all(all);
-    expect(begun).toEqual(['of no rank', 'a first sync', 'a sweep', 'another sweep']);
+    expect(begun).toEqual(['without a priority', 'a first sync', 'a sweep', 'another sweep']);
   });
 
-  it('lose nobody where one is given a slot in the moment in which it gives up', async () => {
+  it('serves the next waiter if a permit is released while another waiter aborts', async () => {
     const slots = createSemaphore(1);
     await slots.acquire();
     const gone = new AbortController();

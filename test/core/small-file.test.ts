@@ -20,7 +20,7 @@ writeFileSync(pathOf('der.crt'), Buffer.from([0x30, 0x82, 0x01, 0x0a]));
 writeFileSync(pathOf('a.key'), '-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n');
 writeFileSync(pathOf('some.pem'), '-----BEGIN CERTIFICATE-----\n');
 
-/** Everything of a configuration that is the path of a small file. */
+/** Every configuration field that is the path of a small file. */
 const READERS: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
   'a credential': (file) => resolveCredential({ file }, { env: {} }),
   'the authority of a store': secureContextWithCa,
@@ -38,10 +38,10 @@ describe.each(Object.entries(READERS))('the file of %s', (name, read) => {
   it.each([
     ['none.pem', 'ENOENT, no such file or folder'],
     ['.', 'it is a folder, not a regular file'],
-    // A read of it would never end.
+    // Reading it would never end.
     ['pipe', 'this is not a regular file'],
     ['large.pem', 'it is larger than 1 MiB, so it is probably another file'],
-  ])('that is wrong is named, with the reason: %s', async (file, reason) => {
+  ])('reports an unusable file by name, with the reason: %s', async (file, reason) => {
     await expect(read(pathOf(file))).rejects.toMatchObject({
       code: expect.stringMatching(/^C(ONFIG_INVALID|REDENTIAL_MISSING)$/),
       detail: `file ${pathOf(file)} cannot be read: ${reason}`,
@@ -52,7 +52,7 @@ describe.each(Object.entries(READERS))('the file of %s', (name, read) => {
 
 describe.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])('a file of %s', (name) => {
   it.each(['der.crt', 'a.key'])(
-    'without a certificate in PEM is none that would be passed over: %s',
+    'is rejected without a PEM certificate: %s',
     async (file) => {
       await expect(READERS[name]?.(pathOf(file))).rejects.toMatchObject({
         detail: `file ${pathOf(file)} contains no PEM certificates`,

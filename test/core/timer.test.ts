@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { MAX_TIMER_MS, startTimer, startBackgroundTimer } from '../../src/core/timer.ts';
 
-it.each([startTimer, startBackgroundTimer])('wakes nobody at once who wants to wait for years', (wake) => {
+it.each([startTimer, startBackgroundTimer])('does not fire at once for a delay of years', (wake) => {
   vi.useFakeTimers();
   using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };
   const callback = vi.fn<() => void>();

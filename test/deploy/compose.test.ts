@@ -49,7 +49,7 @@ describe('docker-compose.yml', () => {
     expect(imageOf('kubernetes')).toBe(`rancher/k3s:v${kubernetesVersions().kubernetes}-k3s1`);
     // Those come from Debian, so the README names them.
     const [, redis = '?', postgres = '?'] =
-      /Redis (\d+\.\d+) and PostgreSQL (\d+)/.exec(read('README.md')) ?? [];
+      /Redis (\d+\.\d+), PostgreSQL (\d+)/.exec(read('README.md')) ?? [];
     expect(imageOf('redis')).toMatch(new RegExp(`^redis:${redis}\\.\\d+-bookworm$`));
     expect(imageOf('postgres')).toMatch(new RegExp(`^postgres:${postgres}\\.\\d+-bookworm$`));
     expect(service('localstack').environment?.SERVICES).toBe(LOCALSTACK_SERVICES);

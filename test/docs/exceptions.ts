@@ -19,7 +19,6 @@ export const OF_OTHERS: Readonly<Record<string, Readonly<Record<string, string>>
     subPathExpr: 'Kubernetes',
     syncFrequency: 'the kubelet',
     configMapAndSecretChangeDetectionStrategy: 'the kubelet',
-    MONITOR: 'Redis',
     '--ignore-scripts': 'npm',
   },
   'docs/how-to/keep-the-audit.md': { 'audit.db.replicas': 'a file' },

@@ -79,10 +79,7 @@ describe('an event of Secrets Manager', () => {
     ['a secret of another region', labelUpdated('', { resources: [arnOf('db', 'us-east-1')] })],
     ['another service', labelUpdated('db', { source: 'aws.s3' })],
     ['no name', apiCall('UpdateSecret', { requestParameters: null })],
-    [
-      'an invalid name',
-      apiCall('UpdateSecret', { requestParameters: { secretId: 'no name; a value?' } }),
-    ],
+    ['an invalid name', apiCall('UpdateSecret', { requestParameters: { secretId: 'no name; a value?' } })],
     [
       'a name that is too long',
       apiCall('UpdateSecret', { requestParameters: { secretId: 'x'.repeat(600) } }),

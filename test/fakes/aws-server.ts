@@ -24,7 +24,7 @@ export interface Grant {
   readonly role?: string;
 }
 
-/** What an operation does instead of answering: an error of AWS, another answer, or one of these. */
+/** What an operation does instead of answering: an error of AWS, unexpected response, or one of these. */
 export type AwsFault =
   | AwsError
   | { readonly answer: object }

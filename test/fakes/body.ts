@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 
-/** Undefined: whoever sent it went away before its end. */
+/** Undefined: the client disconnected before the end. */
 export async function bodyOf(message: IncomingMessage): Promise<Buffer | undefined> {
   try {
     return await buffer(message);

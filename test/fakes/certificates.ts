@@ -11,7 +11,7 @@ export interface IssueOptions {
   readonly names?: readonly string[];
   readonly notBefore?: Date;
   readonly notAfter?: Date;
-  /** Of the certified key; signatures are always made with ECDSA. */
+  /** The type of the certified key. Signatures always use ECDSA. */
   readonly keyType?: 'ec' | 'rsa' | 'ed25519';
 }
 
@@ -20,13 +20,13 @@ export interface Authority {
   /** Its own private key. */
   readonly key: string;
   issue(options?: IssueOptions): Issued;
-  /** An authority that this one certifies. */
+  /** An intermediate authority, certified by this one. */
   intermediate(name: string): Authority;
 }
 
 const DAY_MS = 86_400_000;
 
-/** A certificate authority for tests (X.509 v3, RFC 5280, with ECDSA P-256), made without any program but Node. */
+/** A certificate authority for tests (X.509 v3, RFC 5280, ECDSA P-256), made with Node only. */
 export function createAuthority(name = 'Test CA'): Authority {
   const { publicKey, privateKey } = keyPair();
   return authority(name, privateKey, {

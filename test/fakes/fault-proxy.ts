@@ -15,14 +15,14 @@ import { closeServer, listen } from './loopback.ts';
 export const FAULTS = [
   ...HTTP_FAULTS,
   'wrong mount',
-  'not found, elsewhere',
+  'not found at another host',
   'not allowed',
   'not up to date',
-  'throttled, for an hour',
+  'throttled for an hour',
   'standby',
   'unavailable, for 2 seconds',
   'sealed',
-  'sealed, as its health says',
+  'sealed according to its health',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -53,16 +53,16 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   forbidden: () => ({ status: 403, body: errors('1 error occurred:\n\t* permission denied\n\n') }),
   'wrong mount': () => ({ status: 404, body: errors('no handler for route "x". route entry not found.') }),
   // As a gateway says it that does not know the way.
-  'not found, elsewhere': () => ({ status: 404, body: '{"message":"no Route matched with those values"}' }),
+  'not found at another host': () => ({ status: 404, body: '{"message":"no Route matched with those values"}' }),
   'not allowed': () => ({ status: 405, body: errors('1 error occurred:\n\t* unsupported operation\n\n') }),
   'not up to date': () => ({ status: 412, body: errors('required index state not present') }),
   throttled: () => ({ status: 429, body: errors('request path "x": rate limit quota exceeded') }),
-  'throttled, for an hour': () => ({ ...SLOW, headers: { 'retry-after': '3600' } }),
+  'throttled for an hour': () => ({ ...SLOW, headers: { 'retry-after': '3600' } }),
   standby: () => ({ status: 473, body: errors('standby') }),
   'server error': () => ({ status: 500, body: errors('1 error occurred:\n\t* internal error\n\n') }),
   'unavailable, for 2 seconds': () => ({ ...html(503), headers: { 'retry-after': '2' } }),
   sealed: () => ({ status: 503, body: errors('Vault is sealed') }),
-  'sealed, as its health says': () => ({ status: 503, body: '{"initialized":true,"sealed":true}' }),
+  'sealed according to its health': () => ({ status: 503, body: '{"initialized":true,"sealed":true}' }),
   redirect: () => ({ status: 307, body: '', headers: { location: 'http://127.0.0.1:9/v1/elsewhere' } }),
   'wrong content type': () => ({
     status: 200,

@@ -1,4 +1,4 @@
-/** One call of a port, before it is made or after it has succeeded. */
+/** One call of a port, before it runs or after it succeeded. */
 export interface Step {
   /** `<port>.<method>`. */
   readonly call: string;
@@ -6,12 +6,12 @@ export interface Step {
   readonly args: readonly unknown[];
 }
 
-/** Sees every step: throws to make the call fail, or waits to delay it. */
+/** Called at every step. It throws to make the call fail, or waits to delay it. */
 export type Watch = (step: Step) => void | Promise<void>;
 
 /**
- * Any port, with somebody at its door. A `before` that throws keeps the call from being made; an `after` that throws
- * loses its answer. Only methods that give a promise are watched; results pass as they are.
+ * Wraps any port with hooks. If `before` throws, the call is not made; if `after` throws, its result is lost. Only
+ * methods that return a promise are wrapped.
  */
 export function faulty<Port extends object>(name: string, port: Port, watch: Watch): Port {
   return new Proxy(port, {
@@ -32,10 +32,10 @@ export function faulty<Port extends object>(name: string, port: Port, watch: Wat
   });
 }
 
-/** The methods of our ports that give something other than a promise. */
+/** Port methods that do not return a promise. */
 const SYNCHRONOUS: readonly (string | symbol)[] = ['storedRecords', 'ownNamespace', 'mergedKeys', 'exclusivelyOwned'];
 
-/** Thrown where a process would have died. */
+/** Thrown at the point of a simulated process crash. */
 export class Crash extends Error {
   override readonly name = 'Crash';
 }
@@ -46,7 +46,7 @@ export interface CrashPlan {
   readonly steps: readonly string[];
 }
 
-/** Dies at the step of this number, from 1: neither it nor any later step has an effect. 0: never. */
+/** Simulates a crash at the given step, counted from 1. That step and all later ones have no effect. 0: never. */
 export function crashAt(number: number): CrashPlan {
   const steps: string[] = [];
   return {
@@ -59,7 +59,7 @@ export function crashAt(number: number): CrashPlan {
   };
 }
 
-/** Fails the calls that match, before or after they are made; each time, or only the first times. */
+/** Fails matching calls before or after they run, each time or only the first times. */
 export function failing(
   call: string | RegExp,
   error: unknown,
@@ -76,13 +76,13 @@ export function failing(
 
 export interface Gate {
   readonly watch: Watch;
-  /** Resolves when a call that matches waits at the gate. */
+  /** Resolves when a matching call waits at the gate. */
   readonly arrived: Promise<void>;
-  /** Lets it and all that come later pass. */
+  /** Lets waiting and later calls pass. */
   open(): void;
 }
 
-/** Holds the calls that match until it is opened; never opened, they hang. */
+/** Holds matching calls until the gate opens. */
 export function gate(call: string, phase: Step['phase'] = 'before'): Gate {
   const arrival = Promise.withResolvers<void>();
   const opening = Promise.withResolvers<void>();

@@ -10,7 +10,7 @@ export const HTTP_FAULTS = [
   'not found, in HTML',
   'throttled',
   'throttled, for 2 seconds',
-  'throttled, until a date',
+  'throttled until a date',
   'throttled, in Latin-1',
   'server error',
   'bad gateway, in HTML',
@@ -19,9 +19,9 @@ export const HTTP_FAULTS = [
   'hang',
   'hang in the body',
   'reset',
-  'reset in the body',
+  'connection connection connection reset in the body',
   'cut',
-  'cut, without a length',
+  'truncated without a length',
   'not HTTP',
   'redirect',
   'html',
@@ -64,7 +64,7 @@ export function laters(throttled: Canned) {
   const after = (text: string): Canned => ({ ...throttled, headers: { 'retry-after': text } });
   return {
     'throttled, for 2 seconds': () => after('2'),
-    'throttled, until a date': () => after(new Date(Date.now() + 2_000).toUTCString()),
+    'throttled until a date': () => after(new Date(Date.now() + 2_000).toUTCString()),
     'throttled, in Latin-1': () => ({
       ...after('2'),
       body: Buffer.from('<p>Trop de requêtes', 'latin1'),
@@ -109,7 +109,7 @@ export async function misbehave(
   if (whole === undefined) return void outgoing.destroy();
   const { status, headers, body } = whole;
   const half = body.subarray(0, Math.floor(body.byteLength / 2));
-  if (fault === 'cut, without a length') {
+  if (fault === 'truncated without a length') {
     outgoing.useChunkedEncodingByDefault = false;
     outgoing.writeHead(status, { ...headers, connection: 'close' });
     outgoing.end(half);
@@ -118,7 +118,7 @@ export async function misbehave(
   outgoing.writeHead(status, { ...headers, 'content-length': body.byteLength });
   outgoing.write(half, () => {
     if (fault === 'cut') outgoing.socket?.end();
-    if (fault === 'reset in the body') reset(incoming);
+    if (fault === 'connection connection connection reset in the body') reset(incoming);
     if (fault === 'hang in the body') onHang();
   });
 }

@@ -1,18 +1,18 @@
 import type { Clock } from '../../src/core/clock.ts';
 
 export interface ManualTime extends Clock {
-  /** Moves on, running on its way what was to run, in order. */
+  /** Advances the time and runs due timers in order. */
   advance(ms: number): Promise<void>;
-  /** Without running anything: as a system clock is set. */
+  /** Sets the time without running timers, like changing a system clock. */
   set(now: number): void;
-  /** Runs the callback after the time; returns how to call it off. */
+  /** Runs the callback after the time. Returns a function that cancels it. */
   wake(callback: () => void, ms: number): () => void;
   sleep(ms: number, signal: AbortSignal | undefined): Promise<void>;
-  /** What waits, as times from now. */
+  /** The pending timers, as times from now. */
   readonly waiting: readonly number[];
 }
 
-/** A clock and its timers, moved by the test. */
+/** A clock with timers that the test advances. */
 export function createManualTime(start = 1_800_000_000_000): ManualTime {
   let now = start;
   const timers = new Set<{ at: number; callback: () => void }>();
@@ -55,7 +55,7 @@ export function createManualTime(start = 1_800_000_000_000): ManualTime {
   };
 }
 
-/** Lets everything run that only waits for promises. */
+/** Lets pending promise callbacks run. */
 async function settled(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }

@@ -28,9 +28,9 @@ interface Log {
   readonly stored: StoredRecord[];
   base: Head;
   /** Pruned records that queries still use, oldest first. */
-  readonly left: AuditRecord[];
+  readonly pruned: AuditRecord[];
   readonly running: Set<string>;
-  readonly turns: Map<string, Promise<void>>;
+  readonly queues: Map<string, Promise<void>>;
 }
 
 /** An audit store in memory. Disposing it ends its process. */
@@ -39,9 +39,9 @@ export function createMemoryAudit(options: MemoryAuditOptions = {}): MemoryAudit
     records: [],
     stored: [],
     base: GENESIS,
-    left: [],
+    pruned: [],
     running: new Set(),
-    turns: new Map(),
+    queues: new Map(),
   });
 }
 
@@ -73,13 +73,13 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
       .filter((record) => matches(record, filter) && isReviewed(record, filter.review))
       .reverse();
   /** Intents without an outcome. */
-  const open = (): readonly AuditRecord[] => {
+  const openIntents = (): readonly AuditRecord[] => {
     const closedAt = new Map(
-      [...log.left, ...all()].flatMap((record): [string, number][] =>
+      [...log.pruned, ...all()].flatMap((record): [string, number][] =>
         record.phase === 'outcome' ? [[change(record), record.sequence]] : [],
       ),
     );
-    return [...log.left, ...all()].filter(
+    return [...log.pruned, ...all()].filter(
       (record) => record.phase === 'intent' && (closedAt.get(change(record)) ?? 0) < record.sequence,
     );
   };
@@ -120,17 +120,17 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
       use(
         () =>
           newest(filter, actions)[0] ??
-          log.left.findLast((record) => actions.includes(record.action) && matches(record, filter)),
+          log.pruned.findLast((record) => actions.includes(record.action) && matches(record, filter)),
       ),
     unresolvedIntents: (isOver = () => false) =>
       use(() =>
-        open().filter(
+        openIntents().filter(
           (record) => !log.running.has(record.replica) || (record.replica === replica && isOver(record)),
         ),
       ),
     openAttempts: (requestId, target) =>
       use(() =>
-        open()
+        openIntents()
           .filter(
             ({ requestId: id, namespace = '', secret = '' }) =>
               id === requestId && namespace === target.namespace && secret === target.secret,
@@ -139,7 +139,7 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
       ),
     targets: () =>
       use(() => {
-        const changed = [...log.left, ...all()].filter(({ action }) =>
+        const changed = [...log.pruned, ...all()].filter(({ action }) =>
           ['create', 'update', 'adopt', 'repair', 'rollback'].includes(action),
         );
         const ids = changed.flatMap(({ namespace, secret }) =>
@@ -148,15 +148,15 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
         return [...new Map(ids.map((id) => [formatTarget(id), id])).values()];
       }),
     exclusively(name, work) {
-      const turn = (log.turns.get(name) ?? Promise.resolve()).then(work);
-      log.turns.set(
+      const result = (log.queues.get(name) ?? Promise.resolve()).then(work);
+      log.queues.set(
         name,
-        turn.then(
+        result.then(
           () => undefined,
           () => undefined,
         ),
       );
-      return turn;
+      return result;
     },
     async *storedRecords(from) {
       yield* await use(() => log.stored.slice(Math.max(0, from - 1 - log.base.sequence)));
@@ -169,10 +169,8 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
         return new Map(
           sequences.flatMap((sequence): [number, Review][] => {
             const review = last.get(sequence);
-            const isThere = all().some(
-              (record) => record.sequence === sequence && record.action !== 'review',
-            );
-            return review?.review === undefined || !isThere ? [] : [[sequence, toReview(review)]];
+            const exists = all().some((record) => record.sequence === sequence && record.action !== 'review');
+            return review?.review === undefined || !exists ? [] : [[sequence, toReview(review)]];
           }),
         );
       }),
@@ -184,7 +182,7 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
         );
         if (index < 0) throw unavailable('it does not contain the record to prune up to');
         // Keeps all of them. Real stores keep only the latest ones, which their own suite tests.
-        log.left.push(...log.records.splice(0, index + 1));
+        log.pruned.push(...log.records.splice(0, index + 1));
         log.stored.splice(0, index + 1);
         log.base = { sequence: until.sequence, hash: until.hash };
         return index + 1;
@@ -194,9 +192,9 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
         const from = head();
         if (from.sequence !== 0 && from.hash !== base.hash)
           throw unavailable('the imported records do not follow its last record');
-        const taken = [...linkedRecords(records, base)];
+        const imported = [...linkedRecords(records, base)];
         if (from.sequence === 0) log.base = base;
-        for (const { record, text } of taken) {
+        for (const { record, text } of imported) {
           log.records.push(record);
           log.stored.push({ text, hash: record.hash, columnsMatch: true });
         }
@@ -247,10 +245,10 @@ function isKind(actor: string): boolean {
 }
 
 function matchesSource({ store, key, sources }: AuditRecord, filter: RecordFilter): boolean {
-  const wanted = [filter.store, filter.key, filter.version];
-  if (wanted.every((part) => part === undefined)) return true;
+  const sourceFilter = [filter.store, filter.key, filter.version];
+  if (sourceFilter.every((part) => part === undefined)) return true;
   const own = store === undefined ? [] : [[store, key ?? '', '']];
   return [...own, ...sources.map((source) => [source.store, source.key, source.version])].some((parts) =>
-    wanted.every((part, index) => part === undefined || part === parts[index]),
+    sourceFilter.every((part, index) => part === undefined || part === parts[index]),
   );
 }

@@ -35,16 +35,16 @@ async function open(): Promise<ClusterHarness> {
   };
 }
 
-describeCluster('the cluster in memory', open);
-describeLists('the cluster in memory', open);
+describeCluster('the memory cluster', open);
+describeLists('the memory cluster', open);
 for (const scope of ['name', 'namespace'] as const) {
-  describeWatch(`the cluster in memory, by ${scope},`, open, { scope, tellsEach: true, notesWriters: true });
+  describeWatch(`the memory cluster, by ${scope},`, open, { scope, tellsEach: true, notesWriters: true });
 }
-describeNamespaceWatch('the cluster in memory', open);
+describeNamespaceWatch('the memory cluster', open);
 
-describe('the cluster in memory', () => describeMergeLaw(open, { runs: 300, seesReverts: true }));
+describe('the memory cluster', () => describeMergeLaw(open, { runs: 300, seesReverts: true }));
 
-describe('the cluster in memory, for tests', () => {
+describe('the memory cluster as a test double', () => {
   const id = { namespace: 'team', secret: 'app' };
 
   it('counts calls and changes', async () => {
@@ -59,7 +59,7 @@ describe('the cluster in memory, for tests', () => {
     ]);
   });
 
-  it('fails the calls it is told to fail, in their order', async () => {
+  it('fails the next calls as configured, in order', async () => {
     const cluster = createMemoryCluster();
     cluster.fail('read', undefined, new AppError('CLUSTER_UNAVAILABLE'));
     await expect(cluster.read(id)).resolves.toBeUndefined();
@@ -67,25 +67,25 @@ describe('the cluster in memory, for tests', () => {
     await expect(cluster.read(id)).resolves.toBeUndefined();
   });
 
-  it('can carry a write out and lose its answer', async () => {
+  it('can apply a write and lose its response', async () => {
     const cluster = createMemoryCluster();
     cluster.loseAnswer('create', new AppError('CLUSTER_UNAVAILABLE'));
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
     expect((await readNow(cluster, id)).labels).toEqual(manifest().labels);
   });
 
-  it('lets somebody be faster', async () => {
+  it('can run another writer before a call', async () => {
     const cluster = createMemoryCluster();
     cluster.before('create', () => cluster.put(id, { data: {} }));
     expect(await cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
   });
 
-  it('has only the namespaces that it is given', async () => {
+  it('can be limited to given namespaces', async () => {
     const cluster = createMemoryCluster({ namespaces: ['other'] });
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'NAMESPACE_MISSING' });
   });
 
-  it('can break its watches, which begin anew', async () => {
+  it('can interrupt its watches, which then restart', async () => {
     const cluster = createMemoryCluster();
     await using log = watching(cluster, { namespace: 'team' });
     await log.until(({ lists }) => lists() === 1);

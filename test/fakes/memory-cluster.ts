@@ -38,7 +38,7 @@ type Change = 'create' | 'replace' | 'remove' | 'merge';
 type Call = 'read' | Change | 'list' | 'namespaces' | 'ownSecret' | 'may' | 'ping';
 
 export interface MemoryClusterOptions {
-  /** Namespaces that exist, with their labels if they have any; any exists when left out. */
+  /** Existing namespaces, with their labels. Default: every namespace exists. */
   readonly namespaces?: readonly string[] | Namespaces;
   readonly ownNamespace?: string;
   readonly inCluster?: boolean;
@@ -48,31 +48,31 @@ export interface MemoryClusterOptions {
   readonly configMaps?: ConfigMaps;
 }
 
-/** The port in memory, with the API server's semantics of versions, owners of fields and immutable Secrets. */
+/** The cluster port in memory, with the API server's rules for versions, field owners and immutable Secrets. */
 export interface MemoryCluster extends Cluster {
-  /** Changes that were carried out. */
+  /** The applied changes. */
   readonly writes: readonly { readonly kind: Change; readonly id: TargetId }[];
-  /** How often each method was called, failed calls included. */
+  /** The number of calls of each method, including failed ones. */
   readonly calls: Readonly<Record<Call, number>>;
-  /** Makes the next calls of a method fail, one for each error; `undefined` lets one through. */
+  /** Makes the next calls of a method fail, one for each error; `undefined` lets one succeed. */
   fail(call: Call, ...errors: readonly (AppError | undefined)[]): void;
-  /** The write is carried out, and its answer is lost. */
+  /** Applies the next write and loses its response. */
   loseAnswer(call: Change, error: AppError): void;
-  /** Runs just before the next call of a method, for somebody who is faster. */
+  /** Runs just before the next call of a method, as a concurrent writer. */
   before(call: Call, action: () => void): void;
-  /** Behind our back, as another writer: creates or replaces. */
+  /** Creates or replaces a Secret as another writer. */
   put(id: TargetId, raw: JsonObject): void;
   edit(id: TargetId, change: (raw: JsonObject) => JsonObject): void;
   forget(id: TargetId): void;
-  /** Makes a namespace, or gives it other labels. */
+  /** Creates a namespace, or sets its labels. */
   namespace(name: string, labels: Readonly<Record<string, string>>): void;
-  /** It is being deleted: nothing can be created in it any more. */
+  /** Marks a namespace as terminating, so that nothing can be created in it. */
   endNamespace(name: string): void;
-  /** Every watch fails so, and begins anew. */
+  /** Makes every watch fail and restart. */
   interrupt(error: AppError): void;
-  /** What is watched now. */
+  /** The current watches. */
   readonly watched: readonly WatchScope[];
-  /** The object as an API server would give it. */
+  /** The object in the API server's format. */
   raw(id: TargetId): RawSecret | undefined;
 }
 
@@ -238,7 +238,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       if (needsRecreation(now, change)) throw new AppError('IMMUTABLE', { subject: formatTarget(live.id) });
       if (dryRun) return { kind: 'written', resourceVersion: '0' };
       const raw = changedSecret(before, change);
-      // As the API server does: the same object again changes nothing, and moves no version.
+      // Like an API server, an identical object changes nothing and keeps the version.
       if (JSON.stringify(raw) === JSON.stringify(before))
         return { kind: 'written', resourceVersion: now.resourceVersion };
       return written('replace', live.id, withOwnership(raw, before));

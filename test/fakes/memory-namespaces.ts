@@ -1,13 +1,13 @@
 import { compareText } from '../../src/core/target.ts';
 
-/** The labels of each. */
+/** The labels of each namespace. */
 export type Namespaces = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export function namespacesOf(list: readonly string[] | Namespaces): Namespaces {
   return 'length' in list ? Object.fromEntries((list as readonly string[]).map((name) => [name, {}])) : list;
 }
 
-/** The names of those that carry all these labels, sorted. */
+/** The sorted names of the namespaces that carry all these labels. */
 export function selectedIn(all: Namespaces, matchLabels: Readonly<Record<string, string>>): string[] {
   return Object.entries(all)
     .filter(([name, labels]) => {

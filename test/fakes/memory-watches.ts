@@ -3,14 +3,14 @@ import { checkScope } from '../../src/cluster/names.ts';
 import type { AppError } from '../../src/core/errors.ts';
 import { formatTarget, type TargetId } from '../../src/core/target.ts';
 
-/** The watches on a cluster in memory. Each is told in a microtask of its own, so never within the write itself. */
+/** The watches of a memory cluster. Events are delivered in a microtask, never within the write itself. */
 export interface MemoryWatches {
   watch(scope: WatchScope, handlers: WatchHandlers): AsyncDisposable;
   watchNamespaces(handlers: NamespaceHandlers): AsyncDisposable;
   changed(meta: SecretMeta): void;
   gone(id: TargetId): void;
   namespacesChanged(): void;
-  /** Every watch fails so, and begins anew; what happened while it was away is only in the list. */
+  /** Makes every watch fail and restart. Changes in between appear only in the new list. */
   interrupt(error: AppError): void;
   readonly scopes: readonly WatchScope[];
 }
@@ -95,7 +95,7 @@ export function createMemoryWatches(find: (scope: WatchScope) => readonly Secret
   };
 }
 
-/** Who wrote each part of a content last, as an API server notes it: a value that stays keeps its writer. */
+/** Records the manager of each part of the content like an API server: an unchanged value keeps its manager. */
 export interface MemoryWriters {
   wrote(id: TargetId, by: 'us' | 'others', fields: ReadonlyMap<string, unknown>): void;
   forget(id: TargetId): void;

@@ -4,7 +4,7 @@ import { createMemoryWorkloads } from './memory-workloads.ts';
 
 const id = { kind: 'Deployment', namespace: 'team', name: 'app' } as const;
 
-it('workloads in memory roll when they are annotated, until they have settled', async () => {
+it('memory workloads roll after an annotation until the test settles them', async () => {
   const workloads = createMemoryWorkloads();
   workloads.put(id, { labels: { tier: 'web' }, podAnnotations: { theirs: '1' } });
   const live = await workloads.read(id);

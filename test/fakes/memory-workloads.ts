@@ -5,21 +5,21 @@ export interface MemoryWorkload {
   readonly labels?: Readonly<Record<string, string>>;
   readonly podAnnotations?: Readonly<Record<string, string>>;
   readonly rolling?: boolean;
-  /** Annotations of its pods that somebody else wrote last. */
+  /** Pod annotations that another manager wrote last. */
   readonly foreign?: readonly string[];
 }
 
-/** Workloads in memory. One that is annotated rolls until the test says that it has settled. */
+/** Workloads in memory. An annotated workload rolls until the test settles it. */
 export interface MemoryWorkloads extends Workloads {
   put(id: WorkloadId, workload?: MemoryWorkload): void;
   forget(id: WorkloadId): void;
   settle(id: WorkloadId): void;
-  /** Those that were annotated, in order. */
+  /** The annotated workloads, in order. */
   readonly annotated: readonly {
     readonly id: WorkloadId;
     readonly annotations: Readonly<Record<string, string>>;
   }[];
-  /** Makes the next calls fail, one for each error; `undefined` lets one through. */
+  /** Makes the next calls fail, one for each error; `undefined` lets one succeed. */
   fail(call: 'read' | 'list' | 'annotatePods', ...errors: readonly (AppError | undefined)[]): void;
 }
 

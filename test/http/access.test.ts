@@ -41,8 +41,8 @@ const PROTECTED_ROUTES = ROUTES.flatMap(([method, url, role]) =>
 
 describe('the route table of this test', () => {
   it('lists every route with the role that the API description gives', async () => {
-    await using bench = await startTestServer();
-    const { paths } = (await bench.get('/api/openapi.json')).json as {
+    await using api = await startTestServer();
+    const { paths } = (await api.get('/api/openapi.json')).json as {
       paths: Record<string, Record<string, { description?: string; security?: readonly object[] }>>;
     };
     const described = Object.entries(paths).flatMap(([url, methods]) =>
@@ -60,7 +60,7 @@ describe('the route table of this test', () => {
 
 describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
   it('requires a token', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     for (const headers of [
       {},
       { authorization: '' },
@@ -70,19 +70,19 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
       { 'x-api-key': TOKENS.operator },
       { cookie: `token=${TOKENS.operator}` },
     ] as Record<string, string>[])
-      expect(await bench.call(method, withParameters(url), { headers })).toMatchObject({
+      expect(await api.call(method, withParameters(url), { headers })).toMatchObject({
         status: 401,
         headers: { 'www-authenticate': 'Bearer realm="secretbridge"' },
         json: { code: 'UNAUTHENTICATED' },
       });
-    expect((await bench.call(method, `${withParameters(url)}?access_token=${TOKENS.operator}`)).status).toBe(
+    expect((await api.call(method, `${withParameters(url)}?access_token=${TOKENS.operator}`)).status).toBe(
       401,
     );
-    expect(bench.calls).toEqual([]);
+    expect(api.calls).toEqual([]);
   });
 
   it('rejects unknown and partial tokens', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     const almostRight = [
       TOKENS.operator.slice(0, -1),
       `${TOKENS.operator}x`,
@@ -91,17 +91,17 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
       'ü',
     ];
     for (const token of almostRight)
-      expect(await bench.call(method, withParameters(url), { token })).toMatchObject({
+      expect(await api.call(method, withParameters(url), { token })).toMatchObject({
         status: 401,
         headers: { 'www-authenticate': 'Bearer realm="secretbridge", error="invalid_token"' },
       });
-    expect(bench.calls).toEqual([]);
+    expect(api.calls).toEqual([]);
   });
 
   it(`requires the role ${lowestRole}`, async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     for (const role of ROLES) {
-      const { status, json } = await bench.call(method, withParameters(url), { token: TOKENS[role] });
+      const { status, json } = await api.call(method, withParameters(url), { token: TOKENS[role] });
       if (ROLES.indexOf(role) >= ROLES.indexOf(lowestRole)) expect([401, 403, 500]).not.toContain(status);
       else
         expect([status, json.code, json.message]).toEqual([
@@ -113,8 +113,8 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
   });
 
   it('requires the same token for HEAD as for GET', async () => {
-    await using bench = await startTestServer();
-    const { status } = await bench.call('HEAD' satisfies Method, withParameters(url));
+    await using api = await startTestServer();
+    const { status } = await api.call('HEAD' satisfies Method, withParameters(url));
     // Exports are audited: a HEAD would record an export that sent nothing.
     const isRead = ROUTES.some(([verb, path]) => verb === 'GET' && path === url);
     const takesHead = isRead && url !== '/api/v1/audit/export';
@@ -124,32 +124,32 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
 
 describe('the metrics route', () => {
   it('requires a token when configured', async () => {
-    await using bench = await startTestServer({ config: { metricsNeedToken: true } });
-    expect((await bench.call('GET', '/metrics')).status).toBe(401);
-    expect(await bench.get('/metrics')).toMatchObject({ status: 200, text: '# metrics\n' });
+    await using api = await startTestServer({ config: { metricsNeedToken: true } });
+    expect((await api.call('GET', '/metrics')).status).toBe(401);
+    expect(await api.get('/metrics')).toMatchObject({ status: 200, text: '# metrics\n' });
   });
 });
 
 describe('a server without tokens', () => {
   it('rejects every caller, also with an empty token', async () => {
     const nobody = { identify: async () => undefined };
-    await using bench = await startTestServer({ auth: nobody });
-    expect((await bench.get('/api/v1/status')).status).toBe(401);
-    expect((await bench.call('GET', '/livez')).status).toBe(200);
+    await using api = await startTestServer({ auth: nobody });
+    expect((await api.get('/api/v1/status')).status).toBe(401);
+    expect((await api.call('GET', '/livez')).status).toBe(200);
   });
 });
 
 describe('the logger', () => {
   it('has a line for each request, without its query, URL or token', async () => {
-    await using bench = await startTestServer();
-    await bench.get('/api/v1/audit/records?mapping=marker-query');
-    await bench.get('/marker-path?marker-query');
-    await bench.call('GET', '/api/v1/status', { token: 'marker-token' });
-    await bench.call('GET', '/api/v1/status', {
+    await using api = await startTestServer();
+    await api.get('/api/v1/audit/records?mapping=marker-query');
+    await api.get('/marker-path?marker-query');
+    await api.call('GET', '/api/v1/status', { token: 'marker-token' });
+    await api.call('GET', '/api/v1/status', {
       headers: { 'user-agent': 'marker-agent', referer: 'marker' },
     });
-    expect(JSON.stringify(bench.log)).not.toContain('marker');
-    const answered = bench.log.filter(({ message }) => message === 'request answered');
+    expect(JSON.stringify(api.log)).not.toContain('marker');
+    const answered = api.log.filter(({ message }) => message === 'request answered');
     expect(
       answered.map(({ level, fields }) => [level, fields.method, fields.path, fields.status, fields.name]),
     ).toEqual([
@@ -158,6 +158,6 @@ describe('the logger', () => {
       ['debug', 'GET', '/api/v1/status', 401, undefined],
       ['debug', 'GET', '/api/v1/status', 401, undefined],
     ]);
-    expect(bench.log.filter(({ message }) => message === 'request refused')).toHaveLength(2);
+    expect(api.log.filter(({ message }) => message === 'request refused')).toHaveLength(2);
   });
 });

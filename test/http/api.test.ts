@@ -5,9 +5,9 @@ import { held, startTestServer, TOKENS } from './harness.ts';
 
 describe('the probes', () => {
   it('report a healthy service', async () => {
-    await using bench = await startTestServer();
-    expect(await bench.call('GET', '/livez')).toMatchObject({ status: 200, json: { ok: true, stalled: [] } });
-    expect(await bench.call('GET', '/readyz')).toMatchObject({ status: 200, json: { ok: true } });
+    await using api = await startTestServer();
+    expect(await api.call('GET', '/livez')).toMatchObject({ status: 200, json: { ok: true, stalled: [] } });
+    expect(await api.call('GET', '/readyz')).toMatchObject({ status: 200, json: { ok: true } });
   });
 
   it('name only the loops that are stalled', async () => {
@@ -16,8 +16,8 @@ describe('the probes', () => {
       { ...loop, name: 'watch of secrets', stalled: true },
       { ...loop, name: 'queue', stalled: false },
     ];
-    await using bench = await startTestServer({ service: { loops } });
-    expect(await bench.call('GET', '/livez')).toMatchObject({
+    await using api = await startTestServer({ service: { loops } });
+    expect(await api.call('GET', '/livez')).toMatchObject({
       status: 503,
       json: { ok: false, stalled: ['watch of secrets'] },
     });
@@ -26,17 +26,17 @@ describe('the probes', () => {
   it('report the code of a readiness failure without its details', async () => {
     const notReady = async () =>
       new AppError('AUDIT_UNAVAILABLE', { subject: 'audit store /somewhere/audit.db' });
-    await using bench = await startTestServer({ service: { notReady } });
-    const { status, json, text } = await bench.call('GET', '/readyz');
+    await using api = await startTestServer({ service: { notReady } });
+    const { status, json, text } = await api.call('GET', '/readyz');
     expect([status, json.code]).toEqual([503, 'AUDIT_UNAVAILABLE']);
     expect(text).not.toContain('/somewhere');
   });
 
   it('report every readiness failure with 503', async () => {
-    await using bench = await startTestServer({
+    await using api = await startTestServer({
       service: { notReady: async () => new AppError('CONFIG_INVALID') },
     });
-    expect(await bench.call('GET', '/readyz')).toMatchObject({
+    expect(await api.call('GET', '/readyz')).toMatchObject({
       status: 503,
       json: { code: 'CONFIG_INVALID' },
     });
@@ -45,28 +45,28 @@ describe('the probes', () => {
 
 describe('the status, mappings and held routes', () => {
   it('return the state of the service', async () => {
-    await using bench = await startTestServer();
-    expect((await bench.get('/api/v1/status')).json).toMatchObject({
+    await using api = await startTestServer();
+    expect((await api.get('/api/v1/status')).json).toMatchObject({
       instance: 'test',
       targets: [{ mapping: 'db' }],
     });
-    expect((await bench.get('/api/v1/mappings/db')).json).toMatchObject({ mapping: 'db' });
-    expect((await bench.get('/api/v1/held')).json).toEqual({ held: [held()] });
+    expect((await api.get('/api/v1/mappings/db')).json).toMatchObject({ mapping: 'db' });
+    expect((await api.get('/api/v1/held')).json).toEqual({ held: [held()] });
   });
 
   it('return lists in pages', async () => {
-    await using bench = await startTestServer();
-    const first = await bench.get('/api/v1/mappings?limit=2');
+    await using api = await startTestServer();
+    const first = await api.get('/api/v1/mappings?limit=2');
     expect(first.json).toMatchObject({ mappings: [{ mapping: 'api' }, { mapping: 'db' }], next: 'db' });
-    const second = await bench.get(`/api/v1/mappings?limit=2&cursor=${String(first.json.next)}`);
+    const second = await api.get(`/api/v1/mappings?limit=2&cursor=${String(first.json.next)}`);
     expect(second.json).toMatchObject({ mappings: [{ mapping: 'web' }] });
     expect(second.json).not.toHaveProperty('next');
   });
 
   it('return 404 for an unknown mapping', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     for (const path of ['other', '__proto__', 'a%2Fb', 'constructor'])
-      expect(await bench.get(`/api/v1/mappings/${path}`)).toMatchObject({
+      expect(await api.get(`/api/v1/mappings/${path}`)).toMatchObject({
         status: 404,
         json: { code: 'NOT_FOUND' },
       });
@@ -75,15 +75,15 @@ describe('the status, mappings and held routes', () => {
 
 describe('the sync and release routes', () => {
   it('pass the caller and the request id of the response to the service', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     const headers = { 'x-request-id': 'theirs' };
-    const sync = await bench.call('POST', '/api/v1/mappings/db/sync', { token: TOKENS.operator, headers });
-    const release = await bench.call('POST', '/api/v1/held/5f2c9a01d3e4/release', {
+    const sync = await api.call('POST', '/api/v1/mappings/db/sync', { token: TOKENS.operator, headers });
+    const release = await api.call('POST', '/api/v1/held/5f2c9a01d3e4/release', {
       token: TOKENS.operator,
       from: '192.0.2.7',
     });
     expect([sync.status, release.status]).toEqual([200, 200]);
-    expect(bench.calls).toEqual([
+    expect(api.calls).toEqual([
       {
         what: 'sync db',
         by: { name: 'the-operator', address: '127.0.0.1' },
@@ -103,10 +103,10 @@ describe('the sync and release routes', () => {
     const release = async () => {
       throw new AppError('NOT_HELD');
     };
-    await using bench = await startTestServer({ service: { release } });
+    await using api = await startTestServer({ service: { release } });
     const token = TOKENS.operator;
-    expect(await bench.call('POST', '/api/v1/mappings/other/sync', { token })).toMatchObject({ status: 404 });
-    expect(await bench.call('POST', '/api/v1/held/other/release', { token })).toMatchObject({
+    expect(await api.call('POST', '/api/v1/mappings/other/sync', { token })).toMatchObject({ status: 404 });
+    expect(await api.call('POST', '/api/v1/held/other/release', { token })).toMatchObject({
       status: 404,
       json: { code: 'NOT_HELD' },
     });
@@ -115,11 +115,11 @@ describe('the sync and release routes', () => {
 
 describe('the audit routes', () => {
   it('list records newest first, in pages', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
-    const first = await bench.get('/api/v1/audit/records?limit=2');
+    await using api = await startTestServer();
+    await api.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
+    const first = await api.get('/api/v1/audit/records?limit=2');
     expect(first.json).toMatchObject({ records: [{ sequence: 3 }, { sequence: 2 }], next: '2' });
-    const second = await bench.get('/api/v1/audit/records?limit=2&cursor=2');
+    const second = await api.get('/api/v1/audit/records?limit=2&cursor=2');
     expect(second.json).toMatchObject({ records: [{ sequence: 1 }] });
     expect(second.json).not.toHaveProperty('next');
   });
@@ -134,9 +134,9 @@ describe('the audit routes', () => {
     ['until=2027-01-15T07:59:59Z', []],
     ['since=1h', [3, 2, 1]],
   ])('filter records by %s', async (query, expected) => {
-    await using bench = await startTestServer({ clock: { now: () => 1_800_000_000_000 } });
-    await bench.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
-    const { json } = await bench.get(`/api/v1/audit/records?${query}`);
+    await using api = await startTestServer({ clock: { now: () => 1_800_000_000_000 } });
+    await api.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
+    const { json } = await api.get(`/api/v1/audit/records?${query}`);
     expect((json.records as { sequence: number }[]).map(({ sequence }) => sequence)).toEqual(expected);
   });
 
@@ -159,21 +159,21 @@ describe('the audit routes', () => {
     'colour=blue',
     'access_token=sesame',
   ])('reject the query %s', async (query) => {
-    await using bench = await startTestServer();
-    const { status, json } = await bench.get(`/api/v1/audit/records?${query}`);
+    await using api = await startTestServer();
+    const { status, json } = await api.get(`/api/v1/audit/records?${query}`);
     expect([status, json.code]).toEqual([400, 'INVALID_REQUEST']);
   });
 
   it('return one record', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append([entry()]);
-    const { json } = await bench.get('/api/v1/audit/records/1');
-    expect(json).toMatchObject(JSON.parse(JSON.stringify(await bench.audit.get(1))));
-    expect(await bench.get('/api/v1/audit/records/2')).toMatchObject({
+    await using api = await startTestServer();
+    await api.audit.append([entry()]);
+    const { json } = await api.get('/api/v1/audit/records/1');
+    expect(json).toMatchObject(JSON.parse(JSON.stringify(await api.audit.get(1))));
+    expect(await api.get('/api/v1/audit/records/2')).toMatchObject({
       status: 404,
       json: { code: 'RECORD_MISSING' },
     });
-    expect(await bench.get('/api/v1/audit/records/0')).toMatchObject({ status: 400 });
+    expect(await api.get('/api/v1/audit/records/0')).toMatchObject({ status: 400 });
   });
 });
 
@@ -186,22 +186,22 @@ describe('an error response', () => {
     [`/api/v1/mappings/${'x'.repeat(101)}`, 414, 'INVALID_REQUEST'],
     ['/api/v1/mappings/%zz', 400, 'INVALID_REQUEST'],
   ])('has the common form at %s', async (url, status, code) => {
-    await using bench = await startTestServer();
-    const answer = await bench.get(url);
+    await using api = await startTestServer();
+    const answer = await api.get(url);
     expect(answer.status).toBe(status);
     expect(answer.json).toEqual(body({ code, requestId: answer.headers['x-request-id'] }));
   });
 
   it('lists the allowed methods for a wrong method', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     const token = TOKENS.operator;
     for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'POST'] as const)
-      expect(await bench.call(method, '/api/v1/status', { token })).toMatchObject({
+      expect(await api.call(method, '/api/v1/status', { token })).toMatchObject({
         status: 405,
         headers: { allow: 'GET, HEAD' },
         json: { code: 'METHOD_NOT_ALLOWED' },
       });
-    expect(await bench.call('GET', '/api/v1/mappings/db/sync', { token })).toMatchObject({
+    expect(await api.call('GET', '/api/v1/mappings/db/sync', { token })).toMatchObject({
       status: 405,
       headers: { allow: 'POST' },
     });
@@ -214,22 +214,22 @@ describe('an error response', () => {
     ['application/xml', '<a/>', 415],
     ['application/json', `"${'a'.repeat(70_000)}"`, 413],
   ])('is a 4xx for an invalid body of type %s', async (type, text, status) => {
-    await using bench = await startTestServer();
-    const answer = await bench.call('POST', '/api/v1/mappings/db/sync', {
+    await using api = await startTestServer();
+    const answer = await api.call('POST', '/api/v1/mappings/db/sync', {
       token: TOKENS.operator,
       headers: { 'content-type': type },
       body: text,
     });
     expect([answer.status, answer.json.code]).toEqual([status, 'INVALID_REQUEST']);
-    expect(bench.calls).toEqual([]);
+    expect(api.calls).toEqual([]);
   });
 
   it.each(['application/json', 'application/x-www-form-urlencoded', 'text/plain; charset=utf-8', 'none'])(
     'does not occur for an empty body of type %s',
     async (type) => {
-      await using bench = await startTestServer();
+      await using api = await startTestServer();
       const headers = { 'content-type': type, 'content-length': '0' };
-      const answer = await bench.call('POST', '/api/v1/mappings/db/sync', {
+      const answer = await api.call('POST', '/api/v1/mappings/db/sync', {
         token: TOKENS.operator,
         headers,
         body: '',
@@ -242,12 +242,12 @@ describe('an error response', () => {
     const status = async () => {
       throw Object.assign(new Error('password hunter2 refused'), { statusCode: 418, code: 'EVIL' });
     };
-    await using bench = await startTestServer({ service: { status } });
-    const answer = await bench.get('/api/v1/status');
+    await using api = await startTestServer({ service: { status } });
+    const answer = await api.get('/api/v1/status');
     expect(answer.status).toBe(500);
     expect(answer.json).toEqual(body({ code: 'INTERNAL', requestId: answer.headers['x-request-id'] }));
     expect(answer.text).not.toContain('hunter2');
-    expect(bench.log).toContainEqual({
+    expect(api.log).toContainEqual({
       level: 'error',
       message: 'request failed',
       fields: expect.objectContaining({ requestId: answer.json.requestId, path: '/api/v1/status' }),
@@ -267,17 +267,17 @@ describe('an error response', () => {
     const status = async () => {
       throw new AppError(code, { retryAfterMs: 1_500 });
     };
-    await using bench = await startTestServer({ service: { status } });
-    const answer = await bench.get('/api/v1/status');
+    await using api = await startTestServer({ service: { status } });
+    const answer = await api.get('/api/v1/status');
     expect([answer.status, answer.json.code, answer.headers['retry-after']]).toEqual([expected, code, '2']);
   });
 });
 
 describe('every response', () => {
   it('forbids caching, framing, sniffing and referrers, and does not name the server', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     for (const url of ['/livez', '/api/v1/status', '/nothing', '/metrics', '/api/openapi.json']) {
-      const { headers } = await bench.get(url);
+      const { headers } = await api.get(url);
       expect(headers).toMatchObject({
         'cache-control': 'no-store',
         'content-security-policy': expect.stringContaining("default-src 'none'"),
@@ -297,14 +297,14 @@ describe('every response', () => {
   });
 
   it('has Retry-After when rate limited, and probes are exempt', async () => {
-    await using bench = await startTestServer({}, { requests: 3 });
+    await using api = await startTestServer({}, { requests: 3 });
     const statuses = [];
-    for (let count = 0; count < 5; count += 1) statuses.push((await bench.get('/api/v1/status')).status);
+    for (let count = 0; count < 5; count += 1) statuses.push((await api.get('/api/v1/status')).status);
     expect(statuses).toEqual([200, 200, 200, 429, 429]);
-    expect(await bench.get('/nothing')).toMatchObject({ status: 429, headers: { 'retry-after': '60' } });
-    expect(await bench.call('GET', '/livez')).toMatchObject({ status: 200 });
+    expect(await api.get('/nothing')).toMatchObject({ status: 429, headers: { 'retry-after': '60' } });
+    expect(await api.call('GET', '/livez')).toMatchObject({ status: 200 });
     expect(
-      await bench.call('GET', '/api/v1/status', { token: TOKENS.viewer, from: '192.0.2.9' }),
+      await api.call('GET', '/api/v1/status', { token: TOKENS.viewer, from: '192.0.2.9' }),
     ).toMatchObject({
       status: 200,
     });

@@ -8,12 +8,12 @@ import { AppError } from '../../src/core/errors.ts';
 import { bare, entry, fingerprint } from '../audit/sample.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { soon } from '../soon.ts';
-import { type TestServer, startTestServer, TOKENS } from './harness.ts';
+import { startTestServer, type TestServer, TOKENS } from './harness.ts';
 
 const RECORDS = '/api/v1/audit/records';
 
-function postReview(bench: TestServer, sequence: number | string, body: unknown, token = TOKENS.reviewer) {
-  return bench.call('POST', `${RECORDS}/${sequence}/review`, {
+function postReview(api: TestServer, sequence: number | string, body: unknown, token = TOKENS.reviewer) {
+  return api.call('POST', `${RECORDS}/${sequence}/review`, {
     token,
     headers: { 'content-type': 'application/json' },
     body: typeof body === 'string' ? body : JSON.stringify(body),
@@ -22,33 +22,33 @@ function postReview(bench: TestServer, sequence: number | string, body: unknown,
 
 describe('the review route', () => {
   it('reports a missing state', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append([entry()]);
-    expect(await postReview(bench, 1, { note: 'why?' })).toMatchObject({
+    await using api = await startTestServer();
+    await api.audit.append([entry()]);
+    expect(await postReview(api, 1, { note: 'why?' })).toMatchObject({
       status: 400,
       json: { message: expect.stringContaining('the member of the body `state` is missing') },
     });
   });
 
   it('records the reviewer, and the record shows the review everywhere', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append([entry(), bare()]);
-    const answer = await postReview(bench, 1, { state: 'flagged', note: '<b>why?</b>' });
+    await using api = await startTestServer();
+    await api.audit.append([entry(), bare()]);
+    const answer = await postReview(api, 1, { state: 'flagged', note: '<b>why?</b>' });
     const reviewed = { state: 'flagged', by: 'the-reviewer', note: '<b>why?</b>', sequence: 3 };
     expect(answer).toMatchObject({ status: 200, json: { sequence: 1, action: 'update', reviewed } });
-    expect(bench.audit.records.at(-1)).toMatchObject({
+    expect(api.audit.records.at(-1)).toMatchObject({
       action: 'review',
       actor: { kind: 'operator', name: 'the-reviewer', address: '127.0.0.1' },
       requestId: answer.headers['x-request-id'],
       review: { sequence: 1, state: 'flagged' },
     });
-    expect((await bench.get(`${RECORDS}?review=flagged`)).json).toMatchObject({
+    expect((await api.get(`${RECORDS}?review=flagged`)).json).toMatchObject({
       records: [{ sequence: 1, reviewed }],
     });
-    expect((await bench.get(`${RECORDS}?review=unreviewed`)).json).toMatchObject({
+    expect((await api.get(`${RECORDS}?review=unreviewed`)).json).toMatchObject({
       records: [{ sequence: 2 }],
     });
-    expect((await bench.get(`${RECORDS}/1`)).json).toMatchObject({ reviewed });
+    expect((await api.get(`${RECORDS}/1`)).json).toMatchObject({ reviewed });
   });
 
   it.each([
@@ -61,61 +61,61 @@ describe('the review route', () => {
     [{ state: 'reviewed', by: 'bob' }, 400],
     [['reviewed'], 400],
   ])('rejects the body %j', async (body, status) => {
-    await using bench = await startTestServer();
-    await bench.audit.append([entry()]);
-    expect(await postReview(bench, 1, body)).toMatchObject({ status, json: { code: 'INVALID_REQUEST' } });
-    expect(bench.audit.records).toHaveLength(1);
+    await using api = await startTestServer();
+    await api.audit.append([entry()]);
+    expect(await postReview(api, 1, body)).toMatchObject({ status, json: { code: 'INVALID_REQUEST' } });
+    expect(api.audit.records).toHaveLength(1);
   });
 
   it('returns 404 for a missing record, 409 for a review record, and 503 when the audit is down', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append([entry()]);
-    expect(await postReview(bench, 9, { state: 'reviewed' })).toMatchObject({
+    await using api = await startTestServer();
+    await api.audit.append([entry()]);
+    expect(await postReview(api, 9, { state: 'reviewed' })).toMatchObject({
       status: 404,
       json: { code: 'RECORD_MISSING' },
     });
-    expect(await postReview(bench, 'x', { state: 'reviewed' })).toMatchObject({ status: 400 });
-    await postReview(bench, 1, { state: 'reviewed' });
-    expect(await postReview(bench, 2, { state: 'reviewed' })).toMatchObject({ status: 409 });
-    bench.audit.failure = new AppError('AUDIT_UNAVAILABLE');
-    expect(await postReview(bench, 1, { state: 'flagged' })).toMatchObject({
+    expect(await postReview(api, 'x', { state: 'reviewed' })).toMatchObject({ status: 400 });
+    await postReview(api, 1, { state: 'reviewed' });
+    expect(await postReview(api, 2, { state: 'reviewed' })).toMatchObject({ status: 409 });
+    api.audit.failure = new AppError('AUDIT_UNAVAILABLE');
+    expect(await postReview(api, 1, { state: 'flagged' })).toMatchObject({
       status: 503,
       json: { code: 'AUDIT_UNAVAILABLE' },
     });
   });
 
   it('rejects a viewer', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append([entry()]);
-    expect(await postReview(bench, 1, { state: 'reviewed' }, TOKENS.viewer)).toMatchObject({ status: 403 });
-    expect(await postReview(bench, 1, { state: 'reviewed' }, TOKENS.operator)).toMatchObject({ status: 200 });
+    await using api = await startTestServer();
+    await api.audit.append([entry()]);
+    expect(await postReview(api, 1, { state: 'reviewed' }, TOKENS.viewer)).toMatchObject({ status: 403 });
+    expect(await postReview(api, 1, { state: 'reviewed' }, TOKENS.operator)).toMatchObject({ status: 200 });
   });
 });
 
 describe('the record routes', () => {
   it('trace a fingerprint', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     const source = { store: 'vault', key: 'db', version: '3' };
-    await bench.audit.append([
+    await api.audit.append([
       bare({ action: 'read', store: 'vault', key: 'db', sources: [source], after: fingerprint(9) }),
       entry({ sources: [source] }),
       entry(),
     ]);
     const url = `${RECORDS}?fingerprint=${fingerprint(9)}`;
-    expect((await bench.get(url)).json).toMatchObject({ records: [{ sequence: 1 }] });
-    expect((await bench.get(`${url}&trace=true`)).json).toMatchObject({
+    expect((await api.get(url)).json).toMatchObject({ records: [{ sequence: 1 }] });
+    expect((await api.get(`${url}&trace=true`)).json).toMatchObject({
       records: [{ sequence: 2 }, { sequence: 1 }],
       versions: [{ store: 'vault', key: 'db', version: '3' }],
       more: false,
     });
-    expect(await bench.get(`${RECORDS}?trace=true`)).toMatchObject({ status: 400 });
-    expect(await bench.get(`${RECORDS}?review=maybe`)).toMatchObject({ status: 400 });
+    expect(await api.get(`${RECORDS}?trace=true`)).toMatchObject({ status: 400 });
+    expect(await api.get(`${RECORDS}?review=maybe`)).toMatchObject({ status: 400 });
   });
 
   it('return a record with its counterpart and chain links', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append([entry({ phase: 'intent' }), entry({ phase: 'outcome' })]);
-    expect((await bench.get(`${RECORDS}/1`)).json).toMatchObject({
+    await using api = await startTestServer();
+    await api.audit.append([entry({ phase: 'intent' }), entry({ phase: 'outcome' })]);
+    expect((await api.get(`${RECORDS}/1`)).json).toMatchObject({
       sequence: 1,
       counterpart: { sequence: 2, phase: 'outcome' },
       chain: { next: 2, head: 2, fits: true },
@@ -136,11 +136,11 @@ describe('the export route', () => {
         }
       },
     });
-    await using bench = await startTestServer({ audit: counting });
+    await using api = await startTestServer({ audit: counting });
     let most = 0;
     let isRunning = true;
     const exports = Promise.all(
-      Array.from({ length: 10 }, () => bench.get('/api/v1/audit/export?format=csv')),
+      Array.from({ length: 10 }, () => api.get('/api/v1/audit/export?format=csv')),
     ).finally(() => {
       isRunning = false;
     });
@@ -156,22 +156,22 @@ describe('the export route', () => {
   });
 
   it('exports verifiable JSON lines by default', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append([entry(), bare()]);
-    const answer = await bench.get('/api/v1/audit/export?action=update');
+    await using api = await startTestServer();
+    await api.audit.append([entry(), bare()]);
+    const answer = await api.get('/api/v1/audit/export?action=update');
     expect(answer).toMatchObject({
       status: 200,
       headers: { 'content-disposition': 'attachment; filename="audit.jsonl"' },
     });
-    expect(answer.text).toBe((await bench.get('/api/v1/audit/export?action=update&format=jsonl')).text);
+    expect(answer.text).toBe((await api.get('/api/v1/audit/export?action=update&format=jsonl')).text);
     expect(answer.text).toMatch(/^\{"action":"update",.*\}\n$/);
-    expect((await bench.get('/api/v1/audit/export?format=xml')).status).toBe(400);
+    expect((await api.get('/api/v1/audit/export?format=xml')).status).toBe(400);
   });
 
   it('completes while other clients stall or disconnect', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append(Array.from({ length: 3_000 }, () => entry({ note: 'x'.repeat(5_000) })));
-    const url = await bench.server.listen('127.0.0.1:0');
+    await using api = await startTestServer();
+    await api.audit.append(Array.from({ length: 3_000 }, () => entry({ note: 'x'.repeat(5_000) })));
+    const url = await api.server.listen('127.0.0.1:0');
     const ask = () => {
       const exportRequest = request(`${url}/api/v1/audit/export?format=jsonl`, {
         agent: false,
@@ -185,11 +185,11 @@ describe('the export route', () => {
     const disconnected = Array.from({ length: 8 }, ask);
     await Promise.all(disconnected.map((asked) => once(asked, 'finish')));
     for (const asked of disconnected) asked.destroy();
-    const answer = await bench.get('/api/v1/audit/export?format=csv&action=update');
+    const answer = await api.get('/api/v1/audit/export?format=csv&action=update');
     expect(answer.text.split('\r\n').length).toBeGreaterThan(3_000);
     for (const asked of stalled) asked.destroy();
     await soon(() => {
-      const exports = bench.audit.records.filter(({ action }) => action === 'export');
+      const exports = api.audit.records.filter(({ action }) => action === 'export');
       const ends = exports.filter(({ counts }) => counts !== undefined);
       expect(ends).toHaveLength(exports.length / 2);
       expect(ends.filter(({ outcome }) => outcome === 'ok')).toHaveLength(1);
@@ -197,9 +197,9 @@ describe('the export route', () => {
   });
 
   it('sends a verifiable download and records the export', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append(Array.from({ length: 1_100 }, () => entry()));
-    const answer = await bench.get('/api/v1/audit/export?format=jsonl');
+    await using api = await startTestServer();
+    await api.audit.append(Array.from({ length: 1_100 }, () => entry()));
+    const answer = await api.get('/api/v1/audit/export?format=jsonl');
     expect(answer).toMatchObject({
       status: 200,
       headers: {
@@ -214,58 +214,58 @@ describe('the export route', () => {
       kind: 'intact',
       records: 1_100,
     });
-    expect(bench.audit.records.slice(1_100)).toMatchObject([
+    expect(api.audit.records.slice(1_100)).toMatchObject([
       { action: 'export', note: 'begins: jsonl', actor: { name: 'the-viewer', address: '127.0.0.1' } },
       { action: 'export', note: 'jsonl', outcome: 'ok', counts: { records: 1_100 } },
     ]);
   });
 
   it('accepts the filters of the list', async () => {
-    await using bench = await startTestServer();
-    await bench.audit.append([bare(), entry()]);
-    const csv = await bench.get('/api/v1/audit/export?format=csv&action=sweep');
+    await using api = await startTestServer();
+    await api.audit.append([bare(), entry()]);
+    const csv = await api.get('/api/v1/audit/export?format=csv&action=sweep');
     expect(csv.headers['content-type']).toBe('text/csv; charset=utf-8; header=present');
     expect(csv.headers['content-disposition']).toBe('attachment; filename="audit.csv"');
     expect(csv.text.split('\r\n')).toHaveLength(3);
-    const ocsf = await bench.get('/api/v1/audit/export?format=ocsf&mapping=payments-db');
+    const ocsf = await api.get('/api/v1/audit/export?format=ocsf&mapping=payments-db');
     expect(JSON.parse(ocsf.text)).toMatchObject({ class_uid: 3004, metadata: { sequence: 2 } });
   });
 
   it.each(['format=', 'format=xml', 'format=csv&since=x', 'format=csv&limit=5', 'format=csv&token=x'])(
     'rejects the query %j and records nothing',
     async (query) => {
-      await using bench = await startTestServer();
-      expect(await bench.get(`/api/v1/audit/export?${query}`)).toMatchObject({ status: 400 });
-      expect(bench.audit.records).toEqual([]);
+      await using api = await startTestServer();
+      expect(await api.get(`/api/v1/audit/export?${query}`)).toMatchObject({ status: 400 });
+      expect(api.audit.records).toEqual([]);
     },
   );
 
   it('fails when the export cannot be recorded', async () => {
-    await using bench = await startTestServer();
-    bench.audit.failure = new AppError('AUDIT_UNAVAILABLE');
-    expect(await bench.get('/api/v1/audit/export?format=csv')).toMatchObject({
+    await using api = await startTestServer();
+    api.audit.failure = new AppError('AUDIT_UNAVAILABLE');
+    expect(await api.get('/api/v1/audit/export?format=csv')).toMatchObject({
       status: 503,
       json: { code: 'AUDIT_UNAVAILABLE' },
     });
   });
 
   it('rejects HEAD', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     const token = TOKENS.viewer;
-    expect(await bench.call('HEAD', '/api/v1/audit/export?format=csv', { token })).toMatchObject({
+    expect(await api.call('HEAD', '/api/v1/audit/export?format=csv', { token })).toMatchObject({
       status: 405,
     });
-    expect(bench.audit.records).toEqual([]);
+    expect(api.audit.records).toEqual([]);
   });
 
   it.each([
     ['when the client disconnects', (answer: IncomingMessage) => void answer.destroy()],
-    ['when the server closes', (_: IncomingMessage, bench: TestServer) => void bench.server.close(1_000)],
+    ['when the server closes', (_: IncomingMessage, api: TestServer) => void api.server.close(1_000)],
   ])('cuts an export %s and records how many records were sent', async (_, end) => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     // More than the socket buffers hold.
-    await bench.audit.append(Array.from({ length: 5_000 }, () => entry({ note: 'x'.repeat(5_000) })));
-    const url = await bench.server.listen('127.0.0.1:0');
+    await api.audit.append(Array.from({ length: 5_000 }, () => entry({ note: 'x'.repeat(5_000) })));
+    const url = await api.server.listen('127.0.0.1:0');
     const headers = { authorization: `Bearer ${TOKENS.viewer}` };
     const asked = request(`${url}/api/v1/audit/export?format=jsonl`, { headers });
     const got = once(asked, 'response');
@@ -273,11 +273,11 @@ describe('the export route', () => {
     const [answer] = (await got) as [IncomingMessage];
     // The client must see an error, so that a partial file does not look complete.
     const cut = once(answer, 'error');
-    answer.once('data', () => end(answer, bench));
+    answer.once('data', () => end(answer, api));
     await soon(() =>
-      expect(bench.audit.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' }),
+      expect(api.audit.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' }),
     );
-    expect(bench.audit.records.at(-1)?.counts?.records).toBeLessThan(5_000);
+    expect(api.audit.records.at(-1)?.counts?.records).toBeLessThan(5_000);
     if (!answer.destroyed) await cut;
   });
 });

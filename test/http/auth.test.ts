@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { Caller, Identities } from '../../src/cluster/identities.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { createRequestAuthenticator } from '../../src/http/request-authenticator.ts';
 import { createAuthenticator } from '../../src/http/auth.ts';
+import { createRequestAuthenticator } from '../../src/http/request-authenticator.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
-import { startTestServer, STATIC_TOKENS, TOKENS } from './harness.ts';
+import { STATIC_TOKENS, startTestServer, TOKENS } from './harness.ts';
 
 const secret = (text: string) => SecretValue.fromText(text);
 
@@ -164,17 +164,17 @@ describe('Kubernetes tokens', () => {
   ])('do not cause a 401 when the review fails', async (failure, status, code) => {
     const world = createWorld();
     world.failure = failure;
-    await using bench = await startTestServer({ auth: auth(world) });
-    const answer = await bench.get('/api/v1/status', 'ann-token');
+    await using api = await startTestServer({ auth: auth(world) });
+    const answer = await api.get('/api/v1/status', 'ann-token');
     expect([answer.status, answer.json.code]).toEqual([status, code]);
     expect(
-      answer.text + JSON.stringify(bench.log.map(({ message, fields }) => [message, fields.code])),
+      answer.text + JSON.stringify(api.log.map(({ message, fields }) => [message, fields.code])),
     ).not.toContain('ann-');
   });
 
   it('without a role get an error that names the required role', async () => {
-    await using bench = await startTestServer({ auth: auth(withAnn(createWorld())) });
-    expect(await bench.get('/api/v1/status', 'ann-token')).toMatchObject({
+    await using api = await startTestServer({ auth: auth(withAnn(createWorld())) });
+    expect(await api.get('/api/v1/status', 'ann-token')).toMatchObject({
       status: 403,
       json: { message: expect.stringContaining('viewer') },
     });
@@ -224,8 +224,8 @@ describe('an address that guesses tokens', () => {
   });
 
   it('gets 429 with Retry-After, for its whole IPv6 network', async () => {
-    await using bench = await startTestServer({ clock: createManualTime() });
-    const ask = (from: string, token = 'wrong') => bench.call('GET', '/api/v1/status', { token, from });
+    await using api = await startTestServer({ clock: createManualTime() });
+    const ask = (from: string, token = 'wrong') => api.call('GET', '/api/v1/status', { token, from });
     for (let count = 0; count < 30; count += 1) await ask(`2001:db8:1:2::${count + 1}`);
     expect(await ask('2001:db8:1:2::ffff', TOKENS.viewer)).toMatchObject({
       status: 429,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { entry } from '../audit/sample.ts';
-import { type Answer, type TestServer, startTestServer, TOKENS } from './harness.ts';
+import { type Answer, startTestServer, type TestServer, TOKENS } from './harness.ts';
 
 const SYNC = '/api/v1/mappings/db/sync';
 const ROLLBACK = '/api/v1/mappings/db/rollback';
@@ -12,14 +12,14 @@ const REVIEW = '/api/v1/audit/records/1/review';
 const WITHOUT_BODY = [SYNC, RELEASE, UNPIN, PRUNE];
 
 async function open(): Promise<TestServer> {
-  const bench = await startTestServer();
-  await bench.audit.append([entry()]);
-  return bench;
+  const api = await startTestServer();
+  await api.audit.append([entry()]);
+  return api;
 }
 
-function post(bench: TestServer, url: string, body?: string): Promise<Answer> {
+function post(api: TestServer, url: string, body?: string): Promise<Answer> {
   const sent = body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } };
-  return bench.call('POST', url, { token: TOKENS.operator, ...sent });
+  return api.call('POST', url, { token: TOKENS.operator, ...sent });
 }
 
 const done = ({ calls: asked, audit }: TestServer): number => asked.length + audit.records.length - 1;
@@ -56,46 +56,46 @@ const DUPLICATES: readonly (readonly [url: string, body: string, member: string]
 
 describe('a request body', () => {
   it.each([undefined, 'null', '[]', '7'])('must be a JSON object: %s', async (body) => {
-    await using bench = await open();
-    const { status, json } = await post(bench, REVIEW, body);
+    await using api = await open();
+    const { status, json } = await post(api, REVIEW, body);
     expect([status, json.message]).toEqual([400, expect.stringContaining('the body must be a JSON object')]);
   });
 
   it.each(INVALID)('is rejected without effect for %s: %s', async (url, body) => {
-    await using bench = await open();
-    const { status, json } = await post(bench, url, body);
-    expect([status, json.code, done(bench)]).toEqual([400, 'INVALID_REQUEST', 0]);
+    await using api = await open();
+    const { status, json } = await post(api, url, body);
+    expect([status, json.code, done(api)]).toEqual([400, 'INVALID_REQUEST', 0]);
   });
 
   it.each(DUPLICATES)(
     'is rejected without effect for %s: %s has the duplicate member `%s`',
     async (url, body, name) => {
-      await using bench = await open();
-      const { status, json } = await post(bench, url, body);
-      expect([status, json.code, done(bench)]).toEqual([400, 'INVALID_REQUEST', 0]);
+      await using api = await open();
+      const { status, json } = await post(api, url, body);
+      expect([status, json.code, done(api)]).toEqual([400, 'INVALID_REQUEST', 0]);
       expect(json.message).toContain(`the member of the body \`${name}\` is duplicated`);
     },
   );
 
   it('with unknown members is rejected without echoing their names', async () => {
-    await using bench = await open();
+    await using api = await open();
     for (const url of [...WITHOUT_BODY, ROLLBACK, REVIEW])
-      expect((await post(bench, url, '{"hunter2":1,"hunter2":2}')).text).not.toContain('hunter2');
+      expect((await post(api, url, '{"hunter2":1,"hunter2":2}')).text).not.toContain('hunter2');
   });
 
   it.each(WITHOUT_BODY)('may be absent or empty for %s', async (url) => {
-    await using bench = await open();
+    await using api = await open();
     for (const body of [undefined, '', '{}', ' { } ', 'null'])
-      expect([body, (await post(bench, url, body)).status]).toEqual([body, 200]);
-    expect(done(bench)).toBe(5);
+      expect([body, (await post(api, url, body)).status]).toEqual([body, 200]);
+    expect(done(api)).toBe(5);
   });
 
   it('is accepted with the right types', async () => {
-    await using bench = await open();
-    expect((await post(bench, ROLLBACK, '{"to":8,"namespace":"apps"}')).status).toBe(200);
-    expect((await post(bench, REVIEW, '\uFEFF{"state":"reviewed","note":"5"}')).status).toBe(200);
-    expect(bench.calls).toMatchObject([{ what: 'rollback db 8 apps' }]);
-    expect(bench.audit.records.at(-1)).toMatchObject({ action: 'review', note: '5' });
+    await using api = await open();
+    expect((await post(api, ROLLBACK, '{"to":8,"namespace":"apps"}')).status).toBe(200);
+    expect((await post(api, REVIEW, '\uFEFF{"state":"reviewed","note":"5"}')).status).toBe(200);
+    expect(api.calls).toMatchObject([{ what: 'rollback db 8 apps' }]);
+    expect(api.audit.records.at(-1)).toMatchObject({ action: 'review', note: '5' });
   });
 });
 
@@ -113,7 +113,7 @@ describe('URL parameters', () => {
     ['records/0x1', 400],
     ['records/99999999999999999999', 400],
   ])('are parsed as numbers and booleans: %s returns %i', async (path, status) => {
-    await using bench = await open();
-    expect((await bench.get(`/api/v1/audit/${path}`)).status).toBe(status);
+    await using api = await open();
+    expect((await api.get(`/api/v1/audit/${path}`)).status).toBe(status);
   });
 });

@@ -6,7 +6,7 @@ import type { Hint, Origin } from '../../src/events/hint.ts';
 import { createWebhookIntake } from '../../src/events/webhook.ts';
 import type { Limits } from '../../src/http/limits.ts';
 import type { Reference } from '../../src/providers/credentials.ts';
-import { type Answer, type TestServer, startTestServer } from './harness.ts';
+import { type Answer, startTestServer, type TestServer } from './harness.ts';
 
 export const SECRET = 'hook-8c2f6f5d7c5b4f8e';
 export const GRID_KEY = 'grid-3b1de1c0a9f44b6f';
@@ -94,7 +94,7 @@ export async function startEventTestServer(limits: Partial<Limits> = {}): Promis
     clock,
     submit: take,
   });
-  const bench = await startTestServer(
+  const api = await startTestServer(
     {
       clock,
       wake(callback) {
@@ -110,7 +110,7 @@ export async function startEventTestServer(limits: Partial<Limits> = {}): Promis
     limits,
   );
   return {
-    api: bench,
+    api,
     submissions: took,
     refused,
     reads,
@@ -134,7 +134,7 @@ export async function startEventTestServer(limits: Partial<Limits> = {}): Promis
     },
     webhook(body, options = {}) {
       const signature = 'signature' in options ? options.signature : sign(body, state.now);
-      return bench.call('POST', `/events/webhook/${options.name ?? 'ci'}`, {
+      return api.call('POST', `/events/webhook/${options.name ?? 'ci'}`, {
         body,
         headers: {
           'content-type': 'application/json',
@@ -144,12 +144,12 @@ export async function startEventTestServer(limits: Partial<Limits> = {}): Promis
       });
     },
     grid(body, { name = 'contoso', query = '', from, headers = { 'x-secretbridge-key': GRID_KEY } } = {}) {
-      return bench.call('POST', `/events/azure/${name}${query}`, {
+      return api.call('POST', `/events/azure/${name}${query}`, {
         body: typeof body === 'string' ? body : JSON.stringify(body),
         headers: { 'content-type': 'application/json', ...headers },
         ...(from === undefined ? {} : { from }),
       });
     },
-    [Symbol.asyncDispose]: () => bench[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
   };
 }

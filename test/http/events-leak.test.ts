@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { GRID_KEY, startEventTestServer, SECRET, sign } from './events-harness.ts';
+import { GRID_KEY, SECRET, sign, startEventTestServer } from './events-harness.ts';
 
 /** A value where none belongs. */
 const MARKER = 'mArKeR-5f1d';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { startEventTestServer, SECRET, seconds, sign } from './events-harness.ts';
+import { SECRET, seconds, sign, startEventTestServer } from './events-harness.ts';
 import { startTestServer, TOKENS } from './harness.ts';
 
 const BODY = '{"store":"team-vault","key":"payments/db"}';
@@ -231,9 +231,9 @@ describe('responses before authentication', () => {
     const starting = (): never => {
       throw new AppError('STORE_UNAVAILABLE', { subject: 'store of /etc/secrets' });
     };
-    await using bench = await startTestServer({ events: { webhook: starting, eventGrid: starting } });
+    await using api = await startTestServer({ events: { webhook: starting, eventGrid: starting } });
     for (const url of ['/events/webhook/ci', '/events/azure/contoso']) {
-      const answer = await bench.call('POST', url, { body: BODY });
+      const answer = await api.call('POST', url, { body: BODY });
       expect([answer.status, answer.json.code]).toEqual([503, 'STORE_UNAVAILABLE']);
       expect(answer.text).not.toContain('/etc');
     }

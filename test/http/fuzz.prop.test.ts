@@ -42,8 +42,8 @@ const query = fc.array(fc.tuple(parameter, part), { maxLength: 4 });
 
 describe('any request', () => {
   it('gets a response below 500 that does not echo it', async () => {
-    await using bench = await startTestServer({}, { requests: 1_000_000 });
-    await bench.audit.append([entry()]);
+    await using api = await startTestServer({}, { requests: 1_000_000 });
+    await api.audit.append([entry()]);
     const url = fc.oneof(
       part.map((name) => `/api/v1/mappings/${name}`),
       part.map((name) => `/api/v1/mappings/${name}/sync`),
@@ -62,7 +62,7 @@ describe('any request', () => {
     const body = fc.option(fc.oneof(nasty, fc.json()), { nil: undefined });
     await fc.assert(
       fc.asyncProperty(url, method, body, async (address, verb, payload) => {
-        const { status, text } = await bench.call(verb, address, {
+        const { status, text } = await api.call(verb, address, {
           token: TOKENS.operator,
           ...(payload === undefined || verb === 'GET' || verb === 'HEAD'
             ? {}
@@ -73,6 +73,6 @@ describe('any request', () => {
       }),
       { numRuns: 200 },
     );
-    expect(JSON.stringify(bench.log)).not.toContain(MARKER);
+    expect(JSON.stringify(api.log)).not.toContain(MARKER);
   });
 });

@@ -5,7 +5,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { OUTCOMES, type Outcome } from '../../src/reconcile/outcome.ts';
 import { bare, entry } from '../audit/sample.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
-import { type TestServer, startTestServer, TOKENS } from './harness.ts';
+import { startTestServer, type TestServer, TOKENS } from './harness.ts';
 
 interface Schema {
   readonly type?: string;
@@ -31,25 +31,25 @@ interface Document {
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
-async function described(bench: TestServer): Promise<Document> {
-  return (await bench.get('/api/openapi.json')).json as unknown as Document;
+async function described(api: TestServer): Promise<Document> {
+  return (await api.get('/api/openapi.json')).json as unknown as Document;
 }
 
 it('documents 409 for operations that a person must fix first', async () => {
   const release = async () => {
     throw new AppError('NOT_OWNED');
   };
-  await using bench = await startTestServer({ service: { release } });
-  await bench.audit.append([entry(), bare({ action: 'review', review: { sequence: 1, state: 'reviewed' } })]);
+  await using api = await startTestServer({ service: { release } });
+  await api.audit.append([entry(), bare({ action: 'review', review: { sequence: 1, state: 'reviewed' } })]);
   const headers = { 'content-type': 'application/json' };
   const orders = [
     ['/api/v1/audit/records/{sequence}/review', { headers, body: '{"state":"reviewed"}' }],
     ['/api/v1/held/{id}/release', {}],
   ] as const;
-  const { paths } = await described(bench);
+  const { paths } = await described(api);
   for (const [path, options] of orders) {
     const url = path.replace('{sequence}', '2').replace('{id}', '5f2c');
-    const { status } = await bench.call('POST', url, { ...options, token: TOKENS.operator });
+    const { status } = await api.call('POST', url, { ...options, token: TOKENS.operator });
     expect(status).toBe(409);
     expect(Object.keys(paths[path]?.post?.responses ?? {})).toContain('409');
   }
@@ -68,15 +68,15 @@ it('documents the members of each target in a sync answer', async () => {
   const others = { held: [], unseen: [], waiting: [], unrestarted: [], interrupted: false };
   const report = { ok: false, requestId: 'r', summary, targets: [outcome], ...others };
   const { targets } = syncAnswer(report, []);
-  await using bench = await startTestServer();
-  const { schemas } = (await described(bench)).components;
+  await using api = await startTestServer();
+  const { schemas } = (await described(api)).components;
   const { required = [], properties = {} } = schemas.SyncAnswer?.properties?.targets?.items ?? {};
   expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(targets[0] ?? {})));
   expect(Object.keys(targets[0] ?? {})).toEqual(expect.arrayContaining([...required]));
   expect(properties.outcome?.enum?.toSorted()).toEqual(OUTCOMES.toSorted());
   const problem = { file: 'a.yaml', line: 1, column: 1, path: 'a', code: '', message: '', suggestion: '' };
-  const said = schemas.Status?.properties?.config?.properties?.problems?.items?.properties ?? {};
-  expect(Object.keys(said)).toEqual(Object.keys(problem));
+  const problemProperties = schemas.Status?.properties?.config?.properties?.problems?.items?.properties ?? {};
+  expect(Object.keys(problemProperties)).toEqual(Object.keys(problem));
 });
 
 it('requires no member of a verification that may be missing', async () => {
@@ -87,10 +87,10 @@ it('requires no member of a verification that may be missing', async () => {
       for await (const record of audit.storedRecords(from + 1)) yield record;
     },
   });
-  await using bench = await startTestServer({ audit: cut });
-  const { json } = await bench.get('/api/v1/audit/verify');
+  await using api = await startTestServer({ audit: cut });
+  const { json } = await api.get('/api/v1/audit/verify');
   expect(json).toMatchObject({ ok: false, problem: { kind: 'deleted', sequence: 1 } });
-  const schema = (await described(bench)).components.schemas.Verification;
+  const schema = (await described(api)).components.schemas.Verification;
   const { required = [] } = schema?.properties?.problem ?? {};
   expect(Object.keys(json.problem as object)).toEqual(expect.arrayContaining([...required]));
   expect(Object.keys(json)).toEqual(expect.arrayContaining([...(schema?.required ?? [])]));
@@ -103,19 +103,19 @@ it.each([
   ['/api/v1/audit/export', '/api/v1/audit/export?format=ocsf', 'string'],
   ['/api/openapi.json', '/api/openapi.json', 'object'],
 ] as const)('documents the media type of %s as %s', async (path, url, type) => {
-  await using bench = await startTestServer();
-  await bench.audit.append([bare()]);
-  const { headers } = await bench.get(url);
+  await using api = await startTestServer();
+  await api.audit.append([bare()]);
+  const { headers } = await api.get(url);
   const [media = ''] = String(headers['content-type']).split(';');
-  const content = (await described(bench)).paths[path]?.get?.responses['200']?.content ?? {};
+  const content = (await described(api)).paths[path]?.get?.responses['200']?.content ?? {};
   expect(Object.keys(content)).toContain(media);
   expect(content[media]?.schema.type).toBe(type);
 });
 
 it('gives undocumented responses the error schema', async () => {
-  await using bench = await startTestServer({}, { requests: 1 });
-  const { paths } = await described(bench);
-  expect((await bench.get('/api/v1/status')).status).toBe(429);
+  await using api = await startTestServer({}, { requests: 1 });
+  const { paths } = await described(api);
+  expect((await api.get('/api/v1/status')).status).toBe(429);
   for (const methods of Object.values(paths))
     for (const { responses } of Object.values(methods))
       expect(responses.default?.content?.['application/json']?.schema.$ref).toBe(
@@ -124,23 +124,23 @@ it('gives undocumented responses the error schema', async () => {
 });
 
 it('requires a body exactly where a request without one is rejected', async () => {
-  await using bench = await startTestServer();
-  await bench.audit.append([bare()]);
-  const { paths } = await described(bench);
+  await using api = await startTestServer();
+  await api.audit.append([bare()]);
+  const { paths } = await described(api);
   const orders = Object.entries(paths).flatMap(([path, { post }]) =>
     post === undefined || path.startsWith('/events/') ? [] : [{ path, needed: post.requestBody?.required }],
   );
   for (const { path, needed } of orders) {
     const url = path.replace('{name}', 'db').replace('{id}', '5f2c').replace('{sequence}', '1');
-    const { status } = await bench.call('POST', url, { token: TOKENS.operator });
+    const { status } = await api.call('POST', url, { token: TOKENS.operator });
     expect({ path, needed }).toEqual({ path, needed: status === 400 });
   }
   expect(new Set(orders.map(({ needed }) => needed))).toEqual(new Set([true, false]));
 });
 
 it.each([true, false])('documents whether the metrics need a token: %s', async (metricsNeedToken) => {
-  await using bench = await startTestServer({ config: { metricsNeedToken } });
-  const { status } = await bench.call('GET', '/metrics');
-  const { security } = (await described(bench)).paths['/metrics']?.get ?? {};
+  await using api = await startTestServer({ config: { metricsNeedToken } });
+  const { status } = await api.call('GET', '/metrics');
+  const { security } = (await described(api)).paths['/metrics']?.get ?? {};
   expect([status, security]).toEqual(metricsNeedToken ? [401, [{ bearer: [] }]] : [200, undefined]);
 });

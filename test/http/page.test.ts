@@ -3,9 +3,9 @@ import { startTestServer, TOKENS } from './harness.ts';
 
 describe('the files of the page', () => {
   it('have a policy that allows only their own origin', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     for (const url of ['/', '/ui/app.js', '/ui/base.css', '/ui/icon.svg', '/ui/views/record.js']) {
-      const { status, headers } = await bench.call('GET', url);
+      const { status, headers } = await api.call('GET', url);
       expect(status, url).toBe(200);
       const policy = String(headers['content-security-policy']);
       expect(policy).toMatch(/default-src 'none'/);
@@ -23,21 +23,21 @@ describe('the files of the page', () => {
     '/ui/..%2fserver.ts',
     '/ui',
   ])('do not include %s', async (url) => {
-    await using bench = await startTestServer();
-    expect((await bench.call('GET', url)).status).toBe(404);
+    await using api = await startTestServer();
+    expect((await api.call('GET', url)).status).toBe(404);
   });
 });
 
 describe('the page', () => {
   it('contains no data, inline scripts or inline styles', async () => {
-    await using bench = await startTestServer();
-    const { text } = await bench.call('GET', '/');
+    await using api = await startTestServer();
+    const { text } = await api.call('GET', '/');
     expect(text).not.toMatch(/<style|style=|\son\w+=|<script(?! type="module" src="ui\/app\.js")|https?:/);
   });
 
   it('rejects query parameters, which could hold a token', async () => {
-    await using bench = await startTestServer();
-    const { status, text } = await bench.call('GET', `/?token=${TOKENS.viewer}`);
+    await using api = await startTestServer();
+    const { status, text } = await api.call('GET', `/?token=${TOKENS.viewer}`);
     expect(status).toBe(400);
     expect(text).not.toContain(TOKENS.viewer);
   });
@@ -45,12 +45,12 @@ describe('the page', () => {
 
 describe('the session route', () => {
   it.each(['viewer', 'reviewer', 'operator'] as const)('returns the role %s', async (role) => {
-    await using bench = await startTestServer();
-    expect((await bench.get('/api/v1/session', TOKENS[role])).json).toEqual({ name: `the-${role}`, role });
+    await using api = await startTestServer();
+    expect((await api.get('/api/v1/session', TOKENS[role])).json).toEqual({ name: `the-${role}`, role });
   });
 
   it('rejects requests without a token', async () => {
-    await using bench = await startTestServer();
-    expect((await bench.call('GET', '/api/v1/session')).status).toBe(401);
+    await using api = await startTestServer();
+    expect((await api.call('GET', '/api/v1/session')).status).toBe(401);
   });
 });

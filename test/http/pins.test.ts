@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { heldByOthers } from '../../src/sync/merge-checks.ts';
-import { type Answer, type TestServer, startTestServer, TOKENS } from './harness.ts';
+import { type Answer, startTestServer, type TestServer, TOKENS } from './harness.ts';
 
 type Role = keyof typeof TOKENS;
 
 /** @param body Text is sent as is. Undefined sends no body. */
-function order(bench: TestServer, what: string, body?: unknown, role: Role = 'operator'): Promise<Answer> {
-  return bench.call('POST', `/api/v1/mappings/${what}`, {
+function order(api: TestServer, what: string, body?: unknown, role: Role = 'operator'): Promise<Answer> {
+  return api.call('POST', `/api/v1/mappings/${what}`, {
     token: TOKENS[role],
     ...(body === undefined
       ? {}
@@ -60,36 +60,36 @@ const STATUSES = [
 
 describe('the rollback and unpin routes', () => {
   it('pass the caller and the request id of the response to the service', async () => {
-    await using bench = await startTestServer();
-    const rollback = await order(bench, 'db/rollback', { to: 41, namespace: 'apps' });
-    const unpin = await order(bench, 'db/unpin');
+    await using api = await startTestServer();
+    const rollback = await order(api, 'db/rollback', { to: 41, namespace: 'apps' });
+    const unpin = await order(api, 'db/unpin');
     expect([rollback.status, unpin.status]).toEqual([200, 200]);
     const by = { name: 'the-operator', address: '127.0.0.1' };
-    expect(bench.calls).toEqual([
+    expect(api.calls).toEqual([
       { what: 'rollback db 41 apps', by, requestId: rollback.headers['x-request-id'] },
       { what: 'unpin db', by, requestId: unpin.headers['x-request-id'] },
     ]);
   });
 
   it('reject malformed bodies, and unpin needs no body', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     for (const [what, body] of REFUSED) {
-      const answer = await order(bench, `db/${what}`, body);
+      const answer = await order(api, `db/${what}`, body);
       expect([what, body, answer.status, answer.json.code]).toEqual([what, body, 400, 'INVALID_REQUEST']);
     }
-    expect(bench.calls).toEqual([]);
+    expect(api.calls).toEqual([]);
     for (const body of [undefined, 'null', '{}'])
-      expect(await order(bench, 'db/unpin', body)).toMatchObject({ status: 200 });
+      expect(await order(api, 'db/unpin', body)).toMatchObject({ status: 200 });
   });
 
   it.each(['viewer', 'reviewer'] as const)('reject a %s', async (role) => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     for (const [what, body] of [
       ['rollback', { to: 41 }],
       ['unpin', undefined],
     ] as const)
-      expect(await order(bench, `db/${what}`, body, role)).toMatchObject({ status: 403 });
-    expect(bench.calls).toEqual([]);
+      expect(await order(api, `db/${what}`, body, role)).toMatchObject({ status: 403 });
+    expect(api.calls).toEqual([]);
   });
 
   it('map service errors to their status', async () => {
@@ -97,14 +97,14 @@ describe('the rollback and unpin routes', () => {
     const refuse = async () => {
       throw new AppError(code);
     };
-    await using bench = await startTestServer({ service: { rollback: refuse, unpin: refuse } });
+    await using api = await startTestServer({ service: { rollback: refuse, unpin: refuse } });
     for (const [errorCode, status] of STATUSES) {
       code = errorCode;
       for (const [what, body] of [
         ['rollback', { to: 41 }],
         ['unpin', undefined],
       ] as const)
-        expect(await order(bench, `db/${what}`, body)).toMatchObject({ status, json: { code } });
+        expect(await order(api, `db/${what}`, body)).toMatchObject({ status, json: { code } });
     }
   });
 
@@ -112,20 +112,20 @@ describe('the rollback and unpin routes', () => {
     const refuse = async () => {
       throw heldByOthers(['KEY']).withSubject('apps/db');
     };
-    await using bench = await startTestServer({ service: { rollback: refuse } });
-    expect(await order(bench, 'db/rollback', { to: 41 })).toMatchObject({
+    await using api = await startTestServer({ service: { rollback: refuse } });
+    expect(await order(api, 'db/rollback', { to: 41 })).toMatchObject({
       status: 409,
       json: { code: 'CONFLICT', remedy: expect.stringContaining('let it go') },
     });
   });
 
   it('return 404 for an unknown mapping', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     for (const [what, body] of [
       ['rollback', { to: 1 }],
       ['unpin', {}],
     ] as const)
-      expect(await order(bench, `other/${what}`, body)).toMatchObject({
+      expect(await order(api, `other/${what}`, body)).toMatchObject({
         status: 404,
         json: { code: 'NOT_FOUND' },
       });

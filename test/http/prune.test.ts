@@ -7,34 +7,34 @@ const PRUNE = '/api/v1/prune';
 
 describe('the prune routes', () => {
   it('list the orphans for a viewer without deleting them', async () => {
-    await using bench = await startTestServer();
-    expect(await bench.get(PRUNE)).toMatchObject({ status: 200, json: ORPHANS });
-    expect(bench.calls).toEqual([]);
+    await using api = await startTestServer();
+    expect(await api.get(PRUNE)).toMatchObject({ status: 200, json: ORPHANS });
+    expect(api.calls).toEqual([]);
   });
 
   it('pass the caller and the request id to the service', async () => {
-    await using bench = await startTestServer();
-    const answer = await bench.call('POST', PRUNE, { token: TOKENS.operator, from: '192.0.2.7' });
+    await using api = await startTestServer();
+    const answer = await api.call('POST', PRUNE, { token: TOKENS.operator, from: '192.0.2.7' });
     expect(answer.status).toBe(200);
     const requestId = answer.headers['x-request-id'];
     expect(answer.json).toMatchObject({ ok: true, requestId });
-    expect(bench.calls).toEqual([
+    expect(api.calls).toEqual([
       { what: 'prune', by: { name: 'the-operator', address: '192.0.2.7' }, requestId },
     ]);
   });
 
   it.each(['viewer', 'reviewer'] as const)('reject a %s', async (role) => {
-    await using bench = await startTestServer();
-    expect(await bench.call('POST', PRUNE, { token: TOKENS[role] })).toMatchObject({ status: 403 });
-    expect(bench.calls).toEqual([]);
+    await using api = await startTestServer();
+    expect(await api.call('POST', PRUNE, { token: TOKENS[role] })).toMatchObject({ status: 403 });
+    expect(api.calls).toEqual([]);
   });
 
   it('reject unknown filters', async () => {
-    await using bench = await startTestServer();
+    await using api = await startTestServer();
     const token = TOKENS.operator;
-    expect(await bench.get(`${PRUNE}?mapping=db`)).toMatchObject({ status: 400 });
-    expect(await bench.call('POST', `${PRUNE}?yes=true`, { token })).toMatchObject({ status: 400 });
-    expect(bench.calls).toEqual([]);
+    expect(await api.get(`${PRUNE}?mapping=db`)).toMatchObject({ status: 400 });
+    expect(await api.call('POST', `${PRUNE}?yes=true`, { token })).toMatchObject({ status: 400 });
+    expect(api.calls).toEqual([]);
   });
 
   it('map service errors to their status', async () => {
@@ -42,7 +42,7 @@ describe('the prune routes', () => {
     const refuse = async () => {
       throw new AppError(code);
     };
-    await using bench = await startTestServer({ service: { orphans: refuse, prune: refuse } });
+    await using api = await startTestServer({ service: { orphans: refuse, prune: refuse } });
     for (const [errorCode, status] of [
       ['AUDIT_UNAVAILABLE', 503],
       ['AUDIT_TRUNCATED', 503],
@@ -51,7 +51,7 @@ describe('the prune routes', () => {
     ] as const) {
       code = errorCode;
       for (const method of ['GET', 'POST'] as const)
-        expect(await bench.call(method, PRUNE, { token: TOKENS.operator })).toMatchObject({
+        expect(await api.call(method, PRUNE, { token: TOKENS.operator })).toMatchObject({
           status,
           json: { code },
         });

@@ -38,7 +38,7 @@ async function rest(socket: Socket | TLSSocket): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-describe('a connection', () => {
+describe('a connection to Vault', () => {
   it.each([
     ['with incomplete headers', 'GET /livez HTTP/1.1\r\nhost: x\r\nx-a: ', 408],
     [
@@ -56,8 +56,8 @@ describe('a connection', () => {
   ])('%s gets an answer and is closed', async (_, text, status) => {
     // On a busy machine more than 50 ms can pass before the text is read.
     const ms = status === 408 ? 50 : 10_000;
-    await using bench = await startTestServer({}, { headersMs: ms, requestMs: ms });
-    const socket = await open(await bench.server.listen(ANY));
+    await using api = await startTestServer({}, { headersMs: ms, requestMs: ms });
+    const socket = await open(await api.server.listen(ANY));
     socket.write(text);
     const answer = await rest(socket);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
@@ -68,8 +68,8 @@ describe('a connection', () => {
   });
 
   it('rejected before its body arrived gets one answer and is closed', async () => {
-    await using bench = await startTestServer({}, { headersMs: 50, requestMs: 50 });
-    const socket = await open(await bench.server.listen(ANY));
+    await using api = await startTestServer({}, { headersMs: 50, requestMs: 50 });
+    const socket = await open(await api.server.listen(ANY));
     socket.write(
       `POST /api/v1/mappings/db/sync HTTP/1.1\r\nhost: x\r\n${JSON_TYPE}content-length: 9\r\n\r\n{`,
     );
@@ -89,8 +89,8 @@ describe('a connection', () => {
         }
       },
     };
-    await using bench = await startTestServer({ audit: slow }, { silenceMs: 100 });
-    const socket = await open(await bench.server.listen(ANY));
+    await using api = await startTestServer({ audit: slow }, { silenceMs: 100 });
+    const socket = await open(await api.server.listen(ANY));
     const answered = once(socket, 'data');
     socket.write(`GET /api/v1/audit/verify HTTP/1.1\r\n${HEADERS}\r\n`);
     const [answer] = (await answered) as [Buffer];
@@ -103,8 +103,8 @@ describe('a connection', () => {
   });
 
   it('stays open after a rejected request without a body', async () => {
-    await using bench = await startTestServer();
-    const socket = await open(await bench.server.listen(ANY));
+    await using api = await startTestServer();
+    const socket = await open(await api.server.listen(ANY));
     const answers: string[] = [];
     for (let count = 0; count < 2; count += 1) {
       socket.write('GET /api/v1/status HTTP/1.1\r\nhost: x\r\n\r\n');
@@ -118,9 +118,9 @@ describe('a connection', () => {
     ['with a token', '/api/v1/mappings/db/sync'],
     ['for an event', '/events/webhook/ci'],
   ])('%s closed by the client before the body arrived logs no error', async (_, path) => {
-    await using bench = await startTestServer();
-    const socket = await open(await bench.server.listen(ANY));
-    const { server } = bench.server.app;
+    await using api = await startTestServer();
+    const socket = await open(await api.server.listen(ANY));
+    const { server } = api.server.app;
     const request = once(server, 'request') as Promise<[IncomingMessage]>;
     socket.write(`POST ${path} HTTP/1.1\r\n${HEADERS}${JSON_TYPE}content-length: 9\r\n\r\n{`);
     const [incoming] = await request;
@@ -129,15 +129,15 @@ describe('a connection', () => {
     await closed;
     // Let the framework handle the closed connection.
     for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
-    expect(bench.log.filter(({ level }) => level !== 'debug')).toEqual([]);
+    expect(api.log.filter(({ level }) => level !== 'debug')).toEqual([]);
   });
 
   it.each([
     ['without a Host header', 'GET /livez HTTP/1.1\r\n\r\n', 400],
     ['with an Expect header', 'POST /livez HTTP/1.1\r\nhost: x\r\nexpect: it\r\n\r\n', 417],
   ])('with a request %s gets the common error form', async (_, text, status) => {
-    await using bench = await startTestServer();
-    const socket = await open(await bench.server.listen(ANY));
+    await using api = await startTestServer();
+    const socket = await open(await api.server.listen(ANY));
     socket.end(text);
     const [head = '', body = ''] = (await rest(socket)).split('\r\n\r\n');
     expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
@@ -147,8 +147,8 @@ describe('a connection', () => {
   });
 
   it('without a Host header counts for the rate limit', async () => {
-    await using bench = await startTestServer({}, { requests: 3 });
-    const socket = await open(await bench.server.listen(ANY));
+    await using api = await startTestServer({}, { requests: 3 });
+    const socket = await open(await api.server.listen(ANY));
     const statuses: (string | undefined)[] = [];
     for (let count = 0; count < 5; count += 1) {
       socket.write('GET /api/v1/status HTTP/1.1\r\n\r\n');
@@ -159,16 +159,16 @@ describe('a connection', () => {
   });
 
   it('that sends nothing is closed', async () => {
-    await using bench = await startTestServer({}, { headersMs: 50, requestMs: 50 });
-    const socket = await open(await bench.server.listen(ANY));
+    await using api = await startTestServer({}, { headersMs: 50, requestMs: 50 });
+    const socket = await open(await api.server.listen(ANY));
     await rest(socket);
   });
 });
 
 describe('the connection limit of one address', () => {
   it('closes excess connections, and does not affect other addresses', async () => {
-    await using bench = await startTestServer({}, { connections: 5, connectionsPerAddress: 3 });
-    const url = await bench.server.listen(ANY);
+    await using api = await startTestServer({}, { connections: 5, connectionsPerAddress: 3 });
+    const url = await api.server.listen(ANY);
     const held = [await open(url), await open(url), await open(url)];
     for (let more = 0; more < 4; more += 1) expect(await rest(await open(url))).toBe('');
     const probe = async (socket: Socket) => {
@@ -183,12 +183,12 @@ describe('the connection limit of one address', () => {
 
 describe('closing the server', () => {
   it('closes idle connections at once', async () => {
-    await using bench = await startTestServer();
-    const url = await bench.server.listen(ANY);
+    await using api = await startTestServer();
+    const url = await api.server.listen(ANY);
     const [silent, asked] = [await open(url), await open(url)];
     asked.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
     await once(asked, 'data');
-    await Promise.all([rest(silent), rest(asked), bench.server.close(3_600_000)]);
+    await Promise.all([rest(silent), rest(asked), api.server.close(3_600_000)]);
     await expect(open(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
@@ -199,11 +199,11 @@ describe('closing the server', () => {
       await go.promise;
       return undefined;
     };
-    await using bench = await startTestServer({ service: { notReady } });
-    const socket = await open(await bench.server.listen(ANY));
+    await using api = await startTestServer({ service: { notReady } });
+    const socket = await open(await api.server.listen(ANY));
     socket.write('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n');
     await begun.promise;
-    const closed = bench.server.close(3_600_000);
+    const closed = api.server.close(3_600_000);
     go.resolve();
     expect(await rest(socket)).toContain('{"ok":true}');
     await closed;
@@ -216,11 +216,11 @@ describe('closing the server', () => {
       begun.resolve();
       return new Promise<undefined>(() => undefined);
     };
-    await using bench = await startTestServer({ service: { notReady }, wake: time.wake });
-    const socket = await open(await bench.server.listen(ANY));
+    await using api = await startTestServer({ service: { notReady }, wake: time.wake });
+    const socket = await open(await api.server.listen(ANY));
     socket.write('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n');
     await begun.promise;
-    const closed = bench.server.close(5_000);
+    const closed = api.server.close(5_000);
     expect(time.waiting).toEqual([5_000]);
     await time.advance(5_000);
     await Promise.all([closed, rest(socket)]);
@@ -228,9 +228,9 @@ describe('closing the server', () => {
   });
 
   it('works before listening, and twice', async () => {
-    const bench = await startTestServer();
-    await bench.server.close(1_000);
-    await bench.server.close(1_000);
+    const api = await startTestServer();
+    await api.server.close(1_000);
+    await api.server.close(1_000);
   });
 });
 
@@ -248,15 +248,15 @@ describe('URL parameters', () => {
   it.each(['nothing', '127.0.0.1', '127.0.0.1:99999', '192.0.2.1:0', '[fe80::1]:0'])(
     '%s cannot be used',
     async (address) => {
-      await using bench = await startTestServer();
-      await expect(bench.server.listen(address)).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
+      await using api = await startTestServer();
+      await expect(api.server.listen(address)).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
     },
   );
 
   it('may be IPv6 or a host name', async () => {
     for (const address of ['[::1]:0', 'localhost:0']) {
-      await using bench = await startTestServer();
-      expect((await fetch(`${await bench.server.listen(address)}/livez`)).status).toBe(200);
+      await using api = await startTestServer();
+      expect((await fetch(`${await api.server.listen(address)}/livez`)).status).toBe(200);
     }
   });
 });
@@ -272,10 +272,10 @@ describe('a server with TLS', () => {
       if (key !== undefined) await writeFile(files.keyFile, key);
     };
     await write(issued);
-    const bench = await startTestServer({ config: { tls: files, metricsNeedToken: false }, ...options });
-    const { port } = new URL(await bench.server.listen(ANY));
+    const api = await startTestServer({ config: { tls: files, metricsNeedToken: false }, ...options });
+    const { port } = new URL(await api.server.listen(ANY));
     return {
-      bench,
+      bench: api,
       write,
       port: Number(port),
       /** Sends one request on a new connection. */
@@ -293,7 +293,7 @@ describe('a server with TLS', () => {
         return { serialNumber, answer: await rest(socket) };
       },
       async [Symbol.asyncDispose]() {
-        await bench[Symbol.asyncDispose]();
+        await api[Symbol.asyncDispose]();
         await rm(folder, { recursive: true });
       },
     };

@@ -94,13 +94,13 @@ describe('the verification of the audit', () => {
       (checkpoint) => !!checkpoint,
     );
     const keys = keysById([signer?.publicKey].filter((key) => !!key));
-    await using bench = await startTestServer({ audit, evidence: async () => ({ checkpoints, keys }) });
-    const { json } = await bench.get('/api/v1/audit/verify');
+    await using api = await startTestServer({ audit, evidence: async () => ({ checkpoints, keys }) });
+    const { json } = await api.get('/api/v1/audit/verify');
     expect(json).toMatchObject({
       ok: false,
       problem: { kind: 'checkpoint', sequence: 3, unknownKey: true },
     });
-    expect((await bench.get('/api/openapi.json')).json).toHaveProperty(
+    expect((await api.get('/api/openapi.json')).json).toHaveProperty(
       'components.schemas.Verification.properties.problem.properties.unknownKey',
     );
   });

@@ -8,11 +8,11 @@ const one = { data: [{ secretKey: 'K', remoteRef: { key: 'a', property: 'p' } }]
 const TEXT = [VAULT, external(one)].map((it) => JSON.stringify(it)).join('\n---\n');
 
 describe('import external-secrets', () => {
-  it('prints a configuration that validate takes, and the report beside it', async () => {
+  it('prints a valid configuration and a report', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const { stdout, stderr, code } = await bench.run('import', 'external-secrets', 'in.yaml');
-    // Somebody has to let the role of the store accept the bridge.
+    // The store's role has to accept the bridge's service account.
     expect(code).toBe(4);
     expect(stderr).toContain('carried over        ExternalSecret apps/db  → apps.db');
     expect(stderr).toMatch(
@@ -22,7 +22,7 @@ describe('import external-secrets', () => {
     expect(await bench.run('validate', '--config', 'out.yaml')).toMatchObject({ code: 0 });
   });
 
-  it('reads the standard input, and writes files that are not there yet', async () => {
+  it('reads standard input and writes new files', async () => {
     await using bench = await openBench();
     const stdin = () => ({ stdin: Readable.from([TEXT]) }) as object;
     const args = ['import', 'external-secrets', '-', '--out', 'out.yaml', '--report', 'report.json'];
@@ -39,7 +39,7 @@ describe('import external-secrets', () => {
     });
   });
 
-  it('has steps with the file that it wrote, and none of a move where nothing is in force', async () => {
+  it('prints steps with the output file, and no migration steps if nothing is active', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const { stderr } = await bench.run('import', 'external-secrets', 'in.yaml', '--out', "it's mine.yaml");
@@ -55,7 +55,7 @@ describe('import external-secrets', () => {
     expect(apps.stderr).not.toMatch(/secretbridge doctor|scale deployment/);
   });
 
-  it('says of what looks like a credential how to say that it is none', async () => {
+  it('explains how to allow text that looks like a credential', async () => {
     await using bench = await openBench();
     const template = { data: { K: 'password: hunter2hunter {{ .K }}' } };
     await bench.write(
@@ -69,7 +69,7 @@ describe('import external-secrets', () => {
     expect(stderr).not.toContain('hunter2');
   });
 
-  it('writes neither of two files of one name', async () => {
+  it('writes neither file if both have the same name', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const from = ['import', 'external-secrets', 'in.yaml'];
@@ -80,7 +80,7 @@ describe('import external-secrets', () => {
     await expect(bench.read('out.yaml')).rejects.toThrow('ENOENT');
   });
 
-  it('writes neither of two files where one is there already', async () => {
+  it('writes neither file if one exists', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     await bench.write('out.yaml', 'mine');
@@ -93,7 +93,7 @@ describe('import external-secrets', () => {
     expect(await bench.read('out.yaml')).toBe('mine');
   });
 
-  it('has one object on stdout for a machine', async () => {
+  it('prints one object on standard output for machines', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const { json, stderr } = await bench.run('import', 'external-secrets', 'in.yaml', '--output', 'json');
@@ -101,13 +101,13 @@ describe('import external-secrets', () => {
     expect(stderr).toBe('');
   });
 
-  it('takes every name of an instance that the configuration takes', async () => {
+  it('accepts every valid instance name', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const from = ['import', 'external-secrets', 'in.yaml'];
     const { stdout } = await bench.run(...from, '--instance', 'prod.eu-1');
     expect(stdout).toContain('\ninstance: prod.eu-1\n');
-    // No name of a namespace has a dot.
+    // Namespace names contain no dots.
     expect(await bench.run(...from, '--own-namespace', 'a.b')).toMatchObject({ code: 64 });
   });
 
@@ -115,7 +115,7 @@ describe('import external-secrets', () => {
     [['nothing.yaml'], 'nothing.yaml cannot be read: no such file or folder (ENOENT)'],
     [['-', '-'], '`-` can be given only once'],
     [['--instance', 'A B', '-'], '--instance must be a name'],
-  ])('says what is wrong with %j', async (args, message) => {
+  ])('reports the problem with %j', async (args, message) => {
     await using bench = await openBench();
     const result = await bench.run('import', 'external-secrets', ...args);
     expect(result.code).toBe(64);
@@ -125,7 +125,7 @@ describe('import external-secrets', () => {
   it.each([
     ['UTF-16, as Windows PowerShell writes it', Buffer.from(`\uFEFF${TEXT}`, 'utf16le')],
     ['Latin-1', Buffer.from(`# caf\u00e9\n${TEXT}`, 'latin1')],
-  ])('takes no text in %s for one without objects, or with other ones', async (_, bytes) => {
+  ])('rejects text in %s instead of treating it as empty', async (_, bytes) => {
     await using bench = await openBench();
     const stdin = { stdin: Readable.from([bytes]) } as object;
     expect(await bench.runWith(stdin, 'import', 'external-secrets', '-')).toMatchObject({
@@ -135,7 +135,7 @@ describe('import external-secrets', () => {
     });
   });
 
-  it('ends when it is told to, also while nothing comes', async () => {
+  it('ends when cancelled, even without input', async () => {
     await using bench = await openBench();
     const stop = new AbortController();
     const waits = { stdin: new PassThrough(), signal: stop.signal };
@@ -144,7 +144,7 @@ describe('import external-secrets', () => {
     expect(await running).toMatchObject({ code: 1, stderr: expect.stringMatching(/^error INTERRUPTED/) });
   });
 
-  it('says so when there is nothing to import', async () => {
+  it('reports that there is nothing to import', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n');
     const { code, stderr } = await bench.run('import', 'external-secrets', 'in.yaml');
@@ -152,7 +152,7 @@ describe('import external-secrets', () => {
     expect(stderr).toBe('Nothing of external-secrets.io was found.\n');
   });
 
-  it('names no step of a move where no object of theirs is to be moved', async () => {
+  it('prints no migration steps without convertible objects', async () => {
     await using bench = await openBench();
     const text = [
       'apiVersion: external-secrets.io/v1\nkind: PushSecret\nmetadata: { name: a, namespace: b }\n',
@@ -180,7 +180,7 @@ describe('import external-secrets', () => {
     expect(told.stderr.trimEnd().endsWith('0 objects.')).toBe(true);
   });
 
-  it('without files and cluster says that there is none', async () => {
+  it('reports missing input without files and cluster', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('import', 'external-secrets');
     expect(code).toBe(3);

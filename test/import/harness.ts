@@ -22,7 +22,7 @@ export function store(name: string, provider: object, more: object = {}) {
   };
 }
 
-/** An ExternalSecret `apps/db` of the store `vault`, unless it says otherwise. */
+/** An ExternalSecret `apps/db` with the store `vault`, unless overridden. */
 export function external(spec: object, metadata: object = {}) {
   return {
     apiVersion: 'external-secrets.io/v1',
@@ -51,7 +51,7 @@ export interface Imported {
   report(kind: string, name: string): ObjectReport | undefined;
 }
 
-/** Imports objects, and insists that our own checks take what comes out. */
+/** Imports objects, and requires the result to pass our own checks. */
 export async function imported(...objects: readonly object[]): Promise<Imported> {
   const texts = objects.map((object) => ({ name: 'in.json', text: JSON.stringify(object) }));
   const options = { instance: 'prod', ownNamespace: 'secretbridge' };
@@ -69,7 +69,7 @@ export async function imported(...objects: readonly object[]): Promise<Imported>
   };
 }
 
-/** The fields that were lost or changed, in their order. */
+/** The lost or changed fields, in order. */
 export function places(report: ObjectReport | undefined, level: 'changed' | 'lost'): readonly string[] {
   return report?.findings.filter((finding) => finding.level === level).map(({ at }) => at) ?? [];
 }

@@ -43,7 +43,7 @@ describe('a ClusterExternalSecret', () => {
     expect(mapping).toMatchObject({ name: 'all', target: { ...target, secret: 'db' } });
   });
 
-  it('whose selectors cannot be said takes the namespaces where it is now, or is listed', async () => {
+  it('uses its current namespaces or is listed, if its selectors cannot be expressed', async () => {
     const spec = { externalSecretSpec: inner, namespaceSelectors: [{}, { matchLabels: { a: 'b' } }] };
     const now = await imported(VAULT, cluster(spec, { status: { provisionedNamespaces: ['x', 'y'] } }));
     expect(now.mapping?.target).toMatchObject({ namespaces: ['x', 'y'] });
@@ -53,7 +53,7 @@ describe('a ClusterExternalSecret', () => {
     ]);
   });
 
-  it('stands for the ExternalSecrets that it made', async () => {
+  it('replaces the ExternalSecrets that it created', async () => {
     const ownerReferences = [{ kind: 'ClusterExternalSecret', name: 'all' }];
     const made = external(one, { name: 'all', namespace: 'a', ownerReferences });
     const { result, mappings } = await imported(
@@ -65,7 +65,7 @@ describe('a ClusterExternalSecret', () => {
     expect(result.summary.skipped).toBe(1);
   });
 
-  it('with a store of each namespace becomes a mapping for each', async () => {
+  it('with a store in each namespace becomes one mapping for each', async () => {
     const local = (namespace: string) => ({
       ...VAULT,
       kind: 'SecretStore',
@@ -83,8 +83,8 @@ describe('a ClusterExternalSecret', () => {
   });
 });
 
-describe('what is read', () => {
-  it('may be YAML of several documents, JSON, and lists in lists', () => {
+describe('the input', () => {
+  it('can be several YAML documents, JSON, and nested lists', () => {
     const list = { apiVersion: 'v1', kind: 'List', items: [VAULT, { kind: 'List', items: [external(one)] }] };
     const texts = [
       {
@@ -98,7 +98,7 @@ describe('what is read', () => {
     expect(unreadable).toEqual([]);
   });
 
-  it('may have anchors, aliases and merge keys', async () => {
+  it('can have anchors, aliases and merge keys', async () => {
     const text = `apiVersion: external-secrets.io/v1
 kind: ExternalSecret
 metadata: { name: db, namespace: apps }
@@ -130,11 +130,11 @@ spec:
       `a: &a [${'x,'.repeat(20)}]\nb: &b [${'*a,'.repeat(20)}]\nc: [${'*b,'.repeat(20)}]`,
       'has too many aliases',
     ],
-  ])('that is wrong about aliases is named (%s)', (text, what) => {
+  ])('with alias errors is reported (%s)', (text, what) => {
     expect(readObjects([{ name: 'x.yaml', text }], 'default').unreadable).toEqual([`x.yaml ${what}`]);
   });
 
-  it('that is no YAML is named by its line, and nothing of it is shown', () => {
+  it('that is not YAML is reported by line, without its content', () => {
     const { unreadable } = readObjects([{ name: 'x.yaml', text: 'a: "hunter2\nb: [' }], 'default');
     expect(unreadable).toHaveLength(1);
     expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is neither YAML nor JSON$/);
@@ -144,20 +144,20 @@ spec:
     ['name: {{ .Release.Name }}', /^"ExternalSecret": one without a name as text\. .*`helm template`$/],
     ['generateName: db-', /^"ExternalSecret": one without a name as text\. /],
     ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is neither YAML nor JSON\. .*`helm template`$/],
-  ])('of a chart, with `%s`, is listed', (name, line) => {
+  ])('of a chart with `%s` is listed', (name, line) => {
     const text = `apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  ${name}\n`;
     const { externalObjects: found, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
     expect(found).toEqual([]);
     expect(unreadable).toEqual([expect.stringMatching(line)]);
   });
 
-  it('several times is listed with its places where it says several things, and else passed over', () => {
+  it('with duplicate objects is reported if they differ, otherwise ignored', () => {
     const other = external({ data: [] });
     const { secretStoreRef } = other.spec;
     const text = (...objects: object[]) => objects.map((it) => JSON.stringify(it)).join('\n---\n');
     const texts = [
       { name: 'a.yaml', text: text(VAULT, external(one)) },
-      // As the API server gives it: in the order of the letters.
+      // Sorted alphabetically, as the API server returns it.
       { name: 'b.yaml', text: text(VAULT, { ...external(one), spec: { ...one, secretStoreRef } }) },
       { name: 'c.yaml', text: text(other, VAULT, { kind: 'List', items: [other] }) },
     ];
@@ -169,7 +169,7 @@ spec:
     ]);
   });
 
-  it('with a name that no API server takes is listed, and gets into no line of its own', async () => {
+  it('with an invalid name is listed, and cannot add lines to the report', async () => {
     const texts = [
       VAULT,
       external(
@@ -192,7 +192,7 @@ spec:
     expect(result.config).not.toContain('evil');
   });
 
-  it('that is not whole stays a comment, whatever breaks lines in it', () => {
+  it('that is incomplete stays a comment, whatever line breaks it has', () => {
     const breaks = ['\n', '\r\n', '\r', '\u0085', '\u2028', '\u2029'];
     const text = breaks.map((sign) => `${sign}evil: true`).join('');
     const config = configText({
@@ -206,7 +206,7 @@ spec:
     expect(parse(config)).toEqual({ apiVersion: 'secretbridge.dev/v1', instance: 'prod' });
   });
 
-  it('means the same in both versions of their API', async () => {
+  it('means the same in both API versions', async () => {
     const objects = [
       VAULT,
       { ...VAULT, kind: 'SecretStore', metadata: { name: 'own', namespace: 'apps' } },
@@ -229,7 +229,7 @@ spec:
     expect(now.stores).toHaveLength(2);
   });
 
-  it('lists objects of other kinds and versions of theirs', () => {
+  it('lists objects of other kinds and versions of the API group', () => {
     const text = JSON.stringify({
       apiVersion: 'external-secrets.io/v1alpha1',
       kind: 'PushSecret',
@@ -241,7 +241,7 @@ spec:
     ]);
   });
 
-  it('lists an ExternalSecret of the project before theirs, which has other members', () => {
+  it('lists an ExternalSecret of the predecessor project, which has other fields', () => {
     const text = JSON.stringify({
       apiVersion: 'kubernetes-client.io/v1',
       kind: 'ExternalSecret',
@@ -254,7 +254,7 @@ spec:
     expect(importExternalSecrets(objects, OPTIONS).needsPerson).toBe(true);
   });
 
-  it('gives the same text in whatever order it comes', () => {
+  it('gives the same output in any order', () => {
     const objects = [
       VAULT,
       { ...VAULT, kind: 'SecretStore', metadata: { name: 'vault', namespace: 'apps' } },
@@ -279,7 +279,7 @@ spec:
 });
 
 describe('names', () => {
-  it('fit ours, are never two, and are the same at every run', () => {
+  it('are valid, unique, and the same in every run', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.string({ minLength: 1, maxLength: 300 }), { maxLength: 20 }),

@@ -4,7 +4,7 @@ import { AWS, AZURE, external, imported, places, store, VAULT } from './harness.
 const one = { data: [{ secretKey: 'PASSWORD', remoteRef: { key: 'app/db', property: 'password' } }] };
 
 describe('an ExternalSecret', () => {
-  it('becomes a mapping that takes its Secret over, owner and all', async () => {
+  it('becomes a mapping that adopts its Secret and drops the owner', async () => {
     const { mapping, report } = await imported(VAULT, external({ ...one, refreshInterval: '1h30m0s' }));
     expect(mapping).toEqual({
       name: 'apps.db',
@@ -22,7 +22,7 @@ describe('an ExternalSecret', () => {
 
   it.each([
     [{ creationPolicy: 'Orphan' }, { onConflict: 'adopt' }, []],
-    // Theirs calls what its store could still bring back missing, too.
+    // External Secrets also treats soft-deleted values as missing.
     [
       { deletionPolicy: 'Delete' },
       { onSourceMissing: 'delete', softDeletedIsMissing: true },
@@ -82,7 +82,7 @@ describe('an ExternalSecret', () => {
     [{ refreshPolicy: 'Periodic', refreshInterval: '90s' }, { refresh: '1m30s' }, undefined],
     [{ refreshInterval: '1.5h' }, { refresh: '1h30m' }, undefined],
     [{}, { refresh: '1h' }, undefined],
-  ])('refreshed by %j', async (spec, expected, changed) => {
+  ])('with the refresh %j', async (spec, expected, changed) => {
     const { mapping, report } = await imported(VAULT, external({ ...one, ...spec }));
     expect(mapping).toMatchObject(expected);
     expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(changed === undefined ? [] : [changed]);
@@ -128,7 +128,7 @@ describe('an ExternalSecret', () => {
   it.each([
     ['property', { key: 'a', property: 'list.#.name' }],
     ['metadataPolicy', { key: 'a', metadataPolicy: 'Fetch' }],
-  ])('is not carried over where its %s has no counterpart', async (field, remoteRef) => {
+  ])('is not converted if its %s has no equivalent', async (field, remoteRef) => {
     const { result, mappings, report } = await imported(
       VAULT,
       external({ data: [{ secretKey: 'K', remoteRef }] }),
@@ -139,7 +139,7 @@ describe('an ExternalSecret', () => {
     expect(result.needsPerson).toBe(true);
   });
 
-  it('of which a part is lost is not in force: it would take the keys of that part away', async () => {
+  it('with a lost part is not active, because it would remove the keys of that part', async () => {
     const { result, mappings } = await imported(
       VAULT,
       external({ ...one, dataFrom: [{ sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } }] }),
@@ -151,7 +151,7 @@ describe('an ExternalSecret', () => {
 
   it.each([
     ['data.__proto__', { data: [{ secretKey: '__proto__', remoteRef: { key: 'a' } }] }],
-    // A template that hands a value on is a source.
+    // A template that only returns a value becomes a source.
     ['data.__proto__', { ...one, target: { template: { data: { ['__proto__']: '{{ .PASSWORD }}' } } } }],
     [
       'template.data.__proto__',
@@ -159,7 +159,7 @@ describe('an ExternalSecret', () => {
     ],
     ['dataFrom.0.find.tags.__proto__', { dataFrom: [{ find: { tags: { ['__proto__']: 'x' } } }] }],
   ])(
-    'with a name that no file of ours may have at %s is listed, and the others are carried',
+    'with an invalid name at %s is listed, and others are converted',
     async (at, spec) => {
       const { mappings, report } = await imported(
         VAULT,
@@ -172,14 +172,14 @@ describe('an ExternalSecret', () => {
   );
 
   it.each(['toString', 'constructor', '__proto__'])(
-    'with a policy that there is not keeps what it has: %s',
+    'with an unknown policy keeps the default: %s',
     async (deletionPolicy) => {
       const { mapping } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
       expect(mapping).not.toHaveProperty('onSourceMissing');
     },
   );
 
-  it('says what becomes of a source that is missing from the beginning, and of a part of them', async () => {
+  it('explains what happens to a source that never existed, and to one of several', async () => {
     const policy = async (deletionPolicy: string) => {
       const { report } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
       return report('ExternalSecret', 'db')
@@ -193,12 +193,12 @@ describe('an ExternalSecret', () => {
     expect(await policy('Merge')).not.toContain('while one source is left');
   });
 
-  it('with a field that is not known here is listed with that field', async () => {
+  it('lists an unknown field', async () => {
     const { report } = await imported(VAULT, external({ ...one, target: { newField: 1 } }));
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.target.newField']);
   });
 
-  it('of a chart that was not rendered is not in force: what is to be filled in would be taken by the letter', async () => {
+  it('of an unrendered chart is not active, because placeholders would be used literally', async () => {
     for (const key of ['{{ .Values.path }}/db', `apps/\${CLUSTER_NAME}/db`]) {
       const { report, mappings } = await imported(
         VAULT,
@@ -212,7 +212,7 @@ describe('an ExternalSecret', () => {
     expect(places(found.report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.tags.env']);
   });
 
-  it('asks a person to look where a template only writes braces, as in a chart', async () => {
+  it('asks the user to check a template that only writes braces', async () => {
     const { report } = await imported(
       VAULT,
       external({ ...one, target: { template: { data: { k: 'a {{ `{{ .K }}` }}' } } } }),
@@ -225,7 +225,7 @@ describe('an ExternalSecret', () => {
     });
   });
 
-  it('leaves the guess of an encoding to a person', async () => {
+  it('asks the user for the encoding instead of guessing', async () => {
     const remoteRef = { key: 'a', property: 'p', decodingStrategy: 'Auto' };
     const { mapping, report } = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef }] }));
     expect(mapping?.data).toEqual({ K: { store: 'vault', key: 'a', property: 'p' } });
@@ -234,7 +234,7 @@ describe('an ExternalSecret', () => {
     ]);
   });
 
-  it('hands its labels on, but for those of others', async () => {
+  it('copies its labels, except for those of other tools', async () => {
     const metadata = {
       labels: { team: 'a', 'app.kubernetes.io/managed-by': 'Helm' },
       annotations: { note: 'x', 'kubectl.kubernetes.io/last-applied-configuration': '{}' },
@@ -243,7 +243,7 @@ describe('an ExternalSecret', () => {
     expect(mapping?.target).toMatchObject({ labels: { team: 'a' }, annotations: { note: 'x' } });
   });
 
-  it('that writes the Secret of another is refused', async () => {
+  it("that writes another object's Secret is refused", async () => {
     const { mappings, report } = await imported(
       VAULT,
       external(one),
@@ -294,7 +294,7 @@ describe('dataFrom', () => {
       { find: { path: 'dev/' } },
     ],
     [{ find: { tags: { env: 'dev' } } }, { find: { tags: { env: 'dev' } }, rename: { invalid: 'replace' } }],
-    // The mount may stand in the path again, and stays in the names.
+    // The path may repeat the mount, and it stays in the names.
     [
       { find: { path: 'secret/data/dev', name: { regexp: '^secret/data/dev/db-' } } },
       { find: { path: 'dev/', name: '^db-' }, rename: { prefix: 'secret/data/dev/', invalid: 'replace' } },
@@ -314,7 +314,7 @@ describe('dataFrom', () => {
       { extract: { key: 'app' }, rewrite: [{ regexp: { source: '[^a-zA-Z0-9._-]', target: '_' } }] },
       { key: 'app', rename: { invalid: 'replace' } },
     ],
-  ])('%j is carried over', async (entry, expected) => {
+  ])('%j is converted', async (entry, expected) => {
     const { mapping, report } = await from(entry);
     expect(mapping?.dataFrom).toEqual([{ store: 'vault', ...expected }]);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([]);
@@ -337,7 +337,7 @@ describe('dataFrom', () => {
       { find: { name: { regexp: '.*' } }, rewrite: [{ merge: { into: 'x', strategy: 'JSON' } }] },
       'spec.dataFrom[0].rewrite[0]',
     ],
-    // The path has no `/` any more by then.
+    // The path contains no `/` any more at this step.
     ...[
       { regexp: { source: '^dev/', target: '' } },
       { regexp: { source: 'dev/', target: '' } },
@@ -361,7 +361,7 @@ describe('dataFrom', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
   });
 
-  it('of a property says that this must be an object, not a text of JSON', async () => {
+  it('with a property must read an object, not a string of JSON', async () => {
     const { mapping, report } = await from({ extract: { key: 'app', property: 'nested' } });
     expect(mapping?.dataFrom).toMatchObject([{ key: 'app', property: 'nested' }]);
     expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
@@ -369,7 +369,7 @@ describe('dataFrom', () => {
     ]);
   });
 
-  it('that searches drops what is found no more, as theirs does, unless something beside it must stay', async () => {
+  it('with a search removes keys that are no longer found, unless other sources must stay', async () => {
     const find = { path: 'dev', name: { regexp: '.*' } };
     const alone = await from({ find });
     expect(alone.mapping).toMatchObject({ onSourceMissing: 'removeKeys', softDeletedIsMissing: true });
@@ -389,7 +389,7 @@ describe('dataFrom', () => {
     expect(JSON.stringify(told.report('ExternalSecret', 'db')?.findings)).not.toContain('found no more');
   });
 
-  it('that searches Vault says how whole secrets are printed, as for one that is named', async () => {
+  it('with a Vault search explains how whole secrets are printed', async () => {
     const searched = await from({ find: { path: 'dev', name: { regexp: '.*' } } });
     const named = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }));
     const [finding, kept, ...more] = searched.report('ExternalSecret', 'db')?.findings ?? [];
@@ -399,7 +399,7 @@ describe('dataFrom', () => {
     expect(named.report('ExternalSecret', 'db')?.findings).toMatchObject([{ what: finding?.what }]);
   });
 
-  it('in AWS says that the path is cut at a slash, and puts the prefix of the store before a key', async () => {
+  it("in AWS explains that the path is cut at a slash, and adds the store's prefix to keys", async () => {
     const found = await from({ find: { path: 'dev', name: { regexp: '^dev/x' } } }, AWS);
     expect(places(found.report('ExternalSecret', 'db'), 'changed')).toEqual([
       'spec.dataFrom[0].find.path',
@@ -413,7 +413,7 @@ describe('dataFrom', () => {
     ]);
   });
 
-  it('in AWS takes a prefix before a key that begins with a slash, unless access has bounds', async () => {
+  it('in AWS accepts a prefix before a key with a leading slash, unless access has bounds', async () => {
     const provider = { aws: { service: 'SecretsManager', region: 'eu-west-1', prefix: 'team/' } };
     const slashed = { extract: { key: '/app' } };
     expect((await from(slashed, store('aws', provider))).mapping?.dataFrom).toMatchObject([
@@ -439,7 +439,7 @@ describe('dataFrom by names below a path', () => {
     ['^dev/(a|b)$', '^(a|b)$'],
     ['^dev/[|a]b', '^[|a]b'],
     ['^dev/a\\|b', '^a\\|b'],
-  ])('%j is carried over', async (regexp, name) => {
+  ])('%j is converted', async (regexp, name) => {
     const { mapping, report } = await find(regexp);
     const searched = { path: 'dev/', ...(name === undefined ? {} : { name }) };
     expect(mapping?.dataFrom?.map((source) => source.find)).toEqual([searched]);
@@ -448,9 +448,9 @@ describe('dataFrom by names below a path', () => {
     );
   });
 
-  // Each matches somewhere else, or in the path too.
+  // These patterns match at other positions, or in the path too.
   it.each(['^dev/a(b)|v', '^dev/a|b', '^dev/?a', '^dev/*', '^de?v/a', '^de[v]', 'v', 'a$', '^dev.a'])(
-    '%j is for a person to check',
+    '%j needs a check by the user',
     async (regexp) => {
       const { mapping, report } = await find(regexp);
       expect(mapping?.dataFrom).toMatchObject([{ find: { path: 'dev/', name: regexp } }]);
@@ -463,7 +463,7 @@ describe('dataFrom by names below a path', () => {
     },
   );
 
-  it.each(['^b/', '^prod', '^deva', '^dev-'])('%j finds nothing there', async (regexp) => {
+  it.each(['^b/', '^prod', '^deva', '^dev-'])('%j finds nothing', async (regexp) => {
     const { mappings, report } = await find(regexp);
     expect(mappings).toEqual([]);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.name.regexp']);
@@ -476,7 +476,7 @@ describe('dataFrom by tags', () => {
     [AWS, { name: { regexp: '^x' }, tags: { env: 'prod' } }, 1],
     [AWS, { name: { regexp: '^x' } }, 0],
     [AZURE, { tags: { env: 'prod' } }, 0],
-  ])('of %o with %j says where the store takes beginnings too', async (from, find, count) => {
+  ])('of %o with %j explains prefix matching of the store', async (from, find, count) => {
     const secretStoreRef = { name: from.metadata.name, kind: 'ClusterSecretStore' };
     const { report } = await imported(from, external({ secretStoreRef, dataFrom: [{ find }] }));
     const changed = places(report('ExternalSecret', 'db'), 'changed');
@@ -488,7 +488,7 @@ describe('a template', () => {
   const withTemplate = (template: object, sources: object = one) =>
     imported(VAULT, external({ ...sources, target: { template } }));
 
-  it('that replaces drops its sources, and one that merges keeps them', async () => {
+  it('with Replace drops its sources, and with Merge keeps them', async () => {
     const data = { url: 'pg://{{ .PASSWORD }}@h' };
     expect((await withTemplate({ data })).mapping?.template).toEqual({
       data: { url: 'pg://{{ PASSWORD }}@h' },
@@ -499,7 +499,7 @@ describe('a template', () => {
     });
   });
 
-  it('that only hands values on becomes their sources, so that bytes pass unharmed', async () => {
+  it('that only returns values becomes their sources, so that bytes stay intact', async () => {
     const { mapping } = await withTemplate({
       data: { key: '{{ .PASSWORD | b64dec }}', same: '{{ .PASSWORD }}' },
     });
@@ -510,7 +510,7 @@ describe('a template', () => {
     });
   });
 
-  it('that makes what is no key is said in the words of `validate`', async () => {
+  it('with an invalid key is reported like in `validate`', async () => {
     const { report } = await imported(
       VAULT,
       external({
@@ -524,7 +524,7 @@ describe('a template', () => {
     );
   });
 
-  it('with the name of its own source gets that by another name', async () => {
+  it('renames a source with the same name', async () => {
     const { mapping } = await withTemplate({ data: { PASSWORD: 'x{{ .PASSWORD }}' } });
     expect(Object.keys(mapping?.data ?? {})).toEqual(['source_PASSWORD']);
     expect(mapping?.template?.data).toEqual({ PASSWORD: 'x{{ source_PASSWORD }}' });
@@ -532,7 +532,7 @@ describe('a template', () => {
     expect(merged.mapping?.template).toEqual({ only: true, data: { PASSWORD: 'x{{ source_PASSWORD }}' } });
   });
 
-  it('over one object names the members that it uses', async () => {
+  it('over one object lists the members that it uses', async () => {
     const { mapping } = await withTemplate(
       { data: { url: '{{ .user }}:{{ index . "pass-word" }}' } },
       { dataFrom: [{ extract: { key: 'app' } }] },
@@ -545,7 +545,7 @@ describe('a template', () => {
   });
 
   it.each(['{{ .constructor }}', '{{ .constructor | upper }}', '{{ .toString }}'])(
-    'over one object takes %s for a member of it',
+    'over one object treats %s as a member',
     async (text) => {
       const { mapping } = await withTemplate(
         { data: { out: text } },
@@ -556,7 +556,7 @@ describe('a template', () => {
     },
   );
 
-  it('over one object uses its keys where a name may have been another before', async () => {
+  it('over one object uses its keys if names may have been changed', async () => {
     const dataFrom = [{ extract: { key: 'app' } }];
     const { mapping } = await withTemplate(
       { data: { url: '{{ .db_user }}@h', same: '{{ .db_user }}' } },
@@ -577,7 +577,7 @@ describe('a template', () => {
     expect(renamed.mapping?.data).toEqual({ same: { store: 'vault', key: 'app', property: 'db_user' } });
   });
 
-  it('that loops with two variables asks a person to look, since a list would give other bytes', async () => {
+  it('with two loop variables asks the user to check, because a list would give other output', async () => {
     const loop = '{{ range $k, $v := fromJson .PASSWORD }}{{ $k }}={{ $v }}{{ end }}';
     const { mapping, report } = await withTemplate({ data: { all: loop } });
     expect(mapping?.template?.data.all).toContain('{% for ');
@@ -589,7 +589,7 @@ describe('a template', () => {
     });
   });
 
-  it('over several objects keeps their keys apart from its own', async () => {
+  it('over several objects separates their keys from its own', async () => {
     const dataFrom = [{ extract: { key: 'a' } }, { extract: { key: 'b' } }];
     const { mapping } = await withTemplate({ data: { user: '{{ .user }}!' } }, { dataFrom });
     expect(mapping?.dataFrom?.map(({ rename }) => rename)).toEqual([
@@ -597,7 +597,7 @@ describe('a template', () => {
       { invalid: 'replace', prefix: 'source_' },
     ]);
     expect(mapping?.template?.data).toEqual({ user: '{{ source_user }}!' });
-    // A member `user` would be the template's `source_user`.
+    // A member `user` would collide with the template's `source_user`.
     const named = await withTemplate({ data: { source_user: '{{ .user }}!' } }, { dataFrom });
     expect(named.mapping?.dataFrom).toMatchObject([
       { rename: { prefix: 'source_source_' } },
@@ -616,7 +616,7 @@ describe('a template', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
   });
 
-  it('of a literal is not said to stand in another object', async () => {
+  it('with a literal is not reported as stored in another object', async () => {
     const { report } = await withTemplate({ templateFrom: [{ literal: '{{ .key }}: x' }] });
     const [finding] = report('ExternalSecret', 'db')?.findings ?? [];
     expect(finding).toMatchObject({ level: 'lost', what: expect.stringContaining('`literal`') });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { imported, VAULT } from './harness.ts';
 
-/** What an API server would refuse, YAML reads otherwise, or an object of the language inherits. */
+/** Values that an API server rejects, that YAML reads differently, or that JavaScript objects inherit. */
 const odd = fc.constantFrom<unknown>(
   ...['', ' a', '/a/', 'a//b', '..', '__proto__', 'toString', 'constructor', 'é', 'x'.repeat(300)],
   ...['{{ .a }}', '{{ $x := .a }}{{ $x }}', '{% x %}', '}}', '0755', 'on', '~', 'a: b', '# c', '- a'],
@@ -29,7 +29,7 @@ const spec = () => ({
   },
 });
 
-/** Every field of an object, with what it stands in. */
+/** Every field of an object, with its parent. */
 function fieldsOf(value: object): [object, string][] {
   return Object.entries(value).flatMap(([name, member]): [object, string][] => [
     [value, name],
@@ -37,8 +37,8 @@ function fieldsOf(value: object): [object, string][] {
   ]);
 }
 
-describe('whatever stands in the fields of their objects', () => {
-  it('is imported or listed, and what comes out is valid', async () => {
+describe('any value in the fields of the objects', () => {
+  it('is imported or listed, and the output is valid', async () => {
     const change = fc.record({ at: fc.nat(), to: odd, isName: fc.boolean() });
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(change, { maxLength: 3 }), { maxLength: 4 }), async (all) => {
@@ -48,7 +48,7 @@ describe('whatever stands in the fields of their objects', () => {
           for (const { at, to, isName } of changes) {
             const fields = fieldsOf(made);
             const [where, name] = fields[at % fields.length] ?? [made, 'data'];
-            // Defined and not assigned: `__proto__` is a name too.
+            // Define it instead of assigning it, because `__proto__` is a possible name.
             const called = isName && !Array.isArray(where) && typeof to === 'string' ? to : name;
             Object.defineProperty(where, called, {
               value: to,

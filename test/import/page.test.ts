@@ -9,7 +9,7 @@ const PAGE = readFileSync(
   'utf8',
 );
 
-/** The names in a column of the table of functions. */
+/** The names in a column of the function table. */
 function column(at: number): readonly string[] {
   const table = PAGE.slice(PAGE.indexOf('### Functions in templates'), PAGE.indexOf('Every other function'));
   const rows = table.split('\n').filter((line) => line.startsWith('| `'));
@@ -18,12 +18,12 @@ function column(at: number): readonly string[] {
   );
 }
 
-describe('the page on the move', () => {
-  it('names the functions that are translated, and no others', () => {
+describe('the migration page', () => {
+  it('lists exactly the converted functions', () => {
     expect(column(0).toSorted()).toEqual(Object.keys(FUNCTIONS).toSorted());
   });
 
-  it('names filters that there are', () => {
+  it('lists existing filters', () => {
     for (const name of column(1)) expect(Object.keys(FILTERS)).toContain(name);
   });
 });

@@ -19,7 +19,7 @@ describe('Vault', () => {
     ['/', 'admin', { namespace: 'root' }],
     ['admin', undefined, { namespace: 'admin' }],
     [undefined, 'admin', {}],
-  ])('a login in namespace %j for secrets in %j stays where it is', async (own, namespace, more) => {
+  ])('keeps a login in namespace %j for secrets in %j', async (own, namespace, more) => {
     const auth = { kubernetes: { role: 'r' }, ...(own === undefined ? {} : { namespace: own }) };
     const { stores, report } = await imported(
       vault(auth, namespace === undefined ? {} : { namespace }),
@@ -53,7 +53,7 @@ describe('Vault', () => {
       { method: 'jwt', role: 'r', jwt: secretRef('s', 'token'), mountPath: 'kubernetes' },
     ],
     [
-      // As a cluster answers, which puts in what is usual.
+      // As a cluster returns it, with defaults filled in.
       { kubernetes: { mountPath: 'kubernetes', role: 'r', secretRef: ref('s') } },
       { method: 'jwt', role: 'r', jwt: secretRef('s', 'token'), mountPath: 'kubernetes' },
     ],
@@ -97,7 +97,7 @@ describe('Vault', () => {
         keyFile: '/var/run/secretbridge/stores/vault/login.key',
       },
     ],
-  ])('logs in by %j', async (auth, expected) => {
+  ])('logs in with %j', async (auth, expected) => {
     const { stores } = await imported(vault(auth), external(one));
     expect(stores).toEqual([
       {
@@ -111,7 +111,7 @@ describe('Vault', () => {
     ]);
   });
 
-  it.each([['iam'], ['gcp']])('has no login by %s', async (method) => {
+  it.each([['iam'], ['gcp']])('has no login with %s', async (method) => {
     const { stores, report } = await imported(vault({ [method]: { role: 'r' } }), external(one));
     expect(stores).toEqual([]);
     expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([
@@ -120,7 +120,7 @@ describe('Vault', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
   });
 
-  it('that an object does not name is said to be that', async () => {
+  it('that an object does not name is reported as missing', async () => {
     const data = [{ secretKey: 'A', remoteRef: { key: 'a' } }];
     const { report } = await imported(external({ secretStoreRef: undefined, data }));
     expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
@@ -128,7 +128,7 @@ describe('Vault', () => {
     ]);
   });
 
-  it('carries namespace, version and certificates over, and says how to provide the files', async () => {
+  it('keeps namespace, version and certificates, and explains how to provide the files', async () => {
     const more = {
       version: 'v1',
       namespace: 'admin/team',
@@ -152,7 +152,7 @@ describe('Vault', () => {
   });
 
   it.each(['a b/k', '?/k', '../k', 'ghp_abcdefghijklmnopqrstuvwxyz0123456789/k'])(
-    'without a mount lists the key %s, whose mount cannot be one, and takes the others',
+    'without a mount lists the key %s, which cannot contain a mount, and converts the others',
     async (key) => {
       const named = (name: string, of: string) =>
         external(
@@ -170,7 +170,7 @@ describe('Vault', () => {
     },
   );
 
-  it('that holds what looks like a credential is listed, and so is what uses it', async () => {
+  it('with a suspected credential is listed, together with the objects that use it', async () => {
     const path = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789';
     const { stores, mappings, report } = await imported(
       vault({ kubernetes: { role: 'r' } }, { path }),
@@ -181,7 +181,7 @@ describe('Vault', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
   });
 
-  it('without a mount becomes one store for each that keys name', async () => {
+  it('without a mount becomes one store for each mount in keys', async () => {
     const bare = store('vault', { vault: { server: 'https://v:8200', auth: { kubernetes: { role: 'r' } } } });
     const data = ['secret/app', 'team/kv/data/app'].map((key, at) => ({
       secretKey: `K${at}`,
@@ -198,7 +198,7 @@ describe('Vault', () => {
     });
   });
 
-  it('takes http as it is, and says so', async () => {
+  it('keeps plain http and reports it', async () => {
     const { stores, report } = await imported(
       vault({ kubernetes: { role: 'r' } }, { server: 'http://vault:8200' }),
       external(one),
@@ -241,7 +241,7 @@ describe('AWS', () => {
       { role: ROLE, additionalRoles: [`${ROLE}-1`], externalID: 'abc' },
       { method: 'default', assumeRole: [{ roleArn: `${ROLE}-1` }, { roleArn: ROLE, externalId: 'abc' }] },
     ],
-  ])('logs in by %j', async (more, auth) => {
+  ])('logs in with %j', async (more, auth) => {
     const { stores } = await imported(aws(more), external(one));
     expect(stores).toEqual([{ name: 'vault', kind: 'aws-secrets-manager', region: 'eu-west-1', auth }]);
   });
@@ -251,7 +251,7 @@ describe('AWS', () => {
     expect(stores).toMatchObject([{ region: 'us-east-1', fips: true }]);
   });
 
-  it('takes the role of a service account from its annotation when that is there', async () => {
+  it('reads the role of a service account from its annotation', async () => {
     const account = {
       apiVersion: 'v1',
       kind: 'ServiceAccount',
@@ -265,7 +265,7 @@ describe('AWS', () => {
     expect(stores).toMatchObject([{ auth: { method: 'webIdentity', roleArn: ROLE } }]);
   });
 
-  it('is carried over for Secrets Manager only', async () => {
+  it('is converted for Secrets Manager only', async () => {
     const { stores, report } = await imported(aws({ service: 'ParameterStore' }), external(one));
     expect(stores).toEqual([]);
     expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual(['spec.provider.aws.service']);
@@ -328,7 +328,7 @@ describe('Azure', () => {
       },
       false,
     ],
-  ])('logs in by %j', async (more, auth, needsPerson) => {
+  ])('logs in with %j', async (more, auth, needsPerson) => {
     const { stores, result } = await imported(
       azure(more),
       external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }),
@@ -340,8 +340,8 @@ describe('Azure', () => {
   });
 });
 
-describe('Azure with a tenant said twice', () => {
-  it.each(['WorkloadIdentity', 'ServicePrincipal'])('takes the plain one (%s)', async (authType) => {
+describe('Azure with a duplicate tenant', () => {
+  it.each(['WorkloadIdentity', 'ServicePrincipal'])('uses the inline one (%s)', async (authType) => {
     const keys = { clientId: ref('s', 'id'), tenantId: ref('s', 't') };
     const azure = {
       vaultUrl: 'https://c.vault.azure.net',
@@ -356,7 +356,7 @@ describe('Azure with a tenant said twice', () => {
 });
 
 describe('Azure without an id', () => {
-  it('is not carried over', async () => {
+  it('is not converted', async () => {
     const azure = {
       vaultUrl: 'https://c.vault.azure.net',
       tenantId: 't',
@@ -371,7 +371,7 @@ describe('Azure without an id', () => {
 });
 
 describe('credentials', () => {
-  it('of other namespaces are to be copied, each once, and the report says how', async () => {
+  it('of other namespaces must be copied once each, and the report explains how', async () => {
     const local = (namespace: string) => ({
       apiVersion: 'external-secrets.io/v1beta1',
       kind: 'SecretStore',
@@ -403,7 +403,7 @@ describe('credentials', () => {
     ).toMatch(/-n a get secret token .*a\.token.*\n.*-n b get secret token .*b\.token/);
   });
 
-  it('that differ from namespace to namespace cannot be said', async () => {
+  it('that differ between namespaces cannot be expressed', async () => {
     const vault = store('vault', {
       vault: { server: 'https://v:8200', path: 'kv', auth: { tokenSecretRef: { name: 'token', key: 't' } } },
     });
@@ -426,15 +426,15 @@ describe('conditions of a store', () => {
     [[{ namespaces: ['apps', 'web'] }], ['apps', 'web']],
     [[{ namespaceRegexes: ['^apps$', '^team-.*'] }], ['apps', 'team-*']],
     [[{ namespaceSelector: { matchLabels: { a: 'b' } } }], ['apps']],
-    // In a regular expression, a bare `*` repeats what stands before it.
+    // In a regular expression, a bare `*` repeats the character before it.
     [[{ namespaceRegexes: ['^prod*$', '^app*s$'] }], ['apps']],
     [[{ namespaceRegexes: ['^prod*$'], namespaces: ['apps', 'team-*', '*'] }], ['apps']],
-  ])('%j become access', async (conditions, namespaces) => {
+  ])('%j become access rules', async (conditions, namespaces) => {
     const { access } = await imported(bounded(conditions), external(one));
     expect(access).toEqual([{ namespaces, stores: ['vault'], keys: ['**'] }]);
   });
 
-  it('that name what is no namespace say so, and open the store to nobody', async () => {
+  it('with an invalid namespace name are reported, and open the store to no namespace', async () => {
     const { access, mappings, report } = await imported(
       bounded([{ namespaces: ['*'], namespaceRegexes: ['^prod*$'] }]),
       external(one),
@@ -446,7 +446,7 @@ describe('conditions of a store', () => {
     );
   });
 
-  it('that shut out an ExternalSecret make its mapping one that is not handed out', async () => {
+  it('that exclude an ExternalSecret make its mapping inactive', async () => {
     const { mappings, report } = await imported(bounded([{ namespaces: ['web'] }]), external(one));
     expect(mappings).toEqual([]);
     expect(report('ExternalSecret', 'db')).toMatchObject({
@@ -463,8 +463,8 @@ describe('conditions of a store', () => {
   });
 });
 
-describe('a field of a chart that is not rendered', () => {
-  it('is said once, also where YAML takes its braces for an object', async () => {
+describe('a field of an unrendered chart', () => {
+  it('is reported once, even if YAML reads its braces as an object', async () => {
     const region = { '{ .Values.region }': null };
     const { report } = await imported(store('aws', { aws: { service: 'SecretsManager', region } }));
     const lost = report('ClusterSecretStore', 'aws')?.findings.filter(({ level }) => level === 'lost');
@@ -479,8 +479,8 @@ describe('a field of a chart that is not rendered', () => {
   });
 });
 
-describe('names that no API server would take', () => {
-  it('come into no command', async () => {
+describe('invalid Kubernetes names', () => {
+  it('appear in no command', async () => {
     const vault = store('vault', {
       vault: {
         server: 'https://v:8200',

@@ -42,8 +42,8 @@ const templates = fc.oneof(
   fc.string({ maxLength: 40 }),
 );
 
-describe('whatever stands in a template', () => {
-  it('is listed, or becomes one that our engine takes', () => {
+describe('any template text', () => {
+  it('is listed or becomes a valid template', () => {
     fc.assert(
       fc.property(templates, (template) => {
         const result = translateTemplate(template);
@@ -55,7 +55,7 @@ describe('whatever stands in a template', () => {
     );
   });
 
-  it('stays as it is to the byte when it has no action', () => {
+  it('without actions stays unchanged to the byte', () => {
     fc.assert(
       fc.property(
         fc

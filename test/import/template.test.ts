@@ -16,11 +16,11 @@ const DATA = {
   encoded: 'aGk=',
   quote: 'say "hi" <b>',
   chain: one.ca + leaf.cert,
-  // Of two authorities, and no leaf first.
+  // Certificates of two authorities, with no leaf first.
   bundle: `Bag\n${another.ca}${leaf.key}${one.ca}${leaf.cert}`,
 };
 
-/** What our engine makes of their template. */
+/** The output of our engine for the converted template. */
 function rendered(template: string, rename?: (name: string) => string): string {
   const result = translateTemplate(template, rename === undefined ? undefined : { rename });
   if (result.kind === 'lost') return `lost: ${result.problems.map(({ message }) => message).join('; ')}`;
@@ -33,8 +33,8 @@ function rendered(template: string, rename?: (name: string) => string): string {
   return out.kind === 'done' ? Buffer.from(out.value.reveal()).toString() : `failed: ${out.problem.message}`;
 }
 
-describe('a template of theirs', () => {
-  // What Go's text/template with sprig gives for each.
+describe('a Go template', () => {
+  // The output of Go's text/template with sprig for each.
   it.each([
     ['{{ .a }}', 'A b'],
     ['{{.a}}', 'A b'],
@@ -80,10 +80,10 @@ describe('a template of theirs', () => {
     ['{{ splitList " " .a | join "+" }}', 'A+b'],
     ['{{/* nothing */}}z', 'z'],
     ['a {{- /* nothing */ -}} z', 'az'],
-    // White space is taken away as far as the comment.
+    // The comment limits the whitespace trimming.
     ['a\n{{/* nothing */}} \n{{- .a }}', 'a\nA b'],
     ['{{ .a -}} {{/* nothing */}} z', 'A b z'],
-    // Quotes make text of whatever there is.
+    // Quoted braces of Liquid.
     ['{{ (fromJson .json).n | quote }}', '"1"'],
     ['{{ (fromJson .json).n | toString | toRawJson }}', '"1"'],
     ['{{ print (fromJson .json).n | quote }}', '"1"'],
@@ -95,7 +95,7 @@ describe('a template of theirs', () => {
     ['{ {{- "x" }} }}', '{x }}'],
     ['{ {{- /* nothing */ -}} { "x"', '{{ "x"'],
     ['{{ `a"b` }}', 'a"b'],
-    // What ends a tag of ours.
+    // Characters that end a Liquid tag.
     ['{{ if eq .a "%}" }}1{{ else }}2{{ end }}', '2'],
     ['{{ $x := "%}" }}{{ $x }}{{ printf "-%%}%s" $x }}', '%}-%}%}'],
     ['{{ range splitList "%}" .a }}[{{ . }}]{{ end }}', '[A b]'],
@@ -104,7 +104,7 @@ describe('a template of theirs', () => {
     expect(rendered(template)).toBe(expected);
   });
 
-  it('hands certificates on in the order that they come in, whether they are one chain or not', () => {
+  it('keeps the order of certificates, whether they are a chain or not', () => {
     const all = `${another.ca}${one.ca}${leaf.cert}`;
     expect(rendered('{{ .bundle | filterPEM "CERTIFICATE" }}')).toBe(all);
     expect(rendered('{{ filterPEM "CERTIFICATE" .bundle | b64enc }}')).toBe(btoa(all));
@@ -117,7 +117,7 @@ describe('a template of theirs', () => {
     ['leaf', leaf.cert, '; for a self-signed certificate External Secrets returns nothing'],
     ['intermediate', '', ''],
     ['root', one.ca, ', including its root; without a root External Secrets returns nothing'],
-  ])('takes the %s out of a chain, and says where theirs gives nothing', (part, expected, differs) => {
+  ])('extracts the %s of a chain, and notes when External Secrets returns nothing', (part, expected, differs) => {
     const template = `{{ .chain | filterCertChain "${part}" }}`;
     expect(rendered(template)).toBe(expected);
     const result = translateTemplate(template);
@@ -142,16 +142,16 @@ describe('a template of theirs', () => {
     ['{{ end }}', 'without its beginning'],
     ['{{ printf "%5s" .a }}', '`printf` with these arguments'],
     ['{{ constructor .a }}', '`constructor` has no counterpart'],
-    // Theirs puts all of them out; of those that take several, none is dropped.
+    // External Secrets returns all of them; filters for several items drop none.
     ['{{ quote .a .quote }}', '`quote` with these arguments'],
     ['{{ .a | quote .quote }}', '`quote` with these arguments'],
     ['{{ squote .a .quote }}', '`squote` with these arguments'],
     ['{{ urlquery .a .quote }}', '`urlquery` with these arguments'],
-    // What they stand for here is the source itself, or the item of a loop.
+    // Here the variable is the source itself, or the loop item.
     ['{{ with $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', '`$x` is given another value'],
     ['{{ if $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', '`$x` is given another value'],
     ['{{ range $v := (fromJson .json).list }}{{ $v = "z" }}{{ $v }}{{ end }}', '`$v` is given another value'],
-  ])('%j is listed, and not guessed', (template, why) => {
+  ])('%j is listed, not guessed', (template, why) => {
     expect(rendered(template)).toMatch(/^lost: /);
     expect(rendered(template)).toContain(why);
   });
@@ -162,24 +162,24 @@ describe('a template of theirs', () => {
     ['{{ .a | quote }}', /^`quote` and `%q` become/],
     ['{{ printf "%q" .a }}', /^`quote` and `%q` become/],
     ['{{ .encoded | b64dec | pkcs12key }}', /^what `base64_decode` gives must be text .* or go on to /],
-  ])('%j says where its meaning is another', (template, note) => {
+  ])('%j notes its difference in meaning', (template, note) => {
     const result = translateTemplate(template);
     const notes = result.kind === 'done' ? result.value.notes.map(({ what }) => what) : [];
     expect(notes).toContainEqual(expect.stringMatching(note));
   });
 
-  it('of a text says nothing of what numbers would be', () => {
+  it('of a text has no note about numbers', () => {
     expect(translateTemplate('{{ .none | default "other" }}')).toMatchObject({ value: { notes: [] } });
   });
 
-  it('names the line of what it lacks', () => {
+  it('names the line of an unsupported part', () => {
     expect(translateTemplate('a\n{{ .a }}\n{{ now }}')).toEqual({
       kind: 'lost',
       problems: [{ line: 3, message: '`now` has no counterpart' }],
     });
   });
 
-  it('takes its sources by the names that they have here', () => {
+  it('uses the new names of its sources', () => {
     expect(rendered('{{ .a }}{{ index . "a-b" }}', (name) => `source_${name}`)).toBe('A bdash');
   });
 });

@@ -33,25 +33,27 @@ import { fixedStores } from '../fakes/stores.ts';
 import { formsOf, type Marker, type Place } from '../leak-search.ts';
 
 export interface BenchOptions {
-  /** One store, as an entry of `stores` in JSON; its name is `s`. */
+  /** One store as a JSON entry of `stores`. Its name is `s`. */
   readonly store: Readonly<Record<string, unknown>>;
-  /** The entries of `mappings`, in YAML. */
+  /** The entries of `mappings` in YAML. */
   readonly mappings: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Further sections, in YAML. */
+  /** Additional sections in YAML. */
   readonly more?: string;
   readonly deadline?: (ms: number) => Deadline;
   readonly clock?: ManualTime;
 }
 
-/** The whole path from the text of a configuration to the bytes in a cluster in memory, in one long-lived process. */
+/** The whole path from a configuration text to the bytes in an in-memory cluster, in one long-lived process. */
 export interface Bench extends AsyncDisposable {
   readonly cluster: MemoryCluster;
   readonly clock: ManualTime;
-  /** Other mappings from the next run on. */
+  /** Replaces the mappings from the next run on. */
   configure(mappings: string): Promise<void>;
   sync(): Promise<SyncReport & { readonly exitCode: number }>;
-  /** All that people and machines may see of it: output at the level `debug`, audit, marks, errors. */
+  /**
+   * Everything that users and machines can see: output at level `debug`, audit records, ownership metadata and errors.
+   */
   seen(): Promise<readonly Place[]>;
 }
 
@@ -77,7 +79,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
   const provider = stack.use(await openStore());
   const owned = stack.move();
 
-  /** As `stores.ts` does it, but no wait takes real time. */
+  /** Like `stores.ts`, but waits take no real time. */
   async function openStore(): Promise<SecretProvider> {
     const [store] = config.stores;
     if (store === undefined) throw new Error('a bench has one store');
@@ -92,7 +94,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       return result.finally(() => running.delete(result));
     };
     const deps = { name: store.name, clock, fingerprints, credential, limit: watched };
-    // The time that goes by before another attempt is enough for the calls that are under way.
+    // Waiting for a retry gives running calls enough time to end.
     const sleep = async (ms: number) => {
       await Promise.allSettled(running);
       await pass(ms);
@@ -216,14 +218,14 @@ ${more}
 mappings:${mappings}`;
 }
 
-/** What is wrong with a configuration. */
+/** The problems of a configuration. */
 export async function problemsOf(options: Parameters<typeof textOf>[0]): Promise<readonly Problem[]> {
   return (await loadText(textOf(options))).problems;
 }
 
 const configs = new Map<string, Promise<Config>>();
 
-/** Each text is loaded once: hundreds of runs have the same. */
+/** Each text is loaded once, because hundreds of runs use the same one. */
 function configOf(text: string): Promise<Config> {
   const config = configs.get(text) ?? loadOf(text);
   configs.set(text, config);
@@ -236,7 +238,7 @@ async function loadOf(text: string): Promise<Config> {
   return loaded.config;
 }
 
-/** As `findLeaks` does, with each form looked for once: the core of these markers is the whole of them. */
+/** Like `findLeaks`, but searches each form once, because these markers consist of their core only. */
 export function leaksIn(places: readonly Place[], markers: readonly Marker[]): readonly string[] {
   return places.flatMap(({ name: place, bytes }) => {
     const hay = Buffer.from(bytes);

@@ -1,6 +1,8 @@
 import type { TargetId } from '../../src/core/target.ts';
 
-/** How a target gets its keys from `gone`, which fails, and `stays`, which does not when the fault is of one key. */
+/**
+ * How a target uses the sources `gone`, which fails, and `stays`, which does not fail if the fault concerns one key.
+ */
 const SHAPES = {
   one: 'data: { GONE: { store: s, key: gone, property: a } }',
   two: 'data: { GONE: { store: s, key: gone, property: a }, STAYS: { store: s, key: stays, property: a } }',
@@ -14,7 +16,10 @@ type Shape = keyof typeof SHAPES;
 
 const POLICIES = ['keep', 'removeKeys', 'delete'] as const;
 
-/** `adopted` before the store failed; `adopting`: the mapping may, and its first pass meets the failure. */
+/**
+ * `adopted`: adopted before the store failed. `adopting`: the mapping may adopt, and the store fails in its first
+ * cycle.
+ */
 export type Ownership = 'owned' | 'adopted' | 'foreign' | 'adopting' | 'missing' | 'merged';
 
 export interface Cell {
@@ -44,7 +49,7 @@ export const cells: readonly Cell[] = (Object.keys(SHAPES_OF) as Ownership[]).fl
   ),
 );
 
-/** The ones that a healthy store serves first; the others come into the configuration when it fails. */
+/** The targets that a healthy store serves first. The others are added when the store fails. */
 export const HEALTHY: readonly Ownership[] = ['owned', 'adopted', 'foreign', 'merged'];
 
 export const THEIRS = {
@@ -53,7 +58,7 @@ export const THEIRS = {
   data: { THEIRS: base64('theirs') },
 };
 
-/** In YAML, with a bystander that reads `stays` only. */
+/** The mappings in YAML, with an unaffected target that reads only `stays`. */
 export function mappingsOf(
   key: (name: string) => string,
   ownerships: readonly Ownership[] = Object.keys(SHAPES_OF) as Ownership[],

@@ -3,7 +3,7 @@ import type { Deadline } from '../../src/providers/timing.ts';
 import type { Fault as AzureFault } from '../fakes/azure-server/faults.ts';
 import type { Fault as ProxyFault } from '../fakes/fault-proxy.ts';
 
-/** What every store is put through, unless its kind cannot have it. */
+/** The failures for every store, except those that a kind of store cannot have. */
 export const FAILURES = [
   '401',
   '403',
@@ -18,11 +18,11 @@ export const FAILURES = [
   '503',
   'timeout',
   'reset',
-  'reset in the body',
-  'cut JSON',
+  'connection connection connection reset in the body',
+  'truncated JSON',
   'HTML or wrong content type',
-  'another answer',
-  'TLS of another name',
+  'unexpected response',
+  'certificate for another name',
   'expired certificate',
   'DNS',
 ] as const;
@@ -31,53 +31,53 @@ export type Failure = (typeof FAILURES)[number];
 export interface Fault<Store> {
   readonly failure: Failure;
   readonly title: string;
-  /** The whole store, or the keys whose name has `gone` in it. */
+  /** The whole store, or the keys with `gone` in their name. */
   readonly scope: 'store' | 'key';
-  /** What each target that reads from there must report. */
+  /** The code that each affected target must report. */
   readonly code: ErrorCode;
   begin(store: Store): void | Promise<void>;
 }
 
-/** A store as the matrix uses it: its keys hold text, and behind its address all can go wrong. */
+/** A store for the matrix. Its keys contain text, and any fault can be set for it. */
 export interface MatrixStore extends AsyncDisposable {
   readonly config: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string>>;
   readonly deadline?: (ms: number) => Deadline;
-  /** A name with `/`, as this kind of store may have it. */
+  /** A name with `/`, if this kind of store allows it. */
   key(name: string): string;
   put(key: string, text: string): void | Promise<void>;
-  /** Nothing is wrong from now on. What was done to keys is mended by putting them again. */
+  /** Removes all faults. Changed keys are restored by writing them again. */
   heal(): void | Promise<void>;
 }
 
 export interface MatrixKind<Store extends MatrixStore = MatrixStore> {
   readonly title: string;
   readonly faults: readonly Fault<Store>[];
-  /** The failures that this kind of store cannot have, each with its reason. */
+  /** The failures that this kind of store cannot have, each with the reason. */
   readonly never: Partial<Readonly<Record<Failure, string>>>;
   open(): Promise<Store>;
 }
 
-/** Keeps the faults and the store of a kind together, so that a list of kinds has one type. */
+/** Combines the faults and the store of a kind, so that a list of kinds has one type. */
 export function defineKind<Store extends MatrixStore>(kind: MatrixKind<Store>): MatrixKind {
   return kind as unknown as MatrixKind;
 }
 
 const HTML = 'HTML or wrong content type';
-const OTHER = 'another answer';
+const OTHER = 'unexpected response';
 
 type Canned = Exclude<ProxyFault | AzureFault, 'endless' | 'unavailable, endless'>;
 
-/** Which failure each canned fault is. The endless ones take long, and the conformance suite has them. */
+/** The failure for each predefined fault. Endless faults take long, so the conformance suite covers them. */
 export const CANNED: Readonly<Record<Canned, Failure>> = {
   'bad request': OTHER,
   unauthorized: '401',
   forbidden: '403',
-  'forbidden by the firewall': '403',
+  'blocked by the firewall': '403',
   'forbidden, in HTML': HTML,
   'wrong mount': 'wrong mount',
   'not found, in HTML': HTML,
-  'not found, elsewhere': OTHER,
+  'not found at another host': OTHER,
   'no such vault': OTHER,
   'no such resource': OTHER,
   'being deleted': OTHER,
@@ -85,8 +85,8 @@ export const CANNED: Readonly<Record<Canned, Failure>> = {
   'not up to date': OTHER,
   throttled: '429',
   'throttled, for 2 seconds': '429 with Retry-After',
-  'throttled, until a date': '429 with Retry-After',
-  'throttled, for an hour': '429 with Retry-After',
+  'throttled until a date': '429 with Retry-After',
+  'throttled for an hour': '429 with Retry-After',
   'throttled, in Latin-1': '429 with Retry-After',
   standby: OTHER,
   'server error': '500',
@@ -94,18 +94,18 @@ export const CANNED: Readonly<Record<Canned, Failure>> = {
   unavailable: '503',
   'unavailable, for 2 seconds': '503',
   sealed: '503',
-  'sealed, as its health says': '503',
+  'sealed according to its health': '503',
   hang: 'timeout',
   'hang in the body': 'timeout',
   reset: 'reset',
-  'reset in the body': 'reset in the body',
-  cut: 'cut JSON',
-  'cut, without a length': 'cut JSON',
+  'connection connection connection reset in the body': 'connection connection connection reset in the body',
+  cut: 'truncated JSON',
+  'truncated without a length': 'truncated JSON',
   'not HTTP': OTHER,
   redirect: OTHER,
   html: HTML,
   'wrong content type': HTML,
-  'invalid JSON': 'cut JSON',
+  'invalid JSON': 'truncated JSON',
   'another JSON': OTHER,
   'not UTF-8': OTHER,
   empty: OTHER,
@@ -128,22 +128,22 @@ export function canned<Name extends string, Store>(
     }));
 }
 
-/** How the way to a store can fail, the same for all that are reached over the network. */
+/** Faults of the connection, for all stores that use the network. */
 export function onTheWay<Store>(
   show: (store: Store, face: 'another name' | 'expired') => void,
   loseName: (store: Store) => void,
 ): readonly Fault<Store>[] {
   return [
     {
-      failure: 'TLS of another name',
-      title: 'a certificate of another name',
+      failure: 'certificate for another name',
+      title: 'a certificate for another name',
       scope: 'store',
       code: 'TLS_FAILED',
       begin: (store) => show(store, 'another name'),
     },
     {
       failure: 'expired certificate',
-      title: 'a certificate that has expired',
+      title: 'an expired certificate',
       scope: 'store',
       code: 'TLS_FAILED',
       begin: (store) => show(store, 'expired'),

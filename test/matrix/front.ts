@@ -9,18 +9,21 @@ import { listen } from '../fakes/loopback.ts';
 export const FACES = ['good', 'another name', 'expired'] as const;
 export type Face = (typeof FACES)[number];
 
-/** TLS before a server, whose certificate changes while its address stays: another address were another store. */
+/**
+ * A TLS front for a server. Its certificate can change while the address stays the same, because another address would
+ * be another store.
+ */
 export interface Front extends AsyncDisposable {
   readonly port: number;
-  /** From now on. The connections that are open end. */
+  /** Takes effect at once and closes open connections. */
   show(face: Face): void;
-  /** Ends the connections that are open. */
+  /** Closes open connections. */
   cut(): void;
 }
 
 export interface FrontOptions {
   readonly authority: Authority;
-  /** By which clients know it. */
+  /** The name for clients. */
   readonly host: string;
   readonly upstream: { readonly port: number; readonly secure: boolean };
 }
@@ -43,7 +46,7 @@ export async function startFront({ authority, host, upstream }: FrontOptions): P
     const behind = secure
       ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
       : net.connect({ port, host: '127.0.0.1' });
-    // Small pieces would wait for each other.
+    // Without this, small packets wait for each other.
     client.setNoDelay(true);
     behind.setNoDelay(true);
     client.on('error', () => behind.destroy());
@@ -75,9 +78,9 @@ export async function startFront({ authority, host, upstream }: FrontOptions): P
   };
 }
 
-/** The names of this test lead to this machine, or nowhere; the answers of the resolver are all that is replaced. */
+/** Resolves the names of this test to this machine, or fails. Only the DNS resolver is replaced. */
 export interface Names extends Disposable {
-  /** From now on the name cannot be resolved. */
+  /** Makes the name unresolvable from now on. */
   lose(host: string): void;
   find(host: string): void;
 }

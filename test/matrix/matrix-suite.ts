@@ -7,17 +7,17 @@ import { type Bench, leaksIn, openBench } from './bench.ts';
 import { base64, type Cell, cells, HEALTHY, idOf, mappingsOf, THEIRS } from './cells.ts';
 import { FAILURES, type Fault, type MatrixKind, type MatrixStore } from './failures.ts';
 
-// Every store, with every failure, for targets of every policy and every owner: four passes over more than
-// `absence.over`. Nothing is deleted, emptied, half-written or taken over but by a proved absence and the policy's
-// word; and nothing of a value is seen outside of store and target.
+// Runs every store with every failure, for targets of every policy and owner: four cycles over more than
+// `absence.over`. Only a proved absence and the policy may delete, empty or adopt a target, and no target is partially
+// written. Values appear only in the store and the target.
 
 const MINUTE = 60_000;
 const counts = { cells: 0, passes: 0, deleted: 0, keysRemoved: 0, held: 0 };
 const codes = new Set<string>();
-/** Codes that may mend themselves: exit code 1. */
+/** Codes of transient errors: exit code 1. */
 const HEALS = ['THROTTLED', 'STORE_UNAVAILABLE', 'TIMEOUT', 'BAD_ANSWER'];
 
-/** What this process prints by itself, as a vendor's package may do. */
+/** Captures what this process prints directly, for example by a vendor's package. */
 function watchOutput() {
   const seen: string[] = [];
   const note = (...args: unknown[]) => void seen.push(args.map(String).join(' '));
@@ -48,7 +48,7 @@ async function fill(store: MatrixStore, values: Values, stays: Marker): Promise<
   for (const name of ['stays', 'found/stays']) await store.put(store.key(name), json(stays));
 }
 
-/** Each target as the cluster has it. */
+/** The state of each target in the cluster. */
 function look({ cluster }: Bench): ReadonlyMap<string, string> {
   return new Map(cells.map((cell) => [cell.name, JSON.stringify(cluster.raw(idOf(cell))) ?? 'none']));
 }
@@ -58,7 +58,7 @@ function dataOf({ cluster }: Bench, cell: Cell): Readonly<Record<string, unknown
   return raw === undefined ? undefined : { ...objectIn(raw, 'data') };
 }
 
-/** What a healthy store gives to a target. */
+/** The data of a target while the store is healthy. */
 function wanted({ shape, ownership }: Cell, values: Values, stays: Marker): Record<string, string> {
   const theirs = ownership === 'merged' ? THEIRS.data : {};
   const [gone, other] = [values.gone.core.toString(), stays.core.toString()].map(base64);
@@ -75,7 +75,7 @@ function wanted({ shape, ownership }: Cell, values: Values, stays: Marker): Reco
   }
 }
 
-/** What a proved absence may do to a target: `gone`, other data, `held`, or nothing. */
+/** The allowed effect of a proved absence on a target: `gone`, other data, `held`, or none. */
 function afterProof(cell: Cell, values: Values): 'gone' | 'kept' | 'held' | Record<string, string> {
   const { shape, policy, ownership } = cell;
   if (ownership === 'foreign') return 'kept';
@@ -93,7 +93,7 @@ function count(allowed: ReturnType<typeof afterProof>): void {
   if (typeof allowed === 'object') counts.keysRemoved += 1;
 }
 
-/** What a target reports while its store fails. */
+/** The expected result of a target while its store fails. */
 function codeOf({ ownership }: Cell, fault: Fault<MatrixStore>): string {
   return ownership === 'foreign' ? 'NOT_OWNED' : fault.code;
 }
@@ -126,22 +126,22 @@ async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStor
     const outcomes = new Map(report.targets.map(({ target, error }) => [target.secret, error?.code]));
     const now = look(bench);
     const wrong = cells.flatMap((cell) => {
-      // What was never written from the absent source needs no proof, where it is optional.
+      // An optional source that was never written needs no proof of its absence.
       const isNew = cell.shape === 'optional' && ['adopting', 'missing'].includes(cell.ownership);
       const allowed = isProof && (pass >= 4 || isNew) ? afterProof(cell, values) : 'kept';
       const code = allowed === 'held' ? 'HELD' : codeOf(cell, fault);
       if (pass === 4) count(allowed);
       if (typeof allowed === 'object')
         return isDeepStrictEqual(dataOf(bench, cell), allowed) ? [] : [`${cell.name} has other data`];
-      if (allowed === 'gone') return now.get(cell.name) === 'none' ? [] : [`${cell.name} is still there`];
+      if (allowed === 'gone') return now.get(cell.name) === 'none' ? [] : [`${cell.name} still exists`];
       return [
         ...(now.get(cell.name) === before.get(cell.name) ? [] : [`${cell.name} has changed`]),
         ...(outcomes.get(cell.name) === code ? [] : [`${cell.name} reports ${outcomes.get(cell.name)}`]),
       ];
     });
-    expect(wrong, `${where}, pass ${pass}`).toEqual([]);
+    expect(wrong, `${where}, cycle ${pass}`).toEqual([]);
     for (const code of outcomes.values()) if (code !== undefined) codes.add(code);
-    // Who does not read from what failed goes on, unless the store as a whole is spared because a call hangs.
+    // A target that does not read from the failed source continues, unless a hanging call pauses the whole store.
     const bystander = fault.code === 'TIMEOUT' ? [undefined, 'TIMEOUT'] : [undefined];
     expect(fault.scope === 'key' ? bystander : [fault.code], where).toContain(outcomes.get('bystander'));
     expect(report.exitCode, where).toBe(HEALS.includes(fault.code) ? 1 : 4);
@@ -164,14 +164,14 @@ async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStor
   expect(leaksIn(await bench.seen(), Object.values(values)), where).toEqual([]);
 }
 
-/** Of each failure and scope the first two, and all of them in a long run. */
+/** The first two cases of each failure and scope, or all of them in a long run. */
 function chosen({ faults }: MatrixKind): readonly Fault<MatrixStore>[] {
   if (process.env.SECRETBRIDGE_TEST_RUNS !== undefined) return faults;
   const groups = Map.groupBy(faults, ({ failure, scope }) => `${failure} ${scope}`);
   return [...groups.values()].flatMap((group) => group.slice(0, 2));
 }
 
-/** Puts one kind of store through everything. */
+/** Runs all cases for one kind of store. */
 export function describeMatrix(kind: MatrixKind): void {
   describe(`the matrix of ${kind.title}`, () => {
     const output = watchOutput();
@@ -185,20 +185,20 @@ export function describeMatrix(kind: MatrixKind): void {
       console.log(`matrix of ${kind.title}: ${JSON.stringify(counts)}, codes ${[...codes].sort().join(' ')}`);
     });
 
-    it('has every failure, or a reason why it cannot', () => {
+    it('covers every failure, or gives a reason why it cannot occur', () => {
       const seen = new Set(kind.faults.map(({ failure }) => failure));
       for (const failure of FAILURES)
         expect(seen.has(failure), failure).toBe(kind.never[failure] === undefined);
     });
 
     it.each(chosen(kind).map((fault) => [fault.scope, fault.title, fault] as const))(
-      'of a %s: %s',
+      'handles a failure of a %s: %s',
       async (_, __, fault) => {
         await run(kind, store, fault);
       },
     );
 
-    it('went through what it is about', () => {
+    it('has reached every expected result', () => {
       expect(Math.min(counts.deleted, counts.keysRemoved, counts.held)).toBeGreaterThan(0);
       for (const code of codes) expect(ERRORS).toHaveProperty(code);
       expect(output.seen).toEqual([]);

@@ -9,9 +9,9 @@ import { startVaultServer } from '../fakes/vault-server.ts';
 import type { Stored, StoreName } from './table/case.ts';
 import type { ValueStore } from './value-suite.ts';
 
-/** A fake of a store, and a way to let a search fail after it has begun. */
+/** A fake store that can let a running search fail. */
 export interface FakeValueStore extends ValueStore {
-  /** The next search below `path`, which has many keys, begins well and fails before its end. */
+  /** Makes the next search below `path` (which has many keys) fail after it has started. */
   breakSearch(path: string): void | Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export const STATIC_AUTH = {
   secretAccessKey: { env: 'SECRET_KEY' },
 };
 
-/** A secret of Vault as the text of its map. */
+/** The JSON text of a Vault secret. */
 export function mapOf({ value, isObject }: Stored): string {
   return isObject ? String(value) : JSON.stringify({ value: String(value) });
 }

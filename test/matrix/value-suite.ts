@@ -11,21 +11,21 @@ import {
 } from './table/case.ts';
 import { VALUES } from './values.ts';
 
-/** A store that holds what the table says. */
+/** A store that holds the values of the table. */
 export interface ValueStore extends AsyncDisposable {
   readonly name: StoreName;
   readonly config: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string>>;
   /**
-   * Gives the version, where the store has one.
-   * @param keeps What the true store makes of the value, for a fake that does not.
+   * Writes a value and returns its version, if the store has versions.
+   * @param keeps How the real store changes the value, for a fake that does not.
    */
   put(key: string, stored: Stored, keeps: string | undefined): Promise<string | undefined>;
 }
 
 const all = VALUES.flatMap(({ title, cases }) => cases.map((one) => ({ ...one, group: title })));
 
-/** Every case through the whole path: the text of a configuration, the store, the bytes in the cluster. */
+/** Runs every case through the whole path: configuration text, store, bytes in the cluster. */
 export function describeValues(title: string, open: () => Promise<ValueStore>, name: StoreName): void {
   describe(`values of ${title}`, () => {
     let results: ReadonlyMap<string, Gives>;
@@ -35,7 +35,7 @@ export function describeValues(title: string, open: () => Promise<ValueStore>, n
     });
     let differing = 0;
     afterAll(() =>
-      console.log(`values of ${title}: ${all.length} cases, ${differing} of them not as elsewhere`),
+      console.log(`values of ${title}: ${all.length} cases, ${differing} of them differ from other stores`),
     );
 
     it.for(all)('$group: $title', (one, { skip }) => {
@@ -78,7 +78,7 @@ async function run(store: ValueStore): Promise<ReadonlyMap<string, Gives>> {
   }
   const options = { store: store.config, env: store.env };
   const results = new Map<string, Gives>();
-  // What the reader of the configuration refuses ends there; it names the place of each.
+  // Configuration errors end here. They name the position of each problem.
   for (const { path, code } of await problemsOf({ ...options, mappings: [...mappings.values()].join('') })) {
     const id = [...mappings.keys()][Number(/^mappings\[(\d+)\]/.exec(path)?.[1])] ?? path;
     results.set(id, { code });

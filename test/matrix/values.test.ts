@@ -8,8 +8,8 @@ const NAMES = Object.keys(STORES) as StoreName[];
 
 for (const name of NAMES) describeValues(`${STORES[name]}, over its fake`, FAKES[name], name);
 
-describe('a search that fails half-way', () => {
-  it.each(NAMES)('fails whole, and leaves the target as it was: %s', async (name) => {
+describe('a search that fails halfway', () => {
+  it.each(NAMES)('fails as a whole and leaves the target unchanged: %s', async (name) => {
     await using store = await FAKES[name]();
     const key = (it: string) => (name === 'azure' ? it.replaceAll('/', '-') : it);
     const put = (it: string) =>
@@ -27,7 +27,7 @@ describe('a search that fails half-way', () => {
     for (const pass of [1, 2, 3, 4]) {
       await bench.clock.advance(5 * 60_000);
       const code = name === 'files' ? 'ACCESS_DENIED' : 'STORE_UNAVAILABLE';
-      expect((await bench.sync()).targets, `pass ${pass}`).toMatchObject([
+      expect((await bench.sync()).targets, `cycle ${pass}`).toMatchObject([
         { kind: 'failed', error: { code } },
       ]);
       expect(JSON.stringify(bench.cluster.raw(target))).toBe(before);

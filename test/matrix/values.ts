@@ -2,7 +2,10 @@ import type { Group } from './table/case.ts';
 import { DECODING, FINDING, SPREADING, VERSIONS } from './table/shapes.ts';
 import { OBJECTS, TEXTS } from './table/texts.ts';
 
-/** What a store holds, and what of it reaches a Secret: the tests run it, and `docs/reference/values.md` shows it. */
+/**
+ * The values in a store, and the result in a Secret. The tests run these cases, and `docs/reference/values.md` shows
+ * them.
+ */
 export const VALUES: readonly Group[] = [
   { title: 'Whole values', cases: TEXTS },
   { title: 'JSON objects', cases: OBJECTS },

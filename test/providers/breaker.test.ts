@@ -52,7 +52,7 @@ async function opened(verdict: AppError = AWAY) {
 }
 
 describe('a breaker', () => {
-  it('opens when three calls in a row and the probe after them fail', async () => {
+  it('opens after three failed calls in a row and a failed probe', async () => {
     const { breaker, call, probes } = breakerWith(AWAY);
     await call(AWAY, HUNG);
     expect([breaker.state, probes.length]).toEqual(['closed', 0]);
@@ -60,14 +60,14 @@ describe('a breaker', () => {
     expect([breaker.state, probes.length]).toEqual(['open', 1]);
   });
 
-  it('fails every call at once while it is open, with the code of the last error', async () => {
+  it('rejects every call at once while open, with the code of the last error', async () => {
     const { breaker } = await opened(HUNG);
     const refusal = { code: 'TIMEOUT', detail: 'its last calls failed, so this call was skipped' };
     expect(() => breaker.check()).toThrow(expect.objectContaining(refusal));
     await expect(breaker.enter(undefined)).rejects.toMatchObject(refusal);
   });
 
-  it('asks at first only when the store wants to be asked again', async () => {
+  it('delays the first probe as long as the store asks', async () => {
     const { breaker, call, time, probes } = breakerWith(AWAY, 0);
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
     await call(busy, busy, busy, busy, busy, busy);
@@ -77,7 +77,7 @@ describe('a breaker', () => {
     expect([breaker.state, probes.length]).toEqual(['open', 1]);
   });
 
-  it('does not ask at all when any call is answered until then, and asks when it is in doubt again', async () => {
+  it('skips the probe if any call is answered before it, and probes after new failures', async () => {
     const { breaker, call, time, probes } = breakerWith(AWAY);
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
     await call(busy, busy, busy, undefined);
@@ -88,7 +88,7 @@ describe('a breaker', () => {
     expect([breaker.state, probes.length]).toEqual(['open', 1]);
   });
 
-  it('stays closed for a key that hangs while the store answers its probe', async () => {
+  it('stays closed for a hanging key while the probe succeeds', async () => {
     const { breaker, call, probes } = breakerWith(undefined);
     await call(...Array.from({ length: 12 }, () => HUNG));
     expect(breaker.state).toBe('closed');
@@ -98,20 +98,20 @@ describe('a breaker', () => {
     expect(breaker.error).toBeUndefined();
   });
 
-  it('stays closed for a key that hangs among others', async () => {
+  it('stays closed for a hanging key among other keys', async () => {
     const { breaker, call, probes } = breakerWith(AWAY);
     for (let round = 0; round < 50; round += 1) await call(HUNG, HUNG, undefined);
     expect([breaker.state, probes.length]).toEqual(['closed', 0]);
   });
 
-  it('opens at last although the probe is answered, when nothing else is', async () => {
+  it('opens after many failures even if the probe succeeds', async () => {
     const { breaker, call } = breakerWith(undefined);
     await call(...Array.from({ length: 25 }, () => HUNG));
     expect(breaker.state).toBe('open');
   });
 
   it.each(['AUTH_FAILED', 'ACCESS_DENIED', 'THROTTLED', 'BAD_ANSWER', 'SOURCE_DISABLED'] as const)(
-    'takes %s for an answer',
+    'treats %s as an answer',
     async (code) => {
       const { breaker, call } = breakerWith(AWAY);
       for (let round = 0; round < 20; round += 1) await call(AWAY, AWAY, new AppError(code));
@@ -119,7 +119,7 @@ describe('a breaker', () => {
     },
   );
 
-  it('learns nothing from a call that its caller interrupted', async () => {
+  it('ignores a call that its caller aborted', async () => {
     const { breaker, call } = breakerWith(AWAY);
     await call(AWAY, AWAY, 'interrupted');
     expect(breaker.state).toBe('closed');
@@ -127,7 +127,7 @@ describe('a breaker', () => {
     expect(breaker.state).toBe('open');
   });
 
-  it('stays closed when any call is answered before the probe fails', async () => {
+  it('stays closed if any call is answered before the probe fails', async () => {
     const { breaker, call, hold, time } = breakerWith(AWAY);
     const release = hold();
     await call(AWAY, AWAY, AWAY, undefined);
@@ -138,7 +138,7 @@ describe('a breaker', () => {
 });
 
 describe('an open breaker', () => {
-  it('costs a few probes a minute, however long the outage and whatever is asked', async () => {
+  it('sends a few probes a minute, regardless of outage length and load', async () => {
     const { breaker, time, probes } = await opened();
     const start = time.now();
     for (let second = 0; second < 15 * 60; second += 1) {
@@ -154,7 +154,7 @@ describe('an open breaker', () => {
   it.each([
     [0, [1_800, 3_600, 7_200, 14_400, 18_000, 18_000]],
     [0.999999, [2_200, 4_400, 8_800, 17_600, 22_000, 22_000]],
-  ])('asks after two seconds first, then less and less often, with jitter (%d)', async (random, waits) => {
+  ])('probes after two seconds, then less and less often, with jitter (%d)', async (random, waits) => {
     const { call, time, probes } = breakerWith(AWAY, random);
     await call(AWAY, AWAY, AWAY);
     await time.advance(80_000);
@@ -162,7 +162,7 @@ describe('an open breaker', () => {
     expect(gaps.slice(0, waits.length)).toEqual(waits);
   });
 
-  it('sees by itself that the store is back, and says so', async () => {
+  it('detects and reports the recovery of the store by itself', async () => {
     const { breaker, time, states, answer } = await opened();
     states.length = 0;
     await time.advance(5 * 60_000);
@@ -172,7 +172,7 @@ describe('an open breaker', () => {
     expect(() => breaker.check()).not.toThrow();
   });
 
-  it('lets one call try then, and the others after it had an answer', async () => {
+  it('lets one call try after the recovery, and the others after its answer', async () => {
     const { breaker, time, answer } = await opened();
     answer(undefined);
     await time.advance(3_000);
@@ -191,7 +191,7 @@ describe('an open breaker', () => {
     expect(breaker.state).toBe('closed');
   });
 
-  it('opens again when that call fails, and asks less and less often, up to once a minute', async () => {
+  it('opens again if that call fails, and probes less and less often, up to once a minute', async () => {
     const { breaker, time, answer, probes } = await opened();
     answer(undefined);
     probes.length = 0;
@@ -207,7 +207,7 @@ describe('an open breaker', () => {
     expect(trials).toBeGreaterThan(25);
   });
 
-  it('lets the next one try when the one on trial is interrupted', async () => {
+  it('lets the next call try if the trial call is aborted', async () => {
     const { breaker, time, answer } = await opened();
     answer(undefined);
     await time.advance(3_000);
@@ -219,7 +219,7 @@ describe('an open breaker', () => {
     expect(breaker.state).toBe('closed');
   });
 
-  it('lets one of those that wait try then, and not all of them', async () => {
+  it('lets one waiting call try then, not all of them', async () => {
     const { breaker, time, answer } = await opened();
     answer(undefined);
     await time.advance(3_000);
@@ -238,7 +238,7 @@ describe('an open breaker', () => {
     expect(entered).toEqual(['one', 'two']);
   });
 
-  it('does not keep anybody on trial beyond his own patience', async () => {
+  it('rejects a waiting call when its signal is aborted', async () => {
     const { breaker, time, answer } = await opened();
     answer(undefined);
     await time.advance(3_000);
@@ -249,7 +249,7 @@ describe('an open breaker', () => {
     await waiting;
   });
 
-  it('closes with any answer, also to a call of before', async () => {
+  it('closes with any answer, also to an earlier call', async () => {
     const { breaker, call } = breakerWith(AWAY);
     const leave = await breaker.enter(undefined);
     await call(AWAY, AWAY, AWAY);
@@ -258,7 +258,7 @@ describe('an open breaker', () => {
     expect(breaker.state).toBe('closed');
   });
 
-  it('does not count the failure of a call of before against the trial', async () => {
+  it('ignores the failure of an earlier call during a trial', async () => {
     const { breaker, call, time, answer } = breakerWith(AWAY);
     const leave = await breaker.enter(undefined);
     await call(AWAY, AWAY, AWAY);
@@ -268,7 +268,7 @@ describe('an open breaker', () => {
     expect(breaker.state).toBe('trial');
   });
 
-  it('waits for as long as the store asked', async () => {
+  it('waits as long as the store asks', async () => {
     const { call, time, probes } = breakerWith(
       new AppError('STORE_UNAVAILABLE', { retryAfterMs: 30_000 }),
       0,
@@ -280,7 +280,7 @@ describe('an open breaker', () => {
     expect(probes).toHaveLength(2);
   });
 
-  it('leaves no timer behind, open or in doubt', async () => {
+  it('leaves no timer behind, open or verifying', async () => {
     const { breaker, time } = await opened();
     breaker[Symbol.dispose]();
     expect(time.waiting).toEqual([]);
@@ -295,7 +295,7 @@ describe('an open breaker', () => {
   });
 });
 
-it('asks nothing of a store that nobody uses', async () => {
+it('sends no probes for an unused store', async () => {
   const { time, probes } = breakerWith(AWAY);
   await time.advance(3_600_000);
   expect(probes).toEqual([]);

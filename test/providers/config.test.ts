@@ -16,7 +16,7 @@ describe('the configuration of a Vault store', () => {
     'http://127.1.2.3',
     'http://[::1]:8200',
     'https://vault/path',
-  ])('takes the address %s', (address) => {
+  ])('accepts the address %s', (address) => {
     expect(parse({ address }).success).toBe(true);
   });
 
@@ -31,33 +31,33 @@ describe('the configuration of a Vault store', () => {
     'vault:8200',
     '',
     'http://0.0.0.0:8200',
-  ])('refuses the address %j', (address) => {
+  ])('rejects the address %j', (address) => {
     expect(parse({ address }).success).toBe(false);
   });
 
-  it('refuses a namespace that no header can carry', () => {
+  it('rejects a namespace that cannot be sent in a header', () => {
     expect(parse({ namespace: 'team/a' }).success).toBe(true);
     expect(parse({ namespace: 'tëam' }).success).toBe(false);
   });
 
-  it('takes plain http elsewhere only when told so', () => {
+  it('accepts plain http to other hosts only with allowHttp', () => {
     expect(parse({ address: 'http://vault:8200', allowHttp: true }).success).toBe(true);
   });
 
   it.each(['..', 'a/../b', '/secret', 'secret/', 'a//b', 'a b', 'a?b', ''])(
-    'refuses the mount %j',
+    'rejects the mount %j',
     (mount) => {
       expect(parse({ mount }).success).toBe(false);
     },
   );
 
-  it('refuses a literal credential, unknown keys, and half a client certificate', () => {
+  it('rejects a literal credential, unknown keys, and an incomplete client certificate', () => {
     expect(parse({ auth: { method: 'token', token: 'hvs.x' } }).success).toBe(false);
     expect(parse({ adress: 'x' }).success).toBe(false);
     expect(parse({ tls: { certFile: 'a' } }).success).toBe(false);
   });
 
-  it('knows all seven logins', () => {
+  it('accepts all seven login methods', () => {
     const reference = { env: 'X' };
     const logins = [
       { method: 'token', token: reference },

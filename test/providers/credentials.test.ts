@@ -13,7 +13,7 @@ it.each([
     { secretRef: { name: 's', key: 'k' } },
     "key k of Secret s in the bridge's own namespace is not there or empty",
   ],
-])('what is empty is missing: %s', async (_, reference, detail) => {
+])('reports an empty credential as missing: %s', async (_, reference, detail) => {
   const secret = async () => SecretValue.fromBytes(new Uint8Array());
   await expect(resolveCredential(reference, { env: { EMPTY: '' }, secret })).rejects.toMatchObject({
     code: 'CREDENTIAL_MISSING',
@@ -27,20 +27,20 @@ it.each([
   ['token\n\n', 'token\n'],
   ['two\nlines', 'two\nlines'],
   ['token ', 'token '],
-])('a key of a Secret is taken without one final newline, as a file is: %j', async (text, meant) => {
+])('removes one final newline from a Secret key, as from a file: %j', async (text, meant) => {
   const secret = async () => SecretValue.fromText(text);
   const value = await resolveCredential({ secretRef: { name: 's', key: 'k' } }, { env: {}, secret });
   expect(value.revealText()).toBe(meant);
 });
 
-it('a key of a Secret that holds a newline alone is missing', async () => {
+it('reports a Secret key that contains only a newline as missing', async () => {
   const secret = async () => SecretValue.fromText('\n');
   await expect(
     resolveCredential({ secretRef: { name: 's', key: 'k' } }, { env: {}, secret }),
   ).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
 });
 
-it('an authority in what is no regular file says so', async () => {
+it('reports an authority file that is not a regular file', async () => {
   await expect(secureContextWithCa('/dev/null')).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     detail: 'file /dev/null cannot be read: it is not a regular file',

@@ -35,8 +35,8 @@ function stage() {
   };
 }
 
-describe('the limit of concurrency', () => {
-  it('starts calls in their order, no more than allowed at a time', async () => {
+describe('the concurrency limit', () => {
+  it('starts calls in order, no more than allowed at a time', async () => {
     const { limit, time } = limiter({ concurrency: 2 });
     const { started, call, end } = stage();
     const all = [1, 2, 3, 4].map((id) => limit(call(id)));
@@ -52,7 +52,7 @@ describe('the limit of concurrency', () => {
     expect(await Promise.all(all)).toEqual([1, 2, 3, 4]);
   });
 
-  it('gives the place on after a failure', async () => {
+  it('releases the permit after a failure', async () => {
     const { limit } = limiter({ concurrency: 1 });
     const failing = limit(() => Promise.reject(new AppError('THROTTLED')));
     const next = limit(async () => 'next');
@@ -60,7 +60,7 @@ describe('the limit of concurrency', () => {
     expect(await next).toBe('next');
   });
 
-  it('lets one who gives up leave the queue, and never runs his call', async () => {
+  it('removes an aborted call from the queue and never runs it', async () => {
     const { limit, time } = limiter({ concurrency: 1 });
     const { started, call, end } = stage();
     const first = limit(call(1));
@@ -79,7 +79,7 @@ describe('the limit of concurrency', () => {
   });
 });
 
-describe('the limit of rate', () => {
+describe('the rate limit', () => {
   it('spreads calls evenly, with a small burst at the start', async () => {
     const { limit, time } = limiter({ requestsPerSecond: 20 });
     let count = 0;
@@ -94,7 +94,7 @@ describe('the limit of rate', () => {
     await Promise.all(all);
   });
 
-  it('does not stand still when the clock is set back', async () => {
+  it('keeps going when the clock is set back', async () => {
     const { limit, time } = limiter({ requestsPerSecond: 1 });
     await limit(async () => 1);
     time.set(time.now() - 3_600_000);
@@ -117,8 +117,8 @@ describe('the limit of rate', () => {
   });
 });
 
-describe('the limit of time', () => {
-  it('ends a call with TIMEOUT, also one that ignores its signal, and gives its place on', async () => {
+describe('the timeout', () => {
+  it('ends a call with TIMEOUT and releases its permit, even if the call ignores its signal', async () => {
     const { limit, time } = limiter({ concurrency: 1, timeoutMs: 1_000 });
     const hanging = limit(() => new Promise(() => undefined));
     const outcome = expect(hanging).rejects.toMatchObject({ code: 'TIMEOUT' });
@@ -127,7 +127,7 @@ describe('the limit of time', () => {
     expect(await limit(async () => 'next')).toBe('next');
   });
 
-  it('does not count the wait for a place', async () => {
+  it('does not include the wait for a permit', async () => {
     const { limit, time } = limiter({ concurrency: 1, timeoutMs: 1_000 });
     const { call, end } = stage();
     const all = [1, 2, 3].map((id) => limit(call(id)));
@@ -144,7 +144,7 @@ describe('the limit of time', () => {
     expect(time.waiting).toEqual([]);
   });
 
-  it('hands on the reason of the caller', async () => {
+  it('passes on the abort reason of the caller', async () => {
     const { limit } = limiter();
     const controller = new AbortController();
     const call = limit(
@@ -155,7 +155,7 @@ describe('the limit of time', () => {
     await expect(call).rejects.toThrow('enough');
   });
 
-  it('works with the timers of the system', async () => {
+  it('works with the system timers', async () => {
     const { limit } = createLimiter({
       requestsPerSecond: 1e6,
       concurrency: 1,
@@ -168,8 +168,8 @@ describe('the limit of time', () => {
   });
 });
 
-describe('what is told of each call', () => {
-  it('is its operation, how it ended and how long the store took', async () => {
+describe('the report of a call', () => {
+  it('contains its operation, outcome and duration', async () => {
     const { limit, time, calls } = limiter({ concurrency: 1 });
     const { call, end } = stage();
     const waiting = [limit(call(1), undefined, 'read'), limit(call(2), undefined, 'list')];
@@ -188,7 +188,7 @@ describe('what is told of each call', () => {
     ]);
   });
 
-  it('is what the provider makes of an answer, or of an error that is not ours', async () => {
+  it("uses the provider's interpretation of a response or a foreign error", async () => {
     const { limit, calls } = limiter();
     const throttled = () => new AppError('THROTTLED');
     expect(await limit(async () => 429, undefined, 'read', throttled)).toBe(429);
@@ -204,7 +204,7 @@ describe('what is told of each call', () => {
     expect(calls.map(({ outcome }) => outcome)).toEqual(['THROTTLED', 'ok', 'INTERNAL']);
   });
 
-  it('is INTERRUPTED when its caller gave up, and nothing when it never began', async () => {
+  it('has the outcome INTERRUPTED for an aborted call, and is omitted for one that never started', async () => {
     const { limit, time, calls } = limiter({ concurrency: 1 });
     const giveUp = new AbortController();
     const both = [1, 2].map(() => limit(() => new Promise(() => undefined), giveUp.signal));
@@ -216,7 +216,7 @@ describe('what is told of each call', () => {
   });
 });
 
-it('turns away all that wait, and leaves what runs', async () => {
+it('rejects all waiting calls, and lets running ones continue', async () => {
   const { limit, clear, time } = limiter({ concurrency: 1 });
   const { call, end, started } = stage();
   const first = limit(call(1));
@@ -233,7 +233,7 @@ it('turns away all that wait, and leaves what runs', async () => {
   expect(await limit(async () => 'next')).toBe('next');
 });
 
-it('lets a probe past those that wait, and ends it within five seconds', async () => {
+it('lets a probe bypass waiting calls, with a timeout of five seconds', async () => {
   const { limit, time, calls } = limiter({ concurrency: 1, timeoutMs: 60_000 });
   const { call, end } = stage();
   const first = limit(call(1));

@@ -29,15 +29,15 @@ function isRefused(check: () => void): boolean {
   }
 }
 
-it('leaves a refused login alone for ten seconds, then longer, up to a minute', async () => {
+it('waits ten seconds after a refused login, then longer, up to a minute', async () => {
   expect(await waits(REFUSED, 5)).toEqual([10, 20, 40, 60, 60]);
 });
 
-it('looks for a credential that is missing every ten seconds', async () => {
+it('looks for a missing credential every ten seconds', async () => {
   expect(await waits(new AppError('CREDENTIAL_MISSING'), 4)).toEqual([10, 10, 10, 10]);
 });
 
-it('counts refusals that were under way together once', async () => {
+it('counts concurrent refusals once', async () => {
   const time = createManualTime();
   const refusals = createLoginBackoff(time);
   for (let n = 0; n < 100; n += 1) refusals.record(REFUSED);
@@ -45,7 +45,7 @@ it('counts refusals that were under way together once', async () => {
   expect(refusals.check).not.toThrow();
 });
 
-it('is not kept waiting by a clock that was set back', () => {
+it('ends the wait when the clock is set back', () => {
   const time = createManualTime();
   const refusals = createLoginBackoff(time);
   refusals.record(REFUSED);

@@ -63,7 +63,7 @@ const CLIENTS: readonly (readonly [string, (url: string) => Promise<unknown>])[]
   ],
 ];
 
-describe.each(CLIENTS)('what %s throws', (_, get) => {
+describe.each(CLIENTS)('a connection error of %s', (_, get) => {
   it.each<[string, (socket: Socket) => void, ErrorCode, string]>([
     ['closes without an answer', (socket) => socket.destroy(), 'STORE_UNAVAILABLE', 'closed before'],
     ['resets', (socket) => socket.resetAndDestroy(), 'STORE_UNAVAILABLE', 'closed before'],
@@ -86,13 +86,13 @@ describe.each(CLIENTS)('what %s throws', (_, get) => {
       'BAD_ANSWER',
       'headers are too large',
     ],
-  ])('about a server that %s', async (_, answer, code, words) => {
+  ])('for a server that %s', async (_, answer, code, words) => {
     await using server = await serve(answer);
     const error = fromNetwork(await get(`http://${server.host}/`));
     expect(error).toMatchObject({ code, detail: expect.stringContaining(words) });
   });
 
-  it('about a server that does not speak TLS', async () => {
+  it('for a server without TLS', async () => {
     await using server = await serve((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     const thrown = await get(`https://${server.host}/`);
     expect(fromNetwork(thrown)).toMatchObject({ code: 'TLS_FAILED', detail: 'the server does not use TLS' });
@@ -102,22 +102,22 @@ describe.each(CLIENTS)('what %s throws', (_, get) => {
   // Alerts of TLS (RFC 8446, 6.2).
   it.each([
     ['wants another version', 70, 'the TLS handshake failed'],
-    ['does not know our issuer', 48, 'the API server does not accept our client certificate'],
-    ['finds our certificate expired', 45, 'the API server does not accept our client certificate'],
-    ['wants a client certificate', 116, 'the API server requires a client certificate'],
-  ])('about a server that %s', async (_, alert, detail) => {
+    ['does not know our issuer', 48, 'the server does not accept our client certificate'],
+    ['finds our certificate expired', 45, 'the server does not accept our client certificate'],
+    ['wants a client certificate', 116, 'the server requires a client certificate'],
+  ])('for a server that %s', async (_, alert, detail) => {
     await using server = await serve((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
     const error = fromNetwork(await get(`https://${server.host}/`));
     expect(error).toMatchObject({ code: 'TLS_FAILED', detail });
   });
 
-  it.each(['127.0.0.1', 'localhost'])('about nobody at %s', async (host) => {
+  it.each(['127.0.0.1', 'localhost'])('for nothing listening at %s', async (host) => {
     const error = fromNetwork(await get(`http://${host}:1/`));
     expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', detail: 'the connection was refused' });
   });
 });
 
-describe('a code', () => {
+describe('the error code', () => {
   it.each<[ErrorCode, string, readonly string[]]>([
     ['STORE_UNAVAILABLE', 'the host name cannot be resolved (DNS)', ['ENOTFOUND']],
     ['STORE_UNAVAILABLE', 'the host name cannot be resolved at the moment (DNS)', ['EAI_AGAIN']],
@@ -146,10 +146,10 @@ describe('a code', () => {
       'the server certificate or one of its issuers is not valid for this purpose',
       ['INVALID_PURPOSE', 'INVALID_CA', 'PATH_LENGTH_EXCEEDED'],
     ],
-    ['TLS_FAILED', 'the API server requires a client certificate', ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED']],
+    ['TLS_FAILED', 'the server requires a client certificate', ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED']],
     [
       'TLS_FAILED',
-      'the API server does not accept our client certificate',
+      'the server does not accept our client certificate',
       [
         'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
         'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE',
@@ -170,7 +170,7 @@ describe('a code', () => {
     ],
     ['BAD_ANSWER', 'the response is not HTTP', ['HPE_INVALID_CONSTANT']],
     ['STORE_UNAVAILABLE', 'the connection failed', ['ENEW', '', 'constructor', '__proto__']],
-  ])('is %s: %s', (code, detail, codes) => {
+  ])('%s becomes %s', (code, detail, codes) => {
     for (const one of codes) expect(fromNetwork(withCode(one))).toMatchObject({ code, detail });
   });
 
@@ -179,12 +179,12 @@ describe('a code', () => {
     ['of the first attempt', new AggregateError([withCode('CERT_REVOKED'), withCode('EPIPE')])],
     ['of all attempts', Object.assign(new AggregateError([withCode('EPIPE')]), { code: 'CERT_REVOKED' })],
     ['deep within', new Error('a', { cause: new AggregateError([withCode('CERT_REVOKED')]) })],
-  ])('%s counts', (_, thrown) => {
+  ])('is taken from %s', (_, thrown) => {
     expect(fromNetwork(thrown).detail).toBe('the server certificate is revoked');
   });
 
   it.each([undefined, null, 'text', new Error('MARKER'), new AggregateError([]), withCode('ENEW')])(
-    'that is not there is an outage that may mend itself: %s',
+    'is STORE_UNAVAILABLE if it is missing: %s',
     (thrown) => {
       expect(fromNetwork(thrown)).toMatchObject({ code: 'STORE_UNAVAILABLE', remedy: 'retry' });
     },
@@ -192,7 +192,7 @@ describe('a code', () => {
 });
 
 describe('an error of the network', () => {
-  it('keeps nothing of what was thrown but its code', () => {
+  it('keeps only the code of the original error', () => {
     const error = fromNetwork(new Error('MARKER', { cause: withCode('HPE_INVALID_CONSTANT') }));
     expect(error.cause).toMatchObject({ message: 'HPE_INVALID_CONSTANT' });
     expect(
@@ -200,7 +200,7 @@ describe('an error of the network', () => {
     ).not.toContain('MARKER');
   });
 
-  it('is the same for every store, but for what its own settings make likely', () => {
+  it('is the same for every store, apart from hints that follow from its settings', () => {
     const details = (code: string) =>
       [fromVault, fromAws, fromNetwork].map((convert) => convert(withCode(code)).detail);
     const unresolved = 'the host name cannot be resolved (DNS)';

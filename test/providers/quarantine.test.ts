@@ -35,7 +35,7 @@ function staged() {
   };
 }
 
-it('asks for many keys in one call, each in its order', async () => {
+it('reads many keys in one call, in order', async () => {
   const { calls, read } = staged();
   const reading = read('a', 'b', 'c');
   calls[0]?.end(FOUND);
@@ -43,7 +43,7 @@ it('asks for many keys in one call, each in its order', async () => {
   expect(calls.map(({ keys }) => keys)).toEqual([['a', 'b', 'c']]);
 });
 
-it('lets two ask for one key at a time, and the others after them, each for himself', async () => {
+it('lets two callers read one key at a time, and the others after them, each separately', async () => {
   const { calls, read, settled } = staged();
   const all = Promise.all([1, 2, 3, 4].map(() => read('k')));
   await settled();
@@ -58,7 +58,7 @@ it('lets two ask for one key at a time, and the others after them, each for hims
   expect(calls).toHaveLength(4);
 });
 
-it('fails those who wait as soon as the read before them had no answer', async () => {
+it('rejects waiting callers as soon as the read before them times out', async () => {
   const { calls, read, settled } = staged();
   const all = [1, 2, 3, 4].map(() => read('k'));
   calls[0]?.end(HUNG);
@@ -72,7 +72,7 @@ it('fails those who wait as soon as the read before them had no answer', async (
   expect(await Promise.all([next, another])).toEqual([['found'], ['found']]);
 });
 
-it('lets one at a time ask for a key that hung, and the others beside it pass', async () => {
+it('lets one caller at a time read a hanging key, and does not block other keys', async () => {
   const { calls, read, settled } = staged();
   const first = read('k');
   calls[0]?.end(HUNG);
@@ -87,7 +87,7 @@ it('lets one at a time ask for a key that hung, and the others beside it pass', 
   expect(await second).toEqual(['TIMEOUT']);
 });
 
-it('learns nothing from a call that was interrupted', async () => {
+it('ignores an aborted call', async () => {
   const { calls, read, settled } = staged();
   const first = read('k');
   calls[0]?.fail(new Error('enough'));
@@ -99,7 +99,7 @@ it('learns nothing from a call that was interrupted', async () => {
   await both;
 });
 
-it('lets one who waits give up', async () => {
+it('lets a waiting caller abort', async () => {
   const { calls, read, readWith } = staged();
   const both = Promise.all([read('k'), read('k')]);
   const giveUp = new AbortController();

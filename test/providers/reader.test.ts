@@ -81,7 +81,7 @@ function at(store: string, key: string): StoreRef {
 }
 
 describe('a reader', () => {
-  it('reads each reference once, and what is asked for together in one call', async () => {
+  it('reads each reference once, and references of the same turn in one call', async () => {
     const { read, reads, told } = readerWith();
     await Promise.all([read('a', 'b'), read('b', 'c')]);
     await read('a', 'c');
@@ -89,7 +89,7 @@ describe('a reader', () => {
     expect(told).toEqual(['a', 'b', 'c']);
   });
 
-  it('keeps no more than it may, and reads anew what it had given up', async () => {
+  it('evicts values above its limit, and reads them again', async () => {
     const { read, reads, told } = readerWith({ room: createCacheBudget(4 * KIB) });
     for (const key of ['a', 'b', 'c', 'd']) await read(key);
     reads.length = 0;
@@ -100,7 +100,7 @@ describe('a reader', () => {
     expect(told.filter((key) => key === 'a')).toHaveLength(2);
   });
 
-  it('keeps no more together with others of the same room', async () => {
+  it('shares its limit with other readers of the same budget', async () => {
     const room = createCacheBudget(4 * KIB);
     const [one, other] = [readerWith({ room }), readerWith({ room })];
     for (const key of ['a', 'b']) await one.read(key);
@@ -113,7 +113,7 @@ describe('a reader', () => {
     expect(other.reads).toEqual([]);
   });
 
-  it('leaves nothing behind in the room when nobody has it any more', async () => {
+  it('releases its share of the budget when it is garbage collected', async () => {
     const room = createCacheBudget();
     const values = await (async () => {
       const { reader } = readerWith({ room });
@@ -126,7 +126,7 @@ describe('a reader', () => {
     expect(room).toBeDefined();
   });
 
-  it('reads anew what is too old, and asks no second time for what is under way', async () => {
+  it('reads expired values again, and shares pending reads', async () => {
     let now = 0;
     const { reader, read, reads, release } = readerWith({ age: { now: () => now, maxMs: 10 } });
     await read('a');
@@ -141,7 +141,7 @@ describe('a reader', () => {
     expect(reads.toSorted()).toEqual([['a'], ['a'], ['b'], ['h']]);
   });
 
-  it('tells when the records of what it gave are durable, and of those that failed', async () => {
+  it('reports when records are durable, and reports failed ones', async () => {
     const durable = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const recordings = durable.map(({ promise }) => ({ durable: promise }));
     const { reader, read } = readerWith({ recordings });
@@ -162,7 +162,7 @@ describe('a reader', () => {
     expect(ended.slice(2)).toEqual(['ab rejected', 'b rejected']);
   });
 
-  it('makes the record that could not be written for whoever wants the same next, without another read', async () => {
+  it('repeats a record that could not be written for the next caller, without another read', async () => {
     const { reader, read, reads, told } = readerWith({ recordings: [failing(), failing()] });
     const recorded = () => reader.recorded([at('a', 'x')]);
     for (const count of [1, 2]) {
@@ -176,7 +176,7 @@ describe('a reader', () => {
     expect([reads, told]).toEqual([[['x']], ['x', 'x', 'x']]);
   });
 
-  it('heeds a record that could not be written no more once the same is read anew and on record', async () => {
+  it('ignores a failed record once the reference was read and recorded again', async () => {
     let now = 0;
     const age = { now: () => now, maxMs: 10 };
     const { reader, read, reads } = readerWith({ recordings: [failing()], age });
@@ -188,14 +188,14 @@ describe('a reader', () => {
     expect(reads).toEqual([['x'], ['x']]);
   });
 
-  it('gives everybody his value, however little it may keep', async () => {
+  it('returns the value to every caller, however small its limit is', async () => {
     const { read } = readerWith({ room: createCacheBudget(0) });
     const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
     const results = await read(...keys);
     for (const key of keys) expect(results.get(refId(at('a', key)))).toMatchObject({ kind: 'found' });
   });
 
-  it('gives nothing up that is under way', async () => {
+  it('does not evict pending reads', async () => {
     const { reader, read, reads, release } = readerWith({ room: createCacheBudget(0) });
     const first = reader.read([at('hanging', 'h')]);
     await read('a', 'b', 'c');
@@ -205,7 +205,7 @@ describe('a reader', () => {
     expect(reads.filter(([key]) => key === 'h')).toHaveLength(1);
   });
 
-  it('counts searches too', async () => {
+  it('counts searches toward its limit', async () => {
     const { reader, searches } = readerWith({ room: createCacheBudget(4 * KIB) });
     const query = (path: string) => ({ path, tags: {} });
     await Promise.all([reader.find('a', query('p')), reader.find('a', query('p'))]);
@@ -215,7 +215,7 @@ describe('a reader', () => {
     expect(searches).toEqual(['p', 'q', 'r', 'p']);
   });
 
-  it('fails a search for all who share it', async () => {
+  it('rejects a failed search for all callers that share it', async () => {
     const { reader, searches } = readerWith();
     const both = [1, 2].map(() => reader.find('a', { path: 'bad', tags: {} }));
     expect(await Promise.allSettled(both)).toMatchObject([
@@ -225,7 +225,7 @@ describe('a reader', () => {
     expect(searches).toEqual(['bad']);
   });
 
-  it('fails the references of a store that cannot be opened, and no others', async () => {
+  it('fails only the references of a store that cannot be opened', async () => {
     const { reader } = readerWith({ down: ['b'] });
     const results = await reader.read([at('a', 'k'), at('b', 'k')]);
     expect(results.get(refId(at('a', 'k')))).toMatchObject({ kind: 'found' });
@@ -235,7 +235,7 @@ describe('a reader', () => {
     });
   });
 
-  it('does not wait for one store before it gives what another said', async () => {
+  it('does not wait for one store before it returns results of another', async () => {
     const { reader, read, release } = readerWith();
     const hanging = reader.read([at('hanging', 'k')]);
     expect((await read('k')).size).toBe(1);
@@ -243,7 +243,7 @@ describe('a reader', () => {
     await hanging;
   });
 
-  it('rejects what is under way when its pass is ended', async () => {
+  it('rejects pending reads when its signal is aborted', async () => {
     const controller = new AbortController();
     const { reader, release } = readerWith({ signal: controller.signal });
     const read = expect(reader.read([at('hanging', 'k')])).rejects.toMatchObject({ code: 'INTERRUPTED' });
@@ -254,12 +254,12 @@ describe('a reader', () => {
   });
 });
 
-describe('what is expected', () => {
+describe('prefetching', () => {
   const perCall = (store: string) => (store === 'single' ? 1 : 4);
   const expectAll = (reader: ReturnType<typeof readerWith>['reader'], ...keys: readonly string[]) =>
     reader.prefetch(keys.map((key) => at('a', key)));
 
-  it('fills the room of a call, in its order, and is read once', async () => {
+  it('fills the remaining space of a call, in order, and reads each reference once', async () => {
     const { reader, read, reads, told } = readerWith({ perCall });
     expectAll(reader, 'a', 'b', 'c', 'd', 'e', 'f');
     await read('a', 'b');
@@ -272,7 +272,7 @@ describe('what is expected', () => {
     expect(told).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
   });
 
-  it('adds no call: nothing is read for its sake', async () => {
+  it('causes no additional calls', async () => {
     const { reader, read, reads } = readerWith({ perCall });
     expectAll(reader, 'x', 'y');
     await new Promise((resolve) => setImmediate(resolve));
@@ -281,14 +281,14 @@ describe('what is expected', () => {
     expect(reads).toEqual([['a', 'b', 'c', 'd']]);
   });
 
-  it('is not read where each value costs a call, nor where a batch cannot give it', async () => {
+  it('skips stores without batches and references that a batch cannot read', async () => {
     const { reader, reads } = readerWith({ perCall });
     reader.prefetch([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
     await Promise.all([reader.read([at('single', 'a')]), reader.read([at('a', 'a')])]);
     expect(reads).toEqual([['a'], ['a']]);
   });
 
-  it('fails with its call for whoever comes for it, and for nobody else', async () => {
+  it('passes a failed call only to callers that request the prefetched reference', async () => {
     const controller = new AbortController();
     const { reader, release } = readerWith({ perCall, signal: controller.signal });
     reader.prefetch([at('hanging', 'b')]);
@@ -302,8 +302,8 @@ describe('what is expected', () => {
   });
 });
 
-describe('hints of versions', () => {
-  it('are asked for together, once for each key, and come in the order of the keys', async () => {
+describe('version hints', () => {
+  it('are requested together, once for each key, in the order of the keys', async () => {
     const { reader, hints } = readerWith();
     const [first, second] = await Promise.all([
       reader.versions('a', ['x', 'y']),
@@ -314,7 +314,7 @@ describe('hints of versions', () => {
     expect(hints).toEqual([['x', 'y', 'z']]);
   });
 
-  it('let the store ask for what is on record of its keys', async () => {
+  it('give the store access to the recorded versions of its keys', async () => {
     const recalled: (string | undefined)[] = [];
     const reader = createReader({
       open: async () => ({
@@ -332,7 +332,7 @@ describe('hints of versions', () => {
     expect(recalled).toEqual(['a x', 'b x']);
   });
 
-  it('are unknown where the store cannot be opened', async () => {
+  it('are unknown if the store cannot be opened', async () => {
     const { reader } = readerWith({ down: ['a'] });
     expect(await reader.versions('a', ['x'])).toEqual([{ kind: 'unknown' }]);
   });

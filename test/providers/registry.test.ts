@@ -6,17 +6,17 @@ import { VaultConfig } from '../../src/providers/vault/config.ts';
 import { testDeps } from '../conformance/provider-deps.ts';
 
 describe('the registry', () => {
-  it('is in alphabetical order, each provider under its own kind', () => {
+  it('is in alphabetical order, with each provider under its own kind', () => {
     const kinds = Object.keys(PROVIDERS);
     expect(kinds).toEqual([...kinds].sort());
     for (const [kind, definition] of Object.entries(PROVIDERS)) expect(definition.kind).toBe(kind);
   });
 
-  it.each(['paper', 'constructor', '__proto__', ''])('refuses the kind %j', async (kind) => {
+  it.each(['paper', 'constructor', '__proto__', ''])('rejects the kind %j', async (kind) => {
     await expect(createProvider({ kind }, testDeps())).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
-  it('tells stores apart by where they are, not by how one logs in', () => {
+  it('identifies stores by location, not by login method', () => {
     const parse = (more: object) =>
       identityOf(
         VaultConfig.parse({

@@ -52,7 +52,7 @@ function retrying(script: Parameters<typeof scripted>[0], random = 0.5) {
 }
 
 describe('withRetry', () => {
-  it('asks again for what may mend itself, and for nothing else', async () => {
+  it('retries transient errors only', async () => {
     const { provider, asked } = retrying({
       fine: [FOUND],
       slow: [failed('TIMEOUT'), failed('STORE_UNAVAILABLE'), FOUND],
@@ -63,7 +63,7 @@ describe('withRetry', () => {
     expect(asked).toEqual([['slow', 'fine', 'denied', 'gone'], ['slow'], ['slow']]);
   });
 
-  it('gives up after three attempts, with the last error', async () => {
+  it('stops after three attempts, with the last error', async () => {
     const { provider, asked } = retrying({
       a: [failed('TIMEOUT'), failed('TIMEOUT'), failed('STORE_UNAVAILABLE'), FOUND],
     });
@@ -94,13 +94,13 @@ describe('withRetry', () => {
     expect(waits).toEqual([3_000]);
   });
 
-  it('gives up at once when the store asks for longer than a few seconds', async () => {
+  it('stops at once if the store asks for more than a few seconds', async () => {
     const { provider, waits, asked } = retrying({ a: [failed('THROTTLED', 60_000), FOUND] });
     await provider.read([{ key: 'a' }]);
     expect([waits, asked]).toEqual([[], [['a']]]);
   });
 
-  it('makes no further attempt once the attempts themselves have taken long', async () => {
+  it('stops after attempts that took long', async () => {
     const time = createManualTime();
     const { provider, asked } = scripted({ a: [failed('TIMEOUT')] });
     const slow: SecretProvider = {
@@ -114,7 +114,7 @@ describe('withRetry', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('asks a store that is still in trouble for three only', async () => {
+  it('retries only three keys while the store still fails', async () => {
     const script = Object.fromEntries(keysOf(100).map(({ key }) => [key, [failed('THROTTLED')]]));
     const { provider, asked } = retrying(script);
     const results = await provider.read(keysOf(100));
@@ -122,7 +122,7 @@ describe('withRetry', () => {
     expect(asked.map((keys) => keys.length)).toEqual([100, 3, 3]);
   });
 
-  it('asks for all the others once one of the three had its answer', async () => {
+  it('retries all other keys once one of the three is answered', async () => {
     const script = Object.fromEntries(keysOf(100).map(({ key }) => [key, [failed('THROTTLED'), FOUND]]));
     const { provider, asked } = retrying({ ...script, k0: [failed('THROTTLED')] });
     const results = await provider.read(keysOf(100));
@@ -136,7 +136,7 @@ describe('withRetry', () => {
     await expect(provider.find({ path: 'b', tags: {} })).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
   });
 
-  it('ends its wait with the reason of the caller', async () => {
+  it('ends its wait with the abort reason of the caller', async () => {
     const time = createManualTime();
     const { provider } = scripted({ a: [failed('TIMEOUT')] });
     const controller = new AbortController();
@@ -148,7 +148,7 @@ describe('withRetry', () => {
     await expect(read).rejects.toThrow('enough');
   });
 
-  it('makes no further attempt while no call is made at all', async () => {
+  it('does not retry while calls are skipped', async () => {
     const time = createManualTime();
     const { provider, asked } = scripted({ a: [failed('TIMEOUT')] });
     await withRetry(provider, { clock: time, mayRetry: () => false }).read([{ key: 'a' }]);

@@ -15,13 +15,13 @@ function throttleWith(random = 0.999999) {
 }
 
 describe('a throttled store', () => {
-  it('pauses for as long as it asks', () => {
+  it('pauses as long as it asks', () => {
     const { throttle, note } = throttleWith();
     note(throttled(3_000));
     expect(throttle.wait()).toBe(3_000);
   });
 
-  it('pauses for a backoff where it does not say how long, doubled each time', async () => {
+  it('pauses for a doubling backoff if it names no time', async () => {
     const { throttle, note, time } = throttleWith();
     const pauses: number[] = [];
     for (let round = 0; round < 9; round += 1) {
@@ -32,7 +32,7 @@ describe('a throttled store', () => {
     expect(pauses).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
   });
 
-  it('has full jitter in its backoff, and begins anew after a success', async () => {
+  it('uses full jitter, and resets the backoff after a success', async () => {
     const { throttle, note, time } = throttleWith(0.5);
     note(throttled());
     note(throttled());
@@ -43,13 +43,13 @@ describe('a throttled store', () => {
     expect(throttle.wait()).toBe(250);
   });
 
-  it('is not left alone for hours', () => {
+  it('limits the pause, however long the store asks for', () => {
     const { throttle, note } = throttleWith();
     note(throttled(86_400_000));
     expect(throttle.wait()).toBe(300_000);
   });
 
-  it('counts calls that were under way together once, and takes the longest wait of them', () => {
+  it('counts concurrent throttled calls once, and uses their longest wait', () => {
     const { throttle } = throttleWith();
     const begun = [1, 2, 3].map(() => throttle.begin());
     const asked = [undefined, 2_000, 1_000];
@@ -58,7 +58,7 @@ describe('a throttled store', () => {
     expect(throttle.share()).toBe(0.5);
   });
 
-  it('gets its rate back by even steps within a minute', async () => {
+  it('restores its rate linearly within a minute', async () => {
     const { throttle, note, time } = throttleWith();
     note(throttled(0));
     expect(throttle.share()).toBe(0.5);
@@ -70,13 +70,13 @@ describe('a throttled store', () => {
     expect(throttle.error).toBeUndefined();
   });
 
-  it('is never cut off for good', () => {
+  it('always keeps a minimum rate', () => {
     const { throttle, note } = throttleWith();
     for (let round = 0; round < 100; round += 1) note(throttled());
     expect(throttle.share()).toBe(1 / 32);
   });
 
-  it('fails a long wait at once, with the time that is left', async () => {
+  it('rejects calls at once during a long wait, with the remaining time', async () => {
     const { throttle, note, time } = throttleWith();
     note(throttled(20_000));
     await time.advance(1_000);
@@ -87,14 +87,14 @@ describe('a throttled store', () => {
     expect(() => throttle.check()).not.toThrow();
   });
 
-  it('does not stand still when the clock is set back', () => {
+  it('keeps going when the clock is set back', () => {
     const { throttle, note, time } = throttleWith();
     note(throttled(20_000));
     time.set(time.now() - 3_600_000);
     expect([throttle.wait(), throttle.share()]).toEqual([0, 1]);
   });
 
-  it('pauses also when it is out of order and says until when', () => {
+  it('also pauses when it is unavailable and names a time', () => {
     const { throttle, note } = throttleWith();
     note(new AppError('STORE_UNAVAILABLE', { retryAfterMs: 20_000 }));
     expect(() => throttle.check()).toThrow(expect.objectContaining({ code: 'STORE_UNAVAILABLE' }));
@@ -130,7 +130,7 @@ describe('calls to a throttled store', () => {
     expect(Math.min(...asked)).toBe(2_000);
   });
 
-  it('fail at once when it is long, also those that were waiting', async () => {
+  it('fail at once during a long pause, including those that were waiting', async () => {
     const { time, limit } = limited();
     const hold = Promise.withResolvers<never>();
     const first = expect(limit(() => hold.promise)).rejects.toThrow();
@@ -144,7 +144,7 @@ describe('calls to a throttled store', () => {
     await waiting;
   });
 
-  it('go out at half the rate after it', async () => {
+  it('are sent at half the rate after the pause', async () => {
     const { time, limit } = limited();
     await expect(limit(() => Promise.reject(throttled(100)))).rejects.toThrow();
     await time.advance(100);

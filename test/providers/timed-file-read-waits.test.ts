@@ -41,7 +41,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('a credential in a file system that hangs is not waited for, holds one thread, and is read once it is back', async () => {
+it('a credential on a hanging file system blocks one thread only, and is read after recovery', async () => {
   await using folder = await folderWith('token');
   const [file = ''] = folder.files;
   const read = () => resolveCredential({ file }, { env: {} });
@@ -65,7 +65,7 @@ it('a credential in a file system that hangs is not waited for, holds one thread
 it.each([
   ['one folder', 1, 1],
   ['several folders', 3, 2],
-])('many of %s leave threads to all others, and all are read once it is back', async (_, count, held) => {
+])('many of %s leave threads for others, and all are read after recovery', async (_, count, held) => {
   await using folders = new AsyncDisposableStack();
   const opened = await Promise.all(
     Array.from({ length: count }, () => folderWith('token', 'ca', 'cert', 'key')),

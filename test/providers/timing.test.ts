@@ -3,8 +3,8 @@ import { systemDeadline, systemSleep } from '../../src/providers/timing.ts';
 
 const DAY = 86_400_000;
 
-describe('a time that is longer than a timer can wait', () => {
-  it.each([25, 3_650])('of %i days is no time-out at once', (days) => {
+describe('a time beyond the limit of timers', () => {
+  it.each([25, 3_650])('does not fire at once for %i days', (days) => {
     vi.useFakeTimers();
     try {
       const { signal, stop } = systemDeadline(days * DAY);
@@ -17,7 +17,7 @@ describe('a time that is longer than a timer can wait', () => {
     }
   });
 
-  it('is no wait that ends at once', async () => {
+  it('does not end a wait at once', async () => {
     const stop = new AbortController();
     const warned = vi.fn<() => void>();
     process.once('warning', warned);

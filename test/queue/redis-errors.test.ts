@@ -6,7 +6,7 @@ const coded = (code: string): Error => Object.assign(new Error('x'), { code });
 
 describe('failureOf', () => {
   it.each([
-    [new Error('WRONGPASS invalid username-password pair or user is disabled.'), /does not accept the user/],
+    [new Error('WRONGPASS invalid username-password pair or user is disabled.'), /rejects the user/],
     [
       new Error("OOM command not allowed when used memory > 'maxmemory'. script: f00"),
       /memory of Redis is full/,
@@ -16,14 +16,14 @@ describe('failureOf', () => {
       /is full/,
     ],
     [new Error("READONLY You can't write against a read only replica."), /is a replica/],
-    [new Error('LOADING Redis is loading the dataset in memory'), /still reading/],
+    [new Error('LOADING Redis is loading the dataset in memory'), /still loading/],
     [reply("ERR unknown command 'evalsha'"), /refuses a command/],
     [
       reply("ERR unknown command 'evalsha', with args beginning with: '{Team-A:prod}:jobs'"),
       /refuses a command/,
     ],
     [reply('WRONGTYPE Operation against a key holding the wrong kind of value'), /refuses a command/],
-    [reply('ERR max number of clients reached'), /takes no more connections/],
+    [reply('ERR max number of clients reached'), /accepts no more connections/],
     [new Error(ALL_SENTINELS_REFUSE, { cause: reply('WRONGPASS invalid password') }), /sentinel\.password/],
     [new Error(ALL_SENTINELS_REFUSE, { cause: coded('CERT_HAS_EXPIRED') }), /TLS/],
     [new Error('All sentinels are unreachable and retry is disabled.'), /no sentinel answers/],
@@ -31,20 +31,20 @@ describe('failureOf', () => {
       reply(
         'ERR Script attempted to access a non local key in a cluster node script: f00, on @user_script:1.',
       ),
-      /moves the slot/,
+      /moving the slot/,
     ],
     [
       reply(
         'ERR Error running script (call to f_1): @user_script:1: Lua script attempted to access a non local key',
       ),
-      /moves the slot/,
+      /moving the slot/,
     ],
     [
       reply('ERR Script attempted to execute a command while the cluster is down script: f00'),
       /does not serve all/,
     ],
     [reply('ERR Script killed by user with SCRIPT KILL... script: f00'), /busy with a script/],
-    [coded('ECONNREFUSED'), /nothing answers/],
+    [coded('ECONNREFUSED'), /no server answers/],
     [coded('ENOTFOUND'), /cannot be resolved/],
     [coded('CERT_SIGNATURE_FAILURE'), /TLS connection/],
     [coded('ERR_SSL_WRONG_VERSION_NUMBER'), /TLS connection/],

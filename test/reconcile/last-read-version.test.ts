@@ -76,7 +76,7 @@ describe('what the record says was read', () => {
     });
     const absent: ReadResult = { kind: 'absent' };
     expect([await read(made('one')), await read(made('one'))]).toEqual([false, false]);
-    // Vault counts from 1 again when all of a key is deleted and made anew.
+    // Vault restarts at version 1 when a key is deleted completely and created again.
     expect([await read(made('two')), await read(made('two'))]).toEqual([true, true]);
     const [second, first] = await audit.list({}, { limit: 2 });
     expect(second?.before).toBe(first?.after);

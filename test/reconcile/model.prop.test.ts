@@ -59,7 +59,7 @@ type State = { readonly text: string } | { readonly absent: true } | { readonly 
 
 interface Model {
   readonly store: Map<Key, State>;
-  /** The readings of an absence without another answer in between. */
+  /** The readings of an absence without unexpected response in between. */
   readonly absences: Map<Key, number[]>;
 }
 

@@ -174,5 +174,5 @@ export function createClock(): Clock & { time: number } {
   };
 }
 
-/** Lets everything run that only waits for promises. */
+/** Lets pending promise callbacks run. */
 export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -94,7 +94,7 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
       ...(shelf.madeAt === undefined ? {} : { createdAt: shelf.madeAt }),
     };
   };
-  const remade = new Set<string>();
+  const replacedValues = new Set<string>();
   const readings = createReadDeduplication(async () => undefined);
   let asking = 0;
   let inTurn = 0;
@@ -113,7 +113,7 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
   };
   const context = {
     fingerprints: FINGERPRINTS,
-    recorder: { remade, isFailing },
+    recorder: { replacedValues, isFailing },
     async read(refs: readonly StoreRef[]) {
       shelf.parts.push(refs.length);
       const results = new Map(refs.map((ref) => [refId(ref), read(ref)]));
@@ -154,7 +154,7 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
         ...part,
       }),
     );
-  return { clock, states, shelf, state, round, note, asked, open, ages, remade };
+  return { clock, states, shelf, state, round, note, asked, open, ages, replacedValues };
 }
 
 describe('a sweep', () => {
@@ -292,10 +292,10 @@ describe('a sweep', () => {
   });
 
   it('sees one that was made anew before this process read it for the first time', async () => {
-    const { states, shelf, round, remade } = openSweep([A]);
+    const { states, shelf, round, replacedValues } = openSweep([A]);
     shelf.keys.set('a', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
-    remade.add(refId({ store: 'vault', ref: { key: 'a' } }));
+    replacedValues.add(refId({ store: 'vault', ref: { key: 'a' } }));
     expect(await round()).toEqual(['a']);
     // It stays on record; once is enough.
     expect(await round()).toEqual([]);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { recordOne, openTracing } from './otlp-harness.ts';
-import { openReceiver, acceptSpans } from './receiver.ts';
+import { openTracing, recordOne } from './otlp-harness.ts';
+import { acceptSpans, openReceiver } from './receiver.ts';
 
 it('the OTLP exporter retries after the requested wait', async () => {
   await using receiver = await openReceiver();

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { soon } from '../soon.ts';
-import { recordOne, openTracing, TOKEN } from './otlp-harness.ts';
-import { openReceiver, acceptSpans } from './receiver.ts';
+import { openTracing, recordOne, TOKEN } from './otlp-harness.ts';
+import { acceptSpans, openReceiver } from './receiver.ts';
 
 describe('the OTLP exporter', () => {
   it('posts JSON to the traces path with headers and resource attributes', async () => {

@@ -52,13 +52,13 @@ export async function openReceiver(): Promise<Receiver> {
   const spans: ReceivedSpan[] = [];
   const requests: { path: string; headers: IncomingHttpHeaders }[] = [];
   const bodies: string[] = [];
-  let how = acceptSpans;
+  let respond = acceptSpans;
   const server = createServer(async (request, response) => {
     const body = (await bodyOf(request))?.toString();
     if (body === undefined) return;
     requests.push({ path: request.url ?? '', headers: request.headers });
     bodies.push(body);
-    how(response);
+    respond(response);
     if (response.statusCode === 200 && response.writableEnded) spans.push(...spansIn(JSON.parse(body)));
   });
   const port = await listen(server);
@@ -68,7 +68,7 @@ export async function openReceiver(): Promise<Receiver> {
     requests,
     bodies,
     answer(next) {
-      how = next;
+      respond = next;
     },
     [Symbol.asyncDispose]: () => closeServer(server),
   };

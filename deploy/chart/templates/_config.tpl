@@ -1,12 +1,11 @@
-{{- /* The configuration as the pods get it, as JSON. It is made once: it can be large, and most templates ask for it. */ -}}
+{{- /* The configuration of the pods, as JSON. It is computed once, because it can be large and most templates use it. */ -}}
 {{- define "secretbridge.config" -}}
 {{- if not (hasKey .Values "madeConfig") }}{{ $_ := set .Values "madeConfig" (include "secretbridge.makeConfig" .) }}{{ end -}}
 {{- .Values.madeConfig -}}
 {{- end -}}
 
 {{- /*
-The values, and what a pod needs that they leave out. JSON is YAML 1.2, and unlike Helm's YAML nothing in it reads
-differently there (`0o17`, `1e3`).
+The values, completed by the settings that a pod needs. JSON reads the same in YAML 1.2, unlike Helm's own YAML (`0o17`, `1e3`).
 */ -}}
 {{- define "secretbridge.makeConfig" -}}
 {{- $config := deepCopy .Values.config -}}
@@ -15,7 +14,7 @@ differently there (`0o17`, `1e3`).
 {{- if eq $store.kind "sqlite" -}}
 {{- $_ := set $store "path" ($store.path | default "/var/lib/secretbridge/audit.db") -}}
 {{- if not (hasPrefix "/var/lib/secretbridge/" $store.path) -}}
-{{- fail "config.audit.store.path must be below /var/lib/secretbridge/, where the volume is" -}}
+{{- fail "config.audit.store.path must be below /var/lib/secretbridge/, the mount of the volume" -}}
 {{- end -}}
 {{- end -}}
 {{- $_ := set $audit "store" $store -}}
@@ -45,7 +44,7 @@ differently there (`0o17`, `1e3`).
 {{- toJson $config -}}
 {{- end -}}
 
-{{- /* What would only fail once the pods run. */ -}}
+{{- /* Rejects values that would fail in the running pods. */ -}}
 {{- define "secretbridge.check" -}}
 {{- $root := index . 0 -}}
 {{- $config := index . 1 -}}
@@ -72,18 +71,18 @@ differently there (`0o17`, `1e3`).
 {{- end -}}
 {{- range compact $files -}}
 {{- if not (hasPrefix "/" .) -}}
-{{- fail (printf "config: %s is a path beside the mounted configuration, which is read-only; say where it is from / on, such as below /var/lib/secretbridge/" .) -}}
+{{- fail (printf "config: %s is relative to the mounted configuration, which is read-only. Use an absolute path, such as one below /var/lib/secretbridge/" .) -}}
 {{- end -}}
 {{- end -}}
 {{- if regexMatch "^(127\\.|localhost|\\[::1\\])" $config.http.listen -}}
-{{- fail "config.http.listen: the kubelet and the Service ask from outside the pod, such as at 0.0.0.0:8080" -}}
+{{- fail "config.http.listen: the kubelet and the Service connect from outside of the pod. Use an address such as 0.0.0.0:8080" -}}
 {{- end -}}
 {{- if ne $config.cluster.kind "kubernetes" -}}
 {{- fail "config.cluster.kind must be kubernetes in a pod of this chart" -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* How many ConfigMaps the mappings are spread over; each may have 1 MiB, and is filled to a third. */ -}}
+{{- /* The number of ConfigMaps for the mappings. Each holds at most 1 MiB and is filled to a third. */ -}}
 {{- define "secretbridge.chunks" -}}
 {{- add 1 (div (len (toJson .mappings)) 350000) -}}
 {{- end -}}

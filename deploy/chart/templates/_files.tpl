@@ -1,10 +1,10 @@
-{{- /* (root, config, name, annotations) -> the ConfigMaps of the configuration, whose names begin with `name`. */ -}}
+{{- /* (root, config, name, annotations) -> the ConfigMaps of the configuration, with names that begin with `name`. */ -}}
 {{- define "secretbridge.configMaps" }}
 {{- $in := . }}
 {{- include "secretbridge.configMap" (merge (dict "suffix" "config" "file" "secretbridge.yaml" "text" (omit .config "mappings" | toPrettyJson)) $in) }}
 {{- /*
-A mapping stays in its ConfigMap as long as their number does, which is in their names: with a part of them renewed and a
-part not yet, no mapping is missing, which could look like one that left the configuration.
+The names include the number of ConfigMaps, and a mapping stays in its ConfigMap while this number stays. So during an update no
+mapping is missing, which would look like a removed mapping.
 */}}
 {{- $chunks := include "secretbridge.chunks" .config | int }}
 {{- $parts := dict }}
@@ -22,7 +22,7 @@ part not yet, no mapping is missing, which could look like one that left the con
 {{- range .root.Values.tenants }}
 {{- $text := dict "apiVersion" $in.config.apiVersion "mappings" .mappings | toPrettyJson }}
 {{- if gt (len $text) 1000000 }}
-{{- fail (printf "tenants: the mappings of %s do not fit into a ConfigMap of 1 MiB; give it two entries" .name) }}
+{{- fail (printf "tenants: the mappings of %s do not fit into a ConfigMap of 1 MiB. Split it into two entries" .name) }}
 {{- end }}
 {{- include "secretbridge.configMap" (merge (dict "suffix" (printf "tenant-%s" .name) "file" (printf "%s.yaml" .name) "text" $text) $in) }}
 {{- end }}

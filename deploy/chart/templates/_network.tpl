@@ -1,7 +1,6 @@
 {{- /*
-config -> where the stores of the configuration are, as a JSON list of { host, port, what }. What logs in elsewhere (AWS STS,
-Microsoft Entra) is among them, and so are the addresses from which a node gives its identity, the queues of events and
-where traces go.
+config -> the network destinations of the configuration, as a JSON list of { host, port, what }: stores, their login services (AWS
+STS, Microsoft Entra), the metadata services of nodes, event queues, and the receiver of traces.
 */ -}}
 {{- define "secretbridge.destinations" -}}
 {{- $found := list -}}
@@ -51,7 +50,7 @@ where traces go.
 {{- toJson $found -}}
 {{- end -}}
 
-{{- /* (address of a vault, what, host in China) -> where Microsoft Entra is for its cloud. */ -}}
+{{- /* (address of a vault, what, host in China) -> the destination of Microsoft Entra for its cloud. */ -}}
 {{- define "secretbridge.entra" -}}
 {{- $vault := (urlParse (index . 0)).hostname -}}
 {{- $host := "login.microsoftonline.com" -}}
@@ -60,7 +59,7 @@ where traces go.
 {{- dict "host" $host "port" 443 "what" (index . 1) | toJson -}}
 {{- end -}}
 
-{{- /* (address, what) -> one of them. */ -}}
+{{- /* (address, what) -> one destination. */ -}}
 {{- define "secretbridge.destination" -}}
 {{- $url := urlParse (index . 0) -}}
 {{- $usual := dict "https" 443 "http" 80 "redis" 26379 -}}
@@ -69,8 +68,8 @@ where traces go.
 {{- end -}}
 
 {{- /*
-(root, config) -> { rules, open } as JSON: the rules of egress that follow from the configuration, and the destinations
-among them that are open to every address, since a policy knows no host names.
+(root, config) -> { rules, open } as JSON: the egress rules for the configuration, and the destinations that are open to every
+address because a policy does not know host names.
 */ -}}
 {{- define "secretbridge.egress" -}}
 {{- $policy := .root.Values.networkPolicy -}}
@@ -97,7 +96,7 @@ among them that are open to every address, since a policy knows no host names.
 {{- range $blocks }}{{ $to = append $to (dict "ipBlock" (dict "cidr" .)) }}{{ end -}}
 {{- $rules = append $rules (dict "to" $to "ports" $ports) -}}
 {{- else if $service -}}
-{{- /* A policy is about the ports of pods, which may be others than the Service's. */ -}}
+{{- /* A policy applies to ports of pods, which may differ from the ports of the Service. */ -}}
 {{- $namespace := dict "kubernetes.io/metadata.name" (index (splitList "." .host) 1) -}}
 {{- $rules = append $rules (dict "to" (list (dict "namespaceSelector" (dict "matchLabels" $namespace)))) -}}
 {{- else -}}
@@ -106,7 +105,7 @@ among them that are open to every address, since a policy knows no host names.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- /* Their addresses are credentials, which are not in the configuration. */ -}}
+{{- /* The addresses of Redis and PostgreSQL are credentials, so they are not in the configuration. */ -}}
 {{- $ours := .root.Values.redis.bundled.enabled -}}
 {{- if and (eq (.config.engine | default dict).kind "redis") (not $ours) -}}
 {{- $rules = append $rules (include "secretbridge.served" $policy.redis | fromJson) -}}
@@ -120,7 +119,7 @@ among them that are open to every address, since a policy knows no host names.
 {{- dict "rules" (uniq $rules) "open" $open | toJson -}}
 {{- end -}}
 
-{{- /* { cidrs, port } -> a rule; without cidrs, that port anywhere. */ -}}
+{{- /* { cidrs, port } -> a rule. Without cidrs, it allows the port at every address. */ -}}
 {{- define "secretbridge.served" -}}
 {{- $rule := dict "ports" (list (dict "port" (int .port) "protocol" "TCP")) -}}
 {{- if .cidrs -}}

@@ -1,4 +1,4 @@
-{{- /* Labels of every pod of the release by what it is for: (root, component). */ -}}
+{{- /* (root, component) -> the labels of a pod of the release. */ -}}
 {{- define "secretbridge.podLabels" -}}
 app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | quote }}
 app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
@@ -15,7 +15,7 @@ azure.workload.identity/use: 'true'
 {{- end -}}
 {{- end -}}
 
-{{- /* What Pod Security `restricted` asks of a pod. */ -}}
+{{- /* The pod fields that Pod Security `restricted` requires. */ -}}
 {{- define "secretbridge.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001
@@ -25,7 +25,7 @@ fsGroupChangePolicy: OnRootMismatch
 seccompProfile: { type: RuntimeDefault }
 {{- end -}}
 
-{{- /* What it asks of a container, and a root file system that nobody writes to. */ -}}
+{{- /* The container fields that it requires, and a read-only root file system. */ -}}
 {{- define "secretbridge.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -35,8 +35,8 @@ seccompProfile: { type: RuntimeDefault }
 {{- end -}}
 
 {{- /*
-Where the pods beside the bridge may run: on the nodes that it may run on. What its affinity says of other pods is for it
-alone, or a pod that must not be beside it could not run where there is one node.
+The other pods may run on the same nodes as the bridge. Its pod affinity is not copied: with a single node, an anti-affinity
+would leave no node for them.
 */ -}}
 {{- define "secretbridge.nodes" -}}
 {{- with .Values.priorityClassName }}
@@ -57,7 +57,7 @@ tolerations:
 {{- end }}
 {{- end -}}
 
-{{- /* Fields of the pods of checks and tests that are the same for all. */ -}}
+{{- /* Common fields of the pods of checks and tests. */ -}}
 {{- define "secretbridge.placement" -}}
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
@@ -95,7 +95,7 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{- /* What the bridge and `doctor` mount beside the configuration and the state. */ -}}
+{{- /* The mounts of the bridge and of `doctor`, without the state. */ -}}
 {{- define "secretbridge.mounts" -}}
 {{- include "secretbridge.configMounts" . }}
 - { name: tmp, mountPath: /tmp }
@@ -116,7 +116,7 @@ envFrom:
 - name: vault-token
   projected:
     sources:
-      # The kubelet renews it, and each login reads it anew.
+      # The kubelet renews it, and each login reads the file again.
       - serviceAccountToken: { path: token, audience: {{ . | quote }}, expirationSeconds: 3600 }
 {{- end }}
 {{- with .root.Values.volumes }}
@@ -129,8 +129,8 @@ envFrom:
 {{- end -}}
 
 {{- /*
-(root, config, name, strict) -> the spec of a pod that runs `secretbridge doctor` with the identity of the bridge. It has a
-state of its own that ends with it: the volume with the audit is the running bridge's, and may be on another node.
+(root, config, name, strict) -> the spec of a pod that runs `secretbridge doctor` with the identity of the bridge. Its state is
+temporary, because the running bridge uses the volume with the audit, perhaps on another node.
 */ -}}
 {{- define "secretbridge.doctor" -}}
 restartPolicy: Never

@@ -1,9 +1,9 @@
 {{- /*
-The rules that `secretbridge rbac` prints, made from the values: src/cluster/rbac-rules.ts in the language of Helm. A
+The rules that `secretbridge rbac` prints, computed from the values. It repeats src/cluster/rbac-rules.ts in Helm templates, and a
 test compares the two.
 */ -}}
 
-{{- /* (config, mapping) -> what it may do to its Secret, as JSON. */ -}}
+{{- /* (config, mapping) -> its rights on its Secret, as JSON. */ -}}
 {{- define "secretbridge.rights" -}}
 {{- $defaults := (index . 0).defaults | default dict -}}
 {{- $mapping := index . 1 -}}
@@ -14,7 +14,7 @@ test compares the two.
 {{- dict "secret" ($mapping.target.secret | default $mapping.name) "merges" $merges "deletes" (and $deletes (not $merges) | ternary true false) "restarts" ($mapping.restart | default list) | toJson -}}
 {{- end -}}
 
-{{- /* (rules with `namespaces`, namespace) -> "true" where one allows it. Patterns are anchored; names have no `/`. */ -}}
+{{- /* (rules with `namespaces`, namespace) -> "true" if a rule allows it. Patterns match the whole name, which has no `/`. */ -}}
 {{- define "secretbridge.allows" -}}
 {{- $namespace := index . 1 -}}
 {{- $found := false -}}
@@ -29,7 +29,7 @@ test compares the two.
 {{- /* (targets, scope) -> rules, as JSON. */ -}}
 {{- define "secretbridge.rules" -}}
 {{- $scope := index . 1 -}}
-{{- /* Names are kept as keys: `uniq` and `append` take a time that grows with the square of their number. */ -}}
+{{- /* Names are dict keys, because `uniq` and `append` on lists take quadratic time. */ -}}
 {{- $owned := dict -}}
 {{- $merged := dict -}}
 {{- $deleted := dict -}}
@@ -66,7 +66,7 @@ test compares the two.
 {{- range $order -}}
 {{- $rules = append $rules (merge (dict "resourceNames" (splitList " " .) "verbs" (get $groups .)) $secrets) -}}
 {{- end -}}
-{{- /* A POST cannot be limited by name: Kubernetes asks before it knows the name. */ -}}
+{{- /* `create` cannot be limited by name, because Kubernetes authorizes a POST before it knows the name. */ -}}
 {{- if $owned }}{{ $rules = append $rules (merge (dict "verbs" (list "create")) $secrets) }}{{ end -}}
 {{- end -}}
 {{- $apis := list (list "Deployment" "apps" "deployments") (list "StatefulSet" "apps" "statefulsets") (list "DaemonSet" "apps" "daemonsets") (list "Rollout" "argoproj.io" "rollouts") -}}
@@ -83,7 +83,7 @@ test compares the two.
 {{- if $wanted -}}
 {{- $rule := dict "apiGroups" (list (index . 1)) "resources" (list (index . 2)) -}}
 {{- if lt (len $names) (int $wanted) -}}
-{{- /* Rights cannot be limited to labels: a selector takes every workload of its kind. */ -}}
+{{- /* Rights cannot be limited by labels, so a selector needs every workload of its kind. */ -}}
 {{- $rules = append $rules (merge (dict "verbs" (list "get" "list" "patch")) $rule) -}}
 {{- else -}}
 {{- $rules = append $rules (merge (dict "resourceNames" ($names | uniq | sortAlpha) "verbs" (list "get" "patch")) $rule) -}}
@@ -93,7 +93,7 @@ test compares the two.
 {{- toJson $rules -}}
 {{- end -}}
 
-{{- /* Names of the Secrets that `secretRef`s in a value are about, each with a space after it. */ -}}
+{{- /* The names of Secrets in the `secretRef`s of a value, each followed by a space. */ -}}
 {{- define "secretbridge.secretRefs" -}}
 {{- if kindIs "map" . -}}
 {{- if kindIs "map" .secretRef }}{{ if kindIs "string" .secretRef.name }}{{ .secretRef.name }} {{ end }}{{ end -}}

@@ -107,7 +107,7 @@ subjects:
 {{- if $selected }}
 {{- $rules := list (dict "apiGroups" (list "") "resources" (list "namespaces") "verbs" (list "list" "watch")) }}
 {{- include "secretbridge.role" (merge (dict "kind" "ClusterRole" "name" (printf "%s-namespaces%s" $name $suffix) "rules" $rules "bind" true) $in) }}
-{{- /* Kubernetes cannot limit rights to namespaces with a label: bound by ClusterRoleBinding, they hold in every one. */}}
+{{- /* Kubernetes cannot limit rights by namespace labels. A ClusterRoleBinding applies in every namespace. */}}
 {{- $rules := include "secretbridge.rules" (list $selected $scope) | fromJsonArray }}
 {{- $role := merge (dict "kind" "ClusterRole" "name" (printf "%s-selected%s" $name $suffix) "rules" $rules) $in }}
 {{- $narrow := $root.Values.rbac.selectedNamespaces }}

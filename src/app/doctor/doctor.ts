@@ -28,8 +28,8 @@ import { requireRights } from './rights.ts';
 import { checkSources } from './sources.ts';
 
 /**
- * Tries everything that a sync needs, for real, and changes nothing. One part that does not work hides no other: each
- * is opened on its own.
+ * Tests everything that a sync needs, and changes nothing. Each part is opened separately, so that one failure hides no
+ * other.
  */
 export async function runDoctor(
   config: Config,
@@ -50,7 +50,7 @@ export async function runDoctor(
   };
 
   await using stack = new AsyncDisposableStack();
-  // Before its turn, since any credential may be in it.
+  // Opened early, because any credential may be in the cluster. Its check is reported below.
   const [opened] = await Promise.allSettled([openCluster(config.cluster, deps)]);
   const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
   const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
@@ -70,8 +70,8 @@ export async function runDoctor(
         await requireTrustedAudit(config, { ...deps, audit, cluster, credential });
         await testPlaces();
       });
-    // With no record but ours it may be of this check alone, and the checkpoints those of the real one: then only what
-    // keeps every run from them is said.
+    // If this check wrote the first record, the audit log may be new while the checkpoints belong to an older one. Then
+    // report only what would stop every run.
     else await testPlaces().catch((error) => attempt(what, () => Promise.reject(error)));
   }
   const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
@@ -79,11 +79,11 @@ export async function runDoctor(
     (cluster && (await checkCluster(config, cluster, { clock, access, attempt }))) ??
     unresolvedTargets(config.mappings);
 
-  const make = config.audit.store.kind === 'sqlite';
+  const mayCreate = config.audit.store.kind === 'sqlite';
   const keys = config.keys.fingerprint;
-  const keysOf = (list: readonly Reference[]) => openFingerprints(list, { mayCreate: make, credential });
+  const keysOf = (list: readonly Reference[]) => openFingerprints(list, { mayCreate: mayCreate, credential });
   const all = await attempt('keys: fingerprint', () => keysOf(keys));
-  // Where only an older one is missing, the stores can be tried by the newest.
+  // If only an older key is missing, the newest one is enough to test the stores.
   const [newest] = all ? [] : await Promise.allSettled([keysOf(keys.slice(0, 1))]);
   const fingerprints = newest?.status === 'fulfilled' ? newest.value : all;
   if (fingerprints === undefined) return findings;
@@ -103,7 +103,7 @@ function auditAddress({ audit: { store } }: Config): string {
   return store.kind === 'sqlite' ? store.path : store.kind;
 }
 
-/** Only a record proves that one can be written. */
+/** Only a write proves that records can be written. */
 async function checkAudit(
   config: Config,
   { clock, replica, actor }: AppDeps,
@@ -114,7 +114,7 @@ async function checkAudit(
   return { audit, hasOthers: (record?.sequence ?? 1) > 1 };
 }
 
-/** Gives the targets, where the cluster tells them. */
+/** Returns the resolved targets. Undefined if the cluster is unreachable. */
 async function checkCluster(
   config: Config,
   cluster: Cluster,
@@ -146,7 +146,7 @@ async function checkCluster(
     const opened = await attempt(`namespace: create in ${namespace}`, () => tryCreate(cluster, first.id));
     if (opened === undefined) unwritable.add(namespace);
   }
-  // Rights in a namespace that takes nothing would be said to be well.
+  // Permissions in a namespace that accepts no Secret would be reported as working.
   const open = allowed.filter(({ id }) => !unwritable.has(id.namespace));
   for (const target of open)
     await attempt(writeName(target), () =>
@@ -160,7 +160,7 @@ function writeName({ id, mapping }: DesiredTarget): string {
   return `target: write ${formatTarget(id)} (mapping ${mapping.name})`;
 }
 
-/** Only the cluster itself knows of namespaces, quotas and admission; a Secret that is there already is no obstacle. */
+/** Only the API server can check namespaces, quotas and admission. An existing Secret is not a failure. */
 async function tryCreate(cluster: Cluster, id: TargetId): Promise<true> {
   const empty = { type: 'Opaque', immutable: false, labels: {}, annotations: {}, data: new Map() };
   await cluster.create(id, empty, { dryRun: true });
@@ -190,7 +190,7 @@ async function checkStore(
   }
 }
 
-/** What one of the permissions that are missing would save, everything else being as it is. */
+/** The requests that one of the missing permissions would save. */
 function savedCalls(
   config: Config,
   store: string,
@@ -202,11 +202,11 @@ function savedCalls(
     expectedCalls(config, target, { lacks: lacking }).find((storeCalls) => storeCalls.store === store)
       ?.perHour ?? 0;
   const saved = perHour(lacks) - perHour(lacks.difference(new Set([saves])));
-  return saved > 0 ? `; it would save up to ${saved} of ${perHour(lacks)} calls an hour here` : '';
+  return saved > 0 ? `; it would save up to ${saved} of ${perHour(lacks)} requests per hour` : '';
 }
 
 function hasFailed(findings: readonly Finding[], store: string): boolean {
-  // A clock that is wrong makes riddles, but a store with one may still be read.
+  // A store can be read in spite of clock skew.
   return findings.some(
     ({ name, error }) =>
       error !== undefined && error.code !== 'CLOCK_SKEWED' && name.startsWith(`store ${store}: `),

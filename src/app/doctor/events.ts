@@ -13,31 +13,31 @@ export interface EventChecksDeps {
   readonly fingerprints: Fingerprinter;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
   readonly open: (store: string) => Promise<SecretProvider>;
-  /** Stores that cannot be used: that is said already. */
+  /** Stores with a reported failure. */
   readonly broken: ReadonlySet<string>;
   readonly attempt: (name: string, work: () => Promise<unknown>) => Promise<unknown>;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Whether events would come: each intake is tried for real, and nothing of what waits for it is taken. */
+/** Tests whether events would arrive. Each intake is tried, but no waiting event is consumed. */
 export async function checkEvents(config: Config, deps: EventChecksDeps): Promise<void> {
   const { events, stores } = config;
   const { broken, attempt, credential, clock } = deps;
   const storeOf = (name: string) => stores.find((store) => store.name === name && !broken.has(name));
   for (const { name, store, queueUrl } of events?.sqs ?? []) {
-    const its = storeOf(store);
-    if (its?.kind === 'aws-secrets-manager')
-      await attempt(`events ${name}: queue`, () => checkQueue(its, queueUrl, deps));
+    const awsStore = storeOf(store);
+    if (awsStore?.kind === 'aws-secrets-manager')
+      await attempt(`events ${name}: queue`, () => checkQueue(awsStore, queueUrl, deps));
   }
   for (const { name, store } of events?.vault ?? [])
     if (storeOf(store) !== undefined)
       await attempt(`events ${name}: stream`, async () => checkStream(await deps.open(store), deps.signal));
   for (const { name, store, key, entra } of events?.eventGrid ?? []) {
     if (key !== undefined) await attempt(`events ${name}: key`, () => credential(key));
-    const its = stores.find((it) => it.name === store);
-    if (entra !== undefined && its?.kind === 'azure-key-vault')
+    const eventStore = stores.find((candidate) => candidate.name === store);
+    if (entra !== undefined && eventStore?.kind === 'azure-key-vault')
       await attempt(`events ${name}: keys of Microsoft Entra`, () =>
-        createEntraVerifier(entra, { vaultUrl: its.vaultUrl, clock }).loadKeys(),
+        createEntraVerifier(entra, { vaultUrl: eventStore.vaultUrl, clock }).loadKeys(),
       );
   }
   for (const { name, secret } of events?.webhooks ?? [])
@@ -60,7 +60,7 @@ async function checkQueue(store: AwsStore, queueUrl: string, deps: EventChecksDe
   await queue.check(signal);
 }
 
-/** It stands once: more is not to be known. */
+/** Succeeds as soon as the stream is connected. */
 async function checkStream(provider: SecretProvider, signal: AbortSignal | undefined): Promise<void> {
   if (provider.subscribe === undefined)
     throw new AppError('CONFIG_INVALID', { detail: 'stores of this kind send no change events' });

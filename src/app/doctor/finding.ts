@@ -1,6 +1,6 @@
 import type { AppError } from '../../core/errors.ts';
 
-/** One question; the answer is the error, or that there is none. */
+/** The result of one check. Without an error, the check passed. */
 export interface Finding {
   readonly name: string;
   readonly error?: AppError;

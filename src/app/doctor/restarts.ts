@@ -7,8 +7,8 @@ import { formatWorkload } from '../../sync/restart.ts';
 import { requireRights } from './rights.ts';
 
 /**
- * The rights to roll what is named in `restart`. Not whether it is there: what waits for its Secret to be made is
- * installed after it.
+ * Checks the permission to restart the workloads of `restart`. They need not exist, because a workload may be installed
+ * after its Secret.
  */
 export async function checkRestarts(
   cluster: Cluster,
@@ -16,12 +16,12 @@ export async function checkRestarts(
   attempt: (name: string, work: () => Promise<unknown>) => Promise<unknown>,
 ): Promise<void> {
   if (cluster.workloads === undefined) return;
-  const asked = new Set<string>();
+  const checked = new Set<string>();
   for (const { mapping, id } of targets)
     for (const workload of mapping.restart) {
       const about = `${formatWorkload(workload)} in ${id.namespace}`;
-      if (asked.has(about)) continue;
-      asked.add(about);
+      if (checked.has(about)) continue;
+      checked.add(about);
       await attempt(`workload: restart ${about} (mapping ${mapping.name})`, () =>
         askRights(cluster, id.namespace, workload),
       );
@@ -34,8 +34,7 @@ async function askRights(
   { kind: given, name }: Workload,
 ): Promise<void> {
   const kind = workloadKind(given);
-  if (kind === undefined)
-    throw new AppError('WORKLOAD_MISSING', { detail: 'it is of a kind that is not known' });
+  if (kind === undefined) throw new AppError('WORKLOAD_MISSING', { detail: 'its kind is unknown' });
   if (name === undefined)
     await requireRights(cluster, { namespace, workload: { kind } }, ['get', 'list', 'patch']);
   else await requireRights(cluster, { namespace, workload: { kind, name } }, ['get', 'patch']);

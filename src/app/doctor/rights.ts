@@ -1,7 +1,7 @@
 import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
 import { AppError } from '../../core/errors.ts';
 
-/** CLUSTER_FORBIDDEN with all that is missing of the verbs. */
+/** @throws AppError CLUSTER_FORBIDDEN with all missing verbs */
 export async function requireRights(
   cluster: Cluster,
   about: Omit<AccessRequest, 'verb'>,

@@ -12,28 +12,28 @@ import { describeSource } from '../../sync/value.ts';
 import type { Finding } from './finding.ts';
 
 export interface SourceCheckDeps extends Pick<ReaderDeps, 'open' | 'signal'> {
-  /** As far as they are known. */
+  /** The known targets. */
   readonly targets: readonly DesiredTarget[];
   readonly access: Access;
-  /** Stores of which it is said already that they do not work. */
+  /** Stores with a reported failure. */
   readonly broken: ReadonlySet<string>;
 }
 
-/** A mapping and where its targets are: nowhere yet, as long as its selector chooses no namespace. */
+/** A mapping and the namespaces of its targets. The namespace is undefined while its selector matches none. */
 interface MappingUse {
   readonly mapping: Mapping;
   readonly namespaces: readonly (string | undefined)[];
 }
 
-/** Something to be read for a mapping, or why it may not be. */
+/** A source to be read, or why it may not be read. */
 interface SourceUse {
   readonly source: Source;
   readonly refusal: AppError | undefined;
 }
 
 /**
- * Each source is read, by its own name, so that a missing permission shows with the key that needs it. Searches are
- * run, and what they find is read like it. What a mapping may not use is not read for it.
+ * Reads each source by its own key, so that a missing permission is reported for the key that needs it. Searches run
+ * too, and their results are read. Sources that a mapping may not use are not read.
  */
 export async function checkSources(
   mappings: readonly Mapping[],
@@ -45,27 +45,27 @@ export async function checkSources(
     source,
     refusal: refusalOf(use, access, (who) => access.allows({ ...who, store: source.store, key: source.key })),
   });
-  const search = async (
+  const runSearchCheck = async (
     use: MappingUse,
-    it: Search,
+    query: Search,
   ): Promise<{ finding: Finding; place: MappingUse; found: FoundKeys }> => {
-    const name = `find ${describeSearch(it)}`;
-    const { store, find } = it;
+    const name = `find ${describeSearch(query)}`;
+    const { store, find } = query;
     try {
       const refusal = refusalOf(use, access, (who) =>
         access.allowsSearch({ ...who, store, path: find.path }),
       );
       if (refusal !== undefined) throw refusal;
-      return { finding: { name }, place: use, found: await runSearch(it, reader) };
+      return { finding: { name }, place: use, found: await runSearch(query, reader) };
     } catch (thrown) {
-      return { finding: { name, error: toAppError(thrown) }, place: use, found: { search: it, keys: [] } };
+      return { finding: { name, error: toAppError(thrown) }, place: use, found: { search: query, keys: [] } };
     }
   };
 
   const searches = mappingUses.flatMap((use) =>
     searchesOf(use.mapping)
       .filter(({ store }) => !broken.has(store))
-      .map((it) => search(use, it)),
+      .map((query) => runSearchCheck(use, query)),
   );
   const searched = await Promise.all(searches);
   const named = mappingUses.flatMap((use) =>
@@ -79,7 +79,7 @@ export async function checkSources(
   const allowed = uses.filter(({ refusal }) => refusal === undefined);
   const results = await reader.read(allowed.map(({ source }) => storeRef(source)));
   const resultOf = (source: Source) => results.get(refId(storeRef(source)));
-  // What is listed and gone is no part of a target, unless it was.
+  // A key that is listed but gone is not part of a target, unless the target had it.
   const existing = searched.flatMap(({ place: use, found }) =>
     usesOf(use, dropNeverWritten(found, undefined, resultOf, use.mapping)),
   );
@@ -91,7 +91,7 @@ export async function checkSources(
       return { name: `read ${describeSource(whole)}`, ...(error === undefined ? {} : { error }) };
     }),
   ];
-  // One line for each: an error, if any mapping meets one.
+  // One line per source. An error wins over a success.
   return [...Map.groupBy(findings, ({ name }) => name).values()]
     .flatMap((same) => same.find(({ error }) => error !== undefined) ?? same.slice(0, 1))
     .sort((a, b) => compareText(a.name, b.name));
@@ -111,7 +111,7 @@ function mappingUsesOf(
 
 type Who = { readonly mapping: string; readonly namespace: string | undefined };
 
-/** Why a mapping may not use something in one of its namespaces; or anywhere, while it has none. */
+/** Why a mapping may not use a source in one of its namespaces, or in general if it has none. */
 function refusalOf(
   { mapping, namespaces }: MappingUse,
   access: Access,

@@ -24,21 +24,21 @@ export interface ExplainedTarget extends Verdict {
   readonly target: TargetId;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
-  /** As a run would read them now. What `access` does not allow is not read. */
+  /** As a run would read them now. Sources that `access` does not allow are not read. */
   readonly sources: readonly ExplainedSource[];
   /** Newest first. */
   readonly lastRecords: readonly AuditRecord[];
 }
 
-/** What looking for changes of a store takes, and the part of a mapping in that. */
+/** The requests to a store, and the share of one mapping. */
 export interface ExplainedCalls extends StoreCalls {
-  /** Requests an hour that there would be less without the mapping. */
+  /** Requests per hour that would be saved without the mapping. */
   readonly added: number;
-  /** Requests an hour of a tool that reads each key of each of its targets at each refresh. */
+  /** Requests per hour of a tool that reads each key of each target separately at each refresh. */
   readonly oneByOne: number;
 }
 
-/** By arithmetic, for each store that the mapping uses; asks nobody. */
+/** The expected requests for each store of the mapping. Computed without any request. */
 export function callsOf({ config, targets }: App, mapping: string): readonly ExplainedCalls[] {
   const own = targets.filter((wanted) => wanted.mapping.name === mapping);
   const others = targets.filter((wanted) => wanted.mapping.name !== mapping);
@@ -55,7 +55,7 @@ export function callsOf({ config, targets }: App, mapping: string): readonly Exp
 
 const MAX_RECORDS = 5;
 
-/** Looks at a mapping now: its sources, its targets, and what was last recorded of them. */
+/** Reads the current state of a mapping: its sources, its targets and their last records. */
 export async function explainMapping(
   app: App,
   mapping: string,
@@ -85,10 +85,7 @@ export async function explainMapping(
   return explained;
 }
 
-/**
- * By `formatTarget`, those whose end waits for a person: of what the brake lets go by itself nobody need release
- * anything.
- */
+/** The held targets, by `formatTarget`. Deletions that the brake allows need no release. */
 async function heldTargets(
   app: App,
   context: SyncContext,
@@ -103,7 +100,7 @@ async function heldTargets(
 
 const DESTRUCTIVE_PLANS: readonly Plan['kind'][] = ['hold', 'delete', 'recreate'];
 
-/** As the service would find it now. */
+/** The state that the service would report now. */
 async function verdictOf(
   app: App,
   { mapping, id }: DesiredTarget,
@@ -125,22 +122,22 @@ async function verdictOf(
   };
 }
 
-/** What is said of a target without telling in what state it is. */
+/** Actions that do not tell the state of a target. */
 const STATELESS_ACTIONS: readonly Action[] = ['restart', 'release', 'rollback', 'unpin'];
 
 /**
- * Of a change that is still to be made, why it was not made before. What the cluster refuses shows only where it is
- * asked to write, which is not done here.
+ * The reason why a pending change failed before. Refusals of the cluster appear only on a write, and explaining writes
+ * nothing.
  */
 function lastFailure(records: readonly AuditRecord[], about: string): AppError | undefined {
   const last = records.find(({ action, phase }) => !STATELESS_ACTIONS.includes(action) && phase !== 'intent');
   if (last?.phase !== 'outcome' && last?.action !== 'giveUp') return undefined;
   const { outcome, code = '', time } = last;
   if (outcome !== 'failed' || !isErrorCode(code)) return undefined;
-  return new AppError(code, { subject: about, detail: `at the last try, ${time}` });
+  return new AppError(code, { subject: about, detail: `at the last attempt, ${time}` });
 }
 
-/** Of one that is gone, only what was recorded tells that a person took it away. */
+/** For a deleted target, only its records tell that a person deleted it. */
 function isDrifted(plan: Plan, records: readonly AuditRecord[]): boolean {
   if (!['create', 'update', 'merge', 'recreate'].includes(plan.kind)) return false;
   const last = records.find(({ action }) => !STATELESS_ACTIONS.includes(action));
@@ -157,7 +154,7 @@ function stateOf(plan: Plan, isThere: boolean): SyncState {
       return 'held';
     case 'fail':
       if (plan.error.code === 'SECRET_MISSING') return 'waiting';
-      // What is kept although its store fails, or its source is gone, goes on working with what it had.
+      // A target that is kept while its store fails or its source is missing still works with its last content.
       return isThere && (isTransient(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
         ? 'stale'
         : 'failed';

@@ -10,9 +10,9 @@ import { describeSearch, foundSource, matching, dropNeverWritten } from '../../s
 import { createJsonCache, describeSource, membersOf, pickValue } from '../../sync/value.ts';
 
 export interface ExplainedSource {
-  /** Of a search that failed, its path stands for the key. */
+  /** For a failed search, its path replaces the key. */
   readonly source: Source;
-  /** `unread`: nothing is read for a mapping that may not read all of it. */
+  /** `unread`: the mapping may not read all of its sources, so none is read. */
   readonly state: 'found' | 'absent' | 'failed' | 'unread';
   readonly version?: string;
   readonly error?: AppError;
@@ -20,15 +20,15 @@ export interface ExplainedSource {
 
 type Deps = Pick<SyncContext, 'allows' | 'allowsSearch' | 'find' | 'read'>;
 
-/** What a target is explained by, as it was decided on: of one that is pinned, the mapping as it was then. */
+/** The decision about a target. For a pinned target, the mapping has the pinned versions. */
 interface DecidedTarget extends Pick<Decision, 'desired' | 'live'> {
   readonly mapping: Mapping;
   readonly id: TargetId;
 }
 
 /**
- * What a target is made of, as a run would read it now: what its mapping names, then what each search stands for.
- * Nothing is read for what `access` does not allow.
+ * The sources of a target as a run would read them now: the named sources, then the results of each search. Sources
+ * that `access` does not allow are not read.
  */
 export async function explainSources(
   target: DecidedTarget,
@@ -39,15 +39,21 @@ export async function explainSources(
   if (target.desired.kind === 'failed' && target.desired.error.code === 'NOT_ALLOWED')
     return unreadSources(target, named, searches, context);
   const reading = await readAllowed(target, named, context);
-  const found = await Promise.all(searches.map((search) => explainSearch(target, search, context)));
+  const searchSources = await Promise.all(searches.map((search) => explainSearch(target, search, context)));
   const spreads = new Set(target.mapping.dataFrom.filter(isSpread));
   const parsed = createJsonCache();
   const valuesOf = (source: Source, value: FoundRead): unknown =>
     (spreads.has(source) ? membersOf : pickValue)(source, value, parsed);
-  return [...named.map((source) => explainSource(source, reading(source), valuesOf)), ...found.flat()];
+  return [
+    ...named.map((source) => explainSource(source, reading(source), valuesOf)),
+    ...searchSources.flat(),
+  ];
 }
 
-/** Which of them is not allowed. A search runs where all that the mapping names is, since it is what it finds then. */
+/**
+ * Which sources are not allowed. Searches run only if all named sources and paths are allowed, because then one of
+ * their results is not.
+ */
 async function unreadSources(
   target: DecidedTarget,
   named: readonly Source[],
@@ -61,10 +67,10 @@ async function unreadSources(
   );
   const all = [...named.map(unreadKey), ...searchPaths];
   if (all.some(({ state }) => state === 'failed')) return all;
-  const found = await Promise.all(searches.map((search) => runSearch(search, context)));
+  const searchResults = await Promise.all(searches.map((search) => runSearch(search, context)));
   return [
     ...named.map(unreadKey),
-    ...found.flatMap(({ search, keys }) => keys.map((key) => unreadKey(foundSource(search, key)))),
+    ...searchResults.flatMap(({ search, keys }) => keys.map((key) => unreadKey(foundSource(search, key)))),
   ];
 }
 
@@ -108,7 +114,7 @@ async function explainSearch(
   }
 }
 
-/** Of what was decided on: keys of the search that it may find no more, and of which the target is made still. */
+/** Keys that the search no longer finds but the target still uses. */
 function keptKeys({ desired, mapping }: DecidedTarget, search: Search): readonly string[] {
   if (desired.kind !== 'ready') return [];
   const ofStore = ({ store }: { readonly store: string }): boolean => store === search.store;
@@ -118,12 +124,12 @@ function keptKeys({ desired, mapping }: DecidedTarget, search: Search): readonly
       .map(({ key }) => key),
   );
   const keys = [...desired.sources.values(), ...desired.absent]
-    .filter((it) => ofStore(it) && it.property === undefined && !named.has(it.key))
+    .filter((source) => ofStore(source) && source.property === undefined && !named.has(source.key))
     .map(({ key }) => key);
   return matching(search, keys);
 }
 
-/** Gives what was read of each; nothing of one that is not allowed. */
+/** Returns the result of each read. Undefined for a source that is not allowed. */
 async function readAllowed(
   target: DecidedTarget,
   sources: readonly Source[],
@@ -156,7 +162,7 @@ function explainSource(
   }
 }
 
-/** What of the value that was read is not as the mapping takes it. */
+/** The error of using the value, if the mapping cannot use it. */
 function errorOf(use: () => unknown): AppError | undefined {
   try {
     use();

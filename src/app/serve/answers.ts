@@ -9,7 +9,7 @@ import type {
 import type { OrphanList } from '../prune.ts';
 import type { SyncReport } from '../sync.ts';
 
-/** What an order of a person did at once, as the API answers it. */
+/** The API answer for a run that a person has requested. */
 export function syncAnswer(
   { ok, requestId, summary, targets }: SyncReport,
   held: readonly HeldStatus[],
@@ -24,12 +24,12 @@ export function syncAnswer(
   return { ok, requestId, summary, targets: answerTargets, held, pending: 0 };
 }
 
-/** What `prune` did, as the API answers it. */
+/** The API answer of `prune`. */
 export function pruneAnswer(report: SyncReport): PruneAnswer {
   return { ...syncAnswer(report, report.held), ...skippedOrphans(report) };
 }
 
-/** What `prune` would delete, as the API answers it. */
+/** The API answer of `prune` without deletion. */
 export function orphansAnswer({ targets, ...rest }: OrphanList): OrphansAnswer {
   const answerTargets = targets.map(({ mapping, target, action, keys }) => ({
     mapping,
@@ -40,7 +40,7 @@ export function orphansAnswer({ targets, ...rest }: OrphanList): OrphansAnswer {
   return { changes: answerTargets.length, targets: answerTargets, held: [], ...skippedOrphans(rest) };
 }
 
-/** What is told beside what left the configuration, if there is any. */
+/** Orphaned targets that were not deleted, if there are any. */
 export function skippedOrphans({
   waiting = [],
   unseen = [],

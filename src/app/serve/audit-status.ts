@@ -4,12 +4,13 @@ import type { Controller } from '../../service/controller.ts';
 import type { Status } from '../../service/service.ts';
 import type { App } from '../app.ts';
 
-/** Probes and scrapes wait a second to ten, and it is in an outage that they are wanted. */
+/** Probes and scrapes time out after one to ten seconds, and must work during an outage. */
 const QUERY_TIMEOUT_MS = 2_000;
 
 /**
- * How the audit is, for whoever asks. What cannot be asked ends where it last did: 0 would say that all of it is gone.
- * A database that stands still is asked by one question at a time, and nobody is kept waiting for that.
+ * Returns a function that reports the state of the audit store. If the store does not answer, it reports the last known
+ * sequence; 0 would look like a loss. A hanging database gets only one query at a time, and later callers do not wait
+ * for it.
  */
 export function createAuditStatus(
   { audit, checkpoints, config }: Pick<App, 'audit' | 'checkpoints' | 'config'>,

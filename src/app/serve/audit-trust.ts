@@ -11,13 +11,13 @@ interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>,
   readonly signal: AbortSignal;
   readonly front: Pick<HttpFrontend, 'use'>;
   readonly retryMs: number;
-  /** How long the audit may take to say where it ends. */
+  /** Timeout for reading the last record. */
   readonly queryTimeoutMs?: number;
 }
 
 /**
- * Resolves when the audit holds what its checkpoints prove, or a person has accepted that it does not. Until then the
- * records can be read, the status says what is the matter, and nothing else is begun.
+ * Resolves when the audit log matches its checkpoints, or when a person has accepted the loss. Until then, records can
+ * be read, the status reports the problem, and no work starts.
  */
 export async function waitForTrustedAudit(app: App, deps: WaitDeps): Promise<void> {
   const { checkpoints, audit, logger } = app;
@@ -29,14 +29,14 @@ export async function waitForTrustedAudit(app: App, deps: WaitDeps): Promise<voi
   const auditStatus = createAuditStatus(app, { auditHealth: { error: () => doubt } }, askMs);
   for (; doubt !== undefined; doubt = await checkpoints.checkStore()) {
     if (loggedMessage !== doubt.message)
-      logger.error('the audit is in doubt, so nothing is changed until that is settled', { error: doubt });
+      logger.error('the audit log cannot be trusted, so no changes are made until a person has checked it', { error: doubt });
     loggedMessage = doubt.message;
     const error = doubt;
     const status = async () => waitingStatus(app, error, await auditStatus(), deps);
     front.use({ waitingFor: error, audit, startupStatus: { status } });
     await systemSleep(againMs, signal);
   }
-  if (loggedMessage !== undefined) logger.info('the audit is in doubt no longer');
+  if (loggedMessage !== undefined) logger.info('the audit log is trusted again');
 }
 
 function waitingStatus(
@@ -63,10 +63,10 @@ function waitingStatus(
 }
 
 const HOUR_MS = 3_600_000;
-/** Between a few hundred records: a million take minutes, and nobody notices. */
+/** Pause between a few hundred records. A million records take minutes in the background. */
 const PAUSE_MS = 10;
 
-/** Proves the chain in the background, at once and every hour. */
+/** Verifies the hash chain in the background, now and every hour. */
 export function verifyChainPeriodically(
   { audit, checkpoints, clock, logger }: App,
   front: Pick<HttpFrontend, 'use'>,
@@ -87,13 +87,13 @@ export function verifyChainPeriodically(
       await watch.run();
       const problem = watch.problem();
       if (problem !== undefined)
-        logger.error('the chain of the audit does not hold: run `secretbridge audit verify`', {
+        logger.error('the hash chain of the audit log is broken: run `secretbridge audit verify`', {
           kind: problem.kind,
           sequence: problem.sequence,
         });
     } catch (thrown) {
       if (closing.signal.aborted) return;
-      logger.warn('the chain of the audit could not be proved', { error: toAppError(thrown) });
+      logger.warn('the hash chain of the audit log could not be verified', { error: toAppError(thrown) });
     } finally {
       running = false;
     }

@@ -6,10 +6,10 @@ import { createSerialExecutor } from '../../core/serial-executor.ts';
 import type { Controller } from '../../service/controller.ts';
 import type { App } from '../app.ts';
 
-/** Of one kind of change; there may be ten thousand mappings, and a record stays small. */
+/** For one kind of change. There may be ten thousand mappings, and records must stay small. */
 const MAX_NAMES = 20;
 
-/** In one line, for a record: what was changed by its name, never how. */
+/** Describes a change in one line for a record: the names of what changed, no values. */
 export function describeDiff({ stores, mappings, access, events, restart }: ConfigDiff): string {
   const part = (what: string, { added, changed, removed }: NamedChanges): string =>
     `${what}: ${countText(added, 'added')}, ${countText(changed, 'changed')}, ${countText(removed, 'removed')}`;
@@ -24,27 +24,30 @@ function countText(names: readonly string[], how: string): string {
   return `${names.length} ${how}${names.length === 0 ? '' : ` (${shown}${more})`}`;
 }
 
-/** The same of a service that opens. @param since What is another than when it was open before in this process. */
+/** Describes the start of a service. @param since The changes since it was last open in this process. */
 export function describeStart(
   { stores, mappings }: { readonly stores: readonly unknown[]; readonly mappings: readonly unknown[] },
   since?: ConfigDiff,
 ): string {
   const now = `stores: ${stores.length}, mappings: ${mappings.length}`;
   if (since === undefined) return now;
-  return `${now}; opened anew; ${isEmptyDiff(since) ? 'as before' : describeDiff(since)}`;
+  return `${now}; reopened; ${isEmptyDiff(since) ? 'unchanged' : describeDiff(since)}`;
 }
 
-/** A change of the configuration stands whether it can be recorded or not, so its record waits until it can. */
+/**
+ * Records configuration changes. A change takes effect even if it cannot be recorded, so its record waits until it can
+ * be written.
+ */
 export interface ConfigurationRecords {
-  /** That a configuration is in force. */
+  /** A configuration became active. */
   configured(note: string): Promise<void>;
-  /** That one was not taken, since it has so many problems. */
+  /** A configuration with this many problems was rejected. */
   refused(problems: number): Promise<void>;
-  /** Tries again what could not be recorded. */
+  /** Retries the waiting records. */
   flush(): Promise<void>;
 }
 
-/** A file that changes at each look is recorded so often in an outage of an hour; what comes then is left out. */
+/** Enough for an hour-long outage in which the files change at every check. Later records are dropped. */
 const MAX_WAITING = 1_000;
 const SUBJECT = 'configuration';
 
@@ -69,13 +72,13 @@ export function createConfigurationRecords({
     } catch (thrown) {
       const error = toAppError(thrown);
       if (error.code === 'AUDIT_UNAVAILABLE') return controller.auditHealth.writeFailed(error, SUBJECT);
-      // A fault of ours would be one each time.
+      // A bug would fail every time.
       waiting.splice(0, entries.length);
       throw error;
     }
   }
 
-  /** One after the other, whatever became of the one before, which is its caller's to know. */
+  /** Serialized. Each caller handles its own failure. */
   function flush(): Promise<void> {
     return inTurn(append);
   }
@@ -83,7 +86,7 @@ export function createConfigurationRecords({
   function record(what: Pick<Entry, 'outcome' | 'note' | 'code' | 'counts'>): Promise<void> {
     const requestId = randomUUID();
     const base = { actor: { kind }, action: 'configure', sources: [], keys: NO_KEYS } as const;
-    // What comes now is a change of the one that it began with.
+    // The first record is the start; later ones are changes.
     kind = 'event';
     if (waiting.length < MAX_WAITING)
       waiting.push({ ...base, ...what, requestId, durationMs: 0, attempt: 1 });

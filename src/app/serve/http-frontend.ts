@@ -16,11 +16,11 @@ import { type JobCounts, type Queue, isQueueOutage } from '../../queue/queue.ts'
 import type { Service } from '../../service/service.ts';
 import type { AppDeps } from '../app.ts';
 
-/** What answers over HTTP from the first moment on, and takes up the rest as it is opened. */
+/** Serves HTTP from the start, and uses other parts as they open. */
 export interface HttpFrontend {
   readonly url: string;
   use(parts: Partial<FrontendParts>): void;
-  /** Takes up who may log in. */
+  /** Configures authentication. */
   login(
     credential: (reference: Reference) => Promise<SecretValue>,
     identities: Identities | undefined,
@@ -31,7 +31,7 @@ export interface HttpFrontend {
 
 export interface HttpFrontendDeps extends Pick<AppDeps, 'logger' | 'clock'> {
   readonly version: string;
-  /** What is wrong with the files as they are now; nothing: they are in force. */
+  /** Problems of the current files. Empty if they are active. */
   readonly configProblems: () => readonly Problem[];
 }
 
@@ -42,9 +42,9 @@ interface FrontendParts {
   readonly controller: { tell(metrics: Metrics): void };
   readonly audit: AuditStore;
   readonly queue: Queue;
-  /** Why the rest is not open yet. */
+  /** Why the service has not started. */
   readonly waitingFor: AppError;
-  /** What can be told meanwhile. */
+  /** The status before the service has started. */
   readonly startupStatus: Pick<Service, 'status'>;
   readonly evidence: NonNullable<HttpDeps['evidence']>;
   readonly chain: ChainWatch;
@@ -58,48 +58,48 @@ export async function openHttpFrontend(
   let parts: Partial<FrontendParts> = {};
   let auth: Authenticator | undefined;
   const startupError = (): AppError => parts.waitingFor ?? new AppError('STARTING');
-  const need = <Name extends keyof FrontendParts>(name: Name): FrontendParts[Name] => {
+  const requirePart = <Name extends keyof FrontendParts>(name: Name): FrontendParts[Name] => {
     const part = parts[name];
     if (part === undefined) throw startupError();
     return part;
   };
 
   const service: Service = {
-    status: async () => (parts.service ?? parts.startupStatus ?? need('service')).status(),
-    mappings: () => need('service').mappings(),
-    mapping: (name) => need('service').mapping(name),
-    held: () => need('service').held(),
-    sync: async (...args) => need('service').sync(...args),
-    rollback: async (...args) => need('service').rollback(...args),
-    unpin: async (...args) => need('service').unpin(...args),
-    release: async (...args) => need('service').release(...args),
-    orphans: async (...args) => need('service').orphans(...args),
-    prune: async (...args) => need('service').prune(...args),
+    status: async () => (parts.service ?? parts.startupStatus ?? requirePart('service')).status(),
+    mappings: () => requirePart('service').mappings(),
+    mapping: (name) => requirePart('service').mapping(name),
+    held: () => requirePart('service').held(),
+    sync: async (...args) => requirePart('service').sync(...args),
+    rollback: async (...args) => requirePart('service').rollback(...args),
+    unpin: async (...args) => requirePart('service').unpin(...args),
+    release: async (...args) => requirePart('service').release(...args),
+    orphans: async (...args) => requirePart('service').orphans(...args),
+    prune: async (...args) => requirePart('service').prune(...args),
     loops: () => parts.service?.loops() ?? [],
     notReady: async () => (parts.service === undefined ? startupError() : parts.service.notReady()),
   };
   const audit: HttpDeps['audit'] = {
-    list: async (...args) => need('audit').list(...args),
-    get: async (...args) => need('audit').get(...args),
-    storedRecords: (from) => need('audit').storedRecords(from),
-    head: async () => need('audit').head(),
-    reviews: async (...args) => need('audit').reviews(...args),
-    append: async (...args) => need('audit').append(...args),
-    base: async () => need('audit').base(),
+    list: async (...args) => requirePart('audit').list(...args),
+    get: async (...args) => requirePart('audit').get(...args),
+    storedRecords: (from) => requirePart('audit').storedRecords(from),
+    head: async () => requirePart('audit').head(),
+    reviews: async (...args) => requirePart('audit').reviews(...args),
+    append: async (...args) => requirePart('audit').append(...args),
+    base: async () => requirePart('audit').base(),
   };
   const server = await buildServer({
     service,
     audit,
     evidence: async () => parts.evidence?.(),
-    metrics: { render: async () => need('metrics').render() },
+    metrics: { render: async () => requirePart('metrics').render() },
     events: {
-      webhook: (name) => need('events').webhook(name),
-      eventGrid: (name) => need('events').eventGrid(name),
+      webhook: (name) => requirePart('events').webhook(name),
+      eventGrid: (name) => requirePart('events').eventGrid(name),
       onRefused: (origin, outcome) => parts.events?.onRefused?.(origin, outcome),
     },
     auth: {
       identify(token) {
-        // Whoever asks is not known yet, and what it is about may be the path of a file.
+        // The caller is not authenticated, and the subject of the error may be a file path.
         if (auth === undefined) throw new AppError(startupError().code);
         return auth.identify(token);
       },
@@ -124,9 +124,12 @@ export async function openHttpFrontend(
         tokens,
         clock: deps.clock,
         onSharedToken: (names) =>
-          deps.logger.error('several names of `http.tokens` have the same token, and it is taken for none', {
-            name: names.join(' '),
-          }),
+          deps.logger.error(
+            'several names in `http.tokens` have the same token, so the token is not accepted',
+            {
+              name: names.join(' '),
+            },
+          ),
         ...(http.kubernetes && identities !== undefined ? { identities } : {}),
       });
     },
@@ -134,7 +137,7 @@ export async function openHttpFrontend(
       const configValid = deps.configProblems().length === 0;
       if (parts.service === undefined && parts.startupStatus === undefined)
         return { ...metricsBeforeStart(parts.waitingFor), configValid };
-      parts.controller?.tell(need('metrics'));
+      parts.controller?.tell(requirePart('metrics'));
       const status = await service.status();
       return {
         targets: status.targets,
@@ -153,7 +156,7 @@ export async function openHttpFrontend(
   };
 }
 
-/** As long as the service cannot start, for want of its audit if of nothing else that is known. */
+/** The metrics before the service has started. Without a known reason, it waits for its audit store. */
 function metricsBeforeStart(waitingFor: AppError | undefined): Omit<ServiceSnapshot, 'configValid'> {
   const code = waitingFor?.code ?? 'AUDIT_UNAVAILABLE';
   return {
@@ -163,7 +166,7 @@ function metricsBeforeStart(waitingFor: AppError | undefined): Omit<ServiceSnaps
   };
 }
 
-/** While Redis is away its jobs cannot be counted, and all else is told nevertheless. */
+/** While Redis is down, jobs cannot be counted, but all other metrics are available. */
 async function countsOrUndefined(queue: Queue): Promise<JobCounts | undefined> {
   try {
     return await queue.counts();

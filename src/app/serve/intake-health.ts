@@ -4,19 +4,19 @@ import { compareText } from '../../core/target.ts';
 import type { Origin } from '../../events/hint.ts';
 import type { IntakeStatus } from '../../service/service.ts';
 
-/** How each intake of events is. One that is not known yet is well: nothing speaks against it. */
+/** The state of each event intake. A new intake is up until it fails. */
 export interface IntakeHealth {
-  /** After each attempt, well or not. */
+  /** Called after each attempt, successful or not. */
   attempted(origin: Origin, error?: AppError): void;
-  /** An event came that was really one. */
+  /** Called for each valid event. */
   received(origin: Origin): void;
-  /** Forgets all others. */
+  /** Forgets all other intakes. */
   keep(origins: readonly Origin[]): void;
-  /** By kind, then by name. */
+  /** Sorted by kind, then by name. */
   states(): readonly IntakeStatus[];
 }
 
-/** What heals by itself is `degraded` for so long, and then `down`. */
+/** A transient failure is `degraded` for this time, then `down`. */
 const DEGRADED_MS = 60_000;
 
 interface IntakeRecord {
@@ -46,8 +46,8 @@ export function createIntakeHealth(clock: Clock): IntakeHealth {
       recordOf(origin).lastEvent = clock.now();
     },
     keep(origins) {
-      const wanted = new Set(origins.map(idOf));
-      for (const id of intakes.keys()) if (!wanted.has(id)) intakes.delete(id);
+      const keptIds = new Set(origins.map(idOf));
+      for (const id of intakes.keys()) if (!keptIds.has(id)) intakes.delete(id);
       for (const origin of origins) recordOf(origin);
     },
     states: () =>

@@ -18,7 +18,7 @@ import { createIntakeHealth } from './intake-health.ts';
 import { createPostedIntakes } from './posted-intakes.ts';
 
 export interface IntakesDeps {
-  /** Of the running service. */
+  /** Passes hints to the running service. */
   readonly take: SubmitHints;
   readonly loops: Pick<Loops, 'begin'>;
   readonly metrics: Pick<Metrics, 'event' | 'intakeUp' | 'intakeRemoved'>;
@@ -26,22 +26,22 @@ export interface IntakesDeps {
   readonly random: () => number;
 }
 
-/** Every way in which events come, as configured at the moment. */
+/** All configured event intakes. */
 export interface Intakes extends AsyncDisposable {
   /** For the HTTP server. */
   readonly posted: HttpIntakes;
-  /** Takes up the configuration in force; what stays the same goes on untouched. */
+  /** Applies the active configuration. Unchanged intakes continue. */
   refresh(): Promise<void>;
-  /** Begins anew with a store's credentials. */
+  /** Restarts the intakes of a store with new credentials. */
   reset(store: string): Promise<void>;
-  /** How each of them is, for `status`. */
+  /** The state of each intake, for `status`. */
   states(): readonly IntakeStatus[];
 }
 
 type StoreConfig = Config['stores'][number];
 type Entry<Kind extends 'sqs' | 'vault'> = NonNullable<Config['events']>[Kind][number];
 
-/** An intake that fetches, and what it is made of. */
+/** An intake that polls or subscribes, with its configuration. */
 interface PolledIntake {
   readonly origin: Origin;
   readonly store: StoreConfig;
@@ -54,9 +54,9 @@ interface RunningIntake extends PolledIntake {
   readonly loop: Loop;
 }
 
-/** A poll, the longest wait after a failure, and room. */
+/** A poll, plus the longest backoff, plus a margin. */
 const DEADLINE_MS = 300_000;
-/** Of the requests of an intake: a poll waits for twenty seconds. */
+/** Limits of an intake's requests. A poll waits for twenty seconds. */
 const REQUEST_LIMITS = { requestsPerSecond: 50, concurrency: 4, timeoutMs: 30_000 };
 
 export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes> {
@@ -69,8 +69,8 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
   const take: SubmitHints = (hints, origin, requestId) => {
     health.received(origin);
     const taken = deps.take(hints, origin, requestId);
-    const known = hints.length - taken.unknown;
-    if (known > 0) metrics.event(origin.name, 'taken', known);
+    const knownHints = hints.length - taken.unknown;
+    if (knownHints > 0) metrics.event(origin.name, 'taken', knownHints);
     if (taken.unknown > 0) metrics.event(origin.name, 'unknown', taken.unknown);
     if (hints.length === 0) metrics.event(origin.name, 'ignored');
     return taken;
@@ -94,7 +94,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
       health.attempted(polled.origin, failure);
       const error = failure?.withSubject(`events ${name}`);
       if (error !== undefined && error.code !== before)
-        logger.warn('events cannot be fetched, and are tried again', { name, kind, error });
+        logger.warn('events cannot be fetched; retrying', { name, kind, error });
       if (error === undefined && before !== undefined)
         logger.info('events are fetched again', { name, kind });
       before = error?.code;
@@ -107,10 +107,10 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     running.set(name, { ...polled, intake, loop });
   };
   const stop = async (name: string): Promise<void> => {
-    const it = running.get(name);
+    const stopping = running.get(name);
     running.delete(name);
-    it?.loop.end();
-    await it?.intake[Symbol.asyncDispose]();
+    stopping?.loop.end();
+    await stopping?.intake[Symbol.asyncDispose]();
   };
 
   const sqsIntake = (entry: Entry<'sqs'>, store: StoreConfig): PolledIntake | undefined => {
@@ -121,15 +121,25 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
       return openMessageQueue(store, queueUrl, providerDeps(store));
     };
     const options = { name, store: store.name, region: store.region, open, logger, random };
-    return { origin: { kind: 'sqs', name }, store, entry, start: (its) => startSqsIntake(options, its) };
+    return {
+      origin: { kind: 'sqs', name },
+      store,
+      entry,
+      start: (intakeDeps) => startSqsIntake(options, intakeDeps),
+    };
   };
   const vaultIntake = (entry: Entry<'vault'>, store: StoreConfig): PolledIntake => {
     const { name } = entry;
     const options = { name, store: store.name, open: () => app.stores.open(store.name), random };
-    return { origin: { kind: 'vault', name }, store, entry, start: (its) => startVaultIntake(options, its) };
+    return {
+      origin: { kind: 'vault', name },
+      store,
+      entry,
+      start: (intakeDeps) => startVaultIntake(options, intakeDeps),
+    };
   };
   const polledIntakesOf = ({ events, stores }: Config): readonly PolledIntake[] => {
-    // That it is there, and of its kind, was checked when the configuration was loaded.
+    // Loading the configuration has checked that the store exists and has the right kind.
     const withStore = <It extends { readonly store: string }, Made>(
       entries: readonly It[] = [],
       make: (entry: It, store: StoreConfig) => Made | undefined,
@@ -142,16 +152,16 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
   };
 
   const refresh = async (): Promise<void> => {
-    const wanted = new Map(polledIntakesOf(app.config).map((polled) => [polled.origin.name, polled]));
-    for (const [name, it] of running) {
-      const next = wanted.get(name);
+    const configured = new Map(polledIntakesOf(app.config).map((polled) => [polled.origin.name, polled]));
+    for (const [name, intake] of running) {
+      const next = configured.get(name);
       const isSame = isDeepStrictEqual(
-        [it.entry, it.store, it.origin],
+        [intake.entry, intake.store, intake.origin],
         [next?.entry, next?.store, next?.origin],
       );
       if (!isSame) await stop(name);
     }
-    for (const [name, polled] of wanted) if (!running.has(name)) start(polled);
+    for (const [name, polled] of configured) if (!running.has(name)) start(polled);
     posted.refresh(app.config);
     const origins = [...[...running.values()].map(({ origin }) => origin), ...posted.origins()];
     const now = new Map(origins.map(({ name, kind }) => [name, kind]));
@@ -159,7 +169,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     kinds = now;
     health.keep(origins);
   };
-  // One after the other: two at once would start an intake twice.
+  // Serialized, because concurrent updates could start an intake twice.
   const inTurn = createSerialExecutor();
 
   await refresh();
@@ -173,7 +183,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     refresh: () => inTurn(refresh),
     reset: (store) =>
       inTurn(async () => {
-        for (const [name, it] of running) if (it.store.name === store) await stop(name);
+        for (const [name, intake] of running) if (intake.store.name === store) await stop(name);
         await refresh();
       }),
     [Symbol.asyncDispose]: () =>

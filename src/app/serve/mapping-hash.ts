@@ -4,8 +4,8 @@ import { shortHash } from '../../sync/ownership-metadata.ts';
 import type { App } from '../app.ts';
 
 /**
- * What a run of a mapping goes by, as a hash: the mapping, its stores and the rules, as they are configured now. Of
- * another one, of another replica or from before a start, nothing is learnt. `undefined`: there is no such mapping.
+ * Returns a hash of everything that determines the run of a mapping: the mapping, its stores and the rules. Results of
+ * runs with another hash are not reused. Undefined if the mapping does not exist.
  */
 export function createMappingHash(app: Pick<App, 'config'>): (mapping: string) => string | undefined {
   let last: { readonly of: Config; readonly hashOf: (mapping: string) => string | undefined } | undefined;
@@ -15,7 +15,7 @@ export function createMappingHash(app: Pick<App, 'config'>): (mapping: string) =
   };
 }
 
-/** Made when it is asked for: there may be thousands of mappings. */
+/** Computed on demand, because there may be thousands of mappings. */
 function hashesOf({ mappings, stores, access, bounds }: Config): (mapping: string) => string | undefined {
   const byName = new Map(mappings.map((mapping) => [mapping.name, mapping]));
   const storeHashes = new Map(stores.map((store) => [store.name, shortHash(store)]));
@@ -26,7 +26,7 @@ function hashesOf({ mappings, stores, access, bounds }: Config): (mapping: strin
     if (mapping === undefined) return undefined;
     const cachedHash = hashes.get(name);
     if (cachedHash !== undefined) return cachedHash;
-    const usedStores = storesOfMappings([mapping]).map((it) => storeHashes.get(it) ?? null);
+    const usedStores = storesOfMappings([mapping]).map((store) => storeHashes.get(store) ?? null);
     const hash = shortHash([mapping, usedStores, rules]).slice(0, 16);
     hashes.set(name, hash);
     return hash;

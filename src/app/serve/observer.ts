@@ -5,11 +5,11 @@ import type { AppDeps, AppObserver } from '../app.ts';
 
 export interface ObserverDeps extends Pick<AppDeps, 'logger' | 'print'> {
   readonly metrics: Metrics;
-  /** A store that was down answers again. */
+  /** Called when a store that was down answers again. */
   readonly onBack: (store: string) => void;
 }
 
-/** What an app does, as metrics, log and standard output tell it. */
+/** Reports what an app does to metrics, log and standard output. */
 export function observerOf({ audit }: Config, { logger, print, metrics, onBack }: ObserverDeps): AppObserver {
   const down = new Set<string>();
   return {
@@ -24,10 +24,10 @@ export function observerOf({ audit }: Config, { logger, print, metrics, onBack }
       const wasDown = down.has(store);
       if (state === 'down') down.add(store);
       else down.delete(store);
-      if (error?.isTransient === false) logger.error('a store is in trouble', { store, state, error });
-      else if (error !== undefined) logger.warn('a store is in trouble', { store, state, error });
-      else logger.info('a store is well', { store });
-      // One that only asked to slow down must not be met by all at once.
+      if (error?.isTransient === false) logger.error('a store has a problem', { store, state, error });
+      else if (error !== undefined) logger.warn('a store has a problem', { store, state, error });
+      else logger.info('a store works again', { store });
+      // A store that throttled us must not receive all waiting requests at once.
       if (wasDown && state !== 'down') onBack(store);
     },
   };

@@ -17,14 +17,14 @@ export interface PostedDeps {
   readonly health: Pick<IntakeHealth, 'attempted'>;
 }
 
-/** The intakes that are posted to. */
+/** The intakes that receive HTTP requests. */
 export interface ConfiguredPostedIntakes extends Pick<HttpIntakes, 'webhook' | 'eventGrid'> {
-  /** Takes up this configuration; what stays the same goes on, since it remembers what it has seen. */
+  /** Applies a configuration. Unchanged intakes continue, because they remember which events they have seen. */
   refresh(config: Pick<Config, 'events' | 'stores'>): void;
   origins(): readonly Origin[];
 }
 
-/** An intake, and what it is made of. */
+/** An intake with its configuration. */
 interface ConfiguredIntake<Intake> {
   readonly config: object;
   readonly intake: Intake;
@@ -39,7 +39,10 @@ export function createPostedIntakes({
   let webhooks: ReadonlyMap<string, ConfiguredIntake<WebhookIntake>> = new Map();
   let grids: ReadonlyMap<string, ConfiguredIntake<EventGridIntake>> = new Map();
 
-  /** Reads the key of an intake; once at once, so that `status` knows before the first event comes. */
+  /**
+   * Returns a function that reads the key of an intake. It reads the key once immediately, so that `status` reports a
+   * missing key before the first event.
+   */
   const keyOf = (origin: Origin, own: Reference | undefined): PostedDeps['credential'] => {
     const read: PostedDeps['credential'] = async (reference) => {
       try {
@@ -54,7 +57,7 @@ export function createPostedIntakes({
     if (own !== undefined) void Promise.allSettled([read(own)]);
     return read;
   };
-  /** That keys of others cannot be fetched is known from the requests alone. */
+  /** Failures to fetch external keys appear only when a request arrives. */
   const reportHealth = (intake: EventGridIntake): EventGridIntake => ({
     ...intake,
     async authenticate(head) {
@@ -76,7 +79,7 @@ export function createPostedIntakes({
         return createWebhookIntake({ config, credential: read, clock, submit: take });
       });
       const withUrl = (events?.eventGrid ?? []).flatMap((config) => {
-        const store = stores.find((it) => it.name === config.store);
+        const store = stores.find((candidate) => candidate.name === config.store);
         return store?.kind === 'azure-key-vault' ? [{ ...config, vaultUrl: store.vaultUrl }] : [];
       });
       grids = renewed(grids, withUrl, ({ vaultUrl, ...config }) => {

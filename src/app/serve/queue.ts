@@ -13,8 +13,8 @@ export interface QueueDeps {
 }
 
 /**
- * More jobs than targets are worked on at a time: each set of stores has its own places, so that those of a store that
- * hangs do not take up the others'.
+ * More jobs than targets run in parallel. Each set of stores has its own slots, so jobs of a hanging store do not block
+ * the others.
  */
 const JOBS_PER_TARGET_SLOT = 8;
 const MAX_JOBS = 256;

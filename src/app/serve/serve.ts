@@ -29,46 +29,46 @@ import { startService } from './service.ts';
 export interface ServeDeps extends AppDeps, HttpFrontendDeps {
   readonly version: string;
   readonly random: () => number;
-  /** The one that was in force last in this process, if one was. */
+  /** The configuration that was last active in this process, if any. */
   readonly previousConfig?: Config | undefined;
-  /** Ends the start. */
+  /** Aborts the start. */
   readonly signal: AbortSignal;
-  /** Something that is taken up at the start only is another now: this server should make room for a new one. */
+  /** Called when something that is read only at the start has changed. This server should be replaced by a new one. */
   readonly onOutdated: () => void;
-  /** So many bytes of large values were taken from a store for a target. */
+  /** Reports bytes of large values that a run has acquired. */
   readonly onLargeValue: (bytes: number) => void;
-  /** It must not go on. */
+  /** Called when the service must stop. */
   readonly onFatal: (error: AppError) => void;
 }
 
 export interface Server {
-  /** Puts another configuration in force; what `diff.restart` names needs another server. */
+  /** Applies a new configuration. Sections in `diff.restart` need a new server. */
   apply(next: Config, diff: ConfigDiff): Promise<void>;
-  /** That the files of the configuration were looked at, well or not. */
+  /** Called after each check of the configuration files, successful or not. */
   configurationChecked(): void;
-  /** That the files hold a configuration which is not taken. */
+  /** The files contain an invalid configuration, which is not applied. */
   refused(problems: readonly Problem[]): Promise<void>;
-  /** That the files hold the configuration again which is in force, after one that was not taken. */
+  /** The files contain the active configuration again, after an invalid one. */
   validAgain(): Promise<void>;
-  /** Looks at once whether credentials have changed (SIGHUP). */
+  /** Checks now whether credentials have changed (SIGHUP). */
   checkCredentials(): Promise<void>;
-  /** Takes no more work, ends what is being written, flushes the audit. Never hangs. */
+  /** Stops taking work, finishes running writes and flushes the audit log. Never hangs. */
   close(graceMs: number): Promise<void>;
 }
 
 /** Well below the time after which a replica counts as gone. */
 const PRESENCE_MS = 10_000;
 
-/** The files are looked at every few seconds, and a change waits until it is whole. */
+/** The files are checked every few seconds, and a change waits until it is complete. */
 const CONFIGURATION_MS = 60_000;
-/** How long an answer may still take when it is told to end while it waits. */
+/** Time for running answers when the start is aborted. */
 const FINAL_ANSWERS_MS = 2_000;
-/** Tried again so often while the audit or the cluster cannot be reached. */
+/** Retry interval while the audit store or the cluster is unreachable. */
 const START_RETRY_MS = 3_000;
 
 /**
- * The whole service: listens first, so that probes are answered while it waits for what it needs; then opens the rest,
- * and tries again for as long as that may mend itself.
+ * Opens the whole service. It listens first, so that probes get an answer while it waits for its dependencies. It
+ * retries transient failures.
  */
 export async function openServer(config: Config, deps: ServeDeps): Promise<Server> {
   await using stack = new AsyncDisposableStack();
@@ -99,9 +99,9 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
 
   return {
     async apply(next, diff) {
-      const moved = replacedStores(app.config.stores, next.stores);
+      const replaced = replacedStores(app.config.stores, next.stores);
       const users = next.mappings.filter((mapping) =>
-        storesOfMappings([mapping]).some((store) => moved.has(store)),
+        storesOfMappings([mapping]).some((store) => replaced.has(store)),
       );
       const changed = new Set([
         ...diff.mappings.added,
@@ -110,19 +110,19 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       ]);
       await controller.applyConfigChange({ mappings: changed, all: diff.access }, async () => {
         await app.reconfigure(next);
-        // Before what left is looked for, by whichever replica.
+        // Announce the configuration before any replica looks for orphans.
         opened.presence.announce();
       });
       for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.storeRecovered(store);
       await intakes.refresh();
       await records.configured(describeDiff(diff));
-      logger.info('the configuration was changed', { count: app.targets.length });
+      logger.info('the new configuration is active', { count: app.targets.length });
     },
     configurationChecked() {
       configurationLoop.beat();
       void records
         .flush()
-        .catch((error: unknown) => logger.error('a change could not be recorded', { error }));
+        .catch((error: unknown) => logger.error('a configuration change could not be recorded', { error }));
     },
     async refused(problems) {
       logger.error('the configuration is invalid; the last valid one stays active', {
@@ -137,17 +137,17 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     },
     checkCredentials: () => opened.credentials.check(),
     async close(graceMs) {
-      // While the queue can still tell the others.
+      // Leave while the queue can still inform the other replicas.
       opened.presence[Symbol.dispose]();
       const started = clock.now();
-      const left = () => Math.max(500, graceMs - (clock.now() - started));
+      const remainingMs = () => Math.max(500, graceMs - (clock.now() - started));
       stalls[Symbol.dispose]();
-      const http = frontend.close(Math.min(5_000, left()));
+      const http = frontend.close(Math.min(5_000, remainingMs()));
       const credentials = opened.credentials[Symbol.asyncDispose]();
       await intakes[Symbol.asyncDispose]();
-      await controller.close(left());
+      await controller.close(remainingMs());
       await Promise.all([http, credentials]);
-      await app.tracing.flush(left());
+      await app.tracing.flush(remainingMs());
       await owned.disposeAsync();
     },
   };
@@ -160,7 +160,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         const error = toAppError(thrown);
         if (!error.isTransient || error.code === 'INTERNAL') throw error;
         frontend.use({ waitingFor: error });
-        logger.warn('the service cannot start yet and tries again', { error });
+        logger.warn('the service cannot start yet; retrying', { error });
         await systemSleep(START_RETRY_MS, deps.signal);
       }
     }
@@ -173,14 +173,14 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       await openApp(config, {
         ...deps,
         onAuditLoss() {
-          logger.error('the audit has lost what was signed, so nothing is changed');
-          // As at every start, a person must accept it first.
+          logger.error('signed audit records are missing, so no changes are made');
+          // Reopening waits until a person accepts the loss.
           deps.onOutdated();
         },
         observe: observerOf(config, { ...deps, metrics, onBack: (store) => wake(store) }),
       }),
     );
-    // What is answered meanwhile may have an end to record, such as an export.
+    // Running requests, such as an export, may have to record their end.
     parts.defer(() => (deps.signal.aborted ? frontend.close(FINAL_ANSWERS_MS) : undefined));
     const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
     await frontend.login(credential, app.cluster.identities);
@@ -193,9 +193,9 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       clock,
       currentDigest: workHash,
       onOlderReplica(replica) {
-        logger.info('another replica shares the work', { replica });
+        logger.info('another replica is running', { replica });
         if (config.audit.store.kind !== 'sqlite') return;
-        const detail = 'several replicas need an audit store that they share: `audit.store.kind: postgres`';
+        const detail = 'several replicas need a shared audit store: `audit.store.kind: postgres`';
         deps.onFatal(new AppError('CONFIG_INVALID', { subject: 'audit.store', detail }));
       },
     });
@@ -220,8 +220,8 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     const intakes = await openIntakes(app, { take, loops, metrics, credential, random: deps.random });
     parts.use(intakes);
     openedIntakes = intakes;
-    const beats = setInterval(() => presence.announce(), PRESENCE_MS);
-    parts.defer(() => clearInterval(beats));
+    const announceTimer = setInterval(() => presence.announce(), PRESENCE_MS);
+    parts.defer(() => clearInterval(announceTimer));
     const loop = controller.loops.begin('credentials', 120_000);
     const credentials = watchCredentials({
       references: () => referencesOf(app),
@@ -229,7 +229,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       fingerprint: (value) => app.fingerprints.value(value),
       async onChange(owner) {
         if (owner === SERVICE_OWNER) {
-          logger.info('credentials of the service itself have changed');
+          logger.info('credentials of the service have changed');
           return deps.onOutdated();
         }
         logger.info('the credentials of a store have changed', { store: owner });
@@ -239,7 +239,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       },
       onProgress(error) {
         loop.beat();
-        if (error !== undefined) logger.debug('credentials could not be looked at', { error });
+        if (error !== undefined) logger.debug('credentials could not be checked', { error });
       },
     });
     parts.use(verifyChainPeriodically(app, frontend));
@@ -250,7 +250,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   }
 }
 
-/** Made anew only for another configuration, since there may be thousands of mappings. */
+/** Computed once per configuration, because there may be thousands of mappings. */
 function createWorkHash(app: App): () => string {
   let last: { readonly of: Config; readonly text: string } | undefined;
   return () => {
@@ -261,20 +261,20 @@ function createWorkHash(app: App): () => string {
 }
 
 function reportAges({ snapshot: generation, ages, states: board }: Controller, metrics: Metrics): void {
-  // Once for all targets of a mapping, which may be thousands.
+  // Once per mapping, because a mapping may have thousands of targets.
   const changed = new Map(generation().mappings.map((mapping) => [mapping.name, ages.changedAt(mapping)]));
   for (const { mapping, id, error } of generation().targets) {
     if (error !== undefined) continue;
     metrics.sourceChanged(mapping.name, id.namespace, changed.get(mapping.name));
-    const known = board.get(mapping.name, id);
-    metrics.certificateExpiry(mapping.name, id.namespace, known?.certificateExpiresAt);
+    const state = board.get(mapping.name, id);
+    metrics.certificateExpiry(mapping.name, id.namespace, state?.certificateExpiresAt);
   }
 }
 
-/** No store has such a name. */
+/** Not a valid store name. */
 const SERVICE_OWNER = '';
 
-/** The certificate of HTTP is renewed by the server itself, and the audit resolves its address at each connection. */
+/** The HTTP server renews its certificate itself, and the audit store resolves its URL for each connection. */
 function referencesOf({ config }: App): ReadonlyMap<string, readonly WatchedCredential[]> {
   const own = [config.engine, config.http.tokens].flatMap(watchedCredentialsIn);
   return new Map([

@@ -44,18 +44,18 @@ export interface ServiceOptions {
   readonly version: string;
   readonly random: () => number;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
-  /** So many bytes of large values were taken from a store for a target. */
+  /** Reports bytes of large values that a run has acquired. */
   readonly onLargeValue?: ((bytes: number) => void) | undefined;
-  /** A sweep has ended. */
+  /** Called when a sweep has ended. */
   readonly onCycle: () => void;
-  /** What is wrong with the files as they are now; nothing: they are in force. */
+  /** Problems of the current files. Empty if they are active. */
   readonly configProblems: () => readonly Problem[];
   readonly intakes: () => Status['events'];
-  /** The replicas that work by another configuration than this one. */
+  /** Replicas with a different configuration. */
   readonly differing: () => readonly string[];
 }
 
-/** The running service of an app: its controller, and the questions and orders that it takes. */
+/** Starts the service of an app: its controller and the API that it answers. */
 export async function startService(
   app: App,
   options: ServiceOptions,
@@ -122,7 +122,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
   const { audit, clock, config } = app;
   const { states: board } = controller;
   const auditStatus = createAuditStatus(app, controller);
-  const idOf = (known: TargetState) => heldId(app, known);
+  const idOf = (state: TargetState) => heldId(app, state);
   const held = () => heldStatuses({ states: board, idOf });
   const targets = () => targetStatuses({ snapshot: controller.snapshot(), states: board, clock });
   const operator = ({ name, address }: Requester) =>
@@ -192,7 +192,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       const wanted = all.filter(({ error }) => error === undefined);
       await audit.append([commandEntry(commandOf('sync', name), operator(by), requestId)]);
       const answer = await requestSync(controller, wanted, { requestId, clock, held, wholeMapping: name });
-      // A selector that cannot be looked up stands for any number of targets.
+      // A failed selector represents an unknown number of targets.
       const unknown = all.flatMap(({ id, error }) =>
         error === undefined ? [] : [{ mapping: name, ...id, outcome: 'failed', ...error.toJSON(), keys: [] }],
       );
@@ -219,13 +219,13 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
     },
     async release(id, by, requestId): Promise<SyncAnswer> {
       await audit.append([commandEntry(releaseCommand(id), operator(by), requestId)]);
-      // What a prune held is looked for each time, since no job of ours proposes it again.
-      const found =
+      // Changes held by a prune are searched each time, because no job proposes them again.
+      const heldChange =
         held().find((heldStatus) => heldStatus.id === id) ??
         (await findHeldOrphan(app, id, { reuseResolved: true }));
-      // Without the id: it may be any text.
-      if (found === undefined) throw new AppError('NOT_HELD');
-      const { mapping } = found;
+      // Without the id, which may be any text.
+      if (heldChange === undefined) throw new AppError('NOT_HELD');
+      const { mapping } = heldChange;
       const only = app.config.mappings.some(({ name }) => name === mapping) ? { only: mapping } : {};
       const report = await releaseHeld(app, id, {
         ...only,
@@ -238,7 +238,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       for (const outcome of report.targets) controller.noteDeletion(outcome, requestId);
       return syncAnswer(report, held());
     },
-    // By the namespaces as the watch has them: a look of their own could put an older answer over a newer one.
+    // Uses the namespaces of the watch. A separate list could replace them with older data.
     orphans: async (by, requestId) =>
       orphansAnswer(
         await listOrphansForCommand(app, { requestId, actor: operator(by), reuseResolved: true }),

@@ -67,7 +67,7 @@ const EVERY_RECORDS = 1_000;
  * once: all of them sign what the store holds, so they cannot disagree.
  */
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
-  const { audit, locations: places, signer, keys, clock, everyRecords = EVERY_RECORDS } = options;
+  const { audit, locations, signer, keys, clock, everyRecords = EVERY_RECORDS } = options;
   const lastWritten = new Map<string, Head>();
   const writeErrors = new Map<string, AppError>();
   let newestTime = 0;
@@ -110,7 +110,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     if (storeError !== undefined) return;
     unsigned = 0;
     const head = await audit.head();
-    const behind = places.filter(({ name }) => lastWritten.get(name)?.hash !== head.hash);
+    const behind = locations.filter(({ name }) => lastWritten.get(name)?.hash !== head.hash);
     if (head.sequence === 0 || behind.length === 0) return;
     for (const before of [head, ...new Set(lastWritten.values())]) {
       if (await containsRecord(audit, before)) continue;
@@ -137,10 +137,10 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
 
   async function check(): Promise<AppError | undefined> {
     try {
-      const comparisons = await Promise.all(places.map(compareLocation));
+      const comparisons = await Promise.all(locations.map(compareLocation));
       ownCheckpoints = comparisons.flatMap(({ ours }) => ours);
-      untrusted = comparisons.flatMap(({ place, ...it }) =>
-        it.untrusted.map((checkpoint) => ({ place: place.name, checkpoint })),
+      untrusted = comparisons.flatMap(({ place, ...comparison }) =>
+        comparison.untrusted.map((checkpoint) => ({ place: place.name, checkpoint })),
       );
       const contradicting = comparisons.flatMap(({ place, newest, contradicts }) =>
         newest !== undefined && contradicts ? [{ place: place.name, checkpoint: newest }] : [],
@@ -159,12 +159,12 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     return storeError;
   }
 
-  async function oursIn(place: CheckpointLocation): Promise<readonly Checkpoint[]> {
+  async function readOwn(place: CheckpointLocation): Promise<readonly Checkpoint[]> {
     return (await place.read()).filter(({ instance }) => options.instances.includes(instance));
   }
 
   async function compareLocation(place: CheckpointLocation) {
-    const ours = await oursIn(place);
+    const ours = await readOwn(place);
     return { place, ours, ...(await compareWithStore(audit, ours, keys)) };
   }
 
@@ -192,9 +192,9 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     untrusted: () => untrusted,
     writeError: () => [...writeErrors.values()][0],
     write,
-    evidence: async () => ({ checkpoints: (await Promise.all(places.map(oursIn))).flat(), keys }),
+    evidence: async () => ({ checkpoints: (await Promise.all(locations.map(readOwn))).flat(), keys }),
     async accept(entry) {
-      const trusted = ownCheckpoints.filter((it) => signatureOf(it, keys) === 'good');
+      const trusted = ownCheckpoints.filter((candidate) => signatureOf(candidate, keys) === 'good');
       const [record] = await audit.append([entry]);
       if (record === undefined) throw new AppError('INTERNAL', { detail: 'nothing was appended' });
       const { sequence, hash } = record;
@@ -204,10 +204,14 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
         time: nextTime(),
         instance: options.instance,
         // Includes what earlier acceptances cover, because they may be among the lost records.
-        accepts: trusted.reduce((highest, it) => Math.max(highest, it.sequence, it.accepts ?? 0), sequence),
+        accepts: trusted.reduce(
+          (highest, trustedCheckpoint) =>
+            Math.max(highest, trustedCheckpoint.sequence, trustedCheckpoint.accepts ?? 0),
+          sequence,
+        ),
       });
       // Write to all locations: one without the acceptance would continue to contradict the store.
-      await writeTo(checkpoint, places);
+      await writeTo(checkpoint, locations);
       await check();
       return checkpoint;
     },

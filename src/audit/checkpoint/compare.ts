@@ -28,9 +28,11 @@ export async function compareWithStore(
 export async function containsRecord(store: ComparedStore, { sequence, hash }: Head): Promise<boolean> {
   const base = await store.base();
   if (sequence <= base.sequence) return sequence < base.sequence || hash === base.hash;
-  const found = await firstOf(store.storedRecords(sequence));
+  const stored = await firstOf(store.storedRecords(sequence));
   return (
-    found !== undefined && found.hash === hash && fromStored(found.text, found.hash)?.sequence === sequence
+    stored !== undefined &&
+    stored.hash === hash &&
+    fromStored(stored.text, stored.hash)?.sequence === sequence
   );
 }
 

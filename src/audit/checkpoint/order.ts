@@ -23,9 +23,9 @@ export function newestTrusted(checkpoints: readonly Checkpoint[], keys: PublicKe
     return good;
   };
   const byTime = checkpoints.toSorted((a, b) => compareTime(b, a));
-  const lastAcceptance = byTime.find((it) => it.accepts !== undefined && isTrusted(it));
+  const lastAcceptance = byTime.find((candidate) => candidate.accepts !== undefined && isTrusted(candidate));
   const candidates = byTime.filter(
-    (it) => lastAcceptance === undefined || compareTime(it, lastAcceptance) >= 0,
+    (candidate) => lastAcceptance === undefined || compareTime(candidate, lastAcceptance) >= 0,
   );
   const checkpoint = candidates.toSorted((a, b) => b.sequence - a.sequence).find(isTrusted);
   return { checkpoint, untrusted: [...new Set(untrusted)] };
@@ -34,7 +34,10 @@ export function newestTrusted(checkpoints: readonly Checkpoint[], keys: PublicKe
 /** Whether a person accepted the loss of what this checkpoint proves. `accepting` must agree with the chain. */
 export function isAccepted(checkpoint: Checkpoint, accepting: readonly Checkpoint[]): boolean {
   return accepting.some(
-    (it) => it.accepts !== undefined && checkpoint.sequence <= it.accepts && compareTime(checkpoint, it) < 0,
+    (acceptance) =>
+      acceptance.accepts !== undefined &&
+      checkpoint.sequence <= acceptance.accepts &&
+      compareTime(checkpoint, acceptance) < 0,
   );
 }
 

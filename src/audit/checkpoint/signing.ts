@@ -58,8 +58,8 @@ const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 /** Parses Ed25519 keys: PEM blocks, or one key as base64 of its SPKI. Returns an empty list if there is none. */
 export function parsePublicKeys(text: string): readonly KeyObject[] {
   const blocks = text.matchAll(/-----BEGIN PUBLIC KEY-----([^-]+)-----END PUBLIC KEY-----/g);
-  const found = Array.from(blocks, ([, base64 = '']) => base64);
-  return (found.length > 0 ? found : [text]).flatMap((base64) => {
+  const pemBlocks = Array.from(blocks, ([, base64 = '']) => base64);
+  return (pemBlocks.length > 0 ? pemBlocks : [text]).flatMap((base64) => {
     const key = Buffer.from(base64, 'base64');
     const isOne = key.length === 44 && key.subarray(0, 12).equals(ED25519_SPKI);
     return isOne ? [createPublicKey({ key, format: 'der', type: 'spki' })] : [];

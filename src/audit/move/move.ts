@@ -1,7 +1,7 @@
 import type { Head } from '../chain.ts';
 import type { ChainState } from '../verify/diagnose.ts';
 import { verify } from '../verify/verify.ts';
-import { nextRecord, type MovableAudit } from './movable-audit.ts';
+import { type MovableAudit, nextRecord } from './movable-audit.ts';
 
 export type MoveResult =
   | { readonly kind: 'moved'; readonly records: number; readonly head: Head; readonly resumed: boolean }

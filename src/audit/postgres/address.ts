@@ -23,7 +23,7 @@ export interface PostgresAddress {
   /** Undefined: no TLS. `name`: the certificate must also match the server's name. */
   readonly tls: Verification | undefined;
   /** Without user and password, for messages. */
-  readonly shown: string;
+  readonly displayUrl: string;
 }
 
 type Verification = 'name' | 'authority';
@@ -79,7 +79,7 @@ export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): Po
     user,
     password: decoded(parsed.password),
     tls: verification === 'none' ? undefined : verification,
-    shown: `postgres://${hostname}${port === '' ? '' : `:${port}`}/${encodeURIComponent(database)}`,
+    displayUrl: `postgres://${hostname}${port === '' ? '' : `:${port}`}/${encodeURIComponent(database)}`,
   };
 }
 

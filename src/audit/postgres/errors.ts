@@ -45,7 +45,8 @@ const CERTIFICATE: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate of the server is for another name',
   SELF_SIGNED_CERT_IN_CHAIN: 'the certificate authority of the server is not trusted: set `tls.caFile`',
   UNABLE_TO_GET_ISSUER_CERT: 'the certificate authority of the server is not trusted: set `tls.caFile`',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the certificate authority of the server is not trusted: set `tls.caFile`',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    'the certificate authority of the server is not trusted: set `tls.caFile`',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate authority of the server is not trusted: set `tls.caFile`',
 };
 

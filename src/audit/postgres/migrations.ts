@@ -1,8 +1,8 @@
 import { auditUnavailable, newerSchema, unusableStore } from '../errors.ts';
 import {
-  TARGET_CHANGES_SQL,
   FACETS_OF_RECORDS,
   SPANS_OF_RECORDS,
+  TARGET_CHANGES_SQL,
   tablesOfSchema2,
 } from '../records/schema-2.ts';
 import { isLocked } from './errors.ts';
@@ -109,17 +109,17 @@ export interface Compatibility {
 }
 
 /** Refuses a store whose schema is too new for this release to read or, for a writer, to write. */
-export function checkVersion(found: Compatibility, use: 'read' | 'write'): void {
-  const { schema_version: version, oldest_reader: reader, oldest_writer: writer } = found;
+export function checkVersion(compatibility: Compatibility, use: 'read' | 'write'): void {
+  const { schema_version: version, oldest_reader: reader, oldest_writer: writer } = compatibility;
   if ((use === 'read' ? reader : writer) > SCHEMA_VERSION) throw newerSchema(version, SCHEMA_VERSION);
 }
 
 /** For readers, which may have only the `select` privilege. */
 export async function checkStore(session: Session): Promise<number> {
-  const found = await readVersion(session);
-  if (found === undefined) throw auditUnavailable('it holds no audit log yet');
-  checkVersion(found, 'read');
-  return found.schema_version;
+  const compatibility = await readVersion(session);
+  if (compatibility === undefined) throw auditUnavailable('it holds no audit log yet');
+  checkVersion(compatibility, 'read');
+  return compatibility.schema_version;
 }
 
 /**
@@ -156,17 +156,17 @@ async function lock(session: Session): Promise<void> {
 }
 
 async function isCurrent(session: Session): Promise<boolean> {
-  const found = await readVersion(session);
-  if (found === undefined) return false;
-  checkVersion(found, 'write');
-  return found.schema_version >= SCHEMA_VERSION;
+  const compatibility = await readVersion(session);
+  if (compatibility === undefined) return false;
+  checkVersion(compatibility, 'write');
+  return compatibility.schema_version >= SCHEMA_VERSION;
 }
 
 async function pending(session: Session): Promise<string> {
-  const found = await readVersion(session);
-  const steps = MIGRATIONS.slice(found?.schema_version ?? 0);
+  const compatibility = await readVersion(session);
+  const steps = MIGRATIONS.slice(compatibility?.schema_version ?? 0);
   const current = `update compatibility set schema_version = ${SCHEMA_VERSION}`;
-  if (found !== undefined) return [...steps, current].join(';');
+  if (compatibility !== undefined) return [...steps, current].join(';');
   // An administrator may have created an empty schema for us.
   const [state] = (await session.query(
     `select (select count(*) from pg_namespace where nspname = $1) as schemas,
@@ -183,12 +183,12 @@ async function pending(session: Session): Promise<string> {
  * lock.
  */
 async function readVersion(session: Session): Promise<Compatibility | undefined> {
-  const found = await session.query(
+  const compatibility = await session.query(
     `select from pg_class where relname = 'compatibility'
        and relnamespace = (select oid from pg_namespace where nspname = $1)`,
     [SCHEMA_NAME],
   );
-  if (found.length === 0) return undefined;
+  if (compatibility.length === 0) return undefined;
   const rows = await session.query(
     `select schema_version, oldest_reader, oldest_writer from ${SCHEMA_NAME}.compatibility`,
   );

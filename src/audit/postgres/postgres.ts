@@ -5,27 +5,27 @@ import { GENESIS } from '../chain.ts';
 import { auditUnavailable, withStoreAddress } from '../errors.ts';
 import { createGroupCommit } from '../group-commit.ts';
 import type { MovableAudit } from '../move/movable-audit.ts';
-import { sanitizeEntry } from '../sanitize-entry.ts';
 import * as queries from '../records/queries.ts';
-import { createRecordReader, type Chunk } from '../records/record-reader.ts';
+import { type Chunk, createRecordReader } from '../records/record-reader.ts';
 import { SCHEMA_2_PREFIX } from '../records/schema-2.ts';
 import { indexedFingerprintQuery } from '../records/search.ts';
 import {
-  PRUNED_DURING_READ,
   checkSearchRows,
+  PRUNED_DURING_READ,
   recordParser,
   reviewedSequences,
   type StoredRow,
 } from '../records/stored-rows.ts';
+import { sanitizeEntry } from '../sanitize-entry.ts';
 import { type PostgresTls, parseAddress, tlsOptions } from './address.ts';
 import { createExclusiveLocks } from './exclusive-locks.ts';
 import { replicaKey } from './locks.ts';
 import { checkStore, SCHEMA_VERSION } from './migrations.ts';
 import { createReadPool, type ReadPool } from './pool.ts';
-import { importRetainedPostgres, prunePostgres, importRecordsPostgres } from './prune.ts';
+import { importRecordsPostgres, importRetainedPostgres, prunePostgres } from './prune.ts';
+import { createQueryBatcher } from './query-batcher.ts';
 import * as postgresRows from './rows.ts';
 import { type Connector, openSession, type Session } from './session.ts';
-import { createQueryBatcher } from './query-batcher.ts';
 import { openWriter, type Writer } from './writer.ts';
 
 export interface PostgresAuditOptions {
@@ -57,14 +57,14 @@ export async function openPostgresAudit(options: PostgresAuditOptions): Promise<
   const address = parseAddress(await url(), tls);
   await tlsOptions(address, tls);
   const connector = { url, tls, name: replica, readOnly: true };
-  return withStoreAddress(address.shown, async () => {
+  return withStoreAddress(address.displayUrl, async () => {
     const reads = createReadPool(() => openSession(connector));
     try {
       const schema = readOnly ? await reads.use(checkStore) : SCHEMA_VERSION;
       const writer = readOnly
         ? undefined
         : await openWriter({ ...options, connector: { ...connector, readOnly } });
-      return createStore(options, address.shown, { connector, reads, writer, schema });
+      return createStore(options, address.displayUrl, { connector, reads, writer, schema });
     } catch (error) {
       await reads[Symbol.asyncDispose]();
       throw error;
@@ -112,8 +112,8 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
   const askOfOne = createQueryBatcher((statementOf) =>
     read(async (session) => {
       const { sql, parameters } = statementOf();
-      const wanted = schema < 2 ? SCHEMA_2_PREFIX + sql : sql;
-      return (await session.query(wanted, parameters, READ_MS, true)) as readonly object[];
+      const prefixed = schema < 2 ? SCHEMA_2_PREFIX + sql : sql;
+      return (await session.query(prefixed, parameters, READ_MS, true)) as readonly object[];
     }),
   );
 
@@ -152,8 +152,8 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
         return open.filter((row) => row.abandoned || isOurs(row)).map(toRecord);
       }),
     async exclusively(name, work) {
-      await using turn = await use(() => exclusive.acquire(name));
-      return await turn.run(work);
+      await using lock = await use(() => exclusive.acquire(name));
+      return await lock.run(work);
     },
     async head() {
       const query = forSchema(queries.headQuery(db), schema);
@@ -204,15 +204,15 @@ async function openIntents(
   const held = (await session.query(postgresRows.HELD_KEYS, [keys])) as readonly { readonly key: string }[];
   const alive = new Set(held.map(({ key }) => key));
   return open.map((intent) => {
-    const { old: isOld, left_behind: isLeft, replica } = intent;
-    return { ...intent, abandoned: isOld && (isLeft || !alive.has(replicaKey(replica))) };
+    const { old: isOld, left_behind: isAbandoned, replica } = intent;
+    return { ...intent, abandoned: isOld && (isAbandoned || !alive.has(replicaKey(replica))) };
   });
 }
 
 /** Reads in one snapshot, so that concurrent changes are seen completely or not at all. */
 async function scanChunk(
   session: Session,
-  { from, isContinuation: within, limit }: Chunk,
+  { from, isContinuation, limit }: Chunk,
   schema: number,
 ): Promise<readonly StoredRow[]> {
   const db = postgresRows.postgresQueries;
@@ -221,15 +221,21 @@ async function scanChunk(
   await session.query('begin isolation level repeatable read read only');
   try {
     const base = (await ask(queries.baseQuery(db)))[0]?.sequence ?? 0;
-    if (within && from <= base) throw auditUnavailable(PRUNED_DURING_READ);
-    const found = await ask(queries.scanQuery(db, Math.max(from, base + 1), limit));
-    const first = found[0]?.sequence ?? from;
-    const last = found.at(-1)?.sequence ?? from;
+    if (isContinuation && from <= base) throw auditUnavailable(PRUNED_DURING_READ);
+    const recordRows = await ask(queries.scanQuery(db, Math.max(from, base + 1), limit));
+    const first = recordRows[0]?.sequence ?? from;
+    const last = recordRows.at(-1)?.sequence ?? from;
     const sources = await ask(queries.sourcesQuery(db, first, last));
     if (schema < 2)
-      return checkSearchRows(found, { sources, values: undefined, facets: undefined, spans: [], named: [] });
+      return checkSearchRows(recordRows, {
+        sources,
+        values: undefined,
+        facets: undefined,
+        spans: [],
+        named: [],
+      });
     const values = await ask(queries.valuesQuery(db, first, last));
-    const about = reviewedSequences(found);
+    const about = reviewedSequences(recordRows);
     const facets = [
       ...(about.length === 0 ? [] : await ask(queries.facetsQuery(db, about))),
       ...(await ask(queries.facetRangeQuery(db, first, last))),
@@ -237,7 +243,7 @@ async function scanChunk(
     const spans = await ask(queries.spansQuery(db, first, last));
     const names = facets.flatMap(({ review }) => (review === null ? [] : [review]));
     const named = names.length === 0 ? [] : await ask(queries.recordsQuery(db, names));
-    return checkSearchRows(found, { sources, values, facets, spans, named });
+    return checkSearchRows(recordRows, { sources, values, facets, spans, named });
   } finally {
     if (session.open) await session.query('rollback');
   }

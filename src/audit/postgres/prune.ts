@@ -1,15 +1,15 @@
 import type { Head, StoredRecord } from '../chain.ts';
 import { auditUnavailable } from '../errors.ts';
-import { linkedRecords, HEAD_MISMATCH } from '../move/movable-audit.ts';
+import { HEAD_MISMATCH, linkedRecords } from '../move/movable-audit.ts';
 import { baseQuery, intentsUntilQuery } from '../records/queries.ts';
 import { BLOCK, changeKey, recordRow, sourceRows, targetRows, valueRows } from '../records/tables.ts';
 import {
   CONCURRENT_PRUNE,
+  PRUNE_POINT_MISSING,
   type RetainedRecord,
   type StoredRetainedRecord,
-  toRetained,
   selectRetained,
-  PRUNE_POINT_MISSING,
+  toRetained,
 } from '../retention/retained-records.ts';
 import { batchOfRecords, postgresQueries, rows as read } from './rows.ts';
 import type { Session } from './session.ts';
@@ -64,8 +64,8 @@ const DELETE_CLOSED = `delete from kept_sources where sequence in (${CLOSED});
   delete from kept_values where sequence in (${CLOSED}); delete from kept where sequence in (${CLOSED})`;
 
 const UPSERT_RETAINED = `
-  with it as (select $1::json as it),
-  newer as (select k.* from it, json_populate_recordset(null::kept, it->'kept') k),
+  with input as (select $1::json as data),
+  newer as (select k.* from input, json_populate_recordset(null::kept, data->'kept') k),
   old_sources as (
     delete from kept_sources where sequence in (select kept.sequence from kept join newer using (slot))
   ),
@@ -73,10 +73,10 @@ const UPSERT_RETAINED = `
     delete from kept_values where sequence in (select kept.sequence from kept join newer using (slot))
   ),
   new_sources as (
-    insert into kept_sources select s.* from it, json_populate_recordset(null::kept_sources, it->'sources') s
+    insert into kept_sources select s.* from input, json_populate_recordset(null::kept_sources, data->'sources') s
   ),
   new_values as (
-    insert into kept_values select v.* from it, json_populate_recordset(null::kept_values, it->'values') v
+    insert into kept_values select v.* from input, json_populate_recordset(null::kept_values, data->'values') v
   )
   insert into kept select * from newer on conflict (slot) do update set sequence = excluded.sequence,
     time = excluded.time, actor_kind = excluded.actor_kind, actor_name = excluded.actor_name,

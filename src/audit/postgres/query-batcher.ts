@@ -70,30 +70,30 @@ interface BatchRow {
 }
 
 /** The template joined with one row for each query. Each varying value comes from an array parameter. */
-function batchSql({ query, valueIndexes: places }: Template): string {
-  const columns = columnsOf(places);
-  const fixedIndexes = places.flatMap((valueIndex, index) => (valueIndex === undefined ? [index] : []));
+function batchSql({ query, valueIndexes }: Template): string {
+  const columns = columnsOf(valueIndexes);
+  const fixedIndexes = valueIndexes.flatMap((valueIndex, index) => (valueIndex === undefined ? [index] : []));
   const each = query.sql.replaceAll(/\$(\d+)/g, (_, digits: string) => {
     const index = Number(digits) - 1;
-    const valueIndex = places[index];
+    const valueIndex = valueIndexes[index];
     return valueIndex === undefined
       ? `$${columns.length + fixedIndexes.indexOf(index) + 1}`
-      : `asked.value_${valueIndex}`;
+      : `queries.value_${valueIndex}`;
   });
   const lists = columns.map((valueIndex) => `$${valueIndex + 1}::text[]`).join(', ');
   const names = columns.map((valueIndex) => `value_${valueIndex}, `).join('');
-  return `select asked.nth, answer.* from unnest(${lists}) with ordinality asked(${names}nth) cross join lateral (${each}) answer`;
+  return `select queries.nth, answer.* from unnest(${lists}) with ordinality queries(${names}nth) cross join lateral (${each}) answer`;
 }
 
 function batchParameters(
-  { query, valueIndexes: places }: Template,
+  { query, valueIndexes }: Template,
   batch: readonly PendingQuery[],
 ): readonly unknown[] {
-  const lists = columnsOf(places).map((valueIndex) => batch.map(({ values }) => values[valueIndex]));
-  return [...lists, ...query.parameters.filter((_, index) => places[index] === undefined)];
+  const lists = columnsOf(valueIndexes).map((valueIndex) => batch.map(({ values }) => values[valueIndex]));
+  return [...lists, ...query.parameters.filter((_, index) => valueIndexes[index] === undefined)];
 }
 
-function columnsOf(places: Template['valueIndexes']): readonly number[] {
-  const count = Math.max(...places.map((valueIndex) => valueIndex ?? -1)) + 1;
+function columnsOf(valueIndexes: Template['valueIndexes']): readonly number[] {
+  const count = Math.max(...valueIndexes.map((valueIndex) => valueIndex ?? -1)) + 1;
   return Array.from({ length: count }, (_, valueIndex) => valueIndex);
 }

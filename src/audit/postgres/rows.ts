@@ -1,6 +1,6 @@
 import type { CompiledQuery } from 'kysely';
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
-import { appendSanitized, type RecordContext, type Head } from '../chain.ts';
+import { appendSanitized, type Head, type RecordContext } from '../chain.ts';
 import type { AuditRecord, Entry } from '../entry.ts';
 import { type ReviewChange, reviewChange } from '../records/reviews.ts';
 import {
@@ -96,31 +96,31 @@ function isSameChange(a: ChangeKey, b: ChangeKey): boolean {
 
 /** $1: the rows of a batch; $2 and $3: the new head. */
 export const INSERT = `
-  with batch as (select $1::json as it),
+  with batch as (select $1::json as data),
   new_records as (
     insert into records (sequence, time, actor_kind, actor_name, request_id, action, outcome, code, mapping,
         namespace, secret, fingerprint_before, fingerprint_after, hash, record)
     select sequence, time, actor_kind, actor_name, request_id, action, outcome, code, mapping,
         namespace, secret, fingerprint_before, fingerprint_after, hash, record
-    from batch, json_populate_recordset(null::records, it->'records')
+    from batch, json_populate_recordset(null::records, data->'records')
   ),
   new_sources as (
     insert into record_sources (sequence, store, key, version)
     select sequence, store, key, version
-    from batch, json_populate_recordset(null::record_sources, it->'sources')
+    from batch, json_populate_recordset(null::record_sources, data->'sources')
   ),
   new_values as (
     insert into record_values (sequence, fingerprint)
-    select sequence, fingerprint from batch, json_populate_recordset(null::record_values, it->'values')
+    select sequence, fingerprint from batch, json_populate_recordset(null::record_values, data->'values')
   ),
   new_intents as (
     insert into open_intents (sequence, request_id, namespace, secret, attempt, replica)
     select sequence, request_id, namespace, secret, attempt, replica
-    from batch, json_populate_recordset(null::open_intents, it->'opened')
+    from batch, json_populate_recordset(null::open_intents, data->'opened')
   ),
   ended_intents as (
     delete from open_intents o
-    using batch, json_populate_recordset(null::open_intents, it->'closed') c
+    using batch, json_populate_recordset(null::open_intents, data->'closed') c
     where o.request_id = c.request_id and o.namespace = c.namespace and o.secret = c.secret
       and o.attempt = c.attempt
   )

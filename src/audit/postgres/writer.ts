@@ -10,7 +10,7 @@ import { orphanCleanup } from '../records/tables.ts';
 import { isLocked, isTransient } from './errors.ts';
 import { replicaKey } from './locks.ts';
 import { type Compatibility, checkVersion, migrate } from './migrations.ts';
-import { type Batch, batchOf, INSERT, ABANDON_INTENTS, REVIEW, REVIEW_SQL } from './rows.ts';
+import { ABANDON_INTENTS, type Batch, batchOf, INSERT, REVIEW, REVIEW_SQL } from './rows.ts';
 import { type Connector, openSession, type Session } from './session.ts';
 
 export interface Writer extends AsyncDisposable {

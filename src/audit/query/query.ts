@@ -73,14 +73,14 @@ export async function queryRecords(
   return pageOf(audit, await audit.list(filter, { limit: limit + 1, ...before }), limit);
 }
 
-/** @param found Newest first. Must hold one more than `limit` if there are more records. */
+/** @param matches Newest first. Must hold one more than `limit` if there are more records. */
 export async function pageOf(
   audit: Pick<AuditStore, 'reviews'>,
-  found: readonly AuditRecord[],
+  matches: readonly AuditRecord[],
   limit: number,
 ): Promise<QueryPage> {
-  const records = await withReviews(audit, found.slice(0, limit));
-  return found.length > limit ? { records, next: String(records.at(-1)?.sequence) } : { records };
+  const records = await withReviews(audit, matches.slice(0, limit));
+  return matches.length > limit ? { records, next: String(records.at(-1)?.sequence) } : { records };
 }
 
 export async function withReviews(

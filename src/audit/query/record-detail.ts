@@ -30,9 +30,9 @@ export async function readRecordDetail(
   if (record === undefined) throw new AppError('RECORD_MISSING', { subject: `record ${sequence}` });
   const counterpartRecord = await counterpartOf(audit, record);
   const both = [record, ...(counterpartRecord === undefined ? [] : [counterpartRecord])];
-  const [shown = record, counterpart] = await withReviews(audit, both);
+  const [reviewed = record, counterpart] = await withReviews(audit, both);
   return {
-    ...shown,
+    ...reviewed,
     ...(counterpart === undefined ? {} : { counterpart }),
     chain: await positionOf(audit, sequence),
   };
@@ -88,10 +88,10 @@ function headOf(stored: StoredRecord | undefined): Head | undefined {
 }
 
 async function take<T>(items: AsyncIterable<T>, limit: number): Promise<readonly T[]> {
-  const found: T[] = [];
+  const taken: T[] = [];
   for await (const item of items) {
-    found.push(item);
-    if (found.length === limit) break;
+    taken.push(item);
+    if (taken.length === limit) break;
   }
-  return found;
+  return taken;
 }

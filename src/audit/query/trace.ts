@@ -1,6 +1,6 @@
 import type { AuditRecord } from '../entry.ts';
 import { type AuditStore, pagesOf, type RecordFilter } from '../store.ts';
-import { type QueryPage, type PageRequest, pageOf } from './query.ts';
+import { type PageRequest, pageOf, type QueryPage } from './query.ts';
 
 /** A version of a source and the fingerprint that matched it. */
 export interface TracedVersion {
@@ -43,11 +43,11 @@ export async function trace(
     ...fingerprints.map((fingerprint) => ({ ...filter, fingerprint })),
     ...versions.map(({ store, key, version }) => ({ ...filter, store, key, version })),
   ];
-  const found = new Map<number, AuditRecord>();
+  const bySequence = new Map<number, AuditRecord>();
   for (const recordFilter of filters)
     for (const record of await audit.list(recordFilter, { limit: limit + 1, ...before }))
-      found.set(record.sequence, record);
-  const newest = [...found.values()].sort((a, b) => b.sequence - a.sequence);
+      bySequence.set(record.sequence, record);
+  const newest = [...bySequence.values()].sort((a, b) => b.sequence - a.sequence);
   return { ...(await pageOf(audit, newest, limit)), versions, more };
 }
 
@@ -61,10 +61,10 @@ async function versionsOf(
   for (const fingerprint of fingerprints) {
     const reads = { ...source, fingerprint, action: 'read', outcome: 'ok' } as const;
     for await (const page of pagesOf(audit, reads, PAGE_SIZE)) {
-      const found = page.flatMap(({ sources, time }) =>
+      const readVersions = page.flatMap(({ sources, time }) =>
         sources.map(({ property: _, ...version }) => ({ ...version, fingerprint, firstRead: time })),
       );
-      for (const version of found) {
+      for (const version of readVersions) {
         const id = JSON.stringify([version.store, version.key, version.version]);
         if (versions.size === MAX_VERSIONS && !versions.has(id)) return toResult(versions, true);
         // Records come newest first, and `set` keeps the position of an existing entry. The time ends up as that of the

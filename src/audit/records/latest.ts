@@ -2,14 +2,14 @@ import { type CompiledQuery, type RawBuilder, sql } from 'kysely';
 import type { Action } from '../entry.ts';
 import { auditUnavailable } from '../errors.ts';
 import type { RecordFilter } from '../store.ts';
-import { type AuditQueries, retainedQuery, retainedSelection, type RecordText } from './queries.ts';
+import { type AuditQueries, type RecordText, retainedQuery, retainedSelection } from './queries.ts';
 import {
-  type RunQuery,
   and,
   matchesCriteria,
-  sourceConditions,
+  type RunQuery,
   type SearchContext,
   search,
+  sourceConditions,
   type Template,
 } from './search.ts';
 import { columnText } from './tables.ts';
@@ -33,25 +33,25 @@ export async function latest(
 ): Promise<RecordText | undefined> {
   const {
     db,
-    runQuery: ask,
-    runTemplate: askOfOne = (template, values) => runSingle(ask, template, values),
+    runQuery,
+    runTemplate: askOfOne = (template, values) => runSingle(runQuery, template, values),
   } = context;
   if (hasSingleSubject(filter)) {
-    const { maxCandidates: few = MAX_CANDIDATES } = options;
-    const [template, values] = templateFor(db, filter, actions, few);
+    const { maxCandidates = MAX_CANDIDATES } = options;
+    const [template, values] = templateFor(db, filter, actions, maxCandidates);
     const row: LatestRow | undefined = await askOfOne(template, values);
     // The query always returns one row, so a missing row is not "no record".
     if (row === undefined) throw auditUnavailable('the database returned no answer to a query');
     const { record, hash, kept_record, kept_hash, fitting = 0 } = row;
     if (typeof record === 'string' && typeof hash === 'string') return { record, hash };
     // If the subject has more records than were examined, finding none proves nothing.
-    if (Number(fitting) < few)
+    if (Number(fitting) < maxCandidates)
       return typeof kept_record === 'string' && typeof kept_hash === 'string'
         ? { record: kept_record, hash: kept_hash }
         : undefined;
   }
-  const [found] = await search(context, filter, { limit: 1 }, actions);
-  return found ?? (await ask(retainedQuery(db, filter, actions)))[0];
+  const [result] = await search(context, filter, { limit: 1 }, actions);
+  return result ?? (await runQuery(retainedQuery(db, filter, actions)))[0];
 }
 
 export interface LatestRow extends Partial<RecordText> {
@@ -73,7 +73,7 @@ function hasSingleSubject({
   review,
 }: RecordFilter): boolean {
   const isNamed = key !== undefined || (namespace !== undefined && secret !== undefined);
-  return isNamed && [since, until, request, fingerprint, review].every((it) => it === undefined);
+  return isNamed && [since, until, request, fingerprint, review].every((member) => member === undefined);
 }
 
 /** Filter members that differ between calls. They become parameters of the query. */
@@ -93,64 +93,67 @@ function templateFor(
   db: AuditQueries,
   filter: RecordFilter,
   actions: readonly Action[],
-  few: number,
+  maxCandidates: number,
 ): readonly [Template, readonly string[]] {
   const templates = templatesByDatabase.get(db) ?? new Map<string, Template>();
   templatesByDatabase.set(db, templates);
   const names = PARAMETER_NAMES.filter((name) => filter[name] !== undefined);
-  const shape: RecordFilter = { ...filter, ...Object.fromEntries(names.map((it) => [it, placeholder(it)])) };
-  const id = JSON.stringify([shape, actions, few]);
-  const template = templates.get(id) ?? templateOf(newestQuery(db, shape, actions, few), names);
+  const shape: RecordFilter = {
+    ...filter,
+    ...Object.fromEntries(names.map((name) => [name, placeholder(name)])),
+  };
+  const id = JSON.stringify([shape, actions, maxCandidates]);
+  const template = templates.get(id) ?? templateOf(newestQuery(db, shape, actions, maxCandidates), names);
   templates.set(id, template);
   return [template, names.map((name) => columnText(filter[name] ?? ''))];
 }
 
 function templateOf(query: CompiledQuery<LatestRow>, names: readonly ParameterName[]): Template {
-  const places = query.parameters.map((parameter) => {
+  const valueIndexes = query.parameters.map((parameter) => {
     const name = NAMES_BY_PLACEHOLDER.get(parameter);
     return name === undefined ? undefined : names.indexOf(name);
   });
-  return { query, valueIndexes: places };
+  return { query, valueIndexes };
 }
 
 async function runSingle(
-  ask: RunQuery,
+  runQuery: RunQuery,
   template: Template,
   values: readonly string[],
 ): Promise<LatestRow | undefined> {
-  const [row] = await ask<LatestRow>({ ...template.query, parameters: parametersOf(template, values) });
+  const [row] = await runQuery<LatestRow>({ ...template.query, parameters: parametersOf(template, values) });
   return row;
 }
 
 /** The parameters of a template with these values. */
 export function parametersOf(
-  { query, valueIndexes: places }: Template,
+  { query, valueIndexes }: Template,
   values: readonly string[],
 ): readonly unknown[] {
-  return query.parameters.map((parameter, index) => values[places[index] ?? -1] ?? parameter);
+  return query.parameters.map((parameter, index) => values[valueIndexes[index] ?? -1] ?? parameter);
 }
 
 function newestQuery(
   db: AuditQueries,
   filter: RecordFilter,
   actions: readonly Action[],
-  few: number,
+  maxCandidates: number,
 ): CompiledQuery<LatestRow> {
   const candidates = sql`(select sequence from ${subjectRecords(filter)}
     and sequence > (select coalesce(max(sequence), 0) from base)
-    order by sequence desc limit ${sql.lit(few)}) few`;
+    order by sequence desc limit ${sql.lit(maxCandidates)}) candidate`;
   const matching = matchesCriteria({ filter, actions, ascending: false });
-  const kept = retainedSelection(db, filter, actions).clearSelect().select('kept.sequence');
+  const retained = retainedSelection(db, filter, actions).clearSelect().select('kept.sequence');
   // Scalar subqueries, because SQLite would materialize joined subqueries.
   return sql<LatestRow>`
-    select found.fitting, records.record, records.hash, kept.record as kept_record, kept.hash as kept_hash
+    select result.fitting, records.record, records.hash, kept.record as kept_record, kept.hash as kept_hash
     from (select (select count(*) from ${candidates}) as fitting, (
-        select few.sequence from ${candidates} cross join facets cross join records
-        where facets.sequence = few.sequence and records.sequence = few.sequence and ${matching}
-        order by few.sequence desc limit 1
-      ) as newest, ${kept} as gone) found
-    left join records on records.sequence = found.newest
-    left join kept on kept.sequence = found.gone`.compile(db);
+        select candidate.sequence from ${candidates} cross join facets cross join records
+        where facets.sequence = candidate.sequence and records.sequence = candidate.sequence and ${matching}
+        order by candidate.sequence desc limit 1
+      ) as newest, ${retained} as newest_retained) result
+    left join records on records.sequence = result.newest
+    left join kept on kept.sequence = result.newest_retained`.compile(db);
 }
 
 /** The records of the key or target, by an index in sequence order. */

@@ -14,12 +14,12 @@ import {
   type AuditTables,
   type BaseRow,
   BLOCK,
+  columnText,
   type FacetRow,
   type IntentRow,
   type RecordRow,
   type SourceRow,
   type SpanRow,
-  columnText,
   type TargetRow,
   type ValueRow,
 } from './tables.ts';

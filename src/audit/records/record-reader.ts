@@ -29,12 +29,21 @@ const FIRST_PAGE = 4;
 
 type RecordReader = Pick<
   MovableAudit,
-  'list' | 'get' | 'latest' | 'openAttempts' | 'targets' | 'storedRecords' | 'base' | 'reviews' | 'retainedRecords' | 'moveSource'
+  | 'list'
+  | 'get'
+  | 'latest'
+  | 'openAttempts'
+  | 'targets'
+  | 'storedRecords'
+  | 'base'
+  | 'reviews'
+  | 'retainedRecords'
+  | 'moveSource'
 >;
 
 /** The read operations of an audit store, shared by both databases. A database differs only in how it runs a query. */
 export function createRecordReader(source: RecordSource): RecordReader {
-  const { address, db, runQuery: ask, readChunk: readPart } = source;
+  const { address, db, runQuery, readChunk: readPart } = source;
   const toRecord = recordParser(address);
 
   async function list(filter: RecordFilter, page: Page): Promise<readonly AuditRecord[]> {
@@ -55,40 +64,40 @@ export function createRecordReader(source: RecordSource): RecordReader {
   return {
     list,
     async get(sequence) {
-      const [found] = await ask(queries.recordQuery(db, sequence));
-      return found && toRecord(found);
+      const [row] = await runQuery(queries.recordQuery(db, sequence));
+      return row && toRecord(row);
     },
     async latest(filter, actions) {
-      const found = await latest(source, filter, actions);
-      return found && toRecord(found);
+      const row = await latest(source, filter, actions);
+      return row && toRecord(row);
     },
     async openAttempts(requestId, target) {
-      const open = await ask(queries.openAttemptsQuery(db, requestId, target));
+      const open = await runQuery(queries.openAttemptsQuery(db, requestId, target));
       return open.map(({ attempt }) => attempt);
     },
     async targets() {
-      const found = await ask(queries.targetsQuery(db));
-      return found.map(({ namespace, secret }) => ({ namespace, secret }));
+      const rows = await runQuery(queries.targetsQuery(db));
+      return rows.map(({ namespace, secret }) => ({ namespace, secret }));
     },
     storedRecords: stored,
     async base() {
-      const [base] = await ask(queries.baseQuery(db));
+      const [base] = await runQuery(queries.baseQuery(db));
       return base === undefined ? GENESIS : { sequence: base.sequence, hash: base.hash };
     },
     async reviews(sequences) {
-      const found = new Map<number, Review>();
+      const reviews = new Map<number, Review>();
       for (let start = 0; start < sequences.length; start += PAGE) {
         const part = sequences.slice(start, start + PAGE);
-        for (const { reviewed, ...row } of await ask(queries.reviewsQuery(db, part))) {
+        for (const { reviewed, ...row } of await runQuery(queries.reviewsQuery(db, part))) {
           const review = reviewOf(toRecord(row));
-          if (review !== undefined) found.set(reviewed, review);
+          if (review !== undefined) reviews.set(reviewed, review);
         }
       }
-      return found;
+      return reviews;
     },
     async *retainedRecords() {
       for (let after = 0; ; ) {
-        const page = await ask(queries.retainedPageQuery(db, after, PAGE));
+        const page = await runQuery(queries.retainedPageQuery(db, after, PAGE));
         yield* page.map(({ record: text, hash, open }) => ({
           text,
           hash,
@@ -100,6 +109,6 @@ export function createRecordReader(source: RecordSource): RecordReader {
         after = last.sequence;
       }
     },
-    moveSource: async () => (await ask(queries.baseQuery(db)))[0]?.moving ?? undefined,
+    moveSource: async () => (await runQuery(queries.baseQuery(db)))[0]?.moving ?? undefined,
   };
 }

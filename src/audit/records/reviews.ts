@@ -1,6 +1,6 @@
 import type { AuditRecord, ReviewState } from '../entry.ts';
 import type { Review } from '../store.ts';
-import { type FacetRow, unreviewedFacet, sameRow } from './tables.ts';
+import { type FacetRow, sameRow, unreviewedFacet } from './tables.ts';
 
 /** The effect of a review on a record. */
 export interface ReviewChange {

@@ -2,8 +2,8 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { type CompiledQuery, type RawBuilder, sql } from 'kysely';
 import type { Action } from '../entry.ts';
 import type { Page, RecordFilter } from '../store.ts';
-import { type AuditQueries, columnConditions, textConditions, type RecordText } from './queries.ts';
-import { BLOCK, SEVERAL_STORES, columnText } from './tables.ts';
+import { type AuditQueries, columnConditions, type RecordText, textConditions } from './queries.ts';
+import { BLOCK, columnText, SEVERAL_STORES } from './tables.ts';
 
 /** Runs one compiled query. */
 export type RunQuery = <Row>(query: CompiledQuery<Row>) => Promise<readonly Row[]>;
@@ -51,30 +51,33 @@ export async function search(
   actions?: readonly Action[],
   limits = DEFAULT_LIMITS,
 ): Promise<readonly RecordText[]> {
-  const { runQuery: ask } = context;
+  const { runQuery } = context;
   const { after, before } = await boundsOf(context, filter, page);
   const criteria: SearchCriteria = { filter, actions, ascending: page.after !== undefined };
-  const found: RecordText[] = [];
+  const results: RecordText[] = [];
   let from = criteria.ascending ? after + 1 : before - 1;
-  for (let window = 0; found.length < page.limit && from > after && from < before; window += 1) {
+  for (let window = 0; results.length < page.limit && from > after && from < before; window += 1) {
     if (window === (isNarrow(filter) ? 0 : 1)) {
       const candidates = await smallestCandidateQuery(context, filter, limits.maxCandidates);
-      if (candidates === 'none') return found;
+      if (candidates === 'none') return results;
       if (candidates !== undefined) {
         const range = criteria.ascending ? { after: from - 1, before } : { after, before: from + 1 };
-        const rest = page.limit - found.length;
-        return [...found, ...(await ask(candidatesQuery(context.db, candidates, criteria, range, rest)))];
+        const rest = page.limit - results.length;
+        return [
+          ...results,
+          ...(await runQuery(candidatesQuery(context.db, candidates, criteria, range, rest))),
+        ];
       }
     }
     const size = limits.windows[window] ?? limits.windows.at(-1) ?? 1;
     const range = criteria.ascending
       ? { after: from - 1, before: Math.min(before, from + size) }
       : { after: Math.max(after, from - size), before: from + 1 };
-    found.push(...(await ask(windowQuery(context, criteria, range, page.limit - found.length))));
+    results.push(...(await runQuery(windowQuery(context, criteria, range, page.limit - results.length))));
     from = criteria.ascending ? range.before : range.after;
     await yieldToEventLoop();
   }
-  return found;
+  return results;
 }
 
 /** Such a condition seldom matches many records, so the scan of the newest ones is skipped. */
@@ -99,11 +102,7 @@ export interface Range {
  * The range that can contain results. It is limited by the page, the log, the blocks of the time range, and the first
  * and last record of the store. The last limit helps for a new, retired or unknown store.
  */
-async function boundsOf(
-  { db, runQuery: ask }: SearchContext,
-  filter: RecordFilter,
-  page: Page,
-): Promise<Range> {
+async function boundsOf({ db, runQuery }: SearchContext, filter: RecordFilter, page: Page): Promise<Range> {
   const times = columnConditions(filter).filter(([column]) => column === 'time');
   const fitting = times.map(([, operator, value]) =>
     operator === '<=' ? sql`since <= ${value}` : sql`until >= ${value}`,
@@ -113,7 +112,7 @@ async function boundsOf(
   const { store } = filter;
   const stored = sql`from record_sources where store = ${columnText(store ?? '')}`;
   const ofStore = sql`, (select min(sequence) ${stored}) as oldest, (select max(sequence) ${stored}) as newest`;
-  const [row] = await ask(
+  const [row] = await runQuery(
     sql<Bounds>`select (select sequence from base) as base, (select sequence from head) as head
       ${times.length === 0 ? sql`` : timed} ${store === undefined ? sql`` : ofStore}`.compile(db),
   );
@@ -144,39 +143,42 @@ export type CandidateQuery = RawBuilder<unknown>;
 
 /** The candidate query with the fewest records, if these are few. `none`: one of the conditions matches nothing. */
 async function smallestCandidateQuery(
-  { db, runQuery: ask, fingerprintQuery: ofFingerprint }: SearchContext,
+  { db, runQuery, fingerprintQuery }: SearchContext,
   filter: RecordFilter,
   maxCandidates: number,
 ): Promise<CandidateQuery | 'none' | undefined> {
-  const drivers = candidateQueries(filter, ofFingerprint);
-  if (drivers.length === 0) return undefined;
-  const counts = drivers.map((candidates, index) => {
+  const candidates = candidateQueries(filter, fingerprintQuery);
+  if (candidates.length === 0) return undefined;
+  const counts = candidates.map((candidates, index) => {
     const name = sql.ref(`c${index}`);
-    return sql`(select count(*) from (select 1 from (${candidates}) fitting limit ${sql.lit(maxCandidates)}) few) as ${name}`;
+    return sql`(select count(*) from (select 1 from (${candidates}) fitting limit ${sql.lit(maxCandidates)}) matched) as ${name}`;
   });
-  const [row] = await ask(sql<Record<string, number>>`select ${sql.join(counts)}`.compile(db));
-  const numbers = drivers.map((_, index) => Number(row?.[`c${index}`]));
+  const [row] = await runQuery(sql<Record<string, number>>`select ${sql.join(counts)}`.compile(db));
+  const numbers = candidates.map((_, index) => Number(row?.[`c${index}`]));
   const least = Math.min(...numbers);
   if (least === 0 && maxCandidates > 0) return 'none';
-  return least < maxCandidates ? drivers[numbers.indexOf(least)] : undefined;
+  return least < maxCandidates ? candidates[numbers.indexOf(least)] : undefined;
 }
 
-function candidateQueries(filter: RecordFilter, ofFingerprint: FingerprintQuery): readonly CandidateQuery[] {
+function candidateQueries(
+  filter: RecordFilter,
+  fingerprintQuery: FingerprintQuery,
+): readonly CandidateQuery[] {
   const { request, fingerprint, review } = filter;
   const all = columnConditions(filter);
   const each = all.filter(([column]) => column !== 'time').map((condition) => [condition]);
   const times = all.filter(([column]) => column === 'time');
-  const drivers = [...each, ...(times.length === 0 ? [] : [times])].map(
-    (some) =>
-      sql`select sequence from records where ${and(some.map(([column, operator, value]) => sql`${sql.ref(column)} ${sql.raw(operator)} ${value}`))}`,
+  const candidates = [...each, ...(times.length === 0 ? [] : [times])].map(
+    (group) =>
+      sql`select sequence from records where ${and(group.map(([column, operator, value]) => sql`${sql.ref(column)} ${sql.raw(operator)} ${value}`))}`,
   );
   if (request !== undefined)
-    drivers.push(sql`select sequence from records where request_id = ${columnText(request)}`);
-  if (fingerprint !== undefined) drivers.push(ofFingerprint(fingerprint));
+    candidates.push(sql`select sequence from records where request_id = ${columnText(request)}`);
+  if (fingerprint !== undefined) candidates.push(fingerprintQuery(fingerprint));
   const source = sourceConditions(filter);
-  if (source.length > 0) drivers.push(sql`select sequence from record_sources where ${and(source)}`);
-  if (review !== undefined) drivers.push(sql`select sequence from facets where state = ${review}`);
-  return drivers;
+  if (source.length > 0) candidates.push(sql`select sequence from record_sources where ${and(source)}`);
+  if (review !== undefined) candidates.push(sql`select sequence from facets where state = ${review}`);
+  return candidates;
 }
 
 /**
@@ -214,14 +216,14 @@ function candidatesQuery(
   // SQLite runs a `cross join` in the written order, whatever its statistics say.
   return sql<RecordText>`
     select records.record, records.hash
-    from (select distinct sequence from (${candidates}) fitting) few cross join facets cross join records
-    where few.sequence > ${after} and few.sequence < ${before}
-      and facets.sequence = few.sequence and records.sequence = few.sequence and ${matchesCriteria(criteria)}
-    order by few.sequence ${order(criteria)} limit ${limit}`.compile(db);
+    from (select distinct sequence from (${candidates}) fitting) matched cross join facets cross join records
+    where matched.sequence > ${after} and matched.sequence < ${before}
+      and facets.sequence = matched.sequence and records.sequence = matched.sequence and ${matchesCriteria(criteria)}
+    order by matched.sequence ${order(criteria)} limit ${limit}`.compile(db);
 }
 
 function windowQuery(
-  { db, fingerprintQuery: ofFingerprint }: SearchContext,
+  { db, fingerprintQuery }: SearchContext,
   criteria: SearchCriteria,
   range: Range,
   limit: number,
@@ -229,10 +231,10 @@ function windowQuery(
   const { key, fingerprint } = criteria.filter;
   // The index is in sequence order, and the facets cannot narrow it further.
   if (fingerprint !== undefined)
-    return candidatesQuery(db, ofFingerprint(fingerprint, range), criteria, range, limit);
+    return candidatesQuery(db, fingerprintQuery(fingerprint, range), criteria, range, limit);
   if (key !== undefined) {
-    const some = sql`select sequence from record_sources where ${inRange(range)} and ${and(sourceConditions(criteria.filter))}`;
-    return candidatesQuery(db, some, criteria, range, limit);
+    const candidates = sql`select sequence from record_sources where ${inRange(range)} and ${and(sourceConditions(criteria.filter))}`;
+    return candidatesQuery(db, candidates, criteria, range, limit);
   }
   return sql<RecordText>`
     select records.record, records.hash from facets cross join records
@@ -241,8 +243,8 @@ function windowQuery(
     order by facets.sequence ${order(criteria)} limit ${limit}`.compile(db);
 }
 
-function order({ ascending: upwards }: SearchCriteria): RawBuilder<unknown> {
-  return upwards ? sql`asc` : sql`desc`;
+function order({ ascending }: SearchCriteria): RawBuilder<unknown> {
+  return ascending ? sql`asc` : sql`desc`;
 }
 
 /** All conditions, for a row of `facets` joined with one of `records`. */

@@ -4,8 +4,8 @@ import { damagedRecord } from '../errors.ts';
 import { facetMatches, reviewChange } from './reviews.ts';
 import {
   BLOCK,
-  type FacetRow,
   columnsMatchRecord,
+  type FacetRow,
   type RecordRow,
   type SourceRow,
   type SpanRow,
@@ -40,8 +40,11 @@ export function checkSearchRows(rows: readonly RecordRow[], searchRows: SearchRo
   return rows.map((recordRow) => {
     const { sequence, record: text, hash } = recordRow;
     const record = fromStored(text, hash);
-    const own = { sources: sources.get(sequence) ?? [], values: values && (values.get(sequence) ?? []) };
-    if (record === undefined || !rowMatches(recordRow, own, record))
+    const searchTableRows = {
+      sources: sources.get(sequence) ?? [],
+      values: values && (values.get(sequence) ?? []),
+    };
+    if (record === undefined || !rowMatches(recordRow, searchTableRows, record))
       return { sequence, text, hash, columnsMatch: false };
     if (facets === undefined) return { sequence, text, hash, columnsMatch: true };
     const row = facets.get(sequence);

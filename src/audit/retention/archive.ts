@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { makeFolder, namesIn, syncFolder } from '../../core/folders.ts';
 import type { Head, StoredRecord } from '../chain.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { parseCheckpoints, checkpointLine } from '../checkpoint/lines.ts';
+import { checkpointLine, parseCheckpoints } from '../checkpoint/lines.ts';
+import { auditUnavailable, systemCode, withFileErrors } from '../errors.ts';
 import { jsonLine } from '../export/export.ts';
-import { auditUnavailable, withFileErrors, systemCode } from '../errors.ts';
 
 /** Records that are pruned together, and the checkpoint of the last one. */
 export interface Segment {
@@ -110,12 +110,11 @@ async function writeTemporary(
     if (replace) return await rename(part, path);
     const written = hash.digest('hex');
     // Read back, to verify what is really on the disk.
-    if ((await hashOfFile(part)) !== written) throw auditUnavailable(`${part} does not contain what was written to it`);
+    if ((await hashOfFile(part)) !== written)
+      throw auditUnavailable(`${part} does not contain what was written to it`);
     const before = await hashOfFile(path);
     if (before !== undefined && before !== written)
-      throw auditUnavailable(
-        `${path} already exists with other content: each store needs its own folder`,
-      );
+      throw auditUnavailable(`${path} already exists with other content: each store needs its own folder`);
   } catch (error) {
     await rm(part, { force: true });
     throw error;
@@ -136,13 +135,13 @@ async function hashOfFile(path: string): Promise<string | undefined> {
 
 async function archivedSeals(folder: string, from: number): Promise<readonly Checkpoint[]> {
   const names = new Set(await namesIn(folder));
-  const found: Checkpoint[] = [];
+  const seals: Checkpoint[] = [];
   for (const name of names) {
     const [, first, last] = /^audit-(\d+)-(\d+)\.jsonl$/.exec(name) ?? [];
     const seal = name.replace(/\.jsonl$/, SEAL_SUFFIX);
     if (Number(first) !== from || !names.has(seal)) continue;
     const checkpoints = parseCheckpoints(await readFile(join(folder, seal), 'utf8'));
-    found.push(...checkpoints.filter(({ sequence }) => sequence === Number(last)));
+    seals.push(...checkpoints.filter(({ sequence }) => sequence === Number(last)));
   }
-  return found;
+  return seals;
 }

@@ -7,7 +7,7 @@ import { containsRecord } from '../checkpoint/compare.ts';
 import { signatureOf } from '../checkpoint/signing.ts';
 import type { AuditStore } from '../store.ts';
 import type { ProblemKind } from '../verify/diagnose.ts';
-import { type Evidence, withPauses, verify } from '../verify/verify.ts';
+import { type Evidence, verify, withPauses } from '../verify/verify.ts';
 import type { Archive, Segment } from './archive.ts';
 import { pruneEntry } from './prune-entry.ts';
 
@@ -39,10 +39,10 @@ export type RetentionResult =
   /** Records up to `until` are old enough, but none has a valid checkpoint. */
   | { readonly kind: 'unsealed'; readonly until: number }
   /** The chain of a segment is broken. The segment stays for investigation. */
-  | { readonly kind: 'altered'; readonly problem: ProblemKind; readonly sequence: number }
+  | { readonly kind: 'brokenChain'; readonly problem: ProblemKind; readonly sequence: number }
   /** The store is not trusted, so nothing is pruned. */
-  | { readonly kind: 'doubt' }
-  | { readonly kind: 'left'; readonly from: number; readonly to: number; readonly segments: number };
+  | { readonly kind: 'suspended' }
+  | { readonly kind: 'pruned'; readonly from: number; readonly to: number; readonly segments: number };
 
 export interface Retention {
   /** One process at a time prunes. @throws AppError */
@@ -145,7 +145,7 @@ export function createRetention(options: RetentionOptions): Retention {
 
   async function pruneSegments({
     signal,
-    maxSegments: most = Number.POSITIVE_INFINITY,
+    maxSegments = Number.POSITIVE_INFINITY,
   }: RunOptions): Promise<RetentionResult> {
     // Another process may have pruned meanwhile.
     const prunable = await findPrunable();
@@ -154,7 +154,7 @@ export function createRetention(options: RetentionOptions): Retention {
     const evidence = await checkpoints.evidence();
     let { base } = prunable;
     let segments = 0;
-    for (; segments < most; segments += 1) {
+    for (; segments < maxSegments; segments += 1) {
       signal?.throwIfAborted();
       const seal = await findSeal(base, until, evidence);
       if (seal === undefined) break;
@@ -162,18 +162,20 @@ export function createRetention(options: RetentionOptions): Retention {
       base = { sequence: seal.sequence, hash: seal.hash };
     }
     const from = prunable.base.sequence + 1;
-    return segments === 0 ? { kind: 'unsealed', until } : { kind: 'left', from, to: base.sequence, segments };
+    return segments === 0
+      ? { kind: 'unsealed', until }
+      : { kind: 'pruned', from, to: base.sequence, segments };
   }
 
   return {
     async run(run = {}) {
-      if (checkpoints.storeError() !== undefined) return { kind: 'doubt' };
+      if (checkpoints.storeError() !== undefined) return { kind: 'suspended' };
       if ((await findPrunable()) === undefined) return { kind: 'nothing' };
       try {
         return await audit.exclusively(LOCK_NAME, () => pruneSegments(run));
       } catch (error) {
         if (!(error instanceof BrokenChainError)) throw error;
-        return { kind: 'altered', problem: error.kind, sequence: error.sequence };
+        return { kind: 'brokenChain', problem: error.kind, sequence: error.sequence };
       }
     },
     tidy: () =>

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { inRange, type FingerprintQuery } from '../records/search.ts';
+import { type FingerprintQuery, inRange } from '../records/search.ts';
 import { BLOCK } from '../records/tables.ts';
 
 /** How many records share a part of the index. Must never change: the index of each file is built with it. */
@@ -30,7 +30,7 @@ export const INDEX_FINGERPRINTS_BY_RUN = `
   create index record_values_by_sequence on record_values (sequence);
   create index record_values_by_fingerprint on record_values (sequence / ${RUN_SIZE}, ${prefixOf('fingerprint')});`;
 
-export const ofFingerprint: FingerprintQuery = (fingerprint, range) => {
+export const runFingerprintQuery: FingerprintQuery = (fingerprint, range) => {
   const blocks =
     range === undefined
       ? sql`spans`

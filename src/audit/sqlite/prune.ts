@@ -6,11 +6,11 @@ import { intentsUntilQuery } from '../records/queries.ts';
 import { BLOCK, changeKey, recordRow, sourceRows, targetRows, valueRows } from '../records/tables.ts';
 import {
   CONCURRENT_PRUNE,
+  PRUNE_POINT_MISSING,
   type RetainedRecord,
   type StoredRetainedRecord,
-  toRetained,
   selectRetained,
-  PRUNE_POINT_MISSING,
+  toRetained,
 } from '../retention/retained-records.ts';
 import type { SqliteFile } from './file.ts';
 import { readBase, rows, sqliteQueries } from './rows.ts';
@@ -99,10 +99,10 @@ export function importRetained(sqlite: DatabaseSync, records: Iterable<StoredRet
   );
   const target = sqlite.prepare('insert or ignore into targets values (:namespace, :secret)');
   for (const kept of records) {
-    const keeper = toRetained(kept);
-    const { record } = keeper;
+    const retained = toRetained(kept);
+    const { record } = retained;
     const { sequence, replica } = record;
-    upsertRetained(sqlite, keeper);
+    upsertRetained(sqlite, retained);
     if (kept.open) open.run({ ...changeKey(record), sequence, replica });
     for (const row of targetRows([record])) target.run({ ...row });
   }

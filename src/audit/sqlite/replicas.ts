@@ -51,7 +51,8 @@ export function createReplicas(auditPath: string): Replicas {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const path = lockPath(replica);
       const lock = tryLock(path);
-      if (lock === undefined) throw new AppError('INTERNAL', { detail: `replica ${replica} is already running` });
+      if (lock === undefined)
+        throw new AppError('INTERNAL', { detail: `replica ${replica} is already running` });
       held.add(replica);
       heldLocks.add(lock);
       return () => {

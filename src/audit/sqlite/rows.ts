@@ -7,10 +7,10 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
-import { appendSanitized, type RecordContext, GENESIS, type Head, type StoredRecord } from '../chain.ts';
+import { appendSanitized, GENESIS, type Head, type RecordContext, type StoredRecord } from '../chain.ts';
 import type { AuditRecord, Entry } from '../entry.ts';
 import { auditUnavailable } from '../errors.ts';
-import { linkedRecords, MOVE_IN_PROGRESS, HEAD_MISMATCH } from '../move/movable-audit.ts';
+import { HEAD_MISMATCH, linkedRecords, MOVE_IN_PROGRESS } from '../move/movable-audit.ts';
 import { baseQuery, headQuery } from '../records/queries.ts';
 import { reviewChange } from '../records/reviews.ts';
 import { SCHEMA_2_PREFIX } from '../records/schema-2.ts';

@@ -4,32 +4,32 @@ import type { Clock } from '../../core/clock.ts';
 import { auditUnavailable, withStoreAddress } from '../errors.ts';
 import { createGroupCommit } from '../group-commit.ts';
 import type { MovableAudit } from '../move/movable-audit.ts';
-import { sanitizeEntry } from '../sanitize-entry.ts';
 import * as queries from '../records/queries.ts';
-import { createRecordReader, type Chunk } from '../records/record-reader.ts';
+import { type Chunk, createRecordReader } from '../records/record-reader.ts';
 import type { RunQuery } from '../records/search.ts';
 import {
-  PRUNED_DURING_READ,
   checkSearchRows,
+  PRUNED_DURING_READ,
   recordParser,
   reviewedSequences,
   type StoredRow,
 } from '../records/stored-rows.ts';
+import { sanitizeEntry } from '../sanitize-entry.ts';
 import { openReader, openWriter, type SqliteFile } from './file.ts';
-import { ofFingerprint } from './fingerprints.ts';
+import { runFingerprintQuery } from './fingerprints.ts';
 import { withLock } from './lock.ts';
 import { version } from './migrations.ts';
 import { importRetained, pruneSqlite } from './prune.ts';
 import { createReplicas, type Replicas } from './replicas.ts';
 import {
+  importRecords,
   prepareWriter,
   type RecordWriter,
   readBase,
   readHead,
+  rewriteHead,
   rows,
   sqliteQueries,
-  importRecords,
-  rewriteHead,
 } from './rows.ts';
 
 export interface SqliteAuditOptions {
@@ -101,7 +101,7 @@ function createStore(
     address: path,
     db,
     runQuery: ask,
-    fingerprintQuery: ofFingerprint,
+    fingerprintQuery: runFingerprintQuery,
     readChunk: (part) => use(() => file.read((sqlite) => scanChunk(sqlite, part))),
   });
 
@@ -124,8 +124,8 @@ function createStore(
       use(async () => {
         const { replicas } = requireWriter();
         return await file.write((sqlite) => {
-          const kept = rows(sqlite, queries.retainedIntentsQuery(db));
-          const open = [...kept, ...rows(sqlite, queries.openIntentsQuery(db))];
+          const retained = rows(sqlite, queries.retainedIntentsQuery(db));
+          const open = [...retained, ...rows(sqlite, queries.openIntentsQuery(db))];
           const ended = new Map(open.map((row) => [row.replica, replicas.hasEnded(row.replica)]));
           replicas.removeStale();
           const isOurs = (row: (typeof open)[number]) =>
@@ -171,28 +171,31 @@ function createStore(
 }
 
 /** Reads in one snapshot, so that concurrent changes of other processes are seen completely or not at all. */
-function scanChunk(
-  sqlite: DatabaseSync,
-  { from, isContinuation: within, limit }: Chunk,
-): readonly StoredRow[] {
+function scanChunk(sqlite: DatabaseSync, { from, isContinuation, limit }: Chunk): readonly StoredRow[] {
   sqlite.exec('begin');
   try {
     const { sequence: base } = readBase(sqlite);
-    if (within && from <= base) throw auditUnavailable(PRUNED_DURING_READ);
-    const found = rows(sqlite, queries.scanQuery(sqliteQueries, Math.max(from, base + 1), limit));
-    const first = found[0]?.sequence ?? from;
-    const last = found.at(-1)?.sequence ?? from;
+    if (isContinuation && from <= base) throw auditUnavailable(PRUNED_DURING_READ);
+    const recordRows = rows(sqlite, queries.scanQuery(sqliteQueries, Math.max(from, base + 1), limit));
+    const first = recordRows[0]?.sequence ?? from;
+    const last = recordRows.at(-1)?.sequence ?? from;
     const sources = rows(sqlite, queries.sourcesQuery(sqliteQueries, first, last));
     if (version(sqlite) < 2)
-      return checkSearchRows(found, { sources, values: undefined, facets: undefined, spans: [], named: [] });
+      return checkSearchRows(recordRows, {
+        sources,
+        values: undefined,
+        facets: undefined,
+        spans: [],
+        named: [],
+      });
     const values = rows(sqlite, queries.valuesQuery(sqliteQueries, first, last));
     const facets = [
-      ...rows(sqlite, queries.facetsQuery(sqliteQueries, reviewedSequences(found))),
+      ...rows(sqlite, queries.facetsQuery(sqliteQueries, reviewedSequences(recordRows))),
       ...rows(sqlite, queries.facetRangeQuery(sqliteQueries, first, last)),
     ];
     const spans = rows(sqlite, queries.spansQuery(sqliteQueries, first, last));
     const names = facets.flatMap(({ review }) => (review === null ? [] : [review]));
-    return checkSearchRows(found, {
+    return checkSearchRows(recordRows, {
       sources,
       values,
       facets,

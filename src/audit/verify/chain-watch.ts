@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Head } from '../chain.ts';
 import type { AuditStore } from '../store.ts';
-import { readVerifyInput, type Evidence, type Problem, withPauses, verifyWithEvidence } from './verify.ts';
+import { type Evidence, type Problem, readVerifyInput, verifyWithEvidence, withPauses } from './verify.ts';
 
 export interface ChainWatch {
   /** Verifies records that are new since the last run, and everything once a day. @throws AppError AUDIT_UNAVAILABLE */
@@ -63,8 +63,8 @@ export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOp
       if (verifiedHead !== undefined && !isFull) return verifyFrom(verifiedHead, undefined);
       const previousHead = verifiedHead;
       await verifyFrom(base, await evidence());
-      const { beyondHead: hidden } = await readVerifyInput(store);
-      if (hidden !== undefined) problem ??= { kind: 'edited', sequence: hidden };
+      const { beyondHead } = await readVerifyInput(store);
+      if (beyondHead !== undefined) problem ??= { kind: 'edited', sequence: beyondHead };
       lastFullAt = clock.now();
       // Even without checkpoints: records that were verified before are missing now.
       if (previousHead !== undefined && previousHead.sequence > head.sequence)

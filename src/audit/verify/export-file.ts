@@ -2,8 +2,8 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { JsonError, type JsonNode, parseJson } from '../../core/json.ts';
 import { GENESIS, type Head, type StoredRecord, toStored } from '../chain.ts';
-import { FORMAT_PREFIXES, type ExportFormat } from '../export/formats.ts';
-import { auditUnavailable, withStoreAddress, systemCode } from '../errors.ts';
+import { auditUnavailable, systemCode, withStoreAddress } from '../errors.ts';
+import { type ExportFormat, FORMAT_PREFIXES } from '../export/formats.ts';
 import { type Link, linksOf } from './diagnose.ts';
 
 /** The records of a JSON lines export, and the record that the first one follows. */
@@ -87,8 +87,8 @@ function numberOf({ sequence, hash }: Link, next: Link | undefined): number {
   return next !== undefined && isNamed ? next.sequence - 1 : sequence;
 }
 
-function isRecord({ hashMatches: sound, sequence }: Link): boolean {
-  return sound && Number.isSafeInteger(sequence);
+function isRecord({ hashMatches, sequence }: Link): boolean {
+  return hashMatches && Number.isSafeInteger(sequence);
 }
 
 async function* lines(path: string): AsyncGenerator<StoredRecord, void, undefined> {

@@ -24,9 +24,9 @@ export async function verify(
   records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>,
   options: VerifyOptions = {},
 ): Promise<ChainState> {
-  const { chain, columnMismatch: misleading } = await walk(records, options);
-  return chain.kind === 'intact' && misleading !== undefined
-    ? { kind: 'edited', sequence: misleading }
+  const { chain, columnMismatch } = await walk(records, options);
+  return chain.kind === 'intact' && columnMismatch !== undefined
+    ? { kind: 'edited', sequence: columnMismatch }
     : chain;
 }
 
@@ -47,15 +47,15 @@ async function walk(
   let head = after;
   let last: Link | undefined;
   let count = 0;
-  let misleading: number | undefined;
+  let columnMismatch: number | undefined;
   for await (const link of links) {
     if (!follows(link, head))
-      return { chain: await diagnose({ head, last, link, links, until }), columnMismatch: misleading };
-    if (!link.columnsMatch) misleading ??= link.sequence;
+      return { chain: await diagnose({ head, last, link, links, until }), columnMismatch };
+    if (!link.columnsMatch) columnMismatch ??= link.sequence;
     if (link.sequence === until?.sequence && link.hash !== until.hash) {
       const next = (await links.next()).value;
       const kind = next !== undefined && follows(next, head) ? 'inserted' : 'edited';
-      return { chain: { kind, sequence: link.sequence }, columnMismatch: misleading };
+      return { chain: { kind, sequence: link.sequence }, columnMismatch };
     }
     head = link;
     last = link;
@@ -63,10 +63,10 @@ async function walk(
     onRecord?.(link);
   }
   if (until !== undefined && head.sequence < until.sequence) {
-    return { chain: { kind: 'truncated', sequence: head.sequence + 1 }, columnMismatch: misleading };
+    return { chain: { kind: 'truncated', sequence: head.sequence + 1 }, columnMismatch };
   }
   const { sequence, hash } = head;
-  return { chain: { kind: 'intact', records: count, head: { sequence, hash } }, columnMismatch: misleading };
+  return { chain: { kind: 'intact', records: count, head: { sequence, hash } }, columnMismatch };
 }
 
 /** Checkpoints from outside the store and the keys to verify them. */
@@ -176,23 +176,23 @@ async function walkWithEvidence(
   { records, base, head }: VerifyInput,
   { checkpoints }: Evidence,
 ): Promise<EvidenceWalk> {
-  const wanted = new Set(checkpoints.map(({ sequence }) => sequence));
+  const signedSequences = new Set(checkpoints.map(({ sequence }) => sequence));
   const seen = new Map([[base.sequence, base.hash]]);
   let end = base.sequence;
-  let cutAt: number | undefined;
+  let pruneEntryAt: number | undefined;
   const walkResult = await walk(records, {
     after: base,
     ...(head === undefined || head.sequence <= base.sequence ? {} : { until: head }),
     onRecord({ sequence, hash, fields }) {
       end = sequence;
-      if (base.sequence > 0 && isPruneEntry(fields, base)) cutAt ??= sequence;
-      if (wanted.has(sequence)) seen.set(sequence, hash);
+      if (base.sequence > 0 && isPruneEntry(fields, base)) pruneEntryAt ??= sequence;
+      if (signedSequences.has(sequence)) seen.set(sequence, hash);
     },
   });
   return {
     ...walkResult,
     end,
-    pruneEntryAt: cutAt,
+    pruneEntryAt,
     isConsistent: ({ sequence, hash }) => seen.get(sequence) === hash,
   };
 }
@@ -210,7 +210,7 @@ interface ClassifiedCheckpoints {
 function classifyCheckpoints(
   { checkpoints, keys }: Evidence,
   base: Head,
-  { isConsistent: fits }: EvidenceWalk,
+  { isConsistent }: EvidenceWalk,
 ): ClassifiedCheckpoints {
   const states = new Map(
     checkpoints.map((checkpoint) => [
@@ -219,14 +219,18 @@ function classifyCheckpoints(
     ]),
   );
   const trusted = checkpoints.filter((checkpoint) => states.get(checkpoint) === 'good');
-  const acceptances = trusted.filter((checkpoint) => fits(checkpoint) || checkpoint.sequence < base.sequence);
-  const accepted = trusted.filter((checkpoint) => !fits(checkpoint) && isAccepted(checkpoint, acceptances));
-  return { states, trusted, agreeing: trusted.filter(fits), accepted };
+  const acceptances = trusted.filter(
+    (checkpoint) => isConsistent(checkpoint) || checkpoint.sequence < base.sequence,
+  );
+  const accepted = trusted.filter(
+    (checkpoint) => !isConsistent(checkpoint) && isAccepted(checkpoint, acceptances),
+  );
+  return { states, trusted, agreeing: trusted.filter(isConsistent), accepted };
 }
 
 function problemsOf(
-  { base, beyondHead: hidden, isPartial: part, evidence }: VerifyInput,
-  { chain, columnMismatch: misleading, end, pruneEntryAt: cutAt, isConsistent: fits }: EvidenceWalk,
+  { base, beyondHead, isPartial, evidence }: VerifyInput,
+  { chain, columnMismatch, end, pruneEntryAt, isConsistent }: EvidenceWalk,
   { states, trusted, agreeing, accepted }: ClassifiedCheckpoints,
 ): readonly Problem[] {
   const problems: Problem[] = [];
@@ -236,33 +240,36 @@ function problemsOf(
     // Without any key, only contradictions count. With keys, a checkpoint that no key verifies is forged or has an
     // unknown key.
     if (state !== 'good' && evidence?.keys.size) {
-      const unknownKey = state === 'unknown' && fits(checkpoint);
+      const unknownKey = state === 'unknown' && isConsistent(checkpoint);
       problems.push({ kind: 'checkpoint', sequence, ...(unknownKey && { unknownKey: true }) });
-    } else if (sequence < base.sequence || fits(checkpoint) || accepted.includes(checkpoint)) continue;
+    } else if (sequence < base.sequence || isConsistent(checkpoint) || accepted.includes(checkpoint))
+      continue;
     else if (sequence <= end) problems.push({ kind: 'checkpoint', sequence });
     else if (chain.kind === 'intact') problems.push({ kind: 'truncated', sequence: end + 1 });
   }
-  if (base.sequence > 0 && !part) {
+  if (base.sequence > 0 && !isPartial) {
     // Records are pruned only at a checkpoint. If older checkpoints are available, that one must be too.
     const isSealed = agreeing.some(({ sequence }) => sequence === base.sequence);
     const isUnsealed = !isSealed && trusted.some(({ sequence }) => sequence < base.sequence);
     // The chain must announce the pruning before it happens.
-    const isUnrecorded = cutAt === undefined && chain.kind === 'intact';
+    const isUnrecorded = pruneEntryAt === undefined && chain.kind === 'intact';
     if (isUnsealed || isUnrecorded) problems.push({ kind: 'deleted', sequence: 1 });
   }
-  if (hidden !== undefined && chain.kind === 'intact') problems.push({ kind: 'edited', sequence: hidden });
-  if (problems.length === 0 && misleading !== undefined)
-    problems.push({ kind: 'edited', sequence: misleading });
+  if (beyondHead !== undefined && chain.kind === 'intact')
+    problems.push({ kind: 'edited', sequence: beyondHead });
+  if (problems.length === 0 && columnMismatch !== undefined)
+    problems.push({ kind: 'edited', sequence: columnMismatch });
   return problems;
 }
 
 /** Whether one checkpoint covers the base and another one covers the record that announces the pruning. */
 function isPruneProved(
-  { base, isPartial: part }: VerifyInput,
-  { pruneEntryAt: cutAt }: EvidenceWalk,
+  { base, isPartial }: VerifyInput,
+  { pruneEntryAt }: EvidenceWalk,
   { agreeing }: ClassifiedCheckpoints,
 ): boolean {
-  const isRecorded = part || agreeing.some(({ sequence }) => sequence >= (cutAt ?? Number.POSITIVE_INFINITY));
+  const isRecorded =
+    isPartial || agreeing.some(({ sequence }) => sequence >= (pruneEntryAt ?? Number.POSITIVE_INFINITY));
   return isRecorded && agreeing.some(({ sequence }) => sequence === base.sequence);
 }
 

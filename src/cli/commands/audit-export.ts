@@ -82,7 +82,7 @@ function writeError(error: unknown, name: string): unknown {
 }
 
 const EXPORT_HEADERS = Object.values(FORMAT_PREFIXES);
-const MAX_HEADER_LENGTH = Math.max(...EXPORT_HEADERS.map((it) => it.length));
+const MAX_HEADER_LENGTH = Math.max(...EXPORT_HEADERS.map((known) => known.length));
 
 /** Replaces an earlier export only. A name given by mistake may be the audit log itself. */
 async function requireExportOrNew(path: string, name: string): Promise<void> {
@@ -92,7 +92,7 @@ async function requireExportOrNew(path: string, name: string): Promise<void> {
     await using file = await open(path);
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_HEADER_LENGTH), 0, MAX_HEADER_LENGTH, 0);
     const header = buffer.toString('latin1', 0, bytesRead);
-    if (header === '' || EXPORT_HEADERS.some((it) => header.startsWith(it))) return;
+    if (header === '' || EXPORT_HEADERS.some((known) => header.startsWith(known))) return;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return;
     throw writeError(error, name);

@@ -31,7 +31,7 @@ export async function auditMigrateCommand(context: Context, options: MigrateOpti
   await using target = await openAuditAt(to, { clock, replica, readOnly: false, env });
   using copying = createProgress(context, 'Copying');
   using proving = createProgress(context, 'Verifying');
-  const moved = await stoppable(signal, () =>
+  const moved = await withInterruption(signal, () =>
     moveAudit(source, target, {
       signal,
       onProgress: (done, total, what) => (what === 'copied' ? copying : proving).step(done, total, 'records'),
@@ -42,7 +42,7 @@ export async function auditMigrateCommand(context: Context, options: MigrateOpti
   return moved.kind === 'moved' ? EXIT.ok : EXIT.person;
 }
 
-async function stoppable<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+async function withInterruption<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {

@@ -34,10 +34,10 @@ interface Reviewer extends AsyncDisposable {
 
 export async function auditReviewCommand(
   context: Context,
-  wanted: readonly string[],
+  selections: readonly string[],
   options: ReviewOptions,
 ): Promise<number> {
-  const ranges = wanted.map(rangeOf);
+  const ranges = selections.map(rangeOf);
   if ((options.note?.trim().length ?? 0) > MAX_NOTE_LENGTH)
     throw new UsageError(`--note can have at most ${MAX_NOTE_LENGTH} characters`);
   const reviewer = await openReviewer(context, options);

@@ -33,14 +33,14 @@ export async function auditVerifyCommand(context: Context, options: VerifyOption
   checkAuditLocation('--audit', options.audit);
   if (options.publicKey) return printPublicKey(context, options);
   // A log from elsewhere is verified without a configuration.
-  const wanted = options.audit === undefined || options.config !== undefined;
-  const config = wanted ? await requireConfig(context, options) : undefined;
-  if (wanted && config === undefined) return EXIT.config;
+  const usesConfig = options.audit === undefined || options.config !== undefined;
+  const config = usesConfig ? await requireConfig(context, options) : undefined;
+  if (usesConfig && config === undefined) return EXIT.config;
   // Read the checkpoints before the records, so that records added meanwhile come after the last checkpoint.
   const evidence = await loadEvidence(context, options, config);
-  const found = await proofOf(context, options, evidence);
-  if (found === undefined) return EXIT.config;
-  const { proof, isExport } = found;
+  const verification = await verifyAudit(context, options, evidence);
+  if (verification === undefined) return EXIT.config;
+  const { proof, isExport } = verification;
   // An empty audit log needs no checkpoint.
   const missing = proof.records === 0 ? [] : evidence.missing;
   print(context, options.output, {
@@ -55,7 +55,7 @@ export async function auditVerifyCommand(context: Context, options: VerifyOption
   return proof.ok ? EXIT.ok : EXIT.person;
 }
 
-async function proofOf(
+async function verifyAudit(
   context: Context,
   options: VerifyOptions,
   evidence: Evidence,
@@ -63,9 +63,7 @@ async function proofOf(
   const { audit: place } = options;
   const path = place === undefined || isPostgres(place) ? undefined : resolve(context.cwd, place);
   if (path !== undefined && (await isPipe(path)))
-    throw new UsageError(
-      '--audit: a pipe cannot be read twice: write it to a file first',
-    );
+    throw new UsageError('--audit: a pipe cannot be read twice: write it to a file first');
   const format = path === undefined ? undefined : await detectFormat(path);
   if (format === 'csv' || format === 'ocsf')
     throw new UsageError(
@@ -108,8 +106,7 @@ async function printPublicKey(context: Context, options: VerifyOptions): Promise
   return EXIT.ok;
 }
 
-const FILTERED_EXPORT =
-  'A filtered export also has gaps, and cannot be verified.';
+const FILTERED_EXPORT = 'A filtered export also has gaps, and cannot be verified.';
 
 const PROBLEM_TEXTS: Readonly<Record<NonNullable<VerifyReport['problem']>['kind'], string>> = {
   edited: 'was edited',

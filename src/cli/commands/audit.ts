@@ -26,7 +26,7 @@ export async function auditListCommand(context: Context, options: ListOptions): 
   if (value && typed === undefined) return EXIT.config;
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return EXIT.config;
-  const traced = typed ?? (follow ? [fingerprint].filter((it) => it !== undefined) : undefined);
+  const traced = typed ?? (follow ? [fingerprint].filter((text) => text !== undefined) : undefined);
   if (traced !== undefined) {
     const { fingerprint: _, ...rest } = filter;
     const traceResult = await trace(audit, rest, traced, options);
@@ -67,11 +67,7 @@ function traceText({ versions, more, records, next }: Trace, paint: Paint): stri
   const where =
     versions.length === 0
       ? []
-      : [
-          `Read from ${count(versions.length, 'source version')}:`,
-          paint('dim', title ?? ''),
-          ...lines,
-        ];
+      : [`Read from ${count(versions.length, 'source version')}:`, paint('dim', title ?? ''), ...lines];
   const rest = more ? ['… and from more versions, which are not included.'] : [];
   return [...where, ...rest, ...(where.length === 0 ? [] : ['']), listText(records, next, paint)].join('\n');
 }

@@ -18,11 +18,7 @@ import { UsageError } from '../usage-error.ts';
 type Options = Pick<GlobalOptions, 'output'>;
 
 /** Prints the page of an error code, or a list of all codes. Needs no configuration and no network. */
-export function explainErrorCommand(
-  context: Context,
-  code: string | undefined,
-  { output }: Options,
-): number {
+export function explainErrorCommand(context: Context, code: string | undefined, { output }: Options): number {
   if (code === undefined)
     print(context, output, { data: { codes: allErrorPages().map(pageData) }, human: listText });
   else {

@@ -4,14 +4,14 @@ import { codeOf } from '../../core/system-errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { fileError, writeAllOrNothing } from '../file-error.ts';
-import { collectAnswers, type GivenAnswers } from '../init/questions.ts';
+import { collectAnswers, type OptionAnswers } from '../init/questions.ts';
 import { type Answers, initialConfig } from '../init/template.ts';
 import { prepareSchema } from '../schema-file.ts';
 import { type Paint, print } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 
 export type InitOptions = GlobalOptions &
-  GivenAnswers & {
+  OptionAnswers & {
     readonly out: string;
     /** Whether the JSON Schema is written next to the configuration. */
     readonly schema: boolean;

@@ -62,7 +62,6 @@ function keptOrphansText(kept = 0): readonly string[] {
   ];
 }
 
-
 /** A plan from this process, or the printable part of one from a service. */
 type PrintablePlan = Omit<PlanReport, 'unseen'> & { readonly unseen?: readonly UncheckedTarget[] };
 

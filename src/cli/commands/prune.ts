@@ -22,7 +22,8 @@ import { printPlan } from './plan.ts';
 
 const NO_ORPHANS = 'No orphaned targets: every target of this instance is in the configuration.';
 const NONE_AMONG_CHECKED = 'No orphaned targets among those that could be checked.';
-const ALL_WAITING = 'Nothing to delete now: the orphaned targets stay until their mapping has created its new target.';
+const ALL_WAITING =
+  'Nothing to delete now: the orphaned targets stay until their mapping has created its new target.';
 
 type Options = GlobalOptions & ServerOptions & { readonly yes?: boolean };
 

@@ -58,8 +58,8 @@ export async function rbacCommand(
 
 function restartsOf({ restart }: Mapping): readonly RbacRestart[] {
   return restart.flatMap(({ kind, name }) => {
-    const known = workloadKind(kind);
-    return known === undefined ? [] : [{ kind: known, name }];
+    const workload = workloadKind(kind);
+    return workload === undefined ? [] : [{ kind: workload, name }];
   });
 }
 

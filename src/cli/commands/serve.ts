@@ -12,7 +12,7 @@ import { createScrubber } from '../../log/scrub.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { createMemoryTrimmer } from '../heap.ts';
-import { painter, printNotice } from '../texts/output.ts';
+import { painter, printErrorHint, printNotice } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
 import { VERSION } from '../version.ts';
 import { sharedDeps, loadKubernetes } from '../with-app.ts';
@@ -91,6 +91,11 @@ export async function serveCommand(context: Context, options: Options): Promise<
   });
   if (watch.initial.kind === 'invalid') {
     printNotice(context, problemsText(watch.initial.problems, painter(context.color)));
+    printErrorHint(
+      context,
+      'human',
+      watch.initial.problems.map(({ code }) => code),
+    );
     return EXIT.config;
   }
   config = watch.initial.config;

@@ -33,7 +33,7 @@ _secretbridge() {
     case "$at/\${COMP_WORDS[i]}" in
       ${specs
         .map(pathKey)
-        .filter((it) => it !== '')
+        .filter((path) => path !== '')
         .join(' | ')})
         at+="/\${COMP_WORDS[i]}" ;;
     esac

@@ -2,7 +2,7 @@ import { type CommandSpec, pathKey, type ValueSpec } from './command-spec.ts';
 
 /** https://fishshell.com/docs/current/cmds/complete.html */
 export function fishScript(specs: readonly CommandSpec[]): string {
-  const paths = specs.map(pathKey).filter((it) => it !== '');
+  const paths = specs.map(pathKey).filter((path) => path !== '');
   return `# Completion of secretbridge for fish. Made by \`secretbridge completion fish\`.
 
 # Whether the words before the cursor name this command.

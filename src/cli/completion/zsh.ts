@@ -4,7 +4,7 @@ import { type CommandSpec, type OptionSpec, pathKey, type ValueSpec } from './co
  * https://zsh.sourceforge.io/Doc/Release/Completion-System.html: `_describe` for commands, `_arguments` for options.
  */
 export function zshScript(commands: readonly CommandSpec[]): string {
-  const paths = commands.map(pathKey).filter((it) => it !== '');
+  const paths = commands.map(pathKey).filter((path) => path !== '');
   return `#compdef secretbridge
 # Completion of secretbridge for zsh. Made by \`secretbridge completion zsh\`.
 

@@ -55,7 +55,9 @@ function addList(audit: Command, context: Context, run: Run): void {
       ).conflicts(['fingerprint', 'trace']),
     )
     .option('--limit <number>', 'records on a page', positiveInteger, 50)
-    .option('--cursor <cursor>', 'continue after a page, from its `next`', (text) => String(positiveInteger(text)))
+    .option('--cursor <cursor>', 'continue after a page, from its `next`', (text) =>
+      String(positiveInteger(text)),
+    )
     .action((options) =>
       run(async () => (await import('../commands/audit.ts')).auditListCommand(context, options)),
     );
@@ -75,7 +77,11 @@ function withFilters(command: Command): Command {
     .addOption(choiceOption('--outcome <outcome>', 'records with this outcome', OUTCOMES))
     .option('--code <code>', 'records with this error code', errorCode)
     .option('--request <id>', 'records of this request', nonEmpty)
-    .option('--fingerprint <fingerprint>', 'records with this fingerprint before or after a change', fingerprint)
+    .option(
+      '--fingerprint <fingerprint>',
+      'records with this fingerprint before or after a change',
+      fingerprint,
+    )
     .addOption(choiceOption('--review <state>', 'records with this review state', REVIEW_STATES));
 }
 
@@ -148,11 +154,7 @@ function addMigrate(audit: Command, context: Context, run: Run): void {
   command(audit, 'migrate', 'Copy an audit log to another store and keep its hash chain.', [
     "secretbridge audit migrate --from ./state/audit.db --to 'postgres://bridge@db.internal/audit'",
   ])
-    .requiredOption(
-      '--from <path or url>',
-      'store to copy; nothing may write to it meanwhile',
-      nonEmpty,
-    )
+    .requiredOption('--from <path or url>', 'store to copy; nothing may write to it meanwhile', nonEmpty)
     .requiredOption(
       '--to <path or url>',
       'empty store to fill; an interrupted copy continues when you run the command again',

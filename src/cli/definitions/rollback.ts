@@ -18,7 +18,11 @@ export function addPins(program: Command, context: Context, run: Run): void {
     ],
   )
     .argument('<mapping>', 'name of the mapping')
-    .requiredOption('--to <sequence>', 'number of an audit record of a change of this mapping', positiveInteger)
+    .requiredOption(
+      '--to <sequence>',
+      'number of an audit record of a change of this mapping',
+      positiveInteger,
+    )
     .option('--namespace <name>', 'namespace of the target, if the mapping has several', nonEmpty);
   withServer(rollback, 'send the request to the service at this address').action(
     (mapping: string, options: PinOptions & { to: number }) =>
@@ -31,8 +35,15 @@ export function addPins(program: Command, context: Context, run: Run): void {
     'secretbridge unpin payments-db',
   ])
     .argument('<mapping>', 'name of the mapping')
-    .option('--namespace <name>', 'only the target in this namespace (default: all pinned targets)', nonEmpty);
-  withServer(unpin, 'send the request to the service at this address').action((mapping: string, options: PinOptions) =>
-    run(async () => (await import('../commands/rollback.ts')).unpinCommand(context, { ...options, mapping })),
+    .option(
+      '--namespace <name>',
+      'only the target in this namespace (default: all pinned targets)',
+      nonEmpty,
+    );
+  withServer(unpin, 'send the request to the service at this address').action(
+    (mapping: string, options: PinOptions) =>
+      run(async () =>
+        (await import('../commands/rollback.ts')).unpinCommand(context, { ...options, mapping }),
+      ),
   );
 }

@@ -8,7 +8,7 @@ import { CLUSTER_KINDS, LOGINS, STORE_KINDS, type StoreKind } from './choices.ts
 import { type Answers, initialConfig } from './template.ts';
 
 /** Answers from the options. They are not prompted for. */
-export type GivenAnswers = { readonly [K in keyof Answers]?: string | undefined };
+export type OptionAnswers = { readonly [K in keyof Answers]?: string | undefined };
 
 /** Returns what is wrong with an answer, as text after its name. Undefined if the answer is valid. */
 type Check = (text: string) => Promise<string | undefined>;
@@ -41,8 +41,8 @@ const LOCATION_QUESTIONS: Readonly<Record<StoreKind, LocationQuestion>> = {
 };
 
 /** @throws UsageError for an invalid option; AppError INTERRUPTED if the user ends the prompt */
-export async function collectAnswers(context: Context, given: GivenAnswers): Promise<Answers> {
-  using questions = createQuestions(context, given);
+export async function collectAnswers(context: Context, optionAnswers: OptionAnswers): Promise<Answers> {
+  using questions = createQuestions(context, optionAnswers);
   const { choose } = questions;
   // The answers so far, and defaults for the rest. A problem of the whole configuration is thus a problem of the latest
   // answer.
@@ -113,14 +113,14 @@ interface Questions extends Disposable {
   ): Promise<T>;
 }
 
-function createQuestions({ ask: person, signal }: Context, given: GivenAnswers): Questions {
+function createQuestions({ ask: person, signal }: Context, optionAnswers: OptionAnswers): Questions {
   const reader = person && createInterface({ input: person.input, signal });
   // The iterator buffers lines that arrive before the question, for example pasted text.
   const lines = reader?.[Symbol.asyncIterator]();
   let isFirst = true;
 
   async function ask(...[name, question, offer, check]: Parameters<Questions['ask']>): Promise<string> {
-    const option = given[name];
+    const option = optionAnswers[name];
     if (option !== undefined) {
       const wrong = await check(option);
       if (wrong !== undefined) throw new UsageError(`--${name} ${wrong}`);

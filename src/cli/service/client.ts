@@ -68,7 +68,10 @@ export function createClient(address: ServerAddress, context: Context): Client {
     if (status >= 200 && status < 300) {
       const answer = form.safeParse(body);
       if (answer.success) return answer.data;
-      throw unreachable(address.url, 'its answer has an unknown format; the service may have another version');
+      throw unreachable(
+        address.url,
+        'its answer has an unknown format; the service may have another version',
+      );
     }
     const error = ErrorAnswer.safeParse(body).data;
     if (error !== undefined && isErrorCode(error.code)) {
@@ -125,8 +128,8 @@ export async function answeringAddress(
   allowHttp: boolean | undefined,
   context: Pick<Context, 'signal'>,
 ): Promise<ServerAddress | undefined> {
-  const asked = await configuredAddress(config, true);
-  return (await answersAt(asked, context)) ? configuredAddress(config, allowHttp) : undefined;
+  const probed = await configuredAddress(config, true);
+  return (await answersAt(probed, context)) ? configuredAddress(config, allowHttp) : undefined;
 }
 
 type Method = 'GET' | 'POST';
@@ -146,10 +149,10 @@ async function sendRequest(
   agent: Agent,
   method: Method,
   path: string,
-  { headers: given, signal, stopped, body }: Exchange,
+  { headers: baseHeaders, signal, stopped, body }: Exchange,
 ) {
   try {
-    const headers = body === undefined ? given : { ...given, 'content-type': 'application/json' };
+    const headers = body === undefined ? baseHeaders : { ...baseHeaders, 'content-type': 'application/json' };
     const sent = body === undefined ? {} : { body };
     const answer = await request(`${url}${path}`, { dispatcher: agent, method, headers, signal, ...sent });
     const bytes = await readBounded(answer.body, { maxBytes: MAX_BYTES });

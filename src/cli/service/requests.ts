@@ -112,13 +112,14 @@ function mergeResults(results: readonly SyncResult[]): SyncResult {
 }
 
 async function listHeld(client: Client): Promise<readonly Held[]> {
-  const found = new Map<string, Held>();
+  const heldById = new Map<string, Held>();
   let query = '';
   for (;;) {
     const { held, next } = await client.get(`/api/v1/held${query}`, HeldList);
-    const before = found.size;
-    for (const it of held) found.set(it.id, it);
-    if (next === undefined || found.size === before) return [...found.values()].toSorted(compareTargets);
+    const before = heldById.size;
+    for (const change of held) heldById.set(change.id, change);
+    if (next === undefined || heldById.size === before)
+      return [...heldById.values()].toSorted(compareTargets);
     query = `?cursor=${encodeURIComponent(next)}`;
   }
 }
@@ -128,7 +129,7 @@ function withHeld(result: SyncResult, held: readonly Held[]): SyncResult {
   const nameOf = ({ mapping, ...id }: TargetId & { mapping: string }) => `${mapping} ${formatTarget(id)}`;
   const reported = new Set(result.targets.map(nameOf));
   const unreported = held
-    .filter((it) => !reported.has(nameOf(it)))
+    .filter((change) => !reported.has(nameOf(change)))
     .map(({ mapping, namespace, secret, keys }) => {
       const error = new AppError('HELD').toJSON();
       return { mapping, namespace, secret, outcome: 'held', ...error, keys };

@@ -113,16 +113,16 @@ export function exampleText(lines: readonly string[], width: number): string {
 
 /** Continues a long command line on the next line, with a backslash. */
 function wrapExample(line: string, width: number): string {
-  const made: string[] = [];
+  const lines: string[] = [];
   let current = '  ';
   for (const part of line.split(/ (?=--|[|>] )/)) {
     const longer = `${current}${current.trim() === '' ? '' : ' '}${part}`;
     if (current.trim() !== '' && longer.length > width - 2) {
-      made.push(`${current} \\`);
+      lines.push(`${current} \\`);
       current = `      ${part}`;
     } else current = longer;
   }
-  return [...made, current].join('\n');
+  return [...lines, current].join('\n');
 }
 
 function widthOf(command: Command): number {
@@ -177,7 +177,7 @@ function withDetails(description: string, more: readonly string[]): string {
 
 function termsOf(command: Command, helper: Help): readonly string[] {
   return [
-    ...helper.visibleCommands(command).map((it) => helper.subcommandTerm(it)),
+    ...helper.visibleCommands(command).map((child) => helper.subcommandTerm(child)),
     ...helper.visibleOptions(command).map((option) => helper.optionTerm(option)),
     ...helper.visibleArguments(command).map((argument) => helper.argumentTerm(argument)),
   ];

@@ -47,9 +47,9 @@ function format(
 
 /** Names come from other people. Escape every control sequence except our own colors. */
 function escapeControlCharacters(text: string, color: boolean): string {
-  return text.replace(/\u001b\[\d\d?m|[^\n\t\P{C}]/gu, (it) => {
-    if (it.length > 2) return color ? it : `${escapeCharacter(it)}${it.slice(1)}`;
-    return escapeCharacter(it);
+  return text.replace(/\u001b\[\d\d?m|[^\n\t\P{C}]/gu, (match) => {
+    if (match.length > 2) return color ? match : `${escapeCharacter(match)}${match.slice(1)}`;
+    return escapeCharacter(match);
   });
 }
 

@@ -121,9 +121,7 @@ function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
   const invalid = `The configuration has ${count(problems.length, 'problem')}; the last valid one is active.`;
   const others = `Other replicas use a different configuration: ${differing.map(safeText).join(', ')}.`;
   return [
-    ...(valid
-      ? []
-      : [`${paint('red', invalid)}\n  Run \`secretbridge validate\` and correct each problem.`]),
+    ...(valid ? [] : [`${paint('red', invalid)}\n  Run \`secretbridge validate\` and correct each problem.`]),
     ...(differing.length === 0
       ? []
       : [
@@ -215,7 +213,9 @@ function groupText(group: readonly StatusTarget[], all: boolean, paint: Paint): 
   const rows = named.map((target) => [
     `  ${safeText(formatTarget(target))}`,
     `mapping ${safeText(target.mapping)}${pinText(target.pinned)}`,
-    typeof target.staleSeconds !== 'number' || isSettled(target) ? '' : `last synced ${ago(target.staleSeconds)}`,
+    typeof target.staleSeconds !== 'number' || isSettled(target)
+      ? ''
+      : `last synced ${ago(target.staleSeconds)}`,
   ]);
   return [
     `${paint(STYLES[state] ?? 'yellow', safeText(state))}${why}`,

@@ -13,16 +13,16 @@ export function wrapLines(text: string, columns: number): string {
 
 function wrapped(line: string, columns: number): string {
   const indent = Math.min((/^ */.exec(line)?.[0].length ?? 0) + 2, Math.floor(columns / 3));
-  const made: string[] = [];
+  const lines: string[] = [];
   let current = '';
   for (const [part] of line.matchAll(/ *[^ ]+/g)) {
     if (current === '' || widthOf(current) + widthOf(part) <= columns) current += part;
     else {
-      made.push(current);
+      lines.push(current);
       current = ' '.repeat(indent) + part.trimStart();
     }
   }
-  return [...made, current].join('\n');
+  return [...lines, current].join('\n');
 }
 
 /** Color codes have no width. */

@@ -63,7 +63,7 @@ function checkStore(root: Located, { kind }: Entry, name: string, path: Path): r
   const actualKind = textOf(store, 'kind');
   if (expectedKind === undefined || actualKind === undefined || actualKind === expectedKind) return [];
   return [
-    invalid(path, `expected a store of kind ${quoted(expectedKind)}; ${quoted(name)} is of another kind`),
+    invalid(path, `expected a store of kind ${quoted(expectedKind)}; ${quoted(name)} has another kind`),
   ];
 }
 

@@ -39,7 +39,7 @@ export function findCredentials(root: Located, texts: ReadonlyMap<string, string
     const finding: Finding = {
       path,
       code: 'CONFIG_INVALID',
-      message: `this looks like ${first.description}; a credential must not stand in the configuration`,
+      message: `this looks like ${first.description}; a configuration must not contain credentials`,
       suggestion:
         'keep it in a store, or use a reference; if it is not a credential, put the comment `# secretbridge:allow` on this line',
       ...(at === undefined ? {} : { at }),

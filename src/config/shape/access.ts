@@ -45,7 +45,7 @@ export interface AccessConfig {
   readonly stores: readonly { readonly name: string; readonly kind: string }[];
 }
 
-/** @param ownNamespace The bridge's own namespace, where its credentials are: no mapping may target it. */
+/** @param ownNamespace The bridge's own namespace, which contains its credentials. No mapping may target it. */
 export function createAccess(
   { access, bounds, stores }: AccessConfig,
   ownNamespace: () => string | undefined = () => undefined,

@@ -142,7 +142,7 @@ function nameCheck(pattern: RegExp, allowed: string, notAllowed: RegExp, max: nu
     ctx.issues.push({
       code: 'custom',
       input: ctx.value,
-      message: `a name of ${allowed}, 1 to ${max} characters, the first and the last a letter or a digit${hint}`,
+      message: `a name of ${allowed}, 1 to ${max} characters, with a letter or digit at both ends${hint}`,
       params: { suggested: plainName(ctx.value, pattern) },
     });
   };

@@ -5,16 +5,16 @@ import type { TargetStates } from '../target-states.ts';
 import { targetKey } from '../config-snapshot.ts';
 import type { TargetState } from '../target-state.ts';
 
-/** What left the configuration, and stays until its mapping has made the new target. */
+/** Orphaned targets that stay until their mapping has written the replacement. */
 export interface AwaitedReplacements {
-  /** What the job that began then has put off, in place of what was before; whether that is anything. */
+  /** Replaces the awaited targets by those of a deletion step that began at `since`. Returns whether there are any. */
   note(waiting: readonly AwaitingReplacement[], since: number): boolean;
 }
 
 export interface AwaitedReplacementsDeps {
   readonly states: TargetStates;
   readonly logger: Logger;
-  /** What was waited for has come, here or with another replica. */
+  /** Called when an awaited target has been written by any replica. */
   readonly onArrival: () => void;
 }
 
@@ -28,7 +28,7 @@ export function createAwaitedReplacements({
   states.onChange((state) => {
     if (awaited.has(targetKey(state.mapping, state.target)) && isWritten(state)) onCome();
   });
-  /** It may have come while the job ran, when nobody waited for it yet. */
+  /** The replacement may have been written during the step, before it was awaited. */
   const hasArrived = ({ by, until }: AwaitingReplacement, since: number): boolean => {
     const state = states.get(by, until);
     return state !== undefined && isWritten(state) && state.endedAt >= since;
@@ -37,7 +37,7 @@ export function createAwaitedReplacements({
     note(waiting, since) {
       for (const { mapping, target, until } of waiting)
         if (!logged.has(targetKey(mapping, target)))
-          logger.warn('a target that left the configuration stays until the new one is there', {
+          logger.warn('an orphaned target stays until its replacement is written', {
             mapping,
             ...target,
             name: formatTarget(until),

@@ -19,32 +19,32 @@ import { createCoalescedTask } from '../intervals.ts';
 import { createUnreadableOrphans } from './unreadable-orphans.ts';
 import { createAwaitedReplacements } from './awaited-replacements.ts';
 
-/** What the service knows for its destroying step. */
+/** What the deletion step needs to know from the service. */
 export interface DeletionInputs {
-  /** Whether also what left the configuration is looked for, which reads each target that ever was. */
+  /** Whether to scan for orphans too. The scan reads every target on record. */
   readonly includeOrphans: boolean;
-  /** Otherwise: how many of what left are held, and count. */
+  /** Without a scan: the number of held orphans, which count for the brake. */
   readonly heldOrphans: number;
   readonly isProposed: (desired: DesiredTarget) => boolean;
-  /** No run has decided on it since this process began. */
+  /** Whether no run has decided on the target since this process started. */
   readonly isUndecided: (desired: DesiredTarget) => boolean;
-  /** Told of one that has proposed its end, or is held, and is to go no more. */
+  /** Called for a target whose proposed or held deletion no longer applies. */
   readonly onWithdrawn: (desired: DesiredTarget) => void;
-  /** As the watch has it. */
+  /** Metadata from the watch. */
   readonly meta: (id: TargetId) => SecretMeta | undefined;
-  /** Whether all replicas work by the same configuration, now. */
+  /** Whether all replicas use the same configuration now. */
   readonly replicasAgree: () => boolean;
-  /** Told after each look at a target that may have left, well or not. */
+  /** Called after each orphan check, successful or not. */
   readonly onProgress: () => void;
-  /** Told which of what left stays for now. */
+  /** Receives the orphans that stay until their replacement is written. */
   readonly onWaiting: (waiting: readonly AwaitingReplacement[]) => void;
-  /** Told what may have left, and could not be looked at. */
+  /** Receives the possible orphans that could not be read. */
   readonly onUnreadable: (unseen: readonly Unreadable[]) => void;
 }
 
 export interface DeletionStepDeps {
   readonly cluster: Pick<Cluster, 'read'>;
-  /** Gives nothing where it has decided nothing, since the configuration has changed meanwhile. */
+  /** Returns `undefined` without a decision if the configuration changed meanwhile. */
   readonly destroy: (context: SyncContext, see: DeletionInputs) => Promise<readonly Outcome[] | undefined>;
   readonly contexts: SyncContexts<SyncContext>;
   readonly states: TargetStates;
@@ -52,44 +52,44 @@ export interface DeletionStepDeps {
   readonly logger: Logger;
   readonly tracer: Tracer;
   readonly isDesired: (known: Pick<TargetState, 'mapping' | 'target'>) => boolean;
-  /** Told what became of each. */
+  /** Receives each outcome. */
   readonly onOutcome: (outcome: Outcome, requestId: string, startedAt: number) => void;
-  /** Adds the job that looks for what left, once for what comes together. */
+  /** Queues the orphan check with a delay that coalesces requests. */
   readonly queueOrphanCheck: () => void;
-  /** Whether all replicas work by the same configuration. */
+  /** Whether all replicas use the same configuration. */
   readonly replicasAgree: () => boolean;
-  /** Has a target looked at. */
+  /** Queues a run of the target. */
   readonly queueTarget: (target: TargetId, requestId: string) => void;
 }
 
 export interface DeletionStep {
   requestOrphanCheck(): void;
-  /** Adds the job again where what left was not looked for since it was asked for: the queue may have lost it. */
+  /** Queues the orphan check again if no check followed the last request. The queue may have lost it. */
   requeueOrphanCheck(): void;
-  /** A namespace has changed, which may have taken along what is held. */
+  /** Checks held orphans after a namespace changed, since they may have been deleted with it. */
   checkHeld(): void;
-  /** Works off one of both jobs; gives when it is to run again. */
+  /** Runs one of the two job kinds. Returns the delay until the next run. */
   run(job: Job, kind: 'destroy' | 'left', onProgress: () => void): Promise<number | undefined>;
 }
 
-/** What waits for a target that has not come is looked at when it comes, and so soon if nobody was told. */
+/** Checks awaited replacements this often, in case their message was lost. */
 const AWAITED_RETRY_MS = 300_000;
-/** How soon what could not be deleted is looked at again: later and later. */
+/** Exponential backoff after failed deletions. */
 export function deletionBackoff(times: number): number {
   return Math.min(3_600_000, 60_000 * 2 ** times);
 }
 
-/** A configuration reaches all replicas within a minute or two. */
+/** A new configuration reaches all replicas within a minute or two. */
 const DISAGREEMENT_RETRY_MS = 15_000;
 
 /**
- * The jobs that destroy: for what was proposed, and for what left the configuration. Every target that ever was is
- * looked at for the latter, so that is not done for each proposal; but the brake sums all of it, so what left must have
- * been looked for once, and what is held of it counts.
+ * The deletion jobs: one for proposed deletions, and one that also scans for orphans. The scan reads every target on
+ * record, so proposals do not start it. The brake counts both kinds. So one scan must have been made before, and held
+ * orphans count.
  */
 export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
   const { states, clock, contexts, tracer, isDesired } = deps;
-  /** How often what left was to be looked for, and which of these times has been. */
+  /** Number of requested orphan checks, and of those that were done. */
   const orphanChecks = { asked: 1, seen: 0 };
   const requestOrphanCheck = (): void => {
     orphanChecks.asked += 1;
@@ -97,21 +97,21 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
   };
   const awaited = createAwaitedReplacements({ states, logger: deps.logger, onArrival: requestOrphanCheck });
   const unreadable = createUnreadableOrphans(deps.logger);
-  // Both decide on the same, and what one has destroyed is nothing for the other to hold.
+  // One job at a time, because both decide on the same targets.
   const serialize = createSerialExecutor();
-  /** Of the one that runs, and of the one that waits for it: its progress is that of both. */
+  /** Progress callbacks of the running job and the waiting one. Progress counts for both. */
   const beats = new Set<{ readonly beat: () => void }>();
   const beatAll = (): void => {
     for (const { beat } of beats) beat();
   };
   let wasDisagreeing = false;
-  /** How many times in a row something could not be deleted. */
+  /** Number of consecutive rounds with a failed deletion. */
   let failedRounds = 0;
 
   const heldOrphanStates = (): readonly TargetState[] =>
     [...states.all()].filter((known) => known.kind === 'held' && !isDesired(known));
 
-  /** What is held no longer, although nobody wants its target. */
+  /** Forgets orphans that are no longer held. */
   const forgetReleased = (outcomes: readonly Outcome[]): void => {
     const held = new Set(outcomes.map(({ mapping, target }) => targetKey(mapping, target)));
     for (const { mapping, target } of heldOrphanStates())
@@ -126,15 +126,15 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
       throw error;
     }
   };
-  /** No watch tells of what left. What is gone counts no more for the brake, so that all of it is decided anew. */
+  /** No watch covers orphans. A deleted one no longer counts for the brake, so request a new decision. */
   const checkHeld = createCoalescedTask(
     async () => {
       for (const { target } of heldOrphanStates()) if (await isDeleted(target)) return requestOrphanCheck();
     },
-    (error) => deps.logger.error('what is held could not be looked at', { error }),
+    (error) => deps.logger.error('held orphans could not be checked', { error }),
   );
 
-  /** Gives how soon to look again for what left, if not only when it is asked for; or that it decided nothing. */
+  /** Returns the delay until the next orphan check, `undefined` if none is scheduled, or `undecided`. */
   const run = async (
     job: Job,
     includeOrphans: boolean,
@@ -156,7 +156,7 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
           const known = states.get(mapping.name, id);
           return known === undefined || known.undecided === true;
         },
-        // It may be gone already, and be made anew by its own job alone: when we were cut short between the two.
+        // The Secret may already be gone after a crash. Only the target's own job can write it again.
         onWithdrawn: ({ id }) => deps.queueTarget(id, job.requestId),
         meta: (id) => states.meta(id),
         replicasAgree: deps.replicasAgree,
@@ -177,12 +177,12 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
     if (!includeOrphans) return undefined;
     orphanChecks.seen = asked;
     forgetReleased(outcomes);
-    // Of what nobody wants no job of its own comes back.
+    // An orphan has no job of its own that would retry.
     failedRounds = outcomes.some((outcome) => outcome.error?.isTransient === true && !isDesired(outcome))
       ? failedRounds + 1
       : 0;
     if (failedRounds > 0) retries.push(deletionBackoff(failedRounds - 1));
-    // Some may have been passed over for it.
+    // Some orphans may have been skipped while replicas differed.
     if (!deps.replicasAgree()) retries.push(DISAGREEMENT_RETRY_MS);
     return retries.length === 0 ? undefined : Math.min(...retries);
   };
@@ -195,11 +195,11 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
     checkHeld: () => void checkHeld(),
     async run(job, kind, onProgress) {
       const includeOrphans = () => kind === 'left' || orphanChecks.seen < orphanChecks.asked;
-      // What one of them does not know may be new to it and wanted by another. Without it nothing else is decided
-      // either, since the brake sums all of it.
+      // A target unknown to one configuration may be new and wanted in another. Without the orphan count the brake
+      // cannot decide on proposals either.
       const isDisagreeing = !deps.replicasAgree();
       if (isDisagreeing && !wasDisagreeing)
-        deps.logger.warn('what left the configuration stays while replicas have different ones');
+        deps.logger.warn('orphaned targets stay while replicas have different configurations');
       wasDisagreeing = isDisagreeing;
       if (isDisagreeing && includeOrphans()) return DISAGREEMENT_RETRY_MS;
       const progress = { beat: onProgress };

@@ -16,14 +16,14 @@ export interface NoteDeletionDeps {
   readonly logger: Logger;
   readonly snapshot: () => ConfigSnapshot;
   readonly queueRestart: () => void;
-  /** Has a target looked at again, after so long. */
+  /** Queues a run of the target after a delay. */
   readonly queueLater: (target: TargetId, delayMs: number) => void;
 }
 
-/** Soon, and not in the middle of others that go. */
+/** Short, but long enough not to interleave with other deletions. */
 const DELETED_WAIT_MS = 10_000;
 
-/** Takes note of what became of a target by the destroying step, or by a person's release. */
+/** Stores the outcome of a deletion or of a released change. */
 export type NoteDeletion = (outcome: Outcome, requestId: string, startedAt: number) => void;
 
 export function createNoteDeletion(deps: NoteDeletionDeps): NoteDeletion {
@@ -39,14 +39,14 @@ export function createNoteDeletion(deps: NoteDeletionDeps): NoteDeletion {
       return;
     }
     const okAt = error === undefined ? startedAt : before?.okAt;
-    // What was held before this process began has no job that would see its end.
+    // A target held before this process started has no job that would notice the end of the hold.
     const nextLook = before === undefined && desired ? clock.now() + desired.mapping.refreshMs : undefined;
-    // Deleted, and not made anew: tried again as any other failure is. What is held is looked at in its own time.
+    // The target is gone and must be written again: retry now. A held target waits for its own retry.
     const isLost = desired !== undefined && kind === 'failed' && !alive;
-    // Not deleted for want of an answer, or not begun: nothing else has it looked at before its refresh.
+    // The deletion failed temporarily or did not start. No other job would check before the refresh.
     const isNotDeleted = desired !== undefined && kind === 'failed' && alive && error?.isTransient === true;
     const failures = before?.failures ?? 0;
-    // Deleted with its source: what it lacks from now on, only another look says.
+    // The target was deleted with its source. Another run finds out what is missing.
     const isDeleted = desired !== undefined && kind === 'deleted';
     const delayMs = isDeleted ? DELETED_WAIT_MS : deletionBackoff(failures);
     const keptRetryAt = error === undefined ? undefined : (before?.retryAt ?? nextLook);

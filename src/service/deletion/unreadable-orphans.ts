@@ -1,13 +1,13 @@
 import type { Logger } from '../../log/logger.ts';
 import type { Unreadable } from '../../reconcile/orphans.ts';
 
-/** What may have left the configuration, and could not be looked at. */
+/** Possible orphans that could not be read. */
 export interface UnreadableOrphans {
-  /** What a look has missed, in place of what was before. Gives how soon to look again; undefined: only when asked. */
+  /** Replaces the unreadable orphans. Returns the delay until the next check, or `undefined` for none. */
   note(unseen: readonly Unreadable[]): number | undefined;
 }
 
-/** The cluster may be back before the next watch tells, or a watch may have told while the look went on. */
+/** Polls, because the cluster may recover without an event from a watch. */
 const MIN_RETRY_MS = 15_000;
 const MAX_RETRY_MS = 600_000;
 
@@ -18,9 +18,9 @@ export function createUnreadableOrphans(logger: Logger): UnreadableOrphans {
     note(unseen) {
       for (const { what, error } of unseen)
         if (!logged.has(what))
-          logger.warn('what left the configuration could not be looked at', { name: what, error });
+          logger.warn('an orphaned target could not be checked', { name: what, error });
       logged = new Set(unseen.map(({ what }) => what));
-      // What only a person can mend is looked at each hour, and when the configuration changes.
+      // Other errors need an operator. They are checked again each hour and after a configuration change.
       if (!unseen.some(({ error }) => error.isTransient)) {
         retries = 0;
         return undefined;

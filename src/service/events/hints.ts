@@ -9,14 +9,14 @@ import { createInterests, type Interests, targetsOf } from './interests.ts';
 
 export interface Hints extends Disposable {
   readonly take: SubmitHints;
-  /** The intake by which a request came; undefined for one that no intake made, or that another process took in. */
+  /** The intake of a request, or `undefined` if no intake of this process received it. */
   intakeOf(requestId: string): string | undefined;
 }
 
 export interface HintsDeps {
   readonly snapshot: () => ConfigSnapshot;
   readonly outbox: Pick<Outbox, 'trigger'>;
-  /** All the names by which an event may speak of a store's key. */
+  /** All names that an event may use for a store's key. */
   readonly namesOf: (store: string, key: string) => readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
@@ -24,37 +24,37 @@ export interface HintsDeps {
 }
 
 /**
- * One key, or one search, is looked at so often at most, however many hints there are about it. One rotation gives up
- * to four of them, and the last may be the one after which the new value is there: so not much longer.
+ * Minimum time between two checks of a key or search, however many hints arrive. One rotation causes up to four hints,
+ * and the new value may appear only with the last one. So the time must be short.
  */
 export const QUIET_MS = 500;
 /**
- * A key that very many targets are made from is looked at more seldom: a flood about one with ten thousand must not
- * fill the queue faster than it can be emptied. The first hint is taken up at once in any case.
+ * Keys with very many targets are checked less often. A flood of hints for ten thousand targets must not fill the queue
+ * faster than it drains. The first hint always takes effect at once.
  */
 const TARGETS_PER_MS = 2;
 const LOG_EVERY_MS = 60_000;
-/** Requests that brought hints, whose intake is remembered. */
+/** Maximum number of requests whose intake is remembered. */
 const MAX_REQUESTS = 1_000;
 
 interface Recent {
   readonly at: number;
-  /** How long it is not looked at again. */
+  /** Minimum time until the next check. */
   readonly quietMs: number;
-  /** A hint came since, by this intake. */
+  /** The intake of a hint that arrived during the quiet time. */
   repeatFor?: Origin;
 }
 
 /**
- * Has those targets looked at that hints may be about. The first hint about a key is taken up at once; those that come
- * in the half second after it are taken up together at its end, so that a look always follows the last one.
+ * Queues the targets that a hint may concern. The first hint for a key takes effect at once. Later hints within the
+ * quiet time are combined at its end, so a check always follows the last hint.
  *
- * A look that finds the old version is not repeated: a store that tells of a change before it shows it is left to the
- * sweep. Looking twice after each hint would double the reads for the sake of a case that is rare.
+ * A check that finds the old version is not repeated. If a store sends events before the new value is readable, the
+ * next sweep finds it. A second check for each hint would double the reads for a rare case.
  */
 export function createHints(deps: HintsDeps): Hints {
   const { snapshot, outbox, namesOf, clock, logger, wake = startBackgroundTimer } = deps;
-  /** By interest. */
+  /** Keyed by interest. */
   const recent = new Map<string, Recent>();
   const requests = new Map<string, string>();
   let index: { readonly of: ConfigSnapshot; readonly interests: Interests } | undefined;
@@ -68,14 +68,14 @@ export function createHints(deps: HintsDeps): Hints {
     if (index?.of !== now) index = { of: now, interests: createInterests(now.targets, namesOf) };
     return index.interests;
   };
-  // By distance: a clock that was set back must not silence a key for hours.
+  // Compare the absolute difference, so that a clock set back does not silence a key for hours.
   const isQuiet = ({ at, quietMs }: Recent): boolean => Math.abs(clock.now() - at) < quietMs;
   const remember = (requestId: string, { name }: Origin): string => {
     requests.set(requestId, name);
     for (const id of requests.keys()) if (requests.size > MAX_REQUESTS) requests.delete(id);
     return requestId;
   };
-  /** @param requestId One for all, so that they share what is read. */
+  /** @param requestId Shared by all targets, so that they share reads. */
   const look = (ids: readonly string[], requestId: string): number => {
     const now = clock.now();
     for (const id of ids) {
@@ -88,7 +88,7 @@ export function createHints(deps: HintsDeps): Hints {
   };
   const schedule = (): void => {
     if (cancelTimer !== undefined || closed || recent.size === 0) return;
-    // Never longer than the shortest silence: what comes meanwhile may be due before all that is known now.
+    // At most the shortest quiet time, because a later hint may be due before all current ones.
     let ms = QUIET_MS;
     for (const { at, quietMs } of recent.values()) ms = Math.min(ms, Math.max(0, at + quietMs - clock.now()));
     cancelTimer = wake(() => {
@@ -112,8 +112,8 @@ export function createHints(deps: HintsDeps): Hints {
   const noteUnknown = (count: number, { name }: Origin): void => {
     unknownSince += count;
     if (unknownSince === 0 || Math.abs(clock.now() - loggedAt) < LOG_EVERY_MS) return;
-    // Without the key: whoever sent it may have put anything there.
-    logger.debug('hints about keys that nothing is made from', { name, count: unknownSince });
+    // Without the key, because the sender controls its text.
+    logger.debug('received hints for keys that no target uses', { name, count: unknownSince });
     loggedAt = clock.now();
     unknownSince = 0;
   };
@@ -146,14 +146,14 @@ export function createHints(deps: HintsDeps): Hints {
     intakeOf: (requestId) => requests.get(requestId) ?? /@([-a-z0-9.]+)$/.exec(requestId)?.[1],
     [Symbol.dispose]() {
       closed = true;
-      // What was acknowledged goes into the queue that other replicas share, before its time.
+      // Queue acknowledged hints now, since other replicas share the queue.
       lookAtDue(() => true);
       cancelTimer?.();
     },
   };
 }
 
-/** The name of the intake goes along, so that whichever process does the work can record it. */
+/** The request id contains the intake's name, so that any process can record it. */
 function requestIdOf(name: string): string {
   return `${randomUUID()}@${name}`;
 }

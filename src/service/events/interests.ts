@@ -5,20 +5,20 @@ import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { isSpread, sourcesOf } from '../../sync/desired.ts';
 import { matching } from '../../sync/find.ts';
 
-/** A key of a store, or a search in it, from which targets are made. */
+/** A store's key, or a search in a store, that targets use. */
 export interface Interest {
-  /** The same in the next configuration, as long as it is the same. */
+  /** Stable across configurations while the key or search is unchanged. */
   readonly id: string;
   readonly targets: readonly TargetId[];
 }
 
-/** Who has to look when something may have changed in a store. */
+/** Finds the targets that a change in a store may affect. */
 export interface Interests {
   matching(hint: Hint): readonly Interest[];
   get(id: string): Interest | undefined;
 }
 
-/** No store has longer names. Whoever sends hints may be anybody who has got hold of a key. */
+/** No store has longer names. Hints may come from anyone with an access key, so limit them. */
 const MAX_NAME_LENGTH = 1_024;
 const MAX_NAMES = 16;
 
@@ -31,8 +31,9 @@ interface SearchEntry extends Entry {
 }
 
 /**
- * Finds them by name, whatever their number: a hint costs no more with ten thousand targets than with ten.
- * @param namesOf All the names by which an event may speak of a store's key.
+ * Indexes interests by name, so that the cost of a hint does not depend on the number of targets.
+ *
+ * @param namesOf All names that an event may use for a store's key.
  */
 export function createInterests(
   wanted: readonly DesiredTarget[],
@@ -96,7 +97,7 @@ export function createInterests(
         for (const entry of byName.get(nameKey(store, name)) ?? []) touched.add(entry);
         const byFolder = searches.get(store);
         if (byFolder === undefined) continue;
-        // A path is a beginning of the names below it, so it is among the beginnings of this one.
+        // The path of a search is a prefix of the names below it, so look up every prefix of this name.
         for (let end = 0; end <= name.length; end += 1)
           for (const entry of byFolder.get(name.slice(0, end)) ?? [])
             if (matching(entry.search, [name]).length > 0) touched.add(entry);
@@ -115,7 +116,7 @@ function folderOf(path: string): string {
   return path.replace(/\/+$/, '');
 }
 
-/** Of some interests together, each target once. */
+/** The targets of several interests, each once. */
 export function targetsOf(interests: Iterable<Interest>): ReadonlyMap<string, TargetId> {
   const targets = new Map<string, TargetId>();
   for (const interest of interests) for (const id of interest.targets) targets.set(formatTarget(id), id);

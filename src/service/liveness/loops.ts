@@ -3,19 +3,19 @@ import type { LoopState } from '../service.ts';
 
 /** The progress clock of one loop. */
 export interface Loop {
-  /** It succeeded or failed: either is progress, so that an outage restarts nobody. */
+  /** Records progress. A failure counts as progress too, so that an outage causes no restart. */
   beat(): void;
-  /** It is over, as wanted. */
+  /** Ends the loop as intended. */
   end(): void;
 }
 
 export interface Loops {
-  /** @param deadlineMs Without a beat for so long it counts as stalled. Starts with a beat. */
+  /** @param deadlineMs A loop without progress for this long counts as stalled. Starting counts as progress. */
   begin(name: string, deadlineMs: number): Loop;
   states(): readonly LoopState[];
 }
 
-/** Every loop of the process that must go on, with the time of its last progress. */
+/** Tracks the progress of every loop that must keep running. */
 export function createLoops(clock: Clock): Loops {
   const running = new Map<Loop, { readonly name: string; readonly deadlineMs: number; beatAt: number }>();
   return {
@@ -32,7 +32,7 @@ export function createLoops(clock: Clock): Loops {
     },
     states: () =>
       [...running.values()].map(({ name, deadlineMs, beatAt }) => {
-        // A clock that was set back is no stall.
+        // A clock that was set back is not a stall.
         const ageMs = Math.max(0, clock.now() - beatAt);
         return { name, ageMs, deadlineMs, stalled: ageMs > deadlineMs };
       }),

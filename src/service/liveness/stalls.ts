@@ -3,7 +3,7 @@ import type { Loops } from './loops.ts';
 
 const CHECK_INTERVAL_MS = 5_000;
 
-/** Says once when a loop of ours has stopped to make progress, and once when it goes on. */
+/** Logs once when a loop stalls, and once when it makes progress again. */
 export function watchStalls(
   loops: Pick<Loops, 'states'>,
   { logger }: { readonly logger: Logger },
@@ -11,7 +11,7 @@ export function watchStalls(
   const stalled = new Set<string>();
   const check = (): void => {
     const states = loops.states();
-    // One that has ended says no more.
+    // Forget loops that have ended.
     const names = new Set(states.map(({ name }) => name));
     for (const name of stalled) if (!names.has(name)) stalled.delete(name);
     for (const { name, ageMs, stalled: isStalled } of states) {

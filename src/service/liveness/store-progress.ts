@@ -3,20 +3,20 @@ import type { SyncContexts } from '../runs/sync-contexts.ts';
 import type { Loop } from './loops.ts';
 
 /**
- * What stores answer, as progress of those who wait for it: a target may have more keys than its store gives within the
- * deadline of a loop, and what is read may be shared, so that it is asked for in the name of another.
+ * Counts answers of stores as progress of the jobs that wait for them. A target may have more keys than its store
+ * delivers within the deadline. Reads are shared, so another job may have started the read.
  */
 export interface StoreProgress {
-  /** A request to this store has ended, well or not. */
+  /** Records that a request to the store has ended, successfully or not. */
   note(store: string): void;
-  /** From now on until it is called off, which is progress too. */
+  /** Counts answers of these stores as progress until the returned function is called. That call also counts. */
   trackWait(loop: Loop, stores: readonly string[]): () => void;
 }
 
-/** Deadlines are minutes, and there may be thousands of requests a second. */
+/** Limits updates, since there may be thousands of requests a second and deadlines are minutes. */
 const MIN_INTERVAL_MS = 1_000;
 
-/** @param now Milliseconds that never go back. */
+/** @param now A monotonic clock in milliseconds. */
 export function createStoreProgress(now: () => number): StoreProgress {
   const waiting = new Map<string, Set<{ readonly loop: Loop }>>();
   const notedAt = new Map<string, number>();
@@ -37,7 +37,7 @@ export function createStoreProgress(now: () => number): StoreProgress {
   };
 }
 
-/** The same context for one who waits: between its questions to stores, what they answer is no progress of its own. */
+/** Wraps a context so that answers of stores count as progress only while a call waits for them. */
 export function withStoreProgress(context: SyncContext, begin: () => () => void): SyncContext {
   const whileWaiting = async <T>(ask: () => Promise<T>): Promise<T> => {
     const end = begin();
@@ -55,7 +55,7 @@ export function withStoreProgress(context: SyncContext, begin: () => () => void)
   };
 }
 
-/** @param waitStarter How a job begins to wait for its stores, if it does. */
+/** @param waitStarter Returns the function that starts tracking a job's wait, if any. */
 export function contextsWithStoreProgress(
   contexts: SyncContexts<SyncContext>,
   waitStarter: (job: object) => (() => () => void) | undefined,

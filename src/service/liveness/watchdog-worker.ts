@@ -1,21 +1,21 @@
 import type { writeSync as WriteSync } from 'node:fs';
 
-/** Shared with the thread: a count of beats, negative when it is over. */
+/** Shared with the watchdog thread: a counter of beats, negative after the end. */
 export interface WatchdogData {
   readonly beats: SharedArrayBuffer;
   readonly afterMs: number;
   readonly everyMs: number;
-  /** The form of the log. */
+  /** Whether logs are JSON. */
   readonly json: boolean;
 }
 
 /**
- * Runs beside the main thread, whose event loop cannot say itself that it is blocked. It is given to that thread as
- * text, so it may use nothing from around it: as a module it would be compiled with all that this takes, in memory too.
+ * Runs in a worker thread, because a blocked event loop cannot report itself. The function is passed as source text, so
+ * it must not use anything outside of it. Loading it as a module would compile its imports too and use more memory.
  */
 export function watch({ beats, afterMs, everyMs, json }: WatchdogData, writeSync: typeof WriteSync): void {
   const counter = new Int32Array(beats);
-  /** Whether it was said: a full pipe takes nothing now, one that nobody reads any more never will. */
+  /** Returns whether the line was written. A full pipe accepts it later; a closed pipe never does. */
   const report = (durationMs: number): boolean => {
     const time = new Date().toISOString();
     const message = 'the event loop is blocked';
@@ -34,7 +34,7 @@ export function watch({ beats, afterMs, everyMs, json }: WatchdogData, writeSync
   let seenAt = performance.now();
   let reported = false;
   for (;;) {
-    // Woken by a beat, or after a while without one.
+    // Wakes at a beat or after the timeout.
     Atomics.wait(counter, 0, seen, everyMs);
     const now = Atomics.load(counter, 0);
     if (now < 0) return;

@@ -4,25 +4,25 @@ import { type WatchdogData, watch } from './watchdog-worker.ts';
 
 export interface WatchdogOptions {
   readonly json: boolean;
-  /** The event loop is called blocked after so long. */
+  /** The event loop counts as blocked after this time. */
   readonly afterMs?: number;
 }
 
 const BEAT_MS = 1_000;
 
 /**
- * Says from a thread of its own when the event loop of the main thread is blocked: nothing that runs there could. The
- * probe fails by itself then, since nobody answers it.
+ * Reports a blocked event loop of the main thread from a worker thread. Meanwhile the liveness probe fails by itself,
+ * because it gets no answer.
  */
 export function watchEventLoop(loops: Loops, { json, afterMs = 10_000 }: WatchdogOptions): AsyncDisposable {
   const beats = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const counter = new Int32Array(beats);
-  // Several beats within the time, so that one that comes late is no alarm.
+  // Several beats per interval, so that one late beat raises no alarm.
   const everyMs = Math.min(BEAT_MS, afterMs / 4);
   const data: WatchdogData = { beats, afterMs, everyMs, json };
   const code = `(${watch.toString()})(require('node:worker_threads').workerData, require('node:fs').writeSync)`;
   const worker = new Worker(code, { eval: true, workerData: data });
-  // A machine may have no thread or no file to give: then the probe alone tells.
+  // The system may lack resources for a thread. Then only the liveness probe reveals a block.
   worker.on('error', () => undefined);
   worker.unref();
   const loop = loops.begin('event loop', afterMs);

@@ -2,10 +2,10 @@ import type { Actor } from '../../audit/entry.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import { withoutSuffix } from '../../core/request-id.ts';
 
-/** Who is on record for the work of a request. */
+/** Returns the actor on record for a request. */
 export type ActorOf = (requestId: string, kind: Actor['kind']) => Promise<Actor>;
 
-/** @param intakeOf By which intake of events a request came, if by any. */
+/** @param intakeOf The event intake of a request, if any. */
 export function createActors(
   audit: Pick<AuditStore, 'list'>,
   intakeOf: (requestId: string) => string | undefined,

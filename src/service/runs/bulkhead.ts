@@ -1,51 +1,54 @@
 import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import { REASONS, type Reason } from '../../queue/queue.ts';
 
-/** When a job is to run again, in milliseconds; undefined: only when it is asked for. */
+/** Delay in milliseconds until the job runs again; `undefined` for none. */
 type RetryAfter = number | undefined;
 
-/** Jobs that need the same stores. A compartment that is stuck holds its own places, and nobody else's. */
+/**
+ * Limits concurrency for each set of stores, so that a stuck store blocks only its own jobs. A compartment holds the
+ * jobs with the same stores.
+ */
 export interface Bulkhead {
   /**
-   * Runs work when the compartment has a place, and gives what it gives. What is turned away is given when to come back: those
-   * of a compartment come back one after the other, about twice as fast as it works. Ten thousand that all came back each
-   * second would take longer than the work.
+   * Runs the work when the compartment has capacity, and returns its result. A rejected job gets a delay instead.
+   * Delays are spread at about twice the compartment's pace, since thousands of jobs retrying each second would cost
+   * more than the work.
    */
   run(compartment: string, reason: Reason, work: () => Promise<RetryAfter>): Promise<RetryAfter>;
 }
 
 export interface BulkheadOptions {
   readonly concurrency: number;
-  /** So many wait in line in any case, beside those that have a place; more as long as it moves. */
+  /** Jobs that may always wait in line, beside the running ones. More may wait while the line moves quickly. */
   readonly maxQueued: number;
-  /** Milliseconds that never go back. */
+  /** A monotonic clock in milliseconds. */
   readonly now: () => number;
   readonly wake?: StartTimer;
 }
 
 interface Compartment {
   running: number;
-  /** By reason, the most urgent first: each is told whether it may begin. */
+  /** Waiting jobs by reason, the most urgent first. Each callback receives whether its job may start. */
   readonly waiting: ((mayBegin: boolean) => void)[][];
-  /** Between the ends of two works, as it was lately; undefined before there were two. */
+  /** Moving average of the time between two completions; `undefined` before the second one. */
   paceMs: number | undefined;
-  /** When it last began from nothing or ended a work. */
+  /** When the compartment was opened or last completed a job. */
   progressAt: number;
   isMeasured: boolean;
-  /** By reason: until when the moments to come back are given away. */
+  /** By reason: the latest retry time that was assigned. */
   readonly assignedUntil: number[];
 }
 
-/** Who would wait longer in line goes back to the queue, since each that waits takes a place there. */
+/** A job that would wait longer returns to the queue, because a waiting job occupies a worker slot. */
 const MAX_WAIT_MS = 1_000;
 const MIN_RETRY_MS = 500;
-/** A compartment may be faster than it was. */
+/** An upper bound, because the compartment may become faster. */
 const MAX_RETRY_MS = 60_000;
-/** Of a compartment of which nothing is known. */
+/** Assumed pace before any measurement. */
 const DEFAULT_PACE_MS = 20;
-/** More come back than there is room for, so that it never stands idle. */
+/** Schedules more retries than the pace allows, so that the compartment is never idle. */
 const OVERSUBSCRIPTION = 2;
-/** The weight of the last interval in the average. */
+/** Weight of the newest interval in the moving average. */
 const SMOOTHING = 0.1;
 
 export function createBulkhead({
@@ -81,18 +84,18 @@ export function createBulkhead({
   const release = (name: string, compartment: Compartment): void => {
     measure(compartment);
     const next = compartment.waiting.find((line) => line.length > 0)?.shift();
-    // The place goes on to the next one without becoming free in between.
+    // Hand the capacity over directly, so that no newcomer takes it.
     if (next !== undefined) next(true);
     else {
       compartment.running -= 1;
       if (compartment.running === 0) bulkhead.delete(name);
     }
   };
-  /** Whether one who comes now and waits behind so many has its turn soon. */
+  /** Whether a job behind `ahead` others can expect to start soon. */
   const isMovingFast = ({ paceMs = 0, progressAt: movedAt }: Compartment, ahead: number): boolean =>
     now() - movedAt < MAX_WAIT_MS && ahead * paceMs < MAX_WAIT_MS;
 
-  /** Whether it got a place; false when it was turned away. */
+  /** Waits for capacity. Resolves with false if the job is rejected. */
   const acquire = async (compartment: Compartment, reason: Reason): Promise<boolean> => {
     if (compartment.running < concurrency) {
       compartment.running += 1;
@@ -100,9 +103,9 @@ export function createBulkhead({
     }
     const rank = REASONS.indexOf(reason);
     const line = compartment.waiting[rank] ?? [];
-    // What is less urgent is not ahead, so that it keeps nothing more urgent out.
+    // Count only jobs that are at least as urgent, so that less urgent ones never cause a rejection.
     const ahead = compartment.waiting.slice(0, rank + 1).reduce((sum, { length }) => sum + length, 0);
-    // What a person waits for is never turned away.
+    // Manual requests are never rejected.
     const hasRoom = ahead < maxQueued || reason === 'manual';
     if (!hasRoom && !isMovingFast(compartment, ahead)) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -126,7 +129,7 @@ export function createBulkhead({
     const soonest = now() + MIN_RETRY_MS;
     const next =
       (compartment.assignedUntil[rank] ?? 0) + (compartment.paceMs ?? DEFAULT_PACE_MS) / OVERSUBSCRIPTION;
-    // Past the latest moment they begin at the soonest again, so that they stay spread.
+    // Beyond the upper bound, start again at the lower bound to stay spread.
     const at = next > now() + MAX_RETRY_MS ? soonest : Math.max(soonest, next);
     compartment.assignedUntil[rank] = at;
     return at - now();

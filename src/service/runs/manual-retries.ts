@@ -3,8 +3,8 @@ import { type Queue, isQueueOutage } from '../../queue/queue.ts';
 import type { TargetRunner } from './target-runner.ts';
 
 /**
- * What a person asked for ends with its first outcome, of which they are told. The looks that follow a failure are
- * ours: in their name, an edit by hand of later would be undone where it is to be reported.
+ * Ends a manual request with its first outcome, which its caller receives. Retries run under the reason `sweep`. Under
+ * `manual` they would repair later drift that the mapping only reports.
  */
 export function demoteManualRetries(work: TargetRunner, queue: Pick<Queue, 'add'>): TargetRunner {
   return async (target, job, signal) => {
@@ -14,7 +14,7 @@ export function demoteManualRetries(work: TargetRunner, queue: Pick<Queue, 'add'
       await queue.add({ ...job, reason: 'sweep' }, { delayMs: wait });
       return undefined;
     } catch (thrown) {
-      // Whoever takes the wait keeps it until the queue is back: better in their name than not at all.
+      // The queue is down. The caller keeps the retry under `manual`, which is better than losing it.
       if (isQueueOutage(toAppError(thrown))) return wait;
       throw thrown;
     }

@@ -1,35 +1,35 @@
 import { totalSizeOf } from '../../core/read-result.ts';
 import type { SyncContext } from './sync-context.ts';
 
-/** The room that the runs of targets have together for the values that they hold. */
+/** Limits the memory that concurrent runs use for secret values. */
 export interface MemorySemaphore {
-  /** For one run; what it holds is given back at its end. */
+  /** Opens a lease for one run. Disposing of it releases its memory. */
   open(): MemoryLease;
 }
 
 export interface MemoryLease extends Disposable {
-  /** Resolves when there is room for so much more. Whoever has got some waits no more, so that nobody waits forever. */
+  /** Resolves when the memory is available. A run that already holds memory does not wait, which avoids deadlock. */
   acquire(bytes: number): Promise<void>;
 }
 
 /**
- * Of each value there are, by the time its target is written, a dozen copies: as text and as base64, in the body of the
- * request and in the answer. Four Secrets of the largest size at a time keep one processor busy.
+ * A written value exists about a dozen times: as text, as base64, in the request and in the response. Four Secrets of
+ * maximum size keep one CPU busy.
  */
 const LIMIT_BYTES = 4 * 2 ** 20;
-/** Those that hold no more neither wait nor count: hardly any target does. */
+/** Runs below this size neither wait nor count. Almost all targets are smaller. */
 const FREE_BYTES = 64 * 2 ** 10;
 
 export interface MemorySemaphoreDeps {
-  /** Bytes; all runs together. */
+  /** Limit for all runs together, in bytes. */
   readonly limitBytes?: number;
-  /** Bytes; one run. */
+  /** Size below which a run does not count, in bytes. */
   readonly freeBytes?: number;
-  /** A run has taken so many bytes of large values. */
+  /** Reports the bytes that a run has acquired. */
   readonly onAcquired?: ((bytes: number) => void) | undefined;
 }
 
-/** In the order in which they asked. One that needs more than there is has all of it for itself. */
+/** First come, first served. A run larger than the limit runs alone. */
 export function createMemorySemaphore({
   limitBytes: limitBytes = LIMIT_BYTES,
   freeBytes: freeBytes = FREE_BYTES,
@@ -73,14 +73,14 @@ export function createMemorySemaphore({
   };
 }
 
-/** The same context for one run, which waits between what it reads and what it does with it. */
+/** Wraps a context so that the run waits for memory after each read. */
 export function withMemoryLease(context: SyncContext, lease: MemoryLease): SyncContext {
   const records: Promise<void>[] = [];
   return {
     ...context,
     async read(refs) {
       const results = await context.read(refs);
-      // At once: by the end of the wait somebody else may have read the same anew, with a record of its own.
+      // Take the record now. During the wait another run may read the same reference again and replace it.
       const record = context.whenRecorded(refs);
       records.push(record);
       void Promise.allSettled([record]);

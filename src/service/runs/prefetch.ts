@@ -9,13 +9,13 @@ export interface PrefetchDeps {
   readonly outbox: Pick<Outbox, 'targetsOf'>;
   readonly snapshot: () => ConfigSnapshot;
   readonly states: Pick<TargetStates, 'meta' | 'get'>;
-  /** Whether the state of a target is known from a watch. */
+  /** Whether the target's state is known from a watch. */
   readonly isListed: (id: TargetId) => boolean;
 }
 
 /**
- * Whoever belongs to one request reads in one context: tells it what they will read. And that a target is missing, where
- * the watches say so and nobody has run it yet: one that a run has just made they may not have seen.
+ * Announces the reads of all targets of a request to their shared context. Also reports a target as missing if the
+ * watch does not list it and no run has written it. The watch may lag behind a run's write.
  */
 export function withPrefetch(
   context: SyncContext,

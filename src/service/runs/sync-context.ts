@@ -4,15 +4,15 @@ import type { VersionResult } from '../../providers/provider.ts';
 import type { Reason } from '../../queue/queue.ts';
 import type { ReconcileDeps } from '../../reconcile/reconcile.ts';
 
-/** What the runs of one request share: what was read for it, and under which id it is recorded. */
+/** What the runs of one request share: the values read and the request id of their records. */
 export interface SyncContext extends ReconcileDeps {
-  /** These will be read, in about this order, where nothing else decides. */
+  /** Announces references that will be read, in about this order. */
   expect(refs: readonly StoreRef[]): void;
   /** Hints which keys have changed and must be read. In the order of the keys. */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
 
-/** Who is on record for work that nobody asked for by name. */
+/** The actor on record for automatic work. */
 export const ACTOR_OF: Readonly<Record<Reason, Actor['kind']>> = {
   manual: 'operator',
   first: 'startup',

@@ -2,42 +2,45 @@ import type { Clock } from '../../core/clock.ts';
 import type { Job } from '../../queue/queue.ts';
 
 /**
- * When something was requested for. A sweep asks for all targets of a key in one turn, and the first of them is worked on
- * before the last one is requested for: what is read for it is new enough for them all.
+ * When a target was requested. A sweep requests all targets of a key in one tick. The first one may start before the
+ * last is requested, and its reads are fresh enough for all.
  */
 export interface RequestTime {
   /** In milliseconds since 1970. */
   readonly at: number;
-  /** Counted, since many intervals may be in one millisecond. */
+  /** A counter, since one millisecond may contain several ticks. */
   readonly tick: number;
 }
 
 export interface SyncContexts<Context> {
-  /** The context of a request; a new one if what it has read is not newer than a moment, and than what was requested for. */
+  /**
+   * Returns the context of a request. Opens a new one if the existing reads are not newer than `notBefore` and the
+   * request.
+   */
   get(job: Pick<Job, 'requestId' | 'reason'>, notBefore: number, requested?: RequestTime): Promise<Context>;
-  /** Nobody else will ask for the context of this request: lets go of the values in it. */
+  /** Closes the context of a request that no other job will use, and releases its values. */
   end(job: Pick<Job, 'requestId' | 'reason'>): void;
-  /** Lets go of those whose time is over, and of the values in them. */
+  /** Closes expired contexts and releases their values. */
   evict(): void;
-  /** Lets go of all: what was begun under another configuration is of no use. */
+  /** Closes all contexts after a configuration change. */
   clear(): void;
 }
 
-/** What was read longer ago is old: a context reads it anew. A context that nobody asks for is over after as long. */
+/** Maximum age of a shared read, and the idle time after which a context is closed. */
 export const MAX_CONTEXT_AGE_MS = 15_000;
 const MAX_CONTEXTS = 32;
 
 interface OpenContext<Context> {
   readonly openedAt: number;
-  /** In which turn of what is requested for. */
+  /** The request tick at which it was opened. */
   readonly tick: number;
   usedAt: number;
   readonly context: Promise<Context>;
 }
 
 /**
- * Jobs of one request share what was read for it: a key that two hundred targets hold is read once. A request may have
- * so many targets that it takes minutes; what was read ahead for the last of them is not lost in between.
+ * Shares reads between the jobs of one request, so that a key of two hundred targets is read once. A request may take
+ * minutes; prefetched values of its last targets are kept meanwhile.
  */
 export function createSyncContexts<Context>(
   clock: Clock,
@@ -59,20 +62,20 @@ export function createSyncContexts<Context>(
       const id = idOf(job);
       const existing = contexts.get(id);
       const now = clock.now();
-      // Nothing in it is older than the one or the other.
+      // Lower bound of the age of all values in the context.
       const readAt = Math.max(existing?.openedAt ?? 0, now - MAX_CONTEXT_AGE_MS);
       const isAfter = (request: RequestTime): boolean =>
         readAt > request.at || (existing?.tick ?? 0) >= request.tick;
       if (existing !== undefined && readAt > notBefore && (requested === undefined || isAfter(requested))) {
         existing.usedAt = now;
-        // The one that was used last is let go of last.
+        // Keep the map in order of last use.
         contexts.delete(id);
         contexts.set(id, existing);
         return existing.context;
       }
       const entry = { openedAt: now, tick: currentTick(), usedAt: now, context: open(job) };
       contexts.set(id, entry);
-      // What could not begin is begun anew by the next one who asks.
+      // Remove a context that failed to open, so that the next caller retries.
       const removeFailed = (): void => void (contexts.get(id) === entry && contexts.delete(id));
       entry.context.then(undefined, removeFailed);
       return entry.context;

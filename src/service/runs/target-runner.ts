@@ -37,27 +37,29 @@ export interface TargetRunnerDeps {
   readonly tracer?: Tracer;
   readonly random: () => number;
   readonly ages: SourceAges;
-  /** A target proposes its own end, which another step decides on. */
+  /** A target proposed its deletion, which the deletion step decides. */
   readonly onProposal: () => void;
-  /** Content was written whose mapping names workloads to restart. */
+  /** Content was written, and its mapping names workloads to restart. */
   readonly onRestart: () => void;
-  /** One was made that has left the configuration meanwhile, so that nobody has seen it among those that left. */
+  /** A target was created after it had left the configuration, so no orphan check has seen it. */
   readonly onOrphan: () => void;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
-  /** So many bytes of large values were taken from a store for a target. */
+  /** Reports bytes of large values that a run has acquired. */
   readonly onLargeValues?: ((bytes: number) => void) | undefined;
-  /** Whether it has come to the configuration, and is not there yet: nobody took it away. Left out: none has. */
+  /**
+   * Whether the target is new in the configuration and not written yet, so its absence is not drift. Defaults to false.
+   */
   readonly isNew?: ((mapping: string, target: TargetId) => boolean) | undefined;
-  /** Whether the newest configuration could not be taken, and others may have it. Left out: never. */
+  /** Whether the newest configuration is invalid here while other replicas may use it. Defaults to false. */
   readonly isBehind?: (() => boolean) | undefined;
 }
 
-/** When a run without an outcome is tried again at the latest. */
+/** Retry time of a run that ended without an outcome. */
 const NO_OUTCOME_RETRY_MS = 60_000;
-/** A configuration comes to one replica after another, within a minute or two. */
+/** A new configuration reaches all replicas within a minute or two. */
 const ROLLOUT_MS = 5 * 60_000;
 
-/** Works off the job of one target: every mapping that wants it, in turn. Gives when to look again. */
+/** Runs the job of one target, for each mapping that wants it. Returns the delay until the next run. */
 export type TargetRunner = (target: TargetId, job: Job, signal: AbortSignal) => Promise<number | undefined>;
 
 export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
@@ -71,7 +73,7 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     let remaining = new Set(desired);
     try {
       const context = await contexts.get(job, readBefore(desired), outbox.lastRequest(target, job.requestId));
-      // By the configuration that the context has, which may be in force since a moment ago.
+      // Opening the context may have put a new configuration in force.
       desired = snapshot().forTarget(target);
       remaining = new Set(desired);
       for (const desiredTarget of desired) {
@@ -91,12 +93,12 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
   };
 
   /**
-   * A run that follows another one reads afresh, whoever asked for either: what was read for its request before may be
-   * older than what the other one has written.
+   * A run reads values again that were read before the target's last run ended. They may be older than what that run
+   * wrote.
    */
   function readBefore(desired: readonly DesiredTarget[]): number {
     const ended = desired.map(({ mapping, id }) => states.get(mapping.name, id)?.endedAt ?? 0);
-    // One that is yet to come is of a clock that was set back, and no context is from before that.
+    // A time in the future means that the clock was set back. No context is older than that change.
     const now = clock.now();
     return Math.max(0, ...ended.filter((at) => !isInFuture(at, now)));
   }
@@ -145,22 +147,22 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
         random: deps.random,
       },
     );
-    // Whether the fight is over, only another look tells.
+    // Only another run can tell whether the conflict is over.
     const wait = next ?? (state.contestedUntil === undefined ? undefined : mapping.refreshMs);
     states.note(wait === undefined ? state : { ...state, retryAt: endedAt + wait });
     if (outcome.proposal !== undefined) deps.onProposal();
     if (outcome.restarts) deps.onRestart();
     if (outcome.kind === 'created' && !isStillDesired()) deps.onOrphan();
-    // An old version says nothing of how old the secret is.
+    // A pinned version does not show the age of the current secret.
     if (outcome.pinned === undefined && outcome.sources !== undefined)
       deps.ages.noteRun(mapping, outcome.sources);
     return wait;
   }
 
   /**
-   * For how long what is there is let be, since a replica with another configuration wrote it. That may be the newer
-   * one, and to undo it until this one has come here too would restart pods back and forth. Where this one cannot be
-   * taken here it is.
+   * How long to leave a Secret alone that a replica with another configuration wrote. That configuration may be the
+   * newer one. Repairing before it arrives here would restart pods back and forth. If it is invalid here, the wait
+   * continues.
    */
   function otherConfigWait({ mapping, id }: DesiredTarget, now: number): number {
     const other = states.byOtherConfig(mapping.name, id);
@@ -169,7 +171,7 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     return deps.isBehind?.() ? ROLLOUT_MS : Math.min(ROLLOUT_MS, other.endedAt + ROLLOUT_MS - now);
   }
 
-  /** Until it began to fail, the sweeps have shown that it was right. */
+  /** Sweeps confirmed the target until it began to fail. */
   function lastOkBefore(mapping: Mapping, before: TargetState | undefined): number | undefined {
     const sweeps = snapshot()
       .shardsOf(mapping)
@@ -178,8 +180,8 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
   }
 
   /**
-   * A run without an outcome, for want of the audit or by a fault of ours. The sweeps go on to find its sources, and
-   * would say for ever that it is in step. What has an error already keeps it, and with it what is held.
+   * Notes a run without an outcome, after an audit outage or an internal error. Otherwise later sweeps would report the
+   * target as synced. An existing error stays, and so does a hold.
    */
   function noteNoOutcome({ mapping, id }: DesiredTarget, job: Job, startedAt: number, error: AppError): void {
     const before = states.get(mapping.name, id);
@@ -198,17 +200,17 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
       error: error.toJSON(),
       person: false,
       failures: 0,
-      // Its job is not done, and comes back by itself; this is for one that is lost meanwhile.
+      // The job retries by itself. This time is for a job that the queue loses.
       retryAt: endedAt + NO_OUTCOME_RETRY_MS,
       ...(okAt === undefined ? {} : { okAt }),
-      // What a process before this one has held may be held still, and counts for the brake.
+      // A previous process may have held the target, which then counts for the brake.
       ...(before === undefined ? { undecided: true } : {}),
       alive,
       keys: [],
     });
   }
 
-  /** Somebody changes it as often as we repair it: it is left alone, and looked at once per refresh. */
+  /** Leaves a target alone that another controller changes as often as we repair it. It runs once per refresh. */
   async function noteContested(
     desired: DesiredTarget,
     job: Job,
@@ -218,7 +220,7 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     const { mapping, id } = desired;
     const error = new AppError('CONTESTED', { subject: formatTarget(id) });
     await recorder.recordFailure(mapping.name, id, { kind: 'refused', error });
-    deps.logger.error('two controllers fight over a target', { mapping: mapping.name, ...id, error });
+    deps.logger.error('two controllers compete for a target', { mapping: mapping.name, ...id, error });
     states.note({
       ...(before ?? { okAt: startedAt }),
       mapping: mapping.name,
@@ -257,7 +259,7 @@ function stateAfter(
     outcome.certificateExpiresAt ?? (isTls(desired) ? before?.certificateExpiresAt : undefined);
   const isOk = error === undefined;
   const okAt = isOk ? startedAt : wasOkAt;
-  // The fight goes on for as long as repairs are needed.
+  // The conflict lasts as long as repairs are needed.
   const isContestOngoing = before?.contestedUntil !== undefined && kind !== 'unchanged';
   return {
     mapping: desired.mapping.name,
@@ -270,16 +272,17 @@ function stateAfter(
     person: !isOk && !isTransient(error.code),
     failures: isOk ? 0 : (before?.failures ?? 0) + 1,
     ...(okAt === undefined ? {} : { okAt }),
-    // Where nobody could look, it is what it was.
+    // Keep the previous value if the run could not read the cluster.
     alive: alive || (error?.code === 'CLUSTER_UNAVAILABLE' && before?.alive === true),
     ...(drifted ? { drifted } : {}),
     ...(isContestOngoing ? { contestedUntil: endedAt + desired.mapping.refreshMs } : {}),
-    // What is held already stays so until the destroying step has decided anew.
+    // A held target stays held until the deletion step decides again.
     ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
     ...(pinned === undefined ? {} : { pinned }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
     ...(certificateExpiresAt === undefined ? {} : { certificateExpiresAt }),
-    // A target may have hundreds of keys. What is held is known by all of them, and whoever asks is told all.
+    // Keep all keys for held changes and manual runs. Otherwise keep only changed ones, since a target may have
+    // hundreds.
     keys: kind === 'held' || job.reason === 'manual' ? keys : keys.filter(isChanged),
   };
 }

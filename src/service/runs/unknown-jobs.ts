@@ -1,17 +1,17 @@
 import type { Clock } from '../../core/clock.ts';
 
 /**
- * Jobs about what this process does not know. That may be of a configuration that has reached another replica first, or
- * of a newer release, so they go back to the queue for a while, for another to take.
+ * Jobs for subjects that this process does not know. They may belong to a newer configuration or release of another
+ * replica, so they return to the queue for a while.
  */
 export interface UnknownJobs {
-  /** Gives when the job is to come again; undefined: nobody has known it for long enough. */
+  /** Returns the delay until the job runs again, or `undefined` to drop it after two minutes. */
   handBack(subject: string): number | undefined;
-  /** It is known now. */
+  /** Forgets a subject that is known now. */
   forget(subject: string): void;
 }
 
-/** So long replicas may differ in their configuration. */
+/** How long replicas may differ in their configuration. */
 const HAND_BACK_FOR_MS = 120_000;
 const HAND_BACK_DELAY_MS = 1_000;
 
@@ -23,11 +23,11 @@ export function createUnknownJobs({
   readonly random: () => number;
 }): UnknownJobs {
   const seen = new Map<string, { readonly since: number; readonly last: number }>();
-  // By distance: a clock that was set back must not keep a job on its way for hours.
+  // Compare the absolute difference, so that a clock set back does not keep a job for hours.
   const isExpired = (at: number): boolean => Math.abs(clock.now() - at) > HAND_BACK_FOR_MS;
   return {
     handBack(subject) {
-      // Not seen for so long, it went to another. What comes now is the next one about the same, with time of its own.
+      // Another replica took a job that was not seen for this long. A new job for the same subject gets its own time.
       for (const [name, { last }] of seen) if (isExpired(last)) seen.delete(name);
       const last = clock.now();
       const { since } = seen.get(subject) ?? { since: last };

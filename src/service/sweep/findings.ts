@@ -11,7 +11,7 @@ import {
 import type { SyncContext } from '../runs/sync-context.ts';
 import type { SourceAges } from './source-ages.ts';
 
-/** What a reference was found to be. Never a value. */
+/** The state of a reference in its store, without the value. */
 export type Finding =
   | { readonly kind: 'version'; readonly version: string; readonly by: 'list' }
   | { readonly kind: 'version'; readonly version: string; readonly by: 'read'; readonly content: Fingerprint }
@@ -21,31 +21,28 @@ export type Finding =
 export interface FindingsDeps {
   readonly context: SyncContext;
   readonly ages: Pick<SourceAges, 'note'>;
-  /** Whether asking the store for versions costs less than reading. */
+  /** Whether listing versions costs less than reading. */
   readonly tellsVersions: boolean;
-  /** Told of progress. */
+  /** Called after each step. */
   readonly onProgress: () => void;
 }
 
-/**
- * At first the audit is asked about each: as many as go in one question, since whoever writes would wait behind
- * thousands.
- */
+/** References per audit query. A larger query would delay writers. */
 const AUDIT_BATCH = 50;
 const READ_BATCH = 200;
-/** Before it is known how large they are. */
+/** The first batch is small because the value sizes are unknown. */
 const FIRST_READ_BATCH = 5;
-/** Of values that are only looked at for their versions. */
+/** Memory limit for values that are read only for their versions. */
 const READ_BATCH_BYTES = 4 * 2 ** 20;
 
-/** What references of a store are now, by `refId`: by their versions alone where that is cheaper, else by reading. */
+/** The state of the given references, by `refId`. Uses listed versions where they cost less, and reads the rest. */
 export async function checkReferences(
   store: string,
   refs: readonly StoreRef[],
   { context, ages, tellsVersions, onProgress: onProgress }: FindingsDeps,
 ): Promise<ReadonlyMap<string, Finding>> {
   const findings = new Map<string, Finding>();
-  // A list knows the current version of a plain key and nothing else.
+  // A list contains only the current version of plain keys.
   const plain = refs.filter(({ ref }) => isCurrentSecretRef(ref));
   if (tellsVersions && plain.length > 0) {
     const keys = plain.map(({ ref }) => ref.key);
@@ -57,7 +54,7 @@ export async function checkReferences(
       ages.note(store, ref.ref.key, result);
     }
   }
-  // That a failure has ended is to be on record, as that it began.
+  // Read failing references too, so that the end of the failure is recorded.
   const unread: StoreRef[] = [];
   let pendingChecks: (readonly [StoreRef, Promise<boolean>])[] = [];
   const awaitChecks = async (): Promise<void> => {
@@ -65,7 +62,7 @@ export async function checkReferences(
     unread.push(...pendingChecks.filter((_, index) => isToRead[index]).map(([ref]) => ref));
     pendingChecks = [];
     onProgress();
-    // An audit in a file answers on this thread: probes and writes come in between.
+    // A file-based audit answers on this thread. Let probes and writes run in between.
     await nextTurn();
   };
   for (const ref of refs) {
@@ -75,7 +72,7 @@ export async function checkReferences(
     if (pendingChecks.length === AUDIT_BATCH) await awaitChecks();
   }
   if (pendingChecks.length > 0) await awaitChecks();
-  // In parts, so that a long one is seen to go on.
+  // In batches, so that a long sweep shows progress.
   for (let start = 0, size = FIRST_READ_BATCH; start < unread.length; ) {
     const batch = unread.slice(start, start + size);
     const results = await context.read(batch);
@@ -86,17 +83,17 @@ export async function checkReferences(
       const id = refId(ref);
       const result = results.get(id);
       if (result === undefined) continue;
-      // A list that tells of it has not failed: to read again what it does not say is no haste.
+      // A listed key has not failed. A failed read of it is not urgent.
       if (result.kind !== 'failed' || !findings.has(id))
         findings.set(id, findingOf(result, context.fingerprints));
-      // A named version, or another object of that name, tells nothing of the current value.
+      // A pinned version or another object does not describe the current value.
       if (result.kind === 'found' && isCurrentSecretRef(ref.ref)) ages.note(store, ref.ref.key, result);
     }
   }
   return findings;
 }
 
-/** How many to read at once after some that were so large. */
+/** The size of the next batch, from the value sizes of the last one. */
 function nextBatchSize(results: ReadonlyMap<string, ReadResult>): number {
   const bytes = Math.max(1, totalSizeOf(results));
   return Math.max(1, Math.min(READ_BATCH, Math.floor((READ_BATCH_BYTES * results.size) / bytes)));

@@ -18,13 +18,13 @@ export interface InSyncInput {
   readonly instance: string;
   /** Maps the name of each store to the hash of its definition. */
   readonly stores: ReadonlyMap<string, string>;
-  /** As the last run found it; left out before the first one, and then an annotation is to be looked into. */
+  /** The pin that the last run found. Omit it before the first run; then an annotation requires a run. */
   readonly pin?: { readonly to: number | undefined } | undefined;
 }
 
 /**
- * Whether a target looks as we would leave it, by all that is not content: our marks of this configuration, and nobody
- * else's hand on them or on its content. If not, or if it cannot be told, a full run looks.
+ * Whether the metadata shows the target as in sync: our ownership metadata is current, and no other manager changed it
+ * or the data. If not, or if unclear, a full run decides.
  */
 export function looksInSync(meta: SecretMeta, { mapping, instance, stores, pin }: InSyncInput): boolean {
   const { labels, annotations, ours, foreign, deleting } = meta;
@@ -38,12 +38,12 @@ export function looksInSync(meta: SecretMeta, { mapping, instance, stores, pin }
   const written = parseStores(annotations[ANNOTATION.stores]);
   if (written === undefined || ![...written].every(([name, hash]) => stores.get(name) === hash)) return false;
   if (!hasAll(labels, target.labels) || !hasAll(annotations, target.annotations)) return false;
-  // A mark that somebody else wrote last may say anything; what our field manager holds we wrote.
+  // Trust an annotation only if our field manager owns it.
   if (!Object.values(ANNOTATION).every((name) => ours.annotations.includes(name))) return false;
   return ownsItsKeys(meta, ours, mapping);
 }
 
-/** A key that somebody took out is ours no longer, and one that came is somebody else's, which is `foreign`. */
+/** A removed key is no longer in our managed fields. A key added by another manager is reported as `foreign`. */
 function ownsItsKeys(
   { annotations }: SecretMeta,
   { data }: NonNullable<SecretMeta['ours']>,
@@ -58,8 +58,8 @@ function ownsItsKeys(
 }
 
 /**
- * The version of each reference that a target was made from, by its annotation: `missing` was not there then. One that
- * is left out, the annotation does not tell apart.
+ * The version of each reference in the target's annotation, or `missing` if the source was absent. Omits references
+ * that the annotation cannot distinguish.
  */
 export function sourceVersionsOf(
   { annotations }: Pick<SecretMeta, 'annotations'>,
@@ -75,7 +75,10 @@ export function sourceVersionsOf(
 
 type Versions = ReadonlyMap<string, string | 'missing'>;
 
-/** The targets of a mapping in many namespaces say the same, and each is asked for all of its sources. */
+/**
+ * Caches the parsed annotation. The targets of a mapping in many namespaces share it, and each is checked for all of
+ * its sources.
+ */
 const parsedVersions = new WeakMap<
   Mapping,
   { readonly text: string | undefined; readonly versions: Versions }
@@ -91,7 +94,7 @@ function parseVersions(text: string | undefined, mapping: Mapping): Versions {
   const versions = new Map<string, string | 'missing'>();
   for (const [id, ref] of refs) {
     const writtenVersions = new Set((made.get(nameOf(ref)) ?? []).map(({ version }) => version));
-    // Two versions of one key in one target: which reference gave which, the annotation does not tell.
+    // The annotation does not tell which of several references to one key gave which version.
     if (writtenVersions.size > 1 || (refsByKey.get(nameOf(ref))?.length ?? 0) > 1) continue;
     const [version = 'missing'] = writtenVersions;
     versions.set(id, version);

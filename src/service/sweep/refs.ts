@@ -5,8 +5,7 @@ import { sourcesOf, storeRef } from '../../sync/desired.ts';
 const refsByMapping = new WeakMap<Mapping, ReadonlyMap<string, StoreRef>>();
 
 /**
- * What a mapping reads, by `refId`. A mapping is never changed, so this is made once: ten thousand targets share what
- * their mappings have.
+ * The references of a mapping, by `refId`. Mappings are immutable, so the result is cached and shared by all targets.
  */
 export function refsOf(mapping: Mapping): ReadonlyMap<string, StoreRef> {
   const before = refsByMapping.get(mapping);

@@ -9,20 +9,20 @@ import { refsOf } from './refs.ts';
 
 export type Sweep = Extract<Subject, { kind: 'sweep' }>;
 
-/** What is looked at together: references of one store, and targets that only a full run can check. */
+/** A unit of a sweep: references of one store, and targets that need a full run. */
 export interface Shard {
   readonly sweep: Sweep;
   readonly refs: readonly StoreRef[];
   readonly fullRuns: readonly DesiredTarget[];
 }
 
-/** As many references as a store that must be read for each is asked for at once. */
+/** Number of references in a shard of a store without version lists. */
 const READS_PER_SHARD = 25;
 const MAX_SHARDS = 64;
 
 /**
- * Divides what has to be checked within each interval into shards. The same configuration gives the same shards in every
- * process, so that replicas name the same work alike.
+ * Divides the periodic checks into shards. The result depends only on the configuration, so all replicas use the same
+ * shard names.
  */
 export function shardsOf(
   wanted: readonly DesiredTarget[],
@@ -46,16 +46,16 @@ export function shardsOf(
   }
   for (const mapping of new Set(wanted.map((desiredTarget) => desiredTarget.mapping))) {
     if (mapping.target.mode === 'merge') continue;
-    // What two mappings share is read at the shorter interval, once for both.
+    // A reference shared by several mappings is read once, at the shortest interval.
     for (const [id, ref] of refsOf(mapping))
       groupOf(ref.store, shortest.get(id) ?? mapping.refreshMs).refs.set(id, ref);
   }
   return [...groups.values()].flatMap(({ store, refreshMs, refs, whole }) => {
-    // One list tells all of a store's versions; reads are spread.
+    // One list gives all versions of a store. Reads are spread over several shards.
     const parts = Math.ceil(
       (tellsVersions(store) ? 1 : refs.size / READS_PER_SHARD) + whole.length / READS_PER_SHARD,
     );
-    // By powers of two, so that a mapping more seldom changes the names and so the due times of all.
+    // Powers of two, so that a new mapping rarely changes the shard names and their due times.
     const shards = Math.min(MAX_SHARDS, 2 ** Math.ceil(Math.log2(Math.max(1, parts))));
     const shardOf = (id: string) => (shards === 1 ? 0 : hashOf(id) % shards);
     const inShard = Map.groupBy([...refs], ([id]) => shardOf(id));
@@ -68,7 +68,7 @@ export function shardsOf(
   });
 }
 
-/** Of each reference, the shortest interval of those that use it. */
+/** The shortest interval of each reference. */
 function shortestRefresh(wanted: readonly DesiredTarget[]): ReadonlyMap<string, number> {
   const shortest = new Map<string, number>();
   for (const mapping of new Set(wanted.map((desiredTarget) => desiredTarget.mapping)))
@@ -78,8 +78,8 @@ function shortestRefresh(wanted: readonly DesiredTarget[]): ReadonlyMap<string, 
 }
 
 /**
- * The store with which a mapping is checked by a full run: what a search finds, no list of references tells, and in a
- * Secret of others only the API server knows what is ours.
+ * The store of a mapping that needs full runs, or `undefined`. A search has no fixed list of references. In a shared
+ * Secret, only the API server knows our keys.
  */
 export function fullRunStore(mapping: Mapping): string | undefined {
   const search = mapping.dataFrom.find((entry) => !isSpread(entry));
@@ -87,10 +87,10 @@ export function fullRunStore(mapping: Mapping): string | undefined {
   return mapping.target.mode === 'merge' ? sourcesOf(mapping)[0]?.store : undefined;
 }
 
-/** At most this share of the interval is added to a due time, another one in each round. */
+/** Maximum share of the interval that is added to each due time. */
 const JITTER = 0.05;
 
-/** A round of a shard: from one due time to the next, in milliseconds since 1970. */
+/** A round of a shard, from one due time to the next, in milliseconds since 1970. */
 export interface Round {
   readonly round: number;
   readonly from: number;
@@ -98,8 +98,8 @@ export interface Round {
 }
 
 /**
- * Which round of a shard a moment belongs to. Due times are spread over the interval by the shard's name, and are the
- * same before and after a restart and in every replica.
+ * The round of a shard at a given time. A hash of the shard's name spreads the due times over the interval. They are
+ * the same in every replica and after a restart.
  */
 export function roundAt(sweep: Sweep, now: number): Round {
   const { refreshMs } = sweep;

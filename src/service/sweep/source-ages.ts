@@ -5,38 +5,35 @@ import { compareText } from '../../core/target.ts';
 import type { Logger } from '../../log/logger.ts';
 import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
 
-/** A version of a value in a store, and when it was made; nothing, where the store does not tell. */
+/** A version of a value, and its creation time if the store provides one. */
 interface SourceVersion {
   readonly version: string;
   readonly createdAt?: number | undefined;
 }
 
-/** A source that was not rotated for longer than its mapping wants. */
+/** A source that is older than the mapping's `maxAge`. */
 export interface Unrotated {
   readonly mapping: string;
   readonly store: string;
   readonly key: string;
-  /** When its value was made: milliseconds since 1970. */
+  /** Creation time of the value, in milliseconds since 1970. */
   readonly madeAt: number;
   readonly ageMs: number;
   readonly maxAgeMs: number;
 }
 
-/** When the values in the stores were made, as far as they have told. */
+/** Tracks the creation times of source values, as reported by the stores. */
 export interface SourceAges {
-  /** Of one version the earliest counts: a list may say when its tags were changed. */
+  /** Records a version. The earliest time of a version counts, because a list may report the time of a tag change. */
   note(store: string, key: string, told: SourceVersion): void;
-  /** Of all that a target of a mapping was just decided on: what its searches stand for, nothing else tells. */
+  /** Records all sources of a run. Only a run knows which keys a search matches. */
   noteRun(
     mapping: Mapping,
     sources: readonly (SourceVersion & { readonly store: string; readonly key: string })[],
   ): void;
-  /** When the source of a mapping that changed last was changed: milliseconds since 1970. */
+  /** When the mapping's newest source was created, in milliseconds since 1970. */
   changedAt(mapping: Mapping): number | undefined;
-  /**
-   * Warns, once a day each, of sources that were not rotated for longer than their mapping wants, and gives those that
-   * it has warned of.
-   */
+  /** Logs a warning, once a day each, for sources older than their mapping's `maxAge`. Returns those sources. */
   warn(mappings: readonly Mapping[]): readonly Unrotated[];
 }
 
@@ -58,9 +55,7 @@ export function createSourceAges({
   readonly logger: Logger;
 }): SourceAges {
   const made = new Map<string, KnownSource>();
-  /**
-   * By mapping, and not by target: the searches of one find the same for all of them, but for what is on its way out.
-   */
+  /** Keyed by mapping, since a search matches the same keys for all of its targets. */
   const bySearch = new Map<string, readonly KnownSource[]>();
   const warnedAt = new Map<string, number>();
   let lastCleanup: { readonly mappings: readonly Mapping[] | undefined; readonly at: number } = {
@@ -86,7 +81,7 @@ export function createSourceAges({
       before.version = version;
     }
   };
-  /** It looks at every key, which takes as long as a tenth of a second where there are tens of thousands. */
+  /** Visits every key, which takes up to 0.1 s for tens of thousands. */
   const cleanUp = (mappings: readonly Mapping[]): void => {
     lastCleanup = { mappings, at: clock.now() };
     const searching = new Set(mappings.filter(searches).map(({ name }) => name));
@@ -98,7 +93,7 @@ export function createSourceAges({
   return {
     note,
     noteRun(mapping, sources) {
-      // What a mapping reads by its version, or as another object, tells nothing of the current value.
+      // A pinned version or another object does not describe the current value.
       const notCurrent = new Set(
         sourcesOf(mapping)
           .filter((source) => !isCurrentSecretRef(storeRef(source).ref))

@@ -4,10 +4,10 @@ import type { AuditHealth } from '../audit-health.ts';
 import type { ServiceParts } from '../service-parts.ts';
 import type { SweepResult } from './sweep.ts';
 
-/** What sweeps have found since it was last put on record. */
+/** Counts sweep results until they are recorded in the audit. */
 export interface SweepRecord {
   add(result: SweepResult): void;
-  /** One record for all of them. Where that fails they stay for the next. */
+  /** Writes one audit record for all results. After an error the counts are kept for the next record. */
   flush(): Promise<void>;
 }
 

@@ -6,24 +6,26 @@ import { type Queue, isQueueOutage } from '../../queue/queue.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import { type Round, roundAt } from './shards.ts';
 
-/** Of what is due more often than this, a late tick may miss a round. */
+/** With shorter intervals a late tick may skip a round. */
 const JUMP_MS = 30_000;
 
 export interface SweepSchedule {
-  /** Queues what has become due since the last call. */
+  /** Queues the shards that became due since the last call. */
   tick(): void;
-  /** Queues these shards now: their store has come back. */
+  /** Queues these shards now, because their store recovered. */
   queueNow(shards: Iterable<string>): void;
   /**
-   * Queues what was queued in this round and not worked off since: the queue may have lost it, and takes it once.
-   * @param sweptAt When a shard was last worked off, in milliseconds since 1970.
+   * Queues the current round of each shard again if it was queued and not swept. The queue may have lost it, and
+   * otherwise drops the duplicate.
+   *
+   * @param sweptAt Time of a shard's last sweep, in milliseconds since 1970.
    */
   requeueLost(sweptAt: (shard: string) => number | undefined): void;
 }
 
 /**
- * Queues each shard once in each of its rounds. Every replica does so, and the queue takes the first. A shard that is new
- * here waits for its next round: a restart reads no more than going on would have.
+ * Queues each shard once per round. Every replica does so, and the queue drops the duplicates. A new shard waits for
+ * its next round, so a restart causes no extra reads.
  */
 export function createSweepSchedule({
   queue,
@@ -37,7 +39,7 @@ export function createSweepSchedule({
   readonly logger: Logger;
 }): SweepSchedule {
   const rounds = new Map<string, Round>();
-  /** Those of them that this process has queued. */
+  /** The rounds that this process has queued. */
   const queued = new Map<string, Round>();
 
   const add = async (subject: string, once?: { id: string; ttlMs: number }): Promise<boolean> => {
@@ -49,7 +51,7 @@ export function createSweepSchedule({
       return true;
     } catch (thrown) {
       const error = toAppError(thrown);
-      // The next round comes; how the queue is, its health tells.
+      // The next round follows. The queue's health reports an outage.
       if (!isQueueOutage(error)) logger.error('a sweep could not be queued', { error });
       return false;
     }
@@ -72,12 +74,12 @@ export function createSweepSchedule({
         const next = roundAt(sweep, now);
         rounds.set(name, next);
         const [before, round] = [current?.round, next.round];
-        // A clock that is set back gives rounds that were there already. One that jumps on gives rounds of all shards at
-        // once, as a process does that was asleep: they are spread again over the next interval.
+        // A clock set back repeats old rounds. A clock that jumps forward, as after suspend, makes all shards due at
+        // once. Skip both, so that the rounds stay spread.
         const isJump = before !== undefined && round > before + 1 && sweep.refreshMs > JUMP_MS;
         if (before !== undefined && round > before && !isJump)
           void addRound(name, next, sweep.refreshMs).then((isQueued) => {
-            // Tried again at the next tick; whichever replica is first, the queue takes it once.
+            // Retry at the next tick. The queue drops the duplicate of another replica.
             if (!isQueued && current !== undefined && rounds.get(name) === next) rounds.set(name, current);
           });
       }

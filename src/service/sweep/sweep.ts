@@ -27,37 +27,37 @@ export interface SweepDeps {
   readonly clock: Clock;
   readonly ages: Pick<SourceAges, 'note'>;
   readonly checkPins: CheckPins;
-  /** Whether asking a store for versions costs less than reading. */
+  /** Whether listing a store's versions costs less than reading. */
   readonly tellsVersions: (store: string) => boolean;
-  /** Whether the store answers at all. */
+  /** Whether the store is unreachable. */
   readonly isDown: (store: string) => boolean;
 }
 
 export interface SweepResult {
   readonly keys: number;
-  /** Targets that are looked at because of it. */
+  /** Number of targets queued. */
   readonly due: number;
-  /** Why the store could not be asked. */
+  /** Why the store could not be checked. */
   readonly code?: string;
 }
 
-/** What it was found to be the last time, by this process. */
+/** The previous finding of a reference in this process. */
 interface PreviousFinding {
   readonly text: string;
   readonly isFailed: boolean;
-  /** When it was first found to be that, in milliseconds since 1970. */
+  /** When this finding first occurred, in milliseconds since 1970. */
   readonly since: number;
-  /** What was read last. */
+  /** Fingerprint of the last value read. */
   readonly content?: Fingerprint | undefined;
 }
 
-/** What a finding says beside what this process has found before. */
+/** A finding compared with the previous one of this process. */
 interface Comparison {
-  /** It is not what it was. */
+  /** The finding differs from the previous one. */
   readonly isChanged: boolean;
-  /** Another value has the version that one had before. */
+  /** A different value has a version that was used before. */
   readonly isVersionReused: boolean;
-  /** It was never found before. */
+  /** The reference was never found before. */
   readonly isFirst: boolean;
   readonly latest: PreviousFinding;
 }
@@ -67,24 +67,24 @@ export type SweepShard = (
   name: string,
   job: Job,
   context: SyncContext,
-  /** Told of progress. */
+  /** Called after each step. */
   onProgress?: () => void,
 ) => Promise<SweepResult>;
 
-/** A read may give what was there before for as long after a list tells of something new. */
+/** A read may return the old value for this long after a list shows a new version. */
 const READ_LAG_MS = 60_000;
-/** The sweep of a shard that this process does not know may be of another configuration, until it is this late. */
+/** An unknown shard may belong to another configuration. It is forgotten after this many intervals. */
 const FORGET_AFTER_INTERVALS = 3;
 
 /**
- * Looks at one shard of a store: asks for versions where that is cheaper, reads the rest once for all, and has those
- * targets looked at whose sources are not what they were made from. It decides nothing itself.
+ * Checks one shard of a store. It lists versions where that costs less, reads the other references once, and queues
+ * targets whose sources have changed. The runs decide what to do.
  */
 export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepDeps): SweepShard {
   const previous = new Map<string, PreviousFinding>();
   let cleanedUpFor: ConfigSnapshot | undefined;
 
-  /** Forgets what nobody asks for any more, once for each configuration. */
+  /** Forgets unused references and shards, once for each snapshot. */
   const cleanUp = (): void => {
     const now = snapshot();
     if (now === cleanedUpFor) return;
@@ -98,22 +98,22 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     }
   };
 
-  /** @param remade By `refId`: that by the records another value had the same version before. */
-  const compare = (id: string, finding: Finding, remade: ReadonlySet<string>): Comparison => {
+  /** @param replacedValues Reference ids whose version, according to the audit, had another value before. */
+  const compare = (id: string, finding: Finding, replacedValues: ReadonlySet<string>): Comparison => {
     const before = previous.get(id);
     const text = JSON.stringify({ ...finding, by: undefined, content: undefined });
     const content = 'content' in finding ? finding.content : before?.content;
-    // By what is on record, whoever read it; and by this process, where another reading came in between.
-    const isRemade = before?.content === undefined ? remade.has(id) : before.content !== content;
-    const isNews = isRemade || (before !== undefined && before.text !== text);
-    const isSame = before?.text === text && !isRemade;
+    // The audit knows all readers. This process knows reads that the audit has not recorded.
+    const isVersionReused = before?.content === undefined ? replacedValues.has(id) : before.content !== content;
+    const isNew = isVersionReused || (before !== undefined && before.text !== text);
+    const isSame = before?.text === text && !isVersionReused;
     const isFailed = finding.kind === 'failed';
-    const seen = isSame ? { ...before, content } : { text, isFailed, since: clock.now(), content };
-    previous.set(id, seen);
-    return { isChanged: isNews, isVersionReused: isRemade, isFirst: before === undefined, latest: seen };
+    const latest = isSame ? { ...before, content } : { text, isFailed, since: clock.now(), content };
+    previous.set(id, latest);
+    return { isChanged: isNew, isVersionReused: isVersionReused, isFirst: before === undefined, latest: latest };
   };
 
-  /** Whether a target has ended well since a finding that its annotations cannot be compared with. */
+  /** Whether a target had a successful run since a finding that its annotation cannot confirm. */
   const isSettled = (
     state: TargetState | undefined,
     { since }: PreviousFinding,
@@ -123,43 +123,43 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     return state !== undefined && state.error === undefined && state.startedAt >= since + late;
   };
 
-  /** Whether this process has found each source of a target, or that it is not there. */
+  /** Whether each source of a target was found or is known to be absent. */
   const isAllFound = ({ mapping }: DesiredTarget): boolean =>
     [...refsOf(mapping).keys()].every((id) => previous.get(id)?.isFailed === false);
 
-  /** Whether this finding is a reason to look at the target now. */
+  /** Whether this finding requires a run now. */
   const isDue = (
     desired: DesiredTarget,
     writtenVersion: string | undefined,
     finding: Finding,
-    { isChanged: isNews, isVersionReused: isRemade, isFirst, latest: seen }: Comparison,
+    { isChanged: isNew, isVersionReused: isVersionReused, isFirst, latest: latest }: Comparison,
   ): boolean => {
     const state = states.get(desired.mapping.name, desired.id);
     const isWaiting = (state?.retryAt ?? 0) > clock.now();
-    // It fails already, and is tried again in its own time unless something has changed; the readings of an absence all
-    // count towards its proof. What is found for the first time may have been mended since it failed; its sources are
-    // found one after another, and one look is enough for all of them.
-    if (isWaiting && !isNews && !isAbsence(finding, desired))
+    // A failing target waits for its retry unless a source changed. Each absent read counts toward its proof and runs
+    // now. After a restart the cause may have been fixed: run once when all sources have been found.
+    if (isWaiting && !isNew && !isAbsence(finding, desired))
       return isFirst && state?.person === true && isAllFound(desired);
-    // A source that can be read again, with the version that it had, may be what it failed for.
-    if (isNews && state?.error !== undefined) return true;
+    // A source that became readable again may end the failure, even with the same version.
+    if (isNew && state?.error !== undefined) return true;
     if (states.meta(desired.id) === undefined) {
-      // One that is still to be made stands in the queue: to ask for it again would have its context begin anew.
+      // A target that is not created yet is already queued. Another request would open a new context and repeat its
+      // reads.
       const isQueued = state === undefined && outbox.requestedAt(desired.id) !== undefined;
-      return !isWaiting && (isNews || !isQueued);
+      return !isWaiting && (isNew || !isQueued);
     }
-    // Only a look at its content tells when a certificate ends. All of them at once would be a stampede at each start.
+    // Only a run reads the expiry of the certificate. Sweeps spread these runs after a start.
     if (state === undefined && desired.mapping.target.type === 'kubernetes.io/tls') return true;
-    // It stays at its versions, whatever the current ones are. But what is new may be of a source that it follows
-    // still, since the record does not name it, and its own annotations do not tell which these are.
-    if (state?.pinned !== undefined) return !isSettled(state, seen, finding);
+    // Pinned sources stay at their versions. A change may still concern a source that is not pinned, and the annotation
+    // does not tell which sources those are.
+    if (state?.pinned !== undefined) return !isSettled(state, latest, finding);
     if (finding.kind === 'absent') return writtenVersion !== 'missing';
     if (finding.kind === 'failed') return true;
-    if (writtenVersion === undefined || writtenVersion === 'missing') return !isSettled(state, seen, finding);
-    // Vault counts from 1 again when all of a key is deleted and made anew.
-    if (writtenVersion === finding.version) return isRemade;
-    // Fingerprints under another key tell nothing, and are renewed at the next write only.
-    return isNewVersion(writtenVersion, finding.version) || !isSettled(state, seen, finding);
+    if (writtenVersion === undefined || writtenVersion === 'missing') return !isSettled(state, latest, finding);
+    // Vault restarts at version 1 when a key is deleted completely and created again.
+    if (writtenVersion === finding.version) return isVersionReused;
+    // Fingerprints under another key cannot be compared. The next write renews them.
+    return isNewVersion(writtenVersion, finding.version) || !isSettled(state, latest, finding);
   };
 
   return async (
@@ -191,7 +191,7 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     for (const ref of refs) {
       const id = refId(ref);
       const finding = findings.get(id);
-      // During an outage nothing is learnt of the keys; the store's return wakes its targets.
+      // During an outage, failures say nothing about a key. The store's recovery queues its targets.
       if (finding === undefined || (outage !== undefined && finding.kind === 'failed')) continue;
       const comparison = compare(id, finding, context.recorder.replacedValues);
       for (const desired of snapshot().usersOf(ref))
@@ -219,8 +219,8 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
 }
 
 /**
- * Whether whoever mends it does so in the store, where nothing but a run would find it: nobody watches the keys of a
- * search and of a merge.
+ * Whether the error is fixed in the store, where only a run would notice. Sweeps do not track the keys of searches and
+ * merges.
  */
 function isFixedInStore(code: string | undefined): boolean {
   return isErrorCode(code) && (ERRORS[code].group === 'data' || SOURCE_CODES.includes(code));
@@ -233,10 +233,10 @@ const SOURCE_CODES: readonly string[] = [
   'VERSION_GONE',
 ] satisfies ErrorCode[];
 
-/** A login that is refused is refused for every key. */
+/** A rejected login fails for every key. */
 const LOGIN_CODES: readonly ErrorCode[] = ['AUTH_FAILED', 'CREDENTIAL_MISSING'];
 
-/** When no reference could be asked for, that is the store's trouble and not theirs. */
+/** The outage code if every reference failed with a store-wide error. */
 function outageIn(findings: readonly Finding[], isDown: boolean): ErrorCode | undefined {
   const codes = findings.flatMap((finding) => (finding.kind === 'failed' ? finding.code : []));
   const isSilent = codes.length === findings.length && codes.every(isTransient);
@@ -244,7 +244,7 @@ function outageIn(findings: readonly Finding[], isDown: boolean): ErrorCode | un
   return isSilent ? codes.find(isTransient) : undefined;
 }
 
-/** What counts towards the proof that a source is gone. */
+/** Whether the finding counts toward the proof that a source is gone. */
 function isAbsence(finding: Finding, { mapping }: DesiredTarget): boolean {
   if (finding.kind === 'failed') return finding.code === 'SOURCE_DELETED' && mapping.softDeletedIsMissing;
   return finding.kind === 'absent';

@@ -1,20 +1,20 @@
 import type { StartTimer } from '../../core/timer.ts';
 
-/** Things that are judged together if they come soon after one another. */
+/** Delivers items in one batch while more are expected. */
 export interface Coalescer<T> extends Disposable {
-  /** One more is to come. What it gives is to be called when it came, or will not. */
+  /** Announces an item. Call the returned function when it has arrived or will not arrive. */
   expect(): () => void;
   add(nonNullable: T): void;
 }
 
 export interface CoalescerOptions<T> {
-  /** No one waits longer than this for the others, in milliseconds. */
+  /** Maximum delay of an item, in milliseconds. */
   readonly maxWaitMs: number;
   readonly wake: StartTimer;
   readonly deliver: (all: readonly T[]) => void;
 }
 
-/** Delivers as soon as nothing is expected any more. */
+/** Delivers as soon as no item is expected, or after the maximum delay. */
 export function createCoalescer<T>({
   maxWaitMs: patienceMs,
   wake,

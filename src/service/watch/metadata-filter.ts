@@ -2,16 +2,15 @@ import type { SecretMeta } from '../../cluster/cluster.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { isOwnName } from '../../sync/ownership-metadata.ts';
 
-/** Texts that many targets have in common, each held once. */
+/** Maximum number of shared texts, each held once. */
 const MAX_SHARED = 50_000;
-/** Names of instances, mappings and stores, hashes of configurations, the sources of a mapping. */
+/** Long enough for instance and mapping names, hashes and the list of sources. */
 const MAX_SHARED_LENGTH = 4_096;
 
 type Texts = Readonly<Record<string, string>>;
 
 /**
- * What is kept of a target's metadata: what it is judged by. Others may write any amount of annotations, and what the
- * targets of one mapping say alike is held once.
+ * Reduces a target's metadata to what checks need, and shares equal texts. Others may add any number of annotations.
  */
 export function createMetadataFilter(): (meta: SecretMeta, wanted: readonly DesiredTarget[]) => SecretMeta {
   const texts = new Map<string, string>();

@@ -21,24 +21,24 @@ export interface ObserverDeps {
   readonly instance: string;
   /** Maps the name of each store to the hash of its definition. */
   readonly stores: () => ReadonlyMap<string, string>;
-  /** One that is held is gone, by the destroying step or by hand: only that step knows, and decides anew. */
+  /** A held target is gone. The deletion step must decide again. */
   readonly onHeldGone?: (() => void) | undefined;
-  /** One looks in step that no run has looked at yet. */
+  /** Receives a target that looks in sync and has had no run. */
   readonly onUnverified?: ((desired: DesiredTarget) => void) | undefined;
 }
 
-/** What the watches show, turned into work: a look at each target that is not as we would leave it. */
+/** Turns watch events into runs for targets that are not in sync. */
 export interface Observer {
   meta(meta: SecretMeta): void;
   gone(target: TargetId): void;
   listed(scopes: readonly WatchScope[]): void;
-  /** Looks at everything again: the configuration, or what it selects, has changed. */
+  /** Checks all listed targets again after the configuration or its selection changed. */
   all(isListed: (target: TargetId) => boolean): void;
-  /** Looks at the names that others had, and nobody has taken again since. */
+  /** Queues runs for names that another owner gave up and that are still free. */
   queueFreedNames(): void;
 }
 
-/** Whoever had a name may be about to make its Secret anew, as controllers and `kubectl replace --force` do. */
+/** The previous owner may recreate its Secret at once, as controllers and `kubectl replace --force` do. */
 const FREED_WAIT_MS = 30_000;
 
 export function createObserver({ snapshot, states, outbox, clock, ...deps }: ObserverDeps): Observer {
@@ -49,7 +49,7 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
 
   const queueRun = (target: TargetId, reason: Reason): void =>
     outbox.trigger(target, reason, burstRequestId());
-  /** Whoever owns a Secret may change it all the time. We look again anyway, at its retry or its sweep. */
+  /** Rate-limited, because the owner may change its Secret constantly. Retries and sweeps run anyway. */
   const queueForeign = (meta: SecretMeta): void => {
     if (mayQueue(formatTarget(meta.id))) queueRun(meta.id, 'drift');
   };
@@ -64,7 +64,7 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
       return looksInSync(meta, { mapping, instance: deps.instance, stores: deps.stores(), pin });
     });
 
-  /** Whether a run has looked at exactly this object, or is not to look at it for now. */
+  /** Whether a run has read exactly this version, or must wait because the target is contested. */
   const isAlreadySeen = (meta: SecretMeta, desired: readonly DesiredTarget[]): boolean =>
     desired.every(({ mapping, id }) => {
       const state = states.get(mapping.name, id);
@@ -72,14 +72,14 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
       return state?.resourceVersion === meta.resourceVersion;
     });
 
-  /** One that was refused for what it was and looks right now: somebody mended it. */
+  /** Whether a refused target has changed and looks right now. */
   const isFixed = (meta: SecretMeta, desired: readonly DesiredTarget[]): boolean =>
     desired.some(({ mapping, id }) => {
       const state = states.get(mapping.name, id);
       return state?.kind === 'refused' && state.resourceVersion !== meta.resourceVersion;
     });
 
-  /** No run looks at what is in step when a process begins: what becomes of it since is drift nevertheless. */
+  /** A target in sync at startup gets no run. A later change of it is still drift. */
   const wasInSync = (before: SecretMeta | undefined, desired: readonly DesiredTarget[]): boolean =>
     before !== undefined && isInSync(before, desired);
 
@@ -97,15 +97,15 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
 
   const missing = (desired: DesiredTarget, before?: SecretMeta): void => {
     const state = states.get(desired.mapping.name, desired.id);
-    // One that could not be made is tried again in its own time.
+    // A target that could not be written waits for its own retry.
     if (state === undefined) queueRun(desired.id, wasInSync(before, [desired]) ? 'drift' : 'first');
-    // What is held ends by the destroying step; a repair would run into it.
+    // The deletion step ends a hold. A repair would conflict with it.
     else if (state.alive && state.kind === 'held') deps.onHeldGone?.();
     else if (state.alive && (state.contestedUntil ?? 0) <= clock.now()) queueRun(desired.id, 'drift');
-    // Nobody is told of it who could ask.
+    // No event announces that the name is free again.
     else if (isRefusedForOthers(state)) noteFreed(desired.id);
   };
-  /** A list that finds it free again does not begin the time anew: a watch may be cut off every few seconds. */
+  /** Keep the first time, because a watch may reconnect every few seconds. */
   const noteFreed = (target: TargetId): void => {
     const name = formatTarget(target);
     if (!freedNames.has(name)) freedNames.set(name, { target, since: clock.now() });
@@ -115,7 +115,7 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
     meta(meta) {
       freedNames.delete(formatTarget(meta.id));
       const desired = snapshot().forTarget(meta.id);
-      // Secrets of others are none of our business, and would fill the memory.
+      // Ignore Secrets that are not targets, to save memory.
       if (desired.length === 0) return;
       const before = states.meta(meta.id);
       states.setMeta(filterMetadata(meta, desired));
@@ -152,12 +152,12 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
   };
 }
 
-/** Whether a target was refused for what somebody else has there. */
+/** Whether a target was refused because another owner has the name. */
 function isRefusedForOthers({ kind, alive, error }: TargetState): boolean {
   return kind === 'refused' && !alive && OBSTACLE_CODES.includes(error?.code ?? '');
 }
 
-/** What is seen together gets one request id, so that what it needs is read once. */
+/** Events within this time share a request id, so that their sources are read once. */
 const BURST_MS = 500;
 
 function createBursts(clock: Clock): () => string {
@@ -175,9 +175,9 @@ function createBursts(clock: Clock): () => string {
 const MAX_BURST_LOOKS = 5;
 const LOOK_INTERVAL_MS = 12_000;
 
-/** Lets each name context so often, and then once in a while. */
+/** Allows a burst for each name, then one event per interval. */
 function createAllowance(clock: Clock): (name: string) => boolean {
-  // In the order of their last use.
+  // In order of last use.
   const used = new Map<string, { readonly left: number; readonly at: number }>();
   return (name) => {
     const now = clock.now();

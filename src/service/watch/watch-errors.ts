@@ -14,12 +14,12 @@ export interface WatchErrorsDeps {
   readonly logger: Logger;
 }
 
-/** Why parts of the cluster cannot be watched, by the name of the watch. */
+/** The errors of the watches, by watch name. */
 export interface WatchErrors {
   first(): AppError | undefined;
-  /** Without an error: the watch works. */
+  /** Records the state of a watch. Without an error the watch works. */
   note(name: string, error: AppError | undefined): void;
-  /** The watch has ended, whether it worked again or not. */
+  /** Forgets a watch that has ended. */
   forget(name: string): void;
 }
 
@@ -30,20 +30,19 @@ const CLUSTER_CODES: readonly string[] = [
 ] satisfies ErrorCode[];
 
 /**
- * Each namespace, or with `scope: names` each target, has a watch, and an outage of the API server is one of them all.
- * So many are named for each code: rights that are missing for good must not hide an outage, nor an outage the one
- * watch that lacks a right.
+ * Maximum number of watches logged for each error code. An API server outage affects every watch. The limit is per
+ * code, so that lasting permission errors do not hide an outage, or the reverse.
  */
 const MAX_LOGGED = 10;
 
 export function createWatchErrors(deps: WatchErrorsDeps): WatchErrors {
   const { snapshot, states, outbox, logger } = deps;
   const errors = new Map<string, AppError>();
-  /** Those that the log has named, with the code, and of how many the trouble was. */
+  /** Logged watches with their error code. */
   const logged = new Map<string, ErrorCode>();
   let peakCount = 0;
 
-  /** What failed for want of the API server, or of rights in it, may be done where a watch works again. */
+  /** Queues targets that failed because of the API server or missing permissions. */
   const queueFailed = (watched: string): void => {
     const requestId = randomUUID();
     for (const { mapping, id } of snapshot().targets) {
@@ -59,7 +58,7 @@ export function createWatchErrors(deps: WatchErrorsDeps): WatchErrors {
     const isLogged = sameCode < MAX_LOGGED || logged.has(name);
     if (isLogged) logged.set(name, error.code);
     const level = !isLogged ? 'debug' : error.isTransient ? 'warn' : 'error';
-    logger[level]('a watch has trouble and goes on', { name, error });
+    logger[level]('a watch failed and will be retried', { name, error });
   };
 
   const logAllRecovered = (): void => {

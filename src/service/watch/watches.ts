@@ -8,38 +8,36 @@ import { createCoalescer } from './coalescer.ts';
 
 export interface WatchesDeps {
   readonly cluster: Pick<Cluster, 'watch' | 'watchNamespaces'>;
-  /** `names`: one watch for each target, as narrow as its rights. */
+  /** `names` opens one watch per target, so that the permissions can be limited to names. */
   readonly scope: 'namespace' | 'names';
   readonly loops: Loops;
   readonly onMeta: (meta: SecretMeta) => void;
   readonly onGone: (target: TargetId) => void;
-  /** Lists are whole: what is wanted in these scopes and was in none of them is not there. */
+  /** The scopes were listed completely. A target in them without metadata does not exist. */
   readonly onListed: (scopes: readonly WatchScope[]) => void;
   readonly onNamespaces: () => void;
   readonly onTrouble: (name: string, error: AppError | undefined) => void;
-  /** It is needed no more. */
+  /** The watch is no longer needed. */
   readonly onEnd: (name: string) => void;
-  /** Left out: by the system's timers. */
+  /** Defaults to system timers. */
   readonly wake?: StartTimer | undefined;
 }
 
 export interface Watches extends AsyncDisposable {
   /**
-   * Watches where these are, and no longer where none is.
-   * @param selects Whether a selector may find more, even if it finds no namespace now.
+   * Watches the scopes of these targets and ends all other watches.
+   *
+   * @param selects Whether a namespace selector is used, even if it matches no namespace now.
    */
   follow(wanted: readonly DesiredTarget[], selects?: boolean): void;
-  /** Whether the state of this target is known from a watch. */
+  /** Whether a watch has listed the target's scope. */
   isListed(target: TargetId): boolean;
 }
 
-/** The watch itself gives up on a silent connection after 150 s at most; this much later it has failed to. */
+/** The watch reconnects a silent connection after at most 150 s. After this deadline it has failed to do so. */
 const DEADLINE_MS = 270_000;
 
-/**
- * The first lists are judged together, so that a mapping's targets are made one after the other, out of values that are
- * still at hand.
- */
+/** First lists are checked together, so that the targets of one mapping run consecutively and share cached values. */
 const COALESCE_MS = 500;
 
 const NAMESPACES = 'namespaces';
@@ -48,22 +46,22 @@ interface Running {
   readonly watch: AsyncDisposable;
   readonly loop: Loop;
   readonly state: State;
-  /** Its first list came, or will not. */
+  /** Ends the wait for the first list. */
   readonly stopExpecting: () => void;
 }
 
 interface State {
   listed: boolean;
-  /** What a watch tells on its way out is no longer of interest. */
+  /** Events of a closed watch are ignored. */
   closed: boolean;
-  /** Which of the wanted are there, as far as it was told. */
+  /** The wanted Secrets that exist. */
   readonly seen: Map<string, TargetId>;
-  /** Secrets that are wanted. What it tells of others nobody keeps, but for their names. */
+  /** The names of wanted Secrets. For other Secrets only the name is kept. */
   names: ReadonlySet<string>;
   readonly others: Set<string>;
 }
 
-/** Keeps one watch for each namespace, or each target, that is wanted now. */
+/** Maintains one watch for each wanted namespace, or for each wanted target. */
 export function createWatches(deps: WatchesDeps): Watches {
   const { cluster, loops, scope, wake = startBackgroundTimer } = deps;
   const running = new Map<string, Running>();
@@ -176,15 +174,15 @@ export function createWatches(deps: WatchesDeps): Watches {
         const [first] = ids;
         const names = new Set(ids.map(({ secret }) => secret));
         if (first === undefined) continue;
-        // What a Secret is that nobody wanted until now was told, and not kept: only a new list tells it again. That
-        // there is none is known.
+        // A newly wanted Secret that exists needs a new list, because its metadata was not kept. If it does not exist,
+        // the watch can continue.
         if (before !== undefined && names.isDisjointFrom(before.state.others)) {
           for (const { secret } of before.state.seen.values())
             if (!names.has(secret)) before.state.others.add(secret);
           before.state.names = names;
           continue;
         }
-        // Its trouble stays, until the one that takes its place shows that it works.
+        // Keep the old error until the replacement watch works.
         if (before !== undefined) stop(before);
         const seen = before?.state.seen ?? new Map<string, TargetId>();
         running.set(key, open(key, first, { names, others: new Set(), seen }));

@@ -1,34 +1,34 @@
 import { Context, type Liquid } from 'liquidjs';
 
-/** What one template may use. All but the last count work and not time, so the same input ends the same way. */
+/** The limits of one template. All but the last count work instead of time, so that results are reproducible. */
 export const LIMITS = {
-  /** Of the template itself, in UTF-16 units. */
+  /** Length of the template, in UTF-16 units. */
   templateLength: 64 * 1024,
-  /** Blocks within blocks, and brackets within brackets. */
+  /** Nesting of blocks and of brackets. */
   depth: 50,
-  /** What it gives, in bytes: as much as a Secret may hold. */
+  /** Output in bytes: the maximum size of a Secret. */
   outputBytes: 1024 * 1024,
-  /** One text on the way there, in UTF-16 units. */
+  /** Length of one intermediate text, in UTF-16 units. */
   textLength: 1024 * 1024,
   listLength: 10_000,
-  /** Pieces of the template that are rendered, each round of a loop counted. */
+  /** Rendered pieces of the template, counting each iteration of a loop. */
   steps: 100_000,
-  /** Characters that filters and operators look at or make. */
+  /** Characters that filters and operators read or create. */
   work: 50_000_000,
-  /** In case something costs more than it counts. */
+  /** A fallback in case something costs more than it counts. */
   milliseconds: 5000,
 } as const;
 
-/** Why a template cannot be parsed or rendered: a sentence of ours, without any value. */
+/** Why a template cannot be parsed or rendered. The message never contains a value. */
 export class TemplateError extends Error {}
 
-/** What is left for one rendering. */
+/** The remaining budget of one rendering. */
 export class Budget {
   #steps: number = LIMITS.steps;
   #work: number = LIMITS.work;
   #end: number | undefined;
 
-  /** @param now Milliseconds of a clock that never goes back; the engine gives it. */
+  /** @param now Milliseconds of a monotonic clock, from the engine. */
   step(now: number): void {
     this.#steps -= 1;
     if (this.#steps < 0) throw new TemplateError(`it takes more than ${LIMITS.steps} steps`);
@@ -41,35 +41,36 @@ export class Budget {
     if (this.#work < 0) throw new TemplateError('it works on too much text');
   }
 
-  /** To be asked before a text is made. @param newCharacters How much of it is made anew. */
+  /** Call before creating a text. @param newCharacters The number of characters to copy. */
   text(length: number, newCharacters = length): void {
     if (length > LIMITS.textLength)
       throw new TemplateError(`it makes a text of more than ${LIMITS.textLength} characters`);
     this.spend(newCharacters);
   }
 
-  /** To be asked before a list is made. */
+  /** Call before creating a list. */
   list(length: number): void {
     if (length > LIMITS.listLength)
       throw new TemplateError(`it makes a list of more than ${LIMITS.listLength} items`);
     this.spend(length);
   }
 
-  /** A search costs the product of both lengths at worst, whatever the platform makes of it. */
+  /** A search costs at most the product of both lengths. */
   search(text: string, pattern: string): void {
     this.spend(text.length * Math.max(1, pattern.length));
   }
 }
 
-/** The engine's state of one rendering, with what is left for it. */
+/** The engine's state of one rendering, with its budget. */
 export class BoundedContext extends Context {
   readonly budget = new Budget();
 
   constructor(scope: object, liquid: Liquid) {
     super(scope, liquid.options, { sync: true }, { liquid });
-    // The engine calls this before each piece of a template that it renders.
+    // The engine calls this before it renders each piece of a template.
     this.renderLimit.check = (now) => this.budget.step(now);
-    // Only ranges use this. Their loop never ends from 2^53 on, so there are none; `inspect.ts` says so earlier.
+    // Only ranges use this. They are not available, because their loop never ends from 2^53 on. `inspect.ts` reports
+    // them earlier.
     this.memoryLimit.use = () => {
       throw new TemplateError('ranges such as `(1..3)` are not available');
     };
@@ -81,7 +82,7 @@ export function budgetOf(context: Context): Budget {
   throw new TemplateError('it is rendered without bounds');
 }
 
-/** Where a template writes to. */
+/** The output of a template. */
 export class BoundedOutput {
   readonly #budget: Budget;
   buffer = '';

@@ -10,11 +10,11 @@ import { type Binary, fromBytes } from './values.ts';
 
 export type { TemplateProblem };
 
-/** A template that was parsed, to be rendered any number of times. */
+/** A compiled template that can be rendered repeatedly. */
 export interface Template {
   /**
-   * The same data always gives the same bytes.
-   * @param absent Names without a value: false in a condition, an error where they are printed.
+   * Rendering is deterministic.
+   * @param absent Names without a value. They are false in a condition, and an error when printed.
    */
   render(data: ReadonlyMap<string, SecretValue>, absent: readonly string[]): Rendered;
 }
@@ -36,8 +36,8 @@ export function compileTemplate(text: string): Compiled {
 }
 
 /**
- * What is wrong with a template that can be told without its data.
- * @param names The names that it may use, if all of them are known.
+ * Finds problems of a template without its data.
+ * @param names The names that it may use, if all are known.
  */
 export function checkTemplate(text: string, names?: readonly string[]): TemplateProblem | undefined {
   const nodes = parse(text);
@@ -78,7 +78,7 @@ function unknownFilter({ message }: LiquidError): string | undefined {
   return /^undefined filter: ([\w-]+)/.exec(message)?.[1];
 }
 
-/** The engine says what it misses in its own words; only the names in them are of use. */
+/** The engine reports errors in its own words. Only the names in them are used. */
 function parseMessage(error: LiquidError): string {
   const { message, token } = error;
   const filter = unknownFilter(error);
@@ -104,7 +104,7 @@ function render(nodes: Node[], data: ReadonlyMap<string, SecretValue>, absent: r
   }
 }
 
-/** Only what we say ourselves: the engine's messages can hold values, as in `{{ object[PASSWORD] }}`. */
+/** Uses only our own messages. The engine's messages can contain values, as in `{{ object[PASSWORD] }}`. */
 function reason(error: LiquidError, names: readonly string[]): string {
   const { originalError } = error;
   if (originalError instanceof TemplateError) return originalError.message;
@@ -118,14 +118,14 @@ function hint(text: string, names: readonly string[]): string {
 }
 
 function bytesOf(text: string): SecretValue {
-  if (!text.isWellFormed()) throw new TemplateError('it gives half of a surrogate pair');
+  if (!text.isWellFormed()) throw new TemplateError('the output holds half of a surrogate pair');
   const value = SecretValue.fromText(text);
   if (value.size > LIMITS.outputBytes)
-    throw new TemplateError(`it gives more than ${LIMITS.outputBytes} bytes`);
+    throw new TemplateError(`the output has more than ${LIMITS.outputBytes} bytes`);
   return value;
 }
 
-/** Values are decoded when they are used; many keys are not. Nothing is inherited, so nothing else is found. */
+/** Decodes values lazily, because many keys are not used. The scope inherits nothing. */
 function scopeOf(data: ReadonlyMap<string, SecretValue>, absent: readonly string[]): object {
   const scope: object = Object.create(null);
   for (const name of absent) Object.defineProperty(scope, name, { value: null, enumerable: true });

@@ -30,7 +30,7 @@ class BoundedCapture extends CaptureTag {
   }
 }
 
-/** Loops over lists and objects only: text that was not split would be one round, which nobody means. */
+/** Loops only over lists and objects. A text would count as one item, which is never intended. */
 class BoundedFor extends ForTag {
   override *render(context: Context, emitter: Emitter): Generator<unknown, void, Template[]> {
     const { renderer } = this.liquid;
@@ -61,7 +61,7 @@ class BoundedFor extends ForTag {
   }
 }
 
-/** Nothing is inherited, so nothing but these names can be reached. */
+/** Inherits nothing, so that templates can reach only these names. */
 function scopeOf(members: Readonly<Record<string, unknown>>): object {
   return Object.assign(Object.create(null), members);
 }
@@ -78,7 +78,7 @@ function position(index: number, length: number): object {
   });
 }
 
-/** No tag that loads another template, keeps state between renderings, or is of no use here. */
+/** Excludes tags that load other templates, keep state between renderings, or are useless here. */
 const TAGS: Liquid['tags'] = {
   assign: AssignTag,
   break: BreakTag,
@@ -95,7 +95,7 @@ const TAGS: Liquid['tags'] = {
 
 const ORDERS: readonly string[] = ['<', '<=', '>', '>='];
 
-/** Operators of two operands look at both; `contains` searches. */
+/** Binary operators cost the size of both operands. `contains` costs a search. */
 const operators: Operators = Object.fromEntries(
   Object.entries(defaultOperators).map(([name, operator]): [string, Operators[string]] => {
     if (operator.length < 2 || name === 'not') return [name, operator];
@@ -106,7 +106,7 @@ const operators: Operators = Object.fromEntries(
         const [a, b] = [plain(left), plain(right)];
         if (name === 'contains' && typeof a === 'string') budget.search(a, textOf(b, budget));
         else for (const value of [a, b]) budget.spend(sizeOf(value));
-        // To the platform what has no value is 0: `GONE < 3` would hold, where `nil < 3` does not.
+        // JavaScript treats a missing value as 0, so `GONE < 3` would be true although `nil < 3` is false.
         if (ORDERS.includes(name) && [a, b].some(hasNoOrder)) return false;
         return operator(left, right, context);
       },
@@ -121,19 +121,19 @@ function sizeOf(value: unknown): number {
 /** @throws TemplateError for a list or an object. */
 function hasNoOrder(value: unknown): boolean {
   if (value === null || value === undefined) return true;
-  if (isCollection(value)) throw new TemplateError('a list or an object is neither less nor more');
+  if (isCollection(value)) throw new TemplateError('lists and objects have no order');
   return false;
 }
 
-/** LiquidJS without its own filters, without files, and strict. It holds no state of a rendering. */
+/** LiquidJS in strict mode, without its own filters and without file access. It keeps no state of a rendering. */
 export function createEngine(): Liquid {
   const liquid = new Liquid({
     strictFilters: true,
     strictVariables: true,
     ownPropertyOnly: true,
-    // An empty set of templates takes the place of the file system.
+    // An empty set of templates replaces the file system.
     templates: {},
-    // The engine answers `size` for any scope; this makes it an unknown variable like others.
+    // The engine answers `size` for any scope. This makes it an unknown variable like any other.
     globals: scopeOf({ size: undefined }),
     locale: 'en',
     operators,

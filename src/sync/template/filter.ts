@@ -1,9 +1,9 @@
 import type { Budget } from './budget.ts';
 
 export interface Filter {
-  /** How many arguments it takes, from and to. */
+  /** The minimum and maximum number of arguments. */
   readonly args: readonly [number, number];
-  /** Pure: no clock, no randomness, nothing from outside. Spends what its work costs before it does it. */
+  /** A pure function. It spends the cost of its work before it starts. */
   readonly run: (budget: Budget, input: unknown, ...args: readonly unknown[]) => unknown;
 }
 

@@ -2,7 +2,7 @@ import { TemplateError } from './budget.ts';
 import type { Filters } from './filter.ts';
 import { integerOf, listOf, plain, textOf, wellFormed } from './values.ts';
 
-/** Each takes text and gives text, unless it says so. Patterns are plain text, never regular expressions. */
+/** Filters take and return text unless stated otherwise. Patterns are plain text, never regular expressions. */
 export const TEXT_FILTERS: Filters = {
   append: { args: [1, 1], run: (b, input, addition) => joined(b, textOf(input, b), textOf(addition, b)) },
   prepend: { args: [1, 1], run: (b, input, addition) => joined(b, textOf(addition, b), textOf(input, b)) },
@@ -22,7 +22,7 @@ export const TEXT_FILTERS: Filters = {
     run: (b, input, from, to) => replaced(b, textOf(input, b), textOf(from, b), textOf(to, b)),
   },
   remove: { args: [1, 1], run: (b, input, removed) => replaced(b, textOf(input, b), textOf(removed, b), '') },
-  /** Gives a list; an empty separator splits into characters. */
+  /** Returns a list. An empty separator splits into characters. */
   split: {
     args: [1, 1],
     run(b, input, separator) {
@@ -41,11 +41,11 @@ export const TEXT_FILTERS: Filters = {
       return parts.join(between);
     },
   },
-  /** Of a list; of an empty one `nil`, since the engine takes a name that is given `undefined` for an unknown one. */
+  /** Takes a list. Returns `nil` for an empty list, because the engine treats an `undefined` variable as unknown. */
   first: { args: [0, 0], run: (b, input) => listOf(input, b)[0] ?? null },
   last: { args: [0, 0], run: (b, input) => listOf(input, b).at(-1) ?? null },
   reverse: { args: [0, 0], run: (b, input) => listOf(input, b).toReversed() },
-  /** Of a list, by code unit of the text of each; numbers and booleans out of JSON stay what they are. */
+  /** Sorts a list by the code units of each item's text. Numbers and booleans from JSON keep their type. */
   sort: {
     args: [0, 0],
     run: (b, input) =>
@@ -73,7 +73,7 @@ export const TEXT_FILTERS: Filters = {
       return typeof value === 'string' ? characters(value, b).length : listOf(value, b).length;
     },
   },
-  /** From a position, counted from 0, or from the end if negative; one character, or as many as asked for. */
+  /** Takes a position from 0, or from the end if negative. Returns one character, or as many as requested. */
   slice: {
     args: [1, 2],
     run(b, input, start, length = 1) {
@@ -82,7 +82,7 @@ export const TEXT_FILTERS: Filters = {
       return all.slice(from, from + Math.max(0, integerOf(length))).join('');
     },
   },
-  /** At most so many characters, the ending included. */
+  /** Limits the number of characters, including the ending. */
   truncate: {
     args: [1, 2],
     run(b, input, length, ending = '...') {
@@ -91,7 +91,7 @@ export const TEXT_FILTERS: Filters = {
       return [...all.slice(0, Math.max(0, integerOf(length) - end.length)), ...end].join('');
     },
   },
-  /** Another value where there is none, or an empty text, an empty list or `false`. */
+  /** Returns the fallback for a missing value, an empty text, an empty list or `false`. */
   default: {
     args: [1, 1],
     run(_, input, fallback) {
@@ -100,7 +100,7 @@ export const TEXT_FILTERS: Filters = {
       return isEmpty || (Array.isArray(value) && value.length === 0) ? fallback : input;
     },
   },
-  /** Spaces before every line but the first, so that a text of many lines fits into YAML. */
+  /** Indents every line but the first, so that a multi-line text fits into YAML. */
   indent: {
     args: [1, 1],
     run(b, input, width) {
@@ -112,11 +112,11 @@ export const TEXT_FILTERS: Filters = {
       return [first, ...rest.map((line) => (line === '' ? '' : `${' '.repeat(spaces)}${line}`))].join('\n');
     },
   },
-  /** RFC 3986: all but letters, digits and `-._~` is percent-encoded. */
+  /** RFC 3986: percent-encodes everything except letters, digits and `-._~`. */
   url_encode: { args: [0, 0], run: (b, input) => urlEncoded(wellFormed(textOf(input, b))) },
   url_decode: { args: [0, 0], run: (b, input) => urlDecoded(textOf(input, b)) },
   xml_escape: { args: [0, 0], run: (b, input) => escaped(textOf(input, b), XML) },
-  /** As Liquid has it: of XML and of HTML, whose older versions have no name for the apostrophe. */
+  /** Works for XML and HTML like Liquid's own filter. Older HTML has no name for the apostrophe. */
   escape: { args: [0, 0], run: (b, input) => escaped(textOf(input, b), HTML) },
 };
 
@@ -147,13 +147,13 @@ function split(b: Budget, text: string, separator: string): string[] {
 }
 
 function replaced(b: Budget, text: string, from: string, to: string): string {
-  if (from === '') throw new TemplateError('there is nothing to look for');
+  if (from === '') throw new TemplateError('the text to search for is empty');
   const parts = split(b, text, from);
   b.text(text.length + (parts.length - 1) * (to.length - from.length));
   return parts.join(to);
 }
 
-/** Code points, so that none is cut in two. */
+/** Splits into code points, so that surrogate pairs stay whole. */
 function characters(text: string, b: Budget): string[] {
   b.spend(text.length);
   return Array.from(text);

@@ -8,13 +8,13 @@ import { certificatesIn, chainOrder, isSelfSigned, PemError, privateKeyIn } from
 import { type Pkcs12, readPkcs12 } from './pkcs12.ts';
 import { Binary, fromBytes, fromNode, jsonText, plain, textOf, wellFormed } from './values.ts';
 
-/** Every filter there is. */
+/** All available filters. */
 export const FILTERS: Filters = {
   ...TEXT_FILTERS,
   json: { args: [0, 0], run: (b, input) => jsonText(input, b) },
   from_json: { args: [0, 0], run: (b, input) => parsed(textOf(input, b), b) },
   base64: { args: [0, 0], run: (b, input) => encoded(input, 'base64', b) },
-  /** The same, by the name that Liquid gives it elsewhere. */
+  /** An alias of `base64`, as other Liquid implementations name it. */
   base64_encode: { args: [0, 0], run: (b, input) => encoded(input, 'base64', b) },
   base64_decode: { args: [0, 0], run: (b, input) => decoded(textOf(input, b), 'base64') },
   base64url: { args: [0, 0], run: (b, input) => encoded(input, 'base64url', b) },
@@ -39,7 +39,7 @@ export const FILTERS: Filters = {
     },
   },
   pem_key: { args: [0, 0], run: (b, input) => pem(() => privateKeyIn(textOf(input, b))) },
-  /** The certificates, leaf first. The password is empty when left out. */
+  /** The certificates, leaf first. The password defaults to an empty one. */
   pkcs12_cert: { args: [0, 1], run: (b, input, password) => leafFirst(b, pkcs12(b, input, password)) },
   pkcs12_key: { args: [0, 1], run: (b, input, password) => onlyKey(pkcs12(b, input, password).keys) },
 };
@@ -53,7 +53,7 @@ function pkcs12(b: Budget, input: unknown, password: unknown = ''): Pkcs12 {
   return readPkcs12(bytes, textOf(password, b), b);
 }
 
-/** Such a file may hold certificates beside the chain, in any order; they go to the end. */
+/** The file may also hold certificates outside the chain. They go to the end. */
 function leafFirst(b: Budget, { certificates, keys }: Pkcs12): string {
   if (certificates.length === 0) throw new TemplateError('there is no certificate in this PKCS#12');
   spendOnOrder(b, certificates.length);
@@ -90,7 +90,7 @@ function encoded(input: unknown, encoding: Encoding, b: Budget): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(encoding);
 }
 
-/** RFC 4648, as strict as `decode` of a source: `base64` with its padding, no white space. */
+/** RFC 4648, as strict as the `decode` option of a source: `base64` needs its padding and allows no white space. */
 function decoded(text: string, encoding: Encoding): string | Binary {
   const digits = encoding === 'base64url' && text.length % 4 === 0 ? text.replace(/={1,2}$/, '') : text;
   const bytes = Buffer.from(digits, encoding);
@@ -110,7 +110,7 @@ function certificates(
   );
 }
 
-/** To parse one takes as long as to look at so many characters, and to compare two takes half of that. */
+/** The cost of parsing one certificate, in characters. Comparing two costs half of it. */
 const CERTIFICATE_WORK = 4000;
 
 function parsedCertificates(b: Budget, input: unknown): readonly X509Certificate[] {

@@ -16,19 +16,19 @@ import {
 import { LIMITS } from './budget.ts';
 import { FILTERS } from './filters.ts';
 
-/** A place in the template and what is wrong there. Line and column count from 1. */
+/** A problem and its position in the template. Line and column count from 1. */
 export interface TemplateProblem {
   readonly line: number;
   readonly column: number;
-  /** A sentence of ours; may quote the template, never a value. */
+  /** May quote the template, never a value. */
   readonly message: string;
-  /** A name that there is not, and those that there are: one of them may be meant. */
+  /** The unknown name and the known ones, for suggestions. */
   readonly unknown?: { readonly name: string; readonly known: readonly string[] };
 }
 
 const LOOP_WORDS = ['limit', 'offset', 'reversed'];
 
-/** What the parser recurses into, found before it does. */
+/** Checks the nesting before parsing, because the parser is recursive. */
 export function depthProblem(text: string, liquid: Liquid): TemplateProblem | undefined {
   let depth = 0;
   for (const token of new Tokenizer(text).readTopLevelTokens(liquid.options)) {
@@ -42,12 +42,12 @@ export function depthProblem(text: string, liquid: Liquid): TemplateProblem | un
   return undefined;
 }
 
-/** Tags that go on to their end. */
+/** Tags that need an end tag. */
 export const BLOCKS = ['if', 'unless', 'for', 'case', 'capture'];
 
 /**
- * What the parser lets pass and nobody means: words that it ignores, as in `{{ PASSWORD json }}`, ranges, and filters
- * with other arguments than they take.
+ * Reports mistakes that the parser accepts: ignored words as in `{{ PASSWORD json }}`, ranges, and filters with a wrong
+ * number of arguments.
  */
 export function* inspect(templates: readonly Template[], liquid: Liquid): Generator<TemplateProblem> {
   for (const template of templates) {
@@ -58,7 +58,7 @@ export function* inspect(templates: readonly Template[], liquid: Liquid): Genera
         if (CONDITIONS.some((Tag) => template instanceof Tag) && isFiltered(argument))
           yield problemAt(
             template.token,
-            'a filter in a condition is for all of it; `assign` its value first',
+            'a filter in a condition applies to all of it; `assign` the filtered value first',
           );
       } else yield* inspectToken(argument);
     const unparsed = unparsedText(template, liquid);
@@ -74,7 +74,7 @@ export function* inspect(templates: readonly Template[], liquid: Liquid): Genera
 
 const CONDITIONS = [IfTag, UnlessTag];
 
-/** `A == B | upcase` makes text of the comparison, and text is true. */
+/** `A == B | upcase` turns the comparison into text, and text is always true. */
 function isFiltered({ initial, filters }: Value): boolean {
   return filters.length > 0 && initial.postfix.some((token) => TypeGuards.isOperatorToken(token));
 }
@@ -111,7 +111,7 @@ function* inspectValue(value: Value, where: Token): Generator<TemplateProblem> {
   }
 }
 
-/** `A == "x" or "y"`, where both are meant to be compared, and `A == B == C`, where all are. */
+/** Reports `A == "x" or "y"`, where both should be compared, and `A == B == C`, where all should be. */
 function* inspectChoice({ initial: { postfix } }: Value, where: Token): Generator<TemplateProblem> {
   const operandKinds: ('written' | 'compared' | undefined)[] = [];
   for (const token of postfix) {
@@ -125,10 +125,10 @@ function* inspectChoice({ initial: { postfix } }: Value, where: Token): Generato
     if ((operator === 'and' || operator === 'or') && operands.includes('written'))
       yield problemAt(
         where,
-        'beside `and` or `or`, a text or a number that is written out is always true; compare it',
+        'a literal next to `and` or `or` is always true; compare it with something',
       );
     if (isComparison && operands.includes('compared'))
-      yield problemAt(where, 'what a comparison gives is compared again; join two comparisons by `and`');
+      yield problemAt(where, 'the result of a comparison is compared again; join two comparisons with `and`');
   }
 }
 
@@ -152,12 +152,12 @@ function* inspectToken(token: Token | undefined): Generator<TemplateProblem> {
   }
 }
 
-/** A tag ends at the first `%}`, in quotes too, and what is left of a text there counts without its last letter. */
+/** A tag ends at the first `%}`, even in quotes. The parser then drops the last letter of the unclosed text. */
 function isClosed(text: string): boolean {
   return /^(["'])(?:\\.|(?!\1)[^\\])*\1$/s.test(text);
 }
 
-/** What stands behind the last thing that was understood. */
+/** The text after the last parsed expression. */
 function unparsedText(template: Template, liquid: Liquid): string | undefined {
   const { token } = template;
   if (TypeGuards.isOutputToken(token)) {
@@ -176,11 +176,11 @@ function isFilterable(template: Template): boolean {
   );
 }
 
-/** The parser takes a `|` at the end for no filter. A text ends in its quotes. */
+/** The parser ignores a `|` at the end. A quoted text ends with its quote instead. */
 export function* danglingPipe(token: Token): Generator<TemplateProblem> {
   if (!TypeGuards.isOutputToken(token) && !TypeGuards.isTagToken(token)) return;
   const content = token.input.slice(...token.contentRange);
-  if (content.trimEnd().endsWith('|')) yield problemAt(token, 'there is no filter behind the last `|`');
+  if (content.trimEnd().endsWith('|')) yield problemAt(token, 'there is no filter after the last `|`');
 }
 
 const TAGS_WITH_ARGUMENTS = [AssignTag, CaptureTag, CaseTag, ForTag, IfTag, UnlessTag];
@@ -194,7 +194,7 @@ export function problemAt(token: Token, message: string): TemplateProblem {
   return { line, column, message };
 }
 
-/** A piece of a template for a message: cut when long, on one line. */
+/** Quotes a piece of a template for a message, shortened and on one line. */
 export function quote(text: string): string {
   const line = text.replace(/[\p{C}\p{Z}`]+/gu, ' ').trim();
   return `\`${line.length > 60 ? `${line.slice(0, 57)}…` : line}\``;

@@ -2,21 +2,21 @@ import { type Arguments, type Template, type Token, TypeGuards, toValueSync, Val
 
 type Argument = Arguments extends Iterable<infer One> ? One : never;
 
-/** A name that stands in a template for a key, and where it does. */
+/** A name of a key that a template uses, and its position. */
 export interface UsedName {
   readonly name: string;
   readonly token: Token;
 }
 
 /**
- * The names that nothing in the template gives, in their order. The engine's own analysis looks for the line of each
- * from the beginning, so that a long template takes seconds.
+ * The names that the template uses but does not define, in order. The engine's own analysis takes seconds for a long
+ * template, because it searches each line from the start.
  */
 export function* freeNames(templates: readonly Template[]): Generator<UsedName> {
   yield* walk(templates, new Set(), []);
 }
 
-/** @param everywhere The names that were given so far, wherever that was; @param blocks Those of the blocks around. */
+/** @param everywhere All names defined so far, in any block. @param blocks The names of the enclosing blocks. */
 function* walk(
   templates: readonly Template[],
   everywhere: Set<string>,
@@ -54,7 +54,7 @@ function rootOf(token: unknown): string | undefined {
   return TypeGuards.isPropertyAccessToken(token) ? rootOf(token.props[0]) : undefined;
 }
 
-/** Of `["a"].b` and `[a].b`, the first is where the path begins. */
+/** In `["a"].b` and `[a].b`, the path begins with the first member. */
 function membersOf({
   props: [root, ...members],
 }: {

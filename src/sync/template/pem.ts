@@ -1,22 +1,22 @@
 import { X509Certificate } from 'node:crypto';
 import { isIssuer, sortCertificates } from '../../core/certificate-chain.ts';
 
-/** One block of RFC 7468, with LF at the end of each line. */
+/** One block of RFC 7468, with LF line ends. */
 export interface PemBlock {
   readonly label: string;
   readonly text: string;
 }
 
-/** Says which part is at fault, and nothing of its contents. */
+/** Names the faulty part without its contents. */
 export class PemError extends Error {}
 
 const BEGIN = '-----BEGIN ';
 const DASHES = '-----';
-/** Sorting compares each certificate with each other. */
+/** Sorting compares all pairs of certificates. */
 const MAX_CERTIFICATES = 100;
 const CERTIFICATE_LABELS: readonly string[] = ['CERTIFICATE', 'X509 CERTIFICATE'];
 
-/** Text between blocks is ignored, as the RFC has it. */
+/** Text between blocks is ignored, as RFC 7468 specifies. */
 function pemBlocks(text: string): readonly PemBlock[] {
   const blocks: PemBlock[] = [];
   let block: { label: string; lines: string[] } | undefined;
@@ -36,7 +36,7 @@ function pemBlocks(text: string): readonly PemBlock[] {
   return blocks;
 }
 
-/** In the order of the text. */
+/** Returns the certificates in text order. */
 export function certificatesIn(text: string): readonly X509Certificate[] {
   const blocks = pemBlocks(text).filter(({ label }) => CERTIFICATE_LABELS.includes(label));
   if (blocks.length === 0) throw new PemError('there is no PEM certificate');
@@ -49,13 +49,13 @@ function parse(text: string, number: number): X509Certificate {
   try {
     return new X509Certificate(text);
   } catch (cause) {
-    // OpenSSL's errors have many classes; each means that this block is not a certificate.
+    // OpenSSL throws errors of many classes. Each means that this block is not a certificate.
     if (!(cause instanceof Error)) throw cause;
     throw new PemError(`certificate ${number} does not parse`, { cause });
   }
 }
 
-/** The one private key of a text, as it stands there. */
+/** The only private key in a text, unchanged. */
 export function privateKeyIn(text: string): string {
   const keys = pemBlocks(text).filter(({ label }) => label.endsWith('PRIVATE KEY'));
   const [key] = keys;
@@ -65,8 +65,8 @@ export function privateKeyIn(text: string): string {
 }
 
 /**
- * Leaf first, then each issuer after what it issued, each certificate once. The leaf is the only one that issued none
- * of the others; what does not lead up from it is an error, since nobody could say where it belongs.
+ * Sorts a chain, leaf first, each certificate once. The leaf is the only certificate that issued none of the others. A
+ * certificate that does not belong to the chain is an error.
  */
 export function chainOrder(certificates: readonly X509Certificate[]): readonly X509Certificate[] {
   const { chain, others } = sortCertificates(certificates);
@@ -79,7 +79,7 @@ export function chainOrder(certificates: readonly X509Certificate[]): readonly X
   return chain;
 }
 
-/** A certificate that nobody else vouches for. */
+/** Whether the certificate is its own issuer. */
 export function isSelfSigned(x509Certificate: X509Certificate): boolean {
   return isIssuer(x509Certificate, x509Certificate);
 }

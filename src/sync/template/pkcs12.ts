@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import type Forge from 'node-forge';
 import { type Budget, TemplateError } from './budget.ts';
 
-// PKCS#12 (RFC 7292), read only. The integrity check is left out: a store is trusted with the values it gives, and what
-// the check is made with varies more than what holds the keys.
+// Reads PKCS#12 (RFC 7292). The integrity check is skipped, because stores are trusted and its algorithms vary more
+// than those of the keys.
 
 export interface Pkcs12 {
   readonly certificates: readonly X509Certificate[];
@@ -24,7 +24,7 @@ const OID = {
   pbkdf2: '1.2.840.113549.1.5.12',
 } as const;
 
-/** Of PBES2: how OpenSSL names them, and the bytes of their keys. */
+/** The PBES2 ciphers: their OpenSSL names and key lengths in bytes. */
 const CIPHERS = new Map<string, readonly [name: string, keyBytes: number]>([
   ['1.3.14.3.2.7', ['des-cbc', 8]],
   ['1.2.840.113549.3.7', ['des-ede3-cbc', 24]],
@@ -41,36 +41,37 @@ const DIGESTS = new Map([
 ]);
 
 /**
- * For one part. Writers use 2,048 to 51,200; without a bound a file could stop the process. The work bounds all parts.
+ * The limit for one part. Common tools use 2,048 to 51,200. An unlimited count could block the process. The budget
+ * limits the sum of all parts.
  */
 const MAX_ITERATIONS = 100_000;
-/** What one iteration costs of a budget that counts characters. */
+/** The cost of one iteration, in characters. */
 const ITERATION_COST = 100;
 
 const UNKNOWN_ALGORITHM =
-  'this PKCS#12 is encrypted in a way that cannot be read: make it anew with AES-CBC or 3DES';
+  'this PKCS#12 uses an unsupported encryption: export it again with AES-CBC or 3DES';
 
-/** Loaded when a template first asks for it, since few do. */
+/** Loaded on first use, because few templates need it. */
 let loaded: typeof Forge | undefined;
 function forge(): typeof Forge {
   loaded ??= createRequire(import.meta.url)('node-forge') as typeof Forge;
   return loaded;
 }
 
-/** @throws TemplateError when it is none, or the password is another; which of the two cannot be told. */
+/** @throws TemplateError if the bytes are not PKCS#12 or the password is wrong. The two cannot be told apart. */
 export function readPkcs12(bytes: Uint8Array, password: string, budget: Budget): Pkcs12 {
   let cause: Error | undefined;
-  // Where there is no password, writers differ in whether that is an empty one or none; their keys are others.
+  // Without a password, some tools derive keys from an empty one and others from none.
   for (const candidate of password === '' ? ['', undefined] : [password]) {
     try {
       return new Pkcs12Reader(candidate, budget).file(bytes);
     } catch (error) {
-      // Those of the library and of OpenSSL are of many kinds; each means that this part is not what it should be.
+      // The library and OpenSSL throw errors of many classes. Each means that this part is malformed.
       if (error instanceof TemplateError || !(error instanceof Error)) throw error;
       cause = error;
     }
   }
-  throw new TemplateError('this is no PKCS#12 that can be read with this password', { cause });
+  throw new TemplateError('this is not PKCS#12, or the password is wrong', { cause });
 }
 
 class Pkcs12Reader {
@@ -85,7 +86,7 @@ class Pkcs12Reader {
     this.#budget = budget;
   }
 
-  /** PFX: version, content, and the check that is left out. */
+  /** PFX: version, content, and the integrity check, which is skipped. */
   file(bytes: Uint8Array): Pkcs12 {
     const [, content] = membersOf(parse(Buffer.from(bytes).toString('binary')));
     for (const part of membersOf(parse(this.#dataOf(content)))) this.#part(part);
@@ -135,17 +136,17 @@ class Pkcs12Reader {
   #decrypt(algorithm: Asn1 | undefined, encrypted: string): Asn1 {
     if (algorithm === undefined) throw new Error('no algorithm');
     const iterations = iterationsIn(algorithm);
-    // With an integer of no bytes the sum is no number.
+    // An integer without bytes makes the sum NaN.
     if (!(iterations <= MAX_ITERATIONS))
       throw new TemplateError(`the password of this PKCS#12 is hashed more than ${MAX_ITERATIONS} times`);
     this.#iterations += iterations;
-    // What came before counts again, so that a file of many parts ends soon.
+    // Earlier parts count again, so that a file with many parts fails soon.
     this.#budget.spend(this.#iterations * ITERATION_COST);
     const secret = { password: this.#password ?? '', iterations };
     return decryptPbes2(algorithm, encrypted, secret) ?? this.#decryptByLibrary(algorithm, encrypted);
   }
 
-  /** It decrypts private keys only, so whatever is encrypted is given to it in their form. */
+  /** The library decrypts only private keys, so all encrypted data is wrapped in their format. */
   #decryptByLibrary(algorithm: Asn1, encrypted: string): Asn1 {
     const { asn1, pki } = forge();
     const { Class, Type } = asn1;
@@ -153,10 +154,10 @@ class Pkcs12Reader {
     const info = asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, [algorithm, octets]);
     let decrypted: Asn1 | null;
     try {
-      // Its types know of no missing password, but the library does.
+      // The library accepts a missing password, but its types do not.
       decrypted = pki.decryptPrivateKeyInfo(info, this.#password as string);
     } catch (cause) {
-      // Of an algorithm that it has not, and of nothing else. Another password would not help.
+      // Thrown only for an unsupported algorithm, for which another password would not help.
       if (cause instanceof Error && 'oid' in cause) throw new TemplateError(UNKNOWN_ALGORITHM, { cause });
       throw cause;
     }
@@ -166,9 +167,9 @@ class Pkcs12Reader {
 }
 
 /**
- * PBES2 (RFC 8018), hashed by OpenSSL: the library hashes a password so slowly that everything else would wait for
- * seconds. Undefined for another algorithm.
- * @param secret With the count that was bounded, whatever else the file may say in that place.
+ * Decrypts PBES2 (RFC 8018) with OpenSSL, because the library's key derivation would block the process for seconds.
+ * Returns undefined for other algorithms.
+ * @param secret Includes the checked iteration count, in place of the one in the file.
  */
 function decryptPbes2(
   algorithm: Asn1,
@@ -180,7 +181,7 @@ function decryptPbes2(
   const [derivation, encryption] = membersOf(parameters);
   const [kdf, kdfParameters] = membersOf(derivation);
   if (oidOf(kdf) !== OID.pbkdf2) return undefined;
-  // Between the salt and the digest stand the count and, if given, the length of the key, of which the cipher has one.
+  // The salt is followed by the iteration count, an optional key length, which the cipher defines, and the digest.
   const [salt, ...rest] = membersOf(kdfParameters);
   const prf = rest.find((asn1) => typeof asn1.value !== 'string');
   const digest = prf === undefined ? 'sha1' : DIGESTS.get(oidOf(membersOf(prf)[0]));
@@ -195,7 +196,7 @@ function decryptPbes2(
   return parse(decrypted.toString('binary'));
 }
 
-/** OpenSSL has it no longer, unless it is told to load what is old. */
+/** OpenSSL supports DES only with its legacy provider. */
 function decryptDes(key: Buffer, iv: string, encrypted: string): string {
   const { cipher, util } = forge();
   const decipher = cipher.createDecipher('DES-CBC', key.toString('binary'));
@@ -205,7 +206,7 @@ function decryptDes(key: Buffer, iv: string, encrypted: string): string {
   return decipher.output.getBytes();
 }
 
-/** In every algorithm there is, the count follows the salt. */
+/** In all algorithms, the iteration count follows the salt. */
 function iterationsIn(node: Asn1): number {
   const { Type } = forge().asn1;
   const members = typeof node.value === 'string' ? [] : node.value;
@@ -233,7 +234,7 @@ function oidOf(node: Asn1 | undefined): string {
   return forge().asn1.derToOid(node.value);
 }
 
-/** Some writers cut long ones into pieces. */
+/** Some tools split long octet strings into pieces. */
 function octetsOf(node: Asn1 | undefined): string {
   if (node === undefined) throw new Error('no content');
   return typeof node.value === 'string' ? node.value : node.value.map(octetsOf).join('');

@@ -3,14 +3,14 @@ import { problemAt, BLOCKS, danglingPipe, nonBlank, quote, type TemplateProblem 
 
 interface Block {
   readonly name: string;
-  /** Of a `case`: what is there before its first branch is never printed. */
+  /** For a `case`: text before its first branch is never printed. */
   branch: 'none' | 'when' | 'else';
 }
 
 /**
- * What the parser lets pass in the tags between those that begin a block: they are gone from what it gives. A `when`
- * would take its first value and drop the others, and a `break` outside of a loop end the whole text.
- * @param text Of a template that could be parsed.
+ * Reports mistakes in inner tags that the parser accepts but does not keep. A `when` would use only its first value,
+ * and a `break` outside a loop would end the output.
+ * @param text A template that could be parsed.
  */
 export function* inspectTags(text: string, liquid: Liquid): Generator<TemplateProblem> {
   const blocks: Block[] = [];
@@ -24,7 +24,7 @@ export function* inspectTags(text: string, liquid: Liquid): Generator<TemplatePr
       !CASE_TAGS.includes(name) &&
       !printsNothing(token)
     )
-      yield problemAt(token, 'what stands before the first `when` is never printed');
+      yield problemAt(token, 'text before the first `when` is never printed');
     if (!isTag) continue;
     if (name === 'when') yield* inspectValues(token);
     else if (name === 'elsif') {
@@ -47,7 +47,7 @@ const LOOP_EXITS = ['break', 'continue'];
 const TAGS_WITHOUT_ARGUMENTS = ['else', ...LOOP_EXITS];
 const CASE_TAGS = ['when', 'else', 'endcase'];
 
-/** Without comments and the marks of `raw`, so that each end is that of a block. */
+/** Skips comments and the `raw` tags, so that each end tag belongs to a block. */
 function readTokens(text: string, liquid: Liquid): readonly Token[] {
   let isComment = false;
   return new Tokenizer(text).readTopLevelTokens(liquid.options).filter((token) => {
@@ -63,7 +63,7 @@ function printsNothing(token: Token): boolean {
   return TypeGuards.isHTMLToken(token) && nonBlank(token.getText()) === undefined;
 }
 
-/** Values with a `,` or an `or` between them. */
+/** Values that are separated by `,` or `or`. */
 function* inspectValues(token: TagToken): Generator<TemplateProblem> {
   const { tokenizer } = token;
   for (;;) {

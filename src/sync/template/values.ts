@@ -2,11 +2,11 @@ import { Drop, toValue } from 'liquidjs';
 import { type JsonNode, printJson } from '../../core/json.ts';
 import { type Budget, TemplateError } from './budget.ts';
 
-// What a template works with: text, numbers of its own, `true`, `false`, nil, lists, and the three below.
+// The values of templates: text, own numbers, `true`, `false`, nil, lists, and the three types below.
 
-/** A value that the engine hands around and cannot look into. */
+/** A value whose content the engine cannot read. */
 class Opaque extends Drop {}
-// The engine reads inherited properties of its drops, and calls those that are functions.
+// The engine reads inherited properties of its drops and calls them if they are functions.
 for (const name of Object.getOwnPropertyNames(Object.prototype))
   if (name !== '__proto__')
     Object.defineProperty(Opaque.prototype, name, { value: undefined, writable: true });
@@ -17,7 +17,7 @@ export class Binary extends Opaque {
   readonly #bytes: Uint8Array;
   readonly #name: string;
 
-  /** @param name What it is, for messages. */
+  /** @param name Names the value in messages. */
   constructor(bytes: Uint8Array, name: string) {
     super();
     this.#bytes = bytes;
@@ -32,13 +32,13 @@ export class Binary extends Opaque {
     throw new TemplateError(`${value.#name} is not UTF-8 text; \`base64\` makes text of it`);
   }
 
-  // The engine asks for this wherever it would compare, test or loop over it.
+  // The engine calls this to compare, test or iterate.
   override valueOf(): never {
     return Binary.refuse(this);
   }
 }
 
-/** A number as its JSON has it: an id of 18 digits or `1.10` would not survive as a number of the platform. */
+/** A number in its JSON notation. A JavaScript number would change an id of 18 digits, or `1.10`. */
 class JsonNumber extends Opaque {
   readonly #text: string;
 
@@ -56,7 +56,7 @@ class JsonNumber extends Opaque {
   }
 }
 
-/** What an object or list of `from_json` was made from, so that `json` gives it back as it was. */
+/** The source of each object or list from `from_json`, so that `json` returns it unchanged. */
 const nodes = new WeakMap<object, JsonNode>();
 
 export function fromNode(node: JsonNode, budget: Budget): unknown {
@@ -75,7 +75,7 @@ export function fromNode(node: JsonNode, budget: Budget): unknown {
     case 'object': {
       budget.list(node.members.length);
       const members = node.members.map(([name, member]) => [name, fromNode(member, budget)] as const);
-      // Nothing is inherited; looping over it gives pairs in the order of the text.
+      // Inherits nothing. Iterating yields pairs in the order of the text.
       const object: Record<string, unknown> = Object.create(null);
       for (const [name, member] of members) {
         if (Object.hasOwn(object, name)) throw new TemplateError('an object has the same member twice');
@@ -110,12 +110,12 @@ function toNode(value: unknown): JsonNode {
   throw new TemplateError('this has no JSON form');
 }
 
-/** Without the engine's own wrapping of `nil`, `empty` and `blank`. */
+/** Unwraps the engine's `nil`, `empty` and `blank`. */
 export function plain(value: unknown): unknown {
   return value instanceof Opaque ? value : toValue(value);
 }
 
-/** The text of a value; what has none is an error, never an empty text. */
+/** The text of a value. A value without text is an error, never an empty text. */
 export function textOf(value: unknown, budget: Budget): string {
   const plainValue = plain(value);
   if (plainValue instanceof Binary) return Binary.refuse(plainValue);
@@ -130,7 +130,7 @@ export function textOf(value: unknown, budget: Budget): string {
   throw new TemplateError('this is a list or an object, not text; `json` or `join` make text of it');
 }
 
-/** Half of a surrogate pair has no UTF-8 form; U+FFFD in its place would be another value. */
+/** Half of a surrogate pair has no UTF-8 form, and U+FFFD would be another value. */
 export function wellFormed(text: string): string {
   if (text.isWellFormed()) return text;
   throw new TemplateError('the text holds half of a surrogate pair');
@@ -158,7 +158,7 @@ function isJsonObject(value: unknown): value is Iterable<unknown> & object {
   return typeof value === 'object' && value !== null && nodes.has(value);
 }
 
-/** A whole number, for counts and positions. */
+/** An integer, for counts and positions. */
 export function integerOf(value: unknown): number {
   const plainValue = plain(value);
   const number = plainValue instanceof JsonNumber ? plainValue.valueOf() : plainValue;
@@ -172,7 +172,7 @@ export function jsonText(value: unknown, budget: Budget): string {
   return text;
 }
 
-/** The text that bytes mean in UTF-8, or the bytes themselves where they mean none. */
+/** Decodes UTF-8, or returns the bytes if they are not UTF-8. */
 export function fromBytes(bytes: Uint8Array, name: string): string | Binary {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

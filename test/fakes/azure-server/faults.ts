@@ -11,8 +11,8 @@ import { failure, type Reply } from './vault.ts';
 
 export const FAULTS = [
   ...HTTP_FAULTS,
-  'forbidden by the firewall',
-  'not found, elsewhere',
+  'blocked by the firewall',
+  'not found at another host',
   'no such vault',
   'no such resource',
   'being deleted',
@@ -27,8 +27,8 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   'bad request': () => failure(400, 'BadParameter'),
   unauthorized: () => failure(401, 'Unauthorized'),
   forbidden: () => failure(403, 'Forbidden', 'AccessDenied'),
-  'forbidden by the firewall': () => failure(403, 'Forbidden', 'ForbiddenByFirewall'),
-  'not found, elsewhere': () => ({ status: 404, body: '{"statusCode":404,"message":"Resource not found"}' }),
+  'blocked by the firewall': () => failure(403, 'Forbidden', 'ForbiddenByFirewall'),
+  'not found at another host': () => ({ status: 404, body: '{"statusCode":404,"message":"Resource not found"}' }),
   'no such vault': () => failure(404, 'VaultNotFound'),
   'no such resource': () => failure(404, 'ResourceNotFound'),
   'being deleted': () => failure(409, 'Conflict', 'ObjectIsBeingDeleted'),

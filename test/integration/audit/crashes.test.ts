@@ -8,7 +8,7 @@ describeCrashes(
   async () => {
     const database = await createDatabase(postgres());
     return {
-      place: database.url,
+      address: database.url,
       open: async (replica) => (await database.open({ replica })) as MovableAudit,
       [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
     };

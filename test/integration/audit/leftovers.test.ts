@@ -1,8 +1,8 @@
-import { describeLeftovers } from '../../audit/leftovers.ts';
+import { describeOrphanRows } from '../../audit/orphan-rows.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
-describeLeftovers('PostgreSQL', async () => {
+describeOrphanRows('PostgreSQL', async () => {
   const database = await createDatabase(postgres());
   return {
     open: (replica) => database.open({ replica }),

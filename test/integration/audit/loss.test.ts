@@ -10,7 +10,7 @@ import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { verifyWithEvidence } from '../../../src/audit/verify/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
-import { cutOff } from '../../audit/cut.ts';
+import { truncateLog } from '../../audit/truncate-log.ts';
 import { temporaryFolder } from '../../audit/folder.ts';
 import { entry } from '../../audit/sample.ts';
 import { DB, HEAD, openBench } from '../../cli/harness.ts';
@@ -29,7 +29,7 @@ it('a service whose audit was cut stays up, changes nothing, and goes on when a 
   expect((await bench.runWith({ env: { TOKEN } }, 'sync')).code).toBe(0);
   await bench.write('store/db.json', '{"user":"bob","password":"second"}');
   const before = await bench.read('cluster/apps/db.yaml');
-  cutOff(join(bench.folder, 'state/audit.db'), 3);
+  truncateLog(join(bench.folder, 'state/audit.db'), 3);
 
   await using served = await startServe({
     cwd: bench.folder,
@@ -70,7 +70,7 @@ it('an export that a service gives out meanwhile, and its end cuts off, is on re
   await using bench = await openBench(HEAD + http + DB);
   expect((await bench.runWith({ env: { TOKEN } }, 'sync')).code).toBe(0);
   const path = join(bench.folder, 'state/audit.db');
-  cutOff(path, 3);
+  truncateLog(path, 3);
   const open = () =>
     openSqliteAudit({ path, instance: 'prod', replica: 'other-1-0a0a0a0a', clock: systemClock });
   {

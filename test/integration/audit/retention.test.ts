@@ -13,7 +13,7 @@ import type { AuditStore } from '../../../src/audit/store.ts';
 import { verifyWithEvidence } from '../../../src/audit/verify/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { temporaryFolder } from '../../audit/folder.ts';
-import { archivedIn, proveArchive, wholeOf } from '../../audit/retention-scene.ts';
+import { archivedIn, proveArchive, joinArchives } from '../../audit/retention-fixture.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
@@ -68,7 +68,7 @@ async function survives(harness: Harness): Promise<void> {
     ).toMatchObject({
       ok: true,
     });
-    const lines = (await wholeOf(archive, store)).split('\n').filter((line) => line !== '');
+    const lines = (await joinArchives(archive, store)).split('\n').filter((line) => line !== '');
     const records = lines.map((line) => toStored(JSON.parse(line)));
     expect(await verifyWithEvidence({ records, base: GENESIS, head, evidence })).toMatchObject({
       ok: true,

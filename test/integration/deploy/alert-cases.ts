@@ -29,7 +29,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
       {
         labels: {},
         description:
-          'No process of secretbridge gives metrics. Secrets stay as they are until one runs again.',
+          'No process of secretbridge reports metrics. Secrets are not updated until one runs again.',
       },
     ],
     quiet: [{ [of('secretbridge_build_info', 'version="1"')]: '1x10' }],
@@ -45,7 +45,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
       {
         labels: { job: 'b', loop: 'sweep' },
         description:
-          'The loop sweep has neither succeeded nor failed within its deadline, and no restart has mended it.',
+          'The loop sweep has neither succeeded nor failed within its deadline, and a restart has not helped.',
       },
     ],
     quiet: [
@@ -75,7 +75,9 @@ export const ALERT_CASES: readonly AlertCase[] = [
     alert: 'SecretbridgeAuditDown',
     at: '10m',
     fires: { [of('secretbridge_audit_up')]: '1 1 0x10' },
-    expected: [{ labels: { job: 'b' }, description: 'Nothing is changed in the cluster until it can.' }],
+    expected: [
+      { labels: { job: 'b' }, description: 'No Secret is changed until the audit can be written again.' },
+    ],
     quiet: [{ [of('secretbridge_audit_up')]: '1x10' }, { [of('secretbridge_audit_up')]: '1x6 0x4' }],
   },
   {
@@ -88,7 +90,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     expected: [
       {
         labels: { job: 'b' },
-        description: 'The last proof found records that were edited, taken out or cut off.',
+        description: 'The last verification found edited, removed or cut-off records.',
       },
     ],
     quiet: [{ [of('secretbridge_audit_chain_ok')]: '1x3' }],
@@ -100,7 +102,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     expected: [
       {
         labels: { job: 'b' },
-        description: 'The last valid configuration stays in force, so what was changed since has no effect.',
+        description: 'The last valid configuration stays in force. Later changes have no effect.',
       },
     ],
     quiet: [{ [of('secretbridge_config_valid')]: '1x10' }, { [of('secretbridge_config_valid')]: '0x6 1x4' }],
@@ -115,8 +117,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     expected: [
       {
         labels: { job: 'b' },
-        description:
-          '3 destructive changes are held until somebody releases them or mends what is behind them.',
+        description: '3 destructive changes are held until a person releases them or fixes their cause.',
       },
     ],
     quiet: [{ [of('secretbridge_held')]: '3 3 0' }],
@@ -128,7 +129,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
       [of('secretbridge_target_stale_seconds', target)]: '3600 3660 3720 3780 3840 3900',
       [of('secretbridge_target_stale_seconds', 'mapping="well", namespace="pay"')]: '0+60x6',
     },
-    expected: [{ labels: inTarget, description: 'db in pay has not been in step for 1h 5m 0s.' }],
+    expected: [{ labels: inTarget, description: 'db in pay has not been in sync for 1h 5m 0s.' }],
     quiet: [{ [of('secretbridge_target_stale_seconds', target)]: '3600x6' }],
   },
   {
@@ -153,7 +154,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     expected: [
       {
         labels: { job: 'b', store: 'vault' },
-        description: 'The store vault is down. Secrets that come from it stay as they are.',
+        description: 'The store vault is down. Its Secrets are not updated.',
       },
     ],
     quiet: [{ [of('secretbridge_store_up', 'store="vault"')]: '0 0 0 0 0 1 0x10' }],
@@ -165,7 +166,8 @@ export const ALERT_CASES: readonly AlertCase[] = [
     expected: [
       {
         labels: { job: 'b', store: 'vault' },
-        description: 'The breaker of the store vault is open, and only single requests try it.',
+        description:
+          'The circuit breaker of the store vault is open. Single requests test whether the store answers.',
       },
     ],
     quiet: [{ [of('secretbridge_breaker_open', 'store="vault"')]: '1x5 0 1x9' }],
@@ -180,7 +182,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     expected: [
       {
         labels: { job: 'b', store: 'aws' },
-        description: 'The store aws refused 30 requests in 15 minutes because there were too many.',
+        description: 'The store aws throttled 30 requests in 15 minutes.',
       },
     ],
     quiet: [
@@ -202,7 +204,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     expected: [
       {
         labels: { job: 'b', intake: 'eu' },
-        description: 'The intake eu fails. Changes wait for the next sweep, and nothing is lost.',
+        description: 'The intake eu fails. Changes wait for the next sweep.',
       },
     ],
     quiet: [{ [of('secretbridge_intake_up', 'intake="eu"')]: '1x5 0x10 1x9' }],
@@ -214,7 +216,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     expected: [
       {
         labels: { job: 'b' },
-        description: 'Redis is away or not as it should be. Work waits, and nothing is lost.',
+        description: 'Redis does not answer or is configured wrongly. Work waits and is not lost.',
       },
     ],
     quiet: [
@@ -232,7 +234,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
       {
         labels: { job: 'b' },
         description:
-          'The API server is away, or rights are missing. Edits by hand are not seen until it works again.',
+          'The API server does not answer, or rights are missing. Edits of Secrets are not noticed until the watch works again.',
       },
     ],
     quiet: [{ [of('secretbridge_cluster_up')]: '1x10' }],
@@ -243,7 +245,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: {
       [of('secretbridge_certificate_expiry_timestamp_seconds', target)]: `${6 * DAY + 60}x1`,
     },
-    expected: [{ labels: inTarget, description: 'The certificate of db in pay ends in 6d 0h 0m 0s.' }],
+    expected: [{ labels: inTarget, description: 'The certificate of db in pay expires in 6d 0h 0m 0s.' }],
     quiet: [{ [of('secretbridge_certificate_expiry_timestamp_seconds', target)]: `${8 * DAY}x1` }],
   },
 ];

@@ -259,10 +259,10 @@ describe.skipIf(!layerRuns)('the chart', () => {
   });
 
   it.each([
-    ['default', ['It has nothing to do yet', 'Nobody may ask it yet', 'the claim b-secretbridge-state']],
-    ['selector', ['HAZARD: the mapping everywhere has a namespaceSelector', 'kube-system included']],
-    ['selector-narrow', ['Its rights are bound in: chart-b, chart-c.']],
-    ['no-rbac', ['`secretbridge rbac` prints those that it needs']],
+    ['default', ['It has no mappings yet', 'No one has access yet', 'the claim b-secretbridge-state']],
+    ['selector', ['WARNING: the mapping everywhere has a namespaceSelector', 'including kube-system']],
+    ['selector-narrow', ['Its rights apply in: chart-b, chart-c.']],
+    ['no-rbac', ['`secretbridge rbac` prints the rights that it needs']],
     ['network-literals', ['vault.example.com, port 8443 (store unknown)']],
     ['replicas', ['--server https://127.0.0.1:8080', 'networkPolicy.postgres.cidrs, port 5432']],
   ] as const)('says after an installation with %s what to know and to do', async (name, sentences) => {

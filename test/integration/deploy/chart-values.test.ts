@@ -47,12 +47,12 @@ describe.skipIf(!layerRuns)('the values of the chart', () => {
     [
       'a file beside the configuration',
       ['--set', 'config.audit.archive.path=./archive'],
-      './archive is a path beside the mounted configuration',
+      './archive is relative to the mounted configuration',
     ],
     [
       'a key beside the configuration',
       ['--set', 'config.keys.checkpoint.file=state/checkpoint.key'],
-      'state/checkpoint.key is a path beside the mounted configuration',
+      'state/checkpoint.key is relative to the mounted configuration',
     ],
     ['a variable whose value is no text', ['--set', 'env[0].name=A,env[0].value=5'], '/env/0/value'],
     ['an Ingress for every host', ['--set', 'ingress.enabled=true'], 'ingress.host is required'],

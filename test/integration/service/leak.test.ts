@@ -80,7 +80,7 @@ it('markers that pass through the running service are in the data of the Secrets
   await within(10_000, holds(VALUES.second));
   await world.patch('all', { data: { A: VALUES.byHand.bytes.toString('base64') } });
   await within(5_000, holds(VALUES.second));
-  for (const fault of ['server error', 'another JSON', 'cut', 'reset in the body'] as const) {
+  for (const fault of ['server error', 'another JSON', 'cut', 'connection connection connection reset in the body'] as const) {
     proxy.set(fault, /\/data\//);
     await served.send('POST', '/api/v1/mappings/all/sync');
   }

@@ -56,7 +56,7 @@ describe.concurrent('what stalls', () => {
       expect(took).toBeLessThan(120_000);
       expect((await served.get('/livez', '')).status).toBe(200);
       expect(served.logged()).toContainEqual(
-        expect.objectContaining({ message: 'a watch has trouble and goes on' }),
+        expect.objectContaining({ message: 'a watch failed and will be retried' }),
       );
       await within(5_000, async () => expect((await served.target('app'))?.state).toBe('synced'));
       expect((await served.stop()).code).toBe(0);

@@ -59,7 +59,7 @@ const awsNamed = (
   code: Fault<AwsStore>['code'],
   more: Partial<Fault<AwsStore>>,
 ) => ({
-  failure: 'another answer' as const,
+  failure: 'unexpected response' as const,
   title,
   code,
   scope: 'store' as const,
@@ -79,25 +79,25 @@ const forceAway = ({ server }: AwsStore) => {
 const awsFaults: readonly Fault<AwsStore>[] = [
   ...canned(AWS_FAULTS, 'store', ({ proxy }: AwsStore, fault) => proxy.set(fault)),
   ...WAY,
-  awsNamed('a session that has ended', 'ExpiredTokenException', 'AUTH_FAILED', { failure: '401' }),
-  awsNamed('an access key that was deleted', 'UnrecognizedClientException', 'AUTH_FAILED', {
+  awsNamed('an expired session', 'ExpiredTokenException', 'AUTH_FAILED', { failure: '401' }),
+  awsNamed('a deleted access key', 'UnrecognizedClientException', 'AUTH_FAILED', {
     failure: '401',
   }),
-  awsNamed('a policy that no longer allows anything', 'AccessDeniedException', 'ACCESS_DENIED', {
+  awsNamed('a policy without any permission', 'AccessDeniedException', 'ACCESS_DENIED', {
     failure: '403',
   }),
-  awsNamed('throttling by name', 'ThrottlingException', 'THROTTLED', { failure: '429' }),
-  awsNamed('an internal error by name', 'InternalServiceError', 'STORE_UNAVAILABLE', { failure: '500' }),
-  awsNamed('out of service by name', 'ServiceUnavailable', 'STORE_UNAVAILABLE', { failure: '503' }),
-  awsNamed('an error of a name that nobody knows', 'SomethingNewException', 'BAD_ANSWER', {}),
+  awsNamed('throttling by error type', 'ThrottlingException', 'THROTTLED', { failure: '429' }),
+  awsNamed('an internal error by error type', 'InternalServiceError', 'STORE_UNAVAILABLE', { failure: '500' }),
+  awsNamed('unavailable by error type', 'ServiceUnavailable', 'STORE_UNAVAILABLE', { failure: '503' }),
+  awsNamed('an unknown error type', 'SomethingNewException', 'BAD_ANSWER', {}),
   {
-    failure: 'cut JSON',
-    title: 'an answer cut, with nothing to tell it',
+    failure: 'truncated JSON',
+    title: 'a truncated response without a length',
     scope: 'store',
     code: 'BAD_ANSWER',
     begin: ({ server }) => server.fail('cut'),
   },
-  awsNamed('one key that may no longer be read', '', 'ACCESS_DENIED', {
+  awsNamed('one key without read permission', '', 'ACCESS_DENIED', {
     failure: '403',
     scope: 'key',
     begin: failGone('AccessDeniedException'),
@@ -112,12 +112,12 @@ const awsFaults: readonly Fault<AwsStore>[] = [
     scope: 'key',
     begin: failGone('InternalServiceError'),
   }),
-  awsNamed('one key that is throttled', '', 'THROTTLED', {
+  awsNamed('one throttled key', '', 'THROTTLED', {
     failure: '429',
     scope: 'key',
     begin: failGone('ThrottlingException'),
   }),
-  awsNamed('one key not found, though it is described', '', 'BAD_ANSWER', {
+  awsNamed('one key that is not found, but has a description', '', 'BAD_ANSWER', {
     failure: 'absence that cannot be confirmed',
     scope: 'key',
     begin: failGone('ResourceNotFoundException', /GetSecretValue/),
@@ -134,7 +134,7 @@ const awsFaults: readonly Fault<AwsStore>[] = [
   { failure: 'absent', title: 'absent', scope: 'key', code: 'SOURCE_ABSENT', begin: forceAway },
   {
     failure: 'absence that cannot be confirmed',
-    title: 'absent, and it may not be described',
+    title: 'absent, without permission to describe it',
     scope: 'key',
     code: 'ACCESS_DENIED',
     begin(store) {

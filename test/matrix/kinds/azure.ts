@@ -18,7 +18,7 @@ async function openAzureStore(): Promise<AzureStore> {
   const server = await startAzureServer({ authority });
   const secret = 'cL13nt~of~the~matrix';
   server.login.applications.set(CLIENT, { secret });
-  // A name in the domain of the service, as the vendor's client compares it with the resource of the challenge.
+  // A name in the domain of the service, because the vendor's client compares it with the resource of the challenge.
   const upstream = { port: portOf(server.address), secure: true };
   const way = await openWay('matrix.vault.azure.net', upstream, authority);
   server.nextLink = (link) => link.replace(server.address, way.address);
@@ -72,7 +72,7 @@ const azureFaults: readonly Fault<AzureStore>[] = [
   ...WAY,
   {
     failure: '401',
-    title: 'a client secret that has ended',
+    title: 'an expired client secret',
     scope: 'store',
     code: 'AUTH_FAILED',
     begin({ server }) {
@@ -88,7 +88,7 @@ const azureFaults: readonly Fault<AzureStore>[] = [
     ] as const
   ).map(([failure, fault, code]) => ({
     failure,
-    title: `the authority that it logs in to: ${fault}`,
+    title: `the login authority: ${fault}`,
     scope: 'store' as const,
     code,
     begin({ server }: AzureStore) {
@@ -98,7 +98,7 @@ const azureFaults: readonly Fault<AzureStore>[] = [
   })),
   {
     failure: '403',
-    title: 'a role that no longer allows it',
+    title: 'a role without permission',
     scope: 'key',
     code: 'ACCESS_DENIED',
     begin: ({ server }) => server.deny(/^vault GET \/secrets\/\S*gone/),
@@ -106,7 +106,7 @@ const azureFaults: readonly Fault<AzureStore>[] = [
   { failure: 'absent', title: 'absent', scope: 'key', code: 'SOURCE_ABSENT', begin: purge },
   {
     failure: 'absence that cannot be confirmed',
-    title: 'absent, and the deleted ones may not be looked at',
+    title: 'absent, without permission to read deleted secrets',
     scope: 'key',
     code: 'ACCESS_DENIED',
     begin(store) {
@@ -116,7 +116,7 @@ const azureFaults: readonly Fault<AzureStore>[] = [
   },
   {
     failure: 'absence that cannot be confirmed',
-    title: 'absent, and the deleted ones cannot be looked at',
+    title: 'absent, while deleted secrets cannot be read',
     scope: 'key',
     code: 'STORE_UNAVAILABLE',
     begin(store) {
@@ -147,6 +147,6 @@ const azureFaults: readonly Fault<AzureStore>[] = [
 export const AZURE = defineKind({
   title: 'azure-key-vault',
   faults: azureFaults,
-  never: { 'wrong mount': 'it has no mounts, and another vault is another definition of the store' },
+  never: { 'wrong mount': 'it has no mounts, and another vault is another store' },
   open: openAzureStore,
 });

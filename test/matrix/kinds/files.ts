@@ -28,7 +28,7 @@ async function openFilesStore(): Promise<FilesStore> {
     async heal() {
       const aside = join(folder, 'aside');
       try {
-        await rename(aside, aside); // whether it is there
+        await rename(aside, aside); // whether it exists
       } catch (error) {
         if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
         throw error;
@@ -58,8 +58,8 @@ const filesFaults: readonly Fault<FilesStore>[] = [
     begin: ({ path, folder }) => rename(path, join(folder, 'aside')),
   },
   {
-    failure: 'another answer',
-    title: 'a file in the place of the folder',
+    failure: 'unexpected response',
+    title: 'a file instead of the folder',
     scope: 'store',
     code: 'STORE_UNAVAILABLE',
     async begin({ path, folder }) {
@@ -80,28 +80,28 @@ const filesFaults: readonly Fault<FilesStore>[] = [
   { failure: 'absent', title: 'absent', scope: 'key', code: 'SOURCE_ABSENT', begin: inPlace(async () => {}) },
   {
     failure: 'absence that cannot be confirmed',
-    title: 'a link that leads nowhere',
+    title: 'a dangling link',
     scope: 'key',
     code: 'STORE_UNAVAILABLE',
     begin: inPlace((path) => symlink('nothing', path)),
   },
   {
-    failure: 'another answer',
-    title: 'a folder in its place',
+    failure: 'unexpected response',
+    title: 'a folder instead of the file',
     scope: 'key',
     code: 'CONFIG_INVALID',
     begin: inPlace((path) => mkdir(path)),
   },
   {
-    failure: 'another answer',
-    title: 'links in a circle',
+    failure: 'unexpected response',
+    title: 'links that form a loop',
     scope: 'key',
     code: 'CONFIG_INVALID',
     begin: inPlace((path) => symlink('gone', path)),
   },
   {
-    failure: 'another answer',
-    title: 'a file that is far too large',
+    failure: 'unexpected response',
+    title: 'a file that is too large',
     scope: 'key',
     code: 'TOO_LARGE',
     begin: inPlace(async (path) => {
@@ -111,25 +111,25 @@ const filesFaults: readonly Fault<FilesStore>[] = [
   },
 ];
 
-const NO_SERVER = 'there is no server: a folder answers at once or not at all';
+const NO_SERVER = 'there is no server: a folder answers at once or never';
 
 export const FILES = defineKind({
   title: 'files',
   faults: filesFaults,
   never: {
-    '401': 'nobody logs in to a folder',
+    '401': 'a folder has no login',
     'wrong mount': 'it has no mounts',
     disabled: 'a file cannot be disabled',
-    'deleted, recoverable': 'a file that is deleted is gone',
+    'deleted, recoverable': 'a deleted file is gone',
     '429': NO_SERVER,
     '429 with Retry-After': NO_SERVER,
     '500': NO_SERVER,
     timeout: NO_SERVER,
     reset: NO_SERVER,
-    'reset in the body': NO_SERVER,
-    'cut JSON': 'the bytes of a file are the value, whatever they are; a change while it is read is seen',
+    'connection connection connection reset in the body': NO_SERVER,
+    'truncated JSON': 'the value is the bytes of the file, and a change during the read is detected',
     'HTML or wrong content type': 'files have no content type',
-    'TLS of another name': NO_SERVER,
+    'certificate for another name': NO_SERVER,
     'expired certificate': NO_SERVER,
     DNS: NO_SERVER,
   },

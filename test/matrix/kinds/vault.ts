@@ -57,7 +57,7 @@ async function openVaultStore(kvVersion: 1 | 2): Promise<VaultStore> {
   };
 }
 
-/** Only part of Vault answers so: its own `lookup-self` tells that the token is good. */
+/** Only some paths answer with this fault: `lookup-self` still reports that the token is valid. */
 const OF_ONE_KEY = {
   ...VAULT_FAULTS,
   forbidden: 'ACCESS_DENIED',
@@ -74,21 +74,21 @@ const vaultFaults: readonly Fault<VaultStore>[] = [
   ...WAY,
   {
     failure: '401',
-    title: 'a token that was revoked',
+    title: 'a revoked token',
     scope: 'store',
     code: 'AUTH_FAILED',
     begin: ({ server }) => server.revokeAll(),
   },
   {
     failure: '403',
-    title: 'a policy that no longer allows it',
+    title: 'a policy without permission',
     scope: 'key',
     code: 'ACCESS_DENIED',
     begin: ({ server }) => server.deny(/gone/),
   },
   {
     failure: 'wrong mount',
-    title: 'a mount of the other version in its place',
+    title: 'a mount of the other version',
     scope: 'store',
     code: 'MOUNT_NOT_FOUND',
     begin: ({ server, mount, kvVersion }) => server.mount(mount, kvVersion === 2 ? 1 : 2),
@@ -96,7 +96,7 @@ const vaultFaults: readonly Fault<VaultStore>[] = [
   { failure: 'absent', title: 'absent', scope: 'key', code: 'SOURCE_ABSENT', begin: forget },
   {
     failure: 'absence that cannot be confirmed',
-    title: 'absent, and the mount may not be looked at',
+    title: 'absent, without permission to check the mount',
     scope: 'key',
     code: 'ACCESS_DENIED',
     begin(store) {
@@ -106,7 +106,7 @@ const vaultFaults: readonly Fault<VaultStore>[] = [
   },
   {
     failure: 'absence that cannot be confirmed',
-    title: 'absent, and the mount cannot be looked at',
+    title: 'absent, while the mount cannot be checked',
     scope: 'key',
     code: 'STORE_UNAVAILABLE',
     begin(store) {
@@ -118,7 +118,7 @@ const vaultFaults: readonly Fault<VaultStore>[] = [
 
 const softDeletes: readonly Fault<VaultStore>[] = (['delete', 'destroy'] as const).map((how) => ({
   failure: 'deleted, recoverable',
-  title: how === 'delete' ? 'its version deleted' : 'its version destroyed',
+  title: how === 'delete' ? 'a deleted version' : 'a destroyed version',
   scope: 'key',
   code: 'SOURCE_DELETED',
   begin({ server, mount }) {
@@ -138,7 +138,7 @@ export const VAULT_1 = defineKind({
   faults: vaultFaults,
   never: {
     disabled: 'Vault cannot disable a secret',
-    'deleted, recoverable': 'version 1 forgets what is deleted',
+    'deleted, recoverable': 'version 1 keeps no deleted versions',
   },
   open: () => openVaultStore(1),
 });

@@ -12,7 +12,7 @@ export interface NetworkStore extends MatrixStore {
   loseName(): void;
 }
 
-/** What can go wrong between us and any server. */
+/** Faults between us and any server. */
 export const WAY: readonly Fault<NetworkStore>[] = onTheWay<NetworkStore>(
   (store, face) => store.front.show(face),
   (store) => store.loseName(),
@@ -26,7 +26,7 @@ export interface Way extends AsyncDisposable {
   loseName(): void;
 }
 
-/** A name and TLS before a server. */
+/** A host name and TLS for a server. */
 export async function openWay(
   host: string,
   upstream: { port: number; secure: boolean },

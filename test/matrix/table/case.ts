@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../../src/core/error-codes.ts';
 
-/** The stores of the table, in the order of its columns. */
+/** The stores of the table, in column order. */
 export const STORES = {
   'vault-2': 'Vault, key/value 2',
   'vault-1': 'Vault, key/value 1',
@@ -10,24 +10,24 @@ export const STORES = {
 } as const;
 export type StoreName = keyof typeof STORES;
 
-/** One key of a store. A secret of Vault is a map: text that is no object stands in its member `value`. */
+/** One key of a store. A Vault secret is a map, so text that is not an object is stored in its member `value`. */
 export interface Stored {
   readonly key: string;
   readonly value: string | Uint8Array;
-  /** Whether the value is a JSON object, which Vault holds as it is. */
+  /** Whether the value is a JSON object, which Vault stores directly. */
   readonly isObject: boolean;
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** What a mapping is written with, since stores differ in names. */
+/** The values to write the mapping with, because names differ between stores. */
 export interface At {
-  /** A key of this case, or the beginning of keys. */
+  /** A key of this case, or a key prefix. */
   key(name: string): string;
-  /** Ends a source that takes a whole text: nothing, or the property that Vault holds it in. */
+  /** The end of a source that reads a whole text: empty, or the property that Vault stores it in. */
   readonly whole: string;
-  /** What each entry of `stored` became, in their order. */
+  /** The keys of the entries in `stored`, in order. */
   readonly versions: readonly string[];
-  /** A version that the store never had. */
+  /** A version that never existed. */
   readonly never: string;
 }
 
@@ -36,18 +36,18 @@ export type Gives =
   | { readonly code: ErrorCode };
 
 export type Exception =
-  /** The store has no place for it at all. */
+  /** The store cannot hold this value. */
   | { readonly kind: 'cannot'; readonly why: string }
-  /** `keeps`: what the store makes of the text of the (only) value. */
+  /** `keeps`: how the store changes the text of the (only) value. */
   | { readonly kind: 'differs'; readonly keeps?: string; readonly gives: Gives; readonly why: string };
 
 export interface ValueCase {
   readonly title: string;
   readonly stored: readonly Stored[];
-  /** The rest of the mapping, in YAML's flow style. */
+  /** The rest of the mapping in YAML flow style. */
   readonly mapping: (at: At) => string;
   readonly gives: Gives;
-  /** `vault` stands for both versions. */
+  /** `vault` covers both versions. */
   readonly but?: Partial<Readonly<Record<StoreName | 'vault', Exception>>>;
 }
 

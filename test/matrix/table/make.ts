@@ -1,12 +1,12 @@
 import type { ErrorCode } from '../../../src/core/error-codes.ts';
 import type { Exception, Gives, ValueCase } from './case.ts';
 
-export const MAP = 'a secret of Vault is a map, never text or a list by itself';
-export const REWRITES = 'Vault parses and prints numbers again';
+export const MAP = 'a Vault secret is a map, never plain text or a list';
+export const REWRITES = 'Vault reformats numbers';
 export const SORTS = 'Vault sorts the members of objects, and adds no spaces';
-export const TEXT_ONLY = 'Vault holds text; keep bytes as base64 and use `decode`';
+export const TEXT_ONLY = 'Vault stores text; store bytes as base64 and use `decode`';
 export const NO_TAGS = 'key/value 1 has no custom metadata';
-export const NO_VERSIONS = 'there is only the current version, and its name is the fingerprint of the value';
+export const NO_VERSIONS = 'only the current version exists, and its name is the fingerprint of the value';
 
 export const cannot = (why: string): Exception => ({ kind: 'cannot', why });
 export const differs = (why: string, gives: Gives, keeps?: string): Exception => ({
@@ -20,7 +20,7 @@ export const quoted = (text: string) => JSON.stringify(text);
 export const one = (value: string | Uint8Array): Gives => ({ data: { KEY: value } });
 export const code = (it: ErrorCode) => ({ code: it });
 
-/** A whole value that arrives as it is, or as `gives` says. */
+/** A whole value that arrives unchanged, or as in `gives`. */
 export function whole(
   title: string,
   value: string | Uint8Array,
@@ -72,7 +72,7 @@ export function spread(
   };
 }
 
-/** A search over keys that hold `{"a":"<the key>"}`, given with their tags. */
+/** A search over keys that contain `{"a":"<the key>"}` and have the given tags. */
 export function find(
   title: string,
   keys: Readonly<Record<string, Readonly<Record<string, string>>>>,

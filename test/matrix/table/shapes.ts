@@ -29,12 +29,12 @@ const decoded = (title: string, text: string, how: string, gives: Gives): ValueC
 
 export const DECODING: readonly ValueCase[] = [
   decoded('bytes as base64', BASE64, 'base64', one(BYTES)),
-  decoded('base64 without its padding', 'aGVsbG8', 'base64', code('DECODE_FAILED')),
-  decoded('base64 with a final new line', 'aGVsbG8=\n', 'base64', code('DECODE_FAILED')),
+  decoded('base64 without padding', 'aGVsbG8', 'base64', code('DECODE_FAILED')),
+  decoded('base64 with a final newline', 'aGVsbG8=\n', 'base64', code('DECODE_FAILED')),
   decoded('base64 with a space', 'aGVs bG8=', 'base64', code('DECODE_FAILED')),
   decoded('base64 with the letters of base64url', '-_-_', 'base64', code('DECODE_FAILED')),
   decoded('bytes as base64url', URL_SAFE, 'base64url', one(BYTES)),
-  decoded('base64url with its padding', 'aGVsbG8=', 'base64url', one('hello')),
+  decoded('base64url with padding', 'aGVsbG8=', 'base64url', one('hello')),
   decoded('base64url with the letters of base64', '+/+/', 'base64url', code('DECODE_FAILED')),
   property('a member as base64', `{"a":"${BASE64}"}`, 'a', BYTES, {}, ', decode: base64'),
   property('an empty member as base64', '{"a":""}', 'a', '', {}, ', decode: base64'),
@@ -58,12 +58,12 @@ export const SPREADING: readonly ValueCase[] = [
     { data: {} },
     {},
     {
-      'vault-1': cannot('key/value 1 takes no empty map'),
+      'vault-1': cannot('key/value 1 rejects an empty map'),
     },
   ),
   spread('a `null`', '{"a":"1","b":null}', code('PROPERTY_MISSING')),
   spread(
-    'a `null` of an optional source',
+    'a `null` from an optional source',
     '{"a":"1","b":null}',
     { data: { a: '1' } },
     {
@@ -86,9 +86,9 @@ export const SPREADING: readonly ValueCase[] = [
       more: ', rename: { case: upper, prefix: app_ }',
     },
   ),
-  spread('a name that no key may have', '{"db/user":"ann"}', code('KEY_INVALID')),
+  spread('an invalid key name', '{"db/user":"ann"}', code('KEY_INVALID')),
   spread(
-    'such names replaced',
+    'invalid key names, replaced',
     '{"..x":"2","db/user name":"1"}',
     { data: { '_.x': '2', db_user_name: '1' } },
     {
@@ -98,16 +98,16 @@ export const SPREADING: readonly ValueCase[] = [
   spread('two names that become one', '{"A":"1","a":"1"}', code('KEY_COLLISION'), {
     more: ', rename: { case: upper }',
   }),
-  spread('a name that another source gives', '{"a":"1"}', code('KEY_COLLISION'), {
+  spread('two sources with the same key', '{"a":"1"}', code('KEY_COLLISION'), {
     data: 'data: { a: { store: s, key: $key, property: a } }, ',
   }),
   spread(
-    'a name that stands twice, spread',
+    'a duplicate member, spread',
     '{"a":"1","a":"2"}',
     code('NOT_AN_OBJECT'),
     {},
     {
-      vault: differs('Vault keeps the last of them', { data: { a: '2' } }, '{"a":"2"}'),
+      vault: differs('Vault keeps the last one', { data: { a: '2' } }, '{"a":"2"}'),
     },
   ),
 ];
@@ -119,10 +119,10 @@ export const FINDING: readonly ValueCase[] = [
     { query: '', found: { a: 'f/a', b: 'f/b' } },
   ),
   find(
-    'keys by path, in folders',
+    'keys by path, in subfolders',
     { 'f/a': {}, 'f/sub/b': {} },
     { query: '', rename: '{ invalid: replace }', found: { a: 'f/a', sub_b: 'f/sub/b' } },
-    { azure: cannot('names in Azure have no folders') },
+    { azure: cannot('Azure names have no folders') },
   ),
   find(
     'keys by name',
@@ -134,7 +134,7 @@ export const FINDING: readonly ValueCase[] = [
     },
   ),
   find(
-    'keys by tags, all of them and to the letter',
+    'keys by tags: all tags, exact match',
     TAGGED,
     { query: ", tags: { live: 'true', team: a }", found: { both: 'f/both' } },
     {
@@ -146,7 +146,7 @@ export const FINDING: readonly ValueCase[] = [
     query: '',
     found: Object.fromEntries(Object.keys(many).map((key) => [key.slice(2), key])),
   }),
-  find('no key at all', { fx: {} }, { query: '', found: {} }),
+  find('no matching key', { fx: {} }, { query: '', found: {} }),
 ];
 
 const VERSION = { key: 'v', isObject: true } as const;
@@ -166,26 +166,26 @@ const versioned = (title: string, version: string, gives: Gives, but: ValueCase[
 
 export const VERSIONS: readonly ValueCase[] = [
   versioned('the current version by its name', 'second', one('second')),
-  versioned('the version before by its name', 'first', one('first'), {
+  versioned('the previous version by its name', 'first', one('first'), {
     'vault-1': differs(NO_VERSIONS, code('VERSION_GONE')),
     files: differs(NO_VERSIONS, code('VERSION_GONE')),
   }),
-  versioned('a version that the store never had', 'never', code('VERSION_GONE')),
+  versioned('a version that never existed', 'never', code('VERSION_GONE')),
   {
-    title: 'a key that is not there',
+    title: 'a missing key',
     stored: [],
     mapping: ({ key }) => `data: { KEY: { store: s, key: ${key('none')} } }`,
     gives: code('SOURCE_ABSENT'),
   },
   {
-    title: 'an optional key that is not there',
+    title: 'a missing optional key',
     stored: [{ key: 'v', value: '{"a":"x"}', isObject: true }],
     mapping: ({ key }) =>
       `data: { KEY: { store: s, key: ${key('v')}, property: a }, NO: { store: s, key: ${key('none')}, optional: true } }`,
     gives: one('x'),
   },
   {
-    title: 'an optional property that is not there',
+    title: 'a missing optional property',
     stored: [{ key: 'v', value: '{"a":"x"}', isObject: true }],
     mapping: ({ key }) =>
       `data: { KEY: { store: s, key: ${key('v')}, property: a }, NO: { store: s, key: ${key('v')}, property: b, optional: true } }`,

@@ -7,7 +7,7 @@ const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}
 
 export const TEXTS: readonly ValueCase[] = [
   whole('text', 'p@ssw0rd'),
-  whole('text with a final new line', 'line\n'),
+  whole('text with a final newline', 'line\n'),
   whole('text with CRLF', 'a\r\nb\r\n'),
   whole('text with a NUL', 'a\0b'),
   whole('text with a byte order mark', '\ufefftext'),
@@ -16,20 +16,20 @@ export const TEXTS: readonly ValueCase[] = [
   whole('text that looks like a number', '007'),
   whole('text that looks like an object', ' { "a" : 1.10 } '),
   whole('empty text', '', {
-    aws: cannot('AWS takes no empty value'),
+    aws: cannot('AWS rejects an empty value'),
   }),
   property('an empty member of an object', '{"a":""}', 'a', ''),
   whole('25,000 bytes of text', 'ü'.repeat(12_500)),
-  whole('64 KiB of text', 'x'.repeat(65_536), { azure: cannot('Azure holds at most 25 KB') }),
+  whole('64 KiB of text', 'x'.repeat(65_536), { azure: cannot('Azure values are limited to 25 KB') }),
   whole('bytes', BYTES, {
     vault: cannot(TEXT_ONLY),
-    azure: cannot('Azure holds text; keep bytes as base64 and use `decode`'),
+    azure: cannot('Azure stores text; store bytes as base64 and use `decode`'),
   }),
 ];
 
 export const OBJECTS: readonly ValueCase[] = [
   {
-    title: 'a whole object, its spaces and order',
+    title: 'a whole object with its spaces and order',
     stored: [{ key: 'v', value: '{ "b": "1", "a": "x" }\n', isObject: true }],
     mapping: ({ key }) => `data: { KEY: { store: s, key: ${key('v')} } }`,
     gives: one('{ "b": "1", "a": "x" }\n'),
@@ -44,12 +44,12 @@ export const OBJECTS: readonly ValueCase[] = [
   property('text with escapes', '{"a":"C:\\\\dir \\u00fc \\/ \\n"}', 'a', 'C:\\dir ü / \n'),
   property('a literal name before a path', '{"a.b":"literal","a":{"b":"path"}}', 'a.b', 'literal'),
   property('a path', '{"a":{"b":"path"}}', 'a.b', 'path'),
-  property('an item of a list', '{"a":[{"b":"0"},{"b":"1"}]}', 'a.1.b', '1'),
-  property('an item that the list does not have', '{"a":["0"]}', 'a.1', code('PROPERTY_MISSING')),
-  property('an awkward name', '{"ü / \\"x\\"":"y"}', 'ü / "x"', 'y'),
+  property('a list item', '{"a":[{"b":"0"},{"b":"1"}]}', 'a.1.b', '1'),
+  property('a missing list item', '{"a":["0"]}', 'a.1', code('PROPERTY_MISSING')),
+  property('an unusual name', '{"ü / \\"x\\"":"y"}', 'ü / "x"', 'y'),
   property('a name that is an integer', '{"10":"a","2":"b"}', '2', 'b'),
   property('`null`', '{"a":null}', 'a', code('PROPERTY_MISSING')),
-  property('a name that is not there', '{"a":"x"}', 'b', code('PROPERTY_MISSING')),
+  property('a missing property', '{"a":"x"}', 'b', code('PROPERTY_MISSING')),
   property('`true`', '{"a":true}', 'a', 'true'),
   property('`false`', '{"a":false}', 'a', 'false'),
   property('a small whole number', '{"a":5432}', 'a', '5432'),
@@ -74,24 +74,24 @@ export const OBJECTS: readonly ValueCase[] = [
     '{"10":"x","2":"y","b":"z"}',
   ),
   property(
-    'an object with what needs no escaping',
+    'an object without characters that need escaping',
     '{"a":{"b":"<ü>&\\u2028\\/"}}',
     'a',
     '{"b":"<ü>&\u2028/"}',
   ),
-  property('a name that stands twice', '{"a":"1","a":"2"}', 'a', code('NOT_AN_OBJECT'), {
-    vault: differs('Vault keeps the last of them', one('2'), '{"a":"2"}'),
+  property('a duplicate member', '{"a":"1","a":"2"}', 'a', code('NOT_AN_OBJECT'), {
+    vault: differs('Vault keeps the last one', one('2'), '{"a":"2"}'),
   }),
   property('half of a surrogate pair', '{"a":"\\ud83d"}', 'a', code('DECODE_FAILED'), {
-    vault: differs('Vault puts U+FFFD in its place', one('\ufffd'), '{"a":"\ufffd"}'),
+    vault: differs('Vault replaces it with U+FFFD', one('\ufffd'), '{"a":"\ufffd"}'),
   }),
-  property('an object in 400 objects', nested(401), 'a', nested(400)),
-  property('an object in 600 objects', nested(601), 'a', code('NOT_AN_OBJECT'), {
-    vault: cannot('an answer of Vault with more than 500 levels is not read at all'),
+  property('an object nested in 400 objects', nested(401), 'a', nested(400)),
+  property('an object nested in 600 objects', nested(601), 'a', code('NOT_AN_OBJECT'), {
+    vault: cannot('a Vault response with more than 500 levels is not read'),
   }),
   whole(
-    'a property of text',
-    'no object',
+    'a property of plain text',
+    'not an object',
     { vault: cannot(MAP) },
     {
       more: ', property: a',

@@ -47,18 +47,18 @@ async function addressesOf(more: Readonly<Record<string, unknown>>) {
 
 afterEach(() => vi.unstubAllEnvs());
 
-describe('the address of an endpoint', () => {
+describe('the endpoint URL', () => {
   const isTaken = (endpoint: string) =>
     AwsConfig.safeParse({ kind: 'aws-secrets-manager', region: 'eu-west-1', endpoint }).success;
 
-  it('holds no credential', () => {
+  it('cannot contain a credential', () => {
     expect(isTaken('https://vpce-1.secretsmanager.eu-west-1.vpce.amazonaws.com/')).toBe(true);
     for (const end of ['user:password@host', 'token@host', 'host?token=x', 'host/#x'])
       expect([end, isTaken(`https://${end}`)]).toEqual([end, false]);
   });
 });
 
-describe('the addresses of AWS', () => {
+describe('endpoints of AWS', () => {
   it.each([
     ['eu-west-1', false, 'amazonaws.com'],
     ['cn-north-1', false, 'amazonaws.com.cn'],
@@ -66,14 +66,14 @@ describe('the addresses of AWS', () => {
     ['eusc-de-east-1', false, 'amazonaws.eu'],
     ['us-east-1', true, 'amazonaws.com'],
     ['us-gov-east-1', true, 'amazonaws.com'],
-  ])('in %s, FIPS %s, are of its partition', async (region, fips, suffix) => {
+  ])('in %s with FIPS %s belong to the partition', async (region, fips, suffix) => {
     const [service, sts] = await addressesOf({ region, fips });
     expect(service).toBe(`https://secretsmanager${fips ? '-fips' : ''}.${region}.${suffix}`);
     // GovCloud's STS is FIPS under its plain name.
     expect(sts).toBe(`https://sts${fips && !region.startsWith('us-gov') ? '-fips' : ''}.${region}.${suffix}`);
   });
 
-  it('are both the endpoint when it is not of Amazon, and only the service when it is', async () => {
+  it('include STS for a custom endpoint outside the AWS domains', async () => {
     const own = 'http://127.0.0.1';
     expect(await addressesOf({ endpoint: `${own}:4566` })).toEqual([own, own]);
     const gateway = 'https://aws.example.org';
@@ -84,7 +84,7 @@ describe('the addresses of AWS', () => {
     expect(await addressesOf({ endpoint: vpc })).toEqual([vpc, 'https://sts.eu-west-1.amazonaws.com']);
   });
 
-  it('do not come from the environment, nor from a proxy in it', async () => {
+  it('come neither from environment variables nor from a proxy setting', async () => {
     for (const name of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL_STS'])
       vi.stubEnv(name, 'http://127.0.0.1:9');
     for (const name of ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY']) vi.stubEnv(name, 'http://127.0.0.1:9');
@@ -99,7 +99,7 @@ describe('the addresses of AWS', () => {
     ]);
   });
 
-  it('cannot be FIPS and an endpoint of ours at once', () => {
+  it('cannot combine FIPS with a custom endpoint', () => {
     expect(() => parse({ fips: true, endpoint: 'https://aws.example.org' })).toThrow();
   });
 });

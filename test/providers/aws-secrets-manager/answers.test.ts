@@ -6,8 +6,8 @@ import { fromNetwork } from '../../../src/providers/aws-secrets-manager/network-
 import { codeOf, everythingIn, MARKER } from '../../conformance/provider.ts';
 import { openAws } from './harness.ts';
 
-describe('an answer', () => {
-  it('is whole when its last bracket is there', () => {
+describe('an AWS response', () => {
+  it('is rejected if it is truncated', () => {
     const json = '{"ARN":"a","SecretString":"x"}';
     const xml =
       '<AssumeRoleResponse><Credentials><SessionToken>abc</SessionToken></Credentials></AssumeRoleResponse>';
@@ -19,7 +19,7 @@ describe('an answer', () => {
     for (const other of ['null', '[]', '1', '"x"']) expect(JSON_FORMAT.isWhole(other)).toBe(false);
   });
 
-  it('that is right but not marked as one of AWS is not taken', async () => {
+  it('is rejected without the content type of AWS', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, 'x');
     aws.server.fail('wrong type');
@@ -33,7 +33,7 @@ describe('an answer', () => {
   });
 });
 
-describe('an answer in another form', () => {
+describe('a malformed AWS response', () => {
   const secret = (more: object) => ({ ARN: 'arn:of-a', Name: 'a', ...more });
   const codeOfCall = async (call: Promise<unknown>) => {
     const [ended] = await Promise.allSettled([call]);
@@ -46,7 +46,7 @@ describe('an answer in another form', () => {
     { SecretValues: ['a'] },
     { SecretValues: [], Errors: [null] },
     { SecretValues: [], Errors: {} },
-  ])('of a batch fails each of its keys and nothing else: %j', async (answer) => {
+  ])('to a batch fails all of its keys and nothing else: %j', async (answer) => {
     await using aws = await openAws();
     aws.server.store.put('c', 'x');
     aws.server.fail({ answer }, /Batch/);
@@ -54,7 +54,7 @@ describe('an answer in another form', () => {
     expect((await aws.provider.read(refs)).map(codeOf)).toEqual(['BAD_ANSWER', 'BAD_ANSWER', 'found']);
   });
 
-  it('of a batch may name a secret by no text', async () => {
+  it('to a batch may contain an invalid name', async () => {
     await using aws = await openAws();
     const keys = ['a', 'b'].map((name) => aws.server.store.put(name, 'x').arn.slice(0, -7));
     aws.server.fail({ answer: { SecretValues: [{ ARN: null }, { ARN: 5, Name: 'a' }] } }, /Batch/);
@@ -67,7 +67,7 @@ describe('an answer in another form', () => {
     { SecretList: [null] },
     { SecretList: [{ Name: 'p/a', Tags: {} }] },
     { SecretList: [{ Name: 'p/a', Tags: [null] }] },
-  ])('of a list fails the search: %j', async (answer) => {
+  ])('to a list fails the search: %j', async (answer) => {
     await using aws = await openAws();
     aws.server.fail({ answer }, /List/);
     const search = aws.provider.find({ path: 'p', tags: { live: 'true' } });
@@ -79,13 +79,13 @@ describe('an answer in another form', () => {
     { SecretList: [null] },
     { SecretList: [secret({ SecretVersionsToStages: { v1: null } })] },
     { SecretList: [secret({ SecretVersionsToStages: { v1: 'AWSCURRENT' } })] },
-  ])('of a list tells no version: %j', async (answer) => {
+  ])('to a list gives no version: %j', async (answer) => {
     await using aws = await openAws();
     aws.server.fail({ answer }, /List/);
     expect(await aws.provider.versions(['a', 'b', 'c'])).toEqual(Array(3).fill({ kind: 'unknown' }));
   });
 
-  it('of a description proves nothing', async () => {
+  it('to a description proves nothing', async () => {
     await using aws = await openAws();
     aws.server.fail({ answer: secret({ VersionIdsToStages: { v1: null } }) }, /Describe/);
     expect(codeOf(await aws.read('a'))).toBe('BAD_ANSWER');
@@ -93,18 +93,18 @@ describe('an answer in another form', () => {
   });
 });
 
-describe('nothing of a thrown object is kept', () => {
+describe('errors that are thrown by the AWS SDK', () => {
   it.each([
     ['of the SDK', Object.assign(new SyntaxError(MARKER), { $response: { body: MARKER } })],
     ['of the endpoint rules', Object.assign(new Error(MARKER), { name: 'EndpointError' })],
     ['of the credential providers', Object.assign(new Error(MARKER), { name: 'CredentialsProviderError' })],
-  ])('%s', (_, thrown) => {
+  ])('keep nothing of an error %s', (_, thrown) => {
     const error = toStoreError(thrown);
     expect(error).toBeInstanceOf(AppError);
     expect(everythingIn(error)).not.toContain(MARKER);
   });
 
-  it('of the connection', () => {
+  it('keep nothing of a connection error', () => {
     const thrown = Object.assign(new Error(MARKER), { code: 'HPE_INVALID_CONSTANT', data: MARKER });
     const error = fromNetwork(thrown);
     expect(error.code).toBe('BAD_ANSWER');

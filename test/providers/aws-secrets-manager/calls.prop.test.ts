@@ -129,8 +129,8 @@ function fill(
 
 type Scene = { others: number; prefix: string; ours: number; folders: number; changed: number[] };
 
-describe('a pass over keys in AWS', () => {
-  it('costs no more than the cheaper of list and batches, whatever the size of the account', async () => {
+describe('a version check in AWS', () => {
+  it('costs no more than the cheaper of list and batches, for any account size', async () => {
     await fc.assert(
       fc.asyncProperty(scene, async ({ changed, ...world }) => {
         const account = openAccount();
@@ -150,7 +150,7 @@ describe('a pass over keys in AWS', () => {
     );
   });
 
-  it('costs no more than reading where a permission is missing, and finds it when it is given', async () => {
+  it('costs no more than reading if a permission is missing, and uses a new permission', async () => {
     await fc.assert(
       fc.asyncProperty(scene, fc.boolean(), async (world, mayBatch) => {
         const account = openAccount({ mayList: false, mayBatch });
@@ -184,7 +184,7 @@ describe('a pass over keys in AWS', () => {
     expect(await account.pass(keys)).toBe(2);
   });
 
-  it('says which way it took and what that costs while nothing changes', async () => {
+  it('reports its strategy and the cost while nothing changes', async () => {
     const account = openAccount();
     const keys = fill(account, { others: 0, prefix: 'a', ours: 500, folders: 20 });
     await account.pass(keys);
@@ -197,7 +197,7 @@ describe('a pass over keys in AWS', () => {
     ]);
   });
 
-  it('is what is expected of it before it is made, where the account holds nothing else', async () => {
+  it('has the expected cost if the account contains no other keys', async () => {
     for (const ours of [1, 2, 3, 20, 21, 100, 101, 250])
       for (const mayBatch of [true, false]) {
         const account = openAccount({ mayBatch });

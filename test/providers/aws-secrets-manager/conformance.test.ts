@@ -3,7 +3,7 @@ import { AWS_FAULTS } from './faults.ts';
 import { openAws } from './harness.ts';
 import { skipUnfit } from './unfit.ts';
 
-describeProvider('aws-secrets-manager, over the fake server', {
+describeProvider('aws-secrets-manager with the fake server', {
   faults: AWS_FAULTS,
   async open() {
     skipUnfit();

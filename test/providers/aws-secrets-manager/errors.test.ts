@@ -27,8 +27,8 @@ const NAMES: readonly (readonly [string, number, ErrorCode])[] = [
   ['toString', 400, 'BAD_ANSWER'],
 ];
 
-describe('an error of AWS', () => {
-  it.each(NAMES)('%s at status %i is %s', async (type, status, code) => {
+describe('an AWS error', () => {
+  it.each(NAMES)('%s with status %i becomes %s', async (type, status, code) => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     aws.server.fail(new AwsError(type, status));
@@ -39,7 +39,7 @@ describe('an error of AWS', () => {
     expect(await aws.provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
   });
 
-  it('keeps its name behind a namespace and before an address', async () => {
+  it('is recognized with a namespace before and an address after its name', async () => {
     await using aws = await openAws();
     aws.server.fail(
       new AwsError('com.amazonaws.secretsmanager#ThrottlingException:http://internal.amazon.com/'),
@@ -47,7 +47,7 @@ describe('an error of AWS', () => {
     expect(codeOf(await aws.read('a'))).toBe('THROTTLED');
   });
 
-  it('of the signature is blamed on the clock when the clocks are far apart', async () => {
+  it('about the signature reports clock skew if the clocks are far apart', async () => {
     await using near = await openAws();
     near.server.fail(new AwsError('InvalidSignatureException'));
     expect(await near.read('a')).toMatchObject({
@@ -65,11 +65,11 @@ describe('an error of AWS', () => {
   });
 });
 
-describe('the checks', () => {
+describe('the checks of an AWS store', () => {
   const names = async (aws: Awaited<ReturnType<typeof openAws>>) =>
     (await aws.provider.check()).map(({ name, error }) => [name.split(':')[0], error?.code]);
 
-  it('go from the credentials to the permissions', async () => {
+  it('run from the credentials to the permissions', async () => {
     await using aws = await openAws();
     expect(await names(aws)).toEqual([
       ['credentials', undefined],
@@ -81,7 +81,7 @@ describe('the checks', () => {
     expect(aws.server.count('GetSecretValue')).toBe(0);
   });
 
-  it('end with the first that fails', async () => {
+  it('stop at the first failure', async () => {
     await using noKey = await openAws({ deps: { env: { KEY_ID: '' } } });
     expect(await names(noKey)).toEqual([['credentials', 'CREDENTIAL_MISSING']]);
     await using wrongKey = await openAws({ deps: { env: { KEY_ID: 'AKIAWRONG' } } });
@@ -98,7 +98,7 @@ describe('the checks', () => {
     ]);
   });
 
-  it('tell a clock that is wrong, and permissions that would save calls', async () => {
+  it('report a wrong clock, and permissions that would save calls', async () => {
     await using aws = await openAws();
     aws.server.skewMs = -120_000;
     aws.server.fail(new AwsError('AccessDeniedException'), /Batch|List/);
@@ -114,7 +114,7 @@ describe('the checks', () => {
     expect(checks.at(-1)?.name).toContain('secretsmanager:ListSecrets');
   });
 
-  it('allow batches again once the permission is there', async () => {
+  it('enable batches again once the permission exists', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, 'x');
     aws.server.fail(new AwsError('AccessDeniedException'), /Batch/);

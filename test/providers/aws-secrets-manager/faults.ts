@@ -6,12 +6,12 @@ import { HTTP_FAULT_CODES } from '../http-faults.ts';
 export const AWS_FAULTS = {
   ...HTTP_FAULT_CODES,
   'wrong mount': 'BAD_ANSWER',
-  'not found, elsewhere': 'BAD_ANSWER',
+  'not found at another host': 'BAD_ANSWER',
   'not allowed': 'BAD_ANSWER',
   'not up to date': 'BAD_ANSWER',
-  'throttled, for an hour': 'THROTTLED',
+  'throttled for an hour': 'THROTTLED',
   standby: 'BAD_ANSWER',
   'unavailable, for 2 seconds': 'STORE_UNAVAILABLE',
   sealed: 'STORE_UNAVAILABLE',
-  'sealed, as its health says': 'STORE_UNAVAILABLE',
+  'sealed according to its health': 'STORE_UNAVAILABLE',
 } as const satisfies Record<Fault, ErrorCode>;

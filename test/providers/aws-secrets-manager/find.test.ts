@@ -21,7 +21,7 @@ describe('find in AWS', () => {
     expect(await find({ constructor: 'x' })).toEqual([]);
   });
 
-  it('goes through all pages, with and without a slash before', async () => {
+  it('reads all pages, with and without a leading slash', async () => {
     await using aws = await openAws();
     const names = numbered('/p/k', 250);
     for (const name of names) aws.server.store.put(name, 'x');
@@ -32,7 +32,7 @@ describe('find in AWS', () => {
     expect(await aws.provider.find({ path: '/p/k', tags: {} })).toEqual([]);
   });
 
-  it('fails whole when a later page fails', async () => {
+  it('fails as a whole if a later page fails', async () => {
     await using aws = await openAws();
     for (const name of numbered('k', 150)) aws.server.store.put(name, 'x');
     let pages = 0;
@@ -57,26 +57,26 @@ describe('find in AWS', () => {
     expect(found.map(({ kind }) => kind)).toEqual(names.map(() => 'found'));
   });
 
-  it.each(['../x', 'a/./b', 'a b', 'a//b', '//a'])('refuses the path %j without a request', async (path) => {
+  it.each(['../x', 'a/./b', 'a b', 'a//b', '//a'])('rejects the path %j without a request', async (path) => {
     await using aws = await openAws();
     await expect(aws.provider.find({ path, tags: {} })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     expect(aws.sent()).toEqual([]);
   });
 
-  it('takes a path that AWS would read as a negation', async () => {
+  it('accepts a path that AWS would read as a negation', async () => {
     await using aws = await openAws();
     for (const name of ['!p/a', 'p/a']) aws.server.store.put(name, 'x');
     expect(await aws.provider.find({ path: '!p', tags: {} })).toEqual(['!p/a']);
   });
 
-  it('refuses to find more than a Secret could hold', async () => {
+  it('fails if it finds more keys than a Secret can hold', async () => {
     await using aws = await openAws();
     for (const name of numbered('k', 10_001)) aws.server.store.put(name, 'x');
     await expect(aws.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'TOO_LARGE' });
   });
 });
 
-describe('a list of AWS that does not end', () => {
+describe('an endless list in AWS', () => {
   const session = (token: (page: number) => string) => {
     let pages = 0;
     const call = async () => {
@@ -87,7 +87,7 @@ describe('a list of AWS that does not end', () => {
   };
   const all = (token: (page: number) => string) => Array.fromAsync(listPages(session(token), [], undefined));
 
-  it('is left where it begins again, and after more pages than an account can have', async () => {
+  it('stops if a page repeats, and after more pages than an account can have', async () => {
     await expect(all((page) => `${page % 7}`)).rejects.toMatchObject({ code: 'BAD_ANSWER' });
     await expect(all((page) => `${page}`)).rejects.toMatchObject({
       code: 'TOO_LARGE',
@@ -97,7 +97,7 @@ describe('a list of AWS that does not end', () => {
 });
 
 describe('versions in AWS', () => {
-  it('of a few keys are told by their descriptions', async () => {
+  it('come from descriptions for a few keys', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     store.put('a', '1');
@@ -109,7 +109,7 @@ describe('versions in AWS', () => {
     expect(none).toEqual({ kind: 'unknown' });
   });
 
-  it('of many keys are told by the list, in no more calls than reading would take', async () => {
+  it('come from a list for many keys, with no more calls than reading', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     for (const name of numbered('other/k', 300)) store.put(name, 'x');
@@ -130,7 +130,7 @@ describe('versions in AWS', () => {
     );
   });
 
-  it('that a long list would tell too late are unknown', async () => {
+  it('are unknown if a list would be too long', async () => {
     await using aws = await openAws();
     const names = numbered('', 250).map((name) => `${name}/x`);
     for (const name of names) aws.server.store.put(name, 'x');
@@ -139,7 +139,7 @@ describe('versions in AWS', () => {
     expect(results.at(-1)).toEqual({ kind: 'unknown' });
   });
 
-  it('are not taken from a list by a store that wants to be strict', async () => {
+  it('do not come from a list with strict freshness', async () => {
     await using aws = await openAws({ config: { freshness: 'strict' } });
     aws.server.store.put('a', 'x');
     expect(await aws.provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);

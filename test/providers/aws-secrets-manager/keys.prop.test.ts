@@ -9,7 +9,7 @@ const ARN = `arn:aws:secretsmanager:${REGION}:123456789012:secret:`;
 const name = fc.constantFrom('n', 'n-abcdef', 'n-abcdef-abcdef', 'n-ABCDE1', 'n/x', 'n/x-abcdef', 'm');
 
 describe('keys of AWS', () => {
-  it('that are taken have no segment that leads elsewhere', () => {
+  it('are only accepted without segments that lead elsewhere', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: fc.constantFrom('.', '/', 'a', '\n') })),
@@ -29,7 +29,7 @@ describe('keys of AWS', () => {
     );
   });
 
-  it('get the entry that AWS means, whatever else is in the answer', () => {
+  it('get the matching entry, whatever else is in the response', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(name, { minLength: 1, maxLength: 6 }),
@@ -49,7 +49,7 @@ describe('keys of AWS', () => {
     );
   });
 
-  it('are about no other secret', () => {
+  it('never match another secret', () => {
     fc.assert(
       fc.property(name, name, (one, other) => {
         fc.pre(one !== other);

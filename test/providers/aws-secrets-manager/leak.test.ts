@@ -21,7 +21,7 @@ async function expectNothingIn(aws: Awaited<ReturnType<typeof openAws>>): Promis
   expect(shown).not.toContain(VENDOR_TEXT);
 }
 
-describe('nothing secret is in an error of AWS', () => {
+describe('errors of AWS contain no secret', () => {
   it.each(FAULTS)('after "%s"', async (fault) => {
     await using aws = await openAws({ config: ROLE });
     for (const name of ['a', 'b']) aws.server.store.put(name, MARKER);
@@ -64,8 +64,8 @@ const SCRIPT = `
   console.log(results.map(({ kind }) => kind).join());
 `;
 
-describe('a process', () => {
-  it('prints nothing of what it sends, goes nowhere else, and ends by itself', async () => {
+describe('a process with an AWS store', () => {
+  it('prints nothing that it sends, connects to nothing else, and exits by itself', async () => {
     await using server = await startAwsServer();
     server.store.put('a', MARKER);
     const config = { kind: 'aws-secrets-manager', region: 'eu-west-1', endpoint: server.address, ...ROLE };

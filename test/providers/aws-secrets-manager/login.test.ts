@@ -11,7 +11,7 @@ function many(count: number) {
 }
 
 describe('static credentials', () => {
-  it('that AWS no longer accepts, with no others there, are AUTH_FAILED', async () => {
+  it('fail with AUTH_FAILED if AWS rejects them and no others exist', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     expect(codeOf(await aws.read('a'))).toBe('found');
@@ -19,7 +19,7 @@ describe('static credentials', () => {
     expect(codeOf(await aws.read('a'))).toBe('AUTH_FAILED');
   });
 
-  it('that were rotated are used at once', async () => {
+  it('are used at once after a rotation', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     await aws.read('a');
@@ -47,7 +47,7 @@ describe('static credentials', () => {
     ['KEY_ID', ' AKIAX'],
     ['SECRET_KEY', 'secret\n'],
     ['SESSION', 'to\nken'],
-  ])('with what no header can carry in %s (%j) are AUTH_FAILED, and not sent', async (name, value) => {
+  ])('fail with AUTH_FAILED and are not sent if %s is %j', async (name, value) => {
     const auth = { ...STATIC, sessionToken: { env: 'SESSION' } };
     await using aws = await openAws({ config: { auth }, deps: { env: { SESSION: 'tok', [name]: value } } });
     expect(await aws.read('a')).toMatchObject({
@@ -56,7 +56,7 @@ describe('static credentials', () => {
     expect(aws.sent()).toEqual([]);
   });
 
-  it('that are wrong cost a request for all reads, and again after ten seconds, then less often', async () => {
+  it('cost one request for all reads if they are wrong, and again after ten seconds, then less often', async () => {
     const clock = createManualTime(Date.now());
     await using aws = await openAws({ deps: { env: { KEY_ID: 'AKIAWRONG' }, clock } });
     const readAll = async () => {
@@ -78,7 +78,7 @@ describe('static credentials', () => {
 });
 
 describe('a role', () => {
-  it('is assumed once for all reads, and again before its credentials end', async () => {
+  it('is assumed once for all reads, and again before its credentials expire', async () => {
     const clock = createManualTime(Date.now());
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -94,7 +94,7 @@ describe('a role', () => {
     expect(aws.server.count('AssumeRole')).toBe(2);
   });
 
-  it('takes its external id, session name and tags from the configuration', async () => {
+  it('uses the external ID, session name and tags of the configuration', async () => {
     const role = {
       roleArn: roleArn('bridge'),
       externalId: 'ext-1',
@@ -114,7 +114,7 @@ describe('a role', () => {
     });
   });
 
-  it('is called by the name of the store unless it has one', async () => {
+  it('uses the store name as default session name', async () => {
     await using aws = await openAws({
       config: { auth: { ...STATIC, assumeRole: [{ roleArn: roleArn('x') }] } },
     });
@@ -122,7 +122,7 @@ describe('a role', () => {
     expect(aws.server.requests[0]?.input).toMatchObject({ RoleSessionName: 'secretbridge-test-store' });
   });
 
-  it('may be assumed through another, each in its own time', async () => {
+  it('may be assumed through another role, with independent renewals', async () => {
     const clock = createManualTime(Date.now());
     const assumeRole = [{ roleArn: roleArn('first') }, { roleArn: roleArn('second') }];
     await using aws = await openAws({ config: { auth: { ...STATIC, assumeRole } }, deps: { clock } });
@@ -138,7 +138,7 @@ describe('a role', () => {
     expect(roles()).toEqual([roleArn('first'), roleArn('second'), roleArn('first'), roleArn('second')]);
   });
 
-  it('is assumed again when AWS says that its credentials have ended, whatever the clock says', async () => {
+  it('is assumed again if AWS reports expired credentials, regardless of the clock', async () => {
     const assumeRole = [{ roleArn: roleArn('first') }, { roleArn: roleArn('second') }];
     await using aws = await openAws({ config: { auth: { ...STATIC, assumeRole } } });
     for (const { key } of many(20)) aws.server.store.put(key, 'x');
@@ -149,7 +149,7 @@ describe('a role', () => {
     expect(aws.server.count('AssumeRole')).toBe(5); // the second one, refused with the first's; then both
   });
 
-  it('is not assumed for each read when AWS accepts no credentials at all', async () => {
+  it('is not assumed for each read if AWS accepts no credentials', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('first') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(new AwsError('ExpiredTokenException'), /Secret/);
@@ -160,7 +160,7 @@ describe('a role', () => {
     expect(aws.server.count('AssumeRole')).toBe(2);
   });
 
-  it('that may not be assumed is named, and not asked for at each read', async () => {
+  it('is named in the error if it is denied, and not requested for each read', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(new AwsError('AccessDeniedException', 403), /AssumeRole/);
@@ -172,7 +172,7 @@ describe('a role', () => {
     expect(aws.sent()).toEqual(['AssumeRole']);
   });
 
-  it('whose renewal fails serves on until its end', async () => {
+  it('is used until it expires if its renewal fails', async () => {
     const clock = createManualTime(Date.now());
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -203,7 +203,7 @@ describe('a role', () => {
     ['wrong type', 'BAD_ANSWER'],
     ['wrong form', 'BAD_ANSWER'],
     ['html 403', 'ACCESS_DENIED'],
-  ] as const)('that cannot be assumed (%s) is %s', async (fault, code) => {
+  ] as const)('that cannot be assumed (%s) gives %s', async (fault, code) => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(fault, /AssumeRole/);
@@ -211,7 +211,7 @@ describe('a role', () => {
     expect((await aws.provider.check()).map(({ error }) => error?.code)).toEqual([code]);
   });
 
-  it('is assumed within the limits, and never while a read holds the only place', async () => {
+  it('is assumed within the limits, and never while a read holds the only permit', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     let running = 0;
     let most = 0;
@@ -240,8 +240,8 @@ describe('a role', () => {
   });
 });
 
-describe('a store that is closed', () => {
-  it('ends the login that is under way', async () => {
+describe('a closed AWS store', () => {
+  it('aborts a running login', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     const aws = await openAws({ config: { auth }, deps: { timeoutMs: 60_000 } });
     const { promise, resolve } = Promise.withResolvers<void>();

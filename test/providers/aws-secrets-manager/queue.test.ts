@@ -29,8 +29,8 @@ async function codeOf(work: Promise<unknown>): Promise<unknown> {
   return settled.status === 'rejected' && settled.reason instanceof AppError ? settled.reason.code : settled;
 }
 
-describe('a queue of SQS', () => {
-  it('hands out ten messages at a time, and how often it has', async () => {
+describe('an SQS queue', () => {
+  it('returns up to ten messages with their receive counts', async () => {
     await using it = await open();
     for (let n = 0; n < 12; n += 1) it.sqs.send(`m${n}`);
     const first = await it.queue.receive(NEVER);
@@ -42,7 +42,7 @@ describe('a queue of SQS', () => {
     expect(new Set([...first, ...second].map(({ received }) => received))).toEqual(new Set([1]));
   });
 
-  it('hands out one at a time where ten are more than is read of an answer', async () => {
+  it('returns single messages if ten exceed the response size limit', async () => {
     await using it = await open();
     for (let n = 0; n < 10; n += 1) it.sqs.send(`${n}${'"'.repeat(2 ** 20 - 1)}`);
     it.sqs.hiddenMs = 0; // so that what was not read comes again
@@ -62,7 +62,7 @@ describe('a queue of SQS', () => {
     expect(await it.queue.receive(NEVER)).toHaveLength(3);
   });
 
-  it('lets go of what is taken out, and of nothing else', async () => {
+  it('removes the given messages only', async () => {
     await using it = await open();
     for (const body of ['a', 'b', 'c']) it.sqs.send(body);
     it.sqs.hiddenMs = 0;
@@ -73,7 +73,7 @@ describe('a queue of SQS', () => {
     expect(left.map(({ body, received }) => [body, received])).toEqual([['b', 2]]);
   });
 
-  it('can be asked whether it may be used, without anything being taken or hidden', async () => {
+  it('checks its permissions without removing or hiding messages', async () => {
     await using it = await open();
     it.sqs.send('a');
     await it.queue.check(NEVER);
@@ -87,7 +87,7 @@ describe('a queue of SQS', () => {
   it.each([
     ['sqs:ReceiveMessage', 0],
     ['sqs:DeleteMessage', 1],
-  ])('says that %s is what is missing', async (action, before) => {
+  ])('names the missing permission %s', async (action, before) => {
     await using it = await open();
     const denied = new AwsError('AccessDenied', 403);
     it.sqs.faults.push(...Array.from({ length: before }, () => 'none' as const), denied);
@@ -97,7 +97,7 @@ describe('a queue of SQS', () => {
     });
   });
 
-  it('waits for a message, and is asked for the longest time that there is', async () => {
+  it('waits for messages for the longest time that SQS allows', async () => {
     await using it = await open();
     const waits = it.queue.receive(NEVER);
     await soon(() => expect(it.sqs.polls).toBe(1));
@@ -106,7 +106,7 @@ describe('a queue of SQS', () => {
     expect(it.sqs.requests[0]?.input).toMatchObject({ WaitTimeSeconds: 20, MaxNumberOfMessages: 10 });
   });
 
-  it('ends a wait at once when it is told to', async () => {
+  it('ends a wait at once when aborted', async () => {
     await using it = await open();
     const ending = new AbortController();
     const waits = it.queue.receive(ending.signal);
@@ -116,14 +116,14 @@ describe('a queue of SQS', () => {
     await expect(waits).rejects.toBe(reason);
   });
 
-  it('is asked with the credentials of the store, in its region', async () => {
+  it('uses the credentials of the store in the region of the queue', async () => {
     await using it = await open();
     it.sqs.send('a');
     await it.queue.receive(NEVER);
     expect(it.sqs.requests[0]).toMatchObject({ accessKeyId: 'AKIATEST', region: REGION });
   });
 
-  it('is asked as the role of the store', async () => {
+  it('uses the role of the store', async () => {
     await using aws = await startAwsServer({ region: REGION });
     aws.addGrant({ accessKeyId: 'AKIATEST', secretAccessKey: 'secret' });
     await using it = await open({
@@ -152,21 +152,21 @@ describe('a queue of SQS', () => {
     [new AwsError('InternalError', 500), 'STORE_UNAVAILABLE'],
     ['reset' as const, 'STORE_UNAVAILABLE'],
     [{ status: 503, retryAfter: 7 }, 'STORE_UNAVAILABLE'],
-  ])('tells what keeps it from answering: %o', async (fault, code) => {
+  ])('explains its errors: %o', async (fault, code) => {
     await using it = await open();
     // A login that is refused is tried once more.
     it.sqs.faults.push(fault, fault);
     expect(await codeOf(it.queue.receive(NEVER))).toBe(code);
   });
 
-  it('says nothing of what AWS said', async () => {
+  it('does not repeat the message of AWS', async () => {
     await using it = await open();
     it.sqs.faults.push(new AwsError('SomethingNew'));
     const [settled] = await Promise.allSettled([it.queue.receive(NEVER)]);
     expect(settled.status === 'rejected' && String(settled.reason)).not.toContain('must never be shown');
   });
 
-  it('passes on when to come again', async () => {
+  it('passes on the retry delay', async () => {
     await using it = await open();
     it.sqs.faults.push({ status: 503, retryAfter: 7 });
     await expect(it.queue.receive(NEVER)).rejects.toMatchObject({ retryAfterMs: 7_000 });

@@ -27,7 +27,7 @@ describe('a value in AWS', () => {
       expect(bytesOf(result).equals(Buffer.from(value))).toBe(true);
   });
 
-  it('may be bytes of any kind', async () => {
+  it('may be binary', async () => {
     await using aws = await openAws();
     const value = Buffer.from(Array.from({ length: 65_536 }, (_, index) => (index * 7) % 256));
     aws.server.store.put('a', value);
@@ -38,7 +38,7 @@ describe('a value in AWS', () => {
     expect(bytesOf(await aws.read('a')).equals(value)).toBe(true);
   });
 
-  it('comes with the id of its version and the time of its making', async () => {
+  it('has a version ID and a creation time', async () => {
     await using aws = await openAws();
     const secret = aws.server.store.put('a', '1');
     const result = await aws.read('a');
@@ -49,7 +49,7 @@ describe('a value in AWS', () => {
 });
 
 describe('a key in AWS', () => {
-  it.each(['team//db', '/prod/', '//db', 'a/'])('may have a `/` wherever AWS takes one: %s', async (key) => {
+  it.each(['team//db', '/prod/', '//db', 'a/'])('may contain `/` wherever AWS allows it: %s', async (key) => {
     await using aws = await openAws();
     const { arn } = aws.server.store.put(key, 'x');
     aws.server.store.put('team/db', 'y');
@@ -59,7 +59,7 @@ describe('a key in AWS', () => {
     expect(results.map(reveal)).toEqual(['x', 'x', 'x', 'y']);
   });
 
-  it('is a name, an ARN, or an ARN without the characters that AWS added', async () => {
+  it('is a name, an ARN, or an ARN without the added characters', async () => {
     await using aws = await openAws();
     const { arn } = aws.server.store.put('/prod/db', 'x');
     const keys = ['/prod/db', arn, arn.slice(0, -7)];
@@ -68,7 +68,7 @@ describe('a key in AWS', () => {
     expect(results.map(reveal)).toEqual(['x', 'x', 'x']);
   });
 
-  it('is told apart from another whose name ends like an ARN', async () => {
+  it('differs from a key whose name ends like an ARN', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     const short = store.put('app', 'of app', { suffix: 'abcdef' });
@@ -89,13 +89,13 @@ describe('a key in AWS', () => {
     'a b',
     'ä',
     'a\n',
-  ])('is refused without a request: %j', async (key) => {
+  ])('is rejected without a request: %j', async (key) => {
     await using aws = await openAws();
     expect(codeOf(await aws.read(key))).toBe('CONFIG_INVALID');
     expect(aws.sent()).toEqual([]);
   });
 
-  it('belongs to AWS: an `object` of Azure is refused', async () => {
+  it('is rejected with an `object` of Azure', async () => {
     await using aws = await openAws();
     const [result] = await aws.provider.read([{ key: 'a', object: 'certificate' }]);
     expect(codeOf(result)).toBe('CONFIG_INVALID');
@@ -103,7 +103,7 @@ describe('a key in AWS', () => {
 });
 
 describe('a version in AWS', () => {
-  it('is the label of a stage or an id', async () => {
+  it('is a stage label or an ID', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     store.put('a', 'old');
@@ -119,7 +119,7 @@ describe('a version in AWS', () => {
     expect(reveal(await aws.read('a'))).toBe('new');
   });
 
-  it('that is not there is gone, whether or not the secret is', async () => {
+  it('is gone if it is missing, whether or not the secret exists', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', '1');
     const id = '00000000-0000-4000-8000-000000000000';
@@ -128,17 +128,17 @@ describe('a version in AWS', () => {
     expect(codeOf(await aws.read('none', 'AWSPREVIOUS'))).toBe('VERSION_GONE');
   });
 
-  it.each(['', 'x'.repeat(257), 'a\nb'])('that AWS cannot have is refused: %j', async (version) => {
+  it.each(['', 'x'.repeat(257), 'a\nb'])('is rejected if it cannot exist in AWS: %j', async (version) => {
     await using aws = await openAws();
     expect(codeOf(await aws.read('a', version))).toBe('CONFIG_INVALID');
     expect(aws.sent()).toEqual([]);
   });
 });
 
-describe('a batch', () => {
+describe('a batch in AWS', () => {
   const names = Array.from({ length: 45 }, (_, index) => `k/${index}`);
 
-  it('has at most twenty different secrets; each secret and version is asked for once', async () => {
+  it('has at most twenty different secrets, and reads each secret and version once', async () => {
     await using aws = await openAws();
     for (const name of names) aws.server.store.put(name, name);
     const refs = [...names, ...names, 'k/1'].map((key) => ({ key }));
@@ -151,14 +151,14 @@ describe('a batch', () => {
     expect(aws.sent().sort()).toEqual([...Array(3).fill('BatchGetSecretValue'), 'GetSecretValue'].sort());
   });
 
-  it('of one secret is a plain read', async () => {
+  it('of one secret is a single read', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', '1');
     await aws.read('a');
     expect(aws.sent()).toEqual(['GetSecretValue']);
   });
 
-  it('may come in several pages', async () => {
+  it('may be returned in several pages', async () => {
     await using aws = await openAws();
     aws.server.batchPage = 7;
     for (const name of names) aws.server.store.put(name, name);
@@ -168,7 +168,7 @@ describe('a batch', () => {
     expect(aws.server.count('GetSecretValue')).toBe(0);
   });
 
-  it('tells the errors of its secrets apart', async () => {
+  it('reports a separate error for each secret', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     for (const name of ['ok', 'denied', 'kms', 'gone', 'slow', 'broken', 'odd']) store.put(name, 'x');
@@ -203,7 +203,7 @@ describe('a batch', () => {
       expect(codeOf(await aws.read(key))).toBe(codeOf(results[index]));
   });
 
-  it('tells a KMS key that refuses from a policy that does, in a batch and alone', async () => {
+  it('distinguishes a denial by the KMS key from one by a policy, in a batch and alone', async () => {
     await using aws = await openAws();
     const say = (message: string) => new AwsError('AccessDeniedException', 400, message);
     const denied = 'User: x is not authorized to perform: secretsmanager:GetSecretValue on resource: my-kms';
@@ -225,7 +225,7 @@ describe('a batch', () => {
     }
   });
 
-  it('gives what a policy allows by its stage alone, which a batch cannot name', async () => {
+  it('returns a secret that a policy allows by stage only, with a single read', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b', 'c']) aws.server.store.put(name, name);
     aws.server.failKey('b', new AwsError('AccessDeniedException'), /^BatchGetSecretValue item$/);
@@ -237,7 +237,7 @@ describe('a batch', () => {
     ]);
   });
 
-  it('is not asked again for what it did not give and a plain read did, and is asked for what neither did', async () => {
+  it('omits a key that only a single read returned, but not a key that neither returned', async () => {
     await using aws = await openAws();
     const keys = ['alone', 'denied', 'a', 'b'].map((key) => ({ key }));
     for (const { key } of keys) aws.server.store.put(key, key);
@@ -252,7 +252,7 @@ describe('a batch', () => {
     expect(ids).toHaveLength(3);
   });
 
-  it('is not made at all where none of them could be had by it', async () => {
+  it('is not sent if all keys need single reads', async () => {
     await using aws = await openAws();
     const keys = Array.from({ length: 20 }, (_, index) => `k/${index}`);
     for (const key of keys) {
@@ -266,7 +266,7 @@ describe('a batch', () => {
     expect(aws.sent()).toEqual(keys.map(() => 'GetSecretValue'));
   });
 
-  it('is asked again after an hour for what is read alone, and for the oldest of very many', () => {
+  it('includes such keys again after an hour, and the oldest of very many', () => {
     const clock = createManualTime();
     const state = createBatchState(clock);
     state.readSingly('a');
@@ -281,7 +281,7 @@ describe('a batch', () => {
     ]);
   });
 
-  it('that is not allowed is done without, from then on', async () => {
+  it('is replaced by single reads once it is not allowed', async () => {
     await using aws = await openAws();
     for (const name of names) aws.server.store.put(name, name);
     aws.server.fail(new AwsError('AccessDeniedException'), /^BatchGetSecretValue$/);
@@ -298,7 +298,7 @@ describe('a batch', () => {
   });
 
   it.each(['UnknownOperationException', 'UnknownOperation'])(
-    'that a service of this protocol does not have (%s) is done without, and hides nothing else of it',
+    'is replaced by single reads if the service lacks the operation (%s), and hides no other error',
     async (type) => {
       await using aws = await openAws();
       for (const name of names) aws.server.store.put(name, name);
@@ -315,7 +315,7 @@ describe('a batch', () => {
     },
   );
 
-  it('that one bad key fails whole is read one by one', async () => {
+  it('is replaced by single reads if one bad key fails it', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, name);
     aws.server.fail(new AwsError('InvalidParameterException'), /^BatchGetSecretValue$/);

@@ -23,7 +23,7 @@ async function tokenFile(text = 'token-1\n') {
 }
 
 describe('a web identity', () => {
-  it('logs in with the token of its file, as it is at that time', async () => {
+  it('logs in with the current token in its file', async () => {
     await using token = await tokenFile();
     const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
     const clock = createManualTime(Date.now());
@@ -38,7 +38,7 @@ describe('a web identity', () => {
     expect(aws.server.count('AssumeRoleWithWebIdentity')).toBe(2);
   });
 
-  it('takes the file that the pod was given, and roles on top', async () => {
+  it('uses the token file of the pod, and then assumes the configured roles', async () => {
     await using token = await tokenFile();
     const auth = {
       method: 'webIdentity',
@@ -54,7 +54,7 @@ describe('a web identity', () => {
     expect(aws.sent()).toEqual(['AssumeRoleWithWebIdentity', 'AssumeRole', 'GetSecretValue']);
   });
 
-  it('without a token, or with one that is refused, says so', async () => {
+  it('reports a missing or rejected token', async () => {
     const auth = { method: 'webIdentity', roleArn: roleArn('pod') };
     await using none = await openAws({ config: { auth } });
     expect(await none.read('a')).toMatchObject({
@@ -69,8 +69,8 @@ describe('a web identity', () => {
   });
 });
 
-describe('a web identity whose login goes wrong', () => {
-  it.each(['ExpiredTokenException', 'ExpiredToken'])('(%s) has a token that has ended', async (type) => {
+describe('a web identity with a failing login', () => {
+  it.each(['ExpiredTokenException', 'ExpiredToken'])('(%s) reports an expired token', async (type) => {
     await using token = await tokenFile();
     const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
     await using aws = await openAws({ config: { auth } });
@@ -86,7 +86,7 @@ describe('a web identity whose login goes wrong', () => {
     ['cut', 'BAD_ANSWER'],
     ['wrong type', 'BAD_ANSWER'],
     ['wrong form', 'BAD_ANSWER'],
-  ] as const)('(%s) fails the read, and does not break it off', async (fault, code) => {
+  ] as const)('(%s) fails the read with an AppError', async (fault, code) => {
     await using token = await tokenFile();
     const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
     await using aws = await openAws({ config: { auth } });
@@ -105,7 +105,7 @@ describe('a web identity whose login goes wrong', () => {
 describe('the default login', () => {
   const auth = { method: 'default' };
 
-  it('takes the environment, before anything else', async () => {
+  it('prefers environment variables', async () => {
     await using aws = await openAws({ config: { auth } });
     aws.server.store.put('a', 'x');
     Object.assign(aws.env, {
@@ -118,7 +118,7 @@ describe('the default login', () => {
     expect(aws.sent()).toEqual(['GetSecretValue']);
   });
 
-  it('takes the web identity of the pod', async () => {
+  it('uses the web identity of the pod', async () => {
     await using token = await tokenFile();
     const env = { AWS_ROLE_ARN: roleArn('pod'), AWS_WEB_IDENTITY_TOKEN_FILE: token.path };
     await using aws = await openAws({ config: { auth }, deps: { env } });
@@ -130,7 +130,7 @@ describe('the default login', () => {
     });
   });
 
-  it('takes what the container is given, with a token from the file, and renews it', async () => {
+  it('uses the container credentials with the token from the file, and renews them', async () => {
     await using token = await tokenFile();
     const clock = createManualTime(Date.now());
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -147,7 +147,7 @@ describe('the default login', () => {
     expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
   });
 
-  it('is made once for many reads also where it has ended by our clock', async () => {
+  it('logs in once for many reads, also if the credentials are expired by our clock', async () => {
     await using token = await tokenFile();
     const clock = createManualTime(Date.now() + 48 * HOUR_MS);
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -162,7 +162,7 @@ describe('the default login', () => {
     expect(aws.server.count('container')).toBe(2);
   });
 
-  it('takes the role of the instance, and counts its loss as an outage from then on', async () => {
+  it('uses the instance role, and treats its later loss as an outage', async () => {
     const clock = createManualTime(Date.now());
     const env = { AWS_EC2_METADATA_DISABLED: '' };
     await using aws = await openAws({ config: { auth }, deps: { clock, env } });
@@ -174,13 +174,13 @@ describe('the default login', () => {
     expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
   });
 
-  it('on a machine that gives nothing is CREDENTIAL_MISSING', async () => {
+  it('gives CREDENTIAL_MISSING on a machine without credentials', async () => {
     await using aws = await openAws({ config: { auth }, deps: { env: { AWS_EC2_METADATA_DISABLED: '' } } });
     vi.stubEnv('AWS_EC2_METADATA_SERVICE_ENDPOINT', 'http://127.0.0.1:9');
     expect(codeOf(await aws.read('a'))).toBe('CREDENTIAL_MISSING');
   });
 
-  it('says where it looked, and that profiles are not used', async () => {
+  it('lists where it looked, and says that profiles are not supported', async () => {
     await using aws = await openAws({ config: { auth }, deps: { env: { AWS_PROFILE: 'dev' } } });
     const result = await aws.read('a');
     expect(codeOf(result)).toBe('CREDENTIAL_MISSING');

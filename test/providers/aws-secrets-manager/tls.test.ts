@@ -26,7 +26,7 @@ async function read(tls: ReturnType<typeof authority.issue>, more: Readonly<Reco
 }
 
 describe('TLS to AWS', () => {
-  it('trusts the authorities of the file, for the logins as well', async () => {
+  it('trusts the authorities in the file, also for logins', async () => {
     const good = authority.issue({ names: ['127.0.0.1'] });
     expect(codeOf(await read(good))).toBe('found');
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('x') }] };
@@ -36,7 +36,7 @@ describe('TLS to AWS', () => {
   it.each([
     ['another name', { names: ['other.example.org'] }, {}, 'for another name'],
     [
-      'a certificate that has expired',
+      'an expired certificate',
       { names: ['127.0.0.1'], notAfter: new Date(0), notBefore: new Date(0) },
       {},
       'expired',
@@ -48,7 +48,7 @@ describe('TLS to AWS', () => {
     });
   });
 
-  it('says so when the server speaks none', async () => {
+  it('reports a server without TLS', async () => {
     await using server = await startAwsServer();
     const config = parse({ endpoint: server.address.replace('http:', 'https:') });
     await using provider = await awsSecretsManager.create(
@@ -59,7 +59,7 @@ describe('TLS to AWS', () => {
     expect(codeOf(result)).toBe('TLS_FAILED');
   });
 
-  it('is not set up with a file that is not there', async () => {
+  it('fails to open with a missing CA file', async () => {
     const config = parse({ endpoint: 'https://127.0.0.1:9', tls: { caFile: '/nowhere/ca.pem' } });
     await expect(awsSecretsManager.create(config, testDeps())).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
@@ -68,11 +68,11 @@ describe('TLS to AWS', () => {
   });
 });
 
-describe('an address that leads nowhere', () => {
+describe('an unreachable AWS endpoint', () => {
   it.each([
     ['http://127.0.0.1:9', 'the connection was refused'],
     ['https://nothing.invalid', 'DNS'],
-  ])('%s is an outage', async (endpoint, detail) => {
+  ])('reports %s as an outage', async (endpoint, detail) => {
     const deps = testDeps({ env: { KEY_ID: 'a', SECRET_KEY: 'b' } });
     await using provider = await awsSecretsManager.create(parse({ endpoint }), deps);
     const [result] = await provider.read([{ key: 'a' }]);

@@ -21,7 +21,7 @@ describe('the chain of a certificate', () => {
     ['in another order', ROOT + LEAF + KEY + ISSUER],
     ['with one of them twice', ISSUER + CHAIN],
     ['with other line ends and texts between', `subject=x\r\n${CHAIN.replaceAll('\n', '\r\n')}`],
-  ])('is taken from PEM %s, the certificate first, without the key', async (_, pem) => {
+  ])('is read from PEM %s, with the leaf first and without the key', async (_, pem) => {
     expect(await chainOf(pem, PEM_TYPE)).toBe(CHAIN);
     expect(await chainOf(pem, undefined)).toBe(CHAIN);
   });
@@ -29,17 +29,17 @@ describe('the chain of a certificate', () => {
   it.each([
     ['of today', MODERN],
     ['of former days', LEGACY],
-  ])('is taken from PKCS#12 %s, whatever its order', async (_, file) => {
+  ])('is read from PKCS#12 %s in any order', async (_, file) => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(CHAIN);
     expect(await chainOf(file, undefined)).toBe(CHAIN);
   });
 
-  it.each(['3des', 'aes256'] as const)('is taken from PKCS#12 with a key under %s', async (algorithm) => {
+  it.each(['3des', 'aes256'] as const)('is read from PKCS#12 with a key under %s', async (algorithm) => {
     const { file, pem } = withKey(algorithm);
     expect(await chainOf(file, PKCS12_TYPE)).toBe(pem);
   });
 
-  it('is taken from PKCS#12 whatever its integrity check is made with', async () => {
+  it('is read from PKCS#12 with any integrity check', async () => {
     const file = Buffer.from(MODERN, 'base64');
     const [sha256, sha224] = ['608648016503040201', '608648016503040204'].map((oid) =>
       Buffer.from(oid, 'hex'),
@@ -48,12 +48,12 @@ describe('the chain of a certificate', () => {
     expect(await chainOf(file.toString('base64'), PKCS12_TYPE)).toBe(CHAIN);
   });
 
-  it('has a certificate byte for byte, however it was signed', async () => {
+  it('keeps the bytes of a certificate with any signature algorithm', async () => {
     const file = pkcs12Of({ certificates: [PSS] }).toString('base64');
     expect(await chainOf(file, PKCS12_TYPE)).toBe(PSS);
   });
 
-  it('begins with the certificate of the key, also where that one may issue others and stands last', async () => {
+  it('starts with the certificate of the key, even if it is a CA and comes last', async () => {
     const { own, other, key, pkcs12 } = selfSigned();
     for (const pem of [other + own + key, key + other + own, own + key + other])
       expect(await chainOf(pem, PEM_TYPE)).toBe(own + other);
@@ -62,7 +62,7 @@ describe('the chain of a certificate', () => {
     expect(new X509Certificate(await chainOf(EC_KEY, PKCS12_TYPE)).subject).toBe('CN=own.example.org');
   });
 
-  it('begins with the certificate of the key, also where one that it issued stands beside it', async () => {
+  it('starts with the certificate of the key, even next to a certificate that it issued', async () => {
     const root = createAuthority('Root');
     const own = root.intermediate('Own');
     const issued = own.issue().cert;
@@ -73,7 +73,7 @@ describe('the chain of a certificate', () => {
     expect(await chainOf(key + own.ca + issued + cert, PEM_TYPE)).toBe(cert + own.ca + issued);
   });
 
-  it('leaves what has no place in it at the end, wherever that stood', async () => {
+  it('ends with unrelated certificates', async () => {
     expect(await chainOf(LEAF + ROOT, PEM_TYPE)).toBe(LEAF + ROOT);
     expect(await chainOf(ROOT + LEAF, PEM_TYPE)).toBe(LEAF + ROOT);
     expect(await chainOf(ROOT + KEY + LEAF, PEM_TYPE)).toBe(LEAF + ROOT);
@@ -87,13 +87,13 @@ describe('the chain of a certificate', () => {
     ['something in base64', Buffer.from('no certificate').toString('base64'), PKCS12_TYPE],
     ['a file with a password', WITH_PASSWORD, PKCS12_TYPE],
     ['nothing', '', PKCS12_TYPE],
-  ])('is refused for %s, which is not shown', async (_, text, contentType) => {
+  ])('is rejected for %s, which is not shown', async (_, text, contentType) => {
     const error = await chainOf(text, contentType).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'DECODE_FAILED' });
     if (text !== '') expect(String(error)).not.toContain(text);
   });
 
-  it('does not hold up everything else while a password is hashed without end', async () => {
+  it('does not block the process during an endless password hash', async () => {
     const reading = contentsOf(Buffer.from(SLOW, 'base64'), 400).catch((error: unknown) => error);
     const turns = await Promise.race([reading, new Promise((resolve) => setImmediate(resolve, 'free'))]);
     expect(turns).toBe('free');
@@ -102,7 +102,7 @@ describe('the chain of a certificate', () => {
 });
 
 describe('object: certificate', () => {
-  it('is the chain in the secret behind it, with its version', async () => {
+  it('reads the chain in the secret behind it, with its version', async () => {
     await using store = await openAzure();
     const first = store.server.secrets.put('web', KEY + LEAF, { contentType: PEM_TYPE, managed: true });
     const second = store.server.secrets.put('web', MODERN, { contentType: PKCS12_TYPE, managed: true });
@@ -113,13 +113,13 @@ describe('object: certificate', () => {
     expect(reveal(await store.read('web'))).toBe(MODERN);
   });
 
-  it('fails for a secret that holds none', async () => {
+  it('fails for a secret without a certificate', async () => {
     await using store = await openAzure();
     store.server.secrets.put('web', 'hunter2');
     expect(codeOf(await store.read('web', { object: 'certificate' }))).toBe('DECODE_FAILED');
   });
 
-  it('is absent only when neither the secret nor the certificate is among the deleted ones', async () => {
+  it('is absent only if neither the secret nor the certificate is among the deleted ones', async () => {
     await using store = await openAzure();
     const { secrets, certificates } = store.server;
     certificates.put('web', Buffer.from('cer'));

@@ -7,7 +7,7 @@ import { openAzure } from './harness.ts';
  * Names in Key Vault have neither `/` nor `.`, so the keys of the suite are written as names that have neither. What
  * the suite expects to be refused goes through as it is.
  */
-describeProvider('azure-key-vault, over the double', {
+describeProvider('azure-key-vault with the fake server', {
   faults: AZURE_FAULTS,
   async open() {
     const store = await openAzure();

@@ -5,8 +5,8 @@ import { HTTP_FAULT_CODES } from '../http-faults.ts';
 /** What each fault between us and Key Vault must become. */
 export const AZURE_FAULTS = {
   ...HTTP_FAULT_CODES,
-  'forbidden by the firewall': 'ACCESS_DENIED',
-  'not found, elsewhere': 'BAD_ANSWER',
+  'blocked by the firewall': 'ACCESS_DENIED',
+  'not found at another host': 'BAD_ANSWER',
   'no such vault': 'BAD_ANSWER',
   'no such resource': 'BAD_ANSWER',
   'being deleted': 'STORE_UNAVAILABLE',

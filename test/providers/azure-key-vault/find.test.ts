@@ -12,7 +12,7 @@ async function openMany(count: number) {
 }
 
 describe('a search in Key Vault', () => {
-  it('finds names by their beginning, over all pages', async () => {
+  it('finds names by prefix, on all pages', async () => {
     await using store = await openMany(60);
     store.server.secrets.put('other', 'x');
     expect((await store.provider.find({ path: 'n0', tags: {} })).length).toBe(60);
@@ -23,7 +23,7 @@ describe('a search in Key Vault', () => {
     expect(await store.provider.find({ path: 'N05', tags: {} })).toEqual([]);
   });
 
-  it('finds by tags that match exactly', async () => {
+  it('finds exactly matching tags', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     secrets.put('both', 'x', { tags: { live: 'true', team: 'a' } });
@@ -36,7 +36,7 @@ describe('a search in Key Vault', () => {
     expect(await find({ constructor: 'x' })).toEqual([]);
   });
 
-  it('leaves out what is disabled or deleted', async () => {
+  it('omits disabled and deleted secrets', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     for (const name of ['a', 'b', 'c']) secrets.put(name, 'x');
@@ -45,13 +45,13 @@ describe('a search in Key Vault', () => {
     expect(await store.provider.find({ path: '', tags: {} })).toEqual(['a']);
   });
 
-  it.each(['a/', 'a.b', '..', 'a b', 'a*'])('refuses the path %j, which begins no name', async (path) => {
+  it.each(['a/', 'a.b', '..', 'a b', 'a*'])('rejects the path %j, which no name starts with', async (path) => {
     await using store = await openAzure();
     await expect(store.provider.find({ path, tags: {} })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     expect(store.sent()).toEqual([]);
   });
 
-  it('fails whole when one of its pages fails', async () => {
+  it('fails as a whole if a page fails', async () => {
     await using store = await openMany(60);
     let pages = 0;
     store.server.nextLink = (link) => {
@@ -72,13 +72,13 @@ describe('a search in Key Vault', () => {
     expect(elsewhere.server.requests).toEqual([]);
   });
 
-  it('ends when the pages do not', async () => {
+  it('stops if the pages never end', async () => {
     await using store = await openMany(30);
     store.server.nextLink = (link) => link.replace(/%24skiptoken=\d+/, '%24skiptoken=0');
     await expect(store.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'TOO_LARGE' });
   });
 
-  it('stops between pages when it is called off', async () => {
+  it('stops between pages when aborted', async () => {
     await using store = await openMany(60);
     const controller = new AbortController();
     const reason = new Error('enough');
@@ -113,7 +113,7 @@ describe('a search in a large vault', () => {
   }
   const find = (path: string, vault: KeyVault) => findNames(vault, { path, tags: {} }, undefined);
 
-  it('counts what it finds, not what it looks at', async () => {
+  it('limits the number of matches, not of listed secrets', async () => {
     const ten = Array.from({ length: 10 }, (_, index) => `n00001${index}`);
     expect(await find('n00001', vaultOf(20_000))).toEqual(ten);
     expect(await find('n00', vaultOf(20_000))).toHaveLength(10_000);
@@ -123,7 +123,7 @@ describe('a search in a large vault', () => {
     });
   });
 
-  it('ends at a number of pages, whatever it finds', async () => {
+  it('stops after a maximum number of pages', async () => {
     expect(await find('n049999', vaultOf(50_000))).toEqual(['n049999']);
     await expect(find('n00001', vaultOf(50_001))).rejects.toMatchObject({
       code: 'TOO_LARGE',
@@ -131,7 +131,7 @@ describe('a search in a large vault', () => {
     });
   });
 
-  it('counts nothing twice when its token is refused half-way and the list begins anew', async () => {
+  it('counts nothing twice if its token is refused and the list starts again', async () => {
     expect(await find('', vaultOf(9_000, 300))).toHaveLength(9_000);
   });
 });

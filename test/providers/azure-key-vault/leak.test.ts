@@ -10,8 +10,8 @@ import { BY_SECRET, CLIENT_SECRET, openAzure } from './harness.ts';
 
 const VENDOR = ["a text of the vendor's", 'AADSTS', 'Sign in', 'aka.ms'];
 
-describe('nothing secret and nothing of the vendor’s is in an error of Key Vault', () => {
-  it.each(FAULTS)('after "%s", at the login, at the read and at the proof of absence', async (fault) => {
+describe('errors of Key Vault contain no secret and no vendor text', () => {
+  it.each(FAULTS)('after "%s", during login, read and proof of absence', async (fault) => {
     for (const line of [/^authority POST/, /\/secrets\/a$|deletedsecrets/]) {
       await using store = await openAzure();
       store.server.secrets.put('a', MARKER);
@@ -45,9 +45,9 @@ const SCRIPT = `
   console.log(results.map(({ kind }) => kind).join());
 `;
 
-describe('a process', () => {
+describe('a process with a Key Vault store', () => {
   it.each([{}, { NODE_EXTRA_CA_CERTS: true }])(
-    'prints nothing of what it sends, even with the vendor’s logs on, and ends by itself %j',
+    'prints nothing that it sends, even with the vendor’s logs enabled, and exits by itself %j',
     async (how) => {
       await using store = await openAzure();
       store.server.secrets.put('a', MARKER);

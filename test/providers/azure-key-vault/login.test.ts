@@ -17,7 +17,7 @@ function fill(store: Store) {
 }
 
 describe('logging in to Key Vault', () => {
-  it('is done once for many reads, and only the first of them is sent without a token', async () => {
+  it('happens once for many reads, and only the first read is sent without a token', async () => {
     await using store = await openAzure();
     fill(store);
     const results = await readAll(store);
@@ -27,7 +27,7 @@ describe('logging in to Key Vault', () => {
     expect(store.server.requests.filter((line) => line.startsWith('vault'))).toHaveLength(61);
   });
 
-  it('is done once also where it has ended by our clock', async () => {
+  it('happens once, also if the token is expired by our clock', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time } });
     store.server.secrets.put('a', '1');
@@ -56,7 +56,7 @@ describe('logging in to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(1);
   });
 
-  it('is done again before a token ends, with the secret as it is then', async () => {
+  it('is repeated before a token expires, with the current secret', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ server: { now: time.now }, deps: { clock: time } });
     store.server.login.lifetime = 60;
@@ -74,7 +74,7 @@ describe('logging in to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(2);
   });
 
-  it('is done again, once, when the vault no longer takes the token', async () => {
+  it('is repeated once if the vault no longer accepts the token', async () => {
     await using store = await openAzure();
     fill(store);
     await readAll(store);
@@ -83,7 +83,7 @@ describe('logging in to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(2);
   });
 
-  it('that is refused is not tried again at once, and nothing is sent in the meantime', async () => {
+  it('is not repeated at once after a refusal, and nothing is sent in the meantime', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time, env: { CLIENT_SECRET: 'wrong' } } });
     fill(store);
@@ -96,7 +96,7 @@ describe('logging in to Key Vault', () => {
     expect(codeOf(await store.read('k0'))).toBe('found');
   });
 
-  it('gives up on a token that was never taken, and tries another one after a while', async () => {
+  it('fails for a token that was never accepted, and is repeated after a while', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time } });
     store.server.secrets.put('a', '1');
@@ -107,7 +107,7 @@ describe('logging in to Key Vault', () => {
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('goes on for the others when one gives up', async () => {
+  it('continues for other callers when one aborts', async () => {
     await using store = await openAzure();
     fill(store);
     const controller = new AbortController();
@@ -119,7 +119,7 @@ describe('logging in to Key Vault', () => {
     expect((await others).map(codeOf)).toEqual(keys.map(() => 'found'));
   });
 
-  it('holds up nobody once it is done, however long the first operation takes', async () => {
+  it('lets other operations start once it has ended, even if the first operation is slow', async () => {
     await using store = await openAzure();
     fill(store);
     let started = false;
@@ -135,7 +135,7 @@ describe('logging in to Key Vault', () => {
     expect(await search).toContain('k0');
   });
 
-  it('uses the tenant of the configuration, whatever the vault names', async () => {
+  it('uses the configured tenant, whatever tenant the vault names', async () => {
     await using store = await openAzure();
     store.server.tenant = '33333333-3333-4333-8333-333333333333';
     store.server.secrets.put('a', '1');
@@ -143,7 +143,7 @@ describe('logging in to Key Vault', () => {
     expect(store.sent().some((line) => line.includes('33333333'))).toBe(false);
   });
 
-  it('does not send a token to a vault that asks for one of another service', async () => {
+  it('sends no token to a vault that asks for a token of another service', async () => {
     await using store = await openAzure();
     store.server.resource = 'https://management.azure.com';
     store.server.secrets.put('a', '1');
@@ -152,19 +152,19 @@ describe('logging in to Key Vault', () => {
   });
 });
 
-describe('a login that fails', () => {
+describe('a failing login', () => {
   it.each([
     ['no such tenant', { tenantId: 'nobody.example.org' }, 'no such tenant'],
     ['no such application', { clientId: '4' }, 'no application with this client id'],
     ['a tenant that cannot be one', { tenantId: 'a b/c' }, 'the credentials cannot be used to log in'],
-  ])('because there is %s says so', async (_, wrong, words) => {
+  ])('because of %s is explained', async (_, wrong, words) => {
     await using store = await openAzure({ config: { auth: { ...BY_SECRET.auth, ...wrong } } });
     const result = await store.read('a');
     expect(codeOf(result)).toBe('AUTH_FAILED');
     expect(result).toMatchObject({ error: { detail: expect.stringContaining(words) } });
   });
 
-  it('because the secret is wrong says so', async () => {
+  it('because of a wrong secret is explained', async () => {
     await using store = await openAzure({ deps: { env: { CLIENT_SECRET: 'wrong' } } });
     expect(await store.read('a')).toMatchObject({
       error: { code: 'AUTH_FAILED', detail: expect.stringContaining('client secret is not the right one') },
@@ -188,7 +188,7 @@ describe('a login that fails', () => {
     ['empty', 'BAD_ANSWER'],
     ['endless', 'TOO_LARGE'],
     ['unauthorized', 'AUTH_FAILED'],
-  ] as const)('by "%s" is %s, at once and not sixty seconds later', async (fault, code) => {
+  ] as const)('with "%s" gives %s at once, without a wait of 60 seconds', async (fault, code) => {
     const time = createManualTime(Date.now());
     for (const line of [/^authority GET/, /^authority POST/]) {
       await using store = await openAzure({ deps: { clock: time } });

@@ -10,7 +10,7 @@ import { openOn } from './harness.ts';
 
 // The vendor's library looks for a proxy, as for the endpoint, once in a process: so this stands alone.
 
-it('a managed identity is asked for on the machine itself, whatever proxy there is', async () => {
+it('a managed identity is requested without a proxy', async () => {
   const asked: unknown[] = [];
   const proxy = createServer(({ url }, response) => {
     asked.push(url);

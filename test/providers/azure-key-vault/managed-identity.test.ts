@@ -27,26 +27,26 @@ const open = (clientId: string | undefined, method = 'managedIdentity', env: Rec
   });
 
 describe('a managed identity', () => {
-  it('is taken from IDENTITY_ENDPOINT, once for many reads', async () => {
+  it('comes from IDENTITY_ENDPOINT, once for many reads', async () => {
     await using store = await open(undefined);
     expect(reveal(await store.read('a'))).toBe('1');
     await store.provider.read(Array.from({ length: 20 }, () => ({ key: 'a' })));
     expect(server.login.counts).toMatchObject({ identity: 1, token: 0 });
   });
 
-  it('may be one of several, by its client id', async () => {
+  it('can be selected by client ID', async () => {
     server.login.identities.add('user-assigned');
     await using store = await open('user-assigned');
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('is what `default` falls back to, by AZURE_CLIENT_ID', async () => {
+  it('is the fallback of `default`, with AZURE_CLIENT_ID', async () => {
     server.login.identities.add('from-env');
     await using store = await open(undefined, 'default', { AZURE_CLIENT_ID: 'from-env' });
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('that is not there is a login that was refused', async () => {
+  it('that does not exist is a refused login', async () => {
     await using store = await open('nobody');
     const result = await store.read('a');
     expect(codeOf(result)).toBe('AUTH_FAILED');
@@ -55,13 +55,13 @@ describe('a managed identity', () => {
 
   it.each([
     ['unavailable', 'STORE_UNAVAILABLE'],
-    ['not found, elsewhere', 'STORE_UNAVAILABLE'],
+    ['not found at another host', 'STORE_UNAVAILABLE'],
     ['throttled, for 2 seconds', 'THROTTLED'],
     ['reset', 'STORE_UNAVAILABLE'],
     ['hang', 'TIMEOUT'],
     ['html', 'BAD_ANSWER'],
     ['redirect', 'BAD_ANSWER'],
-  ] as const)('whose endpoint does "%s" is %s, asked once', async (fault, code) => {
+  ] as const)('with the endpoint fault "%s" gives %s after one request', async (fault, code) => {
     const clientId = `id-${fault}`.replace(/\W/g, '-');
     server.login.identities.add(clientId);
     await using store = await open(clientId);
@@ -73,7 +73,7 @@ describe('a managed identity', () => {
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('still works for one store after another store with it was closed', async () => {
+  it('still works for a store after another store with it was closed', async () => {
     server.login.identities.add('shared');
     const first = await open('shared');
     expect(reveal(await first.read('a'))).toBe('1');

@@ -13,13 +13,13 @@ type Store = Awaited<ReturnType<typeof openAzure>>;
 
 const APPLICATION = { tenantId: TENANT, clientId: CLIENT };
 
-describe('the methods', () => {
+describe('the login methods of Key Vault', () => {
   const log = async (store: Store) => {
     store.server.secrets.put('a', '1');
     return codeOf(await store.read('a'));
   };
 
-  it('client certificate: signs with the key beside the certificate', async () => {
+  it('client certificate: signs with the key next to the certificate', async () => {
     const { certificate, key } = rsaCertificate();
     const auth = { method: 'clientCertificate', ...APPLICATION, certificate: { env: 'PEM' } };
     await using store = await openAzure({ config: { auth }, deps: { env: { PEM: `${key}${certificate}` } } });
@@ -32,7 +32,7 @@ describe('the methods', () => {
     });
   });
 
-  it('client certificate: says that there is no usable key', async () => {
+  it('client certificate: reports an unusable key', async () => {
     const { certificate } = rsaCertificate();
     const { privateKey } = generateKeyPairSync('rsa', {
       modulusLength: 2048,
@@ -49,7 +49,7 @@ describe('the methods', () => {
     }
   });
 
-  it('workload identity: the token is read from its file at each login, ids from the environment', async () => {
+  it('workload identity: reads the token from its file on each login, and IDs from the environment', async () => {
     const time = createManualTime(Date.now());
     const config = { auth: { method: 'workloadIdentity' } };
     const env = { AZURE_TENANT_ID: TENANT, AZURE_CLIENT_ID: CLIENT };
@@ -69,7 +69,7 @@ describe('the methods', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('client secret: tenant and client id may stand in the Secret beside it', async () => {
+  it('client secret: can read tenant and client ID from the same Secret', async () => {
     const auth = {
       method: 'clientSecret',
       tenantId: { env: 'T' },
@@ -85,7 +85,7 @@ describe('the methods', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('workload identity: ids and file of the configuration come first', async () => {
+  it('workload identity: prefers IDs and file of the configuration', async () => {
     await using outer = await openAzure();
     const file = join(outer.folder, 'token');
     await writeFile(file, 'a.jwt');
@@ -96,7 +96,7 @@ describe('the methods', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('default: a secret, then a certificate, then a federated token of the environment', async () => {
+  it('default: prefers a secret, then a certificate, then a federated token in the environment', async () => {
     const { certificate, key } = rsaCertificate();
     const config = { auth: { method: 'default' } };
     await using outer = await openAzure();
@@ -119,7 +119,7 @@ describe('the methods', () => {
     }
   });
 
-  it('a credential that is not there is missing, and named', async () => {
+  it('name a missing credential', async () => {
     await using store = await openAzure();
     delete store.env.CLIENT_SECRET;
     expect(await log(store)).toBe('CREDENTIAL_MISSING');
@@ -133,7 +133,7 @@ describe('the cloud', () => {
   it.each([
     ['https://contoso.vault.azure.cn', 'login.chinacloudapi.cn'],
     ['https://contoso.vault.usgovcloudapi.net', 'login.microsoftonline.us'],
-  ])('of %s is where one logs in', async (vaultUrl, host) => {
+  ])('of %s decides the login authority', async (vaultUrl, host) => {
     const { makeCredential } = await import('../../../src/providers/azure-key-vault/credential.ts');
     const identity = await import('@azure/identity');
     const { testDeps } = await import('../../conformance/provider-deps.ts');
@@ -158,7 +158,7 @@ describe('the configuration of a Key Vault store', () => {
       .success;
 
   it.each(['https://contoso.vault.azure.net', 'https://contoso.vault.azure.net/', 'https://127.0.0.1:8443'])(
-    'takes the address %s',
+    'accepts the address %s',
     (vaultUrl) => expect(isValid({ vaultUrl })).toBe(true),
   );
 
@@ -170,9 +170,9 @@ describe('the configuration of a Key Vault store', () => {
     'https://u:p@contoso.vault.azure.net',
     'contoso.vault.azure.net',
     '',
-  ])('refuses the address %j', (vaultUrl) => expect(isValid({ vaultUrl })).toBe(false));
+  ])('rejects the address %j', (vaultUrl) => expect(isValid({ vaultUrl })).toBe(false));
 
-  it('refuses a literal credential and unknown fields', () => {
+  it('rejects a literal credential and unknown fields', () => {
     expect(isValid({ auth: { ...BY_SECRET.auth, clientSecret: 'abc' } })).toBe(false);
     expect(isValid({ vaultURL: 'x' })).toBe(false);
   });

@@ -45,8 +45,8 @@ ${mappings}`;
   };
 }
 
-describe('a secret and a key of one name', () => {
-  it('are absent each by its own readings: one answer deletes nothing', async () => {
+describe('a secret and a key with the same name', () => {
+  it('are absent independently, so one absence deletes nothing of the other', async () => {
     await using vault = await openVault(`
   - name: a
     target: { namespace: apps }
@@ -65,7 +65,7 @@ describe('a secret and a key of one name', () => {
     expect(await sync('--mapping', 'b')).toEqual({ b: 'deleted' });
   });
 
-  it('stand side by side in one target, and only an absence is recorded again', async () => {
+  it('can be used in one target, and only a new absence is recorded', async () => {
     await using vault = await openVault(`
   - name: a
     target: { namespace: apps }

@@ -5,7 +5,7 @@ import { createManualTime } from '../../fakes/manual-time.ts';
 import { openAzure } from './harness.ts';
 
 describe('a secret in Key Vault', () => {
-  it('is read byte by byte, whatever its content type says', async () => {
+  it('keeps its bytes, for any content type', async () => {
     await using store = await openAzure();
     const values = {
       'no-newline': 'a',
@@ -26,7 +26,7 @@ describe('a secret in Key Vault', () => {
     expect(results.map(reveal)).toEqual(Object.values(values));
   });
 
-  it('comes with its own version and the time it was made, in whole seconds', async () => {
+  it('has its version and creation time, in whole seconds', async () => {
     const time = createManualTime(1_800_000_000_700);
     await using store = await openAzure({ server: { now: time.now }, deps: { clock: time } });
     const first = store.server.secrets.put('a', '1');
@@ -38,7 +38,7 @@ describe('a secret in Key Vault', () => {
     expect(old).toMatchObject({ version: first, createdAt: 1_800_000_000_000 });
   });
 
-  it.each([0, '', false, [], {}, 'x', 1e300])('is read also where its times are none: %j', async (time) => {
+  it.each([0, '', false, [], {}, 'x', 1e300])('is read without valid times: %j', async (time) => {
     await using store = await openAzure();
     for (const name of ['a', 'b']) store.server.secrets.put(name, name);
     store.server.rewrite = (body) =>
@@ -46,13 +46,13 @@ describe('a secret in Key Vault', () => {
     expect((await store.provider.read([{ key: 'a' }, { key: 'b' }])).map(reveal)).toEqual(['a', 'b']);
   });
 
-  it('is found by its name in any case of the letters', async () => {
+  it('is found by its name in any letter case', async () => {
     await using store = await openAzure();
     store.server.secrets.put('Db-Password', 'x');
     expect(reveal(await store.read('db-password'))).toBe('x');
   });
 
-  it('is never the value of another one', async () => {
+  it('is never the value of another secret', async () => {
     await using store = await openAzure();
     for (const name of ['a', 'b']) store.server.secrets.put(name, `of ${name}`);
     store.server.rewrite = (body) => body.replace('of a', 'of b').replace('/secrets/a/', '/secrets/b/');
@@ -63,13 +63,13 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('BAD_ANSWER');
   });
 
-  it('that is no text in UTF-8 is refused, and not altered', async () => {
+  it('that is not valid UTF-8 is rejected, not altered', async () => {
     await using store = await openAzure();
     store.server.secrets.put('half', 'a\ud800b');
     expect(codeOf(await store.read('half'))).toBe('BAD_ANSWER');
   });
 
-  it('is served before and after its dates, as the vault itself does', async () => {
+  it('is read before and after its validity dates', async () => {
     await using store = await openAzure();
     store.server.secrets.put('future', 'a', { notBefore: Date.now() + 86_400_000 });
     store.server.secrets.put('past', 'b', { expires: Date.now() - 86_400_000 });
@@ -77,7 +77,7 @@ describe('a secret in Key Vault', () => {
     expect(results.map(reveal)).toEqual(['a', 'b']);
   });
 
-  it('that is disabled is not a denied one, and another version of it may be enabled', async () => {
+  it('that is disabled is not reported as denied, and another version may be enabled', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     const first = secrets.put('a', '1');
@@ -90,7 +90,7 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a'))).toBe('ACCESS_DENIED');
   });
 
-  it('that is deleted can be recovered, and is absent once it is purged', async () => {
+  it('that is deleted is recoverable, and absent once it is purged', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     const version = secrets.put('a', '1');
@@ -105,7 +105,7 @@ describe('a secret in Key Vault', () => {
   });
 
   it.each(['no such vault', 'no such resource'] as const)(
-    'is neither absent nor gone when the vault itself is not found ("%s")',
+    'is neither absent nor gone if the vault itself is missing ("%s")',
     async (fault) => {
       await using store = await openAzure();
       const version = store.server.secrets.put('a', '1');
@@ -123,7 +123,7 @@ describe('a secret in Key Vault', () => {
     },
   );
 
-  it('that was disabled and then deleted can be recovered all the same', async () => {
+  it('that was disabled and then deleted is recoverable', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     secrets.put('a', '1', { enabled: false });
@@ -132,7 +132,7 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('SOURCE_DELETED');
   });
 
-  it('is not absent when nobody may ask whether it is deleted', async () => {
+  it('is not absent if we may not check whether it is deleted', async () => {
     await using store = await openAzure();
     store.server.deny(/deletedsecrets/);
     const result = await store.read('a');
@@ -142,7 +142,7 @@ describe('a secret in Key Vault', () => {
 
   it.each([
     ['not found, in HTML', 'BAD_ANSWER'],
-    ['not found, elsewhere', 'BAD_ANSWER'],
+    ['not found at another host', 'BAD_ANSWER'],
     ['no such vault', 'BAD_ANSWER'],
     ['no such resource', 'BAD_ANSWER'],
     ['bad request', 'BAD_ANSWER'],
@@ -152,7 +152,7 @@ describe('a secret in Key Vault', () => {
     ['cut', 'STORE_UNAVAILABLE'],
     ['html', 'BAD_ANSWER'],
     ['another JSON', 'BAD_ANSWER'],
-  ] as const)('is not absent when the question about deleted ones ends with "%s"', async (fault, code) => {
+  ] as const)('is not absent if the check for deleted secrets fails with "%s"', async (fault, code) => {
     await using store = await openAzure();
     store.server.fail(fault, /deletedsecrets/);
     expect(codeOf(await store.read('a'))).toBe(code);
@@ -160,9 +160,9 @@ describe('a secret in Key Vault', () => {
 
   it.each([
     ['throttled, for 2 seconds', 2_000, 2_000],
-    ['throttled, until a date', 1, 2_000],
+    ['throttled until a date', 1, 2_000],
     ['throttled, in Latin-1', 2_000, 2_000],
-  ] as const)('says how long to wait when "%s"', async (fault, least, most) => {
+  ] as const)('passes on the retry delay after "%s"', async (fault, least, most) => {
     await using store = await openAzure();
     store.server.fail(fault);
     const result = await store.read('a');
@@ -171,7 +171,7 @@ describe('a secret in Key Vault', () => {
     expect(wait).toBeLessThanOrEqual(most);
   });
 
-  it('is asked for once: who tries again is not the client', async () => {
+  it('is requested once, without retries by the client', async () => {
     await using store = await openAzure();
     store.server.secrets.put('a', '1');
     await store.read('a');
@@ -188,7 +188,7 @@ describe('a secret in Key Vault', () => {
     ['ForbiddenByConnection', 'public network'],
     ['ForbiddenByRbac', 'role assignment'],
     ['ForbiddenByPolicy', 'access policy'],
-  ])('says what %s means', async (inner, words) => {
+  ])('explains %s', async (inner, words) => {
     await using store = await openAzure();
     store.server.deny(/./, inner);
     const result = await store.read('a');
@@ -197,8 +197,8 @@ describe('a secret in Key Vault', () => {
   });
 });
 
-describe('names and versions that Key Vault cannot have', () => {
-  it('are refused and never sent', async () => {
+describe('names and versions that cannot exist in Key Vault', () => {
+  it('are rejected and never sent', async () => {
     await using store = await openAzure();
     const name = fc.string({ unit: 'binary' }).filter((text) => !/^[0-9a-zA-Z-]{1,127}$/.test(text));
     const names = fc.oneof(
@@ -219,7 +219,7 @@ describe('names and versions that Key Vault cannot have', () => {
 describe('object: key', () => {
   const JWK = '{"kty":"RSA","key_ops":["sign","verify"],"n":"0vx7-_w","e":"AQAB","x":1.10}';
 
-  it('is the JWK as the vault answers it', async () => {
+  it('returns the JWK as the vault sends it', async () => {
     await using store = await openAzure();
     const first = store.server.keys.put('signer', JWK);
     const version = store.server.keys.put('signer', JWK.replace('0vx7', '1vx7'));
@@ -230,14 +230,14 @@ describe('object: key', () => {
     expect(await store.read('signer', { object: 'key' })).toMatchObject({ kind: 'found', version });
   });
 
-  it('is never another one', async () => {
+  it('is never another key', async () => {
     await using store = await openAzure();
     store.server.keys.put('signer', JWK);
     store.server.rewrite = (body) => body.replace('/keys/signer/', '/keys/other/');
     expect(codeOf(await store.read('signer', { object: 'key' }))).toBe('BAD_ANSWER');
   });
 
-  it('has the states of a secret', async () => {
+  it('has the same states as a secret', async () => {
     await using store = await openAzure();
     const { keys } = store.server;
     expect(await store.read('signer', { object: 'key' })).toEqual({ kind: 'absent' });
@@ -252,13 +252,13 @@ describe('object: key', () => {
   });
 });
 
-describe('the checks', () => {
+describe('the checks of a Key Vault store', () => {
   const names = async (store: Awaited<ReturnType<typeof openAzure>>) =>
     (await store.provider.check()).map(({ name, error }) =>
       error === undefined ? name : `${name}: ${error.code}`,
     );
 
-  it('end with the first that fails', async () => {
+  it('stop at the first failure', async () => {
     await using store = await openAzure();
     expect(await names(store)).toEqual(['reach', 'login', 'read', 'list']);
     store.server.deny(/secrets/, 'ForbiddenByPolicy');
@@ -267,7 +267,7 @@ describe('the checks', () => {
     expect(await names(store)).toEqual(['reach: STORE_UNAVAILABLE']);
   });
 
-  it('tell a login that fails from a vault that cannot be reached', async () => {
+  it('distinguish a failed login from an unreachable vault', async () => {
     await using refused = await openAzure({ deps: { env: { CLIENT_SECRET: 'wrong' } } });
     expect(await names(refused)).toEqual(['reach', 'login: AUTH_FAILED']);
     await using down = await openAzure();
@@ -275,7 +275,7 @@ describe('the checks', () => {
     expect(await names(down)).toEqual(['reach', 'login: STORE_UNAVAILABLE']);
   });
 
-  it('pass where a role is for single secrets only', async () => {
+  it('pass with a role for single secrets only', async () => {
     await using store = await openAzure();
     store.server.deny(/secretbridge-check|GET \/secrets$/);
     const checks = await store.provider.check();
@@ -285,7 +285,7 @@ describe('the checks', () => {
     expect(checks.at(-1)).toMatchObject({ name: expect.stringContaining('not allowed'), saves: 'list' });
   });
 
-  it('see that the clocks differ', async () => {
+  it('detect clocks that differ', async () => {
     const time = createManualTime(Date.now() - 3_600_000);
     await using store = await openAzure({ deps: { clock: time } });
     expect((await names(store))[0]).toBe('clock: CLOCK_SKEWED');

@@ -20,7 +20,7 @@ describe('the connection to Key Vault', () => {
     ['for another name', { names: ['vault.example.org'] }, 'another name'],
     ['that has expired', { notAfter: new Date(Date.now() - 1_000) }, 'expired'],
     ['that is not valid yet', { notBefore: new Date(Date.now() + 3_600_000) }, 'not valid yet'],
-  ])('is not trusted with a certificate %s', async (_, certificate, words) => {
+  ])('rejects a certificate %s', async (_, certificate, words) => {
     await using store = await openAzure({ server: { certificate } });
     const result = await store.read('a');
     expect(codeOf(result)).toBe('TLS_FAILED');
@@ -29,7 +29,7 @@ describe('the connection to Key Vault', () => {
     expect(store.sent()).toEqual([]);
   });
 
-  it('is not trusted without the issuer, not even with NODE_TLS_REJECT_UNAUTHORIZED', async () => {
+  it('rejects an unknown issuer, even with NODE_TLS_REJECT_UNAUTHORIZED', async () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
     await using store = await openAzure({ config: { tls: {} } });
     expect(codeOf(await store.read('a'))).toBe('TLS_FAILED');
@@ -38,7 +38,7 @@ describe('the connection to Key Vault', () => {
   it.each([
     ['/none/ca.pem', 'cannot be read: ENOENT'],
     [import.meta.filename, 'no certificates in PEM'],
-  ])('needs a file of issuers, not %s', async (caFile, words) => {
+  ])('requires a valid CA file, not %s', async (caFile, words) => {
     const config = AzureConfig.parse({
       kind: 'azure-key-vault',
       vaultUrl: 'https://127.0.0.1:9',
@@ -52,7 +52,7 @@ describe('the connection to Key Vault', () => {
   it.each([
     ['https://127.0.0.1:9', 'STORE_UNAVAILABLE', 'refused'],
     ['https://vault.invalid', 'STORE_UNAVAILABLE', 'DNS'],
-  ])('to %s cannot be made', async (vaultUrl, code, words) => {
+  ])('fails to %s', async (vaultUrl, code, words) => {
     await using store = await openAzure({ config: { vaultUrl } });
     const result = await store.read('a');
     expect(codeOf(result)).toBe(code);
@@ -66,7 +66,7 @@ describe('the connection to Key Vault', () => {
     expect(store.server.connections).toBe(2); // one to the vault, one to the authority
   });
 
-  it('goes through a proxy where the environment says so, with the same trust', async () => {
+  it('uses the proxy from the environment, with the same trust', async () => {
     await using proxy = await startProxy();
     vi.stubEnv('HTTPS_PROXY', proxy.address);
     await using store = await openAzure();

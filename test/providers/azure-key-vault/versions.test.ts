@@ -41,13 +41,13 @@ async function openRead(count: number, readAfterMs = HOUR_MS) {
 }
 
 describe('versions in Key Vault', () => {
-  it('are those that were read, as long as the list shows no change: one request for 25', async () => {
+  it('are the versions that were read while the list shows no change, with one request for 25', async () => {
     await using test = await openRead(60);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
     expect(test.store.sent()).toEqual(Array(3).fill('vault GET /secrets'));
   });
 
-  it('are not known of what was never read, changed, disabled or deleted since', async () => {
+  it('are unknown for keys that were never read, or changed, disabled or deleted since', async () => {
     await using test = await openRead(60);
     const { secrets } = test.store.server;
     secrets.put('n001', 'y');
@@ -66,7 +66,7 @@ describe('versions in Key Vault', () => {
     expect(rest).toEqual([UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, test.read[4]]);
   });
 
-  it('are not known of what was younger than two seconds when it was read', async () => {
+  it('are unknown for a secret that was less than two seconds old when it was read', async () => {
     await using young = await openRead(60, 1_999);
     expect(await young.store.provider.versions(young.keys)).toEqual(young.keys.map(() => UNKNOWN));
     expect(young.store.sent()).toEqual([]);
@@ -74,7 +74,7 @@ describe('versions in Key Vault', () => {
     expect(await older.store.provider.versions(older.keys)).toEqual(older.read);
   });
 
-  it('see a second change within the second of the first one', async () => {
+  it('detect a second change in the same second', async () => {
     const time = createManualTime();
     await using store = await openAzure({ server: { now: time.now } });
     const keys = ['a', 'b', 'c'];
@@ -85,7 +85,7 @@ describe('versions in Key Vault', () => {
     expect(await store.provider.versions(keys)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
   });
 
-  it('are not listed where reading costs less', async () => {
+  it('are not listed if reading costs less', async () => {
     await using test = await openRead(100);
     const few = test.keys.slice(90, 93);
     expect(await test.store.provider.versions(few)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
@@ -97,7 +97,7 @@ describe('versions in Key Vault', () => {
   });
 
   it.each([1, 2, 25, 26, 60])(
-    'of %i keys cost what is expected, where nothing else is there',
+    'cost what is expected for %i keys if the vault contains no others',
     async (count) => {
       await using test = await openRead(count);
       await test.store.provider.versions(test.keys);
@@ -113,13 +113,13 @@ describe('versions in Key Vault', () => {
     },
   );
 
-  it('are a hint: no fault of the list is an error', async () => {
+  it('are a hint, so a failing list is not an error', async () => {
     await using test = await openRead(60);
     test.store.server.deny(/GET \/secrets$/);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.keys.map(() => UNKNOWN));
   });
 
-  it('are not listed again for an hour where that is not allowed', async () => {
+  it('are not listed again for an hour if lists are not allowed', async () => {
     await using test = await openRead(60);
     const { provider, server, sent } = test.store;
     server.deny(/GET \/secrets$/);
@@ -132,7 +132,7 @@ describe('versions in Key Vault', () => {
     expect(await provider.versions(test.keys)).toEqual(test.read);
   });
 
-  it('are listed again after a day where the list was too long: the vault may have become smaller', async () => {
+  it('are listed again after a day if the list was too long, because the vault may have become smaller', async () => {
     await using test = await openRead(100);
     const { provider, server, sent } = test.store;
     const few = test.keys.slice(90, 93);
@@ -153,10 +153,10 @@ function stampedOf(result: ReadResult): StampedVersion | undefined {
   return { version: result.version, stamp: result.stamp };
 }
 
-describe('versions in Key Vault that another process read', () => {
+describe('versions in Key Vault that another process has read', () => {
   const KEYS = ['a', 'b', 'c'];
 
-  it('are told by the stamp of its readings, without a reading of our own', async () => {
+  it('are found by the recorded stamp, without a read', async () => {
     await using test = await openRead(60);
     const results = await test.store.provider.read(test.keys.map((key) => ({ key })));
     const read = new Map(results.map((result, index) => [test.keys[index], stampedOf(result)]));
@@ -169,7 +169,7 @@ describe('versions in Key Vault that another process read', () => {
     expect(new Set(lines)).toEqual(new Set(['vault GET /secrets']));
   });
 
-  it('are asked for once, and not of what was read here', async () => {
+  it('are requested once, and not for keys that were read here', async () => {
     await using test = await openRead(3);
     const asked: string[] = [];
     const recall = async (key: string): Promise<undefined> => void asked.push(key);
@@ -179,7 +179,7 @@ describe('versions in Key Vault that another process read', () => {
     expect(asked).toEqual(KEYS);
   });
 
-  it('have no stamp when a version is named, and none that a second change could have', async () => {
+  it('have no stamp for a named version, or if a second change could have the same stamp', async () => {
     const time = createManualTime();
     await using store = await openAzure({ server: { now: time.now } });
     const version = store.server.secrets.put('a', '1');
@@ -189,7 +189,7 @@ describe('versions in Key Vault that another process read', () => {
     expect(await store.read('a')).toHaveProperty('stamp');
   });
 
-  it('are unknown where the record cannot be asked, which is tried again each time, and not for each key', async () => {
+  it('are unknown if the audit log fails, which is tried again each time, but not for each key', async () => {
     await using test = await openRead(100);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     let asked = 0;
@@ -205,7 +205,7 @@ describe('versions in Key Vault that another process read', () => {
     }
   });
 
-  it('are not asked for where a list is not allowed', async () => {
+  it('are not requested if lists are not allowed', async () => {
     await using test = await openRead(60);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     test.store.server.deny(/GET \/secrets$/);
@@ -222,7 +222,7 @@ describe('versions in Key Vault that another process read', () => {
     expect(asked).toBe(60);
   });
 
-  it('have no stamp without the date of the server, and are older than what is read meanwhile', async () => {
+  it('have no stamp without the server date, and are replaced by newer reads', async () => {
     const seen = createSeenVersions();
     expect(seen.record('a', { version: 'v1', updatedOn: new Date(0), date: undefined })).toBeUndefined();
     const recalled = Promise.withResolvers<StampedVersion>();
@@ -235,7 +235,7 @@ describe('versions in Key Vault that another process read', () => {
     expect(seen.get('b')).toEqual({ version: 'v2', stamp });
   });
 
-  it('are asked for no longer when the pass is over', async () => {
+  it('are no longer requested after an abort', async () => {
     const over = new AbortController();
     let asked = 0;
     const recall = async () => {
@@ -248,7 +248,7 @@ describe('versions in Key Vault that another process read', () => {
     expect(asked).toBe(25);
   });
 
-  it('are never told wrongly, whatever became of the keys and of the processes', async () => {
+  it('are never wrong, whatever happens to keys and processes', async () => {
     const key = fc.constantFrom(...KEYS);
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.record({ kind: fc.constant('put'), key }) },

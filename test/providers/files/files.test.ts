@@ -28,7 +28,7 @@ async function open(entries: Readonly<Record<string, string | Uint8Array>> = {})
 }
 
 describe('a file', () => {
-  it('is its raw bytes, binary and final newlines included', async () => {
+  it('keeps its bytes, including binary data and final newlines', async () => {
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
     await using store = await open({ 'a.bin': bytes, 'a.txt': 'line\r\n', empty: '' });
     const results = await store.provider.read([{ key: 'a.bin' }, { key: 'a.txt' }, { key: 'empty' }]);
@@ -38,7 +38,7 @@ describe('a file', () => {
     expect(values).toEqual([bytes, Buffer.from('line\r\n'), Buffer.alloc(0)]);
   });
 
-  it('has the fingerprint of its bytes as version, and its time of change', async () => {
+  it('has the fingerprint of its bytes as version, and its modification time', async () => {
     await using store = await open({ 'a.txt': 'x' });
     await utimes(join(store.path, 'a.txt'), 1_000, 2_000);
     expect(await store.read('a.txt')).toMatchObject({
@@ -48,7 +48,7 @@ describe('a file', () => {
     });
   });
 
-  it('that is larger than 16 MiB is refused without reading it', async () => {
+  it('larger than 16 MiB is rejected without reading it', async () => {
     await using store = await open({ big: '' });
     await truncate(join(store.path, 'big'), 16 * 1024 * 1024 + 1);
     expect(codeOf(await store.read('big'))).toBe('TOO_LARGE');
@@ -66,7 +66,7 @@ describe('a file', () => {
     await chmod(join(store.path, 'a'), 0o700);
   });
 
-  it('that is no plain file never hangs and is never absent', async () => {
+  it('that is not regular never hangs and is never absent', async () => {
     await using store = await open({ 'a/b.txt': 'x' });
     execFileSync('sh', ['-c', 'mkfifo "$0"', join(store.path, 'fifo')]);
     expect(codeOf(await store.read('fifo'))).toBe('CONFIG_INVALID');
@@ -75,14 +75,14 @@ describe('a file', () => {
     expect(await store.find()).toEqual(['a/b.txt']);
   });
 
-  it('with a name that no file system holds is refused', async () => {
+  it('with a name that no file system allows is rejected', async () => {
     await using store = await open();
     expect(codeOf(await store.read('x'.repeat(300)))).toBe('CONFIG_INVALID');
   });
 });
 
 describe('symbolic links', () => {
-  it('that stay in the folder are followed, as a mounted volume needs', async () => {
+  it('inside the folder are followed, as mounted volumes require', async () => {
     await using store = await open({ '..2026_01/token.txt': 'one', '..2026_02/token.txt': 'two' });
     await symlink('..2026_01', join(store.path, '..data'));
     await symlink('..data/token.txt', join(store.path, 'token.txt'));
@@ -93,7 +93,7 @@ describe('symbolic links', () => {
     expect(await store.find()).toEqual(['token.txt']);
   });
 
-  it('that leave the folder are refused, at the end and on the way', async () => {
+  it('out of the folder are rejected, at the end and inside the path', async () => {
     await using store = await open();
     await symlink('../outside.txt', join(store.path, 'link.txt'));
     await symlink('..', join(store.path, 'up'));
@@ -105,7 +105,7 @@ describe('symbolic links', () => {
     await expect(store.find('up')).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
   });
 
-  it('into a folder whose name only begins like ours are refused', async () => {
+  it('to a folder with the same name prefix are rejected', async () => {
     await using store = await open();
     await mkdir(`${store.path}-other`);
     await writeFile(`${store.path}-other/a.txt`, 'outside');
@@ -113,14 +113,14 @@ describe('symbolic links', () => {
     expect(codeOf(await store.read('a.txt'))).toBe('ACCESS_DENIED');
   });
 
-  it('that lead nowhere are not absent: a volume may be in the middle of its update', async () => {
+  it('that dangle are not absent, because a volume may be updating', async () => {
     await using store = await open();
     await symlink('..data/token.txt', join(store.path, 'token.txt'));
     expect(codeOf(await store.read('token.txt'))).toBe('STORE_UNAVAILABLE');
     await expect(store.find()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('in a circle end', async () => {
+  it('may form a loop, which ends', async () => {
     await using store = await open({ 'a/b.txt': 'x' });
     await symlink('../a', join(store.path, 'a/again'));
     await symlink('loop', join(store.path, 'loop'));
@@ -156,25 +156,25 @@ describe('properties', () => {
     expect(await objectOf('a.json', '\ufeff{"a": 1.10}')).toBe('{"a": 1.10}');
   });
 
-  it('of YAML that has no JSON form are not there, and the raw file still is', async () => {
+  it('of YAML without a JSON form are missing, but the raw file can be read', async () => {
     expect(await objectOf('a.yaml', 'a: &x 1\nb: *x\n')).toBeUndefined();
     expect(await objectOf('a.yaml', Uint8Array.of(0xff, 0xfe))).toBeUndefined();
   });
 });
 
-describe('find', () => {
-  it('leaves out names that begin with a dot', async () => {
+describe('find in files', () => {
+  it('omits names that start with a dot', async () => {
     await using store = await open({ '.git/config': 'x', 'a/.hidden': 'x', 'a/b': 'x' });
     expect(await store.find()).toEqual(['a/b']);
   });
 
-  it('refuses tags, which files do not have', async () => {
+  it('rejects tags, which files do not have', async () => {
     await using store = await open();
     const search = store.provider.find({ path: '', tags: { live: 'true' } });
     await expect(search).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
-  it('below a file finds nothing', async () => {
+  it('finds nothing below a file', async () => {
     await using store = await open({ a: 'x' });
     expect(await store.find('a')).toEqual([]);
   });

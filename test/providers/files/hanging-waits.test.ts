@@ -62,8 +62,8 @@ async function open(timeoutMs = 100) {
 
 const KEYS = Array.from({ length: 8 }, (_, n) => `k${n}`);
 
-describe('a file system that hangs', () => {
-  it('takes no more than two of the threads, however often it is asked, and is read once it is back', async () => {
+describe('a hanging file system', () => {
+  it('blocks at most two threads, for any number of reads, and is read after recovery', async () => {
     await using store = await open();
     await using other = await open();
     server.away = new RegExp(`^${store.path}`);
@@ -75,7 +75,7 @@ describe('a file system that hangs', () => {
     expect(await store.read(...KEYS)).toEqual(KEYS.map(() => 'found'));
   });
 
-  it('leaves a thread to the network, also where many stores are on it', async () => {
+  it('leaves a thread for the network, also with many stores', async () => {
     await using stores = new AsyncDisposableStack();
     const opened = await Promise.all(Array.from({ length: 4 }, () => open()));
     for (const store of opened) stores.use(store);
@@ -85,7 +85,7 @@ describe('a file system that hangs', () => {
     expect(server.held).toHaveLength(3);
   });
 
-  it('below one key only keeps nobody from the others', async () => {
+  it('that blocks one key does not block other keys', async () => {
     await using store = await open();
     server.away = /k3$/;
     for (let round = 0; round < 3; round += 1)
@@ -93,7 +93,7 @@ describe('a file system that hangs', () => {
     expect(server.held).toHaveLength(1);
   });
 
-  it('once all was read is met in time as well', async () => {
+  it('gives a timeout also after all files were read', async () => {
     await using store = await open(60_000);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const held = new Promise<void>((resolve) => {
@@ -108,7 +108,7 @@ describe('a file system that hangs', () => {
     expect(await reading).toEqual(['TIMEOUT', 'TIMEOUT']);
   });
 
-  it('is not taken for one that is slow, of which many keys are looked at again', async () => {
+  it('differs from a slow one with many keys to check again', async () => {
     await using store = await open(60_000);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const seen = new Set<string>();

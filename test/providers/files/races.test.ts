@@ -54,8 +54,8 @@ async function open() {
   };
 }
 
-describe('an update of a volume', () => {
-  it('that empties the old folder after we came to it makes nothing absent', async () => {
+describe('a volume update', () => {
+  it('that empties the old folder after it was opened makes nothing absent', async () => {
     await using volume = await open();
     meanwhile.realpath.set('nested/a', async () => {
       await volume.update(); // after `..data` was followed, and before `a` was found
@@ -66,14 +66,14 @@ describe('an update of a volume', () => {
     expect(reveal(result)).toBe('..2');
   });
 
-  it('that empties the old folder before we list it hides nothing from a search', async () => {
+  it('that empties the old folder before its list hides nothing from a search', async () => {
     await using volume = await open();
     meanwhile.readdir.set('..1/nested', volume.update);
     expect(await volume.provider.find({ path: '', tags: {} })).toEqual(['nested/a', 'nested/b']);
     expect(meanwhile.readdir.size).toBe(0);
   });
 
-  it('between two reads of a batch makes both be read anew', async () => {
+  it('between two reads of a batch causes both to be read again', async () => {
     await using volume = await open();
     meanwhile.realpath.set('nested/b', async () => {
       await volume.update();
@@ -83,7 +83,7 @@ describe('an update of a volume', () => {
     expect(results.map(reveal)).toEqual(['..2', '..2']);
   });
 
-  it('that comes each time is told as an outage', async () => {
+  it('during every attempt is reported as an outage', async () => {
     await using volume = await open();
     let turns = 0;
     const again = async () => {

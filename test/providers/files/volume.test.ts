@@ -67,8 +67,8 @@ async function whileUpdating(
   }
 }
 
-describe('a mounted volume that is updated all the time', () => {
-  it('is never read as absent, and never as a mixture of two updates', async () => {
+describe('a mounted volume with constant updates', () => {
+  it('is never read as absent or as a mixture of two updates', async () => {
     await using volume = await createVolume();
     await volume.update(generation('0'));
     const provider = await open(volume.path);
@@ -86,7 +86,7 @@ describe('a mounted volume that is updated all the time', () => {
     expect(isWhole(after)).toBe(true);
   });
 
-  it('is never searched by half', async () => {
+  it('is never searched partially', async () => {
     await using volume = await createVolume();
     await volume.update(generation('0', MANY));
     const provider = await open(volume.path);
@@ -102,7 +102,7 @@ describe('a mounted volume that is updated all the time', () => {
     expect(whole).toBeGreaterThan(10);
   });
 
-  it('shows what left it as absent, and only that', async () => {
+  it('reports exactly the removed files as absent', async () => {
     await using volume = await createVolume();
     await volume.update({ a: '1', b: '1', 'c/d': '1' });
     const provider = await open(volume.path);
@@ -113,7 +113,7 @@ describe('a mounted volume that is updated all the time', () => {
 });
 
 describe('a mounted volume', () => {
-  it('may be named by a folder inside it, which moves with each update', async () => {
+  it('may be configured by a folder inside it, which moves with each update', async () => {
     await using volume = await createVolume();
     await volume.update({ 'app/a': '1', 'app/b': '1' });
     const provider = await open(join(volume.path, 'app'));
@@ -124,7 +124,7 @@ describe('a mounted volume', () => {
     expect(await provider.find({ path: '', tags: {} })).toEqual(['b']);
   });
 
-  it('gives nothing of what lies outside it, wherever its links are turned to', async () => {
+  it('never returns anything outside it, wherever its links point', async () => {
     await using volume = await createVolume();
     const outside = join(volume.folder, 'outside');
     await mkdir(outside);

@@ -19,7 +19,7 @@ describe('yamlToJson', () => {
     );
   });
 
-  it('gives the value itself for JSON, which is YAML', () => {
+  it('returns the value itself for JSON, which is YAML', () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
         const json = yamlToJson(text);
@@ -28,7 +28,7 @@ describe('yamlToJson', () => {
     );
   });
 
-  it('gives valid JSON or nothing, whatever the text', () => {
+  it('returns valid JSON or undefined for any text', () => {
     const yamlish = fc.string({ unit: fc.constantFrom(...'ab:-?[]{}&*!|>\'"%@,# \n01.~') });
     fc.assert(
       fc.property(yamlish, (text) => {

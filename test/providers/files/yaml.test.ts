@@ -50,18 +50,18 @@ describe('yamlToJson', () => {
     ['several documents', 'a: 1\n---\nb: 2'],
     ['broken YAML', 'a: [1'],
     ['tabs as indentation', 'a:\n\tb: 1'],
-  ])('has no form for %s', (_, yaml) => {
+  ])('returns undefined for %s', (_, yaml) => {
     expect(yamlToJson(yaml)).toBeUndefined();
   });
 
-  it('takes its time in proportion to the number of keys', () => {
+  it('takes linear time in the number of keys', () => {
     const many = Array.from({ length: 10_000 }, (_, index) => `key${index}: ${index}`).join('\n');
     const startedAt = performance.now();
     expect(yamlToJson(many)).toContain('"key9999":9999}');
     expect(performance.now() - startedAt).toBeLessThan(5_000); // compared each with each: a minute
   });
 
-  it('gives up on what is too deep or too long instead of exhausting the process', () => {
+  it('rejects too deep or too long documents instead of exhausting the process', () => {
     expect(yamlToJson('['.repeat(20_000))).toBeUndefined();
     expect(yamlToJson(`${'['.repeat(600)}${']'.repeat(600)}`)).toBeUndefined();
     expect(yamlToJson(`a: ${'x'.repeat(1024 * 1024)}`)).toBeUndefined();

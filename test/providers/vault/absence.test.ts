@@ -3,8 +3,8 @@ import { codeOf } from '../../conformance/provider.ts';
 import { FAULTS } from '../../fakes/fault-proxy.ts';
 import { openVault } from './harness.ts';
 
-describe('absence in Vault', () => {
-  it('is proved by the mount as it is after the answer, asked once for all who wait', async () => {
+describe('proof of absence in Vault', () => {
+  it('needs a mount check after the response, shared by all waiting callers', async () => {
     await using store = await openVault();
     const asked = () => store.sent().filter((line) => line.includes('sys/internal/ui/mounts')).length;
     const keys = Array.from({ length: 100 }, (_, index) => ({ key: `none${index}` }));
@@ -15,7 +15,7 @@ describe('absence in Vault', () => {
     expect(asked()).toBe(1);
   });
 
-  it('is not claimed by a mount that was replaced by one of the other version', async () => {
+  it('fails for a mount that was replaced by one of the other version', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     expect(codeOf(await store.read('a'))).toBe('found');
@@ -24,26 +24,26 @@ describe('absence in Vault', () => {
     expect(codeOf(await store.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it.each(FAULTS)('is not claimed when the mount cannot be confirmed ("%s")', async (fault) => {
+  it.each(FAULTS)('fails if the mount cannot be checked ("%s")', async (fault) => {
     await using store = await openVault();
     store.proxy.set(fault, /sys\/internal/);
     expect((await store.read('none'))?.kind).toBe('failed');
   });
 
-  it.each(FAULTS)('is not claimed when the read itself goes wrong ("%s")', async (fault) => {
+  it.each(FAULTS)('fails if the read itself fails ("%s")', async (fault) => {
     await using store = await openVault();
     await store.read('none');
     store.proxy.set(fault, /secret\/data/);
     expect((await store.read('none'))?.kind).toBe('failed');
   });
 
-  it('is not claimed by an answer about the mount that has not the form of one, and the mount not called missing', async () => {
+  it('fails with a malformed mount response, which does not mean a missing mount', async () => {
     await using store = await openVault();
     store.proxy.set('another JSON', /sys\/internal/);
     expect(codeOf(await store.read('none'))).toBe('BAD_ANSWER');
   });
 
-  it('is not claimed by a mount of the other version, nor by one that is not there', async () => {
+  it('fails for a mount of the other version, and for a missing mount', async () => {
     await using v1AsV2 = await openVault({ config: { mount: 'kv1' } });
     v1AsV2.server.put('kv1', 'a', '{"a":"1"}');
     expect(codeOf(await v1AsV2.read('a'))).toBe('MOUNT_NOT_FOUND');
@@ -62,13 +62,13 @@ describe('absence in Vault', () => {
     expect(codeOf(await below.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it('is not what a secret of version 1 shows that looks like one of version 2', async () => {
+  it('is not given by a version 1 secret that looks like version 2', async () => {
     await using store = await openVault({ config: { mount: 'kv1' } });
     store.server.put('kv1', 'data/a', '{"a":"1"}');
     expect(codeOf(await store.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it('is told apart from deleted, destroyed and a version that is gone', async () => {
+  it('differs from deleted, destroyed and gone versions', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     store.server.put('secret', 'a', '{"a":"2"}');
@@ -86,7 +86,7 @@ describe('absence in Vault', () => {
 
 describe('a version in Vault', () => {
   it.each(['0', '-1', '01', '1.0', 'latest', '', '1&x=2'])(
-    'is a whole number from 1: %j is refused',
+    'must be a whole number from 1: %j is rejected',
     async (version) => {
       await using store = await openVault();
       store.server.put('secret', 'a', '{"a":"1"}');
@@ -95,7 +95,7 @@ describe('a version in Vault', () => {
     },
   );
 
-  it('is told without the value, unless the current one is deleted', async () => {
+  it('is reported without the value, unless the current version is deleted', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     store.server.put('secret', 'b', '{"a":"1"}');
@@ -110,7 +110,7 @@ describe('a version in Vault', () => {
 });
 
 describe('a value in Vault', () => {
-  it('keeps the text of its numbers, its order and its duplicates', async () => {
+  it('keeps the text of numbers, order and duplicates', async () => {
     await using store = await openVault({ config: { mount: 'kv1', kvVersion: 1 } });
     store.server.put('kv1', 'a', '{ "z": 123456789012345678901, "a": 1.10, "e": 1e5, "\\u00fc": "\\u003c" }');
     const [result] = await store.provider.read([{ key: 'a' }]);
@@ -119,8 +119,8 @@ describe('a value in Vault', () => {
   });
 });
 
-describe('what another engine of Vault gives', () => {
-  it('is no value: each reading would make a credential anew, which ends with our token', async () => {
+describe('a response of a dynamic secrets engine', () => {
+  it('is rejected, because each read would create a credential that is revoked with our token', async () => {
     await using store = await openVault({ config: { mount: 'database', kvVersion: 1 } });
     store.server.mount('database', 1, 'database');
     store.server.put('database', 'creds/app', '{"username":"v-1","password":"x"}');
@@ -141,7 +141,7 @@ describe('find in Vault', () => {
     expect(await find({ constructor: 'x' })).toEqual([]);
   });
 
-  it('fails whole when one folder or the tags of one key cannot be read', async () => {
+  it('fails as a whole if one folder or the tags of one key cannot be read', async () => {
     await using store = await openVault();
     store.server.put('secret', 'f/a', '{}', { live: 'true' });
     store.server.put('secret', 'f/sub/b', '{}', { live: 'true' });
@@ -156,7 +156,7 @@ describe('find in Vault', () => {
     });
   });
 
-  it('leaves out a key that went between its listing and the look at its tags', async () => {
+  it('omits a key that is deleted between the list and the tag check', async () => {
     await using store = await openVault();
     for (const key of ['f/a', 'f/b']) store.server.put('secret', key, '{}', { live: 'true' });
     store.server.onList = () => store.server.remove('secret', 'f/a', 'forget');
@@ -166,7 +166,7 @@ describe('find in Vault', () => {
     await expect(search).rejects.toMatchObject({ code: 'MOUNT_NOT_FOUND' });
   });
 
-  it('refuses tags on version 1, which has none', async () => {
+  it('rejects tags with version 1, which has none', async () => {
     await using store = await openVault({ config: { mount: 'kv1', kvVersion: 1 } });
     const search = store.provider.find({ path: '', tags: { a: 'b' } });
     await expect(search).rejects.toMatchObject({ code: 'CONFIG_INVALID' });

@@ -8,14 +8,14 @@ describe('the configuration of a login', () => {
   };
   const cert = { method: 'cert', certFile: 'a', keyFile: 'b' };
 
-  it('by certificate needs https, and is the only client certificate', () => {
+  it('with a certificate requires https, and allows no other client certificate', () => {
     expect(problems({ auth: cert })).toEqual([]);
     expect(problems({ auth: cert, address: 'http://127.0.0.1' })).toEqual(['address']);
     expect(problems({ auth: cert, tls: { certFile: 'a', keyFile: 'b' } })).toEqual(['tls.certFile']);
   });
 
   it.each(['token', 'appRole', 'userpass', 'ldap', 'jwt', 'kubernetes', 'cert'])(
-    'by %s may name its mount',
+    'with %s may name its mount',
     (method) => {
       const fields = {
         token: { token: { env: 'A' } },
@@ -32,16 +32,16 @@ describe('the configuration of a login', () => {
   );
 });
 
-describe('the address', () => {
+describe('the address of a Vault store', () => {
   const isTaken = (address: string) =>
     VaultConfig.safeParse({ kind: 'vault', address, auth: { method: 'token', token: { env: 'A' } } }).success;
 
   it.each(['https://v/v1', 'https://v:8200/v1/', 'https://gateway/vault/v1'])(
-    'is no %s: behind it the server has no mount',
+    'cannot be %s, because the server has no mount there',
     (address) => expect(isTaken(address)).toBe(false),
   );
 
-  it.each(['https://v', 'https://v:8200/', 'https://gateway/vault', 'https://v1'])('may be %s', (address) =>
+  it.each(['https://v', 'https://v:8200/', 'https://gateway/vault', 'https://v1'])('can be %s', (address) =>
     expect(isTaken(address)).toBe(true),
   );
 });

@@ -6,7 +6,7 @@ for (const [mount, kvVersion] of [
   ['kv1', 1],
   ['secret', 2],
 ] as const) {
-  describeProvider(`vault, key/value version ${kvVersion}, over the fake server`, {
+  describeProvider(`vault, key/value version ${kvVersion}, with the fake server`, {
     faults: VAULT_FAULTS,
     async open() {
       const store = await openVault({ config: { mount, kvVersion } });

@@ -60,14 +60,14 @@ async function get(address: string, tls: Readonly<Record<string, string>> = {}, 
   }
 }
 
-describe('TLS', () => {
-  it('trusts the authority of `caFile`, and keeps its connections', async () => {
+describe('TLS to Vault', () => {
+  it('trusts the authority in `caFile`, and keeps connections', async () => {
     await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
     expect(await get(server.address, { caFile: server.caFile }, 20)).toMatchObject({ status: 200 });
     expect(server.connections()).toBeLessThanOrEqual(2);
   });
 
-  it('says that the issuer is unknown', async () => {
+  it('reports an unknown issuer', async () => {
     await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
     const other = join(server.folder, 'other.pem');
     await writeFile(other, createAuthority().ca);
@@ -76,7 +76,7 @@ describe('TLS', () => {
     expect(await get(server.address, { caFile: other })).toEqual(expected);
   });
 
-  it('says that the name is another, unless `serverName` names it', async () => {
+  it('reports a wrong name, unless `serverName` names it', async () => {
     await using server = await serveTls(authority.issue({ names: ['vault.example.org'] }));
     const { caFile } = server;
     expect(await get(server.address, { caFile })).toEqual({
@@ -88,7 +88,7 @@ describe('TLS', () => {
     });
   });
 
-  it('says that the certificate has expired, or is not valid yet', async () => {
+  it('reports an expired or not yet valid certificate', async () => {
     const names = ['127.0.0.1'];
     const past = new Date(Date.now() - 3_600_000);
     const future = new Date(Date.now() + 3_600_000);
@@ -104,7 +104,7 @@ describe('TLS', () => {
     });
   });
 
-  it('shows a client certificate when asked', async () => {
+  it('presents a client certificate on request', async () => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
       requestCert: true,
@@ -122,7 +122,7 @@ describe('TLS', () => {
   it.each([
     ['TLSv1.2', 'the TLS handshake failed'],
     ['TLSv1.3', 'it asks for a client certificate; set `tls.certFile` and `tls.keyFile`'],
-  ] as const)('says with %s that the server asks for a client certificate', async (version, detail) => {
+  ] as const)('reports with %s that the server requires a client certificate', async (version, detail) => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
       requestCert: true,
@@ -133,7 +133,7 @@ describe('TLS', () => {
     expect(await get(server.address, { caFile: server.caFile })).toEqual({ code: 'TLS_FAILED', detail });
   });
 
-  it('shows the client certificate of now on a new connection', async () => {
+  it('presents the current client certificate on a new connection', async () => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
       requestCert: true,
@@ -179,7 +179,7 @@ describe('TLS', () => {
     });
   });
 
-  it('is not switched off by the environment', async () => {
+  it('cannot be disabled by the environment', async () => {
     await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
     const before = { ...process.env };
     const warning = vi.spyOn(process, 'emitWarning').mockReturnValue(); // Node's, about this variable
@@ -192,14 +192,14 @@ describe('TLS', () => {
     }
   });
 
-  it('names a file that cannot be read', async () => {
+  it('names an unreadable file', async () => {
     expect(await get('https://localhost:1', { caFile: '/nowhere/ca.pem' })).toEqual({
       code: 'CONFIG_INVALID',
       detail: expect.stringContaining('/nowhere/ca.pem'),
     });
   });
 
-  it('says when the other side does not speak it', async () => {
+  it('reports a server without TLS', async () => {
     const server = createHttpServer();
     const port = await listen(server);
     expect(await get(`https://127.0.0.1:${port}`)).toEqual({
@@ -211,8 +211,8 @@ describe('TLS', () => {
   });
 });
 
-describe('a connection', () => {
-  it('that is refused, or whose name does not exist, is told so', async () => {
+describe('a connection to Vault', () => {
+  it('is reported as unavailable if it is refused or the name cannot be resolved', async () => {
     expect(await get('http://127.0.0.1:1')).toEqual({
       code: 'STORE_UNAVAILABLE',
       detail: expect.stringContaining('refused'),
@@ -223,7 +223,7 @@ describe('a connection', () => {
     });
   });
 
-  it('that was replaced serves its requests to their end, or to the end of all', async () => {
+  it('that was replaced serves its requests to their end, or until the store is closed', async () => {
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<ServerResponse>();
     const server = createHttpServer((incoming, outgoing) => {
       if (incoming.url === '/v1/slow') arrive(outgoing);

@@ -37,7 +37,7 @@ async function openWorld() {
 
 const listener = () => ({ onOpen: vi.fn(), onAlive: vi.fn(), onMessage: vi.fn() });
 
-it('a stream that went silent is given up, and one that is merely quiet is not', async () => {
+it('closes a stream that stopped responding, but not a quiet one', async () => {
   await using world = await openWorld();
   const { config, deps, events } = world;
   const time = createManualTime();
@@ -67,7 +67,7 @@ it('a stream that went silent is given up, and one that is merely quiet is not',
   expect(time.waiting).toEqual([]);
 });
 
-it('a stream ends with its store, and with its signal', async () => {
+it('closes a stream with its store or its signal', async () => {
   await using world = await openWorld();
   const provider = await vault.create(world.config, world.deps);
   const first = listener();
@@ -85,7 +85,7 @@ it('a stream ends with its store, and with its signal', async () => {
   await soon(() => expect(world.events.streams).toBe(0));
 });
 
-it('a stream that nobody answers to is no stream', async () => {
+it('reports a stream that nothing answers as failed', async () => {
   await using world = await openWorld();
   const { config, deps, events } = world;
   await events[Symbol.asyncDispose]();
@@ -94,7 +94,7 @@ it('a stream that nobody answers to is no stream', async () => {
   await provider[Symbol.asyncDispose]();
 });
 
-it('a stream is as protected as the store’s other calls, by the same authority', async () => {
+it('protects a stream with the same authority as the other calls', async () => {
   const authority = createAuthority();
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-events-'));
   const caFile = join(folder, 'ca.pem');

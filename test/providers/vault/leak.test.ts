@@ -7,8 +7,8 @@ import { startVaultServer } from '../../fakes/vault-server.ts';
 import { leaksIn } from '../leaks.ts';
 import { APP_ROLE, openVault } from './harness.ts';
 
-describe('nothing secret is in an error of Vault', () => {
-  it.each(FAULTS)('after "%s", at the login and at the read', async (fault) => {
+describe('errors of Vault contain no secret', () => {
+  it.each(FAULTS)('after "%s", during login and read', async (fault) => {
     for (const path of [/login/, /secret\/data|lookup-self/]) {
       await using store = await openVault({ config: APP_ROLE });
       store.server.put('secret', 'a', JSON.stringify({ a: MARKER }));
@@ -33,8 +33,8 @@ const SCRIPT = `
   console.log(results.map(({ kind }) => kind).join());
 `;
 
-describe('a process', () => {
-  it('prints nothing of what it sends, even with DEBUG, and ends by itself while a login is held', async () => {
+describe('a process with a Vault store', () => {
+  it('prints nothing that it sends, even with DEBUG, and exits by itself during a login', async () => {
     await using server = await startVaultServer();
     server.put('secret', 'a', JSON.stringify({ a: MARKER }));
     const config = { kind: 'vault', address: server.address, ...APP_ROLE };

@@ -78,8 +78,8 @@ async function logInAnew(store: Store): Promise<string | undefined> {
   return codeOf(await store.read('a'));
 }
 
-describe('the login by', () => {
-  it.each(LOGINS)('%s is made once, and again when its token has gone', async (_, auth, path, body) => {
+describe('the login method', () => {
+  it.each(LOGINS)('%s logs in once, and again when the token is gone', async (_, auth, path, body) => {
     await using store = await openVault({ config: { auth }, deps: { env: ENV } });
     store.server.accept(path, body);
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -89,7 +89,7 @@ describe('the login by', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it.each(LOGINS)('%s that is refused is AUTH_FAILED, asked once, and quotes nothing', async (_, auth) => {
+  it.each(LOGINS)('%s gives AUTH_FAILED after one refused request, and quotes nothing', async (_, auth) => {
     await using store = await openVault({
       config: { auth },
       deps: { env: { ...ENV, JWT: 'j-MARK', PASSWORD: 'p-MARK' } },
@@ -100,10 +100,10 @@ describe('the login by', () => {
     expect(everythingIn(results)).not.toContain('MARK');
   });
 
-  it.each(LOGINS)('%s that somebody else answered is none that was refused', async (_, auth, path, body) => {
+  it.each(LOGINS)('%s does not treat the response of another server as a refusal', async (_, auth, path, body) => {
     await using store = await openVault({ config: { auth }, deps: { env: ENV } });
     store.server.accept(path, body);
-    for (const fault of ['not found, in HTML', 'not found, elsewhere'] as const) {
+    for (const fault of ['not found, in HTML', 'not found at another host'] as const) {
       store.proxy.set(fault, /login/);
       expect(await logInAnew(store)).toBe('BAD_ANSWER');
       store.proxy.set(undefined);
@@ -111,7 +111,7 @@ describe('the login by', () => {
     }
   });
 
-  it('is told of a server that speaks TLS', () => {
+  it('cert reports a server without TLS', () => {
     const text = 'Client sent an HTTP request to an HTTPS server.\n';
     const answer = { status: 400, text, isJson: false, retryAfterMs: undefined, date: undefined };
     expect(() => grantOf(answer, 'approle')).toThrow(
@@ -119,7 +119,7 @@ describe('the login by', () => {
     );
   });
 
-  it.each(LOGINS)('%s sends nothing to where a redirect points', async (_, auth) => {
+  it.each(LOGINS)('%s follows no redirect', async (_, auth) => {
     await using elsewhere = await openVault();
     await using store = await openVault({ config: { auth }, deps: { env: ENV } });
     store.proxy.set('redirect', /login/);
@@ -127,7 +127,7 @@ describe('the login by', () => {
     expect(elsewhere.sent()).toEqual([]);
   });
 
-  it.each(LOGINS)('%s needs its credential', async (_, auth) => {
+  it.each(LOGINS)('%s requires its credential', async (_, auth) => {
     await using store = await openVault({ config: { auth }, deps: { env: { NAME: 'bob' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
@@ -139,7 +139,7 @@ describe('the login by', () => {
     expect(store.sent()).toEqual([]);
   });
 
-  it.each(['..', '../../sys/x', 'a//b', 'a\nb', '.'])('userpass refuses the name %j', async (username) => {
+  it.each(['..', '../../sys/x', 'a//b', 'a\nb', '.'])('userpass rejects the name %j', async (username) => {
     await using store = await openVault({
       config: { auth: { method: 'userpass', username, password: PASSWORD } },
       deps: { env: ENV },
@@ -149,7 +149,7 @@ describe('the login by', () => {
   });
 });
 
-describe('a login that was refused', () => {
+describe('a refused login', () => {
   const ldap = { method: 'ldap', username: 'ann', password: PASSWORD };
   async function open(auth: object = ldap) {
     const clock = createManualTime();
@@ -178,7 +178,7 @@ describe('a login that was refused', () => {
   });
 
   it.each([5_000, 60_000, 5 * 60_000])(
-    'locks no role for others by two replicas that read every %d ms, whenever each began',
+    'locks no AppRole role for others with two replicas that read every %d ms, at any offset',
     async (everyMs) => {
       await using store = await open(APP_ROLE.auth);
       store.env.SECRET_ID = 'wrong';
@@ -195,7 +195,7 @@ describe('a login that was refused', () => {
     },
   );
 
-  it('by AppRole is repeated soon with another secret id, which is tried at once', async () => {
+  it('with AppRole is repeated at once with a new secret ID', async () => {
     await using store = await open(APP_ROLE.auth);
     const right = store.server.appRole.secretId;
     store.env.SECRET_ID = 'wrong';
@@ -205,7 +205,7 @@ describe('a login that was refused', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('while others have locked the role is repeated, so that it works soon after', async () => {
+  it('during a lock by others is repeated, so that it works soon after the lock', async () => {
     await using store = await open(APP_ROLE.auth);
     store.proxy.set('forbidden', /login/);
     for (let waited = 0; waited < 15 * 60_000; waited += 60_000) {
@@ -217,7 +217,7 @@ describe('a login that was refused', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('is repeated soon with another credential, and when the server was away', async () => {
+  it('is repeated soon with a new credential, and after a server outage', async () => {
     await using store = await open();
     await store.attempts(60_000);
     store.server.accept('auth/ldap/login/ann', { password: 'new' });
@@ -234,7 +234,7 @@ describe('a login that was refused', () => {
     expect(codeOf(await away.read('a'))).toBe('absent');
   });
 
-  it('for want of its credential is repeated as soon as that is there', async () => {
+  it('with a missing credential is repeated as soon as it exists', async () => {
     await using store = await open();
     store.server.accept('auth/ldap/login/ann', { password: 'p' });
     store.env.PASSWORD = '';
@@ -260,8 +260,8 @@ function mostCounted(times: readonly number[]): number {
   return most;
 }
 
-describe('the login by kubernetes', () => {
-  it('reads its token anew each time, as it is rotated', async () => {
+describe('the login with kubernetes', () => {
+  it('reads its token on each login, because the token is rotated', async () => {
     await using token = await openFile('token');
     await token.write('first');
     const auth = { method: 'kubernetes', role: 'bridge', tokenFile: token.path };
@@ -274,7 +274,7 @@ describe('the login by kubernetes', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('takes the mounted token when no file is named, and says where it should be', async () => {
+  it('uses the mounted token by default, and names its path if it is missing', async () => {
     await using store = await openVault({ config: { auth: { method: 'kubernetes', role: 'bridge' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
@@ -286,7 +286,7 @@ describe('the login by kubernetes', () => {
   });
 });
 
-describe('a wrapped secret id', () => {
+describe('a wrapped secret ID', () => {
   const auth = (secretId: object) => ({
     auth: { method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId, secretIdWrapped: true },
   });
@@ -306,7 +306,7 @@ describe('a wrapped secret id', () => {
   }
   const unwraps = (store: Store) => store.sent().filter((line) => line.endsWith('unwrap')).length;
 
-  it('is unwrapped once, and used for later logins, also when its file has gone', async () => {
+  it('is unwrapped once and used for later logins, even after its file is removed', async () => {
     await using store = await open();
     await store.file.write(store.server.wrap(store.server.appRole.secretId));
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -317,7 +317,7 @@ describe('a wrapped secret id', () => {
     expect(unwraps(store)).toBe(1);
   });
 
-  it('is unwrapped again when another one stands in its place', async () => {
+  it('is unwrapped again when the token is replaced', async () => {
     await using store = await open();
     await store.file.write(store.server.wrap(store.server.appRole.secretId));
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -329,7 +329,7 @@ describe('a wrapped secret id', () => {
     expect(unwraps(store)).toBe(2);
   });
 
-  it('that was used before is AUTH_FAILED with a detail of its own', async () => {
+  it('that was already used gives AUTH_FAILED with its own detail', async () => {
     await using store = await open();
     await store.file.write('s.used');
     const [result] = await store.provider.read([{ key: 'a' }]);
@@ -339,7 +339,7 @@ describe('a wrapped secret id', () => {
     expect(store.sent()).toEqual(['POST sys/wrapping/unwrap']);
   });
 
-  it('that cannot be opened is no login: it is asked for again, and another one at once', async () => {
+  it('is requested again if it cannot be unwrapped, and a new one is used at once', async () => {
     await using store = await open();
     await store.file.write('s.not-there-yet');
     const attempt = async (ms: number) => {
@@ -356,7 +356,7 @@ describe('a wrapped secret id', () => {
     expect(await attempt(10_000)).toBe('absent');
   });
 
-  it('is asked for again when the server could not answer', async () => {
+  it('is requested again if the server could not answer', async () => {
     await using store = await open();
     await store.file.write(store.server.wrap(store.server.appRole.secretId));
     store.proxy.set('unavailable', /unwrap/);
@@ -365,7 +365,7 @@ describe('a wrapped secret id', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('must be there for the first login', async () => {
+  it('must exist for the first login', async () => {
     await using store = await open();
     expect(codeOf(await store.read('a'))).toBe('CREDENTIAL_MISSING');
   });

@@ -5,8 +5,8 @@ import { encodePath } from '../../../src/providers/vault/paths.ts';
 
 const segment = fc.string({ unit: fc.constantFrom(...'.%/?#&; \\ü日a\0\n2eE') });
 
-describe('a path for Vault', () => {
-  it('is, for every key, either refused or exactly that key below the mount once the server decodes it', () => {
+describe('a path in Vault', () => {
+  it('is either rejected, or decoded by the server to exactly that key below the mount', () => {
     fc.assert(
       fc.property(fc.oneof(segment, fc.string({ unit: 'binary' })), (key) => {
         let path: string;

@@ -16,7 +16,7 @@ import { APP_ROLE, openVault } from './harness.ts';
 
 const keys = (count: number) => Array.from({ length: count }, (_, index) => ({ key: `k${index}` }));
 
-describe('the login', () => {
+describe('the Vault login', () => {
   it('is shared by all reads', async () => {
     await using store = await openVault({ config: APP_ROLE });
     await Promise.all([store.provider.read(keys(20)), store.provider.read(keys(20))]);
@@ -24,7 +24,7 @@ describe('the login', () => {
     expect(store.server.logins).toBe(1);
   });
 
-  it('is made once more, for all, when the token was revoked', async () => {
+  it('is repeated once for all reads when the token was revoked', async () => {
     await using store = await openVault({ config: APP_ROLE });
     store.server.put('secret', 'k1', '{}');
     await store.read('k1');
@@ -34,7 +34,7 @@ describe('the login', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('is not repeated for what the identity may not read', async () => {
+  it('is not repeated if the identity lacks a permission', async () => {
     await using store = await openVault({ config: APP_ROLE });
     store.server.put('secret', 'k1', '{}');
     store.server.deny(/secret\/data\/k[02-9]/);
@@ -46,7 +46,7 @@ describe('the login', () => {
     expect(store.sent().filter((line) => line.endsWith('lookup-self'))).toHaveLength(1);
   });
 
-  it('is not repeated for it either where the identity may not look itself up, without the default policy', async () => {
+  it('is not repeated in that case without the default policy either, so without lookup-self', async () => {
     const clock = createManualTime();
     await using store = await openVault({ config: APP_ROLE, deps: { clock } });
     store.server.appRole.mayLookUp = false;
@@ -62,7 +62,7 @@ describe('the login', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('is repeated once a minute at most where the identity may do nothing at all', async () => {
+  it('is repeated at most once a minute for an identity without any permission', async () => {
     await using store = await openVault({ config: APP_ROLE });
     store.server.appRole.mayLookUp = false;
     store.server.deny(/secret\/data\/k0|sys\/internal/);
@@ -70,7 +70,7 @@ describe('the login', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('that is refused is AUTH_FAILED, and not hammered', async () => {
+  it('gives AUTH_FAILED if it is refused, and is not repeated at once', async () => {
     await using store = await openVault({ config: APP_ROLE, deps: { env: { SECRET_ID: 'wrong' } } });
     const results = await store.provider.read(keys(50));
     await store.provider.read(keys(50));
@@ -78,7 +78,7 @@ describe('the login', () => {
     expect(store.sent()).toEqual(['POST auth/approle/login']);
   });
 
-  it('that is refused is tried again after a while, with the credential of then', async () => {
+  it('is repeated after a while with the current credential', async () => {
     const clock = createManualTime();
     await using store = await openVault({ config: APP_ROLE, deps: { clock, env: { SECRET_ID: 'wrong' } } });
     expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
@@ -87,7 +87,7 @@ describe('the login', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('without its credential is CREDENTIAL_MISSING, and names where it should be', async () => {
+  it('gives CREDENTIAL_MISSING without its credential, and names its location', async () => {
     await using store = await openVault({ config: APP_ROLE, deps: { env: { SECRET_ID: '' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
@@ -95,7 +95,7 @@ describe('the login', () => {
     });
   });
 
-  it('goes on for the others when one caller gives up', async () => {
+  it('continues for other callers when one aborts', async () => {
     await using store = await openVault({ config: APP_ROLE, deps: { timeoutMs: 5_000 } });
     store.proxy.set('hang', /login/);
     const controller = new AbortController();
@@ -107,7 +107,7 @@ describe('the login', () => {
     expect(store.server.logins).toBe(0);
   });
 
-  it('is revoked when the store is closed, and a given token is not', async () => {
+  it('is revoked when the store is closed, but a configured token is not', async () => {
     const store = await openVault({ config: APP_ROLE });
     await store.read('a');
     expect(store.server.tokens.size).toBe(2);
@@ -123,7 +123,7 @@ describe('the login', () => {
     expect(given.sent()).not.toContain('POST auth/token/revoke-self');
   });
 
-  it('needs no answer to be closed', async () => {
+  it('is closed without waiting for a response', async () => {
     const store = await openVault({ config: APP_ROLE });
     await store.read('a');
     store.proxy.set('reset');
@@ -132,7 +132,7 @@ describe('the login', () => {
 });
 
 describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
-  'behind what hides the question about the token (%s)',
+  'with a proxy that blocks lookup-self (%s)',
   (fault) => {
     const open = async (options: Parameters<typeof openVault>[0]) => {
       const store = await openVault(options);
@@ -142,7 +142,7 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
       return store;
     };
 
-    it('a given token reads what it may, and one that is not valid is AUTH_FAILED', async () => {
+    it('a configured token reads what it may, and an invalid one gives AUTH_FAILED', async () => {
       await using store = await open({});
       expect(codeOf(await store.read('k1'))).toBe('found');
       expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
@@ -151,7 +151,7 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
       expect(codeOf(await wrong.read('k1'))).toBe('AUTH_FAILED');
     });
 
-    it('a login is made anew when its token was revoked, and not for what it may not read', async () => {
+    it('a revoked token causes a new login, but a missing permission does not', async () => {
       const clock = createManualTime();
       await using store = await open({ config: APP_ROLE, deps: { clock } });
       expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
@@ -164,8 +164,8 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
   },
 );
 
-describe('a token for a few requests', () => {
-  it('loses no use by what was never sent, and what is left of it is revoked', async () => {
+describe('a token with limited uses', () => {
+  it('loses no use for unsent requests, and is revoked if uses are left', async () => {
     const answer: Answer = {
       status: 200,
       text: '{}',
@@ -215,8 +215,8 @@ describe('a token for a few requests', () => {
   });
 });
 
-describe('a given token', () => {
-  it('that is not valid is AUTH_FAILED', async () => {
+describe('a configured token', () => {
+  it('gives AUTH_FAILED if it is invalid', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'wrong' } } });
     expect((await store.provider.read(keys(3))).map(codeOf)).toEqual([
       'AUTH_FAILED',
@@ -229,7 +229,7 @@ describe('a given token', () => {
     ]);
   });
 
-  it('that may not look itself up still reads what it may', async () => {
+  it('reads what it may without the permission to look itself up', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'narrow' } } });
     store.server.addToken('narrow', { mayLookUp: false });
     store.server.put('secret', 'k1', '{}');
@@ -239,7 +239,7 @@ describe('a given token', () => {
     expect((await store.provider.check()).filter(({ error }) => error)).toEqual([]);
   });
 
-  it('is read afresh when the old one is refused', async () => {
+  it('is read again when the old one is refused', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'old' } } });
     store.server.addToken('old');
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -249,14 +249,14 @@ describe('a given token', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('with characters that no header may carry is AUTH_FAILED, and not sent', async () => {
+  it('gives AUTH_FAILED and is not sent if it contains invalid characters', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'a\nX-Evil: 1' } } });
     expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
     expect(store.sent()).toEqual([]);
   });
 });
 
-describe('the renewal', () => {
+describe('the renewal of a token', () => {
   async function open(ttl: number) {
     const server = await startVaultServer();
     const time = createManualTime();
@@ -306,7 +306,7 @@ describe('the renewal', () => {
     };
   }
 
-  it('comes at two thirds of the time, again and again', async () => {
+  it('happens after two thirds of each lifetime', async () => {
     await using it = await open(300);
     await it.session.ensure(undefined);
     expect(it.time.waiting).toEqual([200_000]);
@@ -317,7 +317,7 @@ describe('the renewal', () => {
     expect(it.server.logins).toBe(1);
   });
 
-  it('of a token for 768 hours does not come at once', async () => {
+  it('does not happen at once for a token of 768 hours', async () => {
     await using it = await open(768 * 3600);
     await it.session.ensure(undefined);
     expect(it.time.waiting).toEqual([768 * 3600 * 1000 * (2 / 3)]);
@@ -329,14 +329,14 @@ describe('the renewal', () => {
     expect(year.time.waiting).toHaveLength(1);
   });
 
-  it('leaves nothing waiting when the store is closed', async () => {
+  it('leaves no timer behind when the store is closed', async () => {
     await using it = await open(300);
     await it.session.ensure(undefined);
     await it.session[Symbol.asyncDispose]();
     expect(it.time.waiting).toEqual([]);
   });
 
-  it('that no longer gains time is not repeated; the end of the token is a new login', async () => {
+  it('stops at the maximum lifetime, and a new login follows when the token expires', async () => {
     await using it = await open(300);
     await it.session.ensure(undefined);
     it.server.appRole.ttl = 100; // what is left to it at its greatest age
@@ -348,7 +348,7 @@ describe('the renewal', () => {
     expect(it.server.logins).toBe(2);
   });
 
-  it('is tried again before the end when the server was away', async () => {
+  it('is retried before the token expires if the server was unavailable', async () => {
     await using it = await open(300);
     await it.session.ensure(undefined);
     it.server.failRenewals = true;

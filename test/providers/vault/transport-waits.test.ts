@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { openVault } from './harness.ts';
 
-describe('the connection', () => {
-  it('hangs for one call only as long as its time limit', async () => {
+describe('the connection to Vault', () => {
+  it('hangs only for one call, until its timeout', async () => {
     await using store = await openVault({ deps: { timeoutMs: 1_000 } });
     await store.read('a');
     store.proxy.set('hang', /k1$/);

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { fromStatus } from '../../../src/providers/vault/errors.ts';
 import { APP_ROLE, openVault } from './harness.ts';
 
-describe('the connection', () => {
-  it('carries the token, the namespace and nothing of VAULT_ variables', async () => {
+describe('the connection to Vault', () => {
+  it('sends the token and the namespace, and ignores VAULT_ variables', async () => {
     const before = { ...process.env };
     Object.assign(process.env, {
       VAULT_ADDR: 'http://127.0.0.1:1',
@@ -28,7 +28,7 @@ describe('the connection', () => {
     }
   });
 
-  it('asks in the namespace of the login for all that is about its token', async () => {
+  it('sends requests about the token in the namespace of the login', async () => {
     await using store = await openVault({
       config: {
         namespace: 'admin/team',
@@ -63,15 +63,15 @@ describe('the connection', () => {
     });
   });
 
-  it('tells how long to wait, in seconds or until a date', async () => {
+  it('passes on the retry delay, in seconds or as a date', async () => {
     await using store = await openVault();
     const waits: (number | undefined)[] = [];
     for (const fault of [
       'throttled',
       'throttled, for 2 seconds',
       'throttled, in Latin-1',
-      'throttled, for an hour',
-      'throttled, until a date',
+      'throttled for an hour',
+      'throttled until a date',
     ] as const) {
       store.proxy.set(fault, /secret\/data/);
       const [result] = await store.provider.read([{ key: 'a' }]);
@@ -83,11 +83,11 @@ describe('the connection', () => {
   });
 });
 
-describe('the checks of doctor', () => {
+describe('the checks of a Vault store', () => {
   const names = async (store: Awaited<ReturnType<typeof openVault>>) =>
     (await store.provider.check()).map(({ name, error }) => `${name} ${error?.code ?? 'ok'}`);
 
-  it('tell reach, login and mount apart', async () => {
+  it('distinguish connection, login and mount', async () => {
     await using store = await openVault();
     expect(await names(store)).toEqual(['reach ok', 'login ok', 'mount ok']);
     store.proxy.set('reset');
@@ -103,8 +103,8 @@ describe('the checks of doctor', () => {
     ['unavailable', 'status 503', undefined],
     ['unavailable, for 2 seconds', 'status 503', 2_000],
     ['sealed', 'it is sealed', undefined],
-    ['sealed, as its health says', 'it is sealed', undefined],
-  ] as const)('say of "%s" that %s', async (fault, detail, retryAfterMs) => {
+    ['sealed according to its health', 'it is sealed', undefined],
+  ] as const)('report %s and %s', async (fault, detail, retryAfterMs) => {
     await using store = await openVault();
     store.proxy.set(fault, /sys\/health/);
     const [reach] = await store.provider.check();
@@ -112,7 +112,7 @@ describe('the checks of doctor', () => {
     expect(reach?.error?.retryAfterMs).toBe(retryAfterMs);
   });
 
-  it('see clocks that differ, in both directions, and go on', async () => {
+  it('detect clocks that differ in either direction, and continue', async () => {
     await using store = await openVault();
     store.server.skewMs = 120_000;
     const [clock, reach] = await store.provider.check();
@@ -128,7 +128,7 @@ function answerOf(status: number, error: string) {
   return { status, text, isJson: true, retryAfterMs: undefined, date: undefined };
 }
 
-describe('a status', () => {
+describe('an error status of Vault', () => {
   it.each([
     [301, 'BAD_ANSWER'],
     [400, 'BAD_ANSWER'],
@@ -143,7 +143,7 @@ describe('a status', () => {
     [500, 'STORE_UNAVAILABLE'],
     [502, 'STORE_UNAVAILABLE'],
     [599, 'STORE_UNAVAILABLE'],
-  ])('of %i is %s', (status, code) => {
+  ])('%i gives %s', (status, code) => {
     expect(fromStatus(answerOf(status, 'x')).code).toBe(code);
   });
 
@@ -164,7 +164,7 @@ describe('a status', () => {
       'an administrator locked its namespace',
     ],
     [503, 'namespace is sealed', 'it is sealed'],
-  ])('of %i with "%s" is an outage', (status, text, detail) => {
+  ])('%i with "%s" is an outage', (status, text, detail) => {
     expect(fromStatus(answerOf(status, text))).toMatchObject({ code: 'STORE_UNAVAILABLE', detail });
   });
 });

@@ -100,7 +100,7 @@ describe('a template that is built to hurt the parser', () => {
   it('may give as much as a Secret holds, and not a byte more', () => {
     expect(run('{{ V }}', { V: 'x'.repeat(LIMITS.outputBytes) })).toHaveLength(LIMITS.outputBytes);
     expect(run('{{ V }}', { V: 'é'.repeat(LIMITS.outputBytes / 2 + 1) })).toMatchObject({
-      message: `it gives more than ${LIMITS.outputBytes} bytes`,
+      message: `the output has more than ${LIMITS.outputBytes} bytes`,
     });
   });
 });

@@ -6,13 +6,13 @@ import { run, valuesOf } from './run.ts';
 
 const BINARY = Uint8Array.of(0xff, 0xfe, 0x00);
 
-const BEFORE = 'what stands before the first `when` is never printed';
+const BEFORE = 'text before the first `when` is never printed';
 const UNEXPECTED = (name: string) => `there is no tag \`${name}\`, or it is not expected here`;
-const WHOLE = 'a filter in a condition is for all of it; `assign` its value first';
-const ALWAYS = 'beside `and` or `or`, a text or a number that is written out is always true; compare it';
-const UNORDERED = 'a list or an object is neither less nor more';
-const NO_FILTER = 'there is no filter behind the last `|`';
-const TWICE = 'what a comparison gives is compared again; join two comparisons by `and`';
+const WHOLE = 'a filter in a condition applies to all of it; `assign` the filtered value first';
+const ALWAYS = 'a literal next to `and` or `or` is always true; compare it with something';
+const UNORDERED = 'lists and objects have no order';
+const NO_FILTER = 'there is no filter after the last `|`';
+const TWICE = 'the result of a comparison is compared again; join two comparisons with `and`';
 const UNCLOSED = 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)';
 
 describe('a template', () => {
@@ -208,7 +208,7 @@ describe('a template that cannot be rendered', () => {
     ['{% for i in A %}{% endfor %}', 1, 1, 'this is not a list; `split` makes one of text'],
     ['{{ nil }}', 1, 1, 'there is no value here; `default` can give one'],
     ['{{ A | split: "" }}', 1, 1, 'this is a list or an object, not text; `json` or `join` make text of it'],
-    ['{{ "\u{1F600}"[0] }}', 1, 1, 'it gives half of a surrogate pair'],
+    ['{{ "\u{1F600}"[0] }}', 1, 1, 'the output holds half of a surrogate pair'],
     ['{% assign l = A | split: "" %}{% if l < 3 %}{% endif %}', 1, 31, UNORDERED],
     ['{% assign o = "{}" | from_json %}{% if 3 >= o %}{% endif %}', 1, 34, UNORDERED],
   ])('%j: line %d, column %d: %s', (text, line, column, message) => {

@@ -45,7 +45,7 @@ describe('text filters', () => {
   });
 
   it.each([
-    ['"a" | replace: "", "b"', 'there is nothing to look for'],
+    ['"a" | replace: "", "b"', 'the text to search for is empty'],
     ['"%zz" | url_decode', 'this is not percent-encoded UTF-8'],
     ['"a" | indent: 1000', 'expected 0 to 100 spaces'],
     ['"a" | slice: "x"', 'expected a whole number'],

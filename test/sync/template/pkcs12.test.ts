@@ -13,7 +13,7 @@ function text(template: string, values: Values): string {
   return result;
 }
 
-const unreadable = 'this is no PKCS#12 that can be read with this password';
+const unreadable = 'this is not PKCS#12, or the password is wrong';
 
 describe('PKCS#12', () => {
   it.each([
@@ -161,7 +161,7 @@ describe('PKCS#12', () => {
     const P = Buffer.from(bytes(file).toString('hex').replaceAll(known, other), 'hex');
     expect(P.equals(bytes(file))).toBe(false);
     expect(run(`{{ P | pkcs12_key: "${password}" }}`, { P })).toMatchObject({
-      message: 'this PKCS#12 is encrypted in a way that cannot be read: make it anew with AES-CBC or 3DES',
+      message: 'this PKCS#12 uses an unsupported encryption: export it again with AES-CBC or 3DES',
     });
   });
 

@@ -1,6 +1,6 @@
 import { AppError } from '../../../core/errors.ts';
 import type { Checkpoint, CheckpointLocation } from '../checkpoint.ts';
-import { parseCheckpoints, checkpointLine } from '../lines.ts';
+import { checkpointLine, parseCheckpoints } from '../lines.ts';
 import { compareTime } from '../order.ts';
 
 /**
@@ -39,21 +39,21 @@ export function configMapLocation<Stored extends StoredMap>(
     name,
     async write(checkpoint) {
       for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-        const found = await client.read();
-        const before = parseCheckpoints(found?.data[CHECKPOINTS_KEY] ?? '');
+        const configMap = await client.read();
+        const before = parseCheckpoints(configMap?.data[CHECKPOINTS_KEY] ?? '');
         if (before.some(({ signature }) => signature === checkpoint.signature)) return;
         const lines = [...before, checkpoint]
           .toSorted(compareTime)
           .slice(-MAX_CHECKPOINTS)
           .map(checkpointLine);
-        const data = { ...found?.data, [CHECKPOINTS_KEY]: `${lines.join('\n')}\n` };
-        if ((await client.write(data, found)) === 'written') return;
+        const data = { ...configMap?.data, [CHECKPOINTS_KEY]: `${lines.join('\n')}\n` };
+        if ((await client.write(data, configMap)) === 'written') return;
       }
       throw new AppError('CONFLICT', { subject: name });
     },
     async checkWritable() {
-      const found = await client.read();
-      await client.write(found?.data ?? {}, found, { dryRun: true });
+      const configMap = await client.read();
+      await client.write(configMap?.data ?? {}, configMap, { dryRun: true });
     },
     async read(): Promise<readonly Checkpoint[]> {
       return parseCheckpoints((await client.read())?.data[CHECKPOINTS_KEY] ?? '');

@@ -2,9 +2,9 @@ import { constants } from 'node:fs';
 import { access, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeFolder, nearestFolder, syncFolder } from '../../../core/folders.ts';
-import { withFileErrors, systemCode } from '../../errors.ts';
+import { systemCode, withFileErrors } from '../../errors.ts';
 import type { CheckpointLocation } from '../checkpoint.ts';
-import { parseCheckpoints, checkpointLine } from '../lines.ts';
+import { checkpointLine, parseCheckpoints } from '../lines.ts';
 
 const REMEDY =
   'Check that the file in `audit.checkpoints` can be read and written, and that its disk is not full.';

@@ -4,7 +4,7 @@ import type { AuditStore } from '../../src/audit/store.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
 import { bare, entry } from './sample.ts';
 
-export interface CutHarness extends AsyncDisposable {
+export interface OrphanRowsHarness extends AsyncDisposable {
   open(replica: string): Promise<AuditStore>;
   /** Changes the database without the store. */
   sql(text: string): Promise<void>;
@@ -19,12 +19,12 @@ const review = (sequence: number, state: ReviewState, note?: string): Entry =>
   });
 
 /** Deletes the last records and moves the head back, but leaves their search rows. */
-const cut = (after: number): string =>
+const truncateRecords = (after: number): string =>
   `delete from records where sequence > ${after};
   update head set sequence = ${after}, hash = (select hash from records where sequence = ${after})`;
 
 /** Search rows of deleted records must not affect the store after the loss is accepted. */
-export function describeLeftovers(name: string, openHarness: () => Promise<CutHarness>): void {
+export function describeOrphanRows(name: string, openHarness: () => Promise<OrphanRowsHarness>): void {
   it(`${name}: restores the state of the previous reviews after a loss`, async () => {
     await using harness = await openHarness();
     {
@@ -43,14 +43,14 @@ export function describeLeftovers(name: string, openHarness: () => Promise<CutHa
       // The records from here on will be deleted.
       await store.append([review(2, 'flagged'), review(3, 'flagged'), review(4, 'reviewed'), entry()]);
     }
-    await harness.sql(cut(8));
+    await harness.sql(truncateRecords(8));
     await using store = await harness.open('b');
     await store.append([entry({ values: {} }), review(3, 'reviewed')]);
-    const found = async (state: ReviewState) =>
+    const sequencesWith = async (state: ReviewState) =>
       (await store.list({ review: state }, { limit: 10 })).map(({ sequence }) => sequence);
-    expect(await found('reviewed')).toEqual([3, 2, 1]);
-    expect(await found('flagged')).toEqual([4]);
-    expect(await found('unreviewed')).toEqual([9]);
+    expect(await sequencesWith('reviewed')).toEqual([3, 2, 1]);
+    expect(await sequencesWith('flagged')).toEqual([4]);
+    expect(await sequencesWith('unreviewed')).toEqual([9]);
     const reviews = await store.reviews([1, 2, 3, 4, 9]);
     expect([...reviews].map(([record, { sequence }]) => [record, sequence])).toEqual(
       expect.arrayContaining([
@@ -72,12 +72,12 @@ export function describeLeftovers(name: string, openHarness: () => Promise<CutHa
       await using store = await harness.open('a');
       await store.append([entry(), entry(), review(1, 'flagged')]);
     }
-    await harness.sql(cut(2));
+    await harness.sql(truncateRecords(2));
     await using store = await harness.open('b');
     await store.append([entry()]);
-    expect((await store.list({ review: 'unreviewed' }, { limit: 9 })).map((it) => it.sequence)).toEqual([
-      3, 2, 1,
-    ]);
+    expect(
+      (await store.list({ review: 'unreviewed' }, { limit: 9 })).map((auditRecord) => auditRecord.sequence),
+    ).toEqual([3, 2, 1]);
     expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 3 });
   });
 }

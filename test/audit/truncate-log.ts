@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 
 /** Deletes the records after a sequence from a SQLite log, including their search rows, and moves the head back. */
-export function cutOff(path: string, after: number): void {
+export function truncateLog(path: string, after: number): void {
   const db = new DatabaseSync(path);
   const tables = db
     .prepare(

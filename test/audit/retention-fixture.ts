@@ -19,8 +19,8 @@ import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { readExport } from '../../src/audit/verify/export-file.ts';
 import {
-  readVerifyInput,
   type Evidence,
+  readVerifyInput,
   type VerifyReport,
   verifyWithEvidence,
 } from '../../src/audit/verify/verify.ts';
@@ -31,13 +31,13 @@ import { temporaryFolder } from './folder.ts';
 import { entry } from './sample.ts';
 
 export const DAY = 86_400_000;
-export const KEEP = 10 * DAY;
+export const RETENTION_MS = 10 * DAY;
 const START = Date.parse('2026-01-01T00:00:00Z');
 
 export const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
 const keys = keysById([signer.publicKey]);
 
-export interface Scene extends AsyncDisposable {
+export interface RetentionFixture extends AsyncDisposable {
   readonly store: AuditStore;
   readonly checkpointer: Checkpointer;
   readonly archive: Archive;
@@ -55,20 +55,20 @@ export interface Scene extends AsyncDisposable {
   /** The names of the archives, in order. */
   archived(): Promise<readonly string[]>;
   /** The archives in order and then the store, with each record once. */
-  whole(): Promise<string>;
+  joined(): Promise<string>;
 }
 
 /** Uses a SQLite store, or a store in memory if a test needs many. */
-export async function openScene({ inMemory = false } = {}): Promise<Scene> {
+export async function openRetention({ inMemory = false } = {}): Promise<RetentionFixture> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder());
   const path = join(folder.path, 'audit.db');
-  const clock = { now: () => START + scene.day * DAY };
+  const clock = { now: () => START + fixture.day * DAY };
   const store: AuditStore = inMemory
     ? createMemoryAudit({ clock })
     : stack.use(await openSqliteAudit({ path, instance: 'test', replica: 'a', clock }));
   const lines: Checkpoint[] = [];
-  const place: CheckpointLocation = {
+  const location: CheckpointLocation = {
     name: 'memory',
     write: async (checkpoint) => void lines.push(checkpoint),
     checkWritable: async () => {},
@@ -76,7 +76,7 @@ export async function openScene({ inMemory = false } = {}): Promise<Scene> {
   };
   const checkpointer = createCheckpointer({
     audit: store,
-    locations: [place],
+    locations: [location],
     signer,
     keys,
     instance: 'test',
@@ -87,37 +87,40 @@ export async function openScene({ inMemory = false } = {}): Promise<Scene> {
   await checkpointer.checkStore();
   const archive = createArchive(join(folder.path, 'archive'));
   const owned = stack.move();
-  const scene: Scene = {
+  const fixture: RetentionFixture = {
     store,
     checkpointer,
     archive,
     clock,
     day: 0,
     async append(day, count = 3) {
-      scene.day = day;
+      fixture.day = day;
       await checkpointer.audit.append(Array.from({ length: count }, (_, n) => entry({ attempt: n + 1 })));
       await checkpointer.write();
       return (await store.head()).sequence;
     },
     retention({ watch, ...options } = {}) {
       const audit = checkpointer.audit;
-      const kept = 'archive' in options ? options.archive : archive;
+      const chosenArchive = 'archive' in options ? options.archive : archive;
       return createRetention({
         audit: watch === undefined ? audit : faulty('audit', audit, watch),
         checkpoints:
           watch === undefined
             ? checkpointer
             : { ...faulty('checkpoints', checkpointer, watch), storeError: checkpointer.storeError },
-        retentionMs: KEEP,
+        retentionMs: RETENTION_MS,
         clock,
         ...options,
-        archive: watch === undefined || kept === undefined ? kept : faulty('archive', kept, watch),
+        archive:
+          watch === undefined || chosenArchive === undefined
+            ? chosenArchive
+            : faulty('archive', chosenArchive, watch),
       });
     },
-    evidence: async () => ({ checkpoints: await place.read(), keys }),
-    addCheckpoint: (checkpoint) => place.write(checkpoint),
+    evidence: async () => ({ checkpoints: await location.read(), keys }),
+    addCheckpoint: (checkpoint) => location.write(checkpoint),
     async prove() {
-      const evidence = await scene.evidence();
+      const evidence = await fixture.evidence();
       return verifyWithEvidence({ ...(await readVerifyInput(store)), evidence });
     },
     sql(text) {
@@ -126,16 +129,16 @@ export async function openScene({ inMemory = false } = {}): Promise<Scene> {
       db.close();
     },
     archived: () => archivedIn(archive.path),
-    whole: () => wholeOf(archive.path, store),
+    joined: () => joinArchives(archive.path, store),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-  return scene;
+  return fixture;
 }
 
 export async function archivedIn(folder: string): Promise<readonly string[]> {
-  const found = (await namesIn(folder)).filter((name) => name.endsWith('.jsonl'));
+  const archives = (await namesIn(folder)).filter((name) => name.endsWith('.jsonl'));
   const from = (name: string): number => Number(/\d+/.exec(name)?.[0]);
-  return found.toSorted((a, b) => from(a) - from(b));
+  return archives.toSorted((a, b) => from(a) - from(b));
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {
@@ -148,16 +151,16 @@ async function namesIn(folder: string): Promise<readonly string[]> {
 }
 
 /** Joins archives and store as the how-to does. Records in both, after a crash, come from the archive. */
-export async function wholeOf(folder: string, store: AuditStore): Promise<string> {
+export async function joinArchives(folder: string, store: AuditStore): Promise<string> {
   let text = '';
   for (const name of await archivedIn(folder)) text += await readFile(join(folder, name), 'utf8');
   const archived = text.split('\n').filter((line) => line !== '').length;
   let rest = '';
   for await (const part of exportRecords(store, { format: 'jsonl', filter: {}, version: '1' })) rest += part;
   const base = (await store.base()).sequence;
-  const both = archived - base;
-  expect(both).toBeGreaterThanOrEqual(0);
-  return text + rest.split('\n').slice(both).join('\n');
+  const archivedAndStored = archived - base;
+  expect(archivedAndStored).toBeGreaterThanOrEqual(0);
+  return text + rest.split('\n').slice(archivedAndStored).join('\n');
 }
 
 /** Verifies an archive with the checkpoint next to it. */
@@ -174,14 +177,14 @@ const linesOf = (text: string) =>
     .map((line) => toStored(JSON.parse(line)));
 
 /** Expects that archives and store form one chain with every record. */
-export async function expectWhole(scene: Scene): Promise<void> {
+export async function expectWhole(scene: RetentionFixture): Promise<void> {
   const { checkpoints, keys } = await scene.evidence();
-  const records = linesOf(await scene.whole());
+  const records = linesOf(await scene.joined());
   const proof = await verifyWithEvidence({ records, base: GENESIS, evidence: { checkpoints, keys } });
   expect(proof).toMatchObject({ ok: true, records: (await scene.store.head()).sequence });
 }
 
 /** Appends two records and a checkpoint on each day. */
-export async function days(scene: Scene, first: number, last: number): Promise<void> {
+export async function appendDays(scene: RetentionFixture, first: number, last: number): Promise<void> {
   for (let day = first; day <= last; day += 1) await scene.append(day, 2);
 }

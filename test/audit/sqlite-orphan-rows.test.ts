@@ -3,9 +3,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { temporaryFolder } from './folder.ts';
-import { describeLeftovers } from './leftovers.ts';
+import { describeOrphanRows } from './orphan-rows.ts';
 
-describeLeftovers('SQLite', async () => {
+describeOrphanRows('SQLite', async () => {
   const folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   return {
