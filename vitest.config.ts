@@ -50,8 +50,8 @@ const LONG_INTEGRATION = [
   'test/integration/e2e/{package,many,events-chaos}.test.ts',
   'test/integration/{events,queue,service}/leak.test.ts',
   'test/integration/service/{stalls,replicas-sqlite}.test.ts',
-  'test/integration/queue/redis-sets.test.ts',
-  'test/integration/audit/{crashes,schema-1,tampering-run,kept-questions,leftovers,loss}.test.ts',
+  'test/integration/queue/redis-topologies.test.ts',
+  'test/integration/audit/{crashes,schema-1,tampering-run,prepared-statements,orphan-rows,loss}.test.ts',
 ];
 
 /** The machine may be busy, so a test waits long for a condition. */

@@ -150,8 +150,8 @@ async function runQueries(what: string, filters: readonly RecordFilter[]): Promi
   const times: number[] = [];
   for (const filter of filters) {
     const started = performance.now();
-    const found = await store.list(filter, { limit: 50 });
-    await store.reviews(found.map(({ sequence }) => sequence));
+    const records = await store.list(filter, { limit: 50 });
+    await store.reviews(records.map(({ sequence }) => sequence));
     times.push(performance.now() - started);
     queries.push({ filter, ms: times.at(-1) ?? 0 });
   }

@@ -13,9 +13,9 @@ export function random(seed: number): () => number {
 }
 
 export function pick<T>(next: () => number, from: readonly T[]): T {
-  const found = from[Math.floor(next() * from.length)];
-  if (found === undefined) throw new RangeError('the list is empty');
-  return found;
+  const picked = from[Math.floor(next() * from.length)];
+  if (picked === undefined) throw new RangeError('the list is empty');
+  return picked;
 }
 
 const SHARES: readonly (readonly [Action, number])[] = [

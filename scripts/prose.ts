@@ -1,9 +1,11 @@
 // npm run prose [-- PATH…]: checks the language of documents, comments, messages and test names.
+// npm run prose -- --sample N [--seed S]: prints N random sentences of documents, of tests and of other sources each.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { EXCEPTIONS } from './prose/exceptions.ts';
-import { lintText } from './prose/lint.ts';
+import { lintText, listSentences } from './prose/lint.ts';
 import { FORBIDDEN_FILE_WORDS } from './prose/vocabulary.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -24,6 +26,37 @@ function listFiles(paths: readonly string[]): string[] {
 function forbiddenNames(file: string): string[] {
   const words = file.split('/').flatMap((part) => part.split(/[-.]/));
   return words.filter((word) => FORBIDDEN_FILE_WORDS.has(word));
+}
+
+/** Mulberry32, a random number generator with a seed. @returns Numbers from 0 up to 1. */
+function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+async function printSample(count: number, seed: number): Promise<number> {
+  const random = randomNumbers(seed);
+  console.log(`seed ${seed}`);
+  for (const [kind, paths] of [
+    ['documents', ['*.md']],
+    ['tests', ['test']],
+    ['sources', ['src', 'scripts', 'bench']],
+  ] as const) {
+    const sentences: string[] = [];
+    for (const file of listFiles(paths)) {
+      const text = readFileSync(join(ROOT, file), 'utf8');
+      for (const { line, message } of await listSentences(text, file))
+        sentences.push(`${file}:${line}  ${message}`);
+    }
+    console.log(`\n${count} of ${sentences.length} sentences in ${kind}`);
+    for (let n = 0; n < count; n++) console.log(sentences[Math.floor(random() * sentences.length)]);
+  }
+  return 0;
 }
 
 async function main(paths: readonly string[]): Promise<number> {
@@ -59,4 +92,11 @@ async function main(paths: readonly string[]): Promise<number> {
   return problems.length === 0 ? 0 : 1;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { sample: { type: 'string' }, seed: { type: 'string', default: String(Date.now() % 100_000) } },
+});
+process.exitCode =
+  values.sample === undefined
+    ? await main(positionals)
+    : await printSample(Number(values.sample), Number(values.seed));

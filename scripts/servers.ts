@@ -95,11 +95,11 @@ async function main(args: readonly string[]): Promise<number> {
   process.stdout.write(describe(servers));
   const reason = await Promise.race([
     asked,
-    servers.kubernetes.lost,
-    servers.openbao.lost,
-    servers.localstack.lost,
-    servers.redis.lost,
-    servers.postgres.lost,
+    servers.kubernetes.unexpectedExit,
+    servers.openbao.unexpectedExit,
+    servers.localstack.unexpectedExit,
+    servers.redis.unexpectedExit,
+    servers.postgres.unexpectedExit,
   ]);
   process.stderr.write(
     reason === 'asked' ? '\nStopping the servers …\n' : `\n${reason} Stopping the others …\n`,

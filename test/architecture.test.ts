@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'providers/*/config.ts',
     'providers/credentials.ts',
     'providers/path.ts',
-    'sync/keys.ts',
+    'sync/target-keys.ts',
     'sync/checks.ts',
     'sync/find.ts',
     'sync/pattern.ts',
@@ -45,7 +45,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'audit/entry.ts',
     'queue/queue.ts',
     'queue/subject.ts',
-    'queue/order.ts',
+    'queue/pending-trigger.ts',
     'events/hint.ts',
     'log/logger.ts',
   ],
@@ -54,26 +54,27 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'core',
     'providers/provider.ts',
     'providers/credentials.ts',
-    'providers/messages.ts',
+    'providers/message-queue.ts',
     'log/logger.ts',
   ],
-  import: ['core', 'config', 'sync/keys.ts', 'sync/template/compile.ts'],
+  import: ['core', 'config', 'sync/target-keys.ts', 'sync/template/compile.ts'],
   metrics: ['core', 'queue/queue.ts', 'service/service.ts'],
   http: [
     'core',
     'audit/store.ts',
     'audit/entry.ts',
     'audit/verify/verify.ts',
-    'audit/question/question.ts',
-    'audit/question/detail.ts',
-    'audit/question/trace.ts',
-    'audit/question/review.ts',
+    'audit/verify/with-pauses.ts',
+    'audit/query/query.ts',
+    'audit/query/record-detail.ts',
+    'audit/query/trace.ts',
+    'audit/query/review.ts',
     'audit/export/export.ts',
     'audit/export/formats.ts',
     'cluster/identities.ts',
     'service/service.ts',
     'events/hint.ts',
-    'events/posted.ts',
+    'events/http-intakes.ts',
     'metrics/metrics.ts',
     'log/logger.ts',
   ],
@@ -280,7 +281,10 @@ describe('the lock file', () => {
   it('holds no package that runs a script when it is installed', () => {
     const running = packages.filter(([, { hasInstallScript }]) => hasInstallScript === true);
     // Comes with bullmq, is optional, and works without its script, which the set-up never runs.
-    expect(running.map(([name]) => name)).toEqual(['node_modules/msgpackr-extract']);
+    expect(running.map(([name]) => name)).toEqual([
+      'node_modules/msgpackr-extract',
+      'node_modules/vitepress/node_modules/esbuild',
+    ]);
   });
 
   it('names no registry', () => {

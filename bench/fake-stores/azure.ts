@@ -27,9 +27,13 @@ export function fakeAzure(): FakeStore {
       }
       const token = /^Bearer (.+)$/.exec(String(headers.authorization))?.[1] ?? '';
       if (!login.accepts(token)) {
-        const asked = `Bearer authorization="${address}/${TENANT}", resource="https://vault.azure.net"`;
+        const challenge = `Bearer authorization="${address}/${TENANT}", resource="https://vault.azure.net"`;
         const refused = failure(401, 'Unauthorized');
-        return { operation: 'challenge', ...refused, headers: { ...JSON_TYPE, 'www-authenticate': asked } };
+        return {
+          operation: 'challenge',
+          ...refused,
+          headers: { ...JSON_TYPE, 'www-authenticate': challenge },
+        };
       }
       const operation = /^\/secrets\/?$/.test(url.pathname) ? 'GetSecrets' : 'GetSecret';
       return { operation, ...answerVault(contents, address, url), headers: JSON_TYPE };

@@ -51,8 +51,8 @@ const SHARES = ['p50', 'p95', 'p99'] as const;
 
 /** Draws one bar for each percentile. @param own The percentile of the row's value. The others are in its detail. */
 function latencyBars(rows: readonly Row[], id: string, own: (typeof SHARES)[number]): readonly Bar[] {
-  const found = rows.filter((row) => row.id.startsWith(`${id}/`));
-  return found.flatMap(({ id: full, value, unit, goal, detail = {} }) =>
+  const latencyRows = rows.filter((row) => row.id.startsWith(`${id}/`));
+  return latencyRows.flatMap(({ id: full, value, unit, goal, detail = {} }) =>
     SHARES.flatMap((share) => {
       const seen = share === own ? value : detail[share];
       if (seen === undefined) return [];

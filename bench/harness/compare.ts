@@ -15,9 +15,9 @@ export interface Worse {
  * floor of 0, any value counts as growth. Rows without a floor are ignored.
  */
 export function worseRows(before: Result, after: Result): readonly Worse[] {
-  const known = new Map(rowsOf(before).map((row) => [row.id, measureOf(row)]));
+  const previous = new Map(rowsOf(before).map((row) => [row.id, measureOf(row)]));
   return rowsOf(after).flatMap((row) => {
-    const [then, now] = [known.get(row.id), measureOf(row)];
+    const [then, now] = [previous.get(row.id), measureOf(row)];
     if (then === undefined || now === undefined || now <= then * (1 + TOLERANCE)) return [];
     return [{ id: row.id, before: then, after: now }];
   });

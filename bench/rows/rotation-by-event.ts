@@ -42,11 +42,11 @@ export const rotationByEvent: Benchmark = {
           times.set(store, await rotateAll(rotations, store, Math.ceil(each))),
         ),
       );
-      const of = (what: keyof Times) => [...times.values()].flatMap((its) => its[what]);
+      const of = (what: keyof Times) => [...times.values()].flatMap((storeTimes) => storeTimes[what]);
       rows.push(...rowsOf(engine, { ours: of('ours'), bare: of('bare') }));
-      for (const [{ name, label, channel }, its] of times) {
-        options.report(`${RUN_MODE_LABELS[engine]}: ${label}: ${showLatency(latencyOf(its.ours))}`);
-        rows.push(slowest(name, engine, `${label} by ${channel}`, its));
+      for (const [{ name, label, channel }, storeTimes] of times) {
+        options.report(`${RUN_MODE_LABELS[engine]}: ${label}: ${showLatency(latencyOf(storeTimes.ours))}`);
+        rows.push(slowest(name, engine, `${label} by ${channel}`, storeTimes));
       }
     }
     return rows;

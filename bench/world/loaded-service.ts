@@ -100,20 +100,20 @@ export async function openLoadedService(
   const owned = stack.move();
   return {
     async beginRush() {
-      const left = new Set(names);
+      const unwritten = new Set(names);
       const begun = Promise.withResolvers<void>();
       const over = Promise.withResolvers<void>();
       const stop = witness.onChange((name) => {
-        left.delete(name);
+        unwritten.delete(name);
         begun.resolve();
-        if (left.size > 0) return;
+        if (unwritten.size > 0) return;
         stop();
         over.resolve();
       });
       round += 1;
       await put(round);
       await begun.promise;
-      return { remaining: () => left.size, done: over.promise };
+      return { remaining: () => unwritten.size, done: over.promise };
     },
     async addMapping() {
       const name = `new-${added.length}`;

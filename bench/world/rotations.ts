@@ -39,11 +39,11 @@ export interface RotationsOptions {
 export async function openRotations(
   lab: Lab,
   options: RotationsOptions,
-  told: Pick<BenchOptions, 'onServer'>,
+  hooks: Pick<BenchOptions, 'onServer'>,
 ): Promise<Rotations> {
   await using stack = new AsyncDisposableStack();
   const port = await freePort();
-  const four = stack.use(await openFourStores(lab, createPost(port), told));
+  const four = stack.use(await openFourStores(lab, createPost(port), hooks));
   const [namespace = '', other = ''] = await lab.namespaces(2);
   const redis = options.engine === 'redis' ? stack.use(await startRedis()) : undefined;
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-rotations-'));

@@ -15,7 +15,7 @@ export interface SecretWatch extends AsyncDisposable {
   onChange(listener: (secret: string) => void): () => void;
 }
 
-interface Told {
+interface WatchEvent {
   readonly type: string;
   readonly object: {
     readonly metadata: { readonly name: string; readonly resourceVersion: string };
@@ -41,7 +41,7 @@ export async function watchSecrets({ kubernetes }: Lab, namespace: string): Prom
   const ending = new AbortController();
   const { signal } = ending;
 
-  const take = ({ type, object: { metadata, data } }: Told, at: number): void => {
+  const take = ({ type, object: { metadata, data } }: WatchEvent, at: number): void => {
     if (type === 'ERROR') throw new BenchError('the watch of the API server expired');
     const { name } = metadata;
     for (const listener of listeners) listener(name);
@@ -65,9 +65,9 @@ export async function watchSecrets({ kubernetes }: Lab, namespace: string): Prom
         const lines = (rest + String(chunk)).split('\n');
         rest = lines.pop() ?? '';
         for (const line of lines) {
-          const told = JSON.parse(line) as Told;
-          take(told, at);
-          from = told.object.metadata.resourceVersion;
+          const event = JSON.parse(line) as WatchEvent;
+          take(event, at);
+          from = event.object.metadata.resourceVersion;
         }
       }
     }

@@ -3,7 +3,7 @@ import { TextlintKernel } from '@textlint/kernel';
 import { moduleInterop } from '@textlint/module-interop';
 import markdown from '@textlint/textlint-plugin-markdown';
 import type { TextlintPluginCreator } from '@textlint/types';
-import { plainConstructions, plainWords, shortSentences } from './rules.ts';
+import { everySentence, plainConstructions, plainWords, shortSentences } from './rules.ts';
 import { sourcePlugin } from './source-plugin.ts';
 
 export interface Problem {
@@ -15,20 +15,28 @@ export interface Problem {
 /** Its CommonJS default export arrives wrapped or not, by the loader. */
 const markdownPlugin = moduleInterop(markdown) as unknown as TextlintPluginCreator;
 const kernel = new TextlintKernel();
-const OPTIONS = {
-  plugins: [
-    { pluginId: 'markdown', plugin: markdownPlugin },
-    { pluginId: 'source', plugin: sourcePlugin },
-  ],
-  rules: [
-    { ruleId: 'plain-words', rule: plainWords },
-    { ruleId: 'plain-constructions', rule: plainConstructions },
-    { ruleId: 'short-sentences', rule: shortSentences },
-  ],
-};
+const PLUGINS = [
+  { pluginId: 'markdown', plugin: markdownPlugin },
+  { pluginId: 'source', plugin: sourcePlugin },
+];
+const RULES = [
+  { ruleId: 'plain-words', rule: plainWords },
+  { ruleId: 'plain-constructions', rule: plainConstructions },
+  { ruleId: 'short-sentences', rule: shortSentences },
+];
+
+async function run(text: string, path: string, rules: typeof RULES): Promise<Problem[]> {
+  const options = { plugins: PLUGINS, rules, ext: extname(path), filePath: path };
+  const { messages } = await kernel.lintText(text, options);
+  return messages.map(({ message, loc }) => ({ message, line: loc.start.line, column: loc.start.column }));
+}
 
 /** @param path Relative to the root. The first folder tells tests from other sources. */
-export async function lintText(text: string, path: string): Promise<Problem[]> {
-  const { messages } = await kernel.lintText(text, { ...OPTIONS, ext: extname(path), filePath: path });
-  return messages.map(({ message, loc }) => ({ message, line: loc.start.line, column: loc.start.column }));
+export function lintText(text: string, path: string): Promise<Problem[]> {
+  return run(text, path, RULES);
+}
+
+/** @returns Each sentence of at least four words as a message. */
+export function listSentences(text: string, path: string): Promise<Problem[]> {
+  return run(text, path, [{ ruleId: 'every-sentence', rule: everySentence }]);
 }

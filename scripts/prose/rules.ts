@@ -26,7 +26,7 @@ export function splitSentences(text: string): Sentence[] {
   let start = 0;
   for (const { index, 0: end } of [...text.matchAll(ends), { index: text.length, 0: '' }]) {
     const part = text.slice(start, index);
-    const lead = /^[\s"'([*_\-–|>#]*/.exec(part)?.[0].replace(/_+$/, '').length ?? 0;
+    const lead = /^[\s"'([*\-–|>#]*/.exec(part)?.[0].length ?? 0;
     if (part.trim() !== '')
       sentences.push({ text: part.slice(lead).replace(/\s/g, ' '), offset: start + lead });
     start = index + end.length;
@@ -38,17 +38,23 @@ export function countWords(sentence: string): number {
   return sentence.split(/\s+/).filter((word) => /[\p{L}_\d]/u.test(word)).length;
 }
 
-type Visit = (sentence: Sentence, report: (message: string, start: number, length: number) => void) => void;
+type Report = (message: string, start: number, length: number) => void;
+/** @param original The sentence as written, with its code spans and comment marks. */
+type Visit = (sentence: Sentence, report: Report, original: string) => void;
 
 /** Visits every sentence of paragraphs, headings and table cells. */
 function sentenceRule(visit: Visit): TextlintRuleModule {
   return ({ Syntax, RuleError, report, getSource, locator }) => {
     const visitNode = (node: Parameters<typeof report>[0]): void => {
-      for (const sentence of splitSentences(maskCode(getSource(node))))
-        visit(sentence, (message, start, length) => {
-          const from = sentence.offset + start;
-          report(node, new RuleError(message, { padding: locator.range([from, from + length]) }));
-        });
+      const source = getSource(node);
+      for (const sentence of splitSentences(maskCode(source))) {
+        const { offset, text } = sentence;
+        const tell: Report = (message, start, length) => {
+          const padding = locator.range([offset + start, offset + start + length]);
+          report(node, new RuleError(message, { padding }));
+        };
+        visit(sentence, tell, source.slice(offset, offset + text.length));
+      }
     };
     return { [Syntax.Paragraph]: visitNode, [Syntax.Header]: visitNode, [Syntax.TableCell]: visitNode };
   };
@@ -70,4 +76,8 @@ export const shortSentences = sentenceRule(({ text }, report) => {
   const count = countWords(text);
   if (count > WORDS_PER_SENTENCE)
     report(`${count} words: split the sentence (at most ${WORDS_PER_SENTENCE})`, 0, 1);
+});
+/** Reports every sentence of at least four words, for a sample. */
+export const everySentence = sentenceRule(({ text }, report, original) => {
+  if (countWords(text) >= 4) report(original.replace(/\s+(?:\/\/|\*)?\s*/g, ' ').trim(), 0, 1);
 });

@@ -95,7 +95,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   // Opened first and closed last, so that traces are complete.
   const tracing = stack.use(await openTracing(config, { ...deps, credential }));
   const mayCreate = config.audit.store.kind === 'sqlite';
-  const fingerprints = await openFingerprints(config.keys.fingerprint, { mayCreate: mayCreate, credential });
+  const fingerprints = await openFingerprints(config.keys.fingerprint, { mayCreate, credential });
   const observedAudit = watchForeignWrites(
     await openAudit(config, { clock, replica: deps.replica, credential }),
   );
@@ -159,8 +159,8 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     createContext: createContextFactory({
       ...parts,
       actor: deps.actor,
-      current: current,
-      readDeduplication: readDeduplication,
+      current,
+      readDeduplication,
     }),
     [Symbol.asyncDispose]: () => openParts.disposeAsync(),
   };

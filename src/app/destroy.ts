@@ -74,7 +74,7 @@ export async function destroyProposed(
   const pruned = await heldByPrune(app, scanned?.orphans ?? []);
   const others = { targets: [], leaving: withLeft ? pruned.length : heldLeft };
   const count = withLeft ? orphans.count : heldLeft;
-  const population = await populationOf(app, { presence: presence, orphanCount: count, proposals, others });
+  const population = await populationOf(app, { presence, orphanCount: count, proposals, others });
   // The steps above may have taken minutes, in which a mapping removed by mistake may have been restored.
   const isLeft = new Set(orphans.proposals);
   const isMeant = (proposal: Proposal): boolean =>

@@ -113,7 +113,7 @@ interface PopulationInput {
  */
 export async function populationOf(
   app: App,
-  { presence: presence, orphanCount: left, proposals, others = NO_OTHER_TARGETS }: PopulationInput,
+  { presence, orphanCount, proposals, others = NO_OTHER_TARGETS }: PopulationInput,
 ): Promise<Population> {
   const { targets } = app;
   const free = proposals.filter(({ held }) => !held);
@@ -121,7 +121,7 @@ export async function populationOf(
   const merges = free.filter(({ ending }) => ending !== undefined).length;
   // If several mappings claim one Secret, each of them finds it.
   const secrets = [...Map.groupBy(targets, secretOf).values()];
-  const total = secrets.length + left + merges;
+  const total = secrets.length + orphanCount + merges;
   if (free.length === 0) return { total, alive: total };
   // A change that would leave no key is always held, and counts until it is released.
   const held = proposals.length - free.length;
@@ -130,7 +130,7 @@ export async function populationOf(
   const going = leavingElsewhere + free.filter(({ replacement }) => replacement === undefined).length;
   const isKnownPresent = (claimants: readonly DesiredTarget[]): boolean =>
     claimants.some((wanted) => presence.isPresent(wanted));
-  let alive = left + merges + secrets.filter(isKnownPresent).length;
+  let alive = orphanCount + merges + secrets.filter(isKnownPresent).length;
   for (const claimants of secrets) {
     if (alive > going) break;
     if (!isKnownPresent(claimants) && (await isAnyPresent(claimants, presence, app))) alive += 1;

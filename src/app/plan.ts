@@ -82,7 +82,7 @@ export async function planInContext(
   const others = { targets: targetsOutside(app, only), leaving: orphaned.endedOfOthers };
   const proposals = targets.flatMap(({ proposal }) => proposal ?? []);
   const population = await populationOf(app, {
-    presence: presence,
+    presence,
     orphanCount: orphaned.count,
     proposals,
     others,

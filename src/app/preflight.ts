@@ -66,7 +66,7 @@ export async function preflight(
       inSync.set(target, unchanged(target, meta));
   }
   const isMissing = (id: TargetId) => listed.has(id.namespace) && !metas.has(formatTarget(id));
-  return { inSync: inSync, isMissing };
+  return { inSync, isMissing };
 }
 
 /** Whether lists are enough to check the target. This needs plain keys in stores that list versions. */

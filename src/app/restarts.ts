@@ -47,7 +47,7 @@ export async function runPendingRestarts(
   });
   const { atOnce } = config.restarts;
   while (!signal.aborted) {
-    const { nextMs } = await restarts.run({ windowMs: 0, atOnce: atOnce, signal });
+    const { nextMs } = await restarts.run({ windowMs: 0, atOnce, signal });
     if (nextMs === undefined || nextMs > MAX_WAIT_MS) break;
     await sleepUntilAborted(nextMs, signal);
   }

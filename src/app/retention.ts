@@ -14,20 +14,20 @@ export function runRetentionPeriodically(app: RetentionDeps, { everyMs = HOUR_MS
   const closing = new AbortController();
   let running: Promise<void> | undefined;
   let isTidied = false;
-  const removeOld = async (it: Retention): Promise<void> => {
-    if (!isTidied) await it.tidy();
+  if (retention === undefined) return { [Symbol.asyncDispose]: async () => undefined };
+  const removeOld = async (): Promise<void> => {
+    if (!isTidied) await retention.tidy();
     isTidied = true;
-    logResult(app, await it.run({ signal: closing.signal }));
+    logResult(app, await retention.run({ signal: closing.signal }));
   };
-  const start = (it: Retention): void => {
+  const start = (): void => {
     if (running !== undefined) return;
-    running = logFailures(app, () => removeOld(it), closing.signal).finally(() => {
+    running = logFailures(app, removeOld, closing.signal).finally(() => {
       running = undefined;
     });
   };
-  if (retention === undefined) return { [Symbol.asyncDispose]: async () => undefined };
-  start(retention);
-  const timer = setInterval(() => start(retention), everyMs).unref();
+  start();
+  const timer = setInterval(start, everyMs).unref();
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);

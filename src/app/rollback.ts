@@ -190,7 +190,7 @@ async function decideProposals(
     leaving: left.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete').length,
   };
   const population = await populationOf(app, {
-    presence: presence,
+    presence,
     orphanCount: left.length,
     proposals,
     others,

@@ -174,7 +174,7 @@ async function decideProposals(
   const proposals = [...outcomes.flatMap(({ proposal }) => proposal ?? []), ...orphaned.proposals];
   const others = { targets: targetsOutside(app, only), leaving: orphaned.endedOfOthers };
   const population = await populationOf(app, {
-    presence: presence,
+    presence,
     orphanCount: orphaned.count,
     proposals,
     others,

@@ -25,7 +25,7 @@ export function watchForeignWrites(store: AuditStore): WatchedAudit {
   const readVersion = createCoalescer(async (): Promise<number | undefined> => {
     const completedBefore = completedAppends;
     const { sequence } = await store.head();
-    // A record of ours that is committed but not yet counted would look like a foreign one.
+    // An own record that is committed but not yet counted would look like a foreign one.
     if (pendingAppends > 0 || completedAppends !== completedBefore) return undefined;
     if (sequence - ownRecords !== foreignRecords) version += 1;
     foreignRecords = sequence - ownRecords;

@@ -67,7 +67,7 @@ export async function requireStoreFile(option: string, path: string, shown: stri
   }
   const format = await detectFormat(path);
   if (format === undefined || format === 'empty') return;
-  const use = format === 'jsonl' ? ', which only `audit verify` reads' : `as ${format.toUpperCase()}`;
+  const use = format === 'jsonl' ? ', which only `audit verify` reads' : ` as ${format.toUpperCase()}`;
   throw new UsageError(
     `${option}: ${shown} looks like an export${use}: name the audit store it was exported from`,
   );

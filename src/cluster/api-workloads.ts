@@ -94,11 +94,11 @@ export function createWorkloads(
   ): Promise<readonly LiveWorkload[]> {
     checkNamespace(namespace);
     const { group, version } = WORKLOAD_APIS[kind];
-    const form = { apiVersion: `${group}/${version}`, kind: `${kind}List` };
+    const format = { apiVersion: `${group}/${version}`, kind: `${kind}List` };
     const request = {
       path: collectionOf(kind, namespace),
       selector: selectorOf(matchLabels),
-      form,
+      format,
       about: `${kind}s of namespace ${namespace}`,
       signal,
     };

@@ -47,7 +47,8 @@ export async function listCustomObjects(
     else {
       for (const namespace of await namespacesOf(client, warnings, request.signal)) {
         const items = await list(`namespaces/${namespace}/${kind.plural}`);
-        if (items === undefined) warnings.push(`${kind.kind}: no permission to list in namespace ${namespace}`);
+        if (items === undefined)
+          warnings.push(`${kind.kind}: no permission to list in namespace ${namespace}`);
         else objects.push(...items);
       }
     }

@@ -216,14 +216,16 @@ const CERTIFICATE_REJECTED_ALERT =
  * What is wrong with the client certificate, its key or a header. The TLS alerts are defined in RFC 8446, section 6.2.
  */
 function clientCredentialDetail(code: string): string | undefined {
-  if (/^ERR_SSL_.*_ALERT_CERTIFICATE_REQUIRED$/.test(code)) return 'the API server requires a client certificate';
+  if (/^ERR_SSL_.*_ALERT_CERTIFICATE_REQUIRED$/.test(code))
+    return 'the API server requires a client certificate';
   if (CERTIFICATE_REJECTED_ALERT.test(code)) return 'the API server does not accept our client certificate';
   if (/^ERR_OSSL_X509_KEY_(VALUES|TYPE)_MISMATCH$/.test(code))
     return 'the client certificate and its key do not match';
   if (/^ERR_OSSL_/.test(code))
     return 'the client certificate or its key is not valid PEM, or the key has a password';
   // The token is the only part of a request that comes from outside without encoding.
-  if (code === 'UND_ERR_INVALID_ARG') return 'the token has characters that are not allowed in a token, such as line breaks';
+  if (code === 'UND_ERR_INVALID_ARG')
+    return 'the token has characters that are not allowed in a token, such as line breaks';
   return undefined;
 }
 
@@ -248,7 +250,8 @@ export function errorFromTransport(thrown: unknown, timeoutMs: number): AppError
   const refusal = /^Proxy (?:response|Authentication Required) \((\d{3})\)/.exec(
     thrown instanceof Error ? thrown.message : '',
   )?.[1];
-  if (refusal !== undefined) return unavailable(`the proxy refused the connection with status ${refusal}`, thrown);
+  if (refusal !== undefined)
+    return unavailable(`the proxy refused the connection with status ${refusal}`, thrown);
   if (name === 'AbortError') return unavailable('cancelled before the API server answered', thrown);
   const detail = TRANSPORT_DETAILS[code];
   if (detail !== undefined) return unavailable(detail, thrown);

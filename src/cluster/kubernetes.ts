@@ -99,7 +99,10 @@ function kubernetesCluster(
   function rawOf(live: LiveSecret): RawSecret {
     const raw = rawByLive.get(live);
     if (raw !== undefined) return raw;
-    throw new AppError('INTERNAL', { subject: formatTarget(live.id), detail: 'this Secret was not read by this cluster client' });
+    throw new AppError('INTERNAL', {
+      subject: formatTarget(live.id),
+      detail: 'this Secret was not read by this cluster client',
+    });
   }
 
   async function read(id: TargetId, { signal }: CallOptions = {}): Promise<LiveSecret | undefined> {

@@ -118,11 +118,11 @@ function sameData(a: ReadonlyMap<string, SecretValue>, b: ReadonlyMap<string, Se
 function mergedMetadata(
   metadata: JsonObject,
   part: 'labels' | 'annotations',
-  wanted: Readonly<Record<string, string>>,
+  desired: Readonly<Record<string, string>>,
   drop: readonly string[],
 ): JsonObject {
   const kept = Object.entries(objectIn(metadata, part) ?? {}).filter(([name]) => !drop.includes(name));
-  return Object.fromEntries([...kept, ...Object.entries(wanted)]);
+  return Object.fromEntries([...kept, ...Object.entries(desired)]);
 }
 
 /** A map of strings. `undefined`: the value is something else. */

@@ -58,7 +58,9 @@ export async function listWithVersion<T>(
     const list = await listOnce(client, request, take);
     if (list !== 'expired') return list;
   }
-  throw unavailable('the API server expires long lists faster than they can be read').withSubject(request.about);
+  throw unavailable('the API server expires long lists faster than they can be read').withSubject(
+    request.about,
+  );
 }
 
 async function listOnce<T>(

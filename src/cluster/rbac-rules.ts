@@ -45,12 +45,12 @@ export function rulesFor(targets: readonly RbacSecret[], scope: Scope): readonly
 function workloadRules(targets: readonly RbacSecret[]): readonly PolicyRule[] {
   const restarts = targets.flatMap((target) => target.restarts ?? []);
   return WORKLOAD_KINDS.flatMap((kind) => {
-    const wanted = restarts.filter((restart) => restart.kind === kind);
-    if (wanted.length === 0) return [];
+    const kindRestarts = restarts.filter((restart) => restart.kind === kind);
+    if (kindRestarts.length === 0) return [];
     const { group, plural } = WORKLOAD_APIS[kind];
     const rule = { apiGroups: [group], resources: [plural] };
-    const names = wanted.flatMap(({ name }) => (name === undefined ? [] : [name]));
-    return names.length < wanted.length
+    const names = kindRestarts.flatMap(({ name }) => (name === undefined ? [] : [name]));
+    return names.length < kindRestarts.length
       ? [{ ...rule, verbs: ['get', 'list', 'patch'] }]
       : [{ ...rule, resourceNames: sortedUnique(names), verbs: ['get', 'patch'] }];
   });

@@ -118,7 +118,8 @@ function binding({ serviceAccount, ownNamespace }: RbacInput, { kind, metadata }
 export function printRbac(objects: readonly RbacObject[]): string {
   const header =
     '# Minimal permissions of secretbridge for this configuration. Apply with: kubectl apply -f -\n';
-  if (objects.length === 0) return `${header}# The configuration has no targets, so it needs no permissions.\n`;
+  if (objects.length === 0)
+    return `${header}# The configuration has no targets, so it needs no permissions.\n`;
   return header + objects.map(printObject).join('');
 }
 
@@ -162,7 +163,9 @@ function secretComments(unlimited: readonly PolicyRule[], where: string): readon
 
 function bindingComments({ kind, metadata: { name }, subjects }: RbacBinding): readonly string[] {
   if (kind === 'RoleBinding' || !name.endsWith('-selected')) return [];
-  const accounts = subjects.map((one) => `--serviceaccount=${one.namespace}:${one.name}`).join(' ');
+  const accounts = subjects
+    .map((subject) => `--serviceaccount=${subject.namespace}:${subject.name}`)
+    .join(' ');
   return [
     'A selector serves new namespaces as they appear, and Kubernetes cannot limit permissions to namespaces with a label.',
     'So this binding covers every namespace, including kube-system. To limit it, leave this binding out, and bind the',

@@ -20,7 +20,7 @@ export function toMeta(item: JsonObject, namespace: string): SecretMeta | undefi
   if (metadata.namespace !== namespace || !secret) return undefined;
   if (!uid || !resourceVersion || !labels || !annotations) return undefined;
   const id: TargetId = { namespace, secret };
-  const ours = entriesIn(metadata).filter(({ manager }) => manager === FIELD_MANAGER);
+  const ownEntries = entriesIn(metadata).filter(({ manager }) => manager === FIELD_MANAGER);
   return {
     id,
     uid,
@@ -28,7 +28,7 @@ export function toMeta(item: JsonObject, namespace: string): SecretMeta | undefi
     labels,
     annotations,
     deleting: textIn(metadata, 'deletionTimestamp') !== undefined,
-    ours: ours.length > 0 ? mergeHoldings(ours) : undefined,
+    ours: ownEntries.length > 0 ? mergeHoldings(ownEntries) : undefined,
     foreign: isChangedByOthers(metadata),
   };
 }

@@ -87,8 +87,8 @@ export function listAndWatch<T>(
   let hasReceivedEvent = false;
 
   async function list(signal: AbortSignal, onPage: () => void): Promise<void> {
-    const format = { form: METADATA_LIST, pageSize: METADATA_PAGE_SIZE };
-    const request = { path, selector: '', fieldSelector, about, signal, onPage, ...format };
+    const listOptions = { format: METADATA_LIST, pageSize: METADATA_PAGE_SIZE };
+    const request = { path, selector: '', fieldSelector, about, signal, onPage, ...listOptions };
     const { items, resourceVersion } = await listWithVersion(client, request, sink.convert);
     if (!resourceVersion) throw unexpectedResponse(about);
     if (disposal.signal.aborted) return;

@@ -12,7 +12,7 @@ type Issue = z.core.$ZodIssue;
 
 /** Schema details that an issue lacks. zod's `error` can return only text, so they are passed as JSON. */
 interface Facts {
-  readonly known?: readonly string[];
+  readonly knownKeys?: readonly string[];
   readonly reference?: true;
   /** For unions of objects: the discriminator and its possible values. */
   readonly choice?: { readonly by: string; readonly among: readonly string[] };
@@ -34,7 +34,9 @@ function factsOf({ inst }: z.core.$ZodRawIssue): Facts {
   if (inst instanceof z.ZodUnion && inst.options === Reference.options) return { reference: true };
   if (inst instanceof z.ZodDiscriminatedUnion) return { choice: choiceOf(inst) };
   if (inst instanceof z.ZodObject)
-    return REFERENCE_SHAPES.includes(inst.shape) ? { reference: true } : { known: Object.keys(inst.shape) };
+    return REFERENCE_SHAPES.includes(inst.shape)
+      ? { reference: true }
+      : { knownKeys: Object.keys(inst.shape) };
   return {};
 }
 
@@ -61,38 +63,43 @@ function explain(issue: Issue, base: unknown, path: Path): Finding[] {
   const customMessage = issue.message.startsWith(FACTS) ? undefined : issue.message;
   const facts: Facts = customMessage === undefined ? JSON.parse(issue.message.slice(FACTS.length)) : {};
   const inner = issue.path.filter((part) => typeof part !== 'symbol');
-  const here = [...path, ...inner];
+  const valuePath = [...path, ...inner];
   const value = valueAt(base, inner);
   const finding = (message: string, more: Partial<Finding> = {}): Finding[] => [
-    { path: here, code: 'CONFIG_INVALID', message, ...more },
+    { path: valuePath, code: 'CONFIG_INVALID', message, ...more },
   ];
   const expected = (what: string, more: Partial<Finding> = {}) => finding(expectation(what, value), more);
 
-  if (facts.reference === true && issue.code === 'invalid_union') return explainReference(issue, value, here);
-  const meant = issue.code === 'invalid_type' ? suggestionFor(value, issue.expected, facts) : {};
-  if (customMessage !== undefined && issue.code !== 'custom') return expected(customMessage, meant);
+  if (facts.reference === true && issue.code === 'invalid_union')
+    return explainReference(issue, value, valuePath);
+  const correction = issue.code === 'invalid_type' ? suggestionFor(value, issue.expected, facts) : {};
+  if (customMessage !== undefined && issue.code !== 'custom') return expected(customMessage, correction);
   switch (issue.code) {
     case 'custom':
       return finding(`expected ${customMessage ?? 'another value'}`, detailsFromParams(issue.params));
     case 'invalid_type':
-      return expected(TYPE_TEXT[issue.expected] ?? issue.expected, meant);
+      return expected(TYPE_TEXT[issue.expected] ?? issue.expected, correction);
     case 'invalid_value':
       return expected(oneOf(issue.values), didYouMean(value, issue.values.map(String)));
     case 'unrecognized_keys':
       if (facts.reference === true) return finding(`expected ${ONE_REFERENCE}`);
       return issue.keys.map((key) => ({
-        path: [...here, key],
+        path: [...valuePath, key],
         at: 'key',
         code: 'CONFIG_INVALID',
         message: `unknown key ${quoted(key)}`,
-        ...didYouMean(key, facts.known ?? []),
+        ...didYouMean(key, facts.knownKeys ?? []),
       }));
     case 'invalid_key':
       return issue.issues.flatMap((nested) =>
-        explain(nested, inner.at(-1), here).map((found) => ({ ...found, path: here, at: 'key' as const })),
+        explain(nested, inner.at(-1), valuePath).map((found) => ({
+          ...found,
+          path: valuePath,
+          at: 'key' as const,
+        })),
       );
     case 'invalid_union':
-      return explainUnion(issue, value, here);
+      return explainUnion(issue, value, valuePath);
     case 'too_small':
     case 'too_big':
       return expected(sizeText(issue));
@@ -184,12 +191,12 @@ function explainUnion(issue: z.core.$ZodIssueInvalidUnion, value: unknown, path:
     return [{ path, code: 'CONFIG_INVALID', message: expectation(oneOf(options), value), ...suggestion }];
   }
   const object = typeof value === 'object' && value !== null;
-  const meant = issue.errors.find((errors) => {
+  const intendedBranch = issue.errors.find((errors) => {
     const [first] = errors;
     const wrongType = first?.path.length === 0 && first.code === 'invalid_type';
     return !wrongType && (first?.code === 'invalid_union' ? object : true);
   });
-  if (meant !== undefined) return meant.flatMap((error) => explain(error, value, path));
+  if (intendedBranch !== undefined) return intendedBranch.flatMap((error) => explain(error, value, path));
   return [{ path, code: 'CONFIG_INVALID', message: expectation(`text, or ${A_REFERENCE}`, value) }];
 }
 

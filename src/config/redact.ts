@@ -59,13 +59,13 @@ function groupOf(fragments: readonly string[]): Group {
  * The length of a fragment that starts at this position, including a fragment cut off at the end of a shortened name.
  */
 function lengthAt({ all, sorted, lengths }: Group, text: string, at: number): number | undefined {
-  const whole = lengths.find((length) => all.has(text.slice(at, at + length)));
+  const complete = lengths.find((length) => all.has(text.slice(at, at + length)));
   const longest = text.slice(at, at + (lengths[0] ?? 0));
   const cut = longest.indexOf('…', MIN_REDACTED_LENGTH);
   // A complete fragment may be the beginning of a longer one that was cut.
-  if (cut <= (whole ?? 0)) return whole;
+  if (cut <= (complete ?? 0)) return complete;
   const start = longest.slice(0, cut);
-  return sorted[lowerBound(sorted, start)]?.startsWith(start) ? cut : whole;
+  return sorted[lowerBound(sorted, start)]?.startsWith(start) ? cut : complete;
 }
 
 /** The index of the first text that is not less than the given one. */

@@ -15,7 +15,8 @@ const common = {
   limits: z
     .strictObject({
       requestsPerSecond: rate(10_000).default(200).meta({
-        description: 'Maximum requests per second. The rate drops for a while after the store asks to slow down.',
+        description:
+          'Maximum requests per second. The rate drops for a while after the store asks to slow down.',
       }),
       concurrency: wholeNumber(1, 1_000).default(8).meta({ description: 'Maximum concurrent requests.' }),
       timeout: duration().prefault('15s').meta({ description: 'Time limit for one response.' }),
@@ -43,7 +44,8 @@ export const ConfigFile = z
       examples: ['prod-eu'],
     }),
     formerInstances: z.array(Name).default([]).meta({
-      description: 'Earlier instance names, for example after a renaming. Targets of these names also belong to this instance.',
+      description:
+        'Earlier instance names, for example after a renaming. Targets of these names also belong to this instance.',
     }),
     include: z.array(Include).default([]).meta({ description: "Tenants' files." }),
     cluster: Cluster.prefault({ kind: 'kubernetes' }),
@@ -59,9 +61,13 @@ export const ConfigFile = z
     events: Events.optional(),
     defaults: Defaults.prefault({}),
     stores: z.array(StoreConfig).default([]).meta({ description: 'The stores to read values from.' }),
-    mappings: z.array(MappingConfig).default([]).meta({ description: 'The Secrets to write, and their sources.' }),
+    mappings: z
+      .array(MappingConfig)
+      .default([])
+      .meta({ description: 'The Secrets to write, and their sources.' }),
     access: z.array(AccessRule).optional().meta({
-      description: 'If set, only sources that a rule allows are read. Everything else is refused before any read.',
+      description:
+        'If set, only sources that a rule allows are read. Everything else is refused before any read.',
     }),
   })
   .meta({ title: 'secretbridge configuration' });

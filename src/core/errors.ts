@@ -1,5 +1,5 @@
 import { ERRORS, type ErrorCode } from './error-codes.ts';
-import type { ErrorKind, ErrorCategory } from './error-tables/kind.ts';
+import type { ErrorCategory, ErrorKind } from './error-tables/kind.ts';
 import { toPrintable } from './printable.ts';
 
 export interface AppErrorOptions {

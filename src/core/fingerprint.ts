@@ -31,7 +31,7 @@ export function createFingerprinter(
   // Created once: passing the bytes would make each fingerprint take five times as long.
   const key = createSecretKey(secret.reveal());
   const keyId = hmac(key, 'key id').slice(0, 8);
-  const value = (of: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', of)}`;
+  const value = (secretValue: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', secretValue)}`;
   const target = (id: TargetId, data: ReadonlyMap<string, SecretValue>): Fingerprint => {
     const parts: (string | SecretValue)[] = ['target', id.namespace, id.secret];
     for (const [name, part] of [...data].sort(([a], [b]) => compareText(a, b))) parts.push(name, part);
@@ -43,10 +43,10 @@ export function createFingerprinter(
     keyId,
     value,
     target,
-    matches: (fingerprint, of) =>
+    matches: (fingerprint, secretValue) =>
       keyIdOf(fingerprint) === keyId
-        ? fingerprint === value(of)
-        : olderFingerprinterOf(fingerprint)?.matches(fingerprint, of),
+        ? fingerprint === value(secretValue)
+        : olderFingerprinterOf(fingerprint)?.matches(fingerprint, secretValue),
     matchesTarget: (fingerprint, id, data) =>
       keyIdOf(fingerprint) === keyId
         ? fingerprint === target(id, data)

@@ -9,7 +9,7 @@ const MAX_BYTES = 2 ** 20;
 /** Our own codes, in addition to those of Node. */
 const REJECTIONS: Readonly<Record<string, string>> = {
   FOLDER: 'it is a folder, not a regular file',
-  NOT_A_FILE: 'this is not a regular file',
+  NOT_A_FILE: 'it is not a regular file',
   TOO_MUCH: 'it is larger than 1 MiB, so it is probably another file',
 };
 

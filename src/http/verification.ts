@@ -5,8 +5,8 @@ import {
   readVerifyInput,
   type VerifyReport,
   verifyWithEvidence,
-  withPauses,
 } from '../audit/verify/verify.ts';
+import { withPauses } from '../audit/verify/with-pauses.ts';
 
 export interface Verification {
   /** Verifies the whole chain. Concurrent callers share one run, since it reads every record. */

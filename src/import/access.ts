@@ -14,9 +14,9 @@ export interface Bounds {
  * conditions name. Conditions without an exact equivalent become narrower, never wider: only the namespaces that use
  * the store now.
  */
-export function boundsOf(found: ExternalObject, users: readonly string[], notes: Notes): Bounds {
-  if (found.namespace !== undefined) return { namespaces: [found.namespace] };
-  const spec = createNode(found.spec, 'spec', notes);
+export function boundsOf(object: ExternalObject, users: readonly string[], notes: Notes): Bounds {
+  if (object.namespace !== undefined) return { namespaces: [object.namespace] };
+  const spec = createNode(object.spec, 'spec', notes);
   const conditions = spec.children('conditions');
   if (conditions.length === 0) return { namespaces: undefined };
   const namespaces = new Set<string>();

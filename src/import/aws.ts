@@ -59,11 +59,11 @@ function regionOf(region: string | undefined): Json {
   return { region: plain, ...(plain === region ? {} : { fips: true }) };
 }
 
-function authOf(aws: Node, { found, notes, secrets, account }: StoreContext): Json {
+function authOf(aws: Node, { object, notes, secrets, account }: StoreContext): Json {
   const auth = aws.child('auth');
   const keys = auth?.child('secretRef');
   const jwt = auth?.child('jwt');
-  const owner = { namespace: found.namespace, notes };
+  const owner = { namespace: object.namespace, notes };
   if (keys !== undefined) {
     const token = secrets.refer(keys.child('sessionTokenSecretRef'), undefined, owner);
     const [accessKeyId, secretAccessKey] = ['accessKeyIDSecretRef', 'secretAccessKeySecretRef'].map(
@@ -91,7 +91,7 @@ function authOf(aws: Node, { found, notes, secrets, account }: StoreContext): Js
     return { method: 'default' };
   }
   const serviceAccount = account(ref);
-  const accountId = accountOf(ref, found.namespace);
+  const accountId = accountOf(ref, object.namespace);
   ref.ignore('audiences');
   const arn = serviceAccount?.annotations['eks.amazonaws.com/role-arn'];
   const accountName =

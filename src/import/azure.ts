@@ -40,10 +40,7 @@ export function azureStore(azure: Node, context: StoreContext): Store | undefine
         return { store: name, key: objectName, object: 'certificate' };
       }
       if (type === 'key') {
-        about.changed(
-          at,
-          'a key is its public JWK as stored; the order of its members may differ',
-        );
+        about.changed(at, 'a key is its public JWK as stored; the order of its members may differ');
         return { store: name, key: objectName, object: 'key' };
       }
       about.lost(
@@ -59,12 +56,12 @@ export function azureStore(azure: Node, context: StoreContext): Store | undefine
 }
 
 function authOf(azure: Node, context: StoreContext): Json {
-  const { found, notes, secrets, account } = context;
+  const { object, notes, secrets, account } = context;
   const tenantId = azure.text('tenantId');
   const identityId = azure.text('identityId');
   const keys = azure.child('authSecretRef');
   const ref = azure.child('serviceAccountRef');
-  const owner = { namespace: found.namespace, notes };
+  const owner = { namespace: object.namespace, notes };
   switch (azure.text('authType') ?? 'ServicePrincipal') {
     case 'ManagedIdentity':
       notes.changed(
@@ -75,7 +72,7 @@ function authOf(azure: Node, context: StoreContext): Json {
       return { method: 'managedIdentity', ...(identityId === undefined ? {} : { clientId: identityId }) };
     case 'WorkloadIdentity': {
       const accountAnnotations = account(ref)?.annotations ?? {};
-      const accountId = accountOf(ref, found.namespace);
+      const accountId = accountOf(ref, object.namespace);
       ref?.ignore('audiences');
       const clientId =
         accountAnnotations['azure.workload.identity/client-id'] ??
@@ -126,9 +123,9 @@ function authOf(azure: Node, context: StoreContext): Json {
 }
 
 /** External Secrets keeps these ids in a Secret, beside the credential. */
-function identifier(keys: Node, field: string, { notes, secrets, found }: StoreContext): unknown {
+function identifier(keys: Node, field: string, { notes, secrets, object }: StoreContext): unknown {
   const ref = keys.child(field);
   if (ref === undefined)
     notes.lost(`${keys.path}.${field}`, 'is missing', 'Write `auth` of the store by hand.');
-  return secrets.refer(ref, undefined, { namespace: found.namespace, notes });
+  return secrets.refer(ref, undefined, { namespace: object.namespace, notes });
 }

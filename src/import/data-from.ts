@@ -91,11 +91,7 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
       'Add the prefix to `find.path` by hand.',
     );
   if (store.searched === undefined)
-    notes.lost(
-      find.path,
-      'searches a store without a mount',
-      'Set the mount, and write the search by hand.',
-    );
+    notes.lost(find.path, 'searches a store without a mount', 'Set the mount, and write the search by hand.');
   if (store.kind === 'aws-secrets-manager' && requestedPath !== undefined && !requestedPath.endsWith('/'))
     notes.changed(
       `${find.path}.path`,
@@ -108,7 +104,10 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
     );
   const byTags = store.kind === 'vault' && name !== undefined ? {} : tags;
   if (Object.keys(byTags).length < Object.keys(tags).length)
-    notes.changed(`${find.path}.tags`, 'are left out, because External Secrets ignores them in Vault if a name is set');
+    notes.changed(
+      `${find.path}.tags`,
+      'are left out, because External Secrets ignores them in Vault if a name is set',
+    );
   if (store.kvVersion === 1 && Object.keys(byTags).length > 0)
     notes.lost(`${find.path}.tags`, 'the key/value engine version 1 has no tags', 'Search by name.');
   const pattern = relativePattern(name, path);

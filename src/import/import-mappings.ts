@@ -15,15 +15,15 @@ export interface ImportContext {
 
 /** Converts an ExternalSecret to one mapping, or none if nothing remains. */
 export function convertExternalSecret(
-  found: ExternalObject,
+  object: ExternalObject,
   { notes, names, stores }: ImportContext,
 ): readonly Json[] {
-  const namespace = found.namespace ?? '';
-  const mapping = mappingOf(found.spec, {
-    name: names.take(`${namespace}.${found.name}`, labelOf(found)),
+  const namespace = object.namespace ?? '';
+  const mapping = mappingOf(object.spec, {
+    name: names.take(`${namespace}.${object.name}`, labelOf(object)),
     notes,
-    found: found,
-    secret: found.name,
+    metadata: object,
+    secret: object.name,
     where: { namespace },
     storeOf: (ref, at) => stores.find(ref, at, { users: [namespace], notes }),
   });
@@ -50,7 +50,7 @@ export function convertClusterExternalSecret(
   const secret = spec.text('externalSecretName') ?? object.name;
   // How often External Secrets looks for namespaces, which has no equivalent.
   spec.ignore('externalSecretSpec', 'refreshTime');
-  const found = {
+  const metadataParts = {
     labels: metadata?.templates('labels') ?? {},
     annotations: metadata?.templates('annotations') ?? {},
   };
@@ -64,7 +64,7 @@ export function convertClusterExternalSecret(
     const mapping = mappingOf(inner, {
       name: names.take(name, `${labelOf(object)} ${name}`),
       notes,
-      found,
+      metadata: metadataParts,
       secret,
       where,
       storeOf: (ref, at) => stores.find(ref, at, { users, notes }),

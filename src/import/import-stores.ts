@@ -21,14 +21,14 @@ export interface ImportedStores {
 }
 
 export interface ImportedStore {
-  readonly found: ExternalObject;
+  readonly object: ExternalObject;
   readonly notes: Notes;
   readonly storeConfigs: readonly Json[];
   readonly bounds: Bounds;
 }
 
 interface Entry {
-  readonly found: ExternalObject;
+  readonly object: ExternalObject;
   readonly notes: Notes;
   readonly store: Store | undefined;
   readonly users: Set<string>;
@@ -59,7 +59,7 @@ export function importStores(
       object.namespace === undefined ? object.name : `${object.namespace}.${object.name}`,
       labelOf(object),
     );
-    const store = convertStore({ found: object, name, names, notes, secrets, account });
+    const store = convertStore({ object: object, name, names, notes, secrets, account });
     const [refusal] =
       store
         ?.storeConfigs()
@@ -71,7 +71,7 @@ export function importStores(
     entries.set(labelOf(object), {
       store: refusal === undefined ? store : undefined,
       notes,
-      found: object,
+      object: object,
       users: new Set(),
     });
   }
@@ -121,16 +121,13 @@ function withoutRefused(refused: ReadonlyMap<string, Refusal>, store: Store): St
 }
 
 function finishStore(
-  { found, notes, store, users }: Entry,
+  { object: found, notes, store, users }: Entry,
   refused: ReadonlyMap<string, Refusal>,
 ): ImportedStore {
   const storeConfigs = (store?.storeConfigs() ?? []).filter(({ name }) => !refused.has(String(name)));
   if (store !== undefined && storeConfigs.length === 0)
-    notes.changed(
-      'spec.provider',
-      'names no mount, and no converted object uses it, so no store is created',
-    );
+    notes.changed('spec.provider', 'names no mount, and no converted object uses it, so no store is created');
   const bounds =
     storeConfigs.length === 0 ? { namespaces: undefined } : boundsOf(found, [...users].toSorted(), notes);
-  return { found, notes, storeConfigs: storeConfigs, bounds };
+  return { object: found, notes, storeConfigs: storeConfigs, bounds };
 }

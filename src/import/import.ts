@@ -29,7 +29,7 @@ export interface Refused {
 }
 
 interface Imported {
-  readonly found: ExternalObject;
+  readonly object: ExternalObject;
   readonly notes: Notes;
   readonly becomes: readonly string[];
   readonly skipped?: true;
@@ -54,7 +54,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
       ownerName !== undefined &&
       found.some(({ kind, name }) => kind === 'ClusterExternalSecret' && name === ownerName)
     ) {
-      imported.push({ found: object, notes, becomes: [], skipped: true });
+      imported.push({ object: object, notes, becomes: [], skipped: true });
       continue;
     }
     const convert = object.kind === 'ExternalSecret' ? convertExternalSecret : convertClusterExternalSecret;
@@ -68,12 +68,12 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
     // Half of a mapping would remove the other half's keys from the Secret.
     if (notes.incomplete) drafts.push(...converted.map((mapping) => ({ of: labelOf(object), mapping })));
     else mappings.push(...converted);
-    imported.push({ found: object, notes, becomes: notes.incomplete ? [] : converted.map(nameOf) });
+    imported.push({ object: object, notes, becomes: notes.incomplete ? [] : converted.map(nameOf) });
   }
 
   const finished = stores.finish();
-  for (const { found: object, notes, storeConfigs } of finished)
-    imported.push({ found: object, notes, becomes: storeConfigs.map(nameOf) });
+  for (const { object: object, notes, storeConfigs } of finished)
+    imported.push({ object: object, notes, becomes: storeConfigs.map(nameOf) });
   // Without `access` rules everything is allowed. As soon as one store is limited, every store needs a rule.
   const isBounded = finished.some(({ bounds }) => bounds.namespaces !== undefined);
   const rules = finished
@@ -142,7 +142,7 @@ function summaryOf(reports: readonly ObjectReport[]): ImportResult['summary'] {
   };
 }
 
-function reportOf({ found: { kind, namespace, name }, notes, becomes, skipped }: Imported): ObjectReport {
+function reportOf({ object: { kind, namespace, name }, notes, becomes, skipped }: Imported): ObjectReport {
   const outcome = notes.findings.length > 0 ? 'changed' : 'carried';
   return {
     kind,

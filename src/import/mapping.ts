@@ -11,7 +11,7 @@ import { type Shape, withTemplate } from './template.ts';
 export interface MappingContext {
   readonly name: string;
   readonly notes: Notes;
-  readonly found: Pick<ExternalObject, 'labels' | 'annotations'>;
+  readonly metadata: Pick<ExternalObject, 'labels' | 'annotations'>;
   /** The name of the ExternalSecret, which is the default name of the Secret. */
   readonly secret: string;
   /** `namespace`, `namespaces` or `namespaceSelector`. */
@@ -22,7 +22,7 @@ export interface MappingContext {
 
 /** Converts the spec of an ExternalSecret to a mapping, as far as possible. */
 export function mappingOf(raw: Json, context: MappingContext): Json | undefined {
-  const { name, notes, found, where, storeOf } = context;
+  const { name, notes, metadata: found, where, storeOf } = context;
   const spec = createNode(raw, 'spec', notes);
   const { target, template, ...life } = lifeOf(spec, found, notes);
   const secret = spec.child('target')?.text('name') ?? context.secret;

@@ -66,7 +66,7 @@ function namedBy(selector: Node): readonly string[] | undefined {
 /** https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name */
 const NAME = 'kubernetes.io/metadata.name';
 
-export function ownerOf(found: ExternalObject): string | undefined {
-  const owner = found.owners.find(({ kind }) => kind === 'ClusterExternalSecret');
+export function ownerOf(object: ExternalObject): string | undefined {
+  const owner = object.owners.find(({ kind }) => kind === 'ClusterExternalSecret');
   return isText(owner?.name) ? owner.name : undefined;
 }

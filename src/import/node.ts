@@ -38,10 +38,10 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
     expected: string,
   ): T | undefined {
     readFields.add(name);
-    const found = Object.hasOwn(value, name) ? value[name] : undefined;
-    if (found === undefined || found === null) return undefined;
-    if (isExpected(found)) return found;
-    if (isUnrenderedTemplate(found)) {
+    const field = Object.hasOwn(value, name) ? value[name] : undefined;
+    if (field === undefined || field === null) return undefined;
+    if (isExpected(field)) return field;
+    if (isUnrenderedTemplate(field)) {
       notes.lost(at(name), notRendered('{{'), RENDER);
       return undefined;
     }

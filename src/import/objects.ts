@@ -66,7 +66,7 @@ export function sortObjects(
   raw: readonly Json[],
   { namespace, unreadable = [], places = new Map() }: SortOptions,
 ): Objects {
-  const found = new Map<string, ExternalObject>();
+  const objectsById = new Map<string, ExternalObject>();
   const copies = new Map<string, readonly [Json, ...Json[]]>();
   const accounts: Account[] = [];
   const others: Objects['others'][number][] = [];
@@ -89,8 +89,8 @@ export function sortObjects(
       unreadable.push(`${quoted(labelOf({ kind, namespace: place, name }))}: not a valid object name`);
       continue;
     }
-    const known = KINDS.find((knownKind) => knownKind === kind);
-    if (known === undefined || !VERSIONS.includes(apiVersion)) {
+    const kindName = KINDS.find((knownKind) => knownKind === kind);
+    if (kindName === undefined || !VERSIONS.includes(apiVersion)) {
       others.push({
         kind: `${kind} (${apiVersion})`,
         name,
@@ -98,12 +98,12 @@ export function sortObjects(
       });
       continue;
     }
-    const id = labelOf({ kind: known, namespace: place, name });
+    const id = labelOf({ kind: kindName, namespace: place, name });
     const before = copies.get(id);
     copies.set(id, before === undefined ? [object] : [...before, object]);
     if (before !== undefined) continue;
-    found.set(id, {
-      kind: known,
+    objectsById.set(id, {
+      kind: kindName,
       namespace: place,
       name,
       labels: isObject(metadata.labels) ? metadata.labels : {},
@@ -114,7 +114,7 @@ export function sortObjects(
     });
   }
   for (const [id, sameId] of copies) unreadable.push(...reportDuplicates(id, sameId, places));
-  const byId = [...found].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
+  const byId = [...objectsById].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
   return { externalObjects: byId, accounts, others: others.toSorted(byKindAndName), unreadable };
 }
 
@@ -128,14 +128,14 @@ interface SortOptions {
 /** Reports objects that occur in several files with different content, as with overlays. */
 function reportDuplicates(
   id: string,
-  given: readonly [Json, ...Json[]],
+  copies: readonly [Json, ...Json[]],
   places: ReadonlyMap<Json, string>,
 ): readonly string[] {
-  const [first, ...others] = given;
+  const [first, ...others] = copies;
   const firstFields = relevantFields(first);
-  const differing = others.filter((one) => !isDeepStrictEqual(relevantFields(one), firstFields));
+  const differing = others.filter((copy) => !isDeepStrictEqual(relevantFields(copy), firstFields));
   if (differing.length === 0) return [];
-  const placeOf = (one: Json) => places.get(one) ?? 'somewhere';
+  const placeOf = (copy: Json) => places.get(copy) ?? 'somewhere';
   const shown = differing.slice(0, MAX_PLACES).map(placeOf);
   const more = differing.length - shown.length;
   return [

@@ -28,10 +28,10 @@ export function rewritten(naming: Naming, step: Node, path: string): Naming | un
 
 /** Supports only whole names, prefixes, and invalid characters. */
 function byRegExp(naming: Naming, source: string, target: string, path: string): Naming | undefined {
-  const whole = /^\^?(.*?)\((\.\*|\.\+)\)\$?$/.exec(source);
+  const capture = /^\^?(.*?)\((\.\*|\.\+)\)\$?$/.exec(source);
   const into = /^((?:[^$]|\$\$)*)\$(?:1|\{1\})$/.exec(target);
-  if (whole !== null && into !== null) {
-    const stripped = withoutStart(naming, whole[1] ?? '', path);
+  if (capture !== null && into !== null) {
+    const stripped = withoutStart(naming, capture[1] ?? '', path);
     return stripped && withPrefix(stripped, unescapeTarget(into[1] ?? ''));
   }
   const start = /^\^(.*)$/.exec(source);
@@ -149,10 +149,10 @@ export function renameOf(
   path: string,
 ): Json | undefined {
   const cased = letters === 'upper' ? path.toUpperCase() : letters === 'lower' ? path.toLowerCase() : path;
-  const whole = `${prefix}${withPath ? cased : ''}`;
+  const fullPrefix = `${prefix}${withPath ? cased : ''}`;
   const rename = {
     ...(letters === undefined ? {} : { case: letters }),
-    ...(whole === '' ? {} : { prefix: whole }),
+    ...(fullPrefix === '' ? {} : { prefix: fullPrefix }),
     ...(replaceInvalid ? { invalid: 'replace' } : {}),
   };
   return Object.keys(rename).length === 0 ? undefined : rename;

@@ -55,7 +55,11 @@ function toCheck({ out }: StepInput): Step {
   return {
     title: 'Check the configuration',
     text: `The check must reach every store, read every key and be allowed to write every target.${out === undefined ? '' : ' If the audit and the cluster are configured in another file, add it with a second `--config`.'}`,
-    commands: [commandText(out, 'validate'), `${commandText(out, 'rbac')} | kubectl apply -f -`, commandText(out, 'doctor')],
+    commands: [
+      commandText(out, 'validate'),
+      `${commandText(out, 'rbac')} | kubectl apply -f -`,
+      commandText(out, 'doctor'),
+    ],
   };
 }
 

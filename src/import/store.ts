@@ -29,7 +29,7 @@ export interface Store {
 }
 
 export interface StoreContext {
-  readonly found: ExternalObject;
+  readonly object: ExternalObject;
   readonly name: string;
   readonly names: Names;
   readonly notes: Notes;

@@ -5,7 +5,7 @@ import type { Store, StoreContext } from './store.ts';
 import { vaultStore } from './vault.ts';
 
 export function convertStore(context: StoreContext): Store | undefined {
-  const { found, notes } = context;
+  const { object: found, notes } = context;
   const spec = createNode(found.spec, 'spec', notes);
   // Retry settings, check interval and controller class have no equivalent. `access` uses `conditions`.
   spec.ignore('retrySettings', 'refreshInterval', 'controller', 'conditions');
@@ -25,7 +25,7 @@ function convertProvider(provider: Node, context: StoreContext): Store | undefin
   const azure = provider.child('azurekv');
   if (azure !== undefined) return azureStore(azure, context);
   const [kind = 'none'] = Object.keys(
-    typeof context.found.spec.provider === 'object' ? (context.found.spec.provider ?? {}) : {},
+    typeof context.object.spec.provider === 'object' ? (context.object.spec.provider ?? {}) : {},
   );
   provider.ignore(kind);
   context.notes.lost(

@@ -23,7 +23,7 @@ const MAX_MS = 3650 * 86_400_000;
 /** Converts `target` and the refresh fields of the spec. */
 export function lifeOf(
   spec: Node,
-  found: Pick<ExternalObject, 'labels' | 'annotations'>,
+  source: Pick<ExternalObject, 'labels' | 'annotations'>,
   notes: Notes,
 ): Life {
   const target = spec.child('target');
@@ -48,7 +48,7 @@ export function lifeOf(
     notes.changed(
       'spec.target.creationPolicy',
       'keys are added to a Secret that others own, once it exists (`mode: merge`)',
-      "Remove `mode: merge` if nobody else owns the Secret.",
+      'Remove `mode: merge` if nobody else owns the Secret.',
     );
   const isMerge = creation === 'Merge' || creation === 'CreateOrMerge';
   const sourceMissing = SOURCE_MISSING.get(deletion);
@@ -62,7 +62,7 @@ export function lifeOf(
     template,
     target: {
       ...(type === undefined ? {} : { type }),
-      ...metadataOf(template, found, notes),
+      ...metadataOf(template, source, notes),
       ...(target?.flag('immutable') === true ? { immutable: true } : {}),
       ...(isMerge ? { mode: 'merge' } : {}),
     },
@@ -99,7 +99,7 @@ export function withSearches(spec: Node, rules: Json, notes: Notes): Json {
 
 function refreshOf(spec: Node, notes: Notes): Json {
   const policy = spec.text('refreshPolicy');
-  const given = spec.text('refreshInterval') ?? '1h';
+  const interval = spec.text('refreshInterval') ?? '1h';
   if (spec.has('syncWindows')) {
     spec.ignore('syncWindows');
     notes.changed(
@@ -108,11 +108,11 @@ function refreshOf(spec: Node, notes: Notes): Json {
       'If the windows matter, stop the service outside of them.',
     );
   }
-  const ms = goDurationMs(given);
+  const ms = goDurationMs(interval);
   if (ms === undefined || ms < 0) {
     notes.lost(
       'spec.refreshInterval',
-      `\`${given}\` is not a duration`,
+      `\`${interval}\` is not a duration`,
       'Fix the object, and import it again.',
     );
     return {};
@@ -134,7 +134,7 @@ const NOT_OURS =
 
 function metadataOf(
   template: Node | undefined,
-  found: Pick<ExternalObject, 'labels' | 'annotations'>,
+  source: Pick<ExternalObject, 'labels' | 'annotations'>,
   notes: Notes,
 ): Json {
   const metadata = template?.child('metadata');
@@ -145,7 +145,7 @@ function metadataOf(
     );
   // Without a template, External Secrets copies its own labels and annotations.
   const [labels, annotations] = (['labels', 'annotations'] as const).map((part) => {
-    const all: Json = template === undefined ? found[part] : (metadata?.templates(part) ?? {});
+    const all: Json = template === undefined ? source[part] : (metadata?.templates(part) ?? {});
     const from = template === undefined ? `metadata.${part}` : `spec.target.template.metadata.${part}`;
     return entriesOf(all, { part, from, notes });
   });

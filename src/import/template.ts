@@ -69,10 +69,10 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
       `${template.path}.mergePolicy`,
       'a key from both a source and a template is an error; in External Secrets the template wins',
     );
-  const made = Object.fromEntries(
+  const templates = Object.fromEntries(
     keys.map((key) => {
-      const again = translateTemplate(texts[key] ?? '', { rename: plan.rename });
-      return [key, again.kind === 'done' ? again.value.text : ''];
+      const renamed = translateTemplate(texts[key] ?? '', { rename: plan.rename });
+      return [key, renamed.kind === 'done' ? renamed.value.text : ''];
     }),
   );
   if (plan.passed.length > 0)
@@ -80,15 +80,15 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
       `${template.path}.mergePolicy`,
       `${plan.passed.join(', ')} ${plan.passed.length === 1 ? 'passes' : 'pass'} through a template, so the value must be text (UTF-8)`,
     );
-  for (const key of plan.passed) made[key] = `{{ ${keyName(plan.rename(key))} }}`;
+  for (const key of plan.passed) templates[key] = `{{ ${keyName(plan.rename(key))} }}`;
   // If a source is missing, its names are unknown too.
   const allKnown = plan.shape.dataFrom.length === 0 && !isPartial;
   const knownNames = allKnown ? Object.keys(plan.shape.data) : undefined;
-  for (const [key, text] of Object.entries(made)) {
+  for (const [key, text] of Object.entries(templates)) {
     const problem = text === '' ? undefined : checkTemplate(text, knownNames);
     if (problem !== undefined) notes.lost(where(key), `line ${problem.line}: ${problem.message}`, BY_HAND);
   }
-  return { ...plan.shape, template: { data: made, ...(plan.only ? { only: true } : {}) } };
+  return { ...plan.shape, template: { data: templates, ...(plan.only ? { only: true } : {}) } };
 }
 
 interface ArrangeOptions {
@@ -116,7 +116,7 @@ function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrange
   const taken = new Set([...names, ...keys]);
   // The keys of an object are unknown and might collide with a template's key.
   const prefix = hasMany ? unusedPrefix([...taken]) : '';
-  const renamed = new Map(clashing.map((name) => [name, other(name, taken)]));
+  const renamed = new Map(clashing.map((name) => [name, unusedName(name, taken)]));
   const rename = (name: string) => renamed.get(name) ?? (names.includes(name) ? name : `${prefix}${name}`);
   const data = Object.fromEntries(
     Object.entries(sources.data).map(([name, source]) => [rename(name), source]),
@@ -131,7 +131,7 @@ function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrange
   const passed = isMerge ? names.filter((name) => !clashing.includes(name)) : [];
   if (passed.length > 0) {
     // A passed key now belongs to a template, so its source needs another name too.
-    for (const name of passed) renamed.set(name, other(name, taken));
+    for (const name of passed) renamed.set(name, unusedName(name, taken));
     return {
       shape: {
         data: Object.fromEntries(
@@ -147,25 +147,25 @@ function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrange
   return { shape: { data, dataFrom }, only: true, rename, passed };
 }
 
-function other(name: string, taken: Set<string>): string {
-  let made = `source_${name}`;
-  while (taken.has(made)) made = `source_${made}`;
-  taken.add(made);
-  return made;
+function unusedName(name: string, taken: Set<string>): string {
+  let candidate = `source_${name}`;
+  while (taken.has(candidate)) candidate = `source_${candidate}`;
+  taken.add(candidate);
+  return candidate;
 }
 
 /** A prefix that no known name has, because the rest of the names is unknown. */
 function unusedPrefix(names: readonly string[]): string {
-  let made = 'source_';
-  while (names.some((name) => name.startsWith(made))) made = `source_${made}`;
-  return made;
+  let candidate = 'source_';
+  while (names.some((name) => name.startsWith(candidate))) candidate = `source_${candidate}`;
+  return candidate;
 }
 
 /** Replaces an object by the members that templates use, each by name. */
 function expandMembers(shape: Shape, uses: ReadonlySet<string>): Shape {
   const members = [...uses].filter((name) => !Object.hasOwn(shape.data, name));
-  const found = membersOf(shape, members);
-  return found === undefined ? shape : { data: { ...shape.data, ...found }, dataFrom: [] };
+  const memberSources = membersOf(shape, members);
+  return memberSources === undefined ? shape : { data: { ...shape.data, ...memberSources }, dataFrom: [] };
 }
 
 function membersOf(shape: Shape, names: readonly string[]): Readonly<Record<string, Json>> | undefined {

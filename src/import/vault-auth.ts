@@ -104,7 +104,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
     username: node.text('username') ?? '',
     password: refer(node.child('secretRef'), undefined, context),
   }),
-  cert(node, { name, notes, found }) {
+  cert(node, { name, notes, object: found }) {
     const role = node.text('vaultRole');
     const file = (field: string, usual: string) => {
       const ref = node.child(field);
@@ -134,12 +134,12 @@ const USUAL: Readonly<Record<string, string>> = {
 };
 
 function mountPath(node: Node, usual: string | undefined): Json {
-  const given = (node.text('mountPath') ?? node.text('path'))?.replace(/^auth\/|^\/+|\/+$/g, '');
-  return given === undefined || given === usual ? {} : { mountPath: given };
+  const path = (node.text('mountPath') ?? node.text('path'))?.replace(/^auth\/|^\/+|\/+$/g, '');
+  return path === undefined || path === usual ? {} : { mountPath: path };
 }
 
 function refer(ref: Node | undefined, key: string | undefined, context: StoreContext): Json | undefined {
-  const { secrets, found, notes } = context;
+  const { secrets, object: found, notes } = context;
   if (ref === undefined)
     notes.lost(
       'spec.provider.vault.auth',
@@ -149,7 +149,12 @@ function refer(ref: Node | undefined, key: string | undefined, context: StoreCon
   return secrets.refer(ref, key, { namespace: found.namespace, notes }) as Json | undefined;
 }
 
-function noteAccount(ref: Node | undefined, role: string, { found, notes }: StoreContext, more = ''): void {
+function noteAccount(
+  ref: Node | undefined,
+  role: string,
+  { object: found, notes }: StoreContext,
+  more = '',
+): void {
   const account = accountOf(ref, found.namespace);
   ref?.ignore('audiences');
   const who = account === undefined ? 'External Secrets' : `\`${account.namespace}/${account.name}\``;

@@ -52,9 +52,9 @@ export function vaultStore(vault: Node, context: StoreContext): Store | undefine
   const nameOf = (at: string) => {
     const existing = mounts.get(at);
     if (existing !== undefined) return existing;
-    const made = mount === undefined ? context.names.take(`${name}.${at}`, `${name} ${at}`) : name;
-    mounts.set(at, made);
-    return made;
+    const storeName = mount === undefined ? context.names.take(`${name}.${at}`, `${name} ${at}`) : name;
+    mounts.set(at, storeName);
+    return storeName;
   };
   if (mount !== undefined) nameOf(mount);
   return {
@@ -114,7 +114,7 @@ function splitKey(
   return { mount: key.slice(0, slash), key: key.slice(slash + 1), guessed: kvVersion === 1 };
 }
 
-function tlsOf(vault: Node, { name, notes, found }: StoreContext): Json | undefined {
+function tlsOf(vault: Node, { name, notes, object: found }: StoreContext): Json | undefined {
   const files: Record<string, string> = {};
   const bundle = vault.text('caBundle');
   const provider = vault.child('caProvider');

@@ -24,16 +24,16 @@ export interface ReadLimits {
 
 export async function readBounded(
   body: AsyncIterable<Uint8Array>,
-  { maxBytes: most, stopAfterBytes: enough = most }: ReadLimits,
+  { maxBytes, stopAfterBytes = maxBytes }: ReadLimits,
 ): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
     size += chunk.byteLength;
-    if (size > most)
-      throw new AppError('TOO_LARGE', { detail: `an answer of more than ${most / 2 ** 20} MiB` });
+    if (size > maxBytes)
+      throw new AppError('TOO_LARGE', { detail: `an answer of more than ${maxBytes / 2 ** 20} MiB` });
     chunks.push(chunk);
-    if (size > enough) break; // leaving the loop closes the connection
+    if (size > stopAfterBytes) break; // leaving the loop closes the connection
   }
   return Buffer.concat(chunks);
 }

@@ -14,14 +14,14 @@ export function createBatcher<Item, Answer>(
   let queue: Map<string, QueuedItem[]> | undefined;
 
   const flush = async (store: string, all: readonly QueuedItem[]): Promise<void> => {
-    const [asked] = await Promise.allSettled([
+    const [outcome] = await Promise.allSettled([
       callAll(
         store,
         all.map(({ item }) => item),
       ),
     ]);
     for (const [index, { settle }] of all.entries()) {
-      const answer = asked.status === 'fulfilled' ? asked.value[index] : Promise.reject(asked.reason);
+      const answer = outcome.status === 'fulfilled' ? outcome.value[index] : Promise.reject(outcome.reason);
       answer?.then(settle.resolve, (error) => settle.reject(toAppError(error)));
     }
   };

@@ -6,7 +6,7 @@ import type { AppError } from '../core/errors.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
 import { createSemaphore } from '../core/semaphore.ts';
 import type { Breaker, CallResult } from './breaker.ts';
-import type { Settled, FailureOf, Operation, ProviderDeps } from './provider.ts';
+import type { FailureOf, Operation, ProviderDeps, Settled } from './provider.ts';
 import { thrownError } from './settle.ts';
 import type { Throttle } from './throttle.ts';
 import { type MakeDeadline, type Sleep, systemDeadline, systemSleep } from './timing.ts';
@@ -84,22 +84,22 @@ export function createLimiter(options: LimiterOptions): Limiter {
     const { send, signal, operation, failureOf } = call;
     const timer = deadline(timeoutMs);
     const startedAt = clock.now();
-    let ended: Settled<T>;
+    let settled: Settled<T>;
     try {
       const combinedSignal = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
       // A call that ignores its signal must not hold its permit forever.
-      ended = { value: await unlessAborted(send(combinedSignal), combinedSignal) };
+      settled = { value: await unlessAborted(send(combinedSignal), combinedSignal) };
     } catch (error) {
-      ended = { error };
+      settled = { error };
     } finally {
       timer.stop();
     }
-    const result = resultOf(ended, signal, failureOf);
+    const result = resultOf(settled, signal, failureOf);
     report(result);
     const outcome = result === undefined ? 'ok' : result === 'interrupted' ? 'INTERRUPTED' : result.code;
     options.onCall?.({ operation, outcome, ms: Math.max(0, clock.now() - startedAt) });
-    if ('error' in ended) throw ended.error;
-    return ended.value;
+    if ('error' in settled) throw settled.error;
+    return settled.value;
   };
 
   return {
@@ -134,10 +134,10 @@ interface Call<T> {
 }
 
 function resultOf<T>(
-  ended: Settled<T>,
+  settled: Settled<T>,
   signal: AbortSignal | undefined,
   failureOf: FailureOf<T>,
 ): CallResult {
-  if ('error' in ended && signal?.aborted && ended.error === signal.reason) return 'interrupted';
-  return failureOf(ended);
+  if ('error' in settled && signal?.aborted && settled.error === signal.reason) return 'interrupted';
+  return failureOf(settled);
 }

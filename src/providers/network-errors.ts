@@ -15,7 +15,10 @@ const NO_ROUTE: Meaning = ['STORE_UNAVAILABLE', 'there is no route to the host']
 const NOT_CONNECTED: Meaning = ['TIMEOUT', 'the connection timed out'];
 const OVERSIZED: Meaning = ['BAD_ANSWER', 'the response headers are too large'];
 const UNKNOWN_ISSUER: Meaning = ['TLS_FAILED', 'the issuer of the server certificate is not trusted'];
-const UNFIT: Meaning = ['TLS_FAILED', 'the server certificate or one of its issuers is not valid for this purpose'];
+const UNFIT: Meaning = [
+  'TLS_FAILED',
+  'the server certificate or one of its issuers is not valid for this purpose',
+];
 const NOT_TLS: Meaning = ['TLS_FAILED', 'the server does not use TLS', 'notTls'];
 const CLIENT_REFUSED: Meaning = ['TLS_FAILED', 'the server does not accept our client certificate'];
 const HANDSHAKE: Meaning = ['TLS_FAILED', 'the TLS handshake failed'];
@@ -44,7 +47,10 @@ const BY_CODE: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['UND_ERR_HEADERS_OVERFLOW', OVERSIZED],
   ['ERR_TLS_CERT_ALTNAME_INVALID', ['TLS_FAILED', 'the server certificate is for another name']],
   ['CERT_HAS_EXPIRED', ['TLS_FAILED', 'the server certificate has expired, or the local clock is wrong']],
-  ['CERT_NOT_YET_VALID', ['TLS_FAILED', 'the server certificate is not valid yet, or the local clock is wrong']],
+  [
+    'CERT_NOT_YET_VALID',
+    ['TLS_FAILED', 'the server certificate is not valid yet, or the local clock is wrong'],
+  ],
   ['CERT_REVOKED', ['TLS_FAILED', 'the server certificate is revoked']],
   ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', UNKNOWN_ISSUER],
   ['UNABLE_TO_GET_ISSUER_CERT', UNKNOWN_ISSUER],
@@ -64,10 +70,7 @@ const BY_CODE: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
     'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
     ['TLS_FAILED', 'the server requires a client certificate', 'wantsCertificate'],
   ],
-  [
-    'ERR_OSSL_X509_KEY_VALUES_MISMATCH',
-    ['TLS_FAILED', 'the client certificate and its key do not match'],
-  ],
+  ['ERR_OSSL_X509_KEY_VALUES_MISMATCH', ['TLS_FAILED', 'the client certificate and its key do not match']],
   ['EPROTO', HANDSHAKE],
 ]);
 

@@ -1,7 +1,7 @@
 import { AppError, toAppError } from '../core/errors.ts';
 import type { StartTimer } from '../core/timer.ts';
 import { createBreaker } from './breaker.ts';
-import { runAsProbe, type CallReport, createLimiter, type LimiterOptions } from './limits.ts';
+import { type CallReport, createLimiter, type LimiterOptions, runAsProbe } from './limits.ts';
 import type { CallOptions, ChangeListener, ProviderDeps, SecretProvider } from './provider.ts';
 import { withQuarantine } from './quarantine.ts';
 import { withRetry } from './retry.ts';

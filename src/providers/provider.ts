@@ -103,7 +103,7 @@ export interface ProviderDeps {
   /** Called after each renewal of a login by a timer, so that failing renewals are visible. */
   readonly onRenewal?: (error?: AppError) => void;
   /** Called with the strategy that `versions` has chosen. */
-  readonly onStrategy?: (taken: ChosenStrategy) => void;
+  readonly onStrategy?: (strategy: ChosenStrategy) => void;
   /** Reads a referenced credential on each call. Fails with CREDENTIAL_MISSING if it is missing. */
   credential(reference: Reference): Promise<SecretValue>;
   /**

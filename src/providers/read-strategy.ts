@@ -35,22 +35,22 @@ const DENIED_EXPIRY_MS = 3_600_000;
 const MAX_GROUPS = 64;
 
 export function createListCosts(clock: Clock): ListCosts {
-  const known = new Map<string, { readonly requests: number; readonly at: number }>();
+  const costs = new Map<string, { readonly requests: number; readonly at: number }>();
   let deniedAt = Number.NEGATIVE_INFINITY;
   // Compares the distance, so that a clock that was set back cannot extend it.
   const isPast = (at: number, ms: number): boolean => Math.abs(clock.now() - at) >= ms;
   return {
     isWorthListing(keys, most) {
       if (!isPast(deniedAt, DENIED_EXPIRY_MS)) return false;
-      const { requests, at } = known.get(keys) ?? { requests: 0, at: clock.now() };
+      const { requests, at } = costs.get(keys) ?? { requests: 0, at: clock.now() };
       return requests <= most || isPast(at, EXPIRY_MS);
     },
     record(keys, requests) {
-      known.delete(keys);
-      known.set(keys, { requests, at: clock.now() });
-      for (const oldest of known.keys()) {
-        if (known.size <= MAX_GROUPS) break;
-        known.delete(oldest);
+      costs.delete(keys);
+      costs.set(keys, { requests, at: clock.now() });
+      for (const oldest of costs.keys()) {
+        if (costs.size <= MAX_GROUPS) break;
+        costs.delete(oldest);
       }
     },
     recordDenied() {

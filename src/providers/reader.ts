@@ -1,5 +1,6 @@
 import { unlessAborted } from '../core/abort.ts';
 import { toAppError } from '../core/errors.ts';
+import type { PendingRecord } from '../core/pending-record.ts';
 import {
   isCurrentSecretRef,
   type ReadResult,
@@ -9,12 +10,11 @@ import {
   type StoreRef,
   sizeOf,
 } from '../core/read-result.ts';
-import type { PendingRecord } from '../core/pending-record.ts';
+import { createBatcher } from './batcher.ts';
+import { type CacheBudget, createBoundedCache, createCacheBudget, type MaxAge } from './bounded-cache.ts';
 import { createPrefetchQueue } from './prefetch-queue.ts';
 import type { CallOptions, FindQuery, SecretProvider, VersionOptions, VersionResult } from './provider.ts';
 import { orElse } from './settle.ts';
-import { type MaxAge, createCacheBudget, createBoundedCache, type CacheBudget } from './bounded-cache.ts';
-import { createBatcher } from './batcher.ts';
 
 export interface Reader {
   /** Results by `refId`. Each reference is read once while its value is cached, even with many callers. */

@@ -1,5 +1,5 @@
 import { AppError, toAppError } from '../core/errors.ts';
-import type { Settled, FindQuery, ReadResult } from './provider.ts';
+import type { FindQuery, ReadResult, Settled } from './provider.ts';
 
 /** Returns the promise's value, or the fallback for an AppError. Other errors are rethrown. */
 export async function orElse<T>(promise: Promise<T>, fallback: (error: AppError) => T): Promise<T> {

@@ -48,7 +48,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
     return undefined;
   };
 
-  const place = (subject: string, { job, dueAt: dueAt }: PendingTrigger): void => {
+  const place = (subject: string, { job, dueAt }: PendingTrigger): void => {
     const rank = rankOf(job);
     const wait = dueAt - timers.now();
     if (wait > 0) {
@@ -61,7 +61,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
         },
         Math.min(wait, MAX_TIMER_MS),
       );
-      delayed.set(subject, { job, dueAt: dueAt, callOff: cancel });
+      delayed.set(subject, { job, dueAt, callOff: cancel });
       return;
     }
     // A job whose priority is unchanged keeps its place.

@@ -1,6 +1,6 @@
 import type { TargetId } from '../core/target.ts';
 
-/** What a job is about. */
+/** The subject of a job. */
 export type Subject =
   | ({ readonly kind: 'target' } & TargetId)
   /**

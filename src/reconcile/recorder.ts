@@ -230,9 +230,9 @@ export function createRecorder({
         kind !== 'held' || (previous?.note === note && isDeepStrictEqual(previous?.keys, changes));
       if (previous?.outcome === kind && previous.code === error.code && isSame) return;
       const action = kind === 'held' ? 'hold' : 'refuse';
-      const { code, subject: about } = error;
+      const { code, subject: errorSubject } = error;
       // A report of an absent source must name the source.
-      const subject = kind === 'held' || about === formatTarget(target) ? undefined : about;
+      const subject = kind === 'held' || errorSubject === formatTarget(target) ? undefined : errorSubject;
       const text = note ?? subject;
       const noteField = text === undefined ? {} : { note: text };
       return append({
@@ -253,7 +253,7 @@ export function createRecorder({
     async recordInSync(mapping, target, now) {
       const { isUnresolved, restarts } = await resolvePrevious(mapping, target, now);
       if (isUnresolved)
-        await append({ ...base, action: 'sweep', mapping, ...target, outcome: 'ok', note: 'in step again' });
+        await append({ ...base, action: 'sweep', mapping, ...target, outcome: 'ok', note: 'in sync again' });
       return { restarts };
     },
 

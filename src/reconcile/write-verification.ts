@@ -17,7 +17,7 @@ export interface WriteResult {
 }
 
 /** The note of an outcome that was found by reading the cluster after a call without an answer. */
-export const SEEN_IN_CLUSTER = 'seen in the cluster';
+export const SEEN_IN_CLUSTER = 'read from the cluster';
 
 /** A write without an answer may have succeeded. Only a read from the cluster can tell. */
 export async function resolveFailedWrite(

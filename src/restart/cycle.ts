@@ -47,16 +47,8 @@ const CONFIG_PROPAGATION_MS = 2 * 60_000;
  * pending.
  */
 export async function runCycle(
-  {
-    audit,
-    workloads,
-    clock,
-    completed,
-    onFailure,
-    tracer = noTracer,
-    isConfigured = () => true,
-  }: CycleDeps,
-  { windowMs, atOnce: atOnce, signal }: RestartOptions,
+  { audit, workloads, clock, completed, onFailure, tracer = noTracer, isConfigured = () => true }: CycleDeps,
+  { windowMs, atOnce, signal }: RestartOptions,
   { pending, rollouts }: RestartRecords,
 ): Promise<number | undefined> {
   const call = signal === undefined ? {} : { signal };
@@ -81,7 +73,7 @@ export async function runCycle(
     call,
   });
   /** Workloads with no pending restarts left. */
-  const done = new Set<string>();
+  const completedWorkloads = new Set<string>();
   for (const group of groups) {
     const wait = msUntilDue(oldestChange(group), windowMs, now);
     if (wait > 0) scheduleNext(wait);
@@ -89,7 +81,7 @@ export async function runCycle(
     else if (!(await restartWorkload(group))) break;
   }
   for (const [pendingRestart, keys] of selected)
-    if (keys.every((key) => done.has(key)))
+    if (keys.every((key) => completedWorkloads.has(key)))
       await record([restartOutcome(pendingRestart, clock.now(), { counts: { workloads: keys.length } })]);
   return nextMs;
 
@@ -144,13 +136,13 @@ export async function runCycle(
 
   /** For a missing workload, restarts that name it fail. Selectors no longer match it. */
   async function recordMissingWorkload({ id, pending: requests }: WorkloadGroup): Promise<void> {
-    done.add(keyOf(id));
+    completedWorkloads.add(keyOf(id));
     await failures.recordMissing(requests.filter((pendingRestart) => !selected.has(pendingRestart)));
   }
 
   async function recordRestart({ id, pending: requests }: WorkloadGroup, rolled: 0 | 1): Promise<void> {
     const [finishedAt, name] = [clock.now(), nameOf(id)];
-    done.add(keyOf(id));
+    completedWorkloads.add(keyOf(id));
     if (rolled === 1) rolling.add(keyOf(id));
     await record(
       requests

@@ -43,13 +43,7 @@ const LASTING_RETRY_MS = 5 * 60_000;
 /** The time after which a failing restart is given up. */
 const GIVE_UP_MS = 24 * 60 * 60_000;
 
-export function createFailures({
-  clock,
-  record,
-  scheduleNext,
-  onFailure,
-  signal,
-}: FailuresDeps): Failures {
+export function createFailures({ clock, record, scheduleNext, onFailure, signal }: FailuresDeps): Failures {
   /** The codes recorded in this cycle. A selector fails once for all its workloads. */
   const recordedCodes = new Map<PendingRestart, string>();
   let isCutOff = false;

@@ -61,17 +61,22 @@ export async function readRestarts(
   for (const record of ownRecords) {
     const { phase, outcome, note = '', code, namespace = '', after, sequence } = record;
     const key = keyOf(record);
-    const at = Date.parse(record.time);
+    const recordedAt = Date.parse(record.time);
     if (phase === 'intent') {
-      openRestarts.set(key, { intent: record, changedAt: at, restarted: new Set() });
+      openRestarts.set(key, { intent: record, changedAt: recordedAt, restarted: new Set() });
       continue;
     }
     const pendingRestart = openRestarts.get(key);
-    if (outcome === 'ok' && (record.counts?.rolled ?? 0) > 0 && at >= rolloutsSince && !note.includes(' '))
+    if (
+      outcome === 'ok' &&
+      (record.counts?.rolled ?? 0) > 0 &&
+      recordedAt >= rolloutsSince &&
+      !note.includes(' ')
+    )
       rollouts.set(JSON.stringify([namespace, note]), {
         workload: note,
         namespace,
-        startedAt: at,
+        startedAt: recordedAt,
         fingerprint: after,
         sequence,
       });

@@ -26,11 +26,7 @@ export function workloadRestarted(
 }
 
 /** Records why a restart is delayed, when the reason begins or changes. */
-export function restartDelayed(
-  { intent, changedAt }: PendingRestart,
-  now: number,
-  code: string,
-): Entry {
+export function restartDelayed({ intent, changedAt }: PendingRestart, now: number, code: string): Entry {
   return { ...baseEntry(intent, now - changedAt), outcome: 'failed', code };
 }
 

@@ -75,7 +75,15 @@ export function createRestarts({
       // Two concurrent cycles would each use the whole budget.
       return audit.exclusively('restart', async () => {
         const records = await read();
-        const parts = { audit, workloads, clock, completed, onFailure, isConfigured, ...(tracer && { tracer }) };
+        const parts = {
+          audit,
+          workloads,
+          clock,
+          completed,
+          onFailure,
+          isConfigured,
+          ...(tracer && { tracer }),
+        };
         const nextMs = await runCycle(parts, options, records);
         return nextMs === undefined ? {} : { nextMs };
       });
@@ -90,10 +98,7 @@ function msUntilFirstDue(
   now: number,
 ): number | undefined {
   if (pending.length === 0) return undefined;
-  return Math.max(
-    0,
-    Math.min(...pending.map(({ changedAt }) => msUntilDue(changedAt, windowMs, now))),
-  );
+  return Math.max(0, Math.min(...pending.map(({ changedAt }) => msUntilDue(changedAt, windowMs, now))));
 }
 
 /**

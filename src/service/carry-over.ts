@@ -48,7 +48,7 @@ function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, now: Conf
       const ofStore = shards.get(store) ?? [];
       const alike = ofStore.filter(([, shard]) => shard.sweep.refreshMs === refreshMs);
       // A key that two mappings share may have moved to another interval.
-      former.set(id, oldest((alike.length > 0 ? alike : ofStore).map(([it]) => states.sweepState(it))));
+      former.set(id, oldest((alike.length > 0 ? alike : ofStore).map(([shard]) => states.sweepState(shard))));
     }
     const swept = former.get(id);
     if (swept !== undefined) states.noteSweep(name, swept);

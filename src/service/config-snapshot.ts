@@ -53,7 +53,7 @@ export function createConfigSnapshot(
   }
   return {
     mappings,
-    targets: targets,
+    targets,
     forTarget: (target) => byTarget.get(formatTarget(target)) ?? [],
     inNamespace: (namespace) => byNamespace.get(namespace) ?? [],
     usersOf: (ref) => byRef.get(refId(ref)) ?? [],
@@ -109,7 +109,7 @@ export function desiredIn(
   return snapshot.forTarget(target).find((targets) => targets.mapping.name === mapping);
 }
 
-/** What changed in the configuration: the mappings by name, or all of them. */
+/** A configuration change: the changed mappings by name, or all of them. */
 export interface ConfigChange {
   readonly mappings: ReadonlySet<string>;
   readonly all: boolean;

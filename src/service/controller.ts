@@ -49,7 +49,7 @@ export interface Controller {
   /** Receives event hints. */
   readonly takeHints: SubmitHints;
   /** Queues a run for a caller that waits. @throws AppError QUEUE_UNAVAILABLE */
-  request(wanted: DesiredTarget, requestId: string): Promise<void>;
+  request(desired: DesiredTarget, requestId: string): Promise<void>;
   /** Records an outcome that was decided outside the target's own job. */
   noteDeletion(outcome: Outcome, requestId: string): void;
   /** Applies a changed configuration and queues the changed targets. `putInForce` installs it first. */
@@ -74,7 +74,7 @@ const AUDIT_PROBE_MS = 10_000;
 /** Starts watches, sweeps and the worker. They continue after failures until the service is closed. */
 export async function startController(parts: ServiceParts): Promise<Controller> {
   const { clock, logger, queue, cluster, audit, random } = parts;
-  // First, because it fails if the audit is unavailable. Nothing else has started then.
+  // First, because it fails if the audit is unavailable. No other part has started then.
   await parts.recover();
   // Monotonic, because a jump of the wall clock is not a stall.
   const loops = createLoops({ now: () => performance.now() });
@@ -134,8 +134,8 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   /** @param ask Queues targets and returns their keys, before the slower check of all other targets. */
   const resolveOnce = async (ask?: () => ReadonlySet<string>): Promise<void> => {
     const before = snapshot;
-    const wanted = keepUnresolved(await parts.resolve(), before.targets);
-    snapshot = createConfigSnapshot(parts.mappings(), wanted, parts.stores.tellsVersions);
+    const desired = keepUnresolved(await parts.resolve(), before.targets);
+    snapshot = createConfigSnapshot(parts.mappings(), desired, parts.stores.tellsVersions);
     carryOver({ states, outbox }, before, snapshot);
     newTargets.note(before, snapshot);
     const selects = snapshot.mappings.some((mapping) => isSelected({ mapping }));
@@ -165,7 +165,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
       void resolveSoon();
       dispatcher.checkHeld();
     },
-    onTrouble: watchErrors.note,
+    onStatus: watchErrors.note,
     onEnd: watchErrors.forget,
   });
 
@@ -199,7 +199,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     recover() {
       const requestId = randomUUID();
       return parts.recover((mapping, id) => {
-        const isDesired = snapshot.forTarget(id).some((wanted) => wanted.mapping.name === mapping);
+        const isDesired = snapshot.forTarget(id).some((desired) => desired.mapping.name === mapping);
         if (isDesired) outbox.trigger(id, 'sweep', requestId);
       });
     },
@@ -213,7 +213,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     }
   };
   await resolveAgain();
-  const loop = loops.begin('timetable', 30_000);
+  const loop = loops.begin('sweep schedule', 30_000);
   const intervals = createIntervals({ logger, random });
   intervals.every(TICK_MS, () => {
     schedule.tick();
@@ -270,8 +270,8 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     storeRecovered(store) {
       const requestId = randomUUID();
       for (const { id, mapping } of snapshot.targets) {
-        const known = states.get(mapping.name, id);
-        if (known?.error !== undefined && snapshot.storesOf(id).includes(store))
+        const state = states.get(mapping.name, id);
+        if (state?.error !== undefined && snapshot.storesOf(id).includes(store))
           outbox.trigger(id, 'event', requestId);
       }
       const failingSweeps = [...snapshot.shards].filter(

@@ -140,7 +140,7 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
   const queueRestart = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
   const queueDeletion = (): void => void add({ kind: 'destroy' }, { delayMs: DEBOUNCE_MS });
   const noteDeletion = createNoteDeletion({
-    ...{ states, outbox, clock, logger, snapshot, queueRestart: queueRestart },
+    ...{ states, outbox, clock, logger, snapshot, queueRestart },
     queueLater: (target, delayMs) => void add({ kind: 'target', ...target }, { delayMs }),
   });
   const deletionStep = createDeletionStep({
@@ -239,11 +239,11 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
         loop.end();
       }
     },
-    noteDeletion: noteDeletion,
+    noteDeletion,
     queueOrphanCheck: deletionStep.requestOrphanCheck,
     requeueOrphanCheck: deletionStep.requeueOrphanCheck,
     checkHeld: deletionStep.checkHeld,
-    queueDeletion: queueDeletion,
+    queueDeletion,
     queuePendingDeletions() {
       for (const { proposed } of states.all()) if (proposed) return queueDeletion();
     },

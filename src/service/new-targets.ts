@@ -7,8 +7,8 @@ import { type ConfigSnapshot, targetKey } from './config-snapshot.ts';
 
 /**
  * Targets that a running service added and has not written yet, because of a new mapping or a newly selected namespace.
- * The audit may know earlier Secrets of the same names. Their absence is not drift, since nobody edited a target that
- * is wanted now.
+ * The audit may know earlier Secrets of the same names. Their absence is not drift, since the present targets have not
+ * been edited.
  */
 export interface NewTargets extends Disposable {
   has(mapping: string, target: TargetId): boolean;
@@ -35,8 +35,8 @@ export function createNewTargets(states: Pick<TargetStates, 'get' | 'onChange'>,
   return {
     has: (mapping, target) => names.has(targetKey(mapping, target)),
     note(before, now) {
-      const namesIn = ({ targets: wanted }: ConfigSnapshot) =>
-        new Set(wanted.map(({ mapping, id }) => targetKey(mapping.name, id)));
+      const namesIn = ({ targets }: ConfigSnapshot) =>
+        new Set(targets.map(({ mapping, id }) => targetKey(mapping.name, id)));
       const [previousNames, currentNames] = [namesIn(before), namesIn(now)];
       for (const name of names.keys()) if (!currentNames.has(name)) names.delete(name);
       // While its namespaces were unresolved, the mapping may have had any target.

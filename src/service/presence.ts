@@ -47,10 +47,10 @@ export function configDigest(instances: readonly string[], mappings: readonly Ma
 }
 
 export function createPresence({
-  broadcast: broadcast,
+  broadcast,
   replica,
   clock,
-  currentDigest: currentDigest,
+  currentDigest,
   onOlderReplica: onOlder,
 }: PresenceOptions): Presence {
   const startedAt = clock.now();
@@ -98,7 +98,7 @@ export function createPresence({
     replicas: () => [replica, ...replicas.keys()].sort(),
     differing: () =>
       [...replicas]
-        .filter(([, it]) => it.works !== undefined && it.works !== currentDigest())
+        .filter(([, other]) => other.works !== undefined && other.works !== currentDigest())
         .map(([name]) => name)
         .toSorted(compareText),
     [Symbol.dispose]() {

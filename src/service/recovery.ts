@@ -1,6 +1,6 @@
 import type { Logger } from '../log/logger.ts';
 
-/** Resolves intents that crashed runs or this process left open. Logs a failure once. */
+/** Resolves the intents that crashed runs or this process did not finish. Logs a failure once. */
 export function createRecovery({
   recover,
   onClosed,

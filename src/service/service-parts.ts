@@ -41,7 +41,7 @@ export interface ServiceParts {
   readonly destroy: DeletionStepDeps['destroy'];
   /** Restarts pending workloads. Returns the delay until the next check. */
   readonly restart: () => Promise<number | undefined>;
-  /** Resolves intents that a crash left open. */
+  /** Resolves the intents that a crash interrupted. */
   readonly recover: (onNotMade?: RecoverDeps['onNotApplied']) => Promise<number>;
   /** Whether the latest record of a target is a failure. Defaults to none. */
   readonly hasOpenFailure?: StaleFailuresDeps['hasOpenFailure'] | undefined;
@@ -58,7 +58,7 @@ export interface ServiceParts {
   readonly replicasAgree: () => boolean;
 }
 
-/** What the service needs from the stores. */
+/** The part of the stores that the service uses. */
 export interface StoreParts {
   readonly definitions: () => ReadonlyMap<string, string>;
   readonly tellsVersions: (store: string) => boolean;

@@ -118,11 +118,11 @@ function stateOf(
   return inSync;
 }
 
-/** What a mapping reads. Several values may be members of one key. */
+/** The sources and searches of a mapping. Several values may be members of one key. */
 export function sourcesAndSearches(mapping: Mapping): Pick<MappingStatus, 'sources' | 'searches'> {
   const named = sourcesOf(mapping).map(({ store, key }) => ({ store, key }));
   return {
-    sources: [...new Map(named.map((it) => [`${it.store} ${it.key}`, it])).values()],
+    sources: [...new Map(named.map((source) => [`${source.store} ${source.key}`, source])).values()],
     searches: searchesOf(mapping).map(({ store, find: { path, name } }) => ({
       store,
       path,

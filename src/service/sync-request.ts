@@ -25,7 +25,7 @@ interface SyncRequest {
 export async function requestSync(
   controller: Controller,
   desired: readonly DesiredTarget[],
-  { requestId, clock, held, wholeMapping: wholeMapping }: SyncRequest,
+  { requestId, clock, held, wholeMapping }: SyncRequest,
 ): Promise<SyncAnswer> {
   const askedAt = clock.now();
   const results = new Map<string, TargetState>();

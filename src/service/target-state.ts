@@ -68,12 +68,12 @@ const MAX_DATE_MS = 8.64e15;
  * @param heldId Computes the id of a held change from all of its keys. The id is included when keys are dropped.
  */
 export function formatTargetState(
-  known: TargetState,
+  state: TargetState,
   heldId: (held: TargetState) => string | undefined,
 ): string {
-  const { error } = known;
+  const { error } = state;
   const withMessage = (most: number, todo: string): TargetState => ({
-    ...known,
+    ...state,
     ...(error === undefined
       ? {}
       : { error: { code: error.code, message: error.message.slice(0, most), remedy: todo } }),
@@ -81,7 +81,7 @@ export function formatTargetState(
   const remedy = error === undefined || error.remedy === remedyOf(error.code) ? '' : error.remedy;
   const complete = JSON.stringify(withMessage(MAX_MESSAGE_LENGTH, remedy));
   if (complete.length <= MAX_MESSAGE_LENGTH) return complete;
-  const id = known.heldId ?? (known.kind === 'held' ? heldId(known) : undefined);
+  const id = state.heldId ?? (state.kind === 'held' ? heldId(state) : undefined);
   const bare = (most: number, todo: string): TargetState => ({
     ...withMessage(most, todo),
     keys: [],
@@ -91,17 +91,17 @@ export function formatTargetState(
   const shorter = [remedy, ''].flatMap((todo) => MESSAGE_LENGTHS.map((most) => bare(most, todo)));
   const shortest = shorter.find((targetState) => sizeOf(targetState) <= MAX_MESSAGE_LENGTH) ?? bare(0, '');
   let room = MAX_MESSAGE_LENGTH - sizeOf(shortest);
-  const told = new Set<KeyPlan>();
+  const included = new Set<KeyPlan>();
   // Changed keys first.
   for (const key of [
-    ...known.keys.filter(isChanged),
-    ...known.keys.filter((keyPlan) => !isChanged(keyPlan)),
+    ...state.keys.filter(isChanged),
+    ...state.keys.filter((keyPlan) => !isChanged(keyPlan)),
   ]) {
     room -= sizeOf(key) + 1;
     if (room < 0) break;
-    told.add(key);
+    included.add(key);
   }
-  return JSON.stringify({ ...shortest, keys: known.keys.filter((keyPlan) => told.has(keyPlan)) });
+  return JSON.stringify({ ...shortest, keys: state.keys.filter((keyPlan) => included.has(keyPlan)) });
 }
 
 export function isChanged({ action }: KeyPlan): boolean {
@@ -115,7 +115,7 @@ export function parseTargetState(text: string): TargetState | undefined {
   if (value === undefined || !isObject(target)) return undefined;
   const { mapping, requestId, startedAt, endedAt, failures, keys, alive } = value;
   const { namespace, secret } = target;
-  const kind = OUTCOMES.find((it) => it === value.kind);
+  const kind = OUTCOMES.find((outcome) => outcome === value.kind);
   if (!isText(mapping) || !isText(requestId) || !isText(namespace) || !isText(secret)) return undefined;
   if (!isTime(startedAt) || !isTime(endedAt) || kind === undefined) return undefined;
   if (typeof failures !== 'number' || typeof alive !== 'boolean' || !Array.isArray(keys)) return undefined;

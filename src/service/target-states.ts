@@ -11,7 +11,7 @@ import {
 } from './target-state.ts';
 
 export interface TargetStates {
-  /** When this process started. Nothing is known before. */
+  /** When this process started. It knows no earlier states. */
   readonly startedAt: number;
   get(mapping: string, target: TargetId): TargetState | undefined;
   all(): Iterable<TargetState>;
@@ -52,7 +52,7 @@ export function createTargetStates(
   const byOtherConfig = new Map<string, TargetState>();
   const startedAt = clock.now();
   const sweeps = new Map<string, SweepState>();
-  const metas = createTargetMap<SecretMeta>();
+  const metadata = createTargetMap<SecretMeta>();
   const listeners = new Set<(state: TargetState) => void>();
 
   /**
@@ -123,10 +123,10 @@ export function createTargetStates(
     forgetSweep(shard) {
       if (sweeps.delete(SWEEP_PREFIX + shard)) broadcast?.publish(SWEEP_PREFIX + shard, undefined);
     },
-    meta: metas.get,
-    setMeta: (meta) => metas.set(meta.id, meta),
-    dropMeta: metas.delete,
-    metas: metas.values,
+    meta: metadata.get,
+    setMeta: (meta) => metadata.set(meta.id, meta),
+    dropMeta: metadata.delete,
+    metas: metadata.values,
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

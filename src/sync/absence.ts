@@ -87,14 +87,13 @@ function isSame(a: Source, b: Source): boolean {
 }
 
 /** Why an absence is not proved. Undefined if it is proved. */
-function missingProof(
-  source: Source,
-  { live, stores, isProvenAbsent }: AbsenceInput,
-): string | undefined {
+function missingProof(source: Source, { live, stores, isProvenAbsent }: AbsenceInput): string | undefined {
   const before = parseStores(live?.annotations[ANNOTATION.stores])?.get(source.store);
   if (before === undefined || before !== stores.get(source.store))
     return 'it was last read from another definition of the store';
-  return isProvenAbsent(source) ? undefined : 'its absence is not proved yet; this takes more reads or more time';
+  return isProvenAbsent(source)
+    ? undefined
+    : 'its absence is not proved yet; this takes more reads or more time';
 }
 
 /**

@@ -243,7 +243,8 @@ function claimDescription(
       mergeManager(merge.instance, merge.mapping) === manager,
   );
   return (
-    other && `instance ${other.instance}, mapping ${other.mapping} merges into it with the same field manager name`
+    other &&
+    `instance ${other.instance}, mapping ${other.mapping} merges into it with the same field manager name`
   );
 }
 

@@ -43,10 +43,7 @@ function unownedResult(live: LiveSecret, claim: Claim): Ownership {
     return isReleased(live, claim) ? releasedResult(live, claim) : refused('NOT_OWNED');
   // The Secret would be deleted with its owner, even with our content.
   if (live.controlled && mapping.onConflict !== 'adoptAndDropOwner')
-    return refused(
-      'NOT_OWNED',
-      'a controller owns it; `onConflict: adoptAndDropOwner` would take it over',
-    );
+    return refused('NOT_OWNED', 'a controller owns it; `onConflict: adoptAndDropOwner` would take it over');
   return { kind: 'adoptable' };
 }
 

@@ -39,7 +39,7 @@ export type Plan =
       readonly drift: boolean;
     }
   | {
-      /** Merging our keys into a Secret of another owner. */
+      /** Our keys are merged into a Secret of another owner. */
       readonly kind: 'merge';
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
@@ -129,7 +129,7 @@ function planOwn(input: PlanInput): Plan {
 
 const EMPTY_FOREIGN_SECRET = {
   detail: 'no key would be left',
-  todo: 'Check the sources of the mapping, or delete the Secret yourself.',
+  remedy: 'Check the sources of the mapping, or delete the Secret yourself.',
 };
 
 /** Here `recreate` would not help. */
@@ -156,13 +156,13 @@ function planChange(
   // Never destroy a Secret that we did not write, even if its labels are ours.
   const mayDestroy = !adopts && live.ours !== undefined;
   if (immutableChange !== undefined && !(mapping.target.recreate && mayDestroy)) {
-    const todo =
+    const remedy =
       immutableChange === IMMUTABLE_SET
-        ? { todo: IMMUTABLE_REMEDY }
+        ? { remedy: IMMUTABLE_REMEDY }
         : mayDestroy
           ? {}
-          : { todo: FOREIGN_REMEDY };
-    return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: immutableChange, ...todo }) };
+          : { remedy: FOREIGN_REMEDY };
+    return { kind: 'refuse', keys, error: new AppError('IMMUTABLE', { detail: immutableChange, ...remedy }) };
   }
   if (manifest.data.size === 0 && live.data.size > 0)
     return mayDestroy
@@ -206,7 +206,8 @@ export function planRemoval(
 
 /** Only the `immutable` field differs. */
 const IMMUTABLE_SET = 'it is immutable and would no longer be';
-const IMMUTABLE_REMEDY = 'Set `target.immutable: true`, or delete the Secret yourself so that it is recreated.';
+const IMMUTABLE_REMEDY =
+  'Set `target.immutable: true`, or delete the Secret yourself so that it is recreated.';
 
 /** Finds a change that the API server does not allow in place. */
 function findImmutableChange(

@@ -12,8 +12,7 @@ export function targetKey(name: string, rename: Rename | undefined, subject: str
     rename?.case === 'upper' ? name.toUpperCase() : rename?.case === 'lower' ? name.toLowerCase() : name;
   const prefixed = `${rename?.prefix ?? ''}${cased}`;
   const key = rename?.invalid === 'replace' ? replaceInvalid(prefixed) : prefixed;
-  if (!isTargetKey(key))
-    throw new AppError('KEY_INVALID', { subject, detail: `key ${JSON.stringify(key)}` });
+  if (!isTargetKey(key)) throw new AppError('KEY_INVALID', { subject, detail: `key ${JSON.stringify(key)}` });
   return key;
 }
 

@@ -35,10 +35,10 @@ export function withTemplates(
     (key) => dataSources[key]?.optional === true && !data.has(key),
   );
   const renderedValues = new Map<string, SecretValue>();
-  for (const [key, it] of compileAll(template)) {
+  for (const [key, compiledTemplate] of compileAll(template)) {
     if (data.has(key)) throw keyCollision(key, describeGiver(sources.get(key)), `template ${key}`);
-    if (it.kind === 'invalid') throw failure('TEMPLATE_INVALID', key, it.problem);
-    const result = it.template.render(data, absent);
+    if (compiledTemplate.kind === 'invalid') throw failure('TEMPLATE_INVALID', key, compiledTemplate.problem);
+    const result = compiledTemplate.template.render(data, absent);
     if (result.kind === 'failed') throw failure('TEMPLATE_FAILED', key, result.problem, result.cause);
     renderedValues.set(key, result.value);
   }

@@ -26,9 +26,9 @@ export function createJsonCache(): JsonCache {
   const nodes = new Map<StoreValue, JsonNode>();
   const indexes = new WeakMap<JsonNode, Members>();
   return {
-    node(found) {
-      const node = nodes.get(found) ?? parse(found.object ?? found.value);
-      nodes.set(found, node);
+    node(storeValue) {
+      const node = nodes.get(storeValue) ?? parse(storeValue.object ?? storeValue.value);
+      nodes.set(storeValue, node);
       return node;
     },
     members(node, source) {

@@ -4,7 +4,7 @@ import type { Head } from '../../src/audit/chain.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 
-/** An audit that is asked, and answers when it is told to. */
+/** An audit store that answers queries on demand. */
 function open(askMs = 20) {
   const questions: PromiseWithResolvers<Head>[] = [];
   const audit = {
@@ -29,8 +29,8 @@ function open(askMs = 20) {
 const head = (sequence: number): Head => ({ sequence, hash: 'a'.repeat(64) });
 const AWAY = { kind: 'postgres', state: 'down', code: 'AUDIT_UNAVAILABLE' };
 
-describe('how the audit is', () => {
-  it('is asked once for all who ask at a time', async () => {
+describe('audit status', () => {
+  it('sends one query for concurrent callers', async () => {
     const { ask, questions } = open(10_000);
     const answers = Promise.all([ask(), ask(), ask()]);
     questions[0]?.resolve(head(7));
@@ -38,7 +38,7 @@ describe('how the audit is', () => {
     expect(questions).toHaveLength(1);
   });
 
-  it('is down, and said at once, as long as one that stands still has not answered', async () => {
+  it('reports down immediately while a hanging query has no answer', async () => {
     const { ask, questions } = open();
     const first = ask();
     questions[0]?.resolve(head(7));
@@ -55,7 +55,7 @@ describe('how the audit is', () => {
     expect(await again).toEqual({ kind: 'postgres', state: 'up', sequence: 9 });
   });
 
-  it('is asked anew after a failure, which ends nothing else', async () => {
+  it('queries again after a failed query', async () => {
     const { ask, questions, doubt } = open();
     const late = ask();
     expect(await late).toEqual({ ...AWAY, sequence: 0 });

@@ -6,12 +6,16 @@ import { silentLogger } from '../../src/log/logger.ts';
 import type { Status } from '../../src/service/service.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 
-/** What a service shows that waits for a person to accept a loss, by the head of its audit. */
+/** The status while a service waits for an acceptance, with the given head of its audit log. */
 async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined> {
   const truncated = new AppError('AUDIT_TRUNCATED');
   const app = {
     audit: { ...createMemoryAudit(), head },
-    checkpoints: { trouble: () => truncated, check: async () => undefined, failing: () => undefined },
+    checkpoints: {
+      storeError: () => truncated,
+      checkStore: async () => undefined,
+      writeError: () => undefined,
+    },
     logger: silentLogger,
     config: {
       instance: 'prod',
@@ -37,8 +41,8 @@ async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined
   return shown;
 }
 
-describe('the status of a service whose audit is in doubt', () => {
-  it('says what the matter is, and where the audit ends', async () => {
+describe('status while the audit log cannot be trusted', () => {
+  it('reports the reason and the last record', async () => {
     const shown = await shownWhile(async () => ({ sequence: 7, hash: 'a'.repeat(64) }));
     expect(shown).toMatchObject({
       engine: { state: 'down', code: 'AUDIT_TRUNCATED' },
@@ -46,7 +50,7 @@ describe('the status of a service whose audit is in doubt', () => {
     });
   });
 
-  it('says so, too, while the audit cannot be asked, or stands still', async () => {
+  it('reports the reason even if the audit store fails or hangs', async () => {
     const heads = [
       () => Promise.reject(new AppError('AUDIT_UNAVAILABLE')),
       () => new Promise<Head>(() => {}),

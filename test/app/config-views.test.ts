@@ -3,31 +3,31 @@ import { secretRefsOf } from '../../src/app/secret-refs.ts';
 import { targetsOf, desiredIndex } from '../../src/reconcile/targets.ts';
 import { mapping } from '../sync/sample.ts';
 
-describe('the targets of mappings', () => {
+describe('targets of mappings', () => {
   const mappings = [
     mapping({ name: 'z', target: { namespaces: ['b', 'a'], secret: 'shared' } }),
     mapping({ name: 'y', target: { namespaces: ['a'], secret: 'own' } }),
     mapping({ name: 'x', target: { namespaces: ['a'], secret: 'shared', mode: 'merge' } }),
   ];
 
-  it('are one for each namespace, by namespace, then name', () => {
+  it('returns one target for each namespace, sorted by namespace and name', () => {
     expect(
       targetsOf(mappings).map(({ id, mapping: { name } }) => `${id.namespace}/${id.secret} ${name}`),
     ).toEqual(['a/own y', 'a/shared x', 'a/shared z', 'b/shared z']);
   });
 
-  it('are told from those that another mapping wants', () => {
+  it('distinguishes targets of different mappings', () => {
     const wants = desiredIndex(targetsOf(mappings));
     expect(wants('z', { namespace: 'b', secret: 'shared' })).toBe(true);
     expect(wants('y', { namespace: 'b', secret: 'shared' })).toBe(false);
     expect(wants('none', { namespace: 'b', secret: 'shared' })).toBe(false);
-    // Names with a separator in them must not run together.
+    // Names with separators must not collide.
     expect(wants('y a', { namespace: 'own', secret: '' })).toBe(false);
   });
 });
 
-describe('the Secrets that credentials come from', () => {
-  it('are found wherever a configuration refers to one, each once, sorted', () => {
+describe('Secrets with credentials', () => {
+  it('finds every reference in the configuration once, sorted', () => {
     const config = {
       stores: [
         { auth: { token: { secretRef: { name: 'vault', key: 'token' } } } },

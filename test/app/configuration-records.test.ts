@@ -25,8 +25,8 @@ function diffOf(some: Partial<ConfigDiff>): ConfigDiff {
   return { stores: NONE, mappings: NONE, access: false, events: false, restart: [], ...some };
 }
 
-describe('what a record says of a change', () => {
-  it('is which mappings and stores were added, changed and removed, and which sections are others', () => {
+describe('description of a configuration change', () => {
+  it('names added, changed and removed mappings and stores, and other changed sections', () => {
     const mappings = { added: ['web'], changed: ['db', 'mail'], removed: [] };
     expect(describeDiff(diffOf({ mappings, stores: { ...NONE, removed: ['vault'] } }))).toBe(
       'stores: 0 added, 0 changed, 1 removed (vault); mappings: 1 added (web), 2 changed (db, mail), 0 removed',
@@ -36,7 +36,7 @@ describe('what a record says of a change', () => {
     );
   });
 
-  it('is of bounded length, however many there are', () => {
+  it('limits its length', () => {
     const names = Array.from({ length: 10_000 }, (_, n) => `m${String(n).padStart(62, '0')}`);
     const all = { added: names, changed: names, removed: names };
     const note = describeDiff(diffOf({ mappings: all, stores: all }));
@@ -44,18 +44,18 @@ describe('what a record says of a change', () => {
     expect(note.length).toBeLessThan(8_500);
   });
 
-  it('is, of a service that opens, how many there are, and what is another than before in this process', () => {
+  it('gives the counts at a start, and the changes since the last start in this process', () => {
     const config = { stores: [1], mappings: [1, 2] };
     expect(describeStart(config)).toBe('stores: 1, mappings: 2');
     expect(describeStart(config, diffOf({ restart: ['brake'] }))).toBe(
-      'stores: 1, mappings: 2; opened anew; stores: 0 added, 0 changed, 0 removed; mappings: 0 added, 0 changed, 0 removed; changed: brake',
+      'stores: 1, mappings: 2; reopened; stores: 0 added, 0 changed, 0 removed; mappings: 0 added, 0 changed, 0 removed; changed: brake',
     );
-    expect(describeStart(config, diffOf({}))).toBe('stores: 1, mappings: 2; opened anew; as before');
+    expect(describeStart(config, diffOf({}))).toBe('stores: 1, mappings: 2; reopened; unchanged');
   });
 });
 
-describe('changes of the configuration', () => {
-  it('are recorded in their order when the audit is there again, each once', async () => {
+describe('records of configuration changes', () => {
+  it('writes waiting records once and in order when the audit store works again', async () => {
     const { audit, auditDoubt, records, notes } = open();
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
     await records.configured('one');
@@ -76,7 +76,7 @@ describe('changes of the configuration', () => {
     expect(notes()).toHaveLength(3);
   });
 
-  it('are left out beyond a thousand that wait', async () => {
+  it('drops records beyond a thousand waiting ones', async () => {
     const { audit, records, notes } = open();
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
     for (let n = 0; n < 1_002; n += 1) await records.configured(`${n}`);

@@ -6,15 +6,15 @@ import { startAwsServer } from '../fakes/aws-server.ts';
 
 const KEYS = Array.from({ length: 60 }, (_, index) => `k${index}`);
 
-describe('doctor, of a permission that only saves requests', () => {
+describe('doctor with a missing permission that only saves requests', () => {
   it.each([
-    [/ListSecrets/, /store aws: list: not allowed.*; it would save up to 24 of 36 calls an hour here$/],
+    [/ListSecrets/, /store aws: list: not allowed.*; it would save up to 24 of 36 requests per hour$/],
     [/Batch/, /store aws: read in batches: not allowed[^;]*; [^;]*$/],
     [
       /ListSecrets|Batch/,
-      /store aws: read in batches: not allowed.*; it would save up to 684 of 720 calls an hour here$/,
+      /store aws: read in batches: not allowed.*; it would save up to 684 of 720 requests per hour$/,
     ],
-  ])('says what it would save where %s is refused', async (refused, expected) => {
+  ])('reports what %s would save', async (refused, expected) => {
     await using server = await startAwsServer({ region: 'eu-west-1', account: '123456789012' });
     for (const key of KEYS) server.store.put(key, 'x');
     server.fail(new AwsError('AccessDeniedException'), refused);

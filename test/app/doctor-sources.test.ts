@@ -17,7 +17,7 @@ async function checksOf(bench: Bench, env: Readonly<Record<string, string>> = {}
   return (printed as { checks: readonly Check[] }).checks;
 }
 
-/** `<name>: ok` or its code, of what is read. */
+/** The reads, as `<name>: ok` or `<name>: <code>`. */
 const readsOf = (checks: readonly Check[]): readonly string[] =>
   checks.filter(({ name }) => /^(read|find) /.test(name)).map(({ name, code = 'ok' }) => `${name}: ${code}`);
 
@@ -28,15 +28,15 @@ const SELECTED = `mappings:
     data: { DB: { store: local, key: db.json }, OTHER: { store: local, key: other.json, optional: true } }
 `;
 
-describe('doctor, of targets that a selector chooses', () => {
+describe('doctor with namespace selectors', () => {
   const READS = ['read store local, key db.json: NOT_ALLOWED', 'read store local, key other.json: ok'];
 
-  it('reads nothing that no rule allows, while it chooses none', async () => {
+  it('reads nothing without an access rule while the selector matches no namespace', async () => {
     await using bench = await openBench(HEAD + OTHERS + SELECTED);
     expect(readsOf(await checksOf(bench))).toEqual(READS);
   });
 
-  it('goes by the namespaces that it chooses', async () => {
+  it('applies the rules of the selected namespaces', async () => {
     await using bench = await openBench(HEAD + OTHERS + SELECTED);
     await bench.write('cluster/apps/.keep', '');
     expect(readsOf(await checksOf(bench))).toEqual(READS);
@@ -52,8 +52,8 @@ const FINDING = `mappings:
     dataFrom: [ { store: local, find: { path: flags } } ]
 `;
 
-describe('doctor, of a search', () => {
-  it('runs it and reads what it finds', async () => {
+describe('doctor with a search', () => {
+  it('runs the search and reads its results', async () => {
     await using bench = await openBench(HEAD + FINDING);
     await bench.write('store/flags/a', '1');
     expect(readsOf(await checksOf(bench))).toEqual([
@@ -62,12 +62,12 @@ describe('doctor, of a search', () => {
     ]);
   });
 
-  it('runs none that is not allowed, and reads no key that is not', async () => {
+  it('skips searches and keys that are not allowed', async () => {
     const allowing = (keys: string) =>
       `access: [ { namespaces: [apps], stores: [local], keys: [${keys}] } ]\n`;
     await using bench = await openBench(`${HEAD}${allowing('flags/a')}${FINDING}`);
     await bench.write('store/flags/a', '1');
-    // Whatever could make another key of it is no key that a rule allows.
+    // A key that a store could normalize to another key matches no rule.
     await bench.write('store/flags/%2e', '1');
     expect(readsOf(await checksOf(bench))).toEqual(['find store local, search below flags: NOT_ALLOWED']);
     await bench.write('secretbridge.yaml', `${HEAD}${allowing('flags/**')}${FINDING}`);
@@ -78,7 +78,7 @@ describe('doctor, of a search', () => {
     ]);
   });
 
-  it('says that it fails, names what it finds and may not read, and passes over what is deleted', async () => {
+  it('reports failed searches and unreadable results, and skips deleted ones', async () => {
     await using server = await startVaultServer();
     server.put('secret', 'flags/a', '{"x":"1"}');
     server.put('secret', 'flags/b', '{"x":"1"}');
@@ -101,7 +101,7 @@ describe('doctor, of a search', () => {
   });
 });
 
-describe('doctor, of a cluster with credentials in it', () => {
+describe('doctor with credentials in the cluster', () => {
   it("refuses a target in the bridge's own namespace, as `plan` and `sync` do", async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(
@@ -127,7 +127,7 @@ mappings:
     expect((await bench.run('audit', 'list', '--action', 'read')).stdout).toBe('No record matches.\n');
   });
 
-  it('takes those of the audit from there', async () => {
+  it('reads the audit credentials from the cluster', async () => {
     await using api = await startApiServer();
     const url = Buffer.from('postgres://ann@127.0.0.1:1/audit').toString('base64');
     await using bench = await openBridgeBench(
@@ -138,7 +138,7 @@ mappings: []
 `,
       { db: { url } },
     );
-    // Nothing listens there, which only who has the address can tell.
+    // Nothing listens there. Only a check that has read the address can report it.
     const [audit] = await checksOf(bench);
     expect(audit).toMatchObject({ name: 'audit: write postgres', code: 'AUDIT_UNAVAILABLE' });
   });

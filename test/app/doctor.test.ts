@@ -22,7 +22,7 @@ interface Scene extends AsyncDisposable {
   readonly proxy: FaultProxy;
   readonly bench: Bench;
   readonly env: Record<string, string>;
-  /** What does not work, as `<name>: <code>`; each must say what to do. */
+  /** The failed checks, as `<name>: <code>`. Each must have a remedy. */
   failures(): Promise<readonly string[]>;
   checks(): Promise<readonly Check[]>;
 }
@@ -41,7 +41,7 @@ const MAPPINGS = `mappings:
 async function openScene({
   store = '',
   cluster = '{ kind: directory, path: ./cluster }',
-  // A store that answers does so within this on a busy machine, too.
+  // An upper limit for answers, even on a busy machine.
   timeout = '10s',
   more = '',
 }: {
@@ -86,7 +86,7 @@ ${MAPPINGS.replaceAll('    data:', `${more}    data:`)}`),
       const failed = (await checks()).filter(({ ok }) => !ok);
       for (const { code, message, remedy } of failed) {
         expect(message).toContain(ERRORS[code ?? 'INTERNAL'].message);
-        // The code's own, or one for the case that names what to set.
+        // The remedy of the code, or a specific one that names the setting.
         if (remedy !== ERRORS[code ?? 'INTERNAL'].remedy)
           expect(remedy).toMatch(/`(cluster\.kubeconfig|audit\.(?:store|checkpoints))`.*\.$/);
       }
@@ -96,7 +96,7 @@ ${MAPPINGS.replaceAll('    data:', `${more}    data:`)}`),
   };
 }
 
-/** Every other part still says that it works. */
+/** All other checks still pass. */
 async function expectOthersWell(scene: Scene): Promise<void> {
   const well = (await scene.checks()).filter(({ ok }) => ok).map(({ name }) => name);
   expect(well).toEqual(
@@ -112,7 +112,7 @@ async function expectOthersWell(scene: Scene): Promise<void> {
 }
 
 describe('doctor', () => {
-  it('is content when all works', async () => {
+  it('passes if everything works', async () => {
     await using scene = await openScene();
     expect(await scene.failures()).toEqual([]);
     await expectOthersWell(scene);
@@ -126,44 +126,44 @@ describe('doctor', () => {
     ['html', ['store vault: reach: BAD_ANSWER']],
     ['not HTTP', ['store vault: reach: BAD_ANSWER']],
     ['redirect', ['store vault: reach: BAD_ANSWER']],
-  ])('names the store for: %s', async (fault, failures) => {
+  ])('reports the store for: %s', async (fault, failures) => {
     await using scene = await openScene(fault === 'hang' ? { timeout: '200ms' } : {});
     scene.proxy.set(fault);
     expect(await scene.failures()).toEqual(failures);
     await expectOthersWell(scene);
   });
 
-  it('names the login when the token is not valid (403 for everything)', async () => {
+  it('reports the login if the token is invalid (403 for everything)', async () => {
     await using scene = await openScene();
     scene.env.TOKEN = 'another';
     expect(await scene.failures()).toEqual(['store vault: login: AUTH_FAILED']);
     await expectOthersWell(scene);
   });
 
-  it('names the key that may not be read (403 for that one)', async () => {
+  it('reports the key that may not be read (403 for one key)', async () => {
     await using scene = await openScene();
     scene.server.deny(/data\/token/);
     expect(await scene.failures()).toEqual(['read store vault, key token: ACCESS_DENIED']);
     await expectOthersWell(scene);
   });
 
-  it('names the key that is not there (404)', async () => {
+  it('reports the missing key (404)', async () => {
     await using scene = await openScene();
     scene.server.remove('secret', 'token', 'forget');
     expect(await scene.failures()).toEqual(['read store vault, key token: SOURCE_ABSENT']);
   });
 
   it.each([
-    // Vault answers 403 for a mount that it does not have, also to root.
-    ['that is not there', '    mount: none', 'ACCESS_DENIED'],
-    ['of the other version', '    mount: kv1', 'MOUNT_NOT_FOUND'],
-  ])('names a mount %s', async (_, store, code) => {
+    // Vault answers 403 for a missing mount, even to root.
+    ['that does not exist', '    mount: none', 'ACCESS_DENIED'],
+    ['with another version', '    mount: kv1', 'MOUNT_NOT_FOUND'],
+  ])('reports a mount %s', async (_, store, code) => {
     await using scene = await openScene({ store });
     expect(await scene.failures()).toEqual([`store vault: mount: ${code}`]);
     await expectOthersWell(scene);
   });
 
-  it('names an address that does not resolve, and one where nothing listens', async () => {
+  it('reports an address that does not resolve, and one without a listener', async () => {
     for (const address of ['https://vault.invalid', 'http://127.0.0.1:1']) {
       await using scene = await openScene();
       const config = await scene.bench.read('secretbridge.yaml');
@@ -173,7 +173,7 @@ describe('doctor', () => {
     }
   });
 
-  it('names TLS where the server has none, as it names what it cannot trust', async () => {
+  it('reports TLS if the server has none, or if it is not trusted', async () => {
     await using scene = await openScene();
     const config = await scene.bench.read('secretbridge.yaml');
     await scene.bench.write('secretbridge.yaml', config.replace('http://', 'https://'));
@@ -184,7 +184,7 @@ describe('doctor', () => {
   it.each([
     [120_000, 'ahead of|behind'],
     [-120_000, 'ahead of|behind'],
-  ])('names clocks that differ by %d ms, and still tries the login and each key', async (skew, words) => {
+  ])('reports clocks that differ by %d ms, and still tests the login and each key', async (skew, words) => {
     await using scene = await openScene();
     scene.server.skewMs = skew;
     scene.server.remove('secret', 'token', 'forget');
@@ -197,7 +197,7 @@ describe('doctor', () => {
     await expectOthersWell(scene);
   });
 
-  it('names a credential that is not there', async () => {
+  it('reports a missing credential', async () => {
     await using scene = await openScene();
     const { json } = await scene.bench.run('doctor', '--output', 'json');
     const failed = (json as { checks: Check[] }).checks.filter(({ ok }) => !ok);
@@ -205,7 +205,7 @@ describe('doctor', () => {
     expect(failed[0]?.name).toMatch(/^store vault: /);
   });
 
-  it('names the audit that cannot be written, and still tries the rest', async () => {
+  it('reports an unwritable audit log, and still runs the other checks', async () => {
     await using scene = await openScene();
     await scene.bench.write('state/audit.db', 'no database');
     scene.server.deny(/data\/token/);
@@ -215,13 +215,13 @@ describe('doctor', () => {
     ]);
   });
 
-  it('names a key file that is broken', async () => {
+  it('reports an invalid key file', async () => {
     await using scene = await openScene();
     await scene.bench.write('state/fingerprint.key', 'short');
     expect(await scene.failures()).toEqual(['keys: fingerprint: CREDENTIAL_MISSING']);
   });
 
-  it('names an older key of the fingerprints that is not there, and still tries the stores', async () => {
+  it('reports a missing older fingerprint key, and still tests the stores', async () => {
     await using scene = await openScene({
       store: 'keys: { fingerprint: [ { file: ./state/fingerprint.key }, { env: OLDER_KEY } ] }',
     });
@@ -229,7 +229,7 @@ describe('doctor', () => {
     await expectOthersWell(scene);
   });
 
-  it('names what was signed and is no longer there', async () => {
+  it('reports missing signed records', async () => {
     await using scene = await openScene();
     const plan = () => scene.bench.runWith({ env: scene.env }, 'plan');
     expect((await plan()).code).toBe(2);
@@ -240,7 +240,7 @@ describe('doctor', () => {
     expect(await scene.failures()).toEqual(['audit: checkpoints: AUDIT_TRUNCATED']);
   });
 
-  it('signs nothing, and measures no store that holds nothing yet', async () => {
+  it('writes no checkpoint, and skips the comparison for an empty audit log', async () => {
     await using scene = await openScene();
     const names = (await scene.checks()).map(({ name }) => name);
     expect(names).not.toContain('audit: checkpoints');
@@ -248,22 +248,22 @@ describe('doctor', () => {
     await expect(scene.bench.read('state/checkpoints.jsonl')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('names a place of checkpoints that cannot be read, before there is anything to measure', async () => {
+  it('reports unreadable checkpoints before the first record', async () => {
     await using scene = await openScene({
       store: 'audit: { checkpoints: [ { kind: file, path: ./store } ] }\n',
     });
     expect(await scene.failures()).toEqual(['audit: checkpoints: AUDIT_UNAVAILABLE']);
-    // As the first run would say.
+    // As the first run would report.
     const { code, stderr } = await scene.bench.runWith({ env: scene.env }, 'sync');
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('AUDIT_UNAVAILABLE') });
   });
 
-  it('names a place of checkpoints that can be read and not written', async () => {
+  it('reports checkpoints that can be read but not written', async () => {
     await using scene = await openScene({
       store: 'audit: { checkpoints: [ { kind: file, path: ./busy } ] }\n',
     });
     expect(await scene.failures()).toEqual([]);
-    // Of what runs nobody may write the file, not even root.
+    // A running executable cannot be written, even by root.
     const busy = join(scene.bench.folder, 'busy');
     await copyFile('/bin/sleep', busy);
     const running = spawn(busy, ['600'], { argv0: 'sleep' });
@@ -277,14 +277,14 @@ describe('doctor', () => {
     }
   });
 
-  it('names a key of checkpoints that is none', async () => {
+  it('reports an invalid checkpoint key', async () => {
     await using scene = await openScene();
     await scene.checks();
     await scene.bench.write('state/checkpoint.key', 'no key');
     expect(await scene.failures()).toEqual(['audit: checkpoints: CREDENTIAL_MISSING']);
   });
 
-  it('leaves no record but that it was run', async () => {
+  it('leaves only the record of its own run', async () => {
     await using scene = await openScene();
     await scene.checks();
     const { json } = await scene.bench.run('audit', 'list', '--output', 'json');
@@ -292,15 +292,15 @@ describe('doctor', () => {
   });
 });
 
-describe('doctor, of a cluster', () => {
+describe('doctor with a cluster', () => {
   const STATUS = (code: number) => JSON.stringify({ kind: 'Status', code, status: 'Failure' });
 
-  /** @param more Of each mapping. */
+  /** @param more Additional fields of each mapping. */
   async function openOn(api: ApiServer, more = ''): Promise<Scene> {
     return openScene({ cluster: `{ kind: kubernetes, kubeconfig: ${api.kubeconfig} }`, more });
   }
 
-  /** Allows what a test does not forbid. */
+  /** Allows everything that a test does not forbid. */
   function allowAll(
     api: ApiServer,
     forbid: (verb: string, name: string, resource: string) => boolean = () => false,
@@ -321,7 +321,7 @@ describe('doctor, of a cluster', () => {
     });
   }
 
-  it('names each target that may not be written, with the verbs that lack', async () => {
+  it('reports each unwritable target with the missing verbs', async () => {
     await using api = await startApiServer();
     allowAll(api, (verb, secret) => verb === 'update' && secret === 'token');
     await using scene = await openOn(api);
@@ -330,7 +330,7 @@ describe('doctor, of a cluster', () => {
     expect(failed?.message).toContain('update');
   });
 
-  it('names each workload that may not be restarted, once, whether it is there or not', async () => {
+  it('reports each workload that may not be restarted once, whether it exists or not', async () => {
     await using api = await startApiServer();
     allowAll(api, (verb, name, resource) => {
       if (resource === 'apps/deployments') return verb === 'patch' && name === 'web';
@@ -351,11 +351,11 @@ describe('doctor, of a cluster', () => {
     ]);
   });
 
-  it('asks for no rights in a namespace that takes nothing', async () => {
+  it('checks no permissions in a namespace that accepts no Secret', async () => {
     await using api = await startApiServer();
-    const asked: string[] = [];
+    const permissionChecks: string[] = [];
     api.answer(({ method, url }, response) => {
-      if (url.includes('accessreviews')) asked.push(url);
+      if (url.includes('accessreviews')) permissionChecks.push(url);
       const status = method === 'POST' ? 403 : 200;
       response
         .writeHead(status, { 'content-type': 'application/json' })
@@ -363,10 +363,10 @@ describe('doctor, of a cluster', () => {
     });
     await using scene = await openOn(api, '    restart: [{ kind: Deployment, name: web }]\n');
     expect(await scene.failures()).toEqual(['namespace: create in apps: CLUSTER_REFUSED']);
-    expect(asked).toEqual([]);
+    expect(permissionChecks).toEqual([]);
   });
 
-  it('names the cluster that does not accept us, and still tries the stores', async () => {
+  it('reports a rejected identity, and still tests the stores', async () => {
     await using api = await startApiServer();
     api.answer((_, response) =>
       response.writeHead(401, { 'content-type': 'application/json' }).end(STATUS(401)),
@@ -379,7 +379,7 @@ describe('doctor, of a cluster', () => {
     ]);
   });
 
-  it('names a kubeconfig that is not there or broken, and still tries the stores', async () => {
+  it('reports a missing or invalid kubeconfig, and still tests the stores', async () => {
     await using api = await startApiServer();
     await using scene = await openOn(api);
     const good = await readFile(api.kubeconfig, 'utf8');
@@ -391,7 +391,7 @@ describe('doctor, of a cluster', () => {
     await writeFile(api.kubeconfig, good);
   });
 
-  it('names an API server whose clock differs', async () => {
+  it('reports clock skew of the API server', async () => {
     await using api = await startApiServer();
     api.answer((_, response) =>
       response

@@ -15,7 +15,7 @@ stores:
 mappings:
 `;
 
-/** One mapping of many keys. */
+/** One mapping with many keys. */
 const mapping = (store: string, keys: number, more = '', target = 'namespace: a') =>
   `  - { name: ${store}-${keys}, target: { ${target} }, ${more} data: { ${Array.from({ length: keys }, (_, index) => `K${index}: { store: ${store}, key: k${index} }`).join(', ')} } }\n`;
 
@@ -25,10 +25,10 @@ async function open(mappings: string) {
   return { config: loaded.config, wanted: unresolvedTargets(loaded.config.mappings) };
 }
 
-describe('the calls that are expected', () => {
+describe('expected calls', () => {
   it.each([
     ['aws', 1_000, { way: 'list', perHour: 12 * 10 }],
-    // Where the page of a list and a batch cost the same, the page shows no value.
+    // If a list page and a batch cost the same, the list is used because it reads no value.
     ['aws', 15, { way: 'list', perHour: 12 }],
     ['aws', 2, { way: 'describe', perHour: 12 * 2 }],
     ['strict', 1_000, { way: 'batch', perHour: 12 * 50 }],
@@ -37,13 +37,13 @@ describe('the calls that are expected', () => {
     ['azure', 2, { way: 'list', perHour: 12 }],
     ['azure', 1, { way: 'read', perHour: 12 }],
     ['vault', 300, { way: 'read', perHour: 12 * 300 }],
-  ])('of %s with %i keys, before anything was asked', async (store, keys, expected) => {
+  ])('uses %s for %i keys before the first sweep', async (store, keys, expected) => {
     const { config, wanted } = await open(mapping(store, keys));
     expect(expectedCalls(config, wanted)).toEqual([{ store, keys, ...expected }]);
     expect(unsharedCallsPerHour(wanted, store)).toBe(12 * keys);
   });
 
-  it('are those that passes have shown, where they were made', async () => {
+  it('uses the observed sweeps', async () => {
     const { config, wanted } = await open(mapping('aws', 100));
     const taken = () => [{ way: 'batch' as const, keys: 100, calls: 5 }];
     expect(expectedCalls(config, wanted, { taken })).toEqual([
@@ -51,7 +51,7 @@ describe('the calls that are expected', () => {
     ]);
   });
 
-  it('count a key that many targets hold once, at the shortest of their intervals', async () => {
+  it('counts a key of many targets once, at the shortest interval', async () => {
     const { config, wanted } = await open(
       mapping('vault', 2, 'refresh: 1h,', 'namespaces: [a, b, c]') + mapping('vault', 1, 'refresh: 10m,'),
     );
@@ -59,7 +59,7 @@ describe('the calls that are expected', () => {
     expect(unsharedCallsPerHour(wanted, 'vault')).toBe(3 * 2 + 6);
   });
 
-  it('count named versions, searches and merged targets as well', async () => {
+  it('includes named versions, searches and merged targets', async () => {
     const { config, wanted } = await open(`  - name: more
     target: { namespace: a }
     data: { A: { store: aws, key: a, version: AWSPREVIOUS } }
@@ -76,7 +76,7 @@ describe('the calls that are expected', () => {
     ]);
   });
 
-  it('show what a permission saves', async () => {
+  it('shows what a permission saves', async () => {
     const { config, wanted } = await open(mapping('aws', 1_000));
     const perHour = (...lacks: ('list' | 'batch')[]) =>
       expectedCalls(config, wanted, { lacks: new Set(lacks) })[0]?.perHour;

@@ -14,14 +14,14 @@ function open() {
   return { ...health, time };
 }
 
-it('an intake of which nothing is known is well', () => {
+it('a new intake is up', () => {
   expect(open().states()).toEqual([
     { kind: 'sqs', name: 'eu', state: 'up' },
     { kind: 'webhook', name: 'ci', state: 'up' },
   ]);
 });
 
-it('what heals by itself is degraded for a minute, then down, and up again at once', () => {
+it('a transient failure is degraded for a minute, then down, and up after a success', () => {
   const { attempted: went, states, time } = open();
   const stateOf = () => states()[0];
   went(EU, new AppError('STORE_UNAVAILABLE'));
@@ -35,13 +35,13 @@ it('what heals by itself is degraded for a minute, then down, and up again at on
   expect(stateOf()).toEqual({ kind: 'sqs', name: 'eu', state: 'up' });
 });
 
-it('what a person must mend is down at once', () => {
+it('a permanent failure is down immediately', () => {
   const { attempted: went, states } = open();
   went(CI, new AppError('CREDENTIAL_MISSING', { detail: 'file /x' }));
   expect(states()[1]).toEqual({ kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' });
 });
 
-it('the last event stays known while the intake is configured', () => {
+it('the last event is kept while the intake is configured', () => {
   const { received: came, keep, states, time } = open();
   came(CI);
   time.set(START + 5_000);

@@ -11,7 +11,7 @@ import { startSqsServer } from '../fakes/sqs-server.ts';
 import { startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
 
-/** Of `events`, as `<name> <code>`, and whether `doctor` was content. */
+/** The checks of `events`, as `<name> <code>`, and whether `doctor` passed. */
 async function checks(stores: readonly string[], events: string, env: Readonly<Record<string, string>> = {}) {
   const head = HEAD.replace(/stores.*\n/, `stores: [ ${stores.join(', ')} ]\n`);
   await using bench = await openBench(`${head}events: { ${events} }\nmappings: []\n`);
@@ -27,14 +27,14 @@ async function checks(stores: readonly string[], events: string, env: Readonly<R
 const LOCAL = '{ name: local, kind: files, path: ./store }';
 const GRID_STORE = "{ name: azure, kind: azure-key-vault, vaultUrl: 'https://127.0.0.1:1' }";
 
-describe('doctor, of events', () => {
-  it('tries the keys of what is posted', async () => {
+describe('doctor with event intakes', () => {
+  it('checks the keys of posted events', async () => {
     const events = `webhooks: [ { name: ci, stores: [ local ], secret: { env: HOOK } }, { name: cd, stores: [ local ], secret: { file: ./none } } ]`;
     const { ok, lines } = await checks([LOCAL], events, { HOOK: 'x' });
     expect([ok, lines]).toEqual([false, ['events ci: secret: ok', 'events cd: secret: CREDENTIAL_MISSING']]);
   });
 
-  it('tries the key of a subscription, though its store cannot be reached', async () => {
+  it('checks the key of a subscription even if its store is unreachable', async () => {
     const grid = 'events: { eventGrid: [ { name: g, store: azure, key: { env: GRID } } ] }';
     const loaded = await loadText(`${EMPTY}stores: [ ${GRID_STORE} ]\n${grid}\n`);
     if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
@@ -53,7 +53,7 @@ describe('doctor, of events', () => {
     expect(asked).toEqual([{ env: 'GRID' }, 'events g: key']);
   });
 
-  it('says whether a Vault has a stream, and leaves none open', async () => {
+  it('reports whether Vault has an event stream, and closes it', async () => {
     await using server = await startVaultServer();
     await using events = await startVaultEvents(server);
     const store = `{ name: team, kind: vault, address: '${events.address}', auth: { method: token, token: { env: TOKEN } } }`;
@@ -64,12 +64,12 @@ describe('doctor, of events', () => {
     await expect.poll(() => events.streams).toBe(0);
     events.refuse = { status: 404 };
     expect((await look()).lines).toEqual(['events v: stream: CONFIG_INVALID']);
-    // What is wrong with the store is said once.
+    // A problem of the store is reported once.
     env.TOKEN = 'wrong';
     expect(await look()).toMatchObject({ ok: false, lines: [] });
   });
 
-  it('asks a queue, takes nothing out of it, and names the permission that is missing', async () => {
+  it('checks a queue without consuming messages, and names the missing permission', async () => {
     await using aws = await startAwsServer({ region: 'eu-west-1', account: '123456789012' });
     await using sqs = await startSqsServer();
     sqs.send('waiting');

@@ -12,7 +12,7 @@ const CI: Origin = { kind: 'webhook', name: 'ci' };
 const HINT = { store: 'vault', keys: ['db'] };
 const db = (password: string) => JSON.stringify({ user: 'ann', password });
 
-/** The service on a world in memory. Its clock stands still, so that nothing but an event brings a look. */
+/** The service in an in-memory world. Its clock is stopped, so that only an event can start a run. */
 async function open(world: World) {
   const outcomes: Outcome[] = [];
   const serving = await serve(world, undefined, {
@@ -24,22 +24,22 @@ async function open(world: World) {
   return { ...serving, outcomes, password, state };
 }
 
-describe('an event', () => {
+describe('event hints', () => {
   it.each([
     ['heals by itself', 'STORE_UNAVAILABLE'],
     ['a person must mend', 'ACCESS_DENIED'],
-  ] as const)('brings a target forward that waits after what %s', async (_, code) => {
+  ] as const)('run a target immediately that waits after %s', async (_, code) => {
     const world = await openWorld({ mappings: DB_ONLY });
     world.store.fail('db', new AppError(code));
-    await using it = await open(world);
-    await soon(() => expect(it.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
+    await using setup = await open(world);
+    await soon(() => expect(setup.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
     world.store.put('db', db('second'), '2');
-    it.controller.takeHints([HINT], CI);
-    await soon(() => expect(it.outcomes.at(-1)?.kind).toBe('created'));
-    expect(it.password()).toBe(base64('second'));
+    setup.controller.takeHints([HINT], CI);
+    await soon(() => expect(setup.outcomes.at(-1)?.kind).toBe('created'));
+    expect(setup.password()).toBe(base64('second'));
   });
 
-  it('does not move a target that is pinned', async () => {
+  it('do not change a pinned target', async () => {
     const world = await openWorld({ mappings: DB_ONLY });
     await world.sync();
     const [created] = world.records.filter(({ action, phase }) => action === 'create' && phase === 'outcome');
@@ -48,12 +48,12 @@ describe('an event', () => {
     await using process = await world.start();
     await rollBackLocally(process.app, { mapping: 'db', to: created?.sequence ?? 0, namespace: undefined });
     await process[Symbol.asyncDispose]();
-    await using it = await open(world);
+    await using setup = await open(world);
     const before = world.cluster.writes.length;
     world.store.put('db', db('third'), '3');
-    expect(it.controller.takeHints([HINT], CI).targets).toBe(1);
-    await soon(() => expect(it.outcomes.length).toBeGreaterThan(0));
-    expect([it.password(), world.cluster.writes.length]).toEqual([base64('first'), before]);
-    expect(await it.state()).toMatchObject({ state: 'pinned', pinned: expect.any(Number) });
+    expect(setup.controller.takeHints([HINT], CI).targets).toBe(1);
+    await soon(() => expect(setup.outcomes.length).toBeGreaterThan(0));
+    expect([setup.password(), world.cluster.writes.length]).toEqual([base64('first'), before]);
+    expect(await setup.state()).toMatchObject({ state: 'pinned', pinned: expect.any(Number) });
   });
 });

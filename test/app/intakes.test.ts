@@ -77,72 +77,69 @@ async function open(events: string) {
 
 const polled = (server: SqsServer) => soon(() => expect(server.polls).toBe(1));
 
-describe('the intakes of a configuration', () => {
-  it('fetch, count and show that they go on', async () => {
+describe('event intakes', () => {
+  it('fetch and count events, and report progress', async () => {
     await using server = await startSqsServer();
-    await using it = await open(`sqs: [ ${sqs('eu', server)} ]`);
-    expect(it.loops()).toEqual(['events eu']);
+    await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
+    expect(setup.loops()).toEqual(['events eu']);
     server.send(JSON.stringify(labelUpdated('db')));
     server.send(JSON.stringify(labelUpdated('unknown')));
-    await soon(() => expect(it.state.hints).toHaveLength(2));
-    await soon(() => expect(it.state.counts.toSorted().at(-1)).toBe('eu up'));
-    expect(it.state.counts.filter((text) => /taken|unknown/.test(text)).length).toBeGreaterThan(1);
+    await soon(() => expect(setup.state.hints).toHaveLength(2));
+    await soon(() => expect(setup.state.counts.toSorted().at(-1)).toBe('eu up'));
+    expect(setup.state.counts.filter((text) => /taken|unknown/.test(text)).length).toBeGreaterThan(1);
   });
 
-  it('say once that they cannot fetch, and that they can again', async () => {
+  it('log the begin and the end of a failure once', async () => {
     await using server = await startSqsServer();
     server.faults.push(...Array.from({ length: 3 }, () => new AwsError('InternalError', 500)));
-    await using it = await open(`sqs: [ ${sqs('eu', server)} ]`);
+    await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
     server.send(JSON.stringify(labelUpdated('db')));
-    await soon(() => expect(it.state.lines).toHaveLength(2));
-    expect(it.state.lines).toEqual([
-      'events cannot be fetched; retrying',
-      'events are fetched again',
-    ]);
-    expect(it.state.counts.slice(0, 3)).toEqual(['eu down', 'eu down', 'eu down']);
+    await soon(() => expect(setup.state.lines).toHaveLength(2));
+    expect(setup.state.lines).toEqual(['events cannot be fetched; retrying', 'events are fetched again']);
+    expect(setup.state.counts.slice(0, 3)).toEqual(['eu down', 'eu down', 'eu down']);
   });
 
-  it('go on untouched while others come and go', async () => {
+  it('keep running while others are added and removed', async () => {
     await using one = await startSqsServer();
     await using two = await startSqsServer();
-    await using it = await open(`sqs: [ ${sqs('one', one)} ]`);
+    await using setup = await open(`sqs: [ ${sqs('one', one)} ]`);
     await polled(one);
-    await it.configure(`sqs: [ ${sqs('two', two)}, ${sqs('one', one)} ]`);
+    await setup.configure(`sqs: [ ${sqs('two', two)}, ${sqs('one', one)} ]`);
     await polled(two);
-    expect(it.loops()).toEqual(['events one', 'events two']);
-    await it.configure(`sqs: [ ${sqs('one', one)} ]`);
+    expect(setup.loops()).toEqual(['events one', 'events two']);
+    await setup.configure(`sqs: [ ${sqs('one', one)} ]`);
     await soon(() => expect(two.polls).toBe(0));
     expect(one.requests).toHaveLength(1);
-    expect(it.loops()).toEqual(['events one']);
-    expect(it.state.counts.filter((text) => text.includes('gone'))).toEqual(['two gone']);
+    expect(setup.loops()).toEqual(['events one']);
+    expect(setup.state.counts.filter((text) => text.includes('gone'))).toEqual(['two gone']);
   });
 
-  it('leave nothing of one whose name another kind has taken', async () => {
+  it('drop the metrics if another kind reuses the name', async () => {
     await using server = await startSqsServer();
-    await using it = await open(`sqs: [ ${sqs('eu', server)} ]`);
+    await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
-    await it.configure('webhooks: [ { name: eu, stores: [ aws ], secret: { env: S } } ]');
-    expect(it.state.counts.filter((text) => text.includes('gone'))).toEqual(['eu gone']);
+    await setup.configure('webhooks: [ { name: eu, stores: [ aws ], secret: { env: S } } ]');
+    expect(setup.state.counts.filter((text) => text.includes('gone'))).toEqual(['eu gone']);
   });
 
-  it('begin anew where their store is another, or has other credentials', async () => {
+  it('restart when their store or its credentials change', async () => {
     await using server = await startSqsServer();
-    await using it = await open(`sqs: [ ${sqs('eu', server)} ]`);
+    await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
-    await it.configure(`sqs: [ ${sqs('eu', server)} ]`, STORES.replace('env: ID', 'env: OTHER'));
+    await setup.configure(`sqs: [ ${sqs('eu', server)} ]`, STORES.replace('env: ID', 'env: OTHER'));
     await soon(() => expect(server.requests.map(({ accessKeyId }) => accessKeyId)).toEqual(['ID', 'OTHER']));
-    await it.intakes.reset('azure');
-    await it.intakes.reset('aws');
+    await setup.intakes.reset('azure');
+    await setup.intakes.reset('aws');
     await soon(() => expect(server.requests).toHaveLength(3));
-    expect(it.loops()).toEqual(['events eu']);
+    expect(setup.loops()).toEqual(['events eu']);
   });
 
-  it('that are posted to are there by their name', async () => {
+  it('are found by name if events are posted to them', async () => {
     const grid = '{ name: grid, store: azure, key: { env: K } }';
     const ci = (stores: string) => `{ name: ci, stores: [ ${stores} ], secret: { env: S } }`;
-    await using it = await open(`webhooks: [ ${ci('aws')} ], eventGrid: [ ${grid} ]`);
-    const { posted } = it.intakes;
+    await using setup = await open(`webhooks: [ ${ci('aws')} ], eventGrid: [ ${grid} ]`);
+    const { posted } = setup.intakes;
     const [hook, grids] = [posted.webhook('ci'), posted.eventGrid('grid')];
     expect([hook?.origin, grids?.origin]).toEqual([
       { kind: 'webhook', name: 'ci' },
@@ -153,44 +150,46 @@ describe('the intakes of a configuration', () => {
       undefined,
       undefined,
     ]);
-    // What it has seen it still knows.
-    await it.configure(`webhooks: [ ${ci('aws')} ]`);
+    // It remembers the events it has seen.
+    await setup.configure(`webhooks: [ ${ci('aws')} ]`);
     expect(posted.webhook('ci')).toBe(hook);
-    await it.configure(`webhooks: [ ${ci('aws, azure')} ]`);
+    await setup.configure(`webhooks: [ ${ci('aws, azure')} ]`);
     expect(posted.webhook('ci')).not.toBe(hook);
     expect(posted.eventGrid('grid')).toBeUndefined();
-    expect(it.state.counts).toEqual(['grid gone']);
+    expect(setup.state.counts).toEqual(['grid gone']);
   });
 
-  it('say how they are: the last event, and what keeps others from coming', async () => {
+  it('report the last event and failures', async () => {
     await using server = await startSqsServer();
     const hook = (name: string, secret: string) =>
       `{ name: ${name}, stores: [ aws ], secret: { ${secret} } }`;
-    await using it = await open(
+    await using setup = await open(
       `sqs: [ ${sqs('eu', server)} ], webhooks: [ ${hook('ci', 'env: S')}, ${hook('cd', 'file: ./none')} ]`,
     );
     await soon(() =>
-      expect(it.intakes.states()).toEqual([
+      expect(setup.intakes.states()).toEqual([
         { kind: 'sqs', name: 'eu', state: 'up' },
         { kind: 'webhook', name: 'cd', state: 'down', code: 'CREDENTIAL_MISSING' },
         { kind: 'webhook', name: 'ci', state: 'up' },
       ]),
     );
     server.send(JSON.stringify(labelUpdated('db')));
-    await soon(() => expect(it.intakes.states()[0]?.lastEvent).toMatch(/^\d{4}-.*Z$/));
+    await soon(() => expect(setup.intakes.states()[0]?.lastEvent).toMatch(/^\d{4}-.*Z$/));
     server.faults.push(...Array.from({ length: 50 }, () => new AwsError('AccessDenied', 403)));
     server.send(JSON.stringify(labelUpdated('db')));
-    await soon(() => expect(it.intakes.states()[0]).toMatchObject({ state: 'down', code: 'ACCESS_DENIED' }));
-    await it.configure('');
-    expect(it.intakes.states()).toEqual([]);
+    await soon(() =>
+      expect(setup.intakes.states()[0]).toMatchObject({ state: 'down', code: 'ACCESS_DENIED' }),
+    );
+    await setup.configure('');
+    expect(setup.intakes.states()).toEqual([]);
   });
 
-  it('end at once, and leave nothing open', async () => {
+  it('close immediately and release everything', async () => {
     await using server = await startSqsServer();
-    const it = await open(`sqs: [ ${sqs('eu', server)} ]`);
+    const setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
-    await it.intakes[Symbol.asyncDispose]();
+    await setup.intakes[Symbol.asyncDispose]();
     await soon(() => expect(server.polls).toBe(0));
-    expect(it.loops()).toEqual([]);
+    expect(setup.loops()).toEqual([]);
   });
 });

@@ -19,8 +19,8 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-describe('the key of the fingerprints', () => {
-  it('is made at first use, for its owner alone, and stays', async () => {
+describe('fingerprint key', () => {
+  it('is created on first use, readable only by its owner, and stays', async () => {
     const file = join(folder, 'state', 'fingerprint.key');
     const first = await key({ file });
     expect(first.size).toBe(32);
@@ -31,26 +31,26 @@ describe('the key of the fingerprints', () => {
     expect(text).toBe(`${Buffer.from(first.reveal()).toString('base64')}\n`);
   });
 
-  it('is one key for all that start at the same time, and leaves no drafts', async () => {
+  it('is the same for concurrent starts, and leaves no temporary files', async () => {
     const file = join(folder, 'fingerprint.key');
     const keys = await Promise.all(Array.from({ length: 20 }, () => key({ file })));
     expect(keys.every((secretValue) => keys[0]?.equals(secretValue))).toBe(true);
     expect(await readdir(folder)).toEqual(['fingerprint.key']);
   });
 
-  it('is another one in another place', async () => {
+  it('differs in another folder', async () => {
     const [one, two] = [await key({ file: join(folder, 'one') }), await key({ file: join(folder, 'two') })];
     expect(one.equals(two)).toBe(false);
   });
 
-  it('is not made where several replicas could each make one', async () => {
+  it('is not created if several replicas could create different keys', async () => {
     await expect(key({ file: join(folder, 'none') }, false)).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
     });
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('may come from the environment', async () => {
+  it('can come from the environment', async () => {
     expect((await key({ env: 'KEY' })).size).toBe(32);
     await expect(key({ env: 'NONE' })).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
   });
@@ -58,11 +58,11 @@ describe('the key of the fingerprints', () => {
   it.each([
     ['too short', Buffer.alloc(16, 1).toString('base64')],
     ['too long', Buffer.alloc(33, 1).toString('base64')],
-    ['no base64', `${'x'.repeat(43)}!`],
+    ['not base64', `${'x'.repeat(43)}!`],
     ['raw bytes', Buffer.alloc(32, 200)],
     ['without its padding', BASE64.replace(/=+$/, '')],
     ['empty', ''],
-  ])('is refused when it is %s', async (_, content) => {
+  ])('is rejected if it is %s', async (_, content) => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, content);
     const error = await key({ file }).catch((thrown: unknown) => thrown);
@@ -71,13 +71,13 @@ describe('the key of the fingerprints', () => {
     expect(await readFile(file)).toEqual(Buffer.from(content));
   });
 
-  it('may have white space around it', async () => {
+  it('can have surrounding white space', async () => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, ` ${BASE64}\r\n\n`);
     expect((await key({ file })).size).toBe(32);
   });
 
-  it.skipIf(process.getuid?.() === 0)('is used where its folder cannot be written', async () => {
+  it.skipIf(process.getuid?.() === 0)('is used from a read-only folder', async () => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, BASE64);
     await chmod(folder, 0o500);
@@ -85,7 +85,7 @@ describe('the key of the fingerprints', () => {
     await chmod(folder, 0o700);
   });
 
-  it('that is there is never touched: no draft is written beside it', async () => {
+  it('is not touched if it exists: no temporary file is written', async () => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, BASE64);
     const before = (await stat(folder, { bigint: true })).mtimeNs;
@@ -93,7 +93,7 @@ describe('the key of the fingerprints', () => {
     expect((await stat(folder, { bigint: true })).mtimeNs).toBe(before);
   });
 
-  it('is named with the reason when it can neither be read nor made', async () => {
+  it('is reported with the reason if it can be neither read nor created', async () => {
     await writeFile(join(folder, 'file'), '');
     await expect(key({ file: join(folder, 'file', 'key') })).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
@@ -107,13 +107,13 @@ describe('the key of the fingerprints', () => {
   });
 });
 
-describe('the key of the checkpoints', () => {
+describe('checkpoint key', () => {
   const unsigned = { sequence: 1, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'prod' };
   const keysAt = (file: string, make = true) => checkpointKeys({ file }, { mayCreate: make, credential });
   const fresh = () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-  it('is made at first use, for its owner alone, and stays; its public half is noted beside it', async () => {
+  it('is created on first use, readable only by its owner, with a public key file', async () => {
     const file = join(folder, 'state', 'checkpoint.key');
     const [one, two] = await Promise.all([keysAt(file), keysAt(file)]);
     expect(one.signer.keyId).toBe(two.signer.keyId);
@@ -123,7 +123,7 @@ describe('the key of the checkpoints', () => {
     );
   });
 
-  it('is followed by another one, and what it signed is still known', async () => {
+  it('can be replaced, and its signatures are still accepted', async () => {
     const file = join(folder, 'checkpoint.key');
     const old = await keysAt(file);
     const signed = old.signer.sign(unsigned);
@@ -136,14 +136,14 @@ describe('the key of the checkpoints', () => {
     );
   });
 
-  it('may bring the public keys of those before it in its own text', async () => {
+  it('can be followed by earlier public keys in the same text', async () => {
     const old = generateKeyPairSync('ed25519').publicKey;
     const file = join(folder, 'mounted');
     await writeFile(file, `${fresh()}${pemOf(old)}`);
     expect((await keysAt(file, false)).publicKeys.has(keyIdOf(old))).toBe(true);
   });
 
-  it('is not made where several replicas could each make one; who verifies does without', async () => {
+  it('is not created if several replicas could create different keys; verification works without it', async () => {
     const file = join(folder, 'none.key');
     await expect(keysAt(file, false)).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
     expect((await knownCheckpointKeys({ file }, { credential })).size).toBe(0);
@@ -157,7 +157,7 @@ describe('the key of the checkpoints', () => {
       'of another kind',
       generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }),
     ],
-  ])('is refused when it is %s, without a word of it', async (_, text) => {
+  ])('is rejected if it is %s, without quoting it', async (_, text) => {
     const file = join(folder, 'wrong.key');
     await writeFile(file, text);
     await expect(keysAt(file)).rejects.toMatchObject({

@@ -22,7 +22,7 @@ async function load(text: string): Promise<Config> {
   return loaded.config;
 }
 
-it('is another one exactly where a mapping, one of its stores or the rules are others', async () => {
+it('mapping hash changes only with the mapping, one of its stores or the rules', async () => {
   const app = { config: await load(STORES + MAPPINGS) };
   const runsBy = createMappingHash(app);
   const both = () => [runsBy('app'), runsBy('other')];

@@ -5,7 +5,7 @@ import { AppError } from '../../src/core/errors.ts';
 import type { Metrics } from '../../src/metrics/metrics.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 
-it('a store in trouble is an error in the log where a person must act, and a warning where it heals', () => {
+it('logs a store problem as an error if a person must act, and as a warning if it is transient', () => {
   const logger = recordingLogger();
   const { onState } = observerOf({ audit: { stdout: false } } as Config, {
     logger,

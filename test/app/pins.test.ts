@@ -8,7 +8,7 @@ import { objectIn } from '../../src/cluster/json.ts';
 import { crashAt } from '../fakes/faulty.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type World, type WorldOptions } from '../reconcile/world.ts';
 
-/** Syncs once for each text of `db`, and gives the record of each change. */
+/** Syncs once for each text of `db`, and returns the record of each change. */
 async function history(texts: readonly string[], options: WorldOptions = {}) {
   const world = await openWorld({ mappings: DB_ONLY, ...options });
   for (const [index, text] of texts.entries()) {
@@ -26,7 +26,7 @@ const changesOf = (world: World): readonly number[] =>
 const db = (password: string) => JSON.stringify({ user: 'ann', password });
 const THREE = ['first', 'second', 'third'].map(db);
 
-async function back(world: World, to: number, namespace?: string): Promise<SyncReport> {
+async function rollBack(world: World, to: number, namespace?: string): Promise<SyncReport> {
   await using process = await world.start();
   const report = await rollBackLocally(process.app, { mapping: 'db', to, namespace });
   if (typeof report === 'string') throw new Error(report);
@@ -44,70 +44,67 @@ const metadata = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'm
 const annotations = (world: World) => objectIn(metadata(world), 'annotations') ?? {};
 const data = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'data') ?? {};
 
-describe('a version that is not what it was', () => {
-  it('is gone: the key was made anew, and counts from 1 again', async () => {
+describe('a version with different content', () => {
+  it('counts as gone: the key was recreated and its versions restart at 1', async () => {
     const { world, changes } = await history(THREE);
-    world.store.put('db', db('of somebody else'), '1');
-    await expect(back(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'VERSION_GONE' });
+    world.store.put('db', db('a Secret of another owner'), '1');
+    await expect(rollBack(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'VERSION_GONE' });
     expect(data(world).PASSWORD).toBe(base64('third'));
     expect(await world.sync()).toMatchObject({ targets: [{ kind: 'updated' }] });
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
   });
 
-  it('does not reach a target that is pinned already', async () => {
+  it('does not affect a target that is pinned already', async () => {
     const { world, changes } = await history(THREE);
-    await back(world, changes[0] ?? 0);
-    world.store.put('db', db('of somebody else'), '1');
+    await rollBack(world, changes[0] ?? 0);
+    world.store.put('db', db('a Secret of another owner'), '1');
     expect(await world.sync()).toMatchObject({
       targets: [{ kind: 'failed', error: { code: 'VERSION_GONE' }, pinned: changes[0] }],
     });
     expect(data(world).PASSWORD).toBe(base64('first'));
   });
 
-  it('may be gone back to again once it was written from there', async () => {
+  it('can be used for a rollback after it was written', async () => {
     const { world } = await history(THREE);
     world.store.put('db', db('anew'), '1');
     await world.sync();
     const anew = changesOf(world).at(-1) ?? 0;
     world.store.put('db', db('and on'), '2');
     await world.sync();
-    expect(await back(world, anew)).toMatchObject({ ok: true });
+    expect(await rollBack(world, anew)).toMatchObject({ ok: true });
     expect(data(world).PASSWORD).toBe(base64('anew'));
   });
 });
 
-describe('a pin takes nothing away', () => {
-  it.each(['removeKeys', 'delete'])(
-    'when its source goes altogether, with onSourceMissing: %s',
-    async (what) => {
-      const { world, changes } = await history(THREE, {
-        mappings: DB_ONLY.replace('target:', `onSourceMissing: ${what}\n    target:`),
-        more: 'absence: { readings: 1, over: 1ms }',
-      });
-      await back(world, changes[0] ?? 0);
-      world.store.absent('db');
-      for (const version of ['1', '2', '3']) world.store.purge('db', version);
-      const { length } = world.changes;
-      expect(await world.sync()).toMatchObject({
-        targets: [{ kind: 'failed', error: { code: 'VERSION_GONE' } }],
-      });
-      expect(await world.sync()).toMatchObject({ held: [] });
-      expect(world.changes).toHaveLength(length);
-      expect(data(world).PASSWORD).toBe(base64('first'));
-    },
-  );
+describe('a pinned target keeps its data', () => {
+  it.each(['removeKeys', 'delete'])('if its source is removed with onSourceMissing: %s', async (what) => {
+    const { world, changes } = await history(THREE, {
+      mappings: DB_ONLY.replace('target:', `onSourceMissing: ${what}\n    target:`),
+      more: 'absence: { readings: 1, over: 1ms }',
+    });
+    await rollBack(world, changes[0] ?? 0);
+    world.store.absent('db');
+    for (const version of ['1', '2', '3']) world.store.purge('db', version);
+    const { length } = world.changes;
+    expect(await world.sync()).toMatchObject({
+      targets: [{ kind: 'failed', error: { code: 'VERSION_GONE' } }],
+    });
+    expect(await world.sync()).toMatchObject({ held: [] });
+    expect(world.changes).toHaveLength(length);
+    expect(data(world).PASSWORD).toBe(base64('first'));
+  });
 
-  it('and what it would empty is refused, and pins nothing', async () => {
+  it('and a rollback that would leave no key is refused without a pin', async () => {
     const { world, changes } = await history(THREE);
     await world.configure(DB_ONLY.replaceAll('key: db', 'key: token, optional: true'));
     world.store.put('token', '{}');
-    await expect(back(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'HELD' });
+    await expect(rollBack(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'HELD' });
     expect(world.records.at(-1)).toMatchObject({ action: 'rollback', outcome: 'refused', code: 'HELD' });
   });
 });
 
-describe('which record', () => {
-  it('is one of this installation: another one on the same audit has other stores', async () => {
+describe('rollback target record', () => {
+  it('must belong to this installation, because another one has other stores', async () => {
     const { world } = await history(THREE);
     await using process = await world.start();
     const record = {
@@ -122,36 +119,36 @@ describe('which record', () => {
     });
   });
 
-  it('may be the intent of a change, or an earlier rollback', async () => {
+  it('can be the intent of a change, or an earlier rollback', async () => {
     const { world } = await history(THREE);
     const intent = world.records.find(({ phase }) => phase === 'intent')?.sequence ?? 0;
-    await back(world, intent);
+    await rollBack(world, intent);
     expect(data(world).PASSWORD).toBe(base64('first'));
     const pin = world.records.find(({ action }) => action === 'rollback')?.sequence ?? 0;
     await unpin(world);
-    await back(world, pin);
+    await rollBack(world, pin);
     expect(data(world).PASSWORD).toBe(base64('first'));
     expect(annotations(world)).toMatchObject({ 'secretbridge.dev/pin': String(pin) });
   });
 
-  it('may be one that has left the audit by now: a pin knows its versions itself', async () => {
+  it('can be removed from the audit log later, because the pin has the versions', async () => {
     const { world, changes } = await history(THREE);
-    await back(world, changes[0] ?? 0);
+    await rollBack(world, changes[0] ?? 0);
     await using process = await world.start();
     await process.app.audit.prune(await process.app.audit.head());
     await world.sync();
     world.store.put('db', db('fourth'), '4');
     expect(await world.sync()).toMatchObject({ targets: [{ kind: 'unchanged', pinned: changes[0] }] });
-    await expect(back(world, changes[1] ?? 0)).rejects.toMatchObject({ code: 'RECORD_MISSING' });
+    await expect(rollBack(world, changes[1] ?? 0)).rejects.toMatchObject({ code: 'RECORD_MISSING' });
     await unpin(world);
     expect(data(world).PASSWORD).toBe(base64('fourth'));
   });
 });
 
 describe('a pinned target', () => {
-  it('that was deleted by hand is made again as it was, and that is a repair', async () => {
+  it('is repaired to the pinned versions after a manual deletion', async () => {
     const { world, changes } = await history(THREE);
-    await back(world, changes[0] ?? 0);
+    await rollBack(world, changes[0] ?? 0);
     world.cluster.forget(APPS_DB);
     const { length } = world.records;
     await world.sync();
@@ -160,16 +157,16 @@ describe('a pinned target', () => {
     expect(world.story(length)).toContain('repair outcome db ok');
   });
 
-  it('has the fingerprint of its configuration as if it were not pinned', async () => {
+  it('has the same configuration fingerprint as an unpinned one', async () => {
     const { world, changes } = await history(THREE);
     const before = annotations(world)['secretbridge.dev/config'];
-    await back(world, changes[0] ?? 0);
+    await rollBack(world, changes[0] ?? 0);
     expect(annotations(world)['secretbridge.dev/config']).toBe(before);
   });
 
-  it('follows its mapping in all but the versions', async () => {
+  it('follows changes of its mapping except for versions', async () => {
     const { world, changes } = await history(THREE);
-    await back(world, changes[0] ?? 0);
+    await rollBack(world, changes[0] ?? 0);
     await world.configure(`${DB_ONLY}
     template: { only: true, data: { url: '{{ USER }}:{{ PASSWORD }}' } }
 `);
@@ -179,9 +176,9 @@ describe('a pinned target', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
   });
 
-  it('follows a source that came to the mapping since', async () => {
+  it('follows a source that was added to the mapping later', async () => {
     const { world, changes } = await history(THREE);
-    await back(world, changes[0] ?? 0);
+    await rollBack(world, changes[0] ?? 0);
     await world.configure(`${DB_ONLY}      TOKEN: { store: vault, key: token }\n`);
     world.store.put('token', 'one', '1');
     await world.sync();
@@ -191,9 +188,9 @@ describe('a pinned target', () => {
     expect(data(world)).toMatchObject({ PASSWORD: base64('first'), TOKEN: base64('two') });
   });
 
-  it('is pinned still when its mapping comes back', async () => {
+  it('stays pinned when its mapping is removed and added again', async () => {
     const { world, changes } = await history(THREE);
-    await back(world, changes[0] ?? 0);
+    await rollBack(world, changes[0] ?? 0);
     await world.configure(DB_ONLY.replace('name: db', 'name: other').replace('apps }', 'web }'));
     await world.sync();
     await world.configure(DB_ONLY);
@@ -202,10 +199,10 @@ describe('a pinned target', () => {
     expect(data(world).PASSWORD).toBe(base64('first'));
   });
 
-  it('does not pin the other targets of its mapping, nor those that come to it', async () => {
+  it('does not pin other or later targets of its mapping', async () => {
     const two = DB_ONLY.replace('namespace: apps', 'namespaces: [apps, web]');
     const { world, changes } = await history(THREE, { mappings: two });
-    await back(world, changes[0] ?? 0, 'apps');
+    await rollBack(world, changes[0] ?? 0, 'apps');
     await world.configure(two.replace('web]', 'web, late]'));
     world.store.put('db', db('fourth'), '4');
     expect(await world.sync()).toMatchObject({ summary: { created: 1, updated: 1, unchanged: 1 } });
@@ -215,9 +212,9 @@ describe('a pinned target', () => {
     expect(passwords).toEqual([base64('first'), base64('fourth'), base64('fourth')]);
   });
 
-  it('says so in `plan` and `explain`, with the sources as they are read for it', async () => {
+  it('is shown as pinned in `plan` and `explain`, with its pinned sources', async () => {
     const { world, changes } = await history(THREE);
-    await back(world, changes[0] ?? 0);
+    await rollBack(world, changes[0] ?? 0);
     await using process = await world.start();
     expect(await planTargets(process.app)).toMatchObject({
       targets: [{ action: 'unchanged', pinned: changes[0] }],
@@ -232,18 +229,18 @@ describe('an immutable target', () => {
   const immutable = (recreate: boolean) =>
     DB_ONLY.replace('namespace: apps', `namespace: apps, immutable: true, recreate: ${recreate}`);
 
-  it('is refused, and pinned to nothing', async () => {
+  it('is refused without a pin', async () => {
     const { world, changes } = await history(THREE);
     await world.configure(immutable(false));
     await world.sync();
-    await expect(back(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'IMMUTABLE' });
+    await expect(rollBack(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'IMMUTABLE' });
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
   });
 
-  it('may be pinned to what it holds, and is refused what comes after it when it is let go', async () => {
+  it('can be pinned to its current content, and refuses new content after unpin', async () => {
     const { world, changes } = await history(THREE.slice(0, 1), { mappings: immutable(false) });
-    expect(await back(world, changes[0] ?? 0)).toMatchObject({ ok: true });
+    expect(await rollBack(world, changes[0] ?? 0)).toMatchObject({ ok: true });
     world.store.put('db', db('second'), '2');
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
     expect(await unpin(world)).toMatchObject({
@@ -251,8 +248,8 @@ describe('an immutable target', () => {
     });
   });
 
-  it('is made anew where the mapping allows that', async () => {
-    // The last target never goes by itself.
+  it('is recreated if the mapping allows it', async () => {
+    // The last target is never deleted automatically.
     const more = immutable(true).replace('namespace: apps', 'namespaces: [apps, web]');
     const { world } = await history(THREE.slice(0, 1), { mappings: more, more: 'brake: { share: 1 }' });
     const first = changesOf(world)[0] ?? 0;
@@ -260,7 +257,7 @@ describe('an immutable target', () => {
     await world.sync();
     expect(data(world).PASSWORD).toBe(base64('second'));
     await world.clock.advance(25 * 3_600_000);
-    expect(await back(world, first, 'apps')).toMatchObject({
+    expect(await rollBack(world, first, 'apps')).toMatchObject({
       ok: true,
       targets: [{ kind: 'updated', pinned: first }],
     });
@@ -268,14 +265,14 @@ describe('an immutable target', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 2 } });
   });
 
-  it('is held where the brake says so, and goes back once it is released', async () => {
+  it('is held by the brake, and rolled back after a release', async () => {
     const more = immutable(true).replace('namespace: apps', 'namespaces: [apps, web]');
     const { world } = await history(THREE.slice(0, 1), { mappings: more, more: 'brake: { share: 1 }' });
     const first = changesOf(world)[0] ?? 0;
     world.store.put('db', db('second'), '2');
     await world.sync();
-    // Two of two went within the window.
-    const report = await back(world, first, 'apps');
+    // Two of two targets were deleted within the window.
+    const report = await rollBack(world, first, 'apps');
     expect(report).toMatchObject({ summary: { held: 1 }, held: [{ action: 'delete' }] });
     await using process = await world.start();
     await process.app.resolve();
@@ -284,10 +281,10 @@ describe('an immutable target', () => {
   });
 });
 
-describe('a merge into the Secret of others', () => {
+describe('a merge into a Secret of others', () => {
   const MERGE = DB_ONLY.replace('namespace: apps', 'namespace: apps, mode: merge');
 
-  it('is pinned in its part alone, and a change by hand there is a repair', async () => {
+  it('pins only its own keys, and repairs manual edits of them', async () => {
     const world = await openWorld({ mappings: MERGE });
     world.cluster.put(APPS_DB, { type: 'Opaque', data: { THEIRS: base64('theirs') } });
     for (const [index, text] of THREE.entries()) {
@@ -295,7 +292,7 @@ describe('a merge into the Secret of others', () => {
       await world.sync();
     }
     const [first = 0] = changesOf(world);
-    await back(world, first);
+    await rollBack(world, first);
     expect(data(world)).toMatchObject({ THEIRS: base64('theirs'), PASSWORD: base64('first') });
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
     expect(JSON.stringify(annotations(world))).toContain(`\\"pin\\":\\"${first}\\"`);
@@ -307,8 +304,8 @@ describe('a merge into the Secret of others', () => {
   });
 });
 
-describe('processes that end in between', () => {
-  it('wherever that is, the next run goes where the last word says', async () => {
+describe('interrupted processes', () => {
+  it('at any point leave a state from which the next run follows the last pin record', async () => {
     let steps = 1;
     let pinned = 0;
     for (let at = 1; at <= steps; at += 1) {
@@ -330,14 +327,14 @@ describe('processes that end in between', () => {
     expect([steps > 10, pinned > 4, pinned < steps - 4]).toEqual([true, true, true]);
   });
 
-  it('a run that has decided before the pin loses the race, and decides anew', async () => {
+  it('a run that was decided before the pin gets a conflict and decides again', async () => {
     const { world, changes } = await history(THREE);
     world.store.put('db', db('fourth'), '4');
     let done = false;
     await world.sync(async ({ call, phase }) => {
       if (done || !call.includes('replace') || phase !== 'before') return;
       done = true;
-      await back(world, changes[0] ?? 0);
+      await rollBack(world, changes[0] ?? 0);
     });
     expect(done).toBe(true);
     expect(data(world).PASSWORD).toBe(base64('first'));

@@ -13,7 +13,7 @@ interface Scene {
   readonly count?: number;
   readonly scope?: 'namespace' | 'names';
   readonly kind?: string;
-  /** What is not as `sample` leaves it, by the number of the target. */
+  /** Differences from `sample`, by the number of the target. */
   readonly metas?: Readonly<Record<number, (it: DesiredTarget) => SecretMeta | undefined>>;
   readonly versions?: Readonly<Record<string, VersionResult>>;
   readonly targets?: Readonly<Record<number, DesiredTarget>>;
@@ -21,17 +21,17 @@ interface Scene {
   readonly listFails?: boolean;
 }
 
-async function surveyed(scene: Scene = {}, ages?: Parameters<typeof preflight>[3]) {
+async function runPreflight(scene: Scene = {}, ages?: Parameters<typeof preflight>[3]) {
   const { count = COUNT, scope = 'namespace', kind = 'aws-secrets-manager' } = scene;
   const all = Array.from(
     { length: count },
     (_, n) => scene.targets?.[n] ?? wanted({ name: `app-${n}`, data: { KEY: source({ key: `k${n}` }) } }),
   );
-  const metas = all.flatMap((it, n) => {
+  const metas = all.flatMap((target, n) => {
     const other = scene.metas?.[n];
-    return (other === undefined ? meta(it, { KEY: [`k${n}`, '1'] }) : other(it)) ?? [];
+    return (other === undefined ? meta(target, { KEY: [`k${n}`, '1'] }) : other(target)) ?? [];
   });
-  const asked: string[][] = [];
+  const lookups: string[][] = [];
   let open = 0;
   const watch = (_: WatchScope, handlers: WatchHandlers): AsyncDisposable => {
     open += 1;
@@ -48,31 +48,31 @@ async function surveyed(scene: Scene = {}, ages?: Parameters<typeof preflight>[3
     cluster: { kind: 'kubernetes', scope },
     stores: [{ name: 'vault', kind }],
   } as unknown as Parameters<typeof preflight>[0]['config'];
-  const { inSync: told, isMissing } = await preflight(
+  const { inSync: inSync, isMissing } = await preflight(
     { config, cluster: { watch } },
     {
       instance: 'prod',
       stores: STORES,
       allows: ({ key }) => key !== scene.denied,
       async versions(_, keys) {
-        asked.push([...keys]);
+        lookups.push([...keys]);
         return keys.map((key) => scene.versions?.[key] ?? { kind: 'known', version: '1' });
       },
     },
     all,
     ages,
   );
-  const left = all.filter((it) => !told.has(it)).map(({ mapping }) => mapping.name);
+  const omitted = all.filter((target) => !inSync.has(target)).map(({ mapping }) => mapping.name);
   const missing = all.filter(({ id }) => isMissing(id)).map(({ mapping }) => mapping.name);
-  return { told, left, missing, asked, open };
+  return { told: inSync, left: omitted, missing, asked: lookups, open };
 }
 
-describe('a survey', () => {
-  it('tells of what is in step by one list and one question of versions', async () => {
-    const { told, left, asked, open } = await surveyed();
-    expect(left).toEqual([]);
-    expect(asked.map(({ length }) => length)).toEqual([COUNT]);
-    expect([...told.values()][0]).toMatchObject({
+describe('preflight', () => {
+  it('finds targets in sync with one list and one version lookup', async () => {
+    const { told: inSync, left: omitted, asked: lookups, open } = await runPreflight();
+    expect(omitted).toEqual([]);
+    expect(lookups.map(({ length }) => length)).toEqual([COUNT]);
+    expect([...inSync.values()][0]).toMatchObject({
       kind: 'unchanged',
       mapping: 'app-0',
       alive: true,
@@ -81,47 +81,47 @@ describe('a survey', () => {
     expect(open).toBe(0);
   });
 
-  it('notes when what it tells of was made', async () => {
+  it('notes the age of the versions it looked up', async () => {
     const noted: unknown[] = [];
     const versions = {
       k3: { kind: 'known', version: '1', createdAt: 900 },
       k7: { kind: 'unknown' },
     } as const;
-    await surveyed(
+    await runPreflight(
       { versions },
-      { note: (store, key, told) => void noted.push([store, key, told.createdAt]) },
+      { note: (store, key, inSync) => void noted.push([store, key, inSync.createdAt]) },
     );
     expect(noted).toHaveLength(COUNT - 1);
     expect(noted).toContainEqual(['vault', 'k3', 900]);
   });
 
-  it('leaves what has another version, and what the store does not tell of', async () => {
+  it('omits targets with other or unknown versions', async () => {
     const versions = { k3: { kind: 'known', version: '2' }, k7: { kind: 'unknown' } } as const;
-    expect((await surveyed({ versions })).left).toEqual(['app-3', 'app-7']);
+    expect((await runPreflight({ versions })).left).toEqual(['app-3', 'app-7']);
   });
 
-  it('leaves what is not there, and what somebody else wrote', async () => {
+  it('omits missing targets and those of others', async () => {
     const metas = {
       2: () => undefined,
-      4: (it: DesiredTarget) => meta(it, { KEY: ['k4', '1'] }, { foreign: true }),
+      4: (target: DesiredTarget) => meta(target, { KEY: ['k4', '1'] }, { foreign: true }),
     };
-    const { left, missing } = await surveyed({ metas });
-    expect(left).toEqual(['app-2', 'app-4']);
+    const { left: omitted, missing } = await runPreflight({ metas });
+    expect(omitted).toEqual(['app-2', 'app-4']);
     expect(missing).toEqual(['app-2']);
   });
 
-  it('leaves what was not allowed, what names a version and what merges', async () => {
+  it('omits sources that are not allowed, named versions and merges', async () => {
     const targets = {
       1: wanted({ name: 'app-1', data: { KEY: source({ key: 'k1', version: '1' }) } }),
       5: wanted({ name: 'app-5', target: { mode: 'merge' }, data: { KEY: source({ key: 'k5' }) } }),
     };
-    expect((await surveyed({ targets, denied: 'k9' })).left).toEqual(['app-1', 'app-5', 'app-9']);
+    expect((await runPreflight({ targets, denied: 'k9' })).left).toEqual(['app-1', 'app-5', 'app-9']);
   });
 
-  it('tells nothing where it may not list, where lists tell no versions, where names limit the rights, and of a few', async () => {
+  it('finds nothing if lists are forbidden or tell no versions, with scope `names`, and for few targets', async () => {
     for (const scene of [{ listFails: true }, { kind: 'vault' }, { scope: 'names' as const }, { count: 5 }]) {
-      const { told, missing, asked, open } = await surveyed(scene);
-      expect([told.size, missing.length, asked.flat().length, open]).toEqual([0, 0, 0, 0]);
+      const { told: inSync, missing, asked: lookups, open } = await runPreflight(scene);
+      expect([inSync.size, missing.length, lookups.flat().length, open]).toEqual([0, 0, 0, 0]);
     }
   });
 });

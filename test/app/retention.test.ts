@@ -12,7 +12,7 @@ interface Line extends LogFields {
 
 function appOf(scene: RetentionFixture, retentionMs: number | undefined = RETENTION_MS) {
   const lines: Line[] = [];
-  const said =
+  const logMessage =
     (level: string) =>
     (message: string, fields: LogFields = {}) =>
       void lines.push({ ...fields, said: `${level}: ${message}` });
@@ -21,7 +21,12 @@ function appOf(scene: RetentionFixture, retentionMs: number | undefined = RETENT
     audit: scene.checkpointer.audit,
     checkpoints: scene.checkpointer,
     clock: scene.clock,
-    logger: { debug: said('debug'), info: said('info'), warn: said('warn'), error: said('error') },
+    logger: {
+      debug: logMessage('debug'),
+      info: logMessage('info'),
+      warn: logMessage('warn'),
+      error: logMessage('error'),
+    },
   };
   return { app: app as unknown as App, lines };
 }
@@ -30,8 +35,8 @@ async function until(isSo: () => boolean): Promise<void> {
   await expect.poll(isSo, { interval: 2, timeout: 5_000 }).toBe(true);
 }
 
-describe('while serving', () => {
-  it('old records leave at once, and again when others became old', async () => {
+describe('retention while serving', () => {
+  it('removes old records at the start and again when more records are old', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);
@@ -43,13 +48,13 @@ describe('while serving', () => {
       await until(() => lines.length === 2);
     }
     expect(lines).toEqual([
-      { said: 'info: old records of the audit have left', sequence: 3, count: 3, path: scene.archive.path },
-      { said: 'info: old records of the audit have left', sequence: 7, count: 4, path: scene.archive.path },
+      { said: 'info: old audit records were removed', sequence: 3, count: 3, path: scene.archive.path },
+      { said: 'info: old audit records were removed', sequence: 7, count: 4, path: scene.archive.path },
     ]);
     expect(await scene.prove()).toMatchObject({ ok: true, from: 8 });
   });
 
-  it('what goes wrong is said, and tried again', async () => {
+  it('logs failures and retries', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);
@@ -58,12 +63,12 @@ describe('while serving', () => {
     await using _ = runRetentionPeriodically(app, { everyMs: 5 });
     await until(() => lines.length >= 2);
     expect(lines[1]).toMatchObject({
-      said: 'warn: old records of the audit could not leave',
+      said: 'warn: old audit records could not be removed',
       error: { code: 'AUDIT_UNAVAILABLE' },
     });
   });
 
-  it('what cannot be proved stays, and that is said', async () => {
+  it('keeps unverifiable records and logs the reason', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);
@@ -72,14 +77,14 @@ describe('while serving', () => {
     await runRetentionOnce(app);
     expect(lines).toEqual([
       {
-        said: 'error: old records of the audit stay, since their chain does not hold',
+        said: 'error: old audit records are kept, because their hash chain is broken',
         kind: 'edited',
         sequence: 2,
       },
     ]);
   });
 
-  it('nothing is done without a retention, or after the end', async () => {
+  it('does nothing without a retention or after closing', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);

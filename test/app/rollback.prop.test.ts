@@ -4,8 +4,8 @@ import { rollBackLocally, unpinLocally } from '../../src/app/rollback.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { APPS_DB, base64, openWorld, type World } from '../reconcile/world.ts';
 
-// Laws of going back, over histories that no one would think of: rotations, keys that a search finds and loses, equal
-// values under other versions, edits by hand, rollbacks and unpins in between.
+// Laws of rollback over random histories: rotations, keys that a search finds and loses, equal values under different
+// versions, manual edits, rollbacks and unpins.
 
 const MAPPINGS = `
   - name: db
@@ -38,7 +38,7 @@ const textOf = (key: string, text: string): string => {
   return key === 'env' ? JSON.stringify({ [`ENV_${text}`]: text, MODE: text }) : text;
 };
 
-/** A world whose sources each have one version, and what the sources say. */
+/** A world whose sources have one version each, and the values of the sources. */
 async function open() {
   const world = await openWorld({ mappings: MAPPINGS });
   const current = new Map<string, string>();
@@ -57,7 +57,7 @@ const dataOf = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'dat
 const annotationsOf = (world: World) =>
   objectIn(objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata') ?? {}, 'annotations') ?? {};
 
-/** What a target holds that follows its sources. */
+/** The content of a target that follows its sources. */
 function followed(current: ReadonlyMap<string, string>): Record<string, string> {
   const [db, token, env] = ['db', 'token', 'env'].map((key) => current.get(key) ?? '');
   const flags = [...current].filter(([key]) => key.startsWith('flags/'));
@@ -72,13 +72,17 @@ function followed(current: ReadonlyMap<string, string>): Record<string, string> 
   };
 }
 
-async function perform(it: Step, { world, put }: Awaited<ReturnType<typeof open>>, to: number | undefined) {
+async function perform(
+  currentStep: Step,
+  { world, put }: Awaited<ReturnType<typeof open>>,
+  to: number | undefined,
+) {
   await using process = await world.start();
-  switch (it.kind) {
+  switch (currentStep.kind) {
     case 'rotate':
-      return put(it.key, it.value);
+      return put(currentStep.key, currentStep.value);
     case 'flag':
-      return put(`flags/${it.flag}`, it.value);
+      return put(`flags/${currentStep.flag}`, currentStep.value);
     case 'edit':
       if (world.cluster.raw(APPS_DB) !== undefined)
         world.cluster.edit(APPS_DB, (raw) => ({
@@ -98,8 +102,8 @@ async function perform(it: Step, { world, put }: Awaited<ReturnType<typeof open>
   }
 }
 
-describe('going back', () => {
-  it('gives what the target held after any record, for every later sweep, until it is let go', async () => {
+describe('rollback (property)', () => {
+  it('restores the content at any record for all later sweeps until unpin', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 14 }), async (steps) => {
         const bench = await open();
@@ -114,15 +118,15 @@ describe('going back', () => {
           if (last !== undefined && !held.has(last.sequence)) held.set(last.sequence, dataOf(world) ?? {});
         };
         note();
-        for (const it of steps) {
-          const known = [...held.keys()];
-          const to = it.kind === 'back' ? known[it.to % known.length] : undefined;
-          if (it.kind !== 'unpin' || pinned !== undefined) await perform(it, bench, to);
-          if (it.kind === 'back') pinned = to;
-          if (it.kind === 'unpin') pinned = undefined;
+        for (const currentStep of steps) {
+          const sequences = [...held.keys()];
+          const to = currentStep.kind === 'back' ? sequences[currentStep.to % sequences.length] : undefined;
+          if (currentStep.kind !== 'unpin' || pinned !== undefined) await perform(currentStep, bench, to);
+          if (currentStep.kind === 'back') pinned = to;
+          if (currentStep.kind === 'unpin') pinned = undefined;
           await world.sync();
           note();
-          // What shapes the target has not changed, pinned or not.
+          // The configuration of the target has not changed, pinned or not.
           expect(annotationsOf(world)['secretbridge.dev/config']).toBe(config);
           expect(annotationsOf(world)['secretbridge.dev/pin']).toBe(
             pinned === undefined ? undefined : String(pinned),

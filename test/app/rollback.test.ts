@@ -7,7 +7,7 @@ import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/wo
 
 const PASSWORDS = ['first', 'second', 'third'];
 
-/** A target whose source has had three versions, and the records of its three changes. */
+/** A target whose source had three versions, and the records of its three changes. */
 async function openRotated(mappings = DB_ONLY): Promise<{ world: World; changes: readonly number[] }> {
   const world = await openWorld({ mappings });
   for (const [index, password] of PASSWORDS.entries()) {
@@ -40,7 +40,7 @@ const annotations = (world: World) =>
   objectIn(objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata') ?? {}, 'annotations');
 
 describe('rollback', () => {
-  it('reads the versions of the record again, and the target stays there while its source goes on', async () => {
+  it('reads the recorded versions again and keeps the target there while its source changes', async () => {
     const { world, changes } = await openRotated();
     const [first = 0] = changes;
     expect(await rollback(world, first)).toMatchObject({ ok: true, summary: { updated: 1 } });
@@ -55,7 +55,7 @@ describe('rollback', () => {
     expect(password(world)).toBe(base64('first'));
   });
 
-  it('is on record with its versions, by whoever asked, and the change after it by the same request', async () => {
+  it('records the versions and the actor, and the change under the same request id', async () => {
     const { world, changes } = await openRotated();
     const { length } = world.records;
     const { requestId } = await rollback(world, changes[1] ?? 0);
@@ -80,7 +80,7 @@ describe('rollback', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('changes and pins nothing when the store no longer has one of the versions', async () => {
+  it('changes and pins nothing if the store no longer has a version', async () => {
     const { world, changes } = await openRotated();
     world.store.purge('db', '1');
     const { length } = world.records;
@@ -91,7 +91,7 @@ describe('rollback', () => {
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
   });
 
-  it('keeps the target when its version goes later, and says so', async () => {
+  it('keeps the target and reports it if its version is removed later', async () => {
     const { world, changes } = await openRotated();
     await rollback(world, changes[0] ?? 0);
     world.store.purge('db', '1');
@@ -102,7 +102,7 @@ describe('rollback', () => {
     expect(password(world)).toBe(base64('first'));
   });
 
-  it('to the versions that the target has only marks it: no key changes', async () => {
+  it('changes no key if the target already has the versions', async () => {
     const { world, changes } = await openRotated();
     const report = await rollback(world, changes[2] ?? 0);
     expect(report.targets[0]?.keys.map(({ action }) => action)).toEqual(['keep', 'keep']);
@@ -110,7 +110,7 @@ describe('rollback', () => {
     expect(world.records.findLast(({ phase }) => phase === 'outcome')?.action).toBe('update');
   });
 
-  it('takes the last of several', async () => {
+  it('uses the last of several rollbacks', async () => {
     const { world, changes } = await openRotated();
     await rollback(world, changes[0] ?? 0);
     await rollback(world, changes[1] ?? 0);
@@ -118,7 +118,7 @@ describe('rollback', () => {
     expect(annotations(world)).toMatchObject({ 'secretbridge.dev/pin': String(changes[1]) });
   });
 
-  it('repairs an edit by hand to the pinned versions', async () => {
+  it('repairs a manual edit to the pinned versions', async () => {
     const { world, changes } = await openRotated();
     await rollback(world, changes[0] ?? 0);
     world.cluster.edit(APPS_DB, (raw) => ({
@@ -140,13 +140,13 @@ describe('rollback', () => {
     expect(world.records.some(({ action }) => action === 'rollback')).toBe(false);
   });
 
-  it('asks for a namespace where the mapping has several, and leaves the others alone', async () => {
+  it('asks for a namespace if the mapping has several, and leaves the others unchanged', async () => {
     const { world, changes } = await openRotated(
       DB_ONLY.replace('namespace: apps', 'namespaces: [apps, web]'),
     );
     await using process = await world.start();
     expect(await rollBackLocally(process.app, { mapping: 'db', to: changes[0] ?? 0 })).toBe(
-      'mapping db has several targets, so name the namespace: apps, web',
+      'mapping db has several targets; choose one with the namespace: apps, web',
     );
     expect(await rollBackLocally(process.app, { mapping: 'db', to: 1, namespace: 'other' })).toMatch(
       /no target in that namespace: apps, web$/,
@@ -158,7 +158,7 @@ describe('rollback', () => {
     expect(password(world, { namespace: 'web', secret: 'db' })).toBe(base64('third'));
   });
 
-  it('brings back what a search had found then', async () => {
+  it('restores the results of a search', async () => {
     const world = await openWorld({
       mappings: `
   - name: db
@@ -193,7 +193,7 @@ describe('unpin', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
   });
 
-  it('says what kept the namespaces from being looked up, and does not take that for nothing', async () => {
+  it('reports why the namespaces could not be resolved', async () => {
     const world = await openWorld({
       mappings: `
   - name: db
@@ -215,14 +215,14 @@ describe('unpin', () => {
     });
   });
 
-  it('says so when nothing is pinned', async () => {
+  it('reports that nothing is pinned', async () => {
     const { world } = await openRotated();
     await expect(unpin(world)).rejects.toMatchObject({ code: 'NOT_PINNED' });
   });
 });
 
-describe('the annotation', () => {
-  it('only shows a pin: one that somebody made up pins nothing, and goes', async () => {
+describe('pin annotation', () => {
+  it('is display only: a forged one pins nothing and is removed', async () => {
     const { world } = await openRotated();
     world.cluster.edit(APPS_DB, (raw) => {
       const metadata = objectIn(raw, 'metadata') ?? {};

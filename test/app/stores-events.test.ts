@@ -43,7 +43,7 @@ async function open() {
     stores,
     states,
     calls,
-    /** Follows until the signal ends it; gives how it ended. */
+    /** Follows the stream until the signal ends it, and returns how it ended. */
     follow(name = 'team', signal?: AbortSignal) {
       const listener = { onOpen: vi.fn(), onAlive: vi.fn(), onMessage: vi.fn() };
       const work = async () => (await stores.open(name)).subscribe?.(listener, signal && { signal });
@@ -60,53 +60,53 @@ async function open() {
   };
 }
 
-it('a stream takes no place of the reads, and tells of keys', async () => {
-  await using it = await open();
-  const { listener } = it.follow();
+it('an event stream uses no read slot and reports keys', async () => {
+  await using setup = await open();
+  const { listener } = setup.follow();
   await soon(() => expect(listener.onOpen).toHaveBeenCalledOnce());
-  const [read] = await (await it.stores.open('team')).read([{ key: 'k' }]);
+  const [read] = await (await setup.stores.open('team')).read([{ key: 'k' }]);
   expect(read?.kind).toBe('found');
-  it.events.send('kv-v2/data-write', 'secret/data/k');
+  setup.events.send('kv-v2/data-write', 'secret/data/k');
   await soon(() => expect(listener.onMessage).toHaveBeenCalledWith('k'));
 });
 
-it('a stream ends when the store gets other credentials, and the next one has them', async () => {
-  await using it = await open();
-  const first = it.follow();
+it("an event stream ends with the store's credentials, and the next one uses the new ones", async () => {
+  await using setup = await open();
+  const first = setup.follow();
   await soon(() => expect(first.listener.onOpen).toHaveBeenCalledOnce());
-  it.env.TOKEN = 'another';
-  it.server.addToken('another');
-  it.stores.reset('team');
+  setup.env.TOKEN = 'another';
+  setup.server.addToken('another');
+  setup.stores.reset('team');
   expect(await first.ended).toBe('INTERRUPTED');
-  const second = it.follow();
+  const second = setup.follow();
   await soon(() => expect(second.listener.onOpen).toHaveBeenCalledOnce());
-  expect(it.events.handshakes.map(({ token }) => token)).toEqual([it.server.rootToken, 'another']);
+  expect(setup.events.handshakes.map(({ token }) => token)).toEqual([setup.server.rootToken, 'another']);
 });
 
-it('a stream that is not offered, or cut, says nothing of the store', async () => {
-  await using it = await open();
+it("a missing or interrupted event stream does not change the store's state", async () => {
+  await using setup = await open();
   for (const status of [404, 403, 503]) {
-    it.events.refuse = { status };
-    for (let count = 0; count < 4; count += 1) expect(await it.follow().ended).toMatch(/^[A-Z_]+$/);
+    setup.events.refuse = { status };
+    for (let count = 0; count < 4; count += 1) expect(await setup.follow().ended).toMatch(/^[A-Z_]+$/);
   }
-  it.events.refuse = undefined;
-  const { listener, ended } = it.follow();
+  setup.events.refuse = undefined;
+  const { listener, ended } = setup.follow();
   await soon(() => expect(listener.onOpen).toHaveBeenCalledOnce());
-  it.events.drop();
+  setup.events.drop();
   expect(await ended).toBe('STORE_UNAVAILABLE');
-  expect([it.states, it.stores.state('team').state]).toEqual([[], 'up']);
+  expect([setup.states, setup.stores.state('team').state]).toEqual([[], 'up']);
 });
 
-it('a stream ends with its signal and with all stores, and one of a store that has none never begins', async () => {
-  await using it = await open();
+it('an event stream ends with its signal and with its store, and fails for a store without streams', async () => {
+  await using setup = await open();
   const ending = new AbortController();
-  const one = it.follow('team', ending.signal);
-  const two = it.follow();
-  await soon(() => expect(it.events.streams).toBe(2));
+  const one = setup.follow('team', ending.signal);
+  const two = setup.follow();
+  await soon(() => expect(setup.events.streams).toBe(2));
   ending.abort(new AppError('INTERRUPTED'));
   expect(await one.ended).toBe('INTERRUPTED');
-  expect(await it.follow('local').ended).toBe('CONFIG_INVALID');
-  await it.stores[Symbol.asyncDispose]();
+  expect(await setup.follow('local').ended).toBe('CONFIG_INVALID');
+  await setup.stores[Symbol.asyncDispose]();
   expect(await two.ended).toBe('INTERRUPTED');
-  await soon(() => expect(it.events.streams).toBe(0));
+  await soon(() => expect(setup.events.streams).toBe(0));
 });

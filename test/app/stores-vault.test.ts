@@ -10,7 +10,7 @@ import { startFaultProxy } from '../fakes/fault-proxy.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
 
-/** Two stores on servers of their own, the first behind a proxy that breaks things. */
+/** Two stores on separate servers, the first behind a faulty proxy. */
 async function openTwo(more: object = {}) {
   const [server, other] = await Promise.all([startVaultServer(), startVaultServer()]);
   const proxy = await startFaultProxy(server.address);
@@ -60,7 +60,7 @@ async function openTwo(more: object = {}) {
       const wanted = keys.length === 0 ? ['k'] : keys;
       return (await provider.read(wanted.map((key) => ({ key })))).map(codeOf);
     },
-    /** Lets time go by, and waits for what its timers asked. */
+    /** Advances the time, and waits for what the timers started. */
     async pass(ms: number, requests: number) {
       const before = proxy.requests.length;
       await time.advance(ms);
@@ -68,20 +68,20 @@ async function openTwo(more: object = {}) {
     },
     async [Symbol.asyncDispose]() {
       await stores[Symbol.asyncDispose]();
-      await Promise.all([proxy, server, other].map((it) => it[Symbol.asyncDispose]()));
+      await Promise.all([proxy, server, other].map((setup) => setup[Symbol.asyncDispose]()));
     },
   };
 }
 
-it('names each request, and how it ended, for the metrics', async () => {
-  await using it = await openTwo();
-  await it.read('first', 'k', 'gone');
-  const provider = await it.stores.open('first');
+it('reports each request and its outcome for the metrics', async () => {
+  await using setup = await openTwo();
+  await setup.read('first', 'k', 'gone');
+  const provider = await setup.stores.open('first');
   await provider.find({ path: '', tags: {} });
   await provider.versions(['k']);
-  it.server.deny(/secret\/data\/k/);
-  await it.read('first');
-  expect(it.outcomes).toEqual([
+  setup.server.deny(/secret\/data\/k/);
+  await setup.read('first');
+  expect(setup.outcomes).toEqual([
     'first login ok',
     'first read ok',
     'first read ok', // an absent key is an answer
@@ -94,124 +94,124 @@ it('names each request, and how it ended, for the metrics', async () => {
 });
 
 it.each(['unavailable', 'reset', 'hang', 'sealed'] as const)(
-  'finds out that a server is away (%s), leaves it alone, and sees by itself when it is back',
+  'detects that a server is down (%s), pauses, and recovers by itself',
   async (fault) => {
-    await using it = await openTwo();
-    expect(await it.read('first')).toEqual(['found']);
-    it.proxy.set(fault);
-    await it.read('first');
-    await expect.poll(() => it.stores.state('first').breakerOpen, { interval: 1 }).toBe(true);
-    const asked = it.proxy.requests.length;
-    const codes = await it.read('first', ...Array.from({ length: 100 }, (_, index) => `k${index}`));
+    await using setup = await openTwo();
+    expect(await setup.read('first')).toEqual(['found']);
+    setup.proxy.set(fault);
+    await setup.read('first');
+    await expect.poll(() => setup.stores.state('first').breakerOpen, { interval: 1 }).toBe(true);
+    const requestsBefore = setup.proxy.requests.length;
+    const codes = await setup.read('first', ...Array.from({ length: 100 }, (_, index) => `k${index}`));
     expect(new Set(codes)).toEqual(new Set([fault === 'hang' ? 'TIMEOUT' : 'STORE_UNAVAILABLE']));
-    expect(it.proxy.requests.length).toBe(asked);
-    expect(await it.read('second')).toEqual(['found']);
+    expect(setup.proxy.requests.length).toBe(requestsBefore);
+    expect(await setup.read('second')).toEqual(['found']);
 
-    await it.pass(2_000, 1);
-    it.proxy.set(undefined);
+    await setup.pass(2_000, 1);
+    setup.proxy.set(undefined);
     await expect
       .poll(
         async () => {
-          await it.time.advance(1_000);
-          return it.stores.state('first').breakerOpen;
+          await setup.time.advance(1_000);
+          return setup.stores.state('first').breakerOpen;
         },
         { interval: 1 },
       )
       .toBe(false);
-    expect(it.states.at(-1)).toBe('first up');
-    expect(await it.read('first')).toEqual(['found']);
+    expect(setup.states.at(-1)).toBe('first up');
+    expect(await setup.read('first')).toEqual(['found']);
   },
 );
 
-it('obeys a server that throttles, and asks nothing of it until then', async () => {
-  await using it = await openTwo();
-  await it.read('first');
-  it.proxy.set('throttled for an hour', /data/);
-  expect(await it.read('first')).toEqual(['THROTTLED']);
-  it.proxy.set(undefined);
-  const asked = it.proxy.requests.length;
-  expect(await it.read('first', 'k', 'l', 'm')).toEqual(['THROTTLED', 'THROTTLED', 'THROTTLED']);
-  expect(it.proxy.requests.length).toBe(asked);
-  expect(it.states).toEqual(['first degraded THROTTLED']);
-  expect(await it.read('second')).toEqual(['found']);
-  await it.time.advance(5 * 60_000);
-  expect(await it.read('first')).toEqual(['found']);
+it('waits as long as a throttling server asks', async () => {
+  await using setup = await openTwo();
+  await setup.read('first');
+  setup.proxy.set('throttled for an hour', /data/);
+  expect(await setup.read('first')).toEqual(['THROTTLED']);
+  setup.proxy.set(undefined);
+  const requestsBefore = setup.proxy.requests.length;
+  expect(await setup.read('first', 'k', 'l', 'm')).toEqual(['THROTTLED', 'THROTTLED', 'THROTTLED']);
+  expect(setup.proxy.requests.length).toBe(requestsBefore);
+  expect(setup.states).toEqual(['first degraded THROTTLED']);
+  expect(await setup.read('second')).toEqual(['found']);
+  await setup.time.advance(5 * 60_000);
+  expect(await setup.read('first')).toEqual(['found']);
 });
 
-it('survives a revoked token, by one login for all', async () => {
-  await using it = await openTwo();
-  await it.read('first');
-  it.server.revokeAll();
-  const codes = await Promise.all(Array.from({ length: 50 }, () => it.read('first')));
+it('recovers from a revoked token with a single login', async () => {
+  await using setup = await openTwo();
+  await setup.read('first');
+  setup.server.revokeAll();
+  const codes = await Promise.all(Array.from({ length: 50 }, () => setup.read('first')));
   expect(codes.flat().every((code) => code === 'found')).toBe(true);
-  expect(it.server.logins).toBe(2);
-  expect(it.states).toEqual([]);
+  expect(setup.server.logins).toBe(2);
+  expect(setup.states).toEqual([]);
 });
 
-it('does not hammer a server that refuses the login, and uses other credentials at once after a reset', async () => {
-  await using it = await openTwo();
-  const right = it.env.SECRET_ID;
-  it.env.SECRET_ID = 'wrong';
-  const logins = () => it.proxy.requests.filter(({ path }) => path.endsWith('/login')).length;
+it('backs off after a refused login, and uses new credentials immediately after a reset', async () => {
+  await using setup = await openTwo();
+  const right = setup.env.SECRET_ID;
+  setup.env.SECRET_ID = 'wrong';
+  const logins = () => setup.proxy.requests.filter(({ path }) => path.endsWith('/login')).length;
   for (let second = 0; second < 300; second += 1) {
-    expect(await it.read('first', 'k', 'l')).toEqual(['AUTH_FAILED', 'AUTH_FAILED']);
-    await it.time.advance(1_000);
+    expect(await setup.read('first', 'k', 'l')).toEqual(['AUTH_FAILED', 'AUTH_FAILED']);
+    await setup.time.advance(1_000);
   }
-  expect(logins()).toBeLessThanOrEqual(8); // 10, 20 and 40 s apart, then a minute
-  expect(it.stores.state('first')).toMatchObject({ state: 'down', breakerOpen: false });
-  it.env.SECRET_ID = right;
-  it.stores.reset('first');
-  expect(await it.read('first')).toEqual(['found']);
-  expect(it.states).toEqual(['first down AUTH_FAILED', 'first up']);
+  expect(logins()).toBeLessThanOrEqual(8); // after 10, 20 and 40 s, then every minute
+  expect(setup.stores.state('first')).toMatchObject({ state: 'down', breakerOpen: false });
+  setup.env.SECRET_ID = right;
+  setup.stores.reset('first');
+  expect(await setup.read('first')).toEqual(['found']);
+  expect(setup.states).toEqual(['first down AUTH_FAILED', 'first up']);
 });
 
-it('logs in by a wrapped secret id as long as the process lives, whatever changes of the store', async () => {
-  await using it = await openTwo({ secretIdWrapped: true });
-  it.env.SECRET_ID = it.server.wrap(it.server.appRole.secretId);
-  expect(await it.read('first')).toEqual(['found']);
-  it.stores.reconfigure(it.configs({ requestsPerSecond: 40 }));
-  expect(await it.read('first')).toEqual(['found']);
-  it.stores.reset('first');
-  expect(await it.read('first')).toEqual(['found']);
-  it.env.SECRET_ID = ''; // taken away after its use
-  it.stores.reset('first');
-  expect(await it.read('first')).toEqual(['found']);
-  await using anew = createStores(it.configs(), it.deps);
+it('keeps a login from a wrapped secret id for the life of the process', async () => {
+  await using setup = await openTwo({ secretIdWrapped: true });
+  setup.env.SECRET_ID = setup.server.wrap(setup.server.appRole.secretId);
+  expect(await setup.read('first')).toEqual(['found']);
+  setup.stores.reconfigure(setup.configs({ requestsPerSecond: 40 }));
+  expect(await setup.read('first')).toEqual(['found']);
+  setup.stores.reset('first');
+  expect(await setup.read('first')).toEqual(['found']);
+  setup.env.SECRET_ID = ''; // deleted after use
+  setup.stores.reset('first');
+  expect(await setup.read('first')).toEqual(['found']);
+  await using anew = createStores(setup.configs(), setup.deps);
   const provider = await anew.open('first');
   expect((await provider.read([{ key: 'k' }])).map(codeOf)).toEqual(['found']);
-  expect(it.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(1);
+  expect(setup.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(1);
 });
 
-it('opens a wrapped secret id once for two who log in together, and another one in its place', async () => {
-  await using it = await openTwo({ secretIdWrapped: true });
-  it.env.SECRET_ID = it.server.wrap(it.server.appRole.secretId);
-  await using other = createStores(it.configs(), it.deps);
+it('unwraps a secret id once for concurrent logins, and accepts a replacement', async () => {
+  await using setup = await openTwo({ secretIdWrapped: true });
+  setup.env.SECRET_ID = setup.server.wrap(setup.server.appRole.secretId);
+  await using other = createStores(setup.configs(), setup.deps);
   const read = async (): Promise<unknown> => {
     const provider = await other.open('first');
     return (await provider.read([{ key: 'k' }])).map(codeOf);
   };
-  expect(await Promise.all([it.read('first'), read()])).toEqual([['found'], ['found']]);
-  it.server.appRole.secretId = 'renewed';
-  it.env.SECRET_ID = it.server.wrap('renewed');
-  it.stores.reset('first');
-  expect(await it.read('first')).toEqual(['found']);
-  expect(it.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(2);
+  expect(await Promise.all([setup.read('first'), read()])).toEqual([['found'], ['found']]);
+  setup.server.appRole.secretId = 'renewed';
+  setup.env.SECRET_ID = setup.server.wrap('renewed');
+  setup.stores.reset('first');
+  expect(await setup.read('first')).toEqual(['found']);
+  expect(setup.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(2);
 });
 
-it('is well again when the login works, also where none of its keys can be read', async () => {
-  await using it = await openTwo();
-  const right = it.env.SECRET_ID;
-  it.env.SECRET_ID = 'wrong';
-  expect(await it.read('first')).toEqual(['AUTH_FAILED']);
-  it.env.SECRET_ID = right;
-  it.server.deny(/secret\/data/);
-  await it.time.advance(60_000);
-  expect(await it.read('first')).toEqual(['ACCESS_DENIED']);
-  expect(it.states).toEqual(['first down AUTH_FAILED', 'first up']);
-  // The same answer to a token that is accepted no more is none to a login.
-  it.server.revokeAll();
-  it.env.SECRET_ID = 'wrong';
-  await it.time.advance(60_000);
-  expect(await it.read('first')).toEqual(['AUTH_FAILED']);
-  expect(it.states.at(-1)).toBe('first down AUTH_FAILED');
+it('is up again when the login works, even if no key is readable', async () => {
+  await using setup = await openTwo();
+  const right = setup.env.SECRET_ID;
+  setup.env.SECRET_ID = 'wrong';
+  expect(await setup.read('first')).toEqual(['AUTH_FAILED']);
+  setup.env.SECRET_ID = right;
+  setup.server.deny(/secret\/data/);
+  await setup.time.advance(60_000);
+  expect(await setup.read('first')).toEqual(['ACCESS_DENIED']);
+  expect(setup.states).toEqual(['first down AUTH_FAILED', 'first up']);
+  // The same answer is no failure of a login if the token has expired.
+  setup.server.revokeAll();
+  setup.env.SECRET_ID = 'wrong';
+  await setup.time.advance(60_000);
+  expect(await setup.read('first')).toEqual(['AUTH_FAILED']);
+  expect(setup.states.at(-1)).toBe('first down AUTH_FAILED');
 });

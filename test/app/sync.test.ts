@@ -3,7 +3,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { gate, type Watch } from '../fakes/faulty.ts';
 import { APPS_DB, openWorld, recordingLogger } from '../reconcile/world.ts';
 
-describe('a sync that is told to stop', () => {
+describe('an aborted sync', () => {
   const many = Array.from(
     { length: 6 },
     (_, n) => `
@@ -12,7 +12,7 @@ describe('a sync that is told to stop', () => {
     data: { TOKEN: { store: vault, key: token } }`,
   ).join('');
 
-  it('while a target is being written finishes that, with its record, and begins no other', async () => {
+  it('finishes the running write with its record, and starts no other', async () => {
     const world = await openWorld({ mappings: many, more: 'engine: { kind: memory, concurrency: 1 }' });
     const write = gate('cluster.create');
     const stop = new AbortController();
@@ -41,7 +41,7 @@ describe('a sync that is told to stop', () => {
   it.each([
     ['reads', 'store.read', '{ store: vault, key: db }'],
     ['searches', 'store.find', '{ store: vault, find: {} }'],
-  ])('waits for no store that hangs while it %s, and records no failure of it', async (_, call, from) => {
+  ])('does not wait for a store that hangs while it %s, and records no failure', async (_, call, from) => {
     const world = await openWorld({
       mappings: `
   - name: a
@@ -69,7 +69,7 @@ describe('a sync that is told to stop', () => {
     expect(world.story().at(-1)).toBe('sweep failed');
   });
 
-  it('reports nothing as held, since nothing was decided', async () => {
+  it('reports nothing as held, because nothing was decided', async () => {
     const world = await openWorld({
       mappings: `
   - name: a
@@ -89,8 +89,8 @@ describe('a sync that is told to stop', () => {
   });
 });
 
-describe('the log of a sync', () => {
-  it('says what changed as info, what heals as warning, what needs a person as error, the rest as debug', async () => {
+describe('log of a sync', () => {
+  it('logs changes as info, transient failures as warning, permanent ones as error, the rest as debug', async () => {
     const logger = recordingLogger();
     const world = await openWorld({ logger });
     const levels = () =>

@@ -17,8 +17,8 @@ function namesBelow(spans: readonly ReceivedSpan[], parent: string): readonly st
   return spans.filter(({ parentSpanId }) => parentSpanId === parent).map(({ name }) => name);
 }
 
-describe('a sync that is traced', () => {
-  it('is one trace from what asked for it to the outcome', async () => {
+describe('traces of a sync', () => {
+  it('form one trace from the trigger to the outcome', async () => {
     await using receiver = await openReceiver();
     await using bench = await openBench(config(receiver));
     const { code, json } = await sync(bench);
@@ -47,7 +47,7 @@ describe('a sync that is traced', () => {
     expect(json).toMatchObject({ ok: true });
   });
 
-  it('says of what fails its code', async () => {
+  it('contain the code of a failure', async () => {
     await using receiver = await openReceiver();
     await using bench = await openBench(config(receiver).replace('property: user', 'property: gone'));
     await sync(bench);
@@ -60,7 +60,7 @@ describe('a sync that is traced', () => {
     expect(job?.events ?? []).toEqual([]);
   });
 
-  it('shows neither values, keys nor the headers', async () => {
+  it('contain neither values, keys nor headers', async () => {
     await using receiver = await openReceiver();
     await using bench = await openBench(config(receiver));
     await bench.write('store/db.json', JSON.stringify({ user: 'ann', password: PASSWORD }));
@@ -74,7 +74,7 @@ describe('a sync that is traced', () => {
       expect(sent).not.toContain(hidden);
   });
 
-  it('works as it does otherwise while nobody takes the traces', async () => {
+  it('do not affect the sync if the collector is down', async () => {
     await using receiver = await openReceiver();
     receiver.answer((response) => void response.writeHead(401).end());
     await using bench = await openBench(config(receiver));
@@ -84,7 +84,7 @@ describe('a sync that is traced', () => {
 });
 
 describe('without `tracing`', () => {
-  it('nothing of it is loaded: one file imports it, when it is asked for', () => {
+  it('loads no tracing package: a single file imports it on demand', () => {
     const src = join(import.meta.dirname, '../../src');
     const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) =>
       path.endsWith('.ts'),

@@ -15,7 +15,7 @@ describe('parseInstant', () => {
     ['2027-01-01T08:00:00.25Z', '2027-01-01T08:00:00.250Z'],
     ['2028-02-29', '2028-02-29T00:00:00.000Z'],
     ['2027-02-28T23:30-02:00', '2027-03-01T01:30:00.000Z'],
-  ])('parses %s as %s', (text, expected) => {
+  ])('is, for %s, %s', (text, expected) => {
     expect(parseInstant(text, NOW)).toBe(expected);
   });
 

@@ -34,7 +34,7 @@ it('one-shot runs prune old records at their end, and everything still verifies'
   expect(files).toHaveLength(6);
   // Checkpoints of pruned records still count as good.
   expect((await bench.run('audit', 'verify')).stdout).toMatch(
-    /\n3 signed checkpoints of 5 agree; .*\n2 checkpoints of records before \d+, which are not here\.\nIt begins at record \d+;/,
+    /\n3 signed checkpoints of 5 match; .*\n(.*\n)*The log begins at record \d+\. Its link to record \d+ is proved by a checkpoint\./,
   );
 
   // Each archive verifies by itself with its checkpoint.

@@ -133,7 +133,7 @@ describe('retention without proof', () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const storeError = new AppError('AUDIT_TRUNCATED');
-    const checkpoints = { ...fixture.checkpointer, trouble: () => storeError };
+    const checkpoints = { ...fixture.checkpointer, storeError: () => storeError };
     expect(await fixture.retention({ checkpoints }).run()).toEqual({ kind: 'suspended' });
   });
 
@@ -143,7 +143,7 @@ describe('retention without proof', () => {
     let storeError: AppError | undefined;
     const checkpoints = {
       ...fixture.checkpointer,
-      trouble: () => storeError,
+      storeError: () => storeError,
       write: async () => {
         storeError = new AppError('AUDIT_TRUNCATED');
       },

@@ -11,7 +11,7 @@ import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';
 import { answersOf } from './schema-1.ts';
 
-/** What a program of schema 1 stored: 61 records, the last one an intent without an outcome. */
+/** 61 records written by a program of schema 1. The last one is an intent without an outcome. */
 const FIXTURE = readFileSync(join(import.meta.dirname, 'fixtures', 'sqlite-schema-1.sql'), 'utf8');
 
 /** The columns that a program of schema 1 compares with the text of a record. */

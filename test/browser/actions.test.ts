@@ -175,13 +175,13 @@ describeInChromium('actions of an operator', (visit) => {
   it('delay the automatic refresh while a sync runs and until its result can be read', async () => {
     const gate = Promise.withResolvers<void>();
     let targets = STATUS.targets;
-    let asked = 0;
+    let syncCalls = 0;
     await using tab = await visit({
       ...{ role: 'operator', at: '/holds' },
       service: {
         mappings: () => mappingsOf(targets),
         async sync(_, __, requestId) {
-          asked += 1;
+          syncCalls += 1;
           await gate.promise;
           return { ok: true, requestId, summary: { updated: 1 }, targets: [], held: [], pending: 0 };
         },
@@ -201,14 +201,14 @@ describeInChromium('actions of an operator', (visit) => {
     await button.evaluate((element: HTMLElement) => element.click());
     await page.clock.fastForward(20_000);
     gate.resolve();
-    const said = page.locator('main').getByText('1 updated');
-    await said.waitFor();
+    const result = page.locator('main').getByText('1 updated');
+    await result.waitFor();
     await page.clock.fastForward(20_000);
-    expect(await said.count()).toBe(1);
+    expect(await result.count()).toBe(1);
     expect(looks).toEqual([]);
     await page.clock.fastForward(11_000);
     await page.getByText('9 targets of 9').waitFor();
-    expect(asked).toBe(1);
+    expect(syncCalls).toBe(1);
   });
 
   it('show the keys and searches of a mapping', async () => {

@@ -1,15 +1,15 @@
-import { need } from '../integration/services/requirements.ts';
+import { findOrInstall } from '../integration/services/requirements.ts';
 import { reportToStderr, ServiceError } from '../integration/services/service.ts';
 import { findChromium } from './chromium.ts';
 
 /** Installs a missing Chromium as root on Debian. Elsewhere the tests are skipped with the reason. */
 export async function setup(): Promise<void> {
   try {
-    await need(
+    await findOrInstall(
       {
         missing: 'Chromium is missing.',
         package: 'chromium',
-        takes: 'about a minute',
+        duration: 'about a minute',
         find: async () => findChromium(),
       },
       reportToStderr,

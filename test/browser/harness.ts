@@ -56,13 +56,13 @@ export function describeInChromium(
 /** Delays the responses for a URL until released. */
 export async function delayResponses(page: Page, url: string) {
   const gate = Promise.withResolvers<void>();
-  let asked = 0;
+  let requestCount = 0;
   await page.route(url, async (route) => {
-    asked += 1;
+    requestCount += 1;
     await gate.promise;
     await route.continue();
   });
-  return { asked: () => asked, release: () => gate.resolve() };
+  return { asked: () => requestCount, release: () => gate.resolve() };
 }
 
 /** Signs in and waits for the first view. */

@@ -79,7 +79,7 @@ describeInChromium('a malicious name', (visit) => {
     for (const view of [...views, ...more]) {
       await go(page, view);
       expect(await page.locator('main script, main img, main svg, main style, main iframe').count()).toBe(0);
-      const strange = await page.evaluate(
+      const unsafeElements = await page.evaluate(
         () =>
           [
             ...[...document.querySelectorAll('a')].filter(
@@ -90,7 +90,7 @@ describeInChromium('a malicious name', (visit) => {
             ),
           ].length,
       );
-      expect(strange, view).toBe(0);
+      expect(unsafeElements, view).toBe(0);
     }
     await page.getByRole('button', { name: /^Release/ }).click();
     expect(await page.getByRole('dialog').locator('script, img, svg, style').count()).toBe(0);

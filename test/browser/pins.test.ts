@@ -9,7 +9,7 @@ import { rolledBack } from './scene-pins.ts';
 
 /** A service that pins and unpins targets. */
 function pinningService() {
-  const asked: string[] = [];
+  const calls: string[] = [];
   let targets: readonly TargetStatus[] = STATUS.targets;
   const pin = (mapping: string, namespace: string | undefined, pinned?: number): void => {
     targets = targets.map((target) => {
@@ -26,22 +26,22 @@ function pinningService() {
     mappings: () => mappingsOf(targets),
     mapping: (name) => mappingsOf(targets).find(({ mapping }) => mapping === name),
     async rollback(name, { to, namespace }, by, requestId) {
-      asked.push(`rollback ${name} ${to} ${namespace} by ${by.name}`);
+      calls.push(`rollback ${name} ${to} ${namespace} by ${by.name}`);
       pin(name, namespace, to);
       return answer(requestId);
     },
     async unpin(name, { namespace }, by, requestId) {
-      asked.push(`unpin ${name} ${namespace} by ${by.name}`);
+      calls.push(`unpin ${name} ${namespace} by ${by.name}`);
       pin(name, namespace);
       return answer(requestId);
     },
   };
-  return { asked, service };
+  return { asked: calls, service };
 }
 
 describeInChromium('rollback and unpin', (visit) => {
   it('roll back to a change after showing the effects', async () => {
-    const { asked, service } = pinningService();
+    const { asked: calls, service } = pinningService();
     await using tab = await visit({ role: 'operator', at: '/records/13', service });
     const { page } = tab;
     await page.getByRole('button', { name: 'Roll back to this version…' }).click();
@@ -57,7 +57,7 @@ describeInChromium('rollback and unpin', (visit) => {
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await page.getByText('Pinned payments/payments-db to record 13: 1 updated.').first().waitFor();
-    expect(asked).toEqual(['rollback payments-db 13 payments by the-operator']);
+    expect(calls).toEqual(['rollback payments-db 13 payments by the-operator']);
     expect(await page.locator('#live').innerText()).toMatch(/^Pinned/);
     await go(page, '/targets/payments/payments-db');
     expect(await page.locator('.notice').innerText()).toMatch(/^Pinned to #13\. The target keeps/);
@@ -117,7 +117,7 @@ describeInChromium('rollback and unpin', (visit) => {
   it.each(['/mappings/cache', '/targets/shop/redis-auth', '/mappings?state=pinned'])(
     'unpin a target from %s',
     async (at) => {
-      const { asked, service } = pinningService();
+      const { asked: calls, service } = pinningService();
       await using tab = await visit({ role: 'operator', at, service, scene: rolledBack() });
       const { page } = tab;
       const main = page.getByRole('main');
@@ -129,7 +129,7 @@ describeInChromium('rollback and unpin', (visit) => {
       expect(await axe(page)).toEqual([]);
       await page.getByRole('button', { name: 'Unpin', exact: true }).click();
       await page.getByText('Unpinned shop/redis-auth: 1 updated.').first().waitFor();
-      expect(asked).toEqual(['unpin cache shop by the-operator']);
+      expect(calls).toEqual(['unpin cache shop by the-operator']);
       expect(await page.getByRole('button', { name: /^Unpin/ }).count()).toBe(0);
       expect(tab.complaints).toEqual([]);
     },

@@ -106,7 +106,7 @@ describeInChromium('the list of records', (visit) => {
     await using tab = await visit({ role: 'viewer', at: '/holds', scene: { ...typical(), entries } });
     const { page } = tab;
     // From the click to the frame that shows the rows. The service needs little of it.
-    const took = await page.evaluate(async () => {
+    const durationMs = await page.evaluate(async () => {
       const start = performance.now();
       location.hash = '#/records?limit=1000';
       while (document.querySelectorAll('tbody tr').length < 1_000)
@@ -114,7 +114,7 @@ describeInChromium('the list of records', (visit) => {
       return performance.now() - start;
     });
     // About 400 ms on an idle machine.
-    expect(took).toBeLessThan(4_000);
+    expect(durationMs).toBeLessThan(4_000);
   });
 
   it('announces newer records without moving the list', async () => {
@@ -216,7 +216,7 @@ describeInChromium('the list of records', (visit) => {
     const versions = Array.from({ length: 51 }, (_, n) => ({ ...SOURCE, version: String(n) }));
     const entries = versions.map((source) => entry({ ...SOURCE, sources: [source], after: VALUE }));
     const at = `/records?fingerprint=${encodeURIComponent(VALUE)}`;
-    for (const [count, said] of [
+    for (const [count, noticeCount] of [
       [50, 0],
       [51, 1],
     ] as const) {
@@ -224,7 +224,7 @@ describeInChromium('the list of records', (visit) => {
       await using tab = await visit({ role: 'viewer', at, scene });
       expect(await column(tab.page, 'Version')).toHaveLength(50);
       expect(await tab.page.getByText('More source versions had this value than the 50 shown.').count()).toBe(
-        said,
+        noticeCount,
       );
     }
   });

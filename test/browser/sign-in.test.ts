@@ -6,11 +6,11 @@ import { delayResponses, describeInChromium, go, signIn } from './harness.ts';
 describeInChromium('signing in', (visit) => {
   it('shows and requests nothing before', async () => {
     await using tab = await visit({ at: '/records' });
-    const asked: string[] = [];
-    tab.page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    const requests: string[] = [];
+    tab.page.on('request', (request) => requests.push(new URL(request.url()).pathname));
     await tab.page.reload();
     await tab.page.getByLabel('Access token').waitFor();
-    expect(asked.filter((path) => path.startsWith('/api'))).toEqual([]);
+    expect(requests.filter((path) => path.startsWith('/api'))).toEqual([]);
     expect(await tab.page.locator('body').innerText()).not.toMatch(/payments|prod-eu/);
     expect(tab.complaints).toEqual([]);
   });
@@ -91,9 +91,9 @@ describeInChromium('signing in', (visit) => {
   it('replaces the previous session when an old form completes', async () => {
     await using tab = await visit();
     const { page } = tab;
-    const asked: string[] = [];
+    const requests: string[] = [];
     let answered = 0;
-    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    page.on('request', (request) => requests.push(new URL(request.url()).pathname));
     page.on('requestfinished', (request) => {
       if (request.url().endsWith('/session')) answered += 1;
     });
@@ -110,7 +110,7 @@ describeInChromium('signing in', (visit) => {
     await expect.poll(() => answered).toBe(2);
     await page.getByRole('heading', { name: 'Health' }).waitFor();
     await go(page, '/holds');
-    expect(asked.filter((path) => path === '/api/v1/held')).toHaveLength(1);
+    expect(requests.filter((path) => path === '/api/v1/held')).toHaveLength(1);
     expect(tab.complaints).toEqual([]);
   });
 
@@ -135,12 +135,12 @@ describeInChromium('signing in', (visit) => {
     gate.resolve();
     await (await answer).finished();
     await page.getByLabel('Access token').fill('halfway');
-    const asked: string[] = [];
-    page.on('request', (request) => asked.push(request.url()));
+    const requests: string[] = [];
+    page.on('request', (request) => requests.push(request.url()));
     await page.clock.fastForward(31_000);
     // A request without a token ends the session and its data.
     await page.evaluate(() => fetch('livez'));
-    expect(asked.filter((url) => url.includes('/api/'))).toEqual([]);
+    expect(requests.filter((url) => url.includes('/api/'))).toEqual([]);
     expect(await page.getByLabel('Access token').inputValue()).toBe('halfway');
   });
 

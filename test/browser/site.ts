@@ -40,7 +40,7 @@ export async function openSite(
     replica: 'bridge-7c9f-x2',
   });
   for (const entry of entries) await audit.append([entry]);
-  const asked: { what: string; by: string }[] = [];
+  const calls: { what: string; by: string }[] = [];
   let held = status.held;
   const service: Partial<Service> = {
     status: async () => ({ ...status, held }),
@@ -48,17 +48,17 @@ export async function openSite(
     mapping: (name) => mappings.find(({ mapping }) => mapping === name),
     held: () => held,
     async release(id, by, requestId) {
-      asked.push({ what: `release ${id}`, by: by.name });
+      calls.push({ what: `release ${id}`, by: by.name });
       held = held.filter((one) => one.id !== id);
       return { ok: true, requestId, summary: { deleted: 1 }, targets: [], held, pending: 0 };
     },
     async sync(name, by, requestId) {
-      asked.push({ what: `sync ${name}`, by: by.name });
+      calls.push({ what: `sync ${name}`, by: by.name });
       return { ok: true, requestId, summary: { updated: 1, unchanged: 2 }, targets: [], held, pending: 0 };
     },
     ...deps.service,
   };
   const api = await startTestServer({ ...deps, audit, service });
   const url = await api.server.listen('127.0.0.1:0');
-  return { url, bench: api, audit, calls: asked, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]() };
+  return { url, bench: api, audit, calls: calls, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]() };
 }

@@ -6,8 +6,8 @@ import { openBridgeBench } from './hand-edit-bench.ts';
 
 const inBase64 = (text: string): string => Buffer.from(text).toString('base64');
 
-describe('questions to the audit whose credentials are in the cluster', () => {
-  it('find its address there', async () => {
+describe('audit queries with credentials in the cluster', () => {
+  it('read the URL from the cluster', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(
       api,
@@ -17,7 +17,7 @@ mappings: []
 `,
       { db: { url: inBase64('postgres://ann@127.0.0.1:1/audit') } },
     );
-    // Nothing listens there, which only who has the address can tell.
+    // Nothing listens there. Only a check that has read the address can report it.
     for (const command of [['list'], ['report'], ['verify']])
       expect(await bench.run('audit', ...command)).toMatchObject({
         code: 1,
@@ -25,7 +25,7 @@ mappings: []
       });
   });
 
-  it('find the key of fingerprints there', async () => {
+  it('read the fingerprint key from the cluster', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(
       api,
@@ -36,11 +36,11 @@ mappings: []
     const stdin = Readable.from(['hunter2']);
     expect(await bench.runWith({ stdin }, 'audit', 'list', '--value')).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('Not on record.'),
+      stdout: expect.stringContaining('Not found.'),
     });
   });
 
-  it('ask no cluster where nothing is kept there, and verify without the key that is', async () => {
+  it('need no cluster without credentials in it, and verify without a missing key', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(api, 'mappings: []\n');
     expect(await bench.run('sync')).toMatchObject({ code: 0 });

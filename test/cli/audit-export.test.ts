@@ -11,7 +11,7 @@ async function openSynced(): Promise<Bench> {
 }
 
 describe('audit export', () => {
-  it('prints every record as a line, oldest first, and nothing else on standard output', async () => {
+  it('prints every record as a line, oldest first, and nothing else on stdout', async () => {
     await using bench = await openSynced();
     const { json } = await bench.run('audit', 'list', '--output', 'json');
     const { records } = json as { records: object[] };
@@ -22,7 +22,7 @@ describe('audit export', () => {
     expect(stderr).toBe(`exporting ${records.length}/${records.length}\n`);
   });
 
-  it('reads only: the records are as many as before, and a store without a configuration will do', async () => {
+  it('adds no record, and works without a configuration', async () => {
     await using bench = await openSynced();
     const before = await bench.run('audit', 'export', '--format', 'jsonl');
     await bench.write('secretbridge.yaml', 'broken');
@@ -36,7 +36,7 @@ describe('audit export', () => {
     ['report', '--audit', 'out.jsonl'],
     ['export', '--format', 'csv', '--audit', 'out.jsonl'],
     ['migrate', '--to', 'new.db', '--from', 'out.jsonl'],
-  ])('is said by `audit %s` to be for `audit verify` alone', async (...args) => {
+  ])('is rejected by `audit %s`, because only `audit verify` reads exports', async (...args) => {
     await using bench = await openSynced();
     await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'out.jsonl');
     expect((await bench.run('audit', 'verify', '--audit', 'out.jsonl')).code).toBe(0);
@@ -44,7 +44,7 @@ describe('audit export', () => {
     expect(await bench.run('audit', ...args)).toMatchObject({
       code: 64,
       stdout: '',
-      stderr: `error: ${option}: out.jsonl looks like an export, which only \`audit verify\` reads: name the store that it came from\n`,
+      stderr: `error: ${option}: out.jsonl looks like an export, which only \`audit verify\` reads: name the audit store it was exported from\n`,
     });
     await expect(bench.read('new.db')).rejects.toThrow('ENOENT');
   });
@@ -56,23 +56,20 @@ describe('audit export', () => {
     ['verify', '--audit', 'none.db'],
     ['export', '--format', 'csv', '--audit', 'none.db'],
     ['migrate', '--to', 'new.db', '--from', 'none.db'],
-  ])(
-    'of a store that the command line names and that is not there is wrong usage of `audit %s`',
-    async (...args) => {
-      await using bench = await openSynced();
-      const option = args.at(-2);
-      const named = (stderr: string) => ({ code: 64, stdout: '', stderr });
-      expect(await bench.run('audit', ...args)).toMatchObject(
-        named(`error: ${option} none.db cannot be read: no such file or folder (ENOENT)\n`),
-      );
-      expect(await bench.run('audit', ...args.slice(0, -1), 'state')).toMatchObject(
-        named(`error: ${option} state cannot be read: it is a folder\n`),
-      );
-      for (const path of ['none.db', 'new.db']) await expect(bench.read(path)).rejects.toThrow('ENOENT');
-    },
-  );
+  ])('reports a missing store on the command line as a usage error of `audit %s`', async (...args) => {
+    await using bench = await openSynced();
+    const option = args.at(-2);
+    const named = (stderr: string) => ({ code: 64, stdout: '', stderr });
+    expect(await bench.run('audit', ...args)).toMatchObject(
+      named(`error: ${option} none.db cannot be read: no such file or folder (ENOENT)\n`),
+    );
+    expect(await bench.run('audit', ...args.slice(0, -1), 'state')).toMatchObject(
+      named(`error: ${option} state cannot be read: it is a folder\n`),
+    );
+    for (const path of ['none.db', 'new.db']) await expect(bench.read(path)).rejects.toThrow('ENOENT');
+  });
 
-  it('takes the filters of the list', async () => {
+  it('accepts the filters of the list', async () => {
     await using bench = await openSynced();
     await bench.run('audit', 'review', '2', '--state', 'flagged');
     const { stdout } = await bench.run('audit', 'export', '--format', 'csv', '--review', 'flagged');
@@ -82,7 +79,7 @@ describe('audit export', () => {
     expect(none).toMatchObject({ code: 0, stdout: '' });
   });
 
-  it('writes a file for its owner, whole or not at all', async () => {
+  it('writes a complete file, readable only by its owner, or none', async () => {
     await using bench = await openSynced();
     const { code, stdout } = await bench.run('audit', 'export', '--format', 'ocsf', '--out', 'events.jsonl');
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'Wrote 5 records to events.jsonl.\n' });
@@ -99,7 +96,7 @@ describe('audit export', () => {
     });
   });
 
-  it('replaces an earlier export, and no other file: its name may be given by mistake', async () => {
+  it('replaces an earlier export, but no other file', async () => {
     await using bench = await openSynced();
     const run = (format: string, out: string) =>
       bench.run('audit', 'export', '--format', format, '--out', out);
@@ -111,18 +108,18 @@ describe('audit export', () => {
     for (const name of ['secretbridge.yaml', 'state/audit.db'])
       expect(await run('csv', name)).toMatchObject({
         code: 64,
-        stderr: `error: ${name} is there already, and is no export: name another file with --out\n`,
+        stderr: `error: ${name} exists and is not an export: choose another file with --out\n`,
       });
     expect(await bench.read('secretbridge.yaml')).toBe(before);
     for (const name of ['state', '/dev/null'])
       expect(await run('csv', name)).toMatchObject({
         code: 64,
-        stderr: expect.stringContaining('is no file'),
+        stderr: expect.stringContaining('is not a file'),
       });
     expect(await bench.run('audit', 'verify')).toMatchObject({ code: 0 });
   });
 
-  it('waits for a slow reader, and lets one go that has enough', async () => {
+  it('waits for a slow reader, and ends without an error when the reader closes', async () => {
     await using bench = await openSynced();
     let taken = 0;
     const slow = new Writable({
@@ -136,21 +133,23 @@ describe('audit export', () => {
       code: 0,
     });
     expect(taken).toBeGreaterThan(1_000);
-    const gone = new Writable({
+    const closedReader = new Writable({
       write: (_chunk, _encoding, done) => done(Object.assign(new Error('gone'), { code: 'EPIPE' })),
     });
-    expect(await bench.runWith({ stdout: gone }, 'audit', 'export', '--format', 'jsonl')).toMatchObject({
+    expect(
+      await bench.runWith({ stdout: closedReader }, 'audit', 'export', '--format', 'jsonl'),
+    ).toMatchObject({
       code: 0,
     });
   });
 
-  it('without a format is what can be proved', async () => {
+  it('exports JSON lines by default', async () => {
     await using bench = await openSynced();
     const named = await bench.run('audit', 'export', '--format', 'jsonl');
     expect(await bench.run('audit', 'export')).toMatchObject({ code: 0, stdout: named.stdout });
   });
 
-  it('with a format that there is not is wrong usage', async () => {
+  it('rejects an unknown format as a usage error', async () => {
     await using bench = await openSynced();
     expect(await bench.run('audit', 'export', '--format', 'xml')).toMatchObject({ code: 64 });
   });

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { openBench } from './harness.ts';
 
-it('audit migrate moves the log to where the next run goes on with it', async () => {
+it('audit migrate copies the log so that the next run continues it', async () => {
   await using bench = await openBench();
   await bench.run('sync');
   const moved = await bench.run(
@@ -21,7 +21,7 @@ it('audit migrate moves the log to where the next run goes on with it', async ()
   expect(verified).toMatchObject({ code: 0, json: { ok: true } });
 });
 
-it('audit migrate says why it moves nothing, and that a person must act', async () => {
+it('audit migrate reports why it copies nothing, and exits with 4', async () => {
   await using bench = await openBench();
   await bench.run('sync');
   const migrate = (...args: readonly string[]) => bench.run('audit', 'migrate', ...args, '--output', 'json');
@@ -49,22 +49,19 @@ it.each([
   ],
   ['deleted', 'delete from records where sequence = 2', 'at record 2'],
   ['cut off', 'delete from records where sequence > 3', 'truncated at record 4'],
-])(
-  'audit migrate carries on no log that was %s, and names it, not the new one',
-  async (_, tampering, where) => {
-    await using bench = await openBench();
-    await bench.run('sync');
-    const database = new DatabaseSync(join(bench.folder, 'state/audit.db'));
-    database.exec(tampering);
-    database.close();
-    const args = ['--from', 'state/audit.db', '--to', 'new.db'];
-    const refused = await bench.run('audit', 'migrate', ...args, '--output', 'json');
-    expect(refused).toMatchObject({
-      code: 4,
-      json: {
-        ok: false,
-        reason: expect.stringMatching(`^the chain of .*state/audit\\.db does not hold \\(${where}\\)`),
-      },
-    });
-  },
-);
+])('audit migrate refuses a log that was %s, and names that log', async (_, tampering, where) => {
+  await using bench = await openBench();
+  await bench.run('sync');
+  const database = new DatabaseSync(join(bench.folder, 'state/audit.db'));
+  database.exec(tampering);
+  database.close();
+  const args = ['--from', 'state/audit.db', '--to', 'new.db'];
+  const refused = await bench.run('audit', 'migrate', ...args, '--output', 'json');
+  expect(refused).toMatchObject({
+    code: 4,
+    json: {
+      ok: false,
+      reason: expect.stringMatching(`^the chain of .*state/audit\\.db is broken \\(${where}\\)`),
+    },
+  });
+});

@@ -4,7 +4,7 @@ import { DB, FOREIGN, HEAD, openBench } from './harness.ts';
 const DAY = 86_400_000;
 
 describe('audit report', () => {
-  it('sums up for a mail what happened, what needs somebody first', async () => {
+  it('summarizes the events for a mail, with the most important first', async () => {
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 ${DB}  - name: theirs
     target: { namespace: apps }
@@ -22,14 +22,14 @@ ${DB}  - name: theirs
     expect(stdout).toContain('Flagged: 1\n  2027-03-01 12:00:00  ann: sync  (1) "not announced"\n');
     expect(stdout).toMatch(/^Refused: 1\n {2}NOT_OWNED {2}apps\/theirs {2}2027-03-01 12:00:00 {2}\(\d+\)$/m);
     expect(stdout).toMatch(
-      /longer than `maxAge`: 1\n {2}local: db.json .* since 2027-03-01 12:00:00, 6 days of 5$/m,
+      /^Older than `maxAge`: 1\n {2}local: db.json .* since 2027-03-01 12:00:00, 6 days of 5$/m,
     );
     expect(stdout).toContain('Read for the first time: 1\n  2027-03-01 12:00:00  local: db.json\n');
     expect(stdout).toMatch(/^Changed: 1\n {2}apps\/db {2}1 change, .* {2}\+PASSWORD \+USER$/m);
     expect(stdout).toMatch(/^Commands: 2$/m);
   });
 
-  it('names what a search found and nobody has rotated', async () => {
+  it('lists search results that were not rotated', async () => {
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 mappings:
   - name: flags
@@ -44,7 +44,7 @@ mappings:
     expect(json).toMatchObject({ notRotated: { total: 1, items: [{ store: 'local', key: 'flags/a' }] } });
   });
 
-  it('has the same for a machine, and does without a configuration', async () => {
+  it('prints the same as JSON, and works without a configuration', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await bench.write('secretbridge.yaml', 'broken');

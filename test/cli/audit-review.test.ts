@@ -8,7 +8,7 @@ const RECORD = { sequence: 2, action: 'read', outcome: 'ok', reviewed: { state: 
 const ENV = { SECRETBRIDGE_TOKEN: 'token-of-ann' };
 
 describe('audit review', () => {
-  it('here, when no service answers, is a record of who said what', async () => {
+  it('is recorded with its actor in this process if no service answers', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout } = await bench.run('audit', 'review', '2', '--state', 'flagged', '--note', 'why?');
@@ -23,7 +23,7 @@ describe('audit review', () => {
     expect(reviews.stdout).toMatch(/review +ok +record 2 +ann +flagged why\?$/m);
   });
 
-  it('is shown by its note, whatever that begins with, and a reading without what is for programs', async () => {
+  it('is shown by its note, whatever the note begins with', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await rm(join(bench.folder, 'store', 'db.json'));
@@ -40,7 +40,7 @@ describe('audit review', () => {
     expect(stdout).not.toContain('definition');
   });
 
-  it('takes ranges, and leaves out the reviews among them', async () => {
+  it('accepts ranges, and skips reviews in them', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await bench.run('audit', 'review', '1', '--state', 'reviewed');
@@ -52,7 +52,7 @@ describe('audit review', () => {
     expect(records.every(({ reviewed }) => reviewed.state === 'reviewed')).toBe(true);
   });
 
-  it('is sealed by a checkpoint, as what a run records is', async () => {
+  it('is covered by a checkpoint, like the records of a run', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const { json } = await bench.run('audit', 'review', '1', '--state', 'reviewed', '--output', 'json');
@@ -61,7 +61,7 @@ describe('audit review', () => {
     expect(verified.json).toMatchObject({ ok: true, sealed: { sequence: reviewed.sequence } });
   });
 
-  it('stands though no checkpoint can be written, which it says', async () => {
+  it('is kept with a warning if no checkpoint can be written', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const config = await bench.read('secretbridge.yaml');
@@ -70,11 +70,11 @@ describe('audit review', () => {
     expect(await bench.run('audit', 'review', '1', '--state', 'reviewed')).toMatchObject({
       code: 0,
       stdout: 'Record 1 is now reviewed.\n',
-      stderr: expect.stringContaining('no checkpoint is of the review yet'),
+      stderr: expect.stringContaining('the review is recorded, and the next checkpoint will cover it'),
     });
   });
 
-  it('of several, of which one is not there, is of none', async () => {
+  it('reviews none of several records if one is missing', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     expect(await bench.run('audit', 'review', '1', '99', '--state', 'flagged')).toMatchObject({ code: 4 });
@@ -82,7 +82,7 @@ describe('audit review', () => {
     expect(json).toEqual({ records: [] });
   });
 
-  it('of what is not there is exit code 4; of what is no number, or without a state, 64', async () => {
+  it('exits with 4 for a missing record, and with 64 without a number or state', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const say = (...args: string[]) => bench.run('audit', 'review', ...args);
@@ -100,7 +100,7 @@ describe('audit review', () => {
     expect(await say(String(sequence), '--state', 'flagged')).toMatchObject({ code: 4 });
   });
 
-  it('lets the service do it that answers at `http.listen`', async () => {
+  it('uses the service that answers at `http.listen`', async () => {
     await using service = await openService({
       ...LIVE,
       'POST /api/v1/audit/records/2/review': { body: RECORD },
@@ -120,7 +120,7 @@ describe('audit review', () => {
     });
   });
 
-  it('or the one that is named, and asks it what in a range is a review', async () => {
+  it('uses the service in `--server`, which also tells the reviews in a range', async () => {
     await using service = await openService({
       'GET /api/v1/audit/records/2': { body: RECORD },
       'GET /api/v1/audit/records/3': { body: { ...RECORD, sequence: 3, action: 'review' } },

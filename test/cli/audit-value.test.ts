@@ -25,7 +25,7 @@ async function openProperty(): Promise<Bench> {
   return bench;
 }
 
-/** `hunter2` with a line end, later another value. */
+/** `hunter2` with a final newline, later another value. */
 async function openStory(): Promise<Bench> {
   const bench = await openBench(HEAD + RAW);
   await bench.write('store/token.txt', 'hunter2\n');
@@ -52,7 +52,7 @@ async function traced(bench: Bench, value: string | Uint8Array, ...args: string[
 }
 
 describe('audit list --value', () => {
-  it('follows what is piped in, with or without its line end', async () => {
+  it('follows a piped value with or without its final newline', async () => {
     await using bench = await openStory();
     for (const value of ['hunter2\n', 'hunter2', 'hunter2\r\n']) {
       const { records, versions } = await traced(bench, value);
@@ -63,7 +63,7 @@ describe('audit list --value', () => {
     expect(await traced(bench, 'nobody')).toEqual({ records: [], versions: [], more: false });
   });
 
-  it('finds a property in the Secrets that were given it', async () => {
+  it('finds a property in the Secrets that contain it', async () => {
     await using bench = await openProperty();
     const { records, versions } = await traced(bench, 'hunter2');
     expect(records.map(({ action }) => action)).toEqual(['create', 'create']);
@@ -75,7 +75,7 @@ describe('audit list --value', () => {
     expect(stdout).toMatch(/^value +USER [0-9a-f]{8}:[0-9a-f]{64}$/m);
   });
 
-  it('knows fingerprints of an older key, too', async () => {
+  it('knows fingerprints of an older key', async () => {
     await using bench = await openStory();
     await bench.write('state/new.key', `${Buffer.alloc(32, 7).toString('base64')}\n`);
     const keys = 'keys: { fingerprint: [ { file: ./state/new.key }, { file: ./state/fingerprint.key } ] }\n';
@@ -83,19 +83,19 @@ describe('audit list --value', () => {
     expect((await traced(bench, 'hunter2')).records).toHaveLength(3);
   });
 
-  it('asks a person without showing what they type', async () => {
+  it('prompts for the value without echo', async () => {
     await using bench = await openStory();
     const [input, output] = [new PassThrough(), new Collector()];
     const running = bench.runWith({ ask: { input, output } }, 'audit', 'list', '--value');
     input.write('hunterX\u007f2\r');
     const { code, stdout } = await running;
     expect(code).toBe(0);
-    expect(output.text).toBe('Value (it is not shown): \n');
-    expect(stdout).toContain('It was read from 1 version of a source:');
+    expect(output.text).toBe('Value (hidden): \n');
+    expect(stdout).toContain('Read from 1 source version:');
     expect(stdout).toMatch(/^local +token.txt +[0-9a-f]{8}… +2027-03-01 12:00:00$/m);
   });
 
-  it('ends with Ctrl-C and with the end of what is typed', async () => {
+  it('ends with Ctrl-C and at the end of the input', async () => {
     await using bench = await openStory();
     for (const key of ['\u0003', undefined]) {
       const [input, output] = [new PassThrough(), new Collector()];
@@ -106,7 +106,7 @@ describe('audit list --value', () => {
     }
   });
 
-  it('ends with a signal, before it asks and while it waits', async () => {
+  it('ends with a signal before and during the prompt', async () => {
     await using bench = await openStory();
     const ended = { code: 1, stderr: expect.stringMatching(/^error INTERRUPTED/) };
     const [input, output] = [new PassThrough(), new Collector()];
@@ -116,7 +116,7 @@ describe('audit list --value', () => {
     expect(output.text).toBe('');
     const stop = new AbortController();
     const running = run(stop.signal);
-    await soon(() => expect(output.text).toContain('it is not shown'));
+    await soon(() => expect(output.text).toContain('Value (hidden)'));
     stop.abort();
     expect(await running).toMatchObject(ended);
     const piped = new AbortController();
@@ -128,33 +128,33 @@ describe('audit list --value', () => {
     expect(await waiting).toMatchObject(ended);
   });
 
-  it('is wrong usage without a value, with one that no Secret holds, and beside a fingerprint', async () => {
+  it('rejects a missing or too large value, and a value with a fingerprint, as usage errors', async () => {
     await using bench = await openStory();
     const list = ['audit', 'list', '--value'];
     expect(await bench.runWith({ stdin: Readable.from([]) }, ...list)).toMatchObject({ code: 64 });
     const large = Readable.from([Buffer.alloc(2 ** 20), Buffer.alloc(1)]);
     expect(await bench.runWith({ stdin: large }, ...list)).toMatchObject({ code: 64 });
     expect(await bench.run(...list, '--fingerprint', 'x')).toMatchObject({ code: 64 });
-    // As `plan` shows it in short, and without the name of its key.
+    // Shortened as in `plan`, and without the name of its key.
     for (const part of ['03c66e02', '4b0f79b1'.repeat(8), ''])
       for (const more of [[], ['--trace']])
         expect(await bench.run('audit', 'list', '--fingerprint', part, ...more)).toMatchObject({
           code: 64,
-          stderr: expect.stringContaining('as a record has it'),
+          stderr: expect.stringContaining('must be a complete fingerprint'),
         });
     expect(await bench.run(...list, 'hunter2')).toMatchObject({ code: 64 });
   });
 
-  it('says what it could not find a property by', async () => {
+  it('explains why a property was not found', async () => {
     await using bench = await openStory();
     const stdin = Readable.from(['nobody']);
     const { stdout } = await bench.runWith({ stdin }, 'audit', 'list', '--value');
-    expect(stdout).toContain('Not on record.');
+    expect(stdout).toContain('Not found.');
   });
 });
 
 describe('audit list --trace', () => {
-  it('follows a fingerprint to what was made of it', async () => {
+  it('follows a fingerprint to the targets made from it', async () => {
     await using bench = await openProperty();
     const { json } = await bench.run('audit', 'list', '--action', 'read', '--output', 'json');
     const { records } = json as { records: { after: string }[] };

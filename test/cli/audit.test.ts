@@ -9,7 +9,7 @@ interface Shown {
 
 const DAY = 86_400_000;
 
-/** Day 1: a first sync, one target refused. Day 2: a rotation. Day 3, noon: now. */
+/** Day 1: a first sync with one refused target. Day 2: a rotation. Day 3, noon: now. */
 async function openStory(): Promise<Bench> {
   const bench = await openBench(`${HEAD}${DB}  - name: theirs
     target: { namespace: shop }
@@ -32,7 +32,7 @@ async function list(bench: Bench, ...args: readonly string[]): Promise<readonly 
 }
 
 describe('audit list', () => {
-  it('tells the story, newest first', async () => {
+  it('lists records, newest first', async () => {
     await using bench = await openStory();
     const records = await list(bench);
     expect(records.map(({ sequence }) => sequence)).toEqual(
@@ -41,7 +41,7 @@ describe('audit list', () => {
     const { code, stdout } = await bench.run('audit', 'list');
     expect(code).toBe(0);
     const lines = stdout.split('\n').map((line) => line.replace(/ {2,}/g, ' ').trim());
-    expect(lines[0]).toBe('SEQUENCE TIME ACTION OUTCOME WHAT BY NOTE');
+    expect(lines[0]).toBe('SEQUENCE TIME ACTION OUTCOME SUBJECT ACTOR DETAILS');
     expect(lines[1]).toBe('12 2027-03-02 12:00:00 sweep ok ann 1 target: 1 updated');
     expect(lines[2]).toBe('11 2027-03-02 12:00:00 update ok apps/db ann ~PASSWORD');
     expect(lines[3]).toBe('10 2027-03-02 12:00:00 update (intent) ok apps/db ann ~PASSWORD');
@@ -87,15 +87,15 @@ describe('audit list', () => {
     expect((await list(bench, ...args)).map(({ action }) => action)).toEqual(actions);
   });
 
-  it('is asked for a code that there is', async () => {
+  it('rejects an unknown error code', async () => {
     await using bench = await openStory();
     expect(await bench.run('audit', 'list', '--code', 'NOT_OWNDE')).toMatchObject({
       code: 64,
-      stderr: expect.stringContaining('did you mean NOT_OWNED?'),
+      stderr: expect.stringContaining('Did you mean NOT_OWNED?'),
     });
   });
 
-  it('finds what one request did, and where a value has been', async () => {
+  it('finds the records of a request and of a value', async () => {
     await using bench = await openStory();
     const [sweep] = await list(bench, '--limit', '1');
     const ofRequest = await list(bench, '--request', String(sweep?.requestId));
@@ -106,7 +106,7 @@ describe('audit list', () => {
     ]);
   });
 
-  it('goes on page by page, to the end and not beyond', async () => {
+  it('pages to the end and stops there', async () => {
     await using bench = await openStory();
     const all = await list(bench);
     const seen: number[] = [];
@@ -119,12 +119,12 @@ describe('audit list', () => {
       cursor = ['--cursor', next];
     }
     expect(seen).toEqual(all.map(({ sequence }) => sequence));
-    expect((await bench.run('audit', 'list', '--limit', '5')).stdout).toContain('More: --cursor 8');
+    expect((await bench.run('audit', 'list', '--limit', '5')).stdout).toContain('Next page: --cursor 8');
     const exact = await bench.run('audit', 'list', '--limit', String(all.length), '--output', 'json');
     expect(exact.json).not.toHaveProperty('next');
   });
 
-  it('reads the store that is named, without a configuration', async () => {
+  it('reads a named store without a configuration', async () => {
     await using bench = await openStory();
     await bench.write('secretbridge.yaml', 'broken');
     const { code, stdout } = await bench.run('audit', 'list', '--audit', 'state/audit.db', '--limit', '1');
@@ -132,7 +132,7 @@ describe('audit list', () => {
     expect(stdout).toContain('sweep');
   });
 
-  it('of a store that is not there is exit code 1, and makes none', async () => {
+  it('exits with 1 for a missing store, and creates none', async () => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('audit', 'list');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -140,7 +140,7 @@ describe('audit list', () => {
     expect(await bench.run('audit', 'list')).toMatchObject({ code: 1 });
   });
 
-  it('says so when nothing matches', async () => {
+  it('reports that no record matches', async () => {
     await using bench = await openStory();
     expect(await bench.run('audit', 'list', '--actor', 'bob')).toMatchObject({
       code: 0,
@@ -150,7 +150,7 @@ describe('audit list', () => {
 });
 
 describe('audit show', () => {
-  it('gives one record, whole', async () => {
+  it('prints one complete record', async () => {
     await using bench = await openStory();
     const [, update] = await list(bench);
     const { code, json } = await bench.run('audit', 'show', '11', '--output', 'json');
@@ -180,11 +180,11 @@ describe('audit show', () => {
     expect(stdout).toMatch(/^changed +PASSWORD$/m);
     expect(stdout).toMatch(/^review +unreviewed$/m);
     expect(stdout).toMatch(/^ +INTENT 10 +OUTCOME 11$/m);
-    expect(stdout).toContain('Record 11 of 12, after 10 and before 12: it fits its neighbours.');
+    expect(stdout).toContain('Record 11 of 12, after 10 and before 12: it matches its neighbors.');
     expect(stdout).toMatch(/^source +local: db.json # password version [0-9a-f]{8}:/m);
   });
 
-  it('of a number that is not there says so: exit code 4', async () => {
+  it('exits with 4 for a missing record', async () => {
     await using bench = await openStory();
     const { code, json, stderr } = await bench.run('audit', 'show', '99', '--output', 'json');
     expect(code).toBe(4);
@@ -193,7 +193,7 @@ describe('audit show', () => {
   });
 });
 
-it('a reading says how long its store took to give the value', async () => {
+it('shows how long a store took to answer a read', async () => {
   await using bench = await openBench();
   const { clock } = bench;
   const ticking = {
@@ -208,7 +208,7 @@ it('a reading says how long its store took to give the value', async () => {
   expect(read?.durationMs).toBeGreaterThan(0);
 });
 
-it('a record is shown whole, on one line for each thing', async () => {
+it('shows a complete record, with one line for each field', async () => {
   await using bench = await openBench();
   const names = Array.from({ length: 200 }, (_, n) => `KEY_${String(n).padStart(3, '0')}`);
   const all = `dataFrom: [ { store: local, key: many.json } ]`;
@@ -226,6 +226,6 @@ it('a record is shown whole, on one line for each thing', async () => {
   for (const name of names) expect(stdout).toContain(name);
   expect(stdout).toContain('flagged by ann: looked at by two people: and then');
   expect(stdout).toMatch(/the end \(2027-03-01 12:00:00, record \d+\)$/m);
-  // In a list what is cut off shows.
+  // `…` shows that a text in a list was cut.
   expect((await bench.run('audit', 'list', '--review', 'flagged')).stdout).toMatch(/KEY_\d*[^\n]*…$/m);
 });

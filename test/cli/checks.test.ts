@@ -10,7 +10,7 @@ const KUBERNETES = `${HEAD.replace(/cluster: .*/, 'cluster: { kind: kubernetes, 
 `;
 
 describe('validate', () => {
-  it('says what the configuration holds', async () => {
+  it('prints the number of stores, mappings and targets', async () => {
     await using bench = await openBench();
     expect(await bench.run('validate')).toMatchObject({
       code: 0,
@@ -20,13 +20,13 @@ describe('validate', () => {
     expect((await bench.run('validate', '--output', 'json')).json).toEqual({ valid: true, problems: [] });
   });
 
-  it('touches neither stores nor cluster nor audit', async () => {
+  it('uses neither stores, cluster nor audit log', async () => {
     await using bench = await openBench();
     await bench.run('validate');
     expect((await readdir(bench.folder)).toSorted()).toEqual(['secretbridge.yaml', 'store']);
   });
 
-  it('prints problems as compilers do', async () => {
+  it('prints problems in the format of compilers', async () => {
     await using bench = await openBench(HEAD + DB.replace('target:', 'taget:'));
     const { code, stdout } = await bench.run('validate');
     expect(code).toBe(3);
@@ -35,7 +35,7 @@ describe('validate', () => {
     expect(stdout).toMatch(/The configuration has \d problems?\.\n$/);
   });
 
-  it('takes files and folders, several times, and finds the configuration by itself', async () => {
+  it('accepts several files and folders, and finds the configuration by default', async () => {
     await using bench = await openBench(HEAD);
     await bench.write('more/db.yaml', DB);
     const both = await bench.run('validate', '-c', 'secretbridge.yaml', '-c', 'more');
@@ -49,7 +49,7 @@ describe('validate', () => {
 });
 
 describe('doctor', () => {
-  it('tries everything, changes no target, and says that all works', async () => {
+  it('runs all checks, changes no target, and passes', async () => {
     await using bench = await openBench();
     const { code, stdout } = await bench.run('doctor');
     expect(code).toBe(0);
@@ -68,7 +68,7 @@ describe('doctor', () => {
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });
 
-  it('gives the object of the contract, with a code and a remedy for what does not work', async () => {
+  it('prints the documented JSON, with a code and a remedy for each failure', async () => {
     await using bench = await openBench(
       HEAD.replace('./store', './none') + DB.replaceAll('user', 'absent').replace('password', 'absent'),
     );
@@ -88,7 +88,7 @@ describe('doctor', () => {
     expect(checks.length).toBeGreaterThan(4);
   });
 
-  it('names the key that cannot be read, and still tries the others', async () => {
+  it('reports an unreadable key, and still reads the others', async () => {
     await using bench = await openBench(`${HEAD}${DB}  - name: other
     target: { namespace: apps }
     data: { A: { store: local, key: none.json }, B: { store: local, key: also-none } }
@@ -103,7 +103,7 @@ describe('doctor', () => {
 });
 
 describe('rbac', () => {
-  it('prints what kubectl can apply, for the targets alone', async () => {
+  it('prints manifests for kubectl, for the targets only', async () => {
     await using bench = await openBench(KUBERNETES);
     const { code, stdout, stderr } = await bench.run('rbac', '--service-account', 'bridge/sb');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -116,7 +116,7 @@ describe('rbac', () => {
     });
   });
 
-  it('prints the same as one list for a machine', async () => {
+  it('prints the same as a list in JSON', async () => {
     await using bench = await openBench(KUBERNETES);
     const { json } = await bench.run('rbac', '--output', 'json');
     // As YAML 1.1, which kubectl reads.
@@ -125,7 +125,7 @@ describe('rbac', () => {
     expect(json).toMatchObject({ kind: 'List', items: [{ kind: 'Role' }, {}, {}, {}] });
   });
 
-  it('says that a directory needs none', async () => {
+  it('reports that a directory cluster needs no Roles', async () => {
     await using bench = await openBench();
     expect(await bench.run('rbac')).toMatchObject({
       code: 0,
@@ -136,8 +136,8 @@ describe('rbac', () => {
   });
 });
 
-describe('a configuration that cannot be read', () => {
-  it.skipIf(process.getuid?.() === 0)('is named with the reason', async () => {
+describe('an unreadable configuration', () => {
+  it.skipIf(process.getuid?.() === 0)('is reported with the reason', async () => {
     await using bench = await openBench();
     await chmod(join(bench.folder, 'secretbridge.yaml'), 0);
     const { code, stdout } = await bench.run('validate');

@@ -16,8 +16,8 @@ async function commands(bench: Bench, ...filter: readonly string[]) {
   return records.map(({ note, mapping }) => [note, mapping]);
 }
 
-describe('a command', () => {
-  it('says on record which mapping it was about, and is found by that', async () => {
+describe('audit records of commands', () => {
+  it('name the mapping, and are found by it', async () => {
     await using bench = await openBench(HEAD + DB + OTHER);
     await bench.run('sync');
     const { json } = await bench.run('audit', 'list', '--mapping', 'db', '--output', 'json');
@@ -43,7 +43,7 @@ describe('a command', () => {
     ]);
   });
 
-  it('that looks at one mapping goes on while the audit is in doubt, and one that changes it does not', async () => {
+  it('are written by read-only commands while the audit log cannot be trusted; changes are refused', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     truncateLog(join(bench.folder, 'state/audit.db'), 3);
@@ -55,7 +55,7 @@ describe('a command', () => {
     });
   });
 
-  it('puts nothing on record that is no id, as a value in the place of one', async () => {
+  it('contain no text that is not an id, because it may be a value', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout, stderr } = await bench.run('release', 'hunter2', '--output', 'json');

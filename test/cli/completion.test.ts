@@ -5,7 +5,7 @@ import { type Bench, openBench } from './harness.ts';
 
 const BASH = ['/bin/bash', '/usr/bin/bash'].find((path) => existsSync(path));
 
-/** What bash proposes for the last of the words, which may be empty. */
+/** The candidates of bash for the last word, which may be empty. */
 async function proposed(bench: Bench, ...words: readonly string[]): Promise<readonly string[]> {
   const { stdout } = await bench.run('completion', 'bash');
   const script = `set -euo pipefail
@@ -45,14 +45,16 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped where there is 
       ['bash', 'zsh', 'fish'],
     ],
     [['help', 'audit', 'sh'], ['show']],
+    [['explain-e'], ['explain-error']],
+    [['explain-error', 'NOT_OW'], ['NOT_OWNED']],
     [['import', ''], ['external-secrets']],
-    // The name of a mapping is none that a shell knows.
+    // A shell cannot know the name of a mapping.
     [['plan', '--mapping', ''], []],
     [['explain', ''], []],
-    // A value that reads like a command is a value.
+    // A value that equals a command name is a value.
     [['plan', '--mapping', 'audit', '--al'], ['--all']],
     [['nope', ''], expect.arrayContaining(['plan'])],
-  ])('of %j', async (words, expected) => {
+  ])('completes %j', async (words, expected) => {
     await using bench = await openBench();
     expect(await proposed(bench, ...words)).toEqual(expected);
   });
@@ -68,7 +70,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped where there is 
     expect(flags.filter((flag) => flag.startsWith('--')).toSorted()).toEqual(options.toSorted());
   });
 
-  it('proposes files where a path belongs, with the spaces in their names', async () => {
+  it('proposes file names with spaces for path options', async () => {
     await using bench = await openBench();
     await bench.write('my config.yaml', '');
     for (const words of [
@@ -82,7 +84,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped where there is 
 });
 
 describe('completion', () => {
-  it('is for the shells that it knows', async () => {
+  it('supports the listed shells only', async () => {
     await using bench = await openBench();
     expect((await bench.run('completion', 'tcsh')).code).toBe(64);
     for (const shell of ['bash', 'zsh', 'fish'])

@@ -11,7 +11,7 @@ import { openBench } from './harness.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Another reader of our schema than ours. */
+/** An independent validator of our schema. */
 const accepts = new Ajv2020({
   allErrors: true,
   formats: { uri: (text: string) => URL.canParse(text) },
@@ -27,7 +27,7 @@ const EXAMPLES: readonly (readonly [place: string, text: string])[] = [
     .filter(([, text]) => /^apiVersion: secretbridge\.dev/m.test(text) || !/^apiVersion:/m.test(text)),
 ];
 
-/** The places of all members, as paths. */
+/** The paths of all members. */
 function placesOf(value: unknown, path: readonly string[] = []): readonly (readonly string[])[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) => {
@@ -36,7 +36,7 @@ function placesOf(value: unknown, path: readonly string[] = []): readonly (reado
   });
 }
 
-/** A copy in which one member is changed. */
+/** A copy with one changed member. */
 function changed(
   value: unknown,
   [name, ...rest]: readonly string[],
@@ -50,35 +50,38 @@ function changed(
   return copy;
 }
 
-describe('the schema of the configuration', () => {
-  it.each(EXAMPLES)('takes the example of %s', (_, text) => {
+describe('schema of the configuration', () => {
+  it.each(EXAMPLES)('accepts the example of %s', (_, text) => {
     const valid = accepts(parse(text) ?? {});
     expect(accepts.errors ?? []).toEqual([]);
     expect(valid).toBe(true);
   });
 
   it.each([
-    ['an unknown section', (it: string) => it.replace('stores:', 'stors:')],
-    ['an unknown field', (it: string) => it.replace('property: password', 'proprty: password')],
-    ['an unknown kind of store', (it: string) => it.replace('kind: vault ', 'kind: valt ')],
-    ['a word that is none of the choices', (it: string) => it.replace('onDrift: repair', 'onDrift: repare')],
-    ['text for a number', (it: string) => it.replace('concurrency: 16', "concurrency: 'many'")],
-    ['a duration without its unit', (it: string) => it.replace('refresh: 10m', 'refresh: 10')],
-    ['a name with capitals', (it: string) => it.replace('instance: prod-eu', 'instance: Prod')],
+    ['an unknown section', (example: string) => example.replace('stores:', 'stors:')],
+    ['an unknown field', (example: string) => example.replace('property: password', 'proprty: password')],
+    ['an unknown kind of store', (example: string) => example.replace('kind: vault ', 'kind: valt ')],
+    [
+      'a word outside the choices',
+      (example: string) => example.replace('onDrift: repair', 'onDrift: repare'),
+    ],
+    ['text for a number', (example: string) => example.replace('concurrency: 16', "concurrency: 'many'")],
+    ['a duration without its unit', (example: string) => example.replace('refresh: 10m', 'refresh: 10')],
+    ['a name with capitals', (example: string) => example.replace('instance: prod-eu', 'instance: Prod')],
     [
       'a literal credential',
-      (it: string) => it.replace('secretId: { file: /run/secrets/secret-id }', 'secretId: abc'),
+      (example: string) => example.replace('secretId: { file: /run/secrets/secret-id }', 'secretId: abc'),
     ],
-    ['a mapping without a target', (it: string) => it.replace(/ {4}target:\n(?: {6}.*\n)+/, '')],
-    ['an address that is none', (it: string) => it.replace('https://vault.internal:8200', 'vault')],
-    ['a share above 1', (it: string) => it.replace('share: 0.1', 'share: 10')],
+    ['a mapping without a target', (example: string) => example.replace(/ {4}target:\n(?: {6}.*\n)+/, '')],
+    ['an invalid address', (example: string) => example.replace('https://vault.internal:8200', 'vault')],
+    ['a share above 1', (example: string) => example.replace('share: 0.1', 'share: 10')],
   ])('rejects %s', (_, spoil) => {
     const spoilt = spoil(EXAMPLE);
     expect(spoilt).not.toBe(EXAMPLE);
     expect(accepts(parse(spoilt))).toBe(false);
   });
 
-  it('takes whatever the loader takes', async () => {
+  it('accepts everything that the loader accepts', async () => {
     const whole: unknown = parse(EXAMPLE);
     const changes = [
       (parent: Record<string, unknown>, name: string) => void delete parent[name],
@@ -111,7 +114,7 @@ describe('the schema of the configuration', () => {
     expect(taken).toBeGreaterThan(5);
   });
 
-  it('says of each field what it is', () => {
+  it('describes each field', () => {
     const root = JSON.parse(configurationSchema()) as Json;
     const silent: string[] = [];
     const seen = new Set<unknown>();
@@ -125,7 +128,7 @@ describe('the schema of the configuration', () => {
       for (const [name, inner] of Object.entries((whole.properties ?? {}) as Record<string, Json>)) {
         const text =
           inner.description ?? inner.const ?? (inner.$ref === undefined ? undefined : 'in its definition');
-        // What `secretRef` names is said of it as a whole.
+        // The members of `secretRef` are described as a whole.
         if (text === undefined && !path.endsWith('.secretRef')) silent.push(`${path}.${name}`);
         walk(inner, `${path}.${name}`);
       }
@@ -138,7 +141,7 @@ describe('the schema of the configuration', () => {
 });
 
 describe('config-schema', () => {
-  it('prints the schema, and writes it over one of ours and over nothing else', async () => {
+  it('prints the schema, and overwrites only an earlier schema', async () => {
     await using bench = await openBench();
     expect(await bench.run('config-schema')).toMatchObject({ code: 0, stdout: configurationSchema() });
     await bench.write('s.json', JSON.stringify({ title: 'secretbridge configuration', old: true }));
@@ -152,7 +155,7 @@ describe('config-schema', () => {
       const { code, stderr } = await bench.run('config-schema', '--out', 's.json');
       expect({ code, stderr }).toMatchObject({
         code: 64,
-        stderr: expect.stringContaining('is no schema of ours'),
+        stderr: expect.stringContaining('is not a secretbridge schema'),
       });
       expect(await bench.read('s.json')).toBe(foreign);
     }

@@ -10,7 +10,7 @@ const TWO = `${HEAD}${DB}  - name: copy
 `;
 
 describe('explain --calls', () => {
-  it('says how many requests an hour the stores of a mapping are asked, and its part in that', async () => {
+  it('prints the requests per hour to the stores of a mapping, and its share', async () => {
     await using bench = await openBench(TWO);
     const { json } = await bench.run('explain', 'copy', '--calls', '--output', 'json');
     expect(json).toMatchObject({
@@ -28,14 +28,14 @@ describe('explain --calls', () => {
     });
   });
 
-  it('says it in words', async () => {
+  it('prints them as text', async () => {
     await using bench = await openBench(TWO);
     expect(
       (await bench.run('explain', 'copy', '--calls')).stdout,
-    ).toContain(`Calls to local while nothing changes
-  18 calls an hour for the 2 keys of all mappings, by read
+    ).toContain(`Requests to local while nothing changes
+  18 requests per hour for the 2 keys of all mappings, by read
   6 of them because of this mapping
-  24 an hour if each key of each target were read by itself`);
-    expect((await bench.run('explain', 'copy')).stdout).not.toContain('Calls to');
+  24 per hour if each key of each target were read separately`);
+    expect((await bench.run('explain', 'copy')).stdout).not.toContain('Requests to');
   });
 });

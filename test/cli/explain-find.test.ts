@@ -20,8 +20,8 @@ async function explained(bench: Bench, env: Readonly<Record<string, string>> = {
 
 const found = (key: string) => ({ store: 'local', key, state: 'found', version: expect.any(String) });
 
-describe('explain, of a mapping of a search', () => {
-  it('shows what it finds, and what it found and is gone', async () => {
+describe('explain with a search', () => {
+  it('shows the results, and earlier results that are gone', async () => {
     await using bench = await openBench(HEAD + FLAGS);
     await bench.write('store/flags/a', '1');
     await bench.write('store/flags/b', '2');
@@ -38,10 +38,10 @@ describe('explain, of a mapping of a search', () => {
     });
   });
 
-  it('names the search that fails by its path, and the key that does', async () => {
+  it('names a failed search by its path, and a failed key', async () => {
     await using server = await startVaultServer();
     for (const key of ['flags/a', 'flags/b', 'flags/c']) server.put('secret', key, '{"x":"1"}');
-    // It is listed and was never written: nothing of it is in the target.
+    // The key is listed but was never written, so the target does not contain it.
     server.remove('secret', 'flags/c', 'delete');
     const store = `{ name: local, kind: vault, address: '${server.address}', auth: { method: token, token: { env: TOKEN } } }`;
     await using bench = await openBench(HEAD.replace(/stores.*\n/, `stores: [ ${store} ]\n`) + FLAGS);
@@ -59,7 +59,7 @@ describe('explain, of a mapping of a search', () => {
     ]);
   });
 
-  it('neither runs nor reads what is not allowed', async () => {
+  it('skips searches and keys that are not allowed', async () => {
     const allowing = (keys: string) =>
       `access: [ { namespaces: [apps], stores: [local], keys: [${keys}] } ]\n`;
     await using bench = await openBench(`${HEAD}${allowing('flags/a')}${FLAGS}`);

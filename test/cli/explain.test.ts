@@ -30,7 +30,7 @@ async function editByHand(bench: Bench): Promise<void> {
   await bench.write(TARGET, text.replace(/USER: .*/, 'USER: ZXZl'));
 }
 
-it('an edit by hand that is only reported is drifted', async () => {
+it('explains a manual edit with onDrift: report as drifted', async () => {
   await using bench = await synced(HEAD + REPORT);
   expect(await explained(bench)).toMatchObject({ exit: 0, state: 'synced' });
   await editByHand(bench);
@@ -43,7 +43,7 @@ it('an edit by hand that is only reported is drifted', async () => {
   });
 });
 
-it('one that is repaired is stale until then', async () => {
+it('explains a manual edit with onDrift: repair as stale', async () => {
   await using bench = await synced();
   await editByHand(bench);
   const target = await explained(bench);
@@ -51,7 +51,7 @@ it('one that is repaired is stale until then', async () => {
   expect(target).not.toHaveProperty('code');
 });
 
-it('a target that was taken away is drifted once the service has said so', async () => {
+it('explains a deleted target as drifted after the service has recorded it', async () => {
   await using bench = await synced(`${HEAD}http: { listen: '127.0.0.1:0' }\n${REPORT}`);
   await rm(join(bench.folder, TARGET));
   const stop = new AbortController();
@@ -63,7 +63,7 @@ it('a target that was taken away is drifted once the service has said so', async
   expect(await explained(bench)).toMatchObject({ exit: 4, state: 'drifted', code: 'DRIFTED' });
 });
 
-it('a target whose store is down is stale, and failed where it never was', async () => {
+it('explains a target as stale if its store is down, and as failed if it never existed', async () => {
   await using bench = await synced();
   await rename(join(bench.folder, 'store'), join(bench.folder, 'away'));
   expect(await explained(bench)).toMatchObject({ exit: 1, state: 'stale', code: 'STORE_UNAVAILABLE' });
@@ -71,9 +71,9 @@ it('a target whose store is down is stale, and failed where it never was', async
   expect(await explained(bench)).toMatchObject({ exit: 1, state: 'failed', code: 'STORE_UNAVAILABLE' });
 });
 
-it('a target that the cluster did not take says why, until it did', async () => {
+it('explains why the cluster refused a write, until a write succeeds', async () => {
   await using bench = await openBench();
-  // Nothing can be made in it, and what is in it is not there.
+  // The folder exists but is not accessible.
   await symlink('nowhere/at/all', join(bench.folder, 'cluster'));
   const { code: exit, json } = await bench.run('sync', '--output', 'json');
   const [{ code } = {}] = (json as { targets: readonly { readonly code?: string }[] }).targets;
@@ -87,7 +87,7 @@ it('a target that the cluster did not take says why, until it did', async () => 
   expect(await explained(bench)).toMatchObject({ exit: 0, state: 'synced' });
 });
 
-it('a target that somebody fights over is contested, and says what to do', async () => {
+it('explains a contested target and its remedy', async () => {
   await using bench = await synced();
   {
     const path = join(bench.folder, 'state/audit.db');
@@ -101,16 +101,16 @@ it('a target that somebody fights over is contested, and says what to do', async
     state: 'contested',
     code: 'CONTESTED',
     message: expect.stringContaining('apps/db'),
-    remedy: expect.stringContaining('let one of the two go'),
+    remedy: expect.stringContaining('stop one of the two'),
   });
 });
 
-it('ends when it is told to, also while a store does not answer', async () => {
-  const asked = Promise.withResolvers<void>();
+it('ends on abort even if a store does not answer', async () => {
+  const requested = Promise.withResolvers<void>();
   const sockets: Socket[] = [];
   await using server = createServer((socket) => {
     sockets.push(socket);
-    asked.resolve();
+    requested.resolve();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -127,13 +127,13 @@ it('ends when it is told to, also while a store does not answer', async () => {
 `);
   const stop = new AbortController();
   const running = bench.runWith({ env: { TOKEN: 't' }, signal: stop.signal }, 'explain', 'db');
-  await asked.promise;
+  await requested.promise;
   stop.abort(new AppError('INTERRUPTED'));
   expect(await running).toMatchObject({ code: 1, stderr: expect.stringMatching(/^error INTERRUPTED/) });
   for (const socket of sockets) socket.destroy();
 });
 
-it('names the sources that the access rules do not allow, and does not read them', async () => {
+it('names sources that the access rules do not allow, and does not read them', async () => {
   const access = 'access: [ { namespaces: [apps], stores: [local], keys: [other.json] } ]\n';
   const other = '      OTHER: { store: local, key: other.json }\n';
   await using bench = await openBench(HEAD + access + DB + other);
@@ -155,7 +155,7 @@ it('names the sources that the access rules do not allow, and does not read them
   expect((await bench.run('audit', 'list', '--key', 'other.json')).stdout).toBe('No record matches.\n');
 });
 
-it('says which source is at fault, and of a key that is absent what that is called', async () => {
+it('names the source with an error, and the code of an absent key', async () => {
   const more =
     '      X: { store: local, key: db.json, property: x }\n      Y: { store: local, key: gone.json }\n';
   await using bench = await openBench(HEAD + DB + more);
@@ -173,7 +173,7 @@ it('says which source is at fault, and of a key that is absent what that is call
   expect(stdout).toContain('failed  local: db.json # x  PROPERTY_MISSING');
 });
 
-it('what goes without a release is not called held, as the plan does not', async () => {
+it('explains a deletion that needs no release as `plan` does', async () => {
   const mapping = (name: string, more: string) => `
   - name: ${name}
     target: { namespace: apps${more} }

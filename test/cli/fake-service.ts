@@ -9,13 +9,13 @@ export interface FakeAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What is answered to `GET /path` and the like; a text is sent as it is. */
+/** Answers by `GET /path`. A string is sent unchanged. */
 export type Routes = Record<string, FakeAnswer | ((request: IncomingMessage) => FakeAnswer)>;
 
 export interface FakeService extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  /** Each request, as `GET /path`, with its headers. */
+  /** Each request as `GET /path`, with its headers. */
   readonly requests: { readonly line: string; readonly headers: IncomingMessage['headers'] }[];
   readonly routes: Routes;
   /** The body of each request that has one. */
@@ -24,7 +24,7 @@ export interface FakeService extends AsyncDisposable {
 
 export const LIVE: Routes = { 'GET /livez': { body: { ok: true, stalled: [] } } };
 
-/** A server that speaks the API of the service as far as a test says. */
+/** A server that implements the parts of the API that a test defines. */
 export async function openService(
   routes: Routes,
   tls?: { readonly cert: string; readonly key: string },
@@ -73,7 +73,7 @@ const missing: FakeAnswer = {
   },
 };
 
-/** A status in which all is well. */
+/** A healthy status. */
 export const WELL: Status = {
   instance: 'prod-eu',
   version: '0.2.0',
@@ -115,7 +115,7 @@ export const WELL: Status = {
   held: [],
 };
 
-/** The same on a bad day. */
+/** A status with problems. */
 export const UNWELL: Status = {
   ...WELL,
   events: [...WELL.events, { kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' }],

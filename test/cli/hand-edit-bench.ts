@@ -1,7 +1,7 @@
 import { type ApiServer, json, secret, status } from '../cluster/api-server.ts';
 import { type Bench, HEAD, openBench } from './harness.ts';
 
-/** A bench on a cluster whose namespace `bridge`, our own, has the Secrets that are given, and nothing else. */
+/** A bench on a cluster whose namespace `bridge` contains only the given Secrets. */
 export async function openBridgeBench(
   api: ApiServer,
   config: string,

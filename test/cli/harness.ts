@@ -11,16 +11,16 @@ export interface Result {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-  /** What `--output json` printed: all of stdout. */
+  /** The parsed stdout of `--output json`. */
   readonly json: unknown;
 }
 
-/** A folder with a configuration over a files store and a directory cluster, and the command line on it. */
+/** A folder with a configuration for a files store and a directory cluster, and the command line to run in it. */
 export interface Bench extends AsyncDisposable {
   readonly folder: string;
   readonly clock: ManualTime;
   run(...args: readonly string[]): Promise<Result>;
-  /** The same with another context, for example a terminal. */
+  /** Runs with a changed context, for example a terminal. */
   runWith(context: Partial<Context>, ...args: readonly string[]): Promise<Result>;
   write(path: string, content: string | Uint8Array): Promise<void>;
   read(path: string): Promise<string>;
@@ -40,14 +40,14 @@ export const DB = `mappings:
       PASSWORD: { store: local, key: db.json, property: password }
 `;
 
-/** As somebody else would have made it. */
+/** A Secret of somebody else. */
 export const FOREIGN = `apiVersion: v1
 kind: Secret
 metadata: { name: theirs, namespace: apps }
 stringData: { KEY: theirs }
 `;
 
-/** Where no service answers: at the default address there may be one that somebody runs on this machine. */
+/** An address without a service: a service may run at the default address of this machine. */
 const NOBODY_THERE = "\nhttp: { listen: '127.0.0.1:1' }\n";
 
 export async function openBench(config: string = HEAD + DB): Promise<Bench> {
@@ -85,7 +85,7 @@ export async function openBench(config: string = HEAD + DB): Promise<Bench> {
   };
 }
 
-/** What a command gets where nobody sits at a terminal. */
+/** The context of a command without a terminal. */
 export function quietContext(own: Pick<Context, 'stdout' | 'stderr'> & Partial<Context>): Context {
   return {
     env: {},
@@ -100,7 +100,7 @@ export function quietContext(own: Pick<Context, 'stdout' | 'stderr'> & Partial<C
   };
 }
 
-/** A stream that keeps what it is given. */
+/** A stream that stores its input. */
 export class Collector extends Writable {
   text = '';
 

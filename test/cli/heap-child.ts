@@ -1,6 +1,6 @@
 import { createMemoryTrimmer } from '../../src/cli/heap.ts';
 
-// A process of its own, with garbage that nobody else has made. Prints what was given back, in MiB.
+// A separate process without other garbage. Prints the returned memory in MiB.
 
 const MIB = 2 ** 20;
 let garbage: object[] = Array.from({ length: 1_000_000 }, (_, n) => ({ n }));

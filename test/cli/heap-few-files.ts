@@ -5,11 +5,11 @@ import { codeOf } from '../../src/core/system-errors.ts';
 import { createLoops } from '../../src/service/liveness/loops.ts';
 import { watchEventLoop } from '../../src/service/liveness/watchdog.ts';
 
-// What a service does with its memory and its threads, in a process of its own that can open no more files.
+// Runs the memory and thread handling of a service in a process without free file descriptors.
 
 keepHeapSmall();
 const collected = Promise.withResolvers<void>();
-// Told after the other one.
+// Runs after the other observer.
 new PerformanceObserver(() => collected.resolve()).observe({ entryTypes: ['gc'] });
 const memory = createMemoryTrimmer();
 try {

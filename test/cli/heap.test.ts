@@ -17,8 +17,8 @@ function open(first: { readonly rss: number; readonly heapUsed: number }) {
   return { memory, state };
 }
 
-describe('memory that is not used', () => {
-  it('is given back when much was taken, and not again before much was taken again', () => {
+describe('memory trimmer', () => {
+  it('trims after much growth, and again only after further growth', () => {
     const { memory, state } = open({ rss: 200, heapUsed: 60 });
     memory.trim();
     memory.trim();
@@ -31,7 +31,7 @@ describe('memory that is not used', () => {
     expect(state.collections).toBe(2);
   });
 
-  it('is given back after each 4 MiB of large values, whatever was taken', () => {
+  it('trims after each 4 MiB of large values', () => {
     const { memory, state } = open({ rss: 65, heapUsed: 60 });
     for (let n = 0; n < 7; n += 1) memory.addLargeValue(MIB);
     expect(state.collections).toBe(1);
@@ -39,14 +39,14 @@ describe('memory that is not used', () => {
     expect(state.collections).toBe(2);
   });
 
-  it('is left where collecting would hold up the work for long', () => {
+  it('does not trim if a collection would block the work for long', () => {
     const { memory, state } = open({ rss: 900, heapUsed: 257 });
     memory.trim();
     memory.addLargeValue(4 * MIB);
     expect(state.collections).toBe(0);
   });
 
-  it('is really given back by V8, whose flag nobody sees afterwards', () => {
+  it('makes V8 return memory, and hides its flag from other code', () => {
     const { stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, 'heap-child.ts')], {
       encoding: 'utf8',
     });
@@ -56,7 +56,7 @@ describe('memory that is not used', () => {
     expect(seen).toBe(false);
   });
 
-  it('ends no process that can open no more files', () => {
+  it('works in a process without free file descriptors', () => {
     const script = join(import.meta.dirname, 'heap-few-files.ts');
     const { stdout, stderr } = spawnSync(
       'bash',

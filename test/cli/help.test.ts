@@ -15,8 +15,8 @@ const ESCAPE = String.fromCharCode(27);
 const PROGRAM = buildProgram(helpContext([]), async () => undefined);
 const PATHS = [[], ['audit'], ['import'], ...commandPaths()].map((words) => words.join(' '));
 
-describe('the help of the program', () => {
-  it('has each command in the group where a person looks for it', async () => {
+describe('help of the program', () => {
+  it('lists each command in its group', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('--help');
     const grouped = GROUPS.flatMap(([, names]) => names);
@@ -28,9 +28,9 @@ describe('the help of the program', () => {
   });
 });
 
-describe('what is answered without the rest of the program', () => {
+describe('fast path for help and version', () => {
   it.each(['--help', '-h', '--version', '-V'])(
-    '`%s` is to the byte what the program says, in every width and with colours',
+    'prints `%s` byte for byte like the program, in every width and with colors',
     async (option) => {
       await using bench = await openBench();
       for (const width of [1, 19, 20, 30, 41, 60, 79, 80, 100, 119, 120, 200])
@@ -42,15 +42,15 @@ describe('what is answered without the rest of the program', () => {
   );
 
   it.each([[[]], [['help']], [['plan', '--help']], [['--help', 'plan']], [['--version', '--help']]])(
-    'is not %j',
+    'ignores %j',
     (args) => {
       expect(quickOutput(args, { width: 80, color: false })).toBeUndefined();
     },
   );
 });
 
-describe('the help of a command', () => {
-  it.each(PATHS)('`%s` fits 80 and 120 columns, but for words that are longer', async (path) => {
+describe('help of a command', () => {
+  it.each(PATHS)('`%s` fits 80 and 120 columns, except for longer words', async (path) => {
     await using bench = await openBench();
     for (const width of [80, 120]) {
       const { stdout } = await bench.runWith({ width }, ...path.split(' ').filter(Boolean), '--help');
@@ -59,7 +59,7 @@ describe('the help of a command', () => {
     }
   });
 
-  it.each(PATHS)('`%s` has an example, and leads on to what is there', async (path) => {
+  it.each(PATHS)('`%s` has an example and existing related pages', async (path) => {
     await using bench = await openBench();
     const { stdout } = await bench.run(...path.split(' ').filter(Boolean), '--help');
     expect(stdout).toMatch(/^Examples?:\n {2}\S/m);
@@ -69,7 +69,7 @@ describe('the help of a command', () => {
       else expect(PATHS).toContain(name);
   });
 
-  it('has its own options before those that all have, and what its exit codes say', async () => {
+  it('lists its own options before the common ones, and the exit codes', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('plan', '--help');
     const order = [
@@ -89,13 +89,13 @@ describe('the help of a command', () => {
     expect(stdout).toMatch(/^ {2}0 .*\n {2}1 .*\n {2}2 .*\n {2}3 .*\n {2}4 /m);
   });
 
-  it('breaks a long example where a shell reads on', async () => {
+  it('continues a long example with a backslash', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.runWith({ width: 80 }, 'audit', 'verify', '--help');
     expect(stdout).toContain('--audit export.jsonl \\\n      --checkpoints checkpoints.jsonl');
   });
 
-  it('is painted on a terminal that has colours, and nowhere else, with the same words', async () => {
+  it('has colors only on a terminal that supports them', async () => {
     await using bench = await openBench();
     for (const path of PATHS) {
       const words = [...path.split(' ').filter(Boolean), '--help'];
@@ -109,7 +109,7 @@ describe('the help of a command', () => {
 });
 
 describe('secretbridge help', () => {
-  it.each(PATHS)('`%s` is the help of that command', async (path) => {
+  it.each(PATHS)('`%s` prints the help of the command', async (path) => {
     await using bench = await openBench();
     const words = path.split(' ').filter(Boolean);
     expect(await bench.run('help', ...words)).toMatchObject({
@@ -119,7 +119,7 @@ describe('secretbridge help', () => {
     });
   });
 
-  it('of what is no command suggests one', async () => {
+  it('suggests a similar command', async () => {
     await using bench = await openBench();
     expect(await bench.run('help', 'audit', 'lst')).toMatchObject({
       code: 64,
@@ -129,7 +129,7 @@ describe('secretbridge help', () => {
 });
 
 describe('version', () => {
-  it('says what it runs on, to people and to machines', async () => {
+  it('prints the versions as text and JSON', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('version');
     expect(stdout).toMatch(/^secretbridge \d+\.\d+\.\d+\nNode \d+\.\d+\.\d+ on \w+ \(\w+\)\n$/);

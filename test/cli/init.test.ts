@@ -15,7 +15,7 @@ const VALID = { valid: true, problems: [] };
 
 describe('init', () => {
   it.each(STORE_KINDS.flatMap((store) => CLUSTER_KINDS.map((cluster) => [store, cluster] as const)))(
-    'writes a configuration with a store of kind %s and a cluster of kind %s that is valid',
+    'writes a valid configuration with a store of kind %s and a cluster of kind %s',
     async (store, cluster) => {
       await using bench = await openBench();
       const place = ['--store', store, '--cluster', cluster, '--namespace', 'apps', '--secret', 'db'];
@@ -31,7 +31,7 @@ describe('init', () => {
     LOGINS.flatMap((login) =>
       ['https://v:8200', 'http://v:8200', 'http://127.0.0.1:8200'].map((at) => [login, at] as const),
     ),
-  )('writes a Vault that is logged in to by %s at %s', async (login, at) => {
+  )('writes a Vault store with login %s at %s', async (login, at) => {
     await using bench = await openBench();
     await bench.run('init', '--store', 'vault', '--login', login, '--at', at, '--mount', 'team/kv', ...OUT);
     expect(await validated(bench)).toEqual(VALID);
@@ -40,7 +40,7 @@ describe('init', () => {
     expect(text.includes('allowHttp')).toBe(at === 'http://v:8200');
   });
 
-  it('of a folder and a folder can be planned and synced at once', async () => {
+  it('writes a files store and a directory cluster that can be synced immediately', async () => {
     await using bench = await openBench();
     await bench.run(
       'init',
@@ -58,25 +58,22 @@ describe('init', () => {
     expect(await bench.run('sync', '--config', 'new.yaml')).toMatchObject({ code: 0 });
   });
 
-  it.each(['yes: #no', 'a, b', '{a}', '[a'])(
-    'quotes what YAML would take for something else: %s',
-    async (key) => {
-      await using bench = await openBench();
-      expect(await bench.run('init', '--store', 'files', '--key', key, ...OUT)).toMatchObject({ code: 0 });
-      expect(await validated(bench)).toEqual(VALID);
-    },
-  );
+  it.each(['yes: #no', 'a, b', '{a}', '[a'])('quotes special YAML text: %s', async (key) => {
+    await using bench = await openBench();
+    expect(await bench.run('init', '--store', 'files', '--key', key, ...OUT)).toMatchObject({ code: 0 });
+    expect(await validated(bench)).toEqual(VALID);
+  });
 
-  it('never writes over a file that is there', async () => {
+  it('never overwrites a file', async () => {
     await using bench = await openBench();
     const before = await bench.read('secretbridge.yaml');
     const { code, stderr } = await bench.run('init');
     expect(code).toBe(64);
-    expect(stderr).toContain('is there already');
+    expect(stderr).toContain('already exists');
     expect(await bench.read('secretbridge.yaml')).toBe(before);
   });
 
-  // What `validate` would refuse, by its own rules.
+  // Answers that `validate` would reject.
   it.each([
     ['--key', '', 'files'],
     ['--key', '../x', 'files'],
@@ -89,7 +86,7 @@ describe('init', () => {
     ['--at', 'https://u:hunter2@host', 'vault'],
     ['--key', 'hvs.CAESIJabcdefghijklmnopqrstuv', 'vault'],
     ['--secret', 'a..b', 'vault'],
-  ])('refuses %s %s for a store of kind %s and writes nothing', async (option, text, store) => {
+  ])('rejects %s %s for a store of kind %s and writes nothing', async (option, text, store) => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('init', '--store', store, option, text, ...OUT);
     expect({ code, stderr }).toMatchObject({ code: 64, stderr: expect.stringContaining(`${option} `) });
@@ -106,7 +103,7 @@ describe('init', () => {
     ['--cluster', 'paper'],
     ['--at', 'vault'],
     ['--mount', '/secret/'],
-  ])('refuses %s %s and writes nothing', async (...option) => {
+  ])('rejects %s %s and writes nothing', async (...option) => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('init', ...option, ...OUT);
     expect({ code, stderr }).toMatchObject({ code: 64, stderr: expect.stringContaining(option[0] ?? '') });
@@ -118,15 +115,15 @@ it.each([
   ['./store', 'conf/store/db.json'],
   ['/srv/store', '/srv/store/db.json'],
   ['~/store', '~/store/db.json'],
-])('says where to put the first value, with a store at %s', async (at, path) => {
+])('tells where to put the first value, with a store at %s', async (at, path) => {
   await using bench = await openBench();
   await bench.write('conf/readme', '');
   const options = ['--store', 'files', '--at', at, '--key', 'db.json', '--out', 'conf/new.yaml'];
   expect((await bench.run('init', ...options)).stdout).toContain(`put the value into ${path}\n`);
 });
 
-describe('the schema for editors', () => {
-  it('is written beside the configuration, whose first line names it', async () => {
+describe('schema for editors', () => {
+  it('is written next to the configuration and named in its first line', async () => {
     await using bench = await openBench();
     await bench.write('conf/readme', '');
     const { json } = await bench.run('init', '--out', 'conf/new.yaml', '--output', 'json');
@@ -134,18 +131,18 @@ describe('the schema for editors', () => {
     const [first] = (await bench.read('conf/new.yaml')).split('\n');
     expect(first).toBe('# yaml-language-server: $schema=./secretbridge.schema.json');
     expect(await bench.read('conf/secretbridge.schema.json')).toBe(configurationSchema());
-    // A folder of the configuration may hold it.
+    // A configuration folder may contain it.
     expect(await bench.run('validate', '--config', 'conf')).toMatchObject({ code: 0 });
   });
 
-  it('is left out when asked', async () => {
+  it('is not written with --no-schema', async () => {
     await using bench = await openBench();
     expect(await bench.run('init', '--no-schema', ...OUT)).toMatchObject({ code: 0 });
     expect(await bench.read('new.yaml')).not.toContain('schema');
     await expect(bench.read('secretbridge.schema.json')).rejects.toThrow('ENOENT');
   });
 
-  it('that is not ours stops it before anything is written', async () => {
+  it('stops `init` if another file has its name', async () => {
     await using bench = await openBench();
     await bench.write('secretbridge.schema.json', '{}');
     expect(await bench.run('init', ...OUT)).toMatchObject({ code: 64 });
@@ -153,14 +150,14 @@ describe('the schema for editors', () => {
   });
 });
 
-describe('a person who sits there', () => {
-  const sitting = (...lines: readonly string[]) => ({
+describe('prompts of init', () => {
+  const typing = (...lines: readonly string[]) => ({
     ask: { input: Readable.from(lines.map((line) => `${line}\n`)), output: new Collector() },
   });
 
-  it('is asked, and an empty answer takes what is offered', async () => {
+  it('accept an empty answer as the default', async () => {
     await using bench = await openBench();
-    const person = sitting('prod-eu', 'directory', 'files', '', 'db.json', 'apps', 'db');
+    const person = typing('prod-eu', 'directory', 'files', '', 'db.json', 'apps', 'db');
     expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
     expect(person.ask.output.text).toContain('Kind of store (vault, files');
     const text = await bench.read('new.yaml');
@@ -169,57 +166,57 @@ describe('a person who sits there', () => {
     expect(text).toContain('path: ./secrets');
   });
 
-  it('is asked again after an answer that will not do', async () => {
+  it('repeat a question after an invalid answer', async () => {
     await using bench = await openBench();
-    const person = sitting('My Name', 'mine', '', 'valt', 'vault', 'nowhere', '', '', '', '', 'No', '', '');
+    const person = typing('My Name', 'mine', '', 'valt', 'vault', 'nowhere', '', '', '', '', 'No', '', '');
     expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
-    expect(person.ask.output.text.match(/^.* {2}It takes .*$/gm)).toHaveLength(4);
+    expect(person.ask.output.text.match(/^.* {2}The answer must be .*$/gm)).toHaveLength(4);
     expect(await validated(bench)).toEqual(VALID);
   });
 
-  it('is asked again for what `validate` would refuse', async () => {
+  it('repeat a question if `validate` would reject the answer', async () => {
     await using bench = await openBench();
-    const person = sitting('', '', 'files', '', '../x', 'db.json', '', 'a..b', 'db');
+    const person = typing('', '', 'files', '', '../x', 'db.json', '', 'a..b', 'db');
     expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
-    expect(person.ask.output.text.match(/^.* {2}It .*$/gm)).toEqual([
-      expect.stringContaining('It takes a path relative to the folder'),
-      expect.stringContaining('It will not do: the Secret gets this name'),
+    expect(person.ask.output.text.match(/^.* {2}The answer .*$/gm)).toEqual([
+      expect.stringContaining('The answer must be a path relative to the folder'),
+      expect.stringContaining('The answer is invalid: the Secret gets this name'),
     ]);
     expect(await validated(bench)).toEqual(VALID);
   });
 
-  it('is not offered an address that would bring a password into the file', async () => {
+  it('do not offer an address with a password', async () => {
     await using bench = await openBench();
-    const person = sitting('', '', '', '', '', '', '', '', '');
+    const person = typing('', '', '', '', '', '', '', '', '');
     const env = { VAULT_ADDR: 'https://ann:hunter2@vault', BAO_ADDR: 'https://bao:8200' };
     await bench.runWith({ ...person, env }, 'init', ...OUT);
     expect(person.ask.output.text).not.toContain('hunter2');
     expect(await bench.read('new.yaml')).toContain('address: https://bao:8200');
   });
 
-  it('is offered what the tools of the store are told', async () => {
+  it("offer the environment variables of the store's tools", async () => {
     await using bench = await openBench();
-    const person = sitting('', '', '', '', '', '', '', '', '');
+    const person = typing('', '', '', '', '', '', '', '', '');
     await bench.runWith({ ...person, env: { VAULT_ADDR: 'https://vault.here:8200' } }, 'init', ...OUT);
     expect(await bench.read('new.yaml')).toContain('address: https://vault.here:8200');
   });
 
-  it('is asked nothing where the file, or another one in place of its schema, is there already', async () => {
+  it("do not start if the file exists, or a foreign file has the schema's name", async () => {
     await using bench = await openBench();
     await bench.write('conf/secretbridge.schema.json', '{}');
     for (const out of ['secretbridge.yaml', 'conf/new.yaml']) {
-      const person = sitting('prod');
+      const person = typing('prod');
       expect(await bench.runWith(person, 'init', '--out', out)).toMatchObject({
         code: 64,
-        stderr: expect.stringContaining('is there already'),
+        stderr: expect.stringContaining('exists'),
       });
       expect(person.ask.output.text).toBe('');
     }
   });
 
-  it('who leaves half-way leaves nothing behind', async () => {
+  it('write nothing if the user quits', async () => {
     await using bench = await openBench();
-    expect(await bench.runWith(sitting('prod'), 'init', ...OUT)).toMatchObject({ code: 1 });
+    expect(await bench.runWith(typing('prod'), 'init', ...OUT)).toMatchObject({ code: 1 });
     await expect(bench.read('new.yaml')).rejects.toThrow('ENOENT');
     await expect(bench.read('secretbridge.schema.json')).rejects.toThrow('ENOENT');
   });

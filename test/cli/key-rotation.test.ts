@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { startVaultServer } from '../fakes/vault-server.ts';
 import { type Bench, DB, HEAD, openBench } from './harness.ts';
 
-// Where a store has no versions of its own, they are fingerprints: those under a key that was replaced stay good.
+// For stores without versions, fingerprints are versions. Versions under a replaced key stay valid.
 
 const NEWER = 'keys: { fingerprint: [ { file: ./new.key }, { file: ./state/fingerprint.key } ] }\n';
 
@@ -22,8 +22,8 @@ async function versionOf(bench: Bench): Promise<string> {
   return /"version":"([^"]+)"/.exec(await bench.read('cluster/apps/db.yaml'))?.[1] ?? '';
 }
 
-describe('after the key of the fingerprints was replaced', () => {
-  it('a version that was named under the older one is still that value, and nothing is written', async () => {
+describe('after a fingerprint key rotation', () => {
+  it('a version named under the old key is still valid, and nothing is written', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const named = (HEAD + DB).replace(
@@ -53,7 +53,7 @@ describe('after the key of the fingerprints was replaced', () => {
     });
   });
 
-  it('a target stays pinned, and goes back to a record of before', async () => {
+  it('a target stays pinned, and can be rolled back to an earlier record', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const first = String(await lastChange(bench));
@@ -67,7 +67,7 @@ describe('after the key of the fingerprints was replaced', () => {
     expect(await bench.run('rollback', 'db', '--to', first)).toMatchObject({ code: 0 });
   });
 
-  it('so it is for key/value version 1 of Vault', async () => {
+  it('versions of Vault key/value version 1 are still valid', async () => {
     await using vault = await startVaultServer();
     vault.mount('old', 1);
     vault.put('old', 'db', '{"password":"one"}');
@@ -88,7 +88,7 @@ mappings:
     });
   });
 
-  it('an older key that is not there is said, by `doctor` as well', async () => {
+  it('a missing older key is reported, also by `doctor`', async () => {
     await using bench = await openBench(
       `keys: { fingerprint: [ { file: ./state/fingerprint.key }, { file: ./gone.key } ] }\n${HEAD}${DB}`,
     );

@@ -27,15 +27,15 @@ async function openRotated(config = HEAD + DB) {
   return { bench, first, second: await lastChange(bench) };
 }
 
-const back = (bench: Bench, to: number, ...args: readonly string[]): Promise<Result> =>
+const rollBack = (bench: Bench, to: number, ...args: readonly string[]): Promise<Result> =>
   bench.run('rollback', 'db', '--to', String(to), ...args);
 
-describe('rollback, here', () => {
-  it('goes back to a record whose values the store still has, and stays there', async () => {
+describe('rollback in this process', () => {
+  it('restores the values of a record from the store, and keeps them', async () => {
     const { bench, first } = await openRotated();
     await using _ = bench;
     await put(bench, 'first');
-    const { code, stdout } = await back(bench, first);
+    const { code, stdout } = await rollBack(bench, first);
     expect([code, stdout]).toEqual([0, expect.stringContaining(`pinned to record ${first}`)]);
     expect(await bench.read('cluster/apps/db.yaml')).toContain(`secretbridge.dev/pin: "${first}"`);
     expect(await bench.read('cluster/apps/db.yaml')).toContain(Buffer.from('first').toString('base64'));
@@ -52,10 +52,10 @@ describe('rollback, here', () => {
     expect(await bench.read('cluster/apps/db.yaml')).not.toContain('secretbridge.dev/pin');
   });
 
-  it('prints what `sync` prints, and to which record each target is pinned', async () => {
+  it('prints the result of a sync with the pinned record of each target', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
-    const rollback = await back(bench, second, '--output', 'json');
+    const rollback = await rollBack(bench, second, '--output', 'json');
     expect(rollback.json).toMatchObject({
       ok: true,
       requestId: expect.any(String),
@@ -84,11 +84,11 @@ describe('rollback, here', () => {
     expect((await bench.run('audit', 'verify')).code).toBe(0);
   });
 
-  it('says that a version is gone, before it has changed anything', async () => {
+  it('reports a missing version before any change', async () => {
     const { bench, first } = await openRotated();
     await using _ = bench;
     const before = await bench.read('cluster/apps/db.yaml');
-    const { code, stdout, stderr } = await back(bench, first);
+    const { code, stdout, stderr } = await rollBack(bench, first);
     expect([code, stdout]).toEqual([4, '']);
     expect(stderr).toContain('VERSION_GONE');
     expect(await bench.read('cluster/apps/db.yaml')).toBe(before);
@@ -103,12 +103,12 @@ describe('rollback, here', () => {
   ])('%s', async (_, to, code, said) => {
     const { bench } = await openRotated();
     await using __ = bench;
-    expect(await back(bench, Number(to))).toMatchObject({ code, stderr: expect.stringContaining(said) });
-    const json = await back(bench, Number(to), '--output', 'json');
+    expect(await rollBack(bench, Number(to))).toMatchObject({ code, stderr: expect.stringContaining(said) });
+    const json = await rollBack(bench, Number(to), '--output', 'json');
     expect(`${json.stdout}${json.stderr}`).toContain(said);
   });
 
-  it('is wrong usage without what it needs, and with what it does not know', async () => {
+  it('rejects missing and unknown arguments as usage errors', async () => {
     const { bench } = await openRotated();
     await using _ = bench;
     for (const line of [
@@ -130,16 +130,16 @@ describe('rollback, here', () => {
     expect(await records(bench, '--action', 'rollback')).toEqual([]);
   });
 
-  it('asks which of several namespaces is meant', async () => {
+  it('asks for the namespace if there are several', async () => {
     const { bench, second } = await openRotated(
       HEAD + DB.replace('namespace: apps', 'namespaces: [apps, web]'),
     );
     await using _ = bench;
-    expect(await back(bench, second)).toMatchObject({
+    expect(await rollBack(bench, second)).toMatchObject({
       code: 64,
       stderr: expect.stringContaining('apps, web'),
     });
-    expect((await back(bench, second, '--namespace', 'web')).code).toBe(0);
+    expect((await rollBack(bench, second, '--namespace', 'web')).code).toBe(0);
     const { json } = await bench.run('plan', '--output', 'json');
     expect(json).toMatchObject({ targets: [{ namespace: 'apps' }, { namespace: 'web', pinned: second }] });
     expect((await bench.run('unpin', 'db', '--namespace', 'apps')).code).toBe(4);
@@ -153,7 +153,7 @@ describe('rollback, here', () => {
     expect((await bench.run('unpin', 'db')).code).toBe(0);
   });
 
-  it('is refused, before any read, what a tenant may not have', async () => {
+  it('refuses sources that a tenant may not read, before any read', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     await bench.write(
@@ -161,14 +161,14 @@ describe('rollback, here', () => {
       `${HEAD}access: [ { namespaces: [apps], stores: [local], keys: ['other/**'] } ]\n${DB}`,
     );
     const { length } = await records(bench, '--action', 'read');
-    expect(await back(bench, second)).toMatchObject({
+    expect(await rollBack(bench, second)).toMatchObject({
       code: 4,
       stderr: expect.stringContaining('NOT_ALLOWED'),
     });
     expect(await records(bench, '--action', 'read')).toHaveLength(length);
   });
 
-  it('is refused, which a person must mend, where others hold a key of a merge with another value', async () => {
+  it('exits with 4 if another field manager owns a key of a merge', async () => {
     const merge = DB.replace('namespace: apps', 'namespace: apps, secret: theirs, mode: merge');
     await using bench = await openBench(HEAD + merge);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
@@ -176,19 +176,19 @@ describe('rollback, here', () => {
     const change = await lastChange(bench);
     const mixed = `${merge}      KEY: { store: local, key: db.json, property: user }\n`;
     await bench.write('secretbridge.yaml', HEAD + mixed);
-    expect(await back(bench, change)).toMatchObject({
+    expect(await rollBack(bench, change)).toMatchObject({
       code: 4,
-      stderr: expect.stringMatching(/CONFLICT.*hold KEY with[\s\S]*have whoever holds it let it go/),
+      stderr: expect.stringMatching(/CONFLICT.*hold KEY with[\s\S]*have their owner release them/),
     });
     expect(await records(bench, '--action', 'rollback')).toMatchObject([
       { outcome: 'refused', code: 'CONFLICT' },
     ]);
   });
 
-  it('is not what a folder of another store under the same name is for', async () => {
+  it('refuses versions of a different store with the same name', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
-    expect((await back(bench, second)).code).toBe(0);
+    expect((await rollBack(bench, second)).code).toBe(0);
     await bench.write('other/db.json', '{"user":"ann","password":"second"}');
     await bench.write('secretbridge.yaml', (HEAD + DB).replace('./store', './other'));
     expect(await bench.run('sync')).toMatchObject({
@@ -198,8 +198,8 @@ describe('rollback, here', () => {
   });
 });
 
-describe('unpin, here', () => {
-  it('says when nothing is pinned', async () => {
+describe('unpin in this process', () => {
+  it('reports that nothing is pinned', async () => {
     const { bench } = await openRotated();
     await using _ = bench;
     expect(await bench.run('unpin', 'db')).toMatchObject({
@@ -209,13 +209,13 @@ describe('unpin, here', () => {
   });
 });
 
-describe('the last word on a pin', () => {
-  it('stays known when its record has left the audit', async () => {
+describe('the last pin record', () => {
+  it('is kept when retention removes older records', async () => {
     const { bench, second } = await openRotated(
       `${HEAD}audit: { store: { kind: sqlite, path: ./state/audit.db }, checkpoints: [ { kind: file, path: ./state/checkpoints.jsonl } ], retention: 31d }\n${DB}`,
     );
     await using _ = bench;
-    expect((await back(bench, second)).code).toBe(0);
+    expect((await rollBack(bench, second)).code).toBe(0);
     await bench.clock.advance(40 * 86_400_000);
     for (let days = 0; days < 3; days += 1) {
       expect((await bench.run('sync')).code).toBe(0);
@@ -228,10 +228,10 @@ describe('the last word on a pin', () => {
     });
   });
 
-  it('moves with the audit', async () => {
+  it('is copied by audit migrate', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
-    expect((await back(bench, second)).code).toBe(0);
+    expect((await rollBack(bench, second)).code).toBe(0);
     expect(
       (await bench.run('audit', 'migrate', '--from', 'state/audit.db', '--to', 'state/moved.db')).code,
     ).toBe(0);
@@ -244,10 +244,10 @@ describe('the last word on a pin', () => {
     });
   });
 
-  it('is that of a former name of the installation too', async () => {
+  it('applies to a former name of the installation', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
-    expect((await back(bench, second)).code).toBe(0);
+    expect((await rollBack(bench, second)).code).toBe(0);
     const renamed = HEAD.replace('instance: prod', 'instance: new\nformerInstances: [prod]');
     await bench.write('secretbridge.yaml', renamed + DB);
     expect((await bench.run('sync', '--output', 'json')).json).toMatchObject({
@@ -259,7 +259,7 @@ describe('the last word on a pin', () => {
   });
 });
 
-describe('with --server', () => {
+describe('rollback and unpin with --server', () => {
   const ANSWER = {
     ok: true,
     requestId: 'r1',
@@ -273,7 +273,7 @@ describe('with --server', () => {
   const ask = (bench: Bench, ...args: readonly string[]) =>
     bench.runWith({ env: { SECRETBRIDGE_TOKEN: 'a-token-of-ann' } }, ...args);
 
-  it('goes to the service, with what was asked for and no more', async () => {
+  it('send only the given options to the service', async () => {
     await using bench = await openBench();
     await using service = await openService({
       'POST /api/v1/mappings/db/rollback': { body: ANSWER },
@@ -313,7 +313,7 @@ describe('with --server', () => {
     ['AUDIT_UNAVAILABLE', 503, 1],
     ['INVALID_REQUEST', 400, 64],
     ['NOT_FOUND', 404, 64],
-  ])('%s of the service ends it with its exit code', async (said, status, code) => {
+  ])('%s of the service sets the exit code', async (said, status, code) => {
     await using bench = await openBench();
     const body = { code: said, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
     await using service = await openService({

@@ -23,13 +23,15 @@ function startWith(more: Record<string, string>, bench: Bench, ...args: readonly
   return spawn(process.execPath, [MAIN, ...args], { cwd: bench.folder, env });
 }
 
-/** In a process that can write so many KiB to a file. The signal is ignored, so that more fails as on a full disk. */
+/**
+ * Runs a process with a file size limit in KiB. It ignores the signal, so that a larger write fails as on a full disk.
+ */
 function withFilesOf(limitKiB: number, bench: Bench, command: string) {
   const limited = `ulimit -f ${limitKiB}; trap '' XFSZ; exec "${process.execPath}" "${MAIN}" ${command}`;
   return spawnSync('bash', ['-c', limited], { cwd: bench.folder, encoding: 'utf8' });
 }
 
-/** Its exit code, and what it wrote. */
+/** The exit code and the output. */
 async function endOf(child: ChildProcess): Promise<readonly [number | null, string]> {
   return Promise.all([exitOf(child), text(child.stdout as NonNullable<ChildProcess['stdout']>)]);
 }
@@ -39,8 +41,8 @@ async function exitOf(child: ChildProcess): Promise<number | null> {
   return code;
 }
 
-describe('the process', () => {
-  it.each(['--help', '--version'])('answers %s at once, as the program does', async (option) => {
+describe('process', () => {
+  it.each(['--help', '--version'])('answers %s like the program', async (option) => {
     await using bench = await openBench();
     const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, option], { encoding: 'utf8' });
     expect({ status, stdout, stderr }).toEqual({
@@ -50,7 +52,7 @@ describe('the process', () => {
     });
   });
 
-  it('sends nothing to a server that nobody certifies, whatever the environment says', async () => {
+  it('sends nothing to an untrusted server, whatever the environment sets', async () => {
     let [reached, asked] = [0, 0];
     const server = createTlsServer(createAuthority().issue({ names: ['127.0.0.1'] }), (_, response) => {
       asked += 1;
@@ -58,7 +60,7 @@ describe('the process', () => {
     }).on('connection', () => {
       reached += 1;
     });
-    // Of packages that connect by themselves.
+    // For packages that open their own connections.
     const tracing = `tracing: { otlp: { endpoint: 'https://127.0.0.1:${await listen(server)}', headers: { authorization: { env: TOKEN } } } }\n`;
     await using bench = await openBench(HEAD + DB + tracing);
     const child = startWith({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, bench, 'sync');
@@ -68,7 +70,7 @@ describe('the process', () => {
     expect(reached).toBeGreaterThan(0);
   });
 
-  it('says so where its working folder was removed', async () => {
+  it('reports a deleted working folder', async () => {
     await using bench = await openBench();
     const { status, stdout, stderr } = spawnSync(
       'sh',
@@ -82,7 +84,7 @@ describe('the process', () => {
     });
   });
 
-  it('works on to its end, and keeps its exit code, when nobody reads its output any more', async () => {
+  it('finishes its work with its exit code when the reader of its output closes', async () => {
     await using bench = await openBench();
     const child = start(bench, 'sync');
     child.stdout?.destroy();
@@ -98,7 +100,7 @@ describe('the process', () => {
   it
     .skipIf(!existsSync('/dev/full'))
     .each(['validate', 'plan', 'sync --output json', 'audit export --format csv'])(
-    'fails in one sentence when its output cannot be written: %s',
+    'prints one sentence when its output cannot be written: %s',
     async (command) => {
       await using bench = await openBench();
       await bench.run('sync');
@@ -118,7 +120,7 @@ describe('the process', () => {
     ['plan', 1],
     ['plan --mapping nope', 64],
     ['plan --config nowhere.yaml --output json', 3],
-  ])('ends with the first code that holds when its output cannot be written: %s', async (command, code) => {
+  ])('uses the first exit code that applies when its output cannot be written: %s', async (command, code) => {
     await using bench = await openBench();
     const line = `"${process.execPath}" "${MAIN}" ${command} > /dev/full`;
     expect(spawnSync('sh', ['-c', line], { cwd: bench.folder }).status).toBe(code);
@@ -128,7 +130,7 @@ describe('the process', () => {
     ['init --store files --at ./values --out new.yaml', 'secretbridge.schema.json'],
     ['config-schema --out schema.json', 'schema.json'],
     ['audit export --format jsonl --out records.jsonl', 'records.jsonl'],
-  ])('leaves no half file behind where there is no room, and may be run again: %s', async (command, name) => {
+  ])('leaves no partial file on a full disk, and can be run again: %s', async (command, name) => {
     await using bench = await openBench();
     await bench.run('sync');
     const before = await readdir(bench.folder);
@@ -139,7 +141,7 @@ describe('the process', () => {
     expect((await bench.run(...command.split(' '))).code).toBe(0);
   });
 
-  it('says where there is no room for the public key of checkpoints', async () => {
+  it('reports a full disk while writing the public key of checkpoints', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await writeFile(join(bench.folder, 'state/checkpoint.pub'), '\n'.repeat(2 ** 20));
@@ -148,20 +150,23 @@ describe('the process', () => {
     expect(status).toBe(1);
   });
 
-  it.skipIf(!existsSync('/usr/bin/script'))('is coloured on a terminal, and not with NO_COLOR', async () => {
-    await using bench = await openBench();
-    const onTerminal = (env: Record<string, string>) =>
-      spawnSync('/usr/bin/script', ['-qec', `${process.execPath} ${MAIN} validate`, '/dev/null'], {
-        cwd: bench.folder,
-        encoding: 'utf8',
-        env: { PATH: process.env.PATH, TERM: 'xterm', ...env },
-      }).stdout;
-    expect(onTerminal({})).toContain(`${ESCAPE}[32mThe configuration is valid`);
-    expect(onTerminal({ NO_COLOR: '1' })).not.toContain(ESCAPE);
-    expect(onTerminal({ TERM: 'dumb' })).not.toContain(ESCAPE);
-  });
+  it.skipIf(!existsSync('/usr/bin/script'))(
+    'prints colors on a terminal, and not with NO_COLOR',
+    async () => {
+      await using bench = await openBench();
+      const onTerminal = (env: Record<string, string>) =>
+        spawnSync('/usr/bin/script', ['-qec', `${process.execPath} ${MAIN} validate`, '/dev/null'], {
+          cwd: bench.folder,
+          encoding: 'utf8',
+          env: { PATH: process.env.PATH, TERM: 'xterm', ...env },
+        }).stdout;
+      expect(onTerminal({})).toContain(`${ESCAPE}[32mThe configuration is valid`);
+      expect(onTerminal({ NO_COLOR: '1' })).not.toContain(ESCAPE);
+      expect(onTerminal({ TERM: 'dumb' })).not.toContain(ESCAPE);
+    },
+  );
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('ends in good order on %s, with 1', async (signal) => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('shuts down cleanly on %s with exit code 1', async (signal) => {
     let child: ChildProcess | undefined;
     let asked = 0;
     const server = createServer((request, response) => {
@@ -193,7 +198,7 @@ ${mapping('one')}${mapping('two')}`,
     expect(asked).toBe(1);
   });
 
-  it('does so although a store never answers, and says what it has done', async () => {
+  it('shuts down cleanly and reports its results if a store hangs', async () => {
     let child: ChildProcess | undefined;
     const server = createServer((request, response) => {
       if (request.url?.startsWith('/v1/secret/data/')) child?.kill('SIGINT');

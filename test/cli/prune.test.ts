@@ -15,7 +15,7 @@ const HTTP = `http:
   tokens: [ { name: ann-of-the-service, role: operator, token: { env: ANN_TOKEN } } ]
 `;
 
-/** Mappings of these names, each with one target. */
+/** Mappings with these names and one target each. */
 function configOf(names: readonly string[]): string {
   const mappings = names.map(
     (name) =>
@@ -24,8 +24,8 @@ function configOf(names: readonly string[]): string {
   return `${HEAD}${HTTP}mappings:\n${mappings.join('')}`;
 }
 
-/** Four targets were made, and a service runs whose configuration has these mappings. */
-async function serving(names: readonly string[]) {
+/** Four targets exist, and a service runs with these mappings. */
+async function startService(names: readonly string[]) {
   const bench = await openBench(configOf(['one', 'two', 'three', 'four']));
   expect((await bench.run('sync')).code).toBe(0);
   await bench.write('secretbridge.yaml', configOf(names));
@@ -61,25 +61,25 @@ const isThere = async (bench: Bench, secret: string): Promise<boolean> =>
   (await bench.run('plan', '--all')).stdout.includes(`apps/${secret}`) ||
   (await bench.run('prune')).stdout.includes(`apps/${secret}`);
 
-describe('prune --server, with a service', () => {
-  it('lists what prune lists here, and deletes nothing', async () => {
-    await using served = await serving(['two', 'three', 'four']);
+describe('prune --server with a service', () => {
+  it('lists the same targets as a local prune, and deletes nothing', async () => {
+    await using served = await startService(['two', 'three', 'four']);
     const { bench, url } = served;
-    const here = await bench.run('prune', '--output', 'json');
-    const there = await ask(bench, url, 'prune', '--output', 'json');
-    expect(there.json).toEqual(here.json);
-    expect([there.code, here.code]).toEqual([2, 2]);
-    expect(there.json).toMatchObject({ changes: 1, targets: [{ secret: 'one', action: 'delete' }] });
+    const localOutcome = await bench.run('prune', '--output', 'json');
+    const serviceOutcome = await ask(bench, url, 'prune', '--output', 'json');
+    expect(serviceOutcome.json).toEqual(localOutcome.json);
+    expect([serviceOutcome.code, localOutcome.code]).toEqual([2, 2]);
+    expect(serviceOutcome.json).toMatchObject({ changes: 1, targets: [{ secret: 'one', action: 'delete' }] });
     const human = await ask(bench, url, 'prune');
     expect(human.stdout).toBe((await bench.run('prune')).stdout);
     expect(human.stderr).toBe(
-      'Nothing was deleted. With `--yes` the service deletes them, as far as `brake` allows.\n',
+      'Nothing was deleted. With `--yes` the service deletes them, within the limits of `brake`.\n',
     );
     expect(await isThere(bench, 'one')).toBe(true);
   });
 
-  it('deletes it with --yes, on record as whoever holds the token', async () => {
-    await using served = await serving(['two', 'three', 'four']);
+  it("deletes them with --yes, recorded under the token's name", async () => {
+    await using served = await startService(['two', 'three', 'four']);
     const { bench, url } = served;
     const result = await ask(bench, url, 'prune', '--yes', '--output', 'json');
     expect(result.code).toBe(0);
@@ -91,21 +91,21 @@ describe('prune --server, with a service', () => {
     });
     expect(result.json).not.toHaveProperty('waiting');
     expect(await isThere(bench, 'one')).toBe(false);
-    const made = await records(bench, (result.json as { requestId: string }).requestId);
-    expect(made.map(({ action, phase, secret, note }) => [action, phase, secret ?? note])).toEqual(
+    const deleteRecords = await records(bench, (result.json as { requestId: string }).requestId);
+    expect(deleteRecords.map(({ action, phase, secret, note }) => [action, phase, secret ?? note])).toEqual(
       expect.arrayContaining([
         ['command', undefined, 'prune'],
         ['delete', 'intent', 'one'],
         ['delete', 'outcome', 'one'],
       ]),
     );
-    for (const { actor } of made)
+    for (const { actor } of deleteRecords)
       expect(actor).toEqual({ kind: 'operator', name: 'ann-of-the-service', address: '127.0.0.1' });
-    expect((await ask(bench, url, 'prune')).stdout).toContain('Nothing to prune');
+    expect((await ask(bench, url, 'prune')).stdout).toContain('No orphaned targets');
   });
 
-  it('holds what the brake does not allow, until the service releases it by its id', async () => {
-    await using served = await serving(['three', 'four']);
+  it('holds what the brake does not allow, until a release through the service', async () => {
+    await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     const result = await ask(bench, url, 'prune', '--yes', '--output', 'json');
     expect(result.code).toBe(4);
@@ -117,8 +117,8 @@ describe('prune --server, with a service', () => {
     expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([false, true]);
   });
 
-  it('releases by the service what was held here', async () => {
-    await using served = await serving(['three', 'four']);
+  it('releases through the service what was held locally', async () => {
+    await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     const { held } = (await bench.run('prune', '--yes', '--output', 'json')).json as {
       readonly held: readonly { readonly id: string }[];
@@ -127,8 +127,8 @@ describe('prune --server, with a service', () => {
     expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([true, false]);
   });
 
-  it('and release are on record once each, also where they only list or are refused', async () => {
-    await using served = await serving(['three', 'four']);
+  it('records prune and release once each, also if they only list or are refused', async () => {
+    await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     await bench.run('prune');
     expect((await ask(bench, url, 'prune')).code).toBe(2);
@@ -137,16 +137,16 @@ describe('prune --server, with a service', () => {
     const { held } = (await ask(bench, url, 'prune', '--yes', '--output', 'json')).json as {
       readonly held: readonly { readonly id: string }[];
     };
-    const [id = ''] = held.map((it) => it.id);
+    const [id = ''] = held.map(({ id: heldId }) => heldId);
     expect((await ask(bench, url, 'release', id)).code).toBe(0);
     const { json } = await bench.run('audit', 'list', '--action', 'command', '--output', 'json');
-    const said = (json as { readonly records: readonly AuditRecord[] }).records
+    const commands = (json as { readonly records: readonly AuditRecord[] }).records
       .filter(({ note }) => note !== 'sync')
       .map(({ actor, note }) => [actor.kind, note]);
-    expect(said.toReversed()).toEqual([
+    expect(commands.toReversed()).toEqual([
       ['cli', 'prune'],
       ['operator', 'prune'],
-      // What is no id of ours is not repeated.
+      // Text that is not an id is not repeated.
       ['operator', 'release'],
       ['operator', 'release 0123456789ab'],
       ['operator', 'prune'],
@@ -154,8 +154,8 @@ describe('prune --server, with a service', () => {
     ]);
   });
 
-  it('is answered, as all else, without what only the request held', async () => {
-    await using served = await serving(['one', 'two', 'three', 'four']);
+  it('does not echo request text in answers', async () => {
+    await using served = await startService(['one', 'two', 'three', 'four']);
     const { post } = served;
     for (const [path, status, body] of [
       [`/api/v1/held/${encodeURIComponent('😀hunter2')}/release`, 404],
@@ -206,7 +206,7 @@ const REST = {
 };
 
 describe('prune --server', () => {
-  it('asks, and orders only with --yes; it needs no configuration', async () => {
+  it('lists by default, deletes only with --yes, and needs no configuration', async () => {
     await using bench = await openBench('instance: [');
     await using service = await openService({
       [`GET ${PRUNE}`]: { body: LEFT },
@@ -218,9 +218,9 @@ describe('prune --server', () => {
     expect(service.bodies).toEqual([]);
   });
 
-  it('tells what stays for now, and what could not be looked at', async () => {
-    const said = `not looked at, though it may have left the configuration: namespace web: CLUSTER_FORBIDDEN
-stays until apps/after is there: apps/before of mapping db, which no longer wants it
+  it('reports targets that are kept for now or could not be checked', async () => {
+    const messages = `could not be checked, and may be orphaned: namespace web: CLUSTER_FORBIDDEN
+orphaned target apps/before of mapping db stays until apps/after exists
 `;
     await using bench = await openBench();
     await using service = await openService({
@@ -228,21 +228,21 @@ stays until apps/after is there: apps/before of mapping db, which no longer want
       [`POST ${PRUNE}`]: { body: { ...PRUNED, ...REST } },
     });
     const list = await ask(bench, service.url, 'prune');
-    expect([list.code, list.stderr]).toEqual([0, said]);
-    expect(list.stdout).toContain('Nothing to prune now');
+    expect([list.code, list.stderr]).toEqual([0, messages]);
+    expect(list.stdout).toContain('Nothing to delete now');
     expect((await ask(bench, service.url, 'prune', '--output', 'json')).json).toEqual({
       ...NOTHING,
       ...REST,
     });
-    expect((await ask(bench, service.url, 'prune', '--yes')).stderr).toBe(said);
+    expect((await ask(bench, service.url, 'prune', '--yes')).stderr).toBe(messages);
   });
 
-  it('does not say that all is in the configuration when not all could be looked at', async () => {
+  it('does not report "no orphaned targets" if some could not be checked', async () => {
     await using bench = await openBench();
     const { unseen } = REST;
     await using service = await openService({ [`GET ${PRUNE}`]: { body: { ...NOTHING, unseen } } });
     const { stdout } = await ask(bench, service.url, 'prune');
-    expect(stdout).toBe('Nothing to prune among what could be looked at.\n');
+    expect(stdout).toBe('No orphaned targets among those that could be checked.\n');
   });
 
   it.each([
@@ -251,7 +251,7 @@ stays until apps/after is there: apps/before of mapping db, which no longer want
     ['AUDIT_TRUNCATED', 503, 4],
     ['FORBIDDEN', 403, 4],
     ['NOT_FOUND', 404, 4],
-  ])('%s of the service ends it with its exit code', async (said, status, code) => {
+  ])('%s of the service sets the exit code', async (said, status, code) => {
     await using bench = await openBench();
     const body = { code: said, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
     const routes: Routes = { [`GET ${PRUNE}`]: { status, body }, [`POST ${PRUNE}`]: { status, body } };

@@ -10,7 +10,7 @@ async function configured(bench: Bench): Promise<readonly object[]> {
   return (json as { readonly records: readonly object[] }).records;
 }
 
-it('an invalid configuration is on record and in the log when it begins and when it ends', async () => {
+it('records and logs an invalid configuration when it begins and ends', async () => {
   await using bench = await openBench(VALID);
   const stop = new AbortController();
   const stderr = new Collector();

@@ -5,7 +5,7 @@ import { soon } from '../soon.ts';
 import { Collector, DB, HEAD, openBench } from './harness.ts';
 
 describe('audit.stdout', () => {
-  it('prints each record while serving, as an export has it', async () => {
+  it('prints each record while serving, in the export format', async () => {
     await using bench = await openBench(`${HEAD}audit: { stdout: true }
 http: { listen: '127.0.0.1:0' }
 ${DB}`);
@@ -16,7 +16,9 @@ ${DB}`);
     stop.abort();
     expect((await running).code).toBe(0);
     const lines = stdout.text.split('\n').slice(0, -1);
-    const records = lines.map((line) => JSON.parse(line)).filter((it) => it.previousHash !== undefined);
+    const records = lines
+      .map((line) => JSON.parse(line))
+      .filter((record) => record.previousHash !== undefined);
     expect(records.length).toBeGreaterThan(3);
     expect(await verify(records.map(toStored))).toMatchObject({ kind: 'intact', records: records.length });
     const exported = await bench.run('audit', 'export', '--format', 'jsonl');

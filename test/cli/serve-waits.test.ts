@@ -7,11 +7,11 @@ const KEYS = `keys:
   checkpoint: { file: ./checkpoint.key }
 http: { listen: '127.0.0.1:0' }
 `;
-/** A file stands where its folder should be. */
+/** A file blocks the path of the folder. */
 const WRONG = `${HEAD}audit: { store: { kind: sqlite, path: ./store/db.json/audit.db }, checkpoints: [] }\n${KEYS}${DB}`;
 const RIGHT = `${HEAD}audit: { store: { kind: sqlite, path: ./state/audit.db }, checkpoints: [] }\n${KEYS}${DB}`;
 
-it('a service that waits for its audit takes the configuration that names another one', async () => {
+it('a service that waits for its audit store applies a configuration with another store', async () => {
   await using bench = await openBench(WRONG);
   const stop = new AbortController();
   const stderr = new Collector();
@@ -25,7 +25,7 @@ it('a service that waits for its audit takes the configuration that names anothe
   expect((await running).code).toBe(0);
 });
 
-it('a service that waits for its audit ends when it is told to', async () => {
+it('a service that waits for its audit store ends on SIGTERM', async () => {
   await using bench = await openBench(WRONG);
   const stop = new AbortController();
   const stderr = new Collector();
@@ -35,7 +35,7 @@ it('a service that waits for its audit ends when it is told to', async () => {
   expect((await running).code).toBe(0);
 });
 
-it('a service says on record which mappings and sections of its configuration have changed', async () => {
+it('a service records which mappings and sections of its configuration changed', async () => {
   const settings = RIGHT.replace('apps }', 'apps, labels: { team: a } }');
   await using bench = await openBench(settings);
   const stop = new AbortController();
@@ -54,13 +54,13 @@ it('a service says on record which mappings and sections of its configuration ha
   const more = DB.replace('mappings:\n', '').replace('name: db', 'name: more');
   await bench.write('secretbridge.yaml', `brake: { share: 0.2 }\n${changed}${more}`);
   const both = 'stores: 0 added, 0 changed, 0 removed; mappings: 1 added (more), 0 changed, 0 removed';
-  const anew = `stores: 1, mappings: 2; opened anew; ${both}; changed: brake`;
+  const anew = `stores: 1, mappings: 2; reopened; ${both}; changed: brake`;
   await soon(async () => expect(await notes()).toEqual([anew, event, opened]));
   stop.abort();
   expect((await running).code).toBe(0);
 });
 
-it('a service whose store has moved looks at all that is made from it, and leaves nothing for `plan` to change', async () => {
+it('a service syncs all targets of a store that has moved, and leaves nothing for `plan`', async () => {
   await using bench = await openBench(RIGHT);
   await bench.run('sync');
   const mark = async () =>
@@ -72,7 +72,7 @@ it('a service whose store has moved looks at all that is made from it, and leave
   const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
   await soon(() => expect(stderr.text).toContain('the service is running'));
   const [address] = /http:[^"]+/.exec(stderr.text) ?? [];
-  // It has looked, so that nothing but the change is a reason to do so again.
+  // The first check is done, so only the change can start another one.
   await soon(async () =>
     expect(await (await fetch(`${address}/metrics`)).text()).toMatch(
       /sync_total\{.*outcome="unchanged".*\} 1/,

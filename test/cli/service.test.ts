@@ -16,7 +16,7 @@ const ESCAPE = String.fromCharCode(27);
 const withToken = (bench: Bench, ...args: readonly string[]): Promise<Result> =>
   bench.runWith({ env: { SECRETBRIDGE_TOKEN: TOKEN } }, ...args);
 
-/** What `status` ends with, and prints, when the service answers this. */
+/** The exit code and output of `status` for this answer. */
 async function statusOf(status: object, ...args: readonly string[]): Promise<Result> {
   await using bench = await openBench();
   await using service = await openService({ 'GET /api/v1/status': { body: status } });
@@ -31,7 +31,7 @@ const failing = (target: Partial<TargetStatus>): Status => ({
 });
 
 describe('status', () => {
-  it('is calm and short when nobody has to do anything, names what is pinned, and ends with 0', async () => {
+  it('prints a short summary if no action is needed, names pinned targets, and exits with 0', async () => {
     const { code, stdout } = await statusOf(WELL);
     expect(code).toBe(0);
     expect(stdout).toBe(`prod-eu  secretbridge 0.2.0
@@ -52,7 +52,7 @@ pinned
 `);
   });
 
-  it('names what is not in step, worst first, each trouble once and what to do about it', async () => {
+  it('lists targets out of sync, worst first, with each problem and remedy once', async () => {
     const { code, stdout } = await statusOf(UNWELL);
     expect(code).toBe(1);
     const blocks = stdout.split('\n\n').map((block) => block.split('\n')[0]);
@@ -67,9 +67,9 @@ pinned
       '19 targets: 1 synced, 1 pinned, 1 waiting, 1 held, 1 refused, 14 failed.',
     ]);
     expect(stdout).toContain('  … and 4 more\n');
-    expect(stdout).toContain('in step 40m ago');
+    expect(stdout).toContain('last synced 40m ago');
     expect(stdout).toContain(
-      'down      aws-prod    aws-secrets-manager  STORE_UNAVAILABLE, calls are held back',
+      'down      aws-prod    aws-secrets-manager  STORE_UNAVAILABLE, paused (circuit breaker open)',
     );
     expect(stdout.match(/No action needed/g)).toHaveLength(1);
     expect(stdout).toMatch(
@@ -78,7 +78,7 @@ pinned
     expect(stdout).not.toContain('payments/api');
   });
 
-  it('says what a person is to do about what no target tells of', async () => {
+  it('prints the remedy of problems that no target has', async () => {
     const audit = { kind: 'sqlite', state: 'down', sequence: 12, code: 'AUDIT_TRUNCATED' };
     const denied = { name: 'ours', kind: 'vault', state: 'down', code: 'ACCESS_DENIED', lastSuccess: null };
     const stores = [denied, { ...denied, name: 'theirs' }];
@@ -90,50 +90,50 @@ up        cluster  kubernetes
 `);
     const { remedy } = ERRORS.ACCESS_DENIED;
     expect(stdout.split(remedy)).toHaveLength(2);
-    const told = await statusOf({ ...failing({ code: 'ACCESS_DENIED', remedy }), stores });
-    expect(told.stdout.split(remedy)).toHaveLength(2);
+    const explained = await statusOf({ ...failing({ code: 'ACCESS_DENIED', remedy }), stores });
+    expect(explained.stdout.split(remedy)).toHaveLength(2);
   });
 
-  it('names each target with --all', async () => {
+  it('lists each target with --all', async () => {
     const { stdout } = await statusOf(UNWELL, '--all');
     for (const { namespace, secret } of UNWELL.targets) expect(stdout).toContain(`  ${namespace}/${secret} `);
   });
 
-  it('names the replicas that work by another configuration', async () => {
+  it('names replicas with a different configuration', async () => {
     const { stdout, code } = await statusOf({
       ...WELL,
       config: { valid: true, problems: [], differing: ['bridge-1', 'bridge-2'] },
     });
-    expect(stdout).toContain('Other replicas work by another configuration: bridge-1, bridge-2.\n');
+    expect(stdout).toContain('Other replicas use a different configuration: bridge-1, bridge-2.\n');
     expect(code).toBe(0);
   });
 
-  it('gives to a machine what the service says, with whatever a newer one adds', async () => {
+  it("prints the service's answer as JSON, including unknown fields of a newer service", async () => {
     const body = { ...UNWELL, later: { more: true } };
     expect((await statusOf(body, '--output', 'json')).json).toEqual(body);
   });
 
   it.each<[number, string, Status]>([
     [0, 'nothing is configured', { ...WELL, targets: [], stores: [] }],
-    [1, 'a failure may mend itself', failing({ code: 'TIMEOUT' })],
+    [1, 'a failure is temporary', failing({ code: 'TIMEOUT' })],
     [4, 'a failure needs a person', failing({ code: 'ACCESS_DENIED' })],
-    [4, 'a code is one of a newer service', failing({ code: 'FROM_THE_FUTURE' })],
+    [4, 'a code is from a newer service', failing({ code: 'FROM_THE_FUTURE' })],
     [1, 'a target waits for its first run', failing({ state: 'waiting' })],
     [4, 'a target is kept without its source', failing({ state: 'stale', code: 'SOURCE_ABSENT' })],
     [4, 'a target is refused', failing({ state: 'refused', code: 'NOT_OWNED' })],
     [4, 'a target is contested', failing({ state: 'contested' })],
     [4, 'a target has drifted', failing({ state: 'drifted' })],
     [4, 'something is held', { ...WELL, held: UNWELL.held }],
-    [1, 'the queue is away', { ...WELL, engine: UNWELL.engine }],
-    [1, 'the audit is away', { ...WELL, audit: { kind: 'postgres', state: 'down', sequence: 0 } }],
-    [1, 'the cluster is away', { ...WELL, cluster: { kind: 'kubernetes', state: 'down' } }],
-    [1, 'a store is away, though its targets are in step', { ...WELL, stores: UNWELL.stores }],
+    [1, 'the queue is down', { ...WELL, engine: UNWELL.engine }],
+    [1, 'the audit store is down', { ...WELL, audit: { kind: 'postgres', state: 'down', sequence: 0 } }],
+    [1, 'the cluster is down', { ...WELL, cluster: { kind: 'kubernetes', state: 'down' } }],
+    [1, 'a store is down, but its targets are in sync', { ...WELL, stores: UNWELL.stores }],
     [3, 'the files are invalid', { ...WELL, config: { valid: false, problems: [{}], differing: [] } }],
-  ])('ends with %i when %s', async (code, _, status) => {
+  ])('exits with %i if %s', async (code, _, status) => {
     expect((await statusOf(status)).code).toBe(code);
   });
 
-  it('asks the address of the configuration, and this machine where that listens everywhere', async () => {
+  it('uses the address of the configuration, and loopback if it listens on all interfaces', async () => {
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } });
     for (const host of ['127.0.0.1', '0.0.0.0', 'localhost']) {
       await using bench = await openBench(`${HEAD}${DB}http: { listen: '${host}:${service.port}' }\n`);
@@ -141,12 +141,12 @@ up        cluster  kubernetes
     }
   });
 
-  it('says that there never was a success, also of an older service, which leaves it out', async () => {
+  it('reports that there was no success yet, also for an older service without the field', async () => {
     const status = failing({ code: 'NOT_OWNED' });
     const { json } = await statusOf(status, '--output', 'json');
     expect(json).toMatchObject({ stores: [{}, { lastSuccess: null }], targets: [NEVER] });
-    const without = (it: object) =>
-      Object.fromEntries(Object.entries(it).filter(([, value]) => value !== null));
+    const without = (status: object) =>
+      Object.fromEntries(Object.entries(status).filter(([, value]) => value !== null));
     const older = { ...status, stores: status.stores.map(without), targets: status.targets.map(without) };
     const { code, stdout } = await statusOf(older);
     expect({ code, stdout }).toEqual({ code: 4, stdout: (await statusOf(status)).stdout });
@@ -161,7 +161,7 @@ up        cluster  kubernetes
     expect((await withToken(bench, 'status')).code).toBe(3);
   });
 
-  it('asks the service whose files have become invalid, as far as they say where it is', async () => {
+  it('asks the service even if its files are invalid but contain its address', async () => {
     const invalid = { ...WELL, config: { valid: false, problems: [{}], differing: [] } };
     await using service = await openService({ ...LIVE, 'GET /api/v1/status': { body: invalid } });
     const http = `http: { listen: '127.0.0.1:${service.port}' }\n`;
@@ -173,7 +173,7 @@ up        cluster  kubernetes
     }
   });
 
-  it('says what is wrong with the files when no service answers where they say, or they do not say where', async () => {
+  it('reports invalid files if no service answers or they contain no address', async () => {
     for (const http of ["listen: '127.0.0.1:1'", 'listen: here', "listen: '192.0.2.1:8080'"]) {
       await using bench = await openBench(`${HEAD}${DB}http: { ${http} }\ndefaults: { refresh: soon }\n`);
       const { code, stderr } = await withToken(bench, 'status');
@@ -187,19 +187,19 @@ up        cluster  kubernetes
     expect(stderr).toContain('broken.yaml');
   });
 
-  it('writes out what of the service would paint on the terminal', async () => {
+  it('escapes control characters from the service', async () => {
     const name = `x${ESCAPE}[31m\u0007\u202e`;
     const bad = JSON.parse(
       JSON.stringify(UNWELL).replaceAll(/"(theirs|team-vault|prod-eu)"/g, JSON.stringify(name)),
     );
     const { stdout } = await statusOf(bad, '--all');
     expect(stdout).not.toMatch(/[^\P{C}\n]/u);
-    // It is there all the same, or it would look like `x[31m`.
+    // The escaped character is visible; otherwise the text would look like `x[31m`.
     expect(stdout).toContain('x\\u{1B}[31m\\u{7}\\u{202E}');
   });
 });
 
-describe('a service that cannot be talked to', () => {
+describe('unreachable service', () => {
   const refused = async (args: readonly string[], service?: { url: string }) => {
     await using bench = await openBench();
     const all = [...args, ...(service === undefined ? [] : ['--server', service.url])];
@@ -208,7 +208,7 @@ describe('a service that cannot be talked to', () => {
     return { code, stderr };
   };
 
-  it('is a clear error, and 1, when nobody listens', async () => {
+  it('exits with 1 and a clear error if nothing listens', async () => {
     for (const command of [['status'], ['sync'], ['release', 'abc']]) {
       const { code, stderr } = await refused([...command, '--server', 'http://127.0.0.1:1']);
       expect(code).toBe(1);
@@ -218,7 +218,7 @@ describe('a service that cannot be talked to', () => {
   });
 
   it.each([
-    ['another service', { body: '<html>hello</html>' }, 'in a form that this version does not know'],
+    ['another service', { body: '<html>hello</html>' }, 'has an unknown format'],
     ['one that redirects', { status: 302, body: '', headers: { location: '/x' } }, 'with status 302'],
     ['a proxy that fails', { status: 502, body: 'bad gateway' }, 'with status 502'],
     [
@@ -226,14 +226,14 @@ describe('a service that cannot be talked to', () => {
       { status: 418, body: { code: 'TEAPOT', message: 'no' } },
       'status 418',
     ],
-  ])('is one when it is %s', async (_, answer, expected) => {
+  ])('reports an error if the answer is %s', async (_, answer, expected) => {
     await using service = await openService({ 'GET /api/v1/status': answer });
     const { code, stderr } = await refused(['status'], service);
     expect(code).toBe(1);
     expect(stderr).toContain(expected);
   });
 
-  it('is one object for a machine', async () => {
+  it('prints the error as one JSON object', async () => {
     await using bench = await openBench();
     const { code, json } = await withToken(
       bench,
@@ -249,7 +249,7 @@ describe('a service that cannot be talked to', () => {
     });
   });
 
-  it('is left when the person presses Ctrl-C', async () => {
+  it('stops on Ctrl-C', async () => {
     await using bench = await openBench();
     const stop = new AbortController();
     await using service = await openService({
@@ -264,8 +264,8 @@ describe('a service that cannot be talked to', () => {
   });
 });
 
-describe('the token', () => {
-  it('goes to the server named and nowhere else', async () => {
+describe('token', () => {
+  it('is sent to the named server only', async () => {
     await using other = await openService({});
     await using service = await openService({
       'GET /api/v1/status': { status: 307, body: '', headers: { location: `${other.url}/api/v1/status` } },
@@ -277,7 +277,7 @@ describe('the token', () => {
     expect(`${stdout}${stderr}`).not.toContain(TOKEN);
   });
 
-  it.each([undefined, '', 'a b', 'a\r\nx: y', 'ключ'])('that is %j is refused here', async (token) => {
+  it.each([undefined, '', 'a b', 'a\r\nx: y', 'ключ'])('is rejected locally if it is %j', async (token) => {
     await using service = await openService({});
     await using bench = await openBench();
     const env = { SECRETBRIDGE_TOKEN: token };
@@ -301,12 +301,12 @@ describe('the token', () => {
     for (const command of [['status'], ['sync'], ['release', 'x']]) {
       const { code, stderr } = await withToken(bench, ...command, '--server', server);
       expect(code).toBe(64);
-      expect(stderr).toMatch(/^error: --server must be /);
+      expect(stderr).toMatch(/^error: --server must /);
       expect(stderr).not.toContain('hunter2');
     }
   });
 
-  it('is not sent in clear to an address of the configuration either', async () => {
+  it('is not sent over plain http to a configured address', async () => {
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '192.0.2.1:8080' }\n`);
     const { code, stderr } = await withToken(bench, 'status');
     expect(code).toBe(64);
@@ -318,7 +318,7 @@ describe('the token', () => {
     ['FORBIDDEN', 403, 4],
     ['AUDIT_UNAVAILABLE', 503, 1],
     ['INTERNAL', 500, 1],
-  ])('refused, or anything else, is the same error here: %s', async (code, status, exit) => {
+  ])('reports the same error as the service: %s', async (code, status, exit) => {
     await using bench = await openBench();
     const { message, remedy } = new AppError(code);
     await using service = await openService({
@@ -330,8 +330,8 @@ describe('the token', () => {
   });
 });
 
-describe('an error of the service', () => {
-  it('has the same sentence here as it has there', () => {
+describe('error of the service', () => {
+  it('has the same message as in the service', () => {
     const name = fc.stringMatching(/^[a-z][a-z0-9 /-]{0,20}[a-z0-9]$/);
     fc.assert(
       fc.property(
@@ -339,11 +339,11 @@ describe('an error of the service', () => {
         fc.option(name, { nil: undefined }),
         fc.option(name, { nil: undefined }),
         (code, about, detail) => {
-          const there = new AppError(code, {
+          const serviceMessage = new AppError(code, {
             ...(about === undefined ? {} : { subject: about }),
             ...(detail === undefined ? {} : { detail }),
           });
-          expect(parseServiceError(code, there.message).toJSON()).toEqual(there.toJSON());
+          expect(parseServiceError(code, serviceMessage.message).toJSON()).toEqual(serviceMessage.toJSON());
         },
       ),
     );
@@ -353,32 +353,32 @@ describe('an error of the service', () => {
 describe('https', () => {
   const authority = createAuthority();
 
-  it('to the server of the configuration needs no more than its own certificate', async () => {
+  it("needs only the server's own certificate for the configured server", async () => {
     const issued = authority.issue({ names: ['secretbridge.internal'] });
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
     const http = `http: { listen: '127.0.0.1:${service.port}', tls: { certFile: ./tls.crt, keyFile: ./tls.key } }\n`;
     await using bench = await openBench(`${HEAD}${DB}${http}`);
     await bench.write('tls.crt', issued.cert + authority.ca);
     expect(await withToken(bench, 'status')).toMatchObject({ code: 0, stderr: '' });
-    // Somebody else at the same address, with a certificate of the same authority.
+    // Another server at the same address, with a certificate of the same CA.
     await bench.write('tls.crt', authority.issue({ names: ['secretbridge.internal'] }).cert + authority.ca);
     const { code, stderr } = await withToken(bench, 'status');
     expect(code).toBe(1);
     expect(stderr).toContain('the server certificate is for another name');
     expect(stderr).toContain('Check the certificate of the service');
     await bench.write('tls.crt', 'nothing');
-    expect((await withToken(bench, 'status')).stderr).toContain('is no certificate');
+    expect((await withToken(bench, 'status')).stderr).toContain('is not a certificate');
     expect(service.requests).toHaveLength(1);
   });
 
-  it('to another trusts whom everybody trusts, and NODE_EXTRA_CA_CERTS', async () => {
+  it("verifies other servers with the system's CAs and NODE_EXTRA_CA_CERTS", async () => {
     const issued = authority.issue({ names: ['127.0.0.1'] });
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
     await using bench = await openBench();
     await bench.write('ca.pem', authority.ca);
     expect(await withToken(bench, 'status', '--server', service.url)).toMatchObject({
       code: 1,
-      // Not to look whether it runs: it does.
+      // No check whether it runs, because it does.
       stderr: expect.stringMatching(/not trusted\)\n {2}Check the certificate .* NODE_EXTRA_CA_CERTS/),
     });
     const child = await runProcess(bench, ['status', '--server', service.url], {
@@ -421,7 +421,7 @@ const answer = (mapping: string, more: object = {}) => ({
 });
 
 describe('sync --server', () => {
-  it('lets the service do one mapping, and changes nothing here', async () => {
+  it('syncs one mapping through the service, and changes nothing locally', async () => {
     await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body: answer('db') } });
     await using bench = await openBench();
     const { code, stdout } = await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url);
@@ -430,7 +430,7 @@ describe('sync --server', () => {
     await expect(bench.read('state/audit.db')).rejects.toThrow('ENOENT');
   });
 
-  it('without a mapping does all, page by page, in one answer', async () => {
+  it('without a mapping syncs all mappings page by page', async () => {
     const names = Array.from({ length: 25 }, (_, n) => `m${String(n).padStart(2, '0')}`);
     const page = (list: readonly string[], next?: string) => ({
       body: { mappings: list.map((mapping) => ({ mapping })), ...(next === undefined ? {} : { next }) },
@@ -451,7 +451,7 @@ describe('sync --server', () => {
     expect(targets.map(({ secret }) => secret)).toEqual(names);
   });
 
-  it('waits when it is asked to slow down', async () => {
+  it('waits when the service throttles it', async () => {
     let calls = 0;
     const { message, remedy } = new AppError('RATE_LIMITED');
     await using service = await openService({
@@ -471,31 +471,16 @@ describe('sync --server', () => {
   });
 
   it.each([
-    [
-      'a failure that may heal is 1',
-      { outcome: 'failed', code: 'TIMEOUT', message: 'm', remedy: 'r' },
-      {},
-      1,
-    ],
-    [
-      'a failure for a person is 4',
-      { outcome: 'failed', code: 'PROPERTY_MISSING', message: 'm', remedy: 'r' },
-      {},
-      4,
-    ],
-    [
-      'what is refused is 4',
-      { outcome: 'refused', code: 'NOT_OWNED', message: 'm', remedy: 'r' },
-      { refused: 1 },
-      4,
-    ],
-  ])('%s', async (_, target, summary, exit) => {
+    ['temporary failure', { outcome: 'failed', code: 'TIMEOUT', message: 'm', remedy: 'r' }, {}, 1],
+    ['permanent failure', { outcome: 'failed', code: 'PROPERTY_MISSING', message: 'm', remedy: 'r' }, {}, 4],
+    ['refusal', { outcome: 'refused', code: 'NOT_OWNED', message: 'm', remedy: 'r' }, { refused: 1 }, 4],
+  ])('sets the exit code of the outcome: %s', async (_, target, summary, exit) => {
     const base = answer('db');
     const body = {
       ...base,
       ok: false,
       summary: { ...base.summary, ...summary },
-      targets: base.targets.map((it) => ({ ...it, ...target })),
+      targets: base.targets.map((baseTarget) => ({ ...baseTarget, ...target })),
     };
     await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body } });
     await using bench = await openBench();
@@ -504,16 +489,16 @@ describe('sync --server', () => {
     expect(stdout).toContain(`${target.code}: m\n  r\n`);
   });
 
-  it('says what goes on when not all had ended, and ends with 1', async () => {
+  it('reports targets that are still running, and exits with 1', async () => {
     const body = answer('db', { pending: 2 });
     await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body } });
     await using bench = await openBench();
     const { code, stdout } = await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url);
     expect(code).toBe(1);
-    expect(stdout).toContain('The service still works on 2 targets');
+    expect(stdout).toContain('The service is still working on 2 targets');
   });
 
-  it('of a mapping that the service does not have is wrong usage, as here', async () => {
+  it('rejects an unknown mapping as a usage error', async () => {
     await using service = await openService({});
     await using bench = await openBench();
     const { code, stderr } = await withToken(bench, 'sync', '--mapping', 'no/pe', '--server', service.url);
@@ -522,7 +507,7 @@ describe('sync --server', () => {
     expect(service.requests.map(({ line }) => line)).toEqual(['POST /api/v1/mappings/no%2Fpe/sync']);
   });
 
-  it('ends with 4 while something is held, also of a mapping that is gone', async () => {
+  it('exits with 4 while a change is held, also for a removed mapping', async () => {
     const hold = (mapping: string, secret: string) => ({
       id: `id-${secret}`,
       mapping,
@@ -534,7 +519,7 @@ describe('sync --server', () => {
     const first = hold('db', 'before');
     await using service = await openService({
       'GET /api/v1/mappings': { body: { mappings: [{ mapping: 'db' }] } },
-      // As an older one answers.
+      // As an older service answers.
       'POST /api/v1/mappings/db/sync': { body: answer('db', { held: [first] }) },
       'GET /api/v1/held': { body: { held: [first], next: 'apps!before!id' } },
       'GET /api/v1/held?cursor=apps!before!id': { body: { held: [hold('gone', 'away')] } },
@@ -563,7 +548,7 @@ describe('sync --server', () => {
 describe('release', () => {
   const released = { 'POST /api/v1/held/abc/release': { body: answer('db') } };
 
-  it('goes to the service that answers at the address of the configuration', async () => {
+  it('uses the service that answers at the configured address', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${service.port}' }\n`);
     expect((await withToken(bench, 'release', 'abc')).code).toBe(0);
@@ -574,10 +559,10 @@ describe('release', () => {
   });
 
   it.each([
-    ['nobody answers there', undefined],
+    ['no service answers there', undefined],
     ['another service answers there', { 'GET /livez': { body: '<html>' } }],
     ['another service answers in JSON', { 'GET /livez': { body: { status: 'UP' } } }],
-  ])('acts here when %s', async (_, routes) => {
+  ])('runs locally if %s', async (_, routes) => {
     await using service = await openService(routes ?? {});
     const port = routes === undefined ? 1 : service.port;
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${port}' }\n`);
@@ -590,16 +575,16 @@ describe('release', () => {
     });
   });
 
-  // It leads to this machine, and does not look so.
+  // It resolves to this machine, but is not recognizable as loopback.
   const MAPPED = '[::ffff:127.0.0.1]';
 
-  it('acts here too when nobody answers at an address to which no token goes in clear', async () => {
+  it('runs locally if no service answers at an address that needs plain http', async () => {
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '${MAPPED}:1' }\n`);
     const { code, stderr } = await bench.run('release', 'abc');
     expect([code, stderr]).toEqual([4, expect.stringContaining('NOT_HELD')]);
   });
 
-  it('sends no token there when a service does', async () => {
+  it('sends no token over plain http to a service that answers', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '${MAPPED}:${service.port}' }\n`);
     const { code, stderr } = await withToken(bench, 'release', 'abc');
@@ -609,7 +594,7 @@ describe('release', () => {
     ]);
   });
 
-  it('needs a token when a service answers: nobody goes round it', async () => {
+  it('needs a token if a service answers', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${service.port}' }\n`);
     const { code, stderr } = await bench.run('release', 'abc');
@@ -619,7 +604,7 @@ describe('release', () => {
 });
 
 describe('serve', () => {
-  it.each(['0s', 'soon', '25', '-1s'])('refuses a grace of %s', async (grace) => {
+  it.each(['0s', 'soon', '25', '-1s'])('rejects a grace of %s', async (grace) => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('serve', `--grace=${grace}`);
     expect(code).toBe(64);

@@ -23,10 +23,10 @@ interface Said {
   readonly held: readonly object[];
 }
 
-it('a sync here and one by the service say the same of what is held, with a mapping and without', async () => {
+it('local and service syncs report the same held changes, with and without a mapping', async () => {
   await using bench = await openBench(config(one('a, b, c'), two));
   expect((await bench.run('sync')).code).toBe(0);
-  // A namespace left one of them, and the other is gone.
+  // One mapping lost a namespace, and the other was removed.
   await bench.write('secretbridge.yaml', config(one('a, b')));
   const stop = new AbortController();
   const stderr = new Collector();
@@ -44,18 +44,20 @@ it('a sync here and one by the service say the same of what is held, with a mapp
       [['sync'], 2],
       [['sync', '--mapping', 'one'], 1],
     ] as const) {
-      const here = await bench.run(...args, '--output', 'json');
-      const there = await ask(...args);
-      const said = (json: unknown) => {
+      const localAnswer = await bench.run(...args, '--output', 'json');
+      const serviceAnswer = await ask(...args);
+      const resultOf = (json: unknown) => {
         const { ok, summary, targets, held: waiting } = json as Said;
         const ends = targets.map(({ namespace, outcome, keys }) => ({ namespace, outcome, keys }));
         return { ok, summary, ends, held: waiting };
       };
-      expect(said(there.json)).toEqual(said(here.json));
+      expect(resultOf(serviceAnswer.json)).toEqual(resultOf(localAnswer.json));
       const kept = { outcome: 'unchanged', keys: [{ name: 'USER', action: 'keep' }] };
-      expect(said(there.json)).toMatchObject({ ok: false, summary: { unchanged: 2, held } });
-      expect(said(there.json).ends.filter(({ namespace }) => namespace === 'a')).toMatchObject([kept]);
-      expect([there.code, here.code]).toEqual([4, 4]);
+      expect(resultOf(serviceAnswer.json)).toMatchObject({ ok: false, summary: { unchanged: 2, held } });
+      expect(resultOf(serviceAnswer.json).ends.filter(({ namespace }) => namespace === 'a')).toMatchObject([
+        kept,
+      ]);
+      expect([serviceAnswer.code, localAnswer.code]).toEqual([4, 4]);
     }
   } finally {
     stop.abort();

@@ -27,8 +27,8 @@ const unrestarted = (code: ErrorCode) => [
   },
 ];
 
-describe('a run whose targets are well', () => {
-  it('ends with 0', () => {
+describe('a run without failed targets', () => {
+  it('exits with 0', () => {
     expect(printed({})).toMatchObject({ code: 0, answer: { ok: true }, said: '' });
   });
 
@@ -36,14 +36,14 @@ describe('a run whose targets are well', () => {
     ['CLUSTER_UNAVAILABLE', 1],
     ['CLUSTER_FORBIDDEN', 4],
     ['WORKLOAD_MISSING', 0],
-  ] as const)('is a failure where pods go on with the old value: %s gives %i', (code, expected) => {
+  ] as const)('fails if pods still use the old value: %s exits with %i', (code, expected) => {
     const run = printed({ unrestarted: unrestarted(code) });
     expect(run.code).toBe(expected);
     expect(run.answer).toMatchObject({ ok: true, unrestarted: [{ workload: 'Deployment/web', code }] });
     expect(run.said).toContain(`not restarted after the change of apps/db: Deployment/web: ${code}`);
   });
 
-  it('was stopped, whatever else there is', () => {
+  it('reports an abort, whatever else happened', () => {
     const run = { unrestarted: unrestarted('CLUSTER_FORBIDDEN'), interrupted: true, ok: false };
     expect(printed(run).code).toBe(1);
   });

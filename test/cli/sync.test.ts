@@ -16,7 +16,7 @@ const rotate = (bench: Bench) => bench.write('store/db.json', '{"user":"ann","pa
 const FINGERPRINT = expect.stringMatching(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
 
 describe('plan', () => {
-  it('shows what would be created, key by key, writes nothing and ends with 2', async () => {
+  it('shows what would be created key by key, writes nothing and exits with 2', async () => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('plan');
     expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
@@ -29,7 +29,7 @@ Plan for 1 target: 1 to create.
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });
 
-  it('with --adopt shows what it would be to take over what is not ours, and changes nothing', async () => {
+  it('with --adopt shows the changes of an adoption, and changes nothing', async () => {
     await using bench = await openBench(`${HEAD}mappings:\n${THEIRS}`);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
     expect(await bench.run('plan')).toMatchObject({ code: 4, stdout: expect.stringContaining('NOT_OWNED') });
@@ -40,7 +40,7 @@ Plan for 1 target: 1 to create.
     expect(await bench.run('sync')).toMatchObject({ code: 4 });
   });
 
-  it('names `prune` when targets are left over that no mapping wants', async () => {
+  it('mentions `prune` if there are orphaned targets', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await bench.write('secretbridge.yaml', HEAD);
@@ -48,35 +48,37 @@ Plan for 1 target: 1 to create.
     expect({ code, stdout }).toEqual({
       code: 0,
       stdout: `Plan for 0 targets: nothing to do.
-No mapping wants 1 target any more; kept, and listed by \`secretbridge prune\`.
+1 orphaned target kept, which no mapping uses any more. \`secretbridge prune\` lists orphaned targets.
 `,
     });
     expect(await bench.run('plan', '--output', 'json')).toMatchObject({ json: { targets: [], kept: 1 } });
     expect((await bench.run('prune')).stdout).toContain('apps/db');
   });
 
-  it('names what stays until its mapping has made the new target, as `sync` and `prune` do', async () => {
+  it('reports targets that wait for their replacement, as `sync` and `prune` do', async () => {
     const named = (secret: string) =>
       `${HEAD}mappings:\n${THEIRS.replace('namespace: apps', `namespace: apps, secret: ${secret}`)}    onMappingRemoved: delete\n`;
     await using bench = await openBench(named('old'));
     await bench.run('sync');
     await bench.write('secretbridge.yaml', named('new'));
     await bench.write('cluster/apps/new.yaml', FOREIGN.replace('name: theirs', 'name: new'));
-    const says = {
-      stderr: expect.stringContaining('stays until apps/new is there: apps/old of mapping theirs'),
+    const waitingMessage = {
+      stderr: expect.stringContaining(
+        'orphaned target apps/old of mapping theirs stays until apps/new exists',
+      ),
     };
-    expect(await bench.run('plan')).toMatchObject({ code: 4, ...says });
-    expect(await bench.run('sync')).toMatchObject({ code: 4, ...says });
+    expect(await bench.run('plan')).toMatchObject({ code: 4, ...waitingMessage });
+    expect(await bench.run('sync')).toMatchObject({ code: 4, ...waitingMessage });
     const pruned = await bench.run('prune');
-    expect(pruned).toMatchObject({ code: 0, ...says });
+    expect(pruned).toMatchObject({ code: 0, ...waitingMessage });
     expect(pruned.stdout).toBe(
-      'Nothing to prune now: what is left waits for the target that its mapping wants instead.\n',
+      'Nothing to delete now: the orphaned targets stay until their mapping has created its new target.\n',
     );
-    expect(await bench.run('prune', '--yes')).toMatchObject({ code: 0, ...says });
+    expect(await bench.run('prune', '--yes')).toMatchObject({ code: 0, ...waitingMessage });
     expect(await readdir(join(bench.folder, 'cluster/apps'))).toContain('old.yaml');
   });
 
-  it('shows the rename of the only target as `sync` carries it out', async () => {
+  it('shows the rename of the only target as `sync` does it', async () => {
     const named = (secret: string) =>
       `${HEAD}${DB.replace('namespace: apps', `namespace: apps, secret: ${secret}`)}    onMappingRemoved: delete\n`;
     await using bench = await openBench(named('old'));
@@ -96,18 +98,22 @@ No mapping wants 1 target any more; kept, and listed by \`secretbridge prune\`.
     expect(await readdir(join(bench.folder, 'cluster/apps'))).toEqual(['new.yaml']);
   });
 
-  it('says to a person what may come next, and to nobody else', async () => {
+  it('suggests the next command on a terminal only', async () => {
     await using bench = await openBench(`${HEAD}${DB}${THEIRS}`);
     const interactive = { interactive: true };
-    expect((await bench.runWith(interactive, 'plan')).stderr).toContain('`secretbridge sync` carries it out');
+    expect((await bench.runWith(interactive, 'plan')).stderr).toContain(
+      '`secretbridge sync` applies these changes',
+    );
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
     expect((await bench.runWith(interactive, 'plan')).stderr).toContain('`secretbridge plan --adopt`');
     for (const context of [{}, interactive])
       expect((await bench.runWith(context, 'plan', '--output', 'json')).stderr).toBe('');
-    expect((await bench.run('plan')).stderr).toBe('');
+    expect((await bench.run('plan')).stderr).toBe(
+      'Run "secretbridge explain-error NOT_OWNED" for details.\n',
+    );
   });
 
-  it('gives the object of the contract', async () => {
+  it('prints the documented JSON', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await rotate(bench);
@@ -131,7 +137,7 @@ No mapping wants 1 target any more; kept, and listed by \`secretbridge prune\`.
     });
   });
 
-  it('of nothing to change ends with 0, and shows what is in step when asked', async () => {
+  it('exits with 0 if nothing changes, and lists targets in sync with --all', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     expect(await bench.run('plan')).toMatchObject({ code: 0, stdout: 'Plan for 1 target: 1 unchanged.\n' });
@@ -141,7 +147,7 @@ No mapping wants 1 target any more; kept, and listed by \`secretbridge prune\`.
     expect((await bench.run('plan', '--output', 'json')).json).toMatchObject({ changes: 0 });
   });
 
-  it('shows one rotation as the one change', async () => {
+  it('shows a rotation as the only change', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await rotate(bench);
@@ -159,7 +165,7 @@ No mapping wants 1 target any more; kept, and listed by \`secretbridge prune\`.
     expect(stdout).toContain('- OLD');
   });
 
-  it('is limited to one mapping', async () => {
+  it('can be limited to one mapping', async () => {
     await using bench = await openBench(HEAD + DB + GONE);
     const { code, json } = await bench.run('plan', '--mapping', 'db', '--output', 'json');
     expect(code).toBe(2);
@@ -168,7 +174,7 @@ No mapping wants 1 target any more; kept, and listed by \`secretbridge prune\`.
 });
 
 describe('sync', () => {
-  it('says what it did, and its progress on stderr', async () => {
+  it('prints its changes, and its progress on stderr', async () => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('sync');
     expect(code).toBe(0);
@@ -177,7 +183,7 @@ describe('sync', () => {
     expect(await bench.read('cluster/apps/db.yaml')).toContain(Buffer.from('first').toString('base64'));
   });
 
-  it('gives the object of the contract', async () => {
+  it('prints the documented JSON', async () => {
     await using bench = await openBench();
     const { code, json } = await bench.run('sync', '--output', 'json');
     expect(code).toBe(0);
@@ -201,7 +207,7 @@ describe('sync', () => {
     });
   });
 
-  it('gives the same as YAML', async () => {
+  it('prints the same as YAML', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('sync', '--output', 'yaml');
     expect(stdout).toContain('summary:\n  created: 1\n');
@@ -225,7 +231,7 @@ describe('sync', () => {
     }
   });
 
-  it('a second time changes nothing, and says so', async () => {
+  it('changes nothing in a second run', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const before = await bench.read('cluster/apps/db.yaml');
@@ -233,7 +239,7 @@ describe('sync', () => {
     expect(await bench.read('cluster/apps/db.yaml')).toBe(before);
   });
 
-  it('refuses a Secret that is not ours: exit code 4, why, and what to do', async () => {
+  it('refuses a foreign Secret with exit code 4, a reason and a remedy', async () => {
     await using bench = await openBench(HEAD + DB + THEIRS);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
     const { code, stdout } = await bench.run('sync');
@@ -241,7 +247,7 @@ describe('sync', () => {
     expect(stdout).toBe(`created   apps/db  PASSWORD, USER
 refused   apps/theirs  mapping theirs
   NOT_OWNED: a Secret with this name exists and is not ours
-  Choose another name, or take it over with \`onConflict: adopt\` (see \`plan\` first).
+  Choose another name, or set \`onConflict: adopt\` to take the Secret over. Run \`secretbridge plan\` first.
 
 2 targets: 1 created, 1 refused.
 `);
@@ -255,15 +261,17 @@ refused   apps/theirs  mapping theirs
     expect((await bench.run('plan', '--output', 'json')).code).toBe(4);
   });
 
-  it('ends with 4 when only a person can help, also beside changes that a plan has', async () => {
+  it('exits with 4 if a person must act, even if a plan has changes', async () => {
     await using bench = await openBench(HEAD + DB + GONE);
     expect((await bench.run('plan')).code).toBe(4);
     const { code, stdout } = await bench.run('sync');
     expect(code).toBe(4);
-    expect(stdout).toContain('SOURCE_ABSENT: store local, key gone.json: the store says that this does not');
+    expect(stdout).toContain(
+      'SOURCE_ABSENT: store local, key gone.json: the source does not exist in the store',
+    );
   });
 
-  it('holds what would leave no key, and shows it under an id that stays', async () => {
+  it('holds a change that would leave no key, under a stable id', async () => {
     await using bench = await openBench(`${HEAD}mappings:
   - name: all
     target: { namespace: apps }
@@ -291,7 +299,7 @@ refused   apps/theirs  mapping theirs
     };
     const recorded = ['password', 'user'];
     expect(await holds()).toEqual([recorded]);
-    // Another key would be lost: that is another change, which has a record of its own.
+    // Another key would be lost, so it is another change with its own record.
     const target = 'cluster/apps/all.yaml';
     await bench.write(target, (await bench.read(target)).replace(/^data:\n/m, 'data:\n  Z: eA==\n'));
     expect(id((await bench.run('sync', '--output', 'json')).json)).not.toBe(id(first.json));
@@ -299,7 +307,7 @@ refused   apps/theirs  mapping theirs
     expect(await holds()).toEqual([['Z', ...recorded], recorded]);
   });
 
-  it('is on record for each of two instances that share the audit and name their targets alike', async () => {
+  it('records separately for two instances that share the audit log and have equal target names', async () => {
     const named = (instance: string) =>
       `${HEAD.replace('instance: prod', `instance: ${instance}`).replace('./cluster', `./${instance}`)}audit: { store: { kind: sqlite, path: ./audit.db } }\n${DB}`;
     await using bench = await openBench();
@@ -315,7 +323,7 @@ refused   apps/theirs  mapping theirs
     expect((list.json as { records: unknown[] }).records).toHaveLength(2);
   });
 
-  it('leaves a mapping alone that the access rules do not allow, and does the rest', async () => {
+  it('skips a mapping that the access rules do not allow, and syncs the rest', async () => {
     const access = 'access: [ { namespaces: [apps], stores: [local], keys: [db.json] } ]\n';
     await using bench = await openBench(HEAD + access + DB + GONE);
     const { code, json } = await bench.run('sync', '--output', 'json');
@@ -329,7 +337,7 @@ refused   apps/theirs  mapping theirs
     expect(validated).toMatchObject({ code: 3, json: { problems: [{ code: 'NOT_ALLOWED' }] } });
   });
 
-  it('changes nothing when the audit cannot be written', async () => {
+  it('changes nothing if the audit log cannot be written', async () => {
     await using bench = await openBench();
     await bench.write('state/audit.db', 'this is no database');
     const { code, stdout, stderr } = await bench.run('sync', '--output', 'json');
@@ -342,8 +350,8 @@ refused   apps/theirs  mapping theirs
   });
 });
 
-describe('a file of the configuration that was emptied', () => {
-  it('ends no target of its mappings', async () => {
+describe('an emptied configuration file', () => {
+  it('deletes no target of its mappings', async () => {
     const [first, ...more] = ['one', 'two', 'three'].map(
       (name) => `  - name: ${name}
     target: { namespace: apps }
@@ -363,8 +371,8 @@ describe('a file of the configuration that was emptied', () => {
   });
 });
 
-describe('a key of a merge that others hold with another value', () => {
-  it('is refused, which a person must mend', async () => {
+describe('a merge key with another value of another field manager', () => {
+  it('is refused and needs a person', async () => {
     await using bench = await openBench(`${HEAD}mappings:
   - name: theirs
     target: { namespace: apps, mode: merge }
@@ -375,13 +383,13 @@ describe('a key of a merge that others hold with another value', () => {
       const { code, json } = await bench.run(command, '--output', 'json');
       expect(code).toBe(4);
       expect(json).toMatchObject({
-        targets: [{ code: 'CONFLICT', remedy: expect.stringContaining('have whoever holds it let it go') }],
+        targets: [{ code: 'CONFLICT', remedy: expect.stringContaining('have their owner release them') }],
       });
     }
     expect(await bench.read('cluster/apps/theirs.yaml')).toBe(FOREIGN);
   });
 
-  it('is so in the plan, too, where another mapping is about to merge it', async () => {
+  it('is refused in the plan if another mapping will merge it first', async () => {
     const merge = (name: string, property: string) => `  - name: ${name}
     target: { namespace: apps, secret: theirs, mode: merge }
     data:
@@ -394,7 +402,7 @@ describe('a key of a merge that others hold with another value', () => {
     const plan = await bench.run('plan', '--output', 'json');
     const sync = await bench.run('sync', '--output', 'json');
     const message = expect.stringContaining('hold MORE with');
-    const remedy = expect.stringContaining('have whoever holds it let it go');
+    const remedy = expect.stringContaining('have their owner release them');
     const refused = { mapping: 'c', code: 'CONFLICT', message, remedy };
     expect(plan).toMatchObject({
       code: 4,
@@ -426,19 +434,19 @@ mappings:
     target: { namespace: apps }
     data: { KEY: { store: local, key: other.txt } }
 `;
-  const made = async (bench: Bench, days: number, ...names: readonly string[]) => {
+  const writeOldSources = async (bench: Bench, days: number, ...names: readonly string[]) => {
     const time = new Date(bench.clock.now() - days * 86_400_000);
     for (const name of names) await utimes(join(bench.folder, 'store', name), time, time);
   };
 
-  it('names each source that was not rotated for longer, and changes no exit code', async () => {
+  it('names each overdue source, and does not change the exit code', async () => {
     await using bench = await openBench(MAPPINGS);
     await bench.write('store/other.txt', 'o');
-    await made(bench, 6, 'db.json', 'other.txt');
+    await writeOldSources(bench, 6, 'db.json', 'other.txt');
     const line = (mapping: string, key: string) =>
-      `not rotated for longer than \`maxAge\`: store local, key ${key} of mapping ${mapping}: since 2027-02-23, 6 days of 5\n`;
+      `older than \`maxAge\`: store local, key ${key} of mapping ${mapping}: unchanged since 2027-02-23, 6 days of 5\n`;
     const both = `${line('db', 'db.json')}${line('other', 'other.txt')}`;
-    // The second one finds nothing to do, and it is old all the same.
+    // The second run finds nothing to do, but the source is still old.
     for (const _ of ['created', 'unchanged']) {
       const { code, stderr } = await bench.run('sync');
       expect({ code, said: stderr.replace(/^Syncing .*\n/gm, '') }).toEqual({ code: 0, said: both });
@@ -460,21 +468,21 @@ mappings:
         ],
       },
     });
-    await made(bench, 1, 'db.json', 'other.txt');
+    await writeOldSources(bench, 1, 'db.json', 'other.txt');
     const { json, stderr } = await bench.run('sync', '--output', 'json');
     expect(json).not.toHaveProperty('notRotated');
     expect(stderr).not.toContain('maxAge');
   });
 
-  it('of many names some, and how many more', async () => {
+  it('names some of many sources, and the number of the others', async () => {
     const names = Array.from({ length: 12 }, (_, n) => `k${n}`);
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 mappings: [ { name: all, target: { namespace: apps }, dataFrom: [ { store: local, find: { path: many } } ] } ]
 `);
     for (const name of names) await bench.write(`store/many/${name}`, name);
-    await made(bench, 6, ...names.map((name) => `many/${name}`));
+    await writeOldSources(bench, 6, ...names.map((name) => `many/${name}`));
     const { stderr } = await bench.run('sync');
-    expect(stderr.match(/^not rotated/gm)).toHaveLength(10);
-    expect(stderr).toContain('\n… and 2 sources more, which `--output json` names\n');
+    expect(stderr.match(/^older than/gm)).toHaveLength(10);
+    expect(stderr).toContain('\n… and 2 more sources; `--output json` lists all\n');
   });
 });

@@ -4,7 +4,7 @@ import { DB, HEAD, openBench } from './harness.ts';
 const ESCAPE = String.fromCharCode(27);
 
 describe('output', () => {
-  it('is coloured on a terminal and plain without one, with the same words', async () => {
+  it('has colors on a terminal only, with the same text', async () => {
     await using bench = await openBench();
     const plain = await bench.run('plan');
     const coloured = await bench.runWith({ color: true }, 'plan');
@@ -13,20 +13,20 @@ describe('output', () => {
     expect(coloured.stdout.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')).toBe(plain.stdout);
   });
 
-  it('for a machine is never coloured', async () => {
+  it('has no colors as JSON or YAML', async () => {
     await using bench = await openBench();
     for (const format of ['json', 'yaml'])
       expect((await bench.runWith({ color: true }, 'plan', '--output', format)).stdout).not.toContain(ESCAPE);
   });
 
-  it('holds one object on stdout and nothing else, whatever the log level', async () => {
+  it('prints exactly one object on stdout, whatever the log level', async () => {
     await using bench = await openBench();
     const { stdout, stderr } = await bench.run('sync', '--output', 'json', '--log-level', 'debug');
     expect(JSON.parse(stdout)).toMatchObject({ ok: true });
     expect(stderr).toContain('"message":"target changed"');
   });
 
-  it('shows progress in place on a terminal, and wipes it', async () => {
+  it('shows progress in place on a terminal, and clears it', async () => {
     await using bench = await openBench();
     const { stdout, stderr } = await bench.runWith({ interactive: true, width: 40 }, 'sync');
     expect(stderr).toContain(`\r${ESCAPE}[2KSyncing 1/1`);
@@ -34,7 +34,7 @@ describe('output', () => {
     expect(stdout).toBe('created   apps/db  PASSWORD, USER\n\n1 target: 1 created.\n');
   });
 
-  it('shows a line of progress now and then without a terminal, not one a target', async () => {
+  it('without a terminal shows a progress line every few seconds', async () => {
     const names = Array.from({ length: 40 }, (_, n) => `m${n}`);
     const mappings = names.map(
       (name) =>
@@ -49,7 +49,7 @@ describe('output', () => {
   });
 });
 
-describe('a name that paints on a terminal, or begins a line of its own', () => {
+describe('names with control characters and line breaks', () => {
   const HOSTILE = `${ESCAPE}[2J${ESCAPE}]0;x\u0007\u009b31m\u202e\u2028\nok    everything\r`;
   const MAPPINGS = `mappings:
   - name: member
@@ -72,7 +72,7 @@ describe('a name that paints on a terminal, or begins a line of its own', () => 
     target: { namespace: apps }
     dataFrom: [ { store: local, find: { path: f } } ]
 `;
-  /** Of a file: those of C0 are refused. */
+  /** In a file, because C0 characters are rejected. */
   const FILE = '\u009b31m\u202e';
   const COLOURS = /\u001b\[\d\d?m/g;
 
@@ -83,7 +83,7 @@ describe('a name that paints on a terminal, or begins a line of its own', () => 
     ...['member', 'double', 'property', 'optional', 'file'].map((name) => `explain ${name}`),
     'audit list',
     'audit report',
-  ])('does neither in `%s`', async (command) => {
+  ])('are harmless in `%s`', async (command) => {
     await using bench = await openBench(HEAD + MAPPINGS);
     await bench.write('store/names.json', JSON.stringify({ [HOSTILE]: 'a' }));
     await bench.write(`store/f/${FILE}`, 'a');
@@ -98,7 +98,7 @@ describe('a name that paints on a terminal, or begins a line of its own', () => 
     }
   });
 
-  it('is written out where it is what somebody looks for', async () => {
+  it('are escaped if the user looks for them', async () => {
     await using bench = await openBench(HEAD + MAPPINGS);
     await bench.write('store/names.json', JSON.stringify({ [HOSTILE]: 'a' }));
     await bench.write(`store/f/${FILE}`, 'a');
@@ -109,7 +109,7 @@ describe('a name that paints on a terminal, or begins a line of its own', () => 
     expect((await bench.run('explain', 'file')).stdout).toContain('local: f/\\u{9B}31m\\u{202E}');
   });
 
-  it('does neither where it is that of a file of the configuration', async () => {
+  it('are harmless as the name of a configuration file', async () => {
     await using bench = await openBench();
     await bench.write(`more/${HOSTILE}.yaml`, 'nothing: 1\n');
     const { code, stdout } = await bench.run('validate', '--config', 'more');
@@ -120,7 +120,7 @@ describe('a name that paints on a terminal, or begins a line of its own', () => 
 });
 
 describe('Ctrl-C during a sync', () => {
-  it('finishes what is being written, begins nothing more, says so and ends with 1', async () => {
+  it('finishes the running write, starts nothing more, reports it and exits with 1', async () => {
     const names = Array.from({ length: 8 }, (_, n) => `m${n}`);
     const mappings = names.map(
       (name) =>
@@ -133,7 +133,7 @@ describe('Ctrl-C during a sync', () => {
       text = '';
       write(text: string): boolean {
         this.text += text;
-        // The first target has been written: somebody who watches the progress presses Ctrl-C.
+        // The first target has been written, and the user presses Ctrl-C.
         stop.abort();
         return true;
       }
@@ -156,12 +156,12 @@ describe('Ctrl-C during a sync', () => {
     });
   });
 
-  it('before anything was begun changes nothing', async () => {
+  it('before the first target changes nothing', async () => {
     await using bench = await openBench(HEAD + DB);
     const signal = AbortSignal.abort();
     const { code, stdout } = await bench.runWith({ signal }, 'sync');
     expect(code).toBe(1);
-    expect(stdout).toContain('Stopped before all were looked at');
+    expect(stdout).toContain('Stopped before all targets were processed');
     expect((await bench.run('plan')).stdout).toContain('1 to create');
   });
 });

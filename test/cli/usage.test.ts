@@ -20,7 +20,7 @@ const PRINT = `0123abcd:${'0'.repeat(64)}`;
 
 describe('help', () => {
   it.each([[], ...COMMANDS].map((words) => [words.join(' '), words] as const))(
-    'of `%s` names an example that can be typed',
+    'of `%s` has a working example',
     async (_, words) => {
       await using bench = await openBench();
       const { code, stdout, stderr } = await bench.run(...words, '--help');
@@ -44,7 +44,7 @@ describe('help', () => {
     }
   });
 
-  it('gives the version', async () => {
+  it('prints the version', async () => {
     await using bench = await openBench();
     const { code, stdout } = await bench.run('--version');
     expect({ code, stdout }).toEqual({ code: 0, stdout: `${VERSION}\n` });
@@ -52,12 +52,12 @@ describe('help', () => {
   });
 });
 
-describe('the options of all commands', () => {
+describe('common options', () => {
   it.each([
     ['-o', 'json', 'audit', 'list', '--limit', '1'],
     ['audit', '--output=json', 'list', '--limit', '1'],
     ['--config', 'secretbridge.yaml', '-ojson', 'audit', '--log-level', 'error', 'list', '--limit', '1'],
-  ])('may stand before the command as well: %s %s %s', async (...words) => {
+  ])('can come before the command: %s %s %s', async (...words) => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout } = await bench.run(...words);
@@ -65,7 +65,7 @@ describe('the options of all commands', () => {
     expect(JSON.parse(stdout).records).toHaveLength(1);
   });
 
-  it('are the ones of a command also where another one is named before it and behind it', async () => {
+  it('are merged if they come before and after the command', async () => {
     await using bench = await openBench();
     await bench.write('more.yaml', 'brake: { share: 2 }');
     const { code, stdout } = await bench.run('-c', 'more.yaml', 'validate', '-c', 'secretbridge.yaml');
@@ -73,7 +73,7 @@ describe('the options of all commands', () => {
     expect(stdout).toContain('more.yaml:1:17');
   });
 
-  it('are nothing that a command would get its arguments from', async () => {
+  it('before the command do not consume its arguments', async () => {
     await using bench = await openBench();
     const { code, stdout } = await bench.run('--output', 'json', '--help');
     expect({ code, start: stdout.slice(0, 6) }).toEqual({ code: 0, start: 'Usage:' });
@@ -160,7 +160,7 @@ describe('wrong usage', () => {
       'version --output json --output json',
       'import external-secrets --instance a --instance b -',
     ].map((line) => line.split(' ')),
-  ])('is exit code 64, one sentence on stderr and nothing on stdout: %s %s %s', async (...words) => {
+  ])('exits with 64, one sentence on stderr and no stdout: %s %s %s', async (...words) => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
@@ -168,13 +168,13 @@ describe('wrong usage', () => {
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
-  it('names an option that is given twice, and neither of its values', async () => {
+  it('names an option that is given twice, without its values', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('audit', 'list', '--limit', '71', '--limit=72');
-    expect({ code, stderr }).toEqual({ code: 64, stderr: 'error: --limit may be given once\n' });
+    expect({ code, stderr }).toEqual({ code: 64, stderr: 'error: --limit can be given only once\n' });
   });
 
-  it('is not to give several times what may be so, nor an option without a value', async () => {
+  it('allows repeatable options and switches twice', async () => {
     await using bench = await openBench();
     await bench.write('more.yaml', 'apiVersion: secretbridge.dev/v1\n');
     const { code } = await bench.run(...['validate', '-c', 'secretbridge.yaml', '--config', 'more.yaml']);
@@ -196,7 +196,7 @@ describe('wrong usage', () => {
     ['audit', 'verify', '--audit', 'mysql://bob:hunter2@db/x'],
     ['audit', 'migrate', '--from', 'a.db', '--to', 'postgre://bob:hunter2@db/x'],
     ['audit', 'review', '1', '--state', 'flagged', '--note', 'x'.repeat(2_001)],
-  ])('comes before all else that is wrong, and says nothing of what was given: %s %s', async (...words) => {
+  ])('is reported before other errors, without argument values: %s %s', async (...words) => {
     await using bench = await openBench('broken');
     const { code, stdout, stderr } = await bench.run(...words);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
@@ -213,7 +213,7 @@ describe('wrong usage', () => {
     ['plan', 'one', 'hunter2\nmore'],
     ['audit', 'verify', '--key', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'],
     ['audit', 'verify', '--checkpoints', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'],
-  ])('does not repeat what may be a value: %s %s %s', async (...words) => {
+  ])('does not repeat possible values: %s %s %s', async (...words) => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout, stderr } = await bench.run(...words);
@@ -222,7 +222,7 @@ describe('wrong usage', () => {
     expect(stderr).not.toContain('hunter2');
   });
 
-  it('suggests what was meant', async () => {
+  it('suggests what was probably meant', async () => {
     await using bench = await openBench();
     expect((await bench.run('sync', '--dry-run')).stderr).toContain('`secretbridge plan` shows what');
     expect((await bench.run('valdate')).stderr).toContain('validate');
@@ -249,7 +249,7 @@ mappings:
 `;
 
   it.each([['plan'], ['sync'], ['doctor'], ['rbac'], ['audit', 'list'], ['audit', 'show', '1']])(
-    'is exit code 3 for `%s %s %s`, with every problem on stderr',
+    'exits with 3 for `%s %s %s`, with every problem on stderr',
     async (...words) => {
       await using bench = await openBench(BAD);
       const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
@@ -261,7 +261,7 @@ mappings:
     },
   );
 
-  it('is one object for a machine, with the same problems as `validate` gives', async () => {
+  it('prints one JSON object with the problems of `validate`', async () => {
     await using bench = await openBench(BAD);
     const { code, json } = await bench.run('sync', '--output', 'json');
     const validated = await bench.run('validate', '--output', 'json');
@@ -281,7 +281,7 @@ mappings:
       });
   });
 
-  it('that is not there is one, too', async () => {
+  it('includes a missing configuration file', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('sync', '--config', 'other.yaml');
     expect(code).toBe(3);

@@ -5,31 +5,31 @@ import { FOREIGN, HEAD, openBench } from './harness.ts';
 
 const ESCAPE = String.fromCharCode(27);
 
-describe('lines for a terminal', () => {
+describe('wrapped lines', () => {
   it.each([
     ['short', 'short'],
     ['one two three four', 'one two\n  three\n  four'],
     ['  one two three four', '  one two\n   three\n   four'],
     [`${ESCAPE}[1mone${ESCAPE}[22m two three`, `${ESCAPE}[1mone${ESCAPE}[22m two\n  three`],
     ['longer-than-the-terminal x', 'longer-than-the-terminal\n  x'],
-  ])('of ten columns: %j', (text, expected) => {
+  ])('have at most ten columns: %j', (text, expected) => {
     expect(wrapLines(text, 10)).toBe(expected);
   });
 
-  it('hold the same words in the same order, and none is wider but for one word', () => {
+  it('keep all words in order, and exceed the width only for a long word', () => {
     const word = fc.stringMatching(/^[!-~]{1,30}$/);
     const line = fc.array(word, { maxLength: 20 }).map((words) => words.join(' '));
     fc.assert(
       fc.property(fc.array(line, { maxLength: 5 }), fc.integer({ min: 20, max: 120 }), (lines, columns) => {
-        const made = wrapLines(lines.join('\n'), columns);
-        expect(made.split(/\s+/)).toEqual(lines.join('\n').split(/\s+/));
-        for (const one of made.split('\n'))
+        const wrapped = wrapLines(lines.join('\n'), columns);
+        expect(wrapped.split(/\s+/)).toEqual(lines.join('\n').split(/\s+/));
+        for (const one of wrapped.split('\n'))
           expect(one.length <= columns || !one.trim().includes(' '), one).toBe(true);
       }),
     );
   });
 
-  it('are only for a terminal', async () => {
+  it('are used on a terminal only', async () => {
     await using bench = await openBench(
       `${HEAD}mappings:\n  - { name: theirs, target: { namespace: apps }, data: { A: { store: local, key: db.json } } }\n`,
     );

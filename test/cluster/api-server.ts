@@ -33,9 +33,9 @@ export async function startApiServer(user: object = { token: 'a-token' }): Promi
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const { method = '', url = '', headers } = request;
-    const one = { method, url, headers, body: Buffer.concat(chunks).toString('utf8') };
-    seen.push(one);
-    answer(one, response);
+    const received = { method, url, headers, body: Buffer.concat(chunks).toString('utf8') };
+    seen.push(received);
+    answer(received, response);
   });
   server.on('connection', () => {
     connections += 1;

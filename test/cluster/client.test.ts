@@ -46,10 +46,10 @@ describe('a busy API server', () => {
   async function answers(...all: readonly Answer[]) {
     const server = await startApiServer();
     const waits: number[] = [];
-    let asked = 0;
+    let requests = 0;
     server.answer((request, response) => {
-      const answer = all[Math.min(asked, all.length - 1)];
-      asked += 1;
+      const answer = all[Math.min(requests, all.length - 1)];
+      requests += 1;
       answer?.(request, response);
     });
     const client = await open(server, { random: () => 0.5, wait: async (ms) => void waits.push(ms) });
@@ -57,22 +57,22 @@ describe('a busy API server', () => {
   }
 
   it('is retried after the time that it asks for, with the same request', async () => {
-    await using it = await answers(busy('1'), busy('2'), json(201, {}));
-    expect((await it.client.send(post)).status).toBe(201);
-    expect(it.waits).toEqual([1_500, 2_500]);
-    expect(new Set(it.server.seen.map(({ body }) => body))).toEqual(new Set(['{"kind":"Secret"}']));
+    await using server = await answers(busy('1'), busy('2'), json(201, {}));
+    expect((await server.client.send(post)).status).toBe(201);
+    expect(server.waits).toEqual([1_500, 2_500]);
+    expect(new Set(server.server.seen.map(({ body }) => body))).toEqual(new Set(['{"kind":"Secret"}']));
   });
 
   it('is tried three times, then its response is returned', async () => {
-    await using it = await answers(busy('1'));
-    expect((await it.client.send(post)).status).toBe(429);
-    expect(it.server.seen).toHaveLength(3);
+    await using server = await answers(busy('1'));
+    expect((await server.client.send(post)).status).toBe(429);
+    expect(server.server.seen).toHaveLength(3);
   });
 
   it.each(['3', '3600', 'soon', '-1'])('is not retried with `Retry-After: %s`', async (retryAfter) => {
-    await using it = await answers(busy(retryAfter), json(201, {}));
-    expect((await it.client.send(post)).status).toBe(429);
-    expect(it.waits).toEqual([]);
+    await using server = await answers(busy(retryAfter), json(201, {}));
+    expect((await server.client.send(post)).status).toBe(429);
+    expect(server.waits).toEqual([]);
   });
 
   it('is not retried after the caller cancels', async () => {
@@ -138,21 +138,18 @@ describe('an identity', () => {
   it.each([
     ['', { tokenFile: 'token' }],
     [' and goes before a token beside it', { tokenFile: 'token', token: 'ended' }],
-  ])(
-    'can be a file relative to the kubeconfig, which is read again after a change%s',
-    async (_, user) => {
-      await using server = await startApiServer(user);
-      const token = join(server.folder, 'token');
-      await writeFile(token, 'first\n');
-      const { clock, advance } = withClock();
-      await using client = await open(server, { clock });
-      server.answer(secondAlone);
-      await writeFile(token, 'second\n');
-      advance(60_000);
-      expect((await client.send(get)).status).toBe(200);
-      expect(tokensSeen(server).at(-1)).toBe('Bearer second');
-    },
-  );
+  ])('can be a file relative to the kubeconfig, which is read again after a change%s', async (_, user) => {
+    await using server = await startApiServer(user);
+    const token = join(server.folder, 'token');
+    await writeFile(token, 'first\n');
+    const { clock, advance } = withClock();
+    await using client = await open(server, { clock });
+    server.answer(secondAlone);
+    await writeFile(token, 'second\n');
+    advance(60_000);
+    expect((await client.send(get)).status).toBe(200);
+    expect(tokensSeen(server).at(-1)).toBe('Bearer second');
+  });
 
   it.each([
     ['in its file', { tokenFile: 'token' }],
@@ -276,22 +273,19 @@ describe('an identity', () => {
     ],
     ['a file that is not there', { tokenFile: 'token' }],
     ['a file that is empty', { tokenFile: 'empty' }],
-  ])(
-    'with %s sends no anonymous request and is loaded from the kubeconfig again',
-    async (_, user) => {
-      await using server = await startApiServer(user);
-      const { clock, advance } = withClock();
-      await using client = await open(server, { clock });
-      server.answer(json(200, {}));
-      await writeFile(join(server.folder, 'empty'), '\n');
-      const code = expect.stringMatching(/^(CLUSTER_FORBIDDEN|CREDENTIAL_MISSING)$/) as unknown;
-      await expect(client.send(get)).rejects.toMatchObject({ code });
-      await writeFile(server.kubeconfig, kubeconfigText({ server: server.address }, { token: 'new' }));
-      advance(10_000);
-      expect((await client.send(get)).status).toBe(200);
-      expect(tokensSeen(server)).toEqual(['Bearer new']);
-    },
-  );
+  ])('with %s sends no anonymous request and is loaded from the kubeconfig again', async (_, user) => {
+    await using server = await startApiServer(user);
+    const { clock, advance } = withClock();
+    await using client = await open(server, { clock });
+    server.answer(json(200, {}));
+    await writeFile(join(server.folder, 'empty'), '\n');
+    const code = expect.stringMatching(/^(CLUSTER_FORBIDDEN|CREDENTIAL_MISSING)$/) as unknown;
+    await expect(client.send(get)).rejects.toMatchObject({ code });
+    await writeFile(server.kubeconfig, kubeconfigText({ server: server.address }, { token: 'new' }));
+    advance(10_000);
+    expect((await client.send(get)).status).toBe(200);
+    expect(tokensSeen(server)).toEqual(['Bearer new']);
+  });
 
   it('can impersonate a user with groups, uid and extra fields', async () => {
     const seen: unknown[] = [];
@@ -327,7 +321,10 @@ describe('an identity', () => {
     await writeFile(join(server.folder, 'token'), 's3cret\ns3cret\n');
     await using client = await open(server);
     const error: unknown = await client.send(get).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail: expect.stringContaining('two lines') });
+    expect(error).toMatchObject({
+      code: 'CLUSTER_FORBIDDEN',
+      detail: expect.stringContaining('line breaks'),
+    });
     expect(String(error)).not.toContain('s3cret');
   });
 
@@ -347,14 +344,18 @@ describe('an identity', () => {
 
   it.each([
     ['of another pair', two.key, 'the client certificate and its key do not match'],
-    ['that is no PEM', 'key', 'the client certificate or its key is not valid PEM, or the key has a password'],
+    [
+      'that is no PEM',
+      'key',
+      'the client certificate or its key is not valid PEM, or the key has a password',
+    ],
   ])('with a key %s needs another login', async (_, key, detail) => {
     await using server = await startApiServer();
     const user = { 'client-certificate-data': data(one.cert), 'client-key-data': data(key) };
     await writeFile(server.kubeconfig, kubeconfigText({ server: 'https://127.0.0.1:1' }, user));
     await using client = await open(server);
-    const todo = expect.stringContaining('Renew the token or certificate') as unknown;
-    await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail, todo });
+    const remedy = expect.stringContaining('Renew the token or certificate') as unknown;
+    await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail, remedy });
   });
 });
 
@@ -409,7 +410,7 @@ describe('the certificate authorities of a cluster', () => {
   const [own, other] = [createAuthority('own'), createAuthority('other')];
   const data = (text: string) => Buffer.from(text).toString('base64');
 
-  async function asked(cluster: object): Promise<unknown> {
+  async function requestWith(cluster: object): Promise<unknown> {
     const https = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('{}'));
     const address = `https://127.0.0.1:${await listen(https)}`;
     await using server = await startApiServer();
@@ -429,12 +430,12 @@ describe('the certificate authorities of a cluster', () => {
     ['stand in the kubeconfig, whatever file it names', { 'certificate-authority': 'other.pem' }],
     ['stand there, and the file is gone', { 'certificate-authority': 'gone.pem' }],
   ])('%s', async (_, cluster) => {
-    expect(await asked({ ...cluster, 'certificate-authority-data': data(own.ca) })).toBe(200);
+    expect(await requestWith({ ...cluster, 'certificate-authority-data': data(own.ca) })).toBe(200);
   });
 
   it('can be several, with comments and Windows line ends', async () => {
     const bundle = `# ours\n${other.ca}\n# and its own\n${own.ca}`.replaceAll('\n', '\r\n');
-    expect(await asked({ 'certificate-authority-data': data(bundle) })).toBe(200);
+    expect(await requestWith({ 'certificate-authority-data': data(bundle) })).toBe(200);
   });
 
   it('are reloaded from a changed kubeconfig without a restart', async () => {
@@ -468,9 +469,9 @@ describe('the certificate authorities of a cluster', () => {
     [{ 'certificate-authority': 'gone.pem' }, /gone\.pem cannot be read: ENOENT/],
     [{ 'certificate-authority': 'kubeconfig' }, /contains no PEM certificates$/],
   ])('that are invalid are reported: %j', async (cluster, detail) => {
-    expect(await asked(cluster)).toMatchObject({
+    expect(await requestWith(cluster)).toMatchObject({
       code: 'CREDENTIAL_MISSING',
-      about: 'kubeconfig cluster c',
+      subject: 'kubeconfig cluster c',
       detail: expect.stringMatching(detail) as unknown,
     });
   });
@@ -488,7 +489,7 @@ describe('a proxy', () => {
       const error: unknown = await client.send(get).catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({
         code: 'CLUSTER_UNAVAILABLE',
-        about: `https://api.example through http://127.0.0.1:${port}`,
+        subject: `https://api.example through http://127.0.0.1:${port}`,
       });
       return error;
     } finally {
@@ -508,9 +509,9 @@ describe('a proxy', () => {
       response.end('{}');
     });
     const port = await listen(https);
-    const asked: unknown[] = [];
+    const seenRequests: unknown[] = [];
     const proxy = createHttpServer().on('connect', ({ url, headers }, socket: Duplex) => {
-      asked.push([url, headers['proxy-authorization'], headers.authorization]);
+      seenRequests.push([url, headers['proxy-authorization'], headers.authorization]);
       const upstream = connect(port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
       upstream.pipe(socket).pipe(upstream);
     });
@@ -530,7 +531,7 @@ describe('a proxy', () => {
       await Promise.all([closeServer(proxy), closeServer(https)]);
     }
     expect(names).toEqual([name === '127.0.0.1' ? false : name]);
-    expect(asked).toEqual([
+    expect(seenRequests).toEqual([
       [`${host}:${port}`, `Basic ${Buffer.from('ann:pass').toString('base64')}`, undefined],
     ]);
   });
@@ -562,7 +563,7 @@ describe('a proxy', () => {
 
   it('that refuses a connection is reported', async () => {
     const error = await through((socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
-    expect(error).toHaveProperty('detail', 'the proxy refuses to connect us, status 407');
+    expect(error).toHaveProperty('detail', 'the proxy refused the connection with status 407');
   });
 
   it('that refuses a plain http request is reported', async () => {
@@ -574,7 +575,7 @@ describe('a proxy', () => {
       await using client = await open(server);
       await expect(client.send(get)).rejects.toMatchObject({
         code: 'CLUSTER_UNAVAILABLE',
-        detail: 'the proxy refuses to connect us, status 407',
+        detail: 'the proxy refused the connection with status 407',
       });
     } finally {
       await closeServer(proxy);

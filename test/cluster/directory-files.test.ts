@@ -41,7 +41,7 @@ describe('directory files', () => {
       const thrown = await withDiskErrors('team/app', work).catch((error: unknown) => error);
       expect(thrown).toMatchObject({
         code: 'CLUSTER_FORBIDDEN',
-        todo: expect.stringContaining('`cluster.path`'),
+        remedy: expect.stringContaining('`cluster.path`'),
       });
       expect(thrown).not.toHaveProperty('remedy', expect.stringContaining('rbac'));
     },
@@ -181,7 +181,7 @@ describe('a manifest written by hand', () => {
     using warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     const thrown = await d.cluster.read(id).catch((error: unknown) => error);
     expect(warned).not.toHaveBeenCalled();
-    expect(thrown).toMatchObject({ code: 'CLUSTER_UNAVAILABLE', about: 'team/app' });
+    expect(thrown).toMatchObject({ code: 'CLUSTER_UNAVAILABLE', subject: 'team/app' });
     expect(String(thrown)).not.toContain('s3cret');
     expect(await d.cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
     expect(await readFile(d.file, 'utf8')).toBe(text);
@@ -198,7 +198,7 @@ describe('the name of a Secret file', () => {
     const work = d.cluster.create({ ...id, secret: 's'.repeat(251) }, manifest());
     await expect(work).rejects.toMatchObject({
       code: 'CLUSTER_REFUSED',
-      todo: expect.stringContaining('`target.secret`'),
+      remedy: expect.stringContaining('`target.secret`'),
     });
   });
 });

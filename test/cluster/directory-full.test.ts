@@ -42,18 +42,18 @@ async function open() {
 }
 
 it('a write that fails on a full disk keeps the file and leaves nothing behind', async () => {
-  await using it = await open();
+  await using folder = await open();
   const change = `return await cluster.replace(live, {
     ...live, ...dropped, data: new Map([['n', SecretValue.fromText('x'.repeat(100_000))]]) });`;
-  expect(JSON.parse(await within(16, it.path, change))).toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
-  expect(await readFile(it.file, 'utf8')).toBe(it.before);
-  expect(await readdir(join(it.path, 'team'))).toEqual(['app.yaml']);
+  expect(JSON.parse(await within(16, folder.path, change))).toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+  expect(await readFile(folder.file, 'utf8')).toBe(folder.before);
+  expect(await readdir(join(folder.path, 'team'))).toEqual(['app.yaml']);
 });
 
 it('deletes a file on a disk without space', async () => {
-  await using it = await open();
-  expect(JSON.parse(await within(0, it.path, 'return await cluster.remove(live);'))).toEqual({
+  await using folder = await open();
+  expect(JSON.parse(await within(0, folder.path, 'return await cluster.remove(live);'))).toEqual({
     kind: 'removed',
   });
-  expect(await readdir(join(it.path, 'team'))).toEqual([]);
+  expect(await readdir(join(folder.path, 'team'))).toEqual([]);
 });

@@ -84,7 +84,7 @@ describe('a merge into a file', () => {
     const live = await readNow(d.cluster, id);
     await writeFile(d.key, 'short');
     const thrown = await d.cluster.merge(live, merging({ ours: '1' })).catch((error: unknown) => error);
-    expect(thrown).toMatchObject({ code: 'CLUSTER_UNAVAILABLE', about: 'team/app' });
+    expect(thrown).toMatchObject({ code: 'CLUSTER_UNAVAILABLE', subject: 'team/app' });
     expect(await d.text()).toBe(THEIRS);
   });
 

@@ -41,12 +41,12 @@ async function codeThrownBy(work: () => Promise<unknown>): Promise<string> {
     return 'none';
   } catch (thrown) {
     const { code, detail = '' } = toAppError(thrown);
-    return detail.includes('too many files') ? `${code} (too many files)` : code;
+    return detail.includes('too many open files') ? `${code} (too many open files)` : code;
   }
 }
 
 const clients = await Promise.all((['by-plugin', 'by-token', 'by-name'] as const).map(clientOf));
-async function tell(): Promise<void> {
+async function printErrors(): Promise<void> {
   const codes: string[] = [];
   for (const client of clients)
     codes.push(await codeThrownBy(() => client.send({ method: 'GET', path: '/version' })));
@@ -55,14 +55,14 @@ async function tell(): Promise<void> {
 }
 
 // Load lazily imported modules now.
-await tell();
+await printErrors();
 const open: number[] = [];
 try {
   for (;;) open.push(openSync('/dev/null', 'r'));
 } catch (error) {
   process.stdout.write(`${codeOf(error)}\n`);
 }
-await tell();
+await printErrors();
 for (const file of open) closeSync(file);
-await tell();
+await printErrors();
 await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));

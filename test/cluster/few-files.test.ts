@@ -16,7 +16,7 @@ it('a process that cannot open more files reports it for logins and credentials,
   // The plugin fails, and the server does not exist.
   const otherwise = 'CLUSTER_FORBIDDEN, CLUSTER_UNAVAILABLE, CLUSTER_UNAVAILABLE, none';
   const lacking = ['CLUSTER', 'CLUSTER', 'CLUSTER', 'STORE'].map(
-    (it) => `${it}_UNAVAILABLE (too many files)`,
+    (kind) => `${kind}_UNAVAILABLE (too many open files)`,
   );
   expect(lines).toEqual([otherwise, 'EMFILE', lacking.join(', '), otherwise]);
 });

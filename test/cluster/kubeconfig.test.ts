@@ -130,17 +130,17 @@ describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
     [
       'a file that is not there',
       () => load({ kubeconfig: '/not/there/config' }),
-      /^kubeconfig \/not\/there\/config is not there$/,
+      /^kubeconfig \/not\/there\/config does not exist$/,
     ],
     [
       'a file of KUBECONFIG that is not there',
       () => load({ env: { KUBECONFIG: '/not/there', HOME: '/' } }),
-      /\/not\/there is not there/,
+      /\/not\/there does not exist/,
     ],
     [
       'files of KUBECONFIG of which none is there',
       () => load({ env: { KUBECONFIG: ['/not/there', '/nor/here'].join(delimiter), HOME: '/' } }),
-      /^none of the files of KUBECONFIG is there$/,
+      /^none of the files in KUBECONFIG exists$/,
     ],
   ])('%s', (_, act, detail) => {
     expect(act).toThrow(invalid(detail));
@@ -163,7 +163,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
     const kubeconfig = await f.write('config', at('https://x'));
     expect(() => load({ kubeconfig, context: 'other' })).toThrow(invalid(/has no context other/));
     const none = await f.write('none', at('https://x').replace(/current-context.*/, ''));
-    expect(() => load({ kubeconfig: none })).toThrow(invalid(/names no current context/));
+    expect(() => load({ kubeconfig: none })).toThrow(invalid(/has no current context/));
   });
 
   it('a missing user, which would make requests anonymous', async () => {
@@ -174,13 +174,17 @@ describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
 
   it.each([
     ['a certificate without its key', { 'client-certificate-data': 'eA==' }, /certificate without its key/],
-    ['groups to act as, and no name', { token: 't', 'as-groups': ['a'] }, /name `as`$/],
-    ['a uid to act as, and no name', { token: 't', 'as-uid': '1' }, /name `as`$/],
-    ['a name to act as that has two lines', { token: 't', as: 'bob\n' }, /`Impersonate-User` .* two lines$/],
+    ['groups to act as, and no name', { token: 't', 'as-groups': ['a'] }, /set `as`$/],
+    ['a uid to act as, and no name', { token: 't', 'as-uid': '1' }, /set `as`$/],
+    [
+      'a name to act as that has two lines',
+      { token: 't', as: 'bob\n' },
+      /`Impersonate-User` .* line breaks$/,
+    ],
     [
       'a group of that kind',
       { token: 't', as: 'b', 'as-groups': ['a\0'] },
-      /`Impersonate-Group` .* two lines$/,
+      /`Impersonate-Group` .* line breaks$/,
     ],
   ])('a user with %s', async (_, user, detail) => {
     await using f = await folder();
@@ -207,7 +211,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
 
   it('has a remedy other than `validate`, which does not check clusters', () => {
     expect(() => load({ env: { HOME: '/not/there' } })).toThrow(
-      expect.objectContaining({ todo: expect.stringContaining('`KUBECONFIG` or `cluster.kubeconfig`') }),
+      expect.objectContaining({ remedy: expect.stringContaining('`KUBECONFIG` or `cluster.kubeconfig`') }),
     );
   });
 
@@ -224,7 +228,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
     async (server) => {
       await using f = await folder();
       const kubeconfig = await f.write('config', at(server));
-      expect(() => load({ kubeconfig })).toThrow(invalid(/must be https/));
+      expect(() => load({ kubeconfig })).toThrow(invalid(/must use https/));
     },
   );
 

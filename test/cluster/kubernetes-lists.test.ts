@@ -74,7 +74,7 @@ describe('a list', () => {
     });
     await expect(cluster.list('team', LABEL)).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
-      about: 'Secrets of namespace team',
+      subject: 'Secrets of namespace team',
     });
     expect(server.seen).toHaveLength(10);
   });

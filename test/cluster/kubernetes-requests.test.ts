@@ -79,7 +79,7 @@ describe('a removal', () => {
     server.answer(answer);
     const thrown = await opened.cluster.remove(opened.live).catch((error: unknown) => error);
     expect(thrown).toBeInstanceOf(AppError);
-    expect(thrown).toMatchObject({ code, about: 'team/app' });
+    expect(thrown).toMatchObject({ code, subject: 'team/app' });
     expect(`${String(thrown)} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);
   });
 });
@@ -130,14 +130,14 @@ describe('a merge', () => {
   it('reads the Secret when the response may mean that it is gone', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
-    let there = false;
+    let exists = false;
     server.answer(({ method }, response) => {
       const uid = json(409, status(409, 'Conflict', { kind: 'secrets' }));
-      const read = there ? json(200, secret()) : json(404, GONE);
+      const read = exists ? json(200, secret()) : json(404, GONE);
       (method === 'PATCH' ? uid : read)({ method, url: '', headers: {}, body: '' }, response);
     });
     expect(await opened.cluster.merge(opened.live, merging({ a: '1' }))).toEqual({ kind: 'missing' });
-    there = true;
+    exists = true;
     expect(await opened.cluster.merge(opened.live, merging({ a: '1' }))).toEqual({ kind: 'conflict' });
   });
 
@@ -148,7 +148,7 @@ describe('a merge', () => {
     const thrown = await opened.cluster
       .merge(opened.live, merging({ a: '1' }))
       .catch((error: unknown) => error);
-    expect(thrown).toMatchObject({ code, about: 'team/app' });
+    expect(thrown).toMatchObject({ code, subject: 'team/app' });
     expect(`${String(thrown)} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);
   });
 });

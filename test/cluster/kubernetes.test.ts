@@ -100,7 +100,7 @@ describe('the response to a write', () => {
     server.answer(answer);
     const thrown = await cluster.create(id, manifest()).catch((error: unknown) => error);
     expect(thrown).toBeInstanceOf(AppError);
-    expect(thrown).toMatchObject({ code, about: 'team/app' });
+    expect(thrown).toMatchObject({ code, subject: 'team/app' });
     expect(`${String(thrown)} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);
   });
 
@@ -110,7 +110,11 @@ describe('the response to a write', () => {
       `secrets "x" is forbidden: exceeded quota: ${MARKER}, requested: count/secrets=1`,
       'a quota of the namespace is used up',
     ],
-    [403, `admission webhook "${MARKER}" denied the request: ${MARKER}`, 'an admission webhook denied the request'],
+    [
+      403,
+      `admission webhook "${MARKER}" denied the request: ${MARKER}`,
+      'an admission webhook denied the request',
+    ],
     [
       422,
       `secrets "x" is forbidden: ValidatingAdmissionPolicy '${MARKER}' with binding '${MARKER}' denied request: ${MARKER}`,
@@ -168,7 +172,7 @@ describe('the response to a write', () => {
     server.answer(json(201, { apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadata', metadata }));
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
-      about: 'team/app',
+      subject: 'team/app',
     });
   });
 
@@ -245,7 +249,7 @@ describe('the response to a read', () => {
     server.answer(() => undefined);
     await expect(cluster.read(id)).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
-      about: server.address,
+      subject: server.address,
       detail: 'no answer within 0.05 s',
     });
   });
@@ -313,8 +317,8 @@ describe('a ping', () => {
     expect(await cluster.ping()).toEqual({ time: Date.parse('2026-11-25T10:00:00Z') });
     server.answer(json(401, status(401, 'Unauthorized')));
     await expect(cluster.ping()).rejects.toMatchObject({
-      ...{ code: 'CLUSTER_FORBIDDEN', about: server.address },
-      todo: expect.stringContaining('kubectl auth whoami'),
+      ...{ code: 'CLUSTER_FORBIDDEN', subject: server.address },
+      remedy: expect.stringContaining('kubectl auth whoami'),
     });
   });
 });

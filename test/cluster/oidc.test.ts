@@ -171,8 +171,8 @@ describe('an OIDC id token', () => {
     await using issuer = await startIssuer(
       ({ form, headers }) => {
         const given = isForm ? form.client_secret : headers.authorization;
-        const wanted = isForm ? 'a b%' : `Basic ${data('bridge:a+b%25')}`;
-        return given === wanted ? { id_token: RENEWED } : { status: 401, error: 'invalid_client' };
+        const expected = isForm ? 'a b%' : `Basic ${data('bridge:a+b%25')}`;
+        return given === expected ? { id_token: RENEWED } : { status: 401, error: 'invalid_client' };
       },
       Array.isArray(methods) ? { token_endpoint_auth_methods_supported: methods } : {},
     );
@@ -197,13 +197,13 @@ describe('an OIDC id token', () => {
     expect((await client.send(get)).status).toBe(200);
   });
 
-  const LOGIN = { code: 'CLUSTER_FORBIDDEN', about: 'kubeconfig user u' };
-  const AWAY = { code: 'CLUSTER_UNAVAILABLE', about: 'kubeconfig user u' };
+  const LOGIN = { code: 'CLUSTER_FORBIDDEN', subject: 'kubeconfig user u' };
+  const AWAY = { code: 'CLUSTER_UNAVAILABLE', subject: 'kubeconfig user u' };
 
   it.each([
-    ['refuses', { status: 400, error: 's3cret' }, {}, LOGIN, 'refuses to renew it'],
-    ['fails', { status: 503 }, {}, AWAY, 'answers with status 503'],
-    ['gives none', { access_token: 's3cret' }, {}, LOGIN, 'gave none'],
+    ['refuses', { status: 400, error: 's3cret' }, {}, LOGIN, 'refused to renew it'],
+    ['fails', { status: 503 }, {}, AWAY, 'answered with status 503'],
+    ['gives none', { access_token: 's3cret' }, {}, LOGIN, 'returned no id token'],
     ['is another one', {}, { 'idp-certificate-authority-data': '' }, AWAY, 'TLS: '],
     [
       'has an authority that is none',
@@ -212,7 +212,7 @@ describe('an OIDC id token', () => {
       { ...LOGIN, code: 'CREDENTIAL_MISSING' },
       'holds no certificates',
     ],
-    ['is not there', {}, { 'idp-issuer-url': 'https://127.0.0.1:1' }, AWAY, 'cannot be reached'],
+    ['is not there', {}, { 'idp-issuer-url': 'https://127.0.0.1:1' }, AWAY, 'no connection'],
     ['has no TLS', {}, { 'idp-issuer-url': 'http://idp.example' }, LOGIN, 'https'],
     ['is not named', {}, { 'idp-issuer-url': '' }, LOGIN, 'needs `idp-issuer-url`'],
     ['has given no refresh token', {}, { 'refresh-token': '' }, LOGIN, '`refresh-token`'],
@@ -245,7 +245,7 @@ describe('an OIDC id token', () => {
     await using server = await startWith(issuer.config());
     await using client = await open(server, withClock().clock);
     const error: unknown = await client.send(get).catch((thrown: unknown) => thrown);
-    const detail = expect.stringContaining('does not say where it renews one') as unknown;
+    const detail = expect.stringContaining('has no token endpoint') as unknown;
     expect(error).toMatchObject({ ...LOGIN, detail });
     expect(String(error)).not.toContain('s3cret');
   });

@@ -69,7 +69,7 @@ describe('a credential plugin', () => {
     await using server = await startApiServer({ exec: { apiVersion: V1, ...exec } });
     await using client = await open(server);
     const thrown = await client.send(get).catch((error: unknown) => error);
-    expect(thrown).toMatchObject({ code, about: 'kubeconfig user u' });
+    expect(thrown).toMatchObject({ code, subject: 'kubeconfig user u' });
     expect(String(thrown)).not.toContain('s3cret');
     // Permissions do not help if the cluster does not accept the identity.
     expect(thrown).not.toHaveProperty('remedy', expect.stringContaining('rbac'));
@@ -130,7 +130,7 @@ describe('a credential plugin', () => {
   });
 
   it.each([
-    ['sync', 'none looked at. Stopped before all were looked at'],
+    ['sync', 'none processed. Stopped before all targets were processed'],
     // It must not report that there is nothing to prune.
     ['prune', ''],
     ['prune --yes', ''],
@@ -170,9 +170,8 @@ describe('a credential plugin', () => {
     await using client = await open(server);
     await expect(client.send(get)).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
-      detail:
-        'its credential plugin no-such-plugin cannot be started: ENOENT, no such file or folder',
-      todo: expect.stringMatching(/^Install it .*`installHint` in the kubeconfig says how/) as unknown,
+      detail: 'cannot start the credential plugin no-such-plugin: ENOENT, no such file or folder',
+      remedy: expect.stringMatching(/^Install it .*`installHint` in the kubeconfig says how/) as unknown,
     });
   });
 
@@ -180,7 +179,7 @@ describe('a credential plugin', () => {
     const exec = { apiVersion: V1, command: 'false', interactiveMode: 'Always' };
     await using server = await startApiServer({ exec });
     await using client = await open(server);
-    const detail = expect.stringMatching(/wants a terminal .*Always/) as unknown;
+    const detail = expect.stringMatching(/requires a terminal .*Always/) as unknown;
     await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail });
   });
 
@@ -256,7 +255,7 @@ describe('a credential plugin', () => {
     await using client = await open(server, { timeoutMs: 2_000, loginMs: 300, clock: { now: () => now } });
     await expect(client.send(get)).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
-      detail: 'its credential plugin did not end within 0.3 s',
+      detail: 'the credential plugin did not end within 0.3 s',
     });
     for (const pid of await runsOf(server)) await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
     now += 10_000;

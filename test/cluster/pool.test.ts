@@ -49,11 +49,11 @@ it('opens a new tunnel after a proxy did not answer', async () => {
   const own = createAuthority('own');
   const server = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
   const port = await listen(server);
-  let asked = 0;
+  let requests = 0;
   const proxy = createHttpServer().on('connect', (_, socket: Duplex) => {
-    asked += 1;
+    requests += 1;
     // The server sees the close and sends nothing.
-    if (asked === 1) return void socket.on('end', () => socket.end()).resume();
+    if (requests === 1) return void socket.on('end', () => socket.end()).resume();
     const upstream = connect(port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
     upstream.pipe(socket).pipe(upstream);
   });
@@ -67,7 +67,7 @@ it('opens a new tunnel after a proxy did not answer', async () => {
   try {
     await expect(ask(AbortSignal.timeout(50))).rejects.toMatchObject({ name: 'TimeoutError' });
     await expect.poll(() => ask().catch(({ code }: { code: string }) => code)).toBe('ok');
-    expect(asked).toBe(2);
+    expect(requests).toBe(2);
   } finally {
     await pool[Symbol.asyncDispose]();
     await Promise.all([closeServer(proxy), closeServer(server)]);

@@ -57,11 +57,11 @@ it('does not start a cancelled request', async () => {
 });
 
 it('waits longer than the longest timer', async () => {
-  const over = new AbortController();
+  const cancellation = new AbortController();
   // For example the thousandth request at one per day, which starts in three years.
-  const long = sleepMs(3 * 365 * 86_400_000, over.signal);
+  const long = sleepMs(3 * 365 * 86_400_000, cancellation.signal);
   const first = await Promise.race([long.then(() => 'long'), sleepMs(20).then(() => 'short')]);
   expect(first).toBe('short');
-  over.abort();
+  cancellation.abort();
   await expect(long).rejects.toThrow();
 });

@@ -137,7 +137,7 @@ describe('the RBAC permissions of a configuration', () => {
       { apiGroups: ['apps'], resources: ['statefulsets'], verbs: ['get', 'list', 'patch'] },
     ]);
     const printed = printRbac(rbacObjects({ ...input, targets }));
-    expect(printed).toContain('# With this, secretbridge can change all statefulsets of the namespace jobs');
+    expect(printed).toContain('# This allows secretbridge to change all statefulsets in the namespace jobs');
     expect(printed).not.toContain('can change all deployments');
   });
 
@@ -249,7 +249,7 @@ describe('the RBAC YAML', () => {
   });
 
   it('comments on a Role that can read every Secret of a namespace', () => {
-    const sentence = 'can read every Secret of the namespace web';
+    const sentence = 'can read every Secret in the namespace web';
     expect(printRbac(rbacObjects({ ...input, scope: 'namespace' }))).toContain(sentence);
     expect(printRbac(rbacObjects(input))).not.toContain(sentence);
     expect(printRbac(rbacObjects(input))).toContain('`create` cannot be limited to names');
@@ -257,7 +257,7 @@ describe('the RBAC YAML', () => {
 
   it('comments on a permission in every namespace and how to limit it', () => {
     const text = printRbac(rbacObjects({ ...input, selected: [{ secret: 'ca' }] }));
-    expect(text).toContain('every namespace, kube-system included');
+    expect(text).toContain('every namespace, including kube-system');
     expect(text).toContain(
       'kubectl create rolebinding secretbridge-prod.eu-selected --clusterrole=secretbridge-prod.eu-selected --serviceaccount=secretbridge:bridge --namespace=NAMESPACE',
     );
@@ -266,7 +266,7 @@ describe('the RBAC YAML', () => {
 
   it('is only a comment without targets', () => {
     const text = printRbac(rbacObjects({ ...input, targets: [] }));
-    expect(text).toContain('it needs none');
+    expect(text).toContain('it needs no permissions');
     expect(parseAllDocuments(text)).toHaveLength(0);
   });
 });

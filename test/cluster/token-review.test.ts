@@ -63,15 +63,12 @@ describe('a token', () => {
     expect(await h.identities.review(token, 'secretbridge')).toBeUndefined();
   });
 
-  it.each(['', 'two words', 'line\nbreak', 'ünicode', 'a\0b'])(
-    'of the form %j is not sent',
-    async (text) => {
-      await using server = await startApiServer();
-      await using h = await open(server);
-      expect(await h.identities.review(SecretValue.fromText(text), 'secretbridge')).toBeUndefined();
-      expect(server.seen).toEqual([]);
-    },
-  );
+  it.each(['', 'two words', 'line\nbreak', 'ünicode', 'a\0b'])('of the form %j is not sent', async (text) => {
+    await using server = await startApiServer();
+    await using h = await open(server);
+    expect(await h.identities.review(SecretValue.fromText(text), 'secretbridge')).toBeUndefined();
+    expect(server.seen).toEqual([]);
+  });
 
   it.each([
     [200, { kind: 'TokenReview', status: { authenticated: true, user, audiences: ['secretbridge'] } }],
@@ -89,7 +86,7 @@ describe('a token', () => {
   });
 });
 
-describe('a role', () => {
+describe('a database role', () => {
   const ann = { name: 'ann', uid: 'u1', groups: ['team'] };
 
   it.each([

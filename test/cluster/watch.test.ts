@@ -208,7 +208,7 @@ describe('a watch', () => {
     expect(log.errors[0]).toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
       detail: 'no sign of life for 0.06 s',
-      about: 'Secrets of namespace team',
+      subject: 'Secrets of namespace team',
     });
   });
 

@@ -33,16 +33,16 @@ function workload(part: { kind?: string; uid?: string; spec?: object } = {}): ob
 
 /** One response for each path; a list of responses is returned in order. */
 const routes = (table: Record<string, Answer | Answer[]>): Answer => {
-  const left = new Map(Object.entries(table).map(([path, answers]) => [path, [answers].flat()]));
+  const remaining = new Map(Object.entries(table).map(([path, answers]) => [path, [answers].flat()]));
   return (request, response) => {
-    const answers = left.get(`${request.method} ${request.url.split('?')[0]}`) ?? [];
+    const answers = remaining.get(`${request.method} ${request.url.split('?')[0]}`) ?? [];
     const answer = answers.length > 1 ? answers.shift() : answers[0];
     (answer ?? ((_, to) => to.writeHead(404).end('404 page not found')))(request, response);
   };
 };
 
 const PATH = '/apis/apps/v1/namespaces/team/deployments';
-const gone = (kind: string) => json(404, status(404, 'NotFound', { kind, name: 'app' }));
+const notFound = (kind: string) => json(404, status(404, 'NotFound', { kind, name: 'app' }));
 const GROUPS = { kind: 'APIGroupList', apiVersion: 'v1', groups: [{ name: 'apps' }] };
 const ARGO = { ...GROUPS, groups: [{ name: 'apps' }, { name: 'argoproj.io' }] };
 const RESOURCES = {
@@ -97,7 +97,7 @@ describe('a workload', () => {
   it('is undefined only if the API server says that it does not exist', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
-    server.answer(gone('deployments'));
+    server.answer(notFound('deployments'));
     expect(await h.workloads.read(id)).toBeUndefined();
     server.answer(routes({}));
     await expect(h.workloads.read(id)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
@@ -182,7 +182,7 @@ describe('a restart', () => {
   });
 
   it.each([
-    ['gone', gone('deployments')],
+    ['gone', notFound('deployments')],
     ['another one by now', json(422, status(422, 'Invalid', { causes: [{ field: 'metadata.uid' }] }))],
   ])('of a workload that is %s does nothing', async (_, answer) => {
     await using server = await startApiServer();

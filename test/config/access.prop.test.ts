@@ -6,7 +6,7 @@ const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '.', 'A', '\u00e9'
 const glob = fc.string({ unit: fc.constantFrom('a', 'b', '/', '*', '.') });
 
 /** The regular expression for a glob. It backtracks, so it suits only short texts. */
-function meant(pattern: string): RegExp {
+function regExpOf(pattern: string): RegExp {
   const source = pattern.replace(/\*+|\./g, (token) =>
     token === '.' ? '\\.' : token === '*' ? '[^/]*' : '.*',
   );
@@ -21,7 +21,7 @@ describe('globs', () => {
   it('agree with their regular expression', () => {
     fc.assert(
       fc.property(glob, text, (pattern, candidate) => {
-        expect(matches(pattern, candidate)).toBe(meant(pattern).test(candidate));
+        expect(matches(pattern, candidate)).toBe(regExpOf(pattern).test(candidate));
       }),
       { numRuns: 2_000 },
     );
@@ -51,7 +51,7 @@ const rules = fc.array(rule, { maxLength: 3 });
 
 /** Checks each part of each rule by regular expression. */
 function model(all: readonly Rule[], namespace: string, store: string, key: string): boolean {
-  const some = (globs: readonly string[], name: string) => globs.some((it) => meant(it).test(name));
+  const some = (globs: readonly string[], name: string) => globs.some((it) => regExpOf(it).test(name));
   return all.some((it) => some(it.namespaces, namespace) && some(it.stores, store) && some(it.keys, key));
 }
 
@@ -183,11 +183,17 @@ describe('include bounds', () => {
     fc.assert(
       fc.property(config, names, names, plainKey, ({ access, bound }, namespace, store, key) => {
         const stores = [{ name: 'a', kind: 'vault' }];
-        const { allows: ask } = createAccess({ access, bounds: new Map([['tenant', bound]]), stores });
+        const { allows: allowsWithBounds } = createAccess({
+          access,
+          bounds: new Map([['tenant', bound]]),
+          stores,
+        });
         const use = { namespace, store, key };
         const free = access === undefined || model(access, namespace, store, key);
-        expect(ask({ mapping: 'other', ...use })).toBe(free);
-        expect(ask({ mapping: 'tenant', ...use })).toBe(free && model([bound], namespace, store, key));
+        expect(allowsWithBounds({ mapping: 'other', ...use })).toBe(free);
+        expect(allowsWithBounds({ mapping: 'tenant', ...use })).toBe(
+          free && model([bound], namespace, store, key),
+        );
       }),
       { numRuns: 2_000 },
     );

@@ -60,26 +60,27 @@ describe('access', () => {
     { namespaces: ['payments', 'payments-*'], stores: ['team-vault'], keys: ['payments/**'] },
     { namespaces: ['*'], stores: ['local'], keys: ['shared/*', '/aws/**'] },
   ];
-  const ask = (namespace: string, store: string, key: string) => allows(rules, { namespace, store, key });
+  const isAllowed = (namespace: string, store: string, key: string) =>
+    allows(rules, { namespace, store, key });
 
   it('is allowed if one rule matches namespace, store and key together', () => {
-    expect(ask('payments', 'team-vault', 'payments/db')).toBe(true);
-    expect(ask('payments-eu', 'team-vault', 'payments/a/b')).toBe(true);
-    expect(ask('any', 'local', 'shared/a')).toBe(true);
-    expect(ask('any', 'local', '/aws/a')).toBe(true);
+    expect(isAllowed('payments', 'team-vault', 'payments/db')).toBe(true);
+    expect(isAllowed('payments-eu', 'team-vault', 'payments/a/b')).toBe(true);
+    expect(isAllowed('any', 'local', 'shared/a')).toBe(true);
+    expect(isAllowed('any', 'local', '/aws/a')).toBe(true);
   });
 
   it('is not combined from several rules', () => {
-    expect(ask('payments', 'local', 'payments/db')).toBe(false);
-    expect(ask('any', 'team-vault', 'payments/db')).toBe(false);
-    expect(ask('payments', 'team-vault', 'shared/a')).toBe(false);
+    expect(isAllowed('payments', 'local', 'payments/db')).toBe(false);
+    expect(isAllowed('any', 'team-vault', 'payments/db')).toBe(false);
+    expect(isAllowed('payments', 'team-vault', 'shared/a')).toBe(false);
   });
 
   it.each([
     'payments/../root', 'payments/./db', 'payments/a/..', 'payments//db', 'payments/', 'payments/db/', '../payments/db',
     'payments/db\n', 'payments/\0', 'payments/\r/x', 'Payments/db', 'payments', '/payments/db', 'x/payments/db',
   ])('is never allowed for %j', (key) => {
-    expect(ask('payments', 'team-vault', key)).toBe(false);
+    expect(isAllowed('payments', 'team-vault', key)).toBe(false);
   }); // biome-ignore format: a list of keys
 
   it('is denied without rules', () => {

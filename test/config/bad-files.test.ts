@@ -20,12 +20,12 @@ describe('an invalid configuration file', () => {
     [
       'a duplicate key',
       'a: 1\n"a": 2\n',
-      '2:1  CONFIG_INVALID: `a` is given twice, first at secretbridge.yaml:1:1',
+      '2:1  CONFIG_INVALID: `a` is set twice, first at secretbridge.yaml:1:1',
     ],
     [
-      'keys that become one',
+      'keys that become equal',
       '1: a\n"1": b\n',
-      '2:1  CONFIG_INVALID: `1` is given twice, first at secretbridge.yaml:1:1',
+      '2:1  CONFIG_INVALID: `1` is set twice, first at secretbridge.yaml:1:1',
     ],
     ['an anchor', 'a: &x 1\n', '1:7  CONFIG_INVALID: an anchor (`&name`) is not supported: remove it'],
     [
@@ -48,7 +48,7 @@ describe('an invalid configuration file', () => {
     [
       'YAML 1.1',
       '%YAML 1.1\n---\na: yes\n',
-      '1:1  CONFIG_INVALID: a `%YAML` directive of another version than 1.2: remove it',
+      '1:1  CONFIG_INVALID: a `%YAML` directive with a version other than 1.2: remove it',
     ],
     ['deep nesting', '['.repeat(100_000), expect.stringContaining('CONFIG_INVALID: nested too deeply')],
     [
@@ -56,9 +56,9 @@ describe('an invalid configuration file', () => {
       'a: "x\n',
       expect.stringContaining('something is missing here or before: a closing quote'),
     ],
-    ['an open bracket', 'a: { b: 1\nc: 2\n', expect.stringContaining('a bracket (`{`, `[`) before this')],
-    ['zero bytes', 'a: \0', '1:1  CONFIG_INVALID: it is not a text file: it has zero bytes'],
-    ['binary', new Uint8Array([0x61, 0xff, 0xfe]), '1:1  CONFIG_INVALID: it is not UTF-8 text'],
+    ['an open bracket', 'a: { b: 1\nc: 2\n', expect.stringContaining('an earlier bracket (`{`, `[`)')],
+    ['zero bytes', 'a: \0', '1:1  CONFIG_INVALID: this is not a text file: it contains zero bytes'],
+    ['binary', new Uint8Array([0x61, 0xff, 0xfe]), '1:1  CONFIG_INVALID: this is not UTF-8 text'],
   ])('%s is rejected with a place', async (_, text, line) => {
     expect(await messages(text)).toContainEqual(line);
   });
@@ -66,7 +66,7 @@ describe('an invalid configuration file', () => {
   it('is rejected before parsing if it is too large', async () => {
     const lines = await messages('a'.repeat(10_000_000));
     expect(lines).toEqual([
-      '1:1  CONFIG_INVALID: it is too large: 9.5 MiB, where 4 MiB are allowed; split it into several files',
+      '1:1  CONFIG_INVALID: the file is too large: 9.5 MiB, at most 4 MiB are allowed; split it into several files',
     ]);
   });
 
@@ -79,15 +79,16 @@ describe('an invalid configuration file', () => {
           .join()}]`,
     );
     const found = await messages(lines.join('\n'));
-    const told = (what: string) => found.filter((line) => line.includes(`${what} is not supported`)).length;
-    expect([told('an anchor (`&name`)'), told('an alias (`*name`)')]).toEqual([20, 19 * 9]);
+    const reportsOf = (what: string) =>
+      found.filter((line) => line.includes(`${what} is not supported`)).length;
+    expect([reportsOf('an anchor (`&name`)'), reportsOf('an alias (`*name`)')]).toEqual([20, 19 * 9]);
     expect(await messages(`a: [${'*x, '.repeat(100_000)}]\n`)).toHaveLength(1_000);
   });
 
   it.each([
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EACCES' } }, 'permission denied'],
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links form a loop'],
-    ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EIO' } }, 'it cannot be read (EIO)'],
+    ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EIO' } }, 'the file cannot be read (EIO)'],
     ['a pipe', { '/home/ann/secretbridge.yaml': { pipe: true } }, 'this is not a regular file'],
   ] as const)('reports why %s cannot be read', async (_, files, message) => {
     expect((await load(files)).problems).toEqual([
@@ -110,9 +111,9 @@ describe('an invalid configuration file', () => {
         return loaded.problems.map(({ file, message }) => `${file}: ${message}`);
       };
       expect(await problems('a', 'empty', 'missing.yaml', 'c.yaml/x')).toEqual([
-        'a: its symbolic links go in a circle',
+        'a: its symbolic links form a loop',
         'c.yaml/x: a part of the path is not a folder',
-        'empty: the folder holds no *.yaml or *.yml file',
+        'empty: the folder contains no *.yaml or *.yml file',
         'missing.yaml: no such file or folder',
       ]);
       expect(await problems('.')).toEqual([]);
@@ -143,9 +144,12 @@ describe('an empty file beside others', () => {
     ]);
   });
 
-  it.each(['# None for now.\n', '---\n', 'mappings: []\n'])('does not count as empty with %j', async (text) => {
-    expect(linesOf(await load({ [MAIN]: VALID, '/home/ann/conf/b.yaml': text }, 'conf'))).toEqual([]);
-  });
+  it.each(['# None for now.\n', '---\n', 'mappings: []\n'])(
+    'does not count as empty with %j',
+    async (text) => {
+      expect(linesOf(await load({ [MAIN]: VALID, '/home/ann/conf/b.yaml': text }, 'conf'))).toEqual([]);
+    },
+  );
 
   it('is rejected as an included file too', async () => {
     const include = `include: [ { path: ../teams, namespaces: [a], stores: [team-vault], keys: ['a/**'] } ]\n`;

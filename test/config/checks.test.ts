@@ -20,7 +20,7 @@ describe('names', () => {
         mappings(`name: m, target: { namespace: a }, ${DATA}`, `name: m, target: { namespace: b }, ${DATA}`),
       ),
     ).toEqual([
-      '6:13 mappings[1].name CONFIG_INVALID: the name `m` is given twice, first at secretbridge.yaml:5:13',
+      '6:13 mappings[1].name CONFIG_INVALID: the name `m` is used twice, first at secretbridge.yaml:5:13',
     ]);
   });
 
@@ -28,7 +28,7 @@ describe('names', () => {
     const token = (name: string) => `{ name: ${name}, role: viewer, token: { env: T } }`;
     expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('bob')} ] }`)).toEqual([]);
     expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('ann')} ] }`)).toEqual([
-      '4:75 http.tokens[1].name CONFIG_INVALID: the name `ann` is given twice, first at secretbridge.yaml:4:27',
+      '4:75 http.tokens[1].name CONFIG_INVALID: the name `ann` is used twice, first at secretbridge.yaml:4:27',
     ]);
   });
 
@@ -73,7 +73,7 @@ describe('targets', () => {
       ),
     );
     expect(found).toEqual([
-      '6:25 mappings[1].target TARGET_CLAIMED: another mapping has the target `b/s` too, at secretbridge.yaml:5:25',
+      '6:25 mappings[1].target TARGET_CLAIMED: another mapping also has the target `b/s`, at secretbridge.yaml:5:25',
     ]);
   });
 
@@ -91,7 +91,7 @@ describe('targets', () => {
   it.each([
     ['namespace: a, namespaces: [b]', 'target CONFIG_INVALID: expected exactly one of'],
     ['secret: s', 'target CONFIG_INVALID: expected exactly one of'],
-    ['namespaces: [a, a]', 'target.namespaces[1] CONFIG_INVALID: the namespace `a` is given twice'],
+    ['namespaces: [a, a]', 'target.namespaces[1] CONFIG_INVALID: the namespace `a` is listed twice'],
     ['namespaces: []', 'target.namespaces CONFIG_INVALID: expected a list of at least 1 entry'],
     ['namespace: a.b', 'target.namespace CONFIG_INVALID: expected a name of a-z, 0-9 and `-`'],
     ['namespace: a, secret: a..b', 'target.secret CONFIG_INVALID: expected a name of'],
@@ -104,7 +104,10 @@ describe('targets', () => {
       'target.type TYPE_FORBIDDEN: expected a type that grants no access',
     ],
     ['namespace: a, labels: { a/b/c: x }', 'target.labels["a/b/c"] CONFIG_INVALID: expected a name like'],
-    ['namespace: a, labels: { a: "x y" }', 'target.labels.a CONFIG_INVALID: expected at most 63 letters'],
+    [
+      'namespace: a, labels: { a: "x y" }',
+      'target.labels.a CONFIG_INVALID: expected empty text, or at most 63 letters',
+    ],
     [
       'namespace: a, labels: { app.kubernetes.io/managed-by: x }',
       'target.labels["app.kubernetes.io/managed-by"] CONFIG_INVALID: expected a name other than',
@@ -163,7 +166,7 @@ describe('keys of a Secret', () => {
     );
     expect(found).toContainEqual(
       expect.stringContaining(
-        'mappings[0].template.data.A KEY_COLLISION: the key `A` is given by a source too, at secretbridge.yaml:5:50',
+        'mappings[0].template.data.A KEY_COLLISION: the key `A` is also set by a source, at secretbridge.yaml:5:50',
       ),
     );
   });
@@ -203,7 +206,7 @@ keys: { fingerprint: [ { env: K } ] `;
         ),
       );
       expect(found.join()).toContain(
-        'find.name CONFIG_INVALID: expected a regular expression of linear time',
+        'find.name CONFIG_INVALID: expected a regular expression with linear matching time',
       );
     },
   );
@@ -215,9 +218,9 @@ keys: { fingerprint: [ { env: K } ] `;
       ),
     );
     expect(found.join()).toContain(
-      'find.name CONFIG_INVALID: expected a regular expression of at most 10000 characters with its repetitions',
+      'find.name CONFIG_INVALID: expected a regular expression of at most 10000 characters, with repetitions',
     );
-    expect(found.join()).not.toContain('linear time');
+    expect(found.join()).not.toContain('linear matching time');
   });
 
   it.each(['^flag-', '[(?=]', '\\(?=', '(?:a|b)+', '\\\\1', '(?<name>a)'])(
@@ -258,7 +261,7 @@ describe('access', () => {
       `${HEAD}${store}${all}${mappings(`name: m, target: { namespace: a }, ${data}`)}`,
     );
     expect(linesOf(loaded).map((line) => line.replace(/^\S+ /, ''))).toEqual([
-      'mappings[0].data.A.key NOT_ALLOWED: no rule of `access` allows the key `team//db`, which might be taken for another one, of store `aws` in `a`',
+      'mappings[0].data.A.key NOT_ALLOWED: no rule of `access` allows the key `team//db`, which may be read as another key, of store `aws` in `a`',
     ]);
   });
 
@@ -271,8 +274,8 @@ describe('access', () => {
       '6:40 mappings[0].target.tpye CONFIG_INVALID: unknown key `tpye` — did you mean `type`?',
       '6:93 mappings[0].data.A.key NOT_ALLOWED: no rule of `access` allows the key `payments/a` of store `team-vault` in `b`',
       '6:113 mappings[0].data.A.decode CONFIG_INVALID: expected `base64` or `base64url`, got other text',
-      '6:149 mappings[0].data.B.key CONFIG_INVALID: expected text that is not empty, got empty text',
-      '6:204 mappings[0].dataFrom[0].find.path NOT_ALLOWED: no rule of `access` allows all that a search below `other` may find in store `team-vault` in `b`',
+      '6:149 mappings[0].data.B.key CONFIG_INVALID: expected non-empty text, got empty text',
+      '6:204 mappings[0].dataFrom[0].find.path NOT_ALLOWED: no rule of `access` allows all results of a search below `other` in store `team-vault` in `b`',
       '6:217 mappings[0].dataFrom[0].find.tags CONFIG_INVALID: expected an object, got a list',
     ]);
   });
@@ -306,10 +309,10 @@ describe('access', () => {
 describe('service sections', () => {
   it.each([
     ['cluster: { kind: directory, path: c }\naudit: { checkpoints: [ { kind: file, path: a }, { kind: configMap, name: b } ] }', '5:58 audit.checkpoints[1].kind CONFIG_INVALID: a ConfigMap needs `cluster.kind: kubernetes`'],
-    ['cluster: { kind: directory, path: c }\nhttp: { kubernetes: true }', '5:21 http.kubernetes CONFIG_INVALID: identities of Kubernetes need `cluster.kind: kubernetes`'],
-    ['engine: { kind: redis, url: { env: U }, cluster: true, sentinel: { name: m, addresses: [ "h:1" ] } }\nkeys: { fingerprint: [ { env: K } ] }', '4:66 engine.sentinel CONFIG_INVALID: expected either `sentinel` or `cluster: true`, and not both'],
-    ['engine: { kind: redis, url: { env: U }, tls: { certFile: c } }\nkeys: { fingerprint: [ { env: K } ] }', '4:46 engine.tls CONFIG_INVALID: expected set both `certFile` and `keyFile`, or neither'],
-    ['audit: { store: { kind: postgres, url: { env: U }, tls: { keyFile: c } } }\nkeys: { fingerprint: [ { env: K } ] }', '4:57 audit.store.tls CONFIG_INVALID: expected set both `certFile` and `keyFile`, or neither'],
+    ['cluster: { kind: directory, path: c }\nhttp: { kubernetes: true }', '5:21 http.kubernetes CONFIG_INVALID: Kubernetes identities need `cluster.kind: kubernetes`'],
+    ['engine: { kind: redis, url: { env: U }, cluster: true, sentinel: { name: m, addresses: [ "h:1" ] } }\nkeys: { fingerprint: [ { env: K } ] }', '4:66 engine.sentinel CONFIG_INVALID: expected either `sentinel` or `cluster: true`, not both'],
+    ['engine: { kind: redis, url: { env: U }, tls: { certFile: c } }\nkeys: { fingerprint: [ { env: K } ] }', '4:46 engine.tls CONFIG_INVALID: expected `certFile` and `keyFile` together, or neither'],
+    ['audit: { store: { kind: postgres, url: { env: U }, tls: { keyFile: c } } }\nkeys: { fingerprint: [ { env: K } ] }', '4:57 audit.store.tls CONFIG_INVALID: expected `certFile` and `keyFile` together, or neither'],
   ])('must not contradict each other: %s', async (text, problem) => {
     expect(await problems(text)).toEqual([problem]);
   }); // biome-ignore format: a table
@@ -326,7 +329,7 @@ describe('service sections', () => {
 
   it('report missing keys beside other mistakes in the section that needs them', async () => {
     expect(await problems('engine: { kind: redis, url: { env: U }, prefix: "" }')).toEqual([
-      '1:1 keys.fingerprint CONFIG_INVALID: is missing; with `engine: redis` all replicas must share it',
+      '1:1 keys.fingerprint CONFIG_INVALID: is missing; with `engine: redis` all replicas must share this key',
       '4:49 engine.prefix CONFIG_INVALID: expected letters, digits, `-` and `_`, at most 64, got empty text',
     ]);
     expect(await problems('engine: { kind: redis, url: { env: U } }\nkeys: []')).toEqual([

@@ -21,7 +21,7 @@ const AWAY = new AppError('CLUSTER_UNAVAILABLE');
 const file = (name: string) => ({ file: name });
 const secret = (name: string) => ({ secretRef: { name, key: 'k' } });
 
-function over(contents: Record<string, Content>, options: Partial<CredentialWatchOptions> = {}) {
+function startWatch(contents: Record<string, Content>, options: Partial<CredentialWatchOptions> = {}) {
   const time = createManualTime();
   const changes: string[] = [];
   const errors: unknown[] = [];
@@ -48,63 +48,63 @@ function over(contents: Record<string, Content>, options: Partial<CredentialWatc
 describe('watched credentials', () => {
   it('are recorded first, and changes are reported by owner', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
-    await using it = over(contents);
-    await it.time.advance(1_000);
-    expect(it.changes).toEqual([]);
+    await using watched = startWatch(contents);
+    await watched.time.advance(1_000);
+    expect(watched.changes).toEqual([]);
     contents.a = '2';
-    await it.time.advance(5_500);
-    expect(it.changes).toEqual(['v']);
-    await it.time.advance(60_000);
-    expect(it.changes).toEqual(['v']);
+    await watched.time.advance(5_500);
+    expect(watched.changes).toEqual(['v']);
+    await watched.time.advance(60_000);
+    expect(watched.changes).toEqual(['v']);
   });
 
   it('in Secrets are checked less often than in files', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
-    await using it = over(contents);
-    await it.time.advance(60_000);
-    const count = (name: string) => it.reads.filter((read) => read === name).length;
+    await using watched = startWatch(contents);
+    await watched.time.advance(60_000);
+    const count = (name: string) => watched.reads.filter((read) => read === name).length;
     expect(count('a')).toBeGreaterThanOrEqual(12);
     expect(count('s')).toBeLessThanOrEqual(5);
     contents.s = '2';
-    await it.time.advance(16_000);
-    expect(it.changes).toEqual(['v']);
+    await watched.time.advance(16_000);
+    expect(watched.changes).toEqual(['v']);
   });
 
   it('keep their state while unreadable, and count as changed when they reappear', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
-    await using it = over(contents);
-    await it.time.advance(1_000);
+    await using watched = startWatch(contents);
+    await watched.time.advance(1_000);
     contents.s = AWAY;
     contents.a = MISSING;
-    await it.time.advance(30_000);
-    expect(it.changes).toEqual([]);
-    expect(it.errors).toContain(AWAY);
+    await watched.time.advance(30_000);
+    expect(watched.changes).toEqual([]);
+    expect(watched.errors).toContain(AWAY);
     contents.s = '1';
-    await it.time.advance(30_000);
-    expect(it.changes).toEqual([]);
+    await watched.time.advance(30_000);
+    expect(watched.changes).toEqual([]);
     contents.a = '1';
-    await it.time.advance(6_000);
-    expect(it.changes).toEqual(['v']);
+    await watched.time.advance(6_000);
+    expect(watched.changes).toEqual(['v']);
   });
 
   it('that were missing at the start count as changed when they appear', async () => {
     const contents: Record<string, Content> = {};
-    await using it = over(contents);
-    await it.time.advance(1_000);
+    await using watched = startWatch(contents);
+    await watched.time.advance(1_000);
     contents.a = '1';
-    await it.time.advance(6_000);
-    expect(it.changes).toEqual(['v']);
+    await watched.time.advance(6_000);
+    expect(watched.changes).toEqual(['v']);
   });
 
   it('that are being written are reported once complete', async () => {
     const contents: Record<string, Content> = { a: 'first', s: '1' };
-    await using it = over(contents);
-    await it.time.advance(4_900);
+    await using watched = startWatch(contents);
+    await watched.time.advance(4_900);
     contents.a = 'sec';
-    await it.time.advance(200);
+    await watched.time.advance(200);
     contents.a = 'second';
-    await it.time.advance(20_000);
-    expect(it.changes).toEqual(['v']);
+    await watched.time.advance(20_000);
+    expect(watched.changes).toEqual(['v']);
   });
 
   it('of several owners are read once and reported to each owner', async () => {
@@ -114,52 +114,52 @@ describe('watched credentials', () => {
       ['w', [file('a')]],
       ['x', []],
     ]);
-    await using it = over(contents, { references: () => references });
-    await it.time.advance(100);
-    expect(it.reads).toEqual(['a']);
+    await using watched = startWatch(contents, { references: () => references });
+    await watched.time.advance(100);
+    expect(watched.reads).toEqual(['a']);
     contents.a = '2';
-    await it.time.advance(6_000);
-    expect(it.changes).toEqual(['v', 'w']);
+    await watched.time.advance(6_000);
+    expect(watched.changes).toEqual(['v', 'w']);
   });
 
   it('of a new configuration are recorded first', async () => {
     const contents: Record<string, Content> = { a: '1', b: '1' };
     let list = [file('a')];
-    await using it = over(contents, { references: () => new Map([['v', list]]) });
-    await it.time.advance(6_000);
+    await using watched = startWatch(contents, { references: () => new Map([['v', list]]) });
+    await watched.time.advance(6_000);
     list = [file('b')];
-    await it.time.advance(6_000);
-    expect(it.changes).toEqual([]);
+    await watched.time.advance(6_000);
+    expect(watched.changes).toEqual([]);
     contents.b = '2';
-    await it.time.advance(6_000);
-    expect(it.changes).toEqual(['v']);
+    await watched.time.advance(6_000);
+    expect(watched.changes).toEqual(['v']);
   });
 
   it('can be checked on demand', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
-    await using it = over(contents);
-    await it.time.advance(100);
+    await using watched = startWatch(contents);
+    await watched.time.advance(100);
     contents.s = '2';
-    await it.watch.check();
-    expect(it.changes).toEqual(['v']);
+    await watched.watch.check();
+    expect(watched.changes).toEqual(['v']);
   });
 
   it('include files that a client reads by path', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-credentials-'));
     await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
     const path = join(folder, 'ca.pem');
-    await using it = over(
+    await using watched = startWatch(
       {},
       { references: () => new Map([['v', [{ path }]]]), wake: startTimer, settleMs: 1 },
     );
-    await it.watch.check();
+    await watched.watch.check();
     await writeFile(path, 'one');
-    await it.watch.check();
+    await watched.watch.check();
     await writeFile(path, 'two');
-    await it.watch.check();
-    await it.watch.check();
-    expect(it.changes).toEqual(['v', 'v']);
-    expect(it.reads).toEqual([]);
+    await watched.watch.check();
+    await watched.watch.check();
+    expect(watched.changes).toEqual(['v', 'v']);
+    expect(watched.reads).toEqual([]);
   });
 });
 

@@ -17,7 +17,7 @@ function random(length: number, letters = LETTERS, seed = 7): string {
   }).join('');
 }
 
-function found(text: string) {
+function scan(text: string) {
   const [root] = parseYaml(text, 'f').documents;
   if (root === undefined) throw new Error('no document');
   return findCredentials(root, new Map([['f', text]]));
@@ -63,9 +63,9 @@ describe('a suspected credential', () => {
   it.each(
     PLACES.flatMap(([where, put]) => CREDENTIALS.map(([what, text]) => [what, where, put(text), text])),
   )('is found and not shown: %s in %s', (_what, _where, file, text) => {
-    const { problems, fragments } = found(file);
+    const { problems, fragments } = scan(file);
     expect(problems).toHaveLength(1);
-    expect(problems[0]?.message).toContain('a credential must not stand in the configuration');
+    expect(problems[0]?.message).toContain('a configuration must not contain credentials');
     expect(JSON.stringify(problems)).not.toContain(text.slice(-12));
     expect([...fragments].some((fragment) => text.includes(fragment))).toBe(true);
   });
@@ -77,49 +77,49 @@ describe('a suspected credential', () => {
     ["client_secret = 'p4ss-w0rd!'", 'a template'],
   ])('is found by the preceding name: %s', (text) => {
     expect(
-      found(`mappings: [ { template: { data: { a: ${JSON.stringify(text)} } } } ]`).problems,
+      scan(`mappings: [ { template: { data: { a: ${JSON.stringify(text)} } } } ]`).problems,
     ).toHaveLength(1);
   });
 
   it('is found by the name of its annotation', () => {
     expect(
-      found('mappings: [ { target: { annotations: { password: hunter2hunter } } } ]').problems,
+      scan('mappings: [ { target: { annotations: { password: hunter2hunter } } } ]').problems,
     ).toHaveLength(1);
-    expect(found('mappings: [ { target: { annotations: { note: hunter2hunter } } } ]').problems).toEqual([]);
+    expect(scan('mappings: [ { target: { annotations: { note: hunter2hunter } } } ]').problems).toEqual([]);
   });
 
   it('is found in a field name too, with its place', () => {
     const text = `a:\n  ghp_${random(36)}: 1\n`;
-    expect(found(text).problems).toMatchObject([{ file: 'f', line: 2, column: 3 }]);
+    expect(scan(text).problems).toMatchObject([{ file: 'f', line: 2, column: 3 }]);
   });
 
   it.each(['on its line', 'above'])('is allowed by a comment %s', (where) => {
     const token = `hvs.${random(90)}`;
     const comment = '# secretbridge:allow the token of the demo';
     const text = where === 'above' ? `a: 1\n  ${comment}\nb: ${token}\n` : `a: 1\nb: ${token} ${comment}\n`;
-    expect(found(text).problems).toEqual([]);
-    expect(found(text.replace('secretbridge:allow', 'secretbridge:other')).problems).toHaveLength(1);
+    expect(scan(text).problems).toEqual([]);
+    expect(scan(text.replace('secretbridge:allow', 'secretbridge:other')).problems).toHaveLength(1);
   });
 
   it('is not allowed by a comment on another line', () => {
     const token = `hvs.${random(90)}`;
-    expect(found(`# secretbridge:allow\na: 1\nb: ${token}\n`).problems).toHaveLength(1);
-    expect(found(`a: 1 # secretbridge:allow\nb: ${token}\n`).problems).toHaveLength(1);
-    expect(found(`b: ${token}\nc: x # secretbridge:allow\n`).problems).toHaveLength(1);
+    expect(scan(`# secretbridge:allow\na: 1\nb: ${token}\n`).problems).toHaveLength(1);
+    expect(scan(`a: 1 # secretbridge:allow\nb: ${token}\n`).problems).toHaveLength(1);
+    expect(scan(`b: ${token}\nc: x # secretbridge:allow\n`).problems).toHaveLength(1);
   });
 
   it('keeps the configuration usable', async () => {
     const loaded = await loadText(VALID.replace('key: payments/db', `key: payments/${random(24)}`));
     expect(loaded.kind).toBe('usable');
     expect(linesOf(loaded)).toEqual([
-      '13:46 mappings[0].data.DB_PASSWORD.key CONFIG_INVALID: this looks like a credential: text as if by chance; a credential must not stand in the configuration — keep it in a store, or refer to it; if it is none, put the comment `# secretbridge:allow` on this line',
+      '13:46 mappings[0].data.DB_PASSWORD.key CONFIG_INVALID: this looks like a credential: random text; a configuration must not contain credentials — keep it in a store, or use a reference; if it is not a credential, put the comment `# secretbridge:allow` on this line',
     ]);
   });
 
   it('is reported once for a literal in place of a reference', async () => {
     const lines = linesOf(await loadText(VALID.replace('{ env: VAULT_TOKEN }', `hvs.${random(90)}`)));
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toContain('a credential must not stand in the configuration; write a reference');
+    expect(lines[0]).toContain('a configuration must not contain credentials; write a reference');
   });
 
   it('appears in no other message: not as an unknown key, a name, a store or a denied key', async () => {
@@ -158,14 +158,14 @@ describe('a suspected credential', () => {
 
 describe('text without credentials', () => {
   it('gives no findings in 300 mappings with digests, ids, certificates and templates', () => {
-    expect(found(realistic(300)).problems).toEqual([]);
+    expect(scan(realistic(300)).problems).toEqual([]);
   });
 
   it('hides no credential that is inserted anywhere into the same file', () => {
     const text = realistic(3);
     for (const place of ['team-0', 'prod-payments:', 'Prod1', 'WHEN_AUTHORIZED', 'smtp.relay', 'app-2'])
       if (text.includes(place))
-        expect(found(text.replace(place, `${place}${random(40)}`)).problems.length, place).toBeGreaterThan(0);
+        expect(scan(text.replace(place, `${place}${random(40)}`)).problems.length, place).toBeGreaterThan(0);
   });
 
   it.each([
@@ -176,20 +176,17 @@ describe('text without credentials', () => {
     '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'd41d8cd98f00b204e9800998ecf8427e', 'me@example.com', 'urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6',
     'system:serviceaccount:payments:default', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '12345678901234567890123456', 'jdbc:mysql://db1:3306/app?user=app',
   ])('%s', (text) => {
-    for (const [, put] of PLACES) expect(found(put(text)).problems).toEqual([]);
+    for (const [, put] of PLACES) expect(scan(put(text)).problems).toEqual([]);
   }); // biome-ignore format: a list of texts
 });
 
 describe('a template named like a credential', () => {
   const templated = (text: string) =>
-    found(`mappings: [ { template: { data: { credentials: ${JSON.stringify(text)} } } } ]`);
+    scan(`mappings: [ { template: { data: { credentials: ${JSON.stringify(text)} } } } ]`);
 
-  it.each(['[default]', '[profile prod]', '[aws-eu.1]'])(
-    'can start with the section header %s',
-    (head) => {
-      expect(templated(`${head}\naws_secret_access_key={{ key }}\n`).problems).toEqual([]);
-    },
-  );
+  it.each(['[default]', '[profile prod]', '[aws-eu.1]'])('can start with the section header %s', (head) => {
+    expect(templated(`${head}\naws_secret_access_key={{ key }}\n`).problems).toEqual([]);
+  });
 
   it('reports a credential in such brackets', () => {
     expect(templated('[s3cr3tpw9x]').problems).toHaveLength(1);
@@ -200,14 +197,14 @@ describe('the credential scan', () => {
   it('takes linear time', () => {
     for (const text of ['a'.repeat(200_000), 'password'.repeat(20_000), '://a:'.repeat(40_000), '{{'.repeat(50_000), 'aB3'.repeat(60_000), '-----BEGIN '.repeat(20_000), '${'.repeat(80_000)]) {
       const start = performance.now();
-      found(JSON.stringify({ a: text }));
+      scan(JSON.stringify({ a: text }));
       expect(performance.now() - start).toBeLessThan(2_000);
     } // biome-ignore format: a list of texts
   });
 
   it('finds most random texts', () => {
     const made = Array.from({ length: 500 }, () => randomBytes(24).toString('base64url'));
-    const hits = made.filter((text) => found(`a: "${text}"`).problems.length > 0);
+    const hits = made.filter((text) => scan(`a: "${text}"`).problems.length > 0);
     expect(hits.length).toBeGreaterThan(400);
   });
 });
@@ -219,14 +216,14 @@ describe('a file with very many suspects', () => {
 
   it('is scanned once, even as one line', () => {
     const annotations = Object.fromEntries(many.map((text, n) => [`a${n}`, `password: ${text}`]));
-    const { problems } = found(JSON.stringify({ mappings: [{ target: { annotations } }] }));
+    const { problems } = scan(JSON.stringify({ mappings: [{ target: { annotations } }] }));
     expect(problems).toHaveLength(MANY);
   });
 
   it('is scanned once, even with very many comments on a line', () => {
     const line = `mappings: [ { target: { annotations: { password: hunter2hunter } } } ]${' #'.repeat(200_000)}`;
-    expect(found(line).problems).toHaveLength(1);
-    expect(found(`${line} secretbridge:allow`).problems).toEqual([]);
+    expect(scan(line).problems).toHaveLength(1);
+    expect(scan(`${line} secretbridge:allow`).problems).toEqual([]);
   });
 
   it('shows none of them in any of the many problems', () => {

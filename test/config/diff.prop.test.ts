@@ -17,7 +17,7 @@ const mapping = (name: string, more: Part = {}): Part => ({
 });
 
 async function configOf(...files: readonly Part[]): Promise<Config> {
-  const texts = files.map((it, index) => [`/home/ann/conf/${index}.yaml`, stringify(it)]);
+  const texts = files.map((file, index) => [`/home/ann/conf/${index}.yaml`, stringify(file)]);
   const loaded = await load(Object.fromEntries(texts), 'conf');
   if (loaded.kind !== 'usable') throw new Error(loaded.problems.map(({ message }) => message).join('\n'));
   return loaded.config;

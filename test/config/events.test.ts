@@ -31,7 +31,7 @@ describe('event sources', () => {
       `sqs: [ { name: eu, queueUrl: '${QUEUE}', store: aws } ], vault: [ { name: eu, store: team } ]`,
     );
     expect(found).toEqual([
-      'events.vault[0].name CONFIG_INVALID: the name `eu` is given twice, first at secretbridge.yaml:9:26',
+      'events.vault[0].name CONFIG_INVALID: the name `eu` is used twice, first at secretbridge.yaml:9:26',
     ]);
   });
 
@@ -39,17 +39,17 @@ describe('event sources', () => {
     [
       `sqs: [ { name: a, queueUrl: '${QUEUE}', store: team } ]`,
       'events.sqs[0].store',
-      '`aws-secrets-manager`; `team`',
+      '`aws-secrets-manager`, but `team`',
     ],
     [
       'eventGrid: [ { name: a, store: aws, key: { env: K } } ]',
       'events.eventGrid[0].store',
-      '`azure-key-vault`; `aws`',
+      '`azure-key-vault`, but `aws`',
     ],
-    ['vault: [ { name: a, store: azure } ]', 'events.vault[0].store', '`vault`; `azure`'],
+    ['vault: [ { name: a, store: azure } ]', 'events.vault[0].store', '`vault`, but `azure`'],
   ])('need a store of their kind: %s', async (events, path, kinds) => {
     expect(await problems(events)).toEqual([
-      `${path} CONFIG_INVALID: expected a store of kind ${kinds} is of another kind`,
+      `${path} CONFIG_INVALID: expected a store of kind ${kinds} has another kind`,
     ]);
   });
 
@@ -95,7 +95,7 @@ describe('event sources', () => {
     const [first] = await problems(
       "eventGrid: [ { name: a, store: azure, entra: { tenantId: contoso.com, audience: 'a' } } ]",
     );
-    expect(first).toMatch(/^events.eventGrid\[0\].entra.tenantId CONFIG_INVALID: .*the id of a tenant/);
+    expect(first).toMatch(/^events.eventGrid\[0\].entra.tenantId CONFIG_INVALID: .*a tenant id such as/);
   });
 
   it('contain credential references, never credentials', async () => {

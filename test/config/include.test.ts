@@ -5,7 +5,7 @@ import { linesOf, load, VALID } from './memory-fs.ts';
 const MAIN = '/home/ann/secretbridge.yaml';
 const INCLUDE = "{ path: teams/a, namespaces: [a, 'a-*'], stores: [team-vault], keys: ['a/**'] }";
 const main = (...includes: readonly string[]) =>
-  `${VALID}include:\n${includes.map((it) => `  - ${it}\n`).join('')}`;
+  `${VALID}include:\n${includes.map((entry) => `  - ${entry}\n`).join('')}`;
 
 /** A mapping of team a. `source` is the complete entry of `data` or `dataFrom`. */
 function mapping(
@@ -73,7 +73,7 @@ describe('an included file', () => {
     const loaded = await withTenant(`${text}\n${mapping('one')}`);
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded)).toEqual([
-      `${at} CONFIG_INVALID: an included file holds \`mappings\` only, and not ${name}`,
+      `${at} CONFIG_INVALID: an included file may contain only \`mappings\`, not ${name}`,
     ]);
     expect(loaded.problems[0]?.file).toBe('teams/a/one.yaml');
   });
@@ -126,7 +126,7 @@ describe('an included file', () => {
     );
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded).join()).toContain(
-      '`c/tenant.yaml` is read twice: as a file of its own, without bounds',
+      '`c/tenant.yaml` is read twice: also as a main file, without bounds',
     );
   });
 
@@ -136,7 +136,7 @@ describe('an included file', () => {
       '/home/ann/teams/a/one.yaml': mapping('one'),
     });
     expect(linesOf(loaded)).toEqual([
-      '16:13 include[1].path CONFIG_INVALID: `teams/a/one.yaml` is read twice: by the `include` at secretbridge.yaml:15:13 as well',
+      '16:13 include[1].path CONFIG_INVALID: `teams/a/one.yaml` is read twice: also by the `include` at secretbridge.yaml:15:13',
     ]);
   });
 
@@ -144,14 +144,14 @@ describe('an included file', () => {
     const loaded = await withTenant(mapping('payments-db'));
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded)).toEqual([
-      '2:11 mappings[1].name CONFIG_INVALID: the name `payments-db` is given twice, first at secretbridge.yaml:10:11',
+      '2:11 mappings[1].name CONFIG_INVALID: the name `payments-db` is used twice, first at secretbridge.yaml:10:11',
     ]);
     const between = await load({
       [MAIN]: main(INCLUDE),
       '/home/ann/teams/a/one.yaml': mapping('one'),
       '/home/ann/teams/a/two.yaml': mapping('one', { target: 'namespace: a, secret: s' }),
     });
-    expect(linesOf(between)[0]).toContain('the name `one` is given twice, first at teams/a/one.yaml:2:11');
+    expect(linesOf(between)[0]).toContain('the name `one` is used twice, first at teams/a/one.yaml:2:11');
   });
 
   it('has its mistakes reported with its places, with those of the main file', async () => {
@@ -192,7 +192,7 @@ describe('a mapping outside its bounds', () => {
     expect(refused).toHaveLength(1);
     expect(refused[0]?.path).toBe(`mappings[1].${path}`);
     expect(refused[0]?.message).toContain(message);
-    expect(refused[0]?.message).toContain('out of the bounds of the `include` at secretbridge.yaml:15:5');
+    expect(refused[0]?.message).toContain('outside the bounds of the `include` at secretbridge.yaml:15:5');
   }); // biome-ignore format: a table
 
   it.each(['b/', '', '/', 'a/../b', 'a//', '..', 'A/', 'ab', 'a*/', 'a/%2e%2e/'])(
@@ -201,7 +201,7 @@ describe('a mapping outside its bounds', () => {
       const source = `[ { store: team-vault, find: { path: "${path}" } } ]`;
       const { problems } = await withTenant(mapping('one', { source }));
       const refused = problems.filter(({ code }) => code === 'NOT_ALLOWED');
-      expect(refused.map((it) => it.path)).toEqual(['mappings[1].dataFrom[0].find.path']);
+      expect(refused.map((violation) => violation.path)).toEqual(['mappings[1].dataFrom[0].find.path']);
     },
   );
 

@@ -183,7 +183,7 @@ describe('several files', () => {
         line: 1,
         column: 19,
         path: 'stores[1].name',
-        message: 'the name `local` is given twice, first at a.yaml:3:19',
+        message: 'the name `local` is used twice, first at a.yaml:3:19',
       },
     ]);
   });
@@ -205,7 +205,7 @@ describe('several files', () => {
         file: 'b.yaml',
         line: 2,
         path: 'instance',
-        message: '`instance` is given twice, first at a.yaml:2:1',
+        message: '`instance` is set twice, first at a.yaml:2:1',
       },
     ]);
   });
@@ -291,7 +291,7 @@ describe('unsupported YAML', () => {
   it('keeps the names of a section that is set twice', async () => {
     const more = 'stores: [ { name: s1, kind: files, path: x } ]\n';
     expect(linesOf(await loadText(HEAD + stores + wrong.replace('kye', 'key') + more))).toEqual([
-      '5:1  CONFIG_INVALID: `stores` is given twice, first at secretbridge.yaml:3:1',
+      '5:1  CONFIG_INVALID: `stores` is set twice, first at secretbridge.yaml:3:1',
     ]);
   });
 
@@ -299,7 +299,7 @@ describe('unsupported YAML', () => {
     const twelve = Array.from({ length: 12 }, (_, index) => `a${index}: &x 1, a${index}: 2`).join(', ');
     const lines = linesOf(await loadText(`${HEAD}defaults: { ${twelve} }\n`));
     expect(lines.filter((line) => line.includes('an anchor'))).toHaveLength(12);
-    expect(lines.filter((line) => line.includes('is given twice'))).toHaveLength(12);
+    expect(lines.filter((line) => line.includes('is set twice'))).toHaveLength(12);
     expect(linesOf(await loadText('a: "\\q"\n'.repeat(30)))).toHaveLength(10);
   });
 });
@@ -372,6 +372,6 @@ describe('the location of the configuration', () => {
   });
 
   it('is reported as missing if no location exists', async () => {
-    expect(await instanceWith([], {}, {})).toMatch(/^there is no configuration: .*--config/);
+    expect(await instanceWith([], {}, {})).toMatch(/^no configuration found: .*--config/);
   });
 });

@@ -110,7 +110,7 @@ describe('a message', () => {
     ]),
     [
       'brake: { window: 0s }',
-      'brake.window CONFIG_INVALID: expected a duration of more than nothing and at most 3650d',
+      'brake.window CONFIG_INVALID: expected a duration of more than zero and at most 3650d',
     ],
     [
       'defaults: { onConflict: yes }',
@@ -130,7 +130,7 @@ describe('a message', () => {
       await loadText(VALID.replace('property', 'propety').replace('payments }', 'Payments }')),
     );
     expect(lines).toEqual([
-      '11:26 mappings[0].target.namespace CONFIG_INVALID: expected a name of a-z, 0-9 and `-`, 1 to 63 characters, the first and the last a letter or a digit; `P` (U+0050) is not allowed — did you mean `payments`?',
+      '11:26 mappings[0].target.namespace CONFIG_INVALID: expected a name of a-z, 0-9 and `-`, 1 to 63 characters, with a letter or digit at both ends; `P` (U+0050) is not allowed — did you mean `payments`?',
       '13:59 mappings[0].data.DB_PASSWORD.propety CONFIG_INVALID: unknown key `propety` — did you mean `property`?',
     ]);
   });
@@ -166,11 +166,8 @@ describe('a message', () => {
 
 describe('a source', () => {
   it.each([
-    [
-      'store: v, key: k, property: ""',
-      '.property CONFIG_INVALID: expected text that is not empty, got empty text',
-    ],
-    ['store: v, key: ""', '.key CONFIG_INVALID: expected text that is not empty, got empty text'],
+    ['store: v, key: k, property: ""', '.property CONFIG_INVALID: expected non-empty text, got empty text'],
+    ['store: v, key: ""', '.key CONFIG_INVALID: expected non-empty text, got empty text'],
     ['store: v', '.key CONFIG_INVALID: is missing; expected text'],
     [
       'store: v, key: k, decode: base32',
@@ -179,15 +176,15 @@ describe('a source', () => {
     ['store: w, key: k', '.store CONFIG_INVALID: there is no store `w`'],
     [
       'store: v, key: k, version: 1.5',
-      '.version CONFIG_INVALID: expected a version as text (in quotes when it is a long number), got a number',
+      '.version CONFIG_INVALID: expected a version as text (put a long number in quotes), got a number',
     ],
     [
       'store: v, key: k, version: 12345678901234567890',
-      '.version CONFIG_INVALID: expected a version as text (in quotes when it is a long number), got a number',
+      '.version CONFIG_INVALID: expected a version as text (put a long number in quotes), got a number',
     ],
     [
       'store: v, key: k, object: key',
-      '.object CONFIG_INVALID: expected a store of kind `azure-key-vault`: no other has `object`',
+      '.object CONFIG_INVALID: expected a store of kind `azure-key-vault`: other kinds have no `object`',
     ],
   ])('{ %s } is rejected', async (fields, line) => {
     expect(await source(fields)).toEqual([` ${line}`.trim().replace(/^\./, '.')]);
@@ -232,23 +229,23 @@ describe('a credential', () => {
   it.each([
     [
       'method: token, token: hvs.MARKER',
-      `${at}.token CONFIG_INVALID: a credential must not stand in the configuration; write ${SAYS} instead`,
+      `${at}.token CONFIG_INVALID: a configuration must not contain credentials; write ${SAYS} instead`,
     ],
     [
       'method: token, token: 1234567890',
-      `${at}.token CONFIG_INVALID: a credential must not stand in the configuration; write ${SAYS} instead`,
+      `${at}.token CONFIG_INVALID: a configuration must not contain credentials; write ${SAYS} instead`,
     ],
     [
       'method: token, token: { MARKER }',
-      `${at}.token CONFIG_INVALID: expected ${SAYS}, with one of the three and nothing else`,
+      `${at}.token CONFIG_INVALID: expected ${SAYS}, with exactly one of the three`,
     ],
     [
       'method: token, token: { env: A, MARKER: b }',
-      `${at}.token CONFIG_INVALID: expected ${SAYS}, with one of the three and nothing else`,
+      `${at}.token CONFIG_INVALID: expected ${SAYS}, with exactly one of the three`,
     ],
     [
       'method: token, token: { secretRef: { name: a, key: b, MARKER: c } }',
-      `${at}.token.secretRef CONFIG_INVALID: expected ${SAYS}, with one of the three and nothing else`,
+      `${at}.token.secretRef CONFIG_INVALID: expected ${SAYS}, with exactly one of the three`,
     ],
     [
       'method: token, token: { secretRef: { name: a, kye: b } }',
@@ -256,11 +253,11 @@ describe('a credential', () => {
     ],
     [
       'method: appRole, roleId: { env: A, MARKER: b }, secretId: { env: A }',
-      `${at}.roleId CONFIG_INVALID: expected ${SAYS}, with one of the three and nothing else`,
+      `${at}.roleId CONFIG_INVALID: expected ${SAYS}, with exactly one of the three`,
     ],
     [
       'method: token, token: [ MARKER ]',
-      `${at}.token CONFIG_INVALID: expected ${SAYS}, with one of the three and nothing else`,
+      `${at}.token CONFIG_INVALID: expected ${SAYS}, with exactly one of the three`,
     ],
     [
       'method: token, token: { env: hvs.MARKER }',
@@ -281,7 +278,7 @@ describe('a credential', () => {
     ],
     [
       'method: appRole, roleId: a, secretId: MARKER',
-      `${at}.secretId CONFIG_INVALID: a credential must not stand in the configuration; write ${SAYS} instead`,
+      `${at}.secretId CONFIG_INVALID: a configuration must not contain credentials; write ${SAYS} instead`,
     ],
   ])('{ %s } is rejected without being shown', async (auth, line) => {
     const lines = await vault(`address: https://v, auth: { ${auth} }`);
@@ -292,7 +289,7 @@ describe('a credential', () => {
   it('in a URL is rejected without being shown', async () => {
     const lines = await vault('address: "https://ann:MARKER@v", auth: { method: token, token: { env: A } }');
     expect(lines).toEqual([
-      'stores[0].address CONFIG_INVALID: expected an address without user, password, query and fragment',
+      'stores[0].address CONFIG_INVALID: expected an address without user, password, query or fragment',
     ]);
   });
 
@@ -312,7 +309,7 @@ describe('a credential', () => {
     'stores: [ { name: a, kind: vault, address: https://v, auth: { method: jwt, role: r, jwt: MARKER } } ]',
   ])('is rejected wherever a reference is expected: %s', async (text) => {
     const lines = await head(text);
-    expect(lines.filter((line) => line.includes('a credential must not stand'))).toHaveLength(
+    expect(lines.filter((line) => line.includes('must not contain credentials'))).toHaveLength(
       text.split('MARKER').length - 1,
     );
     expect(lines.join()).not.toContain('MARKER');

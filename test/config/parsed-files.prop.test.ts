@@ -23,7 +23,7 @@ const value = fc.letrec((tie) => ({
 })).any;
 
 const document = fc.oneof(
-  value.map((it) => stringify(it, { aliasDuplicateObjects: false })),
+  value.map((item) => stringify(item, { aliasDuplicateObjects: false })),
   // Texts as people write them, valid and invalid.
   fc.constantFrom(
     '',
@@ -42,14 +42,14 @@ const text = fc.array(document, { minLength: 1, maxLength: 3 }).map((parts) => p
 /** `toStrictEqual` treats a member named `constructor` as the object's class. */
 const same = (one: unknown, other: unknown) => expect(isDeepStrictEqual(one, other)).toBe(true);
 
-const parsedHere = ({ text: it, file }: YamlText) => parseYaml(it, file);
+const parsedHere = ({ text: source, file }: YamlText) => parseYaml(source, file);
 
 describe('texts parsed on another thread', () => {
   /** Always use the thread, whatever the length. */
   const long = 0;
 
   it('give the same result as in this thread, including places', async () => {
-    const all = fc.sample(text, 300).map((it, index) => ({ text: it, file: `${index}.yaml` }));
+    const all = fc.sample(text, 300).map((source, index) => ({ text: source, file: `${index}.yaml` }));
     const parsings = await parseTexts(all, { threadThreshold: long });
     same(
       parsings.map(({ parsed }) => parsed),
@@ -90,7 +90,7 @@ include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
   });
 
   it('are parsed in this thread if no thread can start', async () => {
-    const all = fc.sample(text, 20).map((it, index) => ({ text: it, file: `${index}.yaml` }));
+    const all = fc.sample(text, 20).map((source, index) => ({ text: source, file: `${index}.yaml` }));
     const parsings = await parseTexts(all, { threadThreshold: long, runThread: async () => undefined });
     same(
       parsings.map(({ parsed }) => parsed),
@@ -104,7 +104,7 @@ describe('a cached file', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 3 }), async (texts) => {
         const files = createParsedFiles();
-        const all = texts.map((it, index) => ({ text: it, file: `${index}.yaml` }));
+        const all = texts.map((source, index) => ({ text: source, file: `${index}.yaml` }));
         for (let load = 0; load < 3; load += 1) same(await files.begin()(all), all.map(parsedHere));
       }),
     );
@@ -143,19 +143,19 @@ include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
       fc.asyncProperty(fc.array(fc.tuple(file, content), { maxLength: 8 }), async (edits) => {
         const files: Record<string, string> = { '/home/ann/conf/0.yaml': main };
         const parsed = createParsedFiles();
-        const loaded = (known?: ParsedFiles) =>
+        const loaded = (cache?: ParsedFiles) =>
           loadConfig({
             paths: ['conf'],
             env: {},
             cwd: '/home/ann',
             readFs: memoryFs(files),
-            ...(known === undefined ? {} : { parsed: known }),
+            ...(cache === undefined ? {} : { parsed: cache }),
           });
         expect(await loaded(parsed)).toStrictEqual(await loaded());
-        for (const [name, it] of edits) {
+        for (const [name, edit] of edits) {
           const path = name.startsWith('teams') ? `/home/ann/${name}` : `/home/ann/conf/${name}`;
-          if (it === undefined) delete files[path];
-          else files[path] = it;
+          if (edit === undefined) delete files[path];
+          else files[path] = edit;
           expect(await loaded(parsed)).toStrictEqual(await loaded());
         }
       }),

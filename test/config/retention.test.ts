@@ -11,13 +11,14 @@ describe('audit.retention', () => {
     ]);
     expect(await problems('audit: { retention: 8d }')).toEqual([]);
     // The message is the same as for any other duration.
-    const words = (text: string) => problems(text).then((lines) => lines.map((it) => it.replace(/^\S+/, '')));
+    const words = (text: string) =>
+      problems(text).then((lines) => lines.map((line) => line.replace(/^\S+/, '')));
     expect(await words('audit: { retention: soon }')).toEqual(await words('defaults: { refresh: soon }'));
   });
 
   it('needs a checkpoint destination: SQLite has a default, PostgreSQL has none', async () => {
     const missing =
-      'audit.retention CONFIG_INVALID: needs a place in `audit.checkpoints`: without signed checkpoints nothing proves what has left';
+      'audit.retention CONFIG_INVALID: needs an entry in `audit.checkpoints`: signed checkpoints prove which records retention removed';
     expect(await problems('audit: { retention: 400d }')).toEqual([]);
     expect(await problems('audit: { retention: 400d, checkpoints: [] }')).toEqual([missing]);
     const keys = 'keys: { fingerprint: [ { env: A } ], checkpoint: { env: B } }';
@@ -29,7 +30,7 @@ describe('audit.retention', () => {
 
   it('must be longer than the periods that read old records', async () => {
     const longer = (than: string) =>
-      `audit.retention CONFIG_INVALID: expected a longer time than \`${than}\`, which looks back on records`;
+      `audit.retention CONFIG_INVALID: expected a longer time than \`${than}\`, which reads older records`;
     const both = 'brake: { window: 10d }\nabsence: { over: 11d }';
     const found = await problems(`audit: { retention: 10d }\n${both}`);
     expect(found.toSorted()).toEqual([longer('absence.over'), longer('brake.window')]);

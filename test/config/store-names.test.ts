@@ -20,21 +20,21 @@ async function source(fields: string, list = false): Promise<readonly string[]> 
 
 const PATH = 'expected a path in the mount';
 const FILE = 'expected a path relative to the folder';
-const AWS = 'expected a name of AWS Secrets Manager: 1 to 512 of `A-Z a-z 0-9 / _ + = . @ ! -`';
-const AZURE = 'expected a name of Azure Key Vault: 1 to 127 of `0-9 a-z A-Z -`';
+const AWS = 'expected an AWS Secrets Manager name: 1 to 512 of `A-Z a-z 0-9 / _ + = . @ ! -`';
+const AZURE = 'expected an Azure Key Vault name: 1 to 127 of `0-9 a-z A-Z -`';
 const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-AbCdEf';
 
 describe('a key that is invalid in its store', () => {
   it.each([
-    ['v', '/payments/db', `${PATH}: no \`/\` at its ends, no \`//\` — did you mean \`payments/db\`?`],
-    ['v', 'payments/db/', `${PATH}: no \`/\` at its ends, no \`//\` — did you mean \`payments/db\`?`],
-    ['v', 'payments//db', `${PATH}: no \`/\` at its ends, no \`//\` — did you mean \`payments/db\`?`],
-    ['v', '/', `${PATH}: no \`/\` at its ends, no \`//\``],
+    ['v', '/payments/db', `${PATH} without \`/\` at its ends and without \`//\` — did you mean \`payments/db\`?`],
+    ['v', 'payments/db/', `${PATH} without \`/\` at its ends and without \`//\` — did you mean \`payments/db\`?`],
+    ['v', 'payments//db', `${PATH} without \`/\` at its ends and without \`//\` — did you mean \`payments/db\`?`],
+    ['v', '/', `${PATH} without \`/\` at its ends and without \`//\``],
     ['v', 'a/../b', `${PATH} without \`.\` and \`..\` segments`],
     ['v', './a', `${PATH} without \`.\` and \`..\` segments`],
     ['v', 'a\\n', `${PATH}, of well-formed Unicode without control characters`],
-    ['v1', 'a/', `${PATH}: no \`/\` at its ends, no \`//\` — did you mean \`a\`?`],
-    ['f', '/etc/passwd', `${FILE}: no \`/\` at its ends, no \`//\` — did you mean \`etc/passwd\`?`],
+    ['v1', 'a/', `${PATH} without \`/\` at its ends and without \`//\` — did you mean \`a\`?`],
+    ['f', '/etc/passwd', `${FILE} without \`/\` at its ends and without \`//\` — did you mean \`etc/passwd\`?`],
     ['f', '../x', `${FILE} without \`.\` and \`..\` segments`],
     ['aws', 'a b', AWS],
     ['aws', ' a', `${AWS} — did you mean \`a\`?`],
@@ -64,14 +64,14 @@ describe('a key that is invalid in its store', () => {
 
 describe('a version that is invalid in its store', () => {
   it.each([
-    ['v', '0', 'expected a version of Vault: a whole number from 1'],
-    ['v', 'AWSPREVIOUS', 'expected a version of Vault: a whole number from 1'],
-    ['v', '"03"', 'expected a version of Vault: a whole number from 1'],
-    ['v1', '1', 'expected no `version`, or the fingerprint of the only value that is meant: the key/value engine, version 1, has no versions'],
-    ['f', '1', 'expected no `version`, or the fingerprint of the only value that is meant: files have no versions'],
-    ['az', '1', 'expected a version of Azure Key Vault: 32 hexadecimal digits'],
-    ['aws', '"a\\nb"', 'expected the id of a version, or the label of a stage such as `AWSPREVIOUS`'],
-    ['aws', 'x'.repeat(257), 'expected the id of a version, or the label of a stage such as `AWSPREVIOUS`'],
+    ['v', '0', 'expected a Vault version: a whole number from 1'],
+    ['v', 'AWSPREVIOUS', 'expected a Vault version: a whole number from 1'],
+    ['v', '"03"', 'expected a Vault version: a whole number from 1'],
+    ['v1', '1', 'expected no `version`, or the fingerprint of the only accepted value: the key/value engine version 1 has no versions'],
+    ['f', '1', 'expected no `version`, or the fingerprint of the only accepted value: files have no versions'],
+    ['az', '1', 'expected an Azure Key Vault version: 32 hexadecimal digits'],
+    ['aws', '"a\\nb"', 'expected a version id, or a stage label such as `AWSPREVIOUS`'],
+    ['aws', 'x'.repeat(257), 'expected a version id, or a stage label such as `AWSPREVIOUS`'],
   ])('is reported: %s %s', async (store, version, message) => {
     expect(await source(`store: ${store}, key: a, version: ${version}`)).toEqual([`version CONFIG_INVALID: ${message}`]);
   }); // biome-ignore format: a table
@@ -87,8 +87,8 @@ describe('a version that is invalid in its store', () => {
 describe('a search that its store does not support', () => {
   it.each([
     ['v', 'path: ../a', 'find.path CONFIG_INVALID: expected a path in the mount without `.` and `..` segments'],
-    ['v', 'path: /a', 'find.path CONFIG_INVALID: expected a path in the mount: no `/` at its ends, no `//` — did you mean `a`?'],
-    ['f', 'path: a//', 'find.path CONFIG_INVALID: expected a folder: no `/` at its ends, no `//` — did you mean `a`?'],
+    ['v', 'path: /a', 'find.path CONFIG_INVALID: expected a path in the mount without `/` at its ends and without `//` — did you mean `a`?'],
+    ['f', 'path: a//', 'find.path CONFIG_INVALID: expected a folder without `/` at its ends and without `//` — did you mean `a`?'],
     ['aws', 'path: "a b/"', `find.path CONFIG_INVALID: ${AWS}`],
     ['aws', 'path: /a//b', 'find.path CONFIG_INVALID: expected a path without `//` — did you mean `/a/b`?'],
     ['aws', 'path: a//', 'find.path CONFIG_INVALID: expected a path without `//` — did you mean `a`?'],
@@ -110,9 +110,9 @@ describe('a search that its store does not support', () => {
 describe('all problems appear at once', () => {
   it('in an entry with other mistakes', async () => {
     expect(await source('store: v, key: a/, version: 0, object: key, propety: x')).toEqual([
-      'key CONFIG_INVALID: expected a path in the mount: no `/` at its ends, no `//` — did you mean `a`?',
-      'version CONFIG_INVALID: expected a version of Vault: a whole number from 1',
-      'object CONFIG_INVALID: expected a store of kind `azure-key-vault`: no other has `object`',
+      'key CONFIG_INVALID: expected a path in the mount without `/` at its ends and without `//` — did you mean `a`?',
+      'version CONFIG_INVALID: expected a Vault version: a whole number from 1',
+      'object CONFIG_INVALID: expected a store of kind `azure-key-vault`: other kinds have no `object`',
       'propety CONFIG_INVALID: unknown key `propety` — did you mean `property`?',
     ]);
   });
@@ -122,9 +122,9 @@ describe('all problems appear at once', () => {
     ['aws-secrets-manager, endpoint: http://aws.internal', 'endpoint'],
   ])('of a store: plain http of kind %s beside an unknown key', async (fields, field) => {
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, kind: ${fields}, x: 1 } ]\n`));
-    const told = lines.filter((line) => line.includes('http is for loopback only'));
-    expect(told).toHaveLength(1);
-    expect(told[0]).toContain(` stores[0].${field} `);
+    const httpProblems = lines.filter((line) => line.includes('http is allowed on loopback only'));
+    expect(httpProblems).toHaveLength(1);
+    expect(httpProblems[0]).toContain(` stores[0].${field} `);
     expect(lines.join()).toContain('unknown key `x`');
   });
 
@@ -157,11 +157,11 @@ mappings:
     const lines = linesOf(await loadText(text)).filter((line) => !line.includes('is not in this version'));
     expect(lines.map((line) => line.replace(/^\d+:\d+ /, ''))).toEqual([
       'mappings[0].target CONFIG_INVALID: expected exactly one of `namespace`, `namespaces` and `namespaceSelector`',
-      'mappings[0].target.namespaces[1] CONFIG_INVALID: the namespace `b` is given twice',
+      'mappings[0].target.namespaces[1] CONFIG_INVALID: the namespace `b` is listed twice',
       'mappings[0].target.colour CONFIG_INVALID: unknown key `colour`',
-      'mappings[0].dataFrom[0] CONFIG_INVALID: expected either `key` or `find`, and not both',
+      'mappings[0].dataFrom[0] CONFIG_INVALID: expected either `key` or `find`, not both',
       'mappings[0].dataFrom[0].colour CONFIG_INVALID: unknown key `colour`',
-      'mappings[0].template.data.A KEY_COLLISION: the key `A` is given by a source too, at secretbridge.yaml:7:13',
+      'mappings[0].template.data.A KEY_COLLISION: the key `A` is also set by a source, at secretbridge.yaml:7:13',
       'mappings[0].template.colour CONFIG_INVALID: unknown key `colour`',
       'mappings[0].colour CONFIG_INVALID: unknown key `colour`',
     ]);
@@ -201,7 +201,7 @@ describe('Kubernetes names and sizes', () => {
 
   it('apply to a Secret that is named after its mapping', async () => {
     expect((await problems('name: a..b, target: { namespace: a }'))[0]).toContain(
-      'name CONFIG_INVALID: the Secret gets this name, and Kubernetes does not take it',
+      'name CONFIG_INVALID: the Secret gets this name, but it is not a valid Secret name',
     );
     expect(await problems('name: a..b, target: { namespace: a, secret: s }')).toEqual([]);
     expect(await problems('name: a.b, target: { namespace: a }')).toEqual([]);
@@ -212,7 +212,7 @@ describe('Kubernetes names and sizes', () => {
       `name: m, target: { namespace: a, annotations: { a: "${'word '.repeat(size / 5)}", b: x } }`;
     expect(await problems(annotations(180 * 1024))).toEqual([]);
     expect(await problems(annotations(200 * 1024))).toEqual([
-      'target.annotations CONFIG_INVALID: annotations of at most 190 KiB together, these have 201 KiB: Kubernetes allows 256 KiB, and our own need room',
+      'target.annotations CONFIG_INVALID: annotations of at most 190 KiB in total, got 201 KiB: Kubernetes allows 256 KiB, and our own annotations need room',
     ]);
   });
 

@@ -80,7 +80,7 @@ describe('a tenant', () => {
     const env = { TOKEN_V: vault.rootToken };
     const validate = await bench.runWith({ env }, 'validate');
     expect(validate.code).toBe(3);
-    expect(validate.stdout).toContain('out of the bounds of the `include` at secretbridge.yaml');
+    expect(validate.stdout).toContain('outside the bounds of the `include` at secretbridge.yaml');
     const result = await bench.runWith({ env }, 'sync', '--output', 'json');
     expect(result.code).toBe(4);
     expect(outcomes(result).toSorted((x, y) => x.mapping.localeCompare(y.mapping))).toEqual([

@@ -14,7 +14,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
 
 const withInstance = (name: string) => `apiVersion: secretbridge.dev/v1\ninstance: ${name}\n`;
-const said = (loaded: LoadResult) => (loaded.kind === 'usable' ? loaded.config.instance : 'invalid');
+const stateOf = (loaded: LoadResult) => (loaded.kind === 'usable' ? loaded.config.instance : 'invalid');
 
 /** Files in memory, and a clock that the test controls. */
 async function overMemory(files: Record<string, string>, options: Partial<WatchOptions> = {}) {
@@ -33,7 +33,7 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
       if (understandMs > 0) await time.sleep(understandMs, undefined);
       return loaded;
     },
-    onChange: (loaded) => void changes.push(said(loaded)),
+    onChange: (loaded) => void changes.push(stateOf(loaded)),
     onProgress: (error) => void progress.push(error),
     readFs: memoryFs(files),
     watchFolder,
@@ -61,193 +61,193 @@ const MAIN = '/home/ann/secretbridge.yaml';
 describe('a watched configuration', () => {
   it('is reported once, after its content changed and settled', async () => {
     const files = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files);
-    expect(said(it.watch.initial)).toBe('one');
+    await using watched = await overMemory(files);
+    expect(stateOf(watched.watch.initial)).toBe('one');
     files[MAIN] = withInstance('two');
-    await it.time.advance(5_000);
-    expect(it.changes).toEqual([]);
-    await it.time.advance(600);
-    await it.time.advance(60_000);
-    expect(it.changes).toEqual(['two']);
+    await watched.time.advance(5_000);
+    expect(watched.changes).toEqual([]);
+    await watched.time.advance(600);
+    await watched.time.advance(60_000);
+    expect(watched.changes).toEqual(['two']);
   });
 
   it('is noticed within half a second with file system events', async () => {
     const files = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files);
-    await it.time.advance(1);
+    await using watched = await overMemory(files);
+    await watched.time.advance(1);
     files[MAIN] = withInstance('two');
-    it.tell('/home/ann', 'secretbridge.yaml');
-    it.tell('/home/ann', 'secretbridge.yaml');
-    await it.time.advance(340);
-    expect(it.changes).toEqual([]);
-    await it.time.advance(20);
-    expect(it.changes).toEqual(['two']);
+    watched.tell('/home/ann', 'secretbridge.yaml');
+    watched.tell('/home/ann', 'secretbridge.yaml');
+    await watched.time.advance(340);
+    expect(watched.changes).toEqual([]);
+    await watched.time.advance(20);
+    expect(watched.changes).toEqual(['two']);
   });
 
   it('that loads slowly is not waited for again', async () => {
     const files = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files);
-    await it.time.advance(1);
-    it.understandIn(290);
+    await using watched = await overMemory(files);
+    await watched.time.advance(1);
+    watched.understandIn(290);
     files[MAIN] = withInstance('two');
-    it.tell('/home/ann', 'secretbridge.yaml');
-    await it.time.advance(360);
-    expect(it.changes).toEqual(['two']);
+    watched.tell('/home/ann', 'secretbridge.yaml');
+    await watched.time.advance(360);
+    expect(watched.changes).toEqual(['two']);
   });
 
   it('that changes while it loads is read again', async () => {
     const files = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files);
-    await it.time.advance(1);
-    it.understandIn(2_000);
+    await using watched = await overMemory(files);
+    await watched.time.advance(1);
+    watched.understandIn(2_000);
     files[MAIN] = withInstance('two');
-    it.tell('/home/ann', 'secretbridge.yaml');
-    await it.time.advance(1_000);
+    watched.tell('/home/ann', 'secretbridge.yaml');
+    await watched.time.advance(1_000);
     files[MAIN] = withInstance('three');
-    await it.time.advance(5_000);
-    expect(it.changes).toEqual(['three']);
+    await watched.time.advance(5_000);
+    expect(watched.changes).toEqual(['three']);
   });
 
   it('is not checked for other files in its folder', async () => {
     const files = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files);
-    await it.time.advance(1);
-    const before = it.progress.length;
-    it.tell('/home/ann', 'notes.yaml');
-    await it.time.advance(900);
-    expect(it.progress.length).toBe(before);
+    await using watched = await overMemory(files);
+    await watched.time.advance(1);
+    const before = watched.progress.length;
+    watched.tell('/home/ann', 'notes.yaml');
+    await watched.time.advance(900);
+    expect(watched.progress.length).toBe(before);
   });
 
   it('that changes back before it settles is not reported', async () => {
     const files = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files);
+    await using watched = await overMemory(files);
     files[MAIN] = withInstance('two');
-    await it.time.advance(5_100);
+    await watched.time.advance(5_100);
     files[MAIN] = withInstance('one');
-    await it.time.advance(30_000);
-    expect(it.changes).toEqual([]);
+    await watched.time.advance(30_000);
+    expect(watched.changes).toEqual([]);
   });
 
   it('that is being written is reported once complete, even if its parts are valid', async () => {
     const files = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files);
-    await it.time.advance(1);
+    await using watched = await overMemory(files);
+    await watched.time.advance(1);
     // Cut short, the file would be invalid twice, and then valid with fewer entries.
     const whole = `${withInstance('two')}stores: [ { name: local, kind: files, path: x } ]\n`;
     for (const length of [20, 40, 52]) {
       files[MAIN] = whole.slice(0, length);
-      it.tell('/home/ann', 'secretbridge.yaml');
-      await it.time.advance(250);
+      watched.tell('/home/ann', 'secretbridge.yaml');
+      await watched.time.advance(250);
     }
     files[MAIN] = whole;
-    it.tell('/home/ann', 'secretbridge.yaml');
-    await it.time.advance(10_000);
-    expect(it.changes).toEqual(['two']);
+    watched.tell('/home/ann', 'secretbridge.yaml');
+    await watched.time.advance(10_000);
+    expect(watched.changes).toEqual(['two']);
   });
 
   it('that never settles is accepted eventually, and reports progress meanwhile', async () => {
     const files = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files);
-    for (let turn = 0; turn < 400 && it.changes.length === 0; turn++) {
+    await using watched = await overMemory(files);
+    for (let turn = 0; turn < 400 && watched.changes.length === 0; turn++) {
       files[MAIN] = withInstance(`n${turn}`);
-      await it.time.advance(100);
+      await watched.time.advance(100);
     }
-    expect(it.changes).toHaveLength(1);
-    expect(it.progress.length).toBeGreaterThan(30);
+    expect(watched.changes).toHaveLength(1);
+    expect(watched.progress.length).toBeGreaterThan(30);
   });
 
   it('that becomes invalid is reported, and again after it is fixed', async () => {
     const files: Record<string, string> = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files);
+    await using watched = await overMemory(files);
     files[MAIN] = 'instance: [';
-    await it.time.advance(6_000);
+    await watched.time.advance(6_000);
     delete files[MAIN];
-    await it.time.advance(6_000);
+    await watched.time.advance(6_000);
     files[MAIN] = withInstance('two');
-    await it.time.advance(6_000);
-    expect(it.changes).toEqual(['invalid', 'invalid', 'two']);
+    await watched.time.advance(6_000);
+    expect(watched.changes).toEqual(['invalid', 'invalid', 'two']);
   });
 
   it('that was missing at the start is loaded when it appears', async () => {
     const files: Record<string, string> = {};
-    await using it = await overMemory(files);
-    expect(it.watch.initial.kind).toBe('invalid');
-    expect(it.listeners.has('/home/ann')).toBe(true);
+    await using watched = await overMemory(files);
+    expect(watched.watch.initial.kind).toBe('invalid');
+    expect(watched.listeners.has('/home/ann')).toBe(true);
     files[MAIN] = withInstance('late');
-    it.tell('/home/ann', 'secretbridge.yaml');
-    await it.time.advance(900);
-    expect(it.changes).toEqual(['late']);
+    watched.tell('/home/ann', 'secretbridge.yaml');
+    await watched.time.advance(900);
+    expect(watched.changes).toEqual(['late']);
   });
 
   it('includes new files and files that do not exist yet', async () => {
     const include = `stores: [ { name: s, kind: files, path: x } ]
 include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     const files: Record<string, string> = { [MAIN]: `${HEAD}${include}` };
-    await using it = await overMemory(files);
-    expect(it.watch.initial.kind).toBe('invalid');
+    await using watched = await overMemory(files);
+    expect(watched.watch.initial.kind).toBe('invalid');
     files['/home/ann/teams/a.yaml'] = 'mappings: []\n';
-    await it.time.advance(6_000);
+    await watched.time.advance(6_000);
     files['/home/ann/teams/b.yaml'] = 'instance: stolen\n';
-    await it.time.advance(6_000);
+    await watched.time.advance(6_000);
     delete files['/home/ann/teams/b.yaml'];
-    await it.time.advance(6_000);
-    expect(it.changes).toEqual(['prod', 'invalid', 'prod']);
+    await watched.time.advance(6_000);
+    expect(watched.changes).toEqual(['prod', 'invalid', 'prod']);
   });
 
   it('that is unreadable is invalid and does not crash', async () => {
     const files: Record<string, string | { fails: string }> = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files as Record<string, string>);
+    await using watched = await overMemory(files as Record<string, string>);
     for (const fails of ['EACCES', 'EIO', 'ESTALE']) {
       files[MAIN] = { fails };
-      await it.time.advance(6_000);
+      await watched.time.advance(6_000);
     }
-    expect(it.changes).toEqual(['invalid', 'invalid', 'invalid']);
-    expect(it.progress.filter((error) => error !== undefined)).toEqual([]);
+    expect(watched.changes).toEqual(['invalid', 'invalid', 'invalid']);
+    expect(watched.progress.filter((error) => error !== undefined)).toEqual([]);
   });
 
   it('can be reloaded on demand', async () => {
     const files = { [MAIN]: withInstance('one') };
-    await using it = await overMemory(files);
-    expect(said(await it.watch.reload())).toBe('one');
+    await using watched = await overMemory(files);
+    expect(stateOf(await watched.watch.reload())).toBe('one');
     files[MAIN] = withInstance('two');
-    expect(said(await it.watch.reload())).toBe('two');
-    await it.time.advance(30_000);
-    expect(it.changes).toEqual(['two']);
+    expect(stateOf(await watched.watch.reload())).toBe('two');
+    await watched.time.advance(30_000);
+    expect(watched.changes).toEqual(['two']);
   });
 
   it('stays watched after a change could not be applied', async () => {
     const files = { [MAIN]: withInstance('one') };
     const changes: string[] = [];
-    await using it = await overMemory(files, {
+    await using watched = await overMemory(files, {
       onChange: (loaded) => {
-        changes.push(said(loaded));
-        if (said(loaded) === 'two') throw new Error('cannot');
+        changes.push(stateOf(loaded));
+        if (stateOf(loaded) === 'two') throw new Error('cannot');
       },
     });
     files[MAIN] = withInstance('two');
-    await it.time.advance(20_000);
+    await watched.time.advance(20_000);
     files[MAIN] = withInstance('three');
-    await it.time.advance(20_000);
+    await watched.time.advance(20_000);
     files[MAIN] = withInstance('two');
-    expect(said(await it.watch.reload())).toBe('two');
+    expect(stateOf(await watched.watch.reload())).toBe('two');
     expect(changes).toEqual(['two', 'three', 'two']);
-    expect(it.progress.filter((error) => error !== undefined)).toHaveLength(2);
+    expect(watched.progress.filter((error) => error !== undefined)).toHaveLength(2);
   });
 
   it('reports progress at every check, even without changes', async () => {
-    await using it = await overMemory({ [MAIN]: withInstance('one') });
-    await it.time.advance(60_000);
-    expect(it.progress).toHaveLength(12);
+    await using watched = await overMemory({ [MAIN]: withInstance('one') });
+    await watched.time.advance(60_000);
+    expect(watched.progress).toHaveLength(12);
   });
 
   it('leaves no timer when it ends, even during a change', async () => {
     const files = { [MAIN]: withInstance('one') };
-    const it = await overMemory(files);
+    const watched = await overMemory(files);
     files[MAIN] = withInstance('two');
-    await it.time.advance(5_100);
-    await it.watch[Symbol.asyncDispose]();
-    expect(it.time.waiting).toEqual([]);
-    expect(it.changes).toEqual([]);
+    await watched.time.advance(5_100);
+    await watched.watch[Symbol.asyncDispose]();
+    expect(watched.time.waiting).toEqual([]);
+    expect(watched.changes).toEqual([]);
   });
 });
 
@@ -255,8 +255,8 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
 async function overDisk(path: string, everyMs: number) {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-watch-'));
   const seen: string[] = [];
-  let heard = Promise.withResolvers<void>();
-  let looked = Promise.withResolvers<void>();
+  let nextChange = Promise.withResolvers<void>();
+  let nextCheck = Promise.withResolvers<void>();
   let watch: ConfigWatch | undefined;
   return {
     folder,
@@ -266,13 +266,13 @@ async function overDisk(path: string, everyMs: number) {
       watch = await watchConfig({
         load: (readFs) => loadConfig({ paths: [path], env: {}, cwd: folder, readFs }),
         onChange(loaded) {
-          seen.push(said(loaded));
-          heard.resolve();
-          heard = Promise.withResolvers();
+          seen.push(stateOf(loaded));
+          nextChange.resolve();
+          nextChange = Promise.withResolvers();
         },
         onProgress() {
-          looked.resolve();
-          looked = Promise.withResolvers();
+          nextCheck.resolve();
+          nextCheck = Promise.withResolvers();
         },
         everyMs,
         settleMs: 10,
@@ -280,9 +280,9 @@ async function overDisk(path: string, everyMs: number) {
       return watch;
     },
     /** Resolves at the next reported change. */
-    next: () => heard.promise,
+    next: () => nextChange.promise,
     /** Resolves at the end of the next check. */
-    look: () => looked.promise,
+    look: () => nextCheck.promise,
     async [Symbol.asyncDispose]() {
       await watch?.[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
@@ -330,7 +330,7 @@ describe.each([
     await swap('one');
     await symlink('..data/c.yaml', disk.at('conf/c.yaml'));
     const watch = await disk.start();
-    expect(said(watch.initial)).toBe('one');
+    expect(stateOf(watch.initial)).toBe('one');
     for (const name of ['two', 'three']) {
       const changed = disk.next();
       await swap(name);
@@ -381,7 +381,7 @@ describe.each([
       await rename(disk.at('next'), disk.at('conf'));
       while (disk.seen.at(-1) !== name) await Promise.race([changed, disk.next()]);
     }
-    expect(disk.seen.filter((it) => it !== 'invalid')).toEqual(['two', 'three']);
+    expect(disk.seen.filter((watched) => watched !== 'invalid')).toEqual(['two', 'three']);
   });
 });
 

@@ -23,9 +23,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const steps = fc.array(step, { minLength: 1, maxLength: 8 });
 
 /** A short model of server-side apply: which manager holds which key. */
-function createModel(theirs: Data) {
+function createModel(foreignData: Data) {
   const fields = new Map(
-    Object.entries(theirs).map(([name, text]) => [name, { text, hand: true, managers: new Set<string>() }]),
+    Object.entries(foreignData).map(([name, text]) => [
+      name,
+      { text, hand: true, managers: new Set<string>() },
+    ]),
   );
   return {
     hand(name: string, text: string | null): void {
@@ -33,18 +36,18 @@ function createModel(theirs: Data) {
       else if (fields.get(name)?.text !== text) fields.set(name, { text, hand: true, managers: new Set() });
     },
     /** The conflicting keys. */
-    merge(manager: string, wanted: Data): readonly string[] {
-      const conflicts = Object.entries(wanted).filter(([name, text]) => {
+    merge(manager: string, desired: Data): readonly string[] {
+      const conflicts = Object.entries(desired).filter(([name, text]) => {
         const field = fields.get(name);
         const alone = field?.managers.has(manager) && field.managers.size === 1 && !field.hand;
         return field !== undefined && field.text !== text && !alone;
       });
       if (conflicts.length > 0) return conflicts.map(([name]) => name).sort();
       for (const [name, field] of fields) {
-        if (name in wanted || !field.managers.delete(manager)) continue;
+        if (name in desired || !field.managers.delete(manager)) continue;
         if (field.managers.size === 0 && !field.hand) fields.delete(name);
       }
-      for (const [name, text] of Object.entries(wanted)) {
+      for (const [name, text] of Object.entries(desired)) {
         const field = fields.get(name) ?? { text, hand: false, managers: new Set<string>() };
         fields.set(name, { ...field, text, managers: field.managers.add(manager) });
       }
@@ -77,13 +80,13 @@ export function describeMergeLaw(open: () => Promise<ClusterHarness>, options: M
     await using h = await open();
     const id = { namespace: h.namespace, secret: 'foreign' };
     let edits = 0;
-    const law = async (theirs: Data, todo: readonly Step[]) => {
-      const model = createModel(theirs);
-      await h.put(id, { data: encoded(theirs) });
-      const merge = async (manager: string, wanted: Data) => {
-        const conflicts = model.merge(manager, wanted);
+    const law = async (foreignData: Data, todo: readonly Step[]) => {
+      const model = createModel(foreignData);
+      await h.put(id, { data: encoded(foreignData) });
+      const merge = async (manager: string, desired: Data) => {
+        const conflicts = model.merge(manager, desired);
         const live = await readNow(h.cluster, id);
-        const result = await h.cluster.merge(live, merging(wanted as Record<string, string>, { manager }));
+        const result = await h.cluster.merge(live, merging(desired as Record<string, string>, { manager }));
         expect(result.kind === 'conflict' ? result.keys : []).toEqual(conflicts);
       };
       const compare = async () => {
@@ -102,9 +105,9 @@ export function describeMergeLaw(open: () => Promise<ClusterHarness>, options: M
         }
         await compare();
       }
-      const left = model.theirs();
+      const remaining = model.theirs();
       for (const manager of MANAGERS) await merge(manager, {});
-      expect(shown((await readNow(h.cluster, id)).data)).toEqual(left);
+      expect(shown((await readNow(h.cluster, id)).data)).toEqual(remaining);
     };
     await fc.assert(
       fc.asyncProperty(data, steps, law).afterEach(async () => {

@@ -22,16 +22,16 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     await using h = await open();
     await withTheirs(h);
     expect(await keysNow(h)).toEqual([]);
-    const wanted = Object.fromEntries([
+    const expected = Object.fromEntries([
       ['ours', '1'],
       ['ca.crt', '2'],
       ['__proto__', '3'],
     ]);
-    const result = await merge(h, wanted);
+    const result = await merge(h, expected);
     const after = await now(h);
     expect(result).toEqual({ kind: 'written', resourceVersion: after.resourceVersion });
     expect(Object.entries(shown(after.data)).sort()).toEqual(
-      Object.entries(wanted)
+      Object.entries(expected)
         .concat([['theirs', 'kept']])
         .sort(),
     );

@@ -2,14 +2,14 @@ import { expect } from 'vitest';
 import type { Cluster, SecretMeta, WatchHandlers, WatchScope } from '../../src/cluster/cluster.ts';
 import type { AppError } from '../../src/core/errors.ts';
 
-export type Told =
+export type WatchRecord =
   | { readonly kind: 'listed'; readonly found: readonly SecretMeta[] }
   | { readonly kind: 'changed'; readonly meta: SecretMeta }
   | { readonly kind: 'gone'; readonly secret: string };
 
 /** All events of a watch, in order. */
 export interface WatchLog extends WatchHandlers, AsyncDisposable {
-  readonly told: readonly Told[];
+  readonly told: readonly WatchRecord[];
   readonly errors: readonly AppError[];
   progressed(): number;
   lists(): number;
@@ -26,11 +26,11 @@ export function watching(cluster: Cluster, scope: WatchScope): WatchLog {
 }
 
 export function createLog(): WatchLog {
-  const told: Told[] = [];
+  const told: WatchRecord[] = [];
   const errors: AppError[] = [];
   const waiting = new Set<() => void>();
   let progress = 0;
-  const tell = (event: Told) => {
+  const addEvent = (event: WatchRecord) => {
     told.push(event);
     for (const check of waiting) check();
   };
@@ -40,19 +40,19 @@ export function createLog(): WatchLog {
     progressed: () => progress,
     lists: () => told.filter(({ kind }) => kind === 'listed').length,
     now() {
-      const there = new Map<string, SecretMeta>();
+      const current = new Map<string, SecretMeta>();
       for (const event of told) {
         if (event.kind === 'listed') {
-          there.clear();
-          for (const meta of event.found) there.set(meta.id.secret, meta);
-        } else if (event.kind === 'changed') there.set(event.meta.id.secret, event.meta);
-        else there.delete(event.secret);
+          current.clear();
+          for (const meta of event.found) current.set(meta.id.secret, meta);
+        } else if (event.kind === 'changed') current.set(event.meta.id.secret, event.meta);
+        else current.delete(event.secret);
       }
-      return there;
+      return current;
     },
-    listed: (found) => tell({ kind: 'listed', found }),
-    changed: (meta) => tell({ kind: 'changed', meta }),
-    gone: ({ secret }) => tell({ kind: 'gone', secret }),
+    listed: (metas) => addEvent({ kind: 'listed', found: metas }),
+    changed: (meta) => addEvent({ kind: 'changed', meta }),
+    gone: ({ secret }) => addEvent({ kind: 'gone', secret }),
     progress(error) {
       progress += 1;
       if (error !== undefined) errors.push(error);

@@ -119,7 +119,9 @@ export function describeWatch(
       const versions: string[] = [];
       for (let n = 0; n < 10; n += 1) versions.push(await written(h, `${n}`));
       await log.until(tells(versions.at(-1) ?? ''));
-      const seen = log.told.flatMap((one) => (one.kind === 'changed' ? [one.meta.resourceVersion] : []));
+      const seen = log.told.flatMap((event) =>
+        event.kind === 'changed' ? [event.meta.resourceVersion] : [],
+      );
       if (tellsEach) expect(seen).toEqual(versions);
       else expect(versions.filter((version) => seen.includes(version))).toEqual(seen);
     });
@@ -220,8 +222,10 @@ export function describeWatch(
 
     it('rejects invalid names', async () => {
       await using h = await open();
-      for (const wrong of [{ namespace: '..' }, { namespace: 'team', secret: '../x' }]) {
-        expect(() => watching(h.cluster, wrong)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+      for (const invalidScope of [{ namespace: '..' }, { namespace: 'team', secret: '../x' }]) {
+        expect(() => watching(h.cluster, invalidScope)).toThrow(
+          expect.objectContaining({ code: 'CONFIG_INVALID' }),
+        );
       }
     });
   });

@@ -75,11 +75,11 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       await h.cluster.create(app(h), manifest());
       await h.put(foreign(h), { data: { theirs: base64('kept') } });
       const before = [await h.raw(app(h)), await h.raw(foreign(h))];
-      const [live, theirs] = [await readNow(h.cluster, app(h)), await readNow(h.cluster, foreign(h))];
+      const [live, foreignLive] = [await readNow(h.cluster, app(h)), await readNow(h.cluster, foreign(h))];
       const wanted = change({ data: new Map([['n', text('1')]]) });
       const dryRun = { dryRun: true };
       expect((await h.cluster.replace(live, wanted, dryRun)).kind).toBe('written');
-      expect((await h.cluster.merge(theirs, merging({ ours: '1' }), dryRun)).kind).toBe('written');
+      expect((await h.cluster.merge(foreignLive, merging({ ours: '1' }), dryRun)).kind).toBe('written');
       expect([await h.raw(app(h)), await h.raw(foreign(h))]).toEqual(before);
       await h.edit(app(h), { data: { theirs: base64('1') } });
       expect(await h.cluster.replace(live, wanted, dryRun)).toEqual({ kind: 'conflict' });
@@ -202,7 +202,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       const before = await h.raw(app(h));
       const live = await readNow(h.cluster, app(h));
       const replaced = h.cluster.replace(live, change({ type: 'example.com/other' }));
-      await expect(replaced).rejects.toMatchObject({ code: 'IMMUTABLE', about: `${h.namespace}/app` });
+      await expect(replaced).rejects.toMatchObject({ code: 'IMMUTABLE', subject: `${h.namespace}/app` });
       expect(await h.raw(app(h))).toEqual(before);
     });
 

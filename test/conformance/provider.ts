@@ -120,13 +120,13 @@ export function describeProvider<Fault extends string>(
       const [now] = await h.provider.read([{ key: 'a.json' }]);
       const version = now?.kind === 'found' ? now.version : '';
       const other = /^\d+$/.test(version) ? '99' : `${version.slice(0, 9)}${'0'.repeat(64)}`;
-      const [same, gone, none] = await h.provider.read([
+      const [same, previous, none] = await h.provider.read([
         { key: 'a.json', version },
         { key: 'a.json', version: other },
         { key: 'none.json', version: other },
       ]);
       expect(reveal(same)).toBe('{"a":"1"}');
-      expect(codeOf(gone)).toBe('VERSION_GONE');
+      expect(codeOf(previous)).toBe('VERSION_GONE');
       expect(codeOf(none)).toBe('VERSION_GONE');
     });
 
@@ -135,8 +135,8 @@ export function describeProvider<Fault extends string>(
       await h.put('a.json', { a: '1' });
       await h.put('a.json', { a: '2' });
       const [read] = await h.provider.read([{ key: 'a.json' }]);
-      const [known, missing] = await h.provider.versions(['a.json', 'none.json']);
-      if (known?.kind === 'known') expect(read).toMatchObject({ version: known.version });
+      const [current, missing] = await h.provider.versions(['a.json', 'none.json']);
+      if (current?.kind === 'known') expect(read).toMatchObject({ version: current.version });
       expect(missing).toEqual({ kind: 'unknown' });
     });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { eventually, job, notes, type OpenHarness } from './queue.ts';
+import { eventually, job, type OpenHarness, recordingProcess } from './queue.ts';
 
 /** Long enough to differ from an immediate run, and short enough for a test. */
 const LATER_MS = 60_000;
@@ -9,7 +9,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
     it('runs no job before its due time', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
-      const { process, subjects } = notes();
+      const { process, subjects } = recordingProcess();
       queue.start(process);
       const began = performance.now();
       await queue.add(job('a'), { delayMs: 1_000 });
@@ -23,7 +23,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
     it("moves a delayed job forward for an add without delay, under that add's reason", async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
-      const { seen, process } = notes();
+      const { seen, process } = recordingProcess();
       queue.start(process);
       await queue.add(job('a', 'drift', 'one'), { delayMs: LATER_MS });
       await queue.add(job('a', 'manual', 'two'));
@@ -38,7 +38,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await queue.add(job('a', 'sweep'), { delayMs: LATER_MS });
       for (const subject of ['b', 'c']) await queue.add(job(subject, 'event'));
       await queue.add(job('a', 'manual'));
-      const { process, subjects } = notes();
+      const { process, subjects } = recordingProcess();
       queue.start(process);
       await queue.idle();
       expect(subjects()).toEqual(['a', 'b', 'c']);
@@ -47,7 +47,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
     it('moves a delayed job forward for a shorter delay, and never postpones it', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
-      const { process, subjects } = notes();
+      const { process, subjects } = recordingProcess();
       queue.start(process);
       await queue.add(job('a'), { delayMs: LATER_MS });
       await queue.add(job('a'), { delayMs: 2_000 });
@@ -66,7 +66,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<undefined>();
-      const { seen, process } = notes(() => release.promise);
+      const { seen, process } = recordingProcess(() => release.promise);
       queue.start(process);
       await queue.add(job('a'));
       await eventually(() => seen.length === 1);
@@ -79,7 +79,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<undefined>();
-      const { seen, process } = notes(() => release.promise);
+      const { seen, process } = recordingProcess(() => release.promise);
       queue.start(process);
       await queue.add(job('a'));
       await eventually(() => seen.length === 1);
@@ -93,7 +93,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await using harness = await openHarness();
       await using queue = await harness.open();
       const times: number[] = [];
-      const { seen, process } = notes(async (_, run) => {
+      const { seen, process } = recordingProcess(async (_, run) => {
         times.push(performance.now());
         return run === 3 ? undefined : 60;
       });
@@ -109,7 +109,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
     it('runs at once for a trigger while a repeat is waiting', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
-      const { seen, process } = notes(async (_, run) => (run === 1 ? LATER_MS : undefined));
+      const { seen, process } = recordingProcess(async (_, run) => (run === 1 ? LATER_MS : undefined));
       queue.start(process);
       await queue.add(job('a', 'sweep', 'one'));
       await eventually(async () => (await queue.counts()).delayed === 1);
@@ -123,7 +123,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<void>();
-      const { seen, process } = notes(async (_, run) => {
+      const { seen, process } = recordingProcess(async (_, run) => {
         if (run > 1) return undefined;
         await release.promise;
         return LATER_MS;

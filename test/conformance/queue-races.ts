@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { REASONS } from '../../src/queue/queue.ts';
-import { eventually, job, notes, type OpenHarness } from './queue.ts';
+import { eventually, job, type OpenHarness, recordingProcess } from './queue.ts';
 
 const SUBJECTS = 6;
 const ADDERS = 6;
@@ -34,7 +34,7 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
       const running = new Set<string>();
       const twice: string[] = [];
       const starts = new Map<string, number>();
-      const asked: { subject: string; at: number }[] = [];
+      const adds: { subject: string; at: number }[] = [];
       for (const [index, queue] of queues.entries()) {
         const random = randomFrom(seed * 1000 + index);
         queue.start(async ({ subject }) => {
@@ -55,13 +55,13 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
           const reason = REASONS[random(REASONS.length)] ?? 'sweep';
           const delayMs = [0, 0, 0, 2, 600_000][random(5)] ?? 0;
           now += 1;
-          if (delayMs < 10) asked.push({ subject, at: now });
+          if (delayMs < 10) adds.push({ subject, at: now });
           await queues[index % queues.length]?.add(job(subject, reason), { delayMs });
           await moment(random);
         }
       };
       await Promise.all(Array.from({ length: ADDERS }, (_, index) => adder(index)));
-      const lost = () => asked.filter(({ subject, at }) => (starts.get(subject) ?? 0) <= at);
+      const lost = () => adds.filter(({ subject, at }) => (starts.get(subject) ?? 0) <= at);
       await eventually(() => lost().length === 0);
       expect(twice).toEqual([]);
       for (const queue of queues) await queue.close(5_000);
@@ -73,7 +73,7 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
       if (harness.shared) for (let more = 0; more < 3; more += 1) queues.push(await harness.open());
       const [worker] = queues;
       const release = Promise.withResolvers<undefined>();
-      const { process, subjects } = notes(() => release.promise);
+      const { process, subjects } = recordingProcess(() => release.promise);
       worker?.start(process);
       const names = Array.from({ length: PAIRS }, (_, index) => `p${index}`);
       for (const name of names) await worker?.add(job(name));

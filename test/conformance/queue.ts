@@ -26,9 +26,11 @@ export async function eventually(holds: () => boolean | Promise<boolean>, ms = 2
 }
 
 /** A process that records its jobs and ends each run when the test releases it. */
-export function notes(then: (job: Job, run: number) => Promise<number | undefined> = async () => undefined) {
+export function recordingProcess(
+  then: (job: Job, run: number) => Promise<number | undefined> = async () => undefined,
+) {
   const seen: Job[] = [];
-  const process: Process = (it) => then(it, seen.push(it));
+  const process: Process = (each) => then(each, seen.push(each));
   return { seen, process, subjects: () => seen.map(({ subject }) => subject) };
 }
 
@@ -41,8 +43,8 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
         ...[job('a'), job('b', 'drift'), job('c', 'event'), job('d', 'manual'), job('e', 'first')],
         ...[job('f', 'manual'), job('g'), job('h', 'first')],
       ];
-      for (const it of jobs) await queue.add(it);
-      const { process, subjects } = notes();
+      for (const each of jobs) await queue.add(each);
+      const { process, subjects } = recordingProcess();
       queue.start(process);
       await queue.idle();
       expect(subjects()).toEqual(['d', 'f', 'e', 'h', 'c', 'b', 'a', 'g']);
@@ -55,7 +57,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.add(job('a', 'manual', 'two'));
       await queue.add(job('a', 'manual', 'three'));
       await queue.add(job('a', 'event', 'four'));
-      const { seen, process } = notes();
+      const { seen, process } = recordingProcess();
       queue.start(process);
       await queue.idle();
       expect(seen).toEqual([job('a', 'manual', 'three')]);
@@ -68,7 +70,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.add(job('a', 'drift'));
       await queue.add(job('b', 'sweep'));
       await queue.add(job('c', 'event'));
-      const { process, subjects } = notes();
+      const { process, subjects } = recordingProcess();
       queue.start(process);
       await queue.idle();
       expect(subjects()).toEqual(['c', 'a', 'b']);
@@ -80,7 +82,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       const release = Promise.withResolvers<void>();
       let running = 0;
       let most = 0;
-      const { seen, process } = notes(async (_, run) => {
+      const { seen, process } = recordingProcess(async (_, run) => {
         running += 1;
         most = Math.max(most, running);
         if (run === 1) await release.promise;
@@ -106,7 +108,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       let running = 0;
       let most = 0;
       const full = Promise.withResolvers<void>();
-      const { seen, process } = notes(async () => {
+      const { seen, process } = recordingProcess(async () => {
         running += 1;
         most = Math.max(most, running);
         if (running >= 3) full.resolve();
@@ -125,7 +127,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
     it('continues after a process that throws', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
-      const { process, subjects } = notes(async ({ subject }, run) => {
+      const { process, subjects } = recordingProcess(async ({ subject }, run) => {
         if (subject === 'a' && run === 1) throw new Error('unexpected');
         return undefined;
       });
@@ -142,7 +144,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const other = harness.shared ? await harness.open() : queue;
-      const { process, subjects } = notes();
+      const { process, subjects } = recordingProcess();
       queue.start(process);
       const once = { id: 'slot-1', ttlMs: 60_000 };
       await queue.add(job('a'), { once });
@@ -169,7 +171,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.add(job('d'), { delayMs: 60_000 });
       expect(await queue.counts()).toEqual({ waiting: 3, active: 0, delayed: 1 });
       const release = Promise.withResolvers<undefined>();
-      const { seen, process } = notes(() => release.promise);
+      const { seen, process } = recordingProcess(() => release.promise);
       queue.start(process);
       await eventually(() => seen.length === 1);
       expect(await queue.counts()).toEqual({ waiting: 2, active: 1, delayed: 1 });
@@ -196,36 +198,36 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const other = harness.shared ? await harness.open() : queue;
-      const told: [string, string | undefined][] = [];
-      const stop = queue.broadcast.subscribe((...it) => void told.push(it));
+      const received: [string, string | undefined][] = [];
+      const stop = queue.broadcast.subscribe((...each) => void received.push(each));
       queue.broadcast.publish('own', '1');
       other.broadcast.publish('theirs', '2');
       other.broadcast.publish('long', 'x'.repeat(5_000));
-      await eventually(() => told.length >= 2);
-      expect(told.toSorted()).toEqual([
+      await eventually(() => received.length >= 2);
+      expect(received.toSorted()).toEqual([
         ['own', '1'],
         ['theirs', '2'],
       ]);
-      const late: string[] = [];
+      const lateReceived: string[] = [];
       const third = harness.shared ? await harness.open() : queue;
-      third.broadcast.subscribe((field, text) => void late.push(`${field}=${text}`));
-      await eventually(() => late.length === 2);
-      expect(late.toSorted()).toEqual(['own=1', 'theirs=2']);
+      third.broadcast.subscribe((topic, text) => void lateReceived.push(`${topic}=${text}`));
+      await eventually(() => lateReceived.length === 2);
+      expect(lateReceived.toSorted()).toEqual(['own=1', 'theirs=2']);
       other.broadcast.publish('own', undefined);
-      await eventually(() => late.length === 3 && told.length === 3);
-      expect([late.at(-1), told.at(-1)]).toEqual(['own=undefined', ['own', undefined]]);
+      await eventually(() => lateReceived.length === 3 && received.length === 3);
+      expect([lateReceived.at(-1), received.at(-1)]).toEqual(['own=undefined', ['own', undefined]]);
       stop();
       other.broadcast.publish('own', '3');
-      await eventually(() => late.length === 4);
-      expect(told).toHaveLength(3);
-      for (const it of [other, third]) await it[Symbol.asyncDispose]();
+      await eventually(() => lateReceived.length === 4);
+      expect(received).toHaveLength(3);
+      for (const each of [other, third]) await each[Symbol.asyncDispose]();
     });
 
     it('waits for running jobs on close, takes no more, and rejects new adds', async () => {
       await using harness = await openHarness();
       const queue = await harness.open({ concurrency: 1 });
       const release = Promise.withResolvers<undefined>();
-      const { seen, process } = notes(() => release.promise);
+      const { seen, process } = recordingProcess(() => release.promise);
       queue.start(process);
       await queue.add(job('a'));
       await queue.add(job('b'));

@@ -26,36 +26,36 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'an Azure account key': [`${text(86)}==`],
 };
 
-const lead = (what: string) => (what === 'an Azure account key' ? 'AccountKey=' : 'x: ');
+const lead = (description: string) => (description === 'an Azure account key' ? 'AccountKey=' : 'x: ');
 
 describe('CREDENTIAL_SHAPES', () => {
   it('has examples for each shape', () => {
-    expect(CREDENTIAL_SHAPES.map(({ description: what }) => what).sort()).toEqual(
+    expect(CREDENTIAL_SHAPES.map(({ description }) => description).sort()).toEqual(
       Object.keys(EXAMPLES).sort(),
     );
   });
 
-  const cases = Object.entries(EXAMPLES).flatMap(([what, examples]) =>
-    examples.map((example) => [what, example] as const),
+  const cases = Object.entries(EXAMPLES).flatMap(([description, examples]) =>
+    examples.map((example) => [description, example] as const),
   );
 
-  it.each(cases)('redacts %s in a log, and only that', (what, example) => {
-    const line = JSON.stringify({ msg: `${lead(what)}${example}`, count: 1 });
-    const shown = createScrubber().scrub(line);
-    expect(JSON.parse(shown)).toEqual({ msg: `${lead(what)}[secret]`, count: 1 });
+  it.each(cases)('redacts %s in a log, and only that', (description, example) => {
+    const line = JSON.stringify({ msg: `${lead(description)}${example}`, count: 1 });
+    const scrubbed = createScrubber().scrub(line);
+    expect(JSON.parse(scrubbed)).toEqual({ msg: `${lead(description)}[secret]`, count: 1 });
   });
 
-  it.each(cases)('finds %s in the configuration', (what, example) => {
-    expect(findSuspects(`${lead(what)}${example}`)).toContainEqual({ what, fragment: example });
+  it.each(cases)('finds %s in the configuration', (description, example) => {
+    expect(findSuspects(`${lead(description)}${example}`)).toContainEqual({ description, fragment: example });
   });
 
-  it.each(CREDENTIAL_SHAPES.map(({ description: what, pattern }) => [what, pattern] as const))(
+  it.each(CREDENTIAL_SHAPES.map(({ description, pattern }) => [description, pattern] as const))(
     'matches %s in linear time',
-    (what, pattern) => {
-      const [example = ''] = EXAMPLES[what] ?? [];
+    (description, pattern) => {
+      const [example = ''] = EXAMPLES[description] ?? [];
       const started = performance.now();
       for (let length = 1; length <= Math.min(example.length, 12); length += 1) {
-        const beginning = `${lead(what)}${example}`.slice(0, lead(what).length + length);
+        const beginning = `${lead(description)}${example}`.slice(0, lead(description).length + length);
         beginning.repeat(300_000 / beginning.length).replace(pattern, '');
         example
           .slice(0, length)

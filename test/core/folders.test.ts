@@ -33,7 +33,10 @@ describe('makeFolder and namesIn', () => {
   });
 
   // Node's `recursive` option loops forever here, in a thread that cannot be stopped.
-  it.runIf(process.platform === 'linux')('fails at once where the system cannot create a folder', async () => {
-    await expect(makeFolder('/proc/nothing/below')).rejects.toMatchObject({ code: 'ENOENT' });
-  });
+  it.runIf(process.platform === 'linux')(
+    'fails at once where the system cannot create a folder',
+    async () => {
+      await expect(makeFolder('/proc/nothing/below')).rejects.toMatchObject({ code: 'ENOENT' });
+    },
+  );
 });

@@ -50,8 +50,8 @@ describe('lossless JSON', () => {
       ),
     }));
     fc.assert(
-      fc.property(value, (it) => {
-        expect(toJson(it)).toBe(JSON.stringify(it ?? null));
+      fc.property(value, (sample) => {
+        expect(toJson(sample)).toBe(JSON.stringify(sample ?? null));
       }),
     );
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { withSuffix, withoutSuffix } from '../../src/core/request-id.ts';
+import { withoutSuffix, withSuffix } from '../../src/core/request-id.ts';
 
 describe('a request id', () => {
   it('changes for each repeated run', () => {

@@ -41,18 +41,18 @@ describe('a semaphore', () => {
   });
 
   it('serves the next waiter if a permit is released while another waiter aborts', async () => {
-    const slots = createSemaphore(1);
-    await slots.acquire();
-    const gone = new AbortController();
-    const given = slots.acquire({ signal: gone.signal });
-    const next = slots.acquire();
-    slots.release();
-    gone.abort();
-    await given;
-    slots.release();
+    const semaphore = createSemaphore(1);
+    await semaphore.acquire();
+    const aborted = new AbortController();
+    const waiter = semaphore.acquire({ signal: aborted.signal });
+    const next = semaphore.acquire();
+    semaphore.release();
+    aborted.abort();
+    await waiter;
+    semaphore.release();
     await next;
-    expect(slots.isFull()).toBe(true);
-    slots.release();
-    expect(slots.isFull()).toBe(false);
+    expect(semaphore.isFull()).toBe(true);
+    semaphore.release();
+    expect(semaphore.isFull()).toBe(false);
   });
 });

@@ -39,7 +39,7 @@ describe.each(Object.entries(READERS))('the file of %s', (name, read) => {
     ['none.pem', 'ENOENT, no such file or folder'],
     ['.', 'it is a folder, not a regular file'],
     // Reading it would never end.
-    ['pipe', 'this is not a regular file'],
+    ['pipe', 'it is not a regular file'],
     ['large.pem', 'it is larger than 1 MiB, so it is probably another file'],
   ])('reports an unusable file by name, with the reason: %s', async (file, reason) => {
     await expect(read(pathOf(file))).rejects.toMatchObject({
@@ -51,12 +51,9 @@ describe.each(Object.entries(READERS))('the file of %s', (name, read) => {
 });
 
 describe.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])('a file of %s', (name) => {
-  it.each(['der.crt', 'a.key'])(
-    'is rejected without a PEM certificate: %s',
-    async (file) => {
-      await expect(READERS[name]?.(pathOf(file))).rejects.toMatchObject({
-        detail: `file ${pathOf(file)} contains no PEM certificates`,
-      });
-    },
-  );
+  it.each(['der.crt', 'a.key'])('is rejected without a PEM certificate: %s', async (file) => {
+    await expect(READERS[name]?.(pathOf(file))).rejects.toMatchObject({
+      detail: `file ${pathOf(file)} contains no PEM certificates`,
+    });
+  });
 });

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { MAX_TIMER_MS, startTimer, startBackgroundTimer } from '../../src/core/timer.ts';
+import { MAX_TIMER_MS, startBackgroundTimer, startTimer } from '../../src/core/timer.ts';
 
 it.each([startTimer, startBackgroundTimer])('does not fire at once for a delay of years', (wake) => {
   vi.useFakeTimers();

@@ -142,8 +142,8 @@ export function describeChaos(name: string, openChannel: OpenChannel, seeds: rea
         for (const [n, key] of KEYS.slice(60, 75).entries())
           isWritten(`apps/t-${key}`, { A: latest(key), B: latest(`k${75 + n}`) });
         for (const key of KEYS.slice(0, 5)) isWritten(`apps/again-${key}`, { A: latest(key) });
-        const found = KEYS.slice(90).map((key) => [key.replace('found/', ''), latest(key)]);
-        isWritten('apps/all', Object.fromEntries(found));
+        const searchData = KEYS.slice(90).map((key) => [key.replace('found/', ''), latest(key)]);
+        isWritten('apps/all', Object.fromEntries(searchData));
       };
       // Jobs wait for a free slot, so the clock must advance.
       const untilInStep = () =>

@@ -23,12 +23,12 @@ function open(answers: readonly Answer[], { failOpen = 0, failRemove = 0, failEa
     lines: [] as string[],
     opened: 0,
     closed: 0,
-    asked: 0,
+    receives: 0,
     time,
   };
   const queue: MessageQueue = {
     async receive(signal) {
-      seen.asked += 1;
+      seen.receives += 1;
       const answer = remaining.shift();
       if (answer instanceof AppError) throw answer;
       if (answer !== undefined) return answer;
@@ -92,7 +92,7 @@ const message = (body: unknown, receipt: string, received = 1): QueueMessage => 
 describe('the SQS intake', () => {
   it('submits a batch at once and then removes its messages', async () => {
     await using test = open([[message(labelUpdated('a'), 'r1'), message(labelUpdated('b'), 'r2')], []]);
-    await soon(() => expect(test.seen.asked).toBe(3));
+    await soon(() => expect(test.seen.receives).toBe(3));
     expect(test.seen.hints).toEqual([
       { store: 'aws', keys: [arnOf('a'), 'a'] },
       { store: 'aws', keys: [arnOf('b'), 'b'] },
@@ -104,7 +104,7 @@ describe('the SQS intake', () => {
 
   it("leaves malformed messages to the queue's redrive policy", async () => {
     await using test = open([[message('hello', 'bad'), message(labelUpdated('a'), 'good')]]);
-    await soon(() => expect(test.seen.asked).toBe(2));
+    await soon(() => expect(test.seen.receives).toBe(2));
     expect(test.seen.removed).toEqual(['good']);
     expect(test.seen.outcomes).toEqual(['malformed']);
     expect(test.seen.lines).toEqual([]);
@@ -112,7 +112,7 @@ describe('the SQS intake', () => {
 
   it('removes a malformed message after 50 deliveries and logs it', async () => {
     await using test = open([[message('hello', 'bad', 50)]]);
-    await soon(() => expect(test.seen.asked).toBe(2));
+    await soon(() => expect(test.seen.receives).toBe(2));
     expect([test.seen.removed, test.seen.outcomes]).toEqual([['bad'], ['dropped']]);
     expect(test.seen.lines).toEqual(['malformed message deleted after too many deliveries']);
   });
@@ -120,16 +120,16 @@ describe('the SQS intake', () => {
   it('pauses when the queue redelivers malformed messages at once', async () => {
     await using test = open(Array.from({ length: 5 }, () => [message('hello', 'bad')]));
     await soon(() => expect(test.seen.time.waiting).toEqual([1_000]));
-    expect(test.seen.asked).toBe(1);
+    expect(test.seen.receives).toBe(1);
     await test.seen.time.advance(1_000);
-    await soon(() => expect(test.seen.asked).toBe(2));
+    await soon(() => expect(test.seen.receives).toBe(2));
   });
 
   it('pauses when no message can be removed', async () => {
     const answers = Array.from({ length: 5 }, () => [message(labelUpdated('a'), 'r')]);
     await using test = open(answers, { failEach: 1 });
     await soon(() => expect(test.seen.time.waiting).toEqual([1_000]));
-    expect([test.seen.asked, test.seen.takes, test.seen.progress]).toEqual([1, 1, [undefined]]);
+    expect([test.seen.receives, test.seen.takes, test.seen.progress]).toEqual([1, 1, [undefined]]);
   });
 
   it('retries with growing waits and honors Retry-After', async () => {
@@ -173,9 +173,9 @@ describe('the SQS intake', () => {
     ['waits after a failure', [new AppError('STORE_UNAVAILABLE')]],
   ])('stops at once while it %s', async (_, answers: readonly Answer[]) => {
     const test = open(answers);
-    await soon(() => expect(test.seen.asked).toBe(1));
+    await soon(() => expect(test.seen.receives).toBe(1));
     await test.intake[Symbol.asyncDispose]();
-    expect([test.seen.closed, test.seen.asked]).toEqual([1, 1]);
+    expect([test.seen.closed, test.seen.receives]).toEqual([1, 1]);
     expect(test.seen.time.waiting).toEqual([]);
   });
 });

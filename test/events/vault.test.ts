@@ -272,7 +272,7 @@ describe('a stream that was alive', () => {
   type Progress = AppError['code'] | 'well';
 
   /** @param ends The ends of the streams in order. The last stream stays open. */
-  async function follow(ends: readonly { readonly stood: boolean; readonly error: AppError }[]) {
+  async function follow(ends: readonly { readonly wasAlive: boolean; readonly error: AppError }[]) {
     const progress: Progress[] = [];
     const waits: number[] = [];
     const streams = ends.values();
@@ -292,7 +292,7 @@ describe('a stream that was alive', () => {
                 signal?.addEventListener('abort', () => reject(signal.reason)),
               );
             }
-            if (value.stood) {
+            if (value.wasAlive) {
               listener.onOpen();
               listener.onAlive();
             }
@@ -313,8 +313,8 @@ describe('a stream that was alive', () => {
 
   it('may end with its token without a failure, and is soon reopened', async () => {
     const { progress, waits } = await follow([
-      { stood: true, error: closed },
-      { stood: true, error: closed },
+      { wasAlive: true, error: closed },
+      { wasAlive: true, error: closed },
     ]);
     expect(new Set(progress)).toEqual(new Set(['well']));
     expect(waits).toEqual([1_000, 1_000]);
@@ -322,9 +322,9 @@ describe('a stream that was alive', () => {
 
   it('reports a failure when the next one does not stay open', async () => {
     const { progress } = await follow([
-      { stood: true, error: closed },
-      { stood: false, error: closed },
-      { stood: false, error: closed },
+      { wasAlive: true, error: closed },
+      { wasAlive: false, error: closed },
+      { wasAlive: false, error: closed },
     ]);
     expect(progress.slice(-3)).toEqual(['well', 'STORE_UNAVAILABLE', 'STORE_UNAVAILABLE']);
   });
@@ -332,7 +332,7 @@ describe('a stream that was alive', () => {
   it.each(['TIMEOUT', 'ACCESS_DENIED', 'CONFIG_INVALID'] as const)(
     'reports a failure when it ends with %s',
     async (code) => {
-      const { progress } = await follow([{ stood: true, error: new AppError(code) }]);
+      const { progress } = await follow([{ wasAlive: true, error: new AppError(code) }]);
       expect(progress.at(-1)).toBe(code);
     },
   );

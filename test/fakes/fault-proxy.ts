@@ -53,7 +53,10 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   forbidden: () => ({ status: 403, body: errors('1 error occurred:\n\t* permission denied\n\n') }),
   'wrong mount': () => ({ status: 404, body: errors('no handler for route "x". route entry not found.') }),
   // As a gateway says it that does not know the way.
-  'not found at another host': () => ({ status: 404, body: '{"message":"no Route matched with those values"}' }),
+  'not found at another host': () => ({
+    status: 404,
+    body: '{"message":"no Route matched with those values"}',
+  }),
   'not allowed': () => ({ status: 405, body: errors('1 error occurred:\n\t* unsupported operation\n\n') }),
   'not up to date': () => ({ status: 412, body: errors('required index state not present') }),
   throttled: () => ({ status: 429, body: errors('request path "x": rate limit quota exceeded') }),

@@ -33,7 +33,12 @@ export function faulty<Port extends object>(name: string, port: Port, watch: Wat
 }
 
 /** Port methods that do not return a promise. */
-const SYNCHRONOUS: readonly (string | symbol)[] = ['storedRecords', 'ownNamespace', 'mergedKeys', 'exclusivelyOwned'];
+const SYNCHRONOUS: readonly (string | symbol)[] = [
+  'storedRecords',
+  'ownNamespace',
+  'mergedKeys',
+  'exclusivelyOwned',
+];
 
 /** Thrown at the point of a simulated process crash. */
 export class Crash extends Error {

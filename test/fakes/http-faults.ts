@@ -19,7 +19,7 @@ export const HTTP_FAULTS = [
   'hang',
   'hang in the body',
   'reset',
-  'connection connection connection reset in the body',
+  'connection reset in the body',
   'cut',
   'truncated without a length',
   'not HTTP',
@@ -118,7 +118,7 @@ export async function misbehave(
   outgoing.writeHead(status, { ...headers, 'content-length': body.byteLength });
   outgoing.write(half, () => {
     if (fault === 'cut') outgoing.socket?.end();
-    if (fault === 'connection connection connection reset in the body') reset(incoming);
+    if (fault === 'connection reset in the body') reset(incoming);
     if (fault === 'hang in the body') onHang();
   });
 }

@@ -159,10 +159,13 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     return String(objectIn(objects.get(formatTarget(id)) ?? {}, 'metadata')?.uid);
   }
 
-  function known(live: LiveSecret): RawSecret {
+  function rawOf(live: LiveSecret): RawSecret {
     const raw = reads.get(live);
     if (raw !== undefined) return raw;
-    throw new AppError('INTERNAL', { subject: formatTarget(live.id), detail: 'this Secret was not read by this cluster client' });
+    throw new AppError('INTERNAL', {
+      subject: formatTarget(live.id),
+      detail: 'this Secret was not read by this cluster client',
+    });
   }
 
   function read(id: TargetId): LiveSecret | undefined {
@@ -222,8 +225,8 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     async create(id, manifest, { signal, dryRun = false } = {}) {
       checkTarget(id);
       enter('create', signal);
-      const gone = options.namespaces !== undefined && !existing.has(id.namespace);
-      if (gone || ending.has(id.namespace)) {
+      const isMissingNamespace = options.namespaces !== undefined && !existing.has(id.namespace);
+      if (isMissingNamespace || ending.has(id.namespace)) {
         throw new AppError('NAMESPACE_MISSING', { subject: formatTarget(id) });
       }
       if (objects.has(formatTarget(id))) return { kind: 'conflict' };
@@ -232,7 +235,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     },
     async replace(live, change, { signal, dryRun = false } = {}) {
       enter('replace', signal);
-      const before = known(live);
+      const before = rawOf(live);
       const now = read(live.id);
       if (now?.uid !== live.uid || now.resourceVersion !== live.resourceVersion) return { kind: 'conflict' };
       if (needsRecreation(now, change)) throw new AppError('IMMUTABLE', { subject: formatTarget(live.id) });
@@ -258,7 +261,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       const now = read(live.id);
       if (now === undefined) return { kind: 'missing' };
       if (now.uid !== live.uid) return { kind: 'conflict' };
-      const before = known(now);
+      const before = rawOf(now);
       const merged = applyTo(before, appliedSecret(live, manifest), manifest.manager);
       if (merged.kind === 'conflict') return merged;
       const after = toLive(merged.raw, live.id);
@@ -269,9 +272,9 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
         return { kind: 'written', resourceVersion: now.resourceVersion };
       return written('merge', live.id, merged.raw);
     },
-    mergedKeys: (live, manager) => appliedIn(objectIn(known(live), 'metadata') ?? {}, manager).data,
+    mergedKeys: (live, manager) => appliedIn(objectIn(rawOf(live), 'metadata') ?? {}, manager).data,
     exclusivelyOwned: (live, managers) =>
-      exclusivelyOwnedIn(objectIn(known(live), 'metadata') ?? {}, managers),
+      exclusivelyOwnedIn(objectIn(rawOf(live), 'metadata') ?? {}, managers),
     async list(namespace, { name, value }, { signal } = {}) {
       checkNamespace(namespace);
       selectorOf({ [name]: value });

@@ -137,7 +137,7 @@ describe('the export route', () => {
       },
     });
     await using api = await startTestServer({ audit: counting });
-    let most = 0;
+    let maxReads = 0;
     let isRunning = true;
     const exports = Promise.all(
       Array.from({ length: 10 }, () => api.get('/api/v1/audit/export?format=csv')),
@@ -147,12 +147,12 @@ describe('the export route', () => {
     while (isRunning) {
       const before = read;
       await setImmediate();
-      most = Math.max(most, read - before);
+      maxReads = Math.max(maxReads, read - before);
     }
     for (const { status, text } of await exports)
       expect([status, text.endsWith('\r\n')]).toEqual([200, true]);
     expect(read).toBeGreaterThanOrEqual(10 * 2_000);
-    expect(most).toBeLessThanOrEqual(500);
+    expect(maxReads).toBeLessThanOrEqual(500);
   });
 
   it('exports verifiable JSON lines by default', async () => {
@@ -181,13 +181,13 @@ describe('the export route', () => {
       return exportRequest;
     };
     const stalled = [ask(), ask()];
-    await Promise.all(stalled.map((asked) => once(asked, 'response')));
+    await Promise.all(stalled.map((exportRequest) => once(exportRequest, 'response')));
     const disconnected = Array.from({ length: 8 }, ask);
-    await Promise.all(disconnected.map((asked) => once(asked, 'finish')));
-    for (const asked of disconnected) asked.destroy();
+    await Promise.all(disconnected.map((exportRequest) => once(exportRequest, 'finish')));
+    for (const exportRequest of disconnected) exportRequest.destroy();
     const answer = await api.get('/api/v1/audit/export?format=csv&action=update');
     expect(answer.text.split('\r\n').length).toBeGreaterThan(3_000);
-    for (const asked of stalled) asked.destroy();
+    for (const exportRequest of stalled) exportRequest.destroy();
     await soon(() => {
       const exports = api.audit.records.filter(({ action }) => action === 'export');
       const ends = exports.filter(({ counts }) => counts !== undefined);
@@ -267,10 +267,10 @@ describe('the export route', () => {
     await api.audit.append(Array.from({ length: 5_000 }, () => entry({ note: 'x'.repeat(5_000) })));
     const url = await api.server.listen('127.0.0.1:0');
     const headers = { authorization: `Bearer ${TOKENS.viewer}` };
-    const asked = request(`${url}/api/v1/audit/export?format=jsonl`, { headers });
-    const got = once(asked, 'response');
-    asked.end();
-    const [answer] = (await got) as [IncomingMessage];
+    const exportRequest = request(`${url}/api/v1/audit/export?format=jsonl`, { headers });
+    const response = once(exportRequest, 'response');
+    exportRequest.end();
+    const [answer] = (await response) as [IncomingMessage];
     // The client must see an error, so that a partial file does not look complete.
     const cut = once(answer, 'error');
     answer.once('data', () => end(answer, api));

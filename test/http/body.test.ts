@@ -22,7 +22,7 @@ function post(api: TestServer, url: string, body?: string): Promise<Answer> {
   return api.call('POST', url, { token: TOKENS.operator, ...sent });
 }
 
-const done = ({ calls: asked, audit }: TestServer): number => asked.length + audit.records.length - 1;
+const done = ({ calls, audit }: TestServer): number => calls.length + audit.records.length - 1;
 
 const INVALID: readonly (readonly [url: string, body: string])[] = [
   ...WITHOUT_BODY.flatMap((url) =>

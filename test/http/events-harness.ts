@@ -59,7 +59,7 @@ export function sign(body: string, at = NOW, secret = SECRET): string {
 }
 
 export async function startEventTestServer(limits: Partial<Limits> = {}): Promise<EventTestServer> {
-  const took: Submission[] = [];
+  const submissions: Submission[] = [];
   const refused: (Origin & { readonly outcome: string })[] = [];
   const reads: string[] = [];
   const credentials = new Map([
@@ -77,22 +77,22 @@ export async function startEventTestServer(limits: Partial<Limits> = {}): Promis
     if (value === undefined) throw new AppError('CREDENTIAL_MISSING');
     return SecretValue.fromText(value);
   };
-  const take = (hints: readonly Hint[], origin: Origin, requestId?: string) => {
-    took.push({ hints, origin, requestId });
+  const submit = (hints: readonly Hint[], origin: Origin, requestId?: string) => {
+    submissions.push({ hints, origin, requestId });
     return { targets: hints.length, unknown: 0 };
   };
   const webhook = createWebhookIntake({
     config: { name: 'ci', stores: ['team-vault', 'other'], secret: { env: 'HOOK' } },
     credential,
     clock,
-    submit: take,
+    submit: submit,
   });
   const eventGrid = createEventGridIntake({
     config: { name: 'contoso', store: 'azure-prod', key: { env: 'GRID' } },
     vaultUrl: 'https://contoso.vault.azure.net',
     credential,
     clock,
-    submit: take,
+    submit: submit,
   });
   const api = await startTestServer(
     {
@@ -111,7 +111,7 @@ export async function startEventTestServer(limits: Partial<Limits> = {}): Promis
   );
   return {
     api,
-    submissions: took,
+    submissions: submissions,
     refused,
     reads,
     credentials,

@@ -72,9 +72,9 @@ export async function startTestServer(
 ): Promise<TestServer> {
   const audit = createMemoryAudit();
   const log: LogLine[] = [];
-  const asked: { what: string; by: Requester; requestId: string }[] = [];
+  const calls: { what: string; by: Requester; requestId: string }[] = [];
   const all = {
-    service: { ...fakeService(asked), ...service },
+    service: { ...fakeService(calls), ...service },
     audit,
     metrics: { render: async () => ({ contentType: 'text/plain; version=0.0.4', text: '# metrics\n' }) },
     auth: createAuthenticator({ tokens: STATIC_TOKENS }),
@@ -102,7 +102,7 @@ export async function startTestServer(
     server,
     audit,
     log,
-    calls: asked,
+    calls: calls,
     call,
     get: (url, token = TOKENS.viewer) => call('GET', url, { token }),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
@@ -154,7 +154,7 @@ export const ORPHANS: OrphansAnswer = {
   held: [],
 };
 
-function fakeService(asked: { what: string; by: Requester; requestId: string }[]): Service {
+function fakeService(calls: { what: string; by: Requester; requestId: string }[]): Service {
   const mappings = ['api', 'db', 'web'].map((mapping) => ({
     mapping,
     refreshSeconds: 300,
@@ -177,26 +177,26 @@ function fakeService(asked: { what: string; by: Requester; requestId: string }[]
     held: () => [held()],
     async sync(mapping, by, requestId) {
       if (!mappings.some((one) => one.mapping === mapping)) return undefined;
-      asked.push({ what: `sync ${mapping}`, by, requestId });
+      calls.push({ what: `sync ${mapping}`, by, requestId });
       return done(requestId);
     },
     async rollback(mapping, { to, namespace }, by, requestId) {
       if (!mappings.some((one) => one.mapping === mapping)) return undefined;
-      asked.push({ what: `rollback ${mapping} ${to} ${namespace ?? ''}`.trimEnd(), by, requestId });
+      calls.push({ what: `rollback ${mapping} ${to} ${namespace ?? ''}`.trimEnd(), by, requestId });
       return done(requestId);
     },
     async unpin(mapping, { namespace }, by, requestId) {
       if (!mappings.some((one) => one.mapping === mapping)) return undefined;
-      asked.push({ what: `unpin ${mapping} ${namespace ?? ''}`.trimEnd(), by, requestId });
+      calls.push({ what: `unpin ${mapping} ${namespace ?? ''}`.trimEnd(), by, requestId });
       return done(requestId);
     },
     async release(id, by, requestId) {
-      asked.push({ what: `release ${id}`, by, requestId });
+      calls.push({ what: `release ${id}`, by, requestId });
       return done(requestId);
     },
     orphans: async () => ORPHANS,
     async prune(by, requestId) {
-      asked.push({ what: 'prune', by, requestId });
+      calls.push({ what: 'prune', by, requestId });
       return done(requestId);
     },
     loops: () => [{ name: 'queue', ageMs: 1, deadlineMs: 60_000, stalled: false }],

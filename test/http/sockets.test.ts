@@ -185,10 +185,10 @@ describe('closing the server', () => {
   it('closes idle connections at once', async () => {
     await using api = await startTestServer();
     const url = await api.server.listen(ANY);
-    const [silent, asked] = [await open(url), await open(url)];
-    asked.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
-    await once(asked, 'data');
-    await Promise.all([rest(silent), rest(asked), api.server.close(3_600_000)]);
+    const [silent, idle] = [await open(url), await open(url)];
+    idle.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
+    await once(idle, 'data');
+    await Promise.all([rest(silent), rest(idle), api.server.close(3_600_000)]);
     await expect(open(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 

@@ -16,7 +16,7 @@ describe('import external-secrets', () => {
     expect(code).toBe(4);
     expect(stderr).toContain('carried over        ExternalSecret apps/db  → apps.db');
     expect(stderr).toMatch(
-      /Stop the present controller.*See that no byte would change.*Take over.*Remove their objects/s,
+      /Stop External Secrets.*Check that no byte would change.*Take over.*Remove the External Secrets objects/s,
     );
     await bench.write('out.yaml', stdout);
     expect(await bench.run('validate', '--config', 'out.yaml')).toMatchObject({ code: 0 });
@@ -64,7 +64,7 @@ describe('import external-secrets', () => {
     );
     const { stderr } = await bench.run('import', 'external-secrets', 'in.yaml');
     expect(stderr).toMatch(
-      /this looks like .*\n\s+Finish what stands at the end of the file: .*`# secretbridge:allow`/,
+      /this looks like .*\n\s+Complete the mapping at the end of the file: .*`# secretbridge:allow`/,
     );
     expect(stderr).not.toContain('hunter2');
   });
@@ -75,7 +75,7 @@ describe('import external-secrets', () => {
     const from = ['import', 'external-secrets', 'in.yaml'];
     expect(await bench.run(...from, '--out', 'out.yaml', '--report', './out.yaml')).toMatchObject({
       code: 64,
-      stderr: 'error: --out and --report must be two files\n',
+      stderr: 'error: --out and --report must be different files\n',
     });
     await expect(bench.read('out.yaml')).rejects.toThrow('ENOENT');
   });
@@ -87,7 +87,7 @@ describe('import external-secrets', () => {
     const from = ['import', 'external-secrets', 'in.yaml'];
     expect(await bench.run(...from, '--out', 'out.yaml', '--report', 'report.json')).toMatchObject({
       code: 64,
-      stderr: 'error: out.yaml cannot be written: it is there already (EEXIST)\n',
+      stderr: 'error: out.yaml cannot be written: it exists (EEXIST)\n',
     });
     await expect(bench.read('report.json')).rejects.toThrow('ENOENT');
     expect(await bench.read('out.yaml')).toBe('mine');
@@ -131,7 +131,7 @@ describe('import external-secrets', () => {
     expect(await bench.runWith(stdin, 'import', 'external-secrets', '-')).toMatchObject({
       code: 64,
       stdout: '',
-      stderr: 'error: the standard input is not UTF-8 text\n',
+      stderr: 'error: standard input is not UTF-8 text\n',
     });
   });
 
@@ -149,7 +149,7 @@ describe('import external-secrets', () => {
     await bench.write('in.yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n');
     const { code, stderr } = await bench.run('import', 'external-secrets', 'in.yaml');
     expect(code).toBe(0);
-    expect(stderr).toBe('Nothing of external-secrets.io was found.\n');
+    expect(stderr).toBe('No external-secrets.io objects were found.\n');
   });
 
   it('prints no migration steps without convertible objects', async () => {

@@ -137,13 +137,13 @@ spec:
   it('that is not YAML is reported by line, without its content', () => {
     const { unreadable } = readObjects([{ name: 'x.yaml', text: 'a: "hunter2\nb: [' }], 'default');
     expect(unreadable).toHaveLength(1);
-    expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is neither YAML nor JSON$/);
+    expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is not valid YAML or JSON$/);
   });
 
   it.each([
-    ['name: {{ .Release.Name }}', /^"ExternalSecret": one without a name as text\. .*`helm template`$/],
-    ['generateName: db-', /^"ExternalSecret": one without a name as text\. /],
-    ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is neither YAML nor JSON\. .*`helm template`$/],
+    ['name: {{ .Release.Name }}', /^"ExternalSecret": an object without a name\. .*`helm template`$/],
+    ['generateName: db-', /^"ExternalSecret": an object without a name\. /],
+    ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is not valid YAML or JSON\. .*`helm template`$/],
   ])('of a chart with `%s` is listed', (name, line) => {
     const text = `apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  ${name}\n`;
     const { externalObjects: found, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
@@ -165,7 +165,7 @@ spec:
     expect(same.externalObjects.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
     expect(same.unreadable).toEqual([]);
     expect(readObjects(texts, 'default').unreadable).toEqual([
-      'ExternalSecret apps/db is given several times: what stands in a.yaml:3 counts, the first one; c.yaml:1, c.yaml:5 say something else',
+      'ExternalSecret apps/db occurs several times: the first one, in a.yaml:3, counts; c.yaml:1, c.yaml:5 differ',
     ]);
   });
 
@@ -184,7 +184,7 @@ spec:
     expect(objects.externalObjects.map(({ name }) => name)).toEqual(['vault', 'db']);
     expect(objects.unreadable).toHaveLength(3);
     for (const line of objects.unreadable) {
-      expect(line).toMatch(/^"[^\r\n]{1,500}": no API server takes that name$/);
+      expect(line).toMatch(/^"[^\r\n]{1,500}": not a valid object name$/);
     }
     const { result, problems } = await importVerified(objects, OPTIONS);
     expect(problems).toEqual([]);

@@ -145,7 +145,7 @@ describe('an ExternalSecret', () => {
       external({ ...one, dataFrom: [{ sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } }] }),
     );
     expect(mappings).toEqual([]);
-    expect(result.config).toMatch(/^# Not whole, and so not in force: ExternalSecret apps\/db/m);
+    expect(result.config).toMatch(/^# Incomplete, so not active: ExternalSecret apps\/db/m);
     expect(result.config).toMatch(/^#.*PASSWORD/m);
   });
 
@@ -158,18 +158,15 @@ describe('an ExternalSecret', () => {
       { ...one, target: { template: { data: { ['__proto__']: 'x{{ .PASSWORD }}' } } } },
     ],
     ['dataFrom.0.find.tags.__proto__', { dataFrom: [{ find: { tags: { ['__proto__']: 'x' } } }] }],
-  ])(
-    'with an invalid name at %s is listed, and others are converted',
-    async (at, spec) => {
-      const { mappings, report } = await imported(
-        VAULT,
-        external(spec),
-        external(one, { name: 'other', namespace: 'apps' }),
-      );
-      expect(mappings.map(({ name }) => name)).toEqual(['apps.other']);
-      expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
-    },
-  );
+  ])('with an invalid name at %s is listed, and others are converted', async (at, spec) => {
+    const { mappings, report } = await imported(
+      VAULT,
+      external(spec),
+      external(one, { name: 'other', namespace: 'apps' }),
+    );
+    expect(mappings.map(({ name }) => name)).toEqual(['apps.other']);
+    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
+  });
 
   it.each(['toString', 'constructor', '__proto__'])(
     'with an unknown policy keeps the default: %s',
@@ -186,11 +183,11 @@ describe('an ExternalSecret', () => {
         ?.findings.map(({ what }) => what)
         .join();
     };
-    const first = 'what was never there fails the mapping, unless it is `optional`';
+    const first = 'a source that never existed fails the mapping, unless it is `optional`';
     expect(await policy('Merge')).toContain(first);
     expect(await policy('Delete')).toContain(first);
-    expect(await policy('Delete')).toContain('while one source is left, all keys stay');
-    expect(await policy('Merge')).not.toContain('while one source is left');
+    expect(await policy('Delete')).toContain('while one source remains, all keys stay');
+    expect(await policy('Merge')).not.toContain('while one source remains');
   });
 
   it('lists an unknown field', async () => {
@@ -382,7 +379,7 @@ describe('dataFrom', () => {
       expect(it.report('ExternalSecret', 'db')?.findings).toContainEqual({
         level: 'changed',
         at: 'spec.dataFrom[0].find',
-        what: expect.stringMatching(/^a key that is found no more (?:goes when|stays)/),
+        what: expect.stringMatching(/^a key that is no longer found (?:is removed once|stays)/),
       });
     const told = await imported(VAULT, external({ ...both, target: { deletionPolicy: 'Merge' } }));
     expect(told.mapping).toMatchObject({ onSourceMissing: 'removeKeys' });
@@ -394,7 +391,7 @@ describe('dataFrom', () => {
     const named = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }));
     const [finding, kept, ...more] = searched.report('ExternalSecret', 'db')?.findings ?? [];
     expect(finding).toMatchObject({ level: 'changed', at: 'spec.dataFrom[0].find' });
-    expect(kept).toMatchObject({ what: expect.stringMatching(/^a key that is found no more/) });
+    expect(kept).toMatchObject({ what: expect.stringMatching(/^a key that is no longer found/) });
     expect(more).toEqual([]);
     expect(named.report('ExternalSecret', 'db')?.findings).toMatchObject([{ what: finding?.what }]);
   });
@@ -484,7 +481,7 @@ describe('dataFrom by tags', () => {
   });
 });
 
-describe('a template', () => {
+describe('template', () => {
   const withTemplate = (template: object, sources: object = one) =>
     imported(VAULT, external({ ...sources, target: { template } }));
 
@@ -519,9 +516,7 @@ describe('a template', () => {
       }),
     );
     const found = report('ExternalSecret', 'db')?.findings.find(({ at }) => at === 'template.data.a/b');
-    expect(found?.what).toMatch(
-      /^is not what the configuration takes: expected a key of `\[-\._a-zA-Z0-9\]`/,
-    );
+    expect(found?.what).toMatch(/^is not valid in the configuration: expected a key of `\[-\._a-zA-Z0-9\]`/);
   });
 
   it('renames a source with the same name', async () => {

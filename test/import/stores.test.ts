@@ -454,7 +454,7 @@ describe('conditions of a store', () => {
       findings: [
         {
           what: expect.stringMatching(
-            /^the `conditions` of its store leave this namespace out, so that theirs refuses it, too/,
+            /^the `conditions` of its store exclude this namespace, so External Secrets refuses it too/,
           ),
           todo: expect.stringContaining('`--namespace`'),
         },
@@ -472,7 +472,7 @@ describe('a field of an unrendered chart', () => {
       {
         level: 'lost',
         at: 'spec.provider.aws.region',
-        what: 'holds `{{`, as a template that was not filled in',
+        what: 'contains `{{`, so it looks like a template that was not rendered',
         todo: 'Render it first, for example with `helm template`, and import the result.',
       },
     ]);

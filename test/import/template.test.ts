@@ -117,51 +117,59 @@ describe('a Go template', () => {
     ['leaf', leaf.cert, '; for a self-signed certificate External Secrets returns nothing'],
     ['intermediate', '', ''],
     ['root', one.ca, ', including its root; without a root External Secrets returns nothing'],
-  ])('extracts the %s of a chain, and notes when External Secrets returns nothing', (part, expected, differs) => {
-    const template = `{{ .chain | filterCertChain "${part}" }}`;
-    expect(rendered(template)).toBe(expected);
-    const result = translateTemplate(template);
-    const [note] = result.kind === 'done' ? result.value.notes : [];
-    expect(note?.what).toMatch(/^`filterCertChain` becomes `pem_\w+`: the certificates must be one chain/);
-    expect(note?.what.endsWith(`must be one chain${differs}`)).toBe(true);
-  });
+  ])(
+    'extracts the %s of a chain, and notes when External Secrets returns nothing',
+    (part, expected, differs) => {
+      const template = `{{ .chain | filterCertChain "${part}" }}`;
+      expect(rendered(template)).toBe(expected);
+      const result = translateTemplate(template);
+      const [note] = result.kind === 'done' ? result.value.notes : [];
+      expect(note?.what).toMatch(
+        /^`filterCertChain` becomes `pem_\w+`: the certificates must form one chain/,
+      );
+      expect(note?.what.endsWith(`must form one chain${differs}`)).toBe(true);
+    },
+  );
 
   it.each([
-    ['{{ now }} {{ randAlphaNum 5 }}', '`now` has no counterpart; `randAlphaNum` has no counterpart'],
-    ['{{ .a | htpasswd "u" }}', '`htpasswd` has no counterpart'],
+    ['{{ now }} {{ randAlphaNum 5 }}', '`now` has no equivalent; `randAlphaNum` has no equivalent'],
+    ['{{ .a | htpasswd "u" }}', '`htpasswd` has no equivalent'],
     ['{{ range $k, $v := . }}{{ $k }}{{ end }}', 'all keys at once'],
     ['{{ range $i, $v := splitList "," .a }}{{ $v }}{{ end }}', 'the index of a list'],
-    ['{{ .a.b }}', 'there is nothing below a text'],
+    ['{{ .a.b }}', 'a text has no members'],
     ['{{ if and .a (or .none .a) }}x{{ end }}', '`and` and `or` in one condition'],
-    ['{{ if not (fromJson .json) }}x{{ end }}', '`not` of a value out of JSON'],
+    ['{{ if not (fromJson .json) }}x{{ end }}', '`not` of a JSON value'],
     ['{{ if not (eq .a "1" "2") }}x{{ end }}', '`eq` in a condition'],
     ['{{ if not (lt 1 2) }}x{{ end }}', '`lt` in a condition'],
-    ['{{ template "x" }}', '`template` has no counterpart'],
+    ['{{ template "x" }}', '`template` has no equivalent'],
     ['{{ if .a }}', '`if` has no `end`'],
     ['{{ .a', 'an action is not closed'],
     ['{{ end }}', 'without its beginning'],
     ['{{ printf "%5s" .a }}', '`printf` with these arguments'],
-    ['{{ constructor .a }}', '`constructor` has no counterpart'],
+    ['{{ constructor .a }}', '`constructor` has no equivalent'],
     // External Secrets returns all of them; filters for several items drop none.
     ['{{ quote .a .quote }}', '`quote` with these arguments'],
     ['{{ .a | quote .quote }}', '`quote` with these arguments'],
     ['{{ squote .a .quote }}', '`squote` with these arguments'],
     ['{{ urlquery .a .quote }}', '`urlquery` with these arguments'],
     // Here the variable is the source itself, or the loop item.
-    ['{{ with $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', '`$x` is given another value'],
-    ['{{ if $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', '`$x` is given another value'],
-    ['{{ range $v := (fromJson .json).list }}{{ $v = "z" }}{{ $v }}{{ end }}', '`$v` is given another value'],
+    ['{{ with $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', 'a new value for `$x`'],
+    ['{{ if $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', 'a new value for `$x`'],
+    ['{{ range $v := (fromJson .json).list }}{{ $v = "z" }}{{ $v }}{{ end }}', 'a new value for `$v`'],
   ])('%j is listed, not guessed', (template, why) => {
     expect(rendered(template)).toMatch(/^lost: /);
     expect(rendered(template)).toContain(why);
   });
 
   it.each([
-    ['{{ (fromJson .json).n | default "other" }}', /^`default` replaces no 0/],
-    ['{{ .a | nospace }}', /^`nospace` leaves/],
+    ['{{ (fromJson .json).n | default "other" }}', /^`default` does not replace 0/],
+    ['{{ .a | nospace }}', /^`nospace` keeps/],
     ['{{ .a | quote }}', /^`quote` and `%q` become/],
     ['{{ printf "%q" .a }}', /^`quote` and `%q` become/],
-    ['{{ .encoded | b64dec | pkcs12key }}', /^what `base64_decode` gives must be text .* or go on to /],
+    [
+      '{{ .encoded | b64dec | pkcs12key }}',
+      /^the output of `base64_decode` must be text .* or be passed to /,
+    ],
   ])('%j notes its difference in meaning', (template, note) => {
     const result = translateTemplate(template);
     const notes = result.kind === 'done' ? result.value.notes.map(({ what }) => what) : [];
@@ -175,7 +183,7 @@ describe('a Go template', () => {
   it('names the line of an unsupported part', () => {
     expect(translateTemplate('a\n{{ .a }}\n{{ now }}')).toEqual({
       kind: 'lost',
-      problems: [{ line: 3, message: '`now` has no counterpart' }],
+      problems: [{ line: 3, message: '`now` has no equivalent' }],
     });
   });
 

@@ -2,13 +2,13 @@ import type { TestProject } from 'vitest/node';
 import { startServers } from './services/all.ts';
 import type { ClusterAccess } from './services/kubernetes-api.ts';
 
-// Started once for all integration tests, which run in other processes: they are told only where the servers are, as
-// plain data. `services/inject.ts` makes clients of it.
+// The servers start once for all integration tests. Tests run in other processes and receive the addresses as plain
+// data; `services/inject.ts` creates clients from it.
 declare module 'vitest' {
   interface ProvidedContext {
     kubernetes: ClusterAccess & { kubeconfig: string; auditLogPath?: string };
     openbao: { address: string; token: string };
-    localstack: { address: string; isWhole: boolean };
+    localstack: { address: string; isComplete: boolean };
     postgres: { url: string };
     redis: { url: string };
   }
@@ -23,7 +23,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     ...(auditLogPath === undefined ? {} : { auditLogPath }),
   });
   project.provide('openbao', { address: openbao.address, token: openbao.rootToken });
-  project.provide('localstack', { address: localstack.address, isWhole: localstack.isWhole });
+  project.provide('localstack', { address: localstack.address, isComplete: localstack.isComplete });
   project.provide('postgres', { url: postgres.url });
   project.provide('redis', { url: redis.address });
   return () => servers[Symbol.asyncDispose]();

@@ -20,9 +20,9 @@ import { withRetry } from '../../src/providers/retry.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { isRemoved, isWrittenWithout } from '../../src/reconcile/latest-records.ts';
-import { createUnresolvedIntents } from '../../src/reconcile/unresolved-intents.ts';
 import { createRecorder } from '../../src/reconcile/recorder.ts';
-import { resolveTargets, unresolvedTargets, desiredIndex } from '../../src/reconcile/targets.ts';
+import { desiredIndex, resolveTargets, unresolvedTargets } from '../../src/reconcile/targets.ts';
+import { createUnresolvedIntents } from '../../src/reconcile/unresolved-intents.ts';
 import { Collector, quietContext } from '../cli/harness.ts';
 import { linesOf, loadText } from '../config/memory-fs.ts';
 import { everythingIn } from '../conformance/provider.ts';
@@ -83,9 +83,14 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
   async function openStore(): Promise<SecretProvider> {
     const [store] = config.stores;
     if (store === undefined) throw new Error('a bench has one store');
-    const pass = async (ms: number) => clock.set(clock.now() + ms);
+    const advance = async (ms: number) => clock.set(clock.now() + ms);
     const { deadline } = options;
-    const limits = { ...store.limits, clock, sleep: pass, ...(deadline === undefined ? {} : { deadline }) };
+    const limits = {
+      ...store.limits,
+      clock,
+      sleep: advance,
+      ...(deadline === undefined ? {} : { deadline }),
+    };
     const { limit } = createLimiter(limits);
     const running = new Set<Promise<unknown>>();
     const watched: ProviderDeps['limit'] = (call, signal) => {
@@ -97,13 +102,13 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
     // Waiting for a retry gives running calls enough time to end.
     const sleep = async (ms: number) => {
       await Promise.allSettled(running);
-      await pass(ms);
+      await advance(ms);
     };
     return withRetry(await createProvider(store, deps), { clock, sleep, random: () => 0.5 });
   }
 
   function appOf(): App {
-    const leftOpen = createUnresolvedIntents();
+    const unresolvedIntents = createUnresolvedIntents();
     let targets = unresolvedTargets(config.mappings);
     const access = createAccess(config);
     return {
@@ -121,7 +126,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       instances: [config.instance],
       fingerprints,
       restartOf: () => [],
-      unresolvedIntents: leftOpen,
+      unresolvedIntents: unresolvedIntents,
       async resolve() {
         targets = await resolveTargets(config.mappings, cluster, undefined);
         return targets;
@@ -141,7 +146,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           stores,
           instances,
           clock,
-          unresolvedIntents: leftOpen,
+          unresolvedIntents: unresolvedIntents,
         });
         const reader = createReader({
           open: async () => provider,
@@ -240,7 +245,7 @@ async function loadOf(text: string): Promise<Config> {
 
 /** Like `findLeaks`, but searches each form once, because these markers consist of their core only. */
 export function leaksIn(places: readonly Place[], markers: readonly Marker[]): readonly string[] {
-  return places.flatMap(({ name: place, bytes }) => {
+  return places.flatMap(({ name: placeName, bytes }) => {
     const hay = Buffer.from(bytes);
     return markers.flatMap(({ name, core }) => {
       const needles = new Map(
@@ -248,7 +253,7 @@ export function leaksIn(places: readonly Place[], markers: readonly Marker[]): r
       );
       return [...needles.values()]
         .filter(({ needle }) => hay.includes(needle))
-        .map(({ form }) => `${place}: ${name}, ${form}`);
+        .map(({ form }) => `${placeName}: ${name}, ${form}`);
     });
   });
 }

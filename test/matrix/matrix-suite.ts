@@ -19,8 +19,8 @@ const HEALS = ['THROTTLED', 'STORE_UNAVAILABLE', 'TIMEOUT', 'BAD_ANSWER'];
 
 /** Captures what this process prints directly, for example by a vendor's package. */
 function watchOutput() {
-  const seen: string[] = [];
-  const note = (...args: unknown[]) => void seen.push(args.map(String).join(' '));
+  const captured: string[] = [];
+  const note = (...args: unknown[]) => void captured.push(args.map(String).join(' '));
   const spies = [
     vi.spyOn(console, 'log').mockImplementation(note),
     vi.spyOn(console, 'warn').mockImplementation(note),
@@ -28,7 +28,7 @@ function watchOutput() {
     vi.spyOn(process, 'emitWarning').mockImplementation(note),
   ];
   return {
-    seen,
+    seen: captured,
     [Symbol.dispose]() {
       for (const spy of spies) spy.mockRestore();
     },
@@ -49,7 +49,7 @@ async function fill(store: MatrixStore, values: Values, stays: Marker): Promise<
 }
 
 /** The state of each target in the cluster. */
-function look({ cluster }: Bench): ReadonlyMap<string, string> {
+function snapshotTargets({ cluster }: Bench): ReadonlyMap<string, string> {
   return new Map(cells.map((cell) => [cell.name, JSON.stringify(cluster.raw(idOf(cell))) ?? 'none']));
 }
 
@@ -59,7 +59,7 @@ function dataOf({ cluster }: Bench, cell: Cell): Readonly<Record<string, unknown
 }
 
 /** The data of a target while the store is healthy. */
-function wanted({ shape, ownership }: Cell, values: Values, stays: Marker): Record<string, string> {
+function expectedData({ shape, ownership }: Cell, values: Values, stays: Marker): Record<string, string> {
   const theirs = ownership === 'merged' ? THEIRS.data : {};
   const [gone, other] = [values.gone.core.toString(), stays.core.toString()].map(base64);
   const [goneJson, otherJson] = [json(values.gone), json(stays)].map(base64);
@@ -83,7 +83,7 @@ function afterProof(cell: Cell, values: Values): 'gone' | 'kept' | 'held' | Reco
   if (policy === 'delete' && shape === 'one') return 'gone';
   if (policy === 'removeKeys' && shape === 'one') return 'held';
   if (policy !== 'removeKeys' && shape !== 'optional') return 'kept';
-  const { GONE: _, S_a: __, gone: ___, ...rest } = wanted(cell, values, values.after);
+  const { GONE: _, S_a: __, gone: ___, ...rest } = expectedData(cell, values, values.after);
   return rest;
 }
 
@@ -116,21 +116,21 @@ async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStor
   await bench.configure(mappingsOf(key));
   for (const name of ['stays', 'found/stays']) await store.put(store.key(name), json(values.after));
   await fault.begin(store);
-  const before = look(bench);
+  const before = snapshotTargets(bench);
   const where = `${kind.title}, ${fault.title} (${fault.scope})`;
   const isProof = fault.failure === 'absent';
-  for (const pass of isProof ? [1, 2, 3, 4, 5] : [1, 2, 3, 4]) {
+  for (const cycle of isProof ? [1, 2, 3, 4, 5] : [1, 2, 3, 4]) {
     await bench.clock.advance(4 * MINUTE);
     const report = await bench.sync();
     counts.passes += 1;
     const outcomes = new Map(report.targets.map(({ target, error }) => [target.secret, error?.code]));
-    const now = look(bench);
+    const now = snapshotTargets(bench);
     const wrong = cells.flatMap((cell) => {
       // An optional source that was never written needs no proof of its absence.
       const isNew = cell.shape === 'optional' && ['adopting', 'missing'].includes(cell.ownership);
-      const allowed = isProof && (pass >= 4 || isNew) ? afterProof(cell, values) : 'kept';
+      const allowed = isProof && (cycle >= 4 || isNew) ? afterProof(cell, values) : 'kept';
       const code = allowed === 'held' ? 'HELD' : codeOf(cell, fault);
-      if (pass === 4) count(allowed);
+      if (cycle === 4) count(allowed);
       if (typeof allowed === 'object')
         return isDeepStrictEqual(dataOf(bench, cell), allowed) ? [] : [`${cell.name} has other data`];
       if (allowed === 'gone') return now.get(cell.name) === 'none' ? [] : [`${cell.name} still exists`];
@@ -139,7 +139,7 @@ async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStor
         ...(outcomes.get(cell.name) === code ? [] : [`${cell.name} reports ${outcomes.get(cell.name)}`]),
       ];
     });
-    expect(wrong, `${where}, cycle ${pass}`).toEqual([]);
+    expect(wrong, `${where}, cycle ${cycle}`).toEqual([]);
     for (const code of outcomes.values()) if (code !== undefined) codes.add(code);
     // A target that does not read from the failed source continues, unless a hanging call pauses the whole store.
     const bystander = fault.code === 'TIMEOUT' ? [undefined, 'TIMEOUT'] : [undefined];
@@ -157,7 +157,7 @@ async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStor
     new Set(['NOT_OWNED']),
   );
   const late = cells.filter((cell) => {
-    const data = cell.ownership === 'foreign' ? THEIRS.data : wanted(cell, values, values.after);
+    const data = cell.ownership === 'foreign' ? THEIRS.data : expectedData(cell, values, values.after);
     return !isDeepStrictEqual(dataOf(bench, cell), data);
   });
   expect(late, `${where}, healed`).toEqual([]);
@@ -186,9 +186,9 @@ export function describeMatrix(kind: MatrixKind): void {
     });
 
     it('covers every failure, or gives a reason why it cannot occur', () => {
-      const seen = new Set(kind.faults.map(({ failure }) => failure));
+      const captured = new Set(kind.faults.map(({ failure }) => failure));
       for (const failure of FAILURES)
-        expect(seen.has(failure), failure).toBe(kind.never[failure] === undefined);
+        expect(captured.has(failure), failure).toBe(kind.never[failure] === undefined);
     });
 
     it.each(chosen(kind).map((fault) => [fault.scope, fault.title, fault] as const))(

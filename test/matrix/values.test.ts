@@ -6,14 +6,14 @@ import { describeValues } from './value-suite.ts';
 
 const NAMES = Object.keys(STORES) as StoreName[];
 
-for (const name of NAMES) describeValues(`${STORES[name]}, over its fake`, FAKES[name], name);
+for (const name of NAMES) describeValues(`${STORES[name]} with its fake server`, FAKES[name], name);
 
 describe('a search that fails halfway', () => {
   it.each(NAMES)('fails as a whole and leaves the target unchanged: %s', async (name) => {
     await using store = await FAKES[name]();
-    const key = (it: string) => (name === 'azure' ? it.replaceAll('/', '-') : it);
-    const put = (it: string) =>
-      store.put(key(it), { key: it, value: '{"a":"x"}', isObject: true }, undefined);
+    const key = (path: string) => (name === 'azure' ? path.replaceAll('/', '-') : path);
+    const put = (path: string) =>
+      store.put(key(path), { key: path, value: '{"a":"x"}', isObject: true }, undefined);
     for (let index = 0; index < 120; index += 1) await put(`f/n${index}`);
     await put('f/deep/n');
     const mappings = `\n  - { name: all, target: { namespace: apps }, onSourceMissing: removeKeys, dataFrom: [ { store: s, find: { path: ${key('f/')} }, rename: { invalid: replace } } ] }`;
@@ -24,10 +24,10 @@ describe('a search that fails halfway', () => {
     expect(Object.keys(bench.cluster.raw(target)?.data ?? {})).toHaveLength(121);
 
     await store.breakSearch(key('f/'));
-    for (const pass of [1, 2, 3, 4]) {
+    for (const cycle of [1, 2, 3, 4]) {
       await bench.clock.advance(5 * 60_000);
       const code = name === 'files' ? 'ACCESS_DENIED' : 'STORE_UNAVAILABLE';
-      expect((await bench.sync()).targets, `cycle ${pass}`).toMatchObject([
+      expect((await bench.sync()).targets, `cycle ${cycle}`).toMatchObject([
         { kind: 'failed', error: { code } },
       ]);
       expect(JSON.stringify(bench.cluster.raw(target))).toBe(before);

@@ -76,9 +76,9 @@ describe('the metrics', () => {
     for (const [, name = '', inner = ''] of text.matchAll(
       /^(secretbridge_\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? /gm,
     )) {
-      const known = labels.get(name) ?? new Set();
-      for (const [, label = ''] of inner.matchAll(/(\w+)="/g)) if (label !== 'le') known.add(label);
-      labels.set(name, known);
+      const names = labels.get(name) ?? new Set();
+      for (const [, label = ''] of inner.matchAll(/(\w+)="/g)) if (label !== 'le') names.add(label);
+      labels.set(name, names);
     }
     const shown = [...labels].map(([name, set]) => `${name}{${[...set].join(',')}}`).sort();
     expect(shown).toEqual([

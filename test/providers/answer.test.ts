@@ -12,7 +12,7 @@ describe('decodeText', () => {
 
   it.each([
     ['in another encoding', Buffer.from('{"errors":["é"]}', 'latin1')],
-    ['cut inside a character', inside],
+    ['truncated inside a character', inside],
   ])('rejects %s in a success, and returns an empty text for other responses', (_, bytes) => {
     expect(() => decodeText(bytes)).toThrow(expect.objectContaining({ code: 'BAD_ANSWER' }));
     expect(decodeText(bytes, false)).toBe('');

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { createBreaker, type CallResult } from '../../src/providers/breaker.ts';
+import { type CallResult, createBreaker } from '../../src/providers/breaker.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 
 const AWAY = new AppError('STORE_UNAVAILABLE');
 const HUNG = new AppError('TIMEOUT');
 
-/** A breaker whose probe ends as the test says. */
+/** A breaker with a probe that the test controls. */
 function breakerWith(first: AppError | undefined, random = 0.5) {
   const time = createManualTime();
   const probes: number[] = [];
@@ -45,10 +45,10 @@ function breakerWith(first: AppError | undefined, random = 0.5) {
 }
 
 async function opened(verdict: AppError = AWAY) {
-  const it = breakerWith(verdict);
-  await it.call(AWAY, AWAY, AWAY);
-  expect(it.breaker.state).toBe('open');
-  return it;
+  const tested = breakerWith(verdict);
+  await tested.call(AWAY, AWAY, AWAY);
+  expect(tested.breaker.state).toBe('open');
+  return tested;
 }
 
 describe('a breaker', () => {

@@ -3,7 +3,7 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { secureContextWithCa } from '../../src/providers/tls.ts';
 
-// An empty credential is none: who has none must not get in with it.
+// An empty credential must not grant access.
 
 it.each([
   ['an environment variable', { env: 'EMPTY' }, 'environment variable EMPTY is not set or empty'],
@@ -11,7 +11,7 @@ it.each([
   [
     'a key of a Secret',
     { secretRef: { name: 's', key: 'k' } },
-    "key k of Secret s in the bridge's own namespace is not there or empty",
+    "key k of Secret s in the bridge's own namespace is missing or empty",
   ],
 ])('reports an empty credential as missing: %s', async (_, reference, detail) => {
   const secret = async () => SecretValue.fromBytes(new Uint8Array());
@@ -27,10 +27,10 @@ it.each([
   ['token\n\n', 'token\n'],
   ['two\nlines', 'two\nlines'],
   ['token ', 'token '],
-])('removes one final newline from a Secret key, as from a file: %j', async (text, meant) => {
+])('removes one final newline from a Secret key, as from a file: %j', async (text, expected) => {
   const secret = async () => SecretValue.fromText(text);
   const value = await resolveCredential({ secretRef: { name: 's', key: 'k' } }, { env: {}, secret });
-  expect(value.revealText()).toBe(meant);
+  expect(value.revealText()).toBe(expected);
 });
 
 it('reports a Secret key that contains only a newline as missing', async () => {

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import type { HttpFault } from '../fakes/http-faults.ts';
 
-/** What each fault between us and a store must become, where the store does not give it another meaning. */
+/** The expected error for each fault between us and a store, unless the store defines another one. */
 export const HTTP_FAULT_CODES = {
   'bad request': 'BAD_ANSWER',
   unauthorized: 'AUTH_FAILED',
@@ -19,7 +19,7 @@ export const HTTP_FAULT_CODES = {
   hang: 'TIMEOUT',
   'hang in the body': 'TIMEOUT',
   reset: 'STORE_UNAVAILABLE',
-  'connection connection connection reset in the body': 'STORE_UNAVAILABLE',
+  'connection reset in the body': 'STORE_UNAVAILABLE',
   cut: 'STORE_UNAVAILABLE',
   'truncated without a length': 'BAD_ANSWER',
   'not HTTP': 'BAD_ANSWER',

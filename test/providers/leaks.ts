@@ -1,9 +1,9 @@
 import { findLeaks, markerOf } from '../leak-search.ts';
 
-/** Where one of these secrets is seen, in whatever form. */
-export function leaksIn(shown: string, secrets: readonly string[]): readonly string[] {
+/** Finds these secrets in any encoding. */
+export function leaksIn(text: string, secrets: readonly string[]): readonly string[] {
   return findLeaks(
-    [{ name: 'shown', bytes: shown }],
+    [{ name: 'shown', bytes: text }],
     secrets.map((secret, at) => markerOf(`secret ${at}`, secret)),
   );
 }

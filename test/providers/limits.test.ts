@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { runAsProbe, type CallReport, createLimiter } from '../../src/providers/limits.ts';
+import { type CallReport, createLimiter, runAsProbe } from '../../src/providers/limits.ts';
 import { systemSleep } from '../../src/providers/timing.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { manualDeadline } from './manual-deadline.ts';
@@ -21,7 +21,7 @@ function limiter(options: { requestsPerSecond?: number; concurrency?: number; ti
   return { time, limit, clear, calls };
 }
 
-/** Calls that end when the test says so. */
+/** Calls that the test ends explicitly. */
 function stage() {
   const started: number[] = [];
   const ends = new Map<number, () => void>();

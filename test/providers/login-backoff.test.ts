@@ -5,7 +5,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 
 const REFUSED = new AppError('AUTH_FAILED');
 
-/** How long after each refusal the next attempt is allowed, in seconds. */
+/** The seconds after each refusal until the next attempt is allowed. */
 async function waits(error: AppError, rounds: number): Promise<number[]> {
   const time = createManualTime();
   const refusals = createLoginBackoff(time);

@@ -2,7 +2,7 @@ import { AppError } from '../../src/core/errors.ts';
 import type { MakeDeadline } from '../../src/providers/timing.ts';
 import type { ManualTime } from '../fakes/manual-time.ts';
 
-/** The time limit of a call, on a clock that the test moves. */
+/** A call timeout on a clock that the test moves. */
 export function manualDeadline(time: ManualTime): MakeDeadline {
   return (ms) => {
     const controller = new AbortController();

@@ -13,7 +13,7 @@ import { listen } from '../fakes/loopback.ts';
 
 const withCode = (code: string) => Object.assign(new Error('MARKER'), { code, data: 'MARKER' });
 
-/** Begins to listen, and answers each connection as told, whatever it is asked. */
+/** Listens, and answers each connection as given, whatever the request. */
 async function serve(answer: (socket: Socket) => void) {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -32,7 +32,7 @@ async function serve(answer: (socket: Socket) => void) {
   };
 }
 
-/** What the HTTP clients of our providers throw; undefined if they got an answer. */
+/** The error that our providers' HTTP clients throw, or undefined if they get a response. */
 const CLIENTS: readonly (readonly [string, (url: string) => Promise<unknown>])[] = [
   [
     'undici',
@@ -65,23 +65,23 @@ const CLIENTS: readonly (readonly [string, (url: string) => Promise<unknown>])[]
 
 describe.each(CLIENTS)('a connection error of %s', (_, get) => {
   it.each<[string, (socket: Socket) => void, ErrorCode, string]>([
-    ['closes without an answer', (socket) => socket.destroy(), 'STORE_UNAVAILABLE', 'closed before'],
+    ['closes without a response', (socket) => socket.destroy(), 'STORE_UNAVAILABLE', 'closed before'],
     ['resets', (socket) => socket.resetAndDestroy(), 'STORE_UNAVAILABLE', 'closed before'],
     [
-      'ends within its answer',
+      'closes during the response',
       (socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{'),
       'STORE_UNAVAILABLE',
       'closed before',
     ],
     [
-      'ends within a chunk',
+      'closes during a chunk',
       (socket) => socket.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\n{'),
       'STORE_UNAVAILABLE',
       'closed before',
     ],
-    ['answers something else', (socket) => socket.end('220 mail.internal\r\n'), 'BAD_ANSWER', 'not HTTP'],
+    ['sends something else', (socket) => socket.end('220 mail.internal\r\n'), 'BAD_ANSWER', 'not HTTP'],
     [
-      'answers with headers without end',
+      'sends endless headers',
       (socket) => socket.write(`HTTP/1.1 200 OK\r\na: ${'a'.repeat(100_000)}`),
       'BAD_ANSWER',
       'headers are too large',
@@ -96,15 +96,15 @@ describe.each(CLIENTS)('a connection error of %s', (_, get) => {
     await using server = await serve((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     const thrown = await get(`https://${server.host}/`);
     expect(fromNetwork(thrown)).toMatchObject({ code: 'TLS_FAILED', detail: 'the server does not use TLS' });
-    expect(fromVault(thrown).detail).toBe('it does not speak TLS; is its address `http`?');
+    expect(fromVault(thrown).detail).toBe('the server does not use TLS; is its address `http`?');
   });
 
-  // Alerts of TLS (RFC 8446, 6.2).
+  // TLS alerts (RFC 8446, 6.2).
   it.each([
-    ['wants another version', 70, 'the TLS handshake failed'],
+    ['requires another version', 70, 'the TLS handshake failed'],
     ['does not know our issuer', 48, 'the server does not accept our client certificate'],
-    ['finds our certificate expired', 45, 'the server does not accept our client certificate'],
-    ['wants a client certificate', 116, 'the server requires a client certificate'],
+    ['rejects our expired certificate', 45, 'the server does not accept our client certificate'],
+    ['requires a client certificate', 116, 'the server requires a client certificate'],
   ])('for a server that %s', async (_, alert, detail) => {
     await using server = await serve((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
     const error = fromNetwork(await get(`https://${server.host}/`));
@@ -122,13 +122,21 @@ describe('the error code', () => {
     ['STORE_UNAVAILABLE', 'the host name cannot be resolved (DNS)', ['ENOTFOUND']],
     ['STORE_UNAVAILABLE', 'the host name cannot be resolved at the moment (DNS)', ['EAI_AGAIN']],
     ['STORE_UNAVAILABLE', 'there is no route to the host', ['EHOSTUNREACH', 'ENETUNREACH']],
-    ['STORE_UNAVAILABLE', 'the connection was closed before the response was complete', ['EPIPE', 'ECONNRESET']],
+    [
+      'STORE_UNAVAILABLE',
+      'the connection was closed before the response was complete',
+      ['EPIPE', 'ECONNRESET'],
+    ],
     ['TIMEOUT', 'the connection timed out', ['ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT']],
     ['TIMEOUT', 'the response did not start in time', ['UND_ERR_HEADERS_TIMEOUT']],
     ['TIMEOUT', 'the response did not end in time', ['UND_ERR_BODY_TIMEOUT']],
     ['TLS_FAILED', 'the server certificate is for another name', ['ERR_TLS_CERT_ALTNAME_INVALID']],
     ['TLS_FAILED', 'the server certificate has expired, or the local clock is wrong', ['CERT_HAS_EXPIRED']],
-    ['TLS_FAILED', 'the server certificate is not valid yet, or the local clock is wrong', ['CERT_NOT_YET_VALID']],
+    [
+      'TLS_FAILED',
+      'the server certificate is not valid yet, or the local clock is wrong',
+      ['CERT_NOT_YET_VALID'],
+    ],
     ['TLS_FAILED', 'the server certificate is revoked', ['CERT_REVOKED']],
     [
       'TLS_FAILED',
@@ -157,11 +165,7 @@ describe('the error code', () => {
         'ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED',
       ],
     ],
-    [
-      'TLS_FAILED',
-      'the client certificate and its key do not match',
-      ['ERR_OSSL_X509_KEY_VALUES_MISMATCH'],
-    ],
+    ['TLS_FAILED', 'the client certificate and its key do not match', ['ERR_OSSL_X509_KEY_VALUES_MISMATCH']],
     ['TLS_FAILED', 'a certificate or key file is not valid PEM', ['ERR_OSSL_PEM_NO_START_LINE']],
     [
       'TLS_FAILED',
@@ -175,10 +179,10 @@ describe('the error code', () => {
   });
 
   it.each<[string, unknown]>([
-    ['of the cause', new TypeError('fetch failed', { cause: withCode('CERT_REVOKED') })],
-    ['of the first attempt', new AggregateError([withCode('CERT_REVOKED'), withCode('EPIPE')])],
-    ['of all attempts', Object.assign(new AggregateError([withCode('EPIPE')]), { code: 'CERT_REVOKED' })],
-    ['deep within', new Error('a', { cause: new AggregateError([withCode('CERT_REVOKED')]) })],
+    ['the cause', new TypeError('fetch failed', { cause: withCode('CERT_REVOKED') })],
+    ['the first attempt', new AggregateError([withCode('CERT_REVOKED'), withCode('EPIPE')])],
+    ['several attempts', Object.assign(new AggregateError([withCode('EPIPE')]), { code: 'CERT_REVOKED' })],
+    ['a nested cause', new Error('a', { cause: new AggregateError([withCode('CERT_REVOKED')]) })],
   ])('is taken from %s', (_, thrown) => {
     expect(fromNetwork(thrown).detail).toBe('the server certificate is revoked');
   });
@@ -186,7 +190,7 @@ describe('the error code', () => {
   it.each([undefined, null, 'text', new Error('MARKER'), new AggregateError([]), withCode('ENEW')])(
     'is STORE_UNAVAILABLE if it is missing: %s',
     (thrown) => {
-      expect(fromNetwork(thrown)).toMatchObject({ code: 'STORE_UNAVAILABLE', remedy: 'retry' });
+      expect(fromNetwork(thrown)).toMatchObject({ code: 'STORE_UNAVAILABLE', category: 'retry' });
     },
   );
 });

@@ -7,7 +7,7 @@ import { withQuarantine } from '../../src/providers/quarantine.ts';
 const FOUND: ReadResult = { kind: 'found', value: SecretValue.fromText('x'), version: '1' };
 const HUNG: ReadResult = { kind: 'failed', error: new AppError('TIMEOUT') };
 
-/** A provider whose calls end when the test says so. */
+/** A provider whose calls the test ends explicitly. */
 function staged() {
   const calls: { keys: string[]; end: (result: ReadResult) => void; fail: (error: Error) => void }[] = [];
   const inner: SecretProvider = {

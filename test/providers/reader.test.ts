@@ -2,11 +2,11 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { type ReadResult, refId, type StoreRef } from '../../src/core/read-result.ts';
 import type { PendingRecord } from '../../src/core/pending-record.ts';
+import { type ReadResult, refId, type StoreRef } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
+import { type CacheBudget, createCacheBudget, type MaxAge } from '../../src/providers/bounded-cache.ts';
 import { createReader } from '../../src/providers/reader.ts';
-import { type MaxAge, createCacheBudget, type CacheBudget } from '../../src/providers/bounded-cache.ts';
 
 const KIB = 1_024;
 
@@ -14,26 +14,26 @@ async function collectGarbage(): Promise<void> {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   setFlagsFromString('--no-expose-gc');
-  // What a WeakRef was made of or asked for lives until the end of this turn.
+  // The target of a WeakRef that was created or dereferenced stays alive until the end of the turn.
   await new Promise((resolve) => setImmediate(resolve));
   collect();
 }
 
 function readerWith(
   options: {
-    room?: CacheBudget;
+    cacheBudget?: CacheBudget;
     signal?: AbortSignal;
     down?: readonly string[];
-    perCall?: (store: string) => number;
-    age?: MaxAge;
-    /** Of the first reads, in their order. */
+    batchSizeOf?: (store: string) => number;
+    maxAge?: MaxAge;
+    /** The results of the first reads, in order. */
     recordings?: readonly PendingRecord[];
   } = {},
 ) {
   const reads: string[][] = [];
   const searches: string[] = [];
   const hints: string[][] = [];
-  const told: string[] = [];
+  const recordedKeys: string[] = [];
   const hold = Promise.withResolvers<void>();
   const found = (): ReadResult => ({
     kind: 'found',
@@ -62,12 +62,12 @@ function readerWith(
       };
     },
     onRead: async ({ ref }) => {
-      told.push(ref.key);
-      return options.recordings?.[told.length - 1];
+      recordedKeys.push(ref.key);
+      return options.recordings?.[recordedKeys.length - 1];
     },
   });
   const read = async (...keys: readonly string[]) => reader.read(keys.map((key) => at('a', key)));
-  return { reader, read, reads, searches, hints, told, release: hold.resolve };
+  return { reader, read, reads, searches, hints, told: recordedKeys, release: hold.resolve };
 }
 
 function failing(): PendingRecord {
@@ -82,27 +82,27 @@ function at(store: string, key: string): StoreRef {
 
 describe('a reader', () => {
   it('reads each reference once, and references of the same turn in one call', async () => {
-    const { read, reads, told } = readerWith();
+    const { read, reads, told: recordedKeys } = readerWith();
     await Promise.all([read('a', 'b'), read('b', 'c')]);
     await read('a', 'c');
     expect(reads).toEqual([['a', 'b', 'c']]);
-    expect(told).toEqual(['a', 'b', 'c']);
+    expect(recordedKeys).toEqual(['a', 'b', 'c']);
   });
 
   it('evicts values above its limit, and reads them again', async () => {
-    const { read, reads, told } = readerWith({ room: createCacheBudget(4 * KIB) });
+    const { read, reads, told: recordedKeys } = readerWith({ cacheBudget: createCacheBudget(4 * KIB) });
     for (const key of ['a', 'b', 'c', 'd']) await read(key);
     reads.length = 0;
     await read('d');
     expect(reads).toEqual([]);
     await read('a');
     expect(reads).toEqual([['a']]);
-    expect(told.filter((key) => key === 'a')).toHaveLength(2);
+    expect(recordedKeys.filter((key) => key === 'a')).toHaveLength(2);
   });
 
   it('shares its limit with other readers of the same budget', async () => {
-    const room = createCacheBudget(4 * KIB);
-    const [one, other] = [readerWith({ room }), readerWith({ room })];
+    const cacheBudget = createCacheBudget(4 * KIB);
+    const [one, other] = [readerWith({ cacheBudget }), readerWith({ cacheBudget })];
     for (const key of ['a', 'b']) await one.read(key);
     for (const key of ['a', 'b', 'c']) await other.read(key);
     one.reads.length = 0;
@@ -114,21 +114,21 @@ describe('a reader', () => {
   });
 
   it('releases its share of the budget when it is garbage collected', async () => {
-    const room = createCacheBudget();
+    const cacheBudget = createCacheBudget();
     const values = await (async () => {
-      const { reader } = readerWith({ room });
+      const { reader } = readerWith({ cacheBudget });
       const results = await reader.read([at('a', 'k')]);
       return [...results.values()].map((result) => new WeakRef(result));
     })();
     expect(values).toHaveLength(1);
     await collectGarbage();
     expect(values.map((value) => value.deref())).toEqual([undefined]);
-    expect(room).toBeDefined();
+    expect(cacheBudget).toBeDefined();
   });
 
   it('reads expired values again, and shares pending reads', async () => {
     let now = 0;
-    const { reader, read, reads, release } = readerWith({ age: { now: () => now, maxMs: 10 } });
+    const { reader, read, reads, release } = readerWith({ maxAge: { now: () => now, maxMs: 10 } });
     await read('a');
     const first = reader.read([at('hanging', 'h')]);
     now = 10;
@@ -163,23 +163,23 @@ describe('a reader', () => {
   });
 
   it('repeats a record that could not be written for the next caller, without another read', async () => {
-    const { reader, read, reads, told } = readerWith({ recordings: [failing(), failing()] });
+    const { reader, read, reads, told: recordedKeys } = readerWith({ recordings: [failing(), failing()] });
     const recorded = () => reader.recorded([at('a', 'x')]);
     for (const count of [1, 2]) {
       await read('x');
       await expect(recorded()).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
-      expect(told).toHaveLength(count);
+      expect(recordedKeys).toHaveLength(count);
     }
     await Promise.all([read('x'), read('x')]);
     await recorded();
     await read('x');
-    expect([reads, told]).toEqual([[['x']], ['x', 'x', 'x']]);
+    expect([reads, recordedKeys]).toEqual([[['x']], ['x', 'x', 'x']]);
   });
 
   it('ignores a failed record once the reference was read and recorded again', async () => {
     let now = 0;
-    const age = { now: () => now, maxMs: 10 };
-    const { reader, read, reads } = readerWith({ recordings: [failing()], age });
+    const maxAge = { now: () => now, maxMs: 10 };
+    const { reader, read, reads } = readerWith({ recordings: [failing()], maxAge });
     await read('x');
     await expect(reader.recorded([at('a', 'x')])).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
     now = 11;
@@ -189,14 +189,14 @@ describe('a reader', () => {
   });
 
   it('returns the value to every caller, however small its limit is', async () => {
-    const { read } = readerWith({ room: createCacheBudget(0) });
+    const { read } = readerWith({ cacheBudget: createCacheBudget(0) });
     const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
     const results = await read(...keys);
     for (const key of keys) expect(results.get(refId(at('a', key)))).toMatchObject({ kind: 'found' });
   });
 
   it('does not evict pending reads', async () => {
-    const { reader, read, reads, release } = readerWith({ room: createCacheBudget(0) });
+    const { reader, read, reads, release } = readerWith({ cacheBudget: createCacheBudget(0) });
     const first = reader.read([at('hanging', 'h')]);
     await read('a', 'b', 'c');
     const second = reader.read([at('hanging', 'h')]);
@@ -206,7 +206,7 @@ describe('a reader', () => {
   });
 
   it('counts searches toward its limit', async () => {
-    const { reader, searches } = readerWith({ room: createCacheBudget(4 * KIB) });
+    const { reader, searches } = readerWith({ cacheBudget: createCacheBudget(4 * KIB) });
     const query = (path: string) => ({ path, tags: {} });
     await Promise.all([reader.find('a', query('p')), reader.find('a', query('p'))]);
     expect(searches).toEqual(['p']);
@@ -255,12 +255,12 @@ describe('a reader', () => {
 });
 
 describe('prefetching', () => {
-  const perCall = (store: string) => (store === 'single' ? 1 : 4);
+  const batchSizeOf = (store: string) => (store === 'single' ? 1 : 4);
   const expectAll = (reader: ReturnType<typeof readerWith>['reader'], ...keys: readonly string[]) =>
     reader.prefetch(keys.map((key) => at('a', key)));
 
   it('fills the remaining space of a call, in order, and reads each reference once', async () => {
-    const { reader, read, reads, told } = readerWith({ perCall });
+    const { reader, read, reads, told: recordedKeys } = readerWith({ batchSizeOf });
     expectAll(reader, 'a', 'b', 'c', 'd', 'e', 'f');
     await read('a', 'b');
     expect(reads).toEqual([['a', 'b', 'c', 'd']]);
@@ -269,11 +269,11 @@ describe('prefetching', () => {
       ['a', 'b', 'c', 'd'],
       ['e', 'f'],
     ]);
-    expect(told).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+    expect(recordedKeys).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
   });
 
   it('causes no additional calls', async () => {
-    const { reader, read, reads } = readerWith({ perCall });
+    const { reader, read, reads } = readerWith({ batchSizeOf });
     expectAll(reader, 'x', 'y');
     await new Promise((resolve) => setImmediate(resolve));
     expect(reads).toEqual([]);
@@ -282,7 +282,7 @@ describe('prefetching', () => {
   });
 
   it('skips stores without batches and references that a batch cannot read', async () => {
-    const { reader, reads } = readerWith({ perCall });
+    const { reader, reads } = readerWith({ batchSizeOf });
     reader.prefetch([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
     await Promise.all([reader.read([at('single', 'a')]), reader.read([at('a', 'a')])]);
     expect(reads).toEqual([['a'], ['a']]);
@@ -290,15 +290,15 @@ describe('prefetching', () => {
 
   it('passes a failed call only to callers that request the prefetched reference', async () => {
     const controller = new AbortController();
-    const { reader, release } = readerWith({ perCall, signal: controller.signal });
+    const { reader, release } = readerWith({ batchSizeOf, signal: controller.signal });
     reader.prefetch([at('hanging', 'b')]);
     const first = reader.read([at('hanging', 'a')]);
-    const asked = expect(first).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    const rejection = expect(first).rejects.toMatchObject({ code: 'INTERRUPTED' });
     await new Promise((resolve) => setImmediate(resolve));
     const filled = expect(reader.read([at('hanging', 'b')])).rejects.toMatchObject({ code: 'INTERRUPTED' });
     controller.abort(new AppError('INTERRUPTED'));
     release();
-    await Promise.all([asked, filled]);
+    await Promise.all([rejection, filled]);
   });
 });
 
@@ -315,13 +315,13 @@ describe('version hints', () => {
   });
 
   it('give the store access to the recorded versions of its keys', async () => {
-    const recalled: (string | undefined)[] = [];
+    const lastVersions: (string | undefined)[] = [];
     const reader = createReader({
       open: async () => ({
         read: async () => [],
         find: async () => [],
         async versions(keys, { lastReadVersion } = {}) {
-          for (const key of keys) recalled.push((await lastReadVersion?.(key))?.version);
+          for (const key of keys) lastVersions.push((await lastReadVersion?.(key))?.version);
           return keys.map(() => ({ kind: 'unknown' }));
         },
       }),
@@ -329,7 +329,7 @@ describe('version hints', () => {
       lastReadVersion: async (store, key) => ({ version: `${store} ${key}`, stamp: '' }),
     });
     await Promise.all([reader.versions('a', ['x']), reader.versions('b', ['x'])]);
-    expect(recalled).toEqual(['a x', 'b x']);
+    expect(lastVersions).toEqual(['a x', 'b x']);
   });
 
   it('are unknown if the store cannot be opened', async () => {

@@ -8,17 +8,17 @@ import { createManualTime } from '../fakes/manual-time.ts';
 
 const FOUND: ReadResult = { kind: 'found', value: SecretValue.fromText('x'), version: '1' };
 
-/** A provider that answers each key by its script, the last answer for ever. */
+/** A provider with scripted results for each key. The last result repeats. */
 function scripted(script: Readonly<Record<string, readonly ReadResult[]>>) {
-  const asked: string[][] = [];
+  const calls: string[][] = [];
   const turns = new Map<string, number>();
   const provider: SecretProvider = {
     async read(refs) {
-      asked.push(refs.map(({ key }) => key));
+      calls.push(refs.map(({ key }) => key));
       return refs.map(({ key }) => {
-        const turn = turns.get(key) ?? 0;
-        turns.set(key, turn + 1);
-        return script[key]?.[turn] ?? script[key]?.at(-1) ?? { kind: 'absent' };
+        const attempt = turns.get(key) ?? 0;
+        turns.set(key, attempt + 1);
+        return script[key]?.[attempt] ?? script[key]?.at(-1) ?? { kind: 'absent' };
       });
     },
     async find({ path }) {
@@ -31,7 +31,7 @@ function scripted(script: Readonly<Record<string, readonly ReadResult[]>>) {
     probe: async () => undefined,
     async [Symbol.asyncDispose]() {},
   };
-  return { provider, asked };
+  return { provider, asked: calls };
 }
 
 const keysOf = (count: number) => Array.from({ length: count }, (_, index) => ({ key: `k${index}` }));
@@ -43,33 +43,38 @@ function failed(code: ErrorCode, retryAfterMs?: number): ReadResult {
 function retrying(script: Parameters<typeof scripted>[0], random = 0.5) {
   const time = createManualTime();
   const waits: number[] = [];
-  const { provider, asked } = scripted(script);
+  const { provider, asked: calls } = scripted(script);
   const sleep = async (ms: number) => {
     waits.push(ms);
     time.set(time.now() + ms);
   };
-  return { provider: withRetry(provider, { clock: time, sleep, random: () => random }), asked, waits, time };
+  return {
+    provider: withRetry(provider, { clock: time, sleep, random: () => random }),
+    asked: calls,
+    waits,
+    time,
+  };
 }
 
 describe('withRetry', () => {
   it('retries transient errors only', async () => {
-    const { provider, asked } = retrying({
+    const { provider, asked: calls } = retrying({
       fine: [FOUND],
       slow: [failed('TIMEOUT'), failed('STORE_UNAVAILABLE'), FOUND],
       denied: [failed('ACCESS_DENIED'), FOUND],
     });
     const results = await provider.read(['slow', 'fine', 'denied', 'gone'].map((key) => ({ key })));
     expect(results.map(({ kind }) => kind)).toEqual(['found', 'found', 'failed', 'absent']);
-    expect(asked).toEqual([['slow', 'fine', 'denied', 'gone'], ['slow'], ['slow']]);
+    expect(calls).toEqual([['slow', 'fine', 'denied', 'gone'], ['slow'], ['slow']]);
   });
 
   it('stops after three attempts, with the last error', async () => {
-    const { provider, asked } = retrying({
+    const { provider, asked: calls } = retrying({
       a: [failed('TIMEOUT'), failed('TIMEOUT'), failed('STORE_UNAVAILABLE'), FOUND],
     });
     const [result] = await provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
-    expect(asked).toHaveLength(3);
+    expect(calls).toHaveLength(3);
   });
 
   it('doubles its waits, with full jitter', async () => {
@@ -95,14 +100,14 @@ describe('withRetry', () => {
   });
 
   it('stops at once if the store asks for more than a few seconds', async () => {
-    const { provider, waits, asked } = retrying({ a: [failed('THROTTLED', 60_000), FOUND] });
+    const { provider, waits, asked: calls } = retrying({ a: [failed('THROTTLED', 60_000), FOUND] });
     await provider.read([{ key: 'a' }]);
-    expect([waits, asked]).toEqual([[], [['a']]]);
+    expect([waits, calls]).toEqual([[], [['a']]]);
   });
 
   it('stops after attempts that took long', async () => {
     const time = createManualTime();
-    const { provider, asked } = scripted({ a: [failed('TIMEOUT')] });
+    const { provider, asked: calls } = scripted({ a: [failed('TIMEOUT')] });
     const slow: SecretProvider = {
       ...provider,
       async read(refs) {
@@ -111,23 +116,23 @@ describe('withRetry', () => {
       },
     };
     await withRetry(slow, { clock: time, sleep: async () => undefined }).read([{ key: 'a' }]);
-    expect(asked).toHaveLength(2);
+    expect(calls).toHaveLength(2);
   });
 
   it('retries only three keys while the store still fails', async () => {
     const script = Object.fromEntries(keysOf(100).map(({ key }) => [key, [failed('THROTTLED')]]));
-    const { provider, asked } = retrying(script);
+    const { provider, asked: calls } = retrying(script);
     const results = await provider.read(keysOf(100));
     expect(results.every(({ kind }) => kind === 'failed')).toBe(true);
-    expect(asked.map((keys) => keys.length)).toEqual([100, 3, 3]);
+    expect(calls.map((keys) => keys.length)).toEqual([100, 3, 3]);
   });
 
   it('retries all other keys once one of the three is answered', async () => {
     const script = Object.fromEntries(keysOf(100).map(({ key }) => [key, [failed('THROTTLED'), FOUND]]));
-    const { provider, asked } = retrying({ ...script, k0: [failed('THROTTLED')] });
+    const { provider, asked: calls } = retrying({ ...script, k0: [failed('THROTTLED')] });
     const results = await provider.read(keysOf(100));
     expect(results.filter(({ kind }) => kind === 'found')).toHaveLength(99);
-    expect(asked.map((keys) => keys.length)).toEqual([100, 3, 97, 1]);
+    expect(calls.map((keys) => keys.length)).toEqual([100, 3, 97, 1]);
   });
 
   it('repeats a search as a whole', async () => {
@@ -150,8 +155,8 @@ describe('withRetry', () => {
 
   it('does not retry while calls are skipped', async () => {
     const time = createManualTime();
-    const { provider, asked } = scripted({ a: [failed('TIMEOUT')] });
+    const { provider, asked: calls } = scripted({ a: [failed('TIMEOUT')] });
     await withRetry(provider, { clock: time, mayRetry: () => false }).read([{ key: 'a' }]);
-    expect(asked).toEqual([['a']]);
+    expect(calls).toEqual([['a']]);
   });
 });

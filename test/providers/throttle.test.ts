@@ -52,8 +52,8 @@ describe('a throttled store', () => {
   it('counts concurrent throttled calls once, and uses their longest wait', () => {
     const { throttle } = throttleWith();
     const begun = [1, 2, 3].map(() => throttle.begin());
-    const asked = [undefined, 2_000, 1_000];
-    for (const [index, ticket] of begun.entries()) throttle.record(throttled(asked[index]), ticket);
+    const delays = [undefined, 2_000, 1_000];
+    for (const [index, ticket] of begun.entries()) throttle.record(throttled(delays[index]), ticket);
     expect(throttle.wait()).toBe(2_000);
     expect(throttle.share()).toBe(0.5);
   });
@@ -120,14 +120,14 @@ describe('calls to a throttled store', () => {
   it('wait for the end of a short pause', async () => {
     const { time, limit } = limited();
     await expect(limit(() => Promise.reject(throttled(2_000)))).rejects.toThrow();
-    const asked: number[] = [];
+    const delays: number[] = [];
     const start = time.now();
-    const all = Array.from({ length: 20 }, () => limit(async () => asked.push(time.now() - start)));
+    const all = Array.from({ length: 20 }, () => limit(async () => delays.push(time.now() - start)));
     await time.advance(1_999);
-    expect(asked).toEqual([]);
+    expect(delays).toEqual([]);
     await time.advance(1_000);
     await Promise.all(all);
-    expect(Math.min(...asked)).toBe(2_000);
+    expect(Math.min(...delays)).toBe(2_000);
   });
 
   it('fail at once during a long pause, including those that were waiting', async () => {

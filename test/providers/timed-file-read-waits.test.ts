@@ -5,7 +5,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { secureContextWithCa } from '../../src/providers/tls.ts';
 
-/** A file system whose server is away: each call to it holds a thread until it returns. */
+/** A file system whose server is down: each call to it blocks a thread until it returns. */
 const server = vi.hoisted(() => ({ isAway: false, held: [] as (() => void)[] }));
 
 vi.mock('node:fs/promises', async (original) => {
@@ -48,12 +48,12 @@ it('a credential on a hanging file system blocks one thread only, and is read af
   server.isAway = true;
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   for (let round = 0; round < 3; round += 1) {
-    const asked = Promise.allSettled([read(), secureContextWithCa(file)]);
+    const results = Promise.allSettled([read(), secureContextWithCa(file)]);
     await vi.advanceTimersByTimeAsync(10_000);
-    for (const result of await asked)
+    for (const result of await results)
       expect(result).toMatchObject({
         status: 'rejected',
-        reason: { code: 'TIMEOUT', heals: true, about: `file ${file}` },
+        reason: { code: 'TIMEOUT', isTransient: true, subject: `file ${file}` },
       });
   }
   expect(server.held).toHaveLength(1);
@@ -75,9 +75,9 @@ it.each([
   server.isAway = true;
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   for (let round = 0; round < 2; round += 1) {
-    const asked = Promise.allSettled(readAll(all));
+    const results = Promise.allSettled(readAll(all));
     await vi.advanceTimersByTimeAsync(10_000);
-    for (const result of await asked)
+    for (const result of await results)
       expect(result).toMatchObject({ status: 'rejected', reason: { code: 'TIMEOUT' } });
   }
   expect(server.held).toHaveLength(held);

@@ -23,11 +23,11 @@ describe('a time beyond the limit of timers', () => {
     process.once('warning', warned);
     const ended = systemSleep(3_650 * DAY, stop.signal).then(
       () => 'ended',
-      () => 'called off',
+      () => 'canceled',
     );
     await systemSleep(20, undefined);
     stop.abort();
-    expect(await ended).toBe('called off');
+    expect(await ended).toBe('canceled');
     process.off('warning', warned);
     expect(warned).not.toHaveBeenCalled();
   });

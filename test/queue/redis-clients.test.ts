@@ -97,17 +97,17 @@ async function listenAsSentinel() {
 describe('Redis connection', () => {
   it('reports only the first of several errors', async () => {
     await using server = await startSilent();
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const connected = server.connected();
-    const clients = await openClients({ url: server.url, cluster: false }, (thrown) => told.push(thrown));
+    const clients = await openClients({ url: server.url, cluster: false }, (thrown) => reported.push(thrown));
     await connected;
     const { stream } = clients.quick as Redis;
     const errors = [new Error('the certificate is not trusted'), new Error('alert decode error')];
     // Node would throw the second error here if it had no listener.
     for (const error of errors) stream.emit('error', error);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(told).toContain(errors[0]);
-    expect(told).not.toContain(errors[1]);
+    expect(reported).toContain(errors[0]);
+    expect(reported).not.toContain(errors[1]);
     clients.close();
   });
 
@@ -153,11 +153,11 @@ describe('Redis connection', () => {
   it('retries by itself when no master is found', async () => {
     await using server = await listenAsSentinel();
     const address = { ...server.asAddress, sentinel: { name: 'main', addresses: ['127.0.0.1:1'] } };
-    const told: unknown[] = [];
-    const clients = await openClients(address, (thrown) => told.push(String(thrown)));
+    const reported: unknown[] = [];
+    const clients = await openClients(address, (thrown) => reported.push(String(thrown)));
     const none = expect.stringMatching(/^Error: All sentinels are unreachable/);
-    await soon(() => expect(told.length).toBeGreaterThan(4));
-    expect(new Set(told)).toEqual(new Set([none]));
+    await soon(() => expect(reported.length).toBeGreaterThan(4));
+    expect(new Set(reported)).toEqual(new Set([none]));
     clients.close();
   });
 

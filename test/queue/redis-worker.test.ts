@@ -9,7 +9,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 type Work = (job: BullJob) => Promise<void>;
 
 /** Runs the worker on a fake BullMQ that hands out the jobs of a test. */
-function open({ wish }: { readonly wish?: PendingTrigger } = {}) {
+function open({ trigger }: { readonly trigger?: PendingTrigger } = {}) {
   const handed = Promise.withResolvers<Work>();
   const Worker = class {
     readonly lockManager = { close: async () => undefined };
@@ -30,7 +30,7 @@ function open({ wish }: { readonly wish?: PendingTrigger } = {}) {
     clients: { blocking: () => ({}) } as unknown as RedisClients,
     ...{ name: 'jobs', names: '{test}', concurrency: 1, timers: time, signal: ending.signal },
     triggers: {
-      take: async () => wish,
+      take: async () => trigger,
       record: nothing,
       markQueued: nothing,
       cancel: nothing,
@@ -64,18 +64,18 @@ it('ignores a job of another format', async () => {
 });
 
 it('starts a run even if Redis does not answer the update of the job data', async () => {
-  const asked = { subject: 'a', reason: 'manual', requestId: 'asked' } as const;
-  const { work, done, time } = open({ wish: { job: asked, dueAt: 0 } });
-  const begun = Promise.withResolvers<void>();
+  const manualJob = { subject: 'a', reason: 'manual', requestId: 'asked' } as const;
+  const { work, done, time } = open({ trigger: { job: manualJob, dueAt: 0 } });
+  const started = Promise.withResolvers<void>();
   const ended = (await work)(
     bullJob(job('sweep', 'r'), () => {
-      begun.resolve();
+      started.resolve();
       return new Promise(() => {});
     }),
   );
-  await begun.promise;
+  await started.promise;
   expect(done).toEqual([]);
   await time.advance(2_000);
   await ended;
-  expect(done).toEqual([asked]);
+  expect(done).toEqual([manualJob]);
 });

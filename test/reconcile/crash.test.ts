@@ -3,7 +3,7 @@ import type { AuditRecord } from '../../src/audit/entry.ts';
 import { crashAt } from '../fakes/faulty.ts';
 import { base64, openWorld, type World } from './world.ts';
 
-// One target is created, one is updated, one only gets new annotations, one is adopted: every kind of write.
+// Covers every kind of write: one target is created, one updated, one gets only new annotations, and one is adopted.
 const MAPPINGS = `
   - name: created
     target: { namespace: apps }
@@ -22,7 +22,7 @@ const MAPPINGS = `
 
 const id = (secret: string) => ({ namespace: 'apps', secret });
 
-/** Two targets in step with an older version; the next pass has all four to write, one at a time. */
+/** Two targets are in sync with an older version. The next run writes all four, one at a time. */
 async function openBefore(): Promise<World> {
   const world = await openWorld({ mappings: MAPPINGS, more: 'engine: { kind: memory, concurrency: 1 }' });
   await world.sync(undefined, { only: 'updated' });
@@ -32,21 +32,21 @@ async function openBefore(): Promise<World> {
   return world;
 }
 
-/** The versions that the cluster's changes left, each with the record that says so. */
-async function expectWhole(world: World, about: string): Promise<void> {
+/** The resource versions from the cluster's changes, each with its record. */
+async function expectWhole(world: World, message: string): Promise<void> {
   const data = (secret: string) => world.cluster.raw(id(secret))?.data;
-  expect(data('created'), about).toEqual({ TOKEN: base64('tok') });
-  expect(data('updated'), about).toEqual({ PASSWORD: base64('second') });
-  expect(data('annotated'), about).toEqual({ USER: base64('ann') });
-  expect(data('adopted'), about).toEqual({ TOKEN: base64('tok') });
+  expect(data('created'), message).toEqual({ TOKEN: base64('tok') });
+  expect(data('updated'), message).toEqual({ PASSWORD: base64('second') });
+  expect(data('annotated'), message).toEqual({ USER: base64('ann') });
+  expect(data('adopted'), message).toEqual({ TOKEN: base64('tok') });
 
   const records = world.records;
   const outcomes = records.filter(({ phase, outcome }) => phase === 'outcome' && outcome === 'ok');
   const recorded = outcomes.map(({ secret, resourceVersion }) => `${secret} ${resourceVersion}`);
-  expect(new Set(recorded).size, `${about}: each change once`).toBe(recorded.length);
-  expect(recorded.toSorted(), about).toEqual(world.changes.toSorted());
-  expect(openIntents(records), about).toEqual([]);
-  expect(await world.chain(), about).toMatchObject({ kind: 'intact', records: records.length });
+  expect(new Set(recorded).size, `${message}: each change once`).toBe(recorded.length);
+  expect(recorded.toSorted(), message).toEqual(world.changes.toSorted());
+  expect(openIntents(records), message).toEqual([]);
+  expect(await world.chain(), message).toMatchObject({ kind: 'intact', records: records.length });
 }
 
 function openIntents(records: readonly AuditRecord[]): readonly string[] {
@@ -59,8 +59,8 @@ function openIntents(records: readonly AuditRecord[]): readonly string[] {
     .filter((it) => !closed.has(it));
 }
 
-describe('recovery after a crash', () => {
-  it('between any two steps leaves nothing that the next run does not mend and record', async () => {
+describe('crash recovery', () => {
+  it('repairs and records everything in the next run after a crash between any two steps', async () => {
     const whole = crashAt(0);
     const calm = await openBefore();
     await calm.sync(whole.watch);
@@ -68,19 +68,19 @@ describe('recovery after a crash', () => {
     expect(whole.steps.filter((step) => step.startsWith('before cluster.'))).toHaveLength(8);
 
     for (let step = 1; step <= whole.steps.length; step += 1) {
-      const about = `crash at step ${step}: ${whole.steps[step - 1]}`;
+      const message = `crash at step ${step}: ${whole.steps[step - 1]}`;
       const world = await openBefore();
       await crashed(world, step);
       await world.sync();
-      await expectWhole(world, about);
+      await expectWhole(world, message);
       const { length } = world.records;
       await world.sync();
-      expect(world.story(length), about).toEqual(['command sync ok', 'sweep ok']);
+      expect(world.story(length), message).toEqual(['command sync ok', 'sweep ok']);
     }
     console.log(`${whole.steps.length} crashes`);
   }, 60_000);
 
-  it('at any step of the recovery from a crash is mended by the next run as well', async () => {
+  it('survives a crash at any step of the recovery itself', async () => {
     const steps = await stepsOf('after cluster.replace');
     for (const first of steps) {
       for (let second = 1; second <= 6; second += 1) {

@@ -4,7 +4,7 @@ import { reconcile } from '../../src/reconcile/reconcile.ts';
 import type { Step } from '../fakes/faulty.ts';
 import { APPS_DB, openDb, openWorld, type World } from './world.ts';
 
-/** One run of the target, after a list that has it or not; with what was asked of the cluster. */
+/** Runs the target once, after a list with or without it. Returns the calls to the cluster. */
 async function run(world: World, isMissing: () => boolean) {
   const calls: string[] = [];
   await using process = await world.start(({ call, phase }: Step) => {
@@ -19,20 +19,20 @@ async function run(world: World, isMissing: () => boolean) {
 const yes = () => true;
 const no = () => false;
 
-describe('a target that a list does not have', () => {
-  it('is created without a look at it', async () => {
+describe('reconcile with a list that lacks the target', () => {
+  it('creates the target without reading it', async () => {
     const { outcome, calls } = await run(await openDb(), yes);
     expect(outcome).toMatchObject({ kind: 'created', alive: true });
     expect(calls).toEqual(['create']);
   });
 
-  it('is looked at where the list had it', async () => {
+  it('reads the target if the list includes it', async () => {
     const { outcome, calls } = await run(await openDb(), no);
     expect(outcome.kind).toBe('created');
     expect(calls).toEqual(['read', 'create']);
   });
 
-  it('is looked at when somebody was faster, and stays his', async () => {
+  it("reads the target after losing a creation race, and leaves the winner's Secret unchanged", async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: {} });
     const before = world.cluster.raw(APPS_DB);
@@ -47,7 +47,7 @@ describe('a target that a list does not have', () => {
     ]);
   });
 
-  it('is looked at where it was written before: a list may be late', async () => {
+  it('reads a target that was written before, because the list may be stale', async () => {
     const world = await openDb();
     await world.sync();
     const { outcome, calls } = await run(world, yes);
@@ -55,7 +55,7 @@ describe('a target that a list does not have', () => {
     expect(calls).toEqual(['read']);
   });
 
-  it('is looked at where it cannot be created', async () => {
+  it('reads the target if the plan is not a creation', async () => {
     const world = await openDb();
     world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
     const { outcome, calls } = await run(world, yes);
@@ -63,7 +63,7 @@ describe('a target that a list does not have', () => {
     expect(calls).toEqual(['read']);
   });
 
-  it('is looked at where it is merged into', async () => {
+  it('reads a merge target', async () => {
     const world = await openWorld({
       mappings: `
   - name: db

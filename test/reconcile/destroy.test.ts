@@ -14,8 +14,8 @@ import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { almostProve, exists, MINUTE, mappingsOf, NAMES, synced } from './destruction.ts';
 import { openWorld, type World } from './world.ts';
 
-describe('the brake', () => {
-  it('does not count what another instance of the same audit has destroyed', async () => {
+describe('brake', () => {
+  it('ignores deletions by other instances that share the audit', async () => {
     const clock = { now: () => 1_800_000_000_000 };
     const audit = createMemoryAudit({ instance: 'other', clock });
     const gone = {
@@ -32,7 +32,7 @@ describe('the brake', () => {
     );
   });
 
-  it('holds all when more would go than it allows, and destroys none of them', async () => {
+  it('holds all proposals if there are more than it allows', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -42,7 +42,7 @@ describe('the brake', () => {
     expect(NAMES.every((name) => exists(world, name))).toBe(true);
   });
 
-  it('counts what was destroyed within the window', async () => {
+  it('counts deletions within the window', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete', 'brake: { window: 1h }');
     world.store.absent('one');
     await almostProve(world);
@@ -54,19 +54,19 @@ describe('the brake', () => {
     expect((await world.sync()).summary).toMatchObject({ held: 0, deleted: 1 });
   });
 
-  it('never lets the last target go by itself', async () => {
+  it('never allows the deletion of the last target', async () => {
     const world = await synced(['one'], 'onSourceMissing: delete', 'brake: { share: 1 }');
     world.store.absent('one');
     await almostProve(world);
     await using process = await world.start();
-    const why = 'the last one never goes by itself';
+    const why = 'the last target is never deleted automatically';
     expect((await planTargets(process.app)).targets[0]?.error?.message).toContain(why);
     const { summary, targets } = await process.sync();
     expect(summary).toMatchObject({ held: 1, deleted: 0 });
     expect(targets[0]?.error?.message).toContain(why);
   });
 
-  it('does not count, record or hold what another run has deleted meanwhile', async () => {
+  it('neither counts, records nor holds a target that another run has already deleted', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -79,7 +79,7 @@ describe('the brake', () => {
     expect(told).toEqual(['delete intent one ok', 'delete outcome one ok']);
   });
 
-  it('does not count what is gone by itself by then, so that another one may go', async () => {
+  it('does not count a target that is already missing, so another one may be deleted', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -91,7 +91,7 @@ describe('the brake', () => {
     expect(exists(world, 'two')).toBe(false);
   });
 
-  it('counts once what only a person may let go', async () => {
+  it('counts a proposal that only a person may release once', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete', 'brake: { share: 0.7 }');
     await world.configure(
       mappingsOf(['one'], 'onSourceMissing: removeKeys') +
@@ -104,7 +104,7 @@ describe('the brake', () => {
     expect(NAMES.map((name) => exists(world, name))).toEqual([true, false, true]);
   });
 
-  it('that another process keeps for too long fails what was to go, and a run tells all else that it did', async () => {
+  it('fails the deletions if another process holds the lock too long, and reports all other targets', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     world.store.put('two', 'another value');
@@ -143,7 +143,7 @@ describe('the brake', () => {
   });
 });
 
-describe('a deletion that the API server makes after the look which did not find it', () => {
+describe('late deletion by the API server', () => {
   const lost = () => new AppError('CLUSTER_UNAVAILABLE');
   const FOUR = [...NAMES, 'four'];
   const ONE = { namespace: 'apps', secret: 'one' };
@@ -174,7 +174,7 @@ describe('a deletion that the API server makes after the look which did not find
     ]);
   });
 
-  it('counts for the brake also where it was tried again meanwhile, and was held', async () => {
+  it('counts for the brake even if a newer attempt was held', async () => {
     const policies = 'onMappingRemoved: delete';
     const world = await synced(FOUR, policies);
     await world.configure(mappingsOf(FOUR.slice(1), policies));
@@ -188,17 +188,17 @@ describe('a deletion that the API server makes after the look which did not find
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('is on record once, also where nothing else is to go', async () => {
+  it('is recorded once, even if there are no other proposals', async () => {
     const world = await openLate('onMappingRemoved: delete');
     for (const _ of [1, 2, 3]) expect((await world.sync()).ok).toBe(true);
     expect(deletions(world)).toHaveLength(2);
     const record = world.records.findLast(({ action }) => action === 'delete');
-    expect(record).toMatchObject({ outcome: 'ok', note: 'seen in the cluster', requestId: 'request-2' });
+    expect(record).toMatchObject({ outcome: 'ok', note: 'read from the cluster', requestId: 'request-2' });
     expect(record).not.toHaveProperty('code');
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is looked for among what nobody answered, however much the cluster has refused', async () => {
+  it('is found even if the cluster has refused many deletions', async () => {
     const audit = createMemoryAudit();
     const about = { mapping: 'one', ...ONE, phase: 'outcome', outcome: 'failed' } as const;
     const failed = { ...commandEntry({ name: '' }, { kind: 'cli' }, 'r'), ...about };
@@ -220,7 +220,7 @@ describe('a deletion that the API server makes after the look which did not find
     expect(given).toBe(1);
   });
 
-  it('is looked for as long as the cluster answers; while it is away nothing else goes, since that one may count', async () => {
+  it('holds up other deletions while the cluster is unavailable, because it may count for the brake', async () => {
     const policies = 'onMappingRemoved: delete';
     const names = Array.from({ length: 60 }, (_, number) => `t${number}`);
     const world = await synced(names, policies);
@@ -253,7 +253,7 @@ describe('a deletion that the API server makes after the look which did not find
     expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
   });
 
-  it('is not on record while its target is there', async () => {
+  it('is not recorded while the target exists', async () => {
     const world = await synced(FOUR, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
     world.cluster.fail('remove', lost());
@@ -263,7 +263,7 @@ describe('a deletion that the API server makes after the look which did not find
     expect(deletions(world)).toEqual(['delete outcome one failed CLUSTER_UNAVAILABLE']);
   });
 
-  it('nor is one that was tried again and made then', async () => {
+  it('is not recorded if a newer attempt deleted the target', async () => {
     const world = await synced(FOUR, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
     world.cluster.fail('remove', lost());
@@ -273,7 +273,7 @@ describe('a deletion that the API server makes after the look which did not find
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('of a target whose source is gone is on record when that is looked at', async () => {
+  it('is recorded for a target with an absent source when that target is read', async () => {
     const world = await synced(FOUR, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -284,7 +284,7 @@ describe('a deletion that the API server makes after the look which did not find
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('to make it anew is no edit by hand, which would stay where edits are reported', async () => {
+  it('is not drift of a recreated target, so the target is created even if drift is only reported', async () => {
     const mapping = `
   - name: one
     target: { namespace: apps, immutable: true, recreate: true }
@@ -308,7 +308,7 @@ describe('a deletion that the API server makes after the look which did not find
         { drift: 'report' },
       );
     };
-    // A list may be late.
+    // A list may be stale.
     expect(await run(true)).toMatchObject({ kind: 'held' });
     expect(deletions(world)).toHaveLength(1);
     world.cluster.forget(ONE);
@@ -321,7 +321,7 @@ describe('a deletion that the API server makes after the look which did not find
   });
 });
 
-describe('a held deletion', () => {
+describe('held deletion', () => {
   async function held(): Promise<{ world: World; id: string }> {
     const world = await synced(['one'], 'onSourceMissing: delete');
     world.store.absent('one');
@@ -331,7 +331,7 @@ describe('a held deletion', () => {
     return { world, id: first.id };
   }
 
-  it('happens when a person releases it, who is on record', async () => {
+  it('runs when a person releases it, and the person is recorded', async () => {
     const { world, id } = await held();
     await using process = await world.start();
     expect((await releaseHeld(process.app, id)).summary.deleted).toBe(1);
@@ -342,7 +342,7 @@ describe('a held deletion', () => {
     });
   });
 
-  it('that the brake holds is released one by one, also by whoever looks at its mapping alone', async () => {
+  it('can be released individually after the brake held it, even by a run of its mapping', async () => {
     const world = await synced(['one', 'two', 'three'], 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -354,7 +354,7 @@ describe('a held deletion', () => {
     expect(['one', 'two', 'three'].map((name) => exists(world, name))).toEqual([false, false, true]);
   });
 
-  it('keeps its id while it stays the same, and loses it when it changes', async () => {
+  it('keeps its id while the change stays the same, and gets a new id when it changes', async () => {
     const { world, id } = await held();
     expect((await world.sync()).held[0]?.id).toBe(id);
     world.store.put('one', 'back');
@@ -363,7 +363,7 @@ describe('a held deletion', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('loses to a change since it was read', async () => {
+  it('loses to a change since the Secret was read', async () => {
     const { world, id } = await held();
     await using process = await world.start();
     world.cluster.before('remove', () =>
@@ -379,8 +379,8 @@ describe('a held deletion', () => {
   });
 });
 
-describe('a target that left the configuration', () => {
-  it('goes when its mapping had said so, and stays when not', async () => {
+describe('orphaned target', () => {
+  it('is deleted or kept as its mapping had set', async () => {
     for (const [word, there] of [
       ['delete', false],
       ['keep', true],
@@ -395,7 +395,7 @@ describe('a target that left the configuration', () => {
     }
   });
 
-  it('is left to the next run after a few for which the cluster did not answer: each takes the longest time of two requests', async () => {
+  it('is left to the next run after several deletions without an answer, because each waits for two timeouts', async () => {
     const names = Array.from({ length: 24 }, (_, number) => `t${number}`);
     const world = await synced(names, 'onMappingRemoved: delete', 'brake: { share: 1 }');
     await world.configure(mappingsOf(names.slice(12), 'onMappingRemoved: delete'));
@@ -404,16 +404,16 @@ describe('a target that left the configuration', () => {
     const { summary } = await world.sync();
     expect(summary).toMatchObject({ failed: 12, deleted: 0, unchanged: 12 });
     expect(world.cluster.calls.remove).toBeLessThanOrEqual(3);
-    // What was not begun is not on record.
+    // Deletions that were not started are not recorded.
     expect(world.story(length).filter((line) => line.startsWith('delete intent'))).toHaveLength(3);
     expect(names.every((name) => exists(world, name))).toBe(true);
   });
 
-  it('is deleted after some of which the cluster says at once that it cannot', async () => {
+  it('is deleted even if the cluster refuses several deletions before it', async () => {
     const names = Array.from({ length: 12 }, (_, number) => `t${number}`);
     const world = await synced(names, 'onMappingRemoved: delete', 'brake: { share: 1 }');
     await world.configure(mappingsOf(names.slice(6), 'onMappingRemoved: delete'));
-    // As an admission webhook of one namespace does that is broken.
+    // Simulates a broken admission webhook of one namespace.
     const broken = () => new AppError('CLUSTER_UNAVAILABLE', { cause: { status: 500 } });
     world.cluster.fail('remove', broken(), broken(), broken());
     expect((await world.sync()).summary).toMatchObject({ failed: 3, deleted: 3, unchanged: 6 });
@@ -422,41 +422,38 @@ describe('a target that left the configuration', () => {
   it.each([
     ['delete', 'remove', ''],
     ['update', 'merge', ', mode: merge'],
-  ] as const)(
-    'is refused on record when that begins, changes and ends: %s by %s',
-    async (action, call, mode) => {
-      const mappings = (names: readonly string[]) =>
-        mappingsOf(names, 'onMappingRemoved: delete').replaceAll('apps }', `apps${mode} }`);
-      const world = await openWorld({ mappings: mappings(NAMES) });
-      for (const secret of NAMES) {
-        world.store.put(secret, `value of ${secret}`);
-        if (call === 'merge') world.cluster.put({ namespace: 'apps', secret }, { data: {} });
-      }
-      expect((await world.sync()).ok).toBe(true);
-      await world.configure(mappings(['two', 'three']));
-      const codes = [...Array(3).fill('CLUSTER_FORBIDDEN'), ...Array(2).fill('CLUSTER_REFUSED')];
-      world.cluster.fail(call, ...codes.map((code) => new AppError(code)));
-      const { length } = world.records;
-      for (const code of codes) {
-        const { targets } = await world.sync();
-        expect(targets.find(({ target }) => target.secret === 'one')).toMatchObject({
-          kind: 'failed',
-          error: { code },
-        });
-      }
-      await world.sync();
-      const story = world.story(length).filter((line) => !/^(?:read|command|sweep|configure)/.test(line));
-      expect(story).toEqual([
-        `${action} intent one ok`,
-        `${action} outcome one failed CLUSTER_FORBIDDEN`,
-        'refuse one failed CLUSTER_REFUSED',
-        `${action} intent one ok`,
-        `${action} outcome one ok`,
-      ]);
-    },
-  );
+  ] as const)('records a refusal when it begins, changes and ends: %s by %s', async (action, call, mode) => {
+    const mappings = (names: readonly string[]) =>
+      mappingsOf(names, 'onMappingRemoved: delete').replaceAll('apps }', `apps${mode} }`);
+    const world = await openWorld({ mappings: mappings(NAMES) });
+    for (const secret of NAMES) {
+      world.store.put(secret, `value of ${secret}`);
+      if (call === 'merge') world.cluster.put({ namespace: 'apps', secret }, { data: {} });
+    }
+    expect((await world.sync()).ok).toBe(true);
+    await world.configure(mappings(['two', 'three']));
+    const codes = [...Array(3).fill('CLUSTER_FORBIDDEN'), ...Array(2).fill('CLUSTER_REFUSED')];
+    world.cluster.fail(call, ...codes.map((code) => new AppError(code)));
+    const { length } = world.records;
+    for (const code of codes) {
+      const { targets } = await world.sync();
+      expect(targets.find(({ target }) => target.secret === 'one')).toMatchObject({
+        kind: 'failed',
+        error: { code },
+      });
+    }
+    await world.sync();
+    const story = world.story(length).filter((line) => !/^(?:read|command|sweep|configure)/.test(line));
+    expect(story).toEqual([
+      `${action} intent one ok`,
+      `${action} outcome one failed CLUSTER_FORBIDDEN`,
+      'refuse one failed CLUSTER_REFUSED',
+      `${action} intent one ok`,
+      `${action} outcome one ok`,
+    ]);
+  });
 
-  it('is looked for among its own: what others of the audit made may well be out of sight', async () => {
+  it('is looked for only among its own records, because targets of other instances may not be readable', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     const ours = world.records.find(({ action, phase }) => action === 'create' && phase === 'outcome');
     if (ours === undefined) throw new Error('nothing was made');
@@ -472,13 +469,13 @@ describe('a target that left the configuration', () => {
     expect((await look(['other'])).unreadable).toMatchObject([{ what: 'apps/theirs' }]);
   });
 
-  it('is held when a whole file of mappings is gone', async () => {
+  it('is held if a whole file of mappings is missing', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(['three'], ''));
     expect((await world.sync()).summary).toMatchObject({ held: 2, deleted: 0 });
   });
 
-  it('is listed by prune, and deleted with a word more', async () => {
+  it('is listed by prune, and deleted by prune with confirmation', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     await world.configure(mappingsOf(['two', 'three'], ''));
     await using process = await world.start();
@@ -490,7 +487,7 @@ describe('a target that left the configuration', () => {
     expect(exists(world, 'one')).toBe(false);
   });
 
-  it('that prune holds can be released', async () => {
+  it('can be released after prune held it', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     await world.configure(mappingsOf(['three'], ''));
     await using process = await world.start();
@@ -505,20 +502,20 @@ describe('a target that left the configuration', () => {
     world.cluster.edit(ONE, (raw) => ({ ...raw, metadata: { ...objectIn(raw, 'metadata'), labels } }));
 
   it.each([
-    ['whose labels were stripped', withLabels({})],
+    ['with removed labels', withLabels({})],
     [
       'that another instance took over',
       withLabels({ 'secretbridge.dev/instance': 'other', 'secretbridge.dev/mapping': 'one' }),
     ],
     [
-      'that is a copy, labels included, by somebody else',
+      'copied with its labels by somebody else',
       (world: World) => {
         const { labels, annotations } = objectIn(world.cluster.raw(ONE) ?? {}, 'metadata') ?? {};
         world.cluster.forget(ONE);
         world.cluster.put(ONE, { type: 'Opaque', data: {}, metadata: { labels, annotations } });
       },
     ],
-  ])('%s is none of ours', async (_, happens) => {
+  ])('%s is not a target of ours', async (_, happens) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     happens(world);
     await world.configure(mappingsOf(['two', 'three'], ''));
@@ -526,7 +523,7 @@ describe('a target that left the configuration', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('under another name is made anew before the old one goes', async () => {
+  it('is kept until its renamed mapping has created the new target', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     const renamed = mappingsOf(NAMES, 'onMappingRemoved: delete').replace(
       'target: { namespace: apps }',
@@ -542,10 +539,10 @@ describe('a target that left the configuration', () => {
   });
 });
 
-describe('what is held', () => {
+describe('held proposals', () => {
   const MANY = ['one', 'two', 'three', 'four', 'five'];
 
-  it('is not let go one by one by runs of one mapping each, nor by those that name none of it', async () => {
+  it('are not destroyed one by one by runs of single mappings, or by runs that do not include them', async () => {
     const world = await synced(MANY, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -560,7 +557,7 @@ describe('what is held', () => {
     expect(exists(world, 'one') && exists(world, 'two')).toBe(true);
   });
 
-  it('counts beside what left the configuration, for a run of one mapping as well', async () => {
+  it('count together with orphaned targets, also in a run of one mapping', async () => {
     const world = await synced(MANY, 'onSourceMissing: delete, onMappingRemoved: delete');
     await world.configure(mappingsOf(['three', 'four', 'five'], 'onSourceMissing: delete'));
     world.store.absent('three');
@@ -574,8 +571,8 @@ describe('what is held', () => {
   });
 });
 
-describe('the last target', () => {
-  /** Of these only the first was ever made. */
+describe('last target', () => {
+  /** Only the first of these targets was ever created. */
   async function alone(policies: string, more = ''): Promise<World> {
     const world = await openWorld({ mappings: mappingsOf(NAMES, policies), more });
     world.store.put('one', 'value of one');
@@ -584,7 +581,7 @@ describe('the last target', () => {
     return world;
   }
 
-  it('is the last one too for a run of its mapping, which does not look at what was never made', async () => {
+  it('is protected in a run of its mapping, which does not read targets that were never created', async () => {
     const world = await alone('onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -596,30 +593,30 @@ describe('the last target', () => {
     expect((await process.sync({ only: 'one' })).summary).toMatchObject({ held: 0, deleted: 1 });
   });
 
-  it('is the last one too for prune', async () => {
+  it('is protected in prune', async () => {
     const world = await alone('onMappingRemoved: keep');
     await world.configure(mappingsOf(['two', 'three'], ''));
     await using process = await world.start();
     const { summary, targets } = await pruneOrphans(process.app);
     expect(summary).toMatchObject({ held: 1, deleted: 0 });
-    expect(targets[0]?.error?.message).toContain('the last one never goes by itself');
+    expect(targets[0]?.error?.message).toContain('the last target is never deleted automatically');
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('is not one while another of them is there, which one look shows', async () => {
+  it('is not the last one while another target exists, which one read shows', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
     const reads: string[] = [];
     await world.sync(({ call, phase }) => void (phase === 'before' && reads.push(call)), { only: 'one' });
     expect(exists(world, 'one')).toBe(false);
-    // Beside it, its own: to decide, and once nobody else destroys.
+    // The run also holds its own locks: to decide, and to destroy.
     expect(reads.filter((call) => call === 'cluster.read')).toHaveLength(3);
   });
 });
 
-describe('a crash around a deletion', () => {
-  it('of which two have left their intents is told as one deletion, by the newer', async () => {
+describe('crash around a deletion', () => {
+  it('reports one deletion, by the newer process, if two processes left intents', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(['two', 'three'], ''));
     const crash = async (when: 'before' | 'after') => {
@@ -631,7 +628,7 @@ describe('a crash around a deletion', () => {
       await expect(sync).rejects.toThrow();
     };
     await crash('before');
-    // So nobody can tell yet what became of the first.
+    // The result of the first deletion is still unknown.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     await crash('after');
     await world.sync();
@@ -646,7 +643,7 @@ describe('a crash around a deletion', () => {
   it.each([
     ['before', true],
     ['after', false],
-  ] as const)('%s the write is told at the next start', async (when, there) => {
+  ] as const)('%s the write is reported at the next start', async (when, there) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(['two', 'three'], ''));
     let dead = false;

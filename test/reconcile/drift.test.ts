@@ -6,7 +6,7 @@ import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { type ReconcileOptions, reconcile } from '../../src/reconcile/reconcile.ts';
 import { APPS_DB, base64, DB_ONLY, openDb, openWorld, type World } from './world.ts';
 
-/** One job of the target, as the service runs it. */
+/** Runs one job of the target, as the service does. */
 async function run(world: World, options?: ReconcileOptions): Promise<Outcome> {
   await using process = await world.start();
   const pass = await process.app.createContext();
@@ -32,7 +32,7 @@ function unlabel(world: World, label: string): void {
 const dataOf = (world: World) => world.cluster.raw(APPS_DB)?.data;
 const WANTED = { USER: base64('ann'), PASSWORD: base64('first') };
 
-/** A target in step, and what is on record after that. */
+/** A target in sync, and the records after that. */
 async function openInStep(mappings = DB_ONLY): Promise<{ world: World; news: () => readonly string[] }> {
   const world = await openWorld({ mappings });
   await run(world);
@@ -40,7 +40,7 @@ async function openInStep(mappings = DB_ONLY): Promise<{ world: World; news: () 
   return { world, news: () => world.story(length) };
 }
 
-describe('an edit by hand', () => {
+describe('manual edit', () => {
   it('is repaired, and recorded as a repair', async () => {
     const { world, news } = await openInStep();
     edit(world);
@@ -67,12 +67,12 @@ describe('an edit by hand', () => {
     expect(dataOf(world)).toMatchObject({ USER: base64('by hand') });
     expect(news()).toEqual(['refuse db refused DRIFTED']);
     edit(world, 'ann');
-    // The field is no longer ours, but what it says is what we would write.
+    // The field is no longer ours, but it has the desired value.
     expect(await run(world, report)).toMatchObject({ kind: 'unchanged' });
     expect(news().at(-1)).toBe('sweep db ok');
   });
 
-  it('that stays with `report` is overwritten when the source changes', async () => {
+  it('is overwritten with `report` when the source changes', async () => {
     const { world, news } = await openInStep();
     edit(world);
     await run(world, report);
@@ -82,7 +82,7 @@ describe('an edit by hand', () => {
     expect(news().slice(-2)).toEqual(['update intent db ok', 'update outcome db ok']);
   });
 
-  it('that stays with `report` is overwritten when a person syncs', async () => {
+  it('is overwritten with `report` when a person runs sync', async () => {
     const { world } = await openInStep();
     edit(world);
     await run(world, report);
@@ -91,7 +91,7 @@ describe('an edit by hand', () => {
     expect(await run(world, report)).toMatchObject({ kind: 'unchanged' });
   });
 
-  it('of a mark is repaired while both of our labels stand', async () => {
+  it('is repaired if it changes an annotation and both labels are present', async () => {
     const { world, news } = await openInStep();
     unlabel(world, 'app.kubernetes.io/managed-by');
     expect(await run(world, report)).toMatchObject({ drifted: true });
@@ -100,7 +100,7 @@ describe('an edit by hand', () => {
   });
 
   it.each(['secretbridge.dev/instance', 'secretbridge.dev/mapping'])(
-    'that strips %s is a release, and never repaired',
+    'is a release if it strips %s, and is never repaired',
     async (label) => {
       const { world } = await openInStep();
       unlabel(world, label);
@@ -111,7 +111,7 @@ describe('an edit by hand', () => {
     },
   );
 
-  it('of a key that we merged into a Secret of others is repaired as well', async () => {
+  it('is repaired for a key that was merged into a foreign Secret', async () => {
     const world = await openWorld({
       mappings: `
   - name: db
@@ -129,7 +129,7 @@ describe('an edit by hand', () => {
   });
 });
 
-describe('an owner that replaces a Secret with keys of ours', () => {
+describe('owner that replaces a Secret with merged keys', () => {
   const MERGE = `
   - name: db
     target: { namespace: apps, mode: merge }
@@ -148,7 +148,7 @@ describe('an owner that replaces a Secret with keys of ours', () => {
     return { world, news: () => world.story(length) };
   }
 
-  it('has them repaired, as a repair that changes nothing for pods', async () => {
+  it('is repaired without a content change for pods', async () => {
     const { world, news } = await openMerged();
     expect(await run(world)).toMatchObject({ kind: 'updated' });
     expect(dataOf(world)).toEqual({ THEIRS: base64('1'), USER: base64('ann') });
@@ -158,7 +158,7 @@ describe('an owner that replaces a Secret with keys of ours', () => {
     expect(repair?.before).toBe(repair?.after);
   });
 
-  it('has its way with `report`, until the source changes', async () => {
+  it('is left alone with `report` until the source changes', async () => {
     const { world, news } = await openMerged();
     for (const _ of [1, 2])
       expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true, alive: true });
@@ -169,7 +169,7 @@ describe('an owner that replaces a Secret with keys of ours', () => {
     expect(news().slice(-2)).toEqual(['update intent db ok', 'update outcome db ok']);
   });
 
-  it('again and again is contested', async () => {
+  it('is contested after repeated replacements', async () => {
     const { world } = await openMerged();
     for (let repair = 1; repair <= 6; repair += 1) {
       replace(world);
@@ -179,14 +179,14 @@ describe('an owner that replaces a Secret with keys of ours', () => {
     expect(await isContested(process.app.audit, APPS_DB, world.clock, process.app.instances)).toBe(true);
   });
 
-  it('did nothing by hand where we only begin to merge', async () => {
+  it('is not drift if the merge has never been written', async () => {
     const world = await openWorld({ mappings: MERGE });
     replace(world);
     expect(await run(world, report)).toMatchObject({ kind: 'updated' });
     expect(world.story()).toContain('update outcome db ok');
   });
 
-  it('did nothing by hand where a target of ours is to be merged into, which is refused', async () => {
+  it('is not drift if the merge goes into an owned target, which is refused', async () => {
     const world = await openWorld({ mappings: MERGE.replace(', mode: merge', '') });
     await run(world);
     const before = world.cluster.raw(APPS_DB);
@@ -196,7 +196,7 @@ describe('an owner that replaces a Secret with keys of ours', () => {
   });
 });
 
-describe('a deletion by hand', () => {
+describe('manual deletion', () => {
   it('is repaired, and recorded as a repair', async () => {
     const { world, news } = await openInStep();
     world.cluster.forget(APPS_DB);
@@ -215,10 +215,10 @@ describe('a deletion by hand', () => {
     expect(news().slice(-2)).toEqual(['create intent db ok', 'create outcome db ok']);
   });
 
-  it('is none where the namespace went: with `report` it is made in the next one of that name', async () => {
+  it('is not drift if the namespace was deleted: with `report`, the target is created in the new namespace', async () => {
     const { world, news } = await openInStep();
     const missing = new AppError('NAMESPACE_MISSING');
-    // The rights of the namespace went with it, so that the next run is told less.
+    // The permissions were deleted with the namespace, so the next run cannot read it.
     const forbidden = new AppError('CLUSTER_FORBIDDEN');
     world.cluster.forget(APPS_DB);
     world.cluster.fail('create', missing, missing);
@@ -233,24 +233,24 @@ describe('a deletion by hand', () => {
       'repair intent db ok',
       'repair outcome db ok',
     ]);
-    // From then on it is one by hand again.
+    // From then on, a deletion counts as manual again.
     world.cluster.forget(APPS_DB);
     expect(await run(world, report)).toMatchObject({ kind: 'refused', error: { code: 'DRIFTED' } });
   });
 
   it.each([
-    ['is away: that is said, and asked again', 'CLUSTER_UNAVAILABLE', 'CLUSTER_UNAVAILABLE'],
-    ['would refuse it: that it is gone is what to tell of', 'CLUSTER_REFUSED', 'DRIFTED'],
-  ] as const)('with `report`, in a cluster that %s', async (_, answer, said) => {
+    ['is unavailable, and reports drift after a retry', 'CLUSTER_UNAVAILABLE', 'CLUSTER_UNAVAILABLE'],
+    ['would refuse the write, and reports the deletion as drift', 'CLUSTER_REFUSED', 'DRIFTED'],
+  ] as const)('with `report`, in a cluster that %s', async (_, answer, message) => {
     const { world } = await openInStep();
     world.cluster.forget(APPS_DB);
     world.cluster.fail('create', new AppError(answer));
-    expect(await run(world, report)).toMatchObject({ error: { code: said } });
+    expect(await run(world, report)).toMatchObject({ error: { code: message } });
     expect(await run(world, report)).toMatchObject({ error: { code: 'DRIFTED' } });
     expect(dataOf(world)).toBeUndefined();
   });
 
-  it('is known although a repair failed in between', async () => {
+  it('is detected even after a failed repair', async () => {
     const { world, news } = await openInStep();
     world.cluster.forget(APPS_DB);
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
@@ -263,13 +263,13 @@ describe('a deletion by hand', () => {
   });
 
   it.each([
-    ['is not ours any more', 'NOT_OWNED', async (world: World) => unlabel(world, 'secretbridge.dev/mapping')],
+    ['is no longer ours', 'NOT_OWNED', async (world: World) => unlabel(world, 'secretbridge.dev/mapping')],
     [
       'cannot be changed',
       'IMMUTABLE',
       (world: World) => world.configure(DB_ONLY.replace('apps }', 'apps, type: example.org/db }')),
     ],
-  ])('is none of what %s: that is to be made, also with `report`', async (_, code, make) => {
+  ])('is not drift for a target that %s: it is created, even with `report`', async (_, code, make) => {
     const { world, news } = await openInStep();
     await make(world);
     expect(await run(world, report)).toMatchObject({ kind: 'refused', error: { code } });
@@ -286,15 +286,15 @@ describe('a deletion by hand', () => {
     expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true });
   });
 
-  it('is none when the target was never there, or ended with us', async () => {
+  it('is not drift if the target never existed or was deleted by us', async () => {
     const world = await openDb();
     expect(await run(world, report)).toMatchObject({ kind: 'created' });
     expect(world.story()).toContain('create outcome db ok');
   });
 });
 
-describe('two that fight over a target', () => {
-  it('are known by more than five repairs in ten minutes, in any process', async () => {
+describe('two writers of one target', () => {
+  it('are contested after more than five repairs in ten minutes, in any process', async () => {
     const { world } = await openInStep();
     const contested = async () => {
       await using process = await world.start();
@@ -314,8 +314,8 @@ describe('two that fight over a target', () => {
   });
 });
 
-describe('two that fight over a target that may be adopted', () => {
-  it('are known by the adoptions of what the other one replaced, labels and all', async () => {
+describe('two writers of a target that may be adopted', () => {
+  it('are contested by the number of adoptions, because the other writer also removes the labels', async () => {
     const adopting = DB_ONLY.replace('target:', 'onConflict: adopt\n    target:');
     const { world } = await openInStep(adopting);
     const contested = async () => {
@@ -335,8 +335,8 @@ describe('two that fight over a target that may be adopted', () => {
   });
 });
 
-describe('an outcome tells', () => {
-  it('the version that its write left, and the one that it found when it wrote nothing', async () => {
+describe('outcome', () => {
+  it('has the resource version of its write, or the version that was read', async () => {
     const world = await openDb();
     const version = () => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata')?.resourceVersion;
     const created = await run(world);
@@ -349,7 +349,7 @@ describe('an outcome tells', () => {
     expect((await run(world)).resourceVersion).toBe(version());
   });
 
-  it('each source once, with its version', async () => {
+  it('has each source once, with its version', async () => {
     const world = await openDb();
     const sources = [{ store: 'vault', key: 'db', version: '1' }];
     expect(await run(world)).toMatchObject({ sources });

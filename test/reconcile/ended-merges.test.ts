@@ -11,7 +11,7 @@ import { base64, openWorld, type World } from './world.ts';
 
 const targetOf = (secret: string) => ({ namespace: 'apps', secret });
 const SHARED = targetOf('shared');
-/** So that not all of the instance would go. */
+/** Keeps a target, so that the proposals are not all targets of the instance. */
 const OWN = Array.from(
   { length: 3 },
   (_, n) => `
@@ -35,8 +35,8 @@ async function open(mappings: string, secrets: readonly string[] = ['shared']): 
   return world;
 }
 
-describe('a merge that ends after we were cut off, and have looked', () => {
-  it('is on record, and counts for the brake', async () => {
+describe('merge end that completes late', () => {
+  it('is recorded, and counts for the brake', async () => {
     const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
     await world.configure(OWN + merge('n', 'second'));
     let makeLate: () => Promise<unknown> = async () => undefined;
@@ -55,7 +55,7 @@ describe('a merge that ends after we were cut off, and have looked', () => {
     expect(world.story(length)).toContain('update outcome shared ok');
   });
 
-  it('is not while its keys are there', async () => {
+  it('is not recorded while its keys exist', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN);
     world.cluster.fail('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -67,8 +67,8 @@ describe('a merge that ends after we were cut off, and have looked', () => {
   });
 });
 
-describe('a merge that is renamed', () => {
-  it('keeps its keys while the store of the new one fails, and after', async () => {
+describe('renamed merge', () => {
+  it('keeps its keys while the store of the new mapping fails, and afterwards', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + merge('renamed'));
     world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
@@ -84,7 +84,7 @@ describe('a merge that is renamed', () => {
     expect(dataOf(world)).toEqual(WITH_KEY);
   });
 
-  it('keeps its keys in the service, whose stores may be slow', async () => {
+  it('keeps its keys in the service, even if stores are slow', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + merge('renamed'));
     world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
@@ -96,7 +96,7 @@ describe('a merge that is renamed', () => {
     expect(dataOf(world)).toEqual(WITH_KEY);
   });
 
-  it('loses no optional key by one reading', async () => {
+  it('does not lose an optional key after one read of an absence', async () => {
     const optional = ', OTHER: { store: vault, key: other, optional: true }';
     const world = await openWorld({ mappings: OWN + merge('m', 'shared', optional) });
     world.store.put('other', 'o');
@@ -108,7 +108,7 @@ describe('a merge that is renamed', () => {
     expect(dataOf(world)).toEqual({ ...WITH_KEY, OTHER: base64('o') });
   });
 
-  it('is shown as it will be: nothing goes, nothing is held, and there is nothing to release', async () => {
+  it('plans no deletion and no hold, and offers nothing to release', async () => {
     const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
     await world.configure(OWN + merge('m2') + merge('n2', 'second'));
     await using process = await world.start();
@@ -120,14 +120,14 @@ describe('a merge that is renamed', () => {
   });
 });
 
-describe('merges that end', () => {
+describe('ending merges', () => {
   const NAMES = ['a', 'b', 'c', 'd'];
   const secretOf = (name: string) => `s-${name}`;
   const all = (names: readonly string[]) => names.map((name) => merge(name, secretOf(name))).join('');
   const left = (world: World) =>
     NAMES.filter((name) => Object.hasOwn(dataOf(world, secretOf(name)) ?? {}, 'KEY'));
 
-  it('count for the brake as what was destroyed, one by one too, and can be released until none is left', async () => {
+  it('count as destroyed for the brake, also one by one, and can all be released', async () => {
     const world = await open(all(NAMES), NAMES.map(secretOf));
     for (const count of [1, 2, 3, 4]) {
       await world.configure(OWN + all(NAMES.slice(count)));
@@ -145,7 +145,7 @@ describe('merges that end', () => {
     expect(running.service.held()).toEqual([]);
   });
 
-  it('can be released as long as they are on record as held, although they would be allowed by now', async () => {
+  it('can be released while they are recorded as held, even if the brake would now allow them', async () => {
     const world = await open(all(['a', 'b']), NAMES.map(secretOf));
     await world.configure(OWN);
     const { held } = await world.sync();
@@ -159,7 +159,7 @@ describe('merges that end', () => {
   });
 });
 
-it('what no key would be left of counts for all who ask', async () => {
+it('counts a merge without remaining keys in every run', async () => {
   const mappings = (source: string) => `${OWN}
   - name: empty
     target: { namespace: apps }
@@ -189,7 +189,7 @@ it('what no key would be left of counts for all who ask', async () => {
   expect(await process.sync()).toMatchObject({ summary: { held: 2, deleted: 0 } });
 });
 
-describe('a Secret that a mapping merged into, and that is owned now', () => {
+describe('owned Secret that a mapping merged into before', () => {
   const owning = (name: string) => `
   - name: ${name}
     onConflict: adopt
@@ -202,25 +202,22 @@ describe('a Secret that a mapping merged into, and that is owned now', () => {
       objectIn(objectIn(world.cluster.raw(SHARED) ?? {}, 'metadata') ?? {}, 'annotations') ?? {},
     ).filter((name) => name.startsWith('secretbridge.dev/merge-'));
 
-  it.each(['m', 'another'])(
-    'is kept with all of its keys when mapping %s leaves, as it had said',
-    async (by) => {
-      const world = await open(merge('m'));
-      await world.configure(OWN + owning(by));
-      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
-      expect(annotationsOf(world)).toEqual([]);
-      expect(await world.sync()).toMatchObject({ summary: { unchanged: 4 } });
-      await world.configure(OWN);
-      await using process = await world.start();
-      expect((await planTargets(process.app)).targets.map(({ action }) => action)).toEqual(
-        Array(3).fill('unchanged'),
-      );
-      expect(await process.sync()).toMatchObject({ ok: true, summary: { updated: 0, unchanged: 3 } });
-      expect(dataOf(world)).toEqual(OWNED);
-    },
-  );
+  it.each(['m', 'another'])('keeps all keys when mapping %s is removed, as it had set', async (by) => {
+    const world = await open(merge('m'));
+    await world.configure(OWN + owning(by));
+    expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+    expect(annotationsOf(world)).toEqual([]);
+    expect(await world.sync()).toMatchObject({ summary: { unchanged: 4 } });
+    await world.configure(OWN);
+    await using process = await world.start();
+    expect((await planTargets(process.app)).targets.map(({ action }) => action)).toEqual(
+      Array(3).fill('unchanged'),
+    );
+    expect(await process.sync()).toMatchObject({ ok: true, summary: { updated: 0, unchanged: 3 } });
+    expect(dataOf(world)).toEqual(OWNED);
+  });
 
-  it('and that was released keeps them too', async () => {
+  it('keeps all keys after its owner released it', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + owning('m'));
     await world.sync();
@@ -233,7 +230,7 @@ describe('a Secret that a mapping merged into, and that is owned now', () => {
     expect(dataOf(world)).toEqual(OWNED);
   });
 
-  it('by another instance loses nothing when the merge ends', async () => {
+  it('loses nothing when another instance ends its merge', async () => {
     const world = await open(merge('m'));
     world.cluster.edit(SHARED, (raw) => {
       const labels = { 'secretbridge.dev/instance': 'other', 'secretbridge.dev/mapping': 'theirs' };

@@ -21,7 +21,7 @@ async function flags(more: readonly Mapping[] = [searching()]): Promise<World> {
 const keysOf = (world: World) => world.cluster.raw(FLAGS)?.data;
 const AB = { a: base64('1'), b: base64('2') };
 
-/** Readings that prove an absence: three, ten minutes from first to last. */
+/** Reads that prove an absence: three within ten minutes. */
 async function prove(world: World): Promise<void> {
   for (const minutes of [6, 6]) {
     await world.sync();
@@ -29,8 +29,8 @@ async function prove(world: World): Promise<void> {
   }
 }
 
-describe('a search', () => {
-  it('gives a key for each name that it finds, and new ones as they come', async () => {
+describe('search', () => {
+  it('adds a key for each name it finds, including new ones', async () => {
     const world = await flags();
     expect((await syncOnly(world))?.kind).toBe('created');
     expect(keysOf(world)).toEqual(AB);
@@ -49,7 +49,7 @@ describe('a search', () => {
     expect(keysOf(world)).toEqual({ a: base64('1') });
   });
 
-  it('runs once for all the mappings that share it, and reads each key once', async () => {
+  it('runs once for all mappings that share it, and reads each key once', async () => {
     const world = await flags([
       searching(),
       searching({}, { name: 'two', target: { ...mapping().target, secret: 'two' } }),
@@ -59,7 +59,7 @@ describe('a search', () => {
     expect(world.store.reads).toEqual(['flags/a', 'flags/b']);
   });
 
-  it('that finds nothing any more is not made anew without keys, once its end was released', async () => {
+  it('does not create an empty Secret after its end was released', async () => {
     const world = await flags();
     await world.sync();
     await world.configure([searching({ path: 'nowhere/' })]);
@@ -73,13 +73,13 @@ describe('a search', () => {
     expect(await world.sync()).toMatchObject({ ok: true, summary: { created: 1 } });
   });
 
-  it('that finds nothing makes a Secret without keys', async () => {
+  it('creates an empty Secret if it never found anything', async () => {
     const world = await openWorld({ mappings: [searching()] });
     expect((await syncOnly(world))?.kind).toBe('created');
     expect(keysOf(world) ?? {}).toEqual({});
   });
 
-  it('that fails leaves the target as it was, and reads nothing', async () => {
+  it('leaves the target unchanged and reads nothing if it fails', async () => {
     const world = await flags();
     await world.sync();
     const before = world.cluster.raw(FLAGS);
@@ -92,7 +92,7 @@ describe('a search', () => {
     expect(world.store.reads).toHaveLength(reads);
   });
 
-  it('one of whose keys cannot be read leaves the target as it was', async () => {
+  it('leaves the target unchanged if one of its keys cannot be read', async () => {
     const world = await flags();
     await world.sync();
     world.store.put('flags/c', '3');
@@ -101,7 +101,7 @@ describe('a search', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('passes over what the store lists although it is deleted, if the target never had it', async () => {
+  it('skips listed keys that are deleted, if the target never had them', async () => {
     const world = await flags();
     world.store.fail('flags/gone', new AppError('SOURCE_DELETED'));
     expect((await syncOnly(world))?.kind).toBe('created');
@@ -112,8 +112,8 @@ describe('a search', () => {
   });
 });
 
-describe('a key that a search does not find any more', () => {
-  it('is read by itself, and stays when it is there: the list is late', async () => {
+describe('key that a search no longer finds', () => {
+  it('is read separately, and stays if it exists, because the list may be stale', async () => {
     const world = await flags();
     await world.sync();
     world.store.listed('flags/a', false);
@@ -123,18 +123,18 @@ describe('a key that a search does not find any more', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('is kept when the store says that it is gone', async () => {
+  it('stays if the store reports that it is gone', async () => {
     const world = await flags();
     await world.sync();
     world.store.absent('flags/a');
     expect(await syncOnly(world)).toMatchObject({
       kind: 'failed',
-      error: { code: 'SOURCE_ABSENT', about: 'store vault, key flags/a' },
+      error: { code: 'SOURCE_ABSENT', subject: 'store vault, key flags/a' },
     });
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('goes with proof, when the mapping says so', async () => {
+  it('is removed with proof if the mapping allows it', async () => {
     const world = await flags([searching({}, { onSourceMissing: 'removeKeys' })]);
     await world.sync();
     world.store.absent('flags/a');
@@ -145,7 +145,7 @@ describe('a key that a search does not find any more', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('goes in one write, also where the mapping names it itself and can do without it', async () => {
+  it('is removed in one write, also if the mapping names it as optional', async () => {
     const named = { A: source({ key: 'flags/a', optional: true }) };
     const world = await flags([searching({}, { data: named, onSourceMissing: 'removeKeys' })]);
     await world.sync();
@@ -157,7 +157,7 @@ describe('a key that a search does not find any more', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('is never gone because the whole search came back empty', async () => {
+  it('stays if the whole search returns nothing', async () => {
     const world = await flags([searching({}, { onSourceMissing: 'delete' })]);
     await world.sync();
     for (const key of ['flags/a', 'flags/b']) world.store.listed(key, false);
@@ -166,7 +166,7 @@ describe('a key that a search does not find any more', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('fails the target when it cannot be read', async () => {
+  it('fails the target if it cannot be read', async () => {
     const world = await flags([searching({}, { onSourceMissing: 'removeKeys' })]);
     await world.sync();
     world.store.fail('flags/a', new AppError('THROTTLED'));
@@ -175,7 +175,7 @@ describe('a key that a search does not find any more', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('goes at once when it only lost its tag', async () => {
+  it('is removed at once if it only lost its tag', async () => {
     const world = await flags([searching({ tags: { live: 'true' } })]);
     for (const key of ['flags/a', 'flags/b']) world.store.tag(key, { live: 'true' });
     await world.sync();
@@ -185,7 +185,7 @@ describe('a key that a search does not find any more', () => {
     expect(keysOf(world)).toEqual({ b: base64('2') });
   });
 
-  it('stays when a list by tags and a list without them leave it out', async () => {
+  it('stays if it is missing from the lists with and without tags', async () => {
     const world = await flags([searching({ tags: { live: 'true' } })]);
     for (const key of ['flags/a', 'flags/b']) world.store.tag(key, { live: 'true' });
     await world.sync();
@@ -194,7 +194,7 @@ describe('a key that a search does not find any more', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('is not what only begins like the path, and left the text of the mapping', async () => {
+  it('does not include keys that only share the prefix of the path, after the mapping changed', async () => {
     const feature = { store: 'vault', key: 'flags-x', optional: false };
     const world = await flags([searching({ path: 'flags' }, { data: { X: feature } })]);
     world.store.put('flags-x', 'x');
@@ -206,7 +206,7 @@ describe('a key that a search does not find any more', () => {
   });
 
   it.each([false, true])(
-    'is no key that a template makes (only: %s), where there are too many to name',
+    'does not include template keys (only: %s) if there are too many sources to record',
     async (only) => {
       const names = Array.from({ length: 1_200 }, (_, n) => `flags/many-${n}`);
       const template = { only, data: { 'app.conf': 'made of flags' } };
@@ -219,7 +219,7 @@ describe('a key that a search does not find any more', () => {
     },
   );
 
-  it('goes at once when the search itself changed', async () => {
+  it('is removed at once if the search itself changed', async () => {
     const world = await flags();
     await world.sync();
     await world.configure([searching({ name: '^b$' })]);

@@ -17,7 +17,7 @@ const MAPPINGS = `
 const OLD = { instance: 'old', formerInstances: [] };
 const NEW = { instance: 'new', formerInstances: ['old', 'new'] };
 
-/** One job of the target, of an instance of this name. */
+/** Runs one job of the target, with this instance name. */
 async function run(world: World, names: typeof NEW | typeof OLD, watch?: Watch): Promise<Outcome> {
   await using process = await world.start(watch);
   const [mapping] = process.app.config.mappings;
@@ -25,7 +25,7 @@ async function run(world: World, names: typeof NEW | typeof OLD, watch?: Watch):
   return await reconcile(mapping, ID, { ...(await process.app.createContext()), ...names });
 }
 
-/** What an instance of before merged into the Secret of somebody else. */
+/** The keys that a former instance merged into a foreign Secret. */
 async function openMerged(): Promise<World> {
   const world = await openWorld({ mappings: MAPPINGS });
   world.store.put('other', 'o');
@@ -47,7 +47,7 @@ async function holders(world: World): Promise<Readonly<Record<string, readonly s
 
 const TAKEN_OVER = { 'secretbridge.old.m': [], 'secretbridge.new.m': ['KEY', 'OTHER'] };
 
-it('a mapping that is renamed takes over what it merged, and follows its source', async () => {
+it('takes over the merge of a renamed mapping and follows its source', async () => {
   const world = await openWorld({ mappings: MAPPINGS });
   world.store.put('other', 'o');
   world.cluster.put(ID, { data: { THEIRS: base64('t') } });
@@ -62,8 +62,8 @@ it('a mapping that is renamed takes over what it merged, and follows its source'
   expect((await world.sync()).targets).toMatchObject([{ kind: 'unchanged' }]);
 });
 
-describe('the merge of a former instance', () => {
-  it('is taken over, and from then on follows its source', async () => {
+describe('merge of a former instance', () => {
+  it('is taken over, and then follows its source', async () => {
     const world = await openMerged();
     expect(await run(world, NEW)).toMatchObject({
       kind: 'updated',
@@ -78,7 +78,7 @@ describe('the merge of a former instance', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('whose source changed meanwhile never lacks a key, wherever we crash', async () => {
+  it('never lacks a key if its source changed, after a crash at any step', async () => {
     const steps = crashAt(0);
     const first = await openMerged();
     first.store.put('token', 'rotated', '2');
@@ -107,7 +107,7 @@ describe('the merge of a former instance', () => {
     }
   });
 
-  it('lets go as well where both hold the keys already', async () => {
+  it('is also released if both managers already hold the keys', async () => {
     const world = await openMerged();
     await run(world, { instance: 'new', formerInstances: [] });
     world.store.put('token', 'rotated', '2');
@@ -120,7 +120,7 @@ describe('the merge of a former instance', () => {
     expect(await holders(world)).toEqual(TAKEN_OVER);
   });
 
-  it('takes nothing from others that hold a key as well', async () => {
+  it('takes nothing from others that hold a key too', async () => {
     const world = await openMerged();
     const live = await world.cluster.read(ID);
     if (live === undefined) throw new Error('it is gone');
@@ -131,7 +131,7 @@ describe('the merge of a former instance', () => {
     expect(dataOf(world)).toEqual(WITH('tok'));
   });
 
-  it('keeps a key of an optional source that is absent without proof', async () => {
+  it('keeps a key of an optional source whose absence is not proved', async () => {
     const world = await openMerged();
     world.store.absent('other');
     expect(await run(world, NEW)).toMatchObject({ kind: 'failed', error: { code: 'SOURCE_ABSENT' } });

@@ -6,7 +6,7 @@ import { found, mapping, source } from '../sync/sample.ts';
 
 const ID = { namespace: 'apps', secret: 'app' };
 
-/** Counts what reaches the store. */
+/** Counts calls to the store. */
 function counting(deps: Partial<GatherDeps>, keys: readonly string[] = []) {
   const calls: string[] = [];
   const all: GatherDeps = {
@@ -30,53 +30,53 @@ const wide = mapping({
   dataFrom: [{ store: 'vault', find: { path: 'flags/', tags: {} } }],
 });
 
-describe('gathering', () => {
-  it('asks with the mapping, the namespace and each key', async () => {
-    const asked: unknown[] = [];
+describe('gather', () => {
+  it('checks access with the mapping, the namespace and each key', async () => {
+    const accessChecks: unknown[] = [];
     const { run } = counting(
       {
-        allows: (use) => asked.push(use) > 0,
-        allowsSearch: (use) => asked.push(use) > 0,
+        allows: (use) => accessChecks.push(use) > 0,
+        allowsSearch: (use) => accessChecks.push(use) > 0,
       },
       ['flags/a'],
     );
     await run(wide);
-    const who = { mapping: 'app', namespace: 'apps', store: 'vault' };
-    expect(asked).toEqual([
-      { ...who, key: 'fixed' },
-      { ...who, path: 'flags/' },
-      { ...who, key: 'flags/a' },
+    const caller = { mapping: 'app', namespace: 'apps', store: 'vault' };
+    expect(accessChecks).toEqual([
+      { ...caller, key: 'fixed' },
+      { ...caller, path: 'flags/' },
+      { ...caller, key: 'flags/a' },
     ]);
   });
 
-  it('reaches no store for a mapping one of whose sources is not allowed', async () => {
+  it('calls no store if one source of the mapping is forbidden', async () => {
     const { calls, run } = counting({ allows: ({ key }) => key !== 'fixed' });
     expect(await run(wide)).toMatchObject({
       kind: 'failed',
-      error: { code: 'NOT_ALLOWED', about: 'store vault, key fixed' },
+      error: { code: 'NOT_ALLOWED', subject: 'store vault, key fixed' },
     });
     expect(calls).toEqual([]);
   });
 
-  it('reaches no store for a mapping one of whose searches is not allowed', async () => {
+  it('calls no store if one search of the mapping is forbidden', async () => {
     const { calls, run } = counting({ allowsSearch: () => false });
     expect(await run(wide)).toMatchObject({
       kind: 'failed',
-      error: { code: 'NOT_ALLOWED', about: 'store vault, search below flags/' },
+      error: { code: 'NOT_ALLOWED', subject: 'store vault, search below flags/' },
     });
     expect(calls).toEqual([]);
   });
 
-  it('reads nothing when a search finds what is not allowed', async () => {
+  it('reads nothing if a search finds a forbidden key', async () => {
     const { calls, run } = counting({ allows: ({ key }) => key !== 'flags/b' }, ['flags/a', 'flags/b']);
     expect(await run(wide)).toMatchObject({
       kind: 'failed',
-      error: { code: 'NOT_ALLOWED', about: 'store vault, key flags/b' },
+      error: { code: 'NOT_ALLOWED', subject: 'store vault, key flags/b' },
     });
     expect(calls).toEqual(['find flags/']);
   });
 
-  it('keeps what a search found below its path only', async () => {
+  it('keeps only keys below the path of the search', async () => {
     const { calls, run } = counting({}, ['flags/a', 'other/b', 'flags/']);
     expect(await run(wide)).toMatchObject({ kind: 'ready' });
     expect(calls).toEqual(['find flags/', 'read fixed', 'read flags/a']);

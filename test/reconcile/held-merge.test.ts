@@ -16,7 +16,7 @@ const merging = (policy: string, source = '') => `
 `;
 const dataOf = (world: World) => world.cluster.raw(ID)?.data;
 
-/** A merge whose only source is proved gone with the next reading. */
+/** A merge whose only source is proved gone by the next read. */
 async function openGone(mappings: string): Promise<World> {
   const world = await openWorld({ mappings, more: 'absence: { readings: 3, over: 10m }' });
   world.cluster.put(ID, { data: THEIRS });
@@ -35,7 +35,7 @@ async function release(world: World): Promise<Awaited<ReturnType<typeof releaseH
   return await releaseHeld(process.app, held?.id ?? 'nothing is held');
 }
 
-describe('a merge of which no key would be left', () => {
+describe('merge that would lose all keys', () => {
   it.each([
     ['delete', ''],
     ['removeKeys', ''],
@@ -62,7 +62,7 @@ describe('a merge of which no key would be left', () => {
     });
   });
 
-  it('ends once, however many release it at the same time', async () => {
+  it('ends once, even if several people release it at the same time', async () => {
     const world = await openGone(merging('removeKeys'));
     const [held] = (await world.sync()).held;
     const { length } = world.records;
@@ -75,7 +75,7 @@ describe('a merge of which no key would be left', () => {
   });
 
   it.each(['', ', optional: true'])(
-    'is not held again, and begins anew when its source is back%s',
+    'is not held again, and restarts when its source returns%s',
     async (source) => {
       const world = await openGone(merging('removeKeys', source));
       await release(world);
@@ -88,7 +88,7 @@ describe('a merge of which no key would be left', () => {
     },
   );
 
-  it('is held under the new name of its mapping, and let go of by the old one', async () => {
+  it('is held under the new name of its mapping, and released by the old field manager', async () => {
     const optional = merging('keep', ', optional: true');
     const world = await openWorld({ mappings: optional, more: 'absence: { readings: 3, over: 10m }' });
     world.cluster.put(ID, { data: THEIRS });
@@ -106,14 +106,14 @@ describe('a merge of which no key would be left', () => {
     expect((await world.sync()).held).toEqual([]);
   });
 
-  it('is seen in the cluster when the answer to its release is lost', async () => {
+  it('is verified in the cluster if the answer to its release is lost', async () => {
     const world = await openGone(merging('delete'));
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
     expect((await release(world)).summary).toMatchObject({ updated: 1, failed: 0 });
     expect(dataOf(world)).toEqual(THEIRS);
   });
 
-  it('is held no more when its source is back before', async () => {
+  it('is no longer held if its source returns first', async () => {
     const world = await openGone(merging('delete'));
     const [held] = (await world.sync()).held;
     world.store.put('token', 'tok');

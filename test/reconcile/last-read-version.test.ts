@@ -16,7 +16,7 @@ function found(version: string, stamp?: string): ReadResult {
   return { kind: 'found', value, version, ...(stamp === undefined ? {} : { stamp }) };
 }
 
-/** One process after the other on the same record. */
+/** Runs processes one after the other on the same audit. */
 function openRecord() {
   const clock = createManualTime();
   const audit = createMemoryAudit({ clock });
@@ -41,8 +41,8 @@ function openRecord() {
   };
 }
 
-describe('what the record says was read', () => {
-  it('is the last version with its stamp', async () => {
+describe('last read version', () => {
+  it('is the latest version with a stamp', async () => {
     const { read, recall, audit } = openRecord();
     expect(await recall()).toBeUndefined();
     await read(found('v1', STAMP));
@@ -55,7 +55,7 @@ describe('what the record says was read', () => {
     ]);
   });
 
-  it('is nothing of a reading without a stamp, of a failure, and of another store of that name', async () => {
+  it('ignores reads without a stamp, failures, and stores with another definition', async () => {
     const { read, recall } = openRecord();
     await read(found('v1', STAMP));
     expect(await recall('d2')).toBeUndefined();
@@ -67,7 +67,7 @@ describe('what the record says was read', () => {
     expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
-  it('is that another value had this version before, for each process that comes after', async () => {
+  it('tells every later process that another value had this version before', async () => {
     const { read, audit } = openRecord();
     const made = (text: string, version = '1'): ReadResult => ({
       kind: 'found',
@@ -86,7 +86,7 @@ describe('what the record says was read', () => {
     expect(await read(made('five'))).toBe(false);
   });
 
-  it('is no second record of a version, also when its stamp is another one', async () => {
+  it('does not record a version again if only its stamp changes', async () => {
     const { read, recall, audit } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v1', '2026-11-25T13:00:00.000Z'));
@@ -94,18 +94,18 @@ describe('what the record says was read', () => {
     expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
-  it('passes over readings of named versions, of other stores of that name, and too early ones', async () => {
+  it('skips reads of named versions, of other store definitions, and outdated ones', async () => {
     const { read, recall } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v0'), 'd1', { key: 'db', version: 'v0' });
     await read(found('w1', '2026-11-25T14:00:00.000Z'), 'd2');
-    // Of the next one it is not known what lists show: they show no longer what they did of the first one.
+    // The stamp of the second version is unknown, because lists no longer show the first one's.
     await read(found('v2'));
     expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
     expect(await recall('d2')).toEqual({ version: 'w1', stamp: '2026-11-25T14:00:00.000Z' });
   });
 
-  it('is nothing where it is not known which store that is', async () => {
+  it('is undefined if the store definition is unknown', async () => {
     const { read, recall, audit } = openRecord();
     await read(found('v1', STAMP), '');
     expect(await lastReadVersion(audit, SOURCE, undefined)).toBeUndefined();

@@ -4,9 +4,9 @@ import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { base64, openWorld, type World } from './world.ts';
 
-// Random lives of one target beside its neighbours: its sources change, vanish and fail, people edit it, time goes by;
-// and after each sync the cluster is compared with what a simple model allows. `SECRETBRIDGE_TEST_RUNS` says how many
-// lives (`npm run test:long`: 10,000).
+// Runs random lives of one target next to others. Its sources change, disappear and fail, people edit it, and time
+// passes. After each sync, a simple model checks the cluster. `SECRETBRIDGE_TEST_RUNS` sets the number of lives (`npm
+// run test:long`: 10,000).
 
 const RUNS = Number(process.env.SECRETBRIDGE_TEST_RUNS ?? 400);
 const APP = { namespace: 'apps', secret: 'app' };
@@ -54,12 +54,12 @@ const life = fc.record({
 
 type Life = typeof life extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** What the store says of a key. */
+/** The state of a key in the store. */
 type State = { readonly text: string } | { readonly absent: true } | { readonly code: string };
 
 interface Model {
   readonly store: Map<Key, State>;
-  /** The readings of an absence without unexpected response in between. */
+  /** Consecutive reads of an absence. */
   readonly absences: Map<Key, number[]>;
 }
 
@@ -69,7 +69,7 @@ interface Snapshot {
   readonly ours: boolean;
 }
 
-function look(world: World): Snapshot {
+function takeSnapshot(world: World): Snapshot {
   const raw = world.cluster.raw(APP);
   const labels = objectIn(objectIn(raw ?? {}, 'metadata') ?? {}, 'labels') ?? {};
   return {
@@ -107,7 +107,7 @@ async function apply(world: World, model: Model, it: Event): Promise<void> {
   }
 }
 
-/** Every reading of a sync, as the model counts them. */
+/** Counts the reads of a sync in the model. */
 function read(model: Model, now: number): void {
   for (const name of KEYS) {
     const state = model.store.get(name);
@@ -139,10 +139,10 @@ async function live(given: Life): Promise<void> {
   for (const name of KEYS) await apply(world, model, { kind: 'value', key: name, text: 'first' });
   for (const step of [[], ...events]) {
     for (const it of step) await apply(world, model, it);
-    const before = look(world);
+    const before = takeSnapshot(world);
     read(model, world.clock.now());
     const report = await world.sync();
-    check({ before, after: look(world), model, given, report });
+    check({ before, after: takeSnapshot(world), model, given, report });
   }
   counts.lives += 1;
   expect(await world.chain()).toMatchObject({ kind: 'intact' });
@@ -162,12 +162,12 @@ function check(it: {
 
   if (outcome?.kind === 'refused') counts.refused += 1;
   if (outcome?.kind === 'held') counts.held += 1;
-  // A Secret of somebody else is not touched without the mapping's word.
+  // A foreign Secret is changed only if the mapping allows it.
   if (before.data !== undefined && !before.ours && given.conflict === 'refuse') {
     unchanged();
     return;
   }
-  // A failure of any source leaves the target as it was.
+  // A failure of any source leaves the target unchanged.
   if (states.some((state) => state !== undefined && 'code' in state)) {
     unchanged();
     return;
@@ -175,12 +175,12 @@ function check(it: {
   if (after.data === undefined) {
     if (before.data === undefined) return;
     counts.deleted += 1;
-    // Gone only with the policy's word and with proof for every source.
+    // A target is deleted only if the policy allows it and every source is proved gone.
     expect(given.policy).toBe('delete');
     expect(KEYS.every((name) => isProven(model, name))).toBe(true);
     return;
   }
-  // What was there and whose source is absent stays until that is proved, and its policy lets it go.
+  // A key with an absent source stays until the absence is proved and the policy allows removal.
   const values = Object.fromEntries(
     KEYS.flatMap((name) => {
       const state = model.store.get(name);
@@ -201,13 +201,13 @@ function check(it: {
   } else expect(after.data).toEqual(values);
 }
 
-describe('whatever happens to stores, cluster and clock', () => {
-  it(`a target only changes as the model allows (${RUNS} lives)`, {
+describe('random events in stores, cluster and clock', () => {
+  it(`change a target only as the model allows (${RUNS} lives)`, {
     timeout: 60_000 + RUNS * 200,
   }, async () => {
     await fc.assert(fc.asyncProperty(life, live), { numRuns: RUNS });
     console.log(`seen: ${JSON.stringify(counts)}`);
-    // The lives must reach what they are about.
+    // The lives must include every tested outcome.
     expect(Math.min(counts.kept, counts.refused, counts.deleted)).toBeGreaterThan(0);
   });
 });

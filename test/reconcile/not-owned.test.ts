@@ -4,7 +4,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { LABEL } from '../../src/sync/ownership-metadata.ts';
 import { APPS_DB, openWorld, type World } from './world.ts';
 
-// What stands there and is not ours: it counts for nothing of ours, and is never taken for it.
+// A foreign Secret does not count as ours and is never mistaken for our target.
 
 const MINUTE = 60_000;
 const OLD = `
@@ -21,17 +21,20 @@ const isThere = (world: World, secret: string): boolean =>
 it.each([
   ['merge into it', `target: { namespace: apps, secret: theirs, mode: merge }, ${GONE}`],
   ['adopt it', `target: { namespace: apps, secret: theirs }, onConflict: adopt, ${GONE}`],
-])('a Secret of somebody else is no target that is left, although a mapping would %s', async (_, mapping) => {
-  const world = await openWorld({ mappings: OLD });
-  await world.sync();
-  world.cluster.put(THEIRS, { type: 'Opaque', data: { A: 'eA==' } });
-  await world.configure(`\n  - { name: m, ${mapping} }`);
-  await using process = await world.start();
-  const plan = await planTargets(process.app);
-  expect(plan.held).toMatchObject([{ secret: 'old' }]);
-  expect(await process.sync()).toMatchObject({ summary: { deleted: 0, held: 1, failed: 1 } });
-  expect(isThere(world, 'old')).toBe(true);
-});
+])(
+  'does not treat a foreign Secret as an orphaned target, although a mapping would %s',
+  async (_, mapping) => {
+    const world = await openWorld({ mappings: OLD });
+    await world.sync();
+    world.cluster.put(THEIRS, { type: 'Opaque', data: { A: 'eA==' } });
+    await world.configure(`\n  - { name: m, ${mapping} }`);
+    await using process = await world.start();
+    const plan = await planTargets(process.app);
+    expect(plan.held).toMatchObject([{ secret: 'old' }]);
+    expect(await process.sync()).toMatchObject({ summary: { deleted: 0, held: 1, failed: 1 } });
+    expect(isThere(world, 'old')).toBe(true);
+  },
+);
 
 const ADOPTING = `
   - name: db
@@ -43,7 +46,7 @@ const ADOPTING = `
     target: { namespace: apps }
     data: { T: { store: vault, key: db } }`;
 
-it('a target whose label was stripped is not deleted when its source goes', async () => {
+it('keeps a target with a removed label when its source is gone', async () => {
   const world = await openWorld({ mappings: ADOPTING });
   await world.sync();
   const raw = world.cluster.raw(APPS_DB) as { metadata: { labels: Record<string, string> } };
@@ -58,7 +61,7 @@ it('a target whose label was stripped is not deleted when its source goes', asyn
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('nor is offered for it what nobody could release: that no key of it would be left', async () => {
+it('offers no release that nobody could carry out', async () => {
   const spread = ADOPTING.replace(
     'data: { T: { store: vault, key: token } }',
     'dataFrom: [ { store: vault, key: db } ]',
@@ -79,7 +82,7 @@ it('nor is offered for it what nobody could release: that no key of it would be 
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('of two mappings that would make one target, the plan gives it to the one that gets it', async () => {
+it('plans a contested target for the mapping that gets it', async () => {
   const both = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { team: a } }, secret: db }
@@ -97,7 +100,7 @@ it('of two mappings that would make one target, the plan gives it to the one tha
   expect(await process.sync()).toMatchObject({ summary: { created: 1, refused: 1 } });
 });
 
-it('a target that is made anew is known by what it held, although making it failed at first', async () => {
+it('keeps the previous content of a recreated target after a failed creation', async () => {
   const typed = (type: string) => ADOPTING.replace('apps }', `apps, type: ${type}, recreate: true }`);
   const world = await openWorld({ mappings: typed('example.com/a') });
   await world.sync();
@@ -120,7 +123,7 @@ it('a target that is made anew is known by what it held, although making it fail
   expect(world.story().filter((line) => line.startsWith('repair'))).toEqual([]);
 });
 
-it('one Secret that two mappings claim is one target, and the last one does not go by itself', async () => {
+it('counts a Secret that two mappings claim as one target, and keeps the last one', async () => {
   const claims = (name: string, policy = '') => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: x }
@@ -142,7 +145,7 @@ it('one Secret that two mappings claim is one target, and the last one does not 
   expect(isThere(world, 'x')).toBe(true);
 });
 
-it('an instance that is named among its former ones is asked once', async () => {
+it('queries an instance once, even if it is among its own former names', async () => {
   const world = await openWorld({ mappings: OLD, more: 'formerInstances: [ old, prod, old ]' });
   await using process = await world.start();
   expect(process.app.instances).toEqual(['prod', 'old']);

@@ -11,7 +11,7 @@ import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 
-// A secret, a certificate and a key of Azure Key Vault may share one name.
+// A secret, a certificate and a key in Azure Key Vault may share one name.
 
 const MINUTE = 60_000;
 const STAMP = '2026-11-25T12:00:00.000Z';
@@ -39,12 +39,12 @@ function openRecord() {
   const reading = (object: SourceObject) => (object === 'secret' ? {} : { object });
   return {
     audit,
-    /** Of one object, or all. */
+    /** For one object type, or all. */
     records: (object?: SourceObject) =>
       audit.records.filter((record) => object === undefined || isReadOf(record, { object })).map(textOf),
     pass: () => clock.advance(6 * MINUTE),
     async read(object: SourceObject, result: ReadResult, times = 1, named: { version?: string } = {}) {
-      for (let left = times; left > 0; left -= 1) {
+      for (let remaining = times; remaining > 0; remaining -= 1) {
         await clock.advance(6 * MINUTE);
         const source = { store: 'azure', ref: { key: 'ca', ...reading(object), ...named } };
         await (await recorder.read(source, result))?.durable;
@@ -60,8 +60,8 @@ function textOf({ outcome, code, note, sources }: AuditRecord): string {
   return [outcome, code, version, note].filter((part) => part !== undefined).join(' ');
 }
 
-describe('readings of several objects of one name', () => {
-  it('prove the absence of their own object and of no other', async () => {
+describe('reads of several objects with one name', () => {
+  it('prove the absence of their own object only', async () => {
     const { read, isProven } = openRecord();
     await read('secret', found());
     await read('key', ABSENT, 3);
@@ -74,7 +74,7 @@ describe('readings of several objects of one name', () => {
     expect(await isProven('secret')).toBe(true);
   });
 
-  it('of a version that a mapping names prove nothing of the current one, and the reverse', async () => {
+  it('prove nothing about the current version if they are of a named version, and vice versa', async () => {
     const { read, isProven } = openRecord();
     const named = { version: '3' };
     await read('secret', ABSENT, 3, named);
@@ -87,7 +87,7 @@ describe('readings of several objects of one name', () => {
     expect([await isProven('secret'), await isProven('secret', named)]).toEqual([false, false]);
   });
 
-  it('that are found or fail leave the proof of another object as it is', async () => {
+  it('do not affect the proof of another object if they succeed or fail', async () => {
     const { read, isProven } = openRecord();
     for (const result of [found('1', STAMP), found('2'), DOWN]) {
       await read('secret', ABSENT);
@@ -97,9 +97,9 @@ describe('readings of several objects of one name', () => {
     expect(await isProven('certificate')).toBe(false);
   });
 
-  it('of an older release, which do not tell the object, prove nothing of a certificate or a key', async () => {
+  it('prove nothing about a certificate or key if the record has no object type', async () => {
     const { read, isProven } = openRecord();
-    // That is how it recorded an absent key.
+    // The record format for an absent key.
     await read('secret', ABSENT, 5);
     await read('key', ABSENT, 2);
     expect(await isProven('key')).toBe(false);
@@ -107,7 +107,7 @@ describe('readings of several objects of one name', () => {
     expect(await isProven('key')).toBe(true);
   });
 
-  it('tell which object it was, where it is no plain secret', async () => {
+  it('record the object type unless it is a plain secret', async () => {
     const { read, records } = openRecord();
     await read('secret', found('1', STAMP));
     await read('secret', ABSENT);
@@ -129,9 +129,9 @@ describe('readings of several objects of one name', () => {
     ]);
   });
 
-  it('are no news in turns', async () => {
+  it('are not recorded again when two objects alternate', async () => {
     const { read, records } = openRecord();
-    for (let turn = 0; turn < 5; turn += 1) {
+    for (let round = 0; round < 5; round += 1) {
       await read('secret', found('1'));
       await read('certificate', found('1'));
       await read('key', DOWN);
@@ -142,7 +142,7 @@ describe('readings of several objects of one name', () => {
     expect(records()).toHaveLength(5);
   });
 
-  it('are news again where too many of another object came between: the end of a failure may be among them', async () => {
+  it('are recorded again after too many records of another object, which may hide the end of a failure', async () => {
     const { read, records } = openRecord();
     await read('secret', found());
     await read('key', ABSENT, 250);
@@ -150,7 +150,7 @@ describe('readings of several objects of one name', () => {
     expect(records().filter((text) => text === 'ok 1')).toHaveLength(2);
   });
 
-  it('prove nothing behind thousands of another object', async () => {
+  it('prove nothing behind thousands of records of another object', async () => {
     const { read, isProven } = openRecord();
     await read('secret', ABSENT, 3);
     await read('key', ABSENT, 1_900);
@@ -159,7 +159,7 @@ describe('readings of several objects of one name', () => {
     expect(await isProven('secret')).toBe(false);
   });
 
-  it('are recalled by the secret alone', async () => {
+  it('give the last version of the secret only', async () => {
     const { audit, read } = openRecord();
     const recall = () => lastReadVersion(audit, { store: 'azure', key: 'ca' }, 'd1');
     await read('certificate', found('c1', STAMP));
@@ -173,7 +173,7 @@ describe('readings of several objects of one name', () => {
     expect(await recall()).toBeUndefined();
   });
 
-  it('change nothing for one another, in whatever order they come', async () => {
+  it('are independent of each other in any order', async () => {
     const objects = fc.constantFrom<SourceObject>('secret', 'certificate', 'key');
     const results = fc.constantFrom('absent', 'absent', 'absent', 'down', 'found 1', 'found 2');
     const resultOf = (text: string): ReadResult =>

@@ -21,7 +21,7 @@ const found = (version: string, value: string): ReadResult => ({
 });
 const FOUND = found('v1', 'x');
 
-/** Few of each, and one mostly, so that the same comes again. */
+/** Few values, with one of them more frequent, so that repetitions occur. */
 const ref: fc.Arbitrary<SourceRef> = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ key: 'db' }) },
   fc.record(
@@ -44,7 +44,7 @@ const result = fc.oneof(
 );
 const reading = fc.record({ by: fc.constantFrom(...REPLICAS), ref, result });
 
-/** A process that reads: through what it remembers, or by asking of each. */
+/** A process that reads, with or without de-duplication. */
 function openReader(store: AuditStore, remembers: boolean) {
   const watched = watchForeignWrites(store);
   const readings = remembers ? createReadDeduplication(watched.foreignVersion) : noReadDeduplication;
@@ -77,7 +77,7 @@ function openReplicas(remembers: boolean, through = (audit: AuditStore): AuditSt
   return { audit, readers };
 }
 
-/** An audit that begins late with what it is asked, and is heard of late. */
+/** An audit that starts and answers its queries late. */
 function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
   const late = <A extends readonly unknown[], R>(ask: (...args: A) => Promise<R>) => {
     const begun = scheduler.scheduleFunction((...args: A) => ask(...args));
@@ -95,8 +95,8 @@ function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
   });
 }
 
-describe('what is remembered of readings', () => {
-  it('puts on record what asking of each would, whoever else writes there', async () => {
+describe('read de-duplication', () => {
+  it('records the same as queries for each read, even if others write', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
         const remembering = openReplicas(true);
@@ -110,7 +110,7 @@ describe('what is remembered of readings', () => {
     );
   });
 
-  it('leaves no source on record as failing that is read, in whatever order answers come', async () => {
+  it('marks no readable source as failing, in any order of the answers', async () => {
     const plain = fc.record({
       by: fc.constantFrom('a', 'a', 'b'),
       key: fc.constantFrom('db', 'db', 'api'),
@@ -134,7 +134,7 @@ describe('what is remembered of readings', () => {
     );
   });
 
-  it('puts what several find at the same time on record once: a sweep, an event and a job of one process', async () => {
+  it('records a read once if a sweep, an event and a job find it at the same time', async () => {
     const results = fc.constantFrom(FOUND, failed(new AppError('STORE_UNAVAILABLE')));
     const rounds = fc.array(fc.tuple(results, fc.integer({ min: 1, max: 4 })), {
       minLength: 1,
@@ -156,7 +156,7 @@ describe('what is remembered of readings', () => {
     );
   });
 
-  it('asks nothing of what stayed the same, and asks again once another process has written', async () => {
+  it('does not query unchanged reads, and queries again after another process has written', async () => {
     let asked = 0;
     const counting = (audit: AuditStore): AuditStore => ({
       ...audit,
@@ -175,7 +175,7 @@ describe('what is remembered of readings', () => {
     expect(asked).toBe(before + 1);
   });
 
-  it('is nothing that was asked for before another process wrote', async () => {
+  it('drops a lookup from before another process has written', async () => {
     let mark = 1;
     const readings = createReadDeduplication(async () => mark);
     const db = { store: 's', ref: { key: 'db' } };

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { APPS_DB, APPS_TOKEN, base64, DB_ONLY, openDb, openWorld, syncOnly } from './world.ts';
 
-describe('one target', () => {
-  it('is created, then left alone', async () => {
+describe('target', () => {
+  it('is created, and then left unchanged', async () => {
     const world = await openDb();
     expect(await syncOnly(world)).toMatchObject({ kind: 'created', mapping: 'db', target: APPS_DB });
     expect(world.cluster.raw(APPS_DB)?.data).toEqual({ USER: base64('ann'), PASSWORD: base64('first') });
@@ -11,7 +11,7 @@ describe('one target', () => {
     expect(world.cluster.writes).toHaveLength(1);
   });
 
-  it('is updated by exactly the keys that changed', async () => {
+  it('is updated only in the keys that changed', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -24,7 +24,7 @@ describe('one target', () => {
     expect(world.cluster.raw(APPS_DB)?.data).toEqual({ USER: base64('ann'), PASSWORD: base64('second') });
   });
 
-  it('gets new annotations and no new data when a new version has the same bytes', async () => {
+  it('gets new annotations but no new data if a new version has the same bytes', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"first"}', '2');
@@ -40,7 +40,7 @@ describe('one target', () => {
     expect(record?.sources.map(({ version }) => version)).toEqual(['2', '2']);
   });
 
-  it('is refused when it is not ours, and stays as it was to the byte', async () => {
+  it('is refused and left unchanged if it is not ours', async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: { theirs: base64('1') } });
     const before = world.cluster.raw(APPS_DB);
@@ -49,7 +49,7 @@ describe('one target', () => {
     expect(world.cluster.writes).toEqual([]);
   });
 
-  it('is taken over with `adopt`, which is on record as such', async () => {
+  it('is taken over with `adopt`, and recorded as adopted', async () => {
     const world = await openWorld({ mappings: `${DB_ONLY}    onConflict: adopt\n` });
     world.cluster.put(APPS_DB, { data: { theirs: base64('1') } });
     expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
@@ -58,7 +58,7 @@ describe('one target', () => {
     expect(adopted?.keys).toEqual({ added: ['PASSWORD', 'USER'], changed: [], removed: ['theirs'] });
   });
 
-  it('is held when no key would be left', async () => {
+  it('is held if no key would be left', async () => {
     const world = await openWorld({
       mappings: `
   - name: db
@@ -75,7 +75,7 @@ describe('one target', () => {
     expect(world.story().slice(-2)).toEqual(['hold db held HELD', 'sweep failed']);
   });
 
-  it('fails with its source, and keeps what it had', async () => {
+  it('fails with its source, and keeps its content', async () => {
     const world = await openDb();
     await world.sync();
     world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
@@ -83,7 +83,7 @@ describe('one target', () => {
     expect(world.cluster.writes).toHaveLength(1);
   });
 
-  it('fails whole when one of two sources fails: never half old, half new', async () => {
+  it('fails completely if one of two sources fails, and is never partly updated', async () => {
     const world = await openWorld();
     await world.sync();
     const before = world.cluster.raw(APPS_TOKEN);
@@ -97,7 +97,7 @@ describe('one target', () => {
     expect(world.cluster.raw(APPS_TOKEN)).toEqual(before);
   });
 
-  it('fails when the cluster cannot be looked at', async () => {
+  it('fails if it cannot be read', async () => {
     const world = await openDb();
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_UNAVAILABLE' } });

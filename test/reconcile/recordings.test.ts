@@ -20,8 +20,8 @@ const mapping = async (world: World) => {
   return (await process.app.resolve())[0]?.mapping ?? expect.fail();
 };
 
-describe('the record of a value that was read', () => {
-  it('stands before the intent that it leads to, and both are durable before the write', async () => {
+describe('record of a read value', () => {
+  it('precedes its intent, and both are durable before the write', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     const held = Promise.withResolvers<void>();
@@ -32,7 +32,7 @@ describe('the record of a value that was read', () => {
       if (step.phase !== 'after' || step.call !== 'audit.append') return;
       const [{ phase = '' } = {}] = step.args[0] as readonly Partial<Entry>[];
       if (phase === 'intent') reached.resolve();
-      // Stored, and nobody knows yet.
+      // The record is stored, but the answer is still pending.
       if (isRead(step)) await held.promise;
     };
     await withPass(world, watch, async (pass) => {
@@ -47,7 +47,7 @@ describe('the record of a value that was read', () => {
     expect(world.story().slice(0, 2)).toEqual(['read vault:db ok', 'create intent db ok']);
   });
 
-  it('that could not be stored keeps everything from being written, and the intent has its outcome', async () => {
+  it('prevents the write if it cannot be stored, and the intent gets an outcome', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     const watch = (step: Step): void => {
@@ -55,7 +55,7 @@ describe('the record of a value that was read', () => {
     };
     await withPass(world, watch, async (pass) => {
       await expect(reconcile(wanted, APPS_DB, pass)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
-      // Of this pass, whoever else uses the value is told too.
+      // Every user of the value in this run gets the error.
       await expect(decide(wanted, APPS_DB, pass)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
     });
     expect(world.cluster.writes).toEqual([]);
@@ -63,7 +63,7 @@ describe('the record of a value that was read', () => {
     expect(await world.sync()).toMatchObject({ summary: { created: 1 } });
   });
 
-  it('that could not be stored is made once the audit is back, by the first who tries again', async () => {
+  it('is made by the next attempt when the audit is available again', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     let isAway = true;
@@ -79,7 +79,7 @@ describe('the record of a value that was read', () => {
     expect(world.story()).toEqual(['read vault:db ok', 'create intent db ok', 'create outcome db ok']);
   });
 
-  it('is durable before a target is said to be in step', async () => {
+  it('is durable before the target is reported in sync', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     await world.sync();

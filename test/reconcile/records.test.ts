@@ -13,7 +13,7 @@ import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } fro
 
 const prints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
 
-/** Of a process that has read nothing yet. */
+/** A process without any reads so far. */
 const recorderOf = (audit: AuditStore) =>
   createRecorder({
     audit,
@@ -27,7 +27,7 @@ const recorderOf = (audit: AuditStore) =>
   });
 
 describe('reads', () => {
-  it('are made once for each key of a pass, however many mappings share it', async () => {
+  it('happen once per key and sync context, even if mappings share the key', async () => {
     const world = await openWorld();
     await world.sync();
     expect(world.store.reads.toSorted()).toEqual(['db', 'token']);
@@ -37,7 +37,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('are on record before anything that they decide', async () => {
+  it('are recorded before any decision based on them', async () => {
     const world = await openDb();
     await world.sync();
     expect(world.story()).toEqual([
@@ -49,7 +49,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('are recorded anew for a new version, also one with the same bytes, and not for a known one', async () => {
+  it('are recorded for each new version, even with the same bytes, but not for a known one', async () => {
     const world = await openDb();
     await world.sync();
     const reads = async () =>
@@ -64,7 +64,7 @@ describe('reads', () => {
     expect(await reads()).toEqual(['1', '2', '2']);
   });
 
-  it('that fail are to be made again until one that does not is on record', async () => {
+  it('are repeated after a failure until a success is recorded', async () => {
     const audit = createMemoryAudit();
     const recorder = recorderOf(audit);
     const ref = { store: 'vault', ref: { key: 'db' } };
@@ -85,7 +85,7 @@ describe('reads', () => {
     expect(audit.records.map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'ok', 'failed']);
   });
 
-  it('of what is held are made anew when other keys would go, or for another reason', async () => {
+  it('records a hold again when other keys or another reason are held', async () => {
     const audit = createMemoryAudit();
     const held = (name: string, note?: string) =>
       recorderOf(audit).recordFailure('db', APPS_DB, {
@@ -103,7 +103,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('that failed in another process are to be made again as well', async () => {
+  it('are repeated after a failure in another process', async () => {
     const audit = createMemoryAudit();
     const [a, b] = ['a', 'b'].map((key) => ({ store: 'vault', ref: { key } }));
     if (a === undefined || b === undefined) throw new Error('none');
@@ -123,7 +123,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('that fail are on record when the failure begins, when it changes and when it ends', async () => {
+  it('record a failure when it begins, changes and ends', async () => {
     const world = await openDb();
     await world.sync();
     const { length } = world.records;
@@ -145,7 +145,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('of a version that a mapping names and of the current one are news each by itself', async () => {
+  it('are recorded independently for a named and the current version', async () => {
     const of = (secret: string, version?: string) =>
       mapping({
         name: secret,
@@ -173,7 +173,7 @@ describe('reads', () => {
     expect(reads().slice(4)).toEqual(['read vault:k ok', 'read vault:k ok']);
   });
 
-  it('of an absence are all recorded, since they count towards its proof', async () => {
+  it('record every absence, because each counts toward its proof', async () => {
     const world = await openDb();
     await world.sync();
     const { length } = world.records;
@@ -188,8 +188,8 @@ describe('reads', () => {
   });
 });
 
-describe('the record of a pass', () => {
-  it('without a change is its command and its sweep, and no request that writes', async () => {
+describe('records of a run', () => {
+  it('are its command and its sweep if nothing changes, without a write request', async () => {
     const world = await openWorld();
     await world.sync();
     const { length } = world.records;
@@ -199,7 +199,7 @@ describe('the record of a pass', () => {
     expect(world.cluster.calls).toMatchObject({ create: 2, replace: 0 });
   });
 
-  it('names who, why, before, after and the version that the change left', async () => {
+  it('name the actor, the reason, the content before and after, and the resource version', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"bob","password":"first"}', '2');
@@ -228,7 +228,7 @@ describe('the record of a pass', () => {
     expect(changes[0]?.after).not.toBe(changes[0]?.before);
   });
 
-  it('tells a refusal once, and its end', async () => {
+  it('report a refusal once, and its end', async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: {} });
     await world.sync();
@@ -245,12 +245,12 @@ describe('the record of a pass', () => {
   });
 });
 
-describe('the values of a change', () => {
+describe('values of a change', () => {
   const print = (text: string): string => prints.value(SecretValue.fromText(text));
   const valuesBy = (world: World, action: string) =>
     world.records.filter((record) => record.action === action).map(({ values }) => values);
 
-  it('are those of every key of a new target, by key and the same in every target that holds them', async () => {
+  it('include every key of a new target, with the same fingerprint in all targets', async () => {
     const world = await openWorld();
     await world.sync();
     const made = Map.groupBy(
@@ -267,7 +267,7 @@ describe('the values of a change', () => {
     expect(JSON.stringify(world.records)).not.toContain('first');
   });
 
-  it('are those of the keys that an update adds or changes, and none of what is removed', async () => {
+  it('include added and changed keys of an update, but no removed keys', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"bob","password":"first","port":5432}', '2');
@@ -283,7 +283,7 @@ describe('the values of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([given, given]);
   });
 
-  it('are left out when no key changes', async () => {
+  it('are left out if no key changes', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"first"}', '2');
@@ -291,7 +291,7 @@ describe('the values of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([undefined, undefined]);
   });
 
-  it('are those that an edit by hand had replaced', async () => {
+  it('include the values that a repair restores', async () => {
     const world = await openDb();
     await world.sync();
     world.cluster.edit(APPS_DB, (raw) => ({
@@ -302,7 +302,7 @@ describe('the values of a change', () => {
     expect(valuesBy(world, 'repair')).toEqual([{ USER: print('ann') }, { USER: print('ann') }]);
   });
 
-  it('are all of them where a target is adopted, also what it holds already', async () => {
+  it('include unchanged values of an adopted target', async () => {
     const world = await openWorld({ mappings: DB_ONLY.replace('apps }', 'apps }\n    onConflict: adopt') });
     world.cluster.put(APPS_DB, { data: { USER: base64('ann'), PASSWORD: base64('other') } });
     await world.sync();
@@ -310,7 +310,7 @@ describe('the values of a change', () => {
     expect(valuesBy(world, 'adopt')).toEqual([all, all]);
   });
 
-  it('are our keys alone in a Secret of somebody else', async () => {
+  it('include only our keys in a foreign Secret', async () => {
     const mode = DB_ONLY.replace('apps }', 'apps, mode: merge }');
     const world = await openWorld({ mappings: mode });
     world.cluster.put(APPS_DB, { data: { THEIRS: base64('x') } });
@@ -319,7 +319,7 @@ describe('the values of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([ours, ours]);
   });
 
-  it('are the first 500 by name and a count of the others', () => {
+  it('are limited to the first 500 by name, with a count of the rest', () => {
     const keys = Array.from({ length: 501 }, (_, n) => ({
       name: `k${n}`,
       action: 'add' as const,
@@ -333,8 +333,8 @@ describe('the values of a change', () => {
   });
 });
 
-describe('the last write of a target', () => {
-  it('stays known when its record has left the store, and behind any number of other records', async () => {
+describe('last write of a target', () => {
+  it('is found after retention and behind any number of other records', async () => {
     const world = await openDb();
     await world.sync();
     {
@@ -361,7 +361,7 @@ describe('the last write of a target', () => {
     expect(world.story().filter((line) => line.startsWith('repair'))).toHaveLength(2);
   });
 
-  it('is none after its deletion, of another instance, or one that failed', async () => {
+  it('is undefined after a deletion, and ignores other instances and failed writes', async () => {
     await using audit = createMemoryAudit({ instance: 'prod' });
     const change = {
       actor: { kind: 'cli' as const },
@@ -395,8 +395,8 @@ describe('the last write of a target', () => {
   });
 });
 
-describe('a refusal', () => {
-  it('says which source it is about, and nothing where it is about the target itself', async () => {
+describe('refusal', () => {
+  it('names its source, unless it is about the target itself', async () => {
     const world = await openDb();
     await world.sync();
     const last = () => world.records.findLast(({ action }) => action === 'refuse');

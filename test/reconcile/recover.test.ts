@@ -8,7 +8,7 @@ import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } fro
 
 const dead = new AppError('AUDIT_UNAVAILABLE');
 
-/** Loses every record from the outcome on: the write is carried out. */
+/** Loses every record from the outcome on, although the write succeeds. */
 const afterTheWrite = ({ call, phase, args }: Step) => {
   const [entry] = call === 'audit.append' ? (args[0] as { phase?: string }[]) : [];
   if (phase === 'before' && entry?.phase === 'outcome') throw dead;
@@ -18,14 +18,14 @@ async function crash(world: World, watch: (step: Step) => void | Promise<void>):
   await expect(world.sync(watch)).rejects.toBe(dead);
 }
 
-/** What the next start does before anything else. */
+/** The first step of the next start. */
 async function recover(world: World, watch?: (step: Step) => void | Promise<void>): Promise<number> {
   await using process = await world.start(watch);
   return await recoverIntents(process.app);
 }
 
-describe('an intent that a crash left open', () => {
-  it('is closed as done when the cluster holds what it would have written', async () => {
+describe('open intent after a crash', () => {
+  it('is closed as applied if the cluster holds its content', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     expect(await recover(world)).toBe(1);
@@ -42,7 +42,7 @@ describe('an intent that a crash left open', () => {
     expect(await recover(world)).toBe(0);
   });
 
-  it('stays open where it is of another instance, whose cluster may be another', async () => {
+  it('stays open if another instance made it, because its cluster may be another one', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     await using process = await world.start();
@@ -51,7 +51,7 @@ describe('an intent that a crash left open', () => {
     expect(await recoverIntents({ ...process.app, instances: ['other', 'prod'] })).toBe(1);
   });
 
-  it('is closed once by two that look for it at the same time', async () => {
+  it('is closed once by two concurrent recoveries', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const closed = await Promise.all([recover(world), recover(world)]);
@@ -59,7 +59,7 @@ describe('an intent that a crash left open', () => {
     expect(world.records.filter(({ phase }) => phase === 'outcome')).toHaveLength(1);
   });
 
-  it('is closed as INTERRUPTED when it does not', async () => {
+  it('is closed as INTERRUPTED if the cluster does not hold its content', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     expect(await recover(world)).toBe(1);
@@ -67,28 +67,28 @@ describe('an intent that a crash left open', () => {
     expect(world.records.at(-1)).not.toHaveProperty('resourceVersion');
   });
 
-  it('is closed as done when finalizers still hold what it has deleted', async () => {
+  it('is closed as applied if only finalizers keep the deleted Secret', async () => {
     const world = await openDb();
     await world.sync();
     const live = await world.cluster.read(APPS_DB);
     if (live === undefined) throw new Error('it was not made');
     const { uid } = live;
     const change = { action: 'delete', mapping: 'db', target: APPS_DB, sources: [], uid } as const;
-    const seen = (now: object) => verifyWrite(change, { read: async () => ({ ...live, ...now }) });
-    expect(await seen({ deleting: true })).toEqual({ kind: 'applied' });
-    expect(await seen({ deleting: false })).toEqual({ kind: 'absent' });
-    // Somebody has made another one of that name.
-    expect(await seen({ uid: 'another' })).toEqual({ kind: 'applied' });
+    const calls = (now: object) => verifyWrite(change, { read: async () => ({ ...live, ...now }) });
+    expect(await calls({ deleting: true })).toEqual({ kind: 'applied' });
+    expect(await calls({ deleting: false })).toEqual({ kind: 'absent' });
+    // Somebody has created another Secret with this name.
+    expect(await calls({ uid: 'another' })).toEqual({ kind: 'applied' });
   });
 
-  it('is not asked about, after some others, while the cluster is away: each may take the longest time of a request', async () => {
+  it('is skipped after several reads without an answer, because each waits for a timeout', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     await using process = await world.start();
     const [intent] = await process.app.audit.unresolvedIntents();
-    if (intent === undefined) throw new Error('nothing was left open');
+    if (intent === undefined) throw new Error('no intent is open');
     const intents = Array.from({ length: 128 }, (_, number) => ({ ...intent, sequence: number + 1 }));
-    const audit = { ...process.app.audit, unresolved: async () => intents };
+    const audit = { ...process.app.audit, unresolvedIntents: async () => intents };
     let reads = 0;
     const read = async () => {
       reads += 1;
@@ -98,7 +98,7 @@ describe('an intent that a crash left open', () => {
     expect(reads).toBeLessThanOrEqual(3);
   });
 
-  it('of a change of annotations only is told from one that was not made', async () => {
+  it('tells an annotation-only change from one that was not applied', async () => {
     for (const [watch, outcome] of [
       [afterTheWrite, 'ok'],
       [failing('cluster.replace', dead), 'failed'],
@@ -112,7 +112,7 @@ describe('an intent that a crash left open', () => {
     }
   });
 
-  it('is INTERRUPTED when somebody else wrote the Secret instead', async () => {
+  it('is INTERRUPTED if somebody else wrote the Secret', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -122,7 +122,7 @@ describe('an intent that a crash left open', () => {
     expect(world.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' });
   });
 
-  it('is INTERRUPTED when the Secret is gone by now', async () => {
+  it('is INTERRUPTED if the Secret is missing', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     world.cluster.forget(APPS_DB);
@@ -131,10 +131,10 @@ describe('an intent that a crash left open', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
   });
 
-  it('is INTERRUPTED when a later change has made the same meanwhile, so that one write is on record once', async () => {
+  it('is INTERRUPTED if a later change wrote the same content, so that the write is recorded once', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
-    // As another replica does, which runs while nobody has looked at what was left open.
+    // Simulates another replica, before the recovery of the open intents.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
     expect(await recover(world)).toBe(1);
@@ -145,7 +145,7 @@ describe('an intent that a crash left open', () => {
     ]);
   });
 
-  it('is INTERRUPTED so also where somebody has touched the Secret after that change', async () => {
+  it('is INTERRUPTED in that case even if somebody touched the Secret afterwards', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -157,15 +157,15 @@ describe('an intent that a crash left open', () => {
   });
 
   it.each([
-    ['is closed as done', afterTheWrite, { outcome: 'ok', resourceVersion: '2' }],
+    ['is closed as applied', afterTheWrite, { outcome: 'ok', resourceVersion: '2' }],
     ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
-  ])('%s by what the next change has found and replaced', async (_, stop, outcome) => {
+  ])('%s according to what the next change found and replaced', async (_, stop, outcome) => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
     await crash(world, stop);
     world.store.put('db', '{"user":"ann","password":"third"}', '3');
-    // As another replica does, which runs while nobody has looked at what was left open.
+    // Simulates another replica, before the recovery of the open intents.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
     expect(await recover(world)).toBe(1);
@@ -173,9 +173,9 @@ describe('an intent that a crash left open', () => {
   });
 
   it.each([
-    ['is closed as done', afterTheWrite, { outcome: 'ok', note: 'found after a crash, replaced since' }],
+    ['is closed as applied', afterTheWrite, { outcome: 'ok', note: 'found after a crash, replaced since' }],
     ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
-  ])('%s by what the next change has found below a key that somebody put there', async (_, stop, outcome) => {
+  ])('%s according to what the next change found under a manual edit', async (_, stop, outcome) => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -188,7 +188,7 @@ describe('an intent that a crash left open', () => {
     expect(world.records.at(-1)).not.toHaveProperty('resourceVersion');
   });
 
-  it('is closed as done where the next change found what it had made, every value of it edited since', async () => {
+  it('is closed as applied if the next change found all its values edited', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const data = { PASSWORD: base64('x'), USER: base64('x') };
@@ -199,14 +199,14 @@ describe('an intent that a crash left open', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-1', action: 'create', outcome: 'ok' });
   });
 
-  it('of a deletion is closed as done when its target was made anew since, which stays the last word', async () => {
+  it('is closed as applied for a deletion if the target was recreated, and the recreation stays the latest record', async () => {
     const world = await openWorld({
       mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
     });
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
     await crash(world, afterTheWrite);
-    // As another replica does, which runs while nobody has looked at what was left open.
+    // Simulates another replica, before the recovery of the open intents.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
     expect(await recover(world)).toBe(1);
@@ -217,7 +217,7 @@ describe('an intent that a crash left open', () => {
       outcome: 'ok',
       note: 'found after a crash, replaced since',
     });
-    // What pods have read is what was made last.
+    // Pods have read the latest content.
     world.cluster.forget(APPS_DB);
     await world.sync();
     const repaired = world.records.findLast(({ phase, secret }) => phase === 'outcome' && secret === 'db');
@@ -225,7 +225,7 @@ describe('an intent that a crash left open', () => {
     expect(repaired?.before).toBe(repaired?.after);
   });
 
-  it('of a deletion is INTERRUPTED when the next change has found its target there', async () => {
+  it('is INTERRUPTED for a deletion if the next change found the target', async () => {
     const world = await openWorld({
       mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
     });
@@ -238,11 +238,11 @@ describe('an intent that a crash left open', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', code: 'INTERRUPTED' });
   });
 
-  it('is not closed by what the next process does for the same request', async () => {
+  it('is not closed by the next change for the same request', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
-    // As a replica does that takes over the job of one that was killed.
+    // Simulates a replica that takes over the job of a killed one.
     await using next = await world.start(undefined, 'request-1');
     expect(await next.sync()).toMatchObject({ targets: [{ kind: 'created' }] });
     expect(await recoverIntents(next.app)).toBe(1);
@@ -256,7 +256,7 @@ describe('an intent that a crash left open', () => {
     expect(new Set(changes.map(({ requestId }) => requestId))).toEqual(new Set(['request-1']));
   });
 
-  it('is that of the newest where several have left the same', async () => {
+  it('is applied only for the newest of several equal intents', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -269,7 +269,7 @@ describe('an intent that a crash left open', () => {
     ]);
   });
 
-  it('is closed as done when another mapping has merged into the same Secret since', async () => {
+  it('is closed as applied if another mapping has merged into the same Secret since', async () => {
     const ID = { namespace: 'apps', secret: 'shared' };
     const merge = (name: string, key: string) => `
   - name: ${name}
@@ -279,14 +279,14 @@ describe('an intent that a crash left open', () => {
     world.cluster.put(ID, { data: { THEIRS: base64('t') } });
     await crash(world, afterTheWrite);
     await world.configure(merge('one', 'ONE') + merge('two', 'TWO'));
-    // As another replica does, which runs while nobody has looked at what was left open.
+    // Simulates another replica, before the recovery of the open intents.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect((await world.sync()).targets).toMatchObject([{ kind: 'unchanged' }, { kind: 'updated' }]);
     expect(await recover(world)).toBe(1);
     expect(world.records.at(-1)).toMatchObject({ mapping: 'one', phase: 'outcome', outcome: 'ok' });
   });
 
-  it('stays open while the cluster cannot be looked at, and hinders nothing', async () => {
+  it('stays open while the cluster is unavailable, and blocks nothing', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const { length } = world.records;
@@ -296,7 +296,7 @@ describe('an intent that a crash left open', () => {
     expect(await recover(world)).toBe(1);
   });
 
-  it('of a process that still runs is left to that process', async () => {
+  it('is left to its process if that is still running', async () => {
     const world = await openDb();
     await using running = await world.start(afterTheWrite);
     await expect(running.sync()).rejects.toBe(dead);
@@ -305,7 +305,7 @@ describe('an intent that a crash left open', () => {
     expect(await recover(world)).toBe(1);
   });
 
-  it('stays open when its outcome cannot be recorded', async () => {
+  it('stays open if its outcome cannot be recorded', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     await expect(recover(world, failing('audit.append', dead))).rejects.toBe(dead);

@@ -7,7 +7,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { exists, mappingsOf, NAMES, synced } from './destruction.ts';
 import type { World } from './world.ts';
 
-describe('a target under another name', () => {
+describe('renamed target', () => {
   const UNO = { namespace: 'apps', secret: 'uno' };
   const waiting = [{ mapping: 'one', target: { namespace: 'apps', secret: 'one' }, until: UNO, by: 'one' }];
 
@@ -39,7 +39,7 @@ describe('a target under another name', () => {
       },
       (world: World) => world.store.put('one', 'value of one'),
     ],
-  ])('keeps the old one while %s', async (_, happens, ends) => {
+  ])('keeps the old target while %s', async (_, happens, ends) => {
     const world = await renamed();
     happens(world);
     await using process = await world.start();
@@ -59,7 +59,7 @@ describe('a target under another name', () => {
     expect([exists(world, 'uno'), exists(world, 'one')]).toEqual([true, false]);
   });
 
-  it('keeps it by prune too, which says so', async () => {
+  it('keeps the old target in prune, which reports it', async () => {
     const world = await renamed('onMappingRemoved: keep');
     await using process = await world.start();
     expect(await listOrphans(process.app)).toMatchObject({ targets: [], waiting });
@@ -69,7 +69,7 @@ describe('a target under another name', () => {
     expect(await pruneOrphans(process.app)).toMatchObject({ summary: { deleted: 1 }, waiting: [] });
   });
 
-  it('is shown by the plan as the run does it', async () => {
+  it('is planned as the run carries it out', async () => {
     const world = await renamed();
     await using process = await world.start();
     const { targets, waiting: none } = await planTargets(process.app);
@@ -82,7 +82,7 @@ describe('a target under another name', () => {
     expect(none).toEqual([]);
   });
 
-  it('is not released before the new one is made, although a plan shows it held', async () => {
+  it('cannot be released before the new target exists, even if a plan shows it as held', async () => {
     const names = ['one', 'two'];
     const world = await synced(names, 'onMappingRemoved: delete');
     const renamed = mappingsOf(names, 'onMappingRemoved: delete').replaceAll(
@@ -101,7 +101,7 @@ describe('a target under another name', () => {
     expect(await releaseHeld(process.app, held?.id ?? '')).toMatchObject({ summary: { deleted: 1 } });
   });
 
-  it('is not waited for by what another mapping left', async () => {
+  it('does not wait for orphans of other mappings', async () => {
     const world = await synced([...NAMES, 'four'], 'onMappingRemoved: delete');
     await world.configure(mappingsOf(NAMES, 'onMappingRemoved: delete'));
     world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
@@ -110,7 +110,7 @@ describe('a target under another name', () => {
   });
 });
 
-describe('a mapping under another name, whose target follows it', () => {
+describe('target of a renamed mapping', () => {
   const waiting = [
     {
       mapping: 'one',
@@ -122,14 +122,14 @@ describe('a mapping under another name, whose target follows it', () => {
   const others = mappingsOf(['two', 'three'], 'onMappingRemoved: delete');
   const uno = (data: string, namespace = 'apps') => `
   - { name: uno, target: { namespace: ${namespace} }, ${data} }`;
-  const SAME = 'data: { VALUE: { store: vault, key: one } }';
+  const SAME_TARGET = 'data: { VALUE: { store: vault, key: one } }';
 
   it.each([
-    ['the same', SAME],
+    ['the same', SAME_TARGET],
     ['more', 'data: { VALUE: { store: vault, key: one }, MORE: { store: vault, key: two } }'],
-    ['all of it', 'dataFrom: [ { store: vault, key: one } ]'],
-    ['what a search finds', "dataFrom: [ { store: vault, find: { path: '' } } ]"],
-  ])('keeps the old one while the store fails that is to give %s', async (_, data) => {
+    ['every source', 'dataFrom: [ { store: vault, key: one } ]'],
+    ['the keys of a search', "dataFrom: [ { store: vault, find: { path: '' } } ]"],
+  ])('keeps the old target while the store fails that gives %s', async (_, data) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(others + uno(data));
     world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
@@ -149,23 +149,23 @@ describe('a mapping under another name, whose target follows it', () => {
   it.each([
     ['other sources', uno('data: { VALUE: { store: vault, key: four } }')],
     ['another property', uno('data: { VALUE: { store: vault, key: one, property: p } }')],
-    ['another namespace', uno(SAME, 'elsewhere')],
-    ['a Secret of others to merge into', uno(SAME).replace('apps }', 'apps, mode: merge }')],
-  ])('is none where the new one has %s', async (_, mapping) => {
+    ['another namespace', uno(SAME_TARGET, 'elsewhere')],
+    ['a Secret of others to merge into', uno(SAME_TARGET).replace('apps }', 'apps, mode: merge }')],
+  ])('is not a rename if the new mapping has %s', async (_, mapping) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(others + mapping);
     for (const key of ['one', 'four']) world.store.fail(key, new AppError('STORE_UNAVAILABLE'));
     expect(await world.sync()).toMatchObject({ summary: { deleted: 1, failed: 1 }, waiting: [] });
   });
 
-  it('is waited for where the sources of the old one are not known any more', async () => {
+  it('waits for all mappings if the old sources are unknown', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     world.cluster.edit({ namespace: 'apps', secret: 'one' }, (raw) => {
       const annotations = objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations') ?? {};
       const damaged = { ...annotations, 'secretbridge.dev/sources': '' };
       return { ...raw, metadata: { ...objectIn(raw, 'metadata'), annotations: damaged } };
     });
-    await world.configure(others + uno(SAME));
+    await world.configure(others + uno(SAME_TARGET));
     world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
     expect(await world.sync()).toMatchObject({ summary: { deleted: 0, failed: 1 }, waiting });
   });

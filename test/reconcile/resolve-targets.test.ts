@@ -29,21 +29,21 @@ function cluster(found: readonly string[] | AppError) {
   };
 }
 
-describe('the targets of a selector', () => {
-  it('are asked for once for each set of labels, and never in the bridge´s own namespace', async () => {
+describe('selector targets', () => {
+  it('are listed once per set of labels, and never in the bridge´s own namespace', async () => {
     const port = cluster(['a', 'bridge', 'c']);
     const targets = await resolveTargets([selecting('y', '1'), selecting('x', '1'), fixed], port, 'bridge');
     expect(names(targets)).toEqual(['a fixed', 'a x', 'a y', 'b fixed', 'c x', 'c y']);
     expect(port.asked).toEqual([{ team: '1' }]);
   });
 
-  it('are not asked for where there is none', async () => {
+  it('are not listed if no mapping has a selector', async () => {
     const port = cluster([]);
     expect(names(await resolveTargets([fixed], port, undefined))).toEqual(['a fixed', 'b fixed']);
     expect(port.asked).toEqual([]);
   });
 
-  it('that cannot be found may be anywhere, so nothing of that name counts as left', async () => {
+  it('may be in any namespace if the list fails, so no Secret with that name is orphaned', async () => {
     const targets = await resolveTargets(
       [selecting('x', '1'), fixed],
       cluster(new AppError('CLUSTER_FORBIDDEN')),

@@ -32,7 +32,7 @@ describe('mappings that merge into one Secret', () => {
   const two = [one('a', 'A', merge), one('b', 'B', merge)];
   const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
 
-  it('wait for it, and then take turns', async () => {
+  it('wait for the Secret, and then write one after the other', async () => {
     const world = await open(two);
     expect(await outcomes(world)).toEqual(['a failed SECRET_MISSING', 'b failed SECRET_MISSING']);
     expect(world.cluster.writes).toEqual([]);
@@ -44,7 +44,7 @@ describe('mappings that merge into one Secret', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('each take out only what is theirs', async () => {
+  it('remove only their own keys', async () => {
     const world = await open(two);
     world.cluster.put(SHARED, theirs);
     await world.sync();
@@ -53,7 +53,7 @@ describe('mappings that merge into one Secret', () => {
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A2: base64('tok'), B: base64('tok') });
   });
 
-  it('leave a key alone that others hold with another value, and the Secret to the byte', async () => {
+  it('leave the Secret unchanged if others hold a key with another value', async () => {
     const world = await open([one('a', 'THEIRS', merge)]);
     world.cluster.put(SHARED, theirs);
     const before = world.cluster.raw(SHARED);
@@ -64,7 +64,7 @@ describe('mappings that merge into one Secret', () => {
   it.each([
     ['a label', { labels: { team: 'ours' } }, 'label team'],
     ['an annotation', { annotations: { note: 'ours' } }, 'annotation note'],
-  ])('are refused for %s that others hold with another value, without a request', async (_, marks, what) => {
+  ])('are refused without a request for %s that others hold with another value', async (_, marks, what) => {
     const world = await open([one('a', 'A', { ...merge, ...marks })]);
     const metadata = { labels: { team: 'theirs' }, annotations: { note: 'theirs' } };
     world.cluster.put(SHARED, { ...theirs, metadata });
@@ -78,7 +78,7 @@ describe('mappings that merge into one Secret', () => {
     expect(world.records.filter(({ phase }) => phase === 'intent')).toEqual([]);
   });
 
-  it('change their own labels and annotations', async () => {
+  it('update their own labels and annotations', async () => {
     const marked = (value: string) => one('a', 'A', { ...merge, labels: { tier: value } });
     const world = await open([marked('x')]);
     world.cluster.put(SHARED, theirs);
@@ -88,7 +88,7 @@ describe('mappings that merge into one Secret', () => {
     expect(metadataOf(world)?.labels).toEqual({ team: 'x', tier: 'y' });
   });
 
-  it('are refused when a key changes that others hold as well', async () => {
+  it('are refused when a key changes that others hold too', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, { ...theirs, data: { ...theirs.data, A: base64('tok') } });
     expect(await outcomes(world)).toEqual(['a updated']);
@@ -97,7 +97,7 @@ describe('mappings that merge into one Secret', () => {
     expect(dataOf(world)).toMatchObject({ A: base64('tok') });
   });
 
-  it('are an update in a plan', async () => {
+  it('are shown as an update in a plan', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     await using process = await world.start();
@@ -105,7 +105,7 @@ describe('mappings that merge into one Secret', () => {
     expect(targets).toMatchObject([{ action: 'update', keys: [{ name: 'A', action: 'add' }] }]);
   });
 
-  it('whose answer is lost are seen in the cluster', async () => {
+  it('are verified in the cluster if the answer is lost', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -113,11 +113,11 @@ describe('mappings that merge into one Secret', () => {
     expect(world.records.at(-2)).toMatchObject({
       phase: 'outcome',
       outcome: 'ok',
-      note: 'seen in the cluster',
+      note: 'read from the cluster',
     });
   });
 
-  it('write the new version of a source and nothing else when its bytes are the same', async () => {
+  it('write only the new source version if the bytes are the same', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     await world.sync();
@@ -129,11 +129,11 @@ describe('mappings that merge into one Secret', () => {
   });
 });
 
-describe('the end of a merge', () => {
+describe('merge end', () => {
   const merge = { secret: 'shared', mode: 'merge' } as const;
   const going = { onMappingRemoved: 'delete' } as const;
   const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
-  // The brake needs something to measure by.
+  // The brake needs other targets as a total.
   const more = Array.from({ length: 9 }, (_, n) => one(`other-${n}`, 'K', {}));
 
   async function merged(mappings: readonly Mapping[]): Promise<World> {
@@ -145,8 +145,8 @@ describe('the end of a merge', () => {
 
   it.each([
     ['another still merges', [one('b', 'B', merge, going)], { THEIRS: base64('t'), B: base64('tok') }],
-    ['nobody does any more', [], { THEIRS: base64('t') }],
-  ])('takes our keys out, and nothing else, when %s', async (_, staying, expected) => {
+    ['no mapping merges any more', [], { THEIRS: base64('t') }],
+  ])('removes only our keys when %s', async (_, staying, expected) => {
     const world = await merged([one('a', 'A', merge, going), ...staying]);
     await world.configure([...staying, ...more]);
     const report = await world.sync();
@@ -160,14 +160,14 @@ describe('the end of a merge', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('leaves them where the mapping had said so', async () => {
+  it('keeps our keys if the mapping had set that', async () => {
     const world = await merged([one('a', 'A', merge)]);
     await world.configure(more);
     expect((await world.sync()).summary).toMatchObject({ updated: 0, deleted: 0 });
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A: base64('tok') });
   });
 
-  it('whose answer is lost is seen in the cluster', async () => {
+  it('is verified in the cluster if the answer is lost', async () => {
     const world = await merged([one('a', 'A', merge, going)]);
     await world.configure(more);
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -175,7 +175,7 @@ describe('the end of a merge', () => {
     expect(dataOf(world)).toEqual({ THEIRS: base64('t') });
   });
 
-  it('waits until its mapping has merged into the other Secret that it names now', async () => {
+  it('waits until the mapping has merged into its new Secret', async () => {
     const OTHER = { namespace: 'apps', secret: 'other' };
     const world = await merged([one('a', 'A', merge, going)]);
     await world.configure([one('a', 'A', { secret: 'other', mode: 'merge' }, going), ...more]);
@@ -183,7 +183,7 @@ describe('the end of a merge', () => {
       summary: { updated: 0, failed: 1 },
       waiting: [{ mapping: 'a', target: SHARED, until: OTHER }],
     });
-    // What others hold there under our key is not ours.
+    // A key with the same name that others hold is not ours.
     world.cluster.put(OTHER, { data: { A: base64('x') } });
     expect(await world.sync()).toMatchObject({ summary: { updated: 0, refused: 1 } });
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A: base64('tok') });
@@ -192,7 +192,7 @@ describe('the end of a merge', () => {
     expect([dataOf(world), dataOf(world, OTHER)]).toEqual([{ THEIRS: base64('t') }, { A: base64('tok') }]);
   });
 
-  it('is not made up by an annotation that somebody copied', async () => {
+  it('is not triggered by a copied annotation', async () => {
     const world = await merged([one('a', 'A', merge, going)]);
     const { annotations } = metadataOf(world) ?? {};
     const other = { namespace: 'apps', secret: 'other' };
@@ -204,7 +204,7 @@ describe('the end of a merge', () => {
   });
 });
 
-describe('a target that may be created anew', () => {
+describe('target that may be recreated', () => {
   const ID = { namespace: 'apps', secret: 'r' };
   const before = one('r', 'K', { immutable: true });
   const again = one('r', 'K', { immutable: true, recreate: true });
@@ -218,7 +218,7 @@ describe('a target that may be created anew', () => {
     return world;
   }
 
-  it('is refused as IMMUTABLE when the mapping does not say so', async () => {
+  it('is refused as IMMUTABLE without `recreate`', async () => {
     const world = await made([before]);
     expect(await outcomes(world)).toEqual(['r refused IMMUTABLE']);
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
@@ -241,7 +241,7 @@ describe('a target that may be created anew', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('keeps the labels and annotations of others, each time, and none that the mapping had', async () => {
+  it('keeps foreign labels and annotations every time, but none that the mapping had set', async () => {
     const labelled = (its: Mapping, labels: Readonly<Record<string, string>>): Mapping => ({
       ...its,
       target: { ...its.target, labels },
@@ -275,10 +275,10 @@ describe('a target that may be created anew', () => {
       expect(marksOf()).toMatchObject({ team: 'x', mine: 'b', 'example.com/note': 'theirs' });
       expect(Object.keys(marksOf())).not.toContain('ours');
       expect(Object.keys(marksOf())).not.toContain('secretbridge.dev/made-up');
-      // The brake lets one go in its window.
+      // The brake allows one deletion within its window.
       await world.clock.advance(25 * 60 * 60_000);
     }
-    // What a mapping lets go still goes.
+    // Keys that a mapping releases are still removed.
     await world.configure([again]);
     expect(await outcomes(world)).toEqual(['r updated']);
     expect(marksOf()).toMatchObject({ team: 'x', 'example.com/note': 'theirs' });
@@ -286,7 +286,7 @@ describe('a target that may be created anew', () => {
     expect(await outcomes(world)).toEqual(['r unchanged']);
   });
 
-  it('does not take along what `kubectl apply` noted of its values', async () => {
+  it('does not keep the values that `kubectl apply` recorded', async () => {
     const world = await open([before]);
     await world.sync();
     const noted = { 'kubectl.kubernetes.io/last-applied-configuration': `{"data":{"K":"${base64('tok')}"}}` };
@@ -302,7 +302,7 @@ describe('a target that may be created anew', () => {
     expect(await outcomes(world)).toEqual(['r unchanged']);
   });
 
-  it('is made anew once, however many release it at the same time', async () => {
+  it('is recreated once, even if several people release it at the same time', async () => {
     const world = await open([before, one('second', 'K', { immutable: true })]);
     await world.sync();
     await world.configure([again, one('second', 'K', { immutable: true, recreate: true })]);
@@ -329,7 +329,7 @@ describe('a target that may be created anew', () => {
     expect(world.cluster.raw(ID)?.type).toBe('example.com/other');
   });
 
-  it('is an update in a plan, and changes nothing there', async () => {
+  it('is shown as an update in a plan, which changes nothing', async () => {
     const world = await made();
     await using process = await world.start();
     const { targets, held } = await planTargets(process.app);
@@ -338,20 +338,20 @@ describe('a target that may be created anew', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
   });
 
-  it('keeps what it has when the cluster would refuse the new one', async () => {
+  it('keeps its content if the cluster would refuse the new Secret', async () => {
     const world = await made();
     world.cluster.fail('create', new AppError('CLUSTER_REFUSED'));
     expect(await outcomes(world)).toEqual(['r failed CLUSTER_REFUSED']);
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
     expect(world.cluster.writes.map(({ kind }) => kind)).not.toContain('remove');
-    const told = (line: string) => line.startsWith('refuse');
-    expect(world.story().filter(told)).toEqual(['refuse r failed CLUSTER_REFUSED']);
+    const logged = (line: string) => line.startsWith('refuse');
+    expect(world.story().filter(logged)).toEqual(['refuse r failed CLUSTER_REFUSED']);
     world.cluster.fail('create', new AppError('CLUSTER_REFUSED'));
     await world.sync();
-    expect(world.story().filter(told)).toHaveLength(1);
+    expect(world.story().filter(logged)).toHaveLength(1);
   });
 
-  it('keeps what it has when somebody changed it meanwhile', async () => {
+  it('keeps its content if somebody changed it in the meantime', async () => {
     const world = await made();
     world.cluster.before('remove', () =>
       world.cluster.edit(ID, (raw) => ({ ...raw, metadata: { ...objectIn(raw, 'metadata'), labels: {} } })),
@@ -360,7 +360,7 @@ describe('a target that may be created anew', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
   });
 
-  it('is created by the next run when this one died in between', async () => {
+  it('is created by the next run after a crash in between', async () => {
     const world = await made();
     world.cluster.fail('create', undefined, new AppError('CLUSTER_UNAVAILABLE'));
     expect((await outcomes(world))[0]).toMatch(/^r failed/);
@@ -379,7 +379,7 @@ describe('a target that may be created anew', () => {
     expect(dataOf(world, { namespace: 'apps', secret: 'r1' })).toEqual({ K: base64('tok') });
   });
 
-  it('is not deleted where our labels were copied onto the Secret of somebody else', async () => {
+  it('is not deleted if our labels were copied onto a foreign Secret', async () => {
     const world = await made();
     const raw = world.cluster.raw(ID);
     world.cluster.forget(ID);
@@ -394,11 +394,11 @@ describe('a target that may be created anew', () => {
   });
 });
 
-describe('a target in the namespaces of a selector', () => {
+describe('target in selected namespaces', () => {
   const selecting = (name: string, more: Partial<TargetSpec> = {}) =>
     one(name, 'K', { namespaces: [], namespaceSelector: { matchLabels: { team: 'a' } }, ...more });
 
-  it('is served wherever the labels are, and where they appear', async () => {
+  it('is created in all matching namespaces, including new ones', async () => {
     const namespaces: Record<string, Record<string, string>> = {
       x: { team: 'a' },
       y: { team: 'b' },
@@ -410,7 +410,7 @@ describe('a target in the namespaces of a selector', () => {
     expect(world.cluster.calls.namespaces).toBe(1);
   });
 
-  it('fails alone when the namespaces cannot be listed, and is not taken for one that left', async () => {
+  it('fails alone if the namespaces cannot be listed, and is not orphaned', async () => {
     const world = await open([selecting('s', {}), one('fixed', 'K', {})], {
       cluster: { namespaces: { x: { team: 'a' }, apps: {} } },
     });
@@ -427,7 +427,7 @@ describe('a target in the namespaces of a selector', () => {
     expect(dataOf(world, { namespace: 'x', secret: 's' })).toEqual({ K: base64('tok') });
   });
 
-  it('goes where the label went, whatever becomes of the others', async () => {
+  it('is removed only where the namespace lost its label', async () => {
     const namespaces: Record<string, Record<string, string>> = {
       x: { team: 'a' },
       y: { team: 'a' },
@@ -443,7 +443,7 @@ describe('a target in the namespaces of a selector', () => {
     expect(dataOf(world, { namespace: 'x', secret: 's' })).toBeUndefined();
   });
 
-  it('of two mappings is the first one´s, and the second is told', async () => {
+  it('belongs to the first of two mappings, and the second reports it', async () => {
     const world = await open([selecting('z', { secret: 'same' }), selecting('b', { secret: 'same' })], {
       cluster: { namespaces: { x: { team: 'a' } } },
     });
@@ -452,12 +452,12 @@ describe('a target in the namespaces of a selector', () => {
   });
 });
 
-describe('a mapping with templates', () => {
+describe('mapping with templates', () => {
   const templated = (text: string) =>
     one('t', 'TOKEN', {}, { template: { data: { 'app.yaml': text }, only: true } });
   const ID = { namespace: 'apps', secret: 't' };
 
-  it('writes what they give, and follows the value', async () => {
+  it('writes the rendered values, and follows the source', async () => {
     const world = await open([templated('token: {{ TOKEN | json }}\n')]);
     await world.sync();
     expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('token: "tok"\n') });
@@ -467,18 +467,18 @@ describe('a mapping with templates', () => {
     expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('token: "new"\n') });
   });
 
-  it('keeps what was there when one fails', async () => {
+  it('keeps the content if a template fails', async () => {
     const world = await open([templated('{{ TOKEN }}')]);
     await world.sync();
     await world.configure([templated('{{ TOKEN }}{{ MISSING }}')]);
     expect(await syncOnly(world)).toMatchObject({
       kind: 'failed',
-      error: { code: 'TEMPLATE_FAILED', about: 'template app.yaml' },
+      error: { code: 'TEMPLATE_FAILED', subject: 'template app.yaml' },
     });
     expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('tok') });
   });
 
-  it('says that a source is gone before it says that its template fails', async () => {
+  it('reports a missing source before a failed template', async () => {
     const world = await open([templated('{{ TOKEN }}')]);
     await world.sync();
     world.store.absent('token');

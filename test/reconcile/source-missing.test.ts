@@ -4,8 +4,8 @@ import { Crash } from '../fakes/faulty.ts';
 import { almostProve, exists, MINUTE, NAMES, synced } from './destruction.ts';
 import { base64, openWorld, type World } from './world.ts';
 
-describe('a source that is gone', () => {
-  it('deletes its target with the reading that proves it, and never before', async () => {
+describe('missing source', () => {
+  it('deletes its target with the read that proves the absence, not before', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -19,7 +19,7 @@ describe('a source that is gone', () => {
     ]);
   });
 
-  it('is not proved by many readings in a short time, nor by few in a long one', async () => {
+  it('is not proved by many reads in a short time, or by few in a long time', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     for (let reading = 0; reading < 10; reading += 1) await world.sync();
@@ -32,21 +32,18 @@ describe('a source that is gone', () => {
     expect(exists(late, 'one')).toBe(true);
   });
 
-  it.each([1, 2])(
-    'is proved by %i readings at one moment where nothing is to pass between them',
-    async (n) => {
-      const world = await synced(
-        NAMES,
-        'onSourceMissing: delete',
-        `absence: { readings: ${n}, over: 0s }\nbrake: { share: 0, window: 1ms }`,
-      );
-      world.store.absent('one');
-      for (let reading = 1; reading < n; reading += 1) await world.sync();
-      expect(exists(world, 'one')).toBe(true);
-      expect((await world.sync()).summary).toMatchObject({ deleted: 1, unchanged: 2 });
-      expect(exists(world, 'one')).toBe(false);
-    },
-  );
+  it.each([1, 2])('is proved by %i reads at one time if no interval is required', async (n) => {
+    const world = await synced(
+      NAMES,
+      'onSourceMissing: delete',
+      `absence: { readings: ${n}, over: 0s }\nbrake: { share: 0, window: 1ms }`,
+    );
+    world.store.absent('one');
+    for (let reading = 1; reading < n; reading += 1) await world.sync();
+    expect(exists(world, 'one')).toBe(true);
+    expect((await world.sync()).summary).toMatchObject({ deleted: 1, unchanged: 2 });
+    expect(exists(world, 'one')).toBe(false);
+  });
 
   it.each([
     ['it was found in between', (world: World) => world.store.put('one', 'value of one')],
@@ -54,7 +51,7 @@ describe('a source that is gone', () => {
       'another failure came in between',
       (world: World) => world.store.fail('one', new AppError('ACCESS_DENIED')),
     ],
-  ])('has to be proved anew when %s', async (_, happens) => {
+  ])('needs a new proof when %s', async (_, happens) => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -65,7 +62,7 @@ describe('a source that is gone', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('loses its keys under removeKeys, and only those', async () => {
+  it('removes only its own keys with removeKeys', async () => {
     const mappings = `
   - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two } } }`;
     const world = await openWorld({ mappings });
@@ -81,7 +78,7 @@ describe('a source that is gone', () => {
   });
 
   it.each(['own', 'merge'])(
-    'is in step without them afterwards, mode %s, and gets them back',
+    'leaves the target in sync without its keys, mode %s, and restores them later',
     async (mode) => {
       const app = { namespace: 'apps', secret: 'app' };
       const mappings = `
@@ -106,7 +103,7 @@ describe('a source that is gone', () => {
       world.store.put('two', 'new', '2');
       expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
       expect(dataOf()).toEqual({ B: base64('new'), C: base64('three') });
-      // The next one that is gone needs its own proof.
+      // Another missing source needs its own proof.
       world.store.absent('two');
       expect(await world.sync()).toMatchObject({
         ok: false,
@@ -125,7 +122,7 @@ describe('a source that is gone', () => {
     },
   );
 
-  describe('when the target itself is gone after them', () => {
+  describe('with a missing target', () => {
     const app = { namespace: 'apps', secret: 'app' };
     const mappings = (more: string) => `
   - name: app
@@ -154,13 +151,13 @@ describe('a source that is gone', () => {
       expect(dataOf(world)).toEqual({ A: base64('back'), B: base64('two') });
     }
 
-    it('makes one that was deleted by hand again', async () => {
+    it('recreates a target that was deleted by hand', async () => {
       const world = await openRemoved('type: Opaque');
       world.cluster.forget(app);
       await expectBack(world);
     });
 
-    it('makes one again of which a crash left only the deletion before it was made anew', async () => {
+    it('recreates a target if a crash left only the deletion', async () => {
       const world = await openRemoved('type: Opaque');
       await world.configure(mappings('type: example.com/new, recreate: true'));
       let dead = false;
@@ -173,13 +170,13 @@ describe('a source that is gone', () => {
       await expectBack(world);
     });
 
-    it('merges into a Secret again that its owner replaced', async () => {
+    it('merges again into a Secret that its owner replaced', async () => {
       const world = await openRemoved('mode: merge');
       world.cluster.put(app, { data: {} });
       await expectBack(world);
     });
 
-    it('leaves it gone where another source is gone since, or one that is new was never there', async () => {
+    it('leaves the target missing if another source is gone too, or a new source never existed', async () => {
       const world = await openRemoved('type: Opaque');
       world.cluster.forget(app);
       world.store.absent('two');
@@ -193,7 +190,7 @@ describe('a source that is gone', () => {
     });
   });
 
-  it('is in step without what a search finds no more, and says nothing of it', async () => {
+  it('leaves the target in sync without keys that a search no longer finds, and does not report them', async () => {
     const mappings = `
   - name: app
     target: { namespace: apps }
@@ -210,7 +207,7 @@ describe('a source that is gone', () => {
     expect(world.cluster.writes).toHaveLength(writes);
   });
 
-  it('fails as before for a source that is new in the mapping and was never there', async () => {
+  it('fails for a new source of the mapping that never existed', async () => {
     const mapping = (more: string) => `
   - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two }${more} } }`;
     const world = await openWorld({ mappings: mapping('') });
@@ -225,7 +222,7 @@ describe('a source that is gone', () => {
     expect((await world.sync()).targets[0]?.error?.message).toContain('typo');
   });
 
-  it('is kept for ever under keep, and says so', async () => {
+  it('keeps its keys with `keep`, and reports it', async () => {
     const world = await synced(['one'], 'onSourceMissing: keep');
     world.store.absent('one');
     await almostProve(world);

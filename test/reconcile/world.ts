@@ -30,7 +30,7 @@ import {
 } from '../fakes/memory-cluster.ts';
 import { fixedStores } from '../fakes/stores.ts';
 
-/** The `mappings` of a configuration, in YAML; the store is named `vault`. */
+/** The `mappings` of a configuration, in YAML. The store is named `vault`. */
 export const TWO_MAPPINGS = `
   - name: db
     target: { namespace: apps }
@@ -55,42 +55,42 @@ export const DB_ONLY = `
 export const APPS_DB = { namespace: 'apps', secret: 'db' };
 export const APPS_TOKEN = { namespace: 'apps', secret: 'token' };
 
-/** One store of our own making, whose keys hold what a test puts there. */
+/** A fake store whose keys a test sets. */
 export interface FakeStore {
-  /** Under another version the one before can still be read. */
+  /** The previous version can still be read under its version. */
   put(key: string, text: string, version?: string): void;
-  /** The store forgets a version. */
+  /** Removes a version from the store. */
   purge(key: string, version: string): void;
   absent(key: string): void;
   fail(key: string, error: AppError): void;
-  /** Tags of a key, for searches. */
+  /** The tags of a key, for searches. */
   tag(key: string, tags: Readonly<Record<string, string>>): void;
-  /** Whether searches list it: a list may be late. */
+  /** Whether searches list the key, because a list may be stale. */
   listed(key: string, isListed: boolean): void;
   failSearches(error: AppError | undefined): void;
-  /** Each search that ran, as JSON. */
+  /** Every search that ran, as JSON. */
   readonly searches: string[];
-  /** The keys that were read, one entry a reference. */
+  /** The keys that were read, one entry per reference. */
   readonly reads: string[];
 }
 
-/** A configuration with a cluster, a store and an audit; one process at a time works on it. */
+/** A configuration with a cluster, a store and an audit. One process at a time works on it. */
 export interface World {
   readonly cluster: MemoryCluster;
   readonly store: FakeStore;
   readonly clock: ManualTime;
-  /** What the cluster carried out, as `<secret> <resourceVersion that it left>`. */
+  /** Writes to the cluster, as `<secret> <new resourceVersion>`. */
   readonly changes: readonly string[];
-  /** Other mappings from the next process on. */
+  /** Sets the mappings for the next processes. */
   configure(mappings: string | readonly Mapping[]): Promise<void>;
-  /** A process: its ports are watched, and it ends when it is disposed of, leaving what it had not recorded. */
-  /** @param request Left out: one of its own. */
+  /** Starts a process with observed ports. Disposing it simulates its end; unrecorded work is lost. */
+  /** @param request By default, a new request id. */
   start(watch?: Watch, request?: string): Promise<Process>;
-  /** One process that starts, syncs and ends. */
+  /** Starts a process, runs one sync and ends it. */
   sync(watch?: Watch, options?: SyncOptions): Promise<Awaited<ReturnType<typeof syncTargets>>>;
   /** Oldest first. */
   readonly records: readonly AuditRecord[];
-  /** Each record in one line, for those after a sequence. */
+  /** Every record after a sequence, one line each. */
   story(after?: number): readonly string[];
   chain(): ReturnType<typeof verify>;
 }
@@ -114,8 +114,8 @@ export async function openWorld({
   logger,
   cluster: clusterOptions = {},
 }: WorldOptions = {}): Promise<World> {
-  const configured = async (wanted: string | readonly Mapping[]): Promise<Config> =>
-    typeof wanted === 'string' ? fromYaml(wanted) : { ...(await fromYaml(DB_ONLY)), mappings: wanted };
+  const configured = async (targets: string | readonly Mapping[]): Promise<Config> =>
+    typeof targets === 'string' ? fromYaml(targets) : { ...(await fromYaml(DB_ONLY)), mappings: targets };
   const fromYaml = (wanted: string) =>
     configOf(`apiVersion: secretbridge.dev/v1
 instance: prod
@@ -144,7 +144,7 @@ mappings:${wanted}`);
   async function start(watch: Watch = () => undefined, request?: string): Promise<Process> {
     processes += 1;
     const current = config;
-    const leftOpen = createUnresolvedIntents();
+    const unresolvedIntents = createUnresolvedIntents();
     let targets = unresolvedTargets(current.mappings);
     const requestId = request ?? `request-${processes}`;
     const own = log.another(`process-${processes}`);
@@ -166,7 +166,7 @@ mappings:${wanted}`);
       instances: [config.instance, ...config.formerInstances],
       fingerprints,
       restartOf: () => [],
-      unresolvedIntents: leftOpen,
+      unresolvedIntents: unresolvedIntents,
       async resolve() {
         targets = await resolveTargets(current.mappings, watched, undefined);
         return targets;
@@ -183,7 +183,7 @@ mappings:${wanted}`);
           stores: definitions,
           instances: [config.instance, ...config.formerInstances],
           clock,
-          unresolvedIntents: leftOpen,
+          unresolvedIntents: unresolvedIntents,
         });
         const reader = createReader({
           open: async () => opened,
@@ -254,7 +254,7 @@ async function configOf(text: string): Promise<Config> {
   return loaded.config;
 }
 
-/** `<action> [intent|outcome] <what> <outcome> [code]`. */
+/** `<action> [intent|outcome] <subject> <outcome> [code]`. */
 function line({ action, phase, secret, store, key, outcome, code, note }: AuditRecord): string {
   const what = secret ?? (store === undefined ? note : `${store}:${key}`);
   return [action, phase, what, outcome, code].filter((part) => part !== undefined).join(' ');
@@ -266,7 +266,7 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
   const searches: string[] = [];
   const tags = new Map<string, Readonly<Record<string, string>>>();
   const unlisted = new Set<string>();
-  /** Key and version to what it was. */
+  /** Maps key and version to the value. */
   const kept = new Map<string, ReadResult>();
   const versionOf = (key: string, version: string): ReadResult =>
     kept.get(`${key}@${version}`) ?? { kind: 'failed', error: new AppError('VERSION_GONE') };
@@ -316,7 +316,7 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
   };
 }
 
-/** A logger that keeps what it is told. */
+/** A logger that keeps its messages. */
 export function recordingLogger(): Logger & { readonly lines: { level: string; fields: LogFields }[] } {
   const lines: { level: string; fields: LogFields }[] = [];
   const at =
@@ -328,8 +328,8 @@ export function recordingLogger(): Logger & { readonly lines: { level: string; f
 
 export const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-/** A world of one mapping. */
+/** A world with one mapping. */
 export const openDb = () => openWorld({ mappings: DB_ONLY });
 
-/** Syncs, and gives what came of the only target. */
+/** Runs a sync and returns the outcome of the only target. */
 export const syncOnly = async (world: World) => (await world.sync()).targets[0];

@@ -5,8 +5,8 @@ import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { failing, type Step } from '../fakes/faulty.ts';
 import { APPS_DB, DB_ONLY, openDb, openWorld, syncOnly } from './world.ts';
 
-describe('a write', () => {
-  it('happens only after its intent is durable, and its outcome follows', async () => {
+describe('write', () => {
+  it('starts after its intent is durable, and then records its outcome', async () => {
     const world = await openDb();
     const steps: string[] = [];
     await world.sync(({ call, phase, args }: Step) => {
@@ -20,7 +20,7 @@ describe('a write', () => {
     ]);
   });
 
-  it('that the API server forbids is a failure on record', async () => {
+  it('records a failure if the API server forbids it', async () => {
     const world = await openDb();
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_FORBIDDEN' } });
@@ -36,7 +36,7 @@ describe('a write', () => {
     ['update', 'replace', DB_ONLY],
     ['update', 'merge', DB_ONLY.replace('apps }', 'apps, mode: merge }')],
   ] as const)(
-    'that stays forbidden is on record when that begins, changes and ends: %s by %s',
+    'records a lasting refusal when it begins, changes and ends: %s by %s',
     async (action, call, mappings) => {
       const world = await openWorld({ mappings });
       if (call === 'merge') world.cluster.put(APPS_DB, { data: {} });
@@ -62,7 +62,7 @@ describe('a write', () => {
     },
   );
 
-  it('that nobody wants any more once the cluster was asked whether it takes it is not made', async () => {
+  it('is skipped if the mapping changed during the dry run', async () => {
     const world = await openDb();
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
     await world.sync();
@@ -79,7 +79,7 @@ describe('a write', () => {
     expect([outcome.kind, wanted, world.cluster.writes]).toEqual(['unchanged', false, []]);
   });
 
-  it('of what was never tried takes one question to the audit about its target, beside that for a pin', async () => {
+  it('queries the audit once for a target that was never tried, besides the pin', async () => {
     const world = await openDb();
     const { app } = await world.start(({ call, phase, args }: Step) => {
       const { secret } = (args[0] ?? {}) as { secret?: string };
@@ -92,7 +92,7 @@ describe('a write', () => {
     expect(questions).toEqual([['rollback', 'unpin'], TARGET_STATE_ACTIONS]);
   });
 
-  it('that loses a race to create decides again on what is there now', async () => {
+  it('plans again after it loses a creation race', async () => {
     const world = await openDb();
     world.cluster.before('create', () => world.cluster.put(APPS_DB, { data: {} }));
     expect(await syncOnly(world)).toMatchObject({ kind: 'refused', error: { code: 'NOT_OWNED' } });
@@ -104,7 +104,7 @@ describe('a write', () => {
     ]);
   });
 
-  it('that loses a race to update wins with the next attempt, and keeps what the other set', async () => {
+  it('succeeds with the next attempt after it loses an update race, and keeps the other change', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -128,7 +128,7 @@ describe('a write', () => {
     ]);
   });
 
-  it('that loses three races is CONFLICT, each with its records, and the next pass tries again', async () => {
+  it('ends as CONFLICT after three lost races, each recorded, and is tried again in the next run', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -148,18 +148,18 @@ describe('a write', () => {
   });
 });
 
-describe('a write without an answer', () => {
+describe('write without an answer', () => {
   const lost = () => new AppError('CLUSTER_UNAVAILABLE');
 
-  it('that happened is a success, with the version that is found', async () => {
+  it('succeeds if the target was created, with the resource version that is read', async () => {
     const world = await openDb();
     world.cluster.loseAnswer('create', lost());
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
     const outcome = world.records.find(({ phase }) => phase === 'outcome');
-    expect(outcome).toMatchObject({ outcome: 'ok', resourceVersion: '1', note: 'seen in the cluster' });
+    expect(outcome).toMatchObject({ outcome: 'ok', resourceVersion: '1', note: 'read from the cluster' });
   });
 
-  it('of an update that happened is a success, too', async () => {
+  it('succeeds if the target was updated', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"first"}', '2');
@@ -167,14 +167,14 @@ describe('a write without an answer', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
   });
 
-  it('that did not happen is a failure', async () => {
+  it('fails if the target was not written', async () => {
     const world = await openDb();
     world.cluster.fail('create', lost());
     expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_UNAVAILABLE' } });
     expect(world.story().slice(-2)).toEqual(['create outcome db failed CLUSTER_UNAVAILABLE', 'sweep failed']);
   });
 
-  it('that is made after the look which did not find it is on record once it is seen', async () => {
+  it('is recorded once if it completes after the check', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -194,7 +194,7 @@ describe('a write without an answer', () => {
       requestId: 'request-2',
       attempt: 1,
       resourceVersion: live?.resourceVersion,
-      note: 'seen in the cluster',
+      note: 'read from the cluster',
     });
     expect(world.records.at(-2)).not.toHaveProperty('code');
     expect(await syncOnly(world)).toMatchObject({ kind: 'unchanged' });
@@ -202,7 +202,7 @@ describe('a write without an answer', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('that makes again what somebody deleted, and is late with it, is on record once it is seen', async () => {
+  it('is recorded once if it recreates a deleted target late', async () => {
     const world = await openDb();
     await world.sync();
     world.cluster.forget(APPS_DB);
@@ -218,12 +218,12 @@ describe('a write without an answer', () => {
     expect(world.story(length)).toEqual(['command sync ok', 'repair outcome db ok', 'sweep ok']);
   });
 
-  it('that another replica has made meanwhile is on record once', async () => {
+  it('is recorded once if another replica has made it in the meantime', async () => {
     const world = await openDb();
     world.cluster.fail('create', lost());
     await world.sync();
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
-    // As the one that lost finds it.
+    // The state that the loser of the race finds.
     await using late = await world.start();
     const { recorder } = await late.app.createContext();
     await recorder.recordFailure('db', APPS_DB, { kind: 'failed', error: lost() });
@@ -231,7 +231,7 @@ describe('a write without an answer', () => {
     expect(world.story().filter((line) => line === 'create outcome db ok')).toHaveLength(1);
   });
 
-  it('that was never made is not taken for made when its source goes back', async () => {
+  it('is not taken for applied when its source returns to an older value', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -243,7 +243,7 @@ describe('a write without an answer', () => {
     expect(world.story(length)).toEqual(['command sync ok', 'sweep db ok', 'sweep ok']);
   });
 
-  it('that cannot be looked at stays open until the next start, which finds it', async () => {
+  it('stays open until the next start if the target cannot be read', async () => {
     const world = await openDb();
     world.cluster.loseAnswer('create', lost());
     world.cluster.fail('read', undefined, lost());
@@ -255,10 +255,10 @@ describe('a write without an answer', () => {
   });
 });
 
-describe('an audit that cannot be written', () => {
+describe('unavailable audit', () => {
   const broken = new AppError('AUDIT_UNAVAILABLE');
 
-  it('stops the pass before its command, its read or its intent, with nothing written', async () => {
+  it('stops the run before its command, read or intent, with nothing written', async () => {
     for (let append = 1; append <= 3; append += 1) {
       const world = await openDb();
       let left = append;
@@ -274,7 +274,7 @@ describe('an audit that cannot be written', () => {
     }
   });
 
-  it('stops the pass after a write whose outcome it loses; the next start finds that outcome', async () => {
+  it('stops the run after a write whose outcome is lost, and the next start records that outcome', async () => {
     const world = await openDb();
     let left = 4;
     const watch = ({ call, phase }: Step) => {
@@ -288,7 +288,7 @@ describe('an audit that cannot be written', () => {
     expect(world.story(3)).toEqual(['create outcome db ok', 'command sync ok', 'sweep ok']);
   });
 
-  it('that cannot be read stops the pass as well', async () => {
+  it('stops the run if it cannot be read', async () => {
     const world = await openDb();
     await expect(world.sync(failing('audit.latest', broken))).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
@@ -296,7 +296,7 @@ describe('an audit that cannot be written', () => {
     expect(world.cluster.writes).toEqual([]);
   });
 
-  it('for one target starts no other', async () => {
+  it('stops further targets after it fails for one', async () => {
     const mappings = Array.from(
       { length: 30 },
       (_, n) => `

@@ -26,7 +26,7 @@ async function crashing(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (thrown) {
-    // Where others wait for the same read, it is passed on as a fault of ours.
+    // Passes the injected fault on to others that wait for the same read.
     const cause = thrown instanceof AppError ? thrown.cause : thrown;
     if (!(cause instanceof Crash)) throw thrown;
   }
@@ -36,7 +36,7 @@ function wait(fixture: RestartFixture, ms: number): void {
   fixture.world.clock.set(fixture.world.clock.now() + ms);
 }
 
-/** Everything that is pending, with one roll after another. */
+/** Runs all pending restarts, one rollout after another. */
 async function drain(fixture: RestartFixture): Promise<void> {
   await fixture.recover();
   await fixture.reconcile();
@@ -60,7 +60,7 @@ function fingerprintOf(fixture: RestartFixture, secret: string): unknown {
   return objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations')?.['secretbridge.dev/fingerprint'];
 }
 
-/** Intents of restarts without an outcome, by what their records have in common. */
+/** Restart intents without an outcome, by their shared fields. */
 function open(fixture: RestartFixture): readonly string[] {
   const key = ({ requestId, namespace, secret, attempt }: (typeof fixture.world.records)[number]) =>
     JSON.stringify([requestId, namespace, secret, attempt]);
@@ -73,7 +73,7 @@ function open(fixture: RestartFixture): readonly string[] {
 }
 
 describe('restarts after a crash', () => {
-  it('between any two steps loses no restart and makes none twice', async () => {
+  it('are neither lost nor repeated after a crash between any two steps', async () => {
     const day = async (fixture: RestartFixture, watch = crashAt(0).watch) => {
       fixture.change('second');
       await crashing(async () => {
@@ -117,8 +117,8 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ kind: fc.constant('restart' as const), crash }),
 );
 
-describe('whatever happens', () => {
-  it('each content reaches the pods, no more roll at once than may, and none twice in a window', async () => {
+describe('random events', () => {
+  it('bring each content to the pods within the budget, with one restart per window', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(event, { maxLength: 25 }), async (events) => {
         const fixture = await openRestartFixture(OPTIONS);
@@ -154,7 +154,7 @@ describe('whatever happens', () => {
         for (const [name, secrets] of Object.entries(SECRETS))
           for (const secret of secrets) {
             const template = await templateOf(fixture, name, secret);
-            // Pods that were never rolled for it have what was there when it was made.
+            // Pods that were never restarted have the content from their creation.
             expect(template ?? first.get(secret)).toBe(fingerprintOf(fixture, secret));
           }
         const { length } = fixture.workloads.annotated;

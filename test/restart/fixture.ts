@@ -8,27 +8,27 @@ import { faulty, type Watch } from '../fakes/faulty.ts';
 import { createMemoryWorkloads, type MemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { openWorld, type World } from '../reconcile/world.ts';
 
-// Targets with workloads that are to be restarted: everything between a change of a source and a patch of a pod
-// template, with one process after another.
+// A fixture with targets and workloads to restart. Covers everything from a source change to the pod template patch,
+// with one process after another.
 
 export const WINDOW_MS = 5_000;
 
 export interface RestartFixture {
   readonly world: World;
   readonly workloads: MemoryWorkloads;
-  /** Works off the job of each target, in a process of its own. */
+  /** Runs the job of each target in a new process. */
   reconcile(watch?: Watch): Promise<void>;
-  /** What the next process does first: closes what a crash left open. */
+  /** Recovers the open intents of a crash, as the next process does first. */
   recover(): Promise<void>;
-  /** A process that works off the `restart` subject; what it remembers is its own. */
+  /** Starts a process that runs the `restart` subject, with its own memory. */
   startRestarts(watch?: Watch): Promise<Restarts & AsyncDisposable>;
-  /** One run of it. */
+  /** Runs one restart cycle. */
   restart(options?: { watch?: Watch; atOnce?: number; windowMs?: number }): Promise<number | undefined>;
   /** Changes the source of every target, or of one. */
   change(text: string, key?: string): void;
-  /** The workloads that were annotated, in order, each with how many annotations. */
+  /** The annotated workloads in order, each with its number of annotations. */
   rollouts(): readonly string[];
-  /** `restart` records in one line each, for those after a sequence. */
+  /** Every `restart` record after a sequence, one line each. */
   restartLog(after?: number): readonly string[];
 }
 
@@ -37,15 +37,15 @@ export function deployment(name: string, namespace = 'apps'): WorkloadId {
 }
 
 export interface RestartFixtureOptions {
-  /** The name of each target, which is also its key in the store, and what is restarted for it. */
+  /** For each target, which is also its key in the store: the workloads to restart. */
   readonly targets?: Readonly<Record<string, readonly string[]>>;
-  /** Names of Deployments, each with its labels. */
+  /** For each Deployment: its labels. */
   readonly deployments?: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** More of each mapping's `target`, in YAML. */
+  /** More fields for the `target` of each mapping, in YAML. */
   readonly target?: string;
 }
 
-/** @param options By default one target `db` for one Deployment `web`. */
+/** @param options By default, one target `db` and one Deployment `web`. */
 export async function openRestartFixture({
   targets = { db: ['Deployment/web'] },
   deployments = { web: {} },

@@ -25,7 +25,7 @@ async function open(mappings: string, theirs: Readonly<Record<string, string>>):
   return world;
 }
 
-/** The intents of restarts that a sync leaves on record. */
+/** The restart intents that a sync records. */
 async function restartsOf(world: World): Promise<number> {
   const { length } = world.records;
   expect((await world.sync()).ok).toBe(true);
@@ -33,7 +33,7 @@ async function restartsOf(world: World): Promise<number> {
     .length;
 }
 
-it('a merge that takes up keys as they stand restarts nothing, and the next new value does', async () => {
+it('a merge that takes over unchanged keys restarts nothing until the next new value', async () => {
   const world = await open(merging('m', { KEY: 'token' }), { KEY: 'tok', THEIRS: 't' });
   expect(await restartsOf(world)).toBe(0);
   expect(world.records.filter(({ action }) => action === 'update')).toHaveLength(2);
@@ -43,7 +43,7 @@ it('a merge that takes up keys as they stand restarts nothing, and the next new 
   expect(await restartsOf(world)).toBe(1);
 });
 
-it('a key that moves from one merge to another restarts nothing', async () => {
+it('a key that moves between merges restarts nothing', async () => {
   const world = await open(merging('a', { KEY: 'token', OTHER: 'other' }), { THEIRS: 't' });
   expect(await restartsOf(world)).toBe(1);
   const taking = merging('b', { KEY: 'token' });
@@ -58,13 +58,13 @@ it('a key that moves from one merge to another restarts nothing', async () => {
 
 const dead = new AppError('AUDIT_UNAVAILABLE');
 
-/** Ends between the write and its outcome. */
+/** Stops between the write and its outcome. */
 const afterTheWrite = ({ call, phase, args }: Step) => {
   const [entry] = call === 'audit.append' ? (args[0] as { phase?: string }[]) : [];
   if (phase === 'before' && entry?.phase === 'outcome') throw dead;
 };
 
-/** A sync that a crash cuts short, and the records that the recovery from it adds. */
+/** An interrupted sync, and the records that the recovery adds. */
 async function recovered(world: World): Promise<readonly string[]> {
   await expect(world.sync(afterTheWrite)).rejects.toBe(dead);
   const { length } = world.records;
@@ -74,14 +74,14 @@ async function recovered(world: World): Promise<readonly string[]> {
   return world.records.slice(length).map(({ action, phase, outcome }) => `${action} ${phase} ${outcome}`);
 }
 
-it('neither does a merge that changed no byte and that a crash has cut short', async () => {
+it('an interrupted merge without byte changes restarts nothing', async () => {
   const world = await open(merging('m', { KEY: 'token' }), { KEY: 'tok', THEIRS: 't' });
   expect(await recovered(world)).toEqual(['update outcome ok']);
   await world.configure(merging('m', { KEY: 'token', OTHER: 'other' }));
   expect(await recovered(world)).toEqual(['update outcome ok', 'restart intent ok']);
 });
 
-it('its records say that no byte changes, and those of others do not', async () => {
+it('the records of such a merge say that no byte changes, and other records do not', async () => {
   const world = await open(merging('m', { KEY: 'token' }), { KEY: 'tok', THEIRS: 't' });
   await world.sync();
   await world.configure(merging('m', { KEY: 'token', OTHER: 'other' }));

@@ -12,7 +12,7 @@ const MAPPING = `
     data: { T: { store: vault, key: token } }
     restart: [ { kind: Deployment, name: web } ]`;
 
-/** A run has changed the target, and could not roll its workload. */
+/** A run has changed the target, but could not restart its workload. */
 async function openLeft(): Promise<{ world: World; workloads: MemoryWorkloads }> {
   const workloads = createMemoryWorkloads();
   workloads.put({ kind: 'Deployment', namespace: 'apps', name: 'web' });
@@ -27,8 +27,8 @@ async function openLeft(): Promise<{ world: World; workloads: MemoryWorkloads }>
 
 const restarts = (world: World, after = 0) => world.story(after).filter((line) => line.startsWith('restart'));
 
-describe('a restart that one run has left', () => {
-  it('is made by the next one, although that changes nothing, and not again', async () => {
+describe('restart that an earlier run left pending', () => {
+  it('is made once by the next run, even if nothing else changes', async () => {
     const { world, workloads } = await openLeft();
     const { length } = world.records;
     expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 1 } });
@@ -37,7 +37,7 @@ describe('a restart that one run has left', () => {
     expect(restarts(world, length)).toEqual(['restart outcome app ok']);
   });
 
-  it('does no harm to a run that cannot make it either, and is not told again', async () => {
+  it('does not fail a run that cannot make it, and is not reported again', async () => {
     const { world, workloads } = await openLeft();
     const { length } = world.records;
     workloads.fail('annotatePods', new AppError('CLUSTER_UNAVAILABLE'));
@@ -46,7 +46,7 @@ describe('a restart that one run has left', () => {
     expect(restarts(world)).toEqual(['restart intent app ok', 'restart app failed CLUSTER_UNAVAILABLE']);
   });
 
-  it('is told by each run that cannot make it', async () => {
+  it('is reported by each run that cannot make it', async () => {
     const { world, workloads } = await openLeft();
     workloads.fail('annotatePods', new AppError('CLUSTER_UNAVAILABLE'));
     const left = { namespace: 'apps', secret: 'app', mapping: 'app', workload: 'Deployment/web' };
@@ -55,7 +55,7 @@ describe('a restart that one run has left', () => {
     expect((await world.sync()).unrestarted).toEqual([]);
   });
 
-  it('is told once where there is no such workload', async () => {
+  it('is reported once if the workload does not exist', async () => {
     const world = await openWorld({ mappings: MAPPING, cluster: { workloads: createMemoryWorkloads() } });
     await world.sync();
     world.store.put('token', 'second', '2');
@@ -65,7 +65,7 @@ describe('a restart that one run has left', () => {
     expect((await world.sync()).unrestarted).toEqual([]);
   });
 
-  it('is left on record by a run that is told to stop while others roll, and all else is reported', async () => {
+  it('stays pending if the run is interrupted during other rollouts, and the rest is reported', async () => {
     const workloads = createMemoryWorkloads();
     for (const name of ['web', 'api']) workloads.put({ kind: 'Deployment', namespace: 'apps', name });
     const mappings = MAPPING.replace('name: web }', 'name: web }, { kind: Deployment, name: api }');
@@ -86,7 +86,7 @@ describe('a restart that one run has left', () => {
     expect(workloads.annotated).toHaveLength(1);
   });
 
-  it('is dropped on record once its workload is taken out of the mapping, and not tried again', async () => {
+  it('is recorded as dropped once its workload is removed from the mapping', async () => {
     const { world, workloads } = await openLeft();
     const { length } = world.records;
     world.clock.set(world.clock.now() + 180_000);
@@ -99,7 +99,7 @@ describe('a restart that one run has left', () => {
     });
   });
 
-  it('is dropped by a service that begins without any restart in its mappings', async () => {
+  it('is dropped by a service without any restarts in its mappings', async () => {
     const { world, workloads } = await openLeft();
     world.clock.set(world.clock.now() + 180_000);
     await world.configure(MAPPING.replace(/ +restart: .*/, ''));
@@ -108,7 +108,7 @@ describe('a restart that one run has left', () => {
     expect(workloads.annotated).toEqual([]);
   });
 
-  it('is made by a rollback to what is there', async () => {
+  it('is made by a rollback to the current content', async () => {
     const { world, workloads } = await openLeft();
     const now = world.records.findLast(({ action, phase }) => action === 'update' && phase === 'outcome');
     await using process = await world.start();

@@ -22,7 +22,7 @@ const entry = (n: number, phase: 'intent' | 'outcome'): Entry => ({
 
 const options = { floor: 0, since: 0, rolloutsSince: 0, instances: ['test'] };
 
-it('the records of restarts are read once, and then no further back than what is pending', async () => {
+it('reads all restart records once, and later only back to the oldest pending one', async () => {
   const audit = createMemoryAudit();
   let pages = 0;
   const counted = faulty('audit', audit, ({ phase }) => {
@@ -48,7 +48,7 @@ it('the records of restarts are read once, and then no further back than what is
   });
 });
 
-it('an outcome that counts a roll is remembered for as long as it may go on', async () => {
+it('remembers a recorded rollout for as long as it may run', async () => {
   const audit = createMemoryAudit();
   await audit.append([entry(1, 'intent'), { ...entry(1, 'outcome'), counts: { rolled: 1 } }]);
   const at = 1_800_000_000_000;
@@ -61,7 +61,7 @@ it('an outcome that counts a roll is remembered for as long as it may go on', as
   expect((await readRestarts(audit, { ...options, rolloutsSince: at + 1 })).rollouts).toEqual([]);
 });
 
-it('two changes of a Secret by one request are two restarts, of which an outcome ends its own', async () => {
+it('treats two changes of a Secret in one request as two restarts with separate outcomes', async () => {
   const audit = createMemoryAudit();
   const of = (text: string, phase: 'intent' | 'outcome') => ({
     ...entry(1, phase),

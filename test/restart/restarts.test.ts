@@ -15,14 +15,14 @@ function wait(fixture: RestartFixture, ms: number): void {
   fixture.world.clock.set(fixture.world.clock.now() + ms);
 }
 
-/** A change, and its window gone by. */
+/** A change, followed by the window. */
 async function changed(fixture: RestartFixture, text = 'second', key?: string): Promise<void> {
   fixture.change(text, key);
   await fixture.reconcile();
   wait(fixture, WINDOW_MS);
 }
 
-/** Ends a process when a call has been carried out, before it learns of that. */
+/** Ends a process after a call succeeded and before its result arrives. */
 function crashAfter(name: string): Watch {
   let isDead = false;
   return ({ call, phase }) => {
@@ -36,8 +36,8 @@ const fingerprintOf = (fixture: RestartFixture, secret = 'db') => {
   return objectIn(metadata, 'annotations')?.['secretbridge.dev/fingerprint'];
 };
 
-describe('a change of content', () => {
-  it('rolls the workload once, by the fingerprint of the target', async () => {
+describe('content change', () => {
+  it('restarts the workload once, by the fingerprint of the target', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
@@ -56,7 +56,7 @@ describe('a change of content', () => {
     ['nothing to write', () => undefined],
     ['the same bytes in a new version', (fixture: RestartFixture) => fixture.change('second')],
   ])(
-    'rolls the workload also where it was made after the look that did not find it, and the next has %s',
+    'restarts the workload if the write completed after the check, and the next change has %s',
     async (_, then) => {
       const fixture = await openRestartFixture();
       const { cluster } = fixture.world;
@@ -78,11 +78,11 @@ describe('a change of content', () => {
     },
   );
 
-  it('rolls the workload also where a crash cut it off from its record, and the next change has the same bytes', async () => {
+  it('restarts the workload after a crash before the outcome, even if the next change has the same bytes', async () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     await expect(fixture.reconcile(crashAfter('cluster.replace'))).rejects.toThrow(Crash);
-    // As another replica does, which runs while nobody has looked at what was left open.
+    // Simulates another replica, before the recovery of the open intents.
     fixture.change('second');
     await fixture.reconcile();
     await fixture.recover();
@@ -91,7 +91,7 @@ describe('a change of content', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('is an intent in the same append as its outcome', async () => {
+  it('appends the restart intent together with its outcome', async () => {
     const fixture = await openRestartFixture();
     const appends: string[][] = [];
     fixture.change('second');
@@ -118,7 +118,7 @@ describe('a change of content', () => {
     expect(fixture.rollouts()).toEqual(['web 2']);
   });
 
-  it('waits for nothing without a window, and each change makes a restart', async () => {
+  it('restarts for each change at once without a window', async () => {
     const fixture = await openRestartFixture();
     for (const text of ['second', 'third']) {
       fixture.change(text);
@@ -128,7 +128,7 @@ describe('a change of content', () => {
     expect(fixture.rollouts()).toEqual(['web 1', 'web 1']);
   });
 
-  it('waits no longer than its window when the clock is set back', async () => {
+  it('waits no longer than the window if the clock is set back', async () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     await fixture.reconcile();
@@ -137,7 +137,7 @@ describe('a change of content', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('of ten Secrets within the window makes one restart', async () => {
+  it('restarts once for ten Secrets within the window', async () => {
     const names = Array.from({ length: 10 }, (_, n) => `s${n}`);
     const fixture = await openRestartFixture({
       targets: Object.fromEntries(names.map((name) => [name, ['Deployment/web']])),
@@ -148,7 +148,7 @@ describe('a change of content', () => {
     expect(fixture.restartLog().filter((line) => line.startsWith('outcome'))).toHaveLength(10);
   });
 
-  it('twice within the window makes one restart, with the latest fingerprint', async () => {
+  it('restarts once for two changes within the window, with the latest fingerprint', async () => {
     const fixture = await openRestartFixture();
     for (const text of ['second', 'third']) await changed(fixture, text);
     await fixture.restart();
@@ -158,7 +158,7 @@ describe('a change of content', () => {
     expect(await fixture.restart()).toBeUndefined();
   });
 
-  it('and back makes none when the pods have read that content', async () => {
+  it('does not restart for a change and its reversal if the pods have read that content', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture, 'second');
     await fixture.restart();
@@ -172,7 +172,7 @@ describe('a change of content', () => {
     );
   });
 
-  it('and back restarts where somebody has gone back to an older pod template in between', async () => {
+  it('restarts after a reversal if somebody rolled back the pod template in between', async () => {
     const fixture = await openRestartFixture();
     const web = deployment('web');
     const name = restartAnnotation('db');
@@ -182,7 +182,7 @@ describe('a change of content', () => {
       fixture.workloads.settle(web);
     }
     const [older] = fixture.workloads.annotated;
-    // As `kubectl rollout undo` does: its pods have read the third content, whatever the template says.
+    // Simulates `kubectl rollout undo`. The pods have read the third content, although the template says otherwise.
     fixture.workloads.put(web, { podAnnotations: { ...older?.annotations }, foreign: [name] });
     await changed(fixture, 'second');
     expect(older?.annotations[name]).toBe(fingerprintOf(fixture));
@@ -193,13 +193,13 @@ describe('a change of content', () => {
       .filter(({ action, phase }) => action === 'restart' && phase === 'intent')
       .slice(-1);
     expect(again).toEqual({ [RESTART_AGAIN_ANNOTATION]: `${intent?.sequence}` });
-    // Whoever goes on after the crash finds that it is done, and records it.
+    // The next process finds the completed restart and records it.
     expect(await fixture.restart()).toBeUndefined();
     expect(fixture.rollouts()).toHaveLength(3);
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":1}']);
   });
 
-  it('by a repair restarts as well, unless the pod template has that fingerprint', async () => {
+  it('restarts for a repair unless the pod template has its fingerprint', async () => {
     const fixture = await openRestartFixture();
     const edit = () =>
       fixture.world.cluster.edit(DB, (raw) => ({ ...raw, data: { VALUE: base64('by hand') } }));
@@ -213,11 +213,11 @@ describe('a change of content', () => {
     wait(fixture, WINDOW_MS);
     await fixture.restart();
     expect(fixture.rollouts()).toHaveLength(1);
-    // Although it still rolls for the first.
+    // Although its first rollout is still running.
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":0}']);
   });
 
-  it('of a target that was deleted by hand restarts, and its mere return does not', async () => {
+  it('restarts for a new value after a manual deletion, but not for a mere recreation', async () => {
     const fixture = await openRestartFixture();
     fixture.world.cluster.forget(DB);
     await fixture.reconcile();
@@ -228,7 +228,7 @@ describe('a change of content', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('of an immutable target, which is made anew for it, restarts as well', async () => {
+  it('restarts for an immutable target, which is recreated', async () => {
     const fixture = await openRestartFixture({ target: ', immutable: true, recreate: true' });
     fixture.change('second');
     expect((await fixture.world.sync()).targets).toMatchObject([{ kind: 'updated', restarts: true }]);
@@ -237,7 +237,7 @@ describe('a change of content', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('that somebody takes back from the pod template is not made again', async () => {
+  it('does not set an annotation again that somebody removed from the pod template', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     await fixture.restart();
@@ -249,8 +249,8 @@ describe('a change of content', () => {
   });
 });
 
-describe('no restart follows', () => {
-  it('from a creation, a pass without a change, or a new version of the same bytes', async () => {
+describe('no restart', () => {
+  it('after a creation, an unchanged run, or a new version with the same bytes', async () => {
     const fixture = await openRestartFixture();
     await fixture.reconcile();
     await changed(fixture, 'first');
@@ -259,7 +259,7 @@ describe('no restart follows', () => {
     expect(fixture.restartLog()).toEqual([]);
   });
 
-  it('from a write that failed', async () => {
+  it('after a failed write', async () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     fixture.world.cluster.fail('replace', new AppError('CLUSTER_FORBIDDEN'));
@@ -268,13 +268,13 @@ describe('no restart follows', () => {
   });
 });
 
-describe('a selector', () => {
+describe('selector', () => {
   const options = {
     targets: { db: ['Deployment with app=web'] },
     deployments: { one: { app: 'web' }, two: { app: 'web' }, other: { app: 'api' } },
   };
 
-  it('rolls each workload that it means, once', async () => {
+  it('restarts each selected workload once', async () => {
     const fixture = await openRestartFixture(options);
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
@@ -286,7 +286,7 @@ describe('a selector', () => {
     ]);
   });
 
-  it('does not roll again what somebody took back while others wait for the budget', async () => {
+  it('does not restart a workload again after somebody reverted it, while others wait for the budget', async () => {
     const fixture = await openRestartFixture(options);
     await changed(fixture);
     expect(await fixture.restart({ atOnce: 1 })).toBe(2_000);
@@ -295,14 +295,14 @@ describe('a selector', () => {
     expect(fixture.rollouts()).toEqual(['one 1', 'two 1']);
   });
 
-  it('that means nothing is done at once', async () => {
+  it('completes at once if it selects nothing', async () => {
     const fixture = await openRestartFixture({ ...options, deployments: {} });
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
     expect(fixture.restartLog().at(-1)).toBe('outcome db Deployment with app=web ok {"workloads":0}');
   });
 
-  it('and a name that mean the same workload make one restart', async () => {
+  it('shares one restart with a name for the same workload', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment with app=web', 'Deployment/one'], api: ['Deployment/one'] },
       deployments: { one: { app: 'web' } },
@@ -314,7 +314,7 @@ describe('a selector', () => {
   });
 });
 
-describe('the budget', () => {
+describe('budget', () => {
   const names = ['a', 'b', 'c', 'd'];
   const open = () =>
     openRestartFixture({
@@ -322,7 +322,7 @@ describe('the budget', () => {
       deployments: Object.fromEntries(names.map((name) => [name, {}])),
     });
 
-  it('lets the next one roll when another has ended', async () => {
+  it('allows the next restart when a rollout has completed', async () => {
     const fixture = await open();
     await changed(fixture);
     expect(await fixture.restart({ atOnce: 2 })).toBe(2_000);
@@ -336,7 +336,7 @@ describe('the budget', () => {
     expect(fixture.rollouts()).toHaveLength(4);
   });
 
-  it('no longer counts one that has not ended after ten minutes', async () => {
+  it('ignores a rollout that has not completed after ten minutes', async () => {
     const fixture = await open();
     await changed(fixture);
     await fixture.restart({ atOnce: 1 });
@@ -348,7 +348,7 @@ describe('the budget', () => {
     expect(fixture.rollouts()).toHaveLength(2);
   });
 
-  it('nor ten minutes after the clock was set back', async () => {
+  it('ignores a rollout ten minutes after the clock was set back', async () => {
     const fixture = await open();
     await changed(fixture);
     await using restarts = await fixture.startRestarts();
@@ -365,7 +365,7 @@ describe('the budget', () => {
     expect(fixture.rollouts()).toHaveLength(2);
   });
 
-  it('is not spent by what others roll, and lets a workload roll anew that rolls already', async () => {
+  it('ignores rollouts of others, and restarts a workload that is already rolling out', async () => {
     const fixture = await openRestartFixture({ deployments: { web: {}, theirs: {} } });
     fixture.workloads.put(deployment('theirs'), { rolling: true });
     for (const text of ['second', 'third']) {
@@ -375,7 +375,7 @@ describe('the budget', () => {
     expect(fixture.rollouts()).toEqual(['web 1', 'web 1']);
   });
 
-  it('counts one that was rolled before a crash, and not recorded', async () => {
+  it('counts a restart before a crash that was not recorded', async () => {
     const fixture = await open();
     await changed(fixture);
     const lost = new AppError('AUDIT_UNAVAILABLE');
@@ -388,8 +388,8 @@ describe('the budget', () => {
   });
 });
 
-describe('a workload that cannot be rolled', () => {
-  it('because there is none is recorded once, and not tried again', async () => {
+describe('workload that cannot be restarted', () => {
+  it('is recorded once and not retried if it does not exist', async () => {
     const fixture = await openRestartFixture({ deployments: {} });
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
@@ -398,7 +398,7 @@ describe('a workload that cannot be rolled', () => {
     expect(fixture.restartLog()).toHaveLength(2);
   });
 
-  it('because it left just now is missing too', async () => {
+  it('is recorded as missing if it was just deleted', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     await fixture.restart({
@@ -410,7 +410,7 @@ describe('a workload that cannot be rolled', () => {
     expect(fixture.restartLog().at(-1)).toBe('outcome db Deployment/web failed WORKLOAD_MISSING');
   });
 
-  it('because we may not is recorded once, retried slowly, and holds up no other', async () => {
+  it('is recorded once and retried slowly if access is forbidden, without blocking others', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web', 'Deployment/api'] },
       deployments: { web: {}, api: {} },
@@ -429,7 +429,7 @@ describe('a workload that cannot be rolled', () => {
     expect(fixture.rollouts()).toEqual(['web 1', 'api 1']);
   });
 
-  it('because the cluster is away is tried again soon, without a call for each of the others', async () => {
+  it('is retried soon if the cluster is unavailable, without calls for the others', async () => {
     const fixture = await openRestartFixture({ targets: { db: ['Deployment/web', 'Deployment/api'] } });
     await changed(fixture);
     fixture.workloads.fail('read', new AppError('CLUSTER_UNAVAILABLE'), new AppError('INTERNAL'));
@@ -437,7 +437,7 @@ describe('a workload that cannot be rolled', () => {
     expect(fixture.restartLog().filter((line) => line.includes('failed'))).toHaveLength(1);
   });
 
-  it('because the cluster wants to be left alone is tried again when it says, and within an hour', async () => {
+  it('is retried when a rate limit allows it, and within an hour', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     for (const [asked, next] of [
@@ -449,7 +449,7 @@ describe('a workload that cannot be rolled', () => {
     }
   });
 
-  it('because the cluster is away costs no call for each workload that was rolled of late either', async () => {
+  it('causes no calls for recent rollouts while the cluster is unavailable', async () => {
     const names = Array.from({ length: 12 }, (_, n) => `w${n}`);
     const fixture = await openRestartFixture({
       targets: { db: names.map((name) => `Deployment/${name}`) },
@@ -464,13 +464,13 @@ describe('a workload that cannot be rolled', () => {
     const watch: Watch = ({ call, phase }) => {
       if (call === 'workloads.read' && phase === 'before') reads += 1;
     };
-    // Each may take the longest time that a request may take.
+    // Each call may take until the request timeout.
     expect(await fixture.restart({ atOnce: 12, watch })).toBe(10_000);
     expect(reads).toBeLessThanOrEqual(4);
     expect(fixture.restartLog().filter((line) => line.includes('failed'))).toHaveLength(1);
   });
 
-  it('is given up after a day, on record, and only after one more try', async () => {
+  it('is given up after a day and one more attempt, and recorded', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     wait(fixture, 25 * 60 * MINUTE);
@@ -484,7 +484,7 @@ describe('a workload that cannot be rolled', () => {
   });
 });
 
-describe('a restart that was taken out of its mapping', () => {
+describe('restart that was removed from its mapping', () => {
   async function run(fixture: RestartFixture, wanted: readonly string[]): Promise<number | undefined> {
     await using process = await fixture.world.start();
     const { audit, clock, instances } = process.app;
@@ -499,7 +499,7 @@ describe('a restart that was taken out of its mapping', () => {
     return (await restarts.run({ windowMs: WINDOW_MS, atOnce: 5 })).nextMs;
   }
 
-  it('is dropped on record, and no other', async () => {
+  it('is recorded as dropped, and others are kept', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web', 'Deployment/api'] },
       deployments: { web: {}, api: {} },
@@ -515,7 +515,7 @@ describe('a restart that was taken out of its mapping', () => {
     expect(await run(fixture, ['db Deployment/web'])).toBeUndefined();
   });
 
-  it('is made while another replica may have put it in just now', async () => {
+  it('is made while another replica may have just added it', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     expect(await run(fixture, [])).toBeUndefined();
@@ -523,8 +523,8 @@ describe('a restart that was taken out of its mapping', () => {
   });
 });
 
-describe('one process', () => {
-  it('forgets of each roll that it has ended when that is so old that nobody asks', async () => {
+describe('restart process', () => {
+  it('forgets completed rollouts once they are too old to matter', async () => {
     const fixture = await openRestartFixture();
     const { clock } = fixture.world;
     const ended = new Set(['of yesterday']);
@@ -534,7 +534,7 @@ describe('one process', () => {
     expect(ended).not.toContain('of yesterday');
   });
 
-  it('that goes on sees what others add', async () => {
+  it('sees what other processes add', async () => {
     const fixture = await openRestartFixture();
     await using restarts = await fixture.startRestarts();
     for (const text of ['second', 'third', 'fourth']) {
@@ -544,7 +544,7 @@ describe('one process', () => {
     expect(fixture.rollouts()).toHaveLength(3);
   });
 
-  it('and another at once do no harm', async () => {
+  it('may run concurrently with another one', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web'], api: ['Deployment/web'] },
     });
@@ -554,7 +554,7 @@ describe('one process', () => {
     expect(fixture.restartLog().filter((line) => line.startsWith('outcome'))).toHaveLength(2);
   });
 
-  it('leaves alone what another instance has pending in the same audit', async () => {
+  it('ignores pending restarts of another instance in the same audit', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     await using process = await fixture.world.start();

@@ -13,8 +13,8 @@ function open() {
   return { clock, logger, auditHealth: createAuditHealth({ clock, logger }) };
 }
 
-describe('the auditHealth whether the audit can be written', () => {
-  it('of a job ends with its next try, or when nobody tries again', () => {
+describe('audit health', () => {
+  it("clears a job's error when its retry succeeds or is no longer expected", () => {
     const { clock, auditHealth } = open();
     auditHealth.writeFailed(AWAY, 'a');
     auditHealth.writeSucceeded('b');
@@ -26,7 +26,7 @@ describe('the auditHealth whether the audit can be written', () => {
     expect(auditHealth.error()).toBeUndefined();
   });
 
-  it('of what no job tries again lasts until something was recorded for certain', () => {
+  it('keeps an error without a retrying job until a record is certainly written', () => {
     const { clock, auditHealth } = open();
     auditHealth.writeFailed(AWAY);
     clock.set(clock.now() + 60 * MINUTE);
@@ -36,7 +36,7 @@ describe('the auditHealth whether the audit can be written', () => {
     expect(auditHealth.error()).toBeUndefined();
   });
 
-  it('of a look lasts until the next one, whatever jobs there are', () => {
+  it('keeps the result of a probe until the next probe', () => {
     const { clock, logger, auditHealth } = open();
     auditHealth.probed(AWAY);
     expect(auditHealth.error()).toBe(AWAY);
@@ -52,7 +52,7 @@ describe('the auditHealth whether the audit can be written', () => {
     expect(auditHealth.error()).toBe(AWAY);
   });
 
-  it('is said when it ends, once, and anew when it comes back', () => {
+  it('logs each recovery once', () => {
     const { logger, auditHealth } = open();
     const levels = () => logger.lines.map(({ level }) => level);
     auditHealth.probed();
@@ -69,7 +69,7 @@ describe('the auditHealth whether the audit can be written', () => {
     expect(levels()).toEqual(['error', 'info', 'error']);
   });
 
-  it('is said once an outage', () => {
+  it('logs an outage once', () => {
     const { clock, logger, auditHealth } = open();
     for (let second = 0; second < 300; second += 5) {
       auditHealth.writeFailed(AWAY, `${second}`);

@@ -5,13 +5,13 @@ import { createTargetStates } from '../../src/service/target-states.ts';
 import { createAwaitedReplacements } from '../../src/service/deletion/awaited-replacements.ts';
 import { openWorld, recordingLogger } from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
-import { failed, known, START } from './sample.ts';
+import { failed, targetState, START } from './sample.ts';
 import { serve } from './serving.ts';
 
 const OLD = { namespace: 'apps', secret: 'old' };
 const NEW = { namespace: 'apps', secret: 'new' };
 
-describe('what left the configuration and waits', () => {
+describe('awaited replacements', () => {
   const waiting: readonly AwaitingReplacement[] = [{ mapping: 'app', target: OLD, until: NEW, by: 'app' }];
 
   function open() {
@@ -22,7 +22,7 @@ describe('what left the configuration and waits', () => {
     return { states, logger, come, awaited };
   }
 
-  it('is told once, and again when it waits anew', () => {
+  it('logs an awaited replacement once, and again if it is awaited again', () => {
     const { logger, awaited } = open();
     expect(awaited.note(waiting, START)).toBe(true);
     awaited.note(waiting, START);
@@ -33,23 +33,23 @@ describe('what left the configuration and waits', () => {
     expect(logger.lines).toEqual([line, line]);
   });
 
-  it('is looked at again when what it waits for has come, and for nothing else', () => {
+  it('requests an orphan check only when an awaited target is written', () => {
     const { states, come, awaited } = open();
     awaited.note(waiting, START);
-    states.note(known({ target: NEW, ...failed('STORE_UNAVAILABLE'), alive: false }));
-    states.note(known({ target: { ...NEW, secret: 'another' } }));
-    states.note(known({ target: NEW, mapping: 'another' }));
+    states.note(targetState({ target: NEW, ...failed('STORE_UNAVAILABLE'), alive: false }));
+    states.note(targetState({ target: { ...NEW, secret: 'another' } }));
+    states.note(targetState({ target: NEW, mapping: 'another' }));
     expect(come).toHaveLength(0);
-    states.note(known({ target: NEW, kind: 'created' }));
+    states.note(targetState({ target: NEW, kind: 'created' }));
     expect(come).toHaveLength(1);
     awaited.note([], START);
-    states.note(known({ target: NEW, kind: 'updated' }));
+    states.note(targetState({ target: NEW, kind: 'updated' }));
     expect(come).toHaveLength(1);
   });
 
-  it('is looked at again when that came while the job ran, and not for what was before', () => {
+  it('requests an orphan check for a target written during the step, but not before it', () => {
     const { states, come, awaited } = open();
-    states.note(known({ target: NEW, kind: 'created', endedAt: START }));
+    states.note(targetState({ target: NEW, kind: 'created', endedAt: START }));
     awaited.note(waiting, START + 1);
     expect(come).toHaveLength(0);
     awaited.note(waiting, START);
@@ -57,7 +57,7 @@ describe('what left the configuration and waits', () => {
   });
 });
 
-/** A service on a mapping whose target was renamed from `old` to `new`, beside others. */
+/** A service with a mapping whose target was renamed from `old` to `new`, among other targets. */
 async function renamed(mode: 'own' | 'merge' = 'own') {
   const logger = recordingLogger();
   const mappings = ['a', 'b', 'c'].map(
@@ -85,11 +85,11 @@ async function renamed(mode: 'own' | 'merge' = 'own') {
   };
 }
 
-describe('a rename in the service', () => {
+describe('a renamed target in the service', () => {
   const saysOf = ({ lines }: ReturnType<typeof recordingLogger>) =>
     lines.filter(({ fields }) => fields.name === 'apps/new');
 
-  it('keeps the old target while somebody else has the new name, and not longer', async () => {
+  it('keeps the old target while another owner has the new name', async () => {
     const { cluster, clock, logger, exists, serve } = await renamed();
     cluster.put(NEW, { type: 'Opaque', data: {} });
     await using service = await serve();
@@ -98,9 +98,9 @@ describe('a rename in the service', () => {
     expect(exists(OLD)).toBe(true);
     expect(saysOf(logger)).toHaveLength(1);
     cluster.forget(NEW);
-    const asked = service.ask();
+    const answer = service.ask();
     for (let second = 0; second < 5; second += 1) await clock.advance(1_000);
-    await asked;
+    await answer;
     await soon(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
     expect(cluster.writes.slice(-2).map(({ kind, id }) => `${kind} ${id.secret}`)).toEqual([
       'create new',
@@ -108,7 +108,7 @@ describe('a rename in the service', () => {
     ]);
   });
 
-  it('keeps the old target while the store fails, and not longer', async () => {
+  it('keeps the old target while the store fails', async () => {
     const { store, clock, exists, serve } = await renamed();
     store.fail('a', new AppError('STORE_UNAVAILABLE'));
     await using service = await serve();
@@ -120,7 +120,7 @@ describe('a rename in the service', () => {
     await soon(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
   });
 
-  it('keeps our keys where they were merged while there is no Secret to merge into, and not longer', async () => {
+  it('keeps merged keys while there is no Secret to merge into', async () => {
     const { cluster, clock, serve } = await renamed('merge');
     await using service = await serve();
     for (let second = 0; second < 5; second += 1) await clock.advance(1_000);

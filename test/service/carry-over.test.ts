@@ -4,20 +4,20 @@ import { createConfigSnapshot, type ConfigSnapshot } from '../../src/service/con
 import { targetStatuses } from '../../src/service/status.ts';
 import { carryOver } from '../../src/service/carry-over.ts';
 import { source } from '../sync/sample.ts';
-import { createClock, createFakeNotices, meta, START, wanted } from './sample.ts';
+import { createClock, createFakeBroadcast, meta, START, wanted } from './sample.ts';
 
 const REFRESH_MS = 300_000;
 const NOW = START + 100 * REFRESH_MS;
 const ofKey = (n: number) => wanted({ name: `app-${n}`, data: { A: source({ key: `k${n}` }) } });
 
-/** A service that has run for long, and gets so many keys that the shards of their store have other names. */
+/** A long-running service that gets enough keys to rename the shards of their store. */
 function open(part: object = {}) {
   const clock = createClock();
-  const states = createTargetStates(createFakeNotices(), clock);
+  const states = createTargetStates(createFakeBroadcast(), clock);
   const all = Array.from({ length: 26 }, (_, n) => ofKey(n));
   const before = createConfigSnapshot([], all.slice(0, 25), () => false);
   const now = createConfigSnapshot([], all, () => false);
-  for (const it of all) states.setMeta(meta(it, { A: ['k', '1'] }));
+  for (const desiredTarget of all) states.setMeta(meta(desiredTarget, { A: ['k', '1'] }));
   clock.time = NOW;
   for (const shard of before.shards.keys())
     states.noteSweep(shard, { at: NOW - 1_000, okAt: NOW - 1_000, ...part });
@@ -27,7 +27,7 @@ function open(part: object = {}) {
   return { clock, states, before, now, statuses: () => statuses(now) };
 }
 
-it('knows how old the sources are also where a key more gives the shards other names', () => {
+it('keeps the age of sources when another key renames the shards', () => {
   const { clock, before, now, statuses } = open();
   expect([...now.shards.keys()]).not.toContain([...before.shards.keys()][0]);
   expect(new Set(statuses().map(({ state }) => state))).toEqual(new Set(['synced']));
@@ -36,14 +36,14 @@ it('knows how old the sources are also where a key more gives the shards other n
   expect(statuses()[0]?.state).toBe('stale');
 });
 
-it('does not take a store that does not answer for one that does, since the shards have other names', () => {
+it("keeps a store's outage when the shards are renamed", () => {
   const { statuses } = open({ okAt: undefined, code: 'STORE_UNAVAILABLE' });
   expect(statuses()[0]).toMatchObject({ state: 'stale', code: 'STORE_UNAVAILABLE' });
 });
 
-it('does the same where a mapping that shares a key has another interval', () => {
+it('keeps the age of a shared key that moves to another interval', () => {
   const clock = createClock();
-  const states = createTargetStates(createFakeNotices(), clock);
+  const states = createTargetStates(createFakeBroadcast(), clock);
   const app = ofKey(1);
   const other = {
     ...app,
@@ -62,7 +62,7 @@ it('does the same where a mapping that shares a key has another interval', () =>
   expect(status?.state).toBe('synced');
 });
 
-it('gives a shard that has had its round nothing of before', () => {
+it('keeps the state of a shard that already had a round', () => {
   const { states, before, now } = open();
   const [shard = ''] = now.shards.keys();
   states.noteSweep(shard, { at: NOW, okAt: NOW });

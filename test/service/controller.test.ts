@@ -24,7 +24,7 @@ import { soon } from '../soon.ts';
 import { settled } from './sample.ts';
 import { serve } from './serving.ts';
 
-/** A controller on a world in memory, with a clock that the test moves. */
+/** A controller on in-memory services, with a clock that the test moves. */
 async function open(
   mappings = TWO_MAPPINGS,
   watch?: Watch,
@@ -103,41 +103,41 @@ async function open(
   };
 }
 
-describe('the controller', () => {
-  it('makes what is not there, once', async () => {
-    await using it = await open();
-    await it.is(APPS_DB, 'created');
-    await it.is(APPS_TOKEN, 'created');
+describe('controller', () => {
+  it('creates a missing target once', async () => {
+    await using opened = await open();
+    await opened.is(APPS_DB, 'created');
+    await opened.is(APPS_TOKEN, 'created');
     await settled();
-    expect(it.writes()).toBe(2);
-    expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
+    expect(opened.writes()).toBe(2);
+    expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('asks its queue once for what is missing, and again for what that may have lost when it is seen', async () => {
+  it('queues a missing target once, and again when the queue may have lost it', async () => {
     const world = await openWorld({ mappings: TWO_MAPPINGS });
     await using queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
-    const asked: string[] = [];
+    const queued: string[] = [];
     let tell: Parameters<Queue['onHealth']>[0] = () => undefined;
     const add: Queue['add'] = async ({ subject }) =>
-      void (subject.startsWith('target/') && asked.push(subject));
+      void (subject.startsWith('target/') && queued.push(subject));
     const onHealth: Queue['onHealth'] = (listener) => {
       tell = listener;
       return () => undefined;
     };
     await using _ = await serve(world, undefined, { queue: { ...queue, add, onHealth } });
-    await soon(() => expect(asked).toHaveLength(2));
+    await soon(() => expect(queued).toHaveLength(2));
     tell({ state: 'up', asOf: world.clock.now() - 1 });
     await settled();
-    expect(asked).toHaveLength(2);
+    expect(queued).toHaveLength(2);
     tell({ state: 'up', asOf: world.clock.now() });
-    await soon(() => expect(asked).toHaveLength(4));
+    await soon(() => expect(queued).toHaveLength(4));
   });
 
-  it('works off nothing by one configuration while another one comes into force', async () => {
-    await using it = await open();
-    await it.is(APPS_DB, 'created');
-    await it.is(APPS_TOKEN, 'created');
-    const { state, controller } = it;
+  it('runs no job under the old configuration while a new one comes into force', async () => {
+    await using opened = await open();
+    await opened.is(APPS_DB, 'created');
+    await opened.is(APPS_TOKEN, 'created');
+    const { state, controller } = opened;
     const [db] = controller.snapshot().forTarget(APPS_DB);
     if (db === undefined) throw new Error('nothing is wanted');
     const coming = Promise.withResolvers<void>();
@@ -155,86 +155,88 @@ describe('the controller', () => {
     await soon(() => expect(state.runs.slice(before)).toEqual(['token']));
   });
 
-  it('repairs what somebody changes or deletes', async () => {
-    await using it = await open();
-    await it.is(APPS_TOKEN, 'created');
-    it.cluster.edit(APPS_TOKEN, (raw) => ({ ...raw, data: { TOKEN: base64('evil') } }));
-    await soon(() => expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
-    it.cluster.forget(APPS_TOKEN);
-    await soon(() => expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
-    const writes = it.writes();
+  it('repairs changed and deleted targets', async () => {
+    await using opened = await open();
+    await opened.is(APPS_TOKEN, 'created');
+    opened.cluster.edit(APPS_TOKEN, (raw) => ({ ...raw, data: { TOKEN: base64('evil') } }));
+    await soon(() => expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
+    opened.cluster.forget(APPS_TOKEN);
+    await soon(() => expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
+    const writes = opened.writes();
     await settled();
-    expect(it.writes()).toBe(writes);
+    expect(opened.writes()).toBe(writes);
   });
 
-  it('writes into no namespace of the selector that a mapping had before, when its new one cannot be looked up', async () => {
+  it('writes to no namespace of the previous selector while the new one cannot be resolved', async () => {
     const chosen = '{ namespaceSelector: { matchLabels: { env: prod } } }';
-    await using it = await open(DB_ONLY.replace('{ namespace: apps }', chosen), undefined, {
+    await using opened = await open(DB_ONLY.replace('{ namespace: apps }', chosen), undefined, {
       cluster: { namespaces: { prod: { env: 'prod' }, dev: { env: 'dev' } } },
     });
-    const { state, store, cluster, clock } = it;
-    const userOf = () => it.valueOf({ namespace: 'prod', secret: 'db' }, 'USER');
+    const { state, store, cluster, clock } = opened;
+    const userOf = () => opened.valueOf({ namespace: 'prod', secret: 'db' }, 'USER');
     await soon(() => expect(userOf()).toBe(base64('ann')));
     store.put('dev-db', '{"user":"dev","password":"dev"}');
     state.mappings = state.mappings.map((mapping) => ({
       ...mapping,
       target: { ...mapping.target, namespaceSelector: { matchLabels: { env: 'dev' } } },
       data: Object.fromEntries(
-        Object.entries(mapping.data).map(([key, it]) => [key, { ...it, key: 'dev-db' }]),
+        Object.entries(mapping.data).map(([key, source]) => [key, { ...source, key: 'dev-db' }]),
       ),
     }));
     clock.set(clock.now() + 20_000);
     cluster.fail('namespaces', new AppError('CLUSTER_UNAVAILABLE'));
-    await it.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
+    await opened.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
     for (let n = 0; n < 20; n += 1) {
       await clock.advance(500);
       await settled();
     }
     expect(userOf()).toBe(base64('ann'));
-    // Once it can, they are those of the new one.
-    await it.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
-    await soon(() => expect(it.valueOf({ namespace: 'dev', secret: 'db' }, 'USER')).toBe(base64('dev')));
+    // After resolution the targets are those of the new selector.
+    await opened.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
+    await soon(() => expect(opened.valueOf({ namespace: 'dev', secret: 'db' }, 'USER')).toBe(base64('dev')));
   });
 
-  it('looks at once at a Secret that two mappings claimed when one of them wants it no more', async () => {
+  it('queues a claimed Secret at once when one of its two mappings no longer wants it', async () => {
     const claiming = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: db }
     data: { KEY: { store: vault, key: token } }`;
-    await using it = await open(claiming('one') + claiming('two'), undefined, {
+    await using opened = await open(claiming('one') + claiming('two'), undefined, {
       cluster: { namespaces: { apps: { one: 'yes', two: 'yes' } } },
     });
-    await soon(() => expect(it.controller.states.get('two', APPS_DB)?.error?.code).toBe('TARGET_CLAIMED'));
+    await soon(() =>
+      expect(opened.controller.states.get('two', APPS_DB)?.error?.code).toBe('TARGET_CLAIMED'),
+    );
     await settled();
-    const runs = () => it.state.runs.filter((name) => name === 'two').length;
+    const runs = () => opened.state.runs.filter((name) => name === 'two').length;
     const before = runs();
-    it.state.mappings = it.state.mappings.filter(({ name }) => name === 'two');
-    await it.controller.applyConfigChange({ mappings: new Set(), all: false });
+    opened.state.mappings = opened.state.mappings.filter(({ name }) => name === 'two');
+    await opened.controller.applyConfigChange({ mappings: new Set(), all: false });
     await soon(() => expect(runs()).toBe(before + 1));
   });
 
-  it('leaves the name of what it could not take over to whoever makes it anew', async () => {
+  it('waits before it takes a freed name, so that its owner can recreate the Secret', async () => {
     const adopting = DB_ONLY.replace('    data:', '    onConflict: adopt\n    data:');
-    await using it = await open(adopting.replace('namespace: apps', 'namespace: apps, secret: first'));
-    await it.is({ ...APPS_DB, secret: 'first' }, 'created');
-    it.cluster.put(APPS_DB, { type: 'example.org/theirs', data: {} });
-    it.state.mappings = it.state.mappings.map((mapping) => ({
+    await using opened = await open(adopting.replace('namespace: apps', 'namespace: apps, secret: first'));
+    await opened.is({ ...APPS_DB, secret: 'first' }, 'created');
+    opened.cluster.put(APPS_DB, { type: 'example.org/theirs', data: {} });
+    opened.state.mappings = opened.state.mappings.map((mapping) => ({
       ...mapping,
       target: { ...mapping.target, secret: 'db' },
     }));
-    await it.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
-    await it.is(APPS_DB, 'refused');
-    expect(it.controller.states.get('db', APPS_DB)).toMatchObject({
+    await opened.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
+    await opened.is(APPS_DB, 'refused');
+    expect(opened.controller.states.get('db', APPS_DB)).toMatchObject({
       error: { code: 'IMMUTABLE' },
       alive: false,
     });
-    const writes = it.writes();
-    it.cluster.forget(APPS_DB);
+    const writes = opened.writes();
+    opened.cluster.forget(APPS_DB);
     await settled();
-    expect(it.writes()).toBe(writes);
+    expect(opened.writes()).toBe(writes);
   });
 
-  it('reads nothing when it starts on targets that are as they should be', async () => {
+  it('reads no source at startup when all targets are in sync', async () => {
     await using world = await open();
     await world.is(APPS_TOKEN, 'created');
     const { cluster, store } = world;
@@ -245,300 +247,300 @@ describe('the controller', () => {
     expect([store.reads, cluster.calls.read]).toEqual([[], before]);
   });
 
-  it('takes over a new configuration, and looks at what it changes alone', async () => {
-    await using it = await open();
-    await it.is(APPS_DB, 'created');
-    await it.is(APPS_TOKEN, 'created');
-    const before = it.controller.states.get('db', APPS_DB);
-    it.clock.set(it.clock.now() + 20_000);
-    it.state.mappings = it.state.mappings.map((mapping) =>
+  it('runs only changed targets under a new configuration', async () => {
+    await using opened = await open();
+    await opened.is(APPS_DB, 'created');
+    await opened.is(APPS_TOKEN, 'created');
+    const before = opened.controller.states.get('db', APPS_DB);
+    opened.clock.set(opened.clock.now() + 20_000);
+    opened.state.mappings = opened.state.mappings.map((mapping) =>
       mapping.name === 'token'
         ? { ...mapping, target: { ...mapping.target, labels: { team: 'x' } } }
         : mapping,
     );
-    await it.controller.applyConfigChange({ mappings: new Set(['token']), all: false });
-    await it.is(APPS_TOKEN, 'updated');
-    expect(it.controller.states.get('db', APPS_DB)).toBe(before);
+    await opened.controller.applyConfigChange({ mappings: new Set(['token']), all: false });
+    await opened.is(APPS_TOKEN, 'updated');
+    expect(opened.controller.states.get('db', APPS_DB)).toBe(before);
   });
 
-  it('leaves to others what it does not know, as a newer release may ask for it', async () => {
-    await using it = await open();
-    await it.is(APPS_TOKEN, 'created');
-    await it.clock.advance(2_000);
-    const { delayed } = await it.queue.counts();
-    await it.queue.add({ subject: 'future/1', reason: 'event', requestId: 'r' });
+  it('hands back a job for an unknown subject, which a newer release may know', async () => {
+    await using opened = await open();
+    await opened.is(APPS_TOKEN, 'created');
+    await opened.clock.advance(2_000);
+    const { delayed } = await opened.queue.counts();
+    await opened.queue.add({ subject: 'future/1', reason: 'event', requestId: 'r' });
     await settled();
-    expect((await it.queue.counts()).delayed).toBe(delayed + 1);
+    expect((await opened.queue.counts()).delayed).toBe(delayed + 1);
   });
 
-  it('works off a sweep of a configuration that reaches it after another replica', async () => {
-    await using it = await open();
-    await it.is(APPS_TOKEN, 'created');
+  it('runs a sweep whose configuration arrives here after another replica', async () => {
+    await using opened = await open();
+    await opened.is(APPS_TOKEN, 'created');
     const shard = 'sweep/vault/420000/0/1';
-    await it.queue.add({ subject: shard, reason: 'sweep', requestId: 'r' });
-    await it.clock.advance(1_000);
-    expect(it.controller.states.sweepState(shard)).toBeUndefined();
-    it.state.mappings = it.state.mappings.map((mapping) => ({ ...mapping, refreshMs: 420_000 }));
-    await it.controller.applyConfigChange({ mappings: new Set(['db', 'token']), all: false });
-    await it.clock.advance(5_000);
-    await soon(() => expect(it.controller.states.sweepState(shard)).toBeDefined());
+    await opened.queue.add({ subject: shard, reason: 'sweep', requestId: 'r' });
+    await opened.clock.advance(1_000);
+    expect(opened.controller.states.sweepState(shard)).toBeUndefined();
+    opened.state.mappings = opened.state.mappings.map((mapping) => ({ ...mapping, refreshMs: 420_000 }));
+    await opened.controller.applyConfigChange({ mappings: new Set(['db', 'token']), all: false });
+    await opened.clock.advance(5_000);
+    await soon(() => expect(opened.controller.states.sweepState(shard)).toBeDefined());
   });
 
-  it('makes what a new mapping wants in one run, without a look at what the watch says is missing', async () => {
-    await using it = await open();
-    await it.is(APPS_DB, 'created');
-    await it.is(APPS_TOKEN, 'created');
-    const [token] = it.state.mappings.filter(({ name }) => name === 'token');
+  it('creates the targets of a new mapping in one run, without reading Secrets that the watch reports missing', async () => {
+    await using opened = await open();
+    await opened.is(APPS_DB, 'created');
+    await opened.is(APPS_TOKEN, 'created');
+    const [token] = opened.state.mappings.filter(({ name }) => name === 'token');
     if (token === undefined) throw new Error('there is no such mapping');
     const added = { ...token, name: 'late', target: { ...token.target, secret: 'late' } };
-    it.state.mappings = [...it.state.mappings, added];
-    const { read, create } = it.cluster.calls;
-    await it.controller.applyConfigChange({ mappings: new Set(['late']), all: false });
+    opened.state.mappings = [...opened.state.mappings, added];
+    const { read, create } = opened.cluster.calls;
+    await opened.controller.applyConfigChange({ mappings: new Set(['late']), all: false });
     const late = { ...APPS_TOKEN, secret: 'late' };
-    await it.is(late, 'created');
+    await opened.is(late, 'created');
     await settled();
-    expect(it.state.runs.filter((name) => name === 'late')).toEqual(['late']);
-    expect([it.cluster.calls.read, it.cluster.calls.create]).toEqual([read, (create ?? 0) + 1]);
-    expect(it.valueOf(late, 'TOKEN')).toBe(base64('tok'));
+    expect(opened.state.runs.filter((name) => name === 'late')).toEqual(['late']);
+    expect([opened.cluster.calls.read, opened.cluster.calls.create]).toEqual([read, (create ?? 0) + 1]);
+    expect(opened.valueOf(late, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('makes nothing of a mapping that has left while its sources were read', async () => {
+  it('creates no target whose mapping was removed during its reads', async () => {
     const reading = gate('store.read');
     let isHeld = false;
-    await using it = await open(DB_ONLY, (step) => (isHeld ? reading.watch(step) : undefined));
-    await it.is(APPS_DB, 'created');
-    const [db] = it.state.mappings;
+    await using opened = await open(DB_ONLY, (step) => (isHeld ? reading.watch(step) : undefined));
+    await opened.is(APPS_DB, 'created');
+    const [db] = opened.state.mappings;
     if (db === undefined) throw new Error('there is no such mapping');
     const added = {
       ...db,
       name: 'wrong',
       target: { ...db.target, namespaces: ['elsewhere'], secret: 'wrong' },
     };
-    it.clock.set(it.clock.now() + 20_000);
+    opened.clock.set(opened.clock.now() + 20_000);
     isHeld = true;
-    it.state.mappings = [db, added];
-    await it.controller.applyConfigChange({ mappings: new Set(['wrong']), all: false });
+    opened.state.mappings = [db, added];
+    await opened.controller.applyConfigChange({ mappings: new Set(['wrong']), all: false });
     await reading.arrived;
-    it.state.mappings = [db];
-    await it.controller.applyConfigChange({ mappings: new Set(), all: false });
+    opened.state.mappings = [db];
+    await opened.controller.applyConfigChange({ mappings: new Set(), all: false });
     reading.open();
-    await soon(() => expect(it.state.runs).toContain('wrong'));
-    expect(it.cluster.raw({ namespace: 'elsewhere', secret: 'wrong' })).toBeUndefined();
-    expect(it.writes()).toBe(1);
+    await soon(() => expect(opened.state.runs).toContain('wrong'));
+    expect(opened.cluster.raw({ namespace: 'elsewhere', secret: 'wrong' })).toBeUndefined();
+    expect(opened.writes()).toBe(1);
   });
 
-  it('looks for what left when a target was made whose mapping has left meanwhile', async () => {
+  it('checks for orphans when a target was created whose mapping was removed meanwhile', async () => {
     const looks: boolean[] = [];
-    await using it = await open(DB_ONLY, undefined, {
+    await using opened = await open(DB_ONLY, undefined, {
       destroy: async (_, { includeOrphans: withLeft }) => {
         looks.push(withLeft);
         return [];
       },
     });
-    await it.is(APPS_DB, 'created');
-    await it.clock.advance(5_000);
-    const [db] = it.state.mappings;
+    await opened.is(APPS_DB, 'created');
+    await opened.clock.advance(5_000);
+    const [db] = opened.state.mappings;
     if (db === undefined) throw new Error('there is no such mapping');
     const wrong = { ...db, name: 'wrong', target: { ...db.target, secret: 'wrong' } };
-    const made = Promise.withResolvers<void>();
-    const { create } = it.cluster;
-    it.cluster.create = async (...asked) => {
-      it.state.mappings = [db];
-      await it.controller.applyConfigChange({ mappings: new Set(), all: false });
-      await it.clock.advance(5_000);
+    const created = Promise.withResolvers<void>();
+    const { create } = opened.cluster;
+    opened.cluster.create = async (...queued) => {
+      opened.state.mappings = [db];
+      await opened.controller.applyConfigChange({ mappings: new Set(), all: false });
+      await opened.clock.advance(5_000);
       looks.splice(0);
-      made.resolve();
-      return create(...asked);
+      created.resolve();
+      return create(...queued);
     };
-    it.state.mappings = [db, wrong];
-    await it.controller.applyConfigChange({ mappings: new Set(['wrong']), all: false });
-    await made.promise;
-    await soon(() => expect(it.cluster.raw({ ...APPS_DB, secret: 'wrong' })).toBeDefined());
+    opened.state.mappings = [db, wrong];
+    await opened.controller.applyConfigChange({ mappings: new Set(['wrong']), all: false });
+    await created.promise;
+    await soon(() => expect(opened.cluster.raw({ ...APPS_DB, secret: 'wrong' })).toBeDefined());
     await settled();
-    await it.clock.advance(5_000);
+    await opened.clock.advance(5_000);
     expect(looks).toEqual([true]);
   });
 
-  it('forgets what nobody wants any more', async () => {
-    await using it = await open();
-    await it.is(APPS_DB, 'created');
-    await it.is(APPS_TOKEN, 'created');
-    it.state.mappings = it.state.mappings.filter(({ name }) => name === 'db');
-    await it.controller.applyConfigChange({ mappings: new Set(), all: false });
-    expect([...it.controller.states.all()].map(({ mapping }) => mapping)).toEqual(['db']);
-    expect([...it.controller.states.metas()].map(({ id }) => id.secret)).toEqual(['db']);
+  it('forgets targets that are no longer desired', async () => {
+    await using opened = await open();
+    await opened.is(APPS_DB, 'created');
+    await opened.is(APPS_TOKEN, 'created');
+    opened.state.mappings = opened.state.mappings.filter(({ name }) => name === 'db');
+    await opened.controller.applyConfigChange({ mappings: new Set(), all: false });
+    expect([...opened.controller.states.all()].map(({ mapping }) => mapping)).toEqual(['db']);
+    expect([...opened.controller.states.metas()].map(({ id }) => id.secret)).toEqual(['db']);
   });
 
-  it('is woken by a store that has come back', async () => {
-    await using it = await open();
-    it.store.fail('token', new AppError('STORE_UNAVAILABLE'));
-    await it.is(APPS_DB, 'created');
-    await it.is(APPS_TOKEN, 'failed');
-    it.store.put('token', 'new');
-    it.clock.set(it.clock.now() + 20_000);
-    it.controller.storeRecovered('vault');
-    await it.is(APPS_TOKEN, 'created');
+  it('queues failed targets when their store recovers', async () => {
+    await using opened = await open();
+    opened.store.fail('token', new AppError('STORE_UNAVAILABLE'));
+    await opened.is(APPS_DB, 'created');
+    await opened.is(APPS_TOKEN, 'failed');
+    opened.store.put('token', 'new');
+    opened.clock.set(opened.clock.now() + 20_000);
+    opened.controller.storeRecovered('vault');
+    await opened.is(APPS_TOKEN, 'created');
   });
 
-  it('tries a failed target again by itself', async () => {
-    await using it = await open();
-    it.store.fail('token', new AppError('STORE_UNAVAILABLE'));
-    await it.is(APPS_TOKEN, 'failed');
-    it.store.put('token', 'new');
-    await it.clock.advance(20_000);
-    await it.is(APPS_TOKEN, 'created');
+  it('retries a failed target by itself', async () => {
+    await using opened = await open();
+    opened.store.fail('token', new AppError('STORE_UNAVAILABLE'));
+    await opened.is(APPS_TOKEN, 'failed');
+    opened.store.put('token', 'new');
+    await opened.clock.advance(20_000);
+    await opened.is(APPS_TOKEN, 'created');
   });
 
-  it('undoes no edit by hand for somebody whose sync had failed before it, where edits are to be reported', async () => {
-    await using it = await open(DB_ONLY.replace('    data:', '    onDrift: report\n    data:'));
-    await it.is(APPS_DB, 'created');
-    const [db] = it.state.mappings;
+  it('does not repair reported drift on the retry of an earlier manual sync', async () => {
+    await using opened = await open(DB_ONLY.replace('    data:', '    onDrift: report\n    data:'));
+    await opened.is(APPS_DB, 'created');
+    const [db] = opened.state.mappings;
     if (db === undefined) throw new Error('there is no mapping');
-    it.store.fail('db', new AppError('STORE_UNAVAILABLE'));
-    it.clock.set(it.clock.now() + 1_000);
-    await it.controller.request({ mapping: db, id: APPS_DB }, 'asked');
-    await it.is(APPS_DB, 'failed');
-    it.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { PASSWORD: base64('by hand') } }));
-    it.store.put('db', '{"user":"ann","password":"first"}');
-    await it.clock.advance(20_000);
-    await it.is(APPS_DB, 'refused');
-    expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('by hand'));
-    // Whoever asks now means this edit.
-    await it.controller.request({ mapping: db, id: APPS_DB }, 'asked again');
-    await soon(() => expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
+    opened.store.fail('db', new AppError('STORE_UNAVAILABLE'));
+    opened.clock.set(opened.clock.now() + 1_000);
+    await opened.controller.request({ mapping: db, id: APPS_DB }, 'asked');
+    await opened.is(APPS_DB, 'failed');
+    opened.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { PASSWORD: base64('by hand') } }));
+    opened.store.put('db', '{"user":"ann","password":"first"}');
+    await opened.clock.advance(20_000);
+    await opened.is(APPS_DB, 'refused');
+    expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('by hand'));
+    // A new manual request covers this edit.
+    await opened.controller.request({ mapping: db, id: APPS_DB }, 'asked again');
+    await soon(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
   });
 
-  it('makes what comes to its configuration, whatever was deleted by hand before, where edits are to be reported', async () => {
+  it('creates new targets under `onDrift: report`, whatever was deleted before', async () => {
     const only = DB_ONLY.replace('    data:', '    onDrift: report\n    data:');
-    await using it = await open(
+    await using opened = await open(
       only.replace('{ namespace: apps }', '{ namespaceSelector: { matchLabels: { env: prod } } }'),
       undefined,
       {
         cluster: { namespaces: { apps: { env: 'prod' } } },
       },
     );
-    await soon(() => expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
-    const { state, clock } = it;
+    await soon(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
+    const { state, clock } = opened;
     const { mappings } = state;
     const change = async (wanted: typeof mappings) => {
       await settled();
       clock.set(clock.now() + 20_000);
       state.mappings = wanted;
-      await it.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
+      await opened.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
     };
     const isNow = (kind: string) =>
       soon(() =>
-        expect(it.controller.states.get('db', APPS_DB)).toMatchObject({ kind, startedAt: clock.now() }),
+        expect(opened.controller.states.get('db', APPS_DB)).toMatchObject({ kind, startedAt: clock.now() }),
       );
     await change([]);
-    // With its namespace, or by whoever tidied up.
-    it.cluster.forget(APPS_DB);
+    // Deleted with its namespace, or by an operator who cleaned up.
+    opened.cluster.forget(APPS_DB);
     await change(mappings);
-    await soon(() => expect(it.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
-    // From then on it is one like any other, also where it was there already when it came.
+    await soon(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
+    // From then on it is an ordinary target, even if it existed before it was added.
     await change([]);
     await change(mappings);
     await isNow('unchanged');
     clock.set(clock.now() + 20_000);
-    it.cluster.forget(APPS_DB);
+    opened.cluster.forget(APPS_DB);
     await isNow('refused');
-    expect(it.valueOf(APPS_DB, 'PASSWORD')).toBeUndefined();
+    expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBeUndefined();
   });
 
-  it('has trouble with its audit from what cannot be recorded until that can, whatever succeeds meanwhile', async () => {
-    const away = new AppError('AUDIT_UNAVAILABLE');
+  it('reports an audit error until the failed record is written, whatever else succeeds', async () => {
+    const outage = new AppError('AUDIT_UNAVAILABLE');
     let isAway = false;
-    await using it = await open(TWO_MAPPINGS, ({ call, phase }) => {
-      if (isAway && call === 'audit.append' && phase === 'before') throw away;
+    await using opened = await open(TWO_MAPPINGS, ({ call, phase }) => {
+      if (isAway && call === 'audit.append' && phase === 'before') throw outage;
     });
-    await it.is(APPS_DB, 'created');
-    await it.is(APPS_TOKEN, 'created');
-    expect(it.controller.auditHealth.error()).toBeUndefined();
+    await opened.is(APPS_DB, 'created');
+    await opened.is(APPS_TOKEN, 'created');
+    expect(opened.controller.auditHealth.error()).toBeUndefined();
     isAway = true;
-    it.cluster.forget(APPS_TOKEN);
-    await soon(() => expect(it.controller.auditHealth.error()).toBe(away));
-    const db = it.state.mappings.find(({ name }) => name === 'db');
+    opened.cluster.forget(APPS_TOKEN);
+    await soon(() => expect(opened.controller.auditHealth.error()).toBe(outage));
+    const db = opened.state.mappings.find(({ name }) => name === 'db');
     if (db === undefined) throw new Error('there is no such mapping');
-    it.clock.set(it.clock.now() + 1_000);
-    await it.controller.request({ mapping: db, id: APPS_DB }, 'r');
-    await it.is(APPS_DB, 'unchanged');
-    expect(it.controller.auditHealth.error()).toBe(away);
+    opened.clock.set(opened.clock.now() + 1_000);
+    await opened.controller.request({ mapping: db, id: APPS_DB }, 'r');
+    await opened.is(APPS_DB, 'unchanged');
+    expect(opened.controller.auditHealth.error()).toBe(outage);
     isAway = false;
-    await it.clock.advance(10_000);
-    await soon(() => expect(it.controller.auditHealth.error()).toBeUndefined());
-    expect(it.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
+    await opened.clock.advance(10_000);
+    await soon(() => expect(opened.controller.auditHealth.error()).toBeUndefined());
+    expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('has trouble with its audit until its sweeps are recorded, and loses none of them', async () => {
+  it('reports an audit error until its sweeps are recorded, and loses none of them', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };
     let isAway = false;
     let swept = 0;
-    await using it = await open(TWO_MAPPINGS, ({ call, phase, args }) => {
+    await using opened = await open(TWO_MAPPINGS, ({ call, phase, args }) => {
       const [entry] = call === 'audit.append' ? (args[0] as readonly Entry[]) : [];
       if (entry?.action !== 'sweep' || phase !== 'before') return;
       if (isAway) throw new AppError('AUDIT_UNAVAILABLE');
       swept += entry.counts?.sweeps ?? 0;
     });
-    await it.is(APPS_DB, 'created');
-    await it.is(APPS_TOKEN, 'created');
+    await opened.is(APPS_DB, 'created');
+    await opened.is(APPS_TOKEN, 'created');
     for (let round = 0; round < 3; round += 1) {
       vi.advanceTimersByTime(250);
-      it.clock.set(it.clock.now() + 300_000);
+      opened.clock.set(opened.clock.now() + 300_000);
     }
-    await soon(() => expect(it.state.cycles).toBeGreaterThan(0));
+    await soon(() => expect(opened.state.cycles).toBeGreaterThan(0));
     isAway = true;
     vi.advanceTimersByTime(3_600_000);
-    await soon(() => expect(it.controller.auditHealth.error()?.code).toBe('AUDIT_UNAVAILABLE'));
-    it.clock.set(it.clock.now() + 120_000);
-    expect(it.controller.auditHealth.error()?.code).toBe('AUDIT_UNAVAILABLE');
+    await soon(() => expect(opened.controller.auditHealth.error()?.code).toBe('AUDIT_UNAVAILABLE'));
+    opened.clock.set(opened.clock.now() + 120_000);
+    expect(opened.controller.auditHealth.error()?.code).toBe('AUDIT_UNAVAILABLE');
     isAway = false;
     vi.advanceTimersByTime(20_000);
-    await soon(() => expect(it.controller.auditHealth.error()).toBeUndefined());
+    await soon(() => expect(opened.controller.auditHealth.error()).toBeUndefined());
     await soon(() => {
-      // One that has ended only after that is on record an hour later.
+      // A sweep that ends later is recorded an hour later.
       vi.advanceTimersByTime(3_600_000);
-      expect(swept).toBe(it.state.cycles);
+      expect(swept).toBe(opened.state.cycles);
     });
   });
 
-  it('warns within seconds of a source that was not rotated for longer than its mapping wants', async () => {
+  it("warns within seconds about a source older than the mapping's `maxAge`", async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };
     const logger = recordingLogger();
-    await using it = await open(`${DB_ONLY}    maxAge: 1s\n`, undefined, { logger });
-    await it.is(APPS_DB, 'created');
-    const { store = '', key = '' } = Object.values(it.state.mappings[0]?.data ?? {})[0] ?? {};
-    it.controller.ages.note(store, key, { version: '1', createdAt: it.clock.now() - 2_000 });
+    await using opened = await open(`${DB_ONLY}    maxAge: 1s\n`, undefined, { logger });
+    await opened.is(APPS_DB, 'created');
+    const { store = '', key = '' } = Object.values(opened.state.mappings[0]?.data ?? {})[0] ?? {};
+    opened.controller.ages.note(store, key, { version: '1', createdAt: opened.clock.now() - 2_000 });
     for (let turn = 0; turn < 3; turn += 1) vi.advanceTimersByTime(20_000);
     const warned = logger.lines.filter(({ level, fields }) => level === 'warn' && fields.key === key);
     expect(warned.map(({ fields }) => [fields.mapping, fields.durationMs])).toEqual([['db', 2_000]]);
   });
 
-  it('takes what a store answers for progress of the jobs that wait for it, in line or for their values', async () => {
+  it('counts store answers as progress of jobs that wait in line or for values', async () => {
     const store = gate('store.read');
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
-    await using it = await open(TWO_MAPPINGS, store.watch, { concurrency: 1 });
+    await using opened = await open(TWO_MAPPINGS, store.watch, { concurrency: 1 });
     await store.arrived;
     const stalled = () =>
-      it.controller.loops.states().filter(({ name, stalled: is }) => is && name.startsWith('job '));
-    expect(it.controller.loops.states().filter(({ name }) => name.startsWith('job '))).toHaveLength(2);
+      opened.controller.loops.states().filter(({ name, stalled: is }) => is && name.startsWith('job '));
+    expect(opened.controller.loops.states().filter(({ name }) => name.startsWith('job '))).toHaveLength(2);
     for (let minute = 0; minute < 60; minute += 1) {
       now += 60_000;
-      it.state.answered('vault');
+      opened.state.answered('vault');
       expect(stalled()).toEqual([]);
     }
     now += 301_000;
-    it.state.answered('another');
+    opened.state.answered('another');
     expect(stalled()).toHaveLength(2);
     store.open();
-    await it.is(APPS_TOKEN, 'created');
-    await it.is(APPS_DB, 'created');
+    await opened.is(APPS_TOKEN, 'created');
+    await opened.is(APPS_DB, 'created');
     expect(stalled()).toEqual([]);
   });
 
-  it('says nothing of what it leaves behind when it ends', async () => {
+  it('logs no error about runs that it abandons on close', async () => {
     const store = gate('store.read');
     const logger = recordingLogger();
     let isClosed = false;
@@ -546,24 +548,24 @@ describe('the controller', () => {
       await store.watch(step);
       if (isClosed && step.call === 'audit.append') throw new AppError('AUDIT_UNAVAILABLE');
     };
-    const it = await open(TWO_MAPPINGS, watch, { logger });
+    const opened = await open(TWO_MAPPINGS, watch, { logger });
     await store.arrived;
-    const closing = it.controller.close(0);
-    await it.clock.advance(0);
+    const closing = opened.controller.close(0);
+    await opened.clock.advance(0);
     await closing;
     isClosed = true;
     store.open();
     await soon(() =>
-      expect(it.controller.loops.states().filter(({ name }) => name.startsWith('job'))).toEqual([]),
+      expect(opened.controller.loops.states().filter(({ name }) => name.startsWith('job'))).toEqual([]),
     );
     expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it('leaves nothing open when it ends', async () => {
-    const it = await open();
-    await it.is(APPS_TOKEN, 'created');
-    await it.controller.close(1_000);
-    expect(it.cluster.watched).toEqual([]);
-    expect(it.clock.waiting).toEqual([]);
+  it('leaves nothing open after close', async () => {
+    const opened = await open();
+    await opened.is(APPS_TOKEN, 'created');
+    await opened.controller.close(1_000);
+    expect(opened.cluster.watched).toEqual([]);
+    expect(opened.clock.waiting).toEqual([]);
   });
 });

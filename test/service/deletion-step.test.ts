@@ -17,7 +17,7 @@ import { type Serving, serve } from './serving.ts';
 const ANN = { name: 'ann' };
 const NAMES = ['t0', 't1', 't2', 't3', 't4'];
 
-/** Targets that go with their source and with their mapping. */
+/** Targets that are deleted with their source and with their mapping. */
 const targets = (names: readonly string[]): string =>
   names
     .map(
@@ -30,7 +30,7 @@ const targets = (names: readonly string[]): string =>
     )
     .join('');
 
-/** One target in each namespace with a label. */
+/** One target in each namespace with the label. */
 const selected = (onMappingRemoved: string): string => `
   - name: t
     target: { namespaceSelector: { matchLabels: { bridge: 'yes' } } }
@@ -49,7 +49,7 @@ async function seconds({ clock }: World, count: number): Promise<void> {
   for (let second = 0; second < count; second += 1) await clock.advance(1_000);
 }
 
-/** All five are there, and the first has left the configuration. */
+/** All five exist, and the first has left the configuration. */
 async function openLeaving(options: Parameters<typeof openWorld>[0] = {}): Promise<World> {
   const world = await openWorld({ mappings: targets(NAMES), ...options });
   for (const name of NAMES) world.store.put(name, name);
@@ -58,7 +58,7 @@ async function openLeaving(options: Parameters<typeof openWorld>[0] = {}): Promi
   return world;
 }
 
-it('what left the configuration of one replica stays while another may want it', async () => {
+it('keeps an orphan of one replica while another replica may want it', async () => {
   const world = await openLeaving();
   let replicasAgree = false;
   await using serving = await serve(world, undefined, { differing: () => (replicasAgree ? [] : ['b']) });
@@ -73,7 +73,7 @@ it('what left the configuration of one replica stays while another may want it',
   await soon(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('what left goes when another process has ended its own deletions, and nothing is wrong with the audit until then', async () => {
+it('deletes orphans after another process has finished its deletions, without an audit error meanwhile', async () => {
   const world = await openLeaving();
   let isBusy = true;
   await using serving = await serve(world, ({ call, phase, args: [name] }) => {
@@ -89,12 +89,12 @@ it('what left goes when another process has ended its own deletions, and nothing
   await soon(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('what left stays also where another replica is given another configuration while it is looked for', async () => {
+it('keeps an orphan if another replica gets another configuration during the scan', async () => {
   const world = await openLeaving();
-  let asked = 0;
+  let checks = 0;
   let replicasAgree = false;
   await using _ = await serve(world, undefined, {
-    differing: () => (asked++ === 0 || replicasAgree ? [] : ['b']),
+    differing: () => (checks++ === 0 || replicasAgree ? [] : ['b']),
   });
   await seconds(world, 60);
   expect(isThere(world, 't0')).toBe(true);
@@ -103,7 +103,7 @@ it('what left stays also where another replica is given another configuration wh
   await soon(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('what left stays for a prune where its mapping is put back while it looks, here or in another replica', async () => {
+it('keeps an orphan in a prune if its mapping returns during the scan, here or in another replica', async () => {
   const kept = (names: readonly string[]) =>
     targets(names).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
   const world = await openWorld({ mappings: kept(NAMES) });
@@ -112,21 +112,24 @@ it('what left stays for a prune where its mapping is put back while it looks, he
   await using all = await world.start();
   const put = await all.app.resolve();
   await world.configure(kept(NAMES.slice(1)));
-  let asked = 0;
-  await using serving = await serve(world, undefined, { differing: () => (asked++ === 0 ? [] : ['b']) });
+  let checked = 0;
+  await using serving = await serve(world, undefined, { differing: () => (checked++ === 0 ? [] : ['b']) });
   await expect(serving.service.prune(ANN, 'pruned')).rejects.toMatchObject({ code: 'REPLICAS_DIFFER' });
   expect(isThere(world, 't0')).toBe(true);
-  let wanted = await serving.app.resolve();
-  const app = under(serving.app, () => ({ targets: wanted }));
+  let desired = await serving.app.resolve();
+  const app = under(serving.app, () => ({ targets: desired }));
   let checks = 0;
   const check = () => {
-    if (++checks === 2) wanted = put;
+    if (++checks === 2) desired = put;
   };
   expect((await pruneOrphans(app, { check })).targets).toEqual([]);
   expect(isThere(world, 't0')).toBe(true);
 });
 
-/** All were made, and the first ones have left the configuration; with what was wanted of all, to be put back. */
+/**
+ * All targets were created, and the first ones have left the configuration. Also returns the full target list, so that
+ * a test can restore it.
+ */
 async function openPutBack(left: number, more = '') {
   const world = await openWorld({ mappings: targets(NAMES), more });
   for (const name of NAMES) world.store.put(name, name);
@@ -135,11 +138,17 @@ async function openPutBack(left: number, more = '') {
   const put = await all.app.resolve();
   await world.configure(targets(NAMES.slice(left)));
   const process = await world.start();
-  const wanted = await process.app.resolve();
-  return { world, put, process, wanted, [Symbol.asyncDispose]: () => process[Symbol.asyncDispose]() };
+  const desired = await process.app.resolve();
+  return {
+    world,
+    put,
+    process,
+    wanted: desired,
+    [Symbol.asyncDispose]: () => process[Symbol.asyncDispose](),
+  };
 }
 
-/** The same app under what is in force by now. */
+/** The same app under the configuration now in force. */
 function under(app: App, now: () => Partial<Pick<App, 'config' | 'targets'>>): App {
   return Object.defineProperties(
     { ...app },
@@ -158,23 +167,23 @@ const SEE = {
   ...{ onProgress: () => undefined, onWaiting: () => undefined },
 };
 
-it('what left stays where its mapping is put back while it is looked for', async () => {
+it('keeps an orphan if its mapping returns during the scan', async () => {
   await using opened = await openPutBack(1);
   const { world, put, process } = opened;
-  let { wanted } = opened;
-  const app = under(process.app, () => ({ targets: wanted }));
+  let { wanted: desired } = opened;
+  const app = under(process.app, () => ({ targets: desired }));
   const putBack = () => {
-    wanted = put;
+    desired = put;
   };
   const context = await process.app.createContext();
   expect(await destroyProposed(app, context, { ...SEE, onWaiting: putBack })).toBeUndefined();
   expect(isThere(world, 't0')).toBe(true);
-  wanted = put.slice(1);
+  desired = put.slice(1);
   const decided = await destroyProposed(app, context, SEE);
   expect(decided).toMatchObject([{ kind: 'deleted', target: { secret: 't0' } }]);
 });
 
-it('nothing goes by a configuration that is in force no more by the time when all is decided', async () => {
+it('deletes nothing under a configuration that is replaced before the decision', async () => {
   const world = await openWorld({ mappings: targets(NAMES), more: 'absence: { readings: 2, over: 1s }' });
   for (const name of NAMES) world.store.put(name, name);
   await world.sync();
@@ -197,9 +206,9 @@ it('nothing goes by a configuration that is in force no more by the time when al
 });
 
 it.each([
-  ['its mapping is put back', (app: App, put: App['targets']) => ({ ...app, targets: put })],
-  ['the configuration is another', (app: App) => ({ ...app, config: { ...app.config } })],
-])('what left and was not deleted yet stays where %s while others are', async (_, change) => {
+  ['if its mapping returns', (app: App, put: App['targets']) => ({ ...app, targets: put })],
+  ['if the configuration changes', (app: App) => ({ ...app, config: { ...app.config } })],
+])('keeps orphans not deleted yet %s while others are deleted', async (_, change) => {
   await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
   const { world, put, process } = opened;
   const context = await process.app.createContext();
@@ -213,20 +222,23 @@ it.each([
   expect(NAMES.map((name) => isThere(world, name))).toEqual([false, true, true, true, true]);
 });
 
-it('what a prune has not deleted yet stays where its mapping is put back while others are', async () => {
+it('keeps remaining orphans in a prune if their mapping returns during the deletions', async () => {
   await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
   const { world, put, process } = opened;
-  let { wanted } = opened;
-  const app = under(process.app, () => ({ targets: wanted }));
+  let { wanted: desired } = opened;
+  const app = under(process.app, () => ({ targets: desired }));
   world.cluster.before('remove', () => {
-    wanted = put;
+    desired = put;
   });
   expect(await pruneOrphans(app)).toMatchObject({ summary: { deleted: 1, held: 0 } });
   expect(NAMES.map((name) => isThere(world, name))).toEqual([false, true, true, true, true]);
 });
 
-describe('what is held', () => {
-  /** Of five targets one may go. The sources of these are absent, and one of them may have left the configuration. */
+describe('held proposals', () => {
+  /**
+   * The brake allows one deletion of five targets. The sources of these are absent, and one of them may have left the
+   * configuration.
+   */
   async function openHeld(absent: readonly string[], left?: string): Promise<World> {
     const world = await openWorld({ mappings: targets(NAMES), more: 'absence: { readings: 2, over: 1s }' });
     for (const name of NAMES) world.store.put(name, name);
@@ -239,7 +251,7 @@ describe('what is held', () => {
     return world;
   }
 
-  it('stays so when the service starts, although nothing but the audit tells', async () => {
+  it('stay held after a restart, when only the audit knows', async () => {
     const world = await openHeld(['t0'], 't4');
     const { length } = world.records;
     await using serving = await serve(world);
@@ -253,29 +265,29 @@ describe('what is held', () => {
       't2 synced',
       't3 synced',
     ]);
-    // What is on record already is not told again.
+    // An existing record is not repeated.
     expect(world.story(length).filter((line) => line.startsWith('hold'))).toEqual([]);
   });
 
-  it('counts after a start also where the first run of its target could not be ended for want of the audit', async () => {
+  it('count after a restart even if the first run ended without an outcome', async () => {
     const world = await openHeld(['t0'], 't4');
-    const away = world.clock.now() + 30_000;
+    const outageEnd = world.clock.now() + 30_000;
     const watch = ({ call, phase, args }: Step): void => {
       const entries = call === 'audit.append' ? (args[0] as readonly { readonly key?: string }[]) : [];
-      if (phase === 'before' && world.clock.now() < away && entries.some(({ key }) => key === 't0'))
+      if (phase === 'before' && world.clock.now() < outageEnd && entries.some(({ key }) => key === 't0'))
         throw new AppError('AUDIT_UNAVAILABLE');
     };
-    // What left is looked for after that run.
-    const differing = () => (world.clock.now() > away - 20_000 ? [] : ['b']);
+    // The orphan check follows that run.
+    const differing = () => (world.clock.now() > outageEnd - 20_000 ? [] : ['b']);
     await using serving = await serve(world, watch, { differing });
-    for (const it of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
-      await serving.controller.request(it, 'asked');
+    for (const desiredTarget of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
+      await serving.controller.request(desiredTarget, 'asked');
     await seconds(world, 120);
     expect(isThere(world, 't4')).toBe(true);
     await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't4']));
   });
 
-  it('is shown when the service starts although nothing else is to go, and can be released', async () => {
+  it('appear after a restart without other deletions, and can be released', async () => {
     const world = await openHeld(['t0', 't1']);
     await using serving = await serve(world);
     await seconds(world, 5);
@@ -285,15 +297,15 @@ describe('what is held', () => {
     expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
   });
 
-  it('is released once, however many ask for it at the same time', async () => {
+  it('are released once, however many requests arrive at the same time', async () => {
     const world = await openHeld(['t0', 't1']);
     await using serving = await serve(world);
     await seconds(world, 5);
     await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't1']));
     const [t0] = serving.service.held();
     const { length } = world.records;
-    const asked = ['a', 'b', 'c'].map((id) => serving.service.release(t0?.id ?? '', ANN, id));
-    const ends = await Promise.allSettled(asked);
+    const releases = ['a', 'b', 'c'].map((id) => serving.service.release(t0?.id ?? '', ANN, id));
+    const ends = await Promise.allSettled(releases);
     expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected', 'rejected']);
     expect(ends.filter(({ status }) => status === 'rejected')).toMatchObject([
       { reason: { code: 'NOT_HELD' } },
@@ -303,7 +315,7 @@ describe('what is held', () => {
     expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
   });
 
-  it('is known after a start also where a prune has held it, which nothing proposes again', async () => {
+  it('are known after a restart if a prune held them, although no run proposes them', async () => {
     const kept = targets(NAMES).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
     const world = await openWorld({ mappings: kept });
     for (const name of NAMES) world.store.put(name, name);
@@ -314,7 +326,7 @@ describe('what is held', () => {
     await using serving = await serve(world);
     await seconds(world, 5);
     await soon(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
-    // Also after the look of each hour for what left.
+    // Also after the hourly orphan check.
     await world.clock.advance(2 * 3_600_000);
     await soon(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
     const [t3] = serving.service.held();
@@ -322,7 +334,7 @@ describe('what is held', () => {
     expect([isThere(world, 't3'), isThere(world, 't4')]).toEqual([false, true]);
   });
 
-  it('by a prune counts as long as it is, also where what left is looked for anew', async () => {
+  it('count as held after a prune while another orphan check runs', async () => {
     const kept = (names: readonly string[]) =>
       targets(names).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
     const world = await openWorld({ mappings: kept(NAMES), more: 'absence: { readings: 2, over: 1s }' });
@@ -336,7 +348,7 @@ describe('what is held', () => {
     await world.clock.advance(2_000);
     await using serving = await serve(world);
     await seconds(world, 5);
-    for (const _ of ['asked', 'and again after a look for what left']) {
+    for (const _ of ['asked', 'and again after an orphan check']) {
       const answer = serving.service.sync('t0', ANN, 'asked');
       await seconds(world, 5);
       await answer;
@@ -347,7 +359,7 @@ describe('what is held', () => {
     expect(isThere(world, 't0')).toBe(true);
   });
 
-  it('is none of a target that was held while it was wanted, and then left with `keep`', async () => {
+  it('end for a target that was held while desired and then left with `keep`', async () => {
     const world = await openHeld(['t0', 't1']);
     await world.configure(targets(NAMES.slice(2)));
     for (const name of ['t0', 't1'])
@@ -361,7 +373,7 @@ describe('what is held', () => {
     expect(await heldIn(serving.service)).toEqual([]);
   });
 
-  it('is known after a start also where no key would be left', async () => {
+  it('are known after a restart even if no key would remain', async () => {
     const world = await openWorld({
       mappings: `
   - { name: a, target: { namespace: apps }, dataFrom: [ { store: vault, key: all } ] }
@@ -376,7 +388,7 @@ describe('what is held', () => {
     await soon(() => expect(serving.service.held()).toMatchObject([{ id: held?.id, secret: 'a' }]));
   });
 
-  it('is so no longer when its source came back meanwhile, and what is left is few enough', async () => {
+  it('end when a source returns and the brake allows the remaining deletions', async () => {
     const world = await openHeld(['t0'], 't4');
     world.store.put('t0', 't0');
     await using serving = await serve(world);
@@ -386,7 +398,7 @@ describe('what is held', () => {
   });
 });
 
-/** One reading before the absence of `t0` is proved; its sweeps are hours away. */
+/** One read before the absence of `t0` is proved. Its sweeps are hours away. */
 async function openAlmostAbsent() {
   const mappings = targets(NAMES).replaceAll('target:', 'refresh: 6h\n    target:');
   const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
@@ -398,12 +410,12 @@ async function openAlmostAbsent() {
   return world;
 }
 
-it('what could not be deleted with its source is looked at again soon, and not only after its refresh', async () => {
+it('retries a failed deletion of a target soon, not only at its refresh', async () => {
   const world = await openAlmostAbsent();
   world.cluster.fail('remove', new AppError('CLUSTER_UNAVAILABLE'));
   await using serving = await serve(world);
-  for (const it of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
-    await serving.controller.request(it, 'asked');
+  for (const desiredTarget of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
+    await serving.controller.request(desiredTarget, 'asked');
   await seconds(world, 5);
   await soon(() => expect(world.cluster.calls.remove).toBe(1));
   expect(isThere(world, 't0')).toBe(true);
@@ -411,29 +423,33 @@ it('what could not be deleted with its source is looked at again soon, and not o
   await soon(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('what was deleted with its source is not in step, but fails for that source at once', async () => {
+it('reports the missing source at once after a deletion with the source', async () => {
   const world = await openAlmostAbsent();
-  const seen = new Set<string>();
+  const shownStates = new Set<string>();
   await using serving = await serve(world);
   const shown = () => serving.service.mappings().find(({ mapping }) => mapping === 't0')?.targets[0];
   serving.controller.states.onChange(({ mapping, kind }) => {
-    if (mapping === 't0') seen.add(`${kind}, shown as ${shown()?.state}`);
+    if (mapping === 't0') shownStates.add(`${kind}, shown as ${shown()?.state}`);
   });
-  for (const it of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
-    await serving.controller.request(it, 'asked');
+  for (const desiredTarget of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
+    await serving.controller.request(desiredTarget, 'asked');
   await seconds(world, 20);
   await soon(() => expect(shown()).toMatchObject({ state: 'failed', code: 'SOURCE_ABSENT' }));
   expect(isThere(world, 't0')).toBe(false);
-  expect([...seen]).toEqual(['held, shown as held', 'deleted, shown as waiting', 'failed, shown as failed']);
+  expect([...shownStates]).toEqual([
+    'held, shown as held',
+    'deleted, shown as waiting',
+    'failed, shown as failed',
+  ]);
   world.store.put('t0', 'back');
-  for (const it of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
-    await serving.controller.request(it, 'asked again');
+  for (const desiredTarget of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
+    await serving.controller.request(desiredTarget, 'asked again');
   await seconds(world, 5);
   await soon(() => expect(shown()).toMatchObject({ state: 'synced' }));
 });
 
-describe('what left the configuration', () => {
-  it('and could not be looked at is looked at again soon, and told once', async () => {
+describe('orphans', () => {
+  it('are checked again soon if they could not be read, and logged once', async () => {
     const logger = recordingLogger();
     const world = await openLeaving({ logger });
     const outage = new AppError('CLUSTER_UNAVAILABLE');
@@ -443,14 +459,14 @@ describe('what left the configuration', () => {
     await seconds(world, 5);
     await soon(() => expect(logged()).toHaveLength(1));
     expect(isThere(world, 't0')).toBe(true);
-    // Missed once more, and then seen.
+    // Unreadable once more, then readable.
     await seconds(world, 60);
     await soon(() => expect(isThere(world, 't0')).toBe(false));
     expect(logged()).toHaveLength(1);
     expect(NAMES.slice(1).map((name) => isThere(world, name))).toEqual([true, true, true, true]);
   });
 
-  it('and could not be deleted is looked for again soon', async () => {
+  it('are checked again soon if they could not be deleted', async () => {
     const world = await openLeaving();
     world.cluster.fail('remove', new AppError('CLUSTER_UNAVAILABLE'));
     await using _ = await serve(world);
@@ -461,7 +477,7 @@ describe('what left the configuration', () => {
     await soon(() => expect(isThere(world, 't0')).toBe(false));
   });
 
-  it('and cannot be deleted is looked for less and less often', async () => {
+  it('are checked with backoff while they cannot be deleted', async () => {
     const world = await openLeaving();
     world.cluster.fail('remove', ...Array.from({ length: 60 }, () => new AppError('CLUSTER_UNAVAILABLE')));
     await using _ = await serve(world);
@@ -470,7 +486,7 @@ describe('what left the configuration', () => {
     expect(world.cluster.calls.remove).toBeLessThanOrEqual(7);
   });
 
-  it('while the queue was away is looked for when that is back', async () => {
+  it('are checked after recovery if the queue was down', async () => {
     const world = await openLeaving();
     const queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
     let isAway = true;
@@ -494,7 +510,7 @@ describe('what left the configuration', () => {
     await queue[Symbol.asyncDispose]();
   });
 
-  it('is no stall for what waits until it was looked for', async () => {
+  it('cause no stall of a job that waits for the check', async () => {
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
     const world = await openLeaving();
@@ -516,7 +532,7 @@ describe('what left the configuration', () => {
     expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
 
-  it('is no stall to look for, however long the cluster takes for each of many', async () => {
+  it('cause no stall of the check, however long the cluster takes for each of many', async () => {
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
     const world = await openLeaving();
@@ -532,7 +548,7 @@ describe('what left the configuration', () => {
     };
     await seconds(world, 5);
     await soon(() => expect(ages.length).toBeGreaterThanOrEqual(NAMES.length));
-    // They are looked at one after the other.
+    // They are checked one at a time.
     expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
 });
@@ -552,14 +568,14 @@ describe('a namespace that lost its label', () => {
     return { world, serving };
   }
 
-  it('loses its target within seconds when its mapping says so', async () => {
+  it('loses its target within seconds with `onMappingRemoved: delete`', async () => {
     const { world, serving } = await openSelected('delete');
     await using _ = serving;
     await soon(() => expect(isThere(world, 't', 'two')).toBe(false));
     expect([isThere(world, 't', 'one'), isThere(world, 't', 'three')]).toEqual([true, true]);
   });
 
-  it('keeps its target otherwise, and nobody looks for it', async () => {
+  it('keeps its target otherwise, without an orphan check', async () => {
     const { world, serving } = await openSelected('keep');
     await using _ = serving;
     expect(serving.controller.snapshot().targets.map(({ id }) => id.namespace)).toEqual(['one', 'three']);
@@ -570,8 +586,8 @@ describe('a namespace that lost its label', () => {
   });
 });
 
-describe('namespaces that lost their label together', () => {
-  it('are held until they get it back, each for itself', async () => {
+describe('several namespaces that lost their label', () => {
+  it('are held until each gets its label back', async () => {
     const yes = { bridge: 'yes' };
     const world = await openWorld({
       mappings: selected('delete'),
@@ -592,16 +608,20 @@ describe('namespaces that lost their label together', () => {
     await seconds(world, 5);
     await soon(async () => expect(await states()).toEqual(['one synced', 'three synced']));
     expect(held()).toEqual(['two']);
-    expect(world.records.at(-1)).toMatchObject({ namespace: 'one', outcome: 'ok', note: 'in step again' });
+    expect(world.records.at(-1)).toMatchObject({ namespace: 'one', outcome: 'ok', note: 'in sync again' });
     world.cluster.namespace('two', yes);
     await seconds(world, 5);
     await soon(() => expect(held()).toEqual([]));
-    expect(['one', 'two', 'three'].map((it) => isThere(world, 't', it))).toEqual([true, true, true]);
+    expect(['one', 'two', 'three'].map((namespace) => isThere(world, 't', namespace))).toEqual([
+      true,
+      true,
+      true,
+    ]);
   });
 });
 
-describe('what is held of namespaces', () => {
-  it('is so no longer once they are gone and took it along, and counts no more', async () => {
+describe('held targets of namespaces', () => {
+  it('no longer count once they are deleted with their namespace', async () => {
     const yes = { bridge: 'yes' };
     const world = await openWorld({
       mappings: selected('delete'),
@@ -622,7 +642,7 @@ describe('what is held of namespaces', () => {
     world.cluster.endNamespace('one');
     await seconds(world, 5);
     await soon(() => expect(held()).toEqual(['three', 'two']));
-    // Of what is left, one may go.
+    // The brake allows one of the remaining deletions.
     world.cluster.forget({ namespace: 'two', secret: 't' });
     world.cluster.endNamespace('two');
     await seconds(world, 5);
@@ -631,7 +651,7 @@ describe('what is held of namespaces', () => {
   });
 });
 
-describe('what is held and deleted by hand', () => {
+describe('held targets that somebody deletes', () => {
   const immutable = (value: string): string =>
     NAMES.map(
       (name) => `
@@ -641,7 +661,7 @@ describe('what is held and deleted by hand', () => {
     data: { T: { store: vault, key: ${value} } }`,
     ).join('');
 
-  it('is made anew within seconds, as anything that somebody deletes', async () => {
+  it('are created again within seconds, like any deleted target', async () => {
     const world = await openWorld({ mappings: immutable('token') });
     await world.sync();
     world.store.put('other', 'new');
@@ -655,7 +675,7 @@ describe('what is held and deleted by hand', () => {
     await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't2', 't3', 't4']));
   });
 
-  it('fails for its source that is gone, and is held no more', async () => {
+  it('fail for their missing source and are no longer held', async () => {
     const mappings = targets(NAMES).replaceAll('target:', 'refresh: 12h\n    target:');
     const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
     for (const name of NAMES) world.store.put(name, name);
@@ -685,7 +705,7 @@ describe('a release by the service', () => {
     target: { namespace: apps, type: ${type}, recreate: true }
     data: { T: { store: vault, key: token } }`;
 
-  it('is released once, however many ask for it at the same time', async () => {
+  it('are released once, however many requests arrive at the same time', async () => {
     const world = await openWorld({ mappings: recreated('example.com/old') });
     await world.sync();
     await world.configure(recreated('example.com/new'));
@@ -694,8 +714,8 @@ describe('a release by the service', () => {
     await soon(async () => expect(await heldIn(serving.service)).toEqual(['a', 'b']));
     const [a] = serving.service.held();
     const { length } = world.records;
-    const asked = ['1', '2', '3'].map((id) => serving.service.release(a?.id ?? '', ANN, id));
-    const ends = await Promise.allSettled(asked);
+    const releases = ['1', '2', '3'].map((id) => serving.service.release(a?.id ?? '', ANN, id));
+    const ends = await Promise.allSettled(releases);
     expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected', 'rejected']);
     expect(world.story(length).filter((line) => /^(release|delete|create)/.test(line))).toEqual([
       'release a ok',
@@ -706,7 +726,7 @@ describe('a release by the service', () => {
     ]);
   });
 
-  it('leaves what it restarts to the window', async () => {
+  it('leaves restarts to the restart window', async () => {
     const workloads = createMemoryWorkloads();
     workloads.put({ kind: 'Deployment', namespace: 'apps', name: 'web' });
     const world = await openWorld({

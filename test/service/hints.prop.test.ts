@@ -31,7 +31,7 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(1_500) }),
 );
 
-it('a look follows every hint within half a second, and no key is looked at more often than that', async () => {
+it('a check follows every hint within half a second, and no key is checked more often', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const time = createManualTime(START);
@@ -46,12 +46,12 @@ it('a look follows every hint within half a second, and no key is looked at more
         logger: silentLogger,
       });
       const hinted: { readonly key: string; readonly at: number }[] = [];
-      for (const it of steps) {
-        if (it.kind === 'wait') await time.advance(it.ms);
+      for (const action of steps) {
+        if (action.kind === 'wait') await time.advance(action.ms);
         else {
-          for (const key of it.keys) hinted.push({ key, at: time.now() });
+          for (const key of action.keys) hinted.push({ key, at: time.now() });
           hints.take(
-            it.keys.map((key) => ({ store: 'vault', keys: [key] })),
+            action.keys.map((key) => ({ store: 'vault', keys: [key] })),
             EU,
           );
         }
@@ -63,7 +63,7 @@ it('a look follows every hint within half a second, and no key is looked at more
             expect(
               looks.some((look) => look.target === target && look.at >= at && look.at <= at + QUIET_MS),
             ).toBe(true);
-      // One key gives at most one look in each such time; the first target has two.
+      // Each key gets at most one check in each quiet time; the first target uses two keys.
       const [from = 0, to = 0] = [hinted[0]?.at, (hinted.at(-1)?.at ?? 0) + QUIET_MS];
       const most = Math.floor((to - from) / QUIET_MS) + 1;
       for (const [target, keys] of Object.entries(MADE_FROM)) {

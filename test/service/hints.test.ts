@@ -30,15 +30,15 @@ function open(targets: readonly DesiredTarget[], { names = namesOf, logger = sil
 }
 
 describe('a hint', () => {
-  it('has every target looked at that is made from the key, under one request', () => {
-    const its = [
+  it('queues every target that uses the key, under one request id', () => {
+    const desired = [
       wanted({ name: 'a', data: { X: source('k') } }),
       wanted({ name: 'b', data: { X: { ...source('k'), property: 'p', version: '3' } } }),
       wanted({ name: 'c', data: {}, dataFrom: [source('k')] }),
       wanted({ name: 'd', data: { X: source('other') } }),
       wanted({ name: 'e', data: { X: { ...source('k'), store: 'elsewhere' } } }),
     ];
-    using hints = open(its);
+    using hints = open(desired);
     expect(hints.take([hint('k')], EU)).toEqual({ targets: 3, unknown: 0 });
     expect(hints.triggers.list.map(({ target }) => target)).toEqual(['apps/a', 'apps/b', 'apps/c']);
     const requests = new Set(hints.triggers.list.map(({ requestId }) => requestId));
@@ -47,7 +47,7 @@ describe('a hint', () => {
     expect(new Set(hints.triggers.list.map(({ reason }) => reason))).toEqual(new Set(['event']));
   });
 
-  it('that waits for its time goes into the queue when the process ends, since others share it', () => {
+  it('is queued before its time when the process ends, since others share the queue', () => {
     const { triggers, ...hints } = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], CI);
     expect(hints.take([hint('k')], EU)).toEqual({ targets: 1, unknown: 0 });
@@ -56,7 +56,7 @@ describe('a hint', () => {
     expect(triggers.list.map(({ target }) => target)).toEqual(['apps/app', 'apps/app']);
   });
 
-  it('of several keys looks at each target once', () => {
+  it('for several keys queues each target once', () => {
     using hints = open([wanted({ data: { X: source('k'), Y: source('l') } })]);
     expect(hints.take([hint('k'), hint('l')], EU)).toEqual({ targets: 1, unknown: 0 });
   });
@@ -72,7 +72,7 @@ describe('a hint', () => {
     expect(hints.take([hint(told)], EU).targets).toBe(1);
   });
 
-  it('reaches the searches that may find the key, and no others', () => {
+  it('reaches only the searches that match the key', () => {
     const search = (name: string, find: { path: string; name?: string }, more: { isFlat?: true } = {}) =>
       wanted({ name, data: {}, dataFrom: [{ store: 'vault', find: { tags: {}, ...find }, ...more }] });
     using hints = open([
@@ -93,7 +93,7 @@ describe('a hint', () => {
     ]);
   });
 
-  it('about a key that nothing is made from costs nothing, and is told once a minute', () => {
+  it('about an unused key queues nothing and is logged once a minute', () => {
     const lines: unknown[] = [];
     const logger: Logger = { ...silentLogger, debug: (_, fields) => void lines.push(fields) };
     using hints = open([wanted({ data: { X: source('k') } })], { logger });
@@ -110,19 +110,19 @@ describe('a hint', () => {
     ]);
   });
 
-  it.each(['', 'x'.repeat(5_000), '\u0000', '__proto__', '../k'])('with the name %j harms nothing', (key) => {
+  it.each(['', 'x'.repeat(5_000), '\u0000', '__proto__', '../k'])('with the name %j does no harm', (key) => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     expect(hints.take([hint(key)], EU)).toEqual({ targets: 0, unknown: 1 });
   });
 
-  it('is on record under the request that brought it', () => {
+  it('is recorded under the request id that brought it', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], CI, 'r-1');
     expect(hints.triggers.list.map(({ requestId }) => requestId)).toEqual(['r-1']);
     expect([hints.intakeOf('r-1'), hints.intakeOf('r-2')]).toEqual(['ci', undefined]);
   });
 
-  it('is about what the configuration has by then', () => {
+  it('applies to the configuration in force at that time', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     hints.state.snapshot = createConfigSnapshot([], [wanted({ data: { X: source('l') } })], () => false);
     expect([hints.take([hint('k')], EU), hints.take([hint('l')], EU)].map(({ targets }) => targets)).toEqual([
@@ -132,7 +132,7 @@ describe('a hint', () => {
 });
 
 describe('a flood of hints about one key', () => {
-  it('is a look at once, and few after it', async () => {
+  it('causes one check at once and few later ones', async () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     for (let ms = 0; ms < 5_000; ms += 1) {
       hints.take([hint('k')], EU);
@@ -143,7 +143,7 @@ describe('a flood of hints about one key', () => {
     expect(hints.time.waiting).toEqual([]);
   });
 
-  it('does not hold up the hints about another', () => {
+  it('does not delay hints about another key', () => {
     using hints = open([
       wanted({ name: 'a', data: { X: source('k') } }),
       wanted({ name: 'b', data: { X: source('l') } }),
@@ -154,9 +154,9 @@ describe('a flood of hints about one key', () => {
     expect(hints.triggers.taken()).toEqual(['event apps/a', 'event apps/b']);
   });
 
-  it('takes up what came meanwhile together, under one request for each intake', async () => {
-    const its = ['k', 'l', 'm'].map((key) => wanted({ name: key, data: { X: source(key) } }));
-    using hints = open(its);
+  it('combines later hints under one request id for each intake', async () => {
+    const desired = ['k', 'l', 'm'].map((key) => wanted({ name: key, data: { X: source(key) } }));
+    using hints = open(desired);
     const all = ['k', 'l', 'm'].map((key) => hint(key));
     hints.take(all, EU);
     hints.take(all.slice(0, 2), EU);
@@ -168,7 +168,7 @@ describe('a flood of hints about one key', () => {
     expect(new Set(hints.triggers.list.map(({ requestId }) => requestId)).size).toBe(2);
   });
 
-  it('of very many targets fills the queue no faster than it can be emptied', async () => {
+  it('for very many targets fills the queue no faster than it drains', async () => {
     const many = Array.from({ length: 10_000 }, (_, n) =>
       wanted({ name: `m${n}`, data: { X: source('k') }, namespace: `n${n % 100}` }),
     );
@@ -176,7 +176,7 @@ describe('a flood of hints about one key', () => {
     expect(hints.take([hint('k')], EU).targets).toBe(10_000);
     for (let ms = 0; ms < 20_000; ms += 100) {
       hints.take([hint('k')], EU);
-      // Another key is not held up by it.
+      // Another key is not delayed.
       hints.take([hint('l')], EU);
       await hints.time.advance(100);
     }
@@ -200,7 +200,7 @@ describe('a flood of hints about one key', () => {
     hints.take([hint('k')], EU);
     hints.take([hint('k')], EU);
     hints[Symbol.dispose]();
-    // The one that waited, at once; and none that comes afterwards.
+    // The waiting hint takes effect at once, and later hints have no effect.
     expect(hints.triggers.list).toHaveLength(2);
     hints.take([hint('k')], EU);
     await hints.time.advance(5_000);

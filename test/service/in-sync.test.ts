@@ -40,25 +40,25 @@ async function written(...mappings: readonly Mapping[]): Promise<World> {
   return world;
 }
 
-/** As the watch of the cluster tells it. */
+/** Metadata as the cluster's watch reports it. */
 async function metaOf({ cluster }: Pick<World, 'cluster'>): Promise<SecretMeta> {
-  const told: SecretMeta[] = [];
+  const reported: SecretMeta[] = [];
   const handlers = {
-    listed: (found: readonly SecretMeta[]) => void told.push(...found),
+    listed: (found: readonly SecretMeta[]) => void reported.push(...found),
     changed: () => undefined,
     gone: () => undefined,
     progress: () => undefined,
   };
   await using _ = cluster.watch(APP, handlers);
   await settled();
-  const [found] = told;
+  const [found] = reported;
   if (found === undefined) throw new Error('it is not there');
   return found;
 }
 
 const stores = new Map([['vault', 'definition']]);
-const judge = async (world: World, it: Mapping, instance = 'prod') =>
-  looksInSync(await metaOf(world), { mapping: it, instance, stores });
+const judge = async (world: World, variant: Mapping, instance = 'prod') =>
+  looksInSync(await metaOf(world), { mapping: variant, instance, stores });
 
 const inMetadata = (change: (metadata: JsonObject) => JsonObject) => (raw: JsonObject) => ({
   ...raw,
@@ -74,27 +74,27 @@ const putKey = (key: string, text: string | undefined) => (raw: JsonObject) => {
   return { ...raw, data: text === undefined ? others : { ...others, [key]: base64(text) } };
 };
 
-describe('a target that we wrote looks in step', () => {
+describe('looksInSync accepts a target that we wrote', () => {
   it.each([
     ['plain', PLAIN],
     ['with a template', TEMPLATED],
-    ['of a template only', ONLY],
+    ['with only a template', ONLY],
     ['spread from an object', SPREAD],
-    ['whose optional source is not there', EMPTY_OPTIONAL],
-    ['of more sources than its annotation can name', MANY_KEYS],
-  ])('%s', async (_, it) => {
-    const world = await written(it);
-    expect(await judge(world, it)).toBe(true);
+    ['with an absent optional source', EMPTY_OPTIONAL],
+    ['with more sources than its annotation can hold', MANY_KEYS],
+  ])('%s', async (_, variant) => {
+    const world = await written(variant);
+    expect(await judge(world, variant)).toBe(true);
   });
 
-  it('also after somebody else has set what is not ours', async () => {
+  it('after another manager set fields that are not ours', async () => {
     const world = await written(PLAIN);
     world.cluster.edit(APP, put('labels', 'owner', 'somebody'));
     world.cluster.edit(APP, put('annotations', 'reloader', 'yes'));
     expect(await judge(world, PLAIN)).toBe(true);
   });
 
-  it('again after an edit was repaired', async () => {
+  it('after an edit was repaired', async () => {
     const world = await written(TEMPLATED);
     world.cluster.edit(APP, putKey('app.yaml', undefined));
     world.cluster.edit(APP, put('labels', LABEL.managedBy, 'helm'));
@@ -103,36 +103,36 @@ describe('a target that we wrote looks in step', () => {
   });
 });
 
-describe('a target looks out of step after', () => {
+describe('looksInSync rejects a target after', () => {
   const EDITS: readonly (readonly [string, Mapping, (raw: JsonObject) => JsonObject])[] = [
     ['a changed value', PLAIN, putKey('USER', 'eve')],
-    ['a key that was taken out', PLAIN, putKey('USER', undefined)],
-    ['a key that was put in', PLAIN, putKey('EXTRA', 'x')],
+    ['a removed key', PLAIN, putKey('USER', undefined)],
+    ['an added key', PLAIN, putKey('EXTRA', 'x')],
     ['a changed value of a template', TEMPLATED, putKey('app.yaml', 'x')],
-    ['a key of a template that was taken out', TEMPLATED, putKey('app.yaml', undefined)],
-    ['the only key of a template that was taken out', ONLY, putKey('app.yaml', undefined)],
-    ['one of very many keys that was taken out', MANY_KEYS, putKey('app.yaml', undefined)],
+    ['a removed key of a template', TEMPLATED, putKey('app.yaml', undefined)],
+    ['removal of the only key of a template', ONLY, putKey('app.yaml', undefined)],
+    ['removal of one of very many keys', MANY_KEYS, putKey('app.yaml', undefined)],
     ['a changed type', PLAIN, (raw) => ({ ...raw, type: 'example.com/other' })],
     ['immutability', PLAIN, (raw) => ({ ...raw, immutable: true })],
     ['a changed label of the mapping', PLAIN, put('labels', 'team', 'b')],
-    ['a label of the mapping that was taken off', PLAIN, put('labels', 'team', undefined)],
+    ['a removed label of the mapping', PLAIN, put('labels', 'team', undefined)],
     ['a changed annotation of the mapping', PLAIN, put('annotations', 'note', 'c')],
-    ['a stripped instance', PLAIN, put('labels', LABEL.instance, undefined)],
+    ['a removed instance label', PLAIN, put('labels', LABEL.instance, undefined)],
     ['another mapping in its label', PLAIN, put('labels', LABEL.mapping, 'other')],
-    ['a changed managed-by', PLAIN, put('labels', LABEL.managedBy, 'helm')],
+    ['a changed managed-by label', PLAIN, put('labels', LABEL.managedBy, 'helm')],
     ...Object.values(ANNOTATION).flatMap((name) => [
       [`another ${name}`, PLAIN, put('annotations', name, '{}')] as const,
-      [`a stripped ${name}`, PLAIN, put('annotations', name, undefined)] as const,
+      [`a removed ${name}`, PLAIN, put('annotations', name, undefined)] as const,
     ]),
   ];
 
-  it.each(EDITS)('%s', async (_, it, change) => {
-    const world = await written(it);
+  it.each(EDITS)('%s', async (_, variant, change) => {
+    const world = await written(variant);
     world.cluster.edit(APP, change);
-    expect(await judge(world, it)).toBe(false);
+    expect(await judge(world, variant)).toBe(false);
   });
 
-  it('a deletion that finalizers hold', async () => {
+  it('a deletion that finalizers delay', async () => {
     const world = await written(PLAIN);
     world.cluster.edit(
       APP,
@@ -141,7 +141,7 @@ describe('a target looks out of step after', () => {
     expect(await judge(world, PLAIN)).toBe(false);
   });
 
-  it('a change of its configuration, its instance or its store', async () => {
+  it('a change of its configuration, instance or store', async () => {
     const world = await written(PLAIN);
     const { USER } = DATA;
     expect(await judge(world, { ...PLAIN, data: { USER } })).toBe(false);
@@ -152,20 +152,20 @@ describe('a target looks out of step after', () => {
     expect(await judge(world, { ...PLAIN, refreshMs: 1_000 })).toBe(true);
   });
 
-  it('its copy under the same name by another writer', async () => {
+  it('a copy under the same name by another writer', async () => {
     const world = await written(PLAIN);
     const raw = world.cluster.raw(APP);
     const copy = createMemoryCluster();
     const { managedFields: _, ...metadata } = objectIn(raw ?? {}, 'metadata') ?? {};
     copy.put(APP, { ...raw, metadata });
-    const told = await metaOf({ cluster: copy });
-    expect(looksInSync(told, { mapping: PLAIN, instance: 'prod', stores })).toBe(false);
+    const copyMetadata = await metaOf({ cluster: copy });
+    expect(looksInSync(copyMetadata, { mapping: PLAIN, instance: 'prod', stores })).toBe(false);
   });
 });
 
-describe('the versions that a target was made from', () => {
-  const ref = (it: Parameters<typeof source>[0]) => {
-    const { store, key, version, object } = source(it);
+describe('sourceVersionsOf', () => {
+  const ref = (partial: Parameters<typeof source>[0]) => {
+    const { store, key, version, object } = source(partial);
     return refId({
       store,
       ref: {
@@ -176,7 +176,7 @@ describe('the versions that a target was made from', () => {
     });
   };
 
-  it('are those that were written, and `missing` for what was not there', async () => {
+  it('returns the written versions, and `missing` for absent sources', async () => {
     const world = await written(EMPTY_OPTIONAL);
     expect(sourceVersionsOf(await metaOf(world), EMPTY_OPTIONAL)).toEqual(
       new Map([
@@ -186,32 +186,32 @@ describe('the versions that a target was made from', () => {
     );
   });
 
-  it('leave out what the annotation cannot tell apart', () => {
-    const it = wanted({
+  it('omits references that the annotation cannot distinguish', () => {
+    const desiredTarget = wanted({
       data: {
         A: source({ key: 'a' }),
         OLD: source({ key: 'a', version: 'AWSPREVIOUS' }),
         B: source({ key: 'b' }),
       },
     });
-    const made = meta(it, { A: ['a', '2'], OLD: ['a', '1'], B: ['b', '7'] });
-    expect(sourceVersionsOf(made, it.mapping)).toEqual(new Map([[ref({ key: 'b' }), '7']]));
+    const metadata = meta(desiredTarget, { A: ['a', '2'], OLD: ['a', '1'], B: ['b', '7'] });
+    expect(sourceVersionsOf(metadata, desiredTarget.mapping)).toEqual(new Map([[ref({ key: 'b' }), '7']]));
   });
 
-  it('are unknown when the annotation is damaged or only a count', async () => {
-    const it = wanted({ data: DATA });
-    const damaged = meta(it, {}, { annotations: { [ANNOTATION.sources]: '{' } });
-    expect(sourceVersionsOf(damaged, it.mapping).size).toBe(0);
+  it('returns nothing for a damaged annotation or a mere count', async () => {
+    const desiredTarget = wanted({ data: DATA });
+    const damaged = meta(desiredTarget, {}, { annotations: { [ANNOTATION.sources]: '{' } });
+    expect(sourceVersionsOf(damaged, desiredTarget.mapping).size).toBe(0);
     const world = await written(MANY_KEYS);
     expect(sourceVersionsOf(await metaOf(world), MANY_KEYS).size).toBe(0);
   });
 
-  it('are told of a mapping with a thousand sources in no time', () => {
+  it('handles a mapping with a thousand sources quickly', () => {
     const names = Array.from({ length: 1_000 }, (_, index) => `k${index}`);
-    const it = wanted({ data: Object.fromEntries(names.map((key) => [key, source({ key })])) });
-    const made = meta(it, Object.fromEntries(names.map((key) => [key, [key, '1'] as const])));
+    const desiredTarget = wanted({ data: Object.fromEntries(names.map((key) => [key, source({ key })])) });
+    const metadata = meta(desiredTarget, Object.fromEntries(names.map((key) => [key, [key, '1'] as const])));
     const began = performance.now();
-    expect(sourceVersionsOf(made, it.mapping).size).toBe(1_000);
+    expect(sourceVersionsOf(metadata, desiredTarget.mapping).size).toBe(1_000);
     expect(performance.now() - began).toBeLessThan(1_000);
   });
 });

@@ -3,7 +3,7 @@ import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { createCoalescedTask, createIntervals } from '../../src/service/intervals.ts';
 import { settled } from './sample.ts';
 
-it('what is asked for while it runs is done once more, also where that run fails', async () => {
+it('runs a coalesced task once more for calls during a run, even if that run fails', async () => {
   const first = Promise.withResolvers<void>();
   const errors: unknown[] = [];
   let runs = 0;
@@ -25,7 +25,7 @@ it('what is asked for while it runs is done once more, also where that run fails
   expect(runs).toBe(3);
 });
 
-it('a step that comes again and again is not begun while it is under way, and goes on after it failed', async () => {
+it('starts no periodic task while it is running, and continues after a failure', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   using stack = new DisposableStack();
   stack.defer(() => vi.useRealTimers());

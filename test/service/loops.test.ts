@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { createLoops } from '../../src/service/liveness/loops.ts';
 import { createClock } from './sample.ts';
 
-describe('the progress clocks', () => {
-  it('show what has not moved within its deadline, each by itself', () => {
+describe('loops', () => {
+  it('report each loop without progress within its deadline', () => {
     const clock = createClock();
     const loops = createLoops(clock);
     const watch = loops.begin('watch', 100);
@@ -17,7 +17,7 @@ describe('the progress clocks', () => {
     ]);
   });
 
-  it('of the same name are two', () => {
+  it('of the same name are independent', () => {
     const loops = createLoops(createClock());
     const one = loops.begin('job a', 10);
     loops.begin('job a', 10);
@@ -25,7 +25,7 @@ describe('the progress clocks', () => {
     expect(loops.states()).toHaveLength(1);
   });
 
-  it('of what is over show nothing, also when it moves once more', () => {
+  it('that have ended are not reported, even after another beat', () => {
     const loops = createLoops(createClock());
     const loop = loops.begin('watch', 100);
     loop.end();

@@ -2,14 +2,22 @@ import { describe, expect, it } from 'vitest';
 import { createTargetStates } from '../../src/service/target-states.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createLostRetries } from '../../src/service/lost-retries.ts';
-import { createClock, createFakeNotices, createTriggers, failed, known, START, wanted } from './sample.ts';
+import {
+  createClock,
+  createFakeBroadcast,
+  createTriggers,
+  failed,
+  targetState,
+  START,
+  wanted,
+} from './sample.ts';
 
 const LOST_MS = 60_000;
 const HOUR = 3_600_000;
 
 function open() {
   const clock = createClock();
-  const states = createTargetStates(createFakeNotices(), clock);
+  const states = createTargetStates(createFakeBroadcast(), clock);
   const triggers = createTriggers();
   const state = { asked: undefined as number | undefined };
   const snapshot = createConfigSnapshot([], [wanted()], () => false);
@@ -23,10 +31,10 @@ function open() {
   return { clock, states, triggers, state, look: () => look('r') };
 }
 
-const waiting = (retryAt: number) => known({ ...failed('STORE_UNAVAILABLE'), endedAt: START, retryAt });
+const waiting = (retryAt: number) => targetState({ ...failed('STORE_UNAVAILABLE'), endedAt: START, retryAt });
 
 describe('a retry', () => {
-  it('that is a minute late was lost, and its target is looked at', () => {
+  it('that is a minute late counts as lost, and its target is queued', () => {
     const { clock, states, triggers, look } = open();
     states.note(waiting(START + 5_000));
     clock.time = START + 64_999;
@@ -37,7 +45,7 @@ describe('a retry', () => {
     expect(triggers.taken()).toEqual(['sweep apps/app']);
   });
 
-  it('is not late by as much as the clock is set back', () => {
+  it('is not delayed when the clock is set back', () => {
     const { clock, states, triggers, look } = open();
     states.note(waiting(START + 5_000));
     clock.time = START + 1_000;
@@ -45,13 +53,13 @@ describe('a retry', () => {
     clock.time -= HOUR;
     look();
     expect(triggers.taken()).toEqual(['sweep apps/app']);
-    // Its run ends by the clock as it is now, whenever that is.
+    // Its run ends at the current clock time, whatever that is.
     clock.time += 20_000;
     look();
     expect(triggers.taken()).toEqual([]);
   });
 
-  it('of another replica, whose clock is ahead, is left in peace', () => {
+  it('of another replica whose clock is ahead is not queued', () => {
     const { clock, states, triggers, look } = open();
     states.note({ ...waiting(START + 400_000), endedAt: START + 100_000 });
     for (let time = 0; time < 5; time += 1) {
@@ -61,7 +69,7 @@ describe('a retry', () => {
     expect(triggers.taken()).toEqual([]);
   });
 
-  it('that was asked for is not asked for again, nor one that nobody wants', () => {
+  it('is not queued if it was already requested or its target is not desired', () => {
     const { clock, states, triggers, state, look } = open();
     states.note(waiting(START + 5_000));
     states.note({ ...waiting(START + 5_000), mapping: 'gone' });

@@ -6,7 +6,7 @@ import { APPS_DB } from '../reconcile/world.ts';
 
 const job = (reason: Job['reason']): Job => ({ subject: 'target/apps/db', reason, requestId: 'r' });
 
-/** Gives what the run says to the queue, and what was added to it. */
+/** Returns the result of the run and the jobs that were added to the queue. */
 async function run(
   reason: Job['reason'],
   wait: number | undefined,
@@ -20,23 +20,23 @@ async function run(
   return { wait: await demoteManualRetries(async () => wait, { add })(APPS_DB, job(reason), signal), added };
 }
 
-it('goes on with an order that failed as a look of ours', async () => {
+it('retries a failed manual request as a sweep', async () => {
   expect(await run('manual', 500)).toEqual({
     wait: undefined,
     added: [[job('sweep'), { delayMs: 500 }]],
   });
 });
 
-it('leaves what nobody ordered, and what is done, as it is', async () => {
+it('leaves automatic jobs and finished requests unchanged', async () => {
   expect(await run('event', 500)).toEqual({ wait: 500, added: [] });
   expect(await run('manual', undefined)).toEqual({ wait: undefined, added: [] });
 });
 
-it('leaves an order that was not begun to whoever takes it', async () => {
+it('leaves a request that did not start under its own reason', async () => {
   expect(await run('manual', 0, { signal: AbortSignal.abort() })).toEqual({ wait: 0, added: [] });
 });
 
-it('loses nothing while the queue is away', async () => {
+it('loses no retry while the queue is down', async () => {
   expect(await run('manual', 500, { away: new AppError('QUEUE_UNAVAILABLE') })).toMatchObject({ wait: 500 });
-  await expect(run('manual', 500, { away: new TypeError('a fault of ours') })).rejects.toThrow();
+  await expect(run('manual', 500, { away: new TypeError('an internal error') })).rejects.toThrow();
 });

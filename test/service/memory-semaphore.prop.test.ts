@@ -9,9 +9,9 @@ import { settled } from './sample.ts';
 const MOST = 100;
 const LIGHT = 10;
 
-describe('the weight of what runs hold', () => {
-  it('stays within the room, of all but one that is alone, and everybody has his turn', async () => {
-    // What each of them takes, one part after the other, and in which order they go on.
+describe('memory semaphore', () => {
+  it('keeps to its limit, except for a single larger run, and lets every run proceed', async () => {
+    // The parts that each run acquires, and the order of the runs.
     const run = fc.array(fc.nat(150), { minLength: 1, maxLength: 3 });
     await fc.assert(
       fc.asyncProperty(
@@ -41,7 +41,7 @@ describe('the weight of what runs hold', () => {
             if (holding.size === 0) break;
             const heavy = [...holding.values()].filter(({ bytes }) => bytes > LIGHT);
             const sum = heavy.reduce((total, { bytes }) => total + bytes, 0);
-            // Whoever has got some may take more at once.
+            // A run that holds memory may acquire more at once.
             if (heavy.length > 1 && heavy.every(({ parts }) => parts === 0))
               expect(sum).toBeLessThanOrEqual(MOST);
             const numbers = [...holding.keys()];
@@ -49,7 +49,7 @@ describe('the weight of what runs hold', () => {
           }
           await Promise.all(all);
           expect(began).toHaveLength(runs.length);
-          // In the order in which they asked, but for those that are light.
+          // In the order of the requests, except for small runs.
           const heavyFirst = began.filter((number) => (runs[number]?.[0] ?? 0) > LIGHT);
           expect(heavyFirst).toEqual(heavyFirst.toSorted((a, b) => a - b));
         },
@@ -57,7 +57,7 @@ describe('the weight of what runs hold', () => {
     );
   });
 
-  it('makes none wait that is light', async () => {
+  it('makes no small run wait', async () => {
     const weights = createMemorySemaphore({ limitBytes: MOST, freeBytes: LIGHT });
     const held = Array.from({ length: 3 }, () => weights.open());
     const intervals = held.map((weight) => weight.acquire(2 * MOST));
@@ -70,52 +70,52 @@ describe('the weight of what runs hold', () => {
     await intervals[2];
   });
 
-  it('tells what is taken beside the light ones, whole and once', async () => {
+  it('reports acquired memory of large runs completely and once', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(2 * LIGHT), { maxLength: 8 }), async (parts) => {
-        const told: number[] = [];
+        const reported: number[] = [];
         const weights = createMemorySemaphore({
           limitBytes: MOST,
           freeBytes: LIGHT,
-          onAcquired: (bytes) => told.push(bytes),
+          onAcquired: (bytes) => reported.push(bytes),
         });
         using weight = weights.open();
         for (const part of parts) await weight.acquire(part);
         const sum = parts.reduce((all, part) => all + part, 0);
-        expect(told.reduce((all, bytes) => all + bytes, 0)).toBe(sum > LIGHT ? sum : 0);
+        expect(reported.reduce((all, bytes) => all + bytes, 0)).toBe(sum > LIGHT ? sum : 0);
       }),
     );
   });
 
-  it('lets a run wait only after it has asked for the record of what it has read', async () => {
+  it('takes the record of a read before the run waits', async () => {
     const weights = createMemorySemaphore({ limitBytes: MOST, freeBytes: LIGHT });
     const other = weights.open();
     await other.acquire(MOST);
     const refs: readonly StoreRef[] = [{ store: 'vault', ref: { key: 'db' } }];
-    const said: string[] = [];
+    const events: string[] = [];
     const record = Promise.withResolvers<void>();
     const value = SecretValue.fromBytes(Buffer.alloc(LIGHT + 1));
     const context: Pick<SyncContext, 'read' | 'whenRecorded'> = {
       read: async () =>
         new Map<string, ReadResult>([[refId(refs[0] as StoreRef), { kind: 'found', value, version: '1' }]]),
       async whenRecorded(asked) {
-        said.push(`asked for ${asked.length}`);
+        events.push(`asked for ${asked.length}`);
         await record.promise;
       },
     };
     using weight = weights.open();
     const mine = withMemoryLease(context as SyncContext, weight);
     const reading = mine.read(refs).then((results) => {
-      said.push('read');
+      events.push('read');
       return results;
     });
     await settled();
-    expect(said).toEqual(['asked for 1']);
+    expect(events).toEqual(['asked for 1']);
     other[Symbol.dispose]();
     expect((await reading).size).toBe(1);
     const recorded = mine.whenRecorded(refs);
     record.reject(new Error('no audit'));
     await expect(recorded).rejects.toThrow('no audit');
-    expect(said).toEqual(['asked for 1', 'read']);
+    expect(events).toEqual(['asked for 1', 'read']);
   });
 });

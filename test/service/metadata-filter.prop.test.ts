@@ -9,7 +9,7 @@ import { meta, STORES, wanted } from './sample.ts';
 
 const APP = wanted({ data: { A: source({ key: 'a' }) }, target: { labels: { team: 'a' } } });
 const IN_STEP: SecretMeta = meta(APP, { A: ['a', '1'] });
-/** What every object inherits is the name of a label too. */
+/** A property that every object inherits can be the name of a label too. */
 const INHERITED = ['constructor', 'toString', 'valueOf'];
 const others = fc.dictionary(
   fc.oneof(fc.stringMatching(/^others\.dev\/[a-z]{1,6}$/), fc.constantFrom(...INHERITED)),
@@ -17,8 +17,8 @@ const others = fc.dictionary(
   { maxKeys: 4 },
 );
 
-describe('what is kept of the metadata of a target', () => {
-  it('is judged like the whole', () => {
+describe('filtered metadata', () => {
+  it('gives the same check results as the whole metadata', () => {
     const kept = createMetadataFilter();
     const names = fc.constantFrom(...Object.values(LABEL), 'team');
     fc.assert(
@@ -40,7 +40,7 @@ describe('what is kept of the metadata of a target', () => {
     );
   });
 
-  it('shares what the targets of one mapping have in common', () => {
+  it('shares equal texts between the targets of one mapping', () => {
     const kept = createMetadataFilter();
     const copy = (): SecretMeta => JSON.parse(JSON.stringify(IN_STEP)) as SecretMeta;
     const [one, two] = [kept(copy(), [APP]), kept(copy(), [APP])];

@@ -4,21 +4,21 @@ import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import { createTargetStates } from '../../src/service/target-states.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createNewTargets } from '../../src/service/new-targets.ts';
-import { createFakeNotices, failed, known, START, wanted } from './sample.ts';
+import { createFakeBroadcast, failed, targetState, START, wanted } from './sample.ts';
 
 const APP = wanted();
 const { id: ID } = APP;
 
 const wanting = (...all: readonly DesiredTarget[]) =>
   createConfigSnapshot(
-    all.map((it) => it.mapping),
+    all.map((desiredTarget) => desiredTarget.mapping),
     all,
     () => false,
   );
 
 function open(...first: readonly DesiredTarget[]) {
   const clock = { now: () => START };
-  const states = createTargetStates(createFakeNotices(), clock);
+  const states = createTargetStates(createFakeBroadcast(), clock);
   const newTargets = createNewTargets(states, clock);
   let now = wanting();
   const to = (...all: readonly DesiredTarget[]): void => {
@@ -31,7 +31,7 @@ function open(...first: readonly DesiredTarget[]) {
 }
 
 describe('a target', () => {
-  it('is new when it comes, and not when the process begins with it', () => {
+  it('is new when it is added, but not at startup', () => {
     expect(open(APP).has()).toBe(false);
     const { to, has } = open();
     to(APP);
@@ -42,7 +42,7 @@ describe('a target', () => {
     expect(has()).toBe(false);
   });
 
-  it('is new until it is there: by the watch, or as a run of any replica found it', () => {
+  it('is new until the watch or a run of any replica finds it', () => {
     const one = open();
     one.to(APP);
     one.newTargets.seen({ id: ID, labels: {} });
@@ -51,30 +51,30 @@ describe('a target', () => {
     expect(one.has()).toBe(false);
     const other = open();
     other.to(APP);
-    other.states.note(known(failed('STORE_UNAVAILABLE')));
+    other.states.note(targetState(failed('STORE_UNAVAILABLE')));
     expect(other.has()).toBe(true);
-    other.states.note(known({ startedAt: START - 1 }));
+    other.states.note(targetState({ startedAt: START - 1 }));
     expect(other.has()).toBe(true);
-    other.states.note(known());
+    other.states.note(targetState());
     expect(other.has()).toBe(false);
   });
 
-  it('is not new where a replica that the configuration has reached before has made it', () => {
+  it('is not new if a replica with the newer configuration has already created it', () => {
     const one = open();
-    one.states.note(known());
+    one.states.note(targetState());
     one.to(APP);
     expect(one.has()).toBe(false);
     const other = open();
-    other.states.note(known({ ...failed('DRIFTED'), drifted: true }));
+    other.states.note(targetState({ ...failed('DRIFTED'), drifted: true }));
     other.to(APP);
     expect(other.has()).toBe(false);
     const third = open();
-    third.states.note(known(failed('STORE_UNAVAILABLE')));
+    third.states.note(targetState(failed('STORE_UNAVAILABLE')));
     third.to(APP);
     expect(third.has()).toBe(true);
   });
 
-  it('is not new where its selector could not be looked up before', () => {
+  it('is not new if its selector could not be resolved before', () => {
     const unseen = {
       ...APP,
       id: { ...ID, namespace: '*' },

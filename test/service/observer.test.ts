@@ -8,10 +8,10 @@ import { LABEL } from '../../src/sync/ownership-metadata.ts';
 import { source } from '../sync/sample.ts';
 import {
   createClock,
-  createFakeNotices,
+  createFakeBroadcast,
   createTriggers,
   failed,
-  known,
+  targetState,
   meta,
   START,
   STORES,
@@ -24,7 +24,7 @@ const IN_STEP = meta(APP, { A: ['a', '1'] });
 
 function open(all: readonly DesiredTarget[] = [APP]) {
   const clock = createClock();
-  const states = createTargetStates(createFakeNotices(), clock);
+  const states = createTargetStates(createFakeBroadcast(), clock);
   const triggers = createTriggers();
   const state = { snapshot: createConfigSnapshot([], all, () => false) };
   const observer = createObserver({
@@ -45,8 +45,8 @@ const edited = (resourceVersion: string, part: Partial<SecretMeta> = {}): Secret
   ...part,
 });
 
-describe('a Secret that a watch shows', () => {
-  it('is no work when it is as we would leave it', () => {
+describe('a Secret from the watch', () => {
+  it('causes no run when it is in sync', () => {
     const { observer, taken, states } = open();
     observer.meta(IN_STEP);
     observer.listed([{ namespace: 'apps' }]);
@@ -54,27 +54,27 @@ describe('a Secret that a watch shows', () => {
     expect(states.meta(APP.id)).toEqual(IN_STEP);
   });
 
-  it('is the first work when no run has looked at it yet', () => {
+  it('causes a `first` run if no run has checked it', () => {
     const { observer, taken } = open();
     observer.meta(edited('2'));
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('is drift when somebody changed it after our run', () => {
+  it('is drift when it changed after our run', () => {
     const { observer, taken, states } = open();
-    states.note(known({ resourceVersion: '1' }));
+    states.note(targetState({ resourceVersion: '1' }));
     observer.meta(edited('2'));
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is drift when it was in step as the process began, so that no run has looked at it yet', () => {
+  it('is drift when it was in sync at startup and no run has checked it since', () => {
     const { observer, taken } = open();
     observer.meta(IN_STEP);
     observer.meta(edited('2'));
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is the first work when it was in step by another configuration', () => {
+  it('causes a `first` run when it was in sync under another configuration', () => {
     const { observer, taken, state } = open();
     observer.meta(IN_STEP);
     state.snapshot = createConfigSnapshot([], [wanted({ data: { B: source({ key: 'b' }) } })], () => false);
@@ -82,20 +82,20 @@ describe('a Secret that a watch shows', () => {
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('is nothing to look at again when a run has seen just this', () => {
+  it('causes no run if a run has read this version', () => {
     const { observer, taken, states } = open();
-    states.note(known({ ...failed('NOT_OWNED'), kind: 'refused', resourceVersion: '2' }));
+    states.note(targetState({ ...failed('NOT_OWNED'), kind: 'refused', resourceVersion: '2' }));
     observer.meta(edited('2'));
     observer.all(() => true);
     expect(taken()).toEqual([]);
   });
 
-  it('makes no loop with our own writes, whichever comes first: the event or the outcome', () => {
+  it('causes no loop with our own writes, whether the event or the outcome arrives first', () => {
     for (const eventFirst of [true, false]) {
       const { observer, taken, states } = open();
-      states.note(known({ ...failed('STORE_UNAVAILABLE'), resourceVersion: '1' }));
+      states.note(targetState({ ...failed('STORE_UNAVAILABLE'), resourceVersion: '1' }));
       const written = { ...IN_STEP, resourceVersion: '2' };
-      const outcome = known({ kind: 'updated', resourceVersion: '2', endedAt: START + 1 });
+      const outcome = targetState({ kind: 'updated', resourceVersion: '2', endedAt: START + 1 });
       if (eventFirst) observer.meta(written);
       states.note(outcome);
       if (!eventFirst) observer.meta(written);
@@ -104,24 +104,26 @@ describe('a Secret that a watch shows', () => {
     }
   });
 
-  it('is looked at when it was refused and somebody mended it', () => {
+  it('is queued when it was refused and is fixed now', () => {
     const { observer, taken, states } = open();
-    states.note(known({ ...failed('DRIFTED'), kind: 'refused', drifted: true, resourceVersion: '2' }));
+    states.note(targetState({ ...failed('DRIFTED'), kind: 'refused', drifted: true, resourceVersion: '2' }));
     observer.meta({ ...IN_STEP, resourceVersion: '3' });
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is not looked at for every touch while its store fails', () => {
+  it('is not queued for every change while its store fails', () => {
     const { observer, taken, states } = open();
-    states.note(known({ ...failed('STORE_UNAVAILABLE'), resourceVersion: '1', retryAt: START + 60_000 }));
+    states.note(
+      targetState({ ...failed('STORE_UNAVAILABLE'), resourceVersion: '1', retryAt: START + 60_000 }),
+    );
     for (let version = 2; version < 50; version += 1)
       observer.meta({ ...IN_STEP, resourceVersion: `${version}` });
     expect(taken()).toEqual([]);
   });
 
-  it('is left alone while it is contested', () => {
+  it('is not queued while it is contested', () => {
     const { observer, taken, states, clock } = open();
-    states.note(known({ contestedUntil: START + 1_000, resourceVersion: '1' }));
+    states.note(targetState({ contestedUntil: START + 1_000, resourceVersion: '1' }));
     observer.meta(edited('2'));
     observer.gone(APP.id);
     expect(taken()).toEqual([]);
@@ -130,16 +132,16 @@ describe('a Secret that a watch shows', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('of somebody else is nothing to us, and nothing to remember', () => {
+  it('is ignored and not stored if it is no target', () => {
     const { observer, taken, states } = open();
     observer.meta({ ...IN_STEP, id: { namespace: 'apps', secret: 'other' } });
     expect([taken(), [...states.metas()]]).toEqual([[], []]);
   });
 
-  it('that belongs to somebody who changes it all the time is not looked at all the time', () => {
+  it('is rate-limited if another owner changes it constantly', () => {
     const { observer, taken, states, clock } = open();
     const theirs = { labels: { [LABEL.instance]: 'other' } };
-    states.note(known({ ...failed('TARGET_CLAIMED'), kind: 'refused', resourceVersion: '1' }));
+    states.note(targetState({ ...failed('TARGET_CLAIMED'), kind: 'refused', resourceVersion: '1' }));
     for (let second = 0; second < 600; second += 1) {
       clock.time += 1_000;
       observer.meta(edited(`v${second}`, theirs));
@@ -147,15 +149,15 @@ describe('a Secret that a watch shows', () => {
     const looks = taken().length;
     expect(looks).toBeGreaterThan(10);
     expect(looks).toBeLessThan(60);
-    // The first look after a quiet time is at once.
+    // The first event after a quiet time takes effect at once.
     clock.time += 60_000;
     observer.meta(edited('last', theirs));
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('into which we merge is looked at for changes, and not for each of very many', () => {
+  it('for a merge is queued for changes at a limited rate', () => {
     const { observer, taken, states } = open([MERGED]);
-    states.note(known({ mapping: 'merged', target: MERGED.id, resourceVersion: '1' }));
+    states.note(targetState({ mapping: 'merged', target: MERGED.id, resourceVersion: '1' }));
     observer.meta(meta(MERGED, {}, { resourceVersion: '1' }));
     expect(taken()).toEqual([]);
     observer.meta(meta(MERGED, {}, { resourceVersion: '2' }));
@@ -166,8 +168,8 @@ describe('a Secret that a watch shows', () => {
   });
 });
 
-describe('a target that is not there', () => {
-  it('is the first work once the list is whole', () => {
+describe('a missing target', () => {
+  it('causes a `first` run once the list is complete', () => {
     const { observer, taken } = open();
     observer.listed([{ namespace: 'other' }]);
     observer.listed([{ namespace: 'apps', secret: 'other' }]);
@@ -178,23 +180,23 @@ describe('a target that is not there', () => {
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('is drift when it was there', () => {
+  it('is drift when it existed before', () => {
     const { observer, taken, states } = open();
     observer.meta(IN_STEP);
-    states.note(known());
+    states.note(targetState());
     observer.gone(APP.id);
     expect(taken()).toEqual(['drift apps/app']);
     expect(states.meta(APP.id)).toBeUndefined();
   });
 
-  it('is drift when it was there and in step as the process began', () => {
+  it('is drift when it was in sync at startup', () => {
     const { observer, taken } = open();
     observer.meta(IN_STEP);
     observer.gone(APP.id);
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is the first work when it was there and not in step', () => {
+  it('causes a `first` run when it existed but was not in sync', () => {
     const { observer, taken } = open();
     observer.meta(edited('2'));
     expect(taken()).toEqual(['first apps/app']);
@@ -202,26 +204,26 @@ describe('a target that is not there', () => {
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('is tried again in its own time when it could not be made', () => {
+  it('waits for its retry when it could not be created', () => {
     const { observer, taken, states } = open();
-    states.note(known({ ...failed('SOURCE_ABSENT'), alive: false }));
+    states.note(targetState({ ...failed('SOURCE_ABSENT'), alive: false }));
     observer.listed([{ namespace: 'apps' }]);
     observer.all(() => true);
     expect(taken()).toEqual([]);
   });
 });
 
-describe('a name that somebody else had', () => {
+describe('a name that another owner had', () => {
   const opened = (code: 'NOT_OWNED' | 'TARGET_CLAIMED' | 'IMMUTABLE' | 'SOURCE_ABSENT' | 'DRIFTED') => {
     const parts = open();
     const kind = code === 'SOURCE_ABSENT' ? 'failed' : 'refused';
-    parts.states.note(known({ ...failed(code), kind, alive: false, resourceVersion: '2' }));
+    parts.states.note(targetState({ ...failed(code), kind, alive: false, resourceVersion: '2' }));
     parts.observer.meta(edited('2'));
     return parts;
   };
 
   it.each(['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] as const)(
-    'is looked at when it stays free (%s)',
+    'is queued when it stays free (%s)',
     (code) => {
       const { observer, clock, taken } = opened(code);
       observer.gone(APP.id);
@@ -235,7 +237,7 @@ describe('a name that somebody else had', () => {
     },
   );
 
-  it('is left to whoever takes it again at once', () => {
+  it('is not queued if another owner takes it again at once', () => {
     const { observer, clock, taken } = opened('NOT_OWNED');
     observer.gone(APP.id);
     observer.meta(edited('3'));
@@ -245,16 +247,16 @@ describe('a name that somebody else had', () => {
     expect(taken()).toEqual([]);
   });
 
-  it('is noticed by a list as well', () => {
+  it('is also noticed by a list', () => {
     const { observer, clock, taken, states } = open();
-    states.note(known({ ...failed('NOT_OWNED'), kind: 'refused', alive: false }));
+    states.note(targetState({ ...failed('NOT_OWNED'), kind: 'refused', alive: false }));
     observer.listed([{ namespace: 'apps' }]);
     clock.time += 30_000;
     observer.queueFreedNames();
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is looked at also where lists follow one another', () => {
+  it('is queued even if lists follow one another quickly', () => {
     const { observer, clock, taken } = opened('NOT_OWNED');
     observer.gone(APP.id);
     for (const _ of [1, 2, 3]) {
@@ -265,7 +267,7 @@ describe('a name that somebody else had', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it("is nobody else's where the source is absent, or a change by hand stays", () => {
+  it('does not count as freed if the source is absent or drift is only reported', () => {
     for (const code of ['SOURCE_ABSENT', 'DRIFTED'] as const) {
       const { observer, clock, taken } = opened(code);
       observer.gone(APP.id);
@@ -275,7 +277,7 @@ describe('a name that somebody else had', () => {
     }
   });
 
-  it('is forgotten with the mapping that wanted it', () => {
+  it('is forgotten with its mapping', () => {
     const { observer, clock, taken, state } = opened('NOT_OWNED');
     observer.gone(APP.id);
     state.snapshot = createConfigSnapshot([], [], () => false);
@@ -285,8 +287,8 @@ describe('a name that somebody else had', () => {
   });
 });
 
-describe('after a change of the configuration', () => {
-  it('only what it changed is looked at', () => {
+describe('after a configuration change', () => {
+  it('only changed targets are queued', () => {
     const { observer, taken, state } = open();
     observer.meta(IN_STEP);
     state.snapshot = createConfigSnapshot(
@@ -301,21 +303,21 @@ describe('after a change of the configuration', () => {
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('nothing is taken for missing where no list was whole yet', () => {
+  it('no target counts as missing before its first list is complete', () => {
     const { observer, taken } = open();
     observer.all(() => false);
     expect(taken()).toEqual([]);
   });
 });
 
-it('has the targets of a mapping made one after the other, whichever namespace was listed first', () => {
+it('the targets of a mapping are queued consecutively, whichever namespace was listed first', () => {
   const all = ['z', 'a'].flatMap((namespace) => ['y', 'b'].map((name) => wanted({ name, namespace })));
   const { observer, taken } = open(all);
   observer.listed([{ namespace: 'z' }, { namespace: 'a' }]);
   expect(taken()).toEqual(['first a/b', 'first z/b', 'first a/y', 'first z/y']);
 });
 
-it('gives one request to what is seen together, and another to what comes later', () => {
+it('events close together share a request id, and later events get another one', () => {
   const { observer, clock, triggers } = open([APP, wanted({ name: 'b' }), wanted({ name: 'c' })]);
   observer.listed([{ namespace: 'apps' }]);
   clock.time += 501;
@@ -325,7 +327,7 @@ it('gives one request to what is seen together, and another to what comes later'
   expect(new Set(ids).size).toBe(2);
 });
 
-it.each(['namespace', 'names'])('lists 10,000 targets in no time, scope %s', (scope) => {
+it.each(['namespace', 'names'])('10,000 targets are listed quickly, scope %s', (scope) => {
   const all = Array.from({ length: 10_000 }, (_, index) =>
     wanted({ name: `m${index}`, namespace: `n${index % 100}` }),
   );

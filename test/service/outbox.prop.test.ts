@@ -9,7 +9,7 @@ const target = (index: number) => ({ namespace: 'apps', secret: `s${index}` });
 const step = fc.oneof(
   fc.record({ kind: fc.constant('trigger' as const), on: fc.nat(2), reason: fc.constantFrom(...REASONS) }),
   fc.record({ kind: fc.constant('request' as const), on: fc.nat(2) }),
-  // A worker takes one job and ends it a moment later.
+  // A worker that takes one job and ends it a moment later.
   fc.record({ kind: fc.constant('run' as const), ms: fc.nat(5) }),
   fc.record({ kind: fc.constant('away' as const) }),
   fc.record({ kind: fc.constant('back' as const) }),
@@ -17,7 +17,7 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('repeat' as const) }),
 );
 
-it('forgets nothing until a run that began after it has ended, whatever the queue loses', async () => {
+it('keeps each request until a run that began after it has ended, whatever the queue loses', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), async (steps, isSeen) => {
       const clock = createClock();
@@ -34,27 +34,27 @@ it('forgets nothing until a run that began after it has ended, whatever the queu
         ranAt.set(name, startedAt);
         outbox.done({ namespace: 'apps', secret: name }, startedAt);
       };
-      for (const it of steps) {
+      for (const action of steps) {
         clock.time += 1;
-        if (it.kind === 'trigger') {
-          askedAt.set(`s${it.on}`, clock.time);
-          outbox.trigger(target(it.on), it.reason, `r${clock.time}`);
-        } else if (it.kind === 'request') {
-          // Whoever is told that it failed asks again; until then nothing is promised.
-          const asked = outbox.request(target(it.on), 'manual', `r${clock.time}`);
-          const taken = await asked.then(
+        if (action.kind === 'trigger') {
+          askedAt.set(`s${action.on}`, clock.time);
+          outbox.trigger(target(action.on), action.reason, `r${clock.time}`);
+        } else if (action.kind === 'request') {
+          // A caller that receives an error asks again. Until then no run is guaranteed.
+          const request = outbox.request(target(action.on), 'manual', `r${clock.time}`);
+          const taken = await request.then(
             () => true,
             () => false,
           );
-          if (taken) askedAt.set(`s${it.on}`, clock.time);
-        } else if (it.kind === 'run') run(it.ms);
-        else if (it.kind === 'away') queue.failure = queueAway();
-        else if (it.kind === 'back') queue.failure = undefined;
-        else if (it.kind === 'lost') queue.jobs.length = 0;
+          if (taken) askedAt.set(`s${action.on}`, clock.time);
+        } else if (action.kind === 'run') run(action.ms);
+        else if (action.kind === 'away') queue.failure = queueAway();
+        else if (action.kind === 'back') queue.failure = undefined;
+        else if (action.kind === 'lost') queue.jobs.length = 0;
         else outbox.resend(0);
         await settled();
       }
-      // In the end all is well, and everything that was asked for is seen.
+      // In the end the queue works, and every request is served.
       queue.failure = undefined;
       queue.jobs.length = 0;
       const lostAt = clock.time;

@@ -26,8 +26,8 @@ function open() {
   return { clock, queue, logger, outbox, taken };
 }
 
-describe('a outbox', () => {
-  it('tells what a request has asked for and is not done, in its order', () => {
+describe('outbox', () => {
+  it('returns the pending targets of a request in order', () => {
     const { outbox, clock } = open();
     for (const index of [2, 0, 1]) outbox.trigger(target(index), 'first', 'r1');
     outbox.trigger(target(3), 'first', 'r2');
@@ -37,7 +37,7 @@ describe('a outbox', () => {
     expect(outbox.targetsOf('r1')).toEqual([target(1)]);
   });
 
-  it('tells the same to a run that repeats the request', () => {
+  it('returns them to a repeat of the request too', () => {
     const { outbox } = open();
     outbox.trigger(APP, 'first', 'r1');
     outbox.trigger(target(1), 'first', 'r2');
@@ -46,7 +46,7 @@ describe('a outbox', () => {
     expect(outbox.targetsOf('r1~1')).toEqual([APP]);
   });
 
-  it('asks for a target once, and no more when it was done', async () => {
+  it('queues a target once, and no more after its run', async () => {
     const { outbox, taken, clock } = open();
     outbox.trigger(APP, 'drift', 'r1');
     expect(await taken()).toEqual(['drift r1 s0']);
@@ -57,7 +57,7 @@ describe('a outbox', () => {
     expect(outbox.size).toBe(0);
   });
 
-  it('does not take the run of another request elsewhere for its own, as long as that may go by older reads', () => {
+  it("keeps a request after another request's run that may have used older reads", () => {
     const { outbox, clock } = open();
     const run = (by: string) => outbox.done(APP, clock.time, by);
     outbox.trigger(APP, 'event', 'r2');
@@ -72,7 +72,7 @@ describe('a outbox', () => {
     expect(outbox.size).toBe(0);
   });
 
-  it('asks again for what a run that began before it cannot have seen', async () => {
+  it('sends a request again that is newer than the run', async () => {
     const { outbox, taken, clock } = open();
     clock.time += 100;
     outbox.trigger(APP, 'event', 'r1');
@@ -82,7 +82,7 @@ describe('a outbox', () => {
     expect(await taken()).toEqual(['event r1~ s0']);
   });
 
-  it('repeats only what is old', async () => {
+  it('sends only old requests again', async () => {
     const { outbox, taken, clock } = open();
     outbox.trigger(target(1), 'event', 'r1');
     clock.time += 50_000;
@@ -95,7 +95,7 @@ describe('a outbox', () => {
     expect(await taken()).toEqual([]);
   });
 
-  it('adds what is asked for as it is asked for, and repeats the most urgent of it', async () => {
+  it('queues each request with its own reason, and repeats the most urgent one', async () => {
     const { outbox, taken } = open();
     outbox.trigger(APP, 'manual', 'person');
     outbox.trigger(APP, 'sweep', 'r2');
@@ -104,7 +104,7 @@ describe('a outbox', () => {
     expect(await taken()).toEqual(['manual person~ s0']);
   });
 
-  it('gets everything into a queue that has lost everything', async () => {
+  it('sends all requests to a queue that has lost everything', async () => {
     const { outbox, taken, queue } = open();
     for (let index = 0; index < 2_000; index += 1) outbox.trigger(target(index), 'first', 'r1');
     await settled();
@@ -113,7 +113,7 @@ describe('a outbox', () => {
     expect(new Set(await taken()).size).toBe(2_000);
   });
 
-  it('does not ask again for what came to the queue since that was seen, unless a clock was set back', async () => {
+  it('does not repeat requests queued after a given time, unless the clock was set back', async () => {
     const { outbox, taken, clock } = open();
     outbox.trigger(target(1), 'first', 'r1');
     const seenAt = clock.time;
@@ -128,7 +128,7 @@ describe('a outbox', () => {
     expect(await taken()).toEqual(['first r1~ s1', 'first r1~ s2']);
   });
 
-  it('keeps what a queue that is away did not take, and asks again without waiting for it to be old', async () => {
+  it('repeats requests that the queue did not accept, whatever their age', async () => {
     const { outbox, taken, queue, logger } = open();
     queue.failure = queueAway();
     for (let index = 0; index < 2_000; index += 1) outbox.trigger(target(index), 'first', 'r1');
@@ -136,7 +136,7 @@ describe('a outbox', () => {
     queue.attempts = 0;
     outbox.resend(60_000);
     await settled();
-    // That it is away shows with the first ones.
+    // The first ones show that the queue is down.
     expect(queue.attempts).toBe(500);
     queue.failure = undefined;
     outbox.resend(60_000);
@@ -144,7 +144,7 @@ describe('a outbox', () => {
     expect(logger.lines).toEqual([]);
   });
 
-  it('says when the queue fails in a way that nobody expected', async () => {
+  it('logs an unexpected queue error', async () => {
     const { outbox, queue, logger } = open();
     queue.failure = new AppError('INTERNAL');
     outbox.trigger(APP, 'first', 'r1');
@@ -152,14 +152,14 @@ describe('a outbox', () => {
     expect(logger.lines.map(({ level }) => level)).toEqual(['error']);
   });
 
-  it('tells who waits that the queue is away, and forgets the wish', async () => {
+  it('reports an outage to the caller and forgets its request', async () => {
     const { outbox, queue } = open();
     queue.failure = queueAway();
     await expect(outbox.request(APP, 'manual', 'r1')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
     expect(outbox.size).toBe(0);
   });
 
-  it('keeps what was asked for before somebody waited in vain', async () => {
+  it('keeps an earlier request when a waiting caller fails', async () => {
     const { outbox, queue, taken } = open();
     queue.failure = queueAway();
     outbox.trigger(APP, 'drift', 'r1');
@@ -169,7 +169,7 @@ describe('a outbox', () => {
     expect(await taken()).toEqual(['drift r1~ s0']);
   });
 
-  it('keeps what was asked for while somebody waited in vain', async () => {
+  it('keeps a later request that arrived while a waiting caller failed', async () => {
     const { outbox, queue, taken } = open();
     queue.failure = queueAway();
     const waits = outbox.request(APP, 'manual', 'r1');
@@ -180,7 +180,7 @@ describe('a outbox', () => {
     expect(await taken()).toHaveLength(1);
   });
 
-  it('tells intervals of asking apart within a millisecond, and takes all that is asked for in one together', async () => {
+  it('distinguishes ticks within a millisecond, and puts all requests of one tick together', async () => {
     const { outbox } = open();
     const intervals = (...names: number[]) => names.map((name) => outbox.lastRequest(target(name))?.tick);
     for (const index of [0, 1]) outbox.trigger(target(index), 'sweep', 'r1');
@@ -190,13 +190,13 @@ describe('a outbox', () => {
     outbox.trigger(target(3), 'sweep', 'r1');
     expect(intervals(2, 3)).toEqual([turn + 1, turn + 2]);
     await settled();
-    // What it has learnt since is newer than what was begun then.
+    // A request after new information is newer than what began before.
     outbox.trigger(target(4), 'sweep', 'r1');
     expect(intervals(4)).toEqual([turn + 3]);
     expect(outbox.lastRequest(target(4), 'r1')).toBeUndefined();
   });
 
-  it('knows since when somebody else than a request has asked', () => {
+  it('returns the time of the last request by another request id', () => {
     const { outbox, clock } = open();
     expect(outbox.requestedAt(APP)).toBeUndefined();
     outbox.trigger(APP, 'sweep', 'r1');
@@ -214,7 +214,7 @@ describe('a outbox', () => {
     expect([outbox.requestedAt(APP, 'r1'), outbox.requestedAt(APP, 'r2')]).toEqual([START + 30, START + 10]);
   });
 
-  it('what was open when the clock was set back is done by its run', async () => {
+  it('completes requests that were pending when the clock was set back', async () => {
     const clock = createClock();
     const queue = createFakeQueue();
     const outbox = createOutbox(asQueue(queue), { clock, logger: recordingLogger() });
@@ -225,7 +225,7 @@ describe('a outbox', () => {
     let runs = 0;
     for (let minute = 0; minute < 30; minute++) {
       runs += queue.jobs.splice(0).length;
-      outbox.done(target, clock.time); // each run ends well
+      outbox.done(target, clock.time); // every run succeeds
       clock.time += 61_000;
       outbox.resend(60_000);
       await settled();

@@ -8,11 +8,11 @@ import { serve } from './serving.ts';
 
 interface Situation {
   readonly mappings?: string;
-  /** Whether everything was in step once before. */
+  /** Whether everything was in sync once before. */
   readonly synced?: boolean;
-  /** What happened since. */
+  /** The change that happens before the run. */
   readonly since?: (world: World) => Promise<void> | void;
-  /** Of each target, what must come of it: otherwise both could be wrong alike. */
+  /** The expected outcome of each target. Otherwise both paths could be wrong in the same way. */
   readonly ends: Readonly<Record<string, string>>;
 }
 
@@ -28,19 +28,19 @@ const token = (fields: string): string => `
 const many = (count: number, fields: string): string =>
   Array.from({ length: count }, (_, n) => token(fields).replaceAll('token', `t${n}`)).join('');
 const DATA = 'data: { TOKEN: { store: vault, key: token } }';
-/** As `token`, whose target had the name `gone` once. */
+/** Like `token`, but its target was once named `gone`. */
 const RENAMED = `
   - name: db
     target: { namespace: apps }
     data: { USER: { store: vault, key: db, property: user } }${token(`${DATA}\n    onMappingRemoved: delete`).replace('namespace: apps', 'namespace: apps, secret: gone')}`;
-/** Any of which goes when its source or its mapping does. */
+/** Each of them is deleted with its source or mapping. */
 const FIVE = many(
   5,
   'onSourceMissing: delete\n    onMappingRemoved: delete\n    data: { TOKEN: { store: vault, key: token } }',
 ).replaceAll('key: t', 'key: k');
 const foreign = (data: Readonly<Record<string, string>>) => ({ type: 'Opaque', data });
 
-/** Its first reading, so that the next one completes the proof. */
+/** The first read of an absence, so that the next one proves it. */
 async function readOnceAbsent(world: World, key: string): Promise<void> {
   world.store.absent(key);
   await world.sync();
@@ -48,33 +48,33 @@ async function readOnceAbsent(world: World, key: string): Promise<void> {
 }
 
 const SITUATIONS: Readonly<Record<string, Situation>> = {
-  'nothing is there': { ends: { db: 'created', token: 'created' } },
-  'all is in step': { synced: true, ends: { db: 'unchanged', token: 'unchanged' } },
+  'no target exists': { ends: { db: 'created', token: 'created' } },
+  'all targets are in sync': { synced: true, ends: { db: 'unchanged', token: 'unchanged' } },
   'a source changed': {
     synced: true,
     since: ({ store }) => store.put('token', 'other', '2'),
     ends: { db: 'unchanged', token: 'updated' },
   },
-  'a source has a new version of the same bytes': {
+  'a source has a new version with the same bytes': {
     synced: true,
     since: ({ store }) => store.put('token', 'tok', '2'),
     ends: { db: 'unchanged', token: 'updated' },
   },
-  'a Secret of somebody else is in the way': {
+  'another owner has the Secret': {
     since: ({ cluster }) => cluster.put(DB, foreign({ A: base64('x') })),
     ends: { db: 'refused NOT_OWNED', token: 'created' },
   },
-  'a Secret of somebody else is adopted': {
+  'a Secret of another owner is adopted': {
     mappings: token(`onConflict: adopt\n    ${DATA}`),
     since: ({ cluster }) => cluster.put(TOKEN, foreign({ A: base64('x') })),
     ends: { token: 'updated' },
   },
-  'a target was edited by hand': {
+  'a target was edited manually': {
     synced: true,
     since: ({ cluster }) => cluster.edit(TOKEN, (raw) => ({ ...raw, data: { TOKEN: base64('by hand') } })),
     ends: { db: 'unchanged', token: 'updated' },
   },
-  'a target was deleted by hand': {
+  'a target was deleted manually': {
     synced: true,
     since: ({ cluster }) => cluster.forget(TOKEN),
     ends: { db: 'unchanged', token: 'created' },
@@ -84,7 +84,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     since: ({ store }) => store.fail('token', new AppError('STORE_UNAVAILABLE')),
     ends: { db: 'unchanged', token: 'failed STORE_UNAVAILABLE' },
   },
-  'what failed is well again': {
+  'a failed target works again': {
     synced: true,
     async since(world) {
       world.store.fail('token', new AppError('ACCESS_DENIED'));
@@ -111,13 +111,13 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     since: ({ store }) => store.absent('token'),
     ends: { token: 'failed SOURCE_ABSENT' },
   },
-  'an absent source is proven, of the last target': {
+  "the absence of the last target's source is proved": {
     mappings: token(`onSourceMissing: delete\n    ${DATA}`),
     synced: true,
     since: (world) => readOnceAbsent(world, 'token'),
     ends: { token: 'held HELD' },
   },
-  'an absent source is proven, of one target among others': {
+  "the absence of one target's source is proved": {
     mappings: many(
       3,
       `onSourceMissing: delete\n    data: { TOKEN: { store: vault, key: token } }`,
@@ -130,7 +130,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     },
     ends: { t0: 'unchanged', t1: 'deleted', t2: 'unchanged' },
   },
-  'an absent source is proven, and only its keys go': {
+  'the absence of a source is proved, and only its keys are removed': {
     mappings: token(
       'onSourceMissing: removeKeys\n    data: { TOKEN: { store: vault, key: token }, USER: { store: vault, key: db, property: user } }',
     ),
@@ -138,17 +138,17 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     since: (world) => readOnceAbsent(world, 'token'),
     ends: { token: 'updated' },
   },
-  'keys are merged into a Secret of others': {
+  'keys are merged into a Secret of another owner': {
     mappings: token(DATA).replace('namespace: apps', 'namespace: apps, mode: merge'),
     since: ({ cluster }) => cluster.put(TOKEN, foreign({ THEIRS: base64('x') })),
     ends: { token: 'updated' },
   },
-  'keys that others hold are to be merged': {
+  'keys to merge belong to another manager': {
     mappings: token(DATA).replace('namespace: apps', 'namespace: apps, mode: merge'),
     since: ({ cluster }) => cluster.put(TOKEN, foreign({ TOKEN: base64('x') })),
     ends: { token: 'refused CONFLICT' },
   },
-  'there is no Secret yet to merge into': {
+  'the Secret to merge into does not exist': {
     mappings: token(DATA).replace('namespace: apps', 'namespace: apps, mode: merge'),
     ends: { token: 'failed SECRET_MISSING' },
   },
@@ -158,7 +158,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     since: ({ store }) => store.put('token', 'other', '2'),
     ends: { token: 'refused IMMUTABLE' },
   },
-  'an immutable target among others is made anew': {
+  'an immutable target is replaced': {
     mappings: token(DATA)
       .replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true')
       .concat(
@@ -168,19 +168,19 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     since: ({ store }) => store.put('token', 'other', '2'),
     ends: { db: 'unchanged', token: 'updated' },
   },
-  'a mapping left that wants its target deleted': {
+  'a mapping with `onMappingRemoved: delete` was removed': {
     mappings: `${TWO_MAPPINGS}${token(DATA).replaceAll('token', 'gone').replace('key: gone', 'key: token')}\n    onMappingRemoved: delete`,
     synced: true,
     since: (world) => world.configure(TWO_MAPPINGS),
     ends: { db: 'unchanged', token: 'unchanged' },
   },
-  'a target has another name': {
+  'a target was renamed': {
     mappings: RENAMED,
     synced: true,
     since: (world) => world.configure(RENAMED.replace('secret: gone', 'secret: token')),
     ends: { db: 'unchanged', token: 'created' },
   },
-  'a target has another name, and its store fails': {
+  'a target was renamed, and its store fails': {
     mappings: RENAMED,
     synced: true,
     async since(world) {
@@ -189,7 +189,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     },
     ends: { db: 'unchanged', token: 'failed STORE_UNAVAILABLE' },
   },
-  'a target has another name, and somebody else has that': {
+  'a target was renamed, and another owner has the new name': {
     mappings: RENAMED,
     synced: true,
     async since(world) {
@@ -198,7 +198,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     },
     ends: { db: 'unchanged', token: 'refused NOT_OWNED' },
   },
-  'a source is gone beside mappings that left, and together they are too many': {
+  'an absent source and removed mappings together exceed the brake': {
     mappings: FIVE,
     async since(world) {
       for (const n of [0, 1, 2, 3, 4]) world.store.put(`k${n}`, 'value');
@@ -208,13 +208,13 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     },
     ends: { t2: 'held HELD', t3: 'unchanged', t4: 'unchanged' },
   },
-  'a mapping left that keeps its target': {
+  'a mapping that keeps its target was removed': {
     mappings: `${token(DATA)}${token(DATA).replaceAll('token', 'gone').replace('key: gone', 'key: token')}`,
     synced: true,
     since: (world) => world.configure(token(DATA)),
     ends: { token: 'unchanged' },
   },
-  'a key left the mapping': {
+  'a key was removed from the mapping': {
     mappings: TWO_MAPPINGS,
     synced: true,
     since: (world) => world.configure(token(DATA)),
@@ -229,27 +229,29 @@ async function bySync(world: World): Promise<Ends> {
   return new Map(targets.map((outcome) => [outcome.mapping, endOf(outcome)]));
 }
 
-/** The service starts, and a person asks it for each mapping. */
+/** The service starts, and a person requests a sync of each mapping. */
 async function byService(world: World): Promise<Ends> {
   const outcomes: Outcome[] = [];
   const serving = await serve(world, undefined, { onOutcome: (outcome) => void outcomes.push(outcome) });
   const { app, service, controller } = serving;
   const decided = new Map<string, string>();
   controller.states.onChange(({ mapping, kind, error, proposed }) => {
-    const wasProposed = outcomes.some((it) => it.mapping === mapping && it.proposal !== undefined);
+    const wasProposed = outcomes.some(
+      (outcome) => outcome.mapping === mapping && outcome.proposal !== undefined,
+    );
     if (wasProposed && !proposed && !decided.has(mapping))
       decided.set(mapping, [kind, error?.code].filter(Boolean).join(' '));
   });
   try {
     let over = false;
-    const asked = Promise.all(
+    const requests = Promise.all(
       app.config.mappings.map(({ name }) => service.sync(name, { name: 'ann' }, crypto.randomUUID())),
     ).finally(() => {
       over = true;
     });
-    // What is proposed is decided a moment later.
+    // Proposals are decided a moment later.
     while (!over) await world.clock.advance(250);
-    await asked;
+    await requests;
     await world.clock.advance(1_500);
   } finally {
     await serving[Symbol.asyncDispose]();
@@ -257,12 +259,12 @@ async function byService(world: World): Promise<Ends> {
   const ends = new Map<string, { ended: string; keys?: unknown }>();
   for (const { id, mapping } of controller.snapshot().targets) {
     const runs = outcomes.filter(
-      (it) => it.mapping === mapping.name && formatTarget(it.target) === formatTarget(id),
+      (outcome) => outcome.mapping === mapping.name && formatTarget(outcome.target) === formatTarget(id),
     );
-    // What one run did, the next one finds done.
+    // The next run finds the changes of the first one done.
     const first = runs.find(({ kind }) => kind !== 'unchanged') ?? runs.at(-1);
     const ended = decided.get(mapping.name);
-    // What was proposed, the destroying step has decided.
+    // The deletion step has decided the proposals.
     if (first?.proposal !== undefined && ended !== undefined) ends.set(mapping.name, { ended });
     else if (first !== undefined) ends.set(mapping.name, endOf(first));
   }
@@ -276,16 +278,16 @@ function endOf({ kind, error, keys }: Outcome) {
 
 const ALONE = ['command', 'configure', 'release'];
 
-/** Each thing that is on record, once, but for who did it when and how long it took. */
+/** Each record once, without its actor, time and duration. */
 function recordsOf(world: World, after: number): readonly string[] {
-  const said = world.records
+  const records = world.records
     .slice(after)
     .filter(({ action, secret }) => !ALONE.includes(action) && (action !== 'sweep' || secret !== undefined))
     .map((record: AuditRecord) => {
       const { sequence, time, replica, actor, requestId, durationMs, previousHash, hash, ...rest } = record;
       return JSON.stringify(rest);
     });
-  return [...new Set(said)].toSorted();
+  return [...new Set(records)].toSorted();
 }
 
 async function prepare({ mappings = TWO_MAPPINGS, synced = false, since }: Situation) {
@@ -309,16 +311,17 @@ async function prepare({ mappings = TWO_MAPPINGS, synced = false, since }: Situa
   };
 }
 
-describe('a one-shot sync and the worker of the service do the same, where', () => {
+describe("a one-shot sync and the service's worker have the same results when", () => {
   it.each(Object.entries(SITUATIONS))('%s', async (_, situation) => {
     const [one, other] = [await prepare(situation), await prepare(situation)];
-    const wanted = Object.keys(situation.ends);
+    const targetNames = Object.keys(situation.ends);
     const ofSync = await bySync(one.world);
     const ofService = await byService(other.world);
-    const ended = (ends: Ends) => Object.fromEntries(wanted.map((name) => [name, ends.get(name)?.ended]));
+    const ended = (ends: Ends) =>
+      Object.fromEntries(targetNames.map((name) => [name, ends.get(name)?.ended]));
     expect(ended(ofSync)).toEqual(situation.ends);
     expect(ended(ofService)).toEqual(situation.ends);
-    // Of what the destroying step decided, the audit tells the keys.
+    // The audit contains the keys of the deletions.
     for (const [name, { keys }] of ofService)
       if (keys !== undefined) expect(keys).toEqual(ofSync.get(name)?.keys);
     expect(other.told()).toEqual(one.told());

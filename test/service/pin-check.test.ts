@@ -13,10 +13,10 @@ import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { source } from '../sync/sample.ts';
 import {
   createClock,
-  createFakeNotices,
+  createFakeBroadcast,
   createTriggers,
   failed,
-  known,
+  targetState,
   meta,
   STORES,
   wanted,
@@ -26,24 +26,28 @@ const A = wanted({ name: 'a', data: { A: source({ key: 'a' }) } });
 const MERGED = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
 
 /** Metadata of a target as we left it, with a pin in its annotation. */
-function pinnedMeta(it: DesiredTarget, pin?: string) {
-  const plain = meta(it, { A: ['a', '1'] });
+function pinnedMeta(desiredTarget: DesiredTarget, pin?: string) {
+  const plain = meta(desiredTarget, { A: ['a', '1'] });
   return pin === undefined ? plain : { ...plain, annotations: { ...plain.annotations, [PIN]: pin } };
 }
 
 function open(all: readonly DesiredTarget[] = [A]) {
   const clock = createClock();
-  const states = createTargetStates(createFakeNotices(), clock);
+  const states = createTargetStates(createFakeBroadcast(), clock);
   const triggers = createTriggers();
   const audit = createMemoryAudit({ instance: 'prod', clock });
   const snapshot = () => createConfigSnapshot([], all, () => false);
   const deps = { snapshot, states, outbox: triggers, clock };
   const look = createPinCheck({ ...deps, audit });
-  const say = async (it: DesiredTarget, action: 'rollback' | 'unpin', outcome: 'ok' | 'refused' = 'ok') => {
+  const say = async (
+    desiredTarget: DesiredTarget,
+    action: 'rollback' | 'unpin',
+    outcome: 'ok' | 'refused' = 'ok',
+  ) => {
     await audit.append([
       {
         ...{ actor: { kind: 'cli' }, requestId: 'r', durationMs: 0, attempt: 1 },
-        ...{ action, outcome, mapping: it.mapping.name, ...it.id },
+        ...{ action, outcome, mapping: desiredTarget.mapping.name, ...desiredTarget.id },
         keys: { added: [], changed: [], removed: [] },
         sources: action === 'unpin' ? [] : [{ store: 'vault', key: 'a', version: '1' }],
         ...(action === 'unpin' ? {} : { note: pinNote({ to: 7, stores: new Map([['vault', 'hash']]) }) }),
@@ -55,12 +59,20 @@ function open(all: readonly DesiredTarget[] = [A]) {
 
 const note = (
   { states, clock }: ReturnType<typeof open>,
-  it: DesiredTarget,
-  part: Parameters<typeof known>[0] = {},
-) => states.note(known({ mapping: it.mapping.name, target: it.id, endedAt: clock.time, ...part }));
+  desiredTarget: DesiredTarget,
+  part: Parameters<typeof targetState>[0] = {},
+) =>
+  states.note(
+    targetState({
+      mapping: desiredTarget.mapping.name,
+      target: desiredTarget.id,
+      endedAt: clock.time,
+      ...part,
+    }),
+  );
 
-describe('pins that were said elsewhere', () => {
-  it('have a target looked at that does not show them', async () => {
+describe('pins set by another process', () => {
+  it('queue a target that does not show them', async () => {
     const it_ = open();
     note(it_, A);
     it_.states.setMeta(pinnedMeta(A));
@@ -72,8 +84,8 @@ describe('pins that were said elsewhere', () => {
   it.each([
     ['a pin that shows', 'rollback', '7', []],
     ['a pin to another record', 'rollback', '5', ['event apps/a']],
-    ['an end that shows', 'unpin', undefined, []],
-    ['an end that does not show', 'unpin', '7', ['event apps/a']],
+    ['an unpin that shows', 'unpin', undefined, []],
+    ['an unpin that does not show', 'unpin', '7', ['event apps/a']],
   ] as const)('%s', async (_, action, shown, looks) => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A, shown));
@@ -82,7 +94,7 @@ describe('pins that were said elsewhere', () => {
     expect(it_.triggers.taken()).toEqual(looks);
   });
 
-  it('count by the last word, and what was refused is none', async () => {
+  it('count by the latest record, and refused ones are ignored', async () => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A));
     await it_.say(A, 'rollback');
@@ -92,7 +104,7 @@ describe('pins that were said elsewhere', () => {
     expect(it_.triggers.taken()).toEqual([]);
   });
 
-  it('are looked for now and then, and each record once', async () => {
+  it('are checked periodically, and each record once', async () => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A));
     await it_.say(A, 'rollback');
@@ -123,14 +135,14 @@ describe('pins that were said elsewhere', () => {
     expect(it_.triggers.taken()).toEqual([]);
   });
 
-  it('of what nobody wants are none of ours', async () => {
+  it('of targets that are not desired are ignored', async () => {
     const it_ = open();
     await it_.say(wanted({ name: 'gone' }), 'rollback');
     await it_.look('r1');
     expect(it_.triggers.taken()).toEqual([]);
   });
 
-  it('of a merge are compared with what its own last run found', async () => {
+  it('of a merge are compared with its last run', async () => {
     const it_ = open([MERGED]);
     it_.states.setMeta(pinnedMeta(MERGED, '7'));
     note(it_, MERGED);
@@ -145,25 +157,25 @@ describe('pins that were said elsewhere', () => {
   });
 });
 
-describe('the annotation', () => {
+describe('pin annotation', () => {
   const judged = (shown: string | undefined, pin?: { readonly to: number | undefined }) =>
     looksInSync(pinnedMeta(A, shown), { mapping: A.mapping, instance: 'prod', stores: STORES, pin });
 
   it.each([
     ['none', undefined, { to: undefined }, true],
     ['ours', '7', { to: 7 }, true],
-    ['taken away', undefined, { to: 7 }, false],
+    ['removed', undefined, { to: 7 }, false],
     ['of another record', '8', { to: 7 }, false],
-    ['made up', '7', { to: undefined }, false],
-    ['of nonsense', 'x', { to: undefined }, false],
-    ['the same number, written otherwise', '07', { to: 7 }, false],
-    ['none before the first look', undefined, undefined, true],
-    ['one before the first look, which only a run can tell', '7', undefined, false],
+    ['invented', '7', { to: undefined }, false],
+    ['invalid', 'x', { to: undefined }, false],
+    ['the same number in another notation', '07', { to: 7 }, false],
+    ['absent before the first run', undefined, undefined, true],
+    ['present before the first run, which must check it', '7', undefined, false],
   ] as const)('%s', (_, shown, pin, expected) => {
     expect(judged(shown, pin)).toBe(expected);
   });
 
-  it('changed by hand has the target looked at', () => {
+  it('queues the target when somebody edits it', () => {
     const it_ = open();
     const observer = createObserver({ ...it_, instance: 'prod', stores: () => STORES });
     note(it_, A, { pinned: 7, resourceVersion: '1' });
@@ -173,7 +185,7 @@ describe('the annotation', () => {
     expect(it_.triggers.taken()).toEqual(['drift apps/a']);
   });
 
-  it('is the first that a new process knows, and has one look made', () => {
+  it('is the only pin that a new process knows, and causes one run', () => {
     const it_ = open();
     const observer = createObserver({ ...it_, instance: 'prod', stores: () => STORES });
     observer.meta(pinnedMeta(A, '7'));
@@ -189,7 +201,7 @@ describe('the status of a pinned target', () => {
   const statusOf = (it_: ReturnType<typeof open>, target: DesiredTarget = A) =>
     targetStatus(target, it_.snapshot(), it_.states, it_.clock.time);
 
-  it('is `pinned`, and says to which record', () => {
+  it('is `pinned` and names the record', () => {
     const it_ = open();
     note(it_, A, { pinned: 7 });
     expect(statusOf(it_)).toMatchObject({ state: 'pinned', pinned: 7 });
@@ -198,22 +210,22 @@ describe('the status of a pinned target', () => {
   it.each([
     ['VERSION_GONE', 'failed'],
     ['STORE_UNAVAILABLE', 'stale'],
-  ] as const)('is that of its failure, %s, and still says to which record', (code, state) => {
+  ] as const)('is its failure, %s, and still names the record', (code, state) => {
     const it_ = open();
     note(it_, A, { ...failed(code), pinned: 7, person: code === 'VERSION_GONE' });
     expect(statusOf(it_)).toMatchObject({ state, code, pinned: 7 });
   });
 
-  it('of a mapping that merges does not come from the annotation of the owner', () => {
+  it('of a merge ignores the annotation of the owner', () => {
     const it_ = open([MERGED]);
     it_.states.setMeta({ ...pinnedMeta(A, '7'), id: MERGED.id });
     expect(statusOf(it_, MERGED)).not.toHaveProperty('pinned');
   });
 
-  it('is told to other replicas, and nothing else is believed', () => {
-    const told = known({ pinned: 7 });
-    expect(parseTargetState(formatTargetState(told, () => undefined))).toMatchObject({ pinned: 7 });
+  it('is shared with other replicas, and invalid values are ignored', () => {
+    const sent = targetState({ pinned: 7 });
+    expect(parseTargetState(formatTargetState(sent, () => undefined))).toMatchObject({ pinned: 7 });
     for (const pinned of ['7', -1, null, {}])
-      expect(parseTargetState(JSON.stringify({ ...told, pinned }))).not.toHaveProperty('pinned');
+      expect(parseTargetState(JSON.stringify({ ...sent, pinned }))).not.toHaveProperty('pinned');
   });
 });

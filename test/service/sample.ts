@@ -24,12 +24,12 @@ export function wanted(
 ): DesiredTarget {
   const { namespace = 'apps', ...rest } = part;
   const name = rest.name ?? 'app';
-  const it = mapping({ ...rest, name, target: { secret: name, ...rest.target } });
-  return { mapping: it, id: { namespace, secret: it.target.secret } };
+  const desired = mapping({ ...rest, name, target: { secret: name, ...rest.target } });
+  return { mapping: desired, id: { namespace, secret: desired.target.secret } };
 }
 
-/** How a run ended; well, unless it is said otherwise. */
-export function known(part: Partial<TargetState> = {}): TargetState {
+/** The result of a run; a success by default. */
+export function targetState(part: Partial<TargetState> = {}): TargetState {
   return {
     mapping: 'app',
     target: { namespace: 'apps', secret: 'app' },
@@ -53,7 +53,7 @@ export const failed = (
   error: new AppError(code).toJSON(),
 });
 
-/** A target as we leave it: of each key, the key of the store and the version. */
+/** A target as we leave it: the store key and version of each data key. */
 export function meta(
   desiredTarget: DesiredTarget,
   sources: Readonly<Record<string, readonly [key: string, version: string]>> = {},
@@ -91,16 +91,16 @@ function marksOf({ name }: Mapping): Record<string, string> {
 }
 
 export interface FakeNotices extends Broadcast {
-  /** Whether posts are held back until `deliver`. */
+  /** Whether messages are held back until `deliver`. */
   late: boolean;
   deliver(): void;
   readonly posted: readonly (readonly [field: string, text: string | undefined])[];
-  /** Anybody who can reach Redis. */
+  /** A message from anyone who can reach Redis. */
   raw(field: string, text: string): void;
 }
 
-/** The notices of several processes, with the limits of the queue. */
-export function createFakeNotices(): FakeNotices {
+/** The broadcast of several processes, with the limits of the queue. */
+export function createFakeBroadcast(): FakeNotices {
   const fields = createRetainedMessages();
   const posted: [string, string | undefined][] = [];
   let waiting: [string, string | undefined][] = [];
@@ -108,9 +108,9 @@ export function createFakeNotices(): FakeNotices {
     late: false,
     posted,
     deliver() {
-      const due = waiting;
+      const queued = waiting;
       waiting = [];
-      for (const [field, text] of due) fields.set(field, text);
+      for (const [field, text] of queued) fields.set(field, text);
     },
     raw: (field, text) => fields.set(field, text),
     publish(field, text) {
@@ -124,9 +124,9 @@ export function createFakeNotices(): FakeNotices {
 }
 
 export interface FakeQueue extends Pick<Queue, 'add'> {
-  /** What was taken and not lost. */
+  /** Accepted jobs that were not lost. */
   readonly jobs: { job: Job; options: AddOptions }[];
-  /** While set, nothing is taken. */
+  /** While set, the queue rejects jobs. */
   failure: AppError | undefined;
   attempts: number;
 }
@@ -151,7 +151,7 @@ export const asQueue = (fake: Pick<Queue, 'add'>): Queue => fake as Queue;
 export interface Triggers {
   readonly list: { readonly target: string; readonly reason: Reason; readonly requestId: string }[];
   trigger(target: { namespace: string; secret: string }, reason: Reason, requestId: string): void;
-  /** `<reason> <target>` of all since the last call. */
+  /** `<reason> <target>` of all jobs since the last call. */
   taken(): readonly string[];
 }
 

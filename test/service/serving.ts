@@ -12,14 +12,14 @@ export interface Serving extends AsyncDisposable {
   readonly service: Service;
 }
 
-/** The service on a world in memory, as a process of it. */
+/** One process of the service on in-memory systems. */
 export async function serve(
   world: World,
   watch?: Watch,
   more: Partial<ServiceOptions> = {},
 ): Promise<Serving> {
   const process = await world.start(watch);
-  // What the process' cluster is wrapped in gives promises only, and a watch is none.
+  // The wrapped cluster returns only promises, so watches bypass it.
   const app: App = Object.defineProperties(
     { ...process.app },
     {

@@ -44,20 +44,20 @@ const contents = (shards: readonly Shard[]) =>
   );
 
 describe('the shards of a configuration', () => {
-  it('hold each reference of an own target once, at the shortest interval of its users', () => {
+  it('contain each reference of an owned target once, at the shortest interval of its users', () => {
     fc.assert(
       fc.property(someWanted, (all) => {
         const shards = shardsOf(all, tells);
         const needed = new Set(
           all
             .filter(({ mapping }) => mapping.target.mode === 'own')
-            .flatMap(({ mapping }) => sourcesOf(mapping).map((it) => refId(storeRef(it)))),
+            .flatMap(({ mapping }) => sourcesOf(mapping).map((used) => refId(storeRef(used)))),
         );
-        const found = shards.flatMap(({ sweep, refs }) => refs.map((ref) => ({ sweep, ref })));
-        expect(found.map(({ ref }) => refId(ref)).sort()).toEqual([...needed].sort());
-        for (const { sweep, ref } of found) {
+        const entries = shards.flatMap(({ sweep, refs }) => refs.map((ref) => ({ sweep, ref })));
+        expect(entries.map(({ ref }) => refId(ref)).sort()).toEqual([...needed].sort());
+        for (const { sweep, ref } of entries) {
           const users = all.filter(({ mapping }) =>
-            sourcesOf(mapping).some((it) => refId(storeRef(it)) === refId(ref)),
+            sourcesOf(mapping).some((used) => refId(storeRef(used)) === refId(ref)),
           );
           expect(sweep.store).toBe(ref.store);
           expect(sweep.refreshMs).toBe(Math.min(...users.map(({ mapping }) => mapping.refreshMs)));
@@ -66,7 +66,7 @@ describe('the shards of a configuration', () => {
     );
   });
 
-  it('check each search and each merge whole, once an interval', () => {
+  it('check each search and each merge by a full run once per interval', () => {
     fc.assert(
       fc.property(someWanted, (all) => {
         const names = shardsOf(all, tells).flatMap(({ sweep, fullRuns: whole }) =>
@@ -76,14 +76,16 @@ describe('the shards of a configuration', () => {
           }),
         );
         const needed = all.filter(
-          (it) => isSearch(it) || (it.mapping.target.mode === 'merge' && sourcesOf(it.mapping).length > 0),
+          (desiredTarget) =>
+            isSearch(desiredTarget) ||
+            (desiredTarget.mapping.target.mode === 'merge' && sourcesOf(desiredTarget.mapping).length > 0),
         );
         expect(names.sort()).toEqual(needed.map(({ mapping }) => mapping.name).sort());
       }),
     );
   });
 
-  it('are the same in whatever order the configuration is read', () => {
+  it('do not depend on the order of the configuration', () => {
     const shuffled = someWanted.chain((all) =>
       fc.tuple(fc.constant(all), fc.shuffledSubarray([...all], { minLength: all.length })),
     );
@@ -94,7 +96,7 @@ describe('the shards of a configuration', () => {
     );
   });
 
-  it('have names that stay when a mapping is added to many', () => {
+  it('rarely change their names when a mapping is added to many', () => {
     const many = Array.from({ length: 900 }, (_, index) =>
       wanted({ name: `m${index}`, data: { A: source({ key: `k${index}` }) } }),
     );
@@ -112,7 +114,7 @@ const someSweep: fc.Arbitrary<Sweep> = fc
   .map((part) => ({ kind: 'sweep', shards: 64, ...part }));
 
 describe('the rounds of a shard', () => {
-  it('come once each, never more apart than the interval and its jitter, however the ticks fall', () => {
+  it('come once each, at most one interval and its jitter apart, whatever the tick times', () => {
     const steps = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 10, maxLength: 200 });
     fc.assert(
       fc.property(someSweep, steps, (sweep, parts) => {
@@ -120,7 +122,7 @@ describe('the rounds of a shard', () => {
         let { round } = roundAt(sweep, now);
         let began: number | undefined;
         for (const part of parts) {
-          // A tick is never further away than a fifth of the interval.
+          // Ticks are at most a fifth of the interval apart.
           const step = Math.max(1, Math.floor((part / 2_000) * sweep.refreshMs));
           now += step;
           const { round: next } = roundAt(sweep, now);
@@ -138,18 +140,18 @@ describe('the rounds of a shard', () => {
     );
   });
 
-  it('last from one due time to the next, without a gap', () => {
+  it('last from one due time to the next without a gap', () => {
     fc.assert(
       fc.property(someSweep, fc.nat(10 ** 9), (sweep, ms) => {
-        const here = roundAt(sweep, START + ms);
-        expect(here.from).toBeLessThanOrEqual(START + ms);
-        expect(here.until).toBeGreaterThan(START + ms);
-        expect(roundAt(sweep, here.until)).toMatchObject({ round: here.round + 1, from: here.until });
+        const round = roundAt(sweep, START + ms);
+        expect(round.from).toBeLessThanOrEqual(START + ms);
+        expect(round.until).toBeGreaterThan(START + ms);
+        expect(roundAt(sweep, round.until)).toMatchObject({ round: round.round + 1, from: round.until });
       }),
     );
   });
 
-  it('are a matter of the name and the time alone', () => {
+  it('depend only on the name and the time', () => {
     fc.assert(
       fc.property(someSweep, fc.nat(10 ** 9), (sweep, ms) => {
         expect(roundAt({ ...sweep }, START + ms)).toEqual(roundAt(sweep, START + ms));
@@ -158,7 +160,7 @@ describe('the rounds of a shard', () => {
   });
 });
 
-it('spreads the reads of 10,000 references over the interval', () => {
+it('spread the reads of 10,000 references over the interval', () => {
   const refreshMs = 300_000;
   const many = Array.from({ length: 10_000 }, (_, index) =>
     wanted({ name: `m${index}`, refreshMs, data: { A: source({ key: `k${index}` }) } }),

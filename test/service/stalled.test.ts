@@ -6,7 +6,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 import { startTestServer } from '../http/harness.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 
-it('a loop without beats shows in `livez`, a metric and the log within a minute, and so does its return', async () => {
+it('reports a stalled loop in `livez`, a metric and the log within a minute, and its recovery too', async () => {
   vi.useFakeTimers();
   const clock = createManualTime();
   const logger = recordingLogger();
@@ -29,7 +29,7 @@ it('a loop without beats shows in `livez`, a metric and the log within a minute,
   });
   using _ = watchStalls(loops, { logger });
   await using bench = await startTestServer({ metrics, service: { loops: () => loops.states() } });
-  const well = loops.begin('timetable', 30_000);
+  const well = loops.begin('sweep schedule', 30_000);
   const stuck = loops.begin('watch apps', 30_000);
   const context = async (ms: number) => {
     clock.set(clock.now() + ms);
@@ -51,7 +51,7 @@ it('a loop without beats shows in `livez`, a metric and the log within a minute,
       logged: [{ level: 'error', fields: { name: 'watch apps' } }],
     });
     expect((await bench.get('/livez')).status).toBe(503);
-    // Said once, not at each look.
+    // Logged once, not at each check.
     await context(29_000);
     expect((await shown()).logged).toEqual([]);
     stuck.beat();

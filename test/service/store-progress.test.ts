@@ -16,7 +16,7 @@ function open() {
 }
 
 describe('an answer of a store', () => {
-  it('is progress of all who wait for it, and of nobody else', () => {
+  it('is progress of exactly the jobs that wait for the store', () => {
     const { clock, answers, begin, ages } = open();
     const end = answers.trackWait(begin('both'), ['a', 'b']);
     answers.trackWait(begin('b'), ['b']);
@@ -33,7 +33,7 @@ describe('an answer of a store', () => {
     expect(ages()).toEqual(['both 5', 'b 0', 'none 60']);
   });
 
-  it('is told no more often than matters', () => {
+  it('is noted at a limited rate', () => {
     const { clock, answers, begin, ages } = open();
     answers.trackWait(begin('a'), ['a']);
     answers.note('a');
@@ -45,14 +45,14 @@ describe('an answer of a store', () => {
     expect(ages()).toEqual(['a 0']);
   });
 
-  it('counts while a context asks a store, whatever comes of it, and not in between', async () => {
+  it('counts while a context waits for a store, whatever the result, and not in between', async () => {
     const { clock, answers, begin, ages } = open();
     const loop = begin('job');
-    const asked = Promise.withResolvers<never>();
+    const answer = Promise.withResolvers<never>();
     const plain: Pick<SyncContext, 'read' | 'find' | 'versions'> = {
-      read: () => asked.promise,
-      find: () => asked.promise,
-      versions: () => asked.promise,
+      read: () => answer.promise,
+      find: () => answer.promise,
+      versions: () => answer.promise,
     };
     const context = withStoreProgress(plain as SyncContext, () => answers.trackWait(loop, ['a']));
     const all = Promise.allSettled([
@@ -63,7 +63,7 @@ describe('an answer of a store', () => {
     clock.time += 50_000;
     answers.note('a');
     expect(ages()).toEqual(['job 0']);
-    asked.reject(new Error('as it may'));
+    answer.reject(new Error('as it may'));
     await all;
     clock.time += 50_000;
     answers.note('a');

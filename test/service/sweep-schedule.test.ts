@@ -48,8 +48,8 @@ function open(keys = 200, refreshMs = REFRESH_MS) {
   };
 }
 
-describe('a timetable', () => {
-  it('queues each shard once in each interval', () => {
+describe('sweep schedule', () => {
+  it('queues each shard once per interval', () => {
     const { state, restart, run, subjects } = open();
     restart();
     run(REFRESH_MS * 1.1);
@@ -60,13 +60,13 @@ describe('a timetable', () => {
     for (const times of counts.values()) expect(times.length).toBeOneOf([9, 10, 11]);
   });
 
-  it('makes no round by a restart', () => {
+  it('adds no round at a restart', () => {
     const { restart, subjects } = open();
     for (let restarts = 0; restarts < 5; restarts += 1) restart();
     expect(subjects()).toEqual([]);
   });
 
-  it('queues no round twice over restarts, by its name', () => {
+  it('queues no round twice across restarts, by its id', () => {
     const { queue, restart, run } = open(50, 60_000);
     restart();
     for (let minute = 0; minute < 10; minute += 1) {
@@ -78,18 +78,18 @@ describe('a timetable', () => {
     expect(queue.jobs.every(({ options }) => options.once?.ttlMs === 60_000)).toBe(true);
   });
 
-  it('gives a shard the same name and round in each replica', () => {
+  it('uses the same name and round for a shard in each replica', () => {
     const [one, two] = [open(), open()];
-    for (const it of [one, two]) {
-      it.restart();
-      it.run(REFRESH_MS);
+    for (const replica of [one, two]) {
+      replica.restart();
+      replica.run(REFRESH_MS);
     }
-    const named = (it: typeof one) =>
-      it.queue.jobs.map(({ job, options }) => `${job.subject} ${options.once?.id}`);
+    const named = (replica: typeof one) =>
+      replica.queue.jobs.map(({ job, options }) => `${job.subject} ${options.once?.id}`);
     expect(named(two)).toEqual(named(one));
   });
 
-  it('goes on when the clock is set back', () => {
+  it('continues when the clock is set back', () => {
     const { clock, restart, run, subjects } = open();
     restart();
     run(REFRESH_MS);
@@ -99,7 +99,7 @@ describe('a timetable', () => {
     expect(new Set(subjects()).size).toBe(open().state.snapshot.shards.size);
   });
 
-  it('spreads what became due while the clock jumped or the process slept', () => {
+  it('spreads shards that became due while the clock jumped or the process was suspended', () => {
     const { clock, restart, run, subjects, schedule } = open(1_000);
     restart();
     clock.time += 7_200_000;
@@ -109,14 +109,14 @@ describe('a timetable', () => {
     expect(new Set(subjects()).size).toBe(64);
   });
 
-  it('catches up where the interval is as short as a tick', () => {
+  it('catches up if the interval is as short as a tick', () => {
     const { restart, run, subjects } = open(1, 1_000);
     restart();
     run(60_000, 3_000);
     expect(subjects().length).toBeGreaterThan(15);
   });
 
-  it('outlives a queue that is away, and tells of it nowhere', async () => {
+  it('continues after a queue outage and logs nothing', async () => {
     const { queue, restart, run, subjects, logger } = open();
     restart();
     queue.failure = queueAway();
@@ -128,7 +128,7 @@ describe('a timetable', () => {
     expect(subjects().length).toBeGreaterThanOrEqual(open().state.snapshot.shards.size);
   });
 
-  it('follows a new configuration without a stampede', () => {
+  it('follows a new configuration without a burst', () => {
     const { state, restart, run, subjects } = open(200);
     restart();
     run(10_000);
@@ -140,7 +140,7 @@ describe('a timetable', () => {
     expect(new Set(subjects())).toEqual(new Set(state.snapshot.shards.keys()));
   });
 
-  it('queues the shards of a store that has come back at once', () => {
+  it('queues the shards of a recovered store at once', () => {
     const { clock, state, schedule, queue } = open(10);
     clock.time = START;
     const names = [...state.snapshot.shards.values()].map(({ sweep }) => formatSubject(sweep));
@@ -166,13 +166,13 @@ describe('a timetable', () => {
     const again = named();
     expect(again).toHaveLength(shards.length);
     expect(lost).toEqual(expect.arrayContaining(again));
-    // The one is of an earlier round, the other of this one.
+    // One shard was swept in an earlier round, the other in this round.
     const [late] = shards;
     schedule.requeueLost((shard) => (shard === late ? clock.time - 120_000 : clock.time));
     expect(named().map((name) => name.replace(/ .*/, ''))).toEqual([late]);
   });
 
-  it('a sweep that was due while Redis was away for 5 s is made up for when it is back', async () => {
+  it('runs a sweep after recovery that was due during a Redis outage of 5 s', async () => {
     const DAY = 86_400_000;
     const clock = createClock();
     const queue = createFakeQueue();
@@ -189,7 +189,7 @@ describe('a timetable', () => {
     });
     schedule.tick();
     queue.failure = queueAway();
-    // Redis is away until the shard was due once, and 5 s more.
+    // Redis is down until the shard was due once, and 5 s longer.
     for (let s = 0; queue.attempts === 0 && s < 2 * 86_400; s++) {
       clock.time += 1_000;
       schedule.tick();

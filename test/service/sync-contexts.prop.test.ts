@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { createSyncContexts, MAX_CONTEXT_AGE_MS } from '../../src/service/runs/sync-contexts.ts';
 import { createClock, START, settled } from './sample.ts';
 
-describe('contexts', () => {
-  it('are shared within a request for a while, and never with what was read too early', async () => {
+describe('sync contexts', () => {
+  it('are shared within a request for a while, and never with reads that are too old', async () => {
     const step = fc.record({
       ms: fc.integer({ min: 0, max: 6_000 }),
       requestId: fc.constantFrom('r1', 'r2', 'r3'),
       reason: fc.constantFrom('event' as const, 'manual' as const),
-      /** How long ago what is read may have been read. */
+      /** The maximum age of a read. */
       ago: fc.option(fc.nat(8_000), { nil: undefined }),
     });
     await fc.assert(
@@ -25,11 +25,11 @@ describe('contexts', () => {
           expect(context).toMatchObject({ requestId, reason });
           expect(clock.time - (usedAt.get(context) ?? clock.time)).toBeLessThanOrEqual(MAX_CONTEXT_AGE_MS);
           usedAt.set(context, clock.time);
-          // What it has read may be as old as it is, and no older than the age at which it reads anew.
+          // Reads may be as old as the context, and no older than the maximum age.
           if (ago !== undefined && context.beganAt !== clock.time)
             expect(Math.max(context.beganAt, clock.time - MAX_CONTEXT_AGE_MS)).toBeGreaterThan(notBefore);
           const key = `${requestId} ${reason}`;
-          // The same moment, the same context.
+          // At the same moment, the context is the same.
           if (last?.key === key && last.at === clock.time && ago === undefined)
             expect(context).toBe(last.context);
           last = { key, context, at: clock.time };
@@ -38,12 +38,12 @@ describe('contexts', () => {
     );
   });
 
-  it('live for as long as they are used, before those that are not', async () => {
+  it('stay open while they are used; unused ones are closed first', async () => {
     const clock = createClock();
-    let begun = 0;
+    let opened = 0;
     const contexts = createSyncContexts(clock, async () => {
-      begun += 1;
-      return begun;
+      opened += 1;
+      return opened;
     });
     const job = { requestId: 'long', reason: 'first' } as const;
     for (let n = 0; n < 100; n += 1) {
@@ -55,15 +55,15 @@ describe('contexts', () => {
     expect(await contexts.get(job, 0)).toBe(102);
   });
 
-  it('that were begun in the turn in which something was asked for are new enough for it', async () => {
+  it('that were opened in the tick of a request are new enough for it', async () => {
     const clock = createClock();
-    let begun = 0;
+    let opened = 0;
     let turn = 1;
     const contexts = createSyncContexts(
       clock,
       async () => {
-        begun += 1;
-        return begun;
+        opened += 1;
+        return opened;
       },
       () => turn,
     );
@@ -71,7 +71,7 @@ describe('contexts', () => {
     const of = (asked: number) => contexts.get(job, 0, { at: START, tick: asked });
     expect([await of(1), await of(1)]).toEqual([1, 1]);
     turn = 2;
-    // All in one millisecond.
+    // All within one millisecond.
     expect([await of(2), await of(2), await of(1)]).toEqual([2, 2, 2]);
     turn = 3;
     clock.time += 1;
@@ -79,12 +79,12 @@ describe('contexts', () => {
     expect(await of(2)).toBe(3);
   });
 
-  it('begin anew for a run that asks for what is read from now on', async () => {
+  it('are replaced for a run that needs newer reads', async () => {
     const clock = createClock();
-    let begun = 0;
+    let opened = 0;
     const contexts = createSyncContexts(clock, async () => {
-      begun += 1;
-      return begun;
+      opened += 1;
+      return opened;
     });
     const job = { requestId: 'r1', reason: 'event' } as const;
     expect(await contexts.get(job, 0)).toBe(1);
@@ -94,11 +94,11 @@ describe('contexts', () => {
     expect(await contexts.get(job, 0)).toBe(3);
   });
 
-  it('are let go of when nobody will ask for them, and leave those of others alone', async () => {
-    let begun = 0;
+  it('are closed when no job will use them, without affecting other contexts', async () => {
+    let opened = 0;
     const contexts = createSyncContexts(createClock(), async () => {
-      begun += 1;
-      return begun;
+      opened += 1;
+      return opened;
     });
     const job = { requestId: 'r1', reason: 'sweep' } as const;
     const others = [
@@ -111,7 +111,7 @@ describe('contexts', () => {
     expect(await contexts.get(job, 0)).toBe(4);
   });
 
-  it('that could not begin are begun anew by the next one', async () => {
+  it('that failed to open are opened again by the next caller', async () => {
     let isWell = false;
     const contexts = createSyncContexts(createClock(), async () => {
       if (!isWell) throw new Error('no audit');

@@ -6,23 +6,23 @@ import type { Controller } from '../../src/service/controller.ts';
 import type { TargetState } from '../../src/service/target-state.ts';
 import { requestSync } from '../../src/service/sync-request.ts';
 import { heldStatuses } from '../../src/service/status.ts';
-import { createClock, createFakeNotices, failed, known, queueAway, START, wanted } from './sample.ts';
+import { createClock, createFakeBroadcast, failed, targetState, queueAway, START, wanted } from './sample.ts';
 
 const A = wanted({ name: 'a' });
 const B = wanted({ name: 'b' });
 
 function open() {
   const clock = createClock();
-  const notices = createFakeNotices();
-  const states = createTargetStates(notices, clock);
-  const elsewhere = createTargetStates(notices, clock);
-  const asked: string[] = [];
+  const broadcast = createFakeBroadcast();
+  const states = createTargetStates(broadcast, clock);
+  const elsewhere = createTargetStates(broadcast, clock);
+  const requests: string[] = [];
   const state: { refuse: string | undefined } = { refuse: undefined };
   const controller = {
     states,
     async request({ mapping }: DesiredTarget, requestId: string) {
       if (mapping.name === state.refuse) throw queueAway();
-      asked.push(`${mapping.name} ${requestId}`);
+      requests.push(`${mapping.name} ${requestId}`);
     },
   } as Pick<Controller, 'states' | 'request'> as Controller;
   const held = () => heldStatuses({ states, idOf: ({ target }) => `held-${target.secret}` });
@@ -35,13 +35,13 @@ function open() {
     });
   const end = ({ mapping, id }: DesiredTarget, part: Partial<TargetState> = {}, at = elsewhere) =>
     at.note(
-      known({
+      targetState({
         ...{ mapping: mapping.name, target: id, requestId: 'mine' },
         ...{ startedAt: clock.time, endedAt: clock.time },
         ...part,
       }),
     );
-  return { clock, states, asked, state, ask, end };
+  return { clock, states, asked: requests, state, ask, end };
 }
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
@@ -50,11 +50,11 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('who asks for a sync', () => {
-  it('waits for the end of each target, wherever it is worked on', async () => {
-    const { ask, end, asked, clock, states } = open();
+describe('a sync request', () => {
+  it('waits for the result of each target, in whichever process it runs', async () => {
+    const { ask, end, asked: requests, clock, states } = open();
     const answer = ask([A, B]);
-    expect(asked).toEqual(['a mine', 'b mine']);
+    expect(requests).toEqual(['a mine', 'b mine']);
     clock.time += 10;
     end(B, failed('TIMEOUT'), states);
     end(A, { kind: 'updated', keys: [{ name: 'X', action: 'change' }] });
@@ -67,7 +67,7 @@ describe('who asks for a sync', () => {
     ]);
   });
 
-  it('is not content with a run that began before, or with a proposal', async () => {
+  it('ignores runs that began before it, and proposals', async () => {
     const { ask, end, clock } = open();
     clock.time = START + 100;
     const answer = ask([A]);
@@ -75,11 +75,11 @@ describe('who asks for a sync', () => {
     clock.time += 1;
     end(A, { kind: 'held', proposed: true });
     clock.time += 1;
-    end(A, { kind: 'deleted', alive: false, requestId: 'of the destroying step' });
+    end(A, { kind: 'deleted', alive: false, requestId: 'of the deletion step' });
     expect(await answer).toMatchObject({ ok: true, summary: { deleted: 1, held: 0 } });
   });
 
-  it('waits for its own run where one for somebody else ends first, which may go by older readings', async () => {
+  it("waits for its own run if another request's run ends first, which may use older reads", async () => {
     const { ask, end, clock } = open();
     const answer = ask([A]);
     end(A, { requestId: 'other' });
@@ -89,7 +89,7 @@ describe('who asks for a sync', () => {
     expect(await answer).toMatchObject({ ok: true, summary: { updated: 1, unchanged: 0 } });
   });
 
-  it('is content with one for somebody else who asked at the same time, where none follows', async () => {
+  it("accepts another request's run of the same time if no own run follows", async () => {
     const { ask, end } = open();
     const answer = ask([A, B]);
     end(A, { kind: 'updated' });
@@ -99,11 +99,11 @@ describe('who asks for a sync', () => {
     expect(await answer).toMatchObject({ ok: true, pending: 0, summary: { updated: 1, unchanged: 1 } });
   });
 
-  it('is told what is held of it, also what left the mapping, and of nothing else', async () => {
+  it('returns held targets of the mapping, including orphans, and no others', async () => {
     const { ask, end, clock } = open();
     const held = { kind: 'held', error: new AppError('HELD').toJSON(), requestId: 'before' } as const;
-    const left = wanted({ name: 'a', target: { secret: 'left' } });
-    end(left, held);
+    const orphan = wanted({ name: 'a', target: { secret: 'left' } });
+    end(orphan, held);
     end(wanted({ name: 'other' }), held);
     const whole = ask([A], 'a');
     end(A);
@@ -125,18 +125,18 @@ describe('who asks for a sync', () => {
     clock.time += 1;
     end(A, { ...held, requestId: 'mine' });
     expect(await itself).toMatchObject({ ok: false, summary: { held: 1 }, held: [{ id: 'held-a' }] });
-    // Nothing of the mapping is wanted any more.
+    // No target of the mapping is desired any more.
     expect(await ask([], 'other')).toMatchObject({ ok: false, targets: [{ secret: 'other' }], pending: 0 });
   });
 
-  it('takes a run that was made for it, although the clock of its replica is behind', async () => {
+  it("accepts its own run although the replica's clock is behind", async () => {
     const { ask, end } = open();
     const answer = ask([A]);
     end(A, { startedAt: START - 5_000, endedAt: START - 4_000, requestId: 'mine' });
     expect(await answer).toMatchObject({ ok: true, pending: 0 });
   });
 
-  it('is told what goes on when it takes too long', async () => {
+  it('returns the pending count after the timeout', async () => {
     const { ask, end } = open();
     const answer = ask([A, B]);
     end(A);
@@ -144,13 +144,13 @@ describe('who asks for a sync', () => {
     expect(await answer).toMatchObject({ ok: false, pending: 1, summary: { unchanged: 1 } });
   });
 
-  it('is told when the queue is away, and waits no longer', async () => {
+  it('fails at once when the queue is down', async () => {
     const { ask, state } = open();
     state.refuse = 'b';
     await expect(ask([A, B])).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   });
 
-  it('of nothing gets its answer at once', async () => {
+  it('without targets returns at once', async () => {
     const { ask } = open();
     expect(await ask([])).toMatchObject({ ok: true, pending: 0, targets: [] });
   });

@@ -11,7 +11,7 @@ import { createTargetRunner } from '../../src/service/runs/target-runner.ts';
 import { createSourceAges } from '../../src/service/sweep/source-ages.ts';
 import type { Watch } from '../fakes/faulty.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld } from '../reconcile/world.ts';
-import { asQueue, createFakeNotices, createFakeQueue, known, meta } from './sample.ts';
+import { asQueue, createFakeBroadcast, createFakeQueue, targetState, meta } from './sample.ts';
 
 interface Options {
   readonly watch?: Watch;
@@ -24,10 +24,10 @@ async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}
   const world = await openWorld({ mappings });
   const { app } = await world.start(watch);
   const { clock } = world;
-  const wanted = app.config.mappings.map((mapping) => ({ mapping, id: APPS_DB }));
-  const snapshot = createConfigSnapshot(app.config.mappings, wanted, () => false);
-  const notices = createFakeNotices();
-  const boardOf = (by: string) => createTargetStates(notices, clock, undefined, () => by);
+  const desired = app.config.mappings.map((mapping) => ({ mapping, id: APPS_DB }));
+  const snapshot = createConfigSnapshot(app.config.mappings, desired, () => false);
+  const broadcast = createFakeBroadcast();
+  const boardOf = (by: string) => createTargetStates(broadcast, clock, undefined, () => by);
   const states = boardOf('ours');
   const outbox = createOutbox(asQueue(createFakeQueue()), { clock, logger: silentLogger });
   const contexts = createSyncContexts<SyncContext>(clock, async () => ({
@@ -58,65 +58,89 @@ async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}
   const run = (requestId: string, reason: Job['reason'] = 'event', signal = new AbortController().signal) =>
     work(APPS_DB, { subject: 'target/apps/db', reason, requestId }, signal);
   const reads = () => world.store.reads.splice(0);
-  const seen = () => states.get('db', APPS_DB);
-  return { world, clock, states, boardOf, snapshot, outbox, contexts, run, reads, seen, decided };
+  const currentState = () => states.get('db', APPS_DB);
+  return {
+    world,
+    clock,
+    states,
+    boardOf,
+    snapshot,
+    outbox,
+    contexts,
+    run,
+    reads,
+    seen: currentState,
+    decided,
+  };
 }
 
 describe('the run of a target', () => {
-  it('that comes to no outcome, the first of its process, leaves the time at which the sweeps found it', async () => {
-    const away = new AppError('AUDIT_UNAVAILABLE');
-    const { states, snapshot, clock, run, seen } = await open({
+  it('without an outcome, the first in its process, keeps the time of the last sweep', async () => {
+    const outage = new AppError('AUDIT_UNAVAILABLE');
+    const {
+      states,
+      snapshot,
+      clock,
+      run,
+      seen: currentState,
+    } = await open({
       watch({ call, phase }) {
-        if (call === 'audit.append' && phase === 'before') throw away;
+        if (call === 'audit.append' && phase === 'before') throw outage;
       },
     });
-    const [it] = snapshot.targets;
-    if (it === undefined) throw new Error('nothing is wanted');
+    const [desiredTarget] = snapshot.targets;
+    if (desiredTarget === undefined) throw new Error('nothing is wanted');
     const at = clock.now() - 1_000;
     for (const shard of snapshot.shards.keys()) states.noteSweep(shard, { at, okAt: at });
-    await expect(run('r0')).rejects.toBe(away);
-    // Of what is not there, sources that are as they were say nothing.
-    expect(seen()?.okAt).toBeUndefined();
+    await expect(run('r0')).rejects.toBe(outage);
+    // If the target is missing, unchanged sources prove nothing.
+    expect(currentState()?.okAt).toBeUndefined();
     states.forget('db', APPS_DB);
-    states.setMeta(meta(it));
-    await expect(run('r1')).rejects.toBe(away);
-    expect(seen()).toMatchObject({ alive: true, okAt: at, error: { code: 'AUDIT_UNAVAILABLE' } });
+    states.setMeta(meta(desiredTarget));
+    await expect(run('r1')).rejects.toBe(outage);
+    expect(currentState()).toMatchObject({ alive: true, okAt: at, error: { code: 'AUDIT_UNAVAILABLE' } });
   });
 
-  it('that cannot look takes it for there if it was, and for missing once it has seen that it is', async () => {
-    const { world, run, seen } = await open();
-    const away = new AppError('CLUSTER_UNAVAILABLE');
-    world.cluster.fail('read', away);
+  it('that cannot read the cluster keeps the last known existence of the target', async () => {
+    const { world, run, seen: currentState } = await open();
+    const outage = new AppError('CLUSTER_UNAVAILABLE');
+    world.cluster.fail('read', outage);
     await run('r0');
-    expect(seen()).toMatchObject({ kind: 'failed', alive: false });
+    expect(currentState()).toMatchObject({ kind: 'failed', alive: false });
     await run('r1');
-    expect(seen()).toMatchObject({ kind: 'created', alive: true });
-    world.cluster.fail('read', away, away);
+    expect(currentState()).toMatchObject({ kind: 'created', alive: true });
+    world.cluster.fail('read', outage, outage);
     for (const id of ['r2', 'r3']) {
       await run(id);
-      expect(seen()).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_UNAVAILABLE' }, alive: true });
+      expect(currentState()).toMatchObject({
+        kind: 'failed',
+        error: { code: 'CLUSTER_UNAVAILABLE' },
+        alive: true,
+      });
     }
     world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
     world.cluster.forget(APPS_DB);
     await run('r4');
-    expect(seen()).toMatchObject({ kind: 'failed', alive: false });
+    expect(currentState()).toMatchObject({ kind: 'failed', alive: false });
   });
 
-  it('undoes not at once what a replica with another configuration has written', async () => {
+  it('does not immediately undo the write of a replica with another configuration', async () => {
     const isBehind = vi.fn(() => false);
     const { world, clock, states, boardOf, snapshot, run } = await open({ isBehind });
     await run('r0');
-    const [it] = snapshot.targets;
-    if (it === undefined) throw new Error('nothing is wanted');
+    const [desiredTarget] = snapshot.targets;
+    if (desiredTarget === undefined) throw new Error('nothing is wanted');
     world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { NEW: base64('new') } }));
     const resourceVersion = (await world.cluster.read(APPS_DB))?.resourceVersion ?? '';
     const written = world.cluster.writes.length;
-    states.setMeta(meta(it, {}, { resourceVersion }));
+    states.setMeta(meta(desiredTarget, {}, { resourceVersion }));
     clock.set(clock.now() + 1_000);
     const other = boardOf('theirs');
     const kind = 'updated' as const;
     const endedAt = clock.now();
-    other.note(known({ mapping: 'db', target: APPS_DB, kind, resourceVersion, startedAt: endedAt, endedAt }));
+    other.note(
+      targetState({ mapping: 'db', target: APPS_DB, kind, resourceVersion, startedAt: endedAt, endedAt }),
+    );
     const minutes = 60_000;
     expect(await run('r1', 'drift')).toBe(5 * minutes);
     expect(world.cluster.writes).toHaveLength(written);
@@ -128,40 +152,40 @@ describe('the run of a target', () => {
     expect(world.cluster.writes).toHaveLength(written + 1);
   });
 
-  it('shares what was read for its request', async () => {
-    const { contexts, run, reads, seen } = await open();
+  it('shares reads within its request', async () => {
+    const { contexts, run, reads, seen: currentState } = await open();
     const context = await contexts.get({ requestId: 'r1', reason: 'event' }, 0);
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
     await run('r1');
     expect(reads()).toEqual(['db']);
-    expect(seen()?.kind).toBe('created');
+    expect(currentState()?.kind).toBe('created');
   });
 
-  it('does not bring back what was read for its request before another one has written what is newer', async () => {
-    const { world, clock, outbox, contexts, run, seen } = await open();
+  it('never writes values that were read before a newer write', async () => {
+    const { world, clock, outbox, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 60_000);
-    // A sweep reads, and goes on with other keys. An event tells of a new value, which is written at once.
+    // A sweep reads and continues with other keys. An event reports a new value, which is written at once.
     const context = await contexts.get({ requestId: 'r1', reason: 'sweep' }, 0);
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
     clock.set(clock.now() + 1_000);
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
     outbox.trigger(APPS_DB, 'event', 'r2');
     await run('r2');
-    expect(seen()?.kind).toBe('updated');
+    expect(currentState()?.kind).toBe('updated');
     clock.set(clock.now() + 1_000);
-    // Then the sweep finds that the target is not made of what it has read.
+    // Then the sweep finds that the target differs from its read.
     outbox.trigger(APPS_DB, 'sweep', 'r1');
     await run('r1', 'sweep');
-    expect(seen()?.kind).toBe('unchanged');
+    expect(currentState()?.kind).toBe('unchanged');
     expect(world.cluster.raw(APPS_DB)?.data).toMatchObject({ PASSWORD: base64('second') });
   });
 
-  it('reads anew when another request has asked for it since', async () => {
-    const { world, clock, outbox, contexts, run, seen } = await open();
+  it('reads again if another request has asked since', async () => {
+    const { world, clock, outbox, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 1_000);
-    // A sweep reads, and has the target looked at; then an event tells of a change, and the queue keeps one job.
+    // A sweep reads and queues the target. Then an event reports a change, and the queue merges both jobs.
     const context = await contexts.get({ requestId: 'r1', reason: 'event' }, 0);
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
     outbox.trigger(APPS_DB, 'event', 'r1');
@@ -170,11 +194,11 @@ describe('the run of a target', () => {
     outbox.trigger(APPS_DB, 'event', 'r2');
     clock.set(clock.now() + 1_000);
     await run('r1');
-    expect(seen()?.kind).toBe('updated');
+    expect(currentState()?.kind).toBe('updated');
     expect(outbox.size).toBe(0);
   });
 
-  it('reads anew when it follows another one of the same request', async () => {
+  it('reads again when it follows another run of the same request', async () => {
     const { clock, run, reads } = await open();
     await run('r1');
     clock.set(clock.now() + 1);
@@ -182,7 +206,7 @@ describe('the run of a target', () => {
     expect(reads()).toEqual(['db', 'db']);
   });
 
-  it('shares what is read after the clock was set back', async () => {
+  it('shares reads after the clock was set back', async () => {
     const { clock, contexts, run, reads } = await open();
     await run('r0');
     clock.set(clock.now() - 3_600_000);
@@ -193,20 +217,20 @@ describe('the run of a target', () => {
     expect(reads()).toEqual(['db']);
   });
 
-  it('of a target that has come to the configuration makes what is gone, and undoes no edit of what is there', async () => {
+  it('of a new target creates a missing Secret and keeps edits of an existing one', async () => {
     const mappings = DB_ONLY.replace('    data:', '    onDrift: report\n    data:');
-    const { world, run, seen } = await open({ mappings, isNew: () => true });
+    const { world, run, seen: currentState } = await open({ mappings, isNew: () => true });
     await run('r0', 'first');
     world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { PASSWORD: base64('by hand') } }));
     await run('r1', 'first');
-    expect(seen()).toMatchObject({ kind: 'refused', error: { code: 'DRIFTED' } });
+    expect(currentState()).toMatchObject({ kind: 'refused', error: { code: 'DRIFTED' } });
     expect(world.cluster.raw(APPS_DB)?.data).toEqual({ PASSWORD: base64('by hand') });
     world.cluster.forget(APPS_DB);
     await run('r2', 'first');
-    expect(seen()?.kind).toBe('created');
+    expect(currentState()?.kind).toBe('created');
   });
 
-  it('tells of what the target is made now, whether that is new or not', async () => {
+  it('reports its source versions, changed or not', async () => {
     const { run, decided } = await open();
     await run('r1');
     await run('r2');
@@ -216,11 +240,11 @@ describe('the run of a target', () => {
     ]);
   });
 
-  it('tells whoever asked of each key, and keeps none of them', async () => {
-    const { world, clock, states, run, seen } = await open();
-    const told: unknown[] = [];
+  it('reports every key to the requester and stores none of them', async () => {
+    const { world, clock, states, run, seen: currentState } = await open();
+    const reported: unknown[] = [];
     states.onChange(({ kind, keys }) =>
-      told.push([kind, ...keys.map(({ name, action }) => `${action} ${name}`)]),
+      reported.push([kind, ...keys.map(({ name, action }) => `${action} ${name}`)]),
     );
     await run('r0');
     for (const [version, reason] of [
@@ -231,19 +255,19 @@ describe('the run of a target', () => {
       world.store.put('db', '{"user":"ann","password":"first"}', version);
       await run(version, reason);
     }
-    expect(told).toEqual([
+    expect(reported).toEqual([
       ['created', 'add PASSWORD', 'add USER'],
       ['updated', 'keep PASSWORD', 'keep USER'],
       ['updated'],
     ]);
-    expect(seen()?.keys).toEqual([]);
+    expect(currentState()?.keys).toEqual([]);
   });
 
-  it('is not done when the queue ends before it', async () => {
-    const { outbox, run, seen, clock } = await open();
+  it('stays pending if the queue closes first', async () => {
+    const { outbox, run, seen: currentState, clock } = await open();
     outbox.trigger(APPS_DB, 'event', 'r1');
     clock.set(clock.now() + 1);
     expect(await run('r1', 'event', AbortSignal.abort())).toBe(0);
-    expect([seen(), outbox.size]).toEqual([undefined, 1]);
+    expect([currentState(), outbox.size]).toEqual([undefined, 1]);
   });
 });

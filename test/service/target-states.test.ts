@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { type TargetStates, createTargetStates } from '../../src/service/target-states.ts';
 import type { TargetState } from '../../src/service/target-state.ts';
-import { createClock, createFakeNotices, failed, known, START } from './sample.ts';
+import { createClock, createFakeBroadcast, failed, targetState, START } from './sample.ts';
 
 const APP = { namespace: 'apps', secret: 'app' };
 const MANY = Array.from({ length: 200 }, (_, index) => ({
@@ -14,132 +14,136 @@ const MANY = Array.from({ length: 200 }, (_, index) => ({
 
 function open() {
   const clock = createClock();
-  const notices = createFakeNotices();
-  const one = createTargetStates(notices, clock, () => 'the-id');
-  const two = createTargetStates(notices, clock, () => 'the-id');
-  return { clock, notices, one, two };
+  const broadcast = createFakeBroadcast();
+  const one = createTargetStates(broadcast, clock, () => 'the-id');
+  const two = createTargetStates(broadcast, clock, () => 'the-id');
+  return { clock, broadcast, one, two };
 }
 
-const seen = (states: TargetStates) => states.get('app', APP);
+const stateOf = (states: TargetStates) => states.get('app', APP);
 
-describe('two boards', () => {
-  it('know what either of them was told', () => {
+describe('the target states of two replicas', () => {
+  it("share each other's states", () => {
     const { one, two } = open();
-    const told = known({
+    const sent = targetState({
       ...failed('TIMEOUT'),
       retryAt: START + 5,
       failures: 3,
       drifted: true,
       person: true,
     });
-    one.note(told);
-    expect(seen(two)).toEqual(told);
-    expect([...two.all()]).toEqual([told]);
+    one.note(sent);
+    expect(stateOf(two)).toEqual(sent);
+    expect([...two.all()]).toEqual([sent]);
     two.forget('app', APP);
-    expect(seen(one)).toBeUndefined();
+    expect(stateOf(one)).toBeUndefined();
     expect([...one.all()]).toEqual([]);
   });
 
-  it('tell those who come later what stands', () => {
-    const { one, clock, notices } = open();
-    one.note(known());
+  it('send the current states to a later replica', () => {
+    const { one, clock, broadcast } = open();
+    one.note(targetState());
     one.noteSweep('sweep/vault/1000/0/1', { at: START, okAt: START });
-    const late = createTargetStates(notices, clock);
-    expect(seen(late)).toEqual(known());
+    const late = createTargetStates(broadcast, clock);
+    expect(stateOf(late)).toEqual(targetState());
     expect(late.sweepState('sweep/vault/1000/0/1')).toEqual({ at: START, okAt: START });
     expect([...late.sweeps()].map(([shard]) => shard)).toEqual(['sweep/vault/1000/0/1']);
   });
 
-  it('tell their listeners of each outcome once', () => {
+  it('notify listeners once of each state', () => {
     const { one, two } = open();
-    const heard: string[] = [];
-    one.onChange(({ requestId }) => heard.push(`one ${requestId}`));
-    const stop = two.onChange(({ requestId }) => heard.push(`two ${requestId}`));
-    one.note(known());
-    expect(heard.sort()).toEqual(['one r1', 'two r1']);
+    const received: string[] = [];
+    one.onChange(({ requestId }) => received.push(`one ${requestId}`));
+    const stop = two.onChange(({ requestId }) => received.push(`two ${requestId}`));
+    one.note(targetState());
+    expect(received.sort()).toEqual(['one r1', 'two r1']);
     stop();
-    two.note(known({ requestId: 'r2', endedAt: START + 1 }));
-    expect(heard).toEqual(['one r1', 'two r1', 'one r2']);
+    two.note(targetState({ requestId: 'r2', endedAt: START + 1 }));
+    expect(received).toEqual(['one r1', 'two r1', 'one r2']);
   });
 
-  it('learn nothing of a target from a run that went by another configuration, in whatever life of a replica', () => {
+  it('ignore runs under another configuration, of a live or an ended replica', () => {
     const clock = createClock();
-    const notices = createFakeNotices();
+    const broadcast = createFakeBroadcast();
     const runsBy = { one: 'old', two: 'old' };
     const boardOf = (name: keyof typeof runsBy) =>
-      createTargetStates(notices, clock, undefined, (mapping) =>
+      createTargetStates(broadcast, clock, undefined, (mapping) =>
         mapping === 'app' ? runsBy[name] : undefined,
       );
     const [one, two] = [boardOf('one'), boardOf('two')];
-    one.note(known({ requestId: 'r1' }));
-    expect(seen(two)?.requestId).toBe('r1');
-    const heard: string[] = [];
-    two.onChange(({ requestId }) => heard.push(requestId));
+    one.note(targetState({ requestId: 'r1' }));
+    expect(stateOf(two)?.requestId).toBe('r1');
+    const received: string[] = [];
+    two.onChange(({ requestId }) => received.push(requestId));
     runsBy.two = 'new';
-    one.note(known({ requestId: 'r2', endedAt: START + 1 }));
-    expect(heard).toEqual([]);
-    expect(seen(boardOf('two'))).toBeUndefined();
+    one.note(targetState({ requestId: 'r2', endedAt: START + 1 }));
+    expect(received).toEqual([]);
+    expect(stateOf(boardOf('two'))).toBeUndefined();
     runsBy.one = 'new';
-    one.note(known({ requestId: 'r3', endedAt: START + 2 }));
-    expect(heard).toEqual(['r3']);
-    expect(seen(boardOf('two'))?.requestId).toBe('r3');
-    // Of a mapping that it does not have, it knows what it is told.
-    one.note(known({ mapping: 'other', requestId: 'r4' }));
+    one.note(targetState({ requestId: 'r3', endedAt: START + 2 }));
+    expect(received).toEqual(['r3']);
+    expect(stateOf(boardOf('two'))?.requestId).toBe('r3');
+    // For a mapping that a replica does not have, it accepts every state.
+    one.note(targetState({ mapping: 'other', requestId: 'r4' }));
     expect(two.get('other', APP)?.requestId).toBe('r4');
   });
 
-  it('keep the later of two outcomes that crossed on the way', () => {
-    const { one, two, notices } = open();
-    notices.late = true;
-    one.note(known({ requestId: 'early', endedAt: START }));
-    two.note(known({ requestId: 'late', endedAt: START + 1 }));
-    notices.deliver();
-    expect(seen(one)?.requestId).toBe('late');
-    expect(seen(two)?.requestId).toBe('late');
+  it('keep the later of two crossing states', () => {
+    const { one, two, broadcast } = open();
+    broadcast.late = true;
+    one.note(targetState({ requestId: 'early', endedAt: START }));
+    two.note(targetState({ requestId: 'late', endedAt: START + 1 }));
+    broadcast.deliver();
+    expect(stateOf(one)?.requestId).toBe('late');
+    expect(stateOf(two)?.requestId).toBe('late');
   });
 
-  it('agree in the end, in whatever order the notices come', () => {
+  it('converge, in whatever order the messages arrive', () => {
     const ends = fc.array(fc.record({ by: fc.nat(1), at: fc.nat(50) }), { maxLength: 20 });
     fc.assert(
       fc.property(ends, (all) => {
-        const { one, two, notices } = open();
-        notices.late = true;
+        const { one, two, broadcast } = open();
+        broadcast.late = true;
         let last = -1;
         for (const [index, { by, at }] of all.entries()) {
-          // Within one process outcomes of one target come one after another.
+          // Within one process, states of one target arrive in order.
           last = Math.max(last + 1, at);
-          const told = known({ requestId: `r${index}`, startedAt: START + last, endedAt: START + last });
-          (by === 0 ? one : two).note(told);
+          const sent = targetState({
+            requestId: `r${index}`,
+            startedAt: START + last,
+            endedAt: START + last,
+          });
+          (by === 0 ? one : two).note(sent);
         }
-        notices.deliver();
-        expect(seen(one)).toEqual(seen(two));
-        if (all.length > 0) expect(seen(one)?.requestId).toBe(`r${all.length - 1}`);
+        broadcast.deliver();
+        expect(stateOf(one)).toEqual(stateOf(two));
+        if (all.length > 0) expect(stateOf(one)?.requestId).toBe(`r${all.length - 1}`);
       }),
     );
   });
 
-  it('go on when a clock is set back', () => {
+  it('continue when a clock is set back', () => {
     const { one, two, clock } = open();
     clock.time = START + 1_800_000;
-    one.note(known({ requestId: 'ahead', endedAt: clock.time }));
+    one.note(targetState({ requestId: 'ahead', endedAt: clock.time }));
     one.noteSweep('s', { at: clock.time });
     clock.time = START;
-    two.note(known({ requestId: 'now', endedAt: START }));
+    two.note(targetState({ requestId: 'now', endedAt: START }));
     two.noteSweep('s', { at: START });
-    expect([seen(one)?.requestId, seen(two)?.requestId]).toEqual(['now', 'now']);
+    expect([stateOf(one)?.requestId, stateOf(two)?.requestId]).toEqual(['now', 'now']);
     expect([one.sweepState('s')?.at, two.sweepState('s')?.at]).toEqual([START, START]);
   });
 
-  it('keep what they know themselves, although the notice was shortened', () => {
+  it('keep their own full state when the shortened message returns', () => {
     const { one, two } = open();
-    one.note(known({ kind: 'held', ...failedHeld(), keys: MANY }));
-    expect(seen(one)?.keys).toHaveLength(200);
-    expect(seen(two)?.keys.length).toBeLessThan(20);
-    expect(seen(two)?.heldId).toBe('the-id');
-    expect(seen(two)?.kind).toBe('held');
+    one.note(targetState({ kind: 'held', ...failedHeld(), keys: MANY }));
+    expect(stateOf(one)?.keys).toHaveLength(200);
+    expect(stateOf(two)?.keys.length).toBeLessThan(20);
+    expect(stateOf(two)?.heldId).toBe('the-id');
+    expect(stateOf(two)?.kind).toBe('held');
   });
 
-  it('forget the sweeps of shards that are gone', () => {
+  it('forget the sweeps of removed shards', () => {
     const { one, two } = open();
     one.noteSweep('s1', { at: START });
     two.forgetSweep('s1');
@@ -149,20 +153,20 @@ describe('two boards', () => {
   it('end with their process', () => {
     const { one, two } = open();
     two[Symbol.dispose]();
-    one.note(known());
-    expect(seen(two)).toBeUndefined();
+    one.note(targetState());
+    expect(stateOf(two)).toBeUndefined();
   });
 });
 
 const failedHeld = (): Pick<TargetState, 'error'> => ({ error: new AppError('HELD').toJSON() });
 
-describe('a notice', () => {
+describe('a state message', () => {
   const field = 't/app/apps/app';
-  const text = (part: object) => JSON.stringify({ ...known(), ...part });
+  const text = (part: object) => JSON.stringify({ ...targetState(), ...part });
 
-  it('is never too long to be told, whatever the names and the message', () => {
-    const { one, notices } = open();
-    const long = known({
+  it('always fits the limit, whatever the names and the message text', () => {
+    const { one, broadcast } = open();
+    const long = targetState({
       mapping: 'm'.repeat(63),
       target: { namespace: 'n'.repeat(63), secret: 's'.repeat(253) },
       requestId: 'r'.repeat(64),
@@ -177,32 +181,32 @@ describe('a notice', () => {
       drifted: true,
     });
     one.note(long);
-    expect(notices.posted.map(([, told]) => told?.length ?? 0)).toEqual([
-      expect.toSatisfy((it) => it <= 1_024),
+    expect(broadcast.posted.map(([, told]) => told?.length ?? 0)).toEqual([
+      expect.toSatisfy((size) => size <= 1_024),
     ]);
     expect(open().one.get('m', APP)).toBeUndefined();
   });
 
-  it('says again what to do, by the code', () => {
-    const { one, two, notices } = open();
+  it('restores the remedy from the error code', () => {
+    const { one, two, broadcast } = open();
     const error = new AppError('ACCESS_DENIED', { subject: 'store vault' }).toJSON();
-    one.note(known({ kind: 'failed', error }));
-    expect(seen(two)?.error).toEqual(error);
-    expect(notices.posted[0]?.[1]).not.toContain(error.remedy);
+    one.note(targetState({ kind: 'failed', error }));
+    expect(stateOf(two)?.error).toEqual(error);
+    expect(broadcast.posted[0]?.[1]).not.toContain(error.remedy);
   });
 
-  it('says what to do in this case, where the code says something else, as long as there is room', () => {
-    const { one, two, notices } = open();
+  it("contains a remedy that differs from the code's, if there is room", () => {
+    const { one, two, broadcast } = open();
     const refused = (todo: string) =>
       new AppError('CONFLICT', { detail: 'others hold A', remedy: todo }).toJSON();
-    const error = refused('Have whoever holds it let it go.');
-    one.note(known({ kind: 'refused', error }));
-    expect(seen(two)?.error).toEqual(error);
-    one.note(known({ kind: 'refused', error, keys: MANY, endedAt: START + 1 }));
-    expect(seen(two)?.error).toEqual(error);
-    one.note(known({ kind: 'refused', error: refused('t'.repeat(2_000)), endedAt: START + 2 }));
-    expect(seen(two)?.error).toEqual(new AppError('CONFLICT', { detail: 'others hold A' }).toJSON());
-    expect(Math.max(...notices.posted.map(([, told]) => told?.length ?? 0))).toBeLessThanOrEqual(1_024);
+    const error = refused('Ask the other manager to release the key.');
+    one.note(targetState({ kind: 'refused', error }));
+    expect(stateOf(two)?.error).toEqual(error);
+    one.note(targetState({ kind: 'refused', error, keys: MANY, endedAt: START + 1 }));
+    expect(stateOf(two)?.error).toEqual(error);
+    one.note(targetState({ kind: 'refused', error: refused('t'.repeat(2_000)), endedAt: START + 2 }));
+    expect(stateOf(two)?.error).toEqual(new AppError('CONFLICT', { detail: 'others hold A' }).toJSON());
+    expect(Math.max(...broadcast.posted.map(([, told]) => told?.length ?? 0))).toBeLessThanOrEqual(1_024);
   });
 
   it.each([
@@ -211,68 +215,68 @@ describe('a notice', () => {
     ['a list', '[]'],
     ['nothing', 'null'],
     ['a prototype', '{"__proto__":{"mapping":"app"}}'],
-    ['a kind that there is not', text({ kind: 'exploded' })],
-    ['a time that is no time', text({ endedAt: 'soon' })],
-    ['a time beyond all times', text({ startedAt: 1e300 })],
-    ['a time that is yet to come', text({ endedAt: START + 7_200_000 })],
+    ['an unknown kind', text({ kind: 'exploded' })],
+    ['an invalid time', text({ endedAt: 'soon' })],
+    ['a time beyond the range of dates', text({ startedAt: 1e300 })],
+    ['a time in the future', text({ endedAt: START + 7_200_000 })],
     ['no target', text({ target: null })],
     ['a key without a name', text({ keys: [{ action: 'add' }] })],
     ['an error of another form', text({ error: 'boom' })],
-    ['an error with a code that is none', text({ error: { code: '<script>', message: '' } })],
-    ['another target than its field', text({ target: { namespace: 'apps', secret: 'other' } })],
-  ])('that is not one is ignored: %s', (_, garbage) => {
-    const { one, notices } = open();
-    notices.raw(field, garbage);
+    ['an error with an invalid code', text({ error: { code: '<script>', message: '' } })],
+    ['a target that differs from its topic', text({ target: { namespace: 'apps', secret: 'other' } })],
+  ])('that is invalid is ignored: %s', (_, garbage) => {
+    const { one, broadcast } = open();
+    broadcast.raw(field, garbage);
     expect([...one.all()]).toEqual([]);
-    one.note(known());
-    notices.raw(field, garbage);
-    expect(seen(one)).toEqual(known());
+    one.note(targetState());
+    broadcast.raw(field, garbage);
+    expect(stateOf(one)).toEqual(targetState());
   });
 
-  it('is taken over with its known members only', () => {
-    const { one, notices } = open();
+  it('is parsed with its known fields only', () => {
+    const { one, broadcast } = open();
     const kind = 'held';
-    notices.raw(
+    broadcast.raw(
       field,
       text({ kind, password: 'x', keys: [{ name: 'A', action: 'add', value: 'x' }], okAt: 'x' }),
     );
-    const { okAt: _, ...rest } = known({ kind, keys: [{ name: 'A', action: 'add' }] });
-    expect(seen(one)).toEqual(rest);
+    const { okAt: _, ...rest } = targetState({ kind, keys: [{ name: 'A', action: 'add' }] });
+    expect(stateOf(one)).toEqual(rest);
   });
 
-  it('tells the keys to whoever listens, and keeps those of what is open only', () => {
+  it('delivers the keys to listeners, and keeps only those of open changes', () => {
     const { one, two } = open();
-    const told: unknown[] = [];
-    two.onChange(({ keys }) => told.push(keys));
+    const received: unknown[] = [];
+    two.onChange(({ keys }) => received.push(keys));
     const keys = [{ name: 'A', action: 'add' as const }];
-    one.note(known({ kind: 'created', keys }));
-    one.note(known({ kind: 'held', keys, endedAt: START + 1 }));
-    expect(told).toEqual([keys, keys]);
-    expect(seen(two)?.keys).toEqual(keys);
-    one.note(known({ kind: 'deleted', keys, endedAt: START + 2 }));
-    expect(seen(one)?.keys).toEqual([]);
+    one.note(targetState({ kind: 'created', keys }));
+    one.note(targetState({ kind: 'held', keys, endedAt: START + 1 }));
+    expect(received).toEqual([keys, keys]);
+    expect(stateOf(two)?.keys).toEqual(keys);
+    one.note(targetState({ kind: 'deleted', keys, endedAt: START + 2 }));
+    expect(stateOf(one)?.keys).toEqual([]);
   });
 
-  it('without room for all of the keys tells what changed first', () => {
+  it('without room for all keys contains changed keys first', () => {
     const { one, two } = open();
-    const told: string[][] = [];
-    two.onChange(({ keys }) => told.push(keys.map(({ name }) => name)));
+    const received: string[][] = [];
+    two.onChange(({ keys }) => received.push(keys.map(({ name }) => name)));
     const keys = MANY.map(({ name, before }) => ({ name, action: 'keep' as const, before, after: before }));
     const changed = { name: 'z', action: 'change' as const };
-    one.note(known({ kind: 'updated', keys: [...keys, changed] }));
-    expect(told).toEqual([['key-0', 'key-1', 'key-2', 'z']]);
-    expect(seen(two)?.keys).toEqual([]);
+    one.note(targetState({ kind: 'updated', keys: [...keys, changed] }));
+    expect(received).toEqual([['key-0', 'key-1', 'key-2', 'z']]);
+    expect(stateOf(two)?.keys).toEqual([]);
   });
 
-  it('never breaks a states, whatever it is', () => {
+  it('never breaks the store, whatever it contains', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(field, 's/x', '', 't/'),
         fc.oneof(fc.string(), fc.json()),
         (name, garbage) => {
-          const { one, notices } = open();
-          notices.raw(name, garbage);
-          notices.raw('s/x', `{"at":${START + 1e12}}`);
+          const { one, broadcast } = open();
+          broadcast.raw(name, garbage);
+          broadcast.raw('s/x', `{"at":${START + 1e12}}`);
           expect(() => [...one.all(), ...one.sweeps()]).not.toThrow();
           one.noteSweep('x', { at: START });
           expect(one.sweepState('x')).toEqual({ at: START });

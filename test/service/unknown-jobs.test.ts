@@ -3,8 +3,8 @@ import { createUnknownJobs } from '../../src/service/runs/unknown-jobs.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { START } from './sample.ts';
 
-describe('a job about what a process does not know', () => {
-  it('comes again every second or two for two minutes, and then no more', () => {
+describe('a job for an unknown subject', () => {
+  it('returns every second or two for two minutes, and is then dropped', () => {
     const clock = createManualTime(START);
     const unknownJobs = createUnknownJobs({ clock, random: () => 0.5 });
     expect(unknownJobs.handBack('a')).toBe(1_500);
@@ -12,11 +12,11 @@ describe('a job about what a process does not know', () => {
     expect(unknownJobs.handBack('a')).toBe(1_500);
     clock.set(START + 120_001);
     expect(unknownJobs.handBack('a')).toBeUndefined();
-    // Whoever asks for it later begins anew.
+    // A later request starts again.
     expect(unknownJobs.handBack('a')).toBe(1_500);
   });
 
-  it('has all of its time again once it was known', () => {
+  it('gets the full time again after the subject was known', () => {
     const clock = createManualTime(START);
     const unknownJobs = createUnknownJobs({ clock, random: () => 0 });
     unknownJobs.handBack('a');
@@ -25,7 +25,7 @@ describe('a job about what a process does not know', () => {
     expect(unknownJobs.handBack('a')).toBe(1_000);
   });
 
-  it('has all of its time when it is the next one, and the last one went to another', () => {
+  it('gets the full time if another replica took the previous job', () => {
     const clock = createManualTime(START);
     const unknownJobs = createUnknownJobs({ clock, random: () => 0 });
     for (let round = 0; round < 4; round += 1) {

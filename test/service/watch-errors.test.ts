@@ -4,7 +4,7 @@ import { createTargetStates } from '../../src/service/target-states.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createWatchErrors } from '../../src/service/watch/watch-errors.ts';
 import { recordingLogger } from '../reconcile/world.ts';
-import { createClock, createFakeNotices, failed, known, wanted } from './sample.ts';
+import { createClock, createFakeBroadcast, failed, targetState, wanted } from './sample.ts';
 
 const AWAY = new AppError('CLUSTER_UNAVAILABLE');
 
@@ -12,9 +12,9 @@ function open() {
   const one = wanted({ name: 'one' });
   const two = wanted({ name: 'two', namespace: 'web' });
   const snapshot = createConfigSnapshot([one.mapping, two.mapping], [one, two], () => false);
-  const states = createTargetStates(createFakeNotices(), createClock(), () => 'id');
+  const states = createTargetStates(createFakeBroadcast(), createClock(), () => 'id');
   for (const { mapping, id } of [one, two])
-    states.note(known({ mapping: mapping.name, target: id, ...failed('CLUSTER_UNAVAILABLE') }));
+    states.note(targetState({ mapping: mapping.name, target: id, ...failed('CLUSTER_UNAVAILABLE') }));
   const logger = recordingLogger();
   const woken: string[] = [];
   const outbox = { trigger: ({ secret }: { secret: string }) => void woken.push(secret) };
@@ -22,7 +22,7 @@ function open() {
   return { trouble, woken, levels: () => logger.lines.splice(0).map(({ level }) => level) };
 }
 
-it('a watch that works again has what failed in its namespace looked at, and is told once', () => {
+it('a recovered watch queues the failed targets of its namespace and is logged once', () => {
   const { trouble, woken, levels } = open();
   trouble.note('apps', AWAY);
   trouble.note('apps', AWAY);
@@ -32,50 +32,50 @@ it('a watch that works again has what failed in its namespace looked at, and is 
   expect([trouble.first(), levels(), woken]).toEqual([undefined, ['info'], ['one']]);
 });
 
-it('a watch that ends in trouble works no more, and nobody is told that it does', () => {
+it('a watch that ends with an error is not logged as recovered', () => {
   const { trouble, woken, levels } = open();
   trouble.note('apps', AWAY);
   trouble.forget('apps');
   expect([trouble.first(), levels(), woken]).toEqual([undefined, ['warn'], []]);
 });
 
-it('a right that is missing is for a person', () => {
+it('a missing permission is logged as an error', () => {
   const { trouble, levels } = open();
   trouble.note('apps', new AppError('CLUSTER_FORBIDDEN'));
   expect(levels()).toEqual(['error']);
 });
 
-it('an outage of the API server is a few lines, however many watches there are', () => {
+it('an outage of the API server takes a few log lines, however many watches there are', () => {
   const { trouble, levels } = open();
-  const said = () => levels().filter((level) => level !== 'debug');
+  const logged = () => levels().filter((level) => level !== 'debug');
   const names = Array.from({ length: 500 }, (_, n) => `ns-${n}`);
   for (let outage = 0; outage < 2; outage += 1) {
     for (const name of names) trouble.note(name, AWAY);
-    expect(said()).toEqual(Array.from({ length: 10 }, () => 'warn'));
+    expect(logged()).toEqual(Array.from({ length: 10 }, () => 'warn'));
     for (const name of names.slice(1)) trouble.note(name, undefined);
-    expect(said()).toEqual(Array.from({ length: 9 }, () => 'info'));
+    expect(logged()).toEqual(Array.from({ length: 9 }, () => 'info'));
     trouble.note('ns-0', undefined);
-    expect(said()).toEqual(['info', 'info']);
+    expect(logged()).toEqual(['info', 'info']);
   }
 });
 
-it('an outage hides no right that is missing, nor missing rights an outage', () => {
+it('an outage hides no missing permission, nor the reverse', () => {
   const { trouble, levels } = open();
-  const said = () => levels().filter((level) => level !== 'debug');
+  const logged = () => levels().filter((level) => level !== 'debug');
   const forbidden = new AppError('CLUSTER_FORBIDDEN');
   const names = Array.from({ length: 30 }, (_, n) => `ns-${n}`);
   for (const name of names) trouble.note(name, AWAY);
-  said();
-  // It is the first one to be answered, and none of those that the log has named.
+  logged();
+  // Its watch is the first to be answered, and the log has not named it.
   trouble.note('ns-29', forbidden);
-  expect(said()).toEqual(['error']);
+  expect(logged()).toEqual(['error']);
   for (const name of names.slice(0, 20)) trouble.note(name, forbidden);
-  expect(said()).toEqual(Array.from({ length: 10 }, () => 'error'));
+  expect(logged()).toEqual(Array.from({ length: 10 }, () => 'error'));
   trouble.note('ns-30', AWAY);
-  expect(said()).toEqual(['warn']);
+  expect(logged()).toEqual(['warn']);
 });
 
-it('an outage that ends with a watch that nobody needs any more is said to be over', () => {
+it('an outage that ends with an unneeded watch is logged as over', () => {
   const { trouble, levels } = open();
   const names = Array.from({ length: 11 }, (_, n) => `ns-${n}`);
   for (const name of names) trouble.note(name, AWAY);

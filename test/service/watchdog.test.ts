@@ -15,22 +15,22 @@ async function runBlocked(form: string): Promise<readonly string[]> {
   return stderr.split('\n').filter((line) => line !== '');
 }
 
-it.concurrent('says from outside each time that the event loop is blocked, once, and does not keep the process', async () => {
+it.concurrent('reports each block of the event loop once from another thread, and lets the process exit', async () => {
   const [json, plain] = await Promise.all([runBlocked('json'), runBlocked('text')]);
-  const said = {
+  const output = {
     level: 'error',
     time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
     name: 'event loop',
     durationMs: expect.any(Number),
     message: 'the event loop is blocked',
   };
-  expect(json.map((line) => JSON.parse(line) as object)).toEqual([said, said]);
+  expect(json.map((line) => JSON.parse(line) as object)).toEqual([output, output]);
   expect(plain).toHaveLength(2);
   for (const line of plain)
     expect(line).toMatch(/ ERROR the event loop is blocked name="event loop" durationMs=\d+$/);
 });
 
-it.concurrent('ends no process whose log nobody reads any more', async () => {
+it.concurrent('does not end a process whose log pipe is closed', async () => {
   const child = startBlocked('json');
   child.stderr.destroy();
   expect(await once(child, 'exit')).toEqual([0, null]);

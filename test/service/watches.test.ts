@@ -22,26 +22,26 @@ interface Opened {
   isOpen: boolean;
 }
 
-/** Watches that tell what the test has them tell, also when nobody wants to hear it any more. */
+/** Fake watches that send what the test tells them, even after they were closed. */
 function createFakeCluster() {
   const opened: Opened[] = [];
   const namespaces: { handlers: NamespaceHandlers; isOpen: boolean }[] = [];
   const cluster: Pick<Cluster, 'watch' | 'watchNamespaces'> = {
     watch(scope, handlers) {
-      const it = { scope, handlers, isOpen: true };
-      opened.push(it);
+      const entry = { scope, handlers, isOpen: true };
+      opened.push(entry);
       return {
         async [Symbol.asyncDispose]() {
-          it.isOpen = false;
+          entry.isOpen = false;
         },
       };
     },
     watchNamespaces(handlers) {
-      const it = { handlers, isOpen: true };
-      namespaces.push(it);
+      const entry = { handlers, isOpen: true };
+      namespaces.push(entry);
       return {
         async [Symbol.asyncDispose]() {
-          it.isOpen = false;
+          entry.isOpen = false;
         },
       };
     },
@@ -54,29 +54,29 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
   const fake = createFakeCluster();
   const clock = createClock();
   const loops = createLoops(clock);
-  const told: string[] = [];
+  const reported: string[] = [];
   const timers = new Set<() => void>();
   const trouble = new Map<string, string>();
   const watches = createWatches({
     cluster: fake.cluster,
     scope,
     loops,
-    onMeta: ({ id }) => void told.push(`meta ${formatTarget(id)}`),
-    onGone: (id) => void told.push(`gone ${formatTarget(id)}`),
-    onListed: (all) => void told.push(`listed ${all.map(nameOf).join(' ')}`),
+    onMeta: ({ id }) => void reported.push(`meta ${formatTarget(id)}`),
+    onGone: (id) => void reported.push(`gone ${formatTarget(id)}`),
+    onListed: (all) => void reported.push(`listed ${all.map(nameOf).join(' ')}`),
     wake: (callback) => {
       timers.add(callback);
       return () => timers.delete(callback);
     },
-    onNamespaces: () => void told.push('namespaces'),
-    onTrouble: (name, error) =>
+    onNamespaces: () => void reported.push('namespaces'),
+    onStatus: (name, error) =>
       void (error === undefined ? trouble.delete(name) : trouble.set(name, error.code)),
     onEnd: (name) => void trouble.delete(name),
   });
   const last = (): Opened => {
-    const it = fake.opened.at(-1);
-    if (it === undefined) throw new Error('nothing is watched');
-    return it;
+    const opened = fake.opened.at(-1);
+    if (opened === undefined) throw new Error('nothing is watched');
+    return opened;
   };
   const context = () => {
     for (const callback of timers) {
@@ -88,18 +88,18 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
     ...fake,
     clock,
     loops,
-    told,
+    told: reported,
     trouble,
     watches,
     last,
     timers,
     context,
-    taken: () => told.splice(0),
+    taken: () => reported.splice(0),
   };
 }
 
 describe('watches', () => {
-  it('are one for each namespace, and only where something is wanted', async () => {
+  it('cover each namespace with targets, and no other', async () => {
     const { watches, scopes, opened, loops } = open();
     watches.follow([A, B, OTHER]);
     expect(scopes()).toEqual([{ namespace: 'apps' }, { namespace: 'other' }]);
@@ -112,7 +112,7 @@ describe('watches', () => {
     expect([scopes(), loops.states()]).toEqual([[], []]);
   });
 
-  it('are one for each target where only names may be watched', () => {
+  it('cover each target if only names may be watched', () => {
     const { watches, scopes } = open('names');
     watches.follow([A, B]);
     watches.follow([A, B, OTHER]);
@@ -123,7 +123,7 @@ describe('watches', () => {
     ]);
   });
 
-  it('tell what is there, and what a list or an event shows to be gone', () => {
+  it('report existing Secrets, and those that a list or an event shows as deleted', () => {
     const { watches, last, taken } = open();
     watches.follow([A, B]);
     expect(watches.isListed(A.id)).toBe(false);
@@ -136,7 +136,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['gone apps/a', 'gone apps/b', 'listed apps']);
   });
 
-  it('tell of their first lists together, so that work begins with all that is missing', () => {
+  it('report first lists together, so that work starts with all missing targets', () => {
     const { watches, opened, taken, timers } = open();
     watches.follow([A, OTHER]);
     opened[1]?.handlers.listed([]);
@@ -147,7 +147,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['listed other']);
   });
 
-  it('wait a moment for a list that does not come, and not at all for one that cannot, or is not wanted', () => {
+  it('wait briefly for a late list, and not for one that fails or is not needed', () => {
     const { watches, opened, taken, timers, context } = open();
     watches.follow([A, OTHER]);
     opened[0]?.handlers.listed([]);
@@ -167,7 +167,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['listed apps']);
   });
 
-  it('tell of no list once they are closed', async () => {
+  it('report no list after close', async () => {
     const { watches, opened, taken, timers } = open();
     watches.follow([A, OTHER]);
     opened[0]?.handlers.listed([]);
@@ -175,7 +175,7 @@ describe('watches', () => {
     expect([taken(), timers.size]).toEqual([[], 0]);
   });
 
-  it('begin anew where a Secret is wanted that was told and not kept', () => {
+  it('restart if a newly wanted Secret was seen and not kept', () => {
     const { watches, last, taken, open: opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A), meta(B)]);
@@ -183,12 +183,12 @@ describe('watches', () => {
     watches.follow([A, B]);
     expect(opened()).toHaveLength(1);
     expect(watches.isListed(B.id)).toBe(false);
-    // What went in between is not forgotten.
+    // A deletion in between is reported.
     last().handlers.listed([meta(B)]);
     expect(taken()).toEqual(['gone apps/a', 'meta apps/b', 'listed apps']);
   });
 
-  it('go on where a Secret is wanted that is not there, and tell of it from then on', () => {
+  it('continue if a newly wanted Secret does not exist, and report it later', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A)]);
@@ -201,14 +201,14 @@ describe('watches', () => {
     expect(taken()).toEqual(['meta apps/b', 'gone apps/b']);
   });
 
-  it('go on where a Secret was there that nobody wanted, and is gone', () => {
+  it('continue if a newly wanted Secret existed and was deleted', () => {
     const { watches, last, opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A), meta(B)]);
     last().handlers.gone(B.id);
     watches.follow([A, B]);
     expect(opened).toHaveLength(1);
-    // A list says it too.
+    // A list shows the same.
     watches.follow([A]);
     last().handlers.changed(meta(B));
     last().handlers.listed([meta(A)]);
@@ -216,7 +216,7 @@ describe('watches', () => {
     expect(opened).toHaveLength(1);
   });
 
-  it('go on before their first list, which tells of what is wanted by then', () => {
+  it('continue before their first list, which covers the current targets', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A]);
     watches.follow([A, B]);
@@ -225,7 +225,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
   });
 
-  it('begin anew also where it was wanted once before', () => {
+  it('restart also if the Secret was wanted once before', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A, B]);
     last().handlers.listed([meta(A), meta(B)]);
@@ -239,7 +239,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
   });
 
-  it('show trouble and progress, and no more when nobody wants them', () => {
+  it('report errors and progress until they are no longer needed', () => {
     const { watches, last, trouble, clock, loops } = open();
     watches.follow([A]);
     const { handlers } = last();
@@ -249,12 +249,12 @@ describe('watches', () => {
     expect(loops.states()).toMatchObject([{ name: 'watch apps', ageMs: 0 }]);
     watches.follow([]);
     expect(trouble.size).toBe(0);
-    // On its way out.
+    // While it closes.
     handlers.progress(UNAVAILABLE);
     expect(trouble.size).toBe(0);
   });
 
-  it('keep their trouble when another takes its place, until that one works', () => {
+  it('keep their error until the replacement watch works', () => {
     const { watches, last, trouble, opened } = open();
     watches.follow([A]);
     const { handlers } = last();
@@ -266,7 +266,7 @@ describe('watches', () => {
     expect(trouble.size).toBe(0);
   });
 
-  it('say nothing once they are closed, and open nothing', async () => {
+  it('report and open nothing after close', async () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A]);
     const { handlers } = last();
@@ -280,7 +280,7 @@ describe('watches', () => {
     expect([taken(), opened.length]).toEqual([[], 1]);
   });
 
-  it('of namespaces are there while something selects them', () => {
+  it('of namespaces exist while a selector is used', () => {
     const { watches, namespaces, taken, trouble } = open();
     watches.follow([A]);
     expect(namespaces).toEqual([]);
@@ -294,32 +294,32 @@ describe('watches', () => {
     expect([taken(), trouble.size, namespaces.map(({ isOpen }) => isOpen)]).toEqual([[], 0, [false]]);
   });
 
-  it('do not watch what a selector could not be resolved to', () => {
+  it('skip targets of a selector that could not be resolved', () => {
     const { watches, scopes, namespaces } = open();
     const unknown = { ...SELECTED, id: { namespace: '*', secret: 'd' }, error: UNAVAILABLE };
     watches.follow([unknown]);
     expect([scopes(), namespaces.length]).toEqual([[], 1]);
   });
 
-  it('stall when nothing was heard for too long', () => {
+  it('stall without events for too long', () => {
     const { watches, clock, loops } = open();
     watches.follow([A]);
     clock.time += (loops.states()[0]?.deadlineMs ?? 0) + 1;
     expect(loops.states()).toMatchObject([{ name: 'watch apps', stalled: true }]);
   });
 
-  it('work on a cluster', async () => {
+  it('watches on a cluster', async () => {
     const cluster = createMemoryCluster();
-    const told: string[] = [];
+    const reported: string[] = [];
     await using watches = createWatches({
       cluster,
       scope: 'namespace',
       loops: createLoops(createClock()),
-      onMeta: ({ id }) => void told.push(`meta ${formatTarget(id)}`),
-      onGone: (id) => void told.push(`gone ${formatTarget(id)}`),
-      onListed: (all) => void told.push(`listed ${all.map(nameOf).join(' ')}`),
+      onMeta: ({ id }) => void reported.push(`meta ${formatTarget(id)}`),
+      onGone: (id) => void reported.push(`gone ${formatTarget(id)}`),
+      onListed: (all) => void reported.push(`listed ${all.map(nameOf).join(' ')}`),
       onNamespaces: () => undefined,
-      onTrouble: () => undefined,
+      onStatus: () => undefined,
       onEnd: () => undefined,
     });
     cluster.put(A.id, { type: 'Opaque' });
@@ -329,6 +329,6 @@ describe('watches', () => {
     cluster.put({ namespace: 'apps', secret: 'foreign' }, { type: 'Opaque' });
     cluster.forget(A.id);
     await settled();
-    expect(told).toEqual(['meta apps/a', 'listed apps', 'meta apps/b', 'gone apps/a']);
+    expect(reported).toEqual(['meta apps/a', 'listed apps', 'meta apps/b', 'gone apps/a']);
   });
 });

@@ -69,9 +69,9 @@ export function startFaults(
       name: 'the API server refuses',
       weight: 2,
       async run() {
-        scene.toCluster.goAway();
+        scene.toCluster.disconnect();
         await hold(5, 60);
-        scene.toCluster.comeBack();
+        scene.toCluster.restore();
       },
     },
     {
@@ -80,7 +80,7 @@ export function startFaults(
       async run() {
         scene.toCluster.freeze();
         await hold(5, 60);
-        scene.toCluster.comeBack();
+        scene.toCluster.restore();
       },
     },
     ...(['silent', 'gone', 'failing'] as const).map((mode) => ({
@@ -96,9 +96,9 @@ export function startFaults(
       name: 'PostgreSQL is cut off',
       weight: 2,
       async run() {
-        scene.toPostgres.goAway();
+        scene.toPostgres.disconnect();
         await hold(3, 12);
-        scene.toPostgres.comeBack();
+        scene.toPostgres.restore();
       },
     },
     {

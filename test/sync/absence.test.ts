@@ -10,8 +10,8 @@ import { applied, data, mapping, planInput, source } from './sample.ts';
 
 const KEYS = ['one', 'two'] as const;
 
-/** A mapping of two sources, and what it wants when some of them are absent. */
-function given(options: {
+/** A mapping with two sources, and the desired state if some of them are absent. */
+function planInputWith(options: {
   policy?: Mapping['onSourceMissing'];
   absent?: readonly string[];
   optional?: boolean;
@@ -36,7 +36,7 @@ function given(options: {
 const EMPTY = { kind: 'ready', data: new Map(), sources: new Map(), absent: [] } as const;
 
 function written(): LiveSecret {
-  const first = plan(given({}));
+  const first = plan(planInputWith({}));
   if (first.kind !== 'create') throw new Error(`expected a create, got ${first.kind}`);
   return applied(first.manifest);
 }
@@ -45,22 +45,22 @@ function removed(result: ReturnType<typeof plan>): readonly string[] {
   return result.keys.filter(({ action }) => action === 'remove').map(({ name }) => name);
 }
 
-describe('a target that was never made from the absent source', () => {
-  it.each(['keep', 'removeKeys', 'delete'] as const)('fails under %s, proof or not', (policy) => {
-    const result = plan(given({ policy, absent: ['one'] }));
+describe('target that was never made from the absent source', () => {
+  it.each(['keep', 'removeKeys', 'delete'] as const)('fails under %s, with or without proof', (policy) => {
+    const result = plan(planInputWith({ policy, absent: ['one'] }));
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('is made without it when it is optional', () => {
-    expect(plan(given({ absent: ['one'], optional: true, proven: false })).kind).toBe('create');
+  it('is written without the source if that is optional', () => {
+    expect(plan(planInputWith({ absent: ['one'], optional: true, proven: false })).kind).toBe('create');
   });
 });
 
-describe('a target that is gone, and was last written without the absent source', () => {
-  const absent = given({ policy: 'removeKeys', absent: ['one'] });
+describe('missing target that was last written without the absent source', () => {
+  const absent = planInputWith({ policy: 'removeKeys', absent: ['one'] });
   const gone = (part: Partial<PlanInput>) => plan({ ...absent, live: undefined, ...part });
 
-  it('comes back without it, with proof and under removeKeys alone', () => {
+  it('is recreated without the source only with proof and removeKeys', () => {
     expect(gone({ isWrittenWithout: () => true }).kind).toBe('create');
     const fails = { kind: 'fail', error: { code: 'SOURCE_ABSENT' } };
     expect(gone({ isWrittenWithout: () => true, isProvenAbsent: () => false })).toMatchObject(fails);
@@ -70,14 +70,14 @@ describe('a target that is gone, and was last written without the absent source'
   });
 });
 
-describe('a target of which it is not told what it was made from', () => {
+describe('target whose sources are not recorded', () => {
   const unknown = (live: LiveSecret): LiveSecret => ({
     ...live,
     annotations: { ...live.annotations, [ANNOTATION.sources]: '{"count":2}' },
   });
-  const input = given({ absent: ['one'], optional: true, proven: false });
+  const input = planInputWith({ absent: ['one'], optional: true, proven: false });
 
-  it('was made from all whose keys it has, and from no others', () => {
+  it('counts as made from exactly the sources whose keys it has', () => {
     const live = unknown(written());
     expect(plan({ ...input, live })).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
     const without = { ...live, data: data({ two: 'value of two' }) };
@@ -85,43 +85,46 @@ describe('a target of which it is not told what it was made from', () => {
   });
 });
 
-describe('a target that was made from the absent source', () => {
+describe('target that was made from the absent source', () => {
   it.each(['keep', 'removeKeys', 'delete'] as const)(
-    'stays as it is under %s until the absence is proved',
+    'stays unchanged under %s until the absence is proved',
     (policy) => {
       for (const absent of [['one'], ['one', 'two']]) {
-        const result = plan({ ...given({ policy, absent, proven: false }), live: written() });
+        const result = plan({ ...planInputWith({ policy, absent, proven: false }), live: written() });
         expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
       }
     },
   );
 
-  it('stays as it is under keep, whatever is proved', () => {
-    const result = plan({ ...given({ absent: ['one', 'two'] }), live: written() });
+  it('stays unchanged under keep, even with proof', () => {
+    const result = plan({ ...planInputWith({ absent: ['one', 'two'] }), live: written() });
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('loses the keys of the absent sources under removeKeys, and no others', () => {
-    const result = plan({ ...given({ policy: 'removeKeys', absent: ['one'] }), live: written() });
+  it('loses only the keys of the absent sources under removeKeys', () => {
+    const result = plan({ ...planInputWith({ policy: 'removeKeys', absent: ['one'] }), live: written() });
     expect(result.kind).toBe('update');
     expect(removed(result)).toEqual(['one']);
   });
 
-  it('is held when removeKeys would leave none', () => {
-    const result = plan({ ...given({ policy: 'removeKeys', absent: ['one', 'two'] }), live: written() });
+  it('is held if removeKeys would leave no key', () => {
+    const result = plan({
+      ...planInputWith({ policy: 'removeKeys', absent: ['one', 'two'] }),
+      live: written(),
+    });
     expect(result).toMatchObject({ kind: 'hold', error: { code: 'HELD' } });
   });
 
-  it('is proposed for deletion only when every source is absent', () => {
-    const one = plan({ ...given({ policy: 'delete', absent: ['one'] }), live: written() });
+  it('is proposed for deletion only if every source is absent', () => {
+    const one = plan({ ...planInputWith({ policy: 'delete', absent: ['one'] }), live: written() });
     expect(one).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
-    const all = plan({ ...given({ policy: 'delete', absent: ['one', 'two'] }), live: written() });
+    const all = plan({ ...planInputWith({ policy: 'delete', absent: ['one', 'two'] }), live: written() });
     expect(all.kind).toBe('delete');
     expect(removed(all)).toEqual(['one', 'two']);
   });
 
-  it('is not proposed for deletion while a search still finds something for it', () => {
-    const input = given({ policy: 'delete', absent: ['one', 'two'] });
+  it('is not proposed for deletion while a search still finds a key for it', () => {
+    const input = planInputWith({ policy: 'delete', absent: ['one', 'two'] });
     const desired: Desired = {
       ...EMPTY,
       data: data({ three: 'of the search' }),
@@ -131,7 +134,7 @@ describe('a target that was made from the absent source', () => {
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('is not proposed for deletion while it is not proved of a source that it was never made from', () => {
+  it('is not proposed for deletion while the absence of a source it was never made from is unproved', () => {
     const [one, two] = [source({ key: 'one' }), source({ key: 'two', optional: true })];
     const its = mapping({ data: { one, two }, onSourceMissing: 'delete' });
     const made: Desired = {
@@ -155,47 +158,50 @@ describe('a target that was made from the absent source', () => {
     expect(provenOf(['one', 'two']).kind).toBe('delete');
   });
 
-  it('is never proposed for deletion when our field manager did not write it', () => {
+  it('is never proposed for deletion without our field manager', () => {
     const copied = { ...written(), ours: undefined };
-    const result = plan({ ...given({ policy: 'delete', absent: ['one', 'two'] }), live: copied });
+    const result = plan({ ...planInputWith({ policy: 'delete', absent: ['one', 'two'] }), live: copied });
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED' } });
   });
 
-  it('loses an optional source with proof only', () => {
-    const doubtful = plan({ ...given({ absent: ['one'], optional: true, proven: false }), live: written() });
+  it('loses an optional source only with proof', () => {
+    const doubtful = plan({
+      ...planInputWith({ absent: ['one'], optional: true, proven: false }),
+      live: written(),
+    });
     expect(doubtful).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
-    const proved = plan({ ...given({ absent: ['one'], optional: true }), live: written() });
+    const proved = plan({ ...planInputWith({ absent: ['one'], optional: true }), live: written() });
     expect(removed(proved)).toEqual(['one']);
   });
 
   it.each([
     ['moved', new Map([['vault', 'another']])],
-    ['is not told', new Map()],
-  ])('stays as it is when the definition of the store %s', (_, stores) => {
-    const input = given({ policy: 'delete', absent: ['one', 'two'] });
+    ['is not recorded', new Map()],
+  ])('stays unchanged if the store definition %s', (_, stores) => {
+    const input = planInputWith({ policy: 'delete', absent: ['one', 'two'] });
     expect(plan({ ...input, live: written(), stores })).toMatchObject({
       kind: 'fail',
       error: { code: 'SOURCE_ABSENT' },
     });
   });
 
-  it('stays as it is when what it was made from cannot be told', () => {
+  it('stays unchanged if its sources are unknown', () => {
     const live = written();
     const annotations = { ...live.annotations, 'secretbridge.dev/stores': 'damaged' };
     const result = plan({
-      ...given({ policy: 'delete', absent: ['one', 'two'] }),
+      ...planInputWith({ policy: 'delete', absent: ['one', 'two'] }),
       live: { ...live, annotations },
     });
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 });
 
-describe('several objects of one name', () => {
+describe('several objects with one name', () => {
   const KEY = source({ key: 'ca', object: 'key', optional: true });
   const SECRET = source({ key: 'ca' });
   const V = { store: 'vault', key: 'ca', version: '1' };
 
-  /** A target of which only this key is there, and which was made when it was. */
+  /** A target that has only this key, written when the source existed. */
   function standing(its: Mapping, name: string, absent: readonly Source[], live?: LiveSecret): PlanInput {
     const desired: Desired = {
       kind: 'ready',
@@ -210,7 +216,7 @@ describe('several objects of one name', () => {
     return { ...input, live: applied(first.manifest) };
   }
 
-  it('are optional each by itself: one that was never there takes nothing away, and needs no proof', () => {
+  it('are optional independently: one that never existed removes nothing and needs no proof', () => {
     expect(plan(standing(mapping({ data: { V: SECRET, J: KEY } }), 'V', [KEY])).kind).toBe('unchanged');
     const optional = { ...SECRET, optional: true };
     const other = mapping({ data: { V: optional, J: { ...KEY, optional: false } } });
@@ -220,14 +226,14 @@ describe('several objects of one name', () => {
     expect(plan(standing(same, 'V', [explicit])).kind).toBe('fail');
   });
 
-  it('are not taken for one another where one is required and was never there', () => {
+  it('are not confused if a required one never existed', () => {
     const required = { ...KEY, optional: false };
     const its = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'removeKeys' });
     const result = plan({ ...standing(its, 'V', [required]), isProvenAbsent: () => true });
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('count as written where another mapping wrote the target, whose objects nobody knows', () => {
+  it('count as written if another mapping wrote the target, because its object types are unknown', () => {
     const before = mapping({ data: { V: { ...KEY, optional: false } } });
     const { live } = standing(before, 'V', []);
     const now = mapping({ data: { V: SECRET, J: KEY } });
@@ -237,17 +243,17 @@ describe('several objects of one name', () => {
   });
 
   it.each<[string, Mapping]>([
-    ['all of an object', mapping({ data: { kty: KEY }, dataFrom: [SECRET] })],
+    ['the spread of an object', mapping({ data: { kty: KEY }, dataFrom: [SECRET] })],
     [
       'a search',
       mapping({ data: { kty: KEY }, dataFrom: [{ store: 'vault', find: { path: '', tags: {} } }] }),
     ],
-  ])('count as written where %s may have given the key as well', (_, its) => {
+  ])('count as written if %s may have given the key too', (_, its) => {
     for (const absent of [KEY, { ...SECRET, optional: true }])
       expect(plan(standing(its, 'kty', [absent])).kind).toBe('fail');
   });
 
-  it('are absent each by itself before a target is deleted', () => {
+  it('must each be absent before a target is deleted', () => {
     const required = { ...KEY, optional: false };
     const its = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'delete' });
     const input = standing(its, 'V', []);
@@ -256,7 +262,7 @@ describe('several objects of one name', () => {
   });
 });
 
-describe('the brake', () => {
+describe('brake', () => {
   const some = fc.nat({ max: 50 });
   const input = fc.record({
     proposed: fc.integer({ min: 1, max: 50 }),
@@ -266,11 +272,11 @@ describe('the brake', () => {
     share: fc.double({ min: 0, max: 1, noNaN: true }),
   });
 
-  it('never lets the last target go by itself', () => {
+  it('never allows the deletion of the last target', () => {
     fc.assert(fc.property(input, (it) => !mayDestroy({ ...it, alive: it.proposed })));
   });
 
-  it('never lets more go within the window than the share, or than one', () => {
+  it('never allows more deletions within the window than the share, or one', () => {
     fc.assert(
       fc.property(input, (it) => {
         const most = Math.max(1, it.share * it.total + 1e-6);
@@ -287,7 +293,7 @@ describe('the brake', () => {
     [{ proposed: 29, destroyed: 0, total: 100, alive: 100, share: 0.29 }, true],
     [{ proposed: 1, destroyed: 0, total: 1, alive: 1, share: 1 }, false],
     [{ proposed: 1, destroyed: 0, total: 9, alive: 9, share: 0 }, true],
-  ])('given %o says %s', (it, expected) => {
+  ])('for %o, returns %s', (it, expected) => {
     expect(mayDestroy(it)).toBe(expected);
   });
 });

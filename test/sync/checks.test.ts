@@ -7,7 +7,7 @@ import { data } from './sample.ts';
 const codeOf = (type: string, values: Readonly<Record<string, string>>) =>
   checkTarget(type, data(values))?.code;
 
-describe('a TLS target', () => {
+describe('TLS target', () => {
   const root = createAuthority();
   const middle = root.intermediate('Middle');
   const { cert, key } = middle.issue();
@@ -21,7 +21,7 @@ describe('a TLS target', () => {
   });
   const sec1 = createPrivateKey(key).export({ type: 'sec1', format: 'pem' });
 
-  it('ends when the first of its certificates does', () => {
+  it('expires with its first certificate', () => {
     const expiry = certificateExpiry('kubernetes.io/tls', data({ 'tls.crt': `${cert}${middle.ca}` }));
     expect(expiry).toBe(Date.parse(new X509Certificate(cert).validTo));
     for (const crt of ['', 'x', '-----BEGIN CERTIFICATE-----'])
@@ -30,7 +30,7 @@ describe('a TLS target', () => {
     expect(certificateExpiry('kubernetes.io/tls', data({}))).toBeUndefined();
   });
 
-  it.each(['ec', 'rsa', 'ed25519'] as const)('is right with a pair of type %s', (keyType) => {
+  it.each(['ec', 'rsa', 'ed25519'] as const)('is valid with a pair of type %s', (keyType) => {
     const pair = middle.issue({ keyType });
     expect(check(pair.cert, pair.key)).toBeUndefined();
     expect(check(pair.cert, middle.issue({ keyType }).key)?.code).toBe('TLS_MISMATCH');
@@ -39,18 +39,18 @@ describe('a TLS target', () => {
   it.each([
     ['a chain', `${cert}${middle.ca}`, key],
     ['CRLF', cert.replace(/\n/g, '\r\n'), key.replace(/\n/g, '\r\n')],
-    ['white space around', `\n \n${cert}\n\n`, `\n\n${key}\n \n`],
+    ['surrounding white space', `\n \n${cert}\n\n`, `\n\n${key}\n \n`],
     ['no final newline', cert.trim(), key.trim()],
     ['text around the blocks', `subject=CN = x\n${cert}`, `Bag Attributes: <none>\n${key}`],
     ['CR in the text around', `10 %\r20 %\r\n${cert}x\ry\n${middle.ca}\r`, key],
-    ['blanks behind its lines', cert.replace(/\n/g, ' \t\r\n'), key.replace(/\n/g, ' \n')],
+    ['trailing blanks', cert.replace(/\n/g, ' \t\r\n'), key.replace(/\n/g, ' \n')],
     ['a key in SEC 1', cert, sec1.toString()],
-  ])('is right with %s', (_, crt, pem) => {
+  ])('is valid with %s', (_, crt, pem) => {
     expect(check(crt, pem)).toBeUndefined();
   });
 
   it.each([
-    ['the key of another', cert, middle.issue().key, 'tls.key is not the key of tls.crt'],
+    ['the key of another certificate', cert, middle.issue().key, 'tls.key is not the key of tls.crt'],
     [
       'the issuer first',
       `${middle.ca}${cert}`,
@@ -66,7 +66,7 @@ describe('a TLS target', () => {
     ['no certificate', 'x', key, 'tls.crt: there is no PEM certificate'],
     ['no key', cert, 'x', 'tls.key: there is no PEM private key'],
     ['an empty key', cert, '', 'tls.key: there is no PEM private key'],
-    ['the two exchanged', key, cert, 'tls.crt: there is no PEM certificate'],
+    ['key and certificate swapped', key, cert, 'tls.crt: there is no PEM certificate'],
     ['an encrypted key', cert, encrypted.toString(), 'tls.key is encrypted'],
     ['a damaged key', cert, key.replace('MIG', 'AAA'), 'tls.key does not parse'],
     ['an indented certificate', cert.replace(/^/gm, '  '), key, 'tls.crt is indented'],
@@ -74,15 +74,15 @@ describe('a TLS target', () => {
     ['an indented end of a certificate', cert.replace('-----END', ' -----END'), key, 'tls.crt is indented'],
     ['an indented end of a key', cert, key.replace('-----END', '\t-----END'), 'tls.key is indented'],
     ['a certificate of CR alone', cert.replace(/\n/g, '\r'), key, 'tls.crt has a line that ends in CR alone'],
-    ['one such line', cert, key.replace('\n', '\r'), 'tls.key has a line that ends in CR alone'],
+    ['one CR line end in it', cert, key.replace('\n', '\r'), 'tls.key has a line that ends in CR alone'],
     [
-      'such an issuer',
+      'a CR line end in the issuer',
       cert + middle.ca.replace(/\n/g, '\r'),
       key,
       'tls.crt has a line that ends in CR alone',
     ],
     ['a cut certificate', cert.slice(0, -30), key, 'tls.crt: a PEM block has no end'],
-  ])('is refused with %s', (_, crt, pem, detail) => {
+  ])('is rejected with %s', (_, crt, pem, detail) => {
     expect(check(crt, pem)).toMatchObject({ code: 'TLS_MISMATCH', detail });
   });
 
@@ -94,18 +94,18 @@ describe('a TLS target', () => {
     expect(codeOf('kubernetes.io/tls', {})).toBe('TYPE_KEYS_MISSING');
   });
 
-  it('says nothing of the key', () => {
+  it('does not reveal the key', () => {
     const error = check(cert, middle.issue().key);
     for (const line of key.split('\n').slice(1, 3)) expect(JSON.stringify(error)).not.toContain(line);
   });
 });
 
-describe('a target with registry credentials', () => {
+describe('target with registry credentials', () => {
   it.each([
     ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{"r.example":{"auth":"eDp5"}}}'],
     ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{},"credHelpers":{}}'],
     ['kubernetes.io/dockercfg', '.dockercfg', '{"r.example":{"auth":"eDp5"}}'],
-  ])('%s is right with %s %s', (type, key, text) => {
+  ])('%s is valid with %s %s', (type, key, text) => {
     expect(codeOf(type, { [key]: text })).toBeUndefined();
   });
 
@@ -124,7 +124,7 @@ describe('a target with registry credentials', () => {
   });
 });
 
-describe('a target of another type', () => {
+describe('target of another type', () => {
   it.each([
     ['kubernetes.io/basic-auth', { username: 'u' }, undefined],
     ['kubernetes.io/basic-auth', { password: '' }, undefined],
@@ -143,7 +143,7 @@ describe('a target of another type', () => {
     if (code === undefined) expect(result).toBeUndefined();
   });
 
-  it('may hold 1 MiB in all its values together, and not a byte more', () => {
+  it('may hold exactly 1 MiB in all its values', () => {
     const half = 'x'.repeat(MAX_SECRET_BYTES / 2);
     expect(codeOf('Opaque', { a: half, b: half })).toBeUndefined();
     expect(codeOf('Opaque', { a: half, b: half, c: 'x' })).toBe('TOO_LARGE');

@@ -16,8 +16,8 @@ function dataOf(result: ReturnType<typeof shapeDesired>) {
   return result.kind === 'ready' ? texts(result.data) : result;
 }
 
-describe('what a target should hold', () => {
-  it('comes with when each version was made, where the store tells', () => {
+describe('desired content', () => {
+  it('includes the creation time of each version if the store tells it', () => {
     const result = shape(mapping({ data: { A: source(), B: source({ key: 'other' }) } }), {
       app: { ...found('1'), createdAt: 5 } as ReadResult,
       other: found('2'),
@@ -25,7 +25,7 @@ describe('what a target should hold', () => {
     expect(result).toMatchObject({ createdAt: new Map([['A', 5]]) });
   });
 
-  it('is one key for each source, with where it came from', () => {
+  it('has one key per source, with its origin', () => {
     const result = shape(mapping({ data: { A: source({ property: 'x' }), B: source({ key: 'other' }) } }), {
       app: found('{"x":"1"}', 'v7'),
       other: found('2', 'v8'),
@@ -39,7 +39,7 @@ describe('what a target should hold', () => {
     });
   });
 
-  it('takes apart each value once, however many properties are taken of it in whatever order', () => {
+  it('parses each value once, for any number and order of properties', () => {
     const readings = { app: found('{"a":{"b":"1","c":"2"},"d":"3"}'), other: found('{"e":"4","f":"5"}') };
     const values = Object.values(readings).flatMap((readResult) =>
       readResult.kind === 'found' ? [readResult.value] : [],
@@ -63,7 +63,7 @@ describe('what a target should hold', () => {
     for (const reveal of reveals) expect(reveal).toHaveBeenCalledTimes(1);
   });
 
-  it('is one key for each member of a spread, renamed', () => {
+  it('has one key per member of a spread, renamed', () => {
     const spread = { ...source(), rename: { prefix: 'App_', case: 'upper' } } as const;
     expect(dataOf(shape(mapping({ dataFrom: [spread] }), { app: found('{"db":"x","url":"y"}') }))).toEqual({
       App_DB: 'x',
@@ -71,7 +71,7 @@ describe('what a target should hold', () => {
     });
   });
 
-  it('replaces what a key must not hold, if asked', () => {
+  it('replaces invalid characters of a key if requested', () => {
     const spread = { ...source(), rename: { invalid: 'replace' } } as const;
     expect(
       dataOf(shape(mapping({ dataFrom: [spread] }), { app: found('{"a b":"1","..c":"2","😀":"3"}') })),
@@ -87,7 +87,7 @@ describe('what a target should hold', () => {
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_INVALID' } });
   });
 
-  it('never has one key from two sources, and names both', () => {
+  it('rejects one key from two sources, and names both', () => {
     const result = shape(mapping({ data: { a: source({ key: 'other' }) }, dataFrom: [source()] }), {
       app: found('{"a":"1"}'),
       other: found('1'),
@@ -96,13 +96,13 @@ describe('what a target should hold', () => {
     expect(result.kind === 'failed' && result.error.message).toMatch(/key other.*key app, property a/);
   });
 
-  it('sees a collision that a rename makes', () => {
+  it('detects a collision caused by a rename', () => {
     const spread = { ...source(), rename: { case: 'upper' } } as const;
     const result = shape(mapping({ dataFrom: [spread] }), { app: found('{"a":"1","A":"2"}') });
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_COLLISION' } });
   });
 
-  it('is nothing when one source failed, whatever the others gave', () => {
+  it('fails if any source failed', () => {
     const failed: ReadResult = { kind: 'failed', error: new AppError('STORE_UNAVAILABLE') };
     const result = shape(mapping({ data: { A: source(), B: source({ key: 'other', optional: true }) } }), {
       app: found('1'),
@@ -111,7 +111,7 @@ describe('what a target should hold', () => {
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
   });
 
-  it('lacks an optional source that is absent, and says which', () => {
+  it('lacks an absent optional source, and names it', () => {
     const optional = source({ key: 'other', optional: true });
     const result = shape(mapping({ data: { A: source(), B: optional } }), {
       app: found('1'),
@@ -121,7 +121,7 @@ describe('what a target should hold', () => {
     expect(result).toMatchObject({ absent: [optional] });
   });
 
-  it('lacks an optional property that is missing, but no optional value that is no object', () => {
+  it('lacks a missing optional property, but rejects an optional value that is not an object', () => {
     const optional = source({ property: 'x', optional: true });
     expect(dataOf(shape(mapping({ data: { A: optional } }), { app: found('{}') }))).toEqual({});
     expect(shape(mapping({ data: { A: optional } }), { app: found('text') })).toMatchObject({
@@ -129,7 +129,7 @@ describe('what a target should hold', () => {
     });
   });
 
-  it('names each source that is absent, whether it must be there or not', () => {
+  it('names each absent source, optional or required', () => {
     const result = shape(mapping({ data: { A: source() } }), { app: { kind: 'absent' } });
     expect(result).toMatchObject({ kind: 'ready', data: new Map(), absent: [source()] });
   });

@@ -25,7 +25,7 @@ function made(from: PlanInput): LiveSecret {
 
 const target = made(input);
 
-/** As the API server has it after somebody else set or removed marks: what they touched is no longer ours. */
+/** The state on the API server after somebody else changed metadata: those fields are no longer ours. */
 function touched(
   part: 'labels' | 'annotations',
   changes: Readonly<Record<string, string | undefined>>,
@@ -39,22 +39,22 @@ function touched(
   };
 }
 
-/** The kind of the plan, and whether it takes the difference for drift. */
-function judged(live: LiveSecret, other: Partial<PlanInput> = {}): string {
+/** The kind of the plan, and whether the difference counts as drift. */
+function planKind(live: LiveSecret, other: Partial<PlanInput> = {}): string {
   const result = plan({ ...input, ...other, live });
   return `${result.kind} ${'drift' in result && result.drift ? 'drift' : '-'}`;
 }
 
-describe('a change by hand is drift', () => {
-  it('also where the fingerprint was made under another key: the versions tell', () => {
+describe('drift', () => {
+  it('is detected by the versions if the fingerprint has another key', () => {
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
-    expect(judged(target, { fingerprints })).toBe('unchanged -');
-    expect(judged({ ...target, data: data({ a: 'theirs' }) }, { fingerprints })).toBe('update drift');
+    expect(planKind(target, { fingerprints })).toBe('unchanged -');
+    expect(planKind({ ...target, data: data({ a: 'theirs' }) }, { fingerprints })).toBe('update drift');
     const rotated = { fingerprints, desired: ready('2', '2') };
-    expect(judged({ ...target, data: data({ a: 'theirs' }) }, rotated)).toBe('update -');
+    expect(planKind({ ...target, data: data({ a: 'theirs' }) }, rotated)).toBe('update -');
   });
 
-  it('and where the versions are fingerprints too, the older key tells', () => {
+  it('is detected by the older key if the versions are fingerprints too', () => {
     const bytes = (n: number) => SecretValue.fromBytes(new Uint8Array(32).fill(n));
     const [older, newer] = [createFingerprinter(bytes(8)), createFingerprinter(bytes(9), [bytes(8)])];
     const at = (fingerprints: Fingerprinter, text: string) => ({
@@ -63,14 +63,14 @@ describe('a change by hand is drift', () => {
     });
     const written = made({ ...input, ...at(older, '1') });
     const edited = { ...written, data: data({ a: 'theirs' }) };
-    expect(judged(written, at(newer, '1'))).toBe('unchanged -');
-    expect(judged(edited, at(newer, '1'))).toBe('update drift');
-    expect(judged(edited, at(newer, '2'))).toBe('update -');
-    expect(judged(written, at(newer, '2'))).toBe('update -');
-    expect(judged(edited, at(createFingerprinter(bytes(9)), '1'))).toBe('update -');
+    expect(planKind(written, at(newer, '1'))).toBe('unchanged -');
+    expect(planKind(edited, at(newer, '1'))).toBe('update drift');
+    expect(planKind(edited, at(newer, '2'))).toBe('update -');
+    expect(planKind(written, at(newer, '2'))).toBe('update -');
+    expect(planKind(edited, at(createFingerprinter(bytes(9)), '1'))).toBe('update -');
   });
 
-  it('and another key alone is none, also where there are too many sources to name', () => {
+  it('is not reported for another key alone, even if there are too many sources to record', () => {
     const names = Array.from({ length: 1_200 }, (_, n) => `a-source-with-a-long-name-${n}`);
     const many = (count: number): Desired => ({
       kind: 'ready',
@@ -80,42 +80,42 @@ describe('a change by hand is drift', () => {
     });
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     const before = made({ ...input, desired: many(1_200) });
-    expect(judged(before, { fingerprints, desired: many(1_200) })).toBe('unchanged -');
-    expect(judged(before, { fingerprints, desired: many(1_199) })).toBe('update -');
+    expect(planKind(before, { fingerprints, desired: many(1_200) })).toBe('unchanged -');
+    expect(planKind(before, { fingerprints, desired: many(1_199) })).toBe('update -');
   });
 
   it.each([
-    ['of a value', { ...target, data: data({ a: 'theirs' }) }],
-    ['of the keys', { ...target, data: data({ a: '1', b: 'theirs' }) }],
-    ['that leaves nothing', { ...target, data: data({}) }],
-    ['of a copy, of whose fields nobody notes the owner', { ...target, data: data({}), ours: undefined }],
-    ['of a label of the mapping', touched('labels', { team: 'theirs' })],
-    ['that takes a label away', touched('labels', { team: undefined })],
-    ['of `managed-by`', touched('labels', { [LABEL.managedBy]: undefined })],
-    ['of an annotation of the mapping', touched('annotations', { note: undefined })],
-    ['of the fingerprint', touched('annotations', { [ANNOTATION.fingerprint]: undefined })],
-    ['of the sources', touched('annotations', { [ANNOTATION.sources]: 'theirs' })],
-    ['of the configuration hash', touched('annotations', { [ANNOTATION.config]: undefined })],
+    ['changes a value', { ...target, data: data({ a: 'theirs' }) }],
+    ['changes the keys', { ...target, data: data({ a: '1', b: 'theirs' }) }],
+    ['removes every key', { ...target, data: data({}) }],
+    ['changes a copy without recorded field owners', { ...target, data: data({}), ours: undefined }],
+    ['changes a label of the mapping', touched('labels', { team: 'theirs' })],
+    ['removes a label', touched('labels', { team: undefined })],
+    ['removes `managed-by`', touched('labels', { [LABEL.managedBy]: undefined })],
+    ['changes an annotation of the mapping', touched('annotations', { note: undefined })],
+    ['changes the fingerprint', touched('annotations', { [ANNOTATION.fingerprint]: undefined })],
+    ['changes the sources', touched('annotations', { [ANNOTATION.sources]: 'theirs' })],
+    ['changes the configuration hash', touched('annotations', { [ANNOTATION.config]: undefined })],
     [
-      'of data and fingerprint together',
+      'changes data and fingerprint',
       { ...touched('annotations', { [ANNOTATION.fingerprint]: 'x' }), data: data({}) },
     ],
-    ['of what happens at the end', touched('annotations', { [ANNOTATION.onMappingRemoved]: 'delete' })],
-  ])('%s', (_, live) => {
-    expect(judged(live)).toBe('update drift');
+    ['changes onMappingRemoved', touched('annotations', { [ANNOTATION.onMappingRemoved]: 'delete' })],
+  ])('is detected if somebody %s', (_, live) => {
+    expect(planKind(live)).toBe('update drift');
   });
 
-  it('that made it of another type or immutable', () => {
+  it('includes a manual change of the type or the immutable field', () => {
     const recreate = mapping({ target: { ...input.mapping.target, recreate: true } });
-    expect(judged({ ...target, type: 'theirs' }, { mapping: recreate })).toBe('recreate drift');
-    expect(judged({ ...target, immutable: true }, { mapping: recreate })).toBe('recreate drift');
+    expect(planKind({ ...target, type: 'theirs' }, { mapping: recreate })).toBe('recreate drift');
+    expect(planKind({ ...target, immutable: true }, { mapping: recreate })).toBe('recreate drift');
   });
 });
 
-describe('a difference is no drift', () => {
-  it('when nothing differs', () => {
-    expect(judged(target)).toBe('unchanged -');
-    expect(judged({ ...target, labels: { ...target.labels, theirs: 'x' } })).toBe('unchanged -');
+describe('difference without drift', () => {
+  it('is none if nothing differs', () => {
+    expect(planKind(target)).toBe('unchanged -');
+    expect(planKind({ ...target, labels: { ...target.labels, theirs: 'x' } })).toBe('unchanged -');
   });
 
   it.each([
@@ -123,31 +123,31 @@ describe('a difference is no drift', () => {
     ['when the source has other data under the same version', { desired: ready('2') }],
     ['when the source has another version of the same bytes', { desired: ready('1', '2') }],
     ['when the mapping wants other labels', { mapping: mapping({ target: { labels: { team: 'z' } } }) }],
-    ['when the store is another', { stores: new Map([['vault', 'moved']]) }],
+    ['when the store has another definition', { stores: new Map([['vault', 'moved']]) }],
     ['when a policy changed', { mapping: { ...input.mapping, onMappingRemoved: 'delete' as const } }],
     ['when the instance has another name', { instance: 'new', formerInstances: ['prod'] }],
-  ])('%s, whether or not somebody edited it as well', (_, other) => {
-    expect(judged(target, other)).toBe('update -');
-    expect(judged({ ...target, data: data({ a: 'theirs' }) }, other)).toBe('update -');
+  ])('%s, with or without a manual edit', (_, other) => {
+    expect(planKind(target, other)).toBe('update -');
+    expect(planKind({ ...target, data: data({ a: 'theirs' }) }, other)).toBe('update -');
   });
 
-  it('when the fingerprint was made under another key, and so was what its store gives for a version', () => {
+  it('is assumed if both the fingerprint and the versions have another key', () => {
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     const versionBy = (by: typeof fingerprints) => by.value(SecretValue.fromText('1'));
     const before = made({ ...input, desired: ready('1', versionBy(input.fingerprints)) });
     const now = { fingerprints, desired: ready('1', versionBy(fingerprints)) };
-    expect(judged(before, now)).toBe('unchanged -');
-    expect(judged({ ...before, data: data({ a: 'theirs' }) }, now)).toBe('update -');
+    expect(planKind(before, now)).toBe('unchanged -');
+    expect(planKind({ ...before, data: data({ a: 'theirs' }) }, now)).toBe('update -');
   });
 
-  it('when too little is left that could tell', () => {
+  it('is assumed if too little evidence is left', () => {
     const names = [ANNOTATION.fingerprint, ANNOTATION.sources];
     const bare = touched('annotations', Object.fromEntries(names.map((name) => [name, undefined])));
-    expect(judged(bare)).toBe('update -');
+    expect(planKind(bare)).toBe('update -');
   });
 
-  it('when it is adopted', () => {
+  it('is assumed if the target is adopted', () => {
     const foreign = { ...target, labels: {}, ours: undefined };
-    expect(judged(foreign, { mapping: { ...input.mapping, onConflict: 'adopt' } })).toBe('update -');
+    expect(planKind(foreign, { mapping: { ...input.mapping, onConflict: 'adopt' } })).toBe('update -');
   });
 });

@@ -22,7 +22,7 @@ const search = (find: Partial<Search['find']> = {}, more: Partial<Search> = {}):
   ...more,
 });
 
-describe('the name of a key that a search found', () => {
+describe('name of a key that a search found', () => {
   it.each([
     ['features/', 'features/flag', 'flag'],
     ['features', 'features/flag', 'flag'],
@@ -37,14 +37,14 @@ describe('the name of a key that a search found', () => {
     expect(relativeName(search({ path }), key)).toBe(name);
   });
 
-  it('begins with the path itself where names have no slash', () => {
+  it('includes the whole key after the path if names have no slash', () => {
     const flat = search({ path: 'flag-' }, { isFlat: true });
     expect(relativeName(flat, 'flag-a')).toBe('a');
     expect(relativeName(flat, 'other')).toBeUndefined();
   });
 });
 
-describe('the pattern of a search', () => {
+describe('pattern of a search', () => {
   it.each([
     ['^flag-', ['f/flag-a', 'f/a-flag-b', 'f/FLAG-c'], ['f/flag-a']],
     ['flag', ['f/flag-a', 'f/a-flag-b', 'f/x'], ['f/a-flag-b', 'f/flag-a']],
@@ -56,7 +56,7 @@ describe('the pattern of a search', () => {
     expect(matching(search({ path: 'f', name }), keys)).toEqual(expected);
   });
 
-  it('takes linear time, whatever it is', () => {
+  it('takes linear time for any pattern', () => {
     const keys = [`f/${'a'.repeat(50_000)}`];
     expect(matching(search({ path: 'f', name: '^(a+)+$b' }), keys)).toEqual([]);
     expect(matching(search({ path: 'f', name: '^(a|a)*c' }), keys)).toEqual([]);
@@ -71,12 +71,12 @@ describe('the pattern of a search', () => {
     ['(a)\\1', false],
     ['(', false],
     ['a{1,100000}', false],
-  ])('%j can be one: %s', (text, can) => {
+  ])('%j is valid: %s', (text, can) => {
     expect(isNamePattern(text)).toBe(can);
   });
 });
 
-describe('what searches find', () => {
+describe('search result', () => {
   const shape = (it: Search, keys: readonly string[], values: Record<string, string>) => {
     const readings = new Map(
       Object.entries(values).map(([key, value]) => [
@@ -87,33 +87,33 @@ describe('what searches find', () => {
     return shapeDesired(mapping({ dataFrom: [it] }), readings, [{ search: it, keys }]);
   };
 
-  it('becomes one key for each, by the relative name', () => {
+  it('becomes one key each, by the relative name', () => {
     const it = search({ path: 'features/' }, { rename: { case: 'upper', prefix: 'f_' } });
-    const want = shape(it, ['features/a', 'features/b'], { 'features/a': '1', 'features/b': '2' });
-    if (want.kind !== 'ready') throw want.error;
-    expect(texts(want.data)).toEqual({ f_A: '1', f_B: '2' });
-    expect(want.sources.get('f_A')).toEqual({ store: 'vault', key: 'features/a', version: '7' });
+    const expected = shape(it, ['features/a', 'features/b'], { 'features/a': '1', 'features/b': '2' });
+    if (expected.kind !== 'ready') throw expected.error;
+    expect(texts(expected.data)).toEqual({ f_A: '1', f_B: '2' });
+    expect(expected.sources.get('f_A')).toEqual({ store: 'vault', key: 'features/a', version: '7' });
   });
 
-  it('is decoded when asked', () => {
-    const want = shape(search({}, { decode: 'base64' }), ['a'], { a: 'aGVsbG8=' });
-    expect(want.kind === 'ready' && texts(want.data)).toEqual({ a: 'hello' });
+  it('is decoded if requested', () => {
+    const expected = shape(search({}, { decode: 'base64' }), ['a'], { a: 'aGVsbG8=' });
+    expect(expected.kind === 'ready' && texts(expected.data)).toEqual({ a: 'hello' });
   });
 
-  it('may be nothing', () => {
+  it('may be empty', () => {
     expect(shape(search(), [], {})).toMatchObject({ kind: 'ready', absent: [] });
   });
 
-  it('has names that Kubernetes does not take as KEY_INVALID, unless they are replaced', () => {
+  it('is KEY_INVALID for names that Kubernetes rejects, unless they are replaced', () => {
     expect(shape(search(), ['a/b'], { 'a/b': '1' })).toMatchObject({
       kind: 'failed',
-      error: { code: 'KEY_INVALID', about: 'store vault, key a/b' },
+      error: { code: 'KEY_INVALID', subject: 'store vault, key a/b' },
     });
     const replaced = shape(search({}, { rename: { invalid: 'replace' } }), ['a/b'], { 'a/b': '1' });
     expect(replaced.kind === 'ready' && texts(replaced.data)).toEqual({ a_b: '1' });
   });
 
-  it('collides with other sources, and with itself', () => {
+  it('collides with other sources and with itself', () => {
     const rename = { invalid: 'replace' } as const;
     expect(shape(search({}, { rename }), ['a/b', 'a_b'], { 'a/b': '1', a_b: '1' })).toMatchObject({
       kind: 'failed',
@@ -131,7 +131,7 @@ describe('what searches find', () => {
   });
 });
 
-describe('the keys that left a search', () => {
+describe('keys that left a search', () => {
   const it_ = search({ path: 'f/', name: '^flag-' }, { rename: { prefix: 'F_' } });
   const owned = (sources: unknown, keys: Record<string, string> = {}) =>
     live({
@@ -147,13 +147,13 @@ describe('the keys that left a search', () => {
     more: Parameters<typeof mapping>[0] = {},
   ) => findLostKeys({ search: it_, keys } satisfies FoundKeys, at, extra, mapping(more));
 
-  it('are those that the target was made of and that are not found', () => {
+  it('are the recorded keys that the search no longer finds', () => {
     const written = { 'F_flag-a': entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
     expect(left(['f/flag-b'], owned(written))).toEqual(['f/flag-a']);
     expect(left(['f/flag-a', 'f/flag-b'], owned(written))).toEqual([]);
   });
 
-  it('are not those of other stores, paths, names or properties: these left the text of the mapping', () => {
+  it('exclude other stores, paths, names and properties, which left the mapping', () => {
     const written = {
       a: entry('f/flag-a', { store: 'other' }),
       b: entry('g/flag-b'),
@@ -163,17 +163,17 @@ describe('the keys that left a search', () => {
     expect(left([], owned(written))).toEqual([]);
   });
 
-  it('are not those that `data` gives, which has rules of its own for what is missing', () => {
+  it('exclude keys from `data`, which has its own rules for missing sources', () => {
     const given = { data: { CFG: source({ key: 'f/flag-a', optional: true }) } };
     const written = { CFG: entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
     expect(left([], owned(written), [], given)).toEqual(['f/flag-b']);
   });
 
-  it('are found also when the prefix has changed since', () => {
+  it('are found even if the prefix has changed', () => {
     expect(left([], owned({ 'OLD_flag-a': entry('f/flag-a') }))).toEqual(['f/flag-a']);
   });
 
-  it('are nobody´s when the target is not there or not ours', () => {
+  it('are none if the target is missing or not ours', () => {
     expect(left([], undefined)).toEqual([]);
     expect(
       left([], live({ annotations: { [ANNOTATION.sources]: JSON.stringify({ a: entry('f/flag-a') }) } })),
@@ -188,7 +188,7 @@ describe('the keys that left a search', () => {
       ['flag-c'],
     ],
     ['anyCase', ['FLAG-found', 'Flag-Found', 'flag-gone'], ['flag-gone']],
-  ] as const)('are none that no search of a store finds: %s', (unlisted, named, expected) => {
+  ] as const)('exclude keys that no search of a store can find: %s', (unlisted, named, expected) => {
     const path = unlisted === 'dotted' ? 'f/' : '';
     const written = Object.fromEntries(named.map((key, n) => [`k${n}`, entry(key)]));
     const all = { search: search({ path }, { unlisted }), keys: ['flag-found'] };
@@ -198,18 +198,18 @@ describe('the keys that left a search', () => {
     expect(findLostKeys(all, owned(byName), extra, mapping({}))).toEqual(expected);
   });
 
-  it('are of a store whose kind shapes no target: to know it writes nothing anew', () => {
+  it('do not change the config hash by the kind of their store', () => {
     const entry_ = search({ path: 'f/' });
-    const said = mapping({ dataFrom: [{ ...entry_, isFlat: true, unlisted: 'anyCase' }] });
-    expect(configHash(said)).toBe(configHash(mapping({ dataFrom: [entry_] })));
+    const hash = mapping({ dataFrom: [{ ...entry_, isFlat: true, unlisted: 'anyCase' }] });
+    expect(configHash(hash)).toBe(configHash(mapping({ dataFrom: [entry_] })));
   });
 
-  it('may be in a folder with a dot in front, where that is the path of the search', () => {
+  it('may be in a folder with a leading dot if that is the path of the search', () => {
     const all = { search: search({ path: '.f' }, { unlisted: 'dotted' }), keys: [] };
     expect(findLostKeys(all, owned({ a: entry('.f/a') }), [], mapping({}))).toEqual(['.f/a']);
   });
 
-  it('follow from their names where the annotation has no room for them', () => {
+  it('are derived from their names if the annotation has no room for them', () => {
     const at = owned({ count: 9000, fingerprint: 'x' }, { 'F_flag-a': '1', OTHER: '2' });
     expect(left([], at, ['F_flag-a'])).toEqual(['f/flag-a']);
     const rename = { case: 'upper' } as const;
@@ -222,7 +222,7 @@ describe('the keys that left a search', () => {
   });
 });
 
-describe('a key that is listed and cannot be had', () => {
+describe('listed key that cannot be read', () => {
   const kept = (result: ReadResult, at?: ReturnType<typeof live>) => {
     const all: FoundKeys = { search: search({ path: 'f/' }), keys: ['f/a', 'f/b'] };
     const reading = ({ key }: { key: string }) => (key === 'f/b' ? result : found('1'));
@@ -240,7 +240,7 @@ describe('a key that is listed and cannot be had', () => {
     ['does not exist', { kind: 'absent' } as const],
     ['is deleted', failed('SOURCE_DELETED')],
     ['has no current version', failed('VERSION_GONE')],
-  ])('because it %s is passed over, unless the target was made of it', (_, result) => {
+  ])('is skipped because it %s, unless the target was made from it', (_, result) => {
     expect(kept(result)).toEqual(['f/a']);
     expect(kept(result, written)).toEqual(['f/a', 'f/b']);
   });

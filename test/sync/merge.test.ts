@@ -4,7 +4,7 @@ import { mergeManager, mergeAnnotation } from '../../src/sync/merge.ts';
 import { type PlanInput, plan } from '../../src/sync/plan.ts';
 import { data, live, mapping, planInput, source } from './sample.ts';
 
-const MARK = mergeAnnotation('prod', 'app');
+const MERGE_ANNOTATION = mergeAnnotation('prod', 'app');
 
 function merging(
   part: Partial<PlanInput> = {},
@@ -23,7 +23,7 @@ function merging(
   });
 }
 
-/** The Secret and the keys of ours after a plan was carried out. */
+/** The Secret and our keys after a plan was applied. */
 function carriedOut(input: PlanInput): Partial<PlanInput> {
   const done = plan(input);
   if (done.kind !== 'merge') throw new Error(`it is ${done.kind}`);
@@ -40,15 +40,15 @@ function carriedOut(input: PlanInput): Partial<PlanInput> {
   };
 }
 
-describe('merging into a Secret', () => {
-  it('waits for one that is not there', () => {
+describe('merge into a Secret', () => {
+  it('waits for a missing Secret', () => {
     expect(plan(merging({ live: undefined }))).toMatchObject({
       kind: 'fail',
       error: { code: 'SECRET_MISSING' },
     });
   });
 
-  it('adds our keys, says what they were made of, and puts no labels on it', () => {
+  it('adds our keys and records their sources, without labels', () => {
     const planned = plan(merging());
     expect(planned).toMatchObject({
       kind: 'merge',
@@ -56,14 +56,14 @@ describe('merging into a Secret', () => {
       manifest: { manager: 'secretbridge.prod.app', labels: {}, data: data({ KEY: '1' }) },
     });
     if (planned.kind !== 'merge') return;
-    expect(Object.keys(planned.manifest.annotations)).toEqual([MARK]);
-    const mark = JSON.parse(planned.manifest.annotations[MARK] ?? '') as Record<string, string>;
+    expect(Object.keys(planned.manifest.annotations)).toEqual([MERGE_ANNOTATION]);
+    const mark = JSON.parse(planned.manifest.annotations[MERGE_ANNOTATION] ?? '') as Record<string, string>;
     expect(mark).toMatchObject({ instance: 'prod', mapping: 'app', onMappingRemoved: 'keep' });
     expect(JSON.parse(mark.sources ?? '')).toEqual({ KEY: { store: 'vault', key: 'app', version: '1' } });
-    expect(MARK.length - MARK.indexOf('/') - 1).toBeLessThanOrEqual(63);
+    expect(MERGE_ANNOTATION.length - MERGE_ANNOTATION.indexOf('/') - 1).toBeLessThanOrEqual(63);
   });
 
-  it('puts the labels and annotations of the mapping on it, and ours', () => {
+  it('adds the labels and annotations of the mapping', () => {
     const target = { mode: 'merge', labels: { team: 'a' }, annotations: { note: 'b' } } as const;
     const planned = plan(merging({ mapping: mapping({ target }) }));
     expect(planned).toMatchObject({
@@ -72,7 +72,7 @@ describe('merging into a Secret', () => {
     });
   });
 
-  it('a second time changes nothing', () => {
+  it('changes nothing the second time', () => {
     const input = merging();
     expect(plan(merging(carriedOut(input)))).toMatchObject({
       kind: 'unchanged',
@@ -80,7 +80,7 @@ describe('merging into a Secret', () => {
     });
   });
 
-  it('changes and removes our keys alone', () => {
+  it('changes and removes only our keys', () => {
     const done = carriedOut(merging({}, { KEY: '1', OLD: '2' }));
     expect(plan(merging(done, { KEY: 'new' }))).toMatchObject({
       kind: 'merge',
@@ -91,7 +91,7 @@ describe('merging into a Secret', () => {
     });
   });
 
-  it('takes part in a key that others hold with the same value', () => {
+  it('shares a key that others hold with the same value', () => {
     const shared = live({ data: data({ KEY: '1', THEIRS: 't' }) });
     expect(plan(merging({ live: shared }))).toMatchObject({
       kind: 'merge',
@@ -105,32 +105,32 @@ describe('merging into a Secret', () => {
       kind: 'refuse',
       error: { code: 'CONFLICT', detail: 'others hold KEY with another value' },
     });
-    // Somebody edited a key of ours: the API server then counts it as theirs.
+    // Somebody edited one of our keys, so the API server counts it as theirs.
     expect(plan(merging({ ...carriedOut(merging()), live: held, merged: [] }))).toMatchObject({
       error: { code: 'CONFLICT' },
     });
   });
 
-  it('does not ask who owns the Secret', () => {
+  it('ignores the owner of the Secret', () => {
     const controlled = live({ controlled: true, data: data({ THEIRS: 't' }) });
     expect(plan(merging({ live: controlled })).kind).toBe('merge');
   });
 
-  it('is refused where another mapping of a bridge owns the Secret: its owner would take the keys out again', () => {
+  it('is refused if another mapping of a bridge owns the Secret, because the owner would remove the keys', () => {
     const labels = { [LABEL.instance]: 'prod', [LABEL.mapping]: 'other' };
     expect(plan(merging({ live: live({ labels }) }))).toMatchObject({
       kind: 'refuse',
       error: { code: 'TARGET_CLAIMED' },
     });
-    // What this mapping owned before would be deleted as a whole when it ends.
+    // A Secret that this mapping owned before would be deleted completely at its end.
     const own = { [LABEL.instance]: 'prod', [LABEL.mapping]: 'app' };
     expect(plan(merging({ live: live({ labels: own }) }))).toMatchObject({
       kind: 'refuse',
-      error: { code: 'TARGET_CLAIMED', detail: expect.stringContaining('owns all of it') },
+      error: { code: 'TARGET_CLAIMED', detail: expect.stringContaining('owns the whole Secret') },
     });
   });
 
-  it('is refused beside a merge of the same field manager, whose keys the API server could not tell from ours', () => {
+  it('is refused beside a merge with the same field manager, whose keys could not be told from ours', () => {
     const named = (instance: string, name: string): PlanInput =>
       merging({ instance, mapping: mapping({ name, target: { mode: 'merge' }, data: { KEY: source() } }) });
     const first = named('a', 'b.c');
@@ -143,7 +143,7 @@ describe('merging into a Secret', () => {
     expect(plan({ ...first, ...carriedOut(first) }).kind).toBe('unchanged');
   });
 
-  it('is refused for keys that the type of the Secret does not allow, and not for those of others', () => {
+  it('is refused for keys that the type of the Secret forbids, but not for keys of others', () => {
     const [crt, key] = [{ 'tls.crt': 'no certificate' }, { 'tls.key': 'no key' }];
     const tls = (held: Record<string, string>) =>
       live({ type: 'kubernetes.io/tls', data: data({ ...held }) });
@@ -155,7 +155,7 @@ describe('merging into a Secret', () => {
     expect(given({ 'ca.crt': 'x' }, { ...crt, ...key }).kind).toBe('merge');
   });
 
-  it('never leaves no key of ours by itself: a person may let them go, and the Secret stays', () => {
+  it('is held if it would remove all our keys, and the Secret stays', () => {
     const done = carriedOut(merging());
     expect(plan(merging(done, {}))).toMatchObject({
       kind: 'hold',
@@ -166,7 +166,7 @@ describe('merging into a Secret', () => {
     expect(plan(merging({}, {})).kind).toBe('merge');
   });
 
-  it('is held as well when all sources are proved gone, but for an immutable Secret', () => {
+  it('is held too if all sources are proved gone, except for an immutable Secret', () => {
     const gone = {
       ...carriedOut(merging()),
       mapping: mapping({ target: { mode: 'merge' }, data: { KEY: source() }, onSourceMissing: 'delete' }),
@@ -182,7 +182,7 @@ describe('merging into a Secret', () => {
     });
   });
 
-  it('keeps a key whose optional source is gone although somebody took our annotation away', () => {
+  it('keeps a key with a missing optional source even if somebody removed our annotation', () => {
     const optional = source({ optional: true });
     const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
     const gone = {
@@ -196,11 +196,11 @@ describe('merging into a Secret', () => {
         kind: 'fail',
         error: { code: 'SOURCE_ABSENT' },
       });
-    // What was never ours is not waited for.
+    // Keys that were never ours need no proof.
     expect(plan(merging({ ...gone, merged: [] }))).toMatchObject({ kind: 'merge' });
   });
 
-  it('keeps our keys when their source is gone, until that is proved and the mapping says so', () => {
+  it('keeps our keys if their source is missing, until that is proved and the mapping allows removal', () => {
     const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
     const gone = {
       ...done,
@@ -236,7 +236,7 @@ describe('merging into a Secret', () => {
     });
   });
 
-  it('counts what others hold towards 1 MiB', () => {
+  it('counts the keys of others toward 1 MiB', () => {
     const half = 'x'.repeat(512 * 1024);
     const full = live({ data: data({ THEIRS: half }) });
     expect(plan(merging({ live: full }, { KEY: half })).kind).toBe('merge');
@@ -246,28 +246,29 @@ describe('merging into a Secret', () => {
     });
   });
 
-  it('makes nothing of a mark that somebody damaged, and writes it anew', () => {
+  it('ignores a damaged record, and writes it again', () => {
     const done = carriedOut(merging());
     for (const text of ['', '{', '[]', 'null', '{"sources":1}'])
       expect(
-        plan(merging({ ...done, live: live({ ...done.live, annotations: { [MARK]: text } }) })).kind,
+        plan(merging({ ...done, live: live({ ...done.live, annotations: { [MERGE_ANNOTATION]: text } }) }))
+          .kind,
       ).toBe('merge');
   });
 
-  it('is not written anew for fingerprints under a new key', () => {
+  it('does not write again for fingerprints under a new key', () => {
     const input = merging();
     const other = '0'.repeat(8);
     const done = carriedOut(input);
-    const text = done.live?.annotations[MARK] ?? '';
+    const text = done.live?.annotations[MERGE_ANNOTATION] ?? '';
     const mark = JSON.parse(text) as Record<string, string>;
     const renewed = JSON.stringify({ ...mark, fingerprint: `${other}${mark.fingerprint?.slice(8)}` });
-    const elsewhere = live({ ...done.live, annotations: { [MARK]: renewed } });
+    const elsewhere = live({ ...done.live, annotations: { [MERGE_ANNOTATION]: renewed } });
     expect(plan(merging({ ...done, live: elsewhere })).kind).toBe('unchanged');
   });
 });
 
-describe('what a former instance merged', () => {
-  /** As a renamed instance finds it. */
+describe('merge of a former instance', () => {
+  /** As a renamed instance reads it. */
   function renamed(values: Readonly<Record<string, string>>, part: Partial<PlanInput> = {}): PlanInput {
     const { merged = [], live: before } = carriedOut(merging({ ...part, instance: 'old' }));
     const former = [{ instance: 'old', mapping: 'app', keys: merged }];
@@ -277,7 +278,7 @@ describe('what a former instance merged', () => {
   it.each([
     ['change', 'new'],
     ['keep', '1'],
-  ])('is ours, is taken over as it stands and then let go: %s', (action, value) => {
+  ])('is taken over unchanged and then released: %s', (action, value) => {
     const planned = plan(renamed({ KEY: value }));
     expect(planned).toMatchObject({
       kind: 'merge',
@@ -291,27 +292,27 @@ describe('what a former instance merged', () => {
     });
   });
 
-  it('is taken over with what its annotation said of it, under our name', () => {
+  it('keeps its record under our name', () => {
     const input = renamed({ KEY: 'new' });
     const planned = plan(input);
     if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);
     const markIn = (text: string | undefined) => JSON.parse(text ?? '') as Record<string, string>;
     const before = markIn(input.live?.annotations[mergeAnnotation('old', 'app')]);
-    expect(markIn(planned.first[0]?.annotations[MARK])).toEqual({ ...before, instance: 'prod' });
-    expect(markIn(planned.manifest.annotations[MARK]).fingerprint).not.toBe(before.fingerprint);
+    expect(markIn(planned.first[0]?.annotations[MERGE_ANNOTATION])).toEqual({ ...before, instance: 'prod' });
+    expect(markIn(planned.manifest.annotations[MERGE_ANNOTATION]).fingerprint).not.toBe(before.fingerprint);
   });
 
-  it('keeps only those labels and annotations at first that stand there already', () => {
+  it('first keeps only the labels and annotations that already exist', () => {
     const target = (team: string) =>
       mapping({ target: { mode: 'merge', labels: { team, app: 'x' }, annotations: { note: team } } });
     const planned = plan({ ...renamed({ KEY: '1' }, { mapping: target('a') }), mapping: target('b') });
     if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);
     expect(planned.first[0]).toMatchObject({ labels: { app: 'x' } });
-    expect(Object.keys(planned.first[0]?.annotations ?? {})).toEqual([MARK]);
+    expect(Object.keys(planned.first[0]?.annotations ?? {})).toEqual([MERGE_ANNOTATION]);
     expect(planned.manifest).toMatchObject({ labels: { team: 'b', app: 'x' }, annotations: { note: 'b' } });
   });
 
-  it('goes only with proof, and never all of it by itself', () => {
+  it('loses keys only with proof, and never all without a person', () => {
     const gone = {
       ...renamed({}),
       desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
@@ -323,19 +324,19 @@ describe('what a former instance merged', () => {
     });
   });
 
-  it('is somebody else´s where its name is none of ours', () => {
+  it('stays foreign if its instance is not one of ours', () => {
     const { former: _, ...input } = renamed({ KEY: 'new' });
     expect(plan(input)).toMatchObject({ kind: 'refuse', error: { code: 'CONFLICT' } });
   });
 });
 
-describe('what a mapping merged that is no longer there', () => {
+describe('merge of an orphaned mapping', () => {
   const left = (values: Readonly<Record<string, string>>, keys: readonly string[]): PlanInput => {
     const before = carriedOut(merging({ mapping: mapping({ name: 'before', target: { mode: 'merge' } }) }));
     return merging({ live: before.live, orphaned: [{ instance: 'prod', mapping: 'before', keys }] }, values);
   };
 
-  it('is taken over by the one that wants all of its keys, which is its new name', () => {
+  it('is taken over by the mapping that wants all its keys, which is a rename', () => {
     expect(plan(left({ KEY: 'new', MORE: 'x' }, ['KEY']))).toMatchObject({
       kind: 'merge',
       keys: [
@@ -349,20 +350,20 @@ describe('what a mapping merged that is no longer there', () => {
     });
   });
 
-  it('stays where other keys of it are to stay', () => {
+  it('stays if some of its keys are to be kept', () => {
     expect(plan(left({ KEY: 'new' }, ['KEY', 'KEPT']))).toMatchObject({
       kind: 'refuse',
       error: { code: 'CONFLICT' },
     });
   });
 
-  it('is let be where it holds nothing', () => {
+  it('is ignored if it holds nothing', () => {
     const planned = plan(left({ MORE: 'x' }, []));
     expect(planned).toMatchObject({ kind: 'merge', keys: [{ name: 'MORE', action: 'add' }], first: [] });
   });
 });
 
-describe('the field manager of a merge', () => {
+describe('field manager of a merge', () => {
   it('is named after instance and mapping, and always short enough for the API server', () => {
     expect(mergeManager('prod-eu', 'payments')).toBe('secretbridge.prod-eu.payments');
     const [long, longer] = [
@@ -374,7 +375,7 @@ describe('the field manager of a merge', () => {
     expect(mergeAnnotation('a', 'b')).not.toBe(mergeAnnotation('a', 'c'));
   });
 
-  it('keeps the annotations of a target that is ours alone out of it', () => {
-    expect(Object.values(ANNOTATION)).not.toContain(MARK);
+  it('excludes annotations of an owned target', () => {
+    expect(Object.values(ANNOTATION)).not.toContain(MERGE_ANNOTATION);
   });
 });

@@ -3,7 +3,7 @@ import { RE2JS, RE2JSSyntaxException } from 're2js';
 import { describe, expect, it } from 'vitest';
 import { compilePattern, isSmallPattern, MAX_STEPS } from '../../src/sync/pattern.ts';
 
-describe('a pattern of a search', () => {
+describe('search pattern', () => {
   it.each([
     ['a{1000}'.repeat(11)],
     ['(?:[a-z]|\\d{3,}){1000}'.repeat(4)],
@@ -12,14 +12,14 @@ describe('a pattern of a search', () => {
     ['[[:alpha:]\\]{5}]{900,}'.repeat(12)],
     ['a'.repeat(MAX_STEPS + 1)],
     [`${'('.repeat(9_000)}${'a?'.repeat(2_000)}`],
-    // What stands for itself begins no class and no group.
+    // Quoted text starts no class and no group.
     [`\\Q[\\E${'a{1000}'.repeat(11)}`],
     [`\\Q[\\E${'a{1000}'.repeat(11)}]`],
     [`(?:${'a'.repeat(200)}\\Q(\\E${'b'.repeat(10)}){100}`],
-    // Flags are no group, and no text is nothing: what stands before them is repeated.
+    // Flags are not a group, and empty quotes are skipped: the text before them is repeated.
     [`(?:${'a'.repeat(110)})(?i){100}`],
     [`(?:${'a'.repeat(110)})\\Q\\E{100}`],
-  ])('that would take too much is not compiled: %s', (text) => {
+  ])('is not compiled if it is too complex: %s', (text) => {
     expect(isSmallPattern(text)).toBe(false);
     expect(compilePattern(text)).toBe('invalid');
   });
@@ -35,12 +35,12 @@ describe('a pattern of a search', () => {
     '\\Q[(a{1000}\\E{2}',
     '(?i)a(?-i)\\Q[b',
     'a{,5}b{x}',
-  ])('that is only long is: %s', (text) => {
+  ])('is compiled if it is only long: %s', (text) => {
     expect(isSmallPattern(text)).toBe(true);
     expect(compilePattern(text)).toBeInstanceOf(RE2JS);
   });
 
-  it('is known by its size before it is compiled, to a small factor', () => {
+  it('has an accurate size estimate before it is compiled', () => {
     const atom = fc.constantFrom(
       'a',
       '.',
@@ -78,7 +78,7 @@ describe('a pattern of a search', () => {
     fc.assert(
       fc.property(pattern, (text) => {
         const compiled = compilePattern(text);
-        // Nothing that is let through has more than three instructions a step, and some at its ends.
+        // An accepted pattern has at most three instructions per step, plus a few at its ends.
         if (compiled !== 'invalid') expect(compiled.programSize()).toBeLessThan(3 * MAX_STEPS);
         else if (!isSmallPattern(text)) expect(sizeOf(text)).toBeGreaterThan(MAX_STEPS / 20);
       }),
@@ -86,7 +86,7 @@ describe('a pattern of a search', () => {
     );
   });
 
-  it('is kept no longer than there is room for: many of them do not fill the memory', () => {
+  it('is cached within limits, so that many patterns do not fill the memory', () => {
     const many = Array.from({ length: 30 }, (_, n) => `x${n}${'a{1000}'.repeat(8)}`);
     const first = compilePattern('kept');
     expect(compilePattern('kept')).toBe(first);
@@ -95,7 +95,7 @@ describe('a pattern of a search', () => {
   });
 });
 
-/** Nothing where the engine does not take it either. */
+/** Undefined if the engine rejects it too. */
 function sizeOf(text: string): number {
   try {
     return RE2JS.compile(text).programSize();

@@ -24,22 +24,24 @@ const pin = (...sources: TargetSource[]): Pin => ({
   stores: new Map([['vault', 'abcdefgh']]),
 });
 
-/** Each source as `name=key@version`, or the code of the refusal. */
+/** Each source as `name=key@version`, or the error code. */
 function versions(it: Mapping, to: Pin, stores = STORES): readonly string[] | string {
   try {
-    const { mapping: then } = pinMapping(it, to, stores);
-    const named = Object.entries(then.data).map(([name, { key, version }]) => `${name}=${key}@${version}`);
+    const { mapping: pinnedMapping } = pinMapping(it, to, stores);
+    const named = Object.entries(pinnedMapping.data).map(
+      ([name, { key, version }]) => `${name}=${key}@${version}`,
+    );
     return [
       ...named,
-      ...then.dataFrom.map((entry) => ('key' in entry ? `${entry.key}@${entry.version}` : 'find')),
+      ...pinnedMapping.dataFrom.map((entry) => ('key' in entry ? `${entry.key}@${entry.version}` : 'find')),
     ];
   } catch (error) {
     return (error as AppError).code;
   }
 }
 
-describe('a mapping at the versions of a record', () => {
-  it('has the version of each source that the record names, and follows the others', () => {
+describe('mapping at the versions of a record', () => {
+  it('uses the recorded version of each source, and current versions of others', () => {
     const it_ = mapping({
       data: {
         A: source({ key: 'a' }),
@@ -54,12 +56,12 @@ describe('a mapping at the versions of a record', () => {
     expect([...refs].map((ref) => JSON.parse(ref)[1])).toEqual(['a', 'old', 'env']);
   });
 
-  it('reads another property of a key at the version that was recorded for the key', () => {
+  it('reads another property of a key at the recorded version of that key', () => {
     const it_ = mapping({ data: { USER: source({ key: 'db', property: 'user' }) } });
     expect(versions(it_, pin(at('db', '4', 'password')))).toEqual(['USER=db@4']);
   });
 
-  it('keeps all that is not a version: decoding, properties, objects, renaming', () => {
+  it('keeps everything but the version: decoding, properties, objects, renaming', () => {
     const it_ = mapping({
       data: {
         A: source({ key: 'a', property: 'p', decode: 'base64', object: 'certificate', optional: true }),
@@ -74,7 +76,7 @@ describe('a mapping at the versions of a record', () => {
     });
   });
 
-  it('tells two versions of one key apart by their properties, where these differ', () => {
+  it('tells two versions of one key apart by their properties', () => {
     const it_ = mapping({
       data: { A: source({ key: 'db', property: 'a' }), B: source({ key: 'db', property: 'b' }) },
       dataFrom: [source({ key: 'db', property: 'more' })],
@@ -83,7 +85,7 @@ describe('a mapping at the versions of a record', () => {
     expect(versions(it_, to)).toEqual(['A=db@1', 'B=db@2', 'db@3']);
   });
 
-  it('guesses nothing: two versions of one source are ambiguous', () => {
+  it('rejects two versions of one source as ambiguous', () => {
     const it_ = mapping({
       data: { NOW: source({ key: 'api' }), BEFORE: source({ key: 'api', version: 'AWSPREVIOUS' }) },
     });
@@ -92,18 +94,18 @@ describe('a mapping at the versions of a record', () => {
   });
 
   it.each([
-    ['of another definition', new Map([['vault', 'zzzzzzzz-and-more']]), 'VERSION_GONE'],
-    ['of the same definition', STORES, ['A=a@1']],
-    // No source of the mapping can be of it.
-    ['that is configured no longer', new Map<string, string>(), ['A=a@1']],
-  ])('of a store %s', (_, stores, expected) => {
+    ['with another definition', new Map([['vault', 'zzzzzzzz-and-more']]), 'VERSION_GONE'],
+    ['with the same definition', STORES, ['A=a@1']],
+    // No source of the mapping can use this store.
+    ['that is no longer configured', new Map<string, string>(), ['A=a@1']],
+  ])('checks the definition of a store %s', (_, stores, expected) => {
     expect(versions(mapping({ data: { A: source({ key: 'a' }) } }), pin(at('a', '1')), stores)).toEqual(
       expected,
     );
   });
 
-  describe('with a search', () => {
-    it('stands for what it found then, under the names that it gives today', () => {
+  describe('mapping with a search at the versions of a record', () => {
+    it('uses the keys found at that time, under current names', () => {
       const it_ = mapping({ dataFrom: [{ ...search('flags/'), rename: { case: 'upper' } }] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '2'), at('other', '3')))).toEqual([
         'A=flags/a@1',
@@ -111,22 +113,22 @@ describe('a mapping at the versions of a record', () => {
       ]);
     });
 
-    it('takes no member of an object that was spread for a key that it found', () => {
+    it('does not mistake members of a spread object for found keys', () => {
       const it_ = mapping({ dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/env', '2', 'X')))).toEqual(['a=flags/a@1']);
     });
 
-    it('by its name pattern of today, and by no tags, which were of then', () => {
+    it('applies the current name pattern, but not the tags', () => {
       const it_ = mapping({ dataFrom: [search('flags', { name: '^a', tags: { live: 'true' } })] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '1')))).toEqual(['a=flags/a@1']);
     });
 
-    it('takes up nothing that the mapping named then and that no search of its store finds', () => {
+    it('ignores keys that the mapping named then and that no search can find', () => {
       const found: Search = { ...search(''), unlisted: 'dotted' };
       expect(versions(mapping({ dataFrom: [found] }), pin(at('a', '1'), at('.b', '2')))).toEqual(['a=a@1']);
     });
 
-    it('leaves to the mapping what the mapping names itself, where tags may have kept it from the search', () => {
+    it('leaves a key that the mapping names to the mapping if tags may have excluded it', () => {
       const it_ = mapping({
         data: { NAMED: source({ key: 'flags/n' }) },
         dataFrom: [search('flags', { tags: { live: 'true' } })],
@@ -137,23 +139,23 @@ describe('a mapping at the versions of a record', () => {
       ]);
     });
 
-    it('refuses a name that the mapping gives by now, as ever', () => {
+    it('rejects a name that the mapping gives now', () => {
       const it_ = mapping({ data: { a: source({ key: 'mine' }) }, dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a', '1')))).toBe('KEY_COLLISION');
     });
 
-    it('refuses two versions of one key that it found', () => {
+    it('rejects two versions of one found key', () => {
       const it_ = mapping({ dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/a', '2')))).toBe('ROLLBACK_AMBIGUOUS');
     });
 
-    it('refuses names that no key can have, as ever', () => {
+    it('rejects names that no key can have', () => {
       const it_ = mapping({ dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a/b', '1')))).toBe('KEY_INVALID');
     });
   });
 
-  it('is a mapping whose sources are all there to be checked before anything is read', () => {
+  it('lists all its sources before anything is read, so that access can be checked', () => {
     const it_ = mapping({ data: { A: source({ key: 'a' }) }, dataFrom: [search('flags')] });
     const { mapping: then } = pinMapping(it_, pin(at('a', '1'), at('flags/b', '2')), STORES);
     expect(sourcesOf(then).map(({ key }) => key)).toEqual(['a', 'flags/b']);

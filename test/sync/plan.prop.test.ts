@@ -86,8 +86,8 @@ function carryOut(result: ReturnType<typeof plan>, before: LiveSecret | undefine
   return result.kind === 'update' ? applied(result.change, before) : before;
 }
 
-describe('laws of the plan', () => {
-  it('after it is carried out, the next plan is unchanged', () => {
+describe('plan', () => {
+  it('is unchanged after it has been applied', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, (given, stored, before) => {
         const input = planInput({
@@ -107,7 +107,7 @@ describe('laws of the plan', () => {
     );
   });
 
-  it('a failed or absent source never leads to a change of a Secret that is there', () => {
+  it('never changes an existing Secret because of a failed or absent source', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, key, (given, stored, before, broken) => {
         const uses = sourcesOf(given).some((it) => it.store === 'vault' && it.key === broken);
@@ -121,7 +121,7 @@ describe('laws of the plan', () => {
     );
   });
 
-  it('the order in which sources are written makes no difference', () => {
+  it('does not depend on the order of the sources', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, (given, stored, before) => {
         const turned: Mapping = {
@@ -140,7 +140,7 @@ describe('laws of the plan', () => {
     );
   });
 
-  it('a Secret that is not ours is never changed without adoption', () => {
+  it('never changes a foreign Secret without adoption', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, (given, stored, before) => {
         fc.pre(before !== undefined && before.labels['secretbridge.dev/instance'] !== 'prod');

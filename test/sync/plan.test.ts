@@ -16,7 +16,7 @@ function ready(entries: Readonly<Record<string, string>>, version = '1'): Desire
   return { kind: 'ready', data: data(entries), sources: new Map(sources), absent: [] };
 }
 
-/** The target as this input leaves it in an empty cluster. */
+/** The target that this input creates in an empty cluster. */
 function made(input: PlanInput): LiveSecret {
   const result = plan({ ...input, live: undefined });
   if (result.kind !== 'create') throw new Error(`expected a create, got ${result.kind}`);
@@ -27,10 +27,10 @@ function actions(result: ReturnType<typeof plan>): Record<string, string> {
   return Object.fromEntries(result.keys.map(({ name, action }) => [name, action]));
 }
 
-describe('a target of ours', () => {
+describe('target of ours', () => {
   const input = planInput({ desired: ready({ a: '1', b: '2' }) });
 
-  it('is created with its labels and annotations, none of which holds a value', () => {
+  it('is created with labels and annotations that contain no value', () => {
     const result = plan(input);
     expect(result.kind).toBe('create');
     expect(actions(result)).toEqual({ a: 'add', b: 'add' });
@@ -58,13 +58,13 @@ describe('a target of ours', () => {
     });
   });
 
-  it('gets new annotations, and every key kept, for a new version of the same bytes', () => {
+  it('gets new annotations for a new version with the same bytes, and keeps every key', () => {
     const result = plan({ ...input, live: made(input), desired: ready({ a: '1', b: '2' }, '2') });
     expect(result.kind).toBe('update');
     expect(actions(result)).toEqual({ a: 'keep', b: 'keep' });
   });
 
-  it('is made immutable again where somebody made it anew without that', () => {
+  it('is made immutable again if somebody recreated it without that', () => {
     const fixed = { ...input, mapping: mapping({ target: { ...input.mapping.target, immutable: true } }) };
     const target = made(fixed);
     expect(plan({ ...fixed, live: target }).kind).toBe('unchanged');
@@ -72,7 +72,7 @@ describe('a target of ours', () => {
     expect(result).toMatchObject({ kind: 'update', drift: true, change: { immutable: true } });
   });
 
-  it('is not deleted once its labels say another instance, or no mapping', () => {
+  it('is not deleted if its labels name another instance or no mapping', () => {
     const target = made(input);
     expect(planRemoval(target, input).kind).toBe('delete');
     const others = { ...target.labels, [LABEL.instance]: 'other' };
@@ -91,7 +91,7 @@ describe('a target of ours', () => {
       [LABEL.instance, LABEL.mapping],
       '`secretbridge.dev/instance: prod` and `secretbridge.dev/mapping: app`',
     ],
-  ])('that was released by hand (%j) says so, and how it would be ours again', (gone, back) => {
+  ])('that was released by hand (%j) explains how to make it ours again', (gone, back) => {
     const target = made(input);
     const labels = Object.fromEntries(
       Object.entries(target.labels).filter(([name]) => !(gone as readonly string[]).includes(name)),
@@ -101,11 +101,11 @@ describe('a target of ours', () => {
       kind: 'refuse',
       error: {
         code: 'NOT_OWNED',
-        detail: expect.stringContaining('until somebody took off'),
-        todo: expect.stringContaining(back),
+        detail: expect.stringContaining('until somebody removed'),
+        remedy: expect.stringContaining(back),
       },
     });
-    // Of what we never wrote, nothing of the kind is said.
+    // A Secret that we never wrote gets no such hint.
     const theirs = plan({ ...input, live: { ...target, labels: {}, ours: undefined } });
     expect(theirs).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED', detail: undefined } });
   });
@@ -121,7 +121,7 @@ describe('a target of ours', () => {
     expect(plan({ ...input, mapping: patient, live: foreign }).kind).toBe('unchanged');
   });
 
-  it('loses a label that we set and no longer want, and keeps those of others', () => {
+  it('loses a label that we set and no longer want, and keeps foreign labels', () => {
     const labelled = { ...input, mapping: mapping({ target: { labels: { team: 'a' } } }) };
     const target = made(labelled);
     const result = plan({ ...input, live: { ...target, labels: { ...target.labels, theirs: 'x' } } });
@@ -136,7 +136,7 @@ describe('a target of ours', () => {
     });
   });
 
-  it('is not written when only the key of the fingerprints is another', () => {
+  it('is not written if only the key of the fingerprints differs', () => {
     const other = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     const version = (key: typeof other) => key.value(SecretValue.fromText('1'));
     const before = { ...input, desired: ready({ a: '1' }, version(other)), fingerprints: other };
@@ -148,7 +148,7 @@ describe('a target of ours', () => {
     );
   });
 
-  it('repairs a fingerprint that somebody edited', () => {
+  it('gets an edited fingerprint repaired', () => {
     const target = made(input);
     const edited = {
       ...target.annotations,
@@ -157,7 +157,7 @@ describe('a target of ours', () => {
     expect(plan({ ...input, live: { ...target, annotations: edited } }).kind).toBe('update');
   });
 
-  it('is held when no key would be left', () => {
+  it('is held if no key would be left', () => {
     expect(plan({ ...input, live: made(input), desired: ready({}) })).toMatchObject({
       kind: 'hold',
       error: { code: 'HELD' },
@@ -167,14 +167,14 @@ describe('a target of ours', () => {
   it('is left alone while it is being deleted', () => {
     expect(plan({ ...input, live: { ...made(input), deleting: true } })).toMatchObject({
       kind: 'fail',
-      error: { code: 'CONFLICT', todo: expect.stringContaining('finalizers') },
+      error: { code: 'CONFLICT', remedy: expect.stringContaining('finalizers') },
     });
   });
 
   it.each([
     ['another type', { type: 'example.com/x' }, { a: '1', b: '2' }],
-    ['new data of an immutable one', { immutable: true }, { a: '1', b: 'new' }],
-    ['no longer immutable', { immutable: true }, { a: '1', b: '2' }],
+    ['new data for an immutable target', { immutable: true }, { a: '1', b: 'new' }],
+    ['removing the immutable field', { immutable: true }, { a: '1', b: '2' }],
   ])('rejects %s', (_, part, entries) => {
     const result = plan({ ...input, live: { ...made(input), ...part }, desired: ready(entries) });
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE' } });
@@ -183,16 +183,16 @@ describe('a target of ours', () => {
   it.each([
     ['refuse', made(input)],
     ['adopt', { ...made(input), labels: {}, ours: undefined }],
-  ] as const)('that somebody has made immutable says what keeps it as it is (%s)', (onConflict, live) => {
+  ] as const)('that somebody made immutable explains what blocks the change (%s)', (onConflict, live) => {
     const result = plan({ ...input, mapping: mapping({ onConflict }), live: { ...live, immutable: true } });
-    const todo = expect.stringContaining('`target.immutable: true`') as unknown;
-    expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE', todo } });
+    const remedy = expect.stringContaining('`target.immutable: true`') as unknown;
+    expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE', remedy } });
     const kept = mapping({ onConflict, target: { immutable: true } });
-    const then = plan({ ...input, mapping: kept, live: { ...live, immutable: true } });
-    expect(then.kind).toBe('update');
+    const nextPlan = plan({ ...input, mapping: kept, live: { ...live, immutable: true } });
+    expect(nextPlan.kind).toBe('update');
   });
 
-  it('is never made anew where it is not ours, and says so', () => {
+  it('is never recreated if it is not ours, and explains that', () => {
     const { labels: _, ours: __, ...theirs } = made(input);
     const adopting = mapping({ onConflict: 'adopt', target: { recreate: true } });
     const result = plan({
@@ -202,11 +202,11 @@ describe('a target of ours', () => {
     });
     expect(result).toMatchObject({
       kind: 'refuse',
-      error: { code: 'IMMUTABLE', todo: expect.stringContaining('delete the Secret yourself') },
+      error: { code: 'IMMUTABLE', remedy: expect.stringContaining('Delete the Secret yourself') },
     });
   });
 
-  it('of a former instance becomes ours by label', () => {
+  it('of a former instance gets the current label', () => {
     const former = made({ ...input, instance: 'old' });
     expect(plan({ ...input, formerInstances: ['old'], live: former })).toMatchObject({
       kind: 'update',
@@ -214,7 +214,7 @@ describe('a target of ours', () => {
     });
   });
 
-  it('counts its sources when naming them would take more than 64 KiB', () => {
+  it('records a count if its sources would take more than 64 KiB', () => {
     const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`key-${index}`, 'x']));
     const { annotations } = made({ ...input, desired: ready(many) });
     expect(JSON.parse(annotations[ANNOTATION.sources] ?? '')).toEqual({
@@ -224,7 +224,7 @@ describe('a target of ours', () => {
   });
 });
 
-describe('a Secret of somebody else', () => {
+describe('foreign Secret', () => {
   const input = planInput({ desired: ready({ a: '1' }) });
   const foreign = live({ data: data({ a: '1', old: 'x' }) });
 
@@ -232,13 +232,13 @@ describe('a Secret of somebody else', () => {
     expect(plan({ ...input, live: foreign })).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED' } });
   });
 
-  it('is adopted when the mapping says so, and shows what that removes', () => {
+  it('is adopted if the mapping allows it, and the plan shows what that removes', () => {
     const result = plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: foreign });
     expect(result).toMatchObject({ kind: 'update', adopts: true, change: { dropOwners: false } });
     expect(actions(result)).toEqual({ a: 'keep', old: 'remove' });
   });
 
-  it('that a controller owns needs the stronger word', () => {
+  it('with a controller needs adoptAndDropOwner', () => {
     const controlled = { ...foreign, controlled: true };
     expect(plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: controlled })).toMatchObject({
       kind: 'refuse',
@@ -252,14 +252,17 @@ describe('a Secret of somebody else', () => {
     });
   });
 
-  it.each([LABEL.instance, LABEL.mapping])('is what ours becomes without the label %s', (label) => {
-    const target = made(input);
-    const labels = Object.fromEntries(Object.entries(target.labels).filter(([name]) => name !== label));
-    expect(plan({ ...input, live: { ...target, labels } })).toMatchObject({
-      kind: 'refuse',
-      error: { code: 'NOT_OWNED' },
-    });
-  });
+  it.each([LABEL.instance, LABEL.mapping])(
+    'is what a target of ours becomes without the label %s',
+    (label) => {
+      const target = made(input);
+      const labels = Object.fromEntries(Object.entries(target.labels).filter(([name]) => name !== label));
+      expect(plan({ ...input, live: { ...target, labels } })).toMatchObject({
+        kind: 'refuse',
+        error: { code: 'NOT_OWNED' },
+      });
+    },
+  );
 
   it('of another instance is claimed, even under adopt', () => {
     const other = made({ ...input, instance: 'other' });
@@ -269,7 +272,7 @@ describe('a Secret of somebody else', () => {
     });
   });
 
-  it('of another mapping is claimed while that one wants it, and taken over after', () => {
+  it('of another mapping is claimed while that mapping wants it, and taken over afterwards', () => {
     const other = made({ ...input, mapping: mapping({ name: 'first' }) });
     const refused = plan({ ...input, live: other, isDesiredBy: (name) => name === 'first' });
     expect(refused).toMatchObject({ kind: 'refuse', error: { code: 'TARGET_CLAIMED' } });
@@ -277,8 +280,8 @@ describe('a Secret of somebody else', () => {
   });
 });
 
-describe('a read that failed', () => {
-  it('is the plan, and a foreign Secret still comes first', () => {
+describe('failed read', () => {
+  it('fails the plan, but a foreign Secret is reported first', () => {
     const failed: Desired = { kind: 'failed', error: new AppError('TIMEOUT') };
     expect(plan(planInput({ desired: failed }))).toMatchObject({ kind: 'fail', error: { code: 'TIMEOUT' } });
     expect(plan(planInput({ desired: failed, live: live() }))).toMatchObject({
@@ -287,7 +290,7 @@ describe('a read that failed', () => {
   });
 });
 
-describe('what Kubernetes would reject', () => {
+describe('content that Kubernetes would reject', () => {
   const { privateKey } = generateKeyPairSync('ed25519');
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 

@@ -7,7 +7,7 @@ import { mapping, source } from './sample.ts';
 const COUNT = 100;
 const names = Array.from({ length: COUNT }, (_, n) => `m${n}`);
 
-const leftOf = (name: string) => {
+const orphanOf = (name: string) => {
   const sources = {
     ALL: { store: 'vault', key: 'shared', version: '1' },
     ONE: { store: 'vault', key: name, version: '1' },
@@ -15,17 +15,17 @@ const leftOf = (name: string) => {
   return { annotations: { [ANNOTATION.sources]: JSON.stringify(sources) } };
 };
 
-it('of as many targets as there are mappings, all with one source in common, are not each compared with all', () => {
-  let looks = 0;
-  const looked = (name: string): Mapping =>
+it('rename candidates are found without comparing every target with every mapping if all share a source', () => {
+  let comparisons = 0;
+  const comparisonCount = (name: string): Mapping =>
     new Proxy(mapping({ name, data: { ALL: source({ key: 'shared' }), ONE: source({ key: name }) } }), {
       get: (of, member) => {
-        if (member === 'data') looks += 1;
+        if (member === 'data') comparisons += 1;
         return Reflect.get(of, member);
       },
     });
-  const wanted = names.map((name) => ({ mapping: looked(name) }));
-  const followers = renameCandidates(wanted);
-  for (const [index, name] of names.entries()) expect(followers(leftOf(name))).toEqual([wanted[index]]);
-  expect(looks).toBeLessThan(10 * COUNT);
+  const targets = names.map((name) => ({ mapping: comparisonCount(name) }));
+  const followers = renameCandidates(targets);
+  for (const [index, name] of names.entries()) expect(followers(orphanOf(name))).toEqual([targets[index]]);
+  expect(comparisons).toBeLessThan(10 * COUNT);
 });

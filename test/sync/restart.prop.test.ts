@@ -13,8 +13,8 @@ const workload: fc.Arbitrary<Workload> = fc.oneof(
   fc.record({ kind, selector: fc.record({ matchLabels }) }),
 );
 
-describe('the name of a workload in a record', () => {
-  it('is read back as it was written', () => {
+describe('name of a workload in a record', () => {
+  it('is parsed back to the same workload', () => {
     fc.assert(
       fc.property(workload, (it) => {
         expect(parseWorkload(formatWorkload(it))).toEqual(it);
@@ -22,7 +22,7 @@ describe('the name of a workload in a record', () => {
     );
   });
 
-  it('is the same for the same labels in another order', () => {
+  it('does not depend on the order of labels', () => {
     const texts = [
       { a: '1', b: '2' },
       { b: '2', a: '1' },
@@ -38,20 +38,20 @@ describe('the name of a workload in a record', () => {
     'Deployment with ',
     'Deployment with =x',
     'x y',
-  ])('is not made of %j', (text) => expect(parseWorkload(text)).toBeUndefined());
+  ])('is not parsed from %j', (text) => expect(parseWorkload(text)).toBeUndefined());
 });
 
-it('the annotation of a Secret is a valid name, whatever the Secret is called', () => {
-  // SHA-256 of `payments-db`.
+it('restart annotation is a valid name for any Secret name', () => {
+  // The SHA-256 of `payments-db`.
   expect(restartAnnotation('payments-db')).toMatch(/^restart\.secretbridge\.dev\/[0-9a-f]{16}$/);
   expect(restartAnnotation('x'.repeat(253)).split('/')[1]).toHaveLength(16);
 });
 
-describe('content has changed', () => {
+describe('content change', () => {
   const fingerprint = (key: string, text: string) => `${key.repeat(8)}:${text.repeat(64)}`;
   const keys = { added: [], changed: ['A'], removed: [] };
 
-  it('when a key differs and both fingerprints can tell', () => {
+  it('is detected if a key differs and both fingerprints are comparable', () => {
     const [before, after] = [fingerprint('a', '1'), fingerprint('a', '2')];
     expect(isContentChange({ before, after, keys })).toBe(true);
     expect(isContentChange({ before, after: before, keys })).toBe(false);

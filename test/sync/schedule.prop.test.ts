@@ -18,31 +18,31 @@ function next(ended: RunResult, given: { failures: number; refreshMs: number; ch
   return nextRun(ended, { ...given, random: () => given.chance }) ?? Number.NaN;
 }
 
-describe('when to look again', () => {
+describe('next run', () => {
   it('is left to the sweep after success', () => {
     for (const kind of ['created', 'updated', 'deleted', 'unchanged'] as const)
       expect(nextRun({ kind }, { failures: 0, refreshMs: MINUTE, random: () => 1 })).toBeUndefined();
   });
 
-  it('is the next refresh for what is held or contested', () => {
+  it('is after one refresh interval for held or contested targets', () => {
     for (const kind of ['held', 'contested'] as const)
       expect(next({ kind, code: 'HELD' }, { failures: 9, refreshMs: 7 * MINUTE, chance: 1 })).toBe(
         7 * MINUTE,
       );
   });
 
-  it('is a second, and no busy loop, for what is held or contested with a shorter refresh', () => {
+  it('is after at least a second for held or contested targets', () => {
     for (const kind of ['held', 'contested'] as const)
       for (const refresh of [1, 250])
         expect(next({ kind, code: 'HELD' }, { failures: 1, refreshMs: refresh, chance: 0 })).toBe(1_000);
   });
 
-  it('backs off as for a second where the refresh is shorter', () => {
+  it('backs off from at least a second if the refresh is shorter', () => {
     const given = { failures: 9, refreshMs: 1, chance: 0.5 };
     expect(next({ kind: 'failed', code: 'STORE_UNAVAILABLE' }, given)).toBe(500);
   });
 
-  it('backs off with full jitter from a second to five minutes or a refresh for what heals by itself', () => {
+  it('backs off with full jitter from a second to five minutes or a refresh for transient failures', () => {
     fc.assert(
       fc.property(fc.constantFrom(...healing), failures, refreshMs, chance, (code, n, refresh, random) => {
         const most = Math.min(1_000 * 2 ** (n - 1), 5 * MINUTE, refresh);
@@ -52,7 +52,7 @@ describe('when to look again', () => {
     );
   });
 
-  it('is never sooner than the other side asked', () => {
+  it('is never earlier than the requested delay', () => {
     fc.assert(
       fc.property(failures, refreshMs, chance, fc.nat(3_600_000), (n, refresh, random, retryAfterMs) => {
         const ms = next(
@@ -65,7 +65,7 @@ describe('when to look again', () => {
     );
   });
 
-  it('is an hour later at most, and some jitter, whatever the other side asked', () => {
+  it('is at most an hour plus jitter later for any requested delay', () => {
     fc.assert(
       fc.property(
         failures,
@@ -84,13 +84,13 @@ describe('when to look again', () => {
     );
   });
 
-  it('is soon after a race', () => {
+  it('is soon after a lost race', () => {
     const given = { failures: 1, refreshMs: 5 * MINUTE, chance: 1 };
     expect(next({ kind: 'failed', code: 'CONFLICT' }, given)).toBe(250);
     expect(next({ kind: 'failed', code: 'CONFLICT' }, { ...given, failures: 50 })).toBe(30_000);
   });
 
-  it('is half a minute or so for what somebody is about to make', () => {
+  it('is after about half a minute for a missing namespace or Secret', () => {
     for (const code of NOT_YET)
       for (const random of [0, 1]) {
         const ms = next({ kind: 'failed', code }, { failures: 40, refreshMs: 60 * MINUTE, chance: random });
@@ -98,7 +98,7 @@ describe('when to look again', () => {
       }
   });
 
-  it('is slow, and ever slower up to an hour, for what only a person can mend', () => {
+  it('slows down to an hour for failures that a person must fix', () => {
     const kinds = fc.constantFrom('failed' as const, 'refused' as const);
     fc.assert(
       fc.property(
@@ -119,7 +119,7 @@ describe('when to look again', () => {
     );
   });
 
-  it('grows no slower where only a run tells that a source was mended', () => {
+  it('does not slow down if only a run can detect the fix', () => {
     fc.assert(
       fc.property(fc.constantFrom(...forPeople), failures, refreshMs, chance, (code, n, refresh, random) => {
         const first = Math.max(refresh, 5 * MINUTE);
@@ -131,12 +131,12 @@ describe('when to look again', () => {
     );
   });
 
-  it('does not hammer what others hold, although a race heals by itself', () => {
+  it('is slow for keys that others hold, although a lost race is retried soon', () => {
     const ms = next({ kind: 'refused', code: 'CONFLICT' }, { failures: 1, refreshMs: 1_000, chance: 0 });
     expect(ms).toBe(5 * MINUTE);
   });
 
-  it('is a whole number that a timer can wait for, whatever it is given', () => {
+  it('is always an integer that a timer can wait for', () => {
     const anything = fc.oneof(fc.double(), fc.constantFrom(Number.NaN, Infinity, -Infinity, 0, -1));
     const kinds = fc.constantFrom(
       'refused' as const,

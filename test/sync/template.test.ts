@@ -23,7 +23,7 @@ function errorOf(work: () => unknown): AppError {
   throw new Error('it should fail');
 }
 
-describe('the templates of a mapping', () => {
+describe('templates of a mapping', () => {
   const values = data({ USER: 'ann', PASSWORD: 'p' });
 
   it('add their keys to those of the sources', () => {
@@ -35,17 +35,17 @@ describe('the templates of a mapping', () => {
     });
   });
 
-  it('take their place with `only`', () => {
+  it('replace the source keys with `only`', () => {
     const template = spec({ url: '{{ USER }}' }, true);
     expect(texts(rendered({ data: {}, template }, values))).toEqual({ url: 'ann' });
   });
 
-  it('see what the sources give, not each other', () => {
+  it('see the source values, not each other', () => {
     const template = spec({ a: 'A', b: '{{ a }}' });
     expect(errorOf(() => rendered({ data: {}, template }, values)).code).toBe('TEMPLATE_FAILED');
   });
 
-  it('leave the data as it is when there are none', () => {
+  it('leave the data unchanged if there are none', () => {
     expect(rendered({ data: {} }, values)).toBe(values);
   });
 
@@ -54,12 +54,12 @@ describe('the templates of a mapping', () => {
     const sources = new Map([['USER', { store: 'vault', key: 'db', property: 'user', version: '7' }]]);
     expect(errorOf(() => rendered({ data: {}, template }, values, sources))).toMatchObject({
       code: 'KEY_COLLISION',
-      about: 'key USER',
+      subject: 'key USER',
       detail: 'store vault, key db, property user; and template USER',
     });
   });
 
-  it('know which names optional sources would have given', () => {
+  it('know the names of absent optional sources', () => {
     const template = spec({ t: '{% if TOKEN %}{{ TOKEN }}{% else %}none{% endif %}' });
     const sources = { TOKEN: source({ optional: true }), OTHER: source() };
     expect(texts(rendered({ data: sources, template }, data({}))).t).toBe('none');
@@ -72,7 +72,7 @@ describe('the templates of a mapping', () => {
     );
   });
 
-  it('say where they fail, and nothing of the values', () => {
+  it('report where they fail, without any value', () => {
     const template = spec({ 'app.yaml': 'a: 1\nb: {{ PASSWORT }}' });
     const error = errorOf(() => rendered({ data: {}, template }, data({ PASSWORD: 'hunter2' })));
     expect(error.message).toBe(
@@ -81,7 +81,7 @@ describe('the templates of a mapping', () => {
     expect(error).toMatchObject({ code: 'TEMPLATE_FAILED' });
   });
 
-  it('that cannot be parsed are TEMPLATE_INVALID', () => {
+  it('are TEMPLATE_INVALID if they cannot be parsed', () => {
     const template = spec({ x: '{{ USER | nope }}' });
     const error = errorOf(() => rendered({ data: {}, template }, values));
     expect(error.code).toBe('TEMPLATE_INVALID');

@@ -25,9 +25,9 @@ function codeOf(work: () => unknown): unknown {
   return 'no error';
 }
 
-describe('a whole value', () => {
+describe('whole value', () => {
   it.each(['', 'plain', 'final newline\n', 'a\r\nb', '\u0000', '\uFEFFbom', '😀', '"quoted"'])(
-    'is its bytes: %j',
+    'has its bytes: %j',
     (text) => {
       expect(pick(text)).toBe(text);
     },
@@ -39,7 +39,7 @@ describe('a whole value', () => {
   });
 });
 
-describe('a property', () => {
+describe('property', () => {
   const text =
     '{"a.b":"literal","a":{"b":"dotted","c":[{"n":"x"}]},"n":1.10,"big":123456789012345678,"e":1e5,"t":true,"z":null,"o":{ "y" : 1, "x" : "é/" },"empty":""}';
 
@@ -52,7 +52,7 @@ describe('a property', () => {
     ['t', 'true'],
     ['o', '{"y":1,"x":"é/"}'],
     ['empty', ''],
-  ])('parses %s as %s', (property, expected) => {
+  ])('is, for %s, %s', (property, expected) => {
     expect(pick(text, { property })).toBe(expected);
   });
 
@@ -63,7 +63,7 @@ describe('a property', () => {
     },
   );
 
-  it('is found under a name that is an integer or a word of the language', () => {
+  it('is found under a name that is an integer or a JavaScript keyword', () => {
     expect(pick('{"1":"one","constructor":"c"}', { property: '1' })).toBe('one');
     expect(pick('{"1":"one","constructor":"c"}', { property: 'constructor' })).toBe('c');
   });
@@ -75,19 +75,19 @@ describe('a property', () => {
     },
   );
 
-  it('of bytes that are no UTF-8: not an object', () => {
+  it('of non-UTF-8 bytes: not an object', () => {
     expect(codeOf(() => pick(Uint8Array.from([0x7b, 0xff, 0x7d]), { property: 'a' }))).toBe('NOT_AN_OBJECT');
   });
 
-  it('of an object with a doubled member on the way: not an object', () => {
+  it('of an object with a duplicate member in its path: not an object', () => {
     expect(codeOf(() => pick('{"a":{"b":1,"b":2}}', { property: 'a.b' }))).toBe('NOT_AN_OBJECT');
   });
 
-  it('that is half a surrogate pair has no bytes', () => {
+  it('with half a surrogate pair has no bytes', () => {
     expect(codeOf(() => pick('{"a":"\\ud83d"}', { property: 'a' }))).toBe('DECODE_FAILED');
   });
 
-  it('is named in the error, the value is not', () => {
+  it('is named in the error, without the value', () => {
     try {
       pick('{"other":"hunter2"}', { property: 'password' });
       expect.unreachable();
@@ -126,16 +126,16 @@ describe('decode', () => {
   });
 });
 
-describe('a spread', () => {
+describe('spread', () => {
   it('gives each member by the rules of a property', () => {
     expect(spread('{"a":"x","b":1.0,"c":{"d":[]}}')).toEqual({ a: 'x', b: '1.0', c: '{"d":[]}' });
   });
 
-  it('of one property gives the members of that', () => {
+  it('of one property gives the members of that property', () => {
     expect(spread('{"env":{"a":"x"}}', { property: 'env' })).toEqual({ a: 'x' });
   });
 
-  it('has no null member, unless it may be missing', () => {
+  it('rejects a null member unless it is optional', () => {
     expect(codeOf(() => spread('{"a":null}'))).toBe('PROPERTY_MISSING');
     expect(spread('{"a":null,"b":"x"}', { optional: true })).toEqual({ b: 'x' });
   });

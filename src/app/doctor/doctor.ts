@@ -81,7 +81,7 @@ export async function runDoctor(
 
   const mayCreate = config.audit.store.kind === 'sqlite';
   const keys = config.keys.fingerprint;
-  const keysOf = (list: readonly Reference[]) => openFingerprints(list, { mayCreate: mayCreate, credential });
+  const keysOf = (list: readonly Reference[]) => openFingerprints(list, { mayCreate, credential });
   const all = await attempt('keys: fingerprint', () => keysOf(keys));
   // If only an older key is missing, the newest one is enough to test the stores.
   const [newest] = all ? [] : await Promise.allSettled([keysOf(keys.slice(0, 1))]);
@@ -140,7 +140,7 @@ async function checkCluster(
   }
   const creating = allowed.filter(({ mapping }) => mapping.target.mode === 'own');
   const unwritable = new Set<string>();
-  const todo = config.cluster.kind === 'directory' ? { todo: FOLDER_PERMISSIONS_REMEDY } : {};
+  const remedy = config.cluster.kind === 'directory' ? { remedy: FOLDER_PERMISSIONS_REMEDY } : {};
   for (const [namespace, [first]] of Map.groupBy(creating, ({ id }) => id.namespace)) {
     if (first === undefined) continue;
     const opened = await attempt(`namespace: create in ${namespace}`, () => tryCreate(cluster, first.id));
@@ -150,7 +150,7 @@ async function checkCluster(
   const open = allowed.filter(({ id }) => !unwritable.has(id.namespace));
   for (const target of open)
     await attempt(writeName(target), () =>
-      requireRights(cluster, target.id, requiredVerbs(target.mapping), todo),
+      requireRights(cluster, target.id, requiredVerbs(target.mapping), remedy),
     );
   await checkRestarts(cluster, open, attempt);
   return targets;

@@ -6,10 +6,10 @@ export async function requireRights(
   cluster: Cluster,
   about: Omit<AccessRequest, 'verb'>,
   verbs: readonly AccessRequest['verb'][],
-  todo: { readonly todo?: string } = {},
+  remedy: { readonly remedy?: string } = {},
 ): Promise<void> {
   const missing: string[] = [];
   for (const verb of verbs) if (!(await cluster.checkAccess({ ...about, verb }))) missing.push(verb);
   if (missing.length > 0)
-    throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}`, ...todo });
+    throw new AppError('CLUSTER_FORBIDDEN', { detail: `not allowed: ${missing.join(', ')}`, ...remedy });
 }

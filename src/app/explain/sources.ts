@@ -151,7 +151,7 @@ function explainSource(
       const error = errorOf(() => use(source, reading));
       if (error === undefined) return { source, state: 'found', version: reading.version };
       const isPassedOver = source.optional && error.code === 'PROPERTY_MISSING';
-      return { source, state: isPassedOver ? 'absent' : 'failed', version: reading.version, error: error };
+      return { source, state: isPassedOver ? 'absent' : 'failed', version: reading.version, error };
     }
     case 'absent':
       return { source, state: 'absent', error: new AppError('SOURCE_ABSENT', { subject: about }) };

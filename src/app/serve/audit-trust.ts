@@ -29,7 +29,9 @@ export async function waitForTrustedAudit(app: App, deps: WaitDeps): Promise<voi
   const auditStatus = createAuditStatus(app, { auditHealth: { error: () => doubt } }, askMs);
   for (; doubt !== undefined; doubt = await checkpoints.checkStore()) {
     if (loggedMessage !== doubt.message)
-      logger.error('the audit log cannot be trusted, so no changes are made until a person has checked it', { error: doubt });
+      logger.error('the audit log cannot be trusted, so no changes are made until a person has checked it', {
+        error: doubt,
+      });
     loggedMessage = doubt.message;
     const error = doubt;
     const status = async () => waitingStatus(app, error, await auditStatus(), deps);

@@ -92,7 +92,7 @@ export async function tlsOptions(
   { caFile, certFile, keyFile, serverName }: PostgresTls = {},
 ): Promise<ConnectionOptions | undefined> {
   if (verification === undefined) return undefined;
-  const options = { code: 'CONFIG_INVALID', about: 'audit.store.tls' } as const;
+  const options = { code: 'CONFIG_INVALID', subject: 'audit.store.tls' } as const;
   const [ca, cert, key] = await Promise.all([
     caFile === undefined ? undefined : readAuthorities(caFile, options),
     certFile === undefined ? undefined : readPem(certFile, options),

@@ -31,15 +31,11 @@ export async function latest(
   actions: readonly Action[],
   options: LatestOptions = {},
 ): Promise<RecordText | undefined> {
-  const {
-    db,
-    runQuery,
-    runTemplate: askOfOne = (template, values) => runSingle(runQuery, template, values),
-  } = context;
+  const { db, runQuery, runTemplate = (template, values) => runSingle(runQuery, template, values) } = context;
   if (hasSingleSubject(filter)) {
     const { maxCandidates = MAX_CANDIDATES } = options;
     const [template, values] = templateFor(db, filter, actions, maxCandidates);
-    const row: LatestRow | undefined = await askOfOne(template, values);
+    const row: LatestRow | undefined = await runTemplate(template, values);
     // The query always returns one row, so a missing row is not "no record".
     if (row === undefined) throw auditUnavailable('the database returned no answer to a query');
     const { record, hash, kept_record, kept_hash, fitting = 0 } = row;

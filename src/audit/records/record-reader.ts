@@ -43,7 +43,7 @@ type RecordReader = Pick<
 
 /** The read operations of an audit store, shared by both databases. A database differs only in how it runs a query. */
 export function createRecordReader(source: RecordSource): RecordReader {
-  const { address, db, runQuery, readChunk: readPart } = source;
+  const { address, db, runQuery, readChunk } = source;
   const toRecord = recordParser(address);
 
   async function list(filter: RecordFilter, page: Page): Promise<readonly AuditRecord[]> {
@@ -53,7 +53,7 @@ export function createRecordReader(source: RecordSource): RecordReader {
   async function* stored(from: number): AsyncGenerator<StoredRow> {
     for (let next = from; ; ) {
       const limit = next === from ? FIRST_PAGE : PAGE;
-      const page = await readPart({ from: next, isContinuation: next > from, limit });
+      const page = await readChunk({ from: next, isContinuation: next > from, limit });
       yield* page;
       const last = page.at(-1);
       if (last === undefined || page.length < limit) return;

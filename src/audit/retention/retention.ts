@@ -7,7 +7,8 @@ import { containsRecord } from '../checkpoint/compare.ts';
 import { signatureOf } from '../checkpoint/signing.ts';
 import type { AuditStore } from '../store.ts';
 import type { ProblemKind } from '../verify/diagnose.ts';
-import { type Evidence, verify, withPauses } from '../verify/verify.ts';
+import { type Evidence, verify } from '../verify/verify.ts';
+import { withPauses } from '../verify/with-pauses.ts';
 import type { Archive, Segment } from './archive.ts';
 import { pruneEntry } from './prune-entry.ts';
 

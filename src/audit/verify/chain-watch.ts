@@ -1,7 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Head } from '../chain.ts';
 import type { AuditStore } from '../store.ts';
-import { type Evidence, type Problem, readVerifyInput, verifyWithEvidence, withPauses } from './verify.ts';
+import { type Evidence, type Problem, readVerifyInput, verifyWithEvidence } from './verify.ts';
+import { withPauses } from './with-pauses.ts';
 
 export interface ChainWatch {
   /** Verifies records that are new since the last run, and everything once a day. @throws AppError AUDIT_UNAVAILABLE */

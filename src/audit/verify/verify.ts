@@ -91,10 +91,7 @@ export interface VerifyInput {
 
 export interface Problem {
   readonly kind: ProblemKind | 'checkpoint';
-  /**
-   * The sequence of the first bad record. For a contradicting checkpoint, its own sequence: the first bad record is not
-   * after it.
-   */
+  /** The first bad record. For a contradicting checkpoint, its own sequence: the first bad record is not after it. */
   readonly sequence: number;
   /** The last record that an earlier checkpoint confirms. The first bad record is after it. */
   readonly after?: number;
@@ -298,20 +295,4 @@ async function firstBeyondHead(
   for await (const _ of store.storedRecords(next))
     return (await store.head()).sequence < next ? next : undefined;
   return undefined;
-}
-
-/** Hashing this many takes a few milliseconds. */
-const RECORDS_PER_PAUSE = 200;
-
-/** Pauses regularly, so that other work can run. */
-export async function* withPauses(
-  records: AsyncIterable<StoredRecord>,
-  pause: () => Promise<void>,
-): AsyncGenerator<StoredRecord, void, undefined> {
-  let count = 0;
-  for await (const record of records) {
-    yield record;
-    count += 1;
-    if (count % RECORDS_PER_PAUSE === 0) await pause();
-  }
 }

@@ -24,17 +24,17 @@ export async function auditAcceptCommand(context: Context, options: GlobalOption
     // A location that did not store the acceptance still contradicts the audit log.
     const remaining = checkpoints.storeError();
     if (remaining !== undefined) throw checkpoints.writeError() ?? remaining;
-    const missing = contradicting.map(({ place, checkpoint }) => ({ place, ...checkpoint }));
+
     print(context, options.output, {
       data: {
         accepted: true,
         audit: audit.address,
         end,
-        missing: missing.map(({ place, sequence: proved, hash, time: at }) => ({
+        missing: contradicting.map(({ place, checkpoint }) => ({
           place,
-          sequence: proved,
-          hash,
-          time: at,
+          sequence: checkpoint.sequence,
+          hash: checkpoint.hash,
+          time: checkpoint.time,
         })),
         record: sequence,
         time,
@@ -42,7 +42,10 @@ export async function auditAcceptCommand(context: Context, options: GlobalOption
       human: () =>
         [
           `The audit log ${audit.address} ends at record ${end.sequence}. Missing or altered:`,
-          ...missing.map((it) => `  record ${it.sequence}, by a checkpoint of ${it.time} in ${it.place}`),
+          ...contradicting.map(
+            ({ place, checkpoint }) =>
+              `  record ${checkpoint.sequence}, by a checkpoint of ${checkpoint.time} in ${place}`,
+          ),
           `Accepted by ${context.user} in record ${sequence}. A running service continues within seconds.`,
         ].join('\n'),
     });

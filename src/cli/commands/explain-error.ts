@@ -8,7 +8,6 @@ import {
   type ErrorPage,
   errorPageOf,
   errorPagePath,
-  exitCodeText,
   withoutLinks,
 } from '../errors/page.ts';
 import { EXIT } from '../exit.ts';
@@ -41,12 +40,14 @@ function parseCode(text: string): keyof typeof ERRORS {
 }
 
 const MAX_SIMILAR = 5;
+/** Codes that share only a word like NOT are not similar. */
+const MIN_WORD_LENGTH = 3;
 
 /** Codes with a similar spelling, then codes that share a word. */
 function similarCodes(code: string): readonly string[] {
   const codes = Object.keys(ERRORS);
   const closest = nearest(code, codes);
-  const words = code.split('_').filter((word) => word.length > 2);
+  const words = code.split('_').filter((word) => word.length > MIN_WORD_LENGTH);
   const sharing = codes.filter((known) => known.split('_').some((word) => words.includes(word)));
   return [...new Set([...(closest === undefined ? [] : [closest]), ...sharing])].slice(0, MAX_SIMILAR);
 }
@@ -65,13 +66,19 @@ function pageText(page: ErrorPage, paint: Paint): string {
     ['What it means', message],
     ['What to do', `${remedy} ${resolution}`],
     ...(details === undefined ? [] : [['Details', withoutLinks(details)] as const]),
-    ['Exit code', exitCodeText(page)],
+    ['Exit code', exitCodes(page)],
     ['Documentation', errorPagePath(code)],
   ];
   return [
     `${paint('bold', code)}  ${paint('dim', ERROR_GROUPS[group].title)}`,
     ...sections.flatMap(([title, text]) => ['', paint('bold', title), `  ${text}`]),
   ].join('\n');
+}
+
+function exitCodes({ exitCode, targetExitCode }: ErrorPage): string {
+  return exitCode === targetExitCode
+    ? `${exitCode}`
+    : `${exitCode}, or ${targetExitCode} if only a target of a run fails`;
 }
 
 function listText(paint: Paint): string {

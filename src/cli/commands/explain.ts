@@ -51,9 +51,9 @@ function callsData({ perHour, added, oneByOne, ...calls }: ExplainedCalls): obje
 function callsText({ store, way, keys, perHour, added, oneByOne }: ExplainedCalls): string {
   return [
     `Requests to ${store} while nothing changes`,
-    `${count(perHour, 'request')} per hour for the ${count(keys, 'key')} of all mappings${way === undefined ? '' : `, by ${way}`}`,
-    `${added} of them because of this mapping`,
-    `${oneByOne} per hour if each key of each target were read separately`,
+    `  ${count(perHour, 'request')} per hour for the ${count(keys, 'key')} of all mappings${way === undefined ? '' : `, by ${way}`}`,
+    `  ${added} of them because of this mapping`,
+    `  ${oneByOne} per hour if each key of each target were read separately`,
   ].join('\n');
 }
 
@@ -89,8 +89,8 @@ function targetText(
     pinned === undefined
       ? []
       : [
-          `Pinned to the source versions of record ${pinned}; changes of its sources are ignored.`,
-          `${paint('dim', 'To follow its sources again, run `secretbridge unpin`.')}`,
+          `  Pinned to the source versions of record ${pinned}; changes of its sources are ignored.`,
+          `  ${paint('dim', 'To follow its sources again, run `secretbridge unpin`.')}`,
         ];
   const why =
     error === undefined ? [] : [`  ${error.code}: ${error.message}`, `  ${paint('dim', error.remedy)}`];

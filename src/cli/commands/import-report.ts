@@ -5,9 +5,9 @@ import { safeText } from '../service/error.ts';
 import { count, type Paint, type Style } from '../texts/output.ts';
 
 const OUTCOME_TEXTS: Readonly<Record<Outcome, { readonly text: string; readonly style: Style }>> = {
-  carried: { text: 'converted', style: 'green' },
-  changed: { text: 'converted with changes', style: 'yellow' },
-  notCarried: { text: 'not converted', style: 'red' },
+  carried: { text: 'carried over', style: 'green' },
+  changed: { text: 'changed in meaning', style: 'yellow' },
+  notCarried: { text: 'not carried over', style: 'red' },
   skipped: { text: 'made by another', style: 'dim' },
 };
 
@@ -31,7 +31,7 @@ export function importReportText(
     .flatMap((objectReport) => objectText(objectReport, paint));
   return [
     ...listed,
-    ...(others.length === 0 ? [] : ['', 'Other objects of external-secrets.io, which are not converted:']),
+    ...(others.length === 0 ? [] : ['', 'Other objects of external-secrets.io, which are not carried over:']),
     ...others.map(({ kind, namespace, name }) =>
       safeText(`  ${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`),
     ),

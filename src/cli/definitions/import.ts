@@ -12,7 +12,7 @@ export function addImport(program: Command, context: Context, run: Run): void {
     .addHelpText('after', example(['secretbridge import external-secrets --out imported.yaml']))
     .command('external-secrets')
     .description(
-      'Convert ExternalSecrets and SecretStores to a configuration, and report what could not be converted and how to migrate.',
+      'Convert ExternalSecrets and SecretStores to a configuration, and report what could not be carried over and how to migrate.',
     )
     .argument('[files...]', 'YAML or JSON files, `-` for standard input (default: read the current cluster)')
     .option('--out <path>', 'file for the configuration (default: standard output)')

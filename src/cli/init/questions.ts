@@ -137,7 +137,7 @@ function createQuestions({ ask: person, signal }: Context, optionAnswers: Option
       const text = value.trim() || offer;
       const wrong = await check(text);
       if (wrong === undefined) return text;
-      person.output.write(`The answer ${wrong}.\n`);
+      person.output.write(`  The answer ${wrong}.\n`);
     }
   }
 

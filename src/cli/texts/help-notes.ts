@@ -96,7 +96,7 @@ export const NOTES: Readonly<Record<string, Notes>> = {
   'import external-secrets': {
     more: 'It only reads. The report shows the result for each object, and the steps of a migration that changes no byte of a Secret.',
     exits: [
-      [0, 'everything was converted'],
+      [0, 'everything was carried over'],
       [4, 'the report contains tasks for a person'],
     ],
     see: ['plan', 'docs/how-to/move-from-external-secrets.md'],

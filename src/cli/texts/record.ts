@@ -101,11 +101,11 @@ function chainText(
   { previous, next, head, fits }: RecordDetail['chain'],
   paint: Paint,
 ): string {
-  const neighbours = [
+  const neighbors = [
     previous === undefined ? [] : [`after ${previous}`],
     next === undefined ? [] : [`before ${next}`],
   ].flat();
-  const place = `Record ${sequence} of ${head}${neighbours.length === 0 ? '' : `, ${neighbours.join(' and ')}`}`;
+  const place = `Record ${sequence} of ${head}${neighbors.length === 0 ? '' : `, ${neighbors.join(' and ')}`}`;
   return fits
     ? `${place}: it matches its neighbors. \`secretbridge audit verify\` verifies the whole chain.`
     : paint('red', `${place}: it does not match its neighbors. Run \`secretbridge audit verify\`.`);

@@ -108,7 +108,10 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
   function readFileOf(live: LiveSecret): ReadFile {
     const file = reads.get(live);
     if (file !== undefined) return file;
-    throw new AppError('INTERNAL', { subject: formatTarget(live.id), detail: 'this Secret was not read by this cluster client' });
+    throw new AppError('INTERNAL', {
+      subject: formatTarget(live.id),
+      detail: 'this Secret was not read by this cluster client',
+    });
   }
 
   async function readMeta(id: TargetId): Promise<SecretMeta | undefined> {

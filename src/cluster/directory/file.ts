@@ -30,12 +30,12 @@ export function fromFile(
   const metadata = objectIn(raw, 'metadata') ?? {};
   const { [STATE]: text, ...annotations } = objectIn(metadata, 'annotations') ?? {};
   const { stringData: _, ...rest } = raw;
-  const whole = { ...rest, data, metadata: { ...metadata, annotations } };
-  const { uid, version, managedFields } = readState(text, id, whole, fingerprints);
+  const completed = { ...rest, data, metadata: { ...metadata, annotations } };
+  const { uid, version, managedFields } = readState(text, id, completed, fingerprints);
   return {
-    ...whole,
+    ...completed,
     metadata: {
-      ...whole.metadata,
+      ...completed.metadata,
       namespace: metadata.namespace ?? id.namespace,
       uid: uid ?? textIn(metadata, 'uid') ?? uidOf(id),
       // The version combines our counter with the file time, which a manual edit also changes. A hash would let an

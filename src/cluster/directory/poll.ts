@@ -20,7 +20,7 @@ export interface PollHandlers<T> {
 }
 
 /** Scans repeatedly until disposed, also after failures. */
-export function poll<T>({ folder, scan: look, onScan: seen, progress }: PollHandlers<T>): AsyncDisposable {
+export function poll<T>({ folder, scan, onScan, progress }: PollHandlers<T>): AsyncDisposable {
   let ended = false;
   let wakeUp = new AbortController();
 
@@ -47,9 +47,9 @@ export function poll<T>({ folder, scan: look, onScan: seen, progress }: PollHand
       wakeUp = new AbortController();
       using _ = watchForChange(folder);
       try {
-        const current = await look();
+        const current = await scan();
         if (ended) break;
-        seen(current, previous);
+        onScan(current, previous);
         previous = current;
         failed = false;
         progress();

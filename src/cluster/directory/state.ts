@@ -36,16 +36,20 @@ export function readState(
   const state = (typeof text === 'string' ? parseObject(text) : undefined) ?? {};
   // A copy of our file under another name is not ours.
   if (state.place !== formatTarget(id)) return { uid: undefined, version: 0, managedFields: undefined };
-  const isUnchanged = (part: Part, name: string, noted: unknown) => {
+  const isUnchanged = (part: Part, name: string, recorded: unknown) => {
     const texts = partOf(raw, part);
     if (!Object.hasOwn(texts, name)) return false;
     // Fingerprints of different keys cannot be compared, so keep the recorded ownership.
-    if (fingerprints === undefined || typeof noted !== 'string' || keyIdOf(noted) !== fingerprints.keyId)
+    if (
+      fingerprints === undefined ||
+      typeof recorded !== 'string' ||
+      keyIdOf(recorded) !== fingerprints.keyId
+    )
       return true;
-    return noted === fingerprintOf(fingerprints, id, part, name, texts[name]);
+    return recorded === fingerprintOf(fingerprints, id, part, name, texts[name]);
   };
-  const unchangedNames = (noted: JsonObject, part: Part): readonly string[] =>
-    Object.entries(objectIn(noted, part) ?? {})
+  const unchangedNames = (recorded: JsonObject, part: Part): readonly string[] =>
+    Object.entries(objectIn(recorded, part) ?? {})
       .filter(([name, fingerprint]) => isUnchanged(part, name, fingerprint))
       .map(([name]) => name);
   const owned = (part: 'labels' | 'annotations') =>
@@ -58,7 +62,7 @@ export function readState(
       operation: entry.operation === 'Apply' ? 'Apply' : 'Update',
       holds: holdingsOf((part) => unchangedNames(entry, part)),
     }));
-  const ours =
+  const ownEntry =
     labels && annotations
       ? [
           entryOf({
@@ -68,7 +72,7 @@ export function readState(
           }),
         ]
       : [];
-  const managedFields = [...ours, ...compactEntries(appliedEntries)];
+  const managedFields = [...ownEntry, ...compactEntries(appliedEntries)];
   return {
     uid: textIn(state, 'uid'),
     version: Number(state.version ?? 0),
@@ -83,27 +87,27 @@ export function writeState(
 ): string {
   const metadata = objectIn(raw, 'metadata') ?? {};
   const id = { namespace: textIn(metadata, 'namespace') ?? '', secret: textIn(metadata, 'name') ?? '' };
-  const noted = (part: Part, names: readonly string[]) =>
+  const withFingerprints = (part: Part, names: readonly string[]) =>
     Object.fromEntries(
       names.map((name) => [name, fingerprintOf(fingerprints, id, part, name, partOf(raw, part)[name])]),
     );
-  const ours = ownershipIn(metadata, FIELD_MANAGER);
+  const ownership = ownershipIn(metadata, FIELD_MANAGER);
   // The fields of other managers.
   const merged = entriesIn(metadata).filter(({ manager }) => manager !== FIELD_MANAGER);
   const appliedEntries = merged.map(({ manager, operation, holds }) => ({
     manager,
     operation,
-    labels: noted('labels', holds.labels),
-    annotations: noted('annotations', holds.annotations),
-    data: noted('data', holds.data),
+    labels: withFingerprints('labels', holds.labels),
+    annotations: withFingerprints('annotations', holds.annotations),
+    data: withFingerprints('data', holds.data),
   }));
   return JSON.stringify({
     uid,
     version,
     place: formatTarget(id),
-    ...(ours && {
-      labels: noted('labels', ours.labels),
-      annotations: noted('annotations', ours.annotations),
+    ...(ownership && {
+      labels: withFingerprints('labels', ownership.labels),
+      annotations: withFingerprints('annotations', ownership.annotations),
     }),
     ...(appliedEntries.length > 0 ? { held: appliedEntries } : {}),
   });

@@ -101,7 +101,7 @@ async function createLogin(config: Kubeconfig, user: User, options: OidcOptions)
 }
 
 const missingCredentialOf = ({ name }: User) =>
-  ({ code: 'CREDENTIAL_MISSING', about: `kubeconfig user ${name}` }) as const;
+  ({ code: 'CREDENTIAL_MISSING', subject: `kubeconfig user ${name}` }) as const;
 
 async function addCertificates(
   options: RequestOptions,

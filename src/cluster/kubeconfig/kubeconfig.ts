@@ -167,7 +167,7 @@ function requireUser(config: Kubeconfig, files: readonly string[]): void {
   const invalidHeader = impersonation.find(([, value]) => /[^\t\x20-\x7e\x80-\xff]/.test(value));
   if (invalidHeader !== undefined)
     throw invalid(
-      `\`${invalidHeader[0]}\` of user ${userName} has characters that no header may have, such as two lines`,
+      `\`${invalidHeader[0]}\` of user ${userName} contains characters that are not allowed in a header, such as line breaks`,
     );
 }
 

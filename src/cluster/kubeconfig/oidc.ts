@@ -93,9 +93,7 @@ async function renew(
   async function requestJson(url: string, form?: URLSearchParams, headers: Record<string, string> = {}) {
     const { protocol, hostname } = URL.parse(url) ?? {};
     if (protocol !== 'https:' && !(protocol === 'http:' && isLoopback(url)))
-      throw refused(
-        `the issuer of the id token must use https, but ${hostname ?? url} does not`,
-      );
+      throw refused(`the issuer of the id token must use https, but ${hostname ?? url} does not`);
     const { statusCode, body } = await request(url, {
       dispatcher: pool.dispatcher({ ca }),
       signal: AbortSignal.any([signal, timeout]),
@@ -139,8 +137,8 @@ async function renew(
   } catch (thrown) {
     if (thrown instanceof AppError) throw thrown;
     const { detail = '' } = errorFromTransport(thrown, timeoutMs);
-    const why = /^(TLS: |no answer)/.test(detail) ? detail : 'no connection';
-    throw unavailable(`the issuer of the id token: ${why}`, thrown).withSubject(about);
+    const reason = /^(TLS: |no answer)/.test(detail) ? detail : 'no connection';
+    throw unavailable(`the issuer of the id token: ${reason}`, thrown).withSubject(about);
   }
 }
 

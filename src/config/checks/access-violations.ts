@@ -64,11 +64,11 @@ function usesOf(mapping: unknown, mappingPath: Path, flat: ReadonlySet<string>):
     if (store === undefined || key === '') return [];
     if (key !== undefined) {
       // No rule allows such a key, not even `**`.
-      const why = isPlainKey(key) ? '' : AMBIGUOUS_KEY;
+      const hint = isPlainKey(key) ? '' : AMBIGUOUS_KEY;
       return [
         {
           path: [...path, 'key'],
-          what: `the key ${quoted(key)}${why} of store ${quoted(store)}`,
+          what: `the key ${quoted(key)}${hint} of store ${quoted(store)}`,
           allowedBy: (rules, namespace) => allows(rules, { namespace, store, key }),
         },
       ];

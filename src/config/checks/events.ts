@@ -43,11 +43,11 @@ function entriesIn(root: Located): readonly Entry[] {
 }
 
 function storesIn({ value, path }: Entry): readonly (readonly [string, Path])[] {
-  const one = textOf(value, 'store');
+  const single = textOf(value, 'store');
   const several = entriesOf(memberOf(value, 'stores')).flatMap(([at, name]): [string, Path][] =>
     typeof name === 'string' ? [[name, [...path, 'stores', at]]] : [],
   );
-  return [...(one === undefined ? [] : [[one, [...path, 'store']] as const]), ...several];
+  return [...(single === undefined ? [] : [[single, [...path, 'store']] as const]), ...several];
 }
 
 function checkStore(root: Located, { kind }: Entry, name: string, path: Path): readonly Finding[] {
@@ -63,7 +63,7 @@ function checkStore(root: Located, { kind }: Entry, name: string, path: Path): r
   const actualKind = textOf(store, 'kind');
   if (expectedKind === undefined || actualKind === undefined || actualKind === expectedKind) return [];
   return [
-    invalid(path, `expected a store of kind ${quoted(expectedKind)}; ${quoted(name)} has another kind`),
+    invalid(path, `expected a store of kind ${quoted(expectedKind)}, but ${quoted(name)} has another kind`),
   ];
 }
 
@@ -79,7 +79,10 @@ function checkQueue(root: Located, { kind, value, path: entry }: Entry): readonl
   );
   if (url.protocol === 'http:' && !isLoopback(queueUrl) && memberOf(store, 'allowHttp') !== true)
     return [
-      invalid(path, 'expected https; http is allowed on loopback only, or with `allowHttp: true` in its store'),
+      invalid(
+        path,
+        'expected https; http is allowed on loopback only, or with `allowHttp: true` in its store',
+      ),
     ];
   if (!/^\/[^/]+\/[^/]+$/.test(url.pathname) || url.search !== '' || url.hash !== '')
     return [

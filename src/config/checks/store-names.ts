@@ -95,8 +95,8 @@ function checkSource(rules: Rules, source: unknown, path: Path): Finding[] {
   const version = memberOf(source, 'version');
   const findings: Finding[] = [];
   const checkText = (text: unknown, rule: (text: string) => Expectation | undefined, ...at: Path) => {
-    const wrong = typeof text === 'string' ? rule(text) : undefined;
-    if (wrong !== undefined) findings.push(finding([...path, ...at], wrong));
+    const violation = typeof text === 'string' ? rule(text) : undefined;
+    if (violation !== undefined) findings.push(finding([...path, ...at], violation));
   };
   if (textOf(source, 'key') !== '') checkText(memberOf(source, 'key'), rules.key, 'key');
   if (version !== '')
@@ -151,8 +151,8 @@ function checkAwsName(name: string): Expectation | undefined {
 
 /** The start of a search. Names below it may contain `//` and end with `/`. */
 function checkAwsPath(path: string): Expectation | undefined {
-  const wrong = checkAwsName(path);
-  if (wrong !== undefined || !path.split('/').slice(1).includes('')) return wrong;
+  const violation = checkAwsName(path);
+  if (violation !== undefined || !path.split('/').slice(1).includes('')) return violation;
   const suggested = (path.startsWith('/') ? '/' : '') + withoutEmpty(path);
   return { expected: 'a path without `//`', ...suggestIfDifferent(path, suggested) };
 }
@@ -178,11 +178,11 @@ function checkAzureName(name: string): Expectation | undefined {
 }
 
 /** In such a store, a version is a condition: the value must have this fingerprint. */
-function fingerprintOnly(why: string): (version: string) => Expectation | undefined {
+function fingerprintOnly(reason: string): (version: string) => Expectation | undefined {
   return (version) =>
     isFingerprint(version)
       ? undefined
-      : { expected: `no \`version\`, or the fingerprint of the only accepted value: ${why}` };
+      : { expected: `no \`version\`, or the fingerprint of the only accepted value: ${reason}` };
 }
 
 function withoutEmpty(path: string): string {

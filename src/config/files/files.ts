@@ -124,7 +124,9 @@ export async function readSource({ shown, absolute }: SourceFile, fs: ConfigFs):
   if (bytes.byteLength > MAX_FILE_BYTES) return refuse(tooLarge(bytes.byteLength));
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return text.includes('\0') ? refuse('this is not a text file: it contains zero bytes') : { kind: 'text', text };
+    return text.includes('\0')
+      ? refuse('this is not a text file: it contains zero bytes')
+      : { kind: 'text', text };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     return refuse('this is not UTF-8 text');

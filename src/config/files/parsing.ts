@@ -51,12 +51,12 @@ export async function parseTexts(
   texts: readonly YamlText[],
   {
     meanwhile = async () => undefined,
-    threadThreshold: long = THREAD_THRESHOLD,
-    runThread: askThread = parseInThread,
+    threadThreshold = THREAD_THRESHOLD,
+    runThread = parseInThread,
   }: ParseOptions = {},
 ): Promise<readonly Parsing[]> {
-  if (texts.reduce((sum, { text }) => sum + text.length, 0) < long) return parseHere(texts);
-  const [answer] = await Promise.all([askThread(texts), meanwhile()]);
+  if (texts.reduce((sum, { text }) => sum + text.length, 0) < threadThreshold) return parseHere(texts);
+  const [answer] = await Promise.all([runThread(texts), meanwhile()]);
   if (answer === undefined) return parseHere(texts);
   return answer.map((result, index) =>
     result.packed === undefined

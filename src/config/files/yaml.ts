@@ -102,8 +102,7 @@ const SYNTAX: Readonly<Partial<Record<string, string>>> = {
   MULTIPLE_DOCS: 'several documents where one is expected; separate them with a line `---`',
   RESOURCE_EXHAUSTION: 'nested too deeply',
   TAB_AS_INDENT: 'a tab is used for indentation; YAML allows spaces only',
-  UNEXPECTED_TOKEN:
-    'this is not allowed here; check the indentation, quotes and brackets',
+  UNEXPECTED_TOKEN: 'this is not allowed here; check the indentation, quotes and brackets',
 };
 
 function createReader(at: (offset: number) => Place) {
@@ -146,7 +145,7 @@ function createReader(at: (offset: number) => Place) {
 
   function readMap(pairs: readonly Pair<unknown, unknown>[], place: Place, depth: number): Located {
     const members = new Map<string, Member>();
-    const again: [string, Located][] = [];
+    const duplicates: [string, Located][] = [];
     let isComplete = true;
     for (const pair of pairs) {
       const key = pair.key as ParsedNode;
@@ -163,10 +162,10 @@ function createReader(at: (offset: number) => Place) {
       else if (earlier === undefined) members.set(name, { keyPlace, node });
       else {
         reportAt(keyPlace, `${quoted(name)} is set twice, first at ${formatPlace(earlier.keyPlace)}`);
-        again.push([name, node]);
+        duplicates.push([name, node]);
       }
     }
-    if (depth === 0) joinSections(members, again);
+    if (depth === 0) joinSections(members, duplicates);
     const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
     const map = { value, place, members };
     if (isComplete) return map;
@@ -198,8 +197,8 @@ function createReader(at: (offset: number) => Place) {
  * Duplicates are ignored. But keep the entries of a duplicated list section, because other entries may refer to their
  * names.
  */
-function joinSections(members: Map<string, Member>, again: readonly [string, Located][]): void {
-  for (const [name, more] of Map.groupBy(again, ([section]) => section)) {
+function joinSections(members: Map<string, Member>, duplicates: readonly [string, Located][]): void {
+  for (const [name, more] of Map.groupBy(duplicates, ([section]) => section)) {
     const first = members.get(name);
     const entries = more.flatMap(([, node]) => node.items ?? []);
     if (first?.node.items !== undefined) members.set(name, appendItems(first, entries));

@@ -125,7 +125,9 @@ export const Audit = z
           z.strictObject({ kind: z.literal('stdout') }),
           z.strictObject({
             kind: z.literal('configMap'),
-            namespace: Namespace.optional().meta({ description: "Namespace of the ConfigMap. Default: the bridge's own namespace." }),
+            namespace: Namespace.optional().meta({
+              description: "Namespace of the ConfigMap. Default: the bridge's own namespace.",
+            }),
             name: Name.meta({ description: 'Name of the ConfigMap. Needs `cluster.kind: kubernetes`.' }),
           }),
         ]),
@@ -152,7 +154,8 @@ export const Audit = z
       })
       .optional()
       .meta({
-        description: 'Where to write records before `retention` removes them. Default: records are deleted without a copy.',
+        description:
+          'Where to write records before `retention` removes them. Default: records are deleted without a copy.',
       }),
     stdout: z.boolean().default(false).meta({
       description:

@@ -9,7 +9,11 @@ export const Events = z
   .strictObject({
     sqs: z
       .array(
-        z.strictObject({ name: hintName, queueUrl: address().meta({ description: 'URL of the queue.' }), store }),
+        z.strictObject({
+          name: hintName,
+          queueUrl: address().meta({ description: 'URL of the queue.' }),
+          store,
+        }),
       )
       .default([])
       .meta({ description: 'AWS EventBridge through SQS.' }),
@@ -18,7 +22,9 @@ export const Events = z
         z.strictObject({
           name: hintName,
           store,
-          key: Reference.optional().meta({ description: 'Key of the subscription. Set either this or `entra`.' }),
+          key: Reference.optional().meta({
+            description: 'Key of the subscription. Set either this or `entra`.',
+          }),
           entra: z
             .strictObject({
               tenantId: z

@@ -96,8 +96,7 @@ export const LabelKey = AnyLabelKey.refine(
 );
 
 export const LabelValue = z.string().refine(isLabelValue, {
-  error:
-    'empty text, or at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends',
+  error: 'empty text, or at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends',
 });
 
 export const MatchLabels = z

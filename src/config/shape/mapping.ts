@@ -22,15 +22,20 @@ function evenIfInvalid({ value }: z.core.ParsePayload): boolean {
 /** Fields that `defaults` sets for every mapping and a mapping may override. */
 const RULES = {
   refresh: duration().meta({
-    description: 'How often to refresh a target, which limits how stale it can become. The minimum is `250ms`.',
+    description:
+      'How often to refresh a target, which limits how stale it can become. The minimum is `250ms`.',
     examples: ['5m'],
   }),
   onConflict: z.enum(['refuse', 'adopt', 'adoptAndDropOwner']).meta({
     description:
       'How to treat an existing Secret that is not ours: leave it, take it over, or also take it over from its controller.',
   }),
-  onDrift: z.enum(['repair', 'report']).meta({ description: 'How to treat a target that somebody else changed.' }),
-  onSourceMissing: z.enum(['keep', 'removeKeys', 'delete']).meta({ description: 'How to treat a target with an absent source.' }),
+  onDrift: z
+    .enum(['repair', 'report'])
+    .meta({ description: 'How to treat a target that somebody else changed.' }),
+  onSourceMissing: z
+    .enum(['keep', 'removeKeys', 'delete'])
+    .meta({ description: 'How to treat a target with an absent source.' }),
   softDeletedIsMissing: z.boolean().meta({
     description: 'Whether a soft-deleted value, which the store can still recover, counts as absent.',
   }),
@@ -67,7 +72,7 @@ const version = z
   .union([z.string().min(1), wholeNumber(0, 999_999_999_999_999, VERSION)], { error: VERSION })
   .transform(String)
   .meta({
-    description: "The version in the store. Default: the current version.",
+    description: 'The version in the store. Default: the current version.',
     examples: ['3', 'AWSPREVIOUS'],
   });
 
@@ -93,7 +98,8 @@ const source = {
   }),
   decode,
   optional: z.boolean().default(false).meta({
-    description: 'Continue without this source if it is absent or lacks the property. Other failures still count.',
+    description:
+      'Continue without this source if it is absent or lacks the property. Other failures still count.',
   }),
 };
 
@@ -182,7 +188,10 @@ const Target = z
       .record(LabelKey, z.string())
       .default({})
       .meta({ description: 'Annotations to put on the Secret.' }),
-    immutable: z.boolean().default(false).meta({ description: 'Make the Secret immutable, so that its data cannot be changed.' }),
+    immutable: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Make the Secret immutable, so that its data cannot be changed.' }),
     recreate: z.boolean().default(false).meta({
       description:
         'Whether to delete and recreate the Secret if its type changes, or if an immutable Secret gets new data.',

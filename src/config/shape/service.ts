@@ -21,7 +21,10 @@ export const Include = z
     stores: Globs.meta({ description: 'Stores that its mappings may use.' }),
     keys: Globs.meta({ description: 'Keys that its mappings may read.' }),
   })
-  .meta({ title: 'Include', description: "Tenants' files. They may contain only mappings, limited to these bounds." });
+  .meta({
+    title: 'Include',
+    description: "Tenants' files. They may contain only mappings, limited to these bounds.",
+  });
 
 export const Http = z
   .strictObject({
@@ -94,7 +97,9 @@ export const Brake = z
 
 export const Absence = z
   .strictObject({
-    readings: wholeNumber(1, 100).default(3).meta({ description: 'Number of reads that must all find the source absent.' }),
+    readings: wholeNumber(1, 100)
+      .default(3)
+      .meta({ description: 'Number of reads that must all find the source absent.' }),
     over: durationOrZero()
       .prefault('10m')
       .meta({ description: 'Minimum time between the first and the last of these reads. `0s`: no minimum.' }),
@@ -104,11 +109,13 @@ export const Absence = z
 export const Restarts = z
   .strictObject({
     window: durationOrZero().prefault('5s').meta({
-      description: 'Changes within this time after the first one cause a single restart of a workload. `0s`: restart at once.',
+      description:
+        'Changes within this time after the first one cause a single restart of a workload. `0s`: restart at once.',
     }),
-    atOnce: wholeNumber(1, 1_000)
-      .default(5)
-      .meta({ description: 'How many workloads may restart at the same time because of secretbridge, in all namespaces.' }),
+    atOnce: wholeNumber(1, 1_000).default(5).meta({
+      description:
+        'How many workloads may restart at the same time because of secretbridge, in all namespaces.',
+    }),
   })
   .meta({ title: 'Restarts', description: 'How to restart the workloads that mappings name.' });
 

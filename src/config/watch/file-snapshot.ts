@@ -90,7 +90,7 @@ export function recordingFs(fs: ConfigFs, onAnswer: () => void = () => undefined
         ),
     },
     snapshot() {
-      const asked = [...answers.values()];
+      const requests = [...answers.values()];
       return {
         digest: sha256(
           [...answers]
@@ -98,13 +98,13 @@ export function recordingFs(fs: ConfigFs, onAnswer: () => void = () => undefined
             .sort()
             .join('\n'),
         ),
-        folders: foldersOf(asked),
+        folders: foldersOf(requests),
         async isCurrent(now) {
-          if (asked.some(({ digest }) => digest === INCONSISTENT)) return false;
-          const digests = await mapConcurrently(asked, MAX_OPEN_FILES, ({ verb, path }) =>
+          if (requests.some(({ digest }) => digest === INCONSISTENT)) return false;
+          const digests = await mapConcurrently(requests, MAX_OPEN_FILES, ({ verb, path }) =>
             digestNow(verb, path, now),
           );
-          return asked.every(({ digest }, index) => digest === digests[index]);
+          return requests.every(({ digest }, index) => digest === digests[index]);
         },
       };
     },
@@ -131,11 +131,11 @@ async function namesIn(path: string, fs: ConfigFs): Promise<readonly string[]> {
 
 /** Kubernetes updates a mounted ConfigMap by renaming `..data`, so names that start with `..` are always relevant. */
 function foldersOf(
-  asked: readonly { readonly verb: Verb; readonly path: string }[],
+  requests: readonly { readonly verb: Verb; readonly path: string }[],
 ): ReadonlyMap<string, (name: string) => boolean> {
-  const listed = new Set(asked.filter(({ verb }) => verb === 'readdir').map(({ path }) => path));
+  const listed = new Set(requests.filter(({ verb }) => verb === 'readdir').map(({ path }) => path));
   const named = new Map<string, Set<string>>([...listed].map((path) => [path, new Set()]));
-  for (const { path } of asked) {
+  for (const { path } of requests) {
     const names = named.get(dirname(path)) ?? new Set();
     named.set(dirname(path), names.add(basename(path)));
   }

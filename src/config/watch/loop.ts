@@ -31,7 +31,7 @@ export interface Loop extends AsyncDisposable {
 const SHUTDOWN_TIMEOUT_MS = 2_000;
 
 /** Runs one check at a time, repeatedly, until disposed. */
-export function startLoop({ check: look, everyMs, wake, onProgress }: LoopOptions): Loop {
+export function startLoop({ check, everyMs, wake, onProgress }: LoopOptions): Loop {
   let ending = false;
   let roused = false;
   const waits = new Set<() => void>();
@@ -80,7 +80,7 @@ export function startLoop({ check: look, everyMs, wake, onProgress }: LoopOption
       if (ending) return;
       const wasTriggered = roused;
       roused = false;
-      await between(() => look(rounds, wasTriggered));
+      await between(() => check(rounds, wasTriggered));
     }
   };
   const running = run();
@@ -95,9 +95,9 @@ export function startLoop({ check: look, everyMs, wake, onProgress }: LoopOption
       ending = true;
       endWait?.();
       for (const end of waits) end();
-      const { promise: left, resolve: leave } = Promise.withResolvers<void>();
-      const cancelTimer = wake(leave, SHUTDOWN_TIMEOUT_MS);
-      await Promise.race([Promise.all([running, lastRun]), left]);
+      const { promise: timeout, resolve: endWaiting } = Promise.withResolvers<void>();
+      const cancelTimer = wake(endWaiting, SHUTDOWN_TIMEOUT_MS);
+      await Promise.race([Promise.all([running, lastRun]), timeout]);
       cancelTimer();
     },
   };

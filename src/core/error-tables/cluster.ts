@@ -6,7 +6,8 @@ export const CLUSTER = {
     group: 'cluster',
     category: 'fix-config',
     message: 'a Secret with this name exists and is not ours',
-    remedy: 'Choose another name, or set `onConflict: adopt` to take the Secret over. Run `secretbridge plan` first.',
+    remedy:
+      'Choose another name, or set `onConflict: adopt` to take the Secret over. Run `secretbridge plan` first.',
   },
   TARGET_CLAIMED: {
     group: 'cluster',
@@ -18,7 +19,7 @@ export const CLUSTER = {
     group: 'cluster',
     category: 'fix-config',
     message: 'the namespace does not exist or is being deleted',
-    remedy: "Create the namespace, or correct `target.namespace` of the mapping.",
+    remedy: 'Create the namespace, or correct `target.namespace` of the mapping.',
   },
   SECRET_MISSING: {
     group: 'cluster',
@@ -74,6 +75,6 @@ export const CLUSTER = {
     group: 'cluster',
     category: 'fix-config',
     message: 'the workload to restart does not exist',
-    remedy: "Correct `restart` of the mapping, or create the workload.",
+    remedy: 'Correct `restart` of the mapping, or create the workload.',
   },
 } as const satisfies Record<string, ErrorKind>;

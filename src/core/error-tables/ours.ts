@@ -109,7 +109,8 @@ export const OURS = {
     group: 'ours',
     category: 'fix-config',
     message: 'no target of this mapping is pinned',
-    remedy: 'No action needed: the mapping follows its sources. `secretbridge status` shows which targets are pinned.',
+    remedy:
+      'No action needed: the mapping follows its sources. `secretbridge status` shows which targets are pinned.',
   },
   ROLLBACK_AMBIGUOUS: {
     group: 'ours',
@@ -127,7 +128,8 @@ export const OURS = {
     group: 'ours',
     category: 'wait',
     message: 'the service is starting',
-    remedy: 'No action needed. Try again in a moment. If it persists, the log of the service says what it waits for.',
+    remedy:
+      'No action needed. Try again in a moment. If it persists, the log of the service says what it waits for.',
   },
   INTERRUPTED: {
     group: 'ours',

@@ -6,19 +6,20 @@ export const STORE = {
     group: 'store',
     category: 'fix-access',
     message: 'the store does not accept our credentials',
-    remedy: "Check `auth` of the store, and that the credential it refers to is current.",
+    remedy: 'Check `auth` of the store, and that the credential it refers to is current.',
   },
   ACCESS_DENIED: {
     group: 'store',
     category: 'fix-access',
     message: 'the store denies our identity access',
-    remedy: 'Grant the identity of secretbridge read access: in Vault with a policy, in other stores with a role or permission.',
+    remedy:
+      'Grant the identity of secretbridge read access: in Vault with a policy, in other stores with a role or permission.',
   },
   MOUNT_NOT_FOUND: {
     group: 'store',
     category: 'fix-config',
     message: 'the store has no such key/value mount, or the mount has the other version',
-    remedy: "Compare `mount`, `namespace` and `kvVersion` of the store with the server.",
+    remedy: 'Compare `mount`, `namespace` and `kvVersion` of the store with the server.',
   },
   SOURCE_ABSENT: {
     group: 'store',
@@ -48,7 +49,7 @@ export const STORE = {
     group: 'store',
     category: 'wait',
     message: 'the store asked us to slow down',
-    remedy: "No action needed. If it persists, lower `limits` of the store or raise its quota.",
+    remedy: 'No action needed. If it persists, lower `limits` of the store or raise its quota.',
   },
   STORE_UNAVAILABLE: {
     group: 'store',
@@ -62,19 +63,18 @@ export const STORE = {
     category: 'retry',
     message: 'the store did not answer in time',
     remedy:
-      "No action needed. If it persists, check the network and the load of the store, or raise `limits.timeout`.",
+      'No action needed. If it persists, check the network and the load of the store, or raise `limits.timeout`.',
   },
   BAD_ANSWER: {
     group: 'store',
     category: 'retry',
     message: 'the store sent an unexpected response',
-    remedy:
-      'Check that the address is the store itself, and not a proxy, a login page or another service.',
+    remedy: 'Check that the address is the store itself, and not a proxy, a login page or another service.',
   },
   TLS_FAILED: {
     group: 'store',
     category: 'fix-config',
     message: 'the TLS connection cannot be trusted',
-    remedy: "Check the server certificate (name, expiry, issuer) and `tls.caFile` of the store.",
+    remedy: 'Check the server certificate (name, expiry, issuer) and `tls.caFile` of the store.',
   },
 } as const satisfies Record<string, ErrorKind>;

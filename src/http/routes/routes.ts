@@ -21,9 +21,9 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
   parseParameters(app);
   const methodsByUrl = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
-    const known = methodsByUrl.get(url) ?? new Set();
-    for (const name of [method].flat()) known.add(name);
-    methodsByUrl.set(url, known);
+    const urlMethods = methodsByUrl.get(url) ?? new Set();
+    for (const name of [method].flat()) urlMethods.add(name);
+    methodsByUrl.set(url, urlMethods);
   });
   addHealthRoutes(app, deps);
   addMetricsRoute(app, deps);

@@ -53,7 +53,7 @@ export function createConditions({
         default:
       }
     }
-    return truth(asked(expression, scope, line));
+    return truth(operandOf(expression, scope, line));
   }
 
   /** Negates by expression, not by text, because a literal in the text may contain `!=`. */
@@ -67,7 +67,7 @@ export function createConditions({
       if ((name === 'eq' || name === 'ne') && args.length <= 2)
         return of({ ...expression, name: name === 'eq' ? 'ne' : 'eq' }, scope, line);
     }
-    const value = asked(expression, scope, line);
+    const value = operandOf(expression, scope, line);
     if (value.json) throw new Untranslatable('`not` of a JSON value has no equivalent', line);
     return `${help.plain(value)} == ""`;
   }
@@ -80,7 +80,7 @@ export function createConditions({
   }
 
   /** A value used as a condition: it is true unless it is empty. */
-  function asked(expression: Expression, scope: Scope, line: number): Value {
+  function operandOf(expression: Expression, scope: Scope, line: number): Value {
     if (expression.kind === 'call' && COMPARISONS.includes(expression.name))
       throw new Untranslatable(`\`${expression.name}\` in a condition has no equivalent`, line);
     const value = translated(expression, scope, line);

@@ -45,7 +45,8 @@ export function createExpressions({
   }
 
   function fromRoot([name, ...rest]: readonly string[], line: number): Value {
-    if (name === undefined) throw new Untranslatable('all keys at once have no equivalent in a template', line);
+    if (name === undefined)
+      throw new Untranslatable('all keys at once have no equivalent in a template', line);
     return below(root(name), rest, line);
   }
 

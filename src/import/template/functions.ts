@@ -98,7 +98,10 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
 const CHAIN_PARTS = new Map([
   ['leaf', { name: 'pem_leaf', differs: '; for a self-signed certificate External Secrets returns nothing' }],
   ['intermediate', { name: 'pem_intermediates', differs: '' }],
-  ['root', { name: 'pem_root', differs: ', including its root; without a root External Secrets returns nothing' }],
+  [
+    'root',
+    { name: 'pem_root', differs: ', including its root; without a root External Secrets returns nothing' },
+  ],
 ]);
 
 function firstAsText([value]: readonly Value[]): Value {
@@ -110,8 +113,8 @@ const QUOTED =
 
 /** `append` converts numbers and booleans from JSON to text. */
 function asText(value: Value | undefined): Value {
-  const it = required(value);
-  return it.json ? piped(it, 'append: ""') : it;
+  const present = required(value);
+  return present.json ? piped(present, 'append: ""') : present;
 }
 
 function required(value: Value | undefined): Value {
@@ -139,23 +142,23 @@ function indented(value: Value, width: Value | undefined, before: string): Value
 /** Supports `%s` and `%v` of text, `%q`, `%d` of a number in the template, and `%%` (https://pkg.go.dev/fmt). */
 function printf([format, ...args]: readonly Value[], help: Help): Value {
   if (format?.literal === undefined) return none();
-  const left = [...args];
-  let whole: Value | undefined;
+  const remaining = [...args];
+  let result: Value | undefined;
   const add = (part: Value) => {
-    whole = whole === undefined ? part : piped(whole, `append: ${help.plain(part)}`);
+    result = result === undefined ? part : piped(result, `append: ${help.plain(part)}`);
   };
   for (const [piece] of format.literal.matchAll(/%.|[^%]+|%$/gsu)) {
     if (!piece.startsWith('%')) add(literal(piece));
     else if (piece === '%%') add(literal('%'));
     else {
-      const value = required(left.shift());
+      const value = required(remaining.shift());
       if (value.json || !/^%[svqd]$/.test(piece)) return none();
       if (piece === '%d' && !/^-?\d+$/.test(value.head)) return none();
       if (piece === '%q') help.note(QUOTED);
       add(piece === '%q' ? piped(value, 'json') : /^-?\d+$/.test(value.head) ? literal(value.head) : value);
     }
   }
-  return left.length > 0 ? none() : (whole ?? literal(''));
+  return remaining.length > 0 ? none() : (result ?? literal(''));
 }
 
 function pkcs12(value: Value, name: string, help: Help): Value {

@@ -118,7 +118,8 @@ function unquote(word: string, line: number): string {
   return word.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|.)/gs, (_, sign: string) => {
     if (sign.length === 5) return String.fromCharCode(Number.parseInt(sign.slice(1), 16));
     const char = ESCAPES[sign];
-    if (char === undefined) throw new Untranslatable(`the escape \`\\${sign}\` in a text is not supported`, line);
+    if (char === undefined)
+      throw new Untranslatable(`the escape \`\\${sign}\` in a text is not supported`, line);
     return char;
   });
 }

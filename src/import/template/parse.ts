@@ -58,14 +58,14 @@ type Action = Extract<Piece, { kind: 'action' }>;
 
 /** Parses up to an `else` or `end`, which is not consumed. */
 function statements(pieces: readonly Piece[], cursor: { at: number }): readonly Statement[] {
-  const found: Statement[] = [];
+  const parsed: Statement[] = [];
   for (;;) {
     const piece = pieces[cursor.at];
-    if (piece === undefined) return found;
-    if (piece.kind === 'action' && ['else', 'end'].includes(wordOf(piece))) return found;
+    if (piece === undefined) return parsed;
+    if (piece.kind === 'action' && ['else', 'end'].includes(wordOf(piece))) return parsed;
     cursor.at += 1;
-    if (piece.kind === 'text') found.push(piece);
-    else found.push(statement(piece, pieces, cursor));
+    if (piece.kind === 'text') parsed.push(piece);
+    else parsed.push(statement(piece, pieces, cursor));
   }
 }
 

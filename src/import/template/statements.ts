@@ -61,10 +61,7 @@ export function createStatements({
     const variable = scope.variables.get(statement.name);
     // A variable of `with`, `if` or `range` is an alias for the source or the item, so it cannot be assigned.
     if (!statement.isNew && variable !== undefined && !assigned.has(variable.head))
-      throw new Untranslatable(
-        `a new value for \`$${statement.name}\` has no equivalent`,
-        statement.line,
-      );
+      throw new Untranslatable(`a new value for \`$${statement.name}\` has no equivalent`, statement.line);
     const name =
       statement.isNew || variable === undefined ? draft.fresh(statement.name || 'value') : variable.head;
     assigned.add(name);
@@ -107,11 +104,11 @@ export function createStatements({
     const inner = within(scope);
     const item = draft.fresh('item');
     const start = draft.attempt(line, () => {
-      const over = translated(value, scope, line);
-      if (!over.json) throw new Untranslatable('`range` over a text has no equivalent', line);
-      if (variables.length > 1 && over.filters.at(-1)?.startsWith('split: ') === true)
+      const collection = translated(value, scope, line);
+      if (!collection.json) throw new Untranslatable('`range` over a text has no equivalent', line);
+      if (variables.length > 1 && collection.filters.at(-1)?.startsWith('split: ') === true)
         throw new Untranslatable('`range` with the index of a list has no equivalent', line);
-      const list = draft.plain(over);
+      const list = draft.plain(collection);
       setItem(inner, variables, item);
       // A list would silently give different output: `item[0]` of a text is its first letter.
       if (variables.length > 1)

@@ -1,8 +1,8 @@
-import { AppError } from '../../core/errors.ts';
 import { clockSkewError } from '../../core/clock-skew.ts';
+import { AppError } from '../../core/errors.ts';
 import type { Check } from '../provider.ts';
 import { getBatch } from './batch.ts';
-import { isDenied, isType, UNSUPPORTED_TYPES, toStoreError } from './errors.ts';
+import { isDenied, isType, toStoreError, UNSUPPORTED_TYPES } from './errors.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 

@@ -1,5 +1,5 @@
 import { AppError } from '../../core/errors.ts';
-import { type Reference, ifPresent } from '../credentials.ts';
+import { ifPresent, type Reference } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AwsConfig } from './config.ts';
 import { fromFailure, isAuthFailure, toStoreError } from './errors.ts';

@@ -1,6 +1,6 @@
+import { describeSkew } from '../../core/clock-skew.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
-import { describeSkew } from '../../core/clock-skew.ts';
 import { badAnswer } from '../answer.ts';
 import type { Settled } from '../provider.ts';
 
@@ -45,10 +45,7 @@ const UNKNOWN_KEY: Meaning = [
   'AUTH_FAILED',
   'AWS does not know the access key, or the session token is invalid',
 ];
-const SIGNATURE: Meaning = [
-  'AUTH_FAILED',
-  'the signature does not match; is the secret access key correct?',
-];
+const SIGNATURE: Meaning = ['AUTH_FAILED', 'the signature does not match; is the secret access key correct?'];
 const THROTTLED: Meaning = ['THROTTLED'];
 const INTERNAL: Meaning = ['STORE_UNAVAILABLE', 'AWS reported an internal error'];
 const DENIED: Meaning = ['ACCESS_DENIED'];
@@ -142,7 +139,8 @@ function byStatus(status: number): Meaning {
     return ['ACCESS_DENIED', 'status 403 without a reason from AWS; is there a proxy in between?'];
   if (status === 429) return THROTTLED;
   if (status >= 500) return ['STORE_UNAVAILABLE', `status ${status}`];
-  if (status >= 300 && status < 400) return ['BAD_ANSWER', 'it sent a redirect, and redirects are not followed'];
+  if (status >= 300 && status < 400)
+    return ['BAD_ANSWER', 'it sent a redirect, and redirects are not followed'];
   return ['BAD_ANSWER', `status ${status}`];
 }
 

@@ -1,11 +1,11 @@
 import type { SecretListEntry } from '@aws-sdk/client-secrets-manager';
 import { compareText } from '../../core/target.ts';
 import { badAnswer } from '../answer.ts';
-import { checkKeyCount } from '../search-limits.ts';
 import type { FindQuery } from '../provider.ts';
-import { asObjectList } from './object-list.ts';
+import { checkKeyCount } from '../search-limits.ts';
 import { checkPath } from './keys.ts';
 import { listPages } from './list.ts';
+import { asObjectList } from './object-list.ts';
 import type { Store } from './read.ts';
 import { asStoreError } from './session.ts';
 
@@ -33,9 +33,9 @@ async function search(store: Store, query: FindQuery, signal: AbortSignal | unde
   return [...keys].sort(compareText);
 }
 
-function hasTags(entry: SecretListEntry, wanted: readonly (readonly [string, string])[]): boolean {
+function hasTags(entry: SecretListEntry, requiredTags: readonly (readonly [string, string])[]): boolean {
   const tags = asObjectList(entry.Tags, 'the tags of a secret');
-  return wanted.every(([name, value]) =>
+  return requiredTags.every(([name, value]) =>
     tags.some(({ Key: key, Value: has = '' }) => key === name && has === value),
   );
 }

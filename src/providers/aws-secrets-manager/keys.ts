@@ -16,7 +16,9 @@ export function checkKey(key: string, region: string): string {
   if (!key.startsWith('arn:')) return checkName(key);
   const [, , arnRegion, , name = ''] = ARN.exec(key) ?? [];
   if (arnRegion === undefined)
-    throw invalid('an ARN as key must have the form `arn:aws:secretsmanager:<region>:<account>:secret:<name>`');
+    throw invalid(
+      'an ARN as key must have the form `arn:aws:secretsmanager:<region>:<account>:secret:<name>`',
+    );
   // Another region would answer that the secret does not exist, which must not count as absence.
   if (arnRegion !== region)
     throw invalid(`the secret of this ARN is in ${arnRegion}, but the store is in ${region}`);

@@ -22,7 +22,7 @@ export async function* listPages(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly SecretListEntry[]> {
   const filters = filtersOf(prefixes);
-  const seen = new Set<string>();
+  const seenTokens = new Set<string>();
   let token: string | undefined;
   do {
     const input = {
@@ -38,9 +38,9 @@ export async function* listPages(
     if (answer.SecretList === undefined) throw badAnswer('a list without its secrets');
     yield asObjectList(answer.SecretList, 'a list of secrets');
     token = answer.NextToken;
-    if (token !== undefined && seen.has(token)) throw badAnswer('a list that repeats a page');
-    if (token !== undefined) seen.add(token);
-    if (seen.size === MAX_PAGES)
+    if (token !== undefined && seenTokens.has(token)) throw badAnswer('a list that repeats a page');
+    if (token !== undefined) seenTokens.add(token);
+    if (seenTokens.size === MAX_PAGES)
       throw new AppError('TOO_LARGE', {
         detail: `the account lists its secrets on more than ${MAX_PAGES} pages`,
       });

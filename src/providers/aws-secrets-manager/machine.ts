@@ -33,7 +33,8 @@ export function createMachineLogin(
       ].map(variable),
     );
     const isContainer = relative !== undefined || full !== undefined;
-    const hint = profile === undefined ? '' : '; AWS_PROFILE is not supported: export its credentials instead';
+    const hint =
+      profile === undefined ? '' : '; AWS_PROFILE is not supported: export its credentials instead';
     if (!isContainer && isDisabled === 'true') throw missing(hint);
     try {
       const identity = isContainer ? await fromContainer(relative, full, variable) : await fromInstance();

@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import type { CallOptions, ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
-import { settleRead } from '../settle.ts';
 import type { ListCosts } from '../read-strategy.ts';
+import { settleRead } from '../settle.ts';
 import { BATCH_SIZE, type BatchState, readBatch } from './batch.ts';
 import type { AwsConfig } from './config.ts';
 import { checkKey, checkVersion } from './keys.ts';

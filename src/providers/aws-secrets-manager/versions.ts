@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import type { VersionResult } from '../provider.ts';
 import { BATCH_SIZE } from './batch.ts';
-import { checkKey, MAX_DESCRIBED, findEntry } from './keys.ts';
+import { checkKey, findEntry, MAX_DESCRIBED } from './keys.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 import { asStoreError } from './session.ts';
@@ -21,10 +21,10 @@ export async function reportVersions(
   keys: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<readonly VersionResult[]> {
-  const wanted = [...new Set(keys)].filter((key) => isKey(key, store.config.region));
-  const known = await findVersions(store, wanted, signal);
+  const uniqueKeys = [...new Set(keys)].filter((key) => isKey(key, store.config.region));
+  const versions = await findVersions(store, uniqueKeys, signal);
   return keys.map((key) => {
-    const current = known.get(key);
+    const current = versions.get(key);
     return current === undefined ? UNKNOWN : { kind: 'known', ...current };
   });
 }
@@ -70,16 +70,16 @@ async function describeEach(
     const description = await orUndefined(describe(store.session, key, signal));
     return [key, description?.isDeleted === false ? description.current : undefined] as const;
   });
-  const known = new Map(await Promise.all(pairs));
+  const versions = new Map(await Promise.all(pairs));
   // A key without a usable description costs an extra read on each check.
-  const calls = keys.length + callsToRead(store, unknownIn(known));
+  const calls = keys.length + callsToRead(store, unknownIn(versions));
   store.lists.record(name, calls);
   store.deps.onStrategy?.({ way: 'describe', keys: keys.length, calls });
-  return known;
+  return versions;
 }
 
-function unknownIn(known: KnownVersions): readonly string[] {
-  return [...known].flatMap(([key, version]) => (version === undefined ? [key] : []));
+function unknownIn(versions: KnownVersions): readonly string[] {
+  return [...versions].flatMap(([key, version]) => (version === undefined ? [key] : []));
 }
 
 interface ListOptions {
@@ -109,7 +109,7 @@ async function listVersions(
   { groupId: name, prefixes, maxRequests: most, signal }: ListOptions,
 ): Promise<KnownVersions> {
   const entries: ListedSecret[] = [];
-  const wanted = new Set(keys);
+  const uniqueKeys = new Set(keys);
   const names = new Set(keys.map(nameIn));
   const missing = new Set(keys);
   let page = 0;
@@ -118,7 +118,7 @@ async function listVersions(
       // Keeps only what is needed, because the list of a large account may not fit in memory.
       for (const entry of list) {
         const { Name = '', ARN = '' } = entry;
-        if (names.has(Name) || wanted.has(ARN))
+        if (names.has(Name) || uniqueKeys.has(ARN))
           entries.push({ Name, ARN, current: currentOf(entry.SecretVersionsToStages, entry) });
       }
       page += 1;
@@ -135,19 +135,19 @@ async function listVersions(
   const progress = await orUndefined(collect(), () => store.lists.recordDenied());
   const byName = Map.groupBy(entries, ({ Name }) => Name);
   const byArn = new Map(entries.map((entry) => [entry.ARN, entry]));
-  const known = new Map(
+  const versions = new Map(
     keys.map((key) => {
       const entry = byArn.get(key) ?? findEntry(key, byName.get(nameIn(key)) ?? []);
       return [key, entry?.current];
     }),
   );
-  if (progress === undefined) return known;
-  const unknown = unknownIn(known);
+  if (progress === undefined) return versions;
+  const unknown = unknownIn(versions);
   // The list was stopped early, so its real length is unknown: at least one more page.
   const calls = page + callsToRead(store, unknown) + (progress === 'left' && unknown.length > 0 ? 1 : 0);
   store.lists.record(name, calls);
   store.deps.onStrategy?.({ way: 'list', keys: keys.length, calls });
-  return known;
+  return versions;
 }
 
 /**

@@ -1,5 +1,5 @@
-import { AppError } from '../../core/errors.ts';
 import { clockSkewError } from '../../core/clock-skew.ts';
+import { AppError } from '../../core/errors.ts';
 import type { Check } from '../provider.ts';
 import { abortedBy, UNUSED_NAME } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';

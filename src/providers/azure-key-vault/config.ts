@@ -40,7 +40,9 @@ export const AzureConfig = z
     kind: z.literal('azure-key-vault'),
     vaultUrl: z
       .url({ protocol: /^https?$/, error: 'an address such as https://contoso.vault.azure.net' })
-      .refine(isVault, { error: 'the https URL of the vault without a path, such as https://contoso.vault.azure.net' })
+      .refine(isVault, {
+        error: 'the https URL of the vault without a path, such as https://contoso.vault.azure.net',
+      })
       .meta({ description: 'Address of the vault.', examples: ['https://contoso.vault.azure.net'] }),
     auth: AzureAuth.prefault({ method: 'default' }).meta({ description: 'How to log in.' }),
     tls: Tls,

@@ -3,7 +3,7 @@ import type { TokenCredential } from '@azure/identity';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import { type Reference, ifPresent } from '../credentials.ts';
+import { ifPresent, type Reference } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AzureConfig } from './config.ts';
 import type { HttpClient } from './transport.ts';

@@ -59,9 +59,7 @@ export function fromRefusal(refusal: Refusal): AppError {
   if (status === 408 || status >= 500) {
     return new AppError('STORE_UNAVAILABLE', { detail: `status ${status}`, ...wait });
   }
-  return badAnswer(
-    code === undefined ? `status ${status}, not from Key Vault` : `status ${status}`,
-  );
+  return badAnswer(code === undefined ? `status ${status}, not from Key Vault` : `status ${status}`);
 }
 
 function forbidden(code: string | undefined, inner: string): AppError {

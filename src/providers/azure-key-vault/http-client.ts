@@ -1,6 +1,6 @@
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
-import type { Settled, Operation, ProviderDeps } from '../provider.ts';
+import type { Operation, ProviderDeps, Settled } from '../provider.ts';
 import { thrownError } from '../settle.ts';
 import { type Answer, jsonOf } from './answer.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';

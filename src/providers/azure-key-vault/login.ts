@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { AccessToken, TokenCredential } from '@azure/identity';
 import { AppError, isTransient } from '../../core/errors.ts';
-import type { Settled, ProviderDeps } from '../provider.ts';
 import { createLoginBackoff } from '../login-backoff.ts';
+import type { ProviderDeps, Settled } from '../provider.ts';
 import { thrownError } from '../settle.ts';
 import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';

@@ -63,8 +63,8 @@ function publicOf({ key, asn1 }: forge.pkcs12.Bag): Uint8Array | undefined {
   const { pki } = forge;
   const tree = key === undefined || key === null ? asn1 : pki.wrapRsaPrivateKey(pki.privateKeyToAsn1(key));
   try {
-    const known = createPrivateKey({ key: bytesOf(tree), format: 'der', type: 'pkcs8' });
-    return createPublicKey(known).export({ format: 'der', type: 'spki' });
+    const privateKey = createPrivateKey({ key: bytesOf(tree), format: 'der', type: 'pkcs8' });
+    return createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
     return undefined;

@@ -3,7 +3,7 @@ import { member, printJson } from '../../core/json.ts';
 import type { FoundRead } from '../../core/read-result.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
-import { validDate, createdAt } from '../created-at.ts';
+import { createdAt, validDate } from '../created-at.ts';
 import type { ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
 import { jsonOf } from './answer.ts';
 import { abortedBy, type KeyVault } from './clients.ts';

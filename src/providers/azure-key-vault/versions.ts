@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import type { StampedVersion } from '../../core/read-result.ts';
-import { validDate, createdAt } from '../created-at.ts';
+import { createdAt, validDate } from '../created-at.ts';
 import type { ProviderDeps, VersionOptions, VersionResult } from '../provider.ts';
 import { createListCosts } from '../read-strategy.ts';
 import type { KeyVault } from './clients.ts';
@@ -26,7 +26,7 @@ export interface SeenVersions {
   /** Loads recorded versions of keys that this process has not read. Each is loaded once, unless that fails. */
   restore(
     names: readonly string[],
-    recall: NonNullable<VersionOptions['lastReadVersion']>,
+    lastReadVersion: NonNullable<VersionOptions['lastReadVersion']>,
     signal: AbortSignal | undefined,
   ): Promise<void>;
 }
@@ -49,14 +49,14 @@ export function createSeenVersions(): SeenVersions {
       return stamp;
     },
     get: (name) => byName.get(name.toLowerCase()),
-    async restore(names, recall, signal) {
+    async restore(names, lastReadVersion, signal) {
       const unread = names.filter((name) => !byName.has(name.toLowerCase()));
       for (let start = 0; start < unread.length; start += RESTORE_BATCH_SIZE) {
         await nextTurn();
         signal?.throwIfAborted();
         const part = unread.slice(start, start + RESTORE_BATCH_SIZE);
         const recalled = await Promise.all(
-          part.map(async (name) => [name.toLowerCase(), await recall(name)] as const),
+          part.map(async (name) => [name.toLowerCase(), await lastReadVersion(name)] as const),
         );
         // A read in the meantime is newer.
         for (const [id, version] of recalled) if (!byName.has(id)) byName.set(id, version);
@@ -84,22 +84,24 @@ export type ReportVersions = (
 /** Stops a list when reading the keys would cost less, and does not repeat a list that was too long. */
 export function createVersions(
   vault: KeyVault,
-  { seen, clock, onWay }: { seen: SeenVersions; clock: Clock; onWay?: ProviderDeps['onStrategy'] },
+  { seen, clock, onStrategy }: { seen: SeenVersions; clock: Clock; onStrategy?: ProviderDeps['onStrategy'] },
 ): ReportVersions {
   const lists = createListCosts(clock);
-  return async (keys, { signal, lastReadVersion: recall }) => {
+  return async (keys, { signal, lastReadVersion }) => {
     const all = new Set(keys.map((key) => key.toLowerCase())).size;
     // Identifies the group by its size, because each group always has the same keys.
     const name = String(all);
     const mayList = all > 1 && lists.isWorthListing(name, all - 1);
-    if (mayList && recall !== undefined) await seen.restore(keys, recall, signal);
-    const wanted = new Set(keys.filter((key) => seen.get(key) !== undefined).map((key) => key.toLowerCase()));
-    if (!mayList || wanted.size < 2) {
-      if (all > 0) onWay?.({ way: 'read', keys: all, calls: all });
+    if (mayList && lastReadVersion !== undefined) await seen.restore(keys, lastReadVersion, signal);
+    const readKeys = new Set(
+      keys.filter((key) => seen.get(key) !== undefined).map((key) => key.toLowerCase()),
+    );
+    if (!mayList || readKeys.size < 2) {
+      if (all > 0) onStrategy?.({ way: 'read', keys: all, calls: all });
       return keys.map((): VersionResult => ({ kind: 'unknown' }));
     }
     const found = new Map<string, ListedVersion>();
-    const { pages, complete } = await list(found, wanted, signal);
+    const { pages, complete } = await list(found, readKeys, signal);
     const results = keys.map((key): VersionResult => {
       const read = seen.get(key);
       const listed = found.get(key.toLowerCase());
@@ -107,16 +109,16 @@ export function createVersions(
       return { kind: 'known', version: read.version, ...listed.times };
     });
     // A changed key is read once, and a key that the list does not show is read each time.
-    const unlisted = wanted.size - found.size;
+    const unlisted = readKeys.size - found.size;
     const calls = pages + unlisted + (complete || unlisted === 0 ? 0 : 1);
     lists.record(name, calls);
-    onWay?.({ way: 'list', keys: all, calls });
+    onStrategy?.({ way: 'list', keys: all, calls });
     return results;
   };
 
   async function list(
     found: Map<string, ListedVersion>,
-    wanted: ReadonlySet<string>,
+    readKeys: ReadonlySet<string>,
     signal: AbortSignal | undefined,
   ) {
     try {
@@ -124,10 +126,10 @@ export function createVersions(
         for (const item of items.slice(-25)) {
           const id = item.name.toLowerCase();
           const stamp = stampOf(item.updatedOn);
-          if (wanted.has(id) && item.enabled !== false && stamp !== undefined)
+          if (readKeys.has(id) && item.enabled !== false && stamp !== undefined)
             found.set(id, { stamp, times: createdAt(item.createdOn) });
         }
-        return found.size < wanted.size && count + 1 < wanted.size;
+        return found.size < readKeys.size && count + 1 < readKeys.size;
       });
     } catch (error) {
       if (error instanceof AppError && error.code === 'ACCESS_DENIED') lists.recordDenied();

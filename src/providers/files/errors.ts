@@ -15,9 +15,9 @@ const FILE_SYSTEM: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 export function fromFileSystem(thrown: unknown): AppError {
   const code = codeOf(thrown);
   if (code === undefined) throw thrown;
-  const known = FILE_SYSTEM[code];
-  if (known === undefined) return unavailable(`the file system reports ${code}`, thrown);
-  const [kind, detail] = known;
+  const entry = FILE_SYSTEM[code];
+  if (entry === undefined) return unavailable(`the file system reports ${code}`, thrown);
+  const [kind, detail] = entry;
   return new AppError(kind, { detail, cause: thrown });
 }
 

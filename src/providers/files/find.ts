@@ -3,8 +3,8 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
-import { checkKeyCount } from '../search-limits.ts';
 import type { FindQuery } from '../provider.ts';
+import { checkKeyCount } from '../search-limits.ts';
 import { changed, fromFileSystem, retryDuringUpdate } from './errors.ts';
 import { assertInside, locate, realRoot, segmentsOf, stillResolvesTo } from './paths.ts';
 

@@ -2,8 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import { fingerprintVersion } from '../fingerprint-version.ts';
 import { createFileIoLimiter } from '../file-io-limiter.ts';
+import { fingerprintVersion } from '../fingerprint-version.ts';
 import type { Check, Operation, ProviderDeps, ReadResult, SecretProvider, SourceRef } from '../provider.ts';
 import { failedRead, nameSearchErrors, orElse, settle } from '../settle.ts';
 import { systemDeadline } from '../timing.ts';
@@ -31,10 +31,11 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
   return {
     async read(refs, { signal } = {}) {
       for (let attempt = 1; ; attempt += 1) {
-        const looks = await Promise.all(refs.map((ref) => attemptRead(ref, signal)));
-        if (looks.every(({ result }) => result.kind === 'failed')) return looks.map(({ result }) => result);
+        const attempts = await Promise.all(refs.map((ref) => attemptRead(ref, signal)));
+        if (attempts.every(({ result }) => result.kind === 'failed'))
+          return attempts.map(({ result }) => result);
         const failures = await settle(
-          findMoved(path, refs, looks, (work) =>
+          findMoved(path, refs, attempts, (work) =>
             withTimeout(signal, (limited) => runFileIo(undefined, work, limited)),
           ),
         );
@@ -47,7 +48,7 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
           failures.value.some((failure) => failure !== undefined)
         )
           continue;
-        return looks.map(({ result }, index) => {
+        return attempts.map(({ result }, index) => {
           const failure = result.kind === 'failed' ? undefined : failureAt(index);
           return failure === undefined ? result : failedRead(deps.name, refs[index]?.key ?? '', failure);
         });
@@ -86,14 +87,14 @@ interface ReadAttempt {
 async function findMoved(
   path: string,
   refs: readonly SourceRef[],
-  looks: readonly ReadAttempt[],
+  attempts: readonly ReadAttempt[],
   inTime: (work: () => Promise<boolean>) => Promise<boolean>,
 ): Promise<readonly (AppError | undefined)[]> {
   const failures: (AppError | undefined)[] = [];
   // One at a time, because each permit is for one operation.
-  for (const [index, { result, realPath: place }] of looks.entries()) {
+  for (const [index, { result, realPath }] of attempts.entries()) {
     const at = join(path, refs[index]?.key ?? '');
-    const isUnchanged = result.kind === 'failed' || (await inTime(() => stillResolvesTo(place, at)));
+    const isUnchanged = result.kind === 'failed' || (await inTime(() => stillResolvesTo(realPath, at)));
     failures.push(isUnchanged ? undefined : changed());
   }
   return failures;

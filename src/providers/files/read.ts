@@ -62,7 +62,9 @@ async function content(file: FileHandle): Promise<Omit<FileContent, 'realPath'>>
 }
 
 function notAFile(): AppError {
-  return new AppError('CONFIG_INVALID', { detail: 'it is a folder or a special file, but `key` must name a file' });
+  return new AppError('CONFIG_INVALID', {
+    detail: 'it is a folder or a special file, but `key` must name a file',
+  });
 }
 
 function tooLarge(): AppError {

@@ -1,6 +1,6 @@
+import { clockSkewError } from '../../core/clock-skew.ts';
 import { AppError } from '../../core/errors.ts';
 import { member } from '../../core/json.ts';
-import { clockSkewError } from '../../core/clock-skew.ts';
 import { type Answer, badAnswer } from '../answer.ts';
 import type { Check } from '../provider.ts';
 import { parseAnswer } from './answer.ts';

@@ -2,7 +2,7 @@ import nodeVault from 'node-vault';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, parseJsonBody } from '../answer.ts';
-import type { Settled, Operation, ProviderDeps } from '../provider.ts';
+import type { Operation, ProviderDeps, Settled } from '../provider.ts';
 import { thrownError } from '../settle.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus, isVaultBody, loginBackendError } from './errors.ts';

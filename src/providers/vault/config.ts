@@ -8,9 +8,7 @@ import { AllowHttp } from '../tls.ts';
 const Identifier = z.union([z.string().min(1), Reference]);
 /** Where the login method is mounted. */
 const loginLocation = {
-  mountPath: pathOf(
-    'Mount path of the login method, without `auth/`. Default: its usual name.',
-  ).optional(),
+  mountPath: pathOf('Mount path of the login method, without `auth/`. Default: its usual name.').optional(),
   namespace: namespaceOf(
     'Namespace to log in to, if it differs from that of the secrets, for example a parent namespace. `root` for the root namespace.',
   ).optional(),
@@ -104,8 +102,7 @@ export const VaultConfig = z
           .optional()
           .meta({ description: 'Certificate authorities to trust instead of the default ones, PEM.' }),
         serverName: z.string().min(1).optional().meta({
-          description:
-            'The name in the server certificate, if it differs from the host of `address`.',
+          description: 'The name in the server certificate, if it differs from the host of `address`.',
         }),
         certFile: z.string().min(1).optional().meta({ description: 'Client certificate, PEM.' }),
         keyFile: z
@@ -137,7 +134,9 @@ export const VaultConfig = z
 export type VaultConfig = z.output<typeof VaultConfig>;
 
 function namespaceOf(description: string) {
-  return pathOf(description).regex(/^[\x21-\x7e]*$/, { error: 'printable ASCII, because it is sent in a header' });
+  return pathOf(description).regex(/^[\x21-\x7e]*$/, {
+    error: 'printable ASCII, because it is sent in a header',
+  });
 }
 
 /** One or more segments joined by `/`. Dot segments are rejected, because they would leave the surrounding path. */

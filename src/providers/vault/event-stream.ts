@@ -61,7 +61,8 @@ function watchLiveness(
     missed = socket.bytes === bytes ? missed + 1 : 0;
     bytes = socket.bytes;
     if (missed === 0) listener.onAlive();
-    if (missed >= MAX_MISSED_PINGS) fail(new AppError('TIMEOUT', { detail: 'its event stream stopped responding' }));
+    if (missed >= MAX_MISSED_PINGS)
+      fail(new AppError('TIMEOUT', { detail: 'its event stream stopped responding' }));
     else {
       socket.ping();
       cancelTimer = wake(checkLiveness, PING_MS);
@@ -122,6 +123,8 @@ function refusal({ status }: DeclinedUpgrade): AppError {
       detail: 'the token may not subscribe to events, or it is not Vault Enterprise',
     });
   if (status === 400 || status === 404 || status === 405 || status === 501)
-    return new AppError('CONFIG_INVALID', { detail: 'it has no event stream, which requires Vault Enterprise' });
+    return new AppError('CONFIG_INVALID', {
+      detail: 'it has no event stream, which requires Vault Enterprise',
+    });
   return fromStatus({ status, text: '', isJson: false, retryAfterMs: undefined, date: undefined });
 }

@@ -2,8 +2,8 @@ import { AppError } from '../../core/errors.ts';
 import { member, textOf } from '../../core/json.ts';
 import { compareText } from '../../core/target.ts';
 import { badAnswer } from '../answer.ts';
-import { checkKeyCount, tooManyResults } from '../search-limits.ts';
 import type { FindQuery } from '../provider.ts';
+import { checkKeyCount, tooManyResults } from '../search-limits.ts';
 import { parseAnswer } from './answer.ts';
 import { fromStatus } from './errors.ts';
 import { isBare404 } from './mount.ts';
@@ -82,8 +82,7 @@ async function list(
   if (keys?.kind !== 'array') throw badAnswer('a list without its keys');
   return keys.items.map((item) => {
     const name = textOf(item);
-    if (name === undefined || name === '' || name === '/')
-      throw badAnswer('a list with an invalid key');
+    if (name === undefined || name === '' || name === '/') throw badAnswer('a list with an invalid key');
     return name;
   });
 }

@@ -1,6 +1,6 @@
 import { AppError, assertNever } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import { type Reference, ifPresent } from '../credentials.ts';
+import { ifPresent, type Reference } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { Command, VaultClient } from './client.ts';
 import type { VaultAuth, VaultConfig } from './config.ts';

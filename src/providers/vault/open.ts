@@ -7,7 +7,7 @@ import type { VaultConfig } from './config.ts';
 import { followEvents } from './event-stream.ts';
 import { findKeys } from './find.ts';
 import { createLogin } from './login.ts';
-import { mountQuery, createMountCheck } from './mount.ts';
+import { createMountCheck, mountQuery } from './mount.ts';
 import { readOne, type Store, versionOf } from './read.ts';
 import { createSession } from './session.ts';
 

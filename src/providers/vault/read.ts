@@ -53,22 +53,22 @@ async function readVersion2(
 
   const data = member(success(answer), 'data');
   const value = member(data, 'data');
-  const given = numberOf(member(data, 'metadata', 'version'));
-  if (value?.kind !== 'object' || given === undefined) {
+  const currentVersion = numberOf(member(data, 'metadata', 'version'));
+  if (value?.kind !== 'object' || currentVersion === undefined) {
     await store.confirmMount(signal); // a version 1 mount may contain a key that starts with `data/`
     // The server accepts `null`, which is neither a deletion nor an empty map.
-    if (value?.kind === 'null' && given !== undefined)
+    if (value?.kind === 'null' && currentVersion !== undefined)
       throw new AppError('NOT_AN_OBJECT', { detail: 'the secret is `null`' });
     throw badAnswer('a secret without data or version');
   }
-  if (version !== undefined && version !== String(given))
+  if (version !== undefined && version !== String(currentVersion))
     throw badAnswer('a different version than requested');
-  const made = new Date(textOf(member(data, 'metadata', 'created_time')) ?? '');
+  const createdTime = new Date(textOf(member(data, 'metadata', 'created_time')) ?? '');
   return {
     kind: 'found',
     value: SecretValue.fromText(printJson(value)),
-    version: String(given),
-    ...createdAt(made),
+    version: String(currentVersion),
+    ...createdAt(createdTime),
   };
 }
 

@@ -4,11 +4,11 @@ import { AppError, isTransient } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { MAX_TIMER_MS, type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import type { Answer } from '../answer.ts';
-import type { Operation } from '../provider.ts';
 import { loginWaitAfter } from '../login-backoff.ts';
+import type { Operation } from '../provider.ts';
 import type { Command, VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
-import { type Grant, grantOf, lookUp, revoke, isInconclusive } from './grant.ts';
+import { type Grant, grantOf, isInconclusive, lookUp, revoke } from './grant.ts';
 import { endUse, hasUnusedUses, type Lease, takeUse } from './lease.ts';
 import type { Login } from './login.ts';
 
@@ -88,20 +88,13 @@ class VaultSession implements Session {
   #refusedLogin: RefusedLogin | undefined;
   #cancelRenewal: () => void = () => undefined;
 
-  constructor({
-    client,
-    login,
-    proof,
-    clock,
-    wake = startBackgroundTimer,
-    onRenewal = () => undefined,
-  }: SessionDeps) {
-    this.#client = client;
-    this.#login = login;
-    this.#proof = proof;
-    this.#clock = clock;
-    this.#wake = wake;
-    this.#onRenewal = onRenewal;
+  constructor(deps: SessionDeps) {
+    this.#client = deps.client;
+    this.#login = deps.login;
+    this.#proof = deps.proof;
+    this.#clock = deps.clock;
+    this.#wake = deps.wake ?? startBackgroundTimer;
+    this.#onRenewal = deps.onRenewal ?? (() => undefined);
   }
 
   async ensure(signal: AbortSignal | undefined): Promise<void> {
@@ -294,8 +287,8 @@ class VaultSession implements Session {
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       this.#onRenewal(error);
-      const left = expiresAt - this.#clock.now();
-      if (isTransient(error.code) && left > MIN_RENEWAL_MS) this.#renewLater(lease, left / 3);
+      const remainingMs = expiresAt - this.#clock.now();
+      if (isTransient(error.code) && remainingMs > MIN_RENEWAL_MS) this.#renewLater(lease, remainingMs / 3);
     }
   }
 }

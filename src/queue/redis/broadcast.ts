@@ -44,7 +44,7 @@ return 0`;
 export function createRedisBroadcast(
   { quick, subscriber }: Pick<RedisClients, 'quick' | 'subscriber'>,
   key: string,
-  { timers, onTrouble: onError }: { readonly timers: Timers; readonly onTrouble: (thrown: unknown) => void },
+  { timers, onError }: { readonly timers: Timers; readonly onError: (thrown: unknown) => void },
 ): RedisBroadcast {
   const messages = createRetainedMessages();
   const unsent = new Map<string, string | undefined>();

@@ -66,9 +66,9 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
   const health = watchHealth(clients, keys, timers);
   watch = health;
   if (logger !== undefined) health.onChange((now) => log(logger, now));
-  const broadcast = createRedisBroadcast(clients, `${names}:notices`, { timers, onTrouble: onError });
+  const broadcast = createRedisBroadcast(clients, `${names}:notices`, { timers, onError });
   const triggers = createPendingTriggers(quick, names);
-  const jobs = createJobList({ JobQueue, quick, name: JOBS, prefix: names, timers, onError: onError });
+  const jobs = createJobList({ JobQueue, quick, name: JOBS, prefix: names, timers, onError });
   let worker: RunningWorker | undefined;
   let closed = false;
   let closing: Promise<void> | undefined;
@@ -103,7 +103,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     dueAt: number,
     { once, signal }: { readonly once: AddOptions['once']; readonly signal: AbortSignal },
   ): Promise<void> => {
-    const trigger = await triggers.record({ job, dueAt: dueAt }, once);
+    const trigger = await triggers.record({ job, dueAt }, once);
     if (trigger === undefined) return;
     let added = false;
     try {
@@ -117,8 +117,8 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
   };
 
   /** Another add may have recorded a more urgent trigger and placed its job before ours. Then place again. */
-  const placeUntilServed = async (asked: PendingTrigger): Promise<void> => {
-    let trigger: PendingTrigger | undefined = asked;
+  const placeUntilServed = async (recorded: PendingTrigger): Promise<void> => {
+    let trigger: PendingTrigger | undefined = recorded;
     for (let round = 0; trigger !== undefined && round < MAX_PLACE_ROUNDS; round += 1) {
       await jobs.place(trigger);
       const now: PendingTrigger | undefined = await triggers.markQueued(trigger.job.subject);
@@ -158,7 +158,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     start(process: Process) {
       worker ??= startWorker({
         Worker,
-        ...{ clients, name: JOBS, names, concurrency, timers, process, triggers: triggers, onError: onError },
+        ...{ clients, name: JOBS, names, concurrency, timers, process, triggers, onError },
         signal: ending.signal,
         add,
       });

@@ -95,7 +95,7 @@ export async function openClients(
     const onFailover = (): void => {
       for (const client of liveClients) client.disconnect(true);
     };
-    const watching = watchFailovers(ioredis, sentinels, { onFailover, onTrouble: onError });
+    const watching = watchFailovers(ioredis, sentinels, { onFailover, onError });
     for (const client of watching) handleAllErrors(client);
     opened.push(...watching);
   }
@@ -207,7 +207,7 @@ function retryStrategy(times: number): number {
 type TlsOptions = NonNullable<RedisOptions['tls']>;
 
 async function tlsOptions({ caFile, certFile, keyFile, serverName }: RedisTls = {}): Promise<TlsOptions> {
-  const file = { code: 'CREDENTIAL_MISSING', about: 'engine.tls' } as const;
+  const file = { code: 'CREDENTIAL_MISSING', subject: 'engine.tls' } as const;
   return {
     rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not disable it
     // Trust the given authorities in addition to the default ones.

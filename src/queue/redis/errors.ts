@@ -18,7 +18,8 @@ const UNTRUSTED: RedisFailure = {
 const NO_SENTINEL: RedisFailure = { state: 'down', detail: 'no sentinel answers, or none knows the master' };
 const REFUSED_BY_SENTINELS: RedisFailure = {
   state: 'down',
-  detail: 'no sentinel accepts `engine.sentinel.password`, or the sentinels require a password that is not set',
+  detail:
+    'no sentinel accepts `engine.sentinel.password`, or the sentinels require a password that is not set',
   needsOperator: true,
 };
 export const LOST: RedisFailure = { state: 'down', detail: 'the connection to Redis was lost' };
@@ -84,7 +85,7 @@ const TRANSIENT_REPLIES: readonly (readonly [part: string, RedisFailure])[] = [
 const UNUSABLE: RedisFailure = {
   state: 'down',
   detail:
-    'Redis refuses a command that the queue needs: it has to be 6.2 or newer, with scripts, and nobody else may ' +
+    'Redis refuses a command that the queue needs: it must be 6.2 or newer with scripts enabled, and no other program may ' +
     'write under `engine.prefix`',
   needsOperator: true,
 };

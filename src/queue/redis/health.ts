@@ -135,7 +135,7 @@ export function watchHealth(
   return {
     get: tracker.get,
     onChange: tracker.onChange,
-    reportError: reportError,
+    reportError,
     close() {
       closed = true;
       cancelTimer();

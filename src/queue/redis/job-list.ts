@@ -14,7 +14,7 @@ export interface JobList {
    * Ensures that a job exists for the trigger. An existing job gets the trigger's priority or due time if that is more
    * urgent.
    */
-  place(wish: PendingTrigger): Promise<void>;
+  place(trigger: PendingTrigger): Promise<void>;
   counts(): Promise<JobCounts>;
   close(): Promise<void>;
 }
@@ -29,19 +29,12 @@ export interface JobListOptions extends Pick<RedisClients, 'quick'> {
 }
 
 const MAX_FAILED_JOBS = 20;
-/** Nothing reads BullMQ's event stream, which would otherwise keep thousands of entries. */
+/** BullMQ would keep thousands of events in its stream, and secretbridge does not read them. */
 const MAX_EVENTS = 10;
 /** A job older than this is checked: Redis may have evicted the list that held it. */
 const LOST_CHECK_AFTER_MS = 30_000;
 
-export function createJobList({
-  JobQueue,
-  quick,
-  name,
-  prefix,
-  timers,
-  onError: onError,
-}: JobListOptions): JobList {
+export function createJobList({ JobQueue, quick, name, prefix, timers, onError }: JobListOptions): JobList {
   let opened: Promise<BullQueue> | undefined;
 
   // BullMQ writes its settings when a queue is created. If that fails, the queue object stays unusable.
@@ -110,9 +103,9 @@ export function createJobList({
   };
 
   return {
-    async place(wish) {
+    async place(trigger) {
       // The lost job was removed, so it no longer blocks the new one.
-      if ((await tryPlace(wish)) === 'lost') await tryPlace(wish);
+      if ((await tryPlace(trigger)) === 'lost') await tryPlace(trigger);
     },
     async counts() {
       const found = await (await jobs()).getJobCounts('wait', 'prioritized', 'active', 'delayed');
@@ -129,7 +122,7 @@ export function createJobList({
 const LOST_STATES: readonly string[] = ['unknown', 'completed', 'failed'];
 
 /**
- * Removes a job that exists but is in no list from which workers take jobs. Returns whether it was removed. When Redis
+ * Removes a job that exists but is in none of the lists that workers read. Returns whether it was removed. When Redis
  * evicts keys, it may drop whole lists or the data of a job. Such a job never ends and keeps blocking its subject. A
  * running job holds a lock and is not removed.
  */

@@ -11,7 +11,7 @@ import type { Client } from './clients.ts';
 export interface PendingTriggers {
   /** Merges a trigger into the stored one and returns the result, or `undefined` if `once` dropped it. */
   record(
-    wish: PendingTrigger,
+    trigger: PendingTrigger,
     once: { readonly id: string; readonly ttlMs: number } | undefined,
   ): Promise<PendingTrigger | undefined>;
   /** Returns and deletes the stored trigger when a run begins. */
@@ -50,23 +50,23 @@ for index = 1, 2 do
     if tonumber(oldDue) < tonumber(due) then due = oldDue end
   end
 end
-local wish = rank .. ' ' .. due .. ' ' .. request
-redis.call('SET', KEYS[2], wish, 'PX', ARGV[4])
-return wish`;
+local trigger = rank .. ' ' .. due .. ' ' .. request
+redis.call('SET', KEYS[2], trigger, 'PX', ARGV[4])
+return confirmed`;
 
 const TAKE_SCRIPT = `
-local wish, asked = redis.call('GETDEL', KEYS[1]), redis.call('GETDEL', KEYS[2])
-return asked or wish`;
+local confirmed, unconfirmed = redis.call('GETDEL', KEYS[1]), redis.call('GETDEL', KEYS[2])
+return unconfirmed or confirmed`;
 
 const MARK_QUEUED_SCRIPT = `
-local asked = redis.call('GETDEL', KEYS[2])
-if not asked then return redis.call('GETEX', KEYS[1], 'PX', ARGV[1]) end
-redis.call('SET', KEYS[1], asked, 'PX', ARGV[1])
-return asked`;
+local unconfirmed = redis.call('GETDEL', KEYS[2])
+if not unconfirmed then return redis.call('GETEX', KEYS[1], 'PX', ARGV[1]) end
+redis.call('SET', KEYS[1], unconfirmed, 'PX', ARGV[1])
+return unconfirmed`;
 
 const CANCEL_SCRIPT = `
-local asked = redis.call('GET', KEYS[1])
-if asked and string.match(asked, '^%d+ %d+ (.*)$') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+local unconfirmed = redis.call('GET', KEYS[1])
+if unconfirmed and string.match(unconfirmed, '^%d+ %d+ (.*)$') == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return false`;
 
 export function createPendingTriggers(client: Client, names: string): PendingTriggers {
@@ -114,13 +114,13 @@ const RETRY_MS = 250;
  * until the key expires.
  */
 export async function cancelTrigger(
-  wishes: Pick<PendingTriggers, 'cancel'>,
+  triggers: Pick<PendingTriggers, 'cancel'>,
   { subject, requestId }: Job,
   { timers, signal }: { readonly timers: Timers; readonly signal: AbortSignal },
 ): Promise<void> {
   for (let waited = 0; waited < UNCONFIRMED_MS && !signal.aborted; waited += RETRY_MS) {
     try {
-      return await wishes.cancel(subject, requestId);
+      return await triggers.cancel(subject, requestId);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
     }

@@ -66,7 +66,7 @@ export function watchFailovers(
   listeners: {
     readonly onFailover: () => void;
     /** Every sentinel refuses us, or we reject its certificate. */
-    readonly onTrouble: (thrown: Error) => void;
+    readonly onError: (thrown: Error) => void;
   },
 ): readonly Redis[] {
   let master: string | undefined;
@@ -83,7 +83,7 @@ export function watchFailovers(
     if (sentinelRefusalOf(thrown) === undefined) refusing.delete(client);
     else refusing.add(client);
     if (refusing.size === addresses.length)
-      listeners.onTrouble(new Error(ALL_SENTINELS_REFUSE, { cause: thrown }));
+      listeners.onError(new Error(ALL_SENTINELS_REFUSE, { cause: thrown }));
   };
   return addresses.map((address) => {
     const client = new ioredis.Redis({

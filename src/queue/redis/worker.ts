@@ -32,7 +32,7 @@ const RETRY_MS = 1_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 
 export function startWorker(options: WorkerOptions): RunningWorker {
-  const { clients, timers, concurrency, names, onError: onError, signal } = options;
+  const { clients, timers, concurrency, names, onError, signal } = options;
   const running = new Map<string, Promise<void>>();
   /** BullMQ's own close waits for Redis and renews the locks until then, which would keep the process alive forever. */
   class ReleasingWorker extends options.Worker {

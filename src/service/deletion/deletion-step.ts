@@ -19,7 +19,7 @@ import { createCoalescedTask } from '../intervals.ts';
 import { createUnreadableOrphans } from './unreadable-orphans.ts';
 import { createAwaitedReplacements } from './awaited-replacements.ts';
 
-/** What the deletion step needs to know from the service. */
+/** Input of the deletion step from the service. */
 export interface DeletionInputs {
   /** Whether to scan for orphans too. The scan reads every target on record. */
   readonly includeOrphans: boolean;
@@ -51,7 +51,7 @@ export interface DeletionStepDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tracer: Tracer;
-  readonly isDesired: (known: Pick<TargetState, 'mapping' | 'target'>) => boolean;
+  readonly isDesired: (state: Pick<TargetState, 'mapping' | 'target'>) => boolean;
   /** Receives each outcome. */
   readonly onOutcome: (outcome: Outcome, requestId: string, startedAt: number) => void;
   /** Queues the orphan check with a delay that coalesces requests. */
@@ -90,9 +90,9 @@ const DISAGREEMENT_RETRY_MS = 15_000;
 export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
   const { states, clock, contexts, tracer, isDesired } = deps;
   /** Number of requested orphan checks, and of those that were done. */
-  const orphanChecks = { asked: 1, seen: 0 };
+  const orphanChecks = { requested: 1, completed: 0 };
   const requestOrphanCheck = (): void => {
-    orphanChecks.asked += 1;
+    orphanChecks.requested += 1;
     deps.queueOrphanCheck();
   };
   const awaited = createAwaitedReplacements({ states, logger: deps.logger, onArrival: requestOrphanCheck });
@@ -109,7 +109,7 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
   let failedRounds = 0;
 
   const heldOrphanStates = (): readonly TargetState[] =>
-    [...states.all()].filter((known) => known.kind === 'held' && !isDesired(known));
+    [...states.all()].filter((state) => state.kind === 'held' && !isDesired(state));
 
   /** Forgets orphans that are no longer held. */
   const forgetReleased = (outcomes: readonly Outcome[]): void => {
@@ -140,21 +140,21 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
     includeOrphans: boolean,
     onProgress: () => void,
   ): Promise<number | 'undecided' | undefined> => {
-    const { asked } = orphanChecks;
+    const { requested } = orphanChecks;
     const context = await contexts.get(job, clock.now());
     const startedAt = clock.now();
     const retries: number[] = [];
     const destroy = () =>
       deps.destroy(context, {
-        includeOrphans: includeOrphans,
+        includeOrphans,
         heldOrphans: heldOrphanStates().length,
         isProposed({ mapping, id }) {
-          const known = states.get(mapping.name, id);
-          return known?.proposed === true || known?.kind === 'held';
+          const state = states.get(mapping.name, id);
+          return state?.proposed === true || state?.kind === 'held';
         },
         isUndecided({ mapping, id }) {
-          const known = states.get(mapping.name, id);
-          return known === undefined || known.undecided === true;
+          const state = states.get(mapping.name, id);
+          return state === undefined || state.undecided === true;
         },
         // The Secret may already be gone after a crash. Only the target's own job can write it again.
         onWithdrawn: ({ id }) => deps.queueTarget(id, job.requestId),
@@ -175,7 +175,7 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
     if (outcomes === undefined) return 'undecided';
     for (const outcome of outcomes) deps.onOutcome(outcome, requestId, startedAt);
     if (!includeOrphans) return undefined;
-    orphanChecks.seen = asked;
+    orphanChecks.completed = requested;
     forgetReleased(outcomes);
     // An orphan has no job of its own that would retry.
     failedRounds = outcomes.some((outcome) => outcome.error?.isTransient === true && !isDesired(outcome))
@@ -188,13 +188,13 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
   };
 
   return {
-    requestOrphanCheck: requestOrphanCheck,
+    requestOrphanCheck,
     requeueOrphanCheck() {
-      if (orphanChecks.seen < orphanChecks.asked) deps.queueOrphanCheck();
+      if (orphanChecks.completed < orphanChecks.requested) deps.queueOrphanCheck();
     },
     checkHeld: () => void checkHeld(),
     async run(job, kind, onProgress) {
-      const includeOrphans = () => kind === 'left' || orphanChecks.seen < orphanChecks.asked;
+      const includeOrphans = () => kind === 'left' || orphanChecks.completed < orphanChecks.requested;
       // A target unknown to one configuration may be new and wanted in another. Without the orphan count the brake
       // cannot decide on proposals either.
       const isDisagreeing = !deps.replicasAgree();

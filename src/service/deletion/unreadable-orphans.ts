@@ -17,8 +17,7 @@ export function createUnreadableOrphans(logger: Logger): UnreadableOrphans {
   return {
     note(unseen) {
       for (const { what, error } of unseen)
-        if (!logged.has(what))
-          logger.warn('an orphaned target could not be checked', { name: what, error });
+        if (!logged.has(what)) logger.warn('an orphaned target could not be checked', { name: what, error });
       logged = new Set(unseen.map(({ what }) => what));
       // Other errors need an operator. They are checked again each hour and after a configuration change.
       if (!unseen.some(({ error }) => error.isTransient)) {

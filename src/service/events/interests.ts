@@ -36,7 +36,7 @@ interface SearchEntry extends Entry {
  * @param namesOf All names that an event may use for a store's key.
  */
 export function createInterests(
-  wanted: readonly DesiredTarget[],
+  desired: readonly DesiredTarget[],
   namesOf: (store: string, key: string) => readonly string[],
 ): Interests {
   const byId = new Map<string, Entry | SearchEntry>();
@@ -52,7 +52,7 @@ export function createInterests(
     byId.set(id, entry);
     entry.targets.push(...targets);
   };
-  const resolved = wanted.filter(({ error }) => error === undefined);
+  const resolved = desired.filter(({ error }) => error === undefined);
   for (const [mapping, mappingTargets] of Map.groupBy(resolved, (desiredTarget) => desiredTarget.mapping)) {
     const targets = mappingTargets.map(({ id }) => id);
     const keys = new Map(

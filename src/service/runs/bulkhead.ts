@@ -52,8 +52,8 @@ const OVERSUBSCRIPTION = 2;
 const SMOOTHING = 0.1;
 
 export function createBulkhead({
-  concurrency: concurrency,
-  maxQueued: maxQueued,
+  concurrency,
+  maxQueued,
   now,
   wake = startBackgroundTimer,
 }: BulkheadOptions): Bulkhead {
@@ -84,7 +84,7 @@ export function createBulkhead({
   const release = (name: string, compartment: Compartment): void => {
     measure(compartment);
     const next = compartment.waiting.find((line) => line.length > 0)?.shift();
-    // Hand the capacity over directly, so that no newcomer takes it.
+    // Hand the capacity over directly, so that no later job takes it.
     if (next !== undefined) next(true);
     else {
       compartment.running -= 1;

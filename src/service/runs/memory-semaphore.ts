@@ -31,9 +31,9 @@ export interface MemorySemaphoreDeps {
 
 /** First come, first served. A run larger than the limit runs alone. */
 export function createMemorySemaphore({
-  limitBytes: limitBytes = LIMIT_BYTES,
-  freeBytes: freeBytes = FREE_BYTES,
-  onAcquired: onAcquired,
+  limitBytes = LIMIT_BYTES,
+  freeBytes = FREE_BYTES,
+  onAcquired,
 }: MemorySemaphoreDeps = {}): MemorySemaphore {
   const waiting: { readonly bytes: number; readonly begin: () => void }[] = [];
   let total = 0;

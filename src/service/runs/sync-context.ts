@@ -4,7 +4,7 @@ import type { VersionResult } from '../../providers/provider.ts';
 import type { Reason } from '../../queue/queue.ts';
 import type { ReconcileDeps } from '../../reconcile/reconcile.ts';
 
-/** What the runs of one request share: the values read and the request id of their records. */
+/** State shared by the runs of one request: the values read and the request id of their records. */
 export interface SyncContext extends ReconcileDeps {
   /** Announces references that will be read, in about this order. */
   expect(refs: readonly StoreRef[]): void;

@@ -137,7 +137,7 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
     logOutcome(deps.logger, outcome, job.requestId, { before: before?.error?.code, reason: job.reason });
     const wasOkAt = before && lastOkBefore(mapping, before);
-    const state = stateAfter(outcome, { job, before, wasOkAt, startedAt, endedAt, desired: desired });
+    const state = stateAfter(outcome, { job, before, wasOkAt, startedAt, endedAt, desired });
     const next = nextRun(
       { kind: outcome.kind, ...(outcome.error === undefined ? {} : errorOf(outcome.error)) },
       {
@@ -252,7 +252,7 @@ interface RunDetails {
 
 function stateAfter(
   outcome: Outcome,
-  { job, before, wasOkAt, startedAt, endedAt, desired: desired }: RunDetails,
+  { job, before, wasOkAt, startedAt, endedAt, desired }: RunDetails,
 ): TargetState {
   const { kind, error, alive, resourceVersion, drifted, proposal, keys, pinned } = outcome;
   const certificateExpiresAt =

@@ -18,7 +18,7 @@ export type Finding =
   | { readonly kind: 'absent' }
   | { readonly kind: 'failed'; readonly code: ErrorCode };
 
-export interface FindingsDeps {
+export interface CheckReferencesDeps {
   readonly context: SyncContext;
   readonly ages: Pick<SourceAges, 'note'>;
   /** Whether listing versions costs less than reading. */
@@ -39,7 +39,7 @@ const READ_BATCH_BYTES = 4 * 2 ** 20;
 export async function checkReferences(
   store: string,
   refs: readonly StoreRef[],
-  { context, ages, tellsVersions, onProgress: onProgress }: FindingsDeps,
+  { context, ages, tellsVersions, onProgress }: CheckReferencesDeps,
 ): Promise<ReadonlyMap<string, Finding>> {
   const findings = new Map<string, Finding>();
   // A list contains only the current version of plain keys.

@@ -50,11 +50,11 @@ function ownsItsKeys(
   { template }: Mapping,
 ): boolean {
   const text = annotations[ANNOTATION.sources];
-  const made = Object.keys(template?.data ?? {});
+  const templated = Object.keys(template?.data ?? {});
   const sourced = template?.only ? [] : parseSources(text)?.keys();
-  if (sourced !== undefined) return [...sourced, ...made].every((key) => data.includes(key));
+  if (sourced !== undefined) return [...sourced, ...templated].every((key) => data.includes(key));
   const count = countOfSources(text);
-  return count !== undefined && data.length >= count + made.length;
+  return count !== undefined && data.length >= count + templated.length;
 }
 
 /**
@@ -87,13 +87,13 @@ const parsedVersions = new WeakMap<
 function parseVersions(text: string | undefined, mapping: Mapping): Versions {
   const written = parseSources(text);
   if (written === undefined) return new Map();
-  const made = Map.groupBy(written.values(), ({ store, key }) => `${store} ${key}`);
+  const writtenByKey = Map.groupBy(written.values(), ({ store, key }) => `${store} ${key}`);
   const nameOf = ({ store, ref: { key } }: StoreRef) => `${store} ${key}`;
   const refs = refsOf(mapping);
   const refsByKey = Map.groupBy(refs.values(), nameOf);
   const versions = new Map<string, string | 'missing'>();
   for (const [id, ref] of refs) {
-    const writtenVersions = new Set((made.get(nameOf(ref)) ?? []).map(({ version }) => version));
+    const writtenVersions = new Set((writtenByKey.get(nameOf(ref)) ?? []).map(({ version }) => version));
     // The annotation does not tell which of several references to one key gave which version.
     if (writtenVersions.size > 1 || (refsByKey.get(nameOf(ref))?.length ?? 0) > 1) continue;
     const [version = 'missing'] = writtenVersions;

@@ -25,7 +25,7 @@ const MAX_SHARDS = 64;
  * shard names.
  */
 export function shardsOf(
-  wanted: readonly DesiredTarget[],
+  desired: readonly DesiredTarget[],
   tellsVersions: (store: string) => boolean,
 ): readonly Shard[] {
   const groups = new Map<
@@ -38,13 +38,13 @@ export function shardsOf(
     groups.set(id, group);
     return group;
   };
-  const shortest = shortestRefresh(wanted);
-  for (const desiredTarget of wanted) {
+  const shortest = shortestRefresh(desired);
+  for (const desiredTarget of desired) {
     const { mapping } = desiredTarget;
     const whole = fullRunStore(mapping);
     if (whole !== undefined) groupOf(whole, mapping.refreshMs).whole.push(desiredTarget);
   }
-  for (const mapping of new Set(wanted.map((desiredTarget) => desiredTarget.mapping))) {
+  for (const mapping of new Set(desired.map((desiredTarget) => desiredTarget.mapping))) {
     if (mapping.target.mode === 'merge') continue;
     // A reference shared by several mappings is read once, at the shortest interval.
     for (const [id, ref] of refsOf(mapping))
@@ -69,9 +69,9 @@ export function shardsOf(
 }
 
 /** The shortest interval of each reference. */
-function shortestRefresh(wanted: readonly DesiredTarget[]): ReadonlyMap<string, number> {
+function shortestRefresh(desired: readonly DesiredTarget[]): ReadonlyMap<string, number> {
   const shortest = new Map<string, number>();
-  for (const mapping of new Set(wanted.map((desiredTarget) => desiredTarget.mapping)))
+  for (const mapping of new Set(desired.map((desiredTarget) => desiredTarget.mapping)))
     for (const id of refsOf(mapping).keys())
       shortest.set(id, Math.min(mapping.refreshMs, shortest.get(id) ?? Number.POSITIVE_INFINITY));
   return shortest;

@@ -25,7 +25,7 @@ export interface Unrotated {
 /** Tracks the creation times of source values, as reported by the stores. */
 export interface SourceAges {
   /** Records a version. The earliest time of a version counts, because a list may report the time of a tag change. */
-  note(store: string, key: string, told: SourceVersion): void;
+  note(store: string, key: string, version: SourceVersion): void;
   /** Records all sources of a run. Only a run knows which keys a search matches. */
   noteRun(
     mapping: Mapping,
@@ -54,7 +54,7 @@ export function createSourceAges({
   readonly clock: Clock;
   readonly logger: Logger;
 }): SourceAges {
-  const made = new Map<string, KnownSource>();
+  const known = new Map<string, KnownSource>();
   /** Keyed by mapping, since a search matches the same keys for all of its targets. */
   const bySearch = new Map<string, readonly KnownSource[]>();
   const warnedAt = new Map<string, number>();
@@ -64,7 +64,7 @@ export function createSourceAges({
   };
   const knownOf = (
     sources: readonly { readonly store: string; readonly key: string }[],
-  ): readonly KnownSource[] => sources.flatMap(({ store, key }) => made.get(nameOf({ store, key })) ?? []);
+  ): readonly KnownSource[] => sources.flatMap(({ store, key }) => known.get(nameOf({ store, key })) ?? []);
   const sourcesOfMapping = (mapping: Mapping): ReadonlySet<KnownSource> =>
     new Set([
       ...knownOf(sourcesOf(mapping)),
@@ -74,8 +74,8 @@ export function createSourceAges({
   const note: SourceAges['note'] = (store, key, { version, createdAt }) => {
     if (createdAt === undefined) return;
     const id = nameOf({ store, key });
-    const before = made.get(id);
-    if (before === undefined) made.set(id, { store, key, version, at: createdAt });
+    const before = known.get(id);
+    if (before === undefined) known.set(id, { store, key, version, at: createdAt });
     else {
       before.at = before.version === version ? Math.min(before.at, createdAt) : createdAt;
       before.version = version;
@@ -87,7 +87,7 @@ export function createSourceAges({
     const searching = new Set(mappings.filter(searches).map(({ name }) => name));
     for (const name of bySearch.keys()) if (!searching.has(name)) bySearch.delete(name);
     const used = new Set(mappings.flatMap((mapping) => [...sourcesOfMapping(mapping)]));
-    for (const [id, knownSource] of made) if (!used.has(knownSource)) made.delete(id);
+    for (const [id, knownSource] of known) if (!used.has(knownSource)) known.delete(id);
     for (const [id, at] of warnedAt) if (clock.now() - at > DAY_MS) warnedAt.delete(id);
   };
   return {

@@ -77,7 +77,7 @@ const READ_LAG_MS = 60_000;
 const FORGET_AFTER_INTERVALS = 3;
 
 /**
- * Checks one shard of a store. It lists versions where that costs less, reads the other references once, and queues
+ * Checks one shard of a store. It lists versions if that costs less, reads the other references once, and queues
  * targets whose sources have changed. The runs decide what to do.
  */
 export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepDeps): SweepShard {
@@ -104,13 +104,14 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     const text = JSON.stringify({ ...finding, by: undefined, content: undefined });
     const content = 'content' in finding ? finding.content : before?.content;
     // The audit knows all readers. This process knows reads that the audit has not recorded.
-    const isVersionReused = before?.content === undefined ? replacedValues.has(id) : before.content !== content;
-    const isNew = isVersionReused || (before !== undefined && before.text !== text);
+    const isVersionReused =
+      before?.content === undefined ? replacedValues.has(id) : before.content !== content;
+    const isChanged = isVersionReused || (before !== undefined && before.text !== text);
     const isSame = before?.text === text && !isVersionReused;
     const isFailed = finding.kind === 'failed';
     const latest = isSame ? { ...before, content } : { text, isFailed, since: clock.now(), content };
     previous.set(id, latest);
-    return { isChanged: isNew, isVersionReused: isVersionReused, isFirst: before === undefined, latest: latest };
+    return { isChanged, isVersionReused, isFirst: before === undefined, latest };
   };
 
   /** Whether a target had a successful run since a finding that its annotation cannot confirm. */
@@ -132,21 +133,21 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     desired: DesiredTarget,
     writtenVersion: string | undefined,
     finding: Finding,
-    { isChanged: isNew, isVersionReused: isVersionReused, isFirst, latest: latest }: Comparison,
+    { isChanged, isVersionReused, isFirst, latest }: Comparison,
   ): boolean => {
     const state = states.get(desired.mapping.name, desired.id);
     const isWaiting = (state?.retryAt ?? 0) > clock.now();
     // A failing target waits for its retry unless a source changed. Each absent read counts toward its proof and runs
     // now. After a restart the cause may have been fixed: run once when all sources have been found.
-    if (isWaiting && !isNew && !isAbsence(finding, desired))
+    if (isWaiting && !isChanged && !isAbsence(finding, desired))
       return isFirst && state?.person === true && isAllFound(desired);
     // A source that became readable again may end the failure, even with the same version.
-    if (isNew && state?.error !== undefined) return true;
+    if (isChanged && state?.error !== undefined) return true;
     if (states.meta(desired.id) === undefined) {
       // A target that is not created yet is already queued. Another request would open a new context and repeat its
       // reads.
       const isQueued = state === undefined && outbox.requestedAt(desired.id) !== undefined;
-      return !isWaiting && (isNew || !isQueued);
+      return !isWaiting && (isChanged || !isQueued);
     }
     // Only a run reads the expiry of the certificate. Sweeps spread these runs after a start.
     if (state === undefined && desired.mapping.target.type === 'kubernetes.io/tls') return true;
@@ -155,20 +156,15 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     if (state?.pinned !== undefined) return !isSettled(state, latest, finding);
     if (finding.kind === 'absent') return writtenVersion !== 'missing';
     if (finding.kind === 'failed') return true;
-    if (writtenVersion === undefined || writtenVersion === 'missing') return !isSettled(state, latest, finding);
+    if (writtenVersion === undefined || writtenVersion === 'missing')
+      return !isSettled(state, latest, finding);
     // Vault restarts at version 1 when a key is deleted completely and created again.
     if (writtenVersion === finding.version) return isVersionReused;
     // Fingerprints under another key cannot be compared. The next write renews them.
     return isNewVersion(writtenVersion, finding.version) || !isSettled(state, latest, finding);
   };
 
-  return async (
-    { sweep: { store }, refs, fullRuns: fullRuns },
-    name,
-    job,
-    context,
-    onProgress = () => undefined,
-  ) => {
+  return async ({ sweep: { store }, refs, fullRuns }, name, job, context, onProgress = () => undefined) => {
     cleanUp();
     await deps.checkPins(job.requestId);
     const tellsVersions = deps.tellsVersions(store);
@@ -176,17 +172,17 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
       context,
       ages: deps.ages,
       tellsVersions,
-      onProgress: onProgress,
+      onProgress,
     });
     const outage = outageIn([...findings.values()], deps.isDown(store));
     const due = new Map<string, TargetId>();
     const versions = new Map<DesiredTarget, ReadonlyMap<string, string>>();
     const writtenVersions = (desired: DesiredTarget): ReadonlyMap<string, string> => {
       const meta = states.meta(desired.id);
-      const made =
+      const parsed =
         versions.get(desired) ?? (meta === undefined ? new Map() : sourceVersionsOf(meta, desired.mapping));
-      versions.set(desired, made);
-      return made;
+      versions.set(desired, parsed);
+      return parsed;
     };
     for (const ref of refs) {
       const id = refId(ref);

@@ -12,7 +12,7 @@ type Texts = Readonly<Record<string, string>>;
 /**
  * Reduces a target's metadata to what checks need, and shares equal texts. Others may add any number of annotations.
  */
-export function createMetadataFilter(): (meta: SecretMeta, wanted: readonly DesiredTarget[]) => SecretMeta {
+export function createMetadataFilter(): (meta: SecretMeta, desired: readonly DesiredTarget[]) => SecretMeta {
   const texts = new Map<string, string>();
   const lists = new Map<string, readonly string[]>();
 
@@ -25,16 +25,16 @@ export function createMetadataFilter(): (meta: SecretMeta, wanted: readonly Desi
     return value;
   };
   const shareList = (list: readonly string[]): readonly string[] => share(lists, list.join('\n'), list);
-  const filterTexts = (found: Texts, isNeeded: (name: string) => boolean): Texts =>
+  const filterTexts = (all: Texts, isNeeded: (name: string) => boolean): Texts =>
     Object.fromEntries(
-      Object.entries(found).flatMap(([name, value]) =>
+      Object.entries(all).flatMap(([name, value]) =>
         isNeeded(name) ? [[name, share(texts, value, value)]] : [],
       ),
     );
 
-  return (meta, wanted) => {
+  return (meta, desired) => {
     const named = (part: 'labels' | 'annotations') => (name: string) =>
-      isOwnName(name) || wanted.some(({ mapping }) => Object.hasOwn(mapping.target[part], name));
+      isOwnName(name) || desired.some(({ mapping }) => Object.hasOwn(mapping.target[part], name));
     const { ours } = meta;
     return {
       ...meta,

@@ -16,7 +16,7 @@ export interface WatchesDeps {
   /** The scopes were listed completely. A target in them without metadata does not exist. */
   readonly onListed: (scopes: readonly WatchScope[]) => void;
   readonly onNamespaces: () => void;
-  readonly onTrouble: (name: string, error: AppError | undefined) => void;
+  readonly onStatus: (name: string, error: AppError | undefined) => void;
   /** The watch is no longer needed. */
   readonly onEnd: (name: string) => void;
   /** Defaults to system timers. */
@@ -29,7 +29,7 @@ export interface Watches extends AsyncDisposable {
    *
    * @param selects Whether a namespace selector is used, even if it matches no namespace now.
    */
-  follow(wanted: readonly DesiredTarget[], selects?: boolean): void;
+  follow(desired: readonly DesiredTarget[], selects?: boolean): void;
   /** Whether a watch has listed the target's scope. */
   isListed(target: TargetId): boolean;
 }
@@ -112,11 +112,11 @@ export function createWatches(deps: WatchesDeps): Watches {
       progress(error) {
         if (watchState.closed) return;
         loop.beat();
-        deps.onTrouble(key, error);
+        deps.onStatus(key, error);
         if (error !== undefined) stopExpecting();
       },
     };
-    return { loop, state: watchState, stopExpecting: stopExpecting, watch: cluster.watch(where, handlers) };
+    return { loop, state: watchState, stopExpecting, watch: cluster.watch(where, handlers) };
   };
 
   const stop = (entry: Running): void => {
@@ -156,17 +156,17 @@ export function createWatches(deps: WatchesDeps): Watches {
       progress(error) {
         if (!isOpen()) return;
         loop.beat();
-        deps.onTrouble(NAMESPACES, error);
+        deps.onStatus(NAMESPACES, error);
       },
     });
     namespaces = { watch, loop };
   };
 
   return {
-    follow(wanted, selects = wanted.some(isSelected)) {
+    follow(desired, selects = desired.some(isSelected)) {
       if (closed) return;
       followNamespaces(selects);
-      const resolved = wanted.filter(({ error }) => error === undefined).map(({ id }) => id);
+      const resolved = desired.filter(({ error }) => error === undefined).map(({ id }) => id);
       const now = Map.groupBy(resolved, keyOf);
       for (const [key, entry] of running) if (!now.has(key)) close(key, entry);
       for (const [key, ids] of now) {

@@ -114,9 +114,9 @@ function certificates(
 const CERTIFICATE_WORK = 4000;
 
 function parsedCertificates(b: Budget, input: unknown): readonly X509Certificate[] {
-  const found = certificatesIn(textOf(input, b));
-  b.spend(found.length * CERTIFICATE_WORK);
-  return found;
+  const parsedCertificateList = certificatesIn(textOf(input, b));
+  b.spend(parsedCertificateList.length * CERTIFICATE_WORK);
+  return parsedCertificateList;
 }
 
 function ordered(b: Budget, unordered: readonly X509Certificate[]): readonly X509Certificate[] {

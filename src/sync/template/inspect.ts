@@ -123,10 +123,7 @@ function* inspectChoice({ initial: { postfix } }: Value, where: Token): Generato
     const isWritten = TypeGuards.isQuotedToken(token) || TypeGuards.isNumberToken(token);
     operandKinds.push(isComparison ? 'compared' : isWritten ? 'written' : undefined);
     if ((operator === 'and' || operator === 'or') && operands.includes('written'))
-      yield problemAt(
-        where,
-        'a literal next to `and` or `or` is always true; compare it with something',
-      );
+      yield problemAt(where, 'a literal next to `and` or `or` is always true; compare it with something');
     if (isComparison && operands.includes('compared'))
       yield problemAt(where, 'the result of a comparison is compared again; join two comparisons with `and`');
   }

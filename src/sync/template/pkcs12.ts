@@ -48,8 +48,7 @@ const MAX_ITERATIONS = 100_000;
 /** The cost of one iteration, in characters. */
 const ITERATION_COST = 100;
 
-const UNKNOWN_ALGORITHM =
-  'this PKCS#12 uses an unsupported encryption: export it again with AES-CBC or 3DES';
+const UNKNOWN_ALGORITHM = 'this PKCS#12 uses an unsupported encryption: export it again with AES-CBC or 3DES';
 
 /** Loaded on first use, because few templates need it. */
 let loaded: typeof Forge | undefined;

@@ -28,7 +28,10 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   unauthorized: () => failure(401, 'Unauthorized'),
   forbidden: () => failure(403, 'Forbidden', 'AccessDenied'),
   'blocked by the firewall': () => failure(403, 'Forbidden', 'ForbiddenByFirewall'),
-  'not found at another host': () => ({ status: 404, body: '{"statusCode":404,"message":"Resource not found"}' }),
+  'not found at another host': () => ({
+    status: 404,
+    body: '{"statusCode":404,"message":"Resource not found"}',
+  }),
   'no such vault': () => failure(404, 'VaultNotFound'),
   'no such resource': () => failure(404, 'ResourceNotFound'),
   'being deleted': () => failure(409, 'Conflict', 'ObjectIsBeingDeleted'),

@@ -5,10 +5,10 @@ import type { AuditStore } from '../../../src/audit/store.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { SecretValue } from '../../../src/core/secret-value.ts';
 
-/** An empty database of the test's own. */
+/** An empty database for one test. */
 export interface Database extends AsyncDisposable {
   readonly url: string;
-  /** Runs SQL behind the store's back, as the superuser. */
+  /** Runs SQL as the superuser, bypassing the store. */
   sql(text: string): Promise<readonly Record<string, unknown>[]>;
   open(options?: Partial<PostgresAuditOptions>): Promise<AuditStore>;
 }

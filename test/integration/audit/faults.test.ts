@@ -26,15 +26,15 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-describe('a connection that is cut at the commit', () => {
-  it.each<CommitFault>(['never sent', 'not answered'])('%s: the records are there once', async (fault) => {
+describe('a connection cut at the commit', () => {
+  it.each<CommitFault>(['never sent', 'not answered'])('stores the records once when the commit is %s', async (fault) => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
     await store.append([entry({ requestId: 'before' })]);
-    const came = proxy.onCommit(fault);
+    const faultApplied = proxy.onCommit(fault);
     const records = await store.append([entry({ requestId: 'x' }), entry({ requestId: 'y' })]);
-    await came;
+    await faultApplied;
     expect(records.map(({ sequence }) => sequence)).toEqual([2, 3]);
     await store.append([entry({ requestId: 'after' })]);
     expect(await requests(store)).toEqual(['before', 'x', 'y', 'after']);
@@ -42,30 +42,30 @@ describe('a connection that is cut at the commit', () => {
     expect(last).toEqual(records[1]);
   });
 
-  it('waits for a commit that the server gets late, in place of storing twice', async () => {
+  it('waits for a commit that reaches the server late instead of storing twice', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
     await using other = await database.open({ replica: 'b' });
     await store.append([entry({ requestId: 'before' })]);
-    const came = proxy.onCommit('sent late');
+    const faultApplied = proxy.onCommit('sent late');
     const appended = store.append([entry({ requestId: 'x' })]);
-    await came;
-    const others = other.append([entry({ requestId: 'other' })]);
-    // Both wait in line for the transaction of the connection that was cut.
-    await until('Both wait', 10_000, async () => {
-      const [found] = await database.sql(
+    await faultApplied;
+    const otherAppend = other.append([entry({ requestId: 'other' })]);
+    // Both wait for the transaction of the cut connection.
+    await until('The wait of both writers', 10_000, async () => {
+      const [row] = await database.sql(
         `select count(*) as n from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
       );
-      return found?.n === '2';
+      return row?.n === '2';
     });
     proxy.release();
     expect(await appended).toMatchObject([{ requestId: 'x', sequence: 2 }]);
-    await others;
+    await otherAppend;
     expect(await requests(store)).toEqual(['before', 'x', 'other']);
   });
 
-  it('that never comes: the server gives the transaction up, and everybody goes on', {
+  it('continues after the server aborts a transaction whose commit never arrives', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
@@ -73,32 +73,32 @@ describe('a connection that is cut at the commit', () => {
     await using store = await openAt(proxy.url);
     await using other = await database.open({ replica: 'b' });
     await store.append([entry({ requestId: 'before' })]);
-    const came = proxy.onCommit('sent late');
+    const faultApplied = proxy.onCommit('sent late');
     const appended = store.append([entry({ requestId: 'x' })]);
-    await came;
+    await faultApplied;
     await Promise.all([appended, other.append([entry({ requestId: 'other' })])]);
     proxy.release();
     await store.append([entry({ requestId: 'after' })]);
     expect((await requests(store)).toSorted()).toEqual(['after', 'before', 'other', 'x']);
   });
 
-  it('of which nothing can be learnt: the failure says that they may be there', async () => {
+  it('reports that the records may be stored when it cannot find out', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
     await store.append([entry({ requestId: 'before' })]);
-    const came = proxy.onCommit('not answered').then(() => proxy.refuse());
+    const faultApplied = proxy.onCommit('not answered').then(() => proxy.refuse());
     await expect(store.append([entry({ requestId: 'x' })])).rejects.toMatchObject({
       ...UNAVAILABLE,
       message: expect.stringContaining('the records may be stored'),
     });
-    await came;
-    proxy.comeBack();
+    await faultApplied;
+    proxy.restore();
     await store.append([entry({ requestId: 'after' })]);
     expect(await requests(store)).toEqual(['before', 'x', 'after']);
   });
 
-  it('over and over, with others that write: one chain, each record once', { tags: ['long'] }, async () => {
+  it('stores each record once in one chain when commits fail repeatedly and another replica writes', { tags: ['long'] }, async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -111,30 +111,30 @@ describe('a connection that is cut at the commit', () => {
         other.append([entry({ requestId: `b-${n}` }), entry({ requestId: `b+${n}` })]),
       ]);
     }
-    const found = await requests(store);
-    expect(found).toHaveLength(60);
-    expect(new Set(found).size).toBe(60);
+    const requestIds = await requests(store);
+    expect(requestIds).toHaveLength(60);
+    expect(new Set(requestIds).size).toBe(60);
   });
 });
 
-describe('a server that goes away', () => {
-  it('fails what is asked meanwhile, and goes on by itself', async () => {
+describe('a server outage', () => {
+  it('fails operations during the outage and then continues', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
     await store.append([entry({ requestId: 'before' })]);
-    proxy.goAway();
+    proxy.disconnect();
     expect(
       await elapsed(() => expect(store.append([entry()])).rejects.toMatchObject(UNAVAILABLE)),
     ).toBeLessThan(10_000);
     await expect(store.list({}, { limit: 1 })).rejects.toMatchObject(UNAVAILABLE);
-    proxy.comeBack();
+    proxy.restore();
     await store.append([entry({ requestId: 'after' })]);
     expect(await store.list({}, { limit: 1 })).toMatchObject([{ requestId: 'after' }]);
     expect(await requests(store)).toEqual(['before', 'after']);
   });
 
-  it('is waited for when it only restarts', async () => {
+  it('waits for a server that restarts', async () => {
     await using server = await startPostgres({ borrow: false });
     await using database = await createDatabase(server);
     await using store = await openAt(database.url);
@@ -146,7 +146,7 @@ describe('a server that goes away', () => {
     expect(await requests(store)).toEqual(['before', 'during']);
   });
 
-  it('is noticed when it stands still, by those who wait in line too', { tags: ['long'] }, async () => {
+  it('detects a frozen server in running and waiting operations', { tags: ['long'] }, async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -154,20 +154,20 @@ describe('a server that goes away', () => {
     await store.list({}, { limit: 1 });
     proxy.freeze();
     const first = store.append([entry()]);
-    const took = await Promise.all([
+    const durations = await Promise.all([
       elapsed(() => expect(first).rejects.toMatchObject(UNAVAILABLE)),
       elapsed(() => expect(store.append([entry()])).rejects.toMatchObject(UNAVAILABLE)),
       elapsed(() => expect(store.list({}, { limit: 1 })).rejects.toMatchObject(UNAVAILABLE)),
       elapsed(() => expect(store.exclusively('x', async () => {})).rejects.toMatchObject(UNAVAILABLE)),
       elapsed(() => expect(openAt(proxy.url)).rejects.toMatchObject(UNAVAILABLE)),
     ]);
-    for (const ms of took) expect(ms).toBeLessThan(16_000);
-    proxy.comeBack();
+    for (const ms of durations) expect(ms).toBeLessThan(16_000);
+    proxy.restore();
     await store.append([entry({ requestId: 'after' })]);
     expect(await requests(store)).toEqual(['before', 'after']);
   });
 
-  it('and comes back with older data: nothing is appended to them', async () => {
+  it('appends nothing when the server returns with older data', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     await store.append([entry(), entry()]);
@@ -183,7 +183,7 @@ describe('a server that goes away', () => {
 describe('the presence of a replica', () => {
   const intent = entry({ phase: 'intent' });
 
-  it('is renewed at once on a new connection, with nothing to write', async () => {
+  it('renews the presence lock on a new connection without a write', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url, { replica: 'alive' });
@@ -191,61 +191,61 @@ describe('the presence of a replica', () => {
     await store.append([intent]);
     expect(await other.unresolvedIntents()).toEqual([]);
     proxy.cut();
-    await until('The lock is held again', 5_000, async () => (await other.unresolvedIntents()).length === 0);
+    await until('The new presence lock', 5_000, async () => (await other.unresolvedIntents()).length === 0);
   });
 
-  it('is not needed for a while: an intent that is younger than a write can be counts as under way', async () => {
+  it('treats an intent as running while it is younger than the longest write', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url, { replica: 'cut off' });
     await store.append([intent]);
-    proxy.goAway();
+    proxy.disconnect();
     await using other = await database.open({ replica: 'b' });
     await using impatient = await database.open({ replica: 'c', maxWriteDurationMs: 0 });
-    await until('The lock is gone', 5_000, async () => (await impatient.unresolvedIntents()).length === 1);
+    await until('The release of the presence lock', 5_000, async () => (await impatient.unresolvedIntents()).length === 1);
     expect(await other.unresolvedIntents()).toEqual([]);
 
-    // Whoever resolves it, and the replica itself when it is back: two outcomes do no harm.
+    // Another replica resolves the intent, and so does the first one later. Two outcomes are harmless.
     await impatient.append([entry({ phase: 'outcome', outcome: 'failed', code: 'INTERRUPTED' })]);
-    proxy.comeBack();
+    proxy.restore();
     await store.append([entry({ phase: 'outcome' })]);
     expect(await requests(other)).toHaveLength(3);
     expect(await impatient.unresolvedIntents()).toEqual([]);
   });
 });
 
-it('questions that take long hold up nobody who asks whether it answers', { tags: ['long'] }, async () => {
+it('answers a health check while slow queries run', { tags: ['long'] }, async () => {
   await using database = await createDatabase(postgres());
   await using store = await database.open();
   await store.append([entry()]);
   const records = "'secretbridge.records'::regclass";
   const locks = async (granted: string, mode: string) => {
-    const found = `select from pg_locks where relation = ${records} and ${granted} and mode = '${mode}'`;
-    return (await database.sql(found)).length;
+    const sql = `select from pg_locks where relation = ${records} and ${granted} and mode = '${mode}'`;
+    return (await database.sql(sql)).length;
   };
-  const held = database.sql(
+  const lockHolder = database.sql(
     'begin; lock table secretbridge.records in access exclusive mode; select pg_sleep(6); commit',
   );
-  await until('The lock is held', 10_000, async () => (await locks('granted', 'AccessExclusiveLock')) === 1);
-  const questions = Promise.allSettled(Array.from({ length: 6 }, () => store.list({}, { limit: 1 })));
-  await until('They wait', 10_000, async () => (await locks('not granted', 'AccessShareLock')) === 3);
+  await until('The table lock', 10_000, async () => (await locks('granted', 'AccessExclusiveLock')) === 1);
+  const queries = Promise.allSettled(Array.from({ length: 6 }, () => store.list({}, { limit: 1 })));
+  await until('The wait for the table lock', 10_000, async () => (await locks('not granted', 'AccessShareLock')) === 3);
   expect(await elapsed(() => store.head())).toBeLessThan(1_500);
-  await Promise.all([held, questions]);
+  await Promise.all([lockHolder, queries]);
 });
 
-describe('work that only one may do', () => {
-  it('is refused a record at once when the store is closed meanwhile', async () => {
+describe('exclusive work', () => {
+  it('rejects an append at once when the store is closed', async () => {
     await using database = await createDatabase(postgres());
     const store = await database.open();
     await store.exclusively('destroy', async () => {
-      // It asks first whether its lock is held.
-      const refused = elapsed(() => expect(store.append([entry()])).rejects.toMatchObject(UNAVAILABLE));
+      // The append first checks that its lock is held.
+      const refusalMs = elapsed(() => expect(store.append([entry()])).rejects.toMatchObject(UNAVAILABLE));
       await store[Symbol.asyncDispose]();
-      expect(await refused).toBeLessThan(3_000);
+      expect(await refusalMs).toBeLessThan(3_000);
     });
   });
 
-  it('notices that its lock was lost: it can intend nothing more, and still say what happened', async () => {
+  it('rejects new intents and still records outcomes after it lost its lock', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     await using other = await database.open({ replica: 'b' });
@@ -266,7 +266,7 @@ describe('work that only one may do', () => {
     expect(await requests(store)).toHaveLength(3);
   });
 
-  it('is given up in time, in one process and over two, and says that nothing is wrong with the audit', {
+  it('times out with BUSY_ELSEWHERE, within one process and across two', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
@@ -274,7 +274,7 @@ describe('work that only one may do', () => {
     const url = async () => SecretValue.fromText(database.url);
     const connector = { url, tls: undefined, name: 'b', readOnly: true };
     const exclusive = createExclusiveLocks(() => openSession(connector), 500);
-    const busy = { code: 'BUSY_ELSEWHERE', heals: true };
+    const busy = { code: 'BUSY_ELSEWHERE', isTransient: true };
     await store.exclusively('destroy', async () => {
       await expect(exclusive.acquire('destroy')).rejects.toMatchObject(busy);
     });
@@ -285,23 +285,23 @@ describe('work that only one may do', () => {
     expect(await store.exclusively('destroy', async () => 'done')).toBe('done');
   });
 
-  it('waits for its turn, in one process and over two', async () => {
+  it('runs one at a time, within one process and across two', async () => {
     await using database = await createDatabase(postgres());
     await using a = await database.open();
     await using b = await database.open({ replica: 'b' });
-    let inside = 0;
-    const turns: string[] = [];
+    let running = 0;
+    const completed: string[] = [];
     const work = (name: string) => async () => {
-      inside += 1;
-      expect(inside).toBe(1);
+      running += 1;
+      expect(running).toBe(1);
       await a.append([entry({ requestId: name })]);
-      turns.push(name);
-      inside -= 1;
+      completed.push(name);
+      running -= 1;
       return name;
     };
-    const all = [a, b, a, b, a].map((store, n) => store.exclusively('destroy', work(`w${n}`)));
-    expect(await Promise.all(all)).toEqual(['w0', 'w1', 'w2', 'w3', 'w4']);
-    expect(turns).toHaveLength(5);
+    const results = [a, b, a, b, a].map((store, n) => store.exclusively('destroy', work(`w${n}`)));
+    expect(await Promise.all(results)).toEqual(['w0', 'w1', 'w2', 'w3', 'w4']);
+    expect(completed).toHaveLength(5);
     await expect(a.exclusively('destroy', () => Promise.reject(new RangeError('ours')))).rejects.toThrow(
       RangeError,
     );

@@ -14,14 +14,14 @@ import { truncateLog } from '../../audit/truncate-log.ts';
 import { temporaryFolder } from '../../audit/folder.ts';
 import { entry } from '../../audit/sample.ts';
 import { DB, HEAD, openBench } from '../../cli/harness.ts';
-import { startServe } from '../service/served.ts';
+import { startServiceProcess } from '../service/service-process.ts';
 import { freePort } from '../services/free-port.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
 const TOKEN = 'a-token-of-ann-that-is-long-enough';
 
-it('a service whose audit was cut stays up, changes nothing, and goes on when a person has accepted it', async () => {
+it('keeps serving without changes after its audit was truncated, and continues once an operator accepts the loss', async () => {
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
   const http = `http: { listen: '127.0.0.1:${port}', tokens: [ { name: ann, role: operator, token: { env: TOKEN } } ] }\n`;
@@ -31,7 +31,7 @@ it('a service whose audit was cut stays up, changes nothing, and goes on when a 
   const before = await bench.read('cluster/apps/db.yaml');
   truncateLog(join(bench.folder, 'state/audit.db'), 3);
 
-  await using served = await startServe({
+  await using service = await startServiceProcess({
     cwd: bench.folder,
     env: { TOKEN },
     address,
@@ -39,31 +39,31 @@ it('a service whose audit was cut stays up, changes nothing, and goes on when a 
     ready: false,
   });
   await vi.waitFor(
-    async () => expect((await served.get('/readyz')).text).toContain('AUDIT_TRUNCATED'),
+    async () => expect((await service.get('/readyz')).text).toContain('AUDIT_TRUNCATED'),
     20_000,
   );
-  expect((await served.get('/livez')).status).toBe(200);
-  expect((await served.get('/readyz')).status).toBe(503);
-  const status = await served.status();
+  expect((await service.get('/livez')).status).toBe(200);
+  expect((await service.get('/readyz')).status).toBe(503);
+  const status = await service.status();
   expect(status.audit).toMatchObject({ state: 'down', sequence: 3, code: 'AUDIT_TRUNCATED' });
-  expect(await served.metric('secretbridge_audit_chain_ok')).toBe(0);
-  expect(await served.metric('secretbridge_audit_up')).toBe(0);
-  const proof = JSON.parse((await served.get('/api/v1/audit/verify', TOKEN)).text);
+  expect(await service.metric('secretbridge_audit_chain_ok')).toBe(0);
+  expect(await service.metric('secretbridge_audit_up')).toBe(0);
+  const proof = JSON.parse((await service.get('/api/v1/audit/verify', TOKEN)).text);
   expect(proof).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 4 } });
-  expect((await served.get('/api/v1/audit/records', TOKEN)).status).toBe(200);
-  expect((await served.send('POST', '/api/v1/mappings/db/sync', TOKEN)).text).toContain('AUDIT_TRUNCATED');
+  expect((await service.get('/api/v1/audit/records', TOKEN)).status).toBe(200);
+  expect((await service.send('POST', '/api/v1/mappings/db/sync', TOKEN)).text).toContain('AUDIT_TRUNCATED');
   expect(await bench.read('cluster/apps/db.yaml')).toBe(before);
 
   expect((await bench.runWith({ env: { TOKEN } }, 'audit', 'accept')).code).toBe(0);
-  await vi.waitFor(async () => expect((await served.get('/readyz')).status).toBe(200), 20_000);
+  await vi.waitFor(async () => expect((await service.get('/readyz')).status).toBe(200), 20_000);
   await vi.waitFor(async () => expect(await bench.read('cluster/apps/db.yaml')).not.toBe(before), 20_000);
-  await vi.waitFor(async () => expect(await served.metric('secretbridge_audit_chain_ok')).toBe(1), 20_000);
-  const after = JSON.parse((await served.get('/api/v1/audit/verify', TOKEN)).text);
+  await vi.waitFor(async () => expect(await service.metric('secretbridge_audit_chain_ok')).toBe(1), 20_000);
+  const after = JSON.parse((await service.get('/api/v1/audit/verify', TOKEN)).text);
   expect(after).toMatchObject({ ok: true, accepted: 1 });
-  expect((await served.stop()).code).toBe(0);
+  expect((await service.stop()).code).toBe(0);
 }, 90_000);
 
-it('an export that a service gives out meanwhile, and its end cuts off, is on record with how far it came', async () => {
+it('records how far an interrupted export came', async () => {
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
   const http = `http: { listen: '127.0.0.1:${port}', tokens: [ { name: ann, role: viewer, token: { env: TOKEN } } ] }\n`;
@@ -75,11 +75,11 @@ it('an export that a service gives out meanwhile, and its end cuts off, is on re
     openSqliteAudit({ path, instance: 'prod', replica: 'other-1-0a0a0a0a', clock: systemClock });
   {
     await using store = await open();
-    // More than the buffers between the service and the receiver take.
+    // More than the socket buffers hold.
     for (let n = 0; n < 10; n += 1)
       await store.append(Array.from({ length: 500 }, () => entry({ note: 'x'.repeat(5_000) })));
   }
-  await using served = await startServe({
+  await using service = await startServiceProcess({
     cwd: bench.folder,
     env: { TOKEN },
     address,
@@ -87,33 +87,33 @@ it('an export that a service gives out meanwhile, and its end cuts off, is on re
     ready: false,
   });
   await vi.waitFor(
-    async () => expect((await served.get('/readyz')).text).toContain('AUDIT_TRUNCATED'),
+    async () => expect((await service.get('/readyz')).text).toContain('AUDIT_TRUNCATED'),
     20_000,
   );
   const headers = { authorization: `Bearer ${TOKEN}` };
-  const asked = request(`${address}/api/v1/audit/export?format=jsonl`, { headers });
-  asked.on('error', () => undefined).end();
-  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
-  answer.on('error', () => undefined);
-  // Whoever reads no further keeps the service waiting with the rest.
-  await once(answer, 'readable');
-  expect((await served.stop()).code).toBe(0);
+  const exportRequest = request(`${address}/api/v1/audit/export?format=jsonl`, { headers });
+  exportRequest.on('error', () => undefined).end();
+  const [response] = (await once(exportRequest, 'response')) as [IncomingMessage];
+  response.on('error', () => undefined);
+  // The unread rest keeps the export open.
+  await once(response, 'readable');
+  expect((await service.stop()).code).toBe(0);
   await using store = await open();
   const [last] = await store.list({ action: 'export' }, { limit: 1 });
   expect(last).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED', note: 'jsonl' });
 }, 60_000);
 
-it('a loss in PostgreSQL can be accepted, though what stood beside the records was left', async () => {
+it('accepts a loss in PostgreSQL when orphan rows remain in the other tables', async () => {
   await using database = await createDatabase(postgres());
   const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
   const keys = keysById([signer.publicKey]);
   await using folder = await temporaryFolder();
-  const places = [fileLocation(join(folder.path, 'checkpoints.jsonl'))];
+  const locations = [fileLocation(join(folder.path, 'checkpoints.jsonl'))];
   const open = async (audit: AuditStore) => {
     const common = { instance: 'test', instances: ['test'], clock: systemClock };
     const checkpointer = createCheckpointer({
       audit,
-      locations: places,
+      locations: locations,
       signer,
       keys,
       ...common,

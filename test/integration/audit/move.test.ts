@@ -9,7 +9,7 @@ import { tickingClock } from '../../conformance/audit-store.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
-it('moves a log from SQLite to PostgreSQL and back, with nothing lost', async () => {
+it('moves a log from SQLite to PostgreSQL and back without loss', async () => {
   await using folder = await temporaryFolder();
   await using database = await createDatabase(postgres());
   const sqlite = (name: string, readOnly: boolean): Promise<MovableAudit> =>
@@ -24,11 +24,11 @@ it('moves a log from SQLite to PostgreSQL and back, with nothing lost', async ()
     (await database.open({ readOnly })) as MovableAudit;
   {
     await using first = await sqlite('first.db', false);
-    const [old] = await first.append([entry({ secret: 'old\0', key: 'x'.repeat(9_000) }), entry()]);
+    const [oldest] = await first.append([entry({ secret: 'old\0', key: 'x'.repeat(9_000) }), entry()]);
     await first.append([entry({ phase: 'intent' }), entry({ note: 'Grüße 🔑 \u2028 "\\', mapping: 'a\0b' })]);
     await first.append(Array.from({ length: 1_200 }, () => entry()));
     await first.append([bare({ action: 'review', review: { sequence: 3, state: 'flagged' } })]);
-    await first.prune(old ?? expect.fail());
+    await first.prune(oldest ?? expect.fail());
   }
   await using first = await sqlite('first.db', true);
   {
@@ -47,8 +47,8 @@ it('moves a log from SQLite to PostgreSQL and back, with nothing lost', async ()
   await using last = await sqlite('last.db', false);
   await using middle = await server(true);
   expect(await moveAudit(middle, last)).toMatchObject({ kind: 'moved', records: 1_205 });
-  const rest = (await Array.fromAsync(last.storedRecords(1))).slice(0, -1);
-  expect(rest).toEqual(await Array.fromAsync(first.storedRecords(1)));
+  const records = (await Array.fromAsync(last.storedRecords(1))).slice(0, -1);
+  expect(records).toEqual(await Array.fromAsync(first.storedRecords(1)));
   expect(await Array.fromAsync(last.retainedRecords())).toEqual(
     await Array.fromAsync(first.retainedRecords()),
   );

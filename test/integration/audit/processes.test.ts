@@ -6,7 +6,7 @@ import { postgres } from '../services/inject.ts';
 import { until } from '../services/service.ts';
 import { createDatabase } from './database.ts';
 
-it('four processes start on an empty database, and append 500 records each into one chain', async () => {
+it('appends 500 records each from four processes on an empty database into one chain', async () => {
   await using database = await createDatabase(postgres());
   const names = ['a', 'b', 'c', 'd'];
   await using stack = new AsyncDisposableStack();
@@ -17,16 +17,16 @@ it('four processes start on an empty database, and append 500 records each into 
     kind: 'intact',
     records: 2000,
   });
-  const seen = await recordsOf(store);
+  const records = await recordsOf(store);
   for (const name of names) {
-    const own = seen.filter(({ replica }) => replica === name).map(({ requestId }) => requestId);
-    expect(own).toEqual(Array.from({ length: 500 }, (_, n) => `${name}-${n}`));
+    const requestIds = records.filter(({ replica }) => replica === name).map(({ requestId }) => requestId);
+    expect(requestIds).toEqual(Array.from({ length: 500 }, (_, n) => `${name}-${n}`));
   }
 });
 
-it('what processes were promised before they were killed is there, once, in one chain', async () => {
+it('keeps acknowledged records once, in one chain, after their processes were killed', async () => {
   await using database = await createDatabase(postgres());
-  const promised: string[] = [];
+  const acknowledged: string[] = [];
   for (let round = 0; round < 3; round += 1) {
     const names = [`a${round}`, `b${round}`];
     await using stack = new AsyncDisposableStack();
@@ -34,21 +34,21 @@ it('what processes were promised before they were killed is there, once, in one 
     await Promise.all(
       children.map(async (child) => {
         expect(await child.line()).toBe('begun');
-        for (let n = 0; n < 10 + round * 7; n += 1) promised.push(...(await child.line()).split(' '));
+        for (let n = 0; n < 10 + round * 7; n += 1) acknowledged.push(...(await child.line()).split(' '));
         await child.kill('SIGKILL');
       }),
     );
   }
   await using store = await database.open();
-  const found = (await recordsOf(store)).map(({ requestId }) => requestId);
-  expect(new Set(found).size).toBe(found.length);
-  expect(promised.filter((id) => !found.includes(id))).toEqual([]);
+  const requestIds = (await recordsOf(store)).map(({ requestId }) => requestId);
+  expect(new Set(requestIds).size).toBe(requestIds.length);
+  expect(acknowledged.filter((id) => !requestIds.includes(id))).toEqual([]);
   expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject({
     kind: 'intact',
   });
 });
 
-it('distinguish an intent of a running process from one of a killed process', async () => {
+it('distinguishes an intent of a running process from one of a killed process', async () => {
   await using database = await createDatabase(postgres());
   await using killed = runChild(['intend', database.url, 'killed']);
   await using running = runChild(['intend', database.url, 'running']);
@@ -58,7 +58,7 @@ it('distinguish an intent of a running process from one of a killed process', as
   expect(await store.unresolvedIntents()).toEqual([]);
 
   await killed.kill('SIGKILL');
-  await until('Its lock is gone', 5_000, async () => (await store.unresolvedIntents()).length === 1);
+  await until('The release of its lock', 5_000, async () => (await store.unresolvedIntents()).length === 1);
   expect(await store.unresolvedIntents()).toMatchObject([
     { phase: 'intent', replica: 'killed', requestId: 'killed' },
   ]);
@@ -67,32 +67,32 @@ it('distinguish an intent of a running process from one of a killed process', as
   await store.append([entry({ phase: 'outcome', requestId: 'killed' })]);
   expect(await store.unresolvedIntents()).toEqual([]);
   await running.kill('SIGKILL');
-  await until('Its lock is gone', 5_000, async () => (await store.unresolvedIntents()).length === 1);
+  await until('The release of its lock', 5_000, async () => (await store.unresolvedIntents()).length === 1);
 });
 
-it('gives a turn on when the process that had it was killed', async () => {
+it('passes exclusive work on when the process that held it was killed', async () => {
   await using database = await createDatabase(postgres());
   await using store = await database.open();
   await using holder = runChild(['exclusive', database.url, 'holder']);
   expect(await holder.line()).toBe('inside');
   let entered = false;
-  const turn = store.exclusively('destroy', async () => {
+  const exclusiveWork = store.exclusively('destroy', async () => {
     entered = true;
   });
-  await until('It waits', 10_000, async () => {
-    const [found] = await database.sql(
+  await until('The wait for the lock', 10_000, async () => {
+    const [row] = await database.sql(
       `select count(*) as n from pg_locks where locktype = 'advisory' and not granted
          and database = (select oid from pg_database where datname = current_database())`,
     );
-    return found?.n === '1';
+    return row?.n === '1';
   });
   expect(entered).toBe(false);
   await holder.kill('SIGKILL');
-  await turn;
+  await exclusiveWork;
   expect(entered).toBe(true);
 });
 
-it('starts together with others, time and again: one of them migrates', async () => {
+it('migrates once when several stores open at the same time', async () => {
   for (let round = 0; round < 5; round += 1) {
     await using database = await createDatabase(postgres());
     await using stack = new AsyncDisposableStack();

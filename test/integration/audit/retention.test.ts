@@ -20,12 +20,12 @@ import { createDatabase } from './database.ts';
 const SCRIPT = join(import.meta.dirname, '../../audit/retention-child.ts');
 
 interface Harness extends AsyncDisposable {
-  readonly place: string;
+  readonly location: string;
   open(replica: string): Promise<AuditStore>;
 }
 
-/** Lives until it kills itself at a step, or is killed while it works. */
-async function live(args: readonly string[], dieAt: string): Promise<number> {
+/** Runs until the child kills itself at `dieAt`, or kills it while it works. Returns the last day it printed. */
+async function runChild(args: readonly string[], dieAt: string): Promise<number> {
   const child: ChildProcess = spawn(process.execPath, [SCRIPT, ...args, dieAt], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -44,21 +44,21 @@ async function live(args: readonly string[], dieAt: string): Promise<number> {
   return day;
 }
 
-/** 0 to 9: while the archive is written, and before and after each call of a port that a cut makes from then on. */
+/** 0 is while the archive is written. 1 to 9 are before and after each port call that a prune makes afterwards. */
 const STEPS = ['never', ...Array.from({ length: 10 }, (_, n) => String(n)), 'never'];
 
-async function survives(harness: Harness): Promise<void> {
+async function expectSurvival(harness: Harness): Promise<void> {
   await using folder = await temporaryFolder();
   const { privateKey } = generateKeyPairSync('ed25519');
   await writeFile(join(folder.path, 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
   const keys = keysById([createPublicKey(privateKey)]);
   const archive = join(folder.path, 'archive');
   let day = 0;
-  let both = 0;
-  let cuts = 0;
-  let last = 0;
+  let crashesBeforePrune = 0;
+  let segments = 0;
+  let previousBase = 0;
   for (const step of STEPS) {
-    day = await live([harness.place, folder.path, `life-${day}`, String(day + 1)], step);
+    day = await runChild([harness.location, folder.path, `life-${day}`, String(day + 1)], step);
     await using store = await harness.open(`look-${day}`);
     const [base, head] = [await store.base(), await store.head()];
     const checkpoints = await fileLocation(join(folder.path, 'checkpoints.jsonl')).read();
@@ -75,39 +75,39 @@ async function survives(harness: Harness): Promise<void> {
       records: head.sequence,
     });
     const names = await archivedIn(archive);
-    if (Number(/-(\d+)\.jsonl$/.exec(names.at(-1) ?? '')?.[1] ?? 0) > base.sequence) both += 1;
-    cuts = names.length;
-    expect(base.sequence).toBeGreaterThanOrEqual(last);
-    last = base.sequence;
+    if (Number(/-(\d+)\.jsonl$/.exec(names.at(-1) ?? '')?.[1] ?? 0) > base.sequence) crashesBeforePrune += 1;
+    segments = names.length;
+    expect(base.sequence).toBeGreaterThanOrEqual(previousBase);
+    previousBase = base.sequence;
   }
   for (const name of await archivedIn(archive))
     expect(await proveArchive(archive, name, keys)).toMatchObject({ ok: true, checkpoints: 1 });
-  expect(both).toBeGreaterThanOrEqual(4);
-  // What a crash left of a draft is gone with the segment that it was of; but for the last crash.
+  expect(crashesBeforePrune).toBeGreaterThanOrEqual(4);
+  // Writing the next segment removes the draft of a crash, so only the last crash can leave one.
   const drafts = (await readdir(archive)).filter((name) => name.endsWith('.part'));
   expect(drafts.length).toBeLessThanOrEqual(1);
   process.stdout.write(
-    `retention: ${STEPS.length} kills, ${cuts} segments, ${both} crashes between archive and cut\n`,
+    `retention: ${STEPS.length} kills, ${segments} segments, ${crashesBeforePrune} crashes between archive and cut\n`,
   );
 }
 
-it('sqlite: kill -9 while old records leave: each is in the archive or in the store, in one chain', async () => {
+it('keeps each record in the archive or the SQLite store, in one chain, when retention is killed', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   const harness: Harness = {
-    place: path,
+    location: path,
     open: (replica) => openSqliteAudit({ path, instance: 'test', replica, clock: systemClock }),
     [Symbol.asyncDispose]: async () => undefined,
   };
-  await survives(harness);
+  await expectSurvival(harness);
 });
 
-it('postgres: kill -9 while old records leave: each is in the archive or in the store, in one chain', async () => {
+it('keeps each record in the archive or the PostgreSQL store, in one chain, when retention is killed', async () => {
   await using database = await createDatabase(postgres());
   const harness: Harness = {
-    place: database.url,
+    location: database.url,
     open: (replica) => database.open({ replica }),
     [Symbol.asyncDispose]: async () => undefined,
   };
-  await survives(harness);
+  await expectSurvival(harness);
 });

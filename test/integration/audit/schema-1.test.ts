@@ -10,7 +10,7 @@ import { answersOf } from '../../audit/schema-1.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
-/** What a program of schema 1 stored: 61 records, the last one an intent without an outcome. */
+/** 61 records written by a program of schema 1. The last one is an intent without an outcome. */
 const FIXTURE = readFileSync(
   join(import.meta.dirname, '..', '..', 'audit', 'fixtures', 'postgres-schema-1.sql'),
   'utf8',
@@ -23,11 +23,11 @@ async function oldDatabase() {
 }
 
 async function read(store: AuditStore): Promise<object> {
-  await using own = store;
-  return await answersOf(own);
+  await using openStore = store;
+  return await answersOf(openStore);
 }
 
-it('a store of the first schema is read as it is, and then taken along by two replicas together', async () => {
+it('reads a store of schema 1 unchanged, and then lets two replicas migrate it at once', async () => {
   await using database = await oldDatabase();
   const before = await read(await database.open({ readOnly: true }));
   expect(before).toMatchObject({
@@ -48,42 +48,42 @@ it('a store of the first schema is read as it is, and then taken along by two re
   expect(await verify(a.storedRecords(1))).toMatchObject({ kind: 'intact', records: 62 });
 });
 
-it('a replica waits for as long as another one takes the store along', async () => {
+it('waits while another replica migrates the store', async () => {
   await using database = await oldDatabase();
   const other = new Client({ connectionString: database.url });
   await other.connect();
   await other.query(`select pg_advisory_lock(${lockKey('migrate')})`);
   const opened = database.open();
-  // Longer than the server lets one statement wait.
+  // Longer than the lock timeout of a statement.
   await other.query('select pg_sleep(4.5)');
   await other.end();
   await using store = await opened;
   expect(await store.append([entry()])).toMatchObject([{ sequence: 62 }]);
 });
 
-it('nothing that an older replica appends meanwhile is left out', async () => {
+it('includes records that an older replica appends during the migration', async () => {
   await using database = await oldDatabase();
-  const old = new Client({ connectionString: database.url });
-  await old.connect();
-  await old.query('begin; set search_path = secretbridge; select from head for update');
-  await old.query(`insert into records select 62, time, actor_kind, actor_name, request_id, 'create', outcome, code,
+  const oldReplica = new Client({ connectionString: database.url });
+  await oldReplica.connect();
+  await oldReplica.query('begin; set search_path = secretbridge; select from head for update');
+  await oldReplica.query(`insert into records select 62, time, actor_kind, actor_name, request_id, 'create', outcome, code,
     mapping, namespace, 'late', fingerprint_before, fingerprint_after, hash, record from records where sequence = 1`);
   const opened = database.open();
-  await old.query('select pg_sleep(0.5)');
-  await old.query('commit');
-  await old.end();
+  await oldReplica.query('select pg_sleep(0.5)');
+  await oldReplica.query('commit');
+  await oldReplica.end();
   await using store = await opened;
   expect((await store.targets()).map(({ secret }) => secret)).toContain('late');
 });
 
-it('a program of the first schema that still writes beside ours leaves no gap', async () => {
+it('includes records that a program of schema 1 writes after the migration', async () => {
   await using database = await oldDatabase();
   await using store = await database.open();
   await store.append([entry()]);
   expect(await database.sql('select oldest_reader, oldest_writer from secretbridge.compatibility')).toEqual([
     { oldest_reader: 1, oldest_writer: 1 },
   ]);
-  // As it inserts: the columns that it knows, and nothing beside them.
+  // A program of schema 1 inserts only the columns that it knows.
   const columns = `time, actor_kind, actor_name, request_id, action, outcome, code, mapping, namespace, secret,
     fingerprint_before, fingerprint_after, hash, record`;
   await database.sql(`set search_path = secretbridge;

@@ -20,14 +20,14 @@ import { createDatabase, type Database } from './database.ts';
 
 const COUNT = 1_000;
 
-/** Each tampering is put into the store's own tables, and the store is asked. Prints what was found, by kind. */
-async function run(
+/** Writes each tampering into the tables of the store and verifies it. Prints the detected ones by kind. */
+async function checkTamperings(
   name: string,
   cases: Iterable<Tampering>,
   { put, open }: { put: (rows: Rows) => Promise<void>; open: () => Promise<AuditStore> },
 ): Promise<void> {
   const counts = new Map<string, { tried: number; found: number; kind: number; place: number }>();
-  const wrong: object[] = [];
+  const mismatches: object[] = [];
   for (const tampering of cases) {
     const { what, expected, rows } = tampering;
     await put(rows);
@@ -40,57 +40,61 @@ async function run(
     if (problem?.kind === expected.kind) count.kind += 1;
     if (problem?.sequence === expected.sequence) count.place += 1;
     if (problem?.kind !== expected.kind || problem.sequence !== expected.sequence)
-      wrong.push({ what, expected, problem });
+      mismatches.push({ what, expected, problem });
   }
   const total = [...counts.values()].reduce((sum, { tried }) => sum + tried, 0);
   console.log(`${name}: ${total} tamperings of a log of ${LENGTH} records`);
   console.table(Object.fromEntries(counts));
-  expect(wrong).toEqual([]);
+  expect(mismatches).toEqual([]);
   expect(total).toBe(COUNT);
 }
 
-it('1,000 random tamperings with a SQLite store are all found, told apart and placed', async () => {
+it('detects 1,000 random tamperings of a SQLite store with their kind and position', async () => {
   await using folder = await temporaryFolder();
   const original = await originalIn(folder.path);
   const path = join(folder.path, 'original.db');
-  await run('SQLite', tamperings(original, COUNT), {
+  await checkTamperings('SQLite', tamperings(original, COUNT), {
     put: async (rows) => putRows(path, rows),
     open: () => openSqliteAudit({ path, instance: 'test', replica: 'v', clock: systemClock, readOnly: true }),
   });
 }, 180_000);
 
-it('1,000 random tamperings with a PostgreSQL store are all found, told apart and placed', async () => {
+it('detects 1,000 random tamperings of a PostgreSQL store with their kind and position', async () => {
   await using folder = await temporaryFolder();
   await using database = await createDatabase(postgres());
   await (await database.open())[Symbol.asyncDispose]();
   await using store = await database.open({ readOnly: true });
-  const kept = { ...store, [Symbol.asyncDispose]: async () => undefined };
-  await run('PostgreSQL', tamperings(await originalIn(folder.path), COUNT, 4_711), {
+  const sharedStore = { ...store, [Symbol.asyncDispose]: async () => undefined };
+  await checkTamperings('PostgreSQL', tamperings(await originalIn(folder.path), COUNT, 4_711), {
     put: (rows) => putIntoPostgres(database, rows),
-    open: async () => kept,
+    open: async () => sharedStore,
   });
 }, 300_000);
 
-it('the program in the documentation says the same of 1,000 exports', async () => {
+it('agrees with the documented Python verifier on 1,000 exports', async () => {
   await using folder = await temporaryFolder();
   const original = await originalIn(folder.path);
-  const untouched = [...tamperings(original, 1)].map((it) => ({ ...it, rows: original.rows }));
+  const untouched = [...tamperings(original, 1)].map((tampering) => ({ ...tampering, rows: original.rows }));
   const cases: string[] = [];
-  const ours: string[] = [];
+  const expected: string[] = [];
   for (const tampering of [...untouched, ...tamperings(original, COUNT, 815)]) {
     const part = join(folder.path, String(cases.length));
     await mkdir(part);
     const { ok } = await proofOfExport(await writeExport(part, tampering), tampering);
     cases.push(part);
-    ours.push(ok ? 'ok' : 'not ok');
+    expected.push(ok ? 'ok' : 'not ok');
   }
-  const theirs = await verifyInPython(folder.path, cases);
-  const differ = theirs.flatMap((said, index) => (said === ours[index] ? [] : [{ index, said }]));
-  const good = ours.filter((said) => said === 'ok').length;
-  console.log(`Python: ${theirs.length} exports, ${good} ok for both, ${differ.length} judged differently`);
-  expect(differ).toEqual([]);
-  expect(theirs).toHaveLength(COUNT + 1);
-  expect(theirs[0]).toBe('ok');
+  const verdicts = await verifyInPython(folder.path, cases);
+  const differences = verdicts.flatMap((verdict, index) =>
+    verdict === expected[index] ? [] : [{ index, said: verdict }],
+  );
+  const intactCount = expected.filter((verdict) => verdict === 'ok').length;
+  console.log(
+    `Python: ${verdicts.length} exports, ${intactCount} ok for both, ${differences.length} judged differently`,
+  );
+  expect(differences).toEqual([]);
+  expect(verdicts).toHaveLength(COUNT + 1);
+  expect(verdicts[0]).toBe('ok');
 }, 300_000);
 
 async function putIntoPostgres(database: Database, rows: Rows): Promise<void> {

@@ -37,7 +37,7 @@ it.each([
 });
 
 it('stores the same text and the same hashes as SQLite', async () => {
-  // The records of one store, appended to the other under the same clock, are equal to the byte.
+  // Under the same clock, both stores write the same bytes for the same entries.
   const { openSqliteAudit } = await import('../../../src/audit/sqlite/sqlite.ts');
   const { temporaryFolder } = await import('../../audit/folder.ts');
   await using database = await createDatabase(postgres());

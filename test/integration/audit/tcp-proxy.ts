@@ -2,32 +2,32 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { listen } from '../../fakes/loopback.ts';
 
-/** What happens to a connection when the client sends a commit. */
+/** What the proxy does when the client sends a commit. */
 export type CommitFault =
-  /** Both ends are cut, and the server never hears of it. */
+  /** Cuts both ends. The server never receives the commit. */
   | 'never sent'
-  /** The server carries it out, and the client's end is cut before the answer. */
+  /** Passes the commit on, and cuts the client before the answer. */
   | 'not answered'
-  /** The client's end is cut at once, and the server hears of it when `release` is called. */
+  /** Cuts the client at once. The server receives the commit when `release` is called. */
   | 'sent late';
 
-/** Between a client and PostgreSQL: passes everything on, until it is told to do wrong. */
+/** A TCP proxy between a client and PostgreSQL that injects faults. */
 export interface TcpProxy extends AsyncDisposable {
-  /** The url with this proxy's address in it. */
+  /** The database URL with the address of the proxy. */
   readonly url: string;
-  /** For the next commit only; resolves when it has come. */
+  /** Sets a fault for the next commit. Resolves when that commit arrives. */
   onCommit(fault: CommitFault): Promise<void>;
-  /** Lets a commit go that was held back. */
+  /** Sends the commit that was held back. */
   release(): void;
-  /** From now on nothing passes, and new connections are accepted and left alone. */
+  /** Stops all traffic. New connections are accepted and get no answer. */
   freeze(): void;
-  /** Cuts new connections, and leaves those that stand. */
+  /** Cuts new connections and keeps the open ones. */
   refuse(): void;
-  /** Cuts all connections, and new ones. */
-  goAway(): void;
-  /** Everything as it was, for new connections. */
-  comeBack(): void;
-  /** Cuts the connections that stand now. */
+  /** Cuts all connections, open and new. */
+  disconnect(): void;
+  /** Passes traffic again. Cuts the open connections, so that clients connect again. */
+  restore(): void;
+  /** Cuts the open connections. */
   cut(): void;
 }
 
@@ -54,8 +54,8 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
       servers.delete(server);
       client.destroy();
     });
-    let held = false;
-    client.on('close', () => held || server.destroy());
+    let isHeld = false;
+    client.on('close', () => isHeld || server.destroy());
     server.on('data', (data) => {
       if (mode !== 'frozen') client.write(data);
     });
@@ -73,7 +73,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
         server.once('data', () => client.destroy());
         server.write(data);
       } else {
-        held = true;
+        isHeld = true;
         client.destroy();
         release = () => {
           server.write(data);
@@ -96,11 +96,11 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
     release: () => release(),
     freeze: () => (mode = 'frozen'),
     refuse: () => (mode = 'away'),
-    goAway() {
+    disconnect() {
       mode = 'away';
       cut();
     },
-    comeBack() {
+    restore() {
       mode = 'pass';
       cut();
     },

@@ -24,12 +24,12 @@ function tls(serverName?: string) {
   return { tls: { caFile: server.caFile, serverName } };
 }
 
-it('is spoken with the authority and the name that the configuration says', async () => {
+it('connects with the configured authority and server name', async () => {
   await using store = await openAt(server.url, tls('audit.test'));
   expect(await store.append([entry()])).toHaveLength(1);
 });
 
-it.each(['require', 'verify-full'])('looks at the name with sslmode=%s', async (mode) => {
+it.each(['require', 'verify-full'])('checks the server name with sslmode=%s', async (mode) => {
   const url = `${server.url}?sslmode=${mode}`;
   await expect(openAt(url, tls('else.test'))).rejects.toMatchObject(failing('is for another name'));
   await expect(openAt(url, tls())).rejects.toMatchObject(failing('is for another name'));
@@ -39,7 +39,7 @@ it.each(['require', 'verify-full'])('looks at the name with sslmode=%s', async (
   expect(await store.append([entry()])).toHaveLength(1);
 });
 
-it('looks at the authority only with sslmode=verify-ca', async () => {
+it('checks only the authority with sslmode=verify-ca', async () => {
   await using store = await openAt(`${server.url}?sslmode=verify-ca`, tls());
   expect(await store.append([entry()])).toHaveLength(1);
   await using folder = await temporaryFolder();
@@ -50,7 +50,7 @@ it('looks at the authority only with sslmode=verify-ca', async () => {
   );
 });
 
-it('is never given up for a connection without it', async () => {
+it('is never replaced by a connection without TLS', async () => {
   await expect(openAt(`${server.url}?sslmode=disable`)).rejects.toMatchObject(failing('refuses the user'));
   await expect(openAt(postgres().url, tls('audit.test'))).rejects.toMatchObject(failing('offers no TLS'));
   await using folder = await temporaryFolder();
@@ -59,7 +59,7 @@ it('is never given up for a connection without it', async () => {
   });
 });
 
-it('is cut when the server stands still, and made anew', async () => {
+it('is cut when the server freezes, and then reconnects', async () => {
   await using proxy = await startTcpProxy(server.url);
   await using store = await openAt(proxy.url, tls('audit.test'));
   await store.append([entry()]);
@@ -67,14 +67,14 @@ it('is cut when the server stands still, and made anew', async () => {
   const start = performance.now();
   await expect(store.append([entry()])).rejects.toMatchObject(failing('does not answer'));
   expect(performance.now() - start).toBeLessThan(12_000);
-  proxy.comeBack();
+  proxy.restore();
   expect(await store.append([entry()])).toHaveLength(1);
 });
 
 it.each([
-  ['says nothing', undefined],
-  ['speaks something else', '220 mail.example.org ESMTP\r\n'],
-])('a server that %s is no PostgreSQL', async (_, greeting) => {
+  ['closes without a response', undefined],
+  ['speaks another protocol', '220 mail.example.org ESMTP\r\n'],
+])('rejects a server that %s', async (_, greeting) => {
   const listener = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.resume();

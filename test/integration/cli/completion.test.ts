@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { runHere } from '../e2e/program.ts';
-import { need, thisMachine } from '../services/requirements.ts';
+import { findOrInstall, thisMachine } from '../services/requirements.ts';
 import { ServiceError } from '../services/service.ts';
 import { openShell } from './shell.ts';
 
 const run = promisify(execFile);
 
-/** Lines as a person types them, and what the shell makes of them. */
-const TYPED = [
+/** Typed lines, and the completed command for each. */
+const COMPLETIONS = [
   ['secretbridge aud\tli\t--outp\tj\t', /^audit list --output[= ]json ?$/],
   ['secretbridge plan --config conf\t', /^plan --config config\.yaml ?$/],
   ['secretbridge plan --output=y\t', /^plan --output=yaml ?$/],
@@ -34,14 +34,14 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** The shell, installed under root on Debian; where it cannot be had the test is left out, and says why. */
-async function shell(name: string, context: TestContext): Promise<void> {
+/** Ensures that the shell is installed, or skips the test with the reason. */
+async function requireShell(name: string, context: TestContext): Promise<void> {
   try {
-    await need(
+    await findOrInstall(
       {
         missing: `The shell ${name} is missing.`,
         package: name,
-        takes: 'a few seconds',
+        duration: 'a few seconds',
         find: async ({ run: attempt }) =>
           (await attempt(name, ['--version'])).status === 0 ? name : undefined,
       },
@@ -53,18 +53,18 @@ async function shell(name: string, context: TestContext): Promise<void> {
   }
 }
 
-/** `script` of other systems has other options. */
-async function terminal(context: TestContext): Promise<void> {
+/** Skips the test without `script` of util-linux. Other versions have other options. */
+async function requireTerminal(context: TestContext): Promise<void> {
   const { output } = await thisMachine.run('/usr/bin/script', ['--version']);
-  if (!output.includes('util-linux')) context.skip('There is no `script` of util-linux to make a terminal.');
+  if (!output.includes('util-linux')) context.skip('needs the command `script` of util-linux for a terminal');
 }
 
 describe('completion on a terminal', () => {
-  it('in bash', async (context) => {
-    await shell('bash', context);
-    await terminal(context);
+  it('completes in bash', async (context) => {
+    await requireShell('bash', context);
+    await requireTerminal(context);
     await using bash = await openShell('bash --norc -i', ['source ./bash'], folder);
-    for (const [line, expected] of TYPED) expect(await bash.type(line)).toMatch(expected);
+    for (const [line, expected] of COMPLETIONS) expect(await bash.type(line)).toMatch(expected);
   });
 
   it.for([
@@ -73,16 +73,16 @@ describe('completion on a terminal', () => {
       'from a folder of $fpath',
       ['cp zsh _secretbridge', 'fpath=($PWD $fpath)', 'autoload -Uz compinit', 'compinit -u -D'],
     ],
-  ] as const)('in zsh, %s', async ([, load], context) => {
-    await shell('zsh', context);
-    await terminal(context);
+  ] as const)('completes in zsh, %s', async ([, load], context) => {
+    await requireShell('zsh', context);
+    await requireTerminal(context);
     await using zsh = await openShell('zsh -f -i', load, folder);
-    for (const [line, expected] of TYPED) expect(await zsh.type(line)).toMatch(expected);
+    for (const [line, expected] of COMPLETIONS) expect(await zsh.type(line)).toMatch(expected);
   });
 
-  it('in fish', async (context) => {
-    await shell('fish', context);
-    const proposed = async (line: string) => {
+  it('completes in fish', async (context) => {
+    await requireShell('fish', context);
+    const completionsOf = async (line: string) => {
       const script = `source ./fish; complete -C ${JSON.stringify(line)}`;
       const { stdout } = await run('fish', ['--no-config', '-c', script], {
         cwd: folder,
@@ -91,14 +91,14 @@ describe('completion on a terminal', () => {
       return stdout
         .split('\n')
         .filter(Boolean)
-        .map((one) => one.split('\t')[0]);
+        .map((completion) => completion.split('\t')[0]);
     };
-    expect(await proposed('secretbridge aud')).toEqual(['audit']);
-    expect(await proposed('secretbridge audit list --outp')).toEqual(['--output']);
-    expect(await proposed('secretbridge audit list --output ')).toEqual(['human', 'json', 'yaml']);
-    expect(await proposed('secretbridge plan --config conf')).toEqual(['config.yaml']);
-    expect(await proposed('secretbridge help audit exp')).toEqual(['export']);
-    expect(await proposed('secretbridge plan --mapping ')).toEqual([]);
-    expect(await proposed('secretbridge plan ')).toEqual([]);
+    expect(await completionsOf('secretbridge aud')).toEqual(['audit']);
+    expect(await completionsOf('secretbridge audit list --outp')).toEqual(['--output']);
+    expect(await completionsOf('secretbridge audit list --output ')).toEqual(['human', 'json', 'yaml']);
+    expect(await completionsOf('secretbridge plan --config conf')).toEqual(['config.yaml']);
+    expect(await completionsOf('secretbridge help audit exp')).toEqual(['export']);
+    expect(await completionsOf('secretbridge plan --mapping ')).toEqual([]);
+    expect(await completionsOf('secretbridge plan ')).toEqual([]);
   });
 });

@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** An interactive shell on a terminal of its own, by util-linux' `script`. */
+/** An interactive shell on a separate terminal, created by `script` of util-linux. */
 export interface Shell extends AsyncDisposable {
-  /** Types a line, tabs included, and gives what `secretbridge` was then called with. */
+  /** Types a line, including tabs. Returns the arguments that `secretbridge` was called with. */
   type(line: string): Promise<string>;
 }
 
-/** Long enough for a busy machine; nothing waits so long. */
-const LONGEST_MS = 30_000;
+/** A generous limit for a busy machine. */
+const TIMEOUT_MS = 30_000;
 
 /** @param setUp Lines that load the completion. */
 export async function openShell(command: string, setUp: readonly string[], home: string): Promise<Shell> {
@@ -20,16 +20,16 @@ export async function openShell(command: string, setUp: readonly string[], home:
     output += String(chunk);
   });
   const until = async (pattern: RegExp): Promise<RegExpExecArray> => {
-    const end = Date.now() + LONGEST_MS;
+    const end = Date.now() + TIMEOUT_MS;
     for (;;) {
-      const found = pattern.exec(output);
-      if (found !== null) return found;
+      const match = pattern.exec(output);
+      if (match !== null) return match;
       if (Date.now() > end)
-        throw new Error(`the shell did not say ${pattern}: ${JSON.stringify(output.slice(-500))}`);
+        throw new Error(`the shell did not print ${pattern}: ${JSON.stringify(output.slice(-500))}`);
       await pause(20);
     }
   };
-  // What is typed is shown too, so the marks are not spelled in it.
+  // The terminal echoes input, so the markers are split to keep them out of the echo.
   child.stdin.write(`${[...setUp, `secretbridge() { printf '%s<%s>\\n' CAL''LED "$*"; }`].join('\n')}\n`);
   child.stdin.write(`printf '%s\\n' REA''DY\n`);
   await until(/READY/);
@@ -37,8 +37,8 @@ export async function openShell(command: string, setUp: readonly string[], home:
     async type(line) {
       output = '';
       child.stdin.write(`${line}\n`);
-      const [, called = ''] = await until(/CALLED<(.*?)>/);
-      return called;
+      const [, args = ''] = await until(/CALLED<(.*?)>/);
+      return args;
     },
     async [Symbol.asyncDispose]() {
       child.stdin.end('exit\n');

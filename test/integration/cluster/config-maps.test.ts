@@ -16,7 +16,7 @@ const checkpoint = (sequence: number) =>
     instance: 'prod',
   });
 
-function place({ configMaps }: Cluster, namespace: string, name: string) {
+function locationOf({ configMaps }: Cluster, namespace: string, name: string) {
   if (configMaps === undefined) throw new Error('no ConfigMaps');
   return configMapLocation(`ConfigMap ${namespace}/${name}`, {
     read: () => configMaps.read(namespace, name),
@@ -24,28 +24,28 @@ function place({ configMaps }: Cluster, namespace: string, name: string) {
   });
 }
 
-it('checkpoints of several replicas are all kept in one ConfigMap, with no more rights than rbac prints', async () => {
+it('keeps the checkpoints of all replicas in one ConfigMap with the rights that rbac prints', async () => {
   await using harness = await openReal({ checkpoints: [{ name: 'proof' }] });
   const { kubeconfig, ownNamespace } = harness;
   const open = () => createKubernetesCluster({ kubeconfig, context: undefined, env: {}, clock: systemClock });
   await using one = await open();
   await using other = await open();
-  const places = [one, other, one, other].map((cluster) => place(cluster, ownNamespace, 'proof'));
-  await places[0]?.checkWritable();
+  const locations = [one, other, one, other].map((cluster) => locationOf(cluster, ownNamespace, 'proof'));
+  await locations[0]?.checkWritable();
   expect(await one.configMaps?.read(ownNamespace, 'proof')).toBeUndefined();
-  expect(await places[0]?.read()).toEqual([]);
-  await Promise.all(places.map((it, index) => it.write(checkpoint(index + 1))));
-  expect((await places[1]?.read())?.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+  expect(await locations[0]?.read()).toEqual([]);
+  await Promise.all(locations.map((location, index) => location.write(checkpoint(index + 1))));
+  expect((await locations[1]?.read())?.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
 
   const before = await one.configMaps?.read(ownNamespace, 'proof');
-  await places[2]?.checkWritable();
+  await locations[2]?.checkWritable();
   expect(await one.configMaps?.read(ownNamespace, 'proof')).toEqual(before);
 
-  // What others put there stays.
+  // Foreign data stays.
   const path = `/api/v1/namespaces/${ownNamespace}/configmaps/proof`;
-  const found = await admin()('GET', path);
-  expect(found.status).toBe(200);
-  await expect(place(one, ownNamespace, 'another').read()).rejects.toMatchObject({
+  const response = await admin()('GET', path);
+  expect(response.status).toBe(200);
+  await expect(locationOf(one, ownNamespace, 'another').read()).rejects.toMatchObject({
     code: 'CLUSTER_FORBIDDEN',
   });
 });

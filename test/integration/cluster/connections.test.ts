@@ -13,7 +13,7 @@ import { openReal, variant } from './harness.ts';
 setFlagsFromString('--expose-gc');
 const collect: () => void = runInNewContext('gc');
 
-it('makes 2,000 requests over few TLS connections, and keeps no memory of them', async () => {
+it('makes 2,000 requests over few TLS connections without growing memory', async () => {
   await using h = await openReal();
   const id = { namespace: h.namespace, secret: 'app' };
   await h.cluster.create(id, manifest());
@@ -29,16 +29,16 @@ it('makes 2,000 requests over few TLS connections, and keeps no memory of them',
     const before = process.memoryUsage().heapUsed;
     for (let round = 0; round < 20; round++) await readAtOnce(100);
     collect();
-    const grown = process.memoryUsage().heapUsed - before;
+    const growth = process.memoryUsage().heapUsed - before;
     expect(connections).toBeLessThanOrEqual(32);
-    // One agent a request, as the library makes them, would be 54 MB.
-    expect(grown).toBeLessThan(4_000_000);
+    // One agent for each request, as in the client library, would use 54 MB.
+    expect(growth).toBeLessThan(4_000_000);
   } finally {
     unsubscribe('undici:client:connected', count);
   }
 });
 
-it('sends one request for each call, and a PUT that changes nothing moves no version', async () => {
+it('sends one request for each call, and an unchanged PUT keeps the resource version', async () => {
   await using h = await openReal();
   const id = { namespace: h.namespace, secret: 'app' };
   const before = await kubernetes().requestCounts();
@@ -48,15 +48,15 @@ it('sends one request for each call, and a PUT that changes nothing moves no ver
     kind: 'written',
     resourceVersion: live.resourceVersion,
   });
-  // A request is counted after its answer.
+  // The server counts a request after its answer.
   await expect
     .poll(async () => countsBetween(before, await kubernetes().requestCounts()))
     .toMatchObject({ 'POST secrets': 1, 'PUT secrets': 1, 'GET secrets': 1 });
 });
 
-it('trusts NODE_EXTRA_CA_CERTS beside the CA of the kubeconfig', async () => {
+it('trusts NODE_EXTRA_CA_CERTS in addition to the CA of the kubeconfig', async () => {
   await using h = await openReal();
-  // A CA that did not sign anything here.
+  // A CA that signed no certificate of this test.
   const ca = Buffer.from(rootCertificates[0] ?? '').toString('base64');
   const path = await variant(h.kubeconfig, ({ clusters }) => {
     Object.assign(clusters[0]?.cluster ?? {}, { 'certificate-authority-data': ca });

@@ -7,12 +7,12 @@ import { change, manifest, readNow, shown } from '../../conformance/cluster-harn
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { admin, openReal } from './harness.ts';
 
-it('a manifest of a directory can be applied to a cluster, when it is new and when it has changed', async () => {
+it('writes manifests that kubectl can apply, new and changed', async () => {
   await using h = await openReal();
   const path = await mkdtemp(join(tmpdir(), 'secretbridge-directory-'));
   const directory = createDirectoryCluster({ path, clock: { now: () => 0 } });
   const id = { namespace: h.namespace, secret: 'app' };
-  // What `kubectl apply --server-side -f` sends: the text of the file.
+  // `kubectl apply --server-side -f` sends the text of the file.
   const apply = async (query = '') => {
     const headers = { 'content-type': 'application/apply-patch+yaml' };
     const text = await readFile(join(path, h.namespace, 'app.yaml'), 'utf8');

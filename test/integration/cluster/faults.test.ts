@@ -10,18 +10,18 @@ const app = ({ namespace }: RealHarness) => ({ namespace, secret: 'app' });
 const clusterIn = (config: Kubeconfig) => config.clusters[0]?.cluster ?? {};
 const userIn = (config: Kubeconfig) => config.users[0]?.user ?? {};
 
-describe('what a real API server refuses', () => {
-  it('a namespace that is not there: NAMESPACE_MISSING on create, nothing on read', async () => {
+describe('a real API server', () => {
+  it('fails with NAMESPACE_MISSING on create in a missing namespace, and finds nothing on read', async () => {
     await using admin = await connect(kubernetes().kubeconfig);
     const id = { namespace: 'not-there', secret: 'app' };
     expect(await admin.read(id)).toBeUndefined();
     await expect(admin.create(id, manifest())).rejects.toMatchObject({
       code: 'NAMESPACE_MISSING',
-      about: 'not-there/app',
+      subject: 'not-there/app',
     });
   });
 
-  it('a namespace that is being deleted: NAMESPACE_MISSING on create; what is there can still be replaced', async () => {
+  it('fails with NAMESPACE_MISSING on create in a terminating namespace, and still replaces existing Secrets', async () => {
     await using h = await openReal();
     await h.cluster.create(app(h), manifest());
     await h.edit(app(h), { metadata: { finalizers: ['example.com/keep'] } });
@@ -35,7 +35,7 @@ describe('what a real API server refuses', () => {
     await h.edit(app(h), { metadata: { finalizers: null } });
   });
 
-  it('a quota that is used up: CLUSTER_REFUSED', async () => {
+  it('fails with CLUSTER_REFUSED when a quota is used up', async () => {
     await using h = await openReal();
     const quota = { metadata: { name: 'none' }, spec: { hard: { 'count/secrets': '0' } } };
     assertStatus(
@@ -43,7 +43,7 @@ describe('what a real API server refuses', () => {
       201,
       'quota',
     );
-    // No controller counts what is used; without a status the quota does not hold yet.
+    // No controller counts usage here, and a quota without a status is not enforced.
     const status = { ...quota, status: { hard: { 'count/secrets': '0' }, used: { 'count/secrets': '0' } } };
     const path = `/api/v1/namespaces/${h.namespace}/resourcequotas/none/status`;
     const headers = { 'content-type': 'application/merge-patch+json' };
@@ -53,7 +53,7 @@ describe('what a real API server refuses', () => {
     expect(String(error)).not.toContain('exceeded quota');
   });
 
-  it('an admission policy that denies: CLUSTER_REFUSED', async () => {
+  it('fails with CLUSTER_REFUSED when an admission policy denies the request', async () => {
     await using h = await openReal();
     const api = '/apis/admissionregistration.k8s.io/v1';
     const policy = {
@@ -79,7 +79,7 @@ describe('what a real API server refuses', () => {
     };
     assertStatus(await admin()('POST', `${api}/validatingadmissionpolicies`, policy), 201, 'policy');
     assertStatus(await admin()('POST', `${api}/validatingadmissionpolicybindings`, binding), 201, 'binding');
-    // It comes into force a moment later: until then a dry run passes.
+    // The policy takes effect after a moment. Until then a dry run succeeds.
     const path = `/api/v1/namespaces/${h.namespace}/secrets?dryRun=All`;
     const probe = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'probe' } };
     await expect.poll(async () => (await admin()('POST', path, probe)).status, { timeout: 20_000 }).toBe(403);
@@ -95,7 +95,7 @@ describe('what a real API server refuses', () => {
     );
   });
 
-  it('an admission webhook that does not answer: CLUSTER_UNAVAILABLE, and named', async () => {
+  it('fails with CLUSTER_UNAVAILABLE when an admission webhook does not answer', async () => {
     await using h = await openReal();
     const path = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
     const webhook = {
@@ -121,12 +121,12 @@ describe('what a real API server refuses', () => {
     await expect(h.cluster.create(app(h), manifest())).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
       detail: 'an admission webhook of the cluster does not answer',
-      todo: expect.stringContaining('validatingwebhookconfigurations'),
+      remedy: expect.stringContaining('validatingwebhookconfigurations'),
     });
     assertStatus(await admin()('DELETE', `${path}/${h.namespace}`), 200, 'webhook');
   });
 
-  it('an object that is not valid: CLUSTER_REFUSED, and TOO_LARGE where that is the reason', async () => {
+  it('fails with CLUSTER_REFUSED for an invalid object, and with TOO_LARGE for a large one', async () => {
     await using h = await openReal();
     const withoutKeys = manifest({ type: 'kubernetes.io/tls', data: new Map() });
     await expect(h.cluster.create(app(h), withoutKeys)).rejects.toMatchObject({ code: 'CLUSTER_REFUSED' });
@@ -136,7 +136,7 @@ describe('what a real API server refuses', () => {
       manifest({ data: new Map([['big', SecretValue.fromBytes(Buffer.alloc(bytes, 'x'))]]) });
     await expect(h.cluster.create(app(h), big(1024 * 1024 + 1))).rejects.toMatchObject({ code: 'TOO_LARGE' });
     await expect(h.cluster.create(app(h), big(8 * 1024 * 1024))).rejects.toMatchObject({ code: 'TOO_LARGE' });
-    // The names of keys do not count for the API server, but for etcd.
+    // The API server does not count the names of keys, but etcd does.
     const many = (keys: number) =>
       manifest({
         data: new Map(
@@ -148,7 +148,7 @@ describe('what a real API server refuses', () => {
     expect(await h.cluster.read(app(h))).toBeUndefined();
   });
 
-  it('what RBAC does not allow: CLUSTER_FORBIDDEN, also for a name beside ours', async () => {
+  it('fails with CLUSTER_FORBIDDEN for Secrets outside its rights', async () => {
     await using h = await openReal();
     const other = { namespace: h.namespace, secret: 'other' };
     const elsewhere = { namespace: 'default', secret: 'app' };
@@ -163,22 +163,22 @@ describe('what a real API server refuses', () => {
     expect(await h.cluster.checkAccess({ namespace, verb: 'delete', secret: 'other' })).toBe(false);
   });
 
-  it('a Secret that may be read and not written: CLUSTER_FORBIDDEN on replace', async () => {
+  it('fails with CLUSTER_FORBIDDEN on replace of a read-only Secret', async () => {
     await using h = await openReal();
     await h.cluster.create(app(h), manifest());
     const rules = [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }];
     const headers = { 'content-type': 'application/merge-patch+json' };
     assertStatus(await admin()('PATCH', h.role, { rules }, headers), 200, 'role');
     const { namespace } = h;
-    const may = () => h.cluster.checkAccess({ namespace, verb: 'update', secret: 'app' });
-    await expect.poll(may, { timeout: 10_000 }).toBe(false);
+    const canUpdate = () => h.cluster.checkAccess({ namespace, verb: 'update', secret: 'app' });
+    await expect.poll(canUpdate, { timeout: 10_000 }).toBe(false);
     const replaced = h.cluster.replace(await readNow(h.cluster, app(h)), change());
     await expect(replaced).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
   });
 });
 
-describe('a cluster that cannot be used', () => {
-  it('a wrong token: CLUSTER_FORBIDDEN, and the ping shows it', async () => {
+describe('an unusable cluster', () => {
+  it('is CLUSTER_FORBIDDEN with a wrong token', async () => {
     await using h = await openReal();
     const path = await variant(h.kubeconfig, (config) => Object.assign(userIn(config), { token: 'wrong' }));
     await using cluster = await connect(path);
@@ -187,7 +187,7 @@ describe('a cluster that cannot be used', () => {
     expect(error).toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail: expect.stringContaining('identity') });
   });
 
-  it('a CA that did not sign the certificate: CLUSTER_UNAVAILABLE, which says TLS', async () => {
+  it('is CLUSTER_UNAVAILABLE with a TLS error when an unknown CA signed the certificate', async () => {
     await using h = await openReal();
     const path = await variant(h.kubeconfig, (config) =>
       Object.assign(clusterIn(config), {
@@ -201,35 +201,35 @@ describe('a cluster that cannot be used', () => {
     });
   });
 
-  it('a certificate for another name: CLUSTER_UNAVAILABLE, unless tls-server-name says which', async () => {
+  it('is CLUSTER_UNAVAILABLE when the certificate does not match `tls-server-name`', async () => {
     await using h = await openReal();
-    const named = (name: string) =>
+    const withServerName = (name: string) =>
       variant(h.kubeconfig, (config) => Object.assign(clusterIn(config), { 'tls-server-name': name }));
-    await using wrong = await connect(await named('example.com'));
+    await using wrong = await connect(await withServerName('example.com'));
     await expect(wrong.ping()).rejects.toMatchObject({
       detail: "TLS: the server's certificate is for another name",
     });
-    await using right = await connect(await named('kubernetes.default.svc'));
+    await using right = await connect(await withServerName('kubernetes.default.svc'));
     await expect(right.ping()).resolves.toBeDefined();
   });
 
-  it('no server: CLUSTER_UNAVAILABLE, which says what is wrong', async () => {
+  it('is CLUSTER_UNAVAILABLE with the reason when no server answers', async () => {
     await using h = await openReal();
-    const at = (server: string) =>
+    const withServer = (server: string) =>
       variant(h.kubeconfig, (config) => Object.assign(clusterIn(config), { server }));
-    await using closed = await connect(await at('https://127.0.0.1:1'));
+    await using closed = await connect(await withServer('https://127.0.0.1:1'));
     await expect(closed.read(app(h))).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
       detail: "connection refused by the API server's address",
     });
-    await using unnamed = await connect(await at('https://api.invalid'));
+    await using unnamed = await connect(await withServer('https://api.invalid'));
     await expect(unnamed.read(app(h))).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
       detail: expect.stringContaining('does not resolve'),
     });
   });
 
-  it('the time of the API server comes with the ping', async () => {
+  it('reports the time of the API server with the ping', async () => {
     await using h = await openReal();
     const { time = 0 } = await h.cluster.ping();
     expect(Math.abs(time - Date.now())).toBeLessThan(5_000);
@@ -237,7 +237,7 @@ describe('a cluster that cannot be used', () => {
 });
 
 describe("the bridge's own namespace", () => {
-  it('gives the keys of the Secrets that a configuration refers to, and no others', async () => {
+  it('provides the keys only of Secrets that the configuration refers to', async () => {
     await using h = await openReal();
     expect(h.cluster.ownNamespace()).toBe(h.ownNamespace);
     expect(h.cluster.inCluster).toBe(false);

@@ -14,11 +14,11 @@ import { assertStatus } from '../services/kubernetes-api.ts';
 type Raw = Readonly<Record<string, unknown>>;
 
 export interface RealHarness extends ClusterHarness {
-  /** Where its Role is. */
+  /** The path of its Role. */
   readonly role: string;
   readonly kubeconfig: string;
   readonly ownNamespace: string;
-  /** Takes away the ClusterRoleBinding `secretbridge-<instance>-<name>`. */
+  /** Deletes the ClusterRoleBinding `secretbridge-<instance>-<name>`. */
   unbind(name: string): Promise<void>;
   /** Binds the ClusterRole of that name in one namespace. */
   bindIn(namespace: string, name: string): Promise<void>;
@@ -26,10 +26,10 @@ export interface RealHarness extends ClusterHarness {
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 
-/** The administrator, as the other writer. */
+/** Requests as the administrator, who acts as another writer. */
 export const admin = () => kubernetes().request;
 
-/** A fresh namespace, and an identity that has what `rbac` gives for these Secrets in it and nothing else. */
+/** A new namespace, and an identity with only the rights that `rbac` prints for these Secrets. */
 export async function openReal(rights: Partial<RbacInput> = {}): Promise<RealHarness> {
   const suffix = randomBytes(4).toString('hex');
   const namespace = `cluster-${suffix}`;
@@ -71,14 +71,14 @@ export async function openReal(rights: Partial<RbacInput> = {}): Promise<RealHar
       const path = `${RBAC}/clusterrolebindings/secretbridge-${instance}-${name}`;
       assertStatus(await request('DELETE', path), 200, path);
     },
-    async bindIn(within, name) {
+    async bindIn(target, name) {
       const role = `secretbridge-${instance}-${name}`;
       const binding = {
         metadata: { name: role },
         roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
         subjects: [{ kind: 'ServiceAccount', name: 'secretbridge', namespace: ownNamespace }],
       };
-      assertStatus(await request('POST', `${RBAC}/namespaces/${within}/rolebindings`, binding), 201, role);
+      assertStatus(await request('POST', `${RBAC}/namespaces/${target}/rolebindings`, binding), 201, role);
     },
     async put(id, raw) {
       const body = {
@@ -119,25 +119,25 @@ export function connect(kubeconfig: string, timeoutMs?: number): Promise<Cluster
   return createKubernetesCluster({ kubeconfig, env: {}, clock: systemClock, ...timeout });
 }
 
-/** @returns What takes away again that which no namespace takes along. */
+/** Creates RBAC objects. @returns A function that removes the cluster-wide ones. */
 export async function grant(input: RbacInput): Promise<() => Promise<void>> {
-  const wide: string[] = [];
+  const clusterWide: string[] = [];
   for (const { kind, metadata, ...rest } of rbacObjects(input)) {
     const inside = metadata.namespace === undefined ? '' : `namespaces/${metadata.namespace}/`;
     const path = `${RBAC}/${inside}${kind.toLowerCase()}s`;
     assertStatus(await kubernetes().request('POST', path, { kind, metadata, ...rest }), 201, path);
-    if (metadata.namespace === undefined) wide.push(`${path}/${metadata.name}`);
+    if (metadata.namespace === undefined) clusterWide.push(`${path}/${metadata.name}`);
   }
   return async () => {
-    for (const path of wide) await kubernetes().request('DELETE', path);
+    for (const path of clusterWide) await kubernetes().request('DELETE', path);
   };
 }
 
-/** The authorizer learns of a new Role by a watch of its own, a moment later. */
+/** The authorizer learns of a new Role through a watch after a moment. */
 async function untilAllowed(cluster: Cluster, namespace: string): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (!(await cluster.checkAccess({ namespace, verb: 'create' }))) {
-    if (Date.now() > deadline) throw new Error('the Role did not come into force');
+    if (Date.now() > deadline) throw new Error('the Role did not take effect');
   }
 }
 
@@ -145,7 +145,7 @@ function collection({ namespace }: TargetId): string {
   return `/api/v1/namespaces/${namespace}/secrets`;
 }
 
-/** A copy of a kubeconfig with one thing changed. */
+/** Writes an edited copy of a kubeconfig, and returns its path. */
 export async function variant(kubeconfig: string, edit: (config: Kubeconfig) => void): Promise<string> {
   const config: Kubeconfig = parse(await readFile(kubeconfig, 'utf8'));
   edit(config);

@@ -22,12 +22,12 @@ async function tokenOf(h: RealHarness, audiences: readonly string[]): Promise<Se
   return SecretValue.fromText(answer.body.status.token);
 }
 
-describe('Kubernetes identities on a real API server, under the printed rights', () => {
-  it('are known by tokens for our audience, and by no others', async () => {
+describe('Kubernetes identities with the printed rights', () => {
+  it('are recognized only by tokens for our audience', async () => {
     await using h = await openReal({ reviews: true });
     const identities = identitiesOf(h);
     const review = (token: SecretValue) => identities.review(token, 'secretbridge');
-    // The ClusterRole comes into force a moment later.
+    // The ClusterRole takes effect after a moment.
     await expect
       .poll(async () => review(await tokenOf(h, ['secretbridge'])).catch(() => undefined), {
         timeout: 10_000,
@@ -42,7 +42,7 @@ describe('Kubernetes identities on a real API server, under the printed rights',
     expect(await review(SecretValue.fromText('not-a-token'))).toBeUndefined();
   });
 
-  it('may use the roles that RBAC gives them', async () => {
+  it('may use the roles that RBAC grants', async () => {
     await using h = await openReal({ reviews: true });
     const identities = identitiesOf(h);
     const name = `role-${h.namespace}`;
@@ -68,15 +68,15 @@ describe('Kubernetes identities on a real API server, under the printed rights',
     await admin()('DELETE', `${RBAC}/clusterroles/${name}`);
   });
 
-  it('cannot be asked for without those rights: CLUSTER_FORBIDDEN', async () => {
+  it('need the right to create reviews', async () => {
     await using h = await openReal();
     const review = identitiesOf(h).review(SecretValue.fromText('a-token'), 'secretbridge');
     await expect(review).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
   });
 });
 
-describe('an identity of a kubeconfig, as a real API server knows it,', () => {
-  it('is the one that it acts as, with all that belongs to that', async () => {
+describe('impersonation by a kubeconfig', () => {
+  it('sends user, uid, groups and extra fields', async () => {
     const kubeconfig = await variant(kubernetes().kubeconfig, ({ users }) => {
       Object.assign(users[0]?.user ?? {}, {
         as: 'bob',

@@ -7,10 +7,10 @@ import { describeWatch } from '../../conformance/cluster-watch.ts';
 import { describeNamespaceWatch } from '../../conformance/cluster-watch-namespaces.ts';
 import { openReal } from './harness.ts';
 
-describeCluster('the cluster over a real API server', () => openReal());
+describeCluster('the cluster on a real API server', () => openReal());
 
-// By a selector, and with the wider scope: `list` cannot be limited to names.
-describeLists('the cluster over a real API server', () => {
+// With a selector and the wider scope, because `list` cannot be limited to names.
+describeLists('the cluster on a real API server', () => {
   const selected = CONFORMANCE_SECRETS.map((secret) => ({ secret, deletes: true }));
   return openReal({
     scope: 'namespace',
@@ -19,21 +19,21 @@ describeLists('the cluster over a real API server', () => {
   });
 });
 
-describe('the cluster over a real API server', () =>
+describe('the cluster on a real API server', () =>
   describeMergeLaw(() => openReal(), { runs: 40, seesReverts: true }));
 
-describeWatch('a watch of one name over a real API server', () => openReal({ watch: true }), {
+describeWatch('a watch of one name on a real API server', () => openReal({ watch: true }), {
   scope: 'name',
   tellsEach: true,
   notesWriters: true,
 });
 
 describeWatch(
-  'a watch of a namespace over a real API server',
+  'a watch of a namespace on a real API server',
   () => openReal({ watch: true, scope: 'namespace' }),
   { scope: 'namespace', tellsEach: true, notesWriters: true },
 );
 
-describeNamespaceWatch('the cluster over a real API server', () =>
+describeNamespaceWatch('the cluster on a real API server', () =>
   openReal({ watch: true, targets: [], selected: [{ secret: 'app' }, { secret: 'foreign', merges: true }] }),
 );

@@ -1,4 +1,4 @@
-// A process of its own, since Node reads NODE_EXTRA_CA_CERTS at its start.
+// Runs as a separate process, because Node reads NODE_EXTRA_CA_CERTS at its start.
 import { createKubernetesCluster } from '../../../src/cluster/kubernetes.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { toAppError } from '../../../src/core/errors.ts';

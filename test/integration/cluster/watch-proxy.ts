@@ -5,12 +5,10 @@ import { Agent, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { kubernetes } from '../services/inject.ts';
 
-/** What the next request of its kind gets instead: an answer, or another path. */
+/** Answers the next request of its kind, or returns another path to request. */
 type Plan = (incoming: IncomingMessage, outgoing: ServerResponse) => string | undefined;
 
-/**
- * Before the real API server, for watches: passes everything on, byte by byte if told, until it is told to do wrong.
- */
+/** A proxy for watches in front of the real API server. It can inject faults and forward byte by byte. */
 export interface WatchProxy extends AsyncDisposable {
   readonly address: string;
   readonly requests: readonly {
@@ -18,13 +16,13 @@ export interface WatchProxy extends AsyncDisposable {
     readonly headers: IncomingMessage['headers'];
   }[];
   next(kind: 'list' | 'watch', plan: Plan): void;
-  /** The streams that are open. */
+  /** Cuts the open streams. */
   cut(): void;
-  /** Nothing passes any more, and nobody is told. */
+  /** Stops the open streams silently. */
   freeze(): void;
   inject(text: string): void;
   drip: boolean;
-  /** As a server that is down. */
+  /** Stops listening, like a server that is down. */
   stop(): Promise<void>;
   start(): Promise<void>;
 }
@@ -41,10 +39,10 @@ export async function startWatchProxy(): Promise<WatchProxy> {
     const kind = path.includes('watch=true') ? 'watch' : 'list';
     requests.push({ kind, headers: incoming.headers });
     const plan = plans[kind].shift();
-    const then = plan === undefined ? path : plan(incoming, outgoing);
-    if (then === undefined) return;
+    const target = plan === undefined ? path : plan(incoming, outgoing);
+    if (target === undefined) return;
     const { host: _, ...headers } = incoming.headers;
-    const call = request(new URL(then, upstream), { method: incoming.method, headers, agent }, (answer) => {
+    const call = request(new URL(target, upstream), { method: incoming.method, headers, agent }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
       outgoing.flushHeaders();
       const stream = { outgoing, frozen: false };

@@ -65,55 +65,55 @@ async function open(
       await real.edit(id, { data: { password: Buffer.from(`edit ${edits}`).toString('base64') } });
       return (await readNow(real.cluster, id)).resourceVersion;
     },
-    /** It tells of one more edit. */
-    async goesOn(timeoutMs?: number) {
+    /** Edits the Secret, and expects the event. */
+    async expectNextEvent(timeoutMs?: number) {
       const version = await this.edit();
-      await log.until(({ now: there }) => there().get('app')?.resourceVersion === version, timeoutMs);
+      await log.until(({ now: current }) => current().get('app')?.resourceVersion === version, timeoutMs);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-  // The stream stands, so that a fault of it hits something.
-  await h.goesOn();
+  // Waits for an event, so that the stream is open before a test injects a fault.
+  await h.expectNextEvent();
   return h;
 }
 
 describe('a watch of a real API server', () => {
-  it('tells of an edit in less than a second, byte by byte too', async () => {
+  it('reports an edit within a second, also byte by byte', async () => {
     await using h = await open();
-    await h.goesOn(1_000);
+    await h.expectNextEvent(1_000);
     h.proxy.drip = true;
-    await h.goesOn(1_000);
+    await h.expectNextEvent(1_000);
     expect(h.log.errors).toEqual([]);
   });
 
-  it('goes on after a cut, without a list and without losing what happened meanwhile', async () => {
+  it('continues after a cut without a list and without losing an event', async () => {
     await using h = await open();
-    await h.goesOn();
+    await h.expectNextEvent();
     h.proxy.cut();
-    await h.goesOn();
-    await h.goesOn();
+    await h.expectNextEvent();
+    await h.expectNextEvent();
     expect(h.log.lists()).toBe(1);
     expect(h.log.told.filter(({ kind }) => kind === 'changed')).toHaveLength(4);
   });
 
-  it('finds a half-open connection by its silence, and then what it missed', async () => {
+  it('detects a half-open connection by its silence, and reports missed events', async () => {
     await using h = await open({ silenceMs: 700 });
     h.proxy.freeze();
-    await h.goesOn(3_000);
+    await h.expectNextEvent(3_000);
     expect(h.log.errors[0]).toMatchObject({ detail: 'no sign of life for 0.7 s' });
   });
 
-  it('begins anew when the server has forgotten its place', async () => {
+  it('lists again when the resource version has expired', async () => {
     await using h = await open();
-    await h.goesOn();
-    // In the words of the API server, whose own memory is too long for a test.
+    await h.expectNextEvent();
+    // Injects the answer of the API server, whose real history lasts too long for a test.
     const object = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Expired', code: 410 };
     h.proxy.inject(`${JSON.stringify({ type: 'ERROR', object })}\n`);
     await h.log.until(({ lists }) => lists() === 2);
-    await h.goesOn();
+    await h.expectNextEvent();
   });
 
-  it('waits as a 429 asks, and goes on', async () => {
+  it('waits as long as a 429 demands, and continues', async () => {
     await using h = await open();
     h.proxy.next('watch', (_, outgoing) => {
       const body = {
@@ -130,17 +130,17 @@ describe('a watch of a real API server', () => {
     h.proxy.cut();
     await h.opened(3);
     expect(performance.now() - started).toBeGreaterThanOrEqual(1_000);
-    await h.goesOn();
+    await h.expectNextEvent();
   });
 
-  it('begins anew after a line that it cannot read', async () => {
+  it('lists again after an unreadable line', async () => {
     await using h = await open();
     h.proxy.inject('{"type":"MODIFIED"\n');
     await h.log.until(({ lists }) => lists() === 2);
-    await h.goesOn();
+    await h.expectNextEvent();
   });
 
-  it('outlasts a server that is down', async () => {
+  it('retries while the server is down', async () => {
     await using h = await open();
     await h.proxy.stop();
     await h.log.until(({ errors }) => errors.length >= 3);
@@ -148,10 +148,10 @@ describe('a watch of a real API server', () => {
     await h.proxy.start();
     await h.log.until(({ now }) => now().get('app')?.resourceVersion === version, 2_000);
     expect(new Set(h.log.errors.map(({ code }) => code))).toEqual(new Set(['CLUSTER_UNAVAILABLE']));
-    await h.goesOn();
+    await h.expectNextEvent();
   });
 
-  it('outlasts rights that are taken away and given back', async () => {
+  it('retries while its rights are missing', async () => {
     await using h = await open();
     const role = await admin()<{ rules: object[] }>('GET', h.real.role);
     const headers = { 'content-type': 'application/merge-patch+json' };
@@ -162,10 +162,10 @@ describe('a watch of a real API server', () => {
     await h.log.until(({ errors }) => errors.some(({ code }) => code === 'CLUSTER_FORBIDDEN'));
     assertStatus(await admin()('PATCH', h.real.role, { rules: role.body.rules }, headers), 200, 'role');
     await expect.poll(may, { timeout: 10_000 }).toBe(true);
-    await h.goesOn();
+    await h.expectNextEvent();
   });
 
-  it('uses the token that is in the file now, once the old one is refused', async () => {
+  it('reads the token file again when the old token is rejected', async () => {
     let file = '';
     const token = (namespace: string) =>
       kubernetes().serviceAccountToken({ namespace, name: 'secretbridge' });
@@ -184,8 +184,8 @@ describe('a watch of a real API server', () => {
     h.proxy.cut();
     await h.opened(3);
     expect(h.proxy.requests.at(-1)?.headers.authorization).toBe(`Bearer ${renewed}`);
-    await h.goesOn();
-    // The cut is the only failure that it had to tell of.
+    await h.expectNextEvent();
+    // The cut is the only reported failure.
     expect(h.log.errors).toHaveLength(1);
   });
 });

@@ -20,7 +20,7 @@ function pathOf(h: RealHarness, kind: keyof typeof PLURALS, name = ''): string {
   return `/apis/apps/v1/namespaces/${h.namespace}/${PLURALS[kind]}${name && `/${name}`}`;
 }
 
-async function make(h: RealHarness, kind: keyof typeof PLURALS, name = 'web'): Promise<WorkloadId> {
+async function createWorkload(h: RealHarness, kind: keyof typeof PLURALS, name = 'web'): Promise<WorkloadId> {
   const labels = { app: name };
   const body = {
     apiVersion: 'apps/v1',
@@ -42,8 +42,8 @@ async function make(h: RealHarness, kind: keyof typeof PLURALS, name = 'web'): P
   return { kind, namespace: h.namespace, name };
 }
 
-/** There is no controller, so the test says what one would. */
-async function settle(h: RealHarness, kind: keyof typeof PLURALS, name = 'web') {
+/** Writes the status that a controller would write. */
+async function finishRollout(h: RealHarness, kind: keyof typeof PLURALS, name = 'web') {
   const path = pathOf(h, kind, name);
   const { body } = (await admin()('GET', path)) as Answer<{ metadata: { generation: number } }>;
   const observedGeneration = body.metadata.generation;
@@ -64,9 +64,9 @@ async function settle(h: RealHarness, kind: keyof typeof PLURALS, name = 'web') 
   assertStatus(await admin()('PATCH', `${path}/status`, patch, merge), 200, 'status');
 }
 
-const named = WORKLOAD_KINDS.map((kind): RbacRestart => ({ kind, name: 'web' }));
+const namedRestarts = WORKLOAD_KINDS.map((kind): RbacRestart => ({ kind, name: 'web' }));
 
-/** The ClusterRole comes into force a moment later. */
+/** The ClusterRole takes effect after a moment. */
 async function untilAllowed(h: Awaited<ReturnType<typeof open>>, kind: WorkloadKind) {
   const read = () =>
     h.workloads.read({ kind, namespace: h.namespace, name: 'web' }).then(
@@ -76,27 +76,27 @@ async function untilAllowed(h: Awaited<ReturnType<typeof open>>, kind: WorkloadK
   await expect.poll(read, { timeout: 10_000 }).toBe('allowed');
 }
 
-describe('workloads on a real API server, under the printed rights', () => {
+describe('workloads on a real API server, with the printed rights', () => {
   it.each(APPS)(
-    'a %s is read, rolled by its template, and rolls until its controller is done',
+    'reads a %s, restarts it by its pod template, and reports the rollout until it ends',
     async (kind) => {
-      await using h = await open(named);
+      await using h = await open(namedRestarts);
       await untilAllowed(h, kind);
       const id = { kind, namespace: h.namespace, name: 'web' };
       expect(await h.workloads.read(id)).toBeUndefined();
-      await make(h, kind);
+      await createWorkload(h, kind);
       const live = await h.workloads.read(id);
       expect(live).toMatchObject({ id, podAnnotations: { theirs: '1' }, rolling: true });
-      await settle(h, kind);
+      await finishRollout(h, kind);
       expect(await h.workloads.read(id)).toMatchObject({ rolling: false });
-      if (live === undefined) throw new Error('it was made');
-      // It was read before its controller wrote to it, which is no reason to lose.
+      if (live === undefined) throw new Error('the workload was not created');
+      // A controller wrote to it after the read, which must not cause a conflict.
       expect(await h.workloads.annotatePods(live, { [MARK]: 'v1' })).toBe('written');
       const after = await h.workloads.read(id);
       expect(after).toMatchObject({ podAnnotations: { theirs: '1', [MARK]: 'v1' }, rolling: true });
-      await settle(h, kind);
+      await finishRollout(h, kind);
       expect(await h.workloads.read(id)).toMatchObject({ rolling: false });
-      // The same again changes nothing, so that nothing rolls.
+      // An identical patch changes nothing and starts no rollout.
       expect(await h.workloads.annotatePods(live, { [MARK]: 'v1' })).toBe('written');
       expect(await h.workloads.read(id)).toMatchObject({ rolling: false });
       const { body } = (await admin()('GET', pathOf(h, kind, 'web'))) as Answer<{
@@ -106,19 +106,19 @@ describe('workloads on a real API server, under the printed rights', () => {
     },
   );
 
-  it('one that is gone, or another of the same name, is not rolled', async () => {
-    await using h = await open(named);
+  it('does not restart a deleted workload or its successor of the same name', async () => {
+    await using h = await open(namedRestarts);
     await untilAllowed(h, 'Deployment');
-    const live = await h.workloads.read(await make(h, 'Deployment'));
-    if (live === undefined) throw new Error('it was made');
+    const live = await h.workloads.read(await createWorkload(h, 'Deployment'));
+    if (live === undefined) throw new Error('the workload was not created');
     assertStatus(await admin()('DELETE', pathOf(h, 'Deployment', 'web')), 200, 'delete');
     expect(await h.workloads.annotatePods(live, { [MARK]: 'v1' })).toBe('missing');
-    await make(h, 'Deployment');
+    await createWorkload(h, 'Deployment');
     expect(await h.workloads.annotatePods(live, { [MARK]: 'v1' })).toBe('missing');
     expect((await h.workloads.read(live.id))?.podAnnotations).toEqual({ theirs: '1' });
   });
 
-  it.each(WORKLOAD_KINDS)('what it may do to a %s is told before there is one', async (kind) => {
+  it.each(WORKLOAD_KINDS)('reports the rights on a %s before one exists', async (kind) => {
     await using h = await open([{ kind, name: 'web' }]);
     await untilAllowed(h, kind);
     const may = (verb: 'get' | 'list' | 'patch', name?: string) =>
@@ -127,17 +127,17 @@ describe('workloads on a real API server, under the printed rights', () => {
     expect([await may('patch', 'api'), await may('patch'), await may('list')]).toEqual([false, false, false]);
   });
 
-  it('those of a selector are found', async () => {
+  it('finds workloads by selector', async () => {
     await using h = await open(WORKLOAD_KINDS.map((kind) => ({ kind })));
     await untilAllowed(h, 'Deployment');
-    await make(h, 'Deployment', 'web');
-    await make(h, 'Deployment', 'api');
+    await createWorkload(h, 'Deployment', 'web');
+    await createWorkload(h, 'Deployment', 'api');
     const list = (labels: Record<string, string>) => h.workloads.list('Deployment', h.namespace, labels);
     expect((await list({ tier: 'front' })).map(({ id }) => id.name)).toEqual(['api', 'web']);
     expect(await list({ tier: 'back' })).toEqual([]);
   });
 
-  it('a cluster without Argo Rollouts has none', async () => {
+  it('finds no Rollout without Argo Rollouts', async () => {
     await using h = await open(WORKLOAD_KINDS.map((kind) => ({ kind })));
     await untilAllowed(h, 'Rollout');
     const id: WorkloadId = { kind: 'Rollout', namespace: h.namespace, name: 'web' };
@@ -145,7 +145,7 @@ describe('workloads on a real API server, under the printed rights', () => {
     expect(await h.workloads.list('Rollout', h.namespace, { tier: 'front' })).toEqual([]);
   });
 
-  it('beyond the names that are rolled all is forbidden', async () => {
+  it('may access only the configured names', async () => {
     await using h = await open([{ kind: 'Deployment', name: 'web' }]);
     await untilAllowed(h, 'Deployment');
     const read = (kind: WorkloadKind, name: string) =>

@@ -6,9 +6,9 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { expressionsOf, readDashboard } from '../../deploy/dashboard.ts';
-import { layerRuns } from '../services/kubectl-layer.ts';
+import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
 import { ALERT_CASES, type AlertCase } from './alert-cases.ts';
-import { CHART, one, renderSet } from './chart.ts';
+import { CHART, findOne, renderSet } from './chart.ts';
 import { findPromtool } from './promtool-install.ts';
 
 interface Rules {
@@ -26,24 +26,24 @@ const rules = (parse(readFileSync(path, 'utf8')) as Rules).groups.flatMap((group
 const run = promisify(execFile);
 
 function ruleOf(alert: string) {
-  const found = rules.find((rule) => rule.alert === alert);
-  if (found === undefined) throw new Error(`there is no rule ${alert}`);
-  return found;
+  const match = rules.find((rule) => rule.alert === alert);
+  if (match === undefined) throw new Error(`no rule ${alert}`);
+  return match;
 }
 
-/** What promtool is to run for it: once with what makes it fire, and once with each of the others. */
-function testsOf({ alert, at, fires, expected, quiet }: AlertCase) {
+/** The promtool tests of a case: one that fires, and one for each quiet set. */
+function promtoolTestsOf({ alert, at, fires, expected, quiet }: AlertCase) {
   const { labels, annotations } = ruleOf(alert);
-  const alone = (series: AlertCase['fires'], alerts: readonly object[]) => ({
+  const testOf = (series: AlertCase['fires'], alerts: readonly object[]) => ({
     interval: '1m',
     input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
     alert_rule_test: [{ eval_time: at, alertname: alert, exp_alerts: alerts }],
   });
-  const fired = expected.map((it) => ({
-    exp_labels: { ...labels, ...it.labels },
-    exp_annotations: { ...annotations, description: it.description },
+  const expectedAlerts = expected.map((expectedAlert) => ({
+    exp_labels: { ...labels, ...expectedAlert.labels },
+    exp_annotations: { ...annotations, description: expectedAlert.description },
   }));
-  return [alone(fires, fired), ...quiet.map((series) => alone(series, []))];
+  return [testOf(fires, expectedAlerts), ...quiet.map((series) => testOf(series, []))];
 }
 
 describe('the alerts', () => {
@@ -52,21 +52,21 @@ describe('the alerts', () => {
     promtool = await findPromtool();
   });
   beforeEach(({ skip }) => {
-    if (promtool === undefined) skip('there is no promtool, and no apt-get to fetch it with');
+    if (promtool === undefined) skip('needs promtool, or apt-get to fetch it');
   });
 
-  /** What it says when it finds nothing wrong. @throws with what is wrong */
+  /** Runs promtool and returns its output. @throws with its error output */
   async function check(...args: readonly string[]): Promise<string> {
     const { stdout } = await run(promtool ?? '', args);
     return stdout;
   }
 
-  it('are rules that Prometheus takes', async () => {
+  it('are valid rules for Prometheus', async () => {
     expect(await check('check', 'rules', path)).toContain(`SUCCESS: ${rules.length} rules found`);
   });
 
-  it.skipIf(!layerRuns)('are rules that Prometheus takes as the chart renders them', async () => {
-    const { spec } = one(await renderSet('monitoring'), 'PrometheusRule');
+  it.skipIf(!isHelmAvailable)(`are valid rules for Prometheus when the chart renders them${HELM_NOTE}`, async () => {
+    const { spec } = findOne(await renderSet('monitoring'), 'PrometheusRule');
     await using bench = await openBench();
     await bench.write('rules.yaml', stringify(spec));
     expect(await check('check', 'rules', join(bench.folder, 'rules.yaml'))).toContain(
@@ -74,36 +74,36 @@ describe('the alerts', () => {
     );
   });
 
-  it('have a case each', () => {
+  it('have one case each', () => {
     expect(ALERT_CASES.map(({ alert }) => alert)).toEqual(rules.map(({ alert }) => alert));
     for (const { quiet } of ALERT_CASES) expect(quiet.length).toBeGreaterThan(0);
   });
 
-  it.each(ALERT_CASES.map((one) => [one.alert, one] as const))(
-    '%s fires when it should, and not else',
-    async (_, one) => {
+  it.each(ALERT_CASES.map((alertCase) => [alertCase.alert, alertCase] as const))(
+    '%s fires only when it should',
+    async (_, alertCase) => {
       await using bench = await openBench();
-      const document = { rule_files: [path], evaluation_interval: '1m', tests: testsOf(one) };
+      const document = { rule_files: [path], evaluation_interval: '1m', tests: promtoolTestsOf(alertCase) };
       await bench.write('test.yaml', stringify(document));
       await expect(check('test', 'rules', join(bench.folder, 'test.yaml'))).resolves.toContain('SUCCESS');
     },
   );
 
-  it('would be told of a rule that does not fire', async () => {
+  it('fails in promtool when a rule does not fire', async () => {
     await using bench = await openBench();
-    const [held] = ALERT_CASES.filter(({ alert }) => alert === 'SecretbridgeHeld');
-    if (held === undefined) throw new Error('no case');
-    const wrong = { ...held, fires: { 'secretbridge_held{job="b"}': '0x2' }, quiet: [] };
-    const document = { rule_files: [path], evaluation_interval: '1m', tests: testsOf(wrong) };
+    const [heldCase] = ALERT_CASES.filter(({ alert }) => alert === 'SecretbridgeHeld');
+    if (heldCase === undefined) throw new Error('no case for SecretbridgeHeld');
+    const failingCase = { ...heldCase, fires: { 'secretbridge_held{job="b"}': '0x2' }, quiet: [] };
+    const document = { rule_files: [path], evaluation_interval: '1m', tests: promtoolTestsOf(failingCase) };
     await bench.write('test.yaml', stringify(document));
     await expect(check('test', 'rules', join(bench.folder, 'test.yaml'))).rejects.toThrow();
   });
 
-  it('and the dashboard ask in valid PromQL', async () => {
+  it('and the dashboard use valid PromQL', async () => {
     await using bench = await openBench();
     const rules = expressionsOf(readDashboard()).map((text, index) => ({
       record: `panel:${index}`,
-      // As Grafana fills them in.
+      // Grafana fills in these variables.
       expr: text.replaceAll('$__rate_interval', '5m').replaceAll(/\$\w+/g, '.*'),
     }));
     await bench.write('panels.yaml', stringify({ groups: [{ name: 'panels', rules }] }));

@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openBench } from '../../cli/harness.ts';
 import { ROOT } from '../../docs/markdown.ts';
-import { layerRuns } from '../services/kubectl-layer.ts';
+import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
 import {
   bridgeOf,
   CHART,
   helm,
   NAMESPACE,
-  one,
+  findOne,
   podsOf,
   type Rendered,
   render,
@@ -24,8 +24,8 @@ import {
 const jobsOf = (objects: readonly Rendered[]) =>
   objects.filter(({ kind }) => kind === 'Job').map(({ metadata }) => metadata.name);
 
-describe.skipIf(!layerRuns)('the chart', () => {
-  it('binds the rights of a selector in the namespaces that the values name, and nowhere else', async () => {
+describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
+  it('binds the rights of a selector only in the namespaces listed in the values', async () => {
     const bindings = (await renderSet('selector-narrow')).filter(
       ({ kind, metadata }) => kind.endsWith('Binding') && metadata.name.endsWith('-selected'),
     );
@@ -35,29 +35,29 @@ describe.skipIf(!layerRuns)('the chart', () => {
     ]);
   });
 
-  it('keeps a SQLite audit on a claim that outlives the release, with one pod at a time', async () => {
+  it('keeps the SQLite audit on a claim that outlives the release, and runs one pod at a time', async () => {
     const objects = await render();
-    const deployment = one(objects, 'Deployment');
+    const deployment = findOne(objects, 'Deployment');
     expect(deployment.spec).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
-    expect(one(objects, 'PersistentVolumeClaim').metadata.annotations).toEqual({
+    expect(findOne(objects, 'PersistentVolumeClaim').metadata.annotations).toEqual({
       'helm.sh/resource-policy': 'keep',
     });
     const mounts = templateOf(deployment).spec.containers[0]?.volumeMounts;
     expect(mounts).toContainEqual({ name: 'state', mountPath: '/var/lib/secretbridge' });
   });
 
-  it('spreads several replicas, and keeps all but one', async () => {
+  it('spreads replicas over nodes, and allows one to be down', async () => {
     const objects = await renderSet('replicas');
     const deployment = bridgeOf(objects);
     expect(deployment.spec).toMatchObject({ replicas: 3, strategy: { type: 'RollingUpdate' } });
-    expect(one(objects, 'PodDisruptionBudget').spec).toMatchObject({ maxUnavailable: 1 });
+    expect(findOne(objects, 'PodDisruptionBudget').spec).toMatchObject({ maxUnavailable: 1 });
     const { spec } = templateOf(deployment);
     expect(spec.topologySpreadConstraints).toHaveLength(2);
     expect(spec.containers[0]?.livenessProbe.httpGet.scheme).toBe('HTTPS');
     expect(objects.filter(({ kind }) => kind === 'PersistentVolumeClaim')).toEqual([]);
   });
 
-  it('runs all of its pods on the nodes and with the priority that the values name', async () => {
+  it('applies node selector, tolerations, affinity and priority to all of its pods', async () => {
     const objects = podsOf(await renderSet('placement'));
     expect(objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`).sort()).toEqual([
       'Deployment b-secretbridge',
@@ -76,42 +76,44 @@ describe.skipIf(!layerRuns)('the chart', () => {
       });
   });
 
-  it('keeps what is said of other pods for the bridge alone', async () => {
-    const apart = '{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}}';
-    const objects = await render('--set-json', `affinity=${apart}`);
-    expect(templateOf(one(objects, 'Deployment')).spec.affinity).toEqual(JSON.parse(apart));
-    expect(templateOf(one(objects, 'Job')).spec.affinity).toBeUndefined();
-    expect(templateOf(one(await render('--set', 'affinity=null'), 'Job')).spec.affinity).toBeUndefined();
+  it('applies pod affinity only to the bridge', async () => {
+    const antiAffinity = '{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}}';
+    const objects = await render('--set-json', `affinity=${antiAffinity}`);
+    expect(templateOf(findOne(objects, 'Deployment')).spec.affinity).toEqual(JSON.parse(antiAffinity));
+    expect(templateOf(findOne(objects, 'Job')).spec.affinity).toBeUndefined();
+    expect(templateOf(findOne(await render('--set', 'affinity=null'), 'Job')).spec.affinity).toBeUndefined();
   });
 
-  it('tells AWS and Azure who it is, in every pod that asks them', async () => {
+  it('sets the AWS and Azure identities on every pod that calls them', async () => {
     const objects = await renderSet('redis-of-yours');
-    expect(one(objects, 'ServiceAccount').metadata.annotations).toEqual({
+    expect(findOne(objects, 'ServiceAccount').metadata.annotations).toEqual({
       note: 'mine',
       'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/bridge',
       'azure.workload.identity/client-id': '00000000-0000-0000-0000-000000000000',
     });
-    const asking = [
+    const templates = [
       bridgeOf(objects),
-      one(objects, 'Job', 'b-secretbridge-doctor'),
-      one(objects, 'Pod', 'b-secretbridge-test-doctor'),
+      findOne(objects, 'Job', 'b-secretbridge-doctor'),
+      findOne(objects, 'Pod', 'b-secretbridge-test-doctor'),
     ].map(templateOf);
-    for (const { metadata, spec } of asking) {
+    for (const { metadata, spec } of templates) {
       expect(metadata.labels).toMatchObject({ 'azure.workload.identity/use': 'true', team: 'platform' });
       expect(spec.serviceAccountName).toBe('b-secretbridge');
     }
-    expect(templateOf(one(objects, 'Pod', 'b-secretbridge-test')).metadata.labels).not.toHaveProperty([
+    expect(templateOf(findOne(objects, 'Pod', 'b-secretbridge-test')).metadata.labels).not.toHaveProperty([
       'azure.workload.identity/use',
     ]);
-    expect(one(await renderSet('azure-identity'), 'ServiceAccount').metadata.annotations).toEqual({
+    expect(findOne(await renderSet('azure-identity'), 'ServiceAccount').metadata.annotations).toEqual({
       'azure.workload.identity/client-id': '11111111-1111-1111-1111-111111111111',
       'azure.workload.identity/tenant-id': '22222222-2222-2222-2222-222222222222',
     });
   });
 
-  it('brings a token for Vault with an audience of its own, which stores take that name none', async () => {
+  it('mounts a Vault token with its own audience for stores without a token file', async () => {
     const objects = await renderSet('vault-audience');
-    const [config = ''] = Object.values(one(objects, 'ConfigMap', 'b-secretbridge-config').data as object);
+    const [config = ''] = Object.values(
+      findOne(objects, 'ConfigMap', 'b-secretbridge-config').data as object,
+    );
     const { stores } = JSON.parse(config) as { stores: { name: string; auth: { tokenFile?: string } }[] };
     const path = '/var/run/secrets/secretbridge-vault/token';
     expect(stores.map(({ name, auth }) => [name, auth.tokenFile])).toEqual([
@@ -119,7 +121,7 @@ describe.skipIf(!layerRuns)('the chart', () => {
       ['mine', '/var/run/mine'],
       ['jwt', undefined],
     ]);
-    for (const workload of [bridgeOf(objects), one(objects, 'Job', 'b-secretbridge-doctor')]) {
+    for (const workload of [bridgeOf(objects), findOne(objects, 'Job', 'b-secretbridge-doctor')]) {
       const { containers, volumes } = templateOf(workload).spec;
       expect(volumes.find(({ name }) => name === 'vault-token')?.projected?.sources).toEqual([
         { serviceAccountToken: { path: 'token', audience: 'vault', expirationSeconds: 3600 } },
@@ -129,7 +131,7 @@ describe.skipIf(!layerRuns)('the chart', () => {
     }
   });
 
-  it('asks `doctor` before an upgrade only, and never where the values say off', async () => {
+  it('runs `doctor` only before an upgrade, and never when `check.doctor` is off', async () => {
     expect(jobsOf(await render())).toEqual(['b-secretbridge-check']);
     expect(jobsOf(await renderSet('default'))).toEqual(['b-secretbridge-check', 'b-secretbridge-doctor']);
     expect(jobsOf(await renderSet('doctor-off'))).toEqual(['b-secretbridge-check']);
@@ -137,11 +139,11 @@ describe.skipIf(!layerRuns)('the chart', () => {
     expect(jobsOf(await renderSet('no-check'))).toEqual([]);
   });
 
-  it('lets `doctor` fail the upgrade only by choice', async () => {
-    const strict = templateOf(one(await renderSet('doctor-fail'), 'Job', 'b-bridge-doctor')).spec;
+  it('lets `doctor` fail the upgrade only when `check.doctor` is fail', async () => {
+    const strict = templateOf(findOne(await renderSet('doctor-fail'), 'Job', 'b-bridge-doctor')).spec;
     expect(strict.containers[0]).toMatchObject({ args: ['doctor', '--config', '/etc/secretbridge/'] });
     expect(strict.containers[0]).not.toHaveProperty('command');
-    const lenient = templateOf(one(await renderSet('default'), 'Job', 'b-secretbridge-doctor')).spec;
+    const lenient = templateOf(findOne(await renderSet('default'), 'Job', 'b-secretbridge-doctor')).spec;
     const [script = '', program, ...args] = lenient.containers[0]?.args ?? [];
     expect([program, ...args]).toEqual([
       '/app/bin/secretbridge.js',
@@ -155,33 +157,34 @@ describe.skipIf(!layerRuns)('the chart', () => {
     const run = async (path: string) => {
       const command = [join(ROOT, 'src/main.ts'), 'doctor', '--config', join(bench.folder, path)];
       const child = spawn(process.execPath, ['-e', script, ...command], { cwd: bench.folder });
-      const said: string[] = [];
-      for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => said.push(String(data)));
+      const output: string[] = [];
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (data) => output.push(String(data)));
       const [code] = (await once(child, 'close')) as [number];
-      return { code, said: said.join('') };
+      return { code, output: output.join('') };
     };
     const broken = await run('broken.yaml');
     expect(broken.code).toBe(0);
-    expect(broken.said).toContain('stores');
-    expect(broken.said).toContain('doctor ended with 3; check.doctor is warn, so this goes on');
-    const well = await run('secretbridge.yaml');
-    expect(well.said).toContain('ok');
-    expect(well.said).not.toContain('goes on');
+    expect(broken.output).toContain('stores');
+    expect(broken.output).toContain('doctor ended with 3; check.doctor is warn, so this goes on');
+    const valid = await run('secretbridge.yaml');
+    expect(valid.output).toContain('ok');
+    expect(valid.output).not.toContain('goes on');
   });
 
-  it('leaves the volume with the audit to the running pod', async () => {
+  it('mounts the audit volume only in the running pod', async () => {
     const objects = await renderSet('default');
     for (const [kind, name] of [
       ['Job', 'b-secretbridge-doctor'],
       ['Pod', 'b-secretbridge-test-doctor'],
     ] as const) {
-      const { volumes } = templateOf(one(objects, kind, name)).spec;
+      const { volumes } = templateOf(findOne(objects, kind, name)).spec;
       expect(JSON.stringify(volumes)).not.toContain('persistentVolumeClaim');
       expect(volumes).toContainEqual({ name: 'scratch', emptyDir: { sizeLimit: '64Mi' } });
     }
   });
 
-  it('has a test that tells a service that is ready from one that is not', async () => {
+  it('has a test that fails while the service is not ready', async () => {
     let status = 503;
     const server = createServer((request, response) => {
       response.statusCode = request.url === '/readyz' ? status : 404;
@@ -189,26 +192,26 @@ describe.skipIf(!layerRuns)('the chart', () => {
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const { port } = server.address() as AddressInfo;
-    const pod = one(await render(), 'Pod', 'b-secretbridge-test');
+    const pod = findOne(await render(), 'Pod', 'b-secretbridge-test');
     const [script = '', address] = templateOf(pod).spec.containers[0]?.args ?? [];
     expect(address).toBe('http://b-secretbridge:8080/readyz');
-    const ask = async () => {
+    const runTest = async () => {
       const child = spawn(process.execPath, ['-e', script, `http://127.0.0.1:${port}/readyz`], {
         stdio: 'ignore',
       });
       return ((await once(child, 'close')) as [number])[0];
     };
     try {
-      expect(await ask()).toBe(1);
+      expect(await runTest()).toBe(1);
       status = 200;
-      expect(await ask()).toBe(0);
+      expect(await runTest()).toBe(0);
     } finally {
       server.close();
     }
   });
 
   it('has an Ingress with the certificate of its host', async () => {
-    expect(one(await renderSet('ingress'), 'Ingress').spec).toEqual({
+    expect(findOne(await renderSet('ingress'), 'Ingress').spec).toEqual({
       ingressClassName: 'nginx',
       tls: [{ hosts: ['secretbridge.internal'], secretName: 'secretbridge-tls' }],
       rules: [
@@ -228,8 +231,8 @@ describe.skipIf(!layerRuns)('the chart', () => {
     });
   });
 
-  it('sets what the values say of the alerts, and watches this installation', async () => {
-    const { spec, metadata } = one(await renderSet('monitoring'), 'PrometheusRule');
+  it('applies the alert settings, and watches only this installation', async () => {
+    const { spec, metadata } = findOne(await renderSet('monitoring'), 'PrometheusRule');
     expect(metadata.labels).toMatchObject({ release: 'prometheus' });
     const { groups } = spec as {
       groups: { rules: { alert: string; expr: string; annotations: { runbook_url: string } }[] }[];
@@ -246,7 +249,7 @@ describe.skipIf(!layerRuns)('the chart', () => {
   });
 
   it('has the dashboard in a ConfigMap that the sidecar finds', async () => {
-    const map = one(await renderSet('monitoring'), 'ConfigMap', 'b-secretbridge-dashboard');
+    const map = findOne(await renderSet('monitoring'), 'ConfigMap', 'b-secretbridge-dashboard');
     expect(map.metadata).toMatchObject({
       labels: { grafana_dashboard: '1' },
       annotations: { grafana_folder: 'Secrets' },
@@ -265,12 +268,12 @@ describe.skipIf(!layerRuns)('the chart', () => {
     ['no-rbac', ['`secretbridge rbac` prints the rights that it needs']],
     ['network-literals', ['vault.example.com, port 8443 (store unknown)']],
     ['replicas', ['--server https://127.0.0.1:8080', 'networkPolicy.postgres.cidrs, port 5432']],
-  ] as const)('says after an installation with %s what to know and to do', async (name, sentences) => {
+  ] as const)('prints the notes for %s after the installation', async (name, sentences) => {
     const path = VALUE_SETS.get(name) ?? '';
-    const said = await helm(
+    const output = await helm(
       ...['install', 'b', CHART, '--namespace', NAMESPACE, '--dry-run=client', '--values', path],
     );
-    const notes = said.slice(said.indexOf('\nNOTES:'));
+    const notes = output.slice(output.indexOf('\nNOTES:'));
     expect(notes).toContain(`helm test b --namespace ${NAMESPACE}`);
     for (const sentence of sentences) expect(notes).toContain(sentence);
     if (name === 'network-literals') expect(notes).not.toContain('vault.internal');

@@ -6,10 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { kubernetes } from '../services/inject.ts';
-import { installFromLayer, layerRuns } from '../services/kubectl-layer.ts';
+import { installFromLayer, HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { CHART, helm, VALUE_SETS } from './chart.ts';
-import { type Play, withJobs } from './job-controller.ts';
+import { type JobResult, withJobController } from './job-controller.ts';
 
 const STORE = {
   name: 'team',
@@ -23,7 +23,7 @@ const mappingTo = (name: string, namespace: string) => ({
   data: { KEY: { store: 'team', key: name } },
 });
 
-/** A release `r` in a namespace of its own under Pod Security `restricted`, and the Helm that acts on it. */
+/** A release `r` in its own namespace under Pod Security `restricted`, with Helm commands for it. */
 async function openRelease(namespace: string) {
   const bench = await openBench();
   const api = kubernetes();
@@ -33,27 +33,27 @@ async function openRelease(namespace: string) {
     201,
     'namespace',
   );
-  const where = ['--namespace', namespace, '--kubeconfig', api.kubeconfig];
+  const connectionArgs = ['--namespace', namespace, '--kubeconfig', api.kubeconfig];
   const values = join(bench.folder, 'values.yaml');
   return {
     ...bench,
     async get<Body = { items: { metadata: { name: string } }[] }>(path: string, group = '/api/v1') {
       return api.request<Body>('GET', `${group}/namespaces/${namespace}/${path}`);
     },
-    /** Nothing is there that would make the pods ready, so it is not waited for. */
-    async helm(verb: 'install' | 'upgrade', given: object, play: Play): Promise<string> {
-      await writeFile(values, stringify(given));
-      return withJobs(api, namespace, play, () =>
-        helm(verb, 'r', CHART, ...where, '--values', values, '--timeout', '60s'),
+    /** Does not wait for ready pods, because the API server of the tests runs none. */
+    async helm(verb: 'install' | 'upgrade', settings: object, jobResult: JobResult): Promise<string> {
+      await writeFile(values, stringify(settings));
+      return withJobController(api, namespace, jobResult, () =>
+        helm(verb, 'r', CHART, ...connectionArgs, '--values', values, '--timeout', '60s'),
       );
     },
-    /** Without its checks. Gives all that is said, warnings of the API server too. */
+    /** Installs without hooks. Returns the whole output, including warnings of the API server. */
     async apply(path: string): Promise<string> {
-      const args = ['install', 'r', CHART, ...where, '--values', path, '--no-hooks'];
+      const args = ['install', 'r', CHART, ...connectionArgs, '--values', path, '--no-hooks'];
       const { stdout, stderr } = await promisify(execFile)(await installFromLayer('helm'), args);
       return stdout + stderr;
     },
-    uninstall: () => helm('uninstall', 'r', ...where),
+    uninstall: () => helm('uninstall', 'r', ...connectionArgs),
   };
 }
 
@@ -62,8 +62,8 @@ const PATHS = {
   deployments: '/apis/apps/v1',
 };
 
-describe.skipIf(!layerRuns)('a release', () => {
-  it('is checked before anything is there, and with the rights to come before it is changed', async () => {
+describe.skipIf(!isHelmAvailable)(`a release${HELM_NOTE}`, () => {
+  it('is checked before the installation, and with its new rights before an upgrade', async () => {
     const namespace = 'release-a';
     const { request } = kubernetes();
     for (const name of ['release-a-one', 'release-a-two'])
@@ -71,21 +71,21 @@ describe.skipIf(!layerRuns)('a release', () => {
     await using release = await openRelease(namespace);
     const names = async (path: string, group?: string) =>
       (await release.get(path, group)).body.items.map(({ metadata }) => metadata.name).toSorted();
-    const rolesIn = async (where: string) => {
+    const rolesIn = async (target: string) => {
       const answer = await request<{ items: { metadata: { name: string } }[] }>(
         'GET',
-        `${PATHS.roles}/namespaces/${where}/roles`,
+        `${PATHS.roles}/namespaces/${target}/roles`,
       );
       return answer.body.items.map(({ metadata }) => metadata.name);
     };
-    const mayRead = async (where: string) => {
+    const mayRead = async (target: string) => {
       const answer = await request<{ status: { allowed: boolean } }>(
         'POST',
         '/apis/authorization.k8s.io/v1/subjectaccessreviews',
         {
           spec: {
             user: `system:serviceaccount:${namespace}:r-secretbridge`,
-            resourceAttributes: { namespace: where, verb: 'get', resource: 'secrets', name: 'two' },
+            resourceAttributes: { namespace: target, verb: 'get', resource: 'secrets', name: 'two' },
           },
         },
       );
@@ -94,15 +94,15 @@ describe.skipIf(!layerRuns)('a release', () => {
     const account = async () =>
       (await release.get<{ metadata: { uid: string } }>('serviceaccounts/r-secretbridge')).body.metadata.uid;
 
-    const asked: string[] = [];
+    const jobs: string[] = [];
     const one = { config: { stores: [STORE], mappings: [mappingTo('one', 'release-a-one')] } };
     await release.helm('install', one, async (job) => {
-      asked.push(job);
+      jobs.push(job);
       expect(await names('deployments', PATHS.deployments)).toEqual([]);
       expect(await names('configmaps')).toContain('r-secretbridge-check-config');
       return 'succeeds';
     });
-    expect(asked).toEqual(['r-secretbridge-check']);
+    expect(jobs).toEqual(['r-secretbridge-check']);
     expect(await names('deployments', PATHS.deployments)).toEqual(['r-secretbridge']);
     expect((await names('configmaps')).filter((name) => name.includes('-check-'))).toEqual([]);
     const before = await account();
@@ -114,15 +114,15 @@ describe.skipIf(!layerRuns)('a release', () => {
       },
     };
     await release.helm('upgrade', two, async (job) => {
-      asked.push(job);
+      jobs.push(job);
       expect(await rolesIn('release-a-two')).toEqual(['secretbridge-r-check']);
       expect(await mayRead('release-a-two')).toBe(true);
       return 'succeeds';
     });
-    expect(asked.slice(1)).toEqual(['r-secretbridge-check', 'r-secretbridge-doctor']);
+    expect(jobs.slice(1)).toEqual(['r-secretbridge-check', 'r-secretbridge-doctor']);
     expect(await rolesIn('release-a-two')).toEqual(['secretbridge-r']);
     expect(await rolesIn('release-a-one')).toEqual(['secretbridge-r']);
-    // Its tokens, which running pods hold, end with it.
+    // A new account would invalidate the tokens of running pods.
     expect(await account()).toBe(before);
 
     await expect(release.helm('upgrade', one, async () => 'fails')).rejects.toThrow();
@@ -135,24 +135,24 @@ describe.skipIf(!layerRuns)('a release', () => {
     expect(await names('persistentvolumeclaims')).toEqual(['r-secretbridge-state']);
   });
 
-  it('ends an upgrade where `check.doctor: fail` finds something', { tags: ['long'] }, async () => {
+  it('fails the upgrade when `check.doctor: fail` finds a problem', { tags: ['long'] }, async () => {
     await using release = await openRelease('release-b');
     const deployment = async () =>
       (await release.get<{ spec: { replicas: number } }>('deployments/r-secretbridge', PATHS.deployments))
         .body.spec.replicas;
     await release.helm('install', {}, async () => 'succeeds');
-    const play: Play = async (job) => (job.endsWith('-doctor') ? 'fails' : 'succeeds');
-    await expect(release.helm('upgrade', { replicas: 0, check: { doctor: 'fail' } }, play)).rejects.toThrow(
-      /doctor/,
-    );
+    const jobResult: JobResult = async (job) => (job.endsWith('-doctor') ? 'fails' : 'succeeds');
+    await expect(
+      release.helm('upgrade', { replicas: 0, check: { doctor: 'fail' } }, jobResult),
+    ).rejects.toThrow(/doctor/);
     expect(await deployment()).toBe(1);
     const jobs = await release.get('jobs', '/apis/batch/v1');
-    // For its log.
+    // The failed Job is kept for its log.
     expect(jobs.body.items.map(({ metadata }) => metadata.name)).toContain('r-secretbridge-doctor');
   });
 
-  const VALUES_TITLE = 'is applied whole and without a warning, with the values %s';
-  async function isApplied(name: string): Promise<void> {
+  const VALUES_TITLE = 'is applied completely and without a warning, with the values %s';
+  async function expectApplied(name: string): Promise<void> {
     for (const namespace of ['chart-a', 'chart-b', 'chart-c'])
       await kubernetes().request('POST', '/api/v1/namespaces', { metadata: { name: namespace } });
     await using release = await openRelease(`release-${name}`);
@@ -162,11 +162,11 @@ describe.skipIf(!layerRuns)('a release', () => {
     expect(output).not.toMatch(/warning|would violate/i);
     await release.uninstall();
   }
-  it.each(['replicas', 'placement'])(VALUES_TITLE, isApplied);
+  it.each(['replicas', 'placement'])(VALUES_TITLE, expectApplied);
   const VARIANTS = ['selector-narrow', 'vault-audience', 'network-literals', 'ingress'];
-  it.each(VARIANTS)(VALUES_TITLE, { tags: ['long'] }, isApplied);
+  it.each(VARIANTS)(VALUES_TITLE, { tags: ['long'] }, expectApplied);
 
-  it('holds a configuration of 3 MiB, which is mounted as it was given', { tags: ['long'] }, async () => {
+  it('mounts a configuration of 3 MiB unchanged', { tags: ['long'] }, async () => {
     await using release = await openRelease('release-c');
     const mappings = Array.from({ length: 9000 }, (_, index) => ({
       name: `team-${index % 97}-service-${index}`,

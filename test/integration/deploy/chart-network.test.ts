@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { layerRuns } from '../services/kubectl-layer.ts';
-import { one, renderSet } from './chart.ts';
+import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
+import { findOne, renderSet } from './chart.ts';
 
 interface Peer {
   readonly ipBlock?: { readonly cidr: string };
@@ -13,7 +13,10 @@ interface Rule {
   readonly ports?: readonly { readonly port: number }[];
 }
 
-/** `10.0.0.1/32 10.0.0.2/32 :443`; `*` is anywhere, `@name` a namespace, `pods` some in it. */
+/**
+ * Formats a rule as `10.0.0.1/32 10.0.0.2/32 :443`. `*` is any address, `@name` a namespace, `pods` selected pods in
+ * it.
+ */
 function textOf({ to, ports }: Rule): string {
   const peers = (to ?? []).map(
     ({ ipBlock, namespaceSelector, podSelector }) =>
@@ -25,21 +28,21 @@ function textOf({ to, ports }: Rule): string {
 }
 
 async function policyOf(name: string, policy = 'b-secretbridge') {
-  const { spec } = one(await renderSet(name), 'NetworkPolicy', policy);
+  const { spec } = findOne(await renderSet(name), 'NetworkPolicy', policy);
   const { ingress, egress } = spec as { ingress: Rule[]; egress?: Rule[] };
   return { ingress, egress: (egress ?? []).map(textOf) };
 }
 
 const ALWAYS = ['pods@kube-system :53', 'pods :8080'];
 
-describe.skipIf(!layerRuns)('the network policy', () => {
-  it('lets out to the addresses and ports of the configuration', async () => {
+describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
+  it('allows egress to the addresses and ports of the configuration', async () => {
     const { egress } = await policyOf('network-literals');
     expect(egress).toEqual([
       ...ALWAYS,
       '192.0.2.10/32 :8200',
       '2001:db8::1/128 :8201',
-      // The pods behind a Service may have another port.
+      // The pods behind a Service may listen on another port.
       '@vault :*',
       '@openbao :*',
       '10.1.0.0/24 :443',
@@ -52,7 +55,7 @@ describe.skipIf(!layerRuns)('the network policy', () => {
     ]);
   });
 
-  it('lets in whom the values name, and its own test', async () => {
+  it('allows ingress from the configured peers and from its own test', async () => {
     const { ingress } = await policyOf('network-literals');
     expect(ingress).toEqual([
       {
@@ -73,11 +76,11 @@ describe.skipIf(!layerRuns)('the network policy', () => {
     ]);
   });
 
-  it('knows where AWS logs in, and where nodes give their identity', async () => {
+  it('allows egress to the login endpoints and node identity of AWS', async () => {
     const { egress } = await policyOf('aws-identity');
     expect(egress).toEqual([
       ...ALWAYS,
-      // The services of AWS have host names only.
+      // AWS services have only host names.
       '* :443',
       '169.254.169.254/32 :80',
       '169.254.170.23/32 :80',
@@ -85,7 +88,7 @@ describe.skipIf(!layerRuns)('the network policy', () => {
     ]);
   });
 
-  it('knows where Azure logs in', async () => {
+  it('allows egress to the login endpoint of Azure', async () => {
     const { egress } = await policyOf('azure-identity');
     expect(egress).toEqual([
       ...ALWAYS,
@@ -96,7 +99,7 @@ describe.skipIf(!layerRuns)('the network policy', () => {
     ]);
   });
 
-  it('knows the queues of events, where traces go, and where the clouds of Azure log in', async () => {
+  it('allows egress to event queues, the trace collector and the login endpoints of the Azure clouds', async () => {
     const { egress } = await policyOf('network-beside');
     expect(egress).toEqual([
       ...ALWAYS,
@@ -108,7 +111,7 @@ describe.skipIf(!layerRuns)('the network policy', () => {
     ]);
   });
 
-  it('lets out to the bundled Redis, which nobody but the bridge may ask', async () => {
+  it('allows egress to the bundled Redis, which accepts only the bridge', async () => {
     const { egress } = await policyOf('placement');
     expect(egress).toEqual([...ALWAYS, 'pods :6379', '* :6443']);
     const redis = await policyOf('placement', 'b-secretbridge-redis');
@@ -119,7 +122,7 @@ describe.skipIf(!layerRuns)('the network policy', () => {
     ]);
   });
 
-  it('adds rules of the values', async () => {
+  it('adds rules from the values', async () => {
     const { egress } = await policyOf('replicas');
     expect(egress).toContain('192.0.2.0/24 :5432');
   });

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
-import { layerRuns } from '../services/kubectl-layer.ts';
-import { CHART, helm, isHook, one, refusal, render, templateOf } from './chart.ts';
+import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
+import { CHART, helm, isHook, findOne, renderError, render, templateOf } from './chart.ts';
 
-describe.skipIf(!layerRuns)('the values of the chart', () => {
+describe.skipIf(!isHelmAvailable)(`the values of the chart${HELM_NOTE}`, () => {
   it.each([
     ['more than one replica on SQLite', ['--set', 'replicas=2'], 'replicas: more than one needs'],
     [
@@ -20,13 +20,13 @@ describe.skipIf(!layerRuns)('the values of the chart', () => {
       'redis.bundled.passwordSecret.name',
     ],
     [
-      'an audit beside the volume',
+      'an audit outside the volume',
       ['--set', 'config.audit.store.kind=sqlite,config.audit.store.path=./audit.db'],
       'must be below /var/lib/secretbridge/',
     ],
     ['an unknown field of the configuration', ['--set', 'config.brakes.share=1'], "'brakes' not allowed"],
     [
-      'an address that no probe reaches',
+      'an address that probes cannot reach',
       ['--set', 'config.http.listen=127.0.0.1:8080'],
       'config.http.listen',
     ],
@@ -45,25 +45,25 @@ describe.skipIf(!layerRuns)('the values of the chart', () => {
       'replicas: more than one needs',
     ],
     [
-      'a file beside the configuration',
+      'a relative path of the archive',
       ['--set', 'config.audit.archive.path=./archive'],
       './archive is relative to the mounted configuration',
     ],
     [
-      'a key beside the configuration',
+      'a relative path of a key',
       ['--set', 'config.keys.checkpoint.file=state/checkpoint.key'],
       'state/checkpoint.key is relative to the mounted configuration',
     ],
-    ['a variable whose value is no text', ['--set', 'env[0].name=A,env[0].value=5'], '/env/0/value'],
-    ['an Ingress for every host', ['--set', 'ingress.enabled=true'], 'ingress.host is required'],
-    ['a word that `check.doctor` does not know', ['--set', 'check.doctor=maybe'], 'check/doctor'],
+    ['a variable whose value is not text', ['--set', 'env[0].name=A,env[0].value=5'], '/env/0/value'],
+    ['an Ingress without a host', ['--set', 'ingress.enabled=true'], 'ingress.host is required'],
+    ['an unknown value of `check.doctor`', ['--set', 'check.doctor=maybe'], 'check/doctor'],
     [
-      'a NetworkPolicy with a host that has no list',
+      'a NetworkPolicy host whose value is not a list',
       ['--set', 'networkPolicy.hosts.vault=10.0.0.0/8'],
       'networkPolicy/hosts/vault',
     ],
   ] as const)('rejects %s', async (_, args, message) => {
-    expect(await refusal(...args)).toContain(message);
+    expect(await renderError(...args)).toContain(message);
   });
 
   it.each([
@@ -71,25 +71,25 @@ describe.skipIf(!layerRuns)('the values of the chart', () => {
     ['config.stores[0].kind=valut', 'config/stores/0'],
     ['config.mappings[0].target.namspace=a', "'namspace'"],
     ['config.defaults.onDrift=fix', 'config/defaults/onDrift'],
-  ])('refuses in `helm lint` the mistake %s', async (mistake, message) => {
+  ])('`helm lint` rejects %s', async (mistake, message) => {
     await expect(helm('lint', CHART, '--set', mistake)).rejects.toMatchObject({
       stdout: expect.stringContaining(message),
     });
   });
 
-  it('take variables of tools that write every field', async () => {
+  it('accept variables with null fields', async () => {
     const env = [
       { name: 'A', value: 'a', valueFrom: null },
       { name: 'B', value: null, valueFrom: { secretKeyRef: { name: 's', key: 'b' } } },
     ];
     const objects = await render('--set-json', `env=${JSON.stringify(env)}`);
-    expect(templateOf(one(objects, 'Deployment')).spec.containers[0]).toMatchObject({ env });
+    expect(templateOf(findOne(objects, 'Deployment')).spec.containers[0]).toMatchObject({ env });
   });
 
-  it('spreads a large configuration over ConfigMaps, and a mapping stays in its own', async () => {
+  it('spread a large configuration over ConfigMaps, and keep each mapping in its ConfigMap', async () => {
     const names = Array.from({ length: 4000 }, (_, index) => `mapping-${index}`);
     await using bench = await openBench();
-    const place = async (list: readonly string[]) => {
+    const renderMappings = async (list: readonly string[]) => {
       const mappings = list.map((name) => ({
         name,
         target: { namespace: 'chart-a', annotations: { note: 'x'.repeat(200) } },
@@ -107,21 +107,21 @@ describe.skipIf(!layerRuns)('the values of the chart', () => {
       const maps = objects.filter(
         ({ kind, metadata }) => kind === 'ConfigMap' && /-mappings-/.test(metadata.name) && !isHook(metadata),
       );
-      const places = new Map<string, string>();
+      const mapOfMapping = new Map<string, string>();
       for (const { metadata, data } of maps) {
         const content = Object.values(data as Record<string, string>).join('');
         expect(content.length).toBeLessThan(1_000_000);
         for (const { name } of (JSON.parse(content) as { mappings: { name: string }[] }).mappings)
-          places.set(name, metadata.name);
+          mapOfMapping.set(name, metadata.name);
       }
-      return { maps: maps.length, places, objects };
+      return { maps: maps.length, places: mapOfMapping, objects };
     };
-    const before = await place(names);
+    const before = await renderMappings(names);
     expect(before.maps).toBeGreaterThan(2);
     expect([...before.places.keys()].toSorted()).toEqual(names.toSorted());
-    const [mounted] = templateOf(one(before.objects, 'Deployment')).spec.volumes;
+    const [mounted] = templateOf(findOne(before.objects, 'Deployment')).spec.volumes;
     expect(mounted?.projected?.sources).toHaveLength(before.maps + 1);
-    const after = await place(names.filter((name) => name !== 'mapping-7'));
+    const after = await renderMappings(names.filter((name) => name !== 'mapping-7'));
     for (const [name, map] of after.places) expect(map).toBe(before.places.get(name));
   });
 });

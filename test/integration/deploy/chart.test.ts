@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { kubernetes } from '../services/inject.ts';
-import { layerRuns } from '../services/kubectl-layer.ts';
+import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import {
   bridgeOf,
@@ -10,7 +10,7 @@ import {
   helm,
   isHook,
   NAMESPACE,
-  one,
+  findOne,
   openRendered,
   podsOf,
   RBAC_KINDS,
@@ -22,8 +22,8 @@ import {
 } from './chart.ts';
 
 const CASES = [...VALUE_SETS.keys()];
-const but = (...left: readonly string[]) => CASES.filter((name) => !left.includes(name));
-/** Their definitions are no part of Kubernetes. */
+const casesExcept = (...excluded: readonly string[]) => CASES.filter((name) => !excluded.includes(name));
+/** Their definitions are not part of Kubernetes. */
 const FOREIGN_KINDS = new Set(['ServiceMonitor', 'PrometheusRule']);
 const PLURALS: Readonly<Record<string, string>> = {
   NetworkPolicy: 'networkpolicies',
@@ -37,10 +37,11 @@ function urlOf({ apiVersion, kind, metadata }: Rendered): string {
   return `${root}${within}/${plural}/${metadata.name}`;
 }
 
-const text = (one: Rendered) => `${one.kind} ${one.metadata.namespace ?? ''} ${one.metadata.name}`;
-const byText = (a: Rendered, b: Rendered) => (text(a) < text(b) ? -1 : 1);
+const nameOf = (object: Rendered) =>
+  `${object.kind} ${object.metadata.namespace ?? ''} ${object.metadata.name}`;
+const byName = (a: Rendered, b: Rendered) => (nameOf(a) < nameOf(b) ? -1 : 1);
 
-describe.skipIf(!layerRuns)('the chart', () => {
+describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
   beforeAll(async () => {
     const { request } = kubernetes();
     for (const name of ['chart-a', 'chart-b', 'chart-c', '2024', 'true'])
@@ -53,7 +54,7 @@ describe.skipIf(!layerRuns)('the chart', () => {
     );
   });
 
-  it('is tried with many sets of values', () => {
+  it('is tested with at least 20 sets of values', () => {
     expect(CASES.length).toBeGreaterThanOrEqual(20);
   });
 
@@ -63,20 +64,20 @@ describe.skipIf(!layerRuns)('the chart', () => {
     );
   });
 
-  it.each(CASES)('renders objects that the API server takes, with %s', async (name) => {
+  it.each(CASES)('renders objects that the API server accepts, with %s', async (name) => {
     const { request } = kubernetes();
     const objects = await renderSet(name);
     expect(objects.length).toBeGreaterThan(4);
-    const known = objects.filter(({ kind }) => !FOREIGN_KINDS.has(kind));
+    const builtIn = objects.filter(({ kind }) => !FOREIGN_KINDS.has(kind));
     await Promise.all(
-      known.map(async (object) => {
+      builtIn.map(async (object) => {
         const answer = await request(
           'PATCH',
           `${urlOf(object)}?dryRun=All&fieldManager=helm&force=true&fieldValidation=Strict`,
           JSON.stringify(object),
           { 'content-type': 'application/apply-patch+yaml' },
         );
-        expect([200, 201], `${text(object)}: ${JSON.stringify(answer.body)}`).toContain(answer.status);
+        expect([200, 201], `${nameOf(object)}: ${JSON.stringify(answer.body)}`).toContain(answer.status);
       }),
     );
   });
@@ -88,53 +89,54 @@ describe.skipIf(!layerRuns)('the chart', () => {
     for (const workload of pods) {
       const { metadata, spec } = templateOf(workload);
       const pod = { metadata: { ...metadata, name: workload.metadata.name }, spec };
-      // A Deployment of pods that are not admitted is taken, with a warning.
+      // The API server accepts a Deployment with inadmissible pods, and only warns.
       const answer = await request('POST', `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`, pod);
       expect(answer.status, JSON.stringify(answer.body)).toBe(201);
     }
   });
 
-  it('would be told of a pod that is not admitted', async () => {
+  it('Pod Security rejects a pod without a security context', async () => {
     const pod = { metadata: { name: 'x' }, spec: { containers: [{ name: 'x', image: 'x' }] } };
     const answer = await kubernetes().request('POST', `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`, pod);
     expect(answer.status).toBe(403);
   });
 
-  it.each(CASES)('renders a configuration that is valid, with %s', async (name) => {
+  it.each(CASES)('renders a valid configuration with %s', async (name) => {
     await using rendered = await openRendered(await renderSet(name));
     const { json } = await rendered.command('validate');
-    // A mapping that `access` refuses is reported there, and is no obstacle to the service.
+    // A mapping that `access` denies is reported here and does not stop the service.
     const problems = (json as { problems: { code: string }[] }).problems.filter(
       ({ code }) => code !== 'NOT_ALLOWED',
     );
     expect(problems, name).toEqual([]);
   });
 
-  it.each(but('no-rbac'))('grants what `secretbridge rbac` prints, with %s', async (name) => {
+  it.each(casesExcept('no-rbac'))('grants what `secretbridge rbac` prints, with %s', async (name) => {
     const objects = await renderSet(name);
     await using rendered = await openRendered(objects);
     const account = templateOf(bridgeOf(objects)).spec.serviceAccountName ?? '';
     const { json } = await rendered.command('rbac', '--service-account', `${NAMESPACE}/${account}`);
-    const narrow = (it: Rendered) => name === 'selector-narrow' && it.metadata.name.endsWith('-selected');
+    const narrow = (object: Rendered) =>
+      name === 'selector-narrow' && object.metadata.name.endsWith('-selected');
     const grants = (list: readonly Rendered[]) =>
       list
-        .filter((it) => RBAC_KINDS.has(it.kind) && !isHook(it.metadata))
-        .filter((it) => !(narrow(it) && it.kind.endsWith('Binding')))
-        .toSorted(byText)
+        .filter((object) => RBAC_KINDS.has(object.kind) && !isHook(object.metadata))
+        .filter((object) => !(narrow(object) && object.kind.endsWith('Binding')))
+        .toSorted(byName)
         .map(grantOf);
     expect(grants(objects)).toEqual(grants((json as { items: readonly Rendered[] }).items));
   });
 
-  it.each(but('no-rbac', 'no-check', 'doctor-off'))(
-    'gives `doctor` before an upgrade the same rights under other names, with %s',
+  it.each(casesExcept('no-rbac', 'no-check', 'doctor-off'))(
+    'gives `doctor` the same rights under other names before an upgrade, with %s',
     async (name) => {
       const granting = (await renderSet(name)).filter(({ kind }) => RBAC_KINDS.has(kind));
       const grants = (hooks: boolean) =>
         granting
           .filter(({ metadata }) => isHook(metadata) === hooks)
-          .toSorted(byText)
-          .map((it) =>
-            JSON.stringify(grantOf(it)).replaceAll(/("name":"secretbridge-[^"]*?)-check"/g, '$1"'),
+          .toSorted(byName)
+          .map((object) =>
+            JSON.stringify(grantOf(object)).replaceAll(/("name":"secretbridge-[^"]*?)-check"/g, '$1"'),
           );
       expect(grants(true)).toEqual(grants(false));
       for (const { metadata } of granting) expect(metadata.name.endsWith('-check')).toBe(isHook(metadata));
@@ -145,38 +147,43 @@ describe.skipIf(!layerRuns)('the chart', () => {
     expect((await renderSet('no-rbac')).filter(({ kind }) => RBAC_KINDS.has(kind))).toEqual([]);
   });
 
-  it('has no object of the whole cluster unless a selector or `http.kubernetes` asks for it', async () => {
+  it('has cluster-wide objects only with a selector or `http.kubernetes`', async () => {
     for (const name of CASES) {
-      const wide = (await renderSet(name)).filter(({ kind }) => CLUSTER_WIDE.has(kind));
-      expect(wide.length > 0, name).toBe(name.startsWith('selector'));
+      const clusterWide = (await renderSet(name)).filter(({ kind }) => CLUSTER_WIDE.has(kind));
+      expect(clusterWide.length > 0, name).toBe(name.startsWith('selector'));
     }
   });
 
-  it.each(but('no-check'))('checks before all the configuration that the pods get, with %s', async (name) => {
-    const objects = await renderSet(name);
-    const maps = objects.filter(
-      ({ kind, metadata }) => kind === 'ConfigMap' && !metadata.name.endsWith('-dashboard'),
-    );
-    const hooks = maps.filter((it) => isHook(it.metadata));
-    const own = maps.filter((it) => !isHook(it.metadata));
-    const contents = (list: readonly Rendered[]) => list.map(({ data }) => data);
-    expect(contents(hooks)).toEqual(contents(own));
-    const mapsOf = ({ spec }: Template) =>
-      spec.volumes.flatMap(({ projected }) =>
-        (projected?.sources ?? []).flatMap((it) =>
-          'configMap' in it ? [(it.configMap as { name: string }).name] : [],
-        ),
+  it.each(casesExcept('no-check'))(
+    'validates the complete configuration of the pods before an upgrade, with %s',
+    async (name) => {
+      const objects = await renderSet(name);
+      const maps = objects.filter(
+        ({ kind, metadata }) => kind === 'ConfigMap' && !metadata.name.endsWith('-dashboard'),
       );
-    const namesOf = (list: readonly Rendered[]) => list.map(({ metadata }) => metadata.name);
-    for (const job of objects.filter(({ kind }) => kind === 'Job'))
-      expect(mapsOf(templateOf(job))).toEqual(namesOf(hooks));
-    expect(mapsOf(templateOf(bridgeOf(objects)))).toEqual(namesOf(own));
-    const check = objects.filter(({ kind, metadata }) => kind === 'Job' && metadata.name.endsWith('-check'));
-    expect(check.map((it) => templateOf(it).spec.containers[0]?.args)).toEqual([
-      ['validate', '--config', '/etc/secretbridge/'],
-    ]);
-    expect(one(check, 'Job').metadata.annotations).toMatchObject({
-      'helm.sh/hook': 'pre-install,pre-upgrade',
-    });
-  });
+      const hooks = maps.filter((object) => isHook(object.metadata));
+      const own = maps.filter((object) => !isHook(object.metadata));
+      const contents = (list: readonly Rendered[]) => list.map(({ data }) => data);
+      expect(contents(hooks)).toEqual(contents(own));
+      const mapsOf = ({ spec }: Template) =>
+        spec.volumes.flatMap(({ projected }) =>
+          (projected?.sources ?? []).flatMap((source) =>
+            'configMap' in source ? [(source.configMap as { name: string }).name] : [],
+          ),
+        );
+      const namesOf = (list: readonly Rendered[]) => list.map(({ metadata }) => metadata.name);
+      for (const job of objects.filter(({ kind }) => kind === 'Job'))
+        expect(mapsOf(templateOf(job))).toEqual(namesOf(hooks));
+      expect(mapsOf(templateOf(bridgeOf(objects)))).toEqual(namesOf(own));
+      const check = objects.filter(
+        ({ kind, metadata }) => kind === 'Job' && metadata.name.endsWith('-check'),
+      );
+      expect(check.map((object) => templateOf(object).spec.containers[0]?.args)).toEqual([
+        ['validate', '--config', '/etc/secretbridge/'],
+      ]);
+      expect(findOne(check, 'Job').metadata.annotations).toMatchObject({
+        'helm.sh/hook': 'pre-install,pre-upgrade',
+      });
+    },
+  );
 });

@@ -21,7 +21,7 @@ export interface Rendered {
   readonly [field: string]: unknown;
 }
 
-/** The sets of values that the chart is tried with, by name. */
+/** The sets of values that the chart is tested with, by name. */
 export const VALUE_SETS: ReadonlyMap<string, string> = new Map(
   globSync(join(import.meta.dirname, 'values/*.yaml'))
     .sort()
@@ -35,7 +35,7 @@ export async function helm(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** The objects of a release `b`, in a namespace of its own. */
+/** The rendered objects of a release `b` in the namespace `NAMESPACE`. */
 export async function render(...args: readonly string[]): Promise<readonly Rendered[]> {
   const text = await helm('template', 'b', CHART, '--namespace', NAMESPACE, ...args);
   return parseAllDocuments(text).flatMap((document) => {
@@ -44,19 +44,19 @@ export async function render(...args: readonly string[]): Promise<readonly Rende
   });
 }
 
-/** The same with one of the sets of values, as for an upgrade, which has every object that an installation has. */
+/** Renders one of the value sets as an upgrade, which includes every object of an installation. */
 export function renderSet(name: string): Promise<readonly Rendered[]> {
   const path = VALUE_SETS.get(name);
-  if (path === undefined) throw new Error(`there are no values ${name}`);
-  const made = sets.get(name) ?? render('--is-upgrade', '--values', path);
-  sets.set(name, made);
-  return made;
+  if (path === undefined) throw new Error(`no values ${name}`);
+  const objects = sets.get(name) ?? render('--is-upgrade', '--values', path);
+  sets.set(name, objects);
+  return objects;
 }
 
 const sets = new Map<string, Promise<readonly Rendered[]>>();
 
-/** What Helm says against it. */
-export async function refusal(...args: readonly string[]): Promise<string> {
+/** The error output of Helm, or an empty text when it succeeds. */
+export async function renderError(...args: readonly string[]): Promise<string> {
   try {
     await render(...args);
   } catch (error) {
@@ -66,7 +66,7 @@ export async function refusal(...args: readonly string[]): Promise<string> {
   return '';
 }
 
-/** Files of the mounted configuration by name: those of the main folder, and those of tenants. */
+/** Files of the mounted configuration by name, separated into the main folder and those of tenants. */
 export function filesOf(objects: readonly Rendered[]): {
   readonly main: Readonly<Record<string, string>>;
   readonly tenants: Readonly<Record<string, string>>;
@@ -75,29 +75,31 @@ export function filesOf(objects: readonly Rendered[]): {
     ({ kind, metadata }) =>
       kind === 'ConfigMap' && !isHook(metadata) && !metadata.name.endsWith('-dashboard'),
   );
-  const of = (wanted: boolean) =>
+  const dataOf = (isTenant: boolean) =>
     Object.assign(
       {},
       ...maps
-        .filter(({ metadata }) => /-tenant-/.test(metadata.name) === wanted)
+        .filter(({ metadata }) => /-tenant-/.test(metadata.name) === isTenant)
         .map(({ data }) => data as Record<string, string>),
     ) as Record<string, string>;
-  return { main: of(false), tenants: of(true) };
+  return { main: dataOf(false), tenants: dataOf(true) };
 }
 
-/** Objects of the check before an installation, which has the configuration as well. */
+/** An object of the check before an installation. These include a copy of the configuration. */
 export function isHook({ annotations }: Rendered['metadata']): boolean {
   return annotations?.['helm.sh/hook'] !== undefined;
 }
 
-export function one(objects: readonly Rendered[], kind: string, name?: string): Rendered {
-  const found = objects.filter((it) => it.kind === kind && (name === undefined || it.metadata.name === name));
-  if (found.length !== 1 || found[0] === undefined)
-    throw new Error(`there are ${found.length} of ${kind} ${name ?? ''}`);
-  return found[0];
+export function findOne(objects: readonly Rendered[], kind: string, name?: string): Rendered {
+  const matches = objects.filter(
+    (object) => object.kind === kind && (name === undefined || object.metadata.name === name),
+  );
+  if (matches.length !== 1 || matches[0] === undefined)
+    throw new Error(`there are ${matches.length} of ${kind} ${name ?? ''}`);
+  return matches[0];
 }
 
-/** What of a pod template the tests look at. */
+/** The fields of a pod template that the tests read. */
 export interface Template {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> };
   readonly spec: {
@@ -117,15 +119,15 @@ export interface Template {
   };
 }
 
-/** Of a workload, or a pod itself. */
+/** The pod template of a workload, or a pod itself. */
 export function templateOf(workload: Rendered): Template {
   if (workload.kind === 'Pod') return workload as unknown as Template;
   return (workload.spec as { template: Template }).template;
 }
 
-/** The bridge, and not the bundled Redis. */
+/** The Deployment of the bridge, as opposed to that of the bundled Redis. */
 export function bridgeOf(objects: readonly Rendered[]): Rendered {
-  return one(
+  return findOne(
     objects.filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === 'bridge'),
     'Deployment',
   );
@@ -139,7 +141,7 @@ export const podsOf = (objects: readonly Rendered[]): readonly Rendered[] =>
 export const RBAC_KINDS = new Set(['Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding']);
 export const CLUSTER_WIDE = new Set(['ClusterRole', 'ClusterRoleBinding']);
 
-/** The rendered configuration in a folder, as the pod has it, and the command line on it. */
+/** Writes the rendered configuration to a folder as the pod mounts it, and runs the command line on it. */
 export async function openRendered(objects: readonly Rendered[]) {
   const bench = await openBench();
   const { main, tenants } = filesOf(objects);
@@ -156,7 +158,7 @@ export async function openRendered(objects: readonly Rendered[]) {
   };
 }
 
-/** What it grants, and to whom: without labels. */
+/** Rules and subjects of an RBAC object, without labels. */
 export function grantOf({ kind, metadata, rules, roleRef, subjects }: Rendered) {
   return { kind, name: metadata.name, namespace: metadata.namespace, rules, roleRef, subjects };
 }

@@ -8,10 +8,10 @@ import { createDatabase } from '../audit/database.ts';
 import { freePort } from '../services/free-port.ts';
 import { kubernetes, localstack, openbao, postgres, redis } from '../services/inject.ts';
 import { until } from '../services/service.ts';
-import { type ImageRoot, openImageRoot, ROOT, rootHindrance } from './image-root.ts';
+import { type ImageRoot, openImageRoot, ROOT, findSkipReason } from './image-root.ts';
 
-/** Each must be there once, or an address would stay that of somebody else. */
-function withInstead(file: string, parts: Readonly<Record<string, string>>): string {
+/** Each part must occur exactly once, or a test could use the address of another server. */
+function replaceParts(file: string, parts: Readonly<Record<string, string>>): string {
   return Object.entries(parts).reduce((whole, [from, to]) => {
     expect(whole.split(from), from).toHaveLength(2);
     return whole.replace(from, to);
@@ -19,8 +19,8 @@ function withInstead(file: string, parts: Readonly<Record<string, string>>): str
 }
 
 /**
- * The image with what Compose mounts, but for the addresses, which are those of this run's servers, and for the sweeps,
- * which would now and then be there before the sync that is asked for.
+ * The image with the mounts of Compose. The addresses are those of this run's servers, and the sweep is rare, so that
+ * it cannot run before the requested sync.
  */
 async function openCompose(port: number) {
   const config = await readFile(join(ROOT, 'deploy/compose/config/secretbridge.yaml'), 'utf8');
@@ -28,7 +28,7 @@ async function openCompose(port: number) {
     await cp(join(ROOT, 'deploy/compose/seed.ts'), join(folder, 'app/seed.ts'));
     await writeFile(
       join(folder, 'etc/secretbridge/secretbridge.yaml'),
-      withInstead(config, {
+      replaceParts(config, {
         'http://openbao:8200': openbao().address,
         'http://localstack:4566': localstack().address,
         '0.0.0.0:8080': `0.0.0.0:${port}`,
@@ -64,10 +64,10 @@ async function seed(root: ImageRoot, env: Readonly<Record<string, string>>): Pro
   expect(ended).toMatchObject({ code: 0, stderr: '' });
 }
 
-describe('the bridge of docker-compose.yml, with its configuration and its seed, in its image', () => {
-  it('brings the values of both stores into the cluster, through Redis and PostgreSQL', async ({ skip }) => {
-    const hindrance = await rootHindrance();
-    if (hindrance !== undefined) return skip(hindrance);
+describe('the image with the configuration and the seed of docker-compose.yml', () => {
+  it('syncs the values of both stores into the cluster, through Redis and PostgreSQL', async ({ skip }) => {
+    const skipReason = await findSkipReason();
+    if (skipReason !== undefined) return skip(skipReason);
     if (new URL(redis().url).password !== '') return skip('the bridge of Compose itself may be running');
     const port = await freePort();
     await using root = await openCompose(port);
@@ -80,7 +80,7 @@ describe('the bridge of docker-compose.yml, with its configuration and its seed,
     await seed(root, env);
     const child = root.start([...root.image.entrypoint, ...root.image.command], env);
     const ended = once(child, 'close');
-    const said = child.stderr === null ? '' : text(child.stderr);
+    const logs = child.stderr === null ? '' : text(child.stderr);
     try {
       const { request } = openbao();
       const path = '/v1/secret/data/orders/db';
@@ -92,37 +92,43 @@ describe('the bridge of docker-compose.yml, with its configuration and its seed,
       expect((await secret('orders-api')).API_KEY).toHaveLength(24);
       expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
 
-      // As the page on Compose has it: rotate, ask for a sync from within the container, and look.
+      // The steps of the Compose page: rotate, sync from within the container, and check.
       await request('POST', path, { data: { username, password: 'rotated' } });
       const program = '/app/bin/secretbridge.js';
-      const ask = (...args: readonly string[]) =>
+      const runCommand = (...args: readonly string[]) =>
         root.run(['/usr/local/bin/node', program, ...args, '--config', '/etc/secretbridge/'], env);
-      const synced = await ask('sync', '--mapping', 'orders-db', '--server', `http://127.0.0.1:${port}`);
+      const synced = await runCommand(
+        'sync',
+        '--mapping',
+        'orders-db',
+        '--server',
+        `http://127.0.0.1:${port}`,
+      );
       expect(synced).toMatchObject({ code: 0, stdout: expect.stringContaining('DB_PASSWORD') });
       expect((await secret('orders-db')).DB_PASSWORD).toBe('rotated');
-      const status = await ask('status', '--output', 'json');
+      const status = await runCommand('status', '--output', 'json');
       expect(JSON.parse(status.stdout)).toMatchObject({
         instance: 'compose',
         engine: { kind: 'redis', state: 'up' },
         audit: { kind: 'postgres', state: 'up' },
         targets: [{ state: 'synced' }, { state: 'synced' }],
       });
-      expect(await ask('audit', 'verify')).toMatchObject({
+      expect(await runCommand('audit', 'verify')).toMatchObject({
         code: 0,
-        stdout: expect.stringContaining('The chain holds'),
+        stdout: expect.stringContaining('The chain is intact'),
       });
 
-      // Once more, as after `docker compose up` again: nothing is lost, and the login is a new one.
+      // A second `docker compose up` seeds again. It must keep the values and use a new login.
       const before = await Promise.all([secret('orders-db'), secret('orders-api')]);
       await seed(root, env);
-      expect(await ask('plan')).toMatchObject({ code: 0 });
+      expect(await runCommand('plan')).toMatchObject({ code: 0 });
       expect(await Promise.all([secret('orders-db'), secret('orders-api')])).toEqual(before);
     } finally {
       child.kill('SIGTERM');
     }
     expect({
       ended: await ended,
-      said: (await said).split('\n').filter((line) => /"level":"error"/.test(line)),
+      said: (await logs).split('\n').filter((line) => /"level":"error"/.test(line)),
     }).toEqual({
       ended: [0, null],
       said: [],

@@ -7,16 +7,16 @@ import { startAzureServer } from '../../fakes/azure-server/server.ts';
 import { freePort } from '../services/free-port.ts';
 import { localstack, openbao } from '../services/inject.ts';
 import { until } from '../services/service.ts';
-import { type ImageRoot, openImageRoot, ROOT, rootHindrance } from './image-root.ts';
+import { type ImageRoot, openImageRoot, ROOT, findSkipReason } from './image-root.ts';
 
 const NODE = '/usr/local/bin/node';
 const PROGRAM = '/app/bin/secretbridge.js';
 const CLIENT = '22222222-2222-4222-8222-222222222222';
 
-const hindrance = await rootHindrance();
+const skipReason = await findSkipReason();
 
-describe.skipIf(hindrance !== undefined)(
-  `the image, read-only and as a user without a name${hindrance === undefined ? '' : ` (left out: ${hindrance})`}`,
+describe.skipIf(skipReason !== undefined)(
+  `the image, read-only and as a numeric user${skipReason === undefined ? '' : ` (skipped: ${skipReason})`}`,
   () => {
     let root: ImageRoot;
     beforeAll(async () => {
@@ -29,7 +29,7 @@ describe.skipIf(hindrance !== undefined)(
     const secretbridge = (args: readonly string[], env?: Readonly<Record<string, string>>) =>
       root.run([NODE, PROGRAM, ...args, '--config', '/etc/secretbridge/'], env);
 
-    it('holds Node, its libraries and the program: no shell, no npm', async () => {
+    it('contains only Node, its libraries and the program, without shell or npm', async () => {
       const programs = await Promise.all(
         ['bin', 'usr/bin', 'usr/local/bin', 'sbin'].map(async (path) => {
           try {
@@ -41,12 +41,12 @@ describe.skipIf(hindrance !== undefined)(
         }),
       );
       expect(programs.flat().toSorted()).toEqual(['node', 'secretbridge']);
-      // What Debian's slim image has; Node that asks for more would not start on it.
+      // The libraries of Debian's slim image. Node would not start there if it needed more.
       const libraries = (await readdir(root.folder, { recursive: true })).filter(
         (path) => /\.so(\.|$)/.test(path) && !path.startsWith('app/'),
       );
       const names = libraries.map((path) => path.split('/').at(-1)?.split('.so')[0]);
-      const known = [
+      const baseLibraries = [
         'ld-linux-x86-64',
         'ld-linux-aarch64',
         'libc',
@@ -55,10 +55,10 @@ describe.skipIf(hindrance !== undefined)(
         'libm',
         'libpthread',
       ];
-      expect(names.filter((name) => !known.includes(name ?? ''))).toEqual(['libstdc++']);
+      expect(names.filter((name) => !baseLibraries.includes(name ?? ''))).toEqual(['libstdc++']);
     });
 
-    it('can write to its state, and nowhere else', async () => {
+    it('can write only to its state folder', async () => {
       const script = `const { writeFileSync } = require('node:fs');
         for (const folder of ['/', '/app', '/app/dist', '/etc/secretbridge', '/var/lib', '/var/lib/secretbridge'])
           try { writeFileSync(folder + '/x', ''); console.log(folder); } catch ({ code }) { console.log(folder, code); }
@@ -71,7 +71,7 @@ describe.skipIf(hindrance !== undefined)(
       ]);
     });
 
-    it('serves as its Dockerfile starts it, is found well by its healthcheck, and ends in good order', async () => {
+    it('serves with the command of its Dockerfile, passes its healthcheck and exits cleanly', async () => {
       const port = await freePort();
       const check = async () => {
         const command = root.image.healthcheck.map((word) => word.replace(':8080', `:${port}`));
@@ -100,7 +100,7 @@ mappings:
         const isThere = async () =>
           (await readdir(root.state, { recursive: true })).includes('cluster/apps/db.yaml');
         await until('The Secret', 30_000, isThere);
-        await until('Its value', 30_000, async () => (await readFile(target, 'utf8')).includes('YW5u'));
+        await until('The value of the Secret', 30_000, async () => (await readFile(target, 'utf8')).includes('YW5u'));
         expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toContain('<html');
       } finally {
         child.kill('SIGTERM');
@@ -163,11 +163,11 @@ mappings:
         expect(written).toContain(Buffer.from(`from ${value}`).toString('base64'));
     });
 
-    it('brings the program as a command of its own, and its licence', async () => {
+    it('contains the program as a command, and its license', async () => {
       const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
         version: string;
       };
-      // Debian's `env` finds Node by its name; here Node is asked itself.
+      // On Debian, `env` finds Node by its name. The test root has no `env`, so the test starts Node directly.
       const { stdout } = await root.run([NODE, '/usr/local/bin/secretbridge', '--version']);
       expect(stdout).toContain(version);
       expect(await readFile(join(root.folder, 'app/LICENSE'), 'utf8')).toContain('Apache License');

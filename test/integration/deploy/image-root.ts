@@ -9,12 +9,12 @@ import { promisify } from 'node:util';
 export const ROOT = resolve(import.meta.dirname, '../../..');
 const run = promisify(execFile);
 
-/** What the Dockerfile says about how the image runs. */
+/** The runtime settings of the Dockerfile. */
 export interface ImageConfig {
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
   readonly healthcheck: readonly string[];
-  /** A number each. */
+  /** `uid:gid`, as numbers. */
   readonly user: string;
   readonly env: Readonly<Record<string, string>>;
   readonly volume: string;
@@ -37,32 +37,32 @@ export async function readDockerfile(): Promise<ImageConfig> {
   };
 }
 
-export interface Ended {
+export interface RunResult {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** The file system of a container: what the image adds, Node and the libraries that it asks for, and nothing else. */
+/** The file system of a container: the files of the image, Node and the libraries that Node needs. */
 export interface ImageRoot extends AsyncDisposable {
   readonly folder: string;
-  /** As the volume of the state is mounted. */
+  /** The folder that is mounted as the state volume. */
   readonly state: string;
   readonly image: ImageConfig;
-  /** Starts a program as the image's user, all but the state read-only, with no variable but these. */
+  /** Starts a program as the image's user, with only these variables. Everything except the state is read-only. */
   start(command: readonly string[], env?: Readonly<Record<string, string>>): ChildProcess;
-  run(command: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ended>;
+  run(command: readonly string[], env?: Readonly<Record<string, string>>): Promise<RunResult>;
 }
 
-/** Why this machine cannot show the image as it runs, or undefined. */
-export async function rootHindrance(): Promise<string | undefined> {
-  if (process.platform !== 'linux') return 'only Linux has mounts of one process';
+/** The reason why this machine cannot run the image, or undefined. */
+export async function findSkipReason(): Promise<string | undefined> {
+  if (process.platform !== 'linux') return 'only Linux has per-process mounts';
   if (process.getuid?.() !== 0) return 'only root may mount and change the user';
   try {
     await run('unshare', ['--mount', 'sh', '-c', 'mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp']);
     return undefined;
   } catch (error) {
-    if (error instanceof Error && 'code' in error) return 'this machine lets nobody mount';
+    if (error instanceof Error && 'code' in error) return 'this machine does not allow mounts';
     throw error;
   }
 }
@@ -78,24 +78,27 @@ mount --rbind /dev "$root/dev"
 exec chroot --userspec="$user" "$root" "$@"
 `;
 
-/** Runs what the Dockerfile runs, below `root`; gives what it prints. */
+/** Runs the build steps of the Dockerfile below `root`, and returns their output. */
 export async function assembleImage(
   folder: string,
   { umask = '022', root = ROOT }: { readonly umask?: string; readonly root?: string } = {},
 ): Promise<string> {
   const args = [join(root, 'scripts/image-files.ts'), folder];
   const command = `umask ${umask}; exec "$@"`;
-  // From another folder: it must not matter.
+  // Runs from another folder, because the current folder must not matter.
   const { stdout } = await run('sh', ['-c', command, 'sh', process.execPath, ...args], { cwd: tmpdir() });
   return stdout;
 }
 
-/** What Docker would send to the build, by `.dockerignore`; with the packages of here, which `npm ci` would install. */
+/**
+ * Copies the build context as Docker would, following `.dockerignore`. Links the local packages, which `npm ci` would
+ * install.
+ */
 export async function copyContext(folder: string): Promise<void> {
   const [all, ...exceptions] = (await readFile(join(ROOT, '.dockerignore'), 'utf8'))
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
-  if (all !== '*') throw new Error('.dockerignore is expected to name what is taken');
+  if (all !== '*') throw new Error('.dockerignore must begin with * and list what to include');
   for (const line of exceptions) {
     const name = line.replace(/^!/, '');
     await cp(join(ROOT, name), join(folder, name), { recursive: true });
@@ -103,7 +106,7 @@ export async function copyContext(folder: string): Promise<void> {
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
 }
 
-/** `prepare` may put more into it. */
+/** Creates the file system of a container. `prepare` can add files. */
 export async function openImageRoot(
   prepare: (folder: string) => Promise<void> = async () => {},
 ): Promise<ImageRoot> {
@@ -124,7 +127,7 @@ export async function openImageRoot(
 
   const start: ImageRoot['start'] = (command, env = {}) =>
     spawn('unshare', ['--mount', 'sh', '-c', MOUNT, 'sh', folder, state, image.user, ...command], {
-      // Docker gives a user without an entry in /etc/passwd this home.
+      // The home that Docker sets for a user without an entry in /etc/passwd.
       env: {
         PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
         HOME: '/',
@@ -133,7 +136,7 @@ export async function openImageRoot(
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-  const kept = stack.move();
+  const resources = stack.move();
   return {
     ...{ folder, state, image, start },
     async run(command, env) {
@@ -145,11 +148,11 @@ export async function openImageRoot(
       ]);
       return { code, stdout, stderr };
     },
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
 
-/** Node where the image has it, and the libraries that its base brings. */
+/** Copies Node to its path in the image, with the libraries that the base image provides. */
 async function copyNode(folder: string): Promise<void> {
   const { stdout } = await run('ldd', [process.execPath]);
   const libraries = [...stdout.matchAll(/(\/\S+\.so\S*) \(/g)].map(([, path]) => path ?? '');

@@ -19,10 +19,10 @@ interface Result {
 
 describe('the files of the image', () => {
   let folder: string;
-  let said: string;
+  let buildOutput: string;
   const program = () => join(folder, 'one/app/bin/secretbridge.js');
 
-  /** With nothing of this machine's environment. */
+  /** Runs the program with an empty environment. */
   async function secretbridge(...args: readonly string[]): Promise<Result> {
     try {
       const { stdout } = await run(process.execPath, [program(), ...args], {
@@ -47,7 +47,7 @@ describe('the files of the image', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'secretbridge-image-'));
-    said = await assembleImage(join(folder, 'one'));
+    buildOutput = await assembleImage(join(folder, 'one'));
     await mkdir(join(folder, 'work/store'), { recursive: true });
     await writeFile(join(folder, 'work/store/db.json'), '{"user":"ann"}');
   }, 180_000);
@@ -81,7 +81,7 @@ mappings:
     });
   });
 
-  it('serve, are found well by the healthcheck, and end in good order', async () => {
+  it('serve, pass the healthcheck and exit cleanly', async () => {
     const port = await freePort();
     await configure(port);
     expect(await healthcheck(port)).toBe(1);
@@ -101,7 +101,7 @@ mappings:
     expect(await ended).toEqual([0, null]);
   });
 
-  it('load every package that the program names', async () => {
+  it('include every package that the program imports', async () => {
     const manifest = await readFile(join(ROOT, 'package.json'), 'utf8');
     const { dependencies } = JSON.parse(manifest) as { dependencies: Record<string, string> };
     const script = Object.keys(dependencies).map((name) => `await import(${JSON.stringify(name)});`);
@@ -111,20 +111,20 @@ mappings:
     });
   });
 
-  it('name nothing that was left out of them but what Node never asks for', () => {
+  it('refer to no missing file that Node could load', () => {
     expect(danglingReferences(join(folder, 'one/app'), ROOT)).toEqual([
-      // Entries for browsers and people.
+      // Entries for browsers and for people.
       'node_modules/@azure/msal-common/package.json: ./dist-browser/index-browser.mjs',
       'node_modules/axios/package.json: ./dist/browser/axios.cjs',
       'node_modules/bowser/package.json: ./README.md',
       'node_modules/js-yaml/package.json: ./dist/browser/js-yaml.esm.min.mjs',
       'node_modules/js-yaml/package.json: ./dist/browser/js-yaml.umd.min.js',
-      // It does without, and has to wherever nothing for development is installed.
+      // An optional dependency, which is absent without development packages.
       'node_modules/node-gyp-build-optional-packages/node-gyp-build.js: detect-libc',
     ]);
   });
 
-  it('hold no source, test, tool or state, and a bill of what is in them', async () => {
+  it('contain no source, test, tool or state, and include a bill of materials', async () => {
     const app = join(folder, 'one/app');
     const top = ['LICENSE', 'bin', 'dist', 'node_modules', 'package.json', 'sbom.cdx.json'];
     expect((await readdir(app)).toSorted()).toEqual(top);
@@ -136,17 +136,17 @@ mappings:
     const bom = JSON.parse(await readFile(join(app, 'sbom.cdx.json'), 'utf8')) as {
       components: { 'bom-ref': string }[];
     };
-    const listed = new Set(bom.components.map((one) => one['bom-ref']));
+    const listed = new Set(bom.components.map((component) => component['bom-ref']));
     expect(packages.filter((name) => !listed.has(name) && !/node_modules\/@[^/]+$/.test(name))).toEqual([]);
   });
 
-  it('are the same from what Docker sends to the build, with another mask of modes; and as many as is said', async () => {
+  it('are identical when built from the Docker context with another umask, and have the documented size', async () => {
     await copyContext(join(folder, 'context'));
     const again = await assembleImage(join(folder, 'two'), { umask: '077', root: join(folder, 'context') });
     const digest = (text: string) => /sha256:[0-9a-f]{64}/.exec(text)?.[0];
-    expect(digest(said)).toMatch(/^sha256:/);
-    expect(digest(again)).toBe(digest(said));
-    const megabytes = Number(/files, ([\d.]+) MB/.exec(said)?.[1]);
+    expect(digest(buildOutput)).toMatch(/^sha256:/);
+    expect(digest(again)).toBe(digest(buildOutput));
+    const megabytes = Number(/files, ([\d.]+) MB/.exec(buildOutput)?.[1]);
     const [, stated] =
       /assembles, about (\d+) MB/.exec(await readFile(join(ROOT, 'deploy/README.md'), 'utf8')) ?? [];
     expect(Math.abs(megabytes / Number(stated) - 1)).toBeLessThan(0.1);
@@ -155,7 +155,7 @@ mappings:
       ['-c', 'for each in one two; do tar -C $each --sort=name --numeric-owner -cf - . | sha256sum; done'],
       { cwd: folder },
     );
-    const [one, two] = stdout.trim().split('\n');
-    expect(one).toBe(two);
+    const [first, second] = stdout.trim().split('\n');
+    expect(first).toBe(second);
   }, 180_000);
 });

@@ -6,29 +6,29 @@ interface Job {
   readonly status: { readonly conditions?: readonly object[] };
 }
 
-/** What a Job comes to. It is called once for each, while nothing else goes on. */
-export type Play = (name: string) => Promise<'succeeds' | 'fails'>;
+/** Returns the result of a Job. Called once for each Job; nothing else runs meanwhile. */
+export type JobResult = (name: string) => Promise<'succeeds' | 'fails'>;
 
-/** Plays the controller of Jobs in a namespace, since the API server of the tests has none, until `work` is done. */
-export async function withJobs<T>(
+/** Acts as the Job controller of a namespace until `work` is done, because the API server of the tests has none. */
+export async function withJobController<T>(
   { request }: Pick<KubernetesApi, 'request'>,
   namespace: string,
-  play: Play,
+  jobResult: JobResult,
   work: () => Promise<T>,
 ): Promise<T> {
   const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
-  const seen = new Set<string>();
-  let over = false;
+  const finishedJobs = new Set<string>();
+  let isDone = false;
   const loop = async () => {
-    while (!over) {
+    while (!isDone) {
       const { body } = await request<{ items: readonly Job[] }>('GET', jobs);
       for (const { metadata, status } of body.items) {
-        if (seen.has(metadata.uid) || status.conditions !== undefined) continue;
-        seen.add(metadata.uid);
+        if (finishedJobs.has(metadata.uid) || status.conditions !== undefined) continue;
+        finishedJobs.add(metadata.uid);
         const answer = await request(
           'PATCH',
           `${jobs}/${metadata.name}/status`,
-          JSON.stringify({ status: statusOf(await play(metadata.name)) }),
+          JSON.stringify({ status: statusOf(await jobResult(metadata.name)) }),
           { 'content-type': 'application/merge-patch+json' },
         );
         assertStatus(answer, 200, `the status of the Job ${metadata.name}`);
@@ -38,17 +38,17 @@ export async function withJobs<T>(
   };
   const running = loop();
   try {
-    return await Promise.race([work(), running.then(() => Promise.reject(new Error('the loop ended')))]);
+    return await Promise.race([work(), running.then(() => Promise.reject(new Error('the Job controller stopped')))]);
   } finally {
-    over = true;
+    isDone = true;
     await running;
   }
 }
 
-function statusOf(end: 'succeeds' | 'fails'): object {
+function statusOf(result: 'succeeds' | 'fails'): object {
   const now = new Date().toISOString().replace(/\.\d+/, '');
   const condition = (type: string) => ({ type, status: 'True', lastTransitionTime: now });
-  return end === 'succeeds'
+  return result === 'succeeds'
     ? {
         startTime: now,
         completionTime: now,

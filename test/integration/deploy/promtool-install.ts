@@ -4,7 +4,10 @@ import { installed } from '../services/install.ts';
 import { thisMachine } from '../services/requirements.ts';
 import { reportToStderr } from '../services/service.ts';
 
-/** The path of Prometheus' `promtool`: the machine's own, or the one in Debian's package; undefined without either. */
+/**
+ * The path of Prometheus' `promtool`: the installed one, or one from the Debian package. Undefined when both are
+ * unavailable.
+ */
 export async function findPromtool(
   report: (line: string) => void = reportToStderr,
 ): Promise<string | undefined> {
@@ -16,9 +19,9 @@ export async function findPromtool(
     const { env } = process;
     const apt = (name: string, ...args: string[]) =>
       run({ name: `apt-get ${name}`, command: 'apt-get', args: ['-qq', name, ...args], env, cwd });
-    // A machine whose lists were never fetched knows no package.
+    // apt-get finds packages only after an update.
     if (thisMachine.isRoot) await apt('update');
-    // Unpacked and not installed: the package would start a server.
+    // Unpacks the package without installing it, because the package would start a server.
     await apt('download', 'prometheus');
     const unpack = 'dpkg -x ./prometheus_*.deb .';
     await run({ name: unpack, command: 'sh', args: ['-c', unpack], env, cwd });

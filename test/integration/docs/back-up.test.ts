@@ -44,7 +44,7 @@ describe('the page on backups, with SQLite', () => {
     const [last] = await audit.append([bare()]);
     const { code, stdout } = await shell.run(await markedBlock(PAGE, 'back-up'));
     expect(code).toBe(0);
-    expect(stdout).toContain(`The chain holds: ${last?.sequence} records`);
+    expect(stdout).toContain(`The chain is intact: ${last?.sequence} records`);
     expect(stdout).toContain('1 signed checkpoint of 1 agrees');
     // Why it must not be a copy of the file.
     await copyFile(join(shell.folder, 'state/audit.db'), join(shell.folder, 'copy.db'));

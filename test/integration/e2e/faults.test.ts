@@ -28,7 +28,7 @@ const FAULTS = {
   hang: 'TIMEOUT',
   'hang in the body': 'TIMEOUT',
   reset: 'STORE_UNAVAILABLE',
-  'connection connection connection reset in the body': 'STORE_UNAVAILABLE',
+  'connection reset in the body': 'STORE_UNAVAILABLE',
   cut: 'STORE_UNAVAILABLE',
   'truncated without a length': 'BAD_ANSWER',
   html: 'BAD_ANSWER',
@@ -109,8 +109,8 @@ async function expectHarmless(
   expect(await bench.secrets()).toEqual(before);
   const ends = (await bench.records()).slice(length + during.length);
   expect(ends.filter(({ secret }) => secret !== undefined)).toMatchObject([
-    { outcome: 'ok', note: 'in step again' },
-    { outcome: 'ok', note: 'in step again' },
+    { outcome: 'ok', note: 'in sync again' },
+    { outcome: 'ok', note: 'in sync again' },
   ]);
 }
 
@@ -215,7 +215,7 @@ describe('TLS that cannot be trusted', () => {
   });
 });
 
-describe('a cluster that cannot be used', () => {
+describe('an unusable cluster', () => {
   interface Kubeconfig {
     readonly clusters: readonly { readonly cluster: Record<string, unknown> }[];
     readonly users: readonly { readonly user: Record<string, unknown> }[];

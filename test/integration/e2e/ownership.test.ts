@@ -30,7 +30,7 @@ const OWNER = {
   controller: true,
 };
 
-describe('a Secret of somebody else', () => {
+describe('foreign Secret', () => {
   it('is refused, and stays as it was to the byte', async () => {
     await using bench = await openOne();
     await bench.put('app', FOREIGN);
@@ -113,7 +113,7 @@ describe('a Secret of somebody else', () => {
   });
 });
 
-describe('a target of ours', () => {
+describe('target of ours', () => {
   it('is repaired when its data was changed by hand, and what others added beside it stays', async () => {
     await using bench = await openOne();
     await bench.sync();

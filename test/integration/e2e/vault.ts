@@ -4,7 +4,7 @@ import { openbao } from '../services/inject.ts';
 /** A part of the key/value engine that belongs to one test, and a login that may read it and nothing else. */
 export interface Vault {
   readonly address: string;
-  /** Before every key. */
+  /** The prefix of every key. */
   readonly prefix: string;
   /** The environment that the configuration's credentials refer to. */
   readonly env: { readonly ROLE_ID: string; readonly SECRET_ID: string };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { eventually } from '../../conformance/queue.ts';
 import { findLeaks, textMarker } from '../../leak-search.ts';
-import { within } from '../service/served.ts';
+import { within } from '../service/service-process.ts';
 import { base64, openWorld } from '../service/world.ts';
 import { startRedis } from '../services/redis.ts';
 
@@ -19,15 +19,15 @@ const sign = (body: string, secret = SECRET.bytes.toString()) => {
   return `t=${time},v1=${createHmac('sha256', secret).update(`${time}.${body}`).digest('hex')}`;
 };
 
-it('nothing of an event but the names that we know is in Redis, the log, the metrics or the audit', {
+it('writes only known names of an event to Redis, log, metrics and audit', {
   timeout: 120_000,
 }, async () => {
   await using redis = await startRedis();
-  const heard: string[] = [];
+  const monitorOutput: string[] = [];
   const monitor = createConnection({ port: redis.port, host: '127.0.0.1' });
-  monitor.on('data', (data) => void heard.push(data.toString('utf8')));
+  monitor.on('data', (data) => void monitorOutput.push(data.toString('utf8')));
   monitor.write('MONITOR\r\n');
-  await eventually(() => heard.length > 0);
+  await eventually(() => monitorOutput.length > 0);
   await using world = await openWorld({
     redisUrl: redis.address,
     postgres: true,
@@ -60,8 +60,8 @@ mappings:
   const key = `${world.prefix}/db`;
   const event = (data: object, type: string) =>
     JSON.stringify([{ specversion: '1.0', id: VALUE, type, data }]);
-  const grid = (body: string, given = GRID_KEY.bytes.toString()) =>
-    post('/events/azure/grid', body, { 'aeg-sas-key': given });
+  const grid = (body: string, gridKey = GRID_KEY.bytes.toString()) =>
+    post('/events/azure/grid', body, { 'aeg-sas-key': gridKey });
   await world.vault.put('db', { a: 'second' });
   expect(await hook(JSON.stringify({ store: 'vault', key }))).toBe(202);
   expect(await hook(JSON.stringify({ store: 'vault', key, value: VALUE }))).toBe(400);
@@ -75,7 +75,7 @@ mappings:
   expect(await grid('[]', SIGNATURE)).toBe(401);
   await within(10_000, async () => expect((await world.secret('one'))?.data?.A).toBe(base64('second')));
 
-  // What came of it is found by the name of the intake.
+  // The audit records of an event carry the name of its intake.
   const { stdout } = await world.cli(
     'audit',
     'list',
@@ -109,18 +109,18 @@ mappings:
   monitor.destroy();
   const places = {
     dumps: dumps.join('\n'),
-    monitor: heard.join(''),
+    monitor: monitorOutput.join(''),
     metrics,
     status,
     stdout: run.stdout,
     stderr: run.stderr,
     audit: JSON.stringify(await world.records()),
   };
-  const found = findLeaks(
+  const leaks = findLeaks(
     Object.entries(places).map(([name, bytes]) => ({ name, bytes })),
     [...MARKERS, SECRET, GRID_KEY],
   );
-  expect(found).toEqual([]);
-  // The search can find: what we do tell is there.
+  expect(leaks).toEqual([]);
+  // Proves that the search works, because this name must be present.
   expect(places.monitor).toContain('one');
 });

@@ -10,18 +10,18 @@ import {
 import { REGION } from '../providers/aws-harness.ts';
 import { localstack } from '../services/inject.ts';
 
-/** Says why a test of queues cannot run here. */
-export const NO_SQS = 'LocalStack has SQS and EventBridge only under Python 3.12 or later';
+/** The reason for skipping queue tests. */
+export const NO_SQS = 'LocalStack has SQS and EventBridge only with Python 3.12 or later';
 
-/** A queue of LocalStack, with the rights of an administrator. */
+/** A queue of LocalStack with administrator rights. */
 export interface TestQueue extends Disposable {
   readonly url: string;
   readonly arn: string;
   send(body: unknown): Promise<void>;
-  /** Messages that are there, hidden ones included. */
+  /** The number of messages, including hidden ones. */
   size(): Promise<number>;
   purge(): Promise<void>;
-  /** What is there, without taking it out. */
+  /** The messages, without removing them. */
   peek(): Promise<readonly string[]>;
 }
 
@@ -50,7 +50,7 @@ export async function createQueue(
       const { Attributes = {} } = await client.send(
         new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: [...names] }),
       );
-      return names.reduce((sum, it) => sum + Number(Attributes[it]), 0);
+      return names.reduce((sum, attribute) => sum + Number(Attributes[attribute]), 0);
     },
     async purge() {
       await client.send(new PurgeQueueCommand({ QueueUrl: url }));
@@ -65,7 +65,7 @@ export async function createQueue(
   };
 }
 
-/** One call of EventBridge, by its JSON protocol. LocalStack looks at the access key alone. */
+/** Calls EventBridge by its JSON protocol. LocalStack checks only the access key. */
 export async function eventBridge(account: string, operation: string, input: object): Promise<object> {
   const response = await fetch(localstack().address, {
     method: 'POST',

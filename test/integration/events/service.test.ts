@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { apiCall, labelUpdated, serviceEvent } from '../../events/aws-events.ts';
 import { openAccount, REGION } from '../providers/aws-harness.ts';
-import { within } from '../service/served.ts';
+import { within } from '../service/service-process.ts';
 import { base64, openWorld } from '../service/world.ts';
 import { localstack } from '../services/inject.ts';
 import { createQueue, NO_SQS } from './queue.ts';
 
-/** A service on LocalStack whose sweeps are far apart: only events bring it news. */
+/** A service on LocalStack with rare sweeps, so that only events report changes. */
 async function open() {
   const account = openAccount();
-  // A poll that was left in the middle may still be given a message, which then comes again.
+  // An interrupted poll may still receive a message, which then becomes visible again after this time.
   const short = { VisibilityTimeout: '2' };
   const queue = await createQueue(account.account, short);
   const other = await createQueue(account.account, short);
@@ -41,38 +41,38 @@ mappings:
     other,
     world,
     config,
-    is: async (name: string, data: Readonly<Record<string, string>>) => {
-      const wanted = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, base64(value)]));
-      expect((await world.secret(name))?.data).toEqual(wanted);
+    expectData: async (name: string, data: Readonly<Record<string, string>>) => {
+      const expected = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, base64(value)]));
+      expect((await world.secret(name))?.data).toEqual(expected);
     },
     async [Symbol.asyncDispose]() {
       await world[Symbol.asyncDispose]();
-      for (const it of [account, queue, other]) it[Symbol.dispose]();
+      for (const resource of [account, queue, other]) resource[Symbol.dispose]();
     },
   };
 }
 
 const EVENT_MS = 10_000;
 
-describe('the service with a queue of events', () => {
-  it('follows rotations at once, by every kind of event, and says by whom', { timeout: 120_000 }, async ({
+describe('the service with an event queue', () => {
+  it('follows rotations by every kind of event, and records the intake', { timeout: 120_000 }, async ({
     skip,
   }) => {
-    if (!localstack().isWhole) skip(NO_SQS);
-    await using it = await open();
-    const { account, queue, world } = it;
+    if (!localstack().isComplete) skip(NO_SQS);
+    await using opened = await open();
+    const { account, queue, world } = opened;
     const created = await account.put('db', 'first');
     await account.put('features/a', '1');
     await using served = await world.serve();
-    await within(20_000, () => it.is('one', { A: 'first' }));
-    await within(20_000, () => it.is('found', { a: '1' }));
+    await within(20_000, () => opened.expectData('one', { A: 'first' }));
+    await within(20_000, () => opened.expectData('found', { a: '1' }));
 
-    const took: number[] = [];
+    const latencies: number[] = [];
     const rotate = async (value: string, event: object) => {
       await account.put('db', value);
       await queue.send(event);
-      took.push(await within(EVENT_MS, () => it.is('one', { A: value })));
-      await within(EVENT_MS, () => it.is('two', { A: value }));
+      latencies.push(await within(EVENT_MS, () => opened.expectData('one', { A: value })));
+      await within(EVENT_MS, () => opened.expectData('two', { A: value }));
     };
     await rotate('second', labelUpdated('db', { resources: [created.ARN] }));
     await rotate('third', apiCall('PutSecretValue', { requestParameters: { secretId: 'db' } }));
@@ -82,33 +82,35 @@ describe('the service with a queue of events', () => {
     );
     await account.put('features/b', '2');
     await queue.send(apiCall('CreateSecret', { requestParameters: { name: 'features/b' } }));
-    await within(EVENT_MS, () => it.is('found', { a: '1', b: '2' }));
-    expect(Math.min(...took)).toBeLessThan(1_500);
+    await within(EVENT_MS, () => opened.expectData('found', { a: '1', b: '2' }));
+    expect(Math.min(...latencies)).toBeLessThan(1_500);
 
-    // One message is one request and one read, however many targets it is about.
+    // One message causes one request and one read for all of its targets.
     const records = await world.records();
     const byEvent = records.filter(({ actor }) => actor.kind === 'event');
     expect(new Set(byEvent.map(({ actor }) => actor.name))).toEqual(new Set(['eu']));
     const reads = byEvent.filter(({ action, key }) => action === 'read' && key === 'db');
     expect(reads).toHaveLength(3);
     for (const { requestId } of reads) {
-      const its = byEvent.filter((it) => it.requestId === requestId && it.phase === 'outcome');
-      expect(its.map(({ mapping }) => mapping).sort()).toEqual(['one', 'two']);
+      const outcomes = byEvent.filter(
+        (record) => record.requestId === requestId && record.phase === 'outcome',
+      );
+      expect(outcomes.map(({ mapping }) => mapping).sort()).toEqual(['one', 'two']);
     }
     expect(await served.metric('secretbridge_events_total{intake="eu",outcome="taken"}')).toBe(4);
     expect(await served.metric('secretbridge_intake_up{intake="eu"}')).toBe(1);
     await within(EVENT_MS, async () => expect(await queue.size()).toBe(0));
   });
 
-  it('keeps nothing of what else a message holds', { timeout: 120_000 }, async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_SQS);
-    await using it = await open();
-    const { account, queue, world } = it;
+  it('stores no other content of a message', { timeout: 120_000 }, async ({ skip }) => {
+    if (!localstack().isComplete) skip(NO_SQS);
+    await using opened = await open();
+    const { account, queue, world } = opened;
     await account.put('db', 'first');
     await using served = await world.serve();
-    await within(20_000, () => it.is('one', { A: 'first' }));
+    await within(20_000, () => opened.expectData('one', { A: 'first' }));
     const marker = 'MaRkEr-4711';
-    const spoilt = {
+    const eventFields = {
       secretString: marker,
       responseElements: { arn: marker },
       userAgent: marker,
@@ -118,14 +120,14 @@ describe('the service with a queue of events', () => {
     await queue.send(
       apiCall(
         'PutSecretValue',
-        { ...spoilt, requestParameters: { secretId: 'db', secretString: marker } },
+        { ...eventFields, requestParameters: { secretId: 'db', secretString: marker } },
         { marker },
       ),
     );
     await queue.send(labelUpdated(marker));
     await queue.send(`${marker} is no event`);
     await queue.send(JSON.stringify({ source: 'aws.secretsmanager', 'detail-type': marker }));
-    await within(EVENT_MS, () => it.is('one', { A: 'second' }));
+    await within(EVENT_MS, () => opened.expectData('one', { A: 'second' }));
     await within(EVENT_MS, async () =>
       expect(await served.metric('secretbridge_events_total{intake="eu",outcome="malformed"}')).toBe(2),
     );
@@ -142,17 +144,17 @@ describe('the service with a queue of events', () => {
     expect(all.filter((text) => text.includes(marker))).toEqual([]);
   });
 
-  it('takes up another queue and other credentials while it runs, and ends at once', {
+  it('switches to another queue and to new credentials while running, and stops without delay', {
     timeout: 120_000,
   }, async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_SQS);
-    await using it = await open();
-    const { account, queue, other, world } = it;
+    if (!localstack().isComplete) skip(NO_SQS);
+    await using opened = await open();
+    const { account, queue, other, world } = opened;
     await account.put('db', 'first');
     await using served = await world.serve();
-    await within(20_000, () => it.is('one', { A: 'first' }));
+    await within(20_000, () => opened.expectData('one', { A: 'first' }));
 
-    await world.configure({ config: it.config(other.url) });
+    await world.configure({ config: opened.config(other.url) });
     await within(20_000, async () =>
       expect(
         (await world.records())
@@ -162,20 +164,20 @@ describe('the service with a queue of events', () => {
     );
     await account.put('db', 'second');
     await other.send(labelUpdated('db'));
-    await within(EVENT_MS, () => it.is('one', { A: 'second' }));
+    await within(EVENT_MS, () => opened.expectData('one', { A: 'second' }));
     await queue.send(labelUpdated('db'));
 
     await writeFile(join(world.folder, 'secret-key'), 'y', { mode: 0o600 });
     await within(20_000, () => expect(served.log()).toContain('the credentials of a store have changed'));
     await account.put('db', 'third');
     await other.send(labelUpdated('db'));
-    await within(20_000, () => it.is('one', { A: 'third' }));
+    await within(20_000, () => opened.expectData('one', { A: 'third' }));
 
-    // Nobody has taken anything out of the first one.
+    // The service no longer reads from the first queue.
     expect(await queue.size()).toBe(1);
-    const began = performance.now();
+    const start = performance.now();
     const { code } = await served.stop();
     expect(code).toBe(0);
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
   });
 });

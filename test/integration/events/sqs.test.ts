@@ -24,7 +24,7 @@ function open(account: string, queueUrl: string) {
   return openMessageQueue(config, queueUrl, testDeps({ env, timeoutMs: 30_000 }));
 }
 
-function fetching(account: string, queueUrl: string) {
+function startIntake(account: string, queueUrl: string) {
   const hints: Hint[] = [];
   const outcomes: string[] = [];
   const intake = startSqsIntake(
@@ -37,9 +37,9 @@ function fetching(account: string, queueUrl: string) {
       random: Math.random,
     },
     {
-      submit(its) {
-        hints.push(...its);
-        return { targets: its.length, unknown: 0 };
+      submit(received) {
+        hints.push(...received);
+        return { targets: received.length, unknown: 0 };
       },
       onSkipped: (outcome) => void outcomes.push(outcome),
       onProgress: () => undefined,
@@ -49,18 +49,18 @@ function fetching(account: string, queueUrl: string) {
 }
 
 describe('a queue of LocalStack', () => {
-  it('hands out messages and lets go of them', async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_SQS);
+  it('delivers messages and removes them', async ({ skip }) => {
+    if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);
     for (let n = 0; n < 12; n += 1) await queue.send(`m${n}`);
-    await using it = await open(account.account, queue.url);
+    await using messageQueue = await open(account.account, queue.url);
     const bodies: string[] = [];
     while (bodies.length < 12) {
-      const messages = await it.receive(NEVER);
+      const messages = await messageQueue.receive(NEVER);
       expect(messages.length).toBeLessThanOrEqual(10);
       bodies.push(...messages.map(({ body }) => body));
-      await it.remove(
+      await messageQueue.remove(
         messages.map(({ receipt }) => receipt),
         NEVER,
       );
@@ -69,59 +69,62 @@ describe('a queue of LocalStack', () => {
     expect(await queue.size()).toBe(0);
   });
 
-  it('can be asked whether it may be used, with a message in it and without', async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_SQS);
+  it('can be checked with and without a message', async ({ skip }) => {
+    if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);
-    await using it = await open(account.account, queue.url);
-    await it.check(NEVER);
+    await using messageQueue = await open(account.account, queue.url);
+    await messageQueue.check(NEVER);
     await queue.send('m');
-    await it.check(NEVER);
-    const [left] = await it.receive(NEVER);
-    expect([left?.body, left?.received]).toEqual(['m', 2]);
-    expect(await it.remove([left?.receipt ?? '', 'none'], NEVER)).toBe(1);
-    await using none = await open(account.account, `${queue.url}-x`);
-    await expect(none.check(NEVER)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await messageQueue.check(NEVER);
+    const [message] = await messageQueue.receive(NEVER);
+    expect([message?.body, message?.received]).toEqual(['m', 2]);
+    expect(await messageQueue.remove([message?.receipt ?? '', 'none'], NEVER)).toBe(1);
+    await using missingQueue = await open(account.account, `${queue.url}-x`);
+    await expect(missingQueue.check(NEVER)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
-  it('can be left in the middle of a wait', async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_SQS);
+  it('can be aborted while it waits', async ({ skip }) => {
+    if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);
-    await using it = await open(account.account, queue.url);
+    await using messageQueue = await open(account.account, queue.url);
     const ending = new AbortController();
-    const waits = it.receive(ending.signal);
+    const receiving = messageQueue.receive(ending.signal);
     const reason = new AppError('INTERRUPTED');
     ending.abort(reason);
-    await expect(waits).rejects.toBe(reason);
+    await expect(receiving).rejects.toBe(reason);
   });
 
-  it('that is not there is told so', async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_SQS);
+  it('is CONFIG_INVALID when it does not exist', async ({ skip }) => {
+    if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
-    await using it = await open(account.account, `${localstack().address}/${account.account}/nobody`);
-    await expect(it.receive(NEVER)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await using messageQueue = await open(
+      account.account,
+      `${localstack().address}/${account.account}/nobody`,
+    );
+    await expect(messageQueue.receive(NEVER)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
-  it('puts aside itself what is no event', async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_SQS);
+  it('moves invalid messages to the dead-letter queue', async ({ skip }) => {
+    if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
-    using aside = await createQueue(account.account);
+    using deadLetters = await createQueue(account.account);
     using queue = await createQueue(account.account, {
       VisibilityTimeout: '3',
-      RedrivePolicy: JSON.stringify({ deadLetterTargetArn: aside.arn, maxReceiveCount: 2 }),
+      RedrivePolicy: JSON.stringify({ deadLetterTargetArn: deadLetters.arn, maxReceiveCount: 2 }),
     });
     await queue.send('hello');
     await queue.send(viaSns(labelUpdated('db')));
-    await using it = fetching(account.account, queue.url);
-    await vi.waitFor(async () => expect(await aside.peek()).toEqual(['hello']), { timeout: 20_000 });
-    expect(it.hints).toHaveLength(1);
-    expect(it.outcomes).toEqual(['malformed', 'malformed']);
+    await using intake = startIntake(account.account, queue.url);
+    await vi.waitFor(async () => expect(await deadLetters.peek()).toEqual(['hello']), { timeout: 20_000 });
+    expect(intake.hints).toHaveLength(1);
+    expect(intake.outcomes).toEqual(['malformed', 'malformed']);
     expect(await queue.size()).toBe(0);
   });
 
-  it('is filled by a rule of EventBridge, whose events are understood as they come', async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_SQS);
+  it('delivers the events of an EventBridge rule', async ({ skip }) => {
+    if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);
     const pattern = { source: ['aws.secretsmanager'], detail: { labelUpdated: ['AWSCURRENT'] } };
@@ -133,7 +136,7 @@ describe('a queue of LocalStack', () => {
       Rule: 'rotations',
       Targets: [{ Id: 'queue', Arn: queue.arn }],
     });
-    await using it = fetching(account.account, queue.url);
+    await using intake = startIntake(account.account, queue.url);
     const arn = `arn:aws:secretsmanager:${REGION}:${account.account}:secret:db-AbC123`;
     await eventBridge(account.account, 'PutEvents', {
       Entries: [
@@ -145,7 +148,7 @@ describe('a queue of LocalStack', () => {
         },
       ],
     });
-    await vi.waitFor(() => expect(it.hints).toEqual([{ store: 'aws', keys: [arn, 'db'] }]), {
+    await vi.waitFor(() => expect(intake.hints).toEqual([{ store: 'aws', keys: [arn, 'db'] }]), {
       timeout: 20_000,
     });
     await vi.waitFor(async () => expect(await queue.size()).toBe(0), { timeout: 10_000 });

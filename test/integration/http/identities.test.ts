@@ -8,8 +8,10 @@ import { assertStatus } from '../services/kubernetes-api.ts';
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 
-/** A service account with a role of ours, or none; gives a token of it for an audience. */
-async function person(
+/**
+ * Creates a service account, with a role of ours if given. Returns a function that issues its token for an audience.
+ */
+async function createPerson(
   namespace: string,
   role: string | undefined,
 ): Promise<(audience: string) => Promise<string>> {
@@ -42,7 +44,7 @@ async function person(
   };
 }
 
-async function openWorld() {
+async function openServer() {
   const real = await openReal({ reviews: true });
   const { identities } = real.cluster;
   if (identities === undefined) throw new Error('a real cluster has identities');
@@ -57,40 +59,40 @@ async function openWorld() {
   };
 }
 
-it('the API server says who holds a token and, by its own rules, what they may', async () => {
-  await using world = await openWorld();
-  const sync = (token: string) => world.bench.call('POST', '/api/v1/mappings/db/sync', { token });
+it('identifies the holder of a token and checks its role through the API server', async () => {
+  await using setup = await openServer();
+  const sync = (token: string) => setup.bench.call('POST', '/api/v1/mappings/db/sync', { token });
   for (const role of [undefined, ...ROLES]) {
-    const token = await (await person(world.real.namespace, role))('secretbridge');
+    const token = await (await createPerson(setup.real.namespace, role))('secretbridge');
     const rank = role === undefined ? -1 : ROLES.indexOf(role);
-    // The authoriser learns of a new binding by a watch, and a refusal is kept for ten seconds.
+    // The authorizer learns of a new binding by a watch, and a denial is cached for ten seconds.
     await expect
-      .poll(async () => (await world.bench.get('/api/v1/status', token)).status, {
+      .poll(async () => (await setup.bench.get('/api/v1/status', token)).status, {
         timeout: 20_000,
         interval: 1_000,
       })
       .toBe(rank >= 0 ? 200 : 403);
     expect((await sync(token)).status, role).toBe(role === 'operator' ? 200 : 403);
   }
-  expect(world.bench.calls.map(({ by }) => by.name)).toEqual([
-    expect.stringMatching(`^system:serviceaccount:${world.real.namespace}:person-`),
+  expect(setup.bench.calls.map(({ by }) => by.name)).toEqual([
+    expect.stringMatching(`^system:serviceaccount:${setup.real.namespace}:person-`),
   ]);
 });
 
-it('a token for another audience, a made-up one and a damaged one are refused', async () => {
-  await using world = await openWorld();
-  const issue = await person(world.real.namespace, 'operator');
-  const good = await issue('secretbridge');
+it('rejects an invalid token and one for another audience', async () => {
+  await using setup = await openServer();
+  const issue = await createPerson(setup.real.namespace, 'operator');
+  const validToken = await issue('secretbridge');
   for (const token of [
     await issue('https://kubernetes.default.svc'),
     'made-up',
-    `${good.slice(0, -4)}AAAA`,
-    `${good}=`,
+    `${validToken.slice(0, -4)}AAAA`,
+    `${validToken}=`,
   ])
-    expect((await world.bench.get('/api/v1/status', token)).status).toBe(401);
+    expect((await setup.bench.get('/api/v1/status', token)).status).toBe(401);
 });
 
-it('without the right to ask, nobody is let in and nobody is called a liar', async () => {
+it('answers 503 instead of 401 when it may not review tokens', async () => {
   await using real = await openReal();
   const { identities } = real.cluster;
   if (identities === undefined) throw new Error('a real cluster has identities');

@@ -6,7 +6,7 @@ import { localstack, openbao } from '../services/inject.ts';
 
 const LIMITS = { requestsPerSecond: 10_000, concurrency: 8 };
 
-/** Sends the text as it is: to write a number is what the table is about. */
+/** Sends the text unchanged, because the tests compare how numbers are written. */
 async function send(address: string, token: string, path: string, body: string): Promise<string> {
   const answer = await fetch(`${address}/v1/${path}`, {
     method: 'POST',
@@ -67,6 +67,6 @@ async function openAws(): Promise<ValueStore> {
   };
 }
 
-describeValues('Vault, key/value 2, over OpenBao', () => openVault(2), 'vault-2');
-describeValues('Vault, key/value 1, over OpenBao', () => openVault(1), 'vault-1');
-describeValues('AWS, over LocalStack', openAws, 'aws');
+describeValues('Vault, key/value 2, on OpenBao', () => openVault(2), 'vault-2');
+describeValues('Vault, key/value 1, on OpenBao', () => openVault(1), 'vault-1');
+describeValues('AWS, on LocalStack', openAws, 'aws');

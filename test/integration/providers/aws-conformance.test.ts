@@ -6,7 +6,7 @@ import { skipUnfit } from '../../providers/aws-secrets-manager/unfit.ts';
 import { localstack } from '../services/inject.ts';
 import { openAccount, openProvider } from './aws-harness.ts';
 
-describeProvider('aws-secrets-manager, over LocalStack', {
+describeProvider('aws-secrets-manager on LocalStack', {
   faults: AWS_FAULTS,
   async open() {
     skipUnfit();

@@ -49,7 +49,7 @@ describe('values in LocalStack', () => {
     for (const name of names) expect(reveal(await readOne(provider, name))).toBe(name);
   });
 
-  it('are read by name, ARN, part of the ARN, stage and version id', async () => {
+  it('are read by name, ARN, partial ARN, stage and version id', async () => {
     using account = openAccount();
     const first = await account.put('/prod/db', 'old');
     const second = await account.put('/prod/db', 'new');
@@ -64,13 +64,13 @@ describe('values in LocalStack', () => {
     const blue = { SecretId: '/prod/db', VersionStage: 'blue', MoveToVersionId: first.VersionId };
     await account.client.send(new UpdateSecretVersionStageCommand(blue));
     expect(reveal(await readOne(provider, '/prod/db', 'blue'))).toBe('old');
-    for (const gone of ['green', '00000000-0000-4000-8000-000000000000'])
-      expect(codeOf(await readOne(provider, '/prod/db', gone))).toBe('VERSION_GONE');
+    for (const version of ['green', '00000000-0000-4000-8000-000000000000'])
+      expect(codeOf(await readOne(provider, '/prod/db', version))).toBe('VERSION_GONE');
   });
 });
 
 describe('absence in LocalStack', () => {
-  it('is told apart from a scheduled deletion, a secret without a value, and a version that is gone', async () => {
+  it('differs from a scheduled deletion, a secret without a value, and a missing version', async () => {
     using account = openAccount();
     for (const name of ['here', 'scheduled', 'removed']) await account.put(name, 'x');
     await account.client.send(new CreateSecretCommand({ Name: 'empty' }));
@@ -89,7 +89,7 @@ describe('absence in LocalStack', () => {
 });
 
 describe('many secrets in LocalStack', () => {
-  it('are found by path and tags over pages, read in twenties, and their versions told by the list', async () => {
+  it('are found by path and tags over pages, read in batches of 20, and listed with their versions', async () => {
     using account = openAccount();
     const names = Array.from({ length: 130 }, (_, index) => `app/k${String(index).padStart(3, '0')}`);
     for (const [index, name] of names.entries())
@@ -123,9 +123,9 @@ describe('many secrets in LocalStack', () => {
 const NO_STS = 'LocalStack needs Python 3.12 or newer for its STS';
 
 describe('logins over STS in LocalStack', () => {
-  // LocalStack gives keys that tell in which account a role is, so reading proves that the role was assumed.
-  it('assume a chain of roles, into another account', async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_STS);
+  // LocalStack's keys identify the account of a role, so a successful read proves that the role was assumed.
+  it('assume a chain of roles into another account', async ({ skip }) => {
+    if (!localstack().isComplete) skip(NO_STS);
     using own = openAccount();
     using other = openAccount();
     await own.put('a', 'of own');
@@ -150,8 +150,8 @@ describe('logins over STS in LocalStack', () => {
     }
   });
 
-  it('take a web identity, by configuration and by default', async ({ skip }) => {
-    if (!localstack().isWhole) skip(NO_STS);
+  it('use a web identity, by configuration and by default', async ({ skip }) => {
+    if (!localstack().isComplete) skip(NO_STS);
     using account = openAccount();
     await account.put('a', 'x');
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-aws-'));
@@ -175,7 +175,7 @@ describe('logins over STS in LocalStack', () => {
 });
 
 describe('a region', () => {
-  it('is not that of the ARN: refused, not absent', async () => {
+  it('is CONFIG_INVALID when it differs from that of the ARN', async () => {
     using account = openAccount();
     const { ARN: arn = '' } = await account.put('a', 'x');
     await using provider = await openProvider({ region: 'us-east-1' }, account.env);

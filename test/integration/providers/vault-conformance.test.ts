@@ -6,7 +6,7 @@ import { openbao } from '../services/inject.ts';
 import { call, createMount, openProvider, urlOf } from './vault-harness.ts';
 
 for (const kvVersion of [1, 2] as const) {
-  describeProvider(`vault, key/value version ${kvVersion}, over OpenBao`, {
+  describeProvider(`vault, key/value version ${kvVersion}, on OpenBao`, {
     faults: VAULT_FAULTS,
     async open() {
       const bao = openbao();

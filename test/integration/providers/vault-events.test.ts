@@ -4,7 +4,7 @@ import { call, openProvider } from './vault-harness.ts';
 
 const listener = { onOpen: () => undefined, onAlive: () => undefined, onMessage: () => undefined };
 
-it('OpenBao, which has no event stream, is told apart from a server that is down', async () => {
+it('reports OpenBao, which has no event stream, as CONFIG_INVALID', async () => {
   const bao = openbao();
   await using provider = await openProvider({ address: bao.address }, { TOKEN: bao.token });
   await expect(provider.subscribe?.(listener)).rejects.toMatchObject({
@@ -13,7 +13,7 @@ it('OpenBao, which has no event stream, is told apart from a server that is down
   });
 });
 
-it('and so for a token that may not do everything', async () => {
+it('reports a token without access to events as ACCESS_DENIED', async () => {
   const bao = openbao();
   const { client_token: token } = await call<{ client_token: string }>(bao, 'POST', 'auth/token/create', {
     policies: ['default'],

@@ -12,7 +12,7 @@ export interface Bao {
   readonly request: Request;
 }
 
-/** One request that must succeed; gives its `data`, `auth` or `wrap_info`. */
+/** Sends one request that must succeed. Returns its `data`, `auth` or `wrap_info`. */
 export async function call<Body>(
   { request }: Bao,
   method: string,
@@ -30,44 +30,47 @@ export async function call<Body>(
   return answer.body.data ?? answer.body.auth ?? answer.body.wrap_info;
 }
 
-/** A new key/value mount, so that tests do not meet. */
+/** Creates a key/value mount for one test. */
 export async function createMount(bao: Bao, version: 1 | 2): Promise<string> {
   const mount = `kv-${randomUUID()}`;
   await call(bao, 'POST', `sys/mounts/${mount}`, { type: 'kv', options: { version: String(version) } });
-  // For a moment after that, version 2 answers 400 to all: it prepares itself for versions.
+  // A new mount of version 2 answers 400 for a moment, while the server prepares it.
   if (version === 2) await soon(() => call(bao, 'GET', `${mount}/config`));
   return mount;
 }
 
-/** A path as the API wants it, written apart from the code under test. */
+/** The API path of a key, computed independently of the code under test. */
 export function urlOf(mount: string, version: 1 | 2, key: string, kind = 'data'): string {
   const encoded = key.split('/').map(encodeURIComponent).join('/');
   return version === 1 ? `${mount}/${encoded}` : `${mount}/${kind}/${encoded}`;
 }
 
-/** An AppRole login that may read what the policy says. */
+/** An AppRole login with the rights of `policy`. */
 export async function createAppRole(
   bao: Bao,
   policy: string,
   role: Readonly<Record<string, unknown>> = {},
   headers: Readonly<Record<string, string>> = {},
 ) {
-  const ask = <Body>(method: string, path: string, body?: unknown, more: Record<string, string> = {}) =>
+  const send = <Body>(method: string, path: string, body?: unknown, more: Record<string, string> = {}) =>
     call<Body>(bao, method, path, body, { ...headers, ...more });
   const name = `role-${randomUUID()}`;
-  // Below `approle` it would keep others from a mount of that very name.
+  // A mount below `approle` would block other tests from a mount named `approle`.
   const mountPath = `${name}/approle`;
-  await ask('POST', `sys/auth/${mountPath}`, { type: 'approle' });
-  await ask('PUT', `sys/policies/acl/${name}`, { policy });
-  await ask('POST', `auth/${mountPath}/role/${name}`, { token_policies: name, ...role });
-  const { role_id: roleId } = await ask<{ role_id: string }>('GET', `auth/${mountPath}/role/${name}/role-id`);
+  await send('POST', `sys/auth/${mountPath}`, { type: 'approle' });
+  await send('PUT', `sys/policies/acl/${name}`, { policy });
+  await send('POST', `auth/${mountPath}/role/${name}`, { token_policies: name, ...role });
+  const { role_id: roleId } = await send<{ role_id: string }>(
+    'GET',
+    `auth/${mountPath}/role/${name}/role-id`,
+  );
   const secretIdPath = `auth/${mountPath}/role/${name}/secret-id`;
   return {
     mountPath,
     roleId,
-    newSecretId: async () => (await ask<{ secret_id: string }>('POST', secretIdPath, {})).secret_id,
+    newSecretId: async () => (await send<{ secret_id: string }>('POST', secretIdPath, {})).secret_id,
     newWrappedSecretId: async () =>
-      (await ask<{ token: string }>('POST', secretIdPath, {}, { 'x-vault-wrap-ttl': '60' })).token,
+      (await send<{ token: string }>('POST', secretIdPath, {}, { 'x-vault-wrap-ttl': '60' })).token,
     tokens: async () => {
       const path = '/v1/auth/token/accessors?list=true';
       const { status, body } = await bao.request<{ data: { keys: string[] } }>(
@@ -76,7 +79,7 @@ export async function createAppRole(
         undefined,
         headers,
       );
-      return status === 404 ? 0 : body.data.keys.length; // 404: none
+      return status === 404 ? 0 : body.data.keys.length; // 404 means that there are none.
     },
   };
 }

@@ -15,7 +15,7 @@ import { createRequest } from '../services/http.ts';
 import { openbao } from '../services/inject.ts';
 import { startOpenBao } from '../services/openbao.ts';
 import { type Bao, call, createAppRole, createMount, openProvider, urlOf } from './vault-harness.ts';
-import { enable, enableKubernetes, startIssuer, TOKEN, WAYS } from './vault-logins.ts';
+import { enable, enableKubernetes, startIssuer, TOKEN, LOGIN_METHODS } from './vault-logins.ts';
 
 async function prepare(bao: Bao = openbao()) {
   const mount = await createMount(bao, 2);
@@ -23,7 +23,7 @@ async function prepare(bao: Bao = openbao()) {
   return { bao, mount, policy: `path "${mount}/data/*" { capabilities = ["read"] }` };
 }
 
-/** What reading `a` comes to. */
+/** The result of reading the key `a`. */
 async function readA(provider: Awaited<ReturnType<typeof openProvider>>): Promise<string | undefined> {
   return codeOf((await provider.read([{ key: 'a' }]))[0]);
 }
@@ -43,31 +43,31 @@ async function tokensOf(bao: Bao, mountPath: string): Promise<number> {
   return list(path);
 }
 
-/** A session whose renewals come when the test says so, and not before. */
+/** A session whose renewals run only when the test calls `renew`. */
 async function openSession(config: object, env: Record<string, string>) {
   const parsed = VaultConfig.parse({ kind: 'vault', ...config });
-  let ahead = 0;
-  const clock = { now: () => Date.now() + ahead };
+  let offsetMs = 0;
+  const clock = { now: () => Date.now() + offsetMs };
   const deps = testDeps({ env, clock });
   const client = createClient(parsed, deps);
-  const due: (() => void)[] = [];
+  const callbacks: (() => void)[] = [];
   const session = createSession({
     client,
     login: createLogin(parsed, client, deps),
     proof: mountQuery(parsed),
     clock,
     wake(callback) {
-      due.push(callback);
+      callbacks.push(callback);
       return () => undefined;
     },
   });
   return {
     session,
-    /** After 20 of its 30 seconds; resolves when the next renewal has been planned. */
+    /** Moves the clock 20 seconds into the 30-second lifetime. Resolves when the next renewal is scheduled. */
     async renew() {
-      ahead += 20_000;
-      due.splice(0).at(-1)?.();
-      await expect.poll(() => due.length).toBe(1);
+      offsetMs += 20_000;
+      callbacks.splice(0).at(-1)?.();
+      await expect.poll(() => callbacks.length).toBe(1);
     },
     async [Symbol.asyncDispose]() {
       await session[Symbol.asyncDispose]();
@@ -76,12 +76,12 @@ async function openSession(config: object, env: Record<string, string>) {
   };
 }
 
-describe.each(Object.entries(WAYS))('the login by %s on OpenBao', (_, open) => {
-  it('reads, logs in again when its token has gone, and leaves none behind', async () => {
+describe.each(Object.entries(LOGIN_METHODS))('the login by %s on OpenBao', (_, open) => {
+  it('reads, logs in again after its token was revoked, and leaves no token behind', async () => {
     const { bao, mount, policy } = await prepare();
-    await using way = await open(bao, policy);
-    const { mountPath, env } = way;
-    const auth = { ...way.auth, mountPath };
+    await using login = await open(bao, policy);
+    const { mountPath, env } = login;
+    const auth = { ...login.auth, mountPath };
     const provider = await openProvider({ address: bao.address, mount, auth }, env);
     expect(await readA(provider)).toBe('found');
     await revokeAll(bao, mountPath);
@@ -94,30 +94,30 @@ describe.each(Object.entries(WAYS))('the login by %s on OpenBao', (_, open) => {
 
   it('renews its token', async () => {
     const { bao, mount, policy } = await prepare();
-    await using way = await open(bao, policy);
-    const auth = { ...way.auth, mountPath: way.mountPath };
-    await using it = await openSession({ address: bao.address, mount, auth }, way.env);
-    await it.session.ensure(undefined);
-    await it.renew();
-    await it.renew();
-    expect(await tokensOf(bao, way.mountPath)).toBe(1);
+    await using login = await open(bao, policy);
+    const auth = { ...login.auth, mountPath: login.mountPath };
+    await using opened = await openSession({ address: bao.address, mount, auth }, login.env);
+    await opened.session.ensure(undefined);
+    await opened.renew();
+    await opened.renew();
+    expect(await tokensOf(bao, login.mountPath)).toBe(1);
   });
 
-  it('is AUTH_FAILED with a wrong credential and at a place without it, and quotes nothing', async () => {
+  it('is AUTH_FAILED with a wrong credential and at a missing mount, without quoting the credential', async () => {
     const { bao, mount, policy } = await prepare();
-    await using way = await open(bao, policy);
-    for (const mountPath of [way.mountPath, 'nowhere']) {
-      const config = { address: bao.address, mount, auth: { ...way.auth, mountPath } };
-      await using provider = await openProvider(config, { ...way.wrong });
+    await using login = await open(bao, policy);
+    for (const mountPath of [login.mountPath, 'nowhere']) {
+      const config = { address: bao.address, mount, auth: { ...login.auth, mountPath } };
+      await using provider = await openProvider(config, { ...login.wrongEnv });
       const results = await provider.read([{ key: 'a' }]);
       expect(results.map(codeOf)).toEqual(['AUTH_FAILED']);
-      for (const secret of Object.values(way.wrong)) expect(everythingIn(results)).not.toContain(secret);
+      for (const secret of Object.values(login.wrongEnv)) expect(everythingIn(results)).not.toContain(secret);
     }
   });
 });
 
 describe('a role without the policy `default` on OpenBao', () => {
-  it('costs one login however often a key may not be read, and is told from a token that has gone', async () => {
+  it('logs in again after a revocation, and does not after a denied read', async () => {
     const { bao, mount } = await prepare();
     await call(bao, 'POST', urlOf(mount, 2, 'b'), { data: { x: '1' } });
     const policy = `path "${mount}/data/a" { capabilities = ["read"] }`;
@@ -129,17 +129,17 @@ describe('a role without the policy `default` on OpenBao', () => {
     expect(await readA(provider)).toBe('found');
     await revokeAll(bao, mountPath);
     expect(await readA(provider)).toBe('found');
-    for (let look = 0; look < 3; look += 1)
+    for (let attempt = 0; attempt < 3; attempt += 1)
       expect((await provider.read([{ key: 'b' }])).map(codeOf)).toEqual(['ACCESS_DENIED']);
     expect(await tokensOf(bao, mountPath)).toBe(1);
   });
 });
 
 describe('the login by ldap', () => {
-  it('is tested on the fake server, because OpenBao has no such method built in', async () => {
+  it('has no test here, because OpenBao has no built-in LDAP method', async () => {
     const { bao } = await prepare();
     const answer = await bao.request('POST', `/v1/sys/auth/ldap-${randomUUID()}`, { type: 'ldap' });
-    // Once this fails, `WAYS` can have it.
+    // When this fails, add LDAP to `LOGIN_METHODS`.
     expect(answer).toMatchObject({
       status: 400,
       body: { errors: ['plugin not found in the catalog: ldap'] },
@@ -148,19 +148,19 @@ describe('the login by ldap', () => {
 });
 
 describe('the login by jwt on OpenBao', () => {
-  it('is STORE_UNAVAILABLE while the keys of the issuer cannot be fetched, and works when they can', async () => {
+  it('is STORE_UNAVAILABLE until the server can fetch the keys of the issuer', async () => {
     const { bao, mount, policy } = await prepare();
     await using issuer = await startIssuer();
     const config = { address: bao.address, mount };
     for (const source of [{ jwks_url: `${issuer.url}/keys` }, { oidc_discovery_url: issuer.url }]) {
-      for (const away of ['busy', 'cut'] as const) {
+      for (const failure of ['busy', 'cut'] as const) {
         const { mountPath, token } = await enable(bao, 'jwt', policy);
         await call(bao, 'POST', `auth/${mountPath}/config`, source);
         const role = { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['bao'], ...token };
         await call(bao, 'POST', `auth/${mountPath}/role/ci`, role);
         const auth = { method: 'jwt', role: 'ci', jwt: { env: 'JWT' }, mountPath };
         await using provider = await openProvider({ ...config, auth }, { JWT: issuer.jwt });
-        issuer.answers = away;
+        issuer.answers = failure;
         expect(await provider.read([{ key: 'a' }])).toMatchObject([
           {
             error: {
@@ -182,7 +182,7 @@ describe('the login by jwt on OpenBao', () => {
 });
 
 describe('the login by kubernetes on OpenBao and a real API server', () => {
-  it('is proved by TokenReview, again with the token of then, and refused for others', async () => {
+  it('logs in by TokenReview with the current token file, and is AUTH_FAILED for invalid tokens', async () => {
     const { bao, mount, policy } = await prepare();
     const login = await enableKubernetes(bao, policy);
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-token-'));
@@ -203,7 +203,7 @@ describe('the login by kubernetes on OpenBao and a real API server', () => {
       await session.session.ensure(undefined);
       await session.renew();
 
-      for (const token of [await login.tokenOf('other'), 'no.to.ken', await gone()]) {
+      for (const token of [await login.tokenOf('other'), 'no.to.ken', await tokenOfRemovedAccount()]) {
         await writeFile(tokenFile, token);
         await using refused = await openProvider(config, {});
         const results = await refused.read([{ key: 'a' }]);
@@ -214,8 +214,8 @@ describe('the login by kubernetes on OpenBao and a real API server', () => {
       await rm(folder, { recursive: true });
     }
 
-    /** A token whose account was removed since: the signature is right, the API server says no. */
-    async function gone(): Promise<string> {
+    /** A correctly signed token of a removed account. The API server rejects it. */
+    async function tokenOfRemovedAccount(): Promise<string> {
       const token = await login.tokenOf('bridge');
       await login.remove('bridge');
       return token;
@@ -224,7 +224,7 @@ describe('the login by kubernetes on OpenBao and a real API server', () => {
 });
 
 describe('client certificates on OpenBao', () => {
-  it('log in by `cert`, are looked for anew at each login, and are refused when they are of others', async () => {
+  it('are read again at each login, and fail when another authority issued them', async () => {
     await using server = await startOpenBao({ tls: true });
     const { address, caFile = '', rootToken } = server;
     const headers = { 'x-vault-token': rootToken };
@@ -236,7 +236,7 @@ describe('client certificates on OpenBao', () => {
 
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-cert-'));
     const [certFile, keyFile] = [join(folder, 'client.pem'), join(folder, 'client.key')];
-    const use = async ({ cert, key }: Issued) => {
+    const writeCertificate = async ({ cert, key }: Issued) => {
       await writeFile(certFile, cert);
       await writeFile(keyFile, key);
     };
@@ -246,23 +246,23 @@ describe('client certificates on OpenBao', () => {
       await using unset = await openProvider(config, {});
       expect(await readA(unset)).toBe('CREDENTIAL_MISSING');
 
-      await use(authority.issue());
+      await writeCertificate(authority.issue());
       const provider = await openProvider(config, {});
       expect(await readA(provider)).toBe('found');
       await using session = await openSession({ ...config, auth: { ...auth, role: undefined } }, {});
       await session.session.ensure(undefined);
       await session.renew();
 
-      await use(createAuthority('Strangers').issue());
+      await writeCertificate(createAuthority('Strangers').issue());
       await revokeAll(bao, mountPath);
       expect(await readA(provider)).toBe('AUTH_FAILED');
-      await using stranger = await openProvider(config, {});
-      expect(await readA(stranger)).toBe('AUTH_FAILED');
+      await using untrusted = await openProvider(config, {});
+      expect(await readA(untrusted)).toBe('AUTH_FAILED');
       await writeFile(keyFile, authority.issue().key);
       await using broken = await openProvider(config, {});
       expect(await readA(broken)).toBe('TLS_FAILED');
 
-      await use(authority.issue());
+      await writeCertificate(authority.issue());
       await using again = await openProvider(config, {});
       expect(await readA(again)).toBe('found');
       await using other = await openProvider({ ...config, auth: { ...auth, role: 'other' } }, {});

@@ -6,29 +6,29 @@ import type { AddressInfo } from 'node:net';
 import { kubernetes } from '../services/inject.ts';
 import { type Bao, call, createAppRole } from './vault-harness.ts';
 
-/** A way in that the server knows, with the right credentials and with wrong ones. */
-export interface WayIn extends AsyncDisposable {
+/** A login method that is set up on the server, with right and wrong credentials. */
+export interface LoginSetup extends AsyncDisposable {
   readonly auth: Readonly<Record<string, unknown>>;
   readonly mountPath: string;
-  /** By the names that `auth` refers to. */
+  /** By the variable names in `auth`. */
   readonly env: Record<string, string>;
-  readonly wrong: Readonly<Record<string, string>>;
+  readonly wrongEnv: Readonly<Record<string, string>>;
 }
 
-export type Enable = (bao: Bao, policy: string) => Promise<WayIn>;
+export type Enable = (bao: Bao, policy: string) => Promise<LoginSetup>;
 
-/** What every role gives: tokens that live for half a minute, and may be renewed for an hour. */
+/** Settings of every role: tokens live for 30 seconds and can be renewed for an hour. */
 export const TOKEN = { token_ttl: '30s', token_max_ttl: '1h' };
 
-/** How each login is set up on a server; a policy of this text goes with it. */
-export const WAYS: Readonly<Record<string, Enable>> = {
+/** Sets up each login method on a server. `policy` is the policy text of its tokens. */
+export const LOGIN_METHODS: Readonly<Record<string, Enable>> = {
   async appRole(bao, policy) {
     const role = await createAppRole(bao, policy, TOKEN);
     return {
       auth: { method: 'appRole', roleId: role.roleId, secretId: { env: 'SECRET_ID' } },
       mountPath: role.mountPath,
       env: { SECRET_ID: await role.newSecretId() },
-      wrong: { SECRET_ID: randomUUID() },
+      wrongEnv: { SECRET_ID: randomUUID() },
       async [Symbol.asyncDispose]() {},
     };
   },
@@ -40,42 +40,45 @@ export const WAYS: Readonly<Record<string, Enable>> = {
       auth: { ...auth, secretIdWrapped: true },
       mountPath: role.mountPath,
       env: { SECRET_ID: await role.newWrappedSecretId() },
-      wrong: { SECRET_ID: 's.nothing' },
+      wrongEnv: { SECRET_ID: 's.nothing' },
       async [Symbol.asyncDispose]() {},
     };
   },
 
   async userpass(bao, policy) {
-    const at = await enable(bao, 'userpass', policy);
-    // The server takes names of letters, digits, `.`, `_` and `-` only.
-    await call(bao, 'POST', `auth/${at.mountPath}/users/ann.o-neil`, { password: 'p "ä', ...at.token });
+    const method = await enable(bao, 'userpass', policy);
+    // The server accepts only letters, digits, `.`, `_` and `-` in names.
+    await call(bao, 'POST', `auth/${method.mountPath}/users/ann.o-neil`, {
+      password: 'p "ä',
+      ...method.token,
+    });
     return {
       auth: { method: 'userpass', username: 'ann.o-neil', password: { env: 'PASSWORD' } },
-      mountPath: at.mountPath,
+      mountPath: method.mountPath,
       env: { PASSWORD: 'p "ä' },
-      wrong: { PASSWORD: 'wr0ng-one' },
+      wrongEnv: { PASSWORD: 'wr0ng-one' },
       async [Symbol.asyncDispose]() {},
     };
   },
 
   async jwt(bao, policy) {
-    const at = await enable(bao, 'jwt', policy);
+    const method = await enable(bao, 'jwt', policy);
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const pem = publicKey.export({ type: 'spki', format: 'pem' });
-    await call(bao, 'POST', `auth/${at.mountPath}/config`, { jwt_validation_pubkeys: [pem] });
-    const role = { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['bao'], ...at.token };
-    await call(bao, 'POST', `auth/${at.mountPath}/role/ci`, role);
+    await call(bao, 'POST', `auth/${method.mountPath}/config`, { jwt_validation_pubkeys: [pem] });
+    const role = { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['bao'], ...method.token };
+    await call(bao, 'POST', `auth/${method.mountPath}/role/ci`, role);
     return {
       auth: { method: 'jwt', role: 'ci', jwt: { env: 'JWT' } },
-      mountPath: at.mountPath,
+      mountPath: method.mountPath,
       env: { JWT: jwtFor(privateKey, 'bao') },
-      wrong: { JWT: jwtFor(privateKey, 'elsewhere') },
+      wrongEnv: { JWT: jwtFor(privateKey, 'elsewhere') },
       async [Symbol.asyncDispose]() {},
     };
   },
 };
 
-/** The login that a real API server vouches for, by TokenReview. */
+/** Sets up the Kubernetes login, which a real API server verifies by TokenReview. */
 export async function enableKubernetes(bao: Bao, policy: string) {
   const cluster = kubernetes();
   const namespace = `login-${randomUUID()}`;
@@ -86,27 +89,27 @@ export async function enableKubernetes(bao: Bao, policy: string) {
     subjects: [{ kind: 'ServiceAccount', name: 'reviewer', namespace }],
   });
   if (binding.status !== 201) throw new Error(`the binding was answered with ${binding.status}`);
-  const at = await enable(bao, 'kubernetes', policy);
-  await call(bao, 'POST', `auth/${at.mountPath}/config`, {
+  const method = await enable(bao, 'kubernetes', policy);
+  await call(bao, 'POST', `auth/${method.mountPath}/config`, {
     kubernetes_host: cluster.address,
     kubernetes_ca_cert: await readFile(cluster.caFile, 'utf8'),
     token_reviewer_jwt: reviewer,
     disable_local_ca_jwt: true,
   });
-  await call(bao, 'POST', `auth/${at.mountPath}/role/bridge`, {
+  await call(bao, 'POST', `auth/${method.mountPath}/role/bridge`, {
     bound_service_account_names: 'bridge',
     bound_service_account_namespaces: namespace,
-    ...at.token,
+    ...method.token,
   });
   return {
-    mountPath: at.mountPath,
+    mountPath: method.mountPath,
     tokenOf: (name: string) => cluster.serviceAccountToken({ namespace, name }),
     remove: (name: string) =>
       cluster.request('DELETE', `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`),
   };
 }
 
-/** A login method at a place of its own, and what its tokens get. */
+/** Enables a login method at a new mount. Returns the settings of its tokens. */
 export async function enable(bao: Bao, type: string, policy: string) {
   const name = `${type}-${randomUUID()}`;
   const mountPath = `team/${name}`;
@@ -115,21 +118,21 @@ export async function enable(bao: Bao, type: string, policy: string) {
   return { mountPath, token: { token_policies: name, ...TOKEN } };
 }
 
-/** Whoever vouches by tokens, as OpenID Connect has it: its keys are to be fetched. */
+/** An OpenID Connect issuer that serves its keys over HTTP. */
 export async function startIssuer() {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const keys = [{ ...publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'ES256', use: 'sig' }];
   const server = createServer(({ url = '' }, outgoing) => {
     if (issuer.answers === 'cut') return outgoing.destroy();
     outgoing.writeHead(issuer.answers === 'busy' ? 503 : 200, { 'content-type': 'application/json' });
-    const found = url.includes('/.well-known/')
+    const body = url.includes('/.well-known/')
       ? {
           issuer: issuer.url,
           jwks_uri: `${issuer.url}/keys`,
           id_token_signing_alg_values_supported: ['ES256'],
         }
       : { keys };
-    return outgoing.end(JSON.stringify(issuer.answers === 'busy' ? {} : found));
+    return outgoing.end(JSON.stringify(issuer.answers === 'busy' ? {} : body));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -148,7 +151,7 @@ export async function startIssuer() {
   return issuer;
 }
 
-/** RFC 7519 with ES256 (RFC 7518, 3.4). */
+/** Signs a JWT (RFC 7519) with ES256 (RFC 7518, section 3.4). */
 function jwtFor(
   key: KeyObject,
   audience: string,

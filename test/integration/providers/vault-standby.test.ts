@@ -12,7 +12,7 @@ import { installOpenBao } from '../services/openbao.ts';
 import { reportToStderr, until } from '../services/service.ts';
 import { call, createMount, openProvider, urlOf } from './vault-harness.ts';
 
-/** One node of a cluster, sealed and empty as it starts. */
+/** Starts one node of a cluster, empty and sealed. */
 async function startNode() {
   const program = await installOpenBao(reportToStderr);
   const guard = await openTemporaryGuard('openbao-node');
@@ -50,87 +50,87 @@ async function startNode() {
   return { address, send, [Symbol.asyncDispose]: guard.close };
 }
 
-async function mustAnswer<Body>(send: Request, path: string, body: unknown): Promise<Body> {
-  const answer = await send<Body>('POST', `/v1/${path}`, body);
-  if (answer.status >= 300) throw new Error(`${path} answered ${answer.status}`);
-  return answer.body;
+async function post<Body>(send: Request, path: string, body: unknown): Promise<Body> {
+  const response = await send<Body>('POST', `/v1/${path}`, body);
+  if (response.status >= 300) throw new Error(`${path} answered ${response.status}`);
+  return response.body;
 }
 
 async function startCluster() {
   const [active, standby] = await Promise.all([startNode(), startNode()]);
-  const { keys, root_token: token } = await mustAnswer<{ keys: string[]; root_token: string }>(
+  const { keys, root_token: token } = await post<{ keys: string[]; root_token: string }>(
     active.send,
     'sys/init',
     { secret_shares: 1, secret_threshold: 1 },
   );
   const unseal = { key: keys[0] };
-  await mustAnswer(active.send, 'sys/unseal', unseal);
+  await post(active.send, 'sys/unseal', unseal);
   const bao = {
     address: active.address,
     token,
     request: createRequest({ address: active.address, headers: { 'x-vault-token': token } }),
   };
   const mount = await soon(() => createMount(bao, 2));
-  await mustAnswer(standby.send, 'sys/storage/raft/join', { leader_api_addr: active.address });
-  await mustAnswer(standby.send, 'sys/unseal', unseal);
-  const ofStandby = createRequest({ address: standby.address, headers: { 'x-vault-token': token } });
+  await post(standby.send, 'sys/storage/raft/join', { leader_api_addr: active.address });
+  await post(standby.send, 'sys/unseal', unseal);
+  const standbyRequest = createRequest({ address: standby.address, headers: { 'x-vault-token': token } });
   await until('A standby that answers', 30_000, async () => {
-    const answer = await tryRequest(ofStandby, 'GET', `/v1/sys/internal/ui/mounts/${mount}`);
+    const answer = await tryRequest(standbyRequest, 'GET', `/v1/sys/internal/ui/mounts/${mount}`);
     return answer?.status === 200;
   });
   return { active, standby, bao, mount };
 }
 
-/** Leads each request to the node of now, as a load balancer may. */
-async function openSwitch(first: string) {
+/** A load balancer that sends each request to the selected node. */
+async function openLoadBalancer(first: string) {
   let node = first;
   const server = createServer((incoming, outgoing) => {
-    const onward = request(new URL(incoming.url ?? '/', node), {
+    const upstream = request(new URL(incoming.url ?? '/', node), {
       method: incoming.method,
       headers: incoming.headers,
     });
-    onward.on('error', () => outgoing.destroy());
-    onward.on('response', (answer) => {
+    upstream.on('error', () => outgoing.destroy());
+    upstream.on('response', (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(outgoing);
     });
-    incoming.pipe(onward);
+    incoming.pipe(upstream);
   });
   const port = await listen(server);
   return {
     address: `http://127.0.0.1:${port}`,
-    turn(to: { readonly address: string }): void {
+    routeTo(to: { readonly address: string }): void {
       node = to.address;
     },
     [Symbol.asyncDispose]: () => closeServer(server),
   };
 }
 
-it('a key that was read through the active node is never absent at a standby, nor is its value an older one', async () => {
+it('never reports absence or an older value from a standby after a read through the active node', async () => {
   const { active, standby, bao, mount } = await retryOnPortClash(startCluster);
   await using _standby = standby;
-  await using way = await openSwitch(active.address);
+  await using balancer = await openLoadBalancer(active.address);
   {
     await using _active = active;
-    await using provider = await openProvider({ address: way.address, mount }, { TOKEN: bao.token });
+    await using provider = await openProvider({ address: balancer.address, mount }, { TOKEN: bao.token });
     const readOne = async (key: string) => (await provider.read([{ key }]))[0];
     for (let round = 1; round <= 10; round += 1) {
-      way.turn(active);
+      balancer.routeTo(active);
       await call(bao, 'POST', urlOf(mount, 2, 'old'), { data: { round } });
       await call(bao, 'POST', urlOf(mount, 2, `new-${round}`), { data: { round } });
       for (const node of [active, standby]) {
-        way.turn(node);
+        balancer.routeTo(node);
         expect(reveal(await readOne(`new-${round}`))).toBe(`{"round":${round}}`);
         expect(reveal(await readOne('old'))).toBe(`{"round":${round}}`);
       }
     }
-    way.turn(active);
+    balancer.routeTo(active);
     await call(bao, 'POST', urlOf(mount, 2, 'last'), { data: { x: '1' } });
     await readOne('last');
-    // Cut off in the moment after; what it goes on to answer is what it has, or nothing.
+    // The active node stops right after the read. The standby may answer with the value or fail.
     await active[Symbol.asyncDispose]();
-    way.turn(standby);
-    for (let look = 0; look < 3; look += 1) {
+    balancer.routeTo(standby);
+    for (let attempt = 0; attempt < 3; attempt += 1) {
       const result = await readOne('last');
       expect(['{"x":"1"}', 'BAD_ANSWER', 'STORE_UNAVAILABLE']).toContain(
         result?.kind === 'found' ? reveal(result) : codeOf(result),

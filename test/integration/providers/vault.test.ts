@@ -13,7 +13,7 @@ async function readOne(provider: Awaited<ReturnType<typeof openProvider>>, key: 
 }
 
 describe('absence in OpenBao', () => {
-  it('is told apart from a mount of the other version, no mount, no namespace, and no permission', async () => {
+  it('differs from a mount of the other version, a missing mount and a missing namespace', async () => {
     const bao = openbao();
     const { address } = bao;
     const TOKEN = { TOKEN: bao.token };
@@ -37,7 +37,7 @@ describe('absence in OpenBao', () => {
     }
   });
 
-  it('is told apart from deleted, destroyed, and a version that is gone', async () => {
+  it('differs from a deleted or destroyed secret and a missing version', async () => {
     const bao = openbao();
     const mount = await createMount(bao, 2);
     await using provider = await openProvider({ address: bao.address, mount }, { TOKEN: bao.token });
@@ -72,45 +72,45 @@ describe('absence in OpenBao', () => {
     expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
   });
 
-  it('works in a mount of a namespace below, with the login of the one above', async () => {
+  it('works in a mount of a child namespace with the login of its parent', async () => {
     const bao = openbao();
-    const [above, below] = [`ns-${randomUUID()}`, `ns-${randomUUID()}`];
-    const inside = { 'x-vault-namespace': `${above}/${below}` };
-    await call(bao, 'POST', `sys/namespaces/${above}`, {});
-    await call(bao, 'POST', `sys/namespaces/${below}`, {}, { 'x-vault-namespace': above });
+    const [parent, child] = [`ns-${randomUUID()}`, `ns-${randomUUID()}`];
+    const inside = { 'x-vault-namespace': `${parent}/${child}` };
+    await call(bao, 'POST', `sys/namespaces/${parent}`, {});
+    await call(bao, 'POST', `sys/namespaces/${child}`, {}, { 'x-vault-namespace': parent });
     await call(bao, 'POST', 'sys/mounts/kv', { type: 'kv-v2' }, inside);
     await soon(() => call(bao, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
     for (const config of [
-      { namespace: above, mount: `${below}/kv` },
-      { mount: `${above}/${below}/kv` },
-      { namespace: `${above}/${below}`, mount: 'kv' },
+      { namespace: parent, mount: `${child}/kv` },
+      { mount: `${parent}/${child}/kv` },
+      { namespace: `${parent}/${child}`, mount: 'kv' },
     ]) {
       await using provider = await openProvider({ address: bao.address, ...config }, { TOKEN: bao.token });
       expect(reveal(await readOne(provider, 'a'))).toBe('{"x":"1"}');
       expect(codeOf(await readOne(provider, 'none'))).toBe('absent');
       expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
     }
-    await using beside = await openProvider(
-      { address: bao.address, namespace: above, mount: `${below}/kv/x` },
+    await using missingMount = await openProvider(
+      { address: bao.address, namespace: parent, mount: `${child}/kv/x` },
       { TOKEN: bao.token },
     );
-    expect(codeOf(await readOne(beside, 'none'))).toBe('MOUNT_NOT_FOUND');
+    expect(codeOf(await readOne(missingMount, 'none'))).toBe('MOUNT_NOT_FOUND');
   });
 });
 
-describe('a login of the namespace above', () => {
-  it.each(['of its own', 'of the root'])(
-    '%s, reads, proves absence, and leaves no token behind',
+describe('a login in a parent namespace', () => {
+  it.each(['in the direct parent', 'in the root'])(
+    'reads, proves absence and leaves no token behind: %s',
     async (where) => {
       const bao = openbao();
-      const [above, below] = [`ns-${randomUUID()}`, 'team'];
-      await call(bao, 'POST', `sys/namespaces/${above}`, {});
-      await call(bao, 'POST', `sys/namespaces/${below}`, {}, { 'x-vault-namespace': above });
-      const inside = { 'x-vault-namespace': `${above}/${below}` };
+      const [parent, child] = [`ns-${randomUUID()}`, 'team'];
+      await call(bao, 'POST', `sys/namespaces/${parent}`, {});
+      await call(bao, 'POST', `sys/namespaces/${child}`, {}, { 'x-vault-namespace': parent });
+      const inside = { 'x-vault-namespace': `${parent}/${child}` };
       await call(bao, 'POST', 'sys/mounts/kv', { type: 'kv-v2' }, inside);
       await soon(() => call(bao, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
-      const login = where === 'of the root' ? 'root' : above;
-      const path = `${login === 'root' ? `${above}/` : ''}${below}/kv`;
+      const login = where === 'in the root' ? 'root' : parent;
+      const path = `${login === 'root' ? `${parent}/` : ''}${child}/kv`;
       const policy = `path "${path}/data/*" { capabilities = ["read"] } path "${path}/metadata/*" { capabilities = ["list"] }`;
       const role = await createAppRole(bao, policy, { token_ttl: '1m' }, { 'x-vault-namespace': login });
       const before = await role.tokens();
@@ -121,7 +121,7 @@ describe('a login of the namespace above', () => {
         mountPath: role.mountPath,
         namespace: login,
       };
-      const config = { address: bao.address, namespace: `${above}/${below}`, mount: 'kv', auth };
+      const config = { address: bao.address, namespace: `${parent}/${child}`, mount: 'kv', auth };
       {
         await using provider = await openProvider(config, { SECRET_ID: await role.newSecretId() });
         expect(reveal(await readOne(provider, 'a'))).toBe('{"x":"1"}');
@@ -151,7 +151,7 @@ describe('values in OpenBao', () => {
     }
   });
 
-  it('that are null are no object: neither absent nor deleted nor an answer that nobody knows', async () => {
+  it('are NOT_AN_OBJECT when they are null', async () => {
     const bao = openbao();
     const mount = await createMount(bao, 2);
     await using provider = await openProvider({ address: bao.address, mount }, { TOKEN: bao.token });
@@ -198,38 +198,38 @@ describe('the login by AppRole', () => {
     return { bao, mount, role, env, provider, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
   }
 
-  it('reads what its policy allows, is denied the rest, and can prove an absence', async () => {
-    await using it = await open();
+  it('reads what its policy allows, gets ACCESS_DENIED for the rest, and proves absence', async () => {
+    await using login = await open();
     const keys = ['app/a', 'app/none', 'other/a', 'other/none'];
-    const results = await it.provider.read(keys.map((key) => ({ key })));
+    const results = await login.provider.read(keys.map((key) => ({ key })));
     expect(results.map(codeOf)).toEqual(['found', 'absent', 'ACCESS_DENIED', 'ACCESS_DENIED']);
-    await expect(it.provider.find({ path: 'app', tags: {} })).rejects.toMatchObject({
+    await expect(login.provider.find({ path: 'app', tags: {} })).rejects.toMatchObject({
       code: 'ACCESS_DENIED',
     });
-    expect((await it.provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
+    expect((await login.provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
   });
 
-  it('outlives the revocation of its token', async () => {
-    await using it = await open();
-    await readOne(it.provider, 'app/a');
-    await call(it.bao, 'PUT', `sys/leases/revoke-prefix/auth/${it.role.mountPath}`, {});
-    const results = await it.provider.read(Array.from({ length: 20 }, () => ({ key: 'app/a' })));
+  it('logs in again after its token was revoked', async () => {
+    await using login = await open();
+    await readOne(login.provider, 'app/a');
+    await call(login.bao, 'PUT', `sys/leases/revoke-prefix/auth/${login.role.mountPath}`, {});
+    const results = await login.provider.read(Array.from({ length: 20 }, () => ({ key: 'app/a' })));
     expect(new Set(results.map(codeOf))).toEqual(new Set(['found']));
   });
 
-  it('with a wrong secret id is AUTH_FAILED, and so is one at a place without AppRole', async () => {
-    await using it = await open();
-    it.env.SECRET_ID = randomUUID();
-    expect(codeOf(await readOne(it.provider, 'app/a'))).toBe('AUTH_FAILED');
+  it('is AUTH_FAILED with a wrong secret id and at a mount without AppRole', async () => {
+    await using login = await open();
+    login.env.SECRET_ID = randomUUID();
+    expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('AUTH_FAILED');
     const auth = { method: 'appRole', roleId: 'x', secretId: { env: 'S' }, mountPath: 'nowhere' };
     await using elsewhere = await openProvider(
-      { address: it.bao.address, mount: it.mount, auth },
+      { address: login.bao.address, mount: login.mount, auth },
       { S: 'x' },
     );
     expect(codeOf(await readOne(elsewhere, 'app/a'))).toBe('AUTH_FAILED');
   });
 
-  it('that asks for a second factor is AUTH_FAILED, and says so', async () => {
+  it('is AUTH_FAILED with an explanation when the server asks for a second factor', async () => {
     const bao = openbao();
     const { mountPath, roleId, newSecretId } = await createAppRole(
       bao,
@@ -251,20 +251,20 @@ describe('the login by AppRole', () => {
     });
   });
 
-  it('unwraps a wrapped secret id once, and uses it again for the next login', async () => {
-    await using it = await open({ wrapped: true });
-    expect(codeOf(await readOne(it.provider, 'app/a'))).toBe('found');
-    await call(it.bao, 'PUT', `sys/leases/revoke-prefix/auth/${it.role.mountPath}`, {});
-    expect(codeOf(await readOne(it.provider, 'app/a'))).toBe('found');
+  it('unwraps a wrapped secret id once and reuses it for the next login', async () => {
+    await using login = await open({ wrapped: true });
+    expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('found');
+    await call(login.bao, 'PUT', `sys/leases/revoke-prefix/auth/${login.role.mountPath}`, {});
+    expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('found');
   });
 
-  it('reports a wrapped secret id that somebody else has unwrapped as AUTH_FAILED', async () => {
-    await using it = await open({ wrapped: true });
-    await it.bao.request('POST', '/v1/sys/wrapping/unwrap', { token: it.env.SECRET_ID });
-    expect(codeOf(await readOne(it.provider, 'app/a'))).toBe('AUTH_FAILED');
+  it('is AUTH_FAILED when another client already unwrapped the secret id', async () => {
+    await using login = await open({ wrapped: true });
+    await login.bao.request('POST', '/v1/sys/wrapping/unwrap', { token: login.env.SECRET_ID });
+    expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('AUTH_FAILED');
   });
 
-  it('works with batch tokens and with tokens for one use only', async () => {
+  it('works with batch tokens and with single-use tokens', async () => {
     await using batch = await open({ role: { token_type: 'batch', token_ttl: '60s' } });
     expect(codeOf(await readOne(batch.provider, 'app/a'))).toBe('found');
     await using once = await open({ role: { token_num_uses: 1 } });
@@ -273,31 +273,31 @@ describe('the login by AppRole', () => {
   });
 
   it.each([1, 2, 5])(
-    'reads any number of keys at once with tokens for %i requests, and leaves none behind',
+    'reads many keys at once with tokens limited to %i requests, and leaves no token behind',
     async (uses) => {
-      await using it = await open({ role: { token_num_uses: uses } });
-      const before = await it.role.tokens();
+      await using login = await open({ role: { token_num_uses: uses } });
+      const before = await login.role.tokens();
       const keys = [...Array(20).fill('app/a'), 'app/none', 'other/a', 'app/a'];
-      const results = await it.provider.read(keys.map((key: string) => ({ key })));
+      const results = await login.provider.read(keys.map((key: string) => ({ key })));
       expect(results.map(codeOf)).toEqual([...Array(20).fill('found'), 'absent', 'ACCESS_DENIED', 'found']);
-      await it.provider[Symbol.asyncDispose]();
-      // What was used up is removed a moment later.
-      await expect.poll(it.role.tokens).toBe(before);
+      await login.provider[Symbol.asyncDispose]();
+      // The server removes a used-up token after a moment.
+      await expect.poll(login.role.tokens).toBe(before);
     },
   );
 
   it('leaves no token behind', async () => {
-    const it = await open();
-    const before = await it.role.tokens();
-    await readOne(it.provider, 'app/a');
-    expect(await it.role.tokens()).toBe(before + 1);
-    await it.provider[Symbol.asyncDispose]();
-    expect(await it.role.tokens()).toBe(before);
+    const login = await open();
+    const before = await login.role.tokens();
+    await readOne(login.provider, 'app/a');
+    expect(await login.role.tokens()).toBe(before + 1);
+    await login.provider[Symbol.asyncDispose]();
+    expect(await login.role.tokens()).toBe(before);
   });
 });
 
 describe('a server with TLS', () => {
-  it('is trusted by its authority, and a seal is an outage', async () => {
+  it('is trusted by its authority, and STORE_UNAVAILABLE while it is sealed', async () => {
     await using server = await startOpenBao({ tls: true });
     const { address, caFile = '', rootToken } = server;
     const request = createRequest({

@@ -3,24 +3,24 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { startServe, within } from '../service/served.ts';
+import { startServiceProcess, within } from '../service/service-process.ts';
 import { freePort } from '../services/free-port.ts';
 import { type RedisServer, startRedis } from '../services/redis.ts';
 
 interface Case {
   readonly redis?: Parameters<typeof startRedis>[0];
-  /** With one that is away before and behind it. */
+  /** Connects through three sentinel addresses. Only the middle one answers. */
   readonly sentinel?: boolean;
   readonly user?: string;
   readonly state: 'up' | 'degraded' | 'down';
 }
 
-/** A sentinel of this master that agrees with itself. */
+/** A sentinel for this master with a quorum of one. */
 function startSentinel({ port }: RedisServer): Promise<RedisServer> {
   return startRedis({ sentinel: true, config: [`sentinel monitor main 127.0.0.1 ${port} 1`] });
 }
 
-/** A folder with a configuration whose engine is this one. */
+/** A folder with a configuration for this engine. */
 async function prepare(engine: string) {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-console-'));
   const listen = `127.0.0.1:${await freePort()}`;
@@ -49,35 +49,37 @@ mappings: [ { name: app, target: { namespace: apps }, data: { A: { store: local,
 }
 
 it.each<[string, Case]>([
-  ['of which one sentinel is away', { sentinel: true, state: 'up' }],
+  ['with two of three sentinels down', { sentinel: true, state: 'up' }],
   ['that may drop jobs', { redis: { args: ['--maxmemory-policy', 'volatile-lru'] }, state: 'degraded' }],
   [
-    'whose user may not ask what it is',
+    'whose user may not run INFO',
     { redis: { config: ['user bridge on >pw ~* &* +@all -info'] }, user: 'bridge:pw@', state: 'down' },
   ],
-])('with a Redis %s the log is our own, line by line', async (_, { redis, sentinel, user = '', state }) => {
+])('writes only structured log lines with a Redis %s', async (_, { redis, sentinel, user = '', state }) => {
   await using server = await startRedis(redis);
   await using stack = new AsyncDisposableStack();
-  const asked = sentinel && stack.use(await startSentinel(server));
-  const away = [await freePort(), await freePort()];
-  const addresses = asked && [away[0], asked.port, away[1]].map((port) => `'127.0.0.1:${port}'`);
-  const through = addresses ? `, sentinel: { name: main, addresses: [${addresses.join(', ')}] }` : '';
-  await using place = await prepare(`{ kind: redis, url: { env: REDIS_URL }${through} }`);
+  const runningSentinel = sentinel && stack.use(await startSentinel(server));
+  const unusedPorts = [await freePort(), await freePort()];
+  const addresses =
+    runningSentinel &&
+    [unusedPorts[0], runningSentinel.port, unusedPorts[1]].map((port) => `'127.0.0.1:${port}'`);
+  const sentinelYaml = addresses ? `, sentinel: { name: main, addresses: [${addresses.join(', ')}] }` : '';
+  await using setup = await prepare(`{ kind: redis, url: { env: REDIS_URL }${sentinelYaml} }`);
   const token = randomBytes(24).toString('hex');
-  await using served = await startServe({
-    cwd: place.folder,
+  await using served = await startServiceProcess({
+    cwd: setup.folder,
     env: { ANN_TOKEN: token, REDIS_URL: server.address.replace('//', `//${user}`) },
-    address: place.address,
+    address: setup.address,
     token,
   });
   await within(20_000, async () => expect((await served.status()).engine.state).toBe(state));
   if (state !== 'down')
     await within(20_000, async () =>
-      expect(await readFile(join(place.folder, 'cluster', 'apps', 'app.yaml'), 'utf8')).toContain('A:'),
+      expect(await readFile(join(setup.folder, 'cluster', 'apps', 'app.yaml'), 'utf8')).toContain('A:'),
     );
   const { code, stdout, stderr } = await served.stop();
   expect(code).toBe(0);
   expect(stdout).toBe('');
-  const foreign = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{"level":'));
-  expect(foreign).toEqual([]);
+  const foreignLines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{"level":'));
+  expect(foreignLines).toEqual([]);
 });

@@ -3,7 +3,7 @@ import { SecretValue } from '../../../src/core/secret-value.ts';
 import type { Queue } from '../../../src/queue/queue.ts';
 import { createRedisQueue, type RedisQueueOptions } from '../../../src/queue/redis/bullmq.ts';
 
-/** One instance's queue, as any of its processes opens it. */
+/** Opens the queue of one instance, like each of its processes does. */
 export function openQueue(url: string, options: Partial<RedisQueueOptions> = {}): Promise<Queue> {
   return createRedisQueue({
     url: SecretValue.fromText(url),
@@ -15,19 +15,19 @@ export function openQueue(url: string, options: Partial<RedisQueueOptions> = {})
   });
 }
 
-/** An instance of its own on a Redis that others use too. */
-export function ownInstance(): string {
+/** A new instance name on a shared Redis. */
+export function newInstance(): string {
   return `i-${randomUUID().slice(0, 8)}`;
 }
 
-/** What a queue has been, in order, as `state: detail`. */
-export function healthsOf(queue: Queue): string[] {
-  const seen = [shown(queue)];
-  queue.onHealth(() => void seen.push(shown(queue)));
-  return seen;
+/** Records the health states of a queue in order, as `state: detail`. */
+export function recordHealth(queue: Queue): string[] {
+  const states = [healthText(queue)];
+  queue.onHealth(() => void states.push(healthText(queue)));
+  return states;
 }
 
-export function shown(queue: Queue): string {
+export function healthText(queue: Queue): string {
   const { state, error } = queue.health();
   return error === undefined ? state : `${state}: ${error.detail}`;
 }

@@ -1,7 +1,7 @@
 import { createConnection } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/core/errors.ts';
-import { eventually, job, notes } from '../../conformance/queue.ts';
+import { eventually, job, recordingProcess } from '../../conformance/queue.ts';
 import { findLeaks, textMarker } from '../../leak-search.ts';
 import { startRedis } from '../services/redis.ts';
 import { openQueue } from './harness.ts';
@@ -9,20 +9,20 @@ import { openQueue } from './harness.ts';
 const MARKER = textMarker('thrown');
 const TEXT = MARKER.bytes.toString('utf8');
 
-describe('what Redis sees of the jobs', () => {
-  it('holds nothing of what their processes threw, and little at all', async () => {
+describe('the data of jobs in Redis', () => {
+  it('contains no text of thrown errors, and stays small', async () => {
     await using server = await startRedis();
-    const heard: string[] = [];
+    const monitorOutput: string[] = [];
     const monitor = createConnection({ port: server.port, host: '127.0.0.1' });
-    monitor.on('data', (data) => void heard.push(data.toString('utf8')));
+    monitor.on('data', (data) => void monitorOutput.push(data.toString('utf8')));
     monitor.write('MONITOR\r\n');
-    await eventually(() => heard.length > 0);
+    await eventually(() => monitorOutput.length > 0);
 
     await using queue = await openQueue(server.address);
-    const { seen, process } = notes(async ({ subject }) => {
+    const { seen, process } = recordingProcess(async ({ subject }) => {
       if (subject === 'plain') throw new Error(`it said ${TEXT}`);
       if (subject === 'ours') throw new AppError('STORE_UNAVAILABLE', { cause: new Error(TEXT) });
-      // What is thrown need not be an error. oxlint-disable-next-line typescript/only-throw-error
+      // A thrown value need not be an error. oxlint-disable-next-line typescript/only-throw-error
       if (subject === 'bare') throw TEXT;
       return undefined;
     });
@@ -47,15 +47,15 @@ describe('what Redis sees of the jobs', () => {
     const failed = await server.command('HGETALL', await failedKey(server));
     monitor.destroy();
     expect(failed).toMatch(/STORE_UNAVAILABLE|INTERNAL/);
-    expect(heard.join('')).toContain('STORE_UNAVAILABLE');
-    const places = { dumps: dumps.join('\n'), streams, failed, monitor: heard.join('') };
+    expect(monitorOutput.join('')).toContain('STORE_UNAVAILABLE');
+    const places = { dumps: dumps.join('\n'), streams, failed, monitor: monitorOutput.join('') };
     expect(
       findLeaks(
         Object.entries(places).map(([name, bytes]) => ({ name, bytes })),
         [MARKER],
       ),
     ).toEqual([]);
-    // Jobs that ended are gone, but for the few that failed.
+    // Finished jobs are removed, except for a few failed ones.
     expect(names.filter((name) => !name.startsWith('{secretbridge:test}:'))).toEqual([]);
     expect(names.length).toBeLessThan(15);
   });

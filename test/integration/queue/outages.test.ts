@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Queue } from '../../../src/queue/queue.ts';
-import { eventually, job, notes } from '../../conformance/queue.ts';
+import { eventually, job, recordingProcess } from '../../conformance/queue.ts';
 import { freePort } from '../services/free-port.ts';
 import { type RedisServer, startRedis } from '../services/redis.ts';
-import { healthsOf, openQueue, shown } from './harness.ts';
+import { recordHealth, openQueue, healthText } from './harness.ts';
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -22,61 +22,61 @@ async function open(url: string): Promise<Queue> {
   return queue;
 }
 
-/** With a clock that can be set so much beside the real one. */
-async function openClocked() {
+/** Opens a queue whose clock can be shifted. */
+async function openWithClock() {
   const server = await start();
-  let beside = 0;
-  const clock = { now: () => Date.now() + beside };
+  let offsetMs = 0;
+  const clock = { now: () => Date.now() + offsetMs };
   const queue = await openQueue(server.address, { clock });
   stops.push(() => queue.close(1_000));
-  const goTo = (ms: number): void => {
-    beside = ms;
+  const setOffset = (ms: number): void => {
+    offsetMs = ms;
   };
-  return { server, queue, goTo };
+  return { server, queue, goTo: setOffset };
 }
 
 const isUp = (queue: Queue) => (): boolean => queue.health().state === 'up';
 
 async function msOf(work: Promise<unknown>): Promise<number> {
-  const began = performance.now();
+  const startMs = performance.now();
   await work;
-  return performance.now() - began;
+  return performance.now() - startMs;
 }
 
-/** A person's order on `a`, on its way to Redis when whoever gave it is told that it is refused. */
-async function refuse(server: RedisServer, queue: Queue): Promise<void> {
+/** Adds a manual job while Redis is stopped, so that the add is rejected but may still reach Redis. */
+async function addDuringOutage(server: RedisServer, queue: Queue): Promise<void> {
   process.kill(server.pid, 'SIGSTOP');
-  const refused = queue.add(job('a', 'manual', 'refused'));
-  await expect(refused).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  const added = queue.add(job('a', 'manual', 'refused'));
+  await expect(added).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   process.kill(server.pid, 'SIGCONT');
 }
 
 describe('the queue on Redis', () => {
-  it('is made without Redis, refuses at once, and works when Redis comes', async () => {
+  it('opens without Redis, rejects jobs, and works once Redis is available', async () => {
     const port = await freePort();
     const queue = await open(`redis://127.0.0.1:${port}`);
-    const { seen, process } = notes();
+    const { seen, process } = recordingProcess();
     queue.start(process);
     expect(queue.health()).toMatchObject({ state: 'down', error: { code: 'QUEUE_UNAVAILABLE' } });
     expect(
       await msOf(expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })),
     ).toBeLessThan(500);
     await expect(queue.counts()).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
-    await eventually(() => shown(queue) === 'down: nothing answers at the address of Redis');
+    await eventually(() => healthText(queue) === 'down: nothing answers at the address of Redis');
     await start(port);
     await eventually(isUp(queue));
     await queue.add(job('a'));
     await eventually(() => seen.length === 1);
   });
 
-  it('goes on by itself after Redis died and came back empty', async () => {
+  it('recovers after Redis died and came back empty', async () => {
     const server = await start();
     const queue = await open(server.address);
-    const { process, subjects } = notes();
+    const { process, subjects } = recordingProcess();
     queue.start(process);
     await eventually(isUp(queue));
     await queue.add(job('a'), { delayMs: 600_000 });
-    const healths = healthsOf(queue);
+    const healths = recordHealth(queue);
     await server.kill();
     await eventually(() => queue.health().state === 'down');
     await expect(queue.add(job('b'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
@@ -84,7 +84,7 @@ describe('the queue on Redis', () => {
     await eventually(isUp(queue));
     expect(healths.at(0)).toBe('up');
     expect(healths.at(-1)).toBe('up');
-    // What was lost is added again by whoever is told that it is up.
+    // Callers add lost jobs again when the queue reports that it is up.
     await queue.add(job('a'));
     await queue.add(job('b'));
     await eventually(() => subjects().length === 2);
@@ -92,7 +92,7 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
-  it('tells since when what it is given comes to a Redis that is as it is now', async () => {
+  it('reports since when Redis has kept its data', async () => {
     const server = await start();
     const queue = await open(server.address);
     const before = Date.now();
@@ -108,11 +108,11 @@ describe('the queue on Redis', () => {
     expect(seen[1]).toBeLessThanOrEqual(Date.now());
   });
 
-  it('finishes during an outage what runs, and runs again what wanted to', async () => {
+  it('finishes running jobs during an outage, and then runs requested retries', async () => {
     const server = await start();
     const queue = await open(server.address);
     const release = Promise.withResolvers<void>();
-    const { seen, process } = notes(async (_, run) => {
+    const { seen, process } = recordingProcess(async (_, run) => {
       if (run > 1) return undefined;
       await release.promise;
       return 10;
@@ -129,14 +129,14 @@ describe('the queue on Redis', () => {
     expect(seen[1]).toEqual(job('a', 'event', 'one'));
   });
 
-  it('tells of jobs lost although no connection broke', async () => {
+  it('reports lost jobs after FLUSHALL on an open connection', async () => {
     const server = await start();
     const queue = await open(server.address);
-    const { process, subjects } = notes();
+    const { process, subjects } = recordingProcess();
     queue.start(process);
     await eventually(isUp(queue));
     await queue.add(job('a'), { delayMs: 600_000 });
-    const healths = healthsOf(queue);
+    const healths = recordHealth(queue);
     await server.command('FLUSHALL');
     await eventually(() => healths.length === 3);
     expect(healths).toEqual(['up', 'down: Redis lost its data', 'up']);
@@ -146,16 +146,16 @@ describe('the queue on Redis', () => {
 
   it.each([
     ['', 60_000],
-    [', although the clock was set back since', -3_600_000],
-  ])('runs again what Redis has dropped out of its lists, once it is asked for%s', async (_, later) => {
-    const { server, queue, goTo } = await openClocked();
-    const { process, subjects } = notes();
+    [' after the clock was set back', -3_600_000],
+  ])('runs a job that Redis dropped from its lists when it is added again%s', async (_, offset) => {
+    const { server, queue, goTo: setOffset } = await openWithClock();
+    const { process, subjects } = recordingProcess();
     queue.start(process);
     await eventually(isUp(queue));
     await queue.add(job('a'), { delayMs: 600_000 });
-    // As a Redis does that may evict, when its memory is full. The hash of the job is another key, and stays.
+    // Simulates an eviction. The hash of the job is another key and stays.
     expect(await server.command('DEL', '{secretbridge:test}:jobs:delayed')).toBe(':1\r\n');
-    goTo(later);
+    setOffset(offset);
     await queue.add(job('a'));
     await eventually(() => subjects().length === 1);
     await queue.add(job('a'));
@@ -164,38 +164,38 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
-  it('runs what is asked for where Redis has dropped what a job was about, and not that it stands', {
+  it('runs a job again after Redis dropped its data but not its list entry', {
     tags: ['long'],
   }, async () => {
-    const { server, queue, goTo } = await openClocked();
+    const { server, queue, goTo: setOffset } = await openWithClock();
     await eventually(isUp(queue));
     await queue.add(job('a'), { delayMs: 500 });
     const keys = '{secretbridge:test}:jobs';
     const [, id = ''] =
       /\r\n([-0-9a-f]{36})\r\n/.exec(await server.command('ZRANGE', `${keys}:delayed`, '0', '-1')) ?? [];
     expect(await server.command('DEL', `${keys}:${id}`)).toBe(':1\r\n');
-    const { process, subjects } = notes();
+    const { process, subjects } = recordingProcess();
     queue.start(process);
     await eventually(async () => (await server.command('ZCARD', `${keys}:delayed`)) === ':0\r\n');
     await eventually(async () => (await server.command('LLEN', `${keys}:active`)) === ':0\r\n');
-    goTo(60_000);
+    setOffset(60_000);
     await queue.add(job('a'));
     await eventually(() => subjects().length === 1);
     expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
   });
 
-  it('says that it is paused, as a program that shows queues may do it, and goes on when it is no more', {
+  it('reports that another program paused it, and continues after it is resumed', {
     tags: ['long'],
   }, async () => {
     const server = await start();
     const queue = await open(server.address);
-    const { process, subjects } = notes();
+    const { process, subjects } = recordingProcess();
     queue.start(process);
     await eventually(isUp(queue));
     const meta = '{secretbridge:test}:jobs:meta';
     await server.command('HSET', meta, 'paused', '1');
     await queue.add(job('a'));
-    await eventually(() => shown(queue).startsWith('down: the queue is paused'));
+    await eventually(() => healthText(queue).startsWith('down: the queue is paused'));
     expect(queue.health().error?.code).toBe('QUEUE_MISCONFIGURED');
     expect(subjects()).toEqual([]);
     await server.command('HDEL', meta, 'paused');
@@ -203,10 +203,10 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().length === 1);
   });
 
-  it('leaves alone what runs though Redis has dropped it out of its lists', { tags: ['long'] }, async () => {
-    const { server, queue, goTo } = await openClocked();
+  it('does not start a running job again after Redis dropped it from its lists', { tags: ['long'] }, async () => {
+    const { server, queue, goTo: setOffset } = await openWithClock();
     const release = Promise.withResolvers<undefined>();
-    const { process, subjects } = notes((_, run) =>
+    const { process, subjects } = recordingProcess((_, run) =>
       run === 1 ? release.promise : Promise.resolve(undefined),
     );
     queue.start(process);
@@ -214,7 +214,7 @@ describe('the queue on Redis', () => {
     await queue.add(job('a'));
     await eventually(() => subjects().length === 1);
     await server.command('DEL', '{secretbridge:test}:jobs:active');
-    goTo(60_000);
+    setOffset(60_000);
     await queue.add(job('a'));
     await queue.add(job('b'));
     await eventually(() => subjects().length === 2);
@@ -222,16 +222,16 @@ describe('the queue on Redis', () => {
     release.resolve(undefined);
     await eventually(async () => {
       await queue.add(job('a'));
-      // It asks with each look, and several may have run between two of them.
+      // Each poll adds the job, and several runs may happen between two polls.
       return subjects().length >= 3;
     });
   });
 
-  it('loses no run to FLUSHALL that is not told of', async () => {
+  it('loses no run to an unnoticed FLUSHALL', async () => {
     const server = await start();
     const queue = await open(server.address);
     const release = Promise.withResolvers<undefined>();
-    const { seen, process } = notes(() => release.promise);
+    const { seen, process } = recordingProcess(() => release.promise);
     queue.start(process);
     await eventually(isUp(queue));
     await queue.add(job('a'));
@@ -244,17 +244,17 @@ describe('the queue on Redis', () => {
     await eventually(() => seen.length === 3);
   });
 
-  it('notices a frozen Redis, hangs on nothing, and goes on when it thaws', async () => {
+  it('detects a frozen Redis, does not block, and continues when Redis responds again', async () => {
     const server = await start();
     const queue = await open(server.address);
-    const { process: work, subjects } = notes();
+    const { process: work, subjects } = recordingProcess();
     queue.start(work);
     await eventually(isUp(queue));
     process.kill(server.pid, 'SIGSTOP');
     expect(
       await msOf(expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })),
     ).toBeLessThan(3_000);
-    await eventually(() => shown(queue) === 'down: Redis does not answer in time', 20_000);
+    await eventually(() => healthText(queue) === 'down: Redis does not answer in time', 20_000);
     expect(
       await msOf(expect(queue.add(job('b'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })),
     ).toBeLessThan(3_000);
@@ -264,47 +264,47 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().includes('c'));
   });
 
-  it('carries out later, for another one who asks, no order that it has refused', {
+  it('does not run a rejected job when the target is added again later', {
     tags: ['long'],
   }, async () => {
     const server = await start();
     const queue = await open(server.address);
     await eventually(isUp(queue));
-    await refuse(server, queue);
-    // It was on its way to Redis, and stands there for as long as an add may take.
-    const wish = ['EXISTS', '{secretbridge:test}:asked:a'];
-    await eventually(async () => (await server.command(...wish)) === ':0\r\n');
+    await addDuringOutage(server, queue);
+    // The rejected add reached Redis, which keeps it for the duration of an add.
+    const existsCommand = ['EXISTS', '{secretbridge:test}:asked:a'];
+    await eventually(async () => (await server.command(...existsCommand)) === ':0\r\n');
     await eventually(isUp(queue));
     await queue.add(job('a', 'sweep', 'later'));
-    const { seen, process: work } = notes();
+    const { seen, process: work } = recordingProcess();
     queue.start(work);
     await eventually(() => seen.length === 1);
     expect(seen).toEqual([job('a', 'sweep', 'later')]);
   });
 
   it.each([
-    ['long after', 16_000],
-    ['just then', 3_000],
+    ['much later', 16_000],
+    ['soon after', 3_000],
   ])(
-    'carries out no order that it has refused when what waits for its time is due %s',
+    'does not run a rejected job when a delayed one is due %s',
     { tags: ['long'] },
     async (_, delayMs) => {
       const server = await start();
       const queue = await open(server.address);
       await eventually(isUp(queue));
       await queue.add(job('a', 'drift', 'waits'), { delayMs });
-      await refuse(server, queue);
-      const { seen, process: work } = notes();
+      await addDuringOutage(server, queue);
+      const { seen, process: work } = recordingProcess();
       queue.start(work);
       await eventually(() => seen.length === 1, 30_000);
       expect(seen).toEqual([job('a', 'drift', 'waits')]);
     },
   );
 
-  it.each(['down', 'frozen'])('closes in its time with Redis %s and work under way', async (how) => {
+  it.each(['down', 'frozen'])('closes within its timeout with Redis %s and a running job', async (how) => {
     const server = await start();
     const queue = await open(server.address);
-    const { seen, process: work } = notes(() => new Promise(() => {}));
+    const { seen, process: work } = recordingProcess(() => new Promise(() => {}));
     queue.start(work);
     await eventually(isUp(queue));
     await queue.add(job('a'));
@@ -314,7 +314,7 @@ describe('the queue on Redis', () => {
     expect(await msOf(queue.close(1_000))).toBeLessThan(3_000);
   });
 
-  it.each(['down', 'frozen'])('closes at once with Redis %s and nothing to do', async (how) => {
+  it.each(['down', 'frozen'])('closes at once with Redis %s and no job', async (how) => {
     const server = await start();
     const queue = await open(server.address);
     queue.start(async () => undefined);
@@ -324,20 +324,20 @@ describe('the queue on Redis', () => {
     expect(await msOf(queue.close(60_000))).toBeLessThan(3_000);
   });
 
-  it('shares notices again after an outage', async () => {
+  it('delivers broadcasts again after an outage', async () => {
     const server = await start();
     const [one, other] = [await open(server.address), await open(server.address)];
     await eventually(() => isUp(one)() && isUp(other)());
-    const told: string[] = [];
-    other.broadcast.subscribe((field, text) => void told.push(`${field}=${text}`));
+    const messages: string[] = [];
+    other.broadcast.subscribe((field, text) => void messages.push(`${field}=${text}`));
     one.broadcast.publish('a', '1');
-    await eventually(() => told.length === 1);
+    await eventually(() => messages.length === 1);
     await server.kill();
     await eventually(() => one.health().state === 'down');
     one.broadcast.publish('a', '2');
     one.broadcast.publish('a', '3');
     await start(server.port);
-    await eventually(() => told.length === 2);
-    expect(told).toEqual(['a=1', 'a=3']);
+    await eventually(() => messages.length === 2);
+    expect(messages).toEqual(['a=1', 'a=3']);
   });
 });

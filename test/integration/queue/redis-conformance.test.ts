@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { Queue } from '../../../src/queue/queue.ts';
 import { describeQueue, eventually } from '../../conformance/queue.ts';
 import { type RedisServer, startRedis } from '../services/redis.ts';
-import { openQueue, ownInstance } from './harness.ts';
+import { openQueue, newInstance } from './harness.ts';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 describeQueue('the queue on Redis', async () => {
-  const instance = ownInstance();
+  const instance = newInstance();
   return {
     shared: true,
     async open({ concurrency = 4 } = {}): Promise<Queue> {

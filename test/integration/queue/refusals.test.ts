@@ -5,11 +5,11 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SecretValue } from '../../../src/core/secret-value.ts';
 import type { Queue } from '../../../src/queue/queue.ts';
 import type { RedisQueueOptions } from '../../../src/queue/redis/bullmq.ts';
-import { eventually, job, notes } from '../../conformance/queue.ts';
+import { eventually, job, recordingProcess } from '../../conformance/queue.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
 import { freePort } from '../services/free-port.ts';
 import { type RedisServer, startRedis } from '../services/redis.ts';
-import { healthsOf, openQueue, shown } from './harness.ts';
+import { recordHealth, openQueue, healthText } from './harness.ts';
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -28,7 +28,7 @@ async function open(url: string, options: Partial<RedisQueueOptions> = {}): Prom
   return queue;
 }
 
-/** The rights that `docs` tells people to give. */
+/** The rights that the documentation recommends. */
 const RIGHTS = [
   '~{secretbridge:test}:*',
   '&{secretbridge:test}:*',
@@ -38,30 +38,30 @@ const RIGHTS = [
   '+info',
 ];
 
-async function works(queue: Queue): Promise<void> {
-  const { seen, process } = notes(async (_, run) => (run === 1 ? 10 : undefined));
+async function expectWorking(queue: Queue): Promise<void> {
+  const { seen, process } = recordingProcess(async (_, run) => (run === 1 ? 10 : undefined));
   queue.start(process);
   await eventually(() => queue.health().state === 'up');
   await queue.add(job('a'));
   await queue.add(job('b'), { delayMs: 60_000, once: { id: 'x', ttlMs: 1_000 } });
   await queue.add(job('b', 'manual'));
   await eventually(() => seen.length === 3);
-  const told: string[] = [];
-  queue.broadcast.subscribe((field) => void told.push(field));
+  const received: string[] = [];
+  queue.broadcast.subscribe((field) => void received.push(field));
   queue.broadcast.publish('a', '1');
-  await eventually(() => told.length === 1);
+  await eventually(() => received.length === 1);
 }
 
-describe('a Redis that refuses', () => {
+describe('a Redis that rejects requests', () => {
   it.each([
     ['without a password', '', 'Redis requires a user and password, and `engine.url` contains none'],
-    ['with a wrong one', ':wr0ng@', 'Redis rejects the user and password of `engine.url`'],
+    ['with a wrong password', ':wr0ng@', 'Redis rejects the user and password of `engine.url`'],
     ['with an unknown user', 'ann:wr0ng@', 'Redis rejects the user and password of `engine.url`'],
-  ])('is told from one that is away, %s', async (_, who, detail) => {
+  ])('is distinguished from an unreachable one, %s', async (_, credentials, detail) => {
     const server = await start({ args: ['--requirepass', 's3cret'] });
-    const queue = await open(server.address.replace('//', `//${who}`));
+    const queue = await open(server.address.replace('//', `//${credentials}`));
     queue.start(async () => undefined);
-    await eventually(() => shown(queue) === `down: ${detail}`);
+    await eventually(() => healthText(queue) === `down: ${detail}`);
     await expect(queue.add(job('a'))).rejects.toMatchObject({ detail });
     await queue.close(1_000);
     expect(JSON.stringify(queue.health().error)).not.toContain('wr0ng');
@@ -69,8 +69,8 @@ describe('a Redis that refuses', () => {
 
   it.each([
     ['no password', undefined],
-    ['a wrong one', SecretValue.fromText('wr0ng')],
-  ])('is not found with %s for its sentinels, which is said and stays so', async (_, password) => {
+    ['a wrong password', SecretValue.fromText('wr0ng')],
+  ])('is reported as misconfigured with %s for its sentinels', async (_, password) => {
     const master = await start();
     const sentinel = await start({
       sentinel: true,
@@ -78,22 +78,23 @@ describe('a Redis that refuses', () => {
     });
     const addresses = [`127.0.0.1:${sentinel.port}`];
     const queue = await open('redis://ignored', { sentinel: { name: 'main', addresses, password } });
-    const detail = 'no sentinel accepts `engine.sentinel.password`, or the sentinels require a password that is not set';
-    await eventually(() => shown(queue) === `down: ${detail}`);
-    const healths = healthsOf(queue);
+    const detail =
+      'no sentinel accepts `engine.sentinel.password`, or the sentinels require a password that is not set';
+    await eventually(() => healthText(queue) === `down: ${detail}`);
+    const healths = recordHealth(queue);
     await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_MISCONFIGURED', detail });
     expect(healths).toEqual([`down: ${detail}`]);
   });
 
-  it('is used with user and password, and the rights that it needs', async () => {
+  it('works with user, password and the documented rights', async () => {
     const server = await start({ config: [`user bridge on >p%40ss! ${RIGHTS.join(' ')}`] });
-    await works(await open(server.address.replace('//', '//bridge:p%2540ss!@')));
+    await expectWorking(await open(server.address.replace('//', '//bridge:p%2540ss!@')));
   });
 
-  it('says so when the user lacks rights, and works as soon as it has them', async () => {
+  it('reports missing rights, and works once they are granted', async () => {
     const server = await start({ config: [`user bridge on >pw ~other:* &* +@all`] });
     const queue = await open(server.address.replace('//', '//bridge:pw@'));
-    await eventually(() => shown(queue).startsWith('down: Redis does not allow the user'));
+    await eventually(() => healthText(queue).startsWith('down: Redis does not allow the user'));
     await server.command('ACL', 'SETUSER', 'bridge', 'reset', 'on', '>pw', ...RIGHTS);
     await queue.add(job('a'));
     await eventually(() => queue.health().state === 'up');
@@ -101,20 +102,22 @@ describe('a Redis that refuses', () => {
 
   it.each([
     ['without scripts', { config: ['rename-command EVAL ""', 'rename-command EVALSHA ""'] }, undefined],
-    ['in which a list of jobs is something else', {}, ['SET', '{secretbridge:test}:jobs:prioritized', 'x']],
+    ['with a value of another type at a queue key', {}, ['SET', '{secretbridge:test}:jobs:prioritized', 'x']],
   ])(
-    'is no queue %s, and says so for as long as that is so',
+    'is reported as misconfigured %s',
     { tags: ['long'] },
     async (_, options, command) => {
       const server = await start(options);
       if (command !== undefined) await server.command(...command);
       const queue = await open(server.address);
-      const { seen, process } = notes();
+      const { seen, process } = recordingProcess();
       queue.start(process);
-      await eventually(() => !shown(queue).includes('not connected yet'));
+      await eventually(() => !healthText(queue).includes('not connected yet'));
       const detail = expect.stringContaining('Redis refuses a command that the queue needs');
       await expect(queue.add(job('a'))).rejects.toMatchObject({ detail });
-      await eventually(() => shown(queue).startsWith('down: Redis refuses a command that the queue needs'));
+      await eventually(() =>
+        healthText(queue).startsWith('down: Redis refuses a command that the queue needs'),
+      );
       expect(queue.health().error).toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
       if (command === undefined) return;
       await server.command('FLUSHALL');
@@ -124,54 +127,54 @@ describe('a Redis that refuses', () => {
     },
   );
 
-  it('may hold notices that are none: they are passed over, and the next is heard', async () => {
+  it('skips invalid broadcasts and delivers the next valid one', async () => {
     const server = await start();
     const key = '{secretbridge:test}:notices';
     await server.command('HSET', key, 'a', '{bad', 'b', '"kept"', 'c', '1');
     const queue = await open(server.address);
-    const told: string[] = [];
-    queue.broadcast.subscribe((field, text) => void told.push(`${field} ${text}`));
-    await eventually(() => told.length === 1);
-    for (const wrong of ['x', 'null', '[1,"\\"x\\""]', '["d","{bad"]', '{}', '["e"]'])
-      await server.command('PUBLISH', key, wrong);
+    const received: string[] = [];
+    queue.broadcast.subscribe((field, text) => void received.push(`${field} ${text}`));
+    await eventually(() => received.length === 1);
+    for (const message of ['x', 'null', '[1,"\\"x\\""]', '["d","{bad"]', '{}', '["e"]'])
+      await server.command('PUBLISH', key, message);
     await server.command('PUBLISH', key, '["f","\\"heard\\""]');
-    await eventually(() => told.length === 2);
-    expect(told).toEqual(['b kept', 'f heard']);
+    await eventually(() => received.length === 2);
+    expect(received).toEqual(['b kept', 'f heard']);
   });
 
-  it('may take away the right to hear notices: that is said, and they are heard once it is given', {
+  it('reports a lost subscription right, and delivers broadcasts again once it is granted', {
     tags: ['long'],
   }, async () => {
     const server = await start({ config: [`user bridge on >pw ${RIGHTS.join(' ')}`] });
     const queue = await open(server.address.replace('//', '//bridge:pw@'));
-    const told: unknown[] = [];
-    queue.broadcast.subscribe((_, text) => void told.push(text));
+    const received: unknown[] = [];
+    queue.broadcast.subscribe((_, text) => void received.push(text));
     const key = '{secretbridge:test}:notices';
-    const reaches = async (text: string): Promise<boolean> =>
+    const isReceived = async (text: string): Promise<boolean> =>
       (await server.command('PUBLISH', key, `["a","\\"${text}\\""]`)).startsWith(':1');
-    await eventually(() => reaches('before'));
+    await eventually(() => isReceived('before'));
     await server.command('ACL', 'SETUSER', 'bridge', 'resetchannels');
-    await eventually(() => shown(queue).startsWith('down: Redis does not allow the user'));
-    expect(await reaches('meanwhile')).toBe(false);
+    await eventually(() => healthText(queue).startsWith('down: Redis does not allow the user'));
+    expect(await isReceived('meanwhile')).toBe(false);
     await server.command('ACL', 'SETUSER', 'bridge', '&{secretbridge:test}:*');
-    await eventually(() => reaches('after'));
-    await eventually(() => told.includes('after'));
-    expect(told).toEqual(['before', 'after']);
+    await eventually(() => isReceived('after'));
+    await eventually(() => received.includes('after'));
+    expect(received).toEqual(['before', 'after']);
     await eventually(() => queue.health().state === 'up');
   });
 
-  it('is degraded when its memory is full, and works again by itself', async () => {
+  it('is degraded when its memory is full, and recovers without a restart', async () => {
     const server = await start();
     const queue = await open(server.address);
-    const { seen, process } = notes();
+    const { seen, process } = recordingProcess();
     queue.start(process);
     await eventually(() => queue.health().state === 'up');
-    const healths = healthsOf(queue);
+    const healths = recordHealth(queue);
     await server.command('CONFIG', 'SET', 'maxmemory', '1');
     const detail = 'the memory of Redis is full: raise its `maxmemory`';
     await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE', detail });
-    await eventually(() => shown(queue) === `degraded: ${detail}`);
-    // A worker that cannot take a job must not ask for it without a pause.
+    await eventually(() => healthText(queue) === `degraded: ${detail}`);
+    // A worker that cannot take a job must pause between attempts.
     const before = await commands(server);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect((await commands(server)) - before).toBeLessThan(200);
@@ -179,26 +182,26 @@ describe('a Redis that refuses', () => {
     await eventually(() => queue.health().state === 'up');
     await queue.add(job('a'));
     await eventually(() => seen.length === 1);
-    expect(healths.every((it) => it === 'up' || it.startsWith('degraded'))).toBe(true);
+    expect(healths.every((health) => health === 'up' || health.startsWith('degraded'))).toBe(true);
   });
 
-  it('is degraded when it may drop jobs, and works all the same', async () => {
+  it('is degraded when it may drop jobs, and still works', async () => {
     const server = await start({ args: ['--maxmemory-policy', 'allkeys-lru'] });
     const queue = await open(server.address);
-    const { seen, process } = notes();
+    const { seen, process } = recordingProcess();
     queue.start(process);
-    await eventually(() => shown(queue).startsWith('degraded: Redis may drop jobs'));
+    await eventually(() => healthText(queue).startsWith('degraded: Redis may drop jobs'));
     await queue.add(job('a'));
     await eventually(() => seen.length === 1);
   });
 
-  it('is down as a replica without master, and works once it is the master', { tags: ['long'] }, async () => {
+  it('is down while it is a replica, and works once it is a master', { tags: ['long'] }, async () => {
     const server = await start();
     await server.command('REPLICAOF', '127.0.0.1', String(await freePort()));
     const queue = await open(server.address);
-    const { seen, process } = notes();
+    const { seen, process } = recordingProcess();
     queue.start(process);
-    await eventually(() => /replica|reading its data/.test(shown(queue)));
+    await eventually(() => /replica|reading its data/.test(healthText(queue)));
     await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
     await server.command('REPLICAOF', 'NO', 'ONE');
     await eventually(() => queue.health().state === 'up');
@@ -207,7 +210,7 @@ describe('a Redis that refuses', () => {
   });
 
   it.each(['http://127.0.0.1:1', 'no url', 'redis://127.0.0.1:1/x'])(
-    'is not looked for at %s',
+    'rejects the URL %s',
     async (url) => {
       await expect(openQueue(url)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     },
@@ -235,7 +238,7 @@ describe('a Redis behind TLS', () => {
         ...['port 0', `tls-port ${port}`, `tls-cert-file ${path('cert.pem')}`],
         ...[`tls-key-file ${path('key.pem')}`, `tls-ca-cert-file ${path('ca.pem')}`],
       ],
-      // Without a certificate of ours it ends the handshake, which shows that it is there.
+      // The server ends the handshake without a client certificate, which proves that it is running.
       ready: async ({ command }) =>
         (await command('PING').catch((error: Error) => error.message)) !== 'ECONNREFUSED',
     });
@@ -245,14 +248,14 @@ describe('a Redis behind TLS', () => {
     };
   }
 
-  it('is used with its authority and our certificate', async () => {
+  it('is used with its authority and a client certificate', async () => {
     const { url, folder, caFile } = await startTls();
     const tls = { caFile, certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
-    await works(await open(url, { tls }));
+    await expectWorking(await open(url, { tls }));
   });
 
   it.each(['alone', 'in a cluster', 'as a sentinel'])(
-    'is not trusted with another authority, and that is said, %s',
+    'is rejected with another authority, %s',
     async (how) => {
       const { url, otherCaFile } = await startTls();
       const sentinel = { name: 'main', addresses: [new URL(url).host] };
@@ -262,27 +265,27 @@ describe('a Redis behind TLS', () => {
         ...(how === 'as a sentinel' ? { sentinel } : {}),
       });
       queue.start(async () => undefined);
-      await eventually(() => shown(queue).startsWith('down: the TLS connection to Redis fails'));
+      await eventually(() => healthText(queue).startsWith('down: the TLS connection to Redis fails'));
       await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
     },
   );
 
-  it('is not trusted with another authority, not even with NODE_TLS_REJECT_UNAUTHORIZED', async () => {
+  it('is rejected with another authority even with NODE_TLS_REJECT_UNAUTHORIZED', async () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
     stops.push(async () => void vi.unstubAllEnvs());
     const { url, folder, otherCaFile } = await startTls();
     const client = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
     const queue = await open(url, { tls: { caFile: otherCaFile, ...client } });
-    await eventually(() => shown(queue).startsWith('down: the TLS connection to Redis fails'));
+    await eventually(() => healthText(queue).startsWith('down: the TLS connection to Redis fails'));
   });
 
-  it('is not trusted under another name', async () => {
+  it('is rejected under another server name', async () => {
     const { url, caFile } = await startTls();
     const queue = await open(url, { tls: { caFile, serverName: 'redis.example' } });
-    await eventually(() => shown(queue).startsWith('down: the TLS connection to Redis fails'));
+    await eventually(() => healthText(queue).startsWith('down: the TLS connection to Redis fails'));
   });
 
-  it('needs files that are there', async () => {
+  it('requires that its certificate files exist', async () => {
     const tls = { caFile: '/nowhere/ca.pem' };
     await expect(openQueue('rediss://127.0.0.1:1', { tls })).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',

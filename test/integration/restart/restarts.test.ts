@@ -9,8 +9,8 @@ import { connect } from '../cluster/harness.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 
-// No controller runs in this cluster, so that a workload rolls until the test says, as its controller would, that it
-// has ended.
+// No controller runs in this cluster. A rollout continues until the test writes the final status, as a controller
+// would.
 
 interface Raw {
   readonly metadata: { readonly generation: number };
@@ -22,7 +22,7 @@ interface Raw {
 const fingerprint = (text: string) => `aaaaaaaa:${text.repeat(64)}`;
 const MERGE = { 'content-type': 'application/merge-patch+json' };
 
-async function openPlace() {
+async function openNamespace() {
   const { request, kubeconfig } = kubernetes();
   const namespace = `restart-${randomBytes(4).toString('hex')}`;
   assertStatus(
@@ -49,22 +49,22 @@ async function openPlace() {
   return {
     audit,
     run: (atOnce: number) => restarts.run({ windowMs: 0, atOnce: atOnce }),
-    async make(plural: string, name: string): Promise<void> {
+    async create(plural: string, name: string): Promise<void> {
       const spec = { selector, template, ...(plural === 'statefulsets' ? { serviceName: 'x' } : {}) };
       const metadata = { name, labels: { tier: 'back' } };
       assertStatus(await request('POST', `${base}/${plural}`, { metadata, spec }), 201, name);
     },
-    async look(plural: string, name: string): Promise<Raw> {
+    async read(plural: string, name: string): Promise<Raw> {
       return (await request<Raw>('GET', `${base}/${plural}/${name}`)).body;
     },
-    /** As `kubectl rollout undo` does: it puts the template of an older revision in the place of this one. */
+    /** Restores the pod template of an older revision, as `kubectl rollout undo` does. */
     async undo(plural: string, name: string, annotations: Readonly<Record<string, string>>): Promise<void> {
       const value = { ...template, metadata: { ...template.metadata, annotations } };
       const patch = [{ op: 'replace', path: '/spec/template', value }];
       const headers = { 'content-type': 'application/json-patch+json' };
       assertStatus(await request('PATCH', `${base}/${plural}/${name}`, patch, headers), 200, 'undo');
     },
-    /** As the controller of Deployments does when all pods are new. */
+    /** Writes the status of a finished rollout, as the Deployment controller does. */
     async finish(name: string, generation: number): Promise<void> {
       const status = {
         observedGeneration: generation,
@@ -99,27 +99,29 @@ async function openPlace() {
     outcomes: () =>
       audit.records
         .filter(({ phase }) => phase === 'outcome')
-        .map(({ note, outcome, code }) => [note, outcome, code].filter((it) => it !== undefined).join(' ')),
+        .map(({ note, outcome, code }) =>
+          [note, outcome, code].filter((part) => part !== undefined).join(' '),
+        ),
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   };
 }
 
-it('each kind is rolled once by a patch of its pod template, and what others wrote there stays', async () => {
-  await using place = await openPlace();
+it('rolls each kind once by a patch of its pod template, and keeps foreign annotations', async () => {
+  await using workspace = await openNamespace();
   const kinds = { Deployment: 'deployments', StatefulSet: 'statefulsets', DaemonSet: 'daemonsets' };
   for (const [kind, plural] of Object.entries(kinds)) {
-    await place.make(plural, 'one');
-    await place.intent(`${kind}/one`, 'db', '1');
-    await place.intent(`${kind}/one`, 'api', '1');
+    await workspace.create(plural, 'one');
+    await workspace.intent(`${kind}/one`, 'db', '1');
+    await workspace.intent(`${kind}/one`, 'api', '1');
   }
-  await place.intent('Deployment/nothing', 'db', '1');
-  expect(await place.run(5)).toEqual({});
-  expect(place.outcomes().toSorted()).toEqual([
+  await workspace.intent('Deployment/nothing', 'db', '1');
+  expect(await workspace.run(5)).toEqual({});
+  expect(workspace.outcomes().toSorted()).toEqual([
     ...['DaemonSet/one ok', 'DaemonSet/one ok', 'Deployment/nothing failed WORKLOAD_MISSING'],
     ...['Deployment/one ok', 'Deployment/one ok', 'StatefulSet/one ok', 'StatefulSet/one ok'],
   ]);
   for (const plural of Object.values(kinds)) {
-    const { metadata, spec } = await place.look(plural, 'one');
+    const { metadata, spec } = await workspace.read(plural, 'one');
     expect(metadata.generation).toBe(2);
     expect(spec.template.metadata.annotations).toEqual({
       theirs: 'kept',
@@ -127,42 +129,44 @@ it('each kind is rolled once by a patch of its pod template, and what others wro
       [restartAnnotation('api')]: fingerprint('1'),
     });
   }
-  await place.intent('Deployment/one', 'db', '1');
-  expect(await place.run(5)).toEqual({});
-  expect((await place.look('deployments', 'one')).metadata.generation).toBe(2);
+  await workspace.intent('Deployment/one', 'db', '1');
+  expect(await workspace.run(5)).toEqual({});
+  expect((await workspace.read('deployments', 'one')).metadata.generation).toBe(2);
 });
 
-it('one whose pod template somebody set back to that content is rolled all the same', async () => {
-  await using place = await openPlace();
-  await place.make('deployments', 'one');
+it('rolls a workload again after its pod template was reverted to the same content', async () => {
+  await using workspace = await openNamespace();
+  await workspace.create('deployments', 'one');
   for (const text of ['1', '2']) {
-    await place.intent('Deployment/one', 'db', text);
-    expect(await place.run(5)).toEqual({});
+    await workspace.intent('Deployment/one', 'db', text);
+    expect(await workspace.run(5)).toEqual({});
   }
-  await place.undo('deployments', 'one', { [restartAnnotation('db')]: fingerprint('1') });
-  await place.intent('Deployment/one', 'db', '1');
-  expect(await place.run(5)).toEqual({});
-  const { metadata, spec } = await place.look('deployments', 'one');
+  await workspace.undo('deployments', 'one', { [restartAnnotation('db')]: fingerprint('1') });
+  await workspace.intent('Deployment/one', 'db', '1');
+  expect(await workspace.run(5)).toEqual({});
+  const { metadata, spec } = await workspace.read('deployments', 'one');
   expect(metadata.generation).toBe(5);
   expect(spec.template.metadata.annotations).toEqual({
     [restartAnnotation('db')]: fingerprint('1'),
     [RESTART_AGAIN_ANNOTATION]: expect.stringMatching(/^\d+$/),
   });
-  expect(await place.run(5)).toEqual({});
-  expect((await place.look('deployments', 'one')).metadata.generation).toBe(5);
+  expect(await workspace.run(5)).toEqual({});
+  expect((await workspace.read('deployments', 'one')).metadata.generation).toBe(5);
 });
 
-it('the next one rolls when the controller says that the one before has ended', async () => {
-  await using place = await openPlace();
-  for (const name of ['a', 'b']) await place.make('deployments', name);
-  await place.intent('Deployment with tier=back', 'db', '2');
-  expect(await place.run(1)).toEqual({ nextMs: 2_000 });
-  expect(await place.run(1)).toEqual({ nextMs: 2_000 });
+it('rolls the next workload when the previous rollout has ended', async () => {
+  await using workspace = await openNamespace();
+  for (const name of ['a', 'b']) await workspace.create('deployments', name);
+  await workspace.intent('Deployment with tier=back', 'db', '2');
+  expect(await workspace.run(1)).toEqual({ nextMs: 2_000 });
+  expect(await workspace.run(1)).toEqual({ nextMs: 2_000 });
   const generations = async () =>
-    Promise.all(['a', 'b'].map(async (name) => (await place.look('deployments', name)).metadata.generation));
+    Promise.all(
+      ['a', 'b'].map(async (name) => (await workspace.read('deployments', name)).metadata.generation),
+    );
   expect(await generations()).toEqual([2, 1]);
-  await place.finish('a', 2);
-  expect(await place.run(1)).toEqual({});
+  await workspace.finish('a', 2);
+  expect(await workspace.run(1)).toEqual({});
   expect(await generations()).toEqual([2, 2]);
-  expect(place.outcomes()).toEqual(['Deployment with tier=back ok']);
+  expect(workspace.outcomes()).toEqual(['Deployment with tier=back ok']);
 });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { startFaultProxy } from '../../fakes/fault-proxy.ts';
 import { freePort } from '../services/free-port.ts';
 import { openbao } from '../services/inject.ts';
-import { type Served, within } from './served.ts';
+import { type ServiceProcess, within } from './service-process.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
 interface Rule {
@@ -38,18 +38,18 @@ async function open(options: Partial<WorldOptions> = {}): Promise<World> {
 }
 
 const labelOf = async (world: World, name: string) => (await world.secret(name))?.metadata.labels?.team;
-const allSynced = async (served: Served, count = 3): Promise<void> => {
+const expectSynced = async (served: ServiceProcess, count = 3): Promise<void> => {
   const { targets } = await served.status();
   expect(targets.map(({ state }) => state)).toEqual(Array.from({ length: count }, () => 'synced'));
 };
-const configured = async (world: World) =>
+const configRecords = async (world: World) =>
   (await world.records()).filter(({ action }) => action === 'configure');
 
 describe('a change of the configuration', () => {
-  it('of one mapping touches its target alone; a new one is served at once, a removed one deleted if it says so', async () => {
+  it('updates only the changed mapping, syncs a new one at once, and deletes a removed one if configured', async () => {
     await using world = await open();
     await using served = await world.serve();
-    await within(10_000, () => allSynced(served));
+    await within(10_000, () => expectSynced(served));
     const before = (await world.writes()).length;
 
     await world.configure({ config: config([{ name: 'one', label: 'y' }, ...THREE.slice(1)]) });
@@ -63,7 +63,7 @@ describe('a change of the configuration', () => {
     });
     const removed = await within(15_000, async () => expect(await world.secret('two')).toBeUndefined());
     await world.configure({ config: config([{ name: 'one', label: 'y' }, { name: 'three' }]) });
-    await within(10_000, () => allSynced(served, 2));
+    await within(10_000, () => expectSynced(served, 2));
     expect(await world.secret('four')).toBeDefined();
     console.log(`changed after ${changed} ms, added after ${added} ms, removed after ${removed} ms`);
     const apps = world.ns('apps');
@@ -79,26 +79,26 @@ describe('a change of the configuration', () => {
       ['intent', 'two', 'ok'],
       ['outcome', 'two', 'ok'],
     ]);
-    expect(await configured(world)).toHaveLength(5);
-    expect(served.log()).not.toContain('opens anew');
+    expect(await configRecords(world)).toHaveLength(5);
+    expect(served.log()).not.toContain('restarts with a new configuration');
   });
 
-  it('that only says otherwise how often to look writes nothing', { tags: ['long'] }, async () => {
+  it('writes nothing when only the refresh changes', { tags: ['long'] }, async () => {
     await using world = await open();
     await using served = await world.serve();
-    await within(10_000, () => allSynced(served));
+    await within(10_000, () => expectSynced(served));
     const before = (await world.writes()).length;
     await world.configure({ config: config(THREE, '3s') });
-    await within(10_000, async () => expect(await configured(world)).toHaveLength(2));
+    await within(10_000, async () => expect(await configRecords(world)).toHaveLength(2));
     await world.vault.put('app', { a: 'second' });
-    const took = await within(10_000, async () => {
+    const elapsedMs = await within(10_000, async () => {
       for (const { name } of THREE) expect((await world.secret(name))?.data?.A).toBe(base64('second'));
     });
-    console.log(`with another refresh of 3 s a rotation arrived after ${took} ms`);
+    console.log(`with another refresh of 3 s a rotation arrived after ${elapsedMs} ms`);
     await within(5_000, async () => expect(await world.writes()).toHaveLength(before + 3));
   });
 
-  it('that takes away a mapping and its store says nothing of what is being read for them', {
+  it('discards running reads of a removed mapping and its store without an error', {
     tags: ['long'],
   }, async () => {
     await using proxy = await startFaultProxy(openbao().address);
@@ -113,20 +113,20 @@ ${config(THREE)(names)}  - name: goes
 `;
     await using world = await open({ config: withOther });
     proxy.set('hang', /slow/);
-    const asked = proxy.arrival(/slow/);
+    const slowRead = proxy.arrival(/slow/);
     await using served = await world.serve();
-    await asked;
+    await slowRead;
     await world.configure({ config: config(THREE) });
-    await within(10_000, async () => expect(await configured(world)).toHaveLength(2));
+    await within(10_000, async () => expect(await configRecords(world)).toHaveLength(2));
     await within(20_000, async () =>
       expect(await served.metric('secretbridge_queue_jobs{state="active"}')).toBe(0),
     );
-    await within(10_000, () => allSynced(served));
+    await within(10_000, () => expectSynced(served));
     expect((await world.records()).filter(({ mapping }) => mapping === 'goes')).toEqual([]);
     expect(served.logged().filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
-  it('by a swap of the symbolic link of a ConfigMap is taken', async () => {
+  it('is detected when a ConfigMap swaps its symbolic link', async () => {
     await using world = await open();
     const conf = join(world.folder, 'conf');
     const swap = async (version: string) => {
@@ -138,17 +138,17 @@ ${config(THREE)(names)}  - name: goes
     await swap('..1');
     await symlink('..data/secretbridge.yaml', join(conf, 'secretbridge.yaml'));
     await using served = await world.serve('--config', conf);
-    await within(10_000, () => allSynced(served));
+    await within(10_000, () => expectSynced(served));
     await world.configure({ config: config([{ name: 'one', label: 'z' }, ...THREE.slice(1)]) });
     await swap('..2');
-    const took = await within(10_000, async () => expect(await labelOf(world, 'one')).toBe('z'));
-    console.log(`a swapped ConfigMap was applied after ${took} ms`);
+    const elapsedMs = await within(10_000, async () => expect(await labelOf(world, 'one')).toBe('z'));
+    console.log(`a swapped ConfigMap was applied after ${elapsedMs} ms`);
   });
 
-  it('that is invalid is said everywhere, and the last valid one stays in force', async () => {
+  it('is reported when invalid, and the last valid configuration stays active', async () => {
     await using world = await open({ config: config(THREE, '4s') });
     await using served = await world.serve();
-    await within(10_000, () => allSynced(served));
+    await within(10_000, () => expectSynced(served));
     const valid = config(THREE, '4s');
     await world.configure({ config: (names) => valid(names).replace('property: a', 'propery: a') });
     await within(10_000, async () => expect(await served.metric('secretbridge_config_valid')).toBe(0));
@@ -157,7 +157,7 @@ ${config(THREE)(names)}  - name: goes
       valid: false,
       problems: [{ line: expect.any(Number), suggestion: expect.anything() }],
     });
-    expect((await configured(world)).at(-1)).toMatchObject({ outcome: 'failed', code: 'CONFIG_INVALID' });
+    expect((await configRecords(world)).at(-1)).toMatchObject({ outcome: 'failed', code: 'CONFIG_INVALID' });
     expect(served.logged()).toContainEqual(
       expect.objectContaining({
         level: 'error',
@@ -176,10 +176,10 @@ ${config(THREE)(names)}  - name: goes
     expect((await served.status()).config).toEqual({ valid: true, problems: [], differing: [] });
   });
 
-  it('of where it listens opens it anew in the same process', { tags: ['long'] }, async () => {
+  it('of the listen address reopens the server in the same process', { tags: ['long'] }, async () => {
     await using world = await open();
     await using served = await world.serve();
-    await within(10_000, () => allSynced(served));
+    await within(10_000, () => expectSynced(served));
     const before = (await world.writes()).length;
     const port = await freePort();
     const text = world.text().replace(new URL(served.address).host, `127.0.0.1:${port}`);
@@ -195,7 +195,7 @@ ${config(THREE)(names)}  - name: goes
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is looked for at once on SIGHUP, and so are credentials', { tags: ['long'] }, async () => {
+  it('is detected at once on SIGHUP, and so are new credentials', { tags: ['long'] }, async () => {
     await using world = await open({ secretIdFile: true });
     await writeFile(join(world.folder, 'secret-id'), 'wrong');
     await using served = await world.serve();
@@ -206,12 +206,12 @@ ${config(THREE)(names)}  - name: goes
     expect(stores).toMatchObject([{ state: 'down', code: 'AUTH_FAILED' }]);
     await writeFile(join(world.folder, 'secret-id'), world.vault.env.SECRET_ID);
     served.kill('SIGHUP');
-    const took = await within(4_000, () => allSynced(served));
-    console.log(`credentials replaced, SIGHUP: all in step after ${took} ms`);
+    const elapsedMs = await within(4_000, () => expectSynced(served));
+    console.log(`credentials replaced, SIGHUP: all in step after ${elapsedMs} ms`);
   });
 });
 
-it('a credential file of a store that is replaced is logged in with anew, without being told', async () => {
+it('logs in again when a credential file of a store is replaced', async () => {
   await using world = await open({ secretIdFile: true });
   await writeFile(join(world.folder, 'secret-id'), 'wrong');
   await using served = await world.serve();
@@ -220,7 +220,7 @@ it('a credential file of a store that is replaced is logged in with anew, withou
   });
   expect((await world.cli('status')).code).toBe(4);
   await writeFile(join(world.folder, 'secret-id'), world.vault.env.SECRET_ID);
-  const took = await within(10_000, () => allSynced(served));
-  console.log(`credentials replaced: all in step after ${took} ms`);
+  const elapsedMs = await within(10_000, () => expectSynced(served));
+  console.log(`credentials replaced: all in step after ${elapsedMs} ms`);
   expect((await served.status()).stores).toMatchObject([{ state: 'up' }]);
 });

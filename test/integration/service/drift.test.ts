@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Served, within } from './served.ts';
+import { type ServiceProcess, within } from './service-process.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
 const REFRESH_MS = 5_000;
@@ -15,7 +15,7 @@ mappings:
 
 interface Scene extends AsyncDisposable {
   readonly world: World;
-  readonly served: Served;
+  readonly served: ServiceProcess;
 }
 
 async function open(options: Partial<WorldOptions> = {}): Promise<Scene> {
@@ -27,47 +27,54 @@ async function open(options: Partial<WorldOptions> = {}): Promise<Scene> {
   return { world, served, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-const holds = async (world: World, name: string, value: string): Promise<void> => {
+const expectValue = async (world: World, name: string, value: string): Promise<void> => {
   expect((await world.secret(name))?.data).toEqual({ PASSWORD: base64(value) });
 };
 
 describe.each(['namespace', 'names'] as const)(
   'a service with scope %s and the rights that rbac prints',
   (scope) => {
-    it('syncs first, takes up a rotation within the refresh, and repairs what is changed by hand', async () => {
+    it('syncs, applies a rotation within the refresh, and repairs manual changes', async () => {
       await using scene = await open({ scope });
       const { world, served } = scene;
-      const first = await within(10_000, () => holds(world, 'app', 'first'));
-      await within(5_000, () => holds(world, 'other', 'first'));
+      const first = await within(10_000, () => expectValue(world, 'app', 'first'));
+      await within(5_000, () => expectValue(world, 'other', 'first'));
 
       await world.vault.put('app', { password: 'second' });
-      const rotated = await within(8_000, () => holds(world, 'app', 'second'));
-      await within(2_000, () => holds(world, 'other', 'second'));
+      const rotated = await within(8_000, () => expectValue(world, 'app', 'second'));
+      await within(2_000, () => expectValue(world, 'other', 'second'));
 
       await within(5_000, async () => expect((await served.target('app'))?.state).toBe('synced'));
       const before = await world.secret('app');
-      const runs = async () => (await world.records()).filter(({ phase }) => phase === 'outcome').length;
-      // Two targets were made, and then rotated. A record comes after its write.
+      const outcomeCount = async () =>
+        (await world.records()).filter(({ phase }) => phase === 'outcome').length;
+      // Two creations and two rotations. A record is written after its change.
       const recorded = 4;
-      await within(5_000, async () => expect(await runs()).toBe(recorded));
-      const repair = async (how: () => Promise<void>, check: () => Promise<void>): Promise<number> => {
-        await how();
+      await within(5_000, async () => expect(await outcomeCount()).toBe(recorded));
+      const repair = async (change: () => Promise<void>, check: () => Promise<void>): Promise<number> => {
+        await change();
         return await within(5_000, check);
       };
-      const isRight = async () => {
+      const expectRepaired = async () => {
         const live = await world.secret('app');
         expect(live?.data).toEqual({ PASSWORD: base64('second') });
         expect(live?.type).toBe('Opaque');
         expect(live?.metadata.labels).toMatchObject(before?.metadata.labels ?? {});
       };
-      const took = {
-        edit: await repair(() => world.patch('app', { data: { PASSWORD: base64('by hand') } }), isRight),
-        'added key': await repair(() => world.patch('app', { data: { MORE: base64('x') } }), isRight),
-        label: await repair(() => world.patch('app', { metadata: { labels: { team: 'y' } } }), isRight),
-        delete: await repair(() => world.remove('app'), isRight),
+      const elapsedMs = {
+        edit: await repair(
+          () => world.patch('app', { data: { PASSWORD: base64('by hand') } }),
+          expectRepaired,
+        ),
+        'added key': await repair(() => world.patch('app', { data: { MORE: base64('x') } }), expectRepaired),
+        label: await repair(
+          () => world.patch('app', { metadata: { labels: { team: 'y' } } }),
+          expectRepaired,
+        ),
+        delete: await repair(() => world.remove('app'), expectRepaired),
       };
-      console.log(`scope ${scope}: first sync ${first} ms, rotation ${rotated} ms, repairs`, took);
-      await within(5_000, async () => expect(await runs()).toBe(recorded + 4));
+      console.log(`scope ${scope}: first sync ${first} ms, rotation ${rotated} ms, repairs`, elapsedMs);
+      await within(5_000, async () => expect(await outcomeCount()).toBe(recorded + 4));
       const since = (await world.records()).filter(({ phase }) => phase === 'outcome').slice(recorded);
       expect(since).toHaveLength(4);
       for (const { action, actor, outcome } of since)
@@ -77,7 +84,7 @@ describe.each(['namespace', 'names'] as const)(
           outcome: 'ok',
         });
 
-      // Our own writes are seen by the watch as well, and lead to nothing: as many runs as there were reasons.
+      // The watch also reports our own writes, which must cause no further runs.
       const total = await served.metric(
         `secretbridge_sync_total{mapping="app",namespace="${world.ns('apps')}",outcome="unchanged"}`,
       );
@@ -90,10 +97,10 @@ describe.each(['namespace', 'names'] as const)(
 );
 
 describe('a service', () => {
-  it('takes a stripped label for a release, and leaves the Secret as it is', { tags: ['long'] }, async () => {
+  it('treats a removed label as a release, and leaves the Secret unchanged', { tags: ['long'] }, async () => {
     await using scene = await open();
     const { world, served } = scene;
-    await within(10_000, () => holds(world, 'app', 'first'));
+    await within(10_000, () => expectValue(world, 'app', 'first'));
     await world.patch('app', {
       metadata: { labels: { 'secretbridge.dev/instance': null } },
       data: { PASSWORD: base64('by hand') },
@@ -103,7 +110,7 @@ describe('a service', () => {
       expect(await served.target('app')).toMatchObject({ state: 'refused', code: 'NOT_OWNED' }),
     );
     await world.vault.put('app', { password: 'second' });
-    await within(8_000, () => holds(world, 'other', 'second'));
+    await within(8_000, () => expectValue(world, 'other', 'second'));
     expect(await world.secret('app')).toEqual(before);
     expect(
       await served.metric(
@@ -115,14 +122,14 @@ describe('a service', () => {
     expect(status.stdout).toContain('NOT_OWNED');
   });
 
-  it('refuses what came back with another type, and takes up the right one again', {
+  it('refuses a Secret that was recreated with another type, and restores it once that Secret is removed', {
     tags: ['long'],
   }, async () => {
     await using scene = await open();
     const { world, served } = scene;
-    await within(10_000, () => holds(world, 'app', 'first'));
+    await within(10_000, () => expectValue(world, 'app', 'first'));
     const { metadata, data } = (await world.secret('app')) ?? {};
-    // Held, so that it sees both changes as one.
+    // Stopped, so that it sees both changes as one.
     served.kill('SIGSTOP');
     await world.remove('app');
     const { labels, annotations } = metadata ?? {};
@@ -135,27 +142,27 @@ describe('a service', () => {
     );
     expect(await world.secret('app')).toEqual(before);
     await world.remove('app');
-    const took = await within(5_000, () => holds(world, 'app', 'first'));
-    console.log(`of the right type again after ${took} ms`);
+    const elapsedMs = await within(5_000, () => expectValue(world, 'app', 'first'));
+    console.log(`of the right type again after ${elapsedMs} ms`);
     await within(5_000, async () => expect((await served.target('app'))?.state).toBe('synced'));
   });
 
-  it('reports drift where it must only report, and repairs it when a person says so', async () => {
+  it('reports drift with `onDrift: report`, and repairs it on a manual sync', async () => {
     await using scene = await open({
       config: (names) => CONFIG(names).replace('refresh: 5s', 'refresh: 5s, onDrift: report'),
     });
     const { world, served } = scene;
-    await within(10_000, () => holds(world, 'app', 'first'));
+    await within(10_000, () => expectValue(world, 'app', 'first'));
     await world.patch('app', { data: { PASSWORD: base64('by hand') } });
     await within(5_000, async () => expect((await served.target('app'))?.state).toBe('drifted'));
-    await holds(world, 'app', 'by hand');
+    await expectValue(world, 'app', 'by hand');
     expect((await world.cli('status')).code).toBe(4);
     const sync = await world.cli('sync', '--server', served.address, '--mapping', 'app', '--output', 'json');
     expect({ code: sync.code, ...(JSON.parse(sync.stdout) as object) }).toMatchObject({
       code: 0,
       summary: { updated: 1 },
     });
-    await holds(world, 'app', 'first');
+    await expectValue(world, 'app', 'first');
     await within(5_000, async () => expect((await served.target('app'))?.state).toBe('synced'));
     const repair = (await world.records()).filter(
       ({ action, phase }) => action === 'repair' && phase === 'outcome',
@@ -165,12 +172,12 @@ describe('a service', () => {
     ]);
   });
 
-  it('calls a target contested over which somebody fights, and stays calm', async () => {
+  it('marks a target that another controller keeps changing as contested, and slows its repairs', async () => {
     await using scene = await open();
     const { world, served } = scene;
-    await within(10_000, () => holds(world, 'app', 'first'));
+    await within(10_000, () => expectValue(world, 'app', 'first'));
     let rounds = 0;
-    // Another controller that undoes each repair at once.
+    // Simulates a controller that undoes each repair at once.
     await within(30_000, async () => {
       const live = await world.secret('app');
       if (live?.data?.PASSWORD === base64('first')) {
@@ -179,7 +186,7 @@ describe('a service', () => {
       }
       expect((await served.target('app'))?.state).toBe('contested');
     });
-    // One that the other controller was quicker than has repaired nothing, and is tried again at once.
+    // A repair that lost the race counts as none and is retried at once.
     const repairs = async () =>
       (await world.records()).filter(
         ({ action, phase, outcome }) => action === 'repair' && phase === 'outcome' && outcome === 'ok',
@@ -189,17 +196,17 @@ describe('a service', () => {
     expect((await served.target('other'))?.state).toBe('synced');
     expect(await served.target('app')).toMatchObject({ code: 'CONTESTED' });
 
-    // From now on once per refresh, however often it is undone.
-    const took = await within(30_000, async () => {
+    // From now on, one repair in each refresh interval.
+    const elapsedMs = await within(30_000, async () => {
       await world.patch('app', { data: { PASSWORD: base64(`theirs ${++rounds}`) } });
-      // The first may have been under way when they were counted.
+      // The first repair may have been running when they were counted.
       expect(await repairs()).toBeGreaterThanOrEqual(before + 3);
     });
-    console.log(`contested after ${before} repairs in ${rounds} rounds; three more took ${took} ms`);
-    expect(took).toBeGreaterThan(REFRESH_MS * 1.5);
+    console.log(`contested after ${before} repairs in ${rounds} rounds; three more took ${elapsedMs} ms`);
+    expect(elapsedMs).toBeGreaterThan(REFRESH_MS * 1.5);
 
-    // Once the other one is gone, it is left in peace and in step.
+    // Once the other controller stops, the target becomes synced again.
     await within(15_000, async () => expect((await served.target('app'))?.state).toBe('synced'));
-    await holds(world, 'app', 'first');
+    await expectValue(world, 'app', 'first');
   });
 });

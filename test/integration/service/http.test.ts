@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { METRICS } from '../../../src/metrics/names.ts';
-import { type Served, within } from './served.ts';
+import { type ServiceProcess, within } from './service-process.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
 const one: WorldOptions['config'] = ({ prefix, ns }) => `defaults: { refresh: 2s }
@@ -18,7 +18,7 @@ const two: WorldOptions['config'] = (names) => `${one(names)}  - name: refused
 
 interface Scene extends AsyncDisposable {
   readonly world: World;
-  readonly served: Served;
+  readonly served: ServiceProcess;
 }
 
 async function open(config = two): Promise<Scene> {
@@ -38,13 +38,13 @@ async function open(config = two): Promise<Scene> {
 }
 
 describe('the running service over HTTP', () => {
-  it('lets nobody in without a token, and each role do what it may', async () => {
+  it('rejects requests without a token, and allows each role its routes', async () => {
     await using scene = await open();
     const { world, served } = scene;
     const { vic, rev, ann } = world.tokens;
     const statuses = async (method: string, path: string) =>
       Promise.all(
-        ['', 'wrong', vic, rev, ann].map(async (it) => (await served.send(method, path, it)).status),
+        ['', 'wrong', vic, rev, ann].map(async (token) => (await served.send(method, path, token)).status),
       );
     expect(await statuses('GET', '/livez')).toEqual([200, 200, 200, 200, 200]);
     expect(await statuses('GET', '/readyz')).toEqual([200, 200, 200, 200, 200]);
@@ -63,7 +63,7 @@ describe('the running service over HTTP', () => {
     expect(headers['content-security-policy']).toBeDefined();
   });
 
-  it('has every metric by its name', async () => {
+  it('exposes every metric', async () => {
     await using scene = await open();
     const { text } = await scene.served.get('/metrics');
     for (const name of Object.keys(METRICS)) expect(text).toContain(`# HELP ${name} `);
@@ -73,7 +73,7 @@ describe('the running service over HTTP', () => {
     for (const label of ['A', 'first', scene.world.prefix]) expect(text).not.toContain(`"${label}"`);
   });
 
-  it('answers `status` and `sync --server` for people and for machines, and records who asked', async () => {
+  it('answers `status` and `sync --server` as text and as JSON, and records the caller', async () => {
     await using scene = await open();
     const { world, served } = scene;
     const human = await world.cli('status');
@@ -112,7 +112,7 @@ describe('the running service over HTTP', () => {
     });
   });
 
-  it('holds the deletion of the last target until a person releases it, who is on record', async () => {
+  it('holds the deletion of the last target until an operator releases it', async () => {
     await using scene = await open(one);
     const { world, served } = scene;
     await world.vault.remove('app');
@@ -147,7 +147,7 @@ describe('the running service over HTTP', () => {
     ]);
     await within(5_000, async () => expect(await served.metric('secretbridge_held')).toBe(0));
     expect((await served.status()).held).toEqual([]);
-    // Its source is gone and nothing is there: said as such, and made again when the source comes back.
+    // The source is absent and the Secret is gone. The service creates it again when the source returns.
     await world.vault.put('app', { a: 'third' });
     await within(20_000, async () =>
       expect((await world.secret('app'))?.data).toEqual({ A: base64('third') }),

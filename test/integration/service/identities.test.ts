@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
-import { within } from './served.ts';
+import { within } from './service-process.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
@@ -14,13 +14,13 @@ const config: WorldOptions['config'] = ({ prefix, ns }) => `mappings:
 `;
 
 interface Person {
-  /** As the cluster calls it. */
+  /** The user name in the cluster. */
   readonly name: string;
   token(audience: string): Promise<string>;
 }
 
-/** A service account that may `use` one role of ours, or none. */
-async function person(world: World, role?: string): Promise<Person> {
+/** A service account that may `use` one of our roles, or none. */
+async function createPerson(world: World, role?: string): Promise<Person> {
   const { request } = kubernetes();
   const name = `person-${randomBytes(4).toString('hex')}`;
   const namespace = world.ns('apps');
@@ -54,7 +54,7 @@ async function person(world: World, role?: string): Promise<Person> {
   };
 }
 
-it('Kubernetes identities do what their role lets them, under the rights that rbac prints', async () => {
+it('Kubernetes identities get the access of their role, with the rights that rbac prints', async () => {
   await using world = await openWorld({ config, http: ', kubernetes: true' });
   await world.vault.put('app', { a: 'first' });
   await using served = await world.serve();
@@ -62,18 +62,18 @@ it('Kubernetes identities do what their role lets them, under the rights that rb
   const status = async (token: string) => (await served.get('/api/v1/status', token)).status;
   const sync = (token: string) => served.send('POST', '/api/v1/mappings/app/sync', token);
 
-  const [nobody, viewer, operator] = [
-    await person(world),
-    await person(world, 'viewer'),
-    await person(world, 'operator'),
+  const [withoutRole, viewer, operator] = [
+    await createPerson(world),
+    await createPerson(world, 'viewer'),
+    await createPerson(world, 'operator'),
   ];
   const tokens = {
-    nobody: await nobody.token('secretbridge'),
+    nobody: await withoutRole.token('secretbridge'),
     viewer: await viewer.token('secretbridge'),
     operator: await operator.token('secretbridge'),
   };
-  // The cluster learns of a binding a moment later, and a refusal is kept for ten seconds.
-  const took = await within(25_000, async () => {
+  // The cluster learns of a binding after a moment, and a denial is cached for ten seconds.
+  const elapsedMs = await within(25_000, async () => {
     expect(await status(tokens.viewer)).toBe(200);
     expect(await status(tokens.operator)).toBe(200);
   });
@@ -86,32 +86,32 @@ it('Kubernetes identities do what their role lets them, under the rights that rb
   expect(answer.status, answer.text).toBe(200);
   expect((await world.secret('app'))?.data).toEqual({ A: base64('second') });
   const { requestId } = JSON.parse(answer.text) as { requestId: string };
-  const [record] = (await world.records()).filter((it) => it.requestId === requestId);
+  const [record] = (await world.records()).filter((entry) => entry.requestId === requestId);
   expect(record).toMatchObject({ action: 'command', actor: { kind: 'operator', name: operator.name } });
 
-  const wrong = {
+  const invalidTokens = {
     'another audience': await operator.token('https://kubernetes.default.svc'),
-    'made up': randomBytes(24).toString('hex'),
+    invented: randomBytes(24).toString('hex'),
     damaged: `${tokens.operator.slice(0, -4)}AAAA`,
   };
-  for (const [why, token] of Object.entries(wrong)) {
+  for (const [why, token] of Object.entries(invalidTokens)) {
     expect(await status(token), why).toBe(401);
     expect((await sync(token)).status, why).toBe(401);
   }
-  // Static tokens go on working beside them.
+  // Static tokens remain valid.
   expect(await status(world.tokens.vic)).toBe(200);
   expect((await sync(world.tokens.vic)).status).toBe(403);
-  console.log(`roles of the cluster held ${took} ms after they were bound`);
+  console.log(`roles of the cluster held ${elapsedMs} ms after they were bound`);
   const { stdout, stderr } = await served.stop();
-  for (const token of [...Object.values(tokens), ...Object.values(wrong)])
+  for (const token of [...Object.values(tokens), ...Object.values(invalidTokens)])
     expect(stdout + stderr + JSON.stringify(await world.records())).not.toContain(token);
 });
 
-it('with `http.kubernetes` off a token of the cluster opens nothing', async () => {
+it('rejects a token of the cluster when `http.kubernetes` is off', async () => {
   await using world = await openWorld({ config });
   await world.vault.put('app', { a: 'first' });
   await using served = await world.serve();
-  const operator = await person(world, 'operator');
+  const operator = await createPerson(world, 'operator');
   const { status } = await served.get('/api/v1/status', await operator.token('secretbridge'));
   expect(status).toBe(401);
 });

@@ -10,7 +10,7 @@ import {
   textMarker,
 } from '../../leak-search.ts';
 import { openbao } from '../services/inject.ts';
-import { within } from './served.ts';
+import { within } from './service-process.ts';
 import { openWorld, type WorldOptions } from './world.ts';
 
 const VALUES = {
@@ -39,7 +39,7 @@ mappings:
       tls.key: { store: vault, key: ${prefix}/app, property: a }
 `;
 
-it('markers that pass through the running service are in the data of the Secrets and nowhere else', async () => {
+it('leaks values only into the data of the Secrets', async () => {
   await using proxy = await startFaultProxy(openbao().address);
   await using world = await openWorld({ config, scope: 'namespace', vaultAddress: proxy.address });
   const put = (value: Marker) =>
@@ -47,12 +47,12 @@ it('markers that pass through the running service are in the data of the Secrets
   await put(VALUES.first);
   await world.put('refused', { data: { OLD: 'eA==' } });
   await using served = await world.serve('--log-level', 'debug');
-  const holds = (value: Marker) => async () =>
+  const expectValue = (value: Marker) => async () =>
     expect((await world.secret('all'))?.data?.A).toBe(value.bytes.toString('base64'));
-  await within(15_000, holds(VALUES.first));
+  await within(15_000, expectValue(VALUES.first));
 
   const places: Place[] = [];
-  const ask = async () => {
+  const collectAnswers = async () => {
     for (const path of [
       'api/v1/status',
       'api/v1/mappings',
@@ -75,23 +75,23 @@ it('markers that pass through the running service are in the data of the Secrets
     const cli = await world.cli('status', '--all');
     places.push({ name: 'the command status', bytes: cli.stdout + cli.stderr });
   };
-  await ask();
+  await collectAnswers();
   await put(VALUES.second);
-  await within(10_000, holds(VALUES.second));
+  await within(10_000, expectValue(VALUES.second));
   await world.patch('all', { data: { A: VALUES.byHand.bytes.toString('base64') } });
-  await within(5_000, holds(VALUES.second));
-  for (const fault of ['server error', 'another JSON', 'cut', 'connection connection connection reset in the body'] as const) {
+  await within(5_000, expectValue(VALUES.second));
+  for (const fault of ['server error', 'another JSON', 'cut', 'connection reset in the body'] as const) {
     proxy.set(fault, /\/data\//);
     await served.send('POST', '/api/v1/mappings/all/sync');
   }
-  await ask();
+  await collectAnswers();
   proxy.set(undefined);
   await within(20_000, async () => expect((await served.target('all'))?.state).toBe('synced'));
   await world.vault.remove('app');
   await within(20_000, async () =>
     expect(await served.target('all')).toMatchObject({ code: 'SOURCE_ABSENT' }),
   );
-  await ask();
+  await collectAnswers();
   const proc = `/proc/${served.pid}`;
   for (const file of ['cmdline', 'environ'])
     if (existsSync(`${proc}/${file}`)) places.push({ name: file, bytes: readFileSync(`${proc}/${file}`) });
@@ -107,10 +107,10 @@ it('markers that pass through the running service are in the data of the Secrets
     const bytes = Buffer.from(token);
     return { name: `the token of ${name}`, bytes, core: bytes };
   });
-  const itself = (name: string) => name === 'environ' || name.endsWith('.token');
+  const mayHoldToken = (name: string) => name === 'environ' || name.endsWith('.token');
   expect(
     findLeaks(
-      places.filter(({ name }) => !itself(name)),
+      places.filter(({ name }) => !mayHoldToken(name)),
       tokens,
     ),
   ).toEqual([]);

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { within } from './served.ts';
+import { within } from './service-process.ts';
 import { base64, openWorld } from './world.ts';
 
-it('a namespace that appears, or gets its label later, is served by a selector', async () => {
+it('a selector includes a namespace that is created or labeled later', async () => {
   await using world = await openWorld({
     namespaces: [],
     scope: 'namespace',
@@ -15,14 +15,14 @@ it('a namespace that appears, or gets its label later, is served by a selector',
   await world.vault.put('app', { a: 'value' });
   await using served = await world.serve();
   expect((await served.status()).targets).toEqual([]);
-  const isThere = (short: string) => async () =>
+  const expectSecretIn = (short: string) => async () =>
     expect((await world.secret('app', short))?.data).toEqual({ A: base64('value') });
 
   await world.createNamespace('one', { bridge: world.ns('yes') });
-  const appeared = await within(10_000, isThere('one'));
+  const appeared = await within(10_000, expectSecretIn('one'));
   await world.createNamespace('two');
   await world.label('two', { bridge: world.ns('yes') });
-  const labelled = await within(10_000, isThere('two'));
+  const labelled = await within(10_000, expectSecretIn('two'));
   console.log(
     `a namespace that appears is served after ${appeared} ms, one that gets its label after ${labelled} ms`,
   );
@@ -30,14 +30,14 @@ it('a namespace that appears, or gets its label later, is served by a selector',
     expect((await served.status()).targets).toMatchObject([{ state: 'synced' }, { state: 'synced' }]),
   );
 
-  // What was selected and is no longer stays, unless the mapping says otherwise.
+  // A target that is no longer selected stays, unless the mapping says otherwise.
   await world.label('two', { bridge: null });
   await within(5_000, async () => expect((await served.status()).targets).toHaveLength(1));
-  await isThere('two')();
+  await expectSecretIn('two')();
   expect((await served.stop()).code).toBe(0);
 });
 
-it('a namespace that appears is served although its Role comes later', async () => {
+it('syncs into a new namespace once its Role exists', async () => {
   await using world = await openWorld({
     namespaces: ['apps'],
     granted: false,
@@ -60,11 +60,11 @@ mappings:
   expect((await served.get('/livez')).status).toBe(200);
   await world.createNamespace('later');
   await world.grant();
-  const took = await within(60_000, async () => {
+  const elapsedMs = await within(60_000, async () => {
     for (const short of ['apps', 'later'])
       expect((await world.secret('app', short))?.data).toEqual({ A: base64('value') });
   });
-  console.log(`both namespaces are served ${took} ms after their Roles`);
+  console.log(`both namespaces are served ${elapsedMs} ms after their Roles`);
   await within(5_000, async () => {
     const { cluster, targets } = await served.status();
     expect(cluster).toEqual({ kind: 'kubernetes', state: 'up' });

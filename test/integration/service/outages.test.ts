@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type FaultProxy, startFaultProxy } from '../../fakes/fault-proxy.ts';
 import { kubernetes, openbao } from '../services/inject.ts';
-import { type Served, within } from './served.ts';
+import { type ServiceProcess, within } from './service-process.ts';
 import { openTcpGate } from './tcp-gate.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
@@ -16,13 +16,13 @@ ${Array.from(
 `,
 ).join('')}`;
 
-const all = Array.from({ length: COUNT }, (_, n) => n);
+const indexes = Array.from({ length: COUNT }, (_, n) => n);
 const seed = (world: World, value: string) =>
-  Promise.all(all.map((n) => world.vault.put(`m${n}`, { a: `${value} ${n}` })));
-const hold = async (world: World, value: string): Promise<void> => {
-  for (const n of all) expect((await world.secret(`m${n}`))?.data?.A).toBe(base64(`${value} ${n}`));
+  Promise.all(indexes.map((n) => world.vault.put(`m${n}`, { a: `${value} ${n}` })));
+const expectValues = async (world: World, value: string): Promise<void> => {
+  for (const n of indexes) expect((await world.secret(`m${n}`))?.data?.A).toBe(base64(`${value} ${n}`));
 };
-const states = async (served: Served): Promise<readonly string[]> => [
+const states = async (served: ServiceProcess): Promise<readonly string[]> => [
   ...new Set(
     (await served.status()).targets.map(({ state, code }) =>
       code === undefined ? state : `${state} ${code}`,
@@ -32,29 +32,29 @@ const states = async (served: Served): Promise<readonly string[]> => [
 const reads = ({ requests }: FaultProxy): number =>
   requests.filter(({ path }) => path.startsWith('/v1/secret/data/')).length;
 
-/** Asks for `livez` all the time; gives what was answered and the longest wait for it. */
-function watchLiveness(served: Served) {
-  const seen = new Set<number>();
+/** Polls `/livez` continuously. Returns the status codes and the longest response time. */
+function watchLiveness(served: ServiceProcess) {
+  const statuses = new Set<number>();
   let longest = 0;
-  let over = false;
-  const asking = (async () => {
-    while (!over) {
+  let isDone = false;
+  const polling = (async () => {
+    while (!isDone) {
       const began = performance.now();
-      seen.add((await served.get('/livez', '')).status);
+      statuses.add((await served.get('/livez', '')).status);
       longest = Math.max(longest, Math.round(performance.now() - began));
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   })();
   const end = async () => {
-    over = true;
-    await asking;
-    return { statuses: [...seen], longest };
+    isDone = true;
+    await polling;
+    return { statuses: [...statuses], longest };
   };
   return { end, [Symbol.asyncDispose]: async () => void (await end()) };
 }
 
 describe('an outage', () => {
-  it('of the store deletes nothing, is shown, costs a few calls, and is over soon after', async () => {
+  it('of the store deletes nothing, is reported, causes few calls, and ends soon after the store is back', async () => {
     await using proxy = await startFaultProxy(openbao().address);
     await using world = await openWorld({ config, scope: 'namespace', vaultAddress: proxy.address });
     await seed(world, 'first');
@@ -81,10 +81,10 @@ describe('an outage', () => {
     const seconds = (performance.now() - began) / 1_000;
     await seed(world, 'second');
     proxy.set(undefined);
-    const took = await within(60_000, () => hold(world, 'second'));
-    const green = await within(20_000, async () => expect(await states(served)).toEqual(['synced']));
+    const elapsedMs = await within(60_000, () => expectValues(world, 'second'));
+    const allSyncedMs = await within(20_000, async () => expect(await states(served)).toEqual(['synced']));
     console.log(
-      `store down for ${seconds.toFixed(0)} s: ${calls} calls to it; right ${took} ms after its return, all green ${took + green} ms`,
+      `store down for ${seconds.toFixed(0)} s: ${calls} calls to it; right ${elapsedMs} ms after its return, all green ${elapsedMs + allSyncedMs} ms`,
     );
     expect(calls).toBeLessThan(60);
     expect((await world.writes()).slice(before).filter((write) => write.startsWith('delete'))).toEqual([]);
@@ -92,19 +92,19 @@ describe('an outage', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
-  it('of the API server deletes nothing, is shown, and is over soon after', { tags: ['long'] }, async () => {
+  it('of the API server deletes nothing, is reported, and ends soon after the server is back', { tags: ['long'] }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
     await using world = await openWorld({ config, scope: 'namespace', apiAddress: gate.address });
     await seed(world, 'first');
     await using served = await world.serve();
     await within(15_000, async () => expect(await states(served)).toEqual(['synced']));
     const before = (await world.writes()).length;
-    // A repair shows that the watch has told of all that was written before.
+    // A repair proves that the watch has delivered all earlier writes.
     await world.patch('m3', { data: { A: base64('by hand') } });
-    await within(15_000, () => hold(world, 'first'));
+    await within(15_000, () => expectValues(world, 'first'));
     await using livez = watchLiveness(served);
 
-    gate.goAway();
+    gate.disconnect();
     const began = performance.now();
     await seed(world, 'second');
     await world.patch('m3', { data: { A: base64('by hand again') } });
@@ -120,41 +120,47 @@ describe('an outage', () => {
     });
     expect((await world.cli('status')).code).toBe(1);
     expect((await served.get('/readyz', '')).status).toBe(200);
-    gate.comeBack();
-    const took = await within(60_000, () => hold(world, 'second'));
-    const green = await within(45_000, async () => {
+    gate.restore();
+    const elapsedMs = await within(60_000, () => expectValues(world, 'second'));
+    const allSyncedMs = await within(45_000, async () => {
       expect(await states(served)).toEqual(['synced']);
       expect((await served.status()).cluster.state).toBe('up');
     });
-    console.log(`API server away for 20 s: right ${took} ms after its return, all green ${took + green} ms`);
+    console.log(
+      `API server away for 20 s: right ${elapsedMs} ms after its return, all green ${elapsedMs + allSyncedMs} ms`,
+    );
     expect((await world.writes()).slice(before).filter((write) => !write.startsWith('update'))).toEqual([]);
     expect(await livez.end()).toMatchObject({ statuses: [200] });
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('of the API server at the start only makes it wait', { tags: ['long'] }, async () => {
+  it('of the API server at the start delays the first sync', { tags: ['long'] }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
     await using world = await openWorld({ config, scope: 'namespace', apiAddress: gate.address });
     await seed(world, 'first');
-    gate.goAway();
+    gate.disconnect();
     await using served = await world.serve();
     await within(15_000, async () => expect((await served.status()).cluster.state).toBe('degraded'));
     expect((await served.get('/livez', '')).status).toBe(200);
-    gate.comeBack();
-    const took = await within(45_000, async () => expect(await states(served)).toEqual(['synced']));
-    console.log(`started without the API server: all green ${took} ms after its return`);
-    await hold(world, 'first');
+    gate.restore();
+    const elapsedMs = await within(45_000, async () => expect(await states(served)).toEqual(['synced']));
+    console.log(`started without the API server: all green ${elapsedMs} ms after its return`);
+    await expectValues(world, 'first');
   });
 });
 
-it('restarts write nothing, and read no more than the time that they take is worth', {
+it('restarts write nothing and read only what is due', {
   tags: ['long'],
 }, async () => {
   await using proxy = await startFaultProxy(openbao().address);
-  const seldom: WorldOptions['config'] = (names) => config(names).replace('refresh: 4s', 'refresh: 10m');
-  await using world = await openWorld({ config: seldom, scope: 'namespace', vaultAddress: proxy.address });
+  const slowRefresh: WorldOptions['config'] = (names) => config(names).replace('refresh: 4s', 'refresh: 10m');
+  await using world = await openWorld({
+    config: slowRefresh,
+    scope: 'namespace',
+    vaultAddress: proxy.address,
+  });
   await seed(world, 'first');
-  // `doctor` reads each key as well.
+  // `doctor` also reads each key.
   const before = reads(proxy);
   {
     await using served = await world.serve();
@@ -166,14 +172,14 @@ it('restarts write nothing, and read no more than the time that they take is wor
   for (let times = 0; times < 3; times++) {
     await using served = await world.serve();
     await within(5_000, async () => expect(await states(served)).toEqual(['synced']));
-    // Several ticks of its timetable.
+    // Several ticks of the scheduler.
     const began = performance.now();
     await within(5_000, () => expect(performance.now() - began).toBeGreaterThan(2_500));
     expect((await served.stop()).code).toBe(0);
   }
   const more = reads(proxy) - before - COUNT;
   console.log(`three restarts of ${COUNT} targets: ${more} reads`);
-  // Its only round in ten minutes may fall into this moment, and then reads each key once.
+  // The only sweep in ten minutes may happen now, and reads each key once.
   expect([0, COUNT]).toContain(more);
   expect(await world.writes()).toHaveLength(writes);
   const added = (await world.records()).slice(records);

@@ -4,15 +4,15 @@ import { watchSecrets } from '../e2e/witness.ts';
 import { freePort } from '../services/free-port.ts';
 import { kubernetes } from '../services/inject.ts';
 import { type RedisServer, startRedis } from '../services/redis.ts';
-import { allHold, allSynced, manyMappings, seed } from './many.ts';
-import { type Served, within } from './served.ts';
+import { expectValues, expectSynced, manyMappings, seed } from './many-mappings.ts';
+import { type ServiceProcess, within } from './service-process.ts';
 import { openWorld, type World, type WorldOptions } from './world.ts';
 
 const open = (redisUrl: string, options: Partial<WorldOptions> = {}): Promise<World> =>
   openWorld({ config: manyMappings(1), scope: 'namespace', redisUrl, postgres: true, ...options });
 
-/** Until so many Secrets are there, while more are made. */
-async function inTheMiddle(world: World, count: number, middle: number, then: () => Promise<void>) {
+/** Adds mappings, and calls `interrupt` once `middle` Secrets exist. */
+async function interruptSync(world: World, count: number, middle: number, interrupt: () => Promise<void>) {
   await using witness = await watchSecrets(kubernetes(), world.ns('apps'));
   const reached = Promise.withResolvers<void>();
   witness.onChange = () => {
@@ -20,25 +20,25 @@ async function inTheMiddle(world: World, count: number, middle: number, then: ()
   };
   await world.configure({ config: manyMappings(count) });
   await reached.promise;
-  await then();
+  await interrupt();
   return witness.seen.length;
 }
 
-const engineOf = async (served: Served) => (await served.status()).engine;
-const saysAway = async (served: Served): Promise<void> => {
+const engineOf = async (served: ServiceProcess) => (await served.status()).engine;
+const expectQueueDown = async (served: ServiceProcess): Promise<void> => {
   expect(await engineOf(served)).toEqual({ kind: 'redis', state: 'down', code: 'QUEUE_UNAVAILABLE' });
   expect(await served.metric('secretbridge_engine_up')).toBe(0);
   expect(served.logged()).toContainEqual(
     expect.objectContaining({ message: 'queue is not available', code: 'QUEUE_UNAVAILABLE' }),
   );
 };
-const isUp = async (served: Served): Promise<void> => {
+const expectQueueUp = async (served: ServiceProcess): Promise<void> => {
   expect(await engineOf(served)).toEqual({ kind: 'redis', state: 'up' });
   expect(await served.metric('secretbridge_engine_up')).toBe(1);
 };
 
-/** All was written once, and all that was begun has its outcome. */
-async function isWhole(world: World, count: number): Promise<void> {
+/** Each Secret was written once, and each intent has its outcome. */
+async function expectComplete(world: World, count: number): Promise<void> {
   await within(5_000, async () => expect((await world.writes()).length).toBeGreaterThanOrEqual(count));
   const writes = await world.writes();
   expect(new Set(writes.filter((write) => write.startsWith('create'))).size).toBe(count);
@@ -48,10 +48,10 @@ async function isWhole(world: World, count: number): Promise<void> {
 }
 
 describe('Redis', () => {
-  it.each(['an empty restart'] as const)('%s in the middle of work loses nothing', losesNothing);
-  it.each(['FLUSHALL'] as const)('%s in the middle of work loses nothing', { tags: ['long'] }, losesNothing);
+  it.each(['an empty restart'] as const)('%s during a sync loses nothing', expectNoLoss);
+  it.each(['FLUSHALL'] as const)('%s during a sync loses nothing', { tags: ['long'] }, expectNoLoss);
 
-  async function losesNothing(how: 'FLUSHALL' | 'an empty restart'): Promise<void> {
+  async function expectNoLoss(how: 'FLUSHALL' | 'an empty restart'): Promise<void> {
     const count = 60;
     let server: RedisServer = await startRedis();
     await using stack = new AsyncDisposableStack();
@@ -59,33 +59,37 @@ describe('Redis', () => {
     const world = stack.use(await open(server.address));
     await seed(world, count, 'first');
     const [a, b] = await Promise.all([world.replica('a'), world.replica('b')]);
-    for (const it of [a, b]) stack.use(it);
-    await within(20_000, () => Promise.all([allSynced(a, 1), allSynced(b, 1)]).then(() => {}));
+    for (const replica of [a, b]) stack.use(replica);
+    await within(20_000, () => Promise.all([expectSynced(a, 1), expectSynced(b, 1)]).then(() => {}));
 
-    const written = await inTheMiddle(world, count, 15, async () => {
+    const written = await interruptSync(world, count, 15, async () => {
       if (how === 'FLUSHALL') expect(await server.command('FLUSHALL')).toMatch(/^\+OK/);
       else await server.kill();
     });
-    let told: number | undefined;
+    let detectedMs: number | undefined;
     if (how === 'an empty restart') {
-      told = await within(10_000, () => Promise.all([saysAway(a), saysAway(b)]).then(() => {}));
+      detectedMs = await within(10_000, () =>
+        Promise.all([expectQueueDown(a), expectQueueDown(b)]).then(() => {}),
+      );
       expect((await a.get('/readyz', '')).status).toBe(200);
       expect((await a.get('/livez', '')).status).toBe(200);
       expect((await world.cli('status', '--server', a.address)).code).toBe(1);
       server = await server.restart();
     }
-    const took = await within(90_000, () => allHold(world, count, 'first'));
-    const green = await within(30_000, () =>
-      Promise.all([allSynced(a, count), allSynced(b, count), isUp(a), isUp(b)]).then(() => {}),
+    const elapsedMs = await within(90_000, () => expectValues(world, count, 'first'));
+    const allSyncedMs = await within(30_000, () =>
+      Promise.all([expectSynced(a, count), expectSynced(b, count), expectQueueUp(a), expectQueueUp(b)]).then(
+        () => {},
+      ),
     );
     console.log(
-      `${how} with ${written} of ${count} written: ${told === undefined ? '' : `told after ${told} ms, `}all there after ${took} ms, green after ${took + green} ms`,
+      `${how} with ${written} of ${count} written: ${detectedMs === undefined ? '' : `told after ${detectedMs} ms, `}all there after ${elapsedMs} ms, green after ${elapsedMs + allSyncedMs} ms`,
     );
-    await isWhole(world, count);
-    for (const it of [a, b]) expect((await it.stop()).code).toBe(0);
+    await expectComplete(world, count);
+    for (const replica of [a, b]) expect((await replica.stop()).code).toBe(0);
   }
 
-  it('that is away at the start only degrades: the work begins when it comes', {
+  it('down at the start degrades the service, which syncs once Redis is available', {
     tags: ['long'],
   }, async () => {
     const port = await freePort();
@@ -94,29 +98,37 @@ describe('Redis', () => {
     const began = performance.now();
     await using served = await world.replica('a');
     const ready = Math.round(performance.now() - began);
-    await within(10_000, () => saysAway(served));
+    await within(10_000, () => expectQueueDown(served));
     expect((await served.get('/readyz', '')).status).toBe(200);
     expect((await served.get('/livez', '')).status).toBe(200);
     expect(await world.writes()).toEqual([]);
-    const asked = await world.cli('sync', '--server', served.address, '--mapping', 'm1', '--output', 'json');
-    expect(asked.code, asked.stdout).toBe(1);
-    expect(asked.stdout + asked.stderr).toContain('QUEUE_UNAVAILABLE');
+    const syncRun = await world.cli(
+      'sync',
+      '--server',
+      served.address,
+      '--mapping',
+      'm1',
+      '--output',
+      'json',
+    );
+    expect(syncRun.code, syncRun.stdout).toBe(1);
+    expect(syncRun.stdout + syncRun.stderr).toContain('QUEUE_UNAVAILABLE');
     await using _ = await startRedis({ port });
-    const took = await within(30_000, () => allSynced(served, 20));
-    console.log(`ready ${ready} ms after the start without Redis; all green ${took} ms after it came`);
-    await isUp(served);
-    await isWhole(world, 20);
+    const elapsedMs = await within(30_000, () => expectSynced(served, 20));
+    console.log(`ready ${ready} ms after the start without Redis; all green ${elapsedMs} ms after it came`);
+    await expectQueueUp(served);
+    await expectComplete(world, 20);
   });
 
   it.each(['away', 'frozen'] as const)(
-    'that is %s does not hold up SIGTERM',
+    'that is %s does not delay SIGTERM',
     { tags: ['long'] },
     async (how) => {
       await using server = await startRedis();
       await using world = await open(server.address);
       await seed(world, 1, 'first');
       await using served = await world.replica('a');
-      await within(20_000, () => allSynced(served, 1));
+      await within(20_000, () => expectSynced(served, 1));
       if (how === 'away') await server.kill();
       else process.kill(server.pid, 'SIGSTOP');
       try {
@@ -124,8 +136,8 @@ describe('Redis', () => {
         served.kill('SIGTERM');
         let ended = false;
         void served.ended.then(() => (ended = true));
-        const took = await within(25_000, () => expect(ended, served.log()).toBe(true));
-        console.log(`ended ${took} ms after SIGTERM with Redis ${how}`);
+        const elapsedMs = await within(25_000, () => expect(ended, served.log()).toBe(true));
+        console.log(`ended ${elapsedMs} ms after SIGTERM with Redis ${how}`);
       } finally {
         if (how === 'frozen') process.kill(server.pid, 'SIGCONT');
       }
@@ -134,7 +146,7 @@ describe('Redis', () => {
     },
   );
 
-  it('that refuses the password is a code and a sentence in status and log, and no value', async () => {
+  it('that rejects the password is reported with a code in status and log, without the password', async () => {
     await using server = await startRedis({ args: ['--requirepass', 'the-right-one'] });
     const url = server.address.replace('redis://', 'redis://:a-wrong-one@');
     await using world = await open(url);
@@ -148,14 +160,14 @@ describe('Redis', () => {
     expect(await served.metric('secretbridge_engine_up')).toBe(0);
     expect(JSON.stringify(line)).toContain('engine.url');
     const status = await world.cli('status', '--server', served.address);
-    // The target still waits for its first run, which may mend itself.
+    // The target still waits for its first run, which counts as a transient failure.
     expect(status.code).toBe(1);
     expect(status.stdout).toContain('QUEUE_MISCONFIGURED');
     expect((await served.get('/readyz', '')).status).toBe(200);
     const { text } = await served.get('/api/v1/status');
     const { stdout, stderr } = await served.stop();
-    for (const place of [text, stdout, stderr, status.stdout]) expect(place).not.toContain('a-wrong-one');
-    // Told once, not at each attempt and for each target.
+    for (const output of [text, stdout, stderr, status.stdout]) expect(output).not.toContain('a-wrong-one');
+    // Logged once, instead of for each attempt and target.
     expect(served.logged().filter(({ code }) => code === 'QUEUE_MISCONFIGURED')).toHaveLength(1);
   });
 });

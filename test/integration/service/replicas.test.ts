@@ -2,17 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { openIntents, recordedChanges } from '../e2e/bench.ts';
 import { watchSecrets } from '../e2e/witness.ts';
 import { kubernetes, redis } from '../services/inject.ts';
-import { allHold, allSynced, manyMappings, seed, upTo } from './many.ts';
-import { type Served, within } from './served.ts';
+import { expectValues, expectSynced, manyMappings, seed, range } from './many-mappings.ts';
+import { type ServiceProcess, within } from './service-process.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
 interface Scene extends AsyncDisposable {
   readonly world: World;
-  readonly a: Served;
-  readonly b: Served;
+  readonly a: ServiceProcess;
+  readonly b: ServiceProcess;
 }
 
-/** Two replicas on Redis and PostgreSQL that start together. */
+/** Two replicas on Redis and PostgreSQL that start at the same time. */
 async function openTwo(config: WorldOptions['config'], count: number): Promise<Scene> {
   await using stack = new AsyncDisposableStack();
   const world = stack.use(
@@ -20,27 +20,27 @@ async function openTwo(config: WorldOptions['config'], count: number): Promise<S
   );
   await seed(world, count, 'first');
   const [a, b] = await Promise.all(['a', 'b'].map(async (name) => stack.use(await world.replica(name))));
-  if (a === undefined || b === undefined) throw new Error('there are two');
+  if (a === undefined || b === undefined) throw new Error('expected two replicas');
   const owned = stack.move();
   return { world, a, b, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 const bothSynced = async ({ a, b }: Scene, count: number): Promise<void> => {
-  await allSynced(a, count);
-  await allSynced(b, count);
+  await expectSynced(a, count);
+  await expectSynced(b, count);
 };
-const nameOf = async (served: Served): Promise<string> => (await served.status()).replica;
+const nameOf = async (served: ServiceProcess): Promise<string> => (await served.status()).replica;
 const creates = (writes: readonly string[]) => writes.filter((write) => write.startsWith('create'));
 
 describe('two replicas', () => {
-  it('share a first sync of 40 targets: each is created once, in one chain', async () => {
-    // They take up the mappings when both are there, so that neither is the first.
+  it('share a first sync of 40 targets, and create each once in one chain', async () => {
+    // The mappings are added when both replicas run, so that neither has a head start.
     await using scene = await openTwo(manyMappings(1), 40);
     const { world, a, b } = scene;
     await within(20_000, () => bothSynced(scene, 1));
     await world.configure({ config: manyMappings(40) });
-    const took = await within(40_000, () => bothSynced(scene, 40));
-    await allHold(world, 40, 'first');
+    const elapsedMs = await within(40_000, () => bothSynced(scene, 40));
+    await expectValues(world, 40, 'first');
     await within(5_000, async () => expect((await world.writes()).length).toBeGreaterThanOrEqual(40));
     const writes = await world.writes();
     expect(creates(writes)).toEqual(writes);
@@ -48,15 +48,15 @@ describe('two replicas', () => {
     expect(writes).toHaveLength(40);
     const records = await world.records();
     const shares = Object.fromEntries(
-      [...Map.groupBy(records, ({ replica }) => replica)].map(([replica, its]) => [
+      [...Map.groupBy(records, ({ replica }) => replica)].map(([replica, replicaRecords]) => [
         replica,
-        recordedChanges(its).length,
+        recordedChanges(replicaRecords).length,
       ]),
     );
-    const [ofA = 0, ofB = 0] = [shares[await nameOf(a)], shares[await nameOf(b)]];
-    console.log(`first sync of 40 targets by two replicas: ${took} ms, ${ofA} and ${ofB}`);
-    expect(ofA + ofB).toBe(40);
-    expect(Math.min(ofA, ofB)).toBeGreaterThan(0);
+    const [countA = 0, countB = 0] = [shares[await nameOf(a)], shares[await nameOf(b)]];
+    console.log(`first sync of 40 targets by two replicas: ${elapsedMs} ms, ${countA} and ${countB}`);
+    expect(countA + countB).toBe(40);
+    expect(Math.min(countA, countB)).toBeGreaterThan(0);
     expect(openIntents(records).length).toBe(0);
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
@@ -69,19 +69,19 @@ describe('two replicas', () => {
     await within(5_000, async () => expect(await world.writes()).toHaveLength(count));
 
     await seed(world, count, 'second');
-    const rotated = await within(15_000, () => allHold(world, count, 'second'));
-    // A whole refresh later there is nothing more.
+    const rotated = await within(15_000, () => expectValues(world, count, 'second'));
+    // After another refresh interval there are no further writes.
     const began = performance.now();
     await within(10_000, () => expect(performance.now() - began).toBeGreaterThan(5_000));
     const updates = (await world.writes()).slice(count);
     expect(updates.toSorted()).toEqual(
-      upTo(count)
+      range(count)
         .map((n) => `update ${world.ns('apps')}/m${n}`)
         .toSorted(),
     );
 
     await world.patch('m7', { data: { A: base64('by hand') } });
-    const repaired = await within(5_000, () => allHold(world, count, 'second'));
+    const repaired = await within(5_000, () => expectValues(world, count, 'second'));
     const again = performance.now();
     await within(10_000, () => expect(performance.now() - again).toBeGreaterThan(5_000));
     console.log(`two replicas: rotation of ${count} targets ${rotated} ms, repair ${repaired} ms`);
@@ -93,23 +93,25 @@ describe('two replicas', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('say the same in `status`, and answer a sync whichever of them does the work', {
+  it('report the same `status`, and answer a sync that either replica runs', {
     tags: ['long'],
   }, async () => {
     const count = 20;
-    // No sweep is to come before whoever asks.
+    // Sweeps are rare, so that they do not run before the requested syncs.
     await using scene = await openTwo(manyMappings(count, 'defaults: { refresh: 1h }'), count);
     const { world, a, b } = scene;
     await world.put('other', { data: { THEIRS: base64('x') } });
-    const said = async (served: Served) => {
+    const comparableStatus = async (served: ServiceProcess) => {
       const { targets, held, engine, audit } = await served.status();
-      const known = targets.map(({ staleSeconds: _, ...it }) => it);
-      return { targets: known, held, engine, audit: { kind: audit.kind, state: audit.state } };
+      const comparableTargets = targets.map(({ staleSeconds: _, ...target }) => target);
+      return { targets: comparableTargets, held, engine, audit: { kind: audit.kind, state: audit.state } };
     };
-    await within(30_000, () => allSynced(a, count));
-    const agreed = await within(10_000, async () => expect(await said(b)).toEqual(await said(a)));
-    expect((await said(a)).engine).toEqual({ kind: 'redis', state: 'up' });
-    expect((await said(a)).audit).toEqual({ kind: 'postgres', state: 'up' });
+    await within(30_000, () => expectSynced(a, count));
+    const agreed = await within(10_000, async () =>
+      expect(await comparableStatus(b)).toEqual(await comparableStatus(a)),
+    );
+    expect((await comparableStatus(a)).engine).toEqual({ kind: 'redis', state: 'up' });
+    expect((await comparableStatus(a)).audit).toEqual({ kind: 'postgres', state: 'up' });
 
     const workers = new Set<string>();
     const times: number[] = [];
@@ -132,19 +134,20 @@ describe('two replicas', () => {
       });
       expect((await world.secret(name))?.data?.A).toBe(base64(`round ${round} ${round % count}`));
       const done = (await world.records()).find(
-        (it) => it.requestId === requestId && it.phase === 'outcome' && it.action === 'update',
+        (record) =>
+          record.requestId === requestId && record.phase === 'outcome' && record.action === 'update',
       );
       expect(done?.actor).toMatchObject({ kind: 'operator', name: 'ann' });
       workers.add(done?.replica ?? '');
     }
     console.log(
-      `status agreed after ${agreed} ms; syncs asked of one, done by either: ${times.join(', ')} ms`,
+      `status agreed after ${agreed} ms; syncs sent to one replica, run by either: ${times.join(', ')} ms`,
     );
     expect([...workers].toSorted()).toEqual([await nameOf(a), await nameOf(b)].toSorted());
-    await within(10_000, async () => expect(await said(b)).toEqual(await said(a)));
+    await within(10_000, async () => expect(await comparableStatus(b)).toEqual(await comparableStatus(a)));
   });
 
-  it('take up what changed in the configuration while none of them ran', { tags: ['long'] }, async () => {
+  it('apply configuration changes that were made while both were stopped', { tags: ['long'] }, async () => {
     const labelled =
       (label: string): WorldOptions['config'] =>
       (names) =>
@@ -159,18 +162,18 @@ describe('two replicas', () => {
     const { world, a, b } = scene;
     await within(30_000, () => bothSynced(scene, 3));
     const labels = async () =>
-      Promise.all(upTo(3).map(async (n) => (await world.secret(`m${n}`))?.metadata.labels?.app));
+      Promise.all(range(3).map(async (n) => (await world.secret(`m${n}`))?.metadata.labels?.app));
     expect(await labels()).toEqual(['one', 'one', 'one']);
     await Promise.all([a.stop(), b.stop()]);
     await world.configure({ config: labelled('two') });
-    // Redis has what the ones before said of each target.
+    // Redis still has the target states of the previous replicas.
     await using _ = await world.replica('a');
     await within(20_000, async () => expect(await labels()).toEqual(['two', 'two', 'two']));
   });
 
-  it('finish when one is killed in the middle of 60 writes, and find out what became of the open ones', async () => {
+  it('finish 60 writes and resolve open intents when one is killed', async () => {
     const count = 60;
-    // Both are at work from the first target on: the mappings come when both are there.
+    // The mappings are added when both replicas run, so that both do work.
     await using scene = await openTwo(manyMappings(1), count);
     const { world, a, b } = scene;
     await within(20_000, () => bothSynced(scene, 1));
@@ -185,15 +188,15 @@ describe('two replicas', () => {
     const began = performance.now();
     await a.ended;
     const written = witness.seen.length;
-    const left = openIntents(await world.records()).length;
-    const finished = await within(40_000, () => allHold(world, count, 'first'));
-    const green = await within(40_000, () => allSynced(b, count));
+    const unresolved = openIntents(await world.records()).length;
+    const finished = await within(40_000, () => expectValues(world, count, 'first'));
+    const allSyncedMs = await within(40_000, () => expectSynced(b, count));
     const resolved = await within(75_000 - (performance.now() - began), async () =>
       expect(openIntents(await world.records()).length).toBe(0),
     );
     const total = Math.round(performance.now() - began);
     console.log(
-      `killed with ${written} of ${count} written and ${left} intents open: all there ${finished} ms later, green ${finished + green} ms, intents resolved ${total} ms (${resolved} of waiting)`,
+      `killed with ${written} of ${count} written and ${unresolved} intents open: all there ${finished} ms later, green ${finished + allSyncedMs} ms, intents resolved ${total} ms (${resolved} of waiting)`,
     );
     await within(5_000, async () => expect((await world.writes()).length).toBeGreaterThanOrEqual(count));
     const writes = await world.writes();

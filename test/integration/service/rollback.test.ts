@@ -3,8 +3,8 @@ import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { openbao } from '../services/inject.ts';
 import { startRedis } from '../services/redis.ts';
-import { type Served, within } from './served.ts';
-import { makeWorkload } from './workloads.ts';
+import { type ServiceProcess, within } from './service-process.ts';
+import { createWorkload } from './workloads.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
 const config: WorldOptions['config'] = ({ prefix, ns }) => `defaults: { refresh: 2s }
@@ -17,41 +17,41 @@ mappings:
 `;
 
 const put = (world: World, password: string): Promise<void> => world.vault.put('db', { password });
-const holds = async (world: World, password: string): Promise<void> =>
+const expectValue = async (world: World, password: string): Promise<void> =>
   expect((await world.secret('db'))?.data?.PASSWORD).toBe(base64(password));
 const pinOf = async (world: World): Promise<string | undefined> =>
   (await world.secret('db'))?.metadata.annotations?.['secretbridge.dev/pin'];
-const isPinned = async (served: Served, to: number): Promise<void> =>
+const expectPinned = async (served: ServiceProcess, to: number): Promise<void> =>
   expect(await served.target('db')).toMatchObject({ state: 'pinned', pinned: to });
 
-/** Several refreshes pass. */
-async function quiet(): Promise<void> {
+/** Waits for several refresh intervals. */
+async function waitSeveralCycles(): Promise<void> {
   const began = performance.now();
   await within(15_000, () => expect(performance.now() - began).toBeGreaterThan(4_000));
 }
 
-/** Rotates what is `first` to `second`, and gives the record of the change to each. */
+/** Waits for `first`, rotates to `second`, and returns the record sequence of both changes. */
 async function rotate(world: World): Promise<readonly number[]> {
-  await within(15_000, () => holds(world, 'first'));
+  await within(15_000, () => expectValue(world, 'first'));
   await put(world, 'second');
-  await within(15_000, () => holds(world, 'second'));
-  const seen = new Map<string, number>();
+  await within(15_000, () => expectValue(world, 'second'));
+  const sequenceOfVersion = new Map<string, number>();
   await within(10_000, async () => {
     for (const { phase, action, sequence, sources } of await world.records())
       if (phase === 'outcome' && (action === 'create' || action === 'update'))
-        seen.set(sources[0]?.version ?? '', sequence);
-    expect([...seen.keys()]).toEqual(['1', '2']);
+        sequenceOfVersion.set(sources[0]?.version ?? '', sequence);
+    expect([...sequenceOfVersion.keys()]).toEqual(['1', '2']);
   });
-  return [...seen.values()];
+  return [...sequenceOfVersion.values()];
 }
 
-describe('going back, with the running service', () => {
-  it('stays where it was sent, over sweeps, rotations, edits and restarts, and rolls workloads as any change', {
+describe('rollback with the running service', () => {
+  it('keeps its version over sweeps, rotations, edits and restarts, and restarts workloads', {
     tags: ['long'],
     timeout: 120_000,
   }, async () => {
     await using world = await openWorld({ config });
-    const one = await makeWorkload(world, 'Deployment', 'one');
+    const one = await createWorkload(world, 'Deployment', 'one');
     await put(world, 'first');
     let [first, second] = [0, 0];
     {
@@ -68,51 +68,51 @@ describe('going back, with the running service', () => {
         summary: { updated: 1 },
         targets: [{ outcome: 'updated', pinned: first }],
       });
-      await holds(world, 'first');
+      await expectValue(world, 'first');
       expect(await pinOf(world)).toBe(`${first}`);
-      await isPinned(served, first);
+      await expectPinned(served, first);
       await within(10_000, async () => expect(await one.rolls()).toBe(2));
       await one.finish();
 
       const writes = (await world.writes()).length;
       await put(world, 'third');
-      await quiet();
-      await holds(world, 'first');
+      await waitSeveralCycles();
+      await expectValue(world, 'first');
       expect((await world.writes()).length).toBe(writes);
       expect(await one.rolls()).toBe(2);
 
-      // The annotation only shows it.
+      // The annotation only displays the pin.
       await world.patch('db', { metadata: { annotations: { 'secretbridge.dev/pin': null } } });
       await within(10_000, async () => expect(await pinOf(world)).toBe(`${first}`));
       await world.patch('db', { data: { PASSWORD: base64('by hand') } });
-      await within(10_000, () => holds(world, 'first'));
+      await within(10_000, () => expectValue(world, 'first'));
       await world.remove('db');
       await within(10_000, async () => expect(await pinOf(world)).toBe(`${first}`));
-      await holds(world, 'first');
+      await expectValue(world, 'first');
       expect((await served.stop()).code).toBe(0);
     }
     {
       await using served = await world.serve();
-      await within(5_000, () => isPinned(served, first));
-      await quiet();
-      await isPinned(served, first);
-      await holds(world, 'first');
+      await within(5_000, () => expectPinned(served, first));
+      await waitSeveralCycles();
+      await expectPinned(served, first);
+      await expectValue(world, 'first');
       const rolls = await one.rolls();
 
       const unpin = await world.cli('unpin', 'db', '--server', served.address);
       expect(unpin.code, unpin.stderr).toBe(0);
-      await holds(world, 'third');
+      await expectValue(world, 'third');
       expect(await pinOf(world)).toBeUndefined();
       await within(10_000, async () => expect(await one.rolls()).toBe(rolls + 1));
       await one.finish();
       expect((await served.target('db'))?.state).toBe('synced');
 
-      // A pin that somebody made up goes, and pins nothing.
+      // An invented pin annotation is removed and has no effect.
       await world.patch('db', { metadata: { annotations: { 'secretbridge.dev/pin': `${second}` } } });
       await within(10_000, async () => expect(await pinOf(world)).toBeUndefined());
       expect((await served.target('db'))?.state).toBe('synced');
 
-      // To what it holds already: it is marked, and nothing is rolled.
+      // A rollback to the current version sets the pin and restarts nothing.
       const third = (await world.records()).findLast(
         ({ phase, action, outcome }) => phase === 'outcome' && action === 'update' && outcome === 'ok',
       );
@@ -126,7 +126,7 @@ describe('going back, with the running service', () => {
       );
       expect(same.code, same.stderr).toBe(0);
       await within(10_000, async () => expect(await pinOf(world)).toBe(`${third?.sequence}`));
-      await quiet();
+      await waitSeveralCycles();
       expect(await one.rolls()).toBe(rolls + 1);
 
       const destroyed = await openbao().request('PUT', `/v1/secret/destroy/${world.prefix}/db`, {
@@ -135,30 +135,30 @@ describe('going back, with the running service', () => {
       expect(destroyed.status).toBe(204);
       const gone = await world.cli('rollback', 'db', '--to', `${first}`, '--server', served.address);
       expect([gone.code, gone.stderr]).toEqual([4, expect.stringContaining('VERSION_GONE')]);
-      await holds(world, 'third');
+      await expectValue(world, 'third');
       expect(await pinOf(world)).toBe(`${third?.sequence}`);
       expect((await served.stop()).code).toBe(0);
     }
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is seen by the service when a command has said so on its audit', async () => {
+  it('follows a pin that a command recorded in its audit', async () => {
     await using world = await openWorld({ config });
     await put(world, 'first');
     await using served = await world.serve();
     const [first = 0] = await rotate(world);
     const back = await world.cli('rollback', 'db', '--to', `${first}`);
     expect(back.code, back.stderr).toBe(0);
-    await within(10_000, () => isPinned(served, first));
+    await within(10_000, () => expectPinned(served, first));
     await put(world, 'third');
-    await quiet();
-    await holds(world, 'first');
+    await waitSeveralCycles();
+    await expectValue(world, 'first');
     expect((await world.cli('unpin', 'db')).code).toBe(0);
     await within(10_000, async () => expect((await served.target('db'))?.state).toBe('synced'));
-    await holds(world, 'third');
+    await expectValue(world, 'third');
   });
 
-  it('is carried out by the service when the command that said so has ended before', {
+  it('applies a recorded rollback when the command was killed', {
     tags: ['long'],
   }, async () => {
     await using world = await openWorld({ config });
@@ -181,14 +181,14 @@ describe('going back, with the running service', () => {
         },
       ]);
     }
-    const took = await within(60_000, () => holds(world, 'first'));
-    console.log(`a pin that nobody carried out was there ${took} ms later (refresh 2 s)`);
-    await isPinned(served, first);
+    const elapsedMs = await within(60_000, () => expectValue(world, 'first'));
+    console.log(`a pin that nobody carried out was there ${elapsedMs} ms later (refresh 2 s)`);
+    await expectPinned(served, first);
   });
 });
 
-describe('going back, with two replicas', () => {
-  it('is respected by both, whichever was told', { tags: ['long'] }, async () => {
+describe('rollback with two replicas', () => {
+  it('is respected by both, no matter which one received it', { tags: ['long'] }, async () => {
     await using redis = await startRedis();
     await using world = await openWorld({ config, redisUrl: redis.address, postgres: true });
     await put(world, 'first');
@@ -197,15 +197,15 @@ describe('going back, with two replicas', () => {
     const [first = 0, second = 0] = await rotate(world);
     const back = await world.cli('rollback', 'db', '--to', `${first}`, '--server', a.address);
     expect(back.code, back.stderr).toBe(0);
-    await holds(world, 'first');
-    await within(10_000, () => Promise.all([isPinned(a, first), isPinned(b, first)]).then(() => {}));
+    await expectValue(world, 'first');
+    await within(10_000, () => Promise.all([expectPinned(a, first), expectPinned(b, first)]).then(() => {}));
     const writes = (await world.writes()).length;
     await put(world, 'third');
-    await quiet();
-    await holds(world, 'first');
+    await waitSeveralCycles();
+    await expectValue(world, 'first');
     expect((await world.writes()).length).toBe(writes);
 
-    // Both are told at once: the last word counts for both.
+    // With simultaneous rollbacks, both replicas follow the last audit record.
     const both = await Promise.all([
       world.cli('rollback', 'db', '--to', `${first}`, '--server', a.address),
       world.cli('rollback', 'db', '--to', `${second}`, '--server', b.address),
@@ -213,12 +213,12 @@ describe('going back, with two replicas', () => {
     expect(both.map(({ code }) => code)).toEqual([0, 0]);
     const last = (await world.records()).findLast(({ action }) => action === 'rollback');
     const to = Number(/^to record (\d+)/.exec(last?.note ?? '')?.[1]);
-    await within(10_000, () => Promise.all([isPinned(a, to), isPinned(b, to)]).then(() => {}));
-    await within(10_000, () => holds(world, to === first ? 'first' : 'second'));
+    await within(10_000, () => Promise.all([expectPinned(a, to), expectPinned(b, to)]).then(() => {}));
+    await within(10_000, () => expectValue(world, to === first ? 'first' : 'second'));
 
     await a.stop();
     expect((await world.cli('unpin', 'db', '--server', b.address)).code).toBe(0);
-    await within(10_000, () => holds(world, 'third'));
+    await within(10_000, () => expectValue(world, 'third'));
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 });

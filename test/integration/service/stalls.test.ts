@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { startFaultProxy } from '../../fakes/fault-proxy.ts';
 import { kubernetes, openbao } from '../services/inject.ts';
-import { type Served, within } from './served.ts';
+import { type ServiceProcess, within } from './service-process.ts';
 import { openTcpGate } from './tcp-gate.ts';
 import { base64, type Names, openWorld } from './world.ts';
 
@@ -30,9 +30,9 @@ ${Array.from(
 `,
 ).join('')}`;
 
-describe.concurrent('what stalls', () => {
+describe.concurrent('a stall', () => {
   it(
-    'when every connection to the API server goes silent is found by a deadline, and drift is repaired after',
+    'of all connections to the API server ends by a deadline, and drift is then repaired',
     async () => {
       await using gate = await openTcpGate(kubernetes().address);
       await using world = await openWorld({
@@ -46,14 +46,15 @@ describe.concurrent('what stalls', () => {
       });
       await world.vault.put('app', { a: 'first' });
       await using served = await world.serve();
-      const isRight = async () => expect((await world.secret('app'))?.data).toEqual({ A: base64('first') });
-      await within(10_000, isRight);
+      const expectRepaired = async () =>
+        expect((await world.secret('app'))?.data).toEqual({ A: base64('first') });
+      await within(10_000, expectRepaired);
       await within(10_000, async () => expect((await served.target('app'))?.state).toBe('synced'));
-      gate.swallow();
+      gate.freezeOpen();
       await world.patch('app', { data: { A: base64('by hand') } });
-      const took = await within(150_000, isRight);
-      console.log(`half-open: the drift was seen and repaired after ${Math.round(took / 1_000)} s`);
-      expect(took).toBeLessThan(120_000);
+      const elapsedMs = await within(150_000, expectRepaired);
+      console.log(`half-open: the drift was seen and repaired after ${Math.round(elapsedMs / 1_000)} s`);
+      expect(elapsedMs).toBeLessThan(120_000);
       expect((await served.get('/livez', '')).status).toBe(200);
       expect(served.logged()).toContainEqual(
         expect.objectContaining({ message: 'a watch failed and will be retried' }),
@@ -65,7 +66,7 @@ describe.concurrent('what stalls', () => {
   );
 
   it(
-    'a store that accepts and never answers fails its own targets with TIMEOUT, and slows nobody else',
+    'of one store fails only its own targets with TIMEOUT, and does not delay others',
     async () => {
       await using proxy = await startFaultProxy(openbao().address);
       await using world = await openWorld({ scope: 'namespace', config: config(proxy.address) });
@@ -92,19 +93,19 @@ describe.concurrent('what stalls', () => {
           expect.objectContaining({ name: 'dead', state: 'down', code: 'TIMEOUT' }),
         ),
       );
-      const beside = await latencies(served);
+      const besideDeadStore = await latencies(served);
       await within(60_000, async () => expect(await states('dead')).toEqual(['stale TIMEOUT']));
       console.log(
-        `sync of a healthy target, alone: p50 ${alone.p50} ms, p99 ${alone.p99} ms; beside a dead store: p50 ${beside.p50} ms, p99 ${beside.p99} ms`,
+        `sync of a healthy target, alone: p50 ${alone.p50} ms, p99 ${alone.p99} ms; beside a dead store: p50 ${besideDeadStore.p50} ms, p99 ${besideDeadStore.p99} ms`,
       );
-      // The machine has other work to do: an absolute allowance beside the share.
-      expect(beside.p99).toBeLessThan(alone.p99 * 1.5 + 100);
+      // The machine may be busy, so an absolute allowance is added.
+      expect(besideDeadStore.p99).toBeLessThan(alone.p99 * 1.5 + 100);
       expect(await states('healthy')).toEqual(['synced']);
       for (let n = 0; n < COUNT; n++)
         expect((await world.secret(`healthy-${n}`))?.data?.A).toBe(base64(`second${n}`));
       expect((await served.get('/livez', '')).status).toBe(200);
 
-      // A call that hangs does not hold up the end.
+      // A hanging call does not delay the exit.
       const began = performance.now();
       expect((await served.stop()).code).toBe(0);
       console.log(`ended ${Math.round(performance.now() - began)} ms after SIGTERM while a store hung`);
@@ -114,7 +115,7 @@ describe.concurrent('what stalls', () => {
   );
 });
 
-async function latencies(served: Served): Promise<{ readonly p50: number; readonly p99: number }> {
+async function latencies(served: ServiceProcess): Promise<{ readonly p50: number; readonly p99: number }> {
   const times: number[] = [];
   for (let round = 0; round < 5; round++)
     for (let n = 0; n < COUNT; n++) {

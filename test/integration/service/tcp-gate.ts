@@ -2,17 +2,17 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { listen } from '../../fakes/loopback.ts';
 
-/** Between us and a server, below TLS: passes everything on, until it is told otherwise. */
+/** A TCP proxy in front of a server, below TLS, which can inject faults. */
 export interface TcpGate extends AsyncDisposable {
-  /** The server's address with this gate's port in it. */
+  /** The server address with the port of this proxy. */
   readonly address: string;
-  /** Connections that were accepted so far. */
+  /** The number of accepted connections. */
   readonly accepted: number;
-  /** As a server that has ended: cuts what stands, refuses what comes. */
-  goAway(): void;
-  comeBack(): void;
-  /** On the connections that stand now nothing passes any more, and nobody is told; new ones are as always. */
-  swallow(): void;
+  /** Cuts open connections and rejects new ones, like a stopped server. */
+  disconnect(): void;
+  restore(): void;
+  /** Silently drops traffic on open connections. New connections work. */
+  freezeOpen(): void;
 }
 
 export async function openTcpGate(serverAddress: string): Promise<TcpGate> {
@@ -46,14 +46,14 @@ export async function openTcpGate(serverAddress: string): Promise<TcpGate> {
     get accepted() {
       return accepted;
     },
-    goAway() {
+    disconnect() {
       away = true;
       cut();
     },
-    comeBack() {
+    restore() {
       away = false;
     },
-    swallow() {
+    freezeOpen() {
       for (const pair of pairs) pair.dead = true;
     },
     async [Symbol.asyncDispose]() {

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { traceIdsOf } from '../../../src/tracing/trace-ids.ts';
 import { openReceiver, type ReceivedSpan } from '../../tracing/receiver.ts';
-import { within } from './served.ts';
+import { within } from './service-process.ts';
 import { openWorld } from './world.ts';
 
-const below = (spans: readonly ReceivedSpan[], { spanId }: ReceivedSpan): readonly string[] =>
+const childrenOf = (spans: readonly ReceivedSpan[], { spanId }: ReceivedSpan): readonly string[] =>
   spans.filter(({ parentSpanId }) => parentSpanId === spanId).map(({ name }) => name);
 
 describe('the traces of a running service', () => {
-  it('go from the sweep, the first look and the request to the write, and are flushed at its end', async () => {
+  it('connect sweep and request to the write, and are flushed at the exit', async () => {
     await using receiver = await openReceiver();
     await using world = await openWorld({
       config: ({ prefix, ns }) => `tracing: { otlp: { endpoint: '${receiver.endpoint}' } }
@@ -35,19 +35,19 @@ mappings:
       parentSpanId: sweep?.spanId,
       attributes: { mapping: 'db', reason: 'sweep' },
     });
-    expect(job && below(trace, job)).toEqual(['gather', 'plan', 'intent', 'write', 'outcome']);
+    expect(job && childrenOf(trace, job)).toEqual(['gather', 'plan', 'intent', 'write', 'outcome']);
 
     const answer = await served.send('POST', '/api/v1/mappings/db/sync', world.tokens.ann);
     const { requestId } = JSON.parse(answer.text) as { requestId: string };
     const { code } = await served.stop();
     expect(code).toBe(0);
     const { traceId, spanId } = traceIdsOf(requestId);
-    const asked = receiver.spans.filter((span) => span.traceId === traceId);
-    expect(asked.find((span) => span.spanId === spanId)).toMatchObject({
+    const syncSpans = receiver.spans.filter((span) => span.traceId === traceId);
+    expect(syncSpans.find((span) => span.spanId === spanId)).toMatchObject({
       name: 'trigger',
       attributes: { reason: 'manual' },
     });
-    expect(asked.find(({ name }) => name === 'job')).toMatchObject({ parentSpanId: spanId });
+    expect(syncSpans.find(({ name }) => name === 'job')).toMatchObject({ parentSpanId: spanId });
     const sent = receiver.bodies.join();
     for (const hidden of ['first-s3cr3t', 'second-s3cr3t', world.vault.env.SECRET_ID, world.tokens.ann])
       expect(sent).not.toContain(hidden);

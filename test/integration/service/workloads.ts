@@ -3,7 +3,8 @@ import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import type { World } from './world.ts';
 
-// No controller runs in this cluster: a workload rolls until the test says, as its controller would, that it has ended.
+// No controller runs in this cluster. A rollout continues until the test writes the final status, as a controller
+// would.
 
 export const PLURALS = {
   Deployment: 'deployments',
@@ -21,22 +22,22 @@ interface RawWorkload {
 
 export interface Workload {
   readonly name: string;
-  look(): Promise<RawWorkload>;
-  /** How often its pod template was changed since it was made. */
+  read(): Promise<RawWorkload>;
+  /** The number of changes of its pod template. */
   rolls(): Promise<number>;
-  /** The annotations of the bridge in its pod template. */
+  /** The bridge's annotations in its pod template. */
   annotations(): Promise<Readonly<Record<string, string>>>;
-  /** Says as its controller does that all pods are new. */
+  /** Writes the status of a finished rollout. */
   finish(): Promise<void>;
-  /** As somebody else who changes its pod template. */
+  /** Changes the pod template as another writer. */
   annotate(annotations: Readonly<Record<string, string | null>>): Promise<void>;
 }
 
 const MERGE = { 'content-type': 'application/merge-patch+json' };
 const OURS = 'restart.secretbridge.dev/';
 
-/** A workload in the namespace `apps`, that stands still. */
-export async function makeWorkload(
+/** Creates a workload without a running rollout in the namespace `apps`. */
+export async function createWorkload(
   world: World,
   kind: Kind,
   name: string,
@@ -57,15 +58,15 @@ export async function makeWorkload(
     assertStatus(await request('PATCH', `${path}/${name}${at}`, body, MERGE), 200, `patch ${name}`);
   const workload: Workload = {
     name,
-    look: async () => (await request<RawWorkload>('GET', `${path}/${name}`)).body,
-    rolls: async () => (await workload.look()).metadata.generation - 1,
+    read: async () => (await request<RawWorkload>('GET', `${path}/${name}`)).body,
+    rolls: async () => (await workload.read()).metadata.generation - 1,
     async annotations() {
-      const { annotations = {} } = (await workload.look()).spec.template.metadata;
+      const { annotations = {} } = (await workload.read()).spec.template.metadata;
       expect(annotations.theirs).toBe('kept');
       return Object.fromEntries(Object.entries(annotations).filter(([key]) => key.startsWith(OURS)));
     },
     async finish() {
-      const { generation } = (await workload.look()).metadata;
+      const { generation } = (await workload.read()).metadata;
       await patch({ status: { observedGeneration: generation, ...STATUS[kind] } }, '/status');
     },
     annotate: (annotations) => patch({ spec: { template: { metadata: { annotations } } } }),

@@ -17,39 +17,39 @@ import { openVault, type Vault } from '../e2e/vault.ts';
 import { freePort } from '../services/free-port.ts';
 import { kubernetes, postgres } from '../services/inject.ts';
 import { assertStatus, createKubernetesApi } from '../services/kubernetes-api.ts';
-import { type Served, startServe } from './served.ts';
+import { type ServiceProcess, startServiceProcess } from './service-process.ts';
 
 export interface Names {
-  /** Before every key. */
+  /** The prefix of every key. */
   readonly prefix: string;
-  /** The namespace of this world by a short name; it is there only if the world has it, or makes it. */
+  /** The full name of a namespace. It exists only if `namespaces` lists it or the test creates it. */
   ns(short: string): string;
 }
 
 export interface WorldOptions {
-  /** Short names of the namespaces that there are at first. */
+  /** Short names of the initial namespaces. */
   readonly namespaces?: readonly string[];
-  /** YAML that goes on where the list of stores ends: more stores, other sections, `mappings`. */
+  /** YAML that continues after the list of stores: more stores, other sections, `mappings`. */
   readonly config: (names: Names) => string;
   readonly scope?: 'namespace' | 'names';
-  /** Where the store and the API server are said to be; the real servers otherwise. */
+  /** Addresses of store and API server, for example of a proxy. By default the real servers. */
   readonly vaultAddress?: string;
   readonly apiAddress?: string;
-  /** Of one answer of the store. */
+  /** The timeout of one store request. */
   readonly timeout?: string;
-  /** The credential of the store in a file, instead of the environment. */
+  /** Reads the store credential from a file instead of the environment. */
   readonly secretIdFile?: boolean;
-  /** Whether what `rbac` prints is applied before anything starts. */
+  /** Whether the rights that `rbac` prints are granted at first. */
   readonly granted?: boolean;
-  /** More members of `http`, in YAML. */
+  /** More fields of `http`, in YAML. */
   readonly http?: string;
-  /** The Redis that replicas share; each its own memory otherwise. */
+  /** The Redis of the replicas. By default each uses the in-memory queue. */
   readonly redisUrl?: string;
-  /** Whether the audit is in a database of PostgreSQL; in a file otherwise. As it is at first. */
+  /** Whether the audit is in PostgreSQL instead of a file. Cannot change later. */
   readonly postgres?: boolean;
 }
 
-/** The service on real servers: namespaces, a part of the store, an account and an audit of its own. */
+/** The service on real servers, with its own namespaces, store path, account and audit. */
 export interface World extends AsyncDisposable, Names {
   readonly folder: string;
   readonly vault: Vault;
@@ -57,14 +57,14 @@ export interface World extends AsyncDisposable, Names {
   readonly account: { readonly namespace: string; readonly name: string };
   readonly tokens: Readonly<Record<'vic' | 'rev' | 'ann', string>>;
   configure(options: Partial<WorldOptions>): Promise<void>;
-  /** Applies what `rbac` prints for the configuration as it is, and waits until it holds. */
+  /** Applies the rights that `rbac` prints for the current configuration, and waits until they take effect. */
   grant(): Promise<void>;
-  serve(...args: readonly string[]): Promise<Served>;
-  /** One of several, by a name of one letter: each listens at an address of its own. */
-  replica(name: string): Promise<Served>;
-  /** The configuration as it is, with absolute paths. */
+  serve(...args: readonly string[]): Promise<ServiceProcess>;
+  /** Starts a replica with a one-letter name and its own listen address. */
+  replica(name: string): Promise<ServiceProcess>;
+  /** The current configuration, with absolute paths. */
   text(): string;
-  /** A command in this process, in the name of `ann` where it asks a service. */
+  /** Runs a command in this process, with the token of `ann`. */
   cli(...args: readonly string[]): Promise<Run>;
   createNamespace(short: string, labels?: Readonly<Record<string, string>>): Promise<void>;
   label(short: string, labels: Readonly<Record<string, string | null>>): Promise<void>;
@@ -74,7 +74,7 @@ export interface World extends AsyncDisposable, Names {
   remove(name: string, short?: string): Promise<void>;
   records(): Promise<readonly AuditRecord[]>;
   chain(): Promise<ChainState>;
-  /** Changes that the API server carried out for our account since the world began: `<verb> <namespace>/<name>`. */
+  /** Successful changes by our account, from the audit log of the API server, as `<verb> <namespace>/<name>`. */
   writes(resource?: string): Promise<readonly string[]>;
 }
 
@@ -90,11 +90,11 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-service-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const database = options.postgres ? stack.use(await createDatabase(postgres())) : undefined;
-  const through = createKubernetesApi(
+  const apiAccess = createKubernetesApi(
     { address: options.apiAddress ?? cluster.address, caFile, token, folder },
     cluster.request,
   );
-  const kubeconfig = await through.serviceAccountKubeconfig(account);
+  const kubeconfig = await apiAccess.serviceAccountKubeconfig(account);
   await mkdir(join(folder, 'state'), { mode: 0o700 });
   const tokens = { vic: randomHex(), rev: randomHex(), ann: randomHex() };
   for (const [name, text] of Object.entries(tokens))
@@ -146,13 +146,19 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       );
     },
     serve: (...args) =>
-      startServe({ cwd: folder, env: env(), address: `http://${listen}`, token: tokens.ann, args }),
+      startServiceProcess({ cwd: folder, env: env(), address: `http://${listen}`, token: tokens.ann, args }),
     async replica(name) {
       const at = listens.get(name) ?? `127.0.0.1:${await freePort()}`;
       listens.set(name, at);
       await saveAs(name, at);
       const args = ['--config', `${name}.yaml`];
-      return startServe({ cwd: folder, env: env(), address: `http://${at}`, token: tokens.ann, args });
+      return startServiceProcess({
+        cwd: folder,
+        env: env(),
+        address: `http://${at}`,
+        token: tokens.ann,
+        args,
+      });
     },
     text: () => write().replaceAll(' ./', ` ${folder}/`),
     cli: (...args) => runHere(args, { cwd: folder, env: env() }),
@@ -198,14 +204,14 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     const group = '/apis/rbac.authorization.k8s.io/v1';
     const plural = `${object.kind.toLowerCase()}s`;
     const { namespace } = object.metadata;
-    const where = namespace === undefined ? plural : `namespaces/${namespace}/${plural}`;
-    // Cluster-wide names are shared by the tests on one server.
+    const rbacPath = namespace === undefined ? plural : `namespaces/${namespace}/${plural}`;
+    // Tests on one server share cluster-wide names.
     const unique = namespace === undefined ? withSuffix(object, suffix) : object;
-    const answer = await cluster.request('POST', `${group}/${where}`, unique);
+    const answer = await cluster.request('POST', `${group}/${rbacPath}`, unique);
     if (answer.status === 409) {
-      const replaced = await cluster.request('PUT', `${group}/${where}/${unique.metadata.name}`, unique);
-      assertStatus(replaced, 200, `PUT ${where}`);
-    } else assertStatus(answer, 201, `POST ${where}`);
+      const replaced = await cluster.request('PUT', `${group}/${rbacPath}/${unique.metadata.name}`, unique);
+      assertStatus(replaced, 200, `PUT ${rbacPath}`);
+    } else assertStatus(answer, 201, `POST ${rbacPath}`);
   }
 
   for (const short of options.namespaces ?? ['apps']) await world.createNamespace(short);
@@ -230,7 +236,7 @@ function withSuffix(object: RbacObject, suffix: string): RbacObject {
   };
 }
 
-interface Places {
+interface ConfigInputs {
   readonly vault: Vault;
   readonly kubeconfig: string;
   readonly listen: string;
@@ -238,7 +244,7 @@ interface Places {
   readonly ns: (short: string) => string;
 }
 
-function configText(options: WorldOptions, { vault, kubeconfig, listen, suffix, ns }: Places): string {
+function configText(options: WorldOptions, { vault, kubeconfig, listen, suffix, ns }: ConfigInputs): string {
   const { config, scope = 'names', vaultAddress, timeout = '15s', secretIdFile = false, http = '' } = options;
   const roles = { vic: 'viewer', rev: 'reviewer', ann: 'operator' };
   const tokens = Object.entries(roles).map(
@@ -282,10 +288,10 @@ interface AuditEvent {
   readonly responseStatus?: { readonly code: number };
 }
 
-/** By the API server's own audit log, which writes a moment later what it has done. */
+/** Reads the audit log of the API server, which lags behind its answers by a moment. */
 async function writesBy(user: string, resource: string): Promise<readonly string[]> {
   const { auditLogPath } = kubernetes();
-  if (auditLogPath === undefined) throw new Error('the audit log of this cluster is out of reach');
+  if (auditLogPath === undefined) throw new Error('the audit log of this cluster is not accessible');
   const lines = (await readFile(auditLogPath, 'utf8')).split('\n').filter((line) => line.includes(user));
   return lines
     .map((line) => JSON.parse(line) as AuditEvent)

@@ -10,11 +10,11 @@ export interface Servers extends AsyncDisposable {
   openbao: OpenBao;
   localstack: LocalStack;
   postgres: Postgres;
-  /** Its address has its password, if it has one. */
+  /** The address includes the password, if there is one. */
   redis: Service;
 }
 
-/** Starts all servers side by side. If one does not start, the others are stopped again. */
+/** Starts all servers in parallel. Stops all of them if one fails to start. */
 export async function startServers(): Promise<Servers> {
   const starts = [
     startKubernetes(),

@@ -24,10 +24,10 @@ afterEach(() => rmSync(base, { recursive: true }));
 const endedPid = () => spawnSync(process.execPath, ['-e', '']).pid;
 
 describe('cachedFolder', () => {
-  it('builds once, however many ask at the same time', async () => {
+  it('builds once for simultaneous callers', async () => {
     let builds = 0;
-    const waited: string[] = [];
-    const ask = () =>
+    const waits: string[] = [];
+    const build = () =>
       cachedFolder(
         join(base, 'x-1'),
         async (draft) => {
@@ -35,17 +35,17 @@ describe('cachedFolder', () => {
           expect(existsSync(join(base, 'x-1'))).toBe(false);
           writeFileSync(join(draft, 'file'), 'content');
         },
-        () => waited.push('waited'),
+        () => waits.push('waited'),
       );
-    const paths = await Promise.all([ask(), ask(), ask()]);
+    const paths = await Promise.all([build(), build(), build()]);
     expect(builds).toBe(1);
-    expect(waited).toHaveLength(2);
+    expect(waits).toHaveLength(2);
     expect(new Set(paths)).toEqual(new Set([join(base, 'x-1')]));
     expect(readFileSync(join(base, 'x-1', 'file'), 'utf8')).toBe('content');
     expect(readdirSync(base)).toEqual(['x-1']);
   });
 
-  it('leaves nothing of a build that failed, and builds again', async () => {
+  it('removes a failed build, and builds again', async () => {
     const failing = cachedFolder(join(base, 'x-1'), async () => {
       throw new Error('no network');
     });
@@ -55,7 +55,7 @@ describe('cachedFolder', () => {
     expect(readdirSync(base)).toEqual(['x-1']);
   });
 
-  it('removes what a killed build left behind', async () => {
+  it('removes the folder of a killed build', async () => {
     mkdirSync(join(base, `x-1.new-${endedPid()}`));
     await cachedFolder(join(base, 'x-1'), async () => {});
     expect(readdirSync(base)).toEqual(['x-1']);
@@ -65,23 +65,23 @@ describe('cachedFolder', () => {
 describe('withLock', () => {
   it.each([
     ['ended', () => `${endedPid()}-12345`],
-    ['got the id of an ended one', () => `${process.pid}-12345`],
-  ])('takes the lock over from a process that has %s', async (_, holder) => {
+    ['has reused the id of an ended process', () => `${process.pid}-12345`],
+  ])('takes over the lock of a process that %s', async (_, holder) => {
     const path = join(base, 'lock');
     symlinkSync(holder(), path);
     expect(await withLock(path, async () => 'done')).toBe('done');
     expect(readdirSync(base)).toEqual([]);
   });
 
-  it('never lets two in, also when all find a stale lock', async () => {
+  it('admits one holder at a time when all callers find a stale lock', async () => {
     const path = join(base, 'lock');
     symlinkSync(`${endedPid()}-12345`, path);
-    let inside = 0;
+    let holders = 0;
     const enter = () =>
       withLock(path, async () => {
-        expect(++inside).toBe(1);
+        expect(++holders).toBe(1);
         await new Promise((resolve) => setImmediate(resolve));
-        inside--;
+        holders--;
       });
     await Promise.all(Array.from({ length: 5 }, enter));
   });

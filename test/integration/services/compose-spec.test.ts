@@ -6,8 +6,8 @@ import { loadCompose } from './compose-spec.ts';
 
 const FILE = resolve(import.meta.dirname, '../../../docker-compose.yml');
 
-describe('docker-compose.yml, by the loader of the Compose specification', () => {
-  it('is what it looks like', async () => {
+describe('docker-compose.yml, read by the Compose loader', () => {
+  it('contains the expected services', async () => {
     const composed = await loadCompose(FILE);
     expect(composed).toMatchObject({ ok: true });
     if (!composed.ok) return;
@@ -17,7 +17,7 @@ describe('docker-compose.yml, by the loader of the Compose specification', () =>
     ]);
     for (const { ports = [] } of Object.values(services))
       for (const { host_ip } of ports) expect(host_ip).toBe('127.0.0.1');
-    // Written out: the variables of the file, and the healthcheck as a command of its own.
+    // The loader expands variables and shorthand.
     expect(services.postgres?.environment).toMatchObject({ POSTGRES_USER: 'secretbridge' });
     expect(services.bridge?.depends_on).toMatchObject({
       seed: { condition: 'service_completed_successfully' },
@@ -30,15 +30,15 @@ describe('docker-compose.yml, by the loader of the Compose specification', () =>
   });
 
   it.each([
-    ['a word that it does not know', 'retries: 60', 'retrys: 60', 'retrys'],
-    ['a service that is not there', 'seed: { condition', 'seeds: { condition', 'seeds'],
-    ['a volume that is not there', 'state:/var/lib', 'stat:/var/lib', 'stat'],
-    ['a port that is none', "'127.0.0.1:8200:8200'", "'127.0.0.1:8200:82000000'", '82000000'],
-  ])('would be refused with %s', async (_, from, to, named) => {
+    ['an unknown field', 'retries: 60', 'retrys: 60', 'retrys'],
+    ['a missing service', 'seed: { condition', 'seeds: { condition', 'seeds'],
+    ['a missing volume', 'state:/var/lib', 'stat:/var/lib', 'stat'],
+    ['an invalid port', "'127.0.0.1:8200:8200'", "'127.0.0.1:8200:82000000'", '82000000'],
+  ])('is rejected with %s', async (_, from, to, named) => {
     const folder = mkdtempSync(join(tmpdir(), 'secretbridge-compose-'));
     try {
       const text = readFileSync(FILE, 'utf8');
-      // The files of variables are looked for beside it.
+      // The loader looks for env files next to the Compose file.
       const whole = text.replaceAll('deploy/compose/dev.env', resolve(FILE, '../deploy/compose/dev.env'));
       writeFileSync(join(folder, 'docker-compose.yml'), whole);
       expect(await loadCompose(join(folder, 'docker-compose.yml'))).toMatchObject({ ok: true });

@@ -14,7 +14,7 @@ export type Composed =
   | { readonly ok: true; readonly model: ComposeModel }
   | { readonly ok: false; readonly problem: string };
 
-/** A part of the canonical form, with every shorthand written out. */
+/** A part of the canonical form, with shorthand expanded. */
 export interface ComposeModel {
   readonly services: Readonly<Record<string, ComposeService>>;
 }
@@ -36,13 +36,13 @@ export interface ComposeService {
   readonly cap_drop?: readonly string[];
 }
 
-/** What a Compose file means by the specification's own loader; built from Go the first time on a machine. */
+/** Loads a Compose file with the reference loader, which is built with Go on first use. */
 export async function loadCompose(path: string): Promise<Composed> {
   const program = await installComposeSpec(reportToStderr);
   try {
     const { stdout } = await promisify(execFile)(program, [path], {
       cwd: dirname(path),
-      // Nothing of this machine may fill in what the file leaves open.
+      // Variables of this machine must not change the result.
       env: {},
     });
     return { ok: true, model: JSON.parse(stdout) as ComposeModel };

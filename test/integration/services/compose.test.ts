@@ -15,17 +15,17 @@ const confLines = () =>
   readFileSync(CONF, 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
-/** The same address on another port: on its own port, runs beside this one would take the server of a test. */
-const at = (address: string, port: string | number) => {
+/** Moves an address to another port. On the standard port, parallel runs would find the server of this test. */
+const withPort = (address: string, port: string | number) => {
   const url = new URL(address);
   url.port = String(port);
   return url.href;
 };
 
 describe('the Redis of Compose', () => {
-  it('is taken with the configuration that Compose gives it, and left running', async () => {
+  it('is used with its Compose configuration, and left running', async () => {
     await using server = await startRedis({ config: confLines() });
-    const compose = { redis: at(servers.redis, server.port) };
+    const compose = { redis: withPort(servers.redis, server.port) };
     const borrowed = await borrowRedis({}, compose);
     expect(borrowed).toMatchObject({ address: compose.redis, borrowed: true });
     await borrowed?.stop();
@@ -33,14 +33,14 @@ describe('the Redis of Compose', () => {
   });
 
   it.each([
-    ['asks for no password', []],
+    ['has no password', []],
     ['has another password', ['requirepass of-somebody-else']],
-  ])('is not the one of somebody that %s', async (_, config) => {
+  ])('ignores a Redis that %s', async (_, config) => {
     await using server = await startRedis({ config });
-    expect(await borrowRedis({}, { redis: at(servers.redis, server.port) })).toBeUndefined();
+    expect(await borrowRedis({}, { redis: withPort(servers.redis, server.port) })).toBeUndefined();
   });
 
-  it('is not looked for when another one is named', async () => {
+  it('is ignored when another Redis is configured', async () => {
     await using server = await startRedis();
     const env = { SECRETBRIDGE_TEST_REDIS_URL: server.address };
     expect(await borrowRedis(env)).toMatchObject({ address: server.address });
@@ -51,9 +51,9 @@ describe('the Redis of Compose', () => {
 });
 
 describe('the PostgreSQL of Compose', () => {
-  it('is taken by the user that Compose makes, and nobody else is', async () => {
+  it('is used only when the user of Compose can log in', async () => {
     await using server = await startPostgres({ borrow: false });
-    const compose = { postgres: at(servers.postgres, new URL(server.url).port) };
+    const compose = { postgres: withPort(servers.postgres, new URL(server.url).port) };
     expect(await borrowPostgres({}, compose)).toBeUndefined();
     const { username, password } = new URL(compose.postgres);
     const client = new Client({ connectionString: server.url });
@@ -65,7 +65,7 @@ describe('the PostgreSQL of Compose', () => {
 });
 
 describe('the API server of Compose', () => {
-  it('is taken when it answers to the file that it has written, and not when that file is left over', async () => {
+  it('is used only while it answers at the address in its kubeconfig', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'secretbridge-compose-'));
     try {
       const path = join(folder, 'kubeconfig.yaml');
@@ -73,8 +73,8 @@ describe('the API server of Compose', () => {
       copyFileSync(kubernetes().kubeconfig, path);
       await using borrowed = await borrowKubernetesIfThere(path);
       expect(borrowed).toMatchObject({ borrowed: true, address: kubernetes().address });
-      const gone = readFileSync(path, 'utf8').replace(/https:\/\/127\.0\.0\.1:\d+/, 'https://127.0.0.1:1');
-      writeFileSync(path, gone);
+      const stale = readFileSync(path, 'utf8').replace(/https:\/\/127\.0\.0\.1:\d+/, 'https://127.0.0.1:1');
+      writeFileSync(path, stale);
       expect(await borrowKubernetesIfThere(path)).toBeUndefined();
     } finally {
       rmSync(folder, { recursive: true });

@@ -5,26 +5,26 @@ import { parseEnv } from 'node:util';
 const ROOT = resolve(import.meta.dirname, '../../..');
 
 export interface ComposeServers {
-  /** With a password, which no other Redis takes. */
+  /** Includes a password, which other Redis servers do not accept. */
   readonly redis: string;
-  /** Of its superuser; not the database of the bridge that runs beside it. */
+  /** For its superuser. Not the database of the bridge that runs next to it. */
   readonly postgres: string;
-  /** Written by the API server when it starts, so it may be there without one. */
+  /** The API server writes it at its start, so it can exist without a server. */
   readonly kubeconfig: string;
 }
 
-/** Where `docker compose up` puts servers, as seen from this machine. */
+/** The addresses of the `docker compose up` servers, as seen from this machine. */
 export function composeServers(): ComposeServers {
   const env = parseEnv(readFileSync(join(ROOT, 'deploy/compose/dev.env'), 'utf8'));
-  const here = (address: string | undefined, path: string): string => {
+  const localUrl = (address: string | undefined, path: string): string => {
     const url = new URL(address ?? '');
     url.hostname = '127.0.0.1';
     url.pathname = path;
     return url.href;
   };
   return {
-    redis: here(env.REDIS_URL, ''),
-    postgres: here(env.DATABASE_URL, '/postgres'),
+    redis: localUrl(env.REDIS_URL, ''),
+    postgres: localUrl(env.DATABASE_URL, '/postgres'),
     kubeconfig: join(ROOT, 'state/compose/kubeconfig.yaml'),
   };
 }

@@ -5,7 +5,7 @@ import { freePort, PortClash, retryOnPortClash } from './free-port.ts';
 import { assertStarting, openTemporaryGuard } from './guarded.ts';
 
 describe('freePort', () => {
-  it('gives a port that can be listened on, and never the same twice', async () => {
+  it('returns ports that are free and different', async () => {
     const ports = await Promise.all(Array.from({ length: 50 }, freePort));
     expect(new Set(ports).size).toBe(50);
     const server = createServer().listen(ports[0], '127.0.0.1');
@@ -23,19 +23,19 @@ describe('retryOnPortClash', () => {
     };
   };
 
-  it('tries again, but not for ever', async () => {
+  it('retries five times at most', async () => {
     expect(await retryOnPortClash(failing(4, new PortClash('taken')))).toBe(5);
     await expect(retryOnPortClash(failing(5, new PortClash('taken')))).rejects.toThrow('taken');
   });
 
-  it('does not hide another failure', async () => {
+  it('passes other errors on', async () => {
     await expect(retryOnPortClash(failing(1, new Error('other')))).rejects.toThrow('other');
   });
 
   it.each([
     ['listen tcp 127.0.0.1:20000: bind: address already in use', true],
     ['unknown flag', false],
-  ])('is about a server that ends with "%s": %s', async (words, isClash) => {
+  ])('recognizes a port clash in "%s": %s', async (words, isClash) => {
     const guard = await openTemporaryGuard('test');
     const args = ['-e', `console.error(${JSON.stringify(words)}); process.exit(1)`];
     const server = guard.start({ name: 'server', command: process.execPath, args, env: {} });

@@ -2,17 +2,16 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { ServiceError } from './service.ts';
 
-// Below the range from which systems take the ports of outgoing connections: a port found free there could be gone a
-// moment later without any other server being started.
+// Below the range that systems use for outgoing connections. A free port in that range could be taken a moment later.
 const FIRST = 20_000;
 const LAST = 32_000;
-const given = new Set<number>();
+const handedOut = new Set<number>();
 
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 200; tries++) {
     const port = randomInt(FIRST, LAST);
-    if (given.has(port) || !(await isFree(port))) continue;
-    given.add(port);
+    if (handedOut.has(port) || !(await isFree(port))) continue;
+    handedOut.add(port);
     return port;
   }
   throw new ServiceError(
@@ -21,8 +20,8 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Two runs may still find the same port free at the same moment. The server that comes second ends, says why, and is
- * started again on another port.
+ * Retries `start` when two runs chose the same free port. The second server exits with a port clash and starts again on
+ * another port.
  */
 export async function retryOnPortClash<Result>(start: () => Promise<Result>): Promise<Result> {
   for (let tries = 1; ; tries++) {

@@ -1,13 +1,13 @@
 // node guard.js FOLDER
 //
-// Starts processes for a run of the tests and outlives it by a moment: when its standard input ends, because the run
-// closed it or because the run is gone (Ctrl-C, a crash, kill -9), it ends every process and removes FOLDER. The run
-// itself could not: nothing of it is left after kill -9.
+// Starts processes for a test run and outlives it briefly. When its standard input ends, it ends every process and
+// removes FOLDER. The input ends when the run closes it or dies (Ctrl-C, a crash, kill -9). The run cannot clean up
+// after kill -9 itself.
 //
-// In, one JSON a line:  {"id","command","args","env","cwd","log"} Out, one JSON a line: {"id","pid"} then
-// {"id","status","signal"}, or {"id","error"} if it could not start
+// Input, one JSON object a line: {"id","command","args","env","cwd","log"}. Output, one JSON object a line:
+// {"id","pid"}, then {"id","status","signal"}; or {"id","error"} if the process could not start.
 //
-// Plain JavaScript, so that it starts fast and needs nothing.
+// Plain JavaScript without dependencies, so that it starts fast.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -19,7 +19,7 @@ let ending = false;
 
 function start({ id, command, args, env, cwd, log }) {
   const output = openSync(log, 'a');
-  // A process group of its own, to end also what it starts.
+  // A separate process group, so that children of the process end too.
   const child = spawn(command, args, { env, cwd, detached: true, stdio: ['ignore', output, output] });
   closeSync(output);
   const ended = new Promise((resolve) => {
@@ -42,7 +42,7 @@ function start({ id, command, args, env, cwd, log }) {
 async function end() {
   if (ending) return;
   ending = true;
-  // The last one started first: it may depend on the others.
+  // In reverse order of start, because later processes may depend on earlier ones.
   for (const { pid, ended } of [...running].reverse()) {
     signalGroup(pid, 'SIGTERM');
     const force = setTimeout(() => signalGroup(pid, 'SIGKILL'), GRACE_MS);
@@ -57,7 +57,7 @@ function signalGroup(pid, signal) {
   try {
     process.kill(-pid, signal);
   } catch (error) {
-    // It ended by itself in the meantime.
+    // The process has already ended.
     if (error.code !== 'ESRCH') throw error;
   }
 }
@@ -66,7 +66,7 @@ function tell(message) {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
-// Nobody listens any more once the run is gone.
+// The run may be gone and no longer read the output.
 process.stdout.on('error', () => {});
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, end);
 createInterface({ input: process.stdin })

@@ -16,7 +16,7 @@ async function firstLine<Message>(child: ChildProcess): Promise<Message> {
     const end = text.indexOf('\n');
     if (end !== -1) return JSON.parse(text.slice(0, end)) as Message;
   }
-  throw new Error('the run ended before it said anything');
+  throw new Error('the run ended before it printed a line');
 }
 
 function isListening(port: number): Promise<boolean> {
@@ -53,7 +53,7 @@ async function startStubborn(guard: Guard): Promise<number[]> {
 }
 
 describe('a server of a run', () => {
-  it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('is gone, folder included, after %s', async (signal) => {
+  it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('is gone, with its folder, after %s', async (signal) => {
     const run = spawn(process.execPath, [fixture('run.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
     const { address, caFile } = await firstLine<{ address: string; caFile: string }>(run);
     const port = Number(new URL(address).port);
@@ -67,7 +67,7 @@ describe('a server of a run', () => {
 });
 
 describe('a guard', () => {
-  it('ends what refuses to end, and what that has started', async () => {
+  it('kills a process that ignores SIGTERM, and its children', async () => {
     const guard = await openTemporaryGuard('test');
     const pids = await startStubborn(guard);
     expect(pids.map(isAlive)).toEqual([true, true]);
@@ -76,7 +76,7 @@ describe('a guard', () => {
     expect(existsSync(guard.folder)).toBe(false);
   });
 
-  it('says when a process ends by itself', async () => {
+  it('reports a process that exits unexpectedly', async () => {
     const guard = await openTemporaryGuard('test');
     const { ended } = guard.start({
       name: 'short',
@@ -85,21 +85,21 @@ describe('a guard', () => {
       env: {},
     });
     expect(await ended).toMatchObject({ status: 3, signal: null });
-    expect(await guard.lost).toBe('short ended with status 3.');
+    expect(await guard.unexpectedExit).toBe('short ended with status 3.');
     await guard.close();
   });
 
-  it('does not miss a process that was to end', async () => {
+  it('reports the exit of a server and ignores that of a preparation', async () => {
     const guard = await openTemporaryGuard('test');
     const start = (name: string, ends: boolean) =>
       guard.start({ name, command: process.execPath, args: ['-e', ''], env: {}, ends });
     await start('preparation', true).ended;
     await start('server', false).ended;
-    expect(await guard.lost).toBe('server ended with status 0.');
+    expect(await guard.unexpectedExit).toBe('server ended with status 0.');
     await guard.close();
   });
 
-  it('says when a process cannot start', async () => {
+  it('reports a process that cannot start', async () => {
     const guard = await openTemporaryGuard('test');
     const started = guard.start({ name: 'nothing', command: '/no/such/program', args: [], env: {} });
     expect(await started.ended).toMatchObject({ error: 'ENOENT' });

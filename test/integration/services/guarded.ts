@@ -15,13 +15,13 @@ export interface Command {
   args: readonly string[];
   env: NodeJS.ProcessEnv;
   cwd?: string;
-  /** It is to end by itself, as what prepares a server does. */
+  /** The process is expected to exit, for example after preparing a server. */
   ends?: boolean;
-  /** Where its output goes; inside the guard's folder when not given. */
+  /** The output file. By default it is in the guard's folder. */
   log?: string;
 }
 
-/** A started process. `end` is undefined while it runs. */
+/** A started process. `end` describes its exit, and is undefined while it runs. */
 export interface GuardedProcess {
   readonly name: string;
   readonly end: string | undefined;
@@ -31,11 +31,11 @@ export interface GuardedProcess {
 
 export type Exit = { status: number | null; signal: string | null } | { error: string };
 
-/** Owns a folder and the processes in it; both go when it is closed, or when this process is gone. */
+/** Owns a folder and processes. Removes both when it is closed or when this process dies. */
 export interface Guard {
   readonly folder: string;
-  /** Becomes a sentence when a process that was not to end does so before the guard is closed. */
-  readonly lost: Promise<string>;
+  /** Resolves to a description when a process exits unexpectedly before the guard is closed. */
+  readonly unexpectedExit: Promise<string>;
   start(command: Command): GuardedProcess;
   close(): Promise<void>;
 }
@@ -46,7 +46,7 @@ export async function openTemporaryGuard(name: string): Promise<Guard> {
   return openGuard(await mkdtemp(join(tmpdir(), `secretbridge-${name}-`)));
 }
 
-/** A server with a guard of its own, both of which end together. Of one that does not start nothing stays. */
+/** Starts a server with its own guard. Stopping the server closes the guard, and so does a failed start. */
 export async function startGuarded<Server extends object>(
   name: string,
   launch: (guard: Guard) => Promise<Server>,
@@ -56,7 +56,7 @@ export async function startGuarded<Server extends object>(
     return {
       ...(await launch(guard)),
       borrowed: false,
-      lost: guard.lost,
+      unexpectedExit: guard.unexpectedExit,
       stop: guard.close,
       [Symbol.asyncDispose]: guard.close,
     };
@@ -67,17 +67,17 @@ export async function startGuarded<Server extends object>(
 }
 
 export function openGuard(folder: string): Guard {
-  // Detached: a Ctrl-C in the terminal must not reach it before the run had its turn.
+  // Detached, so that Ctrl-C in the terminal reaches the run first.
   const child = spawn(process.execPath, [SCRIPT, folder], {
     detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],
   });
-  // Writing to a guard that died: its exit below says the same.
+  // A write can fail when the guard died. The exit handler below reports that.
   child.stdin.on('error', () => {});
 
   const exited = once(child, 'exit');
   const handlers = new Map<number, (exit: Exit) => void>();
-  const lost = Promise.withResolvers<string>();
+  const unexpectedExitPromise = Promise.withResolvers<string>();
   let closing = false;
   let started = 0;
 
@@ -92,7 +92,7 @@ export function openGuard(folder: string): Guard {
 
   return {
     folder,
-    lost: lost.promise,
+    unexpectedExit: unexpectedExitPromise.promise,
     start({ name, command, args, env, cwd = folder, ends = false, log = join(folder, `${name}.log`) }) {
       const id = started++;
       const ended = Promise.withResolvers<Exit>();
@@ -100,7 +100,7 @@ export function openGuard(folder: string): Guard {
       handlers.set(id, (exit) => {
         handlers.delete(id);
         end = describeExit(name, exit);
-        if (!closing && !ends) lost.resolve(end);
+        if (!closing && !ends) unexpectedExitPromise.resolve(end);
         ended.resolve(exit);
       });
       child.stdin.write(`${JSON.stringify({ id, command, args, env, cwd, log })}\n`);
@@ -121,16 +121,16 @@ export function openGuard(folder: string): Guard {
   };
 }
 
-/** Fails when the process has ended instead of getting ready. */
+/** Throws when the process exited during its start. */
 export async function assertStarting(process: GuardedProcess): Promise<void> {
   if (process.end === undefined) return;
   const output = await process.output();
   if (output.includes('address already in use')) throw new PortClash(process.end);
-  // Its folder goes with it, so the last words are in the message.
+  // The log is removed with its folder, so the message contains the last lines.
   throw new ServiceError(`${process.end}\n${output.trimEnd().split('\n').slice(-5).join('\n')}`);
 }
 
-/** True once a starting server has written its certificate, all of it. */
+/** True once a starting server has written its complete certificate. */
 export async function isCertificateThere(process: GuardedProcess, path: string): Promise<boolean> {
   await assertStarting(process);
   return existsSync(path) && (await readFile(path, 'utf8')).trimEnd().endsWith('-----END CERTIFICATE-----');

@@ -2,11 +2,11 @@ import { Agent, request } from 'undici';
 
 export interface Answer<Body = unknown> {
   status: number;
-  /** The parsed body when it is JSON, and its text when it is not. */
+  /** Parsed when it is JSON, otherwise the text. */
   body: Body;
 }
 
-/** Sends `body` as JSON; a string or bytes go as they are. Any status is an answer, not an error. */
+/** Sends `body` as JSON. Strings and bytes are sent unchanged. No status is an error. */
 export type Request = <Body = unknown>(
   method: string,
   path: string,
@@ -21,9 +21,14 @@ export interface Connection {
   headers?: Record<string, string>;
 }
 
-export function createRequest({ address, ca, clientCertificate, headers: always }: Connection): Request {
+export function createRequest({
+  address,
+  ca,
+  clientCertificate,
+  headers: defaultHeaders,
+}: Connection): Request {
   const dispatcher = new Agent({
-    // HTTP/2 would put many watches on one connection, which then all break together.
+    // With HTTP/2, many watches would share one connection and break together.
     allowH2: false,
     connect: { ...(ca === undefined ? {} : { ca }), ...clientCertificate },
   });
@@ -34,7 +39,7 @@ export function createRequest({ address, ca, clientCertificate, headers: always 
       method,
       headers: {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...always,
+        ...defaultHeaders,
         ...headers,
       },
       body: raw ? (body ?? null) : JSON.stringify(body),
@@ -47,7 +52,7 @@ export function createRequest({ address, ca, clientCertificate, headers: always 
   };
 }
 
-/** Like `createRequest`'s, but with a server that may not be there: undefined while it cannot be reached. */
+/** Sends a request, and returns undefined while the server is unreachable. */
 export async function tryRequest(
   send: Request,
   ...request: Parameters<Request>
@@ -63,7 +68,7 @@ export async function tryRequest(
 function isUnreachable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error ? String(error.code) : '';
-  // Also a certificate that is not the expected one, and an answer that is no HTTP: then somebody else has the port.
+  // Includes an unexpected certificate and an answer that is not HTTP. In both cases, another program has the port.
   return /^(ECONN|EPIPE|ENOTFOUND|EAI_|EHOST|ENET|ETIMEDOUT|UND_ERR|HPE_|ERR_TLS|ERR_SSL|EPROTO|DEPTH_|SELF_|UNABLE_|CERT_)/.test(
     code,
   );

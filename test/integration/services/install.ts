@@ -7,12 +7,12 @@ import { ServiceError } from './service.ts';
 
 type Report = (line: string) => void;
 
-/** Runs one tool to its end. A failure names the file with its output. */
+/** Runs one tool until it exits. An error names the file with its output. */
 export type RunTool = (tool: Omit<Command, 'log'>) => Promise<void>;
 
 /**
- * Gives the folder of a server's files, made by `install` the first time on this machine. It lies outside the
- * repository and is shared by all checkouts.
+ * The folder of a server's files, which `install` creates on first use. The folder is outside the repository, and all
+ * checkouts share it.
  */
 export function installed(
   name: string,
@@ -26,7 +26,7 @@ export function installed(
     async (draft) => {
       mkdirSync(servers, { recursive: true });
       const log = `${folder}.log`;
-      // The tools run below a guard too: a build of minutes must not go on after its run was killed.
+      // The tools run below a guard too, so that a long build ends when its run is killed.
       const work = join(draft, 'work');
       mkdirSync(work);
       const guard = openGuard(work);
@@ -35,7 +35,7 @@ export function installed(
           const exit = await guard.start({ ...tool, log }).ended;
           if ('status' in exit && exit.status === 0) return;
           throw new ServiceError(
-            `Installing ${name} failed at: ${tool.name}. Check the network; what it said is in ${log}.`,
+            `Installing ${name} failed at: ${tool.name}. Check the network. Its output is in ${log}.`,
           );
         });
         rmSync(log, { force: true });
@@ -47,7 +47,7 @@ export function installed(
   );
 }
 
-/** Makes a virtual environment below `work` with one package in it, and gives its site-packages folder. */
+/** Creates a virtual environment below `work` with one package. Returns its site-packages folder. */
 export async function installPythonPackage(
   work: string,
   requirement: string,
@@ -63,7 +63,7 @@ export async function installPythonPackage(
     command: join(venv, 'bin', 'python'),
     args: [
       ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-cache-dir', '--no-compile'],
-      // Only ready-made files: building from source would need more than Python.
+      // Only prebuilt packages, because building from source needs more than Python.
       ...['--only-binary=:all:', '--target', packages, requirement],
     ],
     env: process.env,

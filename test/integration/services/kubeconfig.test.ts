@@ -33,7 +33,7 @@ async function read(
 }
 
 describe('readKubeconfig', () => {
-  it('reads what writeKubeconfig wrote', async () => {
+  it('reads a file from writeKubeconfig', async () => {
     const path = join(folder, 'written');
     await writeKubeconfig(path, { address: SERVER, ca: 'CA', user: 'ann', token: 't', namespace: 'n' });
     expect(await readKubeconfig(path)).toEqual({
@@ -43,7 +43,7 @@ describe('readKubeconfig', () => {
     });
   });
 
-  it('reads files beside it', async () => {
+  it('reads the files that it refers to', async () => {
     expect(await read({ tokenFile: 'token' }, { 'certificate-authority': 'ca.crt' })).toMatchObject({
       ca: 'CA',
       headers: { authorization: 'Bearer from-file' },
@@ -55,7 +55,7 @@ describe('readKubeconfig', () => {
     expect(await read(user)).toMatchObject({ clientCertificate: { cert: 'CERT', key: 'KEY' } });
   });
 
-  it('says what it cannot use', async () => {
+  it('rejects what it cannot use', async () => {
     await expect(read({ exec: { command: 'x' } })).rejects.toThrow(
       'neither a token nor a client certificate',
     );

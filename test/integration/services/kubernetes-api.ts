@@ -5,33 +5,33 @@ import { type Answer, createRequest, type Request } from './http.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { ServiceError } from './service.ts';
 
-/** What it takes to reach the cluster; plain data, so that it can be handed to another process. */
+/** Connection data of the cluster. Plain data, so that it can be passed to another process. */
 export interface ClusterAccess {
   address: string;
   caFile: string;
   token: string;
-  /** Where kubeconfigs are written; it goes when the cluster goes. */
+  /** The folder for kubeconfigs. It is removed with the cluster. */
   folder: string;
 }
 
 export interface ServiceAccount {
   namespace: string;
   name: string;
-  /** 10 minutes at least; an hour when not given. */
+  /** At least 10 minutes; default one hour. */
   expirationSeconds?: number;
 }
 
 /** Finished requests by verb and resource: `{ 'LIST secrets': 2, 'APPLY secrets': 1, 'GET pods/log': 3 }`. */
 export type RequestCounts = Record<string, number>;
 
-/** The API server in its own words, without any client library: tests of ours must not rest on what we test. */
+/** Raw access to the API server without a client library, so that tests do not depend on the code under test. */
 export interface KubernetesApi {
   request: Request;
-  /** A token of that account; the account and its namespace are created when missing. It has no rights yet. */
+  /** A token of the account. Creates the account and its namespace when missing. A new account has no rights. */
   serviceAccountToken(account: ServiceAccount): Promise<string>;
-  /** The same in a kubeconfig, whose context has the account's namespace. Gives the file's path. */
+  /** The path of a kubeconfig with such a token. Its context has the account's namespace. */
   serviceAccountKubeconfig(account: ServiceAccount): Promise<string>;
-  /** From the server's own metrics, so the requests of everybody count, its own among them. */
+  /** From the server's own metrics. Includes the requests of all clients, and those of the server itself. */
   requestCounts(): Promise<RequestCounts>;
 }
 
@@ -83,7 +83,7 @@ export function createKubernetesApi(access: ClusterAccess, send?: Request): Kube
   };
 }
 
-/** What was added between two calls of `requestCounts`; verbs and resources without a request are left out. */
+/** The difference between two results of `requestCounts`, without zero counts. */
 export function countsBetween(before: RequestCounts, after: RequestCounts): RequestCounts {
   const added = Object.entries(after).map(([key, count]) => [key, count - (before[key] ?? 0)] as const);
   return Object.fromEntries(added.filter(([, count]) => count !== 0));
@@ -102,7 +102,7 @@ export function parseRequestCounts(metrics: string): RequestCounts {
 
 export function assertStatus(answer: Answer, expected: number, what: string): void {
   if (answer.status === expected) return;
-  // Statuses of the API server say what was wrong, and hold none of the values.
+  // Status messages of the API server contain no values of Secrets.
   const message = (answer.body as { message?: string } | undefined)?.message ?? '';
   throw new ServiceError(`${what} gave ${answer.status} instead of ${expected}. ${message}`.trim());
 }

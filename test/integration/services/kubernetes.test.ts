@@ -15,7 +15,7 @@ const secret = (name: string, text: string) => ({
   metadata: { name },
   stringData: { text },
 });
-// What the server does a moment after its answer.
+// The API server updates these a moment after its answer.
 const POLL = { timeout: 10_000 };
 const APPLY = { 'content-type': 'application/apply-patch+yaml' };
 
@@ -32,19 +32,19 @@ describe('the cluster of the run', () => {
     expect(status).toBe(200);
   });
 
-  it('is reached through the kubeconfig of its administrator', async () => {
+  it("accepts the administrator's kubeconfig", async () => {
     const request = createRequest(await readKubeconfig(kubernetes().kubeconfig));
     expect((await request('GET', '/api/v1/nodes')).status).toBe(200);
   });
 
-  it('refuses a stranger', async () => {
+  it('rejects an unknown token', async () => {
     const { address, caFile } = kubernetes();
     const ca = readFileSync(caFile, 'utf8');
-    const stranger = createRequest({ address, ca, headers: { authorization: 'Bearer wrong' } });
-    expect((await stranger('GET', SECRETS)).status).toBe(401);
+    const unauthenticated = createRequest({ address, ca, headers: { authorization: 'Bearer wrong' } });
+    expect((await unauthenticated('GET', SECRETS)).status).toBe(401);
   });
 
-  it('gives a ServiceAccount its token, and only the rights of its roles', async () => {
+  it('gives a ServiceAccount a token with only the rights of its roles', async () => {
     const { request, serviceAccountKubeconfig } = kubernetes();
     const path = await serviceAccountKubeconfig({ namespace: NAMESPACE, name: 'reader' });
     const reader = createRequest(await readKubeconfig(path));
@@ -60,7 +60,7 @@ describe('the cluster of the run', () => {
     });
     await expect.poll(async () => (await reader('GET', SECRETS)).status, POLL).toBe(200);
     expect((await reader('DELETE', `${SECRETS}/none`)).status).toBe(403);
-    // A second time: both exist already.
+    // Works again when account and namespace already exist.
     await expect(serviceAccountKubeconfig({ namespace: NAMESPACE, name: 'reader' })).resolves.not.toBe(path);
   });
 
@@ -76,9 +76,9 @@ describe('the cluster of the run', () => {
     expect(countsBetween(before, await requestCounts())).not.toHaveProperty(['DELETE secrets']);
   });
 
-  it('writes what was done to Secrets into its audit log, without the values', async ({ skip }) => {
+  it('records access to Secrets in its audit log, without the values', async ({ skip }) => {
     const { request, auditLogPath } = kubernetes();
-    if (auditLogPath === undefined) return skip('a borrowed cluster keeps its audit log to itself');
+    if (auditLogPath === undefined) return skip('the audit log of a borrowed cluster is not accessible');
     await request(
       'PATCH',
       `${SECRETS}/witnessed?fieldManager=test`,
@@ -97,8 +97,8 @@ describe('the cluster of the run', () => {
   });
 });
 
-describe('a cluster that somebody has', () => {
-  it('is used through its kubeconfig, and left as it was', async () => {
+describe('an existing cluster', () => {
+  it('is used through its kubeconfig, and left running', async () => {
     const { kubeconfig, request } = kubernetes();
     await using borrowed = await borrowKubernetes(kubeconfig);
     expect(borrowed).toMatchObject({ borrowed: true, address: kubernetes().address });
@@ -108,9 +108,9 @@ describe('a cluster that somebody has', () => {
   });
 
   it.each([
-    ['no such file', '/no/such/file', /does not exist/],
+    ['a missing file', '/no/such/file', /does not exist/],
     ['a wrong token', 'wrong.kubeconfig', /does not answer to its credentials/],
-  ])('is refused with %s', async (_, name, message) => {
+  ])('is rejected with %s', async (_, name, message) => {
     const { address, caFile, kubeconfig } = kubernetes();
     const wrong = join(dirname(kubeconfig), 'wrong.kubeconfig');
     const ca = readFileSync(caFile, 'utf8');

@@ -12,26 +12,26 @@ import { installKubernetes, type Programs } from './kubernetes-install.ts';
 import { reportToStderr, type Service, type StartOptions, until } from './service.ts';
 
 /**
- * A real API server on a real etcd. There are no controllers and no nodes: a Deployment is an object whose pod template
- * can be looked at, no pod runs, nothing is garbage-collected, a deleted namespace stays `Terminating`.
+ * A real API server with a real etcd, without controllers and nodes. No pod runs, no garbage collection happens, and a
+ * deleted namespace stays `Terminating`.
  */
 export interface Kubernetes extends Service, Omit<KubernetesApi, 'request'> {
   readonly caFile: string;
-  /** A bearer token that may do everything. */
+  /** A bearer token with all rights. */
   readonly adminToken: string;
-  /** The same in a file. */
+  /** A kubeconfig with that token. */
   readonly kubeconfig: string;
-  /** For files that go when the cluster goes. */
+  /** For files of tests. Removed with the cluster. */
   readonly folder: string;
-  /** One JSON entry a line for every access to Secrets and every change; not with a borrowed cluster. */
+  /** One JSON entry a line for every access to Secrets and every change. Undefined for a borrowed cluster. */
   readonly auditLogPath?: string;
 }
 
 export async function startKubernetes(options: StartOptions = {}): Promise<Kubernetes> {
   const borrowed = process.env.SECRETBRIDGE_TEST_KUBECONFIG;
   if (borrowed) return borrowKubernetes(borrowed);
-  const there = await borrowKubernetesIfThere(composeServers().kubeconfig);
-  if (there !== undefined) return there;
+  const composeCluster = await borrowKubernetesIfThere(composeServers().kubeconfig);
+  if (composeCluster !== undefined) return composeCluster;
   const programs = await installKubernetes(options.report ?? reportToStderr);
   return retryOnPortClash(() => launch(programs));
 }
@@ -79,7 +79,7 @@ async function startEtcd(program: string, guard: Guard): Promise<string> {
     command: program,
     args: [
       ...['--name', name, '--data-dir', join(guard.folder, 'etcd'), '--log-level', 'warn'],
-      // Nobody needs the data after a crash of the machine.
+      // The data need not survive a crash of the machine.
       '--unsafe-no-fsync',
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
       ...[
@@ -96,7 +96,7 @@ async function startEtcd(program: string, guard: Guard): Promise<string> {
   const send = createRequest({ address: client });
   await until('The start of etcd', 30_000, async () => {
     await assertStarting(process);
-    // By name: the etcd of another run that got the port a moment earlier must not be taken for this one.
+    // Checks the name, because the etcd of another run could have taken the port.
     const answer = await tryRequest(send, 'POST', '/v3/cluster/member/list', {});
     const members = (answer?.body as { members?: { name?: string }[] } | undefined)?.members;
     return members?.[0]?.name === name;
@@ -117,11 +117,12 @@ async function startApiServer(program: string, guard: Guard, etcdAddress: string
     command: program,
     args: [
       `--etcd-servers=${etcdAddress}`,
-      // It makes its own certificate there.
+      // The server creates its own certificate there.
       `--cert-dir=${file('certs')}`,
       `--secure-port=${port}`,
       '--bind-address=127.0.0.1',
-      // From the range for documentation: otherwise it looks for a network interface, and fails where there is none.
+      // An address for documentation. Without one the server looks for a network interface, and fails where there is
+      // none.
       '--advertise-address=192.0.2.1',
       '--endpoint-reconciler-type=none',
       '--service-account-issuer=https://kubernetes.default.svc',
@@ -130,7 +131,7 @@ async function startApiServer(program: string, guard: Guard, etcdAddress: string
       '--authorization-mode=RBAC',
       `--token-auth-file=${file('tokens.csv')}`,
       '--service-cluster-ip-range=10.0.0.0/24',
-      // It would wait for a controller that makes a ServiceAccount for each pod's namespace.
+      // This plugin would wait for a controller that creates a ServiceAccount in each namespace.
       '--disable-admission-plugins=ServiceAccount',
       `--audit-policy-file=${file('audit-policy.yaml')}`,
       `--audit-log-path=${file('audit.log')}`,
@@ -145,13 +146,13 @@ async function startApiServer(program: string, guard: Guard, etcdAddress: string
   await until('The start of kube-apiserver', 60_000, async () => {
     await assertStarting(process);
     if ((await tryRequest(send, 'GET', '/readyz'))?.status !== 200) return false;
-    // Made by the server itself, a moment later.
+    // The server creates this namespace a moment later.
     return (await send('GET', '/api/v1/namespaces/default')).status === 200;
   });
   return { address, caFile, auditLogPath: file('audit.log') };
 }
 
-// The independent witness of what we read and wrote. Metadata only: with bodies it would hold the values.
+// An independent record of reads and writes. Metadata only, because bodies would contain the values.
 const AUDIT_POLICY = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]

@@ -10,13 +10,13 @@ export interface Python {
 }
 
 const CHECK = 'import sys, venv, ensurepip; print("%d.%d" % sys.version_info[:2])';
-/** LocalStack's Secrets Manager runs under older ones, its STS, SQS and EventBridge do not. */
-const WANTED_MINOR = 12;
+/** LocalStack's STS, SQS and EventBridge need at least this version. Its Secrets Manager runs with older ones. */
+const OLDEST_MINOR = 12;
 const NEWEST_MINOR = 13;
 
 /**
- * A Python that runs all of LocalStack, also one that is not first on PATH; else the usual one, under which a part of
- * it runs.
+ * A Python that runs all of LocalStack, even if it is not first on PATH. Otherwise the default one, which runs a part
+ * of it.
  */
 export async function findLocalStackPython(
   report: (line: string) => void,
@@ -26,7 +26,7 @@ export async function findLocalStackPython(
   for (const command of ['python3.13', 'python3.12', 'python3', ...(await pyenvCommands(versionsFolder))]) {
     const version = await versionOf(command, machine);
     const minor = Number(version?.split('.')[1]);
-    if (version !== undefined && minor >= WANTED_MINOR && minor <= NEWEST_MINOR) return { command, version };
+    if (version !== undefined && minor >= OLDEST_MINOR && minor <= NEWEST_MINOR) return { command, version };
   }
   const command = await findPython(report, machine);
   return { command, version: (await versionOf(command, machine)) ?? 'unknown' };

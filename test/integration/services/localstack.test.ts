@@ -4,7 +4,7 @@ import { localstack } from './inject.ts';
 import { borrowLocalStack, startLocalStack } from './localstack.ts';
 
 describe('startLocalStack', () => {
-  it('starts one next to another, and leaves nothing of it', async () => {
+  it('starts a second server, and removes it completely', async () => {
     const one = await startLocalStack({ borrow: false });
     expect(one.address).not.toBe(localstack().address);
     const send = createRequest({ address: one.address });
@@ -13,7 +13,7 @@ describe('startLocalStack', () => {
     await expect(send('GET', '/_localstack/health')).rejects.toThrow();
   });
 
-  it('borrows what a configured address answers, and leaves it running', async () => {
+  it('borrows a server at a configured address, and leaves it running', async () => {
     const borrowed = await borrowLocalStack({ SECRETBRIDGE_TEST_AWS_ENDPOINT: localstack().address });
     expect(borrowed).toMatchObject({ address: localstack().address, borrowed: true });
     await borrowed?.stop();
@@ -22,7 +22,7 @@ describe('startLocalStack', () => {
     ).toBe(200);
   });
 
-  it('does not quietly test another server after an address where nothing answers', async () => {
+  it('fails when no server answers at the configured address', async () => {
     const env = { SECRETBRIDGE_TEST_AWS_ENDPOINT: 'http://127.0.0.1:1' };
     await expect(borrowLocalStack(env)).rejects.toThrow('Check SECRETBRIDGE_TEST_AWS_ENDPOINT');
   });

@@ -8,30 +8,30 @@ import { findLocalStackPython } from './localstack-python.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 export const LOCALSTACK_VERSION = '4.14.0';
-/** Where it is looked for first. */
+/** The address that is tried first. */
 export const LOCALSTACK_ADDRESS = 'http://127.0.0.1:4566';
 
-/** What is asked of it, as its variable SERVICES says it. */
+/** The value of LocalStack's variable SERVICES. */
 export const LOCALSTACK_SERVICES = 'secretsmanager,sts,sqs,events';
 
-/** The last release that asks for no account, with what it needs pinned: newer ones of these break it. */
+/** The last release that needs no account. Its dependencies are pinned, because newer ones break it. */
 const REQUIREMENTS = [
   `localstack-core[base-runtime]==${LOCALSTACK_VERSION}`,
   'moto-ext[secretsmanager,sts,sqs,iam,events]==5.1.54',
   'cbor2<5.9',
   'pyopenssl<25',
   'service_identity',
-  'python-crontab', // of EventBridge, which does not ask for it
+  'python-crontab', // EventBridge needs it without declaring it.
 ];
 
-/** Secrets Manager, STS, SQS and EventBridge of AWS, in memory. Takes any credentials. */
+/** AWS Secrets Manager, STS, SQS and EventBridge, in memory. Accepts any credentials. */
 export interface LocalStack extends Service {
-  /** False under a Python older than 3.12: then only Secrets Manager works. */
-  readonly isWhole: boolean;
+  /** False with a Python older than 3.12, under which only Secrets Manager works. */
+  readonly isComplete: boolean;
 }
 
 export interface LocalStackOptions extends StartOptions {
-  /** False: start a new server in any case. */
+  /** False always starts a new server. */
   borrow?: boolean;
 }
 
@@ -42,7 +42,7 @@ export async function startLocalStack(options: LocalStackOptions = {}): Promise<
   return retryOnPortClash(() => launch(python));
 }
 
-/** What already answers: at the configured address, or where `docker compose up` puts it. */
+/** A running server: at the configured address, or at the address of `docker compose up`. */
 export async function borrowLocalStack(env: NodeJS.ProcessEnv): Promise<LocalStack | undefined> {
   const configured = env.SECRETBRIDGE_TEST_AWS_ENDPOINT;
   const address = configured ?? LOCALSTACK_ADDRESS;
@@ -51,15 +51,15 @@ export async function borrowLocalStack(env: NodeJS.ProcessEnv): Promise<LocalSta
     return {
       name: 'LocalStack',
       address,
-      isWhole: await hasSts(send),
+      isComplete: await hasSts(send),
       ...BORROWED,
     };
   }
   if (configured === undefined) return undefined;
-  // Somebody wanted that one; to test another one silently would mislead.
+  // The configured server was requested, so starting another one would be misleading.
   throw new ServiceError(
     `${configured} does not answer as LocalStack with Secrets Manager. ` +
-      'Check SECRETBRIDGE_TEST_AWS_ENDPOINT, or unset it to have a server started.',
+      'Check SECRETBRIDGE_TEST_AWS_ENDPOINT, or unset it to start a new server.',
   );
 }
 
@@ -80,12 +80,12 @@ async function installLocalStack(report: (line: string) => void): Promise<string
       command: join(venv, 'bin', 'python'),
       args: [
         ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-cache-dir'],
-        // Only ready-made files: building from source would need more than Python.
+        // Only prebuilt packages, because building from source needs more than Python.
         ...['--only-binary=:all:', ...REQUIREMENTS],
       ],
       env: process.env,
     });
-    // Started by its interpreter, an environment works wherever it is moved to.
+    // The environment can be moved, because its interpreter is started by path.
     await rename(venv, join(draft, 'venv'));
   });
   return join(folder, 'venv', 'bin', 'python');
@@ -100,7 +100,7 @@ async function launch(python: string): Promise<LocalStack> {
       args: ['-m', 'localstack.runtime.main'],
       env: {
         PATH: globalThis.process.env.PATH,
-        // It keeps lists of its plug-ins below the home folder, which would be wrong for another installation.
+        // LocalStack caches lists of plugins in the home folder, and those of another installation would be wrong.
         HOME: guard.folder,
         TMPDIR: guard.folder,
         SERVICES: LOCALSTACK_SERVICES,
@@ -121,7 +121,7 @@ async function launch(python: string): Promise<LocalStack> {
     return {
       name: 'LocalStack',
       address,
-      isWhole: await hasSts(send),
+      isComplete: await hasSts(send),
     };
   });
 }
@@ -133,7 +133,7 @@ async function isReady(send: Request): Promise<boolean> {
   return /^(available|running)$/.test(services?.secretsmanager ?? '');
 }
 
-/** Whether a login over STS works, as its use shows: LocalStack loads its services late. */
+/** Whether STS works. Only a request shows it, because LocalStack loads its services late. */
 async function hasSts(send: Request): Promise<boolean> {
   const answer = await send('POST', '/', 'Action=GetCallerIdentity&Version=2011-06-15', {
     'content-type': 'application/x-www-form-urlencoded',

@@ -5,7 +5,7 @@ import { openbao } from './inject.ts';
 import { borrowOpenBao, startOpenBao } from './openbao.ts';
 
 describe('the OpenBao of the run', () => {
-  it('keeps key/value secrets, version 2, at secret/', async () => {
+  it('stores key/value secrets of version 2 at secret/', async () => {
     const { request } = openbao();
     const written = await request('POST', '/v1/secret/data/services/test', { data: { pass: 'p@ss\nwörd' } });
     expect(written.status).toBe(200);
@@ -16,20 +16,20 @@ describe('the OpenBao of the run', () => {
     expect((await request('DELETE', '/v1/secret/metadata/services/test')).status).toBe(204);
   });
 
-  it('mounts more, and refuses a wrong token', async () => {
+  it('creates more mounts, and rejects a wrong token', async () => {
     const { address, request } = openbao();
     expect(
       (await request('POST', '/v1/sys/mounts/services-kv1', { type: 'kv', options: { version: '1' } }))
         .status,
     ).toBe(204);
     expect((await request('DELETE', '/v1/sys/mounts/services-kv1')).status).toBe(204);
-    const stranger = createRequest({ address, headers: { 'x-vault-token': 'wrong' } });
-    expect((await stranger('GET', '/v1/secret/data/services/test')).status).toBe(403);
+    const unauthenticated = createRequest({ address, headers: { 'x-vault-token': 'wrong' } });
+    expect((await unauthenticated('GET', '/v1/secret/data/services/test')).status).toBe(403);
   });
 });
 
 describe('startOpenBao', () => {
-  it('serves https with an authority of its own, next to others', async () => {
+  it('serves HTTPS with its own authority, next to other servers', async () => {
     await using one = await startOpenBao({ tls: true });
     await using other = await startOpenBao({ tls: true });
     expect(one.address).toMatch(/^https:/);
@@ -37,13 +37,13 @@ describe('startOpenBao', () => {
 
     const headers = { 'x-vault-token': one.rootToken };
     const ca = readFileSync(one.caFile ?? '', 'utf8');
-    const trusting = createRequest({ address: one.address, ca, headers });
-    expect((await trusting('GET', '/v1/sys/health')).status).toBe(200);
-    const elsewhere = createRequest({ address: other.address, ca, headers });
-    await expect(elsewhere('GET', '/v1/sys/health')).rejects.toThrow();
+    const trusted = createRequest({ address: one.address, ca, headers });
+    expect((await trusted('GET', '/v1/sys/health')).status).toBe(200);
+    const otherServer = createRequest({ address: other.address, ca, headers });
+    await expect(otherServer('GET', '/v1/sys/health')).rejects.toThrow();
   });
 
-  it('borrows what a configured address answers, and leaves it running', async () => {
+  it('borrows a server at a configured address, and leaves it running', async () => {
     const { address, token, request } = openbao();
     const env = { SECRETBRIDGE_TEST_VAULT_ADDR: address, SECRETBRIDGE_TEST_VAULT_TOKEN: token };
     const borrowed = await borrowOpenBao(env);
@@ -54,8 +54,8 @@ describe('startOpenBao', () => {
 
   it.each([
     ['a wrong token', () => openbao().address],
-    ['an address where nothing answers', () => 'http://127.0.0.1:1'],
-  ])('does not quietly test another server after %s', async (_, address) => {
+    ['an address without a server', () => 'http://127.0.0.1:1'],
+  ])('fails instead of starting another server after %s', async (_, address) => {
     const env = { SECRETBRIDGE_TEST_VAULT_ADDR: address(), SECRETBRIDGE_TEST_VAULT_TOKEN: 'wrong' };
     await expect(borrowOpenBao(env)).rejects.toThrow('Check SECRETBRIDGE_TEST_VAULT_ADDR');
   });

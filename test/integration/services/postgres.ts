@@ -14,27 +14,27 @@ import { createAuthority } from '../../fakes/certificates.ts';
 import { type ComposeServers, composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, type GuardedProcess, startGuarded } from './guarded.ts';
-import { type Machine, need, thisMachine } from './requirements.ts';
+import { type Machine, findOrInstall, thisMachine } from './requirements.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
-/** PostgreSQL with a superuser, durable as in production. */
+/** PostgreSQL with a superuser, and durable as in production. */
 export interface Postgres extends Service {
   /** `postgres://user:password@host:port/postgres` of the superuser. */
   readonly url: string;
-  /** The certificate authority of the server; only with `tls`. */
+  /** The certificate authority of the server. Only with `tls`. */
   readonly caFile?: string;
-  /** Ends it as a power cut would; not for a borrowed one. */
+  /** Kills the server without a shutdown. Not for a borrowed one. */
   crash(): Promise<void>;
-  /** Starts it again, on the same data and port. */
+  /** Starts the server again with the same data and port. */
   restart(): Promise<void>;
 }
 
 export interface PostgresOptions extends StartOptions {
-  /** Speak TLS, and refuse connections without it. Then a new server is started in any case. */
+  /** Requires TLS on all connections. Always starts a new server. */
   tls?: boolean;
-  /** False: start a new server in any case. */
+  /** False always starts a new server. */
   borrow?: boolean;
-  /** As in postgresql.conf. */
+  /** Settings of postgresql.conf. */
   settings?: Readonly<Record<string, string>>;
 }
 
@@ -45,7 +45,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   return retryOnPortClash(() => launch(programs, options));
 }
 
-/** What already answers: at the configured address, or where `docker compose up` puts it. */
+/** A running server: at the configured address, or at the address of `docker compose up`. */
 export async function borrowPostgres(
   env: NodeJS.ProcessEnv,
   compose: Pick<ComposeServers, 'postgres'> = composeServers(),
@@ -53,34 +53,34 @@ export async function borrowPostgres(
   const configured = env.SECRETBRIDGE_TEST_POSTGRES_URL;
   const url = configured ?? compose.postgres;
   if (await isSuperuser(url)) {
-    const notOurs = () => Promise.reject(new ServiceError('The PostgreSQL of this run is borrowed.'));
+    const rejectBorrowed = () => Promise.reject(new ServiceError('A borrowed PostgreSQL cannot be stopped.'));
     return {
       name: 'PostgreSQL',
       address: new URL(url).host,
       url,
-      crash: notOurs,
-      restart: notOurs,
+      crash: rejectBorrowed,
+      restart: rejectBorrowed,
       ...BORROWED,
     };
   }
   if (configured === undefined) return undefined;
   throw new ServiceError(
-    'The PostgreSQL of SECRETBRIDGE_TEST_POSTGRES_URL does not let a superuser in. Check it, or unset it to have a ' +
-      'server started.',
+    'The PostgreSQL of SECRETBRIDGE_TEST_POSTGRES_URL accepts no superuser. Check it, or unset it to start a ' +
+      'new server.',
   );
 }
 
 const DEBIAN = '/usr/lib/postgresql';
-/** The folder of `postgres` and `initdb`; under root on Debian they are installed when they are missing. */
+/** The folder of `postgres` and `initdb`. Installs them for root on Debian when they are missing. */
 export async function findPostgres(
   report: (line: string) => void,
   machine: Machine = thisMachine,
 ): Promise<string> {
-  return need(
+  return findOrInstall(
     {
       missing: 'PostgreSQL 13 or newer is missing.',
       package: 'postgresql',
-      takes: 'about a minute',
+      duration: 'about a minute',
       find: firstPostgres,
     },
     report,
@@ -102,24 +102,24 @@ async function launch(programs: string, options: PostgresOptions): Promise<Postg
     const user = await otherUser();
     const port = await freePort();
     const password = randomBytes(12).toString('hex');
-    const own = ownFiles(guard.folder, user);
-    own('password', password);
-    // A folder that another user must find.
+    const writeOwnedFile = fileWriter(guard.folder, user);
+    writeOwnedFile('password', password);
+    // The user of PostgreSQL must be able to enter the folder.
     chmodSync(guard.folder, 0o711);
     const data = join(guard.folder, 'data');
     mkdirSync(data, { mode: 0o700 });
     if (user !== undefined) chownSync(data, user.uid, user.gid);
-    const as =
+    const userCommand =
       user === undefined ? [] : ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'];
     const run = (
       program: string,
       args: readonly string[],
       { name = program, ends = false }: { readonly name?: string; readonly ends?: boolean },
     ): GuardedProcess => {
-      const [command = '', ...rest] = [...as, join(programs, program), ...args];
+      const [command = '', ...rest] = [...userCommand, join(programs, program), ...args];
       return guard.start({ name, command, args: rest, env: { PATH: process.env.PATH, LANG: 'C' }, ends });
     };
-    await finished(
+    await expectSuccess(
       run(
         'initdb',
         [
@@ -129,7 +129,7 @@ async function launch(programs: string, options: PostgresOptions): Promise<Postg
         { ends: true },
       ),
     );
-    const caFile = options.tls ? tlsFiles(guard, own) : undefined;
+    const caFile = options.tls ? tlsFiles(guard, writeOwnedFile) : undefined;
     if (options.tls) writeFileSync(join(data, 'pg_hba.conf'), 'hostssl all all 127.0.0.1/32 scram-sha-256\n');
     const settings: Record<string, string> = {
       listen_addresses: '127.0.0.1',
@@ -180,20 +180,20 @@ interface User {
   readonly gid: number;
 }
 
-/** PostgreSQL refuses to run as root; its package brings a user for it. */
+/** PostgreSQL refuses to run as root. Its package creates a user for it. */
 async function otherUser(): Promise<User | undefined> {
   if (!thisMachine.isRoot) return undefined;
   const [uid, gid] = await Promise.all(
     ['-u', '-g'].map(async (option) => {
       const { status, output } = await thisMachine.run('id', [option, 'postgres']);
-      if (status !== 0) throw new ServiceError('There is no user postgres to run PostgreSQL as.');
+      if (status !== 0) throw new ServiceError('The user postgres is missing. Reinstall the PostgreSQL package.');
       return Number(output);
     }),
   );
   return { uid: uid ?? 0, gid: gid ?? 0 };
 }
 
-function ownFiles(folder: string, user: User | undefined): (name: string, content: string) => void {
+function fileWriter(folder: string, user: User | undefined): (name: string, content: string) => void {
   return (name, content) => {
     const path = join(folder, name);
     writeFileSync(path, content, { mode: 0o600 });
@@ -211,7 +211,7 @@ function tlsFiles({ folder }: Guard, write: (name: string, content: string) => v
   return caFile;
 }
 
-async function finished(process: GuardedProcess): Promise<void> {
+async function expectSuccess(process: GuardedProcess): Promise<void> {
   const exit = await process.ended;
   if ('status' in exit && exit.status === 0) return;
   throw new ServiceError(`${process.name} failed.\n${(await process.output()).trimEnd()}`);

@@ -5,29 +5,29 @@ import { join } from 'node:path';
 import { type ComposeServers, composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, type GuardedProcess, startGuarded } from './guarded.ts';
-import { type Machine, need, thisMachine } from './requirements.ts';
+import { type Machine, findOrInstall, thisMachine } from './requirements.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
-/** A Redis in memory, on a free port of loopback, without persistence. */
+/** An in-memory Redis on a free loopback port. */
 export interface RedisServer extends Service {
   readonly port: number;
   readonly pid: number;
-  /** One command, and its answer as Redis writes it (RESP 2). */
+  /** Sends one command. Returns the raw RESP 2 answer. */
   command(...words: readonly string[]): Promise<string>;
-  /** As kill -9. */
+  /** Ends the server with SIGKILL. */
   kill(): Promise<void>;
-  /** Another one on the same port, empty. */
+  /** Starts a new, empty server on the same port. */
   restart(): Promise<RedisServer>;
 }
 
 export interface RedisServerOptions extends StartOptions {
-  /** More of its command line. */
+  /** More command-line arguments. */
   readonly args?: readonly string[];
   readonly port?: number;
-  /** Lines of its configuration file, for what the command line cannot say. */
+  /** More lines of the configuration file. */
   readonly config?: readonly string[];
   readonly sentinel?: boolean;
-  /** Says yes when it serves, with a connection that is not TLS and has no password. */
+  /** Returns true when the server is ready. The default check needs a connection without TLS. */
   readonly ready?: (server: Pick<RedisServer, 'port' | 'command'>) => Promise<boolean>;
 }
 
@@ -37,42 +37,42 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   return retryOnPortClash(async () => launch(program, await freePort(), options));
 }
 
-/** What already answers: at the configured address, or where `docker compose up` puts it. */
+/** A running server: at the configured address, or at the address of `docker compose up`. */
 export async function borrowRedis(
   env: NodeJS.ProcessEnv,
   compose: Pick<ComposeServers, 'redis'> = composeServers(),
 ): Promise<Service | undefined> {
   const configured = env.SECRETBRIDGE_TEST_REDIS_URL;
   const address = configured ?? compose.redis;
-  if (await isOpenTo(new URL(address))) {
+  if (await acceptsLogin(new URL(address))) {
     return { name: 'Redis', address, ...BORROWED };
   }
   if (configured === undefined) return undefined;
   throw new ServiceError(
     'The Redis of SECRETBRIDGE_TEST_REDIS_URL does not let us in (redis://:PASSWORD@HOST:PORT). Check it, or unset it ' +
-      'to have a server started.',
+      'to start a new server.',
   );
 }
 
 /**
- * With a password in the address, only a server that asks for that one is it. A Redis without any refuses `AUTH` with
- * one word, and would take every password after a user's name.
+ * Accepts a server with a password only if it requires that password. A Redis without one rejects `AUTH` with one word,
+ * but accepts any password after a user name.
  */
-async function isOpenTo({ protocol, hostname, port, username, password }: URL): Promise<boolean> {
+async function acceptsLogin({ protocol, hostname, port, username, password }: URL): Promise<boolean> {
   if (protocol !== 'redis:') return false;
   const login = [username, password].filter((word) => word !== '').map(decodeURIComponent);
   const commands = [...(login.length === 0 ? [] : [['AUTH', ...login]]), ['PING']];
-  const answer = await askAll({ host: hostname, port: Number(port || 6379) }, commands).catch(codeOf);
+  const answer = await sendCommands({ host: hostname, port: Number(port || 6379) }, commands).catch(codeOf);
   return answer === `${'+OK\r\n'.repeat(commands.length - 1)}+PONG\r\n`;
 }
 
-/** The command of an installed Redis or Valkey; under root on Debian a missing one is installed. */
+/** The command of Redis or Valkey. Installs Redis for root on Debian when it is missing. */
 export async function findRedis(
   report: (line: string) => void,
   machine: Machine = thisMachine,
 ): Promise<string> {
-  return need(
-    { missing: 'Redis is missing.', package: 'redis-server', takes: 'a few seconds', find: firstRedis },
+  return findOrInstall(
+    { missing: 'Redis is missing.', package: 'redis-server', duration: 'a few seconds', find: firstRedis },
     report,
     machine,
   );
@@ -87,7 +87,7 @@ async function firstRedis(machine: Machine): Promise<string | undefined> {
 async function launch(program: string, port: number, options: RedisServerOptions): Promise<RedisServer> {
   return startGuarded('redis', async (guard) => {
     const process = await spawn(guard, program, port, options);
-    const command = (...words: readonly string[]): Promise<string> => ask(port, words);
+    const command = (...words: readonly string[]): Promise<string> => sendCommand(port, words);
     const ready = options.ready ?? answersPing;
     await until('The start of Redis', 20_000, async () => {
       await assertStarting(process);
@@ -138,16 +138,16 @@ async function answersPing({ command }: Pick<RedisServer, 'command'>): Promise<b
   return answer.startsWith('+PONG') || answer.startsWith('-NOAUTH');
 }
 
-/** Of a connection that does not come about. */
+/** The code of a failed connection. */
 function codeOf(error: NodeJS.ErrnoException): string {
   return error.code ?? 'unknown';
 }
 
-function ask(port: number, words: readonly string[]): Promise<string> {
-  return askAll({ host: '127.0.0.1', port }, [words]);
+function sendCommand(port: number, words: readonly string[]): Promise<string> {
+  return sendCommands({ host: '127.0.0.1', port }, [words]);
 }
 
-function askAll(
+function sendCommands(
   server: { readonly host: string; readonly port: number },
   commands: readonly (readonly string[])[],
 ): Promise<string> {
@@ -161,8 +161,8 @@ function askAll(
         (words) =>
           `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`,
       );
-      // Redis answers what came before our end, and then ends too: so the whole answer is there (a sentinel knows no
-      // QUIT).
+      // Redis answers the commands before our end and then closes, so the answer is complete. A sentinel does not
+      // support QUIT.
       socket.end(lines.join(''));
     });
     socket.on('data', (data: string) => {

@@ -1,58 +1,58 @@
 import { describe, expect, it } from 'vitest';
 import { findGo, findPython, type Machine } from './requirements.ts';
 
-/** A machine on which only these commands work; the answer may change when apt-get has run. */
+/** A machine with only these commands. The answer can change after an installation. */
 function machine(options: {
   isRoot?: boolean;
   has: (command: string, installed: boolean) => string | undefined;
 }) {
-  const ran: string[] = [];
+  const commands: string[] = [];
   let installed = false;
   const fake: Machine = {
     isRoot: options.isRoot ?? false,
     async run(command, args) {
-      ran.push([command, ...args].join(' '));
+      commands.push([command, ...args].join(' '));
       const output = options.has(command, installed);
       if (command === 'apt-get' && args[0] === 'install') installed = true;
       return { status: output === undefined ? undefined : 0, output: output ?? '' };
     },
   };
-  return { fake, ran };
+  return { fake, ran: commands };
 }
 
 describe('findPython', () => {
-  it('takes what is there, and installs nothing', async () => {
-    const { fake, ran } = machine({
+  it('uses an existing Python and installs nothing', async () => {
+    const { fake, ran: commands } = machine({
       isRoot: true,
       has: (command) => (command === 'python3' ? '' : undefined),
     });
     expect(await findPython(() => {}, fake)).toBe('python3');
-    expect(ran.filter((line) => line.startsWith('apt-get'))).toEqual([]);
+    expect(commands.filter((line) => line.startsWith('apt-get'))).toEqual([]);
   });
 
-  it('installs the Debian package under root, and says so', async () => {
-    const { fake, ran } = machine({
+  it('installs the Debian package for root, and reports it', async () => {
+    const { fake, ran: commands } = machine({
       isRoot: true,
       has: (command, installed) => (command === 'apt-get' || installed ? '' : undefined),
     });
     const lines: string[] = [];
     expect(await findPython((line) => lines.push(line), fake)).toBe('python3');
     expect(lines).toEqual(['Installing the Debian package python3-venv (about a minute, once) …']);
-    expect(ran.find((line) => line.startsWith('apt-get install'))).toMatch(/python3-venv$/);
+    expect(commands.find((line) => line.startsWith('apt-get install'))).toMatch(/python3-venv$/);
   });
 
   it.each([
     [
-      'another user',
+      'a user without root',
       { has: (command: string) => (command === 'apt-get' ? '' : undefined) },
       'sudo apt-get install',
     ],
     [
-      'root when it fails',
+      'root after a failed installation',
       { isRoot: true, has: (c: string) => (c === 'apt-get' ? '' : undefined) },
-      'to see why, run',
+      'To see why, run',
     ],
-    ['a system without apt-get', { isRoot: true, has: () => undefined }, 'package manager of your system'],
+    ['the user of a system without apt-get', { isRoot: true, has: () => undefined }, 'package manager of your system'],
   ])('tells %s what to do', async (_, options, remedy) => {
     await expect(findPython(() => {}, machine(options).fake)).rejects.toThrow(remedy);
   });
@@ -65,12 +65,12 @@ describe('findGo', () => {
     ['go1.25.9', undefined],
     ['go1.9', undefined],
     [undefined, undefined],
-  ])('%s on PATH gives %s', async (version, expected) => {
+  ])('returns for %s on PATH: %s', async (version, expected) => {
     const { fake } = machine({ has: (command) => (command === 'go' ? version : undefined) });
     expect(await findGo(fake)).toBe(expected);
   });
 
-  it('looks where the installer of Go puts it', async () => {
+  it('searches the folder of the Go installer', async () => {
     const { fake } = machine({ has: (command) => (command === 'go' ? 'go1.19' : 'go1.26.8') });
     expect(await findGo(fake)).toBe('/usr/local/go/bin/go');
   });

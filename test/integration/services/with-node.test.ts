@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const SCRIPTS = fileURLToPath(new URL('../../../scripts', import.meta.url));
 
-// A project of its own, with an npm that installs nothing but says that it did.
+// A separate project, with an npm that only records its calls.
 const NPM = `#!/bin/sh
 echo "$@" >> npm-calls
 if [ -n "$NPM_FAILS" ]; then echo "npm error code $NPM_FAILS" >&2; exit 1; fi
@@ -64,7 +64,7 @@ async function run(args: readonly string[], env?: NodeJS.ProcessEnv) {
 const npmCalls = () => readFileSync(join(root, 'npm-calls'), 'utf8').trimEnd().split('\n');
 
 describe('with-node.js', () => {
-  it('installs the packages first, in one line, and only when needed', async () => {
+  it('installs the packages first, with one line of output, and only when needed', async () => {
     const first = await run(['script.ts', 'a', 'b']);
     expect(first).toEqual({
       out: 'a,b\n',
@@ -79,14 +79,14 @@ describe('with-node.js', () => {
     expect(npmCalls()).toHaveLength(2);
   });
 
-  it('takes packages of other platforms as installed', async () => {
+  it('treats packages of other platforms as installed', async () => {
     mkdirSync(join(root, 'node_modules'));
     const { 'node_modules/of-another-platform': _, ...installed } = lock('1.0.0').packages;
     writeFileSync(join(root, 'node_modules', '.package-lock.json'), JSON.stringify({ packages: installed }));
     expect((await run(['script.ts'])).err).toBe('');
   });
 
-  it('installs once for two that start together', async () => {
+  it('installs once for two simultaneous starts', async () => {
     const both = await Promise.all([run(['script.ts', 'one']), run(['script.ts', 'two'])]);
     expect(both.map(({ out, status }) => [out, status])).toEqual([
       ['one\n', 0],
@@ -95,12 +95,12 @@ describe('with-node.js', () => {
     expect(npmCalls()).toHaveLength(1);
   });
 
-  it('has the exit code of the script', async () => {
+  it('exits with the code of the script', async () => {
     expect((await run(['-e', 'process.exit(7)'])).status).toBe(7);
     expect((await run(['-e', 'process.kill(process.pid, "SIGKILL")'])).status).toBe(137);
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('passes %s on', async (signal) => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('passes %s on to the script', async (signal) => {
     const child = start([
       '-e',
       `process.on('${signal}', () => process.exit(9)); setInterval(() => {}, 9e4); console.log(1)`,
@@ -116,7 +116,7 @@ describe('with-node.js', () => {
     ['EUSAGE', /do not belong together\. Run npm install/],
     ['EACCES', /could not write its files \(EACCES\)/],
     ['EODD', /npm failed \(EODD\)/],
-  ])('says what to do after %s of npm', async (code, sentence) => {
+  ])('explains the npm error %s', async (code, sentence) => {
     const { out, err, status } = await run(['script.ts'], { NPM_FAILS: code, TMPDIR: root });
     expect({ out, status }).toEqual({ out: '', status: 1 });
     expect(err).toMatch(sentence);
@@ -124,7 +124,7 @@ describe('with-node.js', () => {
     expect(readFileSync(log, 'utf8')).toContain(`npm error code ${code}`);
   });
 
-  it('says when npm or the lock file is missing', async () => {
+  it('explains a missing npm and a missing lock file', async () => {
     expect((await run(['script.ts'], { PATH: '' })).err).toMatch(/npm was not found/);
     rmSync(join(root, 'package-lock.json'));
     expect((await run(['script.ts'])).err).toMatch(/package-lock\.json is missing/);

@@ -3,7 +3,7 @@ import { AwsError, type AwsServer, startAwsServer } from '../../fakes/aws-server
 import { type FaultProxy, startFaultProxy } from '../../fakes/fault-proxy.ts';
 import { AWS_FAULTS } from '../../providers/aws-secrets-manager/faults.ts';
 import { canned, defineKind, type Fault } from '../failures.ts';
-import { LIMITS, type NetworkStore, openWay, portOf, WAY } from './way.ts';
+import { LIMITS, type NetworkStore, openRoute, portOf, WAY } from './route.ts';
 
 const GONE = ['gone', 'found/gone'];
 
@@ -15,18 +15,18 @@ interface AwsStore extends NetworkStore {
 async function openAwsStore(): Promise<AwsStore> {
   const server = await startAwsServer();
   const proxy = await startFaultProxy(server.address);
-  const way = await openWay('aws.secretbridge.test', { port: portOf(proxy.address), secure: false });
+  const route = await openRoute('aws.secretbridge.test', { port: portOf(proxy.address), secure: false });
   return {
     server,
     proxy,
-    front: way.front,
-    loseName: way.loseName,
+    front: route.front,
+    loseName: route.loseName,
     config: {
       name: 's',
       kind: 'aws-secrets-manager',
       region: 'eu-west-1',
-      endpoint: way.address,
-      tls: { caFile: way.caFile },
+      endpoint: route.address,
+      tls: { caFile: route.caFile },
       auth: { method: 'static', accessKeyId: { env: 'KEY_ID' }, secretAccessKey: { env: 'SECRET_KEY' } },
       limits: LIMITS,
     },
@@ -40,13 +40,13 @@ async function openAwsStore(): Promise<AwsStore> {
       if (secret !== undefined) secret.deletedAt = undefined;
     },
     heal() {
-      way.heal();
+      route.heal();
       proxy.set(undefined);
       server.fail(undefined);
       for (const name of ['gone', 'found/gone']) server.failKey(name, undefined);
     },
     async [Symbol.asyncDispose]() {
-      await way[Symbol.asyncDispose]();
+      await route[Symbol.asyncDispose]();
       await proxy[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
     },
@@ -87,7 +87,9 @@ const awsFaults: readonly Fault<AwsStore>[] = [
     failure: '403',
   }),
   awsNamed('throttling by error type', 'ThrottlingException', 'THROTTLED', { failure: '429' }),
-  awsNamed('an internal error by error type', 'InternalServiceError', 'STORE_UNAVAILABLE', { failure: '500' }),
+  awsNamed('an internal error by error type', 'InternalServiceError', 'STORE_UNAVAILABLE', {
+    failure: '500',
+  }),
   awsNamed('unavailable by error type', 'ServiceUnavailable', 'STORE_UNAVAILABLE', { failure: '503' }),
   awsNamed('an unknown error type', 'SomethingNewException', 'BAD_ANSWER', {}),
   {

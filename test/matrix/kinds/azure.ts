@@ -4,7 +4,7 @@ import { type AzureServer, startAzureServer } from '../../fakes/azure-server/ser
 import { createAuthority } from '../../fakes/certificates.ts';
 import { AZURE_FAULTS } from '../../providers/azure-key-vault/faults.ts';
 import { canned, defineKind, type Fault } from '../failures.ts';
-import { LIMITS, type NetworkStore, openWay, portOf, WAY } from './way.ts';
+import { LIMITS, type NetworkStore, openRoute, portOf, WAY } from './route.ts';
 
 const CLIENT = '22222222-2222-4222-8222-222222222222';
 const GONE = ['gone', 'found-gone'];
@@ -20,17 +20,17 @@ async function openAzureStore(): Promise<AzureStore> {
   server.login.applications.set(CLIENT, { secret });
   // A name in the domain of the service, because the vendor's client compares it with the resource of the challenge.
   const upstream = { port: portOf(server.address), secure: true };
-  const way = await openWay('matrix.vault.azure.net', upstream, authority);
-  server.nextLink = (link) => link.replace(server.address, way.address);
+  const route = await openRoute('matrix.vault.azure.net', upstream, authority);
+  server.nextLink = (link) => link.replace(server.address, route.address);
   return {
     server,
-    front: way.front,
-    loseName: way.loseName,
+    front: route.front,
+    loseName: route.loseName,
     config: {
       name: 's',
       kind: 'azure-key-vault',
-      vaultUrl: way.address,
-      tls: { caFile: way.caFile },
+      vaultUrl: route.address,
+      tls: { caFile: route.caFile },
       auth: {
         method: 'clientSecret',
         tenantId: TENANT,
@@ -44,14 +44,14 @@ async function openAzureStore(): Promise<AzureStore> {
     key: (name) => name.replaceAll('/', '-'),
     put: (key, text) => void server.secrets.put(key, text),
     heal() {
-      way.heal();
+      route.heal();
       server.fail(undefined);
       server.deny(undefined);
       server.login.applications.set(CLIENT, { secret });
       for (const name of GONE) if (server.secrets.getDeleted(name) !== undefined) server.secrets.purge(name);
     },
     async [Symbol.asyncDispose]() {
-      await way[Symbol.asyncDispose]();
+      await route[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
     },
   };

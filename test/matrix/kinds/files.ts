@@ -126,7 +126,7 @@ export const FILES = defineKind({
     '500': NO_SERVER,
     timeout: NO_SERVER,
     reset: NO_SERVER,
-    'connection connection connection reset in the body': NO_SERVER,
+    'connection reset in the body': NO_SERVER,
     'truncated JSON': 'the value is the bytes of the file, and a change during the read is detected',
     'HTML or wrong content type': 'files have no content type',
     'certificate for another name': NO_SERVER,

@@ -3,7 +3,7 @@ import { type FaultProxy, startFaultProxy } from '../../fakes/fault-proxy.ts';
 import { startVaultServer, type VaultServer } from '../../fakes/vault-server.ts';
 import { VAULT_FAULTS } from '../../providers/vault/faults.ts';
 import { canned, defineKind, type Fault } from '../failures.ts';
-import { LIMITS, type NetworkStore, openWay, portOf, WAY } from './way.ts';
+import { LIMITS, type NetworkStore, openRoute, portOf, WAY } from './route.ts';
 
 const TOKEN = 'token-of-the-matrix';
 const GONE = ['gone', 'found/gone'];
@@ -19,22 +19,22 @@ async function openVaultStore(kvVersion: 1 | 2): Promise<VaultStore> {
   const server = await startVaultServer();
   server.addToken(TOKEN);
   const proxy = await startFaultProxy(server.address);
-  const way = await openWay('vault.secretbridge.test', { port: portOf(proxy.address), secure: false });
+  const route = await openRoute('vault.secretbridge.test', { port: portOf(proxy.address), secure: false });
   const mount = kvVersion === 2 ? 'secret' : 'kv1';
   return {
     server,
     proxy,
     mount,
     kvVersion,
-    front: way.front,
-    loseName: way.loseName,
+    front: route.front,
+    loseName: route.loseName,
     config: {
       name: 's',
       kind: 'vault',
-      address: way.address,
+      address: route.address,
       mount,
       kvVersion,
-      tls: { caFile: way.caFile },
+      tls: { caFile: route.caFile },
       auth: { method: 'token', token: { env: 'TOKEN' } },
       limits: LIMITS,
     },
@@ -43,14 +43,14 @@ async function openVaultStore(kvVersion: 1 | 2): Promise<VaultStore> {
     key: (name) => name,
     put: (key, text) => server.put(mount, key, text),
     heal() {
-      way.heal();
+      route.heal();
       proxy.set(undefined);
       server.deny(undefined);
       server.addToken(TOKEN);
       server.mount(mount, kvVersion);
     },
     async [Symbol.asyncDispose]() {
-      await way[Symbol.asyncDispose]();
+      await route[Symbol.asyncDispose]();
       await proxy[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
     },

@@ -18,7 +18,7 @@ export const differs = (why: string, gives: Gives, keeps?: string): Exception =>
 
 export const quoted = (text: string) => JSON.stringify(text);
 export const one = (value: string | Uint8Array): Gives => ({ data: { KEY: value } });
-export const code = (it: ErrorCode) => ({ code: it });
+export const code = (errorCode: ErrorCode) => ({ code: errorCode });
 
 /** A whole value that arrives unchanged, or as in `gives`. */
 export function whole(

@@ -10,7 +10,7 @@ import { parse, roleArn } from './harness.ts';
 
 const KEYS = { accessKeyId: 'AKIA', secretAccessKey: 'x' };
 
-/** Takes every request and answers none. */
+/** Accepts every request and answers none. */
 function witness() {
   const requests: OutgoingRequest[] = [];
   const transport: Transport = {
@@ -26,9 +26,9 @@ function witness() {
 }
 
 async function addressesOf(more: Readonly<Record<string, unknown>>) {
-  const { endpoint: given, ...config } = parse({ endpoint: undefined, ...more });
+  const { endpoint: customEndpoint, ...config } = parse({ endpoint: undefined, ...more });
   const { transport, hosts } = witness();
-  const endpoint = given === undefined ? {} : { endpoint: given };
+  const endpoint = customEndpoint === undefined ? {} : { endpoint: customEndpoint };
   const client = new SecretsManagerClient({
     ...clientOptions(config),
     ...endpoint,
@@ -69,7 +69,7 @@ describe('endpoints of AWS', () => {
   ])('in %s with FIPS %s belong to the partition', async (region, fips, suffix) => {
     const [service, sts] = await addressesOf({ region, fips });
     expect(service).toBe(`https://secretsmanager${fips ? '-fips' : ''}.${region}.${suffix}`);
-    // GovCloud's STS is FIPS under its plain name.
+    // The STS endpoint of GovCloud is FIPS under its plain name.
     expect(sts).toBe(`https://sts${fips && !region.startsWith('us-gov') ? '-fips' : ''}.${region}.${suffix}`);
   });
 

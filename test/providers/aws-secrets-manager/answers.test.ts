@@ -59,7 +59,7 @@ describe('a malformed AWS response', () => {
     const keys = ['a', 'b'].map((name) => aws.server.store.put(name, 'x').arn.slice(0, -7));
     aws.server.fail({ answer: { SecretValues: [{ ARN: null }, { ARN: 5, Name: 'a' }] } }, /Batch/);
     const results = await aws.provider.read(keys.map((key) => ({ key })));
-    expect(results.map(codeOf)).toEqual(['found', 'found']); // each by itself
+    expect(results.map(codeOf)).toEqual(['found', 'found']); // each separately
   });
 
   it.each([

@@ -7,9 +7,9 @@ import { readAll, type Store } from '../../../src/providers/aws-secrets-manager/
 import type { Session } from '../../../src/providers/aws-secrets-manager/session.ts';
 import { reportVersions } from '../../../src/providers/aws-secrets-manager/versions.ts';
 import {
+  type ChosenStrategy,
   cheapestStrategy,
   createListCosts,
-  type ChosenStrategy,
 } from '../../../src/providers/read-strategy.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
@@ -17,11 +17,11 @@ import { parse } from './harness.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** An account in memory behind the SDK's commands, which counts what it is asked. */
+/** An in-memory account behind the SDK's commands, which counts the calls. */
 function openAccount({ mayList = true, mayBatch = true } = {}) {
   const versions = new Map<string, number>();
   const clock = createManualTime();
-  const ways: ChosenStrategy[] = [];
+  const strategies: ChosenStrategy[] = [];
   const allowed = { list: mayList, batch: mayBatch };
   let calls = 0;
   const idOf = (name: string) => `${String(versions.get(name)).padStart(8, '0')}-0000-0000-0000-000000000000`;
@@ -41,14 +41,14 @@ function openAccount({ mayList = true, mayBatch = true } = {}) {
     ListSecretsCommand(input) {
       if (!allowed.list) refuse();
       const [filter] = (input.Filters ?? []) as { Values: string[] }[];
-      const its = [...versions.keys()].filter(
+      const unrelated = [...versions.keys()].filter(
         (name) => filter === undefined || filter.Values.some((prefix) => name.startsWith(prefix)),
       );
       const from = Number(input.NextToken ?? 0);
-      const list = its.slice(from, from + 100);
+      const list = unrelated.slice(from, from + 100);
       return {
         SecretList: list.map((Name) => ({ Name, ARN: arnOf(Name), SecretVersionsToStages: stages(Name) })),
-        ...(from + 100 < its.length ? { NextToken: String(from + 100) } : {}),
+        ...(from + 100 < unrelated.length ? { NextToken: String(from + 100) } : {}),
       };
     },
     BatchGetSecretValueCommand(input) {
@@ -68,12 +68,12 @@ function openAccount({ mayList = true, mayBatch = true } = {}) {
     },
   };
   const session = {
-    call: (_: string, ask: (it: object, options: object) => Promise<unknown>) => ask(client, {}),
+    call: (_: string, ask: (sender: object, options: object) => Promise<unknown>) => ask(client, {}),
     ensure: async () => undefined,
     skewMs: undefined,
     async [Symbol.asyncDispose]() {},
   } as unknown as Session;
-  const deps = testDeps({ clock, onStrategy: (taken) => ways.push(taken) });
+  const deps = testDeps({ clock, onStrategy: (strategy) => strategies.push(strategy) });
   const store: Store = {
     config: parse({}),
     deps,
@@ -81,19 +81,19 @@ function openAccount({ mayList = true, mayBatch = true } = {}) {
     batch: createBatchState(clock),
     lists: createListCosts(clock),
   };
-  const known = new Map<string, string>();
+  const recorded = new Map<string, string>();
   return {
     clock,
-    ways,
+    ways: strategies,
     allowed,
     put: (name: string) => void versions.set(name, (versions.get(name) ?? 0) + 1),
-    /** As a sweep does it: what is unknown, or another one than before, is read. Gives how many calls it took. */
+    /** Checks versions like a sweep: unknown or changed keys are read. Returns the number of calls. */
     async pass(keys: readonly string[]): Promise<number> {
       calls = 0;
-      const told = await reportVersions(store, keys, undefined);
+      const reported = await reportVersions(store, keys, undefined);
       const due = keys.filter((key, index) => {
-        const version = told[index];
-        return version?.kind !== 'known' || version.version !== known.get(key);
+        const version = reported[index];
+        return version?.kind !== 'known' || version.version !== recorded.get(key);
       });
       const results = await readAll(
         store,
@@ -101,16 +101,16 @@ function openAccount({ mayList = true, mayBatch = true } = {}) {
         {},
       );
       for (const [index, result] of results.entries())
-        if (result.kind === 'found') known.set(due[index] ?? '', result.version);
+        if (result.kind === 'found') recorded.set(due[index] ?? '', result.version);
       return calls;
     },
   };
 }
 
 const scene = fc.record({
-  /** Secrets of others in the account. */
+  /** Unrelated secrets in the account. */
   others: fc.integer({ min: 0, max: 2_500 }),
-  /** Their names come before, between or after ours. */
+  /** Whether their names sort before, between or after ours. */
   prefix: fc.constantFrom('a', 'm/', 'z'),
   ours: fc.integer({ min: 1, max: 600 }),
   folders: fc.integer({ min: 1, max: 30 }),
@@ -140,7 +140,7 @@ describe('a version check in AWS', () => {
         await account.pass(keys);
         await account.pass(keys);
         const most = Math.min(pages, batches) + 1;
-        for (let pass = 0; pass < 3; pass += 1) expect(await account.pass(keys)).toBeLessThanOrEqual(most);
+        for (let cycle = 0; cycle < 3; cycle += 1) expect(await account.pass(keys)).toBeLessThanOrEqual(most);
         const news = new Set(changed.filter((index) => index < keys.length));
         for (const index of news) account.put(keys[index] ?? '');
         expect(await account.pass(keys)).toBeLessThanOrEqual(most + Math.ceil(news.size / 20));
@@ -176,7 +176,7 @@ describe('a version check in AWS', () => {
     const account = openAccount();
     const keys = fill(account, { others: 5_000, prefix: 'a', ours: 40, folders: 40 });
     const passes: number[] = [];
-    for (let pass = 0; pass < 3; pass += 1) passes.push(await account.pass(keys));
+    for (let cycle = 0; cycle < 3; cycle += 1) passes.push(await account.pass(keys));
     expect(passes).toEqual([4, 2, 2]);
     expect(account.ways.map(({ way }) => way)).toEqual(['list', 'batch', 'batch']);
     account.clock.set(account.clock.now() + 24 * HOUR_MS);
@@ -202,7 +202,7 @@ describe('a version check in AWS', () => {
       for (const mayBatch of [true, false]) {
         const account = openAccount({ mayBatch });
         const keys = fill(account, { others: 0, prefix: 'a', ours, folders: 20 });
-        for (let pass = 0; pass < 3; pass += 1) await account.pass(keys);
+        for (let cycle = 0; cycle < 3; cycle += 1) await account.pass(keys);
         const { readsPerCall = 1, describesUpTo = 0 } = awsSecretsManager.can;
         const namesPerCall = awsSecretsManager.versionsPerPage?.(parse({}));
         const abilities = { readsPerCall: mayBatch ? readsPerCall : 1, namesPerCall, describesUpTo };

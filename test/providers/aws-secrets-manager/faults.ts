@@ -2,7 +2,9 @@ import type { ErrorCode } from '../../../src/core/error-codes.ts';
 import type { Fault } from '../../fakes/fault-proxy.ts';
 import { HTTP_FAULT_CODES } from '../http-faults.ts';
 
-/** What each fault between us and AWS must become; its JSON is none of AWS, so the status decides. */
+/**
+ * The expected error for each fault between us and AWS. The fake's JSON has no AWS error type, so the status decides.
+ */
 export const AWS_FAULTS = {
   ...HTTP_FAULT_CODES,
   'wrong mount': 'BAD_ANSWER',

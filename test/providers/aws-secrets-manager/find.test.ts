@@ -44,7 +44,7 @@ describe('find in AWS', () => {
     };
     await expect(aws.provider.find({ path: '', tags: {} })).rejects.toMatchObject({
       code: 'BAD_ANSWER',
-      about: 'store test-store, search below ""',
+      subject: 'store test-store, search below ""',
     });
   });
 
@@ -102,10 +102,10 @@ describe('versions in AWS', () => {
     const { store } = aws.server;
     store.put('a', '1');
     store.put('a', '2');
-    const [known, none] = await aws.provider.versions(['a', 'none']);
+    const [current, none] = await aws.provider.versions(['a', 'none']);
     expect(aws.sent()).toEqual(['DescribeSecret', 'DescribeSecret']);
-    expect(known).toEqual({ kind: 'known', version: expect.any(String), createdAt: expect.any(Number) });
-    expect(await aws.read('a')).toMatchObject({ ...known, kind: 'found' });
+    expect(current).toEqual({ kind: 'known', version: expect.any(String), createdAt: expect.any(Number) });
+    expect(await aws.read('a')).toMatchObject({ ...current, kind: 'found' });
     expect(none).toEqual({ kind: 'unknown' });
   });
 
@@ -118,7 +118,7 @@ describe('versions in AWS', () => {
     const arn = store.put('app/arn', 'x').arn;
     const keys = [...names, arn, arn.slice(0, -7), 'app/none', '..'];
     const results = await aws.provider.versions(keys);
-    expect(aws.sent()).toEqual(['ListSecrets']); // the others are filtered out
+    expect(aws.sent()).toEqual(['ListSecrets']); // the filter excludes the others
     expect(results.map(({ kind }) => kind)).toEqual([...Array(62).fill('known'), 'unknown', 'unknown']);
     const read = await aws.provider.read(names.map((key) => ({ key })));
     expect(results.slice(0, 60)).toEqual(
@@ -135,7 +135,7 @@ describe('versions in AWS', () => {
     const names = numbered('', 250).map((name) => `${name}/x`);
     for (const name of names) aws.server.store.put(name, 'x');
     const results = await aws.provider.versions(names.slice(-30));
-    expect(aws.sent()).toEqual(['ListSecrets', 'ListSecrets']); // as many as 30 secrets are in batches
+    expect(aws.sent()).toEqual(['ListSecrets', 'ListSecrets']); // 30 secrets need two batches
     expect(results.at(-1)).toEqual({ kind: 'unknown' });
   });
 

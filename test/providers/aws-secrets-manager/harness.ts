@@ -23,11 +23,11 @@ export function roleArn(name: string): string {
   return `arn:aws:iam::${ACCOUNT}:role/${name}`;
 }
 
-/** A fake of AWS, a proxy before it, and a provider. */
+/** A fake AWS server, a proxy in front of it, and a provider. */
 export async function openAws({ config = {}, deps = {}, server: serverOptions = {} }: OpenOptions = {}) {
   const server = await startAwsServer({ region: REGION, account: ACCOUNT, ...serverOptions });
   const proxy = await startFaultProxy(server.address);
-  // Changes are seen at the next login.
+  // Changes take effect at the next login.
   const env: Record<string, string> = {
     KEY_ID: server.root.accessKeyId,
     SECRET_KEY: server.root.secretAccessKey,
@@ -55,7 +55,7 @@ export async function openAws({ config = {}, deps = {}, server: serverOptions = 
   };
 }
 
-/** The operations since the last call of this. */
+/** The operations since the last call of this function. */
 function sent(server: AwsServer): string[] {
   return server.requests.splice(0).map(({ operation }) => operation);
 }

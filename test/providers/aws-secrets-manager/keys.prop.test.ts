@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkKey, matchesKey, findEntry } from '../../../src/providers/aws-secrets-manager/keys.ts';
+import { checkKey, findEntry, matchesKey } from '../../../src/providers/aws-secrets-manager/keys.ts';
 import { AwsStore } from '../../fakes/aws-store.ts';
 
 const REGION = 'eu-west-1';
@@ -14,16 +14,16 @@ describe('keys of AWS', () => {
       fc.property(
         fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: fc.constantFrom('.', '/', 'a', '\n') })),
         (key) => {
-          let taken: boolean;
+          let isAccepted: boolean;
           try {
             checkKey(key, REGION);
-            taken = true;
+            isAccepted = true;
           } catch (error) {
             expect(error).toMatchObject({ code: 'CONFIG_INVALID' });
-            taken = false;
+            isAccepted = false;
           }
-          if (taken) expect(key).toMatch(/^[\w/+=.@!-]{1,512}$/);
-          if (taken) for (const segment of ['.', '..']) expect(key.split('/')).not.toContain(segment);
+          if (isAccepted) expect(key).toMatch(/^[\w/+=.@!-]{1,512}$/);
+          if (isAccepted) for (const segment of ['.', '..']) expect(key.split('/')).not.toContain(segment);
         },
       ),
     );
@@ -37,13 +37,13 @@ describe('keys of AWS', () => {
         fc.constantFrom(0, 1, 2),
         (names, at, form) => {
           const store = new AwsStore(REGION, '123456789012');
-          const secrets = names.map((it) => store.put(it, 'x', { suffix: 'abcdef' }));
-          const { name: wanted, arn } = secrets[at % secrets.length] ?? { name: '', arn: '' };
-          const key = [wanted, arn, `${ARN}${wanted}`][form] ?? '';
-          const meant = store.get(key);
+          const secrets = names.map((secretName) => store.put(secretName, 'x', { suffix: 'abcdef' }));
+          const { name: wantedName, arn } = secrets[at % secrets.length] ?? { name: '', arn: '' };
+          const key = [wantedName, arn, `${ARN}${wantedName}`][form] ?? '';
+          const expectedSecret = store.get(key);
           const entries = secrets.map((secret) => ({ ARN: secret.arn, Name: secret.name }));
-          expect(findEntry(key, entries)).toEqual({ ARN: meant?.arn, Name: meant?.name });
-          expect(matchesKey(key, { ARN: meant?.arn, Name: meant?.name })).toBe(true);
+          expect(findEntry(key, entries)).toEqual({ ARN: expectedSecret?.arn, Name: expectedSecret?.name });
+          expect(matchesKey(key, { ARN: expectedSecret?.arn, Name: expectedSecret?.name })).toBe(true);
         },
       ),
     );

@@ -8,17 +8,17 @@ import { leaksIn } from '../leaks.ts';
 import { openAws, roleArn, STATIC } from './harness.ts';
 
 const ROLE = { auth: { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] } };
-/** Every message of the fake has this in it. */
+/** Every message of the fake contains this text. */
 const VENDOR_TEXT = 'which must never be shown';
 
 async function expectNothingIn(aws: Awaited<ReturnType<typeof openAws>>): Promise<void> {
   const refs = ['a', 'b', 'none'].map((key) => ({ key }));
   const results = await aws.provider.read([...refs, { key: 'a', version: 'AWSPREVIOUS' }]);
   const checks = await aws.provider.check();
-  const shown = everythingIn([...results, ...checks]);
+  const text = everythingIn([...results, ...checks]);
   const secrets = [MARKER, ...aws.server.secrets()];
-  expect(leaksIn(shown, secrets)).toEqual([]);
-  expect(shown).not.toContain(VENDOR_TEXT);
+  expect(leaksIn(text, secrets)).toEqual([]);
+  expect(text).not.toContain(VENDOR_TEXT);
 }
 
 describe('errors of AWS contain no secret', () => {

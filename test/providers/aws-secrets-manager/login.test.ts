@@ -77,7 +77,7 @@ describe('static credentials', () => {
   });
 });
 
-describe('a role', () => {
+describe('a database role', () => {
   it('is assumed once for all reads, and again before its credentials expire', async () => {
     const clock = createManualTime(Date.now());
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
@@ -146,7 +146,7 @@ describe('a role', () => {
     aws.server.expireAll();
     const results = await aws.provider.read(many(20));
     expect(new Set(results.map(codeOf))).toEqual(new Set(['found']));
-    expect(aws.server.count('AssumeRole')).toBe(5); // the second one, refused with the first's; then both
+    expect(aws.server.count('AssumeRole')).toBe(5); // the second role, refused with the first role's credentials; then both
   });
 
   it('is not assumed for each read if AWS accepts no credentials', async () => {
@@ -218,7 +218,7 @@ describe('a role', () => {
     let last: Promise<unknown> = Promise.resolve();
     // One at a time, as with `concurrency: 1`.
     const limit = <T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> => {
-      const turn = last.then(async () => {
+      const next = last.then(async () => {
         running += 1;
         most = Math.max(most, running);
         try {
@@ -227,8 +227,8 @@ describe('a role', () => {
           running -= 1;
         }
       });
-      last = Promise.allSettled([turn]);
-      return turn;
+      last = Promise.allSettled([next]);
+      return next;
     };
     await using aws = await openAws({ config: { auth }, deps: { limit } });
     for (const { key } of many(5)) aws.server.store.put(key, 'x');

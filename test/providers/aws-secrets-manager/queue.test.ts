@@ -31,10 +31,10 @@ async function codeOf(work: Promise<unknown>): Promise<unknown> {
 
 describe('an SQS queue', () => {
   it('returns up to ten messages with their receive counts', async () => {
-    await using it = await open();
-    for (let n = 0; n < 12; n += 1) it.sqs.send(`m${n}`);
-    const first = await it.queue.receive(NEVER);
-    const second = await it.queue.receive(NEVER);
+    await using fixture = await open();
+    for (let n = 0; n < 12; n += 1) fixture.sqs.send(`m${n}`);
+    const first = await fixture.queue.receive(NEVER);
+    const second = await fixture.queue.receive(NEVER);
     expect([...first, ...second].map(({ body }) => body).sort()).toEqual(
       Array.from({ length: 12 }, (_, n) => `m${n}`).sort(),
     );
@@ -43,90 +43,90 @@ describe('an SQS queue', () => {
   });
 
   it('returns single messages if ten exceed the response size limit', async () => {
-    await using it = await open();
-    for (let n = 0; n < 10; n += 1) it.sqs.send(`${n}${'"'.repeat(2 ** 20 - 1)}`);
-    it.sqs.hiddenMs = 0; // so that what was not read comes again
+    await using fixture = await open();
+    for (let n = 0; n < 10; n += 1) fixture.sqs.send(`${n}${'"'.repeat(2 ** 20 - 1)}`);
+    fixture.sqs.hiddenMs = 0; // so that unread messages are delivered again
     const bodies: string[] = [];
     for (let polls = 0; polls < 11; polls += 1) {
-      const messages = await it.queue.receive(NEVER);
+      const messages = await fixture.queue.receive(NEVER);
       bodies.push(...messages.map(({ body }) => body.slice(0, 2)));
       if (messages.length > 0)
-        await it.queue.remove(
+        await fixture.queue.remove(
           messages.map(({ receipt }) => receipt),
           NEVER,
         );
     }
     expect(bodies).toEqual(Array.from({ length: 10 }, (_, n) => `${n}"`));
     // Then ten at a time again.
-    for (let n = 0; n < 3; n += 1) it.sqs.send(`m${n}`);
-    expect(await it.queue.receive(NEVER)).toHaveLength(3);
+    for (let n = 0; n < 3; n += 1) fixture.sqs.send(`m${n}`);
+    expect(await fixture.queue.receive(NEVER)).toHaveLength(3);
   });
 
   it('removes the given messages only', async () => {
-    await using it = await open();
-    for (const body of ['a', 'b', 'c']) it.sqs.send(body);
-    it.sqs.hiddenMs = 0;
-    const [a, , c] = await it.queue.receive(NEVER);
+    await using fixture = await open();
+    for (const body of ['a', 'b', 'c']) fixture.sqs.send(body);
+    fixture.sqs.hiddenMs = 0;
+    const [a, , c] = await fixture.queue.receive(NEVER);
     const receipts = [a?.receipt ?? '', c?.receipt ?? '', 'of nothing'];
-    expect(await it.queue.remove(receipts, NEVER)).toBe(1);
-    const left = await it.queue.receive(NEVER);
-    expect(left.map(({ body, received }) => [body, received])).toEqual([['b', 2]]);
+    expect(await fixture.queue.remove(receipts, NEVER)).toBe(1);
+    const remaining = await fixture.queue.receive(NEVER);
+    expect(remaining.map(({ body, received }) => [body, received])).toEqual([['b', 2]]);
   });
 
   it('checks its permissions without removing or hiding messages', async () => {
-    await using it = await open();
-    it.sqs.send('a');
-    await it.queue.check(NEVER);
-    expect(it.sqs.requests.map(({ operation }) => operation)).toEqual([
+    await using fixture = await open();
+    fixture.sqs.send('a');
+    await fixture.queue.check(NEVER);
+    expect(fixture.sqs.requests.map(({ operation }) => operation)).toEqual([
       'ReceiveMessage',
       'DeleteMessageBatch',
     ]);
-    expect((await it.queue.receive(NEVER)).map(({ body }) => body)).toEqual(['a']);
+    expect((await fixture.queue.receive(NEVER)).map(({ body }) => body)).toEqual(['a']);
   });
 
   it.each([
     ['sqs:ReceiveMessage', 0],
     ['sqs:DeleteMessage', 1],
   ])('names the missing permission %s', async (action, before) => {
-    await using it = await open();
+    await using fixture = await open();
     const denied = new AwsError('AccessDenied', 403);
-    it.sqs.faults.push(...Array.from({ length: before }, () => 'none' as const), denied);
-    await expect(it.queue.check(undefined)).rejects.toMatchObject({
+    fixture.sqs.faults.push(...Array.from({ length: before }, () => 'none' as const), denied);
+    await expect(fixture.queue.check(undefined)).rejects.toMatchObject({
       code: 'ACCESS_DENIED',
       detail: `not allowed: ${action}`,
     });
   });
 
   it('waits for messages for the longest time that SQS allows', async () => {
-    await using it = await open();
-    const waits = it.queue.receive(NEVER);
-    await soon(() => expect(it.sqs.polls).toBe(1));
-    it.sqs.send('late');
+    await using fixture = await open();
+    const waits = fixture.queue.receive(NEVER);
+    await soon(() => expect(fixture.sqs.polls).toBe(1));
+    fixture.sqs.send('late');
     expect((await waits).map(({ body }) => body)).toEqual(['late']);
-    expect(it.sqs.requests[0]?.input).toMatchObject({ WaitTimeSeconds: 20, MaxNumberOfMessages: 10 });
+    expect(fixture.sqs.requests[0]?.input).toMatchObject({ WaitTimeSeconds: 20, MaxNumberOfMessages: 10 });
   });
 
   it('ends a wait at once when aborted', async () => {
-    await using it = await open();
+    await using fixture = await open();
     const ending = new AbortController();
-    const waits = it.queue.receive(ending.signal);
-    await soon(() => expect(it.sqs.polls).toBe(1));
+    const waits = fixture.queue.receive(ending.signal);
+    await soon(() => expect(fixture.sqs.polls).toBe(1));
     const reason = new AppError('INTERRUPTED');
     ending.abort(reason);
     await expect(waits).rejects.toBe(reason);
   });
 
   it('uses the credentials of the store in the region of the queue', async () => {
-    await using it = await open();
-    it.sqs.send('a');
-    await it.queue.receive(NEVER);
-    expect(it.sqs.requests[0]).toMatchObject({ accessKeyId: 'AKIATEST', region: REGION });
+    await using fixture = await open();
+    fixture.sqs.send('a');
+    await fixture.queue.receive(NEVER);
+    expect(fixture.sqs.requests[0]).toMatchObject({ accessKeyId: 'AKIATEST', region: REGION });
   });
 
   it('uses the role of the store', async () => {
     await using aws = await startAwsServer({ region: REGION });
     aws.addGrant({ accessKeyId: 'AKIATEST', secretAccessKey: 'secret' });
-    await using it = await open({
+    await using fixture = await open({
       endpoint: aws.address,
       auth: {
         method: 'static',
@@ -135,10 +135,10 @@ describe('an SQS queue', () => {
         assumeRole: [{ roleArn: roleArn('reader') }],
       },
     });
-    it.sqs.send('a');
-    await it.queue.receive(NEVER);
+    fixture.sqs.send('a');
+    await fixture.queue.receive(NEVER);
     expect(aws.requests.map(({ operation }) => operation)).toEqual(['AssumeRole']);
-    expect(it.sqs.requests[0]?.accessKeyId).toMatch(/^ASIA/);
+    expect(fixture.sqs.requests[0]?.accessKeyId).toMatch(/^ASIA/);
   });
 
   it.each([
@@ -153,22 +153,22 @@ describe('an SQS queue', () => {
     ['reset' as const, 'STORE_UNAVAILABLE'],
     [{ status: 503, retryAfter: 7 }, 'STORE_UNAVAILABLE'],
   ])('explains its errors: %o', async (fault, code) => {
-    await using it = await open();
-    // A login that is refused is tried once more.
-    it.sqs.faults.push(fault, fault);
-    expect(await codeOf(it.queue.receive(NEVER))).toBe(code);
+    await using fixture = await open();
+    // A refused login is retried once.
+    fixture.sqs.faults.push(fault, fault);
+    expect(await codeOf(fixture.queue.receive(NEVER))).toBe(code);
   });
 
   it('does not repeat the message of AWS', async () => {
-    await using it = await open();
-    it.sqs.faults.push(new AwsError('SomethingNew'));
-    const [settled] = await Promise.allSettled([it.queue.receive(NEVER)]);
+    await using fixture = await open();
+    fixture.sqs.faults.push(new AwsError('SomethingNew'));
+    const [settled] = await Promise.allSettled([fixture.queue.receive(NEVER)]);
     expect(settled.status === 'rejected' && String(settled.reason)).not.toContain('must never be shown');
   });
 
   it('passes on the retry delay', async () => {
-    await using it = await open();
-    it.sqs.faults.push({ status: 503, retryAfter: 7 });
-    await expect(it.queue.receive(NEVER)).rejects.toMatchObject({ retryAfterMs: 7_000 });
+    await using fixture = await open();
+    fixture.sqs.faults.push({ status: 503, retryAfter: 7 });
+    await expect(fixture.queue.receive(NEVER)).rejects.toMatchObject({ retryAfterMs: 7_000 });
   });
 });

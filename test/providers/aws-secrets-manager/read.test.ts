@@ -16,7 +16,7 @@ describe('a value in AWS', () => {
     ['empty', ''],
     ['text with a final newline', 'line\n'],
     ['text with a BOM, CRLF, NUL and emoji', '\ufeffa\r\nb\0c\u2028😀'],
-    ['numbers as they are written', '{ "a": 1.10, "b": 123456789012345678901, "c": 1e5 }'],
+    ['numbers with their source text', '{ "a": 1.10, "b": 123456789012345678901, "c": 1e5 }'],
     ['64 KiB of text', 'ö'.repeat(32_768)],
   ])('keeps its bytes, alone and in a batch: %s', async (_, value) => {
     await using aws = await openAws();
@@ -75,7 +75,7 @@ describe('a key in AWS', () => {
     const long = store.put('app-abcdef', 'of app-abcdef');
     const keys = ['app', 'app-abcdef', short.arn, long.arn, long.arn.slice(0, -7)];
     const results = await aws.provider.read(keys.map((key) => ({ key })));
-    // The last one is also the whole ARN of `app`, and AWS looks for whole ARNs first.
+    // The last name is also the full ARN of `app`, and AWS matches full ARNs first.
     expect(results.map(reveal)).toEqual(['of app', 'of app-abcdef', 'of app', 'of app-abcdef', 'of app']);
   });
 
@@ -111,10 +111,10 @@ describe('a version in AWS', () => {
     store.put('a', 'next', { stages: ['AWSPENDING'] });
     store.put('a', 'blue', { stages: ['blue/green 1'], versionId: 'release-2026-11-25-of-the-blue-team' });
     const [oldId = '', newId = ''] = versions.map(({ id }) => id);
-    const wanted = ['AWSPREVIOUS', 'AWSCURRENT', 'AWSPENDING', 'blue/green 1', oldId, newId];
+    const versionNames = ['AWSPREVIOUS', 'AWSCURRENT', 'AWSPENDING', 'blue/green 1', oldId, newId];
     for (const [index, value] of ['old', 'new', 'next', 'blue', 'old', 'new'].entries())
-      expect(reveal(await aws.read('a', wanted[index]))).toBe(value);
-    // What a read gave as its version can be asked for, also when it is no UUID.
+      expect(reveal(await aws.read('a', versionNames[index]))).toBe(value);
+    // A version that a read returned can be requested, even if it is not a UUID.
     expect(reveal(await aws.read('a', 'release-2026-11-25-of-the-blue-team'))).toBe('blue');
     expect(reveal(await aws.read('a'))).toBe('new');
   });
@@ -194,11 +194,11 @@ describe('a batch in AWS', () => {
       'VERSION_GONE',
     ]);
     expect(results[2]).toMatchObject({
-      error: { about: 'store test-store, key kms', detail: expect.stringContaining('KMS') },
+      error: { subject: 'store test-store, key kms', detail: expect.stringContaining('KMS') },
     });
     expect(aws.server.count('BatchGetSecretValue')).toBe(1);
-    expect(aws.server.count('GetSecretValue')).toBe(1); // of the denied one
-    // Read alone, each is the same.
+    expect(aws.server.count('GetSecretValue')).toBe(1); // for the denied key
+    // Single reads give the same results.
     for (const [index, key] of keys.entries())
       expect(codeOf(await aws.read(key))).toBe(codeOf(results[index]));
   });
@@ -220,7 +220,7 @@ describe('a batch in AWS', () => {
     const alone = await Promise.all(keys.map(({ key }) => aws.read(key)));
     for (const results of [await aws.provider.read(keys), alone]) {
       expect(results.map(codeOf)).toEqual(Array(3).fill('ACCESS_DENIED'));
-      const details = results.map((it) => (it?.kind === 'failed' ? it.error.detail : 'found'));
+      const details = results.map((result) => (result?.kind === 'failed' ? result.error.detail : 'found'));
       expect(details).toEqual([undefined, ...Array(2).fill('its KMS key does not allow us to decrypt it')]);
     }
   });
@@ -244,10 +244,10 @@ describe('a batch in AWS', () => {
     aws.server.failKey('alone', new AwsError('AccessDeniedException'), /^BatchGetSecretValue item$/);
     aws.server.failKey('denied', new AwsError('AccessDeniedException'));
     await aws.provider.read(keys);
-    const asked = aws.server.requests.length;
+    const requestCount = aws.server.requests.length;
     expect((await aws.provider.read(keys)).map(codeOf)).toEqual(['found', 'ACCESS_DENIED', 'found', 'found']);
     const idsOf = ({ SecretIdList, SecretId }: Readonly<Record<string, unknown>>) => SecretIdList ?? SecretId;
-    const ids = aws.server.requests.slice(asked).map(({ input }) => idsOf(input));
+    const ids = aws.server.requests.slice(requestCount).map(({ input }) => idsOf(input));
     expect(ids).toEqual(expect.arrayContaining([['denied', 'a', 'b'], 'alone', 'denied']));
     expect(ids).toHaveLength(3);
   });

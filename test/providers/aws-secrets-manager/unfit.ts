@@ -1,21 +1,18 @@
 import { TestRunner } from 'vitest';
 
-const NAMES = 'AWS has no such names: letters, digits and / _ + = . @ - only';
+const NAMES = 'AWS does not allow such names: only letters, digits and / _ + = . @ -';
 
-/**
- * Cases of the conformance suite that no store of AWS can show, each with its reason. `test/…/keys.test.ts` has its
- * own.
- */
+/** Cases of the conformance suite that do not apply to AWS, each with the reason. `test/…/keys.test.ts` covers keys. */
 const UNFIT: readonly (readonly [RegExp, string])[] = [
-  [/refuses the key "\/etc\/passwd"/, 'a name of AWS may begin with a slash, and many do'],
+  [/refuses the key "\/etc\/passwd"/, 'an AWS name may start with a slash'],
   [
     /refuses the key "(a\/\/b\.json|a\/)"/,
-    'a name of AWS may have a slash anywhere, two in a row and one at its end too',
+    'an AWS name may contain a slash anywhere, also two in a row and at its end',
   ],
   [/reads the key "(a b|ü|%2e|it's)/, NAMES],
 ];
 
-/** Skips the running test, with its reason shown, if it is one that AWS cannot show. */
+/** Skips the running test with its reason if it does not apply to AWS. */
 export function skipUnfit(): void {
   const test = TestRunner.getCurrentTest();
   const reason = UNFIT.find(([name]) => name.test(test?.name ?? ''))?.[1];

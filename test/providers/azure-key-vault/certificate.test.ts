@@ -19,16 +19,16 @@ describe('the chain of a certificate', () => {
     ['with its key before it', KEY + CHAIN],
     ['with its key after it', CHAIN + KEY],
     ['in another order', ROOT + LEAF + KEY + ISSUER],
-    ['with one of them twice', ISSUER + CHAIN],
-    ['with other line ends and texts between', `subject=x\r\n${CHAIN.replaceAll('\n', '\r\n')}`],
+    ['with one certificate twice', ISSUER + CHAIN],
+    ['with other line ends and text in between', `subject=x\r\n${CHAIN.replaceAll('\n', '\r\n')}`],
   ])('is read from PEM %s, with the leaf first and without the key', async (_, pem) => {
     expect(await chainOf(pem, PEM_TYPE)).toBe(CHAIN);
     expect(await chainOf(pem, undefined)).toBe(CHAIN);
   });
 
   it.each([
-    ['of today', MODERN],
-    ['of former days', LEGACY],
+    ['in the current format', MODERN],
+    ['in the legacy format', LEGACY],
   ])('is read from PKCS#12 %s in any order', async (_, file) => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(CHAIN);
     expect(await chainOf(file, undefined)).toBe(CHAIN);
@@ -68,7 +68,7 @@ describe('the chain of a certificate', () => {
     const issued = own.issue().cert;
     for (const certificates of [issued + own.ca + root.ca, root.ca + issued + own.ca])
       expect(await chainOf(own.key + certificates, PEM_TYPE)).toBe(own.ca + root.ca + issued);
-    // Of two with one key, the one that issued nothing.
+    // With two certificates for the key, the one that issued nothing comes first.
     const { cert, key } = own.issue();
     expect(await chainOf(key + own.ca + issued + cert, PEM_TYPE)).toBe(cert + own.ca + issued);
   });
@@ -84,7 +84,7 @@ describe('the chain of a certificate', () => {
     ['a password', 'hunter2', undefined],
     ['a key alone', KEY, PEM_TYPE],
     ['broken PEM', LEAF.replace('MII', 'AAA'), PEM_TYPE],
-    ['something in base64', Buffer.from('no certificate').toString('base64'), PKCS12_TYPE],
+    ['other base64 data', Buffer.from('no certificate').toString('base64'), PKCS12_TYPE],
     ['a file with a password', WITH_PASSWORD, PKCS12_TYPE],
     ['nothing', '', PKCS12_TYPE],
   ])('is rejected for %s, which is not shown', async (_, text, contentType) => {
@@ -136,7 +136,7 @@ describe('object: certificate', () => {
   });
 });
 
-/** An issuer and a leaf with RSA keys, as node-forge makes them. */
+/** An issuer and a leaf with RSA keys, created with node-forge. */
 function withKey(algorithm: '3des' | 'aes256'): { readonly file: string; readonly pem: string } {
   const { pki, pkcs12, asn1 } = forge;
   const issuer = pki.rsa.generateKeyPair(1024);
@@ -154,11 +154,13 @@ function withKey(algorithm: '3des' | 'aes256'): { readonly file: string; readonl
   const own = issue('leaf', leaf.publicKey, '02');
   const above = issue('Issuer', issuer.publicKey, '01');
   const file = pkcs12.toPkcs12Asn1(leaf.privateKey, [above, own], '', { algorithm });
-  const pem = [own, above].map((it) => pki.certificateToPem(it).replaceAll('\r\n', '\n')).join('');
+  const pem = [own, above]
+    .map((certificate) => pki.certificateToPem(certificate).replaceAll('\r\n', '\n'))
+    .join('');
   return { file: Buffer.from(asn1.toDer(file).getBytes(), 'binary').toString('base64'), pem };
 }
 
-/** Two certificates that sign themselves. The one of the key is an authority, as `openssl req -x509` makes them. */
+/** Two self-signed certificates. The one of the key is a CA, as `openssl req -x509` creates them. */
 function selfSigned() {
   const { pki, pkcs12, asn1 } = forge;
   const make = (name: string, cA: boolean) => {
@@ -179,7 +181,7 @@ function selfSigned() {
     const file = pkcs12.toPkcs12Asn1(own.pair.privateKey, order, password);
     return Buffer.from(asn1.toDer(file).getBytes(), 'binary').toString('base64');
   };
-  // With a key in the clear, too.
+  // Also with an unencrypted key.
   const files = [fileOf(''), fileOf(null)];
   return { own: own.pem, other: other.pem, key: pki.privateKeyToPem(own.pair.privateKey), pkcs12: files };
 }

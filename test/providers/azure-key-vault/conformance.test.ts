@@ -4,8 +4,8 @@ import { AZURE_FAULTS } from './faults.ts';
 import { openAzure } from './harness.ts';
 
 /**
- * Names in Key Vault have neither `/` nor `.`, so the keys of the suite are written as names that have neither. What
- * the suite expects to be refused goes through as it is.
+ * Key Vault names contain neither `/` nor `.`, so the keys of the suite are encoded. Keys that must be rejected are
+ * passed unchanged.
  */
 describeProvider('azure-key-vault with the fake server', {
   faults: AZURE_FAULTS,

@@ -45,11 +45,14 @@ describe('a search in Key Vault', () => {
     expect(await store.provider.find({ path: '', tags: {} })).toEqual(['a']);
   });
 
-  it.each(['a/', 'a.b', '..', 'a b', 'a*'])('rejects the path %j, which no name starts with', async (path) => {
-    await using store = await openAzure();
-    await expect(store.provider.find({ path, tags: {} })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-    expect(store.sent()).toEqual([]);
-  });
+  it.each(['a/', 'a.b', '..', 'a b', 'a*'])(
+    'rejects the path %j, which no name starts with',
+    async (path) => {
+      await using store = await openAzure();
+      await expect(store.provider.find({ path, tags: {} })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+      expect(store.sent()).toEqual([]);
+    },
+  );
 
   it('fails as a whole if a page fails', async () => {
     await using store = await openMany(60);
@@ -92,7 +95,10 @@ describe('a search in Key Vault', () => {
 });
 
 describe('a search in a large vault', () => {
-  /** Of `n000000` and so on, without a server. @param refusedAt The page at which the first list ends for its token. */
+  /**
+   * A vault with names like `n000000`, without a server. @param refusedAt The page at which the token of the first list
+   * is refused.
+   */
   function vaultOf(count: number, refusedAt?: number): KeyVault {
     const client = (refused: number | undefined) => ({
       listPropertiesOfSecrets: () => ({

@@ -26,7 +26,7 @@ describe('errors of Key Vault contain no secret and no vendor text', () => {
       ]);
       const checks = await store.provider.check();
       const shown = everythingIn(
-        [...results, ...checks].filter((it) => !('kind' in it) || it.kind !== 'found'),
+        [...results, ...checks].filter((result) => !('kind' in result) || result.kind !== 'found'),
       );
       const secrets = [MARKER, CLIENT_SECRET, ...store.server.login.issued];
       expect(leaksIn(shown, secrets)).toEqual([]);

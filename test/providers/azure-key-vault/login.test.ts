@@ -33,8 +33,8 @@ describe('logging in to Key Vault', () => {
     store.server.secrets.put('a', '1');
     const { login } = store.server;
     const answer = login.answerAuthority;
-    login.answerAuthority = (...asked) => {
-      const reply = answer(...asked);
+    login.answerAuthority = (...request) => {
+      const reply = answer(...request);
       return { ...reply, body: reply.body.replace('"expires_in":3600', '"expires_in":-3600') };
     };
     for (let reads = 0; reads < 5; reads += 1) expect(reveal(await store.read('a'))).toBe('1');
@@ -66,7 +66,7 @@ describe('logging in to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(1);
     store.server.login.applications.set(CLIENT, { secret: 'rotated' });
     store.env.CLIENT_SECRET = 'rotated';
-    await time.advance(55_000); // the token is good for another five seconds, so nobody waits for the next one
+    await time.advance(55_000); // the token is valid for another five seconds, so no read waits for the new one
     expect(reveal(await store.read('a'))).toBe('1');
     await expect.poll(() => store.server.login.issued.size).toBe(2);
     await time.advance(5_001);
@@ -100,7 +100,7 @@ describe('logging in to Key Vault', () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time } });
     store.server.secrets.put('a', '1');
-    store.server.login.lifetime = -1; // what it hands out is not valid
+    store.server.login.lifetime = -1; // it issues invalid tokens
     expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
     store.server.login.lifetime = 3600;
     await time.advance(60_000);
@@ -130,7 +130,7 @@ describe('logging in to Key Vault', () => {
       return link.replace(/%24skiptoken=\d+/, '%24skiptoken=0');
     };
     const search = store.provider.find({ path: '', tags: {} }).catch((error: unknown) => error);
-    await ends.promise; // while the search goes on: its pages have no end
+    await ends.promise; // while the endless search continues
     store.server.nextLink = (link) => link;
     expect(await search).toContain('k0');
   });
@@ -155,8 +155,8 @@ describe('logging in to Key Vault', () => {
 describe('a failing login', () => {
   it.each([
     ['no such tenant', { tenantId: 'nobody.example.org' }, 'no such tenant'],
-    ['no such application', { clientId: '4' }, 'no application with this client id'],
-    ['a tenant that cannot be one', { tenantId: 'a b/c' }, 'the credentials cannot be used to log in'],
+    ['no such application', { clientId: '4' }, 'no application with this client ID'],
+    ['an invalid tenant', { tenantId: 'a b/c' }, 'the credentials cannot be used to log in'],
   ])('because of %s is explained', async (_, wrong, words) => {
     await using store = await openAzure({ config: { auth: { ...BY_SECRET.auth, ...wrong } } });
     const result = await store.read('a');

@@ -8,15 +8,15 @@ import { closeServer, listen } from '../../fakes/loopback.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { openOn } from './harness.ts';
 
-// The vendor's library looks for a proxy, as for the endpoint, once in a process: so this stands alone.
+// The vendor's library looks up proxy and endpoint once per process, so this test has its own file.
 
 it('a managed identity is requested without a proxy', async () => {
-  const asked: unknown[] = [];
+  const requests: unknown[] = [];
   const proxy = createServer(({ url }, response) => {
-    asked.push(url);
+    requests.push(url);
     response.writeHead(502).end();
   });
-  // The vault may be on its other side.
+  // The vault may be behind the proxy.
   proxy.on('connect', ({ url = '' }, socket: Socket) => {
     const { hostname, port } = new URL(`http://${url}`);
     const upstream = connect(Number(port), hostname, () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
@@ -43,5 +43,5 @@ it('a managed identity is requested without a proxy', async () => {
     vi.unstubAllEnvs();
     await closeServer(proxy);
   }
-  expect(asked).toEqual([]);
+  expect(requests).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { type AzureServer, startAzureServer } from '../../fakes/azure-server/ser
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { openOn } from './harness.ts';
 
-// The vendor's library looks for the endpoint once in a process, so all tests of this file share one.
+// The vendor's library looks up the endpoint once per process, so all tests in this file share one.
 let server: AzureServer;
 
 beforeAll(async () => {
@@ -50,7 +50,9 @@ describe('a managed identity', () => {
     await using store = await open('nobody');
     const result = await store.read('a');
     expect(codeOf(result)).toBe('AUTH_FAILED');
-    expect(result).toMatchObject({ error: { detail: expect.stringContaining('the managed identity does not exist') } });
+    expect(result).toMatchObject({
+      error: { detail: expect.stringContaining('the managed identity does not exist') },
+    });
   });
 
   it.each([

@@ -39,7 +39,7 @@ describe('the login methods of Key Vault', () => {
       publicKeyEncoding: { type: 'spki', format: 'pem' },
       privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' },
     });
-    for (const PEM of [certificate, 'no PEM', privateKey + certificate]) {
+    for (const PEM of [certificate, 'not PEM', privateKey + certificate]) {
       const auth = { method: 'clientCertificate', ...APPLICATION, certificate: { env: 'PEM' } };
       await using store = await openAzure({ config: { auth }, deps: { env: { PEM } } });
       expect(await log(store)).toBe('AUTH_FAILED');
@@ -139,16 +139,16 @@ describe('the cloud', () => {
     const { testDeps } = await import('../../conformance/provider-deps.ts');
     const env = { CLIENT_SECRET, AZURE_AUTHORITY_HOST: 'https://login.microsoftonline.com' };
     const config = AzureConfig.parse({ kind: 'azure-key-vault', vaultUrl, ...BY_SECRET });
-    const asked: string[] = [];
+    const hosts: string[] = [];
     const httpClient = {
       sendRequest: (request: { url: string }) => {
-        asked.push(new URL(request.url).host);
+        hosts.push(new URL(request.url).host);
         return Promise.reject(new Error('seen'));
       },
     };
     const credential = await makeCredential({ config, deps: testDeps({ env }), identity, httpClient });
     await expect(credential.getToken('https://vault/.default')).rejects.toThrow();
-    expect(asked).toEqual([host]);
+    expect(hosts).toEqual([host]);
   });
 });
 

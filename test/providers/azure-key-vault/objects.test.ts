@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openBench, type Result } from '../../cli/harness.ts';
 import { openAzureStore } from '../../integration/e2e/azure-store.ts';
 
-// A secret and a key of a vault may share one name, and the command line reads both.
+// A secret and a key of a vault can share a name, and the CLI reads both.
 
 const MINUTE = 60_000;
 
@@ -28,7 +28,7 @@ ${mappings}`;
   const owned = stack.move();
   return {
     server,
-    /** What came of each target, by its Secret. */
+    /** The outcome of each target, by Secret. */
     async sync(...args: readonly string[]) {
       const { json } = await run('sync', ...args);
       const { targets } = json as { targets: readonly { secret: string; outcome: string; code?: string }[] };
@@ -56,7 +56,8 @@ describe('a secret and a key with the same name', () => {
 `);
     const { server, sync } = vault;
     expect(await sync()).toEqual({ a: 'created', b: 'created', c: 'created' });
-    for (let pass = 0; pass < 3; pass += 1) expect(await sync('--mapping', 'a')).toEqual({ a: 'unchanged' });
+    for (let cycle = 0; cycle < 3; cycle += 1)
+      expect(await sync('--mapping', 'a')).toEqual({ a: 'unchanged' });
     server.secrets.remove('ca');
     server.secrets.purge('ca');
     expect(await sync('--mapping', 'b')).toEqual({ b: 'SOURCE_ABSENT' });
@@ -73,7 +74,7 @@ describe('a secret and a key with the same name', () => {
 `);
     const { sync, reads } = vault;
     expect(await sync()).toEqual({ a: 'created' });
-    for (let pass = 0; pass < 3; pass += 1) expect(await sync()).toEqual({ a: 'unchanged' });
+    for (let cycle = 0; cycle < 3; cycle += 1) expect(await sync()).toEqual({ a: 'unchanged' });
     expect((await reads()).toSorted()).toEqual([...Array(4).fill('failed object key'), 'ok secret']);
   });
 });

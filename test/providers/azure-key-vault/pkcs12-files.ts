@@ -1,9 +1,9 @@
 /**
- * A chain of three certificates, and PKCS#12 files with them in the order issuer, root, leaf. Made with OpenSSL 3:
- * `openssl pkcs12 -export -nokeys -in inter.crt -certfile more.crt -passout pass:`, the second one with `-legacy`
- * (40-bit RC2, SHA-1), the third one with a password, the fourth with a password that is hashed a hundred million
- * times. The last one has a key on a curve and two certificates that sign themselves, each with basicConstraints:
- * `-inkey own.key -in own.crt -certfile other.crt`.
+ * A chain of three certificates, and PKCS#12 files with them in the order issuer, root, leaf. Created with OpenSSL 3:
+ * `openssl pkcs12 -export -nokeys -in inter.crt -certfile more.crt -passout pass:`. The second file used `-legacy`
+ * (40-bit RC2, SHA-1), the third has a password, and the fourth has a password with a hundred million hash iterations.
+ * The last file has an elliptic curve key and two self-signed certificates with basicConstraints: `-inkey own.key -in
+ * own.crt -certfile other.crt`.
  */
 export const CHAIN = `-----BEGIN CERTIFICATE-----
 MIIBNjCB3AIUWwWVkUZK+Bd2rVF+7tcTRjosSRYwCgYIKoZIzj0EAwIwHjEcMBoG
@@ -143,8 +143,8 @@ export const EC_KEY = [
 ].join('');
 
 /**
- * A certificate with an RSA key that signs itself by RSASSA-PSS with a salt of 20 bytes, which its DER leaves out:
- * `openssl req -x509 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20 -sha256`.
+ * A self-signed certificate with an RSA key and RSASSA-PSS with a salt of 20 bytes, which its DER omits: `openssl req
+ * -x509 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20 -sha256`.
  */
 export const PSS = `-----BEGIN CERTIFICATE-----
 MIICcDCCAaqgAwIBAgIUCYzo2RZEo3sg8+zhEAshkupGQUUwPAYJKoZIhvcNAQEK

@@ -280,7 +280,7 @@ describe('the checks of a Key Vault store', () => {
     store.server.deny(/secretbridge-check|GET \/secrets$/);
     const checks = await store.provider.check();
     expect(checks.map(({ name }) => name.replace(/:.*/, ''))).toEqual(['reach', 'login', 'read', 'list']);
-    // A permission that only saves requests is no failure.
+    // A missing permission that only saves requests is not a failure.
     expect(checks.filter(({ error }) => error !== undefined)).toEqual([]);
     expect(checks.at(-1)).toMatchObject({ name: expect.stringContaining('not allowed'), saves: 'list' });
   });

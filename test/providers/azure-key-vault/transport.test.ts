@@ -82,7 +82,7 @@ describe('the connection to Key Vault', () => {
 
 describe('a challenge of Key Vault', () => {
   const ask = async (vaultUrl: string, resource: string) => {
-    const asked: string[] = [];
+    const requests: string[] = [];
     const deps = testDeps();
     const vault = createKeyVault({
       config: AzureConfig.parse({ kind: 'azure-key-vault', vaultUrl, ...BY_SECRET }),
@@ -103,7 +103,7 @@ describe('a challenge of Key Vault', () => {
       login: {
         credential: {
           getToken: async (scopes) => {
-            asked.push(String(scopes));
+            requests.push(String(scopes));
             return { token: 'x', expiresOnTimestamp: Date.now() + 3_600_000 };
           },
         },
@@ -114,29 +114,29 @@ describe('a challenge of Key Vault', () => {
       },
     });
     const error = await vault
-      .call('secrets', (it) => it.getSecret('a'), undefined)
-      .catch((it: unknown) => it);
-    return { asked, error };
+      .call('secrets', (client) => client.getSecret('a'), undefined)
+      .catch((client: unknown) => client);
+    return { asked: requests, error };
   };
 
   it('is followed for the vault’s own cloud only', async () => {
     for (const suffix of ['vault.azure.net', 'vault.azure.cn', 'vault.usgovcloudapi.net']) {
-      const { asked } = await ask(`https://contoso.${suffix}`, `https://${suffix}`);
-      expect(asked).toEqual([`https://${suffix}/.default`]);
+      const { asked: requests } = await ask(`https://contoso.${suffix}`, `https://${suffix}`);
+      expect(requests).toEqual([`https://${suffix}/.default`]);
     }
     for (const resource of [
       'https://management.azure.com',
       'https://evil.example',
       'https://azure.net.evil.example',
     ]) {
-      const { asked, error } = await ask('https://contoso.vault.azure.net', resource);
-      expect(asked).toEqual([]);
+      const { asked: requests, error } = await ask('https://contoso.vault.azure.net', resource);
+      expect(requests).toEqual([]);
       expect(error).toMatchObject({ code: 'BAD_ANSWER' });
     }
   });
 });
 
-/** A proxy that makes tunnels (RFC 9110, 9.3.6). */
+/** A proxy that opens tunnels (RFC 9110, 9.3.6). */
 async function startProxy() {
   const hosts: string[] = [];
   const sockets = new Set<Socket>();

@@ -9,7 +9,7 @@ import { SecretValue } from '../../../src/core/secret-value.ts';
 import { azureKeyVault } from '../../../src/providers/azure-key-vault/index.ts';
 import { createSeenVersions } from '../../../src/providers/azure-key-vault/versions.ts';
 import type { ReadResult, SourceRef, VersionResult } from '../../../src/providers/provider.ts';
-import { cheapestStrategy, type ChosenStrategy } from '../../../src/providers/read-strategy.ts';
+import { type ChosenStrategy, cheapestStrategy } from '../../../src/providers/read-strategy.ts';
 import { lastReadVersion } from '../../../src/reconcile/last-read-version.ts';
 import { createRecorder, type Recorder } from '../../../src/reconcile/recorder.ts';
 import type { Objects } from '../../fakes/azure-server/objects.ts';
@@ -21,12 +21,12 @@ import { CLIENT, CLIENT_SECRET, openAzure, openOn } from './harness.ts';
 const UNKNOWN = { kind: 'unknown' };
 const HOUR_MS = 3_600_000;
 
-/** Secrets that were written at the beginning of a second, and read some time after. */
+/** Secrets that were written at the start of a second and read some time later. */
 async function openRead(count: number, readAfterMs = HOUR_MS) {
   const keys = Array.from({ length: count }, (_, index) => `n${String(index).padStart(3, '0')}`);
   const time = createManualTime();
-  const ways: ChosenStrategy[] = [];
-  const deps = { clock: time, onWay: (taken: ChosenStrategy) => ways.push(taken) };
+  const strategies: ChosenStrategy[] = [];
+  const deps = { clock: time, onStrategy: (strategy: ChosenStrategy) => strategies.push(strategy) };
   const store = await openAzure({ server: { now: time.now }, deps });
   for (const key of keys) store.server.secrets.put(key, 'x');
   time.set(time.now() + readAfterMs);
@@ -37,7 +37,14 @@ async function openRead(count: number, readAfterMs = HOUR_MS) {
     const { version, createdAt } = result;
     return { kind: 'known', version, ...(createdAt === undefined ? {} : { createdAt }) };
   });
-  return { store, time, keys, read, ways, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+  return {
+    store,
+    time,
+    keys,
+    read,
+    ways: strategies,
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
 }
 
 describe('versions in Key Vault', () => {
@@ -81,7 +88,7 @@ describe('versions in Key Vault', () => {
     for (const key of keys) store.server.secrets.put(key, '1');
     await store.provider.read(keys.map((key) => ({ key })));
     time.set(time.now() + 900);
-    store.server.secrets.put('a', '2'); // the list shows the same second as at the reading
+    store.server.secrets.put('a', '2'); // the list shows the same second as at the read
     expect(await store.provider.versions(keys)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
   });
 
@@ -89,7 +96,7 @@ describe('versions in Key Vault', () => {
     await using test = await openRead(100);
     const few = test.keys.slice(90, 93);
     expect(await test.store.provider.versions(few)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
-    expect(test.store.sent()).toHaveLength(2); // as far as it was worth it, which is remembered
+    expect(test.store.sent()).toHaveLength(2); // as long as it was worthwhile, which is remembered
     await test.store.provider.versions(few);
     expect(test.store.sent()).toEqual([]);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
@@ -143,7 +150,7 @@ describe('versions in Key Vault', () => {
     expect(sent()).toEqual([]);
     test.time.set(test.time.now() + 24 * HOUR_MS);
     expect(await provider.versions(few)).toEqual(test.read.slice(90, 93));
-    expect(sent()).toContain('vault GET /secrets'); // and a login, which has ended long ago
+    expect(sent()).toContain('vault GET /secrets'); // and a login, because the last one has expired
     expect(test.ways.map(({ way }) => way)).toEqual(['list', 'read', 'list']);
   });
 });
@@ -163,20 +170,22 @@ describe('versions in Key Vault that another process has read', () => {
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     test.store.sent();
     test.store.server.secrets.put('n001', 'y');
-    const told = await later.provider.versions(test.keys, { lastReadVersion: async (key) => read.get(key) });
-    expect(told).toEqual(test.read.map((it, index) => (index === 1 ? UNKNOWN : it)));
+    const reported = await later.provider.versions(test.keys, {
+      lastReadVersion: async (key) => read.get(key),
+    });
+    expect(reported).toEqual(test.read.map((step, index) => (index === 1 ? UNKNOWN : step)));
     const lines = test.store.sent().filter((line) => line.startsWith('vault'));
     expect(new Set(lines)).toEqual(new Set(['vault GET /secrets']));
   });
 
   it('are requested once, and not for keys that were read here', async () => {
     await using test = await openRead(3);
-    const asked: string[] = [];
-    const recall = async (key: string): Promise<undefined> => void asked.push(key);
+    const requests: string[] = [];
+    const lastRead = async (key: string): Promise<undefined> => void requests.push(key);
     const { provider, server } = test.store;
     for (const key of KEYS) server.secrets.put(key, 'x');
-    for (const _ of [1, 2]) await provider.versions([...test.keys, ...KEYS], { lastReadVersion: recall });
-    expect(asked).toEqual(KEYS);
+    for (const _ of [1, 2]) await provider.versions([...test.keys, ...KEYS], { lastReadVersion: lastRead });
+    expect(requests).toEqual(KEYS);
   });
 
   it('have no stamp for a named version, or if a second change could have the same stamp', async () => {
@@ -192,16 +201,16 @@ describe('versions in Key Vault that another process has read', () => {
   it('are unknown if the audit log fails, which is tried again each time, but not for each key', async () => {
     await using test = await openRead(100);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
-    let asked = 0;
-    const recall = () => {
-      asked += 1;
+    let requests = 0;
+    const lastRead = () => {
+      requests += 1;
       return Promise.reject(new AppError('AUDIT_UNAVAILABLE'));
     };
     for (const times of [1, 2]) {
-      expect(await later.provider.versions(test.keys, { lastReadVersion: recall })).toEqual(
+      expect(await later.provider.versions(test.keys, { lastReadVersion: lastRead })).toEqual(
         test.keys.map(() => UNKNOWN),
       );
-      expect(asked).toBe(times * 25);
+      expect(requests).toBe(times * 25);
     }
   });
 
@@ -209,17 +218,17 @@ describe('versions in Key Vault that another process has read', () => {
     await using test = await openRead(60);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     test.store.server.deny(/GET \/secrets$/);
-    let asked = 0;
-    const recall = async () => {
-      asked += 1;
+    let requests = 0;
+    const lastRead = async () => {
+      requests += 1;
       return { version: 'v', stamp: 's' };
     };
-    for (const _ of [1, 2]) await later.provider.versions(test.keys, { lastReadVersion: recall });
-    expect(asked).toBe(60);
+    for (const _ of [1, 2]) await later.provider.versions(test.keys, { lastReadVersion: lastRead });
+    expect(requests).toBe(60);
     test.time.set(test.time.now() + HOUR_MS - 1);
     await using third = await openOn(test.store.server, { deps: { clock: test.time } });
-    await third.provider.versions(['n000'], { lastReadVersion: recall });
-    expect(asked).toBe(60);
+    await third.provider.versions(['n000'], { lastReadVersion: lastRead });
+    expect(requests).toBe(60);
   });
 
   it('have no stamp without the server date, and are replaced by newer reads', async () => {
@@ -237,15 +246,15 @@ describe('versions in Key Vault that another process has read', () => {
 
   it('are no longer requested after an abort', async () => {
     const over = new AbortController();
-    let asked = 0;
-    const recall = async () => {
-      asked += 1;
+    let requests = 0;
+    const lastRead = async () => {
+      requests += 1;
       over.abort();
       return undefined;
     };
     const keys = Array.from({ length: 60 }, (_, index) => `n${index}`);
-    await expect(createSeenVersions().restore(keys, recall, over.signal)).rejects.toThrow('abort');
-    expect(asked).toBe(25);
+    await expect(createSeenVersions().restore(keys, lastRead, over.signal)).rejects.toThrow('abort');
+    expect(requests).toBe(25);
   });
 
   it('are never wrong, whatever happens to keys and processes', async () => {
@@ -267,7 +276,7 @@ describe('versions in Key Vault that another process has read', () => {
         server.login.applications.set(CLIENT, { secret: CLIENT_SECRET });
         const { secrets } = server;
         const audit = createMemoryAudit({ clock: time });
-        const recall = (name: string) => lastReadVersion(audit, { store: 'azure', key: name }, 'd1');
+        const lastRead = (name: string) => lastReadVersion(audit, { store: 'azure', key: name }, 'd1');
         const read = async (refs: readonly SourceRef[]) => {
           const recorder = recorderOn(audit, time);
           for (const [index, result] of (await process.provider.read(refs)).entries()) {
@@ -276,19 +285,19 @@ describe('versions in Key Vault that another process has read', () => {
           }
         };
         let process = await openOn(server, { deps: { clock: time } });
-        for (const it of steps) {
-          if (it.kind === 'pinned') {
-            const version = secrets.get(it.key)?.id;
-            if (version !== undefined) await read([{ key: it.key, version }]);
-          } else if ('key' in it) change(secrets, it);
-          else if ('ms' in it) time.set(time.now() + it.ms);
-          else if (it.kind === 'read') await read(KEYS.map((name) => ({ key: name })));
+        for (const action of steps) {
+          if (action.kind === 'pinned') {
+            const version = secrets.get(action.key)?.id;
+            if (version !== undefined) await read([{ key: action.key, version }]);
+          } else if ('key' in action) change(secrets, action);
+          else if ('ms' in action) time.set(time.now() + action.ms);
+          else if (action.kind === 'read') await read(KEYS.map((name) => ({ key: name })));
           else {
             await process[Symbol.asyncDispose]();
             process = await openOn(server, { deps: { clock: time } });
           }
-          const told = await process.provider.versions(KEYS, { lastReadVersion: recall });
-          for (const [index, result] of told.entries())
+          const reported = await process.provider.versions(KEYS, { lastReadVersion: lastRead });
+          for (const [index, result] of reported.entries())
             if (result.kind === 'known') expect(result.version).toBe(secrets.get(KEYS[index] ?? '')?.id);
         }
         await process[Symbol.asyncDispose]();

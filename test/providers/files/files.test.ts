@@ -61,7 +61,7 @@ describe('a file', () => {
     await chmod(join(store.path, 'a'), 0);
     expect(codeOf(await store.read('c.txt'))).toBe('ACCESS_DENIED');
     expect(codeOf(await store.read('a/b.txt'))).toBe('ACCESS_DENIED');
-    await chmod(join(store.path, 'a'), 0o100); // its files can be opened by name, and not listed
+    await chmod(join(store.path, 'a'), 0o100); // its files can be opened by name, but not listed
     expect(codeOf(await store.read('a/none.txt'))).toBe('ACCESS_DENIED');
     await chmod(join(store.path, 'a'), 0o700);
   });

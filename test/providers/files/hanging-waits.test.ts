@@ -6,7 +6,7 @@ import { files } from '../../../src/providers/files/index.ts';
 import { codeOf } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 
-/** Paths that hang, as a file system does whose server is away: each call to it holds a thread until it returns. */
+/** Paths that hang, like a file system whose server is down: each call to one blocks a thread until it returns. */
 const server = vi.hoisted(() => ({
   away: /^$/,
   held: [] as { readonly path: string; readonly back: () => void }[],
@@ -99,9 +99,9 @@ describe('a hanging file system', () => {
     const held = new Promise<void>((resolve) => {
       server.onHeld = resolve;
     });
-    let looks = 0;
-    // The second look at the file is the one after the reading.
-    server.away = { test: (path: string) => path.endsWith('k0') && ++looks > 1 } as RegExp;
+    let checks = 0;
+    // The second check of the file is the one after the read.
+    server.away = { test: (path: string) => path.endsWith('k0') && ++checks > 1 } as RegExp;
     const reading = store.read('k0', 'k1');
     await held;
     await vi.advanceTimersByTimeAsync(20_000);
@@ -126,7 +126,7 @@ describe('a hanging file system', () => {
     const reading = store.read(...KEYS).finally(() => {
       isRead = true;
     });
-    // Time goes on only while a call waits for it: the real file system takes its own.
+    // Time only advances while a call waits for it, because the real file system needs real time.
     while (!isRead)
       if (server.slowed > 0) await vi.advanceTimersByTimeAsync(5_000);
       else await new Promise((resolve) => setImmediate(resolve));

@@ -6,7 +6,7 @@ import { files } from '../../../src/providers/files/index.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 
-/** What happens between two looks of ours at the file system; each once, at the first path with this end. */
+/** Callbacks that run between two file system operations of ours, each once, at the first path with this end. */
 const meanwhile = vi.hoisted(() => ({
   readdir: new Map<string, () => Promise<void>>(),
   realpath: new Map<string, () => Promise<string>>(),
@@ -32,7 +32,7 @@ vi.mock('node:fs/promises', async (original) => {
   };
 });
 
-/** A volume with `nested/a` and `nested/b`, and its update to a second folder, half of the first one removed. */
+/** A volume with `nested/a` and `nested/b`, and an update to a second folder that has removed half of the first one. */
 async function open() {
   const path = await mkdtemp(join(tmpdir(), 'secretbridge-races-'));
   for (const generation of ['..1', '..2']) {
@@ -58,7 +58,7 @@ describe('a volume update', () => {
   it('that empties the old folder after it was opened makes nothing absent', async () => {
     await using volume = await open();
     meanwhile.realpath.set('nested/a', async () => {
-      await volume.update(); // after `..data` was followed, and before `a` was found
+      await volume.update(); // after `..data` was resolved, and before `a` was found
       throw Object.assign(new Error('gone'), { code: 'ENOENT' });
     });
     meanwhile.realpath.set('nested', async () => join(volume.path, '..1/nested'));

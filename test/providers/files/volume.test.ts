@@ -9,7 +9,7 @@ import { createVolume, type Volume } from './volume.ts';
 
 const open = (path: string) => files.create({ kind: 'files', path }, testDeps());
 
-// Without the keys that no volume can have: a name that begins with `..` is the volume's own.
+// Omits keys that no volume can have: names that start with `..` belong to the volume itself.
 describeProvider('files in a mounted volume', {
   faults: { 'folder missing': 'STORE_UNAVAILABLE', 'folder replaced by a file': 'STORE_UNAVAILABLE' },
   async open() {
@@ -48,19 +48,19 @@ const KEYS = ['tls.crt', 'tls.key', 'nested/a', 'nested/deep/b'];
 const MANY = Array.from({ length: 30 }, (_, index) => `nested/${index}`).sort();
 const generation = (text: string, keys = KEYS) => Object.fromEntries(keys.map((key) => [key, text]));
 
-/** Updates the volume again and again until all looks have been taken. */
+/** Updates the volume repeatedly until all reads are done. */
 async function whileUpdating(
   volume: Volume,
   keys: readonly string[],
-  looks: number,
-  look: () => Promise<void>,
+  count: number,
+  work: () => Promise<void>,
 ): Promise<void> {
   let done = false;
   const updating = (async () => {
     for (let round = 1; !done; round += 1) await volume.update(generation(String(round), [...keys]));
   })();
   try {
-    for (let round = 0; round < looks; round += 1) await look();
+    for (let round = 0; round < count; round += 1) await work();
   } finally {
     done = true;
     await updating;

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /**
- * A folder as Kubernetes mounts a Secret or ConfigMap: the content stands in a folder with a time for its name,
- * `..data` is a link to it, and what users see are links through `..data`. An update writes a new folder whole, moves
- * `..data` over, and then empties and removes the old folder.
+ * A folder like a mounted Secret or ConfigMap in Kubernetes. The content is in a timestamped folder, `..data` links to
+ * it, and the visible files are links through `..data`. An update writes a new folder, switches `..data`, and then
+ * empties and removes the old folder.
  */
 export interface Volume extends AsyncDisposable {
-  /** Has the volume at `path`. */
+  /** Creates the volume at `path`. */
   readonly folder: string;
   readonly path: string;
-  /** Names with `/` are as those of a projected volume. */
+  /** Names with `/` work like in a projected volume. */
   update(files: Readonly<Record<string, string>>): Promise<void>;
 }
 

@@ -4,12 +4,12 @@ import { yamlToJson } from '../../../src/providers/files/yaml.ts';
 describe('yamlToJson', () => {
   it.each([
     [
-      'numbers as they are written',
+      'numbers with their source text',
       'a: 123456789012345678901\nb: 1.10\nc: 1e5\nd: -0',
       '{"a":123456789012345678901,"b":1.10,"c":1e5,"d":-0}',
     ],
     [
-      'numbers that JSON cannot write as text',
+      'numbers that are not valid JSON numbers',
       'a: 007\nb: 0x1F\nc: .5\nd: .inf\ne: +1',
       '{"a":"007","b":"0x1F","c":".5","d":".inf","e":"+1"}',
     ],
@@ -25,7 +25,7 @@ describe('yamlToJson', () => {
     ],
     ['the order of members', 'z: 1\na: {c: 1, b: 2}\n10: x', '{"z":1,"a":{"c":1,"b":2},"10":"x"}'],
     [
-      'keys as they are written',
+      'keys with their source text',
       '8080: web\ntrue: x\n0x1F: y\n1.10: z\n~: n',
       '{"8080":"web","true":"x","0x1F":"y","1.10":"z","~":"n"}',
     ],
@@ -39,8 +39,8 @@ describe('yamlToJson', () => {
 
   it.each([
     ['duplicate keys', 'a: 1\na: 2'],
-    ['keys that become one', '1: a\n"1": b'],
-    ['keys that are marked', '!!str 1: a'],
+    ['keys that become equal', '1: a\n"1": b'],
+    ['keys with anchors or tags', '!!str 1: a'],
     ['keys that are lists', '? [a]\n: b'],
     ['anchors', 'a: &x 1'],
     ['aliases', 'a: &x 1\nb: *x'],
@@ -58,7 +58,7 @@ describe('yamlToJson', () => {
     const many = Array.from({ length: 10_000 }, (_, index) => `key${index}: ${index}`).join('\n');
     const startedAt = performance.now();
     expect(yamlToJson(many)).toContain('"key9999":9999}');
-    expect(performance.now() - startedAt).toBeLessThan(5_000); // compared each with each: a minute
+    expect(performance.now() - startedAt).toBeLessThan(5_000); // comparing every pair took a minute
   });
 
   it('rejects too deep or too long documents instead of exhausting the process', () => {

@@ -6,13 +6,13 @@ import { openVault } from './harness.ts';
 describe('proof of absence in Vault', () => {
   it('needs a mount check after the response, shared by all waiting callers', async () => {
     await using store = await openVault();
-    const asked = () => store.sent().filter((line) => line.includes('sys/internal/ui/mounts')).length;
+    const mountRequests = () => store.sent().filter((line) => line.includes('sys/internal/ui/mounts')).length;
     const keys = Array.from({ length: 100 }, (_, index) => ({ key: `none${index}` }));
     const results = await store.provider.read(keys);
     expect(new Set(results.map(codeOf))).toEqual(new Set(['absent']));
-    expect(asked()).toBeLessThan(50);
+    expect(mountRequests()).toBeLessThan(50);
     expect(await store.read('d')).toEqual({ kind: 'absent' });
-    expect(asked()).toBe(1);
+    expect(mountRequests()).toBe(1);
   });
 
   it('fails for a mount that was replaced by one of the other version', async () => {

@@ -121,7 +121,7 @@ describe('TLS to Vault', () => {
 
   it.each([
     ['TLSv1.2', 'the TLS handshake failed'],
-    ['TLSv1.3', 'it asks for a client certificate; set `tls.certFile` and `tls.keyFile`'],
+    ['TLSv1.3', 'the server requires a client certificate; set `tls.certFile` and `tls.keyFile`'],
   ] as const)('reports with %s that the server requires a client certificate', async (version, detail) => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
@@ -157,7 +157,7 @@ describe('TLS to Vault', () => {
     const first = await use(authority.issue());
     await transport.send(options);
     const second = await use(authority.issue());
-    await transport.send(options); // over the connection that is there
+    await transport.send(options); // over the existing connection
     transport.reconnect();
     await transport.send(options);
     expect(server.shown).toEqual([first, first, second]);
@@ -182,7 +182,7 @@ describe('TLS to Vault', () => {
   it('cannot be disabled by the environment', async () => {
     await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
     const before = { ...process.env };
-    const warning = vi.spyOn(process, 'emitWarning').mockReturnValue(); // Node's, about this variable
+    const warning = vi.spyOn(process, 'emitWarning').mockReturnValue(); // Node's warning about this variable
     Object.assign(process.env, { NODE_TLS_REJECT_UNAUTHORIZED: '0', VAULT_SKIP_VERIFY: 'true' });
     try {
       expect(await get(server.address)).toMatchObject({ code: 'TLS_FAILED' });
@@ -204,7 +204,7 @@ describe('TLS to Vault', () => {
     const port = await listen(server);
     expect(await get(`https://127.0.0.1:${port}`)).toEqual({
       code: 'TLS_FAILED',
-      detail: expect.stringContaining('does not speak TLS'),
+      detail: expect.stringContaining('does not use TLS'),
     });
     server.close();
     await once(server, 'close');

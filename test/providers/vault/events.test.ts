@@ -41,7 +41,7 @@ it('closes a stream that stopped responding, but not a quiet one', async () => {
   await using world = await openWorld();
   const { config, deps, events } = world;
   const time = createManualTime();
-  const heard = listener();
+  const received = listener();
   const session = {
     token: async () => SecretValue.fromText(world.server.rootToken),
     ensure: async () => undefined,
@@ -51,14 +51,14 @@ it('closes a stream that stopped responding, but not a quiet one', async () => {
     [Symbol.asyncDispose]: async () => undefined,
   };
   const ended = Promise.allSettled([
-    followEvents({ config, deps, session, wake: time.wake }, heard, new AbortController().signal),
+    followEvents({ config, deps, session, wake: time.wake }, received, new AbortController().signal),
   ]);
-  await soon(() => expect(heard.onOpen).toHaveBeenCalledOnce());
-  // Quiet: an answer to each ping.
+  await soon(() => expect(received.onOpen).toHaveBeenCalledOnce());
+  // Quiet: only answers to pings.
   for (let alive = 1; alive <= 5; alive += 1)
     await soon(async () => {
-      if (heard.onAlive.mock.calls.length < alive) await time.advance(20_000);
-      expect(heard.onAlive).toHaveBeenCalledTimes(alive);
+      if (received.onAlive.mock.calls.length < alive) await time.advance(20_000);
+      expect(received.onAlive).toHaveBeenCalledTimes(alive);
     });
   events.silent = true;
   await time.advance(100_000);
@@ -114,15 +114,15 @@ it('protects a stream with the same authority as the other calls', async () => {
       testDeps({ env: { TOKEN: server.rootToken } }),
     );
   await using provider = await open(caFile);
-  const heard = listener();
+  const received = listener();
   const ending = new AbortController();
-  const ended = Promise.allSettled([provider.subscribe?.(heard, { signal: ending.signal })]);
-  await soon(() => expect(heard.onOpen).toHaveBeenCalledOnce());
-  // The file is read again for each connection: now it holds another authority.
+  const ended = Promise.allSettled([provider.subscribe?.(received, { signal: ending.signal })]);
+  await soon(() => expect(received.onOpen).toHaveBeenCalledOnce());
+  // The file is read for each connection, and now contains another authority.
   await copyFile(otherFile, caFile);
   await expect(provider.subscribe?.(listener())).rejects.toMatchObject({ code: 'TLS_FAILED' });
   events.send('kv-v2/data-write', 'secret/data/a');
-  await soon(() => expect(heard.onMessage).toHaveBeenCalledWith('a'));
+  await soon(() => expect(received.onMessage).toHaveBeenCalledWith('a'));
   ending.abort(new AppError('INTERRUPTED'));
   await ended;
   await rm(folder, { recursive: true });

@@ -2,10 +2,10 @@ import type { ErrorCode } from '../../../src/core/error-codes.ts';
 import type { Fault } from '../../fakes/fault-proxy.ts';
 import { HTTP_FAULT_CODES } from '../http-faults.ts';
 
-/** What each fault between us and Vault must become. */
+/** The expected error for each fault between us and Vault. */
 export const VAULT_FAULTS = {
   ...HTTP_FAULT_CODES,
-  // Everything is forbidden, `lookup-self` included.
+  // Everything is forbidden, including `lookup-self`.
   forbidden: 'AUTH_FAILED',
   'forbidden, in HTML': 'AUTH_FAILED',
   'wrong mount': 'MOUNT_NOT_FOUND',

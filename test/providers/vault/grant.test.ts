@@ -24,7 +24,7 @@ describe('the response to a login', () => {
     'without a lifetime gives a token that is used until it is refused: %j',
     (more) => {
       const grant = answered({ client_token: 't', ...more });
-      expect(grant).toMatchObject({ ttlMs: undefined, renewable: false, own: true });
+      expect(grant).toMatchObject({ ttlMs: undefined, renewable: false, isOwn: true });
       expect(grant.token.revealText()).toBe('t');
     },
   );

@@ -9,7 +9,7 @@ export interface OpenOptions {
   readonly deps?: Parameters<typeof testDeps>[0];
 }
 
-/** A fake server with `secret` (version 2) and `kv1` (version 1), a proxy before it, and a provider. */
+/** A fake server with `secret` (version 2) and `kv1` (version 1), a proxy in front of it, and a provider. */
 export async function openVault({ config = {}, deps = {} }: OpenOptions = {}) {
   const server = await startVaultServer();
   const proxy = await startFaultProxy(server.address);
@@ -31,11 +31,11 @@ export async function openVault({ config = {}, deps = {} }: OpenOptions = {}) {
     server,
     proxy,
     provider,
-    /** Changes are seen at the next login. */
+    /** Changes take effect at the next login. */
     env,
     read: async (key: string, version?: string) =>
       (await provider.read([version === undefined ? { key } : { key, version }]))[0],
-    /** Requests since the last call of this, without the query. */
+    /** The requests since the last call of this function, without the query. */
     sent() {
       return server.requests.splice(0).map((line) => line.replace('/v1/', '').replace(/\?.*/, ''));
     },

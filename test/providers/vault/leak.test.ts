@@ -16,9 +16,9 @@ describe('errors of Vault contain no secret', () => {
       store.proxy.set(fault, path);
       const results = await store.provider.read([{ key: 'a' }, { key: 'b' }, { key: 'none' }]);
       const checks = await store.provider.check();
-      const shown = everythingIn([...results, ...checks]);
+      const text = everythingIn([...results, ...checks]);
       const secrets = [MARKER, store.server.appRole.secretId, ...store.server.tokens];
-      expect(leaksIn(shown, secrets)).toEqual([]);
+      expect(leaksIn(text, secrets)).toEqual([]);
     }
   });
 });

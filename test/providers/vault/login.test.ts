@@ -12,7 +12,7 @@ type Store = Awaited<ReturnType<typeof openVault>>;
 const PASSWORD = { env: 'PASSWORD' };
 const JWT = { env: 'JWT' };
 
-/** A login of each method: what the configuration says, and what the server must see. */
+/** A login for each method: its configuration, and what the server must receive. */
 const LOGINS: readonly [name: string, auth: object, path: string, body: Record<string, string>][] = [
   [
     'userpass',
@@ -21,13 +21,13 @@ const LOGINS: readonly [name: string, auth: object, path: string, body: Record<s
     { password: 'p' },
   ],
   [
-    'userpass with a name for which URLs and HTML have other uses',
+    'userpass with a name that URLs and HTML would change',
     { method: 'userpass', username: 'o\'neil & <"söns">?#%2f', password: PASSWORD },
     'auth/userpass/login/o\'neil & <"söns">?#%2f',
     { password: 'p' },
   ],
   [
-    'userpass elsewhere, its name by reference',
+    'userpass at another mount, with a name by reference',
     { method: 'userpass', username: { env: 'NAME' }, password: PASSWORD, mountPath: "team/it's" },
     "auth/team/it's/login/bob",
     { password: 'p' },
@@ -39,20 +39,20 @@ const LOGINS: readonly [name: string, auth: object, path: string, body: Record<s
     { password: 'p' },
   ],
   [
-    'ldap elsewhere',
+    'ldap at another mount',
     { method: 'ldap', username: 'ann', password: PASSWORD, mountPath: 'ad' },
     'auth/ad/login/ann',
     { password: 'p' },
   ],
   ['jwt', { method: 'jwt', role: 'r', jwt: JWT }, 'auth/jwt/login', { role: 'r', jwt: 'j' }],
   [
-    'jwt elsewhere',
+    'jwt at another mount',
     { method: 'jwt', role: 'r/&', jwt: JWT, mountPath: 'ci/jwt' },
     'auth/ci/jwt/login',
     { role: 'r/&', jwt: 'j' },
   ],
   [
-    'appRole elsewhere',
+    'appRole at another mount',
     { method: 'appRole', roleId: 'i', secretId: PASSWORD, mountPath: 'a/b' },
     'auth/a/b/login',
     { role_id: 'i', secret_id: 'p' },
@@ -72,7 +72,7 @@ async function openFile(name: string) {
   };
 }
 
-/** A read after the old login has gone. */
+/** Reads after the old login is gone. */
 async function logInAnew(store: Store): Promise<string | undefined> {
   store.server.revokeAll();
   return codeOf(await store.read('a'));
@@ -100,16 +100,19 @@ describe('the login method', () => {
     expect(everythingIn(results)).not.toContain('MARK');
   });
 
-  it.each(LOGINS)('%s does not treat the response of another server as a refusal', async (_, auth, path, body) => {
-    await using store = await openVault({ config: { auth }, deps: { env: ENV } });
-    store.server.accept(path, body);
-    for (const fault of ['not found, in HTML', 'not found at another host'] as const) {
-      store.proxy.set(fault, /login/);
-      expect(await logInAnew(store)).toBe('BAD_ANSWER');
-      store.proxy.set(undefined);
-      expect(await logInAnew(store)).toBe('absent');
-    }
-  });
+  it.each(LOGINS)(
+    '%s does not treat the response of another server as a refusal',
+    async (_, auth, path, body) => {
+      await using store = await openVault({ config: { auth }, deps: { env: ENV } });
+      store.server.accept(path, body);
+      for (const fault of ['not found, in HTML', 'not found at another host'] as const) {
+        store.proxy.set(fault, /login/);
+        expect(await logInAnew(store)).toBe('BAD_ANSWER');
+        store.proxy.set(undefined);
+        expect(await logInAnew(store)).toBe('absent');
+      }
+    },
+  );
 
   it('cert reports a server without TLS', () => {
     const text = 'Client sent an HTTP request to an HTTPS server.\n';
@@ -247,7 +250,7 @@ describe('a refused login', () => {
   });
 });
 
-/** The most that the server counts: it begins anew after 15 minutes without a wrong attempt. */
+/** The highest count on the server, which resets after 15 minutes without a wrong attempt. */
 function mostCounted(times: readonly number[]): number {
   let count = 0;
   let most = 0;

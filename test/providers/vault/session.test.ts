@@ -117,10 +117,10 @@ describe('the Vault login', () => {
     for (const token of before) expect(store.server.bodies.join('\n')).not.toContain(token);
     await store[Symbol.asyncDispose]();
 
-    await using given = await openVault();
-    await given.read('a');
-    await given.provider[Symbol.asyncDispose]();
-    expect(given.sent()).not.toContain('POST auth/token/revoke-self');
+    await using configured = await openVault();
+    await configured.read('a');
+    await configured.provider[Symbol.asyncDispose]();
+    expect(configured.sent()).not.toContain('POST auth/token/revoke-self');
   });
 
   it('is closed without waiting for a response', async () => {
@@ -290,7 +290,7 @@ describe('the renewal of a token', () => {
       session,
       renewals,
       progress,
-      /** Moves on to the next renewal and waits for its answer. */
+      /** Advances to the next renewal and waits for its response. */
       async next() {
         const [wait = 0] = time.waiting;
         const before = server.requests.length;
@@ -307,20 +307,20 @@ describe('the renewal of a token', () => {
   }
 
   it('happens after two thirds of each lifetime', async () => {
-    await using it = await open(300);
-    await it.session.ensure(undefined);
-    expect(it.time.waiting).toEqual([200_000]);
-    await it.next();
-    await it.next();
-    expect(it.renewals).toEqual([200, 400]);
-    await it.session.ensure(undefined);
-    expect(it.server.logins).toBe(1);
+    await using fixture = await open(300);
+    await fixture.session.ensure(undefined);
+    expect(fixture.time.waiting).toEqual([200_000]);
+    await fixture.next();
+    await fixture.next();
+    expect(fixture.renewals).toEqual([200, 400]);
+    await fixture.session.ensure(undefined);
+    expect(fixture.server.logins).toBe(1);
   });
 
   it('does not happen at once for a token of 768 hours', async () => {
-    await using it = await open(768 * 3600);
-    await it.session.ensure(undefined);
-    expect(it.time.waiting).toEqual([768 * 3600 * 1000 * (2 / 3)]);
+    await using fixture = await open(768 * 3600);
+    await fixture.session.ensure(undefined);
+    expect(fixture.time.waiting).toEqual([768 * 3600 * 1000 * (2 / 3)]);
     await using year = await open(365 * 24 * 3600);
     await year.session.ensure(undefined);
     expect(year.time.waiting).toEqual([2 ** 31 - 1]);
@@ -330,36 +330,36 @@ describe('the renewal of a token', () => {
   });
 
   it('leaves no timer behind when the store is closed', async () => {
-    await using it = await open(300);
-    await it.session.ensure(undefined);
-    await it.session[Symbol.asyncDispose]();
-    expect(it.time.waiting).toEqual([]);
+    await using fixture = await open(300);
+    await fixture.session.ensure(undefined);
+    await fixture.session[Symbol.asyncDispose]();
+    expect(fixture.time.waiting).toEqual([]);
   });
 
   it('stops at the maximum lifetime, and a new login follows when the token expires', async () => {
-    await using it = await open(300);
-    await it.session.ensure(undefined);
-    it.server.appRole.ttl = 100; // what is left to it at its greatest age
-    await it.time.advance(200_000);
-    await expect.poll(() => it.renewals.length, { interval: 1 }).toBe(1);
-    await expect.poll(() => it.time.waiting.length, { interval: 1 }).toBe(0);
-    await it.time.advance(99_000);
-    await it.session.ensure(undefined);
-    expect(it.server.logins).toBe(2);
+    await using fixture = await open(300);
+    await fixture.session.ensure(undefined);
+    fixture.server.appRole.ttl = 100; // the time left at its maximum lifetime
+    await fixture.time.advance(200_000);
+    await expect.poll(() => fixture.renewals.length, { interval: 1 }).toBe(1);
+    await expect.poll(() => fixture.time.waiting.length, { interval: 1 }).toBe(0);
+    await fixture.time.advance(99_000);
+    await fixture.session.ensure(undefined);
+    expect(fixture.server.logins).toBe(2);
   });
 
   it('is retried before the token expires if the server was unavailable', async () => {
-    await using it = await open(300);
-    await it.session.ensure(undefined);
-    it.server.failRenewals = true;
-    await it.next();
-    await it.next();
-    it.server.failRenewals = false;
-    await it.next();
-    expect(it.renewals.length).toBe(3);
-    expect(it.renewals.at(-1)).toBeLessThan(300);
-    expect(it.progress).toEqual(['STORE_UNAVAILABLE', 'STORE_UNAVAILABLE', undefined]);
-    await it.session.ensure(undefined);
-    expect(it.server.logins).toBe(1);
+    await using fixture = await open(300);
+    await fixture.session.ensure(undefined);
+    fixture.server.failRenewals = true;
+    await fixture.next();
+    await fixture.next();
+    fixture.server.failRenewals = false;
+    await fixture.next();
+    expect(fixture.renewals.length).toBe(3);
+    expect(fixture.renewals.at(-1)).toBeLessThan(300);
+    expect(fixture.progress).toEqual(['STORE_UNAVAILABLE', 'STORE_UNAVAILABLE', undefined]);
+    await fixture.session.ensure(undefined);
+    expect(fixture.server.logins).toBe(1);
   });
 });

@@ -9,11 +9,11 @@ const { ca } = createAuthority();
 const CERTIFICATES = Array.from({ length: 5 }, () => ca).join('');
 const MANY = '{% assign l = BIG | slice: 0, 9000 | split: "" %}';
 
-// Each of these would take minutes, or all memory, without its bound.
-describe('a template that would never end', () => {
+// Without the limits, each of these would take minutes or all memory.
+describe('endless template', () => {
   const bombs: readonly (readonly [string, string, RegExp])[] = [
     [
-      'loops in loops',
+      'nested loops',
       `${MANY}{% for a in l %}{% for b in l %}{% for c in l %}{% endfor %}{% endfor %}{% endfor %}`,
       /more than 100000 steps/,
     ],
@@ -58,7 +58,7 @@ describe('a template that would never end', () => {
     ['wide JSON', `{% assign o = W | from_json %}`, /list of more than/],
   ];
 
-  it.each(bombs)('ends at once: %s', (_, text, message) => {
+  it.each(bombs)('stops at once: %s', (_, text, message) => {
     const start = performance.now();
     const values = {
       BIG,
@@ -71,18 +71,18 @@ describe('a template that would never end', () => {
   });
 });
 
-describe('a template that is built to hurt the parser', () => {
+describe('template that attacks the parser', () => {
   it.each([
     ['is too long', 'x'.repeat(LIMITS.templateLength + 1)],
     ['has many blocks in each other', '{% if A %}'.repeat(6000)],
-    ['has many closed blocks in each other', `${'{% if A %}'.repeat(60)}${'{% endif %}'.repeat(60)}`],
-    ['has many brackets in each other', `{{ ${'A['.repeat(20_000)} }}`],
+    ['has many nested blocks', `${'{% if A %}'.repeat(60)}${'{% endif %}'.repeat(60)}`],
+    ['has many nested brackets', `{{ ${'A['.repeat(20_000)} }}`],
     ['opens many outputs', '{'.repeat(65_000)],
     ['opens many texts', '{{ "'.repeat(16_000)],
     ['opens many raw blocks', '{% raw %}'.repeat(7000)],
     ['closes nothing', `{% raw %}${'{%'.repeat(30_000)}`],
     ['is mostly white space', `{%${' '.repeat(60_000)}`],
-  ])('is refused at once when it %s', (_, text) => {
+  ])('is refused at once if it %s', (_, text) => {
     const start = performance.now();
     expect(compileTemplate(text).kind).toBe('invalid');
     expect(performance.now() - start).toBeLessThan(2000);
@@ -92,12 +92,12 @@ describe('a template that is built to hurt the parser', () => {
     ['many outputs', '{{ A }}'.repeat(9000), 'a'.repeat(9000)],
     ['many filters', `{{ A ${'| strip '.repeat(8000)}}}`, 'a'],
     ['many operators', `{{ A ${'or A '.repeat(12_000)}}}`, 'true'],
-    ['blocks in each other, up to the bound', `${'{% if A %}'.repeat(50)}x${'{% endif %}'.repeat(50)}`, 'x'],
-  ])('is rendered all the same when it only has %s', (_, text, expected) => {
+    ['nested blocks up to the limit', `${'{% if A %}'.repeat(50)}x${'{% endif %}'.repeat(50)}`, 'x'],
+  ])('is rendered if it only has %s', (_, text, expected) => {
     expect(run(text, { A: 'a' })).toBe(expected);
   });
 
-  it('may give as much as a Secret holds, and not a byte more', () => {
+  it('may output exactly as much as a Secret can hold', () => {
     expect(run('{{ V }}', { V: 'x'.repeat(LIMITS.outputBytes) })).toHaveLength(LIMITS.outputBytes);
     expect(run('{{ V }}', { V: 'é'.repeat(LIMITS.outputBytes / 2 + 1) })).toMatchObject({
       message: `the output has more than ${LIMITS.outputBytes} bytes`,

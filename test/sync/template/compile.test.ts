@@ -15,7 +15,7 @@ const NO_FILTER = 'there is no filter after the last `|`';
 const TWICE = 'the result of a comparison is compared again; join two comparisons with `and`';
 const UNCLOSED = 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)';
 
-describe('a template', () => {
+describe('template', () => {
   it.each([
     ['password: {{ DB_PASSWORD | json }} ca: {{ ["ca.crt"] | base64 }}', 'password: "p\\"ss" ca: Q0E='],
     ['{{ my-key }} {{ ["my-key"] }}', 'dash dash'],
@@ -77,7 +77,7 @@ describe('a template', () => {
     expect(run(text, values)).toEqual(expected);
   });
 
-  it('gives the same bytes each time, and keeps nothing of the time before', () => {
+  it('gives the same bytes each time, and keeps no state', () => {
     const compiled = compileTemplate('{% assign n = A | append: "x" %}{{ n }}{% if B %}B{% endif %}');
     if (compiled.kind !== 'template') throw new Error('it should parse');
     const { render } = compiled.template;
@@ -92,7 +92,7 @@ describe('a template', () => {
   });
 });
 
-describe('a template that cannot be parsed', () => {
+describe('template that cannot be parsed', () => {
   it.each([
     ['a\n  {{ A | nope }}', 2, 3, 'there is no filter `nope`'],
     ['{% include "other" %}', 1, 1, 'there is no tag `include`, or it is not expected here'],
@@ -131,18 +131,18 @@ describe('a template that cannot be parsed', () => {
     ['{% for i in A foo: 1 %}{% endfor %}', 1, 1, '`foo` is not understood here'],
     ['{% for i in (1..3) %}{% endfor %}', 1, 13, 'ranges such as `(1..3)` are not available'],
     ['{{ A[(1..2)] }}', 1, 6, 'ranges such as `(1..3)` are not available'],
-    // A filter is for all that stands before it: the text `FALSE` would be true.
+    // A filter applies to everything before it: the text `FALSE` would be true.
     ['{% if A == "b" | upcase %}yes{% endif %}', 1, 1, WHOLE],
     ['{% if not A | upcase %}yes{% endif %}', 1, 1, WHOLE],
     ['{% if B %}{% elsif A contains "b" | append: "c" %}yes{% endif %}', 1, 1, WHOLE],
     ['{% unless A == B | default: "b" %}yes{% endunless %}', 1, 1, WHOLE],
-    // As if the second text were compared, too.
+    // Looks as if the second text were compared too.
     ['{% if A == "x" or "y" %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% if A and "y" and B %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% if B %}{% elsif A contains "x" or 5 %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% unless A == "x" or not B or "y" %}yes{% endunless %}', 1, 1, ALWAYS],
     ['{% assign x = A == "x" or "y" %}{{ x }}', 1, 1, ALWAYS],
-    // Of a branch the engine reads as far as it understands.
+    // The engine reads a branch only as far as it understands it.
     ['{% case A %}{% when "b" "a" %}yes{% endcase %}', 1, 13, '`"a"` is not understood here'],
     ['{% case A %}{% when "b" and "a" %}yes{% endcase %}', 1, 13, '`and "a"` is not understood here'],
     ['{% case A %}{% when "b", %}yes{% endcase %}', 1, 13, 'something is missing here'],
@@ -157,7 +157,7 @@ describe('a template that cannot be parsed', () => {
     ['{% case A %}{% else %}1{% else %}2{% endcase %}', 1, 24, UNEXPECTED('else')],
     ['a{% break %}b', 1, 2, UNEXPECTED('break')],
     ['{% if A %}{% continue %}{% endif %}b', 1, 11, UNEXPECTED('continue')],
-    // The engine takes what is left for the text, without its last letter.
+    // The engine uses the unclosed text without its last letter.
     ['{% assign x = "abc %}{{ x }}', 1, 15, UNCLOSED],
     ["{% if A == 'it %}yes{% endif %}", 1, 12, UNCLOSED],
     ['{% if A == "b\\" %}yes{% endif %}', 1, 12, UNCLOSED],
@@ -173,14 +173,14 @@ describe('a template that cannot be parsed', () => {
       'ranges such as `(1..3)` are not available',
     ],
   ])('%j: line %d, column %d: %s', (text, line, column, message) => {
-    // Of a filter that there is not, those that there are: one of them may be meant.
+    // For an unknown filter, the problem lists the known ones for suggestions.
     const [, name] = /^there is no filter `(.*)`$/.exec(message) ?? [];
     const unknown = name === undefined ? {} : { unknown: { name, known: Object.keys(FILTERS) } };
     expect(run(text, { A: 'a' })).toEqual({ line, column, message, ...unknown });
     expect(checkTemplate(text)).toEqual({ line, column, message, ...unknown });
   });
 
-  it('is told of names that it cannot have, when all of them are known', () => {
+  it('reports unknown names if all names are known', () => {
     expect(checkTemplate('{{ A }}\n{{ B.c | json }}', ['A'])).toEqual({
       line: 2,
       column: 4,
@@ -196,7 +196,7 @@ describe('a template that cannot be parsed', () => {
   });
 });
 
-describe('a template that cannot be rendered', () => {
+describe('template that cannot be rendered', () => {
   it.each([
     ['{{ MISSING }}', 1, 4, 'there is no `MISSING`'],
     ['\n\n  {{ MISSING | json }}', 3, 6, 'there is no `MISSING`'],
@@ -215,7 +215,7 @@ describe('a template that cannot be rendered', () => {
     expect(run(text, { A: 'a', 'ca.crt': 'c' })).toEqual({ line, column, message });
   });
 
-  it('says nothing of a value', () => {
+  it('does not reveal a value', () => {
     const secret = 'hunter2-hunter2';
     for (const text of [
       '{% assign o = J | from_json %}{{ o[S] }}',
@@ -237,14 +237,14 @@ describe('a template that cannot be rendered', () => {
   });
 });
 
-describe('a name that an optional source does not give', () => {
+describe('name of an absent optional source', () => {
   it('is false in a condition and can have a default', () => {
     const text = '{% if TOKEN %}yes{% else %}no{% endif %} {{ TOKEN | default: "none" }}';
     expect(run(text, {}, ['TOKEN'])).toBe('no none');
     expect(run(text, { TOKEN: 't' })).toBe('yes t');
   });
 
-  it('is neither less nor more than anything, as `nil` is', () => {
+  it('has no order, like `nil`', () => {
     for (const comparison of ['< 3', '<= 3', '>= 0', '> -1', '< "a"', '<= TOKEN', '>= nil'])
       for (const name of ['TOKEN', 'o.none'])
         expect(
@@ -259,7 +259,7 @@ describe('a name that an optional source does not give', () => {
     expect(run('{% if N < 50 and N >= "42" and 41 < N %}yes{% endif %}', { N: '42' })).toBe('yes');
   });
 
-  it('is an error where it is printed', () => {
+  it('is an error when it is printed', () => {
     expect(run('{{ TOKEN }}', {}, ['TOKEN'])).toMatchObject({
       message: 'there is no value here; `default` can give one',
     });
@@ -269,10 +269,10 @@ describe('a name that an optional source does not give', () => {
   });
 });
 
-describe('a value that is not UTF-8', () => {
+describe('value that is not UTF-8', () => {
   const refused = { message: 'the value of `KEY` is not UTF-8 text; `base64` makes text of it' };
 
-  it('goes into base64, also by way of a variable', () => {
+  it('can be base64-encoded, also through a variable', () => {
     expect(run('{{ KEY | base64 }}', { KEY: BINARY })).toBe('//4A');
     expect(run('{% assign x = KEY %}{{ x | base64_encode }}{{ x | base64url }}', { KEY: BINARY })).toBe(
       '//4A__4A',
@@ -297,12 +297,12 @@ describe('a value that is not UTF-8', () => {
     expect(run(text, { KEY: BINARY })).toMatchObject(refused);
   });
 
-  it('is no obstacle where it is not used', () => {
+  it('does no harm if it is not used', () => {
     expect(run('{{ A }}', { KEY: BINARY, A: 'a' })).toBe('a');
   });
 });
 
-describe('what is inherited', () => {
+describe('inherited property', () => {
   const names = [
     'constructor',
     '__proto__',
@@ -314,18 +314,18 @@ describe('what is inherited', () => {
   ];
   const things = ['', 'A.', 'KEY.', 'o.', 'n.', 'l.', 'forloop.', 'o.__proto__.', 'KEY.__proto__.'];
 
-  // The value of a number is its own.
+  // A number's `valueOf` is its own property here.
   const paths = things
     .flatMap((thing) => names.map((name) => `${thing}${name}`))
     .filter((path) => path !== 'n.valueOf');
-  it.each(paths)('is not reached by %s', (path) => {
+  it.each(paths)('is not reachable by %s', (path) => {
     const text = `{% assign o = J | from_json %}{% assign n = o.n %}{% assign l = A | split: "" %}{% for i in l %}{{ ${path} }}{% endfor %}`;
     expect(run(text, { A: 'a', KEY: BINARY, J: '{"n":1.0}' })).toEqual(
       expect.objectContaining({ message: expect.any(String) }),
     );
   });
 
-  it('does not hide keys of the same name', () => {
+  it('does not hide a key of the same name', () => {
     const values = Object.fromEntries(names.map((name) => [name, name.length.toString()]));
     for (const name of names)
       expect(run(`{{ ${name} }}{{ ["${name}"] }}`, { ...values, ['__proto__']: '9' })).toMatch(/^(\d+)\1$/);

@@ -40,7 +40,7 @@ describe('text filters', () => {
     [`"'>&amp;é" | escape`, '&#39;&gt;&amp;amp;é'],
     [`"<a b='c'>&</a>" | xml_escape`, '&lt;a b=&apos;c&apos;&gt;&amp;&lt;/a&gt;'],
   ])('%s gives %j', (expression, expected) => {
-    // The text of the template holds the characters themselves: Liquid has no need of escapes here.
+    // The template contains the characters themselves, because Liquid needs no escapes here.
     expect(run(`{{ ${expression} }}`)).toBe(expected);
   });
 
@@ -58,8 +58,8 @@ describe('text filters', () => {
   });
 });
 
-describe('lists out of JSON', () => {
-  it.each(['first', 'last'])('%s of an empty one is no value, also by a name', (filter) => {
+describe('lists from JSON', () => {
+  it.each(['first', 'last'])('%s of an empty list has no value, also through a variable', (filter) => {
     const J = '[]';
     const assign = `{% assign x = J | from_json | ${filter} %}`;
     expect(run(`${assign}{% if x %}a{% else %}b{% endif %}{{ x | default: "c" }}`, { J })).toBe('bc');
@@ -72,7 +72,7 @@ describe('lists out of JSON', () => {
     ['[10,9,1.50,true]', 'sort', '[1.50,10,9,true]'],
     ['[1,"1",1.0,"1",true,"true",true]', 'uniq', '[1,"1",1.0,true,"true"]'],
     ['[10,"a",true]', 'reverse', '[true,"a",10]'],
-  ])('%s, %s: items stay what they are', (J, filter, expected) => {
+  ])('%s, %s: items keep their type', (J, filter, expected) => {
     expect(run(`{{ J | from_json | ${filter} | json }}`, { J })).toBe(expected);
   });
 });
@@ -81,7 +81,7 @@ describe('json and from_json', () => {
   const J =
     '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"é\\u0041"},null,true],"e":1e5,"t":"<\\/>"}';
 
-  it('gives JSON back as it was, order and digits included', () => {
+  it('return the JSON unchanged, with order and digits', () => {
     expect(run('{{ J | from_json | json }}', { J })).toBe(
       '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"éA"},null,true],"e":1e5,"t":"</>"}',
     );
@@ -110,7 +110,7 @@ describe('json and from_json', () => {
     ['{"a":1,"a":2}', 'an object has the same member twice'],
     ['{"a":', 'this is not JSON'],
     ['', 'this is not JSON'],
-  ])('refuses %j: %s', (text, message) => {
+  ])('refuse %j: %s', (text, message) => {
     expect(run('{% assign o = J | from_json %}', { J: text })).toMatchObject({ message });
   });
 
@@ -149,20 +149,17 @@ describe('base64', () => {
     });
   });
 
-  it.each(['base64', 'base64_encode', 'base64url'])(
-    '%s puts nothing in the place of half a character',
-    (filter) => {
-      const text = `{% assign o = J | from_json %}{{ o.half | ${filter} }}`;
-      expect(run(text, { J: '{"half":"a\\ud83d"}' })).toMatchObject({
-        message: 'the text holds half of a surrogate pair',
-      });
-      expect(run(text, { J: '{"half":"\\ud83d\\ude00"}' })).toBe(
-        Buffer.from('😀').toString(filter === 'base64url' ? 'base64url' : 'base64'),
-      );
-    },
-  );
+  it.each(['base64', 'base64_encode', 'base64url'])('%s does not replace half a surrogate pair', (filter) => {
+    const text = `{% assign o = J | from_json %}{{ o.half | ${filter} }}`;
+    expect(run(text, { J: '{"half":"a\\ud83d"}' })).toMatchObject({
+      message: 'the text holds half of a surrogate pair',
+    });
+    expect(run(text, { J: '{"half":"\\ud83d\\ude00"}' })).toBe(
+      Buffer.from('😀').toString(filter === 'base64url' ? 'base64url' : 'base64'),
+    );
+  });
 
-  it('gives the bytes back, whatever they are', () => {
+  it('returns any bytes unchanged', () => {
     const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
     expect(run('{{ B | base64 }}', { B: bytes })).toBe(Buffer.from(bytes).toString('base64'));
   });

@@ -13,7 +13,7 @@ function ours(text: string): readonly string[] {
   );
 }
 
-/** What the engine finds itself, in the order of the places. */
+/** The names that the engine finds itself, in text order. */
 function theirs(text: string): readonly string[] {
   const { globals } = engine.analyzeSync(engine.parse(text), { partials: false });
   return Object.values(globals)
@@ -21,7 +21,7 @@ function theirs(text: string): readonly string[] {
     .map(({ segments: [name], location: { row, col } }) => `${String(name)} ${row} ${col}`);
 }
 
-describe('the names that a template uses', () => {
+describe('names that a template uses', () => {
   it.each([
     ['{{ A }}{{ A }}', ['A 1 4', 'A 1 11']],
     ['{% assign x = x %}{{ x }}', ['x 1 15']],
@@ -38,7 +38,7 @@ describe('the names that a template uses', () => {
     expect(ours(text)).toEqual(expected);
   });
 
-  it('are those that the engine finds', () => {
+  it('match those of the engine', () => {
     const name = fc.constantFrom('A', 'B', 'x', 'y', 'forloop');
     const path = fc
       .tuple(
@@ -95,14 +95,14 @@ describe('the names that a template uses', () => {
     );
   });
 
-  it('are found in time that grows with the template: none is looked for from the beginning', () => {
-    using looks = vi.spyOn(Token.prototype, 'getPosition');
+  it('are found in linear time', () => {
+    using positionLookups = vi.spyOn(Token.prototype, 'getPosition');
     const used = '{% assign x = A %}{{ x }}{{ A }}'.repeat(1_800);
     const places = Array.from(freeNames(engine.parse(used)), ({ token }) => token);
     expect(places).toHaveLength(3_600);
     expect(checkTemplate(`${used}\n{{ B }}`, ['A'])).toMatchObject({ line: 2, column: 4 });
     expect(checkTemplate(used, ['A'])).toBeUndefined();
-    // Of the one that is not there.
-    expect(looks).toHaveBeenCalledTimes(1);
+    // Only the missing name is located.
+    expect(positionLookups).toHaveBeenCalledTimes(1);
   });
 });

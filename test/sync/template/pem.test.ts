@@ -11,13 +11,13 @@ const stranger = createAuthority('Root').issue();
 const CHAIN = `${leaf}${low.ca}${middle.ca}`;
 const WHOLE = `${CHAIN}${root.ca}`;
 
-describe('the certificates of a text', () => {
+describe('certificates in a text', () => {
   it.each([
     ['in order', [leaf, low.ca, middle.ca, root.ca]],
     ['in reverse', [root.ca, middle.ca, low.ca, leaf]],
-    ['in no order', [middle.ca, leaf, root.ca, low.ca]],
-    ['some of them twice', [leaf, leaf, root.ca, low.ca, middle.ca, low.ca]],
-  ])('are put leaf first when they come %s', (_, certificates) => {
+    ['in random order', [middle.ca, leaf, root.ca, low.ca]],
+    ['with duplicates', [leaf, leaf, root.ca, low.ca, middle.ca, low.ca]],
+  ])('are sorted leaf first if they come %s', (_, certificates) => {
     const P = certificates.join('');
     expect(run('{{ P | pem_chain }}', { P })).toBe(WHOLE);
     expect(run('{{ P | pem_leaf }}', { P })).toBe(leaf);
@@ -25,7 +25,7 @@ describe('the certificates of a text', () => {
     expect(run('{{ P | pem_root }}', { P })).toBe(root.ca);
   });
 
-  it('need not reach the root', () => {
+  it('need not include the root', () => {
     expect(run('{{ P | pem_chain }}', { P: `${middle.ca}${low.ca}${leaf}` })).toBe(CHAIN);
     expect(run('{{ P | pem_root }}', { P: CHAIN })).toMatchObject({
       message: 'there is no self-signed certificate',
@@ -33,13 +33,13 @@ describe('the certificates of a text', () => {
     expect(run('{{ P | pem_intermediates }}', { P: leaf })).toBe('');
   });
 
-  it('may be a self-signed one alone', () => {
+  it('may be a single self-signed one', () => {
     expect(run('{{ P | pem_leaf }}{{ P | pem_root }}{{ P | pem_intermediates }}', { P: root.ca })).toBe(
       `${root.ca}${root.ca}`,
     );
   });
 
-  it('are taken out of what stands around them, with line ends of any kind', () => {
+  it('are extracted from surrounding text with any line ends', () => {
     const P = `Bag Attributes\r\n  friendlyName: x\r\n${WHOLE.replace(/\n/g, '\r\n')}\r\n${key}`;
     expect(run('{{ P | pem_chain }}', { P })).toBe(WHOLE);
     expect(run('{{ P | pem_key }}', { P })).toBe(key);
@@ -49,29 +49,29 @@ describe('the certificates of a text', () => {
   });
 
   it.each([
-    ['of two chains', `${CHAIN}${stranger.cert}`, 'the certificates are not one chain'],
-    ['with one missing in between', `${leaf}${middle.ca}`, 'the certificates are not one chain'],
-    // Both roots have the same name: only the signature tells them apart.
+    ['from two chains', `${CHAIN}${stranger.cert}`, 'the certificates are not one chain'],
+    ['with a missing intermediate', `${leaf}${middle.ca}`, 'the certificates are not one chain'],
+    // Both roots have the same name, so only the signature tells them apart.
     ['with a root of the same name', `${stranger.cert}${root.ca}`, 'the certificates are not one chain'],
-    ['that are none', 'hello', 'there is no PEM certificate'],
+    ['without any certificate', 'hello', 'there is no PEM certificate'],
     ['that are a key', key, 'there is no PEM certificate'],
-    ['that are cut', CHAIN.slice(0, -40), 'a PEM block has no end'],
-    ['one of which is damaged', `${leaf}${low.ca.replace('MII', 'AAA')}`, 'certificate 2 does not parse'],
-    ['by the hundred', leaf.repeat(101), 'there are more than 100 certificates'],
+    ['that are truncated', CHAIN.slice(0, -40), 'a PEM block has no end'],
+    ['with a damaged one', `${leaf}${low.ca.replace('MII', 'AAA')}`, 'certificate 2 does not parse'],
+    ['with more than 100', leaf.repeat(101), 'there are more than 100 certificates'],
   ])('are refused: %s', (_, P, message) => {
     expect(run('{{ P | pem_chain }}', { P })).toMatchObject({ message });
   });
 });
 
-describe('the private key of a text', () => {
-  it('is refused when there is none, or more than one', () => {
+describe('private key in a text', () => {
+  it('is refused if there is none, or more than one', () => {
     expect(run('{{ P | pem_key }}', { P: leaf })).toMatchObject({ message: 'there is no PEM private key' });
     expect(run('{{ P | pem_key }}', { P: `${key}${key}` })).toMatchObject({
       message: 'there is more than one PEM private key',
     });
   });
 
-  it('may be encrypted, and stays so', () => {
+  it('may be encrypted, and stays encrypted', () => {
     const encrypted = key.replaceAll('PRIVATE KEY', 'ENCRYPTED PRIVATE KEY');
     expect(run('{{ P | pem_key }}', { P: `${leaf}${encrypted}` })).toBe(encrypted);
   });

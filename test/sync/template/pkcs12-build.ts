@@ -13,18 +13,21 @@ const OID = {
 } as const;
 
 export interface Contents {
-  /** PEM, in the order of the file. */
+  /** PEM, in file order. */
   readonly certificates: readonly string[];
-  /** PEM, under 3DES with the password; `undefined` is none, as Windows has it, and not an empty one. */
+  /**
+   * PEM, encrypted with 3DES and the password. `undefined` means no password, as Windows writes it, and not an empty
+   * one.
+   */
   readonly key?: {
     readonly pem: string;
     readonly password: string | undefined;
-    /** PBES2 instead, as the library names it; its types do not know of `des`. */
+    /** Uses PBES2 with this cipher name of the library. Its types lack `des`. */
     readonly under?: { readonly algorithm: string; readonly prfAlgorithm: string };
   };
 }
 
-/** A PKCS#12 file with these in it, the certificates not encrypted. */
+/** Builds a PKCS#12 file with unencrypted certificates. */
 export function pkcs12Of({ certificates, key }: Contents): Buffer {
   const bags = certificates.map((pem) =>
     sequence(

@@ -1,7 +1,7 @@
-// Written by OpenSSL 3.0, but for `UNCOUNTED`: a key and its certificate on P-256, most with the certificate of their
-// authority. The password is `secret`, or none, but for the last two.
+// Most files were written by OpenSSL 3.0, all but `UNCOUNTED`. They hold a P-256 key and its certificate, most also
+// that of the authority. The password is `secret` or none, except for the last two.
 
-/** AES-256-CBC, PBKDF2 with 2,048 rounds: what OpenSSL 3 writes. */
+/** AES-256-CBC, PBKDF2 with 2,048 rounds, as OpenSSL 3 writes it. */
 export const AES =
   'MIIFPAIBAzCCBPIGCSqGSIb3DQEHAaCCBOMEggTfMIIE2zCCA5IGCSqGSIb3DQEHBqCCA4MwggN/AgEAMIIDeAYJKoZIhvcN' +
   'AQcBMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAj/ieTPhHNK1wICCAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQME' +
@@ -23,7 +23,7 @@ export const AES =
   '7Lt4S+G5OziBA8bUE4AxJTAjBgkqhkiG9w0BCRUxFgQUKXOd/ucgmRHGPkaxvBIWXyd6FPowQTAxMA0GCWCGSAFlAwQCAQUA' +
   'BCCrGfeWjXmlIouqQNrMT+1FAvynQTB0dh1CZc5hAJ2b3AQIX0+ndxQs1cwCAggA';
 
-/** RC2-40 and 3DES: what OpenSSL 1, Windows and old Java write. */
+/** RC2-40 and 3DES, as OpenSSL 1, Windows and old Java write it. */
 export const LEGACY =
   'MIIEsgIBAzCCBHgGCSqGSIb3DQEHAaCCBGkEggRlMIIEYTCCA1cGCSqGSIb3DQEHBqCCA0gwggNEAgEAMIIDPQYJKoZIhvcN' +
   'AQcBMBwGCiqGSIb3DQEMAQYwDgQIGoZVa6+zRKECAggAgIIDEMW2PIJZ3Wv12Ums1nsj/CuV7gDYVqmmrSLO91fOdWQxsjbg' +
@@ -43,7 +43,7 @@ export const LEGACY =
   'Jk+zjyvjfe4kkADFikHNjwpX/Ij80IIfX3khzRmI9b7D+62DMSUwIwYJKoZIhvcNAQkVMRYEFClznf7nIJkRxj5GsbwSFl8n' +
   'ehT6MDEwITAJBgUrDgMCGgUABBSY8+fIeBraD4+u4HfSFyUS7KXhegQI9u2id0b6wK8CAggA';
 
-/** As `LEGACY`, with the password hashed 51,200 times for each part: what Bouncy Castle writes. */
+/** Like `LEGACY`, with 51,200 password iterations per part, as Bouncy Castle writes it. */
 export const MANY_ROUNDS =
   'MIIDdQIBAzCCAzoGCSqGSIb3DQEHAaCCAysEggMnMIIDIzCCAhgGCSqGSIb3DQEHBqCCAgkwggIFAgEAMIIB/gYJKoZIhvcN' +
   'AQcBMB0GCiqGSIb3DQEMAQYwDwQIgK1QzceiMkgCAwDIAICCAdBC1/lZHgyaLHgSbCzt2WrSHPDogEFJmgy8m+q8WKsJat6U' +
@@ -59,7 +59,7 @@ export const MANY_ROUNDS =
   'XlgLUYnJMSUwIwYJKoZIhvcNAQkVMRYEFFrU9oXi4kbW+W1MU3lVxDnm+TUgMDIwITAJBgUrDgMCGgUABBQgwHwYTy2uZMYF' +
   '1UOwMC8gG7BaCgQIEAIqMcMheTQCAwDIAA==';
 
-/** The password is hashed 150,000 times for each part. */
+/** 150,000 password iterations per part. */
 export const SLOW =
   'MIIDrwIBAzCCA2QGCSqGSIb3DQEHAaCCA1UEggNRMIIDTTCCAgMGCSqGSIb3DQEHBqCCAfQwggHwAgEAMIIB6QYJKoZIhvcN' +
   'AQcBMFgGCSqGSIb3DQEFDTBLMCoGCSqGSIb3DQEFDDAdBAjkz+WqbkF/iwIDAknwMAwGCCqGSIb3DQIJBQAwHQYJYIZIAWUD' +
@@ -76,7 +76,7 @@ export const SLOW =
   'IJkRxj5GsbwSFl8nehT6MEIwMTANBglghkgBZQMEAgEFAAQg7KqJm3dl9h93AdI1JZ71zMKELaWmAM4z1wgQQLEPfL4ECHmz' +
   'SdFEriI7AgMCSfA=';
 
-/** The password is hashed 200,000 times; behind that count stand an octet string and an integer of no bytes. */
+/** 200,000 password iterations, followed by an octet string and an empty integer. */
 export const UNCOUNTED =
   'MIH+AgEDMIH4BgkqhkiG9w0BBwGggeoEgecwgeQwgeEGCSqGSIb3DQEHAaCB0wSB0DCBzTCBygYLKoZIhvcNAQwKAQKggbow' +
   'gbcwIgYKKoZIhvcNAQwBAzAUBAj00v1mzE7u9gIDAw1ABAF4AgAEgZCruu3KSf/kX14Bl1pB6pCfrfOr8cBpv6NvZV05GQI5' +
@@ -95,7 +95,7 @@ export const PLAIN =
   'nX6eVLdH4SBPnxU3DXLFMTA39oE49Rc6zqdYpa/WzaFEA0IABB3ofrMrlW2nf/ZGiAHeMWo9DCO7deBqhX7Ctjp7TBIUTl5x' +
   'yk3EFIVUC8tjaI4fcF14nk8vkp3dyc9Zg7TrEZExJTAjBgkqhkiG9w0BCRUxFgQUKXOd/ucgmRHGPkaxvBIWXyd6FPo=';
 
-/** A certificate alone, not encrypted. */
+/** A single unencrypted certificate. */
 export const NOKEY =
   'MIIBfgIBAzCCAXcGCSqGSIb3DQEHAaCCAWgEggFkMIIBYDCCAVwGCSqGSIb3DQEHAaCCAU0EggFJMIIBRTCCAUEGCyqGSIb3' +
   'DQEMCgEDoIIBMDCCASwGCiqGSIb3DQEJFgGgggEcBIIBGDCCARQwgbsCFGjnwqfPT5SLVyGG183kpM0GAZnKMAoGCCqGSM49' +
@@ -104,10 +104,10 @@ export const NOKEY =
   'L5Kd3cnPWYO06xGRMAoGCCqGSM49BAMCA0gAMEUCIQD9YHeSQ+bFqhexi+aosxxyh8hnMOlJgOoYwbQ1eBx7LwIgegkTh2IF' +
   '1fv4IdQEv1c+kx5IUZfmddI553AGkDt9cVw=';
 
-/** Of the two files below, a key and its certificate. */
+/** The key and certificate of the two files below. */
 export const UNICODE_PASSWORD = 'pässwörd€𝄞';
 
-/** As `AES`. */
+/** Like `AES`. */
 export const AES_UNICODE =
   'MIID/AIBAzCCA7IGCSqGSIb3DQEHAaCCA6MEggOfMIIDmzCCAlIGCSqGSIb3DQEHBqCCAkMwggI/AgEAMIICOAYJKoZIhvcN' +
   'AQcBMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiRQPVmPwHyrQICCAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQME' +
@@ -125,7 +125,7 @@ export const AES_UNICODE =
   'FB7z8n4t7t2QqBWfBXqZYv96MKrUMEEwMTANBglghkgBZQMEAgEFAAQgSJiF0Lp8MgOW5XruL9vwZhkqcR8g6m1b+PxPiFES' +
   'svMECIFWqZV3r8QYAgIIAA==';
 
-/** As `LEGACY`. */
+/** Like `LEGACY`. */
 export const LEGACY_UNICODE =
   'MIIDcgIBAzCCAzgGCSqGSIb3DQEHAaCCAykEggMlMIIDITCCAhcGCSqGSIb3DQEHBqCCAggwggIEAgEAMIIB/QYJKoZIhvcN' +
   'AQcBMBwGCiqGSIb3DQEMAQYwDgQIRDS1qa3zSwACAggAgIIB0H/iQhGFdCujUdbhwMgtOhs5PJRN5Z52IzSoyluw9bsvBxC4' +

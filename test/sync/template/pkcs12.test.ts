@@ -17,8 +17,8 @@ const unreadable = 'this is not PKCS#12, or the password is wrong';
 
 describe('PKCS#12', () => {
   it.each([
-    ['of today', files.AES, 2],
-    ['of old programs', files.LEGACY, 2],
+    ['in the current format', files.AES, 2],
+    ['from old tools', files.LEGACY, 2],
   ])('%s gives the chain, leaf first, and the key of the leaf', (_, file, count) => {
     const values = { P: bytes(file), PASSWORD: 'secret' };
     const chain = text('{{ P | pkcs12_cert: PASSWORD }}', values);
@@ -30,49 +30,46 @@ describe('PKCS#12', () => {
     expect(key).toMatch(/^-----BEGIN PRIVATE KEY-----\n/);
   });
 
-  it('may hash its password as often as Bouncy Castle does, in each of its parts', () => {
+  it('may use as many password iterations as Bouncy Castle in each part', () => {
     expect(text('{{ P | pkcs12_key: "secret" }}', { P: bytes(files.MANY_ROUNDS) })).toMatch(/^-----BEGIN /);
   });
 
-  it.each(['aes128', 'aes192', 'aes256', 'des'])(
-    'may be under %s, whatever hashes its password',
-    (algorithm) => {
-      const { key } = createAuthority().issue();
-      for (const prfAlgorithm of ['sha1', 'sha256', 'sha384', 'sha512']) {
-        const under = { algorithm, prfAlgorithm };
-        const P = pkcs12Of({ certificates: [], key: { pem: key, password: 'secret', under } });
-        expect(text('{{ P | pkcs12_key: "secret" }}', { P })).toBe(key);
-        expect(run('{{ P | pkcs12_key: "secreu" }}', { P })).toMatchObject({ message: unreadable });
-      }
-    },
-  );
+  it.each(['aes128', 'aes192', 'aes256', 'des'])('may use %s with any password hash', (algorithm) => {
+    const { key } = createAuthority().issue();
+    for (const prfAlgorithm of ['sha1', 'sha256', 'sha384', 'sha512']) {
+      const under = { algorithm, prfAlgorithm };
+      const P = pkcs12Of({ certificates: [], key: { pem: key, password: 'secret', under } });
+      expect(text('{{ P | pkcs12_key: "secret" }}', { P })).toBe(key);
+      expect(run('{{ P | pkcs12_key: "secreu" }}', { P })).toMatchObject({ message: unreadable });
+    }
+  });
 
-  it('under DES may have a password beyond ASCII', () => {
+  it('with DES may have a non-ASCII password', () => {
     const { key } = createAuthority().issue();
     const PASSWORD = 'pässwörd €';
     const under = { algorithm: 'des', prfAlgorithm: 'sha256' };
-    // The library takes a character for each byte.
+    // The library expects one character per byte.
     const password = Buffer.from(PASSWORD, 'utf8').toString('latin1');
     const P = pkcs12Of({ certificates: [], key: { pem: key, password, under } });
     expect(text('{{ P | pkcs12_key: PASSWORD }}', { P, PASSWORD })).toBe(key);
   });
 
-  it('needs no password when nothing is encrypted', () => {
+  it('needs no password if nothing is encrypted', () => {
     expect(text('{{ P | pkcs12_key }}', { P: bytes(files.PLAIN) })).toContain('BEGIN PRIVATE KEY');
     expect(text('{{ P | pkcs12_cert }}', { P: bytes(files.NOKEY) })).toContain('BEGIN CERTIFICATE');
   });
 
   it.each([
-    ['an empty one', ''],
+    ['an empty password', ''],
     ['none, as Windows writes it', undefined],
-  ])('without a password is read, whether that is %s', (_, password) => {
+  ])('without a password is read, whether that means %s', (_, password) => {
     const { cert, key } = createAuthority().issue();
     const P = pkcs12Of({ certificates: [cert], key: { pem: key, password } });
     expect(text('{{ P | pkcs12_key }}', { P })).toBe(key);
     expect(text('{{ P | pkcs12_key: "" }}{{ P | pkcs12_cert }}', { P })).toBe(key + cert);
   });
 
-  it('gives certificates beside the chain behind it, the one that has the key first', () => {
+  it('puts certificates outside the chain at the end, and the one with the key first', () => {
     const root = createAuthority('Root');
     const middle = root.intermediate('Middle');
     const { cert, key } = middle.issue();
@@ -88,7 +85,7 @@ describe('PKCS#12', () => {
     expect(text('{{ P | pkcs12_cert }}', { P: alone })).toBe([cert, ...strangers].join(''));
   });
 
-  it('begins with the certificate of its key, also where that issued another one in it', () => {
+  it('begins with the certificate of its key, even if that issued another one', () => {
     const root = createAuthority('Root');
     const own = root.intermediate('Own');
     const { cert } = own.issue();
@@ -103,9 +100,9 @@ describe('PKCS#12', () => {
   });
 
   it.each([
-    ['of today', files.AES_UNICODE],
-    ['of old programs', files.LEGACY_UNICODE],
-  ])('%s may have a password beyond ASCII', (_, file) => {
+    ['in the current format', files.AES_UNICODE],
+    ['from old tools', files.LEGACY_UNICODE],
+  ])('%s may have a non-ASCII password', (_, file) => {
     const values = { P: bytes(file), PASSWORD: files.UNICODE_PASSWORD };
     const key = createPrivateKey(text('{{ P | pkcs12_key: PASSWORD }}', values));
     expect(new X509Certificate(text('{{ P | pkcs12_cert: PASSWORD }}', values)).checkPrivateKey(key)).toBe(
@@ -122,10 +119,10 @@ describe('PKCS#12', () => {
     ['another password', bytes(files.AES), '"wrong"', unreadable],
     ['another password, old', bytes(files.LEGACY), '"wrong"', unreadable],
     ['no password', bytes(files.AES), '""', unreadable],
-    ['what is cut', bytes(files.AES).subarray(0, 500), '"secret"', unreadable],
-    ['what is none', Uint8Array.of(0xff, 0xfe), '"secret"', unreadable],
+    ['truncated bytes', bytes(files.AES).subarray(0, 500), '"secret"', unreadable],
+    ['other bytes', Uint8Array.of(0xff, 0xfe), '"secret"', unreadable],
     [
-      'structures in structures',
+      'deeply nested structures',
       Buffer.concat(Array.from({ length: 5000 }, () => Buffer.of(0x30, 0x80))),
       '"secret"',
       unreadable,
@@ -143,7 +140,7 @@ describe('PKCS#12', () => {
       'the password of this PKCS#12 is hashed more than 100000 times',
     ],
     ['no key', bytes(files.NOKEY), '""', 'there is no private key in this PKCS#12'],
-  ])('is refused with %s', (_, P, password, message) => {
+  ])('is rejected with %s', (_, P, password, message) => {
     expect(run(`{{ P | pkcs12_key: ${password} }}`, { P })).toMatchObject({ message });
   });
 
@@ -157,7 +154,7 @@ describe('PKCS#12', () => {
       'wrong',
     ],
     ['by RC4', files.LEGACY, '2a864886f70d010c0103', '2a864886f70d010c0101', 'secret'],
-  ])('is refused for its algorithm where it is encrypted %s', (_, file, known, other, password) => {
+  ])('is refused with its algorithm if it is encrypted %s', (_, file, known, other, password) => {
     const P = Buffer.from(bytes(file).toString('hex').replaceAll(known, other), 'hex');
     expect(P.equals(bytes(file))).toBe(false);
     expect(run(`{{ P | pkcs12_key: "${password}" }}`, { P })).toMatchObject({
@@ -165,18 +162,18 @@ describe('PKCS#12', () => {
     });
   });
 
-  it('is refused as text, which it never is', () => {
+  it('is refused as text', () => {
     expect(run('{{ P | pkcs12_key }}', { P: files.AES })).toMatchObject({
       message: 'PKCS#12 is not text; `base64_decode` gives the bytes if it is encoded',
     });
   });
 
-  it('says nothing of the password', () => {
+  it('does not reveal the password', () => {
     const problem = run('{{ P | pkcs12_key: W }}', { P: bytes(files.AES), W: 'hunter2-hunter2' });
     expect(JSON.stringify(problem)).not.toContain('hunter2');
   });
 
-  it('with any byte changed is read or refused, and quickly', () => {
+  it('is read or refused quickly with any byte changed', () => {
     const file = bytes(files.PLAIN);
     const start = performance.now();
     for (let at = 0; at < file.length; at += 3) {

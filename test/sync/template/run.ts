@@ -12,7 +12,7 @@ export function valuesOf(values: Values): Map<string, SecretValue> {
   );
 }
 
-/** What a template gives, or what is wrong with it. */
+/** The output of a template, or its problem. */
 export function run(
   text: string,
   values: Values = {},

@@ -5,7 +5,7 @@ import { run } from './run.ts';
 
 const MARKER = 'MARKER-3f9c';
 
-/** Text that is nearly a template: pieces in any order, so that most of it is wrong in some way. */
+/** Random pieces of templates, most of which are invalid in some way. */
 const pieces = fc.constantFrom(
   ...[
     '{{ ',
@@ -91,7 +91,7 @@ const template = fc.oneof(
 const values = { S: MARKER, J: `{"a":"${MARKER}","b":[1.10,null]}`, B: Uint8Array.of(0xff, 0x00) };
 
 describe('any template', () => {
-  it('gives bytes or a problem with a place in it, the same each time, and never says a value', () => {
+  it('gives the same bytes or problem position each time, and never reveals a value', () => {
     fc.assert(
       fc.property(template, (text) => {
         const result = run(text, values, ['NONE']);
@@ -110,10 +110,10 @@ describe('any template', () => {
   });
 });
 
-describe('text of any kind', () => {
+describe('any text', () => {
   const text = fc.string({ unit: 'binary' }).filter((it) => it.isWellFormed());
 
-  it('passes as it is', () => {
+  it('passes unchanged', () => {
     fc.assert(
       fc.property(text, (S) => {
         expect(run('{{ S }}', { S })).toBe(S);
@@ -121,7 +121,7 @@ describe('text of any kind', () => {
     );
   });
 
-  it('comes back from json, base64 and percent-encoding', () => {
+  it('survives json, base64 and percent-encoding', () => {
     const there =
       '{{ S | json | from_json }}{{ S | base64 | base64_decode }}{{ S | url_encode | url_decode }}';
     fc.assert(
@@ -131,7 +131,7 @@ describe('text of any kind', () => {
     );
   });
 
-  it('is the JSON that the platform makes of it', () => {
+  it('gives the same JSON as JavaScript', () => {
     fc.assert(
       fc.property(fc.json(), (J) => {
         const printed = run('{{ J | from_json | json }}', { J });

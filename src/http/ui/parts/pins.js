@@ -64,7 +64,7 @@ function confirmRollback({ mapping, namespace, secret, sequence, sources }, { re
         'p',
         {},
         h('strong', {}, name),
-        'will be rebuilt with the current mapping from these source versions:',
+        ' will be rebuilt with the current mapping from these source versions:',
       ),
       h(
         'ul',
@@ -108,7 +108,7 @@ function confirmUnpin({ mapping, namespace, secret, pinned }, { reload }) {
   ask({
     title: 'Unpin this target?',
     body: [
-      h('p', {}, h('strong', {}, name), `is pinned to the versions of record ${pinned}.`),
+      h('p', {}, h('strong', {}, name), ` is pinned to the versions of record ${pinned}.`),
       h(
         'p',
         {},

@@ -66,7 +66,7 @@ function resultNotice({ at, answer }, sequence) {
   if (!ok && damage !== undefined) {
     const forged =
       damage.kind === 'checkpoint'
-        ? 'Either the first altered record is in this range, or the checkpoint was forged.'
+        ? ' Either the first altered record is in this range, or the checkpoint was forged.'
         : '';
     const here = sequence === undefined ? '' : ` ${recordText(sequence, damage, answer)}`;
     return notice(
@@ -76,7 +76,7 @@ function resultNotice({ at, answer }, sequence) {
         {},
         h('strong', {}, `Damaged (${damage.kind})`),
         ' at ',
-        ...location(damage),
+        ...recordRange(damage),
         `, checked ${clock(at)}.${forged}${here}${chainStart(answer)}`,
       ),
     );
@@ -107,15 +107,15 @@ function unknownKeyText(damage, at, answer, sequence) {
     sequence === undefined
       ? ''
       : sequence <= verifiedUpTo
-        ? 'This record is verified.'
-        : 'This record fits the chain, but no checkpoint with a known key covers it.';
+        ? ' This record is verified.'
+        : ' This record fits the chain, but no checkpoint with a known key covers it.';
   return h(
     'p',
     {},
     h('strong', {}, 'Unknown signing key'),
     ': the checkpoint of ',
     h('a', { href: link(['records', damage.sequence]) }, `record ${damage.sequence}`),
-    `matches the chain, but an unknown key signed it; checked ${clock(at)}. The key may be an old one of yours, or both may be forged.${here}${chainStart(answer)}`,
+    ` matches the chain, but an unknown key signed it; checked ${clock(at)}. The key may be an old one of yours, or both may be forged.${here}${chainStart(answer)}`,
   );
 }
 
@@ -128,7 +128,7 @@ function firstSuspect({ kind, sequence, after = 0 }) {
 }
 
 /** @param {Problem} damage */
-function location(damage) {
+function recordRange(damage) {
   const { sequence } = damage;
   const first = firstSuspect(damage);
   if (first === sequence) return [h('a', { href: link(['records', sequence]) }, `record ${sequence}`)];
@@ -140,7 +140,7 @@ function location(damage) {
 function chainStart({ from = 1, cutProved = false }) {
   if (from === 1) return '';
   const before = cutProved ? 'verified by a checkpoint' : 'not verified';
-  return `The chain begins at record ${from}. The link to the removed record ${from - 1} is ${before}.`;
+  return ` The chain begins at record ${from}. The link to the removed record ${from - 1} is ${before}.`;
 }
 
 /** @param {import('../api.js').Verification} answer */
@@ -148,7 +148,7 @@ function checkpointText({ checkpoints, sealed, unchecked = 0 }) {
   const without =
     unchecked === 0
       ? ''
-      : `${pluralize(unchecked, 'checkpoint')} could not be checked: the signing key is unknown.`;
+      : ` ${pluralize(unchecked, 'checkpoint')} could not be checked: the signing key is unknown.`;
   if (sealed === undefined) return [`No signed checkpoint covers them.${without}`];
   return [
     `${pluralize(checkpoints, 'signed checkpoint')} match; the last one covers record ${sealed.sequence}, of `,

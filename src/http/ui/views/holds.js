@@ -65,7 +65,7 @@ function item(held, context) {
 function lostKeys({ action, keys }) {
   const lost = keys.filter((key) => key.action === 'remove' || action === 'delete').map(({ name }) => name);
   const others = keys.filter(({ name }) => !lost.includes(name));
-  const whole = action === 'delete' ? 'together with the Secret' : '';
+  const whole = action === 'delete' ? ' together with the Secret' : '';
   return h(
     'div',
     {},

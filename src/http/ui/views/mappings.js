@@ -114,14 +114,14 @@ export const mappingsView = {
 
 /** @param {AbortSignal} signal @returns {Promise<Mapping[]>} */
 async function allMappings(signal) {
-  const found = [];
+  const mappings = [];
   let cursor;
   do {
     const page = await get('api/v1/mappings', { limit: 1_000, cursor }, signal);
-    found.push(...page.mappings);
+    mappings.push(...page.mappings);
     cursor = page.next;
   } while (cursor !== undefined);
-  return found;
+  return mappings;
 }
 
 /** @param {Target} target @param {string} state @param {string} text */

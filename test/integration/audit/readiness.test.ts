@@ -2,7 +2,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { DB, HEAD, openBench } from '../../cli/harness.ts';
-import { startServe, within } from '../service/served.ts';
+import { startServiceProcess, within } from '../service/service-process.ts';
 import { freePort } from '../services/free-port.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
@@ -10,20 +10,20 @@ import { startTcpProxy } from './tcp-proxy.ts';
 
 const TOKEN = 'a-token-of-ann-that-is-long-enough';
 
-async function serveOn(config: string, more: Readonly<Record<string, string>> = {}) {
+async function startService(config: string, more: Readonly<Record<string, string>> = {}) {
   const port = await freePort();
   const http = `http: { listen: '127.0.0.1:${port}', tokens: [ { name: ann, role: operator, token: { env: TOKEN } } ] }\n`;
   const bench = await openBench(HEAD + http + config + DB);
   const env = { TOKEN, ...more };
   const address = `http://127.0.0.1:${port}`;
-  const served = await startServe({ cwd: bench.folder, env, address, token: TOKEN });
-  // From then on there is nothing to record until its refresh.
+  const served = await startServiceProcess({ cwd: bench.folder, env, address, token: TOKEN });
+  // The service writes no record from now until its refresh.
   await within(20_000, async () => expect((await served.target('db'))?.state).toBe('synced'));
   return { bench, served };
 }
 
-it('a service with nothing to record is not ready while its audit could not be written', async () => {
-  const { bench, served } = await serveOn('');
+it('an idle service is not ready while its audit is not writable', async () => {
+  const { bench, served } = await startService('');
   await using _ = bench;
   await using service = served;
   const path = join(bench.folder, 'state/audit.db');
@@ -39,12 +39,12 @@ it('a service with nothing to record is not ready while its audit could not be w
   expect((await service.stop()).code).toBe(0);
 }, 90_000);
 
-it('so is one whose PostgreSQL answers questions, and takes no record', async () => {
+it('an idle service is not ready while PostgreSQL answers queries and rejects records', async () => {
   await using database = await createDatabase(postgres());
   const keys = 'keys: { fingerprint: [ { env: KEY } ] }\n';
   const audit = 'audit: { store: { kind: postgres, url: { env: DATABASE_URL } } }\n';
   const KEY = Buffer.alloc(32, 7).toString('base64');
-  const { bench, served } = await serveOn(keys + audit, { KEY, DATABASE_URL: database.url });
+  const { bench, served } = await startService(keys + audit, { KEY, DATABASE_URL: database.url });
   await using _ = bench;
   await using service = served;
   await database.sql('alter table secretbridge.head add constraint none check (sequence < 0) not valid');
@@ -54,26 +54,26 @@ it('so is one whose PostgreSQL answers questions, and takes no record', async ()
   expect((await service.stop()).code).toBe(0);
 }, 90_000);
 
-it('how it is with an audit that stands still is told at once, to probes and scrapes as well', async () => {
+it('answers probes and scrapes within five seconds while its audit is frozen', async () => {
   await using database = await createDatabase(postgres());
   await using proxy = await startTcpProxy(database.url);
   const keys = 'keys: { fingerprint: [ { env: KEY } ] }\n';
   const audit = 'audit: { store: { kind: postgres, url: { env: DATABASE_URL } } }\n';
   const KEY = Buffer.alloc(32, 7).toString('base64');
-  const { bench, served } = await serveOn(keys + audit, { KEY, DATABASE_URL: proxy.url });
+  const { bench, served } = await startService(keys + audit, { KEY, DATABASE_URL: proxy.url });
   await using _ = bench;
   await using service = served;
   proxy.freeze();
-  const began = performance.now();
-  const asked = ['/readyz', '/metrics', '/api/v1/status'].flatMap((path) => Array(4).fill(path));
-  const answers = await Promise.all(asked.map((path) => service.get(path)));
-  expect(performance.now() - began).toBeLessThan(5_000);
+  const start = performance.now();
+  const paths = ['/readyz', '/metrics', '/api/v1/status'].flatMap((path) => Array(4).fill(path));
+  const answers = await Promise.all(paths.map((path) => service.get(path)));
+  expect(performance.now() - start).toBeLessThan(5_000);
   expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503, ...Array(8).fill(200)]);
   expect(answers.filter(({ text }) => text.includes('\nsecretbridge_audit_up 0'))).toHaveLength(4);
   expect(
     await within(5_000, async () => expect((await service.get('/readyz')).status).toBe(503)),
   ).toBeLessThan(1_000);
-  proxy.comeBack();
+  proxy.restore();
   await within(40_000, async () => expect((await service.get('/readyz')).status).toBe(200));
   expect((await service.stop()).code).toBe(0);
 }, 120_000);

@@ -1,6 +1,6 @@
 import { openQueue } from './harness.ts';
 
-// Takes one job, says so, and never ends it.
+// Takes one job, prints a line, and never ends the job.
 const [url = ''] = process.argv.slice(2);
 const queue = await openQueue(url);
 queue.start(async () => {

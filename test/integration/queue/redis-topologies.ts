@@ -2,14 +2,14 @@ import { freePort } from '../services/free-port.ts';
 import { type RedisServer, startRedis } from '../services/redis.ts';
 import { until } from '../services/service.ts';
 
-export interface RedisSet extends AsyncDisposable {
+export interface RedisTopology extends AsyncDisposable {
   readonly servers: readonly RedisServer[];
 }
 
-/** A master, its replica, and three sentinels that agree by two. */
+/** A master, its replica, and three sentinels with a quorum of two. */
 export async function startSentinels(
   name: string,
-): Promise<RedisSet & { readonly sentinels: readonly string[] }> {
+): Promise<RedisTopology & { readonly sentinels: readonly string[] }> {
   const master = await startRedis();
   const replica = await startRedis({ args: ['--replicaof', `127.0.0.1 ${master.port}`] });
   const sentinels = await Promise.all(
@@ -28,8 +28,8 @@ export async function startSentinels(
     (await replica.command('INFO', 'replication')).includes('master_link_status:up'),
   );
   await until('The sentinels', 20_000, async () => {
-    const seen = await Promise.all(sentinels.map((it) => it.command('INFO', 'sentinel')));
-    return seen.every((text) => text.includes('slaves=1,sentinels=3'));
+    const infos = await Promise.all(sentinels.map((sentinel) => sentinel.command('INFO', 'sentinel')));
+    return infos.every((text) => text.includes('slaves=1,sentinels=3'));
   });
   const servers = [master, replica, ...sentinels];
   return {
@@ -39,8 +39,8 @@ export async function startSentinels(
   };
 }
 
-/** Three masters that share the slots. */
-export async function startCluster(): Promise<RedisSet> {
+/** Three masters that share the hash slots. */
+export async function startCluster(): Promise<RedisTopology> {
   const servers = await Promise.all(
     [0, 1, 2].map(async () => {
       const [port, bus] = [await freePort(), await freePort()];
@@ -67,7 +67,7 @@ export async function startCluster(): Promise<RedisSet> {
   for (const [index, { port }] of servers.entries())
     await servers[0]?.command('CLUSTER', 'MEET', '127.0.0.1', String(port), buses[index] ?? '');
   await until('The cluster', 30_000, async () => {
-    const infos = await Promise.all(servers.map((it) => it.command('CLUSTER', 'INFO')));
+    const infos = await Promise.all(servers.map((server) => server.command('CLUSTER', 'INFO')));
     return infos.every((text) => text.includes('cluster_state:ok') && text.includes('cluster_known_nodes:3'));
   });
   return { servers, [Symbol.asyncDispose]: () => stopAll(servers) };

@@ -5,7 +5,7 @@ import { SecretValue } from '../../../src/core/secret-value.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase, type Database } from './database.ts';
 
-const QUESTION = 'select is_named from things where is_named = $1';
+const QUERY = 'select is_named from things where is_named = $1';
 
 const connect = ({ url }: Database): Promise<Session> =>
   openSession({ url: async () => SecretValue.fromText(url), tls: undefined, name: 'a', readOnly: true });
@@ -19,27 +19,27 @@ async function createThings(database: Database): Promise<void> {
   await database.sql('vacuum analyze secretbridge.things');
 }
 
-it('plans a kept question anew when its table has grown', async () => {
+it('plans a prepared statement again when its table has grown', async () => {
   await using database = await createDatabase(postgres());
   await createThings(database);
   await using session = await connect(database);
-  const ask = () => session.query(QUESTION, ['thing 1'], 5_000, true);
+  const runQuery = () => session.query(QUERY, ['thing 1'], 5_000, true);
   const plan = async () => JSON.stringify(await session.query(`explain execute "question 0" ('thing 1')`));
-  for (let n = 0; n < 10; n += 1) await ask();
+  for (let n = 0; n < 10; n += 1) await runQuery();
   expect(await plan()).toContain('Seq Scan');
   await database.sql("insert into secretbridge.things select 'other ' || n from generate_series(1, 20000) n");
   const now = performance.now();
   using _clock = vi.spyOn(performance, 'now').mockImplementation(() => now + 60_000);
-  expect(await ask()).toEqual([{ is_named: 'thing 1' }]);
+  expect(await runQuery()).toEqual([{ is_named: 'thing 1' }]);
   expect(await plan()).not.toContain('Seq Scan');
 });
 
-it('answers a kept question also when somebody changed the table', async () => {
+it('answers a prepared statement after the table was altered', async () => {
   await using database = await createDatabase(postgres());
   await createThings(database);
   await using pool = createReadPool(() => connect(database));
-  const ask = () => pool.use((session) => session.query(QUESTION, ['thing 1'], 5_000, true));
-  expect(await ask()).toEqual([{ is_named: 'thing 1' }]);
+  const runQuery = () => pool.use((session) => session.query(QUERY, ['thing 1'], 5_000, true));
+  expect(await runQuery()).toEqual([{ is_named: 'thing 1' }]);
   await database.sql('alter table secretbridge.things alter column is_named type varchar(100)');
-  expect(await ask()).toEqual([{ is_named: 'thing 1' }]);
+  expect(await runQuery()).toEqual([{ is_named: 'thing 1' }]);
 });

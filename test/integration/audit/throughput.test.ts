@@ -3,7 +3,7 @@ import { entry } from '../../audit/sample.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
-it('appends 2,000 records and more a second in batches', async () => {
+it('appends at least 2,000 records a second in batches', async () => {
   await using database = await createDatabase(postgres());
   await using store = await database.open();
   const batch = Array.from({ length: 100 }, () => entry());
@@ -14,14 +14,14 @@ it('appends 2,000 records and more a second in batches', async () => {
 
   const times: number[] = [];
   for (let n = 0; n < 300; n += 1) {
-    const began = performance.now();
+    const startOne = performance.now();
     await store.append([entry()]);
-    times.push(performance.now() - began);
+    times.push(performance.now() - startOne);
   }
   times.sort((a, b) => a - b);
-  const at = (share: number) => (times[Math.floor(times.length * share)] ?? 0).toFixed(1);
+  const percentile = (share: number) => (times[Math.floor(times.length * share)] ?? 0).toFixed(1);
   process.stdout.write(
-    `append: ${Math.round(batched)} records/s in batches of 100; alone p50 ${at(0.5)} ms, p99 ${at(0.99)} ms\n`,
+    `append: ${Math.round(batched)} records/s in batches of 100; alone p50 ${percentile(0.5)} ms, p99 ${percentile(0.99)} ms\n`,
   );
   expect(batched).toBeGreaterThan(2_000);
 });

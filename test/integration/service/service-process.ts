@@ -5,22 +5,22 @@ import { vi } from 'vitest';
 import type { Status, TargetStatus } from '../../../src/service/service.ts';
 import { MAIN, type Run } from '../e2e/program.ts';
 
-/** A running service as a process of its own. */
-export interface Served extends AsyncDisposable {
+/** A running service as a separate process. */
+export interface ServiceProcess extends AsyncDisposable {
   readonly pid: number;
   readonly address: string;
-  /** What it has logged so far. */
+  /** The log up to now. */
   log(): string;
   logged(): readonly Readonly<Record<string, unknown>>[];
   get(path: string, token?: string): Promise<Answer>;
   send(method: string, path: string, token?: string): Promise<Answer>;
   status(): Promise<Status>;
   target(mapping: string): Promise<TargetStatus | undefined>;
-  /** The value of one series, as it is written in `/metrics`. */
+  /** The value of one series, named as in `/metrics`. */
   metric(series: string): Promise<number | undefined>;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Run>;
-  /** SIGTERM, and its end. */
+  /** Sends SIGTERM and waits for the exit. */
   stop(): Promise<Run>;
 }
 
@@ -30,8 +30,8 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** Starts it and waits until its probes are answered and it says that it is ready. */
-export async function startServe({
+/** Starts the service. With `ready`, waits until `/readyz` succeeds. */
+export async function startServiceProcess({
   cwd,
   env,
   address,
@@ -45,7 +45,7 @@ export async function startServe({
   readonly token: string;
   readonly args?: readonly string[];
   readonly ready?: boolean;
-}): Promise<Served> {
+}): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [MAIN, 'serve', ...args], {
     cwd,
     env: { PATH: process.env.PATH, ...env },
@@ -54,18 +54,22 @@ export async function startServe({
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  let over = false;
+  let hasEnded = false;
   const ended = (async (): Promise<Run> => {
     const [code] = (await once(child, 'close')) as [number | null];
-    over = true;
+    hasEnded = true;
     return { code, stdout, stderr };
   })();
   const send = async (method: 'GET' | 'POST', path: string, bearer = token): Promise<Answer> => {
     const headers = bearer === '' ? {} : { authorization: `Bearer ${bearer}` };
-    const { statusCode, headers: got, body } = await request(new URL(path, address), { method, headers });
-    return { status: statusCode, text: await body.text(), headers: got };
+    const {
+      statusCode,
+      headers: responseHeaders,
+      body,
+    } = await request(new URL(path, address), { method, headers });
+    return { status: statusCode, text: await body.text(), headers: responseHeaders };
   };
-  const served: Served = {
+  const served: ServiceProcess = {
     pid: child.pid ?? 0,
     address,
     log: () => stderr,
@@ -82,11 +86,11 @@ export async function startServe({
       return JSON.parse(text) as Status;
     },
     async target(mapping) {
-      return (await served.status()).targets.find((it) => it.mapping === mapping);
+      return (await served.status()).targets.find((entry) => entry.mapping === mapping);
     },
     async metric(series) {
       const { text } = await send('GET', '/metrics');
-      const line = text.split('\n').find((it) => it.startsWith(`${series} `));
+      const line = text.split('\n').find((metricLine) => metricLine.startsWith(`${series} `));
       return line === undefined ? undefined : Number(line.slice(series.length + 1));
     },
     kill: (signal) => void child.kill(signal),
@@ -96,7 +100,7 @@ export async function startServe({
       return await ended;
     },
     async [Symbol.asyncDispose]() {
-      if (!over) child.kill('SIGKILL');
+      if (!hasEnded) child.kill('SIGKILL');
       await ended;
     },
   };
@@ -104,13 +108,13 @@ export async function startServe({
   try {
     await vi.waitFor(
       async () => {
-        if (over) return;
+        if (hasEnded) return;
         const { status } = await send('GET', '/readyz');
         if (status !== 200) throw new Error(`not ready: ${status}`);
       },
       { timeout: 30_000, interval: 100 },
     );
-    if (over) throw new Error(`it ended: ${stderr}`);
+    if (hasEnded) throw new Error(`the process exited: ${stderr}`);
   } catch (error) {
     child.kill('SIGKILL');
     throw new Error(`the service did not start: ${stderr}`, { cause: error });
@@ -118,7 +122,7 @@ export async function startServe({
   return served;
 }
 
-/** Asks until a check passes; gives how many milliseconds that took. */
+/** Polls until a check passes. Returns the duration in milliseconds. */
 export async function within(deadlineMs: number, check: () => Promise<void> | void): Promise<number> {
   const began = performance.now();
   await vi.waitFor(check, { timeout: deadlineMs, interval: 60 });

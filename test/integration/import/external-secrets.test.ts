@@ -4,13 +4,18 @@ import { describe, expect, it } from 'vitest';
 import type { Raw } from '../e2e/bench.ts';
 import { syncReport } from '../e2e/program.ts';
 import { kubernetes } from '../services/inject.ts';
-import { GROUP, openTheirCluster, type TheirCluster, until } from './their-cluster.ts';
+import {
+  GROUP,
+  openExternalSecretsCluster,
+  type ExternalSecretsCluster,
+  until,
+} from './external-secrets-cluster.ts';
 
 const COUNT = 30;
 
 interface Case {
   readonly spec: (key: string) => object;
-  /** What their operator writes for `{ user, password, pem }`. */
+  /** The Secret data that the External Secrets Operator creates from `FIELDS`. */
   readonly data: Readonly<Record<string, string>>;
 }
 
@@ -53,21 +58,21 @@ const CASES: readonly Case[] = [
   },
 ];
 
-async function fill(cluster: TheirCluster): Promise<void> {
-  for (let at = 0; at < COUNT; at += 1) {
-    const { spec, data } = CASES[at % CASES.length] ?? { spec: () => ({}), data: {} };
-    await cluster.vault.put(`app-${at}`, FIELDS);
-    await cluster.external(`app-${at}`, spec(`${cluster.vault.prefix}/app-${at}`), data);
+async function fill(cluster: ExternalSecretsCluster): Promise<void> {
+  for (let index = 0; index < COUNT; index += 1) {
+    const { spec, data } = CASES[index % CASES.length] ?? { spec: () => ({}), data: {} };
+    await cluster.vault.put(`app-${index}`, FIELDS);
+    await cluster.createExternalSecret(`app-${index}`, spec(`${cluster.vault.prefix}/app-${index}`), data);
   }
 }
 
-describe('a move from their operator', () => {
-  it('takes every Secret over without a byte changed, and outlives their objects', async () => {
-    await using cluster = await openTheirCluster();
+describe('a move from the External Secrets Operator', () => {
+  it('adopts every Secret unchanged, and keeps it when the ExternalSecrets are deleted', async () => {
+    await using cluster = await openExternalSecretsCluster();
     const { namespace, account, kubeconfig, folder } = cluster;
     const { request } = kubernetes();
     await fill(cluster);
-    await cluster.letList();
+    await cluster.allowList();
     const secretsPath = `/api/v1/namespaces/${namespace}/secrets`;
     const list = async () => (await cluster.get<{ items: readonly Raw[] }>(secretsPath)).items;
     const before = await list();
@@ -87,11 +92,11 @@ describe('a move from their operator', () => {
     const report = JSON.parse(await readFile(join(folder, 'report.json'), 'utf8')) as {
       objects: readonly { kind: string; namespace?: string; outcome: string }[];
     };
-    const ours = report.objects.filter((it) => it.namespace === namespace);
-    expect(ours.map(({ outcome }) => outcome)).not.toContain('notCarried');
-    expect(ours).toHaveLength(COUNT);
+    const objects = report.objects.filter((object) => object.namespace === namespace);
+    expect(objects.map(({ outcome }) => outcome)).not.toContain('notCarried');
+    expect(objects).toHaveLength(COUNT);
 
-    // Beside what was imported, only where the cluster is.
+    // Adds only the cluster and the audit to the imported configuration.
     await writeFile(join(folder, 'base.yaml'), baseText(kubeconfig));
     const config = ['--config', 'base.yaml', '--config', 'imported.yaml'];
     const valid = await cluster.run('validate', ...config);
@@ -125,8 +130,8 @@ describe('a move from their operator', () => {
     const synced = syncReport(await cluster.run('sync', ...config, '--output', 'json'));
     expect(synced).toMatchObject({ code: 0, summary: { updated: COUNT, created: 0, deleted: 0 } });
     const after = await list();
-    for (const [at, secret] of after.entries()) {
-      expect(secret.data).toEqual(before[at]?.data);
+    for (const [index, secret] of after.entries()) {
+      expect(secret.data).toEqual(before[index]?.data);
       expect(secret.metadata.ownerReferences).toBeUndefined();
       expect(secret.metadata.labels).toMatchObject({
         'app.kubernetes.io/managed-by': 'secretbridge',
@@ -148,14 +153,14 @@ describe('a move from their operator', () => {
   });
 });
 
-describe('keys that are merged into the Secret of another', () => {
-  it('can change once the entries of their controller are dropped, as the report says', async () => {
-    await using cluster = await openTheirCluster();
+describe('keys merged into a foreign Secret', () => {
+  it('can change after the entries of the former manager are removed as the report says', async () => {
+    await using cluster = await openExternalSecretsCluster();
     const { namespace, account, kubeconfig, folder, vault } = cluster;
     const { request } = kubernetes();
     await vault.put('shared', { token: 'first' });
     const key = `${vault.prefix}/shared`;
-    await cluster.external(
+    await cluster.createExternalSecret(
       'shared',
       {
         data: [{ secretKey: 'TOKEN', remoteRef: { key, property: 'token' } }],
@@ -164,12 +169,12 @@ describe('keys that are merged into the Secret of another', () => {
       { OTHER: 'theirs' },
     );
     const path = `/api/v1/namespaces/${namespace}/secrets/shared`;
-    const theirs = 'externalsecrets.external-secrets.io/shared';
+    const operatorManager = 'externalsecrets.external-secrets.io/shared';
     const patch = { 'content-type': 'application/merge-patch+json' };
     const body = { stringData: { TOKEN: 'first' } };
-    expect((await request('PATCH', `${path}?fieldManager=${theirs}`, body, patch)).status).toBe(200);
+    expect((await request('PATCH', `${path}?fieldManager=${operatorManager}`, body, patch)).status).toBe(200);
 
-    await cluster.letList();
+    await cluster.allowList();
     const command = ['import', 'external-secrets', '--own-namespace', account.namespace];
     await until(async () => (await cluster.run(...command)).stderr.includes(`${namespace}/shared`));
     const { stdout, stderr } = await cluster.run(...command);
@@ -191,7 +196,7 @@ describe('keys that are merged into the Secret of another', () => {
     await vault.put('shared', { token: 'second' });
     expect(await sync()).toMatchObject({ targets: [{ code: 'CONFLICT' }] });
     const live = await cluster.get<{ metadata: { managedFields: readonly { manager: string }[] } }>(path);
-    const managedFields = live.metadata.managedFields.filter(({ manager }) => manager !== theirs);
+    const managedFields = live.metadata.managedFields.filter(({ manager }) => manager !== operatorManager);
     expect(managedFields).toHaveLength(live.metadata.managedFields.length - 1);
     const replaced = await request('PUT', path, { ...live, metadata: { ...live.metadata, managedFields } });
     expect(replaced.status).toBe(200);
@@ -211,11 +216,11 @@ audit: { store: { kind: sqlite, path: ./state/audit.db } }
 `;
 }
 
-describe('a reader of the cluster without all rights', () => {
-  it('imports what it may list, and names what it may not', async () => {
-    await using cluster = await openTheirCluster();
+describe('an import with limited rights', () => {
+  it('imports what it may list, and reports the rest', async () => {
+    await using cluster = await openExternalSecretsCluster();
     const { account } = cluster;
-    await cluster.letList(account.namespace);
+    await cluster.allowList(account.namespace);
     const run = () => cluster.run('import', 'external-secrets', '--output', 'json');
     await until(async () => (await run()).stdout.includes('namespaces may not be listed'));
     await until(async () => !(await run()).stdout.includes('may not be listed in namespace'));
@@ -223,8 +228,8 @@ describe('a reader of the cluster without all rights', () => {
     expect(code).toBe(4);
     const { unreadable } = JSON.parse(stdout) as { unreadable: readonly string[] };
     expect(unreadable.toSorted()).toEqual([
-      'ClusterExternalSecret: may not be listed',
-      'ClusterSecretStore: may not be listed',
+      'ClusterExternalSecret: no permission to list',
+      'ClusterSecretStore: no permission to list',
       `namespaces may not be listed, so only ${account.namespace} was looked at`,
     ]);
   });

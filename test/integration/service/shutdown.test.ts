@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { openIntents, recordedChanges } from '../e2e/bench.ts';
 import { watchSecrets } from '../e2e/witness.ts';
 import { kubernetes } from '../services/inject.ts';
-import { type Served, within } from './served.ts';
+import { type ServiceProcess, within } from './service-process.ts';
 import { openWorld, type World, type WorldOptions } from './world.ts';
 
 const COUNT = 200;
@@ -24,7 +24,7 @@ async function open(): Promise<World> {
   return world;
 }
 
-/** Starts it and ends it in this way once so many Secrets are there. */
+/** Starts the service, and sends the signal after a number of changes. */
 async function endAfter(world: World, changes: number, signal: NodeJS.Signals) {
   await using witness = await watchSecrets(kubernetes(), world.ns('apps'));
   const reached = Promise.withResolvers<void>();
@@ -33,18 +33,18 @@ async function endAfter(world: World, changes: number, signal: NodeJS.Signals) {
   };
   await using served = await world.serve();
   await reached.promise;
-  const began = performance.now();
+  const start = performance.now();
   served.kill(signal);
   const { code, stderr } = await served.ended;
-  return { code, stderr, ms: Math.round(performance.now() - began), changes: await witness.changes() };
+  return { code, stderr, ms: Math.round(performance.now() - start), changes: await witness.changes() };
 }
 
-const allSynced = async (served: Served): Promise<void> => {
+const expectSynced = async (served: ServiceProcess): Promise<void> => {
   const { targets } = await served.status();
   expect(targets.filter(({ state }) => state === 'synced')).toHaveLength(COUNT);
 };
 
-it('SIGTERM in the middle of 200 writes ends in good order: each write has its outcome', async () => {
+it('SIGTERM during 200 writes ends the service after each started write has its outcome', async () => {
   await using world = await open();
   const { code, ms, stderr, changes } = await endAfter(world, 20, 'SIGTERM');
   console.log(`ended ${ms} ms after SIGTERM, with ${changes.length} of ${COUNT} written`);
@@ -57,19 +57,19 @@ it('SIGTERM in the middle of 200 writes ends in good order: each write has its o
     changes.map(({ secret, resourceVersion }) => `${secret} ${resourceVersion}`).toSorted(),
   );
   await using served = await world.serve();
-  await within(30_000, () => allSynced(served));
+  await within(30_000, () => expectSynced(served));
   expect(await world.writes()).toHaveLength(COUNT);
   expect(await world.chain()).toMatchObject({ kind: 'intact' });
 });
 
-it('after kill -9 in the middle of 200 writes the next start finds out what became of each', async () => {
+it('after kill -9 during 200 writes, the next start resolves every open intent', async () => {
   await using world = await open();
   const { code, changes } = await endAfter(world, 20, 'SIGKILL');
   expect(code).toBeNull();
-  const left = openIntents(await world.records());
-  console.log(`killed with ${changes.length} of ${COUNT} written and ${left.length} intents open`);
+  const unresolved = openIntents(await world.records());
+  console.log(`killed with ${changes.length} of ${COUNT} written and ${unresolved.length} intents open`);
   await using served = await world.serve();
-  await within(30_000, () => allSynced(served));
+  await within(30_000, () => expectSynced(served));
   const records = await world.records();
   expect(openIntents(records)).toEqual([]);
   expect(new Set(recordedChanges(records)).size).toBe(COUNT);

@@ -10,23 +10,23 @@ import { assertStatus } from '../services/kubernetes-api.ts';
 
 export const GROUP = '/apis/external-secrets.io/v1';
 
-/** A namespace in which their operator did its work, a store, and an account for the bridge. */
-export interface TheirCluster extends AsyncDisposable {
+/** A namespace with Secrets of the External Secrets Operator, a store, and an account for the bridge. */
+export interface ExternalSecretsCluster extends AsyncDisposable {
   readonly folder: string;
   readonly namespace: string;
   readonly account: { readonly namespace: string; readonly name: string };
   readonly kubeconfig: string;
   readonly vault: Vault;
-  /** Their object, and the Secret that it owns. */
-  external(name: string, spec: object, data: Readonly<Record<string, string>>): Promise<void>;
+  /** Creates an ExternalSecret and the Secret that it owns. */
+  createExternalSecret(name: string, spec: object, data: Readonly<Record<string, string>>): Promise<void>;
   run(...args: readonly string[]): Promise<Run>;
-  /** Lets the account list their objects, in one namespace or everywhere. */
-  letList(namespace?: string): Promise<void>;
+  /** Lets the account list External Secrets objects, in one namespace or everywhere. */
+  allowList(namespace?: string): Promise<void>;
   apply(yaml: string): Promise<void>;
   get<T>(path: string): Promise<T>;
 }
 
-export async function openTheirCluster(): Promise<TheirCluster> {
+export async function openExternalSecretsCluster(): Promise<ExternalSecretsCluster> {
   const { request, serviceAccountKubeconfig } = kubernetes();
   const suffix = randomBytes(4).toString('hex');
   const namespace = `theirs-${suffix}`;
@@ -74,9 +74,9 @@ export async function openTheirCluster(): Promise<TheirCluster> {
     account,
     kubeconfig,
     vault,
-    async external(name, spec, data) {
+    async createExternalSecret(name, spec, data) {
       const metadata = { name, finalizers: ['externalsecrets.external-secrets.io/externalsecret-cleanup'] };
-      const { metadata: made } = await post(`${GROUP}/namespaces/${namespace}/externalsecrets`, {
+      const { metadata: created } = await post(`${GROUP}/namespaces/${namespace}/externalsecrets`, {
         apiVersion: 'external-secrets.io/v1',
         kind: 'ExternalSecret',
         metadata,
@@ -96,7 +96,7 @@ export async function openTheirCluster(): Promise<TheirCluster> {
               apiVersion: 'external-secrets.io/v1',
               kind: 'ExternalSecret',
               name,
-              uid: made.uid,
+              uid: created.uid,
               controller: true,
               blockOwnerDeletion: true,
             },
@@ -106,13 +106,15 @@ export async function openTheirCluster(): Promise<TheirCluster> {
       });
     },
     run: (...args) => runHere(args, { cwd: folder, env: { KUBECONFIG: kubeconfig } }),
-    async letList(where) {
+    async allowList(namespaceLimit) {
       const rules = [
         { apiGroups: ['external-secrets.io'], resources: ['*'], verbs: ['list'] },
-        ...(where === undefined ? [{ apiGroups: [''], resources: ['namespaces'], verbs: ['list'] }] : []),
+        ...(namespaceLimit === undefined
+          ? [{ apiGroups: [''], resources: ['namespaces'], verbs: ['list'] }]
+          : []),
       ];
-      const kind = where === undefined ? 'ClusterRole' : 'Role';
-      const base = `/apis/rbac.authorization.k8s.io/v1${where === undefined ? '' : `/namespaces/${where}`}`;
+      const kind = namespaceLimit === undefined ? 'ClusterRole' : 'Role';
+      const base = `/apis/rbac.authorization.k8s.io/v1${namespaceLimit === undefined ? '' : `/namespaces/${namespaceLimit}`}`;
       const name = `import-${suffix}`;
       const plural = kind === 'Role' ? 'role' : 'clusterrole';
       await post(`${base}/${plural}s`, { metadata: { name }, rules });
@@ -144,7 +146,7 @@ export async function openTheirCluster(): Promise<TheirCluster> {
   };
 }
 
-/** Their kinds, as far as a list of them goes. Tests beside each other share them. */
+/** Defines the custom resources with an open schema. Parallel tests share them. */
 async function defineKinds(): Promise<void> {
   const { request } = kubernetes();
   const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
@@ -178,11 +180,11 @@ async function defineKinds(): Promise<void> {
   });
 }
 
-/** Polls, for the API server learns of kinds and of rights a moment later. */
-export async function until(holds: () => Promise<boolean>): Promise<void> {
+/** Polls, because the API server applies new kinds and rights after a moment. */
+export async function until(check: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 20_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error('it does not come to be');
+  while (!(await check())) {
+    if (performance.now() > deadline) throw new Error('the condition did not become true');
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

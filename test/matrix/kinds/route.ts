@@ -27,7 +27,7 @@ export interface Way extends AsyncDisposable {
 }
 
 /** A host name and TLS for a server. */
-export async function openWay(
+export async function openRoute(
   host: string,
   upstream: { port: number; secure: boolean },
   authority = createAuthority(),

@@ -12,7 +12,7 @@ const LABEL = { name: 'secretbridge.dev/instance', value: 'test' };
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 const foreign = ({ namespace }: RealHarness) => ({ namespace, secret: 'foreign' });
 
-/** `kubectl apply --server-side`, as another tool or person. */
+/** Applies as `kubectl apply --server-side` does, under another field manager. */
 async function apply(h: RealHarness, manager: string, data: Record<string, string>, force = false) {
   const encoded = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, base64(value)]));
   const body = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'foreign' }, data: encoded };
@@ -20,8 +20,8 @@ async function apply(h: RealHarness, manager: string, data: Record<string, strin
   return admin()('PATCH', path, body, { 'content-type': 'application/apply-patch+yaml' });
 }
 
-describe('a merge beside other field managers', () => {
-  it('respects what was applied by others, and loses what they take by force', async () => {
+describe('a merge next to other field managers', () => {
+  it('keeps keys of other managers, and gives up keys that they force', async () => {
     await using h = await openReal();
     assertStatus(await apply(h, 'kubectl', { theirs: '1', both: '2' }), 201, 'apply');
     const merge = async (data: Record<string, string>) =>
@@ -31,14 +31,14 @@ describe('a merge beside other field managers', () => {
     assertStatus(await apply(h, 'kubectl', { theirs: '1', ours: 'y' }), 409, 'apply');
     assertStatus(await apply(h, 'kubectl', { theirs: '1', ours: 'y' }, true), 200, 'apply');
     const live = await readNow(h.cluster, foreign(h));
-    // They let go of `both`, so it is ours alone; they took `ours`.
+    // The other manager released `both` and took `ours`, so we own only `both`.
     expect(h.cluster.mergedKeys(live, OURS)).toEqual(['both']);
     expect(shown(live.data)).toEqual({ theirs: '1', both: '2', ours: 'y' });
     expect((await merge({})).kind).toBe('written');
     expect(shown((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: 'y' });
   });
 
-  it('takes nothing when somebody has cleared the managed fields', async () => {
+  it('takes no key after the managed fields were cleared', async () => {
     await using h = await openReal();
     await h.put(foreign(h), { data: { theirs: base64('1') } });
     const merge = async (data: Record<string, string>) =>
@@ -51,7 +51,7 @@ describe('a merge beside other field managers', () => {
     expect(shown((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: '1' });
   });
 
-  it('leaves no trace of a manager that wrote nothing, and no mark of an owner', async () => {
+  it('leaves neither an empty field manager nor ownership metadata', async () => {
     await using h = await openReal();
     await h.put(foreign(h), { data: {} });
     await h.cluster.merge(await readNow(h.cluster, foreign(h)), merging({ ours: '1' }));
@@ -68,7 +68,7 @@ describe('a merge beside other field managers', () => {
     expect((await readNow(h.cluster, foreign(h))).labels).toEqual({});
   });
 
-  it('creates nothing, even where it may create Secrets', async () => {
+  it('never creates a missing Secret, even with the right to create', async () => {
     await using admin = await connect(kubernetes().kubeconfig);
     await using h = await openReal();
     await h.put(foreign(h), { data: {} });
@@ -80,7 +80,7 @@ describe('a merge beside other field managers', () => {
 });
 
 describe('a removal on a real API server', () => {
-  it('of a Secret with finalizers counts: it stays, and it is ending', async () => {
+  it('counts when finalizers keep the Secret terminating', async () => {
     await using h = await openReal();
     await h.cluster.create(foreign(h), manifest());
     await h.edit(foreign(h), { metadata: { finalizers: ['example.com/keep'] } });
@@ -93,7 +93,7 @@ describe('a removal on a real API server', () => {
     expect(await h.cluster.read(foreign(h))).toBeUndefined();
   });
 
-  it('needs the right, which only a mapping that may delete gives', async () => {
+  it('needs the right to delete, which only a deleting mapping grants', async () => {
     await using h = await openReal();
     const { namespace } = h;
     assertStatus(
@@ -114,45 +114,45 @@ describe('a removal on a real API server', () => {
     expect(await h.raw(foreign(h))).toBeDefined();
   });
 
-  it('races with edits, and never hits what was edited after the read', async () => {
+  it('never removes a Secret that was edited after the read', async () => {
     await using h = await openReal();
     for (let round = 0; round < 15; round += 1) {
       await h.cluster.create(foreign(h), manifest());
       const live = await readNow(h.cluster, foreign(h));
       const edit = h.edit(foreign(h), { data: { round: base64(`${round}`) } }).then(
         () => 'edited' as const,
-        // 404: the removal was first.
+        // 404 means that the removal was first.
         () => 'gone' as const,
       );
       const [removed, edited] = await Promise.all([h.cluster.remove(live), edit]);
-      const there = await h.cluster.read(foreign(h));
-      expect([removed.kind, edited, there !== undefined]).toEqual(
-        there ? ['conflict', 'edited', true] : ['removed', 'gone', false],
+      const remaining = await h.cluster.read(foreign(h));
+      expect([removed.kind, edited, remaining !== undefined]).toEqual(
+        remaining ? ['conflict', 'edited', true] : ['removed', 'gone', false],
       );
-      if (there !== undefined) await h.remove(foreign(h));
+      if (remaining !== undefined) await h.remove(foreign(h));
     }
   });
 });
 
 describe('rights', () => {
-  it('by names do not allow a list, nor namespaces: CLUSTER_FORBIDDEN', async () => {
+  it('for names allow neither lists nor namespaces', async () => {
     await using h = await openReal();
     const error = { code: 'CLUSTER_FORBIDDEN' };
     await expect(h.cluster.list(h.namespace, LABEL)).rejects.toMatchObject(error);
     await expect(h.cluster.namespaces({ team: 'a' })).rejects.toMatchObject(error);
   });
 
-  it('of a namespace allow a list there and nowhere else', async () => {
+  it('for a namespace allow a list only there', async () => {
     await using h = await openReal({ scope: 'namespace' });
     expect(await h.cluster.list(h.namespace, LABEL)).toEqual([]);
     await expect(h.cluster.list('default', LABEL)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
   });
 
-  it('of a selector can be bound in single namespaces, as the printed comment says', async () => {
+  it('for a selector can be bound in single namespaces, as the printed comment says', async () => {
     const selected: RbacInput['selected'] = [{ secret: 'app', deletes: true }];
     await using h = await openReal({ targets: [], selected });
     await using other = await openReal();
-    const app = (one: RealHarness) => ({ namespace: one.namespace, secret: 'app' });
+    const app = (harness: RealHarness) => ({ namespace: harness.namespace, secret: 'app' });
     const mayCreate = () => h.cluster.checkAccess({ namespace: other.namespace, verb: 'create' });
     expect(await mayCreate()).toBe(true);
     await h.unbind('selected');
@@ -171,7 +171,7 @@ describe('rights', () => {
 });
 
 describe('lists on a real API server', () => {
-  it('hold more than a page, of one moment', async () => {
+  it('include all pages', async () => {
     await using h = await openReal({ scope: 'namespace' });
     const count = PAGE_SIZE * 2 + 1;
     const ids = Array.from({ length: count }, (_, n) => ({ namespace: h.namespace, secret: `s-${n}` }));
@@ -184,7 +184,7 @@ describe('lists on a real API server', () => {
     expect(new Set(listed.map(({ id }) => id.secret)).size).toBe(count);
   });
 
-  it('leave out a namespace that is being deleted', async () => {
+  it('exclude a terminating namespace', async () => {
     await using h = await openReal({ selected: [{ secret: 'app' }] });
     const name = { 'kubernetes.io/metadata.name': h.namespace };
     expect(await h.cluster.namespaces(name)).toEqual([h.namespace]);

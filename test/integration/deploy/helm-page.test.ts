@@ -6,22 +6,22 @@ import { parse, parseAllDocuments, stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { blocksOf, ROOT } from '../../docs/markdown.ts';
 import { kubernetes } from '../services/inject.ts';
-import { layerRuns } from '../services/kubectl-layer.ts';
-import { CHART, helm, one, type Rendered, render } from './chart.ts';
+import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
+import { CHART, helm, findOne, type Rendered, render } from './chart.ts';
 
 const path = 'docs/how-to/install-with-helm.md';
 const page = blocksOf({ path, text: readFileSync(join(ROOT, path), 'utf8') });
 const blocks = page.filter(({ language }) => language === 'yml');
 
-describe.skipIf(!layerRuns)('the page about Helm', () => {
-  it.each(blocks.map(({ place, text }) => [place, text] as const))('has values at %s', async (_, text) => {
+describe.skipIf(!isHelmAvailable)(`the page about Helm${HELM_NOTE}`, () => {
+  it.each(blocks.map(({ place, text }) => [place, text] as const))('has valid values at %s', async (_, text) => {
     await using bench = await openBench();
     const values = join(bench.folder, 'values.yaml');
     await writeFile(values, stringify(parse(text)));
     expect((await render('--values', values)).length).toBeGreaterThan(4);
   });
 
-  it('has commands of Helm that Helm takes', async () => {
+  it('has valid Helm commands', async () => {
     const lines = page.filter(({ language }) => language === 'sh').flatMap(({ text }) => text.split('\n'));
     const commands = lines.filter((line) => line.startsWith('helm ')).map((line) => line.split(' ').slice(1));
     expect(commands.map(([verb]) => verb)).toEqual(['upgrade', 'upgrade', 'test', 'uninstall']);
@@ -41,7 +41,7 @@ describe.skipIf(!layerRuns)('the page about Helm', () => {
     expect(await helm(...filled, '--dry-run=client', '--kubeconfig', kubeconfig)).toContain('STATUS:');
   });
 
-  it('names the objects of the release `bridge` as they are', async () => {
+  it('uses the actual object names of the release `bridge`', async () => {
     const text = readFileSync(join(ROOT, path), 'utf8');
     const manifest = await helm(
       ...['template', 'bridge', CHART, '--namespace', 'secretbridge', '--is-upgrade'],
@@ -56,6 +56,6 @@ describe.skipIf(!layerRuns)('the page about Helm', () => {
     const objects = parseAllDocuments(manifest).map((document) => document.toJS() as Rendered | null);
     const names = objects.map((object) => object?.metadata.name);
     for (const name of named) expect(names).toContain(name);
-    expect(one(await render(), 'Deployment').metadata.name).toBe('b-secretbridge');
+    expect(findOne(await render(), 'Deployment').metadata.name).toBe('b-secretbridge');
   });
 });

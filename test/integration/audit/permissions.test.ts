@@ -9,7 +9,7 @@ function failing(detail: string) {
   return { code: 'AUDIT_UNAVAILABLE', message: expect.stringContaining(detail) };
 }
 
-/** A role without any right, and the url of the database as it. */
+/** Creates a role without privileges. Returns its name and the URL of the database for it. */
 async function createRole(database: Database): Promise<{ name: string; url: string }> {
   const name = `role_${randomBytes(4).toString('hex')}`;
   await database.sql(`create role ${name} login password 'p%ss'`);
@@ -23,8 +23,8 @@ async function dropRole(database: Database, name: string): Promise<void> {
   await database.sql(`drop owned by ${name}; drop role ${name}`);
 }
 
-describe('a role', () => {
-  it('that may select can read everything, and nothing more', async () => {
+describe('a database role', () => {
+  it('reads everything and writes nothing when it has only SELECT', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     const records = await store.append([entry()]);
@@ -39,14 +39,14 @@ describe('a role', () => {
       expect(await Array.fromAsync(reader.storedRecords(1))).toHaveLength(1);
       await expect(reader.append([entry()])).rejects.toMatchObject(failing('for reading only'));
       await expect(reader.unresolvedIntents()).rejects.toMatchObject(failing('for reading only'));
-      // Opened for writing it opens, since nothing is to be migrated, and the server refuses.
+      // Opening for writing succeeds because no migration is due. The server then rejects the insert.
       await using writer = await openAt(url);
       await expect(writer.append([entry()])).rejects.toMatchObject(failing('permission denied'));
     }
     await dropRole(database, name);
   });
 
-  it('needs no right to make tables once they are there', async () => {
+  it('needs no right to create tables once they exist', async () => {
     await using database = await createDatabase(postgres());
     const { name, url } = await createRole(database);
     await expect(openAt(url)).rejects.toMatchObject(failing('permission denied'));
@@ -60,7 +60,7 @@ describe('a role', () => {
     await dropRole(database, name);
   });
 
-  it('may be given an empty schema in place of the right to make one', async () => {
+  it('can own an empty schema instead of having the right to create one', async () => {
     await using database = await createDatabase(postgres());
     const { name, url } = await createRole(database);
     await database.sql(`create schema secretbridge authorization ${name}`);
@@ -71,7 +71,7 @@ describe('a role', () => {
     await dropRole(database, name);
   });
 
-  it('whose password is wrong is refused, without a word of it', async () => {
+  it('is rejected with a wrong password, and the error does not contain the password', async () => {
     await using database = await createDatabase(postgres());
     const url = new URL(database.url);
     url.password = 'hunter2';
@@ -83,7 +83,7 @@ describe('a role', () => {
 });
 
 describe('a database', () => {
-  it('without a log is left as it is by a reader', async () => {
+  it('without a log is unchanged after a reader opened it', async () => {
     await using database = await createDatabase(postgres());
     await expect(database.open({ readOnly: true })).rejects.toMatchObject(
       failing('it holds no audit log yet'),
@@ -91,13 +91,13 @@ describe('a database', () => {
     expect(await database.sql(`select 1 from pg_namespace where nspname = 'secretbridge'`)).toEqual([]);
   });
 
-  it('whose schema belongs to another program is refused', async () => {
+  it('is rejected when its schema belongs to another program', async () => {
     await using database = await createDatabase(postgres());
     await database.sql('create schema secretbridge; create table secretbridge.other (a int)');
     await expect(database.open()).rejects.toMatchObject(failing('belongs to another program'));
   });
 
-  it('of a newer release is read and written as far as it allows', async () => {
+  it('of a newer release is read and written as far as its compatibility allows', async () => {
     await using database = await createDatabase(postgres());
     await using running = await database.open();
     await running.append([entry()]);
@@ -107,18 +107,18 @@ describe('a database', () => {
       await store.append([entry()]);
     }
     await database.sql('update secretbridge.compatibility set oldest_writer = 9');
-    const refused = failing('written by a newer release: schema 9, this release supports 3');
-    await expect(database.open({ replica: 'b' })).rejects.toMatchObject(refused);
-    await expect(running.append([entry()])).rejects.toMatchObject(refused);
+    const newerRelease = failing('written by a newer release: schema 9, this release supports 3');
+    await expect(database.open({ replica: 'b' })).rejects.toMatchObject(newerRelease);
+    await expect(running.append([entry()])).rejects.toMatchObject(newerRelease);
     {
       await using reader = await database.open({ readOnly: true });
       expect(await reader.head()).toMatchObject({ sequence: 2 });
     }
     await database.sql('update secretbridge.compatibility set oldest_reader = 9');
-    await expect(database.open({ readOnly: true })).rejects.toMatchObject(refused);
+    await expect(database.open({ readOnly: true })).rejects.toMatchObject(newerRelease);
   });
 
-  it('in another encoding than UTF-8 is refused', async () => {
+  it('is rejected unless it is encoded in UTF-8', async () => {
     await using database = await createDatabase(postgres());
     await database.sql(`create database ${new URL(database.url).pathname.slice(1)}_latin encoding 'LATIN1'
       locale 'C' template template0`);
@@ -128,7 +128,7 @@ describe('a database', () => {
     await database.sql(`drop database ${url.pathname.slice(1)}`);
   });
 
-  it('with settings of its own for a role is used by ours', async () => {
+  it('works when it has settings that differ from the defaults', async () => {
     await using database = await createDatabase(postgres());
     const name = new URL(database.url).pathname.slice(1);
     const settings = [
@@ -138,8 +138,8 @@ describe('a database', () => {
       `default_transaction_isolation = 'serializable'`,
       'default_transaction_read_only = on',
     ];
-    // By one connection: they count for the next one.
-    await database.sql(settings.map((it) => `alter database ${name} set ${it}`).join(';'));
+    // The settings apply to connections opened later.
+    await database.sql(settings.map((setting) => `alter database ${name} set ${setting}`).join(';'));
     const url = new URL(database.url);
     await using store = await openAt(url.href);
     await using other = await openAt(url.href, { replica: 'b' });
@@ -149,12 +149,12 @@ describe('a database', () => {
 });
 
 describe('a server', () => {
-  it('that may lose what it stored is refused', async () => {
+  it('is rejected when it may lose stored data', async () => {
     await using server = await startPostgres({ borrow: false, settings: { fsync: 'off' } });
     await expect(openAt(server.url)).rejects.toMatchObject(failing('`fsync` off'));
   });
 
-  it('that nobody reaches is named without its credentials', async () => {
+  it('is named without its credentials when it is unreachable', async () => {
     await expect(openAt('postgres://ann:hunter2@127.0.0.1:1/db')).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
       message:

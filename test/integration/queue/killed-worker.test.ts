@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventually, job, notes } from '../../conformance/queue.ts';
+import { eventually, job, recordingProcess } from '../../conformance/queue.ts';
 import { startRedis } from '../services/redis.ts';
 import { openQueue } from './harness.ts';
 
 const CHILD = join(import.meta.dirname, 'killed-child.ts');
 
 describe('a job whose process was killed', () => {
-  it('runs again for whoever asked last, although it stood there for another reason before', async () => {
+  it('runs again with the latest request, even if it was first queued for another reason', async () => {
     await using server = await startRedis();
     await using queue = await openQueue(server.address);
     await eventually(() => queue.health().state === 'up');
@@ -19,18 +19,18 @@ describe('a job whose process was killed', () => {
     await once(child.stdout, 'data');
     child.kill('SIGKILL');
     await once(child, 'exit');
-    const { seen, process: work } = notes();
+    const { seen, process: work } = recordingProcess();
     queue.start(work);
     await eventually(() => seen.length > 0, 60_000);
     expect(seen[0]).toEqual(job('a', 'manual', 'two~1'));
   });
 
-  it('runs again elsewhere within half a minute, each time, and what was added meanwhile as well', async () => {
+  it('runs again elsewhere within 30 seconds, together with jobs that were added meanwhile', async () => {
     await using server = await startRedis();
     await using queue = await openQueue(server.address);
     await eventually(() => queue.health().state === 'up');
     await queue.add(job('a', 'event', 'one'));
-    // More often than a worker of BullMQ would put up with by itself.
+    // More often than BullMQ tolerates stalled jobs by default.
     for (let time = 0; time < 2; time += 1) {
       const child = spawn(process.execPath, [CHILD, server.address], {
         stdio: ['ignore', 'pipe', 'inherit'],
@@ -43,7 +43,7 @@ describe('a job whose process was killed', () => {
       await once(child, 'exit');
     }
     const killed = performance.now();
-    const { seen, process: work } = notes();
+    const { seen, process: work } = recordingProcess();
     queue.start(work);
     await eventually(() => seen.length > 0, 60_000);
     expect(performance.now() - killed).toBeLessThan(30_000);
