@@ -47,7 +47,7 @@ const LONG_INTEGRATION = [
   'test/integration/services/**/*.test.ts',
   'test/integration/deploy/{image,image-compose,image-root,chart-values,chart-network}.test.ts',
   'test/integration/docs/{back-up,encrypt,identities,rotate,use-from-an-application}.test.ts',
-  'test/integration/e2e/{package,many,events-chaos}.test.ts',
+  'test/integration/e2e/{package,many-mappings,events-chaos}.test.ts',
   'test/integration/{events,queue,service}/leak.test.ts',
   'test/integration/service/{stalls,replicas-sqlite}.test.ts',
   'test/integration/queue/redis-topologies.test.ts',

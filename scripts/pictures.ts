@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { launch, openTab } from '../test/browser/chromium.ts';
+import { go, signIn } from '../test/browser/harness.ts';
 import { rolledBack } from '../test/browser/scene-pins.ts';
 import { openSite } from '../test/browser/site.ts';
-import { go, signIn } from '../test/browser/harness.ts';
 import { TOKENS } from '../test/http/harness.ts';
 
 // Takes the screenshots of the review page in docs/images. They are for people; no test compares them.

@@ -12,7 +12,7 @@ Runs the service on real servers (an API server, OpenBao, Redis, PostgreSQL) and
 
   soak         two replicas, while everything that may fail does (the default)
   first-sync   how long a new mapping waits when thousands of refreshes wait before it
-  dead-store   what a store costs that is away for long, and what its return is like
+  dead-store   what a store costs that is down for a long time, and what its return is like
 
   --minutes N  how long faults go on (soak: 20, dead-store: 15)
   --targets N  how many Secrets (2000)

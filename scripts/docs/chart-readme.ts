@@ -107,4 +107,4 @@ const AFTER = `## More
 
 - [Least rights](../../docs/how-to/least-rbac.md) and [several replicas](../../docs/how-to/several-replicas.md)
 - [Metrics, alerts and logs](../../docs/how-to/watch-the-bridge.md)
-- [Upgrade, go back, leave](../../docs/how-to/upgrade-and-leave.md)`;
+- [Upgrade, downgrade, uninstall](../../docs/how-to/upgrade-and-leave.md)`;

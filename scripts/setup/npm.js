@@ -61,7 +61,7 @@ function remedyFor(code, whenNotFound) {
   return `npm failed (${code}).`;
 }
 
-/** Turns a failure to create a folder in the cache into a sentence. */
+/** Explains to the user why a folder in the cache could not be created. */
 export function explainCache(error) {
   if (!UNWRITABLE.includes(error.code)) throw error;
   throw new SetupError(

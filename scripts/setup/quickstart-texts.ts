@@ -1,4 +1,4 @@
-/** The configuration of the quickstart. The address is that of the OpenBao which was just started. */
+/** The configuration of the quickstart. The address is that of the OpenBao server that was just started. */
 export function quickstartConfig(address: string): string {
   return `apiVersion: secretbridge.dev/v1
 instance: quickstart

@@ -13,17 +13,17 @@ import type { SecretValue } from '../core/secret-value.ts';
 import type { Tracing } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
 import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
-import { createUnresolvedIntents, type UnresolvedIntents } from '../reconcile/unresolved-intents.ts';
 import { createReadDeduplication } from '../reconcile/read-deduplication.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
+import { createUnresolvedIntents, type UnresolvedIntents } from '../reconcile/unresolved-intents.ts';
 import type { SyncContext } from '../service/runs/sync-context.ts';
 import { openAudit } from './audit.ts';
 import { openCheckpoints } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
 import { createCurrentConfig } from './current-config.ts';
 import { openFingerprints } from './keys.ts';
-import { createContextFactory, type SyncContextOptions } from './sync-context.ts';
 import { createStores, type StoreObserver, type Stores } from './stores.ts';
+import { createContextFactory, type SyncContextOptions } from './sync-context.ts';
 import { openTracing, traced } from './tracing.ts';
 
 export interface AppDeps {

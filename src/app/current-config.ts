@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import { type Access, createAccess } from '../config/shape/access.ts';
-import { resolveTargets, unresolvedTargets, type DesiredTarget, desiredIndex } from '../reconcile/targets.ts';
+import { type DesiredTarget, desiredIndex, resolveTargets, unresolvedTargets } from '../reconcile/targets.ts';
 import { secretRefsOf } from './secret-refs.ts';
 
 /** The active configuration and its resolved targets. */

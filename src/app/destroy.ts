@@ -3,23 +3,23 @@ import { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { TargetId } from '../core/target.ts';
 import { destroy } from '../reconcile/destroy.ts';
-import { proposeRemoval, type Orphan } from '../reconcile/orphans.ts';
+import { type Orphan, proposeRemoval } from '../reconcile/orphans.ts';
 import type { Outcome, Proposal } from '../reconcile/outcome.ts';
-import { proposalOf } from '../reconcile/reconcile.ts';
 import type { KnownPresence } from '../reconcile/presence.ts';
-import { decideTarget, type DesiredTarget } from '../reconcile/targets.ts';
+import { proposalOf } from '../reconcile/reconcile.ts';
+import { type DesiredTarget, decideTarget } from '../reconcile/targets.ts';
 import type { DeletionInputs } from '../service/deletion/deletion-step.ts';
 import type { SyncContext } from '../service/runs/sync-context.ts';
 import { LABEL } from '../sync/ownership-metadata.ts';
 import type { App } from './app.ts';
 import {
-  targetSubject,
-  recordedAsHeld,
-  type OrphanProposals,
-  proposeOrphanDeletions,
   isStillProposed,
+  type OrphanProposals,
   populationOf,
+  proposeOrphanDeletions,
+  recordedAsHeld,
   scanOrphans,
+  targetSubject,
 } from './orphans.ts';
 import { HELD_BY_PRUNE } from './prune.ts';
 

@@ -1,13 +1,13 @@
 import type { Config } from '../config/config.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { isCurrentSecretRef, refId, type StoreRef } from '../core/read-result.ts';
-import { definitionOf, versionsPerPageOf } from '../providers/registry.ts';
 import {
-  type ReadCapabilities,
-  cheapestStrategy,
-  type ReadStrategy,
   type ChosenStrategy,
+  cheapestStrategy,
+  type ReadCapabilities,
+  type ReadStrategy,
 } from '../providers/read-strategy.ts';
+import { definitionOf, versionsPerPageOf } from '../providers/registry.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { shardsOf } from '../service/sweep/shards.ts';
 import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';

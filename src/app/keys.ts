@@ -5,8 +5,8 @@ import {
   createSigner,
   keysById,
   type PublicKeys,
-  pemOf,
   parsePublicKeys,
+  pemOf,
   type Signer,
 } from '../audit/checkpoint/signing.ts';
 import { withFileErrors } from '../audit/errors.ts';

@@ -4,20 +4,20 @@ import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Population } from '../reconcile/brake.ts';
 import { latestRecord, TARGET_STATE_ACTIONS } from '../reconcile/latest-records.ts';
 import {
-  proposeRemoval,
   findEndedMerges,
   findOrphans,
   type OrphanScan,
+  proposeRemoval,
   type Unreadable,
 } from '../reconcile/orphans.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import {
-  isPresent,
-  deferReplaced,
-  type KnownPresence,
   type AwaitingReplacement,
+  deferReplaced,
+  isPresent,
+  type KnownPresence,
 } from '../reconcile/presence.ts';
-import { namespacesOf, type DesiredTarget, desiredByAny, desiredIndex } from '../reconcile/targets.ts';
+import { type DesiredTarget, desiredByAny, desiredIndex, namespacesOf } from '../reconcile/targets.ts';
 import { targetKey } from '../service/config-snapshot.ts';
 import type { App } from './app.ts';
 

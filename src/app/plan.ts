@@ -8,14 +8,14 @@ import type { DecideDeps, Decision } from '../reconcile/decide.ts';
 import { countLateRemovals } from '../reconcile/destroy.ts';
 import type { Unreadable } from '../reconcile/orphans.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
+import { type AwaitingReplacement, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
 import { isPresentAndOurs, proposalOf } from '../reconcile/reconcile.ts';
-import { NO_KNOWN_PRESENCE, type AwaitingReplacement } from '../reconcile/presence.ts';
-import { decideTarget, type DesiredTarget } from '../reconcile/targets.ts';
+import { type DesiredTarget, decideTarget } from '../reconcile/targets.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import { heldByOthers } from '../sync/merge-checks.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
-import { proposeOrphanDeletions, populationOf, presenceOf } from './orphans.ts';
+import { populationOf, presenceOf, proposeOrphanDeletions } from './orphans.ts';
 
 export type PlanAction = 'create' | 'update' | 'delete' | 'unchanged' | 'refuse' | 'hold' | 'fail';
 

@@ -2,15 +2,15 @@ import type { SecretMeta } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import { isCurrentSecretRef, refId, type StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import { expectedReads } from '../reconcile/prefetch.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
+import { expectedReads } from '../reconcile/prefetch.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { SyncContext } from '../service/runs/sync-context.ts';
-import type { SourceAges } from '../service/sweep/source-ages.ts';
 import { looksInSync, sourceVersionsOf } from '../service/sweep/in-sync.ts';
+import type { SourceAges } from '../service/sweep/source-ages.ts';
 import { isSpread } from '../sync/desired.ts';
-import { capabilitiesOf } from './capabilities.ts';
 import type { App } from './app.ts';
+import { capabilitiesOf } from './capabilities.ts';
 
 type PreflightApp = {
   readonly config: Pick<Config, 'cluster' | 'stores'>;
@@ -107,7 +107,7 @@ async function listOnce(
     {
       listed: listed.resolve,
       changed: () => undefined,
-      gone: () => undefined,
+      deleted: () => undefined,
       progress: (error) => error && listed.resolve(undefined),
     },
   );

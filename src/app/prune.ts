@@ -2,14 +2,14 @@ import { commandOf } from '../reconcile/commands.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import { proposeRemoval, type Unreadable } from '../reconcile/orphans.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
+import { type AwaitingReplacement, deferReplaced, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
-import { deferReplaced, NO_KNOWN_PRESENCE, type AwaitingReplacement } from '../reconcile/presence.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';
 import { findOrphanedTargets, isStillProposed, populationOf } from './orphans.ts';
-import type { SyncContextOptions } from './sync-context.ts';
 import type { PlannedTarget } from './plan.ts';
 import { report, type SyncReport } from './sync.ts';
+import type { SyncContextOptions } from './sync-context.ts';
 
 /**
  * The note on records of changes that a prune has held. It tells them from changes held for another reason while the

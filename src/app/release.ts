@@ -2,17 +2,17 @@ import { AppError } from '../core/errors.ts';
 import { formatTarget } from '../core/target.ts';
 import { type Command, commandOf } from '../reconcile/commands.ts';
 import { findAlreadyRemoved, remove } from '../reconcile/destroy.ts';
-import { recoverIntents } from '../reconcile/recover.ts';
 import type { AwaitingReplacement } from '../reconcile/presence.ts';
+import { recoverIntents } from '../reconcile/recover.ts';
 import { planRemoval } from '../sync/plan.ts';
 import type { App } from './app.ts';
 import { isHeldId, toHeld } from './held.ts';
 import { recordedAsHeld } from './orphans.ts';
-import type { SyncContextOptions } from './sync-context.ts';
 import { type PlannedTarget, planInContext } from './plan.ts';
 import { listOrphans } from './prune.ts';
 import { runPendingRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
+import type { SyncContextOptions } from './sync-context.ts';
 
 export interface ReleaseOptions extends SyncContextOptions {
   /** The mapping of the change, if it is known. */

@@ -1,6 +1,6 @@
 import { sleepUntilAborted } from '../core/sleep.ts';
-import type { FailedRestart } from '../restart/failures.ts';
 import type { IsRestartConfigured } from '../restart/cycle.ts';
+import type { FailedRestart } from '../restart/failures.ts';
 import { createRestarts } from '../restart/restarts.ts';
 import { formatWorkload } from '../sync/restart.ts';
 import type { App } from './app.ts';

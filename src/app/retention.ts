@@ -1,5 +1,5 @@
 import { createArchive } from '../audit/retention/archive.ts';
-import { createRetention, type RetentionResult, type Retention } from '../audit/retention/retention.ts';
+import { createRetention, type Retention, type RetentionResult } from '../audit/retention/retention.ts';
 import { AppError, assertNever, toAppError } from '../core/errors.ts';
 import type { App } from './app.ts';
 
@@ -32,7 +32,7 @@ export function runRetentionPeriodically(app: RetentionDeps, { everyMs = HOUR_MS
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       closing.abort(new AppError('INTERRUPTED'));
-      // Finish the current removal before the store closes. Another replica may hold the lock for long, so wait only a
+      // Finish the current removal before the store closes. Another replica may hold the lock for a long time, so wait only a
       // few seconds; the next run continues.
       if (running !== undefined) await withinMs(running, CLOSE_TIMEOUT_MS);
     },

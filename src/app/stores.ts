@@ -5,18 +5,18 @@ import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
+import { createHourlyCounter, type HourlyCounter } from '../providers/hourly-counter.ts';
+import type { CallReport } from '../providers/limits.ts';
 import {
   createStorePolicy,
+  type LoginStatus,
   type StorePolicy,
   type StorePolicyDeps,
   type StoreState,
-  type LoginStatus,
 } from '../providers/policy.ts';
-import { createHourlyCounter, type HourlyCounter } from '../providers/hourly-counter.ts';
-import type { CallReport } from '../providers/limits.ts';
 import type { ProviderDeps, ReadResult, SecretProvider, VersionResult } from '../providers/provider.ts';
-import { createProvider, identityOf } from '../providers/registry.ts';
 import type { ChosenStrategy } from '../providers/read-strategy.ts';
+import { createProvider, identityOf } from '../providers/registry.ts';
 import { shortHash } from '../sync/ownership-metadata.ts';
 
 export interface Stores extends AsyncDisposable {

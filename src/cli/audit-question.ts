@@ -1,4 +1,4 @@
-import { isReversedRange, parseInstant, type AuditQuery, toFilter } from '../audit/query/query.ts';
+import { type AuditQuery, isReversedRange, parseInstant, toFilter } from '../audit/query/query.ts';
 import type { RecordFilter } from '../audit/store.ts';
 import { UsageError } from './usage-error.ts';
 

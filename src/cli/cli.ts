@@ -1,13 +1,8 @@
 import { Command, CommanderError, Option } from 'commander';
 import { toAppError } from '../core/errors.ts';
 import type { Context, GlobalOptions } from './context.ts';
-import { moveEarlyOptions } from './early-options.ts';
-import { EXIT, exitCodeOf } from './exit.ts';
-import { OutOfSpaceError } from './file-error.ts';
-import { keepHeapSmall } from './heap.ts';
-import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from './init/choices.ts';
-import type { ServerOptions } from './service/server-address.ts';
 import { addAudit } from './definitions/audit.ts';
+import { addImport } from './definitions/import.ts';
 import {
   command,
   nonEmpty,
@@ -16,9 +11,14 @@ import {
   refuseRepeated,
   withServer,
 } from './definitions/options.ts';
-import { addImport } from './definitions/import.ts';
-import { addPins } from './definitions/rollback.ts';
 import { addProgram } from './definitions/program.ts';
+import { addPins } from './definitions/rollback.ts';
+import { moveEarlyOptions } from './early-options.ts';
+import { EXIT, exitCodeOf } from './exit.ts';
+import { OutOfSpaceError } from './file-error.ts';
+import { keepHeapSmall } from './heap.ts';
+import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from './init/choices.ts';
+import type { ServerOptions } from './service/server-address.ts';
 import { COMMON, decorateHelp, example, helpFormat, helpWidth } from './texts/help.ts';
 import { EXAMPLES } from './texts/help-notes.ts';
 import { printError, printNotice } from './texts/output.ts';

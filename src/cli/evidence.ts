@@ -7,9 +7,9 @@ import { keysById, type PublicKeys, parsePublicKeys } from '../audit/checkpoint/
 import type { Evidence } from '../audit/verify/verify.ts';
 import type { Config } from '../config/config.ts';
 import { instancesOf } from '../core/instances.ts';
+import { auditCredentials } from './audit-reader.ts';
 import type { Context } from './context.ts';
 import { fileError } from './file-error.ts';
-import { auditCredentials } from './audit-reader.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface EvidenceOptions {

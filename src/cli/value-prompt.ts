@@ -5,10 +5,10 @@ import { AppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { MAX_SECRET_BYTES } from '../sync/checks.ts';
-import type { Context, GlobalOptions } from './context.ts';
-import { readStdin } from './stdin.ts';
 import { auditCredentials } from './audit-reader.ts';
+import type { Context, GlobalOptions } from './context.ts';
 import { requireConfig } from './require-config.ts';
+import { readStdin } from './stdin.ts';
 import { UsageError } from './usage-error.ts';
 
 const TOO_LARGE = 'the value is larger than 1 MiB, so no Secret can contain it';

@@ -12,7 +12,7 @@ export async function reviewOwnAccess(
   { namespace, verb, secret, workload }: AccessRequest,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  const about = `access to ${namespace}`;
+  const subject = `access to ${namespace}`;
   const name = workload === undefined ? secret : workload.name;
   const { group, plural: resource } =
     workload === undefined ? { group: '', plural: 'secrets' } : WORKLOAD_APIS[workload.kind];
@@ -24,8 +24,8 @@ export async function reviewOwnAccess(
   };
   const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
   const response = await client.send({ method: 'POST', path, body, signal });
-  if (response.status !== 201) throw errorFromResponse(response, about);
+  if (response.status !== 201) throw errorFromResponse(response, subject);
   const allowed = objectIn(parseObject(response.text) ?? {}, 'status')?.allowed;
-  if (typeof allowed !== 'boolean') throw unexpectedResponse(about);
+  if (typeof allowed !== 'boolean') throw unexpectedResponse(subject);
   return allowed;
 }

@@ -2,7 +2,7 @@ import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient, KubeRequest } from './client.ts';
 import { FIELD_MANAGER } from './cluster.ts';
-import { errorFromResponse, type KubeResponse, isUidMismatch, isNotFound } from './errors.ts';
+import { errorFromResponse, isNotFound, isUidMismatch, type KubeResponse } from './errors.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 import { foreignPodAnnotations } from './managed-fields.ts';
 import { stringMapIn } from './manifest.ts';
@@ -49,7 +49,7 @@ export function createWorkloads(
     const template = objectIn(objectIn(spec, 'template') ?? {}, 'metadata') ?? {};
     const podAnnotations = stringMapIn(template, 'annotations');
     if (!uid || !resourceVersion || !podAnnotations || nameOf(item) !== id.name)
-      throw unexpectedResponse(about(id));
+      throw unexpectedResponse(subjectOf(id));
     const foreign = foreignPodAnnotations(metadata, Object.keys(podAnnotations), FIELD_MANAGER);
     const live = { id, uid, resourceVersion, podAnnotations, foreign, rolling: isRolling(id.kind, item) };
     if (objectIn(spec, 'workloadRef') !== undefined) withWorkloadRef.add(live);
@@ -78,12 +78,12 @@ export function createWorkloads(
     const response = await client.send({ method: 'GET', path: pathOf(id), signal });
     if (response.status === 200) {
       const item = parseObject(response.text);
-      if (item?.kind !== id.kind) throw unexpectedResponse(about(id));
+      if (item?.kind !== id.kind) throw unexpectedResponse(subjectOf(id));
       return toLiveWorkload(item, id);
     }
     if (isNotFound(response, WORKLOAD_APIS[id.kind].plural)) return undefined;
     if (response.status === 404 && (await isUnknownKind(id.kind, signal))) return undefined;
-    throw errorFromResponse(response, about(id));
+    throw errorFromResponse(response, subjectOf(id));
   }
 
   async function list(
@@ -99,7 +99,7 @@ export function createWorkloads(
       path: collectionOf(kind, namespace),
       selector: selectorOf(matchLabels),
       format,
-      about: `${kind}s of namespace ${namespace}`,
+      subject: `${kind}s of namespace ${namespace}`,
       signal,
     };
     try {
@@ -120,7 +120,7 @@ export function createWorkloads(
       checkWorkload(id);
       if (withWorkloadRef.has(live)) {
         const detail = 'this Rollout takes its pods from another workload: name that workload in `restart`';
-        throw new AppError('CLUSTER_REFUSED', { subject: about(id), detail });
+        throw new AppError('CLUSTER_REFUSED', { subject: subjectOf(id), detail });
       }
       const request: KubeRequest = {
         method: 'PATCH',
@@ -135,7 +135,7 @@ export function createWorkloads(
         const response = await mutate(request);
         if (response.status === 200) return 'written';
         if (isNotFound(response, WORKLOAD_APIS[id.kind].plural) || isUidMismatch(response)) return 'missing';
-        const error = errorFromResponse(response, about(id));
+        const error = errorFromResponse(response, subjectOf(id));
         if (error.code !== 'CONFLICT') throw error;
         const current = await read(id, signal ? { signal } : {});
         if (current?.uid !== uid) return 'missing';
@@ -145,7 +145,7 @@ export function createWorkloads(
   };
 }
 
-function about({ kind, namespace, name }: WorkloadId): string {
+function subjectOf({ kind, namespace, name }: WorkloadId): string {
   return `${kind} ${namespace}/${name}`;
 }
 

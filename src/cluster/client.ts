@@ -4,7 +4,6 @@ import { unlessAborted } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
-import { type RetryDeps, retryWhileBusy } from './retry-busy.ts';
 import { errorFromTransport, isTlsError, type KubeResponse, unavailable } from './errors.ts';
 import { createIdentity, IDENTITY_TTL_MS, type Identity } from './kubeconfig/identity.ts';
 import {
@@ -14,8 +13,9 @@ import {
   loadKubeconfig,
   POD_CONTEXT,
 } from './kubeconfig/kubeconfig.ts';
-import { createRequestRateLimiter } from './rate-limiter.ts';
 import { createPool, type Pool } from './pool.ts';
+import { createRequestRateLimiter } from './rate-limiter.ts';
+import { type RetryDeps, retryWhileBusy } from './retry-busy.ts';
 
 export interface KubeClientOptions extends KubeconfigOptions, RetryDeps {
   /** Limit for this process. Unset means no limit. */

@@ -1,12 +1,12 @@
 import type { AppError } from '../core/errors.ts';
-import type { OwnedFields, LiveSecret, MergeManifest, SecretChange, SecretManifest } from '../core/secret.ts';
+import type { LiveSecret, MergeManifest, OwnedFields, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
 import type { ConfigMaps } from './config-maps.ts';
 import type { Identities } from './identities.ts';
 import type { WorkloadKind, Workloads } from './workloads.ts';
 
-export type { OwnedFields as Holdings, LiveSecret, MergeManifest, SecretChange, SecretManifest };
+export type { LiveSecret, MergeManifest, OwnedFields as Holdings, SecretChange, SecretManifest };
 
 /** The field manager name that the API server records for our fields (`metadata.managedFields`). */
 export const FIELD_MANAGER = 'secretbridge';
@@ -79,7 +79,7 @@ export interface WatchHandlers {
    */
   listed(metas: readonly SecretMeta[]): void;
   changed(meta: SecretMeta): void;
-  gone(id: TargetId): void;
+  deleted(id: TargetId): void;
   /** The watch is active: a response, an event, a bookmark, or an attempt that failed with an error. */
   progress(error?: AppError): void;
 }

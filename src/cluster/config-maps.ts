@@ -36,13 +36,13 @@ export function createConfigMaps(client: KubeClient): ConfigMaps {
   return {
     async read(namespace, name, { signal } = {}) {
       checkNamespace(namespace);
-      const about = `ConfigMap ${namespace}/${name}`;
+      const subject = `ConfigMap ${namespace}/${name}`;
       const response = await client.send({ method: 'GET', path: pathOf(namespace, name), signal });
       if (isNotFound(response, 'configmaps')) return undefined;
-      if (response.status !== 200) throw errorFromResponse(response, about);
+      if (response.status !== 200) throw errorFromResponse(response, subject);
       const raw = parseObject(response.text);
       const resourceVersion = textIn((raw && objectIn(raw, 'metadata')) ?? {}, 'resourceVersion');
-      if (raw?.kind !== 'ConfigMap' || resourceVersion === undefined) throw unexpectedResponse(about);
+      if (raw?.kind !== 'ConfigMap' || resourceVersion === undefined) throw unexpectedResponse(subject);
       const configMap = { data: stringEntries(objectIn(raw, 'data') ?? {}), resourceVersion };
       rawByConfigMap.set(configMap, raw);
       return configMap;

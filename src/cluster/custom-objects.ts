@@ -88,7 +88,7 @@ async function listOne(
       path: `/apis/${apiVersion}/${path}`,
       selector: '',
       format: { apiVersion },
-      about: kind.plural,
+      subject: kind.plural,
       signal,
     });
     return items.map((item) => ({ ...item, apiVersion, kind: kind.kind }));
@@ -104,8 +104,10 @@ async function namespacesOf(
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   try {
-    const about = 'namespaces';
-    return (await listAll(client, { path: '/api/v1/namespaces', selector: '', about, signal })).map(nameOf);
+    const subject = 'namespaces';
+    return (
+      await listAll(client, { path: '/api/v1/namespaces', selector: '', subject, signal })
+    ).map(nameOf);
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'CLUSTER_FORBIDDEN')) throw error;
     const own = client.namespace;

@@ -84,11 +84,11 @@ export const LOGIN_REMEDY =
   'Renew the token or certificate of the pod, or the login of `cluster.kubeconfig`. To check it, run `kubectl auth whoami` with that kubeconfig.';
 
 /** Turns an unexpected response into an AppError with the given subject. */
-export function errorFromResponse(response: KubeResponse, about: string): AppError {
+export function errorFromResponse(response: KubeResponse, subject: string): AppError {
   const status = statusOf(response);
   const fail = (code: AppError['code'], detail?: string, todo?: string) =>
     new AppError(code, {
-      subject: about,
+      subject,
       ...(detail === undefined ? {} : { detail }),
       ...(todo === undefined ? {} : { remedy: todo }),
       ...retryAfterOf(response),

@@ -7,11 +7,11 @@ import {
   entryOf,
   type FieldsEntry,
   holdingsOf,
+  mergeHoldings,
   type Ownership,
   ownershipAfter,
   PARTS,
   type Part,
-  mergeHoldings,
 } from './managed-fields.ts';
 import type { RawSecret } from './manifest.ts';
 

@@ -14,11 +14,11 @@ import {
 } from './cluster.ts';
 import { createConfigMaps } from './config-maps.ts';
 import {
-  errorFromResponse,
-  type KubeResponse,
   conflictingKeys,
-  isUidMismatch,
+  errorFromResponse,
   isSecretNotFound,
+  isUidMismatch,
+  type KubeResponse,
 } from './errors.ts';
 import { objectIn } from './json.ts';
 import { appliedIn, exclusivelyOwnedIn, managerName } from './managed-fields.ts';
@@ -185,7 +185,7 @@ function kubernetesCluster(
       const items = await listAll(client, {
         path: collectionOf({ namespace }),
         selector: selectorOf({ [name]: value }),
-        about: `Secrets of namespace ${namespace}`,
+        subject: `Secrets of namespace ${namespace}`,
         signal,
       });
       // List items have no apiVersion and kind.
@@ -195,7 +195,7 @@ function kubernetesCluster(
     },
     async namespaces(matchLabels, { signal } = {}) {
       const selector = selectorOf(matchLabels);
-      const items = await listAll(client, { path: NAMESPACES, selector, about: 'namespaces', signal });
+      const items = await listAll(client, { path: NAMESPACES, selector, subject: 'namespaces', signal });
       return items
         .filter((item) => !isTerminating(item))
         .map(nameOf)

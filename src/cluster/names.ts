@@ -15,8 +15,8 @@ function invalid(id: TargetId, detail: string): AppError {
 
 export function checkNamespace(namespace: string): void {
   if (isNamespaceName(namespace)) return;
-  const about = `namespace ${JSON.stringify(namespace)}`;
-  throw new AppError('CONFIG_INVALID', { subject: about, detail: 'the namespace is not a DNS label' });
+  const subject = `namespace ${JSON.stringify(namespace)}`;
+  throw new AppError('CONFIG_INVALID', { subject, detail: 'the namespace is not a DNS label' });
 }
 
 export function checkScope({ namespace, secret }: WatchScope): void {

@@ -28,7 +28,7 @@ export interface ListRequest {
   readonly format?: { readonly accept?: string; readonly apiVersion: string; readonly kind?: string };
   readonly pageSize?: number;
   /** For messages. */
-  readonly about: string;
+  readonly subject: string;
   readonly signal?: AbortSignal | undefined;
   /** Called at each response, to show progress. */
   readonly onPage?: () => void;
@@ -59,7 +59,7 @@ export async function listWithVersion<T>(
     if (list !== 'expired') return list;
   }
   throw unavailable('the API server expires long lists faster than they can be read').withSubject(
-    request.about,
+    request.subject,
   );
 }
 
@@ -68,7 +68,7 @@ async function listOnce<T>(
   request: ListRequest,
   take: (item: JsonObject) => T,
 ): Promise<VersionedList<T> | 'expired'> {
-  const { path, selector, fieldSelector, format, pageSize = PAGE_SIZE, about, signal } = request;
+  const { path, selector, fieldSelector, format, pageSize = PAGE_SIZE, subject, signal } = request;
   const items: T[] = [];
   let page: Page | undefined;
   let limit = pageSize;
@@ -80,9 +80,9 @@ async function listOnce<T>(
     const url = `${path}?${query.toString()}`;
     const response = await client.send({ method: 'GET', path: url, accept: format?.accept, signal });
     if (page !== undefined && isExpired(response)) return 'expired';
-    if (response.status !== 200) throw errorFromResponse(response, about);
+    if (response.status !== 200) throw errorFromResponse(response, subject);
     page = pageOf(response.text, format);
-    if (page === undefined) throw unexpectedResponse(about);
+    if (page === undefined) throw unexpectedResponse(subject);
     items.push(...page.items.map(take));
     const fittingItems = Math.floor((MAX_PAGE_CHARACTERS / response.text.length) * page.items.length);
     limit = Math.min(pageSize, Math.max(1, fittingItems));
@@ -121,6 +121,6 @@ export function isTerminating(namespace: JsonObject): boolean {
   return deletionTimestamp !== undefined || objectIn(namespace, 'status')?.phase === 'Terminating';
 }
 
-export function unexpectedResponse(about: string): AppError {
-  return unavailable('the response has an unexpected format').withSubject(about);
+export function unexpectedResponse(subject: string): AppError {
+  return unavailable('the response has an unexpected format').withSubject(subject);
 }

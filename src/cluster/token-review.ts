@@ -9,13 +9,13 @@ import { unexpectedResponse } from './pages.ts';
 /** Identifies callers by TokenReviews of the API server. Results are not cached here. */
 export function createIdentities(client: KubeClient): Identities {
   async function review(path: string, body: JsonObject, signal: AbortSignal | undefined) {
-    const about = `identity review (${String(body.kind)})`;
+    const subject = `identity review (${String(body.kind)})`;
     const response = await client.send({ method: 'POST', path, body, signal });
-    if (response.status !== 201) throw errorFromResponse(response, about);
+    if (response.status !== 201) throw errorFromResponse(response, subject);
     const result = parseObject(response.text) ?? {};
     const status = objectIn(result, 'status');
-    if (result.kind !== body.kind || status === undefined) throw unexpectedResponse(about);
-    return { status, about };
+    if (result.kind !== body.kind || status === undefined) throw unexpectedResponse(subject);
+    return { status, about: subject };
   }
 
   return {
@@ -27,13 +27,17 @@ export function createIdentities(client: KubeClient): Identities {
         kind: 'TokenReview',
         spec: { token: text, audiences: [audience] },
       };
-      const { status, about } = await review('/apis/authentication.k8s.io/v1/tokenreviews', body, signal);
+      const { status, about: subject } = await review(
+        '/apis/authentication.k8s.io/v1/tokenreviews',
+        body,
+        signal,
+      );
       if (status.authenticated !== true) return undefined;
       // A server or webhook without support for audiences returns none. The token might then be meant for the API
       // server.
       if (!listIn(status, 'audiences').includes(audience)) return undefined;
       const caller = callerOf(objectIn(status, 'user') ?? {});
-      if (caller === undefined) throw unexpectedResponse(about);
+      if (caller === undefined) throw unexpectedResponse(subject);
       return caller;
     },
     async canUseRole({ name, uid, groups, extra }, role, { signal } = {}) {
@@ -49,12 +53,12 @@ export function createIdentities(client: KubeClient): Identities {
           resourceAttributes,
         },
       };
-      const { status, about } = await review(
+      const { status, about: subject } = await review(
         '/apis/authorization.k8s.io/v1/subjectaccessreviews',
         body,
         signal,
       );
-      if (typeof status.allowed !== 'boolean') throw unexpectedResponse(about);
+      if (typeof status.allowed !== 'boolean') throw unexpectedResponse(subject);
       return status.allowed && status.denied !== true;
     },
   };

@@ -17,25 +17,25 @@ const KINDS = { ADDED: 'changed', MODIFIED: 'changed', DELETED: 'gone' } as cons
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  * @throws AppError The error of an ERROR event, or CLUSTER_UNAVAILABLE if the line is not an event.
  */
-export function eventIn(line: string, about: string): WatchEvent {
+export function eventIn(line: string, subject: string): WatchEvent {
   const event = parseObject(line) ?? {};
   const item = objectIn(event, 'object');
   const type = textIn(event, 'type') ?? '';
-  if (item === undefined) throw unexpectedResponse(about);
-  if (type === 'ERROR') return eventFromStatus(item, about);
+  if (item === undefined) throw unexpectedResponse(subject);
+  if (type === 'ERROR') return eventFromStatus(item, subject);
   const resourceVersion = textIn(objectIn(item, 'metadata') ?? {}, 'resourceVersion');
-  if (!resourceVersion) throw unexpectedResponse(about);
+  if (!resourceVersion) throw unexpectedResponse(subject);
   if (type === 'BOOKMARK') return { kind: 'bookmark', place: resourceVersion };
   if (Object.hasOwn(KINDS, type))
     return { kind: KINDS[type as keyof typeof KINDS], item, place: resourceVersion };
-  throw unexpectedResponse(about);
+  throw unexpectedResponse(subject);
 }
 
 /** An ERROR event contains the Status that a failed request would return, so it means the same. */
-function eventFromStatus(status: JsonObject, about: string): WatchEvent {
+function eventFromStatus(status: JsonObject, subject: string): WatchEvent {
   const seconds = objectIn(status, 'details')?.retryAfterSeconds;
   const headers = typeof seconds === 'number' ? { 'retry-after': String(seconds) } : {};
   const response = { status: Number(status.code), headers, text: JSON.stringify(status) };
   if (isExpired(response)) return { kind: 'expired' };
-  throw errorFromResponse(response, about);
+  throw errorFromResponse(response, subject);
 }

@@ -22,7 +22,7 @@ export interface WatchedCollection {
   readonly path: string;
   readonly fieldSelector?: string | undefined;
   /** For messages. */
-  readonly about: string;
+  readonly subject: string;
 }
 
 /** Receives objects with metadata only. If a method throws, the watch restarts with a list. */
@@ -32,7 +32,7 @@ export interface WatchSink<T> {
   /** Returns whether the items are complete. If not, the objects are listed again. */
   listed(items: readonly T[]): boolean;
   changed(item: T): void;
-  gone(item: T): void;
+  deleted(item: T): void;
   progress(error?: AppError): void;
 }
 
@@ -81,16 +81,16 @@ export function listAndWatch<T>(
     longestWaitMs = 30_000,
     random = Math.random,
   } = tuning;
-  const { path, fieldSelector, about } = collection;
+  const { path, fieldSelector, subject } = collection;
   const disposal = new AbortController();
   let resumeVersion: string | undefined;
   let hasReceivedEvent = false;
 
   async function list(signal: AbortSignal, onPage: () => void): Promise<void> {
     const listOptions = { format: METADATA_LIST, pageSize: METADATA_PAGE_SIZE };
-    const request = { path, selector: '', fieldSelector, about, signal, onPage, ...listOptions };
+    const request = { path, selector: '', fieldSelector, about: subject, signal, onPage, ...listOptions };
     const { items, resourceVersion } = await listWithVersion(client, request, sink.convert);
-    if (!resourceVersion) throw unexpectedResponse(about);
+    if (!resourceVersion) throw unexpectedResponse(subject);
     if (disposal.signal.aborted) return;
     if (sink.listed(items)) resumeVersion = resourceVersion;
   }
@@ -110,7 +110,7 @@ export function listAndWatch<T>(
       signal,
     });
     if ('text' in response) {
-      if (!isExpired(response)) throw errorFromResponse(response, about);
+      if (!isExpired(response)) throw errorFromResponse(response, subject);
       resumeVersion = undefined;
       return;
     }
@@ -119,10 +119,10 @@ export function listAndWatch<T>(
       if (disposal.signal.aborted) return;
       // Until the line is parsed and accepted, only a list could replace a lost event.
       resumeVersion = undefined;
-      const event = eventIn(line, about);
+      const event = eventIn(line, subject);
       if (event.kind === 'expired') return;
       if (event.kind === 'changed') sink.changed(sink.convert(event.item));
-      if (event.kind === 'gone') sink.gone(sink.convert(event.item));
+      if (event.kind === 'gone') sink.deleted(sink.convert(event.item));
       resumeVersion = event.place;
       hasReceivedEvent = true;
       onActivity();
@@ -177,7 +177,7 @@ export function listAndWatch<T>(
         const error = errorFromTransport(thrown, silenceMs);
         failures = hasReceivedEvent ? 1 : failures + 1;
         retryAfterMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
-        sink.progress(error.subject === undefined ? error.withSubject(about) : error);
+        sink.progress(error.subject === undefined ? error.withSubject(subject) : error);
       }
       if (!hasReceivedEvent && failures > 1) resumeVersion = undefined;
       if (failures > 0) {

@@ -16,7 +16,7 @@ export function watchSecrets(
 ): AsyncDisposable {
   const { namespace, secret } = scope;
   checkScope(scope);
-  const about = formatScope(scope);
+  const subject = formatScope(scope);
   // Secrets of no interest keep only their names. Otherwise the metadata of tens of thousands would stay in memory
   // until the last page.
   const withoutMetadata = new WeakSet<SecretMeta>();
@@ -24,7 +24,7 @@ export function watchSecrets(
   const metaOf = (item: JsonObject): SecretMeta => {
     const meta = toMeta(item, namespace);
     if (meta === undefined || (secret !== undefined && meta.id.secret !== secret))
-      throw unexpectedResponse(about);
+      throw unexpectedResponse(subject);
     if (isOfInterest(meta)) return meta;
     const trimmed: SecretMeta = { ...meta, labels: {}, annotations: {}, ours: undefined };
     withoutMetadata.add(trimmed);
@@ -34,7 +34,7 @@ export function watchSecrets(
     path: `/api/v1/namespaces/${namespace}/secrets`,
     // RBAC rules with `resourceNames` allow a request with this selector.
     fieldSelector: secret === undefined ? undefined : `metadata.name=${secret}`,
-    about,
+    subject,
   };
   const sink = {
     convert: metaOf,
@@ -45,7 +45,7 @@ export function watchSecrets(
       return true;
     },
     changed: handlers.changed,
-    gone: ({ id }: SecretMeta) => handlers.gone(id),
+    deleted: ({ id }: SecretMeta) => handlers.deleted(id),
     progress: handlers.progress,
   };
   return listAndWatch(client, collection, sink, tuning);
@@ -72,13 +72,13 @@ export function watchNamespaces(
       signatures.set(name, signature);
       handlers.changed();
     },
-    gone([name]: NamespaceEntry) {
+    deleted([name]: NamespaceEntry) {
       signatures.delete(name);
       handlers.changed();
     },
     progress: handlers.progress,
   };
-  return listAndWatch(client, { path: '/api/v1/namespaces', about: 'namespaces' }, sink, tuning);
+  return listAndWatch(client, { path: '/api/v1/namespaces', subject: 'namespaces' }, sink, tuning);
 }
 
 function signatureOf(item: JsonObject): string {

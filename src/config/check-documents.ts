@@ -1,23 +1,23 @@
+import { findAccessViolations } from './checks/access-violations.ts';
 import { crossCheck } from './checks/checks.ts';
 import { findCredentials } from './checks/find-credentials.ts';
-import { findAccessViolations } from './checks/access-violations.ts';
 import type { Config } from './config.ts';
 import type { Sources } from './files/files.ts';
 import { type Bound, type IncludeDeps, readIncludes } from './files/include.ts';
 import {
+  appendEntries,
   holdsUnclear,
   isUnclear,
   locate,
   mergeDocuments,
   type PlacedFinding,
-  appendEntries,
 } from './files/merge.ts';
 import { listOf, memberOf } from './files/raw.ts';
 import type { ReadDocuments } from './files/read.ts';
 import type { Located } from './files/yaml.ts';
-import { createRedactor } from './redact.ts';
 import { type Parsed, parseSections } from './parse.ts';
 import { type Finding, type Path, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
+import { createRedactor } from './redact.ts';
 import { resolveConfig, resolveHttp } from './resolve.ts';
 import { matches } from './shape/access.ts';
 

@@ -1,8 +1,8 @@
+import type { LoadResult } from './check-documents.ts';
 import { type ConfigFs, findSources, realFs } from './files/files.ts';
 import type { ParsedFiles } from './files/parsed-files.ts';
 import { parseOnce } from './files/parsing.ts';
 import { readDocuments } from './files/read.ts';
-import type { LoadResult } from './check-documents.ts';
 import type { Problem } from './problem.ts';
 
 export interface LoadOptions {

@@ -1,23 +1,9 @@
 import { ACTIONS, ACTOR_KINDS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { SYNC_STATES } from '../service/service.ts';
 import { ROLES } from './identity.ts';
+import { boolean, health, integer, list, nullable, object, reference, text, time } from './schema-parts.ts';
 
 // The JSON Schemas of API responses, for the OpenAPI document only. Members may be added, never renamed.
-
-const text = { type: 'string' } as const;
-const integer = { type: 'integer' } as const;
-const boolean = { type: 'boolean' } as const;
-const time = { type: 'string', format: 'date-time' } as const;
-const nullable = <Type extends string>(schema: { readonly type: Type }) =>
-  ({ ...schema, type: [schema.type, 'null'] }) as const;
-const health = { type: 'string', enum: ['up', 'degraded', 'down'] } as const;
-const list = (items: object) => ({ type: 'array', items }) as const;
-const reference = (name: string) => ({ $ref: `${name}#` }) as const;
-
-function object(properties: Readonly<Record<string, object>>, optional: readonly string[] = []) {
-  const required = Object.keys(properties).filter((name) => !optional.includes(name));
-  return { type: 'object', properties, required } as const;
-}
 
 const error = { code: text, message: text, remedy: text } as const;
 const component = { kind: text, state: health } as const;

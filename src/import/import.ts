@@ -72,7 +72,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
   }
 
   const finished = stores.finish();
-  for (const { object: object, notes, storeConfigs } of finished)
+  for (const { object, notes, storeConfigs } of finished)
     imported.push({ object: object, notes, becomes: storeConfigs.map(nameOf) });
   // Without `access` rules everything is allowed. As soon as one store is limited, every store needs a rule.
   const isBounded = finished.some(({ bounds }) => bounds.namespaces !== undefined);

@@ -142,6 +142,6 @@ function isBoolean(value: unknown): value is boolean {
   return typeof value === 'boolean';
 }
 
-function isListOf<T>(fits: (item: unknown) => item is T) {
-  return (value: unknown): value is readonly T[] => Array.isArray(value) && value.every(fits);
+function isListOf<T>(isItem: (item: unknown) => item is T) {
+  return (value: unknown): value is readonly T[] => Array.isArray(value) && value.every(isItem);
 }

@@ -2,7 +2,7 @@
 export interface MetricDefinition {
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** Configured names only, never a key, property or value: other systems store labels for long. */
+  /** Configured names only, never a key, property or value: other systems store labels for a long time. */
   readonly labels: readonly Label[];
   /** Upper bounds in seconds. */
   readonly buckets?: readonly number[];

@@ -57,7 +57,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
   const semaphore = createSemaphore(concurrency);
   const nextDelay = createRateLimiter({
     perSecond: () => options.requestsPerSecond * (throttle?.share() ?? 1),
-    // A tenth of the rate, so that a start does not double the load in the first second.
+    // A tenth of the rate: a larger burst could double the load in the first second.
     burst: (perSecond) => perSecond / 10,
     clock,
   });

@@ -23,7 +23,7 @@ export interface ListCosts {
    * keys that the list did not cover.
    */
   record(keys: string, requests: number): void;
-  /** Records that lists are not allowed. */
+  /** Records that listing is not allowed. */
   recordDenied(): void;
 }
 

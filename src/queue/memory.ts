@@ -1,8 +1,8 @@
 import { AppError } from '../core/errors.ts';
 import { MAX_TIMER_MS } from '../core/timer.ts';
-import { createRetainedMessages, isWithinLimit } from './retained-messages.ts';
-import { mergeTriggers, rankOf, type PendingTrigger } from './pending-trigger.ts';
+import { mergeTriggers, type PendingTrigger, rankOf } from './pending-trigger.ts';
 import { type Job, type Process, type Queue, REASONS } from './queue.ts';
+import { createRetainedMessages, isWithinLimit } from './retained-messages.ts';
 import { systemTimers, type Timers, within } from './timers.ts';
 
 export interface MemoryQueueOptions {

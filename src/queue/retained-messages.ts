@@ -1,4 +1,4 @@
-import { MAX_MESSAGE_LENGTH, type Broadcast } from './queue.ts';
+import { type Broadcast, MAX_MESSAGE_LENGTH } from './queue.ts';
 
 export interface RetainedMessages extends Pick<Broadcast, 'subscribe'> {
   /** Stores the text and notifies all listeners, unless the topic already has this text. */

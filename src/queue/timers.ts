@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../core/clock.ts';
-import { startTimer, type StartTimer } from '../core/timer.ts';
+import { type StartTimer, startTimer } from '../core/timer.ts';
 
 export interface Timers extends Clock {
   readonly wake: StartTimer;

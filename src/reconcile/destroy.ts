@@ -6,13 +6,13 @@ import type { Fingerprinter } from '../core/fingerprint.ts';
 import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import { formatTarget } from '../core/target.ts';
-import { type BrakeDeps, type Population, brakeReason } from './brake.ts';
+import { type BrakeDeps, brakeReason, type Population } from './brake.ts';
 import { type Change, changesOf } from './change.ts';
-import { possibleLateRemovals, type Removal, lateRemoval } from './late-writes.ts';
+import { lateRemoval, possibleLateRemovals, type Removal } from './late-writes.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
 import type { Recorder } from './recorder.ts';
-import { resolveFailedWrite, verifyWrite, type WriteResult } from './write-verification.ts';
 import { applyPlan, dryRunRefusal, dryRunWrite } from './write.ts';
+import { resolveFailedWrite, verifyWrite, type WriteResult } from './write-verification.ts';
 
 export interface DestroyDeps extends BrakeDeps {
   readonly audit: Pick<AuditStore, 'list' | 'exclusively'>;
@@ -24,8 +24,8 @@ export interface DestroyDeps extends BrakeDeps {
 }
 
 /**
- * The deletion step. Only one process runs it at a time. It adds the proposals to what was destroyed within the window,
- * and then destroys all proposals or holds all of them.
+ * The deletion step. Only one process runs it at a time. It counts the proposals together with the deletions within the
+ * window, and then carries out all proposals or holds all of them.
  * @param note The note of the hold records.
  */
 export async function destroy(

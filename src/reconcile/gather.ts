@@ -4,15 +4,15 @@ import { type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import type { FindQuery } from '../providers/provider.ts';
-import { type Desired, shapeDesired, searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
+import { type Desired, searchesOf, shapeDesired, sourcesOf, storeRef } from '../sync/desired.ts';
 import {
-  keyMatcher,
   describeSearch,
-  type FoundKeys,
-  foundSource,
-  findLostKeys,
-  matching,
   dropNeverWritten,
+  type FoundKeys,
+  findLostKeys,
+  foundSource,
+  keyMatcher,
+  matching,
 } from '../sync/find.ts';
 import { ANNOTATION, configHash, countOfSources } from '../sync/ownership-metadata.ts';
 import { describeSource } from '../sync/value.ts';

@@ -5,8 +5,8 @@ import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
 import { compareData } from '../sync/compare.ts';
-import { ANNOTATION, LABEL } from '../sync/ownership-metadata.ts';
 import { mergeEnd, mergesIn } from '../sync/merge.ts';
+import { ANNOTATION, LABEL } from '../sync/ownership-metadata.ts';
 import { CHANGE_ACTIONS, latestRecord } from './latest-records.ts';
 import type { Proposal } from './outcome.ts';
 

@@ -1,8 +1,8 @@
 import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
-import { type FoundRead, objectTypeOf, type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
 import type { PendingRecord } from '../core/pending-record.ts';
+import { type FoundRead, objectTypeOf, type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
+import { definitionNote, lastRead, lastReadMatching, readNote } from './last-read-version.ts';
 import { noReadDeduplication } from './read-deduplication.ts';
-import { definitionNote, lastReadMatching, lastRead, readNote } from './last-read-version.ts';
 import type { Recorder, RecorderDeps } from './recorder.ts';
 
 type ReadRecords = Pick<Recorder, 'replacedValues' | 'read' | 'isFailing'>;

@@ -1,21 +1,18 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import { isClusterOutage } from '../core/cluster-outage.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, assertNever } from '../core/errors.ts';
 import { type Instances, instancesOf } from '../core/instances.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
-import { formatTarget, type TargetId } from '../core/target.ts';
-import { isLoss } from '../sync/drift.ts';
+import type { TargetId } from '../core/target.ts';
 import { LABEL } from '../sync/ownership-metadata.ts';
-import { mergesIn } from '../sync/merge.ts';
 import { isForeign, type Plan } from '../sync/plan.ts';
 import { type DecideDeps, type Decision, decideBeforeRecorded, type PendingDecision } from './decide.ts';
-import type { ExpectedLoss } from './latest-records.ts';
+import { type Comparison, compareWithLastWrite, reportDrift } from './drift-check.ts';
 import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
-import type { Recorder, RecordedState } from './recorder.ts';
 import { outcomeDetails } from './outcome-details.ts';
-import { applyPlan, dryRunWrite, stillRefused, type WriteJob } from './write.ts';
+import type { Recorder } from './recorder.ts';
+import { applyPlan, stillRefused, type WriteJob } from './write.ts';
 
 export interface ReconcileDeps extends DecideDeps {
   readonly cluster: Cluster;
@@ -198,99 +195,6 @@ async function observeMissing(
   return observation.decision.plan.kind === 'create' && !observation.comparison.isGone
     ? observation
     : undefined;
-}
-
-interface Comparison {
-  readonly isDrift: boolean;
-  /** Nothing of ours exists, and something did before. */
-  readonly isGone?: boolean;
-  /** `refused`: a user deleted the obstacle to make room for our target, as the remedy says. */
-  readonly expectedLoss?: ExpectedLoss | undefined;
-  /** The fingerprint of the previous content, if that is gone. */
-  readonly previousContent?: string;
-  /** The recorded state, if it was read. */
-  readonly recorded?: RecordedState | undefined;
-}
-
-/**
- * Whether the planned write would only undo a manual change. For an existing target, its annotations tell. For a
- * missing target, or a merge whose keys are all gone, the audit tells, and it also knows the previous content.
- */
-async function compareWithLastWrite(
-  { plan, desired, live }: Decision,
-  { name }: Mapping,
-  id: TargetId,
-  { recorder, instance, fingerprints }: ReconcileDeps,
-  isSure: boolean,
-): Promise<Comparison> {
-  const isGone =
-    plan.kind === 'create' || (plan.kind === 'merge' && isMergeMissing(plan, { instance, mapping: name }));
-  if (!isGone) return { isDrift: 'drift' in plan && plan.drift };
-  if (desired.kind !== 'ready') return { isDrift: false };
-  // A first sync creates thousands of unrecorded targets, so one query per target must be enough.
-  const recorded =
-    plan.kind === 'create'
-      ? await recorder.resolvePrevious(name, id, { live: undefined, restart: [] })
-      : undefined;
-  if (recorded?.isUnrecorded) return { isDrift: false, recorded };
-  let lastWrite = await recorder.lastWrite(name, id);
-  // Our own deletion is not drift, even if it completed late.
-  const removal = { action: 'delete', mapping: name, target: id } as const;
-  if (lastWrite !== undefined && isSure && live === undefined && (await recorder.recordRemoval(removal)))
-    lastWrite = await recorder.lastWrite(name, id);
-  if (lastWrite === undefined) return { isDrift: false, recorded };
-  const desiredContent = { data: plan.manifest.data, sources: desired.sources };
-  const isDrift = isLoss(lastWrite, id, desiredContent, fingerprints);
-  return {
-    recorded,
-    isGone: true,
-    isDrift,
-    expectedLoss: isDrift ? await recorder.expectedLoss(name, id) : undefined,
-    ...(lastWrite.after === undefined ? {} : { previousContent: lastWrite.after }),
-  };
-}
-
-/**
- * Returns what to report in place of repairing drift. Returns undefined if the target is created anyway: its removal
- * was expected, its namespace was deleted, or it is new in the configuration.
- */
-async function reportDrift(
-  id: TargetId,
-  plan: Plan,
-  { expectedLoss, isGone }: Comparison,
-  isNew: boolean,
-  deps: Pick<ReconcileDeps, 'cluster'>,
-): Promise<{ readonly kind: 'failed' | 'refused'; readonly error: AppError } | undefined> {
-  if (plan.kind === 'create' && expectedLoss !== 'refused') {
-    const missing = await missingNamespace(id, plan, deps);
-    if (missing !== undefined) return { kind: 'failed', error: missing };
-  }
-  if (expectedLoss !== undefined || (isNew && isGone)) return undefined;
-  return { kind: 'refused', error: new AppError('DRIFTED', { subject: formatTarget(id) }) };
-}
-
-/**
- * Returns an error if the namespace of a missing target is missing too, so the deletion was not drift. Uses a dry run,
- * because reading namespaces would need an extra permission.
- */
-async function missingNamespace(
-  id: TargetId,
-  plan: Extract<Plan, { kind: 'create' }>,
-  { cluster }: Pick<ReconcileDeps, 'cluster'>,
-): Promise<AppError | undefined> {
-  const error = await dryRunWrite(plan, id, cluster);
-  return error && (error.code === 'NAMESPACE_MISSING' || isClusterOutage(error)) ? error : undefined;
-}
-
-/** Whether nothing of a merge exists: it was never written, or the owner replaced the whole Secret. */
-function isMergeMissing(
-  { keys, live }: Extract<Plan, { kind: 'merge' }>,
-  { instance, mapping }: { readonly instance: string; readonly mapping: string },
-): boolean {
-  const hasMergeAnnotation = mergesIn(live).some(
-    (merge) => merge.instance === instance && merge.mapping === mapping,
-  );
-  return !hasMergeAnnotation && keys.every(({ name }) => !live.data.has(name));
 }
 
 type DestructivePlan = Extract<Plan, { kind: 'delete' | 'recreate' | 'hold' }>;

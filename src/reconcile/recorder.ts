@@ -5,28 +5,28 @@ import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Workload } from '../core/mapping.ts';
-import type { ReadResult, StoreRef } from '../core/read-result.ts';
 import type { PendingRecord } from '../core/pending-record.ts';
+import type { ReadResult, StoreRef } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import type { Pin } from '../sync/pin.ts';
 import { type Change, changesOf } from './change.ts';
 import { type Command, commandEntry } from './commands.ts';
+import { lateRemoval, lateWrite, type Removal } from './late-writes.ts';
 import {
-  isReplaced,
   type ExpectedLoss,
+  expectedLoss,
+  isReplaced,
   lastChange,
   latestRecord,
   TARGET_STATE_ACTIONS,
-  expectedLoss,
 } from './latest-records.ts';
-import { createUnresolvedIntents, type UnresolvedIntents } from './unresolved-intents.ts';
-import { lateWrite, type Removal, lateRemoval } from './late-writes.ts';
 import { pinNote } from './pins.ts';
-import { createReadRecords } from './read-records.ts';
 import type { ReadDeduplication } from './read-deduplication.ts';
+import { createReadRecords } from './read-records.ts';
 import { restartIntents } from './restart-intents.ts';
+import { createUnresolvedIntents, type UnresolvedIntents } from './unresolved-intents.ts';
 
 export interface Recorder {
   readonly requestId: string;
@@ -60,16 +60,13 @@ export interface Recorder {
   recordFailure(mapping: string, target: TargetId, what: TargetFailure): Promise<void>;
   /** Records that all attempts lost a write race. The next run tries again. */
   giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
-  /** Records that a target is in step again after a failure. Also does what `resolvePrevious` does. */
+  /** Records that a target is in sync again after a failure. Also does what `resolvePrevious` does. */
   recordInSync(
     mapping: string,
     target: TargetId,
     now: CurrentTarget,
   ): Promise<{ readonly restarts: boolean }>;
-  /**
-   * Returns the recorded state of a target. If a write that is recorded as failed has succeeded, its real outcome is
-   * recorded first.
-   */
+  /** Returns the recorded state. Records the real outcome first if a write recorded as failed has succeeded. */
   resolvePrevious(mapping: string, target: TargetId, now: CurrentTarget): Promise<RecordedState>;
   /** Records the outcome of a removal that is recorded as failed, if the target is gone. */
   recordRemoval(removal: Removal): Promise<boolean>;

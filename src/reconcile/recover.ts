@@ -6,9 +6,9 @@ import type { Workload } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import { SAME_BYTES } from './change.ts';
 import { lastChange, REPLACED_SINCE } from './latest-records.ts';
-import { createUnresolvedIntents, type UnresolvedIntents } from './unresolved-intents.ts';
 import { restartIntents } from './restart-intents.ts';
-import { type Applied, verifyWrite, SEEN_IN_CLUSTER, type WriteVerification } from './write-verification.ts';
+import { createUnresolvedIntents, type UnresolvedIntents } from './unresolved-intents.ts';
+import { type Applied, SEEN_IN_CLUSTER, verifyWrite, type WriteVerification } from './write-verification.ts';
 
 export interface RecoverDeps {
   readonly audit: AuditStore;

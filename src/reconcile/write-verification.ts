@@ -3,8 +3,8 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { isClusterOutage } from '../core/cluster-outage.ts';
 import { AppError } from '../core/errors.ts';
 import type { LiveSecret } from '../core/secret.ts';
-import { ANNOTATION, parseSources } from '../sync/ownership-metadata.ts';
 import { mergesIn, writeRecordsIn } from '../sync/merge.ts';
+import { ANNOTATION, parseSources } from '../sync/ownership-metadata.ts';
 import type { Change } from './change.ts';
 import type { Recorder } from './recorder.ts';
 

@@ -3,12 +3,12 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Workloads } from '../cluster/workloads.ts';
 import type { Clock } from '../core/clock.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
-import { type Result, toResult } from './result.ts';
-import { groupByWorkload } from './group-by-workload.ts';
 import { createFailures, type OnRestartFailure } from './failures.ts';
-import { type WorkloadGroup, keyOf, missingAnnotations, nameOf, oldestChange, msUntilDue } from './groups.ts';
+import { groupByWorkload } from './group-by-workload.ts';
+import { keyOf, missingAnnotations, msUntilDue, nameOf, oldestChange, type WorkloadGroup } from './groups.ts';
 import type { PendingRestart, RestartRecords } from './pending.ts';
 import { restartOutcome, workloadRestarted } from './records.ts';
+import { type Result, toResult } from './result.ts';
 import { checkRollouts } from './rollouts.ts';
 
 /**

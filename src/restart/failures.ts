@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError, isTransient } from '../core/errors.ts';
 import { MAX_RETRY_AFTER_MS } from '../sync/schedule.ts';
 import type { PendingRestart } from './pending.ts';
-import { restartOutcome, restartDelayed } from './records.ts';
+import { restartDelayed, restartOutcome } from './records.ts';
 
 /** A restart that failed. */
 export interface FailedRestart {

@@ -2,9 +2,9 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Workloads } from '../cluster/workloads.ts';
 import { type Clock, isInFuture } from '../core/clock.ts';
 import type { Tracer } from '../core/tracer.ts';
+import { type IsRestartConfigured, type RestartOptions, runCycle } from './cycle.ts';
 import type { OnRestartFailure } from './failures.ts';
 import { msUntilDue } from './groups.ts';
-import { type IsRestartConfigured, type RestartOptions, runCycle } from './cycle.ts';
 import { type Rollout, readRestarts } from './pending.ts';
 
 export interface RestartsDeps {

@@ -1,9 +1,9 @@
 import type { LiveWorkload, WorkloadId, Workloads } from '../cluster/workloads.ts';
 import { isClusterOutage, MAX_UNANSWERED_CALLS } from '../core/cluster-outage.ts';
 import { parseWorkload } from '../sync/restart.ts';
-import { toResult } from './result.ts';
 import { keyOf, nameOf, workloadId } from './groups.ts';
 import type { Rollout } from './pending.ts';
+import { toResult } from './result.ts';
 
 /** The status of the recorded rollouts. */
 export interface RolloutStatus {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { TargetStates } from './target-states.ts';
 import { type ConfigSnapshot, desiredIn } from './config-snapshot.ts';
-import type { SweepState } from './target-state.ts';
 import type { Outbox } from './outbox.ts';
 import { lastFullSweepAt } from './status.ts';
+import type { SweepState } from './target-state.ts';
+import type { TargetStates } from './target-states.ts';
 
 export interface CarryOverDeps {
   readonly states: TargetStates;

@@ -7,34 +7,34 @@ import type { Job } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { AuditHealth } from './audit-health.ts';
-import { type TargetStates, createTargetStates } from './target-states.ts';
-import { createHints } from './events/hints.ts';
+import { carryOver } from './carry-over.ts';
 import {
   type ConfigChange,
-  createConfigSnapshot,
   type ConfigSnapshot,
-  removesTargets,
   changedTargets,
+  createConfigSnapshot,
   keepUnresolved,
+  removesTargets,
 } from './config-snapshot.ts';
+import { createHints } from './events/hints.ts';
+import { createCoalescedTask, createIntervals } from './intervals.ts';
 import { createJobDispatcher } from './job-dispatcher.ts';
-import { createLostRetries } from './lost-retries.ts';
-import { createOutbox } from './outbox.ts';
 import { createLoops, type Loops } from './liveness/loops.ts';
+import { createLostRetries } from './lost-retries.ts';
 import { createNewTargets } from './new-targets.ts';
-import type { ServiceParts } from './service-parts.ts';
+import { createOutbox } from './outbox.ts';
 import { createRecovery } from './recovery.ts';
 import { createActors } from './runs/actors.ts';
 import { withPrefetch } from './runs/prefetch.ts';
 import { ACTOR_OF } from './runs/sync-context.ts';
 import { createSyncContexts } from './runs/sync-contexts.ts';
-import { carryOver } from './carry-over.ts';
-import { type SourceAges, createSourceAges } from './sweep/source-ages.ts';
-import { createSweepSchedule } from './sweep/sweep-schedule.ts';
-import { createCoalescedTask, createIntervals } from './intervals.ts';
+import type { ServiceParts } from './service-parts.ts';
 import { createStaleFailures } from './stale-failures.ts';
-import { createWatchErrors } from './watch/watch-errors.ts';
+import { createSourceAges, type SourceAges } from './sweep/source-ages.ts';
+import { createSweepSchedule } from './sweep/sweep-schedule.ts';
+import { createTargetStates, type TargetStates } from './target-states.ts';
 import { createObserver } from './watch/observer.ts';
+import { createWatchErrors } from './watch/watch-errors.ts';
 import { createWatches, isSelected } from './watch/watches.ts';
 
 /** The parts of a running service that its API and status need. */

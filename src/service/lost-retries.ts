@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
-import type { TargetStates } from './target-states.ts';
 import { type ConfigSnapshot, desiredIn } from './config-snapshot.ts';
 import type { Outbox } from './outbox.ts';
+import type { TargetStates } from './target-states.ts';
 
 export interface LostRetriesDeps {
   readonly states: Pick<TargetStates, 'all'>;

@@ -2,8 +2,8 @@ import type { SecretMeta } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import type { TargetId } from '../core/target.ts';
 import { LABEL } from '../sync/ownership-metadata.ts';
-import type { TargetStates } from './target-states.ts';
 import { type ConfigSnapshot, targetKey } from './config-snapshot.ts';
+import type { TargetStates } from './target-states.ts';
 
 /**
  * Targets that a running service added and has not written yet, because of a new mapping or a newly selected namespace.

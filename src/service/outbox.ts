@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
-import { withSuffix, withoutSuffix } from '../core/request-id.ts';
+import { withoutSuffix, withSuffix } from '../core/request-id.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
 import { rankOf } from '../queue/pending-trigger.ts';
-import { type Job, type Queue, type Reason, isQueueOutage } from '../queue/queue.ts';
+import { isQueueOutage, type Job, type Queue, type Reason } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
-import { type RequestTime, MAX_CONTEXT_AGE_MS } from './runs/sync-contexts.ts';
+import { MAX_CONTEXT_AGE_MS, type RequestTime } from './runs/sync-contexts.ts';
 
 /**
  * Requests of this process that are not done yet. Redis may lose queued jobs, so pending requests are sent again. A

@@ -3,9 +3,9 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import { pinnedTo } from '../reconcile/pins.ts';
 import { parsePin } from '../sync/ownership-metadata.ts';
-import type { TargetStates } from './target-states.ts';
 import { type ConfigSnapshot, desiredIn } from './config-snapshot.ts';
 import type { Outbox } from './outbox.ts';
+import type { TargetStates } from './target-states.ts';
 
 export interface PinCheckDeps {
   readonly audit: Pick<AuditStore, 'list'>;

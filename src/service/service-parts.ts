@@ -3,18 +3,18 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Mapping } from '../core/mapping.ts';
-import type { Tracer } from '../core/tracer.ts';
 import type { StartTimer } from '../core/timer.ts';
+import type { Tracer } from '../core/tracer.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
 import type { RecoverDeps } from '../reconcile/recover.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
-import type { TargetState } from './target-state.ts';
 import type { DeletionStepDeps } from './deletion/deletion-step.ts';
 import type { SyncContext } from './runs/sync-context.ts';
 import type { TargetRunnerDeps } from './runs/target-runner.ts';
 import type { StaleFailuresDeps } from './stale-failures.ts';
+import type { TargetState } from './target-state.ts';
 
 /** The dependencies of the service, created by the composition root. */
 export interface ServiceParts {

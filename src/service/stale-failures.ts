@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
 import type { TargetId } from '../core/target.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
-import type { TargetStates } from './target-states.ts';
 import { targetKey } from './config-snapshot.ts';
 import type { Outbox } from './outbox.ts';
+import type { TargetStates } from './target-states.ts';
 
 export interface StaleFailuresDeps {
   readonly states: Pick<TargetStates, 'get'>;

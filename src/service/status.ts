@@ -6,10 +6,10 @@ import { compareTargets } from '../core/target.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { searchesOf, sourcesOf } from '../sync/desired.ts';
 import { LABEL, parsePin } from '../sync/ownership-metadata.ts';
-import type { TargetStates } from './target-states.ts';
 import type { ConfigSnapshot } from './config-snapshot.ts';
-import type { TargetState, SweepState } from './target-state.ts';
 import type { HeldStatus, MappingStatus, SyncState, TargetStatus } from './service.ts';
+import type { SweepState, TargetState } from './target-state.ts';
+import type { TargetStates } from './target-states.ts';
 
 /** A target is stale when its check is late by this factor of the interval. */
 const STALE_FACTOR = 1.5;

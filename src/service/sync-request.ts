@@ -3,10 +3,10 @@ import { withoutSuffix } from '../core/request-id.ts';
 import { compareTargets } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
-import type { Controller } from './controller.ts';
 import { targetKey } from './config-snapshot.ts';
-import type { TargetState } from './target-state.ts';
+import type { Controller } from './controller.ts';
 import type { HeldStatus, SyncAnswer } from './service.ts';
+import type { TargetState } from './target-state.ts';
 
 /** How long a sync request waits for its results. */
 const ANSWER_TIMEOUT_MS = 25_000;

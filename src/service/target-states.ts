@@ -3,11 +3,11 @@ import { type Clock, isInFuture } from '../core/clock.ts';
 import { createTargetMap, formatTarget, type TargetId } from '../core/target.ts';
 import type { Broadcast } from '../queue/queue.ts';
 import {
-  type TargetState,
   formatTargetState,
-  parseTargetState,
   parseSweepState,
+  parseTargetState,
   type SweepState,
+  type TargetState,
 } from './target-state.ts';
 
 export interface TargetStates {

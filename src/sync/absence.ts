@@ -6,11 +6,11 @@ import { type Desired, isSpread } from './desired.ts';
 import {
   ANNOTATION,
   configHash,
+  isListedAsRemoved,
   LABEL,
   parseSources,
   parseStores,
   REMOVED,
-  isListedAsRemoved,
 } from './ownership-metadata.ts';
 import { describeSource } from './value.ts';
 

@@ -3,8 +3,8 @@ import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
 import { type FoundRead, type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { type FoundKeys, foundSource, relativeName } from './find.ts';
-import { keyCollision, targetKey } from './target-keys.ts';
 import type { TargetSource } from './ownership-metadata.ts';
+import { keyCollision, targetKey } from './target-keys.ts';
 import { createJsonCache, describeSource, membersOf, pickValue } from './value.ts';
 
 /** The desired content of a target, as far as its sources exist. */

@@ -5,11 +5,11 @@ import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
 import {
   ANNOTATION,
+  isEquivalentMetadata,
   isNewVersion,
   isUnderOtherKey,
   type OwnershipMetadata,
   PIN,
-  isEquivalentMetadata,
   type TargetSource,
 } from './ownership-metadata.ts';
 

@@ -1,5 +1,5 @@
 import { AppError } from '../core/errors.ts';
-import type { OwnedFields, LiveSecret } from '../core/secret.ts';
+import type { LiveSecret, OwnedFields } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { checkKeys, checkSize, FORBIDDEN_TYPES } from './checks.ts';
 import type { KeyPlan } from './compare.ts';

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
 import { parseAny } from '../core/json.ts';
 import type { Mapping } from '../core/mapping.ts';
@@ -8,43 +7,23 @@ import { judgeAbsence } from './absence.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
+import { mergeRefusal } from './merge-checks.ts';
+import { ANNOTATION_PREFIX, mergeAnnotation, mergeManager } from './merge-names.ts';
+import { deletionInProgress } from './ownership.ts';
 import {
   ANNOTATION,
   hasAll,
+  isEquivalentMetadata,
   LABEL,
   ownershipMetadata,
   PIN,
   REMOVED,
-  isEquivalentMetadata,
 } from './ownership-metadata.ts';
-import { mergeRefusal } from './merge-checks.ts';
-import { deletionInProgress } from './ownership.ts';
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
 
 // `mode: merge` writes our keys into a Secret that others own. The field manager tells which keys are ours. One
 // annotation per mapping records the sources, because several mappings may merge into one Secret.
-
-/** The API server allows 128 bytes: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
-const MAX_MANAGER = 128;
-
-export function mergeManager(instance: string, mapping: string): string {
-  const name = `secretbridge.${instance}.${mapping}`;
-  return name.length <= MAX_MANAGER ? name : `secretbridge.${digest(instance, mapping)}`;
-}
-
-const ANNOTATION_PREFIX = 'secretbridge.dev/merge-';
-
-/** The annotation of one mapping. It uses a hash, because two names of 63 characters would be too long. */
-export function mergeAnnotation(instance: string, mapping: string): string {
-  return `${ANNOTATION_PREFIX}${digest(instance, mapping).slice(0, 16)}`;
-}
-
-function digest(instance: string, mapping: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify([instance, mapping]))
-    .digest('hex');
-}
 
 /** What one mapping wrote last, under the annotation names of an owned target. */
 type MergeRecord = Readonly<Record<string, string>>;

@@ -3,8 +3,8 @@ import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
 import { refId } from '../core/read-result.ts';
 import { isSpread, searchesOf, storeRef } from './desired.ts';
 import { couldFind, describeSearch, foundSource, matching, relativeName } from './find.ts';
-import { keyCollision, targetKey } from './target-keys.ts';
 import type { TargetSource } from './ownership-metadata.ts';
+import { keyCollision, targetKey } from './target-keys.ts';
 import { describeSource } from './value.ts';
 
 /** Keeps a target at the versions that a record names, until it is unpinned. */

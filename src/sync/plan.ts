@@ -1,25 +1,26 @@
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import { type Instances, instancesOf } from '../core/instances.ts';
-import type { OwnedFields, LiveSecret, MergeManifest, SecretChange, SecretManifest } from '../core/secret.ts';
+import type { LiveSecret, MergeManifest, OwnedFields, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { type AbsenceInput, judgeAbsence } from './absence.ts';
-import { preserveForeignMetadata, obsoleteNames } from './preserved-metadata.ts';
 import { checkTarget } from './checks.ts';
 import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
+import { type FormerMerge, type MergeOwner, mergesIn, planMerge } from './merge.ts';
+import { mergeAnnotation } from './merge-names.ts';
+import { type Claim, deletionInProgress, ownership } from './ownership.ts';
 import {
   hasAll,
+  isEquivalentMetadata,
   LABEL,
   type OwnershipMetadata,
   ownershipMetadata,
   PIN,
   type PinMetadata,
-  isEquivalentMetadata,
 } from './ownership-metadata.ts';
-import { type FormerMerge, type MergeOwner, mergeAnnotation, mergesIn, planMerge } from './merge.ts';
-import { type Claim, deletionInProgress, ownership } from './ownership.ts';
+import { obsoleteNames, preserveForeignMetadata } from './preserved-metadata.ts';
 import { withTemplates } from './template.ts';
 
 /**

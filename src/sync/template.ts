@@ -2,8 +2,8 @@ import { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Desired } from './desired.ts';
-import { keyCollision } from './target-keys.ts';
 import type { TargetSource } from './ownership-metadata.ts';
+import { keyCollision } from './target-keys.ts';
 import { type Compiled, compileTemplate, type TemplateProblem } from './template/compile.ts';
 import { describeSource } from './value.ts';
 
@@ -45,7 +45,7 @@ export function withTemplates(
   return template.only ? renderedValues : new Map([...data, ...renderedValues]);
 }
 
-/** Leaves out the version, because the mapping may not name one. */
+/** Leaves out the version that was read, because the mapping need not name it. */
 function describeGiver(source: TargetSource | undefined): string {
   return source === undefined ? 'a source' : describeSource({ ...source, version: undefined });
 }

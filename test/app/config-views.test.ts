@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { secretRefsOf } from '../../src/app/secret-refs.ts';
-import { targetsOf, desiredIndex } from '../../src/reconcile/targets.ts';
+import { desiredIndex, targetsOf } from '../../src/reconcile/targets.ts';
 import { mapping } from '../sync/sample.ts';
 
 describe('targets of mappings', () => {

@@ -20,8 +20,8 @@ async function checks(stores: readonly string[], events: string, env: Readonly<R
     ok: boolean;
     checks: readonly { name: string; code?: string; message?: string }[];
   };
-  const its = all.filter(({ name }) => name.startsWith('events '));
-  return { ok, lines: its.map(({ name, code = 'ok' }) => `${name}: ${code}`), its };
+  const eventChecks = all.filter(({ name }) => name.startsWith('events '));
+  return { ok, lines: eventChecks.map(({ name, code = 'ok' }) => `${name}: ${code}`), eventChecks };
 }
 
 const LOCAL = '{ name: local, kind: files, path: ./store }';
@@ -34,7 +34,7 @@ describe('doctor with event intakes', () => {
     expect([ok, lines]).toEqual([false, ['events ci: secret: ok', 'events cd: secret: CREDENTIAL_MISSING']]);
   });
 
-  it('checks the key of a subscription even if its store is unreachable', async () => {
+  it('checks the key of a subscription even if eventChecks store is unreachable', async () => {
     const grid = 'events: { eventGrid: [ { name: g, store: azure, key: { env: GRID } } ] }';
     const loaded = await loadText(`${EMPTY}stores: [ ${GRID_STORE} ]\n${grid}\n`);
     if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
@@ -80,9 +80,9 @@ describe('doctor with event intakes', () => {
     expect(sqs.size).toBe(1);
     const denied = new AwsError('AccessDenied', 403);
     sqs.faults.push('none', denied);
-    const { lines, its } = await look();
+    const { lines, eventChecks } = await look();
     expect(lines).toEqual(['events eu: queue: ACCESS_DENIED']);
-    expect(its[0]?.message).toContain('sqs:DeleteMessage');
+    expect(eventChecks[0]?.message).toContain('sqs:DeleteMessage');
     sqs.faults.push(new AwsError('com.amazonaws.sqs#QueueDoesNotExist'));
     expect((await look()).lines).toEqual(['events eu: queue: CONFIG_INVALID']);
   });

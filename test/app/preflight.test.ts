@@ -48,7 +48,7 @@ async function runPreflight(scene: Scene = {}, ages?: Parameters<typeof prefligh
     cluster: { kind: 'kubernetes', scope },
     stores: [{ name: 'vault', kind }],
   } as unknown as Parameters<typeof preflight>[0]['config'];
-  const { inSync: inSync, isMissing } = await preflight(
+  const { inSync, isMissing } = await preflight(
     { config, cluster: { watch } },
     {
       instance: 'prod',
@@ -64,12 +64,12 @@ async function runPreflight(scene: Scene = {}, ages?: Parameters<typeof prefligh
   );
   const omitted = all.filter((target) => !inSync.has(target)).map(({ mapping }) => mapping.name);
   const missing = all.filter(({ id }) => isMissing(id)).map(({ mapping }) => mapping.name);
-  return { told: inSync, left: omitted, missing, asked: lookups, open };
+  return { inSync, omitted, missing, lookups, open };
 }
 
 describe('preflight', () => {
   it('finds targets in sync with one list and one version lookup', async () => {
-    const { told: inSync, left: omitted, asked: lookups, open } = await runPreflight();
+    const { inSync, omitted, lookups, open } = await runPreflight();
     expect(omitted).toEqual([]);
     expect(lookups.map(({ length }) => length)).toEqual([COUNT]);
     expect([...inSync.values()][0]).toMatchObject({
@@ -97,7 +97,7 @@ describe('preflight', () => {
 
   it('omits targets with other or unknown versions', async () => {
     const versions = { k3: { kind: 'known', version: '2' }, k7: { kind: 'unknown' } } as const;
-    expect((await runPreflight({ versions })).left).toEqual(['app-3', 'app-7']);
+    expect((await runPreflight({ versions })).omitted).toEqual(['app-3', 'app-7']);
   });
 
   it('omits missing targets and those of others', async () => {
@@ -105,7 +105,7 @@ describe('preflight', () => {
       2: () => undefined,
       4: (target: DesiredTarget) => meta(target, { KEY: ['k4', '1'] }, { foreign: true }),
     };
-    const { left: omitted, missing } = await runPreflight({ metas });
+    const { omitted, missing } = await runPreflight({ metas });
     expect(omitted).toEqual(['app-2', 'app-4']);
     expect(missing).toEqual(['app-2']);
   });
@@ -115,12 +115,12 @@ describe('preflight', () => {
       1: wanted({ name: 'app-1', data: { KEY: source({ key: 'k1', version: '1' }) } }),
       5: wanted({ name: 'app-5', target: { mode: 'merge' }, data: { KEY: source({ key: 'k5' }) } }),
     };
-    expect((await runPreflight({ targets, denied: 'k9' })).left).toEqual(['app-1', 'app-5', 'app-9']);
+    expect((await runPreflight({ targets, denied: 'k9' })).omitted).toEqual(['app-1', 'app-5', 'app-9']);
   });
 
   it('finds nothing if lists are forbidden or tell no versions, with scope `names`, and for few targets', async () => {
     for (const scene of [{ listFails: true }, { kind: 'vault' }, { scope: 'names' as const }, { count: 5 }]) {
-      const { told: inSync, missing, asked: lookups, open } = await runPreflight(scene);
+      const { inSync, missing, lookups, open } = await runPreflight(scene);
       expect([inSync.size, missing.length, lookups.flat().length, open]).toEqual([0, 0, 0, 0]);
     }
   });

@@ -4,7 +4,7 @@ import type { App } from '../../src/app/app.ts';
 import { runRetentionOnce, runRetentionPeriodically } from '../../src/app/retention.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { LogFields } from '../../src/log/logger.ts';
-import { RETENTION_MS, openRetention, type RetentionFixture } from '../audit/retention-fixture.ts';
+import { openRetention, RETENTION_MS, type RetentionFixture } from '../audit/retention-fixture.ts';
 
 interface Line extends LogFields {
   readonly said: string;

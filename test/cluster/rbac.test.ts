@@ -249,7 +249,7 @@ describe('the RBAC YAML', () => {
   });
 
   it('comments on a Role that can read every Secret of a namespace', () => {
-    const sentence = 'can read every Secret in the namespace web';
+    const sentence = 'to read every Secret in the namespace web';
     expect(printRbac(rbacObjects({ ...input, scope: 'namespace' }))).toContain(sentence);
     expect(printRbac(rbacObjects(input))).not.toContain(sentence);
     expect(printRbac(rbacObjects(input))).toContain('`create` cannot be limited to names');

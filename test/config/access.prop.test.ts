@@ -52,7 +52,9 @@ const rules = fc.array(rule, { maxLength: 3 });
 /** Checks each part of each rule by regular expression. */
 function model(all: readonly Rule[], namespace: string, store: string, key: string): boolean {
   const some = (globs: readonly string[], name: string) => globs.some((it) => regExpOf(it).test(name));
-  return all.some((it) => some(it.namespaces, namespace) && some(it.stores, store) && some(it.keys, key));
+  return all.some(
+    (entry) => some(entry.namespaces, namespace) && some(entry.stores, store) && some(entry.keys, key),
+  );
 }
 
 describe('access rules', () => {
@@ -124,7 +126,7 @@ describe('access rules', () => {
     );
     fc.assert(
       fc.property(arn, fc.array(fc.oneof(plainGlob, reaching), { minLength: 1 }), (key, keys) => {
-        const among = keys.filter((it) => it !== '**');
+        const among = keys.filter((pattern) => pattern !== '**');
         expect(
           allows([{ namespaces: ['*'], stores: ['*'], keys: among }], { namespace: 'a', store: 'a', key }),
         ).toBe(false);

@@ -122,7 +122,7 @@ describe('a suspected credential', () => {
     expect(lines[0]).toContain('a configuration must not contain credentials; write a reference');
   });
 
-  it('appears in no other message: not as an unknown key, a name, a store or a denied key', async () => {
+  it('is not repeated in messages about unknown keys, names, stores or denied keys', async () => {
     const token = `glpat-${random(20)}`;
     const long = `hvs.${random(120)}`;
     const texts = [

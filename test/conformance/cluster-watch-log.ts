@@ -52,7 +52,7 @@ export function createLog(): WatchLog {
     },
     listed: (metas) => addEvent({ kind: 'listed', found: metas }),
     changed: (meta) => addEvent({ kind: 'changed', meta }),
-    gone: ({ secret }) => addEvent({ kind: 'gone', secret }),
+    deleted: ({ secret }) => addEvent({ kind: 'gone', secret }),
     progress(error) {
       progress += 1;
       if (error !== undefined) errors.push(error);

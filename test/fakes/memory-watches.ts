@@ -81,7 +81,7 @@ export function createMemoryWatches(find: (scope: WatchScope) => readonly Secret
       return open({ scope: undefined, handlers: undefined, list, progress: handlers.progress, queue: [] });
     },
     changed: (meta) => tell(meta.id, (handlers) => handlers.changed(meta)),
-    gone: (id) => tell(id, (handlers) => handlers.gone(id)),
+    gone: (id) => tell(id, (handlers) => handlers.deleted(id)),
     namespacesChanged() {
       for (const watcher of watchers) if (watcher.scope === undefined) deliver(watcher, watcher.list);
     },

@@ -20,7 +20,7 @@ export interface VaultServer extends AsyncDisposable {
   remove(mount: string, path: string, how: 'delete' | 'destroy' | 'forget'): void;
   deny(path: RegExp | undefined): void;
   addToken(token: string, options?: { ttl?: number; renewable?: boolean; mayLookUp?: boolean }): void;
-  /** A new and empty engine in the place of what was there. What one of another type gives is leased. */
+  /** Replaces the mount by a new and empty engine. Answers of an engine that is not `kv` have a lease. */
   mount(name: string, version: 1 | 2, type?: string): void;
   /** From now on a login at this path (`auth/jwt/login`) with exactly this body gives a token. */
   accept(path: string, body: Readonly<Record<string, unknown>>): void;

@@ -21,7 +21,7 @@ async function flags(more: readonly Mapping[] = [searching()]): Promise<World> {
 const keysOf = (world: World) => world.cluster.raw(FLAGS)?.data;
 const AB = { a: base64('1'), b: base64('2') };
 
-/** Reads that prove an absence: three within ten minutes. */
+/** Syncs twice within twelve minutes. The next sync then proves the absence. */
 async function prove(world: World): Promise<void> {
   for (const minutes of [6, 6]) {
     await world.sync();

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import {
+  desiredByAny,
+  desiredIndex,
   namespacesOf,
   resolveTargets,
   unresolvedTargets,
-  desiredByAny,
-  desiredIndex,
 } from '../../src/reconcile/targets.ts';
 import { mapping } from '../sync/sample.ts';
 

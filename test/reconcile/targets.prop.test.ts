@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { targetsOf, desiredIndex } from '../../src/reconcile/targets.ts';
+import { desiredIndex, targetsOf } from '../../src/reconcile/targets.ts';
 import { mapping } from '../sync/sample.ts';
 
 const word = fc.constantFrom('a', 'b', 'c', 'd');

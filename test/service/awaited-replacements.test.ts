@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { AwaitingReplacement } from '../../src/reconcile/presence.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import { createAwaitedReplacements } from '../../src/service/deletion/awaited-replacements.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
 import { openWorld, recordingLogger } from '../reconcile/world.ts';
 import { soon } from '../soon.ts';
-import { failed, targetState, START } from './sample.ts';
+import { failed, START, targetState } from './sample.ts';
 import { serve } from './serving.ts';
 
 const OLD = { namespace: 'apps', secret: 'old' };

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { createTargetStates } from '../../src/service/target-states.ts';
-import { createConfigSnapshot, type ConfigSnapshot } from '../../src/service/config-snapshot.ts';
-import { targetStatuses } from '../../src/service/status.ts';
 import { carryOver } from '../../src/service/carry-over.ts';
+import { type ConfigSnapshot, createConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { targetStatuses } from '../../src/service/status.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
 import { source } from '../sync/sample.ts';
 import { createClock, createFakeBroadcast, meta, START, wanted } from './sample.ts';
 

@@ -3,8 +3,8 @@ import type { Hint, Origin } from '../../src/events/hint.ts';
 import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { namesOf } from '../../src/providers/aws-secrets-manager/keys.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
-import { createHints, QUIET_MS } from '../../src/service/events/hints.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { createHints, QUIET_MS } from '../../src/service/events/hints.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createTriggers, START, wanted } from './sample.ts';
 
@@ -67,7 +67,7 @@ describe('a hint', () => {
     [ARN, ARN.slice(0, -7)],
     ['db/main', ARN],
     [ARN.slice(0, -7), 'db/main'],
-  ])('about %s reaches a mapping that has it as %s', (told, key) => {
+  ])('about %s reaches a mapping whose source names it %s', (told, key) => {
     using hints = open([wanted({ data: { X: source(key) } })]);
     expect(hints.take([hint(told)], EU).targets).toBe(1);
   });

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createLostRetries } from '../../src/service/lost-retries.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
 import {
   createClock,
   createFakeBroadcast,
   createTriggers,
   failed,
-  targetState,
   START,
+  targetState,
   wanted,
 } from './sample.ts';
 

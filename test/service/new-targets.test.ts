@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createNewTargets } from '../../src/service/new-targets.ts';
-import { createFakeBroadcast, failed, targetState, START, wanted } from './sample.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
+import { createFakeBroadcast, failed, START, targetState, wanted } from './sample.ts';
 
 const APP = wanted();
 const { id: ID } = APP;

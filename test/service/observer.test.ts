@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { SecretMeta } from '../../src/cluster/cluster.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
 import { createObserver } from '../../src/service/watch/observer.ts';
 import { LABEL } from '../../src/sync/ownership-metadata.ts';
 import { source } from '../sync/sample.ts';
@@ -11,10 +11,10 @@ import {
   createFakeBroadcast,
   createTriggers,
   failed,
-  targetState,
   meta,
   START,
   STORES,
+  targetState,
   wanted,
 } from './sample.ts';
 

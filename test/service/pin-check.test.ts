@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { pinNote } from '../../src/reconcile/pins.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
-import { formatTargetState, parseTargetState } from '../../src/service/target-state.ts';
 import { createPinCheck } from '../../src/service/pin-check.ts';
 import { targetStatus } from '../../src/service/status.ts';
 import { looksInSync } from '../../src/service/sweep/in-sync.ts';
+import { formatTargetState, parseTargetState } from '../../src/service/target-state.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
 import { createObserver } from '../../src/service/watch/observer.ts';
 import { PIN } from '../../src/sync/ownership-metadata.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -16,9 +16,9 @@ import {
   createFakeBroadcast,
   createTriggers,
   failed,
-  targetState,
   meta,
   STORES,
+  targetState,
   wanted,
 } from './sample.ts';
 

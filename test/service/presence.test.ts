@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPresence, configDigest } from '../../src/service/presence.ts';
+import { configDigest, createPresence } from '../../src/service/presence.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { mapping } from '../sync/sample.ts';
 import { createFakeBroadcast, START } from './sample.ts';

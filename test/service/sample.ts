@@ -2,15 +2,15 @@ import type { SecretMeta } from '../../src/cluster/cluster.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
-import { createRetainedMessages } from '../../src/queue/retained-messages.ts';
 import {
   type AddOptions,
+  type Broadcast,
   type Job,
   MAX_MESSAGE_LENGTH,
-  type Broadcast,
   type Queue,
   type Reason,
 } from '../../src/queue/queue.ts';
+import { createRetainedMessages } from '../../src/queue/retained-messages.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import type { TargetState } from '../../src/service/target-state.ts';
 import { ANNOTATION, configHash, LABEL } from '../../src/sync/ownership-metadata.ts';

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
-import type { TargetState } from '../../src/service/target-state.ts';
 import { heldStatuses, sourcesAndSearches, targetStatuses } from '../../src/service/status.ts';
+import type { TargetState } from '../../src/service/target-state.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
 import { source } from '../sync/sample.ts';
-import { createClock, createFakeBroadcast, failed, targetState, meta, START, wanted } from './sample.ts';
+import { createClock, createFakeBroadcast, failed, meta, START, targetState, wanted } from './sample.ts';
 
 const APP = wanted({ data: { A: source({ key: 'a' }) } });
 const REFRESH_MS = 300_000;

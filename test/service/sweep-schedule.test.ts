@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatSubject } from '../../src/queue/subject.ts';
-import { createConfigSnapshot, type ConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { type ConfigSnapshot, createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createSweepSchedule } from '../../src/service/sweep/sweep-schedule.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 import { source } from '../sync/sample.ts';

@@ -7,20 +7,20 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import { createReadDeduplication } from '../../src/reconcile/read-deduplication.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import type { SyncContext } from '../../src/service/runs/sync-context.ts';
 import { createSourceAges } from '../../src/service/sweep/source-ages.ts';
 import { createSweep } from '../../src/service/sweep/sweep.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
 import { source } from '../sync/sample.ts';
 import {
   createClock,
   createFakeBroadcast,
   createTriggers,
   failed,
-  targetState,
   meta,
   START,
+  targetState,
   wanted,
 } from './sample.ts';
 

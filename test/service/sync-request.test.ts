@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import type { Controller } from '../../src/service/controller.ts';
-import type { TargetState } from '../../src/service/target-state.ts';
-import { requestSync } from '../../src/service/sync-request.ts';
 import { heldStatuses } from '../../src/service/status.ts';
-import { createClock, createFakeBroadcast, failed, targetState, queueAway, START, wanted } from './sample.ts';
+import { requestSync } from '../../src/service/sync-request.ts';
+import type { TargetState } from '../../src/service/target-state.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
+import { createClock, createFakeBroadcast, failed, queueAway, START, targetState, wanted } from './sample.ts';
 
 const A = wanted({ name: 'a' });
 const B = wanted({ name: 'b' });

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { type TargetStates, createTargetStates } from '../../src/service/target-states.ts';
 import type { TargetState } from '../../src/service/target-state.ts';
-import { createClock, createFakeBroadcast, failed, targetState, START } from './sample.ts';
+import { createTargetStates, type TargetStates } from '../../src/service/target-states.ts';
+import { createClock, createFakeBroadcast, failed, START, targetState } from './sample.ts';
 
 const APP = { namespace: 'apps', secret: 'app' };
 const MANY = Array.from({ length: 200 }, (_, index) => ({

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
 import { createWatchErrors } from '../../src/service/watch/watch-errors.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 import { createClock, createFakeBroadcast, failed, targetState, wanted } from './sample.ts';

@@ -130,8 +130,8 @@ describe('watches', () => {
     last().handlers.listed([meta(A), meta(B)]);
     expect(watches.isListed(A.id)).toBe(true);
     expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
-    last().handlers.gone(A.id);
-    last().handlers.gone(A.id);
+    last().handlers.deleted(A.id);
+    last().handlers.deleted(A.id);
     last().handlers.listed([]);
     expect(taken()).toEqual(['gone apps/a', 'gone apps/b', 'listed apps']);
   });
@@ -197,7 +197,7 @@ describe('watches', () => {
     expect(opened).toHaveLength(1);
     expect(watches.isListed(B.id)).toBe(true);
     last().handlers.changed(meta(B));
-    last().handlers.gone(B.id);
+    last().handlers.deleted(B.id);
     expect(taken()).toEqual(['meta apps/b', 'gone apps/b']);
   });
 
@@ -205,7 +205,7 @@ describe('watches', () => {
     const { watches, last, opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A), meta(B)]);
-    last().handlers.gone(B.id);
+    last().handlers.deleted(B.id);
     watches.follow([A, B]);
     expect(opened).toHaveLength(1);
     // A list shows the same.
@@ -274,7 +274,7 @@ describe('watches', () => {
     await watches[Symbol.asyncDispose]();
     taken();
     handlers.changed(meta(A));
-    handlers.gone(A.id);
+    handlers.deleted(A.id);
     handlers.listed([]);
     watches.follow([A, OTHER, SELECTED]);
     expect([taken(), opened.length]).toEqual([[], 1]);

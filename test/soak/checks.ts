@@ -261,7 +261,7 @@ function readyText(lives: readonly Life[]): string {
   return `${lives.length}, ready after ${times.join(', ')} s`;
 }
 
-/** Calls that came while the store was away, a minute. */
+/** Calls per minute that came while the store was down. */
 function outageCalls({ scene, faults }: Ended): string {
   const outages = faults.past.filter(({ name }) => name.startsWith('the store is'));
   return outages

@@ -10,7 +10,7 @@ import { createWorld, type Item, NAMESPACES, type World } from './world.ts';
 
 const STORE_MS = 10;
 const EVERY_MS = 250;
-/** One of two stores is away for long: what reaches it, what the other one notices, and what its return is like. */
+/** One of two stores is down for a long time: what reaches it, what the other one notices, and what its return is like. */
 const CALLS_A_MINUTE = 30;
 const SLOWER = 1.5;
 

@@ -166,7 +166,7 @@ export function startFaults(
       fault.endedAt = Date.now();
     }
   };
-  // In the second half one replica is left alive, so that its memory can be watched for long.
+  // In the second half one replica is left alive, so that its memory can be watched for a long time.
   const kills = () => (isEarly() ? [kill(0), kill(1)] : [kill(1)]);
   const lines = [line(() => outside, 8, 40), line(kills, 30, 90), line(() => configuration, 20, 50)];
   return {

@@ -167,7 +167,7 @@ describe('contents', () => {
   const nameOf = (kind: Item['kind']) => world.items.find((item) => item.kind === kind)?.name ?? '';
   const none = new Set<string>();
 
-  it('tell a target that a replica has spoilt or deleted', () => {
+  it('report a target that a replica has corrupted or deleted', () => {
     const target = `a/${nameOf('plain')}`;
     const changes = [
       change('1', { target, type: 'ADDED' }),
@@ -186,7 +186,7 @@ describe('contents', () => {
     expect(judgeContent(left, world.items, by)).toEqual([]);
   });
 
-  it('tell a key that went before its source was away for long', () => {
+  it('report a key that was removed before its source was absent for long enough', () => {
     const item = world.items.find(({ kind }) => kind === 'partial');
     const target = `a/${item?.name}`;
     const key = item === undefined ? '' : secondKey(item);
@@ -209,7 +209,7 @@ describe('contents', () => {
     expect(wasLetGo({ status: 404, body: { code: 'NOT_FOUND' } })).toBe(false);
   });
 
-  it('tell a write that moves what is pinned', () => {
+  it('report a write that changes a pinned target', () => {
     const pinned = [{ target: TARGET, version: 2, from: 1_000, until: 60_000 }];
     const moved = (at: number, version: number) => judgePins([change('1', { at, version })], pinned);
     expect(moved(20_000, 2)).toEqual([]);

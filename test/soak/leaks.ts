@@ -63,7 +63,7 @@ export function recordRedis(scene: Scene, path: string): AsyncDisposable {
     socket = own;
     own.on('connect', () => own.write('MONITOR\r\n'));
     own.on('data', (data) => file.write(data));
-    // It is away for a moment: the close that follows tries again.
+    // Redis is down for a moment. The `close` handler that follows connects again.
     own.on('error', () => undefined);
     own.on('close', () => setTimeout(open, 50));
   };

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { createDatabase, type Database } from '../integration/audit/database.ts';
 import { startTcpProxy, type TcpProxy } from '../integration/audit/tcp-proxy.ts';
-import { type Run, runHere } from '../integration/e2e/program.ts';
+import { type Run, runInProcess } from '../integration/e2e/program.ts';
 import { freePort } from '../integration/services/free-port.ts';
 import { createRequest, type Request } from '../integration/services/http.ts';
 import { writeKubeconfig } from '../integration/services/kubeconfig.ts';
@@ -160,7 +160,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     replicas.push(stack.use(createReplica({ name, main, args, cwd: folder, env, port, token, log })));
   }
   const command = (...args: readonly string[]) =>
-    runHere([...args, '--config', paths[0] ?? '', '--config', shared], { cwd: folder, env });
+    runInProcess([...args, '--config', paths[0] ?? '', '--config', shared], { cwd: folder, env });
 
   report('Filling the store and the cluster …');
   for (const item of world.items) {

@@ -43,7 +43,7 @@ export function startSecondSources(
   };
 }
 
-/** A key may only go after its source has been away for as long as the proof of that takes. */
+/** A key may be removed only after its source was absent for long enough to prove it. */
 export function judgeRemovals(
   changes: readonly Change[],
   items: readonly Item[],

@@ -5,13 +5,13 @@ import type { Search } from '../../src/core/mapping.ts';
 import { type ReadResult, refId } from '../../src/core/read-result.ts';
 import { shapeDesired, storeRef } from '../../src/sync/desired.ts';
 import {
+  dropNeverWritten,
   type FoundKeys,
+  findLostKeys,
   foundSource,
   isNamePattern,
-  findLostKeys,
   matching,
   relativeName,
-  dropNeverWritten,
 } from '../../src/sync/find.ts';
 import { ANNOTATION, configHash, LABEL } from '../../src/sync/ownership-metadata.ts';
 import { data, found, live, mapping, source, texts } from './sample.ts';

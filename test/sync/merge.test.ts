@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { mergeAnnotation, mergeManager } from '../../src/sync/merge-names.ts';
 import { ANNOTATION, LABEL } from '../../src/sync/ownership-metadata.ts';
-import { mergeManager, mergeAnnotation } from '../../src/sync/merge.ts';
 import { type PlanInput, plan } from '../../src/sync/plan.ts';
 import { data, live, mapping, planInput, source } from './sample.ts';
 

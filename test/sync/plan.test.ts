@@ -27,7 +27,7 @@ function actions(result: ReturnType<typeof plan>): Record<string, string> {
   return Object.fromEntries(result.keys.map(({ name, action }) => [name, action]));
 }
 
-describe('target of ours', () => {
+describe('a target of ours', () => {
   const input = planInput({ desired: ready({ a: '1', b: '2' }) });
 
   it('is created with labels and annotations that contain no value', () => {
@@ -224,7 +224,7 @@ describe('target of ours', () => {
   });
 });
 
-describe('foreign Secret', () => {
+describe('a foreign Secret', () => {
   const input = planInput({ desired: ready({ a: '1' }) });
   const foreign = live({ data: data({ a: '1', old: 'x' }) });
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
 import { isTransient } from '../../src/core/errors.ts';
-import { type RunResult, nextRun } from '../../src/sync/schedule.ts';
+import { nextRun, type RunResult } from '../../src/sync/schedule.ts';
 
 const MINUTE = 60_000;
 const codes = Object.keys(ERRORS) as ErrorCode[];

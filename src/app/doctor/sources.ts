@@ -7,7 +7,7 @@ import { createReader, type ReaderDeps } from '../../providers/reader.ts';
 import { runSearch } from '../../reconcile/gather.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
-import { describeSearch, type FoundKeys, foundSource, dropNeverWritten } from '../../sync/find.ts';
+import { describeSearch, dropNeverWritten, type FoundKeys, foundSource } from '../../sync/find.ts';
 import { describeSource } from '../../sync/value.ts';
 import type { Finding } from './finding.ts';
 

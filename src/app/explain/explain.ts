@@ -6,12 +6,12 @@ import { formatTarget, type TargetId } from '../../core/target.ts';
 import { commandOf } from '../../reconcile/commands.ts';
 import { isContested } from '../../reconcile/contested.ts';
 import type { Decision } from '../../reconcile/decide.ts';
-import { decideTarget, type DesiredTarget } from '../../reconcile/targets.ts';
+import { type DesiredTarget, decideTarget } from '../../reconcile/targets.ts';
 import type { SyncContext } from '../../service/runs/sync-context.ts';
 import type { SyncState } from '../../service/service.ts';
 import type { Plan } from '../../sync/plan.ts';
 import type { App } from '../app.ts';
-import { expectedCalls, unsharedCallsPerHour, type StoreCalls } from '../expected-calls.ts';
+import { expectedCalls, type StoreCalls, unsharedCallsPerHour } from '../expected-calls.ts';
 import { planInContext, selectTargets } from '../plan.ts';
 import { type ExplainedSource, explainSources } from './sources.ts';
 

@@ -6,7 +6,7 @@ import type { Decision } from '../../reconcile/decide.ts';
 import { runSearch } from '../../reconcile/gather.ts';
 import type { SyncContext } from '../../service/runs/sync-context.ts';
 import { isSpread, searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
-import { describeSearch, foundSource, matching, dropNeverWritten } from '../../sync/find.ts';
+import { describeSearch, dropNeverWritten, foundSource, matching } from '../../sync/find.ts';
 import { createJsonCache, describeSource, membersOf, pickValue } from '../../sync/value.ts';
 
 export interface ExplainedSource {

@@ -2,8 +2,8 @@ import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type {
   HeldStatus,
   OrphansAnswer,
-  SkippedTargets,
   PruneAnswer,
+  SkippedTargets,
   SyncAnswer,
 } from '../../service/service.ts';
 import type { OrphanList } from '../prune.ts';

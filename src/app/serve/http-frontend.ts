@@ -12,7 +12,7 @@ import type { Authenticator } from '../../http/identity.ts';
 import { buildServer } from '../../http/server.ts';
 import type { Metrics, ServiceSnapshot } from '../../metrics/metrics.ts';
 import type { Reference } from '../../providers/credentials.ts';
-import { type JobCounts, type Queue, isQueueOutage } from '../../queue/queue.ts';
+import { isQueueOutage, type JobCounts, type Queue } from '../../queue/queue.ts';
 import type { Service } from '../../service/service.ts';
 import type { AppDeps } from '../app.ts';
 

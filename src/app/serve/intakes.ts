@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../../config/config.ts';
 import type { AppError } from '../../core/errors.ts';
-import { createSerialExecutor } from '../../core/serial-executor.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
+import { createSerialExecutor } from '../../core/serial-executor.ts';
 import type { Intake, IntakeDeps, Origin, SubmitHints } from '../../events/hint.ts';
 import type { HttpIntakes } from '../../events/http-intakes.ts';
 import { startSqsIntake } from '../../events/sqs.ts';

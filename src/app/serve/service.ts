@@ -10,8 +10,6 @@ import { recoverIntents } from '../../reconcile/recover.ts';
 import type { OnRestartFailure } from '../../restart/failures.ts';
 import { createRestarts } from '../../restart/restarts.ts';
 import { type Controller, startController } from '../../service/controller.ts';
-import type { TargetState } from '../../service/target-state.ts';
-import { requestSync } from '../../service/sync-request.ts';
 import type { SyncContext } from '../../service/runs/sync-context.ts';
 import { MAX_CONTEXT_AGE_MS } from '../../service/runs/sync-contexts.ts';
 import type {
@@ -25,17 +23,19 @@ import type {
   SyncAnswer,
 } from '../../service/service.ts';
 import { heldStatuses, sourcesAndSearches, targetStatuses } from '../../service/status.ts';
-import { capabilitiesOf } from '../capabilities.ts';
+import { requestSync } from '../../service/sync-request.ts';
+import type { TargetState } from '../../service/target-state.ts';
 import type { App } from '../app.ts';
-import { expectedCalls, type StoreCalls } from '../expected-calls.ts';
+import { capabilitiesOf } from '../capabilities.ts';
 import { destroyProposed } from '../destroy.ts';
+import { expectedCalls, type StoreCalls } from '../expected-calls.ts';
 import { toHeld } from '../held.ts';
-import { findHeldOrphan, pruneOrphans, listOrphansForCommand } from '../prune.ts';
+import { findHeldOrphan, listOrphansForCommand, pruneOrphans } from '../prune.ts';
 import { releaseCommand, releaseHeld } from '../release.ts';
 import { isRestartConfigured } from '../restarts.ts';
-import { selectOneTarget, pinTarget, selectTargetsToUnpin, unpinTargets } from '../rollback.ts';
-import { createAuditStatus } from './audit-status.ts';
+import { pinTarget, selectOneTarget, selectTargetsToUnpin, unpinTargets } from '../rollback.ts';
 import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
+import { createAuditStatus } from './audit-status.ts';
 import { createMappingHash } from './mapping-hash.ts';
 
 export interface ServiceOptions {

@@ -4,10 +4,10 @@ import { resolve } from 'node:path';
 import { isPostgres, openAuditAt } from '../../app/audit-location.ts';
 import { type MoveResult, moveAudit } from '../../audit/move/move.ts';
 import { AppError } from '../../core/errors.ts';
+import { checkAuditLocation, requireStoreFile } from '../audit-reader.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { createProgress } from '../progress.ts';
-import { checkAuditLocation, requireStoreFile } from '../audit-reader.ts';
 import { count, print } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';
 

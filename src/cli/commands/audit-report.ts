@@ -8,12 +8,12 @@ import type { Mapping } from '../../core/mapping.ts';
 import { searchesOf, sourcesOf } from '../../sync/desired.ts';
 import { matching } from '../../sync/find.ts';
 import { parseTimeOption, requireTimeOrder } from '../audit-question.ts';
+import { type AuditOptions, auditCredentials, openAuditForReading } from '../audit-reader.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { type AuditOptions, auditCredentials, openAuditForReading } from '../audit-reader.ts';
 import { requireConfig } from '../require-config.ts';
-import { print } from '../texts/output.ts';
 import { auditReportText } from '../texts/audit-report.ts';
+import { print } from '../texts/output.ts';
 
 export interface ReportOptions extends AuditOptions {
   readonly since: string;

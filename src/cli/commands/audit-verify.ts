@@ -5,21 +5,21 @@ import { readSigner } from '../../app/keys.ts';
 import { pemOf } from '../../audit/checkpoint/signing.ts';
 import { detectFormat, readExport } from '../../audit/verify/export-file.ts';
 import {
-  readVerifyInput,
   type Evidence,
+  readVerifyInput,
   type VerifyReport,
   verifyWithEvidence,
 } from '../../audit/verify/verify.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import type { Context } from '../context.ts';
-import { type EvidenceOptions, loadEvidence } from '../evidence.ts';
-import { EXIT } from '../exit.ts';
 import {
   type AuditOptions,
   auditCredentials,
   checkAuditLocation,
   openAuditForReading,
 } from '../audit-reader.ts';
+import type { Context } from '../context.ts';
+import { type EvidenceOptions, loadEvidence } from '../evidence.ts';
+import { EXIT } from '../exit.ts';
 import { requireConfig } from '../require-config.ts';
 import { count, type Paint, print } from '../texts/output.ts';
 import { UsageError } from '../usage-error.ts';

@@ -1,14 +1,14 @@
+import { type AuditQuery, queryRecords } from '../../audit/query/query.ts';
 import { readRecordDetail } from '../../audit/query/record-detail.ts';
-import { queryRecords, type AuditQuery } from '../../audit/query/query.ts';
 import { type Trace, trace } from '../../audit/query/trace.ts';
 import { filterOf } from '../audit-question.ts';
+import { type AuditOptions, openAuditForReading } from '../audit-reader.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { type AuditOptions, openAuditForReading } from '../audit-reader.ts';
 import { count, type Paint, print, shortFingerprint, table } from '../texts/output.ts';
 import { detailText, listText, timeText } from '../texts/record.ts';
-import { promptFingerprints } from '../value-prompt.ts';
 import { UsageError } from '../usage-error.ts';
+import { promptFingerprints } from '../value-prompt.ts';
 
 export interface ListOptions extends AuditOptions, AuditQuery {
   readonly limit: number;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { bashScript } from '../completion/bash.ts';
+import { type CommandSpec, commandSpecs, type Shell } from '../completion/command-spec.ts';
 import { fishScript } from '../completion/fish.ts';
-import { type CommandSpec, type Shell, commandSpecs } from '../completion/command-spec.ts';
 import { zshScript } from '../completion/zsh.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';

@@ -2,7 +2,7 @@ import { lstat, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Name, Namespace } from '../../config/shape/fields.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import { type Objects, readObjects, type InputText } from '../../import/objects.ts';
+import { type InputText, type Objects, readObjects } from '../../import/objects.ts';
 import { importVerified } from '../../import/verified.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';

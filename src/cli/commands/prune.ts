@@ -1,21 +1,21 @@
 import type { PlannedTarget } from '../../app/plan.ts';
-import { pruneOrphans, listOrphansForCommand } from '../../app/prune.ts';
+import { listOrphansForCommand, pruneOrphans } from '../../app/prune.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
-import {
-  type UncheckedTarget,
-  printReport,
-  printServiceResult,
-  uncheckedText,
-  waitingText,
-} from '../sync-report.ts';
 import type { OrphansAnswer, SkippedOrphans } from '../service/answers.ts';
 import { createClient } from '../service/client.ts';
 import { safeText } from '../service/error.ts';
-import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { orphansThrough, pruneThrough } from '../service/requests.ts';
+import { namedAddress, type ServerOptions } from '../service/server-address.ts';
+import {
+  printReport,
+  printServiceResult,
+  type UncheckedTarget,
+  uncheckedText,
+  waitingText,
+} from '../sync-report.ts';
 import { count, printNotice } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
 import { printPlan } from './plan.ts';

@@ -1,11 +1,11 @@
 import { releaseHeld } from '../../app/release.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
-import { printReport, printServiceResult } from '../sync-report.ts';
 import { requireConfig } from '../require-config.ts';
 import { answeringAddress, createClient } from '../service/client.ts';
-import { namedAddress, type ServerAddress, type ServerOptions } from '../service/server-address.ts';
 import { releaseThrough } from '../service/requests.ts';
+import { namedAddress, type ServerAddress, type ServerOptions } from '../service/server-address.ts';
+import { printReport, printServiceResult } from '../sync-report.ts';
 import { withApp } from '../with-app.ts';
 
 export async function releaseCommand(

@@ -2,10 +2,10 @@ import { rollBackLocally, unpinLocally } from '../../app/rollback.ts';
 import type { SyncReport } from '../../app/sync.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { printReport, printServiceResult } from '../sync-report.ts';
 import { createClient } from '../service/client.ts';
-import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { type PinOrder, pinThrough } from '../service/requests.ts';
+import { namedAddress, type ServerOptions } from '../service/server-address.ts';
+import { printReport, printServiceResult } from '../sync-report.ts';
 import { UsageError } from '../usage-error.ts';
 import { withApp } from '../with-app.ts';
 

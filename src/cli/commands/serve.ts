@@ -1,8 +1,8 @@
 import type { Server } from '../../app/serve/serve.ts';
+import type { LoadResult } from '../../config/check-documents.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
 import { createParsedFiles } from '../../config/files/parsed-files.ts';
-import type { LoadResult } from '../../config/check-documents.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
 import { type ConfigWatch, watchConfig } from '../../config/watch/watch.ts';
@@ -15,7 +15,7 @@ import { createMemoryTrimmer } from '../heap.ts';
 import { painter, printErrorHint, printNotice } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
 import { VERSION } from '../version.ts';
-import { sharedDeps, loadKubernetes } from '../with-app.ts';
+import { loadKubernetes, sharedDeps } from '../with-app.ts';
 
 /** The service code is more than half of what a start loads. Reading the configuration does not need it. */
 const loadParts = () => import('../../app/serve/serve.ts');

@@ -12,7 +12,7 @@ import {
   type ServerOptions,
 } from '../service/server-address.ts';
 import { print, printErrorHint } from '../texts/output.ts';
-import { isSettled, statusText } from '../texts/status.ts';
+import { needsNoAction, statusText } from '../texts/status.ts';
 import { UsageError } from '../usage-error.ts';
 
 export async function statusCommand(
@@ -74,7 +74,7 @@ function verdict({ config, engine, audit, cluster, stores, targets, held }: Stat
   const parts = [engine, audit, ...(cluster === undefined ? [] : [cluster]), ...stores];
   const unhealthy = [
     ...parts.filter(({ state }) => state !== 'up'),
-    ...targets.filter((target) => !isSettled(target) && !person(target.state)),
+    ...targets.filter((target) => !needsNoAction(target) && !person(target.state)),
   ];
   // A part without a code is starting: a target before its first run, or an engine that connects.
   if (unhealthy.some(({ code }) => code === undefined)) return EXIT.retry;

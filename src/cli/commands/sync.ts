@@ -3,10 +3,10 @@ import type { SyncReport } from '../../app/sync.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { createProgress } from '../progress.ts';
-import { printReport, printServiceResult } from '../sync-report.ts';
 import { createClient } from '../service/client.ts';
-import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { syncThrough } from '../service/requests.ts';
+import { namedAddress, type ServerOptions } from '../service/server-address.ts';
+import { printReport, printServiceResult } from '../sync-report.ts';
 import { withApp } from '../with-app.ts';
 
 export async function syncCommand(

@@ -4,17 +4,17 @@ import { DEFAULT_EXPORT_FORMAT, EXPORT_FORMATS } from '../../audit/export/format
 import { NEW_REVIEW_STATES } from '../../audit/query/review.ts';
 import type { Context } from '../context.ts';
 import { example } from '../texts/help.ts';
+import { addProof } from './audit-proof.ts';
 import {
+  choiceOption,
   command,
   errorCode,
-  nonEmpty,
   fingerprint,
+  nonEmpty,
   positiveInteger,
   type Run,
   withServer,
-  choiceOption,
 } from './options.ts';
-import { addProof } from './audit-proof.ts';
 
 /** `secretbridge audit …` */
 export function addAudit(program: Command, context: Context, run: Run): void {

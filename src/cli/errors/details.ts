@@ -36,7 +36,7 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   CONFLICT:
     'Each write names the version of the object that was read. If the object has changed since, nothing is written and secretbridge reads and decides again, up to three times. With `mode: merge`, another field manager owns one of the keys, labels or annotations with a different value. Then nothing is written and the exit code is 4.',
   IMMUTABLE:
-    'Kubernetes does not change the type of a Secret, or the data of an immutable one. With `recreate: true`, secretbridge deletes and recreates the Secret, subject to the brake.',
+    'Kubernetes does not change the type of a Secret, or the data of an immutable one. With `recreate: true`, secretbridge deletes and recreates the Secret, unless `brake` holds the deletion.',
   HELD: 'The change exceeds `brake`, would delete the last target, or would leave no key in a target. See [what to do when something is held](../how-to/troubleshooting.md#something-is-held).',
   NOT_HELD: 'Usually somebody has released it already, or the Secret has changed since.',
   SECRET_MISSING: 'Only mappings with `mode: merge` wait for a Secret.',

@@ -21,37 +21,37 @@ export interface Answers {
 export function initialConfig(answers: Answers, schema: string | undefined): string {
   const { instance, cluster, store, namespace, secret } = answers;
   const editor = schema === undefined ? '' : `# yaml-language-server: $schema=./${schema}\n`;
-  return `${editor}# secretbridge's configuration. Check it with \`secretbridge validate\`, see what it would do with
-# \`secretbridge plan\`. Every field: docs/reference/configuration.md
+  return `${editor}# Configuration of secretbridge. Check it with \`secretbridge validate\`. \`secretbridge plan\` shows what it
+# would change. All fields: docs/reference/configuration.md
 apiVersion: secretbridge.dev/v1
 
-# The name of this installation. It goes into a label of every Secret that is ours.
+# The name of this installation. It is a label on every Secret that secretbridge owns.
 instance: ${scalar(instance)}
 
 ${clusterFields(cluster)}
-# Where the record of every read, write and refusal is kept.
+# Where the audit log is stored: the records of all reads, writes and refusals.
 audit: { store: { kind: sqlite, path: ./state/audit.db } }
 
-# Where values come from. Credentials are references, never values: { env: NAME }, { file: PATH }.
+# The secret stores. Credentials are references, never values: { env: NAME }, { file: PATH }.
 stores:
   - name: ${store}
     kind: ${store}
 ${storeFields(answers)}
-# What becomes which Secret.
+# Which values become which Secret.
 mappings:
   - name: ${scalar(secret)}
     target: { namespace: ${scalar(namespace)} }
-    # Whether to take over a Secret of this name that is not ours: refuse | adopt
+    # If a Secret with this name exists and secretbridge does not own it: refuse | adopt
     onConflict: refuse
 ${sourceFields(answers)}`;
 }
 
 function clusterFields(cluster: ClusterKind): string {
   return cluster === 'kubernetes'
-    ? `# Where the Secrets are written: your kubeconfig, or the identity of the pod.
+    ? `# The cluster to write to, from your kubeconfig or the identity of the pod.
 cluster: { kind: kubernetes }
 `
-    : `# Where the Secrets are written: manifests in a folder. For a cluster: { kind: kubernetes }
+    : `# Writes manifests to a folder. For a cluster: { kind: kubernetes }
 cluster: { kind: directory, path: ./cluster }
 `;
 }
@@ -60,7 +60,7 @@ function storeFields({ store, at, mount = 'secret', login = 'token' }: Answers):
   switch (store) {
     case 'vault':
       return `    address: ${scalar(at)}
-${needsAllowHttp(at) ? '    allowHttp: true      # tokens and values can be read on the way: give it a certificate\n' : ''}    mount: ${scalar(mount)}        # the key/value mount
+${needsAllowHttp(at) ? '    allowHttp: true      # unencrypted: use https outside of tests\n' : ''}    mount: ${scalar(mount)}        # the key/value mount
     kvVersion: 2
     ${LOGIN_LINES[login]}
 `;
@@ -94,7 +94,7 @@ function sourceFields({ store, key }: Answers): string {
       - ${source}
 `
     : `    data:
-      # The key of the Secret, and where its value is. Add \`property: NAME\` for one member of an object.
+      # A key of the Secret, and its source. For one member of a JSON object, add \`property: NAME\`.
       VALUE: ${source}
 `;
 }

@@ -4,7 +4,7 @@ import { compareTargets, formatTarget, type TargetId } from '../../core/target.t
 import { OUTCOMES } from '../../reconcile/outcome.ts';
 import type { Progress } from '../progress.ts';
 import { UsageError } from '../usage-error.ts';
-import { type Held, HeldList, OrphansAnswer, MappingList, PruneResult, SyncResult } from './answers.ts';
+import { type Held, HeldList, MappingList, OrphansAnswer, PruneResult, SyncResult } from './answers.ts';
 import type { Client } from './client.ts';
 
 /** Number of mappings requested in parallel. */

@@ -1,4 +1,4 @@
-import type { ChangedTarget, BoundedList, Report, ReportedFailure } from '../../audit/query/report.ts';
+import type { BoundedList, ChangedTarget, Report, ReportedFailure } from '../../audit/query/report.ts';
 import { safeText } from '../service/error.ts';
 import { count, type Paint, shortFingerprint } from './output.ts';
 import { changedKeys, timeText } from './record.ts';

@@ -1,6 +1,6 @@
 import type { AuditRecord, KeyChanges } from '../../audit/entry.ts';
-import type { RecordDetail } from '../../audit/query/record-detail.ts';
 import { orderMembers, type ReviewedRecord } from '../../audit/query/query.ts';
+import type { RecordDetail } from '../../audit/query/record-detail.ts';
 import { safeLine, safeText } from '../service/error.ts';
 import { count, type Paint, shortFingerprint, table } from './output.ts';
 

@@ -18,9 +18,9 @@ const ORDER: readonly string[] = [
   'pinned',
   'synced',
 ];
-const IN_STEP: readonly string[] = ['synced'];
+const IN_SYNC: readonly string[] = ['synced'];
 /** Nothing is wrong, but the user should know. */
-const SETTLED: readonly string[] = [...IN_STEP, 'pinned'];
+const NO_ACTION_NEEDED: readonly string[] = [...IN_SYNC, 'pinned'];
 
 const STYLES: Readonly<Record<string, Style>> = {
   up: 'green',
@@ -48,12 +48,12 @@ export interface StatusTextOptions {
 }
 
 /** Whether the target needs no action. */
-export function isSettled({ state }: StatusTarget): boolean {
-  return SETTLED.includes(state);
+export function needsNoAction({ state }: StatusTarget): boolean {
+  return NO_ACTION_NEEDED.includes(state);
 }
 
-function isInStep({ state }: StatusTarget): boolean {
-  return IN_STEP.includes(state);
+function isInSync({ state }: StatusTarget): boolean {
+  return IN_SYNC.includes(state);
 }
 
 export function statusText(status: StatusAnswer, options: StatusTextOptions, paint: Paint): string {
@@ -196,7 +196,7 @@ function targetsText(
   // Held changes are listed below, with their ids.
   const ids = new Set(held.map(({ mapping, ...target }) => `${mapping} ${formatTarget(target)}`));
   const shown = targets
-    .filter((target) => all || !isInStep(target))
+    .filter((target) => all || !isInSync(target))
     .filter((target) => target.state !== 'held' || !ids.has(`${target.mapping} ${formatTarget(target)}`))
     .toSorted((a, b) => rank(a) - rank(b) || compareTargets(a, b));
   const groups = Map.groupBy(shown, ({ state, code, message }) => JSON.stringify([state, code, message]));
@@ -213,7 +213,7 @@ function groupText(group: readonly StatusTarget[], all: boolean, paint: Paint): 
   const rows = named.map((target) => [
     `  ${safeText(formatTarget(target))}`,
     `mapping ${safeText(target.mapping)}${pinText(target.pinned)}`,
-    typeof target.staleSeconds !== 'number' || isSettled(target)
+    typeof target.staleSeconds !== 'number' || needsNoAction(target)
       ? ''
       : `last synced ${ago(target.staleSeconds)}`,
   ]);
@@ -232,8 +232,8 @@ function summaryText({ targets }: StatusAnswer, paint: Paint): string {
     targets.toSorted((a, b) => rank(b) - rank(a)),
     ({ state }) => state,
   );
-  const parts = [...counts].map(([state, its]) => `${its.length} ${safeText(state)}`);
-  const style = targets.every(isSettled) ? 'green' : 'bold';
+  const parts = [...counts].map(([state, group]) => `${group.length} ${safeText(state)}`);
+  const style = targets.every(needsNoAction) ? 'green' : 'bold';
   return paint(
     style,
     `${count(targets.length, 'target')}${parts.length === 0 ? '' : `: ${parts.join(', ')}`}.`,

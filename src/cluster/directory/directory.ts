@@ -23,12 +23,12 @@ import type { OnWrite } from '../on-write.ts';
 import { createOpenWatches } from '../open-watches.ts';
 import { toMeta } from '../secret-meta.ts';
 import {
+  directoryUnavailable,
   isAccessible,
-  writeFileAtomically,
   readWithMtime,
   removeFile,
   withDiskErrors,
-  directoryUnavailable,
+  writeFileAtomically,
 } from './disk.ts';
 import { fromFile, toFile, versionOf } from './file.ts';
 import { readKey, readOrCreateKey } from './key.ts';

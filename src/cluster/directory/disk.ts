@@ -70,11 +70,11 @@ export async function isAccessible(path: string, mode: number): Promise<boolean>
 }
 
 /** Runs disk operations and turns their failures into AppErrors with the given subject. */
-export async function withDiskErrors<T>(about: string, work: () => Promise<T>): Promise<T> {
+export async function withDiskErrors<T>(subject: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (thrown) {
-    throw errorFromDisk(thrown, about);
+    throw errorFromDisk(thrown, subject);
   }
 }
 
@@ -88,7 +88,11 @@ const SHORTER_NAME_REMEDY = 'Set a name of at most 250 characters in `target.sec
 /** Reports that the directory, or one file in it, cannot be used. */
 export function directoryUnavailable(
   detail: string,
-  { file, about, cause }: { readonly file?: string; readonly about?: string; readonly cause?: unknown } = {},
+  {
+    file,
+    about: subject,
+    cause,
+  }: { readonly file?: string; readonly about?: string; readonly cause?: unknown } = {},
 ): AppError {
   const todo =
     file === undefined
@@ -98,20 +102,20 @@ export function directoryUnavailable(
     detail,
     remedy: todo,
     cause,
-    ...(about === undefined ? {} : { subject: about }),
+    ...(subject === undefined ? {} : { subject }),
   });
 }
 
-function errorFromDisk(thrown: unknown, about: string): AppError {
-  if (thrown instanceof AppError) return thrown.subject === undefined ? thrown.withSubject(about) : thrown;
+function errorFromDisk(thrown: unknown, subject: string): AppError {
+  if (thrown instanceof AppError) return thrown.subject === undefined ? thrown.withSubject(subject) : thrown;
   const fail = (code: AppError['code'], detail: string, todo?: string) =>
     new AppError(code, {
-      subject: about,
+      subject,
       detail,
       cause: thrown,
       ...(todo === undefined ? {} : { remedy: todo }),
     });
-  const unavailableNow = (detail: string) => directoryUnavailable(detail, { about, cause: thrown });
+  const unavailableNow = (detail: string) => directoryUnavailable(detail, { about: subject, cause: thrown });
   if (thrown instanceof Error && ['AbortError', 'TimeoutError'].includes(thrown.name)) {
     return unavailableNow('cancelled while waiting for the lock');
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createFingerprinter, type Fingerprinter } from '../../core/fingerprint.ts';
 import { makeFolder } from '../../core/folders.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import { writeFileAtomically, readWithMtime, directoryUnavailable } from './disk.ts';
+import { directoryUnavailable, readWithMtime, writeFileAtomically } from './disk.ts';
 
 /** The file with the fingerprint key: 32 random bytes as base64 text, mode 0600. */
 const KEY_FILE = '.merge.key';

@@ -5,7 +5,7 @@ import { isNamespaceName, isSecretName } from '../../core/kubernetes-names.ts';
 import { compareText } from '../../core/target.ts';
 import { objectIn } from '../json.ts';
 import { stringMapIn } from '../manifest.ts';
-import { readWithMtime, directoryUnavailable } from './disk.ts';
+import { directoryUnavailable, readWithMtime } from './disk.ts';
 import { parseYaml } from './file.ts';
 
 const YAML = '.yaml';

@@ -57,9 +57,9 @@ export function watchFiles(
         const failed = new Map<string, AppError>();
         const scanned = await Promise.all(
           names.map(async (name) => {
-            const about = formatTarget({ namespace, secret: name });
+            const subject = formatTarget({ namespace, secret: name });
             try {
-              return await withDiskErrors(about, () => scanFile(name));
+              return await withDiskErrors(subject, () => scanFile(name));
             } catch (error) {
               if (!(error instanceof AppError)) throw error;
               failed.set(name, error);
@@ -90,7 +90,7 @@ function notifyChanges(
     handlers.listed([...now.values()]);
     return;
   }
-  for (const [name, { id }] of before) if (!now.has(name)) handlers.gone(id);
+  for (const [name, { id }] of before) if (!now.has(name)) handlers.deleted(id);
   for (const [name, meta] of now) if (!isDeepStrictEqual(meta, before.get(name))) handlers.changed(meta);
 }
 

@@ -6,11 +6,11 @@ import { holdsCertificates, readAuthorities, readPem } from '../../core/small-fi
 import { resourceShortageOf } from '../../core/system-errors.ts';
 import { LOGIN_REMEDY, unavailable } from '../errors.ts';
 import type { Connection } from '../pool.ts';
+import { createClientNodeLogin } from './client-node-login.ts';
 import type { Cluster, User } from './entries.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
 import { createOidc, isOidc, type OidcOptions } from './oidc.ts';
 import { createPlugin, requireCredentials } from './plugin.ts';
-import { createClientNodeLogin } from './client-node-login.ts';
 
 /** How long to use an identity before checking whether it was renewed. */
 export const IDENTITY_TTL_MS = 10_000;
@@ -115,13 +115,13 @@ async function addCertificates(
 }
 
 async function authoritiesOf({ name, caFile, caData }: Cluster): Promise<string | undefined> {
-  const about = `kubeconfig cluster ${name}`;
+  const subject = `kubeconfig cluster ${name}`;
   // As in client-go, inline data takes precedence over a file, here and for users.
-  if (!caData) return caFile && readAuthorities(caFile, { code: 'CREDENTIAL_MISSING', subject: about });
+  if (!caData) return caFile && readAuthorities(caFile, { code: 'CREDENTIAL_MISSING', subject });
   const text = fromBase64(caData);
   if (holdsCertificates(text)) return text;
   throw new AppError('CREDENTIAL_MISSING', {
-    subject: about,
+    subject,
     detail: 'its `certificate-authority-data` holds no certificates in PEM',
   });
 }
@@ -168,9 +168,9 @@ function errorFromLogin(user: User | undefined, cause: unknown): AppError {
   const shortage = resourceShortageOf(cause instanceof AppError ? cause.cause : cause);
   if (shortage !== undefined) return unavailable(`cannot log in: ${shortage}`, cause);
   if (cause instanceof AppError) return cause;
-  const about = `kubeconfig user ${user?.name}`;
+  const subject = `kubeconfig user ${user?.name}`;
   return new AppError('CLUSTER_FORBIDDEN', {
-    subject: about,
+    subject,
     detail: 'the login failed',
     remedy: LOGIN_REMEDY,
     cause,

@@ -2,9 +2,9 @@ import type { RequestOptions } from 'node:https';
 import { request } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { isObject, type JsonObject, parseObject } from '../../core/json.ts';
 import { isLoopback } from '../../core/loopback.ts';
+import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { holdsCertificates, readAuthorities } from '../../core/small-file.ts';
 import { errorFromTransport, LOGIN_REMEDY, unavailable } from '../errors.ts';
 import { listIn, textIn } from '../json.ts';
@@ -62,8 +62,8 @@ export function createOidc(user: User, options: OidcOptions): (into: RequestOpti
     const remainingMs = expiryOf(idToken) - clock.now();
     if (remainingMs <= 0 || (remainingMs <= RENEW_BEFORE_EXPIRY_MS && configuredRefreshToken !== ''))
       idToken = await session.runExclusively(async () => {
-        const about = `kubeconfig user ${user.name}`;
-        const renewed = await renew(config, session.refreshToken ?? configuredRefreshToken, about, options);
+        const subject = `kubeconfig user ${user.name}`;
+        const renewed = await renew(config, session.refreshToken ?? configuredRefreshToken, subject, options);
         session.refreshToken = renewed.refreshToken;
         return renewed.idToken;
       });
@@ -74,11 +74,11 @@ export function createOidc(user: User, options: OidcOptions): (into: RequestOpti
 async function renew(
   config: JsonObject,
   refreshToken: string,
-  about: string,
+  subject: string,
   { timeoutMs, signal }: OidcOptions,
 ): Promise<{ readonly idToken: string; readonly refreshToken: string }> {
   const refused = (detail: string) =>
-    new AppError('CLUSTER_FORBIDDEN', { subject: about, detail, remedy: LOGIN_REMEDY });
+    new AppError('CLUSTER_FORBIDDEN', { subject, detail, remedy: LOGIN_REMEDY });
   const requireField = (field: string): string => {
     const value = textIn(config, field) ?? '';
     if (value === '') throw refused(`the id token has expired, and a renewal needs \`${field}\``);
@@ -86,7 +86,7 @@ async function renew(
   };
   const [issuer, client] = [requireField('idp-issuer-url'), requireField('client-id')];
   requireField('refresh-token');
-  const ca = await authoritiesOf(config, about);
+  const ca = await authoritiesOf(config, subject);
   const timeout = AbortSignal.timeout(timeoutMs);
   await using pool = createPool(1);
 
@@ -112,7 +112,7 @@ async function renew(
     });
     const text = await body.text();
     if (statusCode === 429 || statusCode >= 500)
-      throw unavailable(`the issuer of the id token answered with status ${statusCode}`).withSubject(about);
+      throw unavailable(`the issuer of the id token answered with status ${statusCode}`).withSubject(subject);
     if (statusCode !== 200)
       throw refused(`the issuer of the id token refused to renew it, status ${statusCode}`);
     return parseObject(text) ?? {};
@@ -138,7 +138,7 @@ async function renew(
     if (thrown instanceof AppError) throw thrown;
     const { detail = '' } = errorFromTransport(thrown, timeoutMs);
     const reason = /^(TLS: |no answer)/.test(detail) ? detail : 'no connection';
-    throw unavailable(`the issuer of the id token: ${reason}`, thrown).withSubject(about);
+    throw unavailable(`the issuer of the id token: ${reason}`, thrown).withSubject(subject);
   }
 }
 
@@ -155,7 +155,7 @@ function clientAuthentication(client: string, secret: string, discovery: JsonObj
   };
 }
 
-async function authoritiesOf(config: JsonObject, about: string): Promise<string | undefined> {
+async function authoritiesOf(config: JsonObject, subject: string): Promise<string | undefined> {
   const [data, file] = [
     textIn(config, 'idp-certificate-authority-data'),
     textIn(config, 'idp-certificate-authority'),
@@ -164,9 +164,9 @@ async function authoritiesOf(config: JsonObject, about: string): Promise<string 
     const text = Buffer.from(data, 'base64').toString('utf8');
     if (holdsCertificates(text)) return text;
     const detail = 'its `idp-certificate-authority-data` holds no certificates in PEM';
-    throw new AppError('CREDENTIAL_MISSING', { subject: about, detail });
+    throw new AppError('CREDENTIAL_MISSING', { subject, detail });
   }
-  return file ? readAuthorities(file, { code: 'CREDENTIAL_MISSING', subject: about }) : undefined;
+  return file ? readAuthorities(file, { code: 'CREDENTIAL_MISSING', subject }) : undefined;
 }
 
 /** The expiry in milliseconds since 1970. A token without an expiry counts as expired. */

@@ -118,7 +118,7 @@ function clusterInfoOf(cluster: Cluster, ca: RequestOptions['ca']): object {
 }
 
 function errorFromPlugin({ name, exec }: User, cause: unknown): AppError {
-  const about = `kubeconfig user ${name}`;
+  const subject = `kubeconfig user ${name}`;
   const code = codeOf(cause) ?? '';
   const wasStarted = !(
     cause instanceof Error &&
@@ -128,7 +128,7 @@ function errorFromPlugin({ name, exec }: User, cause: unknown): AppError {
   if (!wasStarted) {
     const installHint = exec.installHint ? ' (`installHint` in the kubeconfig says how)' : '';
     return new AppError('CREDENTIAL_MISSING', {
-      subject: about,
+      subject,
       detail: `cannot start the credential plugin ${exec.command}: ${[code, FILE_FAILURES[code]].filter(Boolean).join(', ')}`,
       remedy: `Install it where the service runs${installHint}, in a folder of PATH or with its full path in the kubeconfig.`,
       cause,
@@ -139,7 +139,7 @@ function errorFromPlugin({ name, exec }: User, cause: unknown): AppError {
       ? '; it requires a terminal (`interactiveMode: Always`), which is not available'
       : '';
   const detail = `the credential plugin failed, or returned no credential${terminal}`;
-  return new AppError('CLUSTER_FORBIDDEN', { subject: about, detail, remedy: LOGIN_REMEDY, cause });
+  return new AppError('CLUSTER_FORBIDDEN', { subject, detail, remedy: LOGIN_REMEDY, cause });
 }
 
 /**

@@ -5,9 +5,9 @@ import { didYouMean } from '../nearest.ts';
 import type { Parsed } from '../parse.ts';
 import { type Finding, type Path, quoted } from '../problem.ts';
 import { StoreConfig } from '../schema.ts';
+import { findDuplicateNames, namedEntries } from './duplicate-names.ts';
 import { checkEventStores, checkEvents } from './events.ts';
 import { checkMappings } from './mapping.ts';
-import { namedEntries, findDuplicateNames } from './duplicate-names.ts';
 import { checkNeeds, checkService } from './service.ts';
 import { checkStoreNames } from './store-names.ts';
 

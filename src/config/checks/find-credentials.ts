@@ -1,7 +1,7 @@
 import type { Located } from '../files/yaml.ts';
-import { MIN_REDACTED_LENGTH } from '../redact.ts';
 import type { Finding, Path, Place, Problem } from '../problem.ts';
 import { toProblem } from '../problem.ts';
+import { MIN_REDACTED_LENGTH } from '../redact.ts';
 import { findSuspects } from './credential-shapes.ts';
 
 export interface CredentialFindings {

@@ -3,12 +3,12 @@ import { Reference } from '../../providers/credentials.ts';
 import {
   address,
   duration,
+  durationOrZero,
   Globs,
   HostAndPort,
   localPath,
   Name,
   share,
-  durationOrZero,
   wholeNumber,
 } from './fields.ts';
 

@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import { startTimer, type StartTimer } from '../../core/timer.ts';
-import { readCredentialFile, Reference } from '../../providers/credentials.ts';
+import { type StartTimer, startTimer } from '../../core/timer.ts';
+import { Reference, readCredentialFile } from '../../providers/credentials.ts';
 import { isFreeForm } from '../files/raw.ts';
 import { type LoopContext, startLoop } from './loop.ts';
 

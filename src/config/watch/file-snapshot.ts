@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { mapConcurrently } from '../../core/map-concurrently.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import { type ConfigFs, MAX_OPEN_FILES, isConfigName } from '../files/files.ts';
+import { type ConfigFs, isConfigName, MAX_OPEN_FILES } from '../files/files.ts';
 
 /** The file system calls of a load, with a digest of each result. Equal results give an equal configuration. */
 export interface FileSnapshot {

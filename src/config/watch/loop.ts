@@ -68,7 +68,7 @@ export function startLoop({ check, everyMs, wake, onProgress }: LoopOptions): Lo
     lastRun = lastRun.then(() => attempt(work));
     return lastRun;
   };
-  const rounds: LoopContext = {
+  const context: LoopContext = {
     pause,
     get ending() {
       return ending;
@@ -80,7 +80,7 @@ export function startLoop({ check, everyMs, wake, onProgress }: LoopOptions): Lo
       if (ending) return;
       const wasTriggered = roused;
       roused = false;
-      await between(() => check(rounds, wasTriggered));
+      await between(() => check(context, wasTriggered));
     }
   };
   const running = run();

@@ -1,10 +1,10 @@
 import { watch } from 'node:fs';
 import { codeOf } from '../../core/system-errors.ts';
-import { startTimer, type StartTimer } from '../../core/timer.ts';
-import { type ConfigFs, realFs } from '../files/files.ts';
+import { type StartTimer, startTimer } from '../../core/timer.ts';
 import type { LoadResult } from '../check-documents.ts';
+import { type ConfigFs, realFs } from '../files/files.ts';
+import { type FileSnapshot, recordingFs } from './file-snapshot.ts';
 import { type LoopContext, startLoop } from './loop.ts';
-import { recordingFs, type FileSnapshot } from './file-snapshot.ts';
 
 /**
  * Reports changes in a folder, with the entry's name if known. Returns `undefined` if the folder cannot be watched at

@@ -54,7 +54,7 @@ export async function openMessageQueue(
     );
     return Failed.length;
   };
-  // A message can have 1 MiB, so ten of them can exceed the maximum response size. A single one cannot.
+  // A message can have 1 MiB. Ten of them can exceed the maximum response size, a single message cannot.
   let singlesLeft = 0;
   const receiveSome = async (signal: AbortSignal) => {
     const maxMessages = singlesLeft > 0 ? 1 : MAX_MESSAGES;

@@ -102,7 +102,7 @@ export async function openSession<Client>(
   };
 }
 
-/** Hides the expiry from the SDK, which would otherwise renew the credentials itself. The lease does that. */
+/** Hides the expiry from the SDK, because the lease renews the credentials, and the SDK would renew them too. */
 function withoutEnd({ accessKeyId, secretAccessKey, sessionToken }: Identity) {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }

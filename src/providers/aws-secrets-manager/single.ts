@@ -88,7 +88,7 @@ export async function proveAbsence(
     if (isDenied(failure)) {
       throw new AppError('ACCESS_DENIED', {
         detail:
-          'it has no value, and we may not check whether it exists: allow secretsmanager:DescribeSecret',
+          'it has no value, and we are not allowed to check whether it exists: allow secretsmanager:DescribeSecret',
       });
     }
     return asStoreError(Promise.reject(failure));
@@ -114,7 +114,7 @@ export async function badState(
     if (isDenied(failure)) {
       return new AppError('ACCESS_DENIED', {
         detail:
-          'its state prevents reading it, and we may not check why: allow secretsmanager:DescribeSecret',
+          'its state prevents reading it, and we are not allowed to check why: allow secretsmanager:DescribeSecret',
       });
     }
     return asStoreError(Promise.reject(failure));

@@ -189,7 +189,7 @@ async function proveAbsence(
       // The vault answers this for a secret that was disabled before it was deleted.
       if (refused.code === 'SOURCE_DISABLED') throw new AppError('SOURCE_DELETED');
       if (error.status !== 403) throw refused;
-      const detail = 'the secret does not exist, but we may not check whether it is only deleted';
+      const detail = 'the secret does not exist, but we are not allowed to check whether it is only deleted';
       throw new AppError('ACCESS_DENIED', { detail });
     }
     throw new AppError('SOURCE_DELETED');

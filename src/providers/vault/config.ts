@@ -120,7 +120,7 @@ export const VaultConfig = z
   })
   .refine(({ address, allowHttp }) => allowHttp || !address.startsWith('http:') || isLoopback(address), {
     path: ['address'],
-    error: 'use https; http is only allowed for loopback, or with `allowHttp: true`',
+    error: 'https; http is allowed on loopback only, or with `allowHttp: true`',
   })
   .refine(({ auth, address }) => auth.method !== 'cert' || address.startsWith('https:'), {
     path: ['address'],

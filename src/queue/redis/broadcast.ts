@@ -1,7 +1,7 @@
-import { createCoalescer } from '../../core/serial-executor.ts';
 import { parseAny } from '../../core/json.ts';
-import { createRetainedMessages, isWithinLimit, MAX_TOPICS } from '../retained-messages.ts';
+import { createCoalescer } from '../../core/serial-executor.ts';
 import type { Broadcast } from '../queue.ts';
+import { createRetainedMessages, isWithinLimit, MAX_TOPICS } from '../retained-messages.ts';
 import type { Timers } from '../timers.ts';
 import type { RedisClients } from './clients.ts';
 

@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { createSemaphore } from '../../core/semaphore.ts';
 import type { Logger } from '../../log/logger.ts';
-import { rankOf, type PendingTrigger } from '../pending-trigger.ts';
+import { type PendingTrigger, rankOf } from '../pending-trigger.ts';
 import {
   type AddOptions,
   type Job,
@@ -13,11 +13,11 @@ import {
   REASONS,
 } from '../queue.ts';
 import { pause, systemTimers, type Timers, within } from '../timers.ts';
+import { createRedisBroadcast } from './broadcast.ts';
 import { COMMAND_MS, openClients, type RedisAddress } from './clients.ts';
 import { failureOf, unavailable } from './errors.ts';
 import { watchHealth } from './health.ts';
 import { createJobList } from './job-list.ts';
-import { createRedisBroadcast } from './broadcast.ts';
 import { cancelTrigger, createPendingTriggers } from './pending-triggers.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 

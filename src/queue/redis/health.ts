@@ -6,15 +6,15 @@ import { COMMAND_MS, type RedisClients } from './clients.ts';
 import {
   EMPTIED,
   EVICTS,
+  failureOf,
   healthOf,
+  isSeenOnlyInUse,
+  isUnspecific,
   LOST,
   PAUSED,
+  type RedisFailure,
   replyFailureOf,
   SILENT,
-  isUnspecific,
-  isSeenOnlyInUse,
-  type RedisFailure,
-  failureOf,
 } from './errors.ts';
 
 export interface RedisHealth extends Pick<HealthTracker, 'get' | 'onChange'> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Job as BullJob, Queue as BullQueue } from 'bullmq';
-import { rankOf, type PendingTrigger } from '../pending-trigger.ts';
+import { type PendingTrigger, rankOf } from '../pending-trigger.ts';
 import type { JobCounts } from '../queue.ts';
 import type { Timers } from '../timers.ts';
 import type { RedisClients } from './clients.ts';

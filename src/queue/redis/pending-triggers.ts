@@ -1,5 +1,5 @@
-import { rankOf, type PendingTrigger } from '../pending-trigger.ts';
-import { type Job, FALLBACK_REASON, REASONS } from '../queue.ts';
+import { type PendingTrigger, rankOf } from '../pending-trigger.ts';
+import { FALLBACK_REASON, type Job, REASONS } from '../queue.ts';
 import { pause, type Timers } from '../timers.ts';
 import type { Client } from './clients.ts';
 

@@ -2,7 +2,7 @@ import type { Job as BullJob, Worker as BullWorker } from 'bullmq';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { withSuffix } from '../../core/request-id.ts';
 import { mergeTriggers } from '../pending-trigger.ts';
-import { type Job, FALLBACK_REASON, type Process, type Queue, REASONS } from '../queue.ts';
+import { FALLBACK_REASON, type Job, type Process, type Queue, REASONS } from '../queue.ts';
 import { pause, type Timers, within } from '../timers.ts';
 import { COMMAND_MS, type RedisClients } from './clients.ts';
 import type { PendingTriggers } from './pending-triggers.ts';

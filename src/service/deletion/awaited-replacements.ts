@@ -1,9 +1,9 @@
 import { formatTarget } from '../../core/target.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
-import type { TargetStates } from '../target-states.ts';
 import { targetKey } from '../config-snapshot.ts';
 import type { TargetState } from '../target-state.ts';
+import type { TargetStates } from '../target-states.ts';
 
 /** Orphaned targets that stay until their mapping has written the replacement. */
 export interface AwaitedReplacements {

@@ -10,14 +10,14 @@ import type { Unreadable } from '../../reconcile/orphans.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
-import type { TargetStates } from '../target-states.ts';
 import { targetKey } from '../config-snapshot.ts';
-import type { TargetState } from '../target-state.ts';
+import { createCoalescedTask } from '../intervals.ts';
 import type { SyncContext } from '../runs/sync-context.ts';
 import type { SyncContexts } from '../runs/sync-contexts.ts';
-import { createCoalescedTask } from '../intervals.ts';
-import { createUnreadableOrphans } from './unreadable-orphans.ts';
+import type { TargetState } from '../target-state.ts';
+import type { TargetStates } from '../target-states.ts';
 import { createAwaitedReplacements } from './awaited-replacements.ts';
+import { createUnreadableOrphans } from './unreadable-orphans.ts';
 
 /** Input of the deletion step from the service. */
 export interface DeletionInputs {

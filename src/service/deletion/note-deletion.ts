@@ -3,11 +3,11 @@ import { withSuffix } from '../../core/request-id.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
-import type { TargetStates } from '../target-states.ts';
 import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
-import { deletionBackoff } from './deletion-step.ts';
 import type { Outbox } from '../outbox.ts';
 import { logOutcome } from '../runs/log-outcome.ts';
+import type { TargetStates } from '../target-states.ts';
+import { deletionBackoff } from './deletion-step.ts';
 
 export interface NoteDeletionDeps {
   readonly states: Pick<TargetStates, 'get' | 'note' | 'forget'>;

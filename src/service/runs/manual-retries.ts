@@ -1,5 +1,5 @@
 import { toAppError } from '../../core/errors.ts';
-import { type Queue, isQueueOutage } from '../../queue/queue.ts';
+import { isQueueOutage, type Queue } from '../../queue/queue.ts';
 import type { TargetRunner } from './target-runner.ts';
 
 /**

@@ -1,8 +1,8 @@
 import type { TargetId } from '../../core/target.ts';
 import { expectedReads } from '../../reconcile/prefetch.ts';
-import type { TargetStates } from '../target-states.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import type { Outbox } from '../outbox.ts';
+import type { TargetStates } from '../target-states.ts';
 import type { SyncContext } from './sync-context.ts';
 
 export interface PrefetchDeps {

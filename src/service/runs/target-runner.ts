@@ -13,18 +13,18 @@ import { type ReconcileOptions, reconcile, recordUndecidable } from '../../recon
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { LABEL } from '../../sync/ownership-metadata.ts';
 import { nextRun } from '../../sync/schedule.ts';
-import type { TargetStates } from '../target-states.ts';
 import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
+import type { Outbox } from '../outbox.ts';
+import { lastFullSweepAt, lastOk } from '../status.ts';
+import { fullRunStore } from '../sweep/shards.ts';
+import type { SourceAges } from '../sweep/source-ages.ts';
 import type { TargetState } from '../target-state.ts';
 import { isChanged } from '../target-state.ts';
-import type { Outbox } from '../outbox.ts';
-import { lastOk, lastFullSweepAt } from '../status.ts';
-import type { SourceAges } from '../sweep/source-ages.ts';
-import { fullRunStore } from '../sweep/shards.ts';
+import type { TargetStates } from '../target-states.ts';
 import { logOutcome } from './log-outcome.ts';
+import { createMemorySemaphore, withMemoryLease } from './memory-semaphore.ts';
 import type { SyncContext } from './sync-context.ts';
 import type { SyncContexts } from './sync-contexts.ts';
-import { createMemorySemaphore, withMemoryLease } from './memory-semaphore.ts';
 
 export interface TargetRunnerDeps {
   readonly snapshot: () => ConfigSnapshot;

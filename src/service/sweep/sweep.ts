@@ -8,17 +8,17 @@ import type { Job } from '../../queue/queue.ts';
 import { parseSubject } from '../../queue/subject.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { isNewVersion } from '../../sync/ownership-metadata.ts';
-import type { TargetStates } from '../target-states.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
-import type { TargetState } from '../target-state.ts';
 import type { Outbox } from '../outbox.ts';
 import type { CheckPins } from '../pin-check.ts';
 import type { SyncContext } from '../runs/sync-context.ts';
-import type { SourceAges } from './source-ages.ts';
-import { type Finding, checkReferences } from './findings.ts';
+import type { TargetState } from '../target-state.ts';
+import type { TargetStates } from '../target-states.ts';
+import { checkReferences, type Finding } from './findings.ts';
 import { sourceVersionsOf } from './in-sync.ts';
 import { refsOf } from './refs.ts';
 import type { Shard } from './shards.ts';
+import type { SourceAges } from './source-ages.ts';
 
 export interface SweepDeps {
   readonly snapshot: () => ConfigSnapshot;

@@ -6,11 +6,11 @@ import type { Reason } from '../../queue/queue.ts';
 import { OBSTACLE_CODES } from '../../reconcile/latest-records.ts';
 import { byMapping, type DesiredTarget } from '../../reconcile/targets.ts';
 import { LABEL } from '../../sync/ownership-metadata.ts';
-import type { TargetStates } from '../target-states.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
-import type { TargetState } from '../target-state.ts';
 import type { Outbox } from '../outbox.ts';
 import { looksInSync } from '../sweep/in-sync.ts';
+import type { TargetState } from '../target-state.ts';
+import type { TargetStates } from '../target-states.ts';
 import { createMetadataFilter } from './metadata-filter.ts';
 
 export interface ObserverDeps {

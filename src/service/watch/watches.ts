@@ -89,7 +89,7 @@ export function createWatches(deps: WatchesDeps): Watches {
         if (watchState.closed) return;
         watchState.others.clear();
         const now = new Set(secrets.map(({ id }) => formatTarget(id)));
-        for (const [name, id] of seen) if (!now.has(name)) handlers.gone(id);
+        for (const [name, id] of seen) if (!now.has(name)) handlers.deleted(id);
         for (const meta of secrets) handlers.changed(meta);
         watchState.listed = true;
         lists.add(where);
@@ -104,7 +104,7 @@ export function createWatches(deps: WatchesDeps): Watches {
         seen.set(formatTarget(meta.id), meta.id);
         deps.onMeta(meta);
       },
-      gone(id) {
+      deleted(id) {
         if (watchState.closed) return;
         watchState.others.delete(id.secret);
         if (seen.delete(formatTarget(id))) deps.onGone(id);

@@ -3,7 +3,7 @@ import { SecretValue } from '../../core/secret-value.ts';
 import { BoundedContext, BoundedOutput, LIMITS, TemplateError } from './budget.ts';
 import { createEngine } from './engine.ts';
 import { FILTERS } from './filters.ts';
-import { problemAt, inspect, quote, type TemplateProblem, depthProblem } from './inspect.ts';
+import { depthProblem, inspect, problemAt, quote, type TemplateProblem } from './inspect.ts';
 import { freeNames } from './names.ts';
 import { inspectTags } from './tags.ts';
 import { type Binary, fromBytes } from './values.ts';

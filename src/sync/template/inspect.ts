@@ -111,7 +111,7 @@ function* inspectValue(value: Value, where: Token): Generator<TemplateProblem> {
   }
 }
 
-/** Reports `A == "x" or "y"`, where both should be compared, and `A == B == C`, where all should be. */
+/** Reports `A == "x" or "y"`, where `"y"` is always true, and `A == B == C`, which compares the result of `A == B`. */
 function* inspectChoice({ initial: { postfix } }: Value, where: Token): Generator<TemplateProblem> {
   const operandKinds: ('written' | 'compared' | undefined)[] = [];
   for (const token of postfix) {

@@ -1,5 +1,5 @@
 import { type Liquid, type TagToken, type Token, Tokenizer, TypeGuards } from 'liquidjs';
-import { problemAt, BLOCKS, danglingPipe, nonBlank, quote, type TemplateProblem } from './inspect.ts';
+import { BLOCKS, danglingPipe, nonBlank, problemAt, quote, type TemplateProblem } from './inspect.ts';
 
 interface Block {
   readonly name: string;

@@ -199,7 +199,7 @@ describe('the double of the authority', () => {
   const token = (credential: ClientSecretCredential) =>
     credential.getToken('https://vault.azure.net/.default');
 
-  it('knows its applications, their secrets and assertions', async () => {
+  it('rejects unknown applications, secrets and assertions', async () => {
     await using azure = await open();
     const { options } = azure;
     const assertion = (text: string) =>
@@ -224,7 +224,7 @@ describe('the double of the authority', () => {
 });
 
 describe('the double of the endpoint of managed identities', () => {
-  it('wants its header, and knows its identities', async () => {
+  it('requires a header, and rejects unknown identities', async () => {
     await using azure = await open();
     const ask = async (
       query: string,

@@ -27,20 +27,23 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe('a connection cut at the commit', () => {
-  it.each<CommitFault>(['never sent', 'not answered'])('stores the records once when the commit is %s', async (fault) => {
-    await using database = await createDatabase(postgres());
-    await using proxy = await startTcpProxy(database.url);
-    await using store = await openAt(proxy.url);
-    await store.append([entry({ requestId: 'before' })]);
-    const faultApplied = proxy.onCommit(fault);
-    const records = await store.append([entry({ requestId: 'x' }), entry({ requestId: 'y' })]);
-    await faultApplied;
-    expect(records.map(({ sequence }) => sequence)).toEqual([2, 3]);
-    await store.append([entry({ requestId: 'after' })]);
-    expect(await requests(store)).toEqual(['before', 'x', 'y', 'after']);
-    const [, , last] = await recordsOf(store);
-    expect(last).toEqual(records[1]);
-  });
+  it.each<CommitFault>(['never sent', 'not answered'])(
+    'stores the records once when the commit is %s',
+    async (fault) => {
+      await using database = await createDatabase(postgres());
+      await using proxy = await startTcpProxy(database.url);
+      await using store = await openAt(proxy.url);
+      await store.append([entry({ requestId: 'before' })]);
+      const faultApplied = proxy.onCommit(fault);
+      const records = await store.append([entry({ requestId: 'x' }), entry({ requestId: 'y' })]);
+      await faultApplied;
+      expect(records.map(({ sequence }) => sequence)).toEqual([2, 3]);
+      await store.append([entry({ requestId: 'after' })]);
+      expect(await requests(store)).toEqual(['before', 'x', 'y', 'after']);
+      const [, , last] = await recordsOf(store);
+      expect(last).toEqual(records[1]);
+    },
+  );
 
   it('waits for a commit that reaches the server late instead of storing twice', async () => {
     await using database = await createDatabase(postgres());
@@ -98,7 +101,9 @@ describe('a connection cut at the commit', () => {
     expect(await requests(store)).toEqual(['before', 'x', 'after']);
   });
 
-  it('stores each record once in one chain when commits fail repeatedly and another replica writes', { tags: ['long'] }, async () => {
+  it('stores each record once in one chain when commits fail repeatedly and another replica writes', {
+    tags: ['long'],
+  }, async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -202,7 +207,11 @@ describe('the presence of a replica', () => {
     proxy.disconnect();
     await using other = await database.open({ replica: 'b' });
     await using impatient = await database.open({ replica: 'c', maxWriteDurationMs: 0 });
-    await until('The release of the presence lock', 5_000, async () => (await impatient.unresolvedIntents()).length === 1);
+    await until(
+      'The release of the presence lock',
+      5_000,
+      async () => (await impatient.unresolvedIntents()).length === 1,
+    );
     expect(await other.unresolvedIntents()).toEqual([]);
 
     // Another replica resolves the intent, and so does the first one later. Two outcomes are harmless.
@@ -228,7 +237,11 @@ it('answers a health check while slow queries run', { tags: ['long'] }, async ()
   );
   await until('The table lock', 10_000, async () => (await locks('granted', 'AccessExclusiveLock')) === 1);
   const queries = Promise.allSettled(Array.from({ length: 6 }, () => store.list({}, { limit: 1 })));
-  await until('The wait for the table lock', 10_000, async () => (await locks('not granted', 'AccessShareLock')) === 3);
+  await until(
+    'The wait for the table lock',
+    10_000,
+    async () => (await locks('not granted', 'AccessShareLock')) === 3,
+  );
   expect(await elapsed(() => store.head())).toBeLessThan(1_500);
   await Promise.all([lockHolder, queries]);
 });

@@ -13,7 +13,7 @@ import type { AuditStore } from '../../../src/audit/store.ts';
 import { verifyWithEvidence } from '../../../src/audit/verify/verify.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { temporaryFolder } from '../../audit/folder.ts';
-import { archivedIn, proveArchive, joinArchives } from '../../audit/retention-fixture.ts';
+import { archivedIn, joinArchives, proveArchive } from '../../audit/retention-fixture.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 

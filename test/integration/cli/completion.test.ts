@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
-import { runHere } from '../e2e/program.ts';
+import { runInProcess } from '../e2e/program.ts';
 import { findOrInstall, thisMachine } from '../services/requirements.ts';
 import { ServiceError } from '../services/service.ts';
 import { openShell } from './shell.ts';
@@ -27,7 +27,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'secretbridge-completion-'));
   await writeFile(join(folder, 'config.yaml'), '');
   for (const shell of ['bash', 'zsh', 'fish']) {
-    const { stdout } = await runHere(['completion', shell], { cwd: folder, env: {} });
+    const { stdout } = await runInProcess(['completion', shell], { cwd: folder, env: {} });
     await writeFile(join(folder, shell), stdout);
   }
 });

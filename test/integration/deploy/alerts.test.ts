@@ -6,7 +6,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { expressionsOf, readDashboard } from '../../deploy/dashboard.ts';
-import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
+import { HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
 import { ALERT_CASES, type AlertCase } from './alert-cases.ts';
 import { CHART, findOne, renderSet } from './chart.ts';
 import { findPromtool } from './promtool-install.ts';
@@ -65,14 +65,17 @@ describe('the alerts', () => {
     expect(await check('check', 'rules', path)).toContain(`SUCCESS: ${rules.length} rules found`);
   });
 
-  it.skipIf(!isHelmAvailable)(`are valid rules for Prometheus when the chart renders them${HELM_NOTE}`, async () => {
-    const { spec } = findOne(await renderSet('monitoring'), 'PrometheusRule');
-    await using bench = await openBench();
-    await bench.write('rules.yaml', stringify(spec));
-    expect(await check('check', 'rules', join(bench.folder, 'rules.yaml'))).toContain(
-      `SUCCESS: ${rules.length} rules found`,
-    );
-  });
+  it.skipIf(!isHelmAvailable)(
+    `are valid rules for Prometheus when the chart renders them${HELM_NOTE}`,
+    async () => {
+      const { spec } = findOne(await renderSet('monitoring'), 'PrometheusRule');
+      await using bench = await openBench();
+      await bench.write('rules.yaml', stringify(spec));
+      expect(await check('check', 'rules', join(bench.folder, 'rules.yaml'))).toContain(
+        `SUCCESS: ${rules.length} rules found`,
+      );
+    },
+  );
 
   it('have one case each', () => {
     expect(ALERT_CASES.map(({ alert }) => alert)).toEqual(rules.map(({ alert }) => alert));

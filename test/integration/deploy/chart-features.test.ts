@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openBench } from '../../cli/harness.ts';
 import { ROOT } from '../../docs/markdown.ts';
-import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
+import { HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
 import {
   bridgeOf,
   CHART,
+  findOne,
   helm,
   NAMESPACE,
-  findOne,
   podsOf,
   type Rendered,
   render,

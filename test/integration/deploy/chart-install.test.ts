@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { kubernetes } from '../services/inject.ts';
-import { installFromLayer, HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
+import { HELM_NOTE, installFromLayer, isHelmAvailable } from '../services/kubectl-layer.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { CHART, helm, VALUE_SETS } from './chart.ts';
 import { type JobResult, withJobController } from './job-controller.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
+import { HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
 import { findOne, renderSet } from './chart.ts';
 
 interface Peer {

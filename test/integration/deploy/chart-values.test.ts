@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
-import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
-import { CHART, helm, isHook, findOne, renderError, render, templateOf } from './chart.ts';
+import { HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
+import { CHART, findOne, helm, isHook, render, renderError, templateOf } from './chart.ts';
 
 describe.skipIf(!isHelmAvailable)(`the values of the chart${HELM_NOTE}`, () => {
   it.each([

@@ -1,16 +1,16 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { kubernetes } from '../services/inject.ts';
-import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
+import { HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import {
   bridgeOf,
   CHART,
   CLUSTER_WIDE,
+  findOne,
   grantOf,
   helm,
   isHook,
   NAMESPACE,
-  findOne,
   openRendered,
   podsOf,
   RBAC_KINDS,

@@ -6,20 +6,23 @@ import { parse, parseAllDocuments, stringify } from 'yaml';
 import { openBench } from '../../cli/harness.ts';
 import { blocksOf, ROOT } from '../../docs/markdown.ts';
 import { kubernetes } from '../services/inject.ts';
-import { HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
-import { CHART, helm, findOne, type Rendered, render } from './chart.ts';
+import { HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
+import { CHART, findOne, helm, type Rendered, render } from './chart.ts';
 
 const path = 'docs/how-to/install-with-helm.md';
 const page = blocksOf({ path, text: readFileSync(join(ROOT, path), 'utf8') });
 const blocks = page.filter(({ language }) => language === 'yml');
 
 describe.skipIf(!isHelmAvailable)(`the page about Helm${HELM_NOTE}`, () => {
-  it.each(blocks.map(({ place, text }) => [place, text] as const))('has valid values at %s', async (_, text) => {
-    await using bench = await openBench();
-    const values = join(bench.folder, 'values.yaml');
-    await writeFile(values, stringify(parse(text)));
-    expect((await render('--values', values)).length).toBeGreaterThan(4);
-  });
+  it.each(blocks.map(({ place, text }) => [place, text] as const))(
+    'has valid values at %s',
+    async (_, text) => {
+      await using bench = await openBench();
+      const values = join(bench.folder, 'values.yaml');
+      await writeFile(values, stringify(parse(text)));
+      expect((await render('--values', values)).length).toBeGreaterThan(4);
+    },
+  );
 
   it('has valid Helm commands', async () => {
     const lines = page.filter(({ language }) => language === 'sh').flatMap(({ text }) => text.split('\n'));

@@ -8,7 +8,7 @@ import { createDatabase } from '../audit/database.ts';
 import { freePort } from '../services/free-port.ts';
 import { kubernetes, localstack, openbao, postgres, redis } from '../services/inject.ts';
 import { until } from '../services/service.ts';
-import { type ImageRoot, openImageRoot, ROOT, findSkipReason } from './image-root.ts';
+import { findSkipReason, type ImageRoot, openImageRoot, ROOT } from './image-root.ts';
 
 /** Each part must occur exactly once, or a test could use the address of another server. */
 function replaceParts(file: string, parts: Readonly<Record<string, string>>): string {

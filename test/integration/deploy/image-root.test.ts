@@ -7,7 +7,7 @@ import { startAzureServer } from '../../fakes/azure-server/server.ts';
 import { freePort } from '../services/free-port.ts';
 import { localstack, openbao } from '../services/inject.ts';
 import { until } from '../services/service.ts';
-import { type ImageRoot, openImageRoot, ROOT, findSkipReason } from './image-root.ts';
+import { findSkipReason, type ImageRoot, openImageRoot, ROOT } from './image-root.ts';
 
 const NODE = '/usr/local/bin/node';
 const PROGRAM = '/app/bin/secretbridge.js';
@@ -100,7 +100,9 @@ mappings:
         const isThere = async () =>
           (await readdir(root.state, { recursive: true })).includes('cluster/apps/db.yaml');
         await until('The Secret', 30_000, isThere);
-        await until('The value of the Secret', 30_000, async () => (await readFile(target, 'utf8')).includes('YW5u'));
+        await until('The value of the Secret', 30_000, async () =>
+          (await readFile(target, 'utf8')).includes('YW5u'),
+        );
         expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toContain('<html');
       } finally {
         child.kill('SIGTERM');

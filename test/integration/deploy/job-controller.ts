@@ -38,7 +38,10 @@ export async function withJobController<T>(
   };
   const running = loop();
   try {
-    return await Promise.race([work(), running.then(() => Promise.reject(new Error('the Job controller stopped')))]);
+    return await Promise.race([
+      work(),
+      running.then(() => Promise.reject(new Error('the Job controller stopped'))),
+    ]);
   } finally {
     isDone = true;
     await running;

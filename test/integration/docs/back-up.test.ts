@@ -28,7 +28,7 @@ async function openInstallation(): Promise<PageShell> {
   return shell;
 }
 
-const writing = ({ folder }: PageShell, path = 'state/audit.db') =>
+const openAudit = ({ folder }: PageShell, path = 'state/audit.db') =>
   openSqliteAudit({
     path: join(folder, path),
     instance: 'prod-eu',
@@ -37,26 +37,26 @@ const writing = ({ folder }: PageShell, path = 'state/audit.db') =>
     readOnly: path !== 'state/audit.db',
   });
 
-describe('the page on backups, with SQLite', () => {
-  it('saves an audit that is being written, and proves it', async () => {
+describe('the backup page with SQLite', () => {
+  it('saves and verifies an audit that is being written', async () => {
     await using shell = await openInstallation();
-    await using audit = await writing(shell);
+    await using audit = await openAudit(shell);
     const [last] = await audit.append([bare()]);
     const { code, stdout } = await shell.run(await markedBlock(PAGE, 'back-up'));
     expect(code).toBe(0);
     expect(stdout).toContain(`The chain is intact: ${last?.sequence} records`);
     expect(stdout).toContain('1 signed checkpoint of 1 agrees');
-    // Why it must not be a copy of the file.
+    // A copy of the file alone misses records in the write-ahead log.
     await copyFile(join(shell.folder, 'state/audit.db'), join(shell.folder, 'copy.db'));
     await expect(
       (async () => {
-        await using copy = await writing(shell, 'copy.db');
+        await using copy = await openAudit(shell, 'copy.db');
         return (await copy.head()).sequence === last?.sequence;
       })(),
     ).resolves.toBe(false);
   });
 
-  it('restores it: the loss is found, accepted by a person, and what was lost still proves itself', async () => {
+  it('restores a backup: detects the loss, accepts it, and verifies the lost records', async () => {
     await using shell = await openInstallation();
     expect(await shell.run(await markedBlock(PAGE, 'back-up'))).toMatchObject({ code: 0 });
     await shell.write('secrets/password', 'second');
@@ -68,8 +68,8 @@ describe('the page on backups, with SQLite', () => {
     await shell.write('secrets/password', 'third');
     const refused = await shell.run('secretbridge sync');
     expect(refused).toMatchObject({ code: 4, stderr: expect.stringContaining('AUDIT_TRUNCATED') });
-    const written = () => readFile(join(shell.folder, 'cluster/payments/payments-db.yaml'), 'utf8');
-    expect(await written()).toContain(Buffer.from('second').toString('base64'));
+    const readManifest = () => readFile(join(shell.folder, 'cluster/payments/payments-db.yaml'), 'utf8');
+    expect(await readManifest()).toContain(Buffer.from('second').toString('base64'));
 
     expect(await shell.run(await markedBlock(PAGE, 'accept'))).toMatchObject({
       code: 0,
@@ -79,7 +79,7 @@ describe('the page on backups, with SQLite', () => {
       code: 0,
       stdout: expect.stringContaining('1 checkpoint of records that are gone, as a person has accepted.'),
     });
-    expect(await written()).toContain(Buffer.from('third').toString('base64'));
+    expect(await readManifest()).toContain(Buffer.from('third').toString('base64'));
     expect(await shell.run(await markedBlock(PAGE, 'lost'))).toMatchObject({
       code: 0,
       stdout: expect.stringContaining('2 signed checkpoints of 2 agree'),
@@ -94,7 +94,7 @@ keys: { fingerprint: [ { file: ./state/fingerprint.key } ], checkpoint: { file: 
 `;
 
 describe('the pages on PostgreSQL', () => {
-  it('move an audit there, save it, look into the dump, and go back to it', async () => {
+  it('move an audit to PostgreSQL, back it up, inspect the dump, and restore it', async () => {
     await using server = await startPostgres({ borrow: false });
     const superuser = new URL(server.url);
     const url = new URL('/audit', server.url);
@@ -122,24 +122,26 @@ describe('the pages on PostgreSQL', () => {
       stdout: expect.stringContaining('2 signed checkpoints of 2 agree'),
     });
 
-    const [saved, looked] = ['back-up-postgres', 'look-postgres'].map((mark) => markedBlock(PAGE, mark));
-    expect(await shell.run(`${await saved}\n${await looked}`, env)).toMatchObject({ code: 0 });
+    const [backUpBlock, lookBlock] = ['back-up-postgres', 'look-postgres'].map((mark) =>
+      markedBlock(PAGE, mark),
+    );
+    expect(await shell.run(`${await backUpBlock}\n${await lookBlock}`, env)).toMatchObject({ code: 0 });
     const restored = new URL('/restored', server.url).href;
     const [day] = await readdir(join(shell.folder, 'backup'));
-    const of = `--checkpoints backup/${day}/checkpoints.jsonl --key backup/${day}/checkpoint.pub`;
+    const options = `--checkpoints backup/${day}/checkpoints.jsonl --key backup/${day}/checkpoint.pub`;
     expect(
-      await shell.run(`secretbridge audit verify --audit "$URL" ${of}`, { URL: restored }),
+      await shell.run(`secretbridge audit verify --audit "$URL" ${options}`, { URL: restored }),
     ).toMatchObject({
       code: 0,
       stdout: expect.stringContaining('2 signed checkpoints of 2 agree'),
     });
 
     expect(await shell.run('secretbridge sync', env)).toMatchObject({ code: 0 });
-    const back = await shell.run(await markedBlock(PAGE, 'restore-postgres'), {
+    const restoreRun = await shell.run(await markedBlock(PAGE, 'restore-postgres'), {
       ...env,
       to: `backup/${day}`,
     });
-    expect(back).toMatchObject({ code: 4, stdout: expect.stringContaining('were cut off') });
+    expect(restoreRun).toMatchObject({ code: 4, stdout: expect.stringContaining('were cut off') });
     expect(await shell.run(await markedBlock(PAGE, 'accept'), env)).toMatchObject({ code: 0 });
     expect(await shell.run('secretbridge sync\nsecretbridge audit verify', env)).toMatchObject({ code: 0 });
   });

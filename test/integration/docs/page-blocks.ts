@@ -6,13 +6,13 @@ import { blocksOf, ROOT } from '../../docs/markdown.ts';
 
 const run = promisify(execFile);
 
-/** The marks of all blocks ```` ```sh MARK ```` of a page, in their order; one without a mark is an empty text. */
+/** The marks of all blocks ```` ```sh MARK ```` of a page, in order. A block without a mark gives an empty text. */
 export async function marksOf(path: string): Promise<readonly string[]> {
   const text = await readFile(join(ROOT, path), 'utf8');
   return [...text.matchAll(/^ *```sh *(\S*)$/gm)].map(([, mark = '']) => mark);
 }
 
-/** What a POSIX shell says about the blocks of a page that it cannot read. */
+/** The syntax errors of a POSIX shell in the blocks of a page. */
 export async function shellProblems(path: string): Promise<readonly string[]> {
   const text = await readFile(join(ROOT, path), 'utf8');
   const problems: string[] = [];
@@ -28,20 +28,20 @@ export async function shellProblems(path: string): Promise<readonly string[]> {
   return problems;
 }
 
-/** The first block of YAML of a page that holds this text. */
+/** The first YAML block of a page that contains this text. */
 export async function yamlWith(path: string, part: string): Promise<string> {
   const text = await readFile(join(ROOT, path), 'utf8');
-  const found = blocksOf({ path, text }).find(
+  const match = blocksOf({ path, text }).find(
     (block) => /^ya?ml$/.test(block.language) && block.text.includes(part),
   );
-  if (found === undefined) throw new Error(`${path} has no YAML with ${part}`);
-  return found.text;
+  if (match === undefined) throw new Error(`${path} has no YAML with ${part}`);
+  return match.text;
 }
 
-/** Puts other texts in place of these, each of which must be there. */
-export function replaced(text: string, changes: Readonly<Record<string, string>>): string {
+/** Replaces texts. Throws if one does not occur. */
+export function replaceAllOf(text: string, changes: Readonly<Record<string, string>>): string {
   return Object.entries(changes).reduce((before, [from, to]) => {
-    if (!before.includes(from)) throw new Error(`there is no ${from} in: ${before}`);
+    if (!before.includes(from)) throw new Error(`no ${from} in: ${before}`);
     return before.replaceAll(from, to);
   }, text);
 }

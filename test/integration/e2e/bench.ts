@@ -11,7 +11,14 @@ import { systemClock } from '../../../src/core/clock.ts';
 import { recordsOf } from '../../audit/sample.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus, type KubernetesApi } from '../services/kubernetes-api.ts';
-import { type Run, type Running, runHere, type SyncReport, startProgram, syncReport } from './program.ts';
+import {
+  type Run,
+  type RunningProgram,
+  runInProcess,
+  type SyncReport,
+  startProgram,
+  syncReport,
+} from './program.ts';
 import { type Login, openVault, type Vault } from './vault.ts';
 import { type Cluster, type Witness, watchSecrets } from './witness.ts';
 
@@ -30,24 +37,24 @@ export type Raw = {
 
 export interface BenchOptions {
   readonly scope?: 'namespace' | 'names';
-  /** Where the store is said to be; the real server otherwise. */
+  /** The address of the store, for example of a proxy. By default the real server. */
   readonly vaultAddress?: (real: string) => Promise<string> | string;
-  /** In YAML, below `mappings:`; the key's prefix and the namespace are those of the bench. */
+  /** YAML below `mappings:`, built from the key prefix and the namespace of the bench. */
   readonly mappings: (names: { readonly prefix: string; readonly namespace: string }) => string;
-  /** More fields of the store `vault`, in YAML. */
+  /** More stores in YAML, after the store `vault`. */
   readonly store?: string;
   readonly instance?: string;
   readonly login?: Login;
-  /** Runs the commands in this process, not as processes of their own. */
-  readonly here?: boolean;
+  /** Runs the commands in this process instead of child processes. */
+  readonly inProcess?: boolean;
   /** The timeout of one store request. */
   readonly timeout?: string;
-  /** The authority to trust, PEM. */
+  /** The certificate authority to trust, as PEM. */
   readonly tls?: string;
   readonly cluster?: Cluster & Omit<KubernetesApi, 'requestCounts'>;
 }
 
-/** The program on real servers: a namespace, a part of the store and an audit of its own. */
+/** A test environment on real servers, with its own namespace, store path and audit. */
 export interface Bench extends AsyncDisposable {
   readonly folder: string;
   readonly namespace: string;
@@ -55,14 +62,14 @@ export interface Bench extends AsyncDisposable {
   readonly kubeconfig: string;
   readonly user: string;
   readonly env: Readonly<Record<string, string>>;
-  start(...args: readonly string[]): Running;
+  start(...args: readonly string[]): RunningProgram;
   run(...args: readonly string[]): Promise<Run>;
   sync(...args: readonly string[]): Promise<SyncReport>;
   /** Replaces the configuration. */
   configure(options: Partial<BenchOptions>): Promise<void>;
   secret(name: string): Promise<Raw | undefined>;
   secrets(): Promise<readonly Raw[]>;
-  /** Creates or merges into a Secret as somebody else. */
+  /** Creates a Secret as another writer. */
   put(name: string, raw: object): Promise<void>;
   patch(name: string, patch: object): Promise<void>;
   witness(): Promise<Witness>;
@@ -70,7 +77,7 @@ export interface Bench extends AsyncDisposable {
   chain(): Promise<ChainState>;
 }
 
-/** Gives the program exactly what its own `rbac` prints for its configuration, and waits until that holds. */
+/** Grants the program exactly the rights that `rbac` prints for its configuration, and waits until they take effect. */
 export async function openBench(options: BenchOptions): Promise<Bench> {
   const cluster = options.cluster ?? kubernetes();
   const vault = await openVault(options.login);
@@ -96,12 +103,12 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
   const env = { ...vault.env };
   const start = (...args: readonly string[]) => startProgram(args, { cwd: folder, env });
   const run = (...args: readonly string[]) =>
-    options.here ? runHere(args, { cwd: folder, env }) : start(...args).result;
+    options.inProcess ? runInProcess(args, { cwd: folder, env }) : start(...args).result;
 
   const rbac = await run('rbac', '--service-account', `${account.namespace}/${account.name}`);
   if (rbac.code !== 0) throw new Error(`rbac: ${rbac.stderr}`);
   for (const document of parseAllDocuments(rbac.stdout)) await apply(cluster, document.toJS() as RbacObject);
-  await untilDoctorIsContent(() => run('doctor', '--output', 'json'));
+  await waitForRights(() => run('doctor', '--output', 'json'));
 
   const records = async () => {
     await using audit = await readAudit(folder);
@@ -195,8 +202,8 @@ async function create(
   assertStatus(await request('POST', path, body), 201, `POST ${path}`);
 }
 
-/** The authorizer of the API server learns of a new Role a moment later. */
-async function untilDoctorIsContent(doctor: () => Promise<Run>): Promise<void> {
+/** The API server applies a new Role after a moment. */
+async function waitForRights(doctor: () => Promise<Run>): Promise<void> {
   const deadline = performance.now() + 20_000;
   for (;;) {
     const { stdout, stderr } = await doctor();
@@ -213,7 +220,7 @@ function readAudit(folder: string) {
   return openSqliteAudit({ path, instance: '', replica: '', clock: systemClock, readOnly: true });
 }
 
-/** Intents that have no outcome, by request, target and attempt. */
+/** Intents without an outcome, matched by request, target and attempt. */
 export function openIntents(records: readonly AuditRecord[]): readonly AuditRecord[] {
   const key = ({ requestId, namespace, secret, attempt }: AuditRecord) =>
     JSON.stringify([requestId, namespace, secret, attempt]);
@@ -221,7 +228,7 @@ export function openIntents(records: readonly AuditRecord[]): readonly AuditReco
   return records.filter((record) => record.phase === 'intent' && !closed.has(key(record)));
 }
 
-/** The outcome records of changes that were made, as `<secret> <resourceVersion>`. */
+/** The outcome records of successful changes, as `<secret> <resourceVersion>`. */
 export function recordedChanges(records: readonly AuditRecord[]): readonly string[] {
   return records
     .filter(({ phase, outcome }) => phase === 'outcome' && outcome === 'ok')

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Bench, openBench, openIntents, recordedChanges } from './bench.ts';
-import { manyMappings, seed, wrongTargets } from './many.ts';
+import { manyMappings, seed, wrongTargets } from './many-mappings.ts';
 import { createRandom } from './random.ts';
 import type { Witness } from './witness.ts';
 
@@ -9,15 +9,15 @@ const KILLS = Number(process.env.SECRETBRIDGE_TEST_KILLS ?? 30);
 const SEED = Number(process.env.SECRETBRIDGE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 interface Kill {
-  /** How many targets had been written when it died. */
+  /** The number of targets written before the kill. */
   readonly written: number;
   readonly openIntents: number;
 }
 
 describe(`kill -9 at ${KILLS} random moments of a sync (seed ${SEED})`, () => {
-  it('leaves nothing that the next sync does not put right and record', async () => {
+  it('leaves nothing that the next sync does not repair and record', async () => {
     const random = createRandom(SEED);
-    await using bench = await openBench({ mappings: manyMappings(COUNT), here: true });
+    await using bench = await openBench({ mappings: manyMappings(COUNT), inProcess: true });
     await seed(bench, COUNT);
     await using witness = await bench.witness();
     const startedAt = performance.now();
@@ -26,50 +26,50 @@ describe(`kill -9 at ${KILLS} random moments of a sync (seed ${SEED})`, () => {
 
     const kills: Kill[] = [];
     for (let round = 1; round <= KILLS; round += 1) {
-      const about = `seed ${SEED}, kill ${round}`;
+      const label = `seed ${SEED}, kill ${round}`;
       await seed(bench, COUNT, round);
-      // Two in three die when a certain number of writes has been seen, the others at any time of their life.
-      const when =
+      // Two of three runs die after a number of writes, the others at a random time.
+      const moment =
         round % 3 === 0 ? { ms: random() * usualMs } : { writes: 1 + Math.floor(random() * (COUNT - 1)) };
-      kills.push(await kill(bench, witness, when));
+      kills.push(await kill(bench, witness, moment));
 
       const report = await bench.sync();
-      expect(report, `${about}: ${report.stdout.slice(0, 400)} ${report.stderr}`).toMatchObject({
+      expect(report, `${label}: ${report.stdout.slice(0, 400)} ${report.stderr}`).toMatchObject({
         code: 0,
         ok: true,
       });
-      expect(await wrongTargets(bench, COUNT, () => round), about).toEqual([]);
+      expect(await wrongTargets(bench, COUNT, () => round), label).toEqual([]);
       const records = await bench.records();
-      expect(openIntents(records), about).toEqual([]);
-      expect(recordedChanges(records).toSorted(), about).toEqual(
-        (await witness.changes()).map((it) => `${it.secret} ${it.resourceVersion}`).toSorted(),
+      expect(openIntents(records), label).toEqual([]);
+      expect(recordedChanges(records).toSorted(), label).toEqual(
+        (await witness.changes()).map((change) => `${change.secret} ${change.resourceVersion}`).toSorted(),
       );
     }
     const records = await bench.records();
     expect(await bench.chain()).toMatchObject({ kind: 'intact', records: records.length });
-    const amid = kills.filter(({ written }) => written > 0 && written < COUNT).length;
-    const open = kills.filter((it) => it.openIntents > 0).length;
-    const intents = kills.reduce((sum, it) => sum + it.openIntents, 0);
+    const duringWrites = kills.filter(({ written }) => written > 0 && written < COUNT).length;
+    const withOpenIntents = kills.filter((killResult) => killResult.openIntents > 0).length;
+    const intents = kills.reduce((sum, killResult) => sum + killResult.openIntents, 0);
     console.log(
-      `seed ${SEED}: ${KILLS} kills, ${amid} of them amid the writes, ${open} left ${intents} intents open; ${records.length} records`,
+      `seed ${SEED}: ${KILLS} kills, ${duringWrites} of them amid the writes, ${withOpenIntents} left ${intents} intents open; ${records.length} records`,
     );
-    // Otherwise it has proved little.
-    expect(amid).toBeGreaterThanOrEqual(Math.floor(KILLS / 4));
-    if (KILLS >= 10) expect(open).toBeGreaterThan(0);
+    // With fewer, the test proves little.
+    expect(duringWrites).toBeGreaterThanOrEqual(Math.floor(KILLS / 4));
+    if (KILLS >= 10) expect(withOpenIntents).toBeGreaterThan(0);
   }, 400_000);
 });
 
 async function kill(
   bench: Bench,
   witness: Witness,
-  when: { readonly ms: number } | { readonly writes: number },
+  moment: { readonly ms: number } | { readonly writes: number },
 ): Promise<Kill> {
-  const before = witness.seen.length;
+  const before = witness.received.length;
   const { child, result } = bench.start('sync', '--output', 'json');
-  const die = () => void child.kill('SIGKILL');
-  const timer = 'ms' in when ? setTimeout(die, when.ms) : undefined;
+  const killNow = () => void child.kill('SIGKILL');
+  const timer = 'ms' in moment ? setTimeout(killNow, moment.ms) : undefined;
   witness.onChange = () => {
-    if ('writes' in when && witness.seen.length - before >= when.writes) die();
+    if ('writes' in moment && witness.received.length - before >= moment.writes) killNow();
   };
   await result;
   clearTimeout(timer);

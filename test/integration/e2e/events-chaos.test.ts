@@ -14,7 +14,7 @@ const KEYS = Array.from({ length: 20 }, (_, n) => `k${n}`);
 const ROTATIONS = 200;
 const REFRESH_S = 30;
 
-/** Two replicas on one Redis and one queue, each key in two targets. */
+/** Two replicas on one Redis and one event queue, with each key in two targets. */
 async function open() {
   await using stack = new AsyncDisposableStack();
   const redis = await startRedis();
@@ -52,17 +52,17 @@ ${KEYS.flatMap((key) =>
 }
 
 const sumOf = async (replicas: readonly ServiceProcess[], series: string) => {
-  const counts = await Promise.all(replicas.map((it) => it.metric(series)));
+  const counts = await Promise.all(replicas.map((replica) => replica.metric(series)));
   return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
 };
 
 describe('events through SQS to two replicas', () => {
-  it('a tenth lost, a tenth doubled, all mixed up, one replica killed: all is in step within one sweep, and nothing is written twice', {
+  it('converge within one sweep after lost, duplicate and reordered events and a killed replica, without duplicate writes', {
     timeout: 240_000,
   }, async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
-    await using it = await open();
-    const { account, queue, world } = it;
+    await using setup = await open();
+    const { account, queue, world } = setup;
     const random = createRandom(11);
     const current = new Map<string, string>();
     const rotate = async (key: string, value: string) => {
@@ -72,49 +72,49 @@ describe('events through SQS to two replicas', () => {
     for (const key of KEYS) await rotate(key, 'v0');
     await using a = await world.replica('a');
     await using b = await world.replica('b');
-    const allHold = async () => {
+    const expectCurrent = async () => {
       for (const key of KEYS)
         for (const copy of ['a', 'b']) {
-          const held = (await world.secret(`${key}-${copy}`))?.data?.A;
-          expect([key, copy, held]).toEqual([key, copy, base64(current.get(key) ?? '')]);
+          const actual = (await world.secret(`${key}-${copy}`))?.data?.A;
+          expect([key, copy, actual]).toEqual([key, copy, base64(current.get(key) ?? '')]);
         }
     };
-    await within(60_000, allHold);
+    await within(60_000, expectCurrent);
 
-    const held: string[] = [];
+    const pendingEvents: string[] = [];
     for (let n = 1; n <= ROTATIONS; n += 1) {
       const key = KEYS[Math.floor(random() * KEYS.length)] ?? '';
       await rotate(key, `v${n}`);
-      const fate = random();
-      for (let copy = 0; copy < (fate < 0.1 ? 0 : fate < 0.2 ? 2 : 1); copy += 1) held.push(key);
-      // What is sent is any of those that are on the way.
-      while (held.length > 5) {
-        const [next = ''] = held.splice(Math.floor(random() * held.length), 1);
+      const chance = random();
+      for (let copy = 0; copy < (chance < 0.1 ? 0 : chance < 0.2 ? 2 : 1); copy += 1) pendingEvents.push(key);
+      // Sends a random pending event, which reorders them.
+      while (pendingEvents.length > 5) {
+        const [next = ''] = pendingEvents.splice(Math.floor(random() * pendingEvents.length), 1);
         const event = labelUpdated(next);
         await queue.send(random() < 0.3 ? viaSns(event) : event);
       }
       if (n === ROTATIONS / 2) b.kill('SIGKILL');
     }
-    for (const key of held) await queue.send(labelUpdated(key));
-    const took = await within((REFRESH_S * 1.1 + 15) * 1_000, allHold);
+    for (const key of pendingEvents) await queue.send(labelUpdated(key));
+    const elapsedMs = await within((REFRESH_S * 1.1 + 15) * 1_000, expectCurrent);
 
     const records = await world.records();
     const byEvents = records.filter(
       ({ actor, action, phase }) => actor.name === 'eu' && action === 'update' && phase === 'outcome',
     );
     expect(byEvents.length).toBeGreaterThan(ROTATIONS / 4);
-    // Each write of a target has another version of its key than the one before.
-    for (const [target, its] of Map.groupBy(
+    // Consecutive writes of a target have different versions of its key.
+    for (const [target, targetRecords] of Map.groupBy(
       records.filter(({ action, phase }) => /create|update/.test(action) && phase === 'outcome'),
       ({ secret }) => secret,
     )) {
-      const versions = its.map(({ sources }) => sources[0]?.version);
+      const versions = targetRecords.map(({ sources }) => sources[0]?.version);
       expect([target, new Set(versions).size]).toEqual([target, versions.length]);
     }
     const writes = await world.writes();
     await within(20_000, async () => expect(await queue.size()).toBe(0));
     console.log(
-      `${ROTATIONS} rotations: ${byEvents.length} updates by events, ${writes.length - 2 * KEYS.length} in all; in step ${took} ms after the last; hints ${await sumOf([a], 'secretbridge_events_total{intake="eu",outcome="taken"}')} by the replica that is left`,
+      `${ROTATIONS} rotations: ${byEvents.length} updates by events, ${writes.length - 2 * KEYS.length} in all; in step ${elapsedMs} ms after the last; hints ${await sumOf([a], 'secretbridge_events_total{intake="eu",outcome="taken"}')} by the replica that is left`,
     );
   });
 });

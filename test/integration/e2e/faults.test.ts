@@ -10,9 +10,9 @@ import { type Fault, type FaultProxy, startFaultProxy } from '../../fakes/fault-
 import { kubernetes, openbao } from '../services/inject.ts';
 import { type Bench, type BenchOptions, openBench } from './bench.ts';
 import { createPool } from './pool.ts';
-import { startTlsFront } from './tls-front.ts';
+import { startTlsProxy } from './tls-proxy.ts';
 
-/** What goes wrong when a key is read, and what it must be called. */
+/** Faults of a key read, and the expected error code. */
 const FAULTS = {
   forbidden: 'ACCESS_DENIED',
   unauthorized: 'AUTH_FAILED',
@@ -44,7 +44,7 @@ const FAULTS = {
 const SHORT_FAULTS = new Set(['forbidden', 'throttled', 'sealed', 'hang', 'cut', 'html']);
 const isShort = ([fault]: readonly [string, ErrorCode]): boolean => SHORT_FAULTS.has(fault);
 
-/** What goes wrong at the login, before any key. */
+/** Faults of the login, and the expected error code. */
 const LOGIN_FAULTS = {
   'bad request': 'AUTH_FAILED',
   forbidden: 'AUTH_FAILED',
@@ -64,7 +64,7 @@ const MAPPINGS: BenchOptions['mappings'] = ({ prefix, namespace }) => `  - name:
 `;
 
 async function openSynced(options: Partial<BenchOptions>): Promise<Bench> {
-  const bench = await openBench({ mappings: MAPPINGS, timeout: '1500ms', here: true, ...options });
+  const bench = await openBench({ mappings: MAPPINGS, timeout: '1500ms', inProcess: true, ...options });
   await bench.vault.put('one', { a: 'a-value' });
   await bench.vault.put('two', { b: 'b-value' });
   expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 2 } });
@@ -72,7 +72,8 @@ async function openSynced(options: Partial<BenchOptions>): Promise<Bench> {
 }
 
 /**
- * The sync fails with this code and touches nothing; afterwards all is well without a write, and both are on record.
+ * Expects that a sync during the fault fails with `code` and changes no Secret. The next sync must succeed without a
+ * write, and the audit must contain both.
  */
 async function expectHarmless(
   bench: Bench,
@@ -99,16 +100,16 @@ async function expectHarmless(
   expect(await bench.secrets()).toEqual(before);
 
   const during = (await bench.records()).slice(length);
-  const setbacks = during.filter((record) => record.secret !== undefined && record.code === code);
-  expect(setbacks.map(({ secret, outcome }) => `${secret} ${outcome}`).toSorted()).toEqual([
+  const failures = during.filter((record) => record.secret !== undefined && record.code === code);
+  expect(failures.map(({ secret, outcome }) => `${secret} ${outcome}`).toSorted()).toEqual([
     'one failed',
     'two failed',
   ]);
   const after = await bench.sync();
   expect(after).toMatchObject({ code: 0, ok: true, summary: { unchanged: 2 } });
   expect(await bench.secrets()).toEqual(before);
-  const ends = (await bench.records()).slice(length + during.length);
-  expect(ends.filter(({ secret }) => secret !== undefined)).toMatchObject([
+  const recoveries = (await bench.records()).slice(length + during.length);
+  expect(recoveries.filter(({ secret }) => secret !== undefined)).toMatchObject([
     { outcome: 'ok', note: 'in sync again' },
     { outcome: 'ok', note: 'in sync again' },
   ]);
@@ -127,16 +128,16 @@ async function openFaulty(): Promise<Faulty> {
   return { bench, proxy, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Most of the time goes by with waiting for timeouts and between attempts, so several take their turns at once. */
+/** Most time passes with timeouts and retries, so several cases run concurrently. */
 describe('a fault between the bridge and OpenBao', () => {
   const benches = createPool(4, openFaulty);
   afterAll(() => benches[Symbol.asyncDispose]());
 
   const KEY_FAULTS = Object.entries(FAULTS);
-  const KEY_TITLE = 'when a key is read (%s) is %s and changes nothing';
+  const KEY_TITLE = 'during a key read (%s) is %s and changes nothing';
   const LOGIN_CASES = Object.entries(LOGIN_FAULTS);
-  const LOGIN_TITLE = 'at the login (%s) is %s and changes nothing';
-  const isHarmless =
+  const LOGIN_TITLE = 'during the login (%s) is %s and changes nothing';
+  const expectHarmlessFault =
     (path: RegExp) =>
     (fault: string, code: ErrorCode): Promise<void> =>
       benches.use(({ bench, proxy }) =>
@@ -145,8 +146,8 @@ describe('a fault between the bridge and OpenBao', () => {
           end: () => proxy.set(undefined),
         }),
       );
-  const atKey = isHarmless(/^\/v1\/secret\/data\//);
-  const atLogin = isHarmless(/\/login/);
+  const atKey = expectHarmlessFault(/^\/v1\/secret\/data\//);
+  const atLogin = expectHarmlessFault(/\/login/);
 
   it.concurrent.each(KEY_FAULTS.filter(isShort))(KEY_TITLE, atKey);
   it.concurrent.each(KEY_FAULTS.filter((entry) => !isShort(entry)))(KEY_TITLE, { tags: ['long'] }, atKey);
@@ -157,7 +158,7 @@ describe('a fault between the bridge and OpenBao', () => {
     atLogin,
   );
 
-  it('of one key leaves the targets alone that do not need it', async () => {
+  it('of one key affects only the targets that need it', async () => {
     await using faulty = await openFaulty();
     const { bench, proxy } = faulty;
     await bench.vault.put('one', { a: 'rotated' });
@@ -175,7 +176,7 @@ describe('a fault between the bridge and OpenBao', () => {
   });
 
   it.each(['http://127.0.0.1:1', 'https://vault.invalid'])(
-    'because %s cannot be reached is STORE_UNAVAILABLE and changes nothing',
+    'is STORE_UNAVAILABLE and changes nothing when %s is unreachable',
     async (address) => {
       await using bench = await openSynced({});
       await expectHarmless(bench, 'STORE_UNAVAILABLE', {
@@ -186,7 +187,7 @@ describe('a fault between the bridge and OpenBao', () => {
   );
 });
 
-describe('TLS that cannot be trusted', () => {
+describe('untrusted TLS', () => {
   const authority = createAuthority();
   const good = authority.issue({ names: ['127.0.0.1'] });
   const day = 86_400_000;
@@ -201,16 +202,13 @@ describe('TLS that cannot be trusted', () => {
         notAfter: new Date(Date.now() - day),
       }),
     ],
-    [
-      'the certificate is of an unknown authority',
-      createAuthority('Other CA').issue({ names: ['127.0.0.1'] }),
-    ],
-  ])('because %s is TLS_FAILED and changes nothing', async (_, bad) => {
-    await using front = await startTlsFront(openbao().address, good);
-    await using bench = await openSynced({ tls: authority.ca, vaultAddress: () => front.address });
+    ['the certificate has an unknown authority', createAuthority('Other CA').issue({ names: ['127.0.0.1'] })],
+  ])('is TLS_FAILED and changes nothing when %s', async (_, untrusted) => {
+    await using proxy = await startTlsProxy(openbao().address, good);
+    await using bench = await openSynced({ tls: authority.ca, vaultAddress: () => proxy.address });
     await expectHarmless(bench, 'TLS_FAILED', {
-      begin: () => front.show(bad),
-      end: () => front.show(good),
+      begin: () => proxy.useCertificate(untrusted),
+      end: () => proxy.useCertificate(good),
     });
   });
 });
@@ -223,12 +221,12 @@ describe('an unusable cluster', () => {
 
   it.each<[string, ErrorCode, (config: Kubeconfig) => void, string?]>([
     [
-      'nothing listens at its address',
+      'no server listens at its address',
       'CLUSTER_UNAVAILABLE',
       ({ clusters: [entry] }) => Object.assign(entry?.cluster ?? {}, { server: 'https://127.0.0.1:1' }),
     ],
     [
-      'its certificate is of another authority',
+      'its certificate has another authority',
       'CLUSTER_UNAVAILABLE',
       ({ clusters: [entry] }) =>
         Object.assign(entry?.cluster ?? {}, {
@@ -236,18 +234,18 @@ describe('an unusable cluster', () => {
         }),
     ],
     [
-      'it does not accept our token',
+      'it rejects our token',
       'CLUSTER_FORBIDDEN',
       ({ users: [entry] }) => Object.assign(entry?.user ?? {}, { token: 'not-a-token' }),
       LOGIN_REMEDY,
     ],
-  ])('because %s is %s for each target', async (_, code, spoil, remedy) => {
+  ])('%s: is %s for each target', async (_, code, breakConfig, remedy) => {
     await using bench = await openSynced({});
     const good = await readFile(bench.kubeconfig, 'utf8');
     await expectHarmless(bench, code, {
       begin: async () => {
         const config = parse(good) as Kubeconfig;
-        spoil(config);
+        breakConfig(config);
         await writeFile(bench.kubeconfig, stringify(config));
       },
       end: () => writeFile(bench.kubeconfig, good),
@@ -255,14 +253,14 @@ describe('an unusable cluster', () => {
     });
   });
 
-  it('because a quota is used up is on record when that begins and when it ends, however often it is tried', async () => {
+  it('records the first failure and the recovery of a used-up quota, and no repetition', async () => {
     await using bench = await openSynced({});
     const { request } = kubernetes();
     const { length } = await bench.records();
     const path = `/api/v1/namespaces/${bench.namespace}/resourcequotas`;
     const hard = { 'count/secrets': '1' };
     await request('POST', path, { metadata: { name: 'few' }, spec: { hard } });
-    // No controller counts here, so the status is written by hand.
+    // No controller counts usage here, so the test writes the status.
     const headers = { 'content-type': 'application/merge-patch+json' };
     await request('PATCH', `${path}/few/status`, { status: { hard, used: hard } }, headers);
     await request('DELETE', `/api/v1/namespaces/${bench.namespace}/secrets/one`);
@@ -270,16 +268,13 @@ describe('an unusable cluster', () => {
       expect(await bench.sync()).toMatchObject({ code: 4, summary: { failed: 1, unchanged: 1 } });
     await request('DELETE', `${path}/few`);
     expect(await bench.sync()).toMatchObject({ code: 0 });
-    const told = (await bench.records()).slice(length).filter(({ secret }) => secret === 'one');
-    expect(told.map(({ phase, outcome, code }) => [phase, outcome, code].filter(Boolean).join(' '))).toEqual([
-      'intent ok',
-      'outcome failed CLUSTER_REFUSED',
-      'intent ok',
-      'outcome ok',
-    ]);
+    const records = (await bench.records()).slice(length).filter(({ secret }) => secret === 'one');
+    expect(
+      records.map(({ phase, outcome, code }) => [phase, outcome, code].filter(Boolean).join(' ')),
+    ).toEqual(['intent ok', 'outcome failed CLUSTER_REFUSED', 'intent ok', 'outcome ok']);
   });
 
-  it('because the audit cannot be written changes nothing', async () => {
+  it('changes nothing when the audit is not writable', async () => {
     await using bench = await openSynced({});
     await bench.vault.put('one', { a: 'rotated' });
     const before = await bench.secrets();

@@ -12,20 +12,20 @@ import { kubernetes } from '../services/inject.ts';
 import { assertStatus, createKubernetesApi } from '../services/kubernetes-api.ts';
 import { type BenchOptions, openBench } from './bench.ts';
 
-interface LateFront extends AsyncDisposable {
+interface DelayingProxy extends AsyncDisposable {
   readonly address: string;
   /**
-   * Cuts off the next of these without an answer, and passes it on when told: as a load balancer that loses patience.
+   * Cuts the next matching request without an answer, and keeps it for `release`, like a load balancer that times out.
    */
   delay(method: string, path: RegExp): void;
-  /** Passes on what was cut off; gives the API server's answer. */
-  pass(): Promise<number>;
+  /** Sends the kept request. Returns the status of the API server. */
+  release(): Promise<number>;
 }
 
-async function openLateFront(upstream: string, caFile: string): Promise<LateFront> {
+async function openDelayingProxy(upstream: string, caFile: string): Promise<DelayingProxy> {
   const dispatcher = new Agent({ allowH2: false, connect: { ca: readFileSync(caFile, 'utf8') } });
-  let late: { readonly method: string; readonly path: RegExp } | undefined;
-  let held: (() => Promise<number>) | undefined;
+  let rule: { readonly method: string; readonly path: RegExp } | undefined;
+  let sendDelayed: (() => Promise<number>) | undefined;
   const server = createServer(async (incoming, outgoing) => {
     const { method = 'GET', url = '/', headers: all } = incoming;
     const { host: _, connection: __, 'transfer-encoding': ___, ...headers } = all;
@@ -37,9 +37,9 @@ async function openLateFront(upstream: string, caFile: string): Promise<LateFron
         headers: headers as Record<string, string>,
         body: body.length === 0 ? null : body,
       });
-    if (late?.method === method && late.path.test(url)) {
-      late = undefined;
-      held = async () => {
+    if (rule?.method === method && rule.path.test(url)) {
+      rule = undefined;
+      sendDelayed = async () => {
         const answer = await send();
         await answer.body.dump();
         return answer.statusCode;
@@ -56,9 +56,9 @@ async function openLateFront(upstream: string, caFile: string): Promise<LateFron
   return {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     delay(method, path) {
-      late = { method, path };
+      rule = { method, path };
     },
-    pass: () => held?.() ?? Promise.reject(new Error('nothing was cut off')),
+    release: () => sendDelayed?.() ?? Promise.reject(new Error('no request was cut off')),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
@@ -68,26 +68,26 @@ async function openLateFront(upstream: string, caFile: string): Promise<LateFron
   };
 }
 
-/** The program, behind a front of the API server that may be late. */
+/** A bench whose API server is behind the delaying proxy. */
 async function openScene(mappings: BenchOptions['mappings']) {
   await using stack = new AsyncDisposableStack();
   const { request: admin, caFile, token, address, requestCounts } = kubernetes();
-  const front = stack.use(await openLateFront(address, caFile));
+  const proxy = stack.use(await openDelayingProxy(address, caFile));
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-late-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const { serviceAccountKubeconfig, serviceAccountToken } = createKubernetesApi(
-    { address: front.address, caFile, token, folder },
+    { address: proxy.address, caFile, token, folder },
     admin,
   );
   const api = { request: admin, serviceAccountKubeconfig, serviceAccountToken, requestCounts };
   const cluster = { ...api, address, caFile, token };
-  const bench = stack.use(await openBench({ here: true, cluster, mappings }));
+  const bench = stack.use(await openBench({ inProcess: true, cluster, mappings }));
   const owned = stack.move();
   return {
     admin,
-    front,
+    front: proxy,
     bench,
-    /** Records of these actions after so many, in one line each. */
+    /** The records with these actions from index `from`, as one line each. */
     changes: async (from: number, actions: readonly string[]) =>
       (await bench.records())
         .slice(from)
@@ -98,7 +98,7 @@ async function openScene(mappings: BenchOptions['mappings']) {
   };
 }
 
-it('a write that the API server makes after we were cut off, and have looked, is on record and restarts its workload', async () => {
+it('records a write that the API server carries out after the sync gave up on it, and restarts its workload', async () => {
   await using scene = await openScene(
     ({ prefix, namespace }) => `
   - name: db
@@ -106,7 +106,7 @@ it('a write that the API server makes after we were cut off, and have looked, is
     restart: [ { kind: Deployment, name: web } ]
     data: { A: { store: vault, key: ${prefix}/db, property: a } }`,
   );
-  const { admin, front, bench } = scene;
+  const { admin, front: proxy, bench } = scene;
   const deployments = `/apis/apps/v1/namespaces/${bench.namespace}/deployments`;
   const spec = {
     selector: { matchLabels: { app: 'web' } },
@@ -126,11 +126,11 @@ it('a write that the API server makes after we were cut off, and have looked, is
   expect(await bench.sync()).toMatchObject({ code: 0 });
   const { length } = await bench.records();
   await bench.vault.put('db', { a: 'second' });
-  front.delay('PUT', /\/secrets\/db\?/);
+  proxy.delay('PUT', /\/secrets\/db\?/);
   expect(await bench.sync()).toMatchObject({ code: 1, targets: [{ code: 'CLUSTER_UNAVAILABLE' }] });
   expect(await changes(length)).toEqual(['update intent ok', 'update outcome failed CLUSTER_UNAVAILABLE']);
 
-  expect(await front.pass()).toBe(200);
+  expect(await proxy.release()).toBe(200);
   expect(await bench.sync()).toMatchObject({ code: 0, targets: [{ outcome: 'unchanged' }] });
   expect(await changes(length)).toEqual([
     'update intent ok',
@@ -147,7 +147,7 @@ it('a write that the API server makes after we were cut off, and have looked, is
   expect(await bench.chain()).toMatchObject({ kind: 'intact' });
 }, 60_000);
 
-it('a deletion that the API server makes so is on record, counts for the brake, and what it made room for is made', async () => {
+it('records such a late deletion, counts it for the brake, and creates the Secret again', async () => {
   const names = ['one', 'two', 'three', 'four'];
   const mapping = (prefix: string, namespace: string) => (name: string) =>
     `
@@ -157,12 +157,12 @@ it('a deletion that the API server makes so is on record, counts for the brake, 
   await using scene = await openScene(({ prefix, namespace }) =>
     names.map(mapping(prefix, namespace)).join(''),
   );
-  const { front, bench } = scene;
+  const { front: proxy, bench } = scene;
   for (const name of names) await bench.vault.put(name, { a: 'first' });
   expect(await bench.sync()).toMatchObject({ code: 0 });
   const { length } = await bench.records();
   await bench.vault.put('one', { a: 'second' });
-  front.delay('DELETE', /\/secrets\/one/);
+  proxy.delay('DELETE', /\/secrets\/one/);
   expect(await bench.sync()).toMatchObject({ code: 1 });
   expect(await scene.changes(length, ['delete', 'create'])).toEqual([
     'delete intent ok',
@@ -170,7 +170,7 @@ it('a deletion that the API server makes so is on record, counts for the brake, 
   ]);
   const { length: cutOff } = await bench.records();
 
-  expect(await front.pass()).toBe(200);
+  expect(await proxy.release()).toBe(200);
   expect(await bench.secret('one')).toBeUndefined();
   await bench.vault.put('two', { a: 'second' });
   const { code, targets } = await bench.sync();

@@ -13,7 +13,7 @@ import {
 } from '../../leak-search.ts';
 import { kubernetes } from '../services/inject.ts';
 import { type Bench, openBench, type Raw } from './bench.ts';
-import type { Running } from './program.ts';
+import type { RunningProgram } from './program.ts';
 
 const VALUES = {
   plain: textMarker('a plain value'),
@@ -65,53 +65,57 @@ async function openMarked(): Promise<Bench> {
   return bench;
 }
 
-/** The arguments of a process, again and again while it runs. */
-function watchArguments({ child, result }: Running): Promise<Place> {
+/** Collects the arguments of a process while it runs. */
+function watchArguments({ child, result }: RunningProgram): Promise<Place> {
   const seen = new Set<string>();
-  const look = () => {
+  const readArguments = () => {
     const path = `/proc/${child.pid}/cmdline`;
     if (existsSync(path)) seen.add(readFileSync(path, 'latin1'));
   };
-  look();
-  const timer = setInterval(look, 20);
+  readArguments();
+  const timer = setInterval(readArguments, 20);
   return result.then(() => {
     clearInterval(timer);
     return { name: 'process arguments', bytes: [...seen].join('\n') };
   });
 }
 
-/** A Secret without the one part that must hold the values. */
+/** A Secret without its `data`, the only place that may hold the values. */
 function withoutData({ data: _, ...secret }: Raw): Place {
   return { name: `Secret ${secret.metadata.name} without its data`, bytes: JSON.stringify(secret) };
 }
 
-/** Removes a Secret, and has the API server refuse to create it again. */
-async function forbidMore({ namespace }: Bench, secret: string): Promise<void> {
+/** Deletes a Secret, and sets a quota so that the API server refuses to create it again. */
+async function forbidCreation({ namespace }: Bench, secret: string): Promise<void> {
   const { request } = kubernetes();
   await request('DELETE', `/api/v1/namespaces/${namespace}/secrets/${secret}`);
   const path = `/api/v1/namespaces/${namespace}/resourcequotas`;
   const hard = { 'count/secrets': '1' };
   await request('POST', path, { metadata: { name: 'few' }, spec: { hard } });
-  // No controller counts here, so the status is written by hand.
+  // No controller counts usage here, so the test writes the status.
   const headers = { 'content-type': 'application/merge-patch+json' };
   await request('PATCH', `${path}/few/status`, { status: { hard, used: hard } }, headers);
 }
 
 describe('markers on real servers', () => {
-  it('are seen in the data of the Secrets and nowhere else', async () => {
+  it('occur only in the data of the Secrets', async () => {
     await using bench = await openMarked();
     const config = parse(await readFile(bench.kubeconfig, 'utf8')) as {
       users: { user: { token: string } }[];
     };
     const token = Buffer.from(config.users[0]?.user.token ?? '');
-    const ours: Marker = { name: 'the service account token', bytes: token, core: token.subarray(-40) };
-    const markers = [...Object.values(VALUES), ...Object.values(LOGIN), ours];
+    const tokenMarker: Marker = {
+      name: 'the service account token',
+      bytes: token,
+      core: token.subarray(-40),
+    };
+    const markers = [...Object.values(VALUES), ...Object.values(LOGIN), tokenMarker];
 
     const places: Place[] = [];
     const commands = [
       ['plan', '--all'],
       ['sync'],
-      // From here on the API server itself refuses one target.
+      // From here on, the API server refuses one target.
       ['sync', '--output', 'json'],
       ['plan', '--output', 'yaml'],
       ['doctor', '--output', 'json'],
@@ -120,7 +124,7 @@ describe('markers on real servers', () => {
       ['audit', 'show', '2'],
     ];
     for (const [index, command] of commands.entries()) {
-      if (index === 2) await forbidMore(bench, 'rejected');
+      if (index === 2) await forbidCreation(bench, 'rejected');
       const running = bench.start(...command, '--log-level', 'debug');
       const [{ stdout, stderr }, args] = await Promise.all([running.result, watchArguments(running)]);
       const name = command.join(' ');

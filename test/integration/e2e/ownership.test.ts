@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { kubernetes } from '../services/inject.ts';
 import { type BenchOptions, base64, openBench, openIntents, recordedChanges } from './bench.ts';
-import { manyMappings, seed, wrongTargets } from './many.ts';
+import { manyMappings, seed, wrongTargets } from './many-mappings.ts';
 
 const one =
   (more = ''): BenchOptions['mappings'] =>
@@ -13,7 +13,7 @@ const one =
 ${more}`;
 
 async function openOne(more?: string) {
-  const bench = await openBench({ mappings: one(more), here: true });
+  const bench = await openBench({ mappings: one(more), inProcess: true });
   await bench.vault.put('app', { password: 'first' });
   return bench;
 }
@@ -30,8 +30,8 @@ const OWNER = {
   controller: true,
 };
 
-describe('foreign Secret', () => {
-  it('is refused, and stays as it was to the byte', async () => {
+describe('a foreign Secret', () => {
+  it('is refused and stays unchanged', async () => {
     await using bench = await openOne();
     await bench.put('app', FOREIGN);
     const before = await bench.secret('app');
@@ -47,7 +47,7 @@ describe('foreign Secret', () => {
     ]);
   });
 
-  it('is taken over with `adopt`: our data exactly, their labels and annotations kept', async () => {
+  it('is adopted with `adopt`, which replaces its data and keeps foreign labels and annotations', async () => {
     await using bench = await openOne('    onConflict: adopt\n');
     await bench.put('app', FOREIGN);
     const before = await bench.secret('app');
@@ -72,7 +72,7 @@ describe('foreign Secret', () => {
     expect((await bench.records()).map(({ action }) => action)).toContain('adopt');
   });
 
-  it('with a controller is taken over only when its owner is dropped', async () => {
+  it('with a controller is adopted only with `adoptAndDropOwner`', async () => {
     await using bench = await openOne('    onConflict: adopt\n');
     await bench.put('app', { ...FOREIGN, metadata: { ...FOREIGN.metadata, ownerReferences: [OWNER] } });
     const before = await bench.secret('app');
@@ -83,7 +83,7 @@ describe('foreign Secret', () => {
     expect((await bench.secret('app'))?.metadata.ownerReferences).toBeUndefined();
   });
 
-  it('of another instance is claimed, whatever the mapping says', async () => {
+  it('of another instance is TARGET_CLAIMED with every `onConflict`', async () => {
     await using bench = await openOne();
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 1 } });
     const before = await bench.secret('app');
@@ -100,7 +100,7 @@ describe('foreign Secret', () => {
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { updated: 1 } });
   });
 
-  it('is what ours becomes when a label is stripped by hand: never taken back by itself', async () => {
+  it('is what our Secret becomes when someone removes its label, and it is not adopted again', async () => {
     for (const label of ['secretbridge.dev/instance', 'secretbridge.dev/mapping']) {
       await using bench = await openOne();
       await bench.sync();
@@ -113,8 +113,8 @@ describe('foreign Secret', () => {
   });
 });
 
-describe('target of ours', () => {
-  it('is repaired when its data was changed by hand, and what others added beside it stays', async () => {
+describe('a target of ours', () => {
+  it('is repaired after its data was edited, and keeps foreign labels', async () => {
     await using bench = await openOne();
     await bench.sync();
     await bench.patch('app', {
@@ -127,7 +127,7 @@ describe('target of ours', () => {
     expect(metadata?.labels?.theirs).toBe('yes');
   });
 
-  it('is created anew when it was deleted by hand', async () => {
+  it('is created again after it was deleted', async () => {
     await using bench = await openOne();
     await bench.sync();
     const { request } = kubernetes();
@@ -135,14 +135,14 @@ describe('target of ours', () => {
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 1 } });
   });
 
-  it('is handed over to another owner, and merged into from then on, as the docs say', async () => {
+  it('can be handed over to another owner and then merged into, as documented', async () => {
     const mappings =
       (mode: string): BenchOptions['mappings'] =>
       (names) =>
         `${one()(names).replace(' }', `, mode: ${mode} }`)}${one()(names)
           .replace('name: app', 'name: beside')
           .replace(' }', ', mode: merge }')}`;
-    await using bench = await openBench({ mappings: mappings('own'), scope: 'namespace', here: true });
+    await using bench = await openBench({ mappings: mappings('own'), scope: 'namespace', inProcess: true });
     const sync = () => bench.sync('--mapping', 'app');
     await bench.vault.put('app', { password: 'first' });
     expect(await sync()).toMatchObject({ code: 0, summary: { created: 1 } });
@@ -152,7 +152,7 @@ describe('target of ours', () => {
     await bench.configure({ mappings: mappings('merge') });
     expect(await sync()).toMatchObject({ code: 0, summary: { updated: 1 } });
     await bench.vault.put('app', { password: 'second' });
-    // The API server still has us for the writer of the whole.
+    // The API server still lists us as the manager of all keys.
     expect(await sync()).toMatchObject({ code: 4, targets: [{ code: 'CONFLICT' }] });
 
     const { request } = kubernetes();
@@ -167,7 +167,7 @@ describe('target of ours', () => {
     expect((await bench.secret('app'))?.data).toEqual({ PASSWORD: base64('second'), THEIRS: base64('kept') });
   });
 
-  it('keeps what it had when its source is deleted in the store', async () => {
+  it('keeps its data when its source is deleted in the store', async () => {
     await using bench = await openOne();
     await bench.sync();
     const before = await bench.secret('app');
@@ -188,14 +188,14 @@ interface AuditEvent {
   readonly responseStatus?: { readonly code: number };
 }
 
-/** The changes that the API server carried out for one user, as `<verb> <secret>`, sorted. */
+/** The successful changes by one user, as `<verb> <secret>`, sorted. */
 async function writesBy(user: string, auditLogPath: string): Promise<readonly string[]> {
   const lines = (await readFile(auditLogPath, 'utf8')).split('\n').filter((line) => line.includes(user));
   return (
     lines
       .map((line) => JSON.parse(line) as AuditEvent)
       .filter((event) => event.user.username === user)
-      // `doctor` rehearses.
+      // `doctor` uses dry runs.
       .filter(({ requestURI }) => !requestURI.includes('dryRun=All'))
       .filter(({ verb, objectRef }) => !/^(get|list|watch)$/.test(verb) && objectRef?.resource === 'secrets')
       .filter(({ responseStatus }) => (responseStatus?.code ?? 0) < 300)
@@ -204,17 +204,20 @@ async function writesBy(user: string, auditLogPath: string): Promise<readonly st
   );
 }
 
-describe('syncs of one configuration at once', () => {
+describe('concurrent syncs of one configuration', () => {
   const COUNT = 12;
 
-  it.each([[4, 2]])('leave one consistent state, and a record for each change (%i, then %i)', isConsistent);
+  it.each([[4, 2]])(
+    'leave one consistent state and a record for each change (%i, then %i)',
+    expectConsistent,
+  );
   it.each([[20, 6]])(
-    'leave one consistent state, and a record for each change (%i, then %i)',
+    'leave one consistent state and a record for each change (%i, then %i)',
     { tags: ['long'] },
-    isConsistent,
+    expectConsistent,
   );
 
-  async function isConsistent(first: number, second: number): Promise<void> {
+  async function expectConsistent(first: number, second: number): Promise<void> {
     await using bench = await openBench({ mappings: manyMappings(COUNT) });
     await seed(bench, COUNT);
     await using witness = await bench.witness();
@@ -222,7 +225,7 @@ describe('syncs of one configuration at once', () => {
       await seed(bench, COUNT, round);
       const reports = await Promise.all(Array.from({ length: processes }, () => bench.sync()));
       for (const { code, stderr, targets } of reports) {
-        // Whoever loses three races leaves the target to the winners, and says so.
+        // A sync that loses three races leaves the target to the others and reports CONFLICT.
         const codes = new Set(targets.map((target) => target.code ?? target.outcome));
         expect([0, 1], stderr).toContain(code);
         expect(['created', 'updated', 'unchanged', 'CONFLICT']).toEqual(expect.arrayContaining([...codes]));
@@ -236,7 +239,7 @@ describe('syncs of one configuration at once', () => {
       changes.map(({ secret, resourceVersion }) => `${secret} ${resourceVersion}`).toSorted(),
     );
     expect(openIntents(records)).toEqual([]);
-    // The API server's own log, where it can be had, knows of no other change by us.
+    // The audit log of the API server, if available, shows no other change by us.
     const { auditLogPath } = kubernetes();
     if (auditLogPath !== undefined)
       expect(await writesBy(bench.user, auditLogPath)).toEqual(

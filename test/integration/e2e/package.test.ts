@@ -15,7 +15,7 @@ interface Result {
   readonly stderr: string;
 }
 
-/** The Node of this run before all others, as after an installation. */
+/** Puts the Node of this run first on PATH, as an installation does. */
 const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
 
 async function npm(cwd: string, ...args: readonly string[]): Promise<string> {
@@ -23,7 +23,7 @@ async function npm(cwd: string, ...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** A Node older than the program needs, where the machine has one. */
+/** The path of a Node that is too old for the program, if the machine has one. */
 async function oldNode(): Promise<string | undefined> {
   for (const path of ['/usr/bin/node', '/usr/local/bin/node']) {
     if (!existsSync(path)) continue;
@@ -33,7 +33,7 @@ async function oldNode(): Promise<string | undefined> {
   return undefined;
 }
 
-describe('the npm package, installed in an empty folder elsewhere', () => {
+describe('the npm package, installed in an empty folder', () => {
   let folder: string;
 
   async function secretbridge(...args: readonly string[]): Promise<Result> {
@@ -77,19 +77,19 @@ mappings:
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('is what npm would publish: the program, its reference and three texts', async () => {
-    // Built above; once more would print beside the list.
-    const said = await npm(REPOSITORY, 'pack', '--dry-run', '--json', '--ignore-scripts');
-    const [packed] = JSON.parse(said) as { files: { path: string; mode: number }[] }[];
-    const here = (pattern: string) => globSync(pattern, { cwd: REPOSITORY });
+  it('contains only the program, its reference and three documents', async () => {
+    // Without scripts, because a build would print into the JSON.
+    const output = await npm(REPOSITORY, 'pack', '--dry-run', '--json', '--ignore-scripts');
+    const [packed] = JSON.parse(output) as { files: { path: string; mode: number }[] }[];
+    const filesOf = (pattern: string) => globSync(pattern, { cwd: REPOSITORY });
     const expected = [
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'bin/secretbridge.js'],
-      ...here('src/**/*.ts').map((path) => path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js')),
-      ...here('src/cli/*.json').map((path) => path.replace(/^src/, 'dist')),
-      ...here('src/http/ui/**/*.*')
+      ...filesOf('src/**/*.ts').map((path) => path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js')),
+      ...filesOf('src/cli/*.json').map((path) => path.replace(/^src/, 'dist')),
+      ...filesOf('src/http/ui/**/*.*')
         .filter((path) => !path.endsWith('.json'))
         .map((path) => path.replace(/^src/, 'dist')),
-      ...here('docs/reference/*'),
+      ...filesOf('docs/reference/*'),
     ];
     expect(packed?.files.map(({ path }) => path).toSorted()).toEqual(expected.toSorted());
     expect(packed?.files.filter(({ mode }) => (mode & 0o111) !== 0).map(({ path }) => path)).toEqual([
@@ -97,14 +97,16 @@ mappings:
     ]);
   });
 
-  it('holds JavaScript and no sources, tests or state', async () => {
+  it('contains JavaScript and no sources, tests or state', async () => {
     const files = await readdir(join(folder, 'node_modules', 'secretbridge'), { recursive: true });
     expect(files).toEqual(expect.arrayContaining(['bin/secretbridge.js', 'dist/main.js', 'package.json']));
-    const own = files.filter((name) => !name.startsWith('node_modules'));
-    expect(own.filter((name) => /\.ts$|^(src|test|scripts|state)\b|\.db$|\.key$/.test(name))).toEqual([]);
+    const packageFiles = files.filter((name) => !name.startsWith('node_modules'));
+    expect(
+      packageFiles.filter((name) => /\.ts$|^(src|test|scripts|state)\b|\.db$|\.key$/.test(name)),
+    ).toEqual([]);
   });
 
-  it('helps, validates, plans, syncs and keeps its audit', async () => {
+  it('prints help, validates, plans, syncs and writes its audit', async () => {
     expect(await secretbridge('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('sync') });
     expect(await secretbridge('validate')).toMatchObject({
       code: 0,
@@ -122,7 +124,7 @@ mappings:
     expect((await secretbridge('audit', 'list')).stdout).toContain('create (intent)');
   });
 
-  it('loads the clients that it needs for Vault and Kubernetes', async () => {
+  it('loads the clients for Vault and Kubernetes', async () => {
     const config = `apiVersion: secretbridge.dev/v1
 instance: prod
 cluster: { kind: kubernetes, kubeconfig: ./kubeconfig }
@@ -153,7 +155,7 @@ mappings:
     ]);
   });
 
-  it('says in one sentence that an older Node will not do', async ({ skip }) => {
+  it('explains in one sentence that Node is too old', async ({ skip }) => {
     const node = await oldNode();
     if (node === undefined) return skip('this machine has no older Node');
     const bin = join(folder, 'node_modules', 'secretbridge', 'bin', 'secretbridge.js');

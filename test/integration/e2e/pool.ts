@@ -1,9 +1,9 @@
 export interface Pool<Item> extends AsyncDisposable {
-  /** Waits for its turn. */
+  /** Waits for a free item, and lends it to `work`. */
   use<Result>(work: (item: Item) => Promise<Result>): Promise<Result>;
 }
 
-/** A few things that one at a time uses; opened when they are first needed. */
+/** A pool of items for exclusive use. Opens an item when it is first needed. */
 export function createPool<Item extends AsyncDisposable>(
   size: number,
   open: () => Promise<Item>,

@@ -5,26 +5,26 @@ import { text } from 'node:stream/consumers';
 import { runCli } from '../../../src/cli/cli.ts';
 import { Collector, quietContext } from '../../cli/harness.ts';
 
-/** The program as people start it from a checkout. */
+/** The program as started from a checkout. */
 export const MAIN = resolve(import.meta.dirname, '../../../src/main.ts');
 
 export interface Run {
-  /** Null when it was killed. */
+  /** Null when the process was killed. */
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-export interface Running {
+export interface RunningProgram {
   readonly child: ChildProcess;
   readonly result: Promise<Run>;
 }
 
-/** Starts it with nothing of our own environment but the path. */
+/** Starts the program with only PATH from this environment. */
 export function startProgram(
   args: readonly string[],
   { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
-): Running {
+): RunningProgram {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd,
     env: { PATH: process.env.PATH, ...env },
@@ -41,8 +41,8 @@ export function startProgram(
   return { child, result };
 }
 
-/** The same in this process: it starts at once, so that many runs cost little. */
-export async function runHere(
+/** Runs the program in this process, which is faster than a child process. */
+export async function runInProcess(
   args: readonly string[],
   { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
 ): Promise<Run> {
@@ -68,7 +68,7 @@ export interface SyncReport extends Run {
   readonly targets: readonly TargetReport[];
 }
 
-/** What `sync --output json` printed. */
+/** Parses the output of `sync --output json`. */
 export function syncReport(run: Run): SyncReport {
   if (!run.stdout.startsWith('{')) throw new Error(`no report, exit code ${run.code}: ${run.stderr}`);
   const report = JSON.parse(run.stdout) as Omit<SyncReport, keyof Run> | { readonly error: object };

@@ -1,4 +1,4 @@
-/** Numbers from 0 to 1 that look random and come again for the same seed (Mulberry32, public domain). */
+/** A random number generator with a seed (Mulberry32, public domain). Returns numbers from 0 up to 1. */
 export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -8,11 +8,11 @@ import { openAccount, REGION } from '../providers/aws-harness.ts';
 import { createMount, urlOf } from '../providers/vault-harness.ts';
 import { localstack, openbao } from '../services/inject.ts';
 import { CLIENT_SECRET, openAzureStore } from './azure-store.ts';
-import { type Run, runHere } from './program.ts';
+import { type Run, runInProcess } from './program.ts';
 
-// Going back on each kind of store: OpenBao's two engines and AWS' own client on real servers, Azure's SDK on a double.
+// Rollback on each kind of store: both OpenBao engines and AWS on real servers, Azure on a fake.
 
-/** Values that are nowhere else, so that a search for them finds each place that has one. */
+/** Unique values, so that a search finds every place that contains one. */
 const [FIRST, SECOND, THIRD] = ['first', 'second', 'third'].map((name) => textMarker(name)) as [
   ReturnType<typeof textMarker>,
   ReturnType<typeof textMarker>,
@@ -22,13 +22,13 @@ const MARKERS = [FIRST, SECOND, THIRD, textMarker('the client secret', () => CLI
 const text = ({ bytes }: typeof FIRST): string => bytes.toString('utf8');
 
 interface Bench extends AsyncDisposable {
-  /** Puts a value into the store, as its next version. */
+  /** Writes a new version into the store. */
   put(value: string): Promise<unknown>;
   run(...args: readonly string[]): Promise<Run>;
-  /** What the Secret holds. */
-  holds(): Promise<string>;
-  /** The record of the last change. */
-  last(): Promise<number>;
+  /** The value in the Secret. */
+  secretValue(): Promise<string>;
+  /** The record sequence of the last change. */
+  lastChange(): Promise<number>;
   leaks(): Promise<readonly string[]>;
 }
 
@@ -49,7 +49,7 @@ async function openBench(
   };
   await writeFile(join(folder, 'secretbridge.yaml'), JSON.stringify(config));
   const run: Bench['run'] = async (...args) => {
-    const result = await runHere([...args, '--log-level', 'debug'], { cwd: folder, env });
+    const result = await runInProcess([...args, '--log-level', 'debug'], { cwd: folder, env });
     printed.push({ name: args.join(' '), bytes: result.stdout + result.stderr });
     return result;
   };
@@ -58,8 +58,8 @@ async function openBench(
   return {
     put,
     run,
-    holds: async () => Buffer.from((await secret()).data.VALUE ?? '', 'base64').toString(),
-    async last() {
+    secretValue: async () => Buffer.from((await secret()).data.VALUE ?? '', 'base64').toString(),
+    async lastChange() {
       const { stdout } = await run('audit', 'list', '--mapping', 'db', '--outcome', 'ok', '--output', 'json');
       const { records } = JSON.parse(stdout) as { records: { phase?: string; sequence: number }[] };
       return records.find(({ phase }) => phase === 'outcome')?.sequence ?? 0;
@@ -72,37 +72,42 @@ async function openBench(
   };
 }
 
-/** Rotates through the values, and gives the record of each change. */
+/** Rotates through the values, and returns the record sequence of each change. */
 async function rotate(bench: Bench, ...values: readonly string[]): Promise<readonly number[]> {
   const changes: number[] = [];
   for (const value of values) {
     await bench.put(value);
     const { code, stdout, stderr } = await bench.run('sync');
     expect(code, stdout + stderr).toBe(0);
-    changes.push(await bench.last());
+    changes.push(await bench.lastChange());
   }
   return changes;
 }
 
-const back = (bench: Bench, to: number | undefined): Promise<Run> =>
+const rollBack = (bench: Bench, to: number | undefined): Promise<Run> =>
   bench.run('rollback', 'db', '--to', String(to));
 
-/** What is the same on every store that has versions. */
-async function goesBack(bench: Bench, to: number | undefined, then: string, now: string): Promise<void> {
-  const { code, stderr } = await back(bench, to);
+/** The behavior on every store with versions. */
+async function expectRollback(
+  bench: Bench,
+  to: number | undefined,
+  previous: string,
+  latest: string,
+): Promise<void> {
+  const { code, stderr } = await rollBack(bench, to);
   expect(code, stderr).toBe(0);
-  expect(await bench.holds()).toBe(then);
+  expect(await bench.secretValue()).toBe(previous);
   expect(await bench.run('sync')).toMatchObject({ code: 0 });
-  expect(await bench.holds()).toBe(then);
+  expect(await bench.secretValue()).toBe(previous);
   expect(await bench.run('unpin', 'db')).toMatchObject({ code: 0 });
-  expect(await bench.holds()).toBe(now);
+  expect(await bench.secretValue()).toBe(latest);
 }
 
-/** Nothing was changed, and it is said why, by its code. */
-async function isRefused(bench: Bench, to: number | undefined, code: string): Promise<void> {
-  const before = await bench.holds();
-  expect(await back(bench, to)).toMatchObject({ code: 4, stderr: expect.stringContaining(code) });
-  expect(await bench.holds()).toBe(before);
+/** Expects an error with this code and no change. */
+async function expectRefused(bench: Bench, to: number | undefined, code: string): Promise<void> {
+  const before = await bench.secretValue();
+  expect(await rollBack(bench, to)).toMatchObject({ code: 4, stderr: expect.stringContaining(code) });
+  expect(await bench.secretValue()).toBe(before);
   expect(await bench.run('plan')).toMatchObject({ code: 0 });
 }
 
@@ -130,82 +135,82 @@ async function openVaultBench(kvVersion: 1 | 2) {
 const json = (value: string): string => JSON.stringify({ value });
 
 describe('OpenBao', () => {
-  it('version 2: goes back to any version that is there, and knows one that is gone', async () => {
+  it('version 2 rolls back to any available version, and reports a missing one', async () => {
     const { bench, mount, send } = await openVaultBench(2);
     await using _ = bench;
     const [first, second] = await rotate(bench, text(FIRST), text(SECOND), text(THIRD));
-    await goesBack(bench, first, json(text(FIRST)), json(text(THIRD)));
+    await expectRollback(bench, first, json(text(FIRST)), json(text(THIRD)));
 
     await send('POST', `${mount}/delete/db`, { versions: [1] });
-    await isRefused(bench, first, 'VERSION_GONE');
+    await expectRefused(bench, first, 'VERSION_GONE');
     await send('POST', `${mount}/undelete/db`, { versions: [1] });
-    await goesBack(bench, first, json(text(FIRST)), json(text(THIRD)));
+    await expectRollback(bench, first, json(text(FIRST)), json(text(THIRD)));
     await send('POST', `${mount}/destroy/db`, { versions: [1] });
-    await isRefused(bench, first, 'VERSION_GONE');
+    await expectRefused(bench, first, 'VERSION_GONE');
 
-    // Pinned, and then all of it goes: nothing is taken away.
-    expect(await back(bench, second)).toMatchObject({ code: 0 });
+    // All versions disappear while the target is pinned. The Secret must stay.
+    expect(await rollBack(bench, second)).toMatchObject({ code: 0 });
     await send('DELETE', `${mount}/metadata/db`);
     expect(await bench.run('sync')).toMatchObject({
       code: 4,
       stdout: expect.stringContaining('VERSION_GONE'),
     });
-    expect(await bench.holds()).toBe(json(text(SECOND)));
+    expect(await bench.secretValue()).toBe(json(text(SECOND)));
 
-    // Made anew, it counts from 1 again: its version 2 is another one.
+    // A new secret counts from 1 again, so its version 2 is another one.
     await bench.put('anew');
     await bench.put('anew and on');
     expect(await bench.run('sync')).toMatchObject({
       code: 4,
       stdout: expect.stringContaining('VERSION_GONE'),
     });
-    expect(await bench.holds()).toBe(json(text(SECOND)));
+    expect(await bench.secretValue()).toBe(json(text(SECOND)));
     expect(await bench.run('unpin', 'db')).toMatchObject({ code: 0 });
-    expect(await bench.holds()).toBe(json('anew and on'));
-    await isRefused(bench, second, 'VERSION_GONE');
+    expect(await bench.secretValue()).toBe(json('anew and on'));
+    await expectRefused(bench, second, 'VERSION_GONE');
     expect(await bench.run('audit', 'verify')).toMatchObject({ code: 0 });
     expect(await bench.leaks()).toEqual([]);
   });
 
-  it('version 2 keeps so many versions', async () => {
+  it('version 2 rolls back only to the versions that it retains', async () => {
     const { bench, mount, send } = await openVaultBench(2);
     await using _ = bench;
     await send('POST', `${mount}/metadata/db`, { max_versions: 2 });
     const [first, second] = await rotate(bench, text(FIRST), text(SECOND), text(THIRD));
-    await isRefused(bench, first, 'VERSION_GONE');
-    await goesBack(bench, second, json(text(SECOND)), json(text(THIRD)));
+    await expectRefused(bench, first, 'VERSION_GONE');
+    await expectRollback(bench, second, json(text(SECOND)), json(text(THIRD)));
   });
 
-  it('version 1 has no versions: only the value that it holds can be gone back to', async () => {
+  it('version 1 has no versions, and rolls back only to its current value', async () => {
     const { bench } = await openVaultBench(1);
     await using _ = bench;
     const [first, second] = await rotate(bench, text(FIRST), text(SECOND));
-    await isRefused(bench, first, 'VERSION_GONE');
-    expect(await back(bench, second)).toMatchObject({ code: 0 });
+    await expectRefused(bench, first, 'VERSION_GONE');
+    expect(await rollBack(bench, second)).toMatchObject({ code: 0 });
     await bench.put(text(THIRD));
     expect(await bench.run('sync')).toMatchObject({
       code: 4,
       stdout: expect.stringContaining('VERSION_GONE'),
     });
-    expect(await bench.holds()).toBe(json(text(SECOND)));
-    // It holds the first one again.
+    expect(await bench.secretValue()).toBe(json(text(SECOND)));
+    // The store has the first value again.
     await bench.put(text(FIRST));
-    expect(await back(bench, first)).toMatchObject({ code: 0 });
-    expect(await bench.holds()).toBe(json(text(FIRST)));
+    expect(await rollBack(bench, first)).toMatchObject({ code: 0 });
+    expect(await bench.secretValue()).toBe(json(text(FIRST)));
     expect(await bench.leaks()).toEqual([]);
   });
 });
 
 describe('AWS Secrets Manager', () => {
-  it('goes back to the version before, and knows when the secret is deleted and gone', async () => {
+  it('rolls back to the previous version, and reports a deleted secret', async () => {
     using account = openAccount();
     const auth = { method: 'static', accessKeyId: { env: 'KEY_ID' }, secretAccessKey: { env: 'SECRET_KEY' } };
     const store = { kind: 'aws-secrets-manager', region: REGION, endpoint: localstack().address, auth };
     await using bench = await openBench(store, 'db', (value) => account.put('db', value), account.env);
     const [first, second] = await rotate(bench, text(FIRST), text(SECOND));
-    await goesBack(bench, first, text(FIRST), text(SECOND));
-    expect(await back(bench, first)).toMatchObject({ code: 0 });
-    expect(await back(bench, second)).toMatchObject({ code: 0 });
+    await expectRollback(bench, first, text(FIRST), text(SECOND));
+    expect(await rollBack(bench, first)).toMatchObject({ code: 0 });
+    expect(await rollBack(bench, second)).toMatchObject({ code: 0 });
     await account.remove('db', 'schedule');
     expect(await bench.run('sync')).toMatchObject({
       code: 4,
@@ -216,8 +221,8 @@ describe('AWS Secrets Manager', () => {
       code: 4,
       stdout: expect.stringContaining('VERSION_GONE'),
     });
-    expect(await bench.holds()).toBe(text(SECOND));
-    expect(await back(bench, first)).toMatchObject({
+    expect(await bench.secretValue()).toBe(text(SECOND));
+    expect(await rollBack(bench, first)).toMatchObject({
       code: 4,
       stderr: expect.stringContaining('VERSION_GONE'),
     });
@@ -226,19 +231,19 @@ describe('AWS Secrets Manager', () => {
 });
 
 describe('Azure Key Vault', { tags: ['long'] }, () => {
-  it('goes back to any version, and says when it is disabled or purged', async () => {
+  it('rolls back to any version, and reports a purged one', async () => {
     await using azure = await openAzureStore();
     const { server, store, env } = azure;
     await using bench = await openBench(store, 'db', async (value) => server.secrets.put('db', value), env);
     const [first] = await rotate(bench, text(FIRST), text(SECOND), text(THIRD));
-    await goesBack(bench, first, text(FIRST), text(THIRD));
+    await expectRollback(bench, first, text(FIRST), text(THIRD));
     server.secrets.remove('db');
     server.secrets.purge('db');
-    expect(await back(bench, first)).toMatchObject({
+    expect(await rollBack(bench, first)).toMatchObject({
       code: 4,
       stderr: expect.stringContaining('VERSION_GONE'),
     });
-    expect(await bench.holds()).toBe(text(THIRD));
+    expect(await bench.secretValue()).toBe(text(THIRD));
     expect(await bench.leaks()).toEqual([]);
   });
 });

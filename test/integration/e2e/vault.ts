@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { openbao } from '../services/inject.ts';
 
-/** A part of the key/value engine that belongs to one test, and a login that may read it and nothing else. */
+/** A path of the key/value engine for one test, and a login that may only read it. */
 export interface Vault {
   readonly address: string;
   /** The prefix of every key. */
   readonly prefix: string;
-  /** The environment that the configuration's credentials refer to. */
+  /** The environment for the credentials in the configuration. */
   readonly env: { readonly ROLE_ID: string; readonly SECRET_ID: string };
   put(key: string, fields: Readonly<Record<string, unknown>>): Promise<void>;
   remove(key: string): Promise<void>;
 }
 
-/** The identifiers to log in with; random ones when left out. */
+/** The login identifiers. By default random ones. */
 export interface Login {
   readonly roleId: string;
   readonly secretId: string;
@@ -26,7 +26,7 @@ export async function openVault(login?: Login): Promise<Vault> {
     if (![200, 204].includes(answer.status)) throw new Error(`${method} ${path}: ${answer.status}`);
     return answer.body.data ?? {};
   };
-  // A mount of its own: tests run beside each other on one server.
+  // A separate mount, because tests share the server.
   await send('POST', `sys/auth/${prefix}`, { type: 'approle' });
   const policy = `path "secret/data/${prefix}/*" { capabilities = ["read"] }`;
   await send('PUT', `sys/policies/acl/${prefix}`, { policy });

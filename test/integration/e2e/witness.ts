@@ -7,7 +7,7 @@ export interface Cluster {
   readonly token: string;
 }
 
-/** One change of a Secret as the API server told everybody who watches. */
+/** One change of a Secret, as the API server reports it to watches. */
 export interface Change {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   readonly secret: string;
@@ -15,17 +15,17 @@ export interface Change {
 }
 
 export interface Witness extends AsyncDisposable {
-  /** All changes up to now; writes a marker of its own to know that it has seen everything. */
+  /** All changes up to now; writes a marker of its own to know that it has received everything. */
   changes(): Promise<readonly Change[]>;
-  /** What has arrived so far, for those who watch while it happens. */
-  readonly seen: readonly Change[];
-  /** Called at each change from now on. */
+  /** The changes received so far. */
+  readonly received: readonly Change[];
+  /** Called after each further change. */
   onChange: (() => void) | undefined;
 }
 
 const MARKER = 'witness-marker';
 
-/** Watches the Secrets of one namespace from now on, as the administrator, independently of the product. */
+/** Watches the Secrets of one namespace as the administrator, independently of the product. */
 export async function watchSecrets(cluster: Cluster, namespace: string): Promise<Witness> {
   const dispatcher = new Agent({
     allowH2: false,
@@ -46,7 +46,7 @@ export async function watchSecrets(cluster: Cluster, namespace: string): Promise
   const { metadata } = (await list.body.json()) as { metadata: { resourceVersion: string } };
   const watch = await send('GET', `?watch=true&resourceVersion=${metadata.resourceVersion}`);
 
-  const seen: Change[] = [];
+  const received: Change[] = [];
   const markers = new Map<string, () => void>();
   let failure: unknown;
   const reading = (async () => {
@@ -54,24 +54,24 @@ export async function watchSecrets(cluster: Cluster, namespace: string): Promise
     for await (const chunk of watch.body) {
       const lines = (rest + String(chunk)).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) take(JSON.parse(line) as RawEvent);
+      for (const line of lines) handleEvent(JSON.parse(line) as RawEvent);
     }
   })().catch((error: unknown) => {
     failure = error;
   });
 
-  function take({ type, object }: RawEvent): void {
+  function handleEvent({ type, object }: RawEvent): void {
     const { name, resourceVersion } = object.metadata;
     const arrived = markers.get(name);
     if (arrived !== undefined) arrived();
     else if (!name.startsWith(MARKER)) {
-      seen.push({ type, secret: name, resourceVersion });
+      received.push({ type, secret: name, resourceVersion });
       witness.onChange?.();
     }
   }
 
   const witness: Witness = {
-    seen,
+    received,
     onChange: undefined,
     async changes() {
       const name = `${MARKER}-${markers.size}`;
@@ -81,7 +81,7 @@ export async function watchSecrets(cluster: Cluster, namespace: string): Promise
       await answer.body.dump();
       await Promise.race([arrival.promise, reading]);
       if (failure !== undefined) throw new Error('the watch of the witness ended', { cause: failure });
-      return [...seen];
+      return [...received];
     },
     async [Symbol.asyncDispose]() {
       await dispatcher.destroy();

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { request } from 'undici';
 import { expect, it } from 'vitest';
 import { ROOT } from '../../docs/markdown.ts';
-import { startEventTestServer, SECRET } from '../../http/events-harness.ts';
+import { SECRET, startEventTestServer } from '../../http/events-harness.ts';
 
 const run = promisify(execFile);
 const page = readFileSync(join(ROOT, 'docs/how-to/webhooks.md'), 'utf8');

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { type Run, runHere } from '../e2e/program.ts';
+import { type Run, runInProcess } from '../e2e/program.ts';
 import { openVault, type Vault } from '../e2e/vault.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
@@ -105,7 +105,7 @@ export async function openExternalSecretsCluster(): Promise<ExternalSecretsClust
         stringData: data,
       });
     },
-    run: (...args) => runHere(args, { cwd: folder, env: { KUBECONFIG: kubeconfig } }),
+    run: (...args) => runInProcess(args, { cwd: folder, env: { KUBECONFIG: kubeconfig } }),
     async allowList(namespaceLimit) {
       const rules = [
         { apiGroups: ['external-secrets.io'], resources: ['*'], verbs: ['list'] },

@@ -5,9 +5,9 @@ import type { Raw } from '../e2e/bench.ts';
 import { syncReport } from '../e2e/program.ts';
 import { kubernetes } from '../services/inject.ts';
 import {
+  type ExternalSecretsCluster,
   GROUP,
   openExternalSecretsCluster,
-  type ExternalSecretsCluster,
   until,
 } from './external-secrets-cluster.ts';
 

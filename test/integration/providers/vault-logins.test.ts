@@ -15,7 +15,7 @@ import { createRequest } from '../services/http.ts';
 import { openbao } from '../services/inject.ts';
 import { startOpenBao } from '../services/openbao.ts';
 import { type Bao, call, createAppRole, createMount, openProvider, urlOf } from './vault-harness.ts';
-import { enable, enableKubernetes, startIssuer, TOKEN, LOGIN_METHODS } from './vault-logins.ts';
+import { enable, enableKubernetes, LOGIN_METHODS, startIssuer, TOKEN } from './vault-logins.ts';
 
 async function prepare(bao: Bao = openbao()) {
   const mount = await createMount(bao, 2);

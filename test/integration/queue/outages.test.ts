@@ -3,7 +3,7 @@ import type { Queue } from '../../../src/queue/queue.ts';
 import { eventually, job, recordingProcess } from '../../conformance/queue.ts';
 import { freePort } from '../services/free-port.ts';
 import { type RedisServer, startRedis } from '../services/redis.ts';
-import { recordHealth, openQueue, healthText } from './harness.ts';
+import { healthText, openQueue, recordHealth } from './harness.ts';
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -203,7 +203,9 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().length === 1);
   });
 
-  it('does not start a running job again after Redis dropped it from its lists', { tags: ['long'] }, async () => {
+  it('does not start a running job again after Redis dropped it from its lists', {
+    tags: ['long'],
+  }, async () => {
     const { server, queue, goTo: setOffset } = await openWithClock();
     const release = Promise.withResolvers<undefined>();
     const { process, subjects } = recordingProcess((_, run) =>
@@ -285,21 +287,17 @@ describe('the queue on Redis', () => {
   it.each([
     ['much later', 16_000],
     ['soon after', 3_000],
-  ])(
-    'does not run a rejected job when a delayed one is due %s',
-    { tags: ['long'] },
-    async (_, delayMs) => {
-      const server = await start();
-      const queue = await open(server.address);
-      await eventually(isUp(queue));
-      await queue.add(job('a', 'drift', 'waits'), { delayMs });
-      await addDuringOutage(server, queue);
-      const { seen, process: work } = recordingProcess();
-      queue.start(work);
-      await eventually(() => seen.length === 1, 30_000);
-      expect(seen).toEqual([job('a', 'drift', 'waits')]);
-    },
-  );
+  ])('does not run a rejected job when a delayed one is due %s', { tags: ['long'] }, async (_, delayMs) => {
+    const server = await start();
+    const queue = await open(server.address);
+    await eventually(isUp(queue));
+    await queue.add(job('a', 'drift', 'waits'), { delayMs });
+    await addDuringOutage(server, queue);
+    const { seen, process: work } = recordingProcess();
+    queue.start(work);
+    await eventually(() => seen.length === 1, 30_000);
+    expect(seen).toEqual([job('a', 'drift', 'waits')]);
+  });
 
   it.each(['down', 'frozen'])('closes within its timeout with Redis %s and a running job', async (how) => {
     const server = await start();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { Queue } from '../../../src/queue/queue.ts';
 import { describeQueue, eventually } from '../../conformance/queue.ts';
 import { type RedisServer, startRedis } from '../services/redis.ts';
-import { openQueue, newInstance } from './harness.ts';
+import { newInstance, openQueue } from './harness.ts';
 
 let server: RedisServer;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeQueue, eventually, job, recordingProcess } from '../../conformance/queue.ts';
-import { openQueue, newInstance, healthText } from './harness.ts';
+import { healthText, newInstance, openQueue } from './harness.ts';
 import { type RedisTopology, startCluster, startSentinels } from './redis-topologies.ts';
 
 describe('a Redis with sentinels', () => {

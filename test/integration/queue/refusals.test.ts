@@ -9,7 +9,7 @@ import { eventually, job, recordingProcess } from '../../conformance/queue.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
 import { freePort } from '../services/free-port.ts';
 import { type RedisServer, startRedis } from '../services/redis.ts';
-import { recordHealth, openQueue, healthText } from './harness.ts';
+import { healthText, openQueue, recordHealth } from './harness.ts';
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -103,29 +103,25 @@ describe('a Redis that rejects requests', () => {
   it.each([
     ['without scripts', { config: ['rename-command EVAL ""', 'rename-command EVALSHA ""'] }, undefined],
     ['with a value of another type at a queue key', {}, ['SET', '{secretbridge:test}:jobs:prioritized', 'x']],
-  ])(
-    'is reported as misconfigured %s',
-    { tags: ['long'] },
-    async (_, options, command) => {
-      const server = await start(options);
-      if (command !== undefined) await server.command(...command);
-      const queue = await open(server.address);
-      const { seen, process } = recordingProcess();
-      queue.start(process);
-      await eventually(() => !healthText(queue).includes('not connected yet'));
-      const detail = expect.stringContaining('Redis refuses a command that the queue needs');
-      await expect(queue.add(job('a'))).rejects.toMatchObject({ detail });
-      await eventually(() =>
-        healthText(queue).startsWith('down: Redis refuses a command that the queue needs'),
-      );
-      expect(queue.health().error).toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
-      if (command === undefined) return;
-      await server.command('FLUSHALL');
-      await eventually(() => queue.health().state === 'up');
-      await queue.add(job('a'));
-      await eventually(() => seen.length === 1);
-    },
-  );
+  ])('is reported as misconfigured %s', { tags: ['long'] }, async (_, options, command) => {
+    const server = await start(options);
+    if (command !== undefined) await server.command(...command);
+    const queue = await open(server.address);
+    const { seen, process } = recordingProcess();
+    queue.start(process);
+    await eventually(() => !healthText(queue).includes('not connected yet'));
+    const detail = expect.stringContaining('Redis refuses a command that the queue needs');
+    await expect(queue.add(job('a'))).rejects.toMatchObject({ detail });
+    await eventually(() =>
+      healthText(queue).startsWith('down: Redis refuses a command that the queue needs'),
+    );
+    expect(queue.health().error).toMatchObject({ code: 'QUEUE_MISCONFIGURED' });
+    if (command === undefined) return;
+    await server.command('FLUSHALL');
+    await eventually(() => queue.health().state === 'up');
+    await queue.add(job('a'));
+    await eventually(() => seen.length === 1);
+  });
 
   it('skips invalid broadcasts and delivers the next valid one', async () => {
     const server = await start();
@@ -209,12 +205,9 @@ describe('a Redis that rejects requests', () => {
     await eventually(() => seen.length === 1);
   });
 
-  it.each(['http://127.0.0.1:1', 'no url', 'redis://127.0.0.1:1/x'])(
-    'rejects the URL %s',
-    async (url) => {
-      await expect(openQueue(url)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-    },
-  );
+  it.each(['http://127.0.0.1:1', 'no url', 'redis://127.0.0.1:1/x'])('rejects the URL %s', async (url) => {
+    await expect(openQueue(url)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
 });
 
 describe('a Redis behind TLS', () => {

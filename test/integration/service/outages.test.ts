@@ -92,7 +92,9 @@ describe('an outage', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
-  it('of the API server deletes nothing, is reported, and ends soon after the server is back', { tags: ['long'] }, async () => {
+  it('of the API server deletes nothing, is reported, and ends soon after the server is back', {
+    tags: ['long'],
+  }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
     await using world = await openWorld({ config, scope: 'namespace', apiAddress: gate.address });
     await seed(world, 'first');
@@ -127,7 +129,7 @@ describe('an outage', () => {
       expect((await served.status()).cluster.state).toBe('up');
     });
     console.log(
-      `API server away for 20 s: right ${elapsedMs} ms after its return, all green ${elapsedMs + allSyncedMs} ms`,
+      `API server down for 20 s: right ${elapsedMs} ms after its return, all green ${elapsedMs + allSyncedMs} ms`,
     );
     expect((await world.writes()).slice(before).filter((write) => !write.startsWith('update'))).toEqual([]);
     expect(await livez.end()).toMatchObject({ statuses: [200] });

@@ -4,7 +4,7 @@ import { watchSecrets } from '../e2e/witness.ts';
 import { freePort } from '../services/free-port.ts';
 import { kubernetes } from '../services/inject.ts';
 import { type RedisServer, startRedis } from '../services/redis.ts';
-import { expectValues, expectSynced, manyMappings, seed } from './many-mappings.ts';
+import { expectSynced, expectValues, manyMappings, seed } from './many-mappings.ts';
 import { type ServiceProcess, within } from './service-process.ts';
 import { openWorld, type World, type WorldOptions } from './world.ts';
 
@@ -16,12 +16,12 @@ async function interruptSync(world: World, count: number, middle: number, interr
   await using witness = await watchSecrets(kubernetes(), world.ns('apps'));
   const reached = Promise.withResolvers<void>();
   witness.onChange = () => {
-    if (witness.seen.length >= middle) reached.resolve();
+    if (witness.received.length >= middle) reached.resolve();
   };
   await world.configure({ config: manyMappings(count) });
   await reached.promise;
   await interrupt();
-  return witness.seen.length;
+  return witness.received.length;
 }
 
 const engineOf = async (served: ServiceProcess) => (await served.status()).engine;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { redis } from '../services/inject.ts';
-import { expectValues, expectSynced, manyMappings, seed } from './many-mappings.ts';
+import { expectSynced, expectValues, manyMappings, seed } from './many-mappings.ts';
 import { type ServiceProcess, within } from './service-process.ts';
 import { openWorld, type World } from './world.ts';
 
@@ -48,21 +48,18 @@ describe('a SQLite audit with Redis', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it.each(['SIGTERM', 'SIGKILL'] as const)(
-    'accepts a service that starts right after %s',
-    async (signal) => {
-      await using world = await open();
-      {
-        await using before = await world.replica('a');
-        await within(20_000, () => expectSynced(before, COUNT));
-        before.kill(signal);
-        await before.ended;
-      }
-      await using served = await world.replica('a');
-      await expectRunning(world, served, 'second');
-      expect((await served.stop()).code).toBe(0);
-    },
-  );
+  it.each(['SIGTERM', 'SIGKILL'] as const)('accepts a service that starts right after %s', async (signal) => {
+    await using world = await open();
+    {
+      await using before = await world.replica('a');
+      await within(20_000, () => expectSynced(before, COUNT));
+      before.kill(signal);
+      await before.ended;
+    }
+    await using served = await world.replica('a');
+    await expectRunning(world, served, 'second');
+    expect((await served.stop()).code).toBe(0);
+  });
 
   it('accepts a service that reopens with another configuration', async () => {
     await using world = await open();

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openIntents, recordedChanges } from '../e2e/bench.ts';
 import { watchSecrets } from '../e2e/witness.ts';
 import { kubernetes, redis } from '../services/inject.ts';
-import { expectValues, expectSynced, manyMappings, seed, range } from './many-mappings.ts';
+import { expectSynced, expectValues, manyMappings, range, seed } from './many-mappings.ts';
 import { type ServiceProcess, within } from './service-process.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
@@ -180,14 +180,14 @@ describe('two replicas', () => {
     await using witness = await watchSecrets(kubernetes(), world.ns('apps'));
     const reached = Promise.withResolvers<void>();
     witness.onChange = () => {
-      if (witness.seen.length >= 15) reached.resolve();
+      if (witness.received.length >= 15) reached.resolve();
     };
     await world.configure({ config: manyMappings(count) });
     await reached.promise;
     a.kill('SIGKILL');
     const began = performance.now();
     await a.ended;
-    const written = witness.seen.length;
+    const written = witness.received.length;
     const unresolved = openIntents(await world.records()).length;
     const finished = await within(40_000, () => expectValues(world, count, 'first'));
     const allSyncedMs = await within(40_000, () => expectSynced(b, count));

@@ -29,7 +29,7 @@ async function endAfter(world: World, changes: number, signal: NodeJS.Signals) {
   await using witness = await watchSecrets(kubernetes(), world.ns('apps'));
   const reached = Promise.withResolvers<void>();
   witness.onChange = () => {
-    if (witness.seen.length >= changes) reached.resolve();
+    if (witness.received.length >= changes) reached.resolve();
   };
   await using served = await world.serve();
   await reached.promise;

@@ -12,7 +12,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import { recordsOf } from '../../audit/sample.ts';
 import { createDatabase, type Database } from '../audit/database.ts';
 import type { Raw } from '../e2e/bench.ts';
-import { type Run, runHere } from '../e2e/program.ts';
+import { type Run, runInProcess } from '../e2e/program.ts';
 import { openVault, type Vault } from '../e2e/vault.ts';
 import { freePort } from '../services/free-port.ts';
 import { kubernetes, postgres } from '../services/inject.ts';
@@ -161,7 +161,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       });
     },
     text: () => write().replaceAll(' ./', ` ${folder}/`),
-    cli: (...args) => runHere(args, { cwd: folder, env: env() }),
+    cli: (...args) => runInProcess(args, { cwd: folder, env: env() }),
     async createNamespace(short, labels = {}) {
       const answer = await cluster.request('POST', '/api/v1/namespaces', {
         metadata: { name: ns(short), labels },

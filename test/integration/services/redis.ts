@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type ComposeServers, composeServers } from './compose.ts';
 import { freePort, retryOnPortClash } from './free-port.ts';
 import { assertStarting, type Guard, type GuardedProcess, startGuarded } from './guarded.ts';
-import { type Machine, findOrInstall, thisMachine } from './requirements.ts';
+import { findOrInstall, type Machine, thisMachine } from './requirements.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 /** An in-memory Redis on a free loopback port. */

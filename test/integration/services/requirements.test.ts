@@ -52,7 +52,11 @@ describe('findPython', () => {
       { isRoot: true, has: (c: string) => (c === 'apt-get' ? '' : undefined) },
       'To see why, run',
     ],
-    ['the user of a system without apt-get', { isRoot: true, has: () => undefined }, 'package manager of your system'],
+    [
+      'the user of a system without apt-get',
+      { isRoot: true, has: () => undefined },
+      'package manager of your system',
+    ],
   ])('tells %s what to do', async (_, options, remedy) => {
     await expect(findPython(() => {}, machine(options).fake)).rejects.toThrow(remedy);
   });

@@ -132,7 +132,7 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('SOURCE_DELETED');
   });
 
-  it('is not absent if we may not check whether it is deleted', async () => {
+  it('is not reported as absent without permission to check whether it is deleted', async () => {
     await using store = await openAzure();
     store.server.deny(/deletedsecrets/);
     const result = await store.read('a');

@@ -126,7 +126,7 @@ describe('versions in Key Vault', () => {
     expect(await test.store.provider.versions(test.keys)).toEqual(test.keys.map(() => UNKNOWN));
   });
 
-  it('are not listed again for an hour if lists are not allowed', async () => {
+  it('are not listed again for an hour after listing was denied', async () => {
     await using test = await openRead(60);
     const { provider, server, sent } = test.store;
     server.deny(/GET \/secrets$/);
@@ -214,7 +214,7 @@ describe('versions in Key Vault that another process has read', () => {
     }
   });
 
-  it('are not requested if lists are not allowed', async () => {
+  it('are not requested if listing is not allowed', async () => {
     await using test = await openRead(60);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     test.store.server.deny(/GET \/secrets$/);

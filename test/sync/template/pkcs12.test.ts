@@ -61,8 +61,8 @@ describe('PKCS#12', () => {
 
   it.each([
     ['an empty password', ''],
-    ['none, as Windows writes it', undefined],
-  ])('without a password is read, whether that means %s', (_, password) => {
+    ['no password, as Windows writes it', undefined],
+  ])('is read with %s', (_, password) => {
     const { cert, key } = createAuthority().issue();
     const P = pkcs12Of({ certificates: [cert], key: { pem: key, password } });
     expect(text('{{ P | pkcs12_key }}', { P })).toBe(key);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type AwsServer, startAwsServer } from '../../fakes/aws-server.ts';
-import { agrees, COUNT, names, openScene, outcomes, type Scene } from './survey-scene.ts';
+import { COUNT, expectAgreement, names, openScene, outcomes, type Scene } from './preflight-scene.ts';
 
-// A one-shot `sync` of many targets takes some of them as in step by metadata and lists alone. Whatever `plan`, which
-// reads everything, says of a target, such a run must not say less.
+// A one-shot `sync` of many targets checks some of them only by metadata and lists. `plan` reads everything. The sync
+// must find every change that `plan` finds.
 
 async function openAws(): Promise<Scene & { readonly aws: AwsServer }> {
   await using stack = new AsyncDisposableStack();
@@ -24,8 +24,8 @@ async function openAws(): Promise<Scene & { readonly aws: AwsServer }> {
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-describe('a one-shot sync that surveys', () => {
-  it('asks lists alone where all is in step, and hides nothing that a person or a store did', async () => {
+describe('a one-shot sync with preflight', () => {
+  it('only lists keys when everything is in sync, and misses no change in cluster or store', async () => {
     await using scene = await openAws();
     const { aws, patch } = scene;
     expect((await scene.sync()).summary).toMatchObject({ created: COUNT });
@@ -49,7 +49,7 @@ describe('a one-shot sync that surveys', () => {
     await patch('m12', { immutable: true });
     await patch('m13', [{ op: 'replace', path: '/metadata/managedFields', value: [{}] }], 'json');
     await patch('m14', { metadata: { labels: { 'app.kubernetes.io/managed-by': 'helm' } } });
-    // An edit that was taken back by the same hand leaves nothing to do.
+    // A reverted edit by the same writer leaves nothing to do.
     await patch('m15', { data: { VALUE: base64('edited') } });
     await patch('m15', { data: { VALUE: base64('value of m15') } });
     await patch('m16', { data: { VALUE: null } });
@@ -57,9 +57,9 @@ describe('a one-shot sync that surveys', () => {
     aws.store.put('m17', 'staged', { stages: ['AWSPENDING'] });
     await patch('m18', { metadata: { annotations: { 'secretbridge.dev/config': 'x' } } });
 
-    const done = await agrees(scene);
+    const done = await expectAgreement(scene);
     expect(
-      Object.fromEntries([...done].slice(0, COUNT).filter(([, it]) => it !== 'unchanged')),
+      Object.fromEntries([...done].slice(0, COUNT).filter(([, outcome]) => outcome !== 'unchanged')),
     ).toMatchObject({
       m0: 'updated',
       m1: 'updated',
@@ -71,17 +71,17 @@ describe('a one-shot sync that surveys', () => {
       m8: 'updated',
       m16: 'updated',
     });
-    expect(await scene.holds('m0')).toBe('value of m0');
-    expect(await scene.holds('m4')).toBe('second');
-    await agrees(scene);
+    expect(await scene.secretValue('m0')).toBe('value of m0');
+    expect(await scene.secretValue('m4')).toBe('second');
+    await expectAgreement(scene);
   });
 
-  it('takes every reading of an absence, and removes what is proved to be gone', async () => {
+  it('counts every read of an absence, and removes a Secret whose source is proven absent', async () => {
     await using scene = await openAws();
     const { aws } = scene;
     await scene.configure({
-      mappings: scene.configuration.mappings.map((it) =>
-        it.name === 'm1' ? { ...it, onSourceMissing: 'delete' } : it,
+      mappings: scene.configuration.mappings.map((mapping) =>
+        mapping.name === 'm1' ? { ...mapping, onSourceMissing: 'delete' } : mapping,
       ),
     });
     await scene.sync();
@@ -101,11 +101,11 @@ describe('a one-shot sync that surveys', () => {
     }
     const done = outcomes(await scene.sync());
     expect([done.get('m0'), done.get('m1')]).toEqual(['SOURCE_ABSENT', 'deleted']);
-    expect(await scene.holds('m1')).toBeUndefined();
-    expect(await scene.holds('m0')).toBe('value of m0');
+    expect(await scene.secretValue('m1')).toBeUndefined();
+    expect(await scene.secretValue('m0')).toBe('value of m0');
   });
 
-  it('hides no change of the configuration, of the stores, of rules, of keys and of the name', {
+  it('misses no change of configuration, stores, access rules, keys or instance', {
     tags: ['long'],
   }, async () => {
     await using scene = await openAws();
@@ -120,25 +120,27 @@ describe('a one-shot sync that surveys', () => {
       ['m5', { template: { data: { T: '{{ VALUE }}' } } }],
       ['m6', { data: { VALUE: { store: 'store', key: 'm6', version: 'AWSCURRENT' } } }],
     ]);
-    const mappings = configuration.mappings.map((it) => ({ ...it, ...changed.get(it.name) }));
-    const rules = [{ namespaces: [namespace], stores: ['store'], keys: names.filter((it) => it !== 'm7') }];
+    const mappings = configuration.mappings.map((mapping) => ({ ...mapping, ...changed.get(mapping.name) }));
+    const rules = [
+      { namespaces: [namespace], stores: ['store'], keys: names.filter((name) => name !== 'm7') },
+    ];
     await scene.configure({ mappings, access: rules });
     const before = aws.requests.length;
-    const done = await agrees(scene);
+    const done = await expectAgreement(scene);
     expect(done.get('m7')).toBe('NOT_ALLOWED');
     expect([0, 1, 2, 3, 5].map((n) => done.get(`m${n}`))).toEqual(Array(5).fill('updated'));
     expect(JSON.stringify(aws.requests.slice(before))).not.toContain('"m7"');
 
     const instance = `${namespace}-2`;
     await scene.configure({ mappings, instance, formerInstances: [namespace] });
-    expect([...new Set((await agrees(scene)).values())]).toEqual(['updated']);
+    expect([...new Set((await expectAgreement(scene)).values())]).toEqual(['updated']);
 
     const stores = [{ ...configuration.stores[0], region: 'eu-west-2' }];
     await scene.configure({ mappings, instance, formerInstances: [namespace], stores });
-    await agrees(scene);
+    await expectAgreement(scene);
   });
 
-  it('leaves a pinned target where it is, and follows it again after that', async () => {
+  it('keeps a pinned target unchanged, and follows the store again after unpin', async () => {
     await using scene = await openAws();
     const { aws } = scene;
     await scene.sync();
@@ -147,33 +149,33 @@ describe('a one-shot sync that surveys', () => {
     await scene.sync();
     const back = await scene.run('rollback', 'm0', '--to', String(first?.sequence));
     expect(back, back.stderr).toMatchObject({ code: 0 });
-    expect(await scene.holds('m0')).toBe('value of m0');
-    expect((await agrees(scene)).get('m0')).toBe('unchanged');
-    // The store has the version of the pin again, and something else after it.
+    expect(await scene.secretValue('m0')).toBe('value of m0');
+    expect((await expectAgreement(scene)).get('m0')).toBe('unchanged');
+    // The store now has a newer version than the pin.
     aws.store.put('m0', 'third');
-    expect((await agrees(scene)).get('m0')).toBe('unchanged');
+    expect((await expectAgreement(scene)).get('m0')).toBe('unchanged');
     expect(await scene.run('unpin', 'm0')).toMatchObject({ code: 0 });
-    expect(await scene.holds('m0')).toBe('third');
+    expect(await scene.secretValue('m0')).toBe('third');
   });
 
-  it('goes by a list that is late, unless the mapping is named or the store is strict', {
+  it('trusts a stale list unless the mapping is named or the store is strict', {
     tags: ['long'],
   }, async () => {
     await using scene = await openAws();
     const { aws, configuration } = scene;
     await scene.sync();
-    const late = structuredClone(aws.store.all());
-    aws.store.all = () => late;
+    const staleList = structuredClone(aws.store.all());
+    aws.store.all = () => staleList;
     aws.store.put('m0', 'second');
     aws.store.put('m1', 'second');
     expect((await scene.sync()).summary).toMatchObject({ unchanged: COUNT });
     expect((await scene.sync('--mapping', 'm0')).summary).toMatchObject({ updated: 1 });
-    // What it wrote is newer than what the list shows.
+    // The written version is newer than the one in the list.
     expect((await scene.sync()).summary).toMatchObject({ unchanged: COUNT });
-    expect([await scene.holds('m0'), await scene.holds('m1')]).toEqual(['second', 'value of m1']);
+    expect([await scene.secretValue('m0'), await scene.secretValue('m1')]).toEqual(['second', 'value of m1']);
     const stores = [{ ...configuration.stores[0], freshness: 'strict' }];
     await scene.configure({ stores });
     expect((await scene.sync()).summary).toMatchObject({ updated: 1 });
-    expect(await scene.holds('m1')).toBe('second');
+    expect(await scene.secretValue('m1')).toBe('second');
   });
 });

@@ -1,34 +1,34 @@
 import { describe, expect, it } from 'vitest';
 import type { AzureServer } from '../../fakes/azure-server/server.ts';
 import { openAzureStore } from './azure-store.ts';
-import { agrees, COUNT, names, openScene, outcomes, type Scene } from './survey-scene.ts';
+import { COUNT, expectAgreement, names, openScene, outcomes, type Scene } from './preflight-scene.ts';
 
-// Lists of Key Vault show no versions, so a process that begins goes by what the audit says was read.
+// Lists of Key Vault contain no versions, so a new process relies on the read records in the audit.
 
 const HOUR_MS = 3_600_000;
 
 interface AzureScene extends Scene {
   readonly server: AzureServer;
-  /** Moves the vault's clock. */
-  pass(ms: number): void;
-  /** The keys that were read, and whether pages were listed, since the last call of this. */
-  asked(): { readonly reads: readonly string[]; readonly lists: boolean };
+  /** Advances the clock of the vault. */
+  advance(ms: number): void;
+  /** The keys read and whether pages were listed since the last call. */
+  takeRequests(): { readonly reads: readonly string[]; readonly lists: boolean };
 }
 
 async function openAzure(): Promise<AzureScene> {
   await using stack = new AsyncDisposableStack();
-  let ahead = 0;
-  const { server, store, env } = stack.use(await openAzureStore({ now: () => Date.now() + ahead }));
+  let offsetMs = 0;
+  const { server, store, env } = stack.use(await openAzureStore({ now: () => Date.now() + offsetMs }));
   for (const name of names) server.secrets.put(name, `value of ${name}`);
   const scene = stack.use(await openScene(store, env));
   const owned = stack.move();
   return {
     ...scene,
     server,
-    pass(ms) {
-      ahead += ms;
+    advance(ms) {
+      offsetMs += ms;
     },
-    asked() {
+    takeRequests() {
       const lines = server.requests.splice(0);
       const reads = new Set(lines.flatMap((line) => /^vault GET \/secrets\/([^/]+)/.exec(line)?.[1] ?? []));
       return { reads: [...reads].sort(), lists: lines.includes('vault GET /secrets') };
@@ -38,9 +38,9 @@ async function openAzure(): Promise<AzureScene> {
 }
 
 describe('a one-shot sync of Azure', () => {
-  it('asks lists alone where nothing changed since it was read by another process', async () => {
+  it('only lists keys that have not changed since another process read them', async () => {
     await using scene = await openAzure();
-    const { server, pass, asked } = scene;
+    const { server, advance: pass, takeRequests: asked } = scene;
     pass(HOUR_MS);
     expect((await scene.sync()).summary).toMatchObject({ created: COUNT });
     expect(asked().reads).toEqual(names.toSorted());
@@ -54,38 +54,38 @@ describe('a one-shot sync of Azure', () => {
     server.secrets.remove('m3');
     pass(HOUR_MS);
     const done = outcomes(await scene.sync());
-    expect(Object.fromEntries([...done].filter(([, it]) => it !== 'unchanged'))).toEqual({
+    expect(Object.fromEntries([...done].filter(([, outcome]) => outcome !== 'unchanged'))).toEqual({
       m0: 'updated',
       m2: 'SOURCE_DISABLED',
       m3: 'SOURCE_DELETED',
     });
     expect(asked().reads).toEqual(['m0', 'm1', 'm2', 'm3']);
-    expect(await scene.holds('m0')).toBe('second');
-    // Of the tags no record is made, since the value and its version are the same.
+    expect(await scene.secretValue('m0')).toBe('second');
+    // Changed tags cause no read record, because value and version are the same.
     expect(await scene.records('--action', 'read')).toHaveLength(length + 3);
-    await agrees(scene);
+    await expectAgreement(scene);
   });
 
-  it('reads what was younger than two seconds when it was read last', async () => {
+  it('reads a key again that was less than two seconds old at its last read', async () => {
     await using scene = await openAzure();
-    const { server, pass, asked } = scene;
+    const { server, advance: pass, takeRequests: asked } = scene;
     pass(HOUR_MS);
     await scene.sync();
     server.secrets.put('m0', 'second');
     await scene.sync();
-    server.secrets.put('m0', 'third'); // the list may show the same second
+    server.secrets.put('m0', 'third'); // The list may show the same second.
     pass(HOUR_MS);
     asked();
     expect(outcomes(await scene.sync()).get('m0')).toBe('updated');
     expect(asked().reads).toEqual(['m0']);
-    expect(await scene.holds('m0')).toBe('third');
+    expect(await scene.secretValue('m0')).toBe('third');
     await scene.sync();
     expect(asked().reads).toEqual([]);
   });
 
-  it('goes by no reading from another definition of the store, and by none that failed', async () => {
+  it('ignores read records of another store definition, and failed ones', async () => {
     await using scene = await openAzure();
-    const { server, pass, asked, configuration } = scene;
+    const { server, advance: pass, takeRequests: asked, configuration } = scene;
     pass(HOUR_MS);
     await scene.sync();
     server.fail('unavailable', /GET \/secrets\/m0\b/);

@@ -3,14 +3,14 @@ import { createServer } from 'node:https';
 import type { Issued } from '../../fakes/certificates.ts';
 import { closeServer, listen } from '../../fakes/loopback.ts';
 
-export interface TlsFront extends AsyncDisposable {
+export interface TlsProxy extends AsyncDisposable {
   readonly address: string;
-  /** From the next connection on. */
-  show(certificate: Issued): void;
+  /** Uses this certificate for new connections. */
+  useCertificate(certificate: Issued): void;
 }
 
-/** Puts TLS before a server that has none. */
-export async function startTlsFront(upstream: string, certificate: Issued): Promise<TlsFront> {
+/** A TLS proxy in front of a server without TLS. */
+export async function startTlsProxy(upstream: string, certificate: Issued): Promise<TlsProxy> {
   const server = createServer(certificate, (incoming, outgoing) => {
     const { host: _, ...headers } = incoming.headers;
     const call = request(
@@ -27,7 +27,7 @@ export async function startTlsFront(upstream: string, certificate: Issued): Prom
   const port = await listen(server);
   return {
     address: `https://127.0.0.1:${port}`,
-    show: (next) => server.setSecureContext(next),
+    useCertificate: (next) => server.setSecureContext(next),
     [Symbol.asyncDispose]: () => closeServer(server),
   };
 }

@@ -4,15 +4,17 @@ import { listen } from '../../fakes/loopback.ts';
 import { createRequest } from '../services/http.ts';
 import { type OpenBao, startOpenBao } from '../services/openbao.ts';
 
-/** An OpenBao in its development mode as `docker stop` and `docker start` treat it: it comes back empty. */
+/**
+ * An OpenBao in development mode that restarts empty at the same address, like after `docker stop` and `docker start`.
+ */
 export interface DevStore extends AsyncDisposable {
-  /** The same for all of its lives. */
+  /** The same address after each restart. */
   readonly address: string;
   stop(): Promise<void>;
   start(): Promise<void>;
 }
 
-/** @param token What its root token is called; the one that it makes by itself is not known to a page. */
+/** @param token The root token. Pages need a fixed one instead of a generated one. */
 export async function openDevStore(token: string): Promise<DevStore> {
   let server: OpenBao | undefined;
   const sockets = new Set<Socket>();
@@ -46,7 +48,7 @@ export async function openDevStore(token: string): Promise<DevStore> {
       const body = { id: token, policies: ['root'], no_parent: true };
       const request = createRequest({ address: started.address, headers });
       const answer = await request('POST', '/v1/auth/token/create', body);
-      if (answer.status !== 200) throw new Error(`the token was not made: ${answer.status}`);
+      if (answer.status !== 200) throw new Error(`the token was not created: ${answer.status}`);
       server = started;
     },
     async [Symbol.asyncDispose]() {

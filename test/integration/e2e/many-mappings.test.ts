@@ -2,23 +2,23 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kubernetes, startKubernetes } from '../services/kubernetes.ts';
 import { countsBetween, createKubernetesApi, type RequestCounts } from '../services/kubernetes-api.ts';
 import { type Bench, openBench, recordedChanges } from './bench.ts';
-import { manyMappings, seed, valuesOf, wrongTargets } from './many.ts';
+import { manyMappings, seed, valuesOf, wrongTargets } from './many-mappings.ts';
 import type { Witness } from './witness.ts';
 
 const COUNT = 300;
 const MUTATING = /^(POST|PUT|PATCH|APPLY|DELETE|DELETECOLLECTION) (.*)$/;
-/** What an API server writes for itself, all the time. */
-const ITS_OWN = ['leases', 'flowschemas/status', 'prioritylevelconfigurations/status'];
+/** Resources that an API server writes continuously for itself. */
+const SERVER_RESOURCES = ['leases', 'flowschemas/status', 'prioritylevelconfigurations/status'];
 
-// An API server of its own: its request counters must not count what other tests do.
+// A separate API server, so that its request counters exclude other tests.
 let server: Kubernetes;
 
-function mutating(before: RequestCounts, after: RequestCounts): RequestCounts {
+function changesBetween(before: RequestCounts, after: RequestCounts): RequestCounts {
   const added = Object.entries(countsBetween(before, after));
   return Object.fromEntries(
     added.filter(([key]) => {
       const [, , resource = ''] = MUTATING.exec(key) ?? [];
-      return resource !== '' && !ITS_OWN.includes(resource);
+      return resource !== '' && !SERVER_RESOURCES.includes(resource);
     }),
   );
 }
@@ -55,15 +55,15 @@ describe.each(['names', 'namespace'] as const)(
       await bench?.[Symbol.asyncDispose]();
     });
 
-    it('are all there after the first sync, byte for byte, by one POST each', async () => {
+    it('are complete and exact after the first sync, with one POST each', async () => {
       const before = await counts();
       const report = await bench.sync();
       expect(report).toMatchObject({ code: 0, ok: true, summary: { created: COUNT } });
-      expect(mutating(before, await counts())).toEqual({ 'POST secrets': COUNT });
+      expect(changesBetween(before, await counts())).toEqual({ 'POST secrets': COUNT });
       expect(await wrongTargets(bench, COUNT, () => 0)).toEqual([]);
     });
 
-    it('carry the labels and annotations that say whose they are and what they were made of', async () => {
+    it('have labels and annotations for owner and sources', async () => {
       const { metadata, type } = (await bench.secret('m7')) ?? { metadata: undefined };
       expect(type).toBe('Opaque');
       expect(metadata?.labels).toEqual({
@@ -92,26 +92,26 @@ describe.each(['names', 'namespace'] as const)(
       expect(metadata?.managedFields).toMatchObject([{ manager: 'secretbridge', operation: 'Update' }]);
     });
 
-    it('need no request that writes at the second sync, and no resourceVersion moves', async () => {
+    it('cause no write on the second sync, and keep every resourceVersion', async () => {
       const [before, versionsBefore] = [await counts(), await versions()];
       const report = await bench.sync();
       expect(report).toMatchObject({ code: 0, ok: true, summary: { unchanged: COUNT } });
-      expect(mutating(before, await counts())).toEqual({});
+      expect(changesBetween(before, await counts())).toEqual({});
       expect(await versions()).toEqual(versionsBefore);
     });
 
-    it('get one rotation by exactly one PUT', async () => {
+    it('apply one rotation with one PUT', async () => {
       await bench.vault.put('m42', valuesOf(42, 1));
       const before = await counts();
       expect(await bench.run('plan', '--output', 'json')).toMatchObject({ code: 2 });
-      expect(mutating(before, await counts())).toEqual({});
+      expect(changesBetween(before, await counts())).toEqual({});
       const report = await bench.sync();
       expect(report).toMatchObject({ code: 0, summary: { updated: 1, unchanged: COUNT - 1 } });
-      expect(mutating(before, await counts())).toEqual({ 'PUT secrets': 1 });
+      expect(changesBetween(before, await counts())).toEqual({ 'PUT secrets': 1 });
       expect(await wrongTargets(bench, COUNT, (n) => (n === 42 ? 1 : 0))).toEqual([]);
     });
 
-    it('leave an outcome record for each resourceVersion that the API server saw, in a whole chain', async () => {
+    it('have an outcome record for each resourceVersion, in an intact chain', async () => {
       const changes = await witness.changes();
       const records = await bench.records();
       expect(changes).toHaveLength(COUNT + 1);

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startAwsServer } from '../../fakes/aws-server.ts';
 import { openAzureStore } from './azure-store.ts';
-import { openScene, type Scene } from './survey-scene.ts';
+import { openScene, type Scene } from './preflight-scene.ts';
 
-// Whoever has `edit` in a namespace may write any key into the annotation that says what a target was made of. It is
-// asked which keys a search has lost, and these are read: none of another team may come in by a second name.
+// Anyone with `edit` in a namespace can add keys to the sources annotation of a target. The bridge reads the keys in it
+// to detect lost search results. A key of another team must not get into the Secret under a second name.
 
 interface Store extends AsyncDisposable {
   readonly store: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string>>;
   readonly find: Readonly<Record<string, unknown>>;
-  /** Second names of what the search does not give, or gives by its first name. */
+  /** Aliases of keys that the search does not find, or finds under another name. */
   readonly names: readonly string[];
 }
 
@@ -65,7 +65,7 @@ async function openFiles(): Promise<Store> {
 
 const TARGET = 'found';
 
-/** The keys of the Secret, as a plan finds them there. */
+/** The keys of the Secret, as a plan reports them. */
 async function keysOf({ run }: Scene): Promise<readonly string[]> {
   const { stdout } = await run('plan', '--output', 'json', '--mapping', TARGET);
   const { targets } = JSON.parse(stdout) as { targets: { keys: { name: string; action: string }[] }[] };
@@ -76,8 +76,8 @@ describe.each([
   ['Azure', openAzure],
   ['AWS', openAws],
   ['files', openFiles],
-])('a second name of a key in %s, written into the annotation of a target', (_, open) => {
-  it('brings nothing into it that the search does not find', async () => {
+])('an alias of a key in %s, written into the sources annotation', (_, open) => {
+  it('adds no key that the search does not find', async () => {
     await using store = await open();
     await using scene = await openScene(store.store, store.env);
     const { configure, namespace, patch, sync } = scene;

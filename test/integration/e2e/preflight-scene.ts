@@ -6,9 +6,9 @@ import { expect } from 'vitest';
 import type { AuditRecord } from '../../../src/audit/entry.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
-import { type Run, runHere, type SyncReport, syncReport } from './program.ts';
+import { type Run, runInProcess, type SyncReport, syncReport } from './program.ts';
 
-/** A survey begins at twenty; these are changed in one way each, and there must be enough left. */
+/** The preflight starts at 20 targets. Tests change some targets, and enough unchanged ones must remain. */
 export const COUNT = 64;
 export const names = Array.from({ length: COUNT }, (_, n) => `m${n}`);
 
@@ -18,23 +18,23 @@ type Configuration = Record<string, unknown> & {
   readonly mappings: readonly Mapping[];
 };
 
-/** A namespace, and as many mappings of one key each of the one store. */
+/** A namespace, and `COUNT` mappings of one key each in one store. */
 export interface Scene extends AsyncDisposable {
   readonly namespace: string;
   readonly configuration: Configuration;
   configure(configuration: Record<string, unknown>): Promise<void>;
   run(...args: readonly string[]): Promise<Run>;
   sync(...args: readonly string[]): Promise<SyncReport>;
-  /** By mapping: what reading everything says would become of it. */
-  planned(): Promise<ReadonlyMap<string, string>>;
-  /** As somebody else. */
+  /** The planned outcome by mapping. A plan reads every key. */
+  plannedOutcomes(): Promise<ReadonlyMap<string, string>>;
+  /** Changes a Secret as another writer. */
   patch(name: string, patch: object, type?: 'merge' | 'json'): Promise<void>;
   remove(name: string): Promise<void>;
-  holds(name: string): Promise<string | undefined>;
+  secretValue(name: string): Promise<string | undefined>;
   records(...filter: readonly string[]): Promise<readonly AuditRecord[]>;
 }
 
-/** @param store As it stands in the configuration, under the name `store`. */
+/** @param store The store configuration without its name, which is `store`. */
 export async function openScene(
   store: Readonly<Record<string, unknown>>,
   env: Readonly<Record<string, string>>,
@@ -65,7 +65,7 @@ export async function openScene(
   const configure: Scene['configure'] = (change) =>
     writeFile(join(folder, 'secretbridge.yaml'), JSON.stringify({ ...configuration, ...change }));
   await configure({});
-  const run: Scene['run'] = (...args) => runHere(args, { cwd: folder, env });
+  const run: Scene['run'] = (...args) => runInProcess(args, { cwd: folder, env });
   const path = (name: string) => `/api/v1/namespaces/${namespace}/secrets/${name}`;
   const owned = stack.move();
   return {
@@ -74,7 +74,7 @@ export async function openScene(
     configure,
     run,
     sync: async (...args) => syncReport(await run('sync', '--output', 'json', ...args)),
-    async planned() {
+    async plannedOutcomes() {
       const { stdout } = await run('plan', '--output', 'json');
       const { targets } = JSON.parse(stdout) as {
         targets: { mapping: string; action: string; code?: string }[];
@@ -88,7 +88,7 @@ export async function openScene(
     async remove(name) {
       assertStatus(await cluster.request('DELETE', path(name)), 200, 'delete');
     },
-    async holds(name) {
+    async secretValue(name) {
       const answer = await cluster.request<{ data?: { VALUE?: string } }>('GET', path(name));
       const value = answer.status === 200 ? answer.body.data?.VALUE : undefined;
       return value === undefined ? undefined : Buffer.from(value, 'base64').toString();
@@ -101,16 +101,16 @@ export async function openScene(
   };
 }
 
-/** What each mapping ended as; `unchanged` only for those that were. */
+/** The outcome of each mapping. */
 export function outcomes({ targets }: SyncReport): ReadonlyMap<string, string> {
   return new Map(targets.map(({ mapping, outcome, code }) => [mapping, code ?? outcome]));
 }
 
 const DONE: Readonly<Record<string, string>> = { create: 'created', update: 'updated' };
 
-/** Runs both, and compares them target by target. */
-export async function agrees(scene: Scene): Promise<ReadonlyMap<string, string>> {
-  const planned = await scene.planned();
+/** Runs `plan` and `sync`, and expects the same outcome for each target. */
+export async function expectAgreement(scene: Scene): Promise<ReadonlyMap<string, string>> {
+  const planned = await scene.plannedOutcomes();
   const done = outcomes(await scene.sync());
   expect(Object.fromEntries(done)).toEqual(
     Object.fromEntries([...planned].map(([name, action]) => [name, DONE[action] ?? action])),

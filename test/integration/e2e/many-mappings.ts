@@ -1,7 +1,7 @@
 import type { Bench, BenchOptions } from './bench.ts';
 import { base64 } from './bench.ts';
 
-/** Values that break a program which handles text carelessly. */
+/** Values that expose careless text handling. */
 const TEXTS = [
   'plain',
   'p@ss "word" \\ \'quoted\'',
@@ -17,7 +17,7 @@ const TEXTS = [
 
 const BYTES = Uint8Array.from({ length: 256 }, (_, n) => n);
 
-/** Of one mapping: a text, a number and bytes (by way of base64). */
+/** The values of one mapping: a text, a number and bytes as base64. */
 export function valuesOf(n: number, round: number) {
   return {
     text: `${TEXTS[n % TEXTS.length]} #${n}.${round}`,
@@ -26,7 +26,7 @@ export function valuesOf(n: number, round: number) {
   };
 }
 
-/** Mappings of three keys each, from one key of the store each. */
+/** Mappings with three keys each. Each mapping reads one key of the store. */
 export function manyMappings(count: number): BenchOptions['mappings'] {
   return ({ prefix, namespace }) =>
     Array.from(
@@ -46,13 +46,13 @@ export async function seed({ vault }: Pick<Bench, 'vault'>, count: number, round
   await Promise.all(all.map((n) => vault.put(`m${n}`, valuesOf(n, round))));
 }
 
-/** The `data` that a target must have, as the API server gives it. */
+/** The expected `data` of a target, as the API server returns it. */
 export function dataOf(n: number, round: number): Readonly<Record<string, string>> {
   const { text, number, bytes } = valuesOf(n, round);
   return { TEXT: base64(text), NUMBER: base64(String(number)), BYTES: bytes };
 }
 
-/** The names of targets whose data is not as it must be, by the round of each. */
+/** The names of targets with unexpected data. `roundOf` gives the expected round of each. */
 export async function wrongTargets(
   bench: Bench,
   count: number,

@@ -8,11 +8,11 @@ import { writeKubeconfig } from '../services/kubeconfig.ts';
 import { installKubernetes } from '../services/kubernetes-install.ts';
 import { reportToStderr, until } from '../services/service.ts';
 
-/** An etcd, before which API servers are started one after the other, as a restart with other flags would be. */
+/** An etcd with API servers started one after the other, to simulate restarts with other flags. */
 export interface Etcd extends AsyncDisposable {
-  /** What is stored under `/registry/secrets/<namespace>/<name>`, as it is on the disk. */
-  stored(namespace: string, name: string): Promise<Buffer>;
-  /** @returns The administrator's kubeconfig of another API server on this etcd. */
+  /** The raw bytes under `/registry/secrets/<namespace>/<name>`. */
+  storedBytes(namespace: string, name: string): Promise<Buffer>;
+  /** Starts another API server on this etcd. @returns the administrator's kubeconfig */
   startApiServer(flags: readonly string[]): Promise<string>;
 }
 
@@ -40,10 +40,10 @@ export async function startEtcd(): Promise<Etcd> {
     ],
     env: {},
   });
-  const ask = createRequest({ address: client });
+  const sendToEtcd = createRequest({ address: client });
   await until('The start of etcd', 30_000, async () => {
     await assertStarting(etcd);
-    return (await tryRequest(ask, 'POST', '/v3/cluster/member/list', {}))?.status === 200;
+    return (await tryRequest(sendToEtcd, 'POST', '/v3/cluster/member/list', {}))?.status === 200;
   });
   const file = (name: string) => join(guard.folder, name);
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -53,9 +53,11 @@ export async function startEtcd(): Promise<Etcd> {
   let count = 0;
   const owned = stack.move();
   return {
-    async stored(namespace, name) {
+    async storedBytes(namespace, name) {
       const key = Buffer.from(`/registry/secrets/${namespace}/${name}`).toString('base64');
-      const answer = await ask<{ kvs?: readonly { value: string }[] }>('POST', '/v3/kv/range', { key });
+      const answer = await sendToEtcd<{ kvs?: readonly { value: string }[] }>('POST', '/v3/kv/range', {
+        key,
+      });
       return Buffer.from(answer.body.kvs?.[0]?.value ?? '', 'base64');
     },
     async startApiServer(flags) {
