@@ -105,13 +105,11 @@ async function namespacesOf(
 ): Promise<readonly string[]> {
   try {
     const subject = 'namespaces';
-    return (
-      await listAll(client, { path: '/api/v1/namespaces', selector: '', subject, signal })
-    ).map(nameOf);
+    return (await listAll(client, { path: '/api/v1/namespaces', selector: '', subject, signal })).map(nameOf);
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'CLUSTER_FORBIDDEN')) throw error;
     const own = client.namespace;
-    warnings.push(`namespaces may not be listed, so only ${own === undefined ? 'none' : own} was looked at`);
+    warnings.push(`no permission to list namespaces, so only ${own ?? 'none'} was searched`);
     return own === undefined ? [] : [own];
   }
 }

@@ -88,7 +88,7 @@ export function listAndWatch<T>(
 
   async function list(signal: AbortSignal, onPage: () => void): Promise<void> {
     const listOptions = { format: METADATA_LIST, pageSize: METADATA_PAGE_SIZE };
-    const request = { path, selector: '', fieldSelector, about: subject, signal, onPage, ...listOptions };
+    const request = { path, selector: '', fieldSelector, subject, signal, onPage, ...listOptions };
     const { items, resourceVersion } = await listWithVersion(client, request, sink.convert);
     if (!resourceVersion) throw unexpectedResponse(subject);
     if (disposal.signal.aborted) return;

@@ -119,7 +119,7 @@ describe('an identity', () => {
   it.each([
     ['a token', { token: 'a-token' }, 'Bearer a-token'],
     [
-      'a name and a password',
+      'a user name and a password',
       { username: 'ann', password: 'pass' },
       `Basic ${Buffer.from('ann:pass').toString('base64')}`,
     ],
@@ -137,7 +137,7 @@ describe('an identity', () => {
 
   it.each([
     ['', { tokenFile: 'token' }],
-    [' and goes before a token beside it', { tokenFile: 'token', token: 'ended' }],
+    [' and takes precedence over an inline token', { tokenFile: 'token', token: 'ended' }],
   ])('can be a file relative to the kubeconfig, which is read again after a change%s', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
@@ -184,8 +184,8 @@ describe('an identity', () => {
   });
 
   it.each([
-    ['another context has become the current one', 'y', 'x'],
-    ['its context leads to another server', 'x', 'old'],
+    ['the current context is another one', 'y', 'x'],
+    ['the context names another server', 'x', 'old'],
   ])('stays with the same context and server when %s', async (_, current, kept) => {
     await using server = await startApiServer({ token: 'old' });
     const { clock, advance } = withClock();
@@ -193,7 +193,7 @@ describe('an identity', () => {
     server.answer((_, response) => response.writeHead(401).end());
     await client.send(get);
     const text = stringify({
-      ...(parse(kubeconfigText({ server: 'https://other' }, { token: 'of another' })) as object),
+      ...(parse(kubeconfigText({ server: 'https://other' }, { token: 'of another cluster' })) as object),
       contexts: [
         { name: current, context: { cluster: 'c', user: 'u' } },
         { name: kept, context: { cluster: 'mine', user: 'me' } },
@@ -271,7 +271,7 @@ describe('an identity', () => {
       'an id token of OIDC that has ended',
       { 'auth-provider': { name: 'oidc', config: { 'id-token': ENDED } } },
     ],
-    ['a file that is not there', { tokenFile: 'token' }],
+    ['a missing file', { tokenFile: 'token' }],
     ['a file that is empty', { tokenFile: 'empty' }],
   ])('with %s sends no anonymous request and is loaded from the kubeconfig again', async (_, user) => {
     await using server = await startApiServer(user);
@@ -343,7 +343,7 @@ describe('an identity', () => {
   const data = (text: string) => Buffer.from(text).toString('base64');
 
   it.each([
-    ['of another pair', two.key, 'the client certificate and its key do not match'],
+    ['that belongs to another pair', two.key, 'the client certificate and its key do not match'],
     [
       'that is no PEM',
       'key',
@@ -391,7 +391,7 @@ describe('a server that requires a client certificate', () => {
   // Alerts as in RFC 8446, section 6.2.
   it.each([
     ['has ended', 45],
-    ['is of an authority that it does not know', 48],
+    ['is signed by an unknown CA', 48],
   ])('that is %s is reported as such', async (_, alert) => {
     const tls = createNetServer((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
     await using server = await startApiServer();
@@ -427,8 +427,8 @@ describe('the certificate authorities of a cluster', () => {
   }
 
   it.each([
-    ['stand in the kubeconfig, whatever file it names', { 'certificate-authority': 'other.pem' }],
-    ['stand there, and the file is gone', { 'certificate-authority': 'gone.pem' }],
+    ['are inline, besides a configured file', { 'certificate-authority': 'other.pem' }],
+    ['are inline, and the file is missing', { 'certificate-authority': 'gone.pem' }],
   ])('%s', async (_, cluster) => {
     expect(await requestWith({ ...cluster, 'certificate-authority-data': data(own.ca) })).toBe(200);
   });
@@ -499,7 +499,7 @@ describe('a proxy', () => {
 
   it.each([
     ['', 'localhost', 'localhost'],
-    [' and is told the name that the kubeconfig has for it', 'localhost', 'api.example'],
+    [' and gets the server name from the kubeconfig', 'localhost', 'api.example'],
     [' by its address', '127.0.0.1', '127.0.0.1'],
   ])('forwards to the server, whose certificate is still verified%s', async (_, host, name) => {
     const own = createAuthority('own');

@@ -156,7 +156,7 @@ describe('a manifest written by hand', () => {
       'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { a: 1234 }\n',
     ],
     [
-      'with a key twice',
+      'with a duplicate key',
       'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\ndata: { a: MQ==, a: Mg== }\n',
     ],
     [
@@ -167,7 +167,7 @@ describe('a manifest written by hand', () => {
         .join('\n')}\n`,
     ],
     [
-      'with a tag that nobody knows',
+      'with an unknown tag',
       'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { a: !vault s3cret }\n',
     ],
     [

@@ -149,7 +149,7 @@ describe('folders', () => {
 
   it.each([
     ['cannot be parsed', 'kind: [', 'team'],
-    ['is of another name', namespace('other'), 'team'],
+    ['has another name', namespace('other'), 'team'],
     ['has labels that are not text', namespace('team', { labels: { a: 1 } }), 'team'],
   ])('fail as a whole when a manifest beside them %s, so that no namespace is lost', async (_, text) => {
     await using d = await open();

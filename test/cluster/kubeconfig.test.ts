@@ -126,19 +126,19 @@ describe('a kubeconfig, read like kubectl:', () => {
 
 describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
   it.each([
-    ['nothing anywhere', () => load({}), /no pod identity, no KUBECONFIG and no ~\/.kube\/config/],
+    ['no configuration anywhere', () => load({}), /no pod identity, no KUBECONFIG and no ~\/.kube\/config/],
     [
-      'a file that is not there',
+      'a missing file',
       () => load({ kubeconfig: '/not/there/config' }),
       /^kubeconfig \/not\/there\/config does not exist$/,
     ],
     [
-      'a file of KUBECONFIG that is not there',
+      'a missing file of KUBECONFIG',
       () => load({ env: { KUBECONFIG: '/not/there', HOME: '/' } }),
       /\/not\/there does not exist/,
     ],
     [
-      'files of KUBECONFIG of which none is there',
+      'files of KUBECONFIG that are all missing',
       () => load({ env: { KUBECONFIG: ['/not/there', '/nor/here'].join(delimiter), HOME: '/' } }),
       /^none of the files in KUBECONFIG exists$/,
     ],
@@ -174,15 +174,15 @@ describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
 
   it.each([
     ['a certificate without its key', { 'client-certificate-data': 'eA==' }, /certificate without its key/],
-    ['groups to act as, and no name', { token: 't', 'as-groups': ['a'] }, /set `as`$/],
-    ['a uid to act as, and no name', { token: 't', 'as-uid': '1' }, /set `as`$/],
+    ['groups to impersonate, without a user', { token: 't', 'as-groups': ['a'] }, /set `as`$/],
+    ['a uid to impersonate, without a user', { token: 't', 'as-uid': '1' }, /set `as`$/],
     [
-      'a name to act as that has two lines',
+      'a user to impersonate with a line break',
       { token: 't', as: 'bob\n' },
       /`Impersonate-User` .* line breaks$/,
     ],
     [
-      'a group of that kind',
+      'a group with a line break',
       { token: 't', as: 'b', 'as-groups': ['a\0'] },
       /`Impersonate-Group` .* line breaks$/,
     ],
@@ -242,7 +242,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
 
   it.each([
     ['cut off', 'users: [{ name: u, user: { token: s3cret }'],
-    ['with a tag that nobody knows', 'users: [{ name: u, user: { token: !vault s3cret } }]'],
+    ['with an unknown tag', 'users: [{ name: u, user: { token: !vault s3cret } }]'],
     ['with a map for a key', 'users: [{ name: u, user: { { token: s3cret }: x } }]'],
   ])('quotes nothing of a file %s, because it holds tokens', async (_, text) => {
     await using f = await folder();

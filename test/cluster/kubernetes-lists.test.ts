@@ -86,7 +86,7 @@ describe('a list', () => {
     ['410 at the start', json(410, EXPIRED), 'CLUSTER_UNAVAILABLE'],
     ['one Secret instead of a list', json(200, secret()), 'CLUSTER_UNAVAILABLE'],
     ['no items', json(200, list(undefined)), 'CLUSTER_UNAVAILABLE'],
-    ['items that are no objects', json(200, list(['a'])), 'CLUSTER_UNAVAILABLE'],
+    ['items that are not objects', json(200, list(['a'])), 'CLUSTER_UNAVAILABLE'],
     [
       'an item without a uid',
       json(200, list([{ metadata: { name: 'a', namespace: 'team' } }])),

@@ -63,9 +63,9 @@ describe('a removal', () => {
   });
 
   it.each([
-    ['gone already', json(404, GONE), 'removed'],
+    ['already deleted', json(404, GONE), 'removed'],
     ['held by finalizers', json(200, secret()), 'removed'],
-    ['of another one by now', json(409, status(409, 'Conflict', { kind: 'Secret' })), 'conflict'],
+    ['with another uid', json(409, status(409, 'Conflict', { kind: 'Secret' })), 'conflict'],
   ] as const)('%s: %3$s', async (_, answer, kind) => {
     await using server = await startApiServer();
     await using opened = await open(server);

@@ -138,8 +138,8 @@ describe('the response to a write', () => {
 
   it.each([
     ['it exists already', status(409, 'AlreadyExists', { kind: 'secrets' })],
-    ['the version is another', status(409, 'Conflict', { kind: 'secrets' })],
-    ['the quota was counted at the same time', status(409, 'Conflict', { kind: 'resourcequotas' })],
+    ['another version', status(409, 'Conflict', { kind: 'secrets' })],
+    ['a concurrent quota update', status(409, 'Conflict', { kind: 'resourcequotas' })],
   ])('%s: conflict', async (_, body) => {
     await using server = await startApiServer();
     await using cluster = await open(server);

@@ -137,7 +137,7 @@ describe('an OIDC id token', () => {
     await using client = await open(server, clock);
     expect((await client.send(get)).status).toBe(200);
     for (let n = 0; n < 3; n++) {
-      newest = 'none of those that were given';
+      newest = 'an unknown token';
       time.now += 20_000;
       expect((await client.send(get)).status).toBe(200);
     }
@@ -163,9 +163,9 @@ describe('an OIDC id token', () => {
   });
 
   it.each([
-    ['in a header, as a rule', {}],
-    ['in a header, where the issuer takes both', ['client_secret_post', 'client_secret_basic']],
-    ['in the form, where the issuer takes no other', ['client_secret_post']],
+    ['in a header by default', {}],
+    ['in a header, if the issuer supports both', ['client_secret_post', 'client_secret_basic']],
+    ['in the form, if the issuer supports nothing else', ['client_secret_post']],
   ])('is renewed with the client secret %s', async (_, methods) => {
     const isForm = Array.isArray(methods) && methods.length === 1;
     await using issuer = await startIssuer(
@@ -203,19 +203,19 @@ describe('an OIDC id token', () => {
   it.each([
     ['refuses', { status: 400, error: 's3cret' }, {}, LOGIN, 'refused to renew it'],
     ['fails', { status: 503 }, {}, AWAY, 'answered with status 503'],
-    ['gives none', { access_token: 's3cret' }, {}, LOGIN, 'returned no id token'],
-    ['is another one', {}, { 'idp-certificate-authority-data': '' }, AWAY, 'TLS: '],
+    ['returns no id token', { access_token: 's3cret' }, {}, LOGIN, 'returned no id token'],
+    ['is another server', {}, { 'idp-certificate-authority-data': '' }, AWAY, 'TLS: '],
     [
-      'has an authority that is none',
+      'has an invalid CA',
       {},
       { 'idp-certificate-authority-data': data('text') },
       { ...LOGIN, code: 'CREDENTIAL_MISSING' },
       'holds no certificates',
     ],
-    ['is not there', {}, { 'idp-issuer-url': 'https://127.0.0.1:1' }, AWAY, 'no connection'],
+    ['does not exist', {}, { 'idp-issuer-url': 'https://127.0.0.1:1' }, AWAY, 'no connection'],
     ['has no TLS', {}, { 'idp-issuer-url': 'http://idp.example' }, LOGIN, 'https'],
-    ['is not named', {}, { 'idp-issuer-url': '' }, LOGIN, 'needs `idp-issuer-url`'],
-    ['has given no refresh token', {}, { 'refresh-token': '' }, LOGIN, '`refresh-token`'],
+    ['is not configured', {}, { 'idp-issuer-url': '' }, LOGIN, 'needs `idp-issuer-url`'],
+    ['returned no refresh token', {}, { 'refresh-token': '' }, LOGIN, '`refresh-token`'],
   ])('reports an issuer that %s', async (_, renewed, more, expected, detail) => {
     await using issuer = await startIssuer(() => renewed);
     await using server = await startWith(issuer.config(more));
@@ -238,8 +238,8 @@ describe('an OIDC id token', () => {
 
   it.each([
     ['none', undefined],
-    ['one that is no text', 1],
-    ['one that is no address', 's3cret'],
+    ['not a string', 1],
+    ['not a URL', 's3cret'],
   ])('reports a wrong issuer whose token endpoint is %s', async (_, token_endpoint) => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }), { token_endpoint });
     await using server = await startWith(issuer.config());

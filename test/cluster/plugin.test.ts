@@ -62,9 +62,9 @@ describe('a credential plugin', () => {
   });
 
   it.each([
-    ['is not there', { command: './missing' }, 'CREDENTIAL_MISSING'],
+    ['does not exist', { command: './missing' }, 'CREDENTIAL_MISSING'],
     ['fails', { command: 'false' }, 'CLUSTER_FORBIDDEN'],
-    ['prints something else', { command: 'echo', args: ['s3cret'] }, 'CLUSTER_FORBIDDEN'],
+    ['prints other text', { command: 'echo', args: ['s3cret'] }, 'CLUSTER_FORBIDDEN'],
   ])('that %s gives a typed error', async (_, exec, code) => {
     await using server = await startApiServer({ exec: { apiVersion: V1, ...exec } });
     await using client = await open(server);
@@ -184,8 +184,8 @@ describe('a credential plugin', () => {
   });
 
   it.each([
-    ['is told of the cluster where the kubeconfig wants that', true],
-    ['is not told of the cluster otherwise', undefined],
+    ['gets the cluster if the kubeconfig asks for it', true],
+    ['gets no cluster by default', undefined],
   ])('%s', async (_, provideClusterInfo) => {
     await using server = await withPlugin(
       `printf %s "$KUBERNETES_EXEC_INFO" > info\necho '${credential({ token: 't' })}'`,
@@ -246,7 +246,7 @@ describe('a credential plugin', () => {
 
   it.each([
     ['itself', 'exec sleep 600'],
-    ['in what it started', 'sh -c "echo \\$\\$ >> runs; exec sleep 600"'],
+    ['in a child process', 'sh -c "echo \\$\\$ >> runs; exec sleep 600"'],
   ])('that hangs %s is killed after its time limit, and runs again', async (_, script) => {
     await using server = await withPlugin(
       `[ "$(wc -l < runs)" = 1 ] || exec echo '${credential({ token: 'second' })}'\n${script}\n:`,

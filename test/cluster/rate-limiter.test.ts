@@ -52,7 +52,7 @@ it('never waits without a rate', async () => {
 
 it('does not start a cancelled request', async () => {
   const { pace } = paceAt(1);
-  const reason = new Error('no longer wanted');
+  const reason = new Error('cancelled');
   await expect(pace(AbortSignal.abort(reason))).rejects.toBe(reason);
 });
 

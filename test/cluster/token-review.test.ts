@@ -53,9 +53,9 @@ describe('a token', () => {
 
   it.each([
     ['is not accepted', { authenticated: false, error: 'invalid bearer token' }],
-    ['has no answer', {}],
+    ['gets no decision', {}],
     ['is for another audience', { authenticated: true, user, audiences: ['other'] }],
-    ['was looked at by a server that knows no audiences', { authenticated: true, user }],
+    ['was reviewed by a server without audiences', { authenticated: true, user }],
   ])('has no caller when it %s', async (_, of) => {
     await using server = await startApiServer();
     await using h = await open(server);

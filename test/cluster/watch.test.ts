@@ -126,7 +126,7 @@ describe('a watch', () => {
 
   it.each([
     ['garbage', 'not JSON\n'],
-    ['JSON that is no event', '{"a":1}\n'],
+    ['JSON that is not an event', '{"a":1}\n'],
     ['an event of an unknown type', `${JSON.stringify(event('NEWS', item('app', '11')))}\n`],
     ['an event without a version', `${JSON.stringify(event('MODIFIED', { metadata: { name: 'app' } }))}\n`],
     [
@@ -153,7 +153,7 @@ describe('a watch', () => {
     const handlers = {
       ...log,
       changed(meta: Parameters<typeof log.changed>[0]) {
-        if (failures-- > 0) throw new Error('a bug of ours');
+        if (failures-- > 0) throw new Error('an internal error');
         log.changed(meta);
       },
     };

@@ -160,7 +160,7 @@ describe('a workload', () => {
 describe('a restart', () => {
   const read = async (h: Awaited<ReturnType<typeof open>>, of = id) => {
     const live = await h.workloads.read(of);
-    if (live === undefined) throw new Error('it is there');
+    if (live === undefined) throw new Error('the workload is missing');
     return live;
   };
 
@@ -183,7 +183,7 @@ describe('a restart', () => {
 
   it.each([
     ['gone', notFound('deployments')],
-    ['another one by now', json(422, status(422, 'Invalid', { causes: [{ field: 'metadata.uid' }] }))],
+    ['replaced by another one', json(422, status(422, 'Invalid', { causes: [{ field: 'metadata.uid' }] }))],
   ])('of a workload that is %s does nothing', async (_, answer) => {
     await using server = await startApiServer();
     await using h = await open(server);

@@ -244,7 +244,7 @@ describe('unsupported YAML', () => {
     ['an alias', 'log: { level: *level }\n', '5:15 '],
     ['an alias of a section', 'log: *log\n', '5:6 '],
     ['a tag', 'log: { level: !env LEVEL }\n', '5:20 '],
-    ['a merge key, behind which is what is missing', 'cluster: { <<: *c, scope: names }\n', '5:12 '],
+    ['a merge key, which may define missing members', 'cluster: { <<: *c, scope: names }\n', '5:12 '],
     ['a name that is a list', 'http: { tokens: [ { ? [a] : b, role: viewer } ] }\n', '5:23 '],
   ])('causes no false problems: %s', async (_, text, place) => {
     const lines = linesOf(await loadText(HEAD + stores + wrong + text));
@@ -270,7 +270,7 @@ describe('unsupported YAML', () => {
 
   it.each([
     ['sources', 'data: *d'],
-    ['names for its templates', "data: { <<: *d }, template: { data: { t: '{{ A }}' } }"],
+    ['template names', "data: { <<: *d }, template: { data: { t: '{{ A }}' } }"],
     ['the name of another target', 'target: { namespace: a, secret: *s }, data: { A: { store: s, key: k } }'],
   ])('causes no false problems of two places, if one may be %s', async (_, fields) => {
     const target = fields.startsWith('target') ? '' : 'target: { namespace: a }, ';

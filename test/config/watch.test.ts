@@ -291,8 +291,8 @@ async function overDisk(path: string, everyMs: number) {
 }
 
 describe.each([
-  ['by events alone', 3_600_000],
-  ['by looking alone', 20],
+  ['with events alone', 3_600_000],
+  ['with checks alone', 20],
 ])('on disk, %s', (_, everyMs) => {
   it('notices an edit in place, but not a touched file', async () => {
     await using disk = await overDisk('c.yaml', everyMs);

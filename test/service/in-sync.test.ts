@@ -46,7 +46,7 @@ async function metaOf({ cluster }: Pick<World, 'cluster'>): Promise<SecretMeta> 
   const handlers = {
     listed: (found: readonly SecretMeta[]) => void reported.push(...found),
     changed: () => undefined,
-    gone: () => undefined,
+    deleted: () => undefined,
     progress: () => undefined,
   };
   await using _ = cluster.watch(APP, handlers);

@@ -1,34 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertStatus } from '../integration/services/kubernetes-api.ts';
-import { encoded, type Scene } from './scene.ts';
+import { encodedData, type Scene } from './scene.ts';
 import type { Witness } from './witness.ts';
 import { type Item, NAMESPACES, type World } from './world.ts';
 
-/** Something that the replicas must answer by a write. */
+/** A change that the replicas must answer with a write. */
 export interface Trigger {
   readonly kind: 'rotation' | 'edited' | 'deleted';
   readonly target: string;
   readonly item: Item;
-  /** Milliseconds since 1970, when it was done. */
+  /** The time of the change, in milliseconds since 1970. */
   readonly at: number;
-  /** What the target must be made from, at least. */
+  /** The lowest source version that the target must have afterwards. */
   readonly version: number;
 }
 
 export interface Changes {
   readonly triggers: readonly Trigger[];
-  /** `resourceVersion`s of Secrets that are ours and not the replicas'. */
+  /** `resourceVersion`s written by the test and not by a replica. */
   readonly written: ReadonlySet<string>;
-  /** How often we have deleted a target. */
+  /** The number of deletions by the test, by target. */
   readonly deleted: ReadonlyMap<string, number>;
   readonly done: Promise<void>;
 }
 
-/** Rests this long between two hands on one target, so that nobody takes them for a controller that fights. */
+/** The minimum time between two edits of a target, so that it does not become contested. */
 const REST_MS = 150_000;
 const MERGE = { 'content-type': 'application/merge-patch+json' };
 
-/** Until the end: new values in the stores, and Secrets that somebody changes by hand. */
+/** Until the end, writes new values into the stores and edits Secrets. */
 export function startChanges(
   scene: Scene,
   world: World,
@@ -38,12 +38,12 @@ export function startChanges(
   const triggers: Trigger[] = [];
   const written = new Set<string>();
   const deleted = new Map<string, number>();
-  const touched = new Map<string, number>();
+  const lastChangeAt = new Map<string, number>();
   const stable = world.items.filter(
     ({ swapped, kind }) => !swapped && kind !== 'partial' && kind !== 'pinned',
   );
   const rotate = async (): Promise<void> => {
-    const item = any(stable, random);
+    const item = pickRandom(stable, random);
     const version = world.version(item.key) + 1;
     const at = Date.now();
     await scene.put(item.key, version);
@@ -52,18 +52,18 @@ export function startChanges(
   };
 
   const drift = async (): Promise<void> => {
-    const item = any(
+    const item = pickRandom(
       stable.filter(({ kind }) => kind !== 'merge'),
       random,
     );
-    const namespace = any(NAMESPACES, random);
+    const namespace = pickRandom(NAMESPACES, random);
     const target = `${namespace}/${item.name}`;
     const before = witness.last(target);
     const now = Date.now();
-    if (now - (touched.get(target) ?? 0) < REST_MS || before?.version === undefined) return;
-    touched.set(target, now);
+    if (now - (lastChangeAt.get(target) ?? 0) < REST_MS || before?.version === undefined) return;
+    lastChangeAt.set(target, now);
     const path = `/api/v1/namespaces/${namespace}/secrets/${item.name}`;
-    const [first = ''] = Object.keys(encoded(world, item, 1));
+    const [first = ''] = Object.keys(encodedData(world, item, 1));
     const trigger = { target, item, at: now, version: before.version };
     if (random() < 0.3) {
       const { status } = await scene.cluster('DELETE', path);
@@ -76,7 +76,7 @@ export function startChanges(
     const answer = await scene.cluster<{ metadata?: { resourceVersion?: string } }>(
       'PATCH',
       path,
-      { data: any(edits, random) },
+      { data: pickRandom(edits, random) },
       MERGE,
     );
     if (answer.status === 404) return;
@@ -96,7 +96,7 @@ export function startChanges(
   };
 }
 
-/** Works on and on until the end, at uneven times that are so far apart on average. */
+/** Repeats `work` until the end, at random intervals with this average. */
 export async function repeatedly(
   work: () => Promise<void>,
   everyMs: number,
@@ -108,28 +108,28 @@ export async function repeatedly(
   }
 }
 
-export function any<T>(from: readonly T[], random: () => number): T {
-  const one = from[Math.floor(random() * from.length)];
-  if (one === undefined) throw new Error('there is nothing to choose from');
-  return one;
+export function pickRandom<T>(from: readonly T[], random: () => number): T {
+  const item = from[Math.floor(random() * from.length)];
+  if (item === undefined) throw new Error('cannot choose from an empty list');
+  return item;
 }
 
-/** Plays the controller of Deployments, which this cluster lacks: a workload has rolled when it is looked at. */
-export async function playController({ cluster }: Scene, signal: AbortSignal): Promise<void> {
+/** Acts as the Deployment controller, which this cluster lacks. Each rollout ends at the next poll. */
+export async function runDeploymentController({ cluster }: Scene, signal: AbortSignal): Promise<void> {
   const path = '/apis/apps/v1/deployments';
   while (!signal.aborted) {
     const { body } = await cluster<{ items?: readonly Deployment[] }>('GET', path);
     for (const { metadata, status } of body.items ?? []) {
       const { namespace, name, generation } = metadata;
       if (status?.observedGeneration === generation) continue;
-      const done = {
+      const finishedStatus = {
         observedGeneration: generation,
         ...{ replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 },
       };
       await cluster(
         'PATCH',
         `/apis/apps/v1/namespaces/${namespace}/deployments/${name}/status`,
-        { status: done },
+        { status: finishedStatus },
         MERGE,
       );
     }

@@ -5,13 +5,13 @@ import { verify } from '../../src/audit/verify/verify.ts';
 import { recordsOf } from '../audit/sample.ts';
 import { openAt } from '../integration/audit/database.ts';
 import type { Changes } from './changes.ts';
-import { judgeContent, wronglyRolled } from './contents.ts';
+import { judgeContent, findWrongRestarts } from './contents.ts';
 import type { Faults } from './faults.ts';
-import { type LeakScan, lookAtPostgres, lookAtRedis } from './leaks.ts';
+import { type LeakScan, searchPostgres, searchRedis } from './leaks.ts';
 import type { Check, Result, SoakOptions } from './options.ts';
 import { judgePins, type Pinning } from './pinning.ts';
-import type { Polled } from './poll.ts';
-import type { Life, Replica } from './replica.ts';
+import type { PollResult } from './poll.ts';
+import type { ProcessRun, Replica } from './replica.ts';
 import type { Scene } from './scene.ts';
 import { judgeRemovals, type SecondSources } from './second-sources.ts';
 import { showDistribution, slope } from './stats.ts';
@@ -20,7 +20,7 @@ import type { Witness } from './witness.ts';
 import type { World } from './world.ts';
 import { judgeWrites, readWrites } from './writes.ts';
 
-export interface Ended {
+export interface RunEvidence {
   readonly scene: Scene;
   readonly world: World;
   readonly witness: Witness;
@@ -28,7 +28,7 @@ export interface Ended {
   readonly changes: Changes;
   readonly seconds: SecondSources;
   readonly pinning: Pinning;
-  readonly polled: Polled;
+  readonly polled: PollResult;
   readonly scan: LeakScan;
   readonly monitor: string;
   readonly options: SoakOptions;
@@ -43,10 +43,10 @@ export interface Ended {
 /** The exit code of a start with an invalid configuration. */
 const INVALID_CONFIG = '3';
 
-export async function finalChecks(ended: Ended): Promise<Result> {
-  const { scene, witness, faults, changes, polled, scan, options, world } = ended;
-  const died = scene.replicas.flatMap(({ name, lives }) =>
-    lives.flatMap(({ ended }) =>
+export async function finalChecks(run: RunEvidence): Promise<Result> {
+  const { scene, witness, faults, changes, polled, scan, options, world } = run;
+  const unexpectedExits = scene.replicas.flatMap(({ name, runs: lives }) =>
+    lives.flatMap(({ unexpectedExit: ended }) =>
       ended === undefined || ended === INVALID_CONFIG ? [] : [`${name}: ${ended}`],
     ),
   );
@@ -59,96 +59,104 @@ export async function finalChecks(ended: Ended): Promise<Result> {
   const judge = (triggers: typeof drifts) =>
     judgeTriggers(triggers, witness.changes, changes.written, faults.past);
   const [drift, rotation] = [judge(drifts), judge(rotations)];
-  const statuses = await Promise.all(scene.replicas.map((replica) => outOfStep(replica, world)));
-  const { absences } = ended.seconds;
+  const statuses = await Promise.all(scene.replicas.map((replica) => outOfSyncTargets(replica, world)));
+  const { absences } = run.seconds;
   const removals = judgeRemovals(witness.changes, world.items, absences, changes.written);
-  const moved = judgePins(witness.changes, ended.pinning.pinned);
-  const spoilt = judgeContent(witness.changes, world.items, changes);
-  const unrolled = await wronglyRolled(scene, world);
+  const brokenPins = judgePins(witness.changes, run.pinning.pinned);
+  const badContents = judgeContent(witness.changes, world.items, changes);
+  const wrongRestarts = await findWrongRestarts(scene, world);
   const chain = await chainOf(scene);
-  const calm = writes.filter(({ at }) => at > ended.calmFrom).length;
-  const memory = scene.replicas.map((replica) => memoryOf(replica, ended.startedAt, ended.quietFrom));
+  const quietWrites = writes.filter(({ at }) => at > run.calmFrom).length;
+  const memory = scene.replicas.map((replica) => memoryOf(replica, run.startedAt, run.quietFrom));
 
-  await lookAtRedis(scene, scan);
+  await searchRedis(scene, scan);
   const codes: (number | null)[] = [];
   for (const replica of scene.replicas) codes.push(await replica.stop());
-  for (const { log, name } of scene.replicas) await scan.lookAtFile(`the log of replica ${name}`, log);
-  await scan.lookAtFile('what Redis was told (MONITOR)', ended.monitor);
-  await lookAtPostgres(scene, scan);
+  for (const { log, name } of scene.replicas) await scan.searchFile(`the log of replica ${name}`, log);
+  await scan.searchFile('what Redis was told (MONITOR)', run.monitor);
+  await searchPostgres(scene, scan);
 
   const lateOf = ({ late, lost }: typeof drift) => [...late, ...lost];
   const checks: Check[] = [
-    figure('first sync of everything', `${Math.round(ended.firstSyncMs / 1_000)} s`),
-    figure('faults', countNames(faults.past.map(({ name }) => name))),
-    figure('changes', `${rotations.length / 4} rotations of a source, ${drifts.length} drifts by hand`),
-    check('all converged', ended.wrong.length === 0, convergedText(ended)),
+    measurement('first sync of everything', `${Math.round(run.firstSyncMs / 1_000)} s`),
+    measurement('faults', countNames(faults.past.map(({ name }) => name))),
+    measurement('changes', `${rotations.length / 4} rotations of a source, ${drifts.length} manual edits`),
+    check('all converged', run.wrong.length === 0, convergedText(run)),
     check(
       'replicas agree',
-      statuses.every((it) => it.length === 0),
+      statuses.every((targets) => targets.length === 0),
       statuses.flat().slice(0, 8).join('; ') || 'all synced',
     ),
     check(
       'every write once, and audited',
       written.findings.length === 0,
-      `${written.writes} writes, ${written.records} records${some(written.findings)}`,
+      `${written.writes} writes, ${written.records} records${listFindings(written.findings)}`,
     ),
-    check('no target half or gone', spoilt.length === 0, `${witness.changes.length} changes${some(spoilt)}`),
     check(
-      'no key goes without proof',
+      'no target broken or missing',
+      badContents.length === 0,
+      `${witness.changes.length} changes${listFindings(badContents)}`,
+    ),
+    check(
+      'no key removed without proof',
       removals.length === 0,
-      `${absences.length} absences of a source${some(removals)}`,
+      `${absences.length} absences of a source${listFindings(removals)}`,
     ),
     check(
-      'pins hold',
-      moved.length === 0,
-      `${ended.pinning.pinned.length} pins, ${world.pins.size} at the end${some(moved)}`,
+      'pins are respected',
+      brokenPins.length === 0,
+      `${run.pinning.pinned.length} pins, ${world.pins.size} at the end${listFindings(brokenPins)}`,
     ),
-    check('workloads have the last content', unrolled.length === 0, some(unrolled) || 'all of them'),
-    check('no write in the quiet', calm === 0, `${calm} writes in the last interval`),
+    check(
+      'workloads have the latest content',
+      wrongRestarts.length === 0,
+      listFindings(wrongRestarts) || 'all of them',
+    ),
+    check('no write without a change', quietWrites === 0, `${quietWrites} writes in the last interval`),
     check('the audit chain', chain.ok, chain.text),
-    figure('drift undisturbed', showDistribution(drift.undisturbed)),
-    figure(
-      'drift in faults',
+    measurement('drift without faults', showDistribution(drift.undisturbed)),
+    measurement(
+      'drift during faults',
       `${showDistribution(drift.disturbed)} · after them ${showDistribution(drift.afterFaults)}`,
     ),
     check(
       'no drift late or lost',
       lateOf(drift).length === 0,
-      `${drift.late.length} late, ${drift.lost.length} lost${some(lateOf(drift).map(sayLate))}`,
+      `${drift.late.length} late, ${drift.lost.length} lost${listFindings(lateOf(drift).map(describeLate))}`,
     ),
-    figure('rotations undisturbed', showDistribution(rotation.undisturbed)),
-    figure(
-      'rotations in faults',
+    measurement('rotations without faults', showDistribution(rotation.undisturbed)),
+    measurement(
+      'rotations during faults',
       `${showDistribution(rotation.disturbed)} · after them ${showDistribution(rotation.afterFaults)}`,
     ),
     check(
       'no rotation late or lost',
       lateOf(rotation).length === 0,
-      `${rotation.late.length} late, ${rotation.lost.length} lost${some(lateOf(rotation).map(sayLate))}`,
+      `${rotation.late.length} late, ${rotation.lost.length} lost${listFindings(lateOf(rotation).map(describeLate))}`,
     ),
     check(
       'liveness',
       polled.notLive.size === 0,
-      `${polled.liveProbes} probes${some([...polled.notLive].map(([what, count]) => `${what} × ${count}`))}`,
+      `${polled.liveProbes} probes${listFindings([...polled.notLive].map(([probe, count]) => `${probe} × ${count}`))}`,
     ),
     ...memory.map(({ name, text, ok }) => check(`memory of replica ${name}`, ok, text)),
-    figure('calls of the store', `${scene.toStore.calls.length}; in its outages ${outageCalls(ended)}`),
-    figure('starts of replicas', scene.replicas.map(({ lives }) => readyText(lives)).join(' · ')),
-    check('no replica ends by itself', died.length === 0, died.join(', ') || 'none'),
+    measurement('calls of the store', `${scene.toStore.calls.length}; in its outages ${outageCalls(run)}`),
+    measurement('starts of replicas', scene.replicas.map(({ runs: lives }) => readyText(lives)).join(' · ')),
+    check('no replica exits unexpectedly', unexpectedExits.length === 0, unexpectedExits.join(', ') || 'none'),
     check(
-      'ends in good order',
+      'all replicas exit cleanly',
       codes.every((code) => code === 0),
       `exit codes ${codes.join(', ')}`,
     ),
     check(
-      'no value anywhere',
-      scan.found.size === 0,
-      `${Math.round(scan.bytes / 1e6)} MB searched${some([...scan.found])}`,
+      'no value leaked',
+      scan.leaks.size === 0,
+      `${Math.round(scan.bytes / 1e6)} MB searched${listFindings([...scan.leaks])}`,
     ),
   ];
   const failed = checks.some(({ ok }) => ok === false);
   if (options.keep || failed)
-    await keepEvidence(ended, {
+    await keepEvidence(run, {
       records,
       writes,
       findings: written.findings,
@@ -159,7 +167,7 @@ export async function finalChecks(ended: Ended): Promise<Result> {
     checks,
     figures: {
       ...{ minutes: options.minutes, targets: options.targets, seed: options.seed },
-      ...{ firstSyncMs: ended.firstSyncMs, convergedMs: ended.convergedMs },
+      ...{ firstSyncMs: run.firstSyncMs, convergedMs: run.convergedMs },
       drift: { undisturbed: drift.undisturbed, disturbed: drift.disturbed, afterFaults: drift.afterFaults },
       rotation: {
         undisturbed: rotation.undisturbed,
@@ -177,16 +185,16 @@ function check(name: string, ok: boolean, says: string): Check {
   return { name, ok, says };
 }
 
-function figure(name: string, says: string): Check {
+function measurement(name: string, says: string): Check {
   return { name, ok: undefined, says };
 }
 
-function some(findings: readonly string[]): string {
+function listFindings(findings: readonly string[]): string {
   if (findings.length === 0) return '';
   const more = findings.length > 5 ? `\n          … and ${findings.length - 5} more` : '';
   return `${findings
     .slice(0, 5)
-    .map((it) => `\n          ${it}`)
+    .map((finding) => `\n          ${finding}`)
     .join('')}${more}`;
 }
 
@@ -195,7 +203,7 @@ async function readRecords(scene: Scene): Promise<readonly AuditRecord[]> {
   return await recordsOf(audit);
 }
 
-async function outOfStep(replica: Replica, { pins }: World): Promise<readonly string[]> {
+async function outOfSyncTargets(replica: Replica, { pins }: World): Promise<readonly string[]> {
   const answer = await replica.get('/api/v1/status');
   if (answer?.status !== 200) return [`${replica.name}: no status`];
   const { targets } = answer.body as {
@@ -210,19 +218,19 @@ async function outOfStep(replica: Replica, { pins }: World): Promise<readonly st
     );
 }
 
-function convergedText({ convergedMs, wrong }: Ended): string {
+function convergedText({ convergedMs, wrong }: RunEvidence): string {
   if (convergedMs === undefined) return `${wrong.length} are wrong: ${wrong.slice(0, 5).join(' ')}`;
   return `${Math.round(convergedMs / 1_000)} s after the last change`;
 }
 
-/** Proven as anybody may prove it who can read the database. */
+/** Verifies the chain with read access to the database, as an outside auditor would. */
 async function chainOf(scene: Scene): Promise<{ readonly ok: boolean; readonly text: string }> {
   await using audit = await openAt(scene.database.url, { readOnly: true });
   const state = await verify(audit.storedRecords(1), { until: await audit.head() });
   return { ok: state.kind === 'intact', text: JSON.stringify(state) };
 }
 
-function sayLate({ trigger, ms, afterFaultsMs, faults }: Answered): string {
+function describeLate({ trigger, ms, afterFaultsMs, faults }: Answered): string {
   const when = ms === undefined ? 'never' : `after ${ms} ms`;
   const after = afterFaultsMs === undefined ? '' : `, ${afterFaultsMs} ms after ${faults.join(', ')}`;
   return `${trigger.kind} of ${trigger.target} (v${trigger.version}) at ${new Date(trigger.at).toISOString()}: ${when}${after}`;
@@ -235,9 +243,9 @@ function countNames(names: readonly string[]): string {
 const FLAT_MB_PER_MINUTE = 4;
 const LONG_MINUTES = 8;
 
-/** Of the longest life, its last half: what a process takes up at its start is no leak. */
+/** Measures growth in the last half of the longest run, because memory normally grows after a start. */
 function memoryOf(
-  { name, lives }: Replica,
+  { name, runs: lives }: Replica,
   startedAt: number,
   endedAt: number,
 ): { name: string; text: string; ok: boolean } {
@@ -250,11 +258,11 @@ function memoryOf(
   const text =
     `${Math.round(Math.min(...all))} to ${Math.round(Math.max(...all))} MB in ${lives.length} lives; ` +
     `${perMinute.toFixed(2)} MB a minute over the last ${minutes.toFixed(1)} minutes of its longest`;
-  // In the minutes after a start the heap grows to its usual size, and the collector of garbage alone makes a slope.
+  // After a start the heap grows to its usual size, and garbage collection alone causes a slope.
   return { name, text, ok: minutes < LONG_MINUTES || perMinute < FLAT_MB_PER_MINUTE };
 }
 
-function readyText(lives: readonly Life[]): string {
+function readyText(lives: readonly ProcessRun[]): string {
   const times = lives.flatMap(({ readyMs }) =>
     readyMs === undefined ? [] : [Math.round(readyMs / 100) / 10],
   );
@@ -262,7 +270,7 @@ function readyText(lives: readonly Life[]): string {
 }
 
 /** Calls per minute that came while the store was down. */
-function outageCalls({ scene, faults }: Ended): string {
+function outageCalls({ scene, faults }: RunEvidence): string {
   const outages = faults.past.filter(({ name }) => name.startsWith('the store is'));
   return outages
     .map(({ startedAt, endedAt = Date.now() }) => {
@@ -272,9 +280,9 @@ function outageCalls({ scene, faults }: Ended): string {
     .join(', ');
 }
 
-/** What it takes to understand a failed run; holds no value. */
+/** Saves what is needed to analyze a failed run. It contains no values. */
 async function keepEvidence(
-  { scene, options, changes, witness, faults }: Ended,
+  { scene, options, changes, witness, faults }: RunEvidence,
   more: object,
 ): Promise<void> {
   const folder = options.out === undefined ? 'state/soak' : `${options.out}.evidence`;
@@ -289,5 +297,5 @@ async function keepEvidence(
     others: [...changes.written],
   });
   await writeFile(join(folder, 'evidence.json'), text);
-  options.report(`What it takes to understand this run is in ${folder}`);
+  options.report(`The evidence of this run is in ${folder}`);
 }

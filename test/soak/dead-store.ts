@@ -9,10 +9,10 @@ import { startWitness } from './witness.ts';
 import { createWorld, type Item, NAMESPACES, type World } from './world.ts';
 
 const STORE_MS = 10;
-const EVERY_MS = 250;
-/** One of two stores is down for a long time: what reaches it, what the other one notices, and what its return is like. */
+const INTERVAL_MS = 250;
+/** One of two stores is down for a long time: which requests reach it, how it affects the other, and how it recovers. */
 const CALLS_A_MINUTE = 30;
-const SLOWER = 1.5;
+const MAX_SLOWDOWN = 1.5;
 
 export async function deadStore(options: SoakOptions): Promise<Result> {
   const { minutes, targets, seed, report } = options;
@@ -25,63 +25,63 @@ export async function deadStore(options: SoakOptions): Promise<Result> {
   scene.toSecond.delayMs = STORE_MS;
   for (const replica of scene.replicas) replica.start();
   if ((await untilConverged(scene, world, witness, 600_000, report)) === undefined)
-    throw new Error('no start');
+    throw new Error('the first sync did not finish');
   const healthy = world.items.filter(
     ({ store, kind, swapped }) => store === 'vault' && kind !== 'merge' && !swapped,
   );
   const dead = world.items.filter(({ store, swapped }) => store === 'second' && !swapped);
-  const onePart = Math.max(60_000, (minutes * 60_000) / 3);
+  const baselineMs = Math.max(60_000, (minutes * 60_000) / 3);
 
-  report('Both stores are there …');
-  // What a process is slow in at its start is no part of it.
+  report('Both stores answer …');
+  // Warms up the processes before the measurement.
   await syncs(scene, healthy, 20_000, random);
-  const alone = await syncs(scene, healthy, onePart, random);
+  const alone = await syncs(scene, healthy, baselineMs, random);
   report(`Alone: ${showDistribution(distribution(alone.times))}`);
 
   scene.toSecond.mode = 'silent';
   const diedAt = Date.now();
-  report('One store accepts and never answers …');
-  const troubled = touch(scene, world, dead, diedAt + minutes * 60_000);
+  report('One store accepts connections and never answers …');
+  const changing = changeDeadTargets(scene, world, dead, diedAt + minutes * 60_000);
   const beside = await syncs(scene, healthy, minutes * 60_000, random);
-  await troubled;
+  await changing;
   const calls = callsByMinute(scene.toSecond.calls, diedAt, Date.now());
-  report(`Calls of the dead store by the minute: ${calls.join(' ')}`);
+  report(`Calls to the dead store in each minute: ${calls.join(' ')}`);
   const statuses = await Promise.all(scene.replicas.map((replica) => replica.get('/api/v1/status')));
-  const seen = statuses.map((answer) => stateOf(answer?.body));
+  const states = statuses.map((answer) => stateOf(answer?.body));
 
   scene.toSecond.mode = 'there';
   const backAt = Date.now();
   const convergedMs = await untilConverged(scene, world, witness, 600_000, report);
-  const greenMs = await untilGreen(scene, backAt);
+  const greenMs = await untilAllSynced(scene, backAt);
   const [p99Alone, p99Beside] = [distribution(alone.times), distribution(beside.times)];
   const share = p99Beside.p99 / p99Alone.p99;
-  const later = calls.slice(1);
+  const laterCalls = calls.slice(1);
   const checks: Check[] = [
     {
-      name: 'calls of the dead store',
-      ok: later.every((count) => count <= CALLS_A_MINUTE),
-      says: `by the minute, from both replicas: ${calls.join(' ')}`,
+      name: 'calls to the dead store',
+      ok: laterCalls.every((count) => count <= CALLS_A_MINUTE),
+      says: `in each minute, from both replicas: ${calls.join(' ')}`,
     },
-    { name: 'its state', ok: seen.every((state) => state === 'down'), says: seen.join(', ') },
+    { name: 'state of the dead store', ok: states.every((state) => state === 'down'), says: states.join(', ') },
     {
-      name: 'content right after its return',
+      name: 'values current after its return',
       ok: convergedMs !== undefined,
       says: convergedMs === undefined ? 'never' : seconds(convergedMs),
     },
     {
-      name: 'all green after its return',
+      name: 'all synced after its return',
       ok: greenMs !== undefined,
       says: greenMs === undefined ? 'never' : seconds(greenMs),
     },
-    { name: 'syncs of the other one, alone', ok: undefined, says: showDistribution(p99Alone) },
+    { name: 'syncs of the other store, alone', ok: undefined, says: showDistribution(p99Alone) },
     {
-      name: 'and beside the dead one',
-      ok: share <= SLOWER && beside.failed === 0 && alone.failed === 0,
+      name: 'syncs next to the dead store',
+      ok: share <= MAX_SLOWDOWN && beside.failed === 0 && alone.failed === 0,
       says: `${showDistribution(p99Beside)}; p99 × ${share.toFixed(2)}; ${alone.failed + beside.failed} failed`,
     },
   ];
   return {
-    title: `A dead store for ${minutes} minutes, ${countTargets(world)} targets, half of them from it`,
+    title: `A dead store for ${minutes} minutes, ${countTargets(world)} targets, half of them in it`,
     checks,
     figures: {
       minutes,
@@ -95,7 +95,7 @@ export async function deadStore(options: SoakOptions): Promise<Result> {
   };
 }
 
-/** Asks for one mapping after the other, of the replicas in turn, as a person would. */
+/** Requests syncs of random mappings, alternating between the replicas. */
 async function syncs(
   { replicas }: Scene,
   items: readonly Item[],
@@ -109,21 +109,26 @@ async function syncs(
   for (let n = 0; Date.now() < endsAt; n += 1) {
     const item = items[Math.floor(random() * items.length)];
     const replica = replicas[n % replicas.length];
-    const one = (async () => {
+    const request = (async () => {
       const startedAt = performance.now();
       const answer = await replica?.post(`/api/v1/mappings/${item?.name}/sync`);
       times.push(performance.now() - startedAt);
       if (answer?.status !== 200 || (answer.body as { ok?: boolean }).ok !== true) failed += 1;
-    })().finally(() => running.delete(one));
-    running.add(one);
-    await sleep(EVERY_MS);
+    })().finally(() => running.delete(request));
+    running.add(request);
+    await sleep(INTERVAL_MS);
   }
   await Promise.all(running);
   return { times, failed };
 }
 
-/** While it is dead: new values that nobody can read, and Secrets that cannot be made again. */
-async function touch(scene: Scene, world: World, items: readonly Item[], endsAt: number): Promise<void> {
+/** During the outage, writes new values into the dead store and deletes Secrets that depend on it. */
+async function changeDeadTargets(
+  scene: Scene,
+  world: World,
+  items: readonly Item[],
+  endsAt: number,
+): Promise<void> {
   for (const [n, item] of items.entries()) {
     if (Date.now() > endsAt - 5_000) return;
     if (n % 2 === 0) await scene.put(item.key, world.version(item.key) + 1);
@@ -146,15 +151,15 @@ function stateOf(body: unknown): string {
   return stores.find(({ name }) => name === 'second')?.state ?? 'unknown';
 }
 
-/** Until every replica says of every target that it is in step. */
-async function untilGreen({ replicas }: Scene, since: number): Promise<number | undefined> {
+/** Waits until every replica reports all targets as synced. Returns the duration. */
+async function untilAllSynced({ replicas }: Scene, since: number): Promise<number | undefined> {
   while (Date.now() - since < 600_000) {
     const answers = await Promise.all(replicas.map((replica) => replica.get('/api/v1/status')));
-    const green = answers.every((answer) => {
+    const isSynced = answers.every((answer) => {
       const { targets = [] } = (answer?.body ?? {}) as { targets?: readonly { state: string }[] };
       return targets.length > 0 && targets.every(({ state }) => state === 'synced');
     });
-    if (green) return Date.now() - since;
+    if (isSynced) return Date.now() - since;
     await sleep(500);
   }
   return undefined;

@@ -2,33 +2,33 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scene } from './scene.ts';
 import type { World } from './world.ts';
 
-/** Something that was wrong for a while. */
+/** A temporary fault. */
 export interface Fault {
   readonly name: string;
   readonly startedAt: number;
-  /** Missing while it lasts. */
+  /** Undefined while the fault lasts. */
   endedAt?: number;
 }
 
 export interface Faults {
   readonly past: readonly Fault[];
-  /** Those that last. */
+  /** The names of current faults. */
   now(): readonly string[];
-  /** Resolves when everything is mended. */
+  /** Resolves when every fault has ended. */
   readonly done: Promise<void>;
 }
 
 interface Kind {
   readonly name: string;
-  /** How often, against the others. */
+  /** The relative frequency. */
   readonly weight: number;
-  /** Breaks, waits and mends. */
+  /** Starts the fault, waits and ends it. */
   run(): Promise<void>;
 }
 
 /**
- * Until the end, each in a line of its own so that they overlap: what is outside fails, replicas are killed, and the
- * configuration changes. The same seed gives the same order.
+ * Until the end, runs three parallel sequences of faults: servers fail, replicas are killed, and the configuration
+ * changes. The seed determines the order.
  */
 export function startFaults(
   scene: Scene,
@@ -36,12 +36,12 @@ export function startFaults(
   { random, endsAt, startedAt }: { random: () => number; startedAt: number; endsAt: number },
 ): Faults {
   const past: Fault[] = [];
-  const between = (least: number, most: number): number => least + random() * (most - least);
-  const hold = (least: number, most: number) =>
-    sleep(Math.min(between(least, most) * 1_000, Math.max(0, endsAt - Date.now())));
+  const randomBetween = (least: number, most: number): number => least + random() * (most - least);
+  const wait = (least: number, most: number) =>
+    sleep(Math.min(randomBetween(least, most) * 1_000, Math.max(0, endsAt - Date.now())));
   const isEarly = () => Date.now() < startedAt + (endsAt - startedAt) / 2;
 
-  const outside: readonly Kind[] = [
+  const serverFaults: readonly Kind[] = [
     {
       name: 'Redis restarts empty',
       weight: 2,
@@ -57,29 +57,29 @@ export function startFaults(
       },
     },
     {
-      name: 'Redis stands still',
+      name: 'Redis is frozen',
       weight: 2,
       async run() {
         process.kill(scene.redis.pid, 'SIGSTOP');
-        await hold(10, 10);
+        await wait(10, 10);
         process.kill(scene.redis.pid, 'SIGCONT');
       },
     },
     {
-      name: 'the API server refuses',
+      name: 'the API server rejects connections',
       weight: 2,
       async run() {
         scene.toCluster.disconnect();
-        await hold(5, 60);
+        await wait(5, 60);
         scene.toCluster.restore();
       },
     },
     {
-      name: 'the API server is silent',
+      name: 'the API server does not answer',
       weight: 2,
       async run() {
         scene.toCluster.freeze();
-        await hold(5, 60);
+        await wait(5, 60);
         scene.toCluster.restore();
       },
     },
@@ -88,16 +88,16 @@ export function startFaults(
       weight: 1.5,
       async run() {
         scene.toStore.mode = mode;
-        await hold(10, 60);
+        await wait(10, 60);
         scene.toStore.mode = 'there';
       },
     })),
     {
-      name: 'PostgreSQL is cut off',
+      name: 'PostgreSQL is unreachable',
       weight: 2,
       async run() {
         scene.toPostgres.disconnect();
-        await hold(3, 12);
+        await wait(3, 12);
         scene.toPostgres.restore();
       },
     },
@@ -106,7 +106,7 @@ export function startFaults(
       weight: 1,
       async run() {
         await scene.postgres.crash();
-        await hold(1, 4);
+        await wait(1, 4);
         await scene.postgres.restart();
       },
     },
@@ -118,17 +118,17 @@ export function startFaults(
       weight: 1,
       async run() {
         await replica?.kill();
-        await hold(1, 10);
+        await wait(1, 10);
         replica?.start();
-        // Also while something else is broken: it waits until it can start.
+        // Other faults may last longer, so the replica waits until it can start.
         await replica?.ready(AbortSignal.timeout(180_000));
       },
     };
   };
   const swapped = world.items.filter((item) => item.swapped);
-  const configuration: readonly Kind[] = [
+  const configFaults: readonly Kind[] = [
     {
-      name: 'a mapping comes or goes',
+      name: 'a mapping is added or removed',
       weight: 3,
       async run() {
         const { name = '' } = swapped[Math.floor(random() * swapped.length)] ?? {};
@@ -149,15 +149,15 @@ export function startFaults(
       weight: 2,
       async run() {
         await scene.configure(true);
-        await hold(5, 20);
+        await wait(5, 20);
         await scene.configure();
       },
     },
   ];
 
-  const line = async (kinds: () => readonly Kind[], least: number, most: number): Promise<void> => {
+  const runSequence = async (kinds: () => readonly Kind[], least: number, most: number): Promise<void> => {
     for (;;) {
-      await hold(least, most);
+      await wait(least, most);
       if (Date.now() >= endsAt) return;
       const kind = pick(kinds(), random());
       const fault: Fault = { name: kind.name, startedAt: Date.now() };
@@ -168,21 +168,25 @@ export function startFaults(
   };
   // In the second half one replica is left alive, so that its memory can be watched for a long time.
   const kills = () => (isEarly() ? [kill(0), kill(1)] : [kill(1)]);
-  const lines = [line(() => outside, 8, 40), line(kills, 30, 90), line(() => configuration, 20, 50)];
+  const sequences = [
+    runSequence(() => serverFaults, 8, 40),
+    runSequence(kills, 30, 90),
+    runSequence(() => configFaults, 20, 50),
+  ];
   return {
     past,
     now: () => past.filter(({ endedAt }) => endedAt === undefined).map(({ name }) => name),
-    done: Promise.all(lines).then(() => undefined),
+    done: Promise.all(sequences).then(() => undefined),
   };
 }
 
 function pick(kinds: readonly Kind[], chance: number): Kind {
-  let left = chance * kinds.reduce((sum, { weight }) => sum + weight, 0);
-  const found = kinds.find(({ weight }) => {
-    left -= weight;
-    return left < 0;
+  let remaining = chance * kinds.reduce((sum, { weight }) => sum + weight, 0);
+  const kind = kinds.find(({ weight }) => {
+    remaining -= weight;
+    return remaining < 0;
   });
   const [first] = kinds;
-  if (first === undefined) throw new Error('there is no kind of fault');
-  return found ?? first;
+  if (first === undefined) throw new Error('no fault to choose from');
+  return kind ?? first;
 }

@@ -21,7 +21,7 @@ const BOUND_MS = 5_000;
 const STORE_MS = 15;
 const [NAMESPACE] = NAMESPACES;
 
-/** How long a new mapping waits for its first Secret, while a refresh of every target waits in the queue. */
+/** Measures how long a new mapping waits for its first Secret while a refresh of every target is queued. */
 export async function firstSync(options: SoakOptions & { readonly tries: number }): Promise<Result> {
   const { targets, tries, report } = options;
   const world = createWorld(targets, textMarker('a value').bytes.toString());
@@ -37,7 +37,7 @@ export async function firstSync(options: SoakOptions & { readonly tries: number 
   });
   for (const replica of scene.replicas) replica.start();
   if ((await untilConverged(scene, world, witness, 600_000, report)) === undefined)
-    throw new Error('no start');
+    throw new Error('the first sync did not finish');
   scene.toStore.delayMs = STORE_MS;
 
   const alone = await measure(scene, witness, Math.min(20, tries), async () => 0, 'alone');
@@ -46,9 +46,9 @@ export async function firstSync(options: SoakOptions & { readonly tries: number 
   const fill = () => fillQueue(queue, world, random);
   const busy = await measure(scene, witness, tries, fill, 'busy');
   const times = distribution(busy.map(({ ms }) => ms));
-  const waiting = busy.map((it) => it.waiting);
+  const waiting = busy.map((result) => result.waiting);
   return {
-    title: `First sync of a new mapping while ${countTargets(world)} refreshes wait (a store of ${STORE_MS} ms a call)`,
+    title: `First sync of a new mapping while ${countTargets(world)} refreshes wait (store latency ${STORE_MS} ms)`,
     checks: [
       { name: 'alone', ok: undefined, says: showDistribution(distribution(alone.map(({ ms }) => ms))) },
       { name: 'p99 under 5 s', ok: times.p99 < BOUND_MS, says: showDistribution(times) },
@@ -77,20 +77,20 @@ export async function firstSync(options: SoakOptions & { readonly tries: number 
     for (let n = 0; n < count; n += 1) {
       const mapping = `new-${name}-${n}`;
       await put(mapping, 1);
-      const made = Promise.withResolvers<void>();
+      const created = Promise.withResolvers<void>();
       const stop = onChange(({ target, type }) => {
-        if (target === `${NAMESPACE}/${mapping}` && type === 'ADDED') made.resolve();
+        if (target === `${NAMESPACE}/${mapping}` && type === 'ADDED') created.resolve();
       });
       const waiting = await before();
       const startedAt = performance.now();
       await writeFile(join(shared, 'new.yaml'), newMapping(mapping));
       await Promise.race([
-        made.promise,
+        created.promise,
         sleep(120_000, undefined, { ref: false }).then(() =>
-          made.reject(new Error(`${mapping} was never made`)),
+          created.reject(new Error(`${mapping} was not created`)),
         ),
       ]);
-      await made.promise;
+      await created.promise;
       const ms = performance.now() - startedAt;
       stop();
       results.push({ ms, waiting });
@@ -107,12 +107,12 @@ function newMapping(name: string): string {
   return stringify({ apiVersion: 'secretbridge.dev/v1', mappings: [mapping] });
 }
 
-const FILLED = 0.95;
-const AT_ONCE = 200;
+const FILL_SHARE = 0.95;
+const BATCH_SIZE = 200;
 
 /**
- * As sweeps that found every source changed would; each with a read of its own. Adds no more than are missing, so that
- * filling costs the replicas little. Gives how many wait then.
+ * Fills the queue like sweeps that found every source changed, each with a separate read. Adds only missing jobs to
+ * limit the load on the replicas. Returns the number of queued jobs.
  */
 async function fillQueue(queue: Queue, world: World, random: () => number): Promise<number> {
   const targets = world.items
@@ -120,12 +120,12 @@ async function fillQueue(queue: Queue, world: World, random: () => number): Prom
     .flatMap(({ name }) => NAMESPACES.map((namespace) => ({ namespace, secret: name })));
   for (;;) {
     const { waiting, delayed, active } = await queue.counts();
-    const there = waiting + delayed + active;
-    if (there >= FILLED * targets.length) return there;
+    const queued = waiting + delayed + active;
+    if (queued >= FILL_SHARE * targets.length) return queued;
     const from = Math.floor(random() * targets.length);
-    const some = [...targets, ...targets].slice(from, from + AT_ONCE);
+    const batch = [...targets, ...targets].slice(from, from + BATCH_SIZE);
     await Promise.all(
-      some.map((target) =>
+      batch.map((target) =>
         queue.add({
           subject: formatSubject({ kind: 'target', ...target }),
           reason: 'sweep',

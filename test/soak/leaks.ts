@@ -8,20 +8,20 @@ import { findPostgres } from '../integration/services/postgres.ts';
 import { formsOf, type Marker } from '../leak-search.ts';
 import type { Scene } from './scene.ts';
 
-/** Looks for markers in whatever it is shown, and keeps only where one was seen. */
+/** Searches bytes for markers, and remembers only the places. */
 export interface LeakScan {
   readonly bytes: number;
-  /** Where, and in which form; never the marker itself. */
-  readonly found: ReadonlySet<string>;
-  look(place: string, bytes: Buffer | string): void;
-  /** Without holding it in memory as a whole. */
-  lookAtFile(place: string, path: string): Promise<void>;
+  /** Place and encoding of each match, never the marker itself. */
+  readonly leaks: ReadonlySet<string>;
+  search(place: string, bytes: Buffer | string): void;
+  /** Streams the file instead of loading it into memory. */
+  searchFile(place: string, path: string): Promise<void>;
 }
 
 const OVERLAP = 4_096;
 
 export function createLeakScan(markers: readonly Marker[]): LeakScan {
-  // A marker may be its own core, and some forms of it are the same: hundreds of megabytes are searched.
+  // Removes duplicate needles, because hundreds of megabytes are searched.
   const forms = markers.flatMap(({ name, bytes, core }) =>
     [...formsOf(bytes), ...formsOf(core)].map(
       ([form, needle]) => [needle.toString('hex'), { what: `${name}, ${form}`, needle }] as const,
@@ -29,19 +29,19 @@ export function createLeakScan(markers: readonly Marker[]): LeakScan {
   );
   const needles = [...new Map(forms).values()];
   const found = new Set<string>();
-  let seen = 0;
+  let searchedBytes = 0;
   const look = (place: string, bytes: Buffer | string): void => {
     const hay = Buffer.from(bytes);
-    seen += hay.byteLength;
+    searchedBytes += hay.byteLength;
     for (const { what, needle } of needles) if (hay.includes(needle)) found.add(`${place}: ${what}`);
   };
   return {
     get bytes() {
-      return seen;
+      return searchedBytes;
     },
-    found,
-    look,
-    async lookAtFile(place, path) {
+    leaks: found,
+    search: look,
+    async searchFile(place, path) {
       let tail: Buffer = Buffer.alloc(0);
       for await (const chunk of createReadStream(path, { highWaterMark: 4 * 1_024 * 1_024 })) {
         const hay = Buffer.concat([tail, chunk as Buffer]);
@@ -52,20 +52,20 @@ export function createLeakScan(markers: readonly Marker[]): LeakScan {
   };
 }
 
-/** Writes down all that Redis is told, across its restarts. */
+/** Records all commands that Redis receives, across restarts. */
 export function recordRedis(scene: Scene, path: string): AsyncDisposable {
   const file: WriteStream = createWriteStream(path);
   let socket: Socket | undefined;
   let closed = false;
   const open = (): void => {
     if (closed) return;
-    const own = connect({ host: '127.0.0.1', port: scene.redis.port });
-    socket = own;
-    own.on('connect', () => own.write('MONITOR\r\n'));
-    own.on('data', (data) => file.write(data));
+    const connection = connect({ host: '127.0.0.1', port: scene.redis.port });
+    socket = connection;
+    connection.on('connect', () => connection.write('MONITOR\r\n'));
+    connection.on('data', (data) => file.write(data));
     // Redis is down for a moment. The `close` handler that follows connects again.
-    own.on('error', () => undefined);
-    own.on('close', () => setTimeout(open, 50));
+    connection.on('error', () => undefined);
+    connection.on('close', () => setTimeout(open, 50));
   };
   open();
   return {
@@ -77,14 +77,14 @@ export function recordRedis(scene: Scene, path: string): AsyncDisposable {
   };
 }
 
-/** Everything that Redis holds: its dump as it would be saved, and each key as a client sees it. */
-export async function lookAtRedis(scene: Scene, scan: LeakScan): Promise<void> {
+/** Searches everything in Redis: its uncompressed dump, and each key as a client reads it. */
+export async function searchRedis(scene: Scene, scan: LeakScan): Promise<void> {
   const { redis } = scene;
   const configured = await redis.command('CONFIG', 'GET', 'dir');
   const folder = configured.split('\r\n').at(4) ?? '';
   await redis.command('CONFIG', 'SET', 'rdbcompression', 'no');
   await redis.command('SAVE');
-  scan.look('the dump of Redis', await readFile(join(folder, 'dump.rdb')));
+  scan.search('the dump of Redis', await readFile(join(folder, 'dump.rdb')));
   const keys = (await redis.command('KEYS', '*'))
     .split('\r\n')
     .filter((line) => line !== '' && !/^[$*]\d/.test(line));
@@ -98,16 +98,16 @@ export async function lookAtRedis(scene: Scene, scan: LeakScan): Promise<void> {
       zset: ['ZRANGE', key, '0', '-1'],
       stream: ['XRANGE', key, '-', '+'],
     };
-    scan.look(`the key ${key} of Redis`, await redis.command(...(read[type] ?? ['DUMP', key])));
+    scan.search(`the key ${key} of Redis`, await redis.command(...(read[type] ?? ['DUMP', key])));
   }
 }
 
-/** The whole database as text, as its own tool writes it. */
-export async function lookAtPostgres({ database }: Scene, scan: LeakScan): Promise<void> {
+/** Searches the whole database, dumped as text by `pg_dump`. */
+export async function searchPostgres({ database }: Scene, scan: LeakScan): Promise<void> {
   const folder = await findPostgres(() => undefined);
   const { stdout } = await promisify(execFile)(join(folder, 'pg_dump'), ['--dbname', database.url], {
     maxBuffer: 2 ** 31 - 1,
     encoding: 'buffer',
   });
-  scan.look('the dump of PostgreSQL', stdout);
+  scan.search('the dump of PostgreSQL', stdout);
 }

@@ -2,16 +2,16 @@ export interface SoakOptions {
   readonly minutes: number;
   readonly targets: number;
   readonly seed: number;
-  /** Where the results go as JSON. */
+  /** The path for the results as JSON. */
   readonly out: string | undefined;
   readonly keep: boolean;
   readonly report: (line: string) => void;
 }
 
-/** One line of the table at the end. */
+/** One line of the final table. */
 export interface Check {
   readonly name: string;
-  /** `undefined`: a figure, which cannot fail. */
+  /** Undefined for a measurement, which cannot fail. */
   readonly ok: boolean | undefined;
   readonly says: string;
 }
@@ -19,7 +19,7 @@ export interface Check {
 export interface Result {
   readonly title: string;
   readonly checks: readonly Check[];
-  /** For machines. */
+  /** The measurements for programs. */
   readonly figures: Readonly<Record<string, unknown>>;
 }
 

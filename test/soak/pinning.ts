@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import type { Answer } from '../integration/services/http.ts';
-import { any, repeatedly } from './changes.ts';
+import { pickRandom, repeatedly } from './changes.ts';
 import type { Scene } from './scene.ts';
 import type { Change } from './witness.ts';
 import { NAMESPACES, type World } from './world.ts';
 
-/** A time in which a target had to stay as it was pinned. */
+/** A period in which a target had to keep its pinned version. */
 export interface Pinned {
   readonly target: string;
   readonly version: number;
@@ -19,14 +19,14 @@ export interface Pinning {
   readonly done: Promise<void>;
 }
 
-const EVERY_MS = 8_000;
-const AGAIN_MS = 1_000;
-/** The store keeps ten versions. */
-const MOST_BEHIND = 6;
-/** What was decided before a pin may be written so long after it, at most. */
+const INTERVAL_MS = 8_000;
+const RETRY_MS = 1_000;
+/** The store retains ten versions. */
+const MAX_VERSIONS_BEHIND = 6;
+/** The longest time after a pin at which a write decided earlier may still arrive. */
 const IN_FLIGHT_MS = 5_000;
 
-/** Until the end: a person rolls targets back and lets them go, while their source goes on. */
+/** Until the end, rolls targets back and unpins them while their sources change. */
 export function startPinning(
   scene: Scene,
   world: World,
@@ -35,12 +35,12 @@ export function startPinning(
   const items = world.items.filter(({ kind }) => kind === 'pinned');
   const pinned: Pinned[] = [];
 
-  /** Until a replica has taken it or refused it: what nobody answered may have been done. */
-  const order = async (path: string, body: object): Promise<Answer> => {
+  /** Sends until a replica accepts or rejects the request. A request without an answer may have taken effect. */
+  const sendUntilAnswered = async (path: string, body: object): Promise<Answer> => {
     for (let n = 0; ; n += 1) {
       const answer = await scene.replicas[n % scene.replicas.length]?.post(path, body);
       if (answer !== undefined && answer.status < 500) return answer;
-      await sleep(AGAIN_MS);
+      await sleep(RETRY_MS);
     }
   };
 
@@ -61,50 +61,50 @@ export function startPinning(
     return undefined;
   };
 
-  const turn = async (): Promise<void> => {
-    const { name, key } = any(items, random);
-    const namespace = any(NAMESPACES, random);
+  const step = async (): Promise<void> => {
+    const { name, key } = pickRandom(items, random);
+    const namespace = pickRandom(NAMESPACES, random);
     const target = `${namespace}/${name}`;
     const now = world.version(key);
     if (random() < 0.4) {
-      const behind = NAMESPACES.map((it) => now - (world.pins.get(`${it}/${name}`) ?? now));
-      if (Math.max(...behind) < MOST_BEHIND) await scene.put(key, now + 1);
+      const behind = NAMESPACES.map((space) => now - (world.pins.get(`${space}/${name}`) ?? now));
+      if (Math.max(...behind) < MAX_VERSIONS_BEHIND) await scene.put(key, now + 1);
       return;
     }
     const path = `/api/v1/mappings/${name}`;
-    const last = pinned.findLast((it) => it.target === target && it.until === undefined);
+    const last = pinned.findLast((pin) => pin.target === target && pin.until === undefined);
     if (last !== undefined) {
       last.until = Date.now();
-      if (wasLetGo(await order(`${path}/unpin`, { namespace }))) world.pins.delete(target);
+      if (isUnpinned(await sendUntilAnswered(`${path}/unpin`, { namespace }))) world.pins.delete(target);
       return;
     }
     const version = Math.max(1, now - Math.floor(random() * 4));
     const to = await recordOf(name, namespace, version);
     if (to === undefined) return;
-    if ((await order(`${path}/rollback`, { to, namespace })).status !== 200) return;
+    if ((await sendUntilAnswered(`${path}/rollback`, { to, namespace })).status !== 200) return;
     world.pins.set(target, version);
     pinned.push({ target, version, from: Date.now() });
   };
   return {
     pinned,
-    done: items.length === 0 ? Promise.resolve() : repeatedly(turn, EVERY_MS, { random, endsAt }),
+    done: items.length === 0 ? Promise.resolve() : repeatedly(step, INTERVAL_MS, { random, endsAt }),
   };
 }
 
-/** Where the answer was lost, whoever asks again is told that there is nothing to let go. */
-export function wasLetGo({ status, body }: Answer): boolean {
+/** When the first answer was lost, a repeated unpin is answered with NOT_PINNED. */
+export function isUnpinned({ status, body }: Answer): boolean {
   return status === 200 || (body as { readonly code?: string }).code === 'NOT_PINNED';
 }
 
-/** No sweep moves what is pinned. */
+/** Finds writes that changed a pinned target. */
 export function judgePins(changes: readonly Change[], pinned: readonly Pinned[]): readonly string[] {
   const byTarget = Map.groupBy(changes, ({ target }) => target);
   return pinned.flatMap(({ target, version, from, until = Number.POSITIVE_INFINITY }) =>
     (byTarget.get(target) ?? [])
-      .filter(({ at, version: made }) => at > from + IN_FLIGHT_MS && at < until && made !== version)
+      .filter(({ at, version: actual }) => at > from + IN_FLIGHT_MS && at < until && actual !== version)
       .map(
-        ({ resourceVersion, version: made }) =>
-          `${target}: ${resourceVersion} is of version ${made}, pinned to ${version}`,
+        ({ resourceVersion, version: actual }) =>
+          `${target}: ${resourceVersion} is of version ${actual}, pinned to ${version}`,
       ),
   );
 }

@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeakScan } from './leaks.ts';
 import type { Replica } from './replica.ts';
 
-export interface Polled {
-  /** How often a replica that was up said that it makes no progress, and with which loops. */
+export interface PollResult {
+  /** How often a running replica reported stalled loops, by replica, status and loops. */
   readonly notLive: ReadonlyMap<string, number>;
   readonly liveProbes: number;
   readonly httpAnswers: number;
-  /** How often a breaker was seen open. */
+  /** How often a circuit breaker was open. */
   readonly breakerSeenOpen: number;
 }
 
@@ -19,28 +19,28 @@ const PATHS = [
   '/api/v1/audit/records?limit=200',
 ];
 
-/** Asks as a kubelet, Prometheus and a person would, until it is told to end. */
-export function startPolling(replicas: readonly Replica[], scan: LeakScan, signal: AbortSignal): Polled {
+/** Sends the requests of a kubelet, Prometheus and a person until it is aborted. */
+export function startPolling(replicas: readonly Replica[], scan: LeakScan, signal: AbortSignal): PollResult {
   const notLive = new Map<string, number>();
-  const polled = { notLive, liveProbes: 0, httpAnswers: 0, breakerSeenOpen: 0 };
+  const result = { notLive, liveProbes: 0, httpAnswers: 0, breakerSeenOpen: 0 };
 
   const probe = async (replica: Replica): Promise<void> => {
     const answer = replica.isRunning ? await replica.get('/livez') : undefined;
     if (answer === undefined) return;
-    polled.liveProbes += 1;
+    result.liveProbes += 1;
     if (answer.status === 200) return;
     const { stalled = [] } = answer.body as { stalled?: readonly string[] };
-    const what = `${replica.name}: ${answer.status} ${stalled.slice(0, 3).join(', ')}`;
-    notLive.set(what, (notLive.get(what) ?? 0) + 1);
+    const description = `${replica.name}: ${answer.status} ${stalled.slice(0, 3).join(', ')}`;
+    notLive.set(description, (notLive.get(description) ?? 0) + 1);
   };
-  const ask = async (replica: Replica): Promise<void> => {
+  const requestPages = async (replica: Replica): Promise<void> => {
     for (const path of replica.isRunning ? PATHS : []) {
       const answer = await replica.get(path);
       if (answer === undefined) continue;
-      polled.httpAnswers += 1;
+      result.httpAnswers += 1;
       const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
-      scan.look(`${path} of replica ${replica.name}`, text);
-      if (/^secretbridge_breaker_open\{[^}]*\} 1/m.test(text)) polled.breakerSeenOpen += 1;
+      scan.search(`${path} of replica ${replica.name}`, text);
+      if (/^secretbridge_breaker_open\{[^}]*\} 1/m.test(text)) result.breakerSeenOpen += 1;
     }
   };
   const every = async (ms: number, work: (replica: Replica) => Promise<void>): Promise<void> => {
@@ -50,7 +50,7 @@ export function startPolling(replicas: readonly Replica[], scan: LeakScan, signa
     }
   };
   void every(2_000, probe);
-  void every(15_000, ask);
-  void every(5_000, (replica) => replica.weigh());
-  return polled;
+  void every(15_000, requestPages);
+  void every(5_000, (replica) => replica.sampleMemory());
+  return result;
 }

@@ -6,10 +6,10 @@ import { until } from '../integration/services/service.ts';
 import { NAMESPACES, type World } from './world.ts';
 
 export const ACCOUNT = { namespace: 'soak-bridge', name: 'secretbridge' };
-/** Before every key of the store. */
+/** The prefix of every key in the store. */
 export const PREFIX = 'soak';
 
-/** A login that may read what is ours and nothing else. */
+/** Creates a login that may only read our keys. */
 export async function prepareStore(
   bao: Request,
   { ROLE_ID, SECRET_ID }: Readonly<Record<string, string>>,
@@ -26,7 +26,7 @@ export async function prepareStore(
   await send('POST', 'auth/approle/role/bridge/custom-secret-id', { secret_id: SECRET_ID });
 }
 
-/** The Secrets of others that we merge into, and the workloads that are restarted. */
+/** Creates the foreign Secrets to merge into, and the workloads to restart. */
 export async function prepareCluster(cluster: Request, { items }: World): Promise<void> {
   for (const { name, kind } of items)
     for (const namespace of NAMESPACES) {
@@ -46,7 +46,7 @@ export async function prepareCluster(cluster: Request, { items }: World): Promis
     }
 }
 
-/** Exactly what the program itself says that it needs. */
+/** Grants exactly the rights that `rbac` prints. */
 export async function grant(
   cluster: Request,
   command: (...args: readonly string[]) => Promise<Run>,

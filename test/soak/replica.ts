@@ -4,16 +4,16 @@ import { openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { type Answer, createRequest, tryRequest } from '../integration/services/http.ts';
 
-/** One life of a process. */
-export interface Life {
+/** One run of a process. */
+export interface ProcessRun {
   readonly pid: number;
   readonly startedAt: number;
   endedAt?: number;
   /** From the start until it was ready. */
   readyMs?: number;
-  /** That it ended by itself, and how. */
-  ended?: string;
-  /** Milliseconds since 1970, and megabytes. */
+  /** The exit code or signal of an unexpected exit. */
+  unexpectedExit?: string;
+  /** Samples: milliseconds since 1970, and megabytes. */
   readonly memory: [at: number, megabytes: number][];
 }
 
@@ -25,33 +25,33 @@ export interface ReplicaOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly port: number;
   readonly token: string;
-  /** All that it prints, of all its lives. */
+  /** The path of the log of all its runs. */
   readonly log: string;
 }
 
 const RESTART_MS = 2_000;
 
-/** A `secretbridge serve` as a process, which may be killed and started again. */
+/** A `secretbridge serve` process that can be killed and restarted. */
 export interface Replica extends AsyncDisposable {
   readonly name: string;
   readonly log: string;
-  readonly lives: readonly Life[];
+  readonly runs: readonly ProcessRun[];
   readonly isRunning: boolean;
   /**
-   * Starts it, and again whenever it ends by itself, as a kubelet would; `ready` is for whoever wants to wait. A start
-   * with an invalid configuration ends at once.
+   * Starts the process, and restarts it after an unexpected exit like a kubelet. With an invalid configuration it exits
+   * at once. Use `ready` to wait.
    */
   start(): void;
-  /** Until it says that it is ready. */
+  /** Waits until `/readyz` succeeds. */
   ready(signal: AbortSignal): Promise<void>;
   kill(): Promise<void>;
-  /** In good order; gives the exit code. */
+  /** Sends SIGTERM. Returns the exit code. */
   stop(): Promise<number | null>;
-  /** `undefined`: nobody answers. */
+  /** Undefined when nothing answers. */
   get(path: string): Promise<Answer | undefined>;
   post(path: string, body?: object): Promise<Answer | undefined>;
-  /** Notes how much memory it has now. */
-  weigh(): Promise<void>;
+  /** Records the current memory usage. */
+  sampleMemory(): Promise<void>;
 }
 
 export function createReplica(options: ReplicaOptions): Replica {
@@ -60,71 +60,71 @@ export function createReplica(options: ReplicaOptions): Replica {
     address: `http://127.0.0.1:${port}`,
     headers: { authorization: `Bearer ${token}` },
   });
-  const lives: Life[] = [];
+  const lives: ProcessRun[] = [];
   let child: ChildProcess | undefined;
-  let life: Life | undefined;
-  let ended: Promise<number | null> = Promise.resolve(0);
+  let latestRun: ProcessRun | undefined;
+  let exited: Promise<number | null> = Promise.resolve(0);
 
-  let wanted = false;
+  let shouldRun = false;
 
   const get = (path: string) => tryRequest(send, 'GET', path);
-  // Its servers go with this process, whatever ends it; so must it.
+  // The servers end with this process, so the replica must too.
   process.once('exit', () => child?.kill('SIGKILL'));
   const replica: Replica = {
     name,
     log,
-    lives,
+    runs: lives,
     get isRunning() {
       return child !== undefined && child.exitCode === null && child.signalCode === null;
     },
     start() {
-      wanted = true;
+      shouldRun = true;
       const output = openSync(log, 'a');
       const started = spawn(process.execPath, [main, 'serve', ...args], {
         cwd,
         env: { PATH: process.env.PATH, ...env },
         stdio: ['ignore', output, output],
       });
-      const born: Life = { pid: started.pid ?? 0, startedAt: Date.now(), memory: [] };
-      lives.push(born);
+      const run: ProcessRun = { pid: started.pid ?? 0, startedAt: Date.now(), memory: [] };
+      lives.push(run);
       child = started;
-      life = born;
-      ended = once(started, 'exit').then(([code, signal]) => {
-        born.endedAt = Date.now();
-        if (wanted && life === born) {
-          born.ended = `${code ?? signal}`;
-          setTimeout(() => wanted && replica.start(), RESTART_MS);
+      latestRun = run;
+      exited = once(started, 'exit').then(([code, signal]) => {
+        run.endedAt = Date.now();
+        if (shouldRun && latestRun === run) {
+          run.unexpectedExit = `${code ?? signal}`;
+          setTimeout(() => shouldRun && replica.start(), RESTART_MS);
         }
         return code as number | null;
       });
     },
     async ready(signal) {
-      while (!signal.aborted && wanted) {
-        const mine = life;
-        if (replica.isRunning && mine !== undefined && (await get('/readyz'))?.status === 200) {
-          mine.readyMs = Date.now() - mine.startedAt;
+      while (!signal.aborted && shouldRun) {
+        const currentRun = latestRun;
+        if (replica.isRunning && currentRun !== undefined && (await get('/readyz'))?.status === 200) {
+          currentRun.readyMs = Date.now() - currentRun.startedAt;
           return;
         }
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     },
     async kill() {
-      wanted = false;
+      shouldRun = false;
       child?.kill('SIGKILL');
-      await ended;
+      await exited;
     },
     async stop() {
-      wanted = false;
+      shouldRun = false;
       child?.kill('SIGTERM');
-      return ended;
+      return exited;
     },
     get,
     post: (path, body = {}) => tryRequest(send, 'POST', path, body),
-    async weigh() {
-      if (!replica.isRunning || life === undefined) return;
-      const status = await readStatus(life.pid);
+    async sampleMemory() {
+      if (!replica.isRunning || latestRun === undefined) return;
+      const status = await readStatus(latestRun.pid);
       const kilobytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
-      if (kilobytes > 0) life.memory.push([Date.now(), kilobytes / 1_024]);
+      if (kilobytes > 0) latestRun.memory.push([Date.now(), kilobytes / 1_024]);
     },
     async [Symbol.asyncDispose]() {
       if (replica.isRunning) await replica.kill();
@@ -133,7 +133,7 @@ export function createReplica(options: ReplicaOptions): Replica {
   return replica;
 }
 
-/** Empty for a process that has just ended. */
+/** Returns an empty text for a process that has just ended. */
 async function readStatus(pid: number): Promise<string> {
   try {
     return await readFile(`/proc/${pid}/status`, 'utf8');

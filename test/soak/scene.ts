@@ -20,16 +20,16 @@ import { createReplica, type Replica } from './replica.ts';
 import { type StoreProxy, startStoreProxy } from './store-proxy.ts';
 import { ABSENCE, expectedData, fieldsOf, mappingsText, NAMESPACES, secondKey, type World } from './world.ts';
 
-/** The servers, what stands between them and the replicas, and the replicas, which are not started yet. */
+/** The servers, the proxies in front of them, and the replicas, which are not started yet. */
 export interface Scene extends AsyncDisposable {
   readonly folder: string;
   readonly kubernetes: Kubernetes;
-  /** As the administrator, past the proxy. */
+  /** As the administrator, bypassing the proxy. */
   readonly cluster: Request;
   readonly openbao: OpenBao;
   readonly postgres: Postgres;
   readonly database: Database;
-  /** Another one after it was restarted. */
+  /** Replaced after a restart. */
   redis: RedisServer;
   readonly toCluster: TcpProxy;
   readonly toStore: StoreProxy;
@@ -37,18 +37,18 @@ export interface Scene extends AsyncDisposable {
   readonly toSecond: StoreProxy;
   readonly toPostgres: TcpProxy;
   readonly replicas: readonly Replica[];
-  /** The name under which the replicas write. */
+  /** The user name of the replicas. */
   readonly user: string;
-  /** Values that must be seen nowhere. */
+  /** Values that must not appear anywhere. */
   readonly credentials: Readonly<Record<string, string>>;
-  /** Runs a command of the program with the configuration of the first replica. */
+  /** Runs a command with the configuration of the first replica. */
   command(...args: readonly string[]): Promise<Run>;
   put(key: string, version: number): Promise<void>;
-  /** Takes a key out of the store with all of its versions. */
+  /** Removes a key with all of its versions from the store. */
   remove(key: string): Promise<void>;
-  /** A folder with configuration that all replicas read. */
+  /** The configuration folder of all replicas. */
   readonly shared: string;
-  /** Writes the mappings as the world has them now; `broken` makes them invalid. */
+  /** Writes the current mappings of the world. `broken` makes them invalid. */
   configure(broken?: boolean): Promise<void>;
 }
 
@@ -70,11 +70,11 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   for (const server of [kubernetes, openbao, postgres]) stack.use(server);
   if (kubernetes.auditLogPath === undefined)
     throw new Error(
-      'the soak needs the audit log of a cluster of its own: unset SECRETBRIDGE_TEST_KUBECONFIG',
+      'the soak needs the audit log of its own cluster: unset SECRETBRIDGE_TEST_KUBECONFIG',
     );
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-soak-'));
   removeAtEnd(stack, folder);
-  const main = await snapshotOfSources(stack);
+  const main = await copySources(stack);
   const toCluster = stack.use(await startTcpProxy(kubernetes.address));
   const toStore = stack.use(await startStoreProxy(openbao.address));
   const toSecond = stack.use(await startStoreProxy(openbao.address));
@@ -97,7 +97,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
       201,
       namespace,
     );
-  const kubeconfig = await kubeconfigThrough(toCluster, kubernetes, folder);
+  const kubeconfig = await proxyKubeconfig(toCluster, kubernetes, folder);
 
   const put = async (key: string, version: number): Promise<void> => {
     const fields = fieldsOf(world, key, version);
@@ -125,7 +125,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
 
   const replicas: Replica[] = [];
   const paths: string[] = [];
-  // Anew for each, since the same object twice would be an alias in the file.
+  // A new object each time, because YAML would write a repeated object as an alias.
   const auth = () => ({ method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId: { env: 'SECRET_ID' } });
   const env = { ...credentials, REDIS_URL: firstRedis.address, DATABASE_URL: toPostgres.url };
   for (let n = 0; n < options.replicas; n += 1) {
@@ -199,7 +199,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   return scene;
 }
 
-/** Also after Ctrl-C: the folder holds what Redis was told, and that is much. */
+/** Also after Ctrl-C, because the folder contains the large recording of Redis. */
 function removeAtEnd(stack: AsyncDisposableStack, folder: string): void {
   const remove = () => rmSync(folder, { recursive: true, force: true });
   process.once('exit', remove);
@@ -209,11 +209,11 @@ function removeAtEnd(stack: AsyncDisposableStack, folder: string): void {
   });
 }
 
-/** Replicas that start in the middle of a run must be the program that the others are. */
-async function snapshotOfSources(stack: AsyncDisposableStack): Promise<string> {
+/** Copies the sources, so that replicas started later run the same program. */
+async function copySources(stack: AsyncDisposableStack): Promise<string> {
   const root = resolve(import.meta.dirname, '../..');
   await mkdir(join(root, 'state'), { recursive: true });
-  // Below the packages' folder, and where no tool of ours looks.
+  // Below the packages' folder, and in a folder that our tools ignore.
   const folder = await mkdtemp(join(root, 'state', 'soak-'));
   removeAtEnd(stack, folder);
   await cp(join(root, 'src'), join(folder, 'src'), { recursive: true });
@@ -225,7 +225,7 @@ function adminOf({ address, caFile, adminToken: token, folder }: Kubernetes): Re
   return createKubernetesApi({ address, caFile, token, folder }).request;
 }
 
-async function kubeconfigThrough({ url }: TcpProxy, kubernetes: Kubernetes, folder: string): Promise<string> {
+async function proxyKubeconfig({ url }: TcpProxy, kubernetes: Kubernetes, folder: string): Promise<string> {
   const path = join(folder, 'kubeconfig');
   await writeKubeconfig(path, {
     address: url,
@@ -237,8 +237,12 @@ async function kubeconfigThrough({ url }: TcpProxy, kubernetes: Kubernetes, fold
   return path;
 }
 
-/** How a Secret's data is in the API. */
-export function encoded(world: World, item: World['items'][number], version: number): Record<string, string> {
+/** The data of a Secret as the API encodes it. */
+export function encodedData(
+  world: World,
+  item: World['items'][number],
+  version: number,
+): Record<string, string> {
   return Object.fromEntries(
     Object.entries(expectedData(world, item, version)).map(([name, value]) => [
       name,

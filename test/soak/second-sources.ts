@@ -1,9 +1,9 @@
-import { any, repeatedly } from './changes.ts';
+import { pickRandom, repeatedly } from './changes.ts';
 import type { Scene } from './scene.ts';
 import type { Change } from './witness.ts';
 import { ABSENCE_MS, type Item, secondKey, type World } from './world.ts';
 
-/** A time in which a key was gone from its store. */
+/** A period in which a key was absent from its store. */
 export interface Absence {
   readonly key: string;
   readonly from: number;
@@ -15,11 +15,11 @@ export interface SecondSources {
   readonly done: Promise<void>;
 }
 
-const EVERY_MS = 12_000;
-/** A write may be on its way for so long, while the API server is silent, after its source has come back. */
-const LATE_MS = 90_000;
+const INTERVAL_MS = 12_000;
+/** A write may arrive this long after the source returned, when the API server did not answer. */
+const LATE_WRITE_MS = 90_000;
 
-/** Until the end: one of two sources of a Secret is removed from its store, and comes back with another value. */
+/** Until the end, removes one of two sources of a Secret from its store, and restores it with another value. */
 export function startSecondSources(
   scene: Scene,
   world: World,
@@ -27,19 +27,19 @@ export function startSecondSources(
 ): SecondSources {
   const items = world.items.filter(({ kind }) => kind === 'partial');
   const absences: Absence[] = [];
-  const turn = async (): Promise<void> => {
-    const key = secondKey(any(items, random));
+  const step = async (): Promise<void> => {
+    const key = secondKey(pickRandom(items, random));
     if (!world.absent.has(key)) {
       absences.push({ key, from: Date.now() });
       return scene.remove(key);
     }
     await scene.put(key, world.version(key) + 1);
-    const last = absences.findLast((it) => it.key === key);
+    const last = absences.findLast((absence) => absence.key === key);
     if (last !== undefined) last.until = Date.now();
   };
   return {
     absences,
-    done: items.length === 0 ? Promise.resolve() : repeatedly(turn, EVERY_MS, { random, endsAt }),
+    done: items.length === 0 ? Promise.resolve() : repeatedly(step, INTERVAL_MS, { random, endsAt }),
   };
 }
 
@@ -53,17 +53,17 @@ export function judgeRemovals(
   const keys = new Map(items.map((item) => [item.name, secondKey(item)]));
   const before = new Map<string, number | undefined>();
   return changes.flatMap(({ target, resourceVersion, type, more, at }) => {
-    const had = before.get(target);
+    const previous = before.get(target);
     before.set(target, more);
-    if (type === 'DELETED' || had === undefined || more !== undefined || others.has(resourceVersion))
+    if (type === 'DELETED' || previous === undefined || more !== undefined || others.has(resourceVersion))
       return [];
     const key = keys.get(target.slice(target.indexOf('/') + 1));
-    const proven = absences.some(
-      ({ key: its, from, until = Number.POSITIVE_INFINITY }) =>
-        its === key && from + ABSENCE_MS <= at && until + LATE_MS >= at,
+    const isProven = absences.some(
+      ({ key: absentKey, from, until = Number.POSITIVE_INFINITY }) =>
+        absentKey === key && from + ABSENCE_MS <= at && until + LATE_WRITE_MS >= at,
     );
-    return proven
+    return isProven
       ? []
-      : [`${target}: ${resourceVersion} removes a key whose source was not gone for so long`];
+      : [`${target}: ${resourceVersion} removes a key whose absence was not proven`];
   });
 }

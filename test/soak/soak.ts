@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRandom } from '../integration/e2e/random.ts';
 import { textMarker } from '../leak-search.ts';
-import { playController, startChanges } from './changes.ts';
+import { runDeploymentController, startChanges } from './changes.ts';
 import { finalChecks } from './checks.ts';
 import { type Faults, startFaults } from './faults.ts';
 import { createLeakScan, recordRedis } from './leaks.ts';
@@ -13,9 +13,9 @@ import { startPolling } from './poll.ts';
 import { openScene, type Scene } from './scene.ts';
 import { startSecondSources } from './second-sources.ts';
 import { startWitness, type Witness } from './witness.ts';
-import { createWorld, isPresent, isRight, LONGEST_REFRESH_MS, NAMESPACES, type World } from './world.ts';
+import { createWorld, isPresent, isExpected, LONGEST_REFRESH_MS, NAMESPACES, type World } from './world.ts';
 
-/** Two replicas on real servers, everything that may go wrong, and a look at what is left at the end. */
+/** Runs two replicas on real servers with random faults, and checks the final state. */
 export async function soak(options: SoakOptions): Promise<Result> {
   const { minutes, targets, seed, report } = options;
   const random = createRandom(seed);
@@ -33,16 +33,16 @@ export async function soak(options: SoakOptions): Promise<Result> {
   const monitor = join(scene.folder, 'monitor.log');
   await using _recording = recordRedis(scene, monitor);
 
-  const began = Date.now();
+  const start = Date.now();
   for (const replica of scene.replicas) replica.start();
   for (const replica of scene.replicas) await replica.ready(AbortSignal.timeout(60_000));
   const polled = startPolling(scene.replicas, scan, ending.signal);
-  const controller = playController(scene, ending.signal);
+  const controller = runDeploymentController(scene, ending.signal);
   const first = await untilConverged(scene, world, witness, 10 * 60_000, report);
   if (first === undefined)
     throw new Error(`not converged after ${wrongTargets(world, witness).length} are wrong`);
-  report(`All ${countTargets(world)} targets were made in ${Math.round((Date.now() - began) / 1_000)} s.`);
-  const firstSyncMs = Date.now() - began;
+  report(`All ${countTargets(world)} targets were made in ${Math.round((Date.now() - start) / 1_000)} s.`);
+  const firstSyncMs = Date.now() - start;
 
   const startedAt = Date.now();
   const endsAt = startedAt + minutes * 60_000;
@@ -53,10 +53,10 @@ export async function soak(options: SoakOptions): Promise<Result> {
   const progress = showProgress({ scene, world, witness, faults, endsAt, report, signal: ending.signal });
   await Promise.all([faults.done, changes.done, seconds.done, pinning.done]);
   const quietFrom = Date.now();
-  report('Quiet from here on …');
+  report('No more changes and faults …');
   const limitMs = LONGEST_REFRESH_MS * 1.06 + 90_000;
   const convergedMs = await untilConverged(scene, world, witness, limitMs, report);
-  // A whole interval in which nothing happens: nothing may be written in it.
+  // Waits for a full interval without changes, in which nothing may be written.
   const calmFrom = Date.now();
   await sleep(LONGEST_REFRESH_MS * 1.06);
   ending.abort();
@@ -80,7 +80,7 @@ export function countTargets(world: World): number {
   return world.items.filter((item) => isPresent(world, item)).length * NAMESPACES.length;
 }
 
-/** Targets that are not what store and configuration say. */
+/** Targets that differ from store and configuration. */
 export function wrongTargets(world: World, witness: Witness): readonly string[] {
   return world.items.flatMap((item) =>
     NAMESPACES.flatMap((namespace) => {
@@ -88,12 +88,12 @@ export function wrongTargets(world: World, witness: Witness): readonly string[] 
       const last = witness.last(target);
       if (!isPresent(world, item)) return last === undefined || last.type === 'DELETED' ? [] : [target];
       const { version, more } = last ?? {};
-      return last?.type !== 'DELETED' && isRight(world, item, target, { version, more }) ? [] : [target];
+      return last?.type !== 'DELETED' && isExpected(world, item, target, { version, more }) ? [] : [target];
     }),
   );
 }
 
-/** Gives how long it took; `undefined`: it did not come so far. */
+/** Waits until no target is wrong. Returns the duration, or undefined at the limit. */
 export async function untilConverged(
   scene: Scene,
   world: World,
@@ -101,17 +101,17 @@ export async function untilConverged(
   limitMs: number,
   report: (line: string) => void,
 ): Promise<number | undefined> {
-  const began = Date.now();
-  for (let told = began; ; ) {
+  const start = Date.now();
+  for (let reportedAt = start; ; ) {
     const wrong = wrongTargets(world, witness);
-    if (wrong.length === 0) return Date.now() - began;
-    if (Date.now() - began > limitMs) {
+    if (wrong.length === 0) return Date.now() - start;
+    if (Date.now() - start > limitMs) {
       report(`Still wrong: ${wrong.slice(0, 10).join(' ')}; logs are in ${scene.folder}`);
       return undefined;
     }
-    if (Date.now() - told > 10_000) {
-      told = Date.now();
-      report(`  ${wrong.length} targets to go`);
+    if (Date.now() - reportedAt > 10_000) {
+      reportedAt = Date.now();
+      report(`  ${wrong.length} targets remain`);
     }
     await sleep(250);
   }
@@ -137,13 +137,13 @@ async function showProgress({
   signal,
 }: Progress): Promise<void> {
   while (!signal.aborted) {
-    const left = Math.round((endsAt - Date.now()) / 1_000);
+    const secondsLeft = Math.round((endsAt - Date.now()) / 1_000);
     const memory = scene.replicas
-      .map(({ lives }) => Math.round(lives.at(-1)?.memory.at(-1)?.[1] ?? 0))
+      .map(({ runs: lives }) => Math.round(lives.at(-1)?.memory.at(-1)?.[1] ?? 0))
       .join('+');
     const now = faults.now().join(', ') || 'nothing';
-    const state = `${wrongTargets(world, witness).length} out of step, ${witness.changes.length} changes, ${memory} MB`;
-    report(`${left > 0 ? `${left} s left` : 'quiet'} · ${state} · broken: ${now}`);
+    const state = `${wrongTargets(world, witness).length} out of sync, ${witness.changes.length} changes, ${memory} MB`;
+    report(`${secondsLeft > 0 ? `${secondsLeft} s left` : 'quiet'} · ${state} · broken: ${now}`);
     await sleep(10_000);
   }
 }

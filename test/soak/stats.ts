@@ -6,20 +6,20 @@ export interface Distribution {
   readonly max: number;
 }
 
-/** By the nearest rank; of nothing, zeros. */
+/** Percentiles by the nearest rank. Zeros for an empty list. */
 export function distribution(values: readonly number[]): Distribution {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
   return { count: sorted.length, p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
 }
 
-/** How much y grows for each x, by least squares. */
+/** The slope of y over x, by least squares. */
 export function slope(points: readonly (readonly [x: number, y: number])[]): number {
-  const mean = (of: 0 | 1) => points.reduce((sum, point) => sum + point[of], 0) / points.length;
+  const mean = (axis: 0 | 1) => points.reduce((sum, point) => sum + point[axis], 0) / points.length;
   const [mx, my] = [mean(0), mean(1)];
-  const over = points.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0);
-  const under = points.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
-  return under === 0 ? 0 : over / under;
+  const covariance = points.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0);
+  const variance = points.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
+  return variance === 0 ? 0 : covariance / variance;
 }
 
 export function seconds(ms: number): string {

@@ -2,19 +2,19 @@ import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 import { listen } from '../fakes/loopback.ts';
 
-/** `silent`: accepts and never answers. `gone`: cuts each connection. `failing`: answers 503. */
+/** `silent` accepts and never answers. `gone` cuts each connection. `failing` answers 503. */
 export type StoreMode = 'there' | 'silent' | 'gone' | 'failing';
 
 export interface StoreProxy extends AsyncDisposable {
   readonly address: string;
   mode: StoreMode;
-  /** Added to the time of each call. */
+  /** The extra delay of each call. */
   delayMs: number;
-  /** When calls came, in milliseconds since 1970. */
+  /** The times of calls, in milliseconds since 1970. */
   readonly calls: readonly number[];
 }
 
-/** Before a store that speaks HTTP: slower than it, or away, and counting what reaches it. */
+/** A proxy in front of an HTTP store. It can slow down, fail, and counts calls. */
 export async function startStoreProxy(upstream: string): Promise<StoreProxy> {
   const calls: number[] = [];
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });

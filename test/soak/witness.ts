@@ -4,7 +4,7 @@ import { Agent, request } from 'undici';
 import type { Cluster } from '../integration/e2e/witness.ts';
 import { type Item, moreIn, NAMESPACES, versionIn, type World } from './world.ts';
 
-/** One change of a Secret, as the API server told everybody who watches. Holds no value. */
+/** One change of a Secret, as the API server reports it to watches. Contains no value. */
 export interface Change {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   /** `namespace/name` */
@@ -12,11 +12,11 @@ export interface Change {
   readonly resourceVersion: string;
   /** Milliseconds since 1970, by the clock of this process. */
   readonly at: number;
-  /** What its data was made from; `undefined`: from nothing that the store ever held. */
+  /** The source version of its data. Undefined when the data matches no version. */
   readonly version: number | undefined;
-  /** Of the second source of a `partial`. */
+  /** The version of the second source of a `partial` item. */
   readonly more?: number | undefined;
-  /** The same for two states that differ in nothing that somebody wrote. */
+  /** A hash of data, labels and annotations. */
   readonly content: string;
 }
 
@@ -24,7 +24,7 @@ export interface Witness extends AsyncDisposable {
   readonly changes: readonly Change[];
   /** The last change of a target. */
   last(target: string): Change | undefined;
-  /** Told of each change from now on; the result ends that. */
+  /** Calls the listener for each further change. Call the result to stop. */
   onChange(listener: (change: Change) => void): () => void;
 }
 
@@ -42,7 +42,7 @@ interface RawEvent {
   };
 }
 
-/** Watches the Secrets of the soak's namespaces as the administrator, past all the faults. */
+/** Watches the Secrets of the soak's namespaces as the administrator, bypassing the proxies. */
 export async function startWitness(cluster: Cluster, world: World): Promise<Witness> {
   const dispatcher = new Agent({
     allowH2: false,
@@ -57,7 +57,7 @@ export async function startWitness(cluster: Cluster, world: World): Promise<Witn
   const ending = new AbortController();
   let failure: unknown;
 
-  const take = ({ type, object: { metadata, data = {} } }: RawEvent): void => {
+  const handleEvent = ({ type, object: { metadata, data = {} } }: RawEvent): void => {
     if (type === 'BOOKMARK') return;
     if (type === 'ERROR') throw new Error('the watch of the witness fell behind');
     const { namespace, name, resourceVersion, labels, annotations } = metadata;
@@ -95,7 +95,7 @@ export async function startWitness(cluster: Cluster, world: World): Promise<Witn
         rest = lines.pop() ?? '';
         for (const line of lines) {
           const event = JSON.parse(line) as RawEvent;
-          take(event);
+          handleEvent(event);
           resourceVersion = event.object.metadata.resourceVersion;
         }
       }

@@ -14,43 +14,43 @@ export const KINDS = [
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** A mapping of the soak, which makes one Secret of its own name in each namespace. */
+/** A mapping of the soak. It creates one Secret of its name in each namespace. */
 export interface Item {
   readonly name: string;
   readonly kind: Kind;
   readonly store: 'vault' | 'second' | 'local';
-  /** In its store, without the prefix. */
+  /** The key in its store, without the prefix. */
   readonly key: string;
   readonly refreshMs: number;
-  /** Comes and goes with changes of the configuration. */
+  /** Configuration changes add and remove this mapping. */
   readonly swapped: boolean;
 }
 
-/** The key of the second source of a `partial`, which is removed from its store and comes back. */
+/** The key of the second source of a `partial` item, which is removed from its store and restored. */
 export function secondKey({ key }: Item): string {
   return `${key}-second`;
 }
 
-/** What the stores hold and the configuration asks for: the truth that every Secret is compared with. */
+/** The current content of stores and configuration, which every Secret is compared with. */
 export interface World {
   readonly items: readonly Item[];
-  /** In every value, so that it can be searched for. */
+  /** Part of every value, so that it can be searched for. */
   readonly marker: string;
-  /** The number of the last value that was put under a key. */
+  /** The number of the last value written to a key. */
   version(key: string): number;
   setVersion(key: string, version: number): void;
-  /** The keys that are gone from their store. */
+  /** The keys that are absent from their store. */
   readonly absent: Set<string>;
-  /** Target to the version that a person has pinned it to. */
+  /** The pinned version by target. */
   readonly pins: Map<string, number>;
-  /** The names of the swapped mappings that the configuration has now. */
+  /** The names of the swapped mappings in the current configuration. */
   readonly present: Set<string>;
-  /** A label of some mappings, which a change of the configuration may change. */
+  /** The label of some mappings, which configuration changes alter. */
   label: string;
 }
 
 const REFRESHES = [60, 75, 90, 120];
-/** Of a hundred mappings. */
+/** The number of each kind in a hundred mappings. */
 const MIX: readonly (readonly [Kind, number])[] = [
   ['plain', 50],
   ['spread', 10],
@@ -61,19 +61,19 @@ const MIX: readonly (readonly [Kind, number])[] = [
   ['partial', 5],
   ['pinned', 5],
 ];
-/** So that an absence is proven within a few minutes. */
+/** Short, so that an absence is proven within a few minutes. */
 const PARTIAL_REFRESH_MS = 20_000;
 export const ABSENCE = { readings: 3, over: '20s' } as const;
 export const ABSENCE_MS = 20_000;
 const SWAPPED = 6;
 
-/** @param second Half of the mappings have another store, of the same kind. */
+/** @param second Whether half of the mappings use another store of the same kind. */
 export function createWorld(targets: number, marker: string, second = false): World {
   const count = Math.max(20, Math.floor(targets / NAMESPACES.length) - SWAPPED);
   const kinds = MIX.flatMap(([kind, share]) => Array.from({ length: share }, () => kind));
   const items = Array.from({ length: count + SWAPPED }, (_, n): Item => {
     const swapped = n >= count;
-    // A step without a common divisor, so that few mappings are of every kind too.
+    // 37 has no common divisor with the length, so that small numbers of mappings include every kind.
     const kind = swapped ? 'plain' : (kinds[(n * 37) % kinds.length] ?? 'plain');
     return {
       name: `${swapped ? 'swap' : kind}-${n}`,
@@ -103,13 +103,13 @@ export function isPresent({ present }: World, { swapped, name }: Item): boolean 
   return !swapped || present.has(name);
 }
 
-/** The fields of a secret in the store; a file is the first of them. */
+/** The fields of a secret in the store. A file contains only the first field. */
 export function fieldsOf({ marker }: World, key: string, version: number): Record<string, string> {
   const value = (field: string) => `${marker}/${key} ${field} ü #${version}`;
   return { user: value('user'), pass: value('pass') };
 }
 
-/** What a Secret must hold when its source has this version; of others' Secrets, what must be among it. */
+/** The data of a Secret for a source version. For a `merge` item, only our part of the data. */
 export function expectedData(world: World, item: Item, version: number): Record<string, string> {
   const { user = '', pass = '' } = fieldsOf(world, item.key, version);
   switch (item.kind) {
@@ -134,8 +134,8 @@ export function expectedData(world: World, item: Item, version: number): Record<
 const VERSION = /#(\d+)\s*$/;
 
 /**
- * The version that a Secret was made from. `undefined`: its data is not as any version would make it.
- * @param data As the API server has it, in base64.
+ * The source version of a Secret. Undefined when its data matches no version.
+ * @param data In base64, as the API server returns it.
  */
 export function versionIn(
   world: World,
@@ -155,22 +155,23 @@ export function versionIn(
   return names.every((name) => text(name) === expected[name]) ? version : undefined;
 }
 
-/** The version of the second source of a `partial` that a Secret holds. */
+/** The version of the second source in the data of a `partial` item. */
 export function moreIn({ kind }: Item, { MORE = '' }: Readonly<Record<string, string>>): number | undefined {
   const version = Number(VERSION.exec(Buffer.from(MORE, 'base64').toString('utf8'))?.[1]);
   return kind === 'partial' && version > 0 ? version : undefined;
 }
 
-/** Whether a target holds what its sources say now, or what it was pinned to. */
-export function isRight(
+/** Whether a target has the current version of its sources, or its pinned version. */
+export function isExpected(
   world: World,
   item: Item,
   target: string,
   { version, more }: { readonly version: number | undefined; readonly more: number | undefined },
 ): boolean {
   const second = secondKey(item);
-  const wanted = item.kind === 'partial' && !world.absent.has(second) ? world.version(second) : undefined;
-  return version === (world.pins.get(target) ?? world.version(item.key)) && more === wanted;
+  const expectedMore =
+    item.kind === 'partial' && !world.absent.has(second) ? world.version(second) : undefined;
+  return version === (world.pins.get(target) ?? world.version(item.key)) && more === expectedMore;
 }
 
 /** The mappings as a configuration file. */

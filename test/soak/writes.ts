@@ -5,12 +5,12 @@ import { createInterface } from 'node:readline';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import type { Change } from './witness.ts';
 
-/** A request of a replica that changed a Secret, as the API server's own audit log has it. */
+/** A successful change of a Secret by a replica, from the audit log of the API server. */
 export interface Write {
   readonly verb: string;
   readonly target: string;
   readonly at: number;
-  /** Of the object that it was made from; an update only. */
+  /** The resource version that an update replaced. */
   readonly replaces: string | undefined;
 }
 
@@ -30,7 +30,7 @@ interface AuditEvent {
 
 const CHANGING = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 
-/** Oldest first. The server starts another file when one is full. */
+/** Returns the oldest first. The server starts a new file when one is full. */
 export async function readWrites(path: string, user: string): Promise<readonly Write[]> {
   const stem = basename(path, '.log');
   const names = (await readdir(dirname(path))).filter(
@@ -59,7 +59,7 @@ export interface Evidence {
   readonly writes: readonly Write[];
   readonly changes: readonly Change[];
   readonly records: readonly AuditRecord[];
-  /** Resource versions that others wrote, and how often they deleted a target. */
+  /** Resource versions written by others, and the number of their deletions by target. */
   readonly others: ReadonlySet<string>;
   readonly deletedByOthers: ReadonlyMap<string, number>;
 }
@@ -67,61 +67,69 @@ export interface Evidence {
 export interface Verdict {
   readonly writes: number;
   readonly records: number;
-  /** What does not fit together, in words. */
+  /** Contradictions, as sentences. */
   readonly findings: readonly string[];
 }
 
 /**
- * Holds three independent accounts against each other: what the API server says it was asked, what it told its
- * watchers, and what the audit says was done. Each write must be in each of them exactly once.
+ * Compares three independent logs: requests in the API server's audit log, watch events, and our audit. Each write must
+ * occur exactly once in each of them.
  */
 export function judgeWrites({ writes, changes, records, others, deletedByOthers }: Evidence): Verdict {
   const findings: string[] = [];
   const outcomes = records.filter(
     ({ phase, outcome, secret }) => phase === 'outcome' && outcome === 'ok' && secret,
   );
-  const ofTargets = outcomes.filter(({ action }) => action !== 'restart');
+  const targetOutcomes = outcomes.filter(({ action }) => action !== 'restart');
   const key = ({ namespace, secret }: AuditRecord) => `${namespace}/${secret}`;
   const writesBy = Map.groupBy(writes, ({ target }) => target);
   const changesBy = Map.groupBy(changes, ({ target }) => target);
-  const outcomesBy = Map.groupBy(ofTargets, key);
+  const outcomesBy = Map.groupBy(targetOutcomes, key);
   const targets = new Set([...writesBy.keys(), ...outcomesBy.keys()]);
 
   for (const target of targets) {
-    const asked = writesBy.get(target) ?? [];
-    const said = outcomesBy.get(target) ?? [];
-    const all = changesBy.get(target) ?? [];
+    const requested = writesBy.get(target) ?? [];
+    const recordedOutcomes = outcomesBy.get(target) ?? [];
+    const targetChanges = changesBy.get(target) ?? [];
     let byOthers = deletedByOthers.get(target) ?? 0;
-    const mine = all.filter(({ type, resourceVersion }) => {
+    const ownChanges = targetChanges.filter(({ type, resourceVersion }) => {
       if (type !== 'DELETED') return !others.has(resourceVersion);
       byOthers -= 1;
       return byOthers < 0;
     });
-    // Those that others made before the start: what we merge into.
-    const made = mine.filter(({ type }, n) => !(type === 'ADDED' && n === 0 && asked[0]?.verb === 'patch'));
-    if (asked.length !== made.length)
-      findings.push(`${target}: ${asked.length} writes were asked for and ${made.length} changes seen`);
-    if (asked.length !== said.length)
-      findings.push(`${target}: ${asked.length} writes were asked for and ${said.length} are in the audit`);
+    // Excludes Secrets that existed before the start, which are merged into.
+    const madeChanges = ownChanges.filter(
+      ({ type }, n) => !(type === 'ADDED' && n === 0 && requested[0]?.verb === 'patch'),
+    );
+    if (requested.length !== madeChanges.length)
+      findings.push(
+        `${target}: ${requested.length} writes were asked for and ${madeChanges.length} changes seen`,
+      );
+    if (requested.length !== recordedOutcomes.length)
+      findings.push(
+        `${target}: ${requested.length} writes were asked for and ${recordedOutcomes.length} are in the audit`,
+      );
     const recorded = new Map<string, number>();
-    for (const { resourceVersion } of said)
+    for (const { resourceVersion } of recordedOutcomes)
       if (resourceVersion !== undefined)
         recorded.set(resourceVersion, (recorded.get(resourceVersion) ?? 0) + 1);
     for (const [version, count] of recorded)
-      if (count > 1) findings.push(`${target}: the audit has ${version} ${count} times`);
-    const unnamed = said.filter(({ resourceVersion }) => resourceVersion === undefined).length;
-    const unknown = made.filter(({ resourceVersion }) => !recorded.has(resourceVersion));
-    if (unknown.length > unnamed)
+      if (count > 1) findings.push(`${target}: the audit contains ${version} ${count} times`);
+    const withoutVersion = recordedOutcomes.filter(
+      ({ resourceVersion }) => resourceVersion === undefined,
+    ).length;
+    const unrecorded = madeChanges.filter(({ resourceVersion }) => !recorded.has(resourceVersion));
+    if (unrecorded.length > withoutVersion)
       findings.push(
-        `${target}: not in the audit: ${unknown.map(({ resourceVersion }) => resourceVersion).join(' ')}`,
+        `${target}: not in the audit: ${unrecorded.map(({ resourceVersion }) => resourceVersion).join(' ')}`,
       );
-    findings.push(...redundant(target, all, others));
+    findings.push(...redundant(target, targetChanges, others));
   }
   findings.push(...unpaired(records));
   return { writes: writes.length, records: records.length, findings };
 }
 
-/** Two states in a row that differ in nothing: the second write was for nothing. */
+/** Finds writes that changed nothing. */
 function redundant(target: string, all: readonly Change[], others: ReadonlySet<string>): readonly string[] {
   return all.flatMap((change, n) => {
     const before = all[n - 1];
@@ -133,7 +141,7 @@ function redundant(target: string, all: readonly Change[], others: ReadonlySet<s
   });
 }
 
-/** Each intent has one outcome, and each outcome one intent before it. */
+/** Finds intents without exactly one outcome, and outcomes without an earlier intent. */
 function unpaired(records: readonly AuditRecord[]): readonly string[] {
   const findings: string[] = [];
   const open = new Map<string, number>();

@@ -222,15 +222,15 @@ describe('an import with limited rights', () => {
     const { account } = cluster;
     await cluster.allowList(account.namespace);
     const run = () => cluster.run('import', 'external-secrets', '--output', 'json');
-    await until(async () => (await run()).stdout.includes('namespaces may not be listed'));
-    await until(async () => !(await run()).stdout.includes('may not be listed in namespace'));
+    await until(async () => (await run()).stdout.includes('no permission to list namespaces'));
+    await until(async () => !(await run()).stdout.includes('no permission to list in namespace'));
     const { code, stdout } = await run();
     expect(code).toBe(4);
     const { unreadable } = JSON.parse(stdout) as { unreadable: readonly string[] };
     expect(unreadable.toSorted()).toEqual([
       'ClusterExternalSecret: no permission to list',
       'ClusterSecretStore: no permission to list',
-      `namespaces may not be listed, so only ${account.namespace} was looked at`,
+      `no permission to list namespaces, so only ${account.namespace} was searched`,
     ]);
   });
 });

@@ -3,7 +3,7 @@ import type { AuditRecord } from '../../src/audit/entry.ts';
 import type { Trigger } from './changes.ts';
 import { judgeContent } from './contents.ts';
 import type { Fault } from './faults.ts';
-import { judgePins, wasLetGo } from './pinning.ts';
+import { judgePins, isUnpinned } from './pinning.ts';
 import { judgeRemovals } from './second-sources.ts';
 import { distribution, slope } from './stats.ts';
 import { judgeTriggers } from './triggers.ts';
@@ -17,7 +17,7 @@ function write(verb: string, replaces?: string): Write {
   return { verb, target: TARGET, at: 1, replaces };
 }
 
-function change(resourceVersion: string, over: Partial<Change> = {}): Change {
+function change(resourceVersion: string, overrides: Partial<Change> = {}): Change {
   return {
     type: 'MODIFIED',
     target: TARGET,
@@ -25,7 +25,7 @@ function change(resourceVersion: string, over: Partial<Change> = {}): Change {
     at: 1,
     version: 1,
     content: `content of ${resourceVersion}`,
-    ...over,
+    ...overrides,
   };
 }
 
@@ -53,12 +53,12 @@ const SOUND = {
   deletedByOthers: new Map<string, number>(),
 };
 
-describe('the judge of writes', () => {
-  it('is content when all three accounts agree', () => {
+describe('judgeWrites', () => {
+  it('finds nothing when all three logs agree', () => {
     expect(judgeWrites(SOUND).findings).toEqual([]);
   });
 
-  it('leaves aside what others did', () => {
+  it('ignores changes by others', () => {
     const changes = [...SOUND.changes, change('3'), change('4', { type: 'DELETED' })];
     const deletedByOthers = new Map([[TARGET, 1]]);
     expect(judgeWrites({ ...SOUND, changes, others: new Set(['3']), deletedByOthers }).findings).toEqual([]);
@@ -66,11 +66,11 @@ describe('the judge of writes', () => {
 
   it.each([
     [
-      'a write that is not in the audit',
+      'a write without a record',
       { writes: [...SOUND.writes, write('update')], changes: [...SOUND.changes, change('3')] },
     ],
-    ['a record of a write that was not made', { records: [...SOUND.records, ...pair('3', 'z')] }],
-    ['a write that is in the audit twice', { records: [...SOUND.records, ...pair('2', 'z')] }],
+    ['a record without a write', { records: [...SOUND.records, ...pair('3', 'z')] }],
+    ['a write with two records', { records: [...SOUND.records, ...pair('2', 'z')] }],
     ['a write that changed nothing', { writes: [...SOUND.writes, write('update')] }],
     ['an outcome without an intent', { records: SOUND.records.slice(1) }],
     ['an intent without an outcome', { records: SOUND.records.slice(0, -1) }],
@@ -78,8 +78,8 @@ describe('the judge of writes', () => {
       'a second write of the same content',
       { changes: [change('1', { type: 'ADDED', content: 'same' }), change('2', { content: 'same' })] },
     ],
-  ])('sees %s', (_, over) => {
-    expect(judgeWrites({ ...SOUND, ...over }).findings).not.toEqual([]);
+  ])('finds %s', (_, overrides) => {
+    expect(judgeWrites({ ...SOUND, ...overrides }).findings).not.toEqual([]);
   });
 });
 
@@ -94,24 +94,24 @@ function judge(kind: Trigger['kind'], answeredAfterMs: number, faults: readonly 
   return judgeTriggers([trigger(kind)], [change('8', { at: 999_000 }), answer], new Set(), faults);
 }
 
-describe('the judge of triggers', () => {
+describe('judgeTriggers', () => {
   it.each([
     ['rotation', 70_000, 0],
     ['rotation', 90_000, 1],
     ['edited', 4_000, 0],
     ['edited', 6_000, 1],
-  ] as const)('calls a %s that was answered after %i ms late: %i', (kind, ms, late) => {
+  ] as const)('counts for a %s answered after %i ms this number of late triggers: %i', (kind, ms, late) => {
     expect(judge(kind, ms).late).toHaveLength(late);
   });
 
-  it('counts from the end of the faults that touched it', () => {
+  it('measures from the end of overlapping faults', () => {
     const fault: Fault = { name: 'f', startedAt: 1_000_000, endedAt: 1_100_000 };
     expect(judge('edited', 130_000, [fault]).late).toEqual([]);
     expect(judge('edited', 170_000, [fault]).late).toHaveLength(1);
     expect(judge('edited', 130_000, [fault]).afterFaults.max).toBe(30_000);
   });
 
-  it('takes neither an older value nor the hand of another for an answer', () => {
+  it('accepts neither an older value nor a change by others as an answer', () => {
     const old = change('9', { at: 1_000_001, version: 1 });
     const ours = change('10', { at: 1_000_002, version: 2 });
     expect(judgeTriggers([trigger('rotation')], [old, ours], new Set(['10']), []).lost).toHaveLength(1);
@@ -121,14 +121,14 @@ describe('the judge of triggers', () => {
 describe('the world', () => {
   const world = createWorld(2_000, 'marker');
 
-  it('has mappings of every kind, each with its own name', () => {
+  it('has mappings of every kind with unique names', () => {
     const kinds = Map.groupBy(world.items, ({ kind }) => kind);
     expect([...kinds.keys()].sort()).toEqual([...KINDS].sort());
     expect(new Set(world.items.map(({ name }) => name)).size).toBe(world.items.length);
     expect(world.items).toHaveLength(500);
   });
 
-  it('knows from its data which version a Secret was made from, and when from none', () => {
+  it('recognizes the source version from the data of a Secret', () => {
     for (const item of world.items.slice(0, 100)) {
       const encode = (data: Record<string, string>) =>
         Object.fromEntries(
@@ -143,14 +143,14 @@ describe('the world', () => {
   });
 });
 
-describe('figures', () => {
-  it('are by the nearest rank', () => {
+describe('statistics', () => {
+  it('uses the nearest rank', () => {
     const values = Array.from({ length: 100 }, (_, n) => 100 - n);
     expect(distribution(values)).toEqual({ count: 100, p50: 50, p95: 95, p99: 99, max: 100 });
     expect(distribution([])).toEqual({ count: 0, p50: 0, p95: 0, p99: 0, max: 0 });
   });
 
-  it('tell how fast something grows', () => {
+  it('computes a slope', () => {
     expect(
       slope([
         [0, 5],
@@ -162,10 +162,10 @@ describe('figures', () => {
   });
 });
 
-describe('contents', () => {
+describe('the content checks', () => {
   const world = createWorld(2_000, 'marker');
   const nameOf = (kind: Item['kind']) => world.items.find((item) => item.kind === kind)?.name ?? '';
-  const none = new Set<string>();
+  const noOthers = new Set<string>();
 
   it('report a target that a replica has corrupted or deleted', () => {
     const target = `a/${nameOf('plain')}`;
@@ -176,14 +176,14 @@ describe('contents', () => {
       change('4', { target, type: 'DELETED', version: undefined }),
       change('5', { target, type: 'DELETED', version: undefined }),
     ];
-    const by = { written: new Set(['2']), deleted: new Map([[target, 1]]) };
-    expect(judgeContent(changes, world.items, by)).toEqual([
-      `${target}: 3 is made from nothing that the store ever held`,
+    const otherChanges = { written: new Set(['2']), deleted: new Map([[target, 1]]) };
+    expect(judgeContent(changes, world.items, otherChanges)).toEqual([
+      `${target}: the data of 3 matches no source version`,
       `${target}: deleted at 5`,
     ]);
     const swapped = world.items.find((item) => item.swapped)?.name;
-    const left = [change('1', { target: `a/${swapped}`, type: 'DELETED', version: undefined })];
-    expect(judgeContent(left, world.items, by)).toEqual([]);
+    const deletion = [change('1', { target: `a/${swapped}`, type: 'DELETED', version: undefined })];
+    expect(judgeContent(deletion, world.items, otherChanges)).toEqual([]);
   });
 
   it('report a key that was removed before its source was absent for long enough', () => {
@@ -195,7 +195,7 @@ describe('contents', () => {
         [change('1', { target, more: 1 }), change('2', { target, at })],
         world.items,
         [{ key, from: 1_000_000, until: 1_100_000 }],
-        none,
+        noOthers,
       );
     expect(removed(1_019_000)).toHaveLength(1);
     expect(removed(1_021_000)).toEqual([]);
@@ -203,10 +203,10 @@ describe('contents', () => {
     expect(removed(1_200_000)).toHaveLength(1);
   });
 
-  it('know a pin that is gone although the answer to that was lost', () => {
-    expect(wasLetGo({ status: 200, body: {} })).toBe(true);
-    expect(wasLetGo({ status: 409, body: { code: 'NOT_PINNED' } })).toBe(true);
-    expect(wasLetGo({ status: 404, body: { code: 'NOT_FOUND' } })).toBe(false);
+  it('recognize an unpin whose answer was lost', () => {
+    expect(isUnpinned({ status: 200, body: {} })).toBe(true);
+    expect(isUnpinned({ status: 409, body: { code: 'NOT_PINNED' } })).toBe(true);
+    expect(isUnpinned({ status: 404, body: { code: 'NOT_FOUND' } })).toBe(false);
   });
 
   it('report a write that changes a pinned target', () => {
