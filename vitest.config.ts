@@ -19,11 +19,13 @@ const THOROUGH = [
   'test/http/{access,events-azure}.test.ts',
   // Processes that are started and killed, or hang.
   'test/service/watchdog.test.ts',
-  'test/audit/sqlite-{processes,permissions,failures,crashes}.test.ts',
-  'test/audit/{schema-1,tampering-run,retention,retention-crashes}.test.ts',
+  'test/audit/sqlite-{processes,permissions,failures}.test.ts',
+  'test/audit/{schema-1,retention}.test.ts',
   'test/cli/process.test.ts',
   'test/cluster/directory-killed.test.ts',
   'test/examples/**/*.test.ts',
+  // Processes with the client of each vendor.
+  'test/providers/leak.test.ts',
   // They wait a second or more in the real time of clients and servers.
   'test/**/*-waits.test.ts',
   // The clients of these vendors keep state for the life of a process.
@@ -36,9 +38,7 @@ const THOROUGH = [
 const LONG = [
   'test/matrix/matrix-{azure,files,vault-2}.test.ts',
   'test/**/*-waits.test.ts',
-  'test/audit/{schema-1,tampering-run,retention-crashes,sqlite-crashes}.test.ts',
-  'test/providers/**/leak.test.ts',
-  'test/http/events-leak.test.ts',
+  'test/audit/schema-1.test.ts',
   'test/events/**/chaos.test.ts',
 ];
 
@@ -48,10 +48,10 @@ const LONG_INTEGRATION = [
   'test/integration/deploy/{image,image-compose,image-root,chart-values,chart-network}.test.ts',
   'test/integration/docs/{back-up,encrypt,identities,rotate,use-from-an-application}.test.ts',
   'test/integration/e2e/{package,many-mappings,events-chaos}.test.ts',
-  'test/integration/{events,queue,service}/leak.test.ts',
+
   'test/integration/service/{stalls,replicas-sqlite}.test.ts',
   'test/integration/queue/redis-topologies.test.ts',
-  'test/integration/audit/{crashes,schema-1,tampering-run,prepared-statements,orphan-rows,loss}.test.ts',
+  'test/integration/audit/{crashes,retention,schema-1,prepared-statements,orphan-rows,loss}.test.ts',
 ];
 
 /** The machine may be busy, so a test waits long for a condition. */

@@ -171,13 +171,13 @@ const sources: readonly SourceFile[] = readdirSync(SRC, { recursive: true, encod
   .filter((path) => path.endsWith('.ts'))
   .map((path) => {
     const text = readFileSync(join(SRC, path), 'utf8');
-    const found = text.matchAll(
+    const specifiers = text.matchAll(
       /(?:^import\b[^'"]*|^export\b[^'"]*\bfrom\s*|\bimport\()\s*['"]([^'"]+)['"]/gm,
     );
-    return { path, text, imports: [...found].map(([, name]) => name ?? '') };
+    return { path, text, imports: [...specifiers].map(([, name]) => name ?? '') };
   });
 
-function own({ path, imports }: SourceFile): readonly string[] {
+function ownImports({ path, imports }: SourceFile): readonly string[] {
   return imports
     .filter((name) => name.startsWith('.'))
     .map((name) => relative(SRC, resolve(SRC, dirname(path), name)));
@@ -200,29 +200,30 @@ describe('imports', () => {
     if (!path.includes('/')) return;
     const allowed = MAY_IMPORT[home];
     expect(allowed, `folder ${home} has no row in the table`).toBeDefined();
-    for (const target of own(file))
+    for (const target of ownImports(file))
       expect(
-        folder(target) === home || allowed?.some((it) => matches(target, it)),
+        folder(target) === home || allowed?.some((pattern) => matches(target, pattern)),
         `${path} imports ${target}`,
       ).toBe(true);
   });
 
   it('need every word of the table', () => {
     const imported = Map.groupBy(
-      sources.flatMap((file) => own(file).map((target) => ({ home: folder(file.path), target }))),
+      sources.flatMap((file) => ownImports(file).map((target) => ({ home: folder(file.path), target }))),
       ({ home }) => home,
     );
-    const needless = Object.entries(MAY_IMPORT).flatMap(([home, allowed]) =>
+    const unused = Object.entries(MAY_IMPORT).flatMap(([home, allowed]) =>
       allowed
-        .filter((it) => !imported.get(home)?.some(({ target }) => matches(target, it)))
-        .map((it) => `${home}: ${it}`),
+        .filter((pattern) => !imported.get(home)?.some(({ target }) => matches(target, pattern)))
+        .map((pattern) => `${home}: ${pattern}`),
     );
-    expect(needless).toEqual([]);
+    expect(unused).toEqual([]);
   });
 
   it('never go from one provider to another', () => {
     for (const file of sources.filter(({ path }) => provider(path) !== undefined))
-      for (const target of own(file)) expect([undefined, provider(file.path)]).toContain(provider(target));
+      for (const target of ownImports(file))
+        expect([undefined, provider(file.path)]).toContain(provider(target));
   });
 
   it('of a vendor stand in one folder', () => {

@@ -30,11 +30,11 @@ import { OPENBAO_VERSION } from './integration/services/openbao.ts';
 const pages = allPages();
 const blocks = pages.flatMap(blocksOf);
 const page = (path: string): Page => {
-  const found = pages.find((one) => one.path === path);
-  if (found === undefined) throw new Error(`there is no page ${path}`);
-  return found;
+  const match = pages.find((one) => one.path === path);
+  if (match === undefined) throw new Error(`there is no page ${path}`);
+  return match;
 };
-const named = (list: readonly Page[]) => list.map((one) => [one.path, one] as const);
+const casesOf = (list: readonly Page[]) => list.map((one) => [one.path, one] as const);
 
 describe('generated pages', () => {
   it('are what the code says; `npm run docs` makes them again', async () => {
@@ -47,14 +47,14 @@ describe('generated pages', () => {
     expect(headings.map(([, code]) => code).sort()).toEqual(Object.keys(ERRORS).sort());
     for (const [, code = '', paragraph = ''] of headings) {
       expect(paragraph, code).toContain(ERRORS[code as keyof typeof ERRORS].remedy);
-      const ends = exitCodeOf(new AppError(code as ErrorCode));
-      expect(paragraph, code).toContain(`Exit code ${ends}.`);
+      const exitCode = exitCodeOf(new AppError(code as ErrorCode));
+      expect(paragraph, code).toContain(`Exit code ${exitCode}.`);
     }
   });
 });
 
 describe('links', () => {
-  it.each(named(pages))('of %s lead somewhere', (path, from) => {
+  it.each(casesOf(pages))('of %s lead somewhere', (path, from) => {
     for (const link of linksOf(from)) {
       const [file = '', anchor] = link.split('#');
       const target = file === '' ? path : relative(ROOT, resolve(ROOT, dirname(path), file));
@@ -83,7 +83,7 @@ describe('examples', () => {
     expect(blocks.flatMap(commandLinesOf).length).toBeGreaterThan(30);
   });
 
-  it.each(yaml.map((block) => [block.place, block.text] as const))(
+  it.each(yaml.map((block) => [block.location, block.text] as const))(
     'of YAML at %s are parts of a configuration, or objects of Kubernetes',
     async (place, text) => {
       const documents = parseAllDocuments(text);
@@ -92,7 +92,7 @@ describe('examples', () => {
         const part = (document.toJS() ?? {}) as Readonly<Record<string, unknown>>;
         if (part.apiVersion === undefined || part.apiVersion === 'secretbridge.dev/v1') {
           // What stands alone is loaded as it stands, for its places.
-          const whole = documents.length === 1 && part.apiVersion !== undefined ? text : wholeOf(part);
+          const whole = documents.length === 1 && part.apiVersion !== undefined ? text : completeConfig(part);
           const tenants = foldersIncludedBy(part).map((path) => [
             `/home/ann/${path}/a.yaml`,
             'mappings: []\n',
@@ -117,18 +117,18 @@ describe('examples', () => {
     ) as JsonSchema;
     const values = blocks.filter(({ language }) => language === 'yml');
     expect(values.length).toBeGreaterThan(3);
-    for (const { place, text } of values)
+    for (const { location: place, text } of values)
       for (const document of parseAllDocuments(text)) {
         expect(document.errors, place).toEqual([]);
         const { config, ...others } = document.toJS() as Readonly<Record<string, unknown>>;
         expect(unknownPaths(schema, others), place).toEqual([]);
-        const whole = wholeOf((config ?? {}) as Readonly<Record<string, unknown>>);
+        const whole = completeConfig((config ?? {}) as Readonly<Record<string, unknown>>);
         expect(linesOf(await load({ '/home/ann/secretbridge.yaml': whole })), place).toEqual([]);
       }
   });
 
   it('of JSON parse', () => {
-    for (const { language, text, place } of blocks)
+    for (const { language, text, location: place } of blocks)
       if (language === 'json') expect(() => JSON.parse(text), place).not.toThrow();
   });
 
@@ -146,12 +146,12 @@ describe('examples', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };
-    const shown = blocks.filter(({ language }) => language === 'sh' || language === 'console');
-    const asked = [...shown.map(({ text }) => text), ...pages.map(proseOf)]
+    const shellBlocks = blocks.filter(({ language }) => language === 'sh' || language === 'console');
+    const usedScripts = [...shellBlocks.map(({ text }) => text), ...pages.map(proseOf)]
       .flatMap((text) => [...text.matchAll(/\bnpm (?:run (?:--silent )?([\w:-]+)|(test)\b)/g)])
       .map(([, script, test]) => script ?? test ?? '');
-    expect(asked).toEqual(expect.arrayContaining(['quickstart', 'test']));
-    expect(asked.filter((script) => scripts[script] === undefined)).toEqual([]);
+    expect(usedScripts).toEqual(expect.arrayContaining(['quickstart', 'test']));
+    expect(usedScripts.filter((script) => scripts[script] === undefined)).toEqual([]);
     expect(page('README.md').text).toMatch(/^npm run quickstart\b[\s\S]*^npm test\b/m);
   });
 });
@@ -161,7 +161,7 @@ describe('the page on values', () => {
 
   it.each(tableOf(values, 'the store holds', 'property', 'decode', 'the key holds'))(
     'says rightly what %s gives with property "%s", decode "%s": %s',
-    (held = '', property, decode, expected) => {
+    (stored = '', property, decode, expected) => {
       const source: Source = {
         store: 's',
         key: 'k',
@@ -169,10 +169,10 @@ describe('the page on values', () => {
         ...(property ? { property } : {}),
         ...(decode === 'base64' || decode === 'base64url' ? { decode } : {}),
       };
-      const given = outcome(() =>
-        Buffer.from(pickValue(source, { value: SecretValue.fromText(held) }).reveal()).toString('utf8'),
+      const actual = outcome(() =>
+        Buffer.from(pickValue(source, { value: SecretValue.fromText(stored) }).reveal()).toString('utf8'),
       );
-      expect(given).toBe(expected);
+      expect(actual).toBe(expected);
     },
   );
 
@@ -188,7 +188,7 @@ describe('the page on values', () => {
  * A part of a configuration is checked within a whole that has what parts refer to: `apiVersion`, `instance: a`, and a
  * store `team-vault` where the part has no stores of its own. So a part needs no more than it shows.
  */
-function wholeOf(part: Readonly<Record<string, unknown>>): string {
+function completeConfig(part: Readonly<Record<string, unknown>>): string {
   const store = { name: 'team-vault', kind: 'files', path: './secrets' };
   return JSON.stringify({ apiVersion: 'secretbridge.dev/v1', instance: 'a', stores: [store], ...part });
 }
@@ -229,7 +229,7 @@ describe('decisions', () => {
     );
   });
 
-  it.each(named(files))('%s have their parts', (_, { text }) => {
+  it.each(casesOf(files))('%s have their parts', (_, { text }) => {
     expect([...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)).toEqual([
       'Context',
       'Decision',
@@ -266,7 +266,7 @@ describe('dependencies', () => {
 });
 
 describe('pages', () => {
-  it.each(named(pages))('%s name no path of one machine', (_, { text }) => {
+  it.each(casesOf(pages))('%s name no path of one machine', (_, { text }) => {
     expect(text).not.toMatch(/(?<![\w.~-])\/(?:root|home|Users|work|tmp)\//);
   });
 

@@ -66,7 +66,7 @@ export const ENV = {
 };
 
 /** Wrong in every way that a mapping can be: each of these meets a value and must not show it. */
-export const WRONG = `
+export const FAILING_MAPPINGS = `
   - name: no-property
     target: { namespace: apps }
     data: { A: { store: vault, key: app, property: nothing.here } }
@@ -179,21 +179,23 @@ export async function leaksOfSync({ bench, places }: Scene, name: string): Promi
 }
 
 /** A server that tells all that it was sent and all that it knows, as JSON or as HTML. */
-export async function startGossip(status: number): Promise<AsyncDisposable & { readonly address: string }> {
-  let asked = 0;
+export async function startEchoServer(
+  status: number,
+): Promise<AsyncDisposable & { readonly address: string }> {
+  let requestCount = 0;
   const server = createServer(async (request, response) => {
-    asked += 1;
+    requestCount += 1;
     const body = (await Array.fromAsync<Buffer>(request)).join('');
-    const gossip = `${secretJson()} ${JSON.stringify(request.headers)} ${body} ${ENV.TOKEN}`;
+    const content = `${secretJson()} ${JSON.stringify(request.headers)} ${body} ${ENV.TOKEN}`;
     response.writeHead(status, {
-      'content-type': asked % 2 === 0 ? 'text/html' : 'application/json',
+      'content-type': requestCount % 2 === 0 ? 'text/html' : 'application/json',
       warning: ENV.TOKEN,
       location: `/v1/${ENV.TOKEN}`,
     });
     response.end(
       status === 204
         ? ''
-        : JSON.stringify({ errors: [gossip], warnings: [gossip], data: gossip, auth: gossip }),
+        : JSON.stringify({ errors: [content], warnings: [content], data: content, auth: content }),
     );
   });
   const port = await listen(server);

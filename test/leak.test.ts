@@ -18,11 +18,11 @@ import {
   MARKERS,
   openScene,
   secretJson,
-  startGossip,
+  startEchoServer,
   TOKEN,
   text,
   VALUES,
-  WRONG,
+  FAILING_MAPPINGS,
 } from './leak-scene.ts';
 import { countForms, filesBelow, findLeaks, formsOf } from './leak-search.ts';
 
@@ -68,8 +68,8 @@ describe('the search', () => {
     await using scene = await openScene(config(server.address, TOKEN));
     await scene.run('sync');
     const manifests = await filesBelow(join(scene.bench.folder, 'cluster'));
-    const seen = findLeaks(manifests, Object.values(VALUES)).join('\n');
-    for (const { name } of Object.values(VALUES)) expect(seen).toContain(name);
+    const found_ = findLeaks(manifests, Object.values(VALUES)).join('\n');
+    for (const { name } of Object.values(VALUES)) expect(found_).toContain(name);
   });
 });
 
@@ -104,7 +104,7 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} forms are seen now
     await using server = await startVaultServer();
     server.addToken(ENV.TOKEN);
     server.put('secret', 'app', secretJson());
-    await using scene = await openScene(config(server.address, TOKEN) + WRONG);
+    await using scene = await openScene(config(server.address, TOKEN) + FAILING_MAPPINGS);
     await scene.bench.write(
       'cluster/apps/theirs.yaml',
       `apiVersion: v1\nkind: Secret\nmetadata: { name: theirs, namespace: apps }\nstringData: { A: "${VALUES.file.core}" }\n`,
@@ -163,8 +163,8 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} forms are seen now
       const statuses = [200, 204, 301, 400, 401, 403, 404, 405, 412, 429, 472, 500, 502, 503];
       const leaks = await Promise.all(
         statuses.map(async (status) => {
-          await using gossip = await startGossip(status);
-          await using scene = await openScene(config(gossip.address, login));
+          await using echo = await startEchoServer(status);
+          await using scene = await openScene(config(echo.address, login));
           return await leaksOfSync(scene, String(status));
         }),
       );
@@ -197,11 +197,14 @@ describe('an error that nobody expected', () => {
   it('and a value print as nothing, however they are printed', () => {
     const error = new AppError('INTERNAL', { cause: new Error(text(VALUES.plain)) });
     const value = SecretValue.fromBytes(VALUES.plain.bytes);
-    const printed = [error, value, { value }, [value], new Map([['a', value]])].flatMap((it) => [
-      String(it),
-      JSON.stringify(it),
-      inspect(it, { depth: 9, showHidden: true, getters: true }),
-      inspect(Object.assign(new Error('x', { cause: error }), { it }), { depth: 9, showHidden: true }),
+    const printed = [error, value, { value }, [value], new Map([['a', value]])].flatMap((printable) => [
+      String(printable),
+      JSON.stringify(printable),
+      inspect(printable, { depth: 9, showHidden: true, getters: true }),
+      inspect(Object.assign(new Error('x', { cause: error }), { it: printable }), {
+        depth: 9,
+        showHidden: true,
+      }),
     ]);
     expect(findLeaks([{ name: 'print', bytes: printed.join('\n') }], MARKERS)).toEqual([]);
   });

@@ -18,8 +18,8 @@ export async function waitUntil(
 }
 
 /** @throws BenchError when the process has ended. */
-export async function waitFor(ms: number, { unexpectedEnd: lost }: RunningProcess): Promise<void> {
-  await Promise.race([sleep(ms), lost]);
+export async function waitFor(ms: number, { unexpectedEnd: unexpectedEnd }: RunningProcess): Promise<void> {
+  await Promise.race([sleep(ms), unexpectedEnd]);
 }
 
 /** Whether the service reports ready. */

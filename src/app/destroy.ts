@@ -43,22 +43,22 @@ export async function destroyProposed(
 ): Promise<readonly Outcome[] | undefined> {
   const { config } = app;
   const {
-    includeOrphans: withLeft,
-    heldOrphans: heldLeft,
-    isProposed: proposed,
-    isUndecided: unknown,
+    includeOrphans: includeOrphans,
+    heldOrphans: heldOrphans,
+    isProposed: isProposed,
+    isUndecided: isUndecided,
     meta,
-    replicasAgree: agrees,
-    onWithdrawn: onOver,
+    replicasAgree: replicasAgree,
+    onWithdrawn: onWithdrawn,
     onProgress,
   } = request;
   const isInForce = isStillProposed(app);
   // Scan before the decisions, because the scan takes time in which a proposed deletion can become obsolete.
-  const scanned = withLeft ? await scanOrphans(app, onProgress) : undefined;
-  const ends = [...(await decideDeletions(app.targets.filter(proposed), app, context, onOver))];
+  const scanned = includeOrphans ? await scanOrphans(app, onProgress) : undefined;
+  const ends = [...(await decideDeletions(app.targets.filter(isProposed), app, context, onWithdrawn))];
   // Include changes that were held before a restart. Without them, the rest could be few enough to pass the brake.
-  if (ends.length > 0 || withLeft) {
-    const unknownTargets = app.targets.filter((wanted) => wanted.error === undefined && unknown(wanted));
+  if (ends.length > 0 || includeOrphans) {
+    const unknownTargets = app.targets.filter((wanted) => wanted.error === undefined && isUndecided(wanted));
     ends.push(
       ...(await decideDeletions(await recordedAsHeld(app, unknownTargets, targetSubject), app, context)),
     );
@@ -66,20 +66,20 @@ export async function destroyProposed(
   const presence = presenceByWatch(app, meta, ends);
   const orphans =
     scanned === undefined ? NO_ORPHANS : await proposeOrphanDeletions(app, undefined, presence, scanned);
-  if (withLeft) {
+  if (includeOrphans) {
     request.onWaiting(orphans.waiting);
     request.onUnreadable(orphans.unseen);
   }
   const proposals = [...ends, ...orphans.proposals];
   const pruned = await heldByPrune(app, scanned?.orphans ?? []);
-  const others = { targets: [], leaving: withLeft ? pruned.length : heldLeft };
-  const count = withLeft ? orphans.count : heldLeft;
+  const others = { targets: [], leaving: includeOrphans ? pruned.length : heldOrphans };
+  const count = includeOrphans ? orphans.count : heldOrphans;
   const population = await populationOf(app, { presence, orphanCount: count, proposals, others });
   // The steps above may have taken minutes, in which a mapping removed by mistake may have been restored.
   const isLeft = new Set(orphans.proposals);
   const isMeant = (proposal: Proposal): boolean =>
-    (!isLeft.has(proposal) || agrees()) && isInForce(proposal, isLeft.has(proposal));
-  if (app.config !== config || (withLeft && (!agrees() || !orphans.proposals.every(isMeant))))
+    (!isLeft.has(proposal) || replicasAgree()) && isInForce(proposal, isLeft.has(proposal));
+  if (app.config !== config || (includeOrphans && (!replicasAgree() || !orphans.proposals.every(isMeant))))
     return undefined;
   const { brake } = config;
   const decided = await destroy(proposals, population, { ...app, ...context, brake, isStillWanted: isMeant });

@@ -224,12 +224,19 @@ export async function proposeOrphanDeletions(
   presence: KnownPresence,
   scan?: LeftScan,
 ): Promise<OrphanProposals> {
-  const { orphans: left, unreadable: unseen, merges } = scan ?? (await scanOrphans(app));
-  const ending = left.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete');
+  const { orphans: orphans, unreadable: unreadable, merges } = scan ?? (await scanOrphans(app));
+  const ending = orphans.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete');
   const going = ending.filter(({ mapping }) => only === undefined || mapping === only);
   const ended = merges.filter(({ mapping }) => only === undefined || mapping === only);
   const all = [...going.map((orphan) => proposeRemoval(orphan, app.fingerprints)), ...ended];
   const { proposals, waiting } = await deferReplaced(all, app.targets, presence, app);
   const endedOfOthers = ending.length + merges.length - going.length - ended.length;
-  return { proposals, waiting, count: left.length, ended: going.length, endedOfOthers, unseen };
+  return {
+    proposals,
+    waiting,
+    count: orphans.length,
+    ended: going.length,
+    endedOfOthers,
+    unseen: unreadable,
+  };
 }

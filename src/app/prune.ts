@@ -27,12 +27,16 @@ interface Orphans {
 }
 
 async function findOrphans(app: App): Promise<Orphans> {
-  const { orphans: left, unreadable: unseen } = await findOrphanedTargets(app, { search: true });
+  const { orphans: orphans, unreadable: unreadable } = await findOrphanedTargets(app, { search: true });
   // An interrupted search is incomplete, so it must not report "none" or delete anything.
-  const stopped = unseen.find(({ error }) => error.code === 'INTERRUPTED');
+  const stopped = unreadable.find(({ error }) => error.code === 'INTERRUPTED');
   if (stopped !== undefined) throw stopped.error;
-  const all = left.map((orphan) => proposeRemoval(orphan, app.fingerprints));
-  return { ...(await deferReplaced(all, app.targets, NO_KNOWN_PRESENCE, app)), unseen, count: left.length };
+  const all = orphans.map((orphan) => proposeRemoval(orphan, app.fingerprints));
+  return {
+    ...(await deferReplaced(all, app.targets, NO_KNOWN_PRESENCE, app)),
+    unseen: unreadable,
+    count: orphans.length,
+  };
 }
 
 /** What `prune` would delete, and what it skips. */

@@ -30,7 +30,7 @@ export interface ReleaseOptions extends SyncContextOptions {
 export async function releaseHeld(
   app: App,
   id: string,
-  { only, skipRestarts: leavesRestarts = false, isRecorded = false, ...contextOptions }: ReleaseOptions = {},
+  { only, skipRestarts: skipRestarts = false, isRecorded = false, ...contextOptions }: ReleaseOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
   const context = await app.createContext(contextOptions);
@@ -68,7 +68,7 @@ export async function releaseHeld(
     await recorder.release(mapping, target, keys, id);
     return remove(proposal, { ...app, ...context, brake: app.config.brake }, 'released');
   });
-  const unrestarted = leavesRestarts ? [] : await runPendingRestarts(app, contextOptions.signal);
+  const unrestarted = skipRestarts ? [] : await runPendingRestarts(app, contextOptions.signal);
   return report(app, { targets: [outcome], unrestarted, recorder });
 }
 

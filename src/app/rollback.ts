@@ -183,15 +183,15 @@ async function decideProposals(
 ): Promise<readonly Outcome[]> {
   const proposals = outcomes.flatMap(({ proposal }) => proposal ?? []);
   if (proposals.length === 0) return outcomes;
-  const { orphans: left } = await findOrphanedTargets(app);
+  const { orphans: orphans } = await findOrphanedTargets(app);
   const presence = presenceOf(outcomes);
   const others = {
     targets: app.targets.filter((wanted) => presence.isPresent(wanted) === undefined),
-    leaving: left.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete').length,
+    leaving: orphans.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete').length,
   };
   const population = await populationOf(app, {
     presence,
-    orphanCount: left.length,
+    orphanCount: orphans.length,
     proposals,
     others,
   });

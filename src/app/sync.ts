@@ -85,10 +85,10 @@ export async function syncTargets(
     () => preflight(app, context, only === undefined ? wanted : [], ages),
     signal,
   );
-  const { inSync: told, isMissing } = preflightResult ?? EMPTY_PREFLIGHT;
+  const { inSync: inSync, isMissing } = preflightResult ?? EMPTY_PREFLIGHT;
   const runContext = { ...context, isMissing };
   // In queue order.
-  const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !told.has(desiredTarget));
+  const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !inSync.has(desiredTarget));
   context.expect(expectedReads(undecided, context));
   for (const subject of bySubject.keys()) await queue.add({ subject, reason: 'manual', requestId });
   queue.start(async ({ subject }) => {
@@ -98,7 +98,7 @@ export async function syncTargets(
         tracer.span(
           'job',
           { mapping: desiredTarget.mapping.name, ...desiredTarget.id, reason: 'manual' },
-          () => runOne(desiredTarget, runContext, told.get(desiredTarget), app),
+          () => runOne(desiredTarget, runContext, inSync.get(desiredTarget), app),
           {
             requestId,
             resultAttributes: ({ kind, error: appError }) => ({

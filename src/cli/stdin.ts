@@ -16,7 +16,7 @@ export interface StdinLimit {
 export async function readStdin(
   stdin: Readable | undefined,
   signal: AbortSignal,
-  { maxBytes: most, tooLarge: tooMuch }: StdinLimit,
+  { maxBytes: maxBytes, tooLarge: tooLarge }: StdinLimit,
 ): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
@@ -24,7 +24,7 @@ export async function readStdin(
     for await (const part of stdin === undefined ? [] : addAbortSignal(signal, stdin)) {
       const bytes = Buffer.from(part);
       size += bytes.length;
-      if (size > most) throw new UsageError(tooMuch);
+      if (size > maxBytes) throw new UsageError(tooLarge);
       parts.push(bytes);
     }
   } catch (error) {

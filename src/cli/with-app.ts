@@ -66,12 +66,12 @@ function warnAboutAudit({ checkpoints }: App, context: Context): void {
 function warnAboutCheckpoints({ checkpoints }: App, context: Context): void {
   const failing = checkpoints?.writeError();
   if (failing === undefined) return;
-  const { code, subject: about = 'the audit log', detail, remedy } = failing;
+  const { code, subject: subject = 'the audit log', detail, remedy } = failing;
   const why = detail === undefined ? '' : ` (${detail})`;
   const paint = painter(context.color);
   printNotice(
     context,
-    `${paint('yellow', 'warning')} ${code}: ${about}: the last checkpoint could not be written${why}\n  ${remedy}`,
+    `${paint('yellow', 'warning')} ${code}: ${subject}: the last checkpoint could not be written${why}\n  ${remedy}`,
   );
 }
 

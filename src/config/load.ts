@@ -27,8 +27,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
   const main = await readDocuments(sources.files, reading);
-  const { checkDocuments: judgeDocuments } = await loadChecks();
-  return judgeDocuments(main, { ...reading, sources, home: env.HOME });
+  const { checkDocuments: checkDocuments } = await loadChecks();
+  return checkDocuments(main, { ...reading, sources, home: env.HOME });
 }
 
 /** Checks a text as if it were the only configuration file. */

@@ -83,11 +83,11 @@ export class AppError extends Error {
 }
 
 function sentence(
-  { message: says }: ErrorKind,
+  { message: message }: ErrorKind,
   about: string | undefined,
   detail: string | undefined,
 ): string {
-  return `${about === undefined ? '' : `${about}: `}${says}${detail === undefined ? '' : ` (${detail})`}`;
+  return `${about === undefined ? '' : `${about}: `}${message}${detail === undefined ? '' : ` (${detail})`}`;
 }
 
 /** Whether a retry may succeed without action by a person. */

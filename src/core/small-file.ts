@@ -59,12 +59,12 @@ export interface PemOptions {
 /** Reads a certificate or private key in PEM. OpenSSL parses it later. @throws AppError with the given code. */
 export async function readPem(
   path: string,
-  { code, subject: about, read = readSmallFile }: PemOptions,
+  { code, subject: subject, read = readSmallFile }: PemOptions,
 ): Promise<string> {
   try {
     return (await read(path)).toString('utf8');
   } catch (thrown) {
-    throw toReadError(path, thrown, code, about);
+    throw toReadError(path, thrown, code, subject);
   }
 }
 
@@ -81,9 +81,9 @@ export function holdsCertificates(text: string): boolean {
 export async function readAuthorities(path: string, options: PemOptions): Promise<string> {
   const text = await readPem(path, options);
   if (holdsCertificates(text)) return text;
-  const { code, subject: about } = options;
+  const { code, subject: subject } = options;
   throw new AppError(code, {
-    ...(about === undefined ? {} : { subject: about }),
+    ...(subject === undefined ? {} : { subject: subject }),
     detail: `file ${path} contains no PEM certificates`,
   });
 }

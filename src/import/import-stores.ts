@@ -36,13 +36,13 @@ interface Entry {
 
 /** @param refused Stores that our configuration check refuses, by name. They are left out. */
 export function importStores(
-  { externalObjects: found, accounts }: Objects,
+  { externalObjects: externalObjects, accounts }: Objects,
   secrets: SecretRefs,
   refused: ReadonlyMap<string, Refusal>,
 ): ImportedStores {
   const names = createNames();
   const entries = new Map<string, Entry>();
-  const all = found.filter(({ kind }) => kind === 'SecretStore' || kind === 'ClusterSecretStore');
+  const all = externalObjects.filter(({ kind }) => kind === 'SecretStore' || kind === 'ClusterSecretStore');
   // Stores of a namespace come first: their names contain the namespace, so they are unique.
   const inOrder = all.toSorted(
     (a, b) => Number(a.namespace === undefined) - Number(b.namespace === undefined),
@@ -121,13 +121,13 @@ function withoutRefused(refused: ReadonlyMap<string, Refusal>, store: Store): St
 }
 
 function finishStore(
-  { object: found, notes, store, users }: Entry,
+  { object: object, notes, store, users }: Entry,
   refused: ReadonlyMap<string, Refusal>,
 ): ImportedStore {
   const storeConfigs = (store?.storeConfigs() ?? []).filter(({ name }) => !refused.has(String(name)));
   if (store !== undefined && storeConfigs.length === 0)
     notes.changed('spec.provider', 'names no mount, and no converted object uses it, so no store is created');
   const bounds =
-    storeConfigs.length === 0 ? { namespaces: undefined } : boundsOf(found, [...users].toSorted(), notes);
-  return { object: found, notes, storeConfigs: storeConfigs, bounds };
+    storeConfigs.length === 0 ? { namespaces: undefined } : boundsOf(object, [...users].toSorted(), notes);
+  return { object: object, notes, storeConfigs: storeConfigs, bounds };
 }

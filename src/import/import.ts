@@ -37,7 +37,7 @@ interface Imported {
 
 /** Converts objects of External Secrets to a configuration. The result does not depend on their order. */
 export function importExternalSecrets(objects: Objects, options: ImportOptions): ImportResult {
-  const { externalObjects: found } = objects;
+  const { externalObjects: externalObjects } = objects;
   const secrets = createSecretRefs(options.ownNamespace);
   const stores = importStores(objects, secrets, options.refused?.stores ?? new Map());
   const names = createNames();
@@ -46,13 +46,13 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
   const mappings: Json[] = [];
   const drafts: Output['drafts'][number][] = [];
 
-  for (const object of found) {
+  for (const object of externalObjects) {
     if (object.kind !== 'ExternalSecret' && object.kind !== 'ClusterExternalSecret') continue;
     const notes = createNotes();
     const ownerName = ownerOf(object);
     if (
       ownerName !== undefined &&
-      found.some(({ kind, name }) => kind === 'ClusterExternalSecret' && name === ownerName)
+      externalObjects.some(({ kind, name }) => kind === 'ClusterExternalSecret' && name === ownerName)
     ) {
       imported.push({ object: object, notes, becomes: [], skipped: true });
       continue;

@@ -5,8 +5,8 @@ import type { Store, StoreContext } from './store.ts';
 import { vaultStore } from './vault.ts';
 
 export function convertStore(context: StoreContext): Store | undefined {
-  const { object: found, notes } = context;
-  const spec = createNode(found.spec, 'spec', notes);
+  const { object: object, notes } = context;
+  const spec = createNode(object.spec, 'spec', notes);
   // Retry settings, check interval and controller class have no equivalent. `access` uses `conditions`.
   spec.ignore('retrySettings', 'refreshInterval', 'controller', 'conditions');
   const provider = spec.child('provider');

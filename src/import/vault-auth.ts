@@ -104,12 +104,12 @@ const METHODS: Readonly<Record<string, Convert>> = {
     username: node.text('username') ?? '',
     password: refer(node.child('secretRef'), undefined, context),
   }),
-  cert(node, { name, notes, object: found }) {
+  cert(node, { name, notes, object: object }) {
     const role = node.text('vaultRole');
     const file = (field: string, usual: string) => {
       const ref = node.child(field);
       const path = storeFile(name, usual);
-      const from = `key \`${ref?.text('key') ?? usual}\` of Secret \`${found.namespace ?? ref?.text('namespace') ?? '?'}/${ref?.text('name') ?? '?'}\``;
+      const from = `key \`${ref?.text('key') ?? usual}\` of Secret \`${object.namespace ?? ref?.text('namespace') ?? '?'}/${ref?.text('name') ?? '?'}\``;
       ref?.ignore('namespace');
       notes.changed(`${node.path}.${field}`, 'is read from a file', `Mount ${from} as ${path}.`);
       return path;
@@ -139,23 +139,23 @@ function mountPath(node: Node, usual: string | undefined): Json {
 }
 
 function refer(ref: Node | undefined, key: string | undefined, context: StoreContext): Json | undefined {
-  const { secrets, object: found, notes } = context;
+  const { secrets, object: object, notes } = context;
   if (ref === undefined)
     notes.lost(
       'spec.provider.vault.auth',
       'lacks a reference to a credential',
       'Write `auth` of the store by hand.',
     );
-  return secrets.refer(ref, key, { namespace: found.namespace, notes }) as Json | undefined;
+  return secrets.refer(ref, key, { namespace: object.namespace, notes }) as Json | undefined;
 }
 
 function noteAccount(
   ref: Node | undefined,
   role: string,
-  { object: found, notes }: StoreContext,
+  { object: object, notes }: StoreContext,
   more = '',
 ): void {
-  const account = accountOf(ref, found.namespace);
+  const account = accountOf(ref, object.namespace);
   ref?.ignore('audiences');
   const who = account === undefined ? 'External Secrets' : `\`${account.namespace}/${account.name}\``;
   notes.changed(

@@ -114,7 +114,7 @@ function splitKey(
   return { mount: key.slice(0, slash), key: key.slice(slash + 1), guessed: kvVersion === 1 };
 }
 
-function tlsOf(vault: Node, { name, notes, object: found }: StoreContext): Json | undefined {
+function tlsOf(vault: Node, { name, notes, object: object }: StoreContext): Json | undefined {
   const files: Record<string, string> = {};
   const bundle = vault.text('caBundle');
   const provider = vault.child('caProvider');
@@ -122,8 +122,8 @@ function tlsOf(vault: Node, { name, notes, object: found }: StoreContext): Json 
     files.caFile = storeFile(name, 'ca.crt');
     const from =
       provider === undefined
-        ? `the base64 text at \`${vault.path}.caBundle\` of the ${found.kind}, decoded,`
-        : `key \`${provider.text('key') ?? 'ca.crt'}\` of ${provider.text('type') ?? 'Secret'} \`${found.namespace ?? provider.text('namespace') ?? '?'}/${provider.text('name') ?? '?'}\``;
+        ? `the base64 text at \`${vault.path}.caBundle\` of the ${object.kind}, decoded,`
+        : `key \`${provider.text('key') ?? 'ca.crt'}\` of ${provider.text('type') ?? 'Secret'} \`${object.namespace ?? provider.text('namespace') ?? '?'}/${provider.text('name') ?? '?'}\``;
     provider?.ignore('namespace');
     notes.changed(
       `${vault.path}.${provider === undefined ? 'caBundle' : 'caProvider'}`,
@@ -142,7 +142,7 @@ function tlsOf(vault: Node, { name, notes, object: found }: StoreContext): Json 
     notes.changed(
       ref.path,
       'is read from a file',
-      `Mount key \`${ref.text('key') ?? usual}\` of Secret \`${found.namespace ?? ref.text('namespace') ?? '?'}/${ref.text('name') ?? '?'}\` as ${files[file]}.`,
+      `Mount key \`${ref.text('key') ?? usual}\` of Secret \`${object.namespace ?? ref.text('namespace') ?? '?'}/${ref.text('name') ?? '?'}\` as ${files[file]}.`,
     );
     ref.ignore('namespace');
   }

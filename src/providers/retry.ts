@@ -75,14 +75,14 @@ export function withRetry(provider: SecretProvider, options: RetryOptions): Secr
 }
 
 async function tryAgain<Failure extends { readonly error: AppError }>(
-  { clock, sleep = systemSleep, random = Math.random, mayRetry: isAsked = () => true }: RetryOptions,
+  { clock, sleep = systemSleep, random = Math.random, mayRetry: mayRetry = () => true }: RetryOptions,
   { startedAt, signal }: { readonly startedAt: number; readonly signal: AbortSignal | undefined },
   failures: () => readonly Failure[],
   ask: (failed: readonly Failure[]) => Promise<void>,
 ): Promise<void> {
   for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt += 1) {
     const failed = failures();
-    if (failed.length === 0 || !isAsked()) return;
+    if (failed.length === 0 || !mayRetry()) return;
     const backoff = random() * Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS);
     const wait = Math.max(backoff, ...failed.map(({ error }) => error.retryAfterMs ?? 0));
     if (clock.now() - startedAt + wait > MAX_TOTAL_MS) return;

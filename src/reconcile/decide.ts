@@ -54,8 +54,8 @@ export interface PendingDecision extends Decision {
 
 /** Gathers the sources and plans, without any change. `plan` prints the result, `sync` applies it. */
 export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
-  const { whenRecorded: recorded, ...decision } = await decideBeforeRecorded(mapping, id, deps);
-  await recorded();
+  const { whenRecorded: whenRecorded, ...decision } = await decideBeforeRecorded(mapping, id, deps);
+  await whenRecorded();
   return decision;
 }
 

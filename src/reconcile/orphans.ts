@@ -145,12 +145,12 @@ export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposa
     cluster,
     instances,
     isDesired,
-    isDesiredBy: wants,
-    mergeTargets: merged,
+    isDesiredBy: isDesiredBy,
+    mergeTargets: mergeTargets,
     missing,
     fingerprints,
   } = deps;
-  const sharedTargets = new Set(merged.map(formatTarget));
+  const sharedTargets = new Set(mergeTargets.map(formatTarget));
   const candidates = (await audit.targets()).filter(
     (id) => !missing.has(formatTarget(id)) && (!isDesired(id) || sharedTargets.has(formatTarget(id))),
   );
@@ -162,7 +162,7 @@ export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposa
     if (live === undefined || live.deleting || isOwned(live)) continue;
     for (const merge of mergesIn(live)) {
       const { instance, mapping, onMappingRemoved } = merge;
-      if (!instances.includes(instance) || wants(mapping, id) || onMappingRemoved === 'keep') continue;
+      if (!instances.includes(instance) || isDesiredBy(mapping, id) || onMappingRemoved === 'keep') continue;
       const ending = mergeEnd(merge);
       const heldKeys = new Set(cluster.mergedKeys(live, ending.manager));
       // An annotation can be copied. The field manager on the API server cannot.

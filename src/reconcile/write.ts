@@ -70,10 +70,10 @@ export async function applyPlan(
 /** One fsync makes the reads and the intent durable. */
 async function recordIntent(
   change: Change,
-  { whenRecorded: recorded }: RecordedDecision,
+  { whenRecorded: whenRecorded }: RecordedDecision,
   recorder: Recorder,
 ): Promise<Change> {
-  const [intent, reads] = await Promise.allSettled([recorder.intent(change), recorded?.()]);
+  const [intent, reads] = await Promise.allSettled([recorder.intent(change), whenRecorded?.()]);
   if (intent.status === 'rejected') throw intent.reason;
   if (reads.status === 'fulfilled') return intent.value;
   await recorder.outcome(intent.value, { error: toAppError(reads.reason) });
@@ -194,12 +194,12 @@ function dataOf(plan: WritePlan): readonly [Data, Data] {
  */
 function changesBytes(
   plan: WritePlan,
-  { exclusivelyOwned: heldAlone }: Pick<Cluster, 'exclusivelyOwned'>,
+  { exclusivelyOwned: exclusivelyOwned }: Pick<Cluster, 'exclusivelyOwned'>,
 ): boolean {
   if (plan.kind !== 'merge') return true;
   const { live, keys, first, manifest } = plan;
   const alone = new Set(
-    heldAlone(
+    exclusivelyOwned(
       live,
       [...first, manifest].map(({ manager }) => manager),
     ).data,

@@ -67,11 +67,14 @@ export async function runCycle(
     workloads: liveWorkloads,
     isRecorded,
   } = await checkRollouts(rollouts, { workloads, completed, call });
-  const { groups, workloadsBySelector: selected } = await groupByWorkload(await dropUnconfigured(), {
-    workloads,
-    failures,
-    call,
-  });
+  const { groups, workloadsBySelector: workloadsBySelector } = await groupByWorkload(
+    await dropUnconfigured(),
+    {
+      workloads,
+      failures,
+      call,
+    },
+  );
   /** Workloads with no pending restarts left. */
   const completedWorkloads = new Set<string>();
   for (const group of groups) {
@@ -80,7 +83,7 @@ export async function runCycle(
     else if (failures.isClusterDown() || signal?.aborted) scheduleNext(REMAINDER_MS);
     else if (!(await restartWorkload(group))) break;
   }
-  for (const [pendingRestart, keys] of selected)
+  for (const [pendingRestart, keys] of workloadsBySelector)
     if (keys.every((key) => completedWorkloads.has(key)))
       await record([restartOutcome(pendingRestart, clock.now(), { counts: { workloads: keys.length } })]);
   return nextMs;
@@ -137,7 +140,9 @@ export async function runCycle(
   /** For a missing workload, restarts that name it fail. Selectors no longer match it. */
   async function recordMissingWorkload({ id, pending: requests }: WorkloadGroup): Promise<void> {
     completedWorkloads.add(keyOf(id));
-    await failures.recordMissing(requests.filter((pendingRestart) => !selected.has(pendingRestart)));
+    await failures.recordMissing(
+      requests.filter((pendingRestart) => !workloadsBySelector.has(pendingRestart)),
+    );
   }
 
   async function recordRestart({ id, pending: requests }: WorkloadGroup, rolled: 0 | 1): Promise<void> {
@@ -146,9 +151,11 @@ export async function runCycle(
     if (rolled === 1) rolling.add(keyOf(id));
     await record(
       requests
-        .filter((pendingRestart) => !selected.has(pendingRestart) || !pendingRestart.restarted.has(name))
+        .filter(
+          (pendingRestart) => !workloadsBySelector.has(pendingRestart) || !pendingRestart.restarted.has(name),
+        )
         .map((pendingRestart) =>
-          selected.has(pendingRestart)
+          workloadsBySelector.has(pendingRestart)
             ? workloadRestarted(pendingRestart, finishedAt, name, rolled)
             : restartOutcome(pendingRestart, finishedAt, { counts: { rolled } }),
         ),

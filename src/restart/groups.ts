@@ -59,10 +59,10 @@ export function missingAnnotations(
   );
   const missing: [string, string][] = [];
   const reverted: number[] = [];
-  for (const [secret, { intent, restarted: rolled }] of latest) {
+  for (const [secret, { intent, restarted: restarted }] of latest) {
     const { after = '', sequence } = intent;
     const name = restartAnnotation(secret);
-    if (rolled.has(nameOf(live.id))) continue;
+    if (restarted.has(nameOf(live.id))) continue;
     if (podAnnotations[name] !== after) missing.push([name, after]);
     else if (foreign.includes(name)) reverted.push(sequence);
   }

@@ -21,7 +21,7 @@ export function createLostRetries({
   outbox,
   clock,
   snapshot,
-  lostAfterMs: lostMs,
+  lostAfterMs: lostAfterMs,
 }: LostRetriesDeps): (requestId: string) => void {
   let lastRunAt = clock.now();
   return (requestId) => {
@@ -31,7 +31,7 @@ export function createLostRetries({
     for (const state of states.all()) {
       const { target, endedAt, retryAt } = state;
       if (retryAt === undefined) continue;
-      if (now - retryAt < lostMs && !(isSetBack && endedAt > now)) continue;
+      if (now - retryAt < lostAfterMs && !(isSetBack && endedAt > now)) continue;
       if (desiredIn(snapshot(), state) !== undefined && outbox.requestedAt(target) === undefined)
         outbox.trigger(target, 'sweep', requestId);
     }

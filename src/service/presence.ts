@@ -51,7 +51,7 @@ export function createPresence({
   replica,
   clock,
   currentDigest,
-  onOlderReplica: onOlder,
+  onOlderReplica: onOlderReplica,
 }: PresenceOptions): Presence {
   const startedAt = clock.now();
   const replicas = new Map<string, { readonly at: number; readonly works: string | undefined }>();
@@ -78,7 +78,7 @@ export function createPresence({
     replicas.set(name, { at: clock.now(), works: parts[2] });
     if (isOlderReported || first === text || !(since < startedAt)) return;
     isOlderReported = true;
-    onOlder(name);
+    onOlderReplica(name);
   });
   let closed = false;
   const announce = (): void => {

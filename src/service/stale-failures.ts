@@ -31,7 +31,7 @@ const SKIPPED_AFTER_ERROR = 40;
 export function createStaleFailures({
   states,
   outbox,
-  hasOpenFailure: isUnended,
+  hasOpenFailure: hasOpenFailure,
 }: StaleFailuresDeps): StaleFailures {
   /** Each target is checked once. Later runs record their own recovery. */
   const seen = new Set<string>();
@@ -47,7 +47,7 @@ export function createStaleFailures({
     if (states.get(mapping.name, id) !== undefined) return true;
     try {
       // These runs write nothing and may cover every target after an outage, so changes take priority.
-      if (await isUnended(mapping.name, id)) outbox.trigger(id, 'sweep', requestId);
+      if (await hasOpenFailure(mapping.name, id)) outbox.trigger(id, 'sweep', requestId);
       return true;
     } catch (thrown) {
       if (!(thrown instanceof AppError)) throw thrown;

@@ -28,7 +28,7 @@ export interface DriftInput {
  * Whether a target that differs from the desired state was only changed by hand. That is so if the desired state is
  * what we wrote last. If the fingerprint's key is unknown, the recorded versions decide.
  */
-export function isDrift({ live, desired, matchesDesired: isOfWanted }: DriftInput): boolean {
+export function isDrift({ live, desired, matchesDesired: matchesDesired }: DriftInput): boolean {
   const isUnchanged = (name: string): boolean => isSame(live, desired, name);
   // Pinning or unpinning a target is not a manual change of it.
   if (live.annotations[PIN] !== desired.annotations[PIN]) return false;
@@ -37,7 +37,7 @@ export function isDrift({ live, desired, matchesDesired: isOfWanted }: DriftInpu
   if (written !== desiredFingerprint) {
     if (written !== undefined && isUnderOtherKey(written, desiredFingerprint)) {
       const sameSources = live.annotations[ANNOTATION.sources] === desired.annotations[ANNOTATION.sources];
-      if (!(isOfWanted(written) ?? sameSources)) return false;
+      if (!(matchesDesired(written) ?? sameSources)) return false;
     } else if (isAsWritten(live, 'annotations', ANNOTATION.fingerprint)) return false;
     // The fingerprint is missing, changed by hand or not comparable, so all other annotations must match.
     if (![ANNOTATION.sources, ANNOTATION.stores, ANNOTATION.config].every(isUnchanged)) return false;

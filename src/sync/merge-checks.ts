@@ -34,14 +34,14 @@ export function mergeRefusal(
   live: LiveSecret,
   desired: DesiredFields,
   keys: readonly KeyPlan[],
-  { view, exclusive: alone }: OwnedPart,
+  { view, exclusive: exclusive }: OwnedPart,
 ): AppError | undefined {
   const { data } = desired;
   if (FORBIDDEN_TYPES.includes(live.type))
     return new AppError('TYPE_FORBIDDEN', { detail: `type ${live.type}` });
   const conflicts = [
-    ...conflictingKeys(live, data, alone?.data ?? [...view.data.keys()]),
-    ...(alone === undefined ? [] : conflictingMetadata(live, desired, alone)),
+    ...conflictingKeys(live, data, exclusive?.data ?? [...view.data.keys()]),
+    ...(exclusive === undefined ? [] : conflictingMetadata(live, desired, exclusive)),
   ];
   if (conflicts.length > 0) return heldByOthers(conflicts);
   if (live.immutable && keys.some(({ name, action }) => action !== 'keep' && !sameIn(live, data, name)))

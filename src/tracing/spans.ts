@@ -86,17 +86,17 @@ export function createSpans({ resource, processor, clock }: SpansDeps): Spans {
         name: string,
         attributes: SpanAttributes,
         work: () => Promise<T>,
-        { requestId, isRoot: first = false, resultAttributes: ends }: SpanOptions<T> = {},
+        { requestId, isRoot: isRoot = false, resultAttributes: resultAttributes }: SpanOptions<T> = {},
       ): Promise<T> {
         const parent = requestId === undefined ? current.getStore() : parentOf(requestId);
         if (parent === undefined) return work();
         const span =
-          requestId !== undefined && first && markStarted(requestId)
+          requestId !== undefined && isRoot && markStarted(requestId)
             ? startRoot(name, attributes, requestId)
             : start(name, attributes, parent);
         try {
           const result = await current.run(trace.setSpan(parent, span), work);
-          endSpan(span, ends?.(result) ?? {});
+          endSpan(span, resultAttributes?.(result) ?? {});
           return result;
         } catch (thrown) {
           // Never use `recordException`: it would export the message and the stack.

@@ -31,8 +31,8 @@ async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined
     configProblems: () => [],
     signal: new AbortController().signal,
     front: {
-      use: ({ startupStatus: waiting }) => {
-        shown ??= waiting?.status();
+      use: ({ startupStatus: startupStatus }) => {
+        shown ??= startupStatus?.status();
       },
     },
     retryMs: 1,

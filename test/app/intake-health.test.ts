@@ -22,28 +22,28 @@ it('a new intake is up', () => {
 });
 
 it('a transient failure is degraded for a minute, then down, and up after a success', () => {
-  const { attempted: went, states, time } = open();
+  const { attempted: attempted, states, time } = open();
   const stateOf = () => states()[0];
-  went(EU, new AppError('STORE_UNAVAILABLE'));
+  attempted(EU, new AppError('STORE_UNAVAILABLE'));
   expect(stateOf()).toEqual({ kind: 'sqs', name: 'eu', state: 'degraded', code: 'STORE_UNAVAILABLE' });
   time.set(START + 59_999);
-  went(EU, new AppError('TIMEOUT'));
+  attempted(EU, new AppError('TIMEOUT'));
   expect(stateOf()).toMatchObject({ state: 'degraded', code: 'TIMEOUT' });
   time.set(START + 60_000);
   expect(stateOf()).toMatchObject({ state: 'down' });
-  went(EU);
+  attempted(EU);
   expect(stateOf()).toEqual({ kind: 'sqs', name: 'eu', state: 'up' });
 });
 
 it('a permanent failure is down immediately', () => {
-  const { attempted: went, states } = open();
-  went(CI, new AppError('CREDENTIAL_MISSING', { detail: 'file /x' }));
+  const { attempted: attempted, states } = open();
+  attempted(CI, new AppError('CREDENTIAL_MISSING', { detail: 'file /x' }));
   expect(states()[1]).toEqual({ kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' });
 });
 
 it('the last event is kept while the intake is configured', () => {
-  const { received: came, keep, states, time } = open();
-  came(CI);
+  const { received: received, keep, states, time } = open();
+  received(CI);
   time.set(START + 5_000);
   keep([CI]);
   expect(states()).toEqual([

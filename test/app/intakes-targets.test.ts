@@ -6,7 +6,7 @@ import type { Origin } from '../../src/events/hint.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
 import { serve } from '../service/serving.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 
 const CI: Origin = { kind: 'webhook', name: 'ci' };
 const HINT = { store: 'vault', keys: ['db'] };
@@ -32,10 +32,10 @@ describe('event hints', () => {
     const world = await openWorld({ mappings: DB_ONLY });
     world.store.fail('db', new AppError(code));
     await using setup = await open(world);
-    await soon(() => expect(setup.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
+    await waitUntil(() => expect(setup.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
     world.store.put('db', db('second'), '2');
     setup.controller.takeHints([HINT], CI);
-    await soon(() => expect(setup.outcomes.at(-1)?.kind).toBe('created'));
+    await waitUntil(() => expect(setup.outcomes.at(-1)?.kind).toBe('created'));
     expect(setup.password()).toBe(base64('second'));
   });
 
@@ -52,7 +52,7 @@ describe('event hints', () => {
     const before = world.cluster.writes.length;
     world.store.put('db', db('third'), '3');
     expect(setup.controller.takeHints([HINT], CI).targets).toBe(1);
-    await soon(() => expect(setup.outcomes.length).toBeGreaterThan(0));
+    await waitUntil(() => expect(setup.outcomes.length).toBeGreaterThan(0));
     expect([setup.password(), world.cluster.writes.length]).toEqual([base64('first'), before]);
     expect(await setup.state()).toMatchObject({ state: 'pinned', pinned: expect.any(Number) });
   });

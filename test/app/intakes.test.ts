@@ -13,7 +13,7 @@ import { HEAD, loadText } from '../config/memory-fs.ts';
 import { labelUpdated } from '../events/aws-events.ts';
 import { AwsError } from '../fakes/aws-operations.ts';
 import { type SqsServer, startSqsServer } from '../fakes/sqs-server.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 
 const STORES = `stores:
   - { name: aws, kind: aws-secrets-manager, region: eu-west-1, auth: { method: static, accessKeyId: { env: ID }, secretAccessKey: { env: KEY } } }
@@ -75,7 +75,7 @@ async function open(events: string) {
   };
 }
 
-const polled = (server: SqsServer) => soon(() => expect(server.polls).toBe(1));
+const polled = (server: SqsServer) => waitUntil(() => expect(server.polls).toBe(1));
 
 describe('event intakes', () => {
   it('fetch and count events, and report progress', async () => {
@@ -84,8 +84,8 @@ describe('event intakes', () => {
     expect(setup.loops()).toEqual(['events eu']);
     server.send(JSON.stringify(labelUpdated('db')));
     server.send(JSON.stringify(labelUpdated('unknown')));
-    await soon(() => expect(setup.state.hints).toHaveLength(2));
-    await soon(() => expect(setup.state.counts.toSorted().at(-1)).toBe('eu up'));
+    await waitUntil(() => expect(setup.state.hints).toHaveLength(2));
+    await waitUntil(() => expect(setup.state.counts.toSorted().at(-1)).toBe('eu up'));
     expect(setup.state.counts.filter((text) => /taken|unknown/.test(text)).length).toBeGreaterThan(1);
   });
 
@@ -95,7 +95,7 @@ describe('event intakes', () => {
     await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
     server.send(JSON.stringify(labelUpdated('db')));
-    await soon(() => expect(setup.state.lines).toHaveLength(2));
+    await waitUntil(() => expect(setup.state.lines).toHaveLength(2));
     expect(setup.state.lines).toEqual(['events cannot be fetched; retrying', 'events are fetched again']);
     expect(setup.state.counts.slice(0, 3)).toEqual(['eu down', 'eu down', 'eu down']);
   });
@@ -109,7 +109,7 @@ describe('event intakes', () => {
     await polled(two);
     expect(setup.loops()).toEqual(['events one', 'events two']);
     await setup.configure(`sqs: [ ${sqs('one', one)} ]`);
-    await soon(() => expect(two.polls).toBe(0));
+    await waitUntil(() => expect(two.polls).toBe(0));
     expect(one.requests).toHaveLength(1);
     expect(setup.loops()).toEqual(['events one']);
     expect(setup.state.counts.filter((text) => text.includes('gone'))).toEqual(['two gone']);
@@ -128,10 +128,12 @@ describe('event intakes', () => {
     await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
     await setup.configure(`sqs: [ ${sqs('eu', server)} ]`, STORES.replace('env: ID', 'env: OTHER'));
-    await soon(() => expect(server.requests.map(({ accessKeyId }) => accessKeyId)).toEqual(['ID', 'OTHER']));
+    await waitUntil(() =>
+      expect(server.requests.map(({ accessKeyId }) => accessKeyId)).toEqual(['ID', 'OTHER']),
+    );
     await setup.intakes.reset('azure');
     await setup.intakes.reset('aws');
-    await soon(() => expect(server.requests).toHaveLength(3));
+    await waitUntil(() => expect(server.requests).toHaveLength(3));
     expect(setup.loops()).toEqual(['events eu']);
   });
 
@@ -166,7 +168,7 @@ describe('event intakes', () => {
     await using setup = await open(
       `sqs: [ ${sqs('eu', server)} ], webhooks: [ ${hook('ci', 'env: S')}, ${hook('cd', 'file: ./none')} ]`,
     );
-    await soon(() =>
+    await waitUntil(() =>
       expect(setup.intakes.states()).toEqual([
         { kind: 'sqs', name: 'eu', state: 'up' },
         { kind: 'webhook', name: 'cd', state: 'down', code: 'CREDENTIAL_MISSING' },
@@ -174,10 +176,10 @@ describe('event intakes', () => {
       ]),
     );
     server.send(JSON.stringify(labelUpdated('db')));
-    await soon(() => expect(setup.intakes.states()[0]?.lastEvent).toMatch(/^\d{4}-.*Z$/));
+    await waitUntil(() => expect(setup.intakes.states()[0]?.lastEvent).toMatch(/^\d{4}-.*Z$/));
     server.faults.push(...Array.from({ length: 50 }, () => new AwsError('AccessDenied', 403)));
     server.send(JSON.stringify(labelUpdated('db')));
-    await soon(() =>
+    await waitUntil(() =>
       expect(setup.intakes.states()[0]).toMatchObject({ state: 'down', code: 'ACCESS_DENIED' }),
     );
     await setup.configure('');
@@ -189,7 +191,7 @@ describe('event intakes', () => {
     const setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
     await setup.intakes[Symbol.asyncDispose]();
-    await soon(() => expect(server.polls).toBe(0));
+    await waitUntil(() => expect(server.polls).toBe(0));
     expect(setup.loops()).toEqual([]);
   });
 });

@@ -8,7 +8,7 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 
 async function open() {
   const server = await startVaultServer();
@@ -63,23 +63,23 @@ async function open() {
 it('an event stream uses no read slot and reports keys', async () => {
   await using setup = await open();
   const { listener } = setup.follow();
-  await soon(() => expect(listener.onOpen).toHaveBeenCalledOnce());
+  await waitUntil(() => expect(listener.onOpen).toHaveBeenCalledOnce());
   const [read] = await (await setup.stores.open('team')).read([{ key: 'k' }]);
   expect(read?.kind).toBe('found');
   setup.events.send('kv-v2/data-write', 'secret/data/k');
-  await soon(() => expect(listener.onMessage).toHaveBeenCalledWith('k'));
+  await waitUntil(() => expect(listener.onMessage).toHaveBeenCalledWith('k'));
 });
 
 it("an event stream ends with the store's credentials, and the next one uses the new ones", async () => {
   await using setup = await open();
   const first = setup.follow();
-  await soon(() => expect(first.listener.onOpen).toHaveBeenCalledOnce());
+  await waitUntil(() => expect(first.listener.onOpen).toHaveBeenCalledOnce());
   setup.env.TOKEN = 'another';
   setup.server.addToken('another');
   setup.stores.reset('team');
   expect(await first.ended).toBe('INTERRUPTED');
   const second = setup.follow();
-  await soon(() => expect(second.listener.onOpen).toHaveBeenCalledOnce());
+  await waitUntil(() => expect(second.listener.onOpen).toHaveBeenCalledOnce());
   expect(setup.events.handshakes.map(({ token }) => token)).toEqual([setup.server.rootToken, 'another']);
 });
 
@@ -91,7 +91,7 @@ it("a missing or interrupted event stream does not change the store's state", as
   }
   setup.events.refuse = undefined;
   const { listener, ended } = setup.follow();
-  await soon(() => expect(listener.onOpen).toHaveBeenCalledOnce());
+  await waitUntil(() => expect(listener.onOpen).toHaveBeenCalledOnce());
   setup.events.drop();
   expect(await ended).toBe('STORE_UNAVAILABLE');
   expect([setup.states, setup.stores.state('team').state]).toEqual([[], 'up']);
@@ -102,11 +102,11 @@ it('an event stream ends with its signal and with its store, and fails for a sto
   const ending = new AbortController();
   const one = setup.follow('team', ending.signal);
   const two = setup.follow();
-  await soon(() => expect(setup.events.streams).toBe(2));
+  await waitUntil(() => expect(setup.events.streams).toBe(2));
   ending.abort(new AppError('INTERRUPTED'));
   expect(await one.ended).toBe('INTERRUPTED');
   expect(await setup.follow('local').ended).toBe('CONFIG_INVALID');
   await setup.stores[Symbol.asyncDispose]();
   expect(await two.ended).toBe('INTERRUPTED');
-  await soon(() => expect(setup.events.streams).toBe(0));
+  await waitUntil(() => expect(setup.events.streams).toBe(0));
 });

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { pemOf } from '../../src/audit/checkpoint/signing.ts';
-import { PUBLIC_KEY } from './tampering-run.ts';
+import { PUBLIC_KEY } from './tamperings.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/reference/audit-format.md'), 'utf8');
 

@@ -5,7 +5,7 @@ import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { readExport } from '../../src/audit/verify/export-file.ts';
 import { readVerifyInput, type VerifyReport, verifyWithEvidence } from '../../src/audit/verify/verify.ts';
-import { entries, type Original, type Row, type Rows, type Tampering } from './tampering-run.ts';
+import { entries, type Original, type Row, type Rows, type Tampering } from './tamperings.ts';
 
 export const TABLES = [
   'records',

@@ -6,7 +6,7 @@ import { append, GENESIS, type Head, hashOf } from '../../src/audit/chain.ts';
 import { detectFormat, readExport } from '../../src/audit/verify/export-file.ts';
 import { verifyWithEvidence } from '../../src/audit/verify/verify.ts';
 import { temporaryFolder } from './folder.ts';
-import { entries, LENGTH } from './tampering-run.ts';
+import { entries, LENGTH } from './tamperings.ts';
 
 type Line = Readonly<Record<string, unknown>>;
 

@@ -1,6 +1,6 @@
 import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { type Bench, Collector, HEAD, openBench } from './harness.ts';
 
 const RAW = `mappings:
@@ -116,7 +116,7 @@ describe('audit list --value', () => {
     expect(output.text).toBe('');
     const stop = new AbortController();
     const running = run(stop.signal);
-    await soon(() => expect(output.text).toContain('Value (hidden)'));
+    await waitUntil(() => expect(output.text).toContain('Value (hidden)'));
     stop.abort();
     expect(await running).toMatchObject(ended);
     const piped = new AbortController();

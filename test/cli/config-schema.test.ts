@@ -23,7 +23,7 @@ const EXAMPLES: readonly (readonly [place: string, text: string])[] = [
   ...allPages()
     .flatMap(blocksOf)
     .filter(({ language }) => language === 'yaml')
-    .map(({ place, text }) => [place, text] as const)
+    .map(({ location: place, text }) => [place, text] as const)
     .filter(([, text]) => /^apiVersion: secretbridge\.dev/m.test(text) || !/^apiVersion:/m.test(text)),
 ];
 

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { entry } from '../audit/sample.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { type Bench, Collector, DB, HEAD, openBench } from './harness.ts';
 
 const REPORT = DB.replace('  - name: db\n', '  - name: db\n    onDrift: report\n');
@@ -57,7 +57,7 @@ it('explains a deleted target as drifted after the service has recorded it', asy
   const stop = new AbortController();
   const stderr = new Collector();
   const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
-  await soon(() => expect(stderr.text).toContain('DRIFTED'));
+  await waitUntil(() => expect(stderr.text).toContain('DRIFTED'));
   stop.abort();
   expect((await running).code).toBe(0);
   expect(await explained(bench)).toMatchObject({ exit: 4, state: 'drifted', code: 'DRIFTED' });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AuditRecord } from '../../src/audit/entry.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { openService, type Routes } from './fake-service.ts';
 import { type Bench, Collector, HEAD, openBench, type Result } from './harness.ts';
 
@@ -33,7 +33,7 @@ async function startService(names: readonly string[]) {
   const stderr = new Collector();
   const env = { ANN_TOKEN: TOKEN };
   const running = bench.runWith({ stderr, env, signal: stop.signal }, 'serve', '--grace', '1s');
-  await soon(() => expect(stderr.text).toContain('the service is running'));
+  await waitUntil(() => expect(stderr.text).toContain('the service is running'));
   const url = /"address":"(http:[^"]+)"/.exec(stderr.text)?.[1] ?? '';
   return {
     bench,

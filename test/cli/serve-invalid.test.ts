@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { type Bench, Collector, DB, HEAD, openBench } from './harness.ts';
 
 const VALID = `${HEAD}http: { listen: '127.0.0.1:0' }
@@ -15,14 +15,14 @@ it('records and logs an invalid configuration when it begins and ends', async ()
   const stop = new AbortController();
   const stderr = new Collector();
   const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
-  await soon(() => expect(stderr.text).toContain('the service is running'));
+  await waitUntil(() => expect(stderr.text).toContain('the service is running'));
 
   await bench.write('secretbridge.yaml', `${VALID}bogus: 1\n`);
-  await soon(() => expect(stderr.text).toContain('the configuration is invalid'));
+  await waitUntil(() => expect(stderr.text).toContain('the configuration is invalid'));
   await bench.write('secretbridge.yaml', VALID);
-  await soon(() => expect(stderr.text).toContain('the configuration is valid again'));
+  await waitUntil(() => expect(stderr.text).toContain('the configuration is valid again'));
   await bench.write('secretbridge.yaml', `# Nothing else.\n${VALID}`);
-  await soon(async () => expect(await configured(bench)).toHaveLength(3));
+  await waitUntil(async () => expect(await configured(bench)).toHaveLength(3));
   stop.abort();
   expect((await running).code).toBe(0);
 

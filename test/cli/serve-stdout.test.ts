@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toStored } from '../../src/audit/chain.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { Collector, DB, HEAD, openBench } from './harness.ts';
 
 describe('audit.stdout', () => {
@@ -12,7 +12,7 @@ ${DB}`);
     const stop = new AbortController();
     const stdout = new Collector();
     const running = bench.runWith({ stdout, signal: stop.signal }, 'serve', '--grace', '1s');
-    await soon(() => expect(stdout.text).toContain('"phase":"outcome"'));
+    await waitUntil(() => expect(stdout.text).toContain('"phase":"outcome"'));
     stop.abort();
     expect((await running).code).toBe(0);
     const lines = stdout.text.split('\n').slice(0, -1);

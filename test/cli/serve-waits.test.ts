@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { Collector, DB, HEAD, openBench } from './harness.ts';
 
 const KEYS = `keys:
@@ -16,11 +16,11 @@ it('a service that waits for its audit store applies a configuration with anothe
   const stop = new AbortController();
   const stderr = new Collector();
   const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
-  await soon(() => expect(stderr.text).toContain('the service cannot start yet; retrying'));
+  await waitUntil(() => expect(stderr.text).toContain('the service cannot start yet; retrying'));
 
   await bench.write('secretbridge.yaml', RIGHT);
-  await soon(() => expect(stderr.text).toContain('the service is running'));
-  await soon(async () => expect(await bench.read('cluster/apps/db.yaml')).toContain('kind: Secret'));
+  await waitUntil(() => expect(stderr.text).toContain('the service is running'));
+  await waitUntil(async () => expect(await bench.read('cluster/apps/db.yaml')).toContain('kind: Secret'));
   stop.abort();
   expect((await running).code).toBe(0);
 });
@@ -30,7 +30,7 @@ it('a service that waits for its audit store ends on SIGTERM', async () => {
   const stop = new AbortController();
   const stderr = new Collector();
   const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
-  await soon(() => expect(stderr.text).toContain('the service cannot start yet; retrying'));
+  await waitUntil(() => expect(stderr.text).toContain('the service cannot start yet; retrying'));
   stop.abort();
   expect((await running).code).toBe(0);
 });
@@ -46,16 +46,16 @@ it('a service records which mappings and sections of its configuration changed',
     return (json as { records: { note?: string }[] }).records.map(({ note }) => note);
   };
   const opened = 'stores: 1, mappings: 1';
-  await soon(async () => expect(await notes()).toEqual([opened]));
+  await waitUntil(async () => expect(await notes()).toEqual([opened]));
   const changed = settings.replace('team: a', 'team: b');
   await bench.write('secretbridge.yaml', changed);
   const event = 'stores: 0 added, 0 changed, 0 removed; mappings: 0 added, 1 changed (db), 0 removed';
-  await soon(async () => expect(await notes()).toEqual([event, opened]));
+  await waitUntil(async () => expect(await notes()).toEqual([event, opened]));
   const more = DB.replace('mappings:\n', '').replace('name: db', 'name: more');
   await bench.write('secretbridge.yaml', `brake: { share: 0.2 }\n${changed}${more}`);
   const both = 'stores: 0 added, 0 changed, 0 removed; mappings: 1 added (more), 0 changed, 0 removed';
   const anew = `stores: 1, mappings: 2; reopened; ${both}; changed: brake`;
-  await soon(async () => expect(await notes()).toEqual([anew, event, opened]));
+  await waitUntil(async () => expect(await notes()).toEqual([anew, event, opened]));
   stop.abort();
   expect((await running).code).toBe(0);
 });
@@ -70,17 +70,17 @@ it('a service syncs all targets of a store that has moved, and leaves nothing fo
   const stop = new AbortController();
   const stderr = new Collector();
   const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
-  await soon(() => expect(stderr.text).toContain('the service is running'));
+  await waitUntil(() => expect(stderr.text).toContain('the service is running'));
   const [address] = /http:[^"]+/.exec(stderr.text) ?? [];
   // The first check is done, so only the change can start another one.
-  await soon(async () =>
+  await waitUntil(async () =>
     expect(await (await fetch(`${address}/metrics`)).text()).toMatch(
       /sync_total\{.*outcome="unchanged".*\} 1/,
     ),
   );
   await bench.write('moved/db.json', await bench.read('store/db.json'));
   await bench.write('secretbridge.yaml', RIGHT.replace('path: ./store }', 'path: ./moved }'));
-  await soon(async () => expect(await mark()).not.toBe(before));
+  await waitUntil(async () => expect(await mark()).not.toBe(before));
   expect((await bench.run('plan')).code).toBe(0);
   stop.abort();
   expect((await running).code).toBe(0);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { Collector, HEAD, openBench } from './harness.ts';
 
 const TOKEN = 'a-token-of-ann';
@@ -32,12 +32,12 @@ it('local and service syncs report the same held changes, with and without a map
   const stderr = new Collector();
   const env = { ANN_TOKEN: TOKEN, SECRETBRIDGE_TOKEN: TOKEN };
   const serving = bench.runWith({ stderr, env, signal: stop.signal }, 'serve', '--grace', '1s');
-  await soon(() => expect(stderr.text).toContain('the service is running'));
+  await waitUntil(() => expect(stderr.text).toContain('the service is running'));
   const server = /"address":"(http:[^"]+)"/.exec(stderr.text)?.[1] ?? '';
   const ask = (...args: readonly string[]) =>
     bench.runWith({ env }, ...args, '--server', server, '--output', 'json');
   try {
-    await soon(async () =>
+    await waitUntil(async () =>
       expect((await ask('status')).json).toMatchObject({ held: [{ mapping: 'two' }, { mapping: 'one' }] }),
     );
     for (const [args, held] of [

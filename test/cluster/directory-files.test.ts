@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { withDiskErrors } from '../../src/cluster/directory/disk.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { change, manifest, readNow, shown } from '../conformance/cluster-harness.ts';
+import { change, manifest, readNow, dataAsText } from '../conformance/cluster-harness.ts';
 
 const id = { namespace: 'team', secret: 'app' };
 const clock = { now: () => Date.parse('2026-11-25T10:00:00.123Z') };
@@ -130,12 +130,12 @@ describe('a manifest written by hand', () => {
       ours: undefined,
       uid: expect.stringMatching(/^[0-9a-f-]{36}$/),
     });
-    expect(shown(live.data)).toEqual({ a: '1', b: '3', c: Buffer.from('é').toString('latin1') });
+    expect(dataAsText(live.data)).toEqual({ a: '1', b: '3', c: Buffer.from('é').toString('latin1') });
     expect(await d.cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
     await d.cluster.replace(live, change());
     const after = await readNow(d.cluster, id);
     expect(after.uid).toBe(live.uid);
-    expect(Object.keys(shown(after.data))).toEqual(['password']);
+    expect(Object.keys(dataAsText(after.data))).toEqual(['password']);
     expect(parse(await readFile(d.file, 'utf8'))).not.toHaveProperty('stringData');
   });
 

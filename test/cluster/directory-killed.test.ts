@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { change, manifest, readNow, shown } from '../conformance/cluster-harness.ts';
+import { change, manifest, readNow, dataAsText } from '../conformance/cluster-harness.ts';
 
 const id = { namespace: 'team', secret: 'app' };
 const clock = { now: () => Date.parse('2026-11-25T10:00:00.123Z') };
@@ -32,7 +32,7 @@ it('a process killed at any moment leaves the old or the new file, and no lock',
     }
     await exited;
     const live = await readNow(cluster, id);
-    const n = Number(shown(live.data).n);
+    const n = Number(dataAsText(live.data).n);
     // The last reported write exists; at most the next one exists too.
     expect([Number(last), Number(last) + 1]).toContain(n);
     expect(

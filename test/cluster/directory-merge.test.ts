@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
-import { change, manifest, merging, readNow, shown } from '../conformance/cluster-harness.ts';
+import { change, manifest, mergeManifest, readNow, dataAsText } from '../conformance/cluster-harness.ts';
 
 const id = { namespace: 'team', secret: 'app' };
 const OURS = 'secretbridge.test.app';
@@ -22,7 +22,8 @@ async function open() {
     key: join(path, '.merge.key'),
     hand: (text: string, name = 'app') => writeFile(join(path, 'team', `${name}.yaml`), text),
     text: () => readFile(file, 'utf8'),
-    merge: async (data: Record<string, string>) => cluster.merge(await readNow(cluster, id), merging(data)),
+    merge: async (data: Record<string, string>) =>
+      cluster.merge(await readNow(cluster, id), mergeManifest(data)),
     [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
   };
 }
@@ -75,7 +76,7 @@ describe('a merge into a file', () => {
     expect((await d.merge({ ours: '2' })).kind).toBe('written');
     expect(d.cluster.mergedKeys(await readNow(d.cluster, id), OURS)).toEqual(['ours']);
     expect((await d.merge({})).kind).toBe('written');
-    expect(shown((await readNow(d.cluster, id)).data)).toEqual({ theirs: 'kept' });
+    expect(dataAsText((await readNow(d.cluster, id)).data)).toEqual({ theirs: 'kept' });
   });
 
   it('fails with an invalid key and writes nothing', async () => {
@@ -83,7 +84,7 @@ describe('a merge into a file', () => {
     await d.hand(THEIRS);
     const live = await readNow(d.cluster, id);
     await writeFile(d.key, 'short');
-    const thrown = await d.cluster.merge(live, merging({ ours: '1' })).catch((error: unknown) => error);
+    const thrown = await d.cluster.merge(live, mergeManifest({ ours: '1' })).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ code: 'CLUSTER_UNAVAILABLE', subject: 'team/app' });
     expect(await d.text()).toBe(THEIRS);
   });
@@ -176,7 +177,7 @@ describe('folders', () => {
     await d.cluster.create(id, manifest());
     const live = await readNow(d.cluster, id);
     await rm(join(d.path, 'team'), { recursive: true });
-    expect(await d.cluster.merge(live, merging({ ours: '1' }))).toEqual({ kind: 'missing' });
+    expect(await d.cluster.merge(live, mergeManifest({ ours: '1' }))).toEqual({ kind: 'missing' });
     expect(await d.cluster.remove(live)).toEqual({ kind: 'removed' });
     await expect(stat(join(d.path, 'team'))).rejects.toMatchObject({ code: 'ENOENT' });
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { change, manifest, readNow } from '../conformance/cluster-harness.ts';
-import { metaOf, type WatchLog, watching } from '../conformance/cluster-watch-log.ts';
+import { metaOf, type WatchLog, openWatchLog } from '../conformance/cluster-watch-log.ts';
 
 const id = { namespace: 'team', secret: 'app' };
 const BROKEN = 'kind: Secret\nmetadata: {';
@@ -31,8 +31,8 @@ describe('an unreadable file', () => {
   it('is reported by name and hides no other file of its folder', async () => {
     await using d = await open();
     await d.hand('theirs', BROKEN);
-    await using log = watching(d.cluster, { namespace: 'team' });
-    await log.until(({ lists }) => lists() === 1);
+    await using log = openWatchLog(d.cluster, { namespace: 'team' });
+    await log.until(({ listCount: listCount }) => listCount() === 1);
     expect([...log.now().keys()]).toEqual(['app']);
     await log.until(failsFor('team/theirs'));
     await d.cluster.replace(await readNow(d.cluster, id), change({ labels: { v: '2' } }));
@@ -42,17 +42,17 @@ describe('an unreadable file', () => {
 
   it('that was readable before does not count as deleted, and is seen again after it is fixed', async () => {
     await using d = await open();
-    await using log = watching(d.cluster, { namespace: 'team' });
-    await log.until(({ lists }) => lists() === 1);
+    await using log = openWatchLog(d.cluster, { namespace: 'team' });
+    await log.until(({ listCount: listCount }) => listCount() === 1);
     const before = metaOf(log, 'app');
     await d.hand('app', BROKEN);
     await log.until(failsFor('team/app'));
     expect(metaOf(log, 'app')).toEqual(before);
     await d.hand('app', 'apiVersion: v1\nkind: Secret\nmetadata: { name: app, labels: { v: "3" } }\n');
     await log.until(relabelled('3'));
-    expect(log.told.map(({ kind }) => kind)).toEqual(['listed', 'changed']);
-    const [errors, progressed] = [log.errors.length, log.progressed()];
-    await log.until((now) => now.progressed() > progressed);
+    expect(log.records.map(({ kind }) => kind)).toEqual(['listed', 'changed']);
+    const [errors, progressed] = [log.errors.length, log.progressCount()];
+    await log.until((now) => now.progressCount() > progressed);
     expect(log.errors).toHaveLength(errors);
   });
 });

@@ -57,13 +57,13 @@ describeCluster('the directory cluster', open);
 describeLists('the directory cluster', open);
 describeWatch('the directory cluster', open, {
   scope: 'namespace',
-  tellsEach: false,
-  notesWriters: false,
+  reportsEveryVersion: false,
+  recordsManagers: false,
 });
 describeWatch('a file of the directory cluster', open, {
   scope: 'name',
-  tellsEach: false,
-  notesWriters: false,
+  reportsEveryVersion: false,
+  recordsManagers: false,
 });
 describeNamespaceWatch('the directory cluster', open);
 

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { merging, readNow } from '../conformance/cluster-harness.ts';
+import { mergeManifest, readNow } from '../conformance/cluster-harness.ts';
 import { type Answer, type ApiServer, json, secret, startApiServer, status } from './api-server.ts';
 
 const id = { namespace: 'team', secret: 'app' };
@@ -89,7 +89,7 @@ describe('a merge', () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     const manager = 'secretbridge.prod.app';
-    await opened.cluster.merge(opened.live, merging({ ours: '1' }, { manager, labels: { l: '1' } }));
+    await opened.cluster.merge(opened.live, mergeManifest({ ours: '1' }, { manager, labels: { l: '1' } }));
     const { method, url, headers, body } = server.seen.at(-1) ?? {};
     expect(`${method} ${url}`).toBe(
       'PATCH /api/v1/namespaces/team/secrets/app?fieldManager=secretbridge.prod.app&force=false',
@@ -101,7 +101,7 @@ describe('a merge', () => {
       metadata: { name: 'app', namespace: 'team', uid: 'u1', labels: { l: '1' } },
       data: { ours: 'MQ==' },
     });
-    await opened.cluster.merge(opened.live, merging({}, { manager }));
+    await opened.cluster.merge(opened.live, mergeManifest({}, { manager }));
     expect(JSON.parse(server.seen.at(-1)?.body ?? '')).toEqual({
       apiVersion: 'v1',
       kind: 'Secret',
@@ -118,10 +118,10 @@ describe('a merge', () => {
       field,
     }));
     server.answer(json(409, status(409, 'Conflict', { causes }, MARKER)));
-    const result = await opened.cluster.merge(opened.live, merging({ b: '1' }));
+    const result = await opened.cluster.merge(opened.live, mergeManifest({ b: '1' }));
     expect(result).toEqual({ kind: 'conflict', keys: ['b', 'tls.crt'] });
     server.answer(json(409, status(409, 'Conflict', { causes: causes.slice(3) }, MARKER)));
-    expect(await opened.cluster.merge(opened.live, merging({ b: '1' }))).toEqual({
+    expect(await opened.cluster.merge(opened.live, mergeManifest({ b: '1' }))).toEqual({
       kind: 'conflict',
       keys: [],
     });
@@ -136,9 +136,9 @@ describe('a merge', () => {
       const read = exists ? json(200, secret()) : json(404, GONE);
       (method === 'PATCH' ? uid : read)({ method, url: '', headers: {}, body: '' }, response);
     });
-    expect(await opened.cluster.merge(opened.live, merging({ a: '1' }))).toEqual({ kind: 'missing' });
+    expect(await opened.cluster.merge(opened.live, mergeManifest({ a: '1' }))).toEqual({ kind: 'missing' });
     exists = true;
-    expect(await opened.cluster.merge(opened.live, merging({ a: '1' }))).toEqual({ kind: 'conflict' });
+    expect(await opened.cluster.merge(opened.live, mergeManifest({ a: '1' }))).toEqual({ kind: 'conflict' });
   });
 
   it.each(REFUSED)('%s: has its code and no text of the server', async (_, answer, code) => {
@@ -146,7 +146,7 @@ describe('a merge', () => {
     await using opened = await open(server);
     server.answer(answer);
     const thrown = await opened.cluster
-      .merge(opened.live, merging({ a: '1' }))
+      .merge(opened.live, mergeManifest({ a: '1' }))
       .catch((error: unknown) => error);
     expect(thrown).toMatchObject({ code, subject: 'team/app' });
     expect(`${String(thrown)} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);

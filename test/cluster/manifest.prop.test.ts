@@ -4,7 +4,7 @@ import { fromFile, toFile } from '../../src/cluster/directory/file.ts';
 import { changedSecret, newSecret, toLive } from '../../src/cluster/manifest.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { change, manifest, shown } from '../conformance/cluster-harness.ts';
+import { change, manifest, dataAsText } from '../conformance/cluster-harness.ts';
 
 const id = { namespace: 'team', secret: 'app' };
 const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32)));
@@ -34,7 +34,7 @@ it('a written Secret is read back unchanged', () => {
       const raw = newSecret(id, manifest({ data: values, labels, annotations }));
       const live = toLive(served(raw, raw.metadata as object), id);
       expect(live).toMatchObject({ labels, annotations });
-      expect(shown(live?.data)).toEqual(shown(values));
+      expect(dataAsText(live?.data)).toEqual(dataAsText(values));
     }),
   );
 });
@@ -54,7 +54,9 @@ it('a change sets our fields, drops what it should, and keeps everything else', 
       const kept = Object.entries(theirs).filter(([name]) => !dropLabels.includes(name));
       const { labels } = changed.metadata as { labels: unknown };
       expect(labels).toEqual({ ...Object.fromEntries(kept), ...ours });
-      expect(shown(toLive(served(changed, changed.metadata as object), id)?.data)).toEqual(shown(values));
+      expect(dataAsText(toLive(served(changed, changed.metadata as object), id)?.data)).toEqual(
+        dataAsText(values),
+      );
     }),
   );
 });

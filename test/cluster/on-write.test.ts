@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import type { Cluster } from '../../src/cluster/cluster.ts';
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { createKubernetesCluster } from '../../src/cluster/kubernetes.ts';
-import { change, manifest, merging, readNow } from '../conformance/cluster-harness.ts';
+import { change, manifest, mergeManifest, readNow } from '../conformance/cluster-harness.ts';
 import { json, secret, startApiServer } from './api-server.ts';
 
 const id = { namespace: 'team', secret: 'app' };
@@ -13,7 +13,7 @@ const id = { namespace: 'team', secret: 'app' };
 async function writeAll(cluster: Cluster): Promise<void> {
   await cluster.create(id, manifest(), { dryRun: true });
   await cluster.create(id, manifest());
-  await cluster.merge(await readNow(cluster, id), merging({ ours: '1' }));
+  await cluster.merge(await readNow(cluster, id), mergeManifest({ ours: '1' }));
   await cluster.replace(await readNow(cluster, id), change());
   await cluster.list('team', { name: 'a', value: 'b' });
   await cluster.checkAccess({ namespace: 'team', verb: 'get' });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { watching } from '../conformance/cluster-watch-log.ts';
+import { openWatchLog } from '../conformance/cluster-watch-log.ts';
 import { json, status } from './api-server.ts';
 import { bookmark, connectTo, SWIFT, startWatchServer } from './watch-server.ts';
 
@@ -9,16 +9,16 @@ describe('a watch', () => {
   it('stays open while bookmarks arrive, but not for single bytes', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 1_500 });
-    await using log = watching(cluster, TEAM);
-    await log.until(({ lists }) => lists() === 1);
+    await using log = openWatchLog(cluster, TEAM);
+    await log.until(({ listCount: listCount }) => listCount() === 1);
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(1);
-    const before = log.progressed();
+    const before = log.progressCount();
     const bookmarks = setInterval(() => server.send(bookmark('20')), 50);
-    await log.until(({ progressed }) => progressed() > before + 40);
+    await log.until(({ progressCount: progressCount }) => progressCount() > before + 40);
     clearInterval(bookmarks);
-    expect(log.lists()).toBe(1);
+    expect(log.listCount()).toBe(1);
     const drip = setInterval(() => server.sendText(' '), 20);
-    await log.until(({ lists }) => lists() === 2);
+    await log.until(({ listCount: listCount }) => listCount() === 2);
     clearInterval(drip);
   });
 
@@ -27,8 +27,8 @@ describe('a watch', () => {
     server.next('list', json(429, status(429, 'TooManyRequests'), { 'retry-after': '1' }));
     await using cluster = await connectTo(server);
     const started = performance.now();
-    await using log = watching(cluster, TEAM);
-    await log.until(({ lists }) => lists() > 0);
+    await using log = openWatchLog(cluster, TEAM);
+    await log.until(({ listCount: listCount }) => listCount() > 0);
     expect(performance.now() - started).toBeGreaterThanOrEqual(1_000);
   });
 });

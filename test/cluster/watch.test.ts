@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createLog, watching } from '../conformance/cluster-watch-log.ts';
+import { createLog, openWatchLog } from '../conformance/cluster-watch-log.ts';
 import { type Answer, json, status } from './api-server.ts';
 import {
   bookmark,
@@ -19,8 +19,8 @@ const lastWatch = (server: WatchServer) => queryOf(server.watches.at(-1)?.url);
 
 async function follow(server: WatchServer) {
   const cluster = await connectTo(server);
-  const log = watching(cluster, TEAM);
-  await log.until(({ lists }) => lists() > 0);
+  const log = openWatchLog(cluster, TEAM);
+  await log.until(({ listCount: listCount }) => listCount() > 0);
   await expect.poll(() => server.watches.length, { interval: 2 }).toBeGreaterThan(0);
   return {
     log,
@@ -96,13 +96,13 @@ describe('a watch', () => {
   it('continues from a bookmark, which reports no change', async () => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
-    const before = followed.log.progressed();
+    const before = followed.log.progressCount();
     server.send(bookmark('40'));
-    await followed.log.until(({ progressed }) => progressed() > before);
+    await followed.log.until(({ progressCount: progressCount }) => progressCount() > before);
     server.end();
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(2);
     expect(lastWatch(server).resourceVersion).toBe('40');
-    expect(followed.log.told).toHaveLength(1);
+    expect(followed.log.records).toHaveLength(1);
   });
 
   it.each([
@@ -119,7 +119,7 @@ describe('a watch', () => {
     await using followed = await follow(server);
     await followed.goesOn('11');
     fault(server);
-    await followed.log.until(({ lists }) => lists() === 2);
+    await followed.log.until(({ listCount: listCount }) => listCount() === 2);
     expect(followed.log.errors).toEqual([]);
     await followed.goesOn('12');
   });
@@ -140,7 +140,7 @@ describe('a watch', () => {
     await using followed = await follow(server);
     await followed.goesOn('11');
     server.sendText(text);
-    await followed.log.until(({ lists }) => lists() === 2);
+    await followed.log.until(({ listCount: listCount }) => listCount() === 2);
     expect(followed.log.errors.map(({ code }) => code)).toEqual(['CLUSTER_UNAVAILABLE']);
     await followed.goesOn('12');
   });
@@ -160,7 +160,7 @@ describe('a watch', () => {
     await using _ = cluster.watch(TEAM, handlers);
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(1);
     server.send(changed('11'));
-    await log.until(({ lists }) => lists() === 2);
+    await log.until(({ listCount: listCount }) => listCount() === 2);
     expect(log.errors.map(({ code }) => code)).toEqual(['INTERNAL']);
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(2);
     server.send(changed('12'));
@@ -197,14 +197,14 @@ describe('a watch', () => {
     await followed.goesOn('12');
     expect(followed.log.errors).toHaveLength(4);
     // If the watch cannot continue it lists again, so that no change is missed.
-    expect(followed.log.lists()).toBeGreaterThan(1);
+    expect(followed.log.listCount()).toBeGreaterThan(1);
   });
 
   it('detects a half-open connection by its silence', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 60 });
-    await using log = watching(cluster, TEAM);
-    await log.until(({ lists }) => lists() >= 3);
+    await using log = openWatchLog(cluster, TEAM);
+    await log.until(({ listCount: listCount }) => listCount() >= 3);
     expect(log.errors[0]).toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
       detail: 'no sign of life for 0.06 s',
@@ -223,8 +223,8 @@ describe('a watch', () => {
     };
     await using cluster = await connectTo(server, { firstWaitMs: 20, longestWaitMs: 100, random });
     const started = performance.now();
-    await using log = watching(cluster, TEAM);
-    await log.until(({ lists }) => lists() === 1);
+    await using log = openWatchLog(cluster, TEAM);
+    await log.until(({ listCount: listCount }) => listCount() === 1);
     // Half of 20, 40, 80, 100, 100, 100.
     expect(performance.now() - started).toBeGreaterThanOrEqual(210);
     expect(asked).toBeGreaterThanOrEqual(6);
@@ -236,7 +236,7 @@ describe('a watch', () => {
     const hangUp: Answer = (_, response) => response.end(`${JSON.stringify(bookmark('11'))}\n`);
     server.next('watch', ...Array.from({ length: 100 }, () => hangUp));
     const started = performance.now();
-    await using log = watching(cluster, TEAM);
+    await using log = openWatchLog(cluster, TEAM);
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(5);
     expect(performance.now() - started).toBeGreaterThanOrEqual(300);
     expect(log.errors).toEqual([]);
@@ -245,7 +245,7 @@ describe('a watch', () => {
   it('uses connections separate from requests', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server);
-    const logs = Array.from({ length: 100 }, (_, n) => watching(cluster, { ...TEAM, secret: `s${n}` }));
+    const logs = Array.from({ length: 100 }, (_, n) => openWatchLog(cluster, { ...TEAM, secret: `s${n}` }));
     server.next('list', ...logs.map(() => json(200, list([]))));
     await expect.poll(() => server.watches.length, { interval: 10, timeout: 5_000 }).toBe(100);
     server.api.answer(json(200, { kind: 'Status' }));
@@ -257,10 +257,10 @@ describe('a watch', () => {
     await using server = await startWatchServer();
     const cluster = await connectTo(server, { firstWaitMs: 3_600_000, longestWaitMs: 3_600_000 });
     server.next('list', json(500, {}));
-    const log = watching(cluster, TEAM);
+    const log = openWatchLog(cluster, TEAM);
     await log.until(({ errors }) => errors.length === 1);
-    const other = watching(cluster, TEAM);
-    await other.until(({ lists }) => lists() === 1);
+    const other = openWatchLog(cluster, TEAM);
+    await other.until(({ listCount: listCount }) => listCount() === 1);
     await cluster[Symbol.asyncDispose]();
   });
 });

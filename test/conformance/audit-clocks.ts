@@ -33,11 +33,11 @@ export function describeClocks(name: string, open: (clock: Clock) => Promise<Clo
     }
     const find = async (since: number, until: number, mapping?: string) => {
       const range = { since: text(since), until: text(until) };
-      const found = await store.list(
+      const records = await store.list(
         { ...range, ...(mapping === undefined ? {} : { mapping }) },
         { limit: 9_000 },
       );
-      return found.map(({ sequence }) => sequence);
+      return records.map(({ sequence }) => sequence);
     };
     expect(await find(0, 7)).toHaveLength(5_001);
     expect((await find(0, 7))[0]).toBe(15_003);

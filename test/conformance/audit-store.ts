@@ -116,9 +116,13 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
     it('drops unknown fields of an entry', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
-      const slipped = { ...entry(), password: 'hunter2', actor: { kind: 'cli', token: 'hunter2' } } as const;
+      const withSecrets = {
+        ...entry(),
+        password: 'hunter2',
+        actor: { kind: 'cli', token: 'hunter2' },
+      } as const;
       await store.append([
-        { ...slipped, sources: [{ store: 's', key: 'k', version: '1', ...{ value: 'hunter2' } }] },
+        { ...withSecrets, sources: [{ store: 's', key: 'k', version: '1', ...{ value: 'hunter2' } }] },
       ]);
       expect(JSON.stringify(await collect(store.storedRecords(1)))).not.toContain('hunter2');
     });
@@ -296,12 +300,12 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         [{ store: 's', key: name, version: '1' }, ['read']],
         [{ mapping: 'payments-db', namespace: 'n', secret: name }, ['create', 'update']],
       ]);
-      const concurrent = await Promise.all(queries.map((question) => store.latest(...question)));
+      const concurrent = await Promise.all(queries.map((query) => store.latest(...query)));
       const sequential: (AuditRecord | undefined)[] = [];
-      for (const question of queries) sequential.push(await store.latest(...question));
+      for (const query of queries) sequential.push(await store.latest(...query));
       expect(concurrent).toEqual(sequential);
       const subjects = concurrent.map((auditRecord) => auditRecord?.key ?? auditRecord?.secret);
-      expect(subjects).toEqual([...Array(3).fill(undefined), ...names.flatMap((it) => [it, it, it])]);
+      expect(subjects).toEqual([...Array(3).fill(undefined), ...names.flatMap((key) => [key, key, key])]);
       expect(concurrent.slice(3, 5).map((auditRecord) => auditRecord?.sources[0]?.version)).toEqual([
         '2',
         '1',
@@ -309,8 +313,8 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       const closed = store.latest({ store: 's', key: 'k/1' }, ['read']);
       await store[Symbol.asyncDispose]();
       const queriesAfterClose = [closed, ...names.map((key) => store.latest({ store: 's', key }, ['read']))];
-      for (const { status, ...it } of (await Promise.allSettled(queriesAfterClose)).slice(1))
-        expect([status, it]).toMatchObject(['rejected', { reason: UNAVAILABLE }]);
+      for (const { status, ...result } of (await Promise.allSettled(queriesAfterClose)).slice(1))
+        expect([status, result]).toMatchObject(['rejected', { reason: UNAVAILABLE }]);
     });
 
     it('returns the latest write of a target that used a source', async () => {
@@ -325,9 +329,9 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         entry({ phase: 'outcome', secret: 'other', sources: from('a') }),
       ]);
       const { mapping = '', namespace = '', secret = '' } = entry();
-      const about = { mapping, namespace, secret, outcome: 'ok', phase: 'outcome' } as const;
+      const filter = { mapping, namespace, secret, outcome: 'ok', phase: 'outcome' } as const;
       const last = (key: string) =>
-        store.latest({ ...about, store: 'team-vault', key, instance: HARNESS_INSTANCE }, [
+        store.latest({ ...filter, store: 'team-vault', key, instance: HARNESS_INSTANCE }, [
           'create',
           'update',
         ]);
@@ -343,12 +347,12 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['a long name', 'x'.repeat(100_000), 'x'.repeat(100_000)],
       ['a long name that does not compress', incompressible(9_000), incompressible(9_000)],
       ['a lone surrogate', 'a\ud800b', 'a\ufffdb'],
-    ])('stores and finds %s in a name', async (_, given, kept) => {
+    ])('stores and finds %s in a name', async (_, input, stored) => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
-      await store.append([entry({ mapping: given, key: given, store: given, note: given })]);
-      const [found] = await store.list({ mapping: kept, store: kept, key: kept }, { limit: 2 });
-      expect(found).toMatchObject({ mapping: kept, key: kept, store: kept, note: kept });
+      await store.append([entry({ mapping: input, key: input, store: input, note: input })]);
+      const [record] = await store.list({ mapping: stored, store: stored, key: stored }, { limit: 2 });
+      expect(record).toMatchObject({ mapping: stored, key: stored, store: stored, note: stored });
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 1 });
     });
   });
@@ -572,13 +576,15 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await last('one', ['create'])).toMatchObject({ sequence: 1 });
       expect(await last('two', ['create', 'update'])).toMatchObject({ sequence: 9 });
       expect(await last('three', ['refuse'])).toMatchObject({ code: 'NOT_OWNED' });
-      const held = (value: number, filter: RecordFilter = {}) =>
+      const latestWith = (value: number, filter: RecordFilter = {}) =>
         store.latest({ fingerprint: fingerprint(value), ...filter }, ['create', 'update']);
-      expect(await held(31)).toMatchObject({ sequence: 1 });
-      expect(await held(33)).toMatchObject({ sequence: 3 });
-      expect(await held(33, { phase: 'outcome', instance: HARNESS_INSTANCE })).toMatchObject({ sequence: 3 });
-      expect(await held(33, { phase: 'intent' })).toBeUndefined();
-      expect(await held(33, { instance: 'other' })).toBeUndefined();
+      expect(await latestWith(31)).toMatchObject({ sequence: 1 });
+      expect(await latestWith(33)).toMatchObject({ sequence: 3 });
+      expect(await latestWith(33, { phase: 'outcome', instance: HARNESS_INSTANCE })).toMatchObject({
+        sequence: 3,
+      });
+      expect(await latestWith(33, { phase: 'intent' })).toBeUndefined();
+      expect(await latestWith(33, { instance: 'other' })).toBeUndefined();
       expect(await store.latest({ store: 's', key: 'k' }, ['read'])).toMatchObject({ sequence: 8 });
       expect(await store.latest({ store: 's', key: 'other' }, ['read'])).toBeUndefined();
       expect(sequences(await store.unresolvedIntents())).toEqual([6, 7]);
@@ -596,10 +602,10 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [first] = await store.append([entry(), entry(), entry()]);
-      const by = { action: 'review', actor: { kind: 'operator', name: 'eve' } } as const;
+      const reviewEntry = { action: 'review', actor: { kind: 'operator', name: 'eve' } } as const;
       await store.append([
-        bare({ ...by, review: { sequence: 1, state: 'flagged' } }),
-        bare({ ...by, review: { sequence: 2, state: 'flagged' } }),
+        bare({ ...reviewEntry, review: { sequence: 1, state: 'flagged' } }),
+        bare({ ...reviewEntry, review: { sequence: 2, state: 'flagged' } }),
       ]);
       await store.prune(first ?? expect.fail());
       expect([...(await store.reviews([1, 2, 3])).keys()]).toEqual([2]);

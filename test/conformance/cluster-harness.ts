@@ -48,7 +48,7 @@ export function change(part: Partial<SecretChange> = {}): SecretChange {
 }
 
 /** The merged content of a mapping, as text. */
-export function merging(
+export function mergeManifest(
   data: Readonly<Record<string, string>>,
   part: Partial<MergeManifest> = {},
 ): MergeManifest {
@@ -63,7 +63,7 @@ export async function readNow(cluster: Cluster, id: TargetId): Promise<LiveSecre
 }
 
 /** The data as text, for comparison. */
-export function shown(data: ReadonlyMap<string, SecretValue> | undefined): Record<string, string> {
+export function dataAsText(data: ReadonlyMap<string, SecretValue> | undefined): Record<string, string> {
   return Object.fromEntries(
     [...(data ?? [])].map(([key, value]) => [key, Buffer.from(value.reveal()).toString('latin1')]),
   );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type ClusterHarness, change, manifest, merging, readNow } from './cluster-harness.ts';
+import { type ClusterHarness, change, manifest, mergeManifest, readNow } from './cluster-harness.ts';
 
 const LABEL = { name: 'secretbridge.dev/instance', value: 'test' } as const;
 
@@ -34,7 +34,7 @@ export function describeLists(name: string, open: () => Promise<ClusterHarness>)
       const [one, two] = await h.cluster.list(h.namespace, LABEL);
       if (one === undefined || two === undefined) throw new Error('both should be listed');
       expect(h.cluster.mergedKeys(two, 'secretbridge.test.app')).toEqual([]);
-      expect((await h.cluster.merge(two, merging({ ours: '1' }))).kind).toBe('written');
+      expect((await h.cluster.merge(two, mergeManifest({ ours: '1' }))).kind).toBe('written');
       expect((await h.cluster.replace(one, change({ labels: { other: '1' } }))).kind).toBe('written');
       expect(await h.cluster.remove(one)).toEqual({ kind: 'conflict' });
       const [fresh] = await h.cluster.list(h.namespace, LABEL);

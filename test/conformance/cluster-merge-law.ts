@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type ClusterHarness, merging, readNow, shown } from './cluster-harness.ts';
+import { type ClusterHarness, mergeManifest, readNow, dataAsText } from './cluster-harness.ts';
 
 const KEYS = ['a', 'b', 'c'] as const;
 const VALUES = ['1', '2'] as const;
@@ -39,8 +39,8 @@ function createModel(foreignData: Data) {
     merge(manager: string, desired: Data): readonly string[] {
       const conflicts = Object.entries(desired).filter(([name, text]) => {
         const field = fields.get(name);
-        const alone = field?.managers.has(manager) && field.managers.size === 1 && !field.hand;
-        return field !== undefined && field.text !== text && !alone;
+        const isExclusive = field?.managers.has(manager) && field.managers.size === 1 && !field.hand;
+        return field !== undefined && field.text !== text && !isExclusive;
       });
       if (conflicts.length > 0) return conflicts.map(([name]) => name).sort();
       for (const [name, field] of fields) {
@@ -80,22 +80,25 @@ export function describeMergeLaw(open: () => Promise<ClusterHarness>, options: M
     await using h = await open();
     const id = { namespace: h.namespace, secret: 'foreign' };
     let edits = 0;
-    const law = async (foreignData: Data, todo: readonly Step[]) => {
+    const checkSteps = async (foreignData: Data, stepsToRun: readonly Step[]) => {
       const model = createModel(foreignData);
       await h.put(id, { data: encoded(foreignData) });
       const merge = async (manager: string, desired: Data) => {
         const conflicts = model.merge(manager, desired);
         const live = await readNow(h.cluster, id);
-        const result = await h.cluster.merge(live, merging(desired as Record<string, string>, { manager }));
+        const result = await h.cluster.merge(
+          live,
+          mergeManifest(desired as Record<string, string>, { manager }),
+        );
         expect(result.kind === 'conflict' ? result.keys : []).toEqual(conflicts);
       };
       const compare = async () => {
         const live = await readNow(h.cluster, id);
-        expect(shown(live.data)).toEqual(model.data());
+        expect(dataAsText(live.data)).toEqual(model.data());
         for (const manager of MANAGERS)
           expect(h.cluster.mergedKeys(live, manager)).toEqual(model.heldBy(manager));
       };
-      for (const step of todo) {
+      for (const step of stepsToRun) {
         if (step.by === 'merge') await merge(step.manager, step.data);
         else {
           edits += 1;
@@ -107,10 +110,10 @@ export function describeMergeLaw(open: () => Promise<ClusterHarness>, options: M
       }
       const remaining = model.theirs();
       for (const manager of MANAGERS) await merge(manager, {});
-      expect(shown((await readNow(h.cluster, id)).data)).toEqual(remaining);
+      expect(dataAsText((await readNow(h.cluster, id)).data)).toEqual(remaining);
     };
     await fc.assert(
-      fc.asyncProperty(data, steps, law).afterEach(async () => {
+      fc.asyncProperty(data, steps, checkSteps).afterEach(async () => {
         if ((await h.cluster.read(id)) !== undefined) await h.remove(id);
       }),
       { numRuns: options.runs },

@@ -1,5 +1,12 @@
 import { expect, it } from 'vitest';
-import { type ClusterHarness, change, manifest, merging, readNow, shown } from './cluster-harness.ts';
+import {
+  type ClusterHarness,
+  change,
+  manifest,
+  mergeManifest,
+  readNow,
+  dataAsText,
+} from './cluster-harness.ts';
 
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 const OURS = 'secretbridge.test.app';
@@ -9,18 +16,18 @@ const SECOND = 'secretbridge.test.second';
 export function describeMerge(open: () => Promise<ClusterHarness>): void {
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
   const now = (h: ClusterHarness) => readNow(h.cluster, foreign(h));
-  const dataNow = async (h: ClusterHarness) => shown((await now(h)).data);
+  const dataNow = async (h: ClusterHarness) => dataAsText((await now(h)).data);
   const keysNow = async (h: ClusterHarness, manager = OURS) => h.cluster.mergedKeys(await now(h), manager);
-  const merge = async (h: ClusterHarness, ...args: Parameters<typeof merging>) =>
-    h.cluster.merge(await now(h), merging(...args));
-  async function withTheirs(h: ClusterHarness, data: Readonly<Record<string, string>> = { theirs: 'kept' }) {
+  const merge = async (h: ClusterHarness, ...args: Parameters<typeof mergeManifest>) =>
+    h.cluster.merge(await now(h), mergeManifest(...args));
+  async function putForeign(h: ClusterHarness, data: Readonly<Record<string, string>> = { theirs: 'kept' }) {
     const encoded = Object.entries(data).map(([key, value]) => [key, base64(value)]);
     await h.put(foreign(h), { metadata: { labels: { of: 'them' } }, data: Object.fromEntries(encoded) });
   }
 
   it('adds our keys beside foreign keys, and knows which are ours', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     expect(await keysNow(h)).toEqual([]);
     const expected = Object.fromEntries([
       ['ours', '1'],
@@ -30,7 +37,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     const result = await merge(h, expected);
     const after = await now(h);
     expect(result).toEqual({ kind: 'written', resourceVersion: after.resourceVersion });
-    expect(Object.entries(shown(after.data)).sort()).toEqual(
+    expect(Object.entries(dataAsText(after.data)).sort()).toEqual(
       Object.entries(expected)
         .concat([['theirs', 'kept']])
         .sort(),
@@ -42,7 +49,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('changes our keys and removes unwanted ones', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     await merge(h, { a: '1', b: '2' });
     expect((await merge(h, { b: '3', c: '4' })).kind).toBe('written');
     expect(await dataNow(h)).toEqual({ theirs: 'kept', b: '3', c: '4' });
@@ -51,7 +58,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('keeps a foreign key with another value, names it, and writes nothing at all', async () => {
     await using h = await open();
-    await withTheirs(h, { 'tls.crt': 'theirs', free: 'x' });
+    await putForeign(h, { 'tls.crt': 'theirs', free: 'x' });
     const before = await h.raw(foreign(h));
     expect(await merge(h, { 'tls.crt': 'ours', new: '1' })).toEqual({ kind: 'conflict', keys: ['tls.crt'] });
     expect(await h.raw(foreign(h))).toEqual(before);
@@ -60,7 +67,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('shares a foreign key with the same value, and leaves it in the end', async () => {
     await using h = await open();
-    await withTheirs(h, { both: 'same' });
+    await putForeign(h, { both: 'same' });
     expect((await merge(h, { both: 'same', ours: '1' })).kind).toBe('written');
     expect(await keysNow(h)).toEqual(['both', 'ours']);
     expect(await merge(h, { both: 'changed', ours: '1' })).toEqual({ kind: 'conflict', keys: ['both'] });
@@ -70,12 +77,12 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('ends with an empty set: our keys and metadata go, foreign ones stay, and a second end changes nothing', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     await merge(h, { ours: '1' }, { labels: { l: '1' }, annotations: { a: '1' } });
     expect(await now(h)).toMatchObject({ labels: { of: 'them', l: '1' }, annotations: { a: '1' } });
     expect((await merge(h, {})).kind).toBe('written');
     const after = await now(h);
-    expect(shown(after.data)).toEqual({ theirs: 'kept' });
+    expect(dataAsText(after.data)).toEqual({ theirs: 'kept' });
     expect(after).toMatchObject({ labels: { of: 'them' }, annotations: {} });
     const { resourceVersion } = after;
     expect(await merge(h, {})).toEqual({ kind: 'written', resourceVersion });
@@ -84,7 +91,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('leaves an empty Secret rather than none', async () => {
     await using h = await open();
-    await withTheirs(h, {});
+    await putForeign(h, {});
     await merge(h, { ours: '1' });
     await merge(h, {});
     expect(await dataNow(h)).toEqual({});
@@ -92,7 +99,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('keeps the version without a change', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     const part = { labels: { l: '1' } };
     await merge(h, { ours: '1' }, part);
     const { resourceVersion } = await now(h);
@@ -102,7 +109,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('separates the keys of two mappings in one Secret', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     await merge(h, { a: '1', both: 'same' });
     expect((await merge(h, { b: '2', both: 'same' }, { manager: SECOND })).kind).toBe('written');
     expect(await keysNow(h)).toEqual(['a', 'both']);
@@ -119,7 +126,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('loses a key to a later writer and does not take it back', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     await merge(h, { taken: '1', ours: '1' });
     await h.edit(foreign(h), { data: { taken: base64('by hand') } });
     expect(await keysNow(h)).toEqual(['ours']);
@@ -131,7 +138,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('restores a key that another writer removed', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     await merge(h, { ours: '1' });
     await h.edit(foreign(h), { data: { ours: null } });
     expect(await keysNow(h)).toEqual([]);
@@ -141,21 +148,21 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('succeeds after others changed their own keys since the read', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     await merge(h, { ours: '1' });
     const live = await now(h);
     await h.edit(foreign(h), { data: { theirs: base64('newer'), more: base64('1') } });
-    expect((await h.cluster.merge(live, merging({ ours: '2' }))).kind).toBe('written');
+    expect((await h.cluster.merge(live, mergeManifest({ ours: '2' }))).kind).toBe('written');
     expect(await dataNow(h)).toEqual({ theirs: 'newer', more: '1', ours: '2' });
   });
 
   it('does not create a deleted Secret', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     const live = await now(h);
     await h.remove(foreign(h));
-    expect(await h.cluster.merge(live, merging({ ours: '1' }))).toEqual({ kind: 'missing' });
-    expect(await h.cluster.merge(live, merging({}))).toEqual({ kind: 'missing' });
+    expect(await h.cluster.merge(live, mergeManifest({ ours: '1' }))).toEqual({ kind: 'missing' });
+    expect(await h.cluster.merge(live, mergeManifest({}))).toEqual({ kind: 'missing' });
     expect(await h.cluster.read(foreign(h))).toBeUndefined();
   });
 
@@ -165,28 +172,32 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     const live = await now(h);
     await h.remove(foreign(h));
     await h.cluster.create(foreign(h), manifest());
-    expect(await h.cluster.merge(live, merging({ ours: '1' }))).toEqual({ kind: 'conflict' });
+    expect(await h.cluster.merge(live, mergeManifest({ ours: '1' }))).toEqual({ kind: 'conflict' });
     expect(await dataNow(h)).not.toHaveProperty('ours');
   });
 
   it('knows which fields only our managers hold', async () => {
     await using h = await open();
-    await withTheirs(h, { theirs: 'kept', both: 'same' });
-    const marks = { labels: { of: 'them', l: '1' }, annotations: { a: '1' } };
-    expect((await merge(h, { both: 'same', ours: '1' }, marks)).kind).toBe('written');
-    const alone = async (...managers: readonly string[]) =>
+    await putForeign(h, { theirs: 'kept', both: 'same' });
+    const metadata = { labels: { of: 'them', l: '1' }, annotations: { a: '1' } };
+    expect((await merge(h, { both: 'same', ours: '1' }, metadata)).kind).toBe('written');
+    const exclusiveFields = async (...managers: readonly string[]) =>
       h.cluster.exclusivelyOwned(await now(h), managers);
-    expect(await alone(OURS)).toEqual({ labels: ['l'], annotations: ['a'], data: ['ours'] });
+    expect(await exclusiveFields(OURS)).toEqual({ labels: ['l'], annotations: ['a'], data: ['ours'] });
     const second = { manager: SECOND, labels: { l: '1' } };
     expect((await merge(h, { ours: '1', more: '2' }, second)).kind).toBe('written');
-    expect(await alone(OURS)).toEqual({ labels: [], annotations: ['a'], data: [] });
-    expect(await alone(OURS, SECOND)).toEqual({ labels: ['l'], annotations: ['a'], data: ['more', 'ours'] });
-    expect(await alone()).toEqual({ labels: [], annotations: [], data: [] });
+    expect(await exclusiveFields(OURS)).toEqual({ labels: [], annotations: ['a'], data: [] });
+    expect(await exclusiveFields(OURS, SECOND)).toEqual({
+      labels: ['l'],
+      annotations: ['a'],
+      data: ['more', 'ours'],
+    });
+    expect(await exclusiveFields()).toEqual({ labels: [], annotations: [], data: [] });
   });
 
   it('keeps a foreign label with another value', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     const before = await h.raw(foreign(h));
     expect(await merge(h, { ours: '1' }, { labels: { of: 'us' } })).toEqual({ kind: 'conflict', keys: [] });
     expect(await h.raw(foreign(h))).toEqual(before);
@@ -203,7 +214,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest());
     await merge(h, { kept: '1', changed: '1', gone: '1' });
-    const { data } = merging({ kept: '1', changed: '2' });
+    const { data } = mergeManifest({ kept: '1', changed: '2' });
     await h.cluster.replace(await now(h), change({ data }));
     expect(await keysNow(h)).toEqual(['kept']);
     expect(await dataNow(h)).toEqual({ kept: '1', changed: '2' });
@@ -211,7 +222,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('accepts mapping names of the maximum length', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     const [one, other] = ['a', 'b'].map((last) => `secretbridge.${'i'.repeat(63)}.${'m'.repeat(62)}${last}`);
     await merge(h, { one: '1' }, { manager: one ?? '' });
     await merge(h, { other: '1' }, { manager: other ?? '' });
@@ -223,14 +234,14 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
 
   it('lets twenty mappings merge concurrently, each with all its keys', async () => {
     await using h = await open();
-    await withTheirs(h);
+    await putForeign(h);
     const second = await h.another();
     const live = [await now(h), await readNow(second, foreign(h))] as const;
     const keys = Array.from({ length: 20 }, (_, n) => `key-${n}`);
     const results = await Promise.all(
       keys.map((key, n) => {
         const [cluster, read] = n % 2 === 0 ? [h.cluster, live[0]] : [second, live[1]];
-        return cluster.merge(read, merging({ [key]: '1' }, { manager: `secretbridge.test.${key}` }));
+        return cluster.merge(read, mergeManifest({ [key]: '1' }, { manager: `secretbridge.test.${key}` }));
       }),
     );
     expect(results.map(({ kind }) => kind)).toEqual(keys.map(() => 'written'));

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type ClusterHarness, change, manifest, readNow, shown } from './cluster-harness.ts';
+import { type ClusterHarness, change, manifest, readNow, dataAsText } from './cluster-harness.ts';
 
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 
@@ -35,7 +35,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     const live = await readNow(h.cluster, app(h));
     await h.edit(app(h), { data: { theirs: base64('1') } });
     expect(await h.cluster.remove(live)).toEqual({ kind: 'conflict' });
-    expect(shown((await readNow(h.cluster, app(h))).data)).toHaveProperty('theirs', '1');
+    expect(dataAsText((await readNow(h.cluster, app(h))).data)).toHaveProperty('theirs', '1');
   });
 
   it('does not remove a replacement, even an identical one', async () => {
@@ -62,13 +62,13 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const second = await h.another();
-    const readings = await Promise.all([readNow(h.cluster, app(h)), readNow(second, app(h))]);
+    const reads = await Promise.all([readNow(h.cluster, app(h)), readNow(second, app(h))]);
     const [removed, replaced] = await Promise.all([
-      h.cluster.remove(readings[0]),
-      second.replace(readings[1], change({ labels: { a: '1' } })),
+      h.cluster.remove(reads[0]),
+      second.replace(reads[1], change({ labels: { a: '1' } })),
     ]);
-    const there = (await h.cluster.read(app(h))) !== undefined;
-    expect([removed.kind, replaced.kind]).toEqual(there ? ['conflict', 'written'] : ['removed', 'conflict']);
+    const exists = (await h.cluster.read(app(h))) !== undefined;
+    expect([removed.kind, replaced.kind]).toEqual(exists ? ['conflict', 'written'] : ['removed', 'conflict']);
     await second[Symbol.asyncDispose]();
   });
 

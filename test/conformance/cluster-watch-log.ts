@@ -9,17 +9,17 @@ export type WatchRecord =
 
 /** All events of a watch, in order. */
 export interface WatchLog extends WatchHandlers, AsyncDisposable {
-  readonly told: readonly WatchRecord[];
+  readonly records: readonly WatchRecord[];
   readonly errors: readonly AppError[];
-  progressed(): number;
-  lists(): number;
+  progressCount(): number;
+  listCount(): number;
   /** The current objects, according to the events. */
   now(): ReadonlyMap<string, SecretMeta>;
   /** Resolves when the condition holds. It is checked after every event. */
   until(holds: (log: WatchLog) => boolean, timeoutMs?: number): Promise<void>;
 }
 
-export function watching(cluster: Cluster, scope: WatchScope): WatchLog {
+export function openWatchLog(cluster: Cluster, scope: WatchScope): WatchLog {
   const log = createLog();
   const watch = cluster.watch(scope, log);
   return Object.assign(log, { [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose]() });
@@ -35,10 +35,10 @@ export function createLog(): WatchLog {
     for (const check of waiting) check();
   };
   const log: WatchLog = {
-    told,
+    records: told,
     errors,
-    progressed: () => progress,
-    lists: () => told.filter(({ kind }) => kind === 'listed').length,
+    progressCount: () => progress,
+    listCount: () => told.filter(({ kind }) => kind === 'listed').length,
     now() {
       const current = new Map<string, SecretMeta>();
       for (const event of told) {

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { WatchScope } from '../../src/cluster/cluster.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { type ClusterHarness, change, manifest, merging, readNow } from './cluster-harness.ts';
-import { metaOf, type WatchLog, watching } from './cluster-watch-log.ts';
+import { type ClusterHarness, change, manifest, mergeManifest, readNow } from './cluster-harness.ts';
+import { metaOf, type WatchLog, openWatchLog } from './cluster-watch-log.ts';
 
 export interface WatchTraits {
   /** Whether it watches only the Secret `app` or its namespace. */
   readonly scope: 'name' | 'namespace';
   /** Whether every version is reported, which polling cannot do. */
-  readonly tellsEach: boolean;
+  readonly reportsEveryVersion: boolean;
   /** Whether the cluster records managers. */
-  readonly notesWriters: boolean;
+  readonly recordsManagers: boolean;
 }
 
 const base64 = (value: string) => Buffer.from(value).toString('base64');
@@ -19,27 +19,28 @@ const data = (value: string) => new Map([['password', SecretValue.fromText(value
 export function describeWatch(
   name: string,
   open: () => Promise<ClusterHarness>,
-  { scope: kind, tellsEach, notesWriters }: WatchTraits,
+  { scope: kind, reportsEveryVersion: reportsEveryVersion, recordsManagers: recordsManagers }: WatchTraits,
 ): void {
   describe(`${name} watches`, () => {
     const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
     const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
     const scope = (h: ClusterHarness): WatchScope =>
       kind === 'namespace' ? { namespace: h.namespace } : app(h);
-    const written = async (h: ClusterHarness, value: string) => {
+    const writeValue = async (h: ClusterHarness, value: string) => {
       const result = await h.cluster.replace(await readNow(h.cluster, app(h)), change({ data: data(value) }));
       if (result.kind !== 'written') throw new Error('nothing was written');
       return result.resourceVersion;
     };
-    const tells = (version: string) => (log: WatchLog) => log.now().get('app')?.resourceVersion === version;
+    const hasVersion = (version: string) => (log: WatchLog) =>
+      log.now().get('app')?.resourceVersion === version;
 
     it('starts with the existing Secrets', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
-      await using log = watching(h.cluster, scope(h));
-      await log.until(({ told }) => told.length > 0);
+      await using log = openWatchLog(h.cluster, scope(h));
+      await log.until(({ records: records }) => records.length > 0);
       const live = await readNow(h.cluster, app(h));
-      expect(log.told[0]).toMatchObject({
+      expect(log.records[0]).toMatchObject({
         kind: 'listed',
         found: [
           {
@@ -57,44 +58,46 @@ export function describeWatch(
 
     it('starts with an empty list if there are none, and reports progress', async () => {
       await using h = await open();
-      await using log = watching(h.cluster, scope(h));
-      await log.until(({ told, progressed }) => told.length > 0 && progressed() > 0);
-      expect(log.told).toEqual([{ kind: 'listed', found: [] }]);
+      await using log = openWatchLog(h.cluster, scope(h));
+      await log.until(
+        ({ records: records, progressCount: progressCount }) => records.length > 0 && progressCount() > 0,
+      );
+      expect(log.records).toEqual([{ kind: 'listed', found: [] }]);
       expect(log.errors).toEqual([]);
     });
 
     it('reports writes by us and others, and deletions', async () => {
       await using h = await open();
-      await using log = watching(h.cluster, scope(h));
-      await log.until(({ lists }) => lists() === 1);
+      await using log = openWatchLog(h.cluster, scope(h));
+      await log.until(({ listCount: listCount }) => listCount() === 1);
       const created = await h.cluster.create(app(h), manifest());
-      await log.until(tells(created.kind === 'written' ? created.resourceVersion : ''));
-      await log.until(tells(await written(h, 'second')));
+      await log.until(hasVersion(created.kind === 'written' ? created.resourceVersion : ''));
+      await log.until(hasVersion(await writeValue(h, 'second')));
       await h.edit(app(h), { data: { password: base64('by hand') } });
-      await log.until(tells((await readNow(h.cluster, app(h))).resourceVersion));
+      await log.until(hasVersion((await readNow(h.cluster, app(h))).resourceVersion));
       await h.edit(app(h), { metadata: { labels: { added: '1' }, annotations: { added: '2' } } });
       await log.until(({ now }) => now().get('app')?.labels.added === '1');
       expect(metaOf(log, 'app').annotations.added).toBe('2');
       await h.remove(app(h));
       await log.until(({ now }) => !now().has('app'));
-      expect(log.told.at(-1)).toEqual({ kind: 'gone', secret: 'app' });
-      expect(log.lists()).toBe(1);
+      expect(log.records.at(-1)).toEqual({ kind: 'gone', secret: 'app' });
+      expect(log.listCount()).toBe(1);
       expect(log.errors).toEqual([]);
     });
 
     it('reports a manual edit within about a second', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
-      await using log = watching(h.cluster, scope(h));
-      await log.until(({ lists }) => lists() === 1);
+      await using log = openWatchLog(h.cluster, scope(h));
+      await log.until(({ listCount: listCount }) => listCount() === 1);
       await h.edit(app(h), { data: { password: base64('by hand') } });
-      await log.until(tells((await readNow(h.cluster, app(h))).resourceVersion), 1_500);
+      await log.until(hasVersion((await readNow(h.cluster, app(h))).resourceVersion), 1_500);
     });
 
     it('reports nothing outside its scope', async () => {
       await using h = await open();
-      await using log = watching(h.cluster, scope(h));
-      await log.until(({ lists }) => lists() === 1);
+      await using log = openWatchLog(h.cluster, scope(h));
+      await log.until(({ listCount: listCount }) => listCount() === 1);
       await h.cluster.create(foreign(h), manifest());
       await h.cluster.create(app(h), manifest());
       await log.until(({ now }) => now().has('app'));
@@ -103,10 +106,10 @@ export function describeWatch(
 
     it('contains no content', async () => {
       await using h = await open();
-      await using log = watching(h.cluster, scope(h));
+      await using log = openWatchLog(h.cluster, scope(h));
       await h.cluster.create(app(h), manifest({ data: data('marker-value') }));
       await log.until(({ now }) => now().has('app'));
-      const text = JSON.stringify(log.told);
+      const text = JSON.stringify(log.records);
       expect(text).not.toContain('marker-value');
       expect(text).not.toContain(base64('marker-value'));
     });
@@ -114,42 +117,42 @@ export function describeWatch(
     it('reports events in order', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
-      await using log = watching(h.cluster, scope(h));
-      await log.until(({ lists }) => lists() === 1);
+      await using log = openWatchLog(h.cluster, scope(h));
+      await log.until(({ listCount: listCount }) => listCount() === 1);
       const versions: string[] = [];
-      for (let n = 0; n < 10; n += 1) versions.push(await written(h, `${n}`));
-      await log.until(tells(versions.at(-1) ?? ''));
-      const seen = log.told.flatMap((event) =>
+      for (let n = 0; n < 10; n += 1) versions.push(await writeValue(h, `${n}`));
+      await log.until(hasVersion(versions.at(-1) ?? ''));
+      const reported = log.records.flatMap((event) =>
         event.kind === 'changed' ? [event.meta.resourceVersion] : [],
       );
-      if (tellsEach) expect(seen).toEqual(versions);
-      else expect(versions.filter((version) => seen.includes(version))).toEqual(seen);
+      if (reportsEveryVersion) expect(reported).toEqual(versions);
+      else expect(versions.filter((version) => reported.includes(version))).toEqual(reported);
     });
 
     it('reports nothing for a write without changes', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
-      await using log = watching(h.cluster, scope(h));
-      await log.until(({ lists }) => lists() === 1);
+      await using log = openWatchLog(h.cluster, scope(h));
+      await log.until(({ listCount: listCount }) => listCount() === 1);
       await h.cluster.replace(await readNow(h.cluster, app(h)), change());
-      await log.until(tells(await written(h, 'real')));
-      expect(log.told).toHaveLength(2);
+      await log.until(hasVersion(await writeValue(h, 'real')));
+      expect(log.records).toHaveLength(2);
     });
 
     it('reports a recreated Secret with its new uid', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
-      await using log = watching(h.cluster, scope(h));
-      await log.until(({ lists }) => lists() === 1);
+      await using log = openWatchLog(h.cluster, scope(h));
+      await log.until(({ listCount: listCount }) => listCount() === 1);
       const { uid } = metaOf(log, 'app');
       await h.cluster.remove(await readNow(h.cluster, app(h)));
       await h.cluster.create(app(h), manifest());
       await log.until(({ now }) => (now().get('app')?.uid ?? uid) !== uid);
     });
 
-    it.runIf(notesWriters)('knows whether others last wrote part of the content', async () => {
+    it.runIf(recordsManagers)('knows whether others last wrote part of the content', async () => {
       await using h = await open();
-      await using log = watching(h.cluster, scope(h));
+      await using log = openWatchLog(h.cluster, scope(h));
       const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
       await h.cluster.create(app(h), manifest({ data: two }));
       await log.until(({ now }) => now().has('app'));
@@ -160,31 +163,31 @@ export function describeWatch(
       await h.edit(app(h), { data: { password: base64('by hand') } });
       await log.until(({ now }) => now().get('app')?.foreign === true);
       expect(metaOf(log, 'app').ours?.data).toEqual(['other']);
-      await log.until(tells(await written(h, 'ours again')));
+      await log.until(hasVersion(await writeValue(h, 'ours again')));
       expect(metaOf(log, 'app').foreign).toBe(false);
     });
 
-    it.runIf(notesWriters)('shows a key removed by others through the remaining owned keys', async () => {
+    it.runIf(recordsManagers)('shows a key removed by others through the remaining owned keys', async () => {
       await using h = await open();
       const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
       await h.cluster.create(app(h), manifest({ data: two }));
-      await using log = watching(h.cluster, scope(h));
-      await log.until(({ lists }) => lists() === 1);
+      await using log = openWatchLog(h.cluster, scope(h));
+      await log.until(({ listCount: listCount }) => listCount() === 1);
       await h.edit(app(h), { data: { other: null } });
       await log.until(({ now }) => now().get('app')?.ours?.data.length === 1);
       expect(metaOf(log, 'app').ours?.data).toEqual(['password']);
     });
 
-    it.runIf(notesWriters)(
+    it.runIf(recordsManagers)(
       'distinguishes a foreign Secret from one adopted without a data change',
       async () => {
         await using h = await open();
         await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
-        await using log = watching(h.cluster, scope(h));
-        await log.until(({ lists }) => lists() === 1);
+        await using log = openWatchLog(h.cluster, scope(h));
+        await log.until(({ listCount: listCount }) => listCount() === 1);
         expect(metaOf(log, 'app')).toMatchObject({ foreign: true });
         expect(metaOf(log, 'app').ours).toBeUndefined();
-        await log.until(tells(await written(h, 'theirs')));
+        await log.until(hasVersion(await writeValue(h, 'theirs')));
         expect(metaOf(log, 'app')).toMatchObject({ foreign: true, ours: { data: [] } });
       },
     );
@@ -192,38 +195,38 @@ export function describeWatch(
     it.runIf(kind === 'namespace')('counts merged keys as written by others', async () => {
       await using h = await open();
       await h.put(foreign(h), { data: { theirs: base64('1') } });
-      await using log = watching(h.cluster, scope(h));
-      await h.cluster.merge(await readNow(h.cluster, foreign(h)), merging({ ours: '1' }));
+      await using log = openWatchLog(h.cluster, scope(h));
+      await h.cluster.merge(await readNow(h.cluster, foreign(h)), mergeManifest({ ours: '1' }));
       const merged = (await readNow(h.cluster, foreign(h))).resourceVersion;
       await log.until(({ now }) => now().get('foreign')?.resourceVersion === merged);
-      expect(metaOf(log, 'foreign')).toMatchObject({ foreign: notesWriters ? true : 'unknown' });
+      expect(metaOf(log, 'foreign')).toMatchObject({ foreign: recordsManagers ? true : 'unknown' });
     });
 
-    it.runIf(!notesWriters)('reports unknown if the cluster does not record managers', async () => {
+    it.runIf(!recordsManagers)('reports unknown if the cluster does not record managers', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
-      await using log = watching(h.cluster, scope(h));
+      await using log = openWatchLog(h.cluster, scope(h));
       await log.until(({ now }) => now().has('app'));
       expect(metaOf(log, 'app')).toMatchObject({ foreign: 'unknown', ours: { data: ['password'] } });
     });
 
     it('ends at once and reports nothing afterwards', async () => {
       await using h = await open();
-      const ended = watching(h.cluster, scope(h));
-      await using log = watching(h.cluster, scope(h));
-      await ended.until(({ lists }) => lists() === 1);
-      await log.until(({ lists }) => lists() === 1);
+      const ended = openWatchLog(h.cluster, scope(h));
+      await using log = openWatchLog(h.cluster, scope(h));
+      await ended.until(({ listCount: listCount }) => listCount() === 1);
+      await log.until(({ listCount: listCount }) => listCount() === 1);
       await ended[Symbol.asyncDispose]();
-      const before = ended.told.length;
+      const before = ended.records.length;
       await h.cluster.create(app(h), manifest());
       await log.until(({ now }) => now().has('app'));
-      expect(ended.told).toHaveLength(before);
+      expect(ended.records).toHaveLength(before);
     });
 
     it('rejects invalid names', async () => {
       await using h = await open();
       for (const invalidScope of [{ namespace: '..' }, { namespace: 'team', secret: '../x' }]) {
-        expect(() => watching(h.cluster, invalidScope)).toThrow(
+        expect(() => openWatchLog(h.cluster, invalidScope)).toThrow(
           expect.objectContaining({ code: 'CONFIG_INVALID' }),
         );
       }

@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { TargetId } from '../../src/core/target.ts';
-import { type ClusterHarness, change, manifest, merging, readNow, shown } from './cluster-harness.ts';
+import {
+  type ClusterHarness,
+  change,
+  manifest,
+  mergeManifest,
+  readNow,
+  dataAsText,
+} from './cluster-harness.ts';
 import { describeMerge } from './cluster-merge.ts';
-import { describeOthers } from './cluster-others.ts';
+import { describeForeignFields } from './cluster-foreign-fields.ts';
 import { describeRemove } from './cluster-remove.ts';
 
 const text = (value: string) => SecretValue.fromText(value);
@@ -15,7 +22,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
     const app = (h: ClusterHarness): TargetId => ({ namespace: h.namespace, secret: 'app' });
     const foreign = (h: ClusterHarness): TargetId => ({ namespace: h.namespace, secret: 'foreign' });
 
-    describeOthers(open);
+    describeForeignFields(open);
     describeRemove(open);
     describeMerge(open);
 
@@ -37,7 +44,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
         controlled: false,
         deleting: false,
       });
-      expect(shown(live.data)).toEqual({ password: latin1('p@ss\nwörd') });
+      expect(dataAsText(live.data)).toEqual({ password: latin1('p@ss\nwörd') });
       expect(live.uid).not.toBe('');
       expect(written).toEqual({ kind: 'written', resourceVersion: live.resourceVersion });
     });
@@ -76,15 +83,15 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       await h.put(foreign(h), { data: { theirs: base64('kept') } });
       const before = [await h.raw(app(h)), await h.raw(foreign(h))];
       const [live, foreignLive] = [await readNow(h.cluster, app(h)), await readNow(h.cluster, foreign(h))];
-      const wanted = change({ data: new Map([['n', text('1')]]) });
+      const replacement = change({ data: new Map([['n', text('1')]]) });
       const dryRun = { dryRun: true };
-      expect((await h.cluster.replace(live, wanted, dryRun)).kind).toBe('written');
-      expect((await h.cluster.merge(foreignLive, merging({ ours: '1' }), dryRun)).kind).toBe('written');
+      expect((await h.cluster.replace(live, replacement, dryRun)).kind).toBe('written');
+      expect((await h.cluster.merge(foreignLive, mergeManifest({ ours: '1' }), dryRun)).kind).toBe('written');
       expect([await h.raw(app(h)), await h.raw(foreign(h))]).toEqual(before);
       await h.edit(app(h), { data: { theirs: base64('1') } });
-      expect(await h.cluster.replace(live, wanted, dryRun)).toEqual({ kind: 'conflict' });
+      expect(await h.cluster.replace(live, replacement, dryRun)).toEqual({ kind: 'conflict' });
       await h.remove(app(h));
-      expect(await h.cluster.replace(live, wanted, dryRun)).toEqual({ kind: 'conflict' });
+      expect(await h.cluster.replace(live, replacement, dryRun)).toEqual({ kind: 'conflict' });
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
@@ -106,7 +113,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       ]);
       const written = await h.cluster.replace(live, change({ data }));
       const after = await readNow(h.cluster, app(h));
-      expect(shown(after.data)).toEqual({ both: '3', new: '4' });
+      expect(dataAsText(after.data)).toEqual({ both: '3', new: '4' });
       expect(after.uid).toBe(live.uid);
       expect(after.resourceVersion).not.toBe(live.resourceVersion);
       expect(written).toEqual({ kind: 'written', resourceVersion: after.resourceVersion });
@@ -120,7 +127,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
         const result = await h.cluster.replace(await readNow(h.cluster, app(h)), change({ data }));
         expect(result.kind).toBe('written');
       }
-      expect(shown((await readNow(h.cluster, app(h))).data)).toEqual({ n: '3' });
+      expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual({ n: '3' });
     });
 
     it('keeps the version without a change', async () => {
@@ -140,7 +147,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       const edited = await readNow(h.cluster, app(h));
       expect(edited.resourceVersion).not.toBe(live.resourceVersion);
       expect(await h.cluster.replace(live, change())).toEqual({ kind: 'conflict' });
-      expect(shown((await readNow(h.cluster, app(h))).data)).toEqual(shown(edited.data));
+      expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual(dataAsText(edited.data));
     });
 
     it('conflicts with a deletion since the read, and does not recreate the Secret', async () => {
@@ -159,7 +166,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       await h.remove(app(h));
       await h.put(app(h), { data: { key: base64('theirs') } });
       expect(await h.cluster.replace(live, change())).toEqual({ kind: 'conflict' });
-      expect(shown((await readNow(h.cluster, app(h))).data)).toEqual({ key: 'theirs' });
+      expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual({ key: 'theirs' });
     });
 
     it('keeps every byte: binary, empty, line ends, and special key names', async () => {
@@ -174,9 +181,9 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
         ['-._0', text('1e3')],
       ]);
       await h.cluster.create(app(h), manifest({ data }));
-      expect(shown((await readNow(h.cluster, app(h))).data)).toEqual(shown(data));
+      expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual(dataAsText(data));
       await h.cluster.replace(await readNow(h.cluster, app(h)), change({ data, labels: { again: '1' } }));
-      expect(shown((await readNow(h.cluster, app(h))).data)).toEqual(shown(data));
+      expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual(dataAsText(data));
     });
 
     it('accepts 1 MiB, and an empty Secret', async () => {
@@ -243,7 +250,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       );
       const winners = results.filter(({ result }) => result.kind === 'written');
       expect(winners).toHaveLength(1);
-      expect(shown((await readNow(h.cluster, app(h))).data)).toEqual({ winner: `${winners[0]?.n}` });
+      expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual({ winner: `${winners[0]?.n}` });
       await second[Symbol.asyncDispose]();
     });
 
@@ -258,7 +265,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       );
       const winners = results.flatMap(({ kind }, n) => (kind === 'written' ? [n] : []));
       expect(winners).toHaveLength(1);
-      expect(shown((await readNow(h.cluster, app(h))).data)).toEqual({ winner: `${winners[0]}` });
+      expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual({ winner: `${winners[0]}` });
       await second[Symbol.asyncDispose]();
     });
 

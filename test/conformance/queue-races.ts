@@ -21,7 +21,7 @@ function randomFrom(seed: number): (below: number) => number {
 async function moment(random: (below: number) => number): Promise<void> {
   const ms = random(4);
   if (random(3) === 0) await new Promise((resolve) => setTimeout(resolve, ms));
-  else for (let turn = random(5); turn > 0; turn -= 1) await new Promise(setImmediate);
+  else for (let count = random(5); count > 0; count -= 1) await new Promise(setImmediate);
 }
 
 export function describeQueueRaces(name: string, openHarness: OpenHarness): void {

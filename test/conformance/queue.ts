@@ -81,10 +81,10 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await using queue = await harness.open({ concurrency: 4 });
       const release = Promise.withResolvers<void>();
       let running = 0;
-      let most = 0;
+      let maxRunning = 0;
       const { seen, process } = recordingProcess(async (_, run) => {
         running += 1;
-        most = Math.max(most, running);
+        maxRunning = Math.max(maxRunning, running);
         if (run === 1) await release.promise;
         running -= 1;
         return undefined;
@@ -98,7 +98,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       release.resolve();
       await queue.idle();
       expect(seen).toEqual([job('a', 'sweep', 'one'), job('a', 'event', 'three')]);
-      expect(most).toBe(1);
+      expect(maxRunning).toBe(1);
     });
 
     it('limits the number of concurrent runs', async () => {
@@ -106,11 +106,11 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await using queue = await harness.open({ concurrency: 3 });
       for (let number = 0; number < 20; number += 1) await queue.add(job(`t${number}`));
       let running = 0;
-      let most = 0;
+      let maxRunning = 0;
       const full = Promise.withResolvers<void>();
       const { seen, process } = recordingProcess(async () => {
         running += 1;
-        most = Math.max(most, running);
+        maxRunning = Math.max(maxRunning, running);
         if (running >= 3) full.resolve();
         // Wait for the maximum number of runs. A busy server may hand out jobs more slowly than these would end.
         await full.promise;
@@ -120,7 +120,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       });
       queue.start(process);
       await queue.idle();
-      expect(most).toBe(3);
+      expect(maxRunning).toBe(3);
       expect(seen.length).toBe(20);
     });
 

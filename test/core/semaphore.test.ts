@@ -3,11 +3,11 @@ import { createSemaphore } from '../../src/core/semaphore.ts';
 
 describe('a semaphore', () => {
   it('limits concurrency, serves waiters in order, and releases the permit of a failed task', async () => {
-    const { run: hold } = createSemaphore(2);
+    const { run: run } = createSemaphore(2);
     const begun: number[] = [];
     const ends = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
     const all = ends.map(({ promise }, index) =>
-      hold(() => {
+      run(() => {
         begun.push(index);
         return promise;
       }),
@@ -24,16 +24,16 @@ describe('a semaphore', () => {
   });
 
   it('serves urgent waiters first', async () => {
-    const { run: hold } = createSemaphore(1, 5);
+    const { run: run } = createSemaphore(1, 5);
     const begun: string[] = [];
     const work = (name: string) => async () => void begun.push(name);
     const running = Promise.withResolvers<void>();
     const all = [
-      hold(() => running.promise, { priority: 4 }),
-      hold(work('a sweep'), { priority: 4 }),
-      hold(work('another sweep'), { priority: 4 }),
-      hold(work('a first sync'), { priority: 1 }),
-      hold(work('without a priority')),
+      run(() => running.promise, { priority: 4 }),
+      run(work('a sweep'), { priority: 4 }),
+      run(work('another sweep'), { priority: 4 }),
+      run(work('a first sync'), { priority: 1 }),
+      run(work('without a priority')),
     ];
     running.resolve();
     await Promise.all(all);

@@ -12,10 +12,10 @@ const alerts = readFileSync(join(ROOT, 'deploy/chart/files/alerts.yaml'), 'utf8'
 const alertExpressions = [...alerts.matchAll(/^ +expr: (.+)$/gm)].map(([, text = '']) => text);
 
 /** Every series that there is, with the labels it may have: a scrape adds two. */
-async function knownSeries(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
-  const known = new Map<string, ReadonlySet<string>>();
+async function findSeries(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const labelsOfSeries = new Map<string, ReadonlySet<string>>();
   const add = (name: string, ...labels: readonly string[]) =>
-    known.set(name, new Set([...labels, 'job', 'instance']));
+    labelsOfSeries.set(name, new Set([...labels, 'job', 'instance']));
   for (const [name, { type, labels }] of Object.entries(METRICS)) {
     if (type !== 'histogram') add(name, ...labels);
     else {
@@ -28,11 +28,11 @@ async function knownSeries(): Promise<ReadonlyMap<string, ReadonlySet<string>>> 
   collectDefaultMetrics({ register: registry });
   for (const { name } of await registry.getMetricsAsJSON()) add(name);
   registry.clear();
-  return known;
+  return labelsOfSeries;
 }
 
 /** What is asked for: each name with the labels that choose, and the labels that are grouped by. */
-function asked(expression: string) {
+function parseExpression(expression: string) {
   const selectors = [...expression.matchAll(/\b((?:secretbridge|process|nodejs)_[a-z0-9_]+)(\{[^}]*\})?/g)];
   return {
     series: selectors.map(([, name = '', matchers = '']) => ({
@@ -45,16 +45,16 @@ function asked(expression: string) {
 
 describe('the dashboard and the alerts', () => {
   it('ask for metrics and labels that exist', async () => {
-    const known = await knownSeries();
+    const labelsOfSeries = await findSeries();
     for (const expression of [...expressionsOf(dashboard), ...alertExpressions]) {
-      const { series, groups } = asked(expression);
+      const { series, groups } = parseExpression(expression);
       expect(series.length, expression).toBeGreaterThan(0);
       const labels = new Set<string>();
       for (const one of series) {
-        const has = known.get(one.name);
-        if (has === undefined) expect.fail(`${expression}: there is no ${one.name}`);
-        expect([...has], expression).toEqual(expect.arrayContaining(one.labels));
-        for (const label of has) labels.add(label);
+        const seriesLabels = labelsOfSeries.get(one.name);
+        if (seriesLabels === undefined) expect.fail(`${expression}: there is no ${one.name}`);
+        expect([...seriesLabels], expression).toEqual(expect.arrayContaining(one.labels));
+        for (const label of seriesLabels) labels.add(label);
       }
       expect([...labels], expression).toEqual(expect.arrayContaining(groups));
     }
@@ -68,10 +68,10 @@ describe('the dashboard and the alerts', () => {
   it('name in their legends only labels that the answers have', () => {
     for (const { targets = [], title } of panels)
       for (const { expr, legendFormat } of targets) {
-        const grouped = asked(expr).groups;
-        const given = grouped.length > 0 ? grouped : ['instance', 'job'];
-        const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = '']) => label);
-        expect(given, title).toEqual(expect.arrayContaining(shown));
+        const grouped = parseExpression(expr).groups;
+        const available = grouped.length > 0 ? grouped : ['instance', 'job'];
+        const usedLabels = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = '']) => label);
+        expect(available, title).toEqual(expect.arrayContaining(usedLabels));
       }
   });
 });

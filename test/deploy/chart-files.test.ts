@@ -32,31 +32,31 @@ describe('the files of the chart', () => {
   });
 
   it('describe every value, and no other', () => {
-    const schema = JSON.parse(read('deploy/chart/values.schema.json')) as Described;
+    const schema = JSON.parse(read('deploy/chart/values.schema.json')) as SchemaNode;
     const { global: _, config: __, ...properties } = schema.properties ?? {};
     const { config: ___, ...values } = parse(read('deploy/chart/values.yaml')) as Record<string, unknown>;
     expect(namesIn(values, { properties }).toSorted()).toEqual(namesOf({ properties }).toSorted());
   });
 });
 
-interface Described {
-  readonly properties?: Readonly<Record<string, Described>>;
+interface SchemaNode {
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
 }
 
 /** Paths of the values that the schema names one by one. */
-function namesOf({ properties = {} }: Described, path = ''): readonly string[] {
-  return Object.entries(properties).flatMap(([name, one]) => [
+function namesOf({ properties = {} }: SchemaNode, path = ''): readonly string[] {
+  return Object.entries(properties).flatMap(([name, node]) => [
     `${path}${name}`,
-    ...namesOf(one, `${path}${name}.`),
+    ...namesOf(node, `${path}${name}.`),
   ]);
 }
 
 /** Paths of what is given, as deep as the schema names it. */
-function namesIn(values: unknown, { properties }: Described, path = ''): readonly string[] {
+function namesIn(values: unknown, { properties }: SchemaNode, path = ''): readonly string[] {
   if (properties === undefined || typeof values !== 'object' || values === null) return [];
-  return Object.entries(values).flatMap(([name, one]) => [
+  return Object.entries(values).flatMap(([name, node]) => [
     `${path}${name}`,
-    ...namesIn(one, properties[name] ?? {}, `${path}${name}.`),
+    ...namesIn(node, properties[name] ?? {}, `${path}${name}.`),
   ]);
 }
 
@@ -78,7 +78,7 @@ describe('the Dockerfile', () => {
   it('is given nothing but what it takes', () => {
     const lines = read('.dockerignore').split('\n');
     expect(lines).toContain('*');
-    for (const line of lines.filter((one) => one.startsWith('!')))
+    for (const line of lines.filter((node) => node.startsWith('!')))
       expect(() => read(`${line.slice(1)}`)).not.toThrow(/ENOENT/);
   });
 });

@@ -31,9 +31,9 @@ interface Service {
 const compose = parse(read('docker-compose.yml')) as { services: Record<string, Service>; volumes: object };
 const services = Object.entries(compose.services);
 const service = (name: string): Service => {
-  const found = compose.services[name];
-  if (found === undefined) throw new Error(`there is no service ${name}`);
-  return found;
+  const match = compose.services[name];
+  if (match === undefined) throw new Error(`there is no service ${name}`);
+  return match;
 };
 const env = parseEnv(read('deploy/compose/dev.env'));
 const configText = read('deploy/compose/config/secretbridge.yaml');
@@ -83,9 +83,9 @@ describe('docker-compose.yml', () => {
     const bases = new Map(
       [...dockerfile.matchAll(/^ARG (\w+_IMAGE)=(.*)$/gm)].map(([, name, image]) => [name, image]),
     );
-    const begun = [...dockerfile.matchAll(/^FROM \$\{(\w+)\}/gm)].map(([, name]) => bases.get(name));
-    expect(begun).toHaveLength([...dockerfile.matchAll(/^FROM /gm)].length);
-    for (const image of begun)
+    const baseImages = [...dockerfile.matchAll(/^FROM \$\{(\w+)\}/gm)].map(([, name]) => bases.get(name));
+    expect(baseImages).toHaveLength([...dockerfile.matchAll(/^FROM /gm)].length);
+    for (const image of baseImages)
       expect(image).toMatch(/^(node:\d+\.\d+\.\d+|debian)(-|:)bookworm-.*@sha256:[0-9a-f]{64}$/);
     for (const [name, { build, image }] of services)
       if (build === undefined)
@@ -94,16 +94,16 @@ describe('docker-compose.yml', () => {
 
   it('waits for every service: until it is well, or has done its one task', () => {
     for (const [name, { healthcheck }] of services) {
-      const awaited = services.some(
+      const isOneShot = services.some(
         ([, { depends_on: needs }]) => needs?.[name]?.condition === 'service_completed_successfully',
       );
-      expect(healthcheck?.test?.[0], name).toBe(awaited ? undefined : 'CMD');
-      expect(healthcheck?.disable ?? false, name).toBe(awaited);
+      expect(healthcheck?.test?.[0], name).toBe(isOneShot ? undefined : 'CMD');
+      expect(healthcheck?.disable ?? false, name).toBe(isOneShot);
     }
     for (const [name, { depends_on: needs = {} }] of services)
-      for (const [needed, { condition }] of Object.entries(needs)) {
-        const disabled = service(needed).healthcheck?.disable ?? false;
-        expect(condition, `${name}: ${needed}`).toBe(
+      for (const [dependency, { condition }] of Object.entries(needs)) {
+        const disabled = service(dependency).healthcheck?.disable ?? false;
+        expect(condition, `${name}: ${dependency}`).toBe(
           disabled ? 'service_completed_successfully' : 'service_healthy',
         );
       }
@@ -160,24 +160,24 @@ describe('the configuration of the bridge in Compose', () => {
   });
 
   it('names no variable that is not there', () => {
-    const named = [...configText.matchAll(/\{ env: (\w+) \}/g)].map(([, name]) => name ?? '');
-    expect(named.length).toBeGreaterThan(3);
-    expect(named.filter((name) => env[name] === undefined)).toEqual([]);
+    const variables = [...configText.matchAll(/\{ env: (\w+) \}/g)].map(([, name]) => name ?? '');
+    expect(variables.length).toBeGreaterThan(3);
+    expect(variables.filter((name) => env[name] === undefined)).toEqual([]);
   });
 
   it('asks the services by their names and ports', () => {
-    const ofServices = services.flatMap(([name, { ports = [] }]) =>
+    const serviceAddresses = services.flatMap(([name, { ports = [] }]) =>
       ports.map((port) => `${name}:${port.split(':').at(-1)}`),
     );
     const { environment = {} } = service('seed');
     const addresses = [configText, read('deploy/compose/dev.env'), JSON.stringify(environment)]
       .join('\n')
       .matchAll(/\w+:\/\/(?:[^\s@'"]*@)?([a-z]+:\d+)/g);
-    const asked = [...addresses].map(([, address]) => address ?? '');
-    expect(new Set(asked)).toEqual(
+    const usedAddresses = [...addresses].map(([, address]) => address ?? '');
+    expect(new Set(usedAddresses)).toEqual(
       new Set(['openbao:8200', 'localstack:4566', 'kubernetes:6443', 'redis:6379', 'postgres:5432']),
     );
-    expect(ofServices).toEqual(expect.arrayContaining(asked));
+    expect(serviceAddresses).toEqual(expect.arrayContaining(usedAddresses));
     expect(service('kubernetes').command).toContain(`--tls-san=${hostOf('https://kubernetes')}`);
   });
 });
@@ -192,11 +192,11 @@ describe('the page on Compose', () => {
   );
 
   it('names services, keys and Secrets that are there', () => {
-    const asked = commands.flatMap(
+    const usedServices = commands.flatMap(
       (line) => /\b(?:exec|run)(?: --rm| --env \S+)* (\S+)/.exec(line)?.[1] ?? [],
     );
-    expect(asked.length).toBeGreaterThan(6);
-    expect(asked.filter((name) => compose.services[name] === undefined)).toEqual([]);
+    expect(usedServices.length).toBeGreaterThan(6);
+    expect(usedServices.filter((name) => compose.services[name] === undefined)).toEqual([]);
     const config = parse(configText) as { mappings: { name: string; target: { namespace: string } }[] };
     const [, namespace = ''] = /--namespace (\S+)/.exec(page) ?? [];
     expect(config.mappings).toContainEqual(

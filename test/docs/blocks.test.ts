@@ -28,15 +28,15 @@ const LANGUAGES: Readonly<Record<string, string>> = {
 
 describe('a block', () => {
   it('says what it is, in a word that has a check', () => {
-    const others = blocks.filter(({ language }) => LANGUAGES[language] === undefined);
-    expect(others.map(({ place, language }) => `${place} ${language}`)).toEqual([]);
+    const unknownBlocks = blocks.filter(({ language }) => LANGUAGES[language] === undefined);
+    expect(unknownBlocks.map(({ location: place, language }) => `${place} ${language}`)).toEqual([]);
   });
 
   it('of text shows no command line that would be parsed elsewhere', () => {
     const hidden = blocks
       .filter(({ language }) => language === 'text')
       .filter(({ text }) => /^(\$ )?(secretbridge|npm run|node) /m.test(text));
-    expect(hidden.map(({ place }) => place)).toEqual([]);
+    expect(hidden.map(({ location: place }) => place)).toEqual([]);
   });
 
   it('calls programs of this repository that are there', () => {
@@ -50,7 +50,7 @@ describe('a block', () => {
   it('gives scripts of npm options that they know', () => {
     const unknown = blocks
       .filter(({ language }) => language === 'sh' || language === 'console')
-      .flatMap(({ text, place }) =>
+      .flatMap(({ text, location: place }) =>
         [...text.matchAll(/\bnpm run (?!(?:--silent )?secretbridge\b)\S+ -- ([^\n#|]*)/g)].flatMap(
           ([, options = '']) =>
             [...options.matchAll(/--([a-z-]+)/g)].map(([, option = '']) => ({ option, place })),
@@ -74,7 +74,7 @@ interface PrometheusRule {
 describe('alerts', () => {
   const rules = blocks
     .filter(({ language, text }) => language === 'yaml' && text.includes('PrometheusRule'))
-    .flatMap(({ text, place }) =>
+    .flatMap(({ text, location: place }) =>
       [...parseAllDocuments(text)]
         .map((document) => document.toJS() as PrometheusRule)
         .filter(({ kind }) => kind === 'PrometheusRule')
@@ -91,9 +91,9 @@ describe('alerts', () => {
   it('are told by the table of metrics too', () => {
     const page = pages.find(({ path }) => path === 'docs/reference/metrics.md');
     if (page === undefined) throw new Error('there is no page on metrics');
-    const shown = tableOf(page, 'when', 'what it means').map(([expr = '']) => expr);
-    expect(shown.length).toBeGreaterThan(3);
-    for (const expr of shown) expect(expressionProblems(expr)).toEqual([]);
+    const expressions = tableOf(page, 'when', 'what it means').map(([expr = '']) => expr);
+    expect(expressions.length).toBeGreaterThan(3);
+    for (const expr of expressions) expect(expressionProblems(expr)).toEqual([]);
   });
 });
 

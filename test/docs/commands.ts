@@ -14,7 +14,7 @@ export interface CommandLine {
 const PROGRAM = /(?:\bnpm run (?:--silent )?secretbridge --|(?<![\w./-])secretbridge)(?= )/;
 
 /** The calls of `secretbridge` in a block: lines of a script, or those after `$ ` in a session. */
-export function commandLinesOf({ language, text, place }: Block): readonly CommandLine[] {
+export function commandLinesOf({ language, text, location: place }: Block): readonly CommandLine[] {
   if (language !== 'sh' && language !== 'console') return [];
   const lines = text.replaceAll(/\\\n\s*/g, ' ').split('\n');
   const commands =
@@ -32,14 +32,14 @@ export function inlineCallsOf(page: Page): readonly CommandLine[] {
 function callIn(line: string, place: string, mention: boolean): readonly CommandLine[] {
   // There our name is that of a role, an image, a namespace.
   if (/^\s*(?:\w+=\$\()?(#|alias |aws |az |bao |helm |kind |kubectl |openssl |vault )/.test(line)) return [];
-  const found = PROGRAM.exec(line);
-  if (found === null) return [];
-  const args = words(line.slice(found.index + found[0].length));
+  const match = PROGRAM.exec(line);
+  if (match === null) return [];
+  const args = shellWords(line.slice(match.index + match[0].length));
   return [{ args, mention, place: `${place}: ${line.trim()}` }];
 }
 
 /** As a shell splits it, up to the end of the command. */
-function words(text: string): readonly string[] {
+function shellWords(text: string): readonly string[] {
   const end = /^(?:[^'"|;&>#]|'[^']*'|"[^"]*")*/.exec(text)?.[0] ?? text;
   return [...end.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map(([word]) =>
     word.replaceAll(/'([^']*)'|"([^"]*)"/g, '$1$2'),
@@ -48,9 +48,9 @@ function words(text: string): readonly string[] {
 
 /** What the real program says about a command line; nothing when it would run it. */
 export async function usageProblem({ args, mention }: CommandLine): Promise<string | undefined> {
-  const written: string[] = [];
+  const errors: string[] = [];
   let runs = false;
-  const program = buildProgram(helpContext(written), async () => {
+  const program = buildProgram(helpContext(errors), async () => {
     runs = true;
   });
   try {
@@ -58,8 +58,8 @@ export async function usageProblem({ args, mention }: CommandLine): Promise<stri
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // In a sentence a command is often named without its argument.
-    const named = error.code === 'commander.missingArgument' && mention;
-    return error.exitCode === 0 || named ? undefined : written.join('');
+    const isMention = error.code === 'commander.missingArgument' && mention;
+    return error.exitCode === 0 || isMention ? undefined : errors.join('');
   }
   return runs ? undefined : 'it is no command';
 }

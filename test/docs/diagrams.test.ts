@@ -9,32 +9,37 @@ const diagrams = allPages()
 const SRC = join(ROOT, 'src');
 
 describe('diagrams', () => {
-  it.each(diagrams.map(({ place, text }) => [place, text] as const))('at %s can be drawn', (_, text) => {
-    const [head = '', ...lines] = text.trim().split('\n');
-    expect(head).toMatch(/^(flowchart (TD|LR)|sequenceDiagram|stateDiagram-v2)$/);
-    const opened = lines.filter((line) => /^\s*subgraph\b/.test(line)).length;
-    expect(lines.filter((line) => /^\s*end$/.test(line)).length).toBe(opened);
-    // `end` as the name of a node ends the diagram.
-    expect(lines.filter((line) => /(-->|---)(\|[^|]*\|)? end\b/.test(line))).toEqual([]);
-    for (const line of lines) {
-      const bare = line.replaceAll(/"[^"]*"/g, '').replaceAll(/--?>>?|-\.|\.->/g, '');
-      for (const [open, close] of ['()', '[]', '{}'].map((pair) => [...pair]))
-        expect(bare.split(open ?? '').length, line).toBe(bare.split(close ?? '').length);
-    }
-  });
+  it.each(diagrams.map(({ location: place, text }) => [place, text] as const))(
+    'at %s can be drawn',
+    (_, text) => {
+      const [head = '', ...lines] = text.trim().split('\n');
+      expect(head).toMatch(/^(flowchart (TD|LR)|sequenceDiagram|stateDiagram-v2)$/);
+      const opened = lines.filter((line) => /^\s*subgraph\b/.test(line)).length;
+      expect(lines.filter((line) => /^\s*end$/.test(line)).length).toBe(opened);
+      // `end` as the name of a node ends the diagram.
+      expect(lines.filter((line) => /(-->|---)(\|[^|]*\|)? end\b/.test(line))).toEqual([]);
+      for (const line of lines) {
+        const bare = line.replaceAll(/"[^"]*"/g, '').replaceAll(/--?>>?|-\.|\.->/g, '');
+        for (const [open, close] of ['()', '[]', '{}'].map((pair) => [...pair]))
+          expect(bare.split(open ?? '').length, line).toBe(bare.split(close ?? '').length);
+      }
+    },
+  );
 });
 
 /** The last diagram of the page: `a --> b` says that `a` may know `b`. */
-function drawnArrows(): readonly (readonly [string, string])[] {
-  const drawn = diagrams.filter(({ place }) => place.startsWith('docs/explanation/architecture.md:')).at(-1);
-  return [...(drawn?.text.matchAll(/^ *(\w+) --> (\w+)$/gm) ?? [])].map(([, from = '', to = '']) => [
+function parseArrows(): readonly (readonly [string, string])[] {
+  const diagram = diagrams
+    .filter(({ location: place }) => place.startsWith('docs/explanation/architecture.md:'))
+    .at(-1);
+  return [...(diagram?.text.matchAll(/^ *(\w+) --> (\w+)$/gm) ?? [])].map(([, from = '', to = '']) => [
     from,
     to,
   ]);
 }
 
 /** Which folder of `src` imports which. */
-function realArrows(): ReadonlySet<string> {
+function importsOfFolders(): ReadonlySet<string> {
   const arrows = new Set<string>();
   const home = (path: string): string =>
     path.includes('/') ? (path.split('/')[0] ?? '') : path.replace('.ts', '');
@@ -49,19 +54,19 @@ function realArrows(): ReadonlySet<string> {
 }
 
 describe('the diagram of the folders', () => {
-  const drawn = drawnArrows();
-  const real = realArrows();
+  const diagramArrows = parseArrows();
+  const imports = importsOfFolders();
 
   it('draws imports that there are', () => {
-    expect(drawn.length).toBeGreaterThan(15);
-    expect(drawn.filter(([from, to]) => !real.has(`${from} ${to}`))).toEqual([]);
+    expect(diagramArrows.length).toBeGreaterThan(15);
+    expect(diagramArrows.filter(([from, to]) => !imports.has(`${from} ${to}`))).toEqual([]);
   });
 
   it('has a way down for every import, and so no way up', () => {
     const reach = (from: string): ReadonlySet<string> => {
       const reached = new Set<string>();
-      const visit = (at: string): void => {
-        for (const [, to] of drawn.filter(([start]) => start === at))
+      const visit = (node: string): void => {
+        for (const [, to] of diagramArrows.filter(([start]) => start === node))
           if (!reached.has(to)) {
             reached.add(to);
             visit(to);
@@ -70,11 +75,11 @@ describe('the diagram of the folders', () => {
       visit(from);
       return reached;
     };
-    const missing = [...real].filter((arrow) => {
+    const missing = [...imports].filter((arrow) => {
       const [from = '', to = ''] = arrow.split(' ');
       return !reach(from).has(to);
     });
     expect(missing).toEqual([]);
-    for (const [from] of drawn) expect(reach(from).has(from), `${from} is below itself`).toBe(false);
+    for (const [from] of diagramArrows) expect(reach(from).has(from), `${from} is below itself`).toBe(false);
   });
 });

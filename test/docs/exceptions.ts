@@ -4,7 +4,7 @@
  */
 
 /** Pages whose names are not held against the program of today. Their links and examples are. */
-export const HISTORY: Readonly<Record<string, string>> = {
+export const HISTORICAL_PAGES: Readonly<Record<string, string>> = {
   'CHANGELOG.md': 'it says what was',
   'docs/adr/': 'a decision speaks of the code of its day',
 };
@@ -13,7 +13,7 @@ export const HISTORY: Readonly<Record<string, string>> = {
  * Names, options and words in capitals that belong to other programs, by the page that may use them; `*` is every page.
  * What stands in a block of the same page needs no entry.
  */
-export const OF_OTHERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   '*': {
     subPath: 'Kubernetes',
     subPathExpr: 'Kubernetes',

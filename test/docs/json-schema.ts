@@ -28,8 +28,8 @@ function alternatives(root: JsonSchema, schema: JsonSchema): readonly JsonSchema
 /** What may stand under `name`. */
 function members(root: JsonSchema, schema: JsonSchema, name: string): readonly JsonSchema[] {
   return alternatives(root, schema).flatMap(({ properties, additionalProperties }) => {
-    const own = properties?.[name];
-    if (own !== undefined) return [own];
+    const property = properties?.[name];
+    if (property !== undefined) return [property];
     return typeof additionalProperties === 'object' ? [additionalProperties] : [];
   });
 }
@@ -46,8 +46,8 @@ function isOpen({
   allOf,
 }: JsonSchema): boolean {
   if (additionalProperties !== undefined) return additionalProperties === true;
-  const says = [properties, items, $ref, oneOf, anyOf, allOf].some((part) => part !== undefined);
-  return !says && (type === undefined || type === 'object' || type === 'array');
+  const isConstrained = [properties, items, $ref, oneOf, anyOf, allOf].some((part) => part !== undefined);
+  return !isConstrained && (type === undefined || type === 'object' || type === 'array');
 }
 
 /** Whether a value may have something at this path; the names of a map and the indexes of a list are anything. */

@@ -13,7 +13,7 @@ export interface Block {
   readonly language: string;
   readonly text: string;
   /** `<path>:<line>`, for messages. */
-  readonly place: string;
+  readonly location: string;
 }
 
 /** Every page of the repository that people read. */
@@ -37,7 +37,7 @@ export function blocksOf({ path, text }: Page): readonly Block[] {
       blocks.push({
         language: open.language,
         text: `${open.lines.join('\n')}\n`,
-        place: `${path}:${open.line}`,
+        location: `${path}:${open.line}`,
       });
       open = undefined;
     } else open.lines.push(line.slice(open.indent));

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { HISTORY, OF_OTHERS } from './exceptions.ts';
+import { HISTORICAL_PAGES, FOREIGN_NAMES } from './exceptions.ts';
 import { allPages, blocksOf } from './markdown.ts';
-import { nameProblem, spansOf, whatIsKnown } from './names.ts';
+import { nameProblem, spansOf, collectKnownNames } from './names.ts';
 
-const pages = allPages().filter(({ path }) => !Object.keys(HISTORY).some((past) => path.startsWith(past)));
-const known = whatIsKnown();
+const pages = allPages().filter(
+  ({ path }) => !Object.keys(HISTORICAL_PAGES).some((past) => path.startsWith(past)),
+);
+const known = collectKnownNames();
 
 describe('names in the text', () => {
   it.each(pages.map((page) => [page.path, page] as const))('of %s are those of the program', (_, page) => {
@@ -18,7 +20,7 @@ describe('names in the text', () => {
 
   it('that are let pass are still there', () => {
     for (const page of pages) for (const span of spansOf(page)) nameProblem(span, blocksOf(page), known);
-    const listed = Object.entries(OF_OTHERS).flatMap(([path, names]) =>
+    const listed = Object.entries(FOREIGN_NAMES).flatMap(([path, names]) =>
       Object.keys(names).map((name) => `${path} ${name}`),
     );
     expect(listed.filter((entry) => !known.used.has(entry))).toEqual([]);

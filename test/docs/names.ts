@@ -5,7 +5,7 @@ import { parse, YAMLParseError } from 'yaml';
 import { helpContext } from '../../scripts/docs/cli-page.ts';
 import { buildProgram } from '../../src/cli/cli.ts';
 import { ERRORS } from '../../src/core/error-codes.ts';
-import { OF_OTHERS } from './exceptions.ts';
+import { FOREIGN_NAMES } from './exceptions.ts';
 import { hasPath, type JsonSchema, propertyNames } from './json-schema.ts';
 import { type Block, type Page, proseOf, ROOT } from './markdown.ts';
 import { expressionProblems, isMetric } from './promql.ts';
@@ -18,8 +18,8 @@ export interface Span {
 
 export function spansOf(page: Page): readonly Span[] {
   // A span that begins with two backticks may hold one.
-  const found = proseOf(page).matchAll(/(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)/g);
-  return [...found].map(([, , text = '']) => ({ text: text.trim(), page }));
+  const matches = proseOf(page).matchAll(/(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)/g);
+  return [...matches].map(([, , text = '']) => ({ text: text.trim(), page }));
 }
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -29,7 +29,7 @@ const textOf = (...patterns: readonly string[]): string =>
 const schemaAt = (path: string): JsonSchema => JSON.parse(read(path)) as JsonSchema;
 
 /** What the program and its chart know by name. */
-export interface Known {
+export interface KnownNames {
   /** Words of the sources, for names that have no list of their own. */
   readonly words: ReadonlySet<string>;
   readonly options: ReadonlySet<string>;
@@ -41,7 +41,7 @@ export interface Known {
   readonly used: Set<string>;
 }
 
-export function whatIsKnown(): Known {
+export function collectKnownNames(): KnownNames {
   const config = schemaAt('docs/reference/secretbridge.schema.json');
   const chart = schemaAt('deploy/chart/values.schema.json');
   const sources = textOf('src/**/*.{ts,sql,js,html}', 'scripts/**/*.ts', 'test/integration/services/*.ts');
@@ -68,11 +68,11 @@ function optionsOf(command: Command): readonly string[] {
 export function nameProblem(
   { text, page }: Span,
   blocks: readonly Block[],
-  known: Known,
+  known: KnownNames,
 ): string | undefined {
   const listed = (path: string, name: string): boolean =>
-    OF_OTHERS[path]?.[name] !== undefined && Boolean(known.used.add(`${path} ${name}`));
-  const isOfOthers = (name: string): boolean =>
+    FOREIGN_NAMES[path]?.[name] !== undefined && Boolean(known.used.add(`${path} ${name}`));
+  const isForeign = (name: string): boolean =>
     blocks.some((block) => hasWord(block.text, name)) || listed(page.path, name) || listed('*', name);
 
   if (text.includes('secretbridge_') && !/^\w*[…*]?$/.test(text)) return expressionProblems(text)[0];
@@ -80,13 +80,13 @@ export function nameProblem(
     return isMetric(text) || known.words.has(text) ? undefined : 'there is no such metric';
 
   if (/^[A-Z][A-Z0-9]{3,}$|^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/.test(text)) {
-    if (text in ERRORS || known.words.has(text) || isOfOthers(text)) return undefined;
+    if (text in ERRORS || known.words.has(text) || isForeign(text)) return undefined;
     return 'it is neither an error code nor a variable';
   }
 
   const option = /^(--[a-z][a-z-]*)/.exec(text)?.[1];
   if (option !== undefined)
-    return known.options.has(option) || isOfOthers(option) ? undefined : 'no command has this option';
+    return known.options.has(option) || isForeign(option) ? undefined : 'no command has this option';
 
   if (/^((GET|POST|PUT|DELETE) )?\/(api|events|livez|readyz|metrics|revision)\b/.test(text)) {
     const request = text.replace(/\?.*$/, '');
@@ -95,8 +95,8 @@ export function nameProblem(
       : 'there is no such request';
   }
 
-  const mark = /^([a-z]+\.)?secretbridge\.dev\/([\w-]+)/.exec(text)?.[2];
-  if (mark !== undefined && mark !== 'v1' && !known.words.has(mark.split('-')[0] ?? ''))
+  const annotation = /^([a-z]+\.)?secretbridge\.dev\/([\w-]+)/.exec(text)?.[2];
+  if (annotation !== undefined && annotation !== 'v1' && !known.words.has(annotation.split('-')[0] ?? ''))
     return 'there is no such label or annotation';
 
   if (/^(src|test|docs|scripts|deploy|bench|examples)\/\S+$/.test(text))
@@ -104,7 +104,7 @@ export function nameProblem(
       ? undefined
       : 'there is no such file';
 
-  return configProblem(text, known, isOfOthers);
+  return configProblem(text, known, isForeign);
 }
 
 /** Extensions of files, which look like a path of the configuration. */
@@ -112,13 +112,13 @@ const FILE = /\.(ts|js|md|json|jsonl|ya?ml|db|key|pub|crt|pem|token|txt|dev|py|t
 
 function configProblem(
   text: string,
-  known: Known,
-  isOfOthers: (name: string) => boolean,
+  known: KnownNames,
+  isForeign: (name: string) => boolean,
 ): string | undefined {
   const { configNames, words } = known;
   if (/^[a-z]\w*(\.[a-z]\w*)+$/i.test(text) && !FILE.test(text)) {
     const [first = '', ...rest] = text.split('.');
-    if (!configNames.has(first) || isOfOthers(text)) return undefined;
+    if (!configNames.has(first) || isForeign(text)) return undefined;
     const places = [known.config, ...withMember(known.config, first), known.chart];
     return places.some((place) => hasPath(known.config, [first, ...rest], place)) ||
       hasPath(known.chart, [first, ...rest])
@@ -126,14 +126,14 @@ function configProblem(
       : 'the configuration has no such place';
   }
   if (/^[a-z]+[A-Z]\w*$/.test(text))
-    return configNames.has(text) || words.has(text) || isOfOthers(text) ? undefined : 'nothing has this name';
+    return configNames.has(text) || words.has(text) || isForeign(text) ? undefined : 'nothing has this name';
   if (
     /^[a-zA-Z]\w*: \S/.test(text) &&
     !text.includes('?') &&
     !/: .*[a-z]: /.test(text.replaceAll(/[{[].*/g, ''))
   ) {
     const names = namesIn(text);
-    const unknown = names.filter((name) => !configNames.has(name) && !words.has(name) && !isOfOthers(name));
+    const unknown = names.filter((name) => !configNames.has(name) && !words.has(name) && !isForeign(name));
     return unknown.length === 0 ? undefined : `the configuration has no \`${unknown.join('`, `')}\``;
   }
   return undefined;
@@ -157,14 +157,14 @@ function namesIn(text: string): readonly string[] {
 
 /** Every object of a schema that has a member of this name. */
 function withMember(schema: JsonSchema, name: string): readonly JsonSchema[] {
-  const found: JsonSchema[] = [];
+  const schemas: JsonSchema[] = [];
   const walk = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
-    if ((value as JsonSchema).properties?.[name] !== undefined) found.push(value as JsonSchema);
+    if ((value as JsonSchema).properties?.[name] !== undefined) schemas.push(value as JsonSchema);
     for (const member of Object.values(value)) walk(member);
   };
   walk(schema);
-  return found;
+  return schemas;
 }
 
 function hasWord(text: string, word: string): boolean {

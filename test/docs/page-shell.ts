@@ -13,7 +13,7 @@ export async function markedBlock(path: string, mark: string): Promise<string> {
   return block;
 }
 
-interface Ran {
+interface ShellResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -24,7 +24,7 @@ export interface PageShell extends AsyncDisposable {
   readonly folder: string;
   write(path: string, content: string): Promise<void>;
   /** Runs it with `sh`; the first command that fails ends it. */
-  run(script: string, env?: Readonly<Record<string, string>>): Promise<Ran>;
+  run(script: string, env?: Readonly<Record<string, string>>): Promise<ShellResult>;
 }
 
 /** For machines without the command line of SQLite, behind those that have it. */

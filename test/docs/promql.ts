@@ -2,7 +2,7 @@ import { METRICS, type MetricDefinition } from '../../src/metrics/names.ts';
 
 const PROM_CLIENT = /^(nodejs|process)_/;
 /** Labels that Prometheus puts on what it collects. */
-const OF_PROMETHEUS = new Set(['job', 'instance', 'pod', 'namespace', 'container', 'service', 'le']);
+const PROMETHEUS_LABELS = new Set(['job', 'instance', 'pod', 'namespace', 'container', 'service', 'le']);
 const SUFFIX = /_(bucket|sum|count)$/;
 
 function definitionOf(name: string): MetricDefinition | undefined {
@@ -24,20 +24,22 @@ export function isMetric(name: string): boolean {
 
 /** What an expression asks of metrics that are not there, or of labels that they do not have. */
 export function expressionProblems(expression: string): readonly string[] {
-  const asked = [...expression.matchAll(/\b((?:secretbridge|nodejs|process)_\w+)(?:\{([^}]*)\})?/g)];
-  if (asked.length === 0) return [`it names no metric of ours: ${expression}`];
-  const unknown = asked.filter(([, name = '']) => !isMetric(name)).map(([, name]) => `there is no ${name}`);
+  const selectors = [...expression.matchAll(/\b((?:secretbridge|nodejs|process)_\w+)(?:\{([^}]*)\})?/g)];
+  if (selectors.length === 0) return [`it names no metric of ours: ${expression}`];
+  const unknown = selectors
+    .filter(([, name = '']) => !isMetric(name))
+    .map(([, name]) => `there is no ${name}`);
   const labelsOf = (name: string): readonly string[] => definitionOf(name)?.labels ?? [];
-  const inBraces = asked.flatMap(([, name = '', selector = '']) =>
+  const inBraces = selectors.flatMap(([, name = '', selector = '']) =>
     [...selector.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)]
       .map(([, label = '']) => label)
-      .filter((label) => !labelsOf(name).includes(label) && !OF_PROMETHEUS.has(label))
+      .filter((label) => !labelsOf(name).includes(label) && !PROMETHEUS_LABELS.has(label))
       .map((label) => `${name} has no label ${label}`),
   );
-  const all = new Set(asked.flatMap(([, name = '']) => labelsOf(name)));
+  const all = new Set(selectors.flatMap(([, name = '']) => labelsOf(name)));
   const grouped = [...expression.matchAll(/\b(?:by|without|on|ignoring)\s*\(([^)]*)\)/g)]
     .flatMap(([, list = '']) => list.split(',').map((label) => label.trim()))
-    .filter((label) => label !== '' && !all.has(label) && !OF_PROMETHEUS.has(label))
+    .filter((label) => label !== '' && !all.has(label) && !PROMETHEUS_LABELS.has(label))
     .map((label) => `no metric of ${expression} has the label ${label}`);
   return [...unknown, ...inBraces, ...grouped];
 }

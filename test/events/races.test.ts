@@ -16,7 +16,7 @@ import { testDeps } from '../conformance/provider-deps.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { describeChaos, type OpenChannel, STORE } from './chaos.ts';
 
 // Runs the fault suite end to end for webhooks, Event Grid and Vault streams.
@@ -161,7 +161,7 @@ const stream: OpenChannel = async (take) => {
       onProgress: () => undefined,
     },
   );
-  await soon(() => expect(events.streams).toBe(1));
+  await waitUntil(() => expect(events.streams).toBe(1));
   return {
     deliver(key) {
       sent += 1;
@@ -172,7 +172,7 @@ const stream: OpenChannel = async (take) => {
       if (sent % 100 === 0) events.end(1001);
     },
     drained: () =>
-      soon(() => {
+      waitUntil(() => {
         expect(submitted).toBeGreaterThan(expected / 2);
         expect(events.streams).toBe(1);
       }),

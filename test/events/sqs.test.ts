@@ -5,7 +5,7 @@ import { startSqsIntake } from '../../src/events/sqs.ts';
 import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import type { MessageQueue, QueueMessage } from '../../src/providers/message-queue.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { arnOf, labelUpdated, REGION } from './aws-events.ts';
 
 type Answer = readonly QueueMessage[] | AppError;
@@ -92,7 +92,7 @@ const message = (body: unknown, receipt: string, received = 1): QueueMessage => 
 describe('the SQS intake', () => {
   it('submits a batch at once and then removes its messages', async () => {
     await using test = open([[message(labelUpdated('a'), 'r1'), message(labelUpdated('b'), 'r2')], []]);
-    await soon(() => expect(test.seen.receives).toBe(3));
+    await waitUntil(() => expect(test.seen.receives).toBe(3));
     expect(test.seen.hints).toEqual([
       { store: 'aws', keys: [arnOf('a'), 'a'] },
       { store: 'aws', keys: [arnOf('b'), 'b'] },
@@ -104,7 +104,7 @@ describe('the SQS intake', () => {
 
   it("leaves malformed messages to the queue's redrive policy", async () => {
     await using test = open([[message('hello', 'bad'), message(labelUpdated('a'), 'good')]]);
-    await soon(() => expect(test.seen.receives).toBe(2));
+    await waitUntil(() => expect(test.seen.receives).toBe(2));
     expect(test.seen.removed).toEqual(['good']);
     expect(test.seen.outcomes).toEqual(['malformed']);
     expect(test.seen.lines).toEqual([]);
@@ -112,23 +112,23 @@ describe('the SQS intake', () => {
 
   it('removes a malformed message after 50 deliveries and logs it', async () => {
     await using test = open([[message('hello', 'bad', 50)]]);
-    await soon(() => expect(test.seen.receives).toBe(2));
+    await waitUntil(() => expect(test.seen.receives).toBe(2));
     expect([test.seen.removed, test.seen.outcomes]).toEqual([['bad'], ['dropped']]);
     expect(test.seen.lines).toEqual(['malformed message deleted after too many deliveries']);
   });
 
   it('pauses when the queue redelivers malformed messages at once', async () => {
     await using test = open(Array.from({ length: 5 }, () => [message('hello', 'bad')]));
-    await soon(() => expect(test.seen.time.waiting).toEqual([1_000]));
+    await waitUntil(() => expect(test.seen.time.waiting).toEqual([1_000]));
     expect(test.seen.receives).toBe(1);
     await test.seen.time.advance(1_000);
-    await soon(() => expect(test.seen.receives).toBe(2));
+    await waitUntil(() => expect(test.seen.receives).toBe(2));
   });
 
   it('pauses when no message can be removed', async () => {
     const answers = Array.from({ length: 5 }, () => [message(labelUpdated('a'), 'r')]);
     await using test = open(answers, { failEach: 1 });
-    await soon(() => expect(test.seen.time.waiting).toEqual([1_000]));
+    await waitUntil(() => expect(test.seen.time.waiting).toEqual([1_000]));
     expect([test.seen.receives, test.seen.takes, test.seen.progress]).toEqual([1, 1, [undefined]]);
   });
 
@@ -138,12 +138,12 @@ describe('the SQS intake', () => {
     await using test = open([away, away, away, slow, [message(labelUpdated('a'), 'r')]]);
     const waits: number[] = [];
     for (let n = 0; n < 4; n += 1) {
-      await soon(() => expect(test.seen.time.waiting).toHaveLength(1));
+      await waitUntil(() => expect(test.seen.time.waiting).toHaveLength(1));
       const [wait = 0] = test.seen.time.waiting;
       waits.push(Math.round(wait));
       await test.seen.time.advance(wait);
     }
-    await soon(() => expect(test.seen.removed).toEqual(['r']));
+    await waitUntil(() => expect(test.seen.removed).toEqual(['r']));
     expect(waits).toEqual([999, 1_998, 3_996, 30_000]);
     expect(test.seen.progress).toEqual([
       'STORE_UNAVAILABLE',
@@ -156,15 +156,15 @@ describe('the SQS intake', () => {
 
   it('retries opening the queue', async () => {
     await using test = open([[message(labelUpdated('a'), 'r')]], { failOpen: 1 });
-    await soon(() => expect(test.seen.time.waiting).toHaveLength(1));
+    await waitUntil(() => expect(test.seen.time.waiting).toHaveLength(1));
     await test.seen.time.advance(60_000);
-    await soon(() => expect(test.seen.removed).toEqual(['r']));
+    await waitUntil(() => expect(test.seen.removed).toEqual(['r']));
     expect(test.seen.progress[0]).toBe('CREDENTIAL_MISSING');
   });
 
   it('submits a message even when it cannot be removed', async () => {
     await using test = open([[message(labelUpdated('a'), 'r')]], { failRemove: 1 });
-    await soon(() => expect(test.seen.progress).toEqual(['STORE_UNAVAILABLE']));
+    await waitUntil(() => expect(test.seen.progress).toEqual(['STORE_UNAVAILABLE']));
     expect(test.seen.hints).toHaveLength(1);
   });
 
@@ -173,7 +173,7 @@ describe('the SQS intake', () => {
     ['waits after a failure', [new AppError('STORE_UNAVAILABLE')]],
   ])('stops at once while it %s', async (_, answers: readonly Answer[]) => {
     const test = open(answers);
-    await soon(() => expect(test.seen.receives).toBe(1));
+    await waitUntil(() => expect(test.seen.receives).toBe(1));
     await test.intake[Symbol.asyncDispose]();
     expect([test.seen.closed, test.seen.receives]).toEqual([1, 1]);
     expect(test.seen.time.waiting).toEqual([]);

@@ -5,7 +5,7 @@ import { vault } from '../../src/providers/vault/index.ts';
 import { testDeps } from '../conformance/provider-deps.ts';
 import { startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 
 it('a reopened store reopens its stream without reporting a failure', async () => {
   await using server = await startVaultServer();
@@ -30,9 +30,9 @@ it('a reopened store reopens its stream without reporting a failure', async () =
     },
     { submit: () => ({ targets: 0, unknown: 0 }), onSkipped: () => undefined, onProgress },
   );
-  await soon(() => expect(onProgress).toHaveBeenCalledOnce());
+  await waitUntil(() => expect(onProgress).toHaveBeenCalledOnce());
   await before[Symbol.asyncDispose]();
-  await soon(() => expect(events.handshakes).toHaveLength(2));
-  await soon(() => expect(events.streams).toBe(1));
+  await waitUntil(() => expect(events.handshakes).toHaveLength(2));
+  await waitUntil(() => expect(events.streams).toBe(1));
   expect(onProgress.mock.calls.flat().filter((error) => error !== undefined)).toEqual([]);
 });

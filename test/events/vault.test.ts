@@ -7,7 +7,7 @@ import { vault } from '../../src/providers/vault/index.ts';
 import { testDeps } from '../conformance/provider-deps.ts';
 import { eventText, hugeFrame, startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 
 interface World extends AsyncDisposable {
   readonly server: Awaited<ReturnType<typeof startVaultServer>>;
@@ -72,7 +72,7 @@ async function open(config: Readonly<Record<string, unknown>> = {}, maxWaits = 1
     waits,
     env,
     connected: (times = 1) =>
-      soon(() => {
+      waitUntil(() => {
         expect(events.streams).toBe(1);
         expect(progress.filter((error) => error === undefined)).toHaveLength(times);
       }),
@@ -114,7 +114,7 @@ describe('the Vault event stream', () => {
     events.send('kv-v2/undelete', 'secret/undelete/back');
     events.send('kv-v2/destroy', 'secret/destroy/gone');
     events.send('kv-v2/metadata-delete', 'secret/metadata/data/data');
-    await soon(() => expect(world.keys).toHaveLength(7));
+    await waitUntil(() => expect(world.keys).toHaveLength(7));
     expect(world.keys).toEqual([
       'payments/db',
       'ümlaut/🔑',
@@ -131,7 +131,7 @@ describe('the Vault event stream', () => {
     await world.connected();
     world.events.send('kv-v1/write', 'kv1/data/x');
     world.events.send('kv-v1/delete', 'kv1/y');
-    await soon(() => expect(world.keys).toEqual(['data/x', 'y']));
+    await waitUntil(() => expect(world.keys).toEqual(['data/x', 'y']));
   });
 
   it('understands the event formats of older servers', async () => {
@@ -147,7 +147,7 @@ describe('the Vault event stream', () => {
     );
     events.send('kv-v2/data-write', 'secret/x', { event: {}, metadata: { path: 'secret/data/c' } });
     events.send('kv-v2/data-write', 'secret/x', metadata({ data_path: 'ns1/secret/data/d' }));
-    await soon(() => expect(world.keys).toEqual(['a', 'b', 'c', 'd']));
+    await waitUntil(() => expect(world.keys).toEqual(['a', 'b', 'c', 'd']));
   });
 
   it('ignores events of other engines and stays open', async () => {
@@ -162,7 +162,7 @@ describe('the Vault event stream', () => {
     for (const text of ['', 'no JSON', '[]', 'null', '{"data":7}', '{"data":{"event_type":["kv-v2/"]}}'])
       events.sendText(text);
     events.send('kv-v2/data-write', 'secret/data/after');
-    await soon(() => expect(world.keys).toEqual(['after']));
+    await waitUntil(() => expect(world.keys).toEqual(['after']));
     expect(world.skipped).toEqual(Array(11).fill('ignored'));
     expect(world.waits).toEqual([]);
   });
@@ -179,7 +179,7 @@ describe('the Vault event stream', () => {
     breakStream(world);
     await world.connected(2);
     world.events.send('kv-v2/data-write', 'secret/data/again');
-    await soon(() => expect(world.keys).toEqual(['again']));
+    await waitUntil(() => expect(world.keys).toEqual(['again']));
     expect(world.progress.map((error) => error?.code)).toEqual([undefined, 'STORE_UNAVAILABLE', undefined]);
   });
 
@@ -188,7 +188,7 @@ describe('the Vault event stream', () => {
     for (let times = 1; times < 10; times += 1) {
       await world.connected(times);
       world.events.drop();
-      await soon(() => expect(world.waits).toHaveLength(times));
+      await waitUntil(() => expect(world.waits).toHaveLength(times));
     }
     expect(world.waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60].map((s) => s * 1_000));
   });
@@ -199,10 +199,10 @@ describe('the Vault event stream', () => {
     [405, 'CONFIG_INVALID'],
   ])('answered with %i is retried slowly', async (status, code) => {
     await using world = await open({}, 3);
-    await soon(() => expect(world.progress).not.toEqual([]));
+    await waitUntil(() => expect(world.progress).not.toEqual([]));
     world.events.refuse = { status };
     world.events.drop();
-    await soon(() => expect(world.waits).toHaveLength(3));
+    await waitUntil(() => expect(world.waits).toHaveLength(3));
     expect(world.waits.slice(1)).toEqual([120_000, 120_000]);
     const [, , error] = world.progress;
     expect(error?.code).toBe(code);
@@ -214,7 +214,7 @@ describe('the Vault event stream', () => {
     await using world = await open({}, 3);
     world.events.refuse = { status: 503 };
     world.events.drop();
-    await soon(() => expect(world.waits).toHaveLength(3));
+    await waitUntil(() => expect(world.waits).toHaveLength(3));
     expect(world.progress.at(-1)).toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
@@ -237,9 +237,9 @@ describe('the Vault event stream', () => {
       location: `${active.address}/v1/sys/events/subscribe/kv*?json=true`,
     };
     world.events.drop();
-    await soon(() => expect(active.streams).toBe(1));
+    await waitUntil(() => expect(active.streams).toBe(1));
     active.send('kv-v2/data-write', 'secret/data/there');
-    await soon(() => expect(world.keys).toEqual(['there']));
+    await waitUntil(() => expect(world.keys).toEqual(['there']));
     expect(active.handshakes).toMatchObject([{ token: world.server.rootToken, namespace: 'ns1' }]);
   });
 
@@ -253,7 +253,7 @@ describe('the Vault event stream', () => {
     await world.connected();
     world.events.refuse = { status: 307, location };
     world.events.drop();
-    await soon(() => expect(world.waits).toHaveLength(2));
+    await waitUntil(() => expect(world.waits).toHaveLength(2));
     expect(world.progress.at(-1)).toMatchObject({ code: 'BAD_ANSWER' });
     expect(world.events.handshakes.length).toBeLessThanOrEqual(5);
   });

@@ -52,26 +52,26 @@ describe.skipIf(!hasPython)('the Python service of the examples (needs Python 3.
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    let said = '';
+    let output = '';
     for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+      stream.setEncoding('utf8').on('data', (text: string) => (output += text));
     const ended = once(child, 'close') as Promise<[number | null]>;
     const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
     const address = `http://127.0.0.1:${/\d+$/.exec(line)?.[0]}`;
-    const ask = async (path: string, options = {}) =>
+    const sendRequest = async (path: string, options = {}) =>
       (await (await request(`${address}${path}`, options)).body.json()) as Record<string, unknown>;
-    const signature = async () => (await ask('/sign', { method: 'POST', body: 'hello' })).signature;
+    const signature = async () => (await sendRequest('/sign', { method: 'POST', body: 'hello' })).signature;
     const expected = (key: string) => createHmac('sha256', key).update('hello').digest('hex');
 
     expect(await signature()).toBe(expected('first-key'));
-    expect(await ask('/revision')).toEqual({ revision: '..1' });
+    expect(await sendRequest('/revision')).toEqual({ revision: '..1' });
     await mount(folder, '..2', 'second-key');
     await rm(join(folder, '..1'), { recursive: true });
     expect(await signature()).toBe(expected('second-key'));
-    expect(await ask('/revision')).toEqual({ revision: '..2' });
+    expect(await sendRequest('/revision')).toEqual({ revision: '..2' });
 
     child.kill('SIGTERM');
     expect((await ended)[0]).toBe(0);
-    expect(said).not.toContain('-key');
+    expect(output).not.toContain('-key');
   });
 });

@@ -41,8 +41,9 @@ function getValue(context: OperationContext, operation: string, id: string, inpu
   const { VersionId: versionId, VersionStage: stage = versionId === undefined ? 'AWSCURRENT' : undefined } =
     input;
   const version = secret.versions.find(
-    (it) =>
-      (versionId === undefined || it.id === versionId) && (stage === undefined || it.stages.has(text(stage))),
+    (candidate) =>
+      (versionId === undefined || candidate.id === versionId) &&
+      (stage === undefined || candidate.stages.has(text(stage))),
   );
   if (version === undefined) throw new AwsError('ResourceNotFoundException');
   return payload(secret, version);
@@ -102,8 +103,8 @@ function matchesFilter(
           : [];
   return values.some((value) =>
     value.startsWith('!')
-      ? !texts.some((it) => it.startsWith(value.slice(1)))
-      : texts.some((it) => it.startsWith(value)),
+      ? !texts.some((candidate) => candidate.startsWith(value.slice(1)))
+      : texts.some((candidate) => candidate.startsWith(value)),
   );
 }
 

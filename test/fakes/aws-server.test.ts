@@ -123,13 +123,13 @@ describe('the fake of AWS', () => {
       400,
       { __type: 'MissingAuthenticationTokenException' },
     ]);
-    const stranger = new SecretsManagerClient({
+    const unknownClient = new SecretsManagerClient({
       ...aws.options,
       credentials: { accessKeyId: 'AKIAX', secretAccessKey: 'x' },
     });
-    const call = stranger.send(new GetSecretValueCommand({ SecretId: 'a' }));
+    const call = unknownClient.send(new GetSecretValueCommand({ SecretId: 'a' }));
     await expect(call).rejects.toMatchObject({ name: 'UnrecognizedClientException' });
-    stranger.destroy();
+    unknownClient.destroy();
   });
 
   it('does wrong when it is told to, for the operations that were named', async () => {

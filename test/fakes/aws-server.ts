@@ -137,7 +137,7 @@ export async function startAwsServer(options: AwsServerOptions = {}): Promise<Aw
       else if (operation !== 'AssumeRoleWithWebIdentity') throw new AwsError('InvalidAction');
       else if (aws.webTokens?.includes(String(input.WebIdentityToken)) === false)
         throw new AwsError('InvalidIdentityToken');
-      return xml(200, loggedIn(operation, logIn(String(input.RoleArn))));
+      return xml(200, loginResponse(operation, logIn(String(input.RoleArn))));
     } catch (error) {
       if (!(error instanceof AwsError)) throw error;
       const type = error.type.replace(/Exception$/, '').replace('UnrecognizedClient', 'InvalidClientTokenId');
@@ -193,7 +193,7 @@ export async function startAwsServer(options: AwsServerOptions = {}): Promise<Aw
           : incoming.headers['x-amz-target'] !== undefined
             ? secretsManager(operation, incoming, input)
             : sts(operation, incoming, input);
-    if (fault === 'wrong form') return send(outgoing, wrongForm(reply), false);
+    if (fault === 'wrong form') return send(outgoing, misshapen(reply), false);
     if (fault === 'wrong type') return send(outgoing, { ...reply, type: 'text/plain' }, false);
     send(outgoing, fault === 'html' || fault === 'html 403' ? html(fault) : reply, fault === 'cut');
   };
@@ -246,7 +246,7 @@ function parse({ method, url, headers }: IncomingMessage, body: string) {
   return { operation: String(input.Action), input };
 }
 
-function loggedIn(
+function loginResponse(
   operation: string,
   { accessKeyId, secretAccessKey, sessionToken, endsAt, role }: Grant,
 ): string {
@@ -275,7 +275,7 @@ function html(fault: 'html' | 'html 403'): Reply {
 }
 
 /** Whole, and marked rightly, but what was asked for is not where it belongs. */
-function wrongForm({ body, ...reply }: Reply): Reply {
+function misshapen({ body, ...reply }: Reply): Reply {
   if (!reply.type.includes('json')) return { ...reply, body: body.replaceAll('Credentials>', 'Keys>') };
   const lists = { SecretList: 'no list', SecretValues: 'no list', Errors: 'no list' };
   return {

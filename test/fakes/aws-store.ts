@@ -37,14 +37,14 @@ export class AwsStore {
 
   /** A new version, which becomes the current one unless `stages` say otherwise. Undefined value: no version at all. */
   put(name: string, value: string | Uint8Array | undefined, options: PutOptions = {}): StoredSecret {
-    const known = this.#secrets.get(name);
+    const existing = this.#secrets.get(name);
     const suffix = options.suffix ?? randomText(6);
     const secret = {
-      arn: known?.arn ?? `${this.#prefix}${name}-${suffix}`,
+      arn: existing?.arn ?? `${this.#prefix}${name}-${suffix}`,
       name,
-      versions: known?.versions ?? [],
-      tags: options.tags ?? known?.tags ?? {},
-      deletedAt: known?.deletedAt,
+      versions: existing?.versions ?? [],
+      tags: options.tags ?? existing?.tags ?? {},
+      deletedAt: existing?.deletedAt,
     };
     this.#secrets.set(name, secret);
     if (value !== undefined) addVersion(secret, value, options);
@@ -60,8 +60,8 @@ export class AwsStore {
 
   /** By name, by ARN, or by ARN without the added characters. */
   get(id: string): StoredSecret | undefined {
-    const known = this.#secrets.get(id);
-    if (known !== undefined) return known;
+    const existing = this.#secrets.get(id);
+    if (existing !== undefined) return existing;
     const all = [...this.#secrets.values()];
     return all.find(({ arn }) => arn === id) ?? all.find(({ arn }) => arn.slice(0, -7) === id);
   }

@@ -6,7 +6,7 @@ import { type ClusterHarness, change, manifest, readNow } from '../conformance/c
 import { describeLists } from '../conformance/cluster-lists.ts';
 import { describeMergeLaw } from '../conformance/cluster-merge-law.ts';
 import { describeWatch } from '../conformance/cluster-watch.ts';
-import { watching } from '../conformance/cluster-watch-log.ts';
+import { openWatchLog } from '../conformance/cluster-watch-log.ts';
 import { describeNamespaceWatch } from '../conformance/cluster-watch-namespaces.ts';
 import { createMemoryCluster } from './memory-cluster.ts';
 
@@ -38,7 +38,11 @@ async function open(): Promise<ClusterHarness> {
 describeCluster('the memory cluster', open);
 describeLists('the memory cluster', open);
 for (const scope of ['name', 'namespace'] as const) {
-  describeWatch(`the memory cluster, by ${scope},`, open, { scope, tellsEach: true, notesWriters: true });
+  describeWatch(`the memory cluster, by ${scope},`, open, {
+    scope,
+    reportsEveryVersion: true,
+    recordsManagers: true,
+  });
 }
 describeNamespaceWatch('the memory cluster', open);
 
@@ -87,11 +91,11 @@ describe('the memory cluster as a test double', () => {
 
   it('can interrupt its watches, which then restart', async () => {
     const cluster = createMemoryCluster();
-    await using log = watching(cluster, { namespace: 'team' });
-    await log.until(({ lists }) => lists() === 1);
+    await using log = openWatchLog(cluster, { namespace: 'team' });
+    await log.until(({ listCount: listCount }) => listCount() === 1);
     expect(cluster.watched).toEqual([{ namespace: 'team' }]);
     cluster.interrupt(new AppError('CLUSTER_UNAVAILABLE'));
-    await log.until(({ lists }) => lists() === 2);
+    await log.until(({ listCount: listCount }) => listCount() === 2);
     expect(log.errors).toMatchObject([{ code: 'CLUSTER_UNAVAILABLE' }]);
   });
 });

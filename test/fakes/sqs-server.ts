@@ -49,40 +49,40 @@ export async function startSqsServer({
   const messages = new Map<string, Stored>();
   const waiting = new Set<() => void>();
 
-  const visible = (most: number, hiddenMs: number): Stored[] => {
-    const found = [...messages.values()].filter(({ visibleAt }) => visibleAt <= now()).slice(0, most);
-    for (const message of found) {
+  const visible = (limit: number, hiddenMs: number): Stored[] => {
+    const batch = [...messages.values()].filter(({ visibleAt }) => visibleAt <= now()).slice(0, limit);
+    for (const message of batch) {
       message.received += 1;
       message.visibleAt = now() + hiddenMs;
       message.receipt = randomUUID();
     }
-    return found;
+    return batch;
   };
-  const receive = async (input: Record<string, unknown>, gone: Promise<unknown>): Promise<object> => {
-    const most = Number(input.MaxNumberOfMessages ?? 1);
+  const receive = async (input: Record<string, unknown>, disconnected: Promise<unknown>): Promise<object> => {
+    const limit = Number(input.MaxNumberOfMessages ?? 1);
     const { VisibilityTimeout } = input;
     const hiddenMs = VisibilityTimeout === undefined ? sqs.hiddenMs : Number(VisibilityTimeout) * 1_000;
     const until = now() + Number(input.WaitTimeSeconds ?? 0) * 1_000;
-    let left = false;
-    void gone.then(() => {
-      left = true;
+    let isDisconnected = false;
+    void disconnected.then(() => {
+      isDisconnected = true;
     });
-    let found = visible(most, hiddenMs);
-    while (found.length === 0 && !left && now() < until) {
+    let batch = visible(limit, hiddenMs);
+    while (batch.length === 0 && !isDisconnected && now() < until) {
       const { promise, resolve } = Promise.withResolvers<void>();
       waiting.add(resolve);
       // What was hidden comes back by itself.
       const next = Math.min(until, ...[...messages.values()].map(({ visibleAt }) => visibleAt));
       const timer = setTimeout(resolve, Math.max(1, next - now()));
-      await Promise.race([promise, gone]);
+      await Promise.race([promise, disconnected]);
       clearTimeout(timer);
       waiting.delete(resolve);
       // Whoever has left takes nothing along.
-      if (!left) found = visible(most, hiddenMs);
+      if (!isDisconnected) batch = visible(limit, hiddenMs);
     }
-    if (found.length === 0) return {};
+    if (batch.length === 0) return {};
     return {
-      Messages: found.map(({ id, body, received, receipt }) => ({
+      Messages: batch.map(({ id, body, received, receipt }) => ({
         MessageId: id,
         Body: body,
         ReceiptHandle: receipt,

@@ -14,7 +14,7 @@ export interface VaultCluster extends AsyncDisposable {
   readonly active: VaultServer;
   readonly standby: VaultServer;
   /** Which of them the next requests come to. */
-  to: 'active' | 'standby';
+  node: 'active' | 'standby';
   isCutOff: boolean;
   /** How far the storage of each has got. */
   readonly index: { active: number; standby: number };
@@ -29,7 +29,7 @@ export async function startVaultCluster(): Promise<VaultCluster> {
   const index = { active: 1, standby: 1 };
 
   const server = createServer(async (incoming, outgoing) => {
-    const isBehind = cluster.to === 'standby' && asked(incoming) > index.standby;
+    const isBehind = cluster.node === 'standby' && requestedIndex(incoming) > index.standby;
     if (
       isBehind &&
       (cluster.isCutOff || incoming.headers['x-vault-inconsistent'] !== 'forward-active-node')
@@ -37,7 +37,7 @@ export async function startVaultCluster(): Promise<VaultCluster> {
       outgoing.writeHead(cluster.isCutOff ? 307 : 429).end();
       return;
     }
-    const node = isBehind ? 'active' : cluster.to;
+    const node = isBehind ? 'active' : cluster.node;
     const url = new URL(incoming.url ?? '/', cluster[node].address);
     const headers = { 'x-vault-token': String(incoming.headers['x-vault-token'] ?? '') };
     const answer = await fetch(url, { headers });
@@ -53,7 +53,7 @@ export async function startVaultCluster(): Promise<VaultCluster> {
     token,
     active,
     standby,
-    to: 'active',
+    node: 'active',
     isCutOff: false,
     index,
     async [Symbol.asyncDispose]() {
@@ -70,7 +70,7 @@ function headerOf(value: number): string {
   return Buffer.from(JSON.stringify({ cluster: CLUSTER, value: String(value) })).toString('base64');
 }
 
-function asked({ headers }: IncomingMessage): number {
+function requestedIndex({ headers }: IncomingMessage): number {
   const header = headers['x-vault-index'];
   if (typeof header !== 'string') return 0;
   return Number((JSON.parse(Buffer.from(header, 'base64').toString()) as { value: string }).value);

@@ -7,7 +7,7 @@ import { verify } from '../../src/audit/verify/verify.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { bare, entry, fingerprint } from '../audit/sample.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { startTestServer, type TestServer, TOKENS } from './harness.ts';
 
 const RECORDS = '/api/v1/audit/records';
@@ -188,7 +188,7 @@ describe('the export route', () => {
     const answer = await api.get('/api/v1/audit/export?format=csv&action=update');
     expect(answer.text.split('\r\n').length).toBeGreaterThan(3_000);
     for (const exportRequest of stalled) exportRequest.destroy();
-    await soon(() => {
+    await waitUntil(() => {
       const exports = api.audit.records.filter(({ action }) => action === 'export');
       const ends = exports.filter(({ counts }) => counts !== undefined);
       expect(ends).toHaveLength(exports.length / 2);
@@ -274,7 +274,7 @@ describe('the export route', () => {
     // The client must see an error, so that a partial file does not look complete.
     const cut = once(answer, 'error');
     answer.once('data', () => end(answer, api));
-    await soon(() =>
+    await waitUntil(() =>
       expect(api.audit.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' }),
     );
     expect(api.audit.records.at(-1)?.counts?.records).toBeLessThan(5_000);

@@ -93,8 +93,8 @@ describe('the input', () => {
       },
       { name: 'b', text: JSON.stringify({ ...list, items: list.items.slice(1) }) },
     ];
-    const { externalObjects: found, unreadable } = readObjects(texts, 'default');
-    expect(found.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
+    const { externalObjects: externalObjects, unreadable } = readObjects(texts, 'default');
+    expect(externalObjects.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
     expect(unreadable).toEqual([]);
   });
 
@@ -146,8 +146,11 @@ spec:
     ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is not valid YAML or JSON\. .*`helm template`$/],
   ])('of a chart with `%s` is listed', (name, line) => {
     const text = `apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  ${name}\n`;
-    const { externalObjects: found, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
-    expect(found).toEqual([]);
+    const { externalObjects: externalObjects, unreadable } = readObjects(
+      [{ name: 'chart.yaml', text }],
+      'default',
+    );
+    expect(externalObjects).toEqual([]);
     expect(unreadable).toEqual([expect.stringMatching(line)]);
   });
 

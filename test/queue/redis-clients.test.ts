@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { openClients } from '../../src/queue/redis/clients.ts';
 import { listen } from '../fakes/loopback.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 
 /** A server that accepts connections and never replies. */
 async function startSilent() {
@@ -127,12 +127,12 @@ describe('Redis connection', () => {
   it('listens again to a restarted sentinel and reports its refusal', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
-    await soon(() => expect(server.subscribed).toHaveLength(1));
+    await waitUntil(() => expect(server.subscribed).toHaveLength(1));
     server.subscribed[0]?.destroy();
-    await soon(() => expect(server.subscribed).toHaveLength(2));
+    await waitUntil(() => expect(server.subscribed).toHaveLength(2));
     // The refusal has arrived by now.
     const quick = clients.quick as Redis;
-    await soon(() => expect(quick.status).toBe('ready'));
+    await waitUntil(() => expect(quick.status).toBe('ready'));
     for (let n = 0; n < 20; n += 1) await quick.ping();
     clients.close();
   });
@@ -142,11 +142,11 @@ describe('Redis connection', () => {
     const release = server.hold();
     const clients = await openClients(server.asAddress, () => undefined);
     const quick = clients.quick as Redis;
-    await soon(() => expect(server.held()).toBeGreaterThan(0));
+    await waitUntil(() => expect(server.held()).toBeGreaterThan(0));
     expect(quick.status).toBe('connecting');
     quick.disconnect(true);
     release();
-    await soon(() => expect(quick.status).toBe('ready'));
+    await waitUntil(() => expect(quick.status).toBe('ready'));
     clients.close();
   });
 
@@ -156,7 +156,7 @@ describe('Redis connection', () => {
     const reported: unknown[] = [];
     const clients = await openClients(address, (thrown) => reported.push(String(thrown)));
     const none = expect.stringMatching(/^Error: All sentinels are unreachable/);
-    await soon(() => expect(reported.length).toBeGreaterThan(4));
+    await waitUntil(() => expect(reported.length).toBeGreaterThan(4));
     expect(new Set(reported)).toEqual(new Set([none]));
     clients.close();
   });
@@ -166,8 +166,8 @@ describe('Redis connection', () => {
     const clients = await openClients(server.asAddress, () => undefined);
     const copy = (clients.blocking() as Redis).duplicate();
     const all = [clients.quick as Redis, copy];
-    await soon(() => expect(server.subscribed).toHaveLength(1));
-    await soon(() => expect(all.map(({ status }) => status)).toEqual(['ready', 'ready']));
+    await waitUntil(() => expect(server.subscribed).toHaveLength(1));
+    await waitUntil(() => expect(all.map(({ status }) => status)).toEqual(['ready', 'ready']));
     const begun = [0, 0];
     for (const [index, client] of all.entries())
       client.on('connecting', () => {
@@ -175,10 +175,10 @@ describe('Redis connection', () => {
       });
     server.tell('other 127.0.0.1 1 127.0.0.1 2');
     for (let n = 0; n < 2; n += 1) server.tell('main 127.0.0.1 1 127.0.0.1 2');
-    await soon(() => expect(begun).toEqual([1, 1]));
-    await soon(() => expect(all.map(({ status }) => status)).toEqual(['ready', 'ready']));
+    await waitUntil(() => expect(begun).toEqual([1, 1]));
+    await waitUntil(() => expect(all.map(({ status }) => status)).toEqual(['ready', 'ready']));
     server.tell('main 127.0.0.1 2 127.0.0.1 1');
-    await soon(() => expect(begun).toEqual([2, 2]));
+    await waitUntil(() => expect(begun).toEqual([2, 2]));
     copy.disconnect();
     clients.close();
   });

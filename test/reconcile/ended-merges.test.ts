@@ -6,7 +6,7 @@ import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Step } from '../fakes/faulty.ts';
 import { serve } from '../service/serving.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { base64, openWorld, type World } from './world.ts';
 
 const targetOf = (secret: string) => ({ namespace: 'apps', secret });
@@ -91,7 +91,7 @@ describe('renamed merge', () => {
     await using running = await serve(world);
     const stateOf = async () =>
       (await running.service.status()).targets.find(({ mapping }) => mapping === 'renamed')?.state;
-    await soon(async () => expect(await stateOf()).toBe('stale'));
+    await waitUntil(async () => expect(await stateOf()).toBe('stale'));
     for (let second = 0; second < 10; second += 1) await world.clock.advance(1_000);
     expect(dataOf(world)).toEqual(WITH_KEY);
   });
@@ -136,7 +136,7 @@ describe('ending merges', () => {
     expect(left(world)).toEqual(['b', 'c', 'd']);
     await using running = await serve(world);
     for (let second = 0; second < 10; second += 1) await world.clock.advance(1_000);
-    await soon(() => expect(running.service.held()).toHaveLength(3));
+    await waitUntil(() => expect(running.service.held()).toHaveLength(3));
     for (const { id } of running.service.held())
       expect(await running.service.release(id, { name: 'ann' }, `r-${id}`)).toMatchObject({
         summary: { updated: 1 },

@@ -4,7 +4,7 @@ import type { AwaitingReplacement } from '../../src/reconcile/presence.ts';
 import { createAwaitedReplacements } from '../../src/service/deletion/awaited-replacements.ts';
 import { createTargetStates } from '../../src/service/target-states.ts';
 import { openWorld, recordingLogger } from '../reconcile/world.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { failed, START, targetState } from './sample.ts';
 import { serve } from './serving.ts';
 
@@ -94,14 +94,14 @@ describe('a renamed target in the service', () => {
     cluster.put(NEW, { type: 'Opaque', data: {} });
     await using service = await serve();
     for (let second = 0; second < 5; second += 1) await clock.advance(1_000);
-    await soon(() => expect(service.known()?.error?.code).toBe('NOT_OWNED'));
+    await waitUntil(() => expect(service.known()?.error?.code).toBe('NOT_OWNED'));
     expect(exists(OLD)).toBe(true);
     expect(saysOf(logger)).toHaveLength(1);
     cluster.forget(NEW);
     const answer = service.ask();
     for (let second = 0; second < 5; second += 1) await clock.advance(1_000);
     await answer;
-    await soon(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
+    await waitUntil(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
     expect(cluster.writes.slice(-2).map(({ kind, id }) => `${kind} ${id.secret}`)).toEqual([
       'create new',
       'remove old',
@@ -113,21 +113,23 @@ describe('a renamed target in the service', () => {
     store.fail('a', new AppError('STORE_UNAVAILABLE'));
     await using service = await serve();
     for (let second = 0; second < 5; second += 1) await clock.advance(1_000);
-    await soon(() => expect(service.known()?.error?.code).toBe('STORE_UNAVAILABLE'));
+    await waitUntil(() => expect(service.known()?.error?.code).toBe('STORE_UNAVAILABLE'));
     expect(exists(OLD)).toBe(true);
     store.put('a', 'a');
     for (let second = 0; second < 30; second += 1) await clock.advance(1_000);
-    await soon(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
+    await waitUntil(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
   });
 
   it('keeps merged keys while there is no Secret to merge into', async () => {
     const { cluster, clock, serve } = await renamed('merge');
     await using service = await serve();
     for (let second = 0; second < 5; second += 1) await clock.advance(1_000);
-    await soon(() => expect(service.known()?.error?.code).toBe('SECRET_MISSING'));
+    await waitUntil(() => expect(service.known()?.error?.code).toBe('SECRET_MISSING'));
     expect(cluster.raw(OLD)?.data).toEqual({ K: 'YQ==' });
     cluster.put(NEW, { data: {} });
     for (let second = 0; second < 30; second += 1) await clock.advance(1_000);
-    await soon(() => expect([cluster.raw(NEW)?.data, cluster.raw(OLD)?.data]).toEqual([{ K: 'YQ==' }, {}]));
+    await waitUntil(() =>
+      expect([cluster.raw(NEW)?.data, cluster.raw(OLD)?.data]).toEqual([{ K: 'YQ==' }, {}]),
+    );
   });
 });

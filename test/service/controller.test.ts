@@ -20,7 +20,7 @@ import {
   recordingLogger,
   TWO_MAPPINGS,
 } from '../reconcile/world.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { settled } from './sample.ts';
 import { serve } from './serving.ts';
 
@@ -97,7 +97,7 @@ async function open(
     queue,
     state,
     writes,
-    is: (id: TargetId, kind: string) => soon(isKnown(id, kind)),
+    is: (id: TargetId, kind: string) => waitUntil(isKnown(id, kind)),
     valueOf: (id: TargetId, key: string) => objectIn(cluster.raw(id) ?? {}, 'data')?.[key],
     [Symbol.asyncDispose]: () => controller.close(1_000),
   };
@@ -125,12 +125,12 @@ describe('controller', () => {
       return () => undefined;
     };
     await using _ = await serve(world, undefined, { queue: { ...queue, add, onHealth } });
-    await soon(() => expect(queued).toHaveLength(2));
+    await waitUntil(() => expect(queued).toHaveLength(2));
     tell({ state: 'up', asOf: world.clock.now() - 1 });
     await settled();
     expect(queued).toHaveLength(2);
     tell({ state: 'up', asOf: world.clock.now() });
-    await soon(() => expect(queued).toHaveLength(4));
+    await waitUntil(() => expect(queued).toHaveLength(4));
   });
 
   it('runs no job under the old configuration while a new one comes into force', async () => {
@@ -145,23 +145,23 @@ describe('controller', () => {
       state.mappings = state.mappings.filter(({ name }) => name !== 'db');
       await coming.promise;
     });
-    await soon(() => expect(state.mappings).toHaveLength(1));
+    await waitUntil(() => expect(state.mappings).toHaveLength(1));
     const before = state.runs.length;
     await controller.request(db, 'asked');
     await settled();
     expect(state.runs.slice(before)).toEqual([]);
     coming.resolve();
     await changed;
-    await soon(() => expect(state.runs.slice(before)).toEqual(['token']));
+    await waitUntil(() => expect(state.runs.slice(before)).toEqual(['token']));
   });
 
   it('repairs changed and deleted targets', async () => {
     await using opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     opened.cluster.edit(APPS_TOKEN, (raw) => ({ ...raw, data: { TOKEN: base64('evil') } }));
-    await soon(() => expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
+    await waitUntil(() => expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
     opened.cluster.forget(APPS_TOKEN);
-    await soon(() => expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
+    await waitUntil(() => expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok')));
     const writes = opened.writes();
     await settled();
     expect(opened.writes()).toBe(writes);
@@ -174,7 +174,7 @@ describe('controller', () => {
     });
     const { state, store, cluster, clock } = opened;
     const userOf = () => opened.valueOf({ namespace: 'prod', secret: 'db' }, 'USER');
-    await soon(() => expect(userOf()).toBe(base64('ann')));
+    await waitUntil(() => expect(userOf()).toBe(base64('ann')));
     store.put('dev-db', '{"user":"dev","password":"dev"}');
     state.mappings = state.mappings.map((mapping) => ({
       ...mapping,
@@ -193,7 +193,9 @@ describe('controller', () => {
     expect(userOf()).toBe(base64('ann'));
     // After resolution the targets are those of the new selector.
     await opened.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
-    await soon(() => expect(opened.valueOf({ namespace: 'dev', secret: 'db' }, 'USER')).toBe(base64('dev')));
+    await waitUntil(() =>
+      expect(opened.valueOf({ namespace: 'dev', secret: 'db' }, 'USER')).toBe(base64('dev')),
+    );
   });
 
   it('queues a claimed Secret at once when one of its two mappings no longer wants it', async () => {
@@ -204,7 +206,7 @@ describe('controller', () => {
     await using opened = await open(claiming('one') + claiming('two'), undefined, {
       cluster: { namespaces: { apps: { one: 'yes', two: 'yes' } } },
     });
-    await soon(() =>
+    await waitUntil(() =>
       expect(opened.controller.states.get('two', APPS_DB)?.error?.code).toBe('TARGET_CLAIMED'),
     );
     await settled();
@@ -212,7 +214,7 @@ describe('controller', () => {
     const before = runs();
     opened.state.mappings = opened.state.mappings.filter(({ name }) => name === 'two');
     await opened.controller.applyConfigChange({ mappings: new Set(), all: false });
-    await soon(() => expect(runs()).toBe(before + 1));
+    await waitUntil(() => expect(runs()).toBe(before + 1));
   });
 
   it('waits before it takes a freed name, so that its owner can recreate the Secret', async () => {
@@ -283,7 +285,7 @@ describe('controller', () => {
     opened.state.mappings = opened.state.mappings.map((mapping) => ({ ...mapping, refreshMs: 420_000 }));
     await opened.controller.applyConfigChange({ mappings: new Set(['db', 'token']), all: false });
     await opened.clock.advance(5_000);
-    await soon(() => expect(opened.controller.states.sweepState(shard)).toBeDefined());
+    await waitUntil(() => expect(opened.controller.states.sweepState(shard)).toBeDefined());
   });
 
   it('creates the targets of a new mapping in one run, without reading Secrets that the watch reports missing', async () => {
@@ -324,7 +326,7 @@ describe('controller', () => {
     opened.state.mappings = [db];
     await opened.controller.applyConfigChange({ mappings: new Set(), all: false });
     reading.open();
-    await soon(() => expect(opened.state.runs).toContain('wrong'));
+    await waitUntil(() => expect(opened.state.runs).toContain('wrong'));
     expect(opened.cluster.raw({ namespace: 'elsewhere', secret: 'wrong' })).toBeUndefined();
     expect(opened.writes()).toBe(1);
   });
@@ -355,7 +357,7 @@ describe('controller', () => {
     opened.state.mappings = [db, wrong];
     await opened.controller.applyConfigChange({ mappings: new Set(['wrong']), all: false });
     await created.promise;
-    await soon(() => expect(opened.cluster.raw({ ...APPS_DB, secret: 'wrong' })).toBeDefined());
+    await waitUntil(() => expect(opened.cluster.raw({ ...APPS_DB, secret: 'wrong' })).toBeDefined());
     await settled();
     await opened.clock.advance(5_000);
     expect(looks).toEqual([true]);
@@ -407,7 +409,7 @@ describe('controller', () => {
     expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('by hand'));
     // A new manual request covers this edit.
     await opened.controller.request({ mapping: db, id: APPS_DB }, 'asked again');
-    await soon(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
+    await waitUntil(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
   });
 
   it('creates new targets under `onDrift: report`, whatever was deleted before', async () => {
@@ -419,7 +421,7 @@ describe('controller', () => {
         cluster: { namespaces: { apps: { env: 'prod' } } },
       },
     );
-    await soon(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
+    await waitUntil(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
     const { state, clock } = opened;
     const { mappings } = state;
     const change = async (wanted: typeof mappings) => {
@@ -429,14 +431,14 @@ describe('controller', () => {
       await opened.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
     };
     const isNow = (kind: string) =>
-      soon(() =>
+      waitUntil(() =>
         expect(opened.controller.states.get('db', APPS_DB)).toMatchObject({ kind, startedAt: clock.now() }),
       );
     await change([]);
     // Deleted with its namespace, or by an operator who cleaned up.
     opened.cluster.forget(APPS_DB);
     await change(mappings);
-    await soon(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
+    await waitUntil(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
     // From then on it is an ordinary target, even if it existed before it was added.
     await change([]);
     await change(mappings);
@@ -458,7 +460,7 @@ describe('controller', () => {
     expect(opened.controller.auditHealth.error()).toBeUndefined();
     isAway = true;
     opened.cluster.forget(APPS_TOKEN);
-    await soon(() => expect(opened.controller.auditHealth.error()).toBe(outage));
+    await waitUntil(() => expect(opened.controller.auditHealth.error()).toBe(outage));
     const db = opened.state.mappings.find(({ name }) => name === 'db');
     if (db === undefined) throw new Error('there is no such mapping');
     opened.clock.set(opened.clock.now() + 1_000);
@@ -467,7 +469,7 @@ describe('controller', () => {
     expect(opened.controller.auditHealth.error()).toBe(outage);
     isAway = false;
     await opened.clock.advance(10_000);
-    await soon(() => expect(opened.controller.auditHealth.error()).toBeUndefined());
+    await waitUntil(() => expect(opened.controller.auditHealth.error()).toBeUndefined());
     expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
   });
 
@@ -488,16 +490,16 @@ describe('controller', () => {
       vi.advanceTimersByTime(250);
       opened.clock.set(opened.clock.now() + 300_000);
     }
-    await soon(() => expect(opened.state.cycles).toBeGreaterThan(0));
+    await waitUntil(() => expect(opened.state.cycles).toBeGreaterThan(0));
     isAway = true;
     vi.advanceTimersByTime(3_600_000);
-    await soon(() => expect(opened.controller.auditHealth.error()?.code).toBe('AUDIT_UNAVAILABLE'));
+    await waitUntil(() => expect(opened.controller.auditHealth.error()?.code).toBe('AUDIT_UNAVAILABLE'));
     opened.clock.set(opened.clock.now() + 120_000);
     expect(opened.controller.auditHealth.error()?.code).toBe('AUDIT_UNAVAILABLE');
     isAway = false;
     vi.advanceTimersByTime(20_000);
-    await soon(() => expect(opened.controller.auditHealth.error()).toBeUndefined());
-    await soon(() => {
+    await waitUntil(() => expect(opened.controller.auditHealth.error()).toBeUndefined());
+    await waitUntil(() => {
       // A sweep that ends later is recorded an hour later.
       vi.advanceTimersByTime(3_600_000);
       expect(swept).toBe(opened.state.cycles);
@@ -555,7 +557,7 @@ describe('controller', () => {
     await closing;
     isClosed = true;
     store.open();
-    await soon(() =>
+    await waitUntil(() =>
       expect(opened.controller.loops.states().filter(({ name }) => name.startsWith('job'))).toEqual([]),
     );
     expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);

@@ -11,7 +11,7 @@ import type { Service } from '../../src/service/service.ts';
 import type { Step } from '../fakes/faulty.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { openWorld, recordingLogger, type World } from '../reconcile/world.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { type Serving, serve } from './serving.ts';
 
 const ANN = { name: 'ann' };
@@ -70,7 +70,7 @@ it('keeps an orphan of one replica while another replica may want it', async () 
   expect(world.records.at(-1)).toMatchObject({ action: 'command', note: 'prune' });
   replicasAgree = true;
   await seconds(world, 20);
-  await soon(() => expect(isThere(world, 't0')).toBe(false));
+  await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
 it('deletes orphans after another process has finished its deletions, without an audit error meanwhile', async () => {
@@ -86,7 +86,7 @@ it('deletes orphans after another process has finished its deletions, without an
   expect(serving.controller.auditHealth.error()).toBeUndefined();
   isBusy = false;
   await seconds(world, 20);
-  await soon(() => expect(isThere(world, 't0')).toBe(false));
+  await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
 it('keeps an orphan if another replica gets another configuration during the scan', async () => {
@@ -100,7 +100,7 @@ it('keeps an orphan if another replica gets another configuration during the sca
   expect(isThere(world, 't0')).toBe(true);
   replicasAgree = true;
   await seconds(world, 20);
-  await soon(() => expect(isThere(world, 't0')).toBe(false));
+  await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
 it('keeps an orphan in a prune if its mapping returns during the scan, here or in another replica', async () => {
@@ -256,7 +256,7 @@ describe('held proposals', () => {
     const { length } = world.records;
     await using serving = await serve(world);
     await seconds(world, 5);
-    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't4']));
+    await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't4']));
     expect([isThere(world, 't0'), isThere(world, 't4')]).toEqual([true, true]);
     const { targets: shown } = await serving.service.status();
     expect(shown.map(({ secret, state }) => `${secret} ${state}`)).toEqual([
@@ -284,14 +284,14 @@ describe('held proposals', () => {
       await serving.controller.request(desiredTarget, 'asked');
     await seconds(world, 120);
     expect(isThere(world, 't4')).toBe(true);
-    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't4']));
+    await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't4']));
   });
 
   it('appear after a restart without other deletions, and can be released', async () => {
     const world = await openHeld(['t0', 't1']);
     await using serving = await serve(world);
     await seconds(world, 5);
-    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't1']));
+    await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't1']));
     const [t0] = serving.service.held();
     await serving.service.release(t0?.id ?? '', ANN, 'asked');
     expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
@@ -301,7 +301,7 @@ describe('held proposals', () => {
     const world = await openHeld(['t0', 't1']);
     await using serving = await serve(world);
     await seconds(world, 5);
-    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't1']));
+    await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't1']));
     const [t0] = serving.service.held();
     const { length } = world.records;
     const releases = ['a', 'b', 'c'].map((id) => serving.service.release(t0?.id ?? '', ANN, id));
@@ -325,10 +325,10 @@ describe('held proposals', () => {
     expect(await pruneOrphans(process.app)).toMatchObject({ summary: { held: 2 } });
     await using serving = await serve(world);
     await seconds(world, 5);
-    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
+    await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
     // Also after the hourly orphan check.
     await world.clock.advance(2 * 3_600_000);
-    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
+    await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
     const [t3] = serving.service.held();
     await serving.service.release(t3?.id ?? '', ANN, 'asked');
     expect([isThere(world, 't3'), isThere(world, 't4')]).toEqual([false, true]);
@@ -352,7 +352,7 @@ describe('held proposals', () => {
       const answer = serving.service.sync('t0', ANN, 'asked');
       await seconds(world, 5);
       await answer;
-      await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't3', 't4']));
+      await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't3', 't4']));
       await serving.controller.applyConfigChange({ mappings: new Set(), all: false });
       await seconds(world, 5);
     }
@@ -385,7 +385,7 @@ describe('held proposals', () => {
     const [held] = (await world.sync()).held;
     await using serving = await serve(world);
     await seconds(world, 5);
-    await soon(() => expect(serving.service.held()).toMatchObject([{ id: held?.id, secret: 'a' }]));
+    await waitUntil(() => expect(serving.service.held()).toMatchObject([{ id: held?.id, secret: 'a' }]));
   });
 
   it('end when a source returns and the brake allows the remaining deletions', async () => {
@@ -393,7 +393,7 @@ describe('held proposals', () => {
     world.store.put('t0', 't0');
     await using serving = await serve(world);
     await seconds(world, 5);
-    await soon(() => expect(isThere(world, 't4')).toBe(false));
+    await waitUntil(() => expect(isThere(world, 't4')).toBe(false));
     expect([await heldIn(serving.service), isThere(world, 't0')]).toEqual([[], true]);
   });
 });
@@ -417,10 +417,10 @@ it('retries a failed deletion of a target soon, not only at its refresh', async 
   for (const desiredTarget of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
     await serving.controller.request(desiredTarget, 'asked');
   await seconds(world, 5);
-  await soon(() => expect(world.cluster.calls.remove).toBe(1));
+  await waitUntil(() => expect(world.cluster.calls.remove).toBe(1));
   expect(isThere(world, 't0')).toBe(true);
   await seconds(world, 600);
-  await soon(() => expect(isThere(world, 't0')).toBe(false));
+  await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
 it('reports the missing source at once after a deletion with the source', async () => {
@@ -434,7 +434,7 @@ it('reports the missing source at once after a deletion with the source', async 
   for (const desiredTarget of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
     await serving.controller.request(desiredTarget, 'asked');
   await seconds(world, 20);
-  await soon(() => expect(shown()).toMatchObject({ state: 'failed', code: 'SOURCE_ABSENT' }));
+  await waitUntil(() => expect(shown()).toMatchObject({ state: 'failed', code: 'SOURCE_ABSENT' }));
   expect(isThere(world, 't0')).toBe(false);
   expect([...shownStates]).toEqual([
     'held, shown as held',
@@ -445,7 +445,7 @@ it('reports the missing source at once after a deletion with the source', async 
   for (const desiredTarget of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
     await serving.controller.request(desiredTarget, 'asked again');
   await seconds(world, 5);
-  await soon(() => expect(shown()).toMatchObject({ state: 'synced' }));
+  await waitUntil(() => expect(shown()).toMatchObject({ state: 'synced' }));
 });
 
 describe('orphans', () => {
@@ -457,11 +457,11 @@ describe('orphans', () => {
     await using _ = await serve(world);
     const logged = () => logger.lines.filter(({ fields }) => fields.name === 'apps/t0');
     await seconds(world, 5);
-    await soon(() => expect(logged()).toHaveLength(1));
+    await waitUntil(() => expect(logged()).toHaveLength(1));
     expect(isThere(world, 't0')).toBe(true);
     // Unreadable once more, then readable.
     await seconds(world, 60);
-    await soon(() => expect(isThere(world, 't0')).toBe(false));
+    await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
     expect(logged()).toHaveLength(1);
     expect(NAMES.slice(1).map((name) => isThere(world, name))).toEqual([true, true, true, true]);
   });
@@ -471,10 +471,10 @@ describe('orphans', () => {
     world.cluster.fail('remove', new AppError('CLUSTER_UNAVAILABLE'));
     await using _ = await serve(world);
     await seconds(world, 5);
-    await soon(() => expect(world.cluster.calls.remove).toBe(1));
+    await waitUntil(() => expect(world.cluster.calls.remove).toBe(1));
     expect(isThere(world, 't0')).toBe(true);
     await seconds(world, 120);
-    await soon(() => expect(isThere(world, 't0')).toBe(false));
+    await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
   });
 
   it('are checked with backoff while they cannot be deleted', async () => {
@@ -506,7 +506,7 @@ describe('orphans', () => {
     expect(isThere(world, 't0')).toBe(true);
     tell({ state: 'up' });
     await seconds(world, 5);
-    await soon(() => expect(isThere(world, 't0')).toBe(false));
+    await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
     await queue[Symbol.asyncDispose]();
   });
 
@@ -528,7 +528,7 @@ describe('orphans', () => {
       return read(...asked);
     };
     await seconds(world, 5);
-    await soon(() => expect(ages.length).toBeGreaterThanOrEqual(NAMES.length));
+    await waitUntil(() => expect(ages.length).toBeGreaterThanOrEqual(NAMES.length));
     expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
 
@@ -547,7 +547,7 @@ describe('orphans', () => {
       return read(...asked);
     };
     await seconds(world, 5);
-    await soon(() => expect(ages.length).toBeGreaterThanOrEqual(NAMES.length));
+    await waitUntil(() => expect(ages.length).toBeGreaterThanOrEqual(NAMES.length));
     // They are checked one at a time.
     expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
@@ -571,7 +571,7 @@ describe('a namespace that lost its label', () => {
   it('loses its target within seconds with `onMappingRemoved: delete`', async () => {
     const { world, serving } = await openSelected('delete');
     await using _ = serving;
-    await soon(() => expect(isThere(world, 't', 'two')).toBe(false));
+    await waitUntil(() => expect(isThere(world, 't', 'two')).toBe(false));
     expect([isThere(world, 't', 'one'), isThere(world, 't', 'three')]).toEqual([true, true]);
   });
 
@@ -602,16 +602,16 @@ describe('several namespaces that lost their label', () => {
     world.cluster.namespace('one', {});
     world.cluster.namespace('two', {});
     await seconds(world, 5);
-    await soon(() => expect(held()).toEqual(['one', 'two']));
+    await waitUntil(() => expect(held()).toEqual(['one', 'two']));
 
     world.cluster.namespace('one', yes);
     await seconds(world, 5);
-    await soon(async () => expect(await states()).toEqual(['one synced', 'three synced']));
+    await waitUntil(async () => expect(await states()).toEqual(['one synced', 'three synced']));
     expect(held()).toEqual(['two']);
     expect(world.records.at(-1)).toMatchObject({ namespace: 'one', outcome: 'ok', note: 'in sync again' });
     world.cluster.namespace('two', yes);
     await seconds(world, 5);
-    await soon(() => expect(held()).toEqual([]));
+    await waitUntil(() => expect(held()).toEqual([]));
     expect(['one', 'two', 'three'].map((namespace) => isThere(world, 't', namespace))).toEqual([
       true,
       true,
@@ -633,7 +633,7 @@ describe('held targets of namespaces', () => {
     const held = () => serving.service.held().map(({ namespace }) => namespace);
     for (const name of ['one', 'two', 'three']) world.cluster.namespace(name, {});
     await seconds(world, 5);
-    await soon(() => expect(held()).toEqual(['one', 'three', 'two']));
+    await waitUntil(() => expect(held()).toEqual(['one', 'three', 'two']));
 
     world.cluster.endNamespace('one');
     await seconds(world, 5);
@@ -641,12 +641,12 @@ describe('held targets of namespaces', () => {
     world.cluster.forget({ namespace: 'one', secret: 't' });
     world.cluster.endNamespace('one');
     await seconds(world, 5);
-    await soon(() => expect(held()).toEqual(['three', 'two']));
+    await waitUntil(() => expect(held()).toEqual(['three', 'two']));
     // The brake allows one of the remaining deletions.
     world.cluster.forget({ namespace: 'two', secret: 't' });
     world.cluster.endNamespace('two');
     await seconds(world, 5);
-    await soon(() => expect(held()).toEqual([]));
+    await waitUntil(() => expect(held()).toEqual([]));
     expect([isThere(world, 't', 'three'), isThere(world, 't', 'four')]).toEqual([false, true]);
   });
 });
@@ -668,11 +668,11 @@ describe('held targets that somebody deletes', () => {
     await world.configure(immutable('other'));
     await using serving = await serve(world);
     await seconds(world, 5);
-    await soon(async () => expect(await heldIn(serving.service)).toEqual(NAMES));
+    await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(NAMES));
     world.cluster.forget({ namespace: 'apps', secret: 't1' });
     await seconds(world, 10);
-    await soon(() => expect(isThere(world, 't1')).toBe(true));
-    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't2', 't3', 't4']));
+    await waitUntil(() => expect(isThere(world, 't1')).toBe(true));
+    await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't2', 't3', 't4']));
   });
 
   it('fail for their missing source and are no longer held', async () => {
@@ -686,10 +686,10 @@ describe('held targets that somebody deletes', () => {
     expect((await world.sync()).held).toHaveLength(2);
     await using serving = await serve(world);
     await seconds(world, 5);
-    await soon(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't1']));
+    await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't1']));
     world.cluster.forget({ namespace: 'apps', secret: 't1' });
     await seconds(world, 10);
-    await soon(async () => expect(await heldIn(serving.service)).not.toContain('t1'));
+    await waitUntil(async () => expect(await heldIn(serving.service)).not.toContain('t1'));
     const { targets: shown } = await serving.service.status();
     expect(shown.find(({ secret }) => secret === 't1')).toMatchObject({ code: 'SOURCE_ABSENT' });
   });
@@ -711,7 +711,7 @@ describe('a release by the service', () => {
     await world.configure(recreated('example.com/new'));
     await using serving = await serve(world);
     await seconds(world, 10);
-    await soon(async () => expect(await heldIn(serving.service)).toEqual(['a', 'b']));
+    await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['a', 'b']));
     const [a] = serving.service.held();
     const { length } = world.records;
     const releases = ['1', '2', '3'].map((id) => serving.service.release(a?.id ?? '', ANN, id));
@@ -739,7 +739,7 @@ describe('a release by the service', () => {
     world.store.put('token', 'second', '2');
     await using serving = await serve(world);
     await seconds(world, 10);
-    const held = await soon(async () => {
+    const held = await waitUntil(async () => {
       const { held } = await serving.service.status();
       expect(held.map(({ secret }) => secret)).toEqual(['a', 'b']);
       return held;
@@ -748,6 +748,6 @@ describe('a release by the service', () => {
     await seconds(world, 50);
     expect([ok, workloads.annotated.length]).toEqual([true, 0]);
     await seconds(world, 20);
-    await soon(() => expect(workloads.annotated).toHaveLength(1));
+    await waitUntil(() => expect(workloads.annotated).toHaveLength(1));
   });
 });

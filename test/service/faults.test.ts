@@ -6,7 +6,7 @@ import { recoverIntents } from '../../src/reconcile/recover.ts';
 import { failing } from '../fakes/faulty.ts';
 import { createMemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { settled } from './sample.ts';
 import { type Serving, serve } from './serving.ts';
 
@@ -39,7 +39,7 @@ it('follows a key whose versions restart at 1, even if it was recreated during a
   const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
   {
     await using _ = await serve(world);
-    await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+    await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
   }
   world.store.put('db', db('recreated'), '1');
   await using _ = await serve(world);
@@ -48,7 +48,7 @@ it('follows a key whose versions restart at 1, even if it was recreated during a
     vi.advanceTimersByTime(250);
     await settled();
   }
-  await soon(() => expect(passwordOf(world)).toBe(base64('recreated')));
+  await waitUntil(() => expect(passwordOf(world)).toBe(base64('recreated')));
 });
 
 it.each([
@@ -70,7 +70,7 @@ it.each([
     }
   };
   const shown = () => serving.service.mappings()[0]?.targets[0];
-  await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+  await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
   await rounds(1);
   isAway = true;
   await rounds(3);
@@ -128,7 +128,7 @@ it('reports an unreachable audit as down with its code, and `status` keeps the l
   await using serving = await serve(world, ({ call, phase }) => {
     if (isAway && call === 'audit.head' && phase === 'before') throw new AppError('AUDIT_UNAVAILABLE');
   });
-  await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+  await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
   await context(world, 2_000);
   const { sequence } = (await serving.service.status()).audit;
   expect(sequence).toBeGreaterThan(0);
@@ -149,7 +149,7 @@ describe('a change with unknown result', () => {
       if (isAway && entries.some(({ phase: of, action }) => of === 'outcome' && action === 'update'))
         throw new AppError('AUDIT_UNAVAILABLE');
     });
-    await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+    await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
     await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     isAway = true;
@@ -168,7 +168,7 @@ describe('a change with unknown result', () => {
   it('records the outcome once the cluster can be read again', async () => {
     const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
     await using serving = await serve(world);
-    await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+    await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
     await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     world.cluster.loseAnswer('replace', new AppError('CLUSTER_UNAVAILABLE'));
@@ -184,7 +184,7 @@ describe('a change with unknown result', () => {
     using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
     const world = await openWorld({ mappings: DB_ONLY });
     await using serving = await serve(world);
-    await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+    await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
     await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     const dead = new AppError('AUDIT_UNAVAILABLE');
@@ -194,14 +194,16 @@ describe('a change with unknown result', () => {
     await context(world, 2_000);
     expect(passwordOf(world)).toBe(base64('third'));
     vi.advanceTimersByTime(11_000);
-    await soon(() => expect(world.records.at(-1)).toMatchObject({ secret: 'db', note: 'in sync again' }));
+    await waitUntil(() =>
+      expect(world.records.at(-1)).toMatchObject({ secret: 'db', note: 'in sync again' }),
+    );
     expect(world.records.at(-2)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED', phase: 'outcome' });
   });
 
   it('is not resolved while it is still running', async () => {
     const world = await openWorld({ mappings: DB_ONLY });
     await using serving = await serve(world);
-    await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+    await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
     await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     const recovered = Promise.withResolvers<number>();
@@ -252,7 +254,7 @@ describe('a target that is deleted and recreated', () => {
     ).replace('    data:', '    refresh: 12h\n    data:');
     const world = await openWorld({ mappings });
     await using serving = await serve(world);
-    await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+    await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
     await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     // The first attempt succeeds. The create after the deletion meets an API server error.
@@ -277,7 +279,7 @@ describe('a target that is deleted and recreated', () => {
       isAway ||= isDeleted && !mayEnd;
       if (isAway && entries.length > 0) throw new AppError('AUDIT_UNAVAILABLE');
     });
-    await soon(() => expect(passwordOf(world)).toBe(base64('first')));
+    await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
     await context(world, 20_000);
     world.store.put('db', db('second'), '2');
     mayEnd = false;
@@ -295,7 +297,7 @@ it('records the start and the end of a missing namespace once each, however ofte
   const world = await openWorld({ mappings: DB_ONLY, cluster: { namespaces: ['other'] } });
   await using serving = await serve(world);
   const state = () => serving.service.mappings()[0]?.targets[0];
-  await soon(() => expect(state()).toMatchObject({ state: 'failed', code: 'NAMESPACE_MISSING' }));
+  await waitUntil(() => expect(state()).toMatchObject({ state: 'failed', code: 'NAMESPACE_MISSING' }));
   await context(world, 600_000);
   const FAILED = ['create intent db ok', 'create outcome db failed NAMESPACE_MISSING'];
   const tellings = () => world.story().filter((line) => !line.startsWith('read'));

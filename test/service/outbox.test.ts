@@ -184,15 +184,15 @@ describe('outbox', () => {
     const { outbox } = open();
     const intervals = (...names: number[]) => names.map((name) => outbox.lastRequest(target(name))?.tick);
     for (const index of [0, 1]) outbox.trigger(target(index), 'sweep', 'r1');
-    const { tick: turn } = outbox;
-    expect(intervals(0, 1)).toEqual([turn, turn]);
+    const { tick: tick } = outbox;
+    expect(intervals(0, 1)).toEqual([tick, tick]);
     outbox.trigger(target(2), 'sweep', 'r2');
     outbox.trigger(target(3), 'sweep', 'r1');
-    expect(intervals(2, 3)).toEqual([turn + 1, turn + 2]);
+    expect(intervals(2, 3)).toEqual([tick + 1, tick + 2]);
     await settled();
     // A request after new information is newer than what began before.
     outbox.trigger(target(4), 'sweep', 'r1');
-    expect(intervals(4)).toEqual([turn + 3]);
+    expect(intervals(4)).toEqual([tick + 3]);
     expect(outbox.lastRequest(target(4), 'r1')).toBeUndefined();
   });
 

@@ -37,9 +37,9 @@ const isSearch = ({ mapping }: DesiredTarget) => mapping.dataFrom.some((entry) =
 
 const contents = (shards: readonly Shard[]) =>
   Object.fromEntries(
-    shards.map(({ sweep, refs, fullRuns: whole }) => [
+    shards.map(({ sweep, refs, fullRuns: fullRuns }) => [
       formatSubject(sweep),
-      { refs: refs.map(refId).sort(), whole: whole.map(({ mapping }) => mapping.name).sort() },
+      { refs: refs.map(refId).sort(), whole: fullRuns.map(({ mapping }) => mapping.name).sort() },
     ]),
   );
 
@@ -69,8 +69,8 @@ describe('the shards of a configuration', () => {
   it('check each search and each merge by a full run once per interval', () => {
     fc.assert(
       fc.property(someWanted, (all) => {
-        const names = shardsOf(all, tells).flatMap(({ sweep, fullRuns: whole }) =>
-          whole.map(({ mapping }) => {
+        const names = shardsOf(all, tells).flatMap(({ sweep, fullRuns: fullRuns }) =>
+          fullRuns.map(({ mapping }) => {
             expect(mapping.refreshMs).toBe(sweep.refreshMs);
             return mapping.name;
           }),

@@ -45,9 +45,9 @@ const INVALID_CONFIG = '3';
 
 export async function finalChecks(run: RunEvidence): Promise<Result> {
   const { scene, witness, faults, changes, polled, scan, options, world } = run;
-  const unexpectedExits = scene.replicas.flatMap(({ name, runs: lives }) =>
-    lives.flatMap(({ unexpectedExit: ended }) =>
-      ended === undefined || ended === INVALID_CONFIG ? [] : [`${name}: ${ended}`],
+  const unexpectedExits = scene.replicas.flatMap(({ name, runs: runs }) =>
+    runs.flatMap(({ unexpectedExit: unexpectedExit }) =>
+      unexpectedExit === undefined || unexpectedExit === INVALID_CONFIG ? [] : [`${name}: ${unexpectedExit}`],
     ),
   );
   const records = await readRecords(scene);
@@ -141,8 +141,12 @@ export async function finalChecks(run: RunEvidence): Promise<Result> {
     ),
     ...memory.map(({ name, text, ok }) => check(`memory of replica ${name}`, ok, text)),
     measurement('calls of the store', `${scene.toStore.calls.length}; in its outages ${outageCalls(run)}`),
-    measurement('starts of replicas', scene.replicas.map(({ runs: lives }) => readyText(lives)).join(' · ')),
-    check('no replica exits unexpectedly', unexpectedExits.length === 0, unexpectedExits.join(', ') || 'none'),
+    measurement('starts of replicas', scene.replicas.map(({ runs: runs }) => readyText(runs)).join(' · ')),
+    check(
+      'no replica exits unexpectedly',
+      unexpectedExits.length === 0,
+      unexpectedExits.join(', ') || 'none',
+    ),
     check(
       'all replicas exit cleanly',
       codes.every((code) => code === 0),
@@ -245,18 +249,18 @@ const LONG_MINUTES = 8;
 
 /** Measures growth in the last half of the longest run, because memory normally grows after a start. */
 function memoryOf(
-  { name, runs: lives }: Replica,
+  { name, runs: runs }: Replica,
   startedAt: number,
   endedAt: number,
 ): { name: string; text: string; ok: boolean } {
-  const longest = [...lives].sort((a, b) => b.memory.length - a.memory.length)[0];
-  const all = lives.flatMap(({ memory }) => memory.map(([, megabytes]) => megabytes));
+  const longest = [...runs].sort((a, b) => b.memory.length - a.memory.length)[0];
+  const all = runs.flatMap(({ memory }) => memory.map(([, megabytes]) => megabytes));
   const points = (longest?.memory ?? []).filter(([at]) => at >= startedAt && at <= endedAt);
   const half = points.slice(Math.floor(points.length / 2));
   const perMinute = half.length < 2 ? 0 : slope(half) * 60_000;
   const minutes = half.length < 2 ? 0 : ((half.at(-1)?.[0] ?? 0) - (half[0]?.[0] ?? 0)) / 60_000;
   const text =
-    `${Math.round(Math.min(...all))} to ${Math.round(Math.max(...all))} MB in ${lives.length} lives; ` +
+    `${Math.round(Math.min(...all))} to ${Math.round(Math.max(...all))} MB in ${runs.length} lives; ` +
     `${perMinute.toFixed(2)} MB a minute over the last ${minutes.toFixed(1)} minutes of its longest`;
   // After a start the heap grows to its usual size, and garbage collection alone causes a slope.
   return { name, text, ok: minutes < LONG_MINUTES || perMinute < FLAT_MB_PER_MINUTE };

@@ -139,7 +139,7 @@ async function showProgress({
   while (!signal.aborted) {
     const secondsLeft = Math.round((endsAt - Date.now()) / 1_000);
     const memory = scene.replicas
-      .map(({ runs: lives }) => Math.round(lives.at(-1)?.memory.at(-1)?.[1] ?? 0))
+      .map(({ runs: runs }) => Math.round(runs.at(-1)?.memory.at(-1)?.[1] ?? 0))
       .join('+');
     const now = faults.now().join(', ') || 'nothing';
     const state = `${wrongTargets(world, witness).length} out of sync, ${witness.changes.length} changes, ${memory} MB`;

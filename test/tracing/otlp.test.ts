@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { soon } from '../soon.ts';
+import { waitUntil } from '../wait-until.ts';
 import { openTracing, recordOne, TOKEN } from './otlp-harness.ts';
 import { acceptSpans, openReceiver } from './receiver.ts';
 
@@ -104,7 +104,7 @@ describe('the OTLP exporter', () => {
     {
       await using tracing = await openTracing(receiver);
       for (let index = 0; index < 20_000; index += 1) recordOne(tracing, `r${index}`);
-      await soon(() => expect(receiver.requests.length).toBeGreaterThan(0));
+      await waitUntil(() => expect(receiver.requests.length).toBeGreaterThan(0));
       receiver.answer(acceptSpans);
     }
     expect(receiver.spans.length).toBeLessThanOrEqual(8_192);

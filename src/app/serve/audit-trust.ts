@@ -21,12 +21,12 @@ interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>,
  */
 export async function waitForTrustedAudit(app: App, deps: WaitDeps): Promise<void> {
   const { checkpoints, audit, logger } = app;
-  const { front, signal, retryMs: againMs, queryTimeoutMs: askMs } = deps;
+  const { front, signal, retryMs: retryMs, queryTimeoutMs: queryTimeoutMs } = deps;
   if (checkpoints === undefined) return;
   front.use({ evidence: () => checkpoints.evidence() });
   let loggedMessage: string | undefined;
   let doubt = checkpoints.storeError();
-  const auditStatus = createAuditStatus(app, { auditHealth: { error: () => doubt } }, askMs);
+  const auditStatus = createAuditStatus(app, { auditHealth: { error: () => doubt } }, queryTimeoutMs);
   for (; doubt !== undefined; doubt = await checkpoints.checkStore()) {
     if (loggedMessage !== doubt.message)
       logger.error('the audit log cannot be trusted, so no changes are made until a person has checked it', {
@@ -36,7 +36,7 @@ export async function waitForTrustedAudit(app: App, deps: WaitDeps): Promise<voi
     const error = doubt;
     const status = async () => waitingStatus(app, error, await auditStatus(), deps);
     front.use({ waitingFor: error, audit, startupStatus: { status } });
-    await systemSleep(againMs, signal);
+    await systemSleep(retryMs, signal);
   }
   if (loggedMessage !== undefined) logger.info('the audit log is trusted again');
 }

@@ -216,8 +216,14 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       differing: () => presence.differing(),
     });
     wake = controller.storeRecovered;
-    const { takeHints: take, loops } = controller;
-    const intakes = await openIntakes(app, { take, loops, metrics, credential, random: deps.random });
+    const { takeHints: takeHints, loops } = controller;
+    const intakes = await openIntakes(app, {
+      take: takeHints,
+      loops,
+      metrics,
+      credential,
+      random: deps.random,
+    });
     parts.use(intakes);
     openedIntakes = intakes;
     const announceTimer = setInterval(() => presence.announce(), PRESENCE_MS);
@@ -260,13 +266,13 @@ function createWorkHash(app: App): () => string {
   };
 }
 
-function reportAges({ snapshot: generation, ages, states: board }: Controller, metrics: Metrics): void {
+function reportAges({ snapshot: snapshot, ages, states: states }: Controller, metrics: Metrics): void {
   // Once per mapping, because a mapping may have thousands of targets.
-  const changed = new Map(generation().mappings.map((mapping) => [mapping.name, ages.changedAt(mapping)]));
-  for (const { mapping, id, error } of generation().targets) {
+  const changed = new Map(snapshot().mappings.map((mapping) => [mapping.name, ages.changedAt(mapping)]));
+  for (const { mapping, id, error } of snapshot().targets) {
     if (error !== undefined) continue;
     metrics.sourceChanged(mapping.name, id.namespace, changed.get(mapping.name));
-    const state = board.get(mapping.name, id);
+    const state = states.get(mapping.name, id);
     metrics.certificateExpiry(mapping.name, id.namespace, state?.certificateExpiresAt);
   }
 }

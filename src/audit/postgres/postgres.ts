@@ -82,7 +82,7 @@ interface Parts {
 
 function createStore(options: PostgresAuditOptions, address: string, parts: Parts): MovableAudit {
   const { connector, reads, writer, schema } = parts;
-  const { replica, maxWriteDurationMs: writesEndWithinMs = MAX_WRITE_DURATION_MS } = options;
+  const { replica, maxWriteDurationMs: maxWriteDurationMs = MAX_WRITE_DURATION_MS } = options;
   const db = postgresRows.postgresQueries;
   const toRecord = recordParser(address);
   const exclusive = createExclusiveLocks(() => openSession(connector));
@@ -147,7 +147,7 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
     unresolvedIntents: (isOver = () => false) =>
       use(async () => {
         requireWriter();
-        const open = await reads.use((session) => openIntents(session, writesEndWithinMs));
+        const open = await reads.use((session) => openIntents(session, maxWriteDurationMs));
         const isOurs = (row: (typeof open)[number]) => row.replica === replica && isOver(toRecord(row));
         return open.filter((row) => row.abandoned || isOurs(row)).map(toRecord);
       }),

@@ -113,10 +113,10 @@ export function fromFailure({
   type,
   retryAfterMs,
   skewMs = 0,
-  isKmsDenial: isOfKey,
+  isKmsDenial: isKmsDenial,
 }: AwsFailure): AppError {
   const meaning = meaningOf(type) ?? byStatus(status);
-  const [code, detail] = meaning === DENIED && isOfKey ? KMS : meaning;
+  const [code, detail] = meaning === DENIED && isKmsDenial ? KMS : meaning;
   const isSkew = type !== undefined && BY_NAME[type] === SIGNATURE && Math.abs(skewMs) > SKEW_LIMIT_MS;
   return new AppError(code, {
     ...(isSkew ? { detail: describeSkew(skewMs, "the store's") } : detail === undefined ? {} : { detail }),

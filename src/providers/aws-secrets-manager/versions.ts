@@ -64,7 +64,7 @@ function callsToRead({ batch }: Store, keys: readonly string[]): number {
 async function describeEach(
   store: Store,
   keys: readonly string[],
-  { groupId: name, signal }: Pick<ListOptions, 'groupId' | 'signal'>,
+  { groupId: groupId, signal }: Pick<ListOptions, 'groupId' | 'signal'>,
 ): Promise<KnownVersions> {
   const pairs = keys.map(async (key) => {
     const description = await orUndefined(describe(store.session, key, signal));
@@ -73,7 +73,7 @@ async function describeEach(
   const versions = new Map(await Promise.all(pairs));
   // A key without a usable description costs an extra read on each check.
   const calls = keys.length + callsToRead(store, unknownIn(versions));
-  store.lists.record(name, calls);
+  store.lists.record(groupId, calls);
   store.deps.onStrategy?.({ way: 'describe', keys: keys.length, calls });
   return versions;
 }
@@ -106,7 +106,7 @@ function nameIn(key: string): string {
 async function listVersions(
   store: Store,
   keys: readonly string[],
-  { groupId: name, prefixes, maxRequests: most, signal }: ListOptions,
+  { groupId: groupId, prefixes, maxRequests: maxRequests, signal }: ListOptions,
 ): Promise<KnownVersions> {
   const entries: ListedSecret[] = [];
   const uniqueKeys = new Set(keys);
@@ -128,7 +128,7 @@ async function listVersions(
         missing.delete(arn);
       }
       if (missing.size === 0) return 'whole';
-      if (page >= most) return 'left';
+      if (page >= maxRequests) return 'left';
     }
     return 'whole';
   };
@@ -145,7 +145,7 @@ async function listVersions(
   const unknown = unknownIn(versions);
   // The list was stopped early, so its real length is unknown: at least one more page.
   const calls = page + callsToRead(store, unknown) + (progress === 'left' && unknown.length > 0 ? 1 : 0);
-  store.lists.record(name, calls);
+  store.lists.record(groupId, calls);
   store.deps.onStrategy?.({ way: 'list', keys: keys.length, calls });
   return versions;
 }

@@ -145,8 +145,8 @@ class VaultSession implements Session {
     if (lease !== undefined) await this.#revoke(lease);
   }
 
-  async #revoke({ token, isOwn: own, usesLeft }: Lease): Promise<void> {
-    if (own && usesLeft !== 0) await revoke(this.#client, token);
+  async #revoke({ token, isOwn: isOwn, usesLeft }: Lease): Promise<void> {
+    if (isOwn && usesLeft !== 0) await revoke(this.#client, token);
   }
 
   async #end(lease: Lease, isCounted: boolean): Promise<void> {

@@ -154,10 +154,10 @@ export function isSeenOnlyInUse(failure: RedisFailure): boolean {
 }
 
 export function healthOf(
-  { state, detail, needsOperator: person }: RedisFailure,
+  { state, detail, needsOperator: needsOperator }: RedisFailure,
   cause?: unknown,
 ): QueueHealth {
-  const code = person ? 'QUEUE_MISCONFIGURED' : 'QUEUE_UNAVAILABLE';
+  const code = needsOperator ? 'QUEUE_MISCONFIGURED' : 'QUEUE_UNAVAILABLE';
   return { state, error: new AppError(code, { detail, cause }) };
 }
 

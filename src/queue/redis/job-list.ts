@@ -72,11 +72,11 @@ export function createJobList({ JobQueue, quick, name, prefix, timers, onError }
     void old?.then((queue) => queue.close(), onError);
   });
 
-  const tryPlace = async ({ job, dueAt: due }: PendingTrigger): Promise<'lost' | undefined> => {
+  const tryPlace = async ({ job, dueAt: dueAt }: PendingTrigger): Promise<'lost' | undefined> => {
     const queue = await jobs();
     const { subject, reason, requestId } = job;
     const jobId = randomUUID();
-    const delay = Math.max(0, Math.round(due - timers.now()));
+    const delay = Math.max(0, Math.round(dueAt - timers.now()));
     const priority = rankOf(job) + 1;
     const { id } = await queue.add(
       'run',

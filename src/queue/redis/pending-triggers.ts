@@ -74,11 +74,11 @@ export function createPendingTriggers(client: Client, names: string): PendingTri
   const onceKey = (subject: string, { id }: { readonly id: string }): string =>
     `${names}:once:${subject}:${id}`;
   return {
-    async record({ job, dueAt: due }, once) {
+    async record({ job, dueAt: dueAt }, once) {
       const { subject, requestId } = job;
       const keys = keysOf(subject);
       const onceFor = once === undefined ? keys[0] : onceKey(subject, once);
-      const time = Math.round(due);
+      const time = Math.round(dueAt);
       const answer = await client.eval(
         ...([RECORD_SCRIPT, 3, ...keys, onceFor] as const),
         ...[rankOf(job), time, requestId, UNCONFIRMED_MS, once === undefined ? 0 : UNCONFIRMED_MS],

@@ -21,12 +21,12 @@ export interface AwaitedReplacementsDeps {
 export function createAwaitedReplacements({
   states,
   logger,
-  onArrival: onCome,
+  onArrival: onArrival,
 }: AwaitedReplacementsDeps): AwaitedReplacements {
   let awaited: ReadonlySet<string> = new Set();
   let logged: ReadonlySet<string> = new Set();
   states.onChange((state) => {
-    if (awaited.has(targetKey(state.mapping, state.target)) && isWritten(state)) onCome();
+    if (awaited.has(targetKey(state.mapping, state.target)) && isWritten(state)) onArrival();
   });
   /** The replacement may have been written during the step, before it was awaited. */
   const hasArrived = ({ by, until }: AwaitingReplacement, since: number): boolean => {
@@ -44,7 +44,7 @@ export function createAwaitedReplacements({
           });
       logged = new Set(waiting.map(({ mapping, target }) => targetKey(mapping, target)));
       awaited = new Set(waiting.map(({ by, until }) => targetKey(by, until)));
-      if (waiting.some((awaitingReplacement) => hasArrived(awaitingReplacement, since))) onCome();
+      if (waiting.some((awaitingReplacement) => hasArrived(awaitingReplacement, since))) onArrival();
       return waiting.length > 0;
     },
   };

@@ -16,7 +16,7 @@ export interface CoalescerOptions<T> {
 
 /** Delivers as soon as no item is expected, or after the maximum delay. */
 export function createCoalescer<T>({
-  maxWaitMs: patienceMs,
+  maxWaitMs: maxWaitMs,
   wake,
   deliver,
 }: CoalescerOptions<T>): Coalescer<T> {
@@ -44,7 +44,7 @@ export function createCoalescer<T>({
     add(nonNullable) {
       waiting.push(nonNullable);
       if (expected === 0) flush();
-      else cancelTimer ??= wake(flush, patienceMs);
+      else cancelTimer ??= wake(flush, maxWaitMs);
     },
     [Symbol.dispose]() {
       waiting = [];

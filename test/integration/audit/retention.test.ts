@@ -91,23 +91,32 @@ async function expectSurvival(harness: Harness): Promise<void> {
   );
 }
 
-it('keeps each record in the archive or the SQLite store, in one chain, when retention is killed', async () => {
-  await using folder = await temporaryFolder();
+async function openSqlite(): Promise<Harness> {
+  const folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
-  const harness: Harness = {
+  return {
     location: path,
     open: (replica) => openSqliteAudit({ path, instance: 'test', replica, clock: systemClock }),
-    [Symbol.asyncDispose]: async () => undefined,
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
-  await expectSurvival(harness);
-});
+}
 
-it('keeps each record in the archive or the PostgreSQL store, in one chain, when retention is killed', async () => {
-  await using database = await createDatabase(postgres());
-  const harness: Harness = {
+async function openPostgres(): Promise<Harness> {
+  const database = await createDatabase(postgres());
+  return {
     location: database.url,
     open: (replica) => database.open({ replica }),
-    [Symbol.asyncDispose]: async () => undefined,
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };
-  await expectSurvival(harness);
-});
+}
+
+it.each([
+  ['SQLite', openSqlite],
+  ['PostgreSQL', openPostgres],
+] as const)(
+  'keeps each record in the archive or in %s, in one chain, when retention is killed',
+  async (_, open) => {
+    await using harness = await open();
+    await expectSurvival(harness);
+  },
+);

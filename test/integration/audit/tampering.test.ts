@@ -1,19 +1,52 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import { verify } from '../../../src/audit/verify/verify.ts';
+import { temporaryFolder } from '../../audit/folder.ts';
 import { entry } from '../../audit/sample.ts';
-import { TAMPERINGS } from '../../audit/tamperings.ts';
+import { verifyInPython } from '../../audit/python-verifier.ts';
+import { isLong, KINDS, type Rows, tamperings } from '../../audit/tamperings.ts';
+import { originalIn, proofOf, proofOfExport, TABLES, writeExport } from '../../audit/tampering-stores.ts';
 import { postgres } from '../services/inject.ts';
-import { createDatabase } from './database.ts';
+import { createDatabase, type Database } from './database.ts';
 
-it.each(TAMPERINGS)('reports tampering with %s', async (_, sql, expected) => {
+/** Each kind once or twice. */
+const COUNT = isLong ? 1_000 : 2 * KINDS;
+
+it(`reports kind and position of ${COUNT} random tamperings`, async () => {
+  await using folder = await temporaryFolder();
   await using database = await createDatabase(postgres());
-  {
-    await using store = await database.open();
-    await store.append(Array.from({ length: 6 }, (_, n) => entry({ attempt: n + 1 })));
-  }
-  await database.sql(`set search_path = secretbridge; ${sql}`);
+  await (await database.open())[Symbol.asyncDispose]();
   await using store = await database.open({ readOnly: true });
-  expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject(expected);
+  const original = await originalIn(folder.path);
+  await putRows(database, original.rows);
+  expect(await verify(store.storedRecords(1), { until: await store.head() })).toMatchObject({
+    kind: 'intact',
+    records: 30,
+  });
+  for (const tampering of tamperings(original, COUNT, 4_711)) {
+    await putRows(database, tampering.rows);
+    expect.soft((await proofOf(store, tampering)).problem, tampering.what).toMatchObject(tampering.expected);
+  }
+});
+
+it(`agrees with the documented Python verifier on ${COUNT} exports`, async () => {
+  await using folder = await temporaryFolder();
+  const original = await originalIn(folder.path);
+  const [first] = tamperings(original, 1);
+  if (first === undefined) throw new Error('no tampering');
+  const cases: string[] = [];
+  const expected: string[] = [];
+  for (const tampering of [{ ...first, rows: original.rows }, ...tamperings(original, COUNT, 815)]) {
+    const part = join(folder.path, String(cases.length));
+    await mkdir(part);
+    const { ok } = await proofOfExport(await writeExport(part, tampering), tampering);
+    cases.push(part);
+    expected.push(ok ? 'ok' : 'not ok');
+  }
+  expect(expected[0]).toBe('ok');
+  expect(await verifyInPython(folder.path, cases)).toEqual(expected);
 });
 
 it.each([
@@ -38,8 +71,6 @@ it.each([
 
 it('stores the same text and the same hashes as SQLite', async () => {
   // Under the same clock, both stores write the same bytes for the same entries.
-  const { openSqliteAudit } = await import('../../../src/audit/sqlite/sqlite.ts');
-  const { temporaryFolder } = await import('../../audit/folder.ts');
   await using database = await createDatabase(postgres());
   await using folder = await temporaryFolder();
   const common = { instance: 'same', replica: 'same', clock: { now: () => 1_800_000_000_000 } };
@@ -49,3 +80,17 @@ it('stores the same text and the same hashes as SQLite', async () => {
   for (const store of [one, other]) await store.append(entries);
   expect(await Array.fromAsync(one.storedRecords(1))).toEqual(await Array.fromAsync(other.storedRecords(1)));
 });
+
+/** Replaces the rows of the store directly. */
+async function putRows(database: Database, rows: Rows): Promise<void> {
+  const statements = TABLES.flatMap((table) => [
+    `delete from ${table};`,
+    ...rows[table].map((row) => {
+      const values = Object.values(row).map((value) =>
+        typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : String(value),
+      );
+      return `insert into ${table} (${Object.keys(row).join()}) values (${values.join()});`;
+    }),
+  ]);
+  await database.sql(`set search_path = secretbridge; begin; ${statements.join('')} commit`);
+}

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createDirectoryCluster } from '../../../src/cluster/directory/directory.ts';
-import { change, manifest, readNow, shown } from '../../conformance/cluster-harness.ts';
+import { change, manifest, readNow, dataAsText } from '../../conformance/cluster-harness.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { admin, openReal } from './harness.ts';
 
@@ -29,6 +29,6 @@ it('writes manifests that kubectl can apply, new and changed', async () => {
   assertStatus(await apply(), 200, 'apply');
   const live = await readNow(h.cluster, id);
   expect(live.labels).toMatchObject({ team: 'other' });
-  expect(shown(live.data)).toEqual(shown((await readNow(directory, id)).data));
+  expect(dataAsText(live.data)).toEqual(dataAsText((await readNow(directory, id)).data));
   await rm(path, { recursive: true });
 });

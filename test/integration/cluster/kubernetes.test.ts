@@ -24,14 +24,14 @@ describe('the cluster on a real API server', () =>
 
 describeWatch('a watch of one name on a real API server', () => openReal({ watch: true }), {
   scope: 'name',
-  tellsEach: true,
-  notesWriters: true,
+  reportsEveryVersion: true,
+  recordsManagers: true,
 });
 
 describeWatch(
   'a watch of a namespace on a real API server',
   () => openReal({ watch: true, scope: 'namespace' }),
-  { scope: 'namespace', tellsEach: true, notesWriters: true },
+  { scope: 'namespace', reportsEveryVersion: true, recordsManagers: true },
 );
 
 describeNamespaceWatch('the cluster on a real API server', () =>

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FIELD_MANAGER } from '../../../src/cluster/cluster.ts';
 import { PAGE_SIZE } from '../../../src/cluster/pages.ts';
 import type { RbacInput } from '../../../src/cluster/rbac.ts';
-import { change, manifest, merging, readNow, shown } from '../../conformance/cluster-harness.ts';
+import { change, manifest, mergeManifest, readNow, dataAsText } from '../../conformance/cluster-harness.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { admin, connect, openReal, type RealHarness } from './harness.ts';
@@ -25,7 +25,7 @@ describe('a merge next to other field managers', () => {
     await using h = await openReal();
     assertStatus(await apply(h, 'kubectl', { theirs: '1', both: '2' }), 201, 'apply');
     const merge = async (data: Record<string, string>) =>
-      h.cluster.merge(await readNow(h.cluster, foreign(h)), merging(data));
+      h.cluster.merge(await readNow(h.cluster, foreign(h)), mergeManifest(data));
     expect(await merge({ theirs: 'x' })).toEqual({ kind: 'conflict', keys: ['theirs'] });
     expect((await merge({ both: '2', ours: '3' })).kind).toBe('written');
     assertStatus(await apply(h, 'kubectl', { theirs: '1', ours: 'y' }), 409, 'apply');
@@ -33,28 +33,28 @@ describe('a merge next to other field managers', () => {
     const live = await readNow(h.cluster, foreign(h));
     // The other manager released `both` and took `ours`, so we own only `both`.
     expect(h.cluster.mergedKeys(live, OURS)).toEqual(['both']);
-    expect(shown(live.data)).toEqual({ theirs: '1', both: '2', ours: 'y' });
+    expect(dataAsText(live.data)).toEqual({ theirs: '1', both: '2', ours: 'y' });
     expect((await merge({})).kind).toBe('written');
-    expect(shown((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: 'y' });
+    expect(dataAsText((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: 'y' });
   });
 
   it('takes no key after the managed fields were cleared', async () => {
     await using h = await openReal();
     await h.put(foreign(h), { data: { theirs: base64('1') } });
     const merge = async (data: Record<string, string>) =>
-      h.cluster.merge(await readNow(h.cluster, foreign(h)), merging(data));
+      h.cluster.merge(await readNow(h.cluster, foreign(h)), mergeManifest(data));
     await merge({ ours: '1' });
     await h.edit(foreign(h), { metadata: { managedFields: [{}] } });
     expect(await merge({ ours: '2' })).toEqual({ kind: 'conflict', keys: ['ours'] });
     expect(await merge({ theirs: '2' })).toEqual({ kind: 'conflict', keys: ['theirs'] });
     expect((await merge({})).kind).toBe('written');
-    expect(shown((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: '1' });
+    expect(dataAsText((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: '1' });
   });
 
   it('leaves neither an empty field manager nor ownership metadata', async () => {
     await using h = await openReal();
     await h.put(foreign(h), { data: {} });
-    await h.cluster.merge(await readNow(h.cluster, foreign(h)), merging({ ours: '1' }));
+    await h.cluster.merge(await readNow(h.cluster, foreign(h)), mergeManifest({ ours: '1' }));
     const managers = async () => {
       const { metadata } = (await h.raw(foreign(h))) as {
         metadata: { managedFields: { manager: string }[] };
@@ -63,7 +63,7 @@ describe('a merge next to other field managers', () => {
     };
     expect(await managers()).toContain(OURS);
     expect(await managers()).not.toContain(FIELD_MANAGER);
-    await h.cluster.merge(await readNow(h.cluster, foreign(h)), merging({}));
+    await h.cluster.merge(await readNow(h.cluster, foreign(h)), mergeManifest({}));
     expect(await managers()).not.toContain(OURS);
     expect((await readNow(h.cluster, foreign(h))).labels).toEqual({});
   });
@@ -74,7 +74,7 @@ describe('a merge next to other field managers', () => {
     await h.put(foreign(h), { data: {} });
     const live = await readNow(admin, foreign(h));
     await h.remove(foreign(h));
-    expect(await admin.merge(live, merging({ ours: '1' }))).toEqual({ kind: 'missing' });
+    expect(await admin.merge(live, mergeManifest({ ours: '1' }))).toEqual({ kind: 'missing' });
     expect(await h.raw(foreign(h))).toBeUndefined();
   });
 });

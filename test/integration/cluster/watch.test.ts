@@ -4,7 +4,7 @@ import { IDENTITY_TTL_MS } from '../../../src/cluster/kubeconfig/identity.ts';
 import { createKubernetesCluster } from '../../../src/cluster/kubernetes.ts';
 import type { WatchTuning } from '../../../src/cluster/watch.ts';
 import { manifest, readNow } from '../../conformance/cluster-harness.ts';
-import { watching } from '../../conformance/cluster-watch-log.ts';
+import { openWatchLog } from '../../conformance/cluster-watch-log.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { admin, type Kubeconfig, openReal, type RealHarness, variant } from './harness.ts';
@@ -39,8 +39,8 @@ async function open(
   );
   const id = { namespace: real.namespace, secret: 'app' };
   await real.cluster.create(id, manifest());
-  const log = stack.use(watching(cluster, id));
-  await log.until(({ lists }) => lists() === 1);
+  const log = stack.use(openWatchLog(cluster, id));
+  await log.until(({ listCount: listCount }) => listCount() === 1);
   const opened = (n: number) =>
     expect
       .poll(() => proxy.requests.filter(({ kind }) => kind === 'watch').length, {
@@ -92,8 +92,8 @@ describe('a watch of a real API server', () => {
     h.proxy.cut();
     await h.expectNextEvent();
     await h.expectNextEvent();
-    expect(h.log.lists()).toBe(1);
-    expect(h.log.told.filter(({ kind }) => kind === 'changed')).toHaveLength(4);
+    expect(h.log.listCount()).toBe(1);
+    expect(h.log.records.filter(({ kind }) => kind === 'changed')).toHaveLength(4);
   });
 
   it('detects a half-open connection by its silence, and reports missed events', async () => {
@@ -109,7 +109,7 @@ describe('a watch of a real API server', () => {
     // Injects the answer of the API server, whose real history lasts too long for a test.
     const object = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Expired', code: 410 };
     h.proxy.inject(`${JSON.stringify({ type: 'ERROR', object })}\n`);
-    await h.log.until(({ lists }) => lists() === 2);
+    await h.log.until(({ listCount: listCount }) => listCount() === 2);
     await h.expectNextEvent();
   });
 
@@ -136,7 +136,7 @@ describe('a watch of a real API server', () => {
   it('lists again after an unreadable line', async () => {
     await using h = await open();
     h.proxy.inject('{"type":"MODIFIED"\n');
-    await h.log.until(({ lists }) => lists() === 2);
+    await h.log.until(({ listCount: listCount }) => listCount() === 2);
     await h.expectNextEvent();
   });
 

@@ -14,7 +14,7 @@ const page = blocksOf({ path, text: readFileSync(join(ROOT, path), 'utf8') });
 const blocks = page.filter(({ language }) => language === 'yml');
 
 describe.skipIf(!isHelmAvailable)(`the page about Helm${HELM_NOTE}`, () => {
-  it.each(blocks.map(({ place, text }) => [place, text] as const))(
+  it.each(blocks.map(({ location: place, text }) => [place, text] as const))(
     'has valid values at %s',
     async (_, text) => {
       await using bench = await openBench();

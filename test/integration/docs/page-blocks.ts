@@ -16,7 +16,7 @@ export async function marksOf(path: string): Promise<readonly string[]> {
 export async function shellProblems(path: string): Promise<readonly string[]> {
   const text = await readFile(join(ROOT, path), 'utf8');
   const problems: string[] = [];
-  for (const { language, text: script, place } of blocksOf({ path, text })) {
+  for (const { language, text: script, location: place } of blocksOf({ path, text })) {
     if (language !== 'sh') continue;
     try {
       await run('sh', ['-n', '-c', script]);

@@ -40,26 +40,26 @@ async function openAzure(): Promise<AzureScene> {
 describe('a one-shot sync of Azure', () => {
   it('only lists keys that have not changed since another process read them', async () => {
     await using scene = await openAzure();
-    const { server, advance: pass, takeRequests: asked } = scene;
-    pass(HOUR_MS);
+    const { server, advance: advance, takeRequests: takeRequests } = scene;
+    advance(HOUR_MS);
     expect((await scene.sync()).summary).toMatchObject({ created: COUNT });
-    expect(asked().reads).toEqual(names.toSorted());
+    expect(takeRequests().reads).toEqual(names.toSorted());
     const { length } = await scene.records('--action', 'read');
     expect((await scene.sync()).summary).toMatchObject({ unchanged: COUNT });
-    expect(asked()).toEqual({ reads: [], lists: true });
+    expect(takeRequests()).toEqual({ reads: [], lists: true });
 
     server.secrets.put('m0', 'second');
     server.secrets.update('m1', { tags: { team: 'blue' } });
     server.secrets.update('m2', { enabled: false });
     server.secrets.remove('m3');
-    pass(HOUR_MS);
+    advance(HOUR_MS);
     const done = outcomes(await scene.sync());
     expect(Object.fromEntries([...done].filter(([, outcome]) => outcome !== 'unchanged'))).toEqual({
       m0: 'updated',
       m2: 'SOURCE_DISABLED',
       m3: 'SOURCE_DELETED',
     });
-    expect(asked().reads).toEqual(['m0', 'm1', 'm2', 'm3']);
+    expect(takeRequests().reads).toEqual(['m0', 'm1', 'm2', 'm3']);
     expect(await scene.secretValue('m0')).toBe('second');
     // Changed tags cause no read record, because value and version are the same.
     expect(await scene.records('--action', 'read')).toHaveLength(length + 3);
@@ -68,39 +68,39 @@ describe('a one-shot sync of Azure', () => {
 
   it('reads a key again that was less than two seconds old at its last read', async () => {
     await using scene = await openAzure();
-    const { server, advance: pass, takeRequests: asked } = scene;
-    pass(HOUR_MS);
+    const { server, advance: advance, takeRequests: takeRequests } = scene;
+    advance(HOUR_MS);
     await scene.sync();
     server.secrets.put('m0', 'second');
     await scene.sync();
     server.secrets.put('m0', 'third'); // The list may show the same second.
-    pass(HOUR_MS);
-    asked();
+    advance(HOUR_MS);
+    takeRequests();
     expect(outcomes(await scene.sync()).get('m0')).toBe('updated');
-    expect(asked().reads).toEqual(['m0']);
+    expect(takeRequests().reads).toEqual(['m0']);
     expect(await scene.secretValue('m0')).toBe('third');
     await scene.sync();
-    expect(asked().reads).toEqual([]);
+    expect(takeRequests().reads).toEqual([]);
   });
 
   it('ignores read records of another store definition, and failed ones', async () => {
     await using scene = await openAzure();
-    const { server, advance: pass, takeRequests: asked, configuration } = scene;
-    pass(HOUR_MS);
+    const { server, advance: advance, takeRequests: takeRequests, configuration } = scene;
+    advance(HOUR_MS);
     await scene.sync();
     server.fail('unavailable', /GET \/secrets\/m0\b/);
     server.secrets.update('m0', {});
     expect(outcomes(await scene.sync()).get('m0')).toBe('STORE_UNAVAILABLE');
     server.fail(undefined);
-    asked();
+    takeRequests();
     expect(outcomes(await scene.sync()).get('m0')).toBe('unchanged');
-    expect(asked().reads).toEqual(['m0']);
+    expect(takeRequests().reads).toEqual(['m0']);
 
     const { port } = new URL(server.address);
     const [store] = configuration.stores;
     await scene.configure({ stores: [{ ...store, vaultUrl: `https://localhost:${port}` }] });
-    asked();
+    takeRequests();
     await scene.sync();
-    expect(asked().reads).toEqual(names.toSorted());
+    expect(takeRequests().reads).toEqual(names.toSorted());
   });
 });

@@ -3,7 +3,7 @@ import type { SecretProvider } from '../../../src/providers/provider.ts';
 import { VaultConfig } from '../../../src/providers/vault/config.ts';
 import { vault } from '../../../src/providers/vault/index.ts';
 import { type TestDeps, testDeps } from '../../conformance/provider-deps.ts';
-import { soon } from '../../soon.ts';
+import { waitUntil } from '../../wait-until.ts';
 import type { Request } from '../services/http.ts';
 
 export interface Bao {
@@ -35,7 +35,7 @@ export async function createMount(bao: Bao, version: 1 | 2): Promise<string> {
   const mount = `kv-${randomUUID()}`;
   await call(bao, 'POST', `sys/mounts/${mount}`, { type: 'kv', options: { version: String(version) } });
   // A new mount of version 2 answers 400 for a moment, while the server prepares it.
-  if (version === 2) await soon(() => call(bao, 'GET', `${mount}/config`));
+  if (version === 2) await waitUntil(() => call(bao, 'GET', `${mount}/config`));
   return mount;
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { closeServer, listen } from '../../fakes/loopback.ts';
-import { soon } from '../../soon.ts';
+import { waitUntil } from '../../wait-until.ts';
 import { freePort, retryOnPortClash } from '../services/free-port.ts';
 import { openTemporaryGuard } from '../services/guarded.ts';
 import { createRequest, type Request, tryRequest } from '../services/http.ts';
@@ -70,7 +70,7 @@ async function startCluster() {
     token,
     request: createRequest({ address: active.address, headers: { 'x-vault-token': token } }),
   };
-  const mount = await soon(() => createMount(bao, 2));
+  const mount = await waitUntil(() => createMount(bao, 2));
   await post(standby.send, 'sys/storage/raft/join', { leader_api_addr: active.address });
   await post(standby.send, 'sys/unseal', unseal);
   const standbyRequest = createRequest({ address: standby.address, headers: { 'x-vault-token': token } });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { codeOf, everythingIn, reveal } from '../../conformance/provider.ts';
-import { soon } from '../../soon.ts';
+import { waitUntil } from '../../wait-until.ts';
 import { createRequest } from '../services/http.ts';
 import { openbao } from '../services/inject.ts';
 import { startOpenBao } from '../services/openbao.ts';
@@ -79,7 +79,7 @@ describe('absence in OpenBao', () => {
     await call(bao, 'POST', `sys/namespaces/${parent}`, {});
     await call(bao, 'POST', `sys/namespaces/${child}`, {}, { 'x-vault-namespace': parent });
     await call(bao, 'POST', 'sys/mounts/kv', { type: 'kv-v2' }, inside);
-    await soon(() => call(bao, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
+    await waitUntil(() => call(bao, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
     for (const config of [
       { namespace: parent, mount: `${child}/kv` },
       { mount: `${parent}/${child}/kv` },
@@ -108,7 +108,7 @@ describe('a login in a parent namespace', () => {
       await call(bao, 'POST', `sys/namespaces/${child}`, {}, { 'x-vault-namespace': parent });
       const inside = { 'x-vault-namespace': `${parent}/${child}` };
       await call(bao, 'POST', 'sys/mounts/kv', { type: 'kv-v2' }, inside);
-      await soon(() => call(bao, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
+      await waitUntil(() => call(bao, 'POST', 'kv/data/a', { data: { x: '1' } }, inside));
       const login = where === 'in the root' ? 'root' : parent;
       const path = `${login === 'root' ? `${parent}/` : ''}${child}/kv`;
       const policy = `path "${path}/data/*" { capabilities = ["read"] } path "${path}/metadata/*" { capabilities = ["list"] }`;

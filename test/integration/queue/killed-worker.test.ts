@@ -6,10 +6,12 @@ import { eventually, job, recordingProcess } from '../../conformance/queue.ts';
 import { startRedis } from '../services/redis.ts';
 import { openQueue } from './harness.ts';
 
-const CHILD = join(import.meta.dirname, 'killed-child.ts');
+const CHILD = join(import.meta.dirname, 'killed-worker-child.ts');
 
 describe('a job whose process was killed', () => {
-  it('runs again with the latest request, even if it was first queued for another reason', async () => {
+  it('runs again with the latest request, even if it was first queued for another reason', {
+    tags: ['long'],
+  }, async () => {
     await using server = await startRedis();
     await using queue = await openQueue(server.address);
     await eventually(() => queue.health().state === 'up');

@@ -202,7 +202,7 @@ describe('restarts of workloads', () => {
     await within(15_000, async () => expect(await world.writes('deployments')).toHaveLength(2));
   });
 
-  it('survive kill -9 between the write and the restart', async () => {
+  it('survive kill -9 between the write and the restart', { tags: ['long'] }, async () => {
     await using world = await open({ restart: ONE, window: '5s' });
     const one = await createWorkload(world, 'Deployment', 'one');
     await put(world, 'first');

@@ -44,7 +44,7 @@ export interface Requirement<T> {
 
 /** Finds a program, or installs its package for root on Debian. @throws ServiceError with the command to run */
 export async function findOrInstall<T>(
-  { missing, duration: takes, find, ...requirement }: Requirement<T>,
+  { missing, duration: duration, find, ...requirement }: Requirement<T>,
   report: (line: string) => void,
   machine: Machine = thisMachine,
 ): Promise<T> {
@@ -55,7 +55,7 @@ export async function findOrInstall<T>(
       `${missing} Install ${requirement.package} with the package manager of your system.`,
     );
   if (!machine.isRoot) throw new ServiceError(`${missing} Run: sudo apt-get install ${requirement.package}`);
-  report(`Installing the Debian package ${requirement.package} (${takes}, once) …`);
+  report(`Installing the Debian package ${requirement.package} (${duration}, once) …`);
   const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
   await machine.run('apt-get', ['update', ...APT], quiet);
   await machine.run(

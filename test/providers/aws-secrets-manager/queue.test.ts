@@ -5,7 +5,7 @@ import { testDeps } from '../../conformance/provider-deps.ts';
 import { AwsError } from '../../fakes/aws-operations.ts';
 import { startAwsServer } from '../../fakes/aws-server.ts';
 import { startSqsServer } from '../../fakes/sqs-server.ts';
-import { soon } from '../../soon.ts';
+import { waitUntil } from '../../wait-until.ts';
 import { parse, REGION, roleArn } from './harness.ts';
 
 const NEVER = new AbortController().signal;
@@ -100,7 +100,7 @@ describe('an SQS queue', () => {
   it('waits for messages for the longest time that SQS allows', async () => {
     await using fixture = await open();
     const waits = fixture.queue.receive(NEVER);
-    await soon(() => expect(fixture.sqs.polls).toBe(1));
+    await waitUntil(() => expect(fixture.sqs.polls).toBe(1));
     fixture.sqs.send('late');
     expect((await waits).map(({ body }) => body)).toEqual(['late']);
     expect(fixture.sqs.requests[0]?.input).toMatchObject({ WaitTimeSeconds: 20, MaxNumberOfMessages: 10 });
@@ -110,7 +110,7 @@ describe('an SQS queue', () => {
     await using fixture = await open();
     const ending = new AbortController();
     const waits = fixture.queue.receive(ending.signal);
-    await soon(() => expect(fixture.sqs.polls).toBe(1));
+    await waitUntil(() => expect(fixture.sqs.polls).toBe(1));
     const reason = new AppError('INTERRUPTED');
     ending.abort(reason);
     await expect(waits).rejects.toBe(reason);

@@ -12,7 +12,7 @@ import { createAuthority } from '../../fakes/certificates.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { startVaultEvents } from '../../fakes/vault-events.ts';
 import { startVaultServer } from '../../fakes/vault-server.ts';
-import { soon } from '../../soon.ts';
+import { waitUntil } from '../../wait-until.ts';
 
 async function openWorld() {
   const server = await startVaultServer();
@@ -53,17 +53,17 @@ it('closes a stream that stopped responding, but not a quiet one', async () => {
   const ended = Promise.allSettled([
     followEvents({ config, deps, session, wake: time.wake }, received, new AbortController().signal),
   ]);
-  await soon(() => expect(received.onOpen).toHaveBeenCalledOnce());
+  await waitUntil(() => expect(received.onOpen).toHaveBeenCalledOnce());
   // Quiet: only answers to pings.
   for (let alive = 1; alive <= 5; alive += 1)
-    await soon(async () => {
+    await waitUntil(async () => {
       if (received.onAlive.mock.calls.length < alive) await time.advance(20_000);
       expect(received.onAlive).toHaveBeenCalledTimes(alive);
     });
   events.silent = true;
   await time.advance(100_000);
   expect(await ended).toMatchObject([{ status: 'rejected', reason: { code: 'TIMEOUT' } }]);
-  await soon(() => expect(events.streams).toBe(0));
+  await waitUntil(() => expect(events.streams).toBe(0));
   expect(time.waiting).toEqual([]);
 });
 
@@ -72,17 +72,17 @@ it('closes a stream with its store or its signal', async () => {
   const provider = await vault.create(world.config, world.deps);
   const first = listener();
   const ended = Promise.allSettled([provider.subscribe?.(first)]);
-  await soon(() => expect(first.onOpen).toHaveBeenCalledOnce());
+  await waitUntil(() => expect(first.onOpen).toHaveBeenCalledOnce());
   const second = listener();
   const ending = new AbortController();
   const aborted = Promise.allSettled([provider.subscribe?.(second, { signal: ending.signal })]);
-  await soon(() => expect(second.onOpen).toHaveBeenCalledOnce());
+  await waitUntil(() => expect(second.onOpen).toHaveBeenCalledOnce());
   ending.abort(new AppError('INTERRUPTED'));
   expect(await aborted).toMatchObject([{ reason: { code: 'INTERRUPTED' } }]);
-  await soon(() => expect(world.events.streams).toBe(1));
+  await waitUntil(() => expect(world.events.streams).toBe(1));
   await provider[Symbol.asyncDispose]();
   expect(await ended).toMatchObject([{ reason: { code: 'INTERRUPTED' } }]);
-  await soon(() => expect(world.events.streams).toBe(0));
+  await waitUntil(() => expect(world.events.streams).toBe(0));
 });
 
 it('reports a stream that nothing answers as failed', async () => {
@@ -117,12 +117,12 @@ it('protects a stream with the same authority as the other calls', async () => {
   const received = listener();
   const ending = new AbortController();
   const ended = Promise.allSettled([provider.subscribe?.(received, { signal: ending.signal })]);
-  await soon(() => expect(received.onOpen).toHaveBeenCalledOnce());
+  await waitUntil(() => expect(received.onOpen).toHaveBeenCalledOnce());
   // The file is read for each connection, and now contains another authority.
   await copyFile(otherFile, caFile);
   await expect(provider.subscribe?.(listener())).rejects.toMatchObject({ code: 'TLS_FAILED' });
   events.send('kv-v2/data-write', 'secret/data/a');
-  await soon(() => expect(received.onMessage).toHaveBeenCalledWith('a'));
+  await waitUntil(() => expect(received.onMessage).toHaveBeenCalledWith('a'));
   ending.abort(new AppError('INTERRUPTED'));
   await ended;
   await rm(folder, { recursive: true });

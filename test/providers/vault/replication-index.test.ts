@@ -34,7 +34,7 @@ describe('with a standby that serves reads', () => {
     active.put('secret', 'a', '{"x":"2"}');
     index.active = 2;
     expect(await store.read('a')).toBe('version 2');
-    store.cluster.to = 'standby';
+    store.cluster.node = 'standby';
     expect(await store.read('a')).toBe('version 2');
     expect(standby.requests).toEqual([]);
   });
@@ -45,7 +45,7 @@ describe('with a standby that serves reads', () => {
     active.put('secret', 'b/new', '{"x":"1"}');
     index.active = 12;
     expect(await store.read('b/new')).toBe('version 1');
-    store.cluster.to = 'standby';
+    store.cluster.node = 'standby';
     expect(await store.read('b/new')).toBe('version 1');
     expect(await store.provider.find({ path: 'b', tags: {} })).toEqual(['b/new']);
     store.cluster.isCutOff = true;
@@ -59,7 +59,7 @@ describe('with a standby that serves reads', () => {
     index.active = 5;
     await store.provider.find({ path: '', tags: {} });
     expect(await store.read('c')).toBe('absent');
-    store.cluster.to = 'standby';
+    store.cluster.node = 'standby';
     index.standby = 6;
     standby.put('secret', 'c', '{"x":"1"}');
     expect(await store.read('c')).toBe('version 1');

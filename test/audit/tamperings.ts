@@ -153,7 +153,13 @@ const TAMPERINGS: Readonly<Record<string, TamperingKind>> = {
     const column = columns[pick(columns.length)] ?? '';
     const before = row(rows, n)[column] ?? null;
     row(rows, n)[column] =
-      typeof before === 'number' ? before + 1 : before === null ? otherValue(column) : `${before}x`;
+      typeof before === 'number'
+        ? before + 1
+        : before === null
+          ? otherValue(column)
+          : isOptional(column) && pick(2) === 0
+            ? null
+            : `${before}x`;
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n } };
   },
   'edit a source row': (rows, pick) => {
@@ -356,6 +362,12 @@ const TAMPERINGS: Readonly<Record<string, TamperingKind>> = {
   },
 };
 
+/** The number of kinds. */
+export const KINDS = Object.keys(TAMPERINGS).length;
+
+/** `npm run test:long` tries more positions. */
+export const isLong = process.env.SECRETBRIDGE_TEST_LONG === '1';
+
 /** Yields `count` tamperings: every kind in turn, each at random positions. */
 export function* tamperings(original: Original, count: number, seed = 20_261_125): Generator<Tampering> {
   const pick = createRandom(seed);
@@ -438,6 +450,8 @@ function otherSequence(pick: Pick, from: number): number {
   const to = randomSequence(pick, 1, LENGTH - 1);
   return to >= from ? to + 1 : to;
 }
+
+const isOptional = (column: string): boolean => /^(mapping|namespace|secret|fingerprint)/.test(column);
 
 function otherValue(column: string): string | number {
   return column.startsWith('review') ? 1 : 'x';

@@ -5,7 +5,7 @@ const base64 = (value: string) => Buffer.from(value).toString('base64');
 const metadataOf = (raw: Raw | undefined) => (raw?.metadata ?? {}) as Record<string, unknown>;
 
 /** A write leaves everything alone that others set. */
-export function describeOthers(open: () => Promise<ClusterHarness>): void {
+export function describeForeignFields(open: () => Promise<ClusterHarness>): void {
   const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
 
@@ -40,11 +40,11 @@ export function describeOthers(open: () => Promise<ClusterHarness>): void {
 
   it('loses ownership of a label or annotation that another writer changed', async () => {
     await using h = await open();
-    const marks = { labels: { a: '1', b: '2' }, annotations: { c: '3', d: '4' } };
-    await h.cluster.create(app(h), manifest(marks));
+    const metadata = { labels: { a: '1', b: '2' }, annotations: { c: '3', d: '4' } };
+    await h.cluster.create(app(h), manifest(metadata));
     await h.edit(app(h), { metadata: { labels: { b: 'theirs' }, annotations: { c: 'theirs' } } });
     expect((await readNow(h.cluster, app(h))).ours).toEqual({ labels: ['a'], annotations: ['d'] });
-    await h.cluster.replace(await readNow(h.cluster, app(h)), change(marks));
+    await h.cluster.replace(await readNow(h.cluster, app(h)), change(metadata));
     expect((await readNow(h.cluster, app(h))).ours).toEqual({ labels: ['a', 'b'], annotations: ['c', 'd'] });
   });
 
@@ -53,13 +53,13 @@ export function describeOthers(open: () => Promise<ClusterHarness>): void {
     await h.cluster.create(app(h), manifest({ labels: { a: '1', b: '2' }, annotations: { c: '3', d: '4' } }));
     await h.edit(app(h), { metadata: { labels: { theirs: 'kept' } } });
     const live = await readNow(h.cluster, app(h));
-    const wanted = change({
+    const replacement = change({
       labels: { b: '2' },
       annotations: { d: '5' },
       dropLabels: ['a'],
       dropAnnotations: ['c'],
     });
-    expect((await h.cluster.replace(live, wanted)).kind).toBe('written');
+    expect((await h.cluster.replace(live, replacement)).kind).toBe('written');
     const after = await readNow(h.cluster, app(h));
     expect(after.labels).toEqual({ b: '2', theirs: 'kept' });
     expect(after.annotations).toEqual({ d: '5' });
