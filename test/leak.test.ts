@@ -14,6 +14,7 @@ import {
   CREDENTIALS,
   config,
   ENV,
+  FAILING_MAPPINGS,
   leaksOfSync,
   MARKERS,
   openScene,
@@ -22,7 +23,6 @@ import {
   TOKEN,
   text,
   VALUES,
-  FAILING_MAPPINGS,
 } from './leak-scene.ts';
 import { countForms, filesBelow, findLeaks, formsOf } from './leak-search.ts';
 

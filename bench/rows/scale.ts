@@ -146,7 +146,7 @@ async function assertSwept(workspace: FleetWorkspace, cycles: number): Promise<v
  * Returns the calls of the first sync itself. A first sync that is longer than `refresh` overlaps cycles, which are
  * subtracted.
  */
-function ownCalls({ firstSync, firstCalls, cycleCalls: cycleCalls }: Measured): number {
+function ownCalls({ firstSync, firstCalls, cycleCalls }: Measured): number {
   // With few keys, which are read in batches, the first sync ends before a cycle is due.
   const listed = cycleCalls.lists === 0 ? 0 : firstCalls.lists / cycleCalls.lists;
   // Lists come first in a cycle, and the last cycle is incomplete.
@@ -172,12 +172,12 @@ function growthRows(measured: Measured, before: Measured | undefined): readonly 
     grown('first', 'first sync', 's', ({ firstSync }) => firstSync),
     grown('first-cpu', 'CPU of the first sync', 's CPU', ({ firstCpu }) => firstCpu),
     grown('first-calls', 'calls of both stores, first sync without overlapping cycles', 'calls', ownCalls),
-    grown('pass-cpu', 'CPU of a cycle without changes', 's CPU', ({ cycleCpu: cycleCpu }) => cycleCpu),
+    grown('pass-cpu', 'CPU of a cycle without changes', 's CPU', ({ cycleCpu }) => cycleCpu),
     grown(
       'pass-calls',
       'calls of both stores, a cycle without changes',
       'calls',
-      ({ cycleCalls: cycleCalls }) => cycleCalls.all,
+      ({ cycleCalls }) => cycleCalls.all,
     ),
     grown(
       'memory',
@@ -191,7 +191,7 @@ function growthRows(measured: Measured, before: Measured | undefined): readonly 
 
 function largestRows(measured: Measured | undefined, idle: number, { quick }: BenchOptions): readonly Row[] {
   if (measured === undefined) return [];
-  const { resident, cycleCpu: cycleCpu, ready, writes } = measured;
+  const { resident, cycleCpu, ready, writes } = measured;
   const cycles = resident.slice(1);
   const middle = Math.ceil(cycles.length / 2);
   const [early, late] = [Math.max(...cycles.slice(0, middle)), Math.max(...cycles.slice(middle))];

@@ -18,7 +18,7 @@ export async function waitUntil(
 }
 
 /** @throws BenchError when the process has ended. */
-export async function waitFor(ms: number, { unexpectedEnd: unexpectedEnd }: RunningProcess): Promise<void> {
+export async function waitFor(ms: number, { unexpectedEnd }: RunningProcess): Promise<void> {
   await Promise.race([sleep(ms), unexpectedEnd]);
 }
 

@@ -40,7 +40,8 @@ export function chartReadme(): string {
     Object.entries(SECTIONS).flatMap(([section, names]) => names.map((name) => [name, section] as const)),
   );
   const unplaced = contents.items.map(keyOf).filter((key) => !sectionOf.has(key));
-  if (unplaced.length > 0) throw new Error(`scripts/docs/chart-readme.ts has no section for ${unplaced}`);
+  if (unplaced.length > 0)
+    throw new Error(`scripts/docs/chart-readme.ts has no section for ${unplaced.join(', ')}`);
   const sections = Object.entries(SECTIONS).map(([section, names]) => {
     const pairs = contents.items.filter((pair) => names.includes(keyOf(pair)));
     return `## ${section}\n\n${table(pairs.flatMap((pair) => valuesOf(pair)))}`;

@@ -43,13 +43,13 @@ export async function destroyProposed(
 ): Promise<readonly Outcome[] | undefined> {
   const { config } = app;
   const {
-    includeOrphans: includeOrphans,
-    heldOrphans: heldOrphans,
-    isProposed: isProposed,
-    isUndecided: isUndecided,
+    includeOrphans,
+    heldOrphans,
+    isProposed,
+    isUndecided,
     meta,
-    replicasAgree: replicasAgree,
-    onWithdrawn: onWithdrawn,
+    replicasAgree,
+    onWithdrawn,
     onProgress,
   } = request;
   const isInForce = isStillProposed(app);

@@ -36,7 +36,7 @@ export async function findOrphanedTargets(
 
 function findEndedMergesOf(
   { audit, cluster, instances, fingerprints, targets }: App,
-  gone: OrphanScan['missing'],
+  missing: OrphanScan['missing'],
   onChecked: (() => void) | undefined,
 ): Promise<readonly Proposal[]> {
   const merged = targets.filter(({ mapping }) => mapping.target.mode === 'merge').map(({ id }) => id);
@@ -49,7 +49,7 @@ function findEndedMergesOf(
     isDesired: isWanted,
     isDesiredBy: wants,
     mergeTargets: merged,
-    missing: gone,
+    missing: missing,
     onProgress: onChecked,
   });
 }
@@ -224,7 +224,7 @@ export async function proposeOrphanDeletions(
   presence: KnownPresence,
   scan?: LeftScan,
 ): Promise<OrphanProposals> {
-  const { orphans: orphans, unreadable: unreadable, merges } = scan ?? (await scanOrphans(app));
+  const { orphans, unreadable, merges } = scan ?? (await scanOrphans(app));
   const ending = orphans.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete');
   const going = ending.filter(({ mapping }) => only === undefined || mapping === only);
   const ended = merges.filter(({ mapping }) => only === undefined || mapping === only);

@@ -27,7 +27,7 @@ interface Orphans {
 }
 
 async function findOrphans(app: App): Promise<Orphans> {
-  const { orphans: orphans, unreadable: unreadable } = await findOrphanedTargets(app, { search: true });
+  const { orphans, unreadable } = await findOrphanedTargets(app, { search: true });
   // An interrupted search is incomplete, so it must not report "none" or delete anything.
   const stopped = unreadable.find(({ error }) => error.code === 'INTERRUPTED');
   if (stopped !== undefined) throw stopped.error;

@@ -30,7 +30,7 @@ export interface ReleaseOptions extends SyncContextOptions {
 export async function releaseHeld(
   app: App,
   id: string,
-  { only, skipRestarts: skipRestarts = false, isRecorded = false, ...contextOptions }: ReleaseOptions = {},
+  { only, skipRestarts = false, isRecorded = false, ...contextOptions }: ReleaseOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
   const context = await app.createContext(contextOptions);

@@ -183,7 +183,7 @@ async function decideProposals(
 ): Promise<readonly Outcome[]> {
   const proposals = outcomes.flatMap(({ proposal }) => proposal ?? []);
   if (proposals.length === 0) return outcomes;
-  const { orphans: orphans } = await findOrphanedTargets(app);
+  const { orphans } = await findOrphanedTargets(app);
   const presence = presenceOf(outcomes);
   const others = {
     targets: app.targets.filter((wanted) => presence.isPresent(wanted) === undefined),

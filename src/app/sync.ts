@@ -85,7 +85,7 @@ export async function syncTargets(
     () => preflight(app, context, only === undefined ? wanted : [], ages),
     signal,
   );
-  const { inSync: inSync, isMissing } = preflightResult ?? EMPTY_PREFLIGHT;
+  const { inSync, isMissing } = preflightResult ?? EMPTY_PREFLIGHT;
   const runContext = { ...context, isMissing };
   // In queue order.
   const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !inSync.has(desiredTarget));

@@ -16,7 +16,7 @@ export interface StdinLimit {
 export async function readStdin(
   stdin: Readable | undefined,
   signal: AbortSignal,
-  { maxBytes: maxBytes, tooLarge: tooLarge }: StdinLimit,
+  { maxBytes, tooLarge }: StdinLimit,
 ): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;

@@ -66,7 +66,7 @@ function warnAboutAudit({ checkpoints }: App, context: Context): void {
 function warnAboutCheckpoints({ checkpoints }: App, context: Context): void {
   const failing = checkpoints?.writeError();
   if (failing === undefined) return;
-  const { code, subject: subject = 'the audit log', detail, remedy } = failing;
+  const { code, subject = 'the audit log', detail, remedy } = failing;
   const why = detail === undefined ? '' : ` (${detail})`;
   const paint = painter(context.color);
   printNotice(

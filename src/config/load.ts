@@ -27,7 +27,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
   const main = await readDocuments(sources.files, reading);
-  const { checkDocuments: checkDocuments } = await loadChecks();
+  const { checkDocuments } = await loadChecks();
   return checkDocuments(main, { ...reading, sources, home: env.HOME });
 }
 

@@ -82,11 +82,7 @@ export class AppError extends Error {
   }
 }
 
-function sentence(
-  { message: message }: ErrorKind,
-  about: string | undefined,
-  detail: string | undefined,
-): string {
+function sentence({ message }: ErrorKind, about: string | undefined, detail: string | undefined): string {
   return `${about === undefined ? '' : `${about}: `}${message}${detail === undefined ? '' : ` (${detail})`}`;
 }
 

@@ -59,7 +59,7 @@ export interface PemOptions {
 /** Reads a certificate or private key in PEM. OpenSSL parses it later. @throws AppError with the given code. */
 export async function readPem(
   path: string,
-  { code, subject: subject, read = readSmallFile }: PemOptions,
+  { code, subject, read = readSmallFile }: PemOptions,
 ): Promise<string> {
   try {
     return (await read(path)).toString('utf8');
@@ -81,9 +81,9 @@ export function holdsCertificates(text: string): boolean {
 export async function readAuthorities(path: string, options: PemOptions): Promise<string> {
   const text = await readPem(path, options);
   if (holdsCertificates(text)) return text;
-  const { code, subject: subject } = options;
+  const { code, subject } = options;
   throw new AppError(code, {
-    ...(subject === undefined ? {} : { subject: subject }),
+    ...(subject === undefined ? {} : { subject }),
     detail: `file ${path} contains no PEM certificates`,
   });
 }

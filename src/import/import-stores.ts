@@ -36,7 +36,7 @@ interface Entry {
 
 /** @param refused Stores that our configuration check refuses, by name. They are left out. */
 export function importStores(
-  { externalObjects: externalObjects, accounts }: Objects,
+  { externalObjects, accounts }: Objects,
   secrets: SecretRefs,
   refused: ReadonlyMap<string, Refusal>,
 ): ImportedStores {
@@ -59,7 +59,7 @@ export function importStores(
       object.namespace === undefined ? object.name : `${object.namespace}.${object.name}`,
       labelOf(object),
     );
-    const store = convertStore({ object: object, name, names, notes, secrets, account });
+    const store = convertStore({ object, name, names, notes, secrets, account });
     const [refusal] =
       store
         ?.storeConfigs()
@@ -121,7 +121,7 @@ function withoutRefused(refused: ReadonlyMap<string, Refusal>, store: Store): St
 }
 
 function finishStore(
-  { object: object, notes, store, users }: Entry,
+  { object, notes, store, users }: Entry,
   refused: ReadonlyMap<string, Refusal>,
 ): ImportedStore {
   const storeConfigs = (store?.storeConfigs() ?? []).filter(({ name }) => !refused.has(String(name)));
@@ -129,5 +129,5 @@ function finishStore(
     notes.changed('spec.provider', 'names no mount, and no converted object uses it, so no store is created');
   const bounds =
     storeConfigs.length === 0 ? { namespaces: undefined } : boundsOf(object, [...users].toSorted(), notes);
-  return { object: object, notes, storeConfigs: storeConfigs, bounds };
+  return { object, notes, storeConfigs: storeConfigs, bounds };
 }

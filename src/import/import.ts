@@ -37,7 +37,7 @@ interface Imported {
 
 /** Converts objects of External Secrets to a configuration. The result does not depend on their order. */
 export function importExternalSecrets(objects: Objects, options: ImportOptions): ImportResult {
-  const { externalObjects: externalObjects } = objects;
+  const { externalObjects } = objects;
   const secrets = createSecretRefs(options.ownNamespace);
   const stores = importStores(objects, secrets, options.refused?.stores ?? new Map());
   const names = createNames();
@@ -54,7 +54,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
       ownerName !== undefined &&
       externalObjects.some(({ kind, name }) => kind === 'ClusterExternalSecret' && name === ownerName)
     ) {
-      imported.push({ object: object, notes, becomes: [], skipped: true });
+      imported.push({ object, notes, becomes: [], skipped: true });
       continue;
     }
     const convert = object.kind === 'ExternalSecret' ? convertExternalSecret : convertClusterExternalSecret;
@@ -68,12 +68,12 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
     // Half of a mapping would remove the other half's keys from the Secret.
     if (notes.incomplete) drafts.push(...converted.map((mapping) => ({ of: labelOf(object), mapping })));
     else mappings.push(...converted);
-    imported.push({ object: object, notes, becomes: notes.incomplete ? [] : converted.map(nameOf) });
+    imported.push({ object, notes, becomes: notes.incomplete ? [] : converted.map(nameOf) });
   }
 
   const finished = stores.finish();
   for (const { object, notes, storeConfigs } of finished)
-    imported.push({ object: object, notes, becomes: storeConfigs.map(nameOf) });
+    imported.push({ object, notes, becomes: storeConfigs.map(nameOf) });
   // Without `access` rules everything is allowed. As soon as one store is limited, every store needs a rule.
   const isBounded = finished.some(({ bounds }) => bounds.namespaces !== undefined);
   const rules = finished

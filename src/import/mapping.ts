@@ -22,7 +22,7 @@ export interface MappingContext {
 
 /** Converts the spec of an ExternalSecret to a mapping, as far as possible. */
 export function mappingOf(raw: Json, context: MappingContext): Json | undefined {
-  const { name, notes, metadata: metadata, where, storeOf } = context;
+  const { name, notes, metadata, where, storeOf } = context;
   const spec = createNode(raw, 'spec', notes);
   const { target, template, ...life } = lifeOf(spec, metadata, notes);
   const secret = spec.child('target')?.text('name') ?? context.secret;

@@ -5,7 +5,7 @@ import type { Store, StoreContext } from './store.ts';
 import { vaultStore } from './vault.ts';
 
 export function convertStore(context: StoreContext): Store | undefined {
-  const { object: object, notes } = context;
+  const { object, notes } = context;
   const spec = createNode(object.spec, 'spec', notes);
   // Retry settings, check interval and controller class have no equivalent. `access` uses `conditions`.
   spec.ignore('retrySettings', 'refreshInterval', 'controller', 'conditions');

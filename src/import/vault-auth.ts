@@ -104,7 +104,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
     username: node.text('username') ?? '',
     password: refer(node.child('secretRef'), undefined, context),
   }),
-  cert(node, { name, notes, object: object }) {
+  cert(node, { name, notes, object }) {
     const role = node.text('vaultRole');
     const file = (field: string, usual: string) => {
       const ref = node.child(field);
@@ -139,7 +139,7 @@ function mountPath(node: Node, usual: string | undefined): Json {
 }
 
 function refer(ref: Node | undefined, key: string | undefined, context: StoreContext): Json | undefined {
-  const { secrets, object: object, notes } = context;
+  const { secrets, object, notes } = context;
   if (ref === undefined)
     notes.lost(
       'spec.provider.vault.auth',
@@ -149,12 +149,7 @@ function refer(ref: Node | undefined, key: string | undefined, context: StoreCon
   return secrets.refer(ref, key, { namespace: object.namespace, notes }) as Json | undefined;
 }
 
-function noteAccount(
-  ref: Node | undefined,
-  role: string,
-  { object: object, notes }: StoreContext,
-  more = '',
-): void {
+function noteAccount(ref: Node | undefined, role: string, { object, notes }: StoreContext, more = ''): void {
   const account = accountOf(ref, object.namespace);
   ref?.ignore('audiences');
   const who = account === undefined ? 'External Secrets' : `\`${account.namespace}/${account.name}\``;

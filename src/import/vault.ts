@@ -114,7 +114,7 @@ function splitKey(
   return { mount: key.slice(0, slash), key: key.slice(slash + 1), guessed: kvVersion === 1 };
 }
 
-function tlsOf(vault: Node, { name, notes, object: object }: StoreContext): Json | undefined {
+function tlsOf(vault: Node, { name, notes, object }: StoreContext): Json | undefined {
   const files: Record<string, string> = {};
   const bundle = vault.text('caBundle');
   const provider = vault.child('caProvider');

@@ -75,7 +75,7 @@ export function withRetry(provider: SecretProvider, options: RetryOptions): Secr
 }
 
 async function tryAgain<Failure extends { readonly error: AppError }>(
-  { clock, sleep = systemSleep, random = Math.random, mayRetry: mayRetry = () => true }: RetryOptions,
+  { clock, sleep = systemSleep, random = Math.random, mayRetry = () => true }: RetryOptions,
   { startedAt, signal }: { readonly startedAt: number; readonly signal: AbortSignal | undefined },
   failures: () => readonly Failure[],
   ask: (failed: readonly Failure[]) => Promise<void>,

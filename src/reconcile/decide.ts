@@ -54,7 +54,7 @@ export interface PendingDecision extends Decision {
 
 /** Gathers the sources and plans, without any change. `plan` prints the result, `sync` applies it. */
 export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
-  const { whenRecorded: whenRecorded, ...decision } = await decideBeforeRecorded(mapping, id, deps);
+  const { whenRecorded, ...decision } = await decideBeforeRecorded(mapping, id, deps);
   await whenRecorded();
   return decision;
 }

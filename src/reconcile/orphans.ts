@@ -140,16 +140,7 @@ export interface MergeDeps extends OrphanDeps {
 
 /** Proposes to end the merges whose mapping was removed and had set `onMappingRemoved: delete`. */
 export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposal[]> {
-  const {
-    audit,
-    cluster,
-    instances,
-    isDesired,
-    isDesiredBy: isDesiredBy,
-    mergeTargets: mergeTargets,
-    missing,
-    fingerprints,
-  } = deps;
+  const { audit, cluster, instances, isDesired, isDesiredBy, mergeTargets, missing, fingerprints } = deps;
   const sharedTargets = new Set(mergeTargets.map(formatTarget));
   const candidates = (await audit.targets()).filter(
     (id) => !missing.has(formatTarget(id)) && (!isDesired(id) || sharedTargets.has(formatTarget(id))),

@@ -70,7 +70,7 @@ export async function applyPlan(
 /** One fsync makes the reads and the intent durable. */
 async function recordIntent(
   change: Change,
-  { whenRecorded: whenRecorded }: RecordedDecision,
+  { whenRecorded }: RecordedDecision,
   recorder: Recorder,
 ): Promise<Change> {
   const [intent, reads] = await Promise.allSettled([recorder.intent(change), whenRecorded?.()]);
@@ -192,10 +192,7 @@ function dataOf(plan: WritePlan): readonly [Data, Data] {
  * Whether the write changes any bytes of the Secret. If a merge adds or releases a key that others hold with the same
  * value, the content stays the same.
  */
-function changesBytes(
-  plan: WritePlan,
-  { exclusivelyOwned: exclusivelyOwned }: Pick<Cluster, 'exclusivelyOwned'>,
-): boolean {
+function changesBytes(plan: WritePlan, { exclusivelyOwned }: Pick<Cluster, 'exclusivelyOwned'>): boolean {
   if (plan.kind !== 'merge') return true;
   const { live, keys, first, manifest } = plan;
   const alone = new Set(

@@ -67,14 +67,11 @@ export async function runCycle(
     workloads: liveWorkloads,
     isRecorded,
   } = await checkRollouts(rollouts, { workloads, completed, call });
-  const { groups, workloadsBySelector: workloadsBySelector } = await groupByWorkload(
-    await dropUnconfigured(),
-    {
-      workloads,
-      failures,
-      call,
-    },
-  );
+  const { groups, workloadsBySelector } = await groupByWorkload(await dropUnconfigured(), {
+    workloads,
+    failures,
+    call,
+  });
   /** Workloads with no pending restarts left. */
   const completedWorkloads = new Set<string>();
   for (const group of groups) {

@@ -59,7 +59,7 @@ export function missingAnnotations(
   );
   const missing: [string, string][] = [];
   const reverted: number[] = [];
-  for (const [secret, { intent, restarted: restarted }] of latest) {
+  for (const [secret, { intent, restarted }] of latest) {
     const { after = '', sequence } = intent;
     const name = restartAnnotation(secret);
     if (restarted.has(nameOf(live.id))) continue;

@@ -47,7 +47,7 @@ export function createConfigSnapshot(
   const shardsByMapping = new Map<string, Set<string>>();
   const enter = (mapping: string, shard: string) =>
     shardsByMapping.set(mapping, (shardsByMapping.get(mapping) ?? new Set()).add(shard));
-  for (const [name, { refs, fullRuns: fullRuns }] of shards) {
+  for (const [name, { refs, fullRuns }] of shards) {
     for (const ref of refs) for (const { mapping } of byRef.get(refId(ref)) ?? []) enter(mapping.name, name);
     for (const { mapping } of fullRuns) enter(mapping.name, name);
   }

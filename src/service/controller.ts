@@ -158,7 +158,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
       newTargets.seen(meta);
       observer.meta(meta);
     },
-    onGone: observer.gone,
+    onGone: observer.deleted,
     onListed: observer.listed,
     wake: parts.wake,
     onNamespaces() {

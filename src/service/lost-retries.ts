@@ -21,7 +21,7 @@ export function createLostRetries({
   outbox,
   clock,
   snapshot,
-  lostAfterMs: lostAfterMs,
+  lostAfterMs,
 }: LostRetriesDeps): (requestId: string) => void {
   let lastRunAt = clock.now();
   return (requestId) => {

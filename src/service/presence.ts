@@ -51,7 +51,7 @@ export function createPresence({
   replica,
   clock,
   currentDigest,
-  onOlderReplica: onOlderReplica,
+  onOlderReplica,
 }: PresenceOptions): Presence {
   const startedAt = clock.now();
   const replicas = new Map<string, { readonly at: number; readonly works: string | undefined }>();

@@ -28,11 +28,7 @@ const BATCH_SIZE = 50;
 /** Calls to skip after an audit error, since `checkNext` is called several times a second. */
 const SKIPPED_AFTER_ERROR = 40;
 
-export function createStaleFailures({
-  states,
-  outbox,
-  hasOpenFailure: hasOpenFailure,
-}: StaleFailuresDeps): StaleFailures {
+export function createStaleFailures({ states, outbox, hasOpenFailure }: StaleFailuresDeps): StaleFailures {
   /** Each target is checked once. Later runs record their own recovery. */
   const seen = new Set<string>();
   const waiting: DesiredTarget[] = [];

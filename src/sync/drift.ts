@@ -28,7 +28,7 @@ export interface DriftInput {
  * Whether a target that differs from the desired state was only changed by hand. That is so if the desired state is
  * what we wrote last. If the fingerprint's key is unknown, the recorded versions decide.
  */
-export function isDrift({ live, desired, matchesDesired: matchesDesired }: DriftInput): boolean {
+export function isDrift({ live, desired, matchesDesired }: DriftInput): boolean {
   const isUnchanged = (name: string): boolean => isSame(live, desired, name);
   // Pinning or unpinning a target is not a manual change of it.
   if (live.annotations[PIN] !== desired.annotations[PIN]) return false;

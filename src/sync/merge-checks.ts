@@ -34,7 +34,7 @@ export function mergeRefusal(
   live: LiveSecret,
   desired: DesiredFields,
   keys: readonly KeyPlan[],
-  { view, exclusive: exclusive }: OwnedPart,
+  { view, exclusive }: OwnedPart,
 ): AppError | undefined {
   const { data } = desired;
   if (FORBIDDEN_TYPES.includes(live.type))

@@ -86,7 +86,7 @@ export function createSpans({ resource, processor, clock }: SpansDeps): Spans {
         name: string,
         attributes: SpanAttributes,
         work: () => Promise<T>,
-        { requestId, isRoot: isRoot = false, resultAttributes: resultAttributes }: SpanOptions<T> = {},
+        { requestId, isRoot = false, resultAttributes }: SpanOptions<T> = {},
       ): Promise<T> {
         const parent = requestId === undefined ? current.getStore() : parentOf(requestId);
         if (parent === undefined) return work();

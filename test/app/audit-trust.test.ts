@@ -31,7 +31,7 @@ async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined
     configProblems: () => [],
     signal: new AbortController().signal,
     front: {
-      use: ({ startupStatus: startupStatus }) => {
+      use: ({ startupStatus }) => {
         shown ??= startupStatus?.status();
       },
     },

@@ -22,7 +22,7 @@ it('a new intake is up', () => {
 });
 
 it('a transient failure is degraded for a minute, then down, and up after a success', () => {
-  const { attempted: attempted, states, time } = open();
+  const { attempted, states, time } = open();
   const stateOf = () => states()[0];
   attempted(EU, new AppError('STORE_UNAVAILABLE'));
   expect(stateOf()).toEqual({ kind: 'sqs', name: 'eu', state: 'degraded', code: 'STORE_UNAVAILABLE' });
@@ -36,13 +36,13 @@ it('a transient failure is degraded for a minute, then down, and up after a succ
 });
 
 it('a permanent failure is down immediately', () => {
-  const { attempted: attempted, states } = open();
+  const { attempted, states } = open();
   attempted(CI, new AppError('CREDENTIAL_MISSING', { detail: 'file /x' }));
   expect(states()[1]).toEqual({ kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' });
 });
 
 it('the last event is kept while the intake is configured', () => {
-  const { received: received, keep, states, time } = open();
+  const { received, keep, states, time } = open();
   received(CI);
   time.set(START + 5_000);
   keep([CI]);

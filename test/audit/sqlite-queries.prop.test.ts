@@ -90,7 +90,7 @@ it('SQLite answers every query like a list in memory, and its chain is intact', 
         const newest = await memory.latest(query, ['read', 'update']);
         expect(await sqlite.latest(query, ['read', 'update'])).toEqual(newest);
         for (const maxCandidates of [0, 1, 2, 100]) {
-          const found = await latest(context, query, ['read', 'update'], { maxCandidates: maxCandidates });
+          const found = await latest(context, query, ['read', 'update'], { maxCandidates });
           expect([query, maxCandidates, found?.hash]).toEqual([query, maxCandidates, newest?.hash]);
         }
       }

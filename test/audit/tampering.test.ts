@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { temporaryFolder } from './folder.ts';
-import { isLong, KINDS, tamperings } from './tamperings.ts';
 import { originalIn, proofOf, proofOfExport, putRows, writeExport } from './tampering-stores.ts';
+import { isLong, KINDS, tamperings } from './tamperings.ts';
 
 /** Each kind at several positions. */
 const COUNT = isLong ? 1_000 : 5 * KINDS;

@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { withDiskErrors } from '../../src/cluster/directory/disk.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { change, manifest, readNow, dataAsText } from '../conformance/cluster-harness.ts';
+import { change, dataAsText, manifest, readNow } from '../conformance/cluster-harness.ts';
 
 const id = { namespace: 'team', secret: 'app' };
 const clock = { now: () => Date.parse('2026-11-25T10:00:00.123Z') };

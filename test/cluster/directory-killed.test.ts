@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { change, manifest, readNow, dataAsText } from '../conformance/cluster-harness.ts';
+import { change, dataAsText, manifest, readNow } from '../conformance/cluster-harness.ts';
 
 const id = { namespace: 'team', secret: 'app' };
 const clock = { now: () => Date.parse('2026-11-25T10:00:00.123Z') };

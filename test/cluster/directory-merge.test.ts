@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
-import { change, manifest, mergeManifest, readNow, dataAsText } from '../conformance/cluster-harness.ts';
+import { change, dataAsText, manifest, mergeManifest, readNow } from '../conformance/cluster-harness.ts';
 
 const id = { namespace: 'team', secret: 'app' };
 const OURS = 'secretbridge.test.app';

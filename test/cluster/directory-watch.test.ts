@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { change, manifest, readNow } from '../conformance/cluster-harness.ts';
-import { metaOf, type WatchLog, openWatchLog } from '../conformance/cluster-watch-log.ts';
+import { metaOf, openWatchLog, type WatchLog } from '../conformance/cluster-watch-log.ts';
 
 const id = { namespace: 'team', secret: 'app' };
 const BROKEN = 'kind: Secret\nmetadata: {';
@@ -32,7 +32,7 @@ describe('an unreadable file', () => {
     await using d = await open();
     await d.hand('theirs', BROKEN);
     await using log = openWatchLog(d.cluster, { namespace: 'team' });
-    await log.until(({ listCount: listCount }) => listCount() === 1);
+    await log.until(({ listCount }) => listCount() === 1);
     expect([...log.now().keys()]).toEqual(['app']);
     await log.until(failsFor('team/theirs'));
     await d.cluster.replace(await readNow(d.cluster, id), change({ labels: { v: '2' } }));
@@ -43,7 +43,7 @@ describe('an unreadable file', () => {
   it('that was readable before does not count as deleted, and is seen again after it is fixed', async () => {
     await using d = await open();
     await using log = openWatchLog(d.cluster, { namespace: 'team' });
-    await log.until(({ listCount: listCount }) => listCount() === 1);
+    await log.until(({ listCount }) => listCount() === 1);
     const before = metaOf(log, 'app');
     await d.hand('app', BROKEN);
     await log.until(failsFor('team/app'));

@@ -4,7 +4,7 @@ import { fromFile, toFile } from '../../src/cluster/directory/file.ts';
 import { changedSecret, newSecret, toLive } from '../../src/cluster/manifest.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { change, manifest, dataAsText } from '../conformance/cluster-harness.ts';
+import { change, dataAsText, manifest } from '../conformance/cluster-harness.ts';
 
 const id = { namespace: 'team', secret: 'app' };
 const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32)));

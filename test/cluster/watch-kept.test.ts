@@ -15,12 +15,12 @@ describe('a long list', () => {
     await using cluster = await connectTo(server);
     const log = createLog();
     await using _ = cluster.watch(TEAM, { ...log, isOfInterest: (secret) => secret === 'app' });
-    await log.until(({ listCount: listCount }) => listCount() === 1);
+    await log.until(({ listCount }) => listCount() === 1);
     expect(log.now().get('app')).toMatchObject({ ...NOTED, resourceVersion: '1' });
     expect(log.now().get('other')).toMatchObject({ labels: {}, annotations: {}, resourceVersion: '2' });
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(1);
     server.send(event('MODIFIED', item('other', '3', NOTED)), event('DELETED', item('other', '4', NOTED)));
-    await log.until(({ records: records }) => records.length === 3);
+    await log.until(({ records }) => records.length === 3);
     expect(log.records.slice(1)).toMatchObject([
       { kind: 'changed', meta: { labels: {}, annotations: {} } },
       { kind: 'gone', secret: 'other' },
@@ -43,7 +43,7 @@ describe('a long list', () => {
     await using cluster = await connectTo(server);
     const log = createLog();
     await using _ = cluster.watch(TEAM, { ...log, isOfInterest: (secret) => interests.has(secret) });
-    await log.until(({ listCount: listCount }) => listCount() === 1);
+    await log.until(({ listCount }) => listCount() === 1);
     expect(log.now().get('late')).toMatchObject(NOTED);
     expect(server.lists).toHaveLength(3);
     expect(log.errors).toEqual([]);
@@ -64,7 +64,7 @@ describe('a long list', () => {
     await using cluster = await connectTo(server);
     const log = createLog();
     await using _ = cluster.watch(TEAM, log);
-    await log.until(({ listCount: listCount }) => listCount() === 1);
+    await log.until(({ listCount }) => listCount() === 1);
     expect(log.now().size).toBe(10);
     expect(limitsOf(server)).toEqual(['500', '3', '3']);
   });

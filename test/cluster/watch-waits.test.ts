@@ -10,15 +10,15 @@ describe('a watch', () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 1_500 });
     await using log = openWatchLog(cluster, TEAM);
-    await log.until(({ listCount: listCount }) => listCount() === 1);
+    await log.until(({ listCount }) => listCount() === 1);
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(1);
     const before = log.progressCount();
     const bookmarks = setInterval(() => server.send(bookmark('20')), 50);
-    await log.until(({ progressCount: progressCount }) => progressCount() > before + 40);
+    await log.until(({ progressCount }) => progressCount() > before + 40);
     clearInterval(bookmarks);
     expect(log.listCount()).toBe(1);
     const drip = setInterval(() => server.sendText(' '), 20);
-    await log.until(({ listCount: listCount }) => listCount() === 2);
+    await log.until(({ listCount }) => listCount() === 2);
     clearInterval(drip);
   });
 
@@ -28,7 +28,7 @@ describe('a watch', () => {
     await using cluster = await connectTo(server);
     const started = performance.now();
     await using log = openWatchLog(cluster, TEAM);
-    await log.until(({ listCount: listCount }) => listCount() > 0);
+    await log.until(({ listCount }) => listCount() > 0);
     expect(performance.now() - started).toBeGreaterThanOrEqual(1_000);
   });
 });

@@ -130,10 +130,7 @@ it('a watch always converges to the current state and never returns to an older 
       const truth = () => [...server.objects].sort().map(([name, version]) => `${name} ${version}`);
       const known = () =>
         [...log.now()].sort().map(([name, { resourceVersion }]) => `${name} ${resourceVersion}`);
-      await log.until(
-        ({ listCount: listCount }) => listCount() > 0 && known().join() === truth().join(),
-        5_000,
-      );
+      await log.until(({ listCount }) => listCount() > 0 && known().join() === truth().join(), 5_000);
       const seen = new Map<string, number>();
       for (const event of log.records) {
         const metas = event.kind === 'listed' ? event.found : event.kind === 'changed' ? [event.meta] : [];

@@ -20,7 +20,7 @@ const lastWatch = (server: WatchServer) => queryOf(server.watches.at(-1)?.url);
 async function follow(server: WatchServer) {
   const cluster = await connectTo(server);
   const log = openWatchLog(cluster, TEAM);
-  await log.until(({ listCount: listCount }) => listCount() > 0);
+  await log.until(({ listCount }) => listCount() > 0);
   await expect.poll(() => server.watches.length, { interval: 2 }).toBeGreaterThan(0);
   return {
     log,
@@ -98,7 +98,7 @@ describe('a watch', () => {
     await using followed = await follow(server);
     const before = followed.log.progressCount();
     server.send(bookmark('40'));
-    await followed.log.until(({ progressCount: progressCount }) => progressCount() > before);
+    await followed.log.until(({ progressCount }) => progressCount() > before);
     server.end();
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(2);
     expect(lastWatch(server).resourceVersion).toBe('40');
@@ -119,7 +119,7 @@ describe('a watch', () => {
     await using followed = await follow(server);
     await followed.goesOn('11');
     fault(server);
-    await followed.log.until(({ listCount: listCount }) => listCount() === 2);
+    await followed.log.until(({ listCount }) => listCount() === 2);
     expect(followed.log.errors).toEqual([]);
     await followed.goesOn('12');
   });
@@ -140,7 +140,7 @@ describe('a watch', () => {
     await using followed = await follow(server);
     await followed.goesOn('11');
     server.sendText(text);
-    await followed.log.until(({ listCount: listCount }) => listCount() === 2);
+    await followed.log.until(({ listCount }) => listCount() === 2);
     expect(followed.log.errors.map(({ code }) => code)).toEqual(['CLUSTER_UNAVAILABLE']);
     await followed.goesOn('12');
   });
@@ -160,7 +160,7 @@ describe('a watch', () => {
     await using _ = cluster.watch(TEAM, handlers);
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(1);
     server.send(changed('11'));
-    await log.until(({ listCount: listCount }) => listCount() === 2);
+    await log.until(({ listCount }) => listCount() === 2);
     expect(log.errors.map(({ code }) => code)).toEqual(['INTERNAL']);
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(2);
     server.send(changed('12'));
@@ -204,7 +204,7 @@ describe('a watch', () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 60 });
     await using log = openWatchLog(cluster, TEAM);
-    await log.until(({ listCount: listCount }) => listCount() >= 3);
+    await log.until(({ listCount }) => listCount() >= 3);
     expect(log.errors[0]).toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
       detail: 'no sign of life for 0.06 s',
@@ -224,7 +224,7 @@ describe('a watch', () => {
     await using cluster = await connectTo(server, { firstWaitMs: 20, longestWaitMs: 100, random });
     const started = performance.now();
     await using log = openWatchLog(cluster, TEAM);
-    await log.until(({ listCount: listCount }) => listCount() === 1);
+    await log.until(({ listCount }) => listCount() === 1);
     // Half of 20, 40, 80, 100, 100, 100.
     expect(performance.now() - started).toBeGreaterThanOrEqual(210);
     expect(asked).toBeGreaterThanOrEqual(6);
@@ -260,7 +260,7 @@ describe('a watch', () => {
     const log = openWatchLog(cluster, TEAM);
     await log.until(({ errors }) => errors.length === 1);
     const other = openWatchLog(cluster, TEAM);
-    await other.until(({ listCount: listCount }) => listCount() === 1);
+    await other.until(({ listCount }) => listCount() === 1);
     await cluster[Symbol.asyncDispose]();
   });
 });

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type ClusterHarness, mergeManifest, readNow, dataAsText } from './cluster-harness.ts';
+import { type ClusterHarness, dataAsText, mergeManifest, readNow } from './cluster-harness.ts';
 
 const KEYS = ['a', 'b', 'c'] as const;
 const VALUES = ['1', '2'] as const;

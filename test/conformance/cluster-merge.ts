@@ -2,10 +2,10 @@ import { expect, it } from 'vitest';
 import {
   type ClusterHarness,
   change,
+  dataAsText,
   manifest,
   mergeManifest,
   readNow,
-  dataAsText,
 } from './cluster-harness.ts';
 
 const base64 = (value: string) => Buffer.from(value).toString('base64');

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type ClusterHarness, change, manifest, readNow, dataAsText } from './cluster-harness.ts';
+import { type ClusterHarness, change, dataAsText, manifest, readNow } from './cluster-harness.ts';
 
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 

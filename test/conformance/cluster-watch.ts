@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { WatchScope } from '../../src/cluster/cluster.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { type ClusterHarness, change, manifest, mergeManifest, readNow } from './cluster-harness.ts';
-import { metaOf, type WatchLog, openWatchLog } from './cluster-watch-log.ts';
+import { metaOf, openWatchLog, type WatchLog } from './cluster-watch-log.ts';
 
 export interface WatchTraits {
   /** Whether it watches only the Secret `app` or its namespace. */
@@ -19,7 +19,7 @@ const data = (value: string) => new Map([['password', SecretValue.fromText(value
 export function describeWatch(
   name: string,
   open: () => Promise<ClusterHarness>,
-  { scope: kind, reportsEveryVersion: reportsEveryVersion, recordsManagers: recordsManagers }: WatchTraits,
+  { scope: kind, reportsEveryVersion, recordsManagers }: WatchTraits,
 ): void {
   describe(`${name} watches`, () => {
     const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
@@ -38,7 +38,7 @@ export function describeWatch(
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(({ records: records }) => records.length > 0);
+      await log.until(({ records }) => records.length > 0);
       const live = await readNow(h.cluster, app(h));
       expect(log.records[0]).toMatchObject({
         kind: 'listed',
@@ -59,9 +59,7 @@ export function describeWatch(
     it('starts with an empty list if there are none, and reports progress', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(
-        ({ records: records, progressCount: progressCount }) => records.length > 0 && progressCount() > 0,
-      );
+      await log.until(({ records, progressCount }) => records.length > 0 && progressCount() > 0);
       expect(log.records).toEqual([{ kind: 'listed', found: [] }]);
       expect(log.errors).toEqual([]);
     });
@@ -69,7 +67,7 @@ export function describeWatch(
     it('reports writes by us and others, and deletions', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(({ listCount: listCount }) => listCount() === 1);
+      await log.until(({ listCount }) => listCount() === 1);
       const created = await h.cluster.create(app(h), manifest());
       await log.until(hasVersion(created.kind === 'written' ? created.resourceVersion : ''));
       await log.until(hasVersion(await writeValue(h, 'second')));
@@ -89,7 +87,7 @@ export function describeWatch(
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(({ listCount: listCount }) => listCount() === 1);
+      await log.until(({ listCount }) => listCount() === 1);
       await h.edit(app(h), { data: { password: base64('by hand') } });
       await log.until(hasVersion((await readNow(h.cluster, app(h))).resourceVersion), 1_500);
     });
@@ -97,7 +95,7 @@ export function describeWatch(
     it('reports nothing outside its scope', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(({ listCount: listCount }) => listCount() === 1);
+      await log.until(({ listCount }) => listCount() === 1);
       await h.cluster.create(foreign(h), manifest());
       await h.cluster.create(app(h), manifest());
       await log.until(({ now }) => now().has('app'));
@@ -118,7 +116,7 @@ export function describeWatch(
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(({ listCount: listCount }) => listCount() === 1);
+      await log.until(({ listCount }) => listCount() === 1);
       const versions: string[] = [];
       for (let n = 0; n < 10; n += 1) versions.push(await writeValue(h, `${n}`));
       await log.until(hasVersion(versions.at(-1) ?? ''));
@@ -133,7 +131,7 @@ export function describeWatch(
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(({ listCount: listCount }) => listCount() === 1);
+      await log.until(({ listCount }) => listCount() === 1);
       await h.cluster.replace(await readNow(h.cluster, app(h)), change());
       await log.until(hasVersion(await writeValue(h, 'real')));
       expect(log.records).toHaveLength(2);
@@ -143,7 +141,7 @@ export function describeWatch(
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(({ listCount: listCount }) => listCount() === 1);
+      await log.until(({ listCount }) => listCount() === 1);
       const { uid } = metaOf(log, 'app');
       await h.cluster.remove(await readNow(h.cluster, app(h)));
       await h.cluster.create(app(h), manifest());
@@ -172,7 +170,7 @@ export function describeWatch(
       const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
       await h.cluster.create(app(h), manifest({ data: two }));
       await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(({ listCount: listCount }) => listCount() === 1);
+      await log.until(({ listCount }) => listCount() === 1);
       await h.edit(app(h), { data: { other: null } });
       await log.until(({ now }) => now().get('app')?.ours?.data.length === 1);
       expect(metaOf(log, 'app').ours?.data).toEqual(['password']);
@@ -184,7 +182,7 @@ export function describeWatch(
         await using h = await open();
         await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
         await using log = openWatchLog(h.cluster, scope(h));
-        await log.until(({ listCount: listCount }) => listCount() === 1);
+        await log.until(({ listCount }) => listCount() === 1);
         expect(metaOf(log, 'app')).toMatchObject({ foreign: true });
         expect(metaOf(log, 'app').ours).toBeUndefined();
         await log.until(hasVersion(await writeValue(h, 'theirs')));
@@ -214,8 +212,8 @@ export function describeWatch(
       await using h = await open();
       const ended = openWatchLog(h.cluster, scope(h));
       await using log = openWatchLog(h.cluster, scope(h));
-      await ended.until(({ listCount: listCount }) => listCount() === 1);
-      await log.until(({ listCount: listCount }) => listCount() === 1);
+      await ended.until(({ listCount }) => listCount() === 1);
+      await log.until(({ listCount }) => listCount() === 1);
       await ended[Symbol.asyncDispose]();
       const before = ended.records.length;
       await h.cluster.create(app(h), manifest());

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { TargetId } from '../../src/core/target.ts';
+import { describeForeignFields } from './cluster-foreign-fields.ts';
 import {
   type ClusterHarness,
   change,
+  dataAsText,
   manifest,
   mergeManifest,
   readNow,
-  dataAsText,
 } from './cluster-harness.ts';
 import { describeMerge } from './cluster-merge.ts';
-import { describeForeignFields } from './cluster-foreign-fields.ts';
 import { describeRemove } from './cluster-remove.ts';
 
 const text = (value: string) => SecretValue.fromText(value);

@@ -3,7 +3,7 @@ import { createSemaphore } from '../../src/core/semaphore.ts';
 
 describe('a semaphore', () => {
   it('limits concurrency, serves waiters in order, and releases the permit of a failed task', async () => {
-    const { run: run } = createSemaphore(2);
+    const { run } = createSemaphore(2);
     const begun: number[] = [];
     const ends = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
     const all = ends.map(({ promise }, index) =>
@@ -24,7 +24,7 @@ describe('a semaphore', () => {
   });
 
   it('serves urgent waiters first', async () => {
-    const { run: run } = createSemaphore(1, 5);
+    const { run } = createSemaphore(1, 5);
     const begun: string[] = [];
     const work = (name: string) => async () => void begun.push(name);
     const running = Promise.withResolvers<void>();

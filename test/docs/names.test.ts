@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { HISTORICAL_PAGES, FOREIGN_NAMES } from './exceptions.ts';
+import { FOREIGN_NAMES, HISTORICAL_PAGES } from './exceptions.ts';
 import { allPages, blocksOf } from './markdown.ts';
-import { nameProblem, spansOf, collectKnownNames } from './names.ts';
+import { collectKnownNames, nameProblem, spansOf } from './names.ts';
 
 const pages = allPages().filter(
   ({ path }) => !Object.keys(HISTORICAL_PAGES).some((past) => path.startsWith(past)),

@@ -21,10 +21,10 @@ export interface EntraServer extends AsyncDisposable {
   token(now: number, claims?: Claims, options?: { readonly alg?: 'RS256' | 'PS256' }): Promise<string>;
 }
 
-/** @param whose Servers of one name have the same keys: making them takes longest. */
-export async function startEntraServer(whose = 'Microsoft'): Promise<EntraServer> {
+/** @param owner Servers of one name have the same keys: making them takes longest. */
+export async function startEntraServer(owner = 'Microsoft'): Promise<EntraServer> {
   const state = { fetches: 0, broken: false, kid: 0 };
-  let pair = await pairOf(whose);
+  let pair = await pairOf(owner);
   const server = createServer((request, response) => {
     void (async () => {
       state.fetches += 1;
@@ -48,7 +48,7 @@ export async function startEntraServer(whose = 'Microsoft'): Promise<EntraServer
     },
     async rotate() {
       state.kid += 1;
-      pair = await pairOf(`${whose} ${state.kid}`);
+      pair = await pairOf(`${owner} ${state.kid}`);
     },
     async token(now, claims = {}, { alg = 'RS256' } = {}) {
       const seconds = Math.floor(now / 1_000);

@@ -1,14 +1,14 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { bodyOf } from './body.ts';
 import {
+  applyFault,
   type Canned,
   FORMLESS,
   HTTP_FAULTS,
   html,
   laters,
-  misbehave,
   sendCanned,
-  type TrueAnswer,
+  type UpstreamAnswer,
 } from './http-faults.ts';
 import { closeServer, listen } from './loopback.ts';
 
@@ -93,7 +93,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     if (canned !== undefined) sendCanned(outgoing, canned);
     else if (applies) {
       const exchange = { incoming, outgoing, onHang: () => proxy.onHang() };
-      void misbehave(fault, exchange, () => new Promise(forwarded).then(wholeOf));
+      void applyFault(fault, exchange, () => new Promise(forwarded).then(wholeOf));
     } else
       forwarded((answer) => {
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
@@ -120,7 +120,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   return proxy;
 }
 
-async function wholeOf(answer: IncomingMessage): Promise<TrueAnswer | undefined> {
+async function wholeOf(answer: IncomingMessage): Promise<UpstreamAnswer | undefined> {
   const body = await bodyOf(answer);
   const { 'content-length': _, 'transfer-encoding': __, ...headers } = answer.headers;
   return body && { status: answer.statusCode ?? 502, headers, body };

@@ -70,11 +70,11 @@ export function failing(
   error: unknown,
   { phase = 'before', times = Number.POSITIVE_INFINITY }: { phase?: Step['phase']; times?: number } = {},
 ): Watch {
-  let left = times;
+  let remaining = times;
   return (step) => {
     const matches = typeof call === 'string' ? step.call === call : call.test(step.call);
-    if (!matches || step.phase !== phase || left === 0) return;
-    left -= 1;
+    if (!matches || step.phase !== phase || remaining === 0) return;
+    remaining -= 1;
     throw error;
   };
 }

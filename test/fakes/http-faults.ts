@@ -85,7 +85,7 @@ export interface Exchange {
   readonly onHang: () => void;
 }
 
-export interface TrueAnswer {
+export interface UpstreamAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: Uint8Array;
@@ -95,10 +95,10 @@ export interface TrueAnswer {
  * What a fault that is no answer of its own makes of an exchange.
  * @param answer The true one, of which some faults send a part. Undefined: there is none.
  */
-export async function misbehave(
+export async function applyFault(
   fault: string | undefined,
   { incoming, outgoing, onHang }: Exchange,
-  answer: () => Promise<TrueAnswer | undefined>,
+  answer: () => Promise<UpstreamAnswer | undefined>,
 ): Promise<void> {
   if (fault === 'hang') return onHang();
   if (fault === 'reset') return reset(incoming);

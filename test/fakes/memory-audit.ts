@@ -247,8 +247,8 @@ function isKind(actor: string): boolean {
 function matchesSource({ store, key, sources }: AuditRecord, filter: RecordFilter): boolean {
   const sourceFilter = [filter.store, filter.key, filter.version];
   if (sourceFilter.every((part) => part === undefined)) return true;
-  const own = store === undefined ? [] : [[store, key ?? '', '']];
-  return [...own, ...sources.map((source) => [source.store, source.key, source.version])].some((parts) =>
-    sourceFilter.every((part, index) => part === undefined || part === parts[index]),
+  const ownSource = store === undefined ? [] : [[store, key ?? '', '']];
+  return [...ownSource, ...sources.map((source) => [source.store, source.key, source.version])].some(
+    (parts) => sourceFilter.every((part, index) => part === undefined || part === parts[index]),
   );
 }

@@ -92,10 +92,10 @@ describe('the memory cluster as a test double', () => {
   it('can interrupt its watches, which then restart', async () => {
     const cluster = createMemoryCluster();
     await using log = openWatchLog(cluster, { namespace: 'team' });
-    await log.until(({ listCount: listCount }) => listCount() === 1);
+    await log.until(({ listCount }) => listCount() === 1);
     expect(cluster.watched).toEqual([{ namespace: 'team' }]);
     cluster.interrupt(new AppError('CLUSTER_UNAVAILABLE'));
-    await log.until(({ listCount: listCount }) => listCount() === 2);
+    await log.until(({ listCount }) => listCount() === 2);
     expect(log.errors).toMatchObject([{ code: 'CLUSTER_UNAVAILABLE' }]);
   });
 });

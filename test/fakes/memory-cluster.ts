@@ -102,7 +102,9 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
     [...objects.keys()]
       .sort(compareText)
       .map((key) => ({ namespace, secret: key.slice(namespace.length + 1), key }))
-      .filter((one) => one.key === formatTarget(one) && (secret === undefined || one.secret === secret))
+      .filter(
+        (target) => target.key === formatTarget(target) && (secret === undefined || target.secret === secret),
+      )
       .map((one) => metaOf({ namespace, secret: one.secret })),
   );
   let version = 0;

@@ -48,7 +48,7 @@ export function createMemoryWatches(find: (scope: WatchScope) => readonly Secret
     };
   }
 
-  function tell({ namespace, secret }: TargetId, call: (handlers: WatchHandlers) => void): void {
+  function notify({ namespace, secret }: TargetId, call: (handlers: WatchHandlers) => void): void {
     for (const watcher of watchers) {
       const { scope, handlers, progress } = watcher;
       const within =
@@ -80,8 +80,8 @@ export function createMemoryWatches(find: (scope: WatchScope) => readonly Secret
       };
       return open({ scope: undefined, handlers: undefined, list, progress: handlers.progress, queue: [] });
     },
-    changed: (meta) => tell(meta.id, (handlers) => handlers.changed(meta)),
-    gone: (id) => tell(id, (handlers) => handlers.deleted(id)),
+    changed: (meta) => notify(meta.id, (handlers) => handlers.changed(meta)),
+    gone: (id) => notify(id, (handlers) => handlers.deleted(id)),
     namespacesChanged() {
       for (const watcher of watchers) if (watcher.scope === undefined) deliver(watcher, watcher.list);
     },
@@ -115,6 +115,6 @@ export function createMemoryWriters(): MemoryWriters {
     },
     forget: (id) => void objects.delete(formatTarget(id)),
     of: (id, by) =>
-      [...(objects.get(formatTarget(id)) ?? [])].flatMap(([name, held]) => (held.by === by ? [name] : [])),
+      [...(objects.get(formatTarget(id)) ?? [])].flatMap(([name, field]) => (field.by === by ? [name] : [])),
   };
 }

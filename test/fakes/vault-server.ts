@@ -235,18 +235,18 @@ function readVersion1(mount: Mount, path: string): Reply {
   };
 }
 
-function readVersion2(mount: Mount, path: string, asked: number): Reply {
+function readVersion2(mount: Mount, path: string, requestedVersion: number): Reply {
   const versions = mount.keys.get(decodeURIComponent(path))?.versions ?? [];
-  const number = asked === 0 ? versions.length : asked;
+  const number = requestedVersion === 0 ? versions.length : requestedVersion;
   const version = versions[number - 1];
   if (version === undefined) return BARE_404;
-  const gone = version.deletedAt !== '';
+  const isDeleted = version.deletedAt !== '';
   const metadata = `{"created_time":"${version.createdAt}","deletion_time":"${version.deletedAt}","destroyed":${version.destroyed},"version":${number}}`;
   return ok(
-    `{"data":${gone ? 'null' : version.json},"metadata":${metadata}}`,
+    `{"data":${isDeleted ? 'null' : version.json},"metadata":${metadata}}`,
     true,
     'null',
-    gone ? 404 : 200,
+    isDeleted ? 404 : 200,
   );
 }
 

@@ -93,7 +93,7 @@ describe('the input', () => {
       },
       { name: 'b', text: JSON.stringify({ ...list, items: list.items.slice(1) }) },
     ];
-    const { externalObjects: externalObjects, unreadable } = readObjects(texts, 'default');
+    const { externalObjects, unreadable } = readObjects(texts, 'default');
     expect(externalObjects.map(({ kind }) => kind)).toEqual(['ClusterSecretStore', 'ExternalSecret']);
     expect(unreadable).toEqual([]);
   });
@@ -146,10 +146,7 @@ spec:
     ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is not valid YAML or JSON\. .*`helm template`$/],
   ])('of a chart with `%s` is listed', (name, line) => {
     const text = `apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  ${name}\n`;
-    const { externalObjects: externalObjects, unreadable } = readObjects(
-      [{ name: 'chart.yaml', text }],
-      'default',
-    );
+    const { externalObjects, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
     expect(externalObjects).toEqual([]);
     expect(unreadable).toEqual([expect.stringMatching(line)]);
   });

@@ -126,7 +126,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       instances: [config.instance],
       fingerprints,
       restartOf: () => [],
-      unresolvedIntents: unresolvedIntents,
+      unresolvedIntents,
       async resolve() {
         targets = await resolveTargets(config.mappings, cluster, undefined);
         return targets;

@@ -166,7 +166,7 @@ mappings:${wanted}`);
       instances: [config.instance, ...config.formerInstances],
       fingerprints,
       restartOf: () => [],
-      unresolvedIntents: unresolvedIntents,
+      unresolvedIntents,
       async resolve() {
         targets = await resolveTargets(current.mappings, watched, undefined);
         return targets;

@@ -125,7 +125,7 @@ describe('a Secret from the watch', () => {
     const { observer, taken, states, clock } = open();
     states.note(targetState({ contestedUntil: START + 1_000, resourceVersion: '1' }));
     observer.meta(edited('2'));
-    observer.gone(APP.id);
+    observer.deleted(APP.id);
     expect(taken()).toEqual([]);
     clock.time += 1_001;
     observer.meta(edited('3'));
@@ -184,7 +184,7 @@ describe('a missing target', () => {
     const { observer, taken, states } = open();
     observer.meta(IN_STEP);
     states.note(targetState());
-    observer.gone(APP.id);
+    observer.deleted(APP.id);
     expect(taken()).toEqual(['drift apps/app']);
     expect(states.meta(APP.id)).toBeUndefined();
   });
@@ -192,7 +192,7 @@ describe('a missing target', () => {
   it('is drift when it was in sync at startup', () => {
     const { observer, taken } = open();
     observer.meta(IN_STEP);
-    observer.gone(APP.id);
+    observer.deleted(APP.id);
     expect(taken()).toEqual(['drift apps/app']);
   });
 
@@ -200,7 +200,7 @@ describe('a missing target', () => {
     const { observer, taken } = open();
     observer.meta(edited('2'));
     expect(taken()).toEqual(['first apps/app']);
-    observer.gone(APP.id);
+    observer.deleted(APP.id);
     expect(taken()).toEqual(['first apps/app']);
   });
 
@@ -226,7 +226,7 @@ describe('a name that another owner had', () => {
     'is queued when it stays free (%s)',
     (code) => {
       const { observer, clock, taken } = opened(code);
-      observer.gone(APP.id);
+      observer.deleted(APP.id);
       clock.time += 29_000;
       observer.queueFreedNames();
       expect(taken()).toEqual([]);
@@ -239,7 +239,7 @@ describe('a name that another owner had', () => {
 
   it('is not queued if another owner takes it again at once', () => {
     const { observer, clock, taken } = opened('NOT_OWNED');
-    observer.gone(APP.id);
+    observer.deleted(APP.id);
     observer.meta(edited('3'));
     expect(taken()).toEqual(['drift apps/app']);
     clock.time += 60_000;
@@ -258,7 +258,7 @@ describe('a name that another owner had', () => {
 
   it('is queued even if lists follow one another quickly', () => {
     const { observer, clock, taken } = opened('NOT_OWNED');
-    observer.gone(APP.id);
+    observer.deleted(APP.id);
     for (const _ of [1, 2, 3]) {
       clock.time += 10_000;
       observer.listed([{ namespace: 'apps' }]);
@@ -270,7 +270,7 @@ describe('a name that another owner had', () => {
   it('does not count as freed if the source is absent or drift is only reported', () => {
     for (const code of ['SOURCE_ABSENT', 'DRIFTED'] as const) {
       const { observer, clock, taken } = opened(code);
-      observer.gone(APP.id);
+      observer.deleted(APP.id);
       clock.time += 60_000;
       observer.queueFreedNames();
       expect(taken()).toEqual([]);
@@ -279,7 +279,7 @@ describe('a name that another owner had', () => {
 
   it('is forgotten with its mapping', () => {
     const { observer, clock, taken, state } = opened('NOT_OWNED');
-    observer.gone(APP.id);
+    observer.deleted(APP.id);
     state.snapshot = createConfigSnapshot([], [], () => false);
     clock.time += 60_000;
     observer.queueFreedNames();

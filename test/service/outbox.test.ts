@@ -184,7 +184,7 @@ describe('outbox', () => {
     const { outbox } = open();
     const intervals = (...names: number[]) => names.map((name) => outbox.lastRequest(target(name))?.tick);
     for (const index of [0, 1]) outbox.trigger(target(index), 'sweep', 'r1');
-    const { tick: tick } = outbox;
+    const { tick } = outbox;
     expect(intervals(0, 1)).toEqual([tick, tick]);
     outbox.trigger(target(2), 'sweep', 'r2');
     outbox.trigger(target(3), 'sweep', 'r1');

@@ -37,7 +37,7 @@ const isSearch = ({ mapping }: DesiredTarget) => mapping.dataFrom.some((entry) =
 
 const contents = (shards: readonly Shard[]) =>
   Object.fromEntries(
-    shards.map(({ sweep, refs, fullRuns: fullRuns }) => [
+    shards.map(({ sweep, refs, fullRuns }) => [
       formatSubject(sweep),
       { refs: refs.map(refId).sort(), whole: fullRuns.map(({ mapping }) => mapping.name).sort() },
     ]),
@@ -69,7 +69,7 @@ describe('the shards of a configuration', () => {
   it('check each search and each merge by a full run once per interval', () => {
     fc.assert(
       fc.property(someWanted, (all) => {
-        const names = shardsOf(all, tells).flatMap(({ sweep, fullRuns: fullRuns }) =>
+        const names = shardsOf(all, tells).flatMap(({ sweep, fullRuns }) =>
           fullRuns.map(({ mapping }) => {
             expect(mapping.refreshMs).toBe(sweep.refreshMs);
             return mapping.name;

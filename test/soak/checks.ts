@@ -5,7 +5,7 @@ import { verify } from '../../src/audit/verify/verify.ts';
 import { recordsOf } from '../audit/sample.ts';
 import { openAt } from '../integration/audit/database.ts';
 import type { Changes } from './changes.ts';
-import { judgeContent, findWrongRestarts } from './contents.ts';
+import { findWrongRestarts, judgeContent } from './contents.ts';
 import type { Faults } from './faults.ts';
 import { type LeakScan, searchPostgres, searchRedis } from './leaks.ts';
 import type { Check, Result, SoakOptions } from './options.ts';
@@ -45,8 +45,8 @@ const INVALID_CONFIG = '3';
 
 export async function finalChecks(run: RunEvidence): Promise<Result> {
   const { scene, witness, faults, changes, polled, scan, options, world } = run;
-  const unexpectedExits = scene.replicas.flatMap(({ name, runs: runs }) =>
-    runs.flatMap(({ unexpectedExit: unexpectedExit }) =>
+  const unexpectedExits = scene.replicas.flatMap(({ name, runs }) =>
+    runs.flatMap(({ unexpectedExit }) =>
       unexpectedExit === undefined || unexpectedExit === INVALID_CONFIG ? [] : [`${name}: ${unexpectedExit}`],
     ),
   );
@@ -141,7 +141,7 @@ export async function finalChecks(run: RunEvidence): Promise<Result> {
     ),
     ...memory.map(({ name, text, ok }) => check(`memory of replica ${name}`, ok, text)),
     measurement('calls of the store', `${scene.toStore.calls.length}; in its outages ${outageCalls(run)}`),
-    measurement('starts of replicas', scene.replicas.map(({ runs: runs }) => readyText(runs)).join(' · ')),
+    measurement('starts of replicas', scene.replicas.map(({ runs }) => readyText(runs)).join(' · ')),
     check(
       'no replica exits unexpectedly',
       unexpectedExits.length === 0,
@@ -249,7 +249,7 @@ const LONG_MINUTES = 8;
 
 /** Measures growth in the last half of the longest run, because memory normally grows after a start. */
 function memoryOf(
-  { name, runs: runs }: Replica,
+  { name, runs }: Replica,
   startedAt: number,
   endedAt: number,
 ): { name: string; text: string; ok: boolean } {

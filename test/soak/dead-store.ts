@@ -62,7 +62,11 @@ export async function deadStore(options: SoakOptions): Promise<Result> {
       ok: laterCalls.every((count) => count <= CALLS_A_MINUTE),
       says: `in each minute, from both replicas: ${calls.join(' ')}`,
     },
-    { name: 'state of the dead store', ok: states.every((state) => state === 'down'), says: states.join(', ') },
+    {
+      name: 'state of the dead store',
+      ok: states.every((state) => state === 'down'),
+      says: states.join(', '),
+    },
     {
       name: 'values current after its return',
       ok: convergedMs !== undefined,

@@ -69,9 +69,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   ]);
   for (const server of [kubernetes, openbao, postgres]) stack.use(server);
   if (kubernetes.auditLogPath === undefined)
-    throw new Error(
-      'the soak needs the audit log of its own cluster: unset SECRETBRIDGE_TEST_KUBECONFIG',
-    );
+    throw new Error('the soak needs the audit log of its own cluster: unset SECRETBRIDGE_TEST_KUBECONFIG');
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-soak-'));
   removeAtEnd(stack, folder);
   const main = await copySources(stack);

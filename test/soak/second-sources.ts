@@ -62,8 +62,6 @@ export function judgeRemovals(
       ({ key: absentKey, from, until = Number.POSITIVE_INFINITY }) =>
         absentKey === key && from + ABSENCE_MS <= at && until + LATE_WRITE_MS >= at,
     );
-    return isProven
-      ? []
-      : [`${target}: ${resourceVersion} removes a key whose absence was not proven`];
+    return isProven ? [] : [`${target}: ${resourceVersion} removes a key whose absence was not proven`];
   });
 }

@@ -3,7 +3,7 @@ import type { AuditRecord } from '../../src/audit/entry.ts';
 import type { Trigger } from './changes.ts';
 import { judgeContent } from './contents.ts';
 import type { Fault } from './faults.ts';
-import { judgePins, isUnpinned } from './pinning.ts';
+import { isUnpinned, judgePins } from './pinning.ts';
 import { judgeRemovals } from './second-sources.ts';
 import { distribution, slope } from './stats.ts';
 import { judgeTriggers } from './triggers.ts';

@@ -13,7 +13,7 @@ import { startPolling } from './poll.ts';
 import { openScene, type Scene } from './scene.ts';
 import { startSecondSources } from './second-sources.ts';
 import { startWitness, type Witness } from './witness.ts';
-import { createWorld, isPresent, isExpected, LONGEST_REFRESH_MS, NAMESPACES, type World } from './world.ts';
+import { createWorld, isExpected, isPresent, LONGEST_REFRESH_MS, NAMESPACES, type World } from './world.ts';
 
 /** Runs two replicas on real servers with random faults, and checks the final state. */
 export async function soak(options: SoakOptions): Promise<Result> {
@@ -139,7 +139,7 @@ async function showProgress({
   while (!signal.aborted) {
     const secondsLeft = Math.round((endsAt - Date.now()) / 1_000);
     const memory = scene.replicas
-      .map(({ runs: runs }) => Math.round(runs.at(-1)?.memory.at(-1)?.[1] ?? 0))
+      .map(({ runs }) => Math.round(runs.at(-1)?.memory.at(-1)?.[1] ?? 0))
       .join('+');
     const now = faults.now().join(', ') || 'nothing';
     const state = `${wrongTargets(world, witness).length} out of sync, ${witness.changes.length} changes, ${memory} MB`;

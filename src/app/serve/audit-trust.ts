@@ -21,7 +21,7 @@ interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>,
  */
 export async function waitForTrustedAudit(app: App, deps: WaitDeps): Promise<void> {
   const { checkpoints, audit, logger } = app;
-  const { front, signal, retryMs: retryMs, queryTimeoutMs: queryTimeoutMs } = deps;
+  const { front, signal, retryMs, queryTimeoutMs } = deps;
   if (checkpoints === undefined) return;
   front.use({ evidence: () => checkpoints.evidence() });
   let loggedMessage: string | undefined;

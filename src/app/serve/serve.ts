@@ -216,7 +216,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       differing: () => presence.differing(),
     });
     wake = controller.storeRecovered;
-    const { takeHints: takeHints, loops } = controller;
+    const { takeHints, loops } = controller;
     const intakes = await openIntakes(app, {
       take: takeHints,
       loops,
@@ -266,7 +266,7 @@ function createWorkHash(app: App): () => string {
   };
 }
 
-function reportAges({ snapshot: snapshot, ages, states: states }: Controller, metrics: Metrics): void {
+function reportAges({ snapshot, ages, states }: Controller, metrics: Metrics): void {
   // Once per mapping, because a mapping may have thousands of targets.
   const changed = new Map(snapshot().mappings.map((mapping) => [mapping.name, ages.changedAt(mapping)]));
   for (const { mapping, id, error } of snapshot().targets) {

@@ -120,11 +120,11 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
 
 function serviceOf(app: App, controller: Controller, options: ServiceOptions): Service {
   const { audit, clock, config } = app;
-  const { states: states } = controller;
+  const { states } = controller;
   const auditStatus = createAuditStatus(app, controller);
   const idOf = (state: TargetState) => heldId(app, state);
-  const held = () => heldStatuses({ states: states, idOf });
-  const targets = () => targetStatuses({ snapshot: controller.snapshot(), states: states, clock });
+  const held = () => heldStatuses({ states, idOf });
+  const targets = () => targetStatuses({ snapshot: controller.snapshot(), states, clock });
   const operator = ({ name, address }: Requester) =>
     ({ kind: 'operator', name, ...(address === undefined ? {} : { address }) }) as const;
 
@@ -278,7 +278,7 @@ function stateOf({ state, error }: ReturnType<Queue['health']>): { state: Health
   return { state, ...(error === undefined ? {} : { code: error.code }) };
 }
 
-function clusterState({ clusterError: clusterError }: Controller): { state: Health; code?: string } {
+function clusterState({ clusterError }: Controller): { state: Health; code?: string } {
   const error = clusterError();
   return error === undefined ? { state: 'up' } : { state: 'degraded', code: error.code };
 }

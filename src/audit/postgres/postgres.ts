@@ -82,7 +82,7 @@ interface Parts {
 
 function createStore(options: PostgresAuditOptions, address: string, parts: Parts): MovableAudit {
   const { connector, reads, writer, schema } = parts;
-  const { replica, maxWriteDurationMs: maxWriteDurationMs = MAX_WRITE_DURATION_MS } = options;
+  const { replica, maxWriteDurationMs = MAX_WRITE_DURATION_MS } = options;
   const db = postgresRows.postgresQueries;
   const toRecord = recordParser(address);
   const exclusive = createExclusiveLocks(() => openSession(connector));

@@ -17,7 +17,7 @@ export async function readCluster(
   { namespace, signal }: { readonly namespace: string; readonly signal: AbortSignal },
 ): Promise<Objects> {
   await using client = await createKubeClient(options);
-  const { objects, warnings: warnings } = await listCustomObjects(client, {
+  const { objects, warnings } = await listCustomObjects(client, {
     group: 'external-secrets.io',
     versions: ['v1', 'v1beta1'],
     kinds: KINDS,

@@ -42,9 +42,9 @@ export function findSuspects(
   if (text.length < 8) return [];
   const suspects: Suspect[] = [];
   // `matchAll` would compile every expression again for each text.
-  for (const { description: description, pattern } of SHAPES)
+  for (const { description, pattern } of SHAPES)
     for (const fragment of text.match(pattern) ?? [])
-      if (!isMasked(fragment)) suspects.push({ description: description, fragment });
+      if (!isMasked(fragment)) suspects.push({ description, fragment });
   const literal = text.includes('{') || text.includes('$') ? text.replace(PLACEHOLDERS, HOLE) : text;
   if (literal.includes('@'))
     for (const [, fragment = ''] of literal.matchAll(USERINFO))

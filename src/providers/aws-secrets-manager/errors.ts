@@ -108,13 +108,7 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
 /** AWS rejects requests whose time differs by more than five minutes. */
 const SKEW_LIMIT_MS = 240_000;
 
-export function fromFailure({
-  status,
-  type,
-  retryAfterMs,
-  skewMs = 0,
-  isKmsDenial: isKmsDenial,
-}: AwsFailure): AppError {
+export function fromFailure({ status, type, retryAfterMs, skewMs = 0, isKmsDenial }: AwsFailure): AppError {
   const meaning = meaningOf(type) ?? byStatus(status);
   const [code, detail] = meaning === DENIED && isKmsDenial ? KMS : meaning;
   const isSkew = type !== undefined && BY_NAME[type] === SIGNATURE && Math.abs(skewMs) > SKEW_LIMIT_MS;

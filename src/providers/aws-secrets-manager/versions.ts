@@ -64,7 +64,7 @@ function callsToRead({ batch }: Store, keys: readonly string[]): number {
 async function describeEach(
   store: Store,
   keys: readonly string[],
-  { groupId: groupId, signal }: Pick<ListOptions, 'groupId' | 'signal'>,
+  { groupId, signal }: Pick<ListOptions, 'groupId' | 'signal'>,
 ): Promise<KnownVersions> {
   const pairs = keys.map(async (key) => {
     const description = await orUndefined(describe(store.session, key, signal));
@@ -106,7 +106,7 @@ function nameIn(key: string): string {
 async function listVersions(
   store: Store,
   keys: readonly string[],
-  { groupId: groupId, prefixes, maxRequests: maxRequests, signal }: ListOptions,
+  { groupId, prefixes, maxRequests, signal }: ListOptions,
 ): Promise<KnownVersions> {
   const entries: ListedSecret[] = [];
   const uniqueKeys = new Set(keys);

@@ -145,7 +145,7 @@ class VaultSession implements Session {
     if (lease !== undefined) await this.#revoke(lease);
   }
 
-  async #revoke({ token, isOwn: isOwn, usesLeft }: Lease): Promise<void> {
+  async #revoke({ token, isOwn, usesLeft }: Lease): Promise<void> {
     if (isOwn && usesLeft !== 0) await revoke(this.#client, token);
   }
 

@@ -153,10 +153,7 @@ export function isSeenOnlyInUse(failure: RedisFailure): boolean {
   return failure === REPLIES.NOPERM || failure === UNUSABLE;
 }
 
-export function healthOf(
-  { state, detail, needsOperator: needsOperator }: RedisFailure,
-  cause?: unknown,
-): QueueHealth {
+export function healthOf({ state, detail, needsOperator }: RedisFailure, cause?: unknown): QueueHealth {
   const code = needsOperator ? 'QUEUE_MISCONFIGURED' : 'QUEUE_UNAVAILABLE';
   return { state, error: new AppError(code, { detail, cause }) };
 }

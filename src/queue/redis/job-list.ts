@@ -72,7 +72,7 @@ export function createJobList({ JobQueue, quick, name, prefix, timers, onError }
     void old?.then((queue) => queue.close(), onError);
   });
 
-  const tryPlace = async ({ job, dueAt: dueAt }: PendingTrigger): Promise<'lost' | undefined> => {
+  const tryPlace = async ({ job, dueAt }: PendingTrigger): Promise<'lost' | undefined> => {
     const queue = await jobs();
     const { subject, reason, requestId } = job;
     const jobId = randomUUID();

@@ -52,7 +52,7 @@ for index = 1, 2 do
 end
 local trigger = rank .. ' ' .. due .. ' ' .. request
 redis.call('SET', KEYS[2], trigger, 'PX', ARGV[4])
-return confirmed`;
+return trigger`;
 
 const TAKE_SCRIPT = `
 local confirmed, unconfirmed = redis.call('GETDEL', KEYS[1]), redis.call('GETDEL', KEYS[2])
@@ -74,7 +74,7 @@ export function createPendingTriggers(client: Client, names: string): PendingTri
   const onceKey = (subject: string, { id }: { readonly id: string }): string =>
     `${names}:once:${subject}:${id}`;
   return {
-    async record({ job, dueAt: dueAt }, once) {
+    async record({ job, dueAt }, once) {
       const { subject, requestId } = job;
       const keys = keysOf(subject);
       const onceFor = once === undefined ? keys[0] : onceKey(subject, once);

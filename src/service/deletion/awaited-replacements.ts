@@ -21,7 +21,7 @@ export interface AwaitedReplacementsDeps {
 export function createAwaitedReplacements({
   states,
   logger,
-  onArrival: onArrival,
+  onArrival,
 }: AwaitedReplacementsDeps): AwaitedReplacements {
   let awaited: ReadonlySet<string> = new Set();
   let logged: ReadonlySet<string> = new Set();

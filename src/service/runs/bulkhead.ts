@@ -92,7 +92,7 @@ export function createBulkhead({
     }
   };
   /** Whether a job behind `ahead` others can expect to start soon. */
-  const isMovingFast = ({ paceMs = 0, progressAt: progressAt }: Compartment, ahead: number): boolean =>
+  const isMovingFast = ({ paceMs = 0, progressAt }: Compartment, ahead: number): boolean =>
     now() - progressAt < MAX_WAIT_MS && ahead * paceMs < MAX_WAIT_MS;
 
   /** Waits for capacity. Resolves with false if the job is rejected. */

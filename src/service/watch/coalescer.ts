@@ -15,11 +15,7 @@ export interface CoalescerOptions<T> {
 }
 
 /** Delivers as soon as no item is expected, or after the maximum delay. */
-export function createCoalescer<T>({
-  maxWaitMs: maxWaitMs,
-  wake,
-  deliver,
-}: CoalescerOptions<T>): Coalescer<T> {
+export function createCoalescer<T>({ maxWaitMs, wake, deliver }: CoalescerOptions<T>): Coalescer<T> {
   let expected = 0;
   let waiting: T[] = [];
   let cancelTimer: (() => void) | undefined;

@@ -30,7 +30,7 @@ export interface ObserverDeps {
 /** Turns watch events into runs for targets that are not in sync. */
 export interface Observer {
   meta(meta: SecretMeta): void;
-  gone(target: TargetId): void;
+  deleted(target: TargetId): void;
   listed(scopes: readonly WatchScope[]): void;
   /** Checks all listed targets again after the configuration or its selection changed. */
   all(isListed: (target: TargetId) => boolean): void;
@@ -121,7 +121,7 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
       states.setMeta(filterMetadata(meta, desired));
       judge(meta, desired, before);
     },
-    gone(target) {
+    deleted(target) {
       const before = states.meta(target);
       states.dropMeta(target);
       for (const desired of snapshot().forTarget(target)) missing(desired, before);

@@ -1,10 +1,10 @@
 import {
+  applyFault,
   type Canned,
   type Exchange,
   FORMLESS,
   HTTP_FAULTS,
   laters,
-  misbehave,
   sendCanned,
 } from '../http-faults.ts';
 import { failure, type Reply } from './vault.ts';
@@ -51,5 +51,5 @@ export async function deliver(reply: Reply, fault: Fault | undefined, exchange: 
   const canned = fault === undefined ? reply : CANNED[fault]?.();
   if (canned !== undefined) return sendCanned(exchange.outgoing, { type: JSON_TYPE, ...canned });
   const headers = { 'content-type': 'application/json', ...reply.headers };
-  await misbehave(fault, exchange, async () => ({ ...reply, headers, body: Buffer.from(reply.body) }));
+  await applyFault(fault, exchange, async () => ({ ...reply, headers, body: Buffer.from(reply.body) }));
 }

@@ -86,14 +86,14 @@ function refusedBy(
   { secret, assertion, certificate }: Application,
   form: URLSearchParams,
 ): Reply | undefined {
-  const given = form.get('client_assertion');
-  if (given === null) {
+  const clientAssertion = form.get('client_assertion');
+  if (clientAssertion === null) {
     return secret !== undefined && form.get('client_secret') === secret
       ? undefined
       : refusal(401, 'invalid_client', 7000215);
   }
-  if (assertion !== undefined && given === assertion) return undefined;
-  if (certificate !== undefined && isSignedBy(given, certificate)) return undefined;
+  if (assertion !== undefined && clientAssertion === assertion) return undefined;
+  if (certificate !== undefined && isSignedBy(clientAssertion, certificate)) return undefined;
   return refusal(401, 'invalid_client', certificate === undefined ? 700213 : 700027);
 }
 

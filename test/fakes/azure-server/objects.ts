@@ -53,10 +53,10 @@ export function createObjects<Content>(now: () => number): Objects<Content> {
   const deleted = new Map<string, Held<Content>>();
   const move = (name: string, from: typeof live, to?: typeof live) => {
     const id = name.toLowerCase();
-    const held = from.get(id);
-    if (held === undefined) throw new Error(`no such object: ${name}`);
+    const entry = from.get(id);
+    if (entry === undefined) throw new Error(`no such object: ${name}`);
     from.delete(id);
-    to?.set(id, held);
+    to?.set(id, entry);
   };
   const find = (name: string, version?: string) => {
     const versions = live.get(name.toLowerCase())?.versions;
@@ -65,16 +65,16 @@ export function createObjects<Content>(now: () => number): Objects<Content> {
   return {
     put(name, content, options = {}) {
       const id = options.version ?? randomBytes(16).toString('hex');
-      const held = live.get(name.toLowerCase()) ?? { name, versions: [] };
-      held.versions.push({ id, content, createdAt: now(), updatedAt: now(), options });
-      live.set(name.toLowerCase(), held);
+      const entry = live.get(name.toLowerCase()) ?? { name, versions: [] };
+      entry.versions.push({ id, content, createdAt: now(), updatedAt: now(), options });
+      live.set(name.toLowerCase(), entry);
       return id;
     },
     update(name, options, version) {
-      const found = find(name, version);
-      if (found === undefined) throw new Error(`no such object: ${name}`);
-      found.options = { ...found.options, ...options };
-      found.updatedAt = now();
+      const object = find(name, version);
+      if (object === undefined) throw new Error(`no such object: ${name}`);
+      object.options = { ...object.options, ...options };
+      object.updatedAt = now();
     },
     remove: (name) => move(name, live, deleted),
     recover: (name) => move(name, deleted, live),

@@ -28,15 +28,15 @@ export function answerVault(contents: VaultContents, address: string, url: URL):
   if (name === '') return isDeleted ? failure(400, 'BadParameter') : list(contents, kind, address, url);
   if (!/^[0-9a-zA-Z-]{1,127}$/.test(name)) return failure(400, 'BadParameter');
   const objects: Objects<string | Uint8Array> = contents[kind];
-  const found = isDeleted
+  const stored = isDeleted
     ? objects.getDeleted(name)
     : objects.get(name, version === '' ? undefined : version);
-  if (found === undefined) return failure(404, `${SINGULAR[kind]}NotFound`);
+  if (stored === undefined) return failure(404, `${SINGULAR[kind]}NotFound`);
   // A key can be looked at while it is disabled; of a secret that is all that is said, also once it is deleted.
-  if (found.options.enabled === false && (kind === 'secrets' || (kind === 'certificates' && !isDeleted))) {
+  if (stored.options.enabled === false && (kind === 'secrets' || (kind === 'certificates' && !isDeleted))) {
     return failure(403, 'Forbidden', `${SINGULAR[kind]}Disabled`);
   }
-  return bundle(kind, `${address}/${kind}/${objects.nameOf(name)}`, found, isDeleted);
+  return bundle(kind, `${address}/${kind}/${objects.nameOf(name)}`, stored, isDeleted);
 }
 
 const SINGULAR = { secrets: 'Secret', keys: 'Key', certificates: 'Certificate' } as const;
@@ -46,10 +46,10 @@ function isKind(text: string): text is Kind {
   return Object.hasOwn(SINGULAR, text);
 }
 
-function bundle(kind: Kind, path: string, found: Version<string | Uint8Array>, isDeleted: boolean): Reply {
-  const { content, options } = found;
-  const id = isDeleted ? path : `${path}/${found.id}`;
-  const attributes = attributesOf(found);
+function bundle(kind: Kind, path: string, stored: Version<string | Uint8Array>, isDeleted: boolean): Reply {
+  const { content, options } = stored;
+  const id = isDeleted ? path : `${path}/${stored.id}`;
+  const attributes = attributesOf(stored);
   const rest = { attributes, ...(options.tags === undefined ? {} : { tags: options.tags }) };
   const recovery = isDeleted
     ? { recoveryId: id.replace('/secrets/', '/deletedsecrets/'), deletedDate: 1, scheduledPurgeDate: 2 }

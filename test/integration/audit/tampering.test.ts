@@ -4,10 +4,10 @@ import { expect, it } from 'vitest';
 import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import { verify } from '../../../src/audit/verify/verify.ts';
 import { temporaryFolder } from '../../audit/folder.ts';
-import { entry } from '../../audit/sample.ts';
 import { verifyInPython } from '../../audit/python-verifier.ts';
-import { isLong, KINDS, type Rows, tamperings } from '../../audit/tamperings.ts';
+import { entry } from '../../audit/sample.ts';
 import { originalIn, proofOf, proofOfExport, TABLES, writeExport } from '../../audit/tampering-stores.ts';
+import { isLong, KINDS, type Rows, tamperings } from '../../audit/tamperings.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase, type Database } from './database.ts';
 

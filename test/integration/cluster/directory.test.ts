@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createDirectoryCluster } from '../../../src/cluster/directory/directory.ts';
-import { change, manifest, readNow, dataAsText } from '../../conformance/cluster-harness.ts';
+import { change, dataAsText, manifest, readNow } from '../../conformance/cluster-harness.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { admin, openReal } from './harness.ts';
 

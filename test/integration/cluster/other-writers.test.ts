@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FIELD_MANAGER } from '../../../src/cluster/cluster.ts';
 import { PAGE_SIZE } from '../../../src/cluster/pages.ts';
 import type { RbacInput } from '../../../src/cluster/rbac.ts';
-import { change, manifest, mergeManifest, readNow, dataAsText } from '../../conformance/cluster-harness.ts';
+import { change, dataAsText, manifest, mergeManifest, readNow } from '../../conformance/cluster-harness.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { admin, connect, openReal, type RealHarness } from './harness.ts';

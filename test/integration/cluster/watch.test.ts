@@ -40,7 +40,7 @@ async function open(
   const id = { namespace: real.namespace, secret: 'app' };
   await real.cluster.create(id, manifest());
   const log = stack.use(openWatchLog(cluster, id));
-  await log.until(({ listCount: listCount }) => listCount() === 1);
+  await log.until(({ listCount }) => listCount() === 1);
   const opened = (n: number) =>
     expect
       .poll(() => proxy.requests.filter(({ kind }) => kind === 'watch').length, {
@@ -109,7 +109,7 @@ describe('a watch of a real API server', () => {
     // Injects the answer of the API server, whose real history lasts too long for a test.
     const object = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Expired', code: 410 };
     h.proxy.inject(`${JSON.stringify({ type: 'ERROR', object })}\n`);
-    await h.log.until(({ listCount: listCount }) => listCount() === 2);
+    await h.log.until(({ listCount }) => listCount() === 2);
     await h.expectNextEvent();
   });
 
@@ -136,7 +136,7 @@ describe('a watch of a real API server', () => {
   it('lists again after an unreadable line', async () => {
     await using h = await open();
     h.proxy.inject('{"type":"MODIFIED"\n');
-    await h.log.until(({ listCount: listCount }) => listCount() === 2);
+    await h.log.until(({ listCount }) => listCount() === 2);
     await h.expectNextEvent();
   });
 

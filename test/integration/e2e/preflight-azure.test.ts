@@ -40,7 +40,7 @@ async function openAzure(): Promise<AzureScene> {
 describe('a one-shot sync of Azure', () => {
   it('only lists keys that have not changed since another process read them', async () => {
     await using scene = await openAzure();
-    const { server, advance: advance, takeRequests: takeRequests } = scene;
+    const { server, advance, takeRequests } = scene;
     advance(HOUR_MS);
     expect((await scene.sync()).summary).toMatchObject({ created: COUNT });
     expect(takeRequests().reads).toEqual(names.toSorted());
@@ -68,7 +68,7 @@ describe('a one-shot sync of Azure', () => {
 
   it('reads a key again that was less than two seconds old at its last read', async () => {
     await using scene = await openAzure();
-    const { server, advance: advance, takeRequests: takeRequests } = scene;
+    const { server, advance, takeRequests } = scene;
     advance(HOUR_MS);
     await scene.sync();
     server.secrets.put('m0', 'second');
@@ -85,7 +85,7 @@ describe('a one-shot sync of Azure', () => {
 
   it('ignores read records of another store definition, and failed ones', async () => {
     await using scene = await openAzure();
-    const { server, advance: advance, takeRequests: takeRequests, configuration } = scene;
+    const { server, advance, takeRequests, configuration } = scene;
     advance(HOUR_MS);
     await scene.sync();
     server.fail('unavailable', /GET \/secrets\/m0\b/);

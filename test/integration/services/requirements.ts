@@ -44,7 +44,7 @@ export interface Requirement<T> {
 
 /** Finds a program, or installs its package for root on Debian. @throws ServiceError with the command to run */
 export async function findOrInstall<T>(
-  { missing, duration: duration, find, ...requirement }: Requirement<T>,
+  { missing, duration, find, ...requirement }: Requirement<T>,
   report: (line: string) => void,
   machine: Machine = thisMachine,
 ): Promise<T> {
