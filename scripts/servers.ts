@@ -65,14 +65,14 @@ They run until you press Ctrl-C.
 }
 
 /** Resolves with the reason to stop. */
-function untilAsked(): Promise<'asked'> {
+function untilStopRequested(): Promise<'stop'> {
   return new Promise((resolve) => {
     // Ctrl-C can arrive twice, from the terminal and from npm. The second one changes nothing.
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('asked'));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('stop'));
     // `with-node.js` passes signals on, but cannot report its own SIGKILL.
     const launcher = Number(process.env.SECRETBRIDGE_LAUNCHER_PID);
     if (launcher !== process.ppid) return;
-    setInterval(() => process.ppid === launcher || resolve('asked'), 1000).unref();
+    setInterval(() => process.ppid === launcher || resolve('stop'), 1000).unref();
   });
 }
 
@@ -85,16 +85,16 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`Unknown option ${args[0]}.\n\n${HELP}`);
     return 2;
   }
-  const asked = untilAsked();
+  const stopRequest = untilStopRequested();
   const starting = startServers();
-  if ((await Promise.race([starting, asked])) === 'asked') {
+  if ((await Promise.race([starting, stopRequest])) === 'stop') {
     // Every server and every build ends with this process.
     process.exit(130);
   }
   const servers = await starting;
   process.stdout.write(describe(servers));
   const reason = await Promise.race([
-    asked,
+    stopRequest,
     servers.kubernetes.unexpectedExit,
     servers.openbao.unexpectedExit,
     servers.localstack.unexpectedExit,
@@ -102,10 +102,10 @@ async function main(args: readonly string[]): Promise<number> {
     servers.postgres.unexpectedExit,
   ]);
   process.stderr.write(
-    reason === 'asked' ? '\nStopping the servers …\n' : `\n${reason} Stopping the others …\n`,
+    reason === 'stop' ? '\nStopping the servers …\n' : `\n${reason} Stopping the others …\n`,
   );
   await servers[Symbol.asyncDispose]();
-  return reason === 'asked' ? 0 : 1;
+  return reason === 'stop' ? 0 : 1;
 }
 
 try {

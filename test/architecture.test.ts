@@ -6,7 +6,7 @@ import { PROVIDERS } from '../src/providers/registry.ts';
 const ROOT = resolve(import.meta.dirname, '..');
 const SRC = join(ROOT, 'src');
 
-/** What a folder of `src` may import, beside itself. Imports point inward only. */
+/** The allowed imports of each folder of `src`, besides its own files. Imports point inward only. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   sync: ['core'],
@@ -110,7 +110,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** The only files that may see the bytes of a secret, each with its reason. */
+/** The only files that may reveal the bytes of a secret, with the reason. */
 const MAY_REVEAL: Readonly<Record<string, string>> = {
   'app/keys.ts': 'the key of the fingerprints is text in its file',
   'audit/postgres/address.ts': 'the password goes to PostgreSQL',
@@ -118,7 +118,7 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
   'cluster/token-review.ts': 'the token of a caller goes to the API server',
   'core/fingerprint.ts': 'the bytes go into an HMAC',
   'events/signature.ts': 'the key goes into the HMAC of a webhook',
-  'log/scrub.ts': 'a credential is looked for in log lines',
+  'log/scrub.ts': 'credentials are searched for in log lines',
   'providers/aws-secrets-manager/credentials.ts': 'the credential goes to AWS',
   'providers/azure-key-vault/credential.ts': 'the credential goes to Azure',
   'providers/vault/login.ts': 'the credential goes to Vault',
@@ -126,11 +126,11 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
   'queue/redis/clients.ts': 'the password goes to Redis',
   'sync/checks.ts': 'certificates and JSON are checked before they are written',
   'sync/template/compile.ts': 'values are put into templates',
-  'sync/value.ts': 'properties are taken out of values',
+  'sync/value.ts': 'properties are extracted from values',
   'tracing/otlp.ts': 'the headers go to the collector',
 };
 
-/** A vendor's package is imported in one folder only. */
+/** The only folder that may import a vendor's package. */
 const VENDOR_HOME: Readonly<Record<string, string>> = {
   '@kubernetes/client-node': 'cluster',
   'node-vault': 'providers/vault',
@@ -207,7 +207,7 @@ describe('imports', () => {
       ).toBe(true);
   });
 
-  it('need every word of the table', () => {
+  it('need every entry of the table', () => {
     const imported = Map.groupBy(
       sources.flatMap((file) => ownImports(file).map((target) => ({ home: folder(file.path), target }))),
       ({ home }) => home,
@@ -226,7 +226,7 @@ describe('imports', () => {
         expect([undefined, provider(file.path)]).toContain(provider(target));
   });
 
-  it('of a vendor stand in one folder', () => {
+  it('of a vendor are in one folder', () => {
     for (const { path, imports } of sources)
       for (const name of imports)
         for (const [vendor, home] of Object.entries(VENDOR_HOME))
@@ -235,8 +235,8 @@ describe('imports', () => {
   });
 });
 
-describe('the registry', () => {
-  it('holds every provider whose folder can be created from, in alphabetical order', () => {
+describe('the provider registry', () => {
+  it('lists every provider folder in alphabetical order', () => {
     const folders = readdirSync(join(SRC, 'providers'), { withFileTypes: true })
       .filter(
         (entry) =>
@@ -253,21 +253,39 @@ describe('sources', () => {
     expect(text.split('\n').length).toBeLessThanOrEqual(301);
   });
 
-  it('reveal secrets in the listed files only', () => {
+  it('reveal secrets only in the listed files', () => {
     const revealing = sources.filter(
       ({ path, text }) => path !== 'core/secret-value.ts' && /\.reveal(Text)?\(/.test(text),
     );
     expect(revealing.map(({ path }) => path).sort()).toEqual(Object.keys(MAY_REVEAL).sort());
   });
 
-  it('catch nothing without naming it', () => {
+  it('name every caught error', () => {
     const bare = sources.filter(({ text }) => /\bcatch\s*\{/.test(text) || /\.catch\(\(\)\s*=>/.test(text));
     expect(bare.map(({ path }) => path)).toEqual([]);
   });
 
-  it('read the environment and end the process in main.ts only', () => {
+  it('access the environment and exit the process only in main.ts', () => {
     const reaching = sources.filter(({ text }) => /\bprocess\.(env|exit|argv|on)\b/.test(text));
     expect(reaching.map(({ path }) => path)).toEqual(['main.ts']);
+  });
+});
+
+describe('tests', () => {
+  const TEST = join(ROOT, 'test');
+  /** An arrow parameter without parentheses, a variable, or an entry of a list of parameters or a pattern. */
+  const SHADOWING =
+    /\bit\s*=>|\b(?:const|let|using)\s+it\s*(?:[=:;]|of\b)|(?:[([{,]|\w:)\s*it\s*[,:)?}\]=](?!\()/;
+
+  it('use `it` for test cases only', () => {
+    const paths = readdirSync(TEST, { recursive: true, encoding: 'utf8' });
+    const tests = paths.filter((path) => path.endsWith('.ts'));
+    const shadowing = tests.filter((path) => {
+      const text = readFileSync(join(TEST, path), 'utf8');
+      return SHADOWING.test(text.replaceAll(/^import\b[^;]*;/gm, ''));
+    });
+    expect(tests.length).toBeGreaterThan(100);
+    expect(shadowing).toEqual([]);
   });
 });
 
@@ -279,9 +297,9 @@ describe('the lock file', () => {
   };
   const packages = Object.entries(lock.packages);
 
-  it('holds no package that runs a script when it is installed', () => {
+  it('contains no package with an install script', () => {
     const running = packages.filter(([, { hasInstallScript }]) => hasInstallScript === true);
-    // Comes with bullmq, is optional, and works without its script, which the set-up never runs.
+    // msgpackr-extract is an optional dependency of bullmq. The setup never runs its script, and it works without it.
     expect(running.map(([name]) => name)).toEqual([
       'node_modules/msgpackr-extract',
       'node_modules/vitepress/node_modules/esbuild',

@@ -37,12 +37,12 @@ const page = (path: string): Page => {
 const casesOf = (list: readonly Page[]) => list.map((one) => [one.path, one] as const);
 
 describe('generated pages', () => {
-  it('are what the code says; `npm run docs` makes them again', async () => {
+  it('are up to date; `npm run docs` generates them', async () => {
     for (const [path, text] of await generatedPages())
       expect(readFileSync(join(ROOT, path), 'utf8') === text, `${path} is stale`).toBe(true);
   });
 
-  it('have one paragraph for each error, and for no other', () => {
+  it('have one section for each error, and no other', () => {
     const headings = [...page('docs/reference/errors.md').text.matchAll(/^### (.+)\n\n(.+)$/gm)];
     expect(headings.map(([, code]) => code).sort()).toEqual(Object.keys(ERRORS).sort());
     for (const [, code = '', paragraph = ''] of headings) {
@@ -54,7 +54,7 @@ describe('generated pages', () => {
 });
 
 describe('links', () => {
-  it.each(casesOf(pages))('of %s lead somewhere', (path, from) => {
+  it.each(casesOf(pages))('of %s have existing targets', (path, from) => {
     for (const link of linksOf(from)) {
       const [file = '', anchor] = link.split('#');
       const target = file === '' ? path : relative(ROOT, resolve(ROOT, dirname(path), file));
@@ -63,7 +63,7 @@ describe('links', () => {
     }
   });
 
-  it('lead to every page from the README or from a page that it leads to', () => {
+  it('lead from the README to every page', () => {
     const reached = new Set(['README.md']);
     for (const path of reached)
       for (const link of linksOf(page(path))) {
@@ -78,20 +78,20 @@ describe('links', () => {
 describe('examples', () => {
   const yaml = blocks.filter(({ language }) => language === 'yaml');
 
-  it('are there', () => {
+  it('exist', () => {
     expect(yaml.length).toBeGreaterThan(5);
     expect(blocks.flatMap(commandLinesOf).length).toBeGreaterThan(30);
   });
 
   it.each(yaml.map((block) => [block.location, block.text] as const))(
-    'of YAML at %s are parts of a configuration, or objects of Kubernetes',
+    'in YAML at %s are valid configurations or Kubernetes objects',
     async (place, text) => {
       const documents = parseAllDocuments(text);
       for (const document of documents) {
         expect(document.errors, place).toEqual([]);
         const part = (document.toJS() ?? {}) as Readonly<Record<string, unknown>>;
         if (part.apiVersion === undefined || part.apiVersion === 'secretbridge.dev/v1') {
-          // What stands alone is loaded as it stands, for its places.
+          // A complete configuration is loaded unchanged, so that problem locations are right.
           const whole = documents.length === 1 && part.apiVersion !== undefined ? text : completeConfig(part);
           const tenants = foldersIncludedBy(part).map((path) => [
             `/home/ann/${path}/a.yaml`,
@@ -111,7 +111,7 @@ describe('examples', () => {
     },
   );
 
-  it('of values of the chart (`yml`) have only what the chart takes', async () => {
+  it('of chart values (`yml`) contain only known values', async () => {
     const schema = JSON.parse(
       readFileSync(join(ROOT, 'deploy/chart/values.schema.json'), 'utf8'),
     ) as JsonSchema;
@@ -127,12 +127,12 @@ describe('examples', () => {
       }
   });
 
-  it('of JSON parse', () => {
+  it('in JSON parse', () => {
     for (const { language, text, location: place } of blocks)
       if (language === 'json') expect(() => JSON.parse(text), place).not.toThrow();
   });
 
-  it('of command lines are what the program takes', async () => {
+  it('of command lines are accepted by the program', async () => {
     const calls = [...blocks.flatMap(commandLinesOf), ...pages.flatMap(inlineCallsOf)];
     const problems: string[] = [];
     for (const call of calls) {
@@ -160,7 +160,7 @@ describe('the page on values', () => {
   const values = page('docs/reference/values.md');
 
   it.each(tableOf(values, 'the store holds', 'property', 'decode', 'the key holds'))(
-    'says rightly what %s gives with property "%s", decode "%s": %s',
+    'documents the correct result of %s with property "%s", decode "%s": %s',
     (stored = '', property, decode, expected) => {
       const source: Source = {
         store: 's',
@@ -177,7 +177,7 @@ describe('the page on values', () => {
   );
 
   it.each(tableOf(values, 'name in the store', 'rename', 'key'))(
-    'says rightly what the name %s becomes with rename %s: %s',
+    'documents the correct key of the name %s with rename %s: %s',
     (name = '', rename, expected) => {
       expect(outcome(() => targetKey(name, rename ? parse(rename) : undefined, 'a test'))).toBe(expected);
     },
@@ -185,15 +185,15 @@ describe('the page on values', () => {
 });
 
 /**
- * A part of a configuration is checked within a whole that has what parts refer to: `apiVersion`, `instance: a`, and a
- * store `team-vault` where the part has no stores of its own. So a part needs no more than it shows.
+ * Completes a part of a configuration with `apiVersion`, `instance: a`, and the store `team-vault` if it has no stores.
+ * So examples can omit these.
  */
 function completeConfig(part: Readonly<Record<string, unknown>>): string {
   const store = { name: 'team-vault', kind: 'files', path: './secrets' };
   return JSON.stringify({ apiVersion: 'secretbridge.dev/v1', instance: 'a', stores: [store], ...part });
 }
 
-/** Files that programs of Kubernetes read, and that are no objects of the cluster: they have no name. */
+/** Configuration files of Kubernetes programs. They are not cluster objects and have no name. */
 function isConfigurationOfKubernetes(apiVersion: unknown): boolean {
   return /^(apiserver\.config\.k8s\.io|kubelet\.config\.k8s\.io|kind\.x-k8s\.io|audit\.k8s\.io)\//.test(
     `${apiVersion}`,
@@ -204,7 +204,7 @@ function foldersIncludedBy({ include }: Readonly<Record<string, unknown>>): read
   return Array.isArray(include) ? include.map(({ path }: { path: string }) => path) : [];
 }
 
-/** What it gives, or the code of the error. */
+/** The result, or the code of the error. */
 function outcome(work: () => string): string {
   try {
     return work();
@@ -217,7 +217,7 @@ function outcome(work: () => string): string {
 describe('decisions', () => {
   const files = pages.filter(({ path }) => /^docs\/adr\/\d{4}-/.test(path));
 
-  it('are numbered without a gap, and are in the table', () => {
+  it('are numbered without gaps and listed in the table', () => {
     const numbers = files.map(({ path }) => Number(path.slice('docs/adr/'.length, 'docs/adr/'.length + 4)));
     expect(numbers).toEqual(numbers.map((_, index) => index + 1));
     const rows = tableOf(page('docs/adr/README.md'), '', '');
@@ -229,7 +229,7 @@ describe('decisions', () => {
     );
   });
 
-  it.each(casesOf(files))('%s have their parts', (_, { text }) => {
+  it.each(casesOf(files))('%s have the required sections', (_, { text }) => {
     expect([...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)).toEqual([
       'Context',
       'Decision',
@@ -240,7 +240,7 @@ describe('decisions', () => {
 });
 
 describe('dependencies', () => {
-  it('have a line each when the program imports them', () => {
+  it('are documented if the program imports them', () => {
     const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       dependencies: Record<string, string>;
     };
@@ -252,7 +252,7 @@ describe('dependencies', () => {
     expect(listed).toEqual(imported.sort());
   });
 
-  it('in docker-compose.yml have the versions that the tests start', () => {
+  it('in docker-compose.yml have the versions of the test servers', () => {
     const compose = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8')) as {
       services: Record<string, { image: string; healthcheck: object }>;
     };
@@ -266,7 +266,7 @@ describe('dependencies', () => {
 });
 
 describe('pages', () => {
-  it.each(casesOf(pages))('%s name no path of one machine', (_, { text }) => {
+  it.each(casesOf(pages))('%s contain no path of one machine', (_, { text }) => {
     expect(text).not.toMatch(/(?<![\w.~-])\/(?:root|home|Users|work|tmp)\//);
   });
 

@@ -65,7 +65,7 @@ export const ENV = {
   TOKEN: text(CREDENTIALS.token),
 };
 
-/** Wrong in every way that a mapping can be: each of these meets a value and must not show it. */
+/** Mappings with every possible mistake. Each of them reads a value and must not show it. */
 export const FAILING_MAPPINGS = `
   - name: no-property
     target: { namespace: apps }
@@ -119,9 +119,9 @@ export const secretJson = () =>
 
 export interface Scene extends AsyncDisposable {
   readonly bench: Bench;
-  /** Runs a command in all three formats at the debug level, and keeps what was seen. */
+  /** Runs a command in all three formats at the debug level, and keeps its output. */
   run(...args: readonly string[]): Promise<void>;
-  /** All that was printed, and all files but those that may hold values. */
+  /** All output, and all files except those that may contain values. */
   places(): Promise<readonly Place[]>;
 }
 
@@ -172,13 +172,13 @@ export async function leaksOfSync({ bench, places }: Scene, name: string): Promi
   for (const command of ['doctor', 'sync']) {
     const args = [command, '--log-level', 'debug', '--output', 'json'];
     const { code, stdout, stderr } = await bench.runWith({ env: ENV, clock: systemClock }, ...args);
-    if (code === 0) throw new Error(`${name}: ${command} went well`);
+    if (code === 0) throw new Error(`${name}: ${command} succeeded`);
     printed.push({ name: 'stdout', bytes: stdout }, { name: 'stderr', bytes: stderr });
   }
   return findLeaks([...printed, ...(await places())], MARKERS).map((leak) => `${name}: ${leak}`);
 }
 
-/** A server that tells all that it was sent and all that it knows, as JSON or as HTML. */
+/** A server whose answers contain everything that it received and knows, as JSON or HTML. */
 export async function startEchoServer(
   status: number,
 ): Promise<AsyncDisposable & { readonly address: string }> {

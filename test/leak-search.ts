@@ -4,15 +4,15 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { parseDocument } from 'yaml';
 
-/** A value that must be seen nowhere. */
+/** A value that must not appear anywhere. */
 export interface Marker {
   readonly name: string;
   readonly bytes: Buffer;
-  /** A part of it that no encoder changes; found by itself, when a value is cut or escaped in an unknown way. */
+  /** A part that no encoding changes. Finds a value that was cut or escaped in an unknown way. */
   readonly core: Buffer;
 }
 
-/** Something that a person or a machine may see. */
+/** Output or a file that someone may read. */
 export interface Place {
   readonly name: string;
   readonly bytes: Buffer | string;
@@ -89,7 +89,7 @@ export function formsOf(bytes: Buffer): readonly (readonly [form: string, needle
   ];
 }
 
-/** Base64 depends on how many bytes stand before: three forms, without the characters that neighbours change. */
+/** Base64 depends on the preceding bytes. Returns the three alignments, without characters that depend on neighbors. */
 function base64Forms(bytes: Buffer): readonly (readonly [string, Buffer])[] {
   return [0, 1, 2].flatMap((shift) => {
     const padded = Buffer.concat([Buffer.alloc(shift), bytes]);
@@ -101,7 +101,7 @@ function base64Forms(bytes: Buffer): readonly (readonly [string, Buffer])[] {
   });
 }
 
-/** Every file below a folder but those that may hold values; none where there is no folder. */
+/** All files below a folder, except skipped ones. Empty if the folder does not exist. */
 export async function filesBelow(
   folder: string,
   skip: (path: string) => boolean = () => false,
@@ -117,7 +117,7 @@ export async function filesBelow(
   );
 }
 
-/** A manifest of a Secret without the one part that must hold the values. */
+/** A Secret manifest without `data`, the only part that may contain values. */
 export function withoutData(manifest: string): string {
   const document = parseDocument(manifest);
   document.delete('data');

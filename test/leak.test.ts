@@ -38,18 +38,21 @@ const COMMANDS = [
   ['audit', 'export', '--format', 'ocsf'],
 ] as const;
 
-describe('the search', () => {
+describe('the leak search', () => {
   const haystack = Buffer.from('{"level":"debug"} lorem ipsum '.repeat(50));
 
-  it.each(MARKERS.map((marker) => [marker.name, marker] as const))('finds %s in every form', (_, marker) => {
-    for (const [form, needle] of [...formsOf(marker.bytes), ...formsOf(marker.core)]) {
-      const bytes = Buffer.concat([haystack, needle, haystack]);
-      expect(findLeaks([{ name: 'log', bytes }], [marker]), form).not.toEqual([]);
-    }
-    expect(findLeaks([{ name: 'log', bytes: haystack }], [marker])).toEqual([]);
-  });
+  it.each(MARKERS.map((marker) => [marker.name, marker] as const))(
+    'finds %s in every encoding',
+    (_, marker) => {
+      for (const [form, needle] of [...formsOf(marker.bytes), ...formsOf(marker.core)]) {
+        const bytes = Buffer.concat([haystack, needle, haystack]);
+        expect(findLeaks([{ name: 'log', bytes }], [marker]), form).not.toEqual([]);
+      }
+      expect(findLeaks([{ name: 'log', bytes: haystack }], [marker])).toEqual([]);
+    },
+  );
 
-  it('finds a value that was cut off, or that stands within a longer text that was encoded', () => {
+  it('finds a truncated value, and one inside a longer encoded text', () => {
     const { plain, awkward } = VALUES;
     const cut = awkward.bytes.subarray(0, awkward.bytes.indexOf(awkward.core) + awkward.core.length);
     const basic = Buffer.from(`user:${text(plain)}:more`).toString('base64');
@@ -61,7 +64,7 @@ describe('the search', () => {
     expect(findLeaks([{ name: 'log', bytes: inspect({ a: awkward.bytes }) }], [plain])).toEqual([]);
   });
 
-  it('would find the values where they belong', async () => {
+  it('finds the values in the manifests', async () => {
     await using server = await startVaultServer();
     server.addToken(ENV.TOKEN);
     server.put('secret', 'app', secretJson());
@@ -73,11 +76,11 @@ describe('the search', () => {
   });
 });
 
-describe(`${MARKERS.length} markers in ${countForms(MARKERS)} forms are seen nowhere`, () => {
+describe(`${MARKERS.length} markers in ${countForms(MARKERS)} encodings do not leak`, () => {
   it.each([
     ['a token', TOKEN],
     ['AppRole', APP_ROLE],
-  ])('when all goes well, with %s', async (_, login) => {
+  ])('in successful runs, with %s', async (_, login) => {
     await using server = await startVaultServer();
     server.addToken(ENV.TOKEN);
     Object.assign(server.appRole, { roleId: ENV.ROLE_ID, secretId: ENV.SECRET_ID });
@@ -100,7 +103,7 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} forms are seen now
     expect(findLeaks(places, MARKERS)).toEqual([]);
   });
 
-  it('when a mapping is wrong in any way', async () => {
+  it('with invalid mappings of every kind', async () => {
     await using server = await startVaultServer();
     server.addToken(ENV.TOKEN);
     server.put('secret', 'app', secretJson());
@@ -130,7 +133,7 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} forms are seen now
     expect(findLeaks(places, MARKERS)).toEqual([]);
   });
 
-  it('when the credentials are refused', async () => {
+  it('with rejected credentials', async () => {
     await using server = await startVaultServer();
     for (const login of [TOKEN, APP_ROLE]) {
       await using scene = await openScene(config(server.address, login));
@@ -158,7 +161,7 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} forms are seen now
     ['a token', TOKEN],
     ['AppRole', APP_ROLE],
   ])(
-    'when a server tells in its errors all that it was sent and knows, with %s',
+    "when the server's errors repeat everything that it received and knows, with %s",
     async (_, login) => {
       const statuses = [200, 204, 301, 400, 401, 403, 404, 405, 412, 429, 472, 500, 502, 503];
       const leaks = await Promise.all(
@@ -174,8 +177,8 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} forms are seen now
   );
 });
 
-describe('an error that nobody expected', () => {
-  it('shows nothing of what it carries', () => {
+describe('an unexpected error', () => {
+  it('shows none of its content', () => {
     const stderr = new Collector();
     const vendor = Object.assign(new Error(`cannot send ${text(VALUES.plain)}`), {
       config: { headers: { 'x-vault-token': text(CREDENTIALS.token) } },
@@ -194,14 +197,14 @@ describe('an error that nobody expected', () => {
     expect(findLeaks([{ name: 'stderr', bytes: stderr.text }], MARKERS)).toEqual([]);
   });
 
-  it('and a value print as nothing, however they are printed', () => {
+  it('and a value print nothing in any way', () => {
     const error = new AppError('INTERNAL', { cause: new Error(text(VALUES.plain)) });
     const value = SecretValue.fromBytes(VALUES.plain.bytes);
     const printed = [error, value, { value }, [value], new Map([['a', value]])].flatMap((printable) => [
       String(printable),
       JSON.stringify(printable),
       inspect(printable, { depth: 9, showHidden: true, getters: true }),
-      inspect(Object.assign(new Error('x', { cause: error }), { it: printable }), {
+      inspect(Object.assign(new Error('x', { cause: error }), { printable }), {
         depth: 9,
         showHidden: true,
       }),
@@ -210,7 +213,7 @@ describe('an error that nobody expected', () => {
   });
 });
 
-it('the key of the fingerprints is in its file only', async () => {
+it('keeps the fingerprint key only in its file', async () => {
   await using bench = await openBench();
   const { stdout, stderr } = await bench.run('sync', '--log-level', 'debug', '--output', 'json');
   const key = Buffer.from(

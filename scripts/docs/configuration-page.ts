@@ -55,7 +55,7 @@ interface Part {
 /** @param inherited Fields that a mapping takes from `defaults`. */
 function createWriter(defs: Readonly<Record<string, Schema>>, inherited: ReadonlySet<string>) {
   /** Sections that a table refers to. Each is written once. */
-  const asked = new Set<string>();
+  const referencedIds = new Set<string>();
 
   function topLevel(root: Schema): string[] {
     const simple: [string, Schema][] = [];
@@ -70,7 +70,7 @@ function createWriter(defs: Readonly<Record<string, Schema>>, inherited: Readonl
     return [
       ...section({ heading: 'Top level', schema: head }, 3),
       ...sections.flatMap((part) => section(part, 3)),
-      ...[...asked].flatMap((id) => section({ heading: titleOf(id), schema: defs[id] ?? {} }, 3)),
+      ...[...referencedIds].flatMap((id) => section({ heading: titleOf(id), schema: defs[id] ?? {} }, 3)),
     ];
   }
 
@@ -138,7 +138,7 @@ function createWriter(defs: Readonly<Record<string, Schema>>, inherited: Readonl
   function reference(ref: string): string {
     const id = ref.slice(ref.lastIndexOf('/') + 1);
     if (id === 'Reference') return '[credential](#credentials)';
-    asked.add(id);
+    referencedIds.add(id);
     const title = titleOf(id);
     return `[${title.toLowerCase()}](#${title.toLowerCase().replaceAll(' ', '-')})`;
   }

@@ -23,21 +23,28 @@ interface Group {
 
 function optionGroups(program: Command, helper: Help): readonly Group[] {
   const visible = helper.visibleOptions(program);
-  const groups = helper.groupItems([...program.options], visible, (it) => it.helpGroupHeading ?? 'Options:');
+  const groups = helper.groupItems(
+    [...program.options],
+    visible,
+    (option) => option.helpGroupHeading ?? 'Options:',
+  );
   return [...groups].map(([heading, options]) => ({
     heading,
-    items: options.map((it) => ({ term: helper.optionTerm(it), about: helper.optionDescription(it) })),
+    items: options.map((option) => ({
+      term: helper.optionTerm(option),
+      about: helper.optionDescription(option),
+    })),
   }));
 }
 
 function commandGroups(program: Command, helper: Help): readonly Group[] {
   const visible = helper.visibleCommands(program);
-  const groups = helper.groupItems([...program.commands], visible, (it) => it.helpGroup());
+  const groups = helper.groupItems([...program.commands], visible, (command) => command.helpGroup());
   return [...groups].map(([heading, commands]) => ({
     heading,
-    items: commands.map((it) => ({
-      term: helper.subcommandTerm(it),
-      about: helper.subcommandDescription(it),
+    items: commands.map((command) => ({
+      term: helper.subcommandTerm(command),
+      about: helper.subcommandDescription(command),
     })),
   }));
 }

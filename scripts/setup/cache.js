@@ -52,11 +52,11 @@ export async function withLock(path, action, onWait) {
   // The lock is a symbolic link whose target names the holder. Creating it is one atomic step, so the holder is never
   // unknown.
   const mine = holderOf(process.pid);
-  let told = false;
+  let hasReported = false;
   while (!tryLink(mine, path)) {
     removeIfStale(path);
-    if (!told) onWait?.();
-    told = true;
+    if (!hasReported) onWait?.();
+    hasReported = true;
     await setTimeout(100);
   }
   try {

@@ -38,19 +38,19 @@ describe('doctor with event intakes', () => {
     const grid = 'events: { eventGrid: [ { name: g, store: azure, key: { env: GRID } } ] }';
     const loaded = await loadText(`${EMPTY}stores: [ ${GRID_STORE} ]\n${grid}\n`);
     if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
-    const asked: unknown[] = [];
+    const calls: unknown[] = [];
     await checkEvents(loaded.config, {
       clock: systemClock,
       fingerprints: createFingerprinter(SecretValue.fromBytes(new Uint8Array(32))),
       async credential(reference) {
-        asked.push(reference);
+        calls.push(reference);
         return SecretValue.fromText('x');
       },
       open: () => Promise.reject(new Error('not opened')),
       broken: new Set(['azure']),
-      attempt: (name, work) => work().then(() => asked.push(name)),
+      attempt: (name, work) => work().then(() => calls.push(name)),
     });
-    expect(asked).toEqual([{ env: 'GRID' }, 'events g: key']);
+    expect(calls).toEqual([{ env: 'GRID' }, 'events g: key']);
   });
 
   it('reports whether Vault has an event stream, and closes it', async () => {

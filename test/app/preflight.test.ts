@@ -14,7 +14,7 @@ interface Scene {
   readonly scope?: 'namespace' | 'names';
   readonly kind?: string;
   /** Differences from `sample`, by the number of the target. */
-  readonly metas?: Readonly<Record<number, (it: DesiredTarget) => SecretMeta | undefined>>;
+  readonly metas?: Readonly<Record<number, (desired: DesiredTarget) => SecretMeta | undefined>>;
   readonly versions?: Readonly<Record<string, VersionResult>>;
   readonly targets?: Readonly<Record<number, DesiredTarget>>;
   readonly denied?: string;

@@ -7,7 +7,7 @@ import type { LogFields } from '../../src/log/logger.ts';
 import { openRetention, RETENTION_MS, type RetentionFixture } from '../audit/retention-fixture.ts';
 
 interface Line extends LogFields {
-  readonly said: string;
+  readonly text: string;
 }
 
 function appOf(scene: RetentionFixture, retentionMs: number | undefined = RETENTION_MS) {
@@ -15,7 +15,7 @@ function appOf(scene: RetentionFixture, retentionMs: number | undefined = RETENT
   const logMessage =
     (level: string) =>
     (message: string, fields: LogFields = {}) =>
-      void lines.push({ ...fields, said: `${level}: ${message}` });
+      void lines.push({ ...fields, text: `${level}: ${message}` });
   const app = {
     config: { audit: { retentionMs, archive: { path: scene.archive.path } } },
     audit: scene.checkpointer.audit,
@@ -48,8 +48,8 @@ describe('retention while serving', () => {
       await until(() => lines.length === 2);
     }
     expect(lines).toEqual([
-      { said: 'info: old audit records were removed', sequence: 3, count: 3, path: scene.archive.path },
-      { said: 'info: old audit records were removed', sequence: 7, count: 4, path: scene.archive.path },
+      { text: 'info: old audit records were removed', sequence: 3, count: 3, path: scene.archive.path },
+      { text: 'info: old audit records were removed', sequence: 7, count: 4, path: scene.archive.path },
     ]);
     expect(await scene.prove()).toMatchObject({ ok: true, from: 8 });
   });
@@ -63,7 +63,7 @@ describe('retention while serving', () => {
     await using _ = runRetentionPeriodically(app, { everyMs: 5 });
     await until(() => lines.length >= 2);
     expect(lines[1]).toMatchObject({
-      said: 'warn: old audit records could not be removed',
+      text: 'warn: old audit records could not be removed',
       error: { code: 'AUDIT_UNAVAILABLE' },
     });
   });
@@ -77,7 +77,7 @@ describe('retention while serving', () => {
     await runRetentionOnce(app);
     expect(lines).toEqual([
       {
-        said: 'error: old audit records are kept, because their hash chain is broken',
+        text: 'error: old audit records are kept, because their hash chain is broken',
         kind: 'edited',
         sequence: 2,
       },

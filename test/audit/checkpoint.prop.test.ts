@@ -29,7 +29,7 @@ const unsigned = fc.record(
   },
   { requiredKeys: ['sequence', 'hash', 'time', 'instance'] },
 );
-const signed = fc.tuple(unsigned, fc.constantFrom(ours, old)).map(([it, by]) => by.sign(it));
+const signed = fc.tuple(unsigned, fc.constantFrom(ours, old)).map(([checkpoint, by]) => by.sign(checkpoint));
 const at = (sequence: number, minute: number, more: Partial<Checkpoint> = {}, by = ours): Checkpoint =>
   by.sign({
     sequence,

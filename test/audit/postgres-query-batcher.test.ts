@@ -25,7 +25,7 @@ function server(answer: (statements: Statement) => Promise<readonly object[]>) {
     queue = Promise.allSettled([result]);
     return result;
   };
-  return { asked: statements, runTemplate: createQueryBatcher(run) };
+  return { statements, runTemplate: createQueryBatcher(run) };
 }
 
 async function echo({ sql, parameters: [first] }: Statement): Promise<readonly object[]> {
@@ -35,7 +35,7 @@ async function echo({ sql, parameters: [first] }: Statement): Promise<readonly o
 }
 
 it('sends the first query alone and batches those that arrive meanwhile', async () => {
-  const { asked: statements, runTemplate } = server(echo);
+  const { statements, runTemplate } = server(echo);
   const names = Array.from({ length: 120 }, (_, n) => `k${n}`);
   const first = runTemplate(template, ['k0']);
   await Promise.resolve();

@@ -52,46 +52,50 @@ const large = Array.from({ length: 50 }, () => entry({ note: 'x'.repeat(2_000) }
 
 describe('failing audit file: refuses writes and recovers by itself', () => {
   it('when the disk is full, for appending and pruning', async () => {
-    await using it = await openWithConnection();
-    it.pragma('max_page_count', it.pages());
-    await expect(it.store.append(large)).rejects.toMatchObject(failing('the disk is full'));
-    const until = (await it.store.get(30)) ?? expect.fail();
+    await using database = await openWithConnection();
+    database.pragma('max_page_count', database.pages());
+    await expect(database.store.append(large)).rejects.toMatchObject(failing('the disk is full'));
+    const until = (await database.store.get(30)) ?? expect.fail();
     // The retained copies need space too.
-    await expect(it.store.prune(until)).rejects.toMatchObject(failing('the disk is full'));
-    expect(await it.store.base()).toMatchObject({ sequence: 0 });
-    expect(await it.store.head()).toMatchObject({ sequence: 40 });
-    it.pragma('max_page_count', 1_000_000);
-    await it.store.prune(until);
-    await expectWorking(it.store, 10);
+    await expect(database.store.prune(until)).rejects.toMatchObject(failing('the disk is full'));
+    expect(await database.store.base()).toMatchObject({ sequence: 0 });
+    expect(await database.store.head()).toMatchObject({ sequence: 40 });
+    database.pragma('max_page_count', 1_000_000);
+    await database.store.prune(until);
+    await expectWorking(database.store, 10);
   });
 
   it('when it is read-only', async () => {
-    await using it = await openWithConnection();
-    it.pragma('query_only', 1);
-    await expect(it.store.append([entry()])).rejects.toMatchObject(failing('read-only'));
-    await expect(it.store.checkWritable()).rejects.toMatchObject(failing('read-only'));
-    await expect(it.store.prune(await it.store.head())).rejects.toMatchObject(failing('read-only'));
-    it.pragma('query_only', 0);
-    await expectWorking(it.store, 40);
+    await using database = await openWithConnection();
+    database.pragma('query_only', 1);
+    await expect(database.store.append([entry()])).rejects.toMatchObject(failing('read-only'));
+    await expect(database.store.checkWritable()).rejects.toMatchObject(failing('read-only'));
+    await expect(database.store.prune(await database.store.head())).rejects.toMatchObject(
+      failing('read-only'),
+    );
+    database.pragma('query_only', 0);
+    await expectWorking(database.store, 40);
   });
 
   it('when a lock file cannot be created next to it', async () => {
-    await using it = await openWithConnection();
-    const lock = `${it.path}.restart.lock`;
+    await using database = await openWithConnection();
+    const lock = `${database.path}.restart.lock`;
     await mkdir(lock);
-    const work = () => it.store.exclusively('restart', async () => 'done');
+    const work = () => database.store.exclusively('restart', async () => 'done');
     await expect(work()).rejects.toMatchObject(failing('cannot be opened'));
     await rmdir(lock);
     expect(await work()).toBe('done');
-    const failed = it.store.exclusively('restart', async () => Promise.reject(new TypeError('of the work')));
+    const failed = database.store.exclusively('restart', async () =>
+      Promise.reject(new TypeError('of the work')),
+    );
     await expect(failed).rejects.toThrow(TypeError);
   });
 
   it('when another process holds a lock for too long', async () => {
-    await using it = await openWithConnection();
-    const lock = `${it.path}.destroy.lock`;
+    await using database = await openWithConnection();
+    const lock = `${database.path}.destroy.lock`;
     const [held, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const first = it.store.exclusively('destroy', async () => {
+    const first = database.store.exclusively('destroy', async () => {
       held.resolve();
       await ended.promise;
     });
@@ -100,31 +104,35 @@ describe('failing audit file: refuses writes and recovers by itself', () => {
       code: 'BUSY_ELSEWHERE',
       isTransient: true,
     });
-    await expectWorking(it.store, 40);
+    await expectWorking(database.store, 40);
     ended.resolve();
     await first;
     expect(await withLock(lock, 0, async () => 'done')).toBe('done');
   });
 
   it('when another process has locked it', async () => {
-    await using it = await openWithConnection();
-    const other = new DatabaseSync(it.path);
+    await using database = await openWithConnection();
+    const other = new DatabaseSync(database.path);
     other.exec('begin immediate');
-    await expect(it.store.append([entry()])).rejects.toMatchObject(failing('another process holds its lock'));
-    await expect(it.store.prune(await it.store.head())).rejects.toMatchObject(failing('holds its lock'));
-    expect(await it.store.list({}, { limit: 1 })).toMatchObject([{ sequence: 40 }]);
+    await expect(database.store.append([entry()])).rejects.toMatchObject(
+      failing('another process holds its lock'),
+    );
+    await expect(database.store.prune(await database.store.head())).rejects.toMatchObject(
+      failing('holds its lock'),
+    );
+    expect(await database.store.list({}, { limit: 1 })).toMatchObject([{ sequence: 40 }]);
     other.exec('rollback');
     other.close();
-    await expectWorking(it.store, 40);
+    await expectWorking(database.store, 40);
   });
 });
 
 it('closing an audit file fails the callers that wait for its lock', async () => {
-  await using it = await openWithConnection();
-  const other = new DatabaseSync(it.path);
+  await using database = await openWithConnection();
+  const other = new DatabaseSync(database.path);
   other.exec('begin immediate');
-  const refused = expect(it.store.checkWritable()).rejects.toMatchObject(failing('it is closed'));
-  await it.store[Symbol.asyncDispose]();
+  const refused = expect(database.store.checkWritable()).rejects.toMatchObject(failing('it is closed'));
+  await database.store[Symbol.asyncDispose]();
   await refused;
   other.close();
 });

@@ -410,7 +410,8 @@ function moveRecord(rows: Rows, from: number, to: number, renumber: boolean): vo
   const moved = row(rows, from);
   moved.sequence = to;
   if (renumber) moved.record = canonical({ ...JSON.parse(String(moved.record)), sequence: to });
-  for (const table of SEARCH_TABLES) for (const it of rows[table]) if (it.sequence === from) it.sequence = to;
+  for (const table of SEARCH_TABLES)
+    for (const searchRow of rows[table]) if (searchRow.sequence === from) searchRow.sequence = to;
 }
 
 function shift(rows: Rows, from: number): void {

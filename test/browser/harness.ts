@@ -62,7 +62,7 @@ export async function delayResponses(page: Page, url: string) {
     await gate.promise;
     await route.continue();
   });
-  return { asked: () => requestCount, release: () => gate.resolve() };
+  return { requestCount: () => requestCount, release: () => gate.resolve() };
 }
 
 /** Signs in and waits for the first view. */

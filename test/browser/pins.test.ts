@@ -36,12 +36,12 @@ function pinningService() {
       return answer(requestId);
     },
   };
-  return { asked: calls, service };
+  return { calls, service };
 }
 
 describeInChromium('rollback and unpin', (visit) => {
   it('roll back to a change after showing the effects', async () => {
-    const { asked: calls, service } = pinningService();
+    const { calls, service } = pinningService();
     await using tab = await visit({ role: 'operator', at: '/records/13', service });
     const { page } = tab;
     await page.getByRole('button', { name: 'Roll back to this version…' }).click();
@@ -117,7 +117,7 @@ describeInChromium('rollback and unpin', (visit) => {
   it.each(['/mappings/cache', '/targets/shop/redis-auth', '/mappings?state=pinned'])(
     'unpin a target from %s',
     async (at) => {
-      const { asked: calls, service } = pinningService();
+      const { calls, service } = pinningService();
       await using tab = await visit({ role: 'operator', at, service, scene: rolledBack() });
       const { page } = tab;
       const main = page.getByRole('main');

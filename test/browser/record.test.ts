@@ -215,7 +215,7 @@ describeInChromium('the record view', (visit) => {
     verify.release();
     await expect.poll(() => page.locator('.verification').innerText()).toMatch(/Intact: 20 records/);
     expect(await button.getAttribute('aria-disabled')).toBeNull();
-    expect(verify.asked()).toBe(1);
+    expect(verify.requestCount()).toBe(1);
     expect(tab.complaints).toEqual([]);
   });
 

@@ -1,3 +1,4 @@
+import manifest from '../../package.json' with { type: 'json' };
 import { type Entry, type EntrySource, NO_KEYS } from '../../src/audit/entry.ts';
 import type { HeldStatus, MappingStatus, Status, TargetStatus } from '../../src/service/service.ts';
 import type { Scene } from './site.ts';
@@ -68,7 +69,7 @@ const ENTRIES: readonly Entry[] = [
     ...{ action: 'refuse', outcome: 'refused', code: 'NOT_OWNED', requestId: request(3) },
     ...{ mapping: 'search', namespace: 'search', secret: 'elastic-credentials' },
   }),
-  entry({ action: 'sweep', store: 'team-vault', counts: { looked: 412, changed: 0 }, durationMs: 940 }),
+  entry({ action: 'sweep', store: 'team-vault', counts: { checked: 412, changed: 0 }, durationMs: 940 }),
   ...change(4, {
     ...{
       ...DB,
@@ -186,7 +187,7 @@ const HELD: readonly HeldStatus[] = [
 
 export const STATUS: Status = {
   instance: 'prod-eu',
-  version: '1.2.3',
+  version: manifest.version,
   replica: 'bridge-7c9f-x2',
   engine: { kind: 'redis', state: 'up' },
   audit: { kind: 'postgres', state: 'up', sequence: 48_213 },

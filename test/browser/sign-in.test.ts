@@ -82,10 +82,10 @@ describeInChromium('signing in', (visit) => {
     const field = page.getByLabel('Access token');
     await field.fill(TOKENS.viewer);
     for (let presses = 0; presses < 3; presses += 1) await field.press('Enter');
-    await expect.poll(session.asked).toBe(1);
+    await expect.poll(session.requestCount).toBe(1);
     session.release();
     await page.getByRole('heading', { name: 'Health' }).waitFor();
-    expect(session.asked()).toBe(1);
+    expect(session.requestCount()).toBe(1);
   });
 
   it('replaces the previous session when an old form completes', async () => {
@@ -101,7 +101,7 @@ describeInChromium('signing in', (visit) => {
     for (const forms of [1, 2]) {
       await page.getByLabel('Access token').fill(TOKENS.viewer);
       await page.getByLabel('Access token').press('Enter');
-      await expect.poll(session.asked).toBe(forms);
+      await expect.poll(session.requestCount).toBe(forms);
       // As if the back-forward cache had restored the page.
       if (forms === 1)
         await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
@@ -149,7 +149,7 @@ describeInChromium('signing in', (visit) => {
     const { page } = tab;
     const verify = await delayResponses(page, '**/verify');
     await page.getByRole('button', { name: 'Verify the whole chain' }).click();
-    await expect.poll(verify.asked).toBe(1);
+    await expect.poll(verify.requestCount).toBe(1);
     await page.getByRole('button', { name: 'Sign out' }).click();
     await signIn(page, TOKENS.reviewer);
     const answer = page.waitForResponse('**/verify');

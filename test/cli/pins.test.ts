@@ -100,12 +100,15 @@ describe('rollback in this process', () => {
   it.each([
     ['a record that is not there', '9999', 4, 'RECORD_MISSING'],
     ['a record of something else', '1', 4, 'NOT_A_CHANGE'],
-  ])('%s', async (_, to, code, said) => {
+  ])('%s', async (_, to, code, errorCode) => {
     const { bench } = await openRotated();
     await using __ = bench;
-    expect(await rollBack(bench, Number(to))).toMatchObject({ code, stderr: expect.stringContaining(said) });
+    expect(await rollBack(bench, Number(to))).toMatchObject({
+      code,
+      stderr: expect.stringContaining(errorCode),
+    });
     const json = await rollBack(bench, Number(to), '--output', 'json');
-    expect(`${json.stdout}${json.stderr}`).toContain(said);
+    expect(`${json.stdout}${json.stderr}`).toContain(errorCode);
   });
 
   it('rejects missing and unknown arguments as usage errors', async () => {
@@ -313,9 +316,9 @@ describe('rollback and unpin with --server', () => {
     ['AUDIT_UNAVAILABLE', 503, 1],
     ['INVALID_REQUEST', 400, 64],
     ['NOT_FOUND', 404, 64],
-  ])('%s of the service sets the exit code', async (said, status, code) => {
+  ])('%s of the service sets the exit code', async (errorCode, status, code) => {
     await using bench = await openBench();
-    const body = { code: said, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
+    const body = { code: errorCode, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
     await using service = await openService({
       'POST /api/v1/mappings/db/rollback': { status, body },
       'POST /api/v1/mappings/db/unpin': { status, body },
@@ -325,9 +328,9 @@ describe('rollback and unpin with --server', () => {
       ['unpin', 'db'],
     ]) {
       const result = await ask(bench, ...args, '--server', service.url);
-      expect([said, result.code]).toEqual([said, code]);
+      expect([errorCode, result.code]).toEqual([errorCode, code]);
       expect(result.stderr).toContain(
-        said === 'NOT_FOUND' ? 'there is no mapping "db" in the service' : 'as the service says',
+        errorCode === 'NOT_FOUND' ? 'there is no mapping "db" in the service' : 'as the service says',
       );
       if (code !== 64) expect(result.stderr).toContain('do this');
     }

@@ -53,9 +53,9 @@ describe('process', () => {
   });
 
   it('sends nothing to an untrusted server, whatever the environment sets', async () => {
-    let [reached, asked] = [0, 0];
+    let [reached, requestCount] = [0, 0];
     const server = createTlsServer(createAuthority().issue({ names: ['127.0.0.1'] }), (_, response) => {
-      asked += 1;
+      requestCount += 1;
       response.end('{}');
     }).on('connection', () => {
       reached += 1;
@@ -66,7 +66,7 @@ describe('process', () => {
     const child = startWith({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, bench, 'sync');
     const [code] = await endOf(child);
     await closeServer(server);
-    expect({ code, asked }).toEqual({ code: 0, asked: 0 });
+    expect({ code, requestCount }).toEqual({ code: 0, requestCount: 0 });
     expect(reached).toBeGreaterThan(0);
   });
 
@@ -168,10 +168,10 @@ describe('process', () => {
 
   it.each(['SIGINT', 'SIGTERM'] as const)('shuts down cleanly on %s with exit code 1', async (signal) => {
     let child: ChildProcess | undefined;
-    let asked = 0;
+    let requestCount = 0;
     const server = createServer((request, response) => {
       if (request.url?.startsWith('/v1/secret/data/')) {
-        asked += 1;
+        requestCount += 1;
         child?.kill(signal);
       }
       response.writeHead(403, { 'content-type': 'application/json' }).end('{"errors":["permission denied"]}');
@@ -195,7 +195,7 @@ ${mapping('one')}${mapping('two')}`,
     server.close();
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, targets: [{ mapping: 'one', outcome: 'failed' }] });
-    expect(asked).toBe(1);
+    expect(requestCount).toBe(1);
   });
 
   it('shuts down cleanly and reports its results if a store hangs', async () => {

@@ -251,9 +251,9 @@ orphaned target apps/before of mapping db stays until apps/after exists
     ['AUDIT_TRUNCATED', 503, 4],
     ['FORBIDDEN', 403, 4],
     ['NOT_FOUND', 404, 4],
-  ])('%s of the service sets the exit code', async (said, status, code) => {
+  ])('%s of the service sets the exit code', async (errorCode, status, code) => {
     await using bench = await openBench();
-    const body = { code: said, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
+    const body = { code: errorCode, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
     const routes: Routes = { [`GET ${PRUNE}`]: { status, body }, [`POST ${PRUNE}`]: { status, body } };
     await using service = await openService(routes);
     for (const args of [['prune'], ['prune', '--yes']]) {

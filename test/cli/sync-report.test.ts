@@ -14,7 +14,7 @@ function printed(report: Partial<SyncReport>) {
   const none = { held: [], unseen: [], waiting: [], unrestarted: [], interrupted: false };
   const whole: SyncReport = { ok: true, requestId: 'r', summary, targets, ...none, ...report };
   const code = printReport(context, { output: 'json' }, whole);
-  return { code, answer: JSON.parse(stdout.text), said: stderr.text };
+  return { code, answer: JSON.parse(stdout.text), stderr: stderr.text };
 }
 
 const unrestarted = (code: ErrorCode) => [
@@ -29,7 +29,7 @@ const unrestarted = (code: ErrorCode) => [
 
 describe('a run without failed targets', () => {
   it('exits with 0', () => {
-    expect(printed({})).toMatchObject({ code: 0, answer: { ok: true }, said: '' });
+    expect(printed({})).toMatchObject({ code: 0, answer: { ok: true }, stderr: '' });
   });
 
   it.each([
@@ -40,7 +40,7 @@ describe('a run without failed targets', () => {
     const run = printed({ unrestarted: unrestarted(code) });
     expect(run.code).toBe(expected);
     expect(run.answer).toMatchObject({ ok: true, unrestarted: [{ workload: 'Deployment/web', code }] });
-    expect(run.said).toContain(`not restarted after the change of apps/db: Deployment/web: ${code}`);
+    expect(run.stderr).toContain(`not restarted after the change of apps/db: Deployment/web: ${code}`);
   });
 
   it('reports an abort, whatever else happened', () => {

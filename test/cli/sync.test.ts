@@ -449,7 +449,7 @@ mappings:
     // The second run finds nothing to do, but the source is still old.
     for (const _ of ['created', 'unchanged']) {
       const { code, stderr } = await bench.run('sync');
-      expect({ code, said: stderr.replace(/^Syncing .*\n/gm, '') }).toEqual({ code: 0, said: both });
+      expect({ code, stderr: stderr.replace(/^Syncing .*\n/gm, '') }).toEqual({ code: 0, stderr: both });
     }
     const one = await bench.run('sync', '--mapping', 'other', '--output', 'json');
     expect(one).toMatchObject({

@@ -216,9 +216,9 @@ describe('a watch', () => {
     await using server = await startWatchServer();
     const refuse = json(500, {});
     server.next('list', ...Array.from({ length: 6 }, () => refuse));
-    let asked = 0;
+    let callCount = 0;
     const random = () => {
-      asked += 1;
+      callCount += 1;
       return 0.5;
     };
     await using cluster = await connectTo(server, { firstWaitMs: 20, longestWaitMs: 100, random });
@@ -227,7 +227,7 @@ describe('a watch', () => {
     await log.until(({ listCount }) => listCount() === 1);
     // Half of 20, 40, 80, 100, 100, 100.
     expect(performance.now() - started).toBeGreaterThanOrEqual(210);
-    expect(asked).toBeGreaterThanOrEqual(6);
+    expect(callCount).toBeGreaterThanOrEqual(6);
   });
 
   it('does not call a server in a tight loop that closes connections at once', async () => {

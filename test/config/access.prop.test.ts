@@ -51,7 +51,8 @@ const rules = fc.array(rule, { maxLength: 3 });
 
 /** Checks each part of each rule by regular expression. */
 function model(all: readonly Rule[], namespace: string, store: string, key: string): boolean {
-  const some = (globs: readonly string[], name: string) => globs.some((it) => regExpOf(it).test(name));
+  const some = (globs: readonly string[], name: string) =>
+    globs.some((namePattern) => regExpOf(namePattern).test(name));
   return all.some(
     (entry) => some(entry.namespaces, namespace) && some(entry.stores, store) && some(entry.keys, key),
   );

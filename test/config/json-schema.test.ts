@@ -9,7 +9,7 @@ describe('the generated JSON Schema', () => {
   it('accepts the same Secret keys as `validate`, with a pattern that Helm supports', () => {
     const schema = JSON.parse(configurationSchema());
     const { data, template } = schema.properties.mappings.items.properties;
-    const patterns = [data, template.properties.data].map((it) => it.propertyNames.pattern);
+    const patterns = [data, template.properties.data].map((mapSchema) => mapSchema.propertyNames.pattern);
     const names = [
       ...['a', 'A_b-c.1', '.', '..', '..a', '.a', '.a.b', '-', '_', 'a..', '', 'a/b', 'a b', 'ä', 'a\n'],
       ...[252, 253, 254].flatMap((length) => ['a', '.'].map((first) => first + 'x'.repeat(length - 1))),

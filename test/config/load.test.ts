@@ -356,7 +356,7 @@ describe('the location of the configuration', () => {
     ['--config first', ['/x/a.yaml'], { SECRETBRIDGE_CONFIG: '/etc/secretbridge' }, 'x'],
     ['then SECRETBRIDGE_CONFIG', [], { SECRETBRIDGE_CONFIG: '/etc/secretbridge' }, 'etc'],
     ['then the file in the working folder', [], { SECRETBRIDGE_CONFIG: '' }, 'prod'],
-  ])('is %s', async (_, paths, env, instance) => {
+  ])('include %s', async (_, paths, env, instance) => {
     expect(await instanceWith(paths, env)).toBe(instance);
   });
 

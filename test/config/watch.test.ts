@@ -360,10 +360,10 @@ describe.each([
       await writeFile(disk.at(`${folder}/a.yaml`), withInstance('one'));
     }
     await disk.start();
-    const looked = disk.look();
+    const check = disk.look();
     await rename(disk.at('conf'), disk.at('before'));
     await rename(disk.at('next'), disk.at('conf'));
-    await looked;
+    await check;
     await writeFile(disk.at('conf/a.yaml'), withInstance('two'));
     while (disk.seen.at(-1) !== 'two') await disk.next();
   });

@@ -138,7 +138,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         'more values than allowed',
         { values: Object.fromEntries(Array.from({ length: 501 }, (_, n) => [`k${n}`, fingerprint(n)])) },
       ],
-    ])('refuses %s without affecting other entries', async (_, part) => {
+    ])('rejects %s without affecting other entries', async (_, part) => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const bad = store.append([entry(part)]);
@@ -483,7 +483,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 11 });
     });
 
-    it('accepts a review of a record in the same batch, and ignores reviews of themselves or of later records', async () => {
+    it('accepts a review of a record in the same batch, and ignores reviews of itself or of later records', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry(), review(1, 'flagged'), review(2, 'reviewed'), review(5, 'reviewed')]);
@@ -536,7 +536,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.prune(await store.head())).toBe(1);
     });
 
-    it('refuses to prune up to anything but a record of the chain', async () => {
+    it('prunes only up to a record of the chain', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [first, second] = await store.append([entry(), entry(), entry()]);
@@ -588,7 +588,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ store: 's', key: 'k' }, ['read'])).toMatchObject({ sequence: 8 });
       expect(await store.latest({ store: 's', key: 'other' }, ['read'])).toBeUndefined();
       expect(sequences(await store.unresolvedIntents())).toEqual([6, 7]);
-      // A second time, after one of them is resolved.
+      // Prunes again after one of them is resolved.
       await store.append([entry({ action: 'update', secret: 'four', phase: 'outcome' })]);
       await store.prune(await store.head());
       expect(await targetNames()).toEqual(['four', 'one', 'two']);
@@ -661,7 +661,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       });
     });
 
-    it('refuses records that do not form a chain', async () => {
+    it('rejects records that do not form a chain', async () => {
       await using from = await openHarness();
       await using to = await openHarness();
       await using source = await from.open('a');

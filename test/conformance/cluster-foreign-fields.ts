@@ -4,7 +4,7 @@ import { type ClusterHarness, change, manifest, type Raw, readNow } from './clus
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 const metadataOf = (raw: Raw | undefined) => (raw?.metadata ?? {}) as Record<string, unknown>;
 
-/** A write leaves everything alone that others set. */
+/** A write keeps everything that others set. */
 export function describeForeignFields(open: () => Promise<ClusterHarness>): void {
   const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });

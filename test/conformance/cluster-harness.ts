@@ -10,7 +10,7 @@ import type { TargetId } from '../../src/core/target.ts';
 
 export type Raw = Readonly<Record<string, unknown>>;
 
-/** One empty namespace with the port, and a second writer beside it. */
+/** One empty namespace with the cluster port, and a second writer. */
 export interface ClusterHarness extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly namespace: string;

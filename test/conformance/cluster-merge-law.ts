@@ -67,7 +67,7 @@ function createModel(foreignData: Data) {
 
 export interface MergeLawOptions {
   readonly runs: number;
-  /** Whether an edit by hand that restores a previous value is detected. */
+  /** Whether a manual edit that restores a previous value is detected. */
   readonly seesReverts: boolean;
 }
 

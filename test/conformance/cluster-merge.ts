@@ -25,7 +25,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     await h.put(foreign(h), { metadata: { labels: { of: 'them' } }, data: Object.fromEntries(encoded) });
   }
 
-  it('adds our keys beside foreign keys, and knows which are ours', async () => {
+  it('adds our keys next to foreign keys, and knows which are ours', async () => {
     await using h = await open();
     await putForeign(h);
     expect(await keysNow(h)).toEqual([]);
@@ -65,7 +65,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h)).toEqual([]);
   });
 
-  it('shares a foreign key with the same value, and leaves it in the end', async () => {
+  it('shares a foreign key with the same value, and leaves it at the end', async () => {
     await using h = await open();
     await putForeign(h, { both: 'same' });
     expect((await merge(h, { both: 'same', ours: '1' })).kind).toBe('written');
@@ -75,7 +75,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ both: 'same' });
   });
 
-  it('ends with an empty set: our keys and metadata go, foreign ones stay, and a second end changes nothing', async () => {
+  it('removes our keys and metadata with an empty set, keeps foreign ones, and changes nothing the second time', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { ours: '1' }, { labels: { l: '1' }, annotations: { a: '1' } });
@@ -203,7 +203,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await h.raw(foreign(h))).toEqual(before);
   });
 
-  it('refuses to change an immutable Secret as IMMUTABLE', async () => {
+  it('rejects a change of an immutable Secret as IMMUTABLE', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest({ immutable: true }));
     await expect(merge(h, { ours: '1' })).rejects.toMatchObject({ code: 'IMMUTABLE' });
@@ -213,7 +213,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
   it('loses its keys when the Secret is replaced without them or with other values', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest());
-    await merge(h, { kept: '1', changed: '1', gone: '1' });
+    await merge(h, { kept: '1', changed: '1', removed: '1' });
     const { data } = mergeManifest({ kept: '1', changed: '2' });
     await h.cluster.replace(await now(h), change({ data }));
     expect(await keysNow(h)).toEqual(['kept']);

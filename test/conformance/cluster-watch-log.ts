@@ -7,7 +7,7 @@ export type WatchRecord =
   | { readonly kind: 'changed'; readonly meta: SecretMeta }
   | { readonly kind: 'gone'; readonly secret: string };
 
-/** All events of a watch, in order. */
+/** All events of a watch in order. */
 export interface WatchLog extends WatchHandlers, AsyncDisposable {
   readonly records: readonly WatchRecord[];
   readonly errors: readonly AppError[];
@@ -26,22 +26,22 @@ export function openWatchLog(cluster: Cluster, scope: WatchScope): WatchLog {
 }
 
 export function createLog(): WatchLog {
-  const told: WatchRecord[] = [];
+  const events: WatchRecord[] = [];
   const errors: AppError[] = [];
   const waiting = new Set<() => void>();
   let progress = 0;
   const addEvent = (event: WatchRecord) => {
-    told.push(event);
+    events.push(event);
     for (const check of waiting) check();
   };
   const log: WatchLog = {
-    records: told,
+    records: events,
     errors,
     progressCount: () => progress,
-    listCount: () => told.filter(({ kind }) => kind === 'listed').length,
+    listCount: () => events.filter(({ kind }) => kind === 'listed').length,
     now() {
       const current = new Map<string, SecretMeta>();
-      for (const event of told) {
+      for (const event of events) {
         if (event.kind === 'listed') {
           current.clear();
           for (const meta of event.found) current.set(meta.id.secret, meta);
@@ -64,8 +64,8 @@ export function createLog(): WatchLog {
         if (holds(log)) resolve();
       };
       const timer = setTimeout(() => {
-        const text = JSON.stringify({ told, errors: errors.map(({ message }) => message) });
-        reject(new Error(`not told in time; told: ${text.slice(0, 4_000)}`));
+        const text = JSON.stringify({ events, errors: errors.map(({ message }) => message) });
+        reject(new Error(`the condition did not hold in time; records: ${text.slice(0, 4_000)}`));
       }, timeoutMs);
       waiting.add(check);
       check();
@@ -84,6 +84,6 @@ export function createLog(): WatchLog {
 /** The last reported state of a Secret. */
 export function metaOf(log: WatchLog, secret: string): SecretMeta {
   const meta = log.now().get(secret);
-  if (meta === undefined) expect.fail(`nothing is told of ${secret}`);
+  if (meta === undefined) expect.fail(`no record of ${secret}`);
   return meta;
 }

@@ -148,36 +148,42 @@ export function describeWatch(
       await log.until(({ now }) => (now().get('app')?.uid ?? uid) !== uid);
     });
 
-    it.runIf(recordsManagers)('knows whether others last wrote part of the content', async () => {
-      await using h = await open();
-      await using log = openWatchLog(h.cluster, scope(h));
-      const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
-      await h.cluster.create(app(h), manifest({ data: two }));
-      await log.until(({ now }) => now().has('app'));
-      expect(metaOf(log, 'app')).toMatchObject({ foreign: false, ours: { data: ['other', 'password'] } });
-      await h.edit(app(h), { metadata: { labels: { theirs: '1' }, annotations: { theirs: '1' } } });
-      await log.until(({ now }) => now().get('app')?.labels.theirs === '1');
-      expect(metaOf(log, 'app').foreign).toBe(false);
-      await h.edit(app(h), { data: { password: base64('by hand') } });
-      await log.until(({ now }) => now().get('app')?.foreign === true);
-      expect(metaOf(log, 'app').ours?.data).toEqual(['other']);
-      await log.until(hasVersion(await writeValue(h, 'ours again')));
-      expect(metaOf(log, 'app').foreign).toBe(false);
-    });
-
-    it.runIf(recordsManagers)('shows a key removed by others through the remaining owned keys', async () => {
-      await using h = await open();
-      const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
-      await h.cluster.create(app(h), manifest({ data: two }));
-      await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(({ listCount }) => listCount() === 1);
-      await h.edit(app(h), { data: { other: null } });
-      await log.until(({ now }) => now().get('app')?.ours?.data.length === 1);
-      expect(metaOf(log, 'app').ours?.data).toEqual(['password']);
-    });
+    it.runIf(recordsManagers)(
+      'knows whether others last wrote part of the content (if the cluster records managers)',
+      async () => {
+        await using h = await open();
+        await using log = openWatchLog(h.cluster, scope(h));
+        const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
+        await h.cluster.create(app(h), manifest({ data: two }));
+        await log.until(({ now }) => now().has('app'));
+        expect(metaOf(log, 'app')).toMatchObject({ foreign: false, ours: { data: ['other', 'password'] } });
+        await h.edit(app(h), { metadata: { labels: { theirs: '1' }, annotations: { theirs: '1' } } });
+        await log.until(({ now }) => now().get('app')?.labels.theirs === '1');
+        expect(metaOf(log, 'app').foreign).toBe(false);
+        await h.edit(app(h), { data: { password: base64('by hand') } });
+        await log.until(({ now }) => now().get('app')?.foreign === true);
+        expect(metaOf(log, 'app').ours?.data).toEqual(['other']);
+        await log.until(hasVersion(await writeValue(h, 'ours again')));
+        expect(metaOf(log, 'app').foreign).toBe(false);
+      },
+    );
 
     it.runIf(recordsManagers)(
-      'distinguishes a foreign Secret from one adopted without a data change',
+      'shows a key removed by others through the remaining owned keys (if the cluster records managers)',
+      async () => {
+        await using h = await open();
+        const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
+        await h.cluster.create(app(h), manifest({ data: two }));
+        await using log = openWatchLog(h.cluster, scope(h));
+        await log.until(({ listCount }) => listCount() === 1);
+        await h.edit(app(h), { data: { other: null } });
+        await log.until(({ now }) => now().get('app')?.ours?.data.length === 1);
+        expect(metaOf(log, 'app').ours?.data).toEqual(['password']);
+      },
+    );
+
+    it.runIf(recordsManagers)(
+      'distinguishes a foreign Secret from one adopted without a data change (if the cluster records managers)',
       async () => {
         await using h = await open();
         await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
@@ -190,17 +196,20 @@ export function describeWatch(
       },
     );
 
-    it.runIf(kind === 'namespace')('counts merged keys as written by others', async () => {
-      await using h = await open();
-      await h.put(foreign(h), { data: { theirs: base64('1') } });
-      await using log = openWatchLog(h.cluster, scope(h));
-      await h.cluster.merge(await readNow(h.cluster, foreign(h)), mergeManifest({ ours: '1' }));
-      const merged = (await readNow(h.cluster, foreign(h))).resourceVersion;
-      await log.until(({ now }) => now().get('foreign')?.resourceVersion === merged);
-      expect(metaOf(log, 'foreign')).toMatchObject({ foreign: recordsManagers ? true : 'unknown' });
-    });
+    it.runIf(kind === 'namespace')(
+      'counts merged keys as written by others (for a watch of a namespace)',
+      async () => {
+        await using h = await open();
+        await h.put(foreign(h), { data: { theirs: base64('1') } });
+        await using log = openWatchLog(h.cluster, scope(h));
+        await h.cluster.merge(await readNow(h.cluster, foreign(h)), mergeManifest({ ours: '1' }));
+        const merged = (await readNow(h.cluster, foreign(h))).resourceVersion;
+        await log.until(({ now }) => now().get('foreign')?.resourceVersion === merged);
+        expect(metaOf(log, 'foreign')).toMatchObject({ foreign: recordsManagers ? true : 'unknown' });
+      },
+    );
 
-    it.runIf(!recordsManagers)('reports unknown if the cluster does not record managers', async () => {
+    it.runIf(!recordsManagers)('reports unknown (if the cluster does not record managers)', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));

@@ -250,8 +250,8 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       const queue = await harness.open({ concurrency: 1 });
       const release = Promise.withResolvers<undefined>();
       let signal: AbortSignal | undefined;
-      queue.start((_, given) => {
-        signal = given;
+      queue.start((_, jobSignal) => {
+        signal = jobSignal;
         return release.promise;
       });
       await queue.add(job('a'));

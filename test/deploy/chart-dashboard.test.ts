@@ -11,7 +11,7 @@ const panels = dashboard.panels.filter(({ type }) => type !== 'row');
 const alerts = readFileSync(join(ROOT, 'deploy/chart/files/alerts.yaml'), 'utf8');
 const alertExpressions = [...alerts.matchAll(/^ +expr: (.+)$/gm)].map(([, text = '']) => text);
 
-/** Every series that there is, with the labels it may have: a scrape adds two. */
+/** Every published series with its labels. A scrape adds two labels. */
 async function findSeries(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const labelsOfSeries = new Map<string, ReadonlySet<string>>();
   const add = (name: string, ...labels: readonly string[]) =>
@@ -31,7 +31,7 @@ async function findSeries(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   return labelsOfSeries;
 }
 
-/** What is asked for: each name with the labels that choose, and the labels that are grouped by. */
+/** The series in an expression with the labels of their selectors, and the labels of its groupings. */
 function parseExpression(expression: string) {
   const selectors = [...expression.matchAll(/\b((?:secretbridge|process|nodejs)_[a-z0-9_]+)(\{[^}]*\})?/g)];
   return {
@@ -44,7 +44,7 @@ function parseExpression(expression: string) {
 }
 
 describe('the dashboard and the alerts', () => {
-  it('ask for metrics and labels that exist', async () => {
+  it('use existing metrics and labels', async () => {
     const labelsOfSeries = await findSeries();
     for (const expression of [...expressionsOf(dashboard), ...alertExpressions]) {
       const { series, groups } = parseExpression(expression);
@@ -52,7 +52,7 @@ describe('the dashboard and the alerts', () => {
       const labels = new Set<string>();
       for (const one of series) {
         const seriesLabels = labelsOfSeries.get(one.name);
-        if (seriesLabels === undefined) expect.fail(`${expression}: there is no ${one.name}`);
+        if (seriesLabels === undefined) expect.fail(`${expression}: there is no metric ${one.name}`);
         expect([...seriesLabels], expression).toEqual(expect.arrayContaining(one.labels));
         for (const label of seriesLabels) labels.add(label);
       }
@@ -60,12 +60,12 @@ describe('the dashboard and the alerts', () => {
     }
   });
 
-  it('look at every metric of the contract', () => {
+  it('use every metric of the contract', () => {
     const all = [...expressionsOf(dashboard), ...alertExpressions].join('\n');
     for (const name of Object.keys(METRICS)) expect(all).toContain(name);
   });
 
-  it('name in their legends only labels that the answers have', () => {
+  it('use only available labels in legends', () => {
     for (const { targets = [], title } of panels)
       for (const { expr, legendFormat } of targets) {
         const grouped = parseExpression(expr).groups;
@@ -77,7 +77,7 @@ describe('the dashboard and the alerts', () => {
 });
 
 describe('the dashboard', () => {
-  it('has a title, a unit and a question in every panel', () => {
+  it('has a title, a unit and a query in every panel', () => {
     expect(panels.length).toBeGreaterThan(20);
     for (const { title, fieldConfig, targets } of panels) {
       expect(title).not.toBe('');
@@ -89,7 +89,7 @@ describe('the dashboard', () => {
     expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length);
   });
 
-  it('has panels with ids of their own, which do not overlap', () => {
+  it('has panels with unique ids that do not overlap', () => {
     const all = dashboard.panels;
     expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
     const cells = new Set<string>();
@@ -103,7 +103,7 @@ describe('the dashboard', () => {
     }
   });
 
-  it('is of any Prometheus, installation, process, namespace and store', () => {
+  it('can select any Prometheus, installation, process, namespace and store', () => {
     const { list } = dashboard.templating;
     expect(list.map(({ name, type }) => `${name} ${type}`)).toEqual([
       'datasource datasource',

@@ -8,12 +8,12 @@ const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const { version } = JSON.parse(read('package.json')) as { version: string };
 
 describe('the files of the chart', () => {
-  it('name the version of the program', () => {
+  it('have the version of the program', () => {
     expect(parse(read('deploy/chart/Chart.yaml'))).toMatchObject({ version, appVersion: version });
     expect(read('Dockerfile')).toContain(`org.opencontainers.image.version="${version}"`);
   });
 
-  it('have the alerts of the page about watching, each with a link to its paragraph', () => {
+  it('include the documented alerts, each with a link to its section', () => {
     const path = 'docs/how-to/watch-the-bridge.md';
     const headings = [...read(path).matchAll(/^### (Secretbridge\w+)\n\n\S/gm)].map(([, name]) => name);
     const { groups } = parse(read('deploy/chart/files/alerts.yaml')) as {
@@ -31,7 +31,7 @@ describe('the files of the chart', () => {
     }
   });
 
-  it('describe every value, and no other', () => {
+  it('have a schema that describes exactly the existing values', () => {
     const schema = JSON.parse(read('deploy/chart/values.schema.json')) as SchemaNode;
     const { global: _, config: __, ...properties } = schema.properties ?? {};
     const { config: ___, ...values } = parse(read('deploy/chart/values.yaml')) as Record<string, unknown>;
@@ -43,7 +43,7 @@ interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
 }
 
-/** Paths of the values that the schema names one by one. */
+/** The paths of all values in the schema. */
 function namesOf({ properties = {} }: SchemaNode, path = ''): readonly string[] {
   return Object.entries(properties).flatMap(([name, node]) => [
     `${path}${name}`,
@@ -51,7 +51,7 @@ function namesOf({ properties = {} }: SchemaNode, path = ''): readonly string[] 
   ]);
 }
 
-/** Paths of what is given, as deep as the schema names it. */
+/** The paths of the given values, as deep as the schema describes them. */
 function namesIn(values: unknown, { properties }: SchemaNode, path = ''): readonly string[] {
   if (properties === undefined || typeof values !== 'object' || values === null) return [];
   return Object.entries(values).flatMap(([name, node]) => [
@@ -61,13 +61,13 @@ function namesIn(values: unknown, { properties }: SchemaNode, path = ''): readon
 }
 
 describe('the Dockerfile', () => {
-  it('starts from the Node that the tests run with', () => {
+  it('uses the Node version of the tests', () => {
     const [, node] = /NODE_VERSION = '([\d.]+)'/.exec(read('scripts/with-node.js')) ?? [];
     expect(node).toBeDefined();
     expect(read('Dockerfile')).toContain(`NODE_IMAGE=node:${node}-`);
   });
 
-  it('runs as a user that is not root, and starts no shell', () => {
+  it('runs as a user other than root, without a shell', () => {
     const text = read('Dockerfile');
     expect(text).toMatch(/^USER 10001:10001$/m);
     const last = text.slice(text.lastIndexOf('\nFROM '));
@@ -75,7 +75,7 @@ describe('the Dockerfile', () => {
     for (const [, form] of last.matchAll(/^(?:ENTRYPOINT|CMD| {2}CMD) (.)/gm)) expect(form).toBe('[');
   });
 
-  it('is given nothing but what it takes', () => {
+  it('gets only existing files in its build context', () => {
     const lines = read('.dockerignore').split('\n');
     expect(lines).toContain('*');
     for (const line of lines.filter((node) => node.startsWith('!')))

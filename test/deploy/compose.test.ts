@@ -42,12 +42,12 @@ const publishedBy = (name: string) =>
 const hostOf = (address: string) => new URL(address).host;
 
 describe('docker-compose.yml', () => {
-  it('has the servers that the tests start by themselves, in the same versions', () => {
+  it('uses the versions of the test servers', () => {
     const imageOf = (name: string) => service(name).image.split('@')[0];
     expect(imageOf('openbao')).toBe(`openbao/openbao:${OPENBAO_VERSION}`);
     expect(imageOf('localstack')).toBe(`localstack/localstack:${LOCALSTACK_VERSION}`);
     expect(imageOf('kubernetes')).toBe(`rancher/k3s:v${kubernetesVersions().kubernetes}-k3s1`);
-    // Those come from Debian, so the README names them.
+    // These come from Debian, so the README names them.
     const [, redis = '?', postgres = '?'] =
       /Redis (\d+\.\d+), PostgreSQL (\d+)/.exec(read('README.md')) ?? [];
     expect(imageOf('redis')).toMatch(new RegExp(`^redis:${redis}\\.\\d+-bookworm$`));
@@ -55,7 +55,7 @@ describe('docker-compose.yml', () => {
     expect(service('localstack').environment?.SERVICES).toBe(LOCALSTACK_SERVICES);
   });
 
-  it('has them where the tests look for them, and nothing that is open to a network', () => {
+  it('publishes the servers where the tests expect them, and only on loopback', () => {
     const { redis, postgres } = composeServers();
     expect(publishedBy('openbao')).toEqual([hostOf(OPENBAO_ADDRESS)]);
     expect(publishedBy('localstack')).toEqual([hostOf(LOCALSTACK_ADDRESS)]);
@@ -66,7 +66,7 @@ describe('docker-compose.yml', () => {
     expect(new Set(ports.map((port) => port.split(':')[1])).size).toBe(ports.length);
   });
 
-  it('writes the kubeconfig where the tests look for it', () => {
+  it('writes the kubeconfig where the tests expect it', () => {
     const { environment, volumes, healthcheck } = service('kubernetes');
     const [folder, mounted] = volumes?.[0]?.split(':') ?? [];
     const written = environment?.K3S_KUBECONFIG_OUTPUT ?? '';
@@ -78,7 +78,7 @@ describe('docker-compose.yml', () => {
     expect(service('seed').volumes).toContain(`${folder}:${mounted}:ro`);
   });
 
-  it('pins every image by its full version, and those that the Dockerfile begins with by digest too', () => {
+  it('pins every image by its full version, and base images also by digest', () => {
     const dockerfile = read('Dockerfile');
     const bases = new Map(
       [...dockerfile.matchAll(/^ARG (\w+_IMAGE)=(.*)$/gm)].map(([, name, image]) => [name, image]),
@@ -92,7 +92,7 @@ describe('docker-compose.yml', () => {
         expect(image, name).toMatch(/:v?\d+\.\d+\.?\d*(-[\w.]+)?(@sha256:[0-9a-f]{64})?$/);
   });
 
-  it('waits for every service: until it is well, or has done its one task', () => {
+  it('waits until each service is healthy or has completed', () => {
     for (const [name, { healthcheck }] of services) {
       const isOneShot = services.some(
         ([, { depends_on: needs }]) => needs?.[name]?.condition === 'service_completed_successfully',
@@ -109,7 +109,7 @@ describe('docker-compose.yml', () => {
       }
   });
 
-  it('mounts only what is there', () => {
+  it('mounts only existing files', () => {
     const mounts = services.flatMap(([, { volumes = [] }]) =>
       volumes.map((volume) => volume.split(':')[0] ?? ''),
     );
@@ -119,7 +119,7 @@ describe('docker-compose.yml', () => {
     for (const [, { env_file: file }] of services) if (file) expect(file).toBe('deploy/compose/dev.env');
   });
 
-  it('runs the bridge read-only and without any capability, and asks whether it is ready', () => {
+  it('runs the bridge read-only without capabilities, and checks its readiness', () => {
     expect(service('bridge')).toMatchObject({
       read_only: true,
       cap_drop: ['ALL'],
@@ -132,7 +132,7 @@ describe('docker-compose.yml', () => {
 });
 
 describe('the credentials of Compose', () => {
-  it('agree with each other', () => {
+  it('are consistent', () => {
     const database = new URL(env.DATABASE_URL ?? '');
     expect([database.username, database.password, database.pathname]).toEqual([
       env.POSTGRES_USER,
@@ -148,7 +148,7 @@ describe('the credentials of Compose', () => {
     expect(env.VAULT_TOKEN).toBe(service('openbao').environment?.BAO_DEV_ROOT_TOKEN_ID);
   });
 
-  it('keep the tests out of the database of the bridge', () => {
+  it("keep the tests out of the bridge's database", () => {
     expect(new URL(composeServers().postgres).pathname).not.toBe(`/${env.POSTGRES_DB}`);
   });
 });
@@ -159,13 +159,13 @@ describe('the configuration of the bridge in Compose', () => {
     expect(linesOf(checked)).toEqual([]);
   });
 
-  it('names no variable that is not there', () => {
+  it('uses only defined variables', () => {
     const variables = [...configText.matchAll(/\{ env: (\w+) \}/g)].map(([, name]) => name ?? '');
     expect(variables.length).toBeGreaterThan(3);
     expect(variables.filter((name) => env[name] === undefined)).toEqual([]);
   });
 
-  it('asks the services by their names and ports', () => {
+  it('uses existing service names and ports', () => {
     const serviceAddresses = services.flatMap(([name, { ports = [] }]) =>
       ports.map((port) => `${name}:${port.split(':').at(-1)}`),
     );
@@ -191,7 +191,7 @@ describe('the page on Compose', () => {
       .split('\n'),
   );
 
-  it('names services, keys and Secrets that are there', () => {
+  it('names existing services, keys and Secrets', () => {
     const usedServices = commands.flatMap(
       (line) => /\b(?:exec|run)(?: --rm| --env \S+)* (\S+)/.exec(line)?.[1] ?? [],
     );

@@ -28,7 +28,7 @@ export function readDashboard(): Dashboard {
   return JSON.parse(readFileSync(join(ROOT, 'deploy/chart/files/dashboard.json'), 'utf8')) as Dashboard;
 }
 
-/** Every question in PromQL. */
+/** All PromQL expressions. */
 export function expressionsOf({ panels }: Dashboard): readonly string[] {
   return panels.flatMap(({ targets }) => (targets ?? []).map(({ expr }) => expr));
 }

@@ -18,7 +18,7 @@ async function openFolder() {
 }
 
 describe('settle', () => {
-  it('gives files and folders the same modes and times, however they were made', async () => {
+  it('gives files and folders the same modes and times', async () => {
     await using one = await openFolder();
     await using two = await openFolder();
     for (const { write } of [one, two]) {
@@ -41,7 +41,7 @@ describe('settle', () => {
     expect((await stat(join(two.folder, 'app/dist'))).mtime).toEqual(TIME);
   });
 
-  it('removes folders without a file, however deep', async () => {
+  it('removes folders without files at any depth', async () => {
     await using one = await openFolder();
     await one.write('app/a.js', 'a');
     await mkdir(join(one.folder, 'app/types/deep/er'), { recursive: true });
@@ -50,7 +50,7 @@ describe('settle', () => {
     expect((await stat(join(one.folder, 'app'))).mtime).toEqual(TIME);
   });
 
-  it('tells another content, and another name', async () => {
+  it('changes the digest with the content or a name', async () => {
     const digestOf = async (path: string, text: string) => {
       await using folder = await openFolder();
       await folder.write(path, text);
@@ -68,7 +68,7 @@ describe('settle', () => {
 describe('runtimePackages', () => {
   const lock = (packages: object) => JSON.stringify({ packages: { '': {}, ...packages } });
 
-  it('takes what the program needs, and of the optional ones those that are there', async () => {
+  it('includes runtime dependencies, and optional ones that are installed', async () => {
     await using root = await openFolder();
     await root.write('node_modules/a/package.json', '{"name":"a","version":"1.0.0","license":"MIT"}');
     await root.write('node_modules/tool/package.json', '{"name":"tool","version":"1.0.0"}');
@@ -85,7 +85,7 @@ describe('runtimePackages', () => {
     ]);
   });
 
-  it('refuses what is not installed, or in another version', async () => {
+  it('rejects a missing package and one in another version', async () => {
     await using root = await openFolder();
     await root.write('package-lock.json', lock({ 'node_modules/a': { version: '2.0.0' } }));
     await expect(runtimePackages(root.folder)).rejects.toThrow('node_modules/a is not installed');
@@ -94,7 +94,7 @@ describe('runtimePackages', () => {
   });
 });
 
-describe('what is left out of packages', () => {
+describe('files left out of packages', () => {
   it.each([
     'index.d.ts',
     'dist/index.js.map',
@@ -108,7 +108,7 @@ describe('what is left out of packages', () => {
     'prebuilds/linux-x64/bare-fs.bare',
     '.github/workflows/ci.yml',
     'build/luxon.min.js',
-  ])('is %s', (path) => expect(isLeftOut(path)).toBe(true));
+  ])('include %s', (path) => expect(isLeftOut(path)).toBe(true));
 
   it.each([
     'package.json',
@@ -120,9 +120,9 @@ describe('what is left out of packages', () => {
     'lib/platform/browser/index.js',
     'lib/latest.js',
     'prebuilds/linux-x64/node.napi.node',
-  ])('is never %s', (path) => expect(isLeftOut(path)).toBe(false));
+  ])('exclude %s', (path) => expect(isLeftOut(path)).toBe(false));
 
-  it('are packages of types, also within others', () => {
+  it('include type packages, also nested ones', () => {
     expect(isPackageLeftOut('node_modules/@types/node')).toBe(true);
     expect(isPackageLeftOut('node_modules/@kubernetes/client-node/node_modules/@types/node')).toBe(true);
     expect(isPackageLeftOut('node_modules/@azure/msal-node')).toBe(false);
@@ -131,7 +131,7 @@ describe('what is left out of packages', () => {
 });
 
 describe('billOfMaterials', () => {
-  it('names each package as its address and its licence', () => {
+  it('lists each package with its package URL and license', () => {
     const text = billOfMaterials('1.2.3', [
       { path: 'node_modules/@s/a', name: '@s/a', version: '1.0.0', license: 'MIT' },
       { path: 'node_modules/b', name: 'b', version: '2.0.0', license: '(MIT OR Apache-2.0)' },

@@ -11,35 +11,35 @@ const SCRIPT_TEXT = globSync(['scripts/**/*.{ts,js}', 'bench/**/*.ts', 'test/soa
   .map((path) => readFileSync(join(ROOT, path), 'utf8'))
   .join('\n');
 
-/** What a block may be, and who checks it. Another word would be a block that nobody looks at. */
+/** The allowed languages of code blocks, and how each is checked. */
 const LANGUAGES: Readonly<Record<string, string>> = {
   sh: 'commands: their calls of the program are parsed',
-  console: 'a session: the same of its lines after `$ `',
-  yaml: 'a configuration, or objects of Kubernetes: loaded, or looked at',
-  yml: 'values of the chart: held against its schema',
+  console: 'a session: calls of the program in lines after `$ ` are parsed',
+  yaml: 'a configuration is loaded; Kubernetes objects are checked for kind and name',
+  yml: 'values of the chart: checked against its schema',
   json: 'parsed',
   mermaid: 'a diagram',
-  text: 'what a program prints, or a file of another program',
-  sql: 'of PostgreSQL',
-  ini: 'of systemd',
-  hcl: 'a policy of Vault',
+  text: 'the output of a program, or a file of another program',
+  sql: 'PostgreSQL',
+  ini: 'systemd',
+  hcl: 'a Vault policy',
   python: 'a program',
 };
 
-describe('a block', () => {
-  it('says what it is, in a word that has a check', () => {
+describe('a code block', () => {
+  it('has a language that is checked', () => {
     const unknownBlocks = blocks.filter(({ language }) => LANGUAGES[language] === undefined);
     expect(unknownBlocks.map(({ location: place, language }) => `${place} ${language}`)).toEqual([]);
   });
 
-  it('of text shows no command line that would be parsed elsewhere', () => {
+  it('of text contains no `secretbridge` command line', () => {
     const hidden = blocks
       .filter(({ language }) => language === 'text')
       .filter(({ text }) => /^(\$ )?(secretbridge|npm run|node) /m.test(text));
     expect(hidden.map(({ location: place }) => place)).toEqual([]);
   });
 
-  it('calls programs of this repository that are there', () => {
+  it('calls only existing programs of this repository', () => {
     const texts = [...blocks.map(({ text }) => text), ...pages.map(proseOf)];
     const calls = texts
       .flatMap((text) => [...text.matchAll(/\bnode ((?:scripts|src|bench|bin)\/\S+?\.[jt]s)\b/g)])
@@ -47,7 +47,7 @@ describe('a block', () => {
     expect(calls.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   });
 
-  it('gives scripts of npm options that they know', () => {
+  it('passes only known options to npm scripts', () => {
     const unknown = blocks
       .filter(({ language }) => language === 'sh' || language === 'console')
       .flatMap(({ text, location: place }) =>
@@ -83,14 +83,14 @@ describe('alerts', () => {
         ),
     );
 
-  it('ask for metrics and labels that there are', () => {
+  it('use existing metrics and labels', () => {
     for (const { alert, expr, place } of rules)
       expect(expressionProblems(expr), `${place} ${alert}`).toEqual([]);
   });
 
-  it('are told by the table of metrics too', () => {
+  it('are listed on the metrics page', () => {
     const page = pages.find(({ path }) => path === 'docs/reference/metrics.md');
-    if (page === undefined) throw new Error('there is no page on metrics');
+    if (page === undefined) throw new Error('the page on metrics is missing');
     const expressions = tableOf(page, 'when', 'what it means').map(([expr = '']) => expr);
     expect(expressions.length).toBeGreaterThan(3);
     for (const expr of expressions) expect(expressionProblems(expr)).toEqual([]);
@@ -98,9 +98,9 @@ describe('alerts', () => {
 });
 
 describe('log lines', () => {
-  it('of the page are those of the program', () => {
+  it('of the page exist in the program', () => {
     const page = pages.find(({ path }) => path === 'docs/how-to/watch-the-bridge.md');
-    if (page === undefined) throw new Error('there is no page on watching');
+    if (page === undefined) throw new Error('the page on watching is missing');
     const source = globSync('src/**/*.ts', { cwd: ROOT })
       .map((path) => readFileSync(join(ROOT, path), 'utf8'))
       .join('\n');

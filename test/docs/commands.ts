@@ -6,14 +6,14 @@ import { type Block, type Page, proseOf } from './markdown.ts';
 
 export interface CommandLine {
   readonly args: readonly string[];
-  /** Named in a sentence, not shown as what to type. */
+  /** Named in prose instead of shown as a command to type. */
   readonly mention: boolean;
   readonly place: string;
 }
 
 const PROGRAM = /(?:\bnpm run (?:--silent )?secretbridge --|(?<![\w./-])secretbridge)(?= )/;
 
-/** The calls of `secretbridge` in a block: lines of a script, or those after `$ ` in a session. */
+/** The calls of `secretbridge` in a block: lines of a script, or lines after `$ ` in a session. */
 export function commandLinesOf({ language, text, location: place }: Block): readonly CommandLine[] {
   if (language !== 'sh' && language !== 'console') return [];
   const lines = text.replaceAll(/\\\n\s*/g, ' ').split('\n');
@@ -22,7 +22,7 @@ export function commandLinesOf({ language, text, location: place }: Block): read
   return commands.flatMap((line) => callIn(line, place, false));
 }
 
-/** `secretbridge …` in a code span of the text. A placeholder such as `…` is no call. */
+/** Calls of `secretbridge` in inline code. A placeholder such as `…` is not a call. */
 export function inlineCallsOf(page: Page): readonly CommandLine[] {
   return [...proseOf(page).matchAll(/`((?:npm run (?:--silent )?secretbridge -- |secretbridge )[^`\n]+)`/g)]
     .map(([, code]) => code ?? '')
@@ -30,7 +30,7 @@ export function inlineCallsOf(page: Page): readonly CommandLine[] {
 }
 
 function callIn(line: string, place: string, mention: boolean): readonly CommandLine[] {
-  // There our name is that of a role, an image, a namespace.
+  // In these commands, `secretbridge` is the name of a role, an image or a namespace.
   if (/^\s*(?:\w+=\$\()?(#|alias |aws |az |bao |helm |kind |kubectl |openssl |vault )/.test(line)) return [];
   const match = PROGRAM.exec(line);
   if (match === null) return [];
@@ -38,7 +38,7 @@ function callIn(line: string, place: string, mention: boolean): readonly Command
   return [{ args, mention, place: `${place}: ${line.trim()}` }];
 }
 
-/** As a shell splits it, up to the end of the command. */
+/** Splits text like a shell, up to the end of the command. */
 function shellWords(text: string): readonly string[] {
   const end = /^(?:[^'"|;&>#]|'[^']*'|"[^"]*")*/.exec(text)?.[0] ?? text;
   return [...end.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map(([word]) =>
@@ -46,7 +46,7 @@ function shellWords(text: string): readonly string[] {
   );
 }
 
-/** What the real program says about a command line; nothing when it would run it. */
+/** The program's error for a command line, or undefined if it would run. */
 export async function usageProblem({ args, mention }: CommandLine): Promise<string | undefined> {
   const errors: string[] = [];
   let runs = false;
@@ -57,9 +57,9 @@ export async function usageProblem({ args, mention }: CommandLine): Promise<stri
     await program.parseAsync([...moveEarlyOptions(args, program)], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    // In a sentence a command is often named without its argument.
+    // Prose often names a command without its argument.
     const isMention = error.code === 'commander.missingArgument' && mention;
     return error.exitCode === 0 || isMention ? undefined : errors.join('');
   }
-  return runs ? undefined : 'it is no command';
+  return runs ? undefined : 'not a command';
 }

@@ -10,13 +10,13 @@ const SRC = join(ROOT, 'src');
 
 describe('diagrams', () => {
   it.each(diagrams.map(({ location: place, text }) => [place, text] as const))(
-    'at %s can be drawn',
+    'at %s are valid',
     (_, text) => {
       const [head = '', ...lines] = text.trim().split('\n');
       expect(head).toMatch(/^(flowchart (TD|LR)|sequenceDiagram|stateDiagram-v2)$/);
       const opened = lines.filter((line) => /^\s*subgraph\b/.test(line)).length;
       expect(lines.filter((line) => /^\s*end$/.test(line)).length).toBe(opened);
-      // `end` as the name of a node ends the diagram.
+      // A node named `end` would end the diagram.
       expect(lines.filter((line) => /(-->|---)(\|[^|]*\|)? end\b/.test(line))).toEqual([]);
       for (const line of lines) {
         const bare = line.replaceAll(/"[^"]*"/g, '').replaceAll(/--?>>?|-\.|\.->/g, '');
@@ -27,7 +27,7 @@ describe('diagrams', () => {
   );
 });
 
-/** The last diagram of the page: `a --> b` says that `a` may know `b`. */
+/** The arrows of the last diagram on the page. `a --> b` means that `a` may import `b`. */
 function parseArrows(): readonly (readonly [string, string])[] {
   const diagram = diagrams
     .filter(({ location: place }) => place.startsWith('docs/explanation/architecture.md:'))
@@ -38,7 +38,7 @@ function parseArrows(): readonly (readonly [string, string])[] {
   ]);
 }
 
-/** Which folder of `src` imports which. */
+/** The imports between folders of `src`. */
 function importsOfFolders(): ReadonlySet<string> {
   const arrows = new Set<string>();
   const home = (path: string): string =>
@@ -57,12 +57,12 @@ describe('the diagram of the folders', () => {
   const diagramArrows = parseArrows();
   const imports = importsOfFolders();
 
-  it('draws imports that there are', () => {
+  it('shows only existing imports', () => {
     expect(diagramArrows.length).toBeGreaterThan(15);
     expect(diagramArrows.filter(([from, to]) => !imports.has(`${from} ${to}`))).toEqual([]);
   });
 
-  it('has a way down for every import, and so no way up', () => {
+  it('has a downward path for every import, and no cycle', () => {
     const reach = (from: string): ReadonlySet<string> => {
       const reached = new Set<string>();
       const visit = (node: string): void => {
@@ -80,6 +80,7 @@ describe('the diagram of the folders', () => {
       return !reach(from).has(to);
     });
     expect(missing).toEqual([]);
-    for (const [from] of diagramArrows) expect(reach(from).has(from), `${from} is below itself`).toBe(false);
+    for (const [from] of diagramArrows)
+      expect(reach(from).has(from), `${from} depends on itself`).toBe(false);
   });
 });

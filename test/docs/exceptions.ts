@@ -1,17 +1,14 @@
-/**
- * What the checks of the documents let pass, all in one place, each with its reason. An entry that nothing needs any
- * more fails a test, so the lists do not outlive what they were made for.
- */
+/** All exceptions of the documentation checks, each with its reason. A test fails for an unused exception. */
 
-/** Pages whose names are not held against the program of today. Their links and examples are. */
+/** Pages whose names are not checked against the current program. Their links and examples are checked. */
 export const HISTORICAL_PAGES: Readonly<Record<string, string>> = {
-  'CHANGELOG.md': 'it says what was',
-  'docs/adr/': 'a decision speaks of the code of its day',
+  'CHANGELOG.md': 'it describes the past',
+  'docs/adr/': 'a decision describes the code of its time',
 };
 
 /**
- * Names, options and words in capitals that belong to other programs, by the page that may use them; `*` is every page.
- * What stands in a block of the same page needs no entry.
+ * Names of other programs, by the page that may use them. `*` means every page. Names in a code block of the same page
+ * need no entry.
  */
 export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   '*': {
@@ -28,22 +25,22 @@ export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, stri
   },
   'docs/how-to/identity-anywhere.md': {
     '--service-account-issuer': 'kube-apiserver',
-    AWS_EC2_METADATA_SERVICE_ENDPOINT: 'of the AWS SDKs, and not obeyed',
+    AWS_EC2_METADATA_SERVICE_ENDPOINT: 'an AWS SDK variable, which is ignored',
   },
-  'docs/how-to/install-with-helm.md': { 'vault.vault.svc': 'a name in DNS' },
+  'docs/how-to/install-with-helm.md': { 'vault.vault.svc': 'a DNS name' },
   'docs/how-to/kind-and-minikube.md': { '--cni': 'minikube' },
   'docs/how-to/move-from-external-secrets.md': {
     'auth.cert': 'External Secrets',
     'dataFrom.extract': 'External Secrets',
     'target.manifest': 'External Secrets',
   },
-  'docs/how-to/rotate-without-downtime.md': { maxLifetime: 'pools of connections' },
+  'docs/how-to/rotate-without-downtime.md': { maxLifetime: 'connection pools' },
   'docs/how-to/several-replicas.md': { topologySpreadConstraints: 'Kubernetes' },
   'docs/how-to/traces.md': {
     OTEL_EXPORTER_OTLP_CERTIFICATE: 'OpenTelemetry',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'OpenTelemetry',
   },
-  'docs/how-to/vault-store.md': { VAULT_SKIP_VERIFY: 'of the Vault CLI, and not obeyed' },
+  'docs/how-to/vault-store.md': { VAULT_SKIP_VERIFY: 'a Vault CLI variable, which is ignored' },
   'docs/how-to/watch-the-bridge.md': { honor_labels: 'Prometheus' },
   'docs/benchmarks.md': { '--quick': '`npm run bench`' },
   'docs/reference/values.md': { aGVsbG8: 'an example of base64url', STRASSE: 'an example of `upcase`' },

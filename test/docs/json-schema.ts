@@ -1,4 +1,4 @@
-/** As much of JSON Schema as the generated schemas use. */
+/** The part of JSON Schema that the generated schemas use. */
 export interface JsonSchema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];
@@ -11,7 +11,7 @@ export interface JsonSchema {
   readonly allOf?: readonly JsonSchema[];
 }
 
-/** A schema with its choices, references and lists opened: all that may stand at one place or in a list there. */
+/** A schema with all its choices, references and list items expanded. */
 function alternatives(root: JsonSchema, schema: JsonSchema): readonly JsonSchema[] {
   const name = schema.$ref?.replace('#/$defs/', '');
   const target = name === undefined ? undefined : root.$defs?.[name];
@@ -25,7 +25,7 @@ function alternatives(root: JsonSchema, schema: JsonSchema): readonly JsonSchema
   return [schema, ...nested.flatMap((one) => alternatives(root, one))];
 }
 
-/** What may stand under `name`. */
+/** The schemas of the member `name`. */
 function members(root: JsonSchema, schema: JsonSchema, name: string): readonly JsonSchema[] {
   return alternatives(root, schema).flatMap(({ properties, additionalProperties }) => {
     const property = properties?.[name];
@@ -34,7 +34,7 @@ function members(root: JsonSchema, schema: JsonSchema, name: string): readonly J
   });
 }
 
-/** Whether it lets everything pass: it says nothing of members, or allows all others. */
+/** Whether a schema accepts any member: it has no constraints, or allows additional properties. */
 function isOpen({
   type,
   properties,
@@ -50,14 +50,14 @@ function isOpen({
   return !isConstrained && (type === undefined || type === 'object' || type === 'array');
 }
 
-/** Whether a value may have something at this path; the names of a map and the indexes of a list are anything. */
+/** Whether the schema allows this path. Names in maps and indexes of lists match anything. */
 export function hasPath(root: JsonSchema, [first, ...rest]: readonly string[], at = root): boolean {
   if (first === undefined) return true;
   if (alternatives(root, at).some(isOpen)) return true;
   return members(root, at, first).some((member) => hasPath(root, rest, member));
 }
 
-/** Every name that a property has anywhere. */
+/** The names of all properties in a schema. */
 export function propertyNames(schema: JsonSchema): ReadonlySet<string> {
   const names = new Set<string>();
   const walk = (value: unknown): void => {
@@ -70,7 +70,7 @@ export function propertyNames(schema: JsonSchema): ReadonlySet<string> {
   return names;
 }
 
-/** The paths of a value that a schema does not know. A list stands for each of its members. */
+/** The paths in a value that the schema does not allow. List items count without an index. */
 export function unknownPaths(
   root: JsonSchema,
   value: unknown,

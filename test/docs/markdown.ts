@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 export const ROOT = resolve(import.meta.dirname, '../..');
 
 export interface Page {
-  /** From the root of the repository. */
+  /** Relative to the root of the repository. */
   readonly path: string;
   readonly text: string;
 }
@@ -16,7 +16,7 @@ export interface Block {
   readonly location: string;
 }
 
-/** Every page of the repository that people read. */
+/** All documentation pages of the repository. */
 export function allPages(): readonly Page[] {
   const paths = globSync(['*.md', 'deploy/**/*.md', 'docs/**/*.md', 'examples/**/*.md'], {
     cwd: ROOT,
@@ -24,7 +24,7 @@ export function allPages(): readonly Page[] {
   return paths.map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
 }
 
-/** Fenced blocks, also indented ones, with their indentation taken off. */
+/** Fenced code blocks without their indentation. */
 export function blocksOf({ path, text }: Page): readonly Block[] {
   const blocks: Block[] = [];
   let open: { indent: number; language: string; lines: string[]; line: number } | undefined;
@@ -42,7 +42,7 @@ export function blocksOf({ path, text }: Page): readonly Block[] {
       open = undefined;
     } else open.lines.push(line.slice(open.indent));
   }
-  if (open !== undefined) throw new Error(`${path}:${open.line} begins a block that does not end`);
+  if (open !== undefined) throw new Error(`${path}:${open.line} begins a block without an end`);
   return blocks;
 }
 
@@ -50,7 +50,7 @@ export function proseOf({ text }: Page): string {
   return text.replaceAll(/^ *```.*?^ *```$/gms, '').replaceAll(/<!--.*?-->/gs, '');
 }
 
-/** Where the links of a page lead, those to other hosts left out. */
+/** The link targets of a page, without other hosts. */
 export function linksOf(page: Page): readonly string[] {
   const prose = proseOf(page).replaceAll(/`[^`\n]*`/g, '');
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
@@ -58,7 +58,7 @@ export function linksOf(page: Page): readonly string[] {
     .filter((target) => !/^[a-z]+:/.test(target));
 }
 
-/** The anchors that GitHub gives to the headings of a page. */
+/** The anchors that GitHub generates for the headings of a page. */
 export function anchorsOf(page: Page): ReadonlySet<string> {
   const anchors = new Set<string>();
   for (const [, heading = ''] of proseOf(page).matchAll(/^#{1,6} +(.+?) *$/gm)) {
@@ -76,7 +76,7 @@ export function anchorsOf(page: Page): ReadonlySet<string> {
 
 export type Row = readonly string[];
 
-/** The rows of the table whose head begins with these cells; a code span gives what is in it. */
+/** The rows of the table whose head begins with these cells. Code marks are removed. */
 export function tableOf({ path, text }: Page, ...head: readonly string[]): readonly Row[] {
   const lines = text.split('\n');
   const cells = (line: string): Row =>

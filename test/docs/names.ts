@@ -10,14 +10,14 @@ import { hasPath, type JsonSchema, propertyNames } from './json-schema.ts';
 import { type Block, type Page, proseOf, ROOT } from './markdown.ts';
 import { expressionProblems, isMetric } from './promql.ts';
 
-/** A code span of the text, and where it stands. */
+/** An inline code span and its page. */
 export interface Span {
   readonly text: string;
   readonly page: Page;
 }
 
 export function spansOf(page: Page): readonly Span[] {
-  // A span that begins with two backticks may hold one.
+  // A span with two backticks may contain one.
   const matches = proseOf(page).matchAll(/(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)/g);
   return [...matches].map(([, , text = '']) => ({ text: text.trim(), page }));
 }
@@ -28,16 +28,16 @@ const textOf = (...patterns: readonly string[]): string =>
 
 const schemaAt = (path: string): JsonSchema => JSON.parse(read(path)) as JsonSchema;
 
-/** What the program and its chart know by name. */
+/** All names of the program and its chart. */
 export interface KnownNames {
-  /** Words of the sources, for names that have no list of their own. */
+  /** Words of the sources, for names without a separate list. */
   readonly words: ReadonlySet<string>;
   readonly options: ReadonlySet<string>;
   readonly config: JsonSchema;
   readonly chart: JsonSchema;
   readonly configNames: ReadonlySet<string>;
   readonly http: string;
-  /** Entries of the lists of exceptions that were needed. */
+  /** The used entries of the exceptions. */
   readonly used: Set<string>;
 }
 
@@ -64,69 +64,71 @@ function optionsOf(command: Command): readonly string[] {
   ].filter((option) => option !== undefined && option !== null);
 }
 
-/** What is wrong with the name in a span; nothing when it is right, or no name of ours. */
+/** The problem with a name in a span. Undefined if it is right, or not one of our names. */
 export function nameProblem(
   { text, page }: Span,
   blocks: readonly Block[],
-  known: KnownNames,
+  knownNames: KnownNames,
 ): string | undefined {
   const listed = (path: string, name: string): boolean =>
-    FOREIGN_NAMES[path]?.[name] !== undefined && Boolean(known.used.add(`${path} ${name}`));
+    FOREIGN_NAMES[path]?.[name] !== undefined && Boolean(knownNames.used.add(`${path} ${name}`));
   const isForeign = (name: string): boolean =>
     blocks.some((block) => hasWord(block.text, name)) || listed(page.path, name) || listed('*', name);
 
   if (text.includes('secretbridge_') && !/^\w*[…*]?$/.test(text)) return expressionProblems(text)[0];
   if (/^(secretbridge|nodejs|process)_\w*[…*]?$/.test(text))
-    return isMetric(text) || known.words.has(text) ? undefined : 'there is no such metric';
+    return isMetric(text) || knownNames.words.has(text) ? undefined : 'no such metric';
 
   if (/^[A-Z][A-Z0-9]{3,}$|^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/.test(text)) {
-    if (text in ERRORS || known.words.has(text) || isForeign(text)) return undefined;
-    return 'it is neither an error code nor a variable';
+    if (text in ERRORS || knownNames.words.has(text) || isForeign(text)) return undefined;
+    return 'neither an error code nor a variable';
   }
 
   const option = /^(--[a-z][a-z-]*)/.exec(text)?.[1];
   if (option !== undefined)
-    return known.options.has(option) || isForeign(option) ? undefined : 'no command has this option';
+    return knownNames.options.has(option) || isForeign(option) ? undefined : 'no command has this option';
 
   if (/^((GET|POST|PUT|DELETE) )?\/(api|events|livez|readyz|metrics|revision)\b/.test(text)) {
     const request = text.replace(/\?.*$/, '');
-    return known.http.includes(request) || known.words.has(request.replace(/^\w+ \//, ''))
+    return knownNames.http.includes(request) || knownNames.words.has(request.replace(/^\w+ \//, ''))
       ? undefined
-      : 'there is no such request';
+      : 'no such request';
   }
 
   const annotation = /^([a-z]+\.)?secretbridge\.dev\/([\w-]+)/.exec(text)?.[2];
-  if (annotation !== undefined && annotation !== 'v1' && !known.words.has(annotation.split('-')[0] ?? ''))
-    return 'there is no such label or annotation';
+  if (
+    annotation !== undefined &&
+    annotation !== 'v1' &&
+    !knownNames.words.has(annotation.split('-')[0] ?? '')
+  )
+    return 'no such label or annotation';
 
   if (/^(src|test|docs|scripts|deploy|bench|examples)\/\S+$/.test(text))
-    return globSync(text.replaceAll(/<\w+>/g, '*'), { cwd: ROOT }).length > 0
-      ? undefined
-      : 'there is no such file';
+    return globSync(text.replaceAll(/<\w+>/g, '*'), { cwd: ROOT }).length > 0 ? undefined : 'no such file';
 
-  return configProblem(text, known, isForeign);
+  return configProblem(text, knownNames, isForeign);
 }
 
-/** Extensions of files, which look like a path of the configuration. */
+/** File extensions. A file name can look like a configuration path. */
 const FILE = /\.(ts|js|md|json|jsonl|ya?ml|db|key|pub|crt|pem|token|txt|dev|py|tpl)$/;
 
 function configProblem(
   text: string,
-  known: KnownNames,
+  knownNames: KnownNames,
   isForeign: (name: string) => boolean,
 ): string | undefined {
-  const { configNames, words } = known;
+  const { configNames, words } = knownNames;
   if (/^[a-z]\w*(\.[a-z]\w*)+$/i.test(text) && !FILE.test(text)) {
     const [first = '', ...rest] = text.split('.');
     if (!configNames.has(first) || isForeign(text)) return undefined;
-    const places = [known.config, ...withMember(known.config, first), known.chart];
-    return places.some((place) => hasPath(known.config, [first, ...rest], place)) ||
-      hasPath(known.chart, [first, ...rest])
+    const places = [knownNames.config, ...withMember(knownNames.config, first), knownNames.chart];
+    return places.some((place) => hasPath(knownNames.config, [first, ...rest], place)) ||
+      hasPath(knownNames.chart, [first, ...rest])
       ? undefined
-      : 'the configuration has no such place';
+      : 'no such path in the configuration';
   }
   if (/^[a-z]+[A-Z]\w*$/.test(text))
-    return configNames.has(text) || words.has(text) || isForeign(text) ? undefined : 'nothing has this name';
+    return configNames.has(text) || words.has(text) || isForeign(text) ? undefined : 'unknown name';
   if (
     /^[a-zA-Z]\w*: \S/.test(text) &&
     !text.includes('?') &&
@@ -155,7 +157,7 @@ function namesIn(text: string): readonly string[] {
   return names;
 }
 
-/** Every object of a schema that has a member of this name. */
+/** All objects of a schema with this member. */
 function withMember(schema: JsonSchema, name: string): readonly JsonSchema[] {
   const schemas: JsonSchema[] = [];
   const walk = (value: unknown): void => {

@@ -5,11 +5,11 @@ import { delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { ROOT } from './markdown.ts';
 
-/** The block of a page that begins with ```` ```sh MARK ````: what a reader pastes into a shell. */
+/** The block of a page that begins with ```` ```sh MARK ````. */
 export async function markedBlock(path: string, mark: string): Promise<string> {
   const page = await readFile(join(ROOT, path), 'utf8');
   const [, block] = new RegExp(`^\`\`\`sh ${mark}\\n(.*?)^\`\`\``, 'ms').exec(page) ?? [];
-  if (block === undefined) throw new Error(`${path} has no block that is marked ${mark}`);
+  if (block === undefined) throw new Error(`${path} has no block marked ${mark}`);
   return block;
 }
 
@@ -19,15 +19,15 @@ interface ShellResult {
   readonly stderr: string;
 }
 
-/** A folder of a reader's own, in which `secretbridge` is a command. */
+/** A reader's folder with `secretbridge` as a command. */
 export interface PageShell extends AsyncDisposable {
   readonly folder: string;
   write(path: string, content: string): Promise<void>;
-  /** Runs it with `sh`; the first command that fails ends it. */
+  /** Runs a script with `sh` until its end or the first failure. */
   run(script: string, env?: Readonly<Record<string, string>>): Promise<ShellResult>;
 }
 
-/** For machines without the command line of SQLite, behind those that have it. */
+/** Replaces the SQLite command on machines without it. */
 const SQLITE3 = `#!/bin/sh
 shift
 exec '${process.execPath}' -e '
@@ -36,7 +36,7 @@ exec '${process.execPath}' -e '
 ' "$@"
 `;
 
-/** @param programs More commands of the reader: where each program is, by its name. */
+/** @param programs Paths of more commands, by name. */
 export async function openPageShell(programs: Readonly<Record<string, string>> = {}): Promise<PageShell> {
   const root = await mkdtemp(join(tmpdir(), 'secretbridge-page-'));
   const folder = join(root, 'here');

@@ -1,7 +1,7 @@
 import { METRICS, type MetricDefinition } from '../../src/metrics/names.ts';
 
 const PROM_CLIENT = /^(nodejs|process)_/;
-/** Labels that Prometheus puts on what it collects. */
+/** Labels that Prometheus adds. */
 const PROMETHEUS_LABELS = new Set(['job', 'instance', 'pod', 'namespace', 'container', 'service', 'le']);
 const SUFFIX = /_(bucket|sum|count)$/;
 
@@ -13,7 +13,7 @@ function definitionOf(name: string): MetricDefinition | undefined {
   return base?.type === 'histogram' ? base : undefined;
 }
 
-/** Whether a metric of this name is published; for a prefix that ends in `…` or `*`, whether one begins so. */
+/** Whether a metric is published. A name that ends in `…` or `*` is a prefix. */
 export function isMetric(name: string): boolean {
   if (/(…|\*|_)$/.test(name)) {
     const prefix = name.replace(/[…*]+$/, '');
@@ -22,10 +22,10 @@ export function isMetric(name: string): boolean {
   return PROM_CLIENT.test(name) || definitionOf(name) !== undefined;
 }
 
-/** What an expression asks of metrics that are not there, or of labels that they do not have. */
+/** The unknown metrics and labels in an expression. */
 export function expressionProblems(expression: string): readonly string[] {
   const selectors = [...expression.matchAll(/\b((?:secretbridge|nodejs|process)_\w+)(?:\{([^}]*)\})?/g)];
-  if (selectors.length === 0) return [`it names no metric of ours: ${expression}`];
+  if (selectors.length === 0) return [`no metric of ours in: ${expression}`];
   const unknown = selectors
     .filter(([, name = '']) => !isMetric(name))
     .map(([, name]) => `there is no ${name}`);

@@ -1,6 +1,6 @@
 import type { AwsStore, StoredSecret, StoredVersion } from './aws-store.ts';
 
-/** An error as AWS answers it: status 400 unless it says otherwise. */
+/** An error in AWS format, with status 400 by default. */
 export class AwsError extends Error {
   readonly type: string;
   readonly status: number;
@@ -16,9 +16,9 @@ type Input = Readonly<Record<string, unknown>>;
 
 export interface OperationContext {
   readonly store: AwsStore;
-  /** Throws what a test wants one key to answer. */
+  /** Throws the configured error of one secret. */
   checkKey(operation: string, secret: StoredSecret): void;
-  /** How many secrets one answer of BatchGetSecretValue holds, as AWS may limit it. */
+  /** The page size of BatchGetSecretValue, which AWS may reduce. */
   readonly batchPage: number;
 }
 
@@ -88,7 +88,7 @@ function list({ store }: OperationContext, input: Input): object {
   };
 }
 
-/** Names and tags match by their beginning. */
+/** Names and tags match by prefix. */
 function matchesFilter(
   secret: StoredSecret,
   { Key: key, Values: values }: { Key: string; Values: readonly string[] },
@@ -124,7 +124,7 @@ function describe({ arn, name, tags, versions, deletedAt }: StoredSecret): objec
   };
 }
 
-/** Versions without a label are not listed. */
+/** Versions without a stage are not listed. */
 function stagesOf({ versions }: StoredSecret): Record<string, string[]> {
   return Object.fromEntries(
     versions.filter(({ stages }) => stages.size > 0).map(({ id, stages }) => [id, [...stages]]),

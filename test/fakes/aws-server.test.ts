@@ -12,7 +12,7 @@ import { AwsError, startAwsServer } from './aws-server.ts';
 const REGION = 'eu-west-1';
 const ROLE = 'arn:aws:iam::123456789012:role/x';
 
-/** The fake and the SDK as it comes, retries apart. */
+/** The fake with the real SDK, without retries. */
 async function open() {
   const server = await startAwsServer();
   const { accessKeyId, secretAccessKey } = server.root;
@@ -30,8 +30,8 @@ async function open() {
   };
 }
 
-describe('the fake of AWS', () => {
-  it('gives values by name, ARN, part of the ARN, stage and version id', async () => {
+describe('the AWS fake', () => {
+  it('returns values by name, ARN, partial ARN, stage and version id', async () => {
     await using aws = await open();
     aws.server.store.put('a', 'old');
     const { arn, versions } = aws.server.store.put('a', Buffer.from('new'));
@@ -53,7 +53,7 @@ describe('the fake of AWS', () => {
     await expect(get({ VersionStage: 'X' })).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });
 
-  it('describes and lists, page by page and by prefix', async () => {
+  it('describes secrets, and lists them by page and by prefix', async () => {
     await using aws = await open();
     for (let index = 0; index < 12; index += 1)
       aws.server.store.put(`p/${index}`, 'x', { tags: { n: `${index}` } });
@@ -74,7 +74,7 @@ describe('the fake of AWS', () => {
     await expect(aws.get('p/0')).rejects.toMatchObject({ name: 'InvalidRequestException' });
   });
 
-  it('takes twenty ids in a batch and no more, and names what it does not give', async () => {
+  it('accepts at most 20 ids in a batch, and reports those without a value', async () => {
     await using aws = await open();
     const ids = Array.from({ length: 21 }, (_, index) => `k${index}`);
     for (const id of ids.slice(1)) aws.server.store.put(id, id);
@@ -90,7 +90,7 @@ describe('the fake of AWS', () => {
     await expect(batch(ids)).rejects.toMatchObject({ name: 'ValidationException' });
   });
 
-  it('gives credentials for roles, which end', async () => {
+  it('issues role credentials that expire', async () => {
     await using aws = await open();
     const { accessKeyId, secretAccessKey } = aws.server.root;
     const assumed = fromTemporaryCredentials({
@@ -112,7 +112,7 @@ describe('the fake of AWS', () => {
     await expect(web()).rejects.toMatchObject({ name: 'InvalidIdentityTokenException' });
   });
 
-  it('refuses who does not sign, or is not known', async () => {
+  it('rejects unsigned requests and unknown credentials', async () => {
     await using aws = await open();
     const answer = await fetch(aws.server.address, {
       method: 'POST',
@@ -132,7 +132,7 @@ describe('the fake of AWS', () => {
     unknownClient.destroy();
   });
 
-  it('does wrong when it is told to, for the operations that were named', async () => {
+  it('applies faults only to the given operations', async () => {
     await using aws = await open();
     aws.server.store.put('a', 'x');
     aws.server.fail(new AwsError('ThrottlingException'), /^GetSecretValue$/);

@@ -10,21 +10,21 @@ export { AwsError } from './aws-operations.ts';
 export interface AwsServerOptions {
   readonly region?: string;
   readonly account?: string;
-  /** Serves https. */
+  /** Serves HTTPS. */
   readonly tls?: { readonly cert: string; readonly key: string };
 }
 
-/** Credentials that the fake accepts. Without `endsAt` they do not end; milliseconds since 1970. */
+/** Credentials that the fake accepts. `endsAt` is in milliseconds since 1970; without it they never expire. */
 export interface Grant {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
   readonly endsAt?: number;
-  /** The role that was assumed for it. */
+  /** The role that was assumed. */
   readonly role?: string;
 }
 
-/** What an operation does instead of answering: an error of AWS, unexpected response, or one of these. */
+/** A fault instead of the normal answer: an AWS error, another answer, or one of these. */
 export type AwsFault =
   | AwsError
   | { readonly answer: object }
@@ -37,36 +37,35 @@ export type AwsFault =
   | 'wrong form';
 
 /**
- * Answers as AWS Secrets Manager and STS do, over HTTP, for the operations that we use; also as the address from which
- * a container or an instance gets its credentials. Signatures are looked at for their presence and their access key
- * only.
+ * A fake of AWS Secrets Manager and STS over HTTP for the operations that we use. It also serves container and instance
+ * credentials. Checks that a signature is present and its access key is valid, but not the signature itself.
  */
 export interface AwsServer extends AsyncDisposable {
   readonly address: string;
   readonly store: AwsStore;
-  /** Never ends. */
+  /** Never expires. */
   readonly root: Grant;
-  /** What came in, as `GetSecretValue`, `AssumeRole` …, in order. */
+  /** The received operations in order, for example `GetSecretValue` or `AssumeRole`. */
   readonly requests: { readonly operation: string; readonly input: Readonly<Record<string, unknown>> }[];
-  /** How often an operation was asked for. */
+  /** The number of requests for an operation. */
   count(operation: string): number;
-  /** From now on, for these operations; undefined: none. `BatchGetSecretValue item` is one secret of a batch. */
+  /** Sets the fault of these operations, or none. `BatchGetSecretValue item` is one secret of a batch. */
   fail(fault: AwsFault | undefined, operations?: RegExp): void;
-  /** The same for one secret. */
+  /** Sets the fault of one secret. */
   failKey(name: string, error: AwsError | undefined, operations?: RegExp): void;
-  /** How long the credentials of a login last. */
+  /** The lifetime of login credentials. */
   sessionMs: number;
-  /** Ends all credentials that logins have given. */
+  /** Expires all login credentials. */
   expireAll(): void;
   addGrant(grant: Grant): void;
   /** The secret keys and session tokens of all credentials. */
   secrets(): readonly string[];
-  /** Only these tokens may assume a role; undefined: any. */
+  /** The tokens that may assume a role. Undefined accepts any. */
   webTokens: readonly string[] | undefined;
-  /** Added to the clock of its `Date` header, milliseconds. */
+  /** The offset of the `Date` header in milliseconds. */
   skewMs: number;
   batchPage: number;
-  /** Called when a request will not be answered. */
+  /** Called when a request will get no answer. */
   onHang: () => void;
   readonly containerToken: string;
 }
@@ -274,7 +273,7 @@ function html(fault: 'html' | 'html 403'): Reply {
   };
 }
 
-/** Whole, and marked rightly, but what was asked for is not where it belongs. */
+/** Valid JSON or XML with the expected fields in the wrong place. */
 function misshapen({ body, ...reply }: Reply): Reply {
   if (!reply.type.includes('json')) return { ...reply, body: body.replaceAll('Credentials>', 'Keys>') };
   const lists = { SecretList: 'no list', SecretValues: 'no list', Errors: 'no list' };
@@ -284,7 +283,7 @@ function misshapen({ body, ...reply }: Reply): Reply {
   };
 }
 
-/** @param isCut The end of the body is left out, and nothing tells. */
+/** @param isCut Sends half of the body without an error. */
 function send(outgoing: ServerResponse, { status, type, body }: Reply, isCut: boolean): void {
   outgoing.writeHead(status, { 'content-type': type });
   outgoing.end(isCut ? body.slice(0, body.length / 2) : body);

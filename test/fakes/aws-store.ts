@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-/** What the fake holds: secrets with their versions, as the documentation of Secrets Manager describes them. */
+/** Secrets with their versions, following the Secrets Manager documentation. */
 export interface StoredVersion {
   readonly id: string;
   readonly value: string | Uint8Array;
@@ -21,7 +21,7 @@ export interface PutOptions {
   readonly tags?: Readonly<Record<string, string>>;
   readonly versionId?: string;
   readonly stages?: readonly string[];
-  /** The six characters that are added to the name in the ARN. */
+  /** The six characters after the name in the ARN. */
   readonly suffix?: string;
 }
 
@@ -35,7 +35,7 @@ export class AwsStore {
     this.#prefix = `arn:aws:secretsmanager:${region}:${account}:secret:`;
   }
 
-  /** A new version, which becomes the current one unless `stages` say otherwise. Undefined value: no version at all. */
+  /** Adds a version with the stages, by default AWSCURRENT. Without a value, adds no version. */
   put(name: string, value: string | Uint8Array | undefined, options: PutOptions = {}): StoredSecret {
     const existing = this.#secrets.get(name);
     const suffix = options.suffix ?? randomText(6);
@@ -51,14 +51,14 @@ export class AwsStore {
     return secret;
   }
 
-  /** Scheduled for deletion, or gone at once. */
+  /** Schedules a deletion, or deletes at once. */
   remove(name: string, how: 'schedule' | 'force'): void {
     const secret = this.#secrets.get(name);
     if (how === 'force') this.#secrets.delete(name);
     else if (secret !== undefined) secret.deletedAt = Math.floor(Date.now() / 1000) + 7 * 86_400;
   }
 
-  /** By name, by ARN, or by ARN without the added characters. */
+  /** Finds by name, ARN, or ARN without the suffix. */
   get(id: string): StoredSecret | undefined {
     const existing = this.#secrets.get(id);
     if (existing !== undefined) return existing;

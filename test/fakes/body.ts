@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 
-/** Undefined: the client disconnected before the end. */
+/** Undefined when the client disconnected before the end. */
 export async function bodyOf(message: IncomingMessage): Promise<Buffer | undefined> {
   try {
     return await buffer(message);

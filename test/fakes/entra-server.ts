@@ -5,23 +5,23 @@ import { closeServer, listen } from './loopback.ts';
 export const TENANT = '72f988bf-86f1-41af-91ab-2d7cd011db47';
 export const AUDIENCE = 'api://secretbridge';
 
-/** Claims beside those of a right token; `undefined` leaves one out. */
+/** Claims that replace or extend those of a valid token. `undefined` removes a claim. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** Publishes keys as Microsoft Entra does, and gives out tokens as Event Grid gets them. */
+/** A fake of Microsoft Entra that publishes keys and issues tokens like those of Event Grid. */
 export interface EntraServer extends AsyncDisposable {
   readonly authority: string;
-  /** How often the keys were fetched. */
+  /** The number of key requests. */
   readonly fetches: number;
-  /** Answered instead of the keys. */
+  /** Answers key requests with 503. */
   broken: boolean;
-  /** A new key signs from now on, and is published; the old one no longer is. */
+  /** Replaces the signing key and the published key. */
   rotate(): Promise<void>;
   /** @param now Milliseconds since 1970. */
   token(now: number, claims?: Claims, options?: { readonly alg?: 'RS256' | 'PS256' }): Promise<string>;
 }
 
-/** @param owner Servers of one name have the same keys: making them takes longest. */
+/** @param owner Servers of one owner share their keys, because creating keys is slow. */
 export async function startEntraServer(owner = 'Microsoft'): Promise<EntraServer> {
   const state = { fetches: 0, broken: false, kid: 0 };
   let pair = await pairOf(owner);

@@ -4,7 +4,7 @@ import { FAULTS, startFaultProxy } from './fault-proxy.ts';
 import { startVaultServer } from './vault-server.ts';
 
 describe('the fault proxy', () => {
-  it('passes everything on as it is while there is no fault', async () => {
+  it('forwards requests unchanged without a fault', async () => {
     await using server = await startVaultServer();
     await using proxy = await startFaultProxy(server.address);
     server.put('kv1', 'a', '{"n":1.10}');
@@ -15,7 +15,7 @@ describe('the fault proxy', () => {
     expect(proxy.requests).toMatchObject([{ method: 'GET', path: '/v1/kv1/a?x=1', headers }]);
   });
 
-  it('does wrong where it is told to, and stops when it is told to', async () => {
+  it('applies a fault to matching requests until it is unset', async () => {
     await using server = await startVaultServer();
     await using proxy = await startFaultProxy(server.address);
     const status = async (path: string) => {
@@ -29,7 +29,7 @@ describe('the fault proxy', () => {
     expect(await status('sys/health')).toBe(200);
   });
 
-  it.each(FAULTS)('can be closed in the middle of "%s"', async (fault) => {
+  it.each(FAULTS)('can be closed during "%s"', async (fault) => {
     await using server = await startVaultServer();
     const proxy = await startFaultProxy(server.address);
     proxy.set(fault);

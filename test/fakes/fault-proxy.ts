@@ -28,17 +28,17 @@ export type Fault = (typeof FAULTS)[number];
 
 export interface FaultProxy extends AsyncDisposable {
   readonly address: string;
-  /** From now on, for the requests whose path matches; undefined: none. */
+  /** Sets the fault of requests whose path matches, or none. */
   set(fault: Fault | undefined, path?: RegExp): void;
-  /** All that came in, with their headers: to see what was sent where. */
+  /** All received requests with their headers. */
   readonly requests: readonly {
     readonly method: string;
     readonly path: string;
     readonly headers: IncomingMessage['headers'];
   }[];
-  /** Called when a request will not be answered, so that a test need not wait for its time limit. */
+  /** Called when a request will get no answer, so that a test need not wait for a timeout. */
   onHang: () => void;
-  /** Resolves when a request that matches has come in. */
+  /** Resolves when a matching request arrives. */
   arrival(path: RegExp): Promise<void>;
 }
 
@@ -52,7 +52,7 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   unauthorized: () => ({ status: 401, body: errors('unauthorized') }),
   forbidden: () => ({ status: 403, body: errors('1 error occurred:\n\t* permission denied\n\n') }),
   'wrong mount': () => ({ status: 404, body: errors('no handler for route "x". route entry not found.') }),
-  // As a gateway says it that does not know the way.
+  // The answer of a gateway without a matching route.
   'not found at another host': () => ({
     status: 404,
     body: '{"message":"no Route matched with those values"}',
@@ -75,7 +75,7 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   'invalid JSON': () => ({ status: 200, body: '{"data":{"data":{"a":"1"}' }),
 };
 
-/** A proxy before a real server that passes everything on, until it is told to do wrong. */
+/** A proxy in front of a real server, which can inject faults. */
 export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   const requests: FaultProxy['requests'][number][] = [];
   const waiting = new Set<{ path: RegExp; resolve: () => void }>();

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 
-/** What goes wrong between us and any server, as it looks from our side. */
+/** Faults of any server, as a client observes them. */
 export const HTTP_FAULTS = [
   'bad request',
   'unauthorized',
@@ -47,7 +47,7 @@ export function html(status: number): Canned {
   return { status, body: HTML, type: 'text/html; charset=utf-8' };
 }
 
-/** Answers that have the form of no server in particular. */
+/** Answers that are not specific to one server. */
 export const FORMLESS = {
   'forbidden, in HTML': () => html(403),
   'not found, in HTML': () => html(404),
@@ -59,7 +59,7 @@ export const FORMLESS = {
   empty: () => ({ status: 200, body: '' }),
 } as const satisfies Partial<Record<HttpFault, () => Canned>>;
 
-/** That a server asks to slow down, in the ways in which it may say until when. */
+/** Requests to slow down, with each form of `Retry-After`. */
 export function laters(throttled: Canned) {
   const after = (text: string): Canned => ({ ...throttled, headers: { 'retry-after': text } });
   return {
@@ -81,7 +81,7 @@ export function sendCanned(outgoing: ServerResponse, { status, body, type, heade
 export interface Exchange {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
-  /** Called when it will not be answered, so that a test need not wait for its time limit. */
+  /** Called when the request will get no answer, so that a test need not wait for a timeout. */
   readonly onHang: () => void;
 }
 
@@ -92,8 +92,8 @@ export interface UpstreamAnswer {
 }
 
 /**
- * What a fault that is no answer of its own makes of an exchange.
- * @param answer The true one, of which some faults send a part. Undefined: there is none.
+ * Applies a fault that is not a fixed answer.
+ * @param answer The real answer, or undefined. Some faults send a part of it.
  */
 export async function applyFault(
   fault: string | undefined,
@@ -123,7 +123,7 @@ export async function applyFault(
   });
 }
 
-/** Below TLS a socket cannot be reset. */
+/** A socket cannot be reset below TLS. */
 function reset({ socket }: IncomingMessage): void {
   if (socket instanceof TLSSocket) socket.destroy();
   else socket.resetAndDestroy();

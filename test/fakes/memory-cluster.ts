@@ -133,7 +133,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
   function drop(id: TargetId): void {
     if (!objects.delete(formatTarget(id))) return;
     writers.forget(id);
-    watches.gone(id);
+    watches.deleted(id);
   }
 
   function metaOf(id: TargetId): SecretMeta {

@@ -8,7 +8,7 @@ export interface MemoryWatches {
   watch(scope: WatchScope, handlers: WatchHandlers): AsyncDisposable;
   watchNamespaces(handlers: NamespaceHandlers): AsyncDisposable;
   changed(meta: SecretMeta): void;
-  gone(id: TargetId): void;
+  deleted(id: TargetId): void;
   namespacesChanged(): void;
   /** Makes every watch fail and restart. Changes in between appear only in the new list. */
   interrupt(error: AppError): void;
@@ -81,7 +81,7 @@ export function createMemoryWatches(find: (scope: WatchScope) => readonly Secret
       return open({ scope: undefined, handlers: undefined, list, progress: handlers.progress, queue: [] });
     },
     changed: (meta) => notify(meta.id, (handlers) => handlers.changed(meta)),
-    gone: (id) => notify(id, (handlers) => handlers.deleted(id)),
+    deleted: (id) => notify(id, (handlers) => handlers.deleted(id)),
     namespacesChanged() {
       for (const watcher of watchers) if (watcher.scope === undefined) deliver(watcher, watcher.list);
     },

@@ -5,7 +5,7 @@ import { AwsError } from './aws-operations.ts';
 import { bodyOf } from './body.ts';
 import { closeServer, listen } from './loopback.ts';
 
-/** What an operation does instead of answering. */
+/** A fault instead of the normal answer. */
 export type SqsFault = AwsError | 'none' | 'reset' | { readonly status: number; readonly retryAfter: number };
 
 interface Stored {
@@ -17,27 +17,27 @@ interface Stored {
 }
 
 /**
- * Answers as SQS does, over HTTP with its JSON protocol, for the operations that we use. Receipts are good until the
- * message is handed out again. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
+ * A fake of SQS over HTTP with its JSON protocol, for the operations that we use. A receipt is valid until the message
+ * is delivered again. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
  */
 export interface SqsServer extends AsyncDisposable {
   readonly queueUrl: string;
-  /** Puts a message into the queue. */
+  /** Adds a message to the queue. */
   send(body: string): void;
-  /** How many messages there are, hidden ones included. */
+  /** The number of messages, including hidden ones. */
   readonly size: number;
   readonly requests: {
     readonly operation: string;
     readonly input: Readonly<Record<string, unknown>>;
-    /** The region that it was signed for, and the access key. */
+    /** The signed region and the access key. */
     readonly region: string | undefined;
     readonly accessKeyId: string | undefined;
   }[];
-  /** The next requests get these, one after the other. */
+  /** Faults for the next requests, one each. */
   readonly faults: SqsFault[];
-  /** How long a message is hidden when it was handed out. */
+  /** How long a delivered message is hidden. */
   hiddenMs: number;
-  /** What waits in a long poll. */
+  /** The long polls that currently wait. */
   readonly polls: number;
 }
 
@@ -71,13 +71,13 @@ export async function startSqsServer({
     while (batch.length === 0 && !isDisconnected && now() < until) {
       const { promise, resolve } = Promise.withResolvers<void>();
       waiting.add(resolve);
-      // What was hidden comes back by itself.
+      // A hidden message becomes visible again after its timeout.
       const next = Math.min(until, ...[...messages.values()].map(({ visibleAt }) => visibleAt));
       const timer = setTimeout(resolve, Math.max(1, next - now()));
       await Promise.race([promise, disconnected]);
       clearTimeout(timer);
       waiting.delete(resolve);
-      // Whoever has left takes nothing along.
+      // A disconnected client must receive no message.
       if (!isDisconnected) batch = visible(limit, hiddenMs);
     }
     if (batch.length === 0) return {};

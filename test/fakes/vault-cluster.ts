@@ -4,19 +4,19 @@ import { listen } from './loopback.ts';
 import { startVaultServer, type VaultServer } from './vault-server.ts';
 
 /**
- * Two nodes of OpenBao 2.7 behind one address. What the standby has is what it was given, so it may lack what the
- * active node has. A request that asks for more than it has goes to the active node, or ends in a redirect while it is
- * cut off.
+ * Two nodes of OpenBao 2.7 behind one address. Tests write to each node separately, so the standby may lack data of the
+ * active node. A request that requires newer data than the standby has goes to the active node. While the standby is
+ * cut off, it answers such a request with a redirect.
  */
 export interface VaultCluster extends AsyncDisposable {
   readonly address: string;
   readonly token: string;
   readonly active: VaultServer;
   readonly standby: VaultServer;
-  /** Which of them the next requests come to. */
+  /** The node that answers the next requests. */
   node: 'active' | 'standby';
   isCutOff: boolean;
-  /** How far the storage of each has got. */
+  /** The storage index of each node. */
   readonly index: { active: number; standby: number };
 }
 
@@ -41,7 +41,7 @@ export async function startVaultCluster(): Promise<VaultCluster> {
     const url = new URL(incoming.url ?? '/', cluster[node].address);
     const headers = { 'x-vault-token': String(incoming.headers['x-vault-token'] ?? '') };
     const answer = await fetch(url, { headers });
-    // OpenBao says it with what it found, and not with a 404.
+    // OpenBao sends this header with a found secret, and not with a 404.
     if (answer.status === 200) outgoing.setHeader('x-vault-index', headerOf(index[node]));
     outgoing.writeHead(answer.status, { 'content-type': 'application/json' });
     outgoing.end(await answer.text());

@@ -8,28 +8,28 @@ import { listen } from './loopback.ts';
 import type { VaultServer } from './vault-server.ts';
 
 /**
- * The event stream of Vault Enterprise (`sys/events/subscribe`) before a Vault that has none: a WebSocket by hand, so
- * that it can also do what no server should.
+ * A fake of the event stream of Vault Enterprise (`sys/events/subscribe`) in front of another Vault. It implements
+ * WebSocket itself, so that it can also violate the protocol.
  */
 export interface VaultEvents extends AsyncDisposable {
   readonly address: string;
-  /** Path, and the headers that say who asks, of each handshake that came. */
+  /** The path and the identifying headers of each handshake. */
   readonly handshakes: readonly Handshake[];
-  /** Streams that stand. */
+  /** The number of open streams. */
   readonly streams: number;
-  /** What a handshake is answered with instead. */
+  /** An answer that replaces a successful handshake. */
   refuse: { readonly status: number; readonly location?: string } | undefined;
-  /** Takes bytes and answers none, pings neither. */
+  /** Reads but never answers, not even pings. */
   silent: boolean;
-  /** As each stream is told: an event in the form of Vault 1.16. */
+  /** Sends an event in the format of Vault 1.16 to each stream. */
   send(type: string, path: string, more?: Readonly<Record<string, unknown>>): void;
-  /** A text frame with anything in it. */
+  /** Sends a text frame with any content. */
   sendText(text: string): void;
-  /** Bytes that are no frame of ours. */
+  /** Sends raw bytes without framing. */
   sendBytes(bytes: Uint8Array): void;
-  /** Cut, without a word. */
+  /** Cuts the streams without a close frame. */
   drop(): void;
-  /** Ended with a close frame. */
+  /** Ends the streams with a close frame. */
   end(code: number): void;
 }
 
@@ -44,7 +44,7 @@ const CLOSE = 0x8;
 const PING = 0x9;
 const PONG = 0xa;
 
-/** @param tls Served with this certificate, where one is given. */
+/** @param tls The certificate for HTTPS, if any. */
 export async function startVaultEvents(vault: VaultServer, tls?: Issued): Promise<VaultEvents> {
   const streams = new Set<Duplex>();
   const handshakes: Handshake[] = [];
@@ -78,10 +78,10 @@ export async function startVaultEvents(vault: VaultServer, tls?: Issued): Promis
     streams.add(socket);
     socket.on('close', () => streams.delete(socket));
     socket.on('error', () => socket.destroy());
-    socket.on('end', () => socket.end()); // those of an HTTP server stay half open otherwise
+    socket.on('end', () => socket.end()); // Sockets of an HTTP server stay half open otherwise.
     socket.on('data', (chunk: Buffer) => {
       if (state.silent) return;
-      // Small frames of a client come in one piece on loopback.
+      // On loopback, a small client frame arrives in one piece.
       if (((chunk[0] ?? 0) & 0xf) === PING) socket.write(frame(PONG, Buffer.alloc(0)));
       if (((chunk[0] ?? 0) & 0xf) === CLOSE) socket.end(frame(CLOSE, Buffer.alloc(0)));
     });
@@ -153,7 +153,7 @@ export function eventText(type: string, path: string, more: Readonly<Record<stri
   });
 }
 
-/** RFC 6455, section 5.2; a server does not mask. */
+/** RFC 6455, section 5.2. A server does not mask frames. */
 function frame(opcode: number, payload: Buffer): Buffer {
   const head =
     payload.length < 126
@@ -168,7 +168,7 @@ function lengthOf(size: number): Buffer {
   return bytes;
 }
 
-/** The head of a frame that claims to be so large. */
+/** The header of a frame that claims this size. */
 export function hugeFrame(size: number): Buffer {
   return Buffer.concat([Buffer.from([0x80 | TEXT, 127]), lengthOf(size)]);
 }

@@ -4,40 +4,40 @@ import { bodyOf } from './body.ts';
 import { closeServer, listen } from './loopback.ts';
 
 /**
- * Answers as OpenBao 2.7 does, for the few paths that we use: key/value engines of both versions, tokens, logins,
- * wrapped secret ids and the look-up of a mount. A body may be given as text, since numbers in it must keep their text.
+ * A fake of OpenBao 2.7 for the paths that we use: key/value engines of both versions, tokens, logins, wrapped secret
+ * ids and the lookup of a mount. A secret is given as text, because the spelling of its numbers must survive.
  */
 export interface VaultServer extends AsyncDisposable {
   readonly address: string;
-  /** May do everything, for ever. */
+  /** A token with all rights that never expires. */
   readonly rootToken: string;
   readonly requests: string[];
-  /** What came with them, as JSON; `{}` for nothing. */
+  /** The request bodies as JSON, `{}` without a body. */
   readonly bodies: readonly string[];
   /** @param path Without `data/`. @param json The text of the secret's map. */
   put(mount: string, path: string, json: string, customMetadata?: Readonly<Record<string, string>>): void;
-  /** The newest version becomes deleted or destroyed; `forget` leaves nothing of the key. */
+  /** Deletes or destroys the newest version. `forget` removes the key completely. */
   remove(mount: string, path: string, how: 'delete' | 'destroy' | 'forget'): void;
   deny(path: RegExp | undefined): void;
   addToken(token: string, options?: { ttl?: number; renewable?: boolean; mayLookUp?: boolean }): void;
-  /** Replaces the mount by a new and empty engine. Answers of an engine that is not `kv` have a lease. */
+  /** Replaces the mount with a new, empty engine. Answers of an engine other than `kv` have a lease. */
   mount(name: string, version: 1 | 2, type?: string): void;
-  /** From now on a login at this path (`auth/jwt/login`) with exactly this body gives a token. */
+  /** Accepts logins at this path (for example `auth/jwt/login`) with exactly this body. */
   accept(path: string, body: Readonly<Record<string, unknown>>): void;
-  /** A response-wrapping token, good for once, with this secret id in it. */
+  /** Returns a single-use response-wrapping token for this secret id. */
   wrap(secretId: string): string;
-  /** What the next logins by AppRole give; `ttl` and `mayLookUp` also hold for the other logins. */
+  /** The credentials and token settings of AppRole logins. `ttl` and `mayLookUp` also apply to other logins. */
   appRole: { roleId: string; secretId: string; ttl: number; mayLookUp: boolean };
   revokeAll(): void;
   readonly logins: number;
   readonly tokens: ReadonlySet<string>;
-  /** Added to the clock of its `Date` header, milliseconds. */
+  /** The offset of the `Date` header in milliseconds. */
   skewMs: number;
   onRenewal: () => void;
-  /** After a list was made, before it is sent. */
+  /** Called after a list was created and before it is sent. */
   onList: () => void;
   failRenewals: boolean;
-  /** How a login is refused. */
+  /** The error text of a rejected login. */
   refusal: string;
 }
 
@@ -294,7 +294,7 @@ function one(header: string | string[] | undefined): string {
 }
 
 async function readJson(incoming: IncomingMessage): Promise<unknown> {
-  // Nobody hears the answer to one that was cut off.
+  // The client disconnected, so no answer is needed.
   const text = (await bodyOf(incoming))?.toString() ?? '';
   return text === '' ? {} : JSON.parse(text);
 }

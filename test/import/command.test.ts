@@ -5,7 +5,7 @@ import { openBench } from '../cli/harness.ts';
 import { external, VAULT } from './harness.ts';
 
 const one = { data: [{ secretKey: 'K', remoteRef: { key: 'a', property: 'p' } }] };
-const TEXT = [VAULT, external(one)].map((it) => JSON.stringify(it)).join('\n---\n');
+const TEXT = [VAULT, external(one)].map((object) => JSON.stringify(object)).join('\n---\n');
 
 describe('import external-secrets', () => {
   it('prints a valid configuration and a report', async () => {
@@ -60,7 +60,9 @@ describe('import external-secrets', () => {
     const template = { data: { K: 'password: hunter2hunter {{ .K }}' } };
     await bench.write(
       'in.yaml',
-      [VAULT, external({ ...one, target: { template } })].map((it) => JSON.stringify(it)).join('\n---\n'),
+      [VAULT, external({ ...one, target: { template } })]
+        .map((object) => JSON.stringify(object))
+        .join('\n---\n'),
     );
     const { stderr } = await bench.run('import', 'external-secrets', 'in.yaml');
     expect(stderr).toMatch(
@@ -173,11 +175,11 @@ describe('import external-secrets', () => {
       steps: [],
       needsPerson: true,
     });
-    const told = await bench.run('import', 'external-secrets', 'in.yaml');
-    expect(told.stderr).toContain('  PushSecret (external-secrets.io/v1) b/a\n');
-    expect(told.stderr).toContain('Not readable:');
-    expect(told.stderr).not.toMatch(/kubectl|To move|Of every mapping/);
-    expect(told.stderr.trimEnd().endsWith('0 objects.')).toBe(true);
+    const textResult = await bench.run('import', 'external-secrets', 'in.yaml');
+    expect(textResult.stderr).toContain('  PushSecret (external-secrets.io/v1) b/a\n');
+    expect(textResult.stderr).toContain('Not readable:');
+    expect(textResult.stderr).not.toMatch(/kubectl|To move|Of every mapping/);
+    expect(textResult.stderr.trimEnd().endsWith('0 objects.')).toBe(true);
   });
 
   it('reports missing input without files and cluster', async () => {

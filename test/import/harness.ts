@@ -65,7 +65,7 @@ export async function imported(...objects: readonly object[]): Promise<Imported>
     mappings,
     access: config.access,
     mapping: mappings[0],
-    report: (kind, name) => result.objects.find((it) => it.kind === kind && it.name === name),
+    report: (kind, name) => result.objects.find((object) => object.kind === kind && object.name === name),
   };
 }
 

@@ -154,7 +154,7 @@ spec:
   it('with duplicate objects is reported if they differ, otherwise ignored', () => {
     const other = external({ data: [] });
     const { secretStoreRef } = other.spec;
-    const text = (...objects: object[]) => objects.map((it) => JSON.stringify(it)).join('\n---\n');
+    const text = (...objects: object[]) => objects.map((object) => JSON.stringify(object)).join('\n---\n');
     const texts = [
       { name: 'a.yaml', text: text(VAULT, external(one)) },
       // Sorted alphabetically, as the API server returns it.
@@ -179,7 +179,7 @@ spec:
       external(one, { namespace: 'apps\r\nstores: []' }),
       { ...VAULT, metadata: { name: 'x'.repeat(1_000) } },
       external(one),
-    ].map((it) => ({ name: 'in.json', text: JSON.stringify(it) }));
+    ].map((object) => ({ name: 'in.json', text: JSON.stringify(object) }));
     const objects = readObjects(texts, 'default');
     expect(objects.externalObjects.map(({ name }) => name)).toEqual(['vault', 'db']);
     expect(objects.unreadable).toHaveLength(3);
@@ -222,7 +222,7 @@ spec:
     ];
     const now = await imported(...objects);
     const before = await imported(
-      ...objects.map((it) => ({ ...it, apiVersion: 'external-secrets.io/v1beta1' })),
+      ...objects.map((object) => ({ ...object, apiVersion: 'external-secrets.io/v1beta1' })),
     );
     expect(before.result).toEqual(now.result);
     expect(now.mappings).toHaveLength(3);
@@ -263,7 +263,7 @@ spec:
     const run = (order: readonly object[]) =>
       importExternalSecrets(
         readObjects(
-          order.map((it) => ({ name: 'x', text: JSON.stringify(it) })),
+          order.map((object) => ({ name: 'x', text: JSON.stringify(object) })),
           'default',
         ),
         OPTIONS,
@@ -286,7 +286,7 @@ describe('names', () => {
         (wanted) => {
           const make = () => {
             const names = createNames();
-            return wanted.map((it) => names.take(it, it));
+            return wanted.map((name) => names.take(name, name));
           };
           const made = make();
           for (const name of made) expect(name).toMatch(/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/);

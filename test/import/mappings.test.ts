@@ -375,15 +375,15 @@ describe('dataFrom', () => {
     const beside = await imported(VAULT, external(both));
     expect(beside.mapping).not.toHaveProperty('onSourceMissing');
     expect(beside.mapping).not.toHaveProperty('softDeletedIsMissing');
-    for (const it of [alone, beside])
-      expect(it.report('ExternalSecret', 'db')?.findings).toContainEqual({
+    for (const result of [alone, beside])
+      expect(result.report('ExternalSecret', 'db')?.findings).toContainEqual({
         level: 'changed',
         at: 'spec.dataFrom[0].find',
         what: expect.stringMatching(/^a key that is no longer found (?:is removed once|stays)/),
       });
-    const told = await imported(VAULT, external({ ...both, target: { deletionPolicy: 'Merge' } }));
-    expect(told.mapping).toMatchObject({ onSourceMissing: 'removeKeys' });
-    expect(JSON.stringify(told.report('ExternalSecret', 'db')?.findings)).not.toContain('found no more');
+    const merged = await imported(VAULT, external({ ...both, target: { deletionPolicy: 'Merge' } }));
+    expect(merged.mapping).toMatchObject({ onSourceMissing: 'removeKeys' });
+    expect(JSON.stringify(merged.report('ExternalSecret', 'db')?.findings)).not.toContain('found no more');
   });
 
   it('with a Vault search explains how whole secrets are printed', async () => {

@@ -35,8 +35,11 @@ function watchOutput() {
   };
 }
 
+/** The key of the source that fails. A search gives the target a key of the same name. */
+const FAILING_KEY = 'gone';
+
 interface Values {
-  readonly gone: Marker;
+  readonly failing: Marker;
   readonly before: Marker;
   readonly after: Marker;
 }
@@ -44,7 +47,8 @@ interface Values {
 const json = ({ core }: Marker) => `{"a":"${core}"}`;
 
 async function fill(store: MatrixStore, values: Values, stays: Marker): Promise<void> {
-  for (const name of ['gone', 'found/gone']) await store.put(store.key(name), json(values.gone));
+  for (const name of [FAILING_KEY, `found/${FAILING_KEY}`])
+    await store.put(store.key(name), json(values.failing));
   for (const name of ['stays', 'found/stays']) await store.put(store.key(name), json(stays));
 }
 
@@ -61,17 +65,17 @@ function dataOf({ cluster }: Bench, cell: Cell): Readonly<Record<string, unknown
 /** The data of a target while the store is healthy. */
 function expectedData({ shape, ownership }: Cell, values: Values, stays: Marker): Record<string, string> {
   const theirs = ownership === 'merged' ? THEIRS.data : {};
-  const [gone, other] = [values.gone.core.toString(), stays.core.toString()].map(base64);
-  const [goneJson, otherJson] = [json(values.gone), json(stays)].map(base64);
+  const [failing, other] = [values.failing.core.toString(), stays.core.toString()].map(base64);
+  const [failingJson, otherJson] = [json(values.failing), json(stays)].map(base64);
   switch (shape) {
     case 'one':
-      return { ...theirs, GONE: gone ?? '' };
+      return { ...theirs, GONE: failing ?? '' };
     case 'spread':
-      return { ...theirs, S_a: gone ?? '', STAYS: other ?? '' };
+      return { ...theirs, S_a: failing ?? '', STAYS: other ?? '' };
     case 'find':
-      return { ...theirs, gone: goneJson ?? '', stays: otherJson ?? '' };
+      return { ...theirs, [FAILING_KEY]: failingJson ?? '', stays: otherJson ?? '' };
     default:
-      return { ...theirs, GONE: gone ?? '', STAYS: other ?? '' };
+      return { ...theirs, GONE: failing ?? '', STAYS: other ?? '' };
   }
 }
 
@@ -83,7 +87,7 @@ function afterProof(cell: Cell, values: Values): 'gone' | 'kept' | 'held' | Reco
   if (policy === 'delete' && shape === 'one') return 'gone';
   if (policy === 'removeKeys' && shape === 'one') return 'held';
   if (policy !== 'removeKeys' && shape !== 'optional') return 'kept';
-  const { GONE: _, S_a: __, gone: ___, ...rest } = expectedData(cell, values, values.after);
+  const { GONE: _, S_a: __, [FAILING_KEY]: ___, ...rest } = expectedData(cell, values, values.after);
   return rest;
 }
 
@@ -99,7 +103,11 @@ function codeOf({ ownership }: Cell, fault: Fault<MatrixStore>): string {
 }
 
 async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStore>): Promise<void> {
-  const values = { gone: textMarker('gone'), before: textMarker('stays'), after: textMarker('stays, new') };
+  const values = {
+    failing: textMarker(FAILING_KEY),
+    before: textMarker('stays'),
+    after: textMarker('stays, new'),
+  };
   await store.heal();
   await fill(store, values, values.before);
   const key = (name: string) => store.key(name);

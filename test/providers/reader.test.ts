@@ -67,7 +67,7 @@ function readerWith(
     },
   });
   const read = async (...keys: readonly string[]) => reader.read(keys.map((key) => at('a', key)));
-  return { reader, read, reads, searches, hints, told: recordedKeys, release: hold.resolve };
+  return { reader, read, reads, searches, hints, recordedKeys, release: hold.resolve };
 }
 
 function failing(): PendingRecord {
@@ -82,7 +82,7 @@ function at(store: string, key: string): StoreRef {
 
 describe('a reader', () => {
   it('reads each reference once, and references of the same turn in one call', async () => {
-    const { read, reads, told: recordedKeys } = readerWith();
+    const { read, reads, recordedKeys } = readerWith();
     await Promise.all([read('a', 'b'), read('b', 'c')]);
     await read('a', 'c');
     expect(reads).toEqual([['a', 'b', 'c']]);
@@ -90,7 +90,7 @@ describe('a reader', () => {
   });
 
   it('evicts values above its limit, and reads them again', async () => {
-    const { read, reads, told: recordedKeys } = readerWith({ cacheBudget: createCacheBudget(4 * KIB) });
+    const { read, reads, recordedKeys } = readerWith({ cacheBudget: createCacheBudget(4 * KIB) });
     for (const key of ['a', 'b', 'c', 'd']) await read(key);
     reads.length = 0;
     await read('d');
@@ -163,7 +163,7 @@ describe('a reader', () => {
   });
 
   it('repeats a record that could not be written for the next caller, without another read', async () => {
-    const { reader, read, reads, told: recordedKeys } = readerWith({ recordings: [failing(), failing()] });
+    const { reader, read, reads, recordedKeys } = readerWith({ recordings: [failing(), failing()] });
     const recorded = () => reader.recorded([at('a', 'x')]);
     for (const count of [1, 2]) {
       await read('x');
@@ -260,7 +260,7 @@ describe('prefetching', () => {
     reader.prefetch(keys.map((key) => at('a', key)));
 
   it('fills the remaining space of a call, in order, and reads each reference once', async () => {
-    const { reader, read, reads, told: recordedKeys } = readerWith({ batchSizeOf });
+    const { reader, read, reads, recordedKeys } = readerWith({ batchSizeOf });
     expectAll(reader, 'a', 'b', 'c', 'd', 'e', 'f');
     await read('a', 'b');
     expect(reads).toEqual([['a', 'b', 'c', 'd']]);

@@ -5,7 +5,7 @@ import { createProvider, identityOf, PROVIDERS } from '../../src/providers/regis
 import { VaultConfig } from '../../src/providers/vault/config.ts';
 import { testDeps } from '../conformance/provider-deps.ts';
 
-describe('the registry', () => {
+describe('the provider registry', () => {
   it('is in alphabetical order, with each provider under its own kind', () => {
     const kinds = Object.keys(PROVIDERS);
     expect(kinds).toEqual([...kinds].sort());

@@ -31,7 +31,7 @@ function scripted(script: Readonly<Record<string, readonly ReadResult[]>>) {
     probe: async () => undefined,
     async [Symbol.asyncDispose]() {},
   };
-  return { provider, asked: calls };
+  return { provider, calls };
 }
 
 const keysOf = (count: number) => Array.from({ length: count }, (_, index) => ({ key: `k${index}` }));
@@ -43,14 +43,14 @@ function failed(code: ErrorCode, retryAfterMs?: number): ReadResult {
 function retrying(script: Parameters<typeof scripted>[0], random = 0.5) {
   const time = createManualTime();
   const waits: number[] = [];
-  const { provider, asked: calls } = scripted(script);
+  const { provider, calls } = scripted(script);
   const sleep = async (ms: number) => {
     waits.push(ms);
     time.set(time.now() + ms);
   };
   return {
     provider: withRetry(provider, { clock: time, sleep, random: () => random }),
-    asked: calls,
+    calls,
     waits,
     time,
   };
@@ -58,7 +58,7 @@ function retrying(script: Parameters<typeof scripted>[0], random = 0.5) {
 
 describe('withRetry', () => {
   it('retries transient errors only', async () => {
-    const { provider, asked: calls } = retrying({
+    const { provider, calls } = retrying({
       fine: [FOUND],
       slow: [failed('TIMEOUT'), failed('STORE_UNAVAILABLE'), FOUND],
       denied: [failed('ACCESS_DENIED'), FOUND],
@@ -69,7 +69,7 @@ describe('withRetry', () => {
   });
 
   it('stops after three attempts, with the last error', async () => {
-    const { provider, asked: calls } = retrying({
+    const { provider, calls } = retrying({
       a: [failed('TIMEOUT'), failed('TIMEOUT'), failed('STORE_UNAVAILABLE'), FOUND],
     });
     const [result] = await provider.read([{ key: 'a' }]);
@@ -100,14 +100,14 @@ describe('withRetry', () => {
   });
 
   it('stops at once if the store asks for more than a few seconds', async () => {
-    const { provider, waits, asked: calls } = retrying({ a: [failed('THROTTLED', 60_000), FOUND] });
+    const { provider, waits, calls } = retrying({ a: [failed('THROTTLED', 60_000), FOUND] });
     await provider.read([{ key: 'a' }]);
     expect([waits, calls]).toEqual([[], [['a']]]);
   });
 
   it('stops after attempts that took long', async () => {
     const time = createManualTime();
-    const { provider, asked: calls } = scripted({ a: [failed('TIMEOUT')] });
+    const { provider, calls } = scripted({ a: [failed('TIMEOUT')] });
     const slow: SecretProvider = {
       ...provider,
       async read(refs) {
@@ -121,7 +121,7 @@ describe('withRetry', () => {
 
   it('retries only three keys while the store still fails', async () => {
     const script = Object.fromEntries(keysOf(100).map(({ key }) => [key, [failed('THROTTLED')]]));
-    const { provider, asked: calls } = retrying(script);
+    const { provider, calls } = retrying(script);
     const results = await provider.read(keysOf(100));
     expect(results.every(({ kind }) => kind === 'failed')).toBe(true);
     expect(calls.map((keys) => keys.length)).toEqual([100, 3, 3]);
@@ -129,7 +129,7 @@ describe('withRetry', () => {
 
   it('retries all other keys once one of the three is answered', async () => {
     const script = Object.fromEntries(keysOf(100).map(({ key }) => [key, [failed('THROTTLED'), FOUND]]));
-    const { provider, asked: calls } = retrying({ ...script, k0: [failed('THROTTLED')] });
+    const { provider, calls } = retrying({ ...script, k0: [failed('THROTTLED')] });
     const results = await provider.read(keysOf(100));
     expect(results.filter(({ kind }) => kind === 'found')).toHaveLength(99);
     expect(calls.map((keys) => keys.length)).toEqual([100, 3, 97, 1]);
@@ -155,7 +155,7 @@ describe('withRetry', () => {
 
   it('does not retry while calls are skipped', async () => {
     const time = createManualTime();
-    const { provider, asked: calls } = scripted({ a: [failed('TIMEOUT')] });
+    const { provider, calls } = scripted({ a: [failed('TIMEOUT')] });
     await withRetry(provider, { clock: time, mayRetry: () => false }).read([{ key: 'a' }]);
     expect(calls).toEqual([['a']]);
   });

@@ -56,7 +56,7 @@ function openIntents(records: readonly AuditRecord[]): readonly string[] {
   return records
     .filter(({ phase }) => phase === 'intent')
     .map(key)
-    .filter((it) => !closed.has(it));
+    .filter((intent) => !closed.has(intent));
 }
 
 describe('crash recovery', () => {

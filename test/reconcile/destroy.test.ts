@@ -18,12 +18,12 @@ describe('brake', () => {
   it('ignores deletions by other instances that share the audit', async () => {
     const clock = { now: () => 1_800_000_000_000 };
     const audit = createMemoryAudit({ instance: 'other', clock });
-    const gone = {
+    const outcome = {
       ...commandEntry({ name: '' }, { kind: 'cli' }, 'r'),
       action: 'delete',
       phase: 'outcome',
     } as const;
-    await audit.append([gone]);
+    await audit.append([outcome]);
     const deps = { audit, clock, brake: { share: 0.1, windowMs: MINUTE } };
     const population = { total: 10, alive: 10 };
     expect(await brakeReason([{}], population, { ...deps, instances: ['prod'] })).toBeUndefined();
@@ -75,8 +75,8 @@ describe('brake', () => {
       if (phase === 'before' && call === 'audit.exclusively' && exists(world, 'one')) await world.sync();
     });
     expect(report.summary).toMatchObject({ deleted: 0, held: 0, unchanged: 3 });
-    const told = world.story(length).filter((line) => /^(delete|hold)/.test(line));
-    expect(told).toEqual(['delete intent one ok', 'delete outcome one ok']);
+    const lines = world.story(length).filter((line) => /^(delete|hold)/.test(line));
+    expect(lines).toEqual(['delete intent one ok', 'delete outcome one ok']);
   });
 
   it('does not count a target that is already missing, so another one may be deleted', async () => {
@@ -238,8 +238,8 @@ describe('late deletion by the API server', () => {
       }).flat(),
     );
     const look = world.cluster.read;
-    let asked = 0;
-    const away = (id: { readonly secret: string }) => id.secret.startsWith('gone') && asked++ < 40;
+    let readCount = 0;
+    const away = (id: { readonly secret: string }) => id.secret.startsWith('gone') && readCount++ < 40;
     Object.assign(world.cluster, {
       read: async (...args: Parameters<typeof look>) => {
         if (away(args[0])) throw lost();
@@ -247,9 +247,9 @@ describe('late deletion by the API server', () => {
       },
     });
     expect((await world.sync()).summary).toMatchObject({ failed: 1, deleted: 0 });
-    expect(asked).toBeGreaterThan(2);
-    expect(asked).toBeLessThan(40);
-    asked = 40;
+    expect(readCount).toBeGreaterThan(2);
+    expect(readCount).toBeLessThan(40);
+    readCount = 40;
     expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
   });
 

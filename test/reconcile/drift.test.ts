@@ -326,7 +326,7 @@ describe('two writers of a target that may be adopted', () => {
       world.cluster.put(APPS_DB, { type: 'Opaque', data: { USER: base64('theirs') } });
       expect(await run(world)).toMatchObject({ kind: 'updated' });
     }
-    expect(world.story().filter((it) => it === 'adopt outcome db ok')).toHaveLength(5);
+    expect(world.story().filter((line) => line === 'adopt outcome db ok')).toHaveLength(5);
     expect(await contested()).toBe(false);
     edit(world);
     expect(await run(world)).toMatchObject({ kind: 'updated' });

@@ -92,9 +92,9 @@ describe('merge of a former instance', () => {
       world.store.put('token', 'rotated', '2');
       const crash = crashAt(index + 1);
       const seen = new Set<string>();
-      const watch: Watch = async (it) => {
+      const watch: Watch = async (operation) => {
         seen.add(Object.keys(dataOf(world) ?? {}).join(' '));
-        await crash.watch(it);
+        await crash.watch(operation);
       };
       await expect(run(world, NEW, watch), step).rejects.toThrow();
       expect([...seen], step).toEqual(['THEIRS KEY OTHER']);

@@ -22,7 +22,7 @@ function counting(deps: Partial<GatherDeps>, keys: readonly string[] = []) {
     allowsSearch: () => true,
     ...deps,
   };
-  return { calls, run: (it: Mapping) => gather(it, ID, async () => undefined, all) };
+  return { calls, run: (given: Mapping) => gather(given, ID, async () => undefined, all) };
 }
 
 const wide = mapping({

@@ -37,18 +37,18 @@ function openRecord() {
       await recording?.durable;
       return recorder.replacedValues.has(refId(source));
     },
-    recall: (definition: string | undefined = 'd1') => lastReadVersion(audit, SOURCE, definition),
+    lastRead: (definition: string | undefined = 'd1') => lastReadVersion(audit, SOURCE, definition),
   };
 }
 
 describe('last read version', () => {
   it('is the latest version with a stamp', async () => {
-    const { read, recall, audit } = openRecord();
-    expect(await recall()).toBeUndefined();
+    const { read, lastRead, audit } = openRecord();
+    expect(await lastRead()).toBeUndefined();
     await read(found('v1', STAMP));
-    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+    expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
     await read(found('v2', '2026-11-25T13:00:00.000Z'));
-    expect(await recall()).toEqual({ version: 'v2', stamp: '2026-11-25T13:00:00.000Z' });
+    expect(await lastRead()).toEqual({ version: 'v2', stamp: '2026-11-25T13:00:00.000Z' });
     expect((await audit.list({}, { limit: 9 })).map(({ note }) => note)).toEqual([
       'definition d1 stamp 2026-11-25T13:00:00.000Z',
       `definition d1 stamp ${STAMP}`,
@@ -56,15 +56,15 @@ describe('last read version', () => {
   });
 
   it('ignores reads without a stamp, failures, and stores with another definition', async () => {
-    const { read, recall } = openRecord();
+    const { read, lastRead } = openRecord();
     await read(found('v1', STAMP));
-    expect(await recall('d2')).toBeUndefined();
+    expect(await lastRead('d2')).toBeUndefined();
     await read({ kind: 'failed', error: new AppError('STORE_UNAVAILABLE') });
-    expect(await recall()).toBeUndefined();
+    expect(await lastRead()).toBeUndefined();
     await read({ kind: 'absent' });
-    expect(await recall()).toBeUndefined();
+    expect(await lastRead()).toBeUndefined();
     await read(found('v1', STAMP));
-    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+    expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
   it('tells every later process that another value had this version before', async () => {
@@ -87,28 +87,28 @@ describe('last read version', () => {
   });
 
   it('does not record a version again if only its stamp changes', async () => {
-    const { read, recall, audit } = openRecord();
+    const { read, lastRead, audit } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v1', '2026-11-25T13:00:00.000Z'));
     expect(await audit.list({}, { limit: 9 })).toHaveLength(1);
-    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
+    expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
   it('skips reads of named versions, of other store definitions, and outdated ones', async () => {
-    const { read, recall } = openRecord();
+    const { read, lastRead } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v0'), 'd1', { key: 'db', version: 'v0' });
     await read(found('w1', '2026-11-25T14:00:00.000Z'), 'd2');
     // The stamp of the second version is unknown, because lists no longer show the first one's.
     await read(found('v2'));
-    expect(await recall()).toEqual({ version: 'v1', stamp: STAMP });
-    expect(await recall('d2')).toEqual({ version: 'w1', stamp: '2026-11-25T14:00:00.000Z' });
+    expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
+    expect(await lastRead('d2')).toEqual({ version: 'w1', stamp: '2026-11-25T14:00:00.000Z' });
   });
 
   it('is undefined if the store definition is unknown', async () => {
-    const { read, recall, audit } = openRecord();
+    const { read, lastRead, audit } = openRecord();
     await read(found('v1', STAMP), '');
     expect(await lastReadVersion(audit, SOURCE, undefined)).toBeUndefined();
-    expect(await recall()).toBeUndefined();
+    expect(await lastRead()).toBeUndefined();
   });
 });

@@ -79,19 +79,19 @@ function takeSnapshot(world: World): Snapshot {
   };
 }
 
-async function apply(world: World, model: Model, it: Event): Promise<void> {
-  switch (it.kind) {
+async function apply(world: World, model: Model, change: Event): Promise<void> {
+  switch (change.kind) {
     case 'value':
-      model.store.set(it.key, { text: it.text });
-      return world.store.put(it.key, it.text, `of ${it.text}`);
+      model.store.set(change.key, { text: change.text });
+      return world.store.put(change.key, change.text, `of ${change.text}`);
     case 'absent':
-      model.store.set(it.key, { absent: true });
-      return world.store.absent(it.key);
+      model.store.set(change.key, { absent: true });
+      return world.store.absent(change.key);
     case 'fail':
-      model.store.set(it.key, { code: it.code });
-      return world.store.fail(it.key, new AppError(it.code));
+      model.store.set(change.key, { code: change.code });
+      return world.store.fail(change.key, new AppError(change.code));
     case 'wait':
-      return world.clock.advance(it.minutes * 60_000);
+      return world.clock.advance(change.minutes * 60_000);
     case 'delete':
       return world.cluster.forget(APP);
     case 'replace':
@@ -100,7 +100,7 @@ async function apply(world: World, model: Model, it: Event): Promise<void> {
     default:
       if (world.cluster.raw(APP) === undefined) return;
       return world.cluster.edit(APP, (raw) =>
-        it.kind === 'edit'
+        change.kind === 'edit'
           ? { ...raw, data: { ...objectIn(raw, 'data'), HAND: base64('y') } }
           : { ...raw, metadata: { ...objectIn(raw, 'metadata'), labels: { other: 'x' } } },
       );
@@ -138,7 +138,7 @@ async function live(given: Life): Promise<void> {
   const model: Model = { store: new Map(), absences: new Map(KEYS.map((name) => [name, []])) };
   for (const name of KEYS) await apply(world, model, { kind: 'value', key: name, text: 'first' });
   for (const step of [[], ...events]) {
-    for (const it of step) await apply(world, model, it);
+    for (const change of step) await apply(world, model, change);
     const before = takeSnapshot(world);
     read(model, world.clock.now());
     const report = await world.sync();
@@ -148,14 +148,14 @@ async function live(given: Life): Promise<void> {
   expect(await world.chain()).toMatchObject({ kind: 'intact' });
 }
 
-function check(it: {
+function check(cycle: {
   before: Snapshot;
   after: Snapshot;
   model: Model;
   given: Life;
   report: Awaited<ReturnType<World['sync']>>;
 }): void {
-  const { before, after, model, given, report } = it;
+  const { before, after, model, given, report } = cycle;
   const outcome = report.targets.find(({ target }) => target.secret === 'app');
   const states = KEYS.map((name) => model.store.get(name));
   const unchanged = (): void => void expect(after.raw).toEqual(before.raw);

@@ -161,16 +161,16 @@ describe('reads of several objects with one name', () => {
 
   it('give the last version of the secret only', async () => {
     const { audit, read } = openRecord();
-    const recall = () => lastReadVersion(audit, { store: 'azure', key: 'ca' }, 'd1');
+    const lastRead = () => lastReadVersion(audit, { store: 'azure', key: 'ca' }, 'd1');
     await read('certificate', found('c1', STAMP));
-    expect(await recall()).toBeUndefined();
+    expect(await lastRead()).toBeUndefined();
     await read('secret', found('1', STAMP));
     await read('certificate', found('c2', STAMP));
     await read('key', ABSENT);
-    expect(await recall()).toEqual({ version: '1', stamp: STAMP });
+    expect(await lastRead()).toEqual({ version: '1', stamp: STAMP });
     await read('secret', DOWN);
     await read('key', found('k1'));
-    expect(await recall()).toBeUndefined();
+    expect(await lastRead()).toBeUndefined();
   });
 
   it('are independent of each other in any order', async () => {

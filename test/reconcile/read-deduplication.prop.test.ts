@@ -36,7 +36,7 @@ const ref: fc.Arbitrary<SourceRef> = fc.oneof(
 const failed = (error: AppError): ReadResult => ({ kind: 'failed', error });
 const result = fc.oneof(
   { weight: 3, arbitrary: fc.constant(FOUND) },
-  fc.tuple(fc.constantFrom('v1', 'v2'), fc.constantFrom('x', 'y')).map((it) => found(...it)),
+  fc.tuple(fc.constantFrom('v1', 'v2'), fc.constantFrom('x', 'y')).map((args) => found(...args)),
   fc.constant<ReadResult>({ kind: 'absent' }),
   fc
     .constantFrom('STORE_UNAVAILABLE', 'SOURCE_DELETED', 'ACCESS_DENIED')
@@ -101,9 +101,11 @@ describe('read de-duplication', () => {
       fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
         const remembering = openReplicas(true);
         const asking = openReplicas(false);
-        for (const [{ by, ref: source, result: it }, times] of all)
+        for (const [{ by, ref: source, result: readResult }, times] of all)
           for (let time = 0; time < times; time += 1)
-            expect(await remembering.readers[by](source, it)).toBe(await asking.readers[by](source, it));
+            expect(await remembering.readers[by](source, readResult)).toBe(
+              await asking.readers[by](source, readResult),
+            );
         expect(remembering.audit.records).toEqual(asking.audit.records);
       }),
       { numRuns: 500 },
@@ -123,7 +125,7 @@ describe('read de-duplication', () => {
         const { audit, readers } = openReplicas(true, lateBy(scheduler));
         for (const round of all)
           await scheduler.waitFor(
-            Promise.all(round.map(({ by, key, result: it }) => readers[by]({ key }, it))),
+            Promise.all(round.map(({ by, key, result: readResult }) => readers[by]({ key }, readResult))),
           );
         await scheduler.waitFor(readers.a(db, FOUND));
         await scheduler.waitFor(readers.a(db, FOUND));
@@ -157,22 +159,22 @@ describe('read de-duplication', () => {
   });
 
   it('does not query unchanged reads, and queries again after another process has written', async () => {
-    let asked = 0;
+    let queryCount = 0;
     const counting = (audit: AuditStore): AuditStore => ({
       ...audit,
       latest(...question) {
-        asked += 1;
+        queryCount += 1;
         return audit.latest(...question);
       },
     });
     const { readers } = openReplicas(true, counting);
     for (let pass = 0; pass < 2; pass += 1) await readers.a({ key: 'db' }, FOUND);
-    const before = asked;
+    const before = queryCount;
     for (let pass = 0; pass < 3; pass += 1) await readers.a({ key: 'db' }, FOUND);
-    expect(asked).toBe(before);
+    expect(queryCount).toBe(before);
     await readers.b({ key: 'api' }, { kind: 'absent' });
     await readers.a({ key: 'db' }, FOUND);
-    expect(asked).toBe(before + 1);
+    expect(queryCount).toBe(before + 1);
   });
 
   it('drops a lookup from before another process has written', async () => {

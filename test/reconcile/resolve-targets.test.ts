@@ -18,11 +18,11 @@ const names = (targets: Awaited<ReturnType<typeof resolveTargets>>) =>
   );
 
 function cluster(found: readonly string[] | AppError) {
-  const asked: unknown[] = [];
+  const queries: unknown[] = [];
   return {
-    asked,
+    queries,
     async namespaces(labels: Readonly<Record<string, string>>) {
-      asked.push(labels);
+      queries.push(labels);
       if (found instanceof AppError) throw found;
       return found;
     },
@@ -34,13 +34,13 @@ describe('selector targets', () => {
     const port = cluster(['a', 'bridge', 'c']);
     const targets = await resolveTargets([selecting('y', '1'), selecting('x', '1'), fixed], port, 'bridge');
     expect(names(targets)).toEqual(['a fixed', 'a x', 'a y', 'b fixed', 'c x', 'c y']);
-    expect(port.asked).toEqual([{ team: '1' }]);
+    expect(port.queries).toEqual([{ team: '1' }]);
   });
 
   it('are not listed if no mapping has a selector', async () => {
     const port = cluster([]);
     expect(names(await resolveTargets([fixed], port, undefined))).toEqual(['a fixed', 'b fixed']);
-    expect(port.asked).toEqual([]);
+    expect(port.queries).toEqual([]);
   });
 
   it('may be in any namespace if the list fails, so no Secret with that name is orphaned', async () => {

@@ -242,9 +242,9 @@ describe('target that may be recreated', () => {
   });
 
   it('keeps foreign labels and annotations every time, but none that the mapping had set', async () => {
-    const labelled = (its: Mapping, labels: Readonly<Record<string, string>>): Mapping => ({
-      ...its,
-      target: { ...its.target, labels },
+    const labelled = (original: Mapping, labels: Readonly<Record<string, string>>): Mapping => ({
+      ...original,
+      target: { ...original.target, labels },
     });
     const world = await open([labelled(before, { ours: 'a' })]);
     await world.sync();
@@ -372,7 +372,9 @@ describe('target that may be recreated', () => {
     const several = [1, 2, 3].map((n) => one(`r${n}`, 'K', { immutable: true, recreate: true }));
     const world = await open([...several, ...more]);
     await world.sync();
-    await world.configure([...several, ...more].map((it) => ({ ...it, data: { K: source({ key: 'db' }) } })));
+    await world.configure(
+      [...several, ...more].map((entry) => ({ ...entry, data: { K: source({ key: 'db' }) } })),
+    );
     const [first, second, third, ...others] = (await outcomes(world)).toSorted().toReversed();
     expect([first, second, third]).toEqual(['r3 held HELD', 'r2 held HELD', 'r1 held HELD']);
     expect(new Set(others.map((other) => other.split(' ')[1]))).toEqual(new Set(['updated']));
@@ -414,7 +416,7 @@ describe('target in selected namespaces', () => {
     const world = await open([selecting('s', {}), one('fixed', 'K', {})], {
       cluster: { namespaces: { x: { team: 'a' }, apps: {} } },
     });
-    const removing = (it: Mapping): Mapping => ({ ...it, onMappingRemoved: 'delete' });
+    const removing = (original: Mapping): Mapping => ({ ...original, onMappingRemoved: 'delete' });
     await world.configure([removing(selecting('s')), removing(one('fixed', 'K', {}))]);
     await world.sync();
     expect(dataOf(world, { namespace: 'x', secret: 's' })).toEqual({ K: base64('tok') });
@@ -433,7 +435,7 @@ describe('target in selected namespaces', () => {
       y: { team: 'a' },
       apps: {},
     };
-    const removing = (it: Mapping): Mapping => ({ ...it, onMappingRemoved: 'delete' });
+    const removing = (original: Mapping): Mapping => ({ ...original, onMappingRemoved: 'delete' });
     const all = [removing(selecting('s')), removing(one('fixed', 'K', {}))];
     const world = await open(all, { cluster: { namespaces } });
     world.cluster.put({ namespace: 'y', secret: 's' }, { type: 'Opaque', data: {} });

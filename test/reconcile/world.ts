@@ -183,7 +183,7 @@ mappings:${wanted}`);
           stores: definitions,
           instances: [config.instance, ...config.formerInstances],
           clock,
-          unresolvedIntents: unresolvedIntents,
+          unresolvedIntents,
         });
         const reader = createReader({
           open: async () => opened,
@@ -275,7 +275,7 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
     store: {
       reads,
       searches,
-      tag: (key, its) => void tags.set(key, its),
+      tag: (key, keyTags) => void tags.set(key, keyTags),
       listed: (key, isListed) => void (isListed ? unlisted.delete(key) : unlisted.add(key)),
       failSearches(error) {
         searchError = error;

@@ -137,14 +137,14 @@ describe('random events', () => {
           }
           seen = fixture.workloads.annotated.length;
         };
-        for (const it of events) {
-          if (it.kind === 'change') fixture.change(it.text, it.key);
-          else if (it.kind === 'wait') wait(fixture, it.ms);
-          else if (it.kind === 'settle') fixture.workloads.settle(deployment(it.name));
+        for (const step of events) {
+          if (step.kind === 'change') fixture.change(step.text, step.key);
+          else if (step.kind === 'wait') wait(fixture, step.ms);
+          else if (step.kind === 'settle') fixture.workloads.settle(deployment(step.name));
           else {
-            const { watch } = crashAt(it.crash);
+            const { watch } = crashAt(step.crash);
             await crashing(() =>
-              it.kind === 'reconcile' ? fixture.reconcile(watch) : fixture.restart({ watch, atOnce: 2 }),
+              step.kind === 'reconcile' ? fixture.reconcile(watch) : fixture.restart({ watch, atOnce: 2 }),
             );
           }
           await check();

@@ -97,7 +97,9 @@ describe('content change', () => {
     fixture.change('second');
     await fixture.reconcile(({ call, phase, args }) => {
       if (call !== 'audit.append' || phase !== 'before') return;
-      appends.push((args[0] as { action: string; phase?: string }[]).map((it) => `${it.action} ${it.phase}`));
+      appends.push(
+        (args[0] as { action: string; phase?: string }[]).map((record) => `${record.action} ${record.phase}`),
+      );
     });
     expect(appends).toContainEqual(['update outcome', 'restart intent']);
   });
@@ -440,11 +442,11 @@ describe('workload that cannot be restarted', () => {
   it('is retried when a rate limit allows it, and within an hour', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
-    for (const [asked, next] of [
+    for (const [retryAfterMs, next] of [
       [90_000, 90_000],
       [30 * 24 * 60 * MINUTE, 60 * MINUTE],
     ] as const) {
-      fixture.workloads.fail('read', new AppError('CLUSTER_UNAVAILABLE', { retryAfterMs: asked }));
+      fixture.workloads.fail('read', new AppError('CLUSTER_UNAVAILABLE', { retryAfterMs }));
       expect(await fixture.restart()).toBe(next);
     }
   });

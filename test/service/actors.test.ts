@@ -9,17 +9,17 @@ function open(intakes: Readonly<Record<string, string>> = {}) {
     queries.push(filter);
     return [{ actor: ANN }] as never;
   };
-  return { asked: queries, actorOf: createActors({ list }, (requestId) => intakes[requestId]) };
+  return { queries, actorOf: createActors({ list }, (requestId) => intakes[requestId]) };
 }
 
 it('returns the person whose command is on record', async () => {
-  const { actorOf, asked: queries } = open();
+  const { actorOf, queries } = open();
   expect(await actorOf('r1~abc', 'operator')).toEqual(ANN);
   expect(queries).toEqual([{ request: 'r1', action: 'command' }]);
 });
 
 it('returns an event with the name of its intake, if an intake received it', async () => {
-  const { actorOf, asked: queries } = open({ r1: 'eu' });
+  const { actorOf, queries } = open({ r1: 'eu' });
   expect(await actorOf('r1', 'event')).toEqual({ kind: 'event', name: 'eu' });
   expect(await actorOf('r1~abc', 'event')).toEqual({ kind: 'event', name: 'eu' });
   expect(await actorOf('r2', 'event')).toEqual({ kind: 'event' });

@@ -519,13 +519,13 @@ describe('orphans', () => {
     await using serving = await serve(world, undefined, { queue });
     const ages: number[] = [];
     const { read } = world.cluster;
-    world.cluster.read = async (...asked) => {
+    world.cluster.read = async (...args) => {
       await queue.add({ subject: formatSubject({ kind: 'destroy' }), reason: 'event', requestId: 'r' });
       await Promise.resolve();
       now += 2_000_000;
       const waiting = serving.controller.loops.states().find(({ name }) => name === 'job destroy');
       if (waiting !== undefined) ages.push(waiting.ageMs);
-      return read(...asked);
+      return read(...args);
     };
     await seconds(world, 5);
     await waitUntil(() => expect(ages.length).toBeGreaterThanOrEqual(NAMES.length));
@@ -540,11 +540,11 @@ describe('orphans', () => {
     await using serving = await serve(world);
     const ages: number[] = [];
     const { read } = world.cluster;
-    world.cluster.read = async (...asked) => {
+    world.cluster.read = async (...args) => {
       now += 2_000_000;
       const left = serving.controller.loops.states().find(({ name }) => name === 'job left');
       ages.push(left?.ageMs ?? 0);
-      return read(...asked);
+      return read(...args);
     };
     await seconds(world, 5);
     await waitUntil(() => expect(ages.length).toBeGreaterThanOrEqual(NAMES.length));

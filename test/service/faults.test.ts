@@ -20,7 +20,7 @@ const passwordOf = ({ cluster }: World) => objectIn(cluster.raw(APPS_DB) ?? {}, 
 
 /** Advances the clock in the steps of a service. */
 async function context({ clock }: World, ms: number): Promise<void> {
-  for (let gone = 0; gone < ms; gone += 1_000) {
+  for (let elapsedMs = 0; elapsedMs < ms; elapsedMs += 1_000) {
     await clock.advance(1_000);
     await settled();
   }

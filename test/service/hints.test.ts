@@ -67,9 +67,9 @@ describe('a hint', () => {
     [ARN, ARN.slice(0, -7)],
     ['db/main', ARN],
     [ARN.slice(0, -7), 'db/main'],
-  ])('about %s reaches a mapping whose source names it %s', (told, key) => {
+  ])('about %s reaches a mapping whose source names it %s', (reportedKey, key) => {
     using hints = open([wanted({ data: { X: source(key) } })]);
-    expect(hints.take([hint(told)], EU).targets).toBe(1);
+    expect(hints.take([hint(reportedKey)], EU).targets).toBe(1);
   });
 
   it('reaches only the searches that match the key', () => {

@@ -19,11 +19,11 @@ function open() {
   const clock = createClock();
   const states = createTargetStates(createFakeBroadcast(), clock);
   const triggers = createTriggers();
-  const state = { asked: undefined as number | undefined };
+  const state = { requestedAt: undefined as number | undefined };
   const snapshot = createConfigSnapshot([], [wanted()], () => false);
   const look = createLostRetries({
     states,
-    outbox: { ...triggers, requestedAt: () => state.asked },
+    outbox: { ...triggers, requestedAt: () => state.requestedAt },
     clock,
     snapshot: () => snapshot,
     lostAfterMs: LOST_MS,
@@ -73,7 +73,7 @@ describe('a retry', () => {
     const { clock, states, triggers, state, look } = open();
     states.note(waiting(START + 5_000));
     states.note({ ...waiting(START + 5_000), mapping: 'gone' });
-    state.asked = START;
+    state.requestedAt = START;
     clock.time += HOUR;
     look();
     expect(triggers.taken()).toEqual([]);

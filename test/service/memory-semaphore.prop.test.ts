@@ -98,8 +98,8 @@ describe('memory semaphore', () => {
     const context: Pick<SyncContext, 'read' | 'whenRecorded'> = {
       read: async () =>
         new Map<string, ReadResult>([[refId(refs[0] as StoreRef), { kind: 'found', value, version: '1' }]]),
-      async whenRecorded(asked) {
-        events.push(`asked for ${asked.length}`);
+      async whenRecorded(readRefs) {
+        events.push(`asked for ${readRefs.length}`);
         await record.promise;
       },
     };

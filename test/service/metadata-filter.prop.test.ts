@@ -22,21 +22,27 @@ describe('filtered metadata', () => {
     const kept = createMetadataFilter();
     const names = fc.constantFrom(...Object.values(LABEL), 'team');
     fc.assert(
-      fc.property(others, others, fc.option(names), fc.boolean(), (labels, annotations, gone, foreign) => {
-        const whole: SecretMeta = {
-          ...IN_STEP,
-          labels: { ...labels, ...IN_STEP.labels },
-          annotations: { ...annotations, ...IN_STEP.annotations },
-          foreign,
-        };
-        if (gone !== null) delete (whole.labels as Record<string, string>)[gone];
-        const input = { mapping: APP.mapping, instance: 'prod', stores: STORES };
-        const part = kept(whole, [APP]);
-        expect(looksInSync(part, input)).toBe(looksInSync(whole, input));
-        expect(sourceVersionsOf(part, APP.mapping)).toEqual(sourceVersionsOf(whole, APP.mapping));
-        for (const name of [...Object.keys(part.labels), ...Object.keys(part.annotations)])
-          expect(name).not.toMatch(/^others|^(constructor|toString|valueOf)$/);
-      }),
+      fc.property(
+        others,
+        others,
+        fc.option(names),
+        fc.boolean(),
+        (labels, annotations, removedLabel, foreign) => {
+          const whole: SecretMeta = {
+            ...IN_STEP,
+            labels: { ...labels, ...IN_STEP.labels },
+            annotations: { ...annotations, ...IN_STEP.annotations },
+            foreign,
+          };
+          if (removedLabel !== null) delete (whole.labels as Record<string, string>)[removedLabel];
+          const input = { mapping: APP.mapping, instance: 'prod', stores: STORES };
+          const part = kept(whole, [APP]);
+          expect(looksInSync(part, input)).toBe(looksInSync(whole, input));
+          expect(sourceVersionsOf(part, APP.mapping)).toEqual(sourceVersionsOf(whole, APP.mapping));
+          for (const name of [...Object.keys(part.labels), ...Object.keys(part.annotations)])
+            expect(name).not.toMatch(/^others|^(constructor|toString|valueOf)$/);
+        },
+      ),
     );
   });
 

@@ -297,7 +297,7 @@ async function prepare({ mappings = TWO_MAPPINGS, synced = false, since }: Situa
   const [writes, records] = [world.cluster.writes.length, world.records.length];
   return {
     world,
-    told: () => ({
+    effects: () => ({
       writes: world.cluster.writes
         .slice(writes)
         .map(({ kind, id }) => `${kind} ${formatTarget(id)}`)
@@ -324,7 +324,7 @@ describe("a one-shot sync and the service's worker have the same results when", 
     // The audit contains the keys of the deletions.
     for (const [name, { keys }] of ofService)
       if (keys !== undefined) expect(keys).toEqual(ofSync.get(name)?.keys);
-    expect(other.told()).toEqual(one.told());
+    expect(other.effects()).toEqual(one.effects());
     expect(await other.world.chain()).toMatchObject({ kind: 'intact' });
   });
 });

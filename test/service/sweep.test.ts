@@ -154,14 +154,25 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
         ...part,
       }),
     );
-  return { clock, states, shelf: store, state, round, note, asked: pinChecks, open, ages, replacedValues };
+  return {
+    clock,
+    states,
+    store,
+    state,
+    round,
+    note,
+    pinChecks,
+    open,
+    ages,
+    replacedValues,
+  };
 }
 
 describe('a sweep', () => {
   it('checks failing keys in batches, so that audit writes do not wait behind all of them', async () => {
     const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
     const data = Object.fromEntries(keys.map((key) => [key, source({ key })]));
-    const { round, shelf: store } = openSweep([wanted({ name: 'many', data })], true);
+    const { round, store } = openSweep([wanted({ name: 'many', data })], true);
     for (const key of keys) store.keys.set(key, '1');
     await round();
     expect([store.reads, store.mostAsked]).toEqual([[], 50]);
@@ -170,14 +181,14 @@ describe('a sweep', () => {
   it('lets probes and writes run in between when a file-based audit answers at once', async () => {
     const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
     const data = Object.fromEntries(keys.map((key) => [key, source({ key })]));
-    const { round, shelf: store } = openSweep([wanted({ name: 'many', data })], true);
+    const { round, store } = openSweep([wanted({ name: 'many', data })], true);
     for (const key of keys) store.keys.set(key, '1');
     await round();
     expect(store.mostInTurn).toBe(50);
   });
 
   it('learns the age of a value from a list without reading it', async () => {
-    const { states, shelf: store, round, ages } = openSweep([A], true);
+    const { states, store, round, ages } = openSweep([A], true);
     states.setMeta(meta(A, { A: ['a', '1'] }));
     store.keys.set('a', '1');
     await round();
@@ -195,7 +206,7 @@ describe('a sweep', () => {
   ])('reads every key once, in batches within the memory limit: %s', async (_, bytes, count) => {
     const names = Array.from({ length: count }, (_, n) => `k${n}`);
     const data = Object.fromEntries(names.map((name) => [name, source({ key: name })]));
-    const { shelf: store, round } = openSweep([wanted({ name: 'a', data })]);
+    const { store, round } = openSweep([wanted({ name: 'a', data })]);
     for (const name of names) store.keys.set(name, '1');
     store.bytes = bytes;
     await round();
@@ -210,7 +221,7 @@ describe('a sweep', () => {
     ['reads', false],
     ['lists versions', true],
   ])('that %s queues exactly the targets whose sources have changed', async (_, tells) => {
-    const { states, shelf: store, round } = openSweep([A, B, BOTH], tells);
+    const { states, store, round } = openSweep([A, B, BOTH], tells);
     store.keys.set('a', '1').set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
     states.setMeta(meta(B, { B: ['b', '1'] }));
@@ -226,7 +237,7 @@ describe('a sweep', () => {
   });
 
   it('does not queue a target again that waits for its creation, unless a source changed', async () => {
-    const { shelf: store, round, open, note } = openSweep([A, B]);
+    const { store, round, open, note } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
     open.set('a', START);
     expect(await round()).toEqual(['b']);
@@ -248,39 +259,39 @@ describe('a sweep', () => {
       id: { namespace: `n${index}`, secret: 'a' },
     }));
     const plain = openSweep(many);
-    plain.shelf.keys.set('a', '1');
+    plain.store.keys.set('a', '1');
     await plain.round();
-    expect(plain.shelf.reads).toEqual(['a']);
+    expect(plain.store.reads).toEqual(['a']);
     const listing = openSweep([...many, B], true);
-    listing.shelf.keys.set('a', '1').set('b', '1');
+    listing.store.keys.set('a', '1').set('b', '1');
     await listing.round();
-    expect([listing.shelf.reads, listing.shelf.lists]).toEqual([[], 1]);
+    expect([listing.store.reads, listing.store.lists]).toEqual([[], 1]);
   });
 
   it('learns no age from a pinned version', async () => {
     const old = wanted({ name: 'old', data: { OLD: source({ key: 'a', version: '1' }) } });
-    const { shelf: store, round, ages } = openSweep([A, old]);
+    const { store, round, ages } = openSweep([A, old]);
     store.keys.set('a', '2');
     store.madeAt = START;
     await round();
     expect(ages.changedAt(A.mapping)).toBe(START);
     const alone = openSweep([old]);
-    alone.shelf.keys.set('a', '2');
-    alone.shelf.madeAt = START;
+    alone.store.keys.set('a', '2');
+    alone.store.madeAt = START;
     await alone.round();
     expect(alone.ages.changedAt(A.mapping)).toBeUndefined();
   });
 
   it('reads what a list does not contain', async () => {
     const old = wanted({ name: 'old', data: { OLD: source({ key: 'a', version: '1' }) } });
-    const { shelf: store, round } = openSweep([A, B, old], true);
+    const { store, round } = openSweep([A, B, old], true);
     store.keys.set('a', '2').set('b', 'absent');
     await round();
     expect(store.reads.sort()).toEqual(['a@1', 'b']);
   });
 
   it('detects a recreated key whose versions restart at 1', async () => {
-    const { states, shelf: store, round, note, clock } = openSweep([A, B]);
+    const { states, store, round, note, clock } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
     for (const desiredTarget of [A, B])
       states.setMeta(meta(desiredTarget, desiredTarget === A ? { A: ['a', '1'] } : { B: ['b', '1'] }));
@@ -293,7 +304,7 @@ describe('a sweep', () => {
   });
 
   it('detects a key that was recreated before this process first read it', async () => {
-    const { states, shelf: store, round, replacedValues } = openSweep([A]);
+    const { states, store, round, replacedValues } = openSweep([A]);
     store.keys.set('a', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
     replacedValues.add(refId({ store: 'vault', ref: { key: 'a' } }));
@@ -303,7 +314,7 @@ describe('a sweep', () => {
   });
 
   it('queues a target for each absent read, although it waits for its retry', async () => {
-    const { states, shelf: store, round, note, clock } = openSweep([A]);
+    const { states, store, round, note, clock } = openSweep([A]);
     store.keys.set('a', 'absent');
     states.setMeta(meta(A, { A: ['a', '1'] }));
     for (let times = 0; times < 3; times += 1) {
@@ -314,7 +325,7 @@ describe('a sweep', () => {
 
   it('counts a soft-deleted source as absent only if the mapping does', async () => {
     const soft = wanted({ name: 'soft', data: { A: source({ key: 'a' }) }, softDeletedIsMissing: true });
-    const { states, shelf: store, round, note, clock } = openSweep([A, soft]);
+    const { states, store, round, note, clock } = openSweep([A, soft]);
     store.keys.set('a', { code: 'SOURCE_DELETED' });
     for (const desiredTarget of [A, soft]) {
       states.setMeta(meta(desiredTarget, { A: ['a', '1'] }));
@@ -329,7 +340,7 @@ describe('a sweep', () => {
       name: 'o',
       data: { A: source({ key: 'a', optional: true }), B: source({ key: 'b' }) },
     });
-    const { states, shelf: store, round } = openSweep([optional]);
+    const { states, store, round } = openSweep([optional]);
     store.keys.set('b', '1');
     states.setMeta(meta(optional, { B: ['b', '1'] }));
     expect(await round()).toEqual([]);
@@ -342,7 +353,7 @@ describe('a sweep', () => {
       name: 's',
       data: { A: source({ key: 'a' }), OLD: source({ key: 'a', version: '1' }) },
     });
-    const { states, shelf: store, round, note, clock } = openSweep([shared]);
+    const { states, store, round, note, clock } = openSweep([shared]);
     store.keys.set('a', '2');
     states.setMeta(meta(shared, { A: ['a', '2'], OLD: ['a', '1'] }));
     expect(await round()).toEqual(['s']);
@@ -355,7 +366,7 @@ describe('a sweep', () => {
 
   it('queues a target again while a read may lag behind a listed version', async () => {
     const optional = wanted({ name: 'o', data: { A: source({ key: 'a', optional: true }) } });
-    const { states, shelf: store, round, note, clock } = openSweep([optional], true);
+    const { states, store, round, note, clock } = openSweep([optional], true);
     states.setMeta(meta(optional));
     store.listed.set('a', '1');
     expect(await round()).toEqual(['o']);
@@ -369,7 +380,7 @@ describe('a sweep', () => {
 
   it('compares data written under another fingerprint key, and then detects changes again', async () => {
     const print = (key: string, value: string) => `${key.repeat(8)}:${value.repeat(64)}`;
-    const { states, shelf: store, round, note, clock } = openSweep([A]);
+    const { states, store, round, note, clock } = openSweep([A]);
     states.setMeta(meta(A, { A: ['a', print('1', 'a')] }));
     store.keys.set('a', print('2', 'a'));
     expect(await round()).toEqual(['a']);
@@ -382,7 +393,7 @@ describe('a sweep', () => {
   });
 
   it('leaves a failing target to its retry until a source changes', async () => {
-    const { states, shelf: store, round, note, clock } = openSweep([A, B]);
+    const { states, store, round, note, clock } = openSweep([A, B]);
     store.keys.set('a', { code: 'ACCESS_DENIED' }).set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
     states.setMeta(meta(B, { B: ['b', '1'] }));
@@ -397,7 +408,7 @@ describe('a sweep', () => {
     ['when the store is known to be down', true],
     ['when no key of the shard could be read', false],
   ])('queues no target in an outage, %s, and reports it', async (_, isDown) => {
-    const { states, shelf: store, round, state } = openSweep([A, B]);
+    const { states, store, round, state } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
     states.setMeta(meta(B, { B: ['b', '1'] }));
@@ -415,7 +426,7 @@ describe('a sweep', () => {
   });
 
   it('queues the targets of one failing key while other keys work', async () => {
-    const { states, shelf: store, round } = openSweep([A, B]);
+    const { states, store, round } = openSweep([A, B]);
     store.keys.set('a', { code: AWAY }).set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
     states.setMeta(meta(B, { B: ['b', '1'] }));
@@ -425,7 +436,7 @@ describe('a sweep', () => {
   it('queues full runs for searches and merges, unless they wait for their retry', async () => {
     const search = wanted({ name: 's', dataFrom: [{ store: 'vault', find: { path: 'x', tags: {} } }] });
     const merge = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
-    const { round, note, clock, shelf: store } = openSweep([search, merge]);
+    const { round, note, clock, store } = openSweep([search, merge]);
     expect(await round()).toEqual(['m', 's']);
     note(search, { ...failed('ACCESS_DENIED'), retryAt: clock.time + 600_000 });
     expect(await round()).toEqual(['m']);
@@ -451,7 +462,7 @@ describe('a sweep', () => {
   );
 
   it('queues a failed target once when its sources are found for the first time', async () => {
-    const { states, shelf: store, round, note, clock } = openSweep([A, B]);
+    const { states, store, round, note, clock } = openSweep([A, B]);
     store.keys.set('a', '2').set('b', { code: 'ACCESS_DENIED' });
     states.setMeta(meta(A, { A: ['a', '1'] }));
     states.setMeta(meta(B, { B: ['b', '1'] }));
@@ -469,7 +480,7 @@ describe('a sweep', () => {
       name: 'many',
       data: Object.fromEntries(keys.map((key) => [key.toUpperCase(), source({ key })])),
     });
-    const { states, shelf: store, round, note, clock, state } = openSweep([many]);
+    const { states, store, round, note, clock, state } = openSweep([many]);
     expect(state.snapshot.shards.size).toBe(4);
     for (const key of keys) store.keys.set(key, '1');
     store.keys.set('k7', { code: 'ACCESS_DENIED' });
@@ -480,14 +491,14 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['many']);
     expect(await round()).toEqual([]);
     const again = openSweep([many]);
-    for (const key of keys) again.shelf.keys.set(key, '1');
+    for (const key of keys) again.store.keys.set(key, '1');
     again.note(many, { ...failed('NOT_OWNED'), person: true, retryAt: again.clock.time + 3_600_000 });
     expect(await again.round()).toEqual(['many']);
     expect(await again.round()).toEqual([]);
   });
 
   it('leaves a transient failure to its retry, also in the first round', async () => {
-    const { states, shelf: store, round, note, clock } = openSweep([A]);
+    const { states, store, round, note, clock } = openSweep([A]);
     store.keys.set('a', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
     note(A, { ...failed('CLUSTER_UNAVAILABLE'), retryAt: clock.time + 600_000 });
@@ -495,7 +506,7 @@ describe('a sweep', () => {
   });
 
   it('queues a missing target, unless it waits for its retry', async () => {
-    const { shelf: store, round, note, clock } = openSweep([A]);
+    const { store, round, note, clock } = openSweep([A]);
     store.keys.set('a', '1');
     expect(await round()).toEqual(['a']);
     note(A, { ...failed('NAMESPACE_MISSING'), alive: false, retryAt: clock.time + 3_600_000 });
@@ -508,7 +519,7 @@ describe('a sweep', () => {
       data: { A: source({ key: 'a' }) },
       target: { type: 'kubernetes.io/tls' },
     });
-    const { states, shelf: store, round, note } = openSweep([tls]);
+    const { states, store, round, note } = openSweep([tls]);
     store.keys.set('a', '1');
     states.setMeta(meta(tls, { A: ['a', '1'] }));
     expect(await round()).toEqual(['t']);
@@ -517,10 +528,10 @@ describe('a sweep', () => {
   });
 
   it('forgets old shards after a configuration change, and keeps recent ones of other replicas', async () => {
-    const { states, shelf: store, round, state, clock } = openSweep([A]);
+    const { states, store, round, state, clock } = openSweep([A]);
     store.keys.set('a', '1');
     await round();
-    const [gone = ''] = state.snapshot.shards.keys();
+    const [oldShard = ''] = state.snapshot.shards.keys();
     const ofAnother = 'sweep/vault/600000/0/1';
     states.noteSweep(ofAnother, { at: clock.time });
     clock.time += 1_000_000;
@@ -531,7 +542,7 @@ describe('a sweep', () => {
     );
     await round();
     const shards = [...states.sweeps()].map(([name]) => name);
-    expect(shards).not.toContain(gone);
+    expect(shards).not.toContain(oldShard);
     expect(shards).toContain(ofAnother);
     expect(shards).toHaveLength(2);
   });
@@ -546,7 +557,7 @@ describe('a sweep', () => {
       name: 'wide',
       data: Object.fromEntries(names.map((key) => [key, source({ key })])),
     });
-    const { states, shelf: store, round } = openSweep([...many, wide]);
+    const { states, store, round } = openSweep([...many, wide]);
     store.keys.set('a', '1');
     for (const entry of many) states.setMeta(meta(entry, { A: ['a', '1'] }));
     for (const key of names) store.keys.set(key, '1');
@@ -558,7 +569,7 @@ describe('a sweep', () => {
   });
 
   it('records when a shard was checked completely', async () => {
-    const { states, shelf: store, round, state, clock } = openSweep([A]);
+    const { states, store, round, state, clock } = openSweep([A]);
     store.keys.set('a', '1');
     clock.time = START;
     await round(5);
@@ -573,7 +584,7 @@ describe('a sweep', () => {
   ])(
     'that %s queues a pinned target once for a new version, and not in each round',
     async (_, tells, looks) => {
-      const { states, shelf: store, round, note } = openSweep([A], tells);
+      const { states, store, round, note } = openSweep([A], tells);
       store.keys.set('a', '2');
       states.setMeta(meta(A, { A: ['a', '1'] }));
       note(A, { pinned: 7 });
@@ -595,7 +606,7 @@ describe('a sweep', () => {
   );
 
   it('detects a change of a source that a pinned target still follows, even before its first round', async () => {
-    const { states, shelf: store, round, note } = openSweep([BOTH]);
+    const { states, store, round, note } = openSweep([BOTH]);
     store.keys.set('a', '9').set('b', '2');
     // `b` was added to the mapping later, so the record does not name it.
     states.setMeta(meta(BOTH, { A: ['a', '1'], B: ['b', '1'] }));
@@ -606,14 +617,14 @@ describe('a sweep', () => {
   });
 
   it('checks for pins set by another process', async () => {
-    const { round, asked: pinChecks } = openSweep([A]);
+    const { round, pinChecks } = openSweep([A]);
     await round();
     expect(pinChecks).toHaveLength(1);
   });
 });
 
 it('reads an unreadable key again once it is listed, so that its recovery is recorded', async () => {
-  const { shelf: store, round } = openSweep([BOTH], true);
+  const { store, round } = openSweep([BOTH], true);
   for (const key of ['a', 'b']) store.keys.set(key, '1');
   await round();
   expect(store.reads).toEqual([]);
@@ -629,7 +640,7 @@ it('reads an unreadable key again once it is listed, so that its recovery is rec
 });
 
 it('reports no outage and queues nothing if a listed key cannot be read yet', async () => {
-  const { states, shelf: store, round } = openSweep([A, B], true);
+  const { states, store, round } = openSweep([A, B], true);
   store.keys.set('a', '1').set('b', '1');
   states.setMeta(meta(A, { A: ['a', '1'] }));
   states.setMeta(meta(B, { B: ['b', '1'] }));

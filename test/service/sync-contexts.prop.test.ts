@@ -68,7 +68,7 @@ describe('sync contexts', () => {
       () => turn,
     );
     const job = { requestId: 'r1', reason: 'event' } as const;
-    const of = (asked: number) => contexts.get(job, 0, { at: START, tick: asked });
+    const of = (tick: number) => contexts.get(job, 0, { at: START, tick });
     expect([await of(1), await of(1)]).toEqual([1, 1]);
     turn = 2;
     // All within one millisecond.

@@ -41,7 +41,7 @@ function open() {
         ...part,
       }),
     );
-  return { clock, states, asked: requests, state, ask, end };
+  return { clock, states, requests, state, ask, end };
 }
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
@@ -52,7 +52,7 @@ afterEach(() => {
 
 describe('a sync request', () => {
   it('waits for the result of each target, in whichever process it runs', async () => {
-    const { ask, end, asked: requests, clock, states } = open();
+    const { ask, end, requests, clock, states } = open();
     const answer = ask([A, B]);
     expect(requests).toEqual(['a mine', 'b mine']);
     clock.time += 10;

@@ -181,7 +181,7 @@ describe('a state message', () => {
       drifted: true,
     });
     one.note(long);
-    expect(broadcast.posted.map(([, told]) => told?.length ?? 0)).toEqual([
+    expect(broadcast.posted.map(([, message]) => message?.length ?? 0)).toEqual([
       expect.toSatisfy((size) => size <= 1_024),
     ]);
     expect(open().one.get('m', APP)).toBeUndefined();
@@ -206,7 +206,9 @@ describe('a state message', () => {
     expect(stateOf(two)?.error).toEqual(error);
     one.note(targetState({ kind: 'refused', error: refused('t'.repeat(2_000)), endedAt: START + 2 }));
     expect(stateOf(two)?.error).toEqual(new AppError('CONFLICT', { detail: 'others hold A' }).toJSON());
-    expect(Math.max(...broadcast.posted.map(([, told]) => told?.length ?? 0))).toBeLessThanOrEqual(1_024);
+    expect(Math.max(...broadcast.posted.map(([, message]) => message?.length ?? 0))).toBeLessThanOrEqual(
+      1_024,
+    );
   });
 
   it.each([

@@ -88,7 +88,7 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
     ...fake,
     clock,
     loops,
-    told: reported,
+    reported,
     trouble,
     watches,
     last,

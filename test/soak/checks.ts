@@ -73,7 +73,7 @@ export async function finalChecks(run: RunEvidence): Promise<Result> {
   const codes: (number | null)[] = [];
   for (const replica of scene.replicas) codes.push(await replica.stop());
   for (const { log, name } of scene.replicas) await scan.searchFile(`the log of replica ${name}`, log);
-  await scan.searchFile('what Redis was told (MONITOR)', run.monitor);
+  await scan.searchFile('the commands sent to Redis (MONITOR)', run.monitor);
   await searchPostgres(scene, scan);
 
   const lateOf = ({ late, lost }: typeof drift) => [...late, ...lost];

@@ -45,7 +45,7 @@ export async function findWrongRestarts({ cluster }: Scene, world: World): Promi
       const current = secret.body.metadata.annotations?.[ANNOTATION.fingerprint];
       // A Secret that never changed causes no restart.
       if (restartedWith === undefined ? world.version(key) > 1 : restartedWith !== current)
-        wrong.push(`${namespace}/${name}: told of ${restartedWith}, has ${current}`);
+        wrong.push(`${namespace}/${name}: restarted with ${restartedWith}, has ${current}`);
     }
   return wrong;
 }

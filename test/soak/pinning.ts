@@ -6,7 +6,7 @@ import type { Scene } from './scene.ts';
 import type { Change } from './witness.ts';
 import { NAMESPACES, type World } from './world.ts';
 
-/** A period in which a target had to keep its pinned version. */
+/** A period with a pin on a target, which must keep its version. */
 export interface Pinned {
   readonly target: string;
   readonly version: number;
@@ -104,7 +104,7 @@ export function judgePins(changes: readonly Change[], pinned: readonly Pinned[])
       .filter(({ at, version: actual }) => at > from + IN_FLIGHT_MS && at < until && actual !== version)
       .map(
         ({ resourceVersion, version: actual }) =>
-          `${target}: ${resourceVersion} is of version ${actual}, pinned to ${version}`,
+          `${target}: ${resourceVersion} has version ${actual}, pinned to ${version}`,
       ),
   );
 }

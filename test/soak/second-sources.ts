@@ -3,7 +3,7 @@ import type { Scene } from './scene.ts';
 import type { Change } from './witness.ts';
 import { ABSENCE_MS, type Item, secondKey, type World } from './world.ts';
 
-/** A period in which a key was absent from its store. */
+/** A period without a key in its store. */
 export interface Absence {
   readonly key: string;
   readonly from: number;

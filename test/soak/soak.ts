@@ -41,7 +41,7 @@ export async function soak(options: SoakOptions): Promise<Result> {
   const first = await untilConverged(scene, world, witness, 10 * 60_000, report);
   if (first === undefined)
     throw new Error(`not converged after ${wrongTargets(world, witness).length} are wrong`);
-  report(`All ${countTargets(world)} targets were made in ${Math.round((Date.now() - start) / 1_000)} s.`);
+  report(`All ${countTargets(world)} targets were created in ${Math.round((Date.now() - start) / 1_000)} s.`);
   const firstSyncMs = Date.now() - start;
 
   const startedAt = Date.now();
@@ -56,7 +56,7 @@ export async function soak(options: SoakOptions): Promise<Result> {
   report('No more changes and faults …');
   const limitMs = LONGEST_REFRESH_MS * 1.06 + 90_000;
   const convergedMs = await untilConverged(scene, world, witness, limitMs, report);
-  // Waits for a full interval without changes, in which nothing may be written.
+  // Waits for a full interval without changes. Nothing may be written during it.
   const calmFrom = Date.now();
   await sleep(LONGEST_REFRESH_MS * 1.06);
   ending.abort();

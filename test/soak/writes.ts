@@ -102,12 +102,10 @@ export function judgeWrites({ writes, changes, records, others, deletedByOthers 
       ({ type }, n) => !(type === 'ADDED' && n === 0 && requested[0]?.verb === 'patch'),
     );
     if (requested.length !== madeChanges.length)
-      findings.push(
-        `${target}: ${requested.length} writes were asked for and ${madeChanges.length} changes seen`,
-      );
+      findings.push(`${target}: ${requested.length} write requests and ${madeChanges.length} watch events`);
     if (requested.length !== recordedOutcomes.length)
       findings.push(
-        `${target}: ${requested.length} writes were asked for and ${recordedOutcomes.length} are in the audit`,
+        `${target}: ${requested.length} write requests and ${recordedOutcomes.length} audit records`,
       );
     const recorded = new Map<string, number>();
     for (const { resourceVersion } of recordedOutcomes)

@@ -58,15 +58,15 @@ describe('target that was never made from the absent source', () => {
 
 describe('missing target that was last written without the absent source', () => {
   const absent = planInputWith({ policy: 'removeKeys', absent: ['one'] });
-  const gone = (part: Partial<PlanInput>) => plan({ ...absent, live: undefined, ...part });
+  const planMissing = (part: Partial<PlanInput>) => plan({ ...absent, live: undefined, ...part });
 
   it('is recreated without the source only with proof and removeKeys', () => {
-    expect(gone({ isWrittenWithout: () => true }).kind).toBe('create');
+    expect(planMissing({ isWrittenWithout: () => true }).kind).toBe('create');
     const fails = { kind: 'fail', error: { code: 'SOURCE_ABSENT' } };
-    expect(gone({ isWrittenWithout: () => true, isProvenAbsent: () => false })).toMatchObject(fails);
-    expect(gone({ isWrittenWithout: () => false })).toMatchObject(fails);
+    expect(planMissing({ isWrittenWithout: () => true, isProvenAbsent: () => false })).toMatchObject(fails);
+    expect(planMissing({ isWrittenWithout: () => false })).toMatchObject(fails);
     const kept = mapping({ ...absent.mapping, onSourceMissing: 'delete' });
-    expect(gone({ mapping: kept, isWrittenWithout: () => true })).toMatchObject(fails);
+    expect(planMissing({ mapping: kept, isWrittenWithout: () => true })).toMatchObject(fails);
   });
 });
 
@@ -136,19 +136,19 @@ describe('target that was made from the absent source', () => {
 
   it('is not proposed for deletion while the absence of a source it was never made from is unproved', () => {
     const [one, two] = [source({ key: 'one' }), source({ key: 'two', optional: true })];
-    const its = mapping({ data: { one, two }, onSourceMissing: 'delete' });
+    const deletingMapping = mapping({ data: { one, two }, onSourceMissing: 'delete' });
     const made: Desired = {
       ...EMPTY,
       data: data({ one: '1' }),
       sources: new Map([['one', { store: 'vault', key: 'one', version: '1' }]]),
       absent: [two],
     };
-    const first = plan(planInput({ mapping: its, desired: made }));
+    const first = plan(planInput({ mapping: deletingMapping, desired: made }));
     if (first.kind !== 'create') throw new Error(`expected a create, got ${first.kind}`);
     const provenOf = (keys: readonly string[]) =>
       plan(
         planInput({
-          mapping: its,
+          mapping: deletingMapping,
           desired: { ...EMPTY, absent: [one, two] },
           live: applied(first.manifest),
           isProvenAbsent: ({ key }) => keys.includes(key),
@@ -202,14 +202,19 @@ describe('several objects with one name', () => {
   const V = { store: 'vault', key: 'ca', version: '1' };
 
   /** A target that has only this key, written when the source existed. */
-  function standing(its: Mapping, name: string, absent: readonly Source[], live?: LiveSecret): PlanInput {
+  function standing(
+    givenMapping: Mapping,
+    name: string,
+    absent: readonly Source[],
+    live?: LiveSecret,
+  ): PlanInput {
     const desired: Desired = {
       kind: 'ready',
       data: data({ [name]: 'value' }),
       sources: new Map([[name, V]]),
       absent,
     };
-    const input = planInput({ mapping: its, desired });
+    const input = planInput({ mapping: givenMapping, desired });
     if (live !== undefined) return { ...input, live };
     const first = plan({ ...input, desired: { ...desired, absent: [] } });
     if (first.kind !== 'create') throw new Error(`expected a create, got ${first.kind}`);
@@ -228,8 +233,8 @@ describe('several objects with one name', () => {
 
   it('are not confused if a required one never existed', () => {
     const required = { ...KEY, optional: false };
-    const its = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'removeKeys' });
-    const result = plan({ ...standing(its, 'V', [required]), isProvenAbsent: () => true });
+    const removingMapping = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'removeKeys' });
+    const result = plan({ ...standing(removingMapping, 'V', [required]), isProvenAbsent: () => true });
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
@@ -248,15 +253,15 @@ describe('several objects with one name', () => {
       'a search',
       mapping({ data: { kty: KEY }, dataFrom: [{ store: 'vault', find: { path: '', tags: {} } }] }),
     ],
-  ])('count as written if %s may have given the key too', (_, its) => {
+  ])('count as written if %s may have given the key too', (_, givenMapping) => {
     for (const absent of [KEY, { ...SECRET, optional: true }])
-      expect(plan(standing(its, 'kty', [absent])).kind).toBe('fail');
+      expect(plan(standing(givenMapping, 'kty', [absent])).kind).toBe('fail');
   });
 
   it('must each be absent before a target is deleted', () => {
     const required = { ...KEY, optional: false };
-    const its = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'delete' });
-    const input = standing(its, 'V', []);
+    const deletingMapping = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'delete' });
+    const input = standing(deletingMapping, 'V', []);
     const desired: Desired = { kind: 'ready', data: new Map(), sources: new Map(), absent: [SECRET] };
     expect(plan({ ...input, desired, isProvenAbsent: () => true }).kind).toBe('fail');
   });
@@ -273,14 +278,14 @@ describe('brake', () => {
   });
 
   it('never allows the deletion of the last target', () => {
-    fc.assert(fc.property(input, (it) => !mayDestroy({ ...it, alive: it.proposed })));
+    fc.assert(fc.property(input, (given) => !mayDestroy({ ...given, alive: given.proposed })));
   });
 
   it('never allows more deletions within the window than the share, or one', () => {
     fc.assert(
-      fc.property(input, (it) => {
-        const most = Math.max(1, it.share * it.total + 1e-6);
-        if (it.proposed + it.destroyed > most) expect(mayDestroy(it)).toBe(false);
+      fc.property(input, (given) => {
+        const most = Math.max(1, given.share * given.total + 1e-6);
+        if (given.proposed + given.destroyed > most) expect(mayDestroy(given)).toBe(false);
       }),
     );
   });
@@ -293,7 +298,7 @@ describe('brake', () => {
     [{ proposed: 29, destroyed: 0, total: 100, alive: 100, share: 0.29 }, true],
     [{ proposed: 1, destroyed: 0, total: 1, alive: 1, share: 1 }, false],
     [{ proposed: 1, destroyed: 0, total: 9, alive: 9, share: 0 }, true],
-  ])('for %o, returns %s', (it, expected) => {
-    expect(mayDestroy(it)).toBe(expected);
+  ])('for %o, returns %s', (given, expected) => {
+    expect(mayDestroy(given)).toBe(expected);
   });
 });

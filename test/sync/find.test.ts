@@ -77,19 +77,22 @@ describe('pattern of a search', () => {
 });
 
 describe('search result', () => {
-  const shape = (it: Search, keys: readonly string[], values: Record<string, string>) => {
+  const shape = (definition: Search, keys: readonly string[], values: Record<string, string>) => {
     const readings = new Map(
       Object.entries(values).map(([key, value]) => [
-        refId(storeRef(foundSource(it, key))),
+        refId(storeRef(foundSource(definition, key))),
         found(value, '7'),
       ]),
     );
-    return shapeDesired(mapping({ dataFrom: [it] }), readings, [{ search: it, keys }]);
+    return shapeDesired(mapping({ dataFrom: [definition] }), readings, [{ search: definition, keys }]);
   };
 
   it('becomes one key each, by the relative name', () => {
-    const it = search({ path: 'features/' }, { rename: { case: 'upper', prefix: 'f_' } });
-    const expected = shape(it, ['features/a', 'features/b'], { 'features/a': '1', 'features/b': '2' });
+    const definition = search({ path: 'features/' }, { rename: { case: 'upper', prefix: 'f_' } });
+    const expected = shape(definition, ['features/a', 'features/b'], {
+      'features/a': '1',
+      'features/b': '2',
+    });
     if (expected.kind !== 'ready') throw expected.error;
     expect(texts(expected.data)).toEqual({ f_A: '1', f_B: '2' });
     expect(expected.sources.get('f_A')).toEqual({ store: 'vault', key: 'features/a', version: '7' });
@@ -119,11 +122,13 @@ describe('search result', () => {
       kind: 'failed',
       error: { code: 'KEY_COLLISION', detail: 'store vault, key a/b; and store vault, key a_b' },
     });
-    const it = search();
+    const definition = search();
     const fixed = source({ key: 'x' });
-    const readings = new Map([fixed, foundSource(it, 'a')].map((one) => [refId(storeRef(one)), found('1')]));
+    const readings = new Map(
+      [fixed, foundSource(definition, 'a')].map((one) => [refId(storeRef(one)), found('1')]),
+    );
     expect(
-      shapeDesired(mapping({ data: { a: fixed } }), readings, [{ search: it, keys: ['a'] }]),
+      shapeDesired(mapping({ data: { a: fixed } }), readings, [{ search: definition, keys: ['a'] }]),
     ).toMatchObject({
       kind: 'failed',
       error: { code: 'KEY_COLLISION' },

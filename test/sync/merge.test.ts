@@ -167,15 +167,15 @@ describe('merge into a Secret', () => {
   });
 
   it('is held too if all sources are proved gone, except for an immutable Secret', () => {
-    const gone = {
+    const absentInput = {
       ...carriedOut(merging()),
       mapping: mapping({ target: { mode: 'merge' }, data: { KEY: source() }, onSourceMissing: 'delete' }),
       desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
     } as const;
-    expect(plan(merging(gone))).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
-    const proved = { ...gone, isProvenAbsent: () => true };
+    expect(plan(merging(absentInput))).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    const proved = { ...absentInput, isProvenAbsent: () => true };
     expect(plan(merging(proved))).toMatchObject({ kind: 'hold' });
-    const fixed = live({ ...gone.live, immutable: true });
+    const fixed = live({ ...absentInput.live, immutable: true });
     expect(plan(merging({ ...proved, live: fixed }))).toMatchObject({
       kind: 'refuse',
       error: { code: 'IMMUTABLE' },
@@ -185,35 +185,35 @@ describe('merge into a Secret', () => {
   it('keeps a key with a missing optional source even if somebody removed our annotation', () => {
     const optional = source({ optional: true });
     const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
-    const gone = {
+    const absentInput = {
       ...done,
       live: live({ ...done.live, annotations: {} }),
       mapping: mapping({ target: { mode: 'merge' }, data: { KEY: optional } }),
       desired: { kind: 'ready', data: data({ OTHER: '2' }), sources: new Map(), absent: [optional] },
     } as const;
     for (const proven of [() => false, () => true])
-      expect(plan(merging({ ...gone, isProvenAbsent: proven }))).toMatchObject({
+      expect(plan(merging({ ...absentInput, isProvenAbsent: proven }))).toMatchObject({
         kind: 'fail',
         error: { code: 'SOURCE_ABSENT' },
       });
     // Keys that were never ours need no proof.
-    expect(plan(merging({ ...gone, merged: [] }))).toMatchObject({ kind: 'merge' });
+    expect(plan(merging({ ...absentInput, merged: [] }))).toMatchObject({ kind: 'merge' });
   });
 
   it('keeps our keys if their source is missing, until that is proved and the mapping allows removal', () => {
     const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
-    const gone = {
+    const absentInput = {
       ...done,
       desired: { kind: 'ready', data: data({ OTHER: '2' }), sources: new Map(), absent: [source()] },
     } as const;
-    expect(plan(merging(gone))).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    expect(plan(merging(absentInput))).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
     const removing = mapping({
       target: { mode: 'merge' },
       data: { KEY: source() },
       onSourceMissing: 'removeKeys',
     });
-    expect(plan(merging({ ...gone, mapping: removing }))).toMatchObject({ kind: 'fail' });
-    expect(plan(merging({ ...gone, mapping: removing, isProvenAbsent: () => true }))).toMatchObject({
+    expect(plan(merging({ ...absentInput, mapping: removing }))).toMatchObject({ kind: 'fail' });
+    expect(plan(merging({ ...absentInput, mapping: removing, isProvenAbsent: () => true }))).toMatchObject({
       kind: 'merge',
       keys: [
         { name: 'KEY', action: 'remove' },
@@ -313,11 +313,11 @@ describe('merge of a former instance', () => {
   });
 
   it('loses keys only with proof, and never all without a person', () => {
-    const gone = {
+    const absentInput = {
       ...renamed({}),
       desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
     } as const;
-    expect(plan(gone)).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    expect(plan(absentInput)).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
     expect(plan(renamed({}))).toMatchObject({
       kind: 'hold',
       ending: { manager: 'secretbridge.old.app', data: new Map() },

@@ -25,9 +25,9 @@ const pin = (...sources: TargetSource[]): Pin => ({
 });
 
 /** Each source as `name=key@version`, or the error code. */
-function versions(it: Mapping, to: Pin, stores = STORES): readonly string[] | string {
+function versions(original: Mapping, to: Pin, stores = STORES): readonly string[] | string {
   try {
-    const { mapping: pinnedMapping } = pinMapping(it, to, stores);
+    const { mapping: pinnedMapping } = pinMapping(original, to, stores);
     const named = Object.entries(pinnedMapping.data).map(
       ([name, { key, version }]) => `${name}=${key}@${version}`,
     );

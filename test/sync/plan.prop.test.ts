@@ -26,7 +26,7 @@ const someMapping: fc.Arbitrary<Mapping> = fc
   })
   .map(({ labels, ...rest }) => mapping({ ...rest, target: { labels } }));
 const value = fc.oneof(
-  fc.jsonValue().map((it) => JSON.stringify(it)),
+  fc.jsonValue().map((json) => JSON.stringify(json)),
   fc.dictionary(fc.constantFrom('a', 'b', 'c', 'e f'), fc.string()).map((record) => JSON.stringify(record)),
   fc.string(),
 );
@@ -74,9 +74,9 @@ function readings(
   stored: Readonly<Record<string, ReadResult>>,
 ): ReadonlyMap<string, ReadResult> {
   return new Map(
-    sourcesOf(given).map((it) => [
-      refId(storeRef(it)),
-      stored[`${it.store} ${it.key}`] ?? { kind: 'absent' },
+    sourcesOf(given).map((ref) => [
+      refId(storeRef(ref)),
+      stored[`${ref.store} ${ref.key}`] ?? { kind: 'absent' },
     ]),
   );
 }
@@ -110,7 +110,7 @@ describe('plan', () => {
   it('never changes an existing Secret because of a failed or absent source', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, key, (given, stored, before, broken) => {
-        const uses = sourcesOf(given).some((it) => it.store === 'vault' && it.key === broken);
+        const uses = sourcesOf(given).some((ref) => ref.store === 'vault' && ref.key === broken);
         fc.pre(uses && before !== undefined);
         const failed: ReadResult = { kind: 'failed', error: new AppError('STORE_UNAVAILABLE') };
         const all = readings(given, { ...stored, [`vault ${broken}`]: failed });
@@ -130,8 +130,8 @@ describe('plan', () => {
           dataFrom: given.dataFrom.toReversed(),
         };
         const all = readings(given, stored);
-        const [a, b] = [given, turned].map((it) =>
-          plan(planInput({ mapping: given, desired: shapeDesired(it, all), live: before })),
+        const [a, b] = [given, turned].map((ordered) =>
+          plan(planInput({ mapping: given, desired: shapeDesired(ordered, all), live: before })),
         );
         expect(a?.kind).toBe(b?.kind);
         expect(a?.keys).toEqual(b?.keys);

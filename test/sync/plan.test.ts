@@ -91,10 +91,10 @@ describe('a target of ours', () => {
       [LABEL.instance, LABEL.mapping],
       '`secretbridge.dev/instance: prod` and `secretbridge.dev/mapping: app`',
     ],
-  ])('that was released by hand (%j) explains how to make it ours again', (gone, back) => {
+  ])('that was released by hand (%j) explains how to make it ours again', (removedLabels, back) => {
     const target = made(input);
     const labels = Object.fromEntries(
-      Object.entries(target.labels).filter(([name]) => !(gone as readonly string[]).includes(name)),
+      Object.entries(target.labels).filter(([name]) => !(removedLabels as readonly string[]).includes(name)),
     );
     const result = plan({ ...input, live: { ...target, labels } });
     expect(result).toMatchObject({

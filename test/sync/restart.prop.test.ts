@@ -16,8 +16,8 @@ const workload: fc.Arbitrary<Workload> = fc.oneof(
 describe('name of a workload in a record', () => {
   it('is parsed back to the same workload', () => {
     fc.assert(
-      fc.property(workload, (it) => {
-        expect(parseWorkload(formatWorkload(it))).toEqual(it);
+      fc.property(workload, (original) => {
+        expect(parseWorkload(formatWorkload(original))).toEqual(original);
       }),
     );
   });

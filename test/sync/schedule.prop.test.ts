@@ -72,10 +72,10 @@ describe('next run', () => {
         refreshMs,
         chance,
         fc.integer({ min: 3_600_000 }),
-        (n, refresh, random, asked) => {
+        (n, refresh, random, retryAfterMs) => {
           for (const code of ['THROTTLED', 'STORE_UNAVAILABLE', 'CLUSTER_UNAVAILABLE', 'CONFLICT'] as const) {
             const given = { failures: n, refreshMs: refresh, chance: random };
-            const ms = next({ kind: 'failed', code, retryAfterMs: asked }, given);
+            const ms = next({ kind: 'failed', code, retryAfterMs }, given);
             expect(ms).toBeGreaterThanOrEqual(60 * MINUTE);
             expect(ms).toBeLessThanOrEqual(65 * MINUTE);
           }

@@ -1,8 +1,8 @@
-"""Signs what it is sent.
+"""Signs messages.
 
-``POST /sign`` answers with the HMAC-SHA-256 of the body under the key ``signing-key``, which depends on the
-Secret and does not tell it. ``GET /healthz`` answers 200 while there is a key, and ``GET /revision`` says
-which revision of the Secret is in use.
+``POST /sign`` returns the HMAC-SHA-256 of the body under the key ``signing-key`` of the Secret. The answer
+does not reveal the key. ``GET /healthz`` returns 200 while there is a key. ``GET /revision`` returns the
+current revision of the Secret.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from shop.sources import (
 )
 
 KEY = "signing-key"
-LONGEST_BODY = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 
 
 def open_source(environ: Mapping[str, str]) -> SecretSource:
-    """The source that ``SECRET_FROM`` names: ``environment``, ``files`` or ``api``."""
+    """Returns the source for ``SECRET_FROM``: ``environment``, ``files`` or ``api``."""
     kind = environ.get("SECRET_FROM", "environment")
     if kind == "environment":
         return EnvironmentSource({KEY: "SIGNING_KEY"}, environ)
@@ -49,7 +49,7 @@ def open_source(environ: Mapping[str, str]) -> SecretSource:
             ca_file=folder / "ca.crt",
             max_age=float(environ.get("SECRET_MAX_AGE", "30")),
         )
-    raise SystemExit(f"SECRET_FROM is environment, files or api, not {kind}")
+    raise SystemExit(f"SECRET_FROM must be environment, files or api, not {kind}")
 
 
 def sign(key: bytes, message: bytes) -> str:
@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if self.path != "/sign" or not length.isdecimal() or int(length) > LONGEST_BODY:
+        if self.path != "/sign" or not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             return self._answer(400, {"error": "POST /sign with a body of at most 1 MiB"})
         message = self.rfile.read(int(length))
         try:
@@ -88,7 +88,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: a probe every few seconds is no news."""
+        """Logs nothing, because probes arrive every few seconds."""
 
 
 class Server(ThreadingHTTPServer):
@@ -104,13 +104,13 @@ def main(environ: Mapping[str, str]) -> int:
         source = open_source(environ)
         source.current()
     except SecretUnavailable as error:
-        # Ends rather than serves without a key: the kubelet starts it again until there is one.
+        # Exits instead of serving without a key. The kubelet restarts it until there is one.
         print(f"shop: {error}", file=sys.stderr)
         return 1
     address = (environ.get("HOST", "0.0.0.0"), int(environ.get("PORT", "8000")))
     with Server(address, source) as server:
         print(f"shop: listening on port {server.server_port}", flush=True)
-        # The first process of a container has no default handler, and would be killed after its grace period.
+        # The first process of a container has no default handler. It would be killed after the grace period.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()

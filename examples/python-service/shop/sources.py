@@ -1,8 +1,8 @@
-"""Three ways for a process to get at its Secret.
+"""Three ways for a process to read its Secret.
 
-Each source answers ``current()`` with a snapshot: the values of all keys, read together, and a revision that
-is another one whenever they may have changed. Ask for it each time a value is used, or compare revisions to
-know when a pool of connections has to be made anew.
+``current()`` of each source returns a snapshot: the values of all keys, read together, and a revision. The
+revision changes whenever the values may have changed. Call it each time a value is used. Or compare revisions
+to know when to replace a connection pool.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class SecretUnavailable(Exception):
-    """The Secret cannot be read. The message never holds a value, nor what a server answered."""
+    """The Secret cannot be read. The message never contains a value or the answer of a server."""
 
 
 @dataclass(frozen=True, repr=False)
 class Snapshot:
-    """The values of one Secret at one time. They do not show in logs: there is no ``repr`` of them."""
+    """The values of one Secret at one time. ``repr`` omits them, so they do not appear in logs."""
 
     values: Mapping[str, bytes]
     revision: str
@@ -46,18 +46,18 @@ class Snapshot:
 
 class SecretSource(Protocol):
     def current(self) -> Snapshot:
-        """The Secret as far as this source knows it now. Raises SecretUnavailable when it never got any."""
+        """Returns the latest Secret of this source. Raises SecretUnavailable if it never got one."""
 
 
 class EnvironmentSource:
-    """Environment variables: what they were when the process started, for as long as it lives."""
+    """Environment variables. Their values never change while the process runs."""
 
     def __init__(self, names: Mapping[str, str], environ: Mapping[str, str]) -> None:
-        """``names``: which variable holds which key, for example ``{"signing-key": "SIGNING_KEY"}``."""
+        """``names`` maps keys to variables, for example ``{"signing-key": "SIGNING_KEY"}``."""
         missing = sorted(variable for variable in names.values() if variable not in environ)
         if missing:
             raise SecretUnavailable(f"not set: {', '.join(missing)}")
-        # As bytes again: a variable may hold bytes that are no UTF-8.
+        # Back to bytes, because a variable may contain bytes that are not UTF-8.
         values = {key: os.fsencode(environ[variable]) for key, variable in names.items()}
         self._snapshot = Snapshot(values, "environment")
 
@@ -66,11 +66,11 @@ class EnvironmentSource:
 
 
 class DirectorySource:
-    """A mounted volume. Looks whether it was exchanged each time it is asked, which costs one system call.
+    """A mounted volume. Each call checks for an update, which costs one system call.
 
-    The kubelet writes all keys into a new folder and then renames a symbolic link to it, ``..data``. So the
-    link tells of a change, and its folder has keys that belong together. Reading each key by its own path
-    would not do: the link may move between two of them.
+    The kubelet writes all keys into a new folder and then replaces the symbolic link ``..data`` to it. So a
+    new link shows a change, and the keys in its folder belong together. Reading each key through the mounted
+    path is not safe, because the link may change between two reads.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,10 +81,10 @@ class DirectorySource:
 
     def current(self) -> Snapshot:
         with self._lock:
-            # Twice at most: the folder that was begun with may be gone, and then there is a newer one.
+            # The folder may be removed during the read. Then the second attempt reads a newer one.
             for attempt in (1, 2):
                 try:
-                    return self._look()
+                    return self._read()
                 except FileNotFoundError:
                     if attempt == 2:
                         break
@@ -92,9 +92,9 @@ class DirectorySource:
                 return self._snapshot
             raise SecretUnavailable(f"no Secret is mounted at {self._path}")
 
-    def _look(self) -> Snapshot:
+    def _read(self) -> Snapshot:
         link = self._path / "..data"
-        # Not followed: what counts is when the link itself was put there.
+        # Checks the link itself, because the kubelet replaces it with each update.
         status = os.stat(link, follow_symlinks=False)
         identity = (status.st_ino, status.st_mtime_ns)
         if self._snapshot is None or identity != self._identity:
@@ -106,11 +106,10 @@ class DirectorySource:
 
 
 class ApiSource:
-    """The API server, asked as this pod's own service account. Keeps an answer for ``max_age`` seconds.
+    """The API server, with the pod's own service account. Caches the Secret for ``max_age`` seconds.
 
-    When the API server cannot be reached, or says that we may not read any more, what was read last stays in
-    use: a service that runs must not stop because of that. At the start there is nothing to go on with, so it
-    fails.
+    When the API server is unreachable or denies access, the last snapshot stays in use, because a running
+    service must not stop for that reason. Without a snapshot, ``current()`` fails.
     """
 
     def __init__(
@@ -125,30 +124,30 @@ class ApiSource:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = f"{address}/api/v1/namespaces/{namespace}/secrets/{name}"
-        self._what = f"{namespace}/{name}"
+        self._secret = f"{namespace}/{name}"
         self._token_file = token_file
-        # One that verifies the server: the token goes to nobody else.
+        # Verifies the server, so that the token goes only to the API server.
         self._tls = ssl.create_default_context(cafile=ca_file) if address.startswith("https:") else None
         self._max_age = max_age
         self._clock = clock
         self._lock = threading.Lock()
-        self._asked = float("-inf")
+        self._read_at = float("-inf")
         self._snapshot: Snapshot | None = None
 
     def current(self) -> Snapshot:
         with self._lock:
-            if self._snapshot is not None and self._clock() - self._asked < self._max_age:
+            if self._snapshot is not None and self._clock() - self._read_at < self._max_age:
                 return self._snapshot
             try:
                 self._snapshot = self._read()
             except SecretUnavailable:
                 if self._snapshot is None:
                     raise
-            self._asked = self._clock()
+            self._read_at = self._clock()
             return self._snapshot
 
     def _read(self) -> Snapshot:
-        # Read each time: the kubelet renews the token long before it ends.
+        # Reads the token each time, because the kubelet renews it before it expires.
         token = self._token_file.read_text(encoding="ascii").strip()
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         request = urllib.request.Request(self._url, headers=headers)
@@ -157,8 +156,8 @@ class ApiSource:
                 body = json.load(answer)
         except urllib.error.HTTPError as error:
             error.close()
-            raise SecretUnavailable(f"the API server answered {error.code} about {self._what}") from None
+            raise SecretUnavailable(f"the API server answered {error.code} about {self._secret}") from None
         except (OSError, ValueError):
-            raise SecretUnavailable(f"the API server did not answer about {self._what}") from None
+            raise SecretUnavailable(f"the API server did not answer about {self._secret}") from None
         values = {key: base64.b64decode(value) for key, value in body.get("data", {}).items()}
         return Snapshot(values, body["metadata"]["resourceVersion"])

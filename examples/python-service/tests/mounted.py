@@ -1,4 +1,4 @@
-"""A volume as the kubelet makes it, and exchanges it."""
+"""Creates and updates a Secret volume like the kubelet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class MountedSecret:
-    """``path/KEY`` -> ``..data/KEY``, ``..data`` -> a folder of its own for each content."""
+    """``path/KEY`` links to ``..data/KEY``, and ``..data`` to a folder for each update."""
 
     def __init__(self, path: Path, values: Mapping[str, bytes]) -> None:
         self.path = path

@@ -17,13 +17,13 @@ class SnapshotTest(unittest.TestCase):
         snapshot = Snapshot({"signing-key": b"hidden"}, "1")
         self.assertNotIn("hidden", f"{snapshot} {snapshot!r}")
 
-    def test_names_a_key_that_is_not_there(self) -> None:
+    def test_names_a_missing_key(self) -> None:
         with self.assertRaisesRegex(SecretUnavailable, "no key other"):
             Snapshot({}, "1")["other"]
 
 
 class EnvironmentSourceTest(unittest.TestCase):
-    def test_keeps_what_was_there_at_the_start(self) -> None:
+    def test_keeps_the_values_of_the_start(self) -> None:
         environ = {"SIGNING_KEY": "first"}
         source = EnvironmentSource({"signing-key": "SIGNING_KEY"}, environ)
         environ["SIGNING_KEY"] = "second"
@@ -40,11 +40,11 @@ class DirectorySourceTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.path = Path(folder.name)
 
-    def test_reads_bytes_as_they_are(self) -> None:
+    def test_reads_bytes_unchanged(self) -> None:
         MountedSecret(self.path, {"signing-key": b"\x00\xff\n"})
         self.assertEqual(DirectorySource(self.path).current()["signing-key"], b"\x00\xff\n")
 
-    def test_gives_the_new_content_after_an_exchange(self) -> None:
+    def test_returns_the_new_content_after_an_update(self) -> None:
         mounted = MountedSecret(self.path, {"user": b"a", "password": b"of a"})
         source = DirectorySource(self.path)
         before = source.current()
@@ -54,23 +54,23 @@ class DirectorySourceTest(unittest.TestCase):
         self.assertEqual(dict(after.values), {"user": b"b", "password": b"of b"})
         self.assertNotEqual(before.revision, after.revision)
 
-    def test_reads_nothing_again_while_the_link_stands(self) -> None:
+    def test_reads_files_once_while_the_link_is_unchanged(self) -> None:
         MountedSecret(self.path, {"signing-key": b"first"})
         source = DirectorySource(self.path)
         self.assertIs(source.current(), source.current())
 
-    def test_keeps_what_it_has_when_the_volume_goes(self) -> None:
+    def test_keeps_its_snapshot_when_the_volume_disappears(self) -> None:
         MountedSecret(self.path, {"signing-key": b"first"})
         source = DirectorySource(self.path)
         source.current()
         (self.path / "..data").unlink()
         self.assertEqual(source.current()["signing-key"], b"first")
 
-    def test_fails_where_nothing_is_mounted(self) -> None:
+    def test_fails_without_a_mounted_secret(self) -> None:
         with self.assertRaisesRegex(SecretUnavailable, "no Secret is mounted"):
             DirectorySource(self.path).current()
 
-    def test_never_mixes_two_contents(self) -> None:
+    def test_never_mixes_two_updates(self) -> None:
         mounted = MountedSecret(self.path, {"user": b"0", "password": b"0"})
         source = DirectorySource(self.path)
         done = threading.Event()
@@ -96,7 +96,7 @@ class DirectorySourceTest(unittest.TestCase):
 
 
 class ApiServer:
-    """Answers as the API server does, to one token."""
+    """A fake API server that accepts one token."""
 
     def __init__(self, token: str) -> None:
         self.token = token
@@ -108,10 +108,10 @@ class ApiServer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.requests += 1
-                allowed = self.headers["Authorization"] == f"Bearer {outer.token}"
-                known = self.path == "/api/v1/namespaces/shop/secrets/shop-signing"
-                status = 200 if allowed and known else 403
-                body = outer.secret() if status == 200 else {"message": "it is forbidden, and s3cret"}
+                is_allowed = self.headers["Authorization"] == f"Bearer {outer.token}"
+                is_secret = self.path == "/api/v1/namespaces/shop/secrets/shop-signing"
+                status = 200 if is_allowed and is_secret else 403
+                body = outer.secret() if status == 200 else {"message": "forbidden s3cret"}
                 content = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
@@ -156,7 +156,7 @@ class ApiSourceTest(unittest.TestCase):
             clock=lambda: self.now,
         )
 
-    def test_reads_its_secret_and_keeps_it_for_a_while(self) -> None:
+    def test_caches_its_secret_for_max_age(self) -> None:
         source = self.source()
         self.assertEqual(source.current()["signing-key"], b"first")
         self.server.value, self.server.version = b"second", 2
@@ -166,7 +166,7 @@ class ApiSourceTest(unittest.TestCase):
         self.assertEqual(source.current()["signing-key"], b"second")
         self.assertEqual(self.server.requests, 2)
 
-    def test_takes_a_renewed_token(self) -> None:
+    def test_uses_a_renewed_token(self) -> None:
         source = self.source()
         source.current()
         self.server.token = "token-2"
@@ -174,12 +174,12 @@ class ApiSourceTest(unittest.TestCase):
         self.server.value, self.now = b"second", 31
         self.assertEqual(source.current()["signing-key"], b"second")
 
-    def test_fails_at_the_start_and_does_not_repeat_the_answer(self) -> None:
+    def test_fails_at_the_start_without_quoting_the_answer(self) -> None:
         with self.assertRaisesRegex(SecretUnavailable, "answered 403 about shop/other") as raised:
             self.source("other").current()
         self.assertNotIn("s3cret", str(raised.exception))
 
-    def test_goes_on_with_what_it_has_when_it_is_refused_later(self) -> None:
+    def test_keeps_its_snapshot_when_access_is_denied_later(self) -> None:
         source = self.source()
         source.current()
         self.server.token, self.now = "another", 31

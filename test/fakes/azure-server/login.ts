@@ -5,21 +5,21 @@ export const TENANT = '11111111-1111-4111-8111-111111111111';
 
 export interface Application {
   secret?: string;
-  /** The federated token that it accepts. */
+  /** The accepted federated token. */
   assertion?: string;
-  /** PEM: assertions signed by its key are accepted. */
+  /** PEM. Assertions signed by its key are accepted. */
   certificate?: string;
 }
 
-/** An authority (Microsoft Entra ID) with one tenant, and an endpoint of managed identities. */
+/** A fake of Microsoft Entra ID with one tenant, and of a managed identity endpoint. */
 export interface Login {
   /** By client id. */
   readonly applications: Map<string, Application>;
-  /** Client ids of user-assigned identities; the empty one is the system's. */
+  /** Client ids of user-assigned identities. The empty one is the system-assigned identity. */
   readonly identities: Set<string>;
-  /** Of the next tokens, seconds. */
+  /** The lifetime of new tokens in seconds. */
   lifetime: number;
-  /** So many tokens were handed out. */
+  /** The number of issued tokens. */
   readonly issued: ReadonlySet<string>;
   readonly counts: { discovery: number; token: number; identity: number };
   accepts(token: string): boolean;

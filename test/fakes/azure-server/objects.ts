@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 export interface Attributes {
   enabled?: boolean;
-  /** Milliseconds since 1970; seconds in answers. */
+  /** Milliseconds since 1970. Answers contain seconds. */
   notBefore?: number;
   expires?: number;
 }
@@ -10,9 +10,9 @@ export interface Attributes {
 export interface PutOptions extends Attributes {
   readonly contentType?: string;
   readonly tags?: Readonly<Record<string, string>>;
-  /** Made for a certificate of the same name. */
+  /** Whether it belongs to a certificate of the same name. */
   readonly managed?: boolean;
-  /** Instead of a random one. */
+  /** A fixed id instead of a random one. */
   readonly version?: string;
 }
 
@@ -29,22 +29,22 @@ interface Held<Content> {
   versions: Version<Content>[];
 }
 
-/** The objects of one kind (secrets, keys or certificates) in a vault: versions, states, soft delete. */
+/** The objects of one kind (secrets, keys or certificates) in a vault, with versions and soft delete. */
 export interface Objects<Content> {
-  /** A new version, which is the current one. Gives its id. */
+  /** Adds a version, which becomes the current one. Returns its id. */
   put(name: string, content: Content, options?: PutOptions): string;
-  /** Changes the current version, or the one named. */
+  /** Changes the current version, or the given one. */
   update(name: string, options: PutOptions, version?: string): void;
-  /** Deleted, recoverable. */
+  /** Soft-deletes an object. */
   remove(name: string): void;
   recover(name: string): void;
-  /** Removes a deleted one for ever. */
+  /** Removes a soft-deleted object permanently. */
   purge(name: string): void;
   get(name: string, version?: string): Version<Content> | undefined;
   getDeleted(name: string): Version<Content> | undefined;
-  /** The current versions, by name. */
+  /** The current versions by name. */
   list(): readonly { readonly name: string; readonly version: Version<Content> }[];
-  /** The name as it was first written: the service ignores the case of letters. */
+  /** The name in its original spelling, because the service ignores letter case. */
   nameOf(name: string): string;
 }
 

@@ -7,7 +7,7 @@ import { FAULTS } from './faults.ts';
 import { IDENTITY_HEADER, TENANT } from './login.ts';
 import { startAzureServer } from './server.ts';
 
-/** The vendor's clients as they are, with their own way of sending. */
+/** The vendor's clients with their own transport. */
 async function open(now?: () => number) {
   const server = await startAzureServer(now === undefined ? {} : { now });
   server.login.applications.set('client', { secret: 's3cret', assertion: 'a.jwt' });
@@ -36,8 +36,8 @@ async function refusal(promise: Promise<unknown>) {
   return { status: error.statusCode, code: error.code, details: error.details };
 }
 
-describe('the double of Key Vault, asked by the vendor’s clients', () => {
-  it('asks for a token once, and then takes it', async () => {
+describe('the Key Vault fake, called by the vendor’s clients', () => {
+  it('requires a token, which the client then reuses', async () => {
     await using azure = await open();
     azure.server.secrets.put('a', '1');
     await azure.secrets.getSecret('a');
@@ -52,7 +52,7 @@ describe('the double of Key Vault, asked by the vendor’s clients', () => {
     expect(azure.server.login.counts).toEqual({ discovery: 1, token: 1, identity: 0 });
   });
 
-  it('gives a secret with its attributes, times in whole seconds', async () => {
+  it('returns a secret with its attributes, with times in whole seconds', async () => {
     await using azure = await open(() => 1_800_000_000_900);
     const { secrets } = azure.server;
     const options = { contentType: 'text/plain', tags: { a: 'b' }, expires: 1_900_000_000_000 };
@@ -83,7 +83,7 @@ describe('the double of Key Vault, asked by the vendor’s clients', () => {
     expect(none).toMatchObject({ status: 404, code: 'SecretNotFound' });
   });
 
-  it('tells absent, deleted, disabled and denied ones apart', async () => {
+  it('distinguishes absent, deleted, disabled and denied secrets', async () => {
     await using azure = await open();
     const { secrets } = azure.server;
     expect(await refusal(azure.secrets.getSecret('a'))).toMatchObject({
@@ -120,7 +120,7 @@ describe('the double of Key Vault, asked by the vendor’s clients', () => {
     });
   });
 
-  it('lists 25 a page, with neither values nor versions, disabled ones too', async () => {
+  it('lists 25 secrets a page without values and versions, including disabled ones', async () => {
     await using azure = await open();
     for (let index = 0; index < 60; index += 1)
       azure.server.secrets.put(`n${index + 100}`, 'x', { tags: { i: `${index}` } });
@@ -133,7 +133,7 @@ describe('the double of Key Vault, asked by the vendor’s clients', () => {
     expect(second).toMatchObject({ name: 'n101', enabled: true });
   });
 
-  it('gives keys and certificates', async () => {
+  it('returns keys and certificates', async () => {
     await using azure = await open();
     const version = azure.server.keys.put('k', '{"kty":"RSA","n":"0vx7","e":"AQAB"}');
     const { key, properties } = await azure.keys.getKey('k');
@@ -151,7 +151,7 @@ describe('the double of Key Vault, asked by the vendor’s clients', () => {
     });
   });
 
-  it('no longer takes a token that has ended or was revoked', async () => {
+  it('rejects an expired or revoked token', async () => {
     let now = Date.now();
     await using azure = await open(() => now);
     azure.server.secrets.put('a', '1');
@@ -164,7 +164,7 @@ describe('the double of Key Vault, asked by the vendor’s clients', () => {
     expect(await refusal(other.secrets.getSecret('a'))).toMatchObject({ status: 401 });
   });
 
-  it.each(FAULTS.filter((fault) => !/hang|endless/.test(fault)))('does wrong as told: %s', async (fault) => {
+  it.each(FAULTS.filter((fault) => !/hang|endless/.test(fault)))('applies the fault: %s', async (fault) => {
     await using azure = await open();
     azure.server.secrets.put('a', '1');
     azure.server.fail(fault, /secrets\/a/);
@@ -172,7 +172,7 @@ describe('the double of Key Vault, asked by the vendor’s clients', () => {
       () => 'fine',
       () => 'failed',
     );
-    // The client takes whatever looks like an answer.
+    // The client accepts any body that looks like an answer.
     expect(result).toEqual(
       fault === 'not UTF-8' || fault === 'wrong content type' ? expect.anything() : 'failed',
     );
@@ -180,7 +180,7 @@ describe('the double of Key Vault, asked by the vendor’s clients', () => {
     expect((await azure.secrets.getSecret('a')).value).toBe('1');
   });
 
-  it('lets a request hang, and says so', async () => {
+  it('lets a request hang, and calls `onHang`', async () => {
     await using azure = await open();
     const hangs = Promise.withResolvers<void>();
     azure.server.onHang = hangs.resolve;
@@ -195,7 +195,7 @@ describe('the double of Key Vault, asked by the vendor’s clients', () => {
   });
 });
 
-describe('the double of the authority', () => {
+describe('the Entra fake', () => {
   const token = (credential: ClientSecretCredential) =>
     credential.getToken('https://vault.azure.net/.default');
 
@@ -214,7 +214,7 @@ describe('the double of the authority', () => {
     }
   });
 
-  it('gives tokens for Key Vault only, and for its tenant', async () => {
+  it('issues tokens only for Key Vault and its tenant', async () => {
     await using azure = await open();
     await expect(azure.credential.getToken('https://graph.microsoft.com/.default')).rejects.toThrow('500011');
     await expect(
@@ -223,7 +223,7 @@ describe('the double of the authority', () => {
   });
 });
 
-describe('the double of the endpoint of managed identities', () => {
+describe('the managed identity fake', () => {
   it('requires a header, and rejects unknown identities', async () => {
     await using azure = await open();
     const ask = async (

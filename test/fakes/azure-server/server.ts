@@ -8,43 +8,43 @@ import { createLogin, type Login, TENANT } from './login.ts';
 import { createObjects, type Objects } from './objects.ts';
 import { answerVault, type Cer, failure, type Jwk, type Reply } from './vault.ts';
 
-/** Which of the three services a fault concerns. */
+/** The service that a fault affects. */
 export type Service = 'vault' | 'authority' | 'identity';
 
 /**
- * Azure Key Vault with the authority that it trusts, over HTTPS with a certificate of its own issuer, and an endpoint
- * of managed identities over HTTP. Says what the service says, with the few things that we ask.
+ * A fake of Azure Key Vault and its authority over HTTPS, with certificates of its own issuer. Also serves a managed
+ * identity endpoint over HTTP. Implements only the requests that we use.
  */
 export interface AzureServer extends AsyncDisposable {
-  /** Of the vault. */
+  /** The address of the vault. */
   readonly address: string;
-  /** For AZURE_AUTHORITY_HOST. */
+  /** The value of AZURE_AUTHORITY_HOST. */
   readonly authorityHost: string;
-  /** For IDENTITY_ENDPOINT. */
+  /** The value of IDENTITY_ENDPOINT. */
   readonly identityEndpoint: string;
-  /** PEM of the issuer of the certificates. */
+  /** The issuer of the certificates, as PEM. */
   readonly ca: string;
   readonly secrets: Objects<string>;
   readonly keys: Objects<Jwk>;
   readonly certificates: Objects<Cer>;
   readonly login: Login;
-  /** `vault GET /secrets/a`, without the query, in their order. */
+  /** The request lines in order, such as `vault GET /secrets/a`, without queries. */
   readonly requests: string[];
-  /** How many were made to the vault and the authority. */
+  /** The number of requests to the vault and the authority. */
   readonly connections: number;
-  /** From now on, for the requests whose line matches; undefined: none. */
+  /** Sets the fault of requests whose line matches, or none. */
   fail(fault: Fault | undefined, line?: RegExp): void;
-  /** Refuses the requests whose line matches, with this inner code. */
+  /** Denies requests whose line matches, with this inner code. */
   deny(line: RegExp | undefined, inner?: string): void;
-  /** Called when a request will not be answered, so that a test need not wait for its time limit. */
+  /** Called when a request will get no answer, so that a test need not wait for a timeout. */
   onHang: () => void;
-  /** Replaces the next page's address in lists. */
+  /** Replaces the address of the next page in lists. */
   nextLink: ((link: string) => string) | undefined;
-  /** Puts another body into the successes of the vault. */
+  /** Replaces the body of successful vault answers. */
   rewrite: ((body: string) => string) | undefined;
-  /** The challenge's resource. */
+  /** The resource in the challenge. */
   resource: string;
-  /** The challenge's tenant. */
+  /** The tenant in the challenge. */
   tenant: string;
 }
 

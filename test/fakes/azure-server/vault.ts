@@ -6,9 +6,9 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The JWK as text: the order of its members is part of it. */
+/** The JWK as text, because the order of its members matters. */
 export type Jwk = string;
-/** DER of the certificate. */
+/** The certificate as DER. */
 export type Cer = Uint8Array;
 
 export interface VaultContents {
@@ -19,7 +19,7 @@ export interface VaultContents {
 
 const PAGE_SIZE = 25;
 
-/** What Key Vault answers to a GET by somebody who may ask. https://learn.microsoft.com/rest/api/keyvault/ */
+/** The answer of Key Vault to an authorized GET. https://learn.microsoft.com/rest/api/keyvault/ */
 export function answerVault(contents: VaultContents, address: string, url: URL): Reply {
   const [collection = '', name = '', version = ''] = decodeURIComponent(url.pathname).split('/').slice(1);
   const kind = collection.replace(/^deleted/, '');
@@ -32,7 +32,7 @@ export function answerVault(contents: VaultContents, address: string, url: URL):
     ? objects.getDeleted(name)
     : objects.get(name, version === '' ? undefined : version);
   if (stored === undefined) return failure(404, `${SINGULAR[kind]}NotFound`);
-  // A key can be looked at while it is disabled; of a secret that is all that is said, also once it is deleted.
+  // A disabled key is readable. A disabled secret is not, not even after its deletion.
   if (stored.options.enabled === false && (kind === 'secrets' || (kind === 'certificates' && !isDeleted))) {
     return failure(403, 'Forbidden', `${SINGULAR[kind]}Disabled`);
   }
@@ -88,7 +88,7 @@ function attributesOf({ options, createdAt, updatedAt }: Version<unknown>) {
   };
 }
 
-/** At most 25 a page, no values and no versions; disabled ones too. */
+/** Returns at most 25 objects a page, without values and versions. Includes disabled ones. */
 function list(contents: VaultContents, kind: Kind, address: string, url: URL): Reply {
   const objects: Objects<string | Uint8Array> = contents[kind];
   const size = Math.min(Number(url.searchParams.get('maxresults') ?? PAGE_SIZE), PAGE_SIZE);

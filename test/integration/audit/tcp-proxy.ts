@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { listen } from '../../fakes/loopback.ts';
 
-/** What the proxy does when the client sends a commit. */
+/** The fault that the proxy applies to a commit. */
 export type CommitFault =
   /** Cuts both ends. The server never receives the commit. */
   | 'never sent'

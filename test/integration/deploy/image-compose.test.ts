@@ -128,10 +128,10 @@ describe('the image with the configuration and the seed of docker-compose.yml', 
     }
     expect({
       ended: await ended,
-      said: (await logs).split('\n').filter((line) => /"level":"error"/.test(line)),
+      errors: (await logs).split('\n').filter((line) => /"level":"error"/.test(line)),
     }).toEqual({
       ended: [0, null],
-      said: [],
+      errors: [],
     });
   }, 180_000);
 });

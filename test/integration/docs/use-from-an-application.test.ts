@@ -37,8 +37,8 @@ async function startShop(env: Readonly<Record<string, string>>) {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = once(child, 'close');
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+  let errorOutput = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errorOutput += text));
   const lines = createInterface({ input: child.stdout });
   const [line] = (await Promise.race([once(lines, 'line'), ended])) as [unknown];
   const port = /port (\d+)$/.exec(String(line))?.[1];
@@ -52,7 +52,7 @@ async function startShop(env: Readonly<Record<string, string>>) {
   return {
     /** Undefined when the process exited instead of listening. */
     port,
-    said: () => said,
+    errorOutput: () => errorOutput,
     sign: async (message: string) => (await sendRequest('/sign', message)).signature,
     revision: async () => (await sendRequest('/revision')).revision,
     async [Symbol.asyncDispose]() {
@@ -137,7 +137,9 @@ describe('the page on applications', () => {
     {
       await using rejected = await startShop(env);
       expect(rejected.port).toBeUndefined();
-      expect(rejected.said()).toBe(`shop: the API server answered 403 about ${namespace}/shop-signing\n`);
+      expect(rejected.errorOutput()).toBe(
+        `shop: the API server answered 403 about ${namespace}/shop-signing\n`,
+      );
     }
 
     for (const { kind, ...object } of await objectsOf('api.yaml', namespace)) {
@@ -158,7 +160,7 @@ describe('the page on applications', () => {
 
     await using other = await startShop({ ...env, SECRET_NAME: 'payments-db' });
     expect(other.port).toBeUndefined();
-    expect(other.said()).toBe(`shop: the API server answered 403 about ${namespace}/payments-db\n`);
+    expect(other.errorOutput()).toBe(`shop: the API server answered 403 about ${namespace}/payments-db\n`);
   });
 
   it('has a service that rejects an API server with an unknown certificate', async () => {
@@ -179,7 +181,7 @@ describe('the page on applications', () => {
       SERVICE_ACCOUNT_DIRECTORY: folder,
     });
     expect(shop.port).toBeUndefined();
-    expect(shop.said()).toBe('shop: the API server did not answer about default/shop-signing\n');
+    expect(shop.errorOutput()).toBe('shop: the API server did not answer about default/shop-signing\n');
   });
 });
 

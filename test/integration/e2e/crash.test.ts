@@ -51,7 +51,7 @@ describe(`kill -9 at ${KILLS} random moments of a sync (seed ${SEED})`, () => {
     const withOpenIntents = kills.filter((killResult) => killResult.openIntents > 0).length;
     const intents = kills.reduce((sum, killResult) => sum + killResult.openIntents, 0);
     console.log(
-      `seed ${SEED}: ${KILLS} kills, ${duringWrites} of them amid the writes, ${withOpenIntents} left ${intents} intents open; ${records.length} records`,
+      `seed ${SEED}: ${KILLS} kills, ${duringWrites} of them during the writes, ${withOpenIntents} left ${intents} intents open; ${records.length} records`,
     );
     // With fewer, the test proves little.
     expect(duringWrites).toBeGreaterThanOrEqual(Math.floor(KILLS / 4));

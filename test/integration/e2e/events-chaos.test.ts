@@ -114,7 +114,7 @@ describe('events through SQS to two replicas', () => {
     const writes = await world.writes();
     await within(20_000, async () => expect(await queue.size()).toBe(0));
     console.log(
-      `${ROTATIONS} rotations: ${byEvents.length} updates by events, ${writes.length - 2 * KEYS.length} in all; in step ${elapsedMs} ms after the last; hints ${await sumOf([a], 'secretbridge_events_total{intake="eu",outcome="taken"}')} by the replica that is left`,
+      `${ROTATIONS} rotations: ${byEvents.length} updates by events, ${writes.length - 2 * KEYS.length} in all; all synced ${elapsedMs} ms after the last; hints ${await sumOf([a], 'secretbridge_events_total{intake="eu",outcome="taken"}')} by the remaining replica`,
     );
   });
 });

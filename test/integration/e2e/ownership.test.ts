@@ -100,7 +100,7 @@ describe('a foreign Secret', () => {
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { updated: 1 } });
   });
 
-  it('is what our Secret becomes when someone removes its label, and it is not adopted again', async () => {
+  it('includes a former Secret of ours whose label was removed, and it is not adopted again', async () => {
     for (const label of ['secretbridge.dev/instance', 'secretbridge.dev/mapping']) {
       await using bench = await openOne();
       await bench.sync();

@@ -158,15 +158,15 @@ describe('OpenBao', () => {
     expect(await bench.secretValue()).toBe(json(text(SECOND)));
 
     // A new secret counts from 1 again, so its version 2 is another one.
-    await bench.put('anew');
-    await bench.put('anew and on');
+    await bench.put('recreated');
+    await bench.put('recreated, second version');
     expect(await bench.run('sync')).toMatchObject({
       code: 4,
       stdout: expect.stringContaining('VERSION_GONE'),
     });
     expect(await bench.secretValue()).toBe(json(text(SECOND)));
     expect(await bench.run('unpin', 'db')).toMatchObject({ code: 0 });
-    expect(await bench.secretValue()).toBe(json('anew and on'));
+    expect(await bench.secretValue()).toBe(json('recreated, second version'));
     await expectRefused(bench, second, 'VERSION_GONE');
     expect(await bench.run('audit', 'verify')).toMatchObject({ code: 0 });
     expect(await bench.leaks()).toEqual([]);

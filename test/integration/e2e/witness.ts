@@ -15,7 +15,7 @@ export interface Change {
 }
 
 export interface Witness extends AsyncDisposable {
-  /** All changes up to now; writes a marker of its own to know that it has received everything. */
+  /** All changes up to now. Writes a marker Secret and waits for its event. */
   changes(): Promise<readonly Change[]>;
   /** The changes received so far. */
   readonly received: readonly Change[];

@@ -9,7 +9,7 @@ it('reports OpenBao, which has no event stream, as CONFIG_INVALID', async () => 
   await using provider = await openProvider({ address: bao.address }, { TOKEN: bao.token });
   await expect(provider.subscribe?.(listener)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
-    detail: expect.stringMatching(/only Vault Enterprise/),
+    detail: expect.stringMatching(/requires Vault Enterprise/),
   });
 });
 

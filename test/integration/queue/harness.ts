@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { createConnection } from 'node:net';
 import { SecretValue } from '../../../src/core/secret-value.ts';
 import type { Queue } from '../../../src/queue/queue.ts';
 import { createRedisQueue, type RedisQueueOptions } from '../../../src/queue/redis/bullmq.ts';
+import { eventually } from '../../conformance/queue.ts';
+import type { RedisServer } from '../services/redis.ts';
 
 /** Opens the queue of one instance, like each of its processes does. */
 export function openQueue(url: string, options: Partial<RedisQueueOptions> = {}): Promise<Queue> {
@@ -30,4 +33,28 @@ export function recordHealth(queue: Queue): string[] {
 export function healthText(queue: Queue): string {
   const { state, error } = queue.health();
   return error === undefined ? state : `${state}: ${error.detail}`;
+}
+
+/** All that a Redis is sent and holds. */
+export interface RedisContents extends Disposable {
+  /** The key names and dumps at the moment, and all commands up to now. */
+  read(): Promise<{ readonly names: readonly string[]; readonly text: string }>;
+}
+
+/** Records every command that a Redis gets from now on. */
+export async function recordRedis(server: RedisServer): Promise<RedisContents> {
+  const commands: string[] = [];
+  const monitor = createConnection({ port: server.port, host: '127.0.0.1' });
+  monitor.on('data', (data) => void commands.push(data.toString('utf8')));
+  monitor.write('MONITOR\r\n');
+  await eventually(() => commands.length > 0);
+  return {
+    async read() {
+      const answer = await server.command('KEYS', '*');
+      const names = answer.split('\r\n').filter((line) => line !== '' && !/^[*$]\d/.test(line));
+      const dumps = await Promise.all(names.map((name) => server.command('DUMP', name)));
+      return { names, text: [...names, ...dumps, ...commands].join('\n') };
+    },
+    [Symbol.dispose]: () => void monitor.destroy(),
+  };
 }

@@ -34,11 +34,11 @@ describe('a Redis with sentinels', () => {
       queue.start(process);
       const received: string[] = [];
       queue.broadcast.subscribe((_, text) => void received.push(text ?? ''));
-      return { queue, subjects, heard: received };
+      return { queue, subjects, received };
     };
     const clients = await Promise.all(Array.from({ length: 6 }, open));
     const work = async (name: string): Promise<void> => {
-      for (const { queue, subjects, heard: received } of clients) {
+      for (const { queue, subjects, received } of clients) {
         await eventually(() => queue.health().state === 'up', 40_000);
         await queue.add(job(name));
         queue.broadcast.publish('a', name);
@@ -112,11 +112,11 @@ describe('broadcasts on a Redis Cluster', () => {
     one.broadcast.subscribe((field, text) => void received.set(field, text));
     other.broadcast.publish('first', '1');
     await eventually(() => received.get('first') === '1');
-    return { one, other, heard: received, key: `{secretbridge:${instance}}:notices` };
+    return { one, other, received, key: `{secretbridge:${instance}}:notices` };
   }
 
   it('missed during a reconnect are delivered with the next one', async () => {
-    const { one, other, heard: received, key } = await openTwo();
+    const { one, other, received, key } = await openTwo();
     await using _ = one;
     await using __ = other;
     // Stores a broadcast and its number without publishing it, as if no connection had been listening.
@@ -131,7 +131,7 @@ describe('broadcasts on a Redis Cluster', () => {
   });
 
   it('are delivered again after the new connection was not allowed to subscribe', async () => {
-    const { one, other, heard: received } = await openTwo();
+    const { one, other, received } = await openTwo();
     await using _ = one;
     await using __ = other;
     const setRuleOnAll = (rule: string) =>

@@ -207,7 +207,7 @@ ${config(THREE)(names)}  - name: goes
     await writeFile(join(world.folder, 'secret-id'), world.vault.env.SECRET_ID);
     served.kill('SIGHUP');
     const elapsedMs = await within(4_000, () => expectSynced(served));
-    console.log(`credentials replaced, SIGHUP: all in step after ${elapsedMs} ms`);
+    console.log(`credentials replaced, SIGHUP: all synced after ${elapsedMs} ms`);
   });
 });
 
@@ -221,6 +221,6 @@ it('logs in again when a credential file of a store is replaced', async () => {
   expect((await world.cli('status')).code).toBe(4);
   await writeFile(join(world.folder, 'secret-id'), world.vault.env.SECRET_ID);
   const elapsedMs = await within(10_000, () => expectSynced(served));
-  console.log(`credentials replaced: all in step after ${elapsedMs} ms`);
+  console.log(`credentials replaced: all synced after ${elapsedMs} ms`);
   expect((await served.status()).stores).toMatchObject([{ state: 'up' }]);
 });

@@ -101,7 +101,7 @@ it('Kubernetes identities get the access of their role, with the rights that rba
   // Static tokens remain valid.
   expect(await status(world.tokens.vic)).toBe(200);
   expect((await sync(world.tokens.vic)).status).toBe(403);
-  console.log(`roles of the cluster held ${elapsedMs} ms after they were bound`);
+  console.log(`roles of the cluster took effect ${elapsedMs} ms after they were bound`);
   const { stdout, stderr } = await served.stop();
   for (const token of [...Object.values(tokens), ...Object.values(invalidTokens)])
     expect(stdout + stderr + JSON.stringify(await world.records())).not.toContain(token);

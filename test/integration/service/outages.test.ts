@@ -84,7 +84,7 @@ describe('an outage', () => {
     const elapsedMs = await within(60_000, () => expectValues(world, 'second'));
     const allSyncedMs = await within(20_000, async () => expect(await states(served)).toEqual(['synced']));
     console.log(
-      `store down for ${seconds.toFixed(0)} s: ${calls} calls to it; right ${elapsedMs} ms after its return, all green ${elapsedMs + allSyncedMs} ms`,
+      `store down for ${seconds.toFixed(0)} s: ${calls} calls to it; values current ${elapsedMs} ms after its return, all synced after ${elapsedMs + allSyncedMs} ms`,
     );
     expect(calls).toBeLessThan(60);
     expect((await world.writes()).slice(before).filter((write) => write.startsWith('delete'))).toEqual([]);
@@ -129,7 +129,7 @@ describe('an outage', () => {
       expect((await served.status()).cluster.state).toBe('up');
     });
     console.log(
-      `API server down for 20 s: right ${elapsedMs} ms after its return, all green ${elapsedMs + allSyncedMs} ms`,
+      `API server down for 20 s: values current ${elapsedMs} ms after its return, all synced after ${elapsedMs + allSyncedMs} ms`,
     );
     expect((await world.writes()).slice(before).filter((write) => !write.startsWith('update'))).toEqual([]);
     expect(await livez.end()).toMatchObject({ statuses: [200] });
@@ -146,7 +146,7 @@ describe('an outage', () => {
     expect((await served.get('/livez', '')).status).toBe(200);
     gate.restore();
     const elapsedMs = await within(45_000, async () => expect(await states(served)).toEqual(['synced']));
-    console.log(`started without the API server: all green ${elapsedMs} ms after its return`);
+    console.log(`started without the API server: all synced ${elapsedMs} ms after its return`);
     await expectValues(world, 'first');
   });
 });

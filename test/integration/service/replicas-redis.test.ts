@@ -83,7 +83,7 @@ describe('Redis', () => {
       ),
     );
     console.log(
-      `${how} with ${written} of ${count} written: ${detectedMs === undefined ? '' : `told after ${detectedMs} ms, `}all there after ${elapsedMs} ms, green after ${elapsedMs + allSyncedMs} ms`,
+      `${how} with ${written} of ${count} written: ${detectedMs === undefined ? '' : `detected after ${detectedMs} ms, `}all present after ${elapsedMs} ms, all synced after ${elapsedMs + allSyncedMs} ms`,
     );
     await expectComplete(world, count);
     for (const replica of [a, b]) expect((await replica.stop()).code).toBe(0);
@@ -115,7 +115,9 @@ describe('Redis', () => {
     expect(syncRun.stdout + syncRun.stderr).toContain('QUEUE_UNAVAILABLE');
     await using _ = await startRedis({ port });
     const elapsedMs = await within(30_000, () => expectSynced(served, 20));
-    console.log(`ready ${ready} ms after the start without Redis; all green ${elapsedMs} ms after it came`);
+    console.log(
+      `ready ${ready} ms after the start without Redis; all synced ${elapsedMs} ms after Redis started`,
+    );
     await expectQueueUp(served);
     await expectComplete(world, 20);
   });

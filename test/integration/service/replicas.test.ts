@@ -196,7 +196,7 @@ describe('two replicas', () => {
     );
     const total = Math.round(performance.now() - began);
     console.log(
-      `killed with ${written} of ${count} written and ${unresolved} intents open: all there ${finished} ms later, green ${finished + allSyncedMs} ms, intents resolved ${total} ms (${resolved} of waiting)`,
+      `killed with ${written} of ${count} written and ${unresolved} intents open: all present ${finished} ms later, all synced ${finished + allSyncedMs} ms, intents resolved ${total} ms (${resolved} of waiting)`,
     );
     await within(5_000, async () => expect((await world.writes()).length).toBeGreaterThanOrEqual(count));
     const writes = await world.writes();

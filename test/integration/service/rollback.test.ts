@@ -133,8 +133,8 @@ describe('rollback with the running service', () => {
         versions: [1],
       });
       expect(destroyed.status).toBe(204);
-      const gone = await world.cli('rollback', 'db', '--to', `${first}`, '--server', served.address);
-      expect([gone.code, gone.stderr]).toEqual([4, expect.stringContaining('VERSION_GONE')]);
+      const rejected = await world.cli('rollback', 'db', '--to', `${first}`, '--server', served.address);
+      expect([rejected.code, rejected.stderr]).toEqual([4, expect.stringContaining('VERSION_GONE')]);
       await expectValue(world, 'third');
       expect(await pinOf(world)).toBe(`${third?.sequence}`);
       expect((await served.stop()).code).toBe(0);
@@ -182,7 +182,7 @@ describe('rollback with the running service', () => {
       ]);
     }
     const elapsedMs = await within(60_000, () => expectValue(world, 'first'));
-    console.log(`a pin that nobody carried out was there ${elapsedMs} ms later (refresh 2 s)`);
+    console.log(`a recorded pin was applied ${elapsedMs} ms later (refresh 2 s)`);
     await expectPinned(served, first);
   });
 });

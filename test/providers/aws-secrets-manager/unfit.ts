@@ -4,9 +4,9 @@ const NAMES = 'AWS does not allow such names: only letters, digits and / _ + = .
 
 /** Cases of the conformance suite that do not apply to AWS, each with the reason. `test/…/keys.test.ts` covers keys. */
 const UNFIT: readonly (readonly [RegExp, string])[] = [
-  [/refuses the key "\/etc\/passwd"/, 'an AWS name may start with a slash'],
+  [/rejects the key "\/etc\/passwd"/, 'an AWS name may start with a slash'],
   [
-    /refuses the key "(a\/\/b\.json|a\/)"/,
+    /rejects the key "(a\/\/b\.json|a\/)"/,
     'an AWS name may contain a slash anywhere, also two in a row and at its end',
   ],
   [/reads the key "(a b|ü|%2e|it's)/, NAMES],

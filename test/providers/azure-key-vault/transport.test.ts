@@ -116,12 +116,12 @@ describe('a challenge of Key Vault', () => {
     const error = await vault
       .call('secrets', (client) => client.getSecret('a'), undefined)
       .catch((client: unknown) => client);
-    return { asked: requests, error };
+    return { requests, error };
   };
 
   it('is followed for the vault’s own cloud only', async () => {
     for (const suffix of ['vault.azure.net', 'vault.azure.cn', 'vault.usgovcloudapi.net']) {
-      const { asked: requests } = await ask(`https://contoso.${suffix}`, `https://${suffix}`);
+      const { requests } = await ask(`https://contoso.${suffix}`, `https://${suffix}`);
       expect(requests).toEqual([`https://${suffix}/.default`]);
     }
     for (const resource of [
@@ -129,7 +129,7 @@ describe('a challenge of Key Vault', () => {
       'https://evil.example',
       'https://azure.net.evil.example',
     ]) {
-      const { asked: requests, error } = await ask('https://contoso.vault.azure.net', resource);
+      const { requests, error } = await ask('https://contoso.vault.azure.net', resource);
       expect(requests).toEqual([]);
       expect(error).toMatchObject({ code: 'BAD_ANSWER' });
     }

@@ -79,7 +79,7 @@ describe('page on how to write a template', () => {
     expect(run(text, used)).toEqual(expect.any(String));
   });
 
-  const example = (key: string) => examples.find((it) => it.key === key)?.text ?? '';
+  const example = (key: string) => examples.find((entry) => entry.key === key)?.text ?? '';
 
   it('shows the correct output of its examples', () => {
     const yaml = parse(String(run(example('application.yaml'), samples))) as unknown;

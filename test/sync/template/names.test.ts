@@ -45,8 +45,8 @@ describe('names that a template uses', () => {
         name,
         fc.array(
           fc.oneof(
-            name.map((it) => `.${it}`),
-            name.map((it) => `[${it}]`),
+            name.map((property) => `.${property}`),
+            name.map((index) => `[${index}]`),
             fc.constant('["k.l"]'),
           ),
           { maxLength: 2 },
@@ -60,7 +60,7 @@ describe('names that a template uses', () => {
         fc.array(
           fc.oneof(
             fc.constant(' | upcase'),
-            value.map((it) => ` | append: ${it}`),
+            value.map((argument) => ` | append: ${argument}`),
           ),
           { maxLength: 2 },
         ),
@@ -70,8 +70,8 @@ describe('names that a template uses', () => {
       text: fc.array(tie('piece'), { maxLength: 4 }).map((all) => all.join('\n')),
       piece: fc.oneof(
         { maxDepth: 3 },
-        filtered.map((it) => `{{ ${it} }}`),
-        fc.tuple(name, filtered).map(([to, it]) => `{% assign ${to} = ${it} %}`),
+        filtered.map((expression) => `{{ ${expression} }}`),
+        fc.tuple(name, filtered).map(([to, expression]) => `{% assign ${to} = ${expression} %}`),
         fc
           .tuple(value, tie('text'), value, tie('text'))
           .map(([a, b, c, d]) => `{% if ${a} == ${c} %}${b}{% elsif ${c} %}${d}{% endif %}`),
@@ -88,8 +88,8 @@ describe('names that a template uses', () => {
       ),
     }));
     fc.assert(
-      fc.property(text, (it) => {
-        expect(ours(it).toSorted()).toEqual(theirs(it).toSorted());
+      fc.property(text, (template) => {
+        expect(ours(template).toSorted()).toEqual(theirs(template).toSorted());
       }),
       { numRuns: 500 },
     );

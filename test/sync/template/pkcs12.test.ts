@@ -73,16 +73,16 @@ describe('PKCS#12', () => {
     const root = createAuthority('Root');
     const middle = root.intermediate('Middle');
     const { cert, key } = middle.issue();
-    const strangers = [createAuthority('Root').ca, createAuthority().issue().cert];
-    const expected = [cert, middle.ca, root.ca, ...strangers].join('');
+    const unrelated = [createAuthority('Root').ca, createAuthority().issue().cert];
+    const expected = [cert, middle.ca, root.ca, ...unrelated].join('');
     const pem = { pem: key, password: '' };
     for (const certificates of [
-      [...strangers, root.ca, cert, middle.ca],
-      [cert, ...strangers, middle.ca, root.ca, cert],
+      [...unrelated, root.ca, cert, middle.ca],
+      [cert, ...unrelated, middle.ca, root.ca, cert],
     ])
       expect(text('{{ P | pkcs12_cert }}', { P: pkcs12Of({ certificates, key: pem }) })).toBe(expected);
-    const alone = pkcs12Of({ certificates: [cert, ...strangers] });
-    expect(text('{{ P | pkcs12_cert }}', { P: alone })).toBe([cert, ...strangers].join(''));
+    const alone = pkcs12Of({ certificates: [cert, ...unrelated] });
+    expect(text('{{ P | pkcs12_cert }}', { P: alone })).toBe([cert, ...unrelated].join(''));
   });
 
   it('begins with the certificate of its key, even if that issued another one', () => {

@@ -111,7 +111,7 @@ describe('any template', () => {
 });
 
 describe('any text', () => {
-  const text = fc.string({ unit: 'binary' }).filter((it) => it.isWellFormed());
+  const text = fc.string({ unit: 'binary' }).filter((candidate) => candidate.isWellFormed());
 
   it('passes unchanged', () => {
     fc.assert(

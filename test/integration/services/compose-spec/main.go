@@ -1,5 +1,5 @@
-// Prints what a Compose file means, by the loader of the Compose specification's own project: as `docker compose config`
-// would, with its checks, and with nothing taken from the environment.
+// Prints the canonical form of a Compose file, like `docker compose config`. It uses the loader of the Compose
+// specification with its checks, and takes nothing from the environment.
 package main
 
 import (
