@@ -56,7 +56,7 @@ export async function soak(options: SoakOptions): Promise<Result> {
   report('No more changes and faults …');
   const limitMs = LONGEST_REFRESH_MS * 1.06 + 90_000;
   const convergedMs = await untilConverged(scene, world, witness, limitMs, report);
-  // Waits for a full interval without changes. Nothing may be written during it.
+  // Waits for a full interval without changes. The replicas must not write during it.
   const calmFrom = Date.now();
   await sleep(LONGEST_REFRESH_MS * 1.06);
   ending.abort();

@@ -125,19 +125,9 @@ async function runCommands(world: World): Promise<readonly Place[]> {
 
 async function readAnswers(world: World, served: ServiceProcess): Promise<readonly Place[]> {
   const places: Place[] = [];
-  for (const path of [
-    'api/v1/status',
-    'api/v1/mappings',
-    'api/v1/mappings/all',
-    'api/v1/held',
-    'api/v1/audit/records?limit=500',
-    'api/v1/audit/records/3',
-    'api/v1/audit/verify',
-    'api/openapi.json',
-    'metrics',
-    'livez',
-    'readyz',
-  ]) {
+  const records = ['audit/records?limit=500', 'audit/records/3', 'audit/verify'];
+  const api = ['status', 'mappings', 'mappings/all', 'held', ...records].map((path) => `api/v1/${path}`);
+  for (const path of [...api, 'api/openapi.json', 'metrics', 'livez', 'readyz']) {
     const { status, text: body, headers } = await served.get(`/${path}`);
     expect(status, path).toBe(200);
     places.push({ name: `answer of ${path}`, bytes: `${JSON.stringify(headers)}\n${body}` });
@@ -194,6 +184,13 @@ async function sendEvents(world: World, served: ServiceProcess): Promise<readonl
     ({ mapping, action }) => mapping === 'evented' && action === 'update',
   );
   expect(updates.map(({ actor }) => actor)).toContainEqual({ kind: 'event', name: 'ci' });
+  const { text: status } = await served.get('/api/v1/status');
+  expect(JSON.parse(status)).toMatchObject({
+    events: [
+      { kind: 'eventGrid', name: 'grid', state: 'up', lastEvent: expect.any(String) },
+      { kind: 'webhook', name: 'ci', state: 'up', lastEvent: expect.any(String) },
+    ],
+  });
   return places;
 }
 
