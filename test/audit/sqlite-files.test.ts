@@ -170,8 +170,8 @@ describe('unusable audit file', () => {
     await using store = await openSqliteAudit({ ...common, path });
     await store.append([entry()]);
     await rename(path, `${path}.old`);
-    await expect(store.append([entry()])).rejects.toMatchObject(unavailable('a missing file', path));
-    await expect(store.checkWritable()).rejects.toMatchObject(unavailable('a missing file', path));
+    await expect(store.append([entry()])).rejects.toMatchObject(unavailable('no such file or folder', path));
+    await expect(store.checkWritable()).rejects.toMatchObject(unavailable('no such file or folder', path));
     await writeFile(path, '');
     await expect(store.checkWritable()).rejects.toMatchObject(unavailable('removed or replaced', path));
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('removed or replaced', path));
@@ -210,7 +210,7 @@ describe('read-only audit file', () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await expect(openSqliteAudit({ ...common, path, readOnly: true })).rejects.toMatchObject(
-      unavailable('a missing file', path),
+      unavailable('no such file or folder', path),
     );
     expect(await readdir(folder.path)).toEqual([]);
   });

@@ -115,7 +115,7 @@ describe('the rollback and unpin routes', () => {
     await using api = await startTestServer({ service: { rollback: refuse } });
     expect(await order(api, 'db/rollback', { to: 41 })).toMatchObject({
       status: 409,
-      json: { code: 'CONFLICT', remedy: expect.stringContaining('let it go') },
+      json: { code: 'CONFLICT', remedy: expect.stringContaining('have their owner release') },
     });
   });
 

@@ -111,11 +111,11 @@ describe('a search in a large vault', () => {
         },
       }),
     });
-    const ask = (_: string, use: (secrets: unknown) => Promise<unknown>) =>
+    const call = (_: string, use: (secrets: unknown) => Promise<unknown>) =>
       refusedAt === undefined
         ? use(client(undefined))
         : use(client(refusedAt * 25)).catch(() => use(client(undefined)));
-    return { ask } as unknown as KeyVault;
+    return { call } as unknown as KeyVault;
   }
   const find = (path: string, vault: KeyVault) => findNames(vault, { path, tags: {} }, undefined);
 

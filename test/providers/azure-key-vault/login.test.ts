@@ -154,7 +154,7 @@ describe('logging in to Key Vault', () => {
 
 describe('a failing login', () => {
   it.each([
-    ['no such tenant', { tenantId: 'nobody.example.org' }, 'no such tenant'],
+    ['no such tenant', { tenantId: 'nobody.example.org' }, 'the tenant does not exist'],
     ['no such application', { clientId: '4' }, 'no application with this client ID'],
     ['an invalid tenant', { tenantId: 'a b/c' }, 'the credentials cannot be used to log in'],
   ])('because of %s is explained', async (_, wrong, words) => {
@@ -167,7 +167,7 @@ describe('a failing login', () => {
   it('because of a wrong secret is explained', async () => {
     await using store = await openAzure({ deps: { env: { CLIENT_SECRET: 'wrong' } } });
     expect(await store.read('a')).toMatchObject({
-      error: { code: 'AUTH_FAILED', detail: expect.stringContaining('client secret is not the right one') },
+      error: { code: 'AUTH_FAILED', detail: expect.stringContaining('the client secret is wrong') },
     });
   });
 

@@ -118,7 +118,7 @@ describe('a secret in Key Vault', () => {
       expect(codeOf(await store.read('k', { object: 'key' }))).toBe('BAD_ANSWER');
       expect((await store.provider.check()).find(({ error }) => error !== undefined)).toMatchObject({
         name: 'reach',
-        error: { code: 'BAD_ANSWER', detail: expect.stringContaining('no such vault') },
+        error: { code: 'BAD_ANSWER', detail: expect.stringContaining('does the vault still exist') },
       });
     },
   );

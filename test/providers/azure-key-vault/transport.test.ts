@@ -37,7 +37,7 @@ describe('the connection to Key Vault', () => {
 
   it.each([
     ['/none/ca.pem', 'cannot be read: ENOENT'],
-    [import.meta.filename, 'no certificates in PEM'],
+    [import.meta.filename, 'contains no PEM certificates'],
   ])('requires a valid CA file, not %s', async (caFile, words) => {
     const config = AzureConfig.parse({
       kind: 'azure-key-vault',
