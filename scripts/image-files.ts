@@ -2,8 +2,8 @@
 // state/image).
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { extname, join, relative, resolve } from 'node:path';
+import { isLeftOut, isPackageLeftOut } from './image/excluded.ts';
 import { type FileSet, settle } from './image/files.ts';
-import { isLeftOut, isPackageLeftOut } from './image/left-out.ts';
 import { billOfMaterials, runtimePackages } from './image/packages.ts';
 import { step } from './setup/steps.ts';
 

@@ -1,5 +1,6 @@
 // npm run prose [-- PATH…]: checks the language of documents, comments, messages and test names.
-// npm run prose -- --sample N [--seed S]: prints N random sentences of documents, of tests and of other sources each.
+//
+// npm run prose -- --sample N [--seed S]: prints random sentences, N each of documents, tests and other sources.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

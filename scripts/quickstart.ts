@@ -11,8 +11,9 @@ import { FOREIGN_SECRET, LEGACY_MAPPING, NEXT_STEPS, quickstartConfig } from './
 
 const HELP = `Usage: npm run quickstart [-- --keep]
 
-Shows what secretbridge does, in about ten seconds: it starts a real OpenBao, writes a small configuration, plans,
-syncs, rotates a secret, refuses a Secret of somebody else and lists the audit. The cluster is a folder of manifests.
+Shows what secretbridge does, in about ten seconds. It starts a real OpenBao, writes a small configuration, plans and
+syncs. Then it rotates a secret, refuses a Secret of somebody else and lists the audit. A folder of manifests stands in
+for the cluster.
 
   --keep   leave OpenBao and the folder in place until Ctrl-C, to try things by hand
 `;

@@ -6,8 +6,9 @@ import { CHECKS, FAST_TESTS } from './setup/checks.ts';
 import { abortOnSignals, type Step, step } from './setup/steps.ts';
 import type { TestResult } from './setup/test-reporter.ts';
 
-// npm test: what CI runs. It continues after a failure, so that one run shows everything, and ends with the failures
-// and the line `N passed, N failed`.
+// npm test: what CI runs. It continues after a failure, so that one run shows everything. Its last lines are the
+// failures and `N passed, N failed`.
+//
 // npm run test:long: the same with all variants, and ten thousand runs of each randomized test.
 
 const LONG_RUNS = '10000';

@@ -10,18 +10,23 @@ interface Sentence {
 export function maskCode(raw: string): string {
   const blank = (text: string): string => text.replace(/[^\n]/g, ' ');
   const word = (text: string): string => text.replace(/[^\n]/g, '_');
-  return raw
-    .replace(/\$\{[^{}]*\}/g, word)
-    .replace(/\\?`[^`]*`/g, word)
-    .replace(/\]\([^)]*\)/g, blank)
-    .replace(/<!--[\s\S]*?-->|<\/?[a-z][^>]*>/g, blank)
-    .replace(/https?:\/\/\S+/g, word)
-    .replace(/\n[ \t]*\/\/|\n[ \t]*\*(?!\/)|^\/\*\*?|^\/\/|\*\/$/g, blank);
+  return (
+    raw
+      .replace(/\$\{[^{}]*\}/g, word)
+      // Types and drawings of a docstring.
+      .replace(/@typedef \{\{[\s\S]*?\}\}|[^\n]*[│╰╯╲┐└─][^\n]*/g, blank)
+      .replace(/@(?:param|typedef|type|returns) \{[^\n]*\}/g, blank)
+      .replace(/\\?`[^`]*`/g, word)
+      .replace(/\]\([^)]*\)/g, blank)
+      .replace(/<!--[\s\S]*?-->|<\/?[a-z][^>]*>/g, blank)
+      .replace(/https?:\/\/\S+/g, word)
+      .replace(/\n[ \t]*\/\/|\n[ \t]*\*(?!\/)|^\/\*\*?|^\/\/|\*\/$/g, blank)
+  );
 }
 
 /** Sentences end at `.`, `!` or `?`, at the items of a list, at tags of a docstring and at empty lines. */
 export function splitSentences(text: string): Sentence[] {
-  const ends = /(?<=[.!?]["')\]*_]*)\s+(?=["'([*_`]*[A-Z0-9_])|\n\s*\n|\n\s*(?=- |\d+\. |@|\|)|\\n/g;
+  const ends = /(?<=[.!?]["')\]*_]*)\s+(?=["'([*_`]*(?:[A-Z0-9_]|secretbridge\b))|\n\s*\n| · |\n\s*(?=- |\d+\. |@|\|)|\\n/g;
   const sentences: Sentence[] = [];
   let start = 0;
   for (const { index, 0: end } of [...text.matchAll(ends), { index: text.length, 0: '' }]) {

@@ -7,8 +7,11 @@ import { type Comment, parseSync, Visitor } from 'oxc-parser';
 type Range = readonly [start: number, end: number];
 
 const TEST_FUNCTIONS = new Set(['describe', 'it', 'test']);
-/** Tells a message from a name, a path, a format or SQL. */
+/** Tells a message from a name, a path or a format. */
 const MESSAGE = /^[^<>{}=;]*[A-Za-z]{2,} [a-z$]{2,} [A-Za-z$`]/;
+/** SQL, shell and Lua in template literals. */
+const CODE =
+  /\b(?:create|select|insert into|update|delete from|values|with) .*\n.*[(,]|local \w+ =|\bfi\b|\bend\b\n/i;
 
 interface Callee {
   readonly type: string;
@@ -40,8 +43,14 @@ function sourceRanges(path: string, text: string): Range[] {
         ranges.push([node.start + 1, node.end - 1]);
     },
     TemplateLiteral(node) {
-      if (!isTest && MESSAGE.test(text.slice(node.start + 1, node.end - 1)))
-        ranges.push([node.start + 1, node.end - 1]);
+      const content = text.slice(node.start + 1, node.end - 1);
+      if (isTest || !MESSAGE.test(content) || CODE.test(content)) return;
+      // Indented lines of a help text are rows of a table.
+      let start = node.start + 1;
+      for (const block of content.split(/(?<=\n)(?=\s{2,}\S|\s*\n)/)) {
+        if (block.trim() !== '') ranges.push([start, start + block.length]);
+        start += block.length;
+      }
     },
   }).visit(program);
   return ranges.sort((a, b) => a[0] - b[0]);

@@ -52,7 +52,7 @@ That was the whole way: store to Secret, with owner labels and an audit. To use 
        stores: [ { name: vault, kind: vault, address: https://your-vault:8200, auth: { … } } ]
   2. secretbridge validate                    # every mistake with its place
   3. secretbridge rbac | kubectl apply -f -   # the least rights that it needs
-  4. secretbridge doctor                      # tries each store, key and target, and says what to mend
+  4. secretbridge doctor                      # tries each store, key and target, and says what to fix
   5. secretbridge plan, then secretbridge sync
 
 In a checkout, \`npm run secretbridge -- plan\` runs it. More: docs/tutorials/first-sync.md

@@ -135,7 +135,7 @@ function publicKeyListPath(path: string): string {
   return `${path.slice(0, path.length - extname(path).length)}.pub`;
 }
 
-/** If the folder is read-only, whoever provides the key must also provide the list. */
+/** If the folder is read-only, the provider of the key must also provide the list. */
 async function rememberPublicKey(path: string, signer: Signer): Promise<readonly KeyObject[]> {
   const list = publicKeyListPath(path);
   const keys = (await exists(list)) ? parsePublicKeys(await readFile(list, 'utf8')) : [];

@@ -25,7 +25,7 @@ export interface ReleaseOptions extends SyncContextOptions {
 
 /**
  * Releases one held change by its id. The change is decided again first. If it has changed since it was held, its id is
- * different, so nobody releases something they have not seen.
+ * different. A person can only release what they have seen.
  */
 export async function releaseHeld(
   app: App,

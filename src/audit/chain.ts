@@ -13,7 +13,7 @@ export interface Head {
 /** The head of an empty chain. */
 export const GENESIS: Head = { sequence: 0, hash: '0'.repeat(64) };
 
-/** When and by which process a record is written. */
+/** The time and the process of a record. */
 export interface RecordContext {
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string;
@@ -21,7 +21,7 @@ export interface RecordContext {
   readonly replica: string;
 }
 
-/** A record as it is stored and verified: `hash` is the SHA-256 of the bytes of `text`. */
+/** A stored record, ready to verify: `hash` is the SHA-256 of the bytes of `text`. */
 export interface StoredRecord {
   /** The canonical JSON of the record without `hash` (`docs/reference/audit-format.md`). */
   readonly text: string;

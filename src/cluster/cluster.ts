@@ -6,7 +6,7 @@ import type { ConfigMaps } from './config-maps.ts';
 import type { Identities } from './identities.ts';
 import type { WorkloadKind, Workloads } from './workloads.ts';
 
-export type { LiveSecret, MergeManifest, OwnedFields as Holdings, SecretChange, SecretManifest };
+export type { LiveSecret, MergeManifest, SecretChange, SecretManifest };
 
 /** The field manager name that the API server records for our fields (`metadata.managedFields`). */
 export const FIELD_MANAGER = 'secretbridge';

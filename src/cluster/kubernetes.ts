@@ -33,7 +33,7 @@ import type { WatchTuning } from './watch.ts';
 import { watchNamespaces, watchSecrets } from './watches.ts';
 
 export interface KubernetesClusterOptions extends KubeClientOptions {
-  /** Called for each request that may change something, as it is sent, but not for a dry run. */
+  /** Called when a request that may change something is sent, except for a dry run. */
   readonly onWrite?: OnWrite | undefined;
   readonly watches?: WatchTuning;
 }

@@ -9,7 +9,7 @@ const LINE_FEED = 10;
 const MAX_LINE_BYTES = 8 * 1024 * 1024;
 
 /**
- * Yields each line of a stream as soon as it is complete.
+ * Yields each line of a stream when the line is complete.
  * @throws AppError CLUSTER_UNAVAILABLE if a line is too long, not UTF-8, or cut off by the end of the stream.
  */
 export async function* linesOf(

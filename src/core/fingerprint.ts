@@ -21,7 +21,7 @@ export interface Fingerprinter {
 
 /**
  * @param secret 32 bytes.
- * @param olderKeys The keys before it, by which nothing is made any more.
+ * @param olderKeys The previous keys, for comparison only.
  */
 export function createFingerprinter(
   secret: SecretValue,

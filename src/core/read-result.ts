@@ -39,7 +39,7 @@ export type ReadResult =
       readonly version: string;
       /** When this version was created, if the store reports it. Milliseconds since 1970. */
       readonly createdAt?: number;
-      /** What lists of the store show while this version is current, for stores whose lists show no version. */
+      /** The mark of the current version in the lists of the store, if these lists show no version. */
       readonly stamp?: string;
     }
   | { readonly kind: 'absent' }

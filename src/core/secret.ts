@@ -43,7 +43,7 @@ export interface SecretChange extends SecretManifest {
 
 /** Our keys in a Secret that somebody else owns (`mode: merge`), for a server-side apply without force. */
 export interface MergeManifest {
-  /** `secretbridge.<instance>.<mapping>`: the field manager by which the API server tracks who owns which key. */
+  /** `secretbridge.<instance>.<mapping>`: the field manager. The API server tracks the owner of each key with it. */
   readonly manager: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;

@@ -78,7 +78,7 @@ export function decodeOf(ref: Node, notes: Notes): string | undefined {
   if (strategy === 'None') return undefined;
   notes.changed(
     `${ref.path}.decodingStrategy`,
-    'the encoding is not detected: the value stays as it is in the store',
+    'the encoding is not detected: the value is not decoded',
     'Check the value, and set `decode: base64` or `base64url` if it is encoded.',
   );
   return undefined;

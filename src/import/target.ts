@@ -48,7 +48,7 @@ export function lifeOf(
     notes.changed(
       'spec.target.creationPolicy',
       'keys are added to a Secret that others own, once it exists (`mode: merge`)',
-      'Remove `mode: merge` if nobody else owns the Secret.',
+      'Remove `mode: merge` if no one else owns the Secret.',
     );
   const isMerge = creation === 'Merge' || creation === 'CreateOrMerge';
   const sourceMissing = SOURCE_MISSING.get(deletion);
@@ -104,7 +104,7 @@ function refreshOf(spec: Node, notes: Notes): Json {
     spec.ignore('syncWindows');
     notes.changed(
       'spec.syncWindows',
-      'there are no sync windows: a change is written as soon as it is detected',
+      'there are no sync windows: a detected change is written at once',
       'If the windows matter, stop the service outside of them.',
     );
   }

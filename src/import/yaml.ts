@@ -26,7 +26,7 @@ export function configText({ instance, stores, mappings, access, drafts }: Outpu
   };
   const rest = drafts.map(
     ({ of, mapping }) =>
-      `\n# Incomplete, so not active: ${inOneLine(of)}. Activating it as it is would remove keys.\n${commented(stringify([mapping], OPTIONS))}`,
+      `\n# Incomplete, so not active: ${inOneLine(of)}. Activating it unchanged would remove keys.\n${commented(stringify([mapping], OPTIONS))}`,
   );
   return `${head}${stringify(config, OPTIONS)}${rest.join('')}`;
 }

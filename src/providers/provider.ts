@@ -138,7 +138,7 @@ export interface ProviderDefinition<Kind extends string = string, Schema extends
   /** The number of versions on one page of a list with this configuration. Undefined if lists contain no versions. */
   versionsPerPage?(config: z.output<Schema>): number | undefined;
   /**
-   * All names by which an event may refer to a key. Two keys that may mean the same secret share a name. By default, a
+   * All names that an event may use for a key. Two keys that may mean the same secret share a name. By default, a
    * key has one name, as configured.
    */
   keyNames?(key: string): readonly string[];

@@ -23,7 +23,7 @@ export interface ReconcileDeps extends DecideDeps {
 }
 
 export interface ReconcileOptions {
-  /** What to do with a target that was only changed by hand. The `sync` command repairs it. */
+  /** How to treat a target that was only changed by hand. The `sync` command repairs it. */
   readonly drift?: 'repair' | 'report';
   /** The target is new in the configuration, so its absence is not drift. */
   readonly isNew?: boolean;

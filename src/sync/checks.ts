@@ -166,7 +166,7 @@ function parseKey(pem: string): KeyObject | AppError {
   try {
     return createPrivateKey(pem);
   } catch (cause) {
-    // OpenSSL throws errors of many classes. Each means that the key cannot be used as it is.
+    // OpenSSL throws errors of many classes. Each means that the key is unusable.
     if (!(cause instanceof Error)) throw cause;
     const isEncrypted = /^-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED$/m.test(pem);
     return mismatch(isEncrypted ? 'tls.key is encrypted' : 'tls.key does not parse', cause);

@@ -60,7 +60,7 @@ describe('CSV cell', () => {
     expect(cell(text)).toBe(expected);
   });
 
-  it('formats a number as it is', () => {
+  it('leaves numbers unchanged', () => {
     expect(cell(-5)).toBe('-5');
     expect(cell(undefined)).toBe('');
   });

@@ -19,7 +19,7 @@ async function recorded(given: Entry): Promise<AuditRecord> {
   return record;
 }
 
-/** The event as it is exported. */
+/** The event in its exported form. */
 function event(record: AuditRecord, review?: Review): Record<string, unknown> {
   return JSON.parse(JSON.stringify(toOcsf(record, review, '1.2.3')));
 }

@@ -2,8 +2,8 @@ import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { isLeftOut, isPackageLeftOut } from '../../scripts/image/excluded.ts';
 import { settle } from '../../scripts/image/files.ts';
-import { isLeftOut, isPackageLeftOut } from '../../scripts/image/left-out.ts';
 import { billOfMaterials, runtimePackages } from '../../scripts/image/packages.ts';
 
 const TIME = new Date('2026-01-01T00:00:00Z');

@@ -61,7 +61,7 @@ it('keeps a target with a removed label when its source is gone', async () => {
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('offers no release that nobody could carry out', async () => {
+it('offers no release that no one could carry out', async () => {
   const spread = ADOPTING.replace(
     'data: { T: { store: vault, key: token } }',
     'dataFrom: [ { store: vault, key: db } ]',

@@ -148,7 +148,7 @@ function sessionOf(client: Client, socket: Socket): Session {
     }
   }
 
-  /** The names by which the server identifies prepared statements of this connection. */
+  /** The names of the prepared statements of this connection. */
   const statementNames = new Map<string, string>();
   function statementName(sql: string): string {
     const name = statementNames.get(sql) ?? `statement ${statementNames.size}`;

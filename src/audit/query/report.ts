@@ -78,7 +78,7 @@ export interface ReportOptions {
   readonly ages: readonly SourceMaxAge[];
 }
 
-/** As many as a reader accepts in an email. */
+/** A limit for readers of an email. */
 export const MAX_ITEMS = 50;
 const PAGE = 500;
 

@@ -48,7 +48,7 @@ export function outputOption(): Option {
 
 export function positiveInteger(text: string): number {
   const number = Number(text);
-  // Digits only: JavaScript also accepts `1e3` and `0x10`, which nobody types as a sequence.
+  // Digits only: JavaScript also accepts `1e3` and `0x10`, which are typing errors here.
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(number) || number < 1)
     throw new InvalidArgumentError('It must be a positive whole number.');
   return number;

@@ -1,5 +1,5 @@
 /**
- * How an error is resolved, which decides how the queue treats it: `retry` it is transient · `wait` we were asked to
+ * How an error is resolved. The queue acts on it: `retry` it is transient · `wait` we were asked to
  * slow down · `fix-config`, `fix-access` a person must act · `report-bug` it is a bug in secretbridge.
  */
 export type ErrorCategory = 'retry' | 'wait' | 'fix-config' | 'fix-access' | 'report-bug';

@@ -163,7 +163,7 @@ function printf([format, ...args]: readonly Value[], help: Help): Value {
 
 function pkcs12(value: Value, name: string, help: Help): Value {
   help.note(
-    'the parts of a PKCS#12 file are returned as PEM: the key as PKCS#8, the certificates from leaf to root, then certificates outside of the chain; External Secrets keeps the original order if they are not one chain',
+    'the parts of a PKCS#12 file are returned as PEM: the key as PKCS#8, the certificates from leaf to root, then certificates outside of the chain. External Secrets keeps the original order if they are not one chain',
   );
   return piped(value, name);
 }

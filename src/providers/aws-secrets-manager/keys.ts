@@ -70,7 +70,7 @@ export function mayBeId(stage: string): boolean {
 }
 
 /**
- * All names by which an event may refer to a key: an ARN with or without its six added characters, and the name in it.
+ * All names that an event may use for a key: an ARN with or without its six added characters, and the name in it.
  * Two keys that may mean the same secret share a name. A read then decides whether they do.
  */
 export function namesOf(key: string): readonly string[] {

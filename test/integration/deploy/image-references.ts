@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { isPackageLeftOut } from '../../../scripts/image/left-out.ts';
+import { isPackageLeftOut } from '../../../scripts/image/excluded.ts';
 
 /** Matches `import`, `export … from` and `require` of a string. Matches in comments are harmless. */
 const SPECIFIER = /\b(?:from|import|require|require\.resolve)\s*\(?\s*(['"])([^'"\n]+)\1/g;

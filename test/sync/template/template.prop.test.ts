@@ -5,7 +5,7 @@ import { run } from './run.ts';
 
 const MARKER = 'MARKER-3f9c';
 
-/** Random pieces of templates, most of which are invalid in some way. */
+/** Random pieces of templates. Most of them are invalid. */
 const pieces = fc.constantFrom(
   ...[
     '{{ ',

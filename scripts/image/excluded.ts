@@ -1,5 +1,5 @@
 /** A license requires its file to be distributed, under any file name. */
-const LICENCE = /^(licen[cs]e|notice|copying|authors)/i;
+const LICENSE = /^(licen[cs]e|notice|copying|authors)/i;
 /**
  * TypeScript, which Node does not run below `node_modules`; source maps; texts for people; files for other runtimes.
  */
@@ -32,7 +32,7 @@ export function isLeftOut(path: string): boolean {
   if (names.some((name) => name.startsWith('.'))) return true;
   if (names.some((name, depth) => FOLDERS.has(name) || (name === 'browser' && names[depth - 1] === 'dist')))
     return true;
-  return FILES.test(file) && !LICENCE.test(file);
+  return FILES.test(file) && !LICENSE.test(file);
 }
 
 /** The same for a whole package, by its install path, such as `node_modules/@types/node`. */
