@@ -82,7 +82,7 @@ const NAMES: readonly Name[] = [
   'review',
 ];
 
-/** Filters from an existing record, so that they match something. */
+/** Copies filters from an existing record, so that the query has at least one match. */
 function filterFromRecord(record: AuditRecord): RecordFilter {
   const {
     time,
@@ -117,7 +117,7 @@ function filterFromRecord(record: AuditRecord): RecordFilter {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-/** Independent filters, which often match nothing. */
+/** Draws each filter at random. Such a combination often matches no record. */
 function randomFilter(): RecordFilter {
   const day = (n: number) => new Date(START + n * 86_400_000).toISOString();
   const from = Math.floor(draw() * 300);

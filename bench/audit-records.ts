@@ -69,7 +69,7 @@ const hex = (next: () => number): string =>
 
 /**
  * Returns a record of a busy installation: 300 mappings in 25 namespaces, 5 stores (one retired early), 20 people.
- * @param sequence The sequence of the new record.
+ * @param sequence The sequence number of the new record.
  */
 export function benchEntry(next: () => number, sequence: number, total: number): Entry {
   const action = actionOf(next());

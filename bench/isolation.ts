@@ -1,6 +1,6 @@
 /**
- * Measures reads of a healthy store alone and beside a store that never answers, before and after its circuit breaker
- * opens: `node bench/isolation.ts`. Prints p50 and p99 in milliseconds.
+ * Measures reads of a healthy store. The store is measured alone, and beside a store that never answers, before and
+ * after the circuit breaker of that store opens: `node bench/isolation.ts`. Prints p50 and p99 in milliseconds.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';

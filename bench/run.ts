@@ -42,7 +42,7 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  // Read this file first, so that a bad path does not fail after half an hour.
+  // Read this file first: a wrong path must fail now, and not after half an hour of measuring.
   const before = values.compare === undefined ? undefined : await readResult(values.compare);
   const result =
     values.from === undefined
@@ -104,7 +104,7 @@ function compare(before: Result, after: Result): number {
   return worse.length === 0 ? 0 : 1;
 }
 
-// Exiting stops every server and replica.
+// All servers and replicas end when this process exits.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 
 try {

@@ -1,4 +1,4 @@
-// npm run docs:site [-- --serve]: builds the site of the documents into state/site.
+// npm run docs:site [-- --serve]: builds the documentation site into state/site.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build, serve } from 'vitepress';

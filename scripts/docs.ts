@@ -1,4 +1,5 @@
-// npm run docs: writes the pages that are made from the code. With --check it writes nothing and names stale ones.
+// npm run docs: writes the documentation pages that are generated from the code. With --check it writes nothing and
+// lists the pages that are out of date.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generatedPages } from './docs/pages.ts';

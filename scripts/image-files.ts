@@ -1,5 +1,5 @@
-// npm run image:files [-- FOLDER]: collects the files that the image adds to Node's base image in FOLDER (default:
-// state/image).
+// npm run image:files [-- FOLDER]: collects the files that the image adds to the Node base image. FOLDER is state/image
+// by default.
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { extname, join, relative, resolve } from 'node:path';
 import { isLeftOut, isPackageLeftOut } from './image/excluded.ts';
@@ -8,7 +8,7 @@ import { billOfMaterials, runtimePackages } from './image/packages.ts';
 import { step } from './setup/steps.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** A fixed time makes the image reproducible. */
+/** All files get the same modification time, so that the image is reproducible. */
 const TIME = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? 1_767_225_600) * 1000);
 
 async function assemble(folder: string): Promise<FileSet | undefined> {
@@ -41,12 +41,12 @@ async function assemble(folder: string): Promise<FileSet | undefined> {
     const from = join(ROOT, path);
     await cp(from, join(app, path), {
       recursive: true,
-      // Nested packages have entries of their own, and some are for development only.
+      // Skip nested packages: they are copied separately, and some of them are development packages.
       filter: (file) => file === from || !(nested.has(file) || isLeftOut(relative(from, file))),
     });
   }
   await writeFile(join(app, 'sbom.cdx.json'), billOfMaterials(version, packages));
-  // For `kubectl exec … -- secretbridge doctor`.
+  // Put the program on PATH, for `kubectl exec … -- secretbridge doctor`.
   await mkdir(join(folder, 'usr/local/bin'), { recursive: true });
   await symlink('/app/bin/secretbridge.js', join(folder, 'usr/local/bin/secretbridge'));
   return settle(folder, TIME);

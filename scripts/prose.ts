@@ -11,7 +11,7 @@ import { FORBIDDEN_FILE_WORDS } from './prose/vocabulary.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const FOLDERS = ['src', 'test', 'scripts', 'bench', 'deploy'];
-/** They quote what is forbidden. */
+/** Files that contain the forbidden words themselves. */
 const SKIPPED = ['scripts/prose/vocabulary.ts', 'test/prose.test.ts'];
 const MAX_EXCEPTIONS = 20;
 
@@ -23,13 +23,13 @@ function listFiles(paths: readonly string[]): string[] {
   );
 }
 
-/** The forbidden words in the name of a file. Its folders have names of their own to check. */
+/** Returns the forbidden words in the name of a file and of its folders. */
 function forbiddenNames(file: string): string[] {
   const words = file.split('/').flatMap((part) => part.split(/[-.]/));
   return words.filter((word) => FORBIDDEN_FILE_WORDS.has(word));
 }
 
-/** Mulberry32, a random number generator with a seed. @returns Numbers from 0 up to 1. */
+/** Mulberry32, a random number generator with a seed. @returns Numbers from 0 (inclusive) to 1 (exclusive). */
 function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {

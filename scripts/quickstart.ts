@@ -1,4 +1,4 @@
-// npm run quickstart: the main job from end to end, on a real OpenBao and a folder in place of a cluster.
+// npm run quickstart: demonstrates a complete sync from a real OpenBao server to a folder, which replaces the cluster.
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ function say(text: string): void {
   process.stdout.write(`\n${styleText('cyan', text)}\n`);
 }
 
-/** Prints a command as a person would type it, and runs it. */
+/** Prints a command as a user would type it, and runs the command. */
 async function run(
   folder: string,
   env: NodeJS.ProcessEnv,

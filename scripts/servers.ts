@@ -1,4 +1,4 @@
-// npm run servers: the servers of the integration tests, to try things by hand.
+// npm run servers: starts the servers of the integration tests, for trying things by hand.
 import { type Servers, startServers } from '../test/integration/services/all.ts';
 import { kubernetesVersions } from '../test/integration/services/kubernetes-install.ts';
 import { LOCALSTACK_VERSION } from '../test/integration/services/localstack.ts';
@@ -64,12 +64,12 @@ They run until you press Ctrl-C.
 `;
 }
 
-/** Resolves with the reason to stop. */
+/** Resolves with the reason why the servers must stop. */
 function untilStopRequested(): Promise<'stop'> {
   return new Promise((resolve) => {
-    // Ctrl-C can arrive twice, from the terminal and from npm. The second one changes nothing.
+    // Ctrl-C can arrive twice: from the terminal and from npm. The second signal has no effect.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('stop'));
-    // `with-node.js` passes signals on, but cannot report its own SIGKILL.
+    // `with-node.js` forwards signals, but not SIGKILL. So poll whether it still runs.
     const launcher = Number(process.env.SECRETBRIDGE_LAUNCHER_PID);
     if (launcher !== process.ppid) return;
     setInterval(() => process.ppid === launcher || resolve('stop'), 1000).unref();
@@ -88,7 +88,7 @@ async function main(args: readonly string[]): Promise<number> {
   const stopRequest = untilStopRequested();
   const starting = startServers();
   if ((await Promise.race([starting, stopRequest])) === 'stop') {
-    // Every server and every build ends with this process.
+    // Every server and every build ends when this process ends.
     process.exit(130);
   }
   const servers = await starting;

@@ -70,7 +70,7 @@ async function main(): Promise<number> {
   return results.every(({ checks }) => checks.every(({ ok }) => ok !== false)) ? 0 : 1;
 }
 
-// Every server and replica ends with this process.
+// Every server and replica ends when this process ends.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
 try {

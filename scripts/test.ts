@@ -6,10 +6,10 @@ import { CHECKS, FAST_TESTS } from './setup/checks.ts';
 import { abortOnSignals, type Step, step } from './setup/steps.ts';
 import type { TestResult } from './setup/test-reporter.ts';
 
-// npm test: what CI runs. It continues after a failure, so that one run shows everything. Its last lines are the
-// failures and `N passed, N failed`.
+// npm test: runs the same tests as CI. It continues after a failure, so that one run shows all failures. The last lines
+// list the failures and `N passed, N failed`.
 //
-// npm run test:long: the same with all variants, and ten thousand runs of each randomized test.
+// npm run test:long: also runs the variants that `npm test` skips, and each randomized test ten thousand times.
 
 const LONG_RUNS = '10000';
 const SLOWEST_SHOWN = 10;
@@ -24,7 +24,7 @@ const filters = [
   ...projects.flatMap((project) => ['--project', project]),
   ...(isLong ? [] : ['--tags-filter=!long']),
 ];
-/** Integration tests mostly wait for servers, so more of them than cores run side by side. */
+/** Integration tests mostly wait for servers, so they use more workers than there are cores. */
 const serverTests = ['vitest', 'run', '--maxWorkers=3', ...filters] as const;
 
 const signal = abortOnSignals();
@@ -40,11 +40,11 @@ async function runTests(title: string, [name, ...args]: Step['command']): Promis
   const options = ['--reporter=./scripts/setup/test-reporter.ts', `--outputFile=${report}`];
   const ok = await step({ title, command: [name, ...args, ...options], loud: true }, signal);
   const result = await readResult(report);
-  // A run without a failed test can fail by a server that does not start or stop.
+  // The run can fail although no test failed, for example if a server does not start or stop.
   return ok || result.failed.length > 0 ? result : { ...result, failed: [`${title}: see its output above`] };
 }
 
-/** Reads and removes a report. A run that ended early has none. */
+/** Reads and removes a report. There is no report if the run ended early. */
 async function readResult(path: string): Promise<TestResult> {
   if (!existsSync(path)) return { passed: 0, skipped: 0, failed: [], files: {} };
   const result = JSON.parse(await readFile(path, 'utf8')) as TestResult;

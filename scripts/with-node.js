@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // node scripts/with-node.js SCRIPT [argument …]
 //
-// Runs SCRIPT with Node 24 and the packages of the project. It needs Node 20 or newer and npm, and nothing installed.
-// For that reason this file is plain JavaScript without dependencies.
+// Runs SCRIPT with Node 24 and the project's packages. It needs only npm and Node 20 or newer. This file is plain
+// JavaScript without dependencies, because it runs before anything is installed.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -33,14 +33,14 @@ async function findNode() {
   const fetchNode = async (draft) => {
     say(`This project needs Node 24 and this is ${process.version}: fetching it into ${folder} (once) …`);
     const missing = `npm has no Node ${NODE_VERSION} for ${process.platform} on ${process.arch}. ${INSTALL_NODE}`;
-    // A folder of its own keeps npm away from the repository's .npmrc and packages.
+    // A separate folder prevents npm from reading the repository's .npmrc and packages.
     await npm(
       process.execPath,
       ['install', '--prefix', draft, '--no-save', `${name}@${NODE_VERSION}`],
       draft,
       missing,
     );
-    // The binary needs glibc. On a system with musl the file exists and does not run.
+    // The binary needs glibc. On a system with musl, the file exists but does not run.
     const trial = await exitOf(spawn(join(draft, within), ['--version'], { stdio: 'ignore' }));
     if (trial.status !== 0)
       throw new SetupError(`Node ${NODE_VERSION} from npm does not run here. ${INSTALL_NODE}`);
@@ -51,7 +51,7 @@ async function findNode() {
 
 async function syncModules(node) {
   if (areModulesInStep()) return;
-  // `npm ci` empties node_modules, so the lock is elsewhere.
+  // `npm ci` deletes node_modules, so the lock is in another folder.
   const id = createHash('sha256').update(ROOT).digest('hex').slice(0, 16);
   const lock = join(tmpdir(), `secretbridge-npm-${process.getuid?.() ?? 0}-${id}.lock`);
   const install = async () => {
@@ -64,8 +64,8 @@ async function syncModules(node) {
 }
 
 /**
- * Compares the installed packages with the lock file, one by one. A stamp file would be simpler, but each `npm install`
- * by hand would then empty node_modules under a running program.
+ * Compares each installed package with the lock file. A stamp file would be simpler. But then `npm install` by hand
+ * would cause a reinstall, which deletes node_modules while a program may be running.
  */
 function areModulesInStep() {
   const wanted = readPackages(join(ROOT, 'package-lock.json'));
@@ -77,7 +77,7 @@ function areModulesInStep() {
   for (const [path, entry] of Object.entries(wanted)) {
     if (path === '') continue;
     const found = installed[path];
-    // Optional ones are those of other platforms.
+    // Optional packages for other platforms are not installed.
     if (found === undefined && (entry.optional || entry.devOptional)) continue;
     if (found === undefined || found.version !== entry.version || found.integrity !== entry.integrity)
       return false;
@@ -102,7 +102,7 @@ async function run(node, args) {
     env: {
       ...process.env,
       PATH: pathWith(dirname(node), join(ROOT, 'node_modules', '.bin')),
-      // A script that runs until Ctrl-C can end when this process is killed by a signal that it cannot forward.
+      // SIGKILL cannot be forwarded. A long-running script uses this id to detect that this process has ended.
       SECRETBRIDGE_LAUNCHER_PID: String(process.pid),
     },
   });

@@ -4,7 +4,9 @@ import type { FakeStore } from './fake-store.ts';
 
 const TYPE = { 'content-type': 'application/x-amz-json-1.1' };
 
-/** A fake AWS Secrets Manager without authentication. It lists 100 secrets a page and returns batches of 20. */
+/**
+ * A fake AWS Secrets Manager without authentication. It lists 100 secrets per page and returns values in batches of 20.
+ */
 export function fakeAws(): FakeStore {
   const store = new AwsStore('eu-west-1', '123456789012');
   const context = { store, checkKey: () => undefined, batchPage: 20 };

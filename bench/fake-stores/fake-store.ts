@@ -12,22 +12,22 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The behavior of a fake store without its server, which counts and delays all of them alike. */
+/** The vendor-specific part of a fake store. The server that runs it counts and delays the requests. */
 export interface FakeStore {
   put(key: string, value: string): void;
   /** @param address The address of the server. */
   answer(incoming: Incoming, address: string): Reply & { readonly operation: string };
-  /** The environment variables of its clients. */
+  /** The environment variables that a client of this store needs. */
   readonly env: (address: string) => Readonly<Record<string, string>>;
 }
 
-/** Counts by the vendor's operation name. */
+/** Request counts by the vendor's operation name. */
 export interface Counts {
   readonly calls: Readonly<Record<string, number>>;
   readonly connections: number;
 }
 
-/** A command of the parent process. Each one gets a reply. */
+/** A command from the parent process. The fake store replies to each command. */
 export type Command =
   | { readonly kind: 'put'; readonly values: Readonly<Record<string, string>> }
   | { readonly kind: 'counts' }

@@ -3,18 +3,18 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Command, Counts } from './fake-store.ts';
 
-/** A fake store in its own process, so that its CPU and memory are not counted as ours. */
+/** A fake store in its own process. Its CPU and memory do not count as those of the measured program. */
 export interface RunningFakeStore extends AsyncDisposable {
   readonly address: string;
-  /** The PEM certificate of its authority. */
+  /** The certificate of the store's CA, as PEM. */
   readonly ca: string;
   readonly env: Readonly<Record<string, string>>;
   put(values: Readonly<Record<string, string>>): Promise<void>;
-  /** Sets the delay of every answer. */
+  /** Sets the delay of every response. */
   delay(ms: number): Promise<void>;
-  /** The counts since the start. */
+  /** Request counts since the start of the store. */
   counts(): Promise<Counts>;
-  /** Counts the calls during some work. */
+  /** Runs the work and counts the requests that the store receives meanwhile. */
   during<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly counts: Counts }>;
 }
 
@@ -24,7 +24,7 @@ export async function startFakeStore(kind: 'aws' | 'azure' | 'vault'): Promise<R
   });
   const answer = async () => (await once(child, 'message'))[0] as unknown;
   const started = (await answer()) as Pick<RunningFakeStore, 'address' | 'ca' | 'env'>;
-  // Send one command at a time: replies do not name their command.
+  // Send one command at a time, because a reply does not identify its command.
   let last: Promise<unknown> = Promise.resolve();
   const sendCommand = (command: Command): Promise<unknown> => {
     const next = last.then(() => {
@@ -58,7 +58,7 @@ export async function startFakeStore(kind: 'aws' | 'azure' | 'vault'): Promise<R
   };
 }
 
-/** Returns the difference between two counts. Operations without calls are left out. */
+/** Returns the difference between two counts. Operations without new requests are omitted. */
 export function countsBetween(before: Counts, after: Counts): Counts {
   const added = Object.entries(after.calls).map(
     ([operation, count]) => [operation, count - (before.calls[operation] ?? 0)] as const,

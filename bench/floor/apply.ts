@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 
-// The floor for creating Secrets: a bare loop of server-side applies over one shared agent. Runs as its own process,
-// `apply.ts FILE`, and prints the duration of the loop.
+// Measures the least time for creating Secrets: a bare loop of server-side applies over one shared agent. Runs as its
+// own process, `apply.ts FILE`, and prints the duration of the loop.
 
 interface Work {
   readonly address: string;
@@ -10,7 +10,7 @@ interface Work {
   readonly token: string;
   readonly namespace: string;
   readonly concurrency: number;
-  /** Complete Secrets as JSON. */
+  /** `body` is the complete Secret as JSON. */
   readonly secrets: readonly { readonly name: string; readonly body: string }[];
 }
 

@@ -2,7 +2,7 @@ import { Agent, request } from 'undici';
 import { AZURE } from '../fake-stores/azure.ts';
 import type { RunningFakeStore } from '../fake-stores/start.ts';
 
-/** Returns a token from the fake authority by client secret. */
+/** Logs in at the fake authority with a client secret and returns the token. */
 export async function azureToken({ address, ca, env }: RunningFakeStore): Promise<string> {
   const dispatcher = new Agent({ allowH2: false, connect: { ca } });
   const form = new URLSearchParams({

@@ -1,8 +1,7 @@
 import { Agent, request } from 'undici';
 import { type RunningFakeStore, totalOf } from '../fake-stores/start.ts';
 
-// The floor for store calls: the fewest calls that return the same data, made by bare requests and counted by the fake
-// store.
+// Measures the fewest store calls that return the same data. Makes bare requests, which the fake store counts.
 
 interface Bare {
   ask(

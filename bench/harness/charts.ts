@@ -2,7 +2,7 @@ import type { Result } from './result.ts';
 import type { Row } from './row.ts';
 import { type Bar, barChart, type Chart } from './svg.ts';
 
-/** Returns the charts of a result by file name. Charts without rows are left out. */
+/** Returns the charts of a result by file name. Charts without rows are omitted. */
 export function chartsOf(result: Result): Readonly<Record<string, string>> {
   const rows = result.groups.flatMap((group) => group.rows);
   const passes = rows.filter(({ id }) => /^(aws|azure|vault|shared)\/(unchanged|changed)\//.test(id));
@@ -49,7 +49,10 @@ export function chartsOf(result: Result): Readonly<Record<string, string>> {
 
 const SHARES = ['p50', 'p95', 'p99'] as const;
 
-/** Draws one bar for each percentile. @param own The percentile of the row's value. The others are in its detail. */
+/**
+ * Draws one bar for each percentile. @param own The percentile that `row.value` has. `row.detail` has the other
+ * percentiles.
+ */
 function latencyBars(rows: readonly Row[], id: string, own: (typeof SHARES)[number]): readonly Bar[] {
   const latencyRows = rows.filter((row) => row.id.startsWith(`${id}/`));
   return latencyRows.flatMap(({ id: full, value, unit, goal, detail = {} }) =>
@@ -69,7 +72,7 @@ function latencyBars(rows: readonly Row[], id: string, own: (typeof SHARES)[numb
   );
 }
 
-/** Draws both growth steps of each figure side by side. */
+/** Draws one bar for each figure and size. Its value is the growth since the next smaller size. */
 function growthBars(rows: readonly Row[]): readonly Bar[] {
   const figures = Map.groupBy(
     rows.filter(({ id }) => id.startsWith('scale/')),
@@ -123,7 +126,7 @@ function barOfRatio({ id, ratio = 0, floor = 1, goal }: Row): Bar {
   };
 }
 
-/** Formats the end of an id: how the program ran, and its concurrency unless that is the default. */
+/** Formats the last part of an id: how the program ran, and the concurrency if it is not the default. */
 function wayOf(id: string): string {
   const [way = '', atOnce] = (id.split('/').at(-1) ?? '').split('-');
   return `${WAYS[way] ?? id}${atOnce === undefined ? '' : `, concurrency ${atOnce}`}`;

@@ -1,7 +1,7 @@
 import type { Result } from './result.ts';
 import type { Row } from './row.ts';
 
-/** How much a ratio may grow between two runs. */
+/** The largest accepted growth of a ratio between two runs. */
 const TOLERANCE = 0.25;
 
 export interface Worse {
@@ -12,7 +12,7 @@ export interface Worse {
 
 /**
  * Returns the rows whose ratio to the floor grew by more than a quarter. Ratios hardly depend on the machine. With a
- * floor of 0, any value counts as growth. Rows without a floor are ignored.
+ * floor of 0, the values are compared instead. Rows without a floor are ignored.
  */
 export function worseRows(before: Result, after: Result): readonly Worse[] {
   const previous = new Map(rowsOf(before).map((row) => [row.id, measureOf(row)]));
@@ -23,7 +23,7 @@ export function worseRows(before: Result, after: Result): readonly Worse[] {
   });
 }
 
-/** Whether two runs measured the same. A quick run has other ratios. */
+/** Whether two results can be compared. The ratios of a quick run differ from those of a full run. */
 export function areComparable(before: Result, after: Result): boolean {
   return before.format === after.format && before.quick === after.quick;
 }

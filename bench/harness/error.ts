@@ -1,4 +1,4 @@
-/** An error whose message explains it without a stack. */
+/** An expected error. Only its message is printed, without a stack. */
 export class BenchError extends Error {
   override readonly name = 'BenchError';
 }

@@ -4,10 +4,10 @@ import { cpus, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import type { Row } from './row.ts';
 
-/** The format of `--out` and `--compare`. */
+/** The version of the file format that `--out` writes and `--compare` reads. */
 export interface Result {
   readonly format: 1;
-  /** The start of the run, as ISO 8601. */
+  /** The start time of the run, as ISO 8601. */
   readonly at: string;
   readonly quick: boolean;
   readonly versions: Readonly<Record<string, string>>;
@@ -52,7 +52,7 @@ function commit(): string {
       git('status', '--porcelain', '--', 'src', 'package-lock.json') === '' ? '' : ' and changes';
     return git('rev-parse', '--short', 'HEAD').trim() + changed;
   } catch (error) {
-    // Git or the checkout is missing, as in an installed package.
+    // Git or the checkout can be missing, for example in an installed package.
     if (error instanceof Error && ('status' in error || 'code' in error)) return 'unknown';
     throw error;
   }

@@ -1,31 +1,31 @@
 import { BenchError } from './error.ts';
 
-/** One measured value with its floor: the least that any program would need, measured in the same run. */
+/** One measured value. Its floor is the smallest value that any program could reach, measured in the same run. */
 export interface Row {
-  /** Stable between runs. */
+  /** An identifier that is the same in every run. */
   readonly id: string;
   readonly title: string;
   readonly unit: 'calls' | 'requests' | 'connections' | 's' | 's CPU' | 'MB';
   readonly value: number;
-  /** Measured. The floor of a count may be 0. */
+  /** The smallest possible value, as measured. The floor of a count may be 0. */
   readonly floor?: number;
   /** The value divided by the floor. */
   readonly ratio?: number;
   readonly goal?: Goal;
   /** Whether the goal is reached. Undefined without a goal. */
   readonly ok?: boolean;
-  /** Related figures. */
+  /** Related measured values, by name. */
   readonly detail?: Readonly<Record<string, number>>;
 }
 
-/** The largest allowed value and ratio. */
+/** The largest accepted value and ratio. */
 export interface Goal {
   readonly value?: number;
   readonly ratio?: number;
 }
 
 export function row({ goal, floor, ...rest }: Omit<Row, 'ratio' | 'ok'>): Row {
-  // A negative or missing value means that counts were mixed up. It must not look like a good result.
+  // A negative or missing value means that the counts are wrong. Such a value must not pass as a good result.
   if (!(rest.value >= 0)) throw new BenchError(`${rest.id} was measured as ${rest.value}`);
   const value = rounded(rest.value);
   const ratio = floor === undefined || floor === 0 ? undefined : rounded(value / floor);
@@ -51,15 +51,15 @@ export interface BenchOptions {
   /** Runs once at a tenth of the size, as a smoke test. */
   readonly quick: boolean;
   readonly report: (line: string) => void;
-  /** Called with each server that was used. */
+  /** Called for each server that a benchmark uses. */
   readonly onServer: (name: string, version: string) => void;
 }
 
-/** A group of rows with a shared setup. */
+/** A group of rows that share one setup. */
 export interface Benchmark {
   readonly name: string;
   readonly title: string;
-  /** The goal in words. */
+  /** The goal as text for the report. */
   readonly goal: string;
   run(options: BenchOptions): Promise<readonly Row[]>;
 }

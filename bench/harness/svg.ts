@@ -1,5 +1,5 @@
-// Draws SVG charts without a library: they are only bars. Classes set the colors, so that one file works in light and
-// dark mode.
+// Draws SVG bar charts, which are simple enough to need no library. Colors are set by CSS classes, so one file works in
+// light and dark mode.
 
 export interface Bar {
   readonly label: string;
@@ -42,7 +42,7 @@ const STYLE = `
     .page { fill: #0d1117; }
   }`;
 
-/** Draws horizontal bars on one scale from zero. Bars beyond their goal have another color and a label. */
+/** Draws horizontal bars on one scale from zero. Bars beyond their goal have a different color and a label. */
 export function barChart({ title, note, bars }: Chart): string {
   const most = Math.max(
     ...bars.flatMap(({ value, floor = 0, goal = 0 }) => [value, floor, goal]),

@@ -3,7 +3,7 @@ import type { Row } from './row.ts';
 
 const HEAD = ['', 'floor', 'ours', 'ratio', 'goal', ''];
 
-/** Formats a result as one Markdown table for each group. Terminals show it well too. */
+/** Formats a result as Markdown, with one table for each group. The tables are also readable in a terminal. */
 export function tableOf({ groups }: Result): string {
   return groups
     .map(({ title, rows }) => `${title}\n\n${markdown([HEAD, ...rows.map(cellsOf)])}\n`)

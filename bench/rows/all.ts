@@ -11,7 +11,7 @@ import { sharedKey } from './shared-key.ts';
 import { start } from './start.ts';
 import { vaultCalls } from './vault-calls.ts';
 
-/** In the order of execution. */
+/** The benchmarks in the order of execution. */
 export const BENCHMARKS: readonly Benchmark[] = [
   awsCalls,
   sharedKey,

@@ -6,7 +6,7 @@ import type { Engine, Lab, Setting } from '../world/lab.ts';
 import type { Workspace } from '../world/program.ts';
 import { costOf, serveFor, syncOnce, writesIn } from '../world/runs.ts';
 
-/** How the program runs: the service on either engine, or one command. */
+/** How the program runs: as a service on one of the two engines, or as one `sync` command. */
 export type RunMode = Engine | 'sync';
 export const RUN_MODES = ['memory', 'redis', 'sync'] as const satisfies readonly RunMode[];
 
@@ -16,7 +16,7 @@ export const RUN_MODE_LABELS: Readonly<Record<RunMode, string>> = {
   sync: 'one `sync`',
 };
 
-/** The cost of one cycle without changes. */
+/** The cost of a period with this number of cycles. */
 export interface CycleCost {
   readonly calls: number;
   readonly store: Counts;
@@ -48,7 +48,7 @@ export async function cycleCost(
   return { calls: totalOf(store) / cycles, store, cluster, cycles };
 }
 
-/** Returns the rows about the API server, which all stores share. */
+/** Returns the rows about API server requests, which do not depend on the kind of store. */
 export function clusterRows(id: string, mode: RunMode, { cluster, cycles }: CycleCost): readonly Row[] {
   const reads = (cluster.GET ?? 0) + (cluster.LIST ?? 0);
   return [

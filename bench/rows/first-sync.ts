@@ -9,12 +9,12 @@ import type { Usage } from '../world/usage.ts';
 import { RUN_MODE_LABELS, RUN_MODES, type RunMode, size } from './cycles.ts';
 
 const ROUNDS = 3;
-/** The default of `engine.concurrency`, and the best value for a first sync. */
+/** The default of `engine.concurrency`, and the concurrency that is best for a first sync. */
 const CONCURRENCIES = [16, 64] as const;
 type Concurrency = (typeof CONCURRENCIES)[number];
 const LATENCY_MS = 10;
 
-/** One way to run the program with one concurrency. */
+/** A first sync in one run mode and with one concurrency. */
 interface Run {
   readonly id: string;
   readonly way: RunMode;
@@ -54,8 +54,8 @@ export const firstSyncTime: Benchmark = {
     const floors: Record<Concurrency, Measured[]> = { 16: [], 64: [] };
     const loops: number[] = [];
     const ours = new Map<Run, Measured[]>(RUNS.map((run) => [run, []]));
-    // Interleave the runs, so that a busy moment of the machine affects all of them. The first round warms up the
-    // servers.
+    // Alternate between the run modes, so that a busy moment of the machine affects all of them. The first round warms
+    // up the servers.
     for (let round = 0; round <= (options.quick ? 1 : ROUNDS); round += 1) {
       for (const [run, results] of ours) {
         options.report(`round ${round}: ${run.shown}`);
@@ -124,7 +124,9 @@ export const firstSyncTime: Benchmark = {
   },
 };
 
-/** Measures our program, and then the floors with the same Secrets: concurrent and sequential writes. */
+/**
+ * Measures the program first. Then measures the floors with the same Secrets: concurrent writes and sequential writes.
+ */
 async function measure(
   lab: Lab,
   { way: mode, concurrency }: Run,
@@ -136,7 +138,7 @@ async function measure(
     engine: mode === 'redis' ? 'redis' : 'memory',
     store: 'aws',
     fakeStore: aws,
-    // Long enough that sweeps hardly interfere.
+    // Sweeps are so rare that they hardly affect the measurement.
     refresh: '1h',
     concurrency,
     mappings: distinctKeys(count, [namespace]).mappings,

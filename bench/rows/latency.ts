@@ -1,6 +1,6 @@
 import { percentile } from '../harness/statistics.ts';
 
-/** In seconds. */
+/** Percentiles in seconds. */
 export interface Latency {
   readonly count: number;
   readonly p50: number;
@@ -22,7 +22,7 @@ export function showLatency({ count, p50, p95, p99, max }: Latency): string {
 export function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
-    // The linear congruential generator of Numerical Recipes is good enough to spread moments.
+    // The linear congruential generator of Numerical Recipes is good enough for random moments.
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return state / 2 ** 32;
   };

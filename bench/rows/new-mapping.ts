@@ -20,7 +20,7 @@ export const newMapping: Benchmark = {
     for (const engine of ENGINES) {
       options.report(`${RUN_MODE_LABELS[engine]}: start`);
       await using service = await openLoadedService(lab, { engine, mappings: MAPPINGS });
-      // The first attempt includes one-time initialization.
+      // Discard the first attempt, which includes one-time initialization.
       await service.addMapping();
       const tries = options.quick ? QUICK_TRIES : TRIES;
       const attempts = {
@@ -31,7 +31,7 @@ export const newMapping: Benchmark = {
       };
       while (attempts.ours.length < tries) {
         const rush = await service.beginRush();
-        // A rush takes some seconds. While half of its targets wait, there is time for another attempt.
+        // Writing all targets takes some seconds. While at least half of them wait, there is time for another attempt.
         do {
           attempts.before.push(rush.remaining());
           attempts.ours.push(await service.addMapping());
@@ -52,7 +52,7 @@ export const newMapping: Benchmark = {
 interface Attempts {
   readonly ours: readonly number[];
   readonly bare: readonly number[];
-  /** The number of waiting targets when the mapping was added and when its Secret existed. */
+  /** The number of waiting targets when the mapping was added, and later when its Secret existed. */
   readonly before: readonly number[];
   readonly after: readonly number[];
 }

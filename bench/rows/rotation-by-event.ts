@@ -9,7 +9,7 @@ import { createRandom, latencyOf, showLatency } from './latency.ts';
 
 const ROTATIONS = 500;
 const KEYS_OF_EACH = 50;
-/** The longest pause between two rotations of one store. */
+/** The longest pause between two rotations in one store. */
 const PAUSE_MS = 600;
 const ENGINES = ['memory', 'redis'] as const satisfies readonly Engine[];
 
@@ -33,7 +33,7 @@ export const rotationByEvent: Benchmark = {
         { engine, refresh: '1h', keysOfEach, events: true },
         options,
       );
-      // Warm up: one-time initialization is measured elsewhere.
+      // Warm up, because this benchmark does not measure one-time initialization.
       for (const store of rotations.stores) await rotateAll(rotations, store, 5);
       const each = size(options, ROTATIONS) / rotations.stores.length;
       const times = new Map<RotatedStore, Times>();
@@ -53,7 +53,7 @@ export const rotationByEvent: Benchmark = {
   },
 };
 
-/** Rotates keys one after the other at random moments, each followed by a bare read and write. */
+/** Rotates keys one after the other at random moments. After each rotation, measures a bare read and write. */
 async function rotateAll(rotations: Rotations, store: RotatedStore, count: number): Promise<Times> {
   const random = createRandom(store.name.length);
   const keys = rotations.keys(store);
@@ -81,7 +81,7 @@ function rowsOf(engine: Engine, times: Times): readonly Row[] {
   ];
 }
 
-/** Without a ratio: the ratio of two 95th percentiles depends mostly on the machine. */
+/** Returns a row without a ratio: the ratio of two 95th percentiles depends mostly on the machine. */
 function slowest(id: string, engine: Engine, label: string, { ours, bare }: Times): Row {
   const { count, p50, p95, p99, max } = latencyOf(ours);
   const floor = latencyOf(bare);

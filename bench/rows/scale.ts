@@ -11,12 +11,12 @@ const LARGEST = 10_000;
 const SIZES = [100, 1_000, LARGEST] as const;
 const NAMESPACES = 5;
 const REFRESH_S = 25;
-/** Memory growth takes longer to show at larger sizes. */
+/** The number of measured cycles. Memory growth takes longer to show at larger sizes. */
 const CYCLES = { some: 2, most: 10 };
-/** The first sweeps still find new targets and values. */
+/** Cycles before the measurement: the first sweeps still find new targets and values. */
 const SETTLE_CYCLES = 1;
 
-/** Requests to both stores, and the AWS lists among them, which only sweeps request. */
+/** `all` counts the requests to both stores. `lists` counts only AWS list requests, which only sweeps make. */
 interface Calls {
   readonly all: number;
   readonly lists: number;
@@ -32,7 +32,7 @@ interface Measured {
   readonly cycleCalls: Calls;
   readonly writes: number;
   readonly ready: number;
-  /** Peaks: up to the end of the first sync, and within each cycle. */
+  /** Peaks of resident memory: first until the end of the first sync, then one for each cycle. */
   readonly resident: readonly number[];
 }
 
@@ -52,7 +52,7 @@ export const scale: Benchmark = {
   },
 };
 
-/** The memory of an idle Node process. */
+/** The memory of an idle Node process, in MB. */
 async function idleNode(): Promise<number> {
   await using run = await startNode(['--eval', 'setInterval(() => undefined, 1_000)'], {
     folder: '/',
@@ -116,7 +116,7 @@ async function measure(targets: number, options: BenchOptions): Promise<Measured
   };
 }
 
-/** Returns the peak, since garbage collection makes single samples meaningless. */
+/** Returns the peak of resident memory. A single sample is meaningless because of garbage collection. */
 async function peakWithin(ms: number, run: RunningProcess): Promise<number> {
   const until = performance.now() + ms;
   let most = 0;
@@ -135,7 +135,7 @@ async function restart(workspace: FleetWorkspace): Promise<number> {
   return ready;
 }
 
-/** Checks the service's own counts, so that missing cycles do not look cheap. */
+/** Checks the number of swept keys in the audit log. Missing cycles would make the cost look too low. */
 async function assertSwept(workspace: FleetWorkspace, cycles: number): Promise<void> {
   const last = await lastSweep(workspace);
   if ((last?.counts?.keys ?? 0) < workspace.keys * cycles)
@@ -143,18 +143,22 @@ async function assertSwept(workspace: FleetWorkspace, cycles: number): Promise<v
 }
 
 /**
- * Returns the calls of the first sync itself. A first sync that is longer than `refresh` overlaps cycles, which are
- * subtracted.
+ * Returns the requests of the first sync itself. If the first sync takes longer than `refresh`, cycles run during it,
+ * and their requests are subtracted.
  */
 function ownCalls({ firstSync, firstCalls, cycleCalls }: Measured): number {
-  // With few keys, which are read in batches, the first sync ends before a cycle is due.
+  // A small first sync reads its keys in batches and ends before any cycle starts.
   const listed = cycleCalls.lists === 0 ? 0 : firstCalls.lists / cycleCalls.lists;
-  // Lists come first in a cycle, and the last cycle is incomplete.
+  // The last cycle is incomplete: it has made its list requests, which come first, but not all others. So limit the
+  // number of cycles by the duration.
   const cycles = Math.min(listed, firstSync / REFRESH_S);
   return firstCalls.all - cycles * cycleCalls.all;
 }
 
-/** The floor is the value of the next smaller size, scaled by the number of targets: linear growth. */
+/**
+ * Returns rows whose floor is linear growth: the value of the next smaller size, multiplied by the growth of the number
+ * of targets.
+ */
 function growthRows(measured: Measured, before: Measured | undefined): readonly Row[] {
   const factor = before === undefined ? undefined : measured.targets / before.targets;
   const grown = (id: string, title: string, unit: Row['unit'], of: (one: Measured) => number): Row =>

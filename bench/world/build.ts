@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { BenchError } from '../harness/error.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** Inside node_modules, so that packages resolve as in an installed program. */
+/** The output folder is inside node_modules, so packages resolve as in an installed program. */
 const BUILD_FOLDER = join(ROOT, 'node_modules/.cache/secretbridge-bench');
 
 let built: Promise<string> | undefined;
 
 /**
- * Builds the program as JavaScript, as the image and the package contain it. Stripping types at each start would cost
- * time and memory that users do not pay.
+ * Compiles the program to JavaScript, as in the image and the package. Stripping types at each start would cost time
+ * and memory that users do not pay.
  */
 export function builtProgram(): Promise<string> {
   built ??= build();

@@ -10,16 +10,19 @@ import type { Lab } from './lab.ts';
 import type { Workspace } from './program.ts';
 import { FIELDS, keyName, valuesOf } from './test-data.ts';
 
-/** A whole installation: mappings of five keys, alternately from AWS and Vault, each in some namespaces. */
+/**
+ * A complete installation: mappings of five keys each, in several namespaces. The mappings use AWS and Vault
+ * alternately.
+ */
 export interface Fleet {
   readonly mappings: number;
   readonly namespaces: readonly string[];
   readonly refresh: string;
   readonly engine?: 'memory' | 'redis';
-  /** The size of each value. Default: short values. */
+  /** The size of each value in bytes. Default: short values. */
   readonly valueBytes?: number;
   readonly fields?: readonly string[];
-  /** Default: both, alternately. */
+  /** The stores that the mappings use alternately. Default: both. */
   readonly stores?: readonly StoreKind[];
 }
 
@@ -27,7 +30,7 @@ export interface FleetWorkspace extends Workspace {
   readonly address: string;
   readonly port: number;
   readonly targets: number;
-  /** The number of distinct keys in both stores. */
+  /** The number of distinct keys, in both stores together. */
   readonly keys: number;
   readonly stores: { readonly aws: RunningFakeStore; readonly vault: RunningFakeStore };
 }
@@ -102,7 +105,7 @@ function configOf(
         mount: 'secret',
         kvVersion: 2,
         auth: { method: 'appRole', roleId: { env: 'BENCH_ROLE_ID' }, secretId: { env: 'BENCH_SECRET_ID' } },
-        // High limits, so that our memory and CPU are measured and not the rate limit.
+        // The limits are high, so that the benchmark measures memory and CPU and not the rate limit.
         limits: { requestsPerSecond: 2_000, concurrency: 16 },
         tls: { caFile: './vault.pem' },
       },

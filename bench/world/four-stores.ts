@@ -10,35 +10,35 @@ import { BenchError } from '../harness/error.ts';
 import type { BenchOptions } from '../harness/row.ts';
 import type { Lab } from './lab.ts';
 
-/** A store with changing values and its event channel. */
+/** A store whose values change, and its event channel. */
 export interface RotatedStore {
   readonly name: string;
   readonly label: string;
-  /** The event channel. */
+  /** The name of the event channel. */
   readonly channel: string;
   /** The store's entry in the configuration. */
   readonly config: object;
   readonly events: object;
   readonly env: Readonly<Record<string, string>>;
-  /** The CA of its TLS certificate. */
+  /** The certificate of the CA that signed the store's TLS certificate. */
   readonly ca?: string;
-  /** The `property` of its sources. */
+  /** The `property` of the sources in this store. */
   readonly property?: string;
   put(values: Readonly<Record<string, string>>): Promise<void>;
   /** Sends the event for a changed key. */
   sendEvent(key: string): Promise<void> | void;
   /** Reads a key with one bare request on kept-alive connections. */
   read(key: string): Promise<void>;
-  /** Whether the service is connected to its events. */
+  /** Whether the service receives the events of this store. */
   isConnected(): boolean;
 }
 
-/** The latency of the fake AWS and Azure. */
+/** The latency of the fake AWS and Azure stores. */
 export const LATENCY_MS = 10;
 const MOUNT = 'secret';
 const KEY = 'of-the-benchmark';
 
-/** Posts to the measured service. */
+/** Sends a POST request to the measured service. */
 export type Post = (
   path: string,
   body: object,
@@ -57,7 +57,10 @@ export function createPost(port: number): Post {
   };
 }
 
-/** AWS through SQS, Azure through Event Grid, Vault by its event stream, and OpenBao with a signed webhook. */
+/**
+ * Opens four stores with different event channels: AWS with SQS, Azure with Event Grid, Vault with its event stream,
+ * and OpenBao with a signed webhook.
+ */
 export async function openFourStores(
   lab: Lab,
   post: Post,
@@ -207,7 +210,7 @@ function awsEvent(key: string): object {
   };
 }
 
-/** https://learn.microsoft.com/en-us/azure/event-grid/event-schema-key-vault */
+/** The event format: https://learn.microsoft.com/en-us/azure/event-grid/event-schema-key-vault */
 function azureEvent(host: string, key: string): object {
   return {
     id: '00eccf70-95a7-4e7c-8299-2eb17ee9ad64',

@@ -22,9 +22,9 @@ export type Engine = 'memory' | 'redis';
 
 export interface Setting {
   readonly engine: Engine;
-  /** The `refresh` in the configuration. */
+  /** The value of `refresh` in the configuration. */
   readonly refresh: string;
-  /** The number of concurrent targets. */
+  /** The number of targets that are synced concurrently. */
   readonly concurrency: number;
   readonly store: 'aws' | 'azure' | 'vault';
   readonly fakeStore: RunningFakeStore;
@@ -34,24 +34,24 @@ export interface Setting {
 export interface BenchMapping {
   readonly name: string;
   readonly namespaces: readonly string[];
-  /** Target keys with their store keys. */
+  /** Store keys by target key. */
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** The servers of one run: a real API server, and Redis when it is first used. */
+/** The servers of one benchmark run: a real API server, and a Redis that starts on first use. */
 export interface Lab extends AsyncDisposable {
   readonly kubernetes: Kubernetes;
   readonly request: Request;
   readonly caFile: string;
   fakeStore(kind: 'aws' | 'azure' | 'vault'): Promise<RunningFakeStore>;
   namespaces(count: number): Promise<readonly string[]>;
-  /** Creates a folder with this configuration and a new state. */
+  /** Creates a folder with this configuration and an empty state. */
   workspace(setting: Setting): Promise<Workspace>;
   /** Writes another configuration into the folder. */
   configure(workspace: Workspace, setting: Setting): Promise<Workspace>;
   /** Returns the number of Secrets in a namespace. */
   secrets(namespace: string): Promise<number>;
-  /** Counts the API server's requests for Secrets during some work, by verb. */
+  /** Runs the work and counts the API server's requests for Secrets meanwhile, by verb. */
   requestsOfSecrets<T>(
     work: () => Promise<T>,
   ): Promise<{ readonly result: T; readonly requests: RequestCounts }>;

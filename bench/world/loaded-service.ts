@@ -18,18 +18,18 @@ import { FIELD, watchSecrets } from './secret-watch.ts';
 /** A running service whose targets can all become due at once. */
 export interface LoadedService extends AsyncDisposable {
   /**
-   * Gives every key a new value and waits until the sweep found it and the first target is written. All other targets
-   * are waiting then.
+   * Changes every value in the store. Returns when a sweep has found the changes and the first target is written. All
+   * other targets are waiting then.
    */
   beginRush(): Promise<Rush>;
-  /** Adds a mapping to the configuration. Returns the milliseconds until its Secret exists. */
+  /** Adds a mapping to the configuration. Returns the time until its Secret exists, in milliseconds. */
   addMapping(): Promise<number>;
-  /** Measures a bare store read and a bare Secret write. */
+  /** Measures a bare store read plus a bare Secret write, in milliseconds. */
   bare(): Promise<number>;
 }
 
 export interface Rush {
-  /** The number of targets that are not written yet. */
+  /** The number of targets that still have to be written. */
   remaining(): number;
   readonly done: Promise<void>;
 }

@@ -14,28 +14,31 @@ import { type KernelFiles, type Usage, usageNow, usageOf } from './usage.ts';
 export interface Workspace {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
-  /** The address of a service with this configuration. */
+  /** The address of the service that this configuration starts. */
   readonly address?: string;
-  /** Extra Node options, such as `--cpu-prof`. */
+  /** Additional Node options, such as `--cpu-prof`. */
   readonly node?: readonly string[];
 }
 
 export interface FinishedProcess {
-  /** The duration of the process. */
+  /** The duration of the process in milliseconds. */
   readonly ms: number;
   readonly stdout: string;
 }
 
 export interface RunningProcess extends AsyncDisposable {
   readonly startedAt: number;
-  /** Returns the resources used so far, without loading code into the process. */
+  /** Returns the resources that the process has used so far, as the kernel reports them. */
   usage(): Promise<Usage>;
   readonly ended: Promise<FinishedProcess>;
-  /** Rejects when the process has ended. */
+  /** Rejects when the process ends, even with exit code 0. */
   readonly unexpectedEnd: Promise<never>;
-  /** Resolves when the message was logged this many times. Polling the cluster would slow down the measured service. */
+  /**
+   * Resolves when the log contains the message this many times. Polling the cluster instead would slow down the
+   * measured service.
+   */
   untilLogged(message: string, times: number): Promise<void>;
-  /** Sends SIGTERM and waits for the end. */
+  /** Sends SIGTERM and waits until the process has ended. */
   stop(): Promise<void>;
 }
 
@@ -43,12 +46,12 @@ const USAGE_AT_END = pathToFileURL(join(import.meta.dirname, 'usage-at-end.js'))
 const GRACE_MS = 30_000;
 const LOG_TIMEOUT_MS = 900_000;
 
-/** Starts the program in a folder that holds its configuration. */
+/** Starts the program in the folder with its configuration. */
 export async function startProgram(args: readonly string[], workspace: Workspace): Promise<RunningProcess> {
   return startNode([await builtProgram(), ...args], workspace);
 }
 
-/** Runs it to its end and returns the resources that it used. */
+/** Runs the program until it ends. Returns its duration and the resources that it used. */
 export async function runProgram(
   args: readonly string[],
   workspace: Workspace,
@@ -57,8 +60,8 @@ export async function runProgram(
 }
 
 /**
- * Starts Node with the environment of the Dockerfile. Floors use the same environment, so that it does not affect the
- * comparison.
+ * Starts Node with the environment variables of the Dockerfile. Floor measurements use the same variables, so the
+ * comparison is fair.
  */
 export async function startNode(
   args: readonly string[],
@@ -72,7 +75,7 @@ export async function startNode(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const kill = () => void child.kill('SIGKILL');
-  // A service would otherwise outlive the benchmark.
+  // Without this, a service would keep running after the benchmark has ended.
   process.once('exit', kill);
   const log = createLog(child);
   const ended = endOf(child, log, args.join(' '))
@@ -81,7 +84,7 @@ export async function startNode(
   const lost = ended.then(() => {
     throw new BenchError(`${args.join(' ')} ended unexpectedly`);
   });
-  // Mark both promises as handled. Callers still get the rejections.
+  // Mark both promises as handled to avoid unhandled rejections. Callers that await them still get the errors.
   void Promise.allSettled([ended, lost]);
   return {
     startedAt,
@@ -106,7 +109,7 @@ export async function startNode(
   };
 }
 
-/** Runs it to its end and returns the resources that it used. */
+/** Runs the program until it ends. Returns its duration and the resources that it used. */
 export async function runNode(
   args: readonly string[],
   workspace: Workspace,
@@ -124,7 +127,7 @@ interface Log {
   until(part: string, times: number): Promise<void>;
 }
 
-/** Collects standard error. */
+/** Collects the lines that the process writes to standard error. */
 function createLog({ stderr }: ChildProcess): Log {
   if (stderr === null) throw new BenchError('the process has no output streams');
   const lines: string[] = [];
@@ -150,7 +153,7 @@ function createLog({ stderr }: ChildProcess): Log {
   };
 }
 
-/** Returns standard output. */
+/** Waits for the end of the process and returns its standard output. */
 async function endOf(child: ChildProcess, { lines, whole }: Log, shown: string): Promise<string> {
   const { stdout } = child;
   if (stdout === null) throw new BenchError('the process has no output streams');

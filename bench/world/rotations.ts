@@ -15,17 +15,17 @@ import { TARGET_CHANGED } from './runs.ts';
 import { FIELD, type SecretWatch, watchSecrets } from './secret-watch.ts';
 import { waitUntil } from './wait.ts';
 
-/** A running service with four stores, and a watch of its Secrets. */
+/** A running service with four stores, and a watch on the Secrets that it writes. */
 export interface Rotations extends AsyncDisposable {
   readonly stores: readonly RotatedStore[];
   readonly witness: SecretWatch;
   keys(store: RotatedStore): readonly string[];
   /**
-   * Gives a key a new value and sends its event if asked to. Returns the milliseconds from the store write to the
-   * Secret write.
+   * Puts a new value into the store and optionally sends the change event. Returns the time from the store write to the
+   * Secret write, in milliseconds.
    */
   rotate(store: RotatedStore, key: string, event: boolean): Promise<number>;
-  /** The floor: a bare read, and a bare write of a Secret in another namespace. */
+  /** Measures the floor: a bare read of the key, and a bare write of a Secret in another namespace. */
   bare(store: RotatedStore, key: string): Promise<number>;
 }
 
@@ -98,7 +98,7 @@ export async function openRotations(
       await store.put({ [key]: value });
       const at = performance.now();
       if (event) await store.sendEvent(key);
-      // The service may handle the event before its sender gets the response.
+      // The Secret can change before the request that sends the event returns.
       return Math.max(0, (await seen) - at);
     },
     async bare(store, key) {

@@ -11,7 +11,7 @@ import { type FinishedProcess, runProgram, startProgram, type Workspace } from '
 import type { Usage } from './usage.ts';
 import { isReady, waitFor, waitUntil } from './wait.ts';
 
-/** The requests of a run to the store, and to the API server for Secrets. */
+/** The requests of one run: to the store, and to the API server for Secrets. */
 export interface Cost {
   readonly store: Counts;
   readonly cluster: RequestCounts;
@@ -26,7 +26,7 @@ export async function costOf<T>(
   return { store: counts, cluster: result.requests, result: result.result };
 }
 
-/** Runs one `sync` to its end. */
+/** Runs one `sync` command until it ends. */
 export async function syncOnce(
   workspace: Workspace,
 ): Promise<FinishedProcess & Usage & { readonly summary: Readonly<Record<string, number>> }> {
@@ -37,7 +37,8 @@ export async function syncOnce(
 }
 
 /**
- * Runs `serve` for a time after it is ready. Returns how often its sweeps checked each key, by the counts in the audit.
+ * Runs `serve` for this many seconds after it is ready. Returns how often its sweeps checked each key, according to the
+ * counts in the audit log.
  */
 export async function serveFor(workspace: Workspace, seconds: number, keys: number): Promise<number> {
   const before = await lastSweep(workspace);
@@ -54,10 +55,10 @@ export async function serveFor(workspace: Workspace, seconds: number, keys: numb
   return swept / keys;
 }
 
-/** The log message for each written target, after the audit has its outcome. */
+/** The message that the service logs for each written target. At that moment the audit log contains the outcome. */
 export const TARGET_CHANGED = 'target changed';
 
-/** Runs `serve` until this many Secrets exist. Returns the time since the start and the resources used. */
+/** Runs `serve` until this many Secrets exist. Returns the time since the process started and the resources used. */
 export async function serveUntil(
   workspace: Workspace,
   lab: Lab,
@@ -73,7 +74,10 @@ export async function serveUntil(
   return { ...usage, ms };
 }
 
-/** Returns the last sweep record. A service writes one when it ends, `sync` one for each run with other counts. */
+/**
+ * Returns the last sweep record. A service writes a sweep record when it ends. `sync` writes one when the counts differ
+ * from the previous run.
+ */
 export async function lastSweep({ folder }: Pick<Workspace, 'folder'>): Promise<AuditRecord | undefined> {
   const path = join(folder, 'state', 'audit.db');
   await using audit = await openSqliteAudit({

@@ -6,12 +6,12 @@ import type { Lab } from './lab.ts';
 /** Watches the Secrets of a namespace at the API server. */
 export interface SecretWatch extends AsyncDisposable {
   /**
-   * Resolves when a Secret holds this value, with the `performance.now()` of the watch event. Call it before the value
-   * can appear.
+   * Resolves when the Secret contains this value, with the `performance.now()` of the watch event. Call it before the
+   * value can appear.
    * @throws BenchError after a timeout.
    */
   sees(secret: string, value: string): Promise<number>;
-  /** Calls the listener for each changed Secret. Returns a function that stops it. */
+  /** Calls the listener for each changed Secret. Returns a function that removes the listener. */
   onChange(listener: (secret: string) => void): () => void;
 }
 
@@ -23,7 +23,7 @@ interface WatchEvent {
   };
 }
 
-/** The key that is compared in each Secret. */
+/** The key whose value is compared in each Secret. */
 export const FIELD = 'VALUE';
 const LONGEST_MS = 120_000;
 
@@ -73,7 +73,7 @@ export async function watchSecrets({ kubernetes }: Lab, namespace: string): Prom
     }
   };
   const following = follow();
-  // Waiting callers get a timeout. The error that ended the watch is thrown when it closes.
+  // If the watch fails, callers of `sees` get a timeout. `close` throws the error that ended the watch.
   void Promise.allSettled([following]);
 
   return {

@@ -1,6 +1,6 @@
 import type { BenchMapping } from './lab.ts';
 
-/** Mappings of five keys each. Every key is used once. */
+/** Returns mappings of five keys each. Every store key is used by one mapping only. */
 export function distinctKeys(mappings: number, namespaces: readonly string[], nameOf = keyName): TestData {
   const all = Array.from({ length: mappings }, (_, n) => ({
     name: `app-${n}`,
@@ -12,7 +12,7 @@ export function distinctKeys(mappings: number, namespaces: readonly string[], na
 
 export interface TestData {
   readonly mappings: readonly BenchMapping[];
-  /** Values by store key. */
+  /** The values by store key. */
   readonly values: Readonly<Record<string, string>>;
 }
 
@@ -22,7 +22,7 @@ export function keyName(mapping: number, field: string): string {
   return `apps/app-${mapping}/${field.toLowerCase()}`;
 }
 
-/** A key name that Key Vault allows. */
+/** Returns a key name with only the characters that Key Vault allows. */
 export function flatName(mapping: number, field: string): string {
   return `app-${mapping}-${field.toLowerCase()}`;
 }

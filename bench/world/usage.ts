@@ -2,20 +2,20 @@ import { readFile } from 'node:fs/promises';
 
 /** The resources of a process, as the kernel reports them. */
 export interface Usage {
-  /** CPU time of all threads since the start, to a hundredth of a second. */
+  /** CPU time of all threads since the start of the process. The resolution is 10 ms. */
   readonly cpuMs: number;
   readonly rssMb: number;
-  /** The peak of `rssMb`. */
+  /** The peak of `rssMb` since the start of the process. */
   readonly maxRssMb: number;
 }
 
-/** The kernel's `stat` and `status` files of a process. */
+/** The contents of the kernel's files `/proc/PID/stat` and `/proc/PID/status`. */
 export interface KernelFiles {
   readonly stat: string;
   readonly status: string;
 }
 
-/** Linux counts in hundredths of a second on every platform that Node supports. */
+/** The unit of CPU times in `stat`: 10 ms on every platform that Node supports. */
 const TICK_MS = 10;
 
 export async function usageNow(pid: number): Promise<Usage> {
@@ -27,7 +27,7 @@ export async function usageNow(pid: number): Promise<Usage> {
 }
 
 export function usageOf({ stat, status }: KernelFiles): Usage {
-  // The program name in brackets may contain anything.
+  // Skip the program name in parentheses, which can contain spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const megabytes = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1_024;

@@ -3,7 +3,7 @@ import { request } from 'undici';
 import { BenchError } from '../harness/error.ts';
 import type { RunningProcess, Workspace } from './program.ts';
 
-/** @throws BenchError after a timeout, or when the process has ended. */
+/** @throws BenchError after a timeout, or when the process ends. */
 export async function waitUntil(
   what: string,
   run: RunningProcess,
@@ -17,7 +17,7 @@ export async function waitUntil(
   }
 }
 
-/** @throws BenchError when the process has ended. */
+/** @throws BenchError when the process ends. */
 export async function waitFor(ms: number, { unexpectedEnd }: RunningProcess): Promise<void> {
   await Promise.race([sleep(ms), unexpectedEnd]);
 }
@@ -29,7 +29,7 @@ export async function isReady({ address }: Workspace): Promise<boolean> {
     await body.dump();
     return statusCode === 200;
   } catch (error) {
-    // The service does not listen yet.
+    // The service is not listening yet.
     if (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED') return false;
     throw error;
   }

@@ -4,7 +4,7 @@ import { isMap, isScalar, type Node, type Pair, parseDocument, stringify, type Y
 
 const VALUES = join(import.meta.dirname, '../../deploy/chart/values.yaml');
 
-/** Which top-level values belong together. A value without a section is an error. */
+/** The sections of the page, each with its top-level values. A value that belongs to no section is an error. */
 const SECTIONS: Readonly<Record<string, readonly string[]>> = {
   Configuration: ['config', 'tenants', 'check'],
   'Image and names': ['image', 'imagePullSecrets', 'nameOverride', 'fullnameOverride'],
@@ -32,7 +32,10 @@ interface Value {
   readonly meaning: string;
 }
 
-/** `deploy/chart/README.md`: one row for each value of `values.yaml`, with the comment above it as its meaning. */
+/**
+ * Returns `deploy/chart/README.md`. The table has one row for each value of `values.yaml`, described by the comment
+ * above the value.
+ */
 export function chartReadme(): string {
   const { contents } = parseDocument(readFileSync(VALUES, 'utf8'));
   if (!isMap<Node, Node>(contents)) throw new Error('values.yaml is not a map');
@@ -49,7 +52,7 @@ export function chartReadme(): string {
   return [BEFORE, ...sections, AFTER, ''].join('\n\n');
 }
 
-/** A map is described by its values, unless a comment describes it as a whole. */
+/** If a map has a comment, it becomes one row. Otherwise each of its values becomes a row. */
 function valuesOf(pair: Pair<Node, Node | null>, path = '', inherited?: string): readonly Value[] {
   const name = `${path}${keyOf(pair)}`;
   const meaning = commentOf(pair) ?? inherited;
@@ -58,7 +61,9 @@ function valuesOf(pair: Pair<Node, Node | null>, path = '', inherited?: string):
   return [{ name, default: defaultOf(pair.value), meaning }];
 }
 
-/** The parser attaches the comment above the first value to the map. */
+/**
+ * The YAML parser attaches the comment above the first value to the map, so pass that comment on to the first value.
+ */
 function valuesIn(map: YAMLMap<Node, Node>, path: string): readonly Value[] {
   return map.items.flatMap((pair, index) =>
     valuesOf(pair, path, index === 0 ? textOf(map.commentBefore) : undefined),
@@ -74,7 +79,7 @@ function commentOf({ key }: Pair<Node, Node | null>): string | undefined {
   return textOf(key.commentBefore);
 }
 
-/** The last paragraph of a comment, as a cell of a table. */
+/** Returns the last paragraph of a comment as a table cell. */
 function textOf(comment: string | null | undefined): string | undefined {
   const paragraph = comment?.split(/\n\s*\n/).at(-1);
   return paragraph

@@ -9,11 +9,11 @@ const free: Schema = { type: 'object' };
 const words: Schema = { type: 'array', items: text };
 const objects: Schema = { type: 'array', items: free };
 const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 };
-/** Kubernetes accepts a number or a percentage for some fields. */
+/** For fields that Kubernetes accepts as a number or a percentage. */
 const countOrShare: Schema = { type: ['integer', 'string'] };
 /**
- * The API server rejects numbers and `true` as values, and `0755` without quotes would become another text. It accepts
- * null, which tools write for empty fields.
+ * The API server rejects numbers and `true` as values of environment variables, and YAML would read `0755` as a number.
+ * So only strings are accepted, and null, which tools write for empty fields.
  */
 const variable = {
   ...exactly({ name: text, value: orNull(text), valueFrom: orNull(free) }),
@@ -34,13 +34,13 @@ function definitions(schema: Schema): Schema {
   return schema.$defs as Schema;
 }
 
-/** The chart's `values.schema.json`: its own values, and the schema of the configuration. */
+/** Returns the chart's `values.schema.json`: the schema of the chart's own values and of the configuration. */
 export function chartSchema(): string {
   const { $schema: _, $defs: __, title: ___, ...config } = JSON.parse(configurationSchema()) as Schema;
   const $defs = definitions(JSON.parse(configurationSchema()) as Schema);
   const mappings = (config.properties as Schema).mappings;
   const tenant = exactly({
-    // Becomes part of an object name and of a file name.
+    // The name becomes part of an object name and of a file name.
     name: { type: 'string', pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' },
     namespaces: words,
     stores: words,
@@ -48,11 +48,11 @@ export function chartSchema(): string {
     mappings,
   });
   const schema = {
-    // Helm 3 supports no newer draft. The keywords used here mean the same in both.
+    // Helm 3 supports no newer draft. The keywords used here have the same meaning in both drafts.
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Values of the secretbridge chart',
     ...exactly({
-      // Helm passes this to a chart inside another chart.
+      // Helm passes `global` to a chart that is used as a subchart.
       global: free,
       replicas: { type: 'integer', minimum: 0, maximum: 100 },
       image: exactly({ repository: text, tag: text, digest: text, pullPolicy: text }),

@@ -4,9 +4,7 @@ import { buildProgram, runCli } from '../../src/cli/cli.ts';
 import type { Context } from '../../src/cli/context.ts';
 import { systemClock } from '../../src/core/clock.ts';
 
-/**
- * `docs/reference/cli.md`: the output of `--help`, and the facts that no help text can hold.
- */
+/** Returns `docs/reference/cli.md`: the output of `--help`, and facts that are too long for a help text. */
 export async function cliPage(): Promise<string> {
   const sections: string[] = [];
   for (const path of commandPaths()) {
@@ -23,7 +21,7 @@ export async function cliPage(): Promise<string> {
   ].join('\n\n');
 }
 
-/** The commands that do work, in the order of the help. */
+/** Returns the paths of all commands without subcommands, in the order of the help. */
 export function commandPaths(): readonly (readonly string[])[] {
   const walk = (command: Command, path: readonly string[]): readonly (readonly string[])[] =>
     command.commands.length === 0
@@ -41,7 +39,7 @@ async function helpOf(path: readonly string[]): Promise<string> {
   return written.join('').replaceAll(/[ \t]+$/gm, '');
 }
 
-/** A process that only listens. */
+/** Returns a process context for help output, which is collected in `written`. */
 export function helpContext(written: string[]): Context {
   const sink = new Writable({
     write(chunk, _, done) {

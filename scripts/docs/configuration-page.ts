@@ -3,7 +3,7 @@ import { ConfigFile } from '../../src/config/schema.ts';
 import { isObject } from '../../src/core/json.ts';
 import { BEFORE_FIELDS, EXAMPLE } from './configuration-text.ts';
 
-/** The part of JSON Schema (2020-12) that zod makes of ours. */
+/** The keywords of JSON Schema (2020-12) that zod generates for the configuration schema. */
 interface Schema {
   readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, Schema>>;
@@ -27,7 +27,7 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
 }
 
-/** The part of JSON Schema (2020-12) that zod generates for our schema. */
+/** Returns `docs/reference/configuration.md`, generated from the schema of the configuration. */
 export function configurationPage(): string {
   const root: Schema = z.toJSONSchema(ConfigFile, { io: 'input' }) as Schema;
   const inherited = new Set(Object.keys(root.properties?.defaults?.properties ?? {}));
@@ -54,7 +54,7 @@ interface Part {
 
 /** @param inherited Fields that a mapping takes from `defaults`. */
 function createWriter(defs: Readonly<Record<string, Schema>>, inherited: ReadonlySet<string>) {
-  /** Sections that a table refers to. Each is written once. */
+  /** The sections that a table refers to. Each section is written once. */
   const referencedIds = new Set<string>();
 
   function topLevel(root: Schema): string[] {
@@ -155,7 +155,7 @@ function createWriter(defs: Readonly<Record<string, Schema>>, inherited: Readonl
   return { topLevel };
 }
 
-/** One member of a union, named by the field that tells them apart. */
+/** Returns the section of one union member. Its heading contains the constant field that distinguishes the members. */
 function branchOf(heading: string, branch: Schema): Part {
   const entries = Object.entries(branch.properties ?? {});
   const [name, value] = entries.find(([, property]) => property.const !== undefined) ?? ['', {}];
@@ -166,7 +166,7 @@ function branchOf(heading: string, branch: Schema): Part {
   };
 }
 
-/** The name of an entry comes first, at any position in the schema. */
+/** Moves the field `name` to the first position. */
 function nameFirst<T>(entries: readonly [string, T][]): readonly [string, T][] {
   return entries.toSorted(([a], [b]) => Number(b === 'name') - Number(a === 'name'));
 }
@@ -209,7 +209,7 @@ function code(value: unknown): string {
 }
 
 function table(rows: readonly Row[]): string {
-  // A bar would end the cell, in code spans too.
+  // Escape `|`, which would end the table cell even inside a code span.
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(['field', 'type', 'default', 'meaning']), '| --- | --- | --- | --- |', ...rows.map(line)].join(

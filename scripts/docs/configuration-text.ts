@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Facts that the schema cannot express: the text of the reference page above its tables. */
+/** The text above the tables of the reference page: facts that the schema cannot express. */
 export const BEFORE_FIELDS = `The configuration is one or more YAML files. \`secretbridge validate\` checks them and reports every problem with file,
 line and column. For completion and checks in an editor, begin a file with:
 
@@ -79,5 +79,5 @@ of its own above:
 labels: { build: 7Hq2mZ0xWd9LrT4vKc1N }   # secretbridge:allow a build number
 \`\`\``;
 
-/** The example of the page. Tests load it. */
+/** The example configuration of the page. A test loads it. */
 export const EXAMPLE = readFileSync(join(import.meta.dirname, 'configuration-example.yaml'), 'utf8');

@@ -6,7 +6,7 @@ import {
   exitCodeText,
 } from '../../src/cli/errors/page.ts';
 
-/** `docs/reference/errors.md`: one paragraph for each code. */
+/** Returns `docs/reference/errors.md`: one paragraph for each error code. */
 export function errorsPage(): string {
   const pages = allErrorPages();
   return [

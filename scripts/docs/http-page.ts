@@ -8,7 +8,7 @@ interface Operation {
   readonly tags: readonly string[];
   readonly summary: string;
   readonly description?: string;
-  /** Names of the credentials that the request accepts. */
+  /** The names of the credentials that the request accepts. */
   readonly security?: readonly Readonly<Record<string, unknown>>[];
   readonly parameters?: readonly {
     readonly name: string;
@@ -22,7 +22,7 @@ interface OpenApi {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 
-/** `docs/reference/http.md`: the OpenAPI document, and the facts that it cannot express. */
+/** Returns `docs/reference/http.md`: the OpenAPI document, and facts that OpenAPI cannot express. */
 export async function httpPage(): Promise<string> {
   const { paths } = await openApi();
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
@@ -69,7 +69,7 @@ function neededBy({ description = '', security = [] }: Pick<Operation, 'descript
 }
 
 async function openApi(): Promise<OpenApi> {
-  // The description needs no service behind the routes.
+  // The OpenAPI document is built from the routes alone, so the service can be empty.
   await using server = await buildServer({
     service: {} as Service,
     audit: {} as AuditStore,

@@ -1,6 +1,6 @@
 import { METRICS, type MetricDefinition } from '../../src/metrics/names.ts';
 
-/** `docs/reference/metrics.md`: one row for each metric. */
+/** Returns `docs/reference/metrics.md`: one row for each metric. */
 export function metricsPage(): string {
   const rows = Object.entries<MetricDefinition>(METRICS).map(([name, { type, labels, help }]) => {
     const shown = labels.length === 0 ? '' : labels.map((label) => `\`${label}\``).join(', ');

@@ -3,7 +3,8 @@ import { buildProgram } from '../../src/cli/cli.ts';
 import { helpContext } from './cli-page.ts';
 
 /**
- * `src/cli/overview.json`: the command list of the main help. The program can print it without loading the commands.
+ * Returns `src/cli/overview.json`: the command list of the main help. With this file, the program prints the list
+ * without loading the commands.
  */
 export function overview(): string {
   const program = buildProgram(helpContext([]), async () => undefined);

@@ -15,7 +15,7 @@ const END = '<!-- End of the generated table. -->';
 const PAGE = join(import.meta.dirname, '../../docs/reference/values.md');
 const NAMES = Object.keys(STORES) as StoreName[];
 
-/** `docs/reference/values.md` with its table of supported values regenerated. */
+/** Returns `docs/reference/values.md` with an updated table of supported values. */
 export async function valuesPage(): Promise<string> {
   const page = await readFile(PAGE, 'utf8');
   const [before, rest] = page.split(BEGIN);
@@ -56,7 +56,7 @@ function cell(exception: Exception | undefined, rule: Gives, note: (why: string)
   return `${shown(exception.gives)} ${note(exception.why)}`;
 }
 
-/** A code or a short text in full. Long texts and texts with unprintable characters are only described. */
+/** Returns an error code or a short printable text in full, and `yes` for any other supported value. */
 function shown(gives: Gives): string {
   if ('code' in gives) return `\`${gives.code}\``;
   const values = Object.values(gives.data);

@@ -1,7 +1,8 @@
-/** A license requires its file to be distributed, under any file name. */
+/** Licenses require these files in every distribution. Their extensions differ. */
 const LICENSE = /^(licen[cs]e|notice|copying|authors)/i;
 /**
- * TypeScript, which Node does not run below `node_modules`; source maps; texts for people; files for other runtimes.
+ * Files that the image omits: TypeScript, which Node does not run below `node_modules`; source maps; documentation;
+ * builds for other runtimes.
  */
 const FILES =
   /\.[cm]?tsx?$|\.map$|\.tsbuildinfo$|\.flow$|\.md$|\.bare$|(^|[._])test\.[cm]?js$|\.min\.[cm]?js$/;
@@ -18,14 +19,14 @@ const FOLDERS = new Set([
     'examples',
     'docs',
   ],
-  // For bundlers, browsers and other runtimes. No condition of Node's `exports` selects them.
+  // Builds for bundlers, browsers and other runtimes. Node's `exports` conditions never select them.
   ...['dist-es', 'dist-browser', 'react-native', 'workerd'],
 ]);
 
-/** Packages that only types or excluded files refer to. */
+/** Packages that are only referenced by types or by excluded files. */
 const PACKAGES = /^node_modules\/(?:.+\/node_modules\/)?(?:@types\/[^/]+|undici-types|@azure\/msal-browser)$/;
 
-/** Whether the image can omit a file. The path is relative to its package, such as `dist/browser/index.js`. */
+/** Whether the image omits a file. The path is relative to the file's package, such as `dist/browser/index.js`. */
 export function isLeftOut(path: string): boolean {
   const names = path.split('/');
   const file = names.at(-1) ?? '';
@@ -35,7 +36,7 @@ export function isLeftOut(path: string): boolean {
   return FILES.test(file) && !LICENSE.test(file);
 }
 
-/** The same for a whole package, by its install path, such as `node_modules/@types/node`. */
+/** Whether the image omits a whole package. The path is the install path, such as `node_modules/@types/node`. */
 export function isPackageLeftOut(path: string): boolean {
   return PACKAGES.test(path);
 }

@@ -5,15 +5,15 @@ import { join } from 'node:path';
 export interface FileSet {
   readonly files: number;
   readonly bytes: number;
-  /** A hash of path, mode and content of all files. The same set gives the same hash. */
+  /** A hash of path, mode and content of all files. Equal sets have equal hashes. */
   readonly digest: string;
-  /** Bytes for each folder below `/app`, the largest first. */
+  /** The size in bytes of each folder below `/app`, the largest first. */
   readonly parts: readonly { readonly name: string; readonly bytes: number }[];
 }
 
 /**
- * Sets the same modes and times on every machine, and counts the files. It removes empty folders, because their
- * presence depends on how the others were created.
+ * Sets fixed modes and times, so that the result is the same on every machine. Removes empty folders. Returns the hash
+ * and sizes of the files.
  */
 export async function settle(root: string, time: Date): Promise<FileSet> {
   const hash = createHash('sha256');
@@ -39,7 +39,7 @@ export async function settle(root: string, time: Date): Promise<FileSet> {
     const part = path.split('/').slice(1, 2).join('/');
     parts.set(part, (parts.get(part) ?? 0) + stats.size);
   }
-  // Last and from the inside out, since each new file changes the time of its folder.
+  // Set the times of folders last and from the inside out, because each new file changes the time of its folder.
   for (const path of (await readdir(root, { recursive: true })).toSorted().toReversed()) {
     const full = join(root, path);
     if (!(await lstat(full)).isDirectory()) continue;

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A package that the program needs when it runs. */
+/** A package that the program needs at run time. */
 export interface RuntimePackage {
-  /** Such as `node_modules/pino`. */
+  /** The install path, such as `node_modules/pino`. */
   readonly path: string;
   readonly name: string;
   readonly version: string;
@@ -18,8 +18,8 @@ interface LockEntry {
 }
 
 /**
- * The packages of `package-lock.json` without development packages, as installed, sorted by path. Optional packages for
- * other platforms are left out.
+ * Returns the installed packages of `package-lock.json`, sorted by path. Development packages, and optional packages
+ * for other platforms, are left out.
  *
  * @throws Error when the installed packages differ from the lock file.
  */
@@ -59,14 +59,14 @@ async function manifestOf(folder: string): Promise<Omit<RuntimePackage, 'path'> 
   }
 }
 
-/** A bill of materials (CycloneDX 1.6, JSON) of these packages. The same packages give the same text. */
+/** Returns a bill of materials of these packages (CycloneDX 1.6, JSON). The same packages produce the same text. */
 export function billOfMaterials(version: string, packages: readonly RuntimePackage[]): string {
   const components = packages.map((one) => ({
     type: 'library',
     'bom-ref': one.path,
     name: one.name,
     version: one.version,
-    // The package URL specification asks for an encoded `@` in the scope.
+    // The package URL specification requires an encoded `@` in the scope.
     purl: `pkg:npm/${one.name.replace(/^@/, '%40')}@${one.version}`,
     ...(one.license === undefined ? {} : { licenses: [licenseOf(one.license)] }),
   }));
@@ -75,7 +75,7 @@ export function billOfMaterials(version: string, packages: readonly RuntimePacka
   return `${JSON.stringify(bom, null, 2)}\n`;
 }
 
-/** An SPDX id, or an SPDX expression. */
+/** An SPDX license id, or an SPDX expression. */
 function licenseOf(license: string): object {
   return /[ ()]/.test(license) ? { expression: license } : { license: { id: license } };
 }

@@ -12,7 +12,7 @@ export interface Problem {
   readonly message: string;
 }
 
-/** Its CommonJS default export arrives wrapped or not, by the loader. */
+/** Depending on the loader, the default export of this CommonJS package is wrapped in another object or not. */
 const markdownPlugin = moduleInterop(markdown) as unknown as TextlintPluginCreator;
 const kernel = new TextlintKernel();
 const PLUGINS = [
@@ -31,12 +31,12 @@ async function run(text: string, path: string, rules: typeof RULES): Promise<Pro
   return messages.map(({ message, loc }) => ({ message, line: loc.start.line, column: loc.start.column }));
 }
 
-/** @param path Relative to the root. The first folder tells tests from other sources. */
+/** @param path Relative to the root. Its first folder shows whether the file is a test. */
 export function lintText(text: string, path: string): Promise<Problem[]> {
   return run(text, path, RULES);
 }
 
-/** @returns Each sentence of at least four words as a message. */
+/** @returns One message for each sentence of at least four words. */
 export function listSentences(text: string, path: string): Promise<Problem[]> {
   return run(text, path, [{ ruleId: 'every-sentence', rule: everySentence }]);
 }

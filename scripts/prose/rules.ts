@@ -6,14 +6,14 @@ interface Sentence {
   readonly offset: number;
 }
 
-/** Replaces what is not prose by text of the same length, so that offsets stay right. */
+/** Replaces everything that is not prose with text of the same length, so that offsets stay correct. */
 export function maskCode(raw: string): string {
   const blank = (text: string): string => text.replace(/[^\n]/g, ' ');
   const word = (text: string): string => text.replace(/[^\n]/g, '_');
   return (
     raw
       .replace(/\$\{[^{}]*\}/g, word)
-      // Types and drawings of a docstring.
+      // Types and drawings in a docstring.
       .replace(/@typedef \{\{[\s\S]*?\}\}|[^\n]*[│╰╯╲┐└─][^\n]*/g, blank)
       .replace(/@(?:param|typedef|type|returns) \{[^\n]*\}/g, blank)
       .replace(/\\?`[^`]*`/g, word)
@@ -44,10 +44,10 @@ export function countWords(sentence: string): number {
 }
 
 type Report = (message: string, start: number, length: number) => void;
-/** @param original The sentence as written, with its code spans and comment marks. */
+/** @param original The sentence before masking, with its code spans and comment marks. */
 type Visit = (sentence: Sentence, report: Report, original: string) => void;
 
-/** Visits every sentence of paragraphs, headings and table cells. */
+/** Creates a rule that visits every sentence of paragraphs, headings and table cells. */
 function sentenceRule(visit: Visit): TextlintRuleModule {
   return ({ Syntax, RuleError, report, getSource, locator }) => {
     const visitNode = (node: Parameters<typeof report>[0]): void => {
@@ -82,7 +82,7 @@ export const shortSentences = sentenceRule(({ text }, report) => {
   if (count > WORDS_PER_SENTENCE)
     report(`${count} words: split the sentence (at most ${WORDS_PER_SENTENCE})`, 0, 1);
 });
-/** Reports every sentence of at least four words, for a sample. */
+/** Reports every sentence of at least four words, to draw a sample. */
 export const everySentence = sentenceRule(({ text }, report, original) => {
   if (countWords(text) >= 4) report(original.replace(/\s+(?:\/\/|\*)?\s*/g, ' ').trim(), 0, 1);
 });

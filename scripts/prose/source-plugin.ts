@@ -2,14 +2,14 @@ import type { TxtDocumentNode, TxtNode } from '@textlint/ast-node-types';
 import type { TextlintPluginCreator } from '@textlint/types';
 import { type Comment, parseSync, Visitor } from 'oxc-parser';
 
-// A textlint plugin for TypeScript and JavaScript: comments, names of tests, and messages become paragraphs.
+// A textlint plugin for TypeScript and JavaScript. Comments, test names and messages become paragraphs.
 
 type Range = readonly [start: number, end: number];
 
 const TEST_FUNCTIONS = new Set(['describe', 'it', 'test']);
-/** Tells a message from a name, a path or a format. */
+/** Matches string literals that are messages, and not names, paths or formats. */
 const MESSAGE = /^[^<>{}=;]*[A-Za-z]{2,} [a-z$]{2,} [A-Za-z$`]/;
-/** SQL, shell and Lua in template literals. */
+/** Matches SQL, shell and Lua in template literals. */
 const CODE =
   /\b(?:create|select|insert into|update|delete from|values|with) .*\n.*[(,]|local \w+ =|\bfi\b|\bend\b\n/i;
 
@@ -20,7 +20,7 @@ interface Callee {
   readonly callee?: Callee;
 }
 
-/** `describe.each(table)` and `it.skipIf(x)` are `describe` and `it` too. */
+/** Returns the name of the called function: `describe` for `describe.each(table)`, `it` for `it.skipIf(x)`. */
 function functionName(callee: Callee): string | undefined {
   const inner = callee.object ?? callee.callee;
   return inner === undefined ? callee.name : functionName(inner);
@@ -45,7 +45,7 @@ function sourceRanges(path: string, text: string): Range[] {
     TemplateLiteral(node) {
       const content = text.slice(node.start + 1, node.end - 1);
       if (isTest || !MESSAGE.test(content) || CODE.test(content)) return;
-      // Indented lines of a help text are rows of a table.
+      // Each indented line of a help text is a table row, so check it separately.
       let start = node.start + 1;
       for (const block of content.split(/(?<=\n)(?=\s{2,}\S|\s*\n)/)) {
         if (block.trim() !== '') ranges.push([start, start + block.length]);
@@ -56,7 +56,7 @@ function sourceRanges(path: string, text: string): Range[] {
   return ranges.sort((a, b) => a[0] - b[0]);
 }
 
-/** Adjacent line comments are one text. Instructions to tools are none. */
+/** Returns the ranges of comments. Adjacent line comments form one range. Directives for tools are skipped. */
 function commentRanges(text: string, comments: readonly Comment[]): Range[] {
   const ranges: Range[] = [];
   for (const { type, start, end, value } of comments) {

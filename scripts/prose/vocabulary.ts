@@ -1,10 +1,10 @@
-/** A word or construction that the project does not use, and what to write instead. */
+/** A word or construction that the project forbids, and its replacement. */
 export interface Forbidden {
   readonly pattern: RegExp;
   readonly instead: string;
 }
 
-/** Words that only insiders understand. `docs/glossary.md` explains the words that are ours and stay. */
+/** Words that only insiders understand. `docs/glossary.md` explains the project's own words that are allowed. */
 export const PRIVATE_WORDS: readonly Forbidden[] = [
   { pattern: /\b(?:board|boards)\b/i, instead: 'target state store' },
   { pattern: /\bledgers?\b/i, instead: 'outbox' },
@@ -26,7 +26,7 @@ export const PRIVATE_WORDS: readonly Forbidden[] = [
   { pattern: /\bheals? (?:itself|by itself)\b/i, instead: 'is transient' },
 ];
 
-/** Constructions that make a reader stop. `^` is the beginning of a sentence. */
+/** Constructions that are hard to read. `^` matches the beginning of a sentence. */
 export const RIDDLES: readonly Forbidden[] = [
   { pattern: /^Of (?!course)/, instead: 'put the subject first' },
   { pattern: /^Whoever /, instead: 'name the actor' },
@@ -59,10 +59,10 @@ export const RIDDLES: readonly Forbidden[] = [
   },
 ];
 
-/** Longer sentences are to be split. A code span counts as one word. */
+/** The maximum length of a sentence. A code span counts as one word. */
 export const WORDS_PER_SENTENCE = 30;
 
-/** Words that no file may be named after. The list covers whole words between hyphens and dots. */
+/** Words that are forbidden in file names. They match whole words between hyphens and dots. */
 export const FORBIDDEN_FILE_WORDS: ReadonlySet<string> = new Set([
   ...['ahead', 'anew', 'board', 'doubt', 'found', 'generation', 'heard', 'keepers', 'known', 'lanes'],
   ...[

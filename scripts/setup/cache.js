@@ -1,4 +1,4 @@
-// Plain JavaScript without dependencies: `with-node.js` runs it under Node 20, before anything is installed.
+// Plain JavaScript without dependencies, because `with-node.js` runs it under Node 20 before anything is installed.
 import {
   existsSync,
   mkdirSync,
@@ -13,17 +13,18 @@ import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
-/** The folder outside the repository for everything that is fetched or built once. */
+/** Returns the folder outside the repository for everything that is downloaded or built once. */
 export function cacheFolder() {
   const configured = process.env.XDG_CACHE_HOME;
-  // The XDG rules say to ignore a relative path. It would be another folder in each working directory.
+  // The XDG specification says to ignore a relative path, which would name a different folder in each working
+  // directory.
   const base = configured && isAbsolute(configured) ? configured : join(homedir(), '.cache');
   return join(base, 'secretbridge');
 }
 
 /**
- * Returns the folder `path`, and runs `build` first when it does not exist. The folder appears complete or not at all.
- * Two processes never build it at the same time.
+ * Returns the folder `path`. If the folder does not exist, runs `build` first. The folder appears only when it is
+ * complete, and two processes never build it at the same time.
  */
 export async function cachedFolder(path, build, onWait) {
   if (existsSync(path)) return path;
@@ -47,10 +48,10 @@ export async function cachedFolder(path, build, onWait) {
   );
 }
 
-/** Runs `action` while no other process of this machine holds the lock. */
+/** Runs `action` while this process holds the lock. Only one process of this machine can hold it. */
 export async function withLock(path, action, onWait) {
-  // The lock is a symbolic link whose target names the holder. Creating it is one atomic step, so the holder is never
-  // unknown.
+  // The lock is a symbolic link whose target identifies the holder. Creating the link is one atomic step, so the holder
+  // is always known.
   const mine = holderOf(process.pid);
   let hasReported = false;
   while (!tryLink(mine, path)) {
@@ -79,8 +80,8 @@ function tryLink(target, path) {
 function removeIfStale(path) {
   const holder = readLink(path);
   if (holder === undefined || isHolderAlive(holder)) return;
-  // A rename removes it, because only one of two waiters can win a rename. If the other waiter was faster and this is
-  // already its new lock, we put it back.
+  // Remove the stale lock by renaming it: of two waiting processes, only one succeeds. If the renamed lock is already
+  // the new lock of another process, it is put back.
   const aside = `${path}.stale-${process.pid}`;
   try {
     renameSync(path, aside);
@@ -102,7 +103,7 @@ function readLink(path) {
   }
 }
 
-// The system reuses process ids, so on Linux the start time identifies the holder too.
+// Process ids are reused, so on Linux the start time is part of the holder's identity.
 function holderOf(pid) {
   return `${pid}-${startTimeOf(pid)}`;
 }
@@ -117,7 +118,7 @@ function startTimeOf(pid) {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
   } catch (error) {
-    // No such process, or a system without /proc.
+    // The process does not exist, or the system has no /proc.
     if (error.code !== 'ENOENT' && error.code !== 'ESRCH') throw error;
     return 'unknown';
   }

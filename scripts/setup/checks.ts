@@ -3,12 +3,12 @@ import type { Step } from './steps.ts';
 /** The fast tests use only the processor, and Vitest would leave one core unused by default. */
 export const FAST_TESTS = ['vitest', 'run', '--project', 'fast', '--maxWorkers=100%'] as const;
 
-/** Checks without a test runner, the same in `npm run check` and `npm test`. */
+/** Checks without a test runner. `npm run check` and `npm test` run the same checks. */
 export const CHECKS: readonly Step[] = [
   { title: 'format and lint', command: ['biome', 'check', '--error-on-warnings', '.'] },
   {
     title: 'lint with types',
-    // The page has type definitions of its own, which conflict with those of the service.
+    // The review page has its own type definitions, which conflict with those of the service.
     command: [
       'oxlint',
       '--type-aware',
@@ -22,7 +22,7 @@ export const CHECKS: readonly Step[] = [
   },
   {
     title: 'types',
-    // Checks only changed files and the files that depend on them.
+    // An incremental run checks only changed files and the files that depend on them.
     command: [
       'tsc',
       '--project',

@@ -1,11 +1,11 @@
-// Plain JavaScript without dependencies, like `with-node.js`, which is its only user.
+// Plain JavaScript without dependencies, because its only user is `with-node.js`.
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { cacheFolder } from './cache.js';
 
-/** Its message says what is wrong and how to fix it. */
+/** An error whose message describes the problem and its solution. */
 export class SetupError extends Error {}
 
 export const INSTALL_NODE = 'Install Node 24 or newer and put it first on PATH.';
@@ -17,9 +17,9 @@ const OFFLINE = [
 ];
 const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR', 'ENOENT'];
 
-/** Runs npm quietly. A failure writes the output to a file. */
+/** Runs npm without output. After a failure, the output is in a file. */
 export async function npm(node, args, cwd, whenNotFound) {
-  // Under `npm run`, uses the same npm, which may not be on PATH.
+  // Under `npm run`, use the npm that runs this script. It may be missing from PATH.
   const cli = process.env.npm_execpath ?? '';
   const [command, first] = basename(cli) === 'npm-cli.js' ? [node, [cli]] : ['npm', []];
   const child = spawn(command, [...first, ...args, ...QUIET, '--fetch-retry-mintimeout=2000'], {
@@ -61,7 +61,7 @@ function remedyFor(code, whenNotFound) {
   return `npm failed (${code}).`;
 }
 
-/** Explains to the user why a folder in the cache could not be created. */
+/** Describes why a folder in the cache could not be created, and what the user can do. */
 export function explainCache(error) {
   if (!UNWRITABLE.includes(error.code)) throw error;
   throw new SetupError(
@@ -70,16 +70,16 @@ export function explainCache(error) {
   );
 }
 
-/** Waits for a child to end. Until then it forwards signals to the child, so that none keeps running. */
+/** Waits for the end of a child process. Meanwhile forwards signals, so that the child ends with this process. */
 export async function exitOf(child) {
   const forward = (signal) => {
-    // A terminal sends Ctrl-C to the child as well. A second SIGINT would mean "stop without cleaning up".
+    // The terminal also sends Ctrl-C to the child. A second SIGINT would make the child stop without cleaning up.
     if (signal === 'SIGINT' && process.stdin.isTTY) return;
     child.kill(signal);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, forward);
-  // When npm is stopped, it ends the shell around this process but not this process.
+  // When npm is stopped, it ends only the shell around this process. So poll whether the parent process has changed.
   const parent = process.ppid;
   const orphaned = () => process.ppid === parent || forward('SIGTERM');
   const watch = process.env.npm_lifecycle_event ? setInterval(orphaned, 1000) : undefined;

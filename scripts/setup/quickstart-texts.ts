@@ -1,4 +1,4 @@
-/** The configuration of the quickstart. The address is that of the OpenBao server that was just started. */
+/** The configuration of the quickstart. The address belongs to the OpenBao server that was just started. */
 export function quickstartConfig(address: string): string {
   return `apiVersion: secretbridge.dev/v1
 instance: quickstart
@@ -34,7 +34,7 @@ export const LEGACY_MAPPING = `mappings:
       PASSWORD: { store: vault, key: payments/db, property: password }
 `;
 
-/** Another owner wrote this Secret by hand. */
+/** This Secret was written by hand and belongs to another owner. */
 export const FOREIGN_SECRET = `apiVersion: v1
 kind: Secret
 metadata:

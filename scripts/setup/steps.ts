@@ -4,14 +4,14 @@ import { text } from 'node:stream/consumers';
 export interface Step {
   readonly title: string;
   readonly command: readonly [string, ...string[]];
-  /** Shows the output while the step runs. Otherwise the output appears only after a failure. */
+  /** Shows the output while the step runs. By default the output appears only after a failure. */
   readonly loud?: boolean;
 }
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const GRACE_MS = 5_000;
 
-/** Aborts at Ctrl-C, SIGTERM, or when the terminal closes. */
+/** Returns a signal that aborts at Ctrl-C, at SIGTERM, or when the terminal closes. */
 export function abortOnSignals(): AbortSignal {
   const stop = new AbortController();
   for (const signal of STOP_SIGNALS) process.on(signal, () => stop.abort());
@@ -19,9 +19,9 @@ export function abortOnSignals(): AbortSignal {
 }
 
 /**
- * Runs a command and prints how it ended and how long it took.
+ * Runs a command. Prints its result and its duration.
  *
- * @returns Whether it succeeded. An aborted step did not, and prints nothing.
+ * @returns Whether the command succeeded. An aborted command has failed and prints nothing.
  */
 export async function step({ title, command, loud = false }: Step, signal?: AbortSignal): Promise<boolean> {
   if (signal?.aborted) return false;
@@ -39,7 +39,7 @@ async function run(
   loud: boolean,
   signal: AbortSignal | undefined,
 ): Promise<{ code: number; output: string }> {
-  // The process group of its own lets an abort end the workers of a test runner too.
+  // The command gets its own process group, so that an abort also ends the workers of a test runner.
   const child = spawn(name, args, {
     detached: true,
     stdio: loud ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
@@ -60,7 +60,9 @@ async function run(
   }
 }
 
-/** Ends a process and everything in its group; what ignores SIGTERM for five seconds is killed. */
+/**
+ * Sends SIGTERM to a process and its whole group. After five seconds, sends SIGKILL to the processes that still run.
+ */
 function endGroup(child: ChildProcess): void {
   const { pid } = child;
   if (pid === undefined) return;
@@ -68,7 +70,7 @@ function endGroup(child: ChildProcess): void {
     try {
       process.kill(-pid, signal);
     } catch (error) {
-      // The group has ended.
+      // The group has already ended.
       if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
     }
   };

@@ -16,9 +16,9 @@ import { cacheFolder } from './cache.js';
 export interface TestResult {
   readonly passed: number;
   readonly skipped: number;
-  /** One text for each failure: the file, the test and the first lines of its error. */
+  /** One text for each failure, with the file, the test and the first lines of the error. */
   readonly failed: readonly string[];
-  /** How long each file took, in seconds. */
+  /** The duration of each file in seconds. */
   readonly files: Readonly<Record<string, number>>;
 }
 
@@ -27,10 +27,10 @@ const STATUS_MS = 30_000;
 const SHOWN_FROM_SECONDS = 1;
 
 /**
- * A Vitest reporter. It prints one line for each slow or failed file with the time left, and writes a `TestResult` as
- * JSON to `outputFile`. Estimates come from the previous run on this machine.
+ * A Vitest reporter. For each slow or failed file, it prints one line with the estimated time left. It writes a
+ * `TestResult` as JSON to `outputFile`. Estimates are based on the previous run on this machine.
  *
- * It ends the run when the process that started it is gone, so that `kill -9` leaves nothing running.
+ * It ends the run when its parent process has ended, so that `kill -9` leaves no process running.
  */
 export default class TestReporter implements Reporter {
   #vitest: Vitest | undefined;
@@ -58,7 +58,7 @@ export default class TestReporter implements Reporter {
 
   onTestModuleStart(module: TestModule): void {
     const file = key(module.project.name, module.moduleId);
-    // Vitest may report the start of a short file after its end.
+    // For a short file, Vitest may report the end before the start.
     if (file in this.#done) return;
     this.#waiting.delete(file);
     this.#running.set(file, performance.now());
@@ -111,7 +111,7 @@ export default class TestReporter implements Reporter {
     console.log(`[${clock}, ${Object.keys(this.#done).length} of ${total} files, ${left}] ${text}`);
   }
 
-  /** The expected times of the unfinished files, spread over the workers. */
+  /** Estimates the remaining time: the expected durations of the unfinished files, divided among the workers. */
   #secondsLeft(): number {
     const known = Object.entries(this.#done);
     const average = known.reduce((sum, [, seconds]) => sum + seconds, 0) / Math.max(known.length, 1);
@@ -132,7 +132,7 @@ function readTimes(): Record<string, number> {
   try {
     return JSON.parse(readFileSync(TIMES, 'utf8')) as Record<string, number>;
   } catch (error) {
-    // A first run has no times, and a damaged file is as good as none.
+    // On the first run the file does not exist. A damaged file is treated as missing.
     if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return {};
     throw error;
   }
@@ -143,7 +143,7 @@ function writeTimes(times: Readonly<Record<string, number>>): void {
   writeFileSync(TIMES, JSON.stringify(times));
 }
 
-/** Each reason once, with the number of tests that it skipped. */
+/** Prints each reason for skipping once, with the number of skipped tests. */
 function printSkipped(modules: readonly TestModule[]): void {
   const reasons = new Map<string, number>();
   for (const module of modules)
@@ -157,14 +157,14 @@ function printSkipped(modules: readonly TestModule[]): void {
   for (const [reason, tests] of reasons) console.log(`skipped ${tests}: ${reason}`);
 }
 
-/** Skipped tests, without those that the filter for tags left out. */
+/** Returns the skipped tests, except those that the tag filter excludes. */
 function skippedTests(module: TestModule): TestCase[] {
   const isFiltered = ({ tags }: TestCase): boolean =>
     tags.includes('long') && process.env.SECRETBRIDGE_TEST_LONG !== '1';
   return [...module.children.allTests('skipped')].filter((test) => !isFiltered(test));
 }
 
-/** Failures of loading the file, of its hooks and of its tests. */
+/** Returns the failures that occurred while loading the file, in its hooks and in its tests. */
 function failuresOf(module: TestModule): string[] {
   const file = relative(process.cwd(), module.moduleId);
   const hooks = [
@@ -179,13 +179,13 @@ function failuresOf(module: TestModule): string[] {
     errors: test.result().errors ?? [],
   }));
   const failures = [...hooks, ...tests].map(({ title, errors }) => described(title, errors));
-  // The worker died before the file ended.
+  // The worker process died before the file ended.
   return /^(passed|failed|skipped)$/.test(module.state()) ? failures : [...failures, `${file} did not end`];
 }
 
 function unhandledText(error: SerializedError): string {
   const { VITEST_TEST_PATH: path, VITEST_TEST_NAME: name } = error;
-  // The file and the test that ran at that moment. The error may come from an earlier one.
+  // The file and the test that were running when the error occurred. An earlier test may have caused it.
   const where = typeof path === 'string' ? ` in ${relative(process.cwd(), path)}` : '';
   const during = typeof name === 'string' ? `, during "${name}"` : '';
   return described(`an unhandled error${where}${during}`, [error]);

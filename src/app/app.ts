@@ -31,17 +31,20 @@ export interface AppDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly actor: Actor;
-  /** Called for each credential, so that the log can redact it. */
+  /** Called for each credential that is read, so that the log can redact it. */
   readonly onCredential: (value: SecretValue) => void;
-  /** Unique to this process. */
+  /** An id that is unique to this process. */
   readonly replica: string;
   readonly version?: string;
-  /** Prints a line for checkpoints of kind `stdout`. It goes to stderr if stdout has the result of a command. */
+  /**
+   * Prints a line for checkpoints of kind `stdout`. Prints it to stderr if the result of a command is printed to
+   * stdout.
+   */
   readonly print: (line: string) => void;
   /** Called when signed records disappear from the audit log while it is open. */
   readonly onAuditLoss?: () => void;
   readonly observe?: AppObserver;
-  /** Set for one-shot commands: after an abort, they do not wait for a hanging login. */
+  /** Set for one-shot commands. After an abort, they do not wait for a login that hangs. */
   readonly stop?: AbortSignal;
 }
 
@@ -53,37 +56,37 @@ export interface AppObserver extends StoreObserver {
   onRecords(records: readonly AuditRecord[]): void;
 }
 
-/** The open parts of a command or service. Closed by `await using`. */
+/** The connections and state of a running command or service. Close it with `await using`. */
 export interface App extends AsyncDisposable {
   /** The active configuration. */
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Refuses changes to the cluster while the audit log cannot be trusted. */
+  /** Forbids changes to the cluster while the audit log cannot be trusted. */
   readonly audit: AuditStore;
   /** Undefined if `audit.checkpoints` is empty. */
   readonly checkpoints: Checkpointer | undefined;
   readonly cluster: Cluster;
   readonly stores: Stores;
-  /** As found by the last `resolve`. */
+  /** The targets that the last `resolve` found. */
   readonly targets: readonly DesiredTarget[];
-  /** The name of this instance and its former names. */
+  /** The current name of this instance, and its former names. */
   readonly instances: readonly string[];
   readonly fingerprints: Fingerprinter;
   readonly tracing: Tracing;
-  /** The workloads that a mapping restarts when its content changes. */
+  /** The workloads to restart when the content of the mapping changes. */
   readonly restartOf: (mapping: string) => readonly Workload[];
-  /** Changes of this process that have an intent but no recorded outcome. */
+  /** Changes that this process recorded as an intent, but whose outcome is not recorded. */
   readonly unresolvedIntents: UnresolvedIntents;
-  /** Resolves namespace selectors, so that new namespaces get their targets. */
+  /** Resolves namespace selectors again, so that new namespaces become targets. */
   resolve(): Promise<readonly DesiredTarget[]>;
-  /** Creates what the targets of one run share: reads, a request id and a recorder. */
+  /** Creates the parts that all targets of one run share: reads, a request id and a recorder. */
   createContext(options?: SyncContextOptions): Promise<SyncContext>;
-  /** Applies stores, mappings and rules of a new configuration. Other sections need a new app. */
+  /** Applies the stores, mappings and rules of a new configuration. Changes of other sections need a new app. */
   reconfigure(config: Config): Promise<void>;
 }
 
-/** The composition root: the only place that creates parts and connects them. */
+/** Creates all parts of the program and connects them. This is the composition root. */
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   await using stack = new AsyncDisposableStack();
   const { clock, env, logger, stop } = deps;
@@ -92,7 +95,7 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   );
   const credential = credentialsOf(deps, (name, key) => cluster.ownSecret(name, key));
 
-  // Opened first and closed last, so that traces are complete.
+  // Open tracing first, so that it closes last and traces are complete.
   const tracing = stack.use(await openTracing(config, { ...deps, credential }));
   const mayCreate = config.audit.store.kind === 'sqlite';
   const fingerprints = await openFingerprints(config.keys.fingerprint, { mayCreate, credential });

@@ -7,7 +7,10 @@ export interface AuditLocationOptions {
   readonly clock: Clock;
   readonly replica: string;
   readonly readOnly: boolean;
-  /** `PGPASSWORD` is used if the URL has no password. Other users of the machine can see process arguments. */
+  /**
+   * The environment with `PGPASSWORD`, which is used if the URL has no password. A password in an argument would be
+   * visible to other users of the machine.
+   */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -27,7 +30,7 @@ export function isPostgres(location: string): boolean {
   return /^postgres(ql)?:\/\//i.test(location);
 }
 
-/** Adds the password to the URL, as libpq's tools do (PostgreSQL, "Environment Variables"). */
+/** Adds the password to the URL, like the libpq tools (PostgreSQL, "Environment Variables"). */
 export function addressOf(location: string, { PGPASSWORD }: AuditLocationOptions['env']): SecretValue {
   const url = URL.canParse(location) ? new URL(location) : undefined;
   if (url === undefined || url.password !== '' || !PGPASSWORD) return SecretValue.fromText(location);

@@ -8,7 +8,7 @@ import type { Reference } from '../providers/credentials.ts';
 export interface AuditDeps {
   readonly clock: Clock;
   readonly replica: string;
-  /** Resolves the URL of a server for each connection. */
+  /** Returns the current URL of the database server. Called for each connection. */
   readonly credential: (reference: Reference) => Promise<SecretValue>;
 }
 
@@ -20,7 +20,7 @@ export function openAudit(
   return open(store, instance, false, deps);
 }
 
-/** Opens an audit store for queries. It creates and changes nothing, and read access is enough. */
+/** Opens an audit store for queries. Creates and changes nothing, so read access is enough. */
 export function openAuditReader(
   store: Config['audit']['store'],
   clock: Clock,

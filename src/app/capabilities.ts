@@ -2,7 +2,9 @@ import type { Config } from '../config/config.ts';
 import type { ProviderDefinition } from '../providers/provider.ts';
 import { PROVIDERS } from '../providers/registry.ts';
 
-/** The capabilities that the kind of a store declares. Undefined for a store that is not configured. */
+/**
+ * Returns the capabilities of a configured store, which depend on its kind. Undefined if the store is not configured.
+ */
 export function capabilitiesOf(
   { stores }: Pick<Config, 'stores'>,
   store: string,

@@ -22,7 +22,7 @@ export interface CheckpointDeps {
   readonly credential: (reference: Reference) => Promise<SecretValue>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** For checkpoints of kind `stdout`. */
+  /** Prints checkpoints of kind `stdout`. */
   readonly print: (line: string) => void;
   readonly onLoss?: (() => void) | undefined;
 }
@@ -32,7 +32,7 @@ const INTERVAL_MS = 300_000;
 type CheckpointConfig = Pick<Config, 'audit' | 'keys' | 'instance' | 'formerInstances'>;
 
 /**
- * Checks the audit log against its checkpoints, then writes new checkpoints until it is closed. Undefined if no
+ * Checks the audit log against its checkpoints. Then writes new checkpoints until it is closed. Undefined if no
  * checkpoints are configured.
  */
 export async function openCheckpoints(
@@ -57,14 +57,18 @@ export async function openCheckpoints(
   };
 }
 
-/** Checks the audit log against its checkpoints once. @throws AppError why it cannot be trusted */
+/**
+ * Checks the audit log against its checkpoints once. @throws AppError with the reason why the audit log cannot be
+ * trusted
+ */
 export async function requireTrustedAudit(config: CheckpointConfig, deps: CheckpointDeps): Promise<void> {
   const doubt = await (await openCheckpointer(config, deps)).checkStore();
   if (doubt !== undefined) throw doubt;
 }
 
 /**
- * Tests whether each checkpoint location can be read and written. Every run reads them before it changes anything.
+ * Tests whether each checkpoint location can be read and written. Every run reads all locations before it changes
+ * anything.
  * @throws AppError
  */
 export async function testCheckpointPlaces(
@@ -82,7 +86,10 @@ export interface CheckpointAuditDeps extends Omit<CheckpointDeps, 'cluster'> {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Writes a checkpoint for commands that open no app. @throws AppError on failure; the records stay */
+/**
+ * Writes a checkpoint for commands that do not open an app. @throws AppError if the checkpoint cannot be written; the
+ * new records are kept
+ */
 export async function checkpointAudit(
   config: CheckpointConfig & Pick<Config, 'cluster'>,
   deps: CheckpointAuditDeps,
@@ -146,7 +153,7 @@ function placeOf(
   });
 }
 
-/** The record of an acceptance: who accepted which loss. The chain continues with it. */
+/** Returns the audit record that states who accepted which loss. The hash chain continues with this record. */
 export function acceptanceEntry(
   { end, contradicting }: NonNullable<ReturnType<Checkpointer['loss']>>,
   actor: Actor,

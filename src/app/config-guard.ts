@@ -1,10 +1,10 @@
 import { AppError } from '../core/errors.ts';
 
-/** Stops work that began under another configuration, because its result would mix two configurations. */
+/** Stops work that started under a previous configuration. Its result would mix two configurations. */
 export interface ConfigGuard {
   /** @throws AppError INTERRUPTED */
   check(): void;
-  /** Returns the result if the configuration is still active. @throws AppError INTERRUPTED */
+  /** Returns the result of the work if the configuration is still active. @throws AppError INTERRUPTED */
   guard<T>(work: Promise<T>): Promise<T>;
 }
 

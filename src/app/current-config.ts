@@ -7,15 +7,15 @@ import { secretRefsOf } from './secret-refs.ts';
 /** The active configuration and its resolved targets. */
 export interface CurrentConfig {
   readonly config: Config;
-  /** Its access rules. */
+  /** The access rules of the configuration. */
   readonly access: Access;
-  /** As found by the last `resolve`. */
+  /** The targets that the last `resolve` found. */
   readonly targets: readonly DesiredTarget[];
-  /** Whether a mapping claims a target. A mapping cannot claim a target that it may not have. */
+  /** Checks whether a mapping claims a target. Targets that the access rules deny are never claimed. */
   readonly claims: ReturnType<typeof desiredIndex>;
-  /** Resolves namespace selectors. */
+  /** Resolves the namespace selectors and returns the new targets. */
   resolve(): Promise<readonly DesiredTarget[]>;
-  /** Replaces the configuration. The targets stay the previous ones until `resolve`. */
+  /** Replaces the configuration. `targets` changes only at the next `resolve`. */
   replace(next: Config): void;
 }
 
@@ -57,8 +57,8 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
 }
 
 /**
- * The namespace with the bridge's own credentials, which no mapping may write to. Outside a cluster, it is the
- * namespace of the kubeconfig's context, and only if a `secretRef` reads from it.
+ * Returns the namespace that contains secretbridge's own credentials. No mapping may write to it. Outside a cluster, it
+ * is the namespace of the kubeconfig context, and only if a `secretRef` reads from it.
  */
 export function guardedNamespace(config: Config, cluster: Cluster): string | undefined {
   return cluster.inCluster || secretRefsOf(config).length > 0 ? cluster.ownNamespace() : undefined;

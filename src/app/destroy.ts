@@ -33,8 +33,8 @@ const NO_ORPHANS: OrphanProposals = {
 };
 
 /**
- * Deletes what the running service has proposed: decides again on all proposed targets and on orphaned targets
- * together. Returns undefined if the configuration has changed meanwhile.
+ * Deletes targets that the running service has proposed for deletion, and orphaned targets. All of them are decided
+ * again, together. Returns undefined if the configuration has changed meanwhile.
  */
 export async function destroyProposed(
   app: App,
@@ -53,10 +53,11 @@ export async function destroyProposed(
     onProgress,
   } = request;
   const isInForce = isStillProposed(app);
-  // Scan before the decisions, because the scan takes time in which a proposed deletion can become obsolete.
+  // Scan before deciding: the scan takes time, and meanwhile the reason for a proposed deletion can disappear.
   const scanned = includeOrphans ? await scanOrphans(app, onProgress) : undefined;
   const ends = [...(await decideDeletions(app.targets.filter(isProposed), app, context, onWithdrawn))];
-  // Include changes that were held before a restart. Without them, the rest could be few enough to pass the brake.
+  // Include changes that were held before a restart. Without them, the number of deletions could be small enough to
+  // pass the brake.
   if (ends.length > 0 || includeOrphans) {
     const unknownTargets = app.targets.filter((wanted) => wanted.error === undefined && isUndecided(wanted));
     ends.push(
@@ -75,7 +76,7 @@ export async function destroyProposed(
   const others = { targets: [], leaving: includeOrphans ? pruned.length : heldOrphans };
   const count = includeOrphans ? orphans.count : heldOrphans;
   const population = await populationOf(app, { presence, orphanCount: count, proposals, others });
-  // The steps above may have taken minutes, in which a mapping removed by mistake may have been restored.
+  // The steps above can take minutes. Meanwhile someone may have restored a mapping that was removed by mistake.
   const isLeft = new Set(orphans.proposals);
   const isMeant = (proposal: Proposal): boolean =>
     (!isLeft.has(proposal) || replicasAgree()) && isInForce(proposal, isLeft.has(proposal));
@@ -96,7 +97,7 @@ async function decideDeletions(
     const decision = await decideTarget(wanted, context);
     const { plan } = decision;
     const isEnd = plan.kind === 'delete' || plan.kind === 'recreate' || plan.kind === 'hold';
-    // A transient failure may still turn out to be a deletion.
+    // After a transient failure, the next attempt may still decide to delete. So the proposal is not withdrawn.
     const isOpen = plan.kind === 'fail' && plan.error.isTransient;
     if (!isEnd && !isOpen) onOver(wanted);
     return isEnd ? [proposalOf(wanted.mapping, decision, plan)] : [];
@@ -104,7 +105,7 @@ async function decideDeletions(
   return decided.flat();
 }
 
-/** Orphans held by `prune`. No mapping proposes their deletion, but they wait for a person. */
+/** Returns the orphans that `prune` holds. They wait for a person, but no mapping proposes to delete them. */
 async function heldByPrune(app: App, orphans: readonly Orphan[]): Promise<readonly Outcome[]> {
   const kept = orphans.filter(({ onMappingRemoved }) => onMappingRemoved === 'keep');
   const held = await recordedAsHeld(
@@ -119,13 +120,16 @@ async function heldByPrune(app: App, orphans: readonly Orphan[]): Promise<readon
   });
 }
 
-/** Presence by the watch. It can lag behind new targets, so only a positive answer counts. */
+/**
+ * Returns presence according to the watch. The watch can lag behind new targets, so "not seen" does not count as
+ * absent.
+ */
 function presenceByWatch(
   { instances }: App,
   meta: (id: TargetId) => SecretMeta | undefined,
   ends: readonly Proposal[],
 ): KnownPresence {
-  // A target to be recreated may not come back.
+  // A target that is deleted to be recreated may never be created again, so it does not count as present.
   const returning = new Set(ends.filter(({ replacement }) => replacement).map(({ mapping }) => mapping));
   const ours = ({ mapping, id }: DesiredTarget): SecretMeta | undefined => {
     const seen = mapping.target.mode === 'merge' ? undefined : meta(id);

@@ -12,36 +12,36 @@ import type { DesiredTarget } from '../reconcile/targets.ts';
 import { shardsOf } from '../service/sweep/shards.ts';
 import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 
-/** The expected requests to a store to detect changes while nothing changes. Logins are not included. */
+/** The requests to a store that are expected while no secret changes. Logins are not included. */
 export interface StoreCalls {
   readonly store: string;
-  /** The read strategy for most keys. Undefined if no key has a choice. */
+  /** The read strategy for most of the keys. Undefined if there is only one strategy for every key. */
   readonly way?: ReadStrategy;
-  /** Distinct keys, versions and objects. */
+  /** The number of distinct keys, versions and objects. */
   readonly keys: number;
   readonly perHour: number;
 }
 
 export interface CallsOptions {
-  /** The strategies of recent sweeps. Without them, the cheapest strategy is assumed. */
+  /** Returns the read strategies of recent sweeps. By default, the cheapest strategy is assumed. */
   readonly taken?: (store: string) => readonly ChosenStrategy[];
-  /** Permissions that are assumed to be missing. */
+  /** Permissions that the calculation assumes to be missing. */
   readonly lacks?: ReadonlySet<'list' | 'batch'>;
 }
 
 const HOUR_MS = 3_600_000;
 
-/** The sources of a store with the same interval. */
+/** The sources of one store that are refreshed at the same interval. */
 interface ReadGroup {
   readonly refreshMs: number;
   readonly keys: number;
-  /** Keys whose current version a list or batch can tell. */
+  /** Number of keys whose current version a list or batch can return. */
   readonly plain: number;
-  /** Named versions and special objects, which are read one by one. */
+  /** Number of named versions and special objects, which are read one by one. */
   readonly single: number;
-  /** Keys that are read for merges. */
+  /** Number of keys that are read for targets of mode `merge`. */
   readonly merged: number;
-  /** Distinct searches. Each costs at least one page. */
+  /** Number of distinct searches. Each search needs at least one request. */
   readonly searches: number;
 }
 
@@ -55,13 +55,13 @@ interface SweepPart {
 
 const groupCache = new WeakMap<readonly DesiredTarget[], ReadonlyMap<string, readonly ReadGroup[]>>();
 
-/** For each used store, in the order of the configuration. */
+/** Returns the expected requests for each used store, in the order of the configuration. */
 export function expectedCalls(
   { stores }: Pick<Config, 'stores'>,
   targets: readonly DesiredTarget[],
   { taken: observed = () => [], lacks = new Set() }: CallsOptions = {},
 ): readonly StoreCalls[] {
-  // Cached, because each status request needs it and targets are immutable.
+  // Cached by the list of targets, which is immutable. Each status request needs these groups.
   const byStore = groupCache.get(targets) ?? readGroupsOf(targets);
   groupCache.set(targets, byStore);
   return stores.flatMap((config) => {
@@ -115,7 +115,7 @@ function readGroupsOf(targets: readonly DesiredTarget[]): ReadonlyMap<string, re
   return Map.groupBy(groups, ({ store }) => store);
 }
 
-/** The sources that only full runs of a target check: searches and merged keys. */
+/** Returns the sources that a sweep does not check. Only a full run of a target checks searches and merged keys. */
 function fullRunParts(mapping: Mapping): readonly SweepPart[] {
   const { refreshMs, target } = mapping;
   const merged = target.mode === 'merge' ? sourcesOf(mapping).map(storeRef) : [];
@@ -129,7 +129,7 @@ function fullRunParts(mapping: Mapping): readonly SweepPart[] {
   ];
 }
 
-/** The minimum requests per hour of a tool that reads each key of each target separately at each refresh. */
+/** Returns the minimum requests per hour of a tool that reads each key of each target separately at each refresh. */
 export function unsharedCallsPerHour(targets: readonly DesiredTarget[], store: string): number {
   const perHour = targets.map(({ mapping }) => {
     const keys = new Set(
@@ -156,7 +156,7 @@ function abilitiesOf(
   };
 }
 
-/** An observed sweep with the same number of keys predicts the cost. */
+/** Returns the strategy of an observed sweep with the same number of keys, or else the cheapest strategy. */
 function expectedSweep(
   keys: number,
   abilities: ReadCapabilities,

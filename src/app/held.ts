@@ -2,7 +2,9 @@ import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import { shortHash } from '../sync/ownership-metadata.ts';
 
-/** A change that waits for a person. Its id stays the same while the change stays the same. */
+/**
+ * A change that waits for a person. Its id depends only on the change, so it stays the same until the change differs.
+ */
 export interface Held extends TargetId {
   readonly id: string;
   readonly mapping: string;

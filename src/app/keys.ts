@@ -20,13 +20,14 @@ import { describeReference, type Reference } from '../providers/credentials.ts';
 
 export interface KeyDeps {
   /**
-   * Whether to create a missing key file. Only with a SQLite store, because no second replica can create another key.
+   * Whether to create a missing key file. Allowed only with a SQLite store: it has one replica, so no other replica can
+   * create a different key.
    */
   readonly mayCreate: boolean;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
 }
 
-/** Creates fingerprints with the newest key, and verifies those of older keys. */
+/** Opens the fingerprinter. It creates fingerprints with the newest key, and verifies fingerprints of older keys. */
 export async function openFingerprints(
   [newest, ...older]: readonly Reference[],
   deps: KeyDeps,
@@ -35,7 +36,7 @@ export async function openFingerprints(
   return createFingerprinter(key, await fingerprintKeys(older, deps));
 }
 
-/** The newest fingerprint key: 32 random bytes, stored as base64 text. */
+/** Returns the newest fingerprint key: 32 random bytes, stored as base64 text. */
 export async function fingerprintKey([reference]: readonly Reference[], deps: KeyDeps): Promise<SecretValue> {
   if (reference === undefined) throw new AppError('CREDENTIAL_MISSING', { subject: 'keys.fingerprint' });
   if (deps.mayCreate && 'file' in reference)
@@ -43,7 +44,7 @@ export async function fingerprintKey([reference]: readonly Reference[], deps: Ke
   return readKey(reference, deps);
 }
 
-/** All fingerprint keys, the newest first. Creates none. */
+/** Returns all fingerprint keys, the newest first. Never creates a key. */
 export function fingerprintKeys(
   references: readonly Reference[],
   deps: Pick<KeyDeps, 'credential'>,
@@ -64,14 +65,14 @@ async function readKey(reference: Reference, deps: Pick<KeyDeps, 'credential'>):
 
 export interface CheckpointKeys {
   readonly signer: Signer;
-  /** The public keys of the current signer and of earlier signers. */
+  /** The public keys of the current key and of earlier keys. */
   readonly publicKeys: PublicKeys;
 }
 
 /**
- * Loads the key that signs checkpoints, an Ed25519 private key as PKCS#8 PEM, and the public keys of earlier signers.
- * These are PEM blocks after the private key, or in the `.pub` file next to the key file. The current public key is
- * added to that file.
+ * Loads the private key that signs checkpoints (Ed25519, PKCS#8 PEM) and the public keys of earlier signing keys. The
+ * public keys are PEM blocks after the private key, or in the `.pub` file next to the key file. The current public key
+ * is added to that file.
  */
 export async function checkpointKeys(reference: Reference, deps: KeyDeps): Promise<CheckpointKeys> {
   if (deps.mayCreate && 'file' in reference)
@@ -84,7 +85,7 @@ export async function checkpointKeys(reference: Reference, deps: KeyDeps): Promi
   return { signer, publicKeys: keysById([...parsePublicKeys(text), ...previousKeys, signer.publicKey]) };
 }
 
-/** Loads the existing signing key. */
+/** Loads the signing key, which must exist. */
 export async function readSigner(
   reference: Reference,
   { credential }: Pick<KeyDeps, 'credential'>,
@@ -93,7 +94,7 @@ export async function readSigner(
   return { text, signer: createSigner(privateKeyIn(text)) };
 }
 
-/** The available public keys for checkpoints. Creates and changes nothing. */
+/** Returns the available public keys for checkpoints. Creates and changes nothing. */
 export async function knownCheckpointKeys(
   reference: Reference,
   { credential }: Pick<KeyDeps, 'credential'>,
@@ -105,7 +106,7 @@ export async function knownCheckpointKeys(
     const { text, signer } = await readSigner(reference, { credential });
     return keysById([...parsePublicKeys(text), ...previousKeys, signer.publicKey]);
   } catch (error) {
-    // Verification needs no private key.
+    // The private key may be missing, because verification does not need it.
     if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return keysById(previousKeys);
     throw error;
   }
@@ -121,7 +122,7 @@ function privateKeyIn(text: string): KeyObject {
     const key = createPrivateKey(pem);
     if (key.asymmetricKeyType === 'ed25519') return key;
   } catch (error) {
-    // OpenSSL's error for an invalid key.
+    // OpenSSL reports an invalid key with an error of this form.
     if (!codeOf(error)?.startsWith('ERR_')) throw error;
   }
   throw new AppError('CREDENTIAL_MISSING', { subject: CHECKPOINT, detail });
@@ -130,12 +131,12 @@ function privateKeyIn(text: string): KeyObject {
 const CHECK_FOLDER =
   'Check that the folder of `keys.checkpoint` is readable and writable, and that its disk is not full.';
 
-/** `checkpoint.key` has its public keys in `checkpoint.pub`. */
+/** Returns the path of the public keys: `checkpoint.pub` for `checkpoint.key`. */
 function publicKeyListPath(path: string): string {
   return `${path.slice(0, path.length - extname(path).length)}.pub`;
 }
 
-/** If the folder is read-only, the provider of the key must also provide the list. */
+/** Adds the public key to the list file. In a read-only folder, the list must be provided together with the key. */
 async function rememberPublicKey(path: string, signer: Signer): Promise<readonly KeyObject[]> {
   const list = publicKeyListPath(path);
   const keys = (await exists(list)) ? parsePublicKeys(await readFile(list, 'utf8')) : [];
@@ -154,10 +155,10 @@ async function rememberPublicKey(path: string, signer: Signer): Promise<readonly
   return keys;
 }
 
-/** Creates a key file atomically. If two processes start together, both use the key of the first. */
+/** Creates a key file atomically. If two processes start together, both use the same key. */
 async function createKeyFile(path: string, about: string, content: () => string): Promise<void> {
   try {
-    // Check first, because an existing key may be in a read-only folder.
+    // Check first whether the file exists, because it may be in a read-only folder.
     if (await exists(path)) return;
     await makeFolder(dirname(path));
     const draft = `${path}.${randomBytes(6).toString('hex')}.tmp`;

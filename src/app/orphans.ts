@@ -21,7 +21,10 @@ import { type DesiredTarget, desiredByAny, desiredIndex, namespacesOf } from '..
 import { targetKey } from '../service/config-snapshot.ts';
 import type { App } from './app.ts';
 
-/** The targets of this instance that no mapping uses. With `search`, also those that the audit log does not know. */
+/**
+ * Returns the targets of this instance that no mapping uses. With `search`, the result includes targets that have no
+ * record in the audit log.
+ */
 export async function findOrphanedTargets(
   app: App,
   { search = false, onLook: onChecked }: { readonly search?: boolean; readonly onLook?: () => void } = {},
@@ -54,7 +57,7 @@ function findEndedMergesOf(
   });
 }
 
-/** A target as a run or plan has found it. */
+/** The state of a target according to a run or a plan. */
 export interface ObservedTarget {
   readonly mapping: string;
   readonly target: TargetId;
@@ -63,7 +66,7 @@ export interface ObservedTarget {
   readonly proposal?: Proposal;
 }
 
-/** Presence of the desired targets, as a run or plan has found them. */
+/** Returns the presence of the desired targets according to a run or a plan. */
 export function presenceOf(observed: readonly ObservedTarget[]): KnownPresence {
   const byTarget = new Map(observed.map((entry) => [targetKey(entry.mapping, entry.target), entry]));
   const find = ({ mapping, id }: DesiredTarget): ObservedTarget | undefined =>
@@ -76,7 +79,7 @@ export function presenceOf(observed: readonly ObservedTarget[]): KnownPresence {
 
 function observedPresence(observed: ObservedTarget | undefined): boolean | undefined {
   if (observed?.alive !== true) return observed?.alive;
-  // A target with an error may belong to somebody else, and only be adopted or merged into.
+  // With an error, the existing Secret may belong to another owner.
   return observed.error === undefined || observed.proposal !== undefined ? true : undefined;
 }
 
@@ -84,16 +87,16 @@ function isReady(observed: ObservedTarget | undefined): boolean | undefined {
   if (observed === undefined) return undefined;
   const { alive, error, proposal } = observed;
   if (error === undefined && proposal === undefined) return true;
-  // A target to be recreated may not come back.
+  // A target that is deleted to be recreated may never be created again, so it does not count as present.
   if (!alive || proposal?.replacement !== undefined) return false;
-  // It exists, but the mapping that created it is unknown.
+  // The target exists, but it is unknown which mapping created it.
   return undefined;
 }
 
-/** Targets outside this run. Their held changes count for the brake and stay held. */
+/** Targets that this run does not process. Their held changes count for the brake, and remain held. */
 export interface OtherTargets {
   readonly targets: readonly DesiredTarget[];
-  /** Orphaned targets of other mappings that are to be deleted. */
+  /** Number of orphaned targets of other mappings that are to be deleted. */
   readonly leaving: number;
 }
 
@@ -108,8 +111,8 @@ interface PopulationInput {
 }
 
 /**
- * The numbers that the brake needs. `alive` is exact only when it matters: further targets are checked only while all
- * known ones would be deleted. A target that was never created does not count as remaining.
+ * Returns the numbers that the brake needs. Counting `alive` stops when more targets exist than the proposals would
+ * delete, because a higher number has no effect. A target that was never created does not count.
  */
 export async function populationOf(
   app: App,
@@ -117,13 +120,14 @@ export async function populationOf(
 ): Promise<Population> {
   const { targets } = app;
   const free = proposals.filter(({ held }) => !held);
-  // When a merge ends, its Secret stays.
+  // A merge that ends removes keys but not the Secret.
   const merges = free.filter(({ ending }) => ending !== undefined).length;
-  // If several mappings claim one Secret, each of them finds it.
+  // If several mappings claim one Secret, count it once.
   const secrets = [...Map.groupBy(targets, secretOf).values()];
   const total = secrets.length + orphanCount + merges;
   if (free.length === 0) return { total, alive: total };
-  // A change that would leave no key is always held, and counts until it is released.
+  // A proposal is already held if it would remove the last key of a Secret. It counts for the brake until it is
+  // released.
   const held = proposals.length - free.length;
   const leavingElsewhere =
     held + others.leaving + (await recordedAsHeld(app, others.targets, targetSubject)).length;
@@ -153,8 +157,8 @@ async function isAnyPresent(
 }
 
 /**
- * Whether a proposal still follows from the active configuration. It is asked repeatedly, because many deletions take
- * minutes, in which a mistake can be corrected.
+ * Returns a function that checks whether a proposal still follows from the active configuration. It is called again
+ * during the deletions. They can take minutes, in which a mistake in the configuration can be corrected.
  */
 export function isStillProposed(app: App): (proposal: Proposal, isLeft: boolean) => boolean {
   const { config } = app;
@@ -172,7 +176,9 @@ export function isStillProposed(app: App): (proposal: Proposal, isLeft: boolean)
   };
 }
 
-/** The targets whose last record says that a change is held, with the given note if there is one. */
+/**
+ * Returns the targets whose last record describes a held change. If `note` is given, the record must have this note.
+ */
 export async function recordedAsHeld<T>(
   { audit, config, instances }: App,
   targets: readonly T[],
@@ -192,32 +198,32 @@ export function targetSubject({ mapping, id }: DesiredTarget): TargetId & { read
 
 export interface OrphanProposals {
   readonly proposals: readonly Proposal[];
-  /** Orphans whose mapping has not yet created its new target. */
+  /** Orphans that are kept until their mapping has created its new target. */
   readonly waiting: readonly AwaitingReplacement[];
   /** Number of all orphaned targets. */
   readonly count: number;
-  /** Number of those that are to be deleted, now or later. */
+  /** Number of orphaned targets that are to be deleted, now or later. */
   readonly ended: number;
-  /** The same for mappings that were not requested. */
+  /** Number of orphaned targets and ended merges of other mappings that are to be deleted, now or later. */
   readonly endedOfOthers: number;
   readonly unseen: readonly Unreadable[];
 }
 
-/** Orphaned targets, and merges that ended. */
+/** Orphaned targets, and merges whose keys no mapping uses any more. */
 export interface LeftScan extends OrphanScan {
   readonly merges: readonly Proposal[];
 }
 
 /**
  * Checks every recorded target that no mapping uses.
- * @param onChecked Called after each check, even if it failed.
+ * @param onChecked Called after each check, even if the check failed.
  */
 export async function scanOrphans(app: App, onChecked?: () => void): Promise<LeftScan> {
   const found = await findOrphanedTargets(app, onChecked === undefined ? {} : { onLook: onChecked });
   return { ...found, merges: await findEndedMergesOf(app, found.missing, onChecked) };
 }
 
-/** Proposes to delete the orphaned targets with `onMappingRemoved: delete`. */
+/** Proposes to delete the orphaned targets that have `onMappingRemoved: delete`. */
 export async function proposeOrphanDeletions(
   app: App,
   only: string | undefined,

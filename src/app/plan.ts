@@ -23,31 +23,34 @@ export interface PlannedTarget {
   readonly mapping: string;
   readonly target: TargetId;
   readonly action: PlanAction;
-  /** A special update: of a Secret that is not ours yet, by recreating it, or by merging into a Secret of others. */
+  /**
+   * How a special update is done: it adopts an existing Secret, recreates the Secret, or merges into a Secret of
+   * another owner.
+   */
   readonly how?: 'adopt' | 'recreate' | 'merge';
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
-  /** Whether the target exists when the deletions begin, at the end of the run. */
+  /** Whether the target exists at the end of the run, when deletions begin. */
   readonly alive: boolean;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
   readonly proposal?: Proposal;
-  /** The field managers that a merge replaces, from a former name of the mapping. */
+  /** The field managers of former names of the mapping. The merge takes over their keys. */
   readonly takesFrom?: readonly string[];
 }
 
 export interface PlanReport {
   readonly targets: readonly PlannedTarget[];
   readonly held: readonly Held[];
-  /** Orphaned targets that stay until their mapping has created its new target. */
+  /** Orphaned targets that are kept until their mapping has created its new target. */
   readonly waiting?: readonly AwaitingReplacement[];
-  /** Possibly orphaned targets that could not be checked. */
+  /** Targets that may be orphaned, but could not be checked. */
   readonly unseen?: readonly Unreadable[];
-  /** Number of orphaned targets that stay because of `onMappingRemoved: keep`. */
+  /** Number of orphaned targets that are kept because of `onMappingRemoved: keep`. */
   readonly kept?: number;
 }
 
-/** What `sync` would do now. Reads the stores and the cluster, and changes neither. */
+/** Returns what `sync` would do now. Reads the stores and the cluster, and changes neither. */
 export async function planTargets(app: App, only?: string, signal?: AbortSignal): Promise<PlanReport> {
   const context = await app.createContext({ signal });
   await context.recorder.command(commandOf('plan', only));
@@ -55,8 +58,8 @@ export async function planTargets(app: App, only?: string, signal?: AbortSignal)
 }
 
 /**
- * Plans within the context of another command. With `ignorePlannedChanges`, targets that `sync` would create first do
- * not count as created.
+ * Plans as part of another command. With `ignorePlannedChanges`, targets that do not exist yet count as missing,
+ * although `sync` would create them first.
  */
 export async function planInContext(
   app: App,
@@ -95,19 +98,19 @@ export async function planInContext(
   const held = shown
     .filter(({ action }) => action === 'hold')
     .map((plannedTarget) => toHeld(app.config.instance, plannedTarget));
-  // For a single mapping, this would count the orphans of all others.
+  // For a single mapping, this number would include the orphans of all other mappings.
   const kept = only === undefined ? orphaned.count - orphaned.ended : 0;
   const { waiting, unseen } = orphaned;
   return { targets: shown, held, waiting, unseen, ...(kept === 0 ? {} : { kept }) };
 }
 
-/** The targets of all mappings, or of the named one. */
+/** Returns the targets of all mappings, or of one mapping. */
 export function selectTargets(app: App, only: string | undefined): readonly DesiredTarget[] {
   if (only === undefined) return app.targets;
   return app.targets.filter(({ mapping }) => mapping.name === only);
 }
 
-/** The targets that a run of one mapping does not process. */
+/** Returns the targets that a run of one mapping does not process. Empty for a run of all mappings. */
 export function targetsOutside(app: App, only: string | undefined): readonly DesiredTarget[] {
   return only === undefined ? [] : app.targets.filter(({ mapping }) => mapping.name !== only);
 }
@@ -117,7 +120,7 @@ function withHold(plannedTarget: PlannedTarget, detail: string): PlannedTarget {
   return { ...plannedTarget, action: 'hold', error: new AppError('HELD', { detail }) };
 }
 
-/** This merge replaces the ending one before it is deleted. */
+/** Whether the planned merge takes over the keys of a merge that ends, before these keys are deleted. */
 function takesOverMerge({ target, takesFrom = [] }: PlannedTarget, { live, ending }: Proposal): boolean {
   return (
     ending !== undefined &&
@@ -132,7 +135,7 @@ function plannedDeletion(proposal: Proposal): PlannedTarget {
   return { mapping, target: live.id, action, keys, alive: true, proposal };
 }
 
-/** If several mappings would create one target, the first one owns it when the others are processed. */
+/** If several mappings would create one target, the first mapping becomes the owner. The other mappings are refused. */
 function refuseSecondOwner(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
   const owners = new Map<string, string>();
   return targets.map((plannedTarget) => {
@@ -147,7 +150,10 @@ function refuseSecondOwner(targets: readonly PlannedTarget[]): readonly PlannedT
   });
 }
 
-/** If several mappings would merge different values under one key, the first one owns the key. */
+/**
+ * If several mappings would merge different values under one key, the first mapping owns the key. The other mappings
+ * are refused.
+ */
 function refuseConflictingMerges(targets: readonly PlannedTarget[]): readonly PlannedTarget[] {
   const held = new Map<string, string>();
   return targets.map((plannedTarget) => {

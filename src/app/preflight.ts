@@ -18,19 +18,19 @@ type PreflightApp = {
 };
 type PreflightContext = Pick<SyncContext, 'instance' | 'stores' | 'versions' | 'allows'>;
 
-/** Minimum number of targets for a preflight. For fewer, a list costs more than it saves. */
+/** Minimum number of targets for a preflight. For fewer targets, listing costs more than it saves. */
 const MIN_TARGETS = 20;
 
 export interface Preflight {
   /** Targets that are already in sync. */
   readonly inSync: ReadonlyMap<DesiredTarget, Outcome>;
-  /** Whether the list of its namespace does not contain the target. */
+  /** Whether the namespace was listed and does not contain the target. */
   isMissing(id: TargetId): boolean;
 }
 
 /**
  * Finds targets that are in sync without a full run. It compares the Secrets' metadata, from one list per namespace,
- * with the current versions in the stores. A target with any uncertainty is not in the result. Changes nothing.
+ * with the current versions in the stores. A target whose state is uncertain is not in the result. Changes nothing.
  */
 export async function preflight(
   app: PreflightApp,
@@ -69,7 +69,7 @@ export async function preflight(
   return { inSync, isMissing };
 }
 
-/** Whether lists are enough to check the target. This needs plain keys in stores that list versions. */
+/** Whether a target can be checked with lists alone. This needs plain keys in stores that list versions. */
 function isListable({ config }: PreflightApp, context: PreflightContext, wanted: DesiredTarget): boolean {
   const { cluster } = config;
   // With scope `names`, listing one Secret costs as much as reading it.
@@ -85,7 +85,7 @@ function isListable({ config }: PreflightApp, context: PreflightContext, wanted:
   );
 }
 
-/** The Secrets' metadata by namespace. Namespaces that cannot be listed are omitted. */
+/** Returns the Secrets' metadata by namespace. Namespaces that cannot be listed are omitted. */
 async function listNamespaces(
   { cluster }: PreflightApp,
   ids: readonly TargetId[],
@@ -114,7 +114,7 @@ async function listOnce(
   return await listed.promise;
 }
 
-/** The known current versions, by `refId`. */
+/** Returns the current versions that could be found, by `refId`. */
 async function currentVersions(
   context: PreflightContext,
   refs: readonly StoreRef[],

@@ -12,12 +12,12 @@ import { report, type SyncReport } from './sync.ts';
 import type { SyncContextOptions } from './sync-context.ts';
 
 /**
- * The note on records of changes that a prune has held. It tells them from changes held for another reason while the
- * mapping existed.
+ * The note on audit records of changes that `prune` holds. It distinguishes them from changes that a sync held while
+ * the mapping existed.
  */
 export const HELD_BY_PRUNE = 'by prune';
 
-/** All orphaned targets, whatever their `onMappingRemoved` is. */
+/** All orphaned targets, with any value of `onMappingRemoved`. */
 interface Orphans {
   readonly proposals: readonly Proposal[];
   readonly waiting: readonly AwaitingReplacement[];
@@ -28,7 +28,7 @@ interface Orphans {
 
 async function findOrphans(app: App): Promise<Orphans> {
   const { orphans, unreadable } = await findOrphanedTargets(app, { search: true });
-  // An interrupted search is incomplete, so it must not report "none" or delete anything.
+  // An interrupted search is incomplete. So do not report "none", and delete nothing.
   const stopped = unreadable.find(({ error }) => error.code === 'INTERRUPTED');
   if (stopped !== undefined) throw stopped.error;
   const all = orphans.map((orphan) => proposeRemoval(orphan, app.fingerprints));
@@ -39,7 +39,7 @@ async function findOrphans(app: App): Promise<Orphans> {
   };
 }
 
-/** What `prune` would delete, and what it skips. */
+/** The targets that `prune` would delete, and the targets that it skips. */
 export interface OrphanList extends Pick<Orphans, 'waiting' | 'unseen'> {
   readonly targets: readonly PlannedTarget[];
 }
@@ -66,7 +66,7 @@ export async function listOrphansForCommand(
   return listOrphans(app, { ...contextOptions, reuseResolved: true });
 }
 
-/** Finds an orphan by the id under which `prune` holds it. */
+/** Finds the orphan that `prune` holds under this id. */
 export async function findHeldOrphan(
   app: App,
   id: string,
@@ -79,11 +79,11 @@ export async function findHeldOrphan(
 }
 
 export interface PruneOptions extends SyncContextOptions {
-  /** Throws if deletions are not allowed now. */
+  /** Throws if deletions are currently not allowed. */
   readonly check?: () => void;
 }
 
-/** Deletes the orphaned targets. The brake applies as for every deletion. */
+/** Deletes the orphaned targets. The brake applies as for all other deletions. */
 export async function pruneOrphans(
   app: App,
   { check = () => undefined, ...contextOptions }: PruneOptions = {},
@@ -102,7 +102,7 @@ export async function pruneOrphans(
     proposals,
     others,
   });
-  // The steps above may have taken minutes, in which a mapping removed by mistake may have been restored.
+  // The steps above can take minutes. Meanwhile someone may have restored a mapping that was removed by mistake.
   check();
   const isMeant = (proposal: Proposal): boolean => isInForce(proposal, true);
   const { brake } = app.config;

@@ -15,17 +15,17 @@ import { report, type SyncReport } from './sync.ts';
 import type { SyncContextOptions } from './sync-context.ts';
 
 export interface ReleaseOptions extends SyncContextOptions {
-  /** The mapping of the change, if it is known. */
+  /** The mapping of the held change, if it is known. */
   readonly only?: string;
-  /** Set by the service, which restarts workloads within `restarts.window` itself. */
+  /** Set by the service, which restarts the workloads itself, within `restarts.window`. */
   readonly skipRestarts?: boolean;
-  /** The command is already recorded. */
+  /** Whether the command is already in the audit log. */
   readonly isRecorded?: boolean;
 }
 
 /**
- * Releases one held change by its id. The change is decided again first. If it has changed since it was held, its id is
- * different. A person can only release what they have seen.
+ * Releases one held change by its id. The change is decided again first. If the result differs from the held change,
+ * its id differs too, and nothing is released. So a person releases only a change that they have seen.
  */
 export async function releaseHeld(
   app: App,
@@ -36,11 +36,12 @@ export async function releaseHeld(
   const context = await app.createContext(contextOptions);
   const { recorder } = context;
   if (!isRecorded) await recorder.command(releaseCommand(id));
-  // Nothing is created before the deletion, so a rename that was never synced must not lose its old target.
+  // A release creates no targets. So plan without the creations of a sync: after a rename, the old target must not be
+  // deleted before the new one exists.
   const { targets, waiting = [] } = await planInContext(app, context, only, { asItStands: true });
-  // A plan of a single mapping cannot show that the brake holds it together with others, so with `only` every proposal
-  // counts as held. `prune` may hold what a sync keeps. A change also stays held until it is decided again, even if the
-  // brake would allow it now.
+  // Find all held changes. A plan with `only` cannot apply the brake to all mappings together, so each of its proposals
+  // counts as held. `prune` may hold orphans that a sync keeps. A recorded hold stays in effect until the next
+  // decision, even if the brake would now allow the change.
   const proposed = targets.filter(({ proposal }) => proposal !== undefined);
   const isHeld = ({ action }: PlannedTarget): boolean => action === 'hold' || only !== undefined;
   const recordedHeld = await recordedAsHeld(
@@ -63,7 +64,7 @@ export async function releaseHeld(
     proposal.ending === undefined ? planRemoval(proposal.live, { ...app, ...app.config }) : undefined;
   if (removalPlan?.kind === 'refuse') throw removalPlan.error;
   const outcome = await app.audit.exclusively('destroy', async () => {
-    // Somebody else has released it meanwhile, or it was deleted otherwise.
+    // Another process has released the change or deleted the target meanwhile.
     if ((await findAlreadyRemoved([proposal], app)).size > 0) throw notHeld(id, waiting);
     await recorder.release(mapping, target, keys, id);
     return remove(proposal, { ...app, ...context, brake: app.config.brake }, 'released');
@@ -72,7 +73,9 @@ export async function releaseHeld(
   return report(app, { targets: [outcome], unrestarted, recorder });
 }
 
-/** The command for the audit record. Text that is not an id can be anything, even a value, so it is not recorded. */
+/**
+ * Returns the command for the audit log. A text that is not an id is not recorded, because it could be a secret value.
+ */
 export function releaseCommand(id: string): Command {
   return isHeldId(id) ? commandOf('release', undefined, id) : commandOf('release');
 }

@@ -7,10 +7,13 @@ import type { App } from './app.ts';
 
 const NEVER = new AbortController().signal;
 
-/** A longer wait means that the restart is not possible now. It stays recorded for the service or the next run. */
+/** If the wait would be longer, the restart stays recorded. The service or the next run will do it. */
 const MAX_WAIT_MS = 5_000;
 
-/** Whether the active configuration wants the restart. Pending restarts of a removed mapping are still wanted. */
+/**
+ * Returns a function that checks whether a pending restart is still configured. Pending restarts of a removed mapping
+ * count as configured.
+ */
 export function isRestartConfigured(app: Pick<App, 'config'>): IsRestartConfigured {
   return (name, workload) => {
     const mapping = app.config.mappings.find((candidate) => candidate.name === name);
@@ -19,8 +22,8 @@ export function isRestartConfigured(app: Pick<App, 'config'>): IsRestartConfigur
 }
 
 /**
- * Restarts the pending workloads after a one-shot run, including those of earlier runs, a few at a time. An abort
- * leaves the rest recorded. Returns the failed restarts.
+ * Restarts pending workloads at the end of a one-shot run, including those of earlier runs. Only a few restart at a
+ * time. After an abort, the remaining restarts stay recorded. Returns the failed restarts.
  */
 export async function runPendingRestarts(
   app: App,

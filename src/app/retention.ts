@@ -8,7 +8,7 @@ type RetentionDeps = Pick<App, 'config' | 'audit' | 'checkpoints' | 'clock' | 'l
 const HOUR_MS = 3_600_000;
 const CLOSE_TIMEOUT_MS = 3_000;
 
-/** Removes old audit records, now and every hour. Does nothing without `audit.retention`. */
+/** Removes expired audit records, now and every hour. Does nothing without `audit.retention`. */
 export function runRetentionPeriodically(app: RetentionDeps, { everyMs = HOUR_MS } = {}): AsyncDisposable {
   const retention = retentionOf(app);
   const closing = new AbortController();
@@ -32,17 +32,17 @@ export function runRetentionPeriodically(app: RetentionDeps, { everyMs = HOUR_MS
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       closing.abort(new AppError('INTERRUPTED'));
-      // Finish the current removal before the store closes. Another replica may hold the lock for a long time, so wait only a
-      // few seconds; the next run continues.
+      // Let the current removal finish before the store closes. Another replica may hold the lock for a long time, so
+      // wait only a few seconds. The next run continues the removal.
       if (running !== undefined) await withinMs(running, CLOSE_TIMEOUT_MS);
     },
   };
 }
 
-/** Limit for a run that a person waits for. Later runs do the rest. */
+/** Limits the removal at the end of a command, because a user waits for it. Later runs remove the rest. */
 const MAX_SEGMENTS = 5;
 
-/** Removes old audit records at the end of a run. A failure is logged only, because it affects no Secret. */
+/** Removes expired audit records at the end of a run. A failure is only logged, because it affects no Secret. */
 export async function runRetentionOnce(app: RetentionDeps, signal?: AbortSignal): Promise<void> {
   const retention = retentionOf(app);
   if (retention === undefined || signal?.aborted) return;
@@ -62,7 +62,8 @@ async function withinMs(work: Promise<void>, ms: number): Promise<void> {
 
 function retentionOf({ config, audit, checkpoints, clock }: RetentionDeps): Retention | undefined {
   const { retentionMs, archive } = config.audit;
-  // Without checkpoints nothing would prove the cut; such a configuration is refused.
+  // Without checkpoints, nothing would prove that the removal was legitimate. Loading the configuration rejects this
+  // combination.
   if (retentionMs === undefined || checkpoints === undefined) return undefined;
   return createRetention({
     audit,

@@ -18,18 +18,18 @@ import { selectTargets } from './plan.ts';
 import { runPendingRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
 
-/** Selects the targets of a mapping. */
+/** Selects the targets of a mapping, in all namespaces or in one. */
 export interface TargetSelector {
   readonly mapping: string;
   readonly namespace?: string | undefined;
 }
 
 export interface Rollback extends TargetSelector {
-  /** The sequence of a record that names the source versions. */
+  /** The sequence number of the record whose source versions are restored. */
   readonly to: number;
 }
 
-/** The actions of records that describe a state of a target. */
+/** The actions whose records describe the content of a target. */
 const CHANGE_ACTIONS: readonly AuditRecord['action'][] = ['create', 'update', 'repair', 'adopt', 'rollback'];
 
 /** @throws AppError if the namespace selector could not be resolved */
@@ -39,7 +39,9 @@ function resolvedTargets(app: App, mapping: string): readonly DesiredTarget[] {
   return all;
 }
 
-/** Returns the selected target, or a text that says which option to add. */
+/**
+ * Returns the selected target. If there is not exactly one, returns a message that lists the namespaces of the mapping.
+ */
 export function selectOneTarget(app: App, { mapping, namespace }: TargetSelector): DesiredTarget | string {
   const { all, chosen } = matchTargets(app, { mapping, namespace });
   const [first] = chosen;
@@ -65,7 +67,10 @@ function namespacesText(all: readonly DesiredTarget[]): string {
   return names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
 }
 
-/** Returns the selected targets, or a text that says which option to add. */
+/**
+ * Returns the selected targets. If none is in the given namespace, returns a message that lists the namespaces of the
+ * mapping.
+ */
 export function selectTargetsToUnpin(
   app: App,
   { mapping, namespace }: TargetSelector,
@@ -75,8 +80,8 @@ export function selectTargetsToUnpin(
 }
 
 /**
- * Pins a target to the versions of a record. All versions are read first and must give a valid Secret. Otherwise
- * nothing is pinned and the refusal is recorded.
+ * Pins a target to the source versions of a record. First reads all versions, which must result in a valid Secret.
+ * Otherwise nothing is pinned, and the refusal is recorded.
  * @throws AppError RECORD_MISSING, NOT_A_CHANGE, or the error of the plan
  */
 export async function pinTarget(
@@ -92,7 +97,7 @@ export async function pinTarget(
     throw new AppError('NOT_A_CHANGE', { subject: `record ${to}` });
   const pin = recordedPin(app.audit, pinOf(record, context), app.instances);
   const { plan } = await decide(mapping, id, { ...context, readPin: async () => pin });
-  // Also refuses a Secret without keys, because a rollback must give a working Secret.
+  // `hold` is also refused: the Secret would have no keys, and a rollback must result in a usable Secret.
   if (plan.kind === 'fail' || plan.kind === 'refuse' || plan.kind === 'hold') {
     await context.recorder.pin(mapping.name, id, pin, plan.error);
     throw plan.error;
@@ -109,7 +114,7 @@ function pinOf({ sequence, sources }: AuditRecord, { stores }: Pick<SyncContext,
   return { to: sequence, sources, stores: new Map(definitions) };
 }
 
-/** Removes the pins of these targets and returns the targets that were pinned. @throws AppError NOT_PINNED */
+/** Removes the pins of these targets. Returns the targets that were pinned. @throws AppError NOT_PINNED */
 export async function unpinTargets(
   context: SyncContext,
   wanted: readonly DesiredTarget[],
@@ -120,14 +125,14 @@ export async function unpinTargets(
   if (pinned.length === 0)
     throw new AppError('NOT_PINNED', {
       subject: `mapping ${name}`,
-      // Targets in other namespaces may be pinned.
+      // Name the namespace, because targets in other namespaces may be pinned.
       ...(namespace === undefined ? {} : { detail: `in namespace ${namespace}` }),
     });
   for (const { mapping, id } of pinned) await context.recorder.pin(mapping.name, id, 'unpin');
   return pinned;
 }
 
-/** Rolls back in this process. Returns a text if the target is ambiguous. */
+/** Rolls back in this process. Returns a message if the target is ambiguous. */
 export async function rollBackLocally(
   app: App,
   { to, ...selector }: Rollback,
@@ -141,7 +146,7 @@ export async function rollBackLocally(
   return run(app, context, [target], signal);
 }
 
-/** Unpins in this process. Returns a text if there is no such target. */
+/** Unpins in this process. Returns a message if there is no such target. */
 export async function unpinLocally(
   app: App,
   selector: TargetSelector,
@@ -175,7 +180,10 @@ async function run(
   return report(app, { targets, unrestarted, recorder: context.recorder });
 }
 
-/** Recreates an immutable target if the brake allows it. No other deletion is considered. */
+/**
+ * Decides about an immutable target that must be deleted to be recreated. The brake applies. No other deletions are
+ * considered.
+ */
 async function decideProposals(
   app: App,
   context: SyncContext,

@@ -1,8 +1,11 @@
 const cache = new WeakMap<object, readonly string[]>();
 
-/** The names of Secrets in the bridge's own namespace that the configuration reads credentials from, sorted. */
+/**
+ * Returns the names of the Secrets in secretbridge's own namespace that the configuration reads credentials from,
+ * sorted.
+ */
 export function secretRefsOf(config: object): readonly string[] {
-  // Cached, because each source of each target needs it and a configuration is immutable.
+  // Cached by the configuration, which is immutable. Each check of a source needs these names.
   const names = cache.get(config) ?? collectNames(config);
   cache.set(config, names);
   return names;

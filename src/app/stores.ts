@@ -25,33 +25,33 @@ export interface Stores extends AsyncDisposable {
    * current configuration of the store. @throws AppError
    */
   open(name: string): Promise<SecretProvider>;
-  /** Store name to the hash of its current identity. */
+  /** The hash of the current identity of each store, by name. */
   readonly definitions: ReadonlyMap<string, string>;
-  /** The credentials of this store have changed. It is reopened on the next use; running calls finish. */
+  /** Reopens a store on its next use, because its credentials have changed. Running calls finish. */
   reset(name: string): void;
-  /** Replaces the configured stores. Unchanged stores continue. */
+  /** Replaces the configured stores. Unchanged stores stay open. */
   reconfigure(configs: Config['stores']): void;
-  /** The state in this process. `up` before the first request. */
+  /** Returns the state of a store as seen by this process. `up` before the first request. */
   state(name: string): StoreState;
-  /** The requests of this process. Undefined before the first request. */
+  /** Returns the requests of this process to a store. Undefined before the first request. */
   usage(name: string): StoreUsage | undefined;
-  /** Registers a listener that is called after each request, with the store's name. */
+  /** Registers a listener for the end of each request. It is called with the store's name. */
   onAnswer(listener: (name: string) => void): void;
 }
 
 export interface StoreUsage {
-  /** Requests within the last hour. */
+  /** Number of requests within the last hour. */
   readonly lastHour: number;
-  /** The last read strategies, one for each number of keys. */
+  /** The most recent read strategy for each number of keys. */
   readonly ways: readonly ChosenStrategy[];
 }
 
 export interface StoreObserver {
-  /** Called for each request. */
+  /** Called for each request to a store. */
   onCall(call: CallReport & { readonly store: string }): void;
-  /** Called for each state change. After `down`, waiting work can continue. */
+  /** Called for each change of a store's state. When a store is no longer `down`, waiting work can continue. */
   onState(store: string, state: StoreState['state'], error?: AppError): void;
-  /** Called for each login renewal by timer, which is the only loop of a store. */
+  /** Called for each scheduled login renewal, which is the only background loop of a store. */
   onProgress?(store: string, error?: AppError): void;
 }
 
@@ -60,7 +60,7 @@ export interface StoresDeps extends Pick<StorePolicyDeps, 'sleep' | 'wake' | 'de
   readonly fingerprints: Fingerprinter;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
   readonly observe?: StoreObserver;
-  /** Replaces the provider factory in tests. */
+  /** A provider factory for tests. */
   readonly create?: (config: StoreConfig, deps: ProviderDeps) => Promise<SecretProvider>;
 }
 
@@ -86,7 +86,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
 
   const reportState = (name: string) => {
     const guard = guards.get(name);
-    if (guard === undefined) return; // an earlier call has ended
+    if (guard === undefined) return; // the store was removed while a call was running
     const { state, error } = guard.state();
     const before = reportedStates.get(name) ?? { state: 'up', breakerOpen: false };
     if (before.state === state && before.error?.code === error?.code) return;
@@ -97,7 +97,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   const guardOf = (name: string): StorePolicy => {
     const existing = guards.get(name);
     if (existing !== undefined) return existing;
-    // Without this check, a remaining job would log in again and keep the process alive while the store hangs.
+    // Without this check, a job that still runs would log in again. If the store hangs, the process could not exit.
     if (isClosed) throw new AppError('INTERRUPTED', { detail: 'the store was closed' });
     const config = byName.get(name);
     if (config === undefined)
@@ -156,7 +156,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
     state(name) {
       const lastSuccess = successes.get(name);
       const now = guards.get(name)?.state() ?? { state: 'up', breakerOpen: false };
-      // After a credential change it is the same store, so its last success counts.
+      // After a change of credentials, the store is the same. So keep its last success.
       return lastSuccess === undefined ? now : { lastSuccess, ...now };
     },
     usage(name) {
@@ -186,12 +186,12 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
         ),
       probe: async (call) => guard().use((provider) => provider.probe(call), alwaysUnclear),
       subscribe: async (listener, call) => guard().subscribe(listener, call),
-      async [Symbol.asyncDispose]() {}, // shared, so its users do not close it
+      async [Symbol.asyncDispose]() {}, // the provider is shared, so its users must not close it
     };
   }
 }
 
-/** A store has one group of keys for each interval, plus a few earlier ones. */
+/** Each refresh interval has its own group of keys in a store. The limit also leaves room for a few earlier groups. */
 const MAX_STRATEGIES = 16;
 
 function addStrategy(
@@ -202,27 +202,27 @@ function addStrategy(
   return new Map([...others.slice(1 - MAX_STRATEGIES), [taken.keys, taken]]);
 }
 
-/** A single answered key shows that the store can be read. */
+/** If the store answered for a single key, the login works. */
 function readVerdict(results: readonly ReadResult[]): LoginStatus {
   if (results.some(({ kind }) => kind !== 'failed')) return 'answered';
   const [first] = results;
   return first?.kind === 'failed' ? first.error : 'unclear';
 }
 
-/** Version lookups never fail, so an empty result proves nothing. */
+/** Version lookups never report failures, so an empty result proves nothing. */
 function versionVerdict(results: readonly VersionResult[]): LoginStatus {
   return results.some(({ kind }) => kind === 'known') ? 'answered' : 'unclear';
 }
 
 const alwaysAnswered = (): LoginStatus => 'answered';
-/** A probe needs no login. */
+/** A probe needs no login, so its success proves nothing about the login. */
 const alwaysUnclear = (): LoginStatus => 'unclear';
 
 function indexOf(configs: Config['stores']): ReadonlyMap<string, StoreConfig> {
   return new Map(configs.map((config) => [config.name, config]));
 }
 
-/** Stores that have become a different store under the same name. Earlier reads do not apply to them. */
+/** Returns the stores whose name now refers to a different store. Earlier reads of that name are no longer valid. */
 export function replacedStores(before: Config['stores'], after: Config['stores']): ReadonlySet<string> {
   const definitions = definitionsOf(before);
   const replaced = [...definitionsOf(after)].filter(

@@ -21,15 +21,15 @@ import type { CurrentConfig } from './current-config.ts';
 import type { Stores } from './stores.ts';
 
 export interface SyncContextOptions {
-  /** Aborts its reads. */
+  /** Aborts the reads of this context. */
   readonly signal?: AbortSignal | undefined;
   readonly requestId?: string;
   readonly actor?: Actor;
-  /** Uses the targets of the last `resolve` without resolving selectors again. */
+  /** Whether to use the targets of the last `resolve`, without resolving selectors again. */
   readonly reuseResolved?: boolean;
-  /** Older reads are repeated. Undefined for a run that is too short for that. */
+  /** Reads older than this are repeated. Undefined for short runs, which need no limit. */
   readonly maxReadAgeMs?: number;
-  /** Fails with INTERRUPTED when another configuration becomes active. */
+  /** Whether to fail with INTERRUPTED when another configuration becomes active. */
   readonly boundToConfig?: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface SyncContextDeps {
   readonly unresolvedIntents: UnresolvedIntents;
   readonly stores: Stores;
   readonly tracing: Tracing;
-  /** The default actor. */
+  /** The actor of records, unless the options name another one. */
   readonly actor: Actor;
   readonly current: CurrentConfig;
   readonly readDeduplication: ReadDeduplication;
@@ -95,7 +95,7 @@ export function createContextFactory(
     };
     const reader = createReader({
       async open(store) {
-        // The name may refer to another store by now.
+        // The configuration may have changed, so that the name refers to another store.
         configGuard.check();
         return stores.open(store);
       },
@@ -105,7 +105,7 @@ export function createContextFactory(
       },
       now: () => clock.now(),
       lastReadVersion: (store, key) => lastReadVersion(audit, { store, key }, stores.definitions.get(store)),
-      // No batches under a configuration that is no longer active.
+      // Do not batch reads after the configuration has changed.
       batchSizeOf: (store) =>
         current.config === initialConfig ? (capabilitiesOf(initialConfig, store)?.readsPerCall ?? 1) : 1,
       signal,

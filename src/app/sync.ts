@@ -35,41 +35,42 @@ export interface SyncReport {
   readonly summary: Summary;
   readonly targets: readonly Outcome[];
   readonly held: readonly Held[];
-  /** Possibly orphaned targets that could not be checked. */
+  /** Targets that may be orphaned, but could not be checked. */
   readonly unseen: readonly Unreadable[];
-  /** Orphaned targets that stay until their mapping has created its new target. */
+  /** Orphaned targets that are kept until their mapping has created its new target. */
   readonly waiting: readonly AwaitingReplacement[];
   /** Workloads that could not be restarted. */
   readonly unrestarted: readonly FailedRestart[];
-  /** Sources older than `maxAge`. Undefined if there are none, or if they were not checked. */
+  /** Sources that are older than `maxAge`. Undefined if there are none, or if they were not checked. */
   readonly unrotated?: readonly Unrotated[];
-  /** The run was aborted, so some targets were not processed. */
+  /** Whether the run was aborted before all targets were processed. */
   readonly interrupted: boolean;
 }
 
 export interface SyncOptions {
   readonly only?: string;
-  /** Called for each finished target. */
+  /** Called after each target. */
   readonly onOutcome?: (outcome: Outcome, done: number, total: number) => void;
-  /** Stops taking work; running writes finish. */
+  /** When aborted, no further work starts, and running writes finish. */
   readonly signal?: AbortSignal;
-  /** Defaults to system timers. */
+  /** Starts a timer. Default: system timers. */
   readonly wake?: StartTimer;
 }
 
-/** Syncs every target once with the code of the service. Deletions are decided together at the end. */
+/** Syncs every target once, with the same code as the service. All deletions are decided together at the end. */
 export async function syncTargets(
   app: App,
   { only, onOutcome, signal, wake }: SyncOptions = {},
 ): Promise<SyncReport> {
   await recoverIntents(app);
-  // Running writes finish. Reads are aborted soon after, because a hanging store could hold them for minutes.
+  // After an abort, running writes finish. Reads are aborted after a short grace period, because a hanging store could
+  // delay them for minutes.
   const context = await app.createContext({ signal: abortAfterGrace(signal, wake) });
   const wanted = selectTargets(app, only);
   const { recorder } = context;
   await recorder.command(commandOf('sync', only));
 
-  // Mappings that merge into one Secret run one after the other.
+  // Mappings that merge into the same Secret run one after the other.
   const bySubject = Map.groupBy(byMapping(wanted), ({ id }) => formatSubject({ kind: 'target', ...id }));
   const outcomes: Outcome[] = [];
   await using queue = createMemoryQueue({
@@ -80,14 +81,15 @@ export async function syncTargets(
   const { tracer } = app.tracing;
   tracer.recordTrigger(requestId, { reason: 'manual' });
   const ages = createSourceAges(app);
-  // A person who syncs one mapping has probably just changed a secret, which a list may not show for minutes.
+  // Skip the preflight for a single mapping: a user has probably just changed its secret, and a list may show the
+  // change only minutes later.
   const preflightResult = await undefinedIfStopped(
     () => preflight(app, context, only === undefined ? wanted : [], ages),
     signal,
   );
   const { inSync, isMissing } = preflightResult ?? EMPTY_PREFLIGHT;
   const runContext = { ...context, isMissing };
-  // In queue order.
+  // Announce the expected reads in the order in which the queue will process the targets.
   const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !inSync.has(desiredTarget));
   context.expect(expectedReads(undecided, context));
   for (const subject of bySubject.keys()) await queue.add({ subject, reason: 'manual', requestId });
@@ -110,7 +112,7 @@ export async function syncTargets(
       const outcome = await undefinedIfStopped(run, signal);
       if (outcome === undefined) break;
       outcomes.push(outcome);
-      // A pinned version does not show the age of the current secret.
+      // Skip pinned targets: a pinned version does not show the age of the current secret.
       if (outcome.pinned === undefined && outcome.sources !== undefined)
         ages.noteRun(desiredTarget.mapping, outcome.sources);
       onOutcome?.(outcome, outcomes.length, wanted.length);
@@ -120,7 +122,7 @@ export async function syncTargets(
   await queue.idle();
 
   const interrupted = outcomes.length < wanted.length;
-  // An aborted run deletes nothing, because not all proposals are known.
+  // An aborted run deletes nothing, because it does not know all proposals.
   const { targets, ...passedOver } = interrupted
     ? { targets: outcomes.filter(({ proposal }) => proposal === undefined) }
     : await decideProposals(app, context, outcomes, only);
@@ -155,14 +157,15 @@ async function runOne(
   { audit, instances }: App,
 ): Promise<Outcome> {
   if (error !== undefined) return recordUndecidable(mapping, id, error, context);
-  // A pinned target is not compared with the current versions. An open failure needs a full run, which records its end.
+  // Run a pinned target in full, because the preflight compares only current versions. Also run a target with an open
+  // failure, so that the end of the failure is recorded.
   const isPlain = async () =>
     (await context.readPin(mapping.name, id)) === undefined &&
     !(await isUnresolved(audit, mapping.name, id, instances));
   return inSync !== undefined && (await isPlain()) ? inSync : reconcile(mapping, id, context);
 }
 
-/** Replaces proposals with their outcomes. */
+/** Returns the outcomes, with decided outcomes in place of proposals. */
 async function decideProposals(
   app: App,
   context: SyncContext,
@@ -185,8 +188,8 @@ async function decideProposals(
 }
 
 /**
- * If another process holds the lock, the proposals fail and are proposed again by the next run. All other outcomes are
- * reported.
+ * Decides the proposals and deletes. If another process holds the lock, the proposals fail, and the next run proposes
+ * them again. All other outcomes are reported.
  */
 async function destroyOrFail(
   proposals: readonly Proposal[],
@@ -209,7 +212,7 @@ async function destroyOrFail(
   }
 }
 
-/** Ends a run: writes its record and creates the report. */
+/** Ends a run: writes the record of the run and returns the report. */
 export async function report(
   { config: { instance } }: App,
   {

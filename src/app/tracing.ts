@@ -14,7 +14,7 @@ export interface TracingDeps {
   readonly credential: (reference: Reference) => Promise<SecretValue>;
 }
 
-/** Without `tracing` in the configuration, the packages are not loaded. */
+/** Opens tracing. The OpenTelemetry packages are loaded only if the configuration contains `tracing`. */
 export async function openTracing(
   { tracing, instance }: Pick<Config, 'tracing' | 'instance'>,
   { logger, credential, clock, replica, version }: TracingDeps,
@@ -36,7 +36,7 @@ export async function openTracing(
   });
 }
 
-/** Adds a span for each request to a store. */
+/** Extends a store observer: each request to a store becomes a span. */
 export function traced(
   observe: StoreObserver | undefined,
   tracer: Tracer,

@@ -1,11 +1,12 @@
-/** Our records are three levels deep. Anything deeper did not come from us. */
+/** The maximum nesting depth. Our own records have three levels, so deeper data is not ours. */
 const MAX_DEPTH = 16;
 
 /**
- * The JSON Canonicalization Scheme (RFC 8785): members sorted by UTF-16 code units, no white space, numbers and strings
- * as ECMAScript prints them. The same record gives the same bytes in any program.
+ * Serializes a value with the JSON Canonicalization Scheme (RFC 8785). Members are sorted by UTF-16 code units, there
+ * is no white space, and numbers and strings are printed as in ECMAScript. Every program that follows the RFC produces
+ * the same bytes for the same record.
  *
- * Members that are `undefined` are left out. Throws a TypeError for values that JSON cannot hold.
+ * Omits members that are `undefined`. Throws a TypeError for values that JSON cannot represent.
  */
 export function canonical(value: unknown, depth = 0): string {
   if (depth > MAX_DEPTH) throw new TypeError('nested too deep');

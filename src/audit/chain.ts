@@ -13,7 +13,7 @@ export interface Head {
 /** The head of an empty chain. */
 export const GENESIS: Head = { sequence: 0, hash: '0'.repeat(64) };
 
-/** The time and the process of a record. */
+/** When a record is written, and by which process. */
 export interface RecordContext {
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string;
@@ -21,12 +21,12 @@ export interface RecordContext {
   readonly replica: string;
 }
 
-/** A stored record, ready to verify: `hash` is the SHA-256 of the bytes of `text`. */
+/** A stored record in the form that verification needs. `hash` should be the SHA-256 of the bytes of `text`. */
 export interface StoredRecord {
   /** The canonical JSON of the record without `hash` (`docs/reference/audit-format.md`). */
   readonly text: string;
   readonly hash: string;
-  /** Whether the search columns and tables of the store agree with the text. */
+  /** Whether the search columns and search tables agree with `text`. */
   readonly columnsMatch: boolean;
 }
 
@@ -35,12 +35,15 @@ export interface AppendedRecord {
   readonly stored: StoredRecord;
 }
 
-/** Turns an entry into the record that follows `head`. */
+/** Builds the record for an entry. The record follows `head` in the chain. */
 export function append(head: Head, entry: Entry, circumstances: RecordContext): AppendedRecord {
   return appendSanitized(head, sanitizeEntry(entry), circumstances);
 }
 
-/** Like `append`, for an entry that `sanitizeEntry` returned. Sanitizing again would cost as much as hashing. */
+/**
+ * Does the same as `append`, but expects an entry that `sanitizeEntry` returned. Sanitizing twice would cost as much as
+ * hashing.
+ */
 export function appendSanitized(head: Head, sanitized: Entry, circumstances: RecordContext): AppendedRecord {
   const { time, instance, replica } = circumstances;
   const unhashed = {
@@ -61,22 +64,25 @@ export function hashOf(text: string): string {
   return digest('sha256', text, 'hex');
 }
 
-/** Parses a record from a store. Returns undefined if its text is damaged. */
+/** Parses a stored record. Returns undefined if the text is damaged. */
 export function fromStored(text: string, hash: string): AuditRecord | undefined {
-  // The record may come from an older or a newer release. Releases add fields and never change them.
+  // An older or a newer release may have written the record. Releases only add fields, and never change existing ones.
   const record = parseAny(text);
   return typeof record === 'object' && record !== null ? ({ ...record, hash } as AuditRecord) : undefined;
 }
 
-/** Converts a record from elsewhere, with its unknown fields, to the form that is verified. */
+/**
+ * Converts a record that does not come from a store, such as a line of an export, to the form that verification needs.
+ * Keeps unknown fields.
+ */
 export function toStored(record: object): StoredRecord {
   const { hash, ...rest } = record as { readonly hash?: unknown };
   return { text: canonicalOrEmpty(rest), hash: typeof hash === 'string' ? hash : '', columnsMatch: true };
 }
 
 /**
- * The canonical JSON, or an empty string for values that JSON cannot hold. No stored hash is that of the empty text, so
- * such a record is reported as edited.
+ * Returns the canonical JSON, or an empty string for values that JSON cannot represent. No stored hash matches the
+ * empty string, so verification reports such a record as edited.
  */
 export function canonicalOrEmpty(value: object): string {
   try {

@@ -1,6 +1,6 @@
 export const ACTOR_KINDS = ['schedule', 'event', 'drift', 'startup', 'operator', 'cli'] as const;
 
-/** Who caused the action. */
+/** The person or component that caused the action. */
 export interface Actor {
   readonly kind: (typeof ACTOR_KINDS)[number];
   readonly name?: string;
@@ -49,13 +49,13 @@ export interface KeyChanges {
 }
 
 /**
- * The content of a record: names, versions, counts and keyed fingerprints, but never a value or a vendor's message. An
- * `intent` has the outcome `ok`, which only means that the intent was recorded.
+ * The content of a record: names, versions, counts and keyed fingerprints, but never a value or a vendor's message. The
+ * outcome of an `intent` is always `ok`: the intent was recorded.
  */
 export interface Entry {
   readonly actor: Actor;
   readonly requestId: string;
-  /** Only for changes to the cluster. */
+  /** Set only for changes to the cluster. */
   readonly phase?: 'intent' | 'outcome';
   readonly action: Action;
   readonly mapping?: string;
@@ -68,8 +68,8 @@ export interface Entry {
   readonly sources: readonly EntrySource[];
   readonly keys: KeyChanges;
   /**
-   * For changes: the fingerprint of the new value of each key, so that a value can be traced to every target that held
-   * it. At most `MAX_VALUES`; `counts.valuesLeftOut` says how many more there were.
+   * For changes: the fingerprint of each key's new value. It allows tracing a value to every target that contained it.
+   * At most `MAX_VALUES` entries; `counts.valuesLeftOut` is the number of omitted ones.
    */
   readonly values?: Readonly<Record<string, string>>;
   /** Fingerprints of the target, or of the value for a `read`. */
@@ -77,30 +77,30 @@ export interface Entry {
   readonly after?: string;
   readonly counts?: Readonly<Record<string, number>>;
   readonly note?: string;
-  /** For a `review`: the reviewed record and its new state. */
+  /** For a `review`: the sequence of the reviewed record and its new state. */
   readonly review?: { readonly sequence: number; readonly state: ReviewState };
   readonly durationMs: number;
-  /** From 1. Open changes of the same request and target have different attempts. */
+  /** Starts at 1. Distinguishes changes that one request makes to one target at the same time. */
   readonly attempt: number;
   /** The object's `resourceVersion`: before the change in an intent, after it in an outcome. */
   readonly resourceVersion?: string;
 }
 
-/** An entry with its position in the chain. */
+/** An entry together with its position in the chain. */
 export interface AuditRecord extends Entry {
-  /** From 1, without gaps. */
+  /** Starts at 1 and has no gaps. */
   readonly sequence: number;
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string;
   readonly instance: string;
   /** The process that wrote the record. */
   readonly replica: string;
-  /** SHA-256 in hex; 64 zeros for the first record. */
+  /** The SHA-256 of the previous record in hex, or 64 zeros for the first record. */
   readonly previousHash: string;
   readonly hash: string;
 }
 
-/** Bounds the size of a record, whatever a target holds. */
+/** Limits the size of a record, even for a target with very many keys. */
 export const MAX_VALUES = 500;
 
 export const NO_KEYS: KeyChanges = { added: [], changed: [], removed: [] };

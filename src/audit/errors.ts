@@ -10,21 +10,21 @@ export function auditUnavailable(detail: string, cause?: unknown, todo?: string)
   });
 }
 
-/** A damaged record. The other records and the disk may be fine, so the remedy is different. */
+/** A damaged record. It needs its own remedy, because the disk and all other records may be fine. */
 export function damagedRecord(): AppError {
   const todo =
     'Run `secretbridge audit verify` to find the record, and compare it with an export or a backup.';
   return auditUnavailable('a record is damaged', undefined, todo);
 }
 
-/** Another process held the lock for too long. The audit itself is fine. */
+/** Another process held the lock for too long. The audit log itself is fine. */
 export function busyElsewhere(cause?: unknown): AppError {
   return new AppError('BUSY_ELSEWHERE', { cause });
 }
 
 const WRONG_STORE_REMEDY = 'Set `audit.store` or `--audit` to the right store, or restore a backup.';
 
-/** The store is not a usable audit store. Waiting does not help: a person must act. */
+/** The store is not a usable audit store. A person must act, because a retry cannot help. */
 export function unusableStore(
   detail: string,
   { todo = WRONG_STORE_REMEDY, cause }: { todo?: string; cause?: unknown } = {},
@@ -41,7 +41,7 @@ export function newerSchema(schema: number, supported: number): AppError {
   );
 }
 
-/** Runs work and adds the address of the store to an AUDIT_UNAVAILABLE error. */
+/** Runs work. If it fails with AUDIT_UNAVAILABLE, adds the address of the store to the error. */
 export async function withStoreAddress<T>(address: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -52,13 +52,15 @@ export async function withStoreAddress<T>(address: string, work: () => Promise<T
   }
 }
 
-/** The `code` of an error of Node's file system or network, such as `ENOENT`. Undefined for other errors. */
+/** The `code` that Node sets on file system and network errors, such as `ENOENT`. Undefined for other errors. */
 export function systemCode(error: unknown): string | undefined {
   const code = codeOf(error);
   return code !== undefined && /^E[A-Z0-9_]{2,15}$/.test(code) ? code : undefined;
 }
 
-/** Runs work and turns file system errors into AUDIT_UNAVAILABLE about `about`, with `what` in the message. */
+/**
+ * Runs work and converts file system errors to AUDIT_UNAVAILABLE with the subject `about`. The message contains `what`.
+ */
 export async function withFileErrors<T>(
   { what, about, todo }: { readonly what: string; readonly about: string; readonly todo: string },
   work: () => Promise<T>,

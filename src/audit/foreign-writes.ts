@@ -3,17 +3,18 @@ import type { AuditStore } from './store.ts';
 
 /** An audit store that other processes may also write to. */
 export interface WatchedAudit {
-  /** Everything that this process appends must go through this store. */
+  /** The store for all appends of this process. Appends by any other route count as foreign. */
   readonly audit: AuditStore;
   /**
    * A number that changes when another process appends or when records are pruned. Undefined while this process
-   * appends, because its own records cannot be told apart then. The value is never older than the call.
+   * appends, because own and foreign records are indistinguishable then. The number is determined after the call, never
+   * cached.
    */
   foreignVersion(): Promise<number | undefined>;
 }
 
 /**
- * Detects writes of other processes: compares the head of the store with the number of records that this process wrote.
+ * Detects writes of other processes. Compares the head of the store with the number of records that this process wrote.
  */
 export function watchForeignWrites(store: AuditStore): WatchedAudit {
   let ownRecords = 0;
@@ -25,7 +26,7 @@ export function watchForeignWrites(store: AuditStore): WatchedAudit {
   const readVersion = createCoalescer(async (): Promise<number | undefined> => {
     const completedBefore = completedAppends;
     const { sequence } = await store.head();
-    // An own record that is committed but not yet counted would look like a foreign one.
+    // An own record that is committed but not yet counted would look foreign.
     if (pendingAppends > 0 || completedAppends !== completedBefore) return undefined;
     if (sequence - ownRecords !== foreignRecords) version += 1;
     foreignRecords = sequence - ownRecords;

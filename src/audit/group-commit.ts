@@ -1,7 +1,7 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { AuditRecord, Entry } from './entry.ts';
 
-/** Writes all entries and returns one record for each, in order. */
+/** Writes all entries and returns one record for each entry, in order. */
 export type Write = (entries: readonly Entry[]) => Promise<readonly AuditRecord[]>;
 
 export interface GroupCommit {
@@ -16,13 +16,13 @@ interface PendingAppend {
   readonly reject: (reason: unknown) => void;
 }
 
-/** A turn takes microseconds when there is little to do. */
+/** The maximum number of extra event loop turns to wait. A turn takes microseconds when there is little to do. */
 const MAX_EXTRA_TICKS = 4;
 
 /**
- * Collects concurrent appends into one transaction, so that they share one disk sync. A batch takes what arrives in one
- * turn of the event loop, in a few more turns while new entries keep arriving, or during the previous write. A batch
- * fails as a whole.
+ * Collects concurrent appends into one transaction, so that they share one disk sync. A batch contains the entries that
+ * arrive in one turn of the event loop or during the previous write. The batch stays open for a few more turns while
+ * new entries keep arriving. A batch succeeds or fails as a whole.
  */
 export function createGroupCommit(write: Write): GroupCommit {
   let pending: PendingAppend[] = [];

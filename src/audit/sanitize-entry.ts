@@ -14,9 +14,9 @@ const PHASES: readonly string[] = ['intent', 'outcome'];
 
 /**
  * Copies only the known fields of an entry, so that no unexpected data reaches the disk. Unknown fields are dropped. A
- * known field with a wrong format is INTERNAL and nothing is stored; examples are a value in place of a fingerprint, or
- * a sentence in place of a code. Numbers are integers, because other programs print fractions differently. Text becomes
- * well-formed Unicode: a lone surrogate becomes U+FFFD, as in any UTF-8 encoder.
+ * known field with a wrong format is an INTERNAL error, and nothing is stored. Examples are a value in place of a
+ * fingerprint, or a sentence in place of a code. All numbers are integers, because programs differ in how they print
+ * fractions. Text becomes well-formed Unicode: a lone surrogate becomes U+FFFD, as in any UTF-8 encoder.
  */
 export function sanitizeEntry(entry: Entry): Entry {
   const { actor, keys } = entry;
@@ -44,7 +44,7 @@ export function sanitizeEntry(entry: Entry): Entry {
     ...optional('counts', entry.counts, counts),
     ...optional('note', entry.note, text),
     ...optional('review', entry.review, review),
-    // The clock may have been set back in between.
+    // A clock that was set back gives a negative duration.
     durationMs: Math.max(0, integer(entry.durationMs, 'durationMs')),
     attempt: integer(entry.attempt, 'attempt'),
     ...optional('resourceVersion', entry.resourceVersion, text),
@@ -117,9 +117,7 @@ function counts(values: Readonly<Record<string, number>>): Readonly<Record<strin
   );
 }
 
-/**
- * The names are keys of a Secret and must be ASCII. Their order in the canonical text is then the same in any program.
- */
+/** The names are keys of a Secret and must be ASCII. So every program sorts them in the same order. */
 function values(fingerprints: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const entries = Object.entries(fingerprints);
   if (entries.length > MAX_VALUES) throw malformed('values');

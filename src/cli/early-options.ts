@@ -4,7 +4,7 @@ const NAMES = ['--config', '--output', '--log-level'];
 const SHORT = ['-c', '-o'];
 
 /**
- * Moves common options that come before the command name behind it. `kubectl` and others accept such options there;
+ * Moves common options from before the command name to after it. `kubectl` and others accept such options there;
  * commander does not.
  */
 export function moveEarlyOptions(args: readonly string[], program: Command): readonly string[] {

@@ -17,8 +17,8 @@ export interface ConfigMaps {
   /** Returns `undefined` only if the ConfigMap itself definitely does not exist. */
   read(namespace: string, name: string, options?: CallOptions): Promise<ConfigMap | undefined>;
   /**
-   * Replaces exactly the object that was read, or creates it if `read` is undefined. Labels and annotations of others
-   * stay. `conflict`: the object changed meanwhile, and nothing was written.
+   * Replaces exactly the object that was read, or creates it if `read` is undefined. Labels and annotations of other
+   * writers stay. `conflict`: the object changed meanwhile, and nothing was written.
    * @param options.dryRun The cluster checks the request as usual and writes nothing.
    */
   write(

@@ -13,7 +13,7 @@ import { ownershipIn } from './managed-fields.ts';
 
 /**
  * A Secret as the cluster returned it, including unknown fields. A PUT replaces the whole object, so a field that is
- * left out is deleted: finalizers, fields of a newer version, labels of others.
+ * left out is deleted: finalizers, fields of a newer version, labels of other writers.
  */
 export type RawSecret = JsonObject;
 

@@ -21,7 +21,7 @@ export interface Config {
     readonly stdout: boolean;
   };
   readonly keys: {
-    /** Newest first. */
+    /** The newest record first. */
     readonly fingerprint: readonly [Reference, ...Reference[]];
     readonly checkpoint: Reference;
   };

@@ -4,7 +4,7 @@ import { type StartTimer, startBackgroundTimer } from './timer.ts';
 /** How long work in progress may continue after a stop request. */
 const GRACE_MS = 2_000;
 
-/** Returns a signal that aborts a grace period after `stop`, with `INTERRUPTED` as the reason. */
+/** Returns a signal that is aborted 2 s after `stop`, with `INTERRUPTED` as the reason. */
 export function abortAfterGrace(
   stop: AbortSignal | undefined,
   wake: StartTimer = startBackgroundTimer,
@@ -18,8 +18,8 @@ export function abortAfterGrace(
 }
 
 /**
- * Waits for the promise, or rejects with the signal's reason once the signal is aborted. The promise itself keeps
- * running, because other callers may wait for it. A promise that ignores its signal blocks no caller.
+ * Returns the promise's result, or rejects as soon as the signal is aborted. The work behind the promise keeps running,
+ * because other callers may wait for it. So work that ignores its signal blocks no caller.
  */
 export async function unlessAborted<T>(promise: Promise<T> | T, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;

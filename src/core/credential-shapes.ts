@@ -1,13 +1,14 @@
 export interface CredentialShape {
-  /** Completes "this looks like …", for example "a private key". */
+  /** Completes the sentence "this looks like …", for example with "a private key". */
   readonly description: string;
-  /** Has the global flag, and matches the credential only. */
+  /** Has the global flag. A match covers only the credential. */
   readonly pattern: RegExp;
 }
 
 /**
- * Credentials that are recognizable by their form. The log redacts them, and the configuration must not contain them.
- * Each expression runs in linear time: a match starts at a fixed word or at the start of a run of characters.
+ * Credentials that can be recognized by their format. The log redacts them, and the configuration must not contain
+ * them. Each pattern runs in linear time, because a match can only start at a fixed word or at the start of a run of
+ * characters.
  */
 export const CREDENTIAL_SHAPES: readonly CredentialShape[] = [
   {
@@ -17,7 +18,7 @@ export const CREDENTIAL_SHAPES: readonly CredentialShape[] = [
       /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----(?:[^"-]|-(?!----))*(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----)?/g,
   },
   {
-    // Also OpenBao. Covers service, batch and recovery tokens in the new and the old form.
+    // Vault and OpenBao. Covers service, batch and recovery tokens in the old and the new format.
     description: 'a Vault token',
     pattern: /(?<![A-Za-z0-9_-])(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{20,}/g,
   },

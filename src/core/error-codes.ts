@@ -13,7 +13,7 @@ export const ERRORS = { ...STORE, ...DATA, ...CLUSTER, ...OURS, ...HTTP } as con
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** Whether this release knows the code. A newer release may have more codes. */
+/** Whether this release knows the code. Newer releases may have more codes. */
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(ERRORS, code);
 }

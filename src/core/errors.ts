@@ -3,28 +3,30 @@ import type { ErrorCategory, ErrorKind } from './error-tables/kind.ts';
 import { toPrintable } from './printable.ts';
 
 export interface AppErrorOptions {
-  /** The affected object by name: `store team-vault`, `payments/payments-db`. */
+  /** The name of the affected object, such as `store team-vault` or `payments/payments-db`. */
   readonly subject?: string;
-  /** Our own sentence, which contains names only: never a value, never a vendor's text. */
+  /** More about the error, in our own words. Contains only names: never a value or a vendor's text. */
   readonly detail?: string;
-  /** The delay that the remote side asked for, in milliseconds. */
+  /** The delay that the server asked for, in milliseconds. */
   readonly retryAfterMs?: number;
-  /** A remedy for this case, if the general remedy of the code does not help. */
+  /** Replaces the general remedy of the code, if that would not help in this case. */
   readonly remedy?: string;
-  /** Whether a person must act in this case, although errors with this code are usually transient. */
+  /** Whether a person must act, although errors with this code are usually transient. */
   readonly needsAction?: boolean;
   /**
-   * Whether the request was rejected in the current state. Repeating it without any other action gives the same result.
+   * Whether the request was rejected because of the current state. Repeating the request alone would give the same
+   * result.
    */
   readonly isRefusal?: boolean;
   /**
-   * Kept for a debugger. It is never printed, serialized or stored, because a vendor's error can contain credentials.
+   * The original error, for debuggers. It is never printed, serialized or stored, because a vendor's error can contain
+   * credentials.
    */
   readonly cause?: unknown;
 }
 
 /**
- * The only error type that crosses the boundaries between our parts. It takes no value, query or body, so it cannot
+ * The only error type that modules may pass to each other. It has no field for a value, a query or a body, so it cannot
  * leak one.
  */
 export class AppError extends Error {
@@ -34,12 +36,13 @@ export class AppError extends Error {
   readonly retryAfterMs: number | undefined;
   /** What the user should do. */
   readonly remedy: string;
-  /** Whether a retry may succeed: `isTransient` of the code, except for cases that are known to be permanent. */
+  /** Whether a retry may succeed. True if the code is transient and this case is not known to be permanent. */
   readonly isTransient: boolean;
   readonly isRefusal: boolean;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
-    // These names can come from users of a store or a mapping, and terminals display them.
+    // Subject and detail can contain names from users of a store or a mapping, and are shown on terminals. Escape
+    // control characters.
     const subject = options.subject === undefined ? undefined : toPrintable(options.subject);
     const detail = options.detail === undefined ? undefined : toPrintable(options.detail);
     super(sentence(ERRORS[code], subject, detail));
@@ -58,7 +61,7 @@ export class AppError extends Error {
     return ERRORS[this.code].category;
   }
 
-  /** The same error with a named subject, for callers that know the name. */
+  /** Returns the same error with a subject, for callers that know the name of the affected object. */
   withSubject(subject: string): AppError {
     return new AppError(this.code, {
       subject,
@@ -71,12 +74,12 @@ export class AppError extends Error {
     });
   }
 
-  // Node prints `cause` by default, and a vendor's error in it may contain a token.
+  // Node prints `cause` by default. It may be a vendor's error that contains a token.
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `AppError ${this.code}: ${this.message}`;
   }
 
-  /** The form in every machine-readable answer. */
+  /** The JSON form in all machine-readable output. */
   toJSON(): { readonly code: ErrorCode; readonly message: string; readonly remedy: string } {
     return { code: this.code, message: this.message, remedy: this.remedy };
   }
@@ -86,18 +89,18 @@ function sentence({ message }: ErrorKind, about: string | undefined, detail: str
   return `${about === undefined ? '' : `${about}: `}${message}${detail === undefined ? '' : ` (${detail})`}`;
 }
 
-/** Whether a retry may succeed without action by a person. */
+/** Whether a retry may succeed without any action by a person. */
 export function isTransient(code: ErrorCode): boolean {
   const { category } = ERRORS[code];
   return category === 'retry' || category === 'wait' || category === 'report-bug';
 }
 
-/** Converts anything thrown to an AppError. Unknown errors become INTERNAL, and their text is not exposed. */
+/** Converts any thrown value to an AppError. Unknown errors become INTERNAL, and their text is not exposed. */
 export function toAppError(thrown: unknown): AppError {
   return thrown instanceof AppError ? thrown : new AppError('INTERNAL', { cause: thrown });
 }
 
-/** Closes a union: adding a member makes this call a type error. */
+/** Makes a `switch` over a union exhaustive: an unhandled member makes this call a type error. */
 export function assertNever(value: never): never {
   throw new AppError('INTERNAL', { detail: `unexpected case ${typeof value}` });
 }

@@ -2,16 +2,22 @@ import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { SecretValue } from './secret-value.ts';
 import { compareText, type TargetId } from './target.ts';
 
-/** `<key id>:<hex>`: HMAC-SHA-256 (RFC 2104). A guess cannot be tested without the key. */
+/**
+ * `<key id>:<hex>`, where the hex part is an HMAC-SHA-256 (RFC 2104). Without the key, nobody can check whether a
+ * guessed value is correct.
+ */
 export type Fingerprint = string;
 
 export interface Fingerprinter {
   readonly keyId: string;
   value(value: SecretValue): Fingerprint;
   target(id: TargetId, data: ReadonlyMap<string, SecretValue>): Fingerprint;
-  /** Whether the fingerprint belongs to the value, also under an older key. Undefined if no key of ours made it. */
+  /**
+   * Whether the fingerprint belongs to the value. Fingerprints under older keys are recognized too. Undefined if the
+   * key is unknown.
+   */
   matches(fingerprint: string, value: SecretValue): boolean | undefined;
-  /** The same for a target's name and data. */
+  /** Does the same for the name and the data of a target. */
   matchesTarget(
     fingerprint: string,
     id: TargetId,
@@ -21,14 +27,14 @@ export interface Fingerprinter {
 
 /**
  * @param secret 32 bytes.
- * @param olderKeys The previous keys, for comparison only.
+ * @param olderKeys The previous keys. They are only used to compare fingerprints.
  */
 export function createFingerprinter(
   secret: SecretValue,
   olderKeys: readonly SecretValue[] = [],
 ): Fingerprinter {
   const olderFingerprinters = olderKeys.map((secretValue) => createFingerprinter(secretValue));
-  // Created once: passing the bytes would make each fingerprint take five times as long.
+  // Created only once, because passing the raw bytes would make each fingerprint take five times as long.
   const key = createSecretKey(secret.reveal());
   const keyId = hmac(key, 'key id').slice(0, 8);
   const value = (secretValue: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', secretValue)}`;
@@ -62,7 +68,7 @@ export function keyIdOf(fingerprint: Fingerprint): string {
   return fingerprint.slice(0, 8);
 }
 
-/** Each part is preceded by its length, so that two different lists of parts never give the same bytes. */
+/** Each part is preceded by its length, so that different lists of parts never have the same bytes. */
 function hmac(key: KeyObject, ...parts: readonly (string | SecretValue)[]): string {
   const hash = createHmac('sha256', key);
   for (const part of parts) {

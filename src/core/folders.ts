@@ -2,7 +2,7 @@ import { mkdir, open, readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { codeOf } from './system-errors.ts';
 
-/** The names in a folder, or none if the folder does not exist. @throws What Node throws. */
+/** Returns the names in a folder, or none if the folder does not exist. @throws Errors of Node */
 export async function namesIn(path: string): Promise<readonly string[]> {
   try {
     return await readdir(path);
@@ -12,7 +12,7 @@ export async function namesIn(path: string): Promise<readonly string[]> {
   }
 }
 
-/** @throws What Node throws. */
+/** @throws Errors of Node */
 export async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
@@ -22,7 +22,7 @@ export async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-/** The path itself, or its closest existing ancestor. */
+/** Returns the path itself if it exists, otherwise its closest existing ancestor. */
 export async function nearestFolder(path: string): Promise<string> {
   try {
     await stat(path);
@@ -34,9 +34,10 @@ export async function nearestFolder(path: string): Promise<string> {
 }
 
 /**
- * Creates a folder and its missing parents, accessible to their owner only. Their names are on disk when it resolves.
- * It does not use `recursive`, which never returns where the system reports ENOENT below an existing folder (/proc).
- * @throws What Node throws.
+ * Creates a folder and its missing parents, accessible only to their owner. Their directory entries are durable when
+ * the promise resolves. Does not use `recursive`, which never returns where the system reports ENOENT below an existing
+ * folder (/proc).
+ * @throws Errors of Node
  */
 export async function makeFolder(path: string): Promise<void> {
   if (await isFolder(path)) return;
@@ -51,7 +52,7 @@ export async function makeFolder(path: string): Promise<void> {
   await syncFolder(above);
 }
 
-/** Syncs a folder: a new name is only durable once its folder is synced. @throws What Node throws. */
+/** Syncs a folder, because a new file name is durable only after its folder is synced. @throws Errors of Node */
 export async function syncFolder(path: string): Promise<void> {
   await using folder = await open(path, 'r');
   await folder.sync();

@@ -1,4 +1,4 @@
-/** The instance names whose targets this instance owns: its current name and its former names. */
+/** An instance owns the targets of its current name and of its former names. */
 export interface Instances {
   readonly instance: string;
   readonly formerInstances: readonly string[];

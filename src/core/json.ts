@@ -1,6 +1,6 @@
 /**
- * Lossless JSON (RFC 8259): numbers keep their text, members keep their order, and duplicates stay visible.
- * `JSON.parse` loses all three, so `1.10` or an 18-digit id would reach the target as a different value.
+ * Lossless JSON (RFC 8259): numbers keep their text, members keep their order, and duplicate members stay visible.
+ * `JSON.parse` loses all three. With it, `1.10` or an 18-digit id would reach the target as a different value.
  */
 export type JsonNode =
   | { readonly kind: 'object'; readonly members: readonly (readonly [name: string, value: JsonNode])[] }
@@ -9,20 +9,20 @@ export type JsonNode =
   | { readonly kind: 'number'; readonly text: string }
   | { readonly kind: 'true' | 'false' | 'null' };
 
-/** An object from `JSON.parse` with unknown members, for cases where number text and order do not matter. */
+/** An object from `JSON.parse` with unknown members. For uses where number text and member order do not matter. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The object in a JSON text, or undefined if the text is not a JSON object. */
+/** Parses a JSON object. Returns undefined if the text is not a JSON object. */
 export function parseObject(text: unknown): JsonObject | undefined {
   const value = typeof text === 'string' ? parseAny(text) : undefined;
   return isObject(value) ? value : undefined;
 }
 
-/** Parses a JSON text, or returns undefined if it is not JSON. */
+/** Parses a JSON text. Returns undefined if the text is not JSON. */
 export function parseAny(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -32,7 +32,7 @@ export function parseAny(text: string): unknown {
   }
 }
 
-/** Does not quote the text, which may be a secret. */
+/** The error does not quote the text, because the text may be a secret. */
 export class JsonError extends Error {
   constructor() {
     super('not valid JSON');
@@ -40,16 +40,16 @@ export class JsonError extends Error {
   }
 }
 
-/** Deeper nesting is rejected, because printing is recursive. */
+/** The maximum nesting depth. Printing is recursive, so deeper nesting could overflow the stack. */
 const MAX_DEPTH = 500;
 
-/** @throws JsonError for text that is not JSON, or that is nested deeper than 500 levels. */
+/** @throws JsonError for text that is not JSON, or that has more than 500 nesting levels. */
 export function parseJson(text: string): JsonNode {
   validate(text);
   return build(text);
 }
 
-/** Like `parseJson`, but returns undefined instead of throwing JsonError. */
+/** Does the same as `parseJson`, but returns undefined instead of throwing JsonError. */
 export function parseIfJson(text: string): JsonNode | undefined {
   try {
     return parseJson(text);
@@ -59,12 +59,12 @@ export function parseIfJson(text: string): JsonNode | undefined {
   }
 }
 
-/** Prints compact JSON and escapes only what must be escaped. */
+/** Prints compact JSON. Escapes only the characters that must be escaped. */
 export function printJson(node: JsonNode): string {
   return joinParts((parts) => printNode(node, parts));
 }
 
-/** Prints plain data like `JSON.stringify`, with fewer copies of long texts. */
+/** Prints plain data like `JSON.stringify`, but copies long texts less often. */
 export function toJson(value: unknown): string {
   return joinParts((parts) => printPlain(value, parts));
 }
@@ -85,7 +85,7 @@ function printPlain(value: unknown, parts: string[]): void {
   } else parts.push(JSON.stringify(value ?? null));
 }
 
-/** Joins once at the end: a value may be 1 MiB, and each nesting level would copy it. */
+/** Joins all parts once at the end. A value may have 1 MiB, and concatenation would copy it at each nesting level. */
 function joinParts(print: (parts: string[]) => void): string {
   const parts: string[] = [];
   print(parts);
@@ -118,7 +118,10 @@ function printList<T>(items: readonly T[], parts: string[], print: Print<T>): vo
   parts.push(']');
 }
 
-/** `JSON.stringify` assembles a text from small pieces. Most texts only need quotes. */
+/**
+ * Adds quotes itself where possible. `JSON.stringify` would assemble the text from many small pieces, and most texts
+ * only need quotes.
+ */
 function printText(text: string, parts: string[]): void {
   if (NEEDS_ESCAPE.test(text) || !text.isWellFormed()) parts.push(JSON.stringify(text));
   else parts.push('"', text, '"');
@@ -127,7 +130,7 @@ function printText(text: string, parts: string[]): void {
 /** The characters that JSON must escape (RFC 8259, 7). */
 const NEEDS_ESCAPE = /["\\\u0000-\u001f]/;
 
-/** The nested member at this path. Uses the first one if a name is duplicated. */
+/** Returns the nested member at this path. If a name is duplicated, uses the first member. */
 export function member(node: JsonNode | undefined, ...path: readonly string[]): JsonNode | undefined {
   let at = node;
   for (const name of path) {
@@ -141,12 +144,12 @@ export function textOf(node: JsonNode | undefined): string | undefined {
   return node?.kind === 'string' ? node.value : undefined;
 }
 
-/** `JSON.parse` checks the grammar, so `build` can trust every character. */
+/** Checks the grammar with `JSON.parse`, so that `build` can rely on it. */
 function validate(text: string): void {
   try {
     JSON.parse(text);
   } catch (error) {
-    // The error message of `JSON.parse` quotes the text, so it is dropped.
+    // The error of `JSON.parse` quotes the text, so it is not passed on.
     if (error instanceof SyntaxError) throw new JsonError();
     throw error;
   }
@@ -206,8 +209,9 @@ function build(text: string): JsonNode {
 const SEPARATORS = ',: \n\r\t';
 
 /**
- * V8 copies a short slice, but a longer slice keeps the whole source text in memory. Slices are used for short texts,
- * and for long texts that are most of the source anyway. Other texts are parsed, which makes a copy.
+ * Extracts a string without keeping the whole source text in memory. V8 copies short slices, but a longer slice
+ * references the source text. So slices are used only for short texts, and for long texts that are most of the source
+ * anyway. Other texts are parsed, which makes a copy.
  */
 function stringAt(text: string, start: number, end: number): string {
   const inner = text.slice(start + 1, end - 1);
@@ -215,7 +219,7 @@ function stringAt(text: string, start: number, end: number): string {
   return usesSlice && !inner.includes('\\') ? inner : (JSON.parse(text.slice(start, end)) as string);
 }
 
-/** From this length on, V8 makes a slice that keeps the source text in memory. */
+/** Slices of at least this length reference the source text. */
 const MIN_SLICE_LENGTH = 13;
 const MAX_COPY_LENGTH = 64 * 1024;
 
@@ -224,12 +228,15 @@ const WORD = /[-+.0-9a-zE]+/y;
 function wordAt(text: string, at: number): string {
   WORD.lastIndex = at;
   const [word] = WORD.exec(text) ?? [];
-  // Valid JSON has nothing else at this position.
+  // In valid JSON, only a word can be at this position.
   if (word === undefined) throw new JsonError();
   return word.length < MIN_SLICE_LENGTH ? word : (JSON.parse(`"${word}"`) as string);
 }
 
-/** The index after the closing quote. The closing quote is the first one after an even number of backslashes. */
+/**
+ * Returns the index after the closing quote. The closing quote is the first quote that follows an even number of
+ * backslashes.
+ */
 function endOfString(text: string, start: number): number {
   let quote = start;
   for (;;) {

@@ -1,8 +1,8 @@
-/** How target keys are derived from names in a store: `case` first, then `prefix` as written. */
+/** How target keys are derived from names in a store. `case` is applied first, and then `prefix` is added unchanged. */
 export interface Rename {
   readonly prefix?: string | undefined;
   readonly case?: 'upper' | 'lower' | undefined;
-  /** `replace` puts `_` for each character that Kubernetes does not allow. Without it, such a name is an error. */
+  /** With `replace`, each character that Kubernetes does not allow becomes `_`. Without it, such a name is an error. */
   readonly invalid?: 'replace' | undefined;
 }
 
@@ -14,7 +14,7 @@ export interface Source {
   readonly version?: string | undefined;
   readonly object?: 'secret' | 'certificate' | 'key' | undefined;
   readonly decode?: 'base64' | 'base64url' | undefined;
-  /** Covers an absent source and PROPERTY_MISSING, and no other error. */
+  /** Whether this source may be absent, or may lack the property (PROPERTY_MISSING). Other errors still count. */
   readonly optional: boolean;
 }
 
@@ -23,18 +23,18 @@ export interface Spread extends Source {
   readonly rename?: Rename | undefined;
 }
 
-/** How a kind of store names its secrets, as far as searches need to know. */
+/** How the names in a store behave in searches. Depends on the kind of store. */
 export interface Naming {
-  /** Names contain no `/`, so the path of a search is a name prefix and not a folder. */
+  /** Names contain no `/`, so the path of a search is a name prefix instead of a folder. */
   readonly isFlat?: true;
   /**
-   * Names that can be read but that no search returns: names that start with a dot, ARNs, or names in different letter
-   * case.
+   * Names that can be read, but that searches never return: names that start with a dot, ARNs, or names in a different
+   * letter case.
    */
   readonly unlisted?: 'dotted' | 'arns' | 'anyCase';
 }
 
-/** Creates one target key for each key that a search finds. */
+/** Creates one target key for each store key that a search finds. */
 export interface Search extends Naming {
   readonly store: string;
   readonly find: {
@@ -65,8 +65,8 @@ export interface Workload {
 }
 
 /**
- * A named rule that writes these sources, in this form, to the target Secret in the given namespaces. Defaults are
- * filled in.
+ * A named rule from the configuration, with defaults filled in. It writes these sources, in this form, to the target
+ * Secret in each of its namespaces.
  */
 export interface Mapping {
   readonly name: string;

@@ -1,4 +1,4 @@
-/** An appended audit record that may not be on disk yet. Records are written in order. */
+/** An appended audit record that may not be durable yet. Records become durable in order. */
 export interface PendingRecord {
   readonly durable: Promise<unknown>;
 }

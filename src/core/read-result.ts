@@ -1,17 +1,18 @@
 import type { AppError } from './errors.ts';
 import type { SecretValue } from './secret-value.ts';
 
-/** A request to a store. `property` and `decode` are not part of it: `src/sync/value.ts` applies them. */
+/** Identifies what to read from a store. `property` and `decode` are applied later, by `src/sync/value.ts`. */
 export interface SourceRef {
   readonly key: string;
-  /** The store's own version. Without it, the current version is read. */
+  /** A version in the store's own form. Default: the current version. */
   readonly version?: string;
   /** Azure Key Vault only. */
   readonly object?: 'secret' | 'certificate' | 'key';
 }
 
 /**
- * Whether the reference is to the current value of a secret. Only these can be read in a batch or covered by a list.
+ * Whether the reference is to the current value of a secret. Only such references can be read in a batch or checked
+ * with a list.
  */
 export function isCurrentSecretRef({ version, object }: Pick<SourceRef, 'version' | 'object'>): boolean {
   return version === undefined && object === undefined;
@@ -19,27 +20,27 @@ export function isCurrentSecretRef({ version, object }: Pick<SourceRef, 'version
 
 export type SourceObject = NonNullable<SourceRef['object']>;
 
-/** Objects of different types can share a name in a store. Each of them exists independently. */
+/** Objects of different types can have the same name in a store. Each of them exists independently. */
 export function objectTypeOf({ object }: { readonly object?: SourceObject | undefined }): SourceObject {
   return object ?? 'secret';
 }
 
 /**
- * The result of reading one reference. It is `absent` only if the store proved that the source does not exist, and only
- * `absent` may lead to a deletion. Every other problem is `failed`, for this reference alone.
+ * The result of reading one reference. `absent` means that the store proved that the source does not exist, and only
+ * `absent` may lead to a deletion. Every other problem is `failed`, and affects only this reference.
  */
 export type ReadResult =
   | {
       readonly kind: 'found';
       /** The bytes as stored. */
       readonly value: SecretValue;
-      /** The JSON text that properties are read from, if it differs from the value (a YAML file). */
+      /** The JSON text that properties are read from. Set if it differs from the value, as for a YAML file. */
       readonly object?: SecretValue;
-      /** The store's version, or the value's fingerprint if the store has no versions. */
+      /** The store's version, or a fingerprint of the value if the store has no versions. */
       readonly version: string;
-      /** When this version was created, if the store reports it. Milliseconds since 1970. */
+      /** The creation time of this version in milliseconds since 1970, if the store reports it. */
       readonly createdAt?: number;
-      /** The mark of the current version in the lists of the store, if these lists show no version. */
+      /** Identifies the current version in lists of the store. Only for stores whose lists contain no versions. */
       readonly stamp?: string;
     }
   | { readonly kind: 'absent' }
@@ -47,10 +48,10 @@ export type ReadResult =
 
 export type FoundRead = Extract<ReadResult, { kind: 'found' }>;
 
-/** A version with the stamp that lists of its store show while the version is current. */
+/** A version, with the stamp that identifies it in lists of its store. */
 export interface StampedVersion {
   readonly version: string;
-  /** See `ReadResult`. */
+  /** As in `ReadResult`. */
   readonly stamp: string;
 }
 
@@ -59,7 +60,7 @@ export interface StoreRef {
   readonly ref: SourceRef;
 }
 
-/** An id that is equal for two references that the same read can serve. */
+/** Returns an id for a reference. Two references that one read can serve have the same id. */
 export function refId({ store, ref }: StoreRef): string {
   return JSON.stringify([store, ref.key, ref.version, ref.object]);
 }

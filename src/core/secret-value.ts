@@ -3,19 +3,19 @@ import { inspect } from 'node:util';
 
 const REDACTED = '[secret]';
 const UTF8 = new TextEncoder();
-/** Node allocates buffers smaller than half the pool size from a shared pool. */
+/** Node allocates smaller buffers from a shared pool. */
 const POOLED_BELOW = Buffer.poolSize / 2;
 
 /**
- * Bytes that must not be exposed. Printing, joining or serializing one gives `[secret]`. Only `reveal()` and
- * `revealText()` return the bytes, and `test/architecture.test.ts` lists the few files that may call them.
+ * Bytes that must not be exposed. Printing, joining or serializing a SecretValue produces `[secret]`. Only `reveal()`
+ * and `revealText()` return the bytes. `test/architecture.test.ts` lists the few files that may call them.
  */
 export class SecretValue {
   readonly #bytes: Uint8Array;
 
   /**
-   * @param bytes Must not be a view into a larger buffer, which would stay in memory and be readable through other
-   * views.
+   * @param bytes Must not be a view into a larger buffer. Such a buffer would stay in memory, and other views could
+   * read it.
    */
   private constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -31,7 +31,7 @@ export class SecretValue {
     return new SecretValue(bytes);
   }
 
-  /** Maximum size in bytes. */
+  /** In bytes. */
   get size(): number {
     return this.#bytes.byteLength;
   }
@@ -41,8 +41,8 @@ export class SecretValue {
   }
 
   /**
-   * Removes the final newline that editors and `kubectl create secret --from-file` add. It is never part of a
-   * credential.
+   * Removes the final newline that editors and `kubectl create secret --from-file` add. Credentials never end with a
+   * newline.
    */
   withoutFinalNewline(): SecretValue {
     if (this.#bytes.at(-1) !== 0x0a) return this;
@@ -53,7 +53,7 @@ export class SecretValue {
     return this.#bytes;
   }
 
-  /** The bytes as text, without an intermediate copy. */
+  /** Returns the bytes as text, without an intermediate copy. */
   revealText(encoding: 'utf8' | 'latin1' | 'base64' = 'utf8'): string {
     const { buffer, byteOffset, byteLength } = this.#bytes;
     return Buffer.from(buffer, byteOffset, byteLength).toString(encoding);

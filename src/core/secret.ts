@@ -11,14 +11,14 @@ export interface LiveSecret {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly data: ReadonlyMap<string, SecretValue>;
-  /** Whether an owner reference names a controller. Kubernetes deletes the Secret together with its owner. */
+  /** Whether an owner reference names a controller. Kubernetes then deletes the Secret together with its owner. */
   readonly controlled: boolean;
   readonly deleting: boolean;
-  /** What our field manager wrote last. `undefined` if it never wrote this object. */
+  /** The labels and annotations that our field manager wrote last. Undefined if it never wrote this object. */
   readonly ours: { readonly labels: readonly string[]; readonly annotations: readonly string[] } | undefined;
 }
 
-/** Keys, labels and annotations that field managers own. */
+/** The keys, labels and annotations that field managers own. */
 export interface OwnedFields {
   readonly labels: readonly string[];
   readonly annotations: readonly string[];
@@ -34,21 +34,24 @@ export interface SecretManifest {
   readonly data: ReadonlyMap<string, SecretValue>;
 }
 
-/** Labels and annotations of other writers stay. `drop…` names the ones of ours that are no longer wanted. */
+/** Keeps labels and annotations of other writers. `drop…` lists our own ones that are no longer wanted. */
 export interface SecretChange extends SecretManifest {
   readonly dropLabels: readonly string[];
   readonly dropAnnotations: readonly string[];
   readonly dropOwners: boolean;
 }
 
-/** Our keys in a Secret that somebody else owns (`mode: merge`), for a server-side apply without force. */
+/**
+ * Our keys in a Secret that somebody else owns (`mode: merge`). They are written with a server-side apply without
+ * force.
+ */
 export interface MergeManifest {
-  /** `secretbridge.<instance>.<mapping>`: the field manager. The API server tracks the owner of each key with it. */
+  /** The field manager, `secretbridge.<instance>.<mapping>`. The API server uses it to track the owner of each key. */
   readonly manager: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   /**
-   * The complete set of our keys after the apply. Keys of ours that are missing here are removed. An empty map ends the
+   * The complete set of our keys after the apply. Our keys that are missing here are removed, and an empty map ends the
    * merge.
    */
   readonly data: ReadonlyMap<string, SecretValue>;

@@ -1,7 +1,7 @@
 export interface AcquireOptions {
-  /** Aborting it removes the caller from the queue. */
+  /** If aborted, the caller is removed from the queue. */
   readonly signal?: AbortSignal | undefined;
-  /** 0 (the default) is the most urgent. */
+  /** The most urgent priority is 0, the default. */
   readonly priority?: number;
 }
 
@@ -17,7 +17,10 @@ export interface Semaphore {
   rejectWaiters(reason: unknown): void;
 }
 
-/** The more urgent first, and of equals in the order in which they came. @param priorities How many there are. */
+/**
+ * Serves the most urgent waiter first, and waiters of the same priority in order of arrival. @param priorities The
+ * number of priorities.
+ */
 export function createSemaphore(count: number, priorities = 1): Semaphore {
   const queues = Array.from({ length: priorities }, () => new Set<PromiseWithResolvers<void>>());
   let free = count;

@@ -1,4 +1,4 @@
-/** Runs pieces of work one at a time, in the order of the calls. A failure does not stop the next one. */
+/** Runs pieces of work one at a time, in call order. A failure does not stop the next piece. */
 export function createSerialExecutor(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
@@ -9,8 +9,8 @@ export function createSerialExecutor(): <T>(work: () => Promise<T>) => Promise<T
 }
 
 /**
- * Shares one run among all callers that arrive before the run starts. Callers that arrive later share the next run,
- * which starts after this one has ended.
+ * Shares one run among all callers that arrive before it starts. Later callers share the next run, which starts when
+ * the current one has ended.
  */
 export function createCoalescer<T>(work: () => Promise<T>): () => Promise<T> {
   const runSerially = createSerialExecutor();

@@ -3,10 +3,10 @@ import type { ErrorCode } from './error-codes.ts';
 import { AppError } from './errors.ts';
 import { codeOf, FILE_FAILURES } from './system-errors.ts';
 
-/** Larger than any credential or key, and four times the size of a system's complete CA bundle. */
+/** Larger than any credential or key. A system's complete CA bundle has a quarter of this size. */
 const MAX_BYTES = 2 ** 20;
 
-/** Our own codes, in addition to those of Node. */
+/** Our own rejection codes, in addition to Node's error codes. */
 const REJECTIONS: Readonly<Record<string, string>> = {
   FOLDER: 'it is a folder, not a regular file',
   NOT_A_FILE: 'it is not a regular file',
@@ -14,13 +14,13 @@ const REJECTIONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads a credential, a key or certificates. @throws What Node throws, or a similar error. `readFailureReason`
- * describes both.
+ * Reads a credential, a key or certificates. @throws A file system error of Node, or an error with one of the codes
+ * above. `readFailureReason` describes both.
  */
 export async function readSmallFile(path: string): Promise<Buffer> {
   const info = await stat(path);
   if (info.isDirectory()) throw rejection('FOLDER');
-  // Reading a pipe without a writer never ends and cannot be canceled.
+  // Reading a pipe without a writer would never end, and cannot be canceled.
   if (!info.isFile()) throw rejection('NOT_A_FILE');
   if (info.size > MAX_BYTES) throw rejection('TOO_MUCH');
   return readFile(path);
@@ -30,7 +30,7 @@ function rejection(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-/** Why a file cannot be read. Undefined if the error does not come from the file system. */
+/** Why a file cannot be read. Undefined if the error does not come from reading a file. */
 export function readFailureReason(thrown: unknown): string | undefined {
   const code = codeOf(thrown);
   if (code === undefined) return undefined;
@@ -56,7 +56,10 @@ export interface PemOptions {
   readonly read?: (path: string) => Promise<Buffer>;
 }
 
-/** Reads a certificate or private key in PEM. OpenSSL parses it later. @throws AppError with the given code. */
+/**
+ * Reads a certificate or a private key in PEM format. The content is not checked here, because OpenSSL parses it later.
+ * @throws AppError with the given code.
+ */
 export async function readPem(
   path: string,
   { code, subject, read = readSmallFile }: PemOptions,
@@ -68,14 +71,14 @@ export async function readPem(
   }
 }
 
-/** Whether the text contains a PEM certificate. OpenSSL ignores everything around it, such as comments or a key. */
+/** Whether the text contains a PEM certificate. OpenSSL ignores all other content, such as comments or a key. */
 export function holdsCertificates(text: string): boolean {
   return /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text);
 }
 
 /**
- * Reads the certificate authorities to trust. OpenSSL silently ignores text that is not PEM, and then the server would
- * just not be trusted.
+ * Reads the certificate authorities to trust, and checks that they are PEM. OpenSSL silently ignores any other text,
+ * and connections would then fail because the server is not trusted.
  * @throws AppError with the given code.
  */
 export async function readAuthorities(path: string, options: PemOptions): Promise<string> {

@@ -1,4 +1,4 @@
-/** Explains file system errors, by the code of Node's error. */
+/** Explanations of file system errors, by Node's error code. */
 export const FILE_FAILURES: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EDQUOT: 'the disk quota is exhausted',
@@ -15,16 +15,16 @@ export const FILE_FAILURES: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
 };
 
-/** Codes that mean the machine is short of a resource. They say nothing about the file itself. */
+/** Codes which mean that the machine is short of a resource. The file itself may be fine. */
 const SHORTAGES: readonly string[] = ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM'];
 
-/** Explains a temporary lack of resources. Undefined for any other error. */
+/** Explains a temporary shortage of resources. Returns undefined for any other error. */
 export function resourceShortageOf(error: unknown): string | undefined {
   const code = codeOf(error) ?? '';
   return SHORTAGES.includes(code) ? (FILE_FAILURES[code] ?? code) : undefined;
 }
 
-/** The code that Node sets on errors of the system and of OpenSSL, such as ENOENT. Undefined for any other error. */
+/** The code that Node sets on system and OpenSSL errors, such as ENOENT. Undefined for any other error. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

@@ -4,7 +4,7 @@ export interface TargetId {
   readonly secret: string;
 }
 
-/** The form in jobs, logs and messages: `<namespace>/<secret>`. */
+/** Returns `<namespace>/<secret>`, the form in jobs, logs and messages. */
 export function formatTarget({ namespace, secret }: TargetId): string {
   return `${namespace}/${secret}`;
 }
@@ -16,9 +16,7 @@ export interface TargetMap<T> {
   values(): Iterable<T>;
 }
 
-/**
- * A map keyed by target. It avoids building a string for each lookup, because a sweep makes tens of thousands of them.
- */
+/** A map keyed by target. Lookups do not build a string, because a sweep makes tens of thousands of lookups. */
 export function createTargetMap<T>(): TargetMap<T> {
   const namespaces = new Map<string, Map<string, T>>();
   return {
@@ -38,8 +36,8 @@ export function createTargetMap<T>(): TargetMap<T> {
 }
 
 /**
- * The order of every list that users see: by namespace, then by name. Compares code units, so the order is the same
- * everywhere.
+ * The order of all lists that users see: by namespace, then by name. Compares code units, so the order is the same on
+ * every machine.
  */
 export function compareTargets(a: TargetId, b: TargetId): number {
   return compareText(a.namespace, b.namespace) || compareText(a.secret, b.secret);

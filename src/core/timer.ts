@@ -1,7 +1,7 @@
-/** Calls back after the time. Returns a function that cancels the timer. */
+/** Calls the callback after the time. Returns a function that cancels the timer. */
 export type StartTimer = (callback: () => void, ms: number) => () => void;
 
-/** `setTimeout` fires at once for longer delays, so longer delays are cut to this. */
+/** The longest supported delay. `setTimeout` would fire at once for longer delays, so they are reduced to this one. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const startTimer: StartTimer = (callback, ms) => {
@@ -9,7 +9,7 @@ export const startTimer: StartTimer = (callback, ms) => {
   return () => clearTimeout(timer);
 };
 
-/** Like `startTimer`, but does not keep the process alive. */
+/** Does the same as `startTimer`, but does not keep the process alive. */
 export const startBackgroundTimer: StartTimer = (callback, ms) => {
   const timer = setTimeout(callback, Math.min(ms, MAX_TIMER_MS)).unref();
   return () => clearTimeout(timer);

@@ -1,4 +1,4 @@
-/** The steps that a trace shows. */
+/** The steps that appear in a trace. */
 export type SpanName =
   | 'trigger'
   | 'sweep'
@@ -11,7 +11,10 @@ export type SpanName =
   | 'outcome'
   | 'restart';
 
-/** All attributes that a span may carry: names and our own words. Never a value, a key or the text of an error. */
+/**
+ * All attributes that a span may have. They contain only names and our own words: never a value, a key or an error
+ * text.
+ */
 export interface SpanAttributes {
   readonly mapping?: string;
   readonly namespace?: string;
@@ -26,11 +29,11 @@ export interface SpanAttributes {
 
 export interface SpanOptions<T> {
   /**
-   * The request that the span belongs to, even if another process received the request. By default, the request of the
+   * The request that the span belongs to. Another process may have received this request. Default: the request of the
    * enclosing span.
    */
   readonly requestId?: string;
-  /** With `requestId`: marks the first span of the request in this process. */
+  /** Used with `requestId`: marks the first span of the request in this process. */
   readonly isRoot?: boolean;
   /** Attributes that are known only when the span ends. */
   readonly resultAttributes?: (result: T) => SpanAttributes;
@@ -38,27 +41,27 @@ export interface SpanOptions<T> {
 
 /** Records the steps of a request as a trace. Its methods never fail. */
 export interface Tracer {
-  /** Runs the work as one span, inside the current span. */
+  /** Records the work as one span within the current span. */
   span<T>(
     name: SpanName,
     attributes: SpanAttributes,
     work: () => Promise<T>,
     options?: SpanOptions<T>,
   ): Promise<T>;
-  /** Records a span that has just ended and took `ms`. Without a current span it does not belong to a trace. */
+  /** Records a span that has just ended and took `ms`. If there is no current span, it belongs to no trace. */
   recordSpan(name: SpanName, attributes: SpanAttributes, ms: number, requestId?: string): void;
-  /** Records what triggered the work: the root span of its request, once. */
+  /** Records what triggered the work, as the root span of its request. Call it once per request. */
   recordTrigger(requestId: string, attributes: SpanAttributes): void;
 }
 
-/** A tracer with its exporter. Disposing it drops spans that cannot be sent at once. */
+/** A tracer with its exporter. Disposing of it drops the spans that cannot be sent at once. */
 export interface Tracing extends AsyncDisposable {
   readonly tracer: Tracer;
   /** Sends pending spans, for at most `ms` milliseconds. Never throws. */
   flush(ms: number): Promise<void>;
 }
 
-/** The default: records nothing. */
+/** The default tracer, which records nothing. */
 export const noTracer: Tracer = {
   span: (_name, _attributes, work) => work(),
   recordSpan: () => undefined,

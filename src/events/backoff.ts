@@ -1,11 +1,12 @@
 import type { AppError } from '../core/errors.ts';
 
 export interface Backoff {
-  /** Call it after a success: the next failure gets the first wait again. */
+  /** Call it after a success. The next failure then waits for the shortest time again. */
   reset(): void;
   /**
-   * Waits after a failure, longer each time.
-   * @param fixedLimitMs The upper limit of this wait, for errors that a quick retry cannot fix.
+   * Waits after a failure. The waits become longer with each failure in a row.
+   * @param fixedLimitMs The maximum of this wait, regardless of the number of failures. For errors that a quick retry
+   * cannot fix.
    */
   wait(error: AppError, fixedLimitMs?: number): Promise<void>;
 }
@@ -13,9 +14,9 @@ export interface Backoff {
 export interface BackoffOptions {
   /** Returns a number from 0 to 1. */
   readonly random: () => number;
-  /** The fraction of each wait that is not randomized. Default: 0. */
+  /** The fraction of each wait that is always waited; the rest is random. Default: 0. */
   readonly minimumShare?: number;
-  /** Resolves after the time, or as soon as the signal is aborted. Never rejects because of the signal. */
+  /** Resolves after the time, or as soon as the signal is aborted. An aborted signal never causes a rejection. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -23,7 +24,7 @@ export interface BackoffOptions {
 const FIRST_MS = 1_000;
 const MAX_MS = 60_000;
 const MAX_DOUBLINGS = 10;
-/** The longest `Retry-After` that is honored: a server must not stop us for long. */
+/** The longest `Retry-After` that is respected, so that a server cannot stop us for a long time. */
 const MAX_RETRY_AFTER_MS = 120_000;
 
 export function createBackoff({ random, minimumShare = 0, pause, signal }: BackoffOptions): Backoff {

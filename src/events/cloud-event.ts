@@ -1,17 +1,17 @@
 import { type JsonNode, member, textOf } from '../core/json.ts';
 import { parseJsonBody } from './json-body.ts';
 
-/** An Azure event in either of its two formats. */
+/** An Azure event, independent of its format. */
 export interface CloudEvent {
   readonly type: string;
   readonly data: JsonNode | undefined;
 }
 
 /**
- * Parses one event or a list, in the Event Grid schema
- * (https://learn.microsoft.com/en-us/azure/event-grid/event-schema) or as CloudEvents 1.0 in structured and batched
- * mode (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md). Other list items are
- * dropped. Returns undefined when the body is not a JSON object or list.
+ * Parses one event or a list of events. Accepts the Event Grid schema
+ * (https://learn.microsoft.com/en-us/azure/event-grid/event-schema) and CloudEvents 1.0 in structured and batched mode
+ * (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md). Drops list items that are not
+ * events. Returns undefined if the body is not a JSON object or list.
  */
 export function parseCloudEvents(body: Uint8Array): readonly CloudEvent[] | undefined {
   const node = parseJsonBody(body);

@@ -8,7 +8,7 @@ export interface EntraConfig {
   readonly audience: string;
 }
 
-/** Verifies the Microsoft Entra token of a sender. */
+/** Verifies the Microsoft Entra tokens of event senders. */
 export interface EntraVerifier {
   /**
    * @param authorization The `Authorization` header. @throws AppError STORE_UNAVAILABLE while the keys cannot be
@@ -20,31 +20,31 @@ export interface EntraVerifier {
 }
 
 export interface EntraDeps {
-  /** The URL of the store's vault. It selects the Azure cloud whose tokens are accepted. */
+  /** The URL of the store's vault. It determines the Azure cloud whose tokens are accepted. */
   readonly vaultUrl: string;
   readonly clock: Clock;
-  /** The address of the key server, for tests. */
+  /** The address of the server with the signing keys. Set only in tests. */
   readonly authority?: string | undefined;
 }
 
 /**
- * The role that Event Grid gets when a subscription with tokens is created. Anybody in the tenant can get a token for
- * the same audience, but not this role. https://learn.microsoft.com/en-us/azure/event-grid/secure-webhook-delivery
+ * The role that Event Grid has when a subscription with tokens is created. Anybody in the tenant can obtain a token for
+ * the same audience, but without this role. https://learn.microsoft.com/en-us/azure/event-grid/secure-webhook-delivery
  */
 const EVENT_GRID_ROLE = 'AzureEventGridSecureWebhookSubscriber';
 const SKEW_SECONDS = 60;
-/** An unknown key triggers a fetch of the key set, but not more often than the cooldown allows. */
+/** How long the key set is cached. A token with an unknown key causes an earlier fetch, limited by the cooldown. */
 const KEYS_CACHE_MS = 3_600_000;
 const UNKNOWN_KEY_COOLDOWN_MS = 30_000;
 const FETCH_TIMEOUT_MS = 5_000;
-/** The shortest time between two attempts while the keys cannot be fetched. */
+/** The minimum time between two attempts while the keys cannot be fetched. */
 const FAILURE_COOLDOWN_MS = 1_000;
-/** Longer than any Entra token. It bounds the cost of verifying one. */
+/** Longer than any Entra token. Limits the cost of verifying a token. */
 const MAX_TOKEN_LENGTH = 8_192;
 
 interface Cloud {
   readonly authority: string;
-  /** The issuer of version 1 tokens, without the tenant. */
+  /** The issuer of version 1 tokens, without the tenant part. */
   readonly issuer: string;
 }
 
@@ -57,7 +57,7 @@ const SOVEREIGN: readonly (readonly [suffix: string, cloud: Cloud])[] = [
   ['.vault.usgovcloudapi.net', { ...PUBLIC, authority: 'https://login.microsoftonline.us' }],
 ];
 
-/** Fetches through `HTTPS_PROXY`, like the store's logins: there may be no other route to Microsoft. */
+/** Fetches through `HTTPS_PROXY`, like the store's logins. There may be no other route to Microsoft. */
 const fetchByProxy: FetchImplementation = async (url, { headers, signal }) => {
   const tls = { rejectUnauthorized: true };
   const agent = new EnvHttpProxyAgent({ allowH2: false, connect: tls, requestTls: tls, proxyTls: tls });
@@ -65,13 +65,13 @@ const fetchByProxy: FetchImplementation = async (url, { headers, signal }) => {
     const { statusCode, body } = await request(url, { dispatcher: agent, headers, signal });
     return new Response(await body.text(), { status: statusCode });
   } finally {
-    // `close` would wait for a proxy that hangs.
+    // `close` would wait for a proxy that does not respond.
     await agent.destroy();
   }
 };
 
 /**
- * Verifies tokens as https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-tokens describes.
+ * Verifies tokens according to https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-tokens.
  */
 export function createEntraVerifier(
   config: EntraConfig,
@@ -93,7 +93,7 @@ export function createEntraVerifier(
       timeoutDuration: FETCH_TIMEOUT_MS,
     };
     const remote = jose.createRemoteJWKSet(address, { ...times, [jose.customFetch]: fetchByProxy });
-    /** Rethrows errors of the token itself. All other errors mean that the keys cannot be fetched. */
+    /** Rethrows errors about the token itself. Any other error means that the keys cannot be fetched. */
     const fetchKeys = async <T>(work: () => Promise<T>): Promise<T> => {
       if (lastFailure !== undefined && Math.abs(clock.now() - lastFailure.at) < FAILURE_COOLDOWN_MS)
         throw lastFailure.error;

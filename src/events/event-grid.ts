@@ -10,17 +10,20 @@ import { createRotatingKey, type RotatingKeyDeps } from './rotating-key.ts';
 
 /** https://learn.microsoft.com/en-us/azure/event-grid/webhook-event-delivery */
 const VALIDATION_EVENT = 'Microsoft.EventGrid.SubscriptionValidationEvent';
-/** https://learn.microsoft.com/en-us/azure/event-grid/event-schema-key-vault */
+/** The event format: https://learn.microsoft.com/en-us/azure/event-grid/event-schema-key-vault */
 const OBJECT_EVENT = /^Microsoft\.KeyVault\.(Secret|Certificate|Key)(NewVersionCreated|NearExpiry|Expired)$/;
-/** Event Grid delivery properties can be any header. The second one is what Event Grid uses itself. */
+/**
+ * The headers that may contain the key. Event Grid can send a delivery property as any header. The second header is the
+ * one that Event Grid itself uses.
+ */
 const KEY_HEADERS = ['x-secretbridge-key', 'aeg-sas-key'];
-/** The allowed names of Key Vault objects. */
+/** The names that Key Vault allows for objects. */
 const OBJECT_NAME = /^[0-9A-Za-z-]{1,127}$/;
 
 export interface EventGridConfig {
   readonly name: string;
   readonly store: string;
-  /** Exactly one of the two is set. The configuration schema checks it. */
+  /** Exactly one of `key` and `entra` is set, which the configuration schema ensures. */
   readonly key?: Reference | undefined;
   readonly entra?: EntraConfig | undefined;
 }
@@ -29,7 +32,7 @@ export interface EventGridDeps extends RotatingKeyDeps {
   readonly config: EventGridConfig;
   /** The URL of the store's vault. Events of other vaults are ignored. */
   readonly vaultUrl: string;
-  /** The address of Microsoft Entra's keys, for tests. */
+  /** The address of Microsoft Entra's signing keys. Set only in tests. */
   readonly authority?: string | undefined;
   readonly submit: SubmitHints;
 }
@@ -48,7 +51,7 @@ export function createEventGridIntake(deps: EventGridDeps): EventGridIntake {
       const hints = new Map<string, Hint>();
       for (const event of events) {
         const name = objectNameOf(event, vaultUrl);
-        // Key Vault names are case-insensitive, so a mapping may use another case.
+        // Key Vault names are case-insensitive, so a mapping may use a different case than the event.
         if (name !== undefined)
           hints.set(name, { store: config.store, keys: [...new Set([name, name.toLowerCase()])] });
       }
@@ -80,33 +83,35 @@ function createAuthenticator({ config, ...deps }: EventGridDeps): EventGridIntak
 
 function keysOf({ header, key }: RequestHead): readonly SecretValue[] {
   const headers = KEY_HEADERS.map(header).filter((value) => value !== undefined);
-  // Node decodes headers as Latin-1.
+  // Node decodes headers as Latin-1, so encode them back to the original bytes.
   const headerKeys = headers.map((value) => SecretValue.fromBytes(Buffer.from(value, 'latin1')));
   return key === undefined ? headerKeys : [...headerKeys, key];
 }
 
-/** The value is echoed, so its form is checked. */
+/** Checks the form of the code, because the response echoes it. */
 function validationCodeOf({ data }: CloudEvent): string {
   const code = textOf(memberOf(data, 'validationCode')) ?? '';
   if (!/^[\w.-]{1,128}$/.test(code)) throw invalid('the validation event has no valid code');
   return code;
 }
 
-/** Returns the name of the changed object, or undefined when the event is not about an object of this vault. */
+/** Returns the name of the changed object. Returns undefined if the event is not about an object of this vault. */
 function objectNameOf({ type, data }: CloudEvent, vaultUrl: string): string | undefined {
   const name = textOf(memberOf(data, 'ObjectName'))?.trim();
   if (!OBJECT_EVENT.test(type) || name === undefined || !OBJECT_NAME.test(name)) return undefined;
   return isFromVault(data, new URL(vaultUrl)) ? name : undefined;
 }
 
-/** Compares the object's URL, or the vault's name when there is no URL. */
+/** Compares the URL of the object, or the name of the vault if there is no URL. */
 function isFromVault(data: JsonNode | undefined, vault: URL): boolean {
   const id = textOf(memberOf(data, 'Id'));
   if (id !== undefined) return URL.parse(id)?.host === vault.host;
   return textOf(memberOf(data, 'VaultName'))?.toLowerCase() === vault.hostname.split('.')[0];
 }
 
-/** Matches names without case: the service sends them in another case than its documentation shows. */
+/**
+ * Ignores the case of member names, because the service sends them in a different case than its documentation shows.
+ */
 function memberOf(data: JsonNode | undefined, name: string): JsonNode | undefined {
   if (data?.kind !== 'object') return undefined;
   return data.members.find(([one]) => one.trim().toLowerCase() === name.toLowerCase())?.[1];

@@ -1,16 +1,16 @@
 import type { Clock } from '../core/clock.ts';
 
-/** More than one address can send within ten minutes under the server's rate limit. */
+/** The server's rate limit allows fewer requests than this from one address in ten minutes. */
 const MAX_ENTRIES = 20_000;
 
-/** Remembers accepted signed contents until they would be too old to be accepted again. */
+/** Remembers the signed contents that were accepted, until they are too old to be accepted again. */
 export interface ReplayCache {
   has(digest: string): boolean;
   /** @param until Milliseconds since 1970. */
   add(digest: string, until: number): void;
 }
 
-/** Bounded: the oldest entry is evicted first. A replay of it would only be one needless hint. */
+/** Evicts the oldest entry when the cache is full. A replay of its content would only be one unnecessary hint. */
 export function createReplayCache(clock: Clock, maxEntries = MAX_ENTRIES): ReplayCache {
   const expiryByDigest = new Map<string, number>();
   return {

@@ -2,15 +2,15 @@ import type { Clock } from '../core/clock.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
 
-/** How long a key is used without reading it again. */
+/** How long a cached key is used before it is read again. */
 const CACHE_MS = 10_000;
-/** The shortest time between two reads: a flood of forged requests must not cause a flood of reads. */
+/** The minimum time between two reads, so that a flood of forged requests does not cause a flood of reads. */
 const MIN_READ_INTERVAL_MS = 1_000;
 
 export interface RotatingKey {
   /**
-   * Tries the cached key first, and then the current one, since the key may have been rotated.
-   * @throws AppError CREDENTIAL_MISSING, or another error of reading the key.
+   * Tries the cached key first. If it is not accepted, tries the current key, because the key may have been rotated.
+   * @throws AppError CREDENTIAL_MISSING, or another error if the key cannot be read.
    */
   check(accepts: (key: SecretValue) => boolean): Promise<boolean>;
 }
@@ -20,13 +20,13 @@ export interface RotatingKeyDeps {
   readonly clock: Clock;
 }
 
-/** Reads and caches the key of an intake. */
+/** Reads and caches the key that authenticates senders. */
 export function createRotatingKey(reference: Reference, { credential, clock }: RotatingKeyDeps): RotatingKey {
   let lastRead: { readonly answer: Promise<SecretValue>; readonly at: number; failed: boolean } | undefined;
 
   const read = (maxAgeMs: number): Promise<SecretValue> => {
     const now = clock.now();
-    // Compare the absolute distance: after the clock is set back, a key must not live for hours.
+    // Compare the absolute difference. Otherwise a key could stay cached for hours after the clock was set back.
     if (
       lastRead !== undefined &&
       Math.abs(now - lastRead.at) < (lastRead.failed ? MIN_READ_INTERVAL_MS : maxAgeMs)

@@ -1,17 +1,17 @@
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 
-// Extracts key names from messages of EventBridge, which arrive directly or through SNS. Everything else of a message
-// is dropped: others write it.
+// Extracts key names from EventBridge messages, which arrive directly or through SNS. Ignores the rest of a message,
+// which is untrusted input.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
 
 export type SqsEvent =
   | {
       readonly kind: 'hint';
-      /** The names of one secret: from the event's ARN, and as the caller wrote it. */
+      /** The names of one secret: the name in the event's ARN, and the name that the caller of the API used. */
       readonly keys: readonly string[];
     }
-  /** The event is about no change in this store. */
+  /** The event is not about a change in this store. */
   | { readonly kind: 'other' }
   | { readonly kind: 'malformed' };
 
@@ -35,15 +35,15 @@ export function parseSqsEvent(body: string, region: string): SqsEvent {
 }
 
 /**
- * CloudTrail also logs our own reads, which must not trigger reads again. Failed calls and rotations that began or
- * failed changed nothing yet.
+ * CloudTrail also logs our own reads. These must not trigger new reads. Failed calls, and rotations that started or
+ * failed, have not changed anything.
  */
 function isChange({ eventName, readOnly, errorCode }: JsonObject): boolean {
   if (typeof eventName !== 'string' || readOnly === true || isNonEmptyText(errorCode)) return false;
   return !/^(BatchGet|Get|List|Describe|Validate|RotationStarted$|RotationFailed$)/.test(eventName);
 }
 
-/** API calls have the name in their parameters and responses. Service events have it beside them. */
+/** API calls contain the name in their parameters and responses. Service events contain it in their additional data. */
 function loggedNames(record: JsonObject): readonly unknown[] {
   const parts = [record.requestParameters, record.responseElements, record.additionalEventData];
   return [

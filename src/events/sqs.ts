@@ -8,28 +8,32 @@ import { parseSqsEvent } from './sqs-event.ts';
 
 export interface SqsIntakeOptions {
   readonly name: string;
-  /** The store that the events are about, and its region. */
+  /** The store whose events the queue receives, and the store's region. */
   readonly store: string;
   readonly region: string;
-  /** Called again after each failure. */
+  /** Called at the start, and again after each failure. */
   readonly open: () => Promise<MessageQueue>;
   readonly logger: Logger;
   readonly random: () => number;
-  /** Resolves after the time, or as soon as the signal is aborted. Never rejects because of the signal. */
+  /** Resolves after the time, or as soon as the signal is aborted. An aborted signal never causes a rejection. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * A malformed message stays in the queue, so that the queue's redrive policy can move it to a dead-letter queue. After
- * this many deliveries the queue has no such policy, and the message is deleted.
+ * Malformed messages stay in the queue, so that its redrive policy can move them to a dead-letter queue. A message with
+ * this many deliveries shows that there is no such policy, so it is deleted.
  */
 const MAX_RECEIVES = 50;
 /**
- * The pause when no message could be removed: without a visibility timeout the queue would deliver them again at once.
+ * The pause if no message could be removed. A queue without a visibility timeout would otherwise deliver the messages
+ * again at once.
  */
 const NOTHING_REMOVED_PAUSE_MS = 1_000;
 
-/** Receives events until disposed. Several processes may share a queue: each message goes to one of them. */
+/**
+ * Receives events until it is disposed. Several processes may share a queue, and each message is delivered to one of
+ * them.
+ */
 export function startSqsIntake(options: SqsIntakeOptions, deps: IntakeDeps): Intake {
   const { name, store, region, open, logger, random, pause: sleep = sleepUntilAborted } = options;
   const origin = { kind: 'sqs', name } as const;
@@ -38,7 +42,7 @@ export function startSqsIntake(options: SqsIntakeOptions, deps: IntakeDeps): Int
   const backoff = createBackoff({ random, pause: sleep, signal });
   let queue: MessageQueue | undefined;
 
-  /** Returns the receipts of the messages to remove. */
+  /** Returns the receipts of the messages that should be removed. */
   const processMessages = (messages: readonly QueueMessage[]): readonly string[] => {
     const done: string[] = [];
     const hints: Hint[] = [];
@@ -65,8 +69,8 @@ export function startSqsIntake(options: SqsIntakeOptions, deps: IntakeDeps): Int
     queue ??= await open();
     const messages = await queue.receive(signal);
     const done = processMessages(messages);
-    // Remove messages after their hints are submitted: a lost message is delivered again, and a duplicate hint does no
-    // harm.
+    // Remove messages only after their hints are submitted. After a crash, the queue delivers them again, and duplicate
+    // hints do no harm.
     const notRemoved = done.length === 0 ? 0 : await queue.remove(done, signal);
     deps.onProgress();
     if (messages.length > 0 && done.length === notRemoved) await sleep(NOTHING_REMOVED_PAUSE_MS, signal);

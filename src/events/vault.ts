@@ -6,37 +6,39 @@ import type { Intake, IntakeDeps } from './hint.ts';
 
 export interface VaultIntakeOptions {
   readonly name: string;
-  /** The store that sends the events. */
+  /** The store whose events are received. */
   readonly store: string;
-  /** Returns the store's provider, whose login is shared. Called again each time the stream has ended. */
+  /** Returns the store's provider, whose login the stream uses. Called again each time the stream has ended. */
   readonly open: () => Promise<Pick<SecretProvider, 'subscribe'>>;
   readonly random: () => number;
-  /** Resolves after the time, or as soon as the signal is aborted. Never rejects because of the signal. */
+  /** Resolves after the time, or as soon as the signal is aborted. An aborted signal never causes a rejection. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** The longest wait after an error that a retry does not fix. */
+/** The longest wait after an error that a retry cannot fix. */
 const PERMANENT_ERROR_WAIT_MS = 120_000;
 
 /**
- * Follows the event stream of a store until disposed, and reconnects whenever it ends. Changes during an outage are
- * left to the sweep: reading everything after each disconnect would cost most when the store is overloaded.
+ * Follows the event stream of a store until it is disposed, and reconnects whenever the stream ends. The next sweep
+ * detects the changes that happened during an outage. Reading everything after each reconnect would cost most when the
+ * store is already overloaded.
  */
 export function startVaultIntake(options: VaultIntakeOptions, deps: IntakeDeps): Intake {
   const { name, store, open, random, pause: sleep = sleepUntilAborted } = options;
   const origin = { kind: 'vault', name } as const;
   const stopping = new AbortController();
   const { signal } = stopping;
-  // Keep a minimum wait: a server that accepts connections and drops them would otherwise be called in a tight loop.
+  // Always wait a minimum time. Otherwise a server that accepts and then drops connections would be called in a tight
+  // loop.
   const backoff = createBackoff({ random, minimumShare: 0.5, pause: sleep, signal });
 
-  /** Whether the current stream has been alive for a while. */
+  /** Whether the current stream has been working for a while. */
   let wasAlive = false;
 
   const listener = {
     onOpen: () => deps.onProgress(),
-    // Reset here and not on open: a stream that is cut right after opening must not be retried at the shortest wait
-    // forever.
+    // Do not reset the backoff in `onOpen`. Otherwise a stream that is cut right after opening would be retried at the
+    // shortest wait forever.
     onAlive() {
       wasAlive = true;
       backoff.reset();
@@ -58,8 +60,9 @@ export function startVaultIntake(options: VaultIntakeOptions, deps: IntakeDeps):
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toAppError(thrown);
-        // Not a failure: the stream was closed to reconnect with new credentials, or a healthy stream ended. The server
-        // ends a stream when the token that opened it expires. The next attempt shows whether anything is wrong.
+        // These ends are not failures: the stream was closed to reconnect with new credentials, or a working stream
+        // ended. The server ends a stream when the token that opened it expires. The next attempt shows whether
+        // anything is wrong.
         const isExpectedEnd =
           error.code === 'INTERRUPTED' || (wasAlive && error.code === 'STORE_UNAVAILABLE');
         wasAlive = false;

@@ -9,9 +9,9 @@ import { createReplayCache } from './replay-cache.ts';
 import { createRotatingKey, type RotatingKeyDeps } from './rotating-key.ts';
 import { digestOf, matchesDigest, parseSignature } from './signature.ts';
 
-/** In lower case, as Node reports header names. */
+/** In lower case, because Node reports header names in lower case. */
 const HEADER = 'x-secretbridge-signature';
-/** The largest difference between the signature's time and ours, in either direction. */
+/** The maximum difference between the time in the signature and our clock, in either direction. */
 const MAX_CLOCK_DIFFERENCE_MS = 5 * 60_000;
 const MAX_KEY_LENGTH = 2_048;
 
@@ -28,8 +28,8 @@ export interface WebhookDeps extends RotatingKeyDeps {
 }
 
 /**
- * Runs cheap checks first: format, time, signature, replay, and then the content. Each replica has its own replay
- * cache. A replay to another replica is a duplicate hint and costs one read.
+ * Runs cheap checks first: format, time, signature, replay, and finally the content. Each replica has its own replay
+ * cache. A replay to another replica only causes a duplicate hint, which costs one read.
  */
 export function createWebhookIntake({ config, credential, clock, submit }: WebhookDeps): WebhookIntake {
   const origin: Origin = { kind: 'webhook', name: config.name };
@@ -58,12 +58,15 @@ export function createWebhookIntake({ config, credential, clock, submit }: Webho
   };
 }
 
-/** A digest of the signed content, not of a signature: during a key rotation one event may have two signatures. */
+/**
+ * A digest of the signed content. Signatures cannot be used, because during a key rotation one event may have two of
+ * them.
+ */
 function contentDigest(time: string, body: Buffer): string {
   return createHash('sha256').update(`${time}.`).update(body).digest('base64');
 }
 
-/** @throws AppError INVALID_REQUEST for anything but `{ store, key }`. */
+/** @throws AppError INVALID_REQUEST if the body is not `{ store, key }`. */
 function hintOf(body: Buffer): Hint {
   const node = parseJsonBody(body);
   if (node === undefined) throw invalid('the body is not JSON');

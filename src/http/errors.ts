@@ -54,7 +54,7 @@ export function toHttpError(thrown: unknown): HttpError {
   if (validation !== undefined) return invalid(400, validationDetail(validation, validationContext), thrown);
   const frameworkError = FRAMEWORK_ERRORS[code];
   if (frameworkError !== undefined) return invalid(...frameworkError, thrown);
-  // The client disconnected. The framework's status tells this from a broken connection of ours.
+  // The client disconnected. The framework's status distinguishes this from a broken connection of ours.
   if (code === 'ECONNRESET' && isClientFault(statusCode))
     return invalid(400, 'the connection ended before the body arrived', thrown);
   // Only the framework and its parser set a status on their errors.

@@ -3,15 +3,15 @@ import { AppError } from '../core/errors.ts';
 import { type JsonNode, parseIfJson } from '../core/json.ts';
 
 /**
- * A response of a store with any status. The body is not parsed, because `JSON.parse` would lose the text of numbers.
+ * A response of a store with any status. The body is kept as text, because `JSON.parse` would lose the text of numbers.
  */
 export interface Answer {
   readonly status: number;
-  /** May contain secret values, so it must never be in an error or a log. */
+  /** May contain secret values, so it must never appear in an error or a log. */
   readonly text: string;
   readonly isJson: boolean;
   readonly retryAfterMs: number | undefined;
-  /** The server's clock, in milliseconds since 1970. */
+  /** The server's time, in milliseconds since 1970. */
   readonly date: number | undefined;
 }
 
@@ -39,8 +39,8 @@ export async function readBounded(
 }
 
 /**
- * @param isSuccess For other responses the status decides and the text only adds details. Text that is not valid UTF-8
- * is then ignored, such as a proxy page or a truncated character.
+ * @param isSuccess For unsuccessful responses, the status decides and the text only adds details. Text that is not
+ * valid UTF-8 is then ignored, such as a proxy page or a truncated character.
  * @throws AppError BAD_ANSWER for a successful response that is not UTF-8.
  */
 export function decodeText(bytes: Uint8Array, isSuccess = true): string {
@@ -53,17 +53,17 @@ export function decodeText(bytes: Uint8Array, isSuccess = true): string {
   }
 }
 
-/** The first value of a header; empty if there is none. */
+/** Returns the first value of a header, or an empty string if there is none. */
 export function firstHeaderValue(header: string | string[] | undefined): string {
   return (Array.isArray(header) ? header[0] : header) ?? '';
 }
 
-/** Without a content type, the content itself decides (RFC 9110, 8.3). */
+/** If the content type is missing, the content itself is checked (RFC 9110, 8.3). */
 export function isJsonType(contentType: string): boolean {
   return contentType === '' || /^application\/json\s*(;|$)/i.test(contentType);
 }
 
-/** Parses seconds or a date (RFC 9110, 10.2.3) to milliseconds from now. */
+/** Parses a number of seconds or a date (RFC 9110, 10.2.3), and returns the milliseconds from now. */
 export function parseRetryAfter(header: string, clock: Clock): number | undefined {
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
   const date = parseDate(header);
@@ -76,7 +76,7 @@ export function parseDate(header: string): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
-/** Undefined if the body is not JSON. */
+/** Returns undefined if the body is not JSON. */
 export function parseJsonBody({ isJson, text }: Pick<Answer, 'isJson' | 'text'>): JsonNode | undefined {
   return isJson ? parseIfJson(text) : undefined;
 }

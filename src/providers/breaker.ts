@@ -14,7 +14,7 @@ export interface Breaker extends Disposable {
    * `closed`: calls are made. `open`: no calls are made. `trial`: the probe succeeded, and one call at a time is made.
    */
   readonly state: 'closed' | 'open' | 'trial';
-  /** Why the breaker is open. While it is closed: the last error, if enough calls failed to verify the store. */
+  /** Why the breaker is open. While it is closed: the last error, once enough calls failed that a probe was due. */
   readonly error: AppError | undefined;
   /** The error for skipped calls while the breaker is open. It has the code of the last error. */
   readonly refusal: AppError | undefined;

@@ -24,7 +24,7 @@ export interface LoginBackoff {
 export function createLoginBackoff(clock: Clock): LoginBackoff {
   let last: { readonly error: AppError; readonly at: number } | undefined;
   let times = 0;
-  // Compares the distance, so that a clock that was set back cannot block logins for hours.
+  // Compares the absolute difference. Otherwise a clock that was set back could block logins for hours.
   const recent = () =>
     last !== undefined && Math.abs(clock.now() - last.at) < loginWaitAfter(times) ? last : undefined;
   return {

@@ -5,7 +5,7 @@ import { CALL_SKIPPED } from './breaker.ts';
 import type { CallOptions, ReadResult, SecretProvider } from './provider.ts';
 import { failedRead } from './settle.ts';
 
-/** The maximum number of concurrent reads of one reference, so that it does not use up the permits of others. */
+/** The maximum number of concurrent reads of one reference, so that it does not use up all permits. */
 const MAX_CONCURRENT_READS = 2;
 /** The maximum number of hanging references to remember. */
 const MAX_REMEMBERED = 10_000;

@@ -29,7 +29,7 @@ export interface ListCosts {
 
 /** The store may have become smaller since the list was too long. */
 const EXPIRY_MS = 24 * 3_600_000;
-/** A newly granted permission is noticed after this time. */
+/** Batches are tried again after this time, to notice a newly granted permission. */
 const DENIED_EXPIRY_MS = 3_600_000;
 /** Each refresh interval of a store has one group of keys, so there are few. */
 const MAX_GROUPS = 64;

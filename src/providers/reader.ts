@@ -27,7 +27,7 @@ export interface Reader {
   /** Returns the full keys that a search finds, sorted. Equal searches share one result, also a failure. */
   find(store: string, query: FindQuery): Promise<readonly string[]>;
   /**
-   * Announces references that will be needed later, in about this order. They fill the unused space of other requests,
+   * Announces references that will be needed later, in about this order. They fill unused places in other batch requests,
    * and never cause a request of their own.
    */
   prefetch(refs: readonly StoreRef[]): void;

@@ -8,18 +8,18 @@ import { systemTimers, type Timers, within } from './timers.ts';
 export interface MemoryQueueOptions {
   readonly concurrency: number;
   readonly timers?: Timers;
-  /** For one-shot runs: an error of `process` stops the queue, and `idle` rejects with it. */
+  /** For one-shot runs: if `process` throws, the queue stops and `idle` rejects with that error. */
   readonly stopOnFailure?: boolean;
 }
 
-/** Disposing without `close` waits this long for running jobs. */
+/** How long a dispose without a prior `close` waits for running jobs. */
 const DISPOSE_GRACE_MS = 60_000;
 
 /**
  * A queue in one process, for one-shot runs, development and small installations.
  *
- * A subject is *waiting*, *delayed*, *running* or *running with a follow-up*. Two workers never run the same subject,
- * and a trigger during a run is not lost.
+ * A subject is *waiting*, *delayed*, *running* or *running with a follow-up*. At most one worker runs a subject at a
+ * time. A job added during a run starts a follow-up run.
  */
 export function createMemoryQueue(options: MemoryQueueOptions): Queue {
   const { concurrency, timers = systemTimers, stopOnFailure = false } = options;
@@ -55,7 +55,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
       const cancel = timers.wake(
         () => {
           delayed.delete(subject);
-          // Trust the timer: the clock may have been set back.
+          // The timer has fired, so the job is due even if the clock was set back meanwhile.
           place(subject, { job, dueAt: wait > MAX_TIMER_MS ? dueAt : Number.NEGATIVE_INFINITY });
           pump();
         },
@@ -64,7 +64,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
       delayed.set(subject, { job, dueAt, callOff: cancel });
       return;
     }
-    // A job whose priority is unchanged keeps its place.
+    // A job with unchanged priority keeps its position in the queue.
     for (const [other, jobs] of waiting.entries()) if (other !== rank) jobs.delete(subject);
     waiting[rank]?.set(subject, job);
   };
@@ -75,7 +75,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
     else place(subject, mergeTriggers(takeQueued(subject), trigger));
   };
 
-  /** Whether this subject was already added under this id. */
+  /** Returns whether this subject was already added with this id. If not, remembers the id. */
   const isRemembered = (subject: string, { id, ttlMs }: { id: string; ttlMs: number }): boolean => {
     const now = timers.now();
     for (const [key, until] of remembered) if (until <= now) remembered.delete(key);
@@ -146,12 +146,13 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
     delayed.clear();
     followUps.clear();
     settle();
-    // Callers of `idle` have received the failure.
+    // `settle` has passed the failure to the callers of `idle`. The wait for running jobs must not reject with it
+    // again.
     failure = undefined;
     await within(idle(), graceMs, timers);
     ending.abort();
   };
-  // A second call does not wait again for jobs that outlived the first grace period.
+  // A second call returns the first promise, so it does not wait for another grace period.
   const close = (graceMs: number): Promise<void> => (closing ??= shut(graceMs));
 
   return {
@@ -159,7 +160,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
     async add(job, { delayMs = 0, once } = {}) {
       if (closed) throw new AppError('QUEUE_UNAVAILABLE', { detail: 'it is closed' });
       if (once !== undefined && isRemembered(job.subject, once)) return;
-      // An add without delay is due at any clock reading, because the clock may be set back during a run.
+      // A job without delay has no due time, because it would wait if the clock were set back.
       enqueue({ job, dueAt: delayMs > 0 ? timers.now() + delayMs : Number.NEGATIVE_INFINITY });
       pump();
     },

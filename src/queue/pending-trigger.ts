@@ -12,8 +12,8 @@ export function rankOf({ reason }: Job): number {
 }
 
 /**
- * Merges two triggers: the more urgent reason and the earlier due time. For equal reasons the newer request wins,
- * because the reads of the older request may predate the newer one.
+ * Merges two triggers into one with the more urgent reason and the earlier due time. For equal reasons the newer
+ * request id is kept, because values read for the older request may be too old for the newer one.
  */
 export function mergeTriggers(older: PendingTrigger | undefined, newer: PendingTrigger): PendingTrigger {
   if (older === undefined) return newer;

@@ -1,19 +1,24 @@
 import type { AppError } from '../core/errors.ts';
 
-/** Why a subject runs, in order of priority. A person waits for `manual`. */
+/** The reasons for a run, most urgent first. With `manual`, a person is waiting for the result. */
 export const REASONS = ['manual', 'first', 'event', 'drift', 'sweep'] as const;
 export type Reason = (typeof REASONS)[number];
-/** Replaces a reason of a newer release during a rolling update. The run still happens. */
+/**
+ * Used for a reason that this release does not know. During a rolling update, a newer release may have queued the job.
+ */
 export const FALLBACK_REASON: Reason = 'sweep';
 
-/** Whether the error only says that the queue is unusable. The queue's health reports that once. */
+/**
+ * Whether the error only reports that the queue is unavailable. Callers need not log it, because a change of the
+ * queue's health is logged once.
+ */
 export function isQueueOutage({ code }: AppError): boolean {
   return code === 'QUEUE_UNAVAILABLE' || code === 'QUEUE_MISCONFIGURED';
 }
 
 /**
- * A job names a subject and carries no change or value. Each run reads the current state, so a lost or duplicated job
- * does no harm.
+ * A job contains the name of its subject and no change or value. Each run reads the current state, so a lost or
+ * duplicated job does no harm.
  */
 export interface Job {
   /** As written by `formatSubject`. */
@@ -23,22 +28,28 @@ export interface Job {
 }
 
 export interface AddOptions {
-  /** Earliest start, in milliseconds from now. A later add with a shorter delay moves the job forward. */
+  /**
+   * Minimum time until the job starts, in milliseconds. If the subject is added again with a shorter delay, the job
+   * starts earlier.
+   */
   readonly delayMs?: number;
-  /** Drops the add if any process has added this subject under the same id within `ttlMs`. */
+  /** Ignores this add if any process has added the subject with the same id within the last `ttlMs`. */
   readonly once?: { readonly id: string; readonly ttlMs: number };
 }
 
 /**
- * Returns the delay in milliseconds until the subject runs again, or `undefined`. The signal aborts when the queue
- * closes.
+ * Runs a job. Returns the delay in milliseconds until the subject must run again, or `undefined` for no further run.
+ * The signal aborts when the queue closes.
  */
 export type Process = (job: Job, signal: AbortSignal) => Promise<number | undefined>;
 
 export interface QueueHealth {
   readonly state: 'up' | 'degraded' | 'down';
   readonly error?: AppError;
-  /** Jobs added after this time, in milliseconds since 1970, reached the queue in its current state. */
+  /**
+   * When the check that found this state began, in milliseconds since 1970. Jobs added earlier may have been lost in an
+   * outage.
+   */
   readonly asOf?: number;
 }
 
@@ -53,25 +64,26 @@ export interface JobCounts {
 export const MAX_MESSAGE_LENGTH = 1_024;
 
 /**
- * Messages between the processes that share a queue: names, times and codes. Delivery is best effort, and Redis may
- * lose messages.
+ * Messages between the processes that share a queue. They contain only names, times and codes. Delivery is best effort:
+ * Redis may lose messages.
  */
 export interface Broadcast {
   /**
-   * Publishes the latest text of a topic; `undefined` deletes the topic. Never throws and never waits. Drops texts that
-   * are too long.
+   * Publishes a new text for a topic, or deletes the topic if the text is `undefined`. Returns at once and never
+   * throws. Drops a text that is too long.
    */
   publish(topic: string, text: string | undefined): void;
   /**
-   * Calls the listener for each message, including messages of this process. After each connect it also receives the
-   * latest message of every topic.
+   * Calls the listener with the latest text of every topic, then with each new text, including those from this process.
+   * After a reconnect, the listener receives the latest texts that it missed.
    */
   subscribe(listener: (topic: string, text: string | undefined) => void): () => void;
 }
 
 /**
- * One worker at a time runs a subject. While a subject waits, all adds share one job with the most urgent reason. An
- * add during a run makes one more run follow. An add during a delay moves the job forward.
+ * At most one worker runs a subject at a time. All adds of a waiting subject share one job, which takes the most urgent
+ * reason. An add during a run starts one more run afterwards. An add for a delayed job can make it start earlier, never
+ * later.
  */
 export interface Queue extends AsyncDisposable {
   readonly kind: 'memory' | 'redis';
@@ -80,9 +92,9 @@ export interface Queue extends AsyncDisposable {
    * harm.
    */
   add(job: Job, options?: AddOptions): Promise<void>;
-  /** Starts processing. Only the memory queue keeps errors of `process`, for `idle`. */
+  /** Starts running jobs. In the memory queue, an error thrown by `process` makes `idle` reject. */
   start(process: Process): void;
-  /** Resolves when no job waits, is delayed or runs in this process. Rejects with an error of `process`. */
+  /** Resolves when no job is waiting, delayed or running. In the memory queue, rejects if `process` has thrown. */
   idle(): Promise<void>;
   counts(): Promise<JobCounts>;
   health(): QueueHealth;
@@ -90,7 +102,8 @@ export interface Queue extends AsyncDisposable {
   onHealth(listener: (health: QueueHealth) => void): () => void;
   readonly broadcast: Broadcast;
   /**
-   * Takes no more jobs and waits up to `graceMs` for running ones, which other processes then take over. Never hangs.
+   * Stops taking jobs and waits up to `graceMs` for running ones. Other processes take over jobs that have not ended by
+   * then. Always resolves.
    */
   close(graceMs: number): Promise<void>;
 }

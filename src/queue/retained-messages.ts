@@ -5,7 +5,7 @@ export interface RetainedMessages extends Pick<Broadcast, 'subscribe'> {
   set(topic: string, text: string | undefined): void;
 }
 
-/** Messages on new topics are dropped beyond this number. */
+/** Maximum number of topics. Messages of further topics are not stored. */
 export const MAX_TOPICS = 100_000;
 
 export function isWithinLimit(topic: string, text: string | undefined): boolean {

@@ -1,6 +1,6 @@
 import type { TargetId } from '../core/target.ts';
 
-/** The subject of a job. */
+/** The unit of work that a job runs. */
 export type Subject =
   | ({ readonly kind: 'target' } & TargetId)
   /**
@@ -13,7 +13,9 @@ export type Subject =
       readonly shard: number;
       readonly shards: number;
     }
-  /** The deletion step of the instance. `left` also scans for orphans: targets that left the configuration. */
+  /**
+   * The deletion step of the instance. `left` also scans for orphans: targets that are no longer in the configuration.
+   */
   | { readonly kind: 'destroy' | 'left' }
   /** The step of the instance that restarts workloads. */
   | { readonly kind: 'restart' };

@@ -14,13 +14,15 @@ export interface AbsencePolicy {
 
 const PAGE = 50;
 
-/** The number of read records of other objects with this name to skip. Beyond that, the absence is not proved. */
+/**
+ * Maximum number of skipped read records: those of other objects or versions under the same name. If there are more,
+ * the absence is not proved.
+ */
 const MAX_UNRELATED_RECORDS = 2_000;
 
 /**
- * Whether the recorded reads prove that a source is gone. The latest consecutive reads must all report an absence, and
- * there must be enough of them over enough time. The reads come from the audit, so restarts and one-shot runs count
- * too.
+ * Whether the recorded reads prove that a source is gone. The latest reads must all report an absence, and there must
+ * be enough of them over enough time. The records survive restarts, and reads of one-shot runs count too.
  */
 export async function isProvenAbsent(
   audit: Pick<AuditStore, 'list'>,
@@ -41,7 +43,7 @@ export async function isProvenAbsent(
   return false;
 }
 
-/** Newest first. */
+/** The newest record first. */
 async function* readRecordsOf(
   audit: Pick<AuditStore, 'list'>,
   source: ReadSource,

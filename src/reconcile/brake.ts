@@ -8,7 +8,7 @@ export interface BrakeDeps {
   readonly audit: Pick<AuditStore, 'list'>;
   readonly clock: Clock;
   readonly brake: { readonly share: number; readonly windowMs: number };
-  /** The current instance name and the former ones. Other instances that share the audit have a brake of their own. */
+  /** The current instance name and the former ones. Other instances that share the audit have their own brake. */
   readonly instances: readonly string[];
 }
 
@@ -19,20 +19,20 @@ export interface Population {
   readonly alive: number;
   /** Proposals of other processes that are not released. They count, and stay held. */
   readonly proposedElsewhere?: number;
-  /** Targets that were destroyed and are not recorded yet. */
+  /** Further pending deletions that this step must not carry out, for example held ones. The brake counts them too. */
   readonly unrecorded?: number;
 }
 
 const PAGE = 500;
 
-/** Why the brake holds all proposals. `undefined` if they may be destroyed now. */
+/** Returns why the brake holds all proposals, or `undefined` if they may be destroyed now. */
 export async function brakeReason(
   proposals: readonly Pick<Proposal, 'replacement'>[],
   { total, alive, proposedElsewhere = 0, unrecorded = 0 }: Population,
   { audit, clock, brake, instances }: BrakeDeps,
 ): Promise<string | undefined> {
   if (proposals.length === 0) return undefined;
-  // A replaced target counts as destroyed, but it also counts as existing afterwards.
+  // A replaced target is destroyed and created again, so it counts as destroyed and as existing.
   const returning = proposals.filter(({ replacement }) => replacement !== undefined).length;
   const step = { proposed: proposals.length + proposedElsewhere, alive: alive + returning };
   if (leavesNoTarget(step)) return 'no target would be left; the last target is never deleted automatically';
@@ -54,7 +54,7 @@ async function countDestroyed(
   return deleted + (await countRecords(audit, { ...successful, action: 'update' }, isMergeEnd));
 }
 
-/** An update that removed all our keys. */
+/** Whether the record is an update that removed all our keys. */
 export function isMergeEnd({ after, keys }: AuditRecord): boolean {
   return after === undefined && keys.added.length + keys.changed.length === 0 && keys.removed.length > 0;
 }

@@ -3,10 +3,10 @@ import type { Workload } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 
-/** The note of a change that adds or releases keys without changing the bytes of the Secret. */
+/** The note of a change that only adds or releases ownership of keys. The bytes of the Secret stay the same. */
 export const SAME_BYTES = 'no byte changes';
 
-/** A change, as its intent and its outcome record it. */
+/** A change, as recorded by its intent and its outcome. */
 export interface Change {
   readonly action: Action;
   readonly mapping: string;
@@ -17,14 +17,14 @@ export interface Change {
   readonly values?: Pick<Entry, 'values' | 'counts'>;
   readonly before?: string;
   readonly after?: string;
-  /** The `resourceVersion` of the object that it replaces. */
+  /** The `resourceVersion` of the object that the change replaces. */
   readonly replaces?: string;
   /** The UID of the object to delete. */
   readonly uid?: string;
   readonly attempt: number;
   readonly startedAt: number;
   readonly note?: string;
-  /** The workloads to restart if pods may have read other content. */
+  /** The workloads to restart if their pods may have read the previous content. */
   readonly restart?: readonly Workload[];
 }
 

@@ -1,6 +1,6 @@
 import { type Actor, type Entry, NO_KEYS } from '../audit/entry.ts';
 
-/** A command of a person, and the mapping if it is about one. */
+/** A command of a person, and its mapping if it names one. */
 export interface Command {
   readonly name: string;
   readonly mapping?: string | undefined;
@@ -12,7 +12,7 @@ export function commandOf(verb: string, mapping?: string, ...options: readonly (
   return { name: parts.join(' '), mapping };
 }
 
-/** Records that a person gave a command. */
+/** The record of a command that a person gave. */
 export function commandEntry({ name, mapping }: Command, actor: Actor, requestId: string): Entry {
   return {
     actor,

@@ -5,13 +5,14 @@ import type { TargetId } from '../core/target.ts';
 const REPAIRS = { most: 5, withinMs: 10 * 60_000 };
 
 /**
- * Replacing a whole Secret also removes our labels. If the mapping may adopt it, the repair is recorded as an adoption.
+ * If a client replaces the whole Secret, our labels are lost. If the mapping may adopt the Secret, the repair is
+ * recorded as an adoption.
  */
 const REPAIR_ACTIONS = ['repair', 'adopt'] as const;
 
 /**
- * Whether somebody else keeps undoing our repairs: more than five repairs of one target in ten minutes. Counts audit
- * records, so it works across restarts and replicas.
+ * Whether another client keeps undoing our repairs: more than five repairs of one target in ten minutes. Counts audit
+ * records, so restarts and other replicas are included.
  */
 export async function isContested(
   audit: Pick<AuditStore, 'list'>,
@@ -23,7 +24,7 @@ export async function isContested(
   const filters = instances.flatMap((instance) =>
     REPAIR_ACTIONS.map((action) => ({ namespace, secret, action, outcome: 'ok', since, instance }) as const),
   );
-  // Each repair has two records, and failed ones may be among them.
+  // The limit allows for two records of each repair, and for failed repairs among them.
   const page = { limit: 4 * REPAIRS.most };
   const results = await Promise.all(filters.map((filter) => audit.list(filter, page)));
   const repairs = results.flat();

@@ -15,7 +15,7 @@ import { type Plan, type PlanInput, plan } from '../sync/plan.ts';
 import { type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readPinned } from './pins.ts';
 
-/** The dependencies of a decision, the same for all targets of a sync context. */
+/** The dependencies of a decision. All targets of a sync context share them. */
 export interface DecideDeps extends GatherDeps, Instances {
   readonly cluster: Pick<Cluster, 'read' | 'mergedKeys' | 'exclusivelyOwned'>;
   readonly fingerprints: Fingerprinter;
@@ -31,12 +31,12 @@ export interface DecideDeps extends GatherDeps, Instances {
   readonly isWrittenWithout: (mapping: string, id: TargetId, source: Source) => Promise<boolean>;
   /** Whether a configured mapping wants a target. */
   readonly isDesired: (mapping: string, id: TargetId) => boolean;
-  /** Resolves when the reads of these references are durable in the audit. */
+  /** Resolves when the records of the latest reads of these references are durable in the audit. */
   readonly whenRecorded: (refs: readonly StoreRef[]) => Promise<void>;
   readonly tracer?: Tracer;
 }
 
-/** What was decided for a target, and on what basis. */
+/** The plan for a target, and the data on which it is based. */
 export interface Decision {
   readonly plan: Plan;
   readonly desired: Desired;
@@ -48,11 +48,11 @@ export interface Decision {
 }
 
 export interface PendingDecision extends Decision {
-  /** Resolves when all reads of this decision are durable in the audit. */
+  /** Resolves when the records of all reads of this decision are durable in the audit. */
   readonly whenRecorded: () => Promise<void>;
 }
 
-/** Gathers the sources and plans, without any change. `plan` prints the result, `sync` applies it. */
+/** Reads the sources and plans the change, without making it. `plan` prints the result, `sync` applies it. */
 export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
   const { whenRecorded, ...decision } = await decideBeforeRecorded(mapping, id, deps);
   await whenRecorded();
@@ -60,7 +60,8 @@ export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): 
 }
 
 /**
- * Like `decide`, but does not wait for the records of its reads. Callers must wait for `whenRecorded` before they act.
+ * Like `decide`, but does not wait until the records of its reads are durable. Callers must call `whenRecorded` before
+ * they act.
  */
 export async function decideBeforeRecorded(
   mapping: Mapping,
@@ -70,7 +71,8 @@ export async function decideBeforeRecorded(
   const records: Promise<void>[] = [];
   const read: DecideDeps['read'] = async (refs) => {
     const results = await deps.read(refs);
-    // Call this now, because it returns the records of these reads. `whenRecorded` reports failures to the caller.
+    // Take the records now, before another run reads the same references. Failures reach the caller through
+    // `whenRecorded`.
     const all = deps.whenRecorded(refs);
     records.push(all);
     void Promise.allSettled([all]);
@@ -86,7 +88,7 @@ export async function decideBeforeRecorded(
 }
 
 async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
-  // Read concurrently, so that the reads of several targets can be batched.
+  // Start the read now and await it later, so that the reads of several targets can be batched.
   const liveRead = readLive(id, deps);
   const pin = await deps.readPin(configured.name, id);
   const pinnedTo = pin === undefined ? {} : { pinned: pin.to };
@@ -117,7 +119,8 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
   const { instance, formerInstances, stores, fingerprints } = deps;
   const isDesiredBy = (otherMapping: string): boolean => deps.isDesired(otherMapping, id);
   const proven = await provenAbsentSources(desired, mapping, deps);
-  // An existing foreign Secret was never written by us.
+  // In own mode, an existing Secret either shows its removed sources in an annotation, or is foreign and was never
+  // written by us.
   const mayBeLost = live === undefined || mapping.target.mode === 'merge';
   const without = mayBeLost ? await sourcesWrittenWithout(proven, mapping, id, deps) : [];
   const input = {
@@ -140,7 +143,7 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
   return { plan: isRemovalDone ? UNCHANGED : planned, desired, live, mapping, ...pinnedTo };
 }
 
-/** A plan without keys would end the target. After a released deletion, it must not create an empty Secret. */
+/** Whether the plan would create an empty Secret. After a released deletion, the target must stay deleted. */
 function isWithoutKeys(candidate: Plan): boolean {
   return candidate.kind === 'create' && candidate.manifest.data.size === 0;
 }
@@ -164,7 +167,10 @@ function applyPin(mapping: Mapping, pin: RecordedPin, { stores }: DecideDeps): P
   }
 }
 
-/** The keys that field managers hold: for this mapping, for former instance names, and for orphaned mappings. */
+/**
+ * The keys in a shared Secret that our field managers own: for this mapping, for former instance names, and for
+ * orphaned mappings.
+ */
 function mergeInput(
   live: LiveSecret | undefined,
   { name, target }: Mapping,
@@ -198,7 +204,7 @@ function mergeInput(
   };
 }
 
-/** The part of the live Secret that this mapping wrote. */
+/** The part of the live Secret that this mapping wrote. In own mode, the whole Secret. */
 function ownView(live: LiveSecret | undefined, mapping: Mapping, deps: DecideDeps): LiveSecret | undefined {
   if (live === undefined || mapping.target.mode !== 'merge') return live;
   const { instance } = deps;
@@ -216,7 +222,7 @@ async function provenAbsentSources(
   return absent.filter((_, index) => verdicts[index]);
 }
 
-/** The sources whose keys were removed from a target when they went missing, according to the audit. */
+/** The absent sources whose keys were already removed from the target, according to the audit. */
 async function sourcesWrittenWithout(
   absent: readonly Source[],
   { name, onSourceMissing }: Mapping,

@@ -19,13 +19,16 @@ export interface DestroyDeps extends BrakeDeps {
   readonly cluster: Cluster;
   readonly recorder: Recorder;
   readonly fingerprints: Fingerprinter;
-  /** Called before each removal, because the configuration may have changed. Default: all are still wanted. */
+  /**
+   * Whether to carry out a proposal. Called before each removal, because the configuration may have changed. By
+   * default, all proposals are carried out.
+   */
   readonly isStillWanted?: ((proposal: Proposal) => boolean) | undefined;
 }
 
 /**
- * The deletion step. Only one process runs it at a time. It counts the proposals together with the deletions within the
- * window, and then carries out all proposals or holds all of them.
+ * The deletion step. Only one process runs it at a time. It counts the proposals and the deletions within the brake's
+ * time window. Then it either carries out all proposals or holds all of them.
  * @param note The note of the hold records.
  */
 export async function destroy(
@@ -44,7 +47,7 @@ export async function destroy(
     const outcomes: Outcome[] = [];
     const removeUntilAway = stopWhenAway((proposal) => remove(proposal, deps), clusterError);
     for (const proposal of proposals) {
-      // With many proposals, the last ones are removed minutes after the first.
+      // Check again here: with many proposals, the last removal begins minutes after the first.
       if (deps.isStillWanted?.(proposal) === false) continue;
       const removal = alreadyRemoved.get(proposal);
       if (removal !== undefined) outcomes.push({ ...outcomeOf(proposal, 'unchanged'), ...removal, keys: [] });
@@ -60,7 +63,10 @@ function possiblyLateRemovals({ audit, clock, brake, instances }: BrakeDeps): Pr
   return possibleLateRemovals(audit, since, instances);
 }
 
-/** The number of removals that completed late and that the next deletion step will find. */
+/**
+ * The number of removals that completed after they were recorded as failed. The next deletion step will record their
+ * outcomes.
+ */
 export async function countLateRemovals(
   deps: BrakeDeps & { readonly audit: Pick<AuditStore, 'latest'>; readonly cluster: Pick<Cluster, 'read'> },
 ): Promise<number> {
@@ -72,8 +78,9 @@ export async function countLateRemovals(
 }
 
 /**
- * Records the outcomes of removals that completed late. Unreadable targets are left to the next deletion step. Returns
- * an error if the cluster is unavailable: its late removals are then unknown, and the brake could not count them.
+ * Records the outcomes of removals that completed after they were recorded as failed. The next deletion step checks
+ * unreadable targets again. Returns an error if the cluster is unavailable, because the brake cannot count the unknown
+ * removals.
  */
 async function recordLateRemovals(
   removals: readonly Removal[],
@@ -99,8 +106,8 @@ async function findLateRemovals(
 }
 
 /**
- * Stops when the cluster is unavailable or did not answer several times in a row. The remaining proposals fail with the
- * same error and are proposed again.
+ * Stops calling `work` when the cluster is unavailable or several calls in a row were not answered. The remaining
+ * proposals fail with the same error and are proposed again later.
  */
 function stopWhenAway(
   work: (proposal: Proposal) => Promise<Outcome>,
@@ -117,7 +124,10 @@ function stopWhenAway(
   };
 }
 
-/** Finds proposals that another run has already removed. They are recorded and count already. */
+/**
+ * Finds proposals that another run has already carried out. The audit contains those removals, so the brake already
+ * counts them.
+ */
 export async function findAlreadyRemoved(
   proposals: readonly Proposal[],
   { cluster }: { readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'> },
@@ -126,12 +136,12 @@ export async function findAlreadyRemoved(
     try {
       const live = await cluster.read(id);
       if (live === undefined || live.deleting) return { alive: false };
-      // The target has already been recreated.
+      // A new UID means that the target was deleted and created again.
       if (replacement !== undefined && live.uid !== uid) return { alive: true };
       const isEnded = ending !== undefined && cluster.mergedKeys(live, ending.manager).length === 0;
       return isEnded ? { alive: false } : undefined;
     } catch (thrown) {
-      // The removal itself reports this error.
+      // The removal will report this error itself.
       if (thrown instanceof AppError) return isClusterOutage(thrown) ? 'away' : undefined;
       throw thrown;
     }
@@ -148,7 +158,10 @@ export async function findAlreadyRemoved(
 /** The number of concurrent reads. */
 const READS = 16;
 
-/** Returns results in the order of the items. Stops after several consecutive reads without an answer. */
+/**
+ * Looks up the items concurrently and returns the results in their order. Stops after several consecutive reads without
+ * an answer.
+ */
 async function lookUpEach<In, Out>(
   items: readonly In[],
   lookUp: (item: In) => Promise<Out | 'away'>,
@@ -162,14 +175,15 @@ async function lookUpEach<In, Out>(
   });
 }
 
-/** Carries out a proposal: the deletion, and then the replacement if there is one. */
+/** Carries out a proposal: the deletion, then the replacement if there is one. */
 export async function remove(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
   const { replacement, live } = proposal;
   if (proposal.ending !== undefined) return endMerge(proposal, proposal.ending, deps, note);
   if (replacement === undefined) return removeOnly(proposal, deps, note);
   const { mapping, plan, desired } = replacement;
   const { id } = live;
-  // Check before the deletion. If nothing else is wrong, the dry run reports that the old Secret still exists.
+  // Check before the deletion whether the replacement can be created. The existing Secret causes only a conflict, which
+  // this dry run does not report.
   const refused = await dryRunWrite(plan, id, deps.cluster);
   if (refused !== undefined) {
     const { mapping: name, keys } = proposal;
@@ -178,7 +192,7 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   }
   const removed = await removeOnly(proposal, deps, note);
   if (removed.kind !== 'deleted') return removed;
-  // Although the target is created, pods have read its previous content.
+  // The replacement is a new Secret, but pods have read the content of the deleted one.
   const previousContent = deps.fingerprints.target(id, live.data);
   const job = { mapping, id, attempt: 1, isRepair: false, previousContent };
   const written = await applyPlan(plan, { plan, desired, live: undefined }, job, deps);
@@ -196,7 +210,7 @@ async function removeOnly(proposal: Proposal, deps: DestroyDeps, note?: string):
   return outcomeOf(proposal, error === undefined ? 'deleted' : 'failed', error);
 }
 
-/** Removes only our keys. */
+/** Removes only our keys from a shared Secret. */
 async function endMerge(
   proposal: Proposal,
   manifest: MergeManifest,
@@ -231,7 +245,7 @@ function changeOf(
     sources: [],
     keys: changesOf(keys),
     before: fingerprints.target(live.id, before),
-    // If the recreation fails or is interrupted, a later run sees by this field that the target must exist.
+    // This field records that the target must exist afterwards, in case the recreation fails or is interrupted.
     ...(replacementData === undefined ? {} : { after: fingerprints.target(live.id, replacementData) }),
     replaces: live.resourceVersion,
     uid: live.uid,
@@ -246,8 +260,8 @@ function outcomeOf({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?:
 }
 
 /**
- * Records the intent and the outcome around the work. Records neither if the cluster still refuses what it refused last
- * time.
+ * Records the intent and the outcome around the work. Records neither if the cluster still refuses the change for the
+ * same reason as last time.
  */
 async function recordChange(
   { mapping, live, keys }: Proposal,

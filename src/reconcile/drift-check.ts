@@ -11,25 +11,29 @@ import type { ExpectedLoss } from './latest-records.ts';
 import type { RecordedState, Recorder } from './recorder.ts';
 import { dryRunWrite } from './write.ts';
 
-// Tells drift, a manual change of a target, from a first write and from our own deletions.
+// Distinguishes drift, a manual change of a target, from a first write and from our own deletions.
 
 type ComparisonDeps = Pick<DecideDeps, 'instance' | 'fingerprints'> & { readonly recorder: Recorder };
 
 export interface Comparison {
   readonly isDrift: boolean;
-  /** Nothing of ours exists, and something did before. */
+  /** The target, or our part of it, was written before and does not exist now. */
   readonly isGone?: boolean;
-  /** `refused`: a user deleted the obstacle to make room for our target, as the remedy says. */
+  /**
+   * Why the loss was expected. With `refused`, a user deleted the Secret that blocked our target, as the remedy
+   * advises.
+   */
   readonly expectedLoss?: ExpectedLoss | undefined;
-  /** The fingerprint of the previous content, if that is gone. */
+  /** The fingerprint of the previous content, if that content is lost. */
   readonly previousContent?: string;
   /** The recorded state, if it was read. */
   readonly recorded?: RecordedState | undefined;
 }
 
 /**
- * Whether the planned write would only undo a manual change. For an existing target, its annotations tell. For a
- * missing target, or a merge whose keys are all gone, the audit tells, and it also knows the previous content.
+ * Whether the planned write would only undo a manual change. The annotations of an existing target show that. For a
+ * missing target, or a merge whose keys are all gone, the audit shows it. The audit also contains the fingerprint of
+ * the previous content.
  */
 export async function compareWithLastWrite(
   { plan, desired, live }: Decision,
@@ -42,14 +46,14 @@ export async function compareWithLastWrite(
     plan.kind === 'create' || (plan.kind === 'merge' && isMergeMissing(plan, { instance, mapping: name }));
   if (!isGone) return { isDrift: 'drift' in plan && plan.drift };
   if (desired.kind !== 'ready') return { isDrift: false };
-  // A first sync creates thousands of unrecorded targets, so one query per target must be enough.
+  // A first sync creates thousands of targets without records, so one query per target must be enough.
   const recorded =
     plan.kind === 'create'
       ? await recorder.resolvePrevious(name, id, { live: undefined, restart: [] })
       : undefined;
   if (recorded?.isUnrecorded) return { isDrift: false, recorded };
   let lastWrite = await recorder.lastWrite(name, id);
-  // Our own deletion is not drift, even if it completed late.
+  // Our own deletion is not drift, even if it completed after it was recorded as failed.
   const removal = { action: 'delete', mapping: name, target: id } as const;
   if (lastWrite !== undefined && isSure && live === undefined && (await recorder.recordRemoval(removal)))
     lastWrite = await recorder.lastWrite(name, id);
@@ -66,8 +70,8 @@ export async function compareWithLastWrite(
 }
 
 /**
- * Returns what to report in place of repairing drift. Returns undefined if the target is created anyway: its removal
- * was expected, its namespace was deleted, or it is new in the configuration.
+ * Returns the error to report instead of repairing drift. Returns undefined if the target is created anyway, because
+ * its loss was expected or it is new in the configuration.
  */
 export async function reportDrift(
   id: TargetId,
@@ -85,8 +89,8 @@ export async function reportDrift(
 }
 
 /**
- * Returns an error if the namespace of a missing target is missing too, so the deletion was not drift. Uses a dry run,
- * because reading namespaces would need an extra permission.
+ * Returns an error if the namespace of a missing target does not exist, because the deletion was then not drift. Uses a
+ * dry run, because reading namespaces would need an extra permission.
  */
 async function missingNamespace(
   id: TargetId,
@@ -97,7 +101,7 @@ async function missingNamespace(
   return error && (error.code === 'NAMESPACE_MISSING' || isClusterOutage(error)) ? error : undefined;
 }
 
-/** Whether nothing of a merge exists: it was never written, or the owner replaced the whole Secret. */
+/** Whether nothing of a merge exists: it was never written, or another client replaced the whole Secret. */
 function isMergeMissing(
   { keys, live }: Extract<Plan, { kind: 'merge' }>,
   { instance, mapping }: { readonly instance: string; readonly mapping: string },

@@ -21,7 +21,7 @@ export interface GatherDeps {
   readonly read: (refs: readonly StoreRef[]) => Promise<ReadonlyMap<string, ReadResult>>;
   /** Returns the full keys below a path. Throws if any part of the search fails. */
   readonly find: (store: string, query: FindQuery) => Promise<readonly string[]>;
-  /** Applies the `access` rules. */
+  /** Whether the `access` rules allow a mapping to read a key for a namespace. */
   readonly allows: (use: { mapping: string; namespace: string; store: string; key: string }) => boolean;
   readonly allowsSearch: (use: {
     mapping: string;
@@ -29,16 +29,16 @@ export interface GatherDeps {
     store: string;
     path: string;
   }) => boolean;
-  /** Why no mapping may have this target, independent of the rules. */
+  /** Returns an error if no mapping may have this target, independent of the `access` rules. */
   readonly forbiddenTarget?: (id: TargetId) => AppError | undefined;
 }
 
-/** Reads the current target. Its recorded sources show which keys a search has lost. */
+/** Reads the current target. Its recorded sources reveal keys that a search no longer finds. */
 type ReadLive = () => Promise<LiveSecret | undefined>;
 
 /**
- * Reads all sources of a target, or fails. If the mapping may not read all of them, nothing is read. A search that
- * could find forbidden keys does not run.
+ * Reads all sources of a target, or fails. If the mapping may not read one of them, nothing is read. A search that
+ * could find forbidden keys is not run.
  */
 export async function gather(
   mapping: Mapping,
@@ -93,9 +93,9 @@ export async function gather(
 }
 
 /**
- * The keys of the live target that no source of the mapping gives any more.
- * @throws AppError SOURCE_ABSENT if the target holds only templates, has fewer sources than before, and its annotation
- * has no room to name them.
+ * The keys of the live target that no source of the mapping provides any more.
+ * @throws AppError SOURCE_ABSENT if the target has fewer sources than before and the missing ones are unknown. That is
+ * the case if it contains only templates and its annotation has no room for source names.
  */
 function unexplainedKeys(
   mapping: Mapping,
@@ -105,7 +105,7 @@ function unexplainedKeys(
   const { template } = mapping;
   const templateKeys = template?.data ?? {};
   const annotations = live?.annotations ?? {};
-  // The count is meaningless for another configuration of the mapping.
+  // After a change of the mapping's configuration, the recorded count cannot be compared.
   const isSameConfig = annotations[ANNOTATION.config] === configHash(mapping);
   const previousCount = isSameConfig ? countOfSources(annotations[ANNOTATION.sources]) : undefined;
   if (template?.only && previousCount !== undefined && previousCount > data.size)
@@ -116,8 +116,8 @@ function unexplainedKeys(
 }
 
 /**
- * Expected errors of a store or the cluster become values here. Other errors and an interruption are not about this
- * target and are thrown.
+ * Returns expected errors of a store or the cluster. Throws other errors, and interruptions, because they do not
+ * concern this target.
  */
 async function resultOrError<T>(work: () => Promise<T>): Promise<T | AppError> {
   try {
@@ -144,8 +144,8 @@ export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find
 }
 
 /**
- * A key that still exists is missing from a search either because it lost its tag, which is an ordinary change, or
- * because the list is stale. If a list without the tags includes the key, it lost its tag.
+ * Removes the keys that only lost their tag, which is an ordinary change. A key that exists although the search misses
+ * it has either lost its tag, or the list is stale. If a list without tags contains the key, it lost its tag.
  */
 async function withoutUntagged(
   lost: FoundKeys,

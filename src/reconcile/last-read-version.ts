@@ -2,27 +2,30 @@ import type { AuditRecord } from '../audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../audit/store.ts';
 import { objectTypeOf, type SourceObject, type StampedVersion } from '../core/read-result.ts';
 
-/** Identifies what was read. Without `object` it is the secret itself. */
+/** The object that was read. Without `object`, it is a plain secret. */
 export interface ReadSource {
   readonly store: string;
   readonly key: string;
   readonly object?: SourceObject | undefined;
-  /** The version that a mapping names. Without it, the current version. */
+  /** The version that a mapping names. If omitted, the current version. */
   readonly version?: string | undefined;
 }
 
-/** The note names the store definition at the time of the read, and the object type unless it is a plain secret. */
+/**
+ * The note of a read. It contains the hash of the store definition at that time, and the object type unless it is a
+ * plain secret.
+ */
 export function definitionNote(definition: string | undefined, object: SourceObject): string {
   const note = `definition ${definition ?? 'unknown'}`;
   return object === 'secret' ? note : `${note} object ${object}`;
 }
 
-/** Adds the stamp that the store's lists show for this version. */
+/** Like `definitionNote`, with the stamp that the store's lists show for this version. */
 function stampNote(definition: string, stamp: string, object: SourceObject): string {
   return `${definitionNote(definition, object)} stamp ${stamp}`;
 }
 
-/** The note of a read that does not count as proof of absence. A plain secret without a stamp has no note. */
+/** The note of a read that does not count as proof of absence. A plain secret without a stamp has none. */
 export function readNote(
   definition: string | undefined,
   object: SourceObject,
@@ -35,9 +38,9 @@ export function readNote(
 type ReadRecord = Pick<AuditRecord, 'note' | 'outcome' | 'sources'>;
 
 /**
- * Whether a read record is about this source. The object type must match. A failed read of a named version counts only
- * for sources that name that version. A successful read counts for all of them, because names such as `AWSPREVIOUS` are
- * not recorded.
+ * Whether a read record concerns this source. The object type must match. A failed read of a named version counts only
+ * for sources that name this version. A successful read counts for all versions, because names such as `AWSPREVIOUS`
+ * are not recorded.
  */
 export function isReadOf(record: ReadRecord, source: Omit<ReadSource, 'store' | 'key'>): boolean {
   const [failed] = record.sources;
@@ -52,11 +55,14 @@ function isAboutObject({ note }: Pick<ReadRecord, 'note'>, object: SourceObject)
   return recordedObject === object;
 }
 
-/** Every read of an absence is recorded, so there may be many records of another object with this name. */
+/**
+ * Maximum number of skipped records of other objects with this name. There may be many, because every read of an absent
+ * object is recorded.
+ */
 const MAX_UNRELATED_RECORDS = 200;
 
 /**
- * The latest read of a source. Returns undefined when too many reads of other objects with the same name are newer. The
+ * The latest read of a source. Returns undefined if too many newer reads concern other objects with the same name. The
  * source then counts as never read, which costs at most one extra record or read.
  */
 export async function lastRead(
@@ -69,7 +75,7 @@ export async function lastRead(
     const byVersion = await audit.latest({ store, key, version }, ['read']);
     if (byVersion?.outcome !== 'failed')
       return byVersion !== undefined && isAboutObject(byVersion, object) ? byVersion : undefined;
-    // The end of the failure is recorded under the version that the name resolved to.
+    // The read that ended the failure is recorded under the version to which the name resolved.
     const read = await audit.latest({ store, key, outcome: 'ok' }, ['read']);
     return read !== undefined && read.sequence > byVersion.sequence && isAboutObject(read, object)
       ? read
@@ -78,7 +84,7 @@ export async function lastRead(
   return lastReadMatching(audit, { store, key }, source);
 }
 
-/** Like `lastRead`, among the records that match a filter. */
+/** Like `lastRead`, but considers only records that match the filter. */
 export async function lastReadMatching(
   audit: Pick<AuditStore, 'latest' | 'list'>,
   filter: RecordFilter,
@@ -91,14 +97,17 @@ export async function lastReadMatching(
   return earlier.find((record) => isReadOf(record, source));
 }
 
-/** Covers keys that are also read by named versions, and installations that share the audit. */
+/**
+ * Number of older reads to search. Newer reads may concern named versions of the key, or come from other installations
+ * that share the audit.
+ */
 const EARLIER_READS = 10;
 
 /**
- * The latest recorded version of a key that has a stamp, read by any process. A stamp proves itself: lists show another
- * stamp as soon as there is a new version. Reads without a stamp, from another store definition or of another object
- * type are skipped. Returns undefined if the latest read failed, because only another read shows the end of the
- * failure.
+ * The latest recorded version of a key that has a stamp, read by any process. A stamp changes with every new version,
+ * so a list shows whether the recorded version is current. Skips reads without a stamp and reads from another store
+ * definition or of another object type. Returns undefined if the latest read failed, because only another read shows
+ * whether the failure has ended.
  */
 export async function lastReadVersion(
   audit: Pick<AuditStore, 'latest' | 'list'>,

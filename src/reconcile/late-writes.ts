@@ -7,15 +7,17 @@ import { isMergeEnd } from './brake.ts';
 import { CHANGE_ACTIONS, lastChange, latestRecord } from './latest-records.ts';
 import { containsWrite, SEEN_IN_CLUSTER, sourceText } from './write-verification.ts';
 
-/** Codes of failed writes whose result was unknown: the cluster did not answer, and a check did not find the write. */
+/**
+ * Codes of failed writes with an unknown result: the cluster did not answer, and a later check did not find the write.
+ */
 const UNKNOWN_RESULT_CODES: readonly ErrorCode[] = ['CLUSTER_UNAVAILABLE', 'INTERRUPTED', 'INTERNAL'];
 
 const WRITE_ACTIONS = CHANGE_ACTIONS.filter((action) => action !== 'delete' && action !== 'rollback');
 
 /**
- * Detects a write that the API server completed after we lost the connection and after our check did not find it.
+ * Detects a write that the API server completed after our connection was lost and our check did not find the write.
  * Returns the outcome to record. Returns undefined if no such write is recorded, if a newer change exists, or if the
- * target looks the same as after the previous change.
+ * target cannot be distinguished from its state after the previous change.
  */
 export async function lateWrite(
   audit: Pick<AuditStore, 'latest' | 'list'>,
@@ -27,7 +29,8 @@ export async function lateWrite(
   if (unknownResult?.failed.after === undefined || !containsWrite(live, unknownResult.failed))
     return undefined;
   const { failed, intent, previous } = unknownResult;
-  // If the Secret was missing or had other content before, the previous change's content is gone by now.
+  // If the Secret was missing or had other content before the write, its present content cannot come from the previous
+  // change.
   const isDistinguishable = intent.resourceVersion === undefined || failed.before !== failed.after;
   if (previous !== undefined && hasSameContent(previous, failed) && !(live.ours && isDistinguishable))
     return undefined;
@@ -36,8 +39,8 @@ export async function lateWrite(
 }
 
 /**
- * Like `lateWrite`, for a deletion or the end of a merge whose target is gone. Somebody else may have removed the
- * target; it still counts as our removal. Otherwise the brake would not count it and would allow one removal too many.
+ * Like `lateWrite`, for a target that is gone after a deletion or the end of a merge. The removal counts as ours even
+ * if another client made it. Otherwise the brake would allow one removal too many.
  */
 export async function lateRemoval(
   audit: Pick<AuditStore, 'latest' | 'list'>,
@@ -62,7 +65,7 @@ function isRemoval(record: AuditRecord): boolean {
   return record.action === 'delete' || isMergeEnd(record);
 }
 
-/** Removals of all mappings since a time that may have completed late. */
+/** Removals that were recorded as failed since a given time and that may have completed later, for all mappings. */
 export async function possibleLateRemovals(
   audit: Pick<AuditStore, 'list'>,
   since: string,
@@ -72,7 +75,7 @@ export async function possibleLateRemovals(
   const kinds = REMOVAL_ACTIONS.flatMap((action) => UNKNOWN_RESULT_CODES.map((code) => ({ action, code })));
   for (const instance of instances)
     for (const { action, code } of kinds) {
-      // Filter by code, because the cluster may have refused many removals.
+      // Filter by code in the query, because there may be many removals that the cluster refused.
       const failed = { action, code, phase: 'outcome', outcome: 'failed', since, instance } as const;
       for await (const page of pagesOf(audit, failed, PAGE_SIZE))
         for (const record of page) {
@@ -89,11 +92,11 @@ export async function possibleLateRemovals(
 interface UnknownResult {
   readonly failed: AuditRecord;
   readonly intent: AuditRecord;
-  /** The last change before this one. */
+  /** The last change before the failed write. */
   readonly previous: AuditRecord | undefined;
 }
 
-/** Returns undefined if another change was made after it began. */
+/** The latest write with an unknown result. Returns undefined if another change was made after that write began. */
 async function latestUnknownResult(
   audit: Pick<AuditStore, 'latest' | 'list'>,
   mapping: string,

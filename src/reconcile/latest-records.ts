@@ -38,7 +38,7 @@ export const TARGET_STATE_ACTIONS: readonly Action[] = [
   'sweep',
 ];
 
-/** The actions that change a target, and `rollback`, with which a person requests a change. */
+/** The actions that change a target, and `rollback`, which records that a person requested a change. */
 export const CHANGE_ACTIONS: readonly Action[] = [
   'create',
   'update',
@@ -49,14 +49,17 @@ export const CHANGE_ACTIONS: readonly Action[] = [
 ];
 
 /**
- * Suffix of the note of a change whose outcome was found only after another change had replaced it. Its record is newer
- * than the record of the change that replaced it.
+ * Suffix of the note of a replaced change: its outcome was found only after the next change of the target. The outcome
+ * record of the replaced change is newer than the record of the next change.
  */
 export const REPLACED_SINCE = ', replaced since';
 
 const PAGE_SIZE = 50;
 
-/** The last write of a target for a mapping, in the order of the writes. The order of the records can differ. */
+/**
+ * The change of a target that was made last for a mapping. The order of the records can differ from the order of the
+ * changes.
+ */
 export async function lastChange(
   audit: AuditReader,
   mapping: string,
@@ -81,10 +84,7 @@ export function isReplaced({ note }: AuditRecord): boolean {
 
 const WRITE_ACTIONS = CHANGE_ACTIONS.filter((action) => action !== 'delete');
 
-/**
- * Whether the last write of a target lacked a source that an earlier write used. Deletions that ended the target do not
- * count.
- */
+/** Whether the last write of a target lacked a source that an earlier write used. If the target was deleted, false. */
 export async function isWrittenWithout(
   audit: AuditReader,
   mapping: string,
@@ -100,7 +100,7 @@ export async function isWrittenWithout(
   return lastWriteWithSource !== undefined && lastWriteWithSource.sequence !== lastWrite?.sequence;
 }
 
-/** Whether our last change deleted the target and did not recreate it. */
+/** Whether our last change deleted the target without recreating it. */
 export async function isRemoved(
   audit: AuditReader,
   mapping: string,
@@ -122,7 +122,7 @@ export async function isUnresolved(
   return record !== undefined && record.outcome !== 'ok';
 }
 
-/** Codes of a Secret that we may not change. A user may delete it to make room for our target. */
+/** Codes of a refused Secret that we may not change. A user may delete such a Secret to make room for our target. */
 export const OBSTACLE_CODES: readonly string[] = [
   'NOT_OWNED',
   'TARGET_CLAIMED',
@@ -130,14 +130,14 @@ export const OBSTACLE_CODES: readonly string[] = [
 ] satisfies ErrorCode[];
 
 /**
- * `refused`: the last Secret in its place was refused, and a user may delete it. `ended`: the target was deleted with
+ * `refused`: another Secret blocked the target, and a user may have deleted it. `ended`: the target was deleted with
  * its namespace.
  */
 export type ExpectedLoss = 'refused' | 'ended';
 
 /**
- * Explains why a missing target was not deleted by hand. Applies only if our target has not existed since. Other failed
- * attempts are ignored.
+ * Returns why a missing target was not deleted by hand, if the audit shows a reason. The reason does not apply if our
+ * target has existed since then. Other failed attempts are ignored.
  */
 export async function expectedLoss(
   audit: AuditReader,

@@ -18,8 +18,8 @@ export interface OrphanDeps {
   /** Whether any mapping wants this target. */
   readonly isDesired: (id: TargetId) => boolean;
   /**
-   * Called after each target, whether the read succeeded or not. There may be thousands of targets and a cluster that
-   * does not answer.
+   * Called after each target, whether the read succeeded or not. With thousands of targets or a cluster that does not
+   * answer, a scan takes long.
    */
   readonly onProgress?: (() => void) | undefined;
 }
@@ -28,7 +28,7 @@ export interface OrphanDeps {
 export interface Orphan {
   readonly live: LiveSecret;
   readonly mapping: string;
-  /** The policy that its mapping had set. */
+  /** The policy that its mapping had set, from the target's annotation. */
   readonly onMappingRemoved: 'keep' | 'delete';
 }
 
@@ -41,13 +41,13 @@ export interface Unreadable {
 export interface OrphanScan {
   readonly orphans: readonly Orphan[];
   readonly unreadable: readonly Unreadable[];
-  /** Targets that do not exist, as `formatTarget` writes them. */
+  /** Targets that do not exist, in the format of `formatTarget`. */
   readonly missing: ReadonlySet<string>;
 }
 
 /**
- * Finds the targets that are no longer in the configuration. The audit knows every target that was ever created, so no
- * list of all Secrets is needed. The given `namespaces` are searched as well, in case the audit was lost.
+ * Finds the targets that are no longer in the configuration. The audit contains every target that was ever created, so
+ * no list of all Secrets is needed. The given `namespaces` are listed as well, in case the audit was lost.
  */
 export async function findOrphans(deps: OrphanDeps, namespaces: readonly string[] = []): Promise<OrphanScan> {
   const { audit, cluster, instances, isDesired } = deps;
@@ -75,7 +75,7 @@ export async function findOrphans(deps: OrphanDeps, namespaces: readonly string[
     const live = await readIfPossible(() => cluster.read(id), formatTarget(id), unreadable);
     deps.onProgress?.();
     if (live === undefined && unreadable.length === failureCount) missing.add(formatTarget(id));
-    // Other instances that share the audit have targets too, which we may not be allowed to read.
+    // The audit may also contain targets of other instances, which we may not be allowed to read. Ignore those.
     if (
       unreadable.length > failureCount &&
       (await latestRecord(audit, id, CHANGE_ACTIONS, instances)) === undefined
@@ -86,7 +86,9 @@ export async function findOrphans(deps: OrphanDeps, namespaces: readonly string[
   return { orphans, unreadable, missing };
 }
 
-/** An unreadable target must not hide the others. Targets in a missing namespace no longer exist. */
+/**
+ * Continues after an unreadable target, so that the others are found. Targets in a missing namespace no longer exist.
+ */
 async function readIfPossible<T>(
   read: () => Promise<T>,
   subject: string,
@@ -134,11 +136,11 @@ export interface MergeDeps extends OrphanDeps {
   readonly isDesiredBy: (mapping: string, id: TargetId) => boolean;
   /** Targets that the configured mappings merge into. */
   readonly mergeTargets: readonly TargetId[];
-  /** The missing targets from `findOrphans`. Most old targets are among them, and they hold nothing of ours. */
+  /** The missing targets from `findOrphans`, which need no read. Most targets from the past are among them. */
   readonly missing: ReadonlySet<string>;
 }
 
-/** Proposes to end the merges whose mapping was removed and had set `onMappingRemoved: delete`. */
+/** Proposes to end the merges of removed mappings that had set `onMappingRemoved: delete`. */
 export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposal[]> {
   const { audit, cluster, instances, isDesired, isDesiredBy, mergeTargets, missing, fingerprints } = deps;
   const sharedTargets = new Set(mergeTargets.map(formatTarget));
@@ -149,14 +151,14 @@ export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposa
   for (const id of candidates.toSorted(compareTargets)) {
     const live = await readIfPossible(() => cluster.read(id), formatTarget(id), []);
     deps.onProgress?.();
-    // If a bridge owns the Secret now, its keys belong to that owner.
+    // If an instance of secretbridge now owns the whole Secret, the keys belong to that owner.
     if (live === undefined || live.deleting || isOwned(live)) continue;
     for (const merge of mergesIn(live)) {
       const { instance, mapping, onMappingRemoved } = merge;
       if (!instances.includes(instance) || isDesiredBy(mapping, id) || onMappingRemoved === 'keep') continue;
       const ending = mergeEnd(merge);
       const heldKeys = new Set(cluster.mergedKeys(live, ending.manager));
-      // An annotation can be copied. The field manager on the API server cannot.
+      // The annotation alone is no proof, because it can be copied. The field manager on the API server cannot.
       if (heldKeys.size === 0) continue;
       const ownData = new Map([...live.data].filter(([key]) => heldKeys.has(key)));
       proposals.push({

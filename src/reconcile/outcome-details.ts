@@ -6,7 +6,6 @@ import type { Outcome, SourceVersion } from './outcome.ts';
 
 type OutcomeDetails = Pick<Outcome, 'resourceVersion' | 'sources' | 'certificateExpiresAt'>;
 
-/** The details of an outcome: resource version, source versions and certificate expiry. */
 export function outcomeDetails(
   plan: Plan,
   live: LiveSecret | undefined,

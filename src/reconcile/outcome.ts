@@ -6,21 +6,21 @@ import type { KeyPlan } from '../sync/compare.ts';
 import type { Desired } from '../sync/desired.ts';
 import type { Plan } from '../sync/plan.ts';
 
-/** The outcome kinds in the order in which a summary prints them. */
+/** The outcome kinds, in the order of a printed summary. */
 export const OUTCOMES = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;
 export type OutcomeKind = (typeof OUTCOMES)[number];
 
-/** A target to destroy. The job of a target only proposes it. */
+/** A proposal to destroy a target. The job of a target proposes, and the deletion step decides. */
 export interface Proposal {
   readonly mapping: string;
-  /** The Secret as it was read when its ownership was checked. */
+  /** The Secret as read for the check of its ownership. */
   readonly live: LiveSecret;
   readonly keys: readonly KeyPlan[];
-  /** Only a person may release it. */
+  /** Whether only a person may release the deletion. */
   readonly held: boolean;
-  /** Set if only our keys in a foreign Secret are removed and the Secret stays. */
+  /** Set if only our keys are removed from a foreign Secret, which itself stays. */
   readonly ending?: MergeManifest;
-  /** The target that is created in its place at once. */
+  /** The target that is created immediately after the deletion. */
   readonly replacement?: Replacement;
 }
 
@@ -30,12 +30,14 @@ export interface Replacement {
   readonly desired: Desired;
 }
 
-/** A version of a source from which a target is made. */
+/** A source version that a target uses. */
 export interface SourceVersion {
   readonly store: string;
   readonly key: string;
   readonly version: string;
-  /** When the store created that version, in milliseconds since 1970. Left out if the store does not tell. */
+  /**
+   * When the store created the version, in milliseconds since 1970. Left out if the store does not return this time.
+   */
   readonly createdAt?: number;
 }
 
@@ -47,22 +49,23 @@ export interface Outcome {
   /** Why the target was refused, held or failed. */
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
-  /** Whether the target exists afterwards and is ours. */
+  /** Whether the target exists after the run and is ours. */
   readonly alive: boolean;
-  /** The target was changed or deleted by hand, and the mapping only reports drift. */
+  /** The target was changed or deleted by hand, and the mapping is configured to only report drift. */
   readonly drifted?: boolean;
   /**
-   * The current resource version, as written or read. Left out if the target does not exist or the version is unknown.
+   * The current resource version, from the write or the read. Left out if the target does not exist or the version is
+   * unknown.
    */
   readonly resourceVersion?: string;
-  /** Each version once. Left out if not all sources could be read. */
+  /** The source versions, without duplicates. Left out if not all sources could be read. */
   readonly sources?: readonly SourceVersion[];
   /** For a `kubernetes.io/tls` target: when its certificate expires, in milliseconds since 1970. */
   readonly certificateExpiresAt?: number;
-  /** Workload restarts are pending because of it. */
+  /** Whether the write made workload restarts necessary. */
   readonly restarts?: boolean;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
-  /** With `held`: the proposal that the deletion step still has to decide on. */
+  /** The proposal that the deletion step has yet to decide on. Set only with `held`. */
   readonly proposal?: Proposal;
 }

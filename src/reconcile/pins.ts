@@ -9,10 +9,10 @@ import { PIN_REMEDY, type Pin, type Pinned } from '../sync/pin.ts';
 import type { GatherDeps } from './gather.ts';
 import { latestRecord } from './latest-records.ts';
 
-// Pins are audit records: the latest `rollback` or `unpin` record of a target decides. There is no other state.
+// A pin is stored only in the audit: the latest `rollback` or `unpin` record of a target decides.
 
 export interface RecordedPin extends Pin {
-  /** The recorded fingerprints of a source version, up to the record that the target is rolled back to. */
+  /** The fingerprints recorded for a source version before the record to which the target is rolled back. */
   readonly fingerprintsAtPin: (
     source: Pick<TargetSource, 'store' | 'key' | 'version'>,
   ) => Promise<readonly string[]>;
@@ -32,8 +32,8 @@ export async function readPin(
 }
 
 /**
- * More values under one version than a store has object types. The store has then restarted its version numbers several
- * times.
+ * Maximum number of read records of one version. A version has more than one value per object type only if the store
+ * restarted its version numbers, so 20 records are enough.
  */
 const MAX_READ_RECORDS = 20;
 
@@ -54,8 +54,8 @@ export function recordedPin(
 }
 
 /**
- * Reads for a pinned target. A pinned version that is missing or has another value counts as gone, because the key may
- * have been recreated with new versions. A pinned source never counts as absent, so no key is removed.
+ * Wraps `read` for a pinned target. A pinned version that is missing or has another value counts as gone, because the
+ * key may have been recreated. A pinned source never counts as absent, so no key is removed.
  */
 export function readPinned(
   pin: RecordedPin,
@@ -92,7 +92,7 @@ export function readPinned(
   };
 }
 
-/** The caller adds the source to the error. */
+/** The caller adds the source as the subject of the error. */
 function versionGone(detail?: string): ReadResult {
   const error = new AppError('VERSION_GONE', {
     ...(detail === undefined ? {} : { detail }),
@@ -101,17 +101,20 @@ function versionGone(detail?: string): ReadResult {
   return { kind: 'failed', error };
 }
 
-/** The note of a rollback: the target record and the stores at that time. */
+/**
+ * The note of a rollback: the sequence of the record to roll back to, and the store definitions at the time of the
+ * rollback.
+ */
 export function pinNote({ to, stores }: Pick<Pin, 'to' | 'stores'>): string {
   return [`to record ${to}`, ...[...stores].map(([name, hash]) => `${name}@${shortHash(hash)}`)].join(' ');
 }
 
-/** A prefix that is long enough to tell two definitions with the same store name apart. */
+/** A prefix of the hash that is long enough to distinguish two definitions of the same store name. */
 export function shortHash(definition: string): string {
   return definition.slice(0, 8);
 }
 
-/** The record to which this record pins a target. */
+/** The sequence of the record to which this `rollback` record pins a target. */
 export function pinnedTo(record: Pick<Entry, 'action' | 'sources' | 'note'>): number | undefined {
   return pinOf(record)?.to;
 }

@@ -17,27 +17,30 @@ export interface PresenceDeps {
   readonly instances: readonly string[];
 }
 
-/** What is already known about desired targets. `undefined` means that only a read from the cluster can tell. */
+/** Known facts about desired targets. `undefined` means that the cluster must be read. */
 export interface KnownPresence {
   /** The target exists and belongs to this instance. */
   readonly isPresent: (target: DesiredTarget) => boolean | undefined;
-  /** The target exists and was created by its mapping. */
+  /** The target exists and its own mapping created it. */
   readonly isCreated: (target: DesiredTarget) => boolean | undefined;
 }
 
 export const NO_KNOWN_PRESENCE: KnownPresence = { isPresent: () => undefined, isCreated: () => undefined };
 
-/** An orphaned target that is kept until its mapping has created the replacement. The mapping may have been renamed. */
+/**
+ * An orphaned target that is kept until its replacement exists. The mapping that creates the replacement may have
+ * another name after a rename.
+ */
 export interface AwaitingReplacement {
   readonly mapping: string;
   readonly target: TargetId;
-  /** The target that must exist first. */
+  /** The replacement, which must exist first. */
   readonly until: TargetId;
-  /** The mapping that creates that target. */
+  /** The mapping that creates the replacement. */
   readonly by: string;
 }
 
-/** Whether a target exists and belongs to this instance. Any mapping may have created it. */
+/** Whether a target exists and belongs to this instance, whichever mapping created it. */
 export async function isPresent(desired: DesiredTarget, deps: PresenceDeps): Promise<boolean> {
   const live = await readLive(desired, deps);
   if (live === undefined) return false;
@@ -54,7 +57,7 @@ async function isCreated(desired: DesiredTarget, deps: PresenceDeps): Promise<bo
   return isOurs(live, deps.instances) && live.labels[LABEL.mapping] === name;
 }
 
-/** An unreadable target counts as missing, so that nothing is deleted because of it. */
+/** Treats an unreadable target as missing, so that no orphan is deleted because of it. */
 async function readLive(
   { id, error }: DesiredTarget,
   { cluster }: PresenceDeps,
@@ -68,7 +71,7 @@ async function readLive(
   }
 }
 
-/** An annotation can be copied. The field manager on the API server cannot. */
+/** The annotation alone is no proof, because it can be copied. The field manager on the API server cannot. */
 function holdsMerge(
   { mapping }: DesiredTarget,
   live: LiveSecret,
@@ -83,10 +86,10 @@ function holdsMerge(
 }
 
 /**
- * Defers removals until the replacements exist, so that a rename creates the new target before it removes the old one.
- * An orphan waits while its mapping wants a target that it has not created yet. The mapping may have been renamed, so
- * an ending merge waits for all mappings that merge into the same Secret. An orphaned target waits for all mappings in
- * its namespace that read the same sources.
+ * Defers removals until the replacements exist, so that after a rename the new target is created before the old one is
+ * removed. An orphan waits for the targets that its mapping has not created yet. Because the mapping itself may have
+ * been renamed, more mappings are considered. An ending merge waits for all mappings that merge into the same Secret.
+ * An orphaned target waits for all mappings in its namespace that read the same sources.
  */
 export async function deferReplaced(
   proposals: readonly Proposal[],
@@ -140,7 +143,10 @@ export async function deferReplaced(
   return { proposals: ready, waiting };
 }
 
-/** When a namespace lost its label, no other target replaces the one that is removed there. */
+/**
+ * Whether another target of the mapping may replace the removed one. If a namespace only lost its label, no target
+ * does.
+ */
 function isMoved({ live }: Proposal, target: TargetSpec | undefined): boolean {
   return target !== undefined && (target.namespaceSelector === undefined || target.secret !== live.id.secret);
 }

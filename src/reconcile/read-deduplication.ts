@@ -1,24 +1,24 @@
 import { objectTypeOf, refId, type StoreRef } from '../core/read-result.ts';
 
 /**
- * Remembers the latest recorded read of each source while no other process writes to the audit. Asking the audit about
- * each source in each cycle would take longer than reading from a nearby store.
+ * Remembers the latest recorded read of each source while no other process writes to the audit. Without it, each cycle
+ * would query the audit for each source, which takes longer than reading from a nearby store.
  */
 export interface ReadDeduplication {
-  /** Call before asking the audit about a source. */
+  /** Call before querying the audit for a source. */
   lookUp(source: StoreRef): Promise<ReadLookup>;
-  /** Call before and after appending a record of another read, even if the append may have failed. */
+  /** Call before and after appending a new read record, even if the append may have failed. */
   forget(source: StoreRef): void;
   /**
-   * Waits until no other task of this process records a read of the source. Returns a function that releases the lock.
-   * Two concurrent tasks would each record a read that neither has found in the audit.
+   * Waits until no other task of this process is recording a read of the source. Returns a function that releases the
+   * lock. Without the lock, two concurrent tasks would both record a read that the audit does not contain yet.
    */
   lock(source: StoreRef): Promise<() => void>;
   /** Sets whether the latest read of a reference by this process failed. An absence is not a failure. */
   setFailing(source: StoreRef, isFailed: boolean): void;
   /**
-   * Whether the latest read failed; only another read shows the end of a failure. Undefined if this process has not
-   * read it.
+   * Whether the latest read by this process failed, or undefined if there was none. Only another read can end the
+   * failure.
    */
   isFailing(source: StoreRef): boolean | undefined;
   /** Call when the set of sources changes. */
@@ -26,15 +26,15 @@ export interface ReadDeduplication {
 }
 
 export interface ReadLookup {
-  /** Whether this is certainly the latest recorded read, so that the audit need not be asked. */
+  /** Whether this is certainly the latest recorded read. If so, the audit need not be queried. */
   isLast(reading: string): boolean;
-  /** Remembers this read as the latest, as the audit has confirmed. */
+  /** Remembers this read as the latest, after the audit has confirmed it. */
   remember(reading: string): void;
 }
 
 /**
- * @param readAuditVersion While the version stays the same, only this process has appended to the audit. Undefined if
- * that cannot be determined now.
+ * @param readAuditVersion While the returned version stays the same, only this process has appended to the audit.
+ * Returns undefined if the version cannot be determined.
  */
 export function createReadDeduplication(
   readAuditVersion: () => Promise<number | undefined>,
@@ -57,7 +57,7 @@ export function createReadDeduplication(
       return {
         isLast: (reading) => isCurrent() && lastReads.get(key) === reading,
         remember(reading) {
-          // The audit's answer may not include records that were appended in the meantime.
+          // The audit's answer may lack records that were appended after the query.
           if (isCurrent() && invalidations === invalidationsBefore) lastReads.set(key, reading);
         },
       };
@@ -87,7 +87,10 @@ export function createReadDeduplication(
   };
 }
 
-/** Several objects can share a name. A record of a named version also describes the current one. */
+/**
+ * The object type is part of the key, because objects of several types can share a name. The version is not, because a
+ * record of a named version also describes the current one.
+ */
 function keyOf({ store, ref }: StoreRef): string {
   return JSON.stringify([store, ref.key, objectTypeOf(ref)]);
 }

@@ -11,7 +11,7 @@ type ReadRecordsDeps = Pick<
   'audit' | 'actor' | 'requestId' | 'fingerprints' | 'stores' | 'readDeduplication'
 >;
 
-/** Records reads: new values, failures that begin or change, and every absence. */
+/** Records reads: new values, new or changed failures, and every absence. */
 export function createReadRecords({
   audit,
   actor,
@@ -38,7 +38,7 @@ export function createReadRecords({
   const lastReadOf = ({ store, ref }: StoreRef) =>
     lastRead(audit, { store, key: ref.key, object: objectTypeOf(ref), version: ref.version });
 
-  /** The latest read of this version. After a failure, older records are searched. */
+  /** The latest read that returned this version. If the previous read failed, searches older records. */
   const lastReadOfVersion = async (
     { store, ref }: StoreRef,
     version: string,
@@ -50,7 +50,10 @@ export function createReadRecords({
     return lastReadMatching(audit, filter, { object: objectTypeOf(ref) });
   };
 
-  /** Holds the lock until the record is durable. Otherwise the next reader would not find it in the audit. */
+  /**
+   * Runs the work under the source's lock until the record is durable. An earlier release would let the next reader
+   * miss the record in the audit.
+   */
   const exclusivePerSource = async (
     source: StoreRef,
     work: () => Promise<PendingRecord | undefined>,
@@ -92,10 +95,10 @@ export function createReadRecords({
     const sameVersion = await lastReadOfVersion(source, version, previous);
     const isKnown = sameVersion?.after === after;
     const isReplaced = !isKnown && fingerprints.matches(sameVersion?.after ?? '', value) === false;
-    // The replacement is recorded, because the process may end before it writes the targets.
+    // Records the replaced value, because the process may end before it writes the targets.
     const replaced = isReplaced ? sameVersion?.after : isKnown ? sameVersion.before : undefined;
     if (replaced !== undefined) replacedValues.add(refId(source));
-    // In most cases the latest read is this one.
+    // Usually the latest recorded read is identical.
     if (isKnown && !isFailure) {
       if (replaced === undefined) keep();
       return undefined;
@@ -106,7 +109,7 @@ export function createReadRecords({
         { store, key, version, fingerprint: after },
         { object },
       );
-      // The end of a failure is recorded even if the value is not new.
+      // The end of a failure is recorded even if the value is known.
       const since = isFailure ? previous.sequence : 0;
       if (earlierRead !== undefined && earlierRead.sequence > since) return undefined;
     }
@@ -135,7 +138,7 @@ export function createReadRecords({
     const sources = requestedVersion === undefined ? [] : [{ store, key, version: requestedVersion }];
     const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
     const entry = { ...entryOf(source, tookMs), outcome: 'failed', code, sources } as const;
-    // Every read of an absence counts toward its proof, for this store definition only.
+    // Every read of an absent source counts toward the proof of its absence, for this store definition only.
     if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
       await append(source, { ...entry, note: definitionNote(stores.get(store), objectTypeOf(ref)) });
       return;
@@ -150,7 +153,7 @@ export function createReadRecords({
 
   const lastReadFailed = async (source: StoreRef): Promise<boolean> => {
     const isFailed = (await lastReadOf(source))?.outcome === 'failed';
-    // A concurrent read has newer information.
+    // Keep the result of a concurrent read, which is newer.
     if (readDeduplication.isFailing(source) === undefined) readDeduplication.setFailing(source, isFailed);
     return isFailed;
   };
@@ -165,7 +168,8 @@ export function createReadRecords({
         return undefined;
       }
       const recording = await recordFound(source, result, tookMs);
-      // If the record fails, the end of the failure must still be recorded by a later read.
+      // Clear the failure only after the record is durable. If the append fails, a later read must record the end of
+      // the failure.
       const isRecorded = () => readDeduplication.setFailing(source, false);
       if (recording === undefined) isRecorded();
       else recording.durable.then(isRecorded, () => undefined);

@@ -23,20 +23,23 @@ export interface ReconcileDeps extends DecideDeps {
 }
 
 export interface ReconcileOptions {
-  /** How to treat a target that was only changed by hand. The `sync` command repairs it. */
+  /** How to treat a target that differs only by manual changes. The `sync` command repairs it. */
   readonly drift?: 'repair' | 'report';
-  /** The target is new in the configuration, so its absence is not drift. */
+  /** Whether the target is new in the configuration, so that its absence is not drift. */
   readonly isNew?: boolean;
-  /** Called before a write, because the configuration may change while sources are read. Default: still desired. */
+  /**
+   * Whether the target is still desired. Called before a write, because the configuration may change while sources are
+   * read. Defaults to true.
+   */
   readonly isStillDesired?: (() => boolean) | undefined;
 }
 
-/** The number of lost write races before the next run has to decide again. */
+/** Maximum number of write conflicts in one run. After that, the next run decides again. */
 const MAX_ATTEMPTS = 3;
 
 /**
- * Brings one target in sync: gather, plan, record the intent, write, record the outcome. Errors of the target or its
- * sources become outcomes. Only an unavailable audit is thrown, because nothing may be written without it.
+ * Syncs one target: reads the sources, plans, records the intent, writes, and records the outcome. Errors of the target
+ * or its sources become outcomes. If the audit is unavailable, throws, because nothing may be written without a record.
  */
 export async function reconcile(
   mapping: Mapping,
@@ -94,7 +97,7 @@ export async function reconcile(
       case 'refuse':
       case 'fail': {
         const kind = ({ refuse: 'refused', fail: 'failed' } as const)[plan.kind];
-        // The target is known to be missing here: a failed read gives another error code.
+        // With this code the target was read and does not exist, because a failed read has another code.
         if (plan.error.code === 'SOURCE_ABSENT' && decision.live === undefined)
           await recorder.recordRemoval({ action: 'delete', mapping: mapping.name, target: id });
         await recorder.recordFailure(mapping.name, id, { kind, error: plan.error, keys: plan.keys });
@@ -140,7 +143,7 @@ export async function reconcile(
   }
 }
 
-/** Whether the decision found the target, and it is ours. */
+/** Whether the target was found and is ours. */
 export function isPresentAndOurs(
   { plan, live }: Pick<Decision, 'plan' | 'live'>,
   mapping: Mapping,
@@ -150,8 +153,8 @@ export function isPresentAndOurs(
 }
 
 /**
- * Whether the takeover of the Secret was refused, for example because of its type. It is not ours until it has been
- * adopted.
+ * Whether the adoption of the Secret was refused, for example because of its type. Until it is adopted, the Secret is
+ * not ours.
  */
 function isUnadopted(
   { kind }: Plan,
@@ -169,7 +172,7 @@ interface Observation {
   readonly comparison: Comparison;
 }
 
-/** @param isSure Whether a missing target is really missing. False for a list, which may be stale. */
+/** @param isSure Whether a missing target was read from the cluster. False for a list, which may be stale. */
 async function observe(
   mapping: Mapping,
   id: TargetId,
@@ -181,8 +184,9 @@ async function observe(
 }
 
 /**
- * Observes a target that a list shows as missing, without reading it. That is enough to create a target that was never
- * written: if it exists, the POST fails and the target is read. In all other cases the target must be read first.
+ * Observes a target that is missing from a list, without reading it. This is enough for a target that was never
+ * written: if the Secret exists after all, the POST fails and the target is read. In all other cases returns undefined,
+ * and the target must be read first.
  */
 async function observeMissing(
   mapping: Mapping,
@@ -199,7 +203,7 @@ async function observeMissing(
 
 type DestructivePlan = Extract<Plan, { kind: 'delete' | 'recreate' | 'hold' }>;
 
-/** Turns a plan that the job of a target may not apply itself into a proposal. */
+/** Converts a destructive plan, which the job of a target may not apply itself, into a proposal. */
 export function proposalOf(mapping: Mapping, { desired }: Decision, plan: DestructivePlan): Proposal {
   const { live, keys } = plan;
   const proposal = { mapping: mapping.name, live, keys, held: plan.kind === 'hold' };
@@ -211,7 +215,7 @@ export function proposalOf(mapping: Mapping, { desired }: Decision, plan: Destru
   };
 }
 
-/** The outcome of a target that could not be decided. */
+/** Records and returns the outcome of a target for which no decision is possible. */
 export async function recordUndecidable(
   mapping: Mapping,
   id: TargetId,

@@ -30,49 +30,62 @@ import { createUnresolvedIntents, type UnresolvedIntents } from './unresolved-in
 
 export interface Recorder {
   readonly requestId: string;
-  /** References, by `refId`, whose recorded value under the same version was replaced. */
+  /**
+   * The ids (`refId`) of references whose value changed although the version stayed the same, according to the audit.
+   */
   readonly replacedValues: ReadonlySet<string>;
   /**
-   * Whether the latest read of a reference failed. If so, it must be read again, even if a list shows no change. Asks
-   * this process first, which answers synchronously, and the audit before the first read.
+   * Whether the latest read of a reference failed. If so, it must be read again, even if a list shows no change. The
+   * answer is synchronous if this process has read the reference. Otherwise the audit is queried.
    */
   isFailing(source: StoreRef): boolean | Promise<boolean>;
   command(command: Command): Promise<void>;
-  /** The record of a new value has its place in the log when this resolves, but may not be durable yet. */
+  /**
+   * Records a read. When the promise resolves, the record of a new value has its position in the log, but may not be
+   * durable yet.
+   */
   read(source: StoreRef, result: ReadResult, tookMs?: number): Promise<PendingRecord | undefined>;
   /**
-   * Records an intent and returns the change with its attempt number. Skips the numbers of open attempts, because an
-   * outcome closes one attempt.
+   * Records an intent and returns the change with its attempt number. Skips the numbers of unresolved attempts, so that
+   * each outcome belongs to exactly one intent.
    */
   intent(change: Change): Promise<Change>;
-  /** Records an outcome and its pending restarts in one append, so that a crash loses neither. */
+  /** Records an outcome and its pending restarts in one append, so that a crash cannot separate them. */
   outcome(
     change: Change,
     result: { error?: AppError; resourceVersion?: string; note?: string },
   ): Promise<{ readonly restarts: boolean }>;
   /** Marks a change whose result is unknown, so that recovery looks for its outcome later. */
   addUnresolved(change: Change): void;
-  /** The last write of a target for a mapping, with the content that it left. Undefined after an intended deletion. */
+  /**
+   * The last write of a target for a mapping, with the fingerprint of the content that pods may have read. Undefined
+   * after an intended deletion.
+   */
   lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined>;
-  /** Why a missing target was not deleted by hand, if so. */
+  /** Why the loss of a missing target was expected. Undefined if somebody may have deleted the target by hand. */
   expectedLoss(mapping: string, target: TargetId): Promise<ExpectedLoss | undefined>;
-  /** Records that a target cannot be decided or must not be changed, when that begins or changes. */
+  /** Records a failure, refusal or hold of a target, unless the latest record already reports the same. */
   recordFailure(mapping: string, target: TargetId, what: TargetFailure): Promise<void>;
-  /** Records that all attempts lost a write race. The next run tries again. */
+  /** Records that all attempts of a run ended in a write conflict. The next run tries again. */
   giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
-  /** Records that a target is in sync again after a failure. Also does what `resolvePrevious` does. */
+  /** Records that a target is in sync again after a failure. Calls `resolvePrevious` first. */
   recordInSync(
     mapping: string,
     target: TargetId,
     now: CurrentTarget,
   ): Promise<{ readonly restarts: boolean }>;
-  /** Returns the recorded state. Records the real outcome first if a write recorded as failed has succeeded. */
+  /**
+   * Returns the recorded state. If a write that was recorded as failed has succeeded, records its real outcome first.
+   */
   resolvePrevious(mapping: string, target: TargetId, now: CurrentTarget): Promise<RecordedState>;
-  /** Records the outcome of a removal that is recorded as failed, if the target is gone. */
+  /**
+   * If a removal is recorded as failed but the target is gone, records the removal as successful. Returns whether it
+   * did.
+   */
   recordRemoval(removal: Removal): Promise<boolean>;
   /** Records that a person releases a held change. */
   release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;
-  /** Records that a person pins or unpins a target. With an error: that the request was refused. */
+  /** Records that a person pins or unpins a target. With an error, records that the request was refused. */
   pin(mapping: string, target: TargetId, pin: Pin | 'unpin', error?: AppError): Promise<void>;
   sweep(counts: Readonly<Record<string, number>>, ok: boolean): Promise<void>;
 }
@@ -80,7 +93,7 @@ export interface Recorder {
 export interface TargetFailure {
   readonly kind: 'refused' | 'held' | 'failed';
   readonly error: AppError;
-  /** The planned changes of its keys. */
+  /** The planned changes of the target's keys. */
   readonly keys?: readonly KeyPlan[];
   /** The note of the record. A hold with another note is recorded as a new hold. */
   readonly note?: string | undefined;
@@ -92,12 +105,11 @@ export interface CurrentTarget {
   readonly restart: readonly Workload[];
 }
 
-/** The recorded state of a target. */
 export interface RecordedState {
   /** No record of the target exists. */
   readonly isUnrecorded?: boolean;
   readonly restarts: boolean;
-  /** The error code of the last failure. */
+  /** The error code of the last attempt, if it failed. */
   readonly failed?: string | undefined;
 }
 
@@ -115,7 +127,7 @@ export interface RecorderDeps {
   readonly instances: readonly string[];
   readonly clock: Clock;
   readonly unresolvedIntents?: UnresolvedIntents;
-  /** Shared by all readers of one app. */
+  /** Shared by all recorders of the process. */
   readonly readDeduplication?: ReadDeduplication | undefined;
 }
 
@@ -210,7 +222,7 @@ export function createRecorder({
     async lastWrite(mapping, target) {
       const last = await lastChange(audit, mapping, target, instances);
       if (last?.action !== 'delete') return last;
-      // The deletion was part of a replacement, so pods have read the content from before.
+      // For a deletion that was part of a replacement, return the content before it, because pods have read that.
       const { after: replacementContent, before: previousContent, ...deleted } = last;
       return replacementContent === undefined || previousContent === undefined
         ? undefined
@@ -222,13 +234,13 @@ export function createRecorder({
     async recordFailure(mapping, target, { kind, error, keys = [], note }) {
       const previous = await lastStateRecord(target, mapping);
       const changes = changesOf(keys);
-      // A release names the held change, so a different change is a new hold.
+      // A person releases one specific change, so a different change is a new hold.
       const isSame =
         kind !== 'held' || (previous?.note === note && isDeepStrictEqual(previous?.keys, changes));
       if (previous?.outcome === kind && previous.code === error.code && isSame) return;
       const action = kind === 'held' ? 'hold' : 'refuse';
       const { code, subject: errorSubject } = error;
-      // A report of an absent source must name the source.
+      // The report of an absent source must contain the source's name.
       const subject = kind === 'held' || errorSubject === formatTarget(target) ? undefined : errorSubject;
       const text = note ?? subject;
       const noteField = text === undefined ? {} : { note: text };
@@ -258,7 +270,7 @@ export function createRecorder({
 
     async recordRemoval(removal) {
       const previous = await lastStateRecord(removal.target, removal.mapping);
-      // A newer attempt may have failed or been held since.
+      // The latest record decides, because a newer attempt may have succeeded.
       const isUnresolved = previous !== undefined && previous.outcome !== 'ok';
       const lateOutcome = isUnresolved ? await lateRemoval(audit, removal, instances) : undefined;
       if (lateOutcome !== undefined) await append(lateOutcome);

@@ -15,21 +15,24 @@ export interface RecoverDeps {
   readonly cluster: Pick<Cluster, 'read'>;
   /** The current instance name and the former ones. */
   readonly instances: readonly string[];
-  /** The workloads that a mapping restarts. A change found during recovery counts like any other. */
+  /**
+   * The workloads that a mapping restarts. A change that is found during recovery restarts them like any other change.
+   */
   readonly restartOf?: (mapping: string) => readonly Workload[];
   /** The unresolved intents of this process. */
   readonly unresolvedIntents?: UnresolvedIntents;
   /**
-   * Called for a change that was not applied. Its failure is then the latest record of the target, although another
-   * process may have brought it in sync earlier.
+   * Called for a change that was not applied. Its failure becomes the latest record of the target, even if another
+   * process has brought the target in sync since.
    */
   readonly onNotApplied?: (mapping: string, target: TargetId) => void;
 }
 
 /**
- * Records the outcome of each open intent by reading the cluster. An intent stays open after a crash, or when its
- * outcome could not be recorded. Intents stay open if the cluster does not answer, or if another instance made them,
- * because its cluster may be another one. Resolves with the number of closed intents.
+ * Reads the cluster to find the outcome of each unresolved intent, and records it. An intent is unresolved after a
+ * crash, or if its outcome could not be recorded. It stays unresolved while the cluster does not answer. Intents of
+ * other instances are skipped, because they may belong to another cluster. Resolves with the number of resolved
+ * intents.
  */
 export async function recoverIntents({
   audit,
@@ -39,13 +42,13 @@ export async function recoverIntents({
   unresolvedIntents = createUnresolvedIntents(),
   onNotApplied = () => undefined,
 }: RecoverDeps): Promise<number> {
-  // Restart intents are pending work. The restart cycle checks their workloads.
+  // Restart intents are pending work, which the restart cycle checks.
   const readOwnIntents = async () =>
     (await unresolvedIntents.refresh(() => audit.unresolvedIntents(unresolvedIntents.has))).filter(
       ({ instance, action }) => instances.includes(instance) && action !== 'restart',
     );
   if ((await readOwnIntents()).length === 0) return 0;
-  // Only one process at a time, because two would each record an outcome.
+  // Run in one process at a time. Otherwise two processes would each record an outcome.
   return audit.exclusively('recover', async () =>
     closeAll(await readOwnIntents(), {
       audit,
@@ -64,8 +67,8 @@ async function closeAll(
 ): Promise<number> {
   let closed = 0;
   let unanswered = 0;
-  // Newest first: of several equal intents, the newest is the applied one. A process would not have started it if it
-  // had seen an earlier one applied.
+  // Newest first: if several intents would write the same content, the newest was applied. If an earlier one had been
+  // applied before the newest began, there would have been nothing to write.
   for (const intent of intents.toSorted((a, b) => b.sequence - a.sequence)) {
     const verification = await verifyIntent(intent, cluster);
     unanswered = verification.kind === 'unknown' && verification.isAway ? unanswered + 1 : 0;
@@ -78,8 +81,8 @@ async function closeAll(
       isOurs: unresolvedIntents.has(intent),
       isReplaced: !isApplied,
     });
-    // A deletion between two versions of a target has no content that pods could read. A replaced change is restarted
-    // for by its successor, unless that left the content as it was.
+    // No restart after a deletion: it leaves no content that pods could read. After a replaced change, the next change
+    // restarts the workloads, unless it wrote the same content.
     const isContentCurrent =
       isApplied || (applied !== undefined && (await isContentUnchangedSince(intent, { audit, instances })));
     const needsRestart = isContentCurrent && intent.action !== 'delete' && intent.note !== SAME_BYTES;
@@ -107,8 +110,8 @@ async function verifyIntent(intent: AuditRecord, cluster: Pick<Cluster, 'read'>)
 }
 
 /**
- * Whether a later recorded change of another process made what was found. The resource version cannot tell, because
- * others also write to the Secret, for example other merging mappings.
+ * Whether a later recorded change of another process explains the state found in the cluster. The resource version is
+ * no evidence, because others also write to the Secret, for example other merging mappings.
  */
 async function isFromLaterChange(
   { sequence, mapping = '', namespace = '', secret = '', action, after }: AuditRecord,
@@ -119,7 +122,7 @@ async function isFromLaterChange(
   return action === 'delete' ? last.action === 'delete' : last.after === after;
 }
 
-/** Whether the last change came later and wrote the same content again. */
+/** Whether the last change was later and wrote the same content again. */
 async function isContentUnchangedSince(
   { mapping = '', namespace = '', secret = '', after }: AuditRecord,
   { audit, instances }: Pick<RecoverDeps, 'audit' | 'instances'>,
@@ -131,8 +134,9 @@ async function isContentUnchangedSince(
 const PAGE = 100;
 
 /**
- * Whether the next change of the same target found this one applied, and replaced it. After a deletion, the next change
- * of any mapping must have found nothing. A change without new values cannot be told from one that was not applied.
+ * Whether the next change of the same target replaced this one after it was applied. For a deletion, the next change of
+ * any mapping must have found no Secret. For a change without new values the answer is no, because it cannot be
+ * distinguished from one that was not applied.
  */
 async function appliedBeforeNext(
   intent: AuditRecord,
@@ -152,15 +156,17 @@ async function appliedBeforeNext(
   }
   if (next === undefined) return undefined;
   if (isDeletion) return next.resourceVersion === undefined ? { kind: 'applied' } : undefined;
-  // A recreated target has no previous content and replaces no version.
+  // If the next change replaced no version, the target was missing. If it replaced the same version, this change was
+  // not applied.
   if (next.resourceVersion === undefined || next.resourceVersion === resourceVersion) return undefined;
   if (next.before === after) return { kind: 'applied', resourceVersion: next.resourceVersion };
   return isUnderForeignEdit(intent, next) ? { kind: 'applied' } : undefined;
 }
 
 /**
- * Whether the next change found this one with a manual edit on top. If the target was missing before, only we can have
- * created it. Otherwise the next change with the same goal found some of the keys already correct.
+ * Whether this change was applied and then edited by hand before the next change. If the target was missing before,
+ * only we can have created it. Otherwise a next change to the same content that changes fewer keys shows that some keys
+ * were already written.
  */
 function isUnderForeignEdit({ resourceVersion, keys, after }: AuditRecord, next: AuditRecord): boolean {
   if (resourceVersion === undefined) return next.action === 'update' || next.action === 'repair';

@@ -3,12 +3,12 @@ import type { Workload } from '../core/mapping.ts';
 import { formatWorkload, isContentChange } from '../sync/restart.ts';
 
 /**
- * An outcome belongs to the intent of the same request, Secret and attempt. Restart attempts start at 11, so that they
- * do not collide with the attempts of the write.
+ * An outcome belongs to the intent with the same request, Secret and attempt. Restart attempts start at 11, so they
+ * never equal the attempts of the write.
  */
 const FIRST_ATTEMPT = 11;
 
-/** The restart intents that follow a successful write. None if the content that pods may have read did not change. */
+/** The restart intents after a successful write. Empty if the content that pods may have read did not change. */
 export function restartIntents(written: Entry, restart: readonly Workload[]): readonly Entry[] {
   if (written.outcome !== 'ok' || !isContentChange(written)) return [];
   const { actor, requestId, mapping, namespace, secret, after } = written;

@@ -9,8 +9,8 @@ export interface DesiredTarget {
   readonly mapping: Mapping;
   readonly id: TargetId;
   /**
-   * Set if the selector could not be resolved. The entry then stands for any number of targets, and its namespace is
-   * `*`.
+   * Set if the namespace selector could not be resolved. The entry then represents any number of targets, and its
+   * namespace is `*`.
    */
   readonly error?: AppError;
 }
@@ -23,8 +23,8 @@ export function targetsOf(mappings: readonly Mapping[]): readonly DesiredTarget[
 }
 
 /**
- * The explicit targets and those in the namespaces that the selectors match now. Selectors never match the bridge's own
- * namespace.
+ * The explicit targets, and the targets in the namespaces that the selectors match now. Selectors never match the
+ * namespace of secretbridge itself.
  */
 export async function resolveTargets(
   mappings: readonly Mapping[],
@@ -55,7 +55,7 @@ export async function resolveTargets(
   return sorted((await Promise.all(mappings.map(resolve))).flat());
 }
 
-/** The targets that are known without asking the cluster. */
+/** The targets that are known before the cluster is read. Mappings with a selector have one unresolved entry each. */
 export function unresolvedTargets(mappings: readonly Mapping[]): readonly DesiredTarget[] {
   const error = new AppError('INTERNAL', { detail: 'the namespaces have not been read yet' });
   const selecting = mappings.filter(({ target }) => target.namespaceSelector !== undefined);
@@ -71,7 +71,10 @@ function inNamespaces(mapping: Mapping, namespaces: readonly string[]): readonly
   return [...new Set(namespaces)].map((namespace) => ({ mapping, id: { namespace, secret } }));
 }
 
-/** If several mappings want one target, the first by name comes first. The others find it claimed, or merge into it. */
+/**
+ * If several mappings want one target, the first one in order of name creates it. The others are refused, or merge into
+ * it.
+ */
 function sorted(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
   return targets.toSorted(
     (a, b) => compareTargets(a.id, b.id) || compareText(a.mapping.name, b.mapping.name),
@@ -85,7 +88,7 @@ export function byMapping(targets: readonly DesiredTarget[]): readonly DesiredTa
   );
 }
 
-/** What a mapping may do to its targets beyond creating and updating them. */
+/** The operations that a mapping may perform beyond creating and updating its targets. */
 export function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping): {
   readonly deletes: boolean;
   readonly merges: boolean;
@@ -95,7 +98,10 @@ export function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping)
   return { deletes: mayDelete && !merges, merges };
 }
 
-/** Whether a mapping wants a target. A mapping with an unresolved selector may want its Secret in any namespace. */
+/**
+ * Returns a function that reports whether a mapping wants a target. A mapping with an unresolved selector may want its
+ * Secret in any namespace.
+ */
 export function desiredIndex(targets: readonly DesiredTarget[]): (mapping: string, id: TargetId) => boolean {
   const index = mappingsByTarget(targets);
   const isDesired = (mapping: string, namespace: string, secret: string): boolean =>
@@ -105,14 +111,14 @@ export function desiredIndex(targets: readonly DesiredTarget[]): (mapping: strin
 }
 
 /**
- * Indexed by namespace, then by Secret. One string key for each of ten thousand targets would use more memory than the
- * rest of the index.
+ * Maps namespace and Secret to the names of the mappings. The nested maps save memory: ten thousand combined string
+ * keys would need more than the rest of the index.
  */
 function mappingsByTarget(
   targets: readonly DesiredTarget[],
 ): ReadonlyMap<string, ReadonlyMap<string, readonly string[]>> {
   const index = new Map<string, Map<string, readonly string[]>>();
-  // The targets of one mapping share its list.
+  // Targets of the same mapping share one list, to save memory.
   const singleMappingLists = new Map<string, readonly string[]>();
   for (const { mapping, id } of targets) {
     const { name } = mapping;
@@ -134,7 +140,10 @@ export function desiredByAny(targets: readonly DesiredTarget[]): (id: TargetId) 
   return ({ namespace, secret }) => isDesired(namespace, secret) || isDesired(UNKNOWN_NAMESPACE, secret);
 }
 
-/** The targets that may be in a namespace. Targets with an unresolved selector may be in any namespace. */
+/**
+ * Returns a function that finds the targets in a namespace. Targets with an unresolved selector may be in any
+ * namespace.
+ */
 export function byNamespace(
   targets: readonly DesiredTarget[],
 ): (namespace: string) => readonly DesiredTarget[] {

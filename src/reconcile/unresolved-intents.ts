@@ -1,7 +1,7 @@
 import type { AuditRecord } from '../audit/entry.ts';
 import type { TargetId } from '../core/target.ts';
 
-/** The fields that tie an outcome to its intent. */
+/** The fields that connect an outcome to its intent. */
 export interface ChangeId {
   readonly requestId: string;
   readonly target: TargetId;
@@ -9,14 +9,14 @@ export interface ChangeId {
 }
 
 /**
- * Changes of this process that ended without a recorded outcome. Either the audit did not accept the outcome, or the
- * cluster could not be asked for the result. Other processes cannot tell such an intent from one whose write is still
- * running.
+ * Changes of this process without a recorded outcome. Either the append of the outcome failed, or the cluster did not
+ * report the result. Other processes cannot know whether such a write is still running, so this process resolves the
+ * intents itself.
  */
 export interface UnresolvedIntents {
   add(change: ChangeId): void;
   has(intent: AuditRecord): boolean;
-  /** Reads the open intents and forgets those that are closed by now. */
+  /** Reads the unresolved intents and forgets those that have been resolved. */
   refresh(find: () => Promise<readonly AuditRecord[]>): Promise<readonly AuditRecord[]>;
 }
 

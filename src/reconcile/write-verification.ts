@@ -12,14 +12,17 @@ import type { Recorder } from './recorder.ts';
 export interface WriteResult {
   readonly error?: AppError;
   readonly resourceVersion?: string;
-  /** Workload restarts are pending because of it. */
+  /** Whether the write made workload restarts necessary. */
   readonly restarts?: boolean;
 }
 
-/** The note of an outcome that was found by reading the cluster after a call without an answer. */
+/** The note of an outcome that was determined by reading the cluster, because the call received no answer. */
 export const SEEN_IN_CLUSTER = 'read from the cluster';
 
-/** A write without an answer may have succeeded. Only a read from the cluster can tell. */
+/**
+ * Records the outcome of a write that ended with an error. A write without an answer may have succeeded, so the cluster
+ * is read.
+ */
 export async function resolveFailedWrite(
   error: AppError,
   change: Change,
@@ -33,7 +36,7 @@ export async function resolveFailedWrite(
     return { error };
   }
   const verification = await verifyWrite(change, deps.cluster);
-  // Still unknown: the recovery of unresolved intents checks again.
+  // The result is still unknown. The recovery of unresolved intents checks again.
   if (verification.kind === 'unknown') {
     deps.recorder.addUnresolved(change);
     return { error };
@@ -56,15 +59,13 @@ export interface Applied {
 
 interface Unknown {
   readonly kind: 'unknown';
-  /** The cluster does not answer at all now. */
+  /** Whether the cluster does not answer at all. */
   readonly isAway?: boolean;
 }
 
 export type WriteVerification = Applied | { readonly kind: 'absent' } | Unknown;
 
-/**
- * Whether the cluster holds what a change would have written. Compares the fingerprint and the sources of the target.
- */
+/** Whether a change is present in the cluster. Compares the fingerprint and the sources of the target. */
 export async function verifyWrite(
   {
     action,
@@ -84,13 +85,14 @@ export async function verifyWrite(
     if (thrown instanceof AppError) return { kind: 'unknown', isAway: isClusterOutage(thrown) };
     throw thrown;
   }
-  // Only finalizers keep the Secret, or somebody has already created another one with this name.
+  // A Secret with a deletion timestamp is kept only by finalizers. Another UID means that somebody has already created
+  // a new Secret with this name.
   if (action === 'delete') {
     const isGone = live === undefined || live.deleting || (uid !== undefined && live.uid !== uid);
     return { kind: isGone ? 'applied' : 'absent' };
   }
   if (live === undefined || live.resourceVersion === replaces) return { kind: 'absent' };
-  // Only the end of a merge leaves nothing of ours.
+  // A change without content afterwards is the end of a merge.
   if (after === undefined) {
     const hasMergeAnnotation = mergesIn(live).some((merge) => merge.mapping === mapping);
     return hasMergeAnnotation

@@ -26,13 +26,13 @@ export interface WriteJob {
   readonly mapping: Mapping;
   readonly id: TargetId;
   readonly attempt: number;
-  /** The write undoes a manual change. */
+  /** Whether the write undoes a manual change. */
   readonly isRepair: boolean;
-  /** The fingerprint of the previous content, if that is gone. */
+  /** The fingerprint of the previous content, if that content is lost. */
   readonly previousContent?: string;
 }
 
-/** If `whenRecorded` is left out, the reads are already recorded. */
+/** If `whenRecorded` is left out, the records of the reads are already durable. */
 type RecordedDecision = Decision & Partial<Pick<PendingDecision, 'whenRecorded'>>;
 
 export type Data = LiveSecret['data'];
@@ -67,7 +67,9 @@ export async function applyPlan(
   }
 }
 
-/** One fsync makes the reads and the intent durable. */
+/**
+ * Records the intent and waits for the records of the reads concurrently, so that one fsync makes all of them durable.
+ */
 async function recordIntent(
   change: Change,
   { whenRecorded }: RecordedDecision,
@@ -89,8 +91,8 @@ const LASTING_CODES: readonly string[] = [
 ] satisfies ErrorCode[];
 
 /**
- * Checks with a dry run whether a write would fail like the last one. Every real attempt adds two records, even if
- * nothing has changed.
+ * Checks with a dry run whether a write would still be refused like the last one. Otherwise every attempt would add two
+ * records to the audit, although nothing has changed.
  */
 export async function stillRefused(
   failed: string | undefined,
@@ -101,7 +103,7 @@ export async function stillRefused(
   return dryRunRefusal(failed, (how) => write(plan, id, cluster, how));
 }
 
-/** Like `stillRefused`, for any change. */
+/** Like `stillRefused`, for any kind of change. */
 export async function dryRunRefusal(
   failed: string | undefined,
   work: (how: WriteOptions) => Promise<unknown>,
@@ -111,7 +113,7 @@ export async function dryRunRefusal(
   return LASTING_CODES.includes(error?.code ?? '') ? error : undefined;
 }
 
-/** Why the cluster would refuse a write. A dry run does not detect a lost race. */
+/** Returns the error with which the cluster would refuse a write. A dry run does not detect a write conflict. */
 export function dryRunWrite(plan: WritePlan, id: TargetId, cluster: Cluster): Promise<AppError | undefined> {
   return dryRunError((how) => write(plan, id, cluster, how));
 }
@@ -180,7 +182,7 @@ function actionOf(plan: WritePlan): 'create' | 'update' | 'adopt' {
   return plan.kind === 'update' && plan.adopts ? 'adopt' : 'update';
 }
 
-/** What we hold of a target before and after the write. In a foreign Secret, only our keys. */
+/** The content that we own of a target before and after the write. In a foreign Secret, only our keys. */
 function dataOf(plan: WritePlan): readonly [Data, Data] {
   if (plan.kind === 'create') return [new Map(), plan.manifest.data];
   if (plan.kind === 'update') return [plan.live.data, plan.change.data];
@@ -189,8 +191,8 @@ function dataOf(plan: WritePlan): readonly [Data, Data] {
 }
 
 /**
- * Whether the write changes any bytes of the Secret. If a merge adds or releases a key that others hold with the same
- * value, the content stays the same.
+ * Whether the write changes any bytes of the Secret. A merge may only add or release ownership of a key that others own
+ * with the same value.
  */
 function changesBytes(plan: WritePlan, { exclusivelyOwned }: Pick<Cluster, 'exclusivelyOwned'>): boolean {
   if (plan.kind !== 'merge') return true;

@@ -26,7 +26,7 @@ export interface Rollout {
 }
 
 export interface RestartRecords {
-  /** Oldest first. */
+  /** Whether results are ordered oldest first. */
   readonly pending: readonly PendingRestart[];
   /** The latest rollout of each workload since `rolloutsSince`. */
   readonly rollouts: readonly Rollout[];

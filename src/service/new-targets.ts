@@ -7,7 +7,7 @@ import type { TargetStates } from './target-states.ts';
 
 /**
  * Targets that a running service added and has not written yet, because of a new mapping or a newly selected namespace.
- * The audit may know earlier Secrets of the same names. Their absence is not drift, since the present targets have not
+ * The audit may contain earlier Secrets of the same names. Their absence is not drift, since the present targets have not
  * been edited.
  */
 export interface NewTargets extends Disposable {

@@ -22,7 +22,7 @@ export interface ServiceParts {
   readonly logger: Logger;
   readonly tracer?: Tracer;
   readonly random: () => number;
-  /** Defaults to system timers. */
+  /** Starts a timer. Default: system timers. */
   readonly wake?: StartTimer;
   readonly instance: string;
   readonly queue: Queue;
@@ -51,7 +51,7 @@ export interface ServiceParts {
   /** A stable id of a held change. */
   readonly heldId: (held: TargetState) => string;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
-  /** Reports bytes of large values that a run has acquired. */
+  /** Called with the size of large values that a run has read. */
   readonly onLargeValues?: ((bytes: number) => void) | undefined;
   readonly onCycle: () => void;
   /** Whether all replicas use the same configuration. */

@@ -119,7 +119,7 @@ export interface Requester {
 }
 
 export interface RollbackRequest {
-  /** The sequence of a record that names the source versions. */
+  /** The sequence number of the record whose source versions are restored. */
   readonly to: number;
   /** Required if the mapping has several targets. */
   readonly namespace?: string | undefined;
@@ -198,7 +198,7 @@ export interface Service {
   release(id: string, by: Requester, requestId: string): Promise<SyncAnswer>;
   /** The orphaned targets, which no mapping wants. */
   orphans(by: Requester, requestId: string): Promise<OrphansAnswer>;
-  /** Deletes the orphaned targets. The brake applies as for every deletion. */
+  /** Deletes the orphaned targets. The brake applies as for all other deletions. */
   prune(by: Requester, requestId: string): Promise<PruneAnswer>;
   /** All loops, for `livez`. */
   loops(): readonly LoopState[];

@@ -98,7 +98,8 @@ function missingProof(source: Source, { live, stores, isProvenAbsent }: AbsenceI
 
 /**
  * Whether the target was made from this source and lost its keys because the source is gone. The target records this
- * itself. For a missing target the audit tells; otherwise it could not be recreated before its source returns.
+ * itself. For a missing target, the audit records it; otherwise the target could not be recreated before its source
+ * returns.
  */
 function wasRemoved(
   source: Source,
@@ -137,7 +138,7 @@ function lacksKeysOf(
 
 /**
  * Whether a key of the target was made from another object with the same name. The annotation does not record the
- * object type. The mapping that wrote the target tells it, unless several of its sources may give that key.
+ * object type. It is taken from the mapping that wrote the target, unless several of its sources may give that key.
  */
 function isFromOtherObject(name: string, source: Source, { data, dataFrom }: Mapping): boolean {
   const explicit = Object.entries(data).flatMap(([key, giver]) => (key === name ? [giver] : []));

@@ -15,7 +15,7 @@ export type Desired =
       readonly sources: ReadonlyMap<string, TargetSource>;
       /** Sources that do not exist in the store. They contribute nothing to `data`. */
       readonly absent: readonly Source[];
-      /** For each key: when its version was created, in milliseconds since 1970, if the store tells. */
+      /** For each key: when its version was created, in milliseconds since 1970, if the store returns it. */
       readonly createdAt?: ReadonlyMap<string, number>;
     }
   | { readonly kind: 'failed'; readonly error: AppError };

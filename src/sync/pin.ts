@@ -81,7 +81,7 @@ function versionOf(source: Source, { to, sources }: Pin): string | undefined {
   const versions = distinct(sameKey);
   if (versions.length < 2) return versions[0];
   // The record names two versions of one key, as with AWSCURRENT and AWSPREVIOUS. It does not say which target key was
-  // made from which, but the property may tell.
+  // made from which, but the property may show it.
   const sameProperty = distinct(sameKey.filter(({ property }) => isSameProperty(property, source.property)));
   if (sameProperty.length === 1) return sameProperty[0];
   throw new AppError('ROLLBACK_AMBIGUOUS', {

@@ -64,7 +64,7 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly error: AppError;
-      /** Set if only our keys in a foreign Secret are removed and the Secret stays. */
+      /** Set if only our keys are removed from a foreign Secret, which itself stays. */
       readonly ending?: MergeManifest;
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
@@ -84,7 +84,7 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'isProvenAbsent' | 
   readonly merged: readonly string[];
   /** With `mode: merge`: the keys held under former names of the instance. */
   readonly former?: readonly FormerMerge[];
-  /** With `mode: merge`: the keys of orphaned mappings. This mapping may be a renamed one of them. */
+  /** With `mode: merge`: the keys of orphaned mappings, because this mapping may be one of them under a new name. */
   readonly orphaned?: readonly FormerMerge[];
   /** With `mode: merge`: returns the fields that only these merges hold. Left out if unknown. */
   readonly exclusivelyOwned?: (merges: readonly MergeOwner[]) => OwnedFields;

@@ -15,7 +15,7 @@ export interface RunResult {
     | 'failed'
     | 'contested';
   readonly code?: ErrorCode | undefined;
-  /** The delay that the remote side asked for, in milliseconds. */
+  /** The delay that the server asked for, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
 }
 

@@ -281,7 +281,7 @@ describe('an immutable target', () => {
   });
 });
 
-describe('a merge into a Secret of others', () => {
+describe('a merge into a Secret of another owner', () => {
   const MERGE = DB_ONLY.replace('namespace: apps', 'namespace: apps, mode: merge');
 
   it('pins only its own keys, and repairs manual edits of them', async () => {

@@ -100,7 +100,7 @@ describe('preflight', () => {
     expect((await runPreflight({ versions })).omitted).toEqual(['app-3', 'app-7']);
   });
 
-  it('omits missing targets and those of others', async () => {
+  it('omits missing targets and those of other owners', async () => {
     const metas = {
       2: () => undefined,
       4: (target: DesiredTarget) => meta(target, { KEY: ['k4', '1'] }, { foreign: true }),
@@ -118,7 +118,7 @@ describe('preflight', () => {
     expect((await runPreflight({ targets, denied: 'k9' })).omitted).toEqual(['app-1', 'app-5', 'app-9']);
   });
 
-  it('finds nothing if lists are forbidden or tell no versions, with scope `names`, and for few targets', async () => {
+  it('finds nothing if lists are forbidden or contain no versions, with scope `names`, and for few targets', async () => {
     for (const scene of [{ listFails: true }, { kind: 'vault' }, { scope: 'names' as const }, { count: 5 }]) {
       const { inSync, missing, lookups, open } = await runPreflight(scene);
       expect([inSync.size, missing.length, lookups.flat().length, open]).toEqual([0, 0, 0, 0]);

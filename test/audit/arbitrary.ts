@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { ACTIONS, type Entry, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { fingerprint } from './sample.ts';
 
-/** Few enough that filters find matches, with awkward characters. */
+/** A small set, so that filters find matches. It includes awkward characters. */
 export const NAMES = [
   'a',
   'a-b',
@@ -34,7 +34,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.record(
     actor,
     requestId: name,
     phase: fc.constantFrom('intent', 'outcome'),
-    // Reviews twice as often, because they change the search results of other records.
+    // Adds `review` a second time: reviews change the search results of other records, so they must occur often.
     action: fc.constantFrom(...ACTIONS, 'review'),
     mapping: name,
     namespace: name,

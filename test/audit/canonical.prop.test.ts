@@ -32,7 +32,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('is its own canonical form', () => {
+  it('does not change when it is canonicalized again', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(canonical(JSON.parse(canonical(value)))).toBe(canonical(value));
@@ -40,7 +40,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('matches the examples of RFC 8785, sections 3.2.2 and 3.2.3', () => {
+  it('reproduces the examples of RFC 8785, sections 3.2.2 and 3.2.3', () => {
     const rfc = {
       // biome-ignore lint/correctness/noPrecisionLoss: the example of the RFC
       numbers: [333333333.33333329, 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
@@ -56,7 +56,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('sorts names that look like an index by code units', () => {
+  it('sorts index-like member names by code units', () => {
     const given: unknown = JSON.parse('{"b":{"10":1,"2":2,"-":3},"__proto__":[{"9":0,"10":0}],"a":0}');
     expect(canonical(given)).toBe('{"__proto__":[{"10":0,"9":0}],"a":0,"b":{"-":3,"10":1,"2":2}}');
     expect(() => canonical({ 1: 0, b: Number.NaN })).toThrow(TypeError);

@@ -21,7 +21,7 @@ const checkpoint = (sequence: number): Checkpoint => ({
 });
 
 describe('checkpoint file', () => {
-  it('creates the file on the first write, readable by its owner only, and appends to it', async () => {
+  it('creates the file on the first write, readable only by its owner, and appends to it', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'state', 'checkpoints.jsonl');
     const location = fileLocation(path);
@@ -32,7 +32,7 @@ describe('checkpoint file', () => {
     expect((await readFile(path, 'utf8')).split('\n')).toHaveLength(4);
   });
 
-  it('skips a line that a crash tore', async () => {
+  it('skips a line that a crash left incomplete', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'checkpoints.jsonl');
     const location = fileLocation(path);
@@ -67,7 +67,7 @@ describe('checkpoint file', () => {
     });
   });
 
-  it('checks whether the file can be written, without creating anything', async () => {
+  it('checks whether the file is writable without creating anything', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'state', 'far', 'checkpoints.jsonl');
     await fileLocation(path).checkWritable();
@@ -92,7 +92,7 @@ describe('checkpoint file', () => {
   });
 });
 
-it('standard output gets one line for each checkpoint and reads back nothing', async () => {
+it('standard output receives one line per checkpoint, and reading it back returns nothing', async () => {
   const lines: string[] = [];
   const location = stdoutLocation((line) => lines.push(line));
   await location.write(checkpoint(7));
@@ -131,7 +131,7 @@ describe('checkpoint ConfigMap', () => {
     expect([found[0]?.sequence, found.at(-1)?.sequence]).toEqual([4, 103]);
   });
 
-  it('adds to concurrent changes of other writers and keeps their keys', async () => {
+  it('keeps the keys and checkpoints that other writers added meanwhile', async () => {
     const { client, data } = memory(3);
     await configMapLocation('ConfigMap a/b', client).write(checkpoint(1));
     expect(data()).toEqual({ theirs: '0', [CHECKPOINTS_KEY]: expect.stringContaining('"sequence":1') });

@@ -40,7 +40,7 @@ const at = (sequence: number, minute: number, more: Partial<Checkpoint> = {}, by
   });
 
 describe('checkpoint signature', () => {
-  it('is good for the signed content, with any known key, after being written and parsed', () => {
+  it('is valid for the signed content after serialization and parsing, with any known key', () => {
     fc.assert(
       fc.property(signed, (checkpoint) => {
         const [back] = parseCheckpoints(checkpointLine(checkpoint));
@@ -50,7 +50,7 @@ describe('checkpoint signature', () => {
     );
   });
 
-  it('is wrong for changed content', () => {
+  it('is invalid for changed content', () => {
     const change = fc.constantFrom(
       { sequence: 4_711 },
       { hash: 'c' },
@@ -66,7 +66,7 @@ describe('checkpoint signature', () => {
     );
   });
 
-  it.each(['', 'x', '!!', 'AAAA'])('is wrong for the signature %j', (signature) => {
+  it.each(['', 'x', '!!', 'AAAA'])('is invalid for the signature %j', (signature) => {
     expect(signatureOf({ ...at(1, 1), signature }, keys)).toBe('wrong');
   });
 
@@ -84,12 +84,12 @@ describe('parseCheckpoints', () => {
 });
 
 describe('newestTrusted', () => {
-  it('returns the checkpoint with the highest sequence', () => {
+  it('returns the checkpoint with the highest sequence number', () => {
     expect(newestTrusted([at(20, 2), at(30, 3), at(28, 4)], keys).checkpoint?.sequence).toBe(30);
     expect(newestTrusted([], keys)).toEqual({ checkpoint: undefined, untrusted: [] });
   });
 
-  it('considers only checkpoints since the last acceptance, because sequences repeat', () => {
+  it('considers only checkpoints since the last acceptance, because sequence numbers are reused after a loss', () => {
     expect(
       newestTrusted([at(20, 2), at(30, 3), at(16, 4, { accepts: 30 }), at(17, 5)], keys).checkpoint?.sequence,
     ).toBe(17);
@@ -110,7 +110,7 @@ describe('newestTrusted', () => {
   });
 });
 
-it('an acceptance covers earlier checkpoints up to its sequence', () => {
+it('treats an acceptance as covering all earlier checkpoints up to its sequence number', () => {
   const accepting = [at(16, 4, { accepts: 30 })];
   expect(isAccepted(at(30, 3), accepting)).toBe(true);
   expect(isAccepted(at(31, 3), accepting)).toBe(false);

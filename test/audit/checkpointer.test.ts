@@ -104,7 +104,7 @@ async function openScene(): Promise<Scene> {
   return fixture;
 }
 
-/** Every record is different. */
+/** Makes every record different. */
 let salt = 0;
 
 async function append(audit: AuditStore, count: number): Promise<void> {
@@ -134,7 +134,7 @@ describe('checkpoints', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true, checkpoints: 4, sealed: { sequence: 5 } });
   });
 
-  it('are written after a number of records without waiting for the timer', async () => {
+  it('are written after a number of records, before the timer fires', async () => {
     await using fixture = await openScene();
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 10);
@@ -142,7 +142,7 @@ describe('checkpoints', () => {
     expect(fixture.places.map(sequences)).toEqual([[10], [10]]);
   });
 
-  it('are not written again by a process that finds them', async () => {
+  it('are not written again by a process that finds them at the location', async () => {
     await using fixture = await openScene();
     await using one = await fixture.open();
     await append(one.audit, 3);
@@ -152,7 +152,7 @@ describe('checkpoints', () => {
     expect(fixture.places.map(sequences)).toEqual([[3], [3]]);
   });
 
-  it('have increasing times although the clock goes back', async () => {
+  it('have increasing times when the clock is set back', async () => {
     await using fixture = await openScene();
     {
       await using checkpointer = await fixture.open();
@@ -167,7 +167,7 @@ describe('checkpoints', () => {
     expect(new Set(times).size).toBe(2);
   });
 
-  it('are retried at a failing location, without delaying others', async () => {
+  it('are retried at a failing location without delaying other locations', async () => {
     await using fixture = await openScene();
     const [first, second] = fixture.places;
     await using checkpointer = await fixture.open();
@@ -185,7 +185,7 @@ describe('checkpoints', () => {
     expect(fixture.places.map(sequences)).toEqual([[2], [1, 2]]);
   });
 
-  it('of several processes agree', async () => {
+  it('of several concurrent processes are consistent', async () => {
     await using fixture = await openScene();
     await using one = await fixture.open();
     await using other = await fixture.open();
@@ -207,7 +207,7 @@ describe('a store that lacks signed records', () => {
     return fixture;
   }
 
-  it('refuses changes, and still allows reads and commands that change nothing', async () => {
+  it('refuses changes but allows reads and commands that change nothing', async () => {
     await using fixture = await truncated();
     await using checkpointer = await fixture.open();
     expect(checkpointer.storeError()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
@@ -223,7 +223,7 @@ describe('a store that lacks signed records', () => {
     ]);
   });
 
-  it('is not trusted even if it has other records instead', async () => {
+  it('is not trusted even if it contains other records under the same sequence numbers', async () => {
     await using fixture = await truncated();
     await append(fixture.store, 20);
     await using checkpointer = await fixture.open();
@@ -231,7 +231,7 @@ describe('a store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ problem: { kind: 'checkpoint', sequence: 20, after: 10 } });
   });
 
-  it('is trusted again after a person accepts the loss, and verifies from there', async () => {
+  it('is trusted again after a person accepts the loss, and verifies from that point', async () => {
     await using fixture = await truncated();
     expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 13 } });
     await using waiting = await fixture.open();
@@ -248,7 +248,7 @@ describe('a store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true, accepted: 2, sealed: { sequence: 17 } });
   });
 
-  it('is reported again after another loss, although sequences repeat', async () => {
+  it('is reported again after another loss, although sequence numbers are reused', async () => {
     await using fixture = await truncated();
     {
       await using checkpointer = await fixture.open();
@@ -261,7 +261,7 @@ describe('a store that lacks signed records', () => {
       await using checkpointer = await fixture.open();
       expect(checkpointer.storeError()?.code).toBe('AUDIT_TRUNCATED');
     }
-    // The next loss includes the record of the acceptance.
+    // This loss also deletes the record of the acceptance.
     fixture.cut(11);
     await using checkpointer = await fixture.open();
     await checkpointer.accept(bare({ action: 'command' }));
@@ -283,7 +283,7 @@ describe('a store that lacks signed records', () => {
     expect(checkpointer.storeError()).toBeUndefined();
   });
 
-  it('is detected while in use, and no newer checkpoint hides the loss', async () => {
+  it('is detected while in use, and no newer checkpoint covers up the loss', async () => {
     await using fixture = await openScene();
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 9);
@@ -313,7 +313,7 @@ describe('a store that lacks signed records', () => {
 });
 
 describe('checkpoint location', () => {
-  it('blocks changes while it cannot be read', async () => {
+  it('blocks changes while it is unreadable', async () => {
     await using fixture = await openScene();
     const [first] = fixture.places;
     if (first === undefined) throw new Error('no place');
@@ -325,7 +325,7 @@ describe('checkpoint location', () => {
     await checkpointer.audit.append([COMMAND]);
   });
 
-  it('is not trusted for checkpoints with an unknown key', async () => {
+  it('does not affect the store with checkpoints signed by an unknown key, but reports them', async () => {
     await using fixture = await openScene();
     const foreign = createSigner(generateKeyPairSync('ed25519').privateKey);
     const forged = { sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'test' };
@@ -342,7 +342,7 @@ describe('checkpoint location', () => {
     });
   });
 
-  it('may hold checkpoints of another instance, which are ignored', async () => {
+  it('may contain checkpoints of another instance, which are ignored', async () => {
     await using fixture = await openScene();
     fixture.places[0]?.lines.push(
       signer.sign({ sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'another' }),
@@ -353,7 +353,7 @@ describe('checkpoint location', () => {
 });
 
 describe('chain watch', () => {
-  it('verifies new records, detects tampering, and detects when it is undone', async () => {
+  it('verifies new records, detects tampering, and clears the problem once the tampering is reverted', async () => {
     await using fixture = await openScene();
     let pauses = 0;
     const watch = createChainWatch({

@@ -8,7 +8,9 @@ import { toAppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { bare, entry } from './sample.ts';
 
-/** One of several processes on an audit store: `node child.ts <job> <path-or-url> <replica> [count]`. */
+/**
+ * A child process that works on an audit store next to others: `node child.ts <job> <path-or-url> <replica> [count]`.
+ */
 const [job, path = '', replica = '', count = '0'] = process.argv.slice(2);
 const clock = { now: () => Date.now() };
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -25,7 +27,7 @@ function open(): Promise<AuditStore> {
 switch (job) {
   case 'append': {
     await using store = await open();
-    // Alternates between single appends and concurrent ones.
+    // Alternates between a single append and nine concurrent appends.
     for (let n = 0; n < Number(count); ) {
       const crowd = n % 2 === 0 ? 1 : 9;
       const ids = Array.from({ length: crowd }, () => `${replica}-${n++}`);
@@ -44,7 +46,7 @@ switch (job) {
   case 'endless': {
     const store = await open();
     say('begun');
-    // Prints the ids of stored records. Records whose ids are not printed may be stored or not.
+    // Prints the ids of stored records. A record whose id was not printed may or may not be stored.
     for (let n = 0; ; n += 3) {
       const ids = [n, n + 1, n + 2].map((id) => `${replica}-${id}`);
       await Promise.all(ids.map((requestId) => store.append([entry({ requestId })])));

@@ -42,7 +42,7 @@ async function recordsOf(audit: AuditStore, part: RequestPart = {}): Promise<rea
     .map((line) => JSON.parse(line) as AuditRecord);
 }
 
-/** More than two pages. */
+/** The number of records fills more than two pages. */
 async function fill(audit: AuditStore): Promise<void> {
   await audit.append(
     Array.from({ length: 1_203 }, (_, n) => (n % 3 === 0 ? entry({ mapping: `m${n % 2}` }) : bare())),
@@ -69,7 +69,7 @@ async function openFilled(): Promise<AuditStore & AsyncDisposable> {
 }
 
 describe('JSON lines export', () => {
-  it('contains the stored text with its hash, oldest first, without gaps', async () => {
+  it('contains each stored text with its hash, oldest first, without gaps', async () => {
     await using audit = await openFilled();
     const text = await textOf(exportRecords(audit, exportRequest()));
     const lines = text.split('\n').slice(0, -1);
@@ -94,7 +94,7 @@ describe('JSON lines export', () => {
     expect(await recordsOf(audit, { filter: { mapping: 'nobody' } })).toEqual([]);
   });
 
-  it('ends even if records are appended meanwhile', async () => {
+  it('ends even if records are appended during the export', async () => {
     for (const filter of [{}, { action: 'sweep' }] as const) {
       await using audit = await openFilled();
       const before = (await audit.list(filter, { limit: 10_000 })).length;
@@ -114,14 +114,14 @@ describe('JSON lines export', () => {
     expect(jsonLine({ text: '{}', hash: '', columnsMatch: false })).toBe('{"damaged":"{}","hash":""}\n');
   });
 
-  it('has the same line format as standard output while serving', async () => {
+  it('uses the same line format as the records on standard output', async () => {
     await using audit = createMemoryAudit();
     const [record] = await audit.append([entry()]);
     if (record === undefined) throw new Error('nothing was recorded');
     expect(`${recordLine(record)}\n`).toBe(await textOf(exportRecords(audit, exportRequest())));
   });
 
-  it('reports progress once for each page', async () => {
+  it('reports progress once per page', async () => {
     await using audit = await openFilled();
     const steps: Progress[] = [];
     await textOf(exportRecords(audit, exportRequest({ onProgress: (step) => void steps.push(step) })));
@@ -158,7 +158,7 @@ describe('CSV and OCSF exports', () => {
     expect(events[0]).toMatchObject({ unmapped: { review: { state: 'flagged', by: 'ann' } } });
   });
 
-  it('have only a header or nothing without records', async () => {
+  it('consist of only a header (CSV) or nothing (OCSF) without records', async () => {
     await using audit = createMemoryAudit();
     expect(await textOf(exportRecords(audit, exportRequest({ format: 'csv' })))).toMatch(
       /^sequence,time,.*\r\n$/,
@@ -175,7 +175,7 @@ describe('recorded export', () => {
   } as const;
 
   it.each(EXPORT_FORMATS)(
-    'records start and end of a %s export, and contains neither record',
+    'records the start and the end of a %s export, and exports neither record',
     async (format) => {
       await using audit = createMemoryAudit();
       await audit.append([entry(), bare()]);
@@ -199,7 +199,7 @@ describe('recorded export', () => {
     });
   });
 
-  it('records the number of records when the receiver disconnects', async () => {
+  it('records how many records were sent when the receiver disconnects', async () => {
     await using audit = createMemoryAudit();
     await fill(audit);
     const chunks = recordedExport(audit, exportRequest(), context);

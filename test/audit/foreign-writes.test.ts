@@ -4,7 +4,7 @@ import { watchForeignWrites } from '../../src/audit/foreign-writes.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { entry } from './sample.ts';
 
-/** Wraps a function whose result can be held back. */
+/** Wraps a function so that a test can delay its results. */
 function withGate<A extends readonly unknown[], R>(work: (...args: A) => Promise<R>) {
   let gate: Promise<void> | undefined;
   return {
@@ -34,7 +34,7 @@ function open() {
 }
 
 describe('foreignVersion', () => {
-  it('ignores own records, even refused ones, and changes with records of others', async () => {
+  it('ignores own records, including refused ones, and changes with records of other processes', async () => {
     const { audit, foreignVersion, other } = open();
     await other.append([entry(), entry()]);
     const before = await foreignVersion();
@@ -54,7 +54,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).not.toBe(before);
   });
 
-  it('is undefined while an own append has not returned', async () => {
+  it('is undefined while an append of this process is pending', async () => {
     const { audit, foreignVersion, append, looks: headReads } = open();
     const before = await foreignVersion();
     const releaseAppend = append.shut();
@@ -67,7 +67,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).toBe(before);
   });
 
-  it('is undefined if an own append starts or ends during the read', async () => {
+  it('is undefined if an append of this process starts or ends during the read', async () => {
     const { audit, foreignVersion, append, head } = open();
     const before = await foreignVersion();
     const releaseHead = head.shut();
@@ -89,7 +89,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).toBe(before);
   });
 
-  it('shares one read among callers that ask before it starts, and is never older than the call', async () => {
+  it('shares one read among callers that ask before it starts, and never returns a state older than the call', async () => {
     const { foreignVersion, head, other, looks: headReads } = open();
     const releaseHead = head.shut();
     const first = [foreignVersion(), foreignVersion()];
@@ -105,7 +105,7 @@ describe('foreignVersion', () => {
     expect(headReads()).toBe(2);
   });
 
-  it('reads again after a failure, also for callers that waited', async () => {
+  it('reads again after a failure, also for callers that were waiting', async () => {
     const log = createMemoryAudit();
     const { promise: failure, reject: fail } = Promise.withResolvers<void>();
     let headReads = 0;

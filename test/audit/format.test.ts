@@ -41,7 +41,7 @@ it('the documentation lists every field of a record', () => {
   expect(Object.keys(record).filter((name) => !names.has(name))).toEqual([]);
 });
 
-it('stores no negative duration after the clock was set back', () => {
+it('records no negative duration after the clock was set back', () => {
   const when = { time: '2026-11-25T12:00:00.000Z', instance: 'prod', replica: 'a' };
   expect(append(GENESIS, bare({ durationMs: -3_600_000 }), when).record.durationMs).toBe(0);
   expect(append(GENESIS, bare({ durationMs: 12.4 }), when).record.durationMs).toBe(12);

@@ -89,7 +89,7 @@ describe('moveAudit', () => {
     expect(logs.bytes('from.db')).toBe(before);
   });
 
-  it('continues after an interruption and blocks other writes until it is done', async () => {
+  it('continues after an interruption and blocks other writes until the move is complete', async () => {
     await using logs = await setUp();
     await logs.fill(1800);
     await using source = await logs.open('from.db', true);
@@ -110,7 +110,7 @@ describe('moveAudit', () => {
     expect(await moveAudit(source, target)).toMatchObject({ kind: 'refused' });
   });
 
-  it('blames the target and not the source if moved records were altered in the target', async () => {
+  it('reports the target, not the source, if moved records were altered in the target', async () => {
     await using logs = await setUp();
     await logs.fill(1800);
     await using source = await logs.open('from.db', true);
@@ -128,7 +128,7 @@ describe('moveAudit', () => {
     });
   });
 
-  it('refuses a target or source in use and a target with part of another log', async () => {
+  it('refuses a source or target that another process writes to, and a target with part of another log', async () => {
     await using logs = await setUp();
     await logs.fill(10);
     await using source = await logs.open('from.db', true);
@@ -153,7 +153,7 @@ describe('moveAudit', () => {
     expect(await moveAudit(target, other)).toMatchObject(refused('is not finished'));
   });
 
-  it('does not finish if the source was written to meanwhile, and can be run again', async () => {
+  it('does not complete if the source was written to during the move, and can be run again', async () => {
     await using logs = await setUp();
     await logs.fill(600);
     await using source = await logs.open('from.db', true);

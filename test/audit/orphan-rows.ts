@@ -18,14 +18,14 @@ const review = (sequence: number, state: ReviewState, note?: string): Entry =>
     ...(note === undefined ? {} : { note }),
   });
 
-/** Deletes the last records and moves the head back, but leaves their search rows. */
+/** Deletes the last records and moves the head back, but keeps their search rows. */
 const truncateRecords = (after: number): string =>
   `delete from records where sequence > ${after};
   update head set sequence = ${after}, hash = (select hash from records where sequence = ${after})`;
 
-/** Search rows of deleted records must not affect the store after the loss is accepted. */
+/** Checks that search rows of deleted records do not affect the store after the loss is accepted. */
 export function describeOrphanRows(name: string, openHarness: () => Promise<OrphanRowsHarness>): void {
-  it(`${name}: restores the state of the previous reviews after a loss`, async () => {
+  it(`${name}: restores the previous review states after a loss`, async () => {
     await using harness = await openHarness();
     {
       await using store = await harness.open('a');
@@ -40,7 +40,7 @@ export function describeOrphanRows(name: string, openHarness: () => Promise<Orph
         review(2, 'flagged', '{"review":{"sequence":3,"state":"x"}}'),
       ]);
       await store.append([review(2, 'reviewed'), review(4, 'flagged')]);
-      // The records from here on will be deleted.
+      // The next records will be deleted.
       await store.append([review(2, 'flagged'), review(3, 'flagged'), review(4, 'reviewed'), entry()]);
     }
     await harness.sql(truncateRecords(8));

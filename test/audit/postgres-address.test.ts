@@ -6,7 +6,7 @@ const parse = (url: string, tls?: { readonly caFile?: string }) =>
   parseAddress(SecretValue.fromText(url), tls);
 
 describe('parseAddress', () => {
-  it('returns server, database, user and password, and an address without credentials', () => {
+  it('returns server, database, user and password, and the address without credentials', () => {
     expect(parse('postgres://ann:p%40ss%2F%25%20w@db.internal:6432/au%20dit\n')).toEqual({
       host: 'db.internal',
       port: 6432,
@@ -18,7 +18,7 @@ describe('parseAddress', () => {
     });
   });
 
-  it('has defaults: the standard port, the database of the user, no password', () => {
+  it("defaults to the standard port, the user's database and no password", () => {
     expect(parse('postgresql://ann@db')).toMatchObject({ port: 5432, database: 'ann', password: '' });
   });
 
@@ -37,7 +37,7 @@ describe('parseAddress', () => {
     ['db', '?sslmode=require', undefined, 'name'],
     ['db', '?sslmode=verify-ca', {}, 'authority'],
     ['db', '?sslmode=verify-full&application_name=x&connect_timeout=5', undefined, 'name'],
-  ])('chooses TLS for %s%s with tls %o: %s', (host, query, tls, expected) => {
+  ])('chooses TLS for the host %s with the parameters "%s" and `tls` %o: %s', (host, query, tls, expected) => {
     expect(parse(`postgres://a:b@${host}/c${query}`, tls).tls).toBe(expected);
   });
 

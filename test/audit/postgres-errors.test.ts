@@ -12,7 +12,7 @@ function fromServer(code: string): Error {
 
 const withCode = (code: string): Error => Object.assign(new Error('connect to hunter2'), { code });
 
-describe('errors of the driver', () => {
+describe('PostgreSQL driver errors', () => {
   it.each([
     [fromServer('28P01'), 'the server refuses the password'],
     [fromServer('53100'), 'the disk of the server is full'],
@@ -24,7 +24,7 @@ describe('errors of the driver', () => {
     [withCode('hunter2'), 'the connection to the server failed'],
     [new Error('hunter2'), 'the connection to the server failed'],
     ['hunter2', 'the connection to the server failed'],
-  ])('get our own messages: %s', (thrown, detail) => {
+  ])('are replaced by our own messages: %s', (thrown, detail) => {
     const error = toAuditError(thrown);
     expect(error).toMatchObject({ code: 'AUDIT_UNAVAILABLE', detail });
     expect(`${error.message} ${JSON.stringify(error)}`).not.toContain('hunter2');
@@ -40,7 +40,7 @@ describe('errors of the driver', () => {
     [withCode('ECONNRESET'), true, true],
     [withCode('CERT_HAS_EXPIRED'), true, false],
     [new Error('Connection terminated'), true, true],
-  ])('are classified by whether they end the connection and are transient: %s', (thrown, ends, passes) => {
+  ])('are classified as fatal or not for the connection, and as transient or not: %s', (thrown, ends, passes) => {
     for (const error of [thrown, toAuditError(thrown)]) {
       expect(endsConnection(error)).toBe(ends);
       expect(isTransient(error)).toBe(passes);

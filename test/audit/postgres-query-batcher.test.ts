@@ -12,7 +12,7 @@ interface Statement {
   readonly parameters: readonly unknown[];
 }
 
-/** A database with one connection: statements run one after the other. */
+/** A database with one connection, which runs one statement at a time. */
 function server(answer: (statements: Statement) => Promise<readonly object[]>) {
   const statements: Statement[] = [];
   let queue: Promise<unknown> = Promise.resolve();
@@ -34,7 +34,7 @@ async function echo({ sql, parameters: [first] }: Statement): Promise<readonly o
   return (first as readonly string[]).map((value, index) => ({ nth: index + 1, is: value })).toReversed();
 }
 
-it('sends the first query alone and batches those that arrive meanwhile', async () => {
+it('sends the first query alone and batches the queries that arrive meanwhile', async () => {
   const { statements, runTemplate } = server(echo);
   const names = Array.from({ length: 120 }, (_, n) => `k${n}`);
   const first = runTemplate(template, ['k0']);
@@ -51,7 +51,7 @@ it('sends the first query alone and batches those that arrive meanwhile', async 
   });
 });
 
-it('resolves queries that have no row in the answer', async () => {
+it('resolves queries that have no row in the response', async () => {
   const { runTemplate } = server(async (statements) =>
     (await echo(statements)).filter((_, index) => index > 0),
   );
@@ -59,7 +59,7 @@ it('resolves queries that have no row in the answer', async () => {
   expect(answers).toMatchObject([{ is: 'a' }, { is: 'b' }, undefined]);
 });
 
-it('does not treat a missing row as "no record"', async () => {
+it('does not treat a missing row as a missing record', async () => {
   const { runTemplate } = server(async () => []);
   const context = {
     db: postgresQueries,
@@ -71,7 +71,7 @@ it('does not treat a missing row as "no record"', async () => {
   await expect(statements).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
 });
 
-it('rejects all queries of a failed batch and answers later ones', async () => {
+it('rejects all queries of a failed batch and serves later ones', async () => {
   let fails = true;
   const { runTemplate } = server(async (statements) => {
     if (fails) throw new Error('away');
@@ -83,7 +83,7 @@ it('rejects all queries of a failed batch and answers later ones', async () => {
   expect(await runTemplate(template, ['d'])).toMatchObject({ is: 'd' });
 });
 
-it('repeats the same batch after a lost connection', async () => {
+it('repeats the same batch after the connection is lost', async () => {
   const runTemplate = createQueryBatcher(async (statementOf) => {
     const first = statementOf();
     const second = statementOf();
@@ -94,7 +94,7 @@ it('repeats the same batch after a lost connection', async () => {
   expect(answers).toMatchObject([{ is: 'a' }, { is: 'b' }, { is: 'c' }]);
 });
 
-it('rejects all waiting queries if no connection can be made', async () => {
+it('rejects all waiting queries if no connection can be opened', async () => {
   const runTemplate = createQueryBatcher(async () => Promise.reject(new Error('closed')));
   const all = await Promise.allSettled(['a', 'b'].map((name) => runTemplate(template, [name])));
   expect(all.map(({ status }) => status)).toEqual(['rejected', 'rejected']);

@@ -8,7 +8,7 @@ import { PUBLIC_KEY } from './tamperings.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/reference/audit-format.md'), 'utf8');
 
-/** The program in the documentation. */
+/** The verifier program in the documentation. */
 export const VERIFIER = page.split('```python\n')[1]?.split('```')[0] ?? '';
 
 /** Runs the program for many cases in one process, because Python starts slowly. */

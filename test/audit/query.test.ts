@@ -15,7 +15,7 @@ describe('parseInstant', () => {
     ['2027-01-01T08:00:00.25Z', '2027-01-01T08:00:00.250Z'],
     ['2028-02-29', '2028-02-29T00:00:00.000Z'],
     ['2027-02-28T23:30-02:00', '2027-03-01T01:30:00.000Z'],
-  ])('is, for %s, %s', (text, expected) => {
+  ])('parses %s as %s', (text, expected) => {
     expect(parseInstant(text, NOW)).toBe(expected);
   });
 
@@ -39,13 +39,13 @@ describe('parseInstant', () => {
 });
 
 describe('audit query', () => {
-  it('becomes a filter with only the given members', () => {
+  it('becomes a filter that contains only the requested conditions', () => {
     const filter = toFilter({ since: 'S', mapping: 'db', code: 'THROTTLED' }, (text) => `${text}!`);
     expect(filter).toEqual({ since: 'S!', mapping: 'db', code: 'THROTTLED' });
     expect(Object.keys(toFilter({}, String))).toEqual([]);
   });
 
-  it('returns pages, and no cursor after the last one', async () => {
+  it('returns pages, and no cursor with the last page', async () => {
     await using audit = createMemoryAudit();
     await audit.append([bare(), bare(), bare(), bare()]);
     const first = await queryRecords(audit, {}, { limit: 2 });

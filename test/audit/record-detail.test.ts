@@ -9,7 +9,7 @@ import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';
 
 describe('record detail', () => {
-  it('includes the outcome or intent of the same attempt', async () => {
+  it('includes the matching outcome or intent of the same attempt', async () => {
     await using audit = createMemoryAudit();
     await audit.append([
       entry({ phase: 'intent' }),
@@ -46,7 +46,7 @@ describe('record detail', () => {
     await expect(readRecordDetail(audit, 5)).rejects.toMatchObject({ code: 'RECORD_MISSING' });
   });
 
-  it('reports a broken position if the record or a neighbor was changed', async () => {
+  it('reports a broken chain position if the record or a neighbor was changed', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'a.db');
     const clock = { now: () => Date.UTC(2027, 0, 1) };
@@ -60,7 +60,7 @@ describe('record detail', () => {
     const other = new DatabaseSync(path);
     other.exec(`update records set record = replace(record, '"m2"', '"mX"') where sequence = 3`);
     other.close();
-    // Record 3 no longer confirms its predecessor, but its own stored hash still matches what record 4 names.
+    // Record 3 no longer links to its predecessor, but record 4 still links to the stored hash of record 3.
     expect(await fits()).toEqual([true, false, false, true, true, true]);
   });
 });

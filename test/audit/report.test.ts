@@ -15,7 +15,7 @@ const read = (key: string, version: string, part: Partial<Entry> = {}): Entry =>
 const failedRead = (key: string): Entry =>
   bare({ action: 'read', store: 'vault', key, outcome: 'failed', code: 'TIMEOUT' });
 
-/** Day 0 is before the report. Days 10 to 13 are the period of the report. */
+/** Day 0 is before the report period. The report covers days 10 to 13. */
 async function openStory() {
   const clock = createManualTime(START);
   const audit = createMemoryAudit({ clock });
@@ -56,7 +56,7 @@ async function openStory() {
 const BY = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
 
 describe('report', () => {
-  it('summarizes its period and nothing before it', async () => {
+  it('summarizes its period and ignores earlier records', async () => {
     const { audit } = await openStory();
     await using _ = audit;
     const found = await report(audit, { since: at(9), until: at(13), ages: [] });
@@ -94,7 +94,7 @@ describe('report', () => {
     });
   });
 
-  it('names the failures of a failed sweep, but not the sweep', async () => {
+  it('counts the failures within a failed sweep, but not the sweep itself', async () => {
     await using audit = createMemoryAudit({ clock: createManualTime(START) });
     await audit.append([
       entry({ action: 'refuse', outcome: 'refused', code: 'NOT_OWNED', secret: 'theirs' }),
@@ -104,7 +104,7 @@ describe('report', () => {
     expect([refused.total, failed.total]).toEqual([1, 0]);
   });
 
-  it('does not count refused configurations, and counts a rollback by the change that follows it', async () => {
+  it('excludes refused configurations from the configuration changes, and counts a rollback as the change that it causes', async () => {
     await using audit = createMemoryAudit({ clock: createManualTime(START) });
     await audit.append([
       bare({ action: 'configure', note: '1 store' }),
@@ -125,22 +125,22 @@ describe('report', () => {
     });
   });
 
-  it('names sources whose version was first read too long ago', async () => {
+  it('names sources whose current version was first read too long ago', async () => {
     const { audit } = await openStory();
     await using _ = audit;
     const age = (key: string, days: number) => ({ store: 'vault', key, maxAgeMs: days * DAY });
     const old = async (...ages: readonly ReturnType<typeof age>[]) =>
       (await report(audit, { since: at(9), until: at(20), ages })).notRotated.items;
-    // The read on day 11 found a version that was already there on day 10.
+    // The read on day 11 found the version that was first read on day 10.
     expect(await old(age('db', 9), age('api', 11))).toEqual([
       { store: 'vault', key: 'db', version: '2', since: at(10), days: 10, maxDays: 9 },
     ]);
     expect(await old(age('db', 10), age('nobody', 1))).toEqual([]);
-    // The stricter age of two mappings counts.
+    // If two mappings set an age, the stricter one applies.
     expect(await old(age('db', 90), age('db', 5), age('db', 30))).toMatchObject([{ maxDays: 5 }]);
   });
 
-  it('truncates its lists but counts everything', async () => {
+  it('truncates its lists but counts every item', async () => {
     await using audit = createMemoryAudit();
     await audit.append(
       Array.from({ length: 1_200 }, (_, n) => entry({ phase: 'outcome', secret: `s${n % 400}` })),

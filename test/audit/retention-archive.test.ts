@@ -29,7 +29,7 @@ describe('retention archive', () => {
     expect(pruneRecords[0]?.note).toMatch(/, archived in audit-1-20\.jsonl$/);
   });
 
-  it('continues where the previous segment ends and forms one chain with the store', async () => {
+  it('continues where the previous segment ends, and forms one chain with the store', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 15);
     await fixture.retention().run();
@@ -44,7 +44,7 @@ describe('retention archive', () => {
     expect((await fixture.archived()).at(-1)).toMatch(new RegExp(`-${base.sequence}\\.jsonl$`));
   });
 
-  it('reveals an edited segment by its checkpoint', async () => {
+  it('exposes an edited segment by its checkpoint', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
@@ -77,7 +77,7 @@ describe('retention archive', () => {
     expect(await fixture.store.base()).toEqual(GENESIS);
   });
 
-  it('keeps the records in the store if it cannot be written', async () => {
+  it('keeps the records in the store if the archive cannot be written', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await writeFile(fixture.archive.path, 'a file');
@@ -89,7 +89,7 @@ describe('retention archive', () => {
     expect(await fixture.store.list({ action: 'export' }, { limit: 1 })).toEqual([]);
   });
 
-  it('does not follow a link in place of its temporary file', async () => {
+  it('does not follow a symbolic link at the path of its temporary file', async () => {
     await using fixture = await openRetention();
     await using other = await temporaryFolder();
     await appendDays(fixture, 0, 20);
@@ -113,14 +113,14 @@ describe('retention archive', () => {
     expect(await readdir(archive.path)).toEqual([]);
   });
 
-  it('leaves no records if there is no space for their checkpoint', async () => {
+  it('keeps no segment whose checkpoint cannot be written', async () => {
     await using folder = await temporaryFolder();
     const archive = createArchive(folder.path);
     const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
     const segment = { base: GENESIS, seal };
     const fill: Parameters<typeof archive.write>[1] = (add) =>
       add({ text: '{"a":1}', hash: 'b', columnsMatch: true });
-    // At the path of the temporary file.
+    // Blocks the path of the checkpoint's temporary file.
     await mkdir(join(folder.path, 'audit-1-9.checkpoint.part'));
     await expect(archive.write(segment, fill)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
     expect(await readdir(folder.path)).toEqual(['audit-1-9.checkpoint.part']);
@@ -128,7 +128,7 @@ describe('retention archive', () => {
     expect(await archive.write(segment, fill)).toBe('audit-1-9.jsonl');
   });
 
-  it('stops with the service and keeps unfinished segments', async () => {
+  it('stops with the service, and prunes the segment in the next run', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const stop = new AbortController();

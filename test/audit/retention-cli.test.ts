@@ -20,7 +20,7 @@ async function verified(bench: Bench, ...args: readonly string[]) {
 
 const archived = async (bench: Bench) => (await readdir(join(bench.folder, 'state/archive'))).toSorted();
 
-it('one-shot runs prune old records at their end, and everything still verifies', async () => {
+it('one-shot runs prune old records before they exit, and archives and store still verify', async () => {
   await using bench = await openBench(HEAD + AUDIT + DB);
   await synced(bench, 0);
   await synced(bench, 9);
@@ -32,7 +32,7 @@ it('one-shot runs prune old records at their end, and everything still verifies'
   await synced(bench, 9);
   const files = await archived(bench);
   expect(files).toHaveLength(6);
-  // Checkpoints of pruned records still count as good.
+  // Checkpoints of pruned records are still valid.
   expect((await bench.run('audit', 'verify')).stdout).toMatch(
     /\n3 signed checkpoints of 5 match; .*\n(.*\n)*The log begins at record \d+\. Its link to record \d+ is proved by a checkpoint\./,
   );
@@ -57,7 +57,7 @@ it('one-shot runs prune old records at their end, and everything still verifies'
     from: 1,
     unchecked: 0,
   });
-  // No target was written again.
+  // No target was written after the first run.
   const { json } = await bench.run('sync', '--output', 'json');
   expect(json).toMatchObject({ summary: { unchanged: 1, created: 0 } });
 });

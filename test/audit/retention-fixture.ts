@@ -44,21 +44,21 @@ export interface RetentionFixture extends AsyncDisposable {
   readonly clock: Clock;
   /** In days since the start. */
   day: number;
-  /** Appends records on this day and writes a checkpoint of the last one. */
+  /** Appends records on this day, then writes a checkpoint for the last one. */
   append(day: number, count?: number): Promise<number>;
   retention(options?: Partial<RetentionOptions> & { readonly watch?: Watch }): Retention;
   evidence(): Promise<Evidence>;
-  /** Adds a checkpoint that no checkpointer would write. */
+  /** Adds a checkpoint that the checkpointer would not write. */
   addCheckpoint(checkpoint: Checkpoint): Promise<void>;
   prove(): Promise<VerifyReport>;
   sql(text: string): void;
   /** The names of the archives, in order. */
   archived(): Promise<readonly string[]>;
-  /** The archives in order and then the store, with each record once. */
+  /** The records of the archives in order, then those of the store, without duplicates. */
   joined(): Promise<string>;
 }
 
-/** Uses a SQLite store, or a store in memory if a test needs many. */
+/** Opens a SQLite store, or an in-memory store for tests that need many stores. */
 export async function openRetention({ inMemory = false } = {}): Promise<RetentionFixture> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder());
@@ -150,7 +150,9 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   }
 }
 
-/** Joins archives and store as the how-to does. Records in both, after a crash, come from the archive. */
+/**
+ * Joins archives and store as the how-to describes. A record that is in both after a crash is taken from the archive.
+ */
 export async function joinArchives(folder: string, store: AuditStore): Promise<string> {
   let text = '';
   for (const name of await archivedIn(folder)) text += await readFile(join(folder, name), 'utf8');
@@ -163,7 +165,7 @@ export async function joinArchives(folder: string, store: AuditStore): Promise<s
   return text + rest.split('\n').slice(archivedAndStored).join('\n');
 }
 
-/** Verifies an archive with the checkpoint next to it. */
+/** Verifies an archive against the checkpoint in the same folder. */
 export async function proveArchive(folder: string, name: string, signers = keys): Promise<VerifyReport> {
   const seal = await readFile(join(folder, name.replace('.jsonl', '.checkpoint')), 'utf8');
   const evidence = { checkpoints: parseCheckpoints(seal), keys: signers };

@@ -21,11 +21,11 @@ describe('after all records are pruned', () => {
     const writes = world.changes.length;
     expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 2 } });
     expect(world.changes).toHaveLength(writes);
-    // Sources are not new either: no value was read again.
+    // Sources are not recorded as new either, because no value was read again.
     expect(world.story()).toEqual(['command sync ok', 'sweep ok']);
   });
 
-  it('an orphaned target is still recognized as ours, and held or deleted by the same rules', async () => {
+  it('an orphaned target is still recognized as owned, and held or deleted by the same rules', async () => {
     const world = await openWorld({ more: 'defaults: { onMappingRemoved: delete }' });
     await world.sync();
     await later(world);
@@ -57,13 +57,13 @@ describe('after all records are pruned', () => {
     expect(world.story()[0]).toBe('create outcome db ok');
   });
 
-  it('a brake counts deletions within its window, because retention is longer', async () => {
+  it('a brake counts all deletions within its window, because the retention is longer than the window', async () => {
     const world = await openWorld({ more: 'defaults: { onMappingRemoved: delete }' });
     await world.sync();
     await later(world);
     await world.configure(DB_ONLY);
     await world.sync();
-    // A recent deletion blocks the deletion of the instance's last target.
+    // The recent deletion makes the brake hold the instance's last target.
     await world.configure('\n  []');
     expect(await world.sync()).toMatchObject({ summary: { held: 1 } });
     expect(world.cluster.raw(APPS_DB)).toBeDefined();

@@ -34,7 +34,7 @@ describe('retention', () => {
       note: expect.stringContaining(`pruned records 1 to 20, hash of the last ${base.hash}`),
     });
     expect(await fixture.prove()).toMatchObject({ ok: true, from: 21, cutProved: true });
-    // The record of the pruning was signed before the pruning.
+    // A checkpoint covered the record of the pruning before any record was deleted.
     expect((await fixture.evidence()).checkpoints.at(-1)?.sequence).toBe(pruneRecord?.sequence);
   });
 
@@ -58,10 +58,10 @@ describe('retention', () => {
     expect(await fixture.archived()).toEqual([]);
   });
 
-  it('prunes all old records after a long silence, except the record of the pruning', async () => {
+  it('prunes all old records after a long pause, except the record of the pruning', async () => {
     await using fixture = await openRetention();
     const last = await fixture.append(0, 50);
-    // Time ends at the last record: a clock that jumps ahead makes no record old.
+    // Ages are relative to the last record, so a clock that jumps ahead makes no record old.
     fixture.day = 400;
     expect(await fixture.retention().run()).toEqual({ kind: 'nothing' });
     await fixture.append(400, 1);
@@ -70,7 +70,7 @@ describe('retention', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true });
   });
 
-  it('keeps an old record after a younger one, when the clock was set back', async () => {
+  it('keeps an old record that follows a younger one after the clock was set back', async () => {
     await using fixture = await openRetention();
     const last = await fixture.append(0);
     await fixture.append(15);
@@ -99,7 +99,7 @@ describe('retention', () => {
   });
 });
 
-describe('retention without proof', () => {
+describe('retention without a valid chain or checkpoint', () => {
   it('prunes nothing without a trusted checkpoint', async () => {
     await using fixture = await openRetention();
     fixture.day = 0;
@@ -140,7 +140,7 @@ describe('retention without proof', () => {
     expect(await fixture.retention({ checkpoints }).run()).toEqual({ kind: 'suspended' });
   });
 
-  it('keeps the records if a loss is detected while the pruning is signed', async () => {
+  it('keeps the records if a loss is detected while the pruning is being signed', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     let storeError: AppError | undefined;
@@ -155,18 +155,18 @@ describe('retention without proof', () => {
     expect(await fixture.store.base()).toEqual(GENESIS);
   });
 
-  it('deleting the oldest records without retention is reported as deleted', async () => {
+  it('reports records that were deleted without retention', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
-    // The cut is at a record without a checkpoint, with a matching base.
+    // Deletes up to a record without a checkpoint, and sets a matching base.
     fixture.sql(`update base set sequence = 25, hash = (select hash from records where sequence = 25);
       delete from records where sequence <= 25; delete from facets where sequence <= 25;
       delete from record_sources where sequence <= 25`);
     expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'deleted', sequence: 1 } });
   });
 
-  it('records missing after the base are reported, regardless of earlier pruning', async () => {
+  it('reports records missing after the base, regardless of earlier pruning', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
@@ -176,7 +176,7 @@ describe('retention without proof', () => {
 });
 
 describe('retention after a crash', () => {
-  it('loses no record and finishes the segment in the next run, for a crash between any two steps', async () => {
+  it('loses no record and completes the segment in the next run, for a crash after any step', async () => {
     let crashes = 0;
     for (let step = 1; ; step += 1) {
       await using fixture = await openRetention({ inMemory: true });
@@ -193,7 +193,7 @@ describe('retention after a crash', () => {
       );
       await expectWhole(fixture);
       expect(await fixture.prove()).toMatchObject({ ok: true });
-      // Records that became old meanwhile must not make archives overlap.
+      // Records that became old since the crash must not make archives overlap.
       await fixture.append(16, 1);
       const retention = fixture.retention();
       await retention.tidy();
@@ -214,7 +214,7 @@ describe('retention after a crash', () => {
     expect(crashes).toBeGreaterThan(15);
   });
 
-  it('replaces an incomplete archive file in the next run, whatever its content', async () => {
+  it('replaces an incomplete archive file in the next run', async () => {
     const halves: readonly (readonly [name: string, text: string])[] = [
       ['audit-1-8.jsonl.part', '{"half'],
       ['audit-1-8.checkpoint.part', '{"half'],

@@ -7,7 +7,7 @@ import { bare, entry } from './sample.ts';
 const BY = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
 
 describe('review', () => {
-  it('is a record of its own, and the last one counts', async () => {
+  it('is stored as a separate record, and the last review of a record applies', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare()]);
     const first = await recordReview(audit, { sequence: 1, state: 'flagged', note: ' who was it? ', ...BY });
@@ -36,7 +36,7 @@ describe('review', () => {
     });
   });
 
-  it('filters the list by state, which excludes reviews themselves', async () => {
+  it('filters the list by review state and never lists reviews themselves', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare(), entry()]);
     await recordReview(audit, { sequence: 1, state: 'flagged', ...BY });
@@ -50,7 +50,7 @@ describe('review', () => {
     ]).toEqual([[3], [2], [1]]);
   });
 
-  it('is refused for a missing record, a review, or a note that is too long, and leaves no record', async () => {
+  it('is refused for a missing record, a review record or an overlong note, and records nothing', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry()]);
     await recordReview(audit, { sequence: 1, state: 'reviewed', ...BY });

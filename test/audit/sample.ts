@@ -6,7 +6,7 @@ export function fingerprint(n: number): string {
   return `0badcafe:${n.toString(16).padStart(64, '0')}`;
 }
 
-/** An update of a target as the service records it, with some members replaced. */
+/** An update of a target as the service records it, with optional overrides. */
 export function entry(part: Partial<Entry> = {}): Entry {
   return {
     actor: { kind: 'cli', name: 'ann' },
@@ -42,7 +42,7 @@ export function bare(part: Partial<Entry> = {}): Entry {
   };
 }
 
-/** All records of a store from a sequence on, oldest first. */
+/** All records of a store from a sequence number on, oldest first. */
 export async function recordsOf(
   store: Pick<AuditStore, 'storedRecords'>,
   from = 1,

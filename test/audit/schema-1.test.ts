@@ -11,10 +11,10 @@ import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';
 import { answersOf } from './schema-1.ts';
 
-/** 61 records written by a program of schema 1. The last one is an intent without an outcome. */
+/** A store with 61 records, written by a program of schema 1. The last record is an intent without an outcome. */
 const FIXTURE = readFileSync(join(import.meta.dirname, 'fixtures', 'sqlite-schema-1.sql'), 'utf8');
 
-/** The columns that a program of schema 1 compares with the text of a record. */
+/** The columns that a program of schema 1 compares with the text of the record. */
 const RECORD_COLUMNS = [
   ...['sequence', 'time', 'actor_kind', 'actor_name', 'request_id', 'action', 'outcome', 'code', 'mapping'],
   ...['namespace', 'secret', 'fingerprint_before', 'fingerprint_after', 'hash', 'record'],
@@ -35,7 +35,7 @@ async function oldStore() {
 }
 
 describe('a store of schema 1', () => {
-  it('is readable by a reader, which leaves it unchanged', async () => {
+  it('can be read without changing it', async () => {
     await using old = await oldStore();
     const before = createHash('sha256').update(readFileSync(old.path)).digest('hex');
     await using store = await old.open('reader', true);
@@ -48,7 +48,7 @@ describe('a store of schema 1', () => {
     expect(createHash('sha256').update(readFileSync(old.path)).digest('hex')).toBe(before);
   });
 
-  it('is migrated with all its data by two processes that start together', async () => {
+  it('is migrated once, with all its data, by two processes that start together', async () => {
     await using old = await oldStore();
     const before = await withStore(await old.open('reader', true), answersOf);
     const [a, b] = await Promise.all([old.open('a'), old.open('b')]);
@@ -61,7 +61,7 @@ describe('a store of schema 1', () => {
     expect(await verify(a.storedRecords(1))).toMatchObject({ kind: 'intact', records: 62 });
   });
 
-  it('stays readable for programs of schema 1', async () => {
+  it('remains readable for programs of schema 1 after the migration', async () => {
     await using old = await oldStore();
     {
       await using store = await old.open('a');
@@ -80,7 +80,7 @@ describe('a store of schema 1', () => {
     db.close();
   });
 
-  it('may be migrated while a reader has it open', async () => {
+  it('can be migrated while a reader has it open', async () => {
     await using old = await oldStore();
     await using reader = await old.open('reader', true);
     const before = await answersOf(reader);

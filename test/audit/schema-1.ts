@@ -1,7 +1,7 @@
 import type { AuditStore } from '../../src/audit/store.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
 
-/** Query results for a store with the records of `fixtures/*-schema-1.sql`, compared before and after the migration. */
+/** Query results on the records of `fixtures/*-schema-1.sql`, compared before and after the migration. */
 export async function answersOf(store: AuditStore): Promise<object> {
   return {
     proof: await verify(store.storedRecords(1), { until: await store.head() }),

@@ -3,12 +3,12 @@ import { toAuditError } from '../../src/audit/sqlite/errors.ts';
 
 it.each([
   [13, 'the disk is full'],
-  // SQLITE_IOERR_SHMSIZE: a full disk, at the first access to the file.
+  // SQLITE_IOERR_SHMSIZE: the disk is full at the first access to the file.
   [4874, 'the disk is full'],
   // SQLITE_IOERR_WRITE
   [778, 'the disk reports an I/O error'],
   [10, 'the disk reports an I/O error'],
-])('describes result code %i of SQLite', (errcode, detail) => {
+])('describes the SQLite result code %i', (errcode, detail) => {
   const thrown = Object.assign(new Error('s3cret'), { code: 'ERR_SQLITE_ERROR', errcode });
   expect(toAuditError(thrown)).toMatchObject({ code: 'AUDIT_UNAVAILABLE', detail });
 });

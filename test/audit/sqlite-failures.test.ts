@@ -10,7 +10,7 @@ import { describeClocks } from '../conformance/audit-clocks.ts';
 import { temporaryFolder } from './folder.ts';
 import { entry } from './sample.ts';
 
-/** A store and its write connection, to inject failures. */
+/** A store, and access to its write connection to inject failures. */
 async function openWithConnection() {
   const folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
@@ -50,13 +50,13 @@ function failing(detail: string) {
 
 const large = Array.from({ length: 50 }, () => entry({ note: 'x'.repeat(2_000) }));
 
-describe('failing audit file: refuses writes and recovers by itself', () => {
+describe('failing audit file: refuses writes and recovers without a restart', () => {
   it('when the disk is full, for appending and pruning', async () => {
     await using database = await openWithConnection();
     database.pragma('max_page_count', database.pages());
     await expect(database.store.append(large)).rejects.toMatchObject(failing('the disk is full'));
     const until = (await database.store.get(30)) ?? expect.fail();
-    // The retained copies need space too.
+    // Pruning also needs disk space, because it copies retained records.
     await expect(database.store.prune(until)).rejects.toMatchObject(failing('the disk is full'));
     expect(await database.store.base()).toMatchObject({ sequence: 0 });
     expect(await database.store.head()).toMatchObject({ sequence: 40 });
@@ -77,7 +77,7 @@ describe('failing audit file: refuses writes and recovers by itself', () => {
     await expectWorking(database.store, 40);
   });
 
-  it('when a lock file cannot be created next to it', async () => {
+  it('when no lock file can be created next to it', async () => {
     await using database = await openWithConnection();
     const lock = `${database.path}.restart.lock`;
     await mkdir(lock);
@@ -127,7 +127,7 @@ describe('failing audit file: refuses writes and recovers by itself', () => {
   });
 });
 
-it('closing an audit file fails the callers that wait for its lock', async () => {
+it('closing an audit file rejects the callers that wait for its lock', async () => {
   await using database = await openWithConnection();
   const other = new DatabaseSync(database.path);
   other.exec('begin immediate');

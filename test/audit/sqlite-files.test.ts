@@ -53,7 +53,7 @@ describe('new audit file', () => {
   });
 });
 
-it('an audit file is the same under all its names', async () => {
+it('an audit file shares locks and records under all its path names', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   const link = join(folder.path, 'link.db');
@@ -74,7 +74,7 @@ it('an audit file is the same under all its names', async () => {
   });
   await held.promise;
   const second = other.exclusively('destroy', async () => void turns.push('second'));
-  // Longer than the other process needs to start if it does not wait.
+  // This append takes longer than the second task needs to start if it does not wait.
   await other.append([entry()]);
   ended.resolve();
   await Promise.all([first, second]);
@@ -95,7 +95,7 @@ describe('unusable audit file', () => {
       });
   });
 
-  it('is refused below a regular file', async () => {
+  it('is refused at a path below a regular file', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'file', 'audit.db');
     await writeFile(join(folder.path, 'file'), '');
@@ -137,7 +137,7 @@ describe('unusable audit file', () => {
     expect(await stat(path)).toMatchObject({ size: before.size, mtimeMs: before.mtimeMs });
   });
 
-  it('is refused if a newer release wrote it, unless that release allows reads', async () => {
+  it('is refused if a newer release wrote it, unless the file permits reading by older releases', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -154,7 +154,7 @@ describe('unusable audit file', () => {
     );
   });
 
-  it('is really written to by the write check, so that a full disk is noticed', async () => {
+  it('is written to by the writability check, so that the check detects a full disk', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path });
@@ -180,7 +180,7 @@ describe('unusable audit file', () => {
     expect(await store.append([entry()])).toMatchObject([{ sequence: 2 }]);
   });
 
-  it('is not continued if its head does not match its records', async () => {
+  it('rejects appends if its head does not match its records', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -189,7 +189,7 @@ describe('unusable audit file', () => {
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('changed from outside', path));
   });
 
-  it('with a damaged record: the other records stay readable, and verification names the damaged one', async () => {
+  it('with a damaged record still returns the other records, and verification names the damaged one', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -197,7 +197,7 @@ describe('unusable audit file', () => {
     await using store = await openSqliteAudit({ ...common, path });
     await expect(store.get(2)).rejects.toMatchObject({
       ...unavailable('damaged', path),
-      // The remedy must not be about permissions or disk space.
+      // The remedy must point to verification, not to permissions or disk space.
       remedy: expect.stringContaining('secretbridge audit verify'),
     });
     expect(await store.get(1)).toMatchObject({ sequence: 1 });
@@ -240,7 +240,7 @@ describe('read-only audit file', () => {
     expect(await stat(path)).toMatchObject({ mtimeMs: before.mtimeMs, size: before.size });
   });
 
-  it('shows records that another process appends, even one that started later', async () => {
+  it('shows records appended by another process, even one that started later', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -255,7 +255,7 @@ describe('read-only audit file', () => {
   });
 });
 
-/** Written by another tool. */
+/** Changes the file as another tool would. */
 function change(path: string, sql: string): void {
   const db = new DatabaseSync(path);
   db.exec(sql);

@@ -9,14 +9,14 @@ import { tickingClock } from '../conformance/audit-store.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry, fingerprint } from './sample.ts';
 
-/** Near the ends of index runs and record blocks, and one outside them. */
+/** Positions near the ends of index runs and record blocks, and one far from any end. */
 const POSITIONS = [1, 2, 1_023, 1_024, 1_025, 2_047, 2_048, 3_000, 4_095, 4_096, 4_097, 8_191, 8_192, 8_193];
 const RECORDS = 8_200;
 const SOUGHT = fingerprint(7_000);
-/** Has the same prefix but differs. */
+/** Differs from `SOUGHT` only in its last character. */
 const ALIKE = `${SOUGHT.slice(0, -1)}f`;
 
-it('finds a fingerprint in every part of a log and in every column, and nothing with only the same prefix', async () => {
+it('finds a fingerprint in every part of the log and in every column, and excludes one with the same prefix', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   await using audit = await openSqliteAudit({
@@ -47,7 +47,7 @@ it('finds a fingerprint in every part of a log and in every column, and nothing 
 });
 
 it.each([undefined, { after: 5_000, before: 9_000 }])(
-  'is found by the indexes alone, within %j',
+  'searches a fingerprint only through indexes, within %j',
   async (within) => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');

@@ -40,18 +40,18 @@ const filter = fc.record(
   { requiredKeys: [] },
 );
 
-/** Small limits, so that a short log exercises each search strategy. */
+/** Uses small limits, so that a short log exercises each search strategy. */
 const LIMITS: readonly SearchLimits[] = [
   { maxCandidates: 0, windows: [2] },
   { maxCandidates: 3, windows: [1, 3] },
   { maxCandidates: 1_000, windows: [2, 1] },
 ];
 
-it('SQLite answers every query like a list in memory, and its chain is intact', async () => {
+it('SQLite answers every query like an in-memory list, and its chain stays intact', async () => {
   await using folder = await temporaryFolder();
   let run = 0;
   const batches = fc.array(fc.array(anyEntry, { maxLength: 8 }), { maxLength: 6 });
-  // With few conditions, so that there are matches.
+  // Combines only a few conditions, so that records match.
   const question = fc
     .tuple(filter, fc.nat(15), fc.nat(5))
     .map(([all, skip, take]) => Object.fromEntries(Object.entries(all).slice(skip, skip + take)));

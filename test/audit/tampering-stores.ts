@@ -81,7 +81,7 @@ export async function proofOf(store: AuditStore, { evidence }: Tampering): Promi
   return verifyWithEvidence({ ...(await readVerifyInput(store)), evidence });
 }
 
-/** Writes an export of the stored texts, with checkpoints and keys next to it. */
+/** Writes an export of the stored texts, and its checkpoints and keys in the same folder. */
 export async function writeExport(folder: string, { rows, evidence }: Tampering): Promise<string> {
   const path = join(folder, 'export.jsonl');
   const ordered = rows.records.toSorted((a, b) => Number(a.sequence) - Number(b.sequence));

@@ -6,7 +6,7 @@ import { temporaryFolder } from './folder.ts';
 import { originalIn, proofOf, proofOfExport, putRows, writeExport } from './tampering-stores.ts';
 import { isLong, KINDS, tamperings } from './tamperings.ts';
 
-/** Each kind at several positions. */
+/** Enough cases to try each kind of tampering at several positions. */
 const COUNT = isLong ? 1_000 : 5 * KINDS;
 
 const openReader = (path: string) =>
@@ -26,7 +26,7 @@ it('verifies an untouched store with its checkpoints', async () => {
   });
 });
 
-it(`reports kind and position of ${COUNT} random tamperings, in a SQLite store and in an export`, {
+it(`reports the kind and position of ${COUNT} random tamperings, in a SQLite store and in an export`, {
   timeout: 180_000,
 }, async () => {
   await using folder = await temporaryFolder();

@@ -25,7 +25,7 @@ export interface Tampering {
   readonly rows: Rows;
   readonly evidence: Evidence;
   readonly expected: { readonly kind: string; readonly sequence: number };
-  /** Only detectable in the store, because an export contains only the texts. */
+  /** True if the change is detectable only in the store, because an export contains only the record texts. */
   readonly columnsOnly: boolean;
 }
 
@@ -103,7 +103,7 @@ type TamperingResult = Partial<Omit<Tampering, 'what' | 'rows'>> & RequiredResul
 type RequiredResult = { readonly rows: Rows; readonly expected: Tampering['expected'] };
 type TamperingKind = (rows: Rows, pick: Pick, original: Original) => TamperingResult;
 
-/** A random sequence between `from` and `until`. */
+/** A random sequence number between `from` and `until`. */
 const randomSequence = (pick: Pick, from = 1, until = LENGTH): number => from + pick(until - from + 1);
 
 const TAMPERINGS: Readonly<Record<string, TamperingKind>> = {
@@ -220,7 +220,7 @@ const TAMPERINGS: Readonly<Record<string, TamperingKind>> = {
     const n = randomSequence(pick, 1, LENGTH - 1);
     const to = Math.min(LENGTH - 1, n + pick(4));
     keepRecords(rows, (sequence) => sequence < n || sequence > to);
-    // An export that starts later is valid as a part.
+    // An export may start at any record, so an export cannot show that its first records are missing.
     return { rows, columnsOnly: n === 1, expected: { kind: 'deleted', sequence: n } };
   },
   'delete and renumber': (rows, pick) => {
@@ -283,7 +283,7 @@ const TAMPERINGS: Readonly<Record<string, TamperingKind>> = {
   truncate: (rows, pick) => {
     const n = randomSequence(pick, 1, LENGTH - 1);
     keepRecords(rows, (sequence) => sequence <= n);
-    // Also moves the head back, which only a checkpoint can contradict.
+    // Half of the cases also move the head back, and only a checkpoint reveals this.
     const movesHead = n < 28 && pick(2) === 0;
     if (movesHead) moveHead(rows);
     return { rows, columnsOnly: !movesHead && n >= 28, expected: { kind: 'truncated', sequence: n + 1 } };
@@ -362,13 +362,13 @@ const TAMPERINGS: Readonly<Record<string, TamperingKind>> = {
   },
 };
 
-/** The number of kinds. */
+/** The number of kinds of tampering. */
 export const KINDS = Object.keys(TAMPERINGS).length;
 
 /** `npm run test:long` tries more positions. */
 export const isLong = process.env.SECRETBRIDGE_TEST_LONG === '1';
 
-/** Yields `count` tamperings: every kind in turn, each at random positions. */
+/** Yields `count` tamperings. Cycles through every kind and picks positions at random. */
 export function* tamperings(original: Original, count: number, seed = 20_261_125): Generator<Tampering> {
   const pick = createRandom(seed);
   const kinds = Object.entries(TAMPERINGS);
@@ -405,7 +405,7 @@ function keepRecords(rows: Rows, which: (sequence: number) => boolean): void {
     rows[table] = rows[table].filter(({ sequence }) => which(Number(sequence)));
 }
 
-/** Moves the row and its sources and, if requested, changes the sequence in its text. */
+/** Moves the row and its sources. With `renumber`, also changes the sequence number in its text. */
 function moveRecord(rows: Rows, from: number, to: number, renumber: boolean): void {
   const moved = row(rows, from);
   moved.sequence = to;
@@ -426,7 +426,7 @@ function splice(rows: Rows, otherRows: Rows, from: number): void {
     rows[table].push(...beside[table].filter(({ sequence }) => Number(sequence) >= from));
 }
 
-/** Recomputes every hash from a record on, like an attacker who knows the format. */
+/** Recomputes every hash from a record on, as an attacker who knows the format could. */
 function rewrite(rows: Rows, from: number, salt: number): void {
   let head = from === 1 ? GENESIS : { sequence: from - 1, hash: String(row(rows, from - 1).hash) };
   for (const sequence of range(from, LENGTH)) {

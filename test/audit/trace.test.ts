@@ -15,7 +15,7 @@ const read = (key: string, version: string, value: number): Entry =>
 const change = (namespace: string, key: string, version: string): Entry =>
   entry({ namespace, secret: 's', mapping: namespace, sources: [{ store: 'vault', key, version }] });
 
-/** The value 7 was version 1 of `db` and version 4 of `old/db`. */
+/** A log in which the value 7 is version 1 of `db` and version 4 of `old/db`. */
 async function openStory() {
   const audit = createMemoryAudit();
   await audit.append([
@@ -35,7 +35,7 @@ const sequences = ({ records }: { records: readonly { sequence: number }[] }) =>
   records.map(({ sequence }) => sequence);
 
 describe('trace', () => {
-  it('finds each read of the value and each change made from such a version', async () => {
+  it('finds each read of the value and each change that used a version with the value', async () => {
     await using audit = await openStory();
     const found = await trace(audit, {}, [fingerprint(7)], { limit: 50 });
     expect(sequences(found)).toEqual([5, 4, 3, 2, 1]);
@@ -47,7 +47,7 @@ describe('trace', () => {
     expect(found).not.toHaveProperty('next');
   });
 
-  it('returns the same records in pages as in one page', async () => {
+  it('returns the same records over several pages as in one page', async () => {
     await using audit = await openStory();
     const seen: number[] = [];
     for (let cursor: string | undefined; ; ) {
@@ -59,7 +59,7 @@ describe('trace', () => {
     expect(seen).toEqual([5, 4, 3, 2, 1]);
   });
 
-  it('combines with the other filters', async () => {
+  it('can be combined with the other filters', async () => {
     await using audit = await openStory();
     const ask = async (filter: Parameters<typeof trace>[1]) =>
       sequences(await trace(audit, filter, [fingerprint(7)], { limit: 50 }));
@@ -75,7 +75,7 @@ describe('trace', () => {
     expect(sequences(found)).toEqual([7, 6, 5, 4, 3, 2, 1]);
   });
 
-  it('follows a limited number of versions and reports that there are more', async () => {
+  it('follows a limited number of versions and reports when more exist', async () => {
     await using audit = createMemoryAudit();
     await audit.append(Array.from({ length: 60 }, (_, n) => read(`k${n}`, '1', 7)));
     const found = await trace(audit, {}, [fingerprint(7)], { limit: 100 });

@@ -10,7 +10,7 @@ import { entries, LENGTH } from './tamperings.ts';
 
 type Line = Readonly<Record<string, unknown>>;
 
-/** The lines of an export with a number of records. */
+/** The sample records as export lines. */
 function chain(instance = 'prod-eu'): readonly Line[] {
   let head: Head = GENESIS;
   return entries().map((entry) => {
@@ -44,12 +44,12 @@ function edited(lines: readonly Line[], index: number, part: object): readonly L
   return lines.with(index, { ...lines[index], ...part });
 }
 
-/** Recomputes the hash, like an attacker who knows the format. */
+/** Recomputes the hash, as an attacker who knows the format could. */
 function rehashed({ hash: _, ...line }: Line): Line {
   return { ...line, hash: hashOf(canonical(line)) };
 }
 
-// A whole export and a part that starts later.
+// Each case runs on a whole export and on a part that starts later.
 for (const [what, lines] of [
   ['a whole export', WHOLE],
   ['a part of an export', WHOLE.slice(19)],
@@ -95,13 +95,13 @@ function edit(sequence: number): object {
   return { kind: 'edited', sequence };
 }
 
-it('reports a first line that is no longer a record as edited', async () => {
+it('reports a first line that no longer is a record as edited', async () => {
   expect(await problemOf(`{\n${textOf(WHOLE.slice(1))}`)).toEqual(edit(1));
   expect(await problemOf(`{\n${textOf(WHOLE.slice(20))}`)).toEqual(edit(20));
   expect(await problemOf('{\n')).toEqual(edit(1));
 });
 
-it('reports a first line that does not even look like a record as edited', async () => {
+it('reports a first line that does not resemble a record as edited', async () => {
   for (const front of ['x', 'sequence', '[', '\u0000', '\u00ff'])
     expect(await problemOf(`${front}${textOf(WHOLE)}`)).toEqual(edit(1));
   expect(await problemOf(textOf(WHOLE.slice(20)).replace('{', '('))).toEqual(edit(21));

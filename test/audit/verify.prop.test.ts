@@ -21,14 +21,14 @@ function check(records: readonly object[], until?: Head) {
   return verify(records.map(toStored), until === undefined ? {} : { until });
 }
 
-/** Recomputes the hash, like an attacker who knows the format. */
+/** Recomputes the hash, as an attacker who knows the format could. */
 function rehashed(record: AuditRecord, part: object): AuditRecord {
   const { hash: _, ...rest } = { ...record, ...part };
   return { ...rest, hash: hashOf(canonical(rest)) };
 }
 
 const records = fc.array(anyEntry, { minLength: 3, maxLength: 12 }).map((entries) => chain(entries));
-/** A chain and the index of a record that is neither its first nor its last. */
+/** A chain and the index of one of its records, excluding the first and the last. */
 const innerIndex = records.chain((list) =>
   fc.tuple(fc.constant(list), fc.integer({ min: 1, max: list.length - 2 })),
 );
@@ -40,7 +40,7 @@ const twoIndexes = anyIndex.chain(([list, i]) =>
 );
 
 describe('verify, for an untouched chain', () => {
-  it('reports it as intact', async () => {
+  it('reports an intact chain', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const head = { sequence: list.length, hash: list.at(-1)?.hash };
@@ -60,7 +60,7 @@ describe('verify, for an untouched chain', () => {
     );
   });
 
-  it('starts at any record, given the head before it', async () => {
+  it('starts at any record, given the head before that record', async () => {
     await fc.assert(
       fc.asyncProperty(innerIndex, async ([list, i]) => {
         const after = list[i - 1];
@@ -140,7 +140,7 @@ describe('verify, for a changed chain', () => {
     );
   });
 
-  it('reports such an edit of the last record by a head noted elsewhere', async () => {
+  it('reports an edited last record with a recomputed hash, given the original head', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const edited = list.map((record, at) =>
@@ -163,7 +163,7 @@ describe('verify, for a changed chain', () => {
     );
   });
 
-  it('reports a deletion although the following records were renumbered', async () => {
+  it('reports a deletion even if the following records were renumbered', async () => {
     await fc.assert(
       fc.asyncProperty(innerIndex, async ([list, i]) => {
         const rest = list.filter((_, at) => at !== i).map((record, at) => ({ ...record, sequence: at + 1 }));
@@ -172,7 +172,7 @@ describe('verify, for a changed chain', () => {
     );
   });
 
-  it('reports a truncation by a head noted elsewhere', async () => {
+  it('reports a truncation, given the original head', async () => {
     await fc.assert(
       fc.asyncProperty(anyIndex, async ([list, i]) => {
         expect(await check(list.slice(0, i), list.at(-1))).toEqual({ kind: 'truncated', sequence: i + 1 });
@@ -257,7 +257,7 @@ describe('verify, for a changed chain', () => {
   });
 
   it.each(['', 'null', '[]', '{', `${'['.repeat(5000)}${']'.repeat(5000)}`])(
-    'reports a text that is no record as edited',
+    'reports a text that is not a record as edited',
     async (text) => {
       const stored = chain([sample, sample]).map(toStored);
       expect(await verify(stored.with(1, { text, hash: hashOf('x'), columnsMatch: true }))).toEqual({

@@ -13,7 +13,7 @@ describe('the charts of a result', () => {
     groups: [{ name: 'g', title: 'g', rows }],
   });
 
-  it('include only those with rows', () => {
+  it('exclude charts without rows', () => {
     const time = row({ id: 'first/time/sync', title: '', unit: 's', value: 3, floor: 1, goal: { value: 6 } });
     const pass = row({ id: 'aws/unchanged/memory', title: '', unit: 'calls', value: 50, floor: 50 });
     expect(Object.keys(chartsOf(resultOf([])))).toEqual([]);
@@ -27,7 +27,7 @@ describe('the charts of a result', () => {
       ),
     ].map(([, text]) => text ?? '');
 
-  it('name how the program ran, and its concurrency unless that is the default', () => {
+  it('name the engine of each run, and a concurrency other than the default', () => {
     const of = (id: string) => row({ id, title: '', unit: 's', value: 3, floor: 1, goal: { value: 6 } });
     const rows = [of('first/time/memory'), of('first/time/redis-64')];
     expect(textsOf('bench-latency.svg', rows)).toEqual([
@@ -60,7 +60,7 @@ describe('the charts of a result', () => {
     ]);
   });
 
-  it('show the growth of each figure relative to the number of targets', () => {
+  it('show how each figure grows with the number of targets', () => {
     const of = (targets: number, value: number, before?: number) =>
       row({
         id: `scale/pass-cpu/${targets}`,

@@ -22,19 +22,19 @@ const calls = (value: number, floor?: number): Row =>
   row({ id: 'a', title: 'a', unit: 'calls', value, ...(floor === undefined ? {} : { floor }) });
 
 describe('a row', () => {
-  it('has the ratio of its value to its floor, unless the floor is zero', () => {
+  it('contains the ratio of its value to its floor, unless the floor is zero', () => {
     expect(calls(60, 50).ratio).toBe(1.2);
     expect(calls(0, 0).ratio).toBeUndefined();
     expect(calls(5).ratio).toBeUndefined();
   });
 
-  it('reaches its goal only with every part of it', () => {
+  it('passes only when it meets every limit of its goal', () => {
     const time = (value: number) =>
       row({ id: 't', title: 't', unit: 's', value, floor: 2, goal: { value: 6, ratio: 1.5 } }).ok;
     expect([time(3), time(3.5), time(7)]).toEqual([true, false, false]);
   });
 
-  it('does not reach a ratio that was not measured', () => {
+  it('fails when its goal is a ratio and its floor is zero', () => {
     expect(row({ id: 'r', title: 'r', unit: 's', value: 1, floor: 0, goal: { ratio: 2 } }).ok).toBe(false);
   });
 
@@ -42,7 +42,7 @@ describe('a row', () => {
     for (const value of [-1, Number.NaN]) expect(() => calls(value, 1)).toThrow('was measured as');
   });
 
-  it('has no result without a goal', () => {
+  it('neither passes nor fails without a goal', () => {
     expect(calls(60, 50)).not.toHaveProperty('ok');
   });
 });
@@ -71,15 +71,15 @@ describe('a comparison', () => {
     expect(worse(calls(126, 100), calls(100, 100))).toEqual([]);
   });
 
-  it("compares ratios, which do not depend on the machine's speed", () => {
+  it("compares ratios instead of values, because values depend on the speed of the machine", () => {
     expect(worse(calls(100, 100), calls(900, 900))).toEqual([]);
   });
 
-  it('reports any growth from zero with a floor of zero', () => {
+  it('reports any growth above a floor of zero', () => {
     expect(worse(calls(0, 0), calls(1, 0))).toEqual([{ id: 'a', before: 0, after: 1 }]);
   });
 
-  it('ignores rows without a floor and rows of one run only', () => {
+  it('ignores rows without a floor and rows that only one run has', () => {
     expect(worse(calls(1), calls(9))).toEqual([]);
     expect(worseRows(result([]), result([calls(9, 1)]))).toEqual([]);
   });

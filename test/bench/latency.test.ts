@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createRandom, latencyOf, showLatency } from '../../bench/rows/latency.ts';
 
 describe('the latency summary', () => {
-  it('is in seconds by nearest rank', () => {
+  it('uses seconds and the nearest rank', () => {
     const times = Array.from({ length: 200 }, (_, n) => (n + 1) * 10);
     expect(latencyOf(times)).toEqual({ count: 200, p50: 1, p95: 1.9, p99: 1.98, max: 2 });
   });

@@ -5,8 +5,8 @@ import { axe } from './chromium.ts';
 import { column, describeInChromium, go } from './harness.ts';
 import { mappingsOf, STATUS, target, typical } from './scene.ts';
 
-describeInChromium('actions of an operator', (visit) => {
-  it('sync a mapping and show the result', async () => {
+describeInChromium('the dashboard, used by an operator,', (visit) => {
+  it('syncs a mapping and shows the result', async () => {
     await using tab = await visit({ role: 'operator', at: '/mappings' });
     await tab.page.getByRole('button', { name: 'Sync now: billing' }).click();
     await tab.page.getByText('1 updated, 2 unchanged').first().waitFor();
@@ -14,7 +14,7 @@ describeInChromium('actions of an operator', (visit) => {
     expect(await tab.page.locator('#live').innerText()).toBe('billing: 1 updated, 2 unchanged');
   });
 
-  it('show why a sync failed', async () => {
+  it('shows why a sync failed', async () => {
     await using tab = await visit({ role: 'operator', at: '/mappings/billing' });
     await tab.page.route('**/sync', (route) =>
       route.fulfill({
@@ -26,7 +26,7 @@ describeInChromium('actions of an operator', (visit) => {
     await expect.poll(() => tab.page.getByRole('alert').innerText()).toMatch(/QUEUE_UNAVAILABLE\s+Wait\./);
   });
 
-  it('release a hold after showing the keys that would be lost', async () => {
+  it('releases a hold after showing the keys that would be lost', async () => {
     await using tab = await visit({ role: 'operator', at: '/holds' });
     const { page, site } = tab;
     await page.getByRole('button', { name: 'Release: delete batch/legacy-jobs' }).click();
@@ -39,12 +39,12 @@ describeInChromium('actions of an operator', (visit) => {
     await page.getByText('Released batch/legacy-jobs: 1 deleted.').first().waitFor();
     expect(site.calls).toEqual([{ what: 'release 5f2c9a01d3e4', by: 'the-operator' }]);
     expect(await page.getByRole('dialog').count()).toBe(0);
-    // The focused button is gone, so the focus moves to the heading.
+    // The release removed the focused button, so the focus moves to the heading.
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Holds');
     expect(await page.locator('.holds li').filter({ hasText: 'legacy-jobs' }).count()).toBe(0);
   });
 
-  it('can be canceled by button or Escape, which restores the focus', async () => {
+  it('cancels a release by button or Escape, and restores the focus', async () => {
     await using tab = await visit({ role: 'operator', at: '/holds' });
     const { page, site } = tab;
     const release = page.getByRole('button', { name: 'Release: update shop/mailer' });
@@ -54,7 +54,7 @@ describeInChromium('actions of an operator', (visit) => {
     ]) {
       await release.click();
       await page.getByRole('dialog').waitFor();
-      // The harmless button has the focus.
+      // The dialog opens with the focus on its cancel button.
       expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Cancel');
       await cancel();
       await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
@@ -63,7 +63,7 @@ describeInChromium('actions of an operator', (visit) => {
     expect(site.calls).toEqual([]);
   });
 
-  it('keep the dialog open when a release is refused', async () => {
+  it('keeps the dialog open when a release is refused', async () => {
     await using tab = await visit({ role: 'operator', at: '/holds' });
     await tab.page.route('**/release', (route) =>
       route.fulfill({ status: 404, json: { code: 'NOT_HELD', message: 'nothing is held', remedy: 'Look.' } }),
@@ -77,7 +77,7 @@ describeInChromium('actions of an operator', (visit) => {
     ['jsonl', 'JSON lines', /\.jsonl$/, /"mapping":"payments-db"/],
     ['csv', 'CSV', /\.csv$/, /payments-db/],
     ['ocsf', 'OCSF', /\.ocsf\.jsonl$/, /payments-db/],
-  ])('export matching records as %s', async (_, title, name, line) => {
+  ])('exports matching records as %s', async (_, title, name, line) => {
     await using tab = await visit({ role: 'viewer', at: '/records?mapping=payments-db&action=update' });
     const { page } = tab;
     await page.getByLabel('Export matching records as').selectOption(title);
@@ -94,12 +94,12 @@ describeInChromium('actions of an operator', (visit) => {
       .getByText(/exported/)
       .first()
       .waitFor();
-    // The audit records the export and its requester.
+    // The audit records the export and the user who requested it.
     expect(tab.site.audit.records.at(-1)).toMatchObject({ action: 'export', actor: { name: 'the-viewer' } });
     expect(tab.complaints).toEqual([]);
   });
 
-  it('do not save an incomplete export', async () => {
+  it('does not save an incomplete export', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records' });
     const { page } = tab;
     let saved = 0;
@@ -118,7 +118,7 @@ describeInChromium('actions of an operator', (visit) => {
     expect(await page.getByRole('button', { name: 'Export' }).getAttribute('aria-disabled')).toBeNull();
   });
 
-  it('find targets by state and name, and keep the filter in the URL', async () => {
+  it('filters targets by state and name, and keeps the filter in the URL', async () => {
     await using tab = await visit({ role: 'operator', at: '/' });
     const { page } = tab;
     await page
@@ -135,7 +135,7 @@ describeInChromium('actions of an operator', (visit) => {
     expect(page.url()).toMatch(/#\/mappings\?find=not_owned$/);
   });
 
-  it('show thousands of targets in steps', async () => {
+  it('shows thousands of targets in steps of 500', async () => {
     const targets = Array.from({ length: 1_200 }, (_, n) => target(`m-${n}`, 'many', `s-${n}`));
     const scene = { ...typical(), status: { ...STATUS, targets }, mappings: mappingsOf(targets) };
     await using tab = await visit({ role: 'viewer', at: '/mappings', scene });
@@ -147,7 +147,7 @@ describeInChromium('actions of an operator', (visit) => {
     expect(await page.locator('tbody tr').count()).toBe(1_200);
   });
 
-  it('keep the number of shown rows and the keyboard focus on refresh', async () => {
+  it('keeps the number of shown rows and the keyboard focus on refresh', async () => {
     let targets = Array.from({ length: 1_200 }, (_, n) => target(`m-${n}`, 'many', `s-${n}`));
     const service = { mappings: () => mappingsOf(targets) };
     await using tab = await visit({ role: 'viewer', at: '/holds', service });
@@ -163,7 +163,7 @@ describeInChromium('actions of an operator', (visit) => {
     await page.clock.fastForward(31_000);
     await page.getByText('1,201 targets of 1,201').waitFor();
     expect(await rows.count()).toBe(1_000);
-    // Another filter starts again with 500 rows.
+    // A new filter resets the list to 500 rows.
     await page.getByLabel('State').selectOption('synced');
     expect(await rows.count()).toBe(500);
     await page.getByRole('button', { name: 'Show 500 more' }).click();
@@ -172,7 +172,7 @@ describeInChromium('actions of an operator', (visit) => {
     expect(await rows.count()).toBe(500);
   });
 
-  it('delay the automatic refresh while a sync runs and until its result can be read', async () => {
+  it('delays the automatic refresh during a sync, and until the user can read its result', async () => {
     const gate = Promise.withResolvers<void>();
     let targets = STATUS.targets;
     let syncCalls = 0;
@@ -197,7 +197,7 @@ describeInChromium('actions of an operator', (visit) => {
     const looks: string[] = [];
     page.on('request', (request) => request.url().includes('/mappings?') && looks.push(request.url()));
     await page.clock.fastForward(31_000);
-    // Playwright does not click `aria-disabled` elements.
+    // Playwright does not click elements with `aria-disabled`.
     await button.evaluate((element: HTMLElement) => element.click());
     await page.clock.fastForward(20_000);
     gate.resolve();
@@ -211,7 +211,7 @@ describeInChromium('actions of an operator', (visit) => {
     expect(syncCalls).toBe(1);
   });
 
-  it('show the keys and searches of a mapping', async () => {
+  it('shows the keys and searches of a mapping', async () => {
     await using tab = await visit({ role: 'viewer', at: '/mappings/billing' });
     const items = await tab.page.locator('.plain-list li').allInnerTexts();
     expect(items).toEqual([
@@ -221,7 +221,7 @@ describeInChromium('actions of an operator', (visit) => {
     ]);
   });
 
-  it('show the records of a removed mapping', async () => {
+  it('shows the records of a removed mapping', async () => {
     await using tab = await visit({ role: 'viewer', at: '/holds', scene: { ...typical(), mappings: [] } });
     const { page } = tab;
     await page.getByRole('link', { name: 'legacy-jobs', exact: true }).click();
@@ -233,7 +233,7 @@ describeInChromium('actions of an operator', (visit) => {
     await page.getByRole('heading', { level: 1, name: 'Holds' }).waitFor();
   });
 
-  it('survive the automatic refresh with the focus in place', async () => {
+  it('keeps the focus in place during an automatic refresh', async () => {
     const { STATUS: status } = await import('./scene.ts');
     let version = '1.2.3';
     await using tab = await visit({ role: 'operator', at: '/mappings' });

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import axeCore, { type AxeResults } from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
-/** Debian's Chromium, unless `CHROMIUM` names another one. */
+/** Debian's Chromium. The variable `CHROMIUM` overrides its path. */
 const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const executablePath = findChromium();
 
@@ -11,13 +11,13 @@ export function findChromium(): string | undefined {
   return [process.env.CHROMIUM ?? '', ...PATHS].find((path) => existsSync(path));
 }
 
-/** Why the browser tests are skipped. It is shown in the report. */
+/** The reason why the browser tests are skipped, for the report. */
 export const skipReason =
   executablePath === undefined ? 'no Chromium here: `apt-get install chromium`, or set CHROMIUM' : undefined;
 
 export async function launch(): Promise<Browser> {
   if (executablePath === undefined) throw new Error(skipReason);
-  // The sandbox does not work as root, which CI often uses. Only our own page is opened.
+  // Chromium's sandbox does not work as root, and CI often runs as root. The tests open only our own pages.
   return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 }
 
@@ -29,7 +29,7 @@ export interface ViewOptions {
 
 export interface Tab extends AsyncDisposable {
   readonly page: Page;
-  /** Console errors and warnings, uncaught exceptions and policy violations, without failed HTTP requests. */
+  /** Console errors and warnings, uncaught exceptions and policy violations. Excludes failed HTTP requests. */
   readonly complaints: readonly string[];
 }
 
@@ -48,7 +48,7 @@ export async function openTab(browser: Browser, baseURL: string, look: ViewOptio
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
-    // The browser logs every response with a status of 400 or more.
+    // The browser logs every response with a status of 400 or more. Tests provoke such responses.
     if (['error', 'warning'].includes(message.type()) && !/^Failed to load resource/.test(message.text()))
       complaints.push(message.text());
   });

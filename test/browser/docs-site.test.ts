@@ -54,7 +54,7 @@ async function readPage(page: Page, url: string): Promise<PageFacts> {
 }
 
 describe.skipIf(skipReason !== undefined)(
-  `the site of the documents${skipReason === undefined ? '' : ` (${skipReason})`}`,
+  `the documentation site${skipReason === undefined ? '' : ` (${skipReason})`}`,
   () => {
     let folder: string;
     let site: Awaited<ReturnType<typeof serveFolder>>;
@@ -98,7 +98,7 @@ describe.skipIf(skipReason !== undefined)(
       expect(broken).toEqual([]);
     });
 
-    it('finds the page of a term by search', async () => {
+    it('finds the page of a term by its search', async () => {
       const page = await browser.newPage();
       await page.goto(`${site.url}/`);
       await page.locator('.VPNavBarSearch button').first().click();

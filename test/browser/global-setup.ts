@@ -2,7 +2,10 @@ import { findOrInstall } from '../integration/services/requirements.ts';
 import { reportToStderr, ServiceError } from '../integration/services/service.ts';
 import { findChromium } from './chromium.ts';
 
-/** Installs a missing Chromium as root on Debian. Elsewhere the tests are skipped with the reason. */
+/**
+ * Installs a missing Chromium when running as root on Debian. Elsewhere, the tests are skipped and their names contain
+ * the reason.
+ */
 export async function setup(): Promise<void> {
   try {
     await findOrInstall(

@@ -20,7 +20,7 @@ export interface PageOptions extends ViewOptions {
   readonly at?: string;
 }
 
-/** Runs tests in one Chromium. Without Chromium they are skipped, with the reason in their name. */
+/** Runs tests in one Chromium. Without Chromium, they are skipped and their names contain the reason. */
 export function describeInChromium(
   name: string,
   tests: (visit: (options?: PageOptions) => Promise<PageSession>) => void,
@@ -77,13 +77,13 @@ export async function go(page: Page, at: string): Promise<void> {
   await page.evaluate((hash) => {
     if (location.hash === `#${hash}`) return undefined;
     location.hash = hash;
-    // The old view is removed when the URL changes, so it is not mistaken for the new one.
+    // The page removes the old view when the URL changes, so the next locator finds only the new view.
     return new Promise((resolve) => addEventListener('hashchange', resolve, { once: true }));
   }, at);
   await page.locator('.view:not([aria-busy]) > :not(.loading)').first().waitFor();
 }
 
-/** Returns the texts of a column of the only table, from top to bottom. */
+/** Returns the texts of one column from top to bottom. The page must have exactly one table. */
 export function column(page: Page, title: string): Promise<string[]> {
   return page.locator(`main td[data-title="${title}"], main th[data-title="${title}"]`).allInnerTexts();
 }

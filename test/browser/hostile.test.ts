@@ -18,7 +18,7 @@ const ATTACKS = [
   '__proto__',
 ];
 
-/** Puts the attack everywhere that a person, a store or a cluster can choose a name. */
+/** Puts the attack into every field that a user, a store or a cluster can name. */
 function scene(attack: string): Scene {
   const names = { mapping: attack, namespace: attack, secret: attack };
   const source = { store: attack, key: attack, property: attack, version: attack };
@@ -122,7 +122,7 @@ describeInChromium('a malicious name', (visit) => {
     expect(await tab.page.locator('main img').count()).toBe(0);
   });
 
-  it('cannot become markup: the policy refuses it', async () => {
+  it('cannot become markup, because the content security policy refuses it', async () => {
     await using tab = await visit({ role: 'viewer' });
     const refused = await tab.page.evaluate(() => {
       try {

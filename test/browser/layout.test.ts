@@ -17,14 +17,19 @@ const VIEWS = [
   '/nowhere',
 ];
 
-describeInChromium('the page', (visit) => {
+describeInChromium('the web page', (visit) => {
+  const TITLE = 'has no axe violations and fits at width %i in %s mode';
   it.each([
     [360, 'light'],
+    [1440, 'dark'],
+  ] as const)(TITLE, isAccessible);
+  it.each([
     [360, 'dark'],
     [820, 'light'],
     [1440, 'light'],
-    [1440, 'dark'],
-  ] as const)('has no axe violations and fits at width %i in %s mode', async (width, theme) => {
+  ] as const)(TITLE, { tags: ['long'] }, isAccessible);
+
+  async function isAccessible(width: number, theme: 'light' | 'dark'): Promise<void> {
     await using tab = await visit({ width, theme });
     const { page } = tab;
     expect(await axe(page)).toEqual([]);
@@ -40,7 +45,7 @@ describeInChromium('the page', (visit) => {
     await inside.page.getByRole('button', { name: /^Release: delete/ }).click();
     expect(await axe(inside.page)).toEqual([]);
     expect(inside.complaints).toEqual([]);
-  });
+  }
 
   it('does not break names of usual length', async () => {
     await using tab = await visit({ width: 1440, role: 'operator' });
@@ -77,7 +82,7 @@ describeInChromium('the page', (visit) => {
     expect(torn).toEqual([]);
   });
 
-  it('shows a target that never synced since the start', async () => {
+  it('shows a target that has not synced since the start', async () => {
     const { status, ...rest } = typical();
     const targets = [target('db', 'apps', 'db', { lastSuccess: null, staleSeconds: null })];
     await using tab = await visit({
@@ -132,9 +137,9 @@ describeInChromium('the page', (visit) => {
     }
   });
 
-  it('fits at every width', async () => {
+  it('fits at every width', { tags: ['long'] }, async () => {
     const { entries, ...rest } = typical();
-    // The longest code and action.
+    // The longest error code and the longest action.
     const failed = { outcome: 'failed', code: 'CLUSTER_UNAVAILABLE', action: 'configure' } as const;
     const scene = { ...rest, entries: [...entries, entry(failed)] };
     await using tab = await visit({ role: 'operator', scene });
@@ -151,7 +156,7 @@ describeInChromium('the page', (visit) => {
     }
   });
 
-  it('shows code in messages without backticks', async () => {
+  it('shows code in messages as code instead of backticks', async () => {
     const { status, ...rest } = typical();
     const message = 'apps/db: somebody changed it, and `onDrift: report` leaves it so';
     const targets = [

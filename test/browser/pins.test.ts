@@ -39,7 +39,7 @@ function pinningService() {
   return { calls, service };
 }
 
-describeInChromium('rollback and unpin', (visit) => {
+describeInChromium('the controls for rollback and unpin', (visit) => {
   it('roll back to a change after showing the effects', async () => {
     const { calls, service } = pinningService();
     await using tab = await visit({ role: 'operator', at: '/records/13', service });
@@ -51,7 +51,7 @@ describeInChromium('rollback and unpin', (visit) => {
     expect(text).toMatch(/team-vault: payments\/db, version 13/);
     expect(text).toMatch(/keeps these versions until you unpin it/);
     expect(text).toMatch(/nothing changes/);
-    // The harmless button has the focus.
+    // The dialog opens with the focus on its cancel button.
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Cancel');
     expect(await axe(page)).toEqual([]);
     await page.keyboard.press('Tab');
@@ -70,7 +70,7 @@ describeInChromium('rollback and unpin', (visit) => {
     ['/records/15', 'a change that failed'],
     ['/records/7', 'a change that names no source'],
     ['/records/2', 'a read'],
-  ])('are not offered for %s: %s', async (at) => {
+  ])('are absent for %s: %s', async (at) => {
     await using tab = await visit({ role: 'operator', at });
     await tab.page.getByRole('heading', { name: 'Place in the chain' }).waitFor();
     expect(await tab.page.getByRole('button', { name: /Roll back/ }).count()).toBe(0);
@@ -87,7 +87,7 @@ describeInChromium('rollback and unpin', (visit) => {
     }
   });
 
-  it('keep the dialog open with the error of a refusal', async () => {
+  it('keep the dialog open and show the error of a refused rollback', async () => {
     const rollback = async () => {
       throw new AppError('VERSION_GONE', { subject: 'store team-vault, key payments/db' });
     };
@@ -102,7 +102,7 @@ describeInChromium('rollback and unpin', (visit) => {
     expect(await button.evaluate((one) => one === document.activeElement)).toBe(true);
   });
 
-  it('warn when the target is pinned but could not be changed', async () => {
+  it('warn when a rollback pins the target but cannot change it', async () => {
     const rollback: Service['rollback'] = async (_, __, ___, requestId) => ({
       ...{ ok: false, requestId, summary: { failed: 1 }, held: [], pending: 0 },
       targets: [{ mapping: 'payments-db', outcome: 'failed', code: 'CLUSTER_UNAVAILABLE' }],
@@ -157,7 +157,7 @@ describeInChromium('rollback and unpin', (visit) => {
     expect([await axe(page), await over()]).toEqual([[], 0]);
   });
 
-  it('show the history of a target without its mapping', async () => {
+  it('are absent from the history of a target whose mapping is gone', async () => {
     const scene = { ...rolledBack(), mappings: [] };
     await using tab = await visit({ role: 'viewer', at: '/targets/shop/redis-auth', scene });
     expect(await tab.page.locator('.timeline > li').count()).toBe(4);

@@ -17,7 +17,7 @@ describeInChromium('the record view', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('links the fingerprint of each value to records with it', async () => {
+  it("links each value's fingerprint to the records with the same fingerprint", async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const { page } = tab;
     const values = page.locator('section', { has: page.locator('#values') });
@@ -116,7 +116,7 @@ describeInChromium('the record view', (visit) => {
       .getByText(/Intact: 20 records/)
       .first()
       .waitFor();
-    // The result is shown on other records too.
+    // Other records show the result too.
     await page.getByRole('link', { name: 'Record 16' }).click();
     await page.getByRole('heading', { name: 'Record 16' }).waitFor();
     await expect.poll(() => page.locator('.verification').innerText()).toMatch(/Intact: 20 records/);
@@ -127,7 +127,7 @@ describeInChromium('the record view', (visit) => {
     [10, 'comes before the damage and fits the chain, but no signed checkpoint covers it'],
     [12, 'This record is the damaged one'],
     [15, 'comes after the damage and is not verified'],
-  ])('explains for record %i a damaged record', async (sequence, expected) => {
+  ])('explains the damage of another record, at record %i', async (sequence, expected) => {
     await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
     const sealed = { sequence: 9, time: '2026-11-25T08:06:00.000Z' };
     await tab.page.route('**/verify', (route) =>
@@ -146,7 +146,7 @@ describeInChromium('the record view', (visit) => {
     [13, 'is in that range and is not verified'],
     [14, 'is in that range and is not verified'],
     [15, 'comes after the damage and is not verified'],
-  ])('explains for record %i a contradicting checkpoint', async (sequence, expected) => {
+  ])('explains a contradicting checkpoint, at record %i', async (sequence, expected) => {
     await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
     const { page } = tab;
     const problem = { kind: 'checkpoint', sequence: 14, after: 10 };
@@ -169,7 +169,7 @@ describeInChromium('the record view', (visit) => {
   it.each([
     [9, 'This record is verified'],
     [14, 'This record fits the chain, but no checkpoint with a known key covers it'],
-  ])('explains for record %i a checkpoint with an unknown key', async (sequence, expected) => {
+  ])('explains a checkpoint with an unknown key, at record %i', async (sequence, expected) => {
     await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
     const { page } = tab;
     const problem = { kind: 'checkpoint', sequence: 14, after: 10, unknownKey: true };
@@ -195,7 +195,7 @@ describeInChromium('the record view', (visit) => {
       .toMatch(/Intact: 16 records.*begins at record 5\. The link to the removed record 4 is not verified\./);
   });
 
-  it('continues a verification across a refresh and other views', async () => {
+  it('continues a verification across a refresh and a change of view', async () => {
     let version = '1.2.3';
     await using tab = await visit({ role: 'viewer', at: '/mappings' });
     const { page } = tab;
@@ -219,7 +219,7 @@ describeInChromium('the record view', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it("is linked from the target's history, which lists each change once, newest first", async () => {
+  it("is linked from the target's history, which lists each change once and the newest first", async () => {
     await using tab = await visit({ role: 'viewer', at: '/targets/payments/payments-db' });
     const items = await tab.page.locator('.timeline > li').allInnerTexts();
     expect(items.map((text) => /^\w+/.exec(text)?.[0])).toEqual(['update', 'repair', 'create']);
@@ -228,7 +228,7 @@ describeInChromium('the record view', (visit) => {
     expect(await tab.page.locator('.timeline > li').first().innerText()).toMatch(/password version 13/);
   });
 
-  it('is not listed as an open intent when its outcome is on the page before', async () => {
+  it('does not appear as an open intent when its outcome is on the previous page', async () => {
     const target = { mapping: 'payments-db', namespace: 'payments', secret: 'payments-db' };
     const open = entry({ ...target, requestId: 'open', phase: 'intent', action: 'update' });
     const changes = Array.from({ length: 51 }, (_, n) => change(n, { ...target, action: 'update' }));
@@ -239,7 +239,7 @@ describeInChromium('the record view', (visit) => {
     });
     const { page } = tab;
     const items = page.locator('.timeline > li');
-    // Records 5 to 104. Record 4 is the intent of record 5.
+    // The page shows records 5 to 104. Record 4 is the intent of record 5.
     expect(await items.count()).toBe(51);
     await page.getByRole('link', { name: 'Older' }).click();
     await page.getByRole('link', { name: 'Newest' }).waitFor();

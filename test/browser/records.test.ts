@@ -40,7 +40,7 @@ describeInChromium('the list of records', (visit) => {
     else await field.fill(value);
     await page.getByRole('button', { name: 'Apply filters' }).click();
     await expect.poll(() => column(page, 'Record')).toEqual(expected);
-    // The URL gives the same list.
+    // Opening the URL again shows the same list.
     const address = page.url();
     await go(page, '/holds');
     await page.goBack();
@@ -72,7 +72,7 @@ describeInChromium('the list of records', (visit) => {
     expect(await tab.page.getByRole('alert').count()).toBe(0);
   });
 
-  it('offers every value of the API', async () => {
+  it('offers every action, outcome, review state and target state of the API as a filter', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records' });
     const words = async (id: string) =>
       (await tab.page.locator(`#${id} option`).allInnerTexts()).filter((word) => word !== 'any').sort();
@@ -105,7 +105,7 @@ describeInChromium('the list of records', (visit) => {
     const entries = Array.from({ length: 1_000 }, (_, n) => entry({ store: 'team-vault', key: `app/${n}` }));
     await using tab = await visit({ role: 'viewer', at: '/holds', scene: { ...typical(), entries } });
     const { page } = tab;
-    // From the click to the frame that shows the rows. The service needs little of it.
+    // Measures from the click to the frame that shows the rows. The service takes only a small part of this time.
     const durationMs = await page.evaluate(async () => {
       const start = performance.now();
       location.hash = '#/records?limit=1000';
@@ -113,7 +113,7 @@ describeInChromium('the list of records', (visit) => {
         await new Promise((resolve) => requestAnimationFrame(resolve));
       return performance.now() - start;
     });
-    // About 400 ms on an idle machine.
+    // The duration is about 400 ms on an idle machine.
     expect(durationMs).toBeLessThan(4_000);
   });
 
@@ -179,7 +179,7 @@ describeInChromium('the list of records', (visit) => {
     }
   });
 
-  it('shows the last record as a sequence, and rounds durations without overflow', async () => {
+  it('shows the sequence of the last record, and never rounds a duration to 60 minutes', async () => {
     const { status, ...scene } = typical();
     const targets = [
       target('a', 'a', 'a', { state: 'stale', staleSeconds: 7_199 }),
@@ -193,7 +193,7 @@ describeInChromium('the list of records', (visit) => {
     ]);
   });
 
-  it('shows why the service has not started, and not that all is well', async () => {
+  it('shows why the service has not started, instead of a healthy state', async () => {
     const { status, ...scene } = typical();
     const down = { state: 'down', code: 'AUDIT_TRUNCATED' } as const;
     const audit = { ...status.audit, ...down };
@@ -212,7 +212,7 @@ describeInChromium('the list of records', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('limits the traced versions and reports when there are more', async () => {
+  it('shows at most 50 source versions of a value, and reports when there are more', async () => {
     const versions = Array.from({ length: 51 }, (_, n) => ({ ...SOURCE, version: String(n) }));
     const entries = versions.map((source) => entry({ ...SOURCE, sources: [source], after: VALUE }));
     const at = `/records?fingerprint=${encodeURIComponent(VALUE)}`;
@@ -229,7 +229,7 @@ describeInChromium('the list of records', (visit) => {
     }
   });
 
-  it('notes that the export of a value search holds fewer records', async () => {
+  it('notes that an export omits records that a search for a value shows', async () => {
     const note = 'The export contains only the records with the fingerprint itself';
     await using tab = await visit({
       role: 'viewer',
@@ -237,13 +237,13 @@ describeInChromium('the list of records', (visit) => {
     });
     const { page } = tab;
     expect(await page.getByText(note).isVisible()).toBe(true);
-    // A search for a target's fingerprint has no such note.
+    // A search for a target's fingerprint shows no such note.
     await go(page, `/records?fingerprint=${encodeURIComponent(FINGERPRINT)}`);
     expect(await column(page, 'Record')).toHaveLength(6);
     expect(await page.getByText(note).count()).toBe(0);
   });
 
-  it('shows the source versions that had a value', async () => {
+  it('shows the source versions that had a given value', async () => {
     await using tab = await visit({
       role: 'viewer',
       at: `/records?fingerprint=${encodeURIComponent(VALUE)}`,

@@ -8,7 +8,7 @@ const at = (version: string): readonly EntrySource[] => [
   { store: 'team-vault', key: 'cache/redis', property: 'password', version },
 ];
 
-/** A rotated password (records 21 to 24) that ann rolled back. */
+/** Records 21 to 24: a rotation of a password, and the rollback of that rotation by ann. */
 const ENTRIES: readonly Entry[] = [
   ...change(12, { ...CACHE, action: 'update', sources: at('3'), after: print('1d0c7e4b92'), keys: KEYS }),
   ...change(13, { ...CACHE, action: 'update', sources: at('4'), after: print('c03f55aa7e'), keys: KEYS }),
@@ -22,7 +22,7 @@ const ENTRIES: readonly Entry[] = [
   }),
 ];
 
-/** The typical scene and a rolled-back target. */
+/** The typical scene with one rolled-back target added. */
 export function rolledBack(): Scene {
   const scene = typical();
   return { ...scene, entries: [...scene.entries, ...ENTRIES] };

@@ -223,7 +223,7 @@ export function mappingsOf(targets: readonly TargetStatus[]): readonly MappingSt
   }));
 }
 
-/** A scene with every kind of state. */
+/** A scene with at least one target in every state. */
 export function typical(): Scene {
   return { status: STATUS, mappings: mappingsOf(TARGETS), entries: ENTRIES };
 }

@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import { TOKENS } from '../http/harness.ts';
 import { delayResponses, describeInChromium, go, signIn } from './harness.ts';
 
-describeInChromium('signing in', (visit) => {
-  it('shows and requests nothing before', async () => {
+describeInChromium('the sign-in', (visit) => {
+  it('shows and requests nothing until the user signs in', async () => {
     await using tab = await visit({ at: '/records' });
     const requests: string[] = [];
     tab.page.on('request', (request) => requests.push(new URL(request.url()).pathname));
@@ -15,7 +15,7 @@ describeInChromium('signing in', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('accepts a valid token and shows the name and role', async () => {
+  it('accepts a valid token and shows the name and role of its user', async () => {
     await using tab = await visit({ role: 'reviewer' });
     await expect.poll(() => tab.page.locator('.account').innerText()).toContain('the-reviewer');
     expect(await tab.page.locator('.account').innerText()).toContain('reviewer');
@@ -37,7 +37,7 @@ describeInChromium('signing in', (visit) => {
     },
   );
 
-  it('keeps the token in memory only, so that a reload asks again', async () => {
+  it('keeps the token only in memory, so a reload asks for the token again', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records' });
     const { page } = tab;
     const kept = await page.evaluate(() =>
@@ -49,7 +49,7 @@ describeInChromium('signing in', (visit) => {
     await page.reload();
     await page.getByLabel('Access token').waitFor();
     expect(await page.getByRole('navigation').count()).toBe(0);
-    // The URL still selects the same view.
+    // The URL still selects the view from before the reload.
     await signIn(page, TOKENS.viewer);
     expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe('Records');
   });
@@ -65,7 +65,7 @@ describeInChromium('signing in', (visit) => {
     expect(await tab.page.getByLabel('Access token').isVisible()).toBe(true);
   });
 
-  it('ends when the service rejects the token', async () => {
+  it('ends the session when the service rejects the token', async () => {
     await using tab = await visit({ role: 'viewer' });
     await tab.page.route('**/api/**', (route) =>
       route.fulfill({ status: 401, json: { code: 'UNAUTHENTICATED', message: 'no', remedy: '' } }),
@@ -114,7 +114,7 @@ describeInChromium('signing in', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('aborts pending work when it ends', async () => {
+  it('aborts pending work when the session ends', async () => {
     const gate = Promise.withResolvers<void>();
     await using tab = await visit({
       ...{ role: 'operator', at: '/holds' },
@@ -138,7 +138,7 @@ describeInChromium('signing in', (visit) => {
     const requests: string[] = [];
     page.on('request', (request) => requests.push(request.url()));
     await page.clock.fastForward(31_000);
-    // A request without a token ends the session and its data.
+    // A request without a token ends the session and removes its data from the page.
     await page.evaluate(() => fetch('livez'));
     expect(requests.filter((url) => url.includes('/api/'))).toEqual([]);
     expect(await page.getByLabel('Access token').inputValue()).toBe('halfway');
@@ -169,7 +169,7 @@ describeInChromium('signing in', (visit) => {
     ['viewer', 0, 0, 0],
     ['reviewer', 1, 0, 0],
     ['operator', 1, 8, 2],
-  ] as const)('offers a %s only the allowed actions', async (role, reviews, syncs, releases) => {
+  ] as const)('offers a %s only the actions of that role', async (role, reviews, syncs, releases) => {
     await using tab = await visit({ role, at: '/records/15' });
     const { page } = tab;
     const buttons = (name: RegExp) => page.getByRole('button', { name }).count();

@@ -14,7 +14,7 @@ export interface Site extends AsyncDisposable {
   readonly url: string;
   readonly bench: TestServer;
   readonly audit: MemoryAudit;
-  /** The calls of the service. */
+  /** The recorded calls of the service. */
   readonly calls: readonly { readonly what: string; readonly by: string }[];
 }
 
@@ -29,7 +29,7 @@ function tickingClock() {
   };
 }
 
-/** Starts the real server with a fake service. Released changes leave the list of holds. */
+/** Starts the real server with a fake service. A release removes its change from the list of holds. */
 export async function openSite(
   { status, mappings, entries }: Scene,
   deps: TestServerDeps = {},

@@ -69,7 +69,7 @@ describe('audit export', () => {
     for (const path of ['none.db', 'new.db']) await expect(bench.read(path)).rejects.toThrow('ENOENT');
   });
 
-  it('accepts the filters of the list', async () => {
+  it('accepts the same filters as the list', async () => {
     await using bench = await openSynced();
     await bench.run('audit', 'review', '2', '--state', 'flagged');
     const { stdout } = await bench.run('audit', 'export', '--format', 'csv', '--review', 'flagged');

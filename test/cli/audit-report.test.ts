@@ -44,7 +44,7 @@ mappings:
     expect(json).toMatchObject({ notRotated: { total: 1, items: [{ store: 'local', key: 'flags/a' }] } });
   });
 
-  it('prints the same as JSON, and works without a configuration', async () => {
+  it('prints the same data with `--output json`, and works without a configuration', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await bench.write('secretbridge.yaml', 'broken');

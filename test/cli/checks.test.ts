@@ -116,7 +116,7 @@ describe('rbac', () => {
     });
   });
 
-  it('prints the same as a list in JSON', async () => {
+  it('prints the same objects as a JSON list', async () => {
     await using bench = await openBench(KUBERNETES);
     const { json } = await bench.run('rbac', '--output', 'json');
     // As YAML 1.1, which kubectl reads.

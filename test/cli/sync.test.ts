@@ -207,7 +207,7 @@ describe('sync', () => {
     });
   });
 
-  it('prints the same as YAML', async () => {
+  it('prints the same data with `--output yaml`', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('sync', '--output', 'yaml');
     expect(stdout).toContain('summary:\n  created: 1\n');

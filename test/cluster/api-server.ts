@@ -14,7 +14,7 @@ export interface Seen {
 
 export type Answer = (request: Seen, response: ServerResponse) => void;
 
-/** A loopback server with test-defined responses, and a kubeconfig for it. */
+/** A loopback server whose responses the test defines, and a kubeconfig for it. */
 export interface ApiServer extends AsyncDisposable {
   readonly address: string;
   readonly folder: string;
@@ -81,7 +81,7 @@ export function json(status: number, body: object, headers: Record<string, strin
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }
 
-/** https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/ */
+/** A `Status` object: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/ */
 export function status(code: number, reason: string, details: object = {}, message = ''): object {
   return { kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message, details };
 }

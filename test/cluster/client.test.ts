@@ -38,7 +38,7 @@ const ENDED = `${jwtPart({ alg: 'none' })}.${jwtPart({ exp: 0 })}.s`;
 
 const tokensSeen = (server: ApiServer) => server.seen.map(({ headers }) => headers.authorization);
 
-describe('a busy API server', () => {
+describe('a request to a busy API server', () => {
   const busy = (retryAfter: string): Answer =>
     json(429, status(429, 'TooManyRequests'), { 'retry-after': retryAfter });
   const post = { method: 'POST', path: '/api/v1/namespaces/team/secrets', body: { kind: 'Secret' } } as const;
@@ -56,14 +56,14 @@ describe('a busy API server', () => {
     return { server, client, waits, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   }
 
-  it('is retried after the time that it asks for, with the same request', async () => {
+  it('is retried unchanged after the requested delay', async () => {
     await using server = await answers(busy('1'), busy('2'), json(201, {}));
     expect((await server.client.send(post)).status).toBe(201);
     expect(server.waits).toEqual([1_500, 2_500]);
     expect(new Set(server.server.seen.map(({ body }) => body))).toEqual(new Set(['{"kind":"Secret"}']));
   });
 
-  it('is tried three times, then its response is returned', async () => {
+  it('is sent at most three times, then the last response is returned', async () => {
     await using server = await answers(busy('1'));
     expect((await server.client.send(post)).status).toBe(429);
     expect(server.server.seen).toHaveLength(3);
@@ -89,7 +89,7 @@ describe('a busy API server', () => {
 });
 
 describe('connections', () => {
-  it('few connections serve many requests and leave no memory behind', async () => {
+  it('serve many requests with few sockets and constant memory', async () => {
     await using server = await startApiServer();
     await using client = await open(server);
     server.answer((_, response) => response.end('{}'));
@@ -100,11 +100,11 @@ describe('connections', () => {
     for (let round = 0; round < 20; round++) await atOnce(100);
     collect();
     expect(server.connections()).toBeLessThanOrEqual(32);
-    // `seen` keeps about 1 kB for each request; an agent per request would take 27 kB.
+    // The test server's `seen` uses about 1 kB per request. One agent per request would use 27 kB.
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(6_000_000);
   });
 
-  it('connections close with the client', async () => {
+  it('close with the client', async () => {
     await using server = await startApiServer();
     const client = await open(server);
     server.answer((_, response) => response.end('{}'));
@@ -154,7 +154,7 @@ describe('an identity', () => {
   it.each([
     ['in its file', { tokenFile: 'token' }],
     ['in the kubeconfig', { token: 'first' }],
-  ])('changed %s is detected after the clock was set back', async (_, user) => {
+  ])('changed %s is reloaded after the clock was set back', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
@@ -186,7 +186,7 @@ describe('an identity', () => {
   it.each([
     ['the current context is another one', 'y', 'x'],
     ['the context names another server', 'x', 'old'],
-  ])('stays with the same context and server when %s', async (_, current, kept) => {
+  ])('keeps its context and server when %s', async (_, current, kept) => {
     await using server = await startApiServer({ token: 'old' });
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -215,7 +215,7 @@ describe('an identity', () => {
     expect(tokensSeen(server).at(-1)).toBe(kept === 'x' ? 'Bearer renewed' : 'Bearer old');
   });
 
-  it('is not loaded again at every request while it stays rejected', async () => {
+  it('is not loaded again on every request while the server rejects it', async () => {
     await using server = await startApiServer();
     await using client = await open(server);
     server.answer((_, response) => response.writeHead(401).end());
@@ -233,7 +233,7 @@ describe('an identity', () => {
     expect((await client.send(get)).status).toBe(401);
   });
 
-  it('can be a valid OIDC id token of any issuer', async () => {
+  it('can be a valid OIDC ID token of any issuer', async () => {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const idToken = `${part({ alg: 'none' })}.${part({ exp: 4_000_000_000 })}.s`;
     await using server = await startApiServer({
@@ -245,7 +245,7 @@ describe('an identity', () => {
     expect(tokensSeen(server)).toEqual([`Bearer ${idToken}`]);
   });
 
-  // As in client-go.
+  // client-go behaves the same.
   it.each([
     ['token', { token: 't' }, 'Bearer t'],
     ['password', { username: 'a', password: 'b' }, 'Basic YTpi'],
@@ -273,7 +273,7 @@ describe('an identity', () => {
     ],
     ['a missing file', { tokenFile: 'token' }],
     ['a file that is empty', { tokenFile: 'empty' }],
-  ])('with %s sends no anonymous request and is loaded from the kubeconfig again', async (_, user) => {
+  ])('with %s causes no anonymous request and is loaded from the kubeconfig again', async (_, user) => {
     await using server = await startApiServer(user);
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -308,7 +308,7 @@ describe('an identity', () => {
       {
         'impersonate-user': 'bob',
         'impersonate-uid': 'u-1',
-        // Node joins repeated headers like this.
+        // Node joins repeated headers with a comma and a space.
         'impersonate-group': 'team:a, team:b',
         'impersonate-extra-scopes': 'read, write',
         'impersonate-extra-example.com%2f50%25': 'x',
@@ -349,7 +349,7 @@ describe('an identity', () => {
       'key',
       'the client certificate or its key is not valid PEM, or the key has a password',
     ],
-  ])('with a key %s needs another login', async (_, key, detail) => {
+  ])('with a key %s fails with the advice to renew the certificate', async (_, key, detail) => {
     await using server = await startApiServer();
     const user = { 'client-certificate-data': data(one.cert), 'client-key-data': data(key) };
     await writeFile(server.kubeconfig, kubeconfigText({ server: 'https://127.0.0.1:1' }, user));
@@ -359,8 +359,8 @@ describe('an identity', () => {
   });
 });
 
-describe('a server that requires a client certificate', () => {
-  it('is reported without a certificate, and accepts one added to the kubeconfig later', async () => {
+describe('an API server that requires a client certificate', () => {
+  it('is reported if no certificate is configured, and accepts a certificate added later', async () => {
     const [own, clients] = [createAuthority('own'), createAuthority('clients')];
     const { cert, key } = clients.issue();
     const data = (text: string) => Buffer.from(text).toString('base64');
@@ -392,7 +392,7 @@ describe('a server that requires a client certificate', () => {
   it.each([
     ['has ended', 45],
     ['is signed by an unknown CA', 48],
-  ])('that is %s is reported as such', async (_, alert) => {
+  ])('is reported if it refuses a certificate that %s', async (_, alert) => {
     const tls = createNetServer((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
     await using server = await startApiServer();
     const address = `https://127.0.0.1:${await listen(tls)}`;
@@ -501,7 +501,7 @@ describe('a proxy', () => {
     ['', 'localhost', 'localhost'],
     [' and gets the server name from the kubeconfig', 'localhost', 'api.example'],
     [' by its address', '127.0.0.1', '127.0.0.1'],
-  ])('forwards to the server, whose certificate is still verified%s', async (_, host, name) => {
+  ])('forwards to a server whose certificate is still verified%s', async (_, host, name) => {
     const own = createAuthority('own');
     const names: unknown[] = [];
     const https = createServer({ ...own.issue({ names: [name] }) }, ({ socket }, response) => {
@@ -536,7 +536,7 @@ describe('a proxy', () => {
     ]);
   });
 
-  it('forwards to a server that requires a client certificate, and the error names the server', async () => {
+  it('forwards to a server that requires a client certificate, and errors name that server', async () => {
     const [own, clients] = [createAuthority('own'), createAuthority('clients')];
     const strict = { ca: clients.ca, requestCert: true, rejectUnauthorized: true };
     const https = createServer({ ...own.issue({ names: ['127.0.0.1'] }), ...strict });
@@ -588,8 +588,8 @@ describe('a proxy', () => {
   });
 });
 
-describe('an address', () => {
-  it('can have a path, and is shown without credentials', async () => {
+describe('the address of an API server', () => {
+  it('can have a path, and is displayed without credentials', async () => {
     await using server = await startApiServer();
     const cluster = { server: `${server.address.replace('//', '//ann:pass@')}/k8s/clusters/c-1/` };
     await writeFile(server.kubeconfig, kubeconfigText(cluster, {}));

@@ -37,7 +37,7 @@ function maps() {
 }
 
 describe('a ConfigMap', () => {
-  it('is read as undefined if it does not exist, and can be created', async () => {
+  it('can be created, and reads as undefined if it does not exist', async () => {
     server.answer((request, response) =>
       (request.method === 'GET'
         ? json(404, status(404, 'NotFound', { kind: 'configmaps' }))
@@ -54,7 +54,7 @@ describe('a ConfigMap', () => {
     });
   });
 
-  it('is replaced with all foreign fields kept', async () => {
+  it('is replaced without losing fields of other writers', async () => {
     server.answer(json(200, object));
     const read = await maps().read('bridge', 'proof');
     expect(read).toEqual({ data: { key: 'old' }, resourceVersion: '7' });
@@ -66,7 +66,7 @@ describe('a ConfigMap', () => {
     ['changed meanwhile', 409, 'Conflict'],
     ['created meanwhile', 409, 'AlreadyExists'],
     ['deleted meanwhile', 404, 'NotFound'],
-  ])('that was %s is a conflict', async (_, code, reason) => {
+  ])('reports a conflict if it was %s', async (_, code, reason) => {
     server.answer((request, response) =>
       (request.method === 'GET'
         ? json(200, object)

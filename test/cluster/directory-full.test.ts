@@ -11,7 +11,7 @@ import { manifest } from '../conformance/cluster-harness.ts';
 const SOURCE = join(import.meta.dirname, '../../src');
 const id = { namespace: 'team', secret: 'app' };
 
-/** Runs code on a directory cluster in a process with a file size limit. */
+/** Runs code on a directory cluster in a process with a limited file size. */
 async function within(limitKiB: number, path: string, code: string): Promise<string> {
   const script = `
     import { createDirectoryCluster } from ${JSON.stringify(join(SOURCE, 'cluster/directory/directory.ts'))};
@@ -21,7 +21,7 @@ async function within(limitKiB: number, path: string, code: string): Promise<str
     const dropped = { dropLabels: [], dropAnnotations: [], dropOwners: false };
     const said = await (async () => { ${code} })().catch(({ code, message }) => ({ code, message }));
     process.stdout.write(JSON.stringify(said));`;
-  // Bash counts in KiB. The signal is ignored, so that the write fails as on a full disk.
+  // Bash counts in KiB. The process ignores SIGXFSZ, so a write fails as on a full disk.
   const limited = `ulimit -f ${limitKiB}; trap '' XFSZ; exec "$@"`;
   const node = [process.execPath, '--input-type=module', '-e', script];
   const child = spawn('bash', ['-c', limited, 'bash', ...node], { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -31,7 +31,7 @@ async function open() {
 const THEIRS = 'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { theirs: kept }\n';
 
 describe('a merge into a file', () => {
-  it('records the keys with keyed fingerprints, and keeps values only in the data', async () => {
+  it('records the keys with keyed fingerprints, and stores values only in the data', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: VALUE });
@@ -67,7 +67,7 @@ describe('a merge into a file', () => {
     expect(await readFile(d.key, 'utf8')).toBe(key);
   });
 
-  it('continues after the key is lost: recorded ownership stays and gets new fingerprints', async () => {
+  it('continues after the fingerprint key is lost: owned keys stay owned and get new fingerprints', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: '1' });
@@ -89,7 +89,7 @@ describe('a merge into a file', () => {
     expect(await d.text()).toBe(THEIRS);
   });
 
-  it('restores the file when it ends, except for the recorded version', async () => {
+  it('restores the original file when all keys are released, except for the resource version', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: '1' });
@@ -100,7 +100,7 @@ describe('a merge into a file', () => {
 });
 
 describe('a copy of a file', () => {
-  it('under another name is not ours and holds none of our fields', async () => {
+  it('under another name is not treated as ours and has no keys owned by us', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.merge({ ours: '1' });
@@ -119,7 +119,7 @@ describe('folders', () => {
   const namespace = (name: string, part: object = {}) =>
     stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...part } });
 
-  it('are namespaces; namespace manifests can add labels', async () => {
+  it('are namespaces, whose labels come from namespace manifests', async () => {
     await using d = await open();
     await mkdir(join(d.path, 'web'));
     await mkdir(join(d.path, 'Not_A_Namespace'));
@@ -152,7 +152,7 @@ describe('folders', () => {
     ['cannot be parsed', 'kind: [', 'team'],
     ['has another name', namespace('other'), 'team'],
     ['has labels that are not text', namespace('team', { labels: { a: 1 } }), 'team'],
-  ])('fail as a whole when a manifest beside them %s, so that no namespace is lost', async (_, text) => {
+  ])('cannot be listed at all if the manifest of one namespace %s, so that no namespace is missed', async (_, text) => {
     await using d = await open();
     await writeFile(join(d.path, 'team.yaml'), text);
     await expect(d.cluster.namespaces({ tier: 'web' })).rejects.toMatchObject({
@@ -160,7 +160,7 @@ describe('folders', () => {
     });
   });
 
-  it('list Secrets beside manifests of other kinds, and fail as a whole on an unreadable one', async () => {
+  it('list Secrets and skip other kinds, and fail as a whole on an unreadable manifest', async () => {
     await using d = await open();
     const label = { name: 'team', value: 'payments' };
     await d.cluster.create(id, manifest());

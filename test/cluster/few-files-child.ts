@@ -5,7 +5,8 @@ import { toAppError } from '../../src/core/errors.ts';
 import { codeOf } from '../../src/core/system-errors.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 
-// Prints the errors of logins and credentials in a process that cannot open more files, and again after it can.
+// Prints the errors of logins and credentials in a process that has reached its open-file limit, and again after files
+// are closed.
 
 const folder = process.argv[2] ?? '';
 const token = join(folder, 'token');
@@ -28,13 +29,13 @@ async function clientOf(user: keyof typeof users): Promise<KubeClient> {
     'current-context': 'it',
   };
   writeFileSync(kubeconfig, JSON.stringify(config));
-  // Each check has its own time, so that no login is cached.
+  // Each call gets a later time, so that no login is served from the cache.
   let now = 0;
   const clock = { now: () => (now += 20_000) };
   return createKubeClient({ kubeconfig, env: {}, clock });
 }
 
-/** The system part of the message distinguishes a refused connection from one that cannot be opened. */
+/** The detail of the error shows that the process could not open a socket, as opposed to a refused connection. */
 async function codeThrownBy(work: () => Promise<unknown>): Promise<string> {
   try {
     await work();
@@ -54,7 +55,7 @@ async function printErrors(): Promise<void> {
   process.stdout.write(`${codes.join(', ')}\n`);
 }
 
-// Load lazily imported modules now.
+// Load lazily imported modules before the file limit is reached.
 await printErrors();
 const open: number[] = [];
 try {

@@ -39,7 +39,7 @@ const invalid = (detail: RegExp) =>
   expect.objectContaining({ code: 'CONFIG_INVALID', detail: expect.stringMatching(detail) });
 
 describe('the kubeconfig', () => {
-  it('uses the pod identity first, with its namespace, CA and token file', async () => {
+  it('prefers the pod identity, with its namespace, CA and token file', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     await f.write('pod/namespace', 'bridge\n');
@@ -71,7 +71,7 @@ describe('the kubeconfig', () => {
     expect(serverOf({ context: 'x', env, podIdentity: join(f.path, 'pod') })).toBe('https://named');
   });
 
-  it('uses KUBECONFIG, then the home folder', async () => {
+  it('falls back from KUBECONFIG to the home folder', async () => {
     await using f = await folder();
     await f.write('.kube/config', at('https://home'));
     const KUBECONFIG = await f.write('config', at('https://env'));
@@ -79,7 +79,7 @@ describe('the kubeconfig', () => {
     expect(serverOf({ env: { KUBECONFIG: '', HOME: f.path } })).toBe('https://home');
   });
 
-  it('merges the files of KUBECONFIG like kubectl: the first entry of a name wins, and missing files are skipped', async () => {
+  it('merges the files of KUBECONFIG like kubectl: the first entry with a name applies, and missing files are skipped', async () => {
     await using f = await folder();
     const first = await f.write('first', at('https://first', { namespace: 'one' }));
     const second = await f.write(
@@ -94,7 +94,7 @@ describe('the kubeconfig', () => {
   });
 });
 
-describe('a kubeconfig, read like kubectl:', () => {
+describe('a kubeconfig, as kubectl reads it:', () => {
   it.each([
     ['a context without its cluster', { contexts: [{ name: 'z', context: { user: 'u', cluster: '' } }] }],
     ['a cluster without its server', { clusters: [{ name: 'z', cluster: { server: '' } }] }],
@@ -124,7 +124,7 @@ describe('a kubeconfig, read like kubectl:', () => {
   });
 });
 
-describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
+describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', () => {
   it.each([
     ['no configuration anywhere', () => load({}), /no pod identity, no KUBECONFIG and no ~\/.kube\/config/],
     [
@@ -209,7 +209,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
     expect(() => load({ kubeconfig })).toThrow(invalid(/only http and https proxies are supported$/));
   });
 
-  it('has a remedy other than `validate`, which does not check clusters', () => {
+  it('the remedy is not `validate`, because `validate` does not check clusters', () => {
     expect(() => load({ env: { HOME: '/not/there' } })).toThrow(
       expect.objectContaining({ remedy: expect.stringContaining('`KUBECONFIG` or `cluster.kubeconfig`') }),
     );
@@ -233,7 +233,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
   );
 
   it.each(['http://127.0.0.1:8001', 'http://localhost:8001', 'http://[::1]:8001'])(
-    'allows %s, where kubectl proxy listens',
+    'plain http is allowed for %s, where kubectl proxy listens',
     async (server) => {
       await using f = await folder();
       expect(serverOf({ kubeconfig: await f.write('config', at(server)) })).toBe(server);
@@ -244,7 +244,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID and names the place:', () => {
     ['cut off', 'users: [{ name: u, user: { token: s3cret }'],
     ['with an unknown tag', 'users: [{ name: u, user: { token: !vault s3cret } }]'],
     ['with a map for a key', 'users: [{ name: u, user: { { token: s3cret }: x } }]'],
-  ])('quotes nothing of a file %s, because it holds tokens', async (_, text) => {
+  ])('an error never quotes a file %s, because the file contains tokens', async (_, text) => {
     await using f = await folder();
     const kubeconfig = await f.write('config', `${at('https://x')}\n${text.replace('users', 'more')}\n`);
     using warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);

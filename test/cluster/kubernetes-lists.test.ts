@@ -27,7 +27,7 @@ const list = (items: unknown, place?: string, kind = 'SecretList') => ({
 
 const EXPIRED = status(410, 'Expired', {}, 'The provided continue parameter is too old');
 
-/** Returns the responses in order; the last one repeats. */
+/** Returns the responses in order, then repeats the last one. */
 function inTurn(server: ApiServer, ...answers: readonly [Answer, ...Answer[]]): void {
   let next = 0;
   server.answer((request, response) => {
@@ -38,7 +38,7 @@ function inTurn(server: ApiServer, ...answers: readonly [Answer, ...Answer[]]): 
 }
 
 describe('a list', () => {
-  it('is read page by page with the selector', async () => {
+  it('is read in pages with the label selector', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(server, json(200, list([item('a'), item('b')], 'pl/ace=')), json(200, list([item('c')], '')));
@@ -52,7 +52,7 @@ describe('a list', () => {
     ]);
   });
 
-  it('restarts after its continue token expired and discards earlier pages', async () => {
+  it('restarts without its earlier pages after the continue token expired', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(
@@ -97,7 +97,7 @@ describe('a list', () => {
       json(200, list([{ metadata: { name: 'a', namespace: 'other', uid: 'u', resourceVersion: '1' } }])),
       'CLUSTER_UNAVAILABLE',
     ],
-  ])('fails as a whole with %s on the second page or the first', async (name, answer, code) => {
+  ])('fails as a whole with %s on the first or second page', async (name, answer, code) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);
@@ -116,7 +116,7 @@ describe('a list', () => {
 });
 
 describe('namespaces', () => {
-  it('are sorted, without terminating ones', async () => {
+  it('are sorted and exclude terminating ones', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const named = (name: string, part: object = {}, phase = 'Active') => ({

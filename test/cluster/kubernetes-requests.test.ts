@@ -9,7 +9,7 @@ const id = { namespace: 'team', secret: 'app' };
 const MARKER = 'marker-of-the-server';
 const GONE = status(404, 'NotFound', { kind: 'secrets', name: 'app' });
 
-/** A cluster that has read the Secret. */
+/** A cluster client that has read the Secret. */
 async function open(server: ApiServer) {
   const { kubeconfig } = server;
   const cluster = await createKubernetesCluster({ kubeconfig, env: {}, clock: { now: () => 0 } });
@@ -46,7 +46,7 @@ const REFUSED: readonly (readonly [string, Answer, AppError['code']])[] = [
   ['a login page', page, 'CLUSTER_UNAVAILABLE'],
 ];
 
-describe('a removal', () => {
+describe('the deletion of a Secret', () => {
   it('sends the uid and the version of the object that was read', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
@@ -66,14 +66,14 @@ describe('a removal', () => {
     ['already deleted', json(404, GONE), 'removed'],
     ['held by finalizers', json(200, secret()), 'removed'],
     ['with another uid', json(409, status(409, 'Conflict', { kind: 'Secret' })), 'conflict'],
-  ] as const)('%s: %3$s', async (_, answer, kind) => {
+  ] as const)('%s: result %3$s', async (_, answer, kind) => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(answer);
     expect(await opened.cluster.remove(opened.live)).toEqual({ kind });
   });
 
-  it.each(REFUSED)('%s: has its code and no text of the server', async (_, answer, code) => {
+  it.each(REFUSED)('%s: reports its code, without text from the server', async (_, answer, code) => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(answer);
@@ -85,7 +85,7 @@ describe('a removal', () => {
 });
 
 describe('a merge', () => {
-  it('sends only our fields without force, for this object', async () => {
+  it('sends only our own fields, without force, for the object that was read', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     const manager = 'secretbridge.prod.app';
@@ -109,7 +109,7 @@ describe('a merge', () => {
     });
   });
 
-  it('names each conflicting key once, and no labels', async () => {
+  it('names each conflicting key once, and omits labels', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     const causes = ['.data.tls.crt', '.data.b', '.data.b', '.metadata.labels.l', '.type'].map((field) => ({
@@ -127,7 +127,7 @@ describe('a merge', () => {
     });
   });
 
-  it('reads the Secret when the response may mean that it is gone', async () => {
+  it('reads the Secret again if the response may mean that it is gone', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     let exists = false;
@@ -141,7 +141,7 @@ describe('a merge', () => {
     expect(await opened.cluster.merge(opened.live, mergeManifest({ a: '1' }))).toEqual({ kind: 'conflict' });
   });
 
-  it.each(REFUSED)('%s: has its code and no text of the server', async (_, answer, code) => {
+  it.each(REFUSED)('%s: reports its code, without text from the server', async (_, answer, code) => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(answer);

@@ -52,7 +52,7 @@ describe('the response to a write', () => {
     ['login', json(401, status(401, 'Unauthorized', {}, MARKER)), 'CLUSTER_FORBIDDEN'],
     ['too large for etcd', json(500, status(500, '', {}, 'etcdserver: request is too large')), 'TOO_LARGE'],
     [
-      'too large for the way to etcd',
+      'too large for the connection to etcd',
       json(
         500,
         status(500, '', {}, 'rpc error: trying to send message larger than max (2527306 vs. 2097152)'),
@@ -94,7 +94,7 @@ describe('the response to a write', () => {
       json(201, { kind: 'Pod', apiVersion: 'v1', metadata: { name: MARKER } }),
       'CLUSTER_UNAVAILABLE',
     ],
-  ])('%s: has its code and no text of the server', async (_, answer, code) => {
+  ])('%s: reports its code, without text from the server', async (_, answer, code) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);
@@ -126,7 +126,7 @@ describe('the response to a write', () => {
       'an admission webhook of the cluster does not answer',
     ],
     [422, `Secret "x" is invalid: ${MARKER}`, undefined],
-  ])('%i: names the violated rule in our own words (%s)', async (code, message, detail) => {
+  ])('%i: describes the violated rule in our own words (%s)', async (code, message, detail) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(code, status(code, '', { kind: 'secrets' }, message)));
@@ -140,14 +140,14 @@ describe('the response to a write', () => {
     ['it exists already', status(409, 'AlreadyExists', { kind: 'secrets' })],
     ['another version', status(409, 'Conflict', { kind: 'secrets' })],
     ['a concurrent quota update', status(409, 'Conflict', { kind: 'resourcequotas' })],
-  ])('%s: conflict', async (_, body) => {
+  ])('%s: reports a conflict', async (_, body) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(409, body));
     expect(await cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
   });
 
-  it('may contain the values or omit them', async () => {
+  it('may include or omit the values', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const metadata = { name: 'app', namespace: 'team', uid: 'u1', resourceVersion: '8' };
@@ -176,7 +176,7 @@ describe('the response to a write', () => {
     });
   });
 
-  it('carries the wait time that the server asked for', async () => {
+  it('passes on the retry delay that the server requests', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(429, status(429, 'TooManyRequests'), { 'retry-after': '3' }));
@@ -185,7 +185,7 @@ describe('the response to a write', () => {
     await expect(cluster.read(id)).rejects.toMatchObject({ retryAfterMs: undefined });
   });
 
-  it('does not follow a redirect, which would send the Secret elsewhere', async () => {
+  it('is not followed if it is a redirect, which would send the Secret elsewhere', async () => {
     await using server = await startApiServer();
     await using other = await startApiServer();
     await using cluster = await open(server);
@@ -196,7 +196,7 @@ describe('the response to a write', () => {
 });
 
 describe('the response to a read', () => {
-  it('is undefined only if the API server says that this Secret does not exist', async () => {
+  it('is undefined only if the API server reports that this Secret does not exist', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(404, status(404, 'NotFound', { kind: 'secrets', name: 'app' })));
@@ -226,7 +226,7 @@ describe('the response to a read', () => {
     ['with data that is not text', json(200, secret({ data: { a: 1 } }))],
     ['empty', text(200, '')],
     ['an array', text(200, '[]')],
-  ])('%s: CLUSTER_UNAVAILABLE, never an empty Secret', async (_, answer) => {
+  ])('%s: is CLUSTER_UNAVAILABLE, never an empty Secret', async (_, answer) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);
@@ -266,7 +266,7 @@ describe('the response to a read', () => {
   });
 });
 
-describe('a replace', () => {
+describe('the replacement of a Secret', () => {
   it('sends the object as it was read, including unknown fields', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
@@ -307,7 +307,7 @@ describe('a replace', () => {
 });
 
 describe('a ping', () => {
-  it("returns the server's time, and accepts a 403 as proof of a known identity", async () => {
+  it("returns the server's time, and accepts a 403 because it shows that the identity is known", async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const date = { date: 'Wed, 25 Nov 2026 10:00:00 GMT' };

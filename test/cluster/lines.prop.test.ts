@@ -34,7 +34,7 @@ describe('the lines of a stream', () => {
     expect(await linesOf(endless()).next()).toMatchObject({ value: 'first' });
   });
 
-  it('fail if the last one is cut off', async () => {
+  it('fail if the last line is incomplete', async () => {
     await expect(collect(Buffer.from('{"a":1}\n{"b'))).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
       detail: 'the connection was cut in the middle of an event',

@@ -18,7 +18,7 @@ const data = fc
 const marks = fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9./-]{0,20}$/), fc.string({ unit: 'binary' }), {
   maxKeys: 5,
 });
-/** Fields that a newer API server or another writer may have added. */
+/** Fields that a newer API server or another writer may add. */
 const unknown = fc.dictionary(fc.stringMatching(/^x[A-Z][a-z]{1,8}$/), fc.jsonValue({ maxDepth: 2 }), {
   maxKeys: 3,
 });
@@ -39,7 +39,7 @@ it('a written Secret is read back unchanged', () => {
   );
 });
 
-it('a change sets our fields, drops what it should, and keeps everything else', () => {
+it('a change sets our fields, drops the requested labels, and keeps everything else', () => {
   fc.assert(
     fc.property(marks, marks, unknown, unknown, data, (theirs, ours, top, nested, values) => {
       const dropLabels = Object.keys(theirs).slice(0, 1);
@@ -61,7 +61,7 @@ it('a change sets our fields, drops what it should, and keeps everything else', 
   );
 });
 
-it('a manifest is unchanged after writing and parsing its file', () => {
+it('a manifest is unchanged after its file is written and parsed', () => {
   fc.assert(
     fc.property(data, marks, marks, unknown, (values, labels, annotations, top) => {
       const raw = { ...top, ...newSecret(id, manifest({ data: values, labels, annotations })) };

@@ -15,7 +15,7 @@ const issued = authority.issue({ names: ['127.0.0.1'] });
 const data = (value: string) => Buffer.from(value).toString('base64');
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-/** @param exp Seconds since 1970. */
+/** @param exp The expiry in seconds since 1970. */
 const idToken = (exp: number) => `${part({ alg: 'RS256' })}.${part({ sub: 'ann', exp })}.c2ln`;
 
 interface Renewal {
@@ -27,7 +27,7 @@ type Renew = (renewal: Renewal) => { readonly status?: number; readonly [field: 
 interface Issuer extends AsyncDisposable {
   readonly url: string;
   readonly renewals: readonly Renewal[];
-  /** The config of `auth-provider`. */
+  /** The `config` entry of an `auth-provider`. */
   config(more?: object): object;
 }
 
@@ -78,7 +78,7 @@ const tokensSeen = (server: ApiServer) => new Set(server.seen.map(({ headers }) 
 
 const RENEWED = idToken(4_000_000_000);
 
-describe('an OIDC id token', () => {
+describe('an OIDC ID token', () => {
   it('is renewed once after its expiry and used until the next one', async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
     await using server = await startWith(issuer.config());
@@ -119,7 +119,7 @@ describe('an OIDC id token', () => {
     }
   });
 
-  it('is renewed with the latest refresh token after a 401, not with the one in the kubeconfig', async () => {
+  it('is renewed after a 401 with the latest refresh token, not with the refresh token in the kubeconfig', async () => {
     let good = 'r0';
     let newest = '';
     const exp = 4_000_000_000;
@@ -144,7 +144,7 @@ describe('an OIDC id token', () => {
     expect(issuer.renewals.map(({ form }) => form.refresh_token)).toEqual(['r0', "r0'", "r0''", "r0'''"]);
   });
 
-  it('is renewed sequentially if several clients of the process share it', async () => {
+  it('is renewed by one client after the other if several clients of the process share it', async () => {
     let good = 'r0';
     await using issuer = await startIssuer(({ form }) => {
       if (form.refresh_token !== good) return { status: 400, error: 'invalid_grant' };
@@ -158,7 +158,7 @@ describe('an OIDC id token', () => {
       return (await client.send(get)).status;
     };
     expect(await Promise.all([ask(), ask()])).toEqual([200, 200]);
-    // As in a service that restarts within the process.
+    // A client that opens later, as when the service restarts within the process.
     expect(await ask()).toBe(200);
   });
 
@@ -182,7 +182,7 @@ describe('an OIDC id token', () => {
     expect(tokensSeen(server)).toEqual(new Set([`Bearer ${RENEWED}`]));
   });
 
-  it("can have the issuer's CA in a file", async () => {
+  it("can use a CA file for the issuer", async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
     await using server = await startWith({});
     const file = join(server.folder, 'idp.pem');
@@ -226,7 +226,7 @@ describe('an OIDC id token', () => {
     expect(server.seen).toEqual([]);
   });
 
-  it('is sent only to the issuer, and never without TLS', async () => {
+  it('is never renewed over a connection without TLS', async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }), {
       token_endpoint: 'http://idp.example/token',
     });
@@ -240,7 +240,7 @@ describe('an OIDC id token', () => {
     ['none', undefined],
     ['not a string', 1],
     ['not a URL', 's3cret'],
-  ])('reports a wrong issuer whose token endpoint is %s', async (_, token_endpoint) => {
+  ])('reports an invalid issuer whose token endpoint is %s', async (_, token_endpoint) => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }), { token_endpoint });
     await using server = await startWith(issuer.config());
     await using client = await open(server, withClock().clock);

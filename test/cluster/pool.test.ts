@@ -7,7 +7,7 @@ import { type Connection, createPool } from '../../src/cluster/pool.ts';
 import { createAuthority } from '../fakes/certificates.ts';
 import { closeServer, listen } from '../fakes/loopback.ts';
 
-it('returns the same dispatcher for the same connection, and a new one for another certificate', async () => {
+it('returns the same dispatcher for the same connection, and a new one after a certificate changes', async () => {
   await using pool = createPool();
   const connection = { ca: 'ca', cert: 'first', key: 'k' };
   const first = pool.dispatcher(connection);
@@ -22,7 +22,7 @@ it('returns the same dispatcher for the same connection, and a new one for anoth
   });
 });
 
-it('rejects servers of an unknown CA unless the connection allows them, whatever the environment says', async () => {
+it('rejects a server with an unknown CA unless the connection allows it, regardless of the environment', async () => {
   const [own, other] = [createAuthority('own'), createAuthority('other')];
   const server = createServer(other.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
   const origin = `https://127.0.0.1:${await listen(server)}`;
@@ -35,7 +35,7 @@ it('rejects servers of an unknown CA unless the connection allows them, whatever
   try {
     const untrusted = { code: expect.stringMatching(/UNABLE_TO_|CERT/) as unknown };
     await expect(ask({ ca: own.ca })).rejects.toMatchObject(untrusted);
-    // The same holds for a proxy, which learns the address to connect to.
+    // A proxy with an unknown CA is also rejected, because it learns the target address.
     const proxy = origin.replace('127.0.0.1', 'localhost');
     await expect(ask({ ca: other.ca, proxy })).rejects.toMatchObject(untrusted);
     expect(await ask({ ca: own.ca, rejectUnauthorized: false })).toBe('ok');
@@ -45,14 +45,14 @@ it('rejects servers of an unknown CA unless the connection allows them, whatever
   }
 });
 
-it('opens a new tunnel after a proxy did not answer', async () => {
+it('opens a new tunnel after a proxy failed to respond', async () => {
   const own = createAuthority('own');
   const server = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
   const port = await listen(server);
   let requests = 0;
   const proxy = createHttpServer().on('connect', (_, socket: Duplex) => {
     requests += 1;
-    // The server sees the close and sends nothing.
+    // The first tunnel never gets a response from the proxy.
     if (requests === 1) return void socket.on('end', () => socket.end()).resume();
     const upstream = connect(port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
     upstream.pipe(socket).pipe(upstream);

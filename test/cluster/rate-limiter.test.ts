@@ -28,7 +28,7 @@ it('allows a burst of one second, then spaces requests evenly', async () => {
   expect(waits).toEqual([100, 200, 300]);
 });
 
-it("refills the burst over time, up to one second's worth", async () => {
+it("refills the burst over time, up to the requests of one second", async () => {
   const { start, waits, advance } = paceAt(10);
   await start(10);
   advance(3_600_000);
@@ -38,13 +38,13 @@ it("refills the burst over time, up to one second's worth", async () => {
   expect(waits).toEqual([100]);
 });
 
-it('waits whole intervals for rates below one per second', async () => {
+it('spaces requests by more than a second for rates below one per second', async () => {
   const { start, waits } = paceAt(0.5);
   await start(3);
   expect(waits).toEqual([2_000, 4_000]);
 });
 
-it('never waits without a rate', async () => {
+it('never waits if no rate is set', async () => {
   const { start, waits } = paceAt(undefined);
   await start(1_000);
   expect(waits).toEqual([]);
@@ -56,9 +56,9 @@ it('does not start a cancelled request', async () => {
   await expect(pace(AbortSignal.abort(reason))).rejects.toBe(reason);
 });
 
-it('waits longer than the longest timer', async () => {
+it('waits longer than the maximum timer delay', async () => {
   const cancellation = new AbortController();
-  // For example the thousandth request at one per day, which starts in three years.
+  // For example, at one request per day the thousandth request starts after three years.
   const long = sleepMs(3 * 365 * 86_400_000, cancellation.signal);
   const first = await Promise.race([long.then(() => 'long'), sleepMs(20).then(() => 'short')]);
   expect(first).toBe('short');

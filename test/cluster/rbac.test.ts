@@ -26,7 +26,7 @@ const rulesOf = (part: Partial<RbacInput>) =>
   );
 
 describe('the RBAC permissions of a configuration', () => {
-  it('name the targets, with `create` for their namespace', () => {
+  it('name each target, and add `create` for its namespace', () => {
     expect(rulesOf({})).toEqual([
       [
         ['get update', 'db'],
@@ -39,14 +39,14 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('cover every Secret of the namespaces with the wider scope', () => {
+  it('cover every Secret of the namespaces if the scope is `namespace`', () => {
     expect(rulesOf({ scope: 'namespace', watch: true })).toEqual([
       [['get list watch update create', undefined]],
       [['get list watch update create', undefined]],
     ]);
   });
 
-  it('include `list` with the wider scope, to find orphaned targets', () => {
+  it('include `list` if the scope is `namespace`, to find orphaned targets', () => {
     expect(rulesOf({ scope: 'namespace' })[0]).toEqual([['get list update create', undefined]]);
     expect(rulesOf({ scope: 'names' })[0]?.[0]).toEqual(['get update', 'db']);
   });
@@ -70,7 +70,7 @@ describe('the RBAC permissions of a configuration', () => {
     expect(rulesOf({ targets })).toEqual([[['get patch', 'a']]]);
   });
 
-  it('include a watch for each name when the service watches', () => {
+  it('include `watch` for each name if the service watches targets', () => {
     expect(rulesOf({ watch: true })[0]).toEqual([
       ['get list watch update', 'db'],
       ['create', undefined],
@@ -89,7 +89,7 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('contain no wildcards, no other resources, and no unnamed permission but `create`', () => {
+  it('contain no wildcards, no other resources, and no permission without names except `create`', () => {
     for (const { rules } of rolesOf({ watch: true, secretRefs: ['x'] })) {
       for (const rule of rules) {
         expect(rule).toMatchObject({ apiGroups: [''], resources: ['secrets'] });
@@ -98,7 +98,7 @@ describe('the RBAC permissions of a configuration', () => {
     }
   });
 
-  it('include restarted workloads, by name, or all of a kind for a selector', () => {
+  it('include restarted workloads by name, or all workloads of a kind for a selector', () => {
     const targets = [
       {
         namespace: 'web',
@@ -198,7 +198,7 @@ describe('the RBAC permissions of a configuration', () => {
     }
   });
 
-  it('include ClusterRoles only for selectors: the namespaces, and the selected Secrets', () => {
+  it('include ClusterRoles only for namespace selectors: one for the namespaces and one for the selected Secrets', () => {
     const selected = [
       { secret: 'ca', deletes: true },
       { secret: 'shared', merges: true },
@@ -238,7 +238,7 @@ describe('the RBAC YAML', () => {
     expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
   });
 
-  it('means the same in kubectl, which reads YAML 1.1', () => {
+  it('has the same meaning for kubectl, which reads YAML 1.1', () => {
     const targets = [
       { namespace: 'on', secret: 'y' },
       { namespace: '0755', secret: 'no' },
@@ -248,14 +248,14 @@ describe('the RBAC YAML', () => {
     expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
   });
 
-  it('comments on a Role that can read every Secret of a namespace', () => {
+  it('adds a comment to a Role that can read every Secret of a namespace', () => {
     const sentence = 'to read every Secret in the namespace web';
     expect(printRbac(rbacObjects({ ...input, scope: 'namespace' }))).toContain(sentence);
     expect(printRbac(rbacObjects(input))).not.toContain(sentence);
     expect(printRbac(rbacObjects(input))).toContain('`create` cannot be limited to names');
   });
 
-  it('comments on a permission in every namespace and how to limit it', () => {
+  it('adds a comment to a permission in every namespace that explains how to limit it', () => {
     const text = printRbac(rbacObjects({ ...input, selected: [{ secret: 'ca' }] }));
     expect(text).toContain('every namespace, including kube-system');
     expect(text).toContain(
@@ -264,7 +264,7 @@ describe('the RBAC YAML', () => {
     expect(printRbac(rbacObjects(input))).not.toContain('kube-system');
   });
 
-  it('is only a comment without targets', () => {
+  it('consists of a comment if there are no targets', () => {
     const text = printRbac(rbacObjects({ ...input, targets: [] }));
     expect(text).toContain('it needs no permissions');
     expect(parseAllDocuments(text)).toHaveLength(0);

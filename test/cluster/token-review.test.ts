@@ -21,7 +21,7 @@ const reviewed = (of: object) =>
 const access = (of: object) =>
   json(201, { kind: 'SubjectAccessReview', apiVersion: 'authorization.k8s.io/v1', status: of });
 
-describe('a token', () => {
+describe('a Kubernetes token', () => {
   it('is reviewed for its required audience', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
@@ -40,7 +40,7 @@ describe('a token', () => {
     });
   });
 
-  it('passes extra fields of authenticators, such as scopes, to the access review', async () => {
+  it('passes extra user fields, such as scopes, to the access review', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const extra = { 'scopes.authorization.openshift.io': ['user:info'] };
@@ -56,14 +56,14 @@ describe('a token', () => {
     ['gets no decision', {}],
     ['is for another audience', { authenticated: true, user, audiences: ['other'] }],
     ['was reviewed by a server without audiences', { authenticated: true, user }],
-  ])('has no caller when it %s', async (_, of) => {
+  ])('yields no caller if it %s', async (_, of) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(reviewed(of));
     expect(await h.identities.review(token, 'secretbridge')).toBeUndefined();
   });
 
-  it.each(['', 'two words', 'line\nbreak', 'ünicode', 'a\0b'])('of the form %j is not sent', async (text) => {
+  it.each(['', 'two words', 'line\nbreak', 'ünicode', 'a\0b'])('of the form %j is never sent to the API server', async (text) => {
     await using server = await startApiServer();
     await using h = await open(server);
     expect(await h.identities.review(SecretValue.fromText(text), 'secretbridge')).toBeUndefined();
@@ -76,7 +76,7 @@ describe('a token', () => {
     [201, { kind: 'TokenReview' }],
     [201, { kind: 'TokenReview', status: { authenticated: true, user: {}, audiences: ['secretbridge'] } }],
     [500, status(500, 'InternalError', {}, 'marker.token')],
-  ])('is neither valid nor invalid but an error, when the response is %s %j', async (code, body) => {
+  ])('causes an error, and counts as neither valid nor invalid, if the response is %s %j', async (code, body) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(json(code, body));
@@ -86,7 +86,7 @@ describe('a token', () => {
   });
 });
 
-describe('a database role', () => {
+describe('a secretbridge role', () => {
   const ann = { name: 'ann', uid: 'u1', groups: ['team'] };
 
   it.each([
@@ -94,7 +94,7 @@ describe('a database role', () => {
     [{ allowed: false }, false],
     [{ allowed: false, denied: true }, false],
     [{ allowed: true, denied: true }, false],
-  ])("follows the API server's decision: %j", async (of, expected) => {
+  ])("is granted by the API server's decision: %j", async (of, expected) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(access(of));
@@ -114,7 +114,7 @@ describe('a database role', () => {
     });
   });
 
-  it('is an error if the review is forbidden', async () => {
+  it('causes an error if the access review is forbidden', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const text = 'x is forbidden: User "x" cannot create resource';

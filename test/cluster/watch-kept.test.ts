@@ -9,7 +9,7 @@ const limitsOf = (server: WatchServer) =>
   server.lists.map(({ url }) => new URL(url, 'http://x').searchParams.get('limit'));
 
 describe('a long list', () => {
-  it('reports only names of Secrets without interest', async () => {
+  it('includes only the names of Secrets that are not of interest', async () => {
     await using server = await startWatchServer();
     server.next('list', json(200, list([item('app', '1', NOTED), item('other', '2', NOTED)])));
     await using cluster = await connectTo(server);
@@ -27,7 +27,7 @@ describe('a long list', () => {
     ]);
   });
 
-  it('is read again if trimmed Secrets became of interest', async () => {
+  it('is read again if Secrets whose metadata was dropped became of interest', async () => {
     await using server = await startWatchServer();
     const interests = new Set(['app']);
     server.next(

@@ -3,14 +3,14 @@ import { createKubernetesCluster } from '../../src/cluster/kubernetes.ts';
 import type { WatchTuning } from '../../src/cluster/watch.ts';
 import { type Answer, type ApiServer, json, type Seen, startApiServer } from './api-server.ts';
 
-/** A server with one list and its watches, with test-defined responses. */
+/** A server with one list and its watches, whose responses the test defines. */
 export interface WatchServer extends AsyncDisposable {
   readonly api: ApiServer;
   readonly lists: readonly Seen[];
   readonly watches: readonly Seen[];
-  /** The responses to the next requests, in order; then the default responses. */
+  /** The responses to the next requests, in order. Later requests get the default responses. */
   next(kind: 'list' | 'watch', ...answers: readonly Answer[]): void;
-  /** The open streams. */
+  /** The watch streams that are open. */
   send(...events: readonly object[]): void;
   sendText(text: string): void;
   end(): void;
@@ -55,7 +55,7 @@ export async function startWatchServer(): Promise<WatchServer> {
   };
 }
 
-/** Short waits for tests. */
+/** Short delays for tests. */
 export const SWIFT: WatchTuning = { firstWaitMs: 1, longestWaitMs: 5 };
 
 export function connectTo({ api }: WatchServer, watches: WatchTuning = SWIFT) {

@@ -23,7 +23,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom(...FAULTS) }) },
 );
 
-/** An API server in memory with its objects, its history and one stream. */
+/** An in-memory API server with its objects, its history and one stream. */
 function createServer() {
   const objects = new Map<string, number>();
   const history: { readonly version: number; readonly line: string }[] = [];

@@ -31,7 +31,7 @@ function workload(part: { kind?: string; uid?: string; spec?: object } = {}): ob
   };
 }
 
-/** One response for each path; a list of responses is returned in order. */
+/** One response per path. A list of responses is returned in order. */
 const routes = (table: Record<string, Answer | Answer[]>): Answer => {
   const remaining = new Map(Object.entries(table).map(([path, answers]) => [path, [answers].flat()]));
   return (request, response) => {
@@ -66,7 +66,7 @@ describe('a workload', () => {
     });
   });
 
-  it('is read with the annotations that others wrote, if the API server records it', async () => {
+  it('includes the annotations that others wrote, if the API server records their owners', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const entry = (manager: string, ...names: string[]) => ({
@@ -94,7 +94,7 @@ describe('a workload', () => {
     expect((await h.workloads.read(id))?.foreign).toEqual(['theirs', 'back']);
   });
 
-  it('is undefined only if the API server says that it does not exist', async () => {
+  it('is undefined only if the API server reports that it does not exist', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(notFound('deployments'));
@@ -111,7 +111,7 @@ describe('a workload', () => {
   it.each([
     ['group', { 'GET /apis': json(200, GROUPS) }],
     ['kind', { 'GET /apis': json(200, ARGO), 'GET /apis/argoproj.io/v1alpha1': json(200, RESOURCES) }],
-  ])('is undefined if the cluster has no kind %s', async (_, table) => {
+  ])('is undefined if the cluster does not have the kind %s', async (_, table) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes(table));
@@ -119,7 +119,7 @@ describe('a workload', () => {
     expect(await h.workloads.list('Rollout', 'team', { app: 'x' })).toEqual([]);
   });
 
-  it('may exist if only a proxy answers 404', async () => {
+  it('is CLUSTER_UNAVAILABLE if a 404 does not show that the kind or object is missing', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes({}));

@@ -5,7 +5,7 @@ import { allows, allowsSearch, createAccess, matches, type Rule } from '../../sr
 const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '.', 'A', '\u00e9') });
 const glob = fc.string({ unit: fc.constantFrom('a', 'b', '/', '*', '.') });
 
-/** The regular expression for a glob. It backtracks, so it suits only short texts. */
+/** Converts a glob to a regular expression. The expression backtracks, so it is only usable for short texts. */
 function regExpOf(pattern: string): RegExp {
   const source = pattern.replace(/\*+|\./g, (token) =>
     token === '.' ? '\\.' : token === '*' ? '[^/]*' : '.*',
@@ -14,11 +14,11 @@ function regExpOf(pattern: string): RegExp {
 }
 
 describe('globs', () => {
-  it('without a star match only themselves', () => {
+  it('without a star match only identical text', () => {
     fc.assert(fc.property(text, text, (a, b) => matches(a, b) === (a === b)));
   });
 
-  it('agree with their regular expression', () => {
+  it('match exactly like their regular expression', () => {
     fc.assert(
       fc.property(glob, text, (pattern, candidate) => {
         expect(matches(pattern, candidate)).toBe(regExpOf(pattern).test(candidate));
@@ -49,7 +49,7 @@ const rule: fc.Arbitrary<Rule> = fc.record({
 });
 const rules = fc.array(rule, { maxLength: 3 });
 
-/** Checks each part of each rule by regular expression. */
+/** A reference implementation that checks each part of each rule by regular expression. */
 function model(all: readonly Rule[], namespace: string, store: string, key: string): boolean {
   const some = (globs: readonly string[], name: string) =>
     globs.some((namePattern) => regExpOf(namePattern).test(name));
@@ -59,7 +59,7 @@ function model(all: readonly Rule[], namespace: string, store: string, key: stri
 }
 
 describe('access rules', () => {
-  it('agree with their model on plain keys', () => {
+  it('decide like their reference implementation on plain keys', () => {
     fc.assert(
       fc.property(rules, names, names, plainKey, (all, namespace, store, key) => {
         expect(allows(all, { namespace, store, key })).toBe(model(all, namespace, store, key));
@@ -68,7 +68,7 @@ describe('access rules', () => {
     );
   });
 
-  /** Changes that turn an allowed key into a text that some component may resolve to another key. */
+  /** Changes to an allowed key that some component may resolve to another key. */
   const ATTACKS: readonly ((key: string, other: string) => string)[] = [
     (key, other) => `${key}/../${other}`,
     (key, other) => `${key}/%2e%2e/${other}`,
@@ -103,7 +103,7 @@ describe('access rules', () => {
         const use = { namespace: 'a', store: 'a', key: attack(key, other) };
         expect(allows(open, use)).toBe(false);
         const search = { namespace: 'a', store: 'a', path: use.key };
-        // A path may end with one `/`.
+        // One `/` at the end of a path is allowed.
         if (use.key !== `${key}/`) expect(allowsSearch(open, { ...search, flat: false })).toBe(false);
         expect(allowsSearch(open, { ...search, flat: true })).toBe(false);
       }),
@@ -111,7 +111,7 @@ describe('access rules', () => {
     );
   });
 
-  it('allow an ARN only by a glob for ARNs', () => {
+  it('allow an ARN only if a glob for ARNs matches', () => {
     const arn = plainKey.map((key) => `arn:aws:secretsmanager:eu-west-1:123456789012:secret:${key}`);
     const reaching = fc.constantFrom(
       'a*',
@@ -157,7 +157,7 @@ describe('access rules', () => {
     );
   });
 
-  it('allow a search among flat names only if they allow every name with the prefix', () => {
+  it('allow a search in a store without folders only if they allow every name with the prefix', () => {
     const end = fc.string({ unit: fc.constantFrom('a', 'b', '-'), maxLength: 4 });
     const beginning = fc.oneof(fc.constant(''), segment);
     fc.assert(
@@ -169,7 +169,7 @@ describe('access rules', () => {
     );
   });
 
-  it('allow a search in a folder whose whole content they allow', () => {
+  it('allow a search in a folder if they allow the whole folder', () => {
     fc.assert(
       fc.property(plainKey, plainKey, (folder, inner) => {
         const all = [{ namespaces: ['*'], stores: ['*'], keys: [`${folder}/**`] }];
@@ -181,7 +181,7 @@ describe('access rules', () => {
 });
 
 describe('include bounds', () => {
-  it('only restrict: a permitted use is also permitted without the bounds, and by the bounds', () => {
+  it('only restrict: they permit what both the other rules and the bounds permit', () => {
     const config = fc.record({ access: fc.option(rules, { nil: undefined }), bound: rule });
     fc.assert(
       fc.property(config, names, names, plainKey, ({ access, bound }, namespace, store, key) => {

@@ -19,7 +19,7 @@ describe('a glob', () => {
     ['**/c', 'a/b/c', true],
     ['a/**/c', 'a/b/b/c', true],
     ['a/***', 'a/b/c', true],
-  ])('%s against %s: %s', (glob, text, expected) => {
+  ])('%s matches %s: %s', (glob, text, expected) => {
     expect(matches(glob, text)).toBe(expected);
   });
 
@@ -48,14 +48,14 @@ describe('a glob', () => {
       expect(matches(text, text)).toBe(true);
   });
 
-  it('takes time bounded by the product of the lengths', () => {
-    // A backtracking matcher would exceed the test's time limit.
+  it('takes time proportional to at most the product of the lengths', () => {
+    // A backtracking matcher would exceed the time limit of the test.
     expect(matches('*a'.repeat(50), 'a'.repeat(5_000))).toBe(true);
     expect(matches(`${'*a'.repeat(50)}b`, 'a'.repeat(5_000))).toBe(false);
   });
 });
 
-describe('access', () => {
+describe('the access to a key', () => {
   const rules = [
     { namespaces: ['payments', 'payments-*'], stores: ['team-vault'], keys: ['payments/**'] },
     { namespaces: ['*'], stores: ['local'], keys: ['shared/*', '/aws/**'] },
@@ -63,14 +63,14 @@ describe('access', () => {
   const isAllowed = (namespace: string, store: string, key: string) =>
     allows(rules, { namespace, store, key });
 
-  it('is allowed if one rule matches namespace, store and key together', () => {
+  it('is allowed if one rule matches namespace, store and key', () => {
     expect(isAllowed('payments', 'team-vault', 'payments/db')).toBe(true);
     expect(isAllowed('payments-eu', 'team-vault', 'payments/a/b')).toBe(true);
     expect(isAllowed('any', 'local', 'shared/a')).toBe(true);
     expect(isAllowed('any', 'local', '/aws/a')).toBe(true);
   });
 
-  it('is not combined from several rules', () => {
+  it('is denied if only several rules together match', () => {
     expect(isAllowed('payments', 'local', 'payments/db')).toBe(false);
     expect(isAllowed('any', 'team-vault', 'payments/db')).toBe(false);
     expect(isAllowed('payments', 'team-vault', 'shared/a')).toBe(false);

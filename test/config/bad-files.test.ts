@@ -59,7 +59,7 @@ describe('an invalid configuration file', () => {
     ['an open bracket', 'a: { b: 1\nc: 2\n', expect.stringContaining('an earlier bracket (`{`, `[`)')],
     ['zero bytes', 'a: \0', '1:1  CONFIG_INVALID: this is not a text file: it contains zero bytes'],
     ['binary', new Uint8Array([0x61, 0xff, 0xfe]), '1:1  CONFIG_INVALID: this is not UTF-8 text'],
-  ])('%s is rejected with a place', async (_, text, line) => {
+  ])('%s is rejected with its position', async (_, text, line) => {
     expect(await messages(text)).toContainEqual(line);
   });
 
@@ -70,7 +70,7 @@ describe('an invalid configuration file', () => {
     ]);
   });
 
-  it('does not grow in memory with an alias bomb', async () => {
+  it('does not exhaust memory with an alias bomb', async () => {
     const names = 'abcdefghijklmnopqrst'.split('');
     const lines = names.map(
       (name, i) =>
@@ -90,13 +90,13 @@ describe('an invalid configuration file', () => {
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links form a loop'],
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EIO' } }, 'the file cannot be read (EIO)'],
     ['a pipe', { '/home/ann/secretbridge.yaml': { pipe: true } }, 'this is not a regular file'],
-  ] as const)('reports why %s cannot be read', async (_, files, message) => {
+  ] as const)('causes a message with the reason why %s cannot be read', async (_, files, message) => {
     expect((await load(files)).problems).toEqual([
       { file: 'secretbridge.yaml', line: 1, column: 1, path: '', code: 'CONFIG_INVALID', message },
     ]);
   });
 
-  it('reports real links, folders and missing files', async () => {
+  it('is reported for link loops, empty folders and missing files on a real file system', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'config-'));
     try {
       await symlink('b', join(folder, 'a'));
@@ -123,7 +123,7 @@ describe('an invalid configuration file', () => {
   });
 });
 
-describe('an empty file beside others', () => {
+describe('an empty file among others', () => {
   const MAIN = '/home/ann/conf/a.yaml';
   const EMPTY = 'the file is empty; delete it, or add a comment if this is intended';
 
@@ -135,7 +135,7 @@ describe('an empty file beside others', () => {
     ]);
   });
 
-  it('hides no problems and causes no false ones', async () => {
+  it('hides no problems in other files and causes no false ones', async () => {
     const wrong = `${VALID}lgo: {}\n`.replace('store: team-vault', 'store: elsewhere');
     const loaded = await load({ [MAIN]: wrong, '/home/ann/conf/b.yaml': '' }, 'conf');
     expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
@@ -151,7 +151,7 @@ describe('an empty file beside others', () => {
     },
   );
 
-  it('is rejected as an included file too', async () => {
+  it('is also rejected as an included file', async () => {
     const include = `include: [ { path: ../teams, namespaces: [a], stores: [team-vault], keys: ['a/**'] } ]\n`;
     const loaded = await load({ [MAIN]: `${VALID}${include}`, '/home/ann/teams/one.yaml': '' }, 'conf');
     expect(loaded.kind).toBe('invalid');
@@ -159,8 +159,8 @@ describe('an empty file beside others', () => {
   });
 });
 
-describe('the format of a file', () => {
-  it('may have a byte order mark and CRLF, with correct columns', async () => {
+describe('a file', () => {
+  it('may have a byte order mark and CRLF, and problems still have the right columns', async () => {
     expect(await messages(`\uFEFF${HEAD}lgo: {}\n`.replaceAll('\n', '\r\n'))).toEqual([
       '3:1 lgo CONFIG_INVALID: unknown key `lgo` — did you mean `log`?',
     ]);
@@ -169,7 +169,7 @@ describe('the format of a file', () => {
     ]);
   });
 
-  it('is never quoted if it is not YAML', async () => {
+  it('is never quoted in an error if it is not YAML', async () => {
     for (const text of [
       'token: "MARKER',
       'token: MARKER: MARKER',

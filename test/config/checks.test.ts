@@ -14,7 +14,7 @@ function mappings(...bodies: readonly string[]): string {
 const DATA = 'data: { A: { store: team-vault, key: payments/a } }';
 
 describe('names', () => {
-  it('of two mappings must differ', async () => {
+  it('of two mappings must be different', async () => {
     expect(
       await problems(
         mappings(`name: m, target: { namespace: a }, ${DATA}`, `name: m, target: { namespace: b }, ${DATA}`),
@@ -24,7 +24,7 @@ describe('names', () => {
     ]);
   });
 
-  it('of two tokens must differ, because the audit identifies holders by name', async () => {
+  it('of two tokens must be different, because the audit log identifies callers by token name', async () => {
     const token = (name: string) => `{ name: ${name}, role: viewer, token: { env: T } }`;
     expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('bob')} ] }`)).toEqual([]);
     expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('ann')} ] }`)).toEqual([
@@ -47,7 +47,7 @@ describe('names', () => {
     },
   );
 
-  it('of an unknown store get a suggestion', async () => {
+  it('of unknown stores cause a suggestion', async () => {
     expect(
       await problems(
         mappings('name: m, target: { namespace: a }, data: { A: { store: team-valt, key: a } }'),
@@ -64,7 +64,7 @@ describe('names', () => {
 });
 
 describe('targets', () => {
-  it('belong to one mapping each', async () => {
+  it('belong to only one mapping each', async () => {
     const found = await problems(
       mappings(
         `name: m1, target: { namespaces: [a, b], secret: s }, ${DATA}`,
@@ -77,7 +77,7 @@ describe('targets', () => {
     ]);
   });
 
-  it('can be shared by mappings that all merge', async () => {
+  it('can be shared by mappings if all of them merge', async () => {
     const merge = (name: string, mode: string) =>
       `name: ${name}, target: { namespace: a, secret: s, mode: ${mode} }, ${DATA}`;
     const codes = async (...modes: readonly string[]) =>
@@ -126,7 +126,7 @@ describe('targets', () => {
     ['{{ DB_PASWORD }}', 'did you mean `DB_PASSWORD`?'],
     ['{{ DB_PASSWORD | bas64 }}', 'did you mean `base64`?'],
     ['{{ DB_PASSWORD | sha256 }}', undefined],
-  ])('with the template %s get a suggestion: %s', async (template, suggestion) => {
+  ])('with the template %s cause a suggestion: %s', async (template, suggestion) => {
     const source = 'data: { DB_PASSWORD: { store: team-vault, key: k } }';
     const text = `name: m, target: { namespace: a }, ${source}, template: { data: { f: '${template}' } }`;
     const { problems: found } = await loadText(`${HEAD}${STORES}${mappings(text)}`);
@@ -160,7 +160,7 @@ describe('keys of a Secret', () => {
     ).toEqual([]);
   });
 
-  it('come from either a source or a template', async () => {
+  it('cannot come from both a source and a template', async () => {
     const found = await problems(
       mappings(`name: m, target: { namespace: a }, ${DATA}, template: { data: { A: x } }`),
     );
@@ -172,7 +172,7 @@ describe('keys of a Secret', () => {
   });
 });
 
-describe('other rules', () => {
+describe('further configuration rules', () => {
   it('require at least one source', async () => {
     expect(await problems(mappings('name: m, target: { namespace: a }'))).toEqual([
       '5:5 mappings[0] CONFIG_INVALID: expected at least one source, under `data` or `dataFrom`',
@@ -236,10 +236,10 @@ keys: { fingerprint: [ { env: K } ] `;
   );
 });
 
-describe('access', () => {
+describe('the access to a key', () => {
   const rules = 'access: [ { namespaces: [a], stores: ["*"], keys: ["payments/**"] } ]\n';
 
-  it('fails the violating mapping and keeps the configuration usable', async () => {
+  it('is checked per mapping: a violation fails only its mapping', async () => {
     const text = `${rules}${mappings(
       `name: m1, target: { namespace: a }, ${DATA}`,
       'name: m2, target: { namespaces: [a, b], secret: s }, data: { A: { store: team-vault, key: payments/a } }',
@@ -253,7 +253,7 @@ describe('access', () => {
     ]);
   });
 
-  it('explains why an ambiguous key is never allowed, even by `**`', async () => {
+  it('is denied for an ambiguous key even by `**`, with an explanation', async () => {
     const store = 'stores: [ { name: aws, kind: aws-secrets-manager, region: eu-west-1 } ]\n';
     const all = 'access: [ { namespaces: ["**"], stores: ["**"], keys: ["**"] } ]\n';
     const data = 'data: { A: { store: aws, key: team//db }, B: { store: aws, key: team/db } }';
@@ -265,7 +265,7 @@ describe('access', () => {
     ]);
   });
 
-  it('is reported beside other mistakes of the mapping', async () => {
+  it('is checked even if the mapping has other mistakes', async () => {
     expect(
       await problems(
         `${rules}${mappings('name: m, target: { namespace: b, tpye: Opaque }, data: { A: { store: team-vault, key: payments/a, decode: hex }, B: { store: team-vault, key: "" } }, dataFrom: [ { store: team-vault, find: { path: other, tags: [] } } ]')}`,
@@ -285,13 +285,13 @@ describe('access', () => {
     'access: [ { namespaces: [b], stores: ["*"], keys: ["**"] }, { namespaces: a, stores: ["*"], keys: ["**"] } ]',
     'access: { namespaces: [a], stores: ["*"], keys: ["**"] }',
     'access: [ &rule { namespaces: [b], stores: ["*"], keys: ["**"] }, *rule ]',
-  ])('reports invalid rules without follow-up problems: %s', async (text) => {
+  ])('is not checked if the rules are invalid: %s', async (text) => {
     const found = await problems(`${text}\n${mappings(`name: m, target: { namespace: a }, ${DATA}`)}`);
     expect(found.length).toBeGreaterThan(0);
     expect(found.join()).not.toContain('NOT_ALLOWED');
   });
 
-  it('does not report an invalid namespace name again', async () => {
+  it('is not checked for an invalid namespace name', async () => {
     const found = await problems(`${rules}${mappings(`name: m, target: { namespaces: [A, b] }, ${DATA}`)}`);
     expect(found.map((line) => line.slice(0, line.indexOf(':', 5)))).toEqual([
       '6:39 mappings[0].target.namespaces[0] CONFIG_INVALID',
@@ -299,7 +299,7 @@ describe('access', () => {
     ]);
   });
 
-  it('allows nothing with an empty list', async () => {
+  it('is denied if the list of rules is empty', async () => {
     expect(
       await problems(`access: []\n${mappings(`name: m, target: { namespace: a }, ${DATA}`)}`),
     ).toHaveLength(1);
@@ -327,7 +327,7 @@ describe('service sections', () => {
     expect(await problems(text)).toEqual([]);
   });
 
-  it('report missing keys beside other mistakes in the section that needs them', async () => {
+  it('report missing keys together with other mistakes in the section that needs them', async () => {
     expect(await problems('engine: { kind: redis, url: { env: U }, prefix: "" }')).toEqual([
       '1:1 keys.fingerprint CONFIG_INVALID: is missing; with `engine: redis` all replicas must share this key',
       '4:49 engine.prefix CONFIG_INVALID: expected letters, digits, `-` and `_`, at most 64, got empty text',

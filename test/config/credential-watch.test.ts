@@ -46,7 +46,7 @@ function startWatch(contents: Record<string, Content>, options: Partial<Credenti
 }
 
 describe('watched credentials', () => {
-  it('are recorded first, and changes are reported by owner', async () => {
+  it('are reported by owner when they change, but not when first read', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -58,7 +58,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('in Secrets are checked less often than in files', async () => {
+  it('are checked less often in Secrets than in files', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(60_000);
@@ -70,7 +70,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('keep their state while unreadable, and count as changed when they reappear', async () => {
+  it('do not count as changed while unreadable, and count as changed when they reappear', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -87,7 +87,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('that were missing at the start count as changed when they appear', async () => {
+  it('that are missing at the start count as changed when they appear', async () => {
     const contents: Record<string, Content> = {};
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -96,7 +96,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('that are being written are reported once complete', async () => {
+  it('that are being written are reported once the write is complete', async () => {
     const contents: Record<string, Content> = { a: 'first', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(4_900);
@@ -122,7 +122,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v', 'w']);
   });
 
-  it('of a new configuration are recorded first', async () => {
+  it('of a new configuration are not reported when first read', async () => {
     const contents: Record<string, Content> = { a: '1', b: '1' };
     let list = [file('a')];
     await using watched = startWatch(contents, { references: () => new Map([['v', list]]) });
@@ -144,7 +144,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('include files that a client reads by path', async () => {
+  it("include files that a vendor's client reads by path", async () => {
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-credentials-'));
     await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
     const path = join(folder, 'ca.pem');
@@ -164,7 +164,7 @@ describe('watched credentials', () => {
 });
 
 describe('the watched credentials of a section', () => {
-  it('are every reference that can change, and every client file', () => {
+  it('are all references that can change and all files read by the client', () => {
     const section = {
       name: 'v',
       address: 'https://vault',

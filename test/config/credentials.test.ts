@@ -8,7 +8,7 @@ import { realistic } from './realistic.ts';
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** Random from a seed, so that no file of this repository contains text that looks like a credential. */
+/** Random text from a seed, so that no file of this repository contains text that looks like a credential. */
 function random(length: number, letters = LETTERS, seed = 7): string {
   let state = seed + length;
   return Array.from({ length }, () => {
@@ -23,7 +23,7 @@ function scan(text: string) {
   return findCredentials(root, new Map([['f', text]]));
 }
 
-/** In a key, an annotation and a template. */
+/** Puts the text into a key, an annotation and a template. */
 const PLACES: readonly [string, (text: string) => string][] = [
   ['the key of a source', (text) => `mappings: [ { data: { A: { key: ${JSON.stringify(text)} } } } ]`],
   ['an annotation', (text) => `mappings: [ { target: { annotations: { a: ${JSON.stringify(text)} } } } ]`],
@@ -57,12 +57,12 @@ const CREDENTIALS: readonly [string, string][] = [
   ['a key of OpenSSH', `-----BEGIN OPENSSH ${'PRIVATE'} KEY-----\n${random(70)}`],
   ['a password of a generator', random(24)],
   ['a key in base64', `${random(43, `${LETTERS}+/`)}=`],
-]; // each random part from its own seed
+]; // Each random part uses its own seed.
 
 describe('a suspected credential', () => {
   it.each(
     PLACES.flatMap(([where, put]) => CREDENTIALS.map(([what, text]) => [what, where, put(text), text])),
-  )('is found and not shown: %s in %s', (_what, _where, file, text) => {
+  )('is reported without being shown: %s in %s', (_what, _where, file, text) => {
     const { problems, fragments } = scan(file);
     expect(problems).toHaveLength(1);
     expect(problems[0]?.message).toContain('a configuration must not contain credentials');
@@ -75,20 +75,20 @@ describe('a suspected credential', () => {
     ['db.password=Tr0ub4dor&3x', 'a template'],
     ['"apiKey": "k-12ab34cd56"', 'a template'],
     ["client_secret = 'p4ss-w0rd!'", 'a template'],
-  ])('is found by the preceding name: %s', (text) => {
+  ])('is detected by the preceding name: %s', (text) => {
     expect(
       scan(`mappings: [ { template: { data: { a: ${JSON.stringify(text)} } } } ]`).problems,
     ).toHaveLength(1);
   });
 
-  it('is found by the name of its annotation', () => {
+  it('is detected by the name of its annotation', () => {
     expect(
       scan('mappings: [ { target: { annotations: { password: hunter2hunter } } } ]').problems,
     ).toHaveLength(1);
     expect(scan('mappings: [ { target: { annotations: { note: hunter2hunter } } } ]').problems).toEqual([]);
   });
 
-  it('is found in a field name too, with its place', () => {
+  it('is detected in a field name, with its position', () => {
     const text = `a:\n  ghp_${random(36)}: 1\n`;
     expect(scan(text).problems).toMatchObject([{ file: 'f', line: 2, column: 3 }]);
   });
@@ -108,7 +108,7 @@ describe('a suspected credential', () => {
     expect(scan(`b: ${token}\nc: x # secretbridge:allow\n`).problems).toHaveLength(1);
   });
 
-  it('keeps the configuration usable', async () => {
+  it('does not make the configuration unusable', async () => {
     const loaded = await loadText(VALID.replace('key: payments/db', `key: payments/${random(24)}`));
     expect(loaded.kind).toBe('usable');
     expect(linesOf(loaded)).toEqual([
@@ -122,7 +122,7 @@ describe('a suspected credential', () => {
     expect(lines[0]).toContain('a configuration must not contain credentials; write a reference');
   });
 
-  it('is not repeated in messages about unknown keys, names, stores or denied keys', async () => {
+  it('is not shown in messages about unknown keys, names, stores or denied keys', async () => {
     const token = `glpat-${random(20)}`;
     const long = `hvs.${random(120)}`;
     const texts = [
@@ -147,7 +147,7 @@ describe('a suspected credential', () => {
     }
   });
 
-  it('is found in an included file with its place', async () => {
+  it('is reported in an included file, with its position', async () => {
     const loaded = await load({
       '/home/ann/secretbridge.yaml': `${VALID}include: [ { path: t.yaml, namespaces: ['*'], stores: [local], keys: ['**'] } ]`,
       '/home/ann/t.yaml': `mappings:\n  - name: t\n    target: { namespace: t }\n    data: { A: { store: local, key: ${random(24)} } }\n`,
@@ -157,11 +157,11 @@ describe('a suspected credential', () => {
 });
 
 describe('text without credentials', () => {
-  it('gives no findings in 300 mappings with digests, ids, certificates and templates', () => {
+  it('causes no findings in 300 mappings with digests, ids, certificates and templates', () => {
     expect(scan(realistic(300)).problems).toEqual([]);
   });
 
-  it('hides no credential that is inserted anywhere into the same file', () => {
+  it('does not hide a credential inserted into the same file', () => {
     const text = realistic(3);
     for (const place of ['team-0', 'prod-payments:', 'Prod1', 'WHEN_AUTHORIZED', 'smtp.relay', 'app-2'])
       if (text.includes(place))
@@ -180,7 +180,7 @@ describe('text without credentials', () => {
   }); // biome-ignore format: a list of texts
 });
 
-describe('a template named like a credential', () => {
+describe('a template in a field named like a credential', () => {
   const templated = (text: string) =>
     scan(`mappings: [ { template: { data: { credentials: ${JSON.stringify(text)} } } } ]`);
 
@@ -188,7 +188,7 @@ describe('a template named like a credential', () => {
     expect(templated(`${head}\naws_secret_access_key={{ key }}\n`).problems).toEqual([]);
   });
 
-  it('reports a credential in such brackets', () => {
+  it('is reported if such brackets contain a credential', () => {
     expect(templated('[s3cr3tpw9x]').problems).toHaveLength(1);
   });
 });
@@ -209,24 +209,24 @@ describe('the credential scan', () => {
   });
 });
 
-describe('a file with very many suspects', () => {
-  /** A quadratic algorithm would take minutes. */
+describe('a file with very many suspected credentials', () => {
+  /** So many that a quadratic algorithm would take minutes. */
   const MANY = 20_000;
   const many = Array.from({ length: MANY }, (_, n) => `hunter2hunter-${n}-end`);
 
-  it('is scanned once, even as one line', () => {
+  it('is scanned in linear time if it is a single line', () => {
     const annotations = Object.fromEntries(many.map((text, n) => [`a${n}`, `password: ${text}`]));
     const { problems } = scan(JSON.stringify({ mappings: [{ target: { annotations } }] }));
     expect(problems).toHaveLength(MANY);
   });
 
-  it('is scanned once, even with very many comments on a line', () => {
+  it('is scanned in linear time if a line has very many comments', () => {
     const line = `mappings: [ { target: { annotations: { password: hunter2hunter } } } ]${' #'.repeat(200_000)}`;
     expect(scan(line).problems).toHaveLength(1);
     expect(scan(`${line} secretbridge:allow`).problems).toEqual([]);
   });
 
-  it('shows none of them in any of the many problems', () => {
+  it('shows none of them in any problem', () => {
     const hide = createRedactor(new Set(many));
     const about = { file: 'f', line: 1, column: 1, code: 'CONFIG_INVALID' } as const;
     for (const text of many) {
@@ -247,7 +247,7 @@ describe('a file with very many suspects', () => {
   });
 });
 
-describe('the redacted text', () => {
+describe('the redacted message', () => {
   const hide = (message: string, ...fragments: readonly string[]) =>
     createRedactor(new Set(fragments))({
       file: 'f',
@@ -270,7 +270,7 @@ describe('the redacted text', () => {
     ['abcdefgh…', ['abcdef', 'abcdefghij'], '[secret]…'],
     ['abcdefxx…', ['abcdef', 'abcdefghij'], '[secret]xx…'],
     ['abcde', ['abcdef'], 'abcde'],
-  ])('of %j with the fragments %j is %j', (message, fragments, expected) => {
+  ])('for %j with the fragments %j is %j', (message, fragments, expected) => {
     expect(hide(message, ...fragments)).toBe(expected);
   });
 });

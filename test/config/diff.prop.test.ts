@@ -23,7 +23,7 @@ async function configOf(...files: readonly Part[]): Promise<Config> {
   return loaded.config;
 }
 
-/** The same value with object members in another order. */
+/** Copies the value with object members in another order. */
 function shuffled(value: unknown, order: () => number): unknown {
   if (Array.isArray(value)) return value.map((item) => shuffled(item, order));
   if (typeof value !== 'object' || value === null) return value;
@@ -146,7 +146,7 @@ describe('a changed section', () => {
     });
   });
 
-  it('is not reported if defaults are written out', async () => {
+  it('is not reported if its defaults are written out', async () => {
     const before = await configOf(HEAD);
     const after = await configOf({
       ...HEAD,
@@ -159,7 +159,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(true);
   });
 
-  it('distinguishes missing `access` rules from an empty list, and missing bounds', async () => {
+  it('distinguishes missing `access` rules and bounds from empty ones', async () => {
     const rule = { namespaces: ['a'], stores: ['v'], keys: ['**'] };
     const [open, closed] = [
       await configOf({ ...HEAD, stores: base }),

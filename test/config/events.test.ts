@@ -47,13 +47,13 @@ describe('event sources', () => {
       '`azure-key-vault`, but `aws`',
     ],
     ['vault: [ { name: a, store: azure } ]', 'events.vault[0].store', '`vault`, but `azure`'],
-  ])('need a store of their kind: %s', async (events, path, kinds) => {
+  ])('must refer to a store of their kind: %s', async (events, path, kinds) => {
     expect(await problems(events)).toEqual([
       `${path} CONFIG_INVALID: expected a store of kind ${kinds} has another kind`,
     ]);
   });
 
-  it('with an unknown store get a suggestion', async () => {
+  it('with an unknown store cause a suggestion', async () => {
     expect(await problems('webhooks: [ { name: a, stores: [ team, locl ], secret: { env: S } } ]')).toEqual([
       'events.webhooks[0].stores[1] CONFIG_INVALID: there is no store `locl` — did you mean `local`?',
     ]);
@@ -85,20 +85,20 @@ describe('event sources', () => {
   it.each([
     ['neither', ''],
     ['both', ", key: { env: K }, entra: { tenantId: 72f988bf-86f1-41af-91ab-2d7cd011db47, audience: 'a' }"],
-  ])('of Event Grid have either a key or tokens, not %s', async (_, proof) => {
+  ])('for Event Grid have either a key or tokens, not %s', async (_, proof) => {
     expect(await problems(`eventGrid: [ { name: a, store: azure${proof} } ]`)).toEqual([
       'events.eventGrid[0] CONFIG_INVALID: expected either `key` or `entra`',
     ]);
   });
 
-  it('of Event Grid have one tenant, by id', async () => {
+  it('for Event Grid have one tenant, given by id', async () => {
     const [first] = await problems(
       "eventGrid: [ { name: a, store: azure, entra: { tenantId: contoso.com, audience: 'a' } } ]",
     );
     expect(first).toMatch(/^events.eventGrid\[0\].entra.tenantId CONFIG_INVALID: .*a tenant id such as/);
   });
 
-  it('contain credential references, never credentials', async () => {
+  it('contain only references to credentials', async () => {
     const found = await problems('webhooks: [ { name: a, stores: [ team ], secret: hunter2 } ]');
     expect(found).toHaveLength(1);
     expect(found[0]).toContain('events.webhooks[0].secret CONFIG_INVALID');

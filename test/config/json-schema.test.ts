@@ -27,7 +27,7 @@ describe('the generated JSON Schema', () => {
     expect(bare).toEqual([]);
   });
 
-  it('has an example that loads unchanged', async () => {
+  it('contains an example that loads unchanged', async () => {
     expect(linesOf(await loadText(EXAMPLE))).toEqual([]);
   });
 });

@@ -24,13 +24,14 @@ describe('a mutated valid file', () => {
     ),
   });
 
-  it('with one change loads, or gives problems with places inside the file', async () => {
+  it('with one change either loads or is reported with positions inside the file', async () => {
     await fc.assert(
       fc.asyncProperty(mutations, async ({ at, cut, put }) => {
         const text = EXAMPLE.slice(0, at) + put + EXAMPLE.slice(at + cut);
         const loaded = await loadText(text);
         if (loaded.kind === 'invalid') expect(loaded.problems).not.toEqual([]);
-        // YAML ignores a lone carriage return, and decoding may turn a lone surrogate into one character.
+        // YAML counts lines by line feed, so only `\n` separates lines here. Decoding may turn a lone surrogate into
+        // one character.
         const lines = text.split('\n');
         for (const { file, line, column, message } of loaded.problems) {
           expect(file).toBe('secretbridge.yaml');

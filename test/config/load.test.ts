@@ -10,7 +10,7 @@ async function usable(text: string) {
 }
 
 describe('a valid configuration', () => {
-  it('has defaults, durations in milliseconds and absolute paths', async () => {
+  it('gets its defaults, durations in milliseconds and absolute paths', async () => {
     expect(await usable(VALID)).toMatchObject({
       instance: 'prod',
       formerInstances: [],
@@ -43,7 +43,7 @@ describe('a valid configuration', () => {
     });
   });
 
-  it('keeps session tags unchanged, whatever their names', async () => {
+  it('keeps session tags unchanged, including tags named like path or credential fields', async () => {
     const tags = "{ env: prod-eu, path: ./foo, file: bar, caFile: 'x' }";
     const store = `{ name: aws, kind: aws-secrets-manager, region: eu-west-1, auth: { method: default, assumeRole: [ { roleArn: 'arn:aws:iam::123456789012:role/a', tags: ${tags} } ] } }`;
     const { stores } = await usable(`${HEAD}stores: [ ${store} ]\n`);
@@ -65,7 +65,7 @@ describe('a valid configuration', () => {
     expect(line).toContain('expected a path without zero bytes');
   });
 
-  it('lets a mapping override the defaults, which override the built-in ones', async () => {
+  it('gives a mapping precedence over `defaults`, and `defaults` precedence over the built-in defaults', async () => {
     const config = await usable(
       `${VALID}  - { name: m2, target: { namespaces: [a, b], secret: s }, refresh: 1h30m, data: { A: { store: local, key: a } } }
 defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
@@ -79,7 +79,7 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     expect(config.mappings[1]?.target).toMatchObject({ namespaces: ['a', 'b'], secret: 's' });
   });
 
-  it('can disable the waits for absence and restarts', async () => {
+  it('can disable the delays before deletions and restarts', async () => {
     const config = await usable(`${VALID}absence: { readings: 1, over: 0s }\nrestarts: { window: 0ms }\n`);
     expect(config.absence).toEqual({ readings: 1, overMs: 0 });
     expect(config.restarts).toEqual({ windowMs: 0, atOnce: 5 });
@@ -89,7 +89,7 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     );
   });
 
-  it("raises a short refresh to the service's minimum", async () => {
+  it("uses the service's minimum for a shorter refresh", async () => {
     for (const [refresh, refreshMs] of [
       ['1ms', 250],
       ['250ms', 250],
@@ -100,18 +100,18 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     }
   });
 
-  it('reports the places of stores and mappings', async () => {
+  it('has the positions of stores and mappings', async () => {
     const { places } = await usable(VALID);
     expect(places.stores.get('local')).toEqual({ file: 'secretbridge.yaml', line: 8, column: 5 });
     expect(places.mappings.get('payments-db')).toEqual({ file: 'secretbridge.yaml', line: 10, column: 5 });
   });
 
-  it('puts key files beside the database', async () => {
+  it('puts key files into the folder of the database', async () => {
     const config = await usable(`${VALID}audit: { store: { kind: sqlite, path: /var/lib/bridge/a.db } }\n`);
     expect(config.keys.fingerprint).toEqual([{ file: '/var/lib/bridge/fingerprint.key' }]);
   });
 
-  it('accepts a version of digits', async () => {
+  it('accepts a version that consists of digits', async () => {
     const config = await usable(VALID.replace('property: password', 'version: 3'));
     expect(config.mappings[0]?.data.DB_PASSWORD?.version).toBe('3');
   });
@@ -127,7 +127,7 @@ describe('several files', () => {
   const MORE =
     'stores: [ { name: other, kind: files, path: ./s } ]\nmappings: [ { name: m, target: { namespace: a }, data: { A: { store: local, key: a } } } ]\n';
 
-  it('are combined, each with paths relative to itself', async () => {
+  it('are combined, and paths in each are relative to that file', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': MAIN, '/home/ann/teams/b.yaml': MORE },
       'a.yaml',
@@ -139,11 +139,11 @@ describe('several files', () => {
     });
   });
 
-  it('can be documents in one file', async () => {
+  it('can be several documents in one file', async () => {
     expect(await loadText(`${MAIN}---\n${MORE}---\n# nothing here\n`)).toMatchObject({ kind: 'usable' });
   });
 
-  it('of a folder are read in order, without hidden entries and folders, as in a mounted ConfigMap', async () => {
+  it('in a folder are read in order without hidden entries and subfolders, so a mounted ConfigMap works', async () => {
     const files = {
       '/etc/secretbridge/b.yml': MORE,
       '/etc/secretbridge/a.yaml': MAIN,
@@ -171,7 +171,7 @@ describe('several files', () => {
     });
   });
 
-  it('report both places of a duplicate name', async () => {
+  it('report both positions of a duplicate name', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': MAIN.replace(HEAD, '') },
       'a.yaml',
@@ -188,7 +188,7 @@ describe('several files', () => {
     ]);
   });
 
-  it('report a section that is not a list, whichever file contains it', async () => {
+  it('report a section that is not a list, regardless of their order', async () => {
     const files = { '/home/ann/a.yaml': `${HEAD}stores: none\n`, '/home/ann/b.yaml': MORE };
     const one = await load(files, 'a.yaml', 'b.yaml');
     const other = await load(files, 'b.yaml', 'a.yaml');
@@ -198,7 +198,7 @@ describe('several files', () => {
       ]);
   });
 
-  it('can contain a section only once, but each an apiVersion', async () => {
+  it('can set a section only once, but each file has its own apiVersion', async () => {
     const loaded = await load({ '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': HEAD }, 'a.yaml', 'b.yaml');
     expect(loaded.problems).toMatchObject([
       {
@@ -210,7 +210,7 @@ describe('several files', () => {
     ]);
   });
 
-  it('report problems of readable files beside unreadable ones', async () => {
+  it('have their problems reported together with problems of unreadable files', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': `${MAIN}log: { levl: info }\n`, '/home/ann/b.yaml': 'a:\n\tb: 1\n' },
       'a.yaml',
@@ -248,7 +248,7 @@ describe('unsupported YAML', () => {
     ['a name that is a list', 'http: { tokens: [ { ? [a] : b, role: viewer } ] }\n', '5:23 '],
   ])('causes no false problems: %s', async (_, text, place) => {
     const lines = linesOf(await loadText(HEAD + stores + wrong + text));
-    // The unreadable part may define stores, so unknown stores are not reported.
+    // The unsupported part may define stores, so unknown stores are not reported.
     expect(lines.map((line) => line.split(' CONFIG')[0])).toEqual([
       '4:61 mappings[0].data.A.key',
       '4:74 mappings[0].data.A.kye',
@@ -259,7 +259,7 @@ describe('unsupported YAML', () => {
   it.each([
     ['a merge key', '<<: { refresh: 5m }', '4:24 '],
     ['a name that is a list', '? [a] : b', '4:26 '],
-  ])('hides no problem beside it: %s', async (_, unread, place) => {
+  ])('hides no problem in the same mapping: %s', async (_, unread, place) => {
     const fields = `${unread}, refreshh: 5m, onDrift: foo, data: { A: { stor: s, key: a } }`;
     const lines = linesOf(await loadText(`${HEAD}${stores}mappings: [ { name: m, ${fields} } ]\n`));
     expect(lines.map((line) => line.split(' CONFIG')[0]?.replace(/^\S+ (?=m)/, ''))).toEqual([
@@ -272,7 +272,7 @@ describe('unsupported YAML', () => {
     ['sources', 'data: *d'],
     ['template names', "data: { <<: *d }, template: { data: { t: '{{ A }}' } }"],
     ['the name of another target', 'target: { namespace: a, secret: *s }, data: { A: { store: s, key: k } }'],
-  ])('causes no false problems of two places, if one may be %s', async (_, fields) => {
+  ])('causes no false report of a duplicate if it may define %s', async (_, fields) => {
     const target = fields.startsWith('target') ? '' : 'target: { namespace: a }, ';
     const other = '{ name: x, target: { namespace: a, secret: m }, data: { A: { store: s, key: k } } }';
     const text = `mappings: [ { name: m, ${target}${fields} }, ${other.replace('secret: m', 'secret: other')} ]\n`;
@@ -284,18 +284,18 @@ describe('unsupported YAML', () => {
     ]);
   });
 
-  it.each(['{ <<: *h }', '*h', '{ listen: !env X }'])('takes no address from %s', async (http) => {
+  it.each(['{ <<: *h }', '*h', '{ listen: !env X }'])('never yields a listen address from %s', async (http) => {
     expect(await loadText(`${HEAD}http: ${http}\n`)).not.toHaveProperty('http');
   });
 
-  it('keeps the names of a section that is set twice', async () => {
+  it('does not hide the names of a section that is set twice', async () => {
     const more = 'stores: [ { name: s1, kind: files, path: x } ]\n';
     expect(linesOf(await loadText(HEAD + stores + wrong.replace('kye', 'key') + more))).toEqual([
       '5:1  CONFIG_INVALID: `stores` is set twice, first at secretbridge.yaml:3:1',
     ]);
   });
 
-  it('is reported each time, even on one line, but broken YAML without its consequences', async () => {
+  it('is reported at each place, and broken YAML without follow-up problems', async () => {
     const twelve = Array.from({ length: 12 }, (_, index) => `a${index}: &x 1, a${index}: 2`).join(', ');
     const lines = linesOf(await loadText(`${HEAD}defaults: { ${twelve} }\n`));
     expect(lines.filter((line) => line.includes('an anchor'))).toHaveLength(12);
@@ -305,7 +305,7 @@ describe('unsupported YAML', () => {
 });
 
 describe('an unreadable file', () => {
-  it('hides only what it may contain', async () => {
+  it('suppresses only problems that depend on its content', async () => {
     const text = `${HEAD}storess: []
 engine: { kind: redis, url: { env: U } }
 events: { vault: [ { name: e, store: s }, { name: e, store: s } ] }
@@ -325,7 +325,7 @@ access: [ { namespaces: [b], stores: [s], keys: [k] } ]
     ]);
   });
 
-  it('still reports suspected credentials in other files', async () => {
+  it('does not hide suspected credentials in other files', async () => {
     const fields =
       'kind: vault, address: https://v, namespace: hvs.CAESIJlWCpkzyGkqIcwUTaALyXbJ5BXs7eSDEYHeCRuPqCbn';
     const text = `${HEAD}stores: [ { name: v, ${fields}, auth: { method: token, token: { env: T } } } ]\n`;
@@ -337,7 +337,7 @@ access: [ { namespaces: [b], stores: [s], keys: [k] } ]
   });
 });
 
-describe('the location of the configuration', () => {
+describe('the configuration path', () => {
   const files = {
     '/home/ann/secretbridge.yaml': VALID,
     '/etc/secretbridge/a.yaml': VALID.replace('prod', 'etc'),
@@ -356,7 +356,7 @@ describe('the location of the configuration', () => {
     ['--config first', ['/x/a.yaml'], { SECRETBRIDGE_CONFIG: '/etc/secretbridge' }, 'x'],
     ['then SECRETBRIDGE_CONFIG', [], { SECRETBRIDGE_CONFIG: '/etc/secretbridge' }, 'etc'],
     ['then the file in the working folder', [], { SECRETBRIDGE_CONFIG: '' }, 'prod'],
-  ])('include %s', async (_, paths, env, instance) => {
+  ])('is looked up in order: %s', async (_, paths, env, instance) => {
     expect(await instanceWith(paths, env)).toBe(instance);
   });
 
@@ -366,12 +366,12 @@ describe('the location of the configuration', () => {
     );
   });
 
-  it('can be several paths in SECRETBRIDGE_CONFIG', async () => {
+  it('can consist of several paths in SECRETBRIDGE_CONFIG', async () => {
     const fs = { '/x/a.yaml': HEAD, '/x/b.yaml': VALID.replace(HEAD, '') };
     expect(await instanceWith([], { SECRETBRIDGE_CONFIG: '/x/a.yaml:/x/b.yaml' }, fs)).toBe('prod');
   });
 
-  it('is reported as missing if no location exists', async () => {
+  it('is reported as missing if no file exists in any default location', async () => {
     expect(await instanceWith([], {}, {})).toMatch(/^no configuration found: .*--config/);
   });
 });

@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 
 type Content = string | Uint8Array | { readonly fails: string } | { readonly pipe: true };
 
-/** Files by absolute path; folders follow from the names. `fails` maps a path to its error code. */
+/** Files by absolute path. Folders are implied by the paths. A file with `fails` causes that error code when read. */
 export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
   const error = (code: string) => Object.assign(new Error(code), { code });
   const isFolder = (path: string) => Object.keys(files).some((name) => name.startsWith(`${path}/`));
@@ -33,7 +33,7 @@ export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
   };
 }
 
-/** Loads `/home/ann/secretbridge.yaml`, or the given paths. */
+/** Loads the given paths, by default `/home/ann/secretbridge.yaml`. */
 export function load(
   files: Readonly<Record<string, Content>>,
   ...paths: readonly string[]

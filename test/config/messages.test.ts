@@ -3,7 +3,7 @@ import { HEAD, linesOf, loadText, VALID } from './memory-fs.ts';
 
 const SAYS = 'a reference such as `{ env: NAME }`, `{ file: PATH }` or `{ secretRef: { name, key } }`';
 
-/** The problems of a file with additional sections. */
+/** The problems of a minimal file with additional sections. */
 async function head(more: string): Promise<readonly string[]> {
   return linesOf(await loadText(`${HEAD}${more}\n`)).map((line) => line.replace(/^\d+:\d+ /, ''));
 }
@@ -24,7 +24,7 @@ function vaultWith(mapping: string): Promise<readonly string[]> {
   );
 }
 
-describe('a message', () => {
+describe('an error message', () => {
   it.each([
     [
       'log: { level: loud }',
@@ -121,11 +121,11 @@ describe('a message', () => {
       'mappings: [ { name: m, data: { A: { store: s, key: k } } } ]\nstores: [ { name: s, kind: files, path: x } ]',
       'mappings[0].target CONFIG_INVALID: is missing; expected an object',
     ],
-  ])('for %s names what was expected', async (more, line) => {
+  ])('for %s states what was expected', async (more, line) => {
     expect(await head(more)).toEqual([line]);
   });
 
-  it('points to an unknown key, otherwise to the value', async () => {
+  it('points to an unknown key, and otherwise to the value', async () => {
     const lines = linesOf(
       await loadText(VALID.replace('property', 'propety').replace('payments }', 'Payments }')),
     );
@@ -135,7 +135,7 @@ describe('a message', () => {
     ]);
   });
 
-  it('reports every mistake at once, by line', async () => {
+  it('is reported for every mistake at once, sorted by line', async () => {
     const lines = linesOf(
       await loadText('instance: X\nlog: { level: x }\nmappings:\n  - { name: Y }\n  - 3\n'),
     );
@@ -150,14 +150,14 @@ describe('a message', () => {
     ]);
   });
 
-  it('names the invalid character of a look-alike name', async () => {
+  it('names the invalid character in a look-alike name', async () => {
     const [line] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: p\u0430yments-db')));
     expect(line).toContain('`\u0430` (U+0430, Cyrillic) is not allowed');
     const [invisible] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: "pay\u200bments"')));
     expect(invisible).toContain('the character (U+200B) is not allowed');
   });
 
-  it('cannot manipulate the terminal', async () => {
+  it('contains no terminal control characters', async () => {
     const text = (await head('"\\e[31mred\\u202e": 1')).join();
     expect(text).toContain('\\u{1B}');
     expect(text).not.toMatch(/[\p{Cc}\p{Cf}]/u);
@@ -196,8 +196,8 @@ describe('a source', () => {
   });
 });
 
-describe('a store', () => {
-  it('is described when its address, login or engine has the wrong type', async () => {
+describe('a store entry', () => {
+  it('is reported if its address, login or engine has the wrong type', async () => {
     const token = 'auth: { method: token, token: { env: A } }';
     expect(await vault(`address: vault.internal, ${token}`)).toEqual([
       'stores[0].address CONFIG_INVALID: expected an address such as https://vault.internal:8200, got other text',
@@ -217,7 +217,7 @@ describe('a store', () => {
       'stores: [ { name: 1, kind: files, path: x } ]',
       'stores[0].name CONFIG_INVALID: expected text, got a number; put it in quotes',
     ],
-  ])('without a known name may match any reference: %s', async (stores, line) => {
+  ])('without a valid name causes no unknown-store problems: %s', async (stores, line) => {
     const uses = `mappings: [ { name: m, target: { namespace: a }, data: { A: { store: v, key: k } } } ]
 events: { webhooks: [ { name: w, stores: [v], secret: { env: A } } ] }`;
     expect(await head(`${stores}\n${uses}`)).toEqual([line]);
@@ -286,7 +286,7 @@ describe('a credential', () => {
     expect(lines.join()).not.toContain('MARKER');
   });
 
-  it('in a URL is rejected without being shown', async () => {
+  it('{ %s } is rejected without being shown', async () => {
     const lines = await vault('address: "https://ann:MARKER@v", auth: { method: token, token: { env: A } }');
     expect(lines).toEqual([
       'stores[0].address CONFIG_INVALID: expected an address without user, password, query or fragment',
@@ -316,9 +316,9 @@ describe('a credential', () => {
   });
 });
 
-describe('an address', () => {
+describe('the address of a store', () => {
   const auth = 'auth: { method: token, token: { env: A } }';
-  it('uses http only on loopback, or where it is allowed', async () => {
+  it('may be sent over plain http only on loopback or if explicitly allowed', async () => {
     expect(await vault(`address: http://vault:8200, ${auth}`)).toHaveLength(1);
     expect(await vault(`address: http://127.0.0.1:8200, ${auth}`)).toEqual([]);
     expect(await vault(`address: http://localhost, ${auth}`)).toEqual([]);

@@ -24,7 +24,7 @@ const value = fc.letrec((tie) => ({
 
 const document = fc.oneof(
   value.map((item) => stringify(item, { aliasDuplicateObjects: false })),
-  // Texts as people write them, valid and invalid.
+  // Valid and invalid texts as people write them.
   fc.constantFrom(
     '',
     '# nothing\n',
@@ -39,16 +39,18 @@ const document = fc.oneof(
 
 const text = fc.array(document, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('\n---\n'));
 
-/** `toStrictEqual` treats a member named `constructor` as the object's class. */
+/**
+ * Compares with isDeepStrictEqual, because `toStrictEqual` treats a member named `constructor` as the object's class.
+ */
 const same = (one: unknown, other: unknown) => expect(isDeepStrictEqual(one, other)).toBe(true);
 
 const parsedHere = ({ text: source, file }: YamlText) => parseYaml(source, file);
 
 describe('texts parsed on another thread', () => {
-  /** Always use the thread, whatever the length. */
+  /** A threshold that makes every text use the thread. */
   const long = 0;
 
-  it('give the same result as in this thread, including places', async () => {
+  it('give the same result as on the main thread, including positions', async () => {
     const all = fc.sample(text, 300).map((source, index) => ({ text: source, file: `${index}.yaml` }));
     const parsings = await parseTexts(all, { threadThreshold: long });
     same(
@@ -59,7 +61,7 @@ describe('texts parsed on another thread', () => {
     expect(parsings.some(({ packed }) => packed === undefined)).toBe(true);
   });
 
-  it('let this thread work meanwhile, and report its failure', async () => {
+  it('leave the main thread free for other work, and pass on a failure of that work', async () => {
     const done: string[] = [];
     const all = [{ text: 'a: 1', file: 'a.yaml' }];
     const parsing = parseTexts(all, { threadThreshold: long, meanwhile: async () => done.push('meanwhile') });
@@ -70,11 +72,11 @@ describe('texts parsed on another thread', () => {
     await expect(parseTexts(all, { threadThreshold: long, meanwhile })).rejects.toThrow(
       'it cannot be loaded',
     );
-    // Short texts use no thread, so there is no work meanwhile.
+    // Short texts start no thread, so nothing runs in the meantime.
     expect(await parseTexts(all, { meanwhile })).toHaveLength(1);
   });
 
-  it('let this thread work even if only included files are long', async () => {
+  it('leave the main thread free even if only included files are long', async () => {
     const comment = `# ${'x'.repeat(256 * 1024)}\n`;
     const main = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
 include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
@@ -89,7 +91,7 @@ include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(done).toEqual(['meanwhile']);
   });
 
-  it('are parsed in this thread if no thread can start', async () => {
+  it('are parsed on the main thread if no other thread can start', async () => {
     const all = fc.sample(text, 20).map((source, index) => ({ text: source, file: `${index}.yaml` }));
     const parsings = await parseTexts(all, { threadThreshold: long, runThread: async () => undefined });
     same(
@@ -100,7 +102,7 @@ include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
 });
 
 describe('a cached file', () => {
-  it('gives the same result as parsing it again, including places', async () => {
+  it('gives the same result as parsing it again, including positions', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 3 }), async (texts) => {
         const files = createParsedFiles();
@@ -110,7 +112,7 @@ describe('a cached file', () => {
     );
   });
 
-  it('is parsed again when its content changes, whatever else was parsed', async () => {
+  it('is parsed again when its content changes, regardless of other parsed files', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(text, text), { minLength: 2, maxLength: 6 }), async (edits) => {
         const files = createParsedFiles();

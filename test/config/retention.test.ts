@@ -5,18 +5,18 @@ const problems = async (text: string) =>
   linesOf(await loadText(`${HEAD}${text}\n`)).map((line) => line.slice(line.indexOf(' ') + 1));
 
 describe('audit.retention', () => {
-  it('is at least 8 days, longer than a restart may be pending', async () => {
+  it('is at least 8 days, more than the time for which a restart may be pending', async () => {
     expect(await problems('audit: { retention: 191h }')).toEqual([
       'audit.retention CONFIG_INVALID: expected a duration of at least 8d',
     ]);
     expect(await problems('audit: { retention: 8d }')).toEqual([]);
-    // The message is the same as for any other duration.
+    // An invalid duration here causes the same message as in any other field.
     const words = (text: string) =>
       problems(text).then((lines) => lines.map((line) => line.replace(/^\S+/, '')));
     expect(await words('audit: { retention: soon }')).toEqual(await words('defaults: { refresh: soon }'));
   });
 
-  it('needs a checkpoint destination: SQLite has a default, PostgreSQL has none', async () => {
+  it('requires a checkpoint destination, which SQLite has by default and PostgreSQL has not', async () => {
     const missing =
       'audit.retention CONFIG_INVALID: needs an entry in `audit.checkpoints`: signed checkpoints prove which records retention removed';
     expect(await problems('audit: { retention: 400d }')).toEqual([]);
@@ -28,7 +28,7 @@ describe('audit.retention', () => {
     expect(await postgres(', checkpoints: [ { kind: configMap, name: proof } ]')).toEqual([]);
   });
 
-  it('must be longer than the periods that read old records', async () => {
+  it('must be longer than every period for which old records are read', async () => {
     const longer = (than: string) =>
       `audit.retention CONFIG_INVALID: expected a longer time than \`${than}\`, which reads older records`;
     const both = 'brake: { window: 10d }\nabsence: { over: 11d }';
@@ -39,7 +39,7 @@ describe('audit.retention', () => {
 });
 
 describe('audit.archive', () => {
-  it('needs a retention', async () => {
+  it('requires `audit.retention`', async () => {
     expect(await problems('audit: { archive: { path: ./archive } }')).toEqual([
       'audit.archive CONFIG_INVALID: needs `audit.retention`',
     ]);

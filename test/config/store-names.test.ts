@@ -9,7 +9,7 @@ const STORES = `stores:
   - { name: az, kind: azure-key-vault, vaultUrl: https://a.vault.azure.net }
 `;
 
-/** The problems of one source, without unsupported features. */
+/** The problems of one source, excluding unsupported features. */
 async function source(fields: string, list = false): Promise<readonly string[]> {
   const sources = list ? `dataFrom: [ { ${fields} } ]` : `data: { A: { ${fields} } }`;
   const text = `${HEAD}${STORES}mappings:\n  - name: m\n    target: { namespace: a }\n    ${sources}\n`;
@@ -24,7 +24,7 @@ const AWS = 'expected an AWS Secrets Manager name: 1 to 512 of `A-Z a-z 0-9 / _ 
 const AZURE = 'expected an Azure Key Vault name: 1 to 127 of `0-9 a-z A-Z -`';
 const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-AbCdEf';
 
-describe('a key that is invalid in its store', () => {
+describe('a key that its store does not allow', () => {
   it.each([
     ['v', '/payments/db', `${PATH} without \`/\` at its ends and without \`//\` — did you mean \`payments/db\`?`],
     ['v', 'payments/db/', `${PATH} without \`/\` at its ends and without \`//\` — did you mean \`payments/db\`?`],
@@ -47,7 +47,7 @@ describe('a key that is invalid in its store', () => {
     ['az', 'payments_db.v2', `${AZURE} — did you mean \`payments-db-v2\`?`],
     ['az', 'caf\u00e9', AZURE],
     ['az', 'x'.repeat(128), AZURE],
-  ])('is reported before anything runs: %s %j', async (store, key, message) => {
+  ])('is reported when the configuration is loaded: %s %j', async (store, key, message) => {
     expect(await source(`store: ${store}, key: "${key}"`)).toEqual([`key CONFIG_INVALID: ${message}`]);
     expect(await source(`store: ${store}, key: "${key}"`, true)).toEqual([`key CONFIG_INVALID: ${message}`]);
   }); // biome-ignore format: a table
@@ -57,12 +57,12 @@ describe('a key that is invalid in its store', () => {
     ['aws', '/prod/db'], ['aws', 'team//db'], ['aws', '/prod/'], ['aws', 'rds!cluster-1'], ['aws', 'a@b+c=d.e_f-g'], ['aws', 'x'.repeat(512)], ['aws', ARN],
     ['aws', ARN.replace('-AbCdEf', '')], ['aws', ARN.replace('arn:aws:', 'arn:aws-us-gov:')],
     ['az', 'Payments-DB-2'], ['az', 'x'.repeat(127)],
-  ])('is not reported if valid: %s %j', async (store, key) => {
+  ])('causes no problem if it is valid: %s %j', async (store, key) => {
     expect(await source(`store: ${store}, key: "${key}"`)).toEqual([]);
   }); // biome-ignore format: a table
 });
 
-describe('a version that is invalid in its store', () => {
+describe('a version that its store does not allow', () => {
   it.each([
     ['v', '0', 'expected a Vault version: a whole number from 1'],
     ['v', 'AWSPREVIOUS', 'expected a Vault version: a whole number from 1'],
@@ -79,7 +79,7 @@ describe('a version that is invalid in its store', () => {
   it.each([
     ['v', '3'], ['v', '"3"'], ['v1', `"01234567:${'0a'.repeat(32)}"`], ['f', `"01234567:${'0a'.repeat(32)}"`],
     ['aws', 'AWSPREVIOUS'], ['aws', '3'], ['aws', '0f8fad5b-d9cb-469f-a165-70867728950e'], ['az', '4387e9f3d6e14c459867679a90fd0f79'],
-  ])('is not reported if valid: %s %s', async (store, version) => {
+  ])('causes no problem if it is valid: %s %s', async (store, version) => {
     expect(await source(`store: ${store}, key: a, version: ${version}`)).toEqual([]);
   }); // biome-ignore format: a table
 });
@@ -102,12 +102,12 @@ describe('a search that its store does not support', () => {
   it.each([
     ['v', 'path: ""'], ['v', 'path: features/'], ['v', 'tags: { a: b }'], ['f', 'path: a/b/'], ['aws', 'path: /prod/'],
     ['aws', 'tags: { a: b }'], ['az', 'path: payments-'], ['az', 'tags: { a: b }'],
-  ])('is not reported if valid: %s { %s }', async (store, find) => {
+  ])('causes no problem if it is valid: %s { %s }', async (store, find) => {
     expect(await source(`store: ${store}, find: { ${find} }`, true)).toEqual([]);
   }); // biome-ignore format: a table
 });
 
-describe('all problems appear at once', () => {
+describe('all problems are reported together', () => {
   it('in an entry with other mistakes', async () => {
     expect(await source('store: v, key: a/, version: 0, object: key, propety: x')).toEqual([
       'key CONFIG_INVALID: expected a path in the mount without `/` at its ends and without `//` — did you mean `a`?',
@@ -120,7 +120,7 @@ describe('all problems appear at once', () => {
   it.each([
     ['vault, address: http://vault.internal', 'address'],
     ['aws-secrets-manager, endpoint: http://aws.internal', 'endpoint'],
-  ])('of a store: plain http of kind %s beside an unknown key', async (fields, field) => {
+  ])('of a store with plain http of kind %s and an unknown key', async (fields, field) => {
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, kind: ${fields}, x: 1 } ]\n`));
     const httpProblems = lines.filter((line) => line.includes('http is allowed on loopback only'));
     expect(httpProblems).toHaveLength(1);
@@ -128,7 +128,7 @@ describe('all problems appear at once', () => {
     expect(lines.join()).toContain('unknown key `x`');
   });
 
-  it('of a store without `allowHttp`: plain http without a suggestion of it', async () => {
+  it('of a store kind without `allowHttp`, which is not suggested for plain http', async () => {
     const fields = 'kind: azure-key-vault, vaultUrl: http://azure.internal';
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, ${fields} } ]\n`));
     expect(lines).toEqual([
@@ -136,7 +136,7 @@ describe('all problems appear at once', () => {
     ]);
   });
 
-  it.each(['constructor', 'toString', '__proto__'])('of a store whose kind is %s', async (kind) => {
+  it.each(['constructor', 'toString', '__proto__'])('of a store with the kind %s', async (kind) => {
     const text = `${HEAD}stores: [ { name: s, kind: ${kind} } ]
 mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s, key: k } } } ]\n`;
     expect(linesOf(await loadText(text))).toEqual([
@@ -144,7 +144,7 @@ mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s, key: k }
     ]);
   });
 
-  it('of a mapping: conflicting fields beside an unknown key', async () => {
+  it('of a mapping with conflicting fields and unknown keys', async () => {
     const text = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
 mappings:
   - name: m
@@ -181,25 +181,25 @@ describe('Kubernetes names and sizes', () => {
     ['name: m, target: { namespace: a.b }', 'target.namespace', 'a-b'],
     ['name: m, target: { namespace: a, secret: Payments_DB }', 'target.secret', 'payments-db'],
     ['name: Payments/DB, target: { namespace: a, secret: s }', 'name', 'payments-db'],
-  ])('get a suggestion: %s', async (mapping, path, rather) => {
+  ])('cause a suggestion if invalid: %s', async (mapping, path, rather) => {
     const found = await problems(mapping);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(new RegExp(`^${path} CONFIG_INVALID: .*— did you mean \`${rather}\`\\?$`));
   });
 
-  it('of a key get a suggestion', async () => {
+  it('cause a suggestion for an invalid key', async () => {
     const [line] = await lines(
       "{ name: m, target: { namespace: a }, data: { 'DB PASSWORD': { store: f, key: a } } }",
     );
     expect(line).toMatch(/KEY_INVALID: .* — did you mean `DB_PASSWORD`\?$/);
   });
 
-  it('get no suggestion for look-alike letters', async () => {
+  it('cause no suggestion for look-alike letters', async () => {
     const [line] = await problems('name: m, target: { namespace: "p\u0430yments" }');
     expect(line).not.toContain('did you mean');
   });
 
-  it('apply to a Secret that is named after its mapping', async () => {
+  it('are checked for a Secret named after its mapping', async () => {
     expect((await problems('name: a..b, target: { namespace: a }'))[0]).toContain(
       'name CONFIG_INVALID: the Secret gets this name, but it is not a valid Secret name',
     );
@@ -207,7 +207,7 @@ describe('Kubernetes names and sizes', () => {
     expect(await problems('name: a.b, target: { namespace: a }')).toEqual([]);
   });
 
-  it('leave room for our own annotations', async () => {
+  it('leave space for our own annotations', async () => {
     const annotations = (size: number) =>
       `name: m, target: { namespace: a, annotations: { a: "${'word '.repeat(size / 5)}", b: x } }`;
     expect(await problems(annotations(180 * 1024))).toEqual([]);
@@ -216,7 +216,7 @@ describe('Kubernetes names and sizes', () => {
     ]);
   });
 
-  it('apply to selector labels', async () => {
+  it('are checked in selector labels', async () => {
     const found = await problems(
       'name: m, target: { secret: s, namespaceSelector: { matchLabels: { "a b": c, d: "e f" } } }',
     );

@@ -16,7 +16,7 @@ import { HEAD, memoryFs } from './memory-fs.ts';
 const withInstance = (name: string) => `apiVersion: secretbridge.dev/v1\ninstance: ${name}\n`;
 const stateOf = (loaded: LoadResult) => (loaded.kind === 'usable' ? loaded.config.instance : 'invalid');
 
-/** Files in memory, and a clock that the test controls. */
+/** A watch on in-memory files, with a clock that the test controls. */
 async function overMemory(files: Record<string, string>, options: Partial<WatchOptions> = {}) {
   const time = createManualTime();
   const changes: string[] = [];
@@ -47,7 +47,7 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
     changes,
     progress,
     listeners,
-    /** From now on, loading takes this long. */
+    /** Sets how long loading takes from now on. */
     understandIn: (ms: number) => {
       understandMs = ms;
     },
@@ -59,7 +59,7 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
 const MAIN = '/home/ann/secretbridge.yaml';
 
 describe('a watched configuration', () => {
-  it('is reported once, after its content changed and settled', async () => {
+  it('is reported once, when its changed content has settled', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     expect(stateOf(watched.watch.initial)).toBe('one');
@@ -71,7 +71,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('is noticed within half a second with file system events', async () => {
+  it('is reported within half a second if file system events arrive', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -84,7 +84,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('that loads slowly is not waited for again', async () => {
+  it('that loads slowly settles while it loads, without a further delay', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -108,7 +108,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['three']);
   });
 
-  it('is not checked for other files in its folder', async () => {
+  it('is not loaded again when other files in its folder change', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -132,7 +132,7 @@ describe('a watched configuration', () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
-    // Cut short, the file would be invalid twice, and then valid with fewer entries.
+    // The steps of the write: twice an invalid file, then a valid file with fewer entries.
     const whole = `${withInstance('two')}stores: [ { name: local, kind: files, path: x } ]\n`;
     for (const length of [20, 40, 52]) {
       files[MAIN] = whole.slice(0, length);
@@ -145,7 +145,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('that never settles is accepted eventually, and reports progress meanwhile', async () => {
+  it('that changes constantly is accepted eventually, and progress is reported meanwhile', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     for (let turn = 0; turn < 400 && watched.changes.length === 0; turn++) {
@@ -168,7 +168,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['invalid', 'invalid', 'two']);
   });
 
-  it('that was missing at the start is loaded when it appears', async () => {
+  it('that is missing at the start is loaded when it appears', async () => {
     const files: Record<string, string> = {};
     await using watched = await overMemory(files);
     expect(watched.watch.initial.kind).toBe('invalid');
@@ -179,7 +179,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['late']);
   });
 
-  it('includes new files and files that do not exist yet', async () => {
+  it('includes new files and files that did not exist at the start', async () => {
     const include = `stores: [ { name: s, kind: files, path: x } ]
 include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     const files: Record<string, string> = { [MAIN]: `${HEAD}${include}` };
@@ -194,7 +194,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(watched.changes).toEqual(['prod', 'invalid', 'prod']);
   });
 
-  it('that is unreadable is invalid and does not crash', async () => {
+  it('that is unreadable is reported as invalid', async () => {
     const files: Record<string, string | { fails: string }> = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files as Record<string, string>);
     for (const fails of ['EACCES', 'EIO', 'ESTALE']) {
@@ -215,7 +215,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('stays watched after a change could not be applied', async () => {
+  it('is still watched after a change could not be applied', async () => {
     const files = { [MAIN]: withInstance('one') };
     const changes: string[] = [];
     await using watched = await overMemory(files, {
@@ -234,13 +234,13 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(watched.progress.filter((error) => error !== undefined)).toHaveLength(2);
   });
 
-  it('reports progress at every check, even without changes', async () => {
+  it('reports progress at every check, with or without changes', async () => {
     await using watched = await overMemory({ [MAIN]: withInstance('one') });
     await watched.time.advance(60_000);
     expect(watched.progress).toHaveLength(12);
   });
 
-  it('leaves no timer when it ends, even during a change', async () => {
+  it('keeps no timer after it is closed, even during a change', async () => {
     const files = { [MAIN]: withInstance('one') };
     const watched = await overMemory(files);
     files[MAIN] = withInstance('two');
@@ -251,7 +251,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
   });
 });
 
-/** Real files and events, with a short check interval to keep the tests fast. */
+/** A watch on real files and events, with a short check interval to keep the tests fast. */
 async function overDisk(path: string, everyMs: number) {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-watch-'));
   const seen: string[] = [];
@@ -293,8 +293,8 @@ async function overDisk(path: string, everyMs: number) {
 describe.each([
   ['with events alone', 3_600_000],
   ['with checks alone', 20],
-])('on disk, %s', (_, everyMs) => {
-  it('notices an edit in place, but not a touched file', async () => {
+])('a watched configuration on disk, %s', (_, everyMs) => {
+  it('reports an edit in place, but not a changed modification time', async () => {
     await using disk = await overDisk('c.yaml', everyMs);
     await writeFile(disk.at('c.yaml'), withInstance('one'));
     const watch = await disk.start();
@@ -306,7 +306,7 @@ describe.each([
     expect(disk.seen).toEqual(['two']);
   });
 
-  it('notices replaced files repeatedly', async () => {
+  it('reports each replacement of a file', async () => {
     await using disk = await overDisk('c.yaml', everyMs);
     await writeFile(disk.at('c.yaml'), withInstance('one'));
     await disk.start();
@@ -319,7 +319,7 @@ describe.each([
     expect(disk.seen).toEqual(['two', 'three']);
   });
 
-  it('notices ConfigMap updates by link repeatedly', async () => {
+  it('reports each ConfigMap update, which replaces a link', async () => {
     await using disk = await overDisk('conf', everyMs);
     const swap = async (name: string) => {
       await mkdir(disk.at(`conf/..${name}`), { recursive: true });
@@ -339,7 +339,7 @@ describe.each([
     expect(disk.seen).toEqual(['two', 'three']);
   });
 
-  it('notices files that appear and disappear in a folder', async () => {
+  it('reports files that appear in or disappear from a folder', async () => {
     await using disk = await overDisk('conf', everyMs);
     await mkdir(disk.at('conf'));
     await writeFile(disk.at('conf/a.yaml'), withInstance('one'));
@@ -353,7 +353,7 @@ describe.each([
     expect(disk.seen).toEqual(['invalid', 'one']);
   });
 
-  it('notices an edit in a folder that was replaced by an equal one', async () => {
+  it('reports an edit in a folder after the folder was replaced by an identical one', async () => {
     await using disk = await overDisk('conf', everyMs);
     for (const folder of ['conf', 'next']) {
       await mkdir(disk.at(folder));
@@ -368,7 +368,7 @@ describe.each([
     while (disk.seen.at(-1) !== 'two') await disk.next();
   });
 
-  it('notices a replaced folder', async () => {
+  it('reports a replaced folder', async () => {
     await using disk = await overDisk('conf', everyMs);
     await mkdir(disk.at('conf'));
     await writeFile(disk.at('conf/a.yaml'), withInstance('one'));

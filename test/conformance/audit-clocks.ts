@@ -9,8 +9,8 @@ export interface ClockHarness extends AsyncDisposable {
 }
 
 /**
- * Clocks may go back or differ between replicas. The order of records is that of their sequences, and each keeps the
- * time of its clock.
+ * Clocks may go back or differ between replicas. The sequence numbers define the order of records. Each record keeps
+ * the time that its replica's clock showed.
  */
 export function describeClocks(name: string, open: (clock: Clock) => Promise<ClockHarness>): void {
   it(`${name}: keeps the order and finds every record by time when the clock goes back`, async () => {
@@ -19,7 +19,7 @@ export function describeClocks(name: string, open: (clock: Clock) => Promise<Clo
     await using store = harness.store;
     const hour = (n: number): number => Date.parse('2026-11-25T00:00:00Z') + n * 3_600_000;
     const text = (n: number): string => new Date(hour(n)).toISOString();
-    // One group for each block, so that each block has its own times. The third group jumps back by a day.
+    // Each group fills one block, so each block has its own times. The third group jumps back by a day.
     for (const [from, step] of [
       [30, 1],
       [31, 1],

@@ -6,9 +6,9 @@ import { verify } from '../../src/audit/verify/verify.ts';
 import { formatTarget } from '../../src/core/target.ts';
 import { bare, entry, fingerprint, recordsOf } from '../audit/sample.ts';
 
-/** An empty log and the processes that use it. Their clock advances one second at each call. */
+/** An empty audit store that several processes can open. */
 export interface AuditHarness extends AsyncDisposable {
-  /** Disposing the store ends its process. */
+  /** Opens the store as a new process. Disposing the store ends that process. */
   open(replica: string): Promise<AuditStore>;
 }
 
@@ -46,7 +46,7 @@ function sequences(records: readonly AuditRecord[]): number[] {
 
 export function describeAuditStore(name: string, openHarness: () => Promise<AuditHarness>): void {
   describe(`${name}: checkWritable`, () => {
-    it('records nothing and keeps the chain intact', async () => {
+    it('writes no record and keeps the chain intact', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.checkWritable();
@@ -88,7 +88,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 2 });
     });
 
-    it('returns each concurrent caller its own records, in one chain', async () => {
+    it('returns each concurrent caller its own records, and writes all of them into one chain', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const batches = Array.from({ length: 20 }, (_, n) =>
@@ -168,7 +168,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect([first, second, third].map(sequences)).toEqual([[7, 6, 5], [4, 3, 2], [1]]);
     });
 
-    it('gets a record by its sequence, or undefined', async () => {
+    it('returns a record by its sequence number, and undefined for an unknown one', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [record] = await store.append([entry()]);
@@ -176,7 +176,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.get(2)).toBeUndefined();
     });
 
-    it('streams stored records oldest first from any sequence, across pages', async () => {
+    it('streams stored records from any sequence number, oldest first and across pages', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append(Array.from({ length: 1203 }, () => bare()));
@@ -286,7 +286,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ namespace: 'payments' }, ['delete'])).toBeUndefined();
     });
 
-    it('returns the latest records of many keys and targets queried concurrently', async () => {
+    it('returns the latest record of each of many keys and targets that are queried concurrently', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const awkwardNames = ['{a,"b"}', "it's \\ odd", 'NULL', '', 'x\0y', '🔑', '$1', 'a,b'];
@@ -317,7 +317,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         expect([status, result]).toMatchObject(['rejected', { reason: UNAVAILABLE }]);
     });
 
-    it('returns the latest write of a target that used a source', async () => {
+    it('returns the latest write of a target that used a given source', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const from = (...keys: readonly string[]) =>
@@ -347,7 +347,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['a long name', 'x'.repeat(100_000), 'x'.repeat(100_000)],
       ['a long name that does not compress', incompressible(9_000), incompressible(9_000)],
       ['a lone surrogate', 'a\ud800b', 'a\ufffdb'],
-    ])('stores and finds %s in a name', async (_, input, stored) => {
+    ])('stores a name with %s, and finds its records', async (_, input, stored) => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry({ mapping: input, key: input, store: input, note: input })]);
@@ -370,7 +370,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await other.unresolvedIntents()).toEqual([]);
     });
 
-    it('includes intents of this process that are finished', async () => {
+    it('includes an intent of this process that the caller reports as finished', async () => {
       await using harness = await openHarness();
       await using running = await harness.open('a');
       await running.append([intent, entry({ phase: 'intent', secret: 'other' })]);
@@ -383,7 +383,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await running.unresolvedIntents(isOver)).toEqual([]);
     });
 
-    it('returns the open attempts of a request at a target from all processes', async () => {
+    it('returns the open attempts of one request at one target, from all processes', async () => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       const { requestId, namespace = '', secret = '' } = intent;
@@ -421,7 +421,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['namespace', { namespace: 'shop' }],
       ['secret', { secret: 'other' }],
       ['attempt', { attempt: 2 }],
-    ])('ignores the outcome of another %s', async (_, part) => {
+    ])('ignores an outcome of another %s', async (_, part) => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       await ended.append([intent, { ...outcome, ...part }]);
@@ -450,7 +450,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         ...part,
       });
 
-    it('returns the last review of each record and filters by it', async () => {
+    it('returns the last review of each record, and filters records by review', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append(Array.from({ length: 5 }, () => entry()));
@@ -483,7 +483,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 11 });
     });
 
-    it('accepts a review of a record in the same batch, and ignores reviews of itself or of later records', async () => {
+    it('accepts a review of an earlier record in the same batch, and ignores a review of itself or of a later record', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry(), review(1, 'flagged'), review(2, 'reviewed'), review(5, 'reviewed')]);
@@ -536,7 +536,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.prune(await store.head())).toBe(1);
     });
 
-    it('prunes only up to a record of the chain', async () => {
+    it('rejects a position that is not a record of the chain', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [first, second] = await store.append([entry(), entry(), entry()]);
@@ -549,7 +549,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.base()).toMatchObject({ sequence: 2 });
     });
 
-    it('keeps the targets, the open intents and the latest record of each state', async () => {
+    it('keeps the list of targets, the open intents and the latest record of each state', async () => {
       await using harness = await openHarness();
       const one = { action: 'update', secret: 'one', phase: 'outcome' } as const;
       const ended = await harness.open('gone');
@@ -588,7 +588,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ store: 's', key: 'k' }, ['read'])).toMatchObject({ sequence: 8 });
       expect(await store.latest({ store: 's', key: 'other' }, ['read'])).toBeUndefined();
       expect(sequences(await store.unresolvedIntents())).toEqual([6, 7]);
-      // Prunes again after one of them is resolved.
+      // Resolves one open intent, and prunes again.
       await store.append([entry({ action: 'update', secret: 'four', phase: 'outcome' })]);
       await store.prune(await store.head());
       expect(await targetNames()).toEqual(['four', 'one', 'two']);
@@ -616,7 +616,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
   });
 
   describe(`${name}: importRecords`, () => {
-    it('copies a chain in parts, and the copy continues it', async () => {
+    it('copies a chain in parts, and lets the copy continue the chain', async () => {
       await using from = await openHarness();
       await using to = await openHarness();
       await using source = await from.open('a');
@@ -643,7 +643,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(target.storedRecords(1))).toMatchObject({ kind: 'intact', records: 5 });
     });
 
-    it('starts at the base of the source', async () => {
+    it('starts the copy at the base of the source', async () => {
       await using from = await openHarness();
       await using to = await openHarness();
       await using source = await from.open('a');

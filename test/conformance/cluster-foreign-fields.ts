@@ -4,7 +4,7 @@ import { type ClusterHarness, change, manifest, type Raw, readNow } from './clus
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 const metadataOf = (raw: Raw | undefined) => (raw?.metadata ?? {}) as Record<string, unknown>;
 
-/** A write keeps everything that others set. */
+/** A write keeps every field that other writers set. */
 export function describeForeignFields(open: () => Promise<ClusterHarness>): void {
   const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
@@ -30,7 +30,7 @@ export function describeForeignFields(open: () => Promise<ClusterHarness>): void
     await h.edit(foreign(h), { metadata: { finalizers: null } });
   });
 
-  it('owns a label after changing it, but not one that already had that value', async () => {
+  it('owns a label after changing its value, but not a label that already had the value', async () => {
     await using h = await open();
     await h.put(foreign(h), { metadata: { labels: { same: '1', other: '1' } }, data: {} });
     const labels = { same: '1', other: '2', added: '3' };
@@ -66,7 +66,7 @@ export function describeForeignFields(open: () => Promise<ClusterHarness>): void
     expect(after.ours).toEqual({ labels: ['b'], annotations: ['d'] });
   });
 
-  it('distinguishes a controller from other owners, and drops owners only on request', async () => {
+  it('distinguishes a controller from other owners, and drops owner references only on request', async () => {
     await using h = await open();
     const owner = {
       apiVersion: 'apps/v1',

@@ -10,13 +10,13 @@ import type { TargetId } from '../../src/core/target.ts';
 
 export type Raw = Readonly<Record<string, unknown>>;
 
-/** One empty namespace with the cluster port, and a second writer. */
+/** An empty namespace with the cluster under test and a second writer. */
 export interface ClusterHarness extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly namespace: string;
-  /** Creates a Secret that is not ours. */
+  /** Creates a Secret as another writer. */
   put(id: TargetId, raw: Raw): Promise<void>;
-  /** Changes a Secret as another writer: merges labels, annotations and data into it. */
+  /** Merges labels, annotations and data into a Secret as another writer. */
   edit(
     id: TargetId,
     patch: { metadata?: Raw; data?: Readonly<Record<string, string | null>> },
@@ -29,7 +29,7 @@ export interface ClusterHarness extends AsyncDisposable {
   another(): Promise<Cluster>;
 }
 
-/** The only names that the suite writes, for an identity with minimal permissions. */
+/** The suite writes only these names, so a test can run it with minimal permissions. */
 export const CONFORMANCE_SECRETS = ['app', 'foreign', 'tls.example.com'] as const;
 
 export function manifest(part: Partial<SecretManifest> = {}): SecretManifest {
@@ -47,7 +47,7 @@ export function change(part: Partial<SecretChange> = {}): SecretChange {
   return { ...manifest(part), dropLabels: [], dropAnnotations: [], dropOwners: false, ...part };
 }
 
-/** The merged content of a mapping, as text. */
+/** The keys that a mapping merges into a Secret, given as texts. */
 export function mergeManifest(
   data: Readonly<Record<string, string>>,
   part: Partial<MergeManifest> = {},
@@ -62,7 +62,7 @@ export async function readNow(cluster: Cluster, id: TargetId): Promise<LiveSecre
   return live;
 }
 
-/** The data as text, for comparison. */
+/** Returns the data as text for comparisons. */
 export function dataAsText(data: ReadonlyMap<string, SecretValue> | undefined): Record<string, string> {
   return Object.fromEntries(
     [...(data ?? [])].map(([key, value]) => [key, Buffer.from(value.reveal()).toString('latin1')]),

@@ -3,7 +3,7 @@ import { type ClusterHarness, change, manifest, mergeManifest, readNow } from '.
 
 const LABEL = { name: 'secretbridge.dev/instance', value: 'test' } as const;
 
-/** The suite for identities that may list. */
+/** The suite for clusters whose identity may list. */
 export function describeLists(name: string, open: () => Promise<ClusterHarness>): void {
   describe(`${name} lists`, () => {
     const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
@@ -11,7 +11,7 @@ export function describeLists(name: string, open: () => Promise<ClusterHarness>)
     const namesIn = async (h: ClusterHarness) =>
       (await h.cluster.list(h.namespace, LABEL)).map(({ id }) => id.secret);
 
-    it('returns the Secrets with a label, like a read does', async () => {
+    it('returns the Secrets with a label, with the same content as a read', async () => {
       await using h = await open();
       const names = ['app', 'app-1', 'app.b', 'tls.example.com'];
       const ids = names.map((secret) => ({ namespace: h.namespace, secret }));
@@ -22,12 +22,12 @@ export function describeLists(name: string, open: () => Promise<ClusterHarness>)
       expect(listed).toEqual(await Promise.all(ids.map((id) => readNow(h.cluster, id))));
     });
 
-    it('returns an empty list if there are none', async () => {
+    it('returns an empty list if no Secret has the label', async () => {
       await using h = await open();
       expect(await namesIn(h)).toEqual([]);
     });
 
-    it('returns Secrets that can be replaced, merged into and removed like ones that were read', async () => {
+    it('returns Secrets that can be replaced, merged into and removed without a further read', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await h.cluster.create(foreign(h), manifest());
@@ -56,7 +56,7 @@ export function describeLists(name: string, open: () => Promise<ClusterHarness>)
       await expect(h.cluster.list('..', LABEL)).rejects.toMatchObject(error);
     });
 
-    it('returns the namespaces that carry all labels, including the name label', async () => {
+    it('returns the namespaces that have all given labels, including the name label', async () => {
       await using h = await open();
       const name = { 'kubernetes.io/metadata.name': h.namespace };
       await h.put(foreign(h), { data: {} });

@@ -22,7 +22,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const steps = fc.array(step, { minLength: 1, maxLength: 8 });
 
-/** A short model of server-side apply: which manager holds which key. */
+/** A small model of server-side apply. It records which managers own each key. */
 function createModel(foreignData: Data) {
   const fields = new Map(
     Object.entries(foreignData).map(([name, text]) => [
@@ -35,7 +35,7 @@ function createModel(foreignData: Data) {
       if (text === null) fields.delete(name);
       else if (fields.get(name)?.text !== text) fields.set(name, { text, hand: true, managers: new Set() });
     },
-    /** The conflicting keys. */
+    /** Returns the conflicting keys. */
     merge(manager: string, desired: Data): readonly string[] {
       const conflicts = Object.entries(desired).filter(([name, text]) => {
         const field = fields.get(name);
@@ -59,7 +59,7 @@ function createModel(foreignData: Data) {
         .filter(([, { managers }]) => managers.has(manager))
         .map(([name]) => name)
         .sort(),
-    /** The keys that remain after all mappings end. */
+    /** Returns the keys that remain after all mappings end. */
     theirs: () =>
       Object.fromEntries([...fields].filter(([, { hand }]) => hand).map(([name, { text }]) => [name, text])),
   };
@@ -72,11 +72,11 @@ export interface MergeLawOptions {
 }
 
 /**
- * For any sequence of edits and merges, each key belongs to the manager that server-side apply names. At the end only
- * foreign keys remain.
+ * For any sequence of edits and merges, each key has the owner that server-side apply defines. After all mappings end,
+ * only keys of other writers remain.
  */
 export function describeMergeLaw(open: () => Promise<ClusterHarness>, options: MergeLawOptions): void {
-  it('assigns each key like the model, and leaves foreign keys alone', async () => {
+  it('assigns each key to the same owner as the model, and leaves foreign keys alone', async () => {
     await using h = await open();
     const id = { namespace: h.namespace, secret: 'foreign' };
     let edits = 0;

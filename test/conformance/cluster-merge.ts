@@ -12,7 +12,7 @@ const base64 = (value: string) => Buffer.from(value).toString('base64');
 const OURS = 'secretbridge.test.app';
 const SECOND = 'secretbridge.test.second';
 
-/** Merging our keys into a Secret of another owner. */
+/** Merging a mapping's keys into a Secret of another owner. */
 export function describeMerge(open: () => Promise<ClusterHarness>): void {
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
   const now = (h: ClusterHarness) => readNow(h.cluster, foreign(h));
@@ -25,7 +25,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     await h.put(foreign(h), { metadata: { labels: { of: 'them' } }, data: Object.fromEntries(encoded) });
   }
 
-  it('adds our keys next to foreign keys, and knows which are ours', async () => {
+  it('adds our keys next to foreign keys, and reports which keys are ours', async () => {
     await using h = await open();
     await putForeign(h);
     expect(await keysNow(h)).toEqual([]);
@@ -56,7 +56,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h)).toEqual(['b', 'c']);
   });
 
-  it('keeps a foreign key with another value, names it, and writes nothing at all', async () => {
+  it('rejects a merge over a foreign key with another value, reports that key, and writes nothing', async () => {
     await using h = await open();
     await putForeign(h, { 'tls.crt': 'theirs', free: 'x' });
     const before = await h.raw(foreign(h));
@@ -65,7 +65,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h)).toEqual([]);
   });
 
-  it('shares a foreign key with the same value, and leaves it at the end', async () => {
+  it('shares a foreign key with the same value, and keeps the key when our last key is removed', async () => {
     await using h = await open();
     await putForeign(h, { both: 'same' });
     expect((await merge(h, { both: 'same', ours: '1' })).kind).toBe('written');
@@ -75,7 +75,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ both: 'same' });
   });
 
-  it('removes our keys and metadata with an empty set, keeps foreign ones, and changes nothing the second time', async () => {
+  it('removes our keys and metadata when merging no keys, keeps foreign ones, and changes nothing the second time', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { ours: '1' }, { labels: { l: '1' }, annotations: { a: '1' } });
@@ -89,7 +89,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect((await now(h)).resourceVersion).toBe(resourceVersion);
   });
 
-  it('leaves an empty Secret rather than none', async () => {
+  it('keeps the Secret when its last key is removed', async () => {
     await using h = await open();
     await putForeign(h, {});
     await merge(h, { ours: '1' });
@@ -97,7 +97,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({});
   });
 
-  it('keeps the version without a change', async () => {
+  it('keeps the resource version when a merge changes nothing', async () => {
     await using h = await open();
     await putForeign(h);
     const part = { labels: { l: '1' } };
@@ -124,7 +124,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', both: 'alone now' });
   });
 
-  it('loses a key to a later writer and does not take it back', async () => {
+  it('loses a key to a later writer and does not take the key back', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { taken: '1', ours: '1' });
@@ -146,7 +146,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', ours: '1' });
   });
 
-  it('succeeds after others changed their own keys since the read', async () => {
+  it('succeeds after other writers changed their own keys since the read', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { ours: '1' });
@@ -176,7 +176,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).not.toHaveProperty('ours');
   });
 
-  it('knows which fields only our managers hold', async () => {
+  it('reports the fields that only our managers own', async () => {
     await using h = await open();
     await putForeign(h, { theirs: 'kept', both: 'same' });
     const metadata = { labels: { of: 'them', l: '1' }, annotations: { a: '1' } };
@@ -210,7 +210,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect((await merge(h, {}, { labels: { l: '1' } })).kind).toBe('written');
   });
 
-  it('loses its keys when the Secret is replaced without them or with other values', async () => {
+  it('loses its keys when a replacement of the Secret removes or changes them', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest());
     await merge(h, { kept: '1', changed: '1', removed: '1' });

@@ -3,11 +3,11 @@ import { type ClusterHarness, change, dataAsText, manifest, readNow } from './cl
 
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 
-/** A deletion affects exactly the object that was read. */
+/** A deletion removes only the object that was read. */
 export function describeRemove(open: () => Promise<ClusterHarness>): void {
   const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
 
-  it('removes what was read, and returns removed for a missing object', async () => {
+  it('removes the object that was read, and returns removed for a missing object', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -17,7 +17,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect((await h.cluster.create(app(h), manifest())).kind).toBe('written');
   });
 
-  it('removes nothing in a dry run and returns the expected result', async () => {
+  it('removes nothing in a dry run, and returns the result of a real run', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -38,7 +38,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(dataAsText((await readNow(h.cluster, app(h))).data)).toHaveProperty('theirs', '1');
   });
 
-  it('does not remove a replacement, even an identical one', async () => {
+  it('does not remove an object that replaced the one that was read, even with identical content', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -48,7 +48,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.read(app(h))).toBeDefined();
   });
 
-  it('removes only with the newer of two reads', async () => {
+  it('rejects an outdated read, and removes with the newest one', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const old = await readNow(h.cluster, app(h));
@@ -58,7 +58,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.remove(fresh)).toEqual({ kind: 'removed' });
   });
 
-  it('lets either a removal or a replacement of the same read succeed', async () => {
+  it('lets only one of a concurrent removal and replacement succeed', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const second = await h.another();

@@ -13,9 +13,9 @@ export interface WatchLog extends WatchHandlers, AsyncDisposable {
   readonly errors: readonly AppError[];
   progressCount(): number;
   listCount(): number;
-  /** The current objects, according to the events. */
+  /** The current objects, computed from the events. */
   now(): ReadonlyMap<string, SecretMeta>;
-  /** Resolves when the condition holds. It is checked after every event. */
+  /** Resolves when the condition is true. Checks it after every event. */
   until(holds: (log: WatchLog) => boolean, timeoutMs?: number): Promise<void>;
 }
 

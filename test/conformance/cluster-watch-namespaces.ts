@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { AppError } from '../../src/core/errors.ts';
 import type { ClusterHarness } from './cluster-harness.ts';
 
-/** The suite for identities that may watch namespaces. */
+/** The suite for clusters whose identity may watch namespaces. */
 export function describeNamespaceWatch(name: string, open: () => Promise<ClusterHarness>): void {
   describe(`${name} watches namespaces`, () => {
-    it('reports label changes that affect selection', async () => {
+    it('reports label changes that affect a selector', async () => {
       await using h = await open();
       await h.put({ namespace: h.namespace, secret: 'foreign' }, { data: {} });
       const selected = () => h.cluster.namespaces({ team: h.namespace });

@@ -5,11 +5,11 @@ import { type ClusterHarness, change, manifest, mergeManifest, readNow } from '.
 import { metaOf, openWatchLog, type WatchLog } from './cluster-watch-log.ts';
 
 export interface WatchTraits {
-  /** Whether it watches only the Secret `app` or its namespace. */
+  /** Whether the watch covers only the Secret `app` or its whole namespace. */
   readonly scope: 'name' | 'namespace';
-  /** Whether every version is reported, which polling cannot do. */
+  /** Whether every version is reported. Polling can miss versions. */
   readonly reportsEveryVersion: boolean;
-  /** Whether the cluster records managers. */
+  /** Whether the cluster records field managers. */
   readonly recordsManagers: boolean;
 }
 
@@ -34,7 +34,7 @@ export function describeWatch(
     const hasVersion = (version: string) => (log: WatchLog) =>
       log.now().get('app')?.resourceVersion === version;
 
-    it('starts with the existing Secrets', async () => {
+    it('starts with a list of the existing Secrets', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
@@ -56,7 +56,7 @@ export function describeWatch(
       });
     });
 
-    it('starts with an empty list if there are none, and reports progress', async () => {
+    it('starts with an empty list if there are no Secrets, and reports progress', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
       await log.until(({ records, progressCount }) => records.length > 0 && progressCount() > 0);
@@ -64,7 +64,7 @@ export function describeWatch(
       expect(log.errors).toEqual([]);
     });
 
-    it('reports writes by us and others, and deletions', async () => {
+    it('reports our writes, writes by others, and deletions', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
       await log.until(({ listCount }) => listCount() === 1);
@@ -102,7 +102,7 @@ export function describeWatch(
       expect([...log.now().keys()].sort()).toEqual(kind === 'namespace' ? ['app', 'foreign'] : ['app']);
     });
 
-    it('contains no content', async () => {
+    it('reports no content of a Secret', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
       await h.cluster.create(app(h), manifest({ data: data('marker-value') }));
@@ -149,7 +149,7 @@ export function describeWatch(
     });
 
     it.runIf(recordsManagers)(
-      'knows whether others last wrote part of the content (if the cluster records managers)',
+      'reports whether others last wrote part of the content (if the cluster records managers)',
       async () => {
         await using h = await open();
         await using log = openWatchLog(h.cluster, scope(h));
@@ -169,7 +169,7 @@ export function describeWatch(
     );
 
     it.runIf(recordsManagers)(
-      'shows a key removed by others through the remaining owned keys (if the cluster records managers)',
+      'reports a removal by others as one owned key less (if the cluster records managers)',
       async () => {
         await using h = await open();
         const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
@@ -183,7 +183,7 @@ export function describeWatch(
     );
 
     it.runIf(recordsManagers)(
-      'distinguishes a foreign Secret from one adopted without a data change (if the cluster records managers)',
+      'reports no owned fields for a foreign Secret, and no owned data after an adoption without a data change (if the cluster records managers)',
       async () => {
         await using h = await open();
         await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
@@ -197,7 +197,7 @@ export function describeWatch(
     );
 
     it.runIf(kind === 'namespace')(
-      'counts merged keys as written by others (for a watch of a namespace)',
+      'reports merged keys as written by others (for a watch of a namespace)',
       async () => {
         await using h = await open();
         await h.put(foreign(h), { data: { theirs: base64('1') } });
@@ -209,7 +209,7 @@ export function describeWatch(
       },
     );
 
-    it.runIf(!recordsManagers)('reports unknown (if the cluster does not record managers)', async () => {
+    it.runIf(!recordsManagers)('reports that the last writer is unknown (if the cluster does not record managers)', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));

@@ -18,7 +18,7 @@ const base64 = (value: string) => Buffer.from(value).toString('base64');
 const latin1 = (value: string) => Buffer.from(value).toString('latin1');
 
 export function describeCluster(name: string, open: () => Promise<ClusterHarness>): void {
-  describe(`${name} conforms to the queue port`, () => {
+  describe(`${name} conforms to the cluster port`, () => {
     const app = (h: ClusterHarness): TargetId => ({ namespace: h.namespace, secret: 'app' });
     const foreign = (h: ClusterHarness): TargetId => ({ namespace: h.namespace, secret: 'foreign' });
 
@@ -49,7 +49,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(written).toEqual({ kind: 'written', resourceVersion: live.resourceVersion });
     });
 
-    it('knows which labels and annotations are ours', async () => {
+    it('reports which labels and annotations are ours', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       expect((await readNow(h.cluster, app(h))).ours).toEqual({
@@ -60,7 +60,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, foreign(h))).ours).toBeUndefined();
     });
 
-    it('does not overwrite an existing Secret with a create', async () => {
+    it('creates no Secret over an existing one', async () => {
       await using h = await open();
       await h.put(foreign(h), { data: { key: base64('theirs') } });
       const before = await h.raw(foreign(h));
@@ -68,7 +68,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.raw(foreign(h))).toEqual(before);
     });
 
-    it('writes nothing in a dry run and returns the expected result', async () => {
+    it('creates nothing in a dry run, and returns the result of a real run', async () => {
       await using h = await open();
       const rehearsal = await h.cluster.create(app(h), manifest(), { dryRun: true });
       expect(rehearsal.kind).toBe('written');
@@ -77,7 +77,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.create(app(h), manifest(), { dryRun: true })).toEqual({ kind: 'conflict' });
     });
 
-    it('replaces and merges nothing in a dry run and returns the expected result', async () => {
+    it('replaces and merges nothing in a dry run, and returns the results of a real run', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await h.put(foreign(h), { data: { theirs: base64('kept') } });
@@ -95,7 +95,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
-    it('replaces the data completely, so that unwanted keys disappear', async () => {
+    it('replaces the whole data, including keys that are no longer wanted', async () => {
       await using h = await open();
       await h.cluster.create(
         app(h),
@@ -119,7 +119,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(written).toEqual({ kind: 'written', resourceVersion: after.resourceVersion });
     });
 
-    it('can replace its own write after a read', async () => {
+    it('replaces its own earlier write after a read', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       for (const value of ['1', '2', '3']) {
@@ -130,7 +130,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual({ n: '3' });
     });
 
-    it('keeps the version without a change', async () => {
+    it('keeps the resource version when a merge changes nothing', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -139,7 +139,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, app(h))).resourceVersion).toBe(resourceVersion);
     });
 
-    it('conflicts with an edit since the read', async () => {
+    it('reports a conflict with an edit since the read', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -150,7 +150,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual(dataAsText(edited.data));
     });
 
-    it('conflicts with a deletion since the read, and does not recreate the Secret', async () => {
+    it('reports a conflict with a deletion since the read, and does not recreate the Secret', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -159,7 +159,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
-    it('conflicts with a recreated Secret of the same name', async () => {
+    it('reports a conflict with a recreated Secret of the same name', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -169,7 +169,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual({ key: 'theirs' });
     });
 
-    it('keeps every byte: binary, empty, line ends, and special key names', async () => {
+    it('keeps every byte of binary, empty and multi-line values, and accepts special key names', async () => {
       await using h = await open();
       const data = new Map([
         ['all', SecretValue.fromBytes(Uint8Array.from({ length: 256 }, (_, n) => n))],
@@ -186,7 +186,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual(dataAsText(data));
     });
 
-    it('accepts 1 MiB, and an empty Secret', async () => {
+    it('accepts 1 MiB of data, and a Secret without data', async () => {
       await using h = await open();
       const bytes = Uint8Array.from({ length: 1024 * 1024 }, (_, n) => (n * 7919) % 251);
       await h.cluster.create(app(h), manifest({ data: new Map([['big', SecretValue.fromBytes(bytes)]]) }));
@@ -196,7 +196,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, app(h))).data.size).toBe(0);
     });
 
-    it('accepts dots in a name, and a custom type', async () => {
+    it('accepts a name with dots, and a custom type', async () => {
       await using h = await open();
       const id = { namespace: h.namespace, secret: 'tls.example.com' };
       await h.cluster.create(id, manifest({ type: 'example.com/own' }));
@@ -213,7 +213,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.raw(app(h))).toEqual(before);
     });
 
-    it('refuses new data or mutability of an immutable Secret as IMMUTABLE, but allows new labels', async () => {
+    it('refuses to change the data or the mutability of an immutable Secret as IMMUTABLE, but allows new labels', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest({ immutable: true }));
       const live = await readNow(h.cluster, app(h));
@@ -288,7 +288,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       await expect(h.cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     });
 
-    it('gives up without a write after it is cancelled', async () => {
+    it('stops without a write after it is cancelled', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -301,7 +301,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, app(h))).resourceVersion).toBe(live.resourceVersion);
     });
 
-    it('answers a ping and has the permissions that it needs', async () => {
+    it('answers a ping, and may use every permission that the bridge needs', async () => {
       await using h = await open();
       await expect(h.cluster.ping()).resolves.toBeDefined();
       const { namespace } = h;

@@ -13,10 +13,10 @@ export interface TestDeps extends Partial<ProviderDeps> {
   readonly deadline?: (ms: number) => Deadline;
 }
 
-/** The provider dependencies that `app.ts` passes, reduced for tests. */
+/** Creates the provider dependencies that `app.ts` passes, reduced for tests. */
 export function testDeps({ env = {}, timeoutMs = 10_000, deadline, ...rest }: TestDeps = {}): ProviderDeps {
   const clock = rest.clock ?? systemClock;
-  // Without a breaker, because tests switch the store between failing and healthy at once.
+  // Omits the circuit breaker, because tests switch the store between failing and healthy without a pause.
   const limits = { requestsPerSecond: 10_000, concurrency: 8, timeoutMs, clock };
   return {
     name: 'test-store',
@@ -28,7 +28,7 @@ export function testDeps({ env = {}, timeoutMs = 10_000, deadline, ...rest }: Te
   };
 }
 
-/** The timeout of a call fires as soon as the proxy starts to hang. */
+/** Returns deadlines that expire as soon as the proxy starts to hang. */
 export function untilHang(proxy: { onHang: () => void }): () => Deadline {
   const running = new Set<AbortController>();
   proxy.onHang = () => {

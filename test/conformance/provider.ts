@@ -5,7 +5,7 @@ import { AppError } from '../../src/core/errors.ts';
 import type { ReadResult } from '../../src/core/read-result.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
 
-/** A store with a provider, and methods that change the store directly. */
+/** A store and its provider. Further methods change the store directly. */
 export interface Harness<Fault extends string = string> extends AsyncDisposable {
   readonly provider: SecretProvider;
   put(key: string, fields: Readonly<Record<string, string>>): Promise<void>;
@@ -14,7 +14,7 @@ export interface Harness<Fault extends string = string> extends AsyncDisposable 
 }
 
 export interface Conformance<Fault extends string> {
-  /** The expected error for each fault of the store, for reads and searches. */
+  /** The expected error for each fault of the store, both for reads and for searches. */
   readonly faults: Readonly<Record<Fault, ErrorCode>>;
   /** Opens a new store for each test. */
   open(): Promise<Harness<Fault>>;
@@ -35,7 +35,7 @@ export function describeProvider<Fault extends string>(
       expect(JSON.parse(reveal(result))).toEqual(fields);
     });
 
-    it('escapes only what must be escaped', async () => {
+    it('escapes no more characters in JSON than necessary', async () => {
       await using h = await open();
       await h.put('app/db.json', { a: '<ö>&\u2028' });
       const [result] = await h.provider.read([{ key: 'app/db.json' }]);
@@ -114,7 +114,7 @@ export function describeProvider<Fault extends string>(
       expect(await version()).not.toBe(first);
     });
 
-    it('reads the current version by its name, and reports an unknown version as gone, not as absent', async () => {
+    it('reads a current version by its id, and reports an unknown version as gone instead of absent', async () => {
       await using h = await open();
       await h.put('a.json', { a: '1' });
       const [now] = await h.provider.read([{ key: 'a.json' }]);
@@ -130,7 +130,7 @@ export function describeProvider<Fault extends string>(
       expect(codeOf(none)).toBe('VERSION_GONE');
     });
 
-    it('reports versions that match those of reads, or reports them as unknown', async () => {
+    it('reports for each key the version that a read would return, or unknown', async () => {
       await using h = await open();
       await h.put('a.json', { a: '1' });
       await h.put('a.json', { a: '2' });
@@ -140,7 +140,7 @@ export function describeProvider<Fault extends string>(
       expect(missing).toEqual({ kind: 'unknown' });
     });
 
-    it('finds full keys below a path, sorted, also in subfolders', async () => {
+    it('finds full keys below a path, sorted and including subfolders', async () => {
       await using h = await open();
       for (const key of ['app/z.json', 'app/a/b/c.json', 'app/a.json', 'apple/x.json', 'app.json']) {
         await h.put(key, { a: '1' });
@@ -159,7 +159,7 @@ export function describeProvider<Fault extends string>(
       });
     });
 
-    it('passes its own checks', async () => {
+    it('passes its own health checks', async () => {
       await using h = await open();
       await h.put('a.json', { a: '1' });
       const checks = await h.provider.check();
@@ -168,7 +168,7 @@ export function describeProvider<Fault extends string>(
     });
 
     it.each(Object.entries<ErrorCode>(faults))(
-      'reports "%s" as %s and never as absence, shows no value, and works again afterwards',
+      'reports "%s" as %s instead of absence, reveals no value, and recovers afterwards',
       async (fault, code) => {
         await using h = await open();
         await h.put('app/db.json', { a: MARKER });
@@ -181,7 +181,7 @@ export function describeProvider<Fault extends string>(
       },
     );
 
-    it('rejects with the reason of the signal when aborted', async () => {
+    it('rejects with the abort reason of the signal', async () => {
       await using h = await open();
       const reason = new Error('enough');
       const call = { signal: AbortSignal.abort(reason) };
@@ -201,7 +201,7 @@ export function codeOf(result: ReadResult | undefined): ErrorCode | string | und
   return result?.kind === 'failed' ? result.error.code : result?.kind;
 }
 
-/** Everything that a logger, queue or crash could print, including `cause`. */
+/** Returns all text that a logger, a queue or a crash could print, including each `cause`. */
 export function everythingIn(thing: unknown): string {
   const results = Array.isArray(thing) ? thing : [thing];
   const errors = results.map((result) => (result instanceof AppError ? result : result?.error));

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { eventually, job, type OpenHarness, recordingProcess } from './queue.ts';
 
-/** Long enough to differ from an immediate run, and short enough for a test. */
+/** A delay that is long enough to differ from an immediate run, and short enough for a test. */
 const LATER_MS = 60_000;
 
 export function describeQueueDelays(name: string, openHarness: OpenHarness): void {
   describe(`delays of ${name}`, () => {
-    it('runs no job before its due time', async () => {
+    it('does not run a job before it is due', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { process, subjects } = recordingProcess();
@@ -16,11 +16,11 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await queue.add(job('b'));
       await eventually(() => subjects().length === 2);
       expect(subjects()).toEqual(['b', 'a']);
-      // Rounding may lose a millisecond.
+      // Rounding can shorten a delay by one millisecond.
       expect(performance.now() - began).toBeGreaterThanOrEqual(998);
     });
 
-    it("moves a delayed job forward for an add without delay, under that add's reason", async () => {
+    it("moves a delayed job forward for an add without delay, and uses the reason of that add", async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { seen, process } = recordingProcess();
@@ -62,7 +62,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
     it.each([
       ['before', [undefined, LATER_MS]],
       ['after', [LATER_MS, undefined]],
-    ])('starts the follow-up at once when an add without delay comes %s a delayed add', async (_, delays) => {
+    ])('starts the follow-up run at once when an add without delay arrives %s a delayed add', async (_, delays) => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<undefined>();
@@ -106,7 +106,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       for (const gap of [second - first, third - second]) expect(gap).toBeGreaterThanOrEqual(58);
     });
 
-    it('runs at once for a trigger while a repeat is waiting', async () => {
+    it('runs a subject at once for a trigger while its repeat is waiting', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { seen, process } = recordingProcess(async (_, run) => (run === 1 ? LATER_MS : undefined));
@@ -119,7 +119,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await queue.idle();
     });
 
-    it('runs at once for a trigger during a run that asks for a later repeat', async () => {
+    it('runs a subject at once for a trigger that arrived during a run, even if that run returned a delay', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<void>();

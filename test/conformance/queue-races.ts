@@ -8,7 +8,7 @@ const ADDS = 60;
 const PAIRS = 100;
 const LATER_MS = 600_000;
 
-/** A seeded generator: repeatable, and different for each test. */
+/** Creates a seeded random generator. Its numbers are repeatable and differ between tests. */
 function randomFrom(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -26,7 +26,7 @@ async function moment(random: (below: number) => number): Promise<void> {
 
 export function describeQueueRaces(name: string, openHarness: OpenHarness): void {
   describe(`races of ${name}`, () => {
-    it.each([1, 2, 3])('never runs a subject twice at a time and never loses an add (%i)', async (seed) => {
+    it.each([1, 2, 3])('never runs a subject twice at the same time and never loses an add (%i)', async (seed) => {
       await using harness = await openHarness();
       const queues = [await harness.open({ concurrency: 4 })];
       if (harness.shared) queues.push(await harness.open({ concurrency: 4 }));
@@ -44,7 +44,7 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
           starts.set(subject, now);
           await moment(random);
           running.delete(subject);
-          // Some runs ask for a repeat, either soon or so late that only a trigger can start it.
+          // Some runs ask for a repeat. The long delay is so long that only a trigger can start that repeat.
           return [undefined, undefined, undefined, 3, 600_000][random(5)];
         });
       }
@@ -67,7 +67,7 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
       for (const queue of queues) await queue.close(5_000);
     });
 
-    it('never postpones an immediate add while others add the same subject with a delay', async () => {
+    it('never postpones an immediate add when other processes add the same subject with a delay', async () => {
       await using harness = await openHarness();
       const queues = [await harness.open({ concurrency: PAIRS })];
       if (harness.shared) for (let more = 0; more < 3; more += 1) queues.push(await harness.open());

@@ -3,9 +3,9 @@ import type { Job, Process, Queue, Reason } from '../../src/queue/queue.ts';
 import { describeQueueDelays } from './queue-delays.ts';
 import { describeQueueRaces } from './queue-races.ts';
 
-/** The namespace that the queues of one test share. */
+/** The storage that the queues of one test share. */
 export interface QueueHarness extends AsyncDisposable {
-  /** Opens the queue as another process would. The memory queue has only one process. */
+  /** Opens the queue as another process would. A memory queue always has one process. */
   open(options?: { readonly concurrency?: number }): Promise<Queue>;
   readonly shared: boolean;
 }
@@ -16,7 +16,7 @@ export function job(subject: string, reason: Reason = 'sweep', requestId = 'r'):
   return { subject, reason, requestId };
 }
 
-/** Polls until the condition holds, while other promises continue. */
+/** Polls until the condition is true, and lets other promises continue. */
 export async function eventually(holds: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
   const end = performance.now() + ms;
   while (!(await holds())) {
@@ -36,7 +36,7 @@ export function recordingProcess(
 
 export function describeQueue(name: string, openHarness: OpenHarness): void {
   describe(`${name} conforms to the queue port`, () => {
-    it('runs jobs by priority, then in the order of adding', async () => {
+    it('runs jobs by priority, and jobs of the same priority in the order of adding', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const jobs = [
@@ -50,7 +50,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects()).toEqual(['d', 'f', 'e', 'h', 'c', 'b', 'a', 'g']);
     });
 
-    it('keeps one job for a waiting subject, with the most urgent reason and the last request id', async () => {
+    it('keeps one job for each waiting subject, with the most urgent reason and the latest request id', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add(job('a', 'sweep', 'one'));
@@ -63,7 +63,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(seen).toEqual([job('a', 'manual', 'three')]);
     });
 
-    it('moves a waiting job ahead when it becomes more urgent, and otherwise keeps its place', async () => {
+    it('moves a waiting job ahead when it becomes more urgent, and otherwise keeps its position', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       for (const subject of ['a', 'b', 'c']) await queue.add(job(subject, 'drift'));
@@ -76,7 +76,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects()).toEqual(['c', 'a', 'b']);
     });
 
-    it('runs a subject once more for all triggers during its run, and never twice at a time', async () => {
+    it('runs a subject once more for all triggers during its run, and never twice at the same time', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 4 });
       const release = Promise.withResolvers<void>();
@@ -112,7 +112,8 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
         running += 1;
         maxRunning = Math.max(maxRunning, running);
         if (running >= 3) full.resolve();
-        // Wait for the maximum number of runs. A busy server may hand out jobs more slowly than these would end.
+        // Keeps each run open until the maximum is running. A busy server may hand out jobs more slowly than short runs
+        // would end.
         await full.promise;
         await new Promise(setImmediate);
         running -= 1;
@@ -124,7 +125,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(seen.length).toBe(20);
     });
 
-    it('continues after a process that throws', async () => {
+    it('continues after a run that throws', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const { process, subjects } = recordingProcess(async ({ subject }, run) => {
@@ -181,20 +182,20 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 1 });
     });
 
-    it('is idle at once when there are no jobs', async () => {
+    it('is idle at once when it contains no jobs', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       queue.start(async () => undefined);
       await queue.idle();
     });
 
-    it('is up', async () => {
+    it('reports that it is up', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       await eventually(() => queue.health().state === 'up');
     });
 
-    it('delivers messages, gives the latest ones to later subscribers, and delivers deletions', async () => {
+    it('broadcasts messages and deletions, and sends later subscribers the latest message of each topic', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const other = harness.shared ? await harness.open() : queue;
@@ -223,7 +224,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       for (const each of [other, third]) await each[Symbol.asyncDispose]();
     });
 
-    it('waits for running jobs on close, takes no more, and rejects new adds', async () => {
+    it('waits for running jobs on close, starts no further jobs, and rejects new adds', async () => {
       await using harness = await openHarness();
       const queue = await harness.open({ concurrency: 1 });
       const release = Promise.withResolvers<undefined>();
@@ -260,7 +261,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.close(50);
       expect(performance.now() - began).toBeLessThan(3_000);
       expect(signal?.aborted).toBe(true);
-      // The owner may also dispose of the queue. That does not wait again for abandoned jobs.
+      // The owner may also dispose the queue. Disposing does not wait again for abandoned jobs.
       await queue[Symbol.asyncDispose]();
       expect(performance.now() - began).toBeLessThan(3_000);
       release.resolve(undefined);

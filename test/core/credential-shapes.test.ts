@@ -3,10 +3,10 @@ import { findSuspects } from '../../src/config/checks/credential-shapes.ts';
 import { CREDENTIAL_SHAPES } from '../../src/core/credential-shapes.ts';
 import { createScrubber } from '../../src/log/scrub.ts';
 
-/** Built at runtime, so that no file in this repository contains text that looks like a credential. */
+/** Examples are built at run time, so that no file in this repository contains text that looks like a credential. */
 const text = (length: number) => 'aB3dE5gH7jK9mN2pQ4sT6vW8yZ'.repeat(4).slice(0, length);
 
-/** Keyed by the description of the shape, so that a new shape without examples fails. */
+/** Keyed by the description of the shape. The test fails for a shape without examples. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'a private key': [
     `-----BEGIN ${'PRIVATE'} KEY-----\n${text(64)}\n-----END ${'PRIVATE'} KEY-----`,
@@ -39,7 +39,7 @@ describe('CREDENTIAL_SHAPES', () => {
     examples.map((example) => [description, example] as const),
   );
 
-  it.each(cases)('redacts %s in a log, and only that', (description, example) => {
+  it.each(cases)('redacts %s in a log line, and nothing else', (description, example) => {
     const line = JSON.stringify({ msg: `${lead(description)}${example}`, count: 1 });
     const scrubbed = createScrubber().scrub(line);
     expect(JSON.parse(scrubbed)).toEqual({ msg: `${lead(description)}[secret]`, count: 1 });

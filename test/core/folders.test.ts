@@ -32,9 +32,9 @@ describe('makeFolder and namesIn', () => {
     expect(await isFolder(join(root, 'nothing'))).toBe(false);
   });
 
-  // Node's `recursive` option loops forever here, in a thread that cannot be stopped.
+  // On this file system, Node's `recursive` option loops forever in a thread that cannot be stopped.
   it.runIf(process.platform === 'linux')(
-    'fails at once where the system cannot create a folder',
+    'fails at once if the file system does not allow new folders',
     async () => {
       await expect(makeFolder('/proc/nothing/below')).rejects.toMatchObject({ code: 'ENOENT' });
     },

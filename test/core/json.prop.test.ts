@@ -27,7 +27,7 @@ describe('lossless JSON', () => {
     );
   });
 
-  it('prints like JSON.stringify, apart from white space', () => {
+  it('prints like JSON.stringify, except for white space', () => {
     fc.assert(
       fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
         const compact = JSON.stringify(value);
@@ -73,7 +73,7 @@ describe('lossless JSON', () => {
     );
   });
 
-  it('rejects what JSON.parse rejects, without quoting it', () => {
+  it('rejects what JSON.parse rejects, without quoting the input', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         let valid = true;
@@ -92,7 +92,7 @@ describe('lossless JSON', () => {
 
 describe('parseJson, where JSON.parse loses information', () => {
   it.each(['123456789012345678', '1.10', '1e5', '-0', '1E+400', '0.1000000000000000055'])(
-    'keeps the number %s',
+    'keeps the text of the number %s',
     (text) => {
       expect(printJson(parseJson(` [ ${text} ]`))).toBe(`[${text}]`);
     },
@@ -104,13 +104,13 @@ describe('parseJson, where JSON.parse loses information', () => {
     );
   });
 
-  it('escapes only what must be escaped', () => {
+  it('escapes no more characters in JSON than necessary', () => {
     expect(printJson(parseJson('"\\u00e9\\/\\u2028\\ud83d\\ude00\\u0000\\n"'))).toBe(
       '"é/\u2028😀\\u0000\\n"',
     );
   });
 
-  it('rejects nesting that would exhaust the stack', () => {
+  it('rejects nesting so deep that it would exhaust the stack', () => {
     expect(() => parseJson('['.repeat(100_000) + ']'.repeat(100_000))).toThrow(JsonError);
   });
 

@@ -7,7 +7,7 @@ describe('isObject and parseObject', () => {
     expect([null, [], 'a', 1, undefined].some(isObject)).toBe(false);
   });
 
-  it('return the object in a text, or undefined for anything else', () => {
+  it('return the object in a text, or undefined for other text', () => {
     expect(parseObject('{"a":[1]}')).toEqual({ a: [1] });
     for (const text of ['[1]', 'null', '"a"', '{', '', undefined, { a: 1 }])
       expect(parseObject(text)).toBeUndefined();
@@ -15,7 +15,7 @@ describe('isObject and parseObject', () => {
 });
 
 describe('parseIfJson and parseJson', () => {
-  it('return undefined or throw for invalid JSON and for nesting deeper than 500 levels', () => {
+  it('return undefined or throw, respectively, for invalid JSON and for nesting deeper than 500 levels', () => {
     const deepest = `${'['.repeat(500)}${']'.repeat(500)}`;
     expect(parseIfJson(deepest)).toEqual(parseJson(deepest));
     for (const text of ['', '{', '{"a":1,}', `[${deepest}]`]) {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 
-it('encodes a text as UTF-8, also if it is not well-formed', () => {
+it('encodes a text as UTF-8, even if it is not well-formed', () => {
   fc.assert(
     fc.property(
       fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom('\ud800', 'a', 'é') })),
@@ -13,7 +13,7 @@ it('encodes a text as UTF-8, also if it is not well-formed', () => {
   );
 });
 
-it('copies bytes out of the buffer pool of Node', () => {
+it("copies bytes out of Node's buffer pool", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(8_192), (some, more) => {
       const bytes = Buffer.concat([some, Buffer.alloc(more, 7)]);

@@ -34,14 +34,14 @@ const READERS: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
     ),
 };
 
-describe.each(Object.entries(READERS))('the file of %s', (name, read) => {
+describe.each(Object.entries(READERS))('the file for %s', (name, read) => {
   it.each([
     ['none.pem', 'ENOENT, no such file or folder'],
     ['.', 'it is a folder, not a regular file'],
-    // Reading it would never end.
+    // Reading this device would never end.
     ['pipe', 'it is not a regular file'],
     ['large.pem', 'it is larger than 1 MiB, so it is probably another file'],
-  ])('reports an unusable file by name, with the reason: %s', async (file, reason) => {
+  ])('reports an unusable file by name and with the reason: %s', async (file, reason) => {
     await expect(read(pathOf(file))).rejects.toMatchObject({
       code: expect.stringMatching(/^C(ONFIG_INVALID|REDENTIAL_MISSING)$/),
       detail: `file ${pathOf(file)} cannot be read: ${reason}`,
@@ -50,7 +50,7 @@ describe.each(Object.entries(READERS))('the file of %s', (name, read) => {
   });
 });
 
-describe.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])('a file of %s', (name) => {
+describe.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])('a certificate file for %s', (name) => {
   it.each(['der.crt', 'a.key'])('is rejected without a PEM certificate: %s', async (file) => {
     await expect(READERS[name]?.(pathOf(file))).rejects.toMatchObject({
       detail: `file ${pathOf(file)} contains no PEM certificates`,

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { MAX_TIMER_MS, startBackgroundTimer, startTimer } from '../../src/core/timer.ts';
 
-it.each([startTimer, startBackgroundTimer])('does not fire at once for a delay of years', (wake) => {
+it.each([startTimer, startBackgroundTimer])('a timer with a delay of several years does not fire at once', (wake) => {
   vi.useFakeTimers();
   using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };
   const callback = vi.fn<() => void>();

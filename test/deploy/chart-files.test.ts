@@ -13,7 +13,7 @@ describe('the files of the chart', () => {
     expect(read('Dockerfile')).toContain(`org.opencontainers.image.version="${version}"`);
   });
 
-  it('include the documented alerts, each with a link to its section', () => {
+  it('include the documented alerts, each with a link to its documentation', () => {
     const path = 'docs/how-to/watch-the-bridge.md';
     const headings = [...read(path).matchAll(/^### (Secretbridge\w+)\n\n\S/gm)].map(([, name]) => name);
     const { groups } = parse(read('deploy/chart/files/alerts.yaml')) as {
@@ -31,7 +31,7 @@ describe('the files of the chart', () => {
     }
   });
 
-  it('have a schema that describes exactly the existing values', () => {
+  it('have a schema that describes all values and no others', () => {
     const schema = JSON.parse(read('deploy/chart/values.schema.json')) as SchemaNode;
     const { global: _, config: __, ...properties } = schema.properties ?? {};
     const { config: ___, ...values } = parse(read('deploy/chart/values.yaml')) as Record<string, unknown>;
@@ -51,7 +51,7 @@ function namesOf({ properties = {} }: SchemaNode, path = ''): readonly string[] 
   ]);
 }
 
-/** The paths of the given values, as deep as the schema describes them. */
+/** The paths of the given values, down to the depth that the schema describes. */
 function namesIn(values: unknown, { properties }: SchemaNode, path = ''): readonly string[] {
   if (properties === undefined || typeof values !== 'object' || values === null) return [];
   return Object.entries(values).flatMap(([name, node]) => [
@@ -75,7 +75,7 @@ describe('the Dockerfile', () => {
     for (const [, form] of last.matchAll(/^(?:ENTRYPOINT|CMD| {2}CMD) (.)/gm)) expect(form).toBe('[');
   });
 
-  it('gets only existing files in its build context', () => {
+  it('copies only existing files from its build context', () => {
     const lines = read('.dockerignore').split('\n');
     expect(lines).toContain('*');
     for (const line of lines.filter((node) => node.startsWith('!')))

@@ -47,7 +47,7 @@ describe('docker-compose.yml', () => {
     expect(imageOf('openbao')).toBe(`openbao/openbao:${OPENBAO_VERSION}`);
     expect(imageOf('localstack')).toBe(`localstack/localstack:${LOCALSTACK_VERSION}`);
     expect(imageOf('kubernetes')).toBe(`rancher/k3s:v${kubernetesVersions().kubernetes}-k3s1`);
-    // These come from Debian, so the README names them.
+    // Debian packages provide these two on test machines. The README names their versions.
     const [, redis = '?', postgres = '?'] =
       /Redis (\d+\.\d+), PostgreSQL (\d+)/.exec(read('README.md')) ?? [];
     expect(imageOf('redis')).toMatch(new RegExp(`^redis:${redis}\\.\\d+-bookworm$`));
@@ -55,7 +55,7 @@ describe('docker-compose.yml', () => {
     expect(service('localstack').environment?.SERVICES).toBe(LOCALSTACK_SERVICES);
   });
 
-  it('publishes the servers where the tests expect them, and only on loopback', () => {
+  it('publishes the servers on the ports that the tests expect, and only on loopback', () => {
     const { redis, postgres } = composeServers();
     expect(publishedBy('openbao')).toEqual([hostOf(OPENBAO_ADDRESS)]);
     expect(publishedBy('localstack')).toEqual([hostOf(LOCALSTACK_ADDRESS)]);
@@ -66,7 +66,7 @@ describe('docker-compose.yml', () => {
     expect(new Set(ports.map((port) => port.split(':')[1])).size).toBe(ports.length);
   });
 
-  it('writes the kubeconfig where the tests expect it', () => {
+  it('writes the kubeconfig to the path that the tests expect', () => {
     const { environment, volumes, healthcheck } = service('kubernetes');
     const [folder, mounted] = volumes?.[0]?.split(':') ?? [];
     const written = environment?.K3S_KUBECONFIG_OUTPUT ?? '';
@@ -132,7 +132,7 @@ describe('docker-compose.yml', () => {
 });
 
 describe('the credentials of Compose', () => {
-  it('are consistent', () => {
+  it('are the same in all files', () => {
     const database = new URL(env.DATABASE_URL ?? '');
     expect([database.username, database.password, database.pathname]).toEqual([
       env.POSTGRES_USER,
@@ -148,7 +148,7 @@ describe('the credentials of Compose', () => {
     expect(env.VAULT_TOKEN).toBe(service('openbao').environment?.BAO_DEV_ROOT_TOKEN_ID);
   });
 
-  it("keep the tests out of the bridge's database", () => {
+  it("use another database for tests than for the bridge", () => {
     expect(new URL(composeServers().postgres).pathname).not.toBe(`/${env.POSTGRES_DB}`);
   });
 });
@@ -165,7 +165,7 @@ describe('the configuration of the bridge in Compose', () => {
     expect(variables.filter((name) => env[name] === undefined)).toEqual([]);
   });
 
-  it('uses existing service names and ports', () => {
+  it('uses the service names and ports of docker-compose.yml', () => {
     const serviceAddresses = services.flatMap(([name, { ports = [] }]) =>
       ports.map((port) => `${name}:${port.split(':').at(-1)}`),
     );
@@ -182,7 +182,7 @@ describe('the configuration of the bridge in Compose', () => {
   });
 });
 
-describe('the page on Compose', () => {
+describe('the page about Compose', () => {
   const page = read('docs/how-to/try-with-compose.md');
   const commands = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = '']) =>
     block

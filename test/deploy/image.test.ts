@@ -18,7 +18,7 @@ async function openFolder() {
 }
 
 describe('settle', () => {
-  it('gives files and folders the same modes and times', async () => {
+  it('sets the same modes and times on all files and folders', async () => {
     await using one = await openFolder();
     await using two = await openFolder();
     for (const { write } of [one, two]) {
@@ -50,7 +50,7 @@ describe('settle', () => {
     expect((await stat(join(one.folder, 'app'))).mtime).toEqual(TIME);
   });
 
-  it('changes the digest with the content or a name', async () => {
+  it("changes the digest when a file's content or name changes", async () => {
     const digestOf = async (path: string, text: string) => {
       await using folder = await openFolder();
       await folder.write(path, text);
@@ -85,7 +85,7 @@ describe('runtimePackages', () => {
     ]);
   });
 
-  it('rejects a missing package and one in another version', async () => {
+  it('rejects a missing package and a package of another version', async () => {
     await using root = await openFolder();
     await root.write('package-lock.json', lock({ 'node_modules/a': { version: '2.0.0' } }));
     await expect(runtimePackages(root.folder)).rejects.toThrow('node_modules/a is not installed');
@@ -94,7 +94,7 @@ describe('runtimePackages', () => {
   });
 });
 
-describe('files left out of packages', () => {
+describe('the files that the image omits from packages', () => {
   it.each([
     'index.d.ts',
     'dist/index.js.map',
@@ -108,7 +108,7 @@ describe('files left out of packages', () => {
     'prebuilds/linux-x64/bare-fs.bare',
     '.github/workflows/ci.yml',
     'build/luxon.min.js',
-  ])('include %s', (path) => expect(isLeftOut(path)).toBe(true));
+  ])('is looked up in order: %s', (path) => expect(isLeftOut(path)).toBe(true));
 
   it.each([
     'package.json',
@@ -122,7 +122,7 @@ describe('files left out of packages', () => {
     'prebuilds/linux-x64/node.napi.node',
   ])('exclude %s', (path) => expect(isLeftOut(path)).toBe(false));
 
-  it('include type packages, also nested ones', () => {
+  it('include type packages, even nested ones', () => {
     expect(isPackageLeftOut('node_modules/@types/node')).toBe(true);
     expect(isPackageLeftOut('node_modules/@kubernetes/client-node/node_modules/@types/node')).toBe(true);
     expect(isPackageLeftOut('node_modules/@azure/msal-node')).toBe(false);

@@ -11,7 +11,7 @@ const SCRIPT_TEXT = globSync(['scripts/**/*.{ts,js}', 'bench/**/*.ts', 'test/soa
   .map((path) => readFileSync(join(ROOT, path), 'utf8'))
   .join('\n');
 
-/** The allowed languages of code blocks, and how each is checked. */
+/** The allowed languages of code blocks. Each value explains how blocks of the language are checked. */
 const LANGUAGES: Readonly<Record<string, string>> = {
   sh: 'commands: their calls of the program are parsed',
   console: 'a session: calls of the program in lines after `$ ` are parsed',
@@ -27,19 +27,19 @@ const LANGUAGES: Readonly<Record<string, string>> = {
 };
 
 describe('a code block', () => {
-  it('has a language that is checked', () => {
+  it('has a language with a check', () => {
     const unknownBlocks = blocks.filter(({ language }) => LANGUAGES[language] === undefined);
     expect(unknownBlocks.map(({ location: place, language }) => `${place} ${language}`)).toEqual([]);
   });
 
-  it('of text contains no `secretbridge` command line', () => {
+  it('contains no `secretbridge` command line when its language is `text`', () => {
     const hidden = blocks
       .filter(({ language }) => language === 'text')
       .filter(({ text }) => /^(\$ )?(secretbridge|npm run|node) /m.test(text));
     expect(hidden.map(({ location: place }) => place)).toEqual([]);
   });
 
-  it('calls only existing programs of this repository', () => {
+  it('calls only scripts of this repository that exist', () => {
     const texts = [...blocks.map(({ text }) => text), ...pages.map(proseOf)];
     const calls = texts
       .flatMap((text) => [...text.matchAll(/\bnode ((?:scripts|src|bench|bin)\/\S+?\.[jt]s)\b/g)])
@@ -98,7 +98,7 @@ describe('alerts', () => {
 });
 
 describe('log lines', () => {
-  it('of the page exist in the program', () => {
+  it('documented for monitoring exist in the source code', () => {
     const page = pages.find(({ path }) => path === 'docs/how-to/watch-the-bridge.md');
     if (page === undefined) throw new Error('the page on watching is missing');
     const source = globSync('src/**/*.ts', { cwd: ROOT })

@@ -6,14 +6,14 @@ import { type Block, type Page, proseOf } from './markdown.ts';
 
 export interface CommandLine {
   readonly args: readonly string[];
-  /** Named in prose instead of shown as a command to type. */
+  /** Whether the call is mentioned in a sentence instead of shown as a command to type. */
   readonly mention: boolean;
   readonly place: string;
 }
 
 const PROGRAM = /(?:\bnpm run (?:--silent )?secretbridge --|(?<![\w./-])secretbridge)(?= )/;
 
-/** The calls of `secretbridge` in a block: lines of a script, or lines after `$ ` in a session. */
+/** The calls of `secretbridge` in a code block. A script has one call a line; in a session, calls follow `$ `. */
 export function commandLinesOf({ language, text, location: place }: Block): readonly CommandLine[] {
   if (language !== 'sh' && language !== 'console') return [];
   const lines = text.replaceAll(/\\\n\s*/g, ' ').split('\n');
@@ -30,7 +30,7 @@ export function inlineCallsOf(page: Page): readonly CommandLine[] {
 }
 
 function callIn(line: string, place: string, mention: boolean): readonly CommandLine[] {
-  // In these commands, `secretbridge` is the name of a role, an image or a namespace.
+  // In calls of these programs, `secretbridge` is the name of a role, an image or a namespace.
   if (/^\s*(?:\w+=\$\()?(#|alias |aws |az |bao |helm |kind |kubectl |openssl |vault )/.test(line)) return [];
   const match = PROGRAM.exec(line);
   if (match === null) return [];
@@ -46,7 +46,7 @@ function shellWords(text: string): readonly string[] {
   );
 }
 
-/** The program's error for a command line, or undefined if it would run. */
+/** Returns the error that the program would report for a command line. Undefined for a valid one. */
 export async function usageProblem({ args, mention }: CommandLine): Promise<string | undefined> {
   const errors: string[] = [];
   let runs = false;
@@ -57,7 +57,7 @@ export async function usageProblem({ args, mention }: CommandLine): Promise<stri
     await program.parseAsync([...moveEarlyOptions(args, program)], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    // Prose often names a command without its argument.
+    // Sentences often mention a command without its argument.
     const isMention = error.code === 'commander.missingArgument' && mention;
     return error.exitCode === 0 || isMention ? undefined : errors.join('');
   }

@@ -10,13 +10,13 @@ const SRC = join(ROOT, 'src');
 
 describe('diagrams', () => {
   it.each(diagrams.map(({ location: place, text }) => [place, text] as const))(
-    'at %s are valid',
+    'in %s are valid',
     (_, text) => {
       const [head = '', ...lines] = text.trim().split('\n');
       expect(head).toMatch(/^(flowchart (TD|LR)|sequenceDiagram|stateDiagram-v2)$/);
       const opened = lines.filter((line) => /^\s*subgraph\b/.test(line)).length;
       expect(lines.filter((line) => /^\s*end$/.test(line)).length).toBe(opened);
-      // A node named `end` would end the diagram.
+      // Mermaid reads a node named `end` as the end of a subgraph.
       expect(lines.filter((line) => /(-->|---)(\|[^|]*\|)? end\b/.test(line))).toEqual([]);
       for (const line of lines) {
         const bare = line.replaceAll(/"[^"]*"/g, '').replaceAll(/--?>>?|-\.|\.->/g, '');
@@ -27,7 +27,7 @@ describe('diagrams', () => {
   );
 });
 
-/** The arrows of the last diagram on the page. `a --> b` means that `a` may import `b`. */
+/** The arrows of the last diagram on the page. `a --> b` means that folder `a` may import from folder `b`. */
 function parseArrows(): readonly (readonly [string, string])[] {
   const diagram = diagrams
     .filter(({ location: place }) => place.startsWith('docs/explanation/architecture.md:'))
@@ -57,12 +57,12 @@ describe('the diagram of the folders', () => {
   const diagramArrows = parseArrows();
   const imports = importsOfFolders();
 
-  it('shows only existing imports', () => {
+  it('shows no import that the code does not have', () => {
     expect(diagramArrows.length).toBeGreaterThan(15);
     expect(diagramArrows.filter(([from, to]) => !imports.has(`${from} ${to}`))).toEqual([]);
   });
 
-  it('has a downward path for every import, and no cycle', () => {
+  it('has a path of arrows for every import, and no cycle', () => {
     const reach = (from: string): ReadonlySet<string> => {
       const reached = new Set<string>();
       const visit = (node: string): void => {

@@ -1,14 +1,14 @@
-/** All exceptions of the documentation checks, each with its reason. A test fails for an unused exception. */
+/** All exceptions of the documentation checks, each with its reason. An unused exception makes a test fail. */
 
-/** Pages whose names are not checked against the current program. Their links and examples are checked. */
+/** Pages where names need not exist in the current program. Links and examples on these pages are still checked. */
 export const HISTORICAL_PAGES: Readonly<Record<string, string>> = {
   'CHANGELOG.md': 'it describes the past',
   'docs/adr/': 'a decision describes the code of its time',
 };
 
 /**
- * Names of other programs, by the page that may use them. `*` means every page. Names in a code block of the same page
- * need no entry.
+ * Names that belong to other programs, by the page that may use them. `*` means every page. Names that occur in a code
+ * block of the same page need no entry.
  */
 export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   '*': {

@@ -11,7 +11,7 @@ export interface JsonSchema {
   readonly allOf?: readonly JsonSchema[];
 }
 
-/** A schema with all its choices, references and list items expanded. */
+/** Returns a schema with all alternatives, references and list items expanded. */
 function alternatives(root: JsonSchema, schema: JsonSchema): readonly JsonSchema[] {
   const name = schema.$ref?.replace('#/$defs/', '');
   const target = name === undefined ? undefined : root.$defs?.[name];
@@ -34,7 +34,7 @@ function members(root: JsonSchema, schema: JsonSchema, name: string): readonly J
   });
 }
 
-/** Whether a schema accepts any member: it has no constraints, or allows additional properties. */
+/** Whether a schema accepts any member. Such a schema has no constraints, or allows additional properties. */
 function isOpen({
   type,
   properties,
@@ -50,7 +50,7 @@ function isOpen({
   return !isConstrained && (type === undefined || type === 'object' || type === 'array');
 }
 
-/** Whether the schema allows this path. Names in maps and indexes of lists match anything. */
+/** Whether the schema allows this path. Any name matches a key of a map, and any index matches a list item. */
 export function hasPath(root: JsonSchema, [first, ...rest]: readonly string[], at = root): boolean {
   if (first === undefined) return true;
   if (alternatives(root, at).some(isOpen)) return true;
@@ -70,7 +70,7 @@ export function propertyNames(schema: JsonSchema): ReadonlySet<string> {
   return names;
 }
 
-/** The paths in a value that the schema does not allow. List items count without an index. */
+/** The paths in a value that the schema does not allow. List items appear without an index. */
 export function unknownPaths(
   root: JsonSchema,
   value: unknown,

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 export const ROOT = resolve(import.meta.dirname, '../..');
 
 export interface Page {
-  /** Relative to the root of the repository. */
+  /** The path relative to the root of the repository. */
   readonly path: string;
   readonly text: string;
 }
@@ -50,7 +50,7 @@ export function proseOf({ text }: Page): string {
   return text.replaceAll(/^ *```.*?^ *```$/gms, '').replaceAll(/<!--.*?-->/gs, '');
 }
 
-/** The link targets of a page, without other hosts. */
+/** The link targets of a page, excluding links to other hosts. */
 export function linksOf(page: Page): readonly string[] {
   const prose = proseOf(page).replaceAll(/`[^`\n]*`/g, '');
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
@@ -76,7 +76,7 @@ export function anchorsOf(page: Page): ReadonlySet<string> {
 
 export type Row = readonly string[];
 
-/** The rows of the table whose head begins with these cells. Code marks are removed. */
+/** The rows of the table whose header begins with these cells. Code marks are removed. */
 export function tableOf({ path, text }: Page, ...head: readonly string[]): readonly Row[] {
   const lines = text.split('\n');
   const cells = (line: string): Row =>

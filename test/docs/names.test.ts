@@ -8,8 +8,8 @@ const pages = allPages().filter(
 );
 const knownNames = collectKnownNames();
 
-describe('names in the text', () => {
-  it.each(pages.map((page) => [page.path, page] as const))('of %s exist in the program', (_, page) => {
+describe('names in the documentation', () => {
+  it.each(pages.map((page) => [page.path, page] as const))('exist in the program, on page %s', (_, page) => {
     const blocks = blocksOf(page);
     const problems = spansOf(page).flatMap((span) => {
       const problem = nameProblem(span, blocks, knownNames);
@@ -18,7 +18,7 @@ describe('names in the text', () => {
     expect(problems).toEqual([]);
   });
 
-  it('are excepted only where needed', () => {
+  it('have no unused exceptions', () => {
     for (const page of pages) for (const span of spansOf(page)) nameProblem(span, blocksOf(page), knownNames);
     const listed = Object.entries(FOREIGN_NAMES).flatMap(([path, names]) =>
       Object.keys(names).map((name) => `${path} ${name}`),
@@ -38,7 +38,7 @@ describe('names in the text', () => {
     ['onSourceMising', 'unknown name'],
     ['onDrft: report', 'the configuration has no `onDrft`'],
     ['secretbridge.dev/maping', 'no such label or annotation'],
-  ])('such as `%s` are reported: %s', (text, problem) => {
+  ])('are reported when they are invalid, such as `%s`: %s', (text, problem) => {
     const page = { path: 'docs/none.md', text: '' };
     expect(nameProblem({ text, page }, [], knownNames)).toBe(problem);
   });

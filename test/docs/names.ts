@@ -10,14 +10,14 @@ import { hasPath, type JsonSchema, propertyNames } from './json-schema.ts';
 import { type Block, type Page, proseOf, ROOT } from './markdown.ts';
 import { expressionProblems, isMetric } from './promql.ts';
 
-/** An inline code span and its page. */
+/** A code span in a sentence, with its page. */
 export interface Span {
   readonly text: string;
   readonly page: Page;
 }
 
 export function spansOf(page: Page): readonly Span[] {
-  // A span with two backticks may contain one.
+  // A span between double backticks may contain a single backtick.
   const matches = proseOf(page).matchAll(/(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)/g);
   return [...matches].map(([, , text = '']) => ({ text: text.trim(), page }));
 }
@@ -28,16 +28,16 @@ const textOf = (...patterns: readonly string[]): string =>
 
 const schemaAt = (path: string): JsonSchema => JSON.parse(read(path)) as JsonSchema;
 
-/** All names of the program and its chart. */
+/** The names that the documentation may use: those of the program and of its chart. */
 export interface KnownNames {
-  /** Words of the sources, for names without a separate list. */
+  /** All words of the source files, for names without a list of their own. */
   readonly words: ReadonlySet<string>;
   readonly options: ReadonlySet<string>;
   readonly config: JsonSchema;
   readonly chart: JsonSchema;
   readonly configNames: ReadonlySet<string>;
   readonly http: string;
-  /** The used entries of the exceptions. */
+  /** The exceptions used so far. A test reports the others. */
   readonly used: Set<string>;
 }
 
@@ -64,7 +64,7 @@ function optionsOf(command: Command): readonly string[] {
   ].filter((option) => option !== undefined && option !== null);
 }
 
-/** The problem with a name in a span. Undefined if it is right, or not one of our names. */
+/** Returns the problem with a name in a code span. Undefined for a correct name, and for a name of another program. */
 export function nameProblem(
   { text, page }: Span,
   blocks: readonly Block[],
@@ -109,7 +109,7 @@ export function nameProblem(
   return configProblem(text, knownNames, isForeign);
 }
 
-/** File extensions. A file name can look like a configuration path. */
+/** File extensions, because `name.extension` looks like a configuration path. */
 const FILE = /\.(ts|js|md|json|jsonl|ya?ml|db|key|pub|crt|pem|token|txt|dev|py|tpl)$/;
 
 function configProblem(
@@ -157,7 +157,7 @@ function namesIn(text: string): readonly string[] {
   return names;
 }
 
-/** All objects of a schema with this member. */
+/** Returns all objects in a schema that have a member of this name. */
 function withMember(schema: JsonSchema, name: string): readonly JsonSchema[] {
   const schemas: JsonSchema[] = [];
   const walk = (value: unknown): void => {

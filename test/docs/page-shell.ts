@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { ROOT } from './markdown.ts';
 
-/** The block of a page that begins with ```` ```sh MARK ````. */
+/** Returns the code block of a page that begins with ```` ```sh MARK ````. */
 export async function markedBlock(path: string, mark: string): Promise<string> {
   const page = await readFile(join(ROOT, path), 'utf8');
   const [, block] = new RegExp(`^\`\`\`sh ${mark}\\n(.*?)^\`\`\``, 'ms').exec(page) ?? [];
@@ -19,15 +19,15 @@ interface ShellResult {
   readonly stderr: string;
 }
 
-/** A reader's folder with `secretbridge` as a command. */
+/** A working folder of a reader, in which `secretbridge` is a command. */
 export interface PageShell extends AsyncDisposable {
   readonly folder: string;
   write(path: string, content: string): Promise<void>;
-  /** Runs a script with `sh` until its end or the first failure. */
+  /** Runs a script with `sh` and stops at the first failure. */
   run(script: string, env?: Readonly<Record<string, string>>): Promise<ShellResult>;
 }
 
-/** Replaces the SQLite command on machines without it. */
+/** Provides the `sqlite3` command on machines without it. */
 const SQLITE3 = `#!/bin/sh
 shift
 exec '${process.execPath}' -e '

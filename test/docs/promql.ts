@@ -13,7 +13,7 @@ function definitionOf(name: string): MetricDefinition | undefined {
   return base?.type === 'histogram' ? base : undefined;
 }
 
-/** Whether a metric is published. A name that ends in `…` or `*` is a prefix. */
+/** Whether the program publishes a metric. A trailing `…` or `*` makes the name a prefix. */
 export function isMetric(name: string): boolean {
   if (/(…|\*|_)$/.test(name)) {
     const prefix = name.replace(/[…*]+$/, '');

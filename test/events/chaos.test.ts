@@ -3,7 +3,7 @@ import { describeChaos, STORE } from './chaos.ts';
 
 describe('events under random faults', () => {
   describeChaos(
-    'hints',
+    'hints without a transport',
     async (take, origin) => ({
       deliver: (key) => void take([{ store: STORE, keys: [key] }], origin),
       drained: async () => undefined,

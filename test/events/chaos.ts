@@ -9,11 +9,11 @@ import { startController } from '../../src/service/controller.ts';
 import { createRandom } from '../integration/e2e/random.ts';
 import { openWorld } from '../reconcile/world.ts';
 
-/** Carries events from a changing store to the service. */
+/** Transports events about a changing store to the service. */
 export interface Channel extends AsyncDisposable {
   /** Delivers an event about a change of this key. */
   deliver(key: string): void;
-  /** Resolves when everything delivered was processed. */
+  /** Resolves when every delivered event has been processed. */
   drained(): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ const KEYS = Array.from({ length: 100 }, (_, n) => (n < 90 ? `k${n}` : `found/f$
 const ROTATIONS = 1_000;
 const TICK_MS = 1_000;
 
-/** Most keys have one target, some targets use two keys, some keys have two targets, and one target uses a search. */
+/** Most keys have one target. Some targets use two keys, some keys have two targets, and one target uses a search. */
 function mappings(): string {
   const source = (key: string) => `{ store: ${STORE}, key: ${key} }`;
   const one = (name: string, data: string) => `
@@ -40,12 +40,12 @@ function mappings(): string {
 }
 
 async function open(openChannel: OpenChannel) {
-  // The controller's loops use these timers. They must follow the fake clock, or a busy machine would sweep more often.
+  // The controller's loops use these timers. Without the fake clock, a busy machine would sweep more often.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const world = await openWorld({ mappings: mappings() });
   const { clock, cluster, store } = world;
   for (const key of KEYS) store.put(key, 'v0', '0');
-  /** The data of each target after each write. */
+  /** The data of each target after each of its writes. */
   const written = new Map<string, Readonly<Record<string, string>>[]>();
   const dataAt = (target: string): Readonly<Record<string, string>> => {
     const [namespace = '', secret = ''] = target.split('/');
@@ -56,7 +56,7 @@ async function open(openChannel: OpenChannel) {
   };
   let seen = 0;
   const { app } = await world.start(({ phase }) => {
-    // Several writes may have happened before the first callback.
+    // Several writes may precede the first callback.
     for (; phase === 'after' && seen < cluster.writes.length; seen += 1) {
       const target = formatTarget(cluster.writes[seen]?.id ?? { namespace: '', secret: '' });
       written.set(target, [...(written.get(target) ?? []), dataAt(target)]);
@@ -108,7 +108,7 @@ async function open(openChannel: OpenChannel) {
     channel,
     written,
     dataAt,
-    /** Whether every shard of the store was swept since this time. */
+    /** Reports whether every shard of the store was swept since this time. */
     isSwept: (since: number) =>
       [...controller.snapshot().shards.keys()].every(
         (shard) => (controller.states.sweepState(shard)?.at ?? 0) >= since,
@@ -120,7 +120,7 @@ async function open(openChannel: OpenChannel) {
   };
 }
 
-/** Registers the suite for one event channel. */
+/** Registers the suite for one transport of events. */
 export function describeChaos(name: string, openChannel: OpenChannel, seeds: readonly number[]): void {
   afterEach(() => {
     vi.useRealTimers();
@@ -145,7 +145,7 @@ export function describeChaos(name: string, openChannel: OpenChannel, seeds: rea
         const searchData = KEYS.slice(90).map((key) => [key.replace('found/', ''), latest(key)]);
         isWritten('apps/all', Object.fromEntries(searchData));
       };
-      // Jobs wait for a free slot, so the clock must advance.
+      // Jobs wait for a free worker, so the clock must advance.
       const untilInStep = () =>
         vi.waitFor(
           async () => {
@@ -180,10 +180,10 @@ export function describeChaos(name: string, openChannel: OpenChannel, seeds: rea
       const byEvents = service.cluster.writes.length;
       expect(byEvents).toBeGreaterThan(ROTATIONS / 4);
 
-      // One sweep applies the lost changes.
+      // One sweep applies the changes whose events were lost.
       await service.advance(REFRESH_MS * 1.1);
       await untilInStep();
-      // Values only get newer, and every write changes something. No write is repeated or reverted.
+      // Every write changes a value, and values only get newer. So no write was repeated or reverted.
       for (const [target, states] of service.written)
         for (const [index, state] of states.entries()) {
           const before = states[index - 1];

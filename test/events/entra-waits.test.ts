@@ -4,7 +4,7 @@ import { createEntraVerifier } from '../../src/events/entra.ts';
 import { AUDIENCE, TENANT } from '../fakes/entra-server.ts';
 import { closeServer, listen } from '../fakes/loopback.ts';
 
-it('the fetch of signing keys times out when the proxy hangs', async () => {
+it('the request for signing keys times out if the proxy hangs', async () => {
   const proxy = createServer().on('connect', (_, socket) => {
     socket
       .on('error', () => undefined)

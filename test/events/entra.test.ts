@@ -56,14 +56,14 @@ describe('a Microsoft Entra token', () => {
     expect(await entra.holds(claims)).toBe(false);
   });
 
-  it('may be off by a minute', async () => {
+  it('may be off by a minute in its validity times', async () => {
     await using entra = await open();
     const now = seconds(entra.clock.now());
     expect(await entra.holds({ exp: now - 55 })).toBe(true);
     expect(await entra.holds({ nbf: now + 55, iat: now + 55 })).toBe(true);
   });
 
-  it('with a foreign signature, another algorithm or no signature is rejected', async () => {
+  it("with another issuer's signature, another algorithm or no signature is rejected", async () => {
     await using entra = await open();
     await using other = await startEntraServer('somebody else');
     const now = entra.clock.now();
@@ -88,7 +88,7 @@ describe('a Microsoft Entra token', () => {
     'Basic a.b.c',
     `Bearer a.${'b'.repeat(9_000)}.c`,
     'Bearer a.b.c',
-  ])('is not accepted from the header %s', async (header) => {
+  ])('is rejected in the header %s', async (header) => {
     await using entra = await open();
     expect(await entra.proof.verify(header)).toBe(false);
     expect(entra.server.fetches).toBe(0);
@@ -127,7 +127,7 @@ describe('the signing keys', () => {
     }
   });
 
-  it('give STORE_UNAVAILABLE when they cannot be fetched, and are fetched at most once a second', async () => {
+  it('cause STORE_UNAVAILABLE if they cannot be fetched, and are requested at most once a second', async () => {
     await using entra = await open();
     entra.server.broken = true;
     for (let count = 0; count < 10; count += 1)
@@ -162,7 +162,7 @@ it('the signing keys are fetched through the configured proxy', async () => {
   expect(requestedHosts).toEqual(['login.microsoftonline.com:443']);
 });
 
-it('a subscription with Entra rejects keys, and one with a key rejects tokens', async () => {
+it('a subscription with Entra rejects keys, and a subscription with a key rejects tokens', async () => {
   await using server = await startEntraServer();
   const clock = createManualTime(Date.now());
   const credential = async () => SecretValue.fromText('right');

@@ -19,14 +19,14 @@ import { startVaultServer } from '../fakes/vault-server.ts';
 import { waitUntil } from '../wait-until.ts';
 import { describeChaos, type OpenChannel, STORE } from './chaos.ts';
 
-// Runs the fault suite end to end for webhooks, Event Grid and Vault streams.
+// Runs the suite for random faults end to end for webhooks, Event Grid and Vault streams.
 
 const KEY = 'a key of the test';
 const VAULT = 'https://contoso.vault.azure.net';
 const credential = async () => SecretValue.fromText(KEY);
 const clock = { now: () => Date.now() };
 
-/** Posts events to the service. The sender repeats lost requests. */
+/** Posts events to the service, like a sender that repeats lost requests. */
 function postEvents(
   create: (take: SubmitHints) => HttpIntakes,
   requestOf: (
@@ -65,7 +65,7 @@ function postEvents(
         sent += 1;
         const request = requestOf(key, sent);
         pending.push(send(request));
-        // Sometimes repeat the request, as after a lost response, and sometimes send a forged one.
+        // Repeats some requests, as after a lost response, and adds some forged requests.
         if (sent % 7 === 0) pending.push(send(request));
         if (sent % 11 === 0) pending.push(send({ ...request, headers: {} }));
       },
@@ -86,7 +86,7 @@ const webhook = postEvents(
     return { webhook: () => intake, eventGrid: () => undefined };
   },
   (key, sent) => {
-    // Spaces make the bodies of one second differ.
+    // The trailing spaces make the bodies of events in the same second different.
     const body = `{ "store": "${STORE}", "key": "${key}" }${' '.repeat(sent % 1_000)}`;
     const time = Math.floor(Date.now() / 1_000);
     const digest = createHmac('sha256', KEY).update(`${time}.${body}`).digest('hex');
@@ -123,7 +123,7 @@ const eventGrid = postEvents(
   },
 );
 
-/** Key Vault names cannot contain a slash, but the suite's keys do. */
+/** Key Vault names cannot contain a slash, so the slash of the suite's keys is replaced. */
 function withSlashes(take: SubmitHints): SubmitHints {
   return (hints, ...rest) =>
     take(
@@ -165,7 +165,7 @@ const stream: OpenChannel = async (take) => {
   return {
     deliver(key) {
       sent += 1;
-      // Events without an open stream are lost.
+      // Without an open stream, the event is lost.
       if (events.streams === 1) expected += 1;
       events.send('kv-v2/data-write', `secret/data/${key}`);
       if (sent % 20 === 0) events.sendText('{"no":"event"}');

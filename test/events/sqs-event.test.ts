@@ -5,7 +5,7 @@ import { apiCall, arnOf, labelUpdated, REGION, serviceEvent, viaSns } from './aw
 const parse = (event: unknown) => parseSqsEvent(JSON.stringify(event), REGION);
 const ARN = arnOf('db');
 
-describe('an event of Secrets Manager', () => {
+describe('a Secrets Manager event', () => {
   it.each([
     ['a label update', labelUpdated('db'), [ARN, 'db']],
     ['a label update through SNS', viaSns(labelUpdated('db')), [ARN, 'db']],
@@ -60,7 +60,7 @@ describe('an event of Secrets Manager', () => {
       labelUpdated('db', { resources: [ARN.replace('arn:aws:', 'arn:aws-cn:')] }),
       [ARN.replace('arn:aws:', 'arn:aws-cn:'), 'db'],
     ],
-  ])('gives the names of its secret: %s', (_, event, keys) => {
+  ])('yields the names of its secret: %s', (_, event, keys) => {
     expect(parse(event)).toEqual({ kind: 'hint', keys });
   });
 
@@ -104,7 +104,7 @@ describe('an event of Secrets Manager', () => {
     expect(parseSqsEvent(body, REGION)).toEqual({ kind: 'malformed' });
   });
 
-  it('gives only names, whatever else it contains', () => {
+  it('yields only names and discards the rest of the event', () => {
     const event = apiCall('PutSecretValue', {
       requestParameters: { secretId: 'db', secretString: 'MARKER value' },
       responseElements: { arn: ARN, name: { of: 'MARKER' }, note: 'MARKER' },

@@ -10,7 +10,7 @@ import { arnOf, labelUpdated, REGION } from './aws-events.ts';
 
 type Answer = readonly QueueMessage[] | AppError;
 
-/** An intake on a queue with scripted responses. */
+/** An intake that reads from a queue with scripted responses. */
 function open(answers: readonly Answer[], { failOpen = 0, failRemove = 0, failEach = 0 } = {}) {
   const time = createManualTime();
   const remaining = [...answers];
@@ -90,7 +90,7 @@ const message = (body: unknown, receipt: string, received = 1): QueueMessage => 
 });
 
 describe('the SQS intake', () => {
-  it('submits a batch at once and then removes its messages', async () => {
+  it('submits a batch before it removes its messages', async () => {
     await using test = open([[message(labelUpdated('a'), 'r1'), message(labelUpdated('b'), 'r2')], []]);
     await waitUntil(() => expect(test.seen.receives).toBe(3));
     expect(test.seen.hints).toEqual([
@@ -102,7 +102,7 @@ describe('the SQS intake', () => {
     expect(test.seen.progress).toEqual([undefined, undefined]);
   });
 
-  it("leaves malformed messages to the queue's redrive policy", async () => {
+  it("leaves malformed messages in the queue for its redrive policy", async () => {
     await using test = open([[message('hello', 'bad'), message(labelUpdated('a'), 'good')]]);
     await waitUntil(() => expect(test.seen.receives).toBe(2));
     expect(test.seen.removed).toEqual(['good']);
@@ -117,7 +117,7 @@ describe('the SQS intake', () => {
     expect(test.seen.lines).toEqual(['malformed message deleted after too many deliveries']);
   });
 
-  it('pauses when the queue redelivers malformed messages at once', async () => {
+  it('pauses if the queue redelivers malformed messages at once', async () => {
     await using test = open(Array.from({ length: 5 }, () => [message('hello', 'bad')]));
     await waitUntil(() => expect(test.seen.time.waiting).toEqual([1_000]));
     expect(test.seen.receives).toBe(1);
@@ -125,14 +125,14 @@ describe('the SQS intake', () => {
     await waitUntil(() => expect(test.seen.receives).toBe(2));
   });
 
-  it('pauses when no message can be removed', async () => {
+  it('pauses if no message of a batch can be removed', async () => {
     const answers = Array.from({ length: 5 }, () => [message(labelUpdated('a'), 'r')]);
     await using test = open(answers, { failEach: 1 });
     await waitUntil(() => expect(test.seen.time.waiting).toEqual([1_000]));
     expect([test.seen.receives, test.seen.takes, test.seen.progress]).toEqual([1, 1, [undefined]]);
   });
 
-  it('retries with growing waits and honors Retry-After', async () => {
+  it('retries with increasing waits, and honors Retry-After', async () => {
     const away = new AppError('STORE_UNAVAILABLE');
     const slow = new AppError('THROTTLED', { retryAfterMs: 30_000 });
     await using test = open([away, away, away, slow, [message(labelUpdated('a'), 'r')]]);

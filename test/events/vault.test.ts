@@ -21,7 +21,7 @@ interface World extends AsyncDisposable {
   connected(times?: number): Promise<void>;
 }
 
-/** Waits return at once, up to `mostWaits` of them. */
+/** Up to `mostWaits` waits return at once. */
 async function open(config: Readonly<Record<string, unknown>> = {}, maxWaits = 1_000): Promise<World> {
   const server = await startVaultServer();
   const events = await startVaultEvents(server);
@@ -90,7 +90,7 @@ const APP_ROLE = {
 };
 
 describe('the Vault event stream', () => {
-  it("is opened with the store's own login and namespace", async () => {
+  it("is opened with the store's login and namespace", async () => {
     await using world = await open({ namespace: 'admin/team', ...APP_ROLE });
     await world.connected();
     expect(world.events.handshakes).toEqual([
@@ -103,7 +103,7 @@ describe('the Vault event stream', () => {
     expect(world.server.logins).toBe(1);
   });
 
-  it('submits keys for every kind of change', async () => {
+  it('submits the key for every kind of change', async () => {
     await using world = await open();
     await world.connected();
     const { events } = world;
@@ -150,7 +150,7 @@ describe('the Vault event stream', () => {
     await waitUntil(() => expect(world.keys).toEqual(['a', 'b', 'c', 'd']));
   });
 
-  it('ignores events of other engines and stays open', async () => {
+  it('ignores events of other engines and malformed events, and stays open', async () => {
     await using world = await open();
     await world.connected();
     const { events } = world;
@@ -173,7 +173,7 @@ describe('the Vault event stream', () => {
     ['no longer WebSocket', (world: World) => world.events.sendBytes(Buffer.from('HTTP/1.1 500\r\n\r\n'))],
     ['one frame that is too large', (world: World) => world.events.sendBytes(hugeFrame(2 ** 31))],
     ['masked', (world: World) => world.events.sendBytes(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 97]))],
-  ])('reconnects when it is %s', async (_, breakStream) => {
+  ])('is reopened if it is %s', async (_, breakStream) => {
     await using world = await open();
     await world.connected();
     breakStream(world);
@@ -183,7 +183,7 @@ describe('the Vault event stream', () => {
     expect(world.progress.map((error) => error?.code)).toEqual([undefined, 'STORE_UNAVAILABLE', undefined]);
   });
 
-  it('retries with growing waits while it is cut right after opening', async () => {
+  it('is retried with increasing waits if it is cut right after opening', async () => {
     await using world = await open({}, 9);
     for (let times = 1; times < 10; times += 1) {
       await world.connected(times);
@@ -197,7 +197,7 @@ describe('the Vault event stream', () => {
     [403, 'ACCESS_DENIED'],
     [404, 'CONFIG_INVALID'],
     [405, 'CONFIG_INVALID'],
-  ])('answered with %i is retried slowly', async (status, code) => {
+  ])('is retried slowly if the server returns %i', async (status, code) => {
     await using world = await open({}, 3);
     await waitUntil(() => expect(world.progress).not.toEqual([]));
     world.events.refuse = { status };
@@ -210,7 +210,7 @@ describe('the Vault event stream', () => {
     expect(`${error?.message}${error?.cause}`).not.toContain('mArKeR');
   });
 
-  it('is retried as after an outage when the server is unhealthy', async () => {
+  it('is retried like after an outage if the server is unhealthy', async () => {
     await using world = await open({}, 3);
     world.events.refuse = { status: 503 };
     world.events.drop();
@@ -218,7 +218,7 @@ describe('the Vault event stream', () => {
     expect(world.progress.at(-1)).toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('logs in again when the token has expired', async () => {
+  it('uses a new login if the token has expired', async () => {
     await using world = await open(APP_ROLE);
     await world.connected();
     world.server.revokeAll();
@@ -248,7 +248,7 @@ describe('the Vault event stream', () => {
     ['another protocol', 'https://127.0.0.1:1/v1/sys/events/subscribe/kv*?json=true'],
     ['nowhere', 'http://'],
     ['itself', '/v1/sys/events/subscribe/kv*?json=true'],
-  ])('does not send the token to a redirect to %s', async (_, location) => {
+  ])('does not send the token to the redirect target %s', async (_, location) => {
     await using world = await open({}, 2);
     await world.connected();
     world.events.refuse = { status: 307, location };
@@ -258,7 +258,7 @@ describe('the Vault event stream', () => {
     expect(world.events.handshakes.length).toBeLessThanOrEqual(5);
   });
 
-  it('closes at once when the intake is disposed', async () => {
+  it('is closed at once if the intake is disposed', async () => {
     const world = await open();
     await world.connected();
     await world[Symbol.asyncDispose]();
@@ -267,11 +267,11 @@ describe('the Vault event stream', () => {
   });
 });
 
-describe('a stream that was alive', () => {
+describe('a stream that was open for a while', () => {
   const closed = new AppError('STORE_UNAVAILABLE');
   type Progress = AppError['code'] | 'well';
 
-  /** @param ends The ends of the streams in order. The last stream stays open. */
+  /** @param ends The end of each stream, in order. The last stream stays open. */
   async function follow(ends: readonly { readonly wasAlive: boolean; readonly error: AppError }[]) {
     const progress: Progress[] = [];
     const waits: number[] = [];
@@ -311,7 +311,7 @@ describe('a stream that was alive', () => {
     return { progress, waits };
   }
 
-  it('may end with its token without a failure, and is soon reopened', async () => {
+  it('is reopened soon and reports no failure if it ends together with its token', async () => {
     const { progress, waits } = await follow([
       { wasAlive: true, error: closed },
       { wasAlive: true, error: closed },
@@ -320,7 +320,7 @@ describe('a stream that was alive', () => {
     expect(waits).toEqual([1_000, 1_000]);
   });
 
-  it('reports a failure when the next one does not stay open', async () => {
+  it('reports a failure if the next stream does not stay open', async () => {
     const { progress } = await follow([
       { wasAlive: true, error: closed },
       { wasAlive: false, error: closed },
@@ -330,7 +330,7 @@ describe('a stream that was alive', () => {
   });
 
   it.each(['TIMEOUT', 'ACCESS_DENIED', 'CONFIG_INVALID'] as const)(
-    'reports a failure when it ends with %s',
+    'reports a failure if it ends with %s',
     async (code) => {
       const { progress } = await follow([{ wasAlive: true, error: new AppError(code) }]);
       expect(progress.at(-1)).toBe(code);
@@ -338,6 +338,6 @@ describe('a stream that was alive', () => {
   );
 });
 
-it('the test events have the documented form', () => {
+it('the events that these tests send have the documented format', () => {
   expect(JSON.parse(eventText('kv-v2/data-write', 'secret/data/a'))).toMatchObject({ specversion: '1.0' });
 });

@@ -17,7 +17,7 @@ const run = promisify(execFile);
 const PYTHON_3_9 = ['-c', 'import sys; sys.exit(sys.version_info < (3, 9))'];
 const hasPython = (await thisMachine.run('python3', PYTHON_3_9)).status === 0;
 
-/** Updates a volume like the kubelet: creates a folder and renames a link to it. */
+/** Updates a mounted volume like the kubelet: writes a new folder and atomically replaces the link to it. */
 async function mount(path: string, name: string, value: string): Promise<void> {
   await mkdir(join(path, name));
   await writeFile(join(path, name, 'signing-key'), value);
@@ -26,7 +26,7 @@ async function mount(path: string, name: string, value: string): Promise<void> {
 }
 
 describe.skipIf(!hasPython)('the Python service of the examples (needs Python 3.9 as `python3`)', () => {
-  it('passes its own tests with the command of its README', async () => {
+  it('passes its own tests with the command in its README', async () => {
     const text = await readFile(join(FOLDER, 'README.md'), 'utf8');
     const command = blocksOf({ path: 'examples/python-service/README.md', text }).find(
       ({ language }) => language === 'sh',
@@ -36,7 +36,7 @@ describe.skipIf(!hasPython)('the Python service of the examples (needs Python 3.
     expect(stderr).toMatch(/Ran \d{2} tests[\s\S]*\nOK\n$/);
   });
 
-  it('follows its mounted files at runtime, and never prints their content', async () => {
+  it('reloads changed files at runtime, and never prints their content', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-mount-'));
     await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
     await mount(folder, '..1', 'first-key');

@@ -16,9 +16,9 @@ type Input = Readonly<Record<string, unknown>>;
 
 export interface OperationContext {
   readonly store: AwsStore;
-  /** Throws the configured error of one secret. */
+  /** Throws the error that the test configured for this secret, if any. */
   checkKey(operation: string, secret: StoredSecret): void;
-  /** The page size of BatchGetSecretValue, which AWS may reduce. */
+  /** The page size of BatchGetSecretValue. AWS may return smaller pages than requested. */
   readonly batchPage: number;
 }
 
@@ -88,7 +88,7 @@ function list({ store }: OperationContext, input: Input): object {
   };
 }
 
-/** Names and tags match by prefix. */
+/** AWS matches names and tags by prefix. */
 function matchesFilter(
   secret: StoredSecret,
   { Key: key, Values: values }: { Key: string; Values: readonly string[] },
@@ -124,7 +124,7 @@ function describe({ arn, name, tags, versions, deletedAt }: StoredSecret): objec
   };
 }
 
-/** Versions without a stage are not listed. */
+/** AWS does not list versions without a stage. */
 function stagesOf({ versions }: StoredSecret): Record<string, string[]> {
   return Object.fromEntries(
     versions.filter(({ stages }) => stages.size > 0).map(({ id, stages }) => [id, [...stages]]),

@@ -12,7 +12,7 @@ import { AwsError, startAwsServer } from './aws-server.ts';
 const REGION = 'eu-west-1';
 const ROLE = 'arn:aws:iam::123456789012:role/x';
 
-/** The fake with the real SDK, without retries. */
+/** The fake server with the real SDK, which does not retry. */
 async function open() {
   const server = await startAwsServer();
   const { accessKeyId, secretAccessKey } = server.root;
@@ -53,7 +53,7 @@ describe('the AWS fake', () => {
     await expect(get({ VersionStage: 'X' })).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });
 
-  it('describes secrets, and lists them by page and by prefix', async () => {
+  it('describes secrets, and lists them in pages and by prefix', async () => {
     await using aws = await open();
     for (let index = 0; index < 12; index += 1)
       aws.server.store.put(`p/${index}`, 'x', { tags: { n: `${index}` } });
@@ -74,7 +74,7 @@ describe('the AWS fake', () => {
     await expect(aws.get('p/0')).rejects.toMatchObject({ name: 'InvalidRequestException' });
   });
 
-  it('accepts at most 20 ids in a batch, and reports those without a value', async () => {
+  it('accepts at most 20 ids in a batch, and reports ids without a value', async () => {
     await using aws = await open();
     const ids = Array.from({ length: 21 }, (_, index) => `k${index}`);
     for (const id of ids.slice(1)) aws.server.store.put(id, id);

@@ -24,7 +24,7 @@ export interface Grant {
   readonly role?: string;
 }
 
-/** A fault instead of the normal answer: an AWS error, another answer, or one of these. */
+/** The fault that replaces a normal answer: an AWS error, a given answer, or one of these kinds. */
 export type AwsFault =
   | AwsError
   | { readonly answer: object }
@@ -37,35 +37,36 @@ export type AwsFault =
   | 'wrong form';
 
 /**
- * A fake of AWS Secrets Manager and STS over HTTP for the operations that we use. It also serves container and instance
- * credentials. Checks that a signature is present and its access key is valid, but not the signature itself.
+ * A fake of AWS Secrets Manager and STS over HTTP, for the operations that the bridge uses. It also serves container
+ * and instance credentials. Requests need a signature with a valid access key. The fake does not verify the signature
+ * itself.
  */
 export interface AwsServer extends AsyncDisposable {
   readonly address: string;
   readonly store: AwsStore;
-  /** Never expires. */
+  /** These credentials never expire. */
   readonly root: Grant;
   /** The received operations in order, for example `GetSecretValue` or `AssumeRole`. */
   readonly requests: { readonly operation: string; readonly input: Readonly<Record<string, unknown>> }[];
   /** The number of requests for an operation. */
   count(operation: string): number;
-  /** Sets the fault of these operations, or none. `BatchGetSecretValue item` is one secret of a batch. */
+  /** Sets or removes the fault of these operations. `BatchGetSecretValue item` affects a single secret of a batch. */
   fail(fault: AwsFault | undefined, operations?: RegExp): void;
-  /** Sets the fault of one secret. */
+  /** Sets or removes the fault of one secret. */
   failKey(name: string, error: AwsError | undefined, operations?: RegExp): void;
-  /** The lifetime of login credentials. */
+  /** The lifetime of credentials from a login. */
   sessionMs: number;
-  /** Expires all login credentials. */
+  /** Expires all credentials from logins. */
   expireAll(): void;
   addGrant(grant: Grant): void;
   /** The secret keys and session tokens of all credentials. */
   secrets(): readonly string[];
-  /** The tokens that may assume a role. Undefined accepts any. */
+  /** The web identity tokens that may assume a role. Undefined accepts any token. */
   webTokens: readonly string[] | undefined;
   /** The offset of the `Date` header in milliseconds. */
   skewMs: number;
   batchPage: number;
-  /** Called when a request will get no answer. */
+  /** Called when the fake leaves a request unanswered. */
   onHang: () => void;
   readonly containerToken: string;
 }
@@ -273,7 +274,7 @@ function html(fault: 'html' | 'html 403'): Reply {
   };
 }
 
-/** Valid JSON or XML with the expected fields in the wrong place. */
+/** Returns valid JSON or XML whose expected fields have another form or name. */
 function misshapen({ body, ...reply }: Reply): Reply {
   if (!reply.type.includes('json')) return { ...reply, body: body.replaceAll('Credentials>', 'Keys>') };
   const lists = { SecretList: 'no list', SecretValues: 'no list', Errors: 'no list' };
@@ -283,7 +284,7 @@ function misshapen({ body, ...reply }: Reply): Reply {
   };
 }
 
-/** @param isCut Sends half of the body without an error. */
+/** @param isCut Whether to send only half of the body, without an error. */
 function send(outgoing: ServerResponse, { status, type, body }: Reply, isCut: boolean): void {
   outgoing.writeHead(status, { 'content-type': type });
   outgoing.end(isCut ? body.slice(0, body.length / 2) : body);

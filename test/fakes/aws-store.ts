@@ -58,7 +58,7 @@ export class AwsStore {
     else if (secret !== undefined) secret.deletedAt = Math.floor(Date.now() / 1000) + 7 * 86_400;
   }
 
-  /** Finds by name, ARN, or ARN without the suffix. */
+  /** Finds a secret by name, by ARN, or by ARN without the random suffix. */
   get(id: string): StoredSecret | undefined {
     const existing = this.#secrets.get(id);
     if (existing !== undefined) return existing;

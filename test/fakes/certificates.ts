@@ -7,26 +7,26 @@ export interface Issued {
 }
 
 export interface IssueOptions {
-  /** DNS names and IPv4 addresses. */
+  /** DNS names and IPv4 addresses of the certificate. */
   readonly names?: readonly string[];
   readonly notBefore?: Date;
   readonly notAfter?: Date;
-  /** The type of the certified key. Signatures always use ECDSA. */
+  /** The key type of the issued certificate. The authority always signs with ECDSA. */
   readonly keyType?: 'ec' | 'rsa' | 'ed25519';
 }
 
 export interface Authority {
   readonly ca: string;
-  /** Its own private key. */
+  /** The private key of the authority. */
   readonly key: string;
   issue(options?: IssueOptions): Issued;
-  /** An intermediate authority, certified by this one. */
+  /** Creates an intermediate authority whose certificate this authority signs. */
   intermediate(name: string): Authority;
 }
 
 const DAY_MS = 86_400_000;
 
-/** A certificate authority for tests (X.509 v3, RFC 5280, ECDSA P-256), made with Node only. */
+/** A certificate authority for tests (X.509 v3, RFC 5280, ECDSA P-256) that uses only Node's own modules. */
 export function createAuthority(name = 'Test CA'): Authority {
   const { publicKey, privateKey } = keyPair();
   return authority(name, privateKey, {

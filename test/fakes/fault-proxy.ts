@@ -28,7 +28,7 @@ export type Fault = (typeof FAULTS)[number];
 
 export interface FaultProxy extends AsyncDisposable {
   readonly address: string;
-  /** Sets the fault of requests whose path matches, or none. */
+  /** Sets or removes the fault of requests whose path matches. */
   set(fault: Fault | undefined, path?: RegExp): void;
   /** All received requests with their headers. */
   readonly requests: readonly {
@@ -36,7 +36,7 @@ export interface FaultProxy extends AsyncDisposable {
     readonly path: string;
     readonly headers: IncomingMessage['headers'];
   }[];
-  /** Called when a request will get no answer, so that a test need not wait for a timeout. */
+  /** Called when the fake leaves a request unanswered, so a test need not wait for a timeout. */
   onHang: () => void;
   /** Resolves when a matching request arrives. */
   arrival(path: RegExp): Promise<void>;
@@ -52,7 +52,7 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   unauthorized: () => ({ status: 401, body: errors('unauthorized') }),
   forbidden: () => ({ status: 403, body: errors('1 error occurred:\n\t* permission denied\n\n') }),
   'wrong mount': () => ({ status: 404, body: errors('no handler for route "x". route entry not found.') }),
-  // The answer of a gateway without a matching route.
+  // An API gateway answers like this when no route matches.
   'not found at another host': () => ({
     status: 404,
     body: '{"message":"no Route matched with those values"}',
@@ -75,7 +75,7 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   'invalid JSON': () => ({ status: 200, body: '{"data":{"data":{"a":"1"}' }),
 };
 
-/** A proxy in front of a real server, which can inject faults. */
+/** A proxy in front of a real server that can inject faults. */
 export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   const requests: FaultProxy['requests'][number][] = [];
   const waiting = new Set<{ path: RegExp; resolve: () => void }>();

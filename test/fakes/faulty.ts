@@ -1,17 +1,17 @@
-/** One call of a port, before it runs or after it succeeded. */
+/** A hook point of a port call: before the call, or after it succeeded. */
 export interface Step {
-  /** `<port>.<method>`. */
+  /** The called method, as `<port>.<method>`. */
   readonly call: string;
   readonly phase: 'before' | 'after';
   readonly args: readonly unknown[];
 }
 
-/** Called at every step. It throws to make the call fail, or waits to delay it. */
+/** Called at every step. It can throw to make the call fail, or wait to delay the call. */
 export type Watch = (step: Step) => void | Promise<void>;
 
 /**
- * Wraps any port with hooks. If `before` throws, the call is not made; if `after` throws, its result is lost. Only
- * methods that return a promise are wrapped.
+ * Wraps any port with hooks. If the hook throws before the call, the call does not happen. If the hook throws after the
+ * call, the result is lost. Only methods that return a promise are wrapped.
  */
 export function faulty<Port extends object>(name: string, port: Port, watch: Watch): Port {
   return new Proxy(port, {
@@ -40,18 +40,20 @@ const SYNCHRONOUS: readonly (string | symbol)[] = [
   'exclusivelyOwned',
 ];
 
-/** Thrown at the point of a simulated process crash. */
+/** The error of a simulated process crash. */
 export class Crash extends Error {
   override readonly name = 'Crash';
 }
 
 export interface CrashPlan {
   readonly watch: Watch;
-  /** Every step so far, as `<phase> <call>`. */
+  /** All steps so far, as `<phase> <call>`. */
   readonly steps: readonly string[];
 }
 
-/** Simulates a crash at the given step, counted from 1. That step and all later ones have no effect. 0: never. */
+/**
+ * Simulates a crash at the given step, counted from 1. That step and all later ones have no effect. 0 means no crash.
+ */
 export function crashAt(number: number): CrashPlan {
   const steps: string[] = [];
   return {
@@ -64,7 +66,7 @@ export function crashAt(number: number): CrashPlan {
   };
 }
 
-/** Fails matching calls before or after they run, each time or only the first times. */
+/** Fails matching calls before or after they run, either always or only the first few times. */
 export function failing(
   call: string | RegExp,
   error: unknown,
@@ -81,13 +83,13 @@ export function failing(
 
 export interface Gate {
   readonly watch: Watch;
-  /** Resolves when a matching call waits at the gate. */
+  /** Resolves when a matching call has arrived at the gate. */
   readonly arrived: Promise<void>;
-  /** Lets waiting and later calls pass. */
+  /** Opens the gate, so waiting and later calls continue. */
   open(): void;
 }
 
-/** Holds matching calls until the gate opens. */
+/** Makes matching calls wait until the test opens the gate. */
 export function gate(call: string, phase: Step['phase'] = 'before'): Gate {
   const arrival = Promise.withResolvers<void>();
   const opening = Promise.withResolvers<void>();

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 
-/** Faults of any server, as a client observes them. */
+/** Faults that any server can have, as a client observes them. */
 export const HTTP_FAULTS = [
   'bad request',
   'unauthorized',
@@ -47,7 +47,7 @@ export function html(status: number): Canned {
   return { status, body: HTML, type: 'text/html; charset=utf-8' };
 }
 
-/** Answers that are not specific to one server. */
+/** Faulty answers that are not specific to one server. */
 export const FORMLESS = {
   'forbidden, in HTML': () => html(403),
   'not found, in HTML': () => html(404),
@@ -59,7 +59,7 @@ export const FORMLESS = {
   empty: () => ({ status: 200, body: '' }),
 } as const satisfies Partial<Record<HttpFault, () => Canned>>;
 
-/** Requests to slow down, with each form of `Retry-After`. */
+/** Answers that ask the client to slow down, with each form of `Retry-After`. */
 export function laters(throttled: Canned) {
   const after = (text: string): Canned => ({ ...throttled, headers: { 'retry-after': text } });
   return {
@@ -81,7 +81,7 @@ export function sendCanned(outgoing: ServerResponse, { status, body, type, heade
 export interface Exchange {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
-  /** Called when the request will get no answer, so that a test need not wait for a timeout. */
+  /** Called when the server leaves the request unanswered, so a test need not wait for a timeout. */
   readonly onHang: () => void;
 }
 
@@ -123,7 +123,7 @@ export async function applyFault(
   });
 }
 
-/** A socket cannot be reset below TLS. */
+/** Node cannot reset the TCP connection below a TLS socket, so this only closes it. */
 function reset({ socket }: IncomingMessage): void {
   if (socket instanceof TLSSocket) socket.destroy();
   else socket.resetAndDestroy();

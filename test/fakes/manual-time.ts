@@ -3,12 +3,12 @@ import type { Clock } from '../../src/core/clock.ts';
 export interface ManualTime extends Clock {
   /** Advances the time and runs due timers in order. */
   advance(ms: number): Promise<void>;
-  /** Sets the time without running timers, like changing a system clock. */
+  /** Sets the time without running timers, like a change of the system clock. */
   set(now: number): void;
-  /** Runs the callback after the time. Returns a function that cancels it. */
+  /** Runs the callback after this time. Returns a function that cancels the timer. */
   wake(callback: () => void, ms: number): () => void;
   sleep(ms: number, signal: AbortSignal | undefined): Promise<void>;
-  /** The pending timers, as times from now. */
+  /** The remaining times of the pending timers. */
   readonly waiting: readonly number[];
 }
 

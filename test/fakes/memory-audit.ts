@@ -10,9 +10,9 @@ import { formatTarget } from '../../src/core/target.ts';
 export interface MemoryAudit extends AuditStore {
   /** Everything recorded so far, oldest first. */
   readonly records: readonly AuditRecord[];
-  /** While set, every append fails with it and stores nothing. */
+  /** While set, every append throws this error and stores nothing. */
   failure: AppError | undefined;
-  /** Opens the same records as another process. */
+  /** Opens the same records as another process would. */
   another(replica: string): MemoryAudit;
 }
 
@@ -23,11 +23,11 @@ export interface MemoryAuditOptions {
 }
 
 interface Log {
-  /** The records after the base. */
+  /** The records that are not pruned. */
   readonly records: AuditRecord[];
   readonly stored: StoredRecord[];
   base: Head;
-  /** Pruned records that queries still use, oldest first. */
+  /** Pruned records that queries still return, oldest first. */
   readonly pruned: AuditRecord[];
   readonly running: Set<string>;
   readonly queues: Map<string, Promise<void>>;
@@ -181,7 +181,7 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
           ({ sequence, hash }) => sequence === until.sequence && hash === until.hash,
         );
         if (index < 0) throw unavailable('it does not contain the record to prune up to');
-        // Keeps all of them. Real stores keep only the latest ones, which their own suite tests.
+        // Retains all pruned records. Real stores retain only the latest ones, which their own tests cover.
         log.pruned.push(...log.records.splice(0, index + 1));
         log.stored.splice(0, index + 1);
         log.base = { sequence: until.sequence, hash: until.hash };

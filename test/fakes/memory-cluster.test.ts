@@ -71,25 +71,25 @@ describe('the memory cluster as a test double', () => {
     await expect(cluster.read(id)).resolves.toBeUndefined();
   });
 
-  it('can apply a write and lose its response', async () => {
+  it('applies a write and loses its response', async () => {
     const cluster = createMemoryCluster();
     cluster.loseAnswer('create', new AppError('CLUSTER_UNAVAILABLE'));
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
     expect((await readNow(cluster, id)).labels).toEqual(manifest().labels);
   });
 
-  it('can run another writer before a call', async () => {
+  it('runs another writer before a call', async () => {
     const cluster = createMemoryCluster();
     cluster.before('create', () => cluster.put(id, { data: {} }));
     expect(await cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
   });
 
-  it('can be limited to given namespaces', async () => {
+  it('contains only the given namespaces', async () => {
     const cluster = createMemoryCluster({ namespaces: ['other'] });
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'NAMESPACE_MISSING' });
   });
 
-  it('can interrupt its watches, which then restart', async () => {
+  it('interrupts its watches, which then restart', async () => {
     const cluster = createMemoryCluster();
     await using log = openWatchLog(cluster, { namespace: 'team' });
     await log.until(({ listCount }) => listCount() === 1);

@@ -38,7 +38,7 @@ type Change = 'create' | 'replace' | 'remove' | 'merge';
 type Call = 'read' | Change | 'list' | 'namespaces' | 'ownSecret' | 'may' | 'ping';
 
 export interface MemoryClusterOptions {
-  /** Existing namespaces, with their labels. Default: every namespace exists. */
+  /** The existing namespaces with their labels. By default, every namespace exists. */
   readonly namespaces?: readonly string[] | Namespaces;
   readonly ownNamespace?: string;
   readonly inCluster?: boolean;
@@ -48,17 +48,17 @@ export interface MemoryClusterOptions {
   readonly configMaps?: ConfigMaps;
 }
 
-/** The cluster port in memory, with the API server's rules for versions, field owners and immutable Secrets. */
+/** The cluster port in memory. It follows the API server's rules for versions, field owners and immutable Secrets. */
 export interface MemoryCluster extends Cluster {
-  /** The applied changes. */
+  /** The number of applied changes. */
   readonly writes: readonly { readonly kind: Change; readonly id: TargetId }[];
   /** The number of calls of each method, including failed ones. */
   readonly calls: Readonly<Record<Call, number>>;
-  /** Makes the next calls of a method fail, one for each error; `undefined` lets one succeed. */
+  /** Makes the next calls of a method fail, each with one of the errors. For `undefined`, the call succeeds. */
   fail(call: Call, ...errors: readonly (AppError | undefined)[]): void;
   /** Applies the next write and loses its response. */
   loseAnswer(call: Change, error: AppError): void;
-  /** Runs just before the next call of a method, as a concurrent writer. */
+  /** Runs an action just before the next call of a method, as a concurrent writer would. */
   before(call: Call, action: () => void): void;
   /** Creates or replaces a Secret as another writer. */
   put(id: TargetId, raw: JsonObject): void;
@@ -243,7 +243,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       if (needsRecreation(now, change)) throw new AppError('IMMUTABLE', { subject: formatTarget(live.id) });
       if (dryRun) return { kind: 'written', resourceVersion: '0' };
       const raw = changedSecret(before, change);
-      // Like an API server, an identical object changes nothing and keeps the version.
+      // Like the API server, writes nothing for an identical object and keeps the version.
       if (JSON.stringify(raw) === JSON.stringify(before))
         return { kind: 'written', resourceVersion: now.resourceVersion };
       return written('replace', live.id, withOwnership(raw, before));

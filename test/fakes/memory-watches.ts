@@ -3,14 +3,16 @@ import { checkScope } from '../../src/cluster/names.ts';
 import type { AppError } from '../../src/core/errors.ts';
 import { formatTarget, type TargetId } from '../../src/core/target.ts';
 
-/** The watches of a memory cluster. Events are delivered in a microtask, never within the write itself. */
+/**
+ * The watches of a memory cluster. A microtask delivers each event, so a write never triggers a listener synchronously.
+ */
 export interface MemoryWatches {
   watch(scope: WatchScope, handlers: WatchHandlers): AsyncDisposable;
   watchNamespaces(handlers: NamespaceHandlers): AsyncDisposable;
   changed(meta: SecretMeta): void;
   deleted(id: TargetId): void;
   namespacesChanged(): void;
-  /** Makes every watch fail and restart. Changes in between appear only in the new list. */
+  /** Makes every watch fail and restart. Changes between the two appear only in the new list. */
   interrupt(error: AppError): void;
   readonly scopes: readonly WatchScope[];
 }
@@ -95,7 +97,7 @@ export function createMemoryWatches(find: (scope: WatchScope) => readonly Secret
   };
 }
 
-/** Records the manager of each part of the content like an API server: an unchanged value keeps its manager. */
+/** Records the manager of each field like an API server. An unchanged value keeps its manager. */
 export interface MemoryWriters {
   wrote(id: TargetId, by: 'us' | 'others', fields: ReadonlyMap<string, unknown>): void;
   forget(id: TargetId): void;

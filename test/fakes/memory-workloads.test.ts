@@ -4,7 +4,7 @@ import { createMemoryWorkloads } from './memory-workloads.ts';
 
 const id = { kind: 'Deployment', namespace: 'team', name: 'app' } as const;
 
-it('memory workloads roll after an annotation until the test settles them', async () => {
+it('memory workloads run a rollout after an annotation until the test completes it', async () => {
   const workloads = createMemoryWorkloads();
   workloads.put(id, { labels: { tier: 'web' }, podAnnotations: { theirs: '1' } });
   const live = await workloads.read(id);

@@ -9,7 +9,7 @@ export interface MemoryWorkload {
   readonly foreign?: readonly string[];
 }
 
-/** Workloads in memory. An annotated workload rolls until the test settles it. */
+/** Workloads in memory. An annotation starts a rollout, and the test completes it. */
 export interface MemoryWorkloads extends Workloads {
   put(id: WorkloadId, workload?: MemoryWorkload): void;
   forget(id: WorkloadId): void;
@@ -19,7 +19,7 @@ export interface MemoryWorkloads extends Workloads {
     readonly id: WorkloadId;
     readonly annotations: Readonly<Record<string, string>>;
   }[];
-  /** Makes the next calls fail, one for each error; `undefined` lets one succeed. */
+  /** Makes the next calls fail, each with one of the errors. For `undefined`, the call succeeds. */
   fail(call: 'read' | 'list' | 'annotatePods', ...errors: readonly (AppError | undefined)[]): void;
 }
 

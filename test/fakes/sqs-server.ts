@@ -5,7 +5,7 @@ import { AwsError } from './aws-operations.ts';
 import { bodyOf } from './body.ts';
 import { closeServer, listen } from './loopback.ts';
 
-/** A fault instead of the normal answer. */
+/** The fault that replaces a normal answer. */
 export type SqsFault = AwsError | 'none' | 'reset' | { readonly status: number; readonly retryAfter: number };
 
 interface Stored {
@@ -17,8 +17,8 @@ interface Stored {
 }
 
 /**
- * A fake of SQS over HTTP with its JSON protocol, for the operations that we use. A receipt is valid until the message
- * is delivered again. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
+ * A fake of SQS over HTTP with its JSON protocol, for the operations that the bridge uses. A receipt is valid until the
+ * message is delivered again. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
  */
 export interface SqsServer extends AsyncDisposable {
   readonly queueUrl: string;
@@ -29,13 +29,13 @@ export interface SqsServer extends AsyncDisposable {
   readonly requests: {
     readonly operation: string;
     readonly input: Readonly<Record<string, unknown>>;
-    /** The signed region and the access key. */
+    /** The region and the access key of the last signature. */
     readonly region: string | undefined;
     readonly accessKeyId: string | undefined;
   }[];
-  /** Faults for the next requests, one each. */
+  /** The faults of the next requests, one for each request. */
   readonly faults: SqsFault[];
-  /** How long a delivered message is hidden. */
+  /** The visibility timeout of delivered messages. */
   hiddenMs: number;
   /** The long polls that currently wait. */
   readonly polls: number;
@@ -77,7 +77,7 @@ export async function startSqsServer({
       await Promise.race([promise, disconnected]);
       clearTimeout(timer);
       waiting.delete(resolve);
-      // A disconnected client must receive no message.
+      // A client that has disconnected must not receive a message.
       if (!isDisconnected) batch = visible(limit, hiddenMs);
     }
     if (batch.length === 0) return {};

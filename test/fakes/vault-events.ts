@@ -8,18 +8,18 @@ import { listen } from './loopback.ts';
 import type { VaultServer } from './vault-server.ts';
 
 /**
- * A fake of the event stream of Vault Enterprise (`sys/events/subscribe`) in front of another Vault. It implements
- * WebSocket itself, so that it can also violate the protocol.
+ * A fake of the event stream of Vault Enterprise (`sys/events/subscribe`), in front of another Vault. Its own WebSocket
+ * implementation can violate the protocol on request.
  */
 export interface VaultEvents extends AsyncDisposable {
   readonly address: string;
-  /** The path and the identifying headers of each handshake. */
+  /** The path and the authentication headers of each handshake. */
   readonly handshakes: readonly Handshake[];
   /** The number of open streams. */
   readonly streams: number;
-  /** An answer that replaces a successful handshake. */
+  /** The answer to the next handshakes, instead of a successful one. */
   refuse: { readonly status: number; readonly location?: string } | undefined;
-  /** Reads but never answers, not even pings. */
+  /** Whether the server ignores everything that it receives, even pings. */
   silent: boolean;
   /** Sends an event in the format of Vault 1.16 to each stream. */
   send(type: string, path: string, more?: Readonly<Record<string, unknown>>): void;
@@ -78,10 +78,10 @@ export async function startVaultEvents(vault: VaultServer, tls?: Issued): Promis
     streams.add(socket);
     socket.on('close', () => streams.delete(socket));
     socket.on('error', () => socket.destroy());
-    socket.on('end', () => socket.end()); // Sockets of an HTTP server stay half open otherwise.
+    socket.on('end', () => socket.end()); // Without this, an HTTP server keeps the socket half open.
     socket.on('data', (chunk: Buffer) => {
       if (state.silent) return;
-      // On loopback, a small client frame arrives in one piece.
+      // A small client frame arrives in one chunk on loopback, so parsing its first byte is enough.
       if (((chunk[0] ?? 0) & 0xf) === PING) socket.write(frame(PONG, Buffer.alloc(0)));
       if (((chunk[0] ?? 0) & 0xf) === CLOSE) socket.end(frame(CLOSE, Buffer.alloc(0)));
     });
@@ -168,7 +168,7 @@ function lengthOf(size: number): Buffer {
   return bytes;
 }
 
-/** The header of a frame that claims this size. */
+/** The header of a frame that declares this size. */
 export function hugeFrame(size: number): Buffer {
   return Buffer.concat([Buffer.from([0x80 | TEXT, 127]), lengthOf(size)]);
 }

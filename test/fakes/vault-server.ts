@@ -4,29 +4,30 @@ import { bodyOf } from './body.ts';
 import { closeServer, listen } from './loopback.ts';
 
 /**
- * A fake of OpenBao 2.7 for the paths that we use: key/value engines of both versions, tokens, logins, wrapped secret
- * ids and the lookup of a mount. A secret is given as text, because the spelling of its numbers must survive.
+ * A fake of OpenBao 2.7 for the paths that the bridge uses: key/value engines of both versions, tokens, logins, wrapped
+ * secret ids and the lookup of a mount. Secrets are given as JSON text, because the fake must keep the spelling of
+ * numbers.
  */
 export interface VaultServer extends AsyncDisposable {
   readonly address: string;
   /** A token with all rights that never expires. */
   readonly rootToken: string;
   readonly requests: string[];
-  /** The request bodies as JSON, `{}` without a body. */
+  /** The request bodies as JSON text. `{}` for a request without a body. */
   readonly bodies: readonly string[];
-  /** @param path Without `data/`. @param json The text of the secret's map. */
+  /** @param path Without `data/`. @param json The secret as a JSON object. */
   put(mount: string, path: string, json: string, customMetadata?: Readonly<Record<string, string>>): void;
-  /** Deletes or destroys the newest version. `forget` removes the key completely. */
+  /** Deletes or destroys the newest version. `forget` removes the key with all its versions. */
   remove(mount: string, path: string, how: 'delete' | 'destroy' | 'forget'): void;
   deny(path: RegExp | undefined): void;
   addToken(token: string, options?: { ttl?: number; renewable?: boolean; mayLookUp?: boolean }): void;
-  /** Replaces the mount with a new, empty engine. Answers of an engine other than `kv` have a lease. */
+  /** Replaces the mount with a new, empty engine. An engine other than `kv` adds a lease to its answers. */
   mount(name: string, version: 1 | 2, type?: string): void;
   /** Accepts logins at this path (for example `auth/jwt/login`) with exactly this body. */
   accept(path: string, body: Readonly<Record<string, unknown>>): void;
   /** Returns a single-use response-wrapping token for this secret id. */
   wrap(secretId: string): string;
-  /** The credentials and token settings of AppRole logins. `ttl` and `mayLookUp` also apply to other logins. */
+  /** The credentials and token settings of AppRole logins. Other logins use `ttl` and `mayLookUp` too. */
   appRole: { roleId: string; secretId: string; ttl: number; mayLookUp: boolean };
   revokeAll(): void;
   readonly logins: number;
@@ -34,7 +35,7 @@ export interface VaultServer extends AsyncDisposable {
   /** The offset of the `Date` header in milliseconds. */
   skewMs: number;
   onRenewal: () => void;
-  /** Called after a list was created and before it is sent. */
+  /** Called between the creation of a list answer and its sending. */
   onList: () => void;
   failRenewals: boolean;
   /** The error text of a rejected login. */
@@ -294,7 +295,7 @@ function one(header: string | string[] | undefined): string {
 }
 
 async function readJson(incoming: IncomingMessage): Promise<unknown> {
-  // The client disconnected, so no answer is needed.
+  // The body is undefined when the client disconnected.
   const text = (await bodyOf(incoming))?.toString() ?? '';
   return text === '' ? {} : JSON.parse(text);
 }

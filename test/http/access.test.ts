@@ -39,8 +39,8 @@ const PROTECTED_ROUTES = ROUTES.flatMap(([method, url, role]) =>
   role === undefined ? [] : [[method, url, role] as const],
 );
 
-describe('the route table of this test', () => {
-  it('lists every route with the role that the API description gives', async () => {
+describe('the route table of these tests', () => {
+  it('lists every route with the role stated in the API description', async () => {
     await using api = await startTestServer();
     const { paths } = (await api.get('/api/openapi.json')).json as {
       paths: Record<string, Record<string, { description?: string; security?: readonly object[] }>>;
@@ -81,7 +81,7 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
     expect(api.calls).toEqual([]);
   });
 
-  it('rejects unknown and partial tokens', async () => {
+  it('rejects unknown and incomplete tokens', async () => {
     await using api = await startTestServer();
     const almostRight = [
       TOKENS.operator.slice(0, -1),
@@ -115,7 +115,7 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
   it('requires the same token for HEAD as for GET', async () => {
     await using api = await startTestServer();
     const { status } = await api.call('HEAD' satisfies Method, withParameters(url));
-    // Exports are audited: a HEAD would record an export that sent nothing.
+    // Exports are audited, so a HEAD request would record an export that sent nothing.
     const isRead = ROUTES.some(([verb, path]) => verb === 'GET' && path === url);
     const takesHead = isRead && url !== '/api/v1/audit/export';
     expect(status).toBe(takesHead ? 401 : 405);
@@ -131,7 +131,7 @@ describe('the metrics route', () => {
 });
 
 describe('a server without tokens', () => {
-  it('rejects every caller, also with an empty token', async () => {
+  it('rejects every caller, including one with an empty token', async () => {
     const nobody = { identify: async () => undefined };
     await using api = await startTestServer({ auth: nobody });
     expect((await api.get('/api/v1/status')).status).toBe(401);
@@ -140,7 +140,7 @@ describe('a server without tokens', () => {
 });
 
 describe('the logger', () => {
-  it('has a line for each request, without its query, URL or token', async () => {
+  it('writes a line for each request without its query, unknown path or token', async () => {
     await using api = await startTestServer();
     await api.get('/api/v1/audit/records?mapping=marker-query');
     await api.get('/marker-path?marker-query');

@@ -10,7 +10,7 @@ describe('the probes', () => {
     expect(await api.call('GET', '/readyz')).toMatchObject({ status: 200, json: { ok: true } });
   });
 
-  it('name only the loops that are stalled', async () => {
+  it('name only the stalled loops', async () => {
     const loop = { ageMs: 90_000, deadlineMs: 60_000 };
     const loops = () => [
       { ...loop, name: 'watch of secrets', stalled: true },
@@ -23,7 +23,7 @@ describe('the probes', () => {
     });
   });
 
-  it('report the code of a readiness failure without its details', async () => {
+  it('report only the code of a readiness failure', async () => {
     const notReady = async () =>
       new AppError('AUDIT_UNAVAILABLE', { subject: 'audit store /somewhere/audit.db' });
     await using api = await startTestServer({ service: { notReady } });
@@ -43,7 +43,7 @@ describe('the probes', () => {
   });
 });
 
-describe('the status, mappings and held routes', () => {
+describe('the status, mappings and holds routes', () => {
   it('return the state of the service', async () => {
     await using api = await startTestServer();
     expect((await api.get('/api/v1/status')).json).toMatchObject({
@@ -74,7 +74,7 @@ describe('the status, mappings and held routes', () => {
 });
 
 describe('the sync and release routes', () => {
-  it('pass the caller and the request id of the response to the service', async () => {
+  it("pass the caller and the response's request id to the service", async () => {
     await using api = await startTestServer();
     const headers = { 'x-request-id': 'theirs' };
     const sync = await api.call('POST', '/api/v1/mappings/db/sync', { token: TOKENS.operator, headers });
@@ -185,14 +185,14 @@ describe('an error response', () => {
     ['/api/v1/nothing', 404, 'NOT_FOUND'],
     [`/api/v1/mappings/${'x'.repeat(101)}`, 414, 'INVALID_REQUEST'],
     ['/api/v1/mappings/%zz', 400, 'INVALID_REQUEST'],
-  ])('has the common form at %s', async (url, status, code) => {
+  ])('has the common error format for %s', async (url, status, code) => {
     await using api = await startTestServer();
     const answer = await api.get(url);
     expect(answer.status).toBe(status);
     expect(answer.json).toEqual(body({ code, requestId: answer.headers['x-request-id'] }));
   });
 
-  it('lists the allowed methods for a wrong method', async () => {
+  it('lists the allowed methods in response to another method', async () => {
     await using api = await startTestServer();
     const token = TOKENS.operator;
     for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'POST'] as const)
@@ -213,7 +213,7 @@ describe('an error response', () => {
     ['text/plain', 'hello', 415],
     ['application/xml', '<a/>', 415],
     ['application/json', `"${'a'.repeat(70_000)}"`, 413],
-  ])('is a 4xx for an invalid body of type %s', async (type, text, status) => {
+  ])('has a 4xx status for an invalid body of type %s', async (type, text, status) => {
     await using api = await startTestServer();
     const answer = await api.call('POST', '/api/v1/mappings/db/sync', {
       token: TOKENS.operator,
@@ -225,7 +225,7 @@ describe('an error response', () => {
   });
 
   it.each(['application/json', 'application/x-www-form-urlencoded', 'text/plain; charset=utf-8', 'none'])(
-    'does not occur for an empty body of type %s',
+    'is not sent for an empty body of type %s',
     async (type) => {
       await using api = await startTestServer();
       const headers = { 'content-type': type, 'content-length': '0' };
@@ -238,7 +238,7 @@ describe('an error response', () => {
     },
   );
 
-  it('hides an unexpected error, which the log locates by request id', async () => {
+  it('hides the details of an unexpected error, which the log contains with the request id', async () => {
     const status = async () => {
       throw Object.assign(new Error('password hunter2 refused'), { statusCode: 418, code: 'EVIL' });
     };
@@ -274,7 +274,7 @@ describe('an error response', () => {
 });
 
 describe('every response', () => {
-  it('forbids caching, framing, sniffing and referrers, and does not name the server', async () => {
+  it('forbids caching, framing, content sniffing and referrers, and does not name the server software', async () => {
     await using api = await startTestServer();
     for (const url of ['/livez', '/api/v1/status', '/nothing', '/metrics', '/api/openapi.json']) {
       const { headers } = await api.get(url);
@@ -296,7 +296,7 @@ describe('every response', () => {
     }
   });
 
-  it('has Retry-After when rate limited, and probes are exempt', async () => {
+  it('contains Retry-After if rate limited, except for probes, which are never limited', async () => {
     await using api = await startTestServer({}, { requests: 3 });
     const statuses = [];
     for (let count = 0; count < 5; count += 1) statuses.push((await api.get('/api/v1/status')).status);

@@ -21,7 +21,7 @@ function postReview(api: TestServer, sequence: number | string, body: unknown, t
 }
 
 describe('the review route', () => {
-  it('reports a missing state', async () => {
+  it('reports a request without a state', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry()]);
     expect(await postReview(api, 1, { note: 'why?' })).toMatchObject({
@@ -30,7 +30,7 @@ describe('the review route', () => {
     });
   });
 
-  it('records the reviewer, and the record shows the review everywhere', async () => {
+  it('records the reviewer, and every route that returns the record includes the review', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry(), bare()]);
     const answer = await postReview(api, 1, { state: 'flagged', note: '<b>why?</b>' });
@@ -67,7 +67,7 @@ describe('the review route', () => {
     expect(api.audit.records).toHaveLength(1);
   });
 
-  it('returns 404 for a missing record, 409 for a review record, and 503 when the audit is down', async () => {
+  it('returns 404 for a missing record, 409 for a review record, and 503 if the audit store is unavailable', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry()]);
     expect(await postReview(api, 9, { state: 'reviewed' })).toMatchObject({
@@ -124,7 +124,7 @@ describe('the record routes', () => {
 });
 
 describe('the export route', () => {
-  it('yields after every chunk, also with ten concurrent exports', async () => {
+  it('yields to other work after every chunk, even with ten concurrent exports', async () => {
     const audit = createMemoryAudit();
     await audit.append(Array.from({ length: 2_000 }, () => bare()));
     let read = 0;
@@ -155,7 +155,7 @@ describe('the export route', () => {
     expect(maxReads).toBeLessThanOrEqual(500);
   });
 
-  it('exports verifiable JSON lines by default', async () => {
+  it('returns verifiable JSON lines by default', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry(), bare()]);
     const answer = await api.get('/api/v1/audit/export?action=update');
@@ -220,7 +220,7 @@ describe('the export route', () => {
     ]);
   });
 
-  it('accepts the filters of the list', async () => {
+  it('accepts the same filters as the list', async () => {
     await using api = await startTestServer();
     await api.audit.append([bare(), entry()]);
     const csv = await api.get('/api/v1/audit/export?format=csv&action=sweep');
@@ -240,7 +240,7 @@ describe('the export route', () => {
     },
   );
 
-  it('fails when the export cannot be recorded', async () => {
+  it('fails if the export cannot be recorded', async () => {
     await using api = await startTestServer();
     api.audit.failure = new AppError('AUDIT_UNAVAILABLE');
     expect(await api.get('/api/v1/audit/export?format=csv')).toMatchObject({
@@ -261,9 +261,9 @@ describe('the export route', () => {
   it.each([
     ['when the client disconnects', (answer: IncomingMessage) => void answer.destroy()],
     ['when the server closes', (_: IncomingMessage, api: TestServer) => void api.server.close(1_000)],
-  ])('cuts an export %s and records how many records were sent', async (_, end) => {
+  ])('ends an export early %s and records how many records were sent', async (_, end) => {
     await using api = await startTestServer();
-    // More than the socket buffers hold.
+    // The records are larger than the socket buffers.
     await api.audit.append(Array.from({ length: 5_000 }, () => entry({ note: 'x'.repeat(5_000) })));
     const url = await api.server.listen('127.0.0.1:0');
     const headers = { authorization: `Bearer ${TOKENS.viewer}` };
@@ -271,7 +271,7 @@ describe('the export route', () => {
     const response = once(exportRequest, 'response');
     exportRequest.end();
     const [answer] = (await response) as [IncomingMessage];
-    // The client must see an error, so that a partial file does not look complete.
+    // The client must see an error, because the partial file would otherwise look complete.
     const cut = once(answer, 'error');
     answer.once('data', () => end(answer, api));
     await waitUntil(() =>

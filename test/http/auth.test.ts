@@ -11,7 +11,7 @@ const secret = (text: string) => SecretValue.fromText(text);
 
 interface World extends Identities {
   readonly calls: string[];
-  /** By token text: the caller and the roles that RBAC gives them. */
+  /** The caller for each token, and the roles that RBAC grants to the caller. */
   readonly people: Map<string, { caller: Caller; roles: readonly string[] }>;
   failure: unknown;
 }
@@ -42,7 +42,7 @@ function withAnn(world: World, ...roles: readonly string[]): World {
 }
 
 describe('static tokens', () => {
-  it('give the identity and its roles', async () => {
+  it('identify the caller with its roles', async () => {
     const identity = await createAuthenticator({ tokens: STATIC_TOKENS }).identify(secret(TOKENS.reviewer));
     expect(identity?.name).toBe('the-reviewer');
     expect(
@@ -55,7 +55,7 @@ describe('static tokens', () => {
     expect(await auth.identify(secret(''))).toBeUndefined();
   });
 
-  it('are rejected when several names share one, since the audit could not tell them apart', async () => {
+  it('are rejected if several names share one token, because the audit log could not distinguish the callers', async () => {
     const shared: (readonly string[])[] = [];
     const auth = createAuthenticator({
       tokens: [
@@ -72,7 +72,7 @@ describe('static tokens', () => {
     expect((await auth.identify(secret('other')))?.name).toBe('cid');
   });
 
-  it('may contain any byte that a header can carry', async () => {
+  it('may contain any byte that a header allows', async () => {
     const auth = createAuthenticator({
       tokens: [{ name: 'a', role: 'operator', token: secret('pä$$/wörd+=~') }],
     });
@@ -80,7 +80,7 @@ describe('static tokens', () => {
     expect((await createRequestAuthenticator(auth, createManualTime()).identify(sent, '::1')).name).toBe('a');
   });
 
-  it('are checked before the cluster', async () => {
+  it('are checked before Kubernetes tokens', async () => {
     const identities = createWorld();
     await createAuthenticator({ tokens: STATIC_TOKENS, identities }).identify(secret(TOKENS.viewer));
     expect(identities.calls).toEqual([]);
@@ -91,7 +91,7 @@ describe('Kubernetes tokens', () => {
   const auth = (identities: Identities, clock: ManualTime = createManualTime()) =>
     createAuthenticator({ tokens: [], identities, clock });
 
-  it('are reviewed for our audience, and a higher role includes the lower ones', async () => {
+  it('are reviewed for our audience, and a higher role includes the lower roles', async () => {
     const world = withAnn(createWorld(), 'operator');
     const identity = await auth(world).identify(secret('ann-token'));
     expect(identity?.name).toBe('ann');
@@ -104,7 +104,7 @@ describe('Kubernetes tokens', () => {
     ]);
   });
 
-  it('do not get a higher role from a lower one', async () => {
+  it('with a lower role do not get a higher one', async () => {
     const world = withAnn(createWorld(), 'viewer', 'reviewer');
     expect(await (await auth(world).identify(secret('ann-token')))?.may('operator')).toBe(false);
     expect(world.calls.filter((call) => call !== 'review secretbridge')).toEqual(['mayUse operator']);
@@ -143,7 +143,7 @@ describe('Kubernetes tokens', () => {
     expect((await identify(secret('ann-token')))?.name).toBe('ann');
   });
 
-  it('are limited in concurrency, so that a flood of fake tokens does not block valid ones for long', async () => {
+  it('are limited in concurrency, so that a flood of fake tokens delays valid tokens only briefly', async () => {
     const waiting = Promise.withResolvers<undefined>();
     const world = { ...createWorld(), review: () => waiting.promise };
     const { identify } = auth(world);
@@ -161,7 +161,7 @@ describe('Kubernetes tokens', () => {
     [new AppError('CLUSTER_UNAVAILABLE'), 503, 'CLUSTER_UNAVAILABLE'],
     [new AppError('CLUSTER_FORBIDDEN'), 503, 'CLUSTER_FORBIDDEN'],
     [new Error('token ann-token is bad'), 500, 'INTERNAL'],
-  ])('do not cause a 401 when the review fails', async (failure, status, code) => {
+  ])('do not cause a 401 if the review fails', async (failure, status, code) => {
     const world = createWorld();
     world.failure = failure;
     await using api = await startTestServer({ auth: auth(world) });
@@ -199,7 +199,7 @@ describe('an address that guesses tokens', () => {
     return { time, ask };
   }
 
-  it('is blocked for a minute, also with the right token', async () => {
+  it('is blocked for a minute, even with the right token', async () => {
     const { time, ask } = await guessing();
     for (let count = 0; count < 30; count += 1) expect(await ask(guess)).toBe('UNAUTHENTICATED');
     expect(await ask(guess)).toBe('RATE_LIMITED');
@@ -208,7 +208,7 @@ describe('an address that guesses tokens', () => {
     expect(await ask(right)).toBe('the-viewer');
   });
 
-  it('blocks neither other addresses nor tokens that it used before', async () => {
+  it('does not block other addresses or tokens that it used before', async () => {
     const { ask } = await guessing();
     expect(await ask(right)).toBe('the-viewer');
     for (let count = 0; count < 40; count += 1) await ask(guess);
@@ -223,7 +223,7 @@ describe('an address that guesses tokens', () => {
     expect(await ask(right)).toBe('the-viewer');
   });
 
-  it('gets 429 with Retry-After, for its whole IPv6 network', async () => {
+  it('receives 429 with Retry-After, as does the rest of its IPv6 network', async () => {
     await using api = await startTestServer({ clock: createManualTime() });
     const ask = (from: string, token = 'wrong') => api.call('GET', '/api/v1/status', { token, from });
     for (let count = 0; count < 30; count += 1) await ask(`2001:db8:1:2::${count + 1}`);

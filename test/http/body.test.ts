@@ -8,7 +8,7 @@ const UNPIN = '/api/v1/mappings/db/unpin';
 const RELEASE = '/api/v1/held/5f2c9a01d3e4/release';
 const PRUNE = '/api/v1/prune';
 const REVIEW = '/api/v1/audit/records/1/review';
-/** Routes that need no body. */
+/** Routes that accept a request without a body. */
 const WITHOUT_BODY = [SYNC, RELEASE, UNPIN, PRUNE];
 
 async function open(): Promise<TestServer> {
@@ -55,7 +55,7 @@ const DUPLICATES: readonly (readonly [url: string, body: string, member: string]
 ];
 
 describe('a request body', () => {
-  it.each([undefined, 'null', '[]', '7'])('must be a JSON object: %s', async (body) => {
+  it.each([undefined, 'null', '[]', '7'])('must be a JSON object if required: %s', async (body) => {
     await using api = await open();
     const { status, json } = await post(api, REVIEW, body);
     expect([status, json.message]).toEqual([400, expect.stringContaining('the body must be a JSON object')]);
@@ -68,7 +68,7 @@ describe('a request body', () => {
   });
 
   it.each(DUPLICATES)(
-    'is rejected without effect for %s: %s has the duplicate member `%s`',
+    'for %s is rejected without effect: %s has the duplicate member `%s`',
     async (url, body, name) => {
       await using api = await open();
       const { status, json } = await post(api, url, body);
@@ -83,7 +83,7 @@ describe('a request body', () => {
       expect((await post(api, url, '{"hunter2":1,"hunter2":2}')).text).not.toContain('hunter2');
   });
 
-  it.each(WITHOUT_BODY)('may be absent or empty for %s', async (url) => {
+  it.each(WITHOUT_BODY)('may be missing or empty for %s', async (url) => {
     await using api = await open();
     for (const body of [undefined, '', '{}', ' { } ', 'null'])
       expect([body, (await post(api, url, body)).status]).toEqual([body, 200]);

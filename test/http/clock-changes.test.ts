@@ -5,8 +5,8 @@ import { createManualTime } from '../fakes/manual-time.ts';
 
 const HOUR = 3_600_000;
 
-describe('after the clock is set back by an hour', () => {
-  it('cached answers still expire', async () => {
+describe('the HTTP server after its clock is set back by an hour', () => {
+  it('still expires cached responses', async () => {
     const clock = createManualTime();
     const cache = createAnswerCache<boolean>({
       clock,
@@ -20,7 +20,7 @@ describe('after the clock is set back by an hour', () => {
     expect(await cache.get('ann', async () => false)).toBe(false);
   });
 
-  it('a blocked address is released', () => {
+  it('releases a blocked address', () => {
     const clock = createManualTime();
     const limiter = createAttemptLimiter(clock);
     for (let count = 0; count < 30; count += 1) limiter.recordFailure('a');

@@ -11,7 +11,7 @@ const DATA = {
   EXP: null,
 };
 
-/** https://learn.microsoft.com/en-us/azure/event-grid/event-schema-key-vault */
+/** The event format: https://learn.microsoft.com/en-us/azure/event-grid/event-schema-key-vault */
 function event(data: object = DATA, eventType = 'Microsoft.KeyVault.SecretNewVersionCreated') {
   return {
     id: '00eccf70-95a7-4e7c-8299-2eb17ee9ad64',
@@ -37,7 +37,7 @@ const CLOUD_EVENT = {
 
 const VALIDATION = 'Microsoft.EventGrid.SubscriptionValidationEvent';
 
-describe('Key Vault events', () => {
+describe('Key Vault events in a request', () => {
   it.each([
     ['a list in the Event Grid schema', [event()], 'application/json; charset=utf-8'],
     ['a CloudEvent', CLOUD_EVENT, 'application/cloudevents+json'],
@@ -70,7 +70,7 @@ describe('Key Vault events', () => {
     expect(events.submissions[0]?.hints).toHaveLength(1);
   });
 
-  it('become one hint for each key, with every name of the key', async () => {
+  it('become one hint per key, which includes each name of the key', async () => {
     await using events = await startEventTestServer();
     const named = (ObjectName: string) => event({ ...DATA, ObjectName });
     const { json } = await events.grid([named('a'), named('Cert-B'), named('a')]);
@@ -81,7 +81,7 @@ describe('Key Vault events', () => {
     ]);
   });
 
-  it('may have names in the documented case, or no object URL', async () => {
+  it('may use the documented letter case, and may omit the object URL', async () => {
     await using events = await startEventTestServer();
     await events.grid([
       event({ Id: DATA.Id, vaultName: 'contoso', 'objectName ': 'payments-db', version: ' 1' }),
@@ -105,7 +105,7 @@ describe('Key Vault events', () => {
     ['without a type', { ...event(), eventType: 7 }],
     ['of another version of CloudEvents', { ...CLOUD_EVENT, specversion: '0.3' }],
     ['not events', 'text'],
-  ])('are accepted without a hint when they are %s', async (_, body) => {
+  ])('are accepted but cause no hint if they are %s', async (_, body) => {
     await using events = await startEventTestServer();
     const answer = await events.grid([body]);
     expect(answer).toMatchObject({ status: 202, json: { targets: 0 } });
@@ -116,13 +116,13 @@ describe('Key Vault events', () => {
     ['not JSON', '[{'],
     ['empty', ''],
     ['a number', '7'],
-  ])('are rejected when the body is %s', async (_, body) => {
+  ])('are rejected if the body is %s', async (_, body) => {
     await using events = await startEventTestServer();
     expect(await events.grid(body)).toMatchObject({ status: 400, json: { code: 'INVALID_REQUEST' } });
     expect(events.refused).toEqual([{ kind: 'eventGrid', name: 'contoso', outcome: 'malformed' }]);
   });
 
-  it('may have up to a megabyte', async () => {
+  it('may have a size of up to one megabyte', async () => {
     await using events = await startEventTestServer();
     const list = Array.from({ length: 1_500 }, (_, index) => event({ ...DATA, ObjectName: `key-${index}` }));
     expect(JSON.stringify(list).length).toBeGreaterThan(750_000);
@@ -132,7 +132,7 @@ describe('Key Vault events', () => {
 });
 
 describe('the validation handshake', () => {
-  it('returns the validation code', async () => {
+  it('returns the code from the request', async () => {
     await using events = await startEventTestServer();
     const validationCode = '512d38b6-c7b8-40c8-89fe-f46f9e9622b6';
     const url = 'https://rp-eastus2.eventgrid.azure.net:553/eventsubscriptions/x/validate?id=1';
@@ -141,13 +141,13 @@ describe('the validation handshake', () => {
     expect(events.submissions).toEqual([]);
   });
 
-  it('rejects malformed codes', async () => {
+  it('rejects malformed validation codes', async () => {
     await using events = await startEventTestServer();
     for (const validationCode of ['<script>', 'a b', '', 7, 'x'.repeat(129), undefined])
       expect((await events.grid([event({ validationCode }, VALIDATION)])).status).toBe(400);
   });
 
-  it('of CloudEvents requires the key', async () => {
+  it('requires the key for CloudEvents too', async () => {
     await using events = await startEventTestServer();
     const ask = (query: string, origin = 'eventgrid.azure.net') =>
       events.api.call('OPTIONS', `/events/azure/contoso${query}`, {
@@ -164,7 +164,7 @@ describe('the validation handshake', () => {
     expect((await ask(`?key=${GRID_KEY}`, 'a b')).status).toBe(400);
   });
 
-  it('requires the key', async () => {
+  it('requires the key of the subscription', async () => {
     await using events = await startEventTestServer();
     expect((await events.grid([event({ validationCode: 'a' }, VALIDATION)], { headers: {} })).status).toBe(
       401,
@@ -189,7 +189,7 @@ describe('the key of a subscription', () => {
     ['empty', { 'x-secretbridge-key': '' }],
     ['repeated', { 'x-secretbridge-key': `${GRID_KEY},${GRID_KEY}` }],
     ['sent as a bearer token', { authorization: `Bearer ${GRID_KEY}` }],
-  ])('is rejected when it is %s', async (_, headers) => {
+  ])('is rejected if it is %s', async (_, headers) => {
     await using events = await startEventTestServer();
     const answer = await events.grid([event()], { headers });
     expect([answer.status, answer.json.code]).toEqual([401, 'EVENT_REFUSED']);
@@ -203,7 +203,7 @@ describe('the key of a subscription', () => {
     expect((await events.grid(body)).status).toBe(413);
   });
 
-  it('can be rotated, and gives 503 when it cannot be read', async () => {
+  it('can be rotated, and causes 503 if it cannot be read', async () => {
     await using events = await startEventTestServer();
     expect((await events.grid([])).status).toBe(202);
     events.credentials.set('GRID', 'next');
@@ -216,7 +216,7 @@ describe('the key of a subscription', () => {
     expect(lines).toMatchObject([{ message: 'events cannot be accepted', fields: { name: 'contoso' } }]);
   });
 
-  it('is not logged, not even when it is in the URL', async () => {
+  it('is never logged, even if the URL contains it', async () => {
     await using events = await startEventTestServer();
     await events.grid([event()], { headers: {}, query: `?key=${GRID_KEY}` });
     await events.grid([event()], { headers: {}, query: '?key=wRoNg-key' });

@@ -10,7 +10,7 @@ import { type Answer, startTestServer, type TestServer } from './harness.ts';
 
 export const SECRET = 'hook-8c2f6f5d7c5b4f8e';
 export const GRID_KEY = 'grid-3b1de1c0a9f44b6f';
-/** Milliseconds since 1970. Not a whole second. */
+/** In milliseconds since 1970. Deliberately not a whole second. */
 export const NOW = 1_790_000_000_500;
 
 export interface Submission {
@@ -25,12 +25,12 @@ export interface EventTestServer extends AsyncDisposable {
   readonly refused: readonly (Origin & { readonly outcome: string })[];
   /** In milliseconds since 1970. */
   now: number;
-  /** By environment variable. A missing one cannot be read. */
+  /** Credentials by environment variable. Reading a missing variable fails. */
   readonly credentials: Map<string, string>;
   readonly reads: readonly string[];
   /** Thrown by every credential read. */
   failure: Error | undefined;
-  /** Runs all pending timers. */
+  /** Runs all pending timer callbacks. */
   runTimers(): void;
   webhook(body: string, options?: WebhookOptions): Promise<Answer>;
   grid(body: unknown, options?: GridOptions): Promise<Answer>;
@@ -52,7 +52,7 @@ export interface GridOptions {
 /** Seconds since 1970. */
 export const seconds = (ms: number): number => Math.floor(ms / 1_000);
 
-/** An independent implementation of the signature. */
+/** Signs a body with an independent implementation of the signature. */
 export function sign(body: string, at = NOW, secret = SECRET): string {
   const time = seconds(at);
   return `t=${time},v1=${createHmac('sha256', secret).update(`${time}.${body}`).digest('hex')}`;

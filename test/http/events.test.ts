@@ -6,7 +6,7 @@ import { startTestServer, TOKENS } from './harness.ts';
 const BODY = '{"store":"team-vault","key":"payments/db"}';
 
 describe('a signed webhook', () => {
-  it('is accepted under the request id of its response', async () => {
+  it('is accepted, and its request id is returned in the response', async () => {
     await using events = await startEventTestServer();
     const { status, json, headers } = await events.webhook(BODY);
     expect(status).toBe(202);
@@ -20,7 +20,7 @@ describe('a signed webhook', () => {
     ]);
   });
 
-  it('is signed over its bytes, whatever its content type', async () => {
+  it('has a signature over its bytes, regardless of its content type', async () => {
     await using events = await startEventTestServer();
     const spaced = ' { "store" : "team-vault",\n"key":"gr\\u00fcn/🔑" } ';
     const answer = await events.api.call('POST', '/events/webhook/ci', {
@@ -34,7 +34,7 @@ describe('a signed webhook', () => {
     expect(events.submissions[0]?.hints).toEqual([{ store: 'team-vault', keys: ['grün/🔑'] }]);
   });
 
-  it('may carry signatures of two keys and of unknown schemes', async () => {
+  it('may contain signatures of several keys and of unknown schemes', async () => {
     await using events = await startEventTestServer();
     const mine = sign(BODY).split(',')[1] ?? '';
     const [time, other = ''] = sign(BODY, undefined, 'another key').split(',');
@@ -55,7 +55,7 @@ describe('a signed webhook', () => {
     ['with a fraction of a second', sign(BODY).replace(',', '.0,')],
     ['cut short', sign(BODY).slice(0, -2)],
     ['of too many', `${sign(BODY)}${',v1='.padEnd(68, 'a').repeat(8)}`],
-  ])('is rejected when its signature is %s', async (_, signature) => {
+  ])('is rejected if its signature is %s', async (_, signature) => {
     await using events = await startEventTestServer();
     const { status, json, headers } = await events.webhook(BODY, { signature });
     expect([status, json.code, json.requestId]).toEqual([401, 'EVENT_REFUSED', headers['x-request-id']]);
@@ -69,13 +69,13 @@ describe('a signed webhook', () => {
     [-299_000, 202],
     [299_000, 202],
     [301_000, 401],
-  ])('signed %i ms from now returns %i', async (distance, status) => {
+  ])('with a time %i ms from now returns %i', async (distance, status) => {
     await using events = await startEventTestServer();
     const signature = sign(BODY, events.now + distance);
     expect((await events.webhook(BODY, { signature })).status).toBe(status);
   });
 
-  it('is accepted once while its time is valid', async () => {
+  it('is accepted only once while its time is valid', async () => {
     await using events = await startEventTestServer();
     const signature = sign(BODY, events.now + 299_000);
     const [, digest = ''] = signature.split(',');
@@ -103,7 +103,7 @@ describe('a signed webhook', () => {
     ['with a __proto__ member', '{"store":"team-vault","key":"a","__proto__":{}}'],
     ['about a store of another webhook', '{"store":"aws-prod","key":"a"}'],
     ['with a key that is too long', JSON.stringify({ store: 'team-vault', key: 'k'.repeat(2_049) })],
-  ])('with a body %s is rejected as malformed, and may be corrected and sent again', async (_, body) => {
+  ])('with a body %s is rejected as malformed, and can be sent again', async (_, body) => {
     await using events = await startEventTestServer();
     const { status, json } = await events.webhook(body);
     expect([status, json.code]).toEqual([400, 'INVALID_REQUEST']);
@@ -112,7 +112,7 @@ describe('a signed webhook', () => {
     expect((await events.webhook(body)).status).toBe(400);
   });
 
-  it('over the size limit is rejected unread', async () => {
+  it('over the size limit is rejected without being read', async () => {
     await using events = await startEventTestServer();
     const { status, json } = await events.webhook(
       JSON.stringify({ store: 'team-vault', key: 'k'.repeat(17_000) }),
@@ -129,7 +129,7 @@ describe('a signed webhook', () => {
     expect([answer.status, answer.headers.allow]).toEqual([405, 'POST']);
   });
 
-  it('does not accept a token instead of a signature', async () => {
+  it('requires a signature and does not accept a token instead', async () => {
     await using events = await startEventTestServer();
     const answer = await events.api.call('POST', '/events/webhook/ci', {
       token: TOKENS.operator,
@@ -151,7 +151,7 @@ describe('the key of a webhook', () => {
     expect((await events.webhook(BODY, { signature: sign(BODY, events.now, SECRET) })).status).toBe(401);
   });
 
-  it('does not allow a replay with the second signature during rotation', async () => {
+  it('does not allow a replay with a second signature during rotation', async () => {
     await using events = await startEventTestServer();
     const mine = sign(BODY, events.now);
     const next = sign(BODY, events.now, 'the next one').split(',')[1];
@@ -164,7 +164,7 @@ describe('the key of a webhook', () => {
     expect(events.submissions).toHaveLength(1);
   });
 
-  it('expires soon after its rotation, even when the next key is not used yet', async () => {
+  it('stops being accepted soon after its rotation, even if the new key is not yet used', async () => {
     await using events = await startEventTestServer();
     expect((await events.webhook(BODY)).status).toBe(202);
     events.credentials.set('HOOK', 'the next one');
@@ -172,7 +172,7 @@ describe('the key of a webhook', () => {
     expect((await events.webhook(BODY, { signature: sign(BODY, events.now, SECRET) })).status).toBe(401);
   });
 
-  it('gives 503 while it cannot be read, and is read again after a second', async () => {
+  it('causes 503 while it cannot be read, and is read again after a second', async () => {
     await using events = await startEventTestServer();
     events.credentials.delete('HOOK');
     expect(await events.webhook(BODY)).toMatchObject({ status: 503, json: { code: 'CREDENTIAL_MISSING' } });
@@ -182,7 +182,7 @@ describe('the key of a webhook', () => {
     expect((await events.webhook(BODY)).status).toBe(202);
   });
 
-  it('is read at most once a second, however many requests are forged', async () => {
+  it('is read at most once a second, regardless of the number of forged requests', async () => {
     await using events = await startEventTestServer();
     for (let count = 0; count < 50; count += 1)
       await events.webhook(BODY, { signature: sign(BODY, events.now, 'x') });
@@ -194,8 +194,8 @@ describe('the key of a webhook', () => {
   });
 });
 
-describe('responses before authentication', () => {
-  it('contain only the code of an error in reading the key', async () => {
+describe('responses to unauthenticated events', () => {
+  it('contain only the error code if the key cannot be read', async () => {
     await using events = await startEventTestServer();
     events.failure = new AppError('CREDENTIAL_MISSING', {
       detail: 'file /etc/hook.key cannot be read: EACCES',
@@ -204,12 +204,12 @@ describe('responses before authentication', () => {
       expect([answer.status, answer.json.code]).toEqual([503, 'CREDENTIAL_MISSING']);
       expect(answer.text).not.toContain('hook.key');
     }
-    // Operators find the path in the log.
+    // The log contains the path for operators.
     const [line] = events.api.log.filter(({ message }) => message === 'events cannot be accepted');
     expect(line?.fields.error).toMatchObject({ message: expect.stringContaining('/etc/hook.key') });
   });
 
-  it("are 503 when the key's Secret cannot be read", async () => {
+  it("have status 503 if the Secret with the key cannot be read", async () => {
     await using events = await startEventTestServer();
     events.failure = new AppError('NAMESPACE_MISSING', { subject: 'bridge' });
     expect((await events.webhook(BODY)).status).toBe(503);
@@ -218,7 +218,7 @@ describe('responses before authentication', () => {
     expect(await events.webhook(BODY)).toMatchObject({ status: 500, json: { code: 'INTERNAL' } });
   });
 
-  it('do not reveal intake names: guessing is blocked and valid events pass', async () => {
+  it('do not allow guessing of intake names: guesses are blocked and valid events are accepted', async () => {
     await using events = await startEventTestServer();
     const guess = (name: string) => events.webhook(BODY, { name, from: '192.0.2.7' });
     for (let count = 0; count < 30; count += 1) expect((await guess(`name-${count}`)).status).toBe(404);
@@ -227,7 +227,7 @@ describe('responses before authentication', () => {
     expect((await events.webhook(BODY, { from: '192.0.2.7' })).status).toBe(202);
   });
 
-  it('report that the service is starting', async () => {
+  it('have status 503 while the service is starting', async () => {
     const starting = (): never => {
       throw new AppError('STORE_UNAVAILABLE', { subject: 'store of /etc/secrets' });
     };
@@ -241,7 +241,7 @@ describe('responses before authentication', () => {
 });
 
 describe('a flood of events', () => {
-  it('of forged events is answered with 429 and does not block valid events of the same address', async () => {
+  it('with forged signatures gets 429 and does not block valid events from the same address', async () => {
     await using events = await startEventTestServer();
     const forged = () =>
       events.webhook(BODY, { signature: sign(BODY, events.now, 'guess'), from: '192.0.2.7' });
@@ -254,7 +254,7 @@ describe('a flood of events', () => {
     expect((await forged()).status).toBe(401);
   });
 
-  it('logs one line at once, and one with the count a minute later', async () => {
+  it('is logged with one line at once and one with the count a minute later', async () => {
     await using events = await startEventTestServer();
     const lines = () => events.api.log.filter(({ level }) => level !== 'debug');
     for (let count = 0; count < 20; count += 1) await events.webhook(BODY, { signature: 'x' });
@@ -273,14 +273,14 @@ describe('a flood of events', () => {
     expect(lines()).toHaveLength(2);
   });
 
-  it('to one webhook does not block another behind the same proxy', async () => {
+  it('to one webhook does not block another webhook behind the same proxy', async () => {
     await using events = await startEventTestServer({ requests: 5 });
     for (let count = 0; count < 5; count += 1) await events.webhook(BODY, { name: 'other', signature: 'x' });
     expect((await events.webhook(BODY, { name: 'other' })).status).toBe(429);
     expect((await events.webhook(BODY)).status).toBe(202);
   });
 
-  it('is not counted by forged forwarding headers', async () => {
+  it('is counted per client address, and forged forwarding headers are ignored', async () => {
     await using events = await startEventTestServer({ requests: 5 });
     const statuses: number[] = [];
     for (let count = 0; count < 6; count += 1) {
@@ -293,7 +293,7 @@ describe('a flood of events', () => {
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429]);
   });
 
-  it('is counted separately from API requests', async () => {
+  it('does not count toward the limit of API requests', async () => {
     await using events = await startEventTestServer({ requests: 5 });
     for (let count = 0; count < 5; count += 1) await events.webhook(BODY, { signature: 'x' });
     expect((await events.webhook(BODY)).status).toBe(429);

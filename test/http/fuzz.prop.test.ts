@@ -4,7 +4,7 @@ import { entry } from '../audit/sample.ts';
 import { GRID_KEY, SECRET, sign, startEventTestServer } from './events-harness.ts';
 import { startTestServer, TOKENS } from './harness.ts';
 
-/** A marker in every request that must not appear in a response. */
+/** A marker that every request contains and no response may contain. */
 const MARKER = 'mArKeR';
 const nasty = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 40 }),
@@ -42,7 +42,7 @@ const parameter = fc.constantFrom(
 const query = fc.array(fc.tuple(parameter, part), { maxLength: 4 });
 
 describe('any request', () => {
-  it('gets a response below 500 that does not echo it', async () => {
+  it('gets a status below 500 and a response that does not echo the request', async () => {
     await using api = await startTestServer({}, { requests: 1_000_000 });
     await api.audit.append([entry()]);
     const url = fc.oneof(
@@ -93,7 +93,7 @@ const EVENT = {
 };
 
 describe('any event', () => {
-  it('leaves only its names in responses and log lines', async () => {
+  it('appears in responses and log lines only by its names', async () => {
     await using events = await startEventTestServer();
     const answers: string[] = [];
     const record = (answer: { readonly text: string; readonly headers: object }) =>
@@ -138,7 +138,7 @@ describe('any event', () => {
     for (const secret of [MARKER, SECRET, GRID_KEY]) expect(output).not.toContain(secret);
   });
 
-  it('gets a response below 500 that does not echo it', async () => {
+  it('gets a status below 500 and a response that does not echo the request', async () => {
     await using events = await startEventTestServer({ requests: 1_000_000 });
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 40 }),

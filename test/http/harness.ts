@@ -26,7 +26,7 @@ export interface TestServer extends AsyncDisposable {
   readonly server: HttpServer;
   readonly audit: MemoryAudit;
   readonly log: readonly LogLine[];
-  /** The calls of the service with their requester. */
+  /** The service methods that were called, each with its requester. */
   readonly calls: readonly { readonly what: string; readonly by: Requester; readonly requestId: string }[];
   get(url: string, token?: string): Promise<Answer>;
   call(method: Method, url: string, options?: CallOptions): Promise<Answer>;
@@ -38,7 +38,7 @@ export interface CallOptions {
   readonly token?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** The client address. */
+  /** The address of the client. */
   readonly from?: string;
 }
 

@@ -35,7 +35,7 @@ async function described(api: TestServer): Promise<Document> {
   return (await api.get('/api/openapi.json')).json as unknown as Document;
 }
 
-it('documents 409 for operations that a person must fix first', async () => {
+it('documents 409 for operations that can require a person to act first', async () => {
   const release = async () => {
     throw new AppError('NOT_OWNED');
   };
@@ -55,7 +55,7 @@ it('documents 409 for operations that a person must fix first', async () => {
   }
 });
 
-it('documents the members of each target in a sync answer', async () => {
+it('documents the members of each target in a sync response', async () => {
   const outcome: Outcome = {
     kind: 'failed',
     mapping: 'db',
@@ -79,7 +79,7 @@ it('documents the members of each target in a sync answer', async () => {
   expect(Object.keys(problemProperties)).toEqual(Object.keys(problem));
 });
 
-it('requires no member of a verification that may be missing', async () => {
+it('requires no member of a verification result that may be missing', async () => {
   const audit = createMemoryAudit();
   await audit.append([bare(), bare(), bare()]);
   const cut = Object.assign(Object.create(audit), {
@@ -112,7 +112,7 @@ it.each([
   expect(content[media]?.schema.type).toBe(type);
 });
 
-it('gives undocumented responses the error schema', async () => {
+it('documents the error schema for all other responses', async () => {
   await using api = await startTestServer({}, { requests: 1 });
   const { paths } = await described(api);
   expect((await api.get('/api/v1/status')).status).toBe(429);
@@ -123,7 +123,7 @@ it('gives undocumented responses the error schema', async () => {
       );
 });
 
-it('requires a body exactly where a request without one is rejected', async () => {
+it('requires a body exactly for the routes that reject requests without one', async () => {
   await using api = await startTestServer();
   await api.audit.append([bare()]);
   const { paths } = await described(api);
@@ -138,7 +138,7 @@ it('requires a body exactly where a request without one is rejected', async () =
   expect(new Set(orders.map(({ needed }) => needed))).toEqual(new Set([true, false]));
 });
 
-it.each([true, false])('documents whether the metrics need a token: %s', async (metricsNeedToken) => {
+it.each([true, false])('documents whether the metrics route requires a token: %s', async (metricsNeedToken) => {
   await using api = await startTestServer({ config: { metricsNeedToken } });
   const { status } = await api.call('GET', '/metrics');
   const { security } = (await described(api)).paths['/metrics']?.get ?? {};

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { startTestServer, TOKENS } from './harness.ts';
 
-describe('the files of the page', () => {
-  it('have a policy that allows only their own origin', async () => {
+describe('the files of the web page', () => {
+  it('have a content security policy that allows only their own origin', async () => {
     await using api = await startTestServer();
     for (const url of ['/', '/ui/app.js', '/ui/base.css', '/ui/icon.svg', '/ui/views/record.js']) {
       const { status, headers } = await api.call('GET', url);
@@ -22,20 +22,20 @@ describe('the files of the page', () => {
     '/ui/%2e%2e/server.ts',
     '/ui/..%2fserver.ts',
     '/ui',
-  ])('do not include %s', async (url) => {
+  ])('exclude %s', async (url) => {
     await using api = await startTestServer();
     expect((await api.call('GET', url)).status).toBe(404);
   });
 });
 
-describe('the page', () => {
+describe('the web page', () => {
   it('contains no data, inline scripts or inline styles', async () => {
     await using api = await startTestServer();
     const { text } = await api.call('GET', '/');
     expect(text).not.toMatch(/<style|style=|\son\w+=|<script(?! type="module" src="ui\/app\.js")|https?:/);
   });
 
-  it('rejects query parameters, which could hold a token', async () => {
+  it('rejects query parameters, because they could contain a token', async () => {
     await using api = await startTestServer();
     const { status, text } = await api.call('GET', `/?token=${TOKENS.viewer}`);
     expect(status).toBe(400);
@@ -44,7 +44,7 @@ describe('the page', () => {
 });
 
 describe('the session route', () => {
-  it.each(['viewer', 'reviewer', 'operator'] as const)('returns the role %s', async (role) => {
+  it.each(['viewer', 'reviewer', 'operator'] as const)('returns the name and the role of a caller with the role %s', async (role) => {
     await using api = await startTestServer();
     expect((await api.get('/api/v1/session', TOKENS[role])).json).toEqual({ name: `the-${role}`, role });
   });

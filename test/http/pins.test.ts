@@ -6,7 +6,7 @@ import { type Answer, startTestServer, type TestServer, TOKENS } from './harness
 
 type Role = keyof typeof TOKENS;
 
-/** @param body Text is sent as is. Undefined sends no body. */
+/** @param body A string is sent unchanged. Without a body, the request has none. */
 function order(api: TestServer, what: string, body?: unknown, role: Role = 'operator'): Promise<Answer> {
   return api.call('POST', `/api/v1/mappings/${what}`, {
     token: TOKENS[role],
@@ -59,7 +59,7 @@ const STATUSES = [
 ] as const;
 
 describe('the rollback and unpin routes', () => {
-  it('pass the caller and the request id of the response to the service', async () => {
+  it("pass the caller and the response's request id to the service", async () => {
     await using api = await startTestServer();
     const rollback = await order(api, 'db/rollback', { to: 41, namespace: 'apps' });
     const unpin = await order(api, 'db/unpin');
@@ -82,7 +82,7 @@ describe('the rollback and unpin routes', () => {
       expect(await order(api, 'db/unpin', body)).toMatchObject({ status: 200 });
   });
 
-  it.each(['viewer', 'reviewer'] as const)('reject a %s', async (role) => {
+  it.each(['viewer', 'reviewer'] as const)('reject a request by a %s', async (role) => {
     await using api = await startTestServer();
     for (const [what, body] of [
       ['rollback', { to: 41 }],
@@ -108,7 +108,7 @@ describe('the rollback and unpin routes', () => {
     }
   });
 
-  it('return 409 for a refusal whose code is usually transient', async () => {
+  it('return 409 for a permanent refusal even if its code is usually transient', async () => {
     const refuse = async () => {
       throw heldByOthers(['KEY']).withSubject('apps/db');
     };

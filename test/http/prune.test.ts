@@ -6,7 +6,7 @@ import { ORPHANS, startTestServer, TOKENS } from './harness.ts';
 const PRUNE = '/api/v1/prune';
 
 describe('the prune routes', () => {
-  it('list the orphans for a viewer without deleting them', async () => {
+  it('list the orphaned targets for a viewer without deleting them', async () => {
     await using api = await startTestServer();
     expect(await api.get(PRUNE)).toMatchObject({ status: 200, json: ORPHANS });
     expect(api.calls).toEqual([]);
@@ -23,7 +23,7 @@ describe('the prune routes', () => {
     ]);
   });
 
-  it.each(['viewer', 'reviewer'] as const)('reject a %s', async (role) => {
+  it.each(['viewer', 'reviewer'] as const)('reject a request by a %s', async (role) => {
     await using api = await startTestServer();
     expect(await api.call('POST', PRUNE, { token: TOKENS[role] })).toMatchObject({ status: 403 });
     expect(api.calls).toEqual([]);

@@ -29,7 +29,7 @@ async function open(url: string, localAddress?: string): Promise<Socket> {
   return socket;
 }
 
-/** Returns everything until the connection closes. */
+/** Returns all text received until the connection closes. */
 async function rest(socket: Socket | TLSSocket): Promise<string> {
   const parts: Buffer[] = [];
   socket.on('data', (part: Buffer) => parts.push(part));
@@ -38,7 +38,7 @@ async function rest(socket: Socket | TLSSocket): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-describe('a connection to Vault', () => {
+describe('a connection to the HTTP server', () => {
   it.each([
     ['with incomplete headers', 'GET /livez HTTP/1.1\r\nhost: x\r\nx-a: ', 408],
     [
@@ -53,8 +53,8 @@ describe('a connection to Vault', () => {
       `POST /livez HTTP/1.1\r\n${HEADERS}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n`,
       400,
     ],
-  ])('%s gets an answer and is closed', async (_, text, status) => {
-    // On a busy machine more than 50 ms can pass before the text is read.
+  ])('%s gets a response and is closed', async (_, text, status) => {
+    // Uses a long timeout where none is tested, because a busy machine may take more than 50 ms to read the text.
     const ms = status === 408 ? 50 : 10_000;
     await using api = await startTestServer({}, { headersMs: ms, requestMs: ms });
     const socket = await open(await api.server.listen(ANY));
@@ -67,7 +67,7 @@ describe('a connection to Vault', () => {
     expect(answer).not.toContain(TOKENS.operator);
   });
 
-  it('rejected before its body arrived gets one answer and is closed', async () => {
+  it('whose request is rejected before its body arrives gets one response and is closed', async () => {
     await using api = await startTestServer({}, { headersMs: 50, requestMs: 50 });
     const socket = await open(await api.server.listen(ANY));
     socket.write(
@@ -77,7 +77,7 @@ describe('a connection to Vault', () => {
     expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 401']);
   });
 
-  it('waiting for a verification is exempt from the idle timeout', async () => {
+  it('that waits for a verification is exempt from the idle timeout', async () => {
     const audit = createMemoryAudit();
     await audit.append([bare(), bare()]);
     const slow = {
@@ -102,7 +102,7 @@ describe('a connection to Vault', () => {
     expect(await rest(cut)).toBe('');
   });
 
-  it('stays open after a rejected request without a body', async () => {
+  it('stays open after a request without a body is rejected', async () => {
     await using api = await startTestServer();
     const socket = await open(await api.server.listen(ANY));
     const answers: string[] = [];
@@ -117,7 +117,7 @@ describe('a connection to Vault', () => {
   it.each([
     ['with a token', '/api/v1/mappings/db/sync'],
     ['for an event', '/events/webhook/ci'],
-  ])('%s closed by the client before the body arrived logs no error', async (_, path) => {
+  ])('%s that the client closes before the body arrives logs no error', async (_, path) => {
     await using api = await startTestServer();
     const socket = await open(await api.server.listen(ANY));
     const { server } = api.server.app;
@@ -127,7 +127,7 @@ describe('a connection to Vault', () => {
     const closed = once(incoming, 'close').then(undefined, () => undefined);
     socket.destroy();
     await closed;
-    // Let the framework handle the closed connection.
+    // Gives the framework time to handle the closed connection.
     for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
     expect(api.log.filter(({ level }) => level !== 'debug')).toEqual([]);
   });
@@ -135,7 +135,7 @@ describe('a connection to Vault', () => {
   it.each([
     ['without a Host header', 'GET /livez HTTP/1.1\r\n\r\n', 400],
     ['with an Expect header', 'POST /livez HTTP/1.1\r\nhost: x\r\nexpect: it\r\n\r\n', 417],
-  ])('with a request %s gets the common error form', async (_, text, status) => {
+  ])('with a request %s gets the common error format', async (_, text, status) => {
     await using api = await startTestServer();
     const socket = await open(await api.server.listen(ANY));
     socket.end(text);
@@ -146,7 +146,7 @@ describe('a connection to Vault', () => {
     expect(head).toContain(`x-request-id: ${requestId}`);
   });
 
-  it('without a Host header counts for the rate limit', async () => {
+  it('without a Host header counts toward the rate limit', async () => {
     await using api = await startTestServer({}, { requests: 3 });
     const socket = await open(await api.server.listen(ANY));
     const statuses: (string | undefined)[] = [];
@@ -165,8 +165,8 @@ describe('a connection to Vault', () => {
   });
 });
 
-describe('the connection limit of one address', () => {
-  it('closes excess connections, and does not affect other addresses', async () => {
+describe('the connection limit per address', () => {
+  it('closes excess connections without affecting other addresses', async () => {
     await using api = await startTestServer({}, { connections: 5, connectionsPerAddress: 3 });
     const url = await api.server.listen(ANY);
     const held = [await open(url), await open(url), await open(url)];
@@ -209,7 +209,7 @@ describe('closing the server', () => {
     await closed;
   });
 
-  it('waits no longer than the grace period', async () => {
+  it('waits no longer than the grace period for active requests', async () => {
     const time = createManualTime();
     const begun = Promise.withResolvers<void>();
     const notReady = () => {
@@ -227,15 +227,15 @@ describe('closing the server', () => {
     expect(time.waiting).toEqual([]);
   });
 
-  it('works before listening, and twice', async () => {
+  it('is allowed before listening, and more than once', async () => {
     const api = await startTestServer();
     await api.server.close(1_000);
     await api.server.close(1_000);
   });
 });
 
-describe('URL parameters', () => {
-  it('already in use gives an error with the address', async () => {
+describe('the listen address', () => {
+  it('already in use causes an error that names it', async () => {
     await using first = await startTestServer();
     await using second = await startTestServer();
     const { host } = new URL(await first.server.listen(ANY));
@@ -246,14 +246,14 @@ describe('URL parameters', () => {
   });
 
   it.each(['nothing', '127.0.0.1', '127.0.0.1:99999', '192.0.2.1:0', '[fe80::1]:0'])(
-    '%s cannot be used',
+    '%s is rejected',
     async (address) => {
       await using api = await startTestServer();
       await expect(api.server.listen(address)).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
     },
   );
 
-  it('may be IPv6 or a host name', async () => {
+  it('can be IPv6 or a host name', async () => {
     for (const address of ['[::1]:0', 'localhost:0']) {
       await using api = await startTestServer();
       expect((await fetch(`${await api.server.listen(address)}/livez`)).status).toBe(200);
@@ -278,7 +278,7 @@ describe('a server with TLS', () => {
       bench: api,
       write,
       port: Number(port),
-      /** Sends one request on a new connection. */
+      /** Sends one request on a new TLS connection. */
       async ask(maxVersion: 'TLSv1.1' | 'TLSv1.3' = 'TLSv1.3') {
         const socket = connectTls({
           port: Number(port),
@@ -301,7 +301,7 @@ describe('a server with TLS', () => {
 
   const issue = () => authority.issue({ names: ['127.0.0.1'] });
 
-  it('answers with an HSTS header', async () => {
+  it('sends an HSTS header', async () => {
     await using world = await openTls(issue());
     const { answer } = await world.ask();
     expect(answer).toMatch(/^HTTP\/1.1 200 /);
@@ -316,7 +316,7 @@ describe('a server with TLS', () => {
     await expect(world.ask('TLSv1.1')).rejects.toThrow();
   });
 
-  it('serves a renewed certificate without a restart, and never a half-written pair', async () => {
+  it('uses a renewed certificate without a restart, and never a half-written pair', async () => {
     const time = createManualTime();
     const [old, renewed] = [issue(), issue()];
     await using world = await openTls(old, time);
@@ -336,14 +336,14 @@ describe('a server with TLS', () => {
     expect(time.waiting).toEqual([]);
   });
 
-  it('closes despite an unfinished handshake', async () => {
+  it('closes even if a handshake is unfinished', async () => {
     await using world = await openTls(issue());
     const socket = connect(world.port, '127.0.0.1');
     await once(socket, 'connect');
     await Promise.all([rest(socket), world.bench.server.close(3_600_000)]);
   });
 
-  it('does not start with an unusable certificate', async () => {
+  it('fails to start with an unusable certificate', async () => {
     const other = issue();
     await expect(openTls({ ...issue(), key: other.key })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     const tls = { certFile: '/nowhere/tls.crt', keyFile: '/nowhere/tls.key' };

@@ -14,7 +14,7 @@ async function filled(count: number): Promise<MemoryAudit> {
   return audit;
 }
 
-/** The same store with altered records. */
+/** The same store, but with altered records. */
 function changed(audit: MemoryAudit, change: (records: StoredRecord[]) => StoredRecord[]): MemoryAudit {
   return Object.assign(Object.create(audit), {
     async *storedRecords(from: number) {
@@ -27,7 +27,7 @@ function changed(audit: MemoryAudit, change: (records: StoredRecord[]) => Stored
 
 const never = new AbortController().signal;
 
-describe('the verification of the audit', () => {
+describe('the verification of the audit log', () => {
   it('accepts an empty and an intact chain', async () => {
     expect(await createVerification(createMemoryAudit(), never).run()).toMatchObject({
       ok: true,
@@ -41,7 +41,7 @@ describe('the verification of the audit', () => {
     });
   });
 
-  it('reports the first bad record and the number of good ones before it', async () => {
+  it('reports the first bad record and the number of valid records before it', async () => {
     const audit = await filled(9);
     const edited = changed(audit, (records) =>
       records.map((record, index) =>
@@ -85,7 +85,7 @@ describe('the verification of the audit', () => {
     });
   });
 
-  it('tells an unknown signing key from a contradiction, also over HTTP', async () => {
+  it('distinguishes an unknown signing key from a mismatch, also over HTTP', async () => {
     const audit = await filled(5);
     const [signer, other] = [0, 1].map(() => createSigner(generateKeyPairSync('ed25519').privateKey));
     const time = '2026-11-25T12:00:00.000Z';
@@ -105,7 +105,7 @@ describe('the verification of the audit', () => {
     );
   });
 
-  it('shares one run among concurrent callers, and runs again later', async () => {
+  it('shares one run among concurrent callers, and starts a new run for later callers', async () => {
     const audit = await filled(3);
     let walks = 0;
     const counted = {
@@ -123,7 +123,7 @@ describe('the verification of the audit', () => {
     expect(walks).toBe(2);
   });
 
-  it('yields to other work, and aborts with the server', async () => {
+  it('yields to other work, and stops when the server closes', async () => {
     const audit = await filled(2_000);
     const closing = new AbortController();
     let turns = 0;

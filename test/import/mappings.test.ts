@@ -410,7 +410,7 @@ describe('dataFrom', () => {
     ]);
   });
 
-  it('in AWS accepts a prefix before a key with a leading slash, unless access has bounds', async () => {
+  it('accepts a prefix before a key with a leading slash in AWS, unless access is limited to namespaces', async () => {
     const provider = { aws: { service: 'SecretsManager', region: 'eu-west-1', prefix: 'team/' } };
     const slashed = { extract: { key: '/app' } };
     expect((await from(slashed, store('aws', provider))).mapping?.dataFrom).toMatchObject([

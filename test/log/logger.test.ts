@@ -41,7 +41,7 @@ describe('the logger', () => {
     ['info', 3],
     ['warn', 2],
     ['error', 1],
-  ] as const)('writes at level %s %i of four lines', (level, count) => {
+  ] as const)('at level %s writes %i of four lines', (level, count) => {
     const { logger, lines } = capture({ level });
     logger.debug('one');
     logger.info('two');

@@ -204,7 +204,7 @@ describe('an error of the network', () => {
     ).not.toContain('MARKER');
   });
 
-  it('is the same for every store, apart from hints that follow from its settings', () => {
+  it('has the same text for every store, apart from hints about the settings of that store', () => {
     const details = (code: string) =>
       [fromVault, fromAws, fromNetwork].map((convert) => convert(withCode(code)).detail);
     const unresolved = 'the host name cannot be resolved (DNS)';

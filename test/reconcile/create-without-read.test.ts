@@ -4,7 +4,7 @@ import { reconcile } from '../../src/reconcile/reconcile.ts';
 import type { Step } from '../fakes/faulty.ts';
 import { APPS_DB, openDb, openWorld, type World } from './world.ts';
 
-/** Runs the target once, after a list with or without it. Returns the calls to the cluster. */
+/** Runs the target once. `isMissing`: whether an earlier list lacked it. Returns the calls to the cluster. */
 async function run(world: World, isMissing: () => boolean) {
   const calls: string[] = [];
   await using process = await world.start(({ call, phase }: Step) => {

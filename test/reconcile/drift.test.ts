@@ -294,7 +294,7 @@ describe('manual deletion', () => {
 });
 
 describe('two writers of one target', () => {
-  it('are contested after more than five repairs in ten minutes, in any process', async () => {
+  it('make it contested after more than five repairs in ten minutes, also for a new process', async () => {
     const { world } = await openInStep();
     const contested = async () => {
       await using process = await world.start();
@@ -315,7 +315,7 @@ describe('two writers of one target', () => {
 });
 
 describe('two writers of a target that may be adopted', () => {
-  it('are contested by the number of adoptions, because the other writer also removes the labels', async () => {
+  it('make it contested after too many adoptions, because the other writer also removes the labels', async () => {
     const adopting = DB_ONLY.replace('target:', 'onConflict: adopt\n    target:');
     const { world } = await openInStep(adopting);
     const contested = async () => {

@@ -77,7 +77,7 @@ function openReplicas(remembers: boolean, through = (audit: AuditStore): AuditSt
   return { audit, readers };
 }
 
-/** An audit that starts and answers its queries late. */
+/** An audit store whose queries start late and answer late, as the scheduler decides. */
 function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
   const late = <A extends readonly unknown[], R>(ask: (...args: A) => Promise<R>) => {
     const begun = scheduler.scheduleFunction((...args: A) => ask(...args));

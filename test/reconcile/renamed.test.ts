@@ -150,7 +150,7 @@ describe('target of a renamed mapping', () => {
     ['other sources', uno('data: { VALUE: { store: vault, key: four } }')],
     ['another property', uno('data: { VALUE: { store: vault, key: one, property: p } }')],
     ['another namespace', uno(SAME_TARGET, 'elsewhere')],
-    ['a Secret of others to merge into', uno(SAME_TARGET).replace('apps }', 'apps, mode: merge }')],
+    ['a Secret of another owner to merge into', uno(SAME_TARGET).replace('apps }', 'apps, mode: merge }')],
   ])('is not a rename if the new mapping has %s', async (_, mapping) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(others + mapping);

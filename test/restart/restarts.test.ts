@@ -15,7 +15,7 @@ function wait(fixture: RestartFixture, ms: number): void {
   fixture.world.clock.set(fixture.world.clock.now() + ms);
 }
 
-/** A change, followed by the window. */
+/** Changes the source, reconciles, and waits until the restart window has passed. */
 async function changed(fixture: RestartFixture, text = 'second', key?: string): Promise<void> {
   fixture.change(text, key);
   await fixture.reconcile();
@@ -367,7 +367,7 @@ describe('budget', () => {
     expect(fixture.rollouts()).toHaveLength(2);
   });
 
-  it('ignores rollouts of others, and restarts a workload that is already rolling out', async () => {
+  it('ignores rollouts of other workloads, and restarts a workload that is already rolling out', async () => {
     const fixture = await openRestartFixture({ deployments: { web: {}, theirs: {} } });
     fixture.workloads.put(deployment('theirs'), { rolling: true });
     for (const text of ['second', 'third']) {

@@ -208,7 +208,7 @@ it('deletes nothing under a configuration that is replaced before the decision',
 it.each([
   ['if its mapping returns', (app: App, put: App['targets']) => ({ ...app, targets: put })],
   ['if the configuration changes', (app: App) => ({ ...app, config: { ...app.config } })],
-])('keeps orphans not deleted yet %s while others are deleted', async (_, change) => {
+])('keeps the remaining orphans %s while others are deleted', async (_, change) => {
   await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
   const { world, put, process } = opened;
   const context = await process.app.createContext();

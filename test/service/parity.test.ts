@@ -261,7 +261,7 @@ async function byService(world: World): Promise<Ends> {
     const runs = outcomes.filter(
       (outcome) => outcome.mapping === mapping.name && formatTarget(outcome.target) === formatTarget(id),
     );
-    // The next run finds the changes of the first one done.
+    // A later run finds the target already changed and is `unchanged`.
     const first = runs.find(({ kind }) => kind !== 'unchanged') ?? runs.at(-1);
     const ended = decided.get(mapping.name);
     // The deletion step has decided the proposals.
@@ -321,7 +321,7 @@ describe("a one-shot sync and the service's worker have the same results when", 
       Object.fromEntries(targetNames.map((name) => [name, ends.get(name)?.ended]));
     expect(ended(ofSync)).toEqual(situation.ends);
     expect(ended(ofService)).toEqual(situation.ends);
-    // The audit contains the keys of the deletions.
+    // The service reports no keys for deletions. Their records contain them, and `effects` compares the records.
     for (const [name, { keys }] of ofService)
       if (keys !== undefined) expect(keys).toEqual(ofSync.get(name)?.keys);
     expect(other.effects()).toEqual(one.effects());

@@ -210,7 +210,7 @@ describe('the status of a pinned target', () => {
   it.each([
     ['VERSION_GONE', 'failed'],
     ['STORE_UNAVAILABLE', 'stale'],
-  ] as const)('is its failure, %s, and still names the record', (code, state) => {
+  ] as const)('is its failure (%s), and the record is still named', (code, state) => {
     const it_ = open();
     note(it_, A, { ...failed(code), pinned: 7, person: code === 'VERSION_GONE' });
     expect(statusOf(it_)).toMatchObject({ state, code, pinned: 7 });

@@ -62,7 +62,7 @@ describe('the status of a target', () => {
     ['a held deletion', 'held', { ...failed('HELD'), kind: 'held' }],
   ];
 
-  it.each(OUTCOMES)('is, for %s, %s', (_, state, part) => {
+  it.each(OUTCOMES)('for %s is %s', (_, state, part) => {
     const setup = open();
     setup.states.setMeta(meta(APP, { A: ['a', '1'] }));
     setup.states.note(targetState(part));

@@ -100,7 +100,7 @@ describe('judgeTriggers', () => {
     ['rotation', 90_000, 1],
     ['edited', 4_000, 0],
     ['edited', 6_000, 1],
-  ] as const)('counts for a %s answered after %i ms this number of late triggers: %i', (kind, ms, late) => {
+  ] as const)('%s answered after %i ms: %i late', (kind, ms, late) => {
     expect(judge(kind, ms).late).toHaveLength(late);
   });
 

@@ -238,7 +238,7 @@ describe('several objects with one name', () => {
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('count as written if another mapping wrote the target, because its object types are unknown', () => {
+  it('are treated as written if another mapping wrote the target, because it may have used any of them', () => {
     const before = mapping({ data: { V: { ...KEY, optional: false } } });
     const { live } = standing(before, 'V', []);
     const now = mapping({ data: { V: SECRET, J: KEY } });
@@ -253,7 +253,7 @@ describe('several objects with one name', () => {
       'a search',
       mapping({ data: { kty: KEY }, dataFrom: [{ store: 'vault', find: { path: '', tags: {} } }] }),
     ],
-  ])('count as written if %s may have given the key too', (_, givenMapping) => {
+  ])('are treated as written if %s may also have given the key', (_, givenMapping) => {
     for (const absent of [KEY, { ...SECRET, optional: true }])
       expect(plan(standing(givenMapping, 'kty', [absent])).kind).toBe('fail');
   });

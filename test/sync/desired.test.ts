@@ -17,7 +17,7 @@ function dataOf(result: ReturnType<typeof shapeDesired>) {
 }
 
 describe('desired content', () => {
-  it('includes the creation time of each version if the store tells it', () => {
+  it('includes the creation time of each version if the store returns it', () => {
     const result = shape(mapping({ data: { A: source(), B: source({ key: 'other' }) } }), {
       app: { ...found('1'), createdAt: 5 } as ReadResult,
       other: found('2'),

@@ -52,7 +52,7 @@ describe('pattern of a search', () => {
     ['(?i)^x', ['f/Xa', 'f/xb', 'f/y'], ['f/Xa', 'f/xb']],
     ['^a/', ['f/a/b', 'f/b/a'], ['f/a/b']],
     ['^f/', ['f/a'], []],
-  ])('%s keeps of %j %j', (name, keys, expected) => {
+  ])('%s, applied to %j, keeps %j', (name, keys, expected) => {
     expect(matching(search({ path: 'f', name }), keys)).toEqual(expected);
   });
 

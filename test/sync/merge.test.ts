@@ -143,7 +143,7 @@ describe('merge into a Secret', () => {
     expect(plan({ ...first, ...carriedOut(first) }).kind).toBe('unchanged');
   });
 
-  it('is refused for keys that the type of the Secret forbids, but not for keys of others', () => {
+  it('is refused for keys that the type of the Secret forbids, but not for keys of other owners', () => {
     const [crt, key] = [{ 'tls.crt': 'no certificate' }, { 'tls.key': 'no key' }];
     const tls = (held: Record<string, string>) =>
       live({ type: 'kubernetes.io/tls', data: data({ ...held }) });
@@ -236,7 +236,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('counts the keys of others toward 1 MiB', () => {
+  it('counts the keys of other owners toward 1 MiB', () => {
     const half = 'x'.repeat(512 * 1024);
     const full = live({ data: data({ THEIRS: half }) });
     expect(plan(merging({ live: full }, { KEY: half })).kind).toBe('merge');

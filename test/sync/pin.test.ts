@@ -41,7 +41,7 @@ function versions(original: Mapping, to: Pin, stores = STORES): readonly string[
 }
 
 describe('mapping at the versions of a record', () => {
-  it('uses the recorded version of each source, and current versions of others', () => {
+  it('uses the recorded version of each source, and the current version of unrecorded sources', () => {
     const it_ = mapping({
       data: {
         A: source({ key: 'a' }),

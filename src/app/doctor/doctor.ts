@@ -50,7 +50,7 @@ export async function runDoctor(
   };
 
   await using stack = new AsyncDisposableStack();
-  // Opened early, because any credential may be in the cluster. Its check is reported below.
+  // Open the cluster early, because any credential may be stored in it. The result is reported below.
   const [opened] = await Promise.allSettled([openCluster(config.cluster, deps)]);
   const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
   const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
@@ -70,8 +70,8 @@ export async function runDoctor(
         await requireTrustedAudit(config, { ...deps, audit, cluster, credential });
         await testPlaces();
       });
-    // If this check wrote the first record, the audit log may be new while the checkpoints belong to an older one. Then
-    // report only what would stop every run.
+    // If the record above is the first one, the audit log may be new, while the checkpoints belong to an older log. In
+    // this case, report only problems with the locations, which would stop every run.
     else await testPlaces().catch((error) => attempt(what, () => Promise.reject(error)));
   }
   const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
@@ -83,7 +83,7 @@ export async function runDoctor(
   const keys = config.keys.fingerprint;
   const keysOf = (list: readonly Reference[]) => openFingerprints(list, { mayCreate, credential });
   const all = await attempt('keys: fingerprint', () => keysOf(keys));
-  // If only an older key is missing, the newest one is enough to test the stores.
+  // If only an older key is missing, test the stores with the newest key.
   const [newest] = all ? [] : await Promise.allSettled([keysOf(keys.slice(0, 1))]);
   const fingerprints = newest?.status === 'fulfilled' ? newest.value : all;
   if (fingerprints === undefined) return findings;
@@ -103,7 +103,7 @@ function auditAddress({ audit: { store } }: Config): string {
   return store.kind === 'sqlite' ? store.path : store.kind;
 }
 
-/** Only a write proves that records can be written. */
+/** Appends a record, because only a write proves that the store is writable. */
 async function checkAudit(
   config: Config,
   { clock, replica, actor }: AppDeps,
@@ -146,7 +146,7 @@ async function checkCluster(
     const opened = await attempt(`namespace: create in ${namespace}`, () => tryCreate(cluster, first.id));
     if (opened === undefined) unwritable.add(namespace);
   }
-  // Permissions in a namespace that accepts no Secret would be reported as working.
+  // Skip namespaces that accept no Secret: a passed permission check would be misleading there.
   const open = allowed.filter(({ id }) => !unwritable.has(id.namespace));
   for (const target of open)
     await attempt(writeName(target), () =>
@@ -160,7 +160,10 @@ function writeName({ id, mapping }: DesiredTarget): string {
   return `target: write ${formatTarget(id)} (mapping ${mapping.name})`;
 }
 
-/** Only the API server can check namespaces, quotas and admission. An existing Secret is not a failure. */
+/**
+ * Creates the Secret as a dry run, because only the API server can check namespaces, quotas and admission. An existing
+ * Secret is not a failure.
+ */
 async function tryCreate(cluster: Cluster, id: TargetId): Promise<true> {
   const empty = { type: 'Opaque', immutable: false, labels: {}, annotations: {}, data: new Map() };
   await cluster.create(id, empty, { dryRun: true });
@@ -190,7 +193,7 @@ async function checkStore(
   }
 }
 
-/** The requests that one of the missing permissions would save. */
+/** Describes how many requests would be saved if the missing permission were granted. */
 function savedCalls(
   config: Config,
   store: string,
@@ -206,7 +209,7 @@ function savedCalls(
 }
 
 function hasFailed(findings: readonly Finding[], store: string): boolean {
-  // A store can be read in spite of clock skew.
+  // Ignore clock skew, because the store can be read anyway.
   return findings.some(
     ({ name, error }) =>
       error !== undefined && error.code !== 'CLOCK_SKEWED' && name.startsWith(`store ${store}: `),

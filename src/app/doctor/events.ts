@@ -13,13 +13,13 @@ export interface EventChecksDeps {
   readonly fingerprints: Fingerprinter;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
   readonly open: (store: string) => Promise<SecretProvider>;
-  /** Stores with a reported failure. */
+  /** Stores for which a failure has been reported. */
   readonly broken: ReadonlySet<string>;
   readonly attempt: (name: string, work: () => Promise<unknown>) => Promise<unknown>;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Tests whether events would arrive. Each intake is tried, but no waiting event is consumed. */
+/** Tests whether events would arrive. Connects every intake without consuming waiting events. */
 export async function checkEvents(config: Config, deps: EventChecksDeps): Promise<void> {
   const { events, stores } = config;
   const { broken, attempt, credential, clock } = deps;

@@ -7,8 +7,8 @@ import { formatWorkload } from '../../sync/restart.ts';
 import { requireRights } from './rights.ts';
 
 /**
- * Checks the permission to restart the workloads of `restart`. They need not exist, because a workload may be installed
- * after its Secret.
+ * Checks the permission to restart the workloads in `restart`. The workloads need not exist: they may be installed
+ * after the Secret.
  */
 export async function checkRestarts(
   cluster: Cluster,

@@ -1,7 +1,7 @@
 import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
 import { AppError } from '../../core/errors.ts';
 
-/** @throws AppError CLUSTER_FORBIDDEN with all missing verbs */
+/** @throws AppError CLUSTER_FORBIDDEN that lists all missing verbs */
 export async function requireRights(
   cluster: Cluster,
   about: Omit<AccessRequest, 'verb'>,

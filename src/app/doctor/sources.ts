@@ -12,28 +12,28 @@ import { describeSource } from '../../sync/value.ts';
 import type { Finding } from './finding.ts';
 
 export interface SourceCheckDeps extends Pick<ReaderDeps, 'open' | 'signal'> {
-  /** The known targets. */
+  /** All targets that could be resolved. */
   readonly targets: readonly DesiredTarget[];
   readonly access: Access;
-  /** Stores with a reported failure. */
+  /** Stores for which a failure has been reported. */
   readonly broken: ReadonlySet<string>;
 }
 
-/** A mapping and the namespaces of its targets. The namespace is undefined while its selector matches none. */
+/** A mapping and the namespaces of its targets. The only namespace is undefined if the selector matches none. */
 interface MappingUse {
   readonly mapping: Mapping;
   readonly namespaces: readonly (string | undefined)[];
 }
 
-/** A source to be read, or why it may not be read. */
+/** A source, and the reason if the mapping may not read it. */
 interface SourceUse {
   readonly source: Source;
   readonly refusal: AppError | undefined;
 }
 
 /**
- * Reads each source by its own key, so that a missing permission is reported for the key that needs it. Searches run
- * too, and their results are read. Sources that a mapping may not use are not read.
+ * Reads each source by its own key, so that a missing permission is reported for the key that needs it. Also runs
+ * searches and reads the keys that they find. Sources that a mapping may not use are not read.
  */
 export async function checkSources(
   mappings: readonly Mapping[],
@@ -79,7 +79,7 @@ export async function checkSources(
   const allowed = uses.filter(({ refusal }) => refusal === undefined);
   const results = await reader.read(allowed.map(({ source }) => storeRef(source)));
   const resultOf = (source: Source) => results.get(refId(storeRef(source)));
-  // A key that is listed but gone is not part of a target, unless the target had it.
+  // A list can contain deleted keys, so keep only the keys that exist.
   const existing = searched.flatMap(({ place: use, found }) =>
     usesOf(use, dropNeverWritten(found, undefined, resultOf, use.mapping)),
   );
@@ -91,7 +91,7 @@ export async function checkSources(
       return { name: `read ${describeSource(whole)}`, ...(error === undefined ? {} : { error }) };
     }),
   ];
-  // One line per source. An error wins over a success.
+  // Report one result for each source. If several mappings use the source, an error takes precedence.
   return [...Map.groupBy(findings, ({ name }) => name).values()]
     .flatMap((same) => same.find(({ error }) => error !== undefined) ?? same.slice(0, 1))
     .sort((a, b) => compareText(a.name, b.name));
@@ -111,7 +111,10 @@ function mappingUsesOf(
 
 type Who = { readonly mapping: string; readonly namespace: string | undefined };
 
-/** Why a mapping may not use a source in one of its namespaces, or in general if it has none. */
+/**
+ * Returns why a mapping may not use a source in one of its namespaces. If it has no namespace, only the general rules
+ * are checked.
+ */
 function refusalOf(
   { mapping, namespaces }: MappingUse,
   access: Access,

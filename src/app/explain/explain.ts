@@ -24,21 +24,21 @@ export interface ExplainedTarget extends Verdict {
   readonly target: TargetId;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
-  /** As a run would read them now. Sources that `access` does not allow are not read. */
+  /** The sources with their current state in the store. Sources that the `access` rules deny are not read. */
   readonly sources: readonly ExplainedSource[];
-  /** Newest first. */
+  /** The newest record first. */
   readonly lastRecords: readonly AuditRecord[];
 }
 
-/** The requests to a store, and the share of one mapping. */
+/** The requests to a store, and the part of them that one mapping causes. */
 export interface ExplainedCalls extends StoreCalls {
-  /** Requests per hour that would be saved without the mapping. */
+  /** Requests per hour that would be saved if the mapping were removed. */
   readonly added: number;
   /** Requests per hour of a tool that reads each key of each target separately at each refresh. */
   readonly oneByOne: number;
 }
 
-/** The expected requests for each store of the mapping. Computed without any request. */
+/** Returns the expected requests to each store of the mapping. Sends no requests. */
 export function callsOf({ config, targets }: App, mapping: string): readonly ExplainedCalls[] {
   const own = targets.filter((wanted) => wanted.mapping.name === mapping);
   const others = targets.filter((wanted) => wanted.mapping.name !== mapping);
@@ -55,7 +55,7 @@ export function callsOf({ config, targets }: App, mapping: string): readonly Exp
 
 const MAX_RECORDS = 5;
 
-/** Reads the current state of a mapping: its sources, its targets and their last records. */
+/** Reads the current state of a mapping: its sources, its targets, and their latest records. */
 export async function explainMapping(
   app: App,
   mapping: string,
@@ -85,7 +85,7 @@ export async function explainMapping(
   return explained;
 }
 
-/** The held targets, by `formatTarget`. Deletions that the brake allows need no release. */
+/** Returns the held targets, formatted with `formatTarget`. Deletions that the brake allows are not included. */
 async function heldTargets(
   app: App,
   context: SyncContext,
@@ -100,7 +100,7 @@ async function heldTargets(
 
 const DESTRUCTIVE_PLANS: readonly Plan['kind'][] = ['hold', 'delete', 'recreate'];
 
-/** The state that the service would report now. */
+/** Returns the state that the service would report now. */
 async function verdictOf(
   app: App,
   { mapping, id }: DesiredTarget,
@@ -122,12 +122,12 @@ async function verdictOf(
   };
 }
 
-/** Actions that do not tell the state of a target. */
+/** Actions whose records do not describe the state of a target. */
 const STATELESS_ACTIONS: readonly Action[] = ['restart', 'release', 'rollback', 'unpin'];
 
 /**
- * The reason why a pending change failed before. Refusals of the cluster appear only on a write, and explaining writes
- * nothing.
+ * Returns why the last attempt at a pending change failed. `explain` writes nothing, so it cannot find out itself
+ * whether the cluster would reject the change.
  */
 function lastFailure(records: readonly AuditRecord[], about: string): AppError | undefined {
   const last = records.find(({ action, phase }) => !STATELESS_ACTIONS.includes(action) && phase !== 'intent');
@@ -137,7 +137,7 @@ function lastFailure(records: readonly AuditRecord[], about: string): AppError |
   return new AppError(code, { subject: about, detail: `at the last attempt, ${time}` });
 }
 
-/** For a deleted target, only its records tell that a person deleted it. */
+/** Only the records of a deleted target show that a person deleted it. */
 function isDrifted(plan: Plan, records: readonly AuditRecord[]): boolean {
   if (!['create', 'update', 'merge', 'recreate'].includes(plan.kind)) return false;
   const last = records.find(({ action }) => !STATELESS_ACTIONS.includes(action));
@@ -154,7 +154,7 @@ function stateOf(plan: Plan, isThere: boolean): SyncState {
       return 'held';
     case 'fail':
       if (plan.error.code === 'SECRET_MISSING') return 'waiting';
-      // A target that is kept while its store fails or its source is missing still works with its last content.
+      // If the store fails or the source is missing, the target is kept. Its last content is still usable.
       return isThere && (isTransient(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
         ? 'stale'
         : 'failed';

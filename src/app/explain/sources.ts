@@ -10,9 +10,9 @@ import { describeSearch, dropNeverWritten, foundSource, matching } from '../../s
 import { createJsonCache, describeSource, membersOf, pickValue } from '../../sync/value.ts';
 
 export interface ExplainedSource {
-  /** For a failed search, its path replaces the key. */
+  /** If a search failed, `key` is the path of the search. */
   readonly source: Source;
-  /** `unread`: the mapping may not read all of its sources, so none is read. */
+  /** `unread`: the mapping may not read one of its sources, so no source is read. */
   readonly state: 'found' | 'absent' | 'failed' | 'unread';
   readonly version?: string;
   readonly error?: AppError;
@@ -20,15 +20,15 @@ export interface ExplainedSource {
 
 type Deps = Pick<SyncContext, 'allows' | 'allowsSearch' | 'find' | 'read'>;
 
-/** The decision about a target. For a pinned target, the mapping has the pinned versions. */
+/** A target with the decision about it. If the target is pinned, the sources in `mapping` have the pinned versions. */
 interface DecidedTarget extends Pick<Decision, 'desired' | 'live'> {
   readonly mapping: Mapping;
   readonly id: TargetId;
 }
 
 /**
- * The sources of a target as a run would read them now: the named sources, then the results of each search. Sources
- * that `access` does not allow are not read.
+ * Returns the sources of a target with their current state: first the named sources, then the results of each search.
+ * Sources that the `access` rules deny are not read.
  */
 export async function explainSources(
   target: DecidedTarget,
@@ -51,8 +51,8 @@ export async function explainSources(
 }
 
 /**
- * Which sources are not allowed. Searches run only if all named sources and paths are allowed, because then one of
- * their results is not.
+ * Returns the sources, with an error for those that are not allowed. If all named sources and search paths are allowed,
+ * the denied source must be a search result. The searches run only in that case.
  */
 async function unreadSources(
   target: DecidedTarget,
@@ -114,7 +114,7 @@ async function explainSearch(
   }
 }
 
-/** Keys that the search no longer finds but the target still uses. */
+/** Returns the keys that the search no longer finds but the target still uses. */
 function keptKeys({ desired, mapping }: DecidedTarget, search: Search): readonly string[] {
   if (desired.kind !== 'ready') return [];
   const ofStore = ({ store }: { readonly store: string }): boolean => store === search.store;
@@ -129,7 +129,7 @@ function keptKeys({ desired, mapping }: DecidedTarget, search: Search): readonly
   return matching(search, keys);
 }
 
-/** Returns the result of each read. Undefined for a source that is not allowed. */
+/** Returns a function that looks up the result of a read. Its result is undefined for a source that is not allowed. */
 async function readAllowed(
   target: DecidedTarget,
   sources: readonly Source[],
@@ -162,7 +162,7 @@ function explainSource(
   }
 }
 
-/** The error of using the value, if the mapping cannot use it. */
+/** Returns the error that `use` throws if the mapping cannot use the value. */
 function errorOf(use: () => unknown): AppError | undefined {
   try {
     use();

@@ -9,7 +9,7 @@ import type {
 import type { OrphanList } from '../prune.ts';
 import type { SyncReport } from '../sync.ts';
 
-/** The API answer for a run that a person has requested. */
+/** Builds the API response for a sync that a person has requested. */
 export function syncAnswer(
   { ok, requestId, summary, targets }: SyncReport,
   held: readonly HeldStatus[],
@@ -24,12 +24,12 @@ export function syncAnswer(
   return { ok, requestId, summary, targets: answerTargets, held, pending: 0 };
 }
 
-/** The API answer of `prune`. */
+/** Builds the API response of `prune`. */
 export function pruneAnswer(report: SyncReport): PruneAnswer {
   return { ...syncAnswer(report, report.held), ...skippedOrphans(report) };
 }
 
-/** The API answer of `prune` without deletion. */
+/** Builds the API response that lists the orphans without deleting them. */
 export function orphansAnswer({ targets, ...rest }: OrphanList): OrphansAnswer {
   const answerTargets = targets.map(({ mapping, target, action, keys }) => ({
     mapping,
@@ -40,7 +40,7 @@ export function orphansAnswer({ targets, ...rest }: OrphanList): OrphansAnswer {
   return { changes: answerTargets.length, targets: answerTargets, held: [], ...skippedOrphans(rest) };
 }
 
-/** Orphaned targets that were not deleted, if there are any. */
+/** Returns the orphaned targets that were not deleted. Empty lists are omitted. */
 export function skippedOrphans({
   waiting = [],
   unseen = [],

@@ -4,13 +4,13 @@ import type { Controller } from '../../service/controller.ts';
 import type { Status } from '../../service/service.ts';
 import type { App } from '../app.ts';
 
-/** Probes and scrapes time out after one to ten seconds, and must work during an outage. */
+/** Probes and scrapes time out after one to ten seconds. They must get an answer even if the database hangs. */
 const QUERY_TIMEOUT_MS = 2_000;
 
 /**
- * Returns a function that reports the state of the audit store. If the store does not answer, it reports the last known
- * sequence; 0 would look like a loss. A hanging database gets only one query at a time, and later callers do not wait
- * for it.
+ * Returns a function that reports the state of the audit store. If the store does not answer, the function reports the
+ * last known sequence number; 0 would look like a loss. A hanging database receives only one query at a time, and later
+ * callers do not wait for that query.
  */
 export function createAuditStatus(
   { audit, checkpoints, config }: Pick<App, 'audit' | 'checkpoints' | 'config'>,

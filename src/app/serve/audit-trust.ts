@@ -7,7 +7,7 @@ import { createAuditStatus } from './audit-status.ts';
 import type { HttpFrontend, HttpFrontendDeps } from './http-frontend.ts';
 
 interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>, Pick<AppDeps, 'replica'> {
-  /** Ends the wait. */
+  /** Ends the wait when aborted. */
   readonly signal: AbortSignal;
   readonly front: Pick<HttpFrontend, 'use'>;
   readonly retryMs: number;
@@ -16,8 +16,8 @@ interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>,
 }
 
 /**
- * Resolves when the audit log matches its checkpoints, or when a person has accepted the loss. Until then, records can
- * be read, the status reports the problem, and no work starts.
+ * Waits until the audit log matches its checkpoints, or until a person has accepted the loss. Meanwhile records can be
+ * read, the status reports the problem, and no work starts.
  */
 export async function waitForTrustedAudit(app: App, deps: WaitDeps): Promise<void> {
   const { checkpoints, audit, logger } = app;
@@ -65,7 +65,7 @@ function waitingStatus(
 }
 
 const HOUR_MS = 3_600_000;
-/** Pause between a few hundred records. A million records take minutes in the background. */
+/** The pause after every few hundred records. Verifying a million records takes minutes in the background. */
 const PAUSE_MS = 10;
 
 /** Verifies the hash chain in the background, now and every hour. */

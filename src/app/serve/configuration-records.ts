@@ -6,10 +6,10 @@ import { createSerialExecutor } from '../../core/serial-executor.ts';
 import type { Controller } from '../../service/controller.ts';
 import type { App } from '../app.ts';
 
-/** For one kind of change. There may be ten thousand mappings, and records must stay small. */
+/** Maximum number of names for one kind of change. There can be ten thousand mappings, and records must stay small. */
 const MAX_NAMES = 20;
 
-/** Describes a change in one line for a record: the names of what changed, no values. */
+/** Describes a change in one line of an audit record. The text contains the names of changed entries, but no values. */
 export function describeDiff({ stores, mappings, access, events, restart }: ConfigDiff): string {
   const part = (what: string, { added, changed, removed }: NamedChanges): string =>
     `${what}: ${countText(added, 'added')}, ${countText(changed, 'changed')}, ${countText(removed, 'removed')}`;
@@ -24,7 +24,7 @@ function countText(names: readonly string[], how: string): string {
   return `${names.length} ${how}${names.length === 0 ? '' : ` (${shown}${more})`}`;
 }
 
-/** Describes the start of a service. @param since The changes since it was last open in this process. */
+/** Describes the start of a service. @param since The changes since this process last opened the service. */
 export function describeStart(
   { stores, mappings }: { readonly stores: readonly unknown[]; readonly mappings: readonly unknown[] },
   since?: ConfigDiff,
@@ -35,19 +35,22 @@ export function describeStart(
 }
 
 /**
- * Records configuration changes. A change takes effect even if it cannot be recorded, so its record waits until it can
+ * Records configuration changes. A change takes effect even if it cannot be recorded. Its record is queued until it can
  * be written.
  */
 export interface ConfigurationRecords {
-  /** A configuration became active. */
+  /** Records that a configuration became active. */
   configured(note: string): Promise<void>;
-  /** A configuration with this many problems was rejected. */
+  /** Records that a configuration with this many problems was rejected. */
   refused(problems: number): Promise<void>;
-  /** Retries the waiting records. */
+  /** Writes the queued records. */
   flush(): Promise<void>;
 }
 
-/** Enough for an hour-long outage in which the files change at every check. Later records are dropped. */
+/**
+ * Maximum number of queued records. It is enough for an outage of an hour in which each check finds changed files.
+ * Further records are dropped.
+ */
 const MAX_WAITING = 1_000;
 const SUBJECT = 'configuration';
 
@@ -72,13 +75,13 @@ export function createConfigurationRecords({
     } catch (thrown) {
       const error = toAppError(thrown);
       if (error.code === 'AUDIT_UNAVAILABLE') return controller.auditHealth.writeFailed(error, SUBJECT);
-      // A bug would fail every time.
+      // Drop the entries: other errors are bugs, and a retry would fail again.
       waiting.splice(0, entries.length);
       throw error;
     }
   }
 
-  /** Serialized. Each caller handles its own failure. */
+  /** Runs one write at a time. Each caller handles its own failure. */
   function flush(): Promise<void> {
     return inTurn(append);
   }
@@ -86,7 +89,7 @@ export function createConfigurationRecords({
   function record(what: Pick<Entry, 'outcome' | 'note' | 'code' | 'counts'>): Promise<void> {
     const requestId = randomUUID();
     const base = { actor: { kind }, action: 'configure', sources: [], keys: NO_KEYS } as const;
-    // The first record is the start; later ones are changes.
+    // The first record has the actor `startup`; later records have the actor `event`.
     kind = 'event';
     if (waiting.length < MAX_WAITING)
       waiting.push({ ...base, ...what, requestId, durationMs: 0, attempt: 1 });

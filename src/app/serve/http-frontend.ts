@@ -16,11 +16,11 @@ import { isQueueOutage, type JobCounts, type Queue } from '../../queue/queue.ts'
 import type { Service } from '../../service/service.ts';
 import type { AppDeps } from '../app.ts';
 
-/** Serves HTTP from the start, and uses other parts as they open. */
+/** Serves HTTP from the start of the process. Routes use other parts as soon as they are open. */
 export interface HttpFrontend {
   readonly url: string;
   use(parts: Partial<FrontendParts>): void;
-  /** Configures authentication. */
+  /** Sets up authentication. */
   login(
     credential: (reference: Reference) => Promise<SecretValue>,
     identities: Identities | undefined,
@@ -31,20 +31,20 @@ export interface HttpFrontend {
 
 export interface HttpFrontendDeps extends Pick<AppDeps, 'logger' | 'clock'> {
   readonly version: string;
-  /** Problems of the current files. Empty if they are active. */
+  /** The problems of the current configuration files. Empty if the files are active. */
   readonly configProblems: () => readonly Problem[];
 }
 
 interface FrontendParts {
   readonly metrics: Metrics;
   readonly service: Service;
-  /** Sets the gauges that only the controller knows. */
+  /** Sets the gauges whose values only the controller knows. */
   readonly controller: { tell(metrics: Metrics): void };
   readonly audit: AuditStore;
   readonly queue: Queue;
-  /** Why the service has not started. */
+  /** The reason why the service has not started yet. */
   readonly waitingFor: AppError;
-  /** The status before the service has started. */
+  /** The status to report before the service has started. */
   readonly startupStatus: Pick<Service, 'status'>;
   readonly evidence: NonNullable<HttpDeps['evidence']>;
   readonly chain: ChainWatch;
@@ -99,7 +99,7 @@ export async function openHttpFrontend(
     },
     auth: {
       identify(token) {
-        // The caller is not authenticated, and the subject of the error may be a file path.
+        // Report only the code: the caller is not authenticated, and the subject of the error may be a file path.
         if (auth === undefined) throw new AppError(startupError().code);
         return auth.identify(token);
       },
@@ -156,7 +156,10 @@ export async function openHttpFrontend(
   };
 }
 
-/** The metrics before the service has started. Without a known reason, it waits for its audit store. */
+/**
+ * Returns the metrics before the service has started. If the reason is unknown, the service is waiting for its audit
+ * store.
+ */
 function metricsBeforeStart(waitingFor: AppError | undefined): Omit<ServiceSnapshot, 'configValid'> {
   const code = waitingFor?.code ?? 'AUDIT_UNAVAILABLE';
   return {
@@ -166,7 +169,7 @@ function metricsBeforeStart(waitingFor: AppError | undefined): Omit<ServiceSnaps
   };
 }
 
-/** While Redis is down, jobs cannot be counted, but all other metrics are available. */
+/** While Redis is down, report all metrics except the number of jobs. */
 async function countsOrUndefined(queue: Queue): Promise<JobCounts | undefined> {
   try {
     return await queue.counts();

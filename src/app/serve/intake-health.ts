@@ -4,19 +4,19 @@ import { compareText } from '../../core/target.ts';
 import type { Origin } from '../../events/hint.ts';
 import type { IntakeStatus } from '../../service/service.ts';
 
-/** The state of each event intake. A new intake is up until it fails. */
+/** Tracks the state of each event intake. A new intake is up until an attempt fails. */
 export interface IntakeHealth {
-  /** Called after each attempt, successful or not. */
+  /** Called after each attempt to receive events, successful or not. */
   attempted(origin: Origin, error?: AppError): void;
   /** Called for each valid event. */
   received(origin: Origin): void;
-  /** Forgets all other intakes. */
+  /** Removes all other intakes. */
   keep(origins: readonly Origin[]): void;
-  /** Sorted by kind, then by name. */
+  /** Returns the states, sorted by kind and then by name. */
   states(): readonly IntakeStatus[];
 }
 
-/** A transient failure is `degraded` for this time, then `down`. */
+/** How long an intake with transient failures is `degraded`. After this time it is `down`. */
 const DEGRADED_MS = 60_000;
 
 interface IntakeRecord {

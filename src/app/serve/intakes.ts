@@ -18,7 +18,7 @@ import { createIntakeHealth } from './intake-health.ts';
 import { createPostedIntakes } from './posted-intakes.ts';
 
 export interface IntakesDeps {
-  /** Passes hints to the running service. */
+  /** Passes an event to the running service as a hint that a key has changed. */
   readonly take: SubmitHints;
   readonly loops: Pick<Loops, 'begin'>;
   readonly metrics: Pick<Metrics, 'event' | 'intakeUp' | 'intakeRemoved'>;
@@ -26,22 +26,22 @@ export interface IntakesDeps {
   readonly random: () => number;
 }
 
-/** All configured event intakes. */
+/** Runs all configured event intakes. */
 export interface Intakes extends AsyncDisposable {
-  /** For the HTTP server. */
+  /** The intakes that receive HTTP requests. */
   readonly posted: HttpIntakes;
-  /** Applies the active configuration. Unchanged intakes continue. */
+  /** Applies the active configuration. Unchanged intakes keep running. */
   refresh(): Promise<void>;
-  /** Restarts the intakes of a store with new credentials. */
+  /** Restarts the intakes of a store after its credentials have changed. */
   reset(store: string): Promise<void>;
-  /** The state of each intake, for `status`. */
+  /** Returns the state of each intake, for `status`. */
   states(): readonly IntakeStatus[];
 }
 
 type StoreConfig = Config['stores'][number];
 type Entry<Kind extends 'sqs' | 'vault'> = NonNullable<Config['events']>[Kind][number];
 
-/** An intake that polls or subscribes, with its configuration. */
+/** A polling or subscribing intake and its configuration. */
 interface PolledIntake {
   readonly origin: Origin;
   readonly store: StoreConfig;
@@ -54,9 +54,12 @@ interface RunningIntake extends PolledIntake {
   readonly loop: Loop;
 }
 
-/** A poll, plus the longest backoff, plus a margin. */
+/**
+ * An intake without progress for this time counts as stalled. The time covers a poll, the longest backoff, and a
+ * margin.
+ */
 const DEADLINE_MS = 300_000;
-/** Limits of an intake's requests. A poll waits for twenty seconds. */
+/** Limits for the requests of one intake. A poll waits for twenty seconds. */
 const REQUEST_LIMITS = { requestsPerSecond: 50, concurrency: 4, timeoutMs: 30_000 };
 
 export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes> {
@@ -139,7 +142,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     };
   };
   const polledIntakesOf = ({ events, stores }: Config): readonly PolledIntake[] => {
-    // Loading the configuration has checked that the store exists and has the right kind.
+    // The configuration is valid, so the store exists and has the right kind.
     const withStore = <It extends { readonly store: string }, Made>(
       entries: readonly It[] = [],
       make: (entry: It, store: StoreConfig) => Made | undefined,
@@ -169,7 +172,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     kinds = now;
     health.keep(origins);
   };
-  // Serialized, because concurrent updates could start an intake twice.
+  // One update at a time: concurrent updates could start an intake twice.
   const inTurn = createSerialExecutor();
 
   await refresh();

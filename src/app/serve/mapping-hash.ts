@@ -4,8 +4,8 @@ import { shortHash } from '../../sync/ownership-metadata.ts';
 import type { App } from '../app.ts';
 
 /**
- * Returns a hash of everything that determines the run of a mapping: the mapping, its stores and the rules. Results of
- * runs with another hash are not reused. Undefined if the mapping does not exist.
+ * Returns a hash of all inputs that determine the run of a mapping: the mapping, its stores, and the rules. A result is
+ * reused only if its hash is the same. Undefined if the mapping does not exist.
  */
 export function createMappingHash(app: Pick<App, 'config'>): (mapping: string) => string | undefined {
   let last: { readonly of: Config; readonly hashOf: (mapping: string) => string | undefined } | undefined;
@@ -15,7 +15,7 @@ export function createMappingHash(app: Pick<App, 'config'>): (mapping: string) =
   };
 }
 
-/** Computed on demand, because there may be thousands of mappings. */
+/** Compute each hash on demand, because there can be thousands of mappings. */
 function hashesOf({ mappings, stores, access, bounds }: Config): (mapping: string) => string | undefined {
   const byName = new Map(mappings.map((mapping) => [mapping.name, mapping]));
   const storeHashes = new Map(stores.map((store) => [store.name, shortHash(store)]));

@@ -5,11 +5,11 @@ import type { AppDeps, AppObserver } from '../app.ts';
 
 export interface ObserverDeps extends Pick<AppDeps, 'logger' | 'print'> {
   readonly metrics: Metrics;
-  /** Called when a store that was down answers again. */
+  /** Called when a store answers again after it was down. */
   readonly onBack: (store: string) => void;
 }
 
-/** Reports what an app does to metrics, log and standard output. */
+/** Forwards the events of an app to metrics, log and standard output. */
 export function observerOf({ audit }: Config, { logger, print, metrics, onBack }: ObserverDeps): AppObserver {
   const down = new Set<string>();
   return {
@@ -27,7 +27,8 @@ export function observerOf({ audit }: Config, { logger, print, metrics, onBack }
       if (error?.isTransient === false) logger.error('a store has a problem', { store, state, error });
       else if (error !== undefined) logger.warn('a store has a problem', { store, state, error });
       else logger.info('a store works again', { store });
-      // A store that throttled us must not receive all waiting requests at once.
+      // Call this only after `down`. A degraded store may be throttling requests, and must not receive all waiting
+      // requests at once.
       if (wasDown && state !== 'down') onBack(store);
     },
   };

@@ -17,14 +17,14 @@ export interface PostedDeps {
   readonly health: Pick<IntakeHealth, 'attempted'>;
 }
 
-/** The intakes that receive HTTP requests. */
+/** Manages the intakes that receive HTTP requests. */
 export interface ConfiguredPostedIntakes extends Pick<HttpIntakes, 'webhook' | 'eventGrid'> {
-  /** Applies a configuration. Unchanged intakes continue, because they remember which events they have seen. */
+  /** Applies a configuration. Unchanged intakes keep running, because they remember which events they have received. */
   refresh(config: Pick<Config, 'events' | 'stores'>): void;
   origins(): readonly Origin[];
 }
 
-/** An intake with its configuration. */
+/** An intake and its configuration. */
 interface ConfiguredIntake<Intake> {
   readonly config: object;
   readonly intake: Intake;
@@ -40,8 +40,8 @@ export function createPostedIntakes({
   let grids: ReadonlyMap<string, ConfiguredIntake<EventGridIntake>> = new Map();
 
   /**
-   * Returns a function that reads the key of an intake. It reads the key once immediately, so that `status` reports a
-   * missing key before the first event.
+   * Returns a function that reads the key of an intake. The key is also read once immediately, so that `status` reports
+   * a missing key before the first event.
    */
   const keyOf = (origin: Origin, own: Reference | undefined): PostedDeps['credential'] => {
     const read: PostedDeps['credential'] = async (reference) => {
@@ -57,7 +57,7 @@ export function createPostedIntakes({
     if (own !== undefined) void Promise.allSettled([read(own)]);
     return read;
   };
-  /** Failures to fetch external keys appear only when a request arrives. */
+  /** Wraps the intake to report its health. Failures to fetch external keys occur only when a request arrives. */
   const reportHealth = (intake: EventGridIntake): EventGridIntake => ({
     ...intake,
     async authenticate(head) {

@@ -13,8 +13,8 @@ export interface QueueDeps {
 }
 
 /**
- * More jobs than targets run in parallel. Each set of stores has its own slots, so jobs of a hanging store do not block
- * the others.
+ * The queue runs more jobs than targets may run at the same time. Each set of stores has its own slots for targets, so
+ * jobs of a hanging store do not block other jobs.
  */
 const JOBS_PER_TARGET_SLOT = 8;
 const MAX_JOBS = 256;

@@ -29,46 +29,49 @@ import { startService } from './service.ts';
 export interface ServeDeps extends AppDeps, HttpFrontendDeps {
   readonly version: string;
   readonly random: () => number;
-  /** The configuration that was last active in this process, if any. */
+  /** The configuration that this process used last, if any. */
   readonly previousConfig?: Config | undefined;
   /** Aborts the start. */
   readonly signal: AbortSignal;
-  /** Called when something that is read only at the start has changed. This server should be replaced by a new one. */
+  /** Called when the server must be replaced because something has changed that is only read at the start. */
   readonly onOutdated: () => void;
-  /** Reports bytes of large values that a run has acquired. */
+  /** Called with the size of large values that a run has read. */
   readonly onLargeValue: (bytes: number) => void;
-  /** Called when the service must stop. */
+  /** Called with the error because of which the service must stop. */
   readonly onFatal: (error: AppError) => void;
 }
 
 export interface Server {
   /** Applies a new configuration. Sections in `diff.restart` need a new server. */
   apply(next: Config, diff: ConfigDiff): Promise<void>;
-  /** Called after each check of the configuration files, successful or not. */
+  /** Reports that the configuration files were checked, whether or not the check succeeded. */
   configurationChecked(): void;
-  /** The files contain an invalid configuration, which is not applied. */
+  /** Reports that the files contain an invalid configuration, which is not applied. */
   refused(problems: readonly Problem[]): Promise<void>;
-  /** The files contain the active configuration again, after an invalid one. */
+  /** Reports that the files contain the active configuration again, after an invalid one. */
   validAgain(): Promise<void>;
-  /** Checks now whether credentials have changed (SIGHUP). */
+  /** Checks immediately whether credentials have changed. Called on SIGHUP. */
   checkCredentials(): Promise<void>;
-  /** Stops taking work, finishes running writes and flushes the audit log. Never hangs. */
+  /** Stops accepting work, finishes running writes, and flushes the audit log. Never hangs. */
   close(graceMs: number): Promise<void>;
 }
 
-/** Well below the time after which a replica counts as gone. */
+/**
+ * The interval at which a replica announces itself. It is much shorter than the time after which other replicas
+ * consider it gone.
+ */
 const PRESENCE_MS = 10_000;
 
-/** The files are checked every few seconds, and a change waits until it is complete. */
+/** The check of the configuration files counts as stalled after this time. The files are checked every few seconds. */
 const CONFIGURATION_MS = 60_000;
-/** Time for running answers when the start is aborted. */
+/** How long running requests may take after the start was aborted. */
 const FINAL_ANSWERS_MS = 2_000;
 /** Retry interval while the audit store or the cluster is unreachable. */
 const START_RETRY_MS = 3_000;
 
 /**
- * Opens the whole service. It listens first, so that probes get an answer while it waits for its dependencies. It
- * retries transient failures.
+ * Opens the complete service. It listens first, so that probes get an answer while the service waits for its
+ * dependencies. Transient failures are retried.
  */
 export async function openServer(config: Config, deps: ServeDeps): Promise<Server> {
   await using stack = new AsyncDisposableStack();
@@ -110,7 +113,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
       ]);
       await controller.applyConfigChange({ mappings: changed, all: diff.access }, async () => {
         await app.reconfigure(next);
-        // Announce the configuration before any replica looks for orphans.
+        // Announce the new configuration before any replica looks for orphans.
         opened.presence.announce();
       });
       for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.storeRecovered(store);
@@ -137,7 +140,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     },
     checkCredentials: () => opened.credentials.check(),
     async close(graceMs) {
-      // Leave while the queue can still inform the other replicas.
+      // Announce the end of this replica while the queue still works.
       opened.presence[Symbol.dispose]();
       const started = clock.now();
       const remainingMs = () => Math.max(500, graceMs - (clock.now() - started));
@@ -174,13 +177,13 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
         ...deps,
         onAuditLoss() {
           logger.error('signed audit records are missing, so no changes are made');
-          // Reopening waits until a person accepts the loss.
+          // Open the service again. It then waits until a person accepts the loss.
           deps.onOutdated();
         },
         observe: observerOf(config, { ...deps, metrics, onBack: (store) => wake(store) }),
       }),
     );
-    // Running requests, such as an export, may have to record their end.
+    // Close HTTP before the audit log: a running request, such as an export, may have to record its end.
     parts.defer(() => (deps.signal.aborted ? frontend.close(FINAL_ANSWERS_MS) : undefined));
     const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
     await frontend.login(credential, app.cluster.identities);
@@ -256,7 +259,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   }
 }
 
-/** Computed once per configuration, because there may be thousands of mappings. */
+/** Returns a function that computes the hash once per configuration, because there can be thousands of mappings. */
 function createWorkHash(app: App): () => string {
   let last: { readonly of: Config; readonly text: string } | undefined;
   return () => {
@@ -267,7 +270,7 @@ function createWorkHash(app: App): () => string {
 }
 
 function reportAges({ snapshot, ages, states }: Controller, metrics: Metrics): void {
-  // Once per mapping, because a mapping may have thousands of targets.
+  // Look up each mapping once, because it can have thousands of targets.
   const changed = new Map(snapshot().mappings.map((mapping) => [mapping.name, ages.changedAt(mapping)]));
   for (const { mapping, id, error } of snapshot().targets) {
     if (error !== undefined) continue;
@@ -277,10 +280,13 @@ function reportAges({ snapshot, ages, states }: Controller, metrics: Metrics): v
   }
 }
 
-/** Not a valid store name. */
+/** The owner of the service's own credentials. It is not a valid store name. */
 const SERVICE_OWNER = '';
 
-/** The HTTP server renews its certificate itself, and the audit store resolves its URL for each connection. */
+/**
+ * Returns the credentials to watch, by owner. The certificate and the URL of the audit store are not watched. The HTTP
+ * server reloads its certificate, and the audit store resolves its URL for each connection.
+ */
 function referencesOf({ config }: App): ReadonlyMap<string, readonly WatchedCredential[]> {
   const own = [config.engine, config.http.tokens].flatMap(watchedCredentialsIn);
   return new Map([

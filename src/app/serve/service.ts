@@ -44,18 +44,18 @@ export interface ServiceOptions {
   readonly version: string;
   readonly random: () => number;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
-  /** Reports bytes of large values that a run has acquired. */
+  /** Called with the size of large values that a run has read. */
   readonly onLargeValue?: ((bytes: number) => void) | undefined;
   /** Called when a sweep has ended. */
   readonly onCycle: () => void;
-  /** Problems of the current files. Empty if they are active. */
+  /** The problems of the current configuration files. Empty if the files are active. */
   readonly configProblems: () => readonly Problem[];
   readonly intakes: () => Status['events'];
-  /** Replicas with a different configuration. */
+  /** The replicas that use a different configuration. */
   readonly differing: () => readonly string[];
 }
 
-/** Starts the service of an app: its controller and the API that it answers. */
+/** Starts the service of an app: its controller, and the API of the service. */
 export async function startService(
   app: App,
   options: ServiceOptions,
@@ -192,7 +192,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       const wanted = all.filter(({ error }) => error === undefined);
       await audit.append([commandEntry(commandOf('sync', name), operator(by), requestId)]);
       const answer = await requestSync(controller, wanted, { requestId, clock, held, wholeMapping: name });
-      // A failed selector represents an unknown number of targets.
+      // Report each failed selector as one failed target, because its number of targets is unknown.
       const unknown = all.flatMap(({ id, error }) =>
         error === undefined ? [] : [{ mapping: name, ...id, outcome: 'failed', ...error.toJSON(), keys: [] }],
       );
@@ -219,11 +219,11 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
     },
     async release(id, by, requestId): Promise<SyncAnswer> {
       await audit.append([commandEntry(releaseCommand(id), operator(by), requestId)]);
-      // Changes held by a prune are searched each time, because no job proposes them again.
+      // No job proposes the changes that `prune` holds, so search for them on each request.
       const heldChange =
         held().find((heldStatus) => heldStatus.id === id) ??
         (await findHeldOrphan(app, id, { reuseResolved: true }));
-      // Without the id, which may be any text.
+      // Do not include the id in the error, because it may be any text.
       if (heldChange === undefined) throw new AppError('NOT_HELD');
       const { mapping } = heldChange;
       const only = app.config.mappings.some(({ name }) => name === mapping) ? { only: mapping } : {};
@@ -238,7 +238,7 @@ function serviceOf(app: App, controller: Controller, options: ServiceOptions): S
       for (const outcome of report.targets) controller.noteDeletion(outcome, requestId);
       return syncAnswer(report, held());
     },
-    // Uses the namespaces of the watch. A separate list could replace them with older data.
+    // Use the namespaces of the watch. A separate list could return older data and replace them.
     orphans: async (by, requestId) =>
       orphansAnswer(
         await listOrphansForCommand(app, { requestId, actor: operator(by), reuseResolved: true }),

@@ -1,29 +1,35 @@
 import type { Head } from '../chain.ts';
 
-/** A signed statement of how far the chain went, kept outside the store. */
+/** A signed copy of the head of the chain, kept outside the store. It proves that the chain reached this record. */
 export interface Checkpoint extends Head {
   /** RFC 3339. */
   readonly time: string;
   readonly instance: string;
   /** The id of the signing key: the first 16 hex digits of the SHA-256 of its public key (SPKI, DER). */
   readonly keyId: string;
-  /** Set when a person accepts a loss: checkpoints up to this sequence need not be found any more. */
+  /**
+   * Set when a person accepts the loss of records: the store need not contain the records of checkpoints up to this
+   * sequence.
+   */
   readonly accepts?: number;
   /** Ed25519 (RFC 8032) over the canonical JSON (RFC 8785) of all other members, in base64. */
   readonly signature: string;
 }
 
-/** Where checkpoints are written. Several locations may be configured. */
+/** A place where checkpoints are written. Several may be configured. */
 export interface CheckpointLocation {
-  /** Shown to people: `file ./state/checkpoints.jsonl`. */
+  /** The display name, such as `file ./state/checkpoints.jsonl`. */
   readonly name: string;
-  /** Durable when it resolves. @throws AppError */
+  /** The checkpoint is durable when the promise resolves. @throws AppError */
   write(checkpoint: Checkpoint): Promise<void>;
-  /** Checks that a write would succeed, without changing anything. @throws AppError with the reason if not. */
+  /**
+   * Checks that a write would succeed, without changing anything. @throws AppError with the reason if a write would
+   * fail.
+   */
   checkWritable(): Promise<void>;
   /**
-   * The stored checkpoints, oldest first. Some locations keep only the last ones; standard output has none. @throws
-   * AppError
+   * Returns the stored checkpoints, oldest first. Some locations keep only the most recent ones, and standard output
+   * returns none. @throws AppError
    */
   read(): Promise<readonly Checkpoint[]>;
 }

@@ -15,56 +15,58 @@ export interface CheckpointerOptions {
   /** The public keys of the signer and of earlier signers. */
   readonly keys: PublicKeys;
   readonly instance: string;
-  /** Checkpoints of these instances count: this instance and its earlier names. */
+  /** This instance and its former names. Checkpoints of other instances are ignored. */
   readonly instances: readonly string[];
   readonly clock: Clock;
   readonly everyRecords?: number;
-  /** Called when a location fails to store a checkpoint. Everything else continues. */
+  /** Called when a location fails to store a checkpoint. The failure stops nothing else. */
   readonly onFailure: (place: string, error: AppError) => void;
-  /** Called when the store lost signed records while it was in use. */
+  /** Called when signed records have disappeared from the store while it was in use. */
   readonly onLoss?: () => void;
 }
 
-/** The result of comparing the store with the checkpoints, if records are lost. */
+/** Lost records: checkpoints that the store contradicts. */
 export interface Loss {
   /** The current head of the store. */
   readonly end: Head;
-  /** The newest checkpoint of each location that contradicts the store. */
+  /** For each location that contradicts the store: its newest checkpoint. */
   readonly contradicting: readonly { readonly place: string; readonly checkpoint: Checkpoint }[];
 }
 
 export interface Checkpointer extends AsyncDisposable {
   /**
-   * The store to append to. It counts appended records and refuses changes to the cluster while `storeError` is set.
+   * The audit store. Append through this object: it counts appended records, and refuses to record changes to the
+   * cluster while `storeError` is set.
    */
   readonly audit: AuditStore;
   /**
-   * Compares the store with the checkpoints. Until this succeeds once, `storeError` is set. Returns the error, if any.
+   * Compares the store with the checkpoints. `storeError` is set until the first successful comparison. Returns the
+   * error, if any.
    */
   checkStore(): Promise<AppError | undefined>;
-  /** Why the store is not trusted. */
+  /** The reason why the store is not trusted. Undefined if it is trusted. */
   storeError(): AppError | undefined;
   loss(): Loss | undefined;
-  /** Checkpoints with a wrong signature or an unknown key, with their location. */
+  /** Checkpoints with an invalid signature or an unknown key, each with its location. */
   untrusted(): readonly { readonly place: string; readonly checkpoint: Checkpoint }[];
   /** The error of a location that failed to store the last checkpoint. */
   writeError(): AppError | undefined;
   /**
-   * Signs the last record for each location that does not have it yet. Never rejects because a location or the store
-   * fails.
+   * Signs the last record, and writes the checkpoint to each location that does not have it yet. Failures of a location
+   * or of the store do not reject the promise.
    */
   write(): Promise<void>;
   /** The checkpoints of all locations and the keys to verify them. */
   evidence(): Promise<Evidence>;
-  /** Accepts a loss. `entry` records who accepted it. Afterwards the store is trusted again. */
+  /** Appends `entry`, the record of who accepted the loss, and signs it. Afterwards the store is trusted again. */
   accept(entry: Entry): Promise<Checkpoint>;
 }
 
 const EVERY_RECORDS = 1_000;
 
 /**
- * Signs the head of the chain and writes it to locations outside the store. Several processes and replicas may do so at
- * once: all of them sign what the store holds, so they cannot disagree.
+ * Signs the head of the chain and writes the checkpoint to locations outside the store. Several processes and replicas
+ * may do so at once. All of them sign the content of the same store, so their checkpoints agree.
  */
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   const { audit, locations, signer, keys, clock, everyRecords = EVERY_RECORDS } = options;
@@ -125,12 +127,12 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
 
   async function write(): Promise<void> {
     try {
-      // Another run covers records that were appended during the current run.
+      // Records that were appended during the current run are signed by another run.
       running = (running ?? Promise.resolve()).then(writeOnce, writeOnce);
       await running;
       writeErrors.delete(audit.address);
     } catch (thrown) {
-      // The store itself failed. The callers of `append` get the error too.
+      // The store itself failed. `append` reports this error to its callers.
       reportFailure(audit.address, toAppError(thrown));
     }
   }
@@ -153,7 +155,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       loss = contradicting.length === 0 ? undefined : { end: await audit.head(), contradicting };
       storeError = loss && truncated(describe(loss));
     } catch (thrown) {
-      // The location cannot be read, and it may hold the proof of a loss.
+      // A location is unreadable. It may contain the proof of a loss, so the store is not trusted.
       storeError = toAppError(thrown);
     }
     return storeError;
@@ -203,14 +205,15 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
         hash,
         time: nextTime(),
         instance: options.instance,
-        // Includes what earlier acceptances cover, because they may be among the lost records.
+        // The highest sequence of all trusted checkpoints and of their own acceptances, because the earlier acceptances
+        // may be among the lost records.
         accepts: trusted.reduce(
           (highest, trustedCheckpoint) =>
             Math.max(highest, trustedCheckpoint.sequence, trustedCheckpoint.accepts ?? 0),
           sequence,
         ),
       });
-      // Write to all locations: one without the acceptance would continue to contradict the store.
+      // Write to every location. A location without the acceptance would keep contradicting the store.
       await writeTo(checkpoint, locations);
       await check();
       return checkpoint;
@@ -219,10 +222,10 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   };
 }
 
-/** Commands that change nothing. In a note, the name of a mapping may follow them. */
+/** Commands that change nothing. In the note of a record, a mapping name may follow the command. */
 const READ_ONLY_COMMANDS: readonly (string | undefined)[] = ['plan', 'explain', 'doctor'];
 
-/** Whether an entry announces a change to the cluster, which must be recorded before the change. */
+/** Whether an entry announces a change to the cluster. Such an entry must be recorded before the change is made. */
 function startsChange({ phase, action, note }: Entry): boolean {
   if (action === 'command') return !READ_ONLY_COMMANDS.includes(note?.split(' ', 1)[0]);
   return phase === 'intent' || ['release', 'rollback', 'unpin'].includes(action);

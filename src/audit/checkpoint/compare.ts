@@ -8,9 +8,12 @@ export type ComparedStore = Pick<AuditStore, 'storedRecords' | 'base' | 'head'>;
 
 export interface Comparison {
   readonly newest: Checkpoint | undefined;
-  /** Checkpoints newer than `newest` with a wrong signature or an unknown key. */
+  /** Checkpoints newer than `newest` with an invalid signature or an unknown key. */
   readonly untrusted: readonly Checkpoint[];
-  /** Whether the store lacks the record of `newest`: it ends earlier or has a different record there. */
+  /**
+   * Whether the store lacks the record of `newest`: either the chain is shorter, or it has a different record at this
+   * sequence.
+   */
   readonly contradicts: boolean;
 }
 
@@ -24,7 +27,7 @@ export async function compareWithStore(
   return { newest, untrusted, contradicts: newest !== undefined && !(await containsRecord(store, newest)) };
 }
 
-/** Whether the chain of the store contains this record. Pruned records count as contained. */
+/** Whether the chain in the store contains this record. Pruned records count as contained. */
 export async function containsRecord(store: ComparedStore, { sequence, hash }: Head): Promise<boolean> {
   const base = await store.base();
   if (sequence <= base.sequence) return sequence < base.sequence || hash === base.hash;

@@ -8,8 +8,8 @@ export function checkpointLine(checkpoint: Checkpoint): string {
 }
 
 /**
- * Parses the checkpoints in a text, in their order. Skips lines that are not checkpoints: a crash may have torn a line,
- * and a log has other lines. Also accepts the form of standard output, `{"checkpoint":{…}}`.
+ * Parses the checkpoints in a text, in order. Skips all other lines, such as a line that a crash cut off or other lines
+ * of a log. Also accepts the format of standard output, `{"checkpoint":{…}}`.
  */
 export function parseCheckpoints(text: string): readonly Checkpoint[] {
   return text.split('\n').flatMap((line) => parseLine(line) ?? []);

@@ -1,19 +1,19 @@
 import type { Checkpoint } from './checkpoint.ts';
 import { type PublicKeys, signatureOf } from './signing.ts';
 
-// Checkpoints are ordered by time, and the signer makes sure that time never goes back. Sequences are no order: after a
-// person accepts a loss (`accepts`), sequences repeat.
+// Checkpoints are ordered by time. The signer ensures that each checkpoint is later than the one before. Sequence
+// numbers cannot be used, because they repeat after a person accepts a loss (`accepts`).
 
 export interface NewestCheckpoint {
   /** The checkpoint to compare the store with. */
   readonly checkpoint: Checkpoint | undefined;
-  /** Checkpoints that would be newer but have a wrong signature or an unknown key. */
+  /** Checkpoints that would be newer, but have an invalid signature or an unknown key. */
   readonly untrusted: readonly Checkpoint[];
 }
 
 /**
- * The trusted checkpoint with the highest sequence since the last acceptance. Verifies few signatures: a checkpoint
- * covers all earlier records and so all earlier checkpoints.
+ * Returns the trusted checkpoint with the highest sequence since the last acceptance of a loss. Verifies few
+ * signatures: a checkpoint covers all earlier records, so earlier checkpoints need no check.
  */
 export function newestTrusted(checkpoints: readonly Checkpoint[], keys: PublicKeys): NewestCheckpoint {
   const untrusted: Checkpoint[] = [];
@@ -31,7 +31,10 @@ export function newestTrusted(checkpoints: readonly Checkpoint[], keys: PublicKe
   return { checkpoint, untrusted: [...new Set(untrusted)] };
 }
 
-/** Whether a person accepted the loss of what this checkpoint proves. `accepting` must agree with the chain. */
+/**
+ * Whether a person accepted the loss of the records that this checkpoint proves. The caller has checked that
+ * `accepting` agrees with the chain.
+ */
 export function isAccepted(checkpoint: Checkpoint, accepting: readonly Checkpoint[]): boolean {
   return accepting.some(
     (acceptance) =>

@@ -12,7 +12,7 @@ export interface Signer {
   sign(unsigned: Omit<Checkpoint, 'keyId' | 'signature'>): Checkpoint;
 }
 
-/** `unknown`: the key that signed is not available. */
+/** `unknown`: the public key of the signer is not available. */
 export type SignatureState = 'good' | 'wrong' | 'unknown';
 
 /** @param privateKey An Ed25519 key (RFC 8032). */
@@ -29,7 +29,7 @@ export function createSigner(privateKey: KeyObject): Signer {
   };
 }
 
-/** Verifies the checkpoint with all its members, including those that this release does not know. */
+/** Verifies the signature over all members of the checkpoint, including members that this release does not know. */
 export function signatureOf(checkpoint: Checkpoint, keys: PublicKeys): SignatureState {
   const { signature, ...signed } = checkpoint;
   const key = keys.get(checkpoint.keyId);
@@ -47,15 +47,18 @@ export function keysById(keys: readonly KeyObject[]): PublicKeys {
   return new Map(keys.map((key) => [keyIdOf(key), key]));
 }
 
-/** PEM, as `audit verify --public-key` prints it and `openssl` reads it. */
+/** The PEM format that `audit verify --public-key` prints and `openssl` reads. */
 export function pemOf(publicKey: KeyObject): string {
   return publicKey.export({ type: 'spki', format: 'pem' }).toString();
 }
 
-/** The SPKI prefix of every Ed25519 key (RFC 8410). The 32 bytes of the key follow. */
+/** The prefix of every Ed25519 key in SPKI form (RFC 8410). The 32 bytes of the key follow it. */
 const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 
-/** Parses Ed25519 keys: PEM blocks, or one key as base64 of its SPKI. Returns an empty list if there is none. */
+/**
+ * Parses Ed25519 keys in PEM blocks, or a single key as base64 of its SPKI. Returns an empty list if the text contains
+ * no key.
+ */
 export function parsePublicKeys(text: string): readonly KeyObject[] {
   const blocks = text.matchAll(/-----BEGIN PUBLIC KEY-----([^-]+)-----END PUBLIC KEY-----/g);
   const pemBlocks = Array.from(blocks, ([, base64 = '']) => base64);

@@ -3,7 +3,7 @@ import type { Review } from '../store.ts';
 
 type Cell = string | number | undefined;
 
-/** A contract: columns may be added at the end, but never moved or renamed. */
+/** The columns are a contract: add new ones only at the end, and never move or rename one. */
 const COLUMNS: readonly (readonly [name: string, of: (record: AuditRecord, review?: Review) => Cell])[] = [
   ['sequence', ({ sequence }) => sequence],
   ['time', ({ time }) => time],
@@ -58,9 +58,9 @@ function row(cells: readonly Cell[]): string {
 }
 
 /**
- * Formats a CSV cell. Names and notes are chosen by people, and a spreadsheet would run text that looks like a formula.
- * An apostrophe in front marks such text as text. Our numbers never need it. Cells with separators of other locales are
- * quoted too, so that no formula starts after a separator.
+ * Formats a CSV cell. People choose names and notes, and a spreadsheet would run a text that looks like a formula. A
+ * leading apostrophe marks such a cell as text. Our numbers never look like formulas. Cells that contain the separator
+ * of another locale are quoted too. Otherwise a formula could start after that separator.
  */
 export function cell(value: Cell): string {
   if (typeof value === 'number') return String(value);

@@ -20,7 +20,7 @@ type Source = Pick<AuditStore, 'list' | 'storedRecords' | 'head' | 'base' | 'rev
 export interface ExportRequest {
   readonly format: ExportFormat;
   readonly filter: RecordFilter;
-  /** The version of this program, for the receiver. */
+  /** The version of this program, which each OCSF event contains. */
   readonly version: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
@@ -29,19 +29,19 @@ export interface ExportRequest {
 }
 
 export interface Progress {
-  /** How many records were exported. */
+  /** The number of records exported so far. */
   readonly records: number;
-  /** The sequence of the last exported record, and of the last record to export. */
+  /** The sequence of the last exported record. `head` is the sequence where the export ends. */
   readonly sequence: number;
   readonly head: number;
 }
 
-/** How many records are in memory at a time. Other work may run between two pages. */
+/** How many records are in memory at a time. The event loop can run other work between two pages. */
 const PAGE = 500;
 
 /**
- * Exports the records that match a filter, oldest first, in chunks of many lines. The export ends at the record that
- * was the newest at its start, even if records are appended meanwhile.
+ * Exports the records that match a filter, oldest first, in chunks of many lines. The export ends at the newest record
+ * at the time of the call. Records that are appended later are not included.
  */
 export async function* exportRecords(
   audit: Source,
@@ -77,8 +77,9 @@ export interface ExportContext {
 }
 
 /**
- * Exports and records it: the start before the first line, and the number of records before the last chunk ends. An
- * export is on record even if the receiver disconnects or this process fails.
+ * Exports records, and records the export itself. The start is recorded before the first line is sent, and the number
+ * of records before the last chunk ends. So the audit log contains the export even if the receiver disconnects or this
+ * process fails.
  */
 export async function* recordedExport(
   audit: Source & Pick<AuditStore, 'append'>,
@@ -86,7 +87,7 @@ export async function* recordedExport(
   { actor, requestId, now }: ExportContext,
 ): AsyncGenerator<string, void, undefined> {
   const startedAt = now();
-  // The export must not contain its own record.
+  // Read the head before the export is recorded, so that the export does not contain its own record.
   const until = request.until ?? (await audit.head());
   const note = describe(request);
   const entry = (part: Pick<Entry, 'outcome' | 'note'> & Partial<Entry>): Entry => ({
@@ -121,15 +122,15 @@ export async function* recordedExport(
   }
 }
 
-/** The requested format and filter. Holds only names, and its length is limited. */
+/** Describes the requested format and filter. The text contains only names and has a limited length. */
 function describe({ format, filter }: ExportRequest): string {
   const filters = Object.entries(filter).map(([name, value]) => `${name}=${value}`);
   return [format, ...filters].join(' ').slice(0, 1_000);
 }
 
 /**
- * Without a filter, yields the stored text, so that the export proves as much as the store. With a filter, yields what
- * the search finds.
+ * Without a filter, yields the stored texts, which prove as much as the store itself. With a filter, yields the search
+ * results.
  */
 async function* pagesOf(
   audit: Source,
@@ -187,14 +188,14 @@ function line(
   return format === 'csv' ? csvLine(record, review) : `${JSON.stringify(toOcsf(record, review, version))}\n`;
 }
 
-/** Formats one of our own records like a line of an export, without the line break. */
+/** Formats one of our own records as a line of an export, without the line break. */
 export function recordLine({ hash, ...rest }: AuditRecord): string {
   return jsonLine({ text: canonical(rest), hash, columnsMatch: true }).trimEnd();
 }
 
 /**
- * Formats a record as a line: its stored canonical text with the hash as the last member. A damaged text that does not
- * fit in a line becomes a member `damaged`, and verification reports it as edited.
+ * Formats a stored record as a line: the canonical text with the hash as its last member. A damaged text that is not a
+ * single-line JSON object is wrapped in a member `damaged`. Verification then reports the record as edited.
  */
 export function jsonLine({ text, hash }: StoredRecord): string {
   const isLine = fromStored(text, hash) !== undefined && text.endsWith('}') && !/[\r\n]/.test(text);

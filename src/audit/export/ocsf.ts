@@ -4,7 +4,7 @@ import type { Review } from '../store.ts';
 /** The version of the Open Cybersecurity Schema Framework, https://schema.ocsf.io. */
 const OCSF_VERSION = '1.3.0';
 
-/** The class Entity Management: an actor changed an entity. Here the entity is a Secret, a source or the log. */
+/** The class Entity Management: an actor changes an entity. Our entities are Secrets, sources and the audit log. */
 const CATEGORY = { category_uid: 3, category_name: 'Identity & Access Management' } as const;
 const CLASS = { class_uid: 3004, class_name: 'Entity Management' } as const;
 
@@ -12,7 +12,7 @@ const CREATE = [1, 'Create'] as const;
 const READ = [2, 'Read'] as const;
 const UPDATE = [3, 'Update'] as const;
 const DELETE = [4, 'Delete'] as const;
-/** OCSF has no id for these activities, so we use our own name. */
+/** OCSF defines no id for these activities, so we use our own name. */
 const OTHER = 99;
 
 const ACTIVITIES: Partial<Readonly<Record<Action, readonly [id: number, name: string]>>> = {
@@ -36,7 +36,7 @@ const SEVERITIES: Readonly<Record<EntryOutcome, readonly [id: number, name: stri
   failed: [3, 'Medium'],
 };
 
-/** An intent says nothing about success yet. */
+/** An intent has no result yet. */
 const INTENT = [OTHER, 'Intent'] as const;
 const STATUSES: Readonly<Record<EntryOutcome, readonly [id: number, name: string]>> = {
   ok: [1, 'Success'],
@@ -46,8 +46,8 @@ const STATUSES: Readonly<Record<EntryOutcome, readonly [id: number, name: string
 };
 
 /**
- * Converts a record to an OCSF event (table in `docs/how-to/review-the-audit.md`). Fields without a place in OCSF go to
- * `unmapped`.
+ * Converts a record to an OCSF event (table in `docs/how-to/review-the-audit.md`). Fields that OCSF does not define are
+ * put in `unmapped`.
  */
 export function toOcsf(record: AuditRecord, review: Review | undefined, version: string): object {
   const { action, outcome, phase, code, note } = record;
@@ -98,7 +98,7 @@ function actorOf({ actor, replica }: AuditRecord): object {
 }
 
 interface ManagedEntity {
-  /** 99 (Other): see `type`. */
+  /** 99 means Other: the name is in `type`. */
   readonly type_id: typeof OTHER;
   readonly type: string;
   readonly name: string;
@@ -138,7 +138,7 @@ function entityOf(record: AuditRecord): ManagedEntity {
   return { type_id: OTHER, type, name: record.instance, uid: record.instance };
 }
 
-/** The entity after a successful change. */
+/** The state of the entity after a successful change. */
 function resultOf(record: AuditRecord): ManagedEntity | undefined {
   const { secret, namespace, phase, outcome, action, after, resourceVersion } = record;
   if (secret === undefined || phase !== 'outcome' || outcome !== 'ok' || action === 'delete')

@@ -4,13 +4,13 @@ import { auditUnavailable } from '../errors.ts';
 import type { StoredRetainedRecord } from '../retention/retained-records.ts';
 import type { AuditStore } from '../store.ts';
 
-/** An audit store with what `audit migrate` needs in addition. */
+/** An audit store with the additional operations that `audit migrate` needs. */
 export interface MovableAudit extends AuditStore {
-  /** The retained copies of pruned records, oldest first. All of them are before the base. */
+  /** The retained copies of pruned records, oldest first. */
   retainedRecords(): AsyncIterable<StoredRetainedRecord>;
   /** Stores retained copies from another store. */
   importRetained(records: Iterable<StoredRetainedRecord>): Promise<void>;
-  /** The address of the store that is being moved into this one, if any. `append` fails while it is set. */
+  /** The address of the store that is being moved into this one, if any. `append` fails while this address is set. */
   moveSource(): Promise<string | undefined>;
   setMoveSource(what: string | undefined): Promise<void>;
   /** How many other processes have the store open for writing. */
@@ -26,9 +26,7 @@ export interface LinkedRecord {
   readonly text: string;
 }
 
-/**
- * Yields the records if each follows the one before. @throws AppError AUDIT_UNAVAILABLE at the first one that does not.
- */
+/** Yields the records. @throws AppError AUDIT_UNAVAILABLE at the first record that does not follow the previous one. */
 export function* linkedRecords(records: Iterable<StoredRecord>, base: Head): Generator<LinkedRecord> {
   let head = base;
   for (const { text, hash } of records) {
@@ -42,7 +40,7 @@ export function* linkedRecords(records: Iterable<StoredRecord>, base: Head): Gen
   }
 }
 
-/** The parsed record if it is intact and follows `head`; otherwise undefined. */
+/** Returns the parsed record if it is intact and follows `head`; otherwise undefined. */
 export function nextRecord(
   { text, hash }: Pick<StoredRecord, 'text' | 'hash'>,
   head: Head,

@@ -8,18 +8,18 @@ export type MoveResult =
   | { readonly kind: 'refused'; readonly reason: string };
 
 export interface MoveOptions {
-  /** Called from time to time with the progress of copying and then of verifying. */
+  /** Reports progress, first of copying and then of verifying. */
   readonly onProgress?: (done: number, total: number, what: 'copied' | 'verified') => void;
   readonly signal?: AbortSignal;
 }
 
-/** How many records one transaction imports. */
+/** The number of records that one transaction imports. */
 const BATCH = 500;
 
 /**
  * Moves an audit log into an empty store. Records keep their text and hash, so the chain and its checkpoints stay
- * valid. The source is only read. The target is marked until all records are there and verified, and it accepts no
- * other writes meanwhile. An interrupted move continues when it is run again.
+ * valid. The source is only read. Until all records are copied and verified, the target is marked as incomplete and
+ * accepts no other writes. Running an interrupted move again continues it.
  * @throws AppError AUDIT_UNAVAILABLE
  */
 export async function moveAudit(
@@ -35,7 +35,7 @@ export async function moveAudit(
   if (!resumed) await target.setMoveSource(source.address);
   const targetHead = await target.head();
   if (targetHead.sequence === 0) {
-    // The base must not be set before these copies exist.
+    // Import the retained copies before setting the base. An interrupted move would otherwise lose them.
     for await (const part of batches(source.retainedRecords())) await target.importRetained(part);
     await target.importRecords([], base);
   }
@@ -50,7 +50,7 @@ export async function moveAudit(
     return { kind: 'refused', reason: brokenSourceReason(source, `at record ${brokenSequence}`) };
   const proof = await verify(withProgress(target, base, records, options), { after: base, until });
   if (proof.kind !== 'intact') {
-    // A resumed move also verifies records from earlier runs, which may have been altered since.
+    // A resumed move verifies all records, because those from earlier runs may have been altered since.
     const sourceState = await verify(source.storedRecords(base.sequence + 1), { after: base, until });
     const reason =
       sourceState.kind === 'intact'
@@ -87,7 +87,7 @@ async function refusalReason(source: MovableAudit, target: MovableAudit): Promis
   if (moving === undefined)
     return sequence === 0 ? undefined : `${target.address} is not empty: it ends with record ${sequence}`;
   if (sequence === 0) return undefined;
-  // The target is half moved: it must hold the beginning of the same chain.
+  // A partly moved target must contain the beginning of the same chain.
   const bases = { target: await target.base(), source: await source.base() };
   const sourceHead = sequence === bases.source.sequence ? bases.source : await source.get(sequence);
   return sourceHead?.hash === hash && bases.target.hash === bases.source.hash
@@ -101,10 +101,7 @@ interface Extent {
   readonly records: number;
 }
 
-/**
- * Copies the records. Returns the sequence of the first record in the source that does not follow the one before, if
- * any.
- */
+/** Copies the records. If a source record does not follow the previous one, returns its sequence. */
 async function copy(
   source: MovableAudit,
   target: MovableAudit,

@@ -5,11 +5,11 @@ import type { SecretValue } from '../../core/secret-value.ts';
 import { readAuthorities, readPem } from '../../core/small-file.ts';
 
 export interface PostgresTls {
-  /** Trusted in addition to the default authorities. */
+  /** A file with certificate authorities that are trusted in addition to the default ones. */
   readonly caFile?: string | undefined;
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
-  /** The name that the certificate must have instead of the host name. */
+  /** The name that the certificate must contain instead of the host name. */
   readonly serverName?: string | undefined;
 }
 
@@ -20,17 +20,17 @@ export interface PostgresAddress {
   readonly database: string;
   readonly user: string;
   readonly password: string;
-  /** Undefined: no TLS. `name`: the certificate must also match the server's name. */
+  /** Undefined means no TLS. `name`: the certificate must also match the server's name. */
   readonly tls: Verification | undefined;
-  /** Without user and password, for messages. */
+  /** The URL without user and password, for messages. */
   readonly displayUrl: string;
 }
 
 type Verification = 'name' | 'authority';
 
 /**
- * TLS always verifies the certificate and never falls back to plain text. An attacker who can read the connection could
- * also impersonate the server.
+ * TLS always verifies the certificate and never falls back to plain text. Without verification, an attacker on the
+ * network could impersonate the server.
  */
 const MODES: ReadonlyMap<string, Verification | 'none'> = new Map([
   ['disable', 'none'],
@@ -39,13 +39,13 @@ const MODES: ReadonlyMap<string, Verification | 'none'> = new Map([
   ['verify-full', 'name'],
 ]);
 
-/** Parameters for other clients of the same URL. They do not affect us. */
+/** Parameters that other clients accept in the same URL. We ignore them. */
 const IGNORED: readonly string[] = ['application_name', 'channel_binding', 'connect_timeout'];
 
 /**
- * Parses `postgres://user:password@host:port/database?sslmode=…`
- * (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS) with one host. Without `sslmode`,
- * TLS is used except on the loopback.
+ * Parses `postgres://user:password@host:port/database?sslmode=…` with a single host
+ * (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS). Without `sslmode`, TLS is used
+ * except on the loopback interface.
  * @throws AppError CONFIG_INVALID, without any part of the URL.
  */
 export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): PostgresAddress {
@@ -84,7 +84,7 @@ export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): Po
 }
 
 /**
- * Reads the files at each call, because certificates are renewed.
+ * Reads the files at each call, because certificates may have been renewed.
  * @throws AppError CONFIG_INVALID if a file cannot be read.
  */
 export async function tlsOptions(
@@ -99,12 +99,12 @@ export async function tlsOptions(
     keyFile === undefined ? undefined : readPem(keyFile, options),
   ]);
   return {
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not disable it
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
     minVersion: 'TLSv1.2',
     ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
-    // The driver overwrites `servername` with the host name, so the check happens here.
+    // The driver overwrites `servername` with the host name, so the name is checked here.
     checkServerIdentity: (host, certificate) =>
       verification === 'name' ? checkServerIdentity(serverName ?? host, certificate) : undefined,
   };

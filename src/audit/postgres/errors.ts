@@ -52,7 +52,10 @@ const CERTIFICATE: Readonly<Record<string, string>> = {
 
 const NO_TLS = 'The server does not support SSL connections';
 
-/** Converts an error of the driver. Its message may contain names of users, hosts and columns, so it is dropped. */
+/**
+ * Converts a driver error to an AppError. Drops the driver's message, because it may contain names of users, hosts and
+ * columns.
+ */
 export function toAuditError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const state = sqlState(error);
@@ -60,7 +63,7 @@ export function toAuditError(error: unknown): AppError {
   const code = codeOf(error);
   const detail = NETWORK[code] ?? CERTIFICATE[code] ?? (isTls(code) ? 'TLS failed' : undefined);
   if (detail !== undefined) return auditUnavailable(detail, error);
-  // The driver has no code for this error.
+  // The driver sets no code on this error.
   if (error instanceof Error && error.message === NO_TLS)
     return auditUnavailable(
       'the server offers no TLS: enable it there, or set `sslmode=disable` in the url',
@@ -69,7 +72,7 @@ export function toAuditError(error: unknown): AppError {
   return auditUnavailable('the connection to the server failed', error);
 }
 
-/** The SQLSTATE of an error from the server: five characters. Undefined for other errors. */
+/** The SQLSTATE of a server error, which has five characters. Undefined for other errors. */
 export function sqlState(error: unknown): string | undefined {
   const cause = error instanceof AppError ? error.cause : error;
   const code = codeOf(cause);
@@ -88,10 +91,10 @@ export function endsConnection(error: unknown): boolean {
   return state === undefined || /^(57P0|08|25P0[34])/.test(state);
 }
 
-/** Whether a new connection may work soon, because the server restarts or is busy. */
+/** Whether a new connection may work soon, for example because the server restarts or is busy. */
 export function isTransient(error: unknown): boolean {
   const state = sqlState(error);
-  // 25P03: the server ended an idle transaction, so nothing of it was stored.
+  // Includes 25P03: the server ended an idle transaction, so nothing was stored.
   if (state !== undefined) return /^(57P0|08|53300|25P0[34])/.test(state);
   const code = codeOf(error instanceof AppError ? error.cause : error);
   return CERTIFICATE[code] === undefined && !isTls(code);

@@ -6,11 +6,11 @@ import { isLocked } from './errors.ts';
 import { exclusiveKey } from './locks.ts';
 import type { Session } from './session.ts';
 
-/** Named locks that one process at a time holds. Each is an advisory lock on a connection of its own. */
+/** Named locks that only one process can hold at a time. Each lock is an advisory lock on its own connection. */
 export interface ExclusiveLocks {
   /** Waits for the lock. Disposing releases it. @throws AppError BUSY_ELSEWHERE after the timeout. */
   acquire(name: string): Promise<HeldLock>;
-  /** Within `run`: fails if the lock was lost, because another process may hold it by now. */
+  /** For use within `run`: fails if the lock was lost, because another process may hold it now. */
   assertHeld(): Promise<void>;
 }
 
@@ -29,8 +29,8 @@ export function createExclusiveLocks(
   const localQueues = new Map<string, Promise<void>>();
 
   /**
-   * Waits for other callers in this process first, so that many waiting callers need one connection. Resolves with the
-   * function that releases.
+   * Waits for other callers in this process first, so that all waiting callers share one connection. Resolves with the
+   * function that releases the lock.
    */
   async function acquireLocal(name: string): Promise<() => void> {
     const done = Promise.withResolvers<void>();
@@ -81,7 +81,8 @@ export function createExclusiveLocks(
 }
 
 /**
- * The server gives up after its `lock_timeout`. Asking again until the deadline shows that the server still answers.
+ * The server ends each attempt after its `lock_timeout`. Repeated attempts until the deadline show that the server
+ * still responds.
  */
 async function lock(session: Session, key: string, deadline: number): Promise<void> {
   for (;;) {
@@ -95,13 +96,13 @@ async function lock(session: Session, key: string, deadline: number): Promise<vo
   }
 }
 
-/** Explicit unlock: the server may notice a closed connection late. */
+/** Unlock explicitly, because the server may notice a closed connection late. */
 async function unlock(session: Session, key: string): Promise<void> {
   if (!session.open) return;
   try {
     await session.query('select pg_advisory_unlock($1)', [key], PING_MS);
   } catch (error) {
-    // A lost connection releases the lock too, and the work is done.
+    // The work is already done, and a lost connection also releases the lock.
     if (!(error instanceof AppError)) throw error;
   }
 }

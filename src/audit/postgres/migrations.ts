@@ -10,12 +10,12 @@ import { lockKey } from './locks.ts';
 import { SCHEMA_NAME, type Session } from './session.ts';
 
 /**
- * Forward only: migration n brings a store from schema n to n + 1, and a released migration never changes.
- * `oldest_reader` and `oldest_writer` are the oldest schemas whose programs can still read and write the store. During
- * a rolling update, replicas of two releases run side by side.
+ * Migrations go forward only: migration n brings a store from schema n to n + 1, and a released migration never
+ * changes. `oldest_reader` and `oldest_writer` are the oldest schemas whose programs can still read and write the
+ * store. They matter during a rolling update, when replicas of two releases run side by side.
  *
- * The collation compares bytes, so that times compare as text and names compare as in SQLite. Indexes end with
- * `sequence`, so that a page needs no sorting.
+ * The collation compares bytes. So times compare as text, and names compare as in SQLite. Indexes end with `sequence`,
+ * so that a page needs no sorting.
  */
 const MIGRATIONS: readonly string[] = [
   `create table records (
@@ -80,8 +80,8 @@ const MIGRATIONS: readonly string[] = [
      oldest_writer int not null
    );
    insert into compatibility values (1, 0, 1, 1);`,
-  // Replicas of the previous release may append meanwhile. No record may fall between the copy and the creation of the
-  // trigger.
+  // Replicas of the previous release may append during the migration. No record may be missed between the copy and the
+  // creation of the trigger.
   `lock table records in share row exclusive mode;
    ${tablesOfSchema2({ integer: 'bigint', text: 'text collate "C"', table: '', index: '' })}
    create function note_records() returns trigger language plpgsql set search_path = ${SCHEMA_NAME}, pg_temp as $$
@@ -95,7 +95,7 @@ const MIGRATIONS: readonly string[] = [
    end $$;
    create trigger records_noted after insert on records referencing new table as added
      for each statement execute function note_records()`,
-  // Secrets with one name in many namespaces are looked up one by one.
+  // The index includes the namespace, because many namespaces may have a Secret with the same name.
   `create index records_by_target on records (secret, namespace, sequence) where secret is not null;
    drop index records_by_secret`,
 ];
@@ -114,7 +114,7 @@ export function checkVersion(compatibility: Compatibility, use: 'read' | 'write'
   if ((use === 'read' ? reader : writer) > SCHEMA_VERSION) throw newerSchema(version, SCHEMA_VERSION);
 }
 
-/** For readers, which may have only the `select` privilege. */
+/** Needs only the `select` privilege, which may be all that a reader has. */
 export async function checkStore(session: Session): Promise<number> {
   const compatibility = await readVersion(session);
   if (compatibility === undefined) throw auditUnavailable('it holds no audit log yet');
@@ -123,8 +123,8 @@ export async function checkStore(session: Session): Promise<number> {
 }
 
 /**
- * If replicas start together, one migrates and the others find the result. An up-to-date store needs no privilege to
- * migrate.
+ * If replicas start together, one of them migrates, and the others then find an up-to-date store. An up-to-date store
+ * needs no privilege to migrate.
  */
 export async function migrate(session: Session): Promise<void> {
   if (await isCurrent(session)) return;
@@ -138,10 +138,10 @@ export async function migrate(session: Session): Promise<void> {
   }
 }
 
-/** Parts of a large store are copied: about a minute for five million records. */
+/** A migration copies parts of the store: about one minute for five million records. */
 const MIGRATION_MS = 15 * 60_000;
 
-/** Waits as long as a migration may take, which is longer than `lock_timeout`. */
+/** Waits longer than `lock_timeout`, because another process may be migrating. */
 async function lock(session: Session): Promise<void> {
   const deadline = performance.now() + MIGRATION_MS;
   for (;;) {
@@ -179,8 +179,8 @@ async function pending(session: Session): Promise<string> {
 }
 
 /**
- * Reads the catalog directly: `to_regclass` would not see tables that another process created while we waited for the
- * lock.
+ * Reads the catalog directly. `to_regclass` would not see tables that another process created while this one waited for
+ * the lock.
  */
 async function readVersion(session: Session): Promise<Compatibility | undefined> {
   const compatibility = await session.query(

@@ -2,11 +2,11 @@ import { createSemaphore, type Semaphore } from '../../core/semaphore.ts';
 import { isTransient } from './errors.ts';
 import type { Session } from './session.ts';
 
-/** A few read connections, opened on demand and kept. */
+/** A few read connections, opened on demand and kept open. */
 export interface ReadPool extends AsyncDisposable {
-  /** `work` must only read: it runs again after a lost connection. */
+  /** `work` must only read, because it runs again after a lost connection. */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>;
-  /** For short queries: uses a reserved connection if long searches occupy all others. */
+  /** For short queries. Uses a reserved connection while long searches occupy all others. */
   useQuick<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
@@ -44,8 +44,8 @@ export function createReadPool(open: () => Promise<Session>): ReadPool {
     try {
       return await slots.run(() => runOnce(tracked, false));
     } catch (error) {
-      // An idle connection may have been dead for a while, so retry with a new one. Do not retry if no connection could
-      // be made.
+      // An idle connection may have died unnoticed, so retry with a new one. Do not retry if no connection could be
+      // opened.
       if (session === undefined || session.open || !isTransient(error)) throw error;
     }
     return slots.run(() => runOnce(work, true));

@@ -29,28 +29,28 @@ import { type Connector, openSession, type Session } from './session.ts';
 import { openWriter, type Writer } from './writer.ts';
 
 export interface PostgresAuditOptions {
-  /** Called for each new connection. `postgres://user:password@host:port/database?sslmode=…` */
+  /** Returns the URL, `postgres://user:password@host:port/database?sslmode=…`. Called for each new connection. */
   readonly url: () => Promise<SecretValue>;
   readonly tls?: PostgresTls | undefined;
   readonly instance: string;
-  /** The name of this process, unique for all time: `<host>-<pid>-<8 hex>`. */
+  /** The name of this process, never reused: `<host>-<pid>-<8 hex>`. */
   readonly replica: string;
   readonly clock: Clock;
-  /** Needs only the `select` privilege; `append` and `unresolvedIntents` fail. */
+  /** Requires only the `select` privilege. `append` and `unresolvedIntents` then fail. */
   readonly readOnly?: boolean;
   /** The longest time that a write to the cluster can take. */
   readonly maxWriteDurationMs?: number;
 }
 
-/** An API server ends a request after a minute, even if the client has gone. */
+/** An API server ends a request after one minute, even if the client has disconnected. */
 const MAX_WRITE_DURATION_MS = 60_000;
 
-/** The timeout of a query: less than 15 s together with the time to connect. */
+/** The timeout of a query. Query and connection setup together take less than 15 s. */
 const READ_MS = 11_000;
 
 /**
- * Opens the store. Several processes append to one chain, one batch after another (`writer.ts`).
- * @throws AppError AUDIT_UNAVAILABLE; CONFIG_INVALID for an unusable url or `tls` file; what `url` throws.
+ * Opens the store. Several processes can append to one chain, one batch at a time (`writer.ts`).
+ * @throws AppError AUDIT_UNAVAILABLE; CONFIG_INVALID for an unusable url or `tls` file; errors of the `url` function.
  */
 export async function openPostgresAudit(options: PostgresAuditOptions): Promise<MovableAudit> {
   const { url, tls, replica, readOnly = false } = options;
@@ -132,10 +132,10 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
     append: (entries) =>
       use(async () => {
         requireWriter();
-        // Checked before batching, so that a malformed entry fails only its own caller.
+        // Sanitize before batching, so that a malformed entry fails only its own caller.
         const plain = entries.map(sanitizeEntry);
         if (plain.length === 0) return [];
-        // An outcome reports what happened, so it is recorded even if the lock was lost.
+        // An outcome reports a change that was already made, so it is recorded even after the lock was lost.
         if (plain.some(({ phase }) => phase !== 'outcome')) await exclusive.assertHeld();
         return await commits.append(plain);
       }),
@@ -185,10 +185,10 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
 }
 
 /**
- * Finds intents without an outcome and whether their replica is gone. A replica that only lost its connection must not
- * count as gone during a write. So without the replica's lock, an intent counts as abandoned only when it is older than
- * any write can be. Replicas reconnect within seconds; after a longer outage their writes are over, and the cluster
- * shows the result. A replica that shuts down cleanly marks its intents, and they count at once.
+ * Finds the intents without an outcome, and whether their replicas have ended. A replica may lose its connection, and
+ * so its lock, during a write. Its intents therefore count as abandoned only when they are older than the longest
+ * possible write. After that time the write is over, and the cluster shows its result. A replica that shuts down
+ * cleanly marks its intents, and these count as abandoned at once.
  */
 async function openIntents(
   session: Session,
@@ -209,7 +209,7 @@ async function openIntents(
   });
 }
 
-/** Reads in one snapshot, so that concurrent changes are seen completely or not at all. */
+/** Reads in one snapshot, so that each concurrent change is visible completely or not at all. */
 async function scanChunk(
   session: Session,
   { from, isContinuation, limit }: Chunk,
@@ -249,7 +249,7 @@ async function scanChunk(
   }
 }
 
-/** Only a reader can find an older schema, because a writer migrates. */
+/** Only readers can encounter an older schema, because writers migrate the store. */
 function forSchema<Row>(query: CompiledQuery<Row>, schema: number): CompiledQuery<Row> {
   return schema < 2 ? { ...query, sql: SCHEMA_2_PREFIX + query.sql } : query;
 }

@@ -15,10 +15,10 @@ import { batchOfRecords, postgresQueries, rows as read } from './rows.ts';
 import type { Session } from './session.ts';
 import { insertBatch, type Writer } from './writer.ts';
 
-/** How many records one transaction deletes. Appends wait meanwhile. */
+/** How many records one transaction deletes. Appends wait until it ends. */
 const DELETE_BATCH = 1_000;
 
-/** How many records one statement inserts. */
+/** The number of records that one statement inserts. */
 const INSERT_BATCH = 500;
 
 async function readBase(session: Session): Promise<Head> {
@@ -28,8 +28,8 @@ async function readBase(session: Session): Promise<Head> {
 }
 
 /**
- * Prunes records. One transaction moves the base, which hides them from every query. Their rows are deleted afterwards
- * in batches. The next call deletes rows that a crash left.
+ * Prunes records. One transaction moves the base, so that no query sees the pruned records any more. Later transactions
+ * delete the rows in batches. If a crash interrupts them, the next call deletes the remaining rows.
  */
 export async function prunePostgres(
   writer: Writer,
@@ -58,7 +58,7 @@ export async function prunePostgres(
   return prunedCount;
 }
 
-/** Retained intents that have an outcome by now. */
+/** Retained intents that now have an outcome. */
 const CLOSED = `select sequence from kept where slot like 'open %' and sequence not in (select sequence from open_intents)`;
 const DELETE_CLOSED = `delete from kept_sources where sequence in (${CLOSED});
   delete from kept_values where sequence in (${CLOSED}); delete from kept where sequence in (${CLOSED})`;
@@ -104,7 +104,7 @@ async function deleteBatch(session: Session, until: number): Promise<boolean> {
   return true;
 }
 
-/** Imports unchanged records after the head. An empty store may start at any base. */
+/** Imports records unchanged and appends them to the chain. An empty store accepts any base. */
 export function importRecordsPostgres(
   writer: Writer,
   records: Iterable<StoredRecord>,
@@ -122,7 +122,7 @@ export function importRecordsPostgres(
       const last = part.at(-1)?.record ?? base;
       await insertBatch(session, batchOfRecords(part), last);
     }
-    // The processes that began these intents do not write to this store.
+    // The processes of these intents do not write to this store, so the intents count as abandoned.
     await session.query('update open_intents set left_behind = true where sequence > $1', [base.sequence]);
   });
 }

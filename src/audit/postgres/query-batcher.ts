@@ -1,7 +1,7 @@
 import { parametersOf } from '../records/latest.ts';
 import type { SearchContext, Template } from '../records/search.ts';
 
-/** How many queries go into one batch. The limit bounds how long the next batch waits. */
+/** The maximum number of queries in a batch. It limits how long the next batch waits. */
 const MAX_BATCH = 50;
 
 interface PendingQuery {
@@ -9,14 +9,14 @@ interface PendingQuery {
   readonly answer: PromiseWithResolvers<object | undefined>;
 }
 
-/** Runs one prepared statement and returns its rows. May call `statementOf` again after a lost connection. */
+/** Runs one prepared statement and returns its rows. After a lost connection, `statementOf` may be called again. */
 export type RunPrepared = (
   statementOf: () => { readonly sql: string; readonly parameters: readonly unknown[] },
 ) => Promise<readonly object[]>;
 
 /**
- * Sends concurrent queries of one template to the server as one statement. Planning such a query and waiting for the
- * answer takes many times as long as answering it. A query that finds a free connection goes alone.
+ * Sends concurrent queries that share a template to the server as one statement. Planning such a query and waiting for
+ * the response takes many times as long as executing it. A query that finds a free connection is sent alone.
  */
 export function createQueryBatcher(run: RunPrepared): NonNullable<SearchContext['runTemplate']> {
   const queues = new Map<Template, PendingQuery[]>();
@@ -28,7 +28,7 @@ export function createQueryBatcher(run: RunPrepared): NonNullable<SearchContext[
       const rows = await run(() => {
         batch ??= takeBatch(template, MAX_BATCH);
         const [first, ...more] = batch;
-        // The server would plan a list with one element again each time.
+        // Use the single-query form, because the server would plan a list of one element again each time.
         if (first !== undefined && more.length === 0)
           return { sql: template.query.sql, parameters: parametersOf(template, first.values) };
         const sql = sqlByTemplate.get(template) ?? batchSql(template);
@@ -36,7 +36,7 @@ export function createQueryBatcher(run: RunPrepared): NonNullable<SearchContext[
         return { sql, parameters: batchParameters(template, batch) };
       });
       for (const row of rows as readonly BatchRow[]) batch?.[(row.nth ?? 1) - 1]?.answer.resolve(row);
-      // A query without a row in the answer must still resolve.
+      // Resolve the queries that have no row in the answer.
       for (const { answer } of batch ?? []) answer.resolve(undefined);
     } catch (error) {
       batch ??= takeBatch(template, Number.POSITIVE_INFINITY);
@@ -65,11 +65,11 @@ export function createQueryBatcher(run: RunPrepared): NonNullable<SearchContext[
 }
 
 interface BatchRow {
-  /** From 1. Absent in the answer of a single query. */
+  /** The position of the query in the batch, starting at 1. Absent if only one query was sent. */
   readonly nth?: number;
 }
 
-/** The template joined with one row for each query. Each varying value comes from an array parameter. */
+/** Joins the template with one row per query. Each varying value is taken from an array parameter. */
 function batchSql({ query, valueIndexes }: Template): string {
   const columns = columnsOf(valueIndexes);
   const fixedIndexes = valueIndexes.flatMap((valueIndex, index) => (valueIndex === undefined ? [index] : []));

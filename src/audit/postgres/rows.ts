@@ -13,7 +13,7 @@ import {
 } from '../records/tables.ts';
 import type { Session } from './session.ts';
 
-// Kysely only builds SQL here. We choose the connection and handle its loss ourselves.
+// Kysely only builds SQL here. Connections and their loss are handled in `session.ts` and `writer.ts`.
 export const postgresQueries = new Kysely<AuditTables>({
   dialect: {
     createAdapter: () => new PostgresAdapter(),
@@ -28,19 +28,19 @@ export async function rows<Row>(
   query: CompiledQuery<Row>,
   timeoutMs?: number,
 ): Promise<readonly Row[]> {
-  // The columns have the types of `AuditTables`.
+  // The selected columns have the types of `AuditTables`.
   return (await session.query(query.sql, query.parameters, timeoutMs)) as readonly Row[];
 }
 
 export interface Batch {
   readonly records: readonly AuditRecord[];
-  /** The parameter of `INSERT`. JSON preserves any text exactly. */
+  /** The parameter of `INSERT`, as JSON, which preserves any text exactly. */
   readonly rows: string;
-  /** The parameter of `REVIEW`. Undefined if the batch has no reviews. */
+  /** The parameter of `REVIEW`. Undefined if the batch contains no reviews. */
   readonly reviews: string | undefined;
 }
 
-/** Turns entries into the records that follow the head, with their rows. */
+/** Builds the records that follow the head from the entries, together with their rows. */
 export function batchOf(entries: readonly Entry[], from: Head, circumstances: RecordContext): Batch {
   let head = from;
   const appended = entries.map((entry) => {
@@ -51,7 +51,7 @@ export function batchOf(entries: readonly Entry[], from: Head, circumstances: Re
   return batchOfRecords(appended);
 }
 
-/** The batch for existing records, in their order. */
+/** Builds the batch for existing records, in their order. */
 export function batchOfRecords(
   appended: readonly { readonly record: AuditRecord; readonly text: string }[],
 ): Batch {
@@ -63,7 +63,8 @@ export function batchOfRecords(
     if (record.phase === 'intent')
       opened.push({ ...key, sequence: record.sequence, replica: record.replica });
     if (record.phase === 'outcome') {
-      // `INSERT` is one statement and does not see its own rows, so an intent closed in the same batch is not inserted.
+      // `INSERT` is a single statement that cannot see its own rows. So an intent whose outcome is in the same batch is
+      // not inserted.
       opened = opened.filter((intent) => !isSameChange(intent, key));
       closed.push(key);
     }
@@ -127,8 +128,8 @@ export const INSERT = `
   update head set sequence = $2, hash = $3 where id = 1`;
 
 /**
- * $1: the last review of each record in the batch. Runs after `INSERT`, because a review may be about a record of the
- * same batch.
+ * $1: the last review of each record in the batch. Runs after `INSERT`, because a batch may contain both a record and
+ * its review.
  */
 export const REVIEW = `
   update facets set state = new.state, review = new.review
@@ -136,9 +137,9 @@ export const REVIEW = `
   where facets.sequence = new.sequence and facets.state is not null`;
 
 /**
- * Intents without an outcome. `old` is true if the replica marked the intent at shutdown, or if the intent is older
- * than any write to the cluster ($1 in milliseconds, by the server's clock). The caller computes the lock keys of the
- * replicas, because PostgreSQL 13 has no SHA-256 expression for text.
+ * Selects the intents without an outcome. `old` is true if the replica marked the intent at shutdown, or if the intent
+ * is older than any possible write to the cluster ($1 in milliseconds, by the server's clock). The caller computes the
+ * lock keys of the replicas, because PostgreSQL 13 has no SHA-256 expression for text.
  */
 export const OPEN_INTENTS = `
   select r.record, r.hash, o.replica,
@@ -157,7 +158,7 @@ export interface OpenIntent {
   readonly left_behind: boolean;
 }
 
-/** The keys among $1 that some connection holds. */
+/** Selects the keys of $1 that any connection holds. */
 export const HELD_KEYS = `
   select key::text from unnest($1::bigint[]) as key where exists (
     select from pg_locks where locktype = 'advisory' and granted and objsubid = 1
@@ -165,8 +166,8 @@ export const HELD_KEYS = `
       and classid = ((key >> 32) & 4294967295)::oid and objid = (key & 4294967295)::oid)`;
 
 /**
- * The fields of a review (`orphanCleanup`). In JSON, quotation marks within a note are escaped, so the patterns match
- * only the member itself.
+ * Extracts the fields of a review (`orphanCleanup`). Quotation marks in a note are escaped, so the patterns match only
+ * the real member.
  */
 export const REVIEW_SQL = {
   about: `cast(substring(record from '"review":\\{"sequence":([0-9]{1,15}),') as bigint)`,
@@ -175,7 +176,9 @@ export const REVIEW_SQL = {
 
 export const ABANDON_INTENTS = 'update open_intents set left_behind = true where replica = $1';
 
-/** The number of write connections. Each holds the lock of its replica, and these are our only shared locks. */
+/**
+ * Counts the write connections. Each write connection holds its replica's lock, and no other lock of ours is shared.
+ */
 export const COUNT_WRITERS = `
   select count(*) from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and granted
     and mode = 'ShareLock' and objsubid = 1 and pg_locks.database = (

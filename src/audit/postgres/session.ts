@@ -12,13 +12,13 @@ import { endsConnection, sqlState, toAuditError } from './errors.ts';
 /** Our own schema, so that our tables do not collide with others in a shared database. */
 export const SCHEMA_NAME = 'secretbridge';
 
-/** One connection. Its locks and its transaction end with it. */
+/** One connection. Its locks and its transaction end with the connection. */
 export interface Session extends AsyncDisposable {
   /**
    * Returns the rows of the last statement. Without parameters, several statements may be separated by `;`. Queries run
-   * one at a time, in call order. Failures are AUDIT_UNAVAILABLE. A query without an answer in time ends the
-   * connection, because its state on the server is unknown.
-   * @param isPrepared The query will run again with other parameters, so the server should plan it once.
+   * one at a time, in call order. Failures are AUDIT_UNAVAILABLE. A query that times out ends the connection, because
+   * its state on the server is unknown.
+   * @param isPrepared The query will run again with other parameters, so the server should plan it only once.
    */
   query(
     sql: string,
@@ -26,18 +26,18 @@ export interface Session extends AsyncDisposable {
     timeoutMs?: number,
     isPrepared?: boolean,
   ): Promise<readonly unknown[]>;
-  /** Like `query`, with the rows of each statement. */
+  /** Runs several statements and returns the rows of each one. */
   script(sql: string, timeoutMs?: number): Promise<readonly (readonly unknown[])[]>;
   readonly open: boolean;
-  /** Resolves when the connection has ended for any reason. */
+  /** Resolves when the connection has ended, for any reason. */
   readonly ended: Promise<void>;
 }
 
 export interface Connector {
-  /** Called for each connection, so that a new password works without a restart. */
+  /** Called for each connection, so that a new password takes effect without a restart. */
   readonly url: () => Promise<SecretValue>;
   readonly tls: PostgresTls | undefined;
-  /** Shown in `pg_stat_activity`. */
+  /** The name shown in `pg_stat_activity`. */
   readonly name: string;
   /** Makes the server refuse writes. */
   readonly readOnly: boolean;
@@ -48,18 +48,18 @@ const QUERY_MS = 5_000;
 const CLOSE_MS = 2_000;
 
 /**
- * A plan for a small table scans all of it, and the server keeps the plan until it analyzes the table again. The table
- * may have grown since.
+ * How long plans are kept. The plan for a small table scans the whole table. The server would reuse this plan until it
+ * analyzes the table again, although the table may have grown since.
  */
 const PLAN_MAX_AGE_MS = 1_000;
 
 /** The result type of a prepared statement changed, because someone altered the tables. */
 const PLAN_CHANGED = '0A000';
 
-/** How long a statement may wait for a lock on the server: less than our own timeout. */
+/** How long a statement may wait for a lock on the server. Shorter than our own timeout. */
 const LOCK_MS = 4_000;
 
-/** PostgreSQL 13. Older versions get no security fixes. */
+/** PostgreSQL 13. Older versions no longer get security fixes. */
 const OLDEST_SERVER = 130_000;
 
 /** Sequences are below 2^53, so `bigint` can be a number. */
@@ -79,18 +79,18 @@ export async function openSession(connector: Connector): Promise<Session> {
 async function connect(connector: Connector): Promise<Session> {
   const { address, tls } = await settings(connector);
   const { host, port, database, user, password } = address;
-  // Our own socket, because the driver cannot end a connection that does not answer.
+  // We create the socket, because the driver cannot end a connection that does not respond.
   const socket = new Socket();
   const client = new Client({
     host,
     port,
     database,
     user,
-    // A function, so that the driver does not replace an empty password from the environment or ~/.pgpass.
+    // A function, because the driver would replace an empty password with one from the environment or ~/.pgpass.
     password: () => password,
     ssl: tls ?? false,
     enableChannelBinding: true,
-    sslnegotiation: 'postgres', // or the environment decides
+    sslnegotiation: 'postgres', // otherwise the environment decides
     application_name: `secretbridge ${connector.name}`.slice(0, 63),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -110,7 +110,7 @@ async function connect(connector: Connector): Promise<Session> {
   return session;
 }
 
-/** The settings were valid when the store was opened, so a failure now is AUDIT_UNAVAILABLE. */
+/** The settings were valid when the store was opened, so a failure at this point is AUDIT_UNAVAILABLE. */
 async function settings({ url, tls }: Connector): Promise<Settings> {
   try {
     const address = parseAddress(await url(), tls);
@@ -164,7 +164,7 @@ function sessionOf(client: Client, socket: Socket): Session {
     plannedAt = now;
   }
 
-  /** The driver keeps the order too, but would start each timeout at the call. */
+  /** The driver keeps the order too, but starts the timeout at the call and not when the query is sent. */
   const inTurn = createSerialExecutor();
 
   return {
@@ -201,7 +201,7 @@ function sessionOf(client: Client, socket: Socket): Session {
       try {
         await withTimeout(CLOSE_MS, () => client.end());
       } catch (error) {
-        // The server's goodbye does not matter.
+        // The connection ends anyway, so errors of a clean close are ignored.
         if (!(error instanceof Error)) throw error;
       } finally {
         end();
@@ -210,7 +210,7 @@ function sessionOf(client: Client, socket: Socket): Session {
   };
 }
 
-/** The driver's own timeouts have different errors each, and closing has none. */
+/** The driver reports each of its timeouts with a different error, and has no timeout for closing. */
 async function withTimeout<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
   const answered = new AbortController();
   try {
@@ -226,12 +226,12 @@ async function rejectAfter(timeoutMs: number, signal: AbortSignal): Promise<neve
 }
 
 /**
- * Sets what our statements rely on. These are statements and not startup parameters, because a connection pooler would
- * refuse unknown parameters. `jit` is off because compiling takes longer than our queries. `synchronous_commit` is
- * raised to `on` if it is weaker.
+ * Applies the settings that our statements rely on. They are statements and not startup parameters, because a
+ * connection pooler would refuse unknown parameters. `jit` is off because compiling takes longer than our queries.
+ * `synchronous_commit` is raised to `on` if the database uses a weaker setting.
  */
 async function prepare(session: Session, readOnly: boolean): Promise<void> {
-  // The database's own time limit first, because it applies to the following statements too.
+  // Reset the database's own time limit first, because it applies to the following statements too.
   const answers = await session.script(`
     set statement_timeout = 0;
     set client_encoding = 'UTF8';

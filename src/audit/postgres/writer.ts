@@ -15,7 +15,7 @@ import { type Connector, openSession, type Session } from './session.ts';
 
 export interface Writer extends AsyncDisposable {
   write(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
-  /** Runs another change in one transaction, without concurrent appends. Not retried. */
+  /** Runs any other change in one transaction, without concurrent appends. A failed transaction is not retried. */
   transact<T>(work: (session: Session, head: Head) => Promise<T>): Promise<T>;
 }
 
@@ -28,7 +28,7 @@ export interface WriterOptions {
 
 /**
  * Within this time, a lost connection is replaced and the write is retried. An unresponsive server is detected after 8
- * s. Callers get the error after at most 15 s.
+ * s. Callers receive the error after at most 15 s.
  */
 const RETRY_WITHIN_MS = 6_000;
 const CLOSE_MS = 2_000;
@@ -36,22 +36,22 @@ const CLOSE_MS = 2_000;
 const COMMIT_UNCERTAIN = 'the connection was lost during a commit: the records may be stored';
 
 /**
- * The one connection that a process writes on. It holds the replica's lock, so that others can see that this process
- * runs whenever it writes. A lost connection is replaced at once, even if there is nothing to write.
+ * The only connection that this process writes on. It holds the replica's lock, so that other replicas can see that
+ * this process is running. A lost connection is replaced at once, even if no write is pending.
  */
 export async function openWriter(options: WriterOptions): Promise<Writer> {
   const { connector, instance, replica, clock } = options;
   const closing = new AbortController();
   let current: Session | undefined;
   let opening: Promise<Session> | undefined;
-  /** The newest record that this process wrote. The store must contain it from then on. */
+  /** The newest record that this process wrote. The store must contain this record from then on. */
   let lastWritten: Head | undefined;
 
   async function open(): Promise<Session> {
     const session = await openSession(connector);
     try {
       await migrate(session);
-      // A shared lock: an old connection that the server has not closed yet must not block us.
+      // A shared lock, so that an old connection that the server has not closed yet does not block us.
       await session.query('select pg_advisory_lock_shared($1)', [replicaKey(replica)]);
     } catch (error) {
       await session[Symbol.asyncDispose]();
@@ -96,7 +96,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         return records;
       } catch (error) {
         if (error instanceof UncertainCommit) uncertain = error.records;
-        // An error on a connection that is still open would occur again.
+        // A retry on a connection that is still open would fail with the same error.
         const refused = closing.signal.aborted || (session?.open ? !isLocked(error) : !isTransient(error));
         if (refused || performance.now() + waitMs >= deadline)
           throw uncertain === undefined ? error : auditUnavailable(COMMIT_UNCERTAIN, error);
@@ -105,7 +105,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     }
   }
 
-  /** Stores all records or none, or throws UncertainCommit. */
+  /** Stores all records or none. Throws UncertainCommit if the result is unknown. */
   async function writeTransaction(
     session: Session,
     entries: readonly Entry[],
@@ -155,7 +155,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
 
   await getSession();
   return {
-    // Transactions on this connection must not mix.
+    // Only one transaction at a time may use this connection.
     write: (entries) => inTurn(() => write(entries)),
     transact: (work) => inTurn(() => transact(work)),
     async [Symbol.asyncDispose]() {
@@ -164,7 +164,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         const session = await (opening ?? current);
         if (session?.open) await session.query(ABANDON_INTENTS, [replica], CLOSE_MS);
       } catch (error) {
-        // Then our intents are recognized by their age.
+        // If marking fails, other replicas recognize our intents by their age.
         if (!(error instanceof AppError)) throw error;
       } finally {
         await current?.[Symbol.asyncDispose]();
@@ -174,8 +174,8 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
 }
 
 /**
- * Locks the row of the head: one process writes at a time. Separate statements after the lock are needed, because the
- * waiting statement still sees the tables as they were before.
+ * Locks the row of the head, so that only one process writes at a time. Later reads must be separate statements: the
+ * waiting statement itself still sees the tables as they were before the lock.
  */
 async function lockHead(session: Session): Promise<Head & { readonly moving: string | null }> {
   const answers = await session.script(`
@@ -211,8 +211,8 @@ async function isStored(session: Session, { sequence, hash }: Head): Promise<boo
 }
 
 /**
- * Commits. If the connection is lost here, the result is unknown. The retry looks for the records under the lock of the
- * head: once it holds the lock, the server has ended the old transaction.
+ * Commits. If the connection is lost during the commit, the result is unknown. The retry then searches for the records
+ * after locking the head. Once it has that lock, the server has ended the old transaction.
  */
 async function commit(session: Session, records: readonly AuditRecord[]): Promise<void> {
   try {

@@ -2,26 +2,26 @@ import { DURATION, durationMs } from '../../core/duration.ts';
 import type { AuditRecord } from '../entry.ts';
 import type { AuditStore, RecordFilter, Review } from '../store.ts';
 
-/** A filter as a person writes it: a time may be anything that `parseInstant` accepts. */
+/** A filter as entered by a person. Times may have any form that `parseInstant` accepts. */
 export type AuditQuery = Omit<RecordFilter, 'version' | 'phase' | 'instance'>;
 
 /** Which page of the result to return. */
 export interface PageRequest {
   /** At least 1. */
   readonly limit: number;
-  /** The `next` of the previous page. Default: the newest records. */
+  /** The `next` of the previous page. Default: start with the newest records. */
   readonly cursor?: string | undefined;
 }
 
-/** A record with its last review, if any. The review is not part of the hashed record. */
+/** A record with its last review, if any. The review is separate from the hashed record. */
 export interface ReviewedRecord extends AuditRecord {
   readonly reviewed?: Review;
 }
 
 export interface QueryPage {
-  /** Newest first, with their members in display order. */
+  /** Records in the order newest first. The members of each record are in display order. */
   readonly records: readonly ReviewedRecord[];
-  /** The cursor of the next page, if there is one. */
+  /** The cursor of the next page. Absent on the last page. */
   readonly next?: string;
 }
 
@@ -35,18 +35,18 @@ export function parseInstant(text: string, now: number): string | undefined {
   return isTime && isDay(text.slice(0, 10)) ? toText(Date.parse(text)) : undefined;
 }
 
-/** `Date.parse` turns 30 February into 2 March. */
+/** `Date.parse` silently turns 30 February into 2 March. */
 function isDay(day: string): boolean {
   return toText(Date.parse(day))?.startsWith(day) ?? false;
 }
 
-/** A date holds at most 8.64e15 ms to either side of 1970 (ECMA-262, time values). */
+/** A Date can represent at most 8.64e15 ms before or after 1970 (ECMA-262, time values). */
 function toText(time: number): string | undefined {
   const date = new Date(time);
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
-/** Converts a query to a filter. `instant` parses a time and throws the error that suits the caller. */
+/** Converts a query to a filter. `instant` parses a time, and throws an error in the caller's own form. */
 export function toFilter(query: AuditQuery, instant: (text: string) => string): RecordFilter {
   const { since, until, actor, mapping, namespace, secret, store, key } = query;
   const { action, outcome, code, request, fingerprint, review } = query;
@@ -58,7 +58,7 @@ export function toFilter(query: AuditQuery, instant: (text: string) => string): 
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }
 
-/** Whether `since` is after `until`, so that no record can match. Usually the two were swapped. */
+/** Whether `since` is after `until`, so that no record can match. The usual cause is that the two were swapped. */
 export function isReversedRange({ since, until }: Pick<RecordFilter, 'since' | 'until'>): boolean {
   return since !== undefined && until !== undefined && Date.parse(since) > Date.parse(until);
 }
@@ -69,11 +69,11 @@ export async function queryRecords(
   { limit, cursor }: PageRequest,
 ): Promise<QueryPage> {
   const before = cursor === undefined ? {} : { before: Number(cursor) };
-  // One more than the limit shows whether there is a next page.
+  // Request one record more than the limit, to find out whether there is a next page.
   return pageOf(audit, await audit.list(filter, { limit: limit + 1, ...before }), limit);
 }
 
-/** @param matches Newest first. Must hold one more than `limit` if there are more records. */
+/** @param matches Newest first. One more than `limit` if there are more records. */
 export async function pageOf(
   audit: Pick<AuditStore, 'reviews'>,
   matches: readonly AuditRecord[],

@@ -4,19 +4,22 @@ import type { AuditRecord } from '../entry.ts';
 import type { AuditStore } from '../store.ts';
 import { type ReviewedRecord, withReviews } from './query.ts';
 
-/** The position of a record in the chain and whether it fits there. Only `audit verify` checks the whole chain. */
+/**
+ * The position of a record in the chain, and whether it is consistent with its neighbors. Only `audit verify` checks
+ * the whole chain.
+ */
 export interface ChainPosition {
-  /** The sequences of the neighbors. The first and the last record have only one. */
+  /** The sequence numbers of the neighbors. The first record has no `previous`, and the last one has no `next`. */
   readonly previous?: number;
   readonly next?: number;
   /** The sequence of the newest record. */
   readonly head: number;
-  /** Whether the hash matches the content, the record names the previous one, and the next one names it. */
+  /** Whether the record's hash matches its content, and both hash links to its neighbors are correct. */
   readonly fits: boolean;
 }
 
 export interface RecordDetail extends ReviewedRecord {
-  /** The outcome of an intent, or the intent of an outcome, if it is in the store. */
+  /** The outcome of this intent, or the intent of this outcome, if the store contains it. */
   readonly counterpart?: ReviewedRecord;
   readonly chain: ChainPosition;
 }
@@ -39,8 +42,8 @@ export async function readRecordDetail(
 }
 
 /**
- * Finds the counterpart with the same request, target and attempt. After a crash there may be two outcomes; the nearest
- * one counts.
+ * Finds the counterpart: the record with the same request, target and attempt. After a crash there may be two outcomes,
+ * and the nearest one is used.
  */
 async function counterpartOf(
   audit: Pick<AuditStore, 'list'>,

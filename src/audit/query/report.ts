@@ -3,16 +3,16 @@ import type { Action, AuditRecord, KeyChanges } from '../entry.ts';
 import { type AuditStore, pagesOf, type Review } from '../store.ts';
 import { type OverdueSource, overdueSources, type SourceMaxAge } from './source-ages.ts';
 
-/** A summary of a period for a weekly review. Lists are truncated, but their totals are exact. */
+/** A summary of a period for a weekly review. Lists are limited in length, but their totals are exact. */
 export interface Report {
-  /** RFC 3339, both ends included. */
+  /** `since` and `until` are RFC 3339 times. Both ends are included. */
   readonly since: string;
   readonly until: string;
   readonly records: number;
   readonly changes: { readonly total: number; readonly byAction: Readonly<Record<string, number>> };
   /** Changed targets, most changes first. */
   readonly changed: BoundedList<ChangedTarget>;
-  /** Refusals and failures, grouped by code and subject, most recent first. */
+  /** Refusals and failures, grouped by error code and affected object, most recent first. */
   readonly refused: BoundedList<ReportedFailure>;
   readonly failed: BoundedList<ReportedFailure>;
   readonly held: BoundedList<ReportEvent>;
@@ -24,7 +24,7 @@ export interface Report {
   readonly commands: BoundedList<ReportEvent>;
   readonly exports: number;
   readonly configurationChanges: number;
-  /** Counts the records of this period. Reviews themselves are not counted. */
+  /** The number of records in this period per review state. Reviews themselves are not counted. */
   readonly review: { readonly unreviewed: number; readonly reviewed: number; readonly flagged: number };
   readonly flagged: BoundedList<FlaggedEvent>;
 }
@@ -74,15 +74,15 @@ export interface FlaggedEvent extends ReportEvent {
 export interface ReportOptions {
   readonly since: string;
   readonly until: string;
-  /** The sources that must be rotated, with their maximum age. */
+  /** The sources that must be rotated regularly, with their maximum age. */
   readonly ages: readonly SourceMaxAge[];
 }
 
-/** A limit for readers of an email. */
+/** The report is read as an email, so its lists are short. */
 export const MAX_ITEMS = 50;
 const PAGE = 500;
 
-/** A `rollback` record is a person's request. The write that follows is recorded as an update. */
+/** Excludes `rollback`: this record is a person's request, and the resulting write is recorded as an update. */
 const CHANGE_ACTIONS: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt'];
 
 export async function report(
@@ -168,7 +168,7 @@ function createTally() {
   };
 
   return {
-    /** Call with the newest record first. */
+    /** Adds one record. Call it with the newest record first. */
     take(record: AuditRecord, lastReview: Review | undefined): void {
       const { action, outcome, phase, sequence, time } = record;
       records += 1;
@@ -185,7 +185,7 @@ function createTally() {
       if (phase === 'intent') return;
       if (CHANGE_ACTIONS.includes(action) && outcome === 'ok') addChange(record);
       if (action === 'hold') events.held.push(toEvent());
-      // A failed sweep only sums up failures that have their own records.
+      // A failed sweep is not counted, because each failure in it has its own record.
       else if (action !== 'sweep' && (outcome === 'refused' || outcome === 'failed'))
         addFailure(outcome, record);
       if (action === 'release') events.released.push(toEvent());

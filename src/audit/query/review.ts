@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import { type Actor, type AuditRecord, NO_KEYS, type ReviewState } from '../entry.ts';
 import type { AuditStore } from '../store.ts';
 
-/** The states that a person may set. `unreviewed` is only the initial state. */
+/** The review states that a person may set. `unreviewed` is only the initial state. */
 export const NEW_REVIEW_STATES = ['reviewed', 'flagged'] as const satisfies readonly ReviewState[];
 export type NewReviewState = (typeof NEW_REVIEW_STATES)[number];
 
@@ -18,8 +18,8 @@ export interface ReviewRequest {
 }
 
 /**
- * Records a person's review of a record and returns the record of the review. The last review counts; earlier ones stay
- * in the log. A review names only the record, so it is not part of the history of a target.
+ * Records a person's review of a record, and returns the record of the review. The last review counts, and earlier ones
+ * stay in the log. A review names no target, so it is not part of a target's history.
  *
  * @throws AppError RECORD_MISSING; NOT_REVIEWABLE for a review of a review.
  */

@@ -1,6 +1,6 @@
 import type { AuditStore } from '../store.ts';
 
-/** A source and the maximum age of its version. */
+/** A source and its maximum age: how long one version may stay current. */
 export interface SourceMaxAge {
   readonly store: string;
   readonly key: string;
@@ -11,7 +11,7 @@ export interface OverdueSource {
   readonly store: string;
   readonly key: string;
   readonly version: string;
-  /** RFC 3339: when this version was first read. The version itself may be older. */
+  /** RFC 3339. When this version was first read, which may be later than when it was created. */
   readonly since: string;
   readonly days: number;
   readonly maxDays: number;
@@ -20,8 +20,8 @@ export interface OverdueSource {
 const DAY_MS = 86_400_000;
 
 /**
- * The sources whose current version was first read longer ago than allowed, oldest first. Records tell when a version
- * was read, not when it was created. An old version that was first read recently is not reported.
+ * Returns the sources whose current version was first read too long ago, oldest first. Records contain the time when a
+ * version was read, not when it was created. An old version is therefore not reported if it was first read recently.
  */
 export async function overdueSources(
   audit: Pick<AuditStore, 'list' | 'latest'>,

@@ -2,32 +2,35 @@ import type { AuditRecord } from '../entry.ts';
 import { type AuditStore, pagesOf, type RecordFilter } from '../store.ts';
 import { type PageRequest, pageOf, type QueryPage } from './query.ts';
 
-/** A version of a source and the fingerprint that matched it. */
+/** A version of a source, with the fingerprint that matched its value. */
 export interface TracedVersion {
   readonly store: string;
   readonly key: string;
   readonly version: string;
   readonly fingerprint: string;
-  /** RFC 3339: when it was first read, as far back as the records go. */
+  /** RFC 3339. The time of the first read of this version that is still on record. */
   readonly firstRead: string;
 }
 
 export interface Trace extends QueryPage {
-  /** Each version of a source that held the value, most recently read first. */
+  /** The source versions that contained the value, most recently read first. */
   readonly versions: readonly TracedVersion[];
-  /** Whether there are more versions than the limit. */
+  /** Whether more versions match than the limit allows. */
   readonly more: boolean;
 }
 
-/** Each version costs one query for every page. A value with more versions is an empty string or an example. */
+/**
+ * Each version costs one query per page. A value with more versions is trivial, such as an empty string or an example.
+ */
 const MAX_VERSIONS = 50;
 const PAGE_SIZE = 500;
 
 /**
- * Finds where a value has been used. A read names the version of the source that held the value. A change names the
- * fingerprint of each key and the versions behind it. The result is every record with the fingerprint and every record
- * that names such a version. Records of older releases have no fingerprints of single keys. There, a property of a
- * larger value is found only by the fingerprint of the whole value.
+ * Finds where a value has been used. The record of a read contains the fingerprint of the value and the version of the
+ * source. The record of a change contains the fingerprint of each key and the source versions that were used. The
+ * result is every record with one of the fingerprints, and every record that refers to a source version with this
+ * value. Records of older releases have no fingerprints of single keys. In these records, a property of a larger value
+ * is found only by the fingerprint of the whole value.
  *
  * @param fingerprints The fingerprints of the value, one for each fingerprint key.
  */
@@ -67,8 +70,8 @@ async function versionsOf(
       for (const version of readVersions) {
         const id = JSON.stringify([version.store, version.key, version.version]);
         if (versions.size === MAX_VERSIONS && !versions.has(id)) return toResult(versions, true);
-        // Records come newest first, and `set` keeps the position of an existing entry. The time ends up as that of the
-        // first read.
+        // Records are visited newest first. `set` keeps the position of an existing entry and replaces its time, so the
+        // time of the first read remains.
         versions.set(id, version);
       }
     }

@@ -22,8 +22,9 @@ export interface LatestOptions {
 }
 
 /**
- * The newest record that matches, or else the newest retained copy. It is called several times before each read of a
- * value and each write of a target. For one key or target it is one query, and its text is built once.
+ * Returns the newest record that matches, or else the newest matching copy of a pruned record. Called several times
+ * before each read of a value and each write of a target. A filter for one key or one target needs only one query, and
+ * the SQL text is built once.
  */
 export async function latest(
   context: SearchContext,
@@ -36,11 +37,11 @@ export async function latest(
     const { maxCandidates = MAX_CANDIDATES } = options;
     const [template, values] = templateFor(db, filter, actions, maxCandidates);
     const row: LatestRow | undefined = await runTemplate(template, values);
-    // The query always returns one row, so a missing row is not "no record".
+    // The query always returns one row. A missing row is an error, and does not mean that there is no record.
     if (row === undefined) throw auditUnavailable('the database returned no answer to a query');
     const { record, hash, kept_record, kept_hash, fitting = 0 } = row;
     if (typeof record === 'string' && typeof hash === 'string') return { record, hash };
-    // If the subject has more records than were examined, finding none proves nothing.
+    // If the subject has more records than were examined, an older record may still match.
     if (Number(fitting) < maxCandidates)
       return typeof kept_record === 'string' && typeof kept_hash === 'string'
         ? { record: kept_record, hash: kept_hash }
@@ -51,7 +52,7 @@ export async function latest(
 }
 
 export interface LatestRow extends Partial<RecordText> {
-  /** How many records the subject has, at most `maxCandidates`. */
+  /** The number of records of the subject, counted up to `maxCandidates`. */
   readonly fitting?: number;
   readonly kept_record?: string | null;
   readonly kept_hash?: string | null;
@@ -72,11 +73,11 @@ function hasSingleSubject({
   return isNamed && [since, until, request, fingerprint, review].every((member) => member === undefined);
 }
 
-/** Filter members that differ between calls. They become parameters of the query. */
+/** The filter members whose values differ between calls. They become query parameters. */
 const PARAMETER_NAMES = ['mapping', 'namespace', 'secret', 'store', 'key', 'version'] as const;
 type ParameterName = (typeof PARAMETER_NAMES)[number];
 
-/** Stands for a value while a template is built. No other text in a query looks like this. */
+/** Represents a value while a template is built. The control character makes it unique in a query. */
 const placeholder = (name: ParameterName): string => `\u0001${name}`;
 const NAMES_BY_PLACEHOLDER: ReadonlyMap<unknown, ParameterName> = new Map(
   PARAMETER_NAMES.map((name) => [placeholder(name), name]),
@@ -84,7 +85,7 @@ const NAMES_BY_PLACEHOLDER: ReadonlyMap<unknown, ParameterName> = new Map(
 
 const templatesByDatabase = new WeakMap<AuditQueries, Map<string, Template>>();
 
-/** Building a query takes longer than running most of them. */
+/** Returns a cached template, because building a query takes longer than running most of them. */
 function templateFor(
   db: AuditQueries,
   filter: RecordFilter,
@@ -121,7 +122,7 @@ async function runSingle(
   return row;
 }
 
-/** The parameters of a template with these values. */
+/** Returns the parameters of a template, with the given values filled in. */
 export function parametersOf(
   { query, valueIndexes }: Template,
   values: readonly string[],
@@ -140,7 +141,7 @@ function newestQuery(
     order by sequence desc limit ${sql.lit(maxCandidates)}) candidate`;
   const matching = matchesCriteria({ filter, actions, ascending: false });
   const retained = retainedSelection(db, filter, actions).clearSelect().select('kept.sequence');
-  // Scalar subqueries, because SQLite would materialize joined subqueries.
+  // Scalar subqueries are used, because SQLite would materialize joined subqueries.
   return sql<LatestRow>`
     select result.fitting, records.record, records.hash, kept.record as kept_record, kept.hash as kept_hash
     from (select (select count(*) from ${candidates}) as fitting, (
@@ -152,7 +153,7 @@ function newestQuery(
     left join kept on kept.sequence = result.newest_retained`.compile(db);
 }
 
-/** The records of the key or target, by an index in sequence order. */
+/** The records of the key or target. An index returns them in sequence order. */
 function subjectRecords(filter: RecordFilter): RawBuilder<unknown> {
   const { key, secret = '', namespace = '' } = filter;
   if (key !== undefined) return sql`record_sources where ${and(sourceConditions(filter))}`;

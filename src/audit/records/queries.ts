@@ -24,12 +24,12 @@ import {
   type ValueRow,
 } from './tables.ts';
 
-/** The queries of an audit store for both databases: built and compiled here, run by the store. */
+/** Builds and compiles the queries of an audit store, for both databases. The store runs them. */
 export type AuditQueries = Kysely<AuditTables>;
 
 export type RecordText = Pick<RecordRow, 'record' | 'hash'>;
 
-/** The newest retained copy that matches. Reviews are pruned together with their records. */
+/** Selects the newest matching copy of a pruned record. Reviews are pruned together with their records. */
 export function retainedQuery(
   db: AuditQueries,
   filter: RecordFilter,
@@ -76,9 +76,9 @@ export function retainedSelection(
 }
 
 /**
- * Conditions on fields without a column, which are only used together with a target. The text of a record is canonical,
- * so a member has exactly this form. It cannot occur elsewhere: quotation marks within texts are escaped, and a member
- * of `values` with that name is a fingerprint.
+ * Conditions on fields without a column. They are only used together with a target. The text of a record is canonical
+ * JSON, so a member always has this exact form. The pattern cannot match elsewhere: quotation marks within texts are
+ * escaped, and the members of `values` have fingerprints as values.
  */
 export function textConditions(
   { phase, instance }: RecordFilter,
@@ -93,8 +93,8 @@ export function textConditions(
 }
 
 /**
- * All conditions must hold for the same source: `--store a --key b` must not match a record with a source in `a` and a
- * key `b` elsewhere.
+ * All conditions must hold for the same source. For example, `--store a --key b` must not match a record with one
+ * source in store `a` and a key `b` in another store.
  */
 function sameSource({ store, key, version }: RecordFilter) {
   return (eb: ExpressionBuilder<AuditTables, 'record_sources' | 'kept_sources'>) =>
@@ -118,10 +118,10 @@ type FilterColumn =
 
 type Condition = readonly [column: FilterColumn, operator: '=' | '>=' | '<=', value: string];
 
-/** The conditions of a filter that concern one column each. The columns exist in several tables. */
+/** The conditions of a filter that concern a single column. These columns exist in several tables. */
 export function columnConditions(filter: RecordFilter): readonly Condition[] {
   const { since, until, actor, mapping, namespace, secret, action, outcome, code } = filter;
-  // One column and not either of two, so that its index returns the records in order.
+  // Compare one column and not either of two, so that the column's index returns the records in order.
   const isKind = (ACTOR_KINDS as readonly (string | undefined)[]).includes(actor);
   const all = {
     [isKind ? 'actor_kind' : 'actor_name']: actor,
@@ -141,7 +141,7 @@ export function columnConditions(filter: RecordFilter): readonly Condition[] {
   ];
 }
 
-/** Stored times have one format, so they compare as text. */
+/** All stored times have the same format, so they can be compared as text. */
 function instant(time: string): string {
   const parsed = new Date(time);
   if (Number.isNaN(parsed.getTime()))
@@ -158,7 +158,7 @@ export function recordQuery(db: AuditQueries, sequence: number): CompiledQuery<R
   return query.where('sequence', '>', (eb) => eb.selectFrom('base').select('base.sequence')).compile();
 }
 
-/** Whole rows, oldest first: verification compares the columns with the text. */
+/** Selects whole rows, oldest first, because verification compares the columns with the text. */
 export function scanQuery(db: AuditQueries, from: number, limit: number): CompiledQuery<RecordRow> {
   const query = db.selectFrom('records').selectAll().where('sequence', '>=', from);
   return query.orderBy('sequence').limit(limit).compile();
@@ -174,12 +174,12 @@ export function valuesQuery(db: AuditQueries, from: number, to: number): Compile
   return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
 }
 
-/** The facets of these records. */
+/** Selects the facet rows of these records. */
 export function facetsQuery(db: AuditQueries, sequences: readonly number[]): CompiledQuery<FacetRow> {
   return db.selectFrom('facets').selectAll().where('sequence', 'in', sequences).compile();
 }
 
-/** The facets of a range of records. */
+/** Selects the facet rows of a range of records. */
 export function facetRangeQuery(db: AuditQueries, from: number, to: number): CompiledQuery<FacetRow> {
   const query = db.selectFrom('facets').selectAll();
   return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
@@ -201,7 +201,7 @@ export function recordsQuery(
   return query.where('sequence', 'in', sequences).compile();
 }
 
-/** The last reviews of these records, except pruned ones. */
+/** Selects the last review of each of these records, except pruned reviews. */
 export function reviewsQuery(
   db: AuditQueries,
   sequences: readonly number[],
@@ -239,7 +239,7 @@ export function openAttemptsQuery(
     .compile();
 }
 
-/** Open intents whose records were pruned, from their retained copies. */
+/** Selects the open intents among the copies of pruned records. */
 export function retainedIntentsQuery(
   db: AuditQueries,
 ): CompiledQuery<RecordText & Pick<IntentRow, 'replica'>> {

@@ -8,10 +8,10 @@ import { reviewOf } from './reviews.ts';
 import { type SearchContext, search } from './search.ts';
 import { recordParser, type StoredRow } from './stored-rows.ts';
 
-/** A range of records, oldest first. */
+/** A request for a range of records, oldest first. */
 export interface Chunk {
   readonly from: number;
-  /** Whether another chunk came before this one. */
+  /** Whether this chunk continues an earlier one. */
   readonly isContinuation: boolean;
   readonly limit: number;
 }
@@ -21,10 +21,10 @@ export interface RecordSource extends SearchContext {
   readonly readChunk: (part: Chunk) => Promise<readonly StoredRow[]>;
 }
 
-/** How many records one query reads. Other work may run between two pages. */
+/** How many records one query reads. The event loop can run other work between two pages. */
 const PAGE = 500;
 
-/** A small first page: some callers need only one record. */
+/** The first page is small, because some callers need only one record. */
 const FIRST_PAGE = 4;
 
 type RecordReader = Pick<
@@ -41,7 +41,9 @@ type RecordReader = Pick<
   | 'moveSource'
 >;
 
-/** The read operations of an audit store, shared by both databases. A database differs only in how it runs a query. */
+/**
+ * The read operations of an audit store, shared by both databases. The databases differ only in how they run a query.
+ */
 export function createRecordReader(source: RecordSource): RecordReader {
   const { address, db, runQuery, readChunk } = source;
   const toRecord = recordParser(address);

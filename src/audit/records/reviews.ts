@@ -2,22 +2,22 @@ import type { AuditRecord, ReviewState } from '../entry.ts';
 import type { Review } from '../store.ts';
 import { type FacetRow, sameRow, unreviewedFacet } from './tables.ts';
 
-/** The effect of a review on a record. */
+/** The new review state of a record. */
 export interface ReviewChange {
   readonly sequence: number;
   readonly state: ReviewState;
   readonly review: number;
 }
 
-/** How a record changes the review state of an earlier one. A review of a review has no effect. */
+/** Returns the review state that a record sets for an earlier record. A review of a review has no effect. */
 export function reviewChange({ action, review, sequence }: AuditRecord): ReviewChange | undefined {
-  // An edited text may contain anything.
+  // The text may have been edited, so its members may have any type.
   if (action !== 'review' || !Number.isSafeInteger(review?.sequence)) return undefined;
   if (review === undefined || review.sequence >= sequence) return undefined;
   return { sequence: review.sequence, state: review.state, review: sequence };
 }
 
-/** The review as people see it. */
+/** Converts a review record to the form that people see. */
 export function reviewOf({ sequence, review, actor, time, note }: AuditRecord): Review | undefined {
   if (review === undefined) return undefined;
   return {
@@ -30,15 +30,18 @@ export function reviewOf({ sequence, review, actor, time, note }: AuditRecord): 
 }
 
 export interface FacetContext {
-  /** The facet row of the record. Undefined: there is none. */
+  /** The facet row of the record, if it exists. */
   readonly row: FacetRow | undefined;
-  /** The record that the row names as its review. */
+  /** The review record that the facet row refers to. */
   readonly review: AuditRecord | undefined;
   /** For a review: the facet row of the reviewed record. */
   readonly about: FacetRow | undefined;
 }
 
-/** Whether the facet row agrees with the chain: it names an existing review, and no review names a later one. */
+/**
+ * Whether the facet row agrees with the chain. The row must refer to an existing review, and no later review of the
+ * same record may exist.
+ */
 export function facetMatches(record: AuditRecord, { row, review, about }: FacetContext): boolean {
   const change = reviewChange(record);
   const isOutdated =

@@ -2,13 +2,13 @@ import { BLOCK, SEVERAL_STORES, TARGET_CHANGES } from './tables.ts';
 
 /**
  * Schema 2 as SQL for both databases. `records` and `record_sources` keep their columns, so that programs of schema 1
- * can still read and verify. Triggers fill the search tables in PostgreSQL, so that replicas of the old release leave
- * no gaps during a rolling update.
+ * can still read and verify the store. In PostgreSQL, triggers fill the search tables. So replicas of the old release
+ * leave no gaps in them during a rolling update.
  */
 export interface Dialect {
   readonly integer: string;
   readonly text: string;
-  /** The suffix of a table definition, and of a table that consists only of its key. */
+  /** The suffixes of table definitions: `table` in general, and `index` for a table that consists only of its key. */
   readonly table: string;
   readonly index: string;
 }
@@ -17,7 +17,7 @@ export const TARGET_CHANGES_SQL = TARGET_CHANGES.map((action) => `'${action}'`).
 
 const ZERO_HASH = '0'.repeat(64);
 
-/** The facets of a row of `records` without a review. */
+/** Selects the facets of rows of `records`, without reviews. */
 export const FACETS_OF_RECORDS = `sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace,
   secret, (select case when min(store) < max(store) then '${SEVERAL_STORES}' else min(store) end from record_sources
     where record_sources.sequence = records.sequence),
@@ -106,7 +106,10 @@ export function tablesOfSchema2({ integer, text, table, index }: Dialect): strin
     create index kept_values_by_sequence on kept_values (sequence);`;
 }
 
-/** Prefix for queries on a store of schema 1, which only a reader can find. It defines what schema 2 would contain. */
+/**
+ * A prefix for queries on a store of schema 1, which only readers encounter. It defines the tables of schema 2 as
+ * subqueries.
+ */
 export const SCHEMA_2_PREFIX = `with base (id, sequence, hash, moving) as (select 1, 0, '${ZERO_HASH}', cast(null as text)),
   targets (namespace, secret) as (select distinct coalesce(namespace, ''), secret from records
     where secret is not null and action in (${TARGET_CHANGES_SQL})),

@@ -8,41 +8,44 @@ import { BLOCK, columnText, SEVERAL_STORES } from './tables.ts';
 /** Runs one compiled query. */
 export type RunQuery = <Row>(query: CompiledQuery<Row>) => Promise<readonly Row[]>;
 
-/** A query about one subject. Its text is the same for all subjects. */
+/** A query whose SQL text is the same for all subjects. */
 export interface Template {
   readonly query: CompiledQuery<unknown>;
   /** For each parameter: the index of the value that replaces it, if any. */
   readonly valueIndexes: readonly (number | undefined)[];
 }
 
-/** What a search needs from a database. */
+/** The database functions that a search needs. */
 export interface SearchContext {
   readonly db: AuditQueries;
   readonly runQuery: RunQuery;
-  /** Runs a template that returns one row. Default: `runQuery`. */
+  /** Runs a template that returns one row. By default, `runQuery` runs it. */
   readonly runTemplate?: (template: Template, values: readonly string[]) => Promise<object | undefined>;
   readonly fingerprintQuery: FingerprintQuery;
 }
 
-/** Builds a query for the records with a fingerprint, by its indexes. */
+/** Builds a query for the records with a fingerprint. The query uses the database's fingerprint indexes. */
 export type FingerprintQuery = (fingerprint: string, within?: Range) => CandidateQuery;
 
 export interface SearchLimits {
   /** Up to this many records of a subject are examined directly. */
   readonly maxCandidates: number;
-  /** How many records each query scans, from the end of the log. Other work may run in between. */
+  /**
+   * The number of records that the first, second and each further query scans. Other work can run between two queries.
+   */
   readonly windows: readonly [number, ...number[]];
 }
 
 const DEFAULT_LIMITS: SearchLimits = { maxCandidates: 3_000, windows: [4_000, 40_000, 150_000] };
 
 /**
- * Finds records by combined filters in bounded time, without statistics. A database that must choose an index for
- * several conditions chooses well for most queries. It chooses badly for rare results, which are common in an audit.
+ * Finds records by combined filters in bounded time, without relying on the database's statistics. A database usually
+ * chooses the right index when several conditions apply. It chooses badly for rare results, which are common in an
+ * audit.
  *
- * If an index shows that one condition matches few records, those are examined. Otherwise the facets are scanned in the
- * requested order, one window at a time, until the page is full. Frequent results are found soon. A missing result
- * costs one scan of a small table.
+ * If an index shows that one condition matches few records, only these are examined. Otherwise the small table `facets`
+ * is scanned in the requested order, one window at a time, until the page is full. Frequent results are found soon. A
+ * search without results scans `facets` once.
  */
 export async function search(
   context: SearchContext,
@@ -80,7 +83,9 @@ export async function search(
   return results;
 }
 
-/** Such a condition seldom matches many records, so the scan of the newest ones is skipped. */
+/**
+ * Whether the filter has a condition that seldom matches many records. The scan of the newest records is then skipped.
+ */
 function isNarrow({ request, fingerprint, key, mapping, secret }: RecordFilter): boolean {
   return [request, fingerprint, key, mapping, secret].some((value) => value !== undefined);
 }
@@ -88,19 +93,19 @@ function isNarrow({ request, fingerprint, key, mapping, secret }: RecordFilter):
 export interface SearchCriteria {
   readonly filter: RecordFilter;
   readonly actions: readonly Action[] | undefined;
-  /** Oldest first. */
+  /** Whether results are ordered oldest first. */
   readonly ascending: boolean;
 }
 
-/** Both ends excluded. */
+/** A range of sequence numbers that excludes both ends. */
 export interface Range {
   readonly after: number;
   readonly before: number;
 }
 
 /**
- * The range that can contain results. It is limited by the page, the log, the blocks of the time range, and the first
- * and last record of the store. The last limit helps for a new, retired or unknown store.
+ * Returns the range that can contain results. It is limited by the page, the log, the time range, and the first and
+ * last record of the store. The store's limit helps if the store is new, retired or unknown.
  */
 async function boundsOf({ db, runQuery }: SearchContext, filter: RecordFilter, page: Page): Promise<Range> {
   const times = columnConditions(filter).filter(([column]) => column === 'time');
@@ -138,10 +143,13 @@ interface Bounds {
   readonly newest?: number | null;
 }
 
-/** A query for the sequences that match one condition, by its index. */
+/** A query for the sequence numbers of the records that match one condition, by the index of this condition. */
 export type CandidateQuery = RawBuilder<unknown>;
 
-/** The candidate query with the fewest records, if these are few. `none`: one of the conditions matches nothing. */
+/**
+ * Returns the candidate query with the fewest records, if there are fewer than `maxCandidates`. Returns `none` if one
+ * of the conditions matches no record.
+ */
 async function smallestCandidateQuery(
   { db, runQuery, fingerprintQuery }: SearchContext,
   filter: RecordFilter,
@@ -182,8 +190,8 @@ function candidateQueries(
 }
 
 /**
- * One index for each column. A range is needed, because very many records may share a value such as an empty string, a
- * port or a flag.
+ * Uses one index for each column. The search passes a range, because very many records may share a value such as an
+ * empty string, a port or a flag.
  */
 export function indexedFingerprintQuery(fingerprint: string, range?: Range): CandidateQuery {
   const within = range === undefined ? sql`1 = 1` : inRange(range);
@@ -197,8 +205,8 @@ export function inRange({ after, before }: Range): RawBuilder<unknown> {
 }
 
 /**
- * All conditions must hold for the same source: `--store a --key b` must not match a record with a source in `a` and a
- * key `b` elsewhere.
+ * All conditions must hold for the same source. For example, `--store a --key b` must not match a record with one
+ * source in store `a` and a key `b` in another store.
  */
 export function sourceConditions({ store, key, version }: RecordFilter): readonly RawBuilder<unknown>[] {
   return Object.entries({ store, key, version }).flatMap(([column, value]) =>
@@ -213,7 +221,7 @@ function candidatesQuery(
   { after, before }: Range,
   limit: number,
 ): CompiledQuery<RecordText> {
-  // SQLite runs a `cross join` in the written order, whatever its statistics say.
+  // SQLite joins the tables of a `cross join` in the written order, regardless of its statistics.
   return sql<RecordText>`
     select records.record, records.hash
     from (select distinct sequence from (${candidates}) fitting) matched cross join facets cross join records
@@ -229,7 +237,7 @@ function windowQuery(
   limit: number,
 ): CompiledQuery<RecordText> {
   const { key, fingerprint } = criteria.filter;
-  // The index is in sequence order, and the facets cannot narrow it further.
+  // These indexes return records in sequence order, and `facets` could not narrow the result further.
   if (fingerprint !== undefined)
     return candidatesQuery(db, fingerprintQuery(fingerprint, range), criteria, range, limit);
   if (key !== undefined) {
@@ -247,7 +255,7 @@ function order({ ascending }: SearchCriteria): RawBuilder<unknown> {
   return ascending ? sql`asc` : sql`desc`;
 }
 
-/** All conditions, for a row of `facets` joined with one of `records`. */
+/** All conditions of the search, for a row of `facets` joined with its row of `records`. */
 export function matchesCriteria({ filter, actions }: SearchCriteria): RawBuilder<unknown> {
   const { request, fingerprint, review, store } = filter;
   const parts = columnConditions(filter).map(
@@ -255,7 +263,7 @@ export function matchesCriteria({ filter, actions }: SearchCriteria): RawBuilder
   );
   if (actions !== undefined)
     parts.push(actions.length === 0 ? sql`1 = 0` : sql`facets.action in (${sql.join(actions)})`);
-  // `coalesce` avoids the index: most records are unreviewed, and the facets must be scanned in order instead.
+  // `coalesce` prevents use of the index. Most records are unreviewed, so scanning `facets` in order is faster.
   if (review === 'unreviewed') parts.push(sql`coalesce(facets.state, '') = ${review}`);
   else if (review !== undefined) parts.push(sql`facets.state = ${review}`);
   const source = sourceConditions(filter);
@@ -270,7 +278,7 @@ export function matchesCriteria({ filter, actions }: SearchCriteria): RawBuilder
         sql`(facets.store = ${columnText(store)} and ${hasOtherConditions} or facets.store = ${several} and ${hasSource})`,
       );
   }
-  // Last, because these need the record itself.
+  // These conditions come last, because they need the record itself.
   parts.push(...textConditions(filter, 'records'));
   if (request !== undefined) parts.push(sql`records.request_id = ${columnText(request)}`);
   if (fingerprint !== undefined)

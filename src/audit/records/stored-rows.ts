@@ -16,19 +16,19 @@ export interface StoredRow extends StoredRecord {
   readonly sequence: number;
 }
 
-/** The rows of the search tables that belong to a range of records, read in one snapshot. */
+/** The search table rows of a range of records, read in one snapshot. */
 export interface SearchRows {
   readonly sources: readonly SourceRow[];
-  /** Undefined: an older schema. */
+  /** Undefined for an older schema, which has no values. */
   readonly values: readonly ValueRow[] | undefined;
-  /** The facets of the records and of the records that their reviews are about. Undefined: an older schema. */
+  /** The facets of the records, and of the records that their reviews refer to. Undefined for an older schema. */
   readonly facets: readonly FacetRow[] | undefined;
   readonly spans: readonly SpanRow[];
-  /** The reviews that the facet rows name. */
+  /** The review records that the facet rows refer to. */
   readonly named: readonly { readonly sequence: number; readonly record: string; readonly hash: string }[];
 }
 
-/** The records with whether the search columns and tables agree with their text. */
+/** Returns the records. `columnsMatch` is true if the search columns and tables agree with the text. */
 export function checkSearchRows(rows: readonly RecordRow[], searchRows: SearchRows): readonly StoredRow[] {
   const sources = Map.groupBy(searchRows.sources, ({ sequence }) => sequence);
   const values = searchRows.values && Map.groupBy(searchRows.values, ({ sequence }) => sequence);
@@ -64,7 +64,7 @@ function rowMatches(
   try {
     return columnsMatchRecord(row, sources, values, record);
   } catch (error) {
-    // A member has an unexpected type, so the text was edited.
+    // A member has an unexpected type, which means that the text was edited.
     if (error instanceof TypeError) return false;
     throw error;
   }
@@ -72,7 +72,7 @@ function rowMatches(
 
 export const PRUNED_DURING_READ = 'records were pruned during the read: try again';
 
-/** The sequences of the records that the reviews in `rows` are about. */
+/** The sequence numbers of the records that the reviews in `rows` refer to. */
 export function reviewedSequences(rows: readonly RecordRow[]): readonly number[] {
   return rows.flatMap(({ action, record: text, hash }) => {
     if (action !== 'review') return [];
@@ -82,7 +82,7 @@ export function reviewedSequences(rows: readonly RecordRow[]): readonly number[]
   });
 }
 
-/** Parses rows as records. A damaged record is an error that names the store at this address. */
+/** Returns a parser for rows. The error for a damaged record contains the store's address. */
 export function recordParser(address: string) {
   return ({ record: text, hash }: { readonly record: string; readonly hash: string }): AuditRecord => {
     const record = fromStored(text, hash);

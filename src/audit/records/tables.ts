@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Action, AuditRecord, ReviewState } from '../entry.ts';
 
-/** The tables of a store. Only the record's text counts as evidence; everything else exists for searching. */
+/**
+ * The tables of a store. Only the text of a record is evidence, and all other columns and tables exist for searching.
+ */
 export interface AuditTables {
   records: RecordRow;
   record_sources: SourceRow;
@@ -36,7 +38,7 @@ export interface RecordRow {
   record: string;
 }
 
-/** Each source of a record. Missing parts are empty: a sweep of a store names no key. */
+/** Each source of a record. Missing parts are empty strings; for example, a sweep of a store has no key. */
 export interface SourceRow {
   sequence: number;
   store: string;
@@ -50,7 +52,7 @@ export interface ValueRow {
   fingerprint: string;
 }
 
-/** Intents without an outcome, so that startup need not search the whole log. */
+/** Intents without an outcome. The table saves startup from searching the whole log. */
 export interface IntentRow extends ChangeKey {
   sequence: number;
   replica: string;
@@ -64,21 +66,21 @@ export interface ChangeKey {
   attempt: number;
 }
 
-/** One row. It is separate from the records, so that deleting the newest records is noticed. */
+/** A single row, separate from the records, so that a deletion of the newest records is noticed. */
 export interface HeadRow {
   id: number;
   sequence: number;
   hash: string;
 }
 
-/** One row: the last pruned record. The chain starts after it. */
+/** A single row with the last pruned record. The chain continues after it. */
 export interface BaseRow extends HeadRow {
-  /** The store that is being moved into this one. While it is set, nothing else is written. */
+  /** The address of the store that is being moved into this one. No other writes are allowed while it is set. */
   moving: string | null;
 }
 
 /**
- * A small copy of the columns that most filters use, about a fifteenth of the records' size. A search with rare or no
+ * A copy of the columns that most filters use, about a fifteenth of the size of the records. A search with few or no
  * results can scan all of it (`search.ts`).
  */
 export interface FacetRow {
@@ -92,38 +94,38 @@ export interface FacetRow {
   mapping: string | null;
   namespace: string | null;
   secret: string | null;
-  /** The store of the record's sources, or `SEVERAL_STORES`. Null: no source. */
+  /** The store of the record's sources, `SEVERAL_STORES` if there are several, or null if there is no source. */
   store: string | null;
-  /** The state from the last review; null for reviews themselves. */
+  /** The state that the last review set. Null for reviews themselves. */
   state: ReviewState | null;
-  /** The sequence of that review. */
+  /** The sequence of the last review. */
   review: number | null;
 }
 
-/** How many records share a span. */
+/** The number of records in a block. */
 export const BLOCK = 4096;
 
 /**
- * The times of a block of records, so that a time filter only reads few blocks. The sequence is the only order of
- * records: clocks jump and differ between replicas.
+ * The earliest and latest time in a block of records. With these, a time filter reads only a few blocks. Times are not
+ * in record order, because clocks jump and differ between replicas.
  */
 export interface SpanRow {
-  /** The sequence divided by `BLOCK`. */
+  /** The sequence divided by `BLOCK`, rounded down. */
   block: number;
   since: string;
   until: string;
 }
 
-/** Instead of a store name: look at the sources themselves. */
+/** Used in `facets.store` if a record has sources in several stores. Queries then check `record_sources`. */
 export const SEVERAL_STORES = '*';
 
-/** Every target that was ever changed. Kept after its records are pruned. */
+/** Every target that was ever changed. Targets stay here after their records are pruned. */
 export interface TargetRow {
   namespace: string;
   secret: string;
 }
 
-/** Retained copies of pruned records (`retained-records.ts`). */
+/** Copies of pruned records that later decisions need (`retained-records.ts`). */
 export interface RetainedRow extends RecordRow {
   slot: string;
 }
@@ -148,7 +150,7 @@ export function recordRow(record: AuditRecord, text: string): RecordRow {
   };
 }
 
-/** SQL expressions for the fields of a review in a row of `records`. Null for a damaged text. */
+/** SQL expressions that extract the fields of a review from a row of `records`. They return null for a damaged text. */
 export interface ReviewSql {
   /** The sequence of the reviewed record. */
   readonly about: string;
@@ -156,9 +158,9 @@ export interface ReviewSql {
 }
 
 /**
- * Statements that delete search rows without records. They exist when someone cut off the end of the log, and would
- * collide with new records after a person accepts the loss. A record that lost its last review gets the state of the
- * previous one.
+ * Statements that delete search rows without records. Such rows exist after someone has cut off the end of the log.
+ * They would collide with new records once a person accepts the loss. A record whose last review was cut off is reset
+ * to the state of the previous review.
  */
 export function orphanCleanup({ about, state }: ReviewSql): readonly string[] {
   const end = `(select max(sequence) from (
@@ -194,7 +196,7 @@ export function facetOf(row: RecordRow, sources: readonly SourceRow[]): FacetRow
   };
 }
 
-/** Without duplicates: two properties of one version are one source here. */
+/** Without duplicates: two properties of the same version give one row. */
 export function sourceRows({ sequence, store, key = '', sources }: AuditRecord): SourceRow[] {
   const listed = sources.some((source) => source.store === store && source.key === key);
   const all = store === undefined || listed ? sources : [{ store, key, version: '' }, ...sources];
@@ -215,7 +217,7 @@ function sourceText({ store, key, version }: SourceRow): string {
   return JSON.stringify([store, key, version]);
 }
 
-/** Without duplicates: two keys may have the same value. */
+/** Without duplicates, because two keys may have the same value. */
 export function valueRows({ sequence, values = {} }: AuditRecord): ValueRow[] {
   return [...new Set(Object.values(values))].map((fingerprint) => ({ sequence, fingerprint }));
 }
@@ -233,12 +235,15 @@ function column(text: string | undefined): string | null {
   return text === undefined ? null : columnText(text);
 }
 
-/** Longer than any name of a store or a cluster. At three UTF-8 bytes each, it fits into an index of PostgreSQL. */
+/**
+ * In characters. Longer than any store or cluster name. With three UTF-8 bytes per character, it still fits into a
+ * PostgreSQL index.
+ */
 const MAX_COLUMN_LENGTH = 800;
 
 /**
- * Text as a column holds it, which may differ from the record. PostgreSQL has no NUL, so it becomes U+2400. Text that
- * is too long for an index becomes its beginning and a hash.
+ * Converts a text for a column. PostgreSQL cannot store NUL, so NUL becomes U+2400. A text that is too long for an
+ * index is cut, and a hash is appended.
  */
 export function columnText(text: string): string {
   const cleaned = text.toWellFormed().replaceAll('\0', '\u2400');
@@ -247,7 +252,10 @@ export function columnText(text: string): string {
   return `${cleaned.slice(0, MAX_COLUMN_LENGTH - 100).toWellFormed()}\u2026${hash}`;
 }
 
-/** Whether the columns, sources and values of a record agree with its text. Schema 1 has no values. */
+/**
+ * Whether the columns, sources and values of a record agree with its text. Values are not compared for schema 1, which
+ * has none.
+ */
 export function columnsMatchRecord(
   row: RecordRow,
   sources: readonly SourceRow[],
@@ -274,7 +282,7 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
   return a.toSorted().join() === b.toSorted().join();
 }
 
-/** The actions that make a Secret a target. */
+/** The actions after which a Secret is listed as a target. */
 export const TARGET_CHANGES: readonly Action[] = ['create', 'update', 'adopt', 'repair', 'rollback'];
 
 /** The targets that these records changed. */

@@ -9,9 +9,9 @@ import { checkpointLine, parseCheckpoints } from '../checkpoint/lines.ts';
 import { auditUnavailable, systemCode, withFileErrors } from '../errors.ts';
 import { jsonLine } from '../export/export.ts';
 
-/** Records that are pruned together, and the checkpoint of the last one. */
+/** Records that are pruned together. */
 export interface Segment {
-  /** The record before the segment. */
+  /** The last record before the segment. */
   readonly base: Head;
   readonly seal: Checkpoint;
 }
@@ -23,9 +23,9 @@ export interface Segment {
 export interface Archive {
   readonly path: string;
   /**
-   * Writes a segment. The file gets its name when it is complete and synced. A file with other content is never
-   * overwritten. Writing the same segment again is allowed. `fill` adds the records, and throws if they must not be
-   * kept.
+   * Writes a segment. The file has a temporary name until it is complete and synced. A file with different content is
+   * never overwritten. Writing the same segment again is allowed. `fill` adds the records, and throws if they must not
+   * be archived.
    * @returns The name of the file.
    * @throws AppError AUDIT_UNAVAILABLE
    */
@@ -34,12 +34,13 @@ export interface Archive {
     fill: (add: (record: StoredRecord) => Promise<void>) => Promise<void>,
   ): Promise<string>;
   /**
-   * The seals of archived segments that follow this record. A crash happened before they were pruned from the store.
+   * The checkpoints of archived segments that follow this record. These segments were archived, but a crash prevented
+   * their pruning.
    */
   archivedSeals(base: Head): Promise<readonly Checkpoint[]>;
 }
 
-/** Characters per write. */
+/** The number of characters per write. */
 const CHUNK = 65_536;
 const SEAL_SUFFIX = '.checkpoint';
 const REMEDY = 'Check that `audit.archive` can be read and written, and that its disk is not full.';
@@ -73,7 +74,7 @@ async function write(folder: string, { base, seal }: Segment, fill: Parameters<A
     await flush();
   });
   try {
-    // The checkpoint first: archived records always have their proof.
+    // Write the checkpoint first, so that archived records always have their proof.
     await writeTemporary(
       join(folder, `${stem}${SEAL_SUFFIX}`),
       async (part) => part.writeFile(`${checkpointLine(seal)}\n`),
@@ -81,7 +82,7 @@ async function write(folder: string, { base, seal }: Segment, fill: Parameters<A
     );
     await rename(`${path}.part`, path);
   } catch (error) {
-    // On a full disk, the file would block further writes.
+    // On a full disk, the incomplete file would block further writes.
     await rm(`${path}.part`, { force: true });
     throw error;
   }
@@ -91,7 +92,7 @@ async function write(folder: string, { base, seal }: Segment, fill: Parameters<A
 
 type TemporaryFile = Awaited<ReturnType<typeof open>>;
 
-/** Writes `<path>.part` and syncs it. Renames it if `replace` is set. On failure, removes it. */
+/** Writes `<path>.part` and syncs it. With `replace`, renames it to `path`. Removes it after a failure. */
 async function writeTemporary(
   path: string,
   fill: (part: TemporaryFile, hash: Hash) => Promise<void>,
@@ -109,7 +110,7 @@ async function writeTemporary(
     }
     if (replace) return await rename(part, path);
     const written = hash.digest('hex');
-    // Read back, to verify what is really on the disk.
+    // Read the file back, to verify its content on the disk.
     if ((await hashOfFile(part)) !== written)
       throw auditUnavailable(`${part} does not contain what was written to it`);
     const before = await hashOfFile(path);
@@ -121,7 +122,7 @@ async function writeTemporary(
   }
 }
 
-/** Undefined: the file does not exist. */
+/** Returns undefined if the file does not exist. */
 async function hashOfFile(path: string): Promise<string | undefined> {
   const hash = createHash('sha256');
   try {

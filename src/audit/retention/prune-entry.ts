@@ -6,8 +6,8 @@ import type { Segment } from './archive.ts';
 const NOTE_PREFIX = 'retention:';
 
 /**
- * The record that announces the pruning of a segment. It names the last pruned record, which the next record must
- * follow.
+ * The record that announces the pruning of a segment. It contains the sequence and hash of the last pruned record, so
+ * that the first remaining record can be verified.
  */
 export function pruneEntry({ base, seal }: Segment, name: string | undefined, durationMs: number): Entry {
   const first = base.sequence + 1;
@@ -27,7 +27,7 @@ export function pruneEntry({ base, seal }: Segment, name: string | undefined, du
   };
 }
 
-/** Whether a record announces that records up to this one are pruned. */
+/** Whether a record announces the pruning of all records up to `base`. */
 export function isPruneEntry(
   { actor, counts, note }: Readonly<Record<string, unknown>>,
   { sequence, hash }: Head,

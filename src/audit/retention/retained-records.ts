@@ -3,16 +3,16 @@ import type { AuditRecord } from '../entry.ts';
 import { auditUnavailable, damagedRecord } from '../errors.ts';
 
 /**
- * The slot of a record. Pruning keeps a copy of the newest record of each slot, because decisions depend on it.
- * Examples are the last write of a target, a failure that has not ended, the last read of a source and the last pin
- * (`latest`). The number of slots is bounded by targets and sources, times their kinds of records.
+ * The slot of a record. Pruning keeps a copy of the newest record of each slot, because later decisions depend on it
+ * (`latest`). Examples are the last write of a target, a failure that has not ended, the last read of a source, and the
+ * last pin. The number of slots is bounded by the number of targets and sources, times their kinds of records.
  */
 function slotOf(record: AuditRecord): string {
   const { instance, action, phase, outcome, mapping, namespace, secret, store, key } = record;
   return JSON.stringify([instance, action, phase, outcome, mapping, namespace, secret, store, key]);
 }
 
-/** Each open intent has its own slot: recovery after a crash must see all of them. */
+/** Each open intent has its own slot, because recovery after a crash must see all of them. */
 function intentSlot(sequence: number): string {
   return `open ${sequence}`;
 }
@@ -24,9 +24,9 @@ export interface RetainedRecord {
 }
 
 /**
- * Selects the records to retain from the first one after the base up to `until`, which must be a record of the chain.
+ * Selects the records to retain when all records up to `until` are pruned. `until` must be a record of the chain.
  * @param stored The records after the base, oldest first.
- * @param open The sequences of intents without an outcome.
+ * @param open The sequence numbers of the intents without an outcome.
  */
 export async function selectRetained(
   stored: AsyncIterable<StoredRecord>,
@@ -48,9 +48,9 @@ export async function selectRetained(
 export const PRUNE_POINT_MISSING = 'it does not contain the record to prune up to';
 export const CONCURRENT_PRUNE = 'another process prunes records at the same time';
 
-/** A retained copy as another store holds it. */
+/** A retained copy in the form in which another store provides it. */
 export interface StoredRetainedRecord extends StoredRecord {
-  /** Whether it is an intent without an outcome. */
+  /** Whether the record is an intent without an outcome. */
   readonly open: boolean;
 }
 

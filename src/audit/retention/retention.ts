@@ -12,19 +12,19 @@ import { withPauses } from '../verify/with-pauses.ts';
 import type { Archive, Segment } from './archive.ts';
 import { pruneEntry } from './prune-entry.ts';
 
-// Old records are pruned from the start of the log, in segments that end at a checkpoint. For each segment, every step
-// is durable before the next. The steps are: verify its chain, archive it, record the pruning, sign a checkpoint,
-// prune. After a crash between two steps, the same segment is processed again.
+// Old records are pruned from the start of the log, in segments that end at a checkpoint. The steps for each segment
+// are: verify its chain, archive it, record the pruning, sign a checkpoint, prune. Each step is durable before the next
+// one starts. After a crash between two steps, the same segment is processed again.
 
 export interface RetentionOptions {
   readonly audit: AuditStore;
   readonly checkpoints: Pick<Checkpointer, 'storeError' | 'write' | 'evidence'>;
-  /** Younger records stay. In milliseconds. */
+  /** The minimum age of records to prune, in milliseconds. */
   readonly retentionMs: number;
-  /** If set, records are archived before they are pruned. */
+  /** If set, each segment is archived before it is pruned. */
   readonly archive?: Archive | undefined;
   readonly clock: Clock;
-  /** The preferred number of records in a segment. Checkpoints decide the actual number. */
+  /** The preferred number of records in a segment. The actual number depends on where checkpoints are. */
   readonly segmentRecords?: number;
 }
 
@@ -37,25 +37,25 @@ export interface RunOptions {
 export type RetentionResult =
   /** No record is old enough. */
   | { readonly kind: 'nothing' }
-  /** Records up to `until` are old enough, but none has a valid checkpoint. */
+  /** Records up to `until` are old enough, but no valid checkpoint is among them. */
   | { readonly kind: 'unsealed'; readonly until: number }
-  /** The chain of a segment is broken. The segment stays for investigation. */
+  /** The chain of a segment is broken. The segment is kept for investigation. */
   | { readonly kind: 'brokenChain'; readonly problem: ProblemKind; readonly sequence: number }
   /** The store is not trusted, so nothing is pruned. */
   | { readonly kind: 'suspended' }
   | { readonly kind: 'pruned'; readonly from: number; readonly to: number; readonly segments: number };
 
 export interface Retention {
-  /** One process at a time prunes. @throws AppError */
+  /** Prunes old records. Only one process prunes at a time. @throws AppError */
   run(options?: RunOptions): Promise<RetentionResult>;
-  /** Deletes rows of pruned records that a crash left. @throws AppError AUDIT_UNAVAILABLE */
+  /** Deletes the remaining rows of pruned records after a crash. @throws AppError AUDIT_UNAVAILABLE */
   tidy(): Promise<void>;
 }
 
-/** About a second of work and a file of a few megabytes. */
+/** A segment of this size takes about a second, and its file has a few megabytes. */
 const SEGMENT_RECORDS = 10_000;
 
-/** Pruning adds two records and a file, so once a day is enough. */
+/** Pruning adds two records and a file, so it runs at most once a day. */
 const MIN_INTERVAL_MS = 86_400_000;
 
 const LOCK_NAME = 'retention';
@@ -63,16 +63,20 @@ const LOCK_NAME = 'retention';
 export function createRetention(options: RetentionOptions): Retention {
   const { audit, checkpoints, archive, clock, retentionMs, segmentRecords = SEGMENT_RECORDS } = options;
 
-  /** The current base and the last record that is old enough. Undefined if pruning is not worthwhile yet. */
+  /**
+   * Returns the current base and the last record that is old enough. Returns undefined if pruning is not worthwhile
+   * yet.
+   */
   async function findPrunable(): Promise<{ readonly base: Head; readonly until: number } | undefined> {
     const base = await audit.base();
     const [first] = await audit.list({}, { limit: 1, after: base.sequence });
     const [last] = await audit.list({}, { limit: 1 });
     if (first === undefined || last === undefined) return undefined;
-    // Uses the time of the last record if it is earlier: a clock that jumped ahead must not make records old.
+    // Use the last record's time if it is earlier than the clock. A clock that jumped ahead must not make records look
+    // old.
     const oldest = Math.min(clock.now(), Date.parse(last.time)) - retentionMs;
     if (Date.parse(first.time) >= oldest - MIN_INTERVAL_MS) return undefined;
-    // Cut at the first young record in sequence order: after a clock change, an old record may follow a young one.
+    // Stop before the first young record in sequence order. After a clock change, old records may follow a young one.
     const [firstYoung] = await audit.list(
       { since: new Date(oldest).toISOString() },
       { limit: 1, after: base.sequence },
@@ -116,7 +120,7 @@ export function createRetention(options: RetentionOptions): Retention {
     }
   }
 
-  /** @returns The name in the archive. @throws BrokenChainError */
+  /** Returns the file name in the archive. @throws BrokenChainError */
   async function archiveSegment(
     segment: Segment,
     signal: AbortSignal | undefined,
@@ -136,7 +140,7 @@ export function createRetention(options: RetentionOptions): Retention {
     const name = await archiveSegment(segment, signal);
     signal?.throwIfAborted();
     await audit.append([pruneEntry(segment, name, clock.now() - startedAt)]);
-    // The checkpoint proves the pruning record outside the store before the records are deleted.
+    // Sign the record of the pruning outside the store before the records are deleted.
     await checkpoints.write();
     const storeError = checkpoints.storeError();
     if (storeError !== undefined) throw storeError;
@@ -148,7 +152,7 @@ export function createRetention(options: RetentionOptions): Retention {
     signal,
     maxSegments = Number.POSITIVE_INFINITY,
   }: RunOptions): Promise<RetentionResult> {
-    // Another process may have pruned meanwhile.
+    // Check again under the lock, because another process may have pruned meanwhile.
     const prunable = await findPrunable();
     if (prunable === undefined) return { kind: 'nothing' };
     const { until } = prunable;
@@ -187,7 +191,7 @@ export function createRetention(options: RetentionOptions): Retention {
   };
 }
 
-/** Aborts the writing of an archive. Never leaves this file. */
+/** Aborts the writing of an archive. It is always caught in this file. */
 class BrokenChainError extends Error {
   readonly kind: ProblemKind;
   readonly sequence: number;

@@ -13,7 +13,7 @@ const SQLITE: Readonly<Record<number, string>> = {
   19: 'its last record does not match its head: it was changed from outside',
 };
 
-/** SQLITE_IOERR_SHMSIZE: the shared-memory file cannot grow. A full disk shows here first. */
+/** SQLITE_IOERR_SHMSIZE: the shared-memory file cannot grow. On a full disk, this is usually the first error. */
 const SHM_DISK_FULL = 4874;
 
 const PERMANENT: Readonly<Record<number, string>> = {
@@ -21,7 +21,7 @@ const PERMANENT: Readonly<Record<number, string>> = {
   26: 'the file is not a SQLite database',
 };
 
-/** Whether another connection holds a lock. */
+/** Whether another connection holds the lock. */
 export function isBusy(error: unknown): boolean {
   const code = primaryCode(error);
   return code === 5 || code === 6;
@@ -31,7 +31,7 @@ export function isSqlite(error: unknown): boolean {
   return primaryCode(error) !== undefined;
 }
 
-/** Converts errors of SQLite and the file system. Other errors are bugs and are returned unchanged. */
+/** Converts errors of SQLite and the file system to AppErrors. Other errors are bugs, and are returned unchanged. */
 export function toAuditError(error: unknown): unknown {
   if (error instanceof AppError) return error;
   const code = primaryCode(error);

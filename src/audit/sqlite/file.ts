@@ -7,18 +7,21 @@ import { auditUnavailable, systemCode, unusableStore } from '../errors.ts';
 import { isBusy, isSqlite, toAuditError } from './errors.ts';
 import { checkFile, migrate } from './migrations.ts';
 
-/** A SQLite file with retries, transactions and timeouts. */
+/** A SQLite file, with retries, transactions and timeouts. */
 export interface SqliteFile {
-  /** With symbolic links resolved: SQLite puts its other files next to the real file. */
+  /** The path with symbolic links resolved, because SQLite puts its other files next to the real file. */
   readonly path: string;
-  /** Failures are AUDIT_UNAVAILABLE. */
+  /** Runs `work` with the database. Failures are AUDIT_UNAVAILABLE. */
   read<T>(work: (db: DatabaseSync) => T): Promise<T>;
-  /** Runs `work` in a transaction, durable when it resolves. No other process writes meanwhile. */
+  /** Runs `work` in a transaction, which is durable when the promise resolves. No other process writes meanwhile. */
   write<T>(work: (db: DatabaseSync) => T): Promise<T>;
   close(): void;
 }
 
-/** How long SQLite itself waits for a lock. Short, because it blocks the whole process; longer waits use timers. */
+/**
+ * How long SQLite itself waits for a lock. The time is short, because this wait blocks the whole process. Longer waits
+ * use timers.
+ */
 const BLOCKING_WAIT_MS = 20;
 
 export async function openWriter(name: string, lockTimeoutMs: number): Promise<SqliteFile> {
@@ -29,7 +32,7 @@ export async function openWriter(name: string, lockTimeoutMs: number): Promise<S
   });
   try {
     await retryWhileBusy(lockTimeoutMs, () => {
-      // Must come before any write: the file may belong to another program.
+      // Check before any write, because the file may belong to another program.
       checkFile(db, 'write');
       db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma trusted_schema = off');
       // 8 MiB. With the default of 2 MiB, the indexes of a large log do not fit and appending is slow. 16 MiB is no
@@ -42,7 +45,7 @@ export async function openWriter(name: string, lockTimeoutMs: number): Promise<S
       read: (work) => retryWhileBusy(lockTimeoutMs, () => work(db)),
       write: (work) =>
         retryWhileBusy(lockTimeoutMs, () => {
-          // SQLite would keep writing to a file that was removed.
+          // Without this check, SQLite would keep writing to a file that was removed.
           if (identity(name) !== opened)
             throw auditUnavailable('the file was removed or replaced while in use');
           return transaction(db, () => work(db));
@@ -58,9 +61,9 @@ export async function openWriter(name: string, lockTimeoutMs: number): Promise<S
 }
 
 /**
- * Opens the file without creating anything. A normal reader of a WAL database creates files next to it, or fails
- * without the permission. If the WAL is empty, the file is opened as immutable, and the read is repeated if the file
- * changed.
+ * Opens the file without creating anything. A normal reader of a WAL database creates files next to it, and fails if it
+ * may not do so. If the WAL is empty, the file is therefore opened as immutable. The read is repeated if the file
+ * changed during it.
  */
 export async function openReader(name: string, lockTimeoutMs: number): Promise<SqliteFile> {
   const path = await retryWhileBusy(lockTimeoutMs, () => realpathSync(name));
@@ -106,14 +109,14 @@ export async function openReader(name: string, lockTimeoutMs: number): Promise<S
 }
 
 function open(path: string, readOnly: boolean, immutable = false): DatabaseSync {
-  // SQLite would report an I/O error for a folder.
+  // For a folder, SQLite would only report an I/O error.
   if (statSync(path).isDirectory()) throw unusableStore('it cannot be opened: it is a folder');
   const url = pathToFileURL(path);
   if (immutable) url.search = 'immutable=1';
   return new DatabaseSync(url, { readOnly, timeout: BLOCKING_WAIT_MS });
 }
 
-/** Not `recursive`: that never returns where the system reports ENOENT below an existing folder (/proc). */
+/** Does not use `recursive`, which never returns where the system reports ENOENT below an existing folder (/proc). */
 function createFolder(path: string): void {
   if (existsSync(path)) return;
   createFolder(dirname(path));
@@ -124,7 +127,7 @@ function createFolder(path: string): void {
   }
 }
 
-/** Creates the file readable by its owner only. SQLite gives its other files the same mode. */
+/** Creates the file so that only its owner can access it. SQLite uses the same mode for its other files. */
 function createFile(path: string): void {
   const folder = dirname(path);
   createFolder(folder);
@@ -134,7 +137,7 @@ function createFile(path: string): void {
     if (systemCode(error) === 'EEXIST') return;
     throw error;
   }
-  // Sync the folder too, or a crash may lose the name of the file.
+  // Sync the folder too. Otherwise a crash may lose the directory entry of the file.
   const handle = openSync(folder, 'r');
   try {
     fsyncSync(handle);
@@ -150,12 +153,12 @@ function transaction<T>(db: DatabaseSync, work: () => T): T {
     db.exec('commit');
     return result;
   } finally {
-    // Some failures (a full disk) have already rolled back.
+    // After some failures, such as a full disk, SQLite has already rolled back.
     if (db.isTransaction) db.exec('rollback');
   }
 }
 
-/** Retries while another process holds a lock, without blocking this process. */
+/** Retries while another process holds a lock. Does not block this process meanwhile. */
 async function retryWhileBusy<T>(timeoutMs: number, work: () => T): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
@@ -170,10 +173,10 @@ async function retryWhileBusy<T>(timeoutMs: number, work: () => T): Promise<T> {
 
 function close(db: DatabaseSync): void {
   try {
-    // Lets later queries choose the best index. Examines only few rows.
+    // Updates the statistics that SQLite uses to choose indexes. Examines only a few rows.
     db.exec('pragma analysis_limit = 400; pragma optimize');
   } catch (error) {
-    // A full disk or a busy file costs only some speed.
+    // A full disk or a busy file prevents the update, which only affects speed.
     if (!isSqlite(error)) throw error;
   } finally {
     db.close();
@@ -185,7 +188,7 @@ function identity(path: string): string {
   return `${dev}:${ino}`;
 }
 
-/** Whether part of the content is in a journal next to the file. */
+/** Whether a journal next to the file contains part of the data. */
 function hasWal(path: string): boolean {
   return ['-wal', '-journal'].some(
     (suffix) => (statSync(path + suffix, { throwIfNoEntry: false })?.size ?? 0) > 0,

@@ -2,19 +2,22 @@ import { sql } from 'kysely';
 import { type FingerprintQuery, inRange } from '../records/search.ts';
 import { BLOCK } from '../records/tables.ts';
 
-/** How many records share a part of the index. Must never change: the index of each file is built with it. */
+/**
+ * The number of records that share one part of the index. It must never change, because existing files have indexes
+ * that depend on it.
+ */
 const RUN_SIZE = 1024;
 const RUNS_OF_A_BLOCK = sql.raw(
   Array.from({ length: BLOCK / RUN_SIZE }, (_, index) => `select ${index} as part`).join(' union all '),
 );
 
-/** The first characters of the fingerprint that vary. They narrow the search enough. */
+/** The first varying characters of the fingerprint. They are enough to narrow the search. */
 const prefixOf = (column: string): string => `substr(${column}, 10, 8)`;
 
 /**
- * Fingerprints are random, so one index of all of them is written in random places. That touches several pages for each
- * record and costs more than the record. Instead, each run of records has its own part of the index, which stays small.
- * A query searches each part.
+ * Fingerprints are random, so inserts into one common index would be spread over the whole index. Each record would
+ * touch several pages, which costs more than writing the record itself. Instead, each run of 1024 records has its own
+ * part of the index, and this part is small. A query searches all parts.
  */
 export const INDEX_FINGERPRINTS_BY_RUN = `
   drop index records_by_before;
@@ -42,8 +45,8 @@ export const runFingerprintQuery: FingerprintQuery = (fingerprint, range) => {
     ['record_values', 'fingerprint'],
   ] as const;
   const within = range === undefined ? sql`` : sql`and ${inRange(range)}`;
-  // SQLite runs a `cross join` in the written order. A file with an older schema, which only readers see, has an index
-  // on the whole fingerprint.
+  // SQLite joins the tables of a `cross join` in the written order. A file with an older schema, which only readers
+  // encounter, has an index on the whole fingerprint.
   const queries = columns.map(
     ([table, column]) => sql`select sequence
       from ${blocks} blocks cross join (${RUNS_OF_A_BLOCK}) parts cross join ${sql.table(table)}

@@ -6,13 +6,13 @@ import { isBusy, toAuditError } from './errors.ts';
 const POLL_MS = 20;
 
 /**
- * Takes the lock on a file. The kernel releases it when the process ends. Returns undefined if another process holds
- * it. Closing releases it.
+ * Locks the file. Returns undefined if another process holds the lock. Closing the database releases it, and the kernel
+ * releases it when the process ends.
  */
 export function tryLock(path: string): DatabaseSync | undefined {
   const db = new DatabaseSync(path, { timeout: 0 });
   try {
-    // Nothing is written, so the journal can stay in memory and no other file appears.
+    // Nothing is written, so the journal can stay in memory. No other file is created.
     db.exec('pragma journal_mode = memory; begin exclusive');
     return db;
   } catch (error) {
@@ -22,7 +22,7 @@ export function tryLock(path: string): DatabaseSync | undefined {
   }
 }
 
-/** Like `tryLock`, with errors of the file as AUDIT_UNAVAILABLE. */
+/** Does the same as `tryLock`, but reports file errors as AUDIT_UNAVAILABLE. */
 function tryAuditLock(path: string): DatabaseSync | undefined {
   try {
     return tryLock(path);
@@ -32,8 +32,8 @@ function tryAuditLock(path: string): DatabaseSync | undefined {
 }
 
 /**
- * Runs work while no other process holds the lock. @throws AppError BUSY_ELSEWHERE after the timeout, AUDIT_UNAVAILABLE
- * if the lock file cannot be used, and what `work` throws.
+ * Runs work while holding the lock. @throws AppError BUSY_ELSEWHERE after the timeout, AUDIT_UNAVAILABLE if the lock
+ * file cannot be used, and errors of `work`.
  */
 export async function withLock<T>(path: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
   for (let waited = 0; ; waited += POLL_MS) {

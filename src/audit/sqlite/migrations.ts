@@ -7,7 +7,7 @@ import { INDEX_FINGERPRINTS_BY_RUN } from './fingerprints.ts';
 const APPLICATION_ID = 0x73627261;
 
 /**
- * Forward only: migration n brings a file from schema n to n + 1, and a released migration never changes.
+ * Migrations go forward only: migration n brings a file from schema n to n + 1, and a released migration never changes.
  * `oldest_reader` is the oldest schema whose programs can still read the file.
  */
 const MIGRATIONS: readonly string[] = [
@@ -93,7 +93,7 @@ export function checkFile(db: DatabaseSync, use: 'read' | 'write'): FileState {
   return 'ours';
 }
 
-/** Must run in a write transaction: if two processes start together, one of them migrates. */
+/** Must run in a write transaction. If two processes start together, only one of them then migrates. */
 export function migrate(db: DatabaseSync): void {
   checkFile(db, 'write');
   for (const migration of MIGRATIONS.slice(version(db))) db.exec(migration);

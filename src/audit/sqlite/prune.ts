@@ -15,12 +15,12 @@ import {
 import type { SqliteFile } from './file.ts';
 import { readBase, rows, sqliteQueries } from './rows.ts';
 
-/** How many records one transaction deletes. Other writers may run in between. */
+/** The number of records that one transaction deletes. Other writers can run between two transactions. */
 const DELETE_BATCH = 250;
 
 /**
- * Prunes records. One transaction moves the base, which hides them from every query. Their rows are deleted afterwards
- * in batches. The next call deletes rows that a crash left.
+ * Prunes records. One transaction moves the base, so that no query sees the pruned records any more. Later transactions
+ * delete the rows in batches. If a crash interrupts them, the next call deletes the remaining rows.
  */
 export async function pruneSqlite(
   file: SqliteFile,

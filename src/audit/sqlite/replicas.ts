@@ -5,18 +5,18 @@ import { AppError } from '../../core/errors.ts';
 import { tryLock } from './lock.ts';
 
 /**
- * Tells which processes that wrote to an audit file still run. Each holds a lock as long as it runs, and the kernel
- * releases it however the process ends. A process id would not do, because it may be reused. The lock is an exclusive
- * transaction on an empty SQLite file: the only lock that Node offers without a native module.
+ * Shows which of the processes that wrote to an audit file are still running. Each process holds a lock while it runs,
+ * and the kernel releases the lock however the process ends. A process id is not enough, because ids are reused. The
+ * lock is an exclusive transaction on an empty SQLite file. Node offers no other lock without a native module.
  *
- * All functions except the release must run in a write transaction of the audit file. Otherwise a file that was just
- * created and not yet locked would look like that of an ended process.
+ * All functions except the release function must run in a write transaction of the audit file. Otherwise a lock file
+ * that was just created, but not yet locked, would look like the file of an ended process.
  */
 export interface Replicas {
-  /** Takes the lock. The returned function releases it. */
+  /** Takes the lock of this process. Returns a function that releases it. */
   hold(replica: string): () => void;
   hasEnded(replica: string): boolean;
-  /** How many other replicas run. */
+  /** The number of other running processes. */
   countRunning(except: string): number;
   /** Deletes the lock files of ended processes. */
   removeStale(): void;
@@ -24,7 +24,7 @@ export interface Replicas {
 
 const SUFFIX = '.lock';
 
-/** Keeps the locks from the garbage collector, which would close and so release them. */
+/** Keeps references to the locks. The garbage collector would otherwise close and so release them. */
 const heldLocks = new Set<DatabaseSync>();
 
 export function createReplicas(auditPath: string): Replicas {

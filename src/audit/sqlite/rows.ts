@@ -27,8 +27,8 @@ import {
 } from '../records/tables.ts';
 import { version } from './migrations.ts';
 
-// Kysely only builds SQL here. node:sqlite is synchronous, so a transaction within one call cannot interleave with
-// other queries of this process. An asynchronous driver could not guarantee that.
+// Kysely only builds SQL here. node:sqlite is synchronous, so no other query of this process can run inside a
+// transaction. An asynchronous driver could not guarantee that.
 export const sqliteQueries = new Kysely<AuditTables>({
   dialect: {
     createAdapter: () => new SqliteAdapter(),
@@ -39,16 +39,16 @@ export const sqliteQueries = new Kysely<AuditTables>({
 });
 
 export function rows<Row>(sqlite: DatabaseSync, query: CompiledQuery<Row>): Row[] {
-  // Our parameters are text, numbers and null. Our tables are strict, so the rows have the types of `AuditTables`.
+  // Our parameters are texts, numbers and nulls. Our tables are strict, so the rows have the types of `AuditTables`.
   const parameters = query.parameters as readonly SQLInputValue[];
-  // Only a reader can find an older schema. Another process may migrate the file at any time.
+  // Only readers encounter an older schema. Another process may migrate the file at any time.
   const sql = isOfSchema1(sqlite) ? SCHEMA_2_PREFIX + query.sql : query.sql;
   return prepared(sqlite, sql).all(...parameters) as unknown as Row[];
 }
 
 const migrated = new WeakSet<DatabaseSync>();
 
-/** A schema only gets newer, so the result is cached once it is 2 or higher. */
+/** The schema version never decreases, so a result of 2 or higher is cached. */
 function isOfSchema1(sqlite: DatabaseSync): boolean {
   if (migrated.has(sqlite)) return false;
   if (version(sqlite) < 2) return true;
@@ -56,13 +56,13 @@ function isOfSchema1(sqlite: DatabaseSync): boolean {
   return false;
 }
 
-/** The text of a query contains no values, so there are few texts. Combined searches may produce many. */
+/** SQL texts contain no values, so there are few different ones. Combined searches may produce many. */
 const MAX_PREPARED = 64;
 const preparedStatements = new WeakMap<DatabaseSync, Map<string, StatementSync>>();
 
 /**
- * Caches prepared statements, because preparing takes longer than running most of them. Evicts the least recently used
- * one.
+ * Returns a cached prepared statement, because preparing a statement takes longer than running most of them. Evicts the
+ * least recently used one.
  */
 function prepared(sqlite: DatabaseSync, sql: string): StatementSync {
   const all = preparedStatements.get(sqlite) ?? new Map<string, StatementSync>();
@@ -94,12 +94,12 @@ function readMoveSource(sqlite: DatabaseSync): string | undefined {
 }
 
 /**
- * Inserts a record with its search rows.
+ * Inserts a record and its search rows.
  * @param before The previous record, if it was inserted in the same transaction.
  */
 export type RecordInsert = (record: AuditRecord, text: string, before?: AuditRecord) => void;
 
-/** Binds by position: binding fifteen names in SQLite takes longer than inserting the row. */
+/** Parameters are bound by position. Binding fifteen names in SQLite takes longer than inserting the row. */
 function prepareRow<Table extends keyof AuditTables>(
   sqlite: DatabaseSync,
   into: `${'insert' | 'insert or ignore'} into ${Table}`,
@@ -107,11 +107,11 @@ function prepareRow<Table extends keyof AuditTables>(
 ): (row: AuditTables[Table]) => void {
   const placeholders = columns.map(() => '?');
   const statement = sqlite.prepare(`${into} (${columns.join(', ')}) values (${placeholders.join(', ')})`);
-  // Rows hold text, numbers and null.
+  // Rows contain only texts, numbers and nulls.
   return (row) => void statement.run(...columns.map((column) => row[column] as SQLInputValue));
 }
 
-/** The columns that `records` and `facets` share. */
+/** The columns that `records` and `facets` have in common. */
 const FACET_COLUMNS = [
   'sequence',
   'time',
@@ -204,7 +204,7 @@ const REVIEW_SQL = {
   state: "case when json_valid(record) then record ->> '$.review.state' end",
 };
 
-/** Appends sanitized entries within a transaction. Statements are prepared once, because speed matters here. */
+/** Appends sanitized entries within a transaction. Statements are prepared once for speed. */
 export type RecordWriter = (
   entries: readonly Entry[],
   circumstances: RecordContext,
@@ -229,7 +229,7 @@ export function prepareWriter(sqlite: DatabaseSync): RecordWriter {
   };
 }
 
-/** Checks that the file can be written. SQLite skips unchanged pages, so the head changes twice. */
+/** Checks that the file can be written. SQLite skips unchanged pages, so the head is changed and then restored. */
 export function rewriteHead(sqlite: DatabaseSync): void {
   if (readMoveSource(sqlite) !== undefined) throw auditUnavailable(MOVE_IN_PROGRESS);
   const head = readHead(sqlite);
@@ -238,7 +238,7 @@ export function rewriteHead(sqlite: DatabaseSync): void {
   updateHead(sqlite, head);
 }
 
-/** Imports unchanged records after the head, within a transaction. An empty store may start at any base. */
+/** Imports records unchanged and appends them to the chain, within a transaction. An empty store accepts any base. */
 export function importRecords(sqlite: DatabaseSync, records: Iterable<StoredRecord>, base: Head): void {
   const head = readHead(sqlite);
   if (head.sequence === 0) {

@@ -35,19 +35,19 @@ import {
 export interface SqliteAuditOptions {
   readonly path: string;
   readonly instance: string;
-  /** The name of this process, unique for all time: `<host>-<pid>-<8 hex>`. */
+  /** The name of this process, never reused: `<host>-<pid>-<8 hex>`. */
   readonly replica: string;
   readonly clock: Clock;
-  /** Creates and changes nothing; `append` and `unresolvedIntents` fail. */
+  /** Creates and changes nothing. `append` and `unresolvedIntents` then fail. */
   readonly readOnly?: boolean;
-  /** How long to wait for another process that writes. */
+  /** How long to wait while another process writes. */
   readonly lockTimeoutMs?: number;
 }
 
 /** How long `exclusively` waits for its lock. */
 const EXCLUSIVE_TIMEOUT_MS = 60_000;
 
-/** Opens the store. Several processes may use one file: they wait for each other, and the chain stays one. */
+/** Opens the store. Several processes may use one file. They wait for each other, so that there is only one chain. */
 export async function openSqliteAudit(options: SqliteAuditOptions): Promise<MovableAudit> {
   const { path, replica, readOnly = false, lockTimeoutMs = 10_000 } = options;
   const absolute = resolve(path);
@@ -111,7 +111,7 @@ function createStore(
     append: (entries) =>
       use(async () => {
         requireWriter();
-        // Checked before batching, so that a malformed entry fails only its own caller.
+        // Sanitize before batching, so that a malformed entry fails only its own caller.
         const plain = entries.map(sanitizeEntry);
         return plain.length === 0 ? [] : await commits.append(plain);
       }),
@@ -170,7 +170,7 @@ function createStore(
   };
 }
 
-/** Reads in one snapshot, so that concurrent changes of other processes are seen completely or not at all. */
+/** Reads in one snapshot, so that each concurrent change of another process is visible completely or not at all. */
 function scanChunk(sqlite: DatabaseSync, { from, isContinuation, limit }: Chunk): readonly StoredRow[] {
   sqlite.exec('begin');
   try {

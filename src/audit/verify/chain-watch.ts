@@ -5,9 +5,12 @@ import { type Evidence, type Problem, readVerifyInput, verifyWithEvidence } from
 import { withPauses } from './with-pauses.ts';
 
 export interface ChainWatch {
-  /** Verifies records that are new since the last run, and everything once a day. @throws AppError AUDIT_UNAVAILABLE */
+  /**
+   * Verifies the records that are new since the last run, and once a day all records. @throws AppError
+   * AUDIT_UNAVAILABLE
+   */
   run(): Promise<void>;
-  /** The problem that the last run found. */
+  /** The problem that the last run found, if any. */
   problem(): Problem | undefined;
 }
 
@@ -28,10 +31,11 @@ export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOp
   let problem: Problem | undefined;
 
   async function verifyFrom(start: Head, evidenceForRun: Evidence | undefined): Promise<void> {
-    // The head first: records that are appended meanwhile come after it.
+    // Read the head first, because records that are appended meanwhile come after it.
     const head = await store.head();
     const records = withPauses(upTo(head.sequence, start), pause);
-    // An incremental run has no evidence and is partial: earlier records are already verified.
+    // An incremental run needs no evidence, because earlier records are already verified. It is partial for the same
+    // reason.
     const proof = await verifyWithEvidence({
       records,
       base: start,
@@ -67,7 +71,7 @@ export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOp
       const { beyondHead } = await readVerifyInput(store);
       if (beyondHead !== undefined) problem ??= { kind: 'edited', sequence: beyondHead };
       lastFullAt = clock.now();
-      // Even without checkpoints: records that were verified before are missing now.
+      // The log is shorter than at the previous run. No checkpoint is needed to detect this.
       if (previousHead !== undefined && previousHead.sequence > head.sequence)
         problem ??= { kind: 'truncated', sequence: head.sequence + 1 };
     },

@@ -4,12 +4,12 @@ import { canonicalOrEmpty, type Head, hashOf, type StoredRecord } from '../chain
 
 export type ProblemKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated';
 
-/** `sequence` is that of the first bad record. */
+/** `sequence` is the position of the first bad record. */
 export type ChainState =
   | { readonly kind: 'intact'; readonly records: number; readonly head: Head }
   | { readonly kind: ProblemKind; readonly sequence: number };
 
-/** A record as a link of the chain: its claims, and whether its hash matches. */
+/** The claims of a record about its place in the chain, and whether its hash matches. */
 export interface Link {
   readonly sequence: number;
   readonly previousHash: string;
@@ -21,19 +21,19 @@ export interface Link {
   readonly columnsMatch: boolean;
 }
 
-/** How far a record may be renumbered and still be recognized by its hash. */
+/** The maximum change of a sequence number with which a record is still recognized by its hash. */
 const MAX_RENUMBERING = 100;
 
 export interface ChainBreak {
   readonly head: Head;
-  /** The previous record; undefined if the first one does not fit. */
+  /** The previous record. Undefined if the first record does not fit. */
   readonly last: Link | undefined;
   readonly link: Link;
   readonly links: AsyncGenerator<Link>;
   readonly until: Head | undefined;
 }
 
-/** Tells what happened at the first record that does not fit, as far as the records show. */
+/** Determines from the records what happened at the first one that does not fit. */
 export async function diagnose({ head, last, link, links, until }: ChainBreak): Promise<ChainState> {
   const expected = head.sequence + 1;
   const problem = (kind: ProblemKind, sequence = expected): ChainState => ({ kind, sequence });
@@ -43,7 +43,7 @@ export async function diagnose({ head, last, link, links, until }: ChainBreak): 
 
   const rest = await scanRest(links, head, link);
   if (claimedSequence === undefined) {
-    // The content was changed, or it never was a record.
+    // The content was changed, or the line was never a record.
     if (rest.next !== undefined && follows(rest.next, head)) return problem('inserted');
     if (!(link.sequence > expected) || rest.next?.sequence === expected + 1) return problem('edited');
     return problem(rest.expected ? 'reordered' : 'deleted');
@@ -53,28 +53,28 @@ export async function diagnose({ head, last, link, links, until }: ChainBreak): 
     if (!rest.expected) return problem('deleted');
     return problem(rest.neighbour ? 'reordered' : 'inserted');
   }
-  if (!link.hashMatches) return problem('edited'); // only its number was edited
+  if (!link.hashMatches) return problem('edited'); // only the sequence was edited
 
-  // An intact record with the right number that names another predecessor.
+  // The record is intact and has the right sequence, but refers to another predecessor.
   if (rest.next !== undefined && follows(rest.next, head)) return problem('inserted');
   if (last === undefined) return problem('edited');
   const isEdited =
     rest.next === undefined ? until !== undefined && until.hash !== link.hash : !rest.successor;
   if (isEdited) return problem('edited');
-  // The following records agree with it. Either the previous record was replaced together with its hash, or the records
-  // from here on come from another chain. A different instance indicates another chain.
+  // The following records agree with this one. Either the previous record was replaced together with its hash, or the
+  // records from here on come from another chain. A different instance name indicates another chain.
   return last.instance === link.instance ? problem('edited', last.sequence) : problem('inserted');
 }
 
 interface RestOfChain {
   readonly next: Link | undefined;
-  /** The expected record comes later. */
+  /** Whether the expected record comes later. */
   readonly expected: boolean;
-  /** The same record occurs again. */
+  /** Whether the same record occurs again. */
   readonly copy: boolean;
-  /** The next record names this one as its predecessor. */
+  /** Whether the next record refers to this one as its predecessor. */
   readonly successor: boolean;
-  /** The record's own predecessor or successor comes later, so it belongs to this chain. */
+  /** Whether the record's own predecessor or successor comes later. If so, the record belongs to this chain. */
   readonly neighbour: boolean;
 }
 
@@ -94,7 +94,7 @@ export function follows(link: Link, head: Head): boolean {
   return link.hashMatches && link.sequence === head.sequence + 1 && link.previousHash === head.hash;
 }
 
-/** The sequence with which the hash was computed, if only the sequence was changed. */
+/** The sequence with which the hash was computed. Undefined if more than the sequence was changed. */
 function originalSequence({ fields, hash }: Link, around: number): number | undefined {
   if (canonicalOrEmpty(fields) === '') return undefined;
   for (let distance = 0; distance <= MAX_RENUMBERING; distance += 1) {

@@ -6,21 +6,21 @@ import { auditUnavailable, systemCode, withStoreAddress } from '../errors.ts';
 import { type ExportFormat, FORMAT_PREFIXES } from '../export/formats.ts';
 import { type Link, linksOf } from './diagnose.ts';
 
-/** The records of a JSON lines export, and the record that the first one follows. */
+/** The records of a JSON lines export, and the base: the record before the first one. */
 export interface ExportFile {
   readonly base: Head;
   readonly records: AsyncIterable<StoredRecord>;
 }
 
-/** Windows programs add it at the start of a text. It is not part of a record. */
+/** The byte order mark that Windows programs add at the start of a text. It is not part of a record. */
 const BOM = '\uFEFF';
 const BOM_IN_LATIN1 = /^\xef\xbb\xbf/;
 const RECORD_LINE = /^\{.*"previousHash":"/m;
 
-/** Detects the format of an export by its beginning. Undefined: another file, or no file. */
+/** Detects the format of an export from its beginning. Returns undefined for any other file, or if there is no file. */
 export async function detectFormat(path: string): Promise<ExportFormat | 'empty' | undefined> {
   try {
-    // Opening a pipe could block, so only regular files are opened.
+    // Only regular files are opened, because opening a pipe could block.
     if (!(await stat(path)).isFile()) return undefined;
     await using file = await open(path);
     const input = file.createReadStream({ encoding: 'latin1', start: 0, autoClose: false });
@@ -29,31 +29,32 @@ export async function detectFormat(path: string): Promise<ExportFormat | 'empty'
       if (start === '') continue;
       if (start.startsWith(FORMAT_PREFIXES.csv)) return 'csv';
       if (start.startsWith(FORMAT_PREFIXES.ocsf)) return 'ocsf';
-      // Also accepts an export whose first line was edited.
+      // An export is recognized even if its first line was edited.
       return start.startsWith('{') || RECORD_LINE.test(start) ? 'jsonl' : undefined;
     }
     return 'empty';
   } catch (error) {
-    // If the file cannot be read, the caller that opens it as a store reports the reason.
+    // The file is unreadable. The caller then tries to open it as a store, and reports the reason.
     if (systemCode(error) === undefined) throw error;
     return undefined;
   }
 }
 
-/** Reads an export of any size line by line. @throws AppError AUDIT_UNAVAILABLE */
+/** Reads an export line by line, so it may have any size. @throws AppError AUDIT_UNAVAILABLE */
 export async function readExport(path: string): Promise<ExportFile> {
   return { base: await baseOf(linksOf(lines(path))), records: lines(path) };
 }
 
 /**
- * The record before the first one of an export. The first line alone is not reliable: it may have been edited, or
- * another record may have been moved in front of it. An intact record with a smaller number counts as earlier only if
- * another record names it as its predecessor. An inserted foreign record has no such successor.
+ * Returns the record before the first record of an export. The first line alone is not reliable: it may have been
+ * edited, or another record may have been moved in front of it. An intact record with a smaller sequence counts as
+ * earlier only if another record refers to it as its predecessor. No record refers to a foreign record that was
+ * inserted.
  */
 async function baseOf(links: AsyncIterable<Link>): Promise<Head> {
   let firstLine: Link | undefined;
   let first: Link | undefined;
-  /** Has a smaller number, but no record names it yet. */
+  /** A record with a smaller sequence that no other record refers to yet. */
   let unlinked: Link | undefined;
   for await (const link of links) {
     firstLine ??= link;
@@ -65,7 +66,7 @@ async function baseOf(links: AsyncIterable<Link>): Promise<Head> {
         [first, unlinked] = [link, undefined];
       else if (link.sequence < lowestSoFar.sequence) unlinked = link;
     }
-    // No record can precede it.
+    // Sequence 1 is the start of the chain.
     if (first?.sequence === 1) return GENESIS;
   }
   const damaged =
@@ -75,13 +76,16 @@ async function baseOf(links: AsyncIterable<Link>): Promise<Head> {
   const [lowest] = [first, damaged]
     .filter((link) => link !== undefined)
     .toSorted((a, b) => a.sequence - b.sequence);
-  // A damaged record may claim any number or none.
+  // A damaged record may have any sequence, or none.
   return lowest === undefined || !(lowest.sequence > 1)
     ? GENESIS
     : { sequence: lowest.sequence - 1, hash: lowest.previousHash };
 }
 
-/** The sequence of a damaged first line: derived from the record that names it, or else its own claim. */
+/**
+ * The sequence of a damaged first line. It is derived from the record that refers to this line. Otherwise it is the
+ * line's own claim.
+ */
 function numberOf({ sequence, hash }: Link, next: Link | undefined): number {
   const isNamed = next?.previousHash === hash || !Number.isSafeInteger(sequence);
   return next !== undefined && isNamed ? next.sequence - 1 : sequence;
@@ -95,7 +99,7 @@ async function* lines(path: string): AsyncGenerator<StoredRecord, void, undefine
   const input = createReadStream(path, 'utf8');
   try {
     let rest: string | undefined;
-    // Not `readline`, which also splits at U+2028 within a note.
+    // `readline` is not used, because it also splits at U+2028 within a note.
     for await (const chunk of input as AsyncIterable<string>) {
       const text = rest === undefined && chunk.startsWith(BOM) ? chunk.slice(1) : `${rest ?? ''}${chunk}`;
       const parts = text.split('\n');
@@ -117,7 +121,9 @@ function* parsed(line: string): Generator<StoredRecord> {
   if (text.trim() !== '') yield parse(text);
 }
 
-/** A line that is no record gets a hash that matches no text, so it is reported as edited. */
+/**
+ * Parses a line. A line that is not a record gets a hash that matches no text, so verification reports it as edited.
+ */
 function parse(line: string): StoredRecord {
   try {
     const value: unknown = JSON.parse(line);
@@ -130,11 +136,11 @@ function parse(line: string): StoredRecord {
 }
 
 /**
- * Whether all member names are unique. `JSON.parse` takes the last of two equal names and other readers take the first,
- * so such a line is ambiguous.
+ * Whether all member names are unique. A line with duplicate names is ambiguous: `JSON.parse` takes the last of them,
+ * and other readers take the first.
  */
 function hasUniqueMembers(line: string, parsed: object): boolean {
-  // A cheap check that holds for every untouched line.
+  // A cheap check that succeeds for every unedited line.
   return JSON.stringify(parsed) === line || isUnique(parseJson(line));
 }
 

@@ -7,18 +7,18 @@ import type { AuditStore } from '../store.ts';
 import { type ChainState, diagnose, follows, type Link, linksOf, type ProblemKind } from './diagnose.ts';
 
 export interface VerifyOptions {
-  /** The record that the first one must follow. Default: the start of the chain. */
+  /** The record before the first one to verify. Default: the start of the chain. */
   readonly after?: Head;
-  /** A head that was noted elsewhere. The chain must reach it. */
+  /** A trusted copy of the head. The chain must reach it. */
   readonly until?: Head;
-  /** Called for each record that fits, in order. */
+  /** Called for each record that fits into the chain, in order. */
   readonly onRecord?: (record: Link) => void;
 }
 
 /**
- * Verifies the chain in one pass with constant memory. At the first record that does not fit, tells what happened, as
- * far as the records show. An attacker who recomputes every hash up to the end leaves an intact chain. Only a head
- * noted elsewhere (`until`, a signed checkpoint) reveals that.
+ * Verifies the chain in one pass with constant memory. At the first record that does not fit, determines from the
+ * records what happened. An attacker who recomputes every hash up to the end produces an intact chain. This is only
+ * detected by a trusted copy of the head (`until`, or a signed checkpoint).
  */
 export async function verify(
   records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>,
@@ -34,7 +34,7 @@ interface Walk {
   readonly chain: ChainState;
   /**
    * The first record whose search columns or tables disagree with its text. Problems of the chain take precedence,
-   * because they cause such mismatches in other records too.
+   * because they can cause such mismatches in other records.
    */
   readonly columnMismatch: number | undefined;
 }
@@ -69,63 +69,71 @@ async function walk(
   return { chain: { kind: 'intact', records: count, head: { sequence, hash } }, columnMismatch };
 }
 
-/** Checkpoints from outside the store and the keys to verify them. */
+/** Checkpoints from outside the store, and the public keys to verify them. */
 export interface Evidence {
   readonly checkpoints: readonly Checkpoint[];
-  /** Without keys, signatures are not checked and nothing is proved. Contradictions are reported nevertheless. */
+  /**
+   * Without keys, signatures are not checked, and checkpoints prove nothing. Contradictions between checkpoints and the
+   * chain are still reported.
+   */
   readonly keys: PublicKeys;
 }
 
 export interface VerifyInput {
   readonly records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>;
-  /** The record that the first one must follow. */
+  /** The record before the first one. */
   readonly base: Head;
-  /** The head as stored separately from the records. */
+  /** The head from its own table, not from the records. */
   readonly head?: Head | undefined;
-  /** The first stored record after the noted head. No query finds it. */
+  /** The first stored record after `head`, if any. Queries do not return such records. */
   readonly beyondHead?: number | undefined;
   readonly evidence?: Evidence | undefined;
-  /** Earlier records exist elsewhere and were not pruned: part of an export. */
+  /** Whether the records are a part of an export. Earlier records then exist elsewhere and were not pruned. */
   readonly isPartial?: boolean;
 }
 
 export interface Problem {
   readonly kind: ProblemKind | 'checkpoint';
-  /** The first bad record. For a contradicting checkpoint, its own sequence: the first bad record is not after it. */
+  /**
+   * The first bad record. For a checkpoint that contradicts the chain, the sequence of the checkpoint: the first bad
+   * record is at or before it.
+   */
   readonly sequence: number;
-  /** The last record that an earlier checkpoint confirms. The first bad record is after it. */
+  /** The last record that an earlier checkpoint confirms. The first bad record comes later. */
   readonly after?: number;
-  /** Nothing contradicts, but a checkpoint that fits the chain is signed by an unknown key. */
+  /** Set if the only problem is a checkpoint that agrees with the chain but is signed with an unknown key. */
   readonly unknownKey?: true;
 }
 
-/** The output of `audit verify`. */
+/** The result of `audit verify`. */
 export interface VerifyReport {
   readonly ok: boolean;
-  /** The number of good records: all of them, or those before the problem. */
+  /** The number of good records. If there is a problem, only the records before it are counted. */
   readonly records: number;
   /** The number of checkpoints that are signed by a known key and agree with the chain. */
   readonly checkpoints: number;
   readonly problem?: Problem;
   /** The first record that was verified. */
   readonly from: number;
-  /** The last record that a checkpoint covers. An edit after it with recomputed hashes would not be noticed. */
+  /** The last record that a checkpoint covers. After it, an edit with recomputed hashes would not be noticed. */
   readonly sealed?: { readonly sequence: number; readonly time: string };
-  /** Whether checkpoints prove the pruning before `from`. Absent if nothing was pruned. */
+  /**
+   * Whether checkpoints prove that the records before `from` were pruned legitimately. Absent if nothing was pruned.
+   */
   readonly cutProved?: boolean;
-  /** Checkpoints whose loss a person accepted. */
+  /** The number of checkpoints for lost records whose loss a person accepted. */
   readonly accepted: number;
-  /** Checkpoints without a key to verify them. */
+  /** The number of checkpoints for which no public key is available. */
   readonly unchecked: number;
 }
 
-/** Verifies the chain against the evidence. Needs no running service. */
+/** Verifies the chain against the evidence. Works without a running service. */
 export async function verifyWithEvidence(input: VerifyInput): Promise<VerifyReport> {
   const { base, evidence = { checkpoints: [], keys: new Map() } } = input;
   const walkResult = await walkWithEvidence(input, evidence);
   const classified = classifyCheckpoints(evidence, base, walkResult);
   const { states, agreeing, accepted } = classified;
-  // The first problem counts. At the same record, problems of the chain come first.
+  // Report the problem with the lowest sequence. At the same record, problems of the chain take precedence.
   const problems = problemsOf(input, walkResult, classified).toSorted((a, b) => a.sequence - b.sequence);
   const [problem] = problems;
   const sealed = agreeing.reduce<Checkpoint | undefined>(
@@ -146,14 +154,14 @@ export async function verifyWithEvidence(input: VerifyInput): Promise<VerifyRepo
   const after = Math.max(0, ...before.map(({ sequence }) => sequence));
   return {
     ok: false,
-    // A forged checkpoint may claim a sequence far after the end.
+    // A forged checkpoint may have a sequence far beyond the end of the chain.
     records: Math.max(0, Math.min(problem.sequence - 1, walkResult.end) - base.sequence),
     checkpoints,
     problem: {
       kind: problem.kind,
       sequence: problem.sequence,
       ...(problem.kind === 'checkpoint' && { after }),
-      // Next to other problems, an unknown key may be part of the attack.
+      // If there are other problems too, an unknown key may be part of an attack.
       ...(problems.every(({ unknownKey }) => unknownKey) && { unknownKey: true as const }),
     },
     ...common,
@@ -161,11 +169,11 @@ export async function verifyWithEvidence(input: VerifyInput): Promise<VerifyRepo
 }
 
 interface EvidenceWalk extends Walk {
-  /** The last record that fits. */
+  /** The sequence of the last record that fits. */
   readonly end: number;
-  /** The first record that announces the pruning up to the base. */
+  /** The sequence of the first record that announces the pruning up to the base. */
   readonly pruneEntryAt: number | undefined;
-  /** Whether a checkpoint agrees with the base or with a record that fits. */
+  /** Whether a checkpoint agrees with the base or with one of the records that fit. */
   readonly isConsistent: (checkpoint: Checkpoint) => boolean;
 }
 
@@ -196,11 +204,11 @@ async function walkWithEvidence(
 
 interface ClassifiedCheckpoints {
   readonly states: ReadonlyMap<Checkpoint, ReturnType<typeof signatureOf>>;
-  /** Signed by a known key. */
+  /** Checkpoints with a valid signature of a known key. */
   readonly trusted: readonly Checkpoint[];
-  /** The trusted ones that agree with the chain. */
+  /** Trusted checkpoints that agree with the chain. */
   readonly agreeing: readonly Checkpoint[];
-  /** The trusted ones that disagree, with the acceptance of a person. */
+  /** Trusted checkpoints that disagree with the chain, but whose loss a person accepted. */
   readonly accepted: readonly Checkpoint[];
 }
 
@@ -234,8 +242,8 @@ function problemsOf(
   if (chain.kind !== 'intact') problems.push({ kind: chain.kind, sequence: chain.sequence });
   for (const [checkpoint, state] of states) {
     const { sequence } = checkpoint;
-    // Without any key, only contradictions count. With keys, a checkpoint that no key verifies is forged or has an
-    // unknown key.
+    // Without any key, only contradictions are problems. With keys, a checkpoint that no key verifies is also a
+    // problem: it is forged, or its key is unknown.
     if (state !== 'good' && evidence?.keys.size) {
       const unknownKey = state === 'unknown' && isConsistent(checkpoint);
       problems.push({ kind: 'checkpoint', sequence, ...(unknownKey && { unknownKey: true }) });
@@ -245,10 +253,10 @@ function problemsOf(
     else if (chain.kind === 'intact') problems.push({ kind: 'truncated', sequence: end + 1 });
   }
   if (base.sequence > 0 && !isPartial) {
-    // Records are pruned only at a checkpoint. If older checkpoints are available, that one must be too.
+    // Records are pruned only up to a checkpoint. If older checkpoints are available, this one must be available too.
     const isSealed = agreeing.some(({ sequence }) => sequence === base.sequence);
     const isUnsealed = !isSealed && trusted.some(({ sequence }) => sequence < base.sequence);
-    // The chain must announce the pruning before it happens.
+    // The chain must contain a record that announces the pruning.
     const isUnrecorded = pruneEntryAt === undefined && chain.kind === 'intact';
     if (isUnsealed || isUnrecorded) problems.push({ kind: 'deleted', sequence: 1 });
   }
@@ -259,7 +267,7 @@ function problemsOf(
   return problems;
 }
 
-/** Whether one checkpoint covers the base and another one covers the record that announces the pruning. */
+/** Whether checkpoints cover both the base and the record that announces the pruning. */
 function isPruneProved(
   { base, isPartial }: VerifyInput,
   { pruneEntryAt }: EvidenceWalk,
@@ -270,7 +278,7 @@ function isPruneProved(
   return isRecorded && agreeing.some(({ sequence }) => sequence === base.sequence);
 }
 
-/** Reads from a store what `verifyWithEvidence` needs, except the evidence. */
+/** Reads the input of `verifyWithEvidence` from a store, except the evidence. */
 export async function readVerifyInput(
   store: Pick<AuditStore, 'storedRecords' | 'head' | 'base'>,
 ): Promise<
@@ -291,7 +299,7 @@ async function firstBeyondHead(
   head: Head,
 ): Promise<number | undefined> {
   const next = Math.max(base.sequence, head.sequence) + 1;
-  // A record that was appended meanwhile moved the head too.
+  // If the record was appended meanwhile, the head has moved too.
   for await (const _ of store.storedRecords(next))
     return (await store.head()).sequence < next ? next : undefined;
   return undefined;

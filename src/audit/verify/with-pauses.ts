@@ -1,9 +1,9 @@
 import type { StoredRecord } from '../chain.ts';
 
-/** Hashing this many takes a few milliseconds. */
+/** The number of records between two pauses. Hashing this many takes a few milliseconds. */
 const RECORDS_PER_PAUSE = 200;
 
-/** Pauses regularly, so that other work can run. */
+/** Yields the records, and pauses regularly so that other work can run. */
 export async function* withPauses(
   records: AsyncIterable<StoredRecord>,
   pause: () => Promise<void>,

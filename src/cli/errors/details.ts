@@ -8,7 +8,7 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   AUTH_FAILED:
     'Vault also gives this answer for a login method that is not enabled at `auth.mountPath`. After a refused login, secretbridge waits ten seconds before it tries again, because some servers lock accounts.',
   ACCESS_DENIED:
-    'Vault gives the same answer for an expired token. secretbridge finds out which of the two it is, and reports an expired token as `AUTH_FAILED`. Vault also gives it for a mount in which the identity may read nothing. For a folder of files, a permission is missing or a symbolic link leads out of the folder. For AWS and Azure, the identity may lack the permission to confirm an absence; the text in brackets names it.',
+    'Vault gives the same answer for an expired token. secretbridge finds out which of the two it is, and reports an expired token as `AUTH_FAILED`. A mount in which the identity may read nothing also gives this answer. For a folder of files, a permission is missing or a symbolic link leads out of the folder. For AWS and Azure, the identity may lack the permission to confirm an absence; the text in brackets names it.',
   MOUNT_NOT_FOUND:
     'A version 1 mount that is read as version 2 answers as if the key did not exist. Therefore secretbridge confirms the mount before it treats a key as absent.',
   SOURCE_ABSENT:

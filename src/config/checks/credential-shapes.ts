@@ -2,7 +2,7 @@ import { CREDENTIAL_SHAPES, type CredentialShape } from '../../core/credential-s
 
 /** A part of a text that looks like a credential. */
 export interface Suspect {
-  /** Completes "this looks like …", for example "a private key". */
+  /** Completes the sentence "this looks like …", for example with "a private key". */
   readonly description: string;
   readonly fragment: string;
 }

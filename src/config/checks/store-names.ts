@@ -140,7 +140,7 @@ function checkPath(what: string, path: string): Expectation | undefined {
 /** https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html */
 function checkAwsName(name: string): Expectation | undefined {
   const expected = 'an AWS Secrets Manager name: 1 to 512 of `A-Z a-z 0-9 / _ + = . @ ! -`';
-  // `!` occurs in names of secrets that other AWS services own, such as `rds!cluster-…`.
+  // `!` occurs in the names of secrets that other AWS services own, such as `rds!cluster-…`.
   if (!/^[\w/+=.@!-]{1,512}$/.test(name))
     return name.length > 512 ? { expected } : { expected, ...suggestIfDifferent(name, name.trim()) };
   const segments = name.split('/');

@@ -12,7 +12,7 @@ export interface Packed {
   readonly places: Uint32Array<ArrayBuffer>;
 }
 
-/** Returns `undefined` if there are problems, or a value that JSON cannot represent. */
+/** Returns `undefined` if the document has problems or contains a value that JSON cannot represent. */
 export function pack({ documents, problems, isWhole }: ParsedYaml): Packed | undefined {
   if (!isWhole || problems.length > 0) return undefined;
   const places: number[] = [];

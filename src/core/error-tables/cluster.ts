@@ -1,6 +1,6 @@
 import type { ErrorKind } from './kind.ts';
 
-/** Errors from the cluster. */
+/** Errors that the cluster reports. */
 export const CLUSTER = {
   NOT_OWNED: {
     group: 'cluster',

@@ -1,6 +1,6 @@
 import type { ErrorKind } from './kind.ts';
 
-/** Errors in values that prevent a Secret from being written. */
+/** Errors in source values. They prevent a Secret from being written. */
 export const DATA = {
   PROPERTY_MISSING: {
     group: 'data',

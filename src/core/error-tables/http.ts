@@ -1,6 +1,6 @@
 import type { ErrorKind } from './kind.ts';
 
-/** Errors in a request to the HTTP API, or in the address where the API is served. */
+/** Errors in HTTP API requests, or in the address of the HTTP API. */
 export const HTTP = {
   INVALID_REQUEST: {
     group: 'http',

@@ -1,13 +1,13 @@
 /**
- * How an error is resolved. The queue acts on it: `retry` it is transient · `wait` we were asked to
- * slow down · `fix-config`, `fix-access` a person must act · `report-bug` it is a bug in secretbridge.
+ * How an error is resolved, which determines how the queue handles it. `retry`: it is transient · `wait`: we were asked
+ * to slow down · `fix-config`, `fix-access`: a person must act · `report-bug`: it is a bug in secretbridge.
  */
 export type ErrorCategory = 'retry' | 'wait' | 'fix-config' | 'fix-access' | 'report-bug';
 
 export interface ErrorKind {
   readonly group: 'store' | 'data' | 'cluster' | 'ours' | 'http';
   readonly category: ErrorCategory;
-  /** Completes "<object>: …". */
+  /** Completes the sentence "<object>: …". */
   readonly message: string;
   /** What the user should do, in one or two sentences. */
   readonly remedy: string;

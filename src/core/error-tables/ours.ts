@@ -1,6 +1,6 @@
 import type { ErrorKind } from './kind.ts';
 
-/** Errors in the configuration, audit log and queue, and changes that are held back. */
+/** Errors in the configuration, the audit log or the queue, and changes that are on hold. */
 export const OURS = {
   NOT_ALLOWED: {
     group: 'ours',

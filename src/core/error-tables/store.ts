@@ -1,6 +1,6 @@
 import type { ErrorKind } from './kind.ts';
 
-/** Errors from a store. */
+/** Errors that a store reports. */
 export const STORE = {
   AUTH_FAILED: {
     group: 'store',

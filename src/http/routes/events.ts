@@ -158,7 +158,7 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
       },
       async (request, reply) => {
         const origin = headOf(request).header('webhook-request-origin') ?? '';
-        // The value is echoed, so its form is checked.
+        // Checks the form of the code, because the response echoes it.
         if (!/^[\w.-]{1,253}$/.test(origin))
           throw new AppError('INVALID_REQUEST', {
             detail: 'the header WebHook-Request-Origin is missing or malformed',

@@ -10,25 +10,27 @@ import { asStoreError, type Session } from './session.ts';
 import { BAD_STATE, badState, proveAbsence, readSingle } from './single.ts';
 import { type SecretEntry, toResult } from './value.ts';
 
-/** The limit of AWS. LocalStack and moto accept more. */
+/** The AWS limit. LocalStack and moto accept more. */
 export const BATCH_SIZE = 20;
 
-/** Whether BatchGetSecretValue can be used. */
+/** Remembers whether, and for which keys, BatchGetSecretValue can be used. */
 export interface BatchState {
   isUsable: boolean;
-  /** Whether a key must be read with a single request, because a batch did not return it and a single request did. */
+  /**
+   * Whether to read a key with a single request, because a single request succeeded after a batch was denied this key.
+   */
   isReadSingly(key: string): boolean;
   readSingly(key: string): void;
 }
 
-/** A newly granted permission is noticed after this time. */
+/** Batches are tried again after this time, to notice a newly granted permission. */
 const RECHECK_MS = 3_600_000;
-/** The maximum number of such keys to remember. */
+/** The maximum number of keys to remember that must be read singly. */
 const MAX_SINGLE_KEYS = 10_000;
 
 export function createBatchState(clock: Clock): BatchState {
   let refusedAt = Number.NEGATIVE_INFINITY;
-  // In the order in which they were added.
+  // Keys with the time when they were added, oldest first.
   const singleKeys = new Map<string, number>();
   const isPast = (at: number): boolean => Math.abs(clock.now() - at) >= RECHECK_MS;
   return {
@@ -50,9 +52,9 @@ export function createBatchState(clock: Clock): BatchState {
   };
 }
 
-/** AWS does not allow the operation, or does not have it. */
+/** The operation is not allowed, or the service does not support it. */
 const UNAVAILABLE_TYPES = [...DENIED_TYPES, ...UNSUPPORTED_TYPES];
-/** Errors that can only concern one of the secrets, although the whole call failed. */
+/** Errors that concern one of the secrets, although the whole call failed. */
 const SINGLE_SECRET_TYPES = [
   'InvalidParameterException',
   'ValidationException',
@@ -64,9 +66,9 @@ const SINGLE_SECRET_TYPES = [
 type Settle = (key: string, result: Promise<ReadResult>) => Promise<ReadResult>;
 
 /**
- * Reads the current versions of up to twenty different keys, in one call if that is allowed.
+ * Reads the current versions of up to twenty different keys, in one call if possible.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
- * @param settle Converts an error of one key to its result.
+ * @param settle Converts an error of one key to the result of this key.
  * @throws AppError for errors that concern all keys.
  */
 export async function readBatch(
@@ -78,7 +80,7 @@ export async function readBatch(
   const resolve = async (ask: (key: string) => Promise<ReadResult>) =>
     new Map(await Promise.all(keys.map(async (key) => [key, await settle(key, ask(key))] as const)));
   const single = (key: string) => readSingle(session, key, undefined, signal);
-  // A single key needs one call either way, and GetSecretValue needs one permission less.
+  // A single key needs one call in any case, and GetSecretValue requires one permission less.
   if (!state.isUsable || keys.length === 1) return resolve(single);
   let answer: Answer;
   try {
@@ -92,11 +94,11 @@ export async function readBatch(
     const entry = findEntry(key, answer.values);
     if (entry !== undefined) return toResult(entry);
     const error = answer.errors.get(key);
-    // Some emulators omit secrets that they do not have.
+    // Some emulators leave missing secrets out of the response.
     if (error === undefined) return single(key);
     if (!DENIED_TYPES.includes(error)) return itemResult(session, key, error, signal);
-    // A policy may allow only the current stage, which a batch cannot name. A key that a single read cannot get either
-    // stays in the batch, so that a new permission is noticed at once.
+    // A policy may allow only the current stage, which a batch request cannot specify. If the single read fails too,
+    // the key stays in the batch, so that a new permission is noticed at once.
     const result = await single(key);
     state.readSingly(key);
     return result;
@@ -105,7 +107,7 @@ export async function readBatch(
 
 interface Answer {
   readonly values: readonly SecretEntry[];
-  /** Maps a key to the name of its error. */
+  /** The name of the error for each failed key. */
   readonly errors: ReadonlyMap<string, string>;
 }
 
@@ -118,8 +120,7 @@ export async function getBatch(
   const values: SecretEntry[] = [];
   const errors = new Map<string, string>();
   let token: string | undefined;
-  // AWS may return only a part of the batch at a time. A page without new entries would otherwise cause an endless
-  // loop.
+  // AWS may return the batch in several pages. The limit prevents an endless loop over pages without new entries.
   for (let page = 0; page < keys.length; page += 1) {
     const input = { SecretIdList: [...keys], ...(token === undefined ? {} : { NextToken: token }) };
     const answer = await session.call(

@@ -6,7 +6,7 @@ import { isDenied, isType, toStoreError, UNSUPPORTED_TYPES } from './errors.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 
-/** A name that no secret has. AWS answers that it does not exist, or that we may not know. */
+/** No secret has this name. AWS responds that it does not exist, or that we are not allowed to know. */
 const MISSING_SECRET = 'secretbridge/check/none';
 
 const BATCH_DENIED =
@@ -21,8 +21,9 @@ const LIST_UNSUPPORTED =
   'list: this service does not have the operation, so `find` fails and each check for new versions reads every secret';
 
 /**
- * Checks the credentials first, then connection and login with one call that reads nothing. Stops at the first failure,
- * except for the clock check. A missing permission that only costs extra calls is reported in the name of its check.
+ * Checks the credentials first, then the connection and the login with a single call that reads nothing. Stops at the
+ * first failure, except for the clock check. If a missing permission only costs extra calls, the name of the check
+ * describes it.
  */
 export async function checkStore(store: Store, signal: AbortSignal | undefined): Promise<readonly Check[]> {
   const { session, batch } = store;
@@ -34,7 +35,7 @@ export async function checkStore(store: Store, signal: AbortSignal | undefined):
   const clock = clockSkewError(session.skewMs ?? 0, "the store's");
   if (clock !== undefined) checks.push({ name: 'clock', error: clock });
   if (batchAccess instanceof AppError) {
-    // A refused login proves that AWS was reached.
+    // A refused login proves that AWS is reachable.
     if (batchAccess.code !== 'AUTH_FAILED') return [...checks, { name: 'reach', error: batchAccess }];
     return [...checks, { name: 'reach' }, { name: 'login', error: batchAccess }];
   }
@@ -62,7 +63,7 @@ export async function probeStore({ session }: Store, signal: AbortSignal | undef
   if (access instanceof AppError) throw access;
 }
 
-/** A missing permission or operation proves that everything before it works. */
+/** `denied` and `not there` prove that connection and login work. */
 type Access = 'yes' | 'denied' | 'not there';
 
 async function accessTo(call: Promise<unknown>): Promise<Access | AppError> {

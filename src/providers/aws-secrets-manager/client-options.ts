@@ -2,19 +2,20 @@ import { isLoopback } from '../../core/loopback.ts';
 import type { AwsConfig } from './config.ts';
 
 /**
- * Options for every SDK client. Without them, the SDK reads `AWS_*` variables and the AWS CLI files in the home folder.
+ * Options for every SDK client. Without them, the SDK would read `AWS_*` variables and the AWS CLI files in the home
+ * folder.
  */
 export function clientOptions({ region, fips }: Pick<AwsConfig, 'region' | 'fips'>) {
   return {
     region,
     useFipsEndpoint: fips,
     useDualstackEndpoint: false,
-    ignoreConfiguredEndpointUrls: true, // AWS_ENDPOINT_URL would redirect the requests of every store
-    maxAttempts: 1, // `withRetry` and the limits do this for all stores
+    ignoreConfiguredEndpointUrls: true, // AWS_ENDPOINT_URL would redirect the requests of all stores
+    maxAttempts: 1, // `withRetry` and the limits handle retries for all stores
     retryMode: 'standard',
     defaultsMode: 'standard' as const,
     authSchemePreference: [],
-    disableClockSkewCorrection: true, // a wrong clock must fail every call and be reported, not only the first call
+    disableClockSkewCorrection: true, // a wrong clock must make every call fail, so that it is reported
     userAgentAppId: 'secretbridge',
   };
 }
@@ -24,8 +25,8 @@ const AWS_DOMAIN =
   /\.(amazonaws\.(com|com\.cn|eu)|api\.aws|api\.amazonwebservices\.(com\.cn|eu)|(ic|sgov)\.gov|adc-e\.uk|api\.aws\.scloud)$/;
 
 /**
- * The STS endpoint. A custom endpoint outside the AWS domains (LocalStack, a gateway) is also used for STS. One inside
- * them, such as a VPC endpoint, serves Secrets Manager only.
+ * Returns the STS endpoint. A custom endpoint outside the AWS domains, such as LocalStack or a gateway, is also used
+ * for STS. A custom endpoint inside the AWS domains, such as a VPC endpoint, serves only Secrets Manager.
  */
 export function stsEndpoint({ endpoint }: Pick<AwsConfig, 'endpoint'>): string | undefined {
   if (endpoint === undefined || isLoopback(endpoint)) return endpoint;

@@ -10,7 +10,7 @@ import type { Role, Sts } from './sts.ts';
 type Auth<Method> = Extract<AwsConfig['auth'], { method: Method }>;
 
 /**
- * Creates the login of a store: its login method, plus one lease for each role to assume. Each lease is renewed
+ * Creates the login of a store: a lease for its login method, and one for each role to assume. Each lease is renewed
  * independently.
  */
 export function createCredentials({ auth }: AwsConfig, sts: Sts, deps: ProviderDeps): Lease {
@@ -47,7 +47,7 @@ function baseLogin(auth: AwsConfig['auth'], sts: Sts, deps: ProviderDeps): () =>
   }
 }
 
-/** Read on each login, because the file or Secret may contain a new key. */
+/** Reads the references on each login, because the file or Secret may contain a new key. */
 async function fromReferences(auth: Auth<'static'>, deps: ProviderDeps): Promise<Identity> {
   const [accessKeyId, secretAccessKey, sessionToken] = await Promise.all([
     text(auth.accessKeyId, deps),
@@ -62,7 +62,8 @@ async function fromReferences(auth: Auth<'static'>, deps: ProviderDeps): Promise
 }
 
 /**
- * The credentials are sent in headers. Characters that a header cannot contain would look like a connection failure.
+ * Checks the characters of credentials, which are sent in headers. An invalid header character would look like a
+ * connection failure.
  * @throws AppError AUTH_FAILED
  */
 function checkIdentity(identity: Identity): Identity {
@@ -74,7 +75,7 @@ function checkIdentity(identity: Identity): Identity {
   return identity;
 }
 
-/** The token file is read on each login, because its issuer rotates it. */
+/** Reads the token file on each login, because the token is rotated. */
 async function fromToken(
   roleArn: string,
   tokenFile: string | undefined,
@@ -86,9 +87,9 @@ async function fromToken(
 }
 
 /**
- * The credentials of the environment, from the first of: variables, web identity (IRSA), container (EKS Pod Identity,
- * ECS), instance (EC2). The files of the AWS CLI are not used, because a profile can start any program
- * (`credential_process`) or a browser.
+ * Uses the credentials of the environment, from the first available source: variables, web identity (IRSA), container
+ * (EKS Pod Identity, ECS), instance (EC2). The files of the AWS CLI are not used, because a profile can start any
+ * program (`credential_process`) or a browser.
  */
 function defaultLogin(sts: Sts, deps: ProviderDeps): () => Promise<Identity> {
   const variable = async (env: string) => (await ifPresent(deps.credential({ env })))?.revealText();

@@ -5,20 +5,20 @@ import { badAnswer } from '../answer.ts';
 import type { Settled } from '../provider.ts';
 
 /**
- * An error response. It keeps the error type of AWS, but never the message. It does not leave this folder: callers
+ * An error response. It contains the AWS error type, but never the message. It is only used in this folder: callers
  * convert it to an AppError with the context of their request.
  */
 export class AwsFailure extends Error {
   readonly status: number;
   /**
-   * The error type without namespace, such as `AccessDeniedException`. Undefined if the response does not come from
+   * The error type without its namespace, such as `AccessDeniedException`. Undefined if the response does not come from
    * AWS.
    */
   readonly type: string | undefined;
   readonly retryAfterMs: number | undefined;
   /** How far our clock is ahead of the server's, in milliseconds. Undefined if the server did not send its time. */
   readonly skewMs: number | undefined;
-  /** Whether the KMS key denies access. AWS reports this only in the message. */
+  /** Whether the KMS key denied access. AWS reports this only in the message. */
   readonly isKmsDenial: boolean;
 
   constructor(status: number, type: string | undefined, more: FailureDetails = {}) {
@@ -52,7 +52,7 @@ const DENIED: Meaning = ['ACCESS_DENIED'];
 const KMS: Meaning = ['ACCESS_DENIED', 'its KMS key does not allow us to decrypt it'];
 
 /**
- * Decides by the error type, because AWS uses status 400 for nearly all errors and its messages are not stable.
+ * Errors are classified by type, because AWS uses status 400 for nearly all errors and its messages are not stable.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each operation's page;
  * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
  */
@@ -105,7 +105,7 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
   RequestTimeoutException: ['TIMEOUT'],
 };
 
-/** AWS rejects requests whose time differs by more than five minutes. */
+/** AWS rejects requests if the clocks differ by more than five minutes. A smaller limit allows for delays. */
 const SKEW_LIMIT_MS = 240_000;
 
 export function fromFailure({ status, type, retryAfterMs, skewMs = 0, isKmsDenial }: AwsFailure): AppError {
@@ -138,7 +138,7 @@ function byStatus(status: number): Meaning {
   return ['BAD_ANSWER', `status ${status}`];
 }
 
-/** Whether other credentials might be accepted, because these have expired or are wrong. */
+/** Whether AWS refused the credentials, which have expired or are wrong. Other credentials may then work. */
 export function isAuthFailure(thrown: unknown): thrown is AwsFailure {
   return thrown instanceof AwsFailure && meaningOf(thrown.type)?.[0] === 'AUTH_FAILED';
 }
@@ -147,20 +147,20 @@ export function isType(thrown: unknown, ...types: readonly string[]): thrown is 
   return thrown instanceof AwsFailure && thrown.type !== undefined && types.includes(thrown.type);
 }
 
-/** Secrets Manager and STS use different names. */
+/** Secrets Manager and STS use different names for this error. */
 export const DENIED_TYPES = ['AccessDeniedException', 'AccessDenied'];
 
-/** Whether a policy denies the call, which proves that everything before it works. */
+/** Whether a policy denied the call. A denial proves that connection and login work. */
 export function isDenied(thrown: unknown): thrown is AwsFailure {
   return isType(thrown, ...DENIED_TYPES);
 }
 
-/** Emulators and compatible services do not have every operation. */
+/** Errors of emulators and compatible services that lack an operation. */
 export const UNSUPPORTED_TYPES = ['UnknownOperationException', 'UnknownOperation'];
 
 /**
- * Converts anything that the SDK throws. The SDK's own errors contain the whole response (`$response`), so only their
- * name is kept.
+ * Converts any error of the SDK. The SDK's own errors contain the whole response (`$response`), so only their name is
+ * kept.
  */
 export function toStoreError(thrown: unknown): unknown {
   if (thrown instanceof AppError) return thrown;
@@ -176,7 +176,7 @@ export function toStoreError(thrown: unknown): unknown {
   return thrown;
 }
 
-/** Errors about a single secret, which are normal responses. */
+/** Errors about a single secret. They are normal responses of a working service. */
 const SECRET_TYPES = [
   'ResourceNotFoundException',
   'InvalidRequestException',
@@ -184,7 +184,7 @@ const SECRET_TYPES = [
   'ValidationException',
 ];
 
-/** What the result of a call says about AWS as a whole. */
+/** Returns the error if the result of a call shows a problem of the whole service. */
 export function failureOf(ended: Settled<unknown>): AppError | undefined {
   if (!('error' in ended) || isType(ended.error, ...SECRET_TYPES)) return undefined;
   return toAppError(toStoreError(ended.error));

@@ -10,8 +10,10 @@ import type { Store } from './read.ts';
 import { asStoreError } from './session.ts';
 
 /**
- * Finds the names below `path` with ListSecrets. AWS matches tags and names by prefix only, so both are compared here.
- * @throws AppError for any part of the search, because a partial result would look like deleted keys.
+ * Finds the names below `path` with ListSecrets. AWS filters match tags and names only by prefix, so the exact
+ * comparison is done here.
+ * @throws AppError if any part of the search fails, because keys that are missing from a partial result would look
+ * deleted.
  */
 export function findKeys(store: Store, query: FindQuery, signal: AbortSignal | undefined): Promise<string[]> {
   return asStoreError(search(store, query, signal));
@@ -21,7 +23,7 @@ async function search(store: Store, query: FindQuery, signal: AbortSignal | unde
   const path = checkPath(query.path);
   const prefix = path === '' ? '' : `${path}/`;
   const tags = Object.entries(query.tags);
-  const keys = new Set<string>(); // a list that changes during the search may contain a name twice
+  const keys = new Set<string>(); // a name may occur twice if the list changes during the search
   for await (const page of listPages(store.session, prefix === '' ? [] : [prefix], signal)) {
     for (const entry of page) {
       const name = entry.Name;

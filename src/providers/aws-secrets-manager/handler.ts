@@ -1,7 +1,7 @@
 import { JSON_FORMAT, XML_FORMAT } from './formats.ts';
 import type { IncomingAnswer, OutgoingRequest, Transport } from './transport.ts';
 
-/** The part of the SDK's `HttpHandler` that its clients use. */
+/** The members of the SDK's `HttpHandler` that its clients use. */
 export interface Handler {
   readonly metadata: { readonly handlerProtocol: string };
   handle(
@@ -21,7 +21,7 @@ export function createHandler(transport: Transport): Handler {
   });
 }
 
-/** The SDK's credential providers call STS without a signal, so the limits are applied here. */
+/** The SDK's credential providers call STS without a signal, so the limits and their timeout are applied here. */
 export function createStsHandler(
   transport: Transport,
   limit: <T>(call: (signal: AbortSignal) => Promise<T>) => Promise<T>,

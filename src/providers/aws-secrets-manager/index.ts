@@ -7,7 +7,7 @@ export const awsSecretsManager = defineProvider({
   title: 'AWS Secrets Manager',
   Config: AwsConfig,
   can: { tellVersions: true, findByTags: true, readsPerCall: 20, describesUpTo: MAX_DESCRIBED },
-  // The account of the role is part of the identity. In another account every key would look deleted.
+  // The account of the role is part of the identity, because all keys would look deleted in another account.
   identity: ({ kind, region, endpoint, auth }) => ({ kind, region, endpoint, account: accountOf(auth) }),
   versionsPerPage: ({ freshness }) => (freshness === 'strict' ? undefined : 100),
   keyNames: namesOf,
@@ -17,7 +17,7 @@ export const awsSecretsManager = defineProvider({
   },
 });
 
-/** The account of the last role of the login. Undefined if it depends on the credentials. */
+/** The account of the last role that is assumed. Undefined if the account depends on the credentials. */
 function accountOf(auth: AwsConfig['auth']): string | undefined {
   const roleArn =
     auth.assumeRole?.at(-1)?.roleArn ?? (auth.method === 'webIdentity' ? auth.roleArn : undefined);

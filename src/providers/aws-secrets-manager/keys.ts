@@ -1,16 +1,16 @@
 import { AppError } from '../../core/errors.ts';
 
-/** Describing this many keys costs no more than one page of a list. */
+/** Describing this many keys costs no more requests than one page of a list. */
 export const MAX_DESCRIBED = 2;
 
-/** `!` occurs in names of secrets that other AWS services own, such as `rds!cluster-…`. */
+/** `!` occurs in the names of secrets that other AWS services own, such as `rds!cluster-…`. */
 const NAME = /^[\w/+=.@!-]{1,512}$/;
 const ARN = /^arn:(aws[\w-]*):secretsmanager:([a-z0-9-]+):(\d{12}):secret:(.+)$/;
 
 /**
- * Checks a key: the name of a secret, or its ARN with or without the six characters that AWS appends to the name.
- * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
- * @throws AppError CONFIG_INVALID for a key that cannot exist in AWS, so that AWS is not asked for it.
+ * Checks a key, which is the name or the ARN of a secret. The ARN may lack the six characters that AWS appends to the
+ * name. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+ * @throws AppError CONFIG_INVALID for a key that cannot exist in AWS. No request is sent for such a key.
  */
 export function checkKey(key: string, region: string): string {
   if (!key.startsWith('arn:')) return checkName(key);
@@ -19,7 +19,7 @@ export function checkKey(key: string, region: string): string {
     throw invalid(
       'an ARN as key must have the form `arn:aws:secretsmanager:<region>:<account>:secret:<name>`',
     );
-  // Another region would answer that the secret does not exist, which must not count as absence.
+  // Another region would respond that the secret does not exist, and this must not count as absence.
   if (arnRegion !== region)
     throw invalid(`the secret of this ARN is in ${arnRegion}, but the store is in ${region}`);
   checkName(name);
@@ -27,8 +27,8 @@ export function checkKey(key: string, region: string): string {
 }
 
 /**
- * Names are plain texts that look like paths. A name with `.` or `..` segments is a mistake or an attack. An empty
- * segment is allowed, because `/` is an ordinary character.
+ * Checks a name. Names look like paths, but have no folders. A name with `.` or `..` segments is a mistake or an
+ * attack. An empty segment is allowed, because `/` is an ordinary character.
  */
 function checkName(name: string): string {
   if (!NAME.test(name)) {
@@ -41,7 +41,7 @@ function checkName(name: string): string {
   return name;
 }
 
-/** The path of a search without a final `/`. Empty for all names. @throws AppError CONFIG_INVALID */
+/** Returns the path of a search without its final `/`. Empty for all names. @throws AppError CONFIG_INVALID */
 export function checkPath(path: string): string {
   const trimmed = path.replace(/\/+$/, '');
   if (trimmed.split('/').slice(1).includes('')) throw invalid('a path cannot contain `//`');
@@ -53,7 +53,7 @@ export type Version =
   | { readonly kind: 'stage'; readonly stage: string };
 
 /**
- * A text in the form of a UUID is a version ID. Anything else is the label of a stage.
+ * Parses a version. A text in the form of a UUID is a version ID, and any other text is the label of a stage.
  * @throws AppError CONFIG_INVALID
  */
 export function checkVersion(version: string): Version {
@@ -64,14 +64,14 @@ export function checkVersion(version: string): Version {
   return { kind: 'stage', stage: version };
 }
 
-/** The writer of a version may choose its ID: any 32 to 64 characters. */
+/** Whether a label could be a version ID instead. The creator of a version may choose any ID of 32 to 64 characters. */
 export function mayBeId(stage: string): boolean {
   return stage.length >= 32 && stage.length <= 64;
 }
 
 /**
- * All names that an event may use for a key: an ARN with or without its six added characters, and the name in it.
- * Two keys that may mean the same secret share a name. A read then decides whether they do.
+ * Returns all names that an event may use for a key: the key itself, and for an ARN the name in it, with and without
+ * the six added characters. Two keys that may mean the same secret share a name, and a read then shows whether they do.
  */
 export function namesOf(key: string): readonly string[] {
   const name = ARN.exec(key)?.[4];
@@ -84,17 +84,17 @@ interface SecretIds {
   readonly Name?: string | undefined;
 }
 
-/** Whether a response is about this key. The ARN is the name with a hyphen and six characters appended. */
+/** Whether a response is about this key. An ARN ends with the name, a hyphen and six added characters. */
 export function matchesKey(key: string, { ARN: arn, Name: name }: SecretIds): boolean {
   if (!key.startsWith('arn:')) return name === key;
-  // A malformed response may contain anything here.
+  // A malformed response may contain any type here.
   if (typeof arn !== 'string') return false;
   return arn === key || (arn.startsWith(`${key}-`) && arn.length === key.length + 7);
 }
 
 /**
- * Finds the entry for a key. The end of a name can look like the added characters, so the full ARN of `a` could also be
- * a partial ARN of `a-abcdef`. The full match wins.
+ * Finds the entry for a key. The end of a name can look like the six added characters: the full ARN of `a` could also
+ * be the partial ARN of `a-abcdef`. A full match takes precedence.
  */
 export function findEntry<Entry extends SecretIds>(
   key: string,

@@ -5,8 +5,8 @@ import { validDate } from '../created-at.ts';
 import { createLoginBackoff } from '../login-backoff.ts';
 
 /**
- * The credentials that sign a request, in the form of the SDK. They contain secrets as plain text, so they never leave
- * this folder.
+ * The credentials that sign requests, in the form that the SDK uses. They contain secrets as plain text, so they are
+ * only used in this folder.
  */
 export interface Identity {
   readonly accessKeyId: string;
@@ -17,24 +17,24 @@ export interface Identity {
 }
 
 export interface Lease {
-  /** The current identity, shared by all callers and renewed before it expires. @throws AppError */
+  /** Returns the current identity, which all callers share. Renews it before it expires. @throws AppError */
   current(signal?: AbortSignal): Promise<Identity>;
   /**
-   * Replaces an identity that AWS refused. Undefined if no other identity is available yet. The refused identity is
-   * then not used for a while.
-   * @param why The error of AWS.
+   * Gets another identity after AWS refused this one. Returns undefined if no other identity is available yet. The
+   * refused identity is then not used for a while.
+   * @param why The error that AWS returned.
    * @throws AppError if the login failed.
    */
   replace(refused: Identity, why: AppError, signal?: AbortSignal): Promise<Identity | undefined>;
 }
 
-/** The minimum time between replacements, so that an identity is not replaced for every read. */
+/** The minimum time between two replacements. Otherwise each read could replace the identity. */
 const MIN_REPLACE_INTERVAL_MS = 10_000;
-/** The wait after an early renewal that failed. The old identity is used until then. */
+/** The wait after a failed early renewal. The old identity stays in use meanwhile. */
 const RENEW_RETRY_MS = 30_000;
-/** Signed requests may wait for a permit, so an identity is renewed well before it expires. */
+/** A signed request may wait for a permit, so an identity is renewed well before it expires. */
 const RENEW_BEFORE_END_MS = 300_000;
-/** With less time left, a request may arrive too late. */
+/** With less remaining time, a request could arrive after the expiry. */
 const MIN_REMAINING_MS = 5_000;
 
 interface HeldIdentity {
@@ -45,18 +45,19 @@ interface HeldIdentity {
 
 /**
  * States: none → logging in (shared by all callers) → held → renewed five minutes before expiry → expired. If a renewal
- * fails, the old identity is used until it expires. There is no timer: the first caller that needs a renewal starts it.
+ * fails, the old identity is used until it expires. There is no timer: the first caller that finds the renewal due
+ * starts it.
  */
 export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease {
   let held: HeldIdentity | undefined;
   let running: Promise<Identity> | undefined;
-  /** Backoff after refused logins. */
+  /** The backoff after refused logins. */
   const loginBackoff = createLoginBackoff(clock);
-  /** Backoff after a login succeeded but AWS refused the identity. */
+  /** The backoff after a successful login whose identity AWS refused. */
   const identityBackoff = createLoginBackoff(clock);
   let rejected: Identity | undefined;
   let replacedAt = Number.NEGATIVE_INFINITY;
-  // Compares the distance, so that a clock that was set back cannot block logins for hours.
+  // Compares the absolute difference. Otherwise a clock that was set back could block logins for hours.
   const isWithin = (at: number, ms: number) => Math.abs(clock.now() - at) < ms;
 
   const open = async (): Promise<Identity> => {
@@ -76,7 +77,7 @@ export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease
   };
   const renew = (signal: AbortSignal | undefined): Promise<Identity> => {
     loginBackoff.check();
-    // The login is shared by all callers, so the signal of one caller does not abort it.
+    // All callers share the login, so it ignores the signal of a single caller.
     running ??= open().finally(() => {
       running = undefined;
     });
@@ -118,7 +119,8 @@ export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease
 }
 
 /**
- * Uses credentials that are already expired by our clock for a while. Another login would give the same credentials.
+ * Credentials that are already expired by our clock are still used for a while, because another login would return the
+ * same credentials.
  */
 function toHeldIdentity(identity: Identity, now: number): HeldIdentity {
   const expiresAt = validDate(identity.expiration)?.getTime() ?? Number.POSITIVE_INFINITY;

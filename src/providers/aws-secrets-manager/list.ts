@@ -4,16 +4,16 @@ import { badAnswer } from '../answer.ts';
 import { asObjectList } from './object-list.ts';
 import type { Session } from './session.ts';
 
-/** The limit of AWS. */
+/** The AWS limit. */
 const PAGE_SIZE = 100;
-/** Twice the maximum for a region (500,000 secrets). An emulator may never end the list. */
+/** Twice the pages of the largest possible region (500,000 secrets). Emulators may return an endless list. */
 const MAX_PAGES = 10_000;
 /** The maximum length of a filter value. */
 const MAX_FILTER = 512;
 
 /**
- * Lists the secrets whose names start with one of the prefixes, page by page. Omits secrets that are scheduled for
- * deletion. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
+ * Lists the secrets whose names start with one of the prefixes, page by page. Secrets that are scheduled for deletion
+ * are omitted. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
  * @throws AwsFailure, AppError
  */
 export async function* listPages(
@@ -47,9 +47,9 @@ export async function* listPages(
   } while (token !== undefined);
 }
 
-/** The caller compares the names again, so the filter may match too much. */
+/** The filter may match too much, because the caller compares the names again. */
 function filtersOf(prefixes: readonly string[]): Filter[] {
-  // AWS interprets a leading exclamation mark as "not".
+  // AWS treats a leading exclamation mark as a negation.
   if (prefixes.length === 0 || prefixes.some((prefix) => prefix.startsWith('!'))) return [];
   return [{ Key: 'name', Values: prefixes.map((prefix) => prefix.slice(0, MAX_FILTER)) }];
 }

@@ -15,8 +15,8 @@ const NO_CREDENTIALS =
   'no container credentials, and no instance role';
 
 /**
- * The role of the container (EKS Pod Identity, ECS) or the instance (EC2). It is requested on each login, because its
- * issuer rotates the credentials.
+ * Logs in with the role of the container (EKS Pod Identity, ECS) or the instance (EC2). The credentials are fetched on
+ * each login, because AWS rotates them.
  * @param variable Reads an environment variable. Undefined if it is unset or empty.
  */
 export function createMachineLogin(
@@ -68,7 +68,7 @@ async function fromContainer(
   return fromHttp({
     logger: SILENT_LOGGER,
     timeout: 2_000,
-    maxRetries: 0, // `withRetry` does this for all stores
+    maxRetries: 0, // `withRetry` handles retries for all stores
     ...(relative === undefined ? {} : { awsContainerCredentialsRelativeUri: relative }),
     ...(full === undefined || relative !== undefined ? {} : { awsContainerCredentialsFullUri: full }),
     ...(tokenFile === undefined ? {} : { awsContainerAuthorizationTokenFile: tokenFile }),
@@ -76,7 +76,7 @@ async function fromContainer(
   })();
 }
 
-/** https://docs.aws.amazon.com/sdkref/latest/guide/feature-imds-credentials.html, version 2 before version 1. */
+/** https://docs.aws.amazon.com/sdkref/latest/guide/feature-imds-credentials.html. Tries version 2 before version 1. */
 async function fromInstance(): Promise<Identity> {
   const { fromInstanceMetadata } = await import('@aws-sdk/credential-providers');
   return fromInstanceMetadata({ logger: SILENT_LOGGER, timeout: 1_000, maxRetries: 1 })();

@@ -1,10 +1,10 @@
 import { badAnswer } from '../answer.ts';
 
 /**
- * Checks a list in a response, because the SDK passes on anything that the server sends, despite its types.
- * @param what For the message, such as `a list of secrets`.
- * @returns The list, or an empty list if the response has none.
- * @throws AppError BAD_ANSWER unless it is a list of objects.
+ * Checks a list in a response. The SDK returns whatever the server sends, regardless of its types.
+ * @param what The description for the error message, such as `a list of secrets`.
+ * @returns The list, or an empty list if the response contains none.
+ * @throws AppError BAD_ANSWER if it is not a list of objects.
  */
 export function asObjectList<Item extends object>(
   list: readonly Item[] | undefined,

@@ -17,13 +17,13 @@ import { asStoreError, type ClientParts, openSession } from './session.ts';
 const MAX_MESSAGES = 10;
 const WAIT_SECONDS = 20;
 const ATTRIBUTES: MessageSystemAttributeName[] = ['ApproximateReceiveCount'];
-/** A receipt that belongs to no message. */
+/** No message has this receipt. */
 const INVALID_RECEIPT = 'none';
 
 /**
- * Opens an SQS queue with the login of a store, but its own session, so that a waiting poll does not use up a permit
- * for reads. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
- * @param queueUrl Also contains the SQS endpoint.
+ * Opens an SQS queue with the login of a store. The queue has its own session, so that a waiting poll occupies no
+ * permit for reads. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+ * @param queueUrl Determines the SQS endpoint too.
  * @throws AppError CONFIG_INVALID
  */
 export async function openMessageQueue(
@@ -54,7 +54,7 @@ export async function openMessageQueue(
     );
     return Failed.length;
   };
-  // A message can have 1 MiB. Ten of them can exceed the maximum response size, a single message cannot.
+  // A message can have 1 MiB. Ten messages can exceed the maximum response size, so they are then received one by one.
   let singlesLeft = 0;
   const receiveSome = async (signal: AbortSignal) => {
     const maxMessages = singlesLeft > 0 ? 1 : MAX_MESSAGES;
@@ -78,7 +78,7 @@ export async function openMessageQueue(
       );
     },
     remove,
-    // Uses the two permissions that are needed anyway. `GetQueueAttributes` would need a third one.
+    // Checks only the two permissions that are needed. `GetQueueAttributes` would need a third one.
     async check(signal) {
       const empty = { MaxNumberOfMessages: 1, WaitTimeSeconds: 0, VisibilityTimeout: 0 };
       await withMissingAction('sqs:ReceiveMessage', receive(empty, signal));
@@ -95,19 +95,19 @@ function createClient(parts: ClientParts, queueUrl: string): SQSClient {
     region: regionIn(hostname) ?? parts.region,
     endpoint: origin,
     useFipsEndpoint: false, // the queue URL may already be a FIPS endpoint
-    md5: false, // TLS protects the body, and Node in FIPS mode has no MD5
+    md5: false, // TLS already protects the body, and Node in FIPS mode does not support MD5
   });
 }
 
 /**
- * The region in `sqs.<region>.amazonaws.com` and similar names. A request must be signed for the region that receives
- * it.
+ * Extracts the region from `sqs.<region>.amazonaws.com` and similar names. A request must be signed for the region that
+ * receives it.
  */
 function regionIn(hostname: string): string | undefined {
   return /(?:^|\.)sqs(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\./.exec(hostname)?.[1];
 }
 
-/** Names the missing permission. */
+/** Adds the missing permission to an ACCESS_DENIED error. */
 async function withMissingAction<T>(action: string, call: Promise<T>): Promise<T> {
   try {
     return await call;

@@ -16,7 +16,10 @@ export interface Store {
   readonly lists: ListCosts;
 }
 
-/** Reads current versions in batches and named versions one by one. Each secret and version is read once. */
+/**
+ * Reads current versions in batches, and other versions one by one. Each combination of secret and version is read only
+ * once.
+ */
 export async function readAll(
   store: Store,
   refs: readonly SourceRef[],
@@ -58,7 +61,7 @@ export async function readAll(
       const batchResults = await readBatch(session, batch, keys, { settle, signal });
       for (const [key, result] of batchResults) current.get(key)?.resolve(result);
     } catch (error) {
-      // Settled for each key, so that each error names its own key.
+      // Create a separate error for each key, because the error contains the key.
       for (const key of keys) current.get(key)?.resolve(settle(key, Promise.reject(error)));
     }
   });

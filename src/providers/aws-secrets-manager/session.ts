@@ -18,8 +18,8 @@ export type Ask<Output, Client = SecretsManagerClient> = (
 
 export interface Session<Client = SecretsManagerClient> extends AsyncDisposable {
   /**
-   * Makes one call with the identity of the store, within its limits. Logs in if needed, and once more if AWS refuses
-   * the identity.
+   * Makes one call with the identity of the store, within the store's limits. Logs in if needed. If AWS refuses the
+   * identity, logs in again and repeats the call.
    * @throws AwsFailure for error responses of AWS; AppError for everything else; the signal's reason once it is
    * aborted.
    */
@@ -34,7 +34,7 @@ export interface Session<Client = SecretsManagerClient> extends AsyncDisposable 
   readonly skewMs: number | undefined;
 }
 
-/** Options for an SDK client of any AWS service, so that it uses this session. */
+/** Options with which an SDK client of any AWS service uses this session. */
 export type ClientParts = ReturnType<typeof clientOptions> & {
   readonly requestHandler: Handler;
   readonly credentials: ReturnType<typeof withoutEnd>;
@@ -61,8 +61,8 @@ export async function openSession<Client>(
   const options = { ...clientOptions(config), requestHandler: createHandler(transport) };
   let latest: { readonly identity: Identity; readonly client: Client } | undefined;
 
-  // Creates one client per identity. A shared client would never refresh credentials without an expiry. It would renew
-  // other credentials during a call, which holds a permit that the login may be waiting for.
+  // Each identity has its own client. A shared client would never refresh credentials that have no expiry. It would
+  // renew other credentials during a call, which holds a permit that the login may need.
   const clientOf = (identity: Identity): Client => {
     if (latest?.identity !== identity)
       latest = { identity, client: create({ ...options, credentials: withoutEnd(identity) }) };
@@ -102,7 +102,7 @@ export async function openSession<Client>(
   };
 }
 
-/** Hides the expiry from the SDK, because the lease renews the credentials, and the SDK would renew them too. */
+/** Removes the expiry. Otherwise the SDK would renew the credentials too, in addition to the lease. */
 function withoutEnd({ accessKeyId, secretAccessKey, sessionToken }: Identity) {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }

@@ -8,7 +8,7 @@ import { matchesKey, mayBeId, type Version } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
 import { toResult } from './value.ts';
 
-/** Also used for secrets that are scheduled for deletion. */
+/** The error for a secret whose state prevents reading, for example because it is scheduled for deletion. */
 export const BAD_STATE = 'InvalidRequestException';
 const CURRENT = 'AWSCURRENT';
 const INVALID_INPUT_TYPES = ['InvalidParameterException', 'ValidationException'];
@@ -43,7 +43,7 @@ async function getSecretValue(
 ): Promise<ReadResult> {
   const input = {
     SecretId: key,
-    // Names the current stage explicitly, because a policy may allow only that stage and checks the request.
+    // Name the current stage explicitly, because a policy may allow only requests with this stage.
     ...(version?.kind === 'id' ? { VersionId: version.id } : { VersionStage: version?.stage ?? CURRENT }),
   };
   const answer = await session.call(
@@ -57,7 +57,9 @@ async function getSecretValue(
   return toResult(answer);
 }
 
-/** AWS answers "not found" for a missing secret, a missing version, and a secret without a value. */
+/**
+ * Determines the reason of a "not found" response: a missing secret, a missing version, or a secret without a value.
+ */
 async function explainNotFound(
   session: Session,
   key: string,
@@ -71,8 +73,8 @@ async function explainNotFound(
 }
 
 /**
- * A secret is absent only if its description, which outlives all values, does not exist either.
- * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
+ * Proves that a secret is absent: its description must not exist either. The description remains even if all values are
+ * gone. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
  * @throws AppError
  */
 export async function proveAbsence(
@@ -94,12 +96,12 @@ export async function proveAbsence(
     return asStoreError(Promise.reject(failure));
   }
   if (description.isDeleted) throw new AppError('SOURCE_DELETED');
-  // The secret was created between the two requests, or a part of AWS does not know it yet.
+  // The secret was created between the two requests, or not all AWS servers know it yet.
   if (description.current !== undefined) throw badAnswer('a description of a secret that was not found');
   throw new AppError('VERSION_GONE', { detail: 'the secret has no current version' });
 }
 
-/** @returns The error for a secret in this state. */
+/** @returns The error for a secret whose state prevents reading. */
 export async function badState(
   session: Session,
   key: string,
@@ -121,7 +123,7 @@ export async function badState(
   }
 }
 
-/** Requires a status that AWS uses (emulators: 404), so that a server failure does not count as absence. */
+/** Requires a status that AWS uses (400; emulators: 404), so that a server failure does not count as absence. */
 function isNotFound(thrown: unknown): boolean {
   return isType(thrown, 'ResourceNotFoundException') && (thrown.status === 400 || thrown.status === 404);
 }
@@ -132,10 +134,13 @@ export interface Description {
   readonly current: CurrentVersion | undefined;
 }
 
-/** The current version, from a list or a description. */
+/** The current version, as shown in a list or a description. */
 export interface CurrentVersion {
   readonly version: string;
-  /** The time of the last change to the secret, so the version is not newer. Only the value contains the exact time. */
+  /**
+   * The time of the last change to the secret. The version may be older. Only a read of the value returns the version's
+   * exact time.
+   */
   readonly createdAt?: number;
 }
 

@@ -10,7 +10,7 @@ import type { Transport } from './transport.ts';
 
 export type Role = NonNullable<AwsConfig['auth']['assumeRole']>[number];
 
-/** The STS logins. https://docs.aws.amazon.com/STS/latest/APIReference/ */
+/** STS logins. https://docs.aws.amazon.com/STS/latest/APIReference/ */
 export interface Sts {
   /** @throws AwsFailure if `identity` is refused; AppError for everything else. */
   assumeRole(role: Role, identity: Identity): Promise<Identity>;
@@ -31,7 +31,7 @@ export function createSts(
     ...(endpoint === undefined ? {} : { endpoint }),
     requestHandler: createStsHandler(transport, (call) => deps.limit(call, closing, 'login', failureOf)),
   };
-  // At most 64 characters of `[\w+=,.@-]`. Store names use only these characters.
+  // AWS allows up to 64 characters of `[\w+=,.@-]`. Store names contain only such characters.
   const sessionName = `secretbridge-${deps.name}`.slice(0, 64);
   return {
     async assumeRole(role, identity) {
@@ -49,7 +49,7 @@ export function createSts(
       });
       return logIn(provide, (failure) => {
         if (isDenied(failure)) return roleDenied(role.roleArn, 'its trust policy and `sts:AssumeRole`');
-        return failure; // the caller may have another identity
+        return failure; // the caller may try another identity
       });
     },
     async assumeRoleWithWebIdentity(roleArn, token) {
@@ -62,7 +62,7 @@ export function createSts(
       });
       return logIn(provide, (failure) => {
         if (isDenied(failure)) return roleDenied(roleArn, 'its trust policy for web identities');
-        // No session exists yet, so the expired token is the web identity token.
+        // There is no session yet, so this error is about the web identity token.
         if (isType(failure, 'ExpiredTokenException', 'ExpiredToken'))
           return new AppError('AUTH_FAILED', { detail: 'the web identity token has expired' });
         return toStoreError(failure);
@@ -89,7 +89,7 @@ async function logIn(
   }
 }
 
-/** Removes the SDK's metadata about the source. */
+/** Removes the SDK's metadata about where the credentials come from. */
 function plain({ accessKeyId, secretAccessKey, sessionToken, expiration }: Identity) {
   return {
     accessKeyId,

@@ -14,23 +14,26 @@ import type { AwsConfig } from './config.ts';
 import { AwsFailure } from './errors.ts';
 import { fromNetwork } from './network-errors.ts';
 
-/** The maximum response size. Twenty secrets of 64 KiB with every byte escaped need half of it. */
+/** The maximum response size. Twice the size of twenty secrets of 64 KiB in which every byte is escaped. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Only the error type of an error response is needed. */
+/** Only the error type is needed from an error response. */
 const MAX_ERROR_BYTES = 64 * 1024;
-/** The text of a denial by a KMS key. Names of secrets contain neither spaces nor colons. */
+/**
+ * Matches the message of a denial by a KMS key. Names of secrets contain neither spaces nor colons, so they cannot
+ * match.
+ */
 const KMS_DENIAL = /\bAccess to KMS\b|\bkms:[A-Z]/;
 
-/** The response format: JSON 1.1 for Secrets Manager, XML of the query protocol for STS. */
+/** The response format: JSON 1.1 for Secrets Manager, or XML of the query protocol for STS. */
 export interface Format {
   readonly type: RegExp;
   /** Whether a text is a complete response of the service. */
   isWhole(text: string): boolean;
-  /** The error type in the text of an error response. */
+  /** Extracts the error type from an error response. */
   errorType(text: string): string | undefined;
 }
 
-/** The request of the SDK, as far as we use it. */
+/** The members of an SDK request that we use. */
 export interface OutgoingRequest {
   readonly protocol: string;
   readonly hostname: string;
@@ -59,17 +62,18 @@ export interface Transport extends AsyncDisposable {
 }
 
 /**
- * Creates one connection pool for a store and its logins. Trusts `tls.caFile` in addition to the default authorities.
+ * Creates one connection pool for a store and its logins. Trusts the authorities in `tls.caFile` in addition to the
+ * default ones.
  * @throws AppError CONFIG_INVALID if that file cannot be read or is not PEM.
  */
 export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise<Transport> {
   const secureContext = await secureContextWithCa(tls?.caFile);
   const agent = new Agent({
-    allowH2: false, // undici 8 hangs after a GOAWAY
+    allowH2: false, // undici 8 hangs after a GOAWAY frame
     keepAliveTimeout: 10_000,
     connect: {
       timeout: 10_000,
-      rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not disable it
+      rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
       ...(secureContext === undefined ? {} : { secureContext }),
     },
   });
@@ -126,7 +130,7 @@ function addressOf({ protocol, hostname, port, path }: OutgoingRequest): string 
   return `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`;
 }
 
-/** undici sets the length itself and rejects a second one. */
+/** undici sets the length itself, and rejects a second length header. */
 function withoutLength(headers: OutgoingRequest['headers']): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'content-length'),

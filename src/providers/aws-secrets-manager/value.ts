@@ -3,7 +3,7 @@ import { badAnswer } from '../answer.ts';
 import { createdAt } from '../created-at.ts';
 import type { ReadResult } from '../provider.ts';
 
-/** The entry in responses of GetSecretValue and BatchGetSecretValue. */
+/** The form of a secret in responses of GetSecretValue and BatchGetSecretValue. */
 export interface SecretEntry {
   readonly ARN?: string | undefined;
   readonly Name?: string | undefined;
@@ -24,7 +24,7 @@ export function toResult({ VersionId: version, CreatedDate: created, ...entry }:
   };
 }
 
-/** A secret is either text or bytes. */
+/** Secrets contain either text or bytes. */
 function payload({ SecretString: text, SecretBinary: bytes }: SecretEntry): SecretValue {
   if (typeof text === 'string') {
     if (!text.isWellFormed()) throw badAnswer('a text that is not Unicode');

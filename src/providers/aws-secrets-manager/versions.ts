@@ -13,8 +13,8 @@ const MAX_PREFIXES = 10;
 const UNKNOWN: VersionResult = { kind: 'unknown' };
 
 /**
- * Returns the current version IDs without the values, if that takes no more requests than reading. A longer list is
- * stopped, the remaining keys are unknown, and the next check does not use the list.
+ * Returns the current version IDs without reading the values, if this takes no more requests than reading. A list that
+ * turns out to be longer is stopped. The remaining keys are then unknown, and the next check does not use the list.
  */
 export async function reportVersions(
   store: Store,
@@ -43,9 +43,9 @@ async function findVersions(
   const isFew = keys.length <= MAX_DESCRIBED;
   const name = JSON.stringify(isFew ? [keys] : [keys.length, prefixes]);
   const reads = callsToRead(store, keys);
-  // A description exposes no value and needs no decryption, so two descriptions are preferred to one batch.
+  // Two descriptions are preferred to one batch, because descriptions expose no values and need no decryption.
   const most = isFew ? keys.length : reads;
-  // The list may be five minutes late, which `strict` does not allow.
+  // Lists may be outdated by five minutes, so they are not used with `strict`.
   if (config.freshness !== 'strict' && keys.length > 0 && lists.isWorthListing(name, most))
     return isFew
       ? describeEach(store, keys, { groupId: name, signal })
@@ -71,7 +71,7 @@ async function describeEach(
     return [key, description?.isDeleted === false ? description.current : undefined] as const;
   });
   const versions = new Map(await Promise.all(pairs));
-  // A key without a usable description costs an extra read on each check.
+  // A key without a usable description must be read on each check, which costs extra calls.
   const calls = keys.length + callsToRead(store, unknownIn(versions));
   store.lists.record(groupId, calls);
   store.deps.onStrategy?.({ way: 'describe', keys: keys.length, calls });
@@ -83,22 +83,22 @@ function unknownIn(versions: KnownVersions): readonly string[] {
 }
 
 interface ListOptions {
-  /** The name under which the cost is recorded. */
+  /** The id under which the cost is recorded. */
   readonly groupId: string;
   readonly prefixes: readonly string[];
-  /** The number of requests to read all keys instead. */
+  /** The number of requests that reading all keys would need. */
   readonly maxRequests: number;
   readonly signal: AbortSignal | undefined;
 }
 
-/** The needed part of a list entry. */
+/** The needed members of a list entry. */
 interface ListedSecret {
   readonly Name: string;
   readonly ARN: string;
   readonly current: CurrentVersion | undefined;
 }
 
-/** The part of an ARN after `secret:`. This is the name if the six added characters were omitted. */
+/** Returns the part of an ARN after `secret:`. It equals the name if the ARN lacks the six added characters. */
 function nameIn(key: string): string {
   return key.replace(/^arn:.*?:secret:/, '');
 }
@@ -115,14 +115,14 @@ async function listVersions(
   let page = 0;
   const collect = async (): Promise<'whole' | 'left'> => {
     for await (const list of listPages(store.session, prefixes, signal)) {
-      // Keeps only what is needed, because the list of a large account may not fit in memory.
+      // Keep only the needed entries, because the list of a large account may not fit in memory.
       for (const entry of list) {
         const { Name = '', ARN = '' } = entry;
         if (names.has(Name) || uniqueKeys.has(ARN))
           entries.push({ Name, ARN, current: currentOf(entry.SecretVersionsToStages, entry) });
       }
       page += 1;
-      // A partial ARN does not end the search, because a later entry may match better.
+      // Only a full match ends the search. For a partial ARN, a later entry may match better.
       for (const { Name: found = '', ARN: arn = '' } of list) {
         missing.delete(found);
         missing.delete(arn);
@@ -143,7 +143,7 @@ async function listVersions(
   );
   if (progress === undefined) return versions;
   const unknown = unknownIn(versions);
-  // The list was stopped early, so its real length is unknown: at least one more page.
+  // If the list was stopped early, its real length is unknown. Count at least one more page.
   const calls = page + callsToRead(store, unknown) + (progress === 'left' && unknown.length > 0 ? 1 : 0);
   store.lists.record(groupId, calls);
   store.deps.onStrategy?.({ way: 'list', keys: keys.length, calls });
@@ -151,18 +151,19 @@ async function listVersions(
 }
 
 /**
- * Prefixes that match as few other secrets as a filter allows: full names, else the text before the first `/`, else
- * everything.
+ * Returns prefixes that match few other secrets within the limits of a filter. Uses full names if possible, otherwise
+ * the text up to the first `/`, and otherwise no filter.
  */
 function prefixesOf(keys: readonly string[]): readonly string[] {
-  // A full ARN has six added characters after the name, which cannot be told apart from the name.
+  // A full ARN has six added characters after the name. They are removed even if they belong to the name, because a
+  // shorter prefix is harmless.
   const names = keys.map((key) => key.replace(/^arn:.*?:secret:(.*?)(-[A-Za-z0-9]{6})?$/, '$1'));
   if (names.length <= MAX_PREFIXES) return names;
   const folders = new Set(names.map((name) => /^\/?[^/]*\//.exec(name)?.[0] ?? name));
   return folders.size <= MAX_PREFIXES ? [...folders] : [];
 }
 
-/** A failed request gives no hint. Other errors, such as an abort, are rethrown. */
+/** Returns undefined if the request failed. Other errors, such as an abort, are rethrown. */
 async function orUndefined<T>(work: Promise<T>, onDenied?: () => void): Promise<T | undefined> {
   try {
     return await asStoreError(work);

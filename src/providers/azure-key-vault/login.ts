@@ -126,7 +126,8 @@ function failureOf(ended: Settled<Answer>): AppError | undefined {
 }
 
 /**
- * Uses credentials that are already expired by our clock for a while. Another login would give the same credentials.
+ * Credentials that are already expired by our clock are still used for a while, because another login would return the
+ * same credentials.
  */
 function renewalOf({ expiresOnTimestamp, refreshAfterTimestamp }: AccessToken, now: number): number {
   const early = Math.min(RENEW_BEFORE_END_MS, Math.max(0, expiresOnTimestamp - now) / 10);

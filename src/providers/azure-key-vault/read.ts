@@ -62,7 +62,7 @@ async function readSecret(
   return { kind: 'found', value: SecretValue.fromText(text), version, ...times };
 }
 
-/** The chain is in the secret behind the certificate. The private key there is removed. */
+/** The chain is in the secret that belongs to the certificate. The private key in that secret is removed. */
 async function readCertificate(
   store: Store,
   ref: SourceRef,

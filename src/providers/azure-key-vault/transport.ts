@@ -37,7 +37,7 @@ export interface Transport extends Disposable {
 export async function createTransport({ tls }: AzureConfig, clock: Clock): Promise<Transport> {
   const secureContext = await secureContextWithCa(tls?.caFile);
   const secure = {
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not disable it
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
     // Created once, because it takes longer than a request and would otherwise be created for each connection.
     ...(secureContext === undefined ? {} : { secureContext }),
   };

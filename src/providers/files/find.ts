@@ -33,7 +33,7 @@ async function findOnce(path: string, query: FindQuery, signal: AbortSignal | un
   try {
     if ((await stat(start)).isDirectory())
       await walk({ root, keys, visited, signal }, start, prefix, new Set([start]));
-    // A volume update empties the replaced folder, which may be listed at that moment.
+    // A volume update replaces a folder and empties the old one, possibly during the listing.
     for (const [folder, realPath] of visited)
       if (!(await stillResolvesTo(realPath, join(path, folder)))) throw changed();
   } catch (error) {

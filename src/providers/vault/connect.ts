@@ -50,9 +50,9 @@ function connectorWith({ ca, cert, key }: Files, serverName: string | undefined)
           ...(key === undefined ? {} : { key }),
         });
   const connect = buildConnector({
-    allowH2: false, // undici 8 hangs after a GOAWAY
+    allowH2: false, // undici 8 hangs after a GOAWAY frame
     timeout: 10_000,
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not disable it
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
     ...(secureContext === undefined ? {} : { secureContext }),
     ...(serverName === undefined ? {} : { servername: serverName }),
   });

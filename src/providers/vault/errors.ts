@@ -38,12 +38,12 @@ export function fromStatus(answer: Answer): AppError {
   if (status === 472 || status === 473)
     return unavailable(answer, 'a standby that cannot serve reads answered');
   if (status === 474) return unavailable(answer, 'a standby that cannot reach its active node answered');
-  // `sys/health` reports it in a member.
+  // `sys/health` reports a sealed Vault in the member `sealed`.
   const isSealed = includesText('sealed') || member(body, 'sealed')?.kind === 'true';
   if (status === 503 && isSealed) return unavailable(answer, 'it is sealed');
   if (status === 503 && includesText('locked by an administrator'))
     return unavailable(answer, 'an administrator locked its namespace');
-  // The mount is being upgraded to version 2. The status alone is not enough, because invalid requests have it too.
+  // The mount is being upgraded to version 2. The status alone is not enough, because invalid requests get it too.
   if (
     status === 400 &&
     (includesText('Upgrading from non-versioned') || includesText('to upgrade from non-versioned'))

@@ -36,8 +36,8 @@ export function createReplicationIndex(): ReplicationIndex {
 }
 
 /**
- * Undefined if the header is not an OpenBao index. Vault Enterprise uses another form that cannot be compared, sends it
- * for writes only, and stores it in the token itself.
+ * Undefined if the header is not an OpenBao index. The index of Vault Enterprise has another format that cannot be
+ * compared. Vault sends it for writes only, and stores it in the token itself.
  */
 function parse(header: string): Index | undefined {
   if (!/^[A-Za-z0-9+/]{1,500}={0,2}$/.test(header)) return undefined;

@@ -182,7 +182,7 @@ class VaultSession implements Session {
 
   async #logIn(signal: AbortSignal | undefined, refused?: SecretValue): Promise<Lease> {
     signal?.throwIfAborted();
-    // The login is shared by all callers, so the signal of one caller does not abort it.
+    // All callers share the login, so it ignores the signal of a single caller.
     this.#loggingIn ??= this.#open(refused).finally(() => {
       this.#loggingIn = undefined;
     });
@@ -226,7 +226,7 @@ class VaultSession implements Session {
     return lease;
   }
 
-  /** Compares the distance, so that a clock that was set back cannot block logins for hours. */
+  /** Compares the absolute difference. Otherwise a clock that was set back could block logins for hours. */
   #isWithin(at: number, ms: number): boolean {
     return Math.abs(this.#clock.now() - at) < ms;
   }

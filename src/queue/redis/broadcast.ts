@@ -12,14 +12,17 @@ export interface RedisBroadcast extends Broadcast {
 /** Redis deletes the hash after this time without a message. */
 const RETENTION_MS = 7 * 86_400_000;
 const BATCH = 500;
-/** Shorter than the time for which the health check remembers a refusal. */
+/**
+ * Interval of the subscription checks. It is shorter than the time for which the health check keeps reporting a refused
+ * command, so a lasting refusal is reported without gaps.
+ */
 const RETRY_MS = 5_000;
 
 /** The hash field that counts messages. Its value is a number, so subscribers ignore it. */
 const SEQUENCE_FIELD = '#';
 
-// ARGV holds pairs of topic and message. A message is JSON: a text, or null to delete the topic. Messages are numbered
-// consecutively, so that subscribers detect a missed one.
+// ARGV contains the retention time, then pairs of topic and message. A message is JSON: a text, or null to delete the
+// topic. Messages are numbered consecutively, so that subscribers detect a missed message.
 const PUBLISH_SCRIPT = `
 local number = tonumber(redis.call('HGET', KEYS[1], '${SEQUENCE_FIELD}') or '0') or 0
 for i = 2, #ARGV, 2 do
@@ -36,10 +39,11 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 0`;
 
 /**
- * Keeps the latest messages in a hash and publishes changes on a channel of the same name. A subscriber connection can
- * be replaced silently, for example in a cluster, and the new connection can silently lack permission to subscribe. A
- * gap in the sequence means that a message was missed. If our own message does not come back, the subscription is not
- * working.
+ * Stores the latest message of each topic in a Redis hash and publishes changes on a channel of the same name. The
+ * client library may replace a subscriber connection without notice, for example in a cluster. The new connection may
+ * lack permission to subscribe, also without notice.
+ * Two checks detect this. A gap in the sequence numbers means that a message was missed. If the messages of this
+ * process do not return through the channel, the subscription does not work.
  */
 export function createRedisBroadcast(
   { quick, subscriber }: Pick<RedisClients, 'quick' | 'subscriber'>,
@@ -55,7 +59,9 @@ export function createRedisBroadcast(
   let hasEcho = false;
   let listening = false;
   let cancelEchoTimer: (() => void) | undefined;
-  /** Topics that changed while the hash was being read. The hash may hold an older value of them. */
+  /**
+   * Topics that changed while the hash was being read. For these topics, the value read from the hash may be outdated.
+   */
   let updatedTopics: Set<string> | undefined;
 
   const flush = async (): Promise<void> => {
@@ -67,7 +73,7 @@ export function createRedisBroadcast(
         batch.push(...[...unsent].slice(0, BATCH));
         for (const [topic] of batch) unsent.delete(topic);
         const pairs = batch.flatMap(([topic, text]) => [topic, JSON.stringify(text ?? null)]);
-        // The echo may arrive before the reply.
+        // Reset the flag before publishing, because our own message may return before the reply to the command.
         if (cancelEchoTimer === undefined) hasEcho = false;
         await quick.eval(PUBLISH_SCRIPT, 1, key, RETENTION_MS, ...pairs);
         batch.length = 0;
@@ -82,11 +88,11 @@ export function createRedisBroadcast(
     }
   };
 
-  /** Ignores malformed messages. Anyone with the Redis password may write to the channel. */
+  /** Ignores malformed messages, because anyone with the Redis password can write to the channel. */
   const receive = (topic: string, message: string): void => {
     const text = parseAny(message);
     if (typeof text !== 'string' && text !== null) return;
-    // A message of ours that is still unsent is newer.
+    // If this process has a newer message for the topic that is not sent yet, ignore the received one.
     if (!unsent.has(topic)) messages.set(topic, text ?? undefined);
   };
 
@@ -109,7 +115,10 @@ export function createRedisBroadcast(
     await flush();
   });
 
-  /** A connection receives messages only after it has subscribed. */
+  /**
+   * Subscribes, then reads the hash, because messages published before the subscription do not arrive through the
+   * channel.
+   */
   const listen = async (): Promise<void> => {
     cancelRetry();
     listening = true;
@@ -118,7 +127,7 @@ export function createRedisBroadcast(
     } catch (thrown) {
       if (closed) return;
       onError(thrown);
-      // A missing permission may be granted later while the connection stays open.
+      // Retry, because a missing permission may be granted while the connection stays open.
       cancelRetry = timers.wake(() => void listen(), RETRY_MS);
     } finally {
       listening = false;

@@ -23,7 +23,7 @@ import { type RunningWorker, startWorker } from './worker.ts';
 
 export interface RedisQueueOptions extends RedisAddress {
   readonly prefix: string;
-  /** Separates several instances on one Redis. */
+  /** Part of the key prefix, so that several instances can share one Redis. */
   readonly instance: string;
   readonly concurrency: number;
   readonly clock?: Clock;
@@ -31,23 +31,26 @@ export interface RedisQueueOptions extends RedisAddress {
   readonly logger?: Logger;
 }
 
-/** The name of BullMQ's queue within the instance's prefix. */
+/** BullMQ's name of the queue. The key prefix contains the instance. */
 const JOBS = 'jobs';
 const IDLE_POLL_MS = 100;
 const CLOSE_TIMEOUT_MS = 500;
 const DISPOSE_GRACE_MS = 10_000;
-/** Maximum number of attempts to place a trigger. Concurrent adds that keep changing it place it as well. */
+/**
+ * Maximum number of attempts to place a job for a trigger. If concurrent adds keep changing the trigger, those adds
+ * place the job.
+ */
 const MAX_PLACE_ROUNDS = 10;
-/** Limits concurrent commands, since thousands at once would exceed their timeout. */
+/** Maximum number of concurrent commands. With thousands at once, commands would time out. */
 const MAX_CONCURRENT_COMMANDS = 256;
 
 /**
- * A queue on BullMQ that any number of processes share. Calls return or fail within seconds, even when Redis is down or
- * frozen. The queue reconnects by itself.
+ * A BullMQ queue that any number of processes can share. Calls succeed or fail within seconds, even when Redis is down
+ * or does not respond. The queue reconnects automatically.
  *
  * BullMQ keeps one job for each subject, and at most one that follows a running job (`job-list.ts`). An add first
- * records its trigger (`pending-triggers.ts`), and a run begins by taking it (`worker.ts`). So a run always starts
- * after each add.
+ * stores its trigger (`pending-triggers.ts`), then ensures that a job exists. Each run begins by taking the stored
+ * trigger (`worker.ts`), so every add is followed by a run that starts after it.
  *
  * @throws AppError CONFIG_INVALID if the address is invalid. Never throws because Redis is down.
  */
@@ -73,7 +76,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
   let closed = false;
   let closing: Promise<void> | undefined;
 
-  // Manual requests must not wait behind a thousand sweeps on their way to Redis.
+  // Commands of urgent jobs run first, so that a manual request does not wait for thousands of sweeps.
   const semaphore = createSemaphore(MAX_CONCURRENT_COMMANDS, REASONS.length);
 
   /** Applies the concurrency limit and the timeout, and converts errors to `AppError`. */
@@ -107,16 +110,20 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
     if (trigger === undefined) return;
     let added = false;
     try {
-      // Redis may reply after the caller's timeout.
+      // Redis may have replied only after the caller's timeout. The caller has received an error, so do not add the
+      // job.
       if (!signal.aborted) await placeUntilServed(trigger);
       added = !signal.aborted;
     } finally {
-      // If this fails too, the id expires within seconds.
+      // If this command fails too, the id expires within seconds.
       if (once !== undefined) await triggers.settleOnce(job.subject, once, added);
     }
   };
 
-  /** Another add may have recorded a more urgent trigger and placed its job before ours. Then place again. */
+  /**
+   * Places a job for the trigger. If a concurrent add has stored a more urgent trigger meanwhile, places a job for that
+   * trigger too.
+   */
   const placeUntilServed = async (recorded: PendingTrigger): Promise<void> => {
     let trigger: PendingTrigger | undefined = recorded;
     for (let round = 0; trigger !== undefined && round < MAX_PLACE_ROUNDS; round += 1) {
@@ -141,7 +148,7 @@ export async function createRedisQueue(options: RedisQueueOptions): Promise<Queu
   const counts = (): Promise<JobCounts> => withLimits(() => jobs.counts());
 
   const shut = async (graceMs: number): Promise<void> => {
-    // Until then, running jobs may still add follow-up runs.
+    // Close only after this wait, because running jobs may still add follow-up runs.
     await worker?.stop(graceMs);
     closed = true;
     ending.abort();

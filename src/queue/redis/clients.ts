@@ -32,13 +32,13 @@ export interface RedisAddress {
 
 export type Client = Redis | Cluster;
 
-/** Makes replies look the same under both protocol versions. */
+/** With this mapping, replies have the same format under both versions of the Redis protocol. */
 type Options = RedisOptions & { readonly replyMapping: 'legacy' };
 
 export interface RedisClients {
-  /** Fails at once without a connection, and within seconds without a reply. */
+  /** Commands fail at once without a connection, and within seconds if Redis does not reply. */
   readonly quick: Client;
-  /** Waits for the connection indefinitely, as BullMQ's worker requires. */
+  /** Opens a client whose commands wait for a connection indefinitely, as BullMQ's worker requires. */
   blocking(): Client;
   readonly subscriber: Client;
   close(): void;
@@ -50,7 +50,7 @@ export const COMMAND_MS = 2_000;
 const SOCKET_TIMEOUT_MS = 20_000;
 const MAX_RETRY_MS = 2_000;
 
-/** Connects in the background. `onError` receives every error as the client library throws it. */
+/** Connects in the background. `onError` receives every error that the client library throws. */
 export async function openClients(
   address: RedisAddress,
   onError: (thrown: unknown) => void,
@@ -59,8 +59,8 @@ export async function openClients(
   const { host, port, secure, options } = connection(address);
   const tls = secure ? await tlsOptions(address.tls) : undefined;
   const opened: Client[] = [];
-  // The node connections explain why the slots cannot be read; the cluster error only says that they cannot. Ignore
-  // replies of one node here, because the command that failed throws them.
+  // If the cluster client cannot read the slots, only the errors of the node connections contain the cause. Ignore
+  // error replies here, because the failed command throws them as well.
   const onNodeError = (thrown: unknown): void => {
     if (replyFailureOf(thrown) === undefined) onError(thrown);
   };
@@ -107,8 +107,8 @@ export async function openClients(
       commandTimeout: COMMAND_MS,
       socketTimeout: 5 * COMMAND_MS,
     }),
-    // With `autoResubscribe`, ioredis does not handle a refused subscription. Node.js ends the process on such an
-    // unhandled error.
+    // With `autoResubscribe`, ioredis leaves the error of a refused subscription unhandled, and Node.js ends the
+    // process.
     subscriber: open({
       maxRetriesPerRequest: null,
       socketTimeout: SOCKET_TIMEOUT_MS,
@@ -122,10 +122,11 @@ export async function openClients(
 }
 
 /**
- * Handles every error of a connection. ioredis listens for one error only. A TLS connection may emit two: our rejection
- * of the certificate, and the server's answer to it. Node.js ends the process on an unhandled error.
+ * Handles every error of a connection, because Node.js ends the process on an unhandled error. ioredis handles only the
+ * first one. A TLS connection may emit two: our rejection of the certificate, and the server's answer to that
+ * rejection.
  *
- * @param each Receives the client and each duplicate of it.
+ * @param each Called with the client and with each duplicate of it.
  */
 function handleAllErrors(client: Redis, each: (client: Redis) => void = ignore): void {
   each(client);
@@ -133,7 +134,8 @@ function handleAllErrors(client: Redis, each: (client: Redis) => void = ignore):
     const { stream } = client;
     if (stream !== undefined && !stream.listeners('error').includes(ignore)) stream.on('error', ignore);
   };
-  // The socket exists by then and cannot have failed yet. With sentinels it is created later.
+  // At this point the socket exists and cannot have failed yet. With sentinels the socket is created later, so the
+  // `error` listener attaches the handler too.
   client.on('connecting', () => void setImmediate(handleStreamErrors));
   client.on('error', handleStreamErrors);
   // BullMQ duplicates clients for blocking commands.
@@ -146,7 +148,7 @@ function handleAllErrors(client: Redis, each: (client: Redis) => void = ignore):
 }
 
 function ignore(): void {
-  // The first error was reported.
+  // ioredis has already reported the first error of the connection.
 }
 
 interface Connection {
@@ -166,7 +168,7 @@ function connection(address: RedisAddress): Connection {
   if (!/^\d{0,5}$/.test(db)) throw badUrl('its path must be the number of a database');
   if (address.cluster && Number(db) !== 0) throw badUrl('a cluster has only database 0');
   const secure = url.protocol === 'rediss:' || address.tls !== undefined;
-  // An IPv6 address is in brackets.
+  // Remove the brackets of an IPv6 address.
   const host = url.hostname.replace(/^\[|\]$/g, '');
   return {
     host: host === '' ? '127.0.0.1' : host,
@@ -180,7 +182,8 @@ function connection(address: RedisAddress): Connection {
       keepAlive: 10_000,
       disableClientInfo: true,
       retryStrategy,
-      // The master has become a replica, so reconnect to find the new one. Redis 6 embeds this reply in a script error.
+      // READONLY means that the master has become a replica, so reconnect to find the new master. Redis 6 embeds this
+      // reply in a script error.
       reconnectOnError: (error) => replyFailureOf(error) === READONLY,
     },
   };
@@ -209,7 +212,7 @@ type TlsOptions = NonNullable<RedisOptions['tls']>;
 async function tlsOptions({ caFile, certFile, keyFile, serverName }: RedisTls = {}): Promise<TlsOptions> {
   const file = { code: 'CREDENTIAL_MISSING', subject: 'engine.tls' } as const;
   return {
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not disable it
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
     // Trust the given authorities in addition to the default ones.
     ...(caFile === undefined
       ? {}
@@ -250,8 +253,7 @@ function clusterOptions(
     enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
     slotsRefreshTimeout: COMMAND_MS,
-    // Certificates contain host names. Do not resolve the cluster's node names to addresses before the certificate
-    // check.
+    // Certificates contain host names, so do not resolve the cluster's node names to addresses.
     ...(options.tls === undefined || tls?.serverName !== undefined
       ? {}
       : {

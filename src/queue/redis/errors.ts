@@ -72,7 +72,7 @@ const REPLIES: Readonly<Record<string, RedisFailure>> = {
   CLUSTERDOWN,
 };
 
-/** Transient replies that begin with plain `ERR`, such as an error inside a script. */
+/** Parts of transient error replies that have only the generic code `ERR`, for example errors inside a script. */
 const TRANSIENT_REPLIES: readonly (readonly [part: string, RedisFailure])[] = [
   ['non local key', { state: 'down', detail: 'the Redis Cluster is moving the slot of the queue' }],
   ['the cluster is down', CLUSTERDOWN],
@@ -103,20 +103,20 @@ const CODES: Readonly<Record<string, RedisFailure>> = {
 const TLS_ERROR_CODE =
   /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_(TLS|SSL|OSSL)_|EPROTO$|HOSTNAME_MISMATCH$|INVALID_|PATH_LENGTH_)/;
 
-/** The failure for an error reply of Redis, or `undefined` if Redis did not send one. */
+/** Maps an error reply from Redis to a failure. Returns `undefined` for other errors. */
 export function replyFailureOf(thrown: unknown): RedisFailure | undefined {
   if (!(thrown instanceof Error)) return undefined;
-  // A script error embeds the reply to the failed command.
+  // A script error contains the error reply of the failed command.
   const word = /^(?:ERR .*? -)?([A-Z]+)\b/.exec(thrown.message)?.[1];
   const failure = REPLIES[word ?? ''];
   if (failure !== undefined || thrown.name !== 'ReplyError') return failure;
   const transient = TRANSIENT_REPLIES.find(([part]) => thrown.message.includes(part));
   if (transient !== undefined) return transient[1];
-  // Any other rejected command will be rejected again.
+  // Redis would reject the command again.
   return word === 'ERR' || word === 'WRONGTYPE' ? UNUSABLE : undefined;
 }
 
-/** The failure for any error that a Redis client throws. */
+/** Maps any error that a Redis client throws to a failure. */
 export function failureOf(thrown: unknown): RedisFailure {
   if (!(thrown instanceof Error)) return LOST;
   const refusal = replyFailureOf(thrown);
@@ -133,22 +133,26 @@ export function failureOf(thrown: unknown): RedisFailure {
   return LOST;
 }
 
-/** Message of the error when every sentinel refuses us. Its cause is the last sentinel's error. */
+/**
+ * Message of the error that reports that every sentinel refuses the connection. Its cause is the last sentinel's error.
+ */
 export const ALL_SENTINELS_REFUSE = 'All sentinels refuse';
 
-/** Why a sentinel connection is refused until an operator fixes the configuration. */
+/**
+ * Maps the error of a sentinel connection to a failure that needs an operator. Returns `undefined` for other errors.
+ */
 export function sentinelRefusalOf(thrown: unknown): RedisFailure | undefined {
   if (!(thrown instanceof Error)) return undefined;
   if (/^(NOAUTH|WRONGPASS)\b/.test(thrown.message)) return REFUSED_BY_SENTINELS;
   return 'code' in thrown && TLS_ERROR_CODE.test(String(thrown.code)) ? UNTRUSTED : undefined;
 }
 
-/** Whether the failure only says that there is no connection. */
+/** Whether the failure only reports a missing connection, without its cause. */
 export function isUnspecific(failure: RedisFailure): boolean {
   return failure === LOST || failure === NO_SENTINEL;
 }
 
-/** Whether the failure appears only when a command is used. Probes do not detect a missing permission or command. */
+/** Whether only normal use of the queue detects the failure. Probes do not detect a missing permission or command. */
 export function isSeenOnlyInUse(failure: RedisFailure): boolean {
   return failure === REPLIES.NOPERM || failure === UNUSABLE;
 }

@@ -18,13 +18,13 @@ import {
 } from './errors.ts';
 
 export interface RedisHealth extends Pick<HealthTracker, 'get' | 'onChange'> {
-  /** Reports an error that any connection threw. */
+  /** Updates the health after an error of any connection. */
   reportError(thrown: unknown): void;
   close(): void;
 }
 
 const PROBE_MS = 3_000;
-/** A failure that probes cannot detect stays in force this long, although Redis answers. */
+/** A failure that probes cannot detect is reported for this long, even if probes succeed. */
 const HOLD_MS = 15_000;
 /** The eviction policy changes rarely, so only every 20th probe reads it. */
 const PROBES_PER_POLICY = 20;
@@ -37,9 +37,9 @@ export interface HealthKeys {
 }
 
 /**
- * Checks every few seconds, by a small write, whether jobs can be added and are processed. A Redis that is full, frozen
- * or a replica still looks connected. The written key stays the same while Redis keeps its data. A changed key reveals
- * data loss even if no connection broke.
+ * Checks every few seconds with a small write whether jobs can be added and processed. The state of the connection does
+ * not reveal that Redis is full, frozen or a replica. The written key keeps its value as long as Redis keeps its data,
+ * so another value reveals data loss.
  */
 export function watchHealth(
   { quick, subscriber }: Pick<RedisClients, 'quick' | 'subscriber'>,
@@ -64,17 +64,17 @@ export function watchHealth(
   const reportError = (thrown: unknown): void => {
     const refusal = replyFailureOf(thrown);
     if (refusal !== undefined) setFailure(refusal, thrown);
-    // The `quick` connection decides whether jobs can be added. Ignore errors of other connections while it is ready.
+    // Jobs are added over the `quick` connection, so ignore errors of other connections while it is ready.
     else if (quick.status !== 'ready') {
       const failure = failureOf(thrown);
-      // Keep an error that tells the operator what to fix.
+      // Keep an error that shows the operator what to fix. A missing connection is less specific.
       const { state, error } = tracker.get();
       const isMisconfigured = state === 'down' && error?.code === 'QUEUE_MISCONFIGURED';
       if (!(isMisconfigured && isUnspecific(failure))) setFailure(failure, thrown);
     }
   };
 
-  /** The stored epoch. A new value means that Redis lost its data. */
+  /** Returns the stored epoch, or stores a new one. A new value means that Redis lost its data. */
   const readEpoch = async (): Promise<string> => {
     const newEpoch = randomUUID();
     const reply = await quick.set(key, newEpoch, 'NX');
@@ -82,17 +82,17 @@ export function watchHealth(
   };
 
   const probe = async (): Promise<void> => {
-    // Later adds use the same connection, so they reach Redis after this read.
+    // Later adds use the same connection, so they reach Redis after the epoch is read.
     const asOf = timers.now();
     const currentEpoch = await readEpoch();
     if (probes % PROBES_PER_POLICY === 0) evicts = await mayEvict(quick);
     probes += 1;
-    // An admin tool paused the queue. Redis still accepts jobs, but no worker receives them.
+    // An admin tool may have paused the queue. Redis then still accepts jobs, but no worker receives them.
     const isPaused = (await quick.hexists(meta, 'paused')) === 1;
     if (closed) return;
     if (epoch !== undefined && epoch !== currentEpoch) tracker.set(healthOf(EMPTIED));
     epoch = currentEpoch;
-    // Compare the absolute difference, so that a clock set back does not extend the hold for hours.
+    // Compare the absolute difference, so that a clock set back does not extend the failure for hours.
     if (Math.abs(timers.now() - heldSince) < HOLD_MS) return;
     const health: QueueHealth = isPaused ? healthOf(PAUSED) : evicts ? healthOf(EVICTS) : { state: 'up' };
     tracker.set({ ...health, asOf });
@@ -107,7 +107,7 @@ export function watchHealth(
     } catch (thrown) {
       const failure = failureOf(thrown);
       setFailure(failure, thrown);
-      // A silent connection may be half open. Only a new connection can tell.
+      // A connection without replies may be half open, so replace it.
       if (failure === SILENT) quick.disconnect(true);
     } finally {
       probing = false;
@@ -126,7 +126,7 @@ export function watchHealth(
     probes = 0;
     void runProbe();
   });
-  // Keep the error that ended the connection, which is more specific.
+  // If an error ended the connection, keep it, because it is more specific.
   quick.on('close', () => {
     if (!closed && tracker.get().state !== 'down') tracker.set(healthOf(LOST));
   });
@@ -144,7 +144,7 @@ export function watchHealth(
 }
 
 async function mayEvict(client: RedisClients['quick']): Promise<boolean> {
-  // Few ACLs grant this command. BullMQ needs it too.
+  // Few ACLs grant `INFO`, but BullMQ needs it anyway.
   const info = await client.info('memory');
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
   return policy !== undefined && policy !== 'noeviction';

@@ -11,8 +11,8 @@ import type { RedisClients } from './clients.ts';
  */
 export interface JobList {
   /**
-   * Ensures that a job exists for the trigger. An existing job gets the trigger's priority or due time if that is more
-   * urgent.
+   * Ensures that a job exists for the trigger. If the trigger is more urgent than an existing job, raises the job's
+   * priority or moves its due time forward.
    */
   place(trigger: PendingTrigger): Promise<void>;
   counts(): Promise<JobCounts>;
@@ -31,18 +31,21 @@ export interface JobListOptions extends Pick<RedisClients, 'quick'> {
 const MAX_FAILED_JOBS = 20;
 /** BullMQ would keep thousands of events in its stream, and secretbridge does not read them. */
 const MAX_EVENTS = 10;
-/** A job older than this is checked: Redis may have evicted the list that held it. */
+/**
+ * Minimum age of an existing job before it is checked for loss. Redis may have evicted the list that contained the job.
+ */
 const LOST_CHECK_AFTER_MS = 30_000;
 
 export function createJobList({ JobQueue, quick, name, prefix, timers, onError }: JobListOptions): JobList {
   let opened: Promise<BullQueue> | undefined;
 
-  // BullMQ writes its settings when a queue is created. If that fails, the queue object stays unusable.
+  // A new queue object writes its settings to Redis. If that write fails, the object stays unusable and is closed.
   const open = async (): Promise<BullQueue> => {
     const queue = new JobQueue(name, {
       connection: quick,
       prefix,
-      // The worker checks the version. The health check reports Redis problems; BullMQ would print them to the console.
+      // The worker checks the Redis version and the health check reports problems. BullMQ would print them to the
+      // console.
       skipVersionCheck: true,
       streams: { events: { maxLen: MAX_EVENTS } },
     });
@@ -91,10 +94,11 @@ export function createJobList({ JobQueue, quick, name, prefix, timers, onError }
     if (id === jobId || id === undefined) return undefined;
     const existing = await queue.getJob(id);
     if (existing === undefined) return undefined;
-    // Compare the absolute difference: the clock may have been set back. A job without a timestamp was partly evicted.
+    // Compare the absolute difference, because the clock may have been set back. A job without a timestamp was partly
+    // evicted, so it is not young.
     const isYoung = Math.abs(timers.now() - existing.timestamp) <= LOST_CHECK_AFTER_MS;
     if (!isYoung && (await removeLost(queue, existing))) return 'lost';
-    // A priority change moves the job behind others of the same priority, so change it only if it differs.
+    // A new priority moves the job to the end of its priority class, so change it only to a more urgent one.
     if (existing.priority > priority) await ignoreMissingJob(existing.changePriority({ priority }));
     if (existing.delay === 0) return undefined;
     if (delay === 0) await ignoreMissingJob(existing.promote());
@@ -104,7 +108,7 @@ export function createJobList({ JobQueue, quick, name, prefix, timers, onError }
 
   return {
     async place(trigger) {
-      // The lost job was removed, so it no longer blocks the new one.
+      // A lost job blocked the new one and has now been removed, so try again.
       if ((await tryPlace(trigger)) === 'lost') await tryPlace(trigger);
     },
     async counts() {
@@ -122,16 +126,16 @@ export function createJobList({ JobQueue, quick, name, prefix, timers, onError }
 const LOST_STATES: readonly string[] = ['unknown', 'completed', 'failed'];
 
 /**
- * Removes a job that exists but is in none of the lists that workers read. Returns whether it was removed. When Redis
- * evicts keys, it may drop whole lists or the data of a job. Such a job never ends and keeps blocking its subject. A
- * running job holds a lock and is not removed.
+ * Removes a job that exists but that is missing from every list that workers read. Returns whether the job was removed.
+ * When Redis evicts keys, it may delete whole lists or the data of a job. Such a job never ends and blocks its subject.
+ * A running job has a lock and is not removed.
  */
 async function removeLost(queue: BullQueue, existing: BullJob): Promise<boolean> {
   const { id = '' } = existing;
   return LOST_STATES.includes(await existing.getState()) && (await queue.remove(id)) === 1;
 }
 
-/** Ignores that the job has started. Its run takes the trigger. */
+/** Ignores the error if the job has started or ended meanwhile. A started run takes the stored trigger. */
 async function ignoreMissingJob(change: Promise<void>): Promise<void> {
   try {
     await change;
@@ -140,7 +144,7 @@ async function ignoreMissingJob(change: Promise<void>): Promise<void> {
   }
 }
 
-/** BullMQ's error codes: -1 means that the job does not exist, -3 that it is in another state. */
+/** BullMQ's error codes: -1 for a job that does not exist, -3 for a job in another state. */
 function isGoneOrStarted(thrown: unknown): boolean {
   return thrown instanceof Error && 'code' in thrown && (thrown.code === -1 || thrown.code === -3);
 }

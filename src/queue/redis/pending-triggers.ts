@@ -4,23 +4,32 @@ import { pause, type Timers } from '../timers.ts';
 import type { Client } from './clients.ts';
 
 /**
- * The merged triggers of each subject since its last run began: the most urgent reason with its request id, and the
- * earliest due time. BullMQ's jobs record that a subject must run. These small keys record why and when, so an add is
- * not lost when it meets an existing job.
+ * For each subject, the merged triggers since its last run began: the most urgent reason with its request id, and the
+ * earliest due time. A BullMQ job only records that a subject must run. These keys record why and when, so an add for
+ * an existing job keeps its reason and due time.
  */
 export interface PendingTriggers {
-  /** Merges a trigger into the stored one and returns the result, or `undefined` if `once` dropped it. */
+  /**
+   * Merges a trigger into the stored one and returns the result. Returns `undefined` if `once` marks the add as a
+   * duplicate.
+   */
   record(
     trigger: PendingTrigger,
     once: { readonly id: string; readonly ttlMs: number } | undefined,
   ): Promise<PendingTrigger | undefined>;
   /** Returns and deletes the stored trigger when a run begins. */
   take(subject: string): Promise<PendingTrigger | undefined>;
-  /** Returns the stored trigger and confirms it: a job exists for it now, so it is kept as long as a job may wait. */
+  /**
+   * Confirms the stored trigger after its job was added, and returns it. A confirmed trigger is kept as long as a job
+   * may wait.
+   */
   markQueued(subject: string): Promise<PendingTrigger | undefined>;
-  /** Deletes the unconfirmed trigger if this request recorded it. */
+  /** Deletes the unconfirmed trigger if it has this request id. */
   cancel(subject: string, requestId: string): Promise<void>;
-  /** Confirms the id of `once` if the job was added. Otherwise frees it, so that the add can be repeated. */
+  /**
+   * If the job was added, keeps the id of `once` for `ttlMs`. Otherwise deletes the id, so that the add can be
+   * repeated.
+   */
   settleOnce(
     subject: string,
     once: { readonly id: string; readonly ttlMs: number },
@@ -28,17 +37,17 @@ export interface PendingTriggers {
   ): Promise<void>;
 }
 
-/** Expiry of a trigger whose job Redis has lost. */
+/** Expiry of a confirmed trigger. It matters only if Redis has lost the job. */
 const RETENTION_MS = 86_400_000;
 /**
- * Expiry of an unconfirmed trigger. An add that takes longer has failed and its caller knows. The trigger must not run
- * later under that caller's request id.
+ * Expiry of an unconfirmed trigger. If an add takes longer, its caller has received an error, and no later run may have
+ * that request id.
  */
 const UNCONFIRMED_MS = 10_000;
 
-// An unconfirmed trigger has a key of its own until a job is placed for it. It includes the confirmed trigger, which
-// may live for hours and must not keep an add alive whose caller was told of a failure. The merge rule is that of
-// `mergeTriggers`.
+// A trigger has a separate key until a job is placed for it. This key contains the merge with the confirmed trigger.
+// The confirmed key may live for hours; the separate key of a failed add expires within seconds. The merge follows the
+// rule of `mergeTriggers`.
 const RECORD_SCRIPT = `
 if ARGV[5] ~= '0' and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[5]) then return false end
 local rank, due, request = ARGV[1], ARGV[2], ARGV[3]
@@ -109,9 +118,9 @@ function parse(subject: string, text: unknown): PendingTrigger | undefined {
 const RETRY_MS = 250;
 
 /**
- * Deletes the trigger of a manual request that was answered with an error, as soon as Redis is reachable. The command
- * may have reached Redis all the same. Without this, the next run of the subject would carry the failed request's id
- * until the key expires.
+ * After a failed manual request, deletes its trigger as soon as Redis is reachable. Redis may have stored the trigger
+ * although the caller received an error. Until the key expires, the next run of the subject would have the id of the
+ * failed request.
  */
 export async function cancelTrigger(
   triggers: Pick<PendingTriggers, 'cancel'>,

@@ -23,7 +23,7 @@ export function throughSentinels(
 ): RedisOptions {
   type Connect = (typeof SentinelConnector)['prototype']['connect'];
   /**
-   * ioredis treats a connection that failed to start as unwanted and stops reconnecting. That happens when no sentinel
+   * If a connection attempt fails before it has a socket, ioredis stops reconnecting. That happens when no sentinel
    * knows the master, or when a reconnect is requested during the lookup. Returning a destroyed socket makes ioredis
    * reconnect.
    */
@@ -38,7 +38,7 @@ export function throughSentinels(
       } catch (thrown) {
         if (!(thrown instanceof Error)) throw thrown;
         listeners('error', thrown);
-        // Left over from the previous connection.
+        // This error belongs to the previous connection.
         delete this.firstError;
         this.stream = new Socket().destroy();
         return this.stream;
@@ -57,23 +57,23 @@ export function throughSentinels(
 }
 
 /**
- * Reports each failover once. The detector of ioredis logs every unreachable sentinel to the console and never listens
- * again to a sentinel that was down.
+ * Reports each failover once. The failover detector of ioredis is not used, because it logs every unreachable sentinel
+ * to the console. It also ignores a sentinel for good once that sentinel was down.
  */
 export function watchFailovers(
   ioredis: typeof Ioredis,
   { name, addresses, password, tls, timeoutMs, retryStrategy }: SentinelsOptions,
   listeners: {
     readonly onFailover: () => void;
-    /** Every sentinel refuses us, or we reject its certificate. */
+    /** Called when every sentinel refuses the connection or has a certificate that we reject. */
     readonly onError: (thrown: Error) => void;
   },
 ): readonly Redis[] {
   let master: string | undefined;
   const onMessage = (message: string): void => {
-    // The message holds the master's name, then old address and port, then new address and port.
+    // The message contains the master's name, then the old address and port, then the new address and port.
     const [whose, , , ...now] = message.split(' ');
-    // Every sentinel reports the same failover.
+    // Every sentinel reports the same failover, so ignore repeated reports.
     if (whose !== name || now.join(' ') === master) return;
     master = now.join(' ');
     listeners.onFailover();
@@ -99,7 +99,7 @@ export function watchFailovers(
       autoResubscribe: false,
       retryStrategy,
     });
-    // If no sentinel reports it, the closed connection or a replica's refusal reveals the failover.
+    // If no sentinel reports a failover, a closed connection or a READONLY reply reveals it.
     client.on('error', (thrown) => trackRefusal(client, thrown));
     client.on('message', (_, message) => onMessage(message));
     client.on('ready', async () => trackRefusal(client, await subscribeError(client)));
@@ -107,7 +107,7 @@ export function watchFailovers(
   });
 }
 
-/** Subscribes to failover messages. Returns the error if the sentinel refuses; the next connection tries again. */
+/** Subscribes to failover messages. Returns the error if the sentinel refuses. The next connection tries again. */
 async function subscribeError(sentinel: Redis): Promise<Error | undefined> {
   try {
     await sentinel.subscribe(FAILED_OVER);

@@ -22,11 +22,14 @@ export interface WorkerOptions {
 }
 
 export interface RunningWorker {
-  /** Takes no more jobs. Resolves when running jobs have ended, or after `graceMs`. */
+  /** Stops taking jobs. Resolves when running jobs have ended, or after `graceMs`. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** Lock lifetime. Jobs of a killed process are recovered after it; BullMQ checks twice as often. */
+/**
+ * Lifetime of a job's lock. After it expires, another process takes over the job of a killed process. BullMQ checks for
+ * expired locks twice as often.
+ */
 const LOCK_MS = 15_000;
 const RETRY_MS = 1_000;
 const CLOSE_TIMEOUT_MS = 1_000;
@@ -34,7 +37,10 @@ const CLOSE_TIMEOUT_MS = 1_000;
 export function startWorker(options: WorkerOptions): RunningWorker {
   const { clients, timers, concurrency, names, onError, signal } = options;
   const running = new Map<string, Promise<void>>();
-  /** BullMQ's own close waits for Redis and renews the locks until then, which would keep the process alive forever. */
+  /**
+   * BullMQ's own `close` waits for Redis and keeps renewing the locks, so the process would never exit while Redis is
+   * down.
+   */
   class ReleasingWorker extends options.Worker {
     releaseLocks(): Promise<void> {
       return this.lockManager.close();
@@ -43,7 +49,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   let stopping = false;
   let current: ReleasingWorker | undefined;
 
-  /** The job as BullMQ holds it, merged with later triggers. Falls back to the former if Redis is unreachable. */
+  /** Merges the queued job with its stored trigger. Returns the queued job unchanged if Redis is unreachable. */
   const take = async (queuedJob: Job): Promise<Job> => {
     try {
       const trigger = await options.triggers.take(queuedJob.subject);
@@ -55,7 +61,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
   };
 
-  /** Add the next run while the job still counts as running, so that it cannot be lost. */
+  /** Adds the next run before the current job ends, so that a crash in between cannot lose it. */
   const runAgain = async (job: Job, delayMs: number): Promise<void> => {
     while (!signal.aborted) {
       try {
@@ -67,10 +73,10 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
   };
 
-  /** Save the merged job, so that it survives if this process is killed. */
+  /** Saves the merged job in Redis, so that another process can repeat it if this one is killed. */
   const saveJobData = async (running: BullJob, { subject, reason, requestId }: Job): Promise<void> => {
     try {
-      // This connection waits for Redis indefinitely. The run must not.
+      // Limit the wait, because commands on this connection wait for Redis indefinitely.
       await within(running.updateData({ subject, reason, requestId }), COMMAND_MS, timers);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
@@ -100,7 +106,8 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     const job = isRepeated
       ? { ...queuedJob, requestId: withSuffix(queuedJob.requestId, `${stalledCounter}`) }
       : queuedJob;
-    // The same job arrives again if its lock expired while this process was blocked.
+    // BullMQ delivers the job again if its lock expired while this process was blocked. Wait until the first run has
+    // ended.
     while (running.has(job.subject)) await running.get(job.subject)?.then(undefined, () => undefined);
     const done = run(job, bullJob);
     running.set(job.subject, done);
@@ -117,7 +124,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       ...{ connection, prefix: names, concurrency, autorun: false },
       lockDuration: LOCK_MS,
       stalledInterval: LOCK_MS / 2,
-      // Never give up on a stalled job. Other guards bound what a job may do to the process.
+      // Repeat a stalled job however often it stalled. Other limits protect the process from a harmful job.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: RETRY_MS,
     });
@@ -125,7 +132,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     return worker;
   };
 
-  // BullMQ's worker stops for good if its setup fails, so create another one.
+  // BullMQ's worker stops permanently if its setup fails, so create another one.
   const supervise = async (): Promise<void> => {
     while (!stopping) {
       const worker = create();
@@ -149,7 +156,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       const closing = current?.close() ?? Promise.resolve();
       const ended = async (): Promise<void> => {
         while (running.size > 0) await Promise.allSettled(running.values());
-        // BullMQ reports ended jobs to Redis, which takes forever without Redis.
+        // BullMQ's `close` waits until it has reported ended jobs to Redis, so limit the wait.
         await within(closing, CLOSE_TIMEOUT_MS, timers);
       };
       await within(ended(), graceMs, timers);

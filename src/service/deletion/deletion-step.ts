@@ -182,7 +182,7 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
       ? failedRounds + 1
       : 0;
     if (failedRounds > 0) retries.push(deletionBackoff(failedRounds - 1));
-    // Some orphans may have been skipped while replicas differed.
+    // Some orphans may have been skipped while the replicas had different configurations.
     if (!deps.replicasAgree()) retries.push(DISAGREEMENT_RETRY_MS);
     return retries.length === 0 ? undefined : Math.min(...retries);
   };

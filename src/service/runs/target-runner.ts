@@ -44,7 +44,7 @@ export interface TargetRunnerDeps {
   /** A target was created after it had left the configuration, so no orphan check has seen it. */
   readonly onOrphan: () => void;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
-  /** Reports bytes of large values that a run has acquired. */
+  /** Called with the size of large values that a run has read. */
   readonly onLargeValues?: ((bytes: number) => void) | undefined;
   /**
    * Whether the target is new in the configuration and not written yet, so its absence is not drift. Defaults to false.
@@ -153,7 +153,7 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     if (outcome.proposal !== undefined) deps.onProposal();
     if (outcome.restarts) deps.onRestart();
     if (outcome.kind === 'created' && !isStillDesired()) deps.onOrphan();
-    // A pinned version does not show the age of the current secret.
+    // Skip pinned targets: a pinned version does not show the age of the current secret.
     if (outcome.pinned === undefined && outcome.sources !== undefined)
       deps.ages.noteRun(mapping, outcome.sources);
     return wait;

@@ -94,7 +94,7 @@ function parseVersions(text: string | undefined, mapping: Mapping): Versions {
   const versions = new Map<string, string | 'missing'>();
   for (const [id, ref] of refs) {
     const writtenVersions = new Set((writtenByKey.get(nameOf(ref)) ?? []).map(({ version }) => version));
-    // The annotation does not tell which of several references to one key gave which version.
+    // The annotation does not say which of several references to one key gave which version.
     if (writtenVersions.size > 1 || (refsByKey.get(nameOf(ref))?.length ?? 0) > 1) continue;
     const [version = 'missing'] = writtenVersions;
     versions.set(id, version);

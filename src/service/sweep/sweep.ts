@@ -103,7 +103,7 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     const before = previous.get(id);
     const text = JSON.stringify({ ...finding, by: undefined, content: undefined });
     const content = 'content' in finding ? finding.content : before?.content;
-    // The audit knows all readers. This process knows reads that the audit has not recorded.
+    // The audit has the reads of all processes. This process may have reads that are not in the audit yet.
     const isVersionReused =
       before?.content === undefined ? replacedValues.has(id) : before.content !== content;
     const isChanged = isVersionReused || (before !== undefined && before.text !== text);
@@ -152,7 +152,7 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     // Only a run reads the expiry of the certificate. Sweeps spread these runs after a start.
     if (state === undefined && desired.mapping.target.type === 'kubernetes.io/tls') return true;
     // Pinned sources stay at their versions. A change may still concern a source that is not pinned, and the annotation
-    // does not tell which sources those are.
+    // does not say which sources those are.
     if (state?.pinned !== undefined) return !isSettled(state, latest, finding);
     if (finding.kind === 'absent') return writtenVersion !== 'missing';
     if (finding.kind === 'failed') return true;

@@ -19,7 +19,7 @@ export interface WatchesDeps {
   readonly onStatus: (name: string, error: AppError | undefined) => void;
   /** The watch is no longer needed. */
   readonly onEnd: (name: string) => void;
-  /** Defaults to system timers. */
+  /** Starts a timer. Default: system timers. */
   readonly wake?: StartTimer | undefined;
 }
 

@@ -15,10 +15,10 @@ describe('SQS events under random faults', () => {
     'SQS with two receivers',
     async (take) => {
       const server = await startSqsServer();
-      // Messages that could not be removed are delivered again within the test.
+      // A short visibility timeout: a message that could not be removed is delivered again within the test.
       server.hiddenMs = 2_000;
       const open = () => openMessageQueue(parse({}), server.queueUrl, testDeps({ env: ENV }));
-      // Losses may come in a row, and the longest waits would then take half a minute.
+      // A small fixed jitter. After several losses in a row, the longest wait would otherwise be half a minute.
       const random = () => 0.2;
       const start = (name: string) =>
         startSqsIntake(
@@ -33,7 +33,7 @@ describe('SQS events under random faults', () => {
           const event = labelUpdated(key);
           server.send(JSON.stringify(sent % 3 === 0 ? viaSns(event) : event));
           if (sent % 50 === 0) server.send('no event');
-          // Sometimes a response is lost.
+          // Some responses are lost.
           if (sent % 100 === 0) server.faults.push('reset');
         },
         drained: () => vi.waitFor(() => expect(server.size).toBe(Math.floor(sent / 50)), { timeout: 20_000 }),

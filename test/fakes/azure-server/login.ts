@@ -7,7 +7,7 @@ export interface Application {
   secret?: string;
   /** The accepted federated token. */
   assertion?: string;
-  /** PEM. Assertions signed by its key are accepted. */
+  /** A certificate as PEM. The fake accepts assertions that its key signed. */
   certificate?: string;
 }
 
@@ -15,7 +15,7 @@ export interface Application {
 export interface Login {
   /** By client id. */
   readonly applications: Map<string, Application>;
-  /** Client ids of user-assigned identities. The empty one is the system-assigned identity. */
+  /** Client ids of user-assigned identities. The empty id stands for the system-assigned identity. */
   readonly identities: Set<string>;
   /** The lifetime of new tokens in seconds. */
   lifetime: number;
@@ -97,7 +97,7 @@ function refusedBy(
   return refusal(401, 'invalid_client', certificate === undefined ? 700213 : 700027);
 }
 
-/** A JWT (RFC 7519) with RS256 or PS256. */
+/** Whether the key of the certificate signed the JWT (RFC 7519), with RS256 or PS256. */
 function isSignedBy(jwt: string, certificate: string): boolean {
   const [header = '', payload = '', signature = ''] = jwt.split('.');
   const { publicKey } = new X509Certificate(certificate);

@@ -12,7 +12,7 @@ export interface PutOptions extends Attributes {
   readonly tags?: Readonly<Record<string, string>>;
   /** Whether it belongs to a certificate of the same name. */
   readonly managed?: boolean;
-  /** A fixed id instead of a random one. */
+  /** A fixed version id instead of a random one. */
   readonly version?: string;
 }
 
@@ -29,11 +29,11 @@ interface Held<Content> {
   versions: Version<Content>[];
 }
 
-/** The objects of one kind (secrets, keys or certificates) in a vault, with versions and soft delete. */
+/** The objects of one kind in a vault: secrets, keys or certificates. They have versions and soft delete. */
 export interface Objects<Content> {
-  /** Adds a version, which becomes the current one. Returns its id. */
+  /** Adds a new current version. Returns its id. */
   put(name: string, content: Content, options?: PutOptions): string;
-  /** Changes the current version, or the given one. */
+  /** Changes the given version, by default the current one. */
   update(name: string, options: PutOptions, version?: string): void;
   /** Soft-deletes an object. */
   remove(name: string): void;
@@ -42,9 +42,9 @@ export interface Objects<Content> {
   purge(name: string): void;
   get(name: string, version?: string): Version<Content> | undefined;
   getDeleted(name: string): Version<Content> | undefined;
-  /** The current versions by name. */
+  /** The name and the current version of every object. */
   list(): readonly { readonly name: string; readonly version: Version<Content> }[];
-  /** The name in its original spelling, because the service ignores letter case. */
+  /** Returns the name in its original spelling. Key Vault ignores letter case in lookups. */
   nameOf(name: string): string;
 }
 

@@ -7,7 +7,7 @@ import { FAULTS } from './faults.ts';
 import { IDENTITY_HEADER, TENANT } from './login.ts';
 import { startAzureServer } from './server.ts';
 
-/** The vendor's clients with their own transport. */
+/** Creates the vendor's clients with their own HTTP transport. */
 async function open(now?: () => number) {
   const server = await startAzureServer(now === undefined ? {} : { now });
   server.login.applications.set('client', { secret: 's3cret', assertion: 'a.jwt' });
@@ -36,8 +36,8 @@ async function refusal(promise: Promise<unknown>) {
   return { status: error.statusCode, code: error.code, details: error.details };
 }
 
-describe('the Key Vault fake, called by the vendor’s clients', () => {
-  it('requires a token, which the client then reuses', async () => {
+describe('the Key Vault fake, called by the vendor’s clients,', () => {
+  it('requires a token, and the client reuses it', async () => {
     await using azure = await open();
     azure.server.secrets.put('a', '1');
     await azure.secrets.getSecret('a');
@@ -52,7 +52,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     expect(azure.server.login.counts).toEqual({ discovery: 1, token: 1, identity: 0 });
   });
 
-  it('returns a secret with its attributes, with times in whole seconds', async () => {
+  it('returns a secret and its attributes, with times in whole seconds', async () => {
     await using azure = await open(() => 1_800_000_000_900);
     const { secrets } = azure.server;
     const options = { contentType: 'text/plain', tags: { a: 'b' }, expires: 1_900_000_000_000 };
@@ -73,7 +73,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     expect((await azure.secrets.getSecret('cert')).properties).toMatchObject({ managed: true });
   });
 
-  it('keeps versions', async () => {
+  it('keeps older versions', async () => {
     await using azure = await open();
     const first = azure.server.secrets.put('a', '1');
     const second = azure.server.secrets.put('a', '2');
@@ -120,7 +120,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     });
   });
 
-  it('lists 25 secrets a page without values and versions, including disabled ones', async () => {
+  it('lists 25 secrets a page, including disabled ones, without values and versions', async () => {
     await using azure = await open();
     for (let index = 0; index < 60; index += 1)
       azure.server.secrets.put(`n${index + 100}`, 'x', { tags: { i: `${index}` } });
@@ -164,7 +164,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     expect(await refusal(other.secrets.getSecret('a'))).toMatchObject({ status: 401 });
   });
 
-  it.each(FAULTS.filter((fault) => !/hang|endless/.test(fault)))('applies the fault: %s', async (fault) => {
+  it.each(FAULTS.filter((fault) => !/hang|endless/.test(fault)))('injects the fault: %s', async (fault) => {
     await using azure = await open();
     azure.server.secrets.put('a', '1');
     azure.server.fail(fault, /secrets\/a/);
@@ -172,7 +172,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
       () => 'fine',
       () => 'failed',
     );
-    // The client accepts any body that looks like an answer.
+    // For these two faults, the client accepts the body without an error.
     expect(result).toEqual(
       fault === 'not UTF-8' || fault === 'wrong content type' ? expect.anything() : 'failed',
     );
@@ -180,7 +180,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     expect((await azure.secrets.getSecret('a')).value).toBe('1');
   });
 
-  it('lets a request hang, and calls `onHang`', async () => {
+  it('leaves a request unanswered, and calls `onHang`', async () => {
     await using azure = await open();
     const hangs = Promise.withResolvers<void>();
     azure.server.onHang = hangs.resolve;
@@ -214,7 +214,7 @@ describe('the Entra fake', () => {
     }
   });
 
-  it('issues tokens only for Key Vault and its tenant', async () => {
+  it('issues tokens only for Key Vault and only for its tenant', async () => {
     await using azure = await open();
     await expect(azure.credential.getToken('https://graph.microsoft.com/.default')).rejects.toThrow('500011');
     await expect(
@@ -224,7 +224,7 @@ describe('the Entra fake', () => {
 });
 
 describe('the managed identity fake', () => {
-  it('requires a header, and rejects unknown identities', async () => {
+  it('requires the identity header, and rejects unknown identities', async () => {
     await using azure = await open();
     const ask = async (
       query: string,

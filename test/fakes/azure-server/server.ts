@@ -12,8 +12,8 @@ import { answerVault, type Cer, failure, type Jwk, type Reply } from './vault.ts
 export type Service = 'vault' | 'authority' | 'identity';
 
 /**
- * A fake of Azure Key Vault and its authority over HTTPS, with certificates of its own issuer. Also serves a managed
- * identity endpoint over HTTP. Implements only the requests that we use.
+ * A fake of Azure Key Vault and of its login authority (Entra ID). Both use HTTPS with certificates from a test CA. The
+ * fake also serves a managed identity endpoint over HTTP. It implements only the requests that the bridge uses.
  */
 export interface AzureServer extends AsyncDisposable {
   /** The address of the vault. */
@@ -28,23 +28,23 @@ export interface AzureServer extends AsyncDisposable {
   readonly keys: Objects<Jwk>;
   readonly certificates: Objects<Cer>;
   readonly login: Login;
-  /** The request lines in order, such as `vault GET /secrets/a`, without queries. */
+  /** The received requests in order, such as `vault GET /secrets/a`, without query strings. */
   readonly requests: string[];
   /** The number of requests to the vault and the authority. */
   readonly connections: number;
-  /** Sets the fault of requests whose line matches, or none. */
+  /** Sets or removes the fault of requests whose line matches. */
   fail(fault: Fault | undefined, line?: RegExp): void;
-  /** Denies requests whose line matches, with this inner code. */
+  /** Denies requests whose line matches. The error contains this inner code. */
   deny(line: RegExp | undefined, inner?: string): void;
-  /** Called when a request will get no answer, so that a test need not wait for a timeout. */
+  /** Called when the fake leaves a request unanswered, so a test need not wait for a timeout. */
   onHang: () => void;
-  /** Replaces the address of the next page in lists. */
+  /** Replaces the address of the next page in list answers. */
   nextLink: ((link: string) => string) | undefined;
   /** Replaces the body of successful vault answers. */
   rewrite: ((body: string) => string) | undefined;
-  /** The resource in the challenge. */
+  /** The resource that the authentication challenge names. */
   resource: string;
-  /** The tenant in the challenge. */
+  /** The tenant that the authentication challenge names. */
   tenant: string;
 }
 

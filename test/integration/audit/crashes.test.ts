@@ -11,9 +11,9 @@ import { bare, entry } from '../../audit/sample.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
-/** An empty store that several processes can open. */
+/** An empty audit store that several processes can open. */
 interface CrashHarness extends AsyncDisposable {
-  /** Its path or url. */
+  /** The path of the SQLite file or the URL of the database. */
   readonly address: string;
   open(replica: string): Promise<MovableAudit>;
 }
@@ -44,12 +44,12 @@ async function expectIntact(store: MovableAudit): Promise<void> {
   });
 }
 
-// Kills a process with SIGKILL at times that spread over the steps of a store.
+// Kills processes with SIGKILL at times that are spread over all steps of a store.
 describe.each([
   ['SQLite', openSqlite, 5],
   ['PostgreSQL', openPostgres, 8],
 ] as const)('a crash of a process on %s', (_, openHarness, kills) => {
-  it('during appends, reviews and pruning leaves a chain that verifies', async () => {
+  it('leaves a chain that verifies, when it happens during appends, reviews and pruning', async () => {
     await using harness = await openHarness();
     let acknowledged = 0;
     for (let n = 0; n < kills; n += 1) {
@@ -68,7 +68,7 @@ describe.each([
         expect.arrayContaining(['payments/payments-db', 'payments/s0', 'payments/s1']),
       );
       expect(await store.latest({ secret: 's0' }, ['create'])).toBeDefined();
-      // Deletes the rows that the crash left.
+      // Pruning also deletes rows that the crash left behind.
       await store.prune(head);
       expect(await store.list({}, { limit: 1 })).toEqual([]);
       await store.append([entry()]);
@@ -76,7 +76,7 @@ describe.each([
     }
   });
 
-  it('during a move lets the next move continue to the same result', async () => {
+  it('lets a repeated move complete with the same result, when it happens during a move', async () => {
     await using folder = await temporaryFolder();
     await using harness = await openHarness();
     const from = join(folder.path, 'from.db');

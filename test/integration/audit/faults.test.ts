@@ -26,9 +26,9 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-describe('a connection cut at the commit', () => {
+describe('an append whose connection is cut at the commit', () => {
   it.each<CommitFault>(['never sent', 'not answered'])(
-    'stores the records once when the commit is %s',
+    'stores its records once when the commit is %s',
     async (fault) => {
       await using database = await createDatabase(postgres());
       await using proxy = await startTcpProxy(database.url);
@@ -45,7 +45,7 @@ describe('a connection cut at the commit', () => {
     },
   );
 
-  it('waits for a commit that reaches the server late instead of storing twice', async () => {
+  it('waits for a commit that reaches the server late, instead of storing its records twice', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -55,7 +55,7 @@ describe('a connection cut at the commit', () => {
     const appended = store.append([entry({ requestId: 'x' })]);
     await faultApplied;
     const otherAppend = other.append([entry({ requestId: 'other' })]);
-    // Both wait for the transaction of the cut connection.
+    // Both writers wait for the transaction of the cut connection.
     await until('The wait of both writers', 10_000, async () => {
       const [row] = await database.sql(
         `select count(*) as n from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
@@ -68,7 +68,7 @@ describe('a connection cut at the commit', () => {
     expect(await requests(store)).toEqual(['before', 'x', 'other']);
   });
 
-  it('continues after the server aborts a transaction whose commit never arrives', {
+  it('continues after the server aborts the transaction whose commit never arrives', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
@@ -85,7 +85,7 @@ describe('a connection cut at the commit', () => {
     expect((await requests(store)).toSorted()).toEqual(['after', 'before', 'other', 'x']);
   });
 
-  it('reports that the records may be stored when it cannot find out', async () => {
+  it('reports that its records may be stored when it cannot check', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -101,7 +101,7 @@ describe('a connection cut at the commit', () => {
     expect(await requests(store)).toEqual(['before', 'x', 'after']);
   });
 
-  it('stores each record once in one chain when commits fail repeatedly and another replica writes', {
+  it('stores its records once and in one chain when commits fail repeatedly and another replica writes', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
@@ -122,8 +122,8 @@ describe('a connection cut at the commit', () => {
   });
 });
 
-describe('a server outage', () => {
-  it('fails operations during the outage and then continues', async () => {
+describe('a store during a server outage', () => {
+  it('fails operations, and continues after the outage', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -151,7 +151,7 @@ describe('a server outage', () => {
     expect(await requests(store)).toEqual(['before', 'during']);
   });
 
-  it('detects a frozen server in running and waiting operations', { tags: ['long'] }, async () => {
+  it('detects a frozen server in running and in waiting operations', { tags: ['long'] }, async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -172,7 +172,7 @@ describe('a server outage', () => {
     expect(await requests(store)).toEqual(['before', 'after']);
   });
 
-  it('appends nothing when the server returns with older data', async () => {
+  it('rejects an append when the server returns with older data', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     await store.append([entry(), entry()]);
@@ -199,7 +199,7 @@ describe('the presence of a replica', () => {
     await until('The new presence lock', 5_000, async () => (await other.unresolvedIntents()).length === 0);
   });
 
-  it('treats an intent as running while it is younger than the longest write', async () => {
+  it('counts an intent as running until the longest write could have ended', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url, { replica: 'cut off' });
@@ -214,7 +214,7 @@ describe('the presence of a replica', () => {
     );
     expect(await other.unresolvedIntents()).toEqual([]);
 
-    // Another replica resolves the intent, and so does the first one later. Two outcomes are harmless.
+    // Another replica resolves the intent, and later the first replica resolves it too. Two outcomes are harmless.
     await impatient.append([entry({ phase: 'outcome', outcome: 'failed', code: 'INTERRUPTED' })]);
     proxy.restore();
     await store.append([entry({ phase: 'outcome' })]);
@@ -246,19 +246,19 @@ it('answers a health check while slow queries run', { tags: ['long'] }, async ()
   await Promise.all([lockHolder, queries]);
 });
 
-describe('exclusive work', () => {
-  it('rejects an append at once when the store is closed', async () => {
+describe('a store with exclusive work', () => {
+  it('rejects an append at once when it is closed', async () => {
     await using database = await createDatabase(postgres());
     const store = await database.open();
     await store.exclusively('destroy', async () => {
-      // The append first checks that its lock is held.
+      // Before the append, the store checks that it still has its lock.
       const refusalMs = elapsed(() => expect(store.append([entry()])).rejects.toMatchObject(UNAVAILABLE));
       await store[Symbol.asyncDispose]();
       expect(await refusalMs).toBeLessThan(3_000);
     });
   });
 
-  it('rejects new intents and still records outcomes after it lost its lock', async () => {
+  it('rejects new intents after it lost its lock, and still records outcomes', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     await using other = await database.open({ replica: 'b' });
@@ -279,7 +279,7 @@ describe('exclusive work', () => {
     expect(await requests(store)).toHaveLength(3);
   });
 
-  it('times out with BUSY_ELSEWHERE, within one process and across two', {
+  it('times out with BUSY_ELSEWHERE while other exclusive work runs, within one process and across two', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
@@ -298,7 +298,7 @@ describe('exclusive work', () => {
     expect(await store.exclusively('destroy', async () => 'done')).toBe('done');
   });
 
-  it('runs one at a time, within one process and across two', async () => {
+  it('runs one piece of exclusive work at a time, within one process and across two', async () => {
     await using database = await createDatabase(postgres());
     await using a = await database.open();
     await using b = await database.open({ replica: 'b' });

@@ -39,14 +39,14 @@ describe('a database role', () => {
       expect(await Array.fromAsync(reader.storedRecords(1))).toHaveLength(1);
       await expect(reader.append([entry()])).rejects.toMatchObject(failing('for reading only'));
       await expect(reader.unresolvedIntents()).rejects.toMatchObject(failing('for reading only'));
-      // Opening for writing succeeds because no migration is due. The server then rejects the insert.
+      // Opening for writing succeeds, because no migration is due. The server rejects the insert.
       await using writer = await openAt(url);
       await expect(writer.append([entry()])).rejects.toMatchObject(failing('permission denied'));
     }
     await dropRole(database, name);
   });
 
-  it('needs no right to create tables once they exist', async () => {
+  it('needs no right to create tables that already exist', async () => {
     await using database = await createDatabase(postgres());
     const { name, url } = await createRole(database);
     await expect(openAt(url)).rejects.toMatchObject(failing('permission denied'));
@@ -60,7 +60,7 @@ describe('a database role', () => {
     await dropRole(database, name);
   });
 
-  it('can own an empty schema instead of having the right to create one', async () => {
+  it('needs no right to create a schema when it owns an empty one', async () => {
     await using database = await createDatabase(postgres());
     const { name, url } = await createRole(database);
     await database.sql(`create schema secretbridge authorization ${name}`);
@@ -71,7 +71,7 @@ describe('a database role', () => {
     await dropRole(database, name);
   });
 
-  it('is rejected with a wrong password, and the error does not contain the password', async () => {
+  it('is rejected with a wrong password, and the error does not contain that password', async () => {
     await using database = await createDatabase(postgres());
     const url = new URL(database.url);
     url.password = 'hunter2';
@@ -83,7 +83,7 @@ describe('a database role', () => {
 });
 
 describe('a database', () => {
-  it('without a log is unchanged after a reader opened it', async () => {
+  it('stays unchanged when a reader opens it before it contains a log', async () => {
     await using database = await createDatabase(postgres());
     await expect(database.open({ readOnly: true })).rejects.toMatchObject(
       failing('it holds no audit log yet'),
@@ -97,7 +97,7 @@ describe('a database', () => {
     await expect(database.open()).rejects.toMatchObject(failing('belongs to another program'));
   });
 
-  it('of a newer release is read and written as far as its compatibility allows', async () => {
+  it('of a newer release is readable and writable as far as its compatibility allows', async () => {
     await using database = await createDatabase(postgres());
     await using running = await database.open();
     await running.append([entry()]);
@@ -138,7 +138,7 @@ describe('a database', () => {
       `default_transaction_isolation = 'serializable'`,
       'default_transaction_read_only = on',
     ];
-    // The settings apply to connections opened later.
+    // The settings apply to connections that open later.
     await database.sql(settings.map((setting) => `alter database ${name} set ${setting}`).join(';'));
     const url = new URL(database.url);
     await using store = await openAt(url.href);
@@ -149,12 +149,12 @@ describe('a database', () => {
 });
 
 describe('a server', () => {
-  it('is rejected when it may lose stored data', async () => {
+  it('is rejected when its settings may lose stored data', async () => {
     await using server = await startPostgres({ borrow: false, settings: { fsync: 'off' } });
     await expect(openAt(server.url)).rejects.toMatchObject(failing('`fsync` off'));
   });
 
-  it('is named without its credentials when it is unreachable', async () => {
+  it('appears in errors without its credentials when it is unreachable', async () => {
     await expect(openAt('postgres://ann:hunter2@127.0.0.1:1/db')).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
       message:

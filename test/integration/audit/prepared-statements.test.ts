@@ -19,7 +19,7 @@ async function createThings(database: Database): Promise<void> {
   await database.sql('vacuum analyze secretbridge.things');
 }
 
-it('plans a prepared statement again when its table has grown', async () => {
+it('plans a prepared statement again after its table has grown', async () => {
   await using database = await createDatabase(postgres());
   await createThings(database);
   await using session = await connect(database);

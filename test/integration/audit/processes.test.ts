@@ -6,7 +6,7 @@ import { postgres } from '../services/inject.ts';
 import { until } from '../services/service.ts';
 import { createDatabase } from './database.ts';
 
-it('appends 500 records each from four processes on an empty database into one chain', async () => {
+it('appends 500 records each from four processes to an empty database, in one chain', async () => {
   await using database = await createDatabase(postgres());
   const names = ['a', 'b', 'c', 'd'];
   await using stack = new AsyncDisposableStack();
@@ -24,7 +24,7 @@ it('appends 500 records each from four processes on an empty database into one c
   }
 });
 
-it('keeps acknowledged records once, in one chain, after their processes were killed', async () => {
+it('keeps acknowledged records exactly once and in one chain, after their processes were killed', async () => {
   await using database = await createDatabase(postgres());
   const acknowledged: string[] = [];
   for (let round = 0; round < 3; round += 1) {
@@ -48,7 +48,7 @@ it('keeps acknowledged records once, in one chain, after their processes were ki
   });
 });
 
-it('distinguishes an intent of a running process from one of a killed process', async () => {
+it('distinguish an intent of a running process from an intent of a killed process', async () => {
   await using database = await createDatabase(postgres());
   await using killed = runChild(['intend', database.url, 'killed']);
   await using running = runChild(['intend', database.url, 'running']);
@@ -70,7 +70,7 @@ it('distinguishes an intent of a running process from one of a killed process', 
   await until('The release of its lock', 5_000, async () => (await store.unresolvedIntents()).length === 1);
 });
 
-it('passes exclusive work on when the process that held it was killed', async () => {
+it('lets another process start exclusive work when the process that ran it was killed', async () => {
   await using database = await createDatabase(postgres());
   await using store = await database.open();
   await using holder = runChild(['exclusive', database.url, 'holder']);

@@ -17,12 +17,12 @@ async function startService(config: string, more: Readonly<Record<string, string
   const env = { TOKEN, ...more };
   const address = `http://127.0.0.1:${port}`;
   const served = await startServiceProcess({ cwd: bench.folder, env, address, token: TOKEN });
-  // The service writes no record from now until its refresh.
+  // In this state, the idle service writes no record until its next refresh.
   await within(20_000, async () => expect((await served.target('db'))?.state).toBe('synced'));
   return { bench, served };
 }
 
-it('an idle service is not ready while its audit is not writable', async () => {
+it('an idle service becomes not ready when its audit is not writable', async () => {
   const { bench, served } = await startService('');
   await using _ = bench;
   await using service = served;
@@ -39,7 +39,7 @@ it('an idle service is not ready while its audit is not writable', async () => {
   expect((await service.stop()).code).toBe(0);
 }, 90_000);
 
-it('an idle service is not ready while PostgreSQL answers queries and rejects records', async () => {
+it('an idle service becomes not ready when PostgreSQL answers queries and rejects records', async () => {
   await using database = await createDatabase(postgres());
   const keys = 'keys: { fingerprint: [ { env: KEY } ] }\n';
   const audit = 'audit: { store: { kind: postgres, url: { env: DATABASE_URL } } }\n';

@@ -24,7 +24,10 @@ interface Harness extends AsyncDisposable {
   open(replica: string): Promise<AuditStore>;
 }
 
-/** Runs until the child kills itself at `dieAt`, or kills it while it works. Returns the last day it printed. */
+/**
+ * Runs retention in a child process. The child kills itself at the step `dieAt`. For `never`, this kills the child
+ * during its work. Returns the last day that the child printed.
+ */
 async function runChild(args: readonly string[], dieAt: string): Promise<number> {
   const child: ChildProcess = spawn(process.execPath, [SCRIPT, ...args, dieAt], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -44,7 +47,10 @@ async function runChild(args: readonly string[], dieAt: string): Promise<number>
   return day;
 }
 
-/** 0 is while the archive is written. 1 to 9 are before and after each port call that a prune makes afterwards. */
+/**
+ * The steps at which the child dies. Step 0 is during the writing of the archive. Steps 1 to 9 are before and after
+ * each port call of the prune that follows.
+ */
 const STEPS = ['never', ...Array.from({ length: 10 }, (_, n) => String(n)), 'never'];
 
 async function expectSurvival(harness: Harness): Promise<void> {
@@ -83,7 +89,7 @@ async function expectSurvival(harness: Harness): Promise<void> {
   for (const name of await archivedIn(archive))
     expect(await proveArchive(archive, name, keys)).toMatchObject({ ok: true, checkpoints: 1 });
   expect(crashesBeforePrune).toBeGreaterThanOrEqual(4);
-  // Writing the next segment removes the draft of a crash, so only the last crash can leave one.
+  // Each new segment removes the draft that a crash left. Only a draft of the last crash can remain.
   const drafts = (await readdir(archive)).filter((name) => name.endsWith('.part'));
   expect(drafts.length).toBeLessThanOrEqual(1);
   process.stdout.write(

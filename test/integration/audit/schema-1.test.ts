@@ -10,7 +10,7 @@ import { answersOf } from '../../audit/schema-1.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
-/** 61 records written by a program of schema 1. The last one is an intent without an outcome. */
+/** A store with 61 records, written by a program of schema 1. The last record is an intent without an outcome. */
 const FIXTURE = readFileSync(
   join(import.meta.dirname, '..', '..', 'audit', 'fixtures', 'postgres-schema-1.sql'),
   'utf8',
@@ -27,7 +27,7 @@ async function read(store: AuditStore): Promise<object> {
   return await answersOf(openStore);
 }
 
-it('reads a store of schema 1 unchanged, and then lets two replicas migrate it at once', async () => {
+it('reads a store of schema 1 without changes, and then lets two replicas migrate it at the same time', async () => {
   await using database = await oldDatabase();
   const before = await read(await database.open({ readOnly: true }));
   expect(before).toMatchObject({
@@ -54,14 +54,14 @@ it('waits while another replica migrates the store', async () => {
   await other.connect();
   await other.query(`select pg_advisory_lock(${lockKey('migrate')})`);
   const opened = database.open();
-  // Longer than the lock timeout of a statement.
+  // This is longer than the lock timeout of a statement.
   await other.query('select pg_sleep(4.5)');
   await other.end();
   await using store = await opened;
   expect(await store.append([entry()])).toMatchObject([{ sequence: 62 }]);
 });
 
-it('includes records that an older replica appends during the migration', async () => {
+it('keeps records that an older replica appends during the migration', async () => {
   await using database = await oldDatabase();
   const oldReplica = new Client({ connectionString: database.url });
   await oldReplica.connect();
@@ -76,14 +76,14 @@ it('includes records that an older replica appends during the migration', async 
   expect((await store.targets()).map(({ secret }) => secret)).toContain('late');
 });
 
-it('includes records that a program of schema 1 writes after the migration', async () => {
+it('keeps records that a program of schema 1 writes after the migration', async () => {
   await using database = await oldDatabase();
   await using store = await database.open();
   await store.append([entry()]);
   expect(await database.sql('select oldest_reader, oldest_writer from secretbridge.compatibility')).toEqual([
     { oldest_reader: 1, oldest_writer: 1 },
   ]);
-  // A program of schema 1 inserts only the columns that it knows.
+  // A program of schema 1 inserts only the columns of schema 1.
   const columns = `time, actor_kind, actor_name, request_id, action, outcome, code, mapping, namespace, secret,
     fingerprint_before, fingerprint_after, hash, record`;
   await database.sql(`set search_path = secretbridge;

@@ -11,10 +11,10 @@ import { isLong, KINDS, type Rows, tamperings } from '../../audit/tamperings.ts'
 import { postgres } from '../services/inject.ts';
 import { createDatabase, type Database } from './database.ts';
 
-/** Each kind once or twice. */
+/** In the short run, each kind of tampering occurs once or twice. */
 const COUNT = isLong ? 1_000 : 2 * KINDS;
 
-it(`reports kind and position of ${COUNT} random tamperings`, async () => {
+it(`reports the kind and the position of ${COUNT} random tamperings`, async () => {
   await using folder = await temporaryFolder();
   await using database = await createDatabase(postgres());
   await (await database.open())[Symbol.asyncDispose]();
@@ -70,7 +70,7 @@ it.each([
 });
 
 it('stores the same text and the same hashes as SQLite', async () => {
-  // Under the same clock, both stores write the same bytes for the same entries.
+  // With the same clock, both stores write the same bytes for the same entries.
   await using database = await createDatabase(postgres());
   await using folder = await temporaryFolder();
   const common = { instance: 'same', replica: 'same', clock: { now: () => 1_800_000_000_000 } };
@@ -81,7 +81,7 @@ it('stores the same text and the same hashes as SQLite', async () => {
   expect(await Array.fromAsync(one.storedRecords(1))).toEqual(await Array.fromAsync(other.storedRecords(1)));
 });
 
-/** Replaces the rows of the store directly. */
+/** Replaces the rows of the database directly. */
 async function putRows(database: Database, rows: Rows): Promise<void> {
   const statements = TABLES.flatMap((table) => [
     `delete from ${table};`,

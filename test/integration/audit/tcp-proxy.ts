@@ -2,30 +2,30 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { listen } from '../../fakes/loopback.ts';
 
-/** The fault that the proxy applies to a commit. */
+/** The fault at a commit. */
 export type CommitFault =
-  /** Cuts both ends. The server never receives the commit. */
+  /** The proxy cuts both connections, and the server never receives the commit. */
   | 'never sent'
-  /** Passes the commit on, and cuts the client before the answer. */
+  /** The server receives the commit, and the proxy cuts the client before the answer. */
   | 'not answered'
-  /** Cuts the client at once. The server receives the commit when `release` is called. */
+  /** The proxy cuts the client at once. The server receives the commit when the test calls `release`. */
   | 'sent late';
 
 /** A TCP proxy between a client and PostgreSQL that injects faults. */
 export interface TcpProxy extends AsyncDisposable {
-  /** The database URL with the address of the proxy. */
+  /** The URL of the database at the address of the proxy. */
   readonly url: string;
   /** Sets a fault for the next commit. Resolves when that commit arrives. */
   onCommit(fault: CommitFault): Promise<void>;
-  /** Sends the commit that was held back. */
+  /** Sends the delayed commit. */
   release(): void;
   /** Stops all traffic. New connections are accepted and get no answer. */
   freeze(): void;
-  /** Cuts new connections and keeps the open ones. */
+  /** Cuts new connections, and keeps the open ones. */
   refuse(): void;
   /** Cuts all connections, open and new. */
   disconnect(): void;
-  /** Passes traffic again. Cuts the open connections, so that clients connect again. */
+  /** Passes traffic again. Cuts the open connections to make clients connect again. */
   restore(): void;
   /** Cuts the open connections. */
   cut(): void;

@@ -24,12 +24,12 @@ function tls(serverName?: string) {
   return { tls: { caFile: server.caFile, serverName } };
 }
 
-it('connects with the configured authority and server name', async () => {
+it('connects by the configured authority and server name', async () => {
   await using store = await openAt(server.url, tls('audit.test'));
   expect(await store.append([entry()])).toHaveLength(1);
 });
 
-it.each(['require', 'verify-full'])('checks the server name with sslmode=%s', async (mode) => {
+it.each(['require', 'verify-full'])('checks the server name for sslmode=%s', async (mode) => {
   const url = `${server.url}?sslmode=${mode}`;
   await expect(openAt(url, tls('else.test'))).rejects.toMatchObject(failing('is for another name'));
   await expect(openAt(url, tls())).rejects.toMatchObject(failing('is for another name'));
@@ -39,7 +39,7 @@ it.each(['require', 'verify-full'])('checks the server name with sslmode=%s', as
   expect(await store.append([entry()])).toHaveLength(1);
 });
 
-it('checks only the authority with sslmode=verify-ca', async () => {
+it('checks only the authority for sslmode=verify-ca', async () => {
   await using store = await openAt(`${server.url}?sslmode=verify-ca`, tls());
   expect(await store.append([entry()])).toHaveLength(1);
   await using folder = await temporaryFolder();
@@ -50,7 +50,7 @@ it('checks only the authority with sslmode=verify-ca', async () => {
   );
 });
 
-it('is never replaced by a connection without TLS', async () => {
+it('never falls back to a connection without TLS', async () => {
   await expect(openAt(`${server.url}?sslmode=disable`)).rejects.toMatchObject(failing('refuses the user'));
   await expect(openAt(postgres().url, tls('audit.test'))).rejects.toMatchObject(failing('offers no TLS'));
   await using folder = await temporaryFolder();
@@ -59,7 +59,7 @@ it('is never replaced by a connection without TLS', async () => {
   });
 });
 
-it('is cut when the server freezes, and then reconnects', async () => {
+it('closes the connection when the server freezes, and reconnects', async () => {
   await using proxy = await startTcpProxy(server.url);
   await using store = await openAt(proxy.url, tls('audit.test'));
   await store.append([entry()]);

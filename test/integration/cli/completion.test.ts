@@ -11,7 +11,7 @@ import { openShell } from './shell.ts';
 
 const run = promisify(execFile);
 
-/** Typed lines, and the completed command for each. */
+/** The lines that a user types, and the command that completion must produce. */
 const COMPLETIONS = [
   ['secretbridge aud\tli\t--outp\tj\t', /^audit list --output[= ]json ?$/],
   ['secretbridge plan --config conf\t', /^plan --config config\.yaml ?$/],
@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Ensures that the shell is installed, or skips the test with the reason. */
+/** Installs a missing shell, or skips the test with the reason. */
 async function requireShell(name: string, context: TestContext): Promise<void> {
   try {
     await findOrInstall(
@@ -53,7 +53,7 @@ async function requireShell(name: string, context: TestContext): Promise<void> {
   }
 }
 
-/** Skips the test without `script` of util-linux. Other versions have other options. */
+/** Skips the test without the `script` command of util-linux, because other versions have other options. */
 async function requireTerminal(context: TestContext): Promise<void> {
   const { output } = await thisMachine.run('/usr/bin/script', ['--version']);
   if (!output.includes('util-linux')) context.skip('needs the command `script` of util-linux for a terminal');

@@ -4,14 +4,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 /** An interactive shell on a separate terminal, created by `script` of util-linux. */
 export interface Shell extends AsyncDisposable {
-  /** Types a line, including tabs. Returns the arguments that `secretbridge` was called with. */
+  /** Types a line, which may contain tabs. Returns the arguments of the resulting `secretbridge` call. */
   type(line: string): Promise<string>;
 }
 
-/** A generous limit for a busy machine. */
+/** A generous timeout for a busy machine. */
 const TIMEOUT_MS = 30_000;
 
-/** @param setUp Lines that load the completion. */
+/** @param setUp Lines that load the completion into the shell. */
 export async function openShell(command: string, setUp: readonly string[], home: string): Promise<Shell> {
   const env = { PATH: process.env.PATH, TERM: 'xterm', HOME: home };
   const child = spawn('/usr/bin/script', ['-qec', command, '/dev/null'], { env, cwd: home });
@@ -29,7 +29,7 @@ export async function openShell(command: string, setUp: readonly string[], home:
       await pause(20);
     }
   };
-  // The terminal echoes input, so the markers are split to keep them out of the echo.
+  // The terminal echoes its input. Splitting the markers keeps them out of the echo.
   child.stdin.write(`${[...setUp, `secretbridge() { printf '%s<%s>\\n' CAL''LED "$*"; }`].join('\n')}\n`);
   child.stdin.write(`printf '%s\\n' REA''DY\n`);
   await until(/READY/);

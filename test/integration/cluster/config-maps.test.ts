@@ -24,7 +24,7 @@ function locationOf({ configMaps }: Cluster, namespace: string, name: string) {
   });
 }
 
-it('keeps the checkpoints of all replicas in one ConfigMap with the rights that rbac prints', async () => {
+it('stores the checkpoints of all replicas in one ConfigMap, with only the rights that rbac prints', async () => {
   await using harness = await openReal({ checkpoints: [{ name: 'proof' }] });
   const { kubeconfig, ownNamespace } = harness;
   const open = () => createKubernetesCluster({ kubeconfig, context: undefined, env: {}, clock: systemClock });
@@ -41,7 +41,7 @@ it('keeps the checkpoints of all replicas in one ConfigMap with the rights that 
   await locations[2]?.checkWritable();
   expect(await one.configMaps?.read(ownNamespace, 'proof')).toEqual(before);
 
-  // Foreign data stays.
+  // Data of other writers stays.
   const path = `/api/v1/namespaces/${ownNamespace}/configmaps/proof`;
   const response = await admin()('GET', path);
   expect(response.status).toBe(200);

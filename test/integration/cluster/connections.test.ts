@@ -31,14 +31,14 @@ it('makes 2,000 requests over few TLS connections without growing memory', async
     collect();
     const growth = process.memoryUsage().heapUsed - before;
     expect(connections).toBeLessThanOrEqual(32);
-    // One agent for each request, as in the client library, would use 54 MB.
+    // The agents of the client library, one for each request, would use 54 MB.
     expect(growth).toBeLessThan(4_000_000);
   } finally {
     unsubscribe('undici:client:connected', count);
   }
 });
 
-it('sends one request for each call, and an unchanged PUT keeps the resource version', async () => {
+it('sends one request for each call, and keeps the resource version at a PUT without changes', async () => {
   await using h = await openReal();
   const id = { namespace: h.namespace, secret: 'app' };
   const before = await kubernetes().requestCounts();
@@ -48,7 +48,7 @@ it('sends one request for each call, and an unchanged PUT keeps the resource ver
     kind: 'written',
     resourceVersion: live.resourceVersion,
   });
-  // The server counts a request after its answer.
+  // The server counts a request after answering it.
   await expect
     .poll(async () => countsBetween(before, await kubernetes().requestCounts()))
     .toMatchObject({ 'POST secrets': 1, 'PUT secrets': 1, 'GET secrets': 1 });
@@ -56,7 +56,7 @@ it('sends one request for each call, and an unchanged PUT keeps the resource ver
 
 it('trusts NODE_EXTRA_CA_CERTS in addition to the CA of the kubeconfig', async () => {
   await using h = await openReal();
-  // A CA that signed no certificate of this test.
+  // This CA signed no certificate of this test.
   const ca = Buffer.from(rootCertificates[0] ?? '').toString('base64');
   const path = await variant(h.kubeconfig, ({ clusters }) => {
     Object.assign(clusters[0]?.cluster ?? {}, { 'certificate-authority-data': ca });

@@ -7,7 +7,7 @@ import { change, dataAsText, manifest, readNow } from '../../conformance/cluster
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { admin, openReal } from './harness.ts';
 
-it('writes manifests that kubectl can apply, new and changed', async () => {
+it('writes manifests that kubectl can apply, for new and for changed Secrets', async () => {
   await using h = await openReal();
   const path = await mkdtemp(join(tmpdir(), 'secretbridge-directory-'));
   const directory = createDirectoryCluster({ path, clock: { now: () => 0 } });

@@ -43,7 +43,8 @@ describe('a real API server', () => {
       201,
       'quota',
     );
-    // No controller counts usage here, and a quota without a status is not enforced.
+    // This cluster has no controller that counts usage, and the API server enforces no quota without a status. The test
+    // writes the status.
     const status = { ...quota, status: { hard: { 'count/secrets': '0' }, used: { 'count/secrets': '0' } } };
     const path = `/api/v1/namespaces/${h.namespace}/resourcequotas/none/status`;
     const headers = { 'content-type': 'application/merge-patch+json' };
@@ -79,7 +80,7 @@ describe('a real API server', () => {
     };
     assertStatus(await admin()('POST', `${api}/validatingadmissionpolicies`, policy), 201, 'policy');
     assertStatus(await admin()('POST', `${api}/validatingadmissionpolicybindings`, binding), 201, 'binding');
-    // The policy takes effect after a moment. Until then a dry run succeeds.
+    // The policy takes effect after a moment. Until then, a dry run succeeds.
     const path = `/api/v1/namespaces/${h.namespace}/secrets?dryRun=All`;
     const probe = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'probe' } };
     await expect.poll(async () => (await admin()('POST', path, probe)).status, { timeout: 20_000 }).toBe(403);
@@ -136,7 +137,7 @@ describe('a real API server', () => {
       manifest({ data: new Map([['big', SecretValue.fromBytes(Buffer.alloc(bytes, 'x'))]]) });
     await expect(h.cluster.create(app(h), big(1024 * 1024 + 1))).rejects.toMatchObject({ code: 'TOO_LARGE' });
     await expect(h.cluster.create(app(h), big(8 * 1024 * 1024))).rejects.toMatchObject({ code: 'TOO_LARGE' });
-    // The API server does not count the names of keys, but etcd does.
+    // The API server ignores the names of keys when it checks the size, but etcd counts them.
     const many = (keys: number) =>
       manifest({
         data: new Map(
@@ -177,8 +178,8 @@ describe('a real API server', () => {
   });
 });
 
-describe('an unusable cluster', () => {
-  it('is CLUSTER_FORBIDDEN with a wrong token', async () => {
+describe('a connection to the cluster', () => {
+  it('fails with CLUSTER_FORBIDDEN for a wrong token', async () => {
     await using h = await openReal();
     const path = await variant(h.kubeconfig, (config) => Object.assign(userIn(config), { token: 'wrong' }));
     await using cluster = await connect(path);
@@ -187,7 +188,7 @@ describe('an unusable cluster', () => {
     expect(error).toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail: expect.stringContaining('identity') });
   });
 
-  it('is CLUSTER_UNAVAILABLE with a TLS error when an unknown CA signed the certificate', async () => {
+  it('fails with CLUSTER_UNAVAILABLE and a TLS error when an unknown CA signed the certificate', async () => {
     await using h = await openReal();
     const path = await variant(h.kubeconfig, (config) =>
       Object.assign(clusterIn(config), {
@@ -201,7 +202,7 @@ describe('an unusable cluster', () => {
     });
   });
 
-  it('is CLUSTER_UNAVAILABLE when the certificate does not match `tls-server-name`', async () => {
+  it('fails with CLUSTER_UNAVAILABLE when the certificate does not match `tls-server-name`', async () => {
     await using h = await openReal();
     const withServerName = (name: string) =>
       variant(h.kubeconfig, (config) => Object.assign(clusterIn(config), { 'tls-server-name': name }));
@@ -213,7 +214,7 @@ describe('an unusable cluster', () => {
     await expect(right.ping()).resolves.toBeDefined();
   });
 
-  it('is CLUSTER_UNAVAILABLE with the reason when no server answers', async () => {
+  it('fails with CLUSTER_UNAVAILABLE and the reason when no server answers', async () => {
     await using h = await openReal();
     const withServer = (server: string) =>
       variant(h.kubeconfig, (config) => Object.assign(clusterIn(config), { server }));
@@ -229,7 +230,7 @@ describe('an unusable cluster', () => {
     });
   });
 
-  it('reports the time of the API server with the ping', async () => {
+  it('returns the time of the API server with a ping', async () => {
     await using h = await openReal();
     const { time = 0 } = await h.cluster.ping();
     expect(Math.abs(time - Date.now())).toBeLessThan(5_000);
@@ -237,7 +238,7 @@ describe('an unusable cluster', () => {
 });
 
 describe("the bridge's own namespace", () => {
-  it('provides the keys only of Secrets that the configuration refers to', async () => {
+  it('gives access only to keys of Secrets that the configuration refers to', async () => {
     await using h = await openReal();
     expect(h.cluster.ownNamespace()).toBe(h.ownNamespace);
     expect(h.cluster.inCluster).toBe(false);

@@ -14,22 +14,22 @@ import { assertStatus } from '../services/kubernetes-api.ts';
 type Raw = Readonly<Record<string, unknown>>;
 
 export interface RealHarness extends ClusterHarness {
-  /** The path of its Role. */
+  /** The API path of its Role. */
   readonly role: string;
   readonly kubeconfig: string;
   readonly ownNamespace: string;
   /** Deletes the ClusterRoleBinding `secretbridge-<instance>-<name>`. */
   unbind(name: string): Promise<void>;
-  /** Binds the ClusterRole of that name in one namespace. */
+  /** Binds the ClusterRole with this name in one namespace. */
   bindIn(namespace: string, name: string): Promise<void>;
 }
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 
-/** Requests as the administrator, who acts as another writer. */
+/** Sends requests as the administrator, who acts as another writer. */
 export const admin = () => kubernetes().request;
 
-/** A new namespace, and an identity with only the rights that `rbac` prints for these Secrets. */
+/** Creates a namespace and an identity with only the rights that `rbac` prints for these Secrets. */
 export async function openReal(rights: Partial<RbacInput> = {}): Promise<RealHarness> {
   const suffix = randomBytes(4).toString('hex');
   const namespace = `cluster-${suffix}`;
@@ -133,7 +133,7 @@ export async function grant(input: RbacInput): Promise<() => Promise<void>> {
   };
 }
 
-/** The authorizer learns of a new Role through a watch after a moment. */
+/** The authorizer receives a new Role through a watch, so the Role takes effect after a moment. */
 async function untilAllowed(cluster: Cluster, namespace: string): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (!(await cluster.checkAccess({ namespace, verb: 'create' }))) {

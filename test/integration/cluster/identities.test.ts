@@ -22,8 +22,8 @@ async function tokenOf(h: RealHarness, audiences: readonly string[]): Promise<Se
   return SecretValue.fromText(answer.body.status.token);
 }
 
-describe('Kubernetes identities with the printed rights', () => {
-  it('are recognized only by tokens for our audience', async () => {
+describe('Kubernetes identities, with only the rights that rbac prints,', () => {
+  it('are accepted only with tokens for our audience', async () => {
     await using h = await openReal({ reviews: true });
     const identities = identitiesOf(h);
     const review = (token: SecretValue) => identities.review(token, 'secretbridge');
@@ -42,7 +42,7 @@ describe('Kubernetes identities with the printed rights', () => {
     expect(await review(SecretValue.fromText('not-a-token'))).toBeUndefined();
   });
 
-  it('may use the roles that RBAC grants', async () => {
+  it('may act in the roles that RBAC grants', async () => {
     await using h = await openReal({ reviews: true });
     const identities = identitiesOf(h);
     const name = `role-${h.namespace}`;
@@ -68,7 +68,7 @@ describe('Kubernetes identities with the printed rights', () => {
     await admin()('DELETE', `${RBAC}/clusterroles/${name}`);
   });
 
-  it('need the right to create reviews', async () => {
+  it('fail with CLUSTER_FORBIDDEN without the right to create reviews', async () => {
     await using h = await openReal();
     const review = identitiesOf(h).review(SecretValue.fromText('a-token'), 'secretbridge');
     await expect(review).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });

@@ -9,7 +9,7 @@ import { openReal } from './harness.ts';
 
 describeCluster('the cluster on a real API server', () => openReal());
 
-// With a selector and the wider scope, because `list` cannot be limited to names.
+// Uses a selector and scope `namespace`, because RBAC cannot limit `list` to names.
 describeLists('the cluster on a real API server', () => {
   const selected = CONFORMANCE_SECRETS.map((secret) => ({ secret, deletes: true }));
   return openReal({

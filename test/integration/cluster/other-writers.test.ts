@@ -12,7 +12,7 @@ const LABEL = { name: 'secretbridge.dev/instance', value: 'test' };
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 const foreign = ({ namespace }: RealHarness) => ({ namespace, secret: 'foreign' });
 
-/** Applies as `kubectl apply --server-side` does, under another field manager. */
+/** Applies like `kubectl apply --server-side`, with another field manager. */
 async function apply(h: RealHarness, manager: string, data: Record<string, string>, force = false) {
   const encoded = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, base64(value)]));
   const body = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'foreign' }, data: encoded };
@@ -21,7 +21,7 @@ async function apply(h: RealHarness, manager: string, data: Record<string, strin
 }
 
 describe('a merge next to other field managers', () => {
-  it('keeps keys of other managers, and gives up keys that they force', async () => {
+  it('keeps keys of other managers, and gives up keys that another manager applies with force', async () => {
     await using h = await openReal();
     assertStatus(await apply(h, 'kubectl', { theirs: '1', both: '2' }), 201, 'apply');
     const merge = async (data: Record<string, string>) =>
@@ -31,14 +31,14 @@ describe('a merge next to other field managers', () => {
     assertStatus(await apply(h, 'kubectl', { theirs: '1', ours: 'y' }), 409, 'apply');
     assertStatus(await apply(h, 'kubectl', { theirs: '1', ours: 'y' }, true), 200, 'apply');
     const live = await readNow(h.cluster, foreign(h));
-    // The other manager released `both` and took `ours`, so we own only `both`.
+    // The other manager released `both` and took over `ours`, so we own only `both`.
     expect(h.cluster.mergedKeys(live, OURS)).toEqual(['both']);
     expect(dataAsText(live.data)).toEqual({ theirs: '1', both: '2', ours: 'y' });
     expect((await merge({})).kind).toBe('written');
     expect(dataAsText((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: 'y' });
   });
 
-  it('takes no key after the managed fields were cleared', async () => {
+  it('takes over no key after the managed fields were cleared', async () => {
     await using h = await openReal();
     await h.put(foreign(h), { data: { theirs: base64('1') } });
     const merge = async (data: Record<string, string>) =>
@@ -68,7 +68,7 @@ describe('a merge next to other field managers', () => {
     expect((await readNow(h.cluster, foreign(h))).labels).toEqual({});
   });
 
-  it('never creates a missing Secret, even with the right to create', async () => {
+  it('does not create a missing Secret, even with the right to create', async () => {
     await using admin = await connect(kubernetes().kubeconfig);
     await using h = await openReal();
     await h.put(foreign(h), { data: {} });
@@ -80,7 +80,7 @@ describe('a merge next to other field managers', () => {
 });
 
 describe('a removal on a real API server', () => {
-  it('counts when finalizers keep the Secret terminating', async () => {
+  it('succeeds when finalizers keep the Secret terminating', async () => {
     await using h = await openReal();
     await h.cluster.create(foreign(h), manifest());
     await h.edit(foreign(h), { metadata: { finalizers: ['example.com/keep'] } });
@@ -93,7 +93,7 @@ describe('a removal on a real API server', () => {
     expect(await h.cluster.read(foreign(h))).toBeUndefined();
   });
 
-  it('needs the right to delete, which only a deleting mapping grants', async () => {
+  it('needs the right to delete, which `rbac` prints only for mappings that delete', async () => {
     await using h = await openReal();
     const { namespace } = h;
     assertStatus(
@@ -114,14 +114,14 @@ describe('a removal on a real API server', () => {
     expect(await h.raw(foreign(h))).toBeDefined();
   });
 
-  it('never removes a Secret that was edited after the read', async () => {
+  it('does not remove a Secret that was edited after the read', async () => {
     await using h = await openReal();
     for (let round = 0; round < 15; round += 1) {
       await h.cluster.create(foreign(h), manifest());
       const live = await readNow(h.cluster, foreign(h));
       const edit = h.edit(foreign(h), { data: { round: base64(`${round}`) } }).then(
         () => 'edited' as const,
-        // 404 means that the removal was first.
+        // 404 means that the removal happened first.
         () => 'gone' as const,
       );
       const [removed, edited] = await Promise.all([h.cluster.remove(live), edit]);
@@ -135,20 +135,20 @@ describe('a removal on a real API server', () => {
 });
 
 describe('rights', () => {
-  it('for names allow neither lists nor namespaces', async () => {
+  it('for named targets allow neither lists nor access to namespaces', async () => {
     await using h = await openReal();
     const error = { code: 'CLUSTER_FORBIDDEN' };
     await expect(h.cluster.list(h.namespace, LABEL)).rejects.toMatchObject(error);
     await expect(h.cluster.namespaces({ team: 'a' })).rejects.toMatchObject(error);
   });
 
-  it('for a namespace allow a list only there', async () => {
+  it('for a namespace allow lists only in that namespace', async () => {
     await using h = await openReal({ scope: 'namespace' });
     expect(await h.cluster.list(h.namespace, LABEL)).toEqual([]);
     await expect(h.cluster.list('default', LABEL)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
   });
 
-  it('for a selector can be bound in single namespaces, as the printed comment says', async () => {
+  it('for a selector can be bound in single namespaces, as a comment in the printed manifest explains', async () => {
     const selected: RbacInput['selected'] = [{ secret: 'app', deletes: true }];
     await using h = await openReal({ targets: [], selected });
     await using other = await openReal();

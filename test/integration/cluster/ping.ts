@@ -1,4 +1,4 @@
-// Runs as a separate process, because Node reads NODE_EXTRA_CA_CERTS at its start.
+// This runs as a separate process, because Node reads NODE_EXTRA_CA_CERTS only at its start.
 import { createKubernetesCluster } from '../../../src/cluster/kubernetes.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { toAppError } from '../../../src/core/errors.ts';

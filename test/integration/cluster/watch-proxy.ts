@@ -5,10 +5,10 @@ import { Agent, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { kubernetes } from '../services/inject.ts';
 
-/** Answers the next request of its kind, or returns another path to request. */
+/** Answers the next request of its kind itself, or returns another path to request. */
 type Plan = (incoming: IncomingMessage, outgoing: ServerResponse) => string | undefined;
 
-/** A proxy for watches in front of the real API server. It can inject faults and forward byte by byte. */
+/** A proxy for watches in front of the real API server. It can inject faults and forward answers byte by byte. */
 export interface WatchProxy extends AsyncDisposable {
   readonly address: string;
   readonly requests: readonly {
@@ -18,7 +18,7 @@ export interface WatchProxy extends AsyncDisposable {
   next(kind: 'list' | 'watch', plan: Plan): void;
   /** Cuts the open streams. */
   cut(): void;
-  /** Stops the open streams silently. */
+  /** Stops forwarding the open streams, without closing them. */
   freeze(): void;
   inject(text: string): void;
   drip: boolean;

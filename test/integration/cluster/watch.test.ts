@@ -65,20 +65,20 @@ async function open(
       await real.edit(id, { data: { password: Buffer.from(`edit ${edits}`).toString('base64') } });
       return (await readNow(real.cluster, id)).resourceVersion;
     },
-    /** Edits the Secret, and expects the event. */
+    /** Edits the Secret, and waits for the event. */
     async expectNextEvent(timeoutMs?: number) {
       const version = await this.edit();
       await log.until(({ now: current }) => current().get('app')?.resourceVersion === version, timeoutMs);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-  // Waits for an event, so that the stream is open before a test injects a fault.
+  // An event proves that the stream is open before a test injects a fault.
   await h.expectNextEvent();
   return h;
 }
 
 describe('a watch of a real API server', () => {
-  it('reports an edit within a second, also byte by byte', async () => {
+  it('reports an edit within a second, even when the answer arrives byte by byte', async () => {
     await using h = await open();
     await h.expectNextEvent(1_000);
     h.proxy.drip = true;
@@ -86,7 +86,7 @@ describe('a watch of a real API server', () => {
     expect(h.log.errors).toEqual([]);
   });
 
-  it('continues after a cut without a list and without losing an event', async () => {
+  it('continues after a cut without a new list and without losing an event', async () => {
     await using h = await open();
     await h.expectNextEvent();
     h.proxy.cut();
@@ -96,7 +96,7 @@ describe('a watch of a real API server', () => {
     expect(h.log.records.filter(({ kind }) => kind === 'changed')).toHaveLength(4);
   });
 
-  it('detects a half-open connection by its silence, and reports missed events', async () => {
+  it('detects a half-open connection by its silence, and reports the missed events', async () => {
     await using h = await open({ silenceMs: 700 });
     h.proxy.freeze();
     await h.expectNextEvent(3_000);
@@ -106,14 +106,14 @@ describe('a watch of a real API server', () => {
   it('lists again when the resource version has expired', async () => {
     await using h = await open();
     await h.expectNextEvent();
-    // Injects the answer of the API server, whose real history lasts too long for a test.
+    // Injects the API server's answer, because its real history lasts too long for a test.
     const object = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Expired', code: 410 };
     h.proxy.inject(`${JSON.stringify({ type: 'ERROR', object })}\n`);
     await h.log.until(({ listCount }) => listCount() === 2);
     await h.expectNextEvent();
   });
 
-  it('waits as long as a 429 demands, and continues', async () => {
+  it('waits for the duration in a 429 answer, and continues', async () => {
     await using h = await open();
     h.proxy.next('watch', (_, outgoing) => {
       const body = {
@@ -185,7 +185,7 @@ describe('a watch of a real API server', () => {
     await h.opened(3);
     expect(h.proxy.requests.at(-1)?.headers.authorization).toBe(`Bearer ${renewed}`);
     await h.expectNextEvent();
-    // The cut is the only reported failure.
+    // Only the cut connection was reported as a failure.
     expect(h.log.errors).toHaveLength(1);
   });
 });

@@ -76,7 +76,7 @@ async function untilAllowed(h: Awaited<ReturnType<typeof open>>, kind: WorkloadK
   await expect.poll(read, { timeout: 10_000 }).toBe('allowed');
 }
 
-describe('workloads on a real API server, with the printed rights', () => {
+describe('the workloads port on a real API server, with the rights that rbac prints,', () => {
   it.each(APPS)(
     'reads a %s, restarts it by its pod template, and reports the rollout until it ends',
     async (kind) => {
@@ -90,7 +90,7 @@ describe('workloads on a real API server, with the printed rights', () => {
       await finishRollout(h, kind);
       expect(await h.workloads.read(id)).toMatchObject({ rolling: false });
       if (live === undefined) throw new Error('the workload was not created');
-      // A controller wrote to it after the read, which must not cause a conflict.
+      // A controller wrote to the workload after the read. That must not cause a conflict.
       expect(await h.workloads.annotatePods(live, { [MARK]: 'v1' })).toBe('written');
       const after = await h.workloads.read(id);
       expect(after).toMatchObject({ podAnnotations: { theirs: '1', [MARK]: 'v1' }, rolling: true });
@@ -106,7 +106,7 @@ describe('workloads on a real API server, with the printed rights', () => {
     },
   );
 
-  it('does not restart a deleted workload or its successor of the same name', async () => {
+  it('does not restart a deleted workload or a successor with the same name', async () => {
     await using h = await open(namedRestarts);
     await untilAllowed(h, 'Deployment');
     const live = await h.workloads.read(await createWorkload(h, 'Deployment'));

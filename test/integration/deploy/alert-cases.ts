@@ -1,14 +1,14 @@
-/** Series in promtool notation, by name and labels. */
+/** The values of each series in promtool notation, by the name and labels of the series. */
 type Series = Readonly<Record<string, string>>;
 
 export interface AlertCase {
   readonly alert: string;
-  /** Evaluation time. A series has one value a minute, starting at time 0. */
+  /** The evaluation time. Each series has one value per minute, starting at time 0. */
   readonly at: string;
   readonly fires: Series;
   /** The alerts that fire. */
   readonly expected: readonly { readonly labels: Series; readonly description: string }[];
-  /** Sets of series that must not fire the alert. */
+  /** Sets of series for which the alert must not fire. */
   readonly quiet: readonly Series[];
 }
 
@@ -19,7 +19,7 @@ const target = 'mapping="db", namespace="pay"';
 const inTarget = { job: 'b', mapping: 'db', namespace: 'pay' };
 const DAY = 86_400;
 
-/** One case for each rule: series that fire it, the expected description, and series that do not. */
+/** One case for each rule: series that make the alert fire, the expected description, and series that do not. */
 export const ALERT_CASES: readonly AlertCase[] = [
   {
     alert: 'SecretbridgeDown',
@@ -62,12 +62,12 @@ export const ALERT_CASES: readonly AlertCase[] = [
     },
     expected: [{ labels: { job: 'b' }, description: 'The last check of a store ended 1h 59m 0s ago.' }],
     quiet: [
-      // One of two processes still runs cycles.
+      // One of two processes still runs sync cycles.
       {
         [series('secretbridge_last_cycle_timestamp_seconds', 'instance="1"')]: '0+60x120',
         [series('secretbridge_last_cycle_timestamp_seconds', 'instance="2"')]: '0x120',
       },
-      // No cycle has ended yet.
+      // No sync cycle has ended yet.
       { [series('secretbridge_build_info', 'version="1"')]: '1x120' },
     ],
   },

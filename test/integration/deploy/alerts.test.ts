@@ -31,7 +31,9 @@ function ruleOf(alert: string) {
   return match;
 }
 
-/** The promtool tests of a case: one that fires, and one for each quiet set. */
+/**
+ * Returns the promtool tests of a case: one for the alert that fires, and one for each set of series without an alert.
+ */
 function promtoolTestsOf({ alert, at, fires, expected, quiet }: AlertCase) {
   const { labels, annotations } = ruleOf(alert);
   const testOf = (series: AlertCase['fires'], alerts: readonly object[]) => ({
@@ -55,7 +57,7 @@ describe('the alerts', () => {
     if (promtool === undefined) skip('needs promtool, or apt-get to fetch it');
   });
 
-  /** Runs promtool and returns its output. @throws with its error output */
+  /** Runs promtool and returns its output. @throws with the error output of promtool */
   async function check(...args: readonly string[]): Promise<string> {
     const { stdout } = await run(promtool ?? '', args);
     return stdout;
@@ -66,7 +68,7 @@ describe('the alerts', () => {
   });
 
   it.skipIf(!isHelmAvailable)(
-    `are valid rules for Prometheus when the chart renders them${HELM_NOTE}`,
+    `are valid rules for Prometheus when rendered by the chart${HELM_NOTE}`,
     async () => {
       const { spec } = findOne(await renderSet('monitoring'), 'PrometheusRule');
       await using bench = await openBench();
@@ -77,13 +79,13 @@ describe('the alerts', () => {
     },
   );
 
-  it('have one case each', () => {
+  it('have exactly one test case each', () => {
     expect(ALERT_CASES.map(({ alert }) => alert)).toEqual(rules.map(({ alert }) => alert));
     for (const { quiet } of ALERT_CASES) expect(quiet.length).toBeGreaterThan(0);
   });
 
   it.each(ALERT_CASES.map((alertCase) => [alertCase.alert, alertCase] as const))(
-    '%s fires only when it should',
+    'fire only when they should: %s',
     async (_, alertCase) => {
       await using bench = await openBench();
       const document = { rule_files: [path], evaluation_interval: '1m', tests: promtoolTestsOf(alertCase) };
@@ -92,7 +94,7 @@ describe('the alerts', () => {
     },
   );
 
-  it('fails in promtool when a rule does not fire', async () => {
+  it('fail in promtool when a rule does not fire', async () => {
     await using bench = await openBench();
     const [heldCase] = ALERT_CASES.filter(({ alert }) => alert === 'SecretbridgeHeld');
     if (heldCase === undefined) throw new Error('no case for SecretbridgeHeld');
@@ -102,7 +104,7 @@ describe('the alerts', () => {
     await expect(check('test', 'rules', join(bench.folder, 'test.yaml'))).rejects.toThrow();
   });
 
-  it('and the dashboard use valid PromQL', async () => {
+  it('use valid PromQL, and so does the dashboard', async () => {
     await using bench = await openBench();
     const rules = expressionsOf(readDashboard()).map((text, index) => ({
       record: `panel:${index}`,

@@ -25,7 +25,7 @@ const jobsOf = (objects: readonly Rendered[]) =>
   objects.filter(({ kind }) => kind === 'Job').map(({ metadata }) => metadata.name);
 
 describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
-  it('binds the rights of a selector only in the namespaces listed in the values', async () => {
+  it('binds the rights of a selector only in the namespaces that the values list', async () => {
     const bindings = (await renderSet('selector-narrow')).filter(
       ({ kind, metadata }) => kind.endsWith('Binding') && metadata.name.endsWith('-selected'),
     );
@@ -35,7 +35,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     ]);
   });
 
-  it('keeps the SQLite audit on a claim that outlives the release, and runs one pod at a time', async () => {
+  it('stores the SQLite audit on a claim that outlives the release, and runs one pod at a time', async () => {
     const objects = await render();
     const deployment = findOne(objects, 'Deployment');
     expect(deployment.spec).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
@@ -46,7 +46,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     expect(mounts).toContainEqual({ name: 'state', mountPath: '/var/lib/secretbridge' });
   });
 
-  it('spreads replicas over nodes, and allows one to be down', async () => {
+  it('spreads replicas over nodes, and tolerates one that is down', async () => {
     const objects = await renderSet('replicas');
     const deployment = bridgeOf(objects);
     expect(deployment.spec).toMatchObject({ replicas: 3, strategy: { type: 'RollingUpdate' } });
@@ -172,7 +172,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     expect(valid.output).not.toContain('goes on');
   });
 
-  it('mounts the audit volume only in the running pod', async () => {
+  it('mounts the audit volume only in the pod of the service', async () => {
     const objects = await renderSet('default');
     for (const [kind, name] of [
       ['Job', 'b-secretbridge-doctor'],
@@ -184,7 +184,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     }
   });
 
-  it('has a test that fails while the service is not ready', async () => {
+  it('includes a Helm test that fails while the service is not ready', async () => {
     let status = 503;
     const server = createServer((request, response) => {
       response.statusCode = request.url === '/readyz' ? status : 404;
@@ -210,7 +210,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     }
   });
 
-  it('has an Ingress with the certificate of its host', async () => {
+  it('creates an Ingress with the certificate of its host', async () => {
     expect(findOne(await renderSet('ingress'), 'Ingress').spec).toEqual({
       ingressClassName: 'nginx',
       tls: [{ hosts: ['secretbridge.internal'], secretName: 'secretbridge-tls' }],
@@ -231,7 +231,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     });
   });
 
-  it('applies the alert settings, and watches only this installation', async () => {
+  it('applies the alert settings, and limits the alerts to this installation', async () => {
     const { spec, metadata } = findOne(await renderSet('monitoring'), 'PrometheusRule');
     expect(metadata.labels).toMatchObject({ release: 'prometheus' });
     const { groups } = spec as {
@@ -248,7 +248,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     );
   });
 
-  it('has the dashboard in a ConfigMap that the sidecar finds', async () => {
+  it('creates a ConfigMap with the dashboard that the Grafana sidecar finds', async () => {
     const map = findOne(await renderSet('monitoring'), 'ConfigMap', 'b-secretbridge-dashboard');
     expect(map.metadata).toMatchObject({
       labels: { grafana_dashboard: '1' },

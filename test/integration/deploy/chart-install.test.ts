@@ -23,7 +23,7 @@ const mappingTo = (name: string, namespace: string) => ({
   data: { KEY: { store: 'team', key: name } },
 });
 
-/** A release `r` in its own namespace under Pod Security `restricted`, with Helm commands for it. */
+/** A release `r` in its own namespace with Pod Security level `restricted`, and Helm commands for it. */
 async function openRelease(namespace: string) {
   const bench = await openBench();
   const api = kubernetes();
@@ -40,14 +40,14 @@ async function openRelease(namespace: string) {
     async get<Body = { items: { metadata: { name: string } }[] }>(path: string, group = '/api/v1') {
       return api.request<Body>('GET', `${group}/namespaces/${namespace}/${path}`);
     },
-    /** Does not wait for ready pods, because the API server of the tests runs none. */
+    /** Runs Helm without waiting for ready pods, because the test cluster runs no pods. */
     async helm(verb: 'install' | 'upgrade', settings: object, jobResult: JobResult): Promise<string> {
       await writeFile(values, stringify(settings));
       return withJobController(api, namespace, jobResult, () =>
         helm(verb, 'r', CHART, ...connectionArgs, '--values', values, '--timeout', '60s'),
       );
     },
-    /** Installs without hooks. Returns the whole output, including warnings of the API server. */
+    /** Installs the chart without hooks. Returns all output, including warnings of the API server. */
     async apply(path: string): Promise<string> {
       const args = ['install', 'r', CHART, ...connectionArgs, '--values', path, '--no-hooks'];
       const { stdout, stderr } = await promisify(execFile)(await installFromLayer('helm'), args);
@@ -63,7 +63,7 @@ const PATHS = {
 };
 
 describe.skipIf(!isHelmAvailable)(`a release${HELM_NOTE}`, () => {
-  it('is checked before the installation, and with its new rights before an upgrade', async () => {
+  it('is checked before the installation, and checked with its new rights before an upgrade', async () => {
     const namespace = 'release-a';
     const { request } = kubernetes();
     for (const name of ['release-a-one', 'release-a-two'])
@@ -122,7 +122,7 @@ describe.skipIf(!isHelmAvailable)(`a release${HELM_NOTE}`, () => {
     expect(jobs.slice(1)).toEqual(['r-secretbridge-check', 'r-secretbridge-doctor']);
     expect(await rolesIn('release-a-two')).toEqual(['secretbridge-r']);
     expect(await rolesIn('release-a-one')).toEqual(['secretbridge-r']);
-    // A new account would invalidate the tokens of running pods.
+    // A new ServiceAccount would invalidate the tokens of running pods.
     expect(await account()).toBe(before);
 
     await expect(release.helm('upgrade', one, async () => 'fails')).rejects.toThrow();
@@ -147,7 +147,7 @@ describe.skipIf(!isHelmAvailable)(`a release${HELM_NOTE}`, () => {
     ).rejects.toThrow(/doctor/);
     expect(await deployment()).toBe(1);
     const jobs = await release.get('jobs', '/apis/batch/v1');
-    // The failed Job is kept for its log.
+    // The failed Job stays, so its log remains readable.
     expect(jobs.body.items.map(({ metadata }) => metadata.name)).toContain('r-secretbridge-doctor');
   });
 
@@ -158,7 +158,7 @@ describe.skipIf(!isHelmAvailable)(`a release${HELM_NOTE}`, () => {
     await using release = await openRelease(`release-${name}`);
     const output = await release.apply(VALUE_SETS.get(name) ?? '');
     expect(output).toContain('STATUS: deployed');
-    // Pod Security warns about pods that it will not admit.
+    // Pod Security prints a warning for pods that it would not admit.
     expect(output).not.toMatch(/warning|would violate/i);
     await release.uninstall();
   }

@@ -14,8 +14,8 @@ interface Rule {
 }
 
 /**
- * Formats a rule as `10.0.0.1/32 10.0.0.2/32 :443`. `*` is any address, `@name` a namespace, `pods` selected pods in
- * it.
+ * Formats a rule as `10.0.0.1/32 10.0.0.2/32 :443`. `*` means any address, `@name` a namespace, and `pods` the selected
+ * pods of a namespace.
  */
 function textOf({ to, ports }: Rule): string {
   const peers = (to ?? []).map(
@@ -42,7 +42,7 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
       ...ALWAYS,
       '192.0.2.10/32 :8200',
       '2001:db8::1/128 :8201',
-      // The pods behind a Service may listen on another port.
+      // The pods of a Service may listen on another port than the Service.
       '@vault :*',
       '@openbao :*',
       '10.1.0.0/24 :443',
@@ -55,7 +55,7 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
     ]);
   });
 
-  it('allows ingress from the configured peers and from its own test', async () => {
+  it("allows ingress from the configured peers and from the chart's own test", async () => {
     const { ingress } = await policyOf('network-literals');
     expect(ingress).toEqual([
       {
@@ -76,11 +76,11 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
     ]);
   });
 
-  it('allows egress to the login endpoints and node identity of AWS', async () => {
+  it('allows egress to AWS login endpoints and to the node identity of AWS', async () => {
     const { egress } = await policyOf('aws-identity');
     expect(egress).toEqual([
       ...ALWAYS,
-      // AWS services have only host names.
+      // AWS services have host names and no fixed addresses.
       '* :443',
       '169.254.169.254/32 :80',
       '169.254.170.23/32 :80',
@@ -111,7 +111,7 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
     ]);
   });
 
-  it('allows egress to the bundled Redis, which accepts only the bridge', async () => {
+  it('allows egress to the bundled Redis, which accepts connections only from the bridge', async () => {
     const { egress } = await policyOf('placement');
     expect(egress).toEqual([...ALWAYS, 'pods :6379', '* :6443']);
     const redis = await policyOf('placement', 'b-secretbridge-redis');

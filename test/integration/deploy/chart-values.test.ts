@@ -86,7 +86,7 @@ describe.skipIf(!isHelmAvailable)(`the values of the chart${HELM_NOTE}`, () => {
     expect(templateOf(findOne(objects, 'Deployment')).spec.containers[0]).toMatchObject({ env });
   });
 
-  it('spread a large configuration over ConfigMaps, and keep each mapping in its ConfigMap', async () => {
+  it('spread a large configuration over several ConfigMaps, and keep each mapping whole', async () => {
     const names = Array.from({ length: 4000 }, (_, index) => `mapping-${index}`);
     await using bench = await openBench();
     const renderMappings = async (list: readonly string[]) => {

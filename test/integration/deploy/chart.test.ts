@@ -23,7 +23,7 @@ import {
 
 const CASES = [...VALUE_SETS.keys()];
 const casesExcept = (...excluded: readonly string[]) => CASES.filter((name) => !excluded.includes(name));
-/** Their definitions are not part of Kubernetes. */
+/** The definitions of these resources are not part of Kubernetes. */
 const FOREIGN_KINDS = new Set(['ServiceMonitor', 'PrometheusRule']);
 const PLURALS: Readonly<Record<string, string>> = {
   NetworkPolicy: 'networkpolicies',
@@ -89,7 +89,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     for (const workload of pods) {
       const { metadata, spec } = templateOf(workload);
       const pod = { metadata: { ...metadata, name: workload.metadata.name }, spec };
-      // The API server accepts a Deployment with inadmissible pods, and only warns.
+      // The API server accepts a Deployment with inadmissible pods and only warns.
       const answer = await request('POST', `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`, pod);
       expect(answer.status, JSON.stringify(answer.body)).toBe(201);
     }
@@ -104,7 +104,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
   it.each(CASES)('renders a valid configuration with %s', async (name) => {
     await using rendered = await openRendered(await renderSet(name));
     const { json } = await rendered.command('validate');
-    // A mapping that `access` denies is reported here and does not stop the service.
+    // The command reports a mapping that `access` denies, but such a mapping does not stop the service.
     const problems = (json as { problems: { code: string }[] }).problems.filter(
       ({ code }) => code !== 'NOT_ALLOWED',
     );
@@ -128,7 +128,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
   });
 
   it.each(casesExcept('no-rbac', 'no-check', 'doctor-off'))(
-    'gives `doctor` the same rights under other names before an upgrade, with %s',
+    'grants `doctor` the same rights under other names before an upgrade, with %s',
     async (name) => {
       const granting = (await renderSet(name)).filter(({ kind }) => RBAC_KINDS.has(kind));
       const grants = (hooks: boolean) =>
@@ -147,7 +147,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     expect((await renderSet('no-rbac')).filter(({ kind }) => RBAC_KINDS.has(kind))).toEqual([]);
   });
 
-  it('has cluster-wide objects only with a selector or `http.kubernetes`', async () => {
+  it('creates cluster-wide objects only with a selector or `http.kubernetes`', async () => {
     for (const name of CASES) {
       const clusterWide = (await renderSet(name)).filter(({ kind }) => CLUSTER_WIDE.has(kind));
       expect(clusterWide.length > 0, name).toBe(name.startsWith('selector'));
@@ -155,7 +155,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
   });
 
   it.each(casesExcept('no-check'))(
-    'validates the complete configuration of the pods before an upgrade, with %s',
+    'validates the complete configuration of its pods before an upgrade, with %s',
     async (name) => {
       const objects = await renderSet(name);
       const maps = objects.filter(

@@ -21,7 +21,7 @@ export interface Rendered {
   readonly [field: string]: unknown;
 }
 
-/** The sets of values that the chart is tested with, by name. */
+/** The sets of chart values that the tests use, by name. */
 export const VALUE_SETS: ReadonlyMap<string, string> = new Map(
   globSync(join(import.meta.dirname, 'values/*.yaml'))
     .sort()
@@ -35,7 +35,7 @@ export async function helm(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** The rendered objects of a release `b` in the namespace `NAMESPACE`. */
+/** Renders the objects of a release `b` in the namespace `NAMESPACE`. */
 export async function render(...args: readonly string[]): Promise<readonly Rendered[]> {
   const text = await helm('template', 'b', CHART, '--namespace', NAMESPACE, ...args);
   return parseAllDocuments(text).flatMap((document) => {
@@ -55,7 +55,7 @@ export function renderSet(name: string): Promise<readonly Rendered[]> {
 
 const sets = new Map<string, Promise<readonly Rendered[]>>();
 
-/** The error output of Helm, or an empty text when it succeeds. */
+/** Returns the error output of Helm, or an empty text when Helm succeeds. */
 export async function renderError(...args: readonly string[]): Promise<string> {
   try {
     await render(...args);
@@ -66,7 +66,7 @@ export async function renderError(...args: readonly string[]): Promise<string> {
   return '';
 }
 
-/** Files of the mounted configuration by name, separated into the main folder and those of tenants. */
+/** The files of the mounted configuration by name, with the files of tenants separate from the main folder. */
 export function filesOf(objects: readonly Rendered[]): {
   readonly main: Readonly<Record<string, string>>;
   readonly tenants: Readonly<Record<string, string>>;
@@ -85,7 +85,7 @@ export function filesOf(objects: readonly Rendered[]): {
   return { main: dataOf(false), tenants: dataOf(true) };
 }
 
-/** An object of the check before an installation. These include a copy of the configuration. */
+/** Whether the object belongs to the check before an installation. The check has its own copy of the configuration. */
 export function isHook({ annotations }: Rendered['metadata']): boolean {
   return annotations?.['helm.sh/hook'] !== undefined;
 }
@@ -99,7 +99,7 @@ export function findOne(objects: readonly Rendered[], kind: string, name?: strin
   return matches[0];
 }
 
-/** The fields of a pod template that the tests read. */
+/** The fields of a pod template that the tests use. */
 export interface Template {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> };
   readonly spec: {
@@ -119,13 +119,13 @@ export interface Template {
   };
 }
 
-/** The pod template of a workload, or a pod itself. */
+/** Returns the pod template of a workload, or the pod itself. */
 export function templateOf(workload: Rendered): Template {
   if (workload.kind === 'Pod') return workload as unknown as Template;
   return (workload.spec as { template: Template }).template;
 }
 
-/** The Deployment of the bridge, as opposed to that of the bundled Redis. */
+/** Returns the Deployment of the bridge. The bundled Redis has another one. */
 export function bridgeOf(objects: readonly Rendered[]): Rendered {
   return findOne(
     objects.filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === 'bridge'),
@@ -141,7 +141,7 @@ export const podsOf = (objects: readonly Rendered[]): readonly Rendered[] =>
 export const RBAC_KINDS = new Set(['Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding']);
 export const CLUSTER_WIDE = new Set(['ClusterRole', 'ClusterRoleBinding']);
 
-/** Writes the rendered configuration to a folder as the pod mounts it, and runs the command line on it. */
+/** Writes the rendered configuration to a folder like the mount of the pod, and runs commands on it. */
 export async function openRendered(objects: readonly Rendered[]) {
   const bench = await openBench();
   const { main, tenants } = filesOf(objects);
@@ -158,7 +158,7 @@ export async function openRendered(objects: readonly Rendered[]) {
   };
 }
 
-/** Rules and subjects of an RBAC object, without labels. */
+/** The rules and subjects of an RBAC object, for comparisons without labels. */
 export function grantOf({ kind, metadata, rules, roleRef, subjects }: Rendered) {
   return { kind, name: metadata.name, namespace: metadata.namespace, rules, roleRef, subjects };
 }

@@ -10,7 +10,10 @@ import { kubernetes, localstack, openbao, postgres, redis } from '../services/in
 import { until } from '../services/service.ts';
 import { findSkipReason, type ImageRoot, openImageRoot, ROOT } from './image-root.ts';
 
-/** Each part must occur exactly once, or a test could use the address of another server. */
+/**
+ * Replaces parts of a file. Each part must occur exactly once, because a test must not use the address of another
+ * server.
+ */
 function replaceParts(file: string, parts: Readonly<Record<string, string>>): string {
   return Object.entries(parts).reduce((whole, [from, to]) => {
     expect(whole.split(from), from).toHaveLength(2);
@@ -19,8 +22,8 @@ function replaceParts(file: string, parts: Readonly<Record<string, string>>): st
 }
 
 /**
- * The image with the mounts of Compose. The addresses are those of this run's servers, and the sweep is rare, so that
- * it cannot run before the requested sync.
+ * Starts the image with the mounts of Compose and the addresses of this run's servers. Sweeps are rare, so none runs
+ * before the requested sync.
  */
 async function openCompose(port: number) {
   const config = await readFile(join(ROOT, 'deploy/compose/config/secretbridge.yaml'), 'utf8');
@@ -92,7 +95,7 @@ describe('the image with the configuration and the seed of docker-compose.yml', 
       expect((await secret('orders-api')).API_KEY).toHaveLength(24);
       expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
 
-      // The steps of the Compose page: rotate, sync from within the container, and check.
+      // The steps of the Compose page: rotate a value, sync inside the container, and check the result.
       await request('POST', path, { data: { username, password: 'rotated' } });
       const program = '/app/bin/secretbridge.js';
       const runCommand = (...args: readonly string[]) =>
@@ -118,7 +121,7 @@ describe('the image with the configuration and the seed of docker-compose.yml', 
         stdout: expect.stringContaining('The chain is intact'),
       });
 
-      // A second `docker compose up` seeds again. It must keep the values and use a new login.
+      // A second `docker compose up` runs the seed again. The seed must keep the values and create a new login.
       const before = await Promise.all([secret('orders-db'), secret('orders-api')]);
       await seed(root, env);
       expect(await runCommand('plan')).toMatchObject({ code: 0 });

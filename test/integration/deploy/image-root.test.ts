@@ -41,7 +41,7 @@ describe.skipIf(skipReason !== undefined)(
         }),
       );
       expect(programs.flat().toSorted()).toEqual(['node', 'secretbridge']);
-      // The libraries of Debian's slim image. Node would not start there if it needed more.
+      // The libraries in Debian's slim image. Node would not start there if it needed others.
       const libraries = (await readdir(root.folder, { recursive: true })).filter(
         (path) => /\.so(\.|$)/.test(path) && !path.startsWith('app/'),
       );
@@ -169,7 +169,7 @@ mappings:
       const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
         version: string;
       };
-      // On Debian, `env` finds Node by its name. The test root has no `env`, so the test starts Node directly.
+      // On Debian, `env` finds Node by name. The test root has no `env`, so the test starts Node directly.
       const { stdout } = await root.run([NODE, '/usr/local/bin/secretbridge', '--version']);
       expect(stdout).toContain(version);
       expect(await readFile(join(root.folder, 'app/LICENSE'), 'utf8')).toContain('Apache License');

@@ -9,12 +9,12 @@ import { promisify } from 'node:util';
 export const ROOT = resolve(import.meta.dirname, '../../..');
 const run = promisify(execFile);
 
-/** The runtime settings of the Dockerfile. */
+/** The runtime settings in the Dockerfile. */
 export interface ImageConfig {
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
   readonly healthcheck: readonly string[];
-  /** `uid:gid`, as numbers. */
+  /** The numeric user and group, as `uid:gid`. */
   readonly user: string;
   readonly env: Readonly<Record<string, string>>;
   readonly volume: string;
@@ -43,18 +43,18 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-/** The file system of a container: the files of the image, Node and the libraries that Node needs. */
+/** The file system of a container: the files of the image, plus Node and its libraries. */
 export interface ImageRoot extends AsyncDisposable {
   readonly folder: string;
   /** The folder that is mounted as the state volume. */
   readonly state: string;
   readonly image: ImageConfig;
-  /** Starts a program as the image's user, with only these variables. Everything except the state is read-only. */
+  /** Starts a program as the image's user, with only these environment variables. Only the state folder is writable. */
   start(command: readonly string[], env?: Readonly<Record<string, string>>): ChildProcess;
   run(command: readonly string[], env?: Readonly<Record<string, string>>): Promise<RunResult>;
 }
 
-/** The reason why this machine cannot run the image, or undefined. */
+/** The reason why this machine cannot run the image. Undefined when it can. */
 export async function findSkipReason(): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'only Linux has per-process mounts';
   if (process.getuid?.() !== 0) return 'only root may mount and change the user';
@@ -78,20 +78,20 @@ mount --rbind /dev "$root/dev"
 exec chroot --userspec="$user" "$root" "$@"
 `;
 
-/** Runs the build steps of the Dockerfile below `root`, and returns their output. */
+/** Runs the build steps of the Dockerfile below the folder `root`. Returns their output. */
 export async function assembleImage(
   folder: string,
   { umask = '022', root = ROOT }: { readonly umask?: string; readonly root?: string } = {},
 ): Promise<string> {
   const args = [join(root, 'scripts/image-files.ts'), folder];
   const command = `umask ${umask}; exec "$@"`;
-  // Runs from another folder, because the current folder must not matter.
+  // Runs in another folder, because the build must not depend on the current folder.
   const { stdout } = await run('sh', ['-c', command, 'sh', process.execPath, ...args], { cwd: tmpdir() });
   return stdout;
 }
 
 /**
- * Copies the build context as Docker would, following `.dockerignore`. Links the local packages, which `npm ci` would
+ * Copies the build context like Docker, respecting `.dockerignore`. Links the local packages that `npm ci` would
  * install.
  */
 export async function copyContext(folder: string): Promise<void> {
@@ -106,7 +106,7 @@ export async function copyContext(folder: string): Promise<void> {
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
 }
 
-/** Creates the file system of a container. `prepare` can add files. */
+/** Creates the file system of a container. `prepare` can add files before the start. */
 export async function openImageRoot(
   prepare: (folder: string) => Promise<void> = async () => {},
 ): Promise<ImageRoot> {
@@ -127,7 +127,7 @@ export async function openImageRoot(
 
   const start: ImageRoot['start'] = (command, env = {}) =>
     spawn('unshare', ['--mount', 'sh', '-c', MOUNT, 'sh', folder, state, image.user, ...command], {
-      // The home that Docker sets for a user without an entry in /etc/passwd.
+      // The home folder that Docker sets for a user without an entry in /etc/passwd.
       env: {
         PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
         HOME: '/',

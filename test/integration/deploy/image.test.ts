@@ -67,7 +67,7 @@ mappings:
 `,
     );
 
-  it('run in a clean environment', async () => {
+  it('run with an empty environment', async () => {
     const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     expect(await secretbridge('--version')).toEqual({ code: 0, stdout: expect.stringContaining(version) });
     await configure(1);
@@ -81,7 +81,7 @@ mappings:
     });
   });
 
-  it('serve, pass the healthcheck and exit cleanly', async () => {
+  it('start the service, pass the healthcheck and exit cleanly', async () => {
     const port = await freePort();
     await configure(port);
     expect(await healthcheck(port)).toBe(1);
@@ -111,20 +111,20 @@ mappings:
     });
   });
 
-  it('refer to no missing file that Node could load', () => {
+  it('contain every file that Node could load through a reference', () => {
     expect(danglingReferences(join(folder, 'one/app'), ROOT)).toEqual([
-      // Entries for browsers and for people.
+      // These entries are for browsers or for human readers.
       'node_modules/@azure/msal-common/package.json: ./dist-browser/index-browser.mjs',
       'node_modules/axios/package.json: ./dist/browser/axios.cjs',
       'node_modules/bowser/package.json: ./README.md',
       'node_modules/js-yaml/package.json: ./dist/browser/js-yaml.esm.min.mjs',
       'node_modules/js-yaml/package.json: ./dist/browser/js-yaml.umd.min.js',
-      // An optional dependency, which is absent without development packages.
+      // An optional dependency that is absent without development packages.
       'node_modules/node-gyp-build-optional-packages/node-gyp-build.js: detect-libc',
     ]);
   });
 
-  it('contain no source, test, tool or state, and include a bill of materials', async () => {
+  it('contain no sources, tests, tools or state, and include a bill of materials', async () => {
     const app = join(folder, 'one/app');
     const top = ['LICENSE', 'bin', 'dist', 'node_modules', 'package.json', 'sbom.cdx.json'];
     expect((await readdir(app)).toSorted()).toEqual(top);

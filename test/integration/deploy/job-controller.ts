@@ -6,10 +6,10 @@ interface Job {
   readonly status: { readonly conditions?: readonly object[] };
 }
 
-/** Returns the result of a Job. Called once for each Job; nothing else runs meanwhile. */
+/** Returns the result of a Job. It is called once for each Job, and one Job runs at a time. */
 export type JobResult = (name: string) => Promise<'succeeds' | 'fails'>;
 
-/** Acts as the Job controller of a namespace until `work` is done, because the API server of the tests has none. */
+/** Acts as the Job controller of a namespace until `work` is done, because the test cluster has no controllers. */
 export async function withJobController<T>(
   { request }: Pick<KubernetesApi, 'request'>,
   namespace: string,

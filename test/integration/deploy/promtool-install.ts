@@ -5,8 +5,8 @@ import { thisMachine } from '../services/requirements.ts';
 import { reportToStderr } from '../services/service.ts';
 
 /**
- * The path of Prometheus' `promtool`: the installed one, or one from the Debian package. Undefined when both are
- * unavailable.
+ * Returns the path of Prometheus' `promtool`. Uses the installed one, or one from the Debian package. Undefined when
+ * both are unavailable.
  */
 export async function findPromtool(
   report: (line: string) => void = reportToStderr,
@@ -19,7 +19,7 @@ export async function findPromtool(
     const { env } = process;
     const apt = (name: string, ...args: string[]) =>
       run({ name: `apt-get ${name}`, command: 'apt-get', args: ['-qq', name, ...args], env, cwd });
-    // apt-get finds packages only after an update.
+    // apt-get finds packages only after `apt-get update`.
     if (thisMachine.isRoot) await apt('update');
     // Unpacks the package without installing it, because the package would start a server.
     await apt('download', 'prometheus');

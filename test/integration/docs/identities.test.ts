@@ -15,7 +15,7 @@ import { marksOf, replaceAllOf, shellProblems, yamlWith } from './page-blocks.ts
 const ANYWHERE = 'docs/how-to/identity-anywhere.md';
 const KIND = 'docs/how-to/kind-and-minikube.md';
 
-/** Blocks by page that need a cloud, Docker or a pod. `TESTED_BLOCKS` lists the others. */
+/** The blocks of each page that need a cloud, Docker or a pod. `TESTED_BLOCKS` lists the blocks that tests run. */
 const UNTESTED_BLOCKS: Readonly<Record<string, readonly string[]>> = {
   'docs/how-to/identity-on-eks.md': ['policy', 'pod-identity', 'issuer', 'irsa', 'doctor'],
   'docs/how-to/identity-on-aks.md': ['cluster', 'identity', 'role', 'doctor'],
@@ -61,7 +61,7 @@ describe('the chart values on the pages about identities', () => {
 
 describe('logins to Vault with a token of the cluster', () => {
   it.skipIf(!isHelmAvailable)(
-    `work as documented, only for this service account and this audience${HELM_NOTE}`,
+    `succeed as documented, and only for this service account and this audience${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const suffix = randomBytes(4).toString('hex');
@@ -122,9 +122,9 @@ describe('logins to Vault with a token of the cluster', () => {
   );
 });
 
-describe('the page on kind and minikube', () => {
+describe('the page about kind and minikube', () => {
   it.skipIf(!isHelmAvailable)(
-    `has a valid store manifest, and configures a real store${HELM_NOTE}`,
+    `contains a valid store manifest, and configures a real store${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const suffix = randomBytes(4).toString('hex');
@@ -145,7 +145,7 @@ describe('the page on kind and minikube', () => {
         /\bnamespace (shop|secretbridge)\b/g,
         `namespace $1-${suffix}`,
       );
-      // Outside a pod there is no service account with an authority.
+      // Outside a pod, the certificate authority of the service account is missing.
       const inPod = 'kubernetes_host=https://kubernetes.default.svc';
       const setup = replaceAllOf(await markedBlock(KIND, 'setup'), {
         [inPod]: `${inPod} disable_local_ca_jwt=true kubernetes_ca_cert=@${cluster.caFile}`,

@@ -6,13 +6,16 @@ import { blocksOf, ROOT } from '../../docs/markdown.ts';
 
 const run = promisify(execFile);
 
-/** The marks of all blocks ```` ```sh MARK ```` of a page, in order. A block without a mark gives an empty text. */
+/**
+ * Returns the marks of all blocks ```` ```sh MARK ```` of a page in order. A block without a mark returns an empty
+ * text.
+ */
 export async function marksOf(path: string): Promise<readonly string[]> {
   const text = await readFile(join(ROOT, path), 'utf8');
   return [...text.matchAll(/^ *```sh *(\S*)$/gm)].map(([, mark = '']) => mark);
 }
 
-/** The syntax errors of a POSIX shell in the blocks of a page. */
+/** Returns the POSIX shell syntax errors in the blocks of a page. */
 export async function shellProblems(path: string): Promise<readonly string[]> {
   const text = await readFile(join(ROOT, path), 'utf8');
   const problems: string[] = [];
@@ -28,7 +31,7 @@ export async function shellProblems(path: string): Promise<readonly string[]> {
   return problems;
 }
 
-/** The first YAML block of a page that contains this text. */
+/** Returns the first YAML block of a page that contains this text. */
 export async function yamlWith(path: string, part: string): Promise<string> {
   const text = await readFile(join(ROOT, path), 'utf8');
   const match = blocksOf({ path, text }).find(
@@ -38,7 +41,7 @@ export async function yamlWith(path: string, part: string): Promise<string> {
   return match.text;
 }
 
-/** Replaces texts. Throws if one does not occur. */
+/** Replaces texts. Throws when a text does not occur. */
 export function replaceAllOf(text: string, changes: Readonly<Record<string, string>>): string {
   return Object.entries(changes).reduce((before, [from, to]) => {
     if (!before.includes(from)) throw new Error(`no ${from} in: ${before}`);

@@ -13,11 +13,11 @@ import { marksOf, shellProblems } from './page-blocks.ts';
 
 const PAGE = 'docs/how-to/rotate-without-downtime.md';
 
-/** Blocks that need running pods. */
+/** The blocks that need running pods. */
 const UNTESTED_BLOCKS = ['pods'];
 
-describe('the page on rotation', () => {
-  it('has only valid shell commands, all of them tested', async () => {
+describe('the page about rotation', () => {
+  it('has only valid shell commands, and the tests run all of them', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual([
       ...['which', 'password', 'store', 'sync', 'connected', 'close', 'look'],
@@ -25,10 +25,10 @@ describe('the page on rotation', () => {
     ]);
   });
 
-  it('alternates two users of a real database, and both can log in during each rotation', async () => {
+  it('alternates between two users of a real database, and lets both log in during each rotation', async () => {
     await using server = await startPostgres({ borrow: false });
     const { address, token, request } = openbao();
-    // Tests share the store, so a separate mount replaces the page's `secret/`.
+    // Tests share the store, so this test uses a mount of its own instead of `secret/`.
     const mount = `rotate-${randomBytes(4).toString('hex')}`;
     await request('POST', `/v1/sys/mounts/${mount}`, { type: 'kv', options: { version: '2' } });
     const superuser = new URL(server.url);
@@ -80,7 +80,7 @@ mappings:
       try {
         await client.connect();
       } catch (error) {
-        // 28P01 is a wrong password, 28000 a role that may not log in.
+        // 28P01 is a wrong password. 28000 is a role that may not log in.
         if (error instanceof Error && 'code' in error && /^28(P01|000)$/.test(String(error.code)))
           return false;
         throw error;
@@ -99,7 +99,7 @@ secretbridge sync`,
     expect(before).toEqual({ user: 'payments_a', password: 'first' });
     for (const user of ['payments_b', 'payments_a']) {
       expect(await run('which', 'password', 'store')).toContain(user);
-      // The store has the new user, and the Secret still has the old one.
+      // The store already contains the new user, and the Secret still contains the old one.
       expect(await canLogIn(await secret())).toBe(true);
       await run('sync');
       const after = await secret();

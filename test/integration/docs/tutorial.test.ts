@@ -14,7 +14,7 @@ import { marksOf, replaceAllOf, shellProblems, yamlWith } from './page-blocks.ts
 
 const PAGE = 'docs/tutorials/rotation-and-restart.md';
 
-/** Blocks that no test can run, with the reason and the replacement in this test. */
+/** The blocks that no test can run. Each value explains why, and how this test replaces the block. */
 const UNTESTED_BLOCKS: Readonly<Record<string, string>> = {
   kind: 'needs Docker; the API server of the tests is the cluster',
   store: 'needs Docker; an OpenBao of the same version is started',
@@ -28,7 +28,7 @@ const UNTESTED_BLOCKS: Readonly<Record<string, string>> = {
   clean: 'needs Docker',
 };
 
-describe('the tutorial on rotation and restart', () => {
+describe('the tutorial about rotation and restart', () => {
   it('has valid shell commands, each either tested or listed as untestable', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     const source = await readFile(import.meta.filename, 'utf8');

@@ -23,12 +23,12 @@ const PAGE = 'docs/how-to/use-from-an-application.md';
 const SERVICE = join(ROOT, 'examples/python-service');
 const run = promisify(execFile);
 
-/** The blocks of the page in the order of the test. `poke` needs pods. */
+/** The blocks of the page in the order in which the test runs them. Only `poke` needs pods. */
 const BLOCKS = ['code', 'environment', 'files', 'poke', 'api', 'rights'];
 
 const hmac = (key: string, message: string) => createHmac('sha256', key).update(message).digest('hex');
 
-/** Starts the example service like its pod does. */
+/** Starts the example service with the same command as its pod. */
 async function startShop(env: Readonly<Record<string, string>>) {
   const python = await findPython(reportToStderr);
   const child = spawn(python, ['-B', '-m', 'shop.service'], {
@@ -50,7 +50,7 @@ async function startShop(env: Readonly<Record<string, string>>) {
     return (await answer.body.json()) as Record<string, unknown>;
   };
   return {
-    /** Undefined when the process exited instead of listening. */
+    /** Undefined when the process exits before it listens. */
     port,
     errorOutput: () => errorOutput,
     sign: async (message: string) => (await sendRequest('/sign', message)).signature,
@@ -62,8 +62,8 @@ async function startShop(env: Readonly<Record<string, string>>) {
   };
 }
 
-describe('the page on applications', () => {
-  it('has only valid shell commands, all of them tested', async () => {
+describe('the page about applications', () => {
+  it('has only valid shell commands, and the tests run all of them', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual(BLOCKS);
   });
@@ -82,7 +82,7 @@ describe('the page on applications', () => {
       expect(result, mark).toMatchObject({ code: 0 });
       return result.stdout;
     };
-    // The manifests pass the strictest level of Pod Security.
+    // The manifests comply with the strictest level of Pod Security.
     const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
     for (const mark of BLOCKS) {
       if (mark !== 'rights' && mark !== 'poke') await step(mark);
@@ -111,7 +111,7 @@ describe('the page on applications', () => {
     await expect.poll(() => step('rights'), { timeout: 10_000 }).toBe('yes\nno\nno\n');
   });
 
-  it('has a service that reads only its own Secret, and follows changes', async () => {
+  it('has a service that reads only its own Secret and follows changes', async () => {
     const cluster = kubernetes();
     const namespace = `shop-${randomBytes(4).toString('hex')}`;
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-shop-'));
@@ -147,7 +147,7 @@ describe('the page on applications', () => {
       const path = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/${kind.toLowerCase()}s`;
       assertStatus(await cluster.request('POST', path, { kind, ...object }), 201, kind);
     }
-    // The authorizer learns of a Role after a moment.
+    // The authorizer applies a new Role after a moment.
     await expect.poll(() => isAllowed(namespace), { timeout: 10_000 }).toBe(true);
     await using shop = await startShop(env);
     expect(await shop.sign('hello')).toBe(hmac('first-shop-signing', 'hello'));
@@ -218,7 +218,7 @@ async function objectsOf(file: string, namespace: string): Promise<readonly Mani
   return parseAllDocuments(manifest).map((document) => document.toJS() as Manifest);
 }
 
-/** Copies the files that the page names to their paths in a checkout. */
+/** Copies the files that the page names to their paths in a checkout of the repository. */
 async function copyExample(folder: string, namespace: string): Promise<void> {
   const to = join(folder, 'examples/python-service');
   for (const part of ['shop', 'manifests']) {

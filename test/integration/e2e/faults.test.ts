@@ -213,7 +213,7 @@ describe('untrusted TLS', () => {
   });
 });
 
-describe('an unusable cluster', () => {
+describe('a connection to the cluster', () => {
   interface Kubeconfig {
     readonly clusters: readonly { readonly cluster: Record<string, unknown> }[];
     readonly users: readonly { readonly user: Record<string, unknown> }[];

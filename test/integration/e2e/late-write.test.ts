@@ -15,10 +15,11 @@ import { type BenchOptions, openBench } from './bench.ts';
 interface DelayingProxy extends AsyncDisposable {
   readonly address: string;
   /**
-   * Cuts the next matching request without an answer, and keeps it for `release`, like a load balancer that times out.
+   * Holds back the next matching request until `release`, and closes the client's connection without an answer, like a
+   * load balancer that times out.
    */
   delay(method: string, path: RegExp): void;
-  /** Sends the kept request. Returns the status of the API server. */
+  /** Sends the request that was held back. Returns the status of the API server. */
   release(): Promise<number>;
 }
 

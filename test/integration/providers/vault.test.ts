@@ -297,7 +297,7 @@ describe('the login by AppRole', () => {
 });
 
 describe('a server with TLS', () => {
-  it('is trusted by its authority, and STORE_UNAVAILABLE while it is sealed', async () => {
+  it('is trusted by its CA, and STORE_UNAVAILABLE while it is sealed', async () => {
     await using server = await startOpenBao({ tls: true });
     const { address, caFile = '', rootToken } = server;
     const request = createRequest({

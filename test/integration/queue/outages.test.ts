@@ -62,7 +62,7 @@ describe('the queue on Redis', () => {
       await msOf(expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })),
     ).toBeLessThan(500);
     await expect(queue.counts()).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
-    await eventually(() => healthText(queue) === 'down: nothing answers at the address of Redis');
+    await eventually(() => healthText(queue) === 'down: no server answers at the address of Redis');
     await start(port);
     await eventually(isUp(queue));
     await queue.add(job('a'));

@@ -94,7 +94,7 @@ describe('a Redis that rejects requests', () => {
   it('reports missing rights, and works once they are granted', async () => {
     const server = await start({ config: [`user bridge on >pw ~other:* &* +@all`] });
     const queue = await open(server.address.replace('//', '//bridge:pw@'));
-    await eventually(() => healthText(queue).startsWith('down: Redis does not allow the user'));
+    await eventually(() => healthText(queue).startsWith('down: Redis denies the user'));
     await server.command('ACL', 'SETUSER', 'bridge', 'reset', 'on', '>pw', ...RIGHTS);
     await queue.add(job('a'));
     await eventually(() => queue.health().state === 'up');
@@ -150,7 +150,7 @@ describe('a Redis that rejects requests', () => {
       (await server.command('PUBLISH', key, `["a","\\"${text}\\""]`)).startsWith(':1');
     await eventually(() => isReceived('before'));
     await server.command('ACL', 'SETUSER', 'bridge', 'resetchannels');
-    await eventually(() => healthText(queue).startsWith('down: Redis does not allow the user'));
+    await eventually(() => healthText(queue).startsWith('down: Redis denies the user'));
     expect(await isReceived('meanwhile')).toBe(false);
     await server.command('ACL', 'SETUSER', 'bridge', '&{secretbridge:test}:*');
     await eventually(() => isReceived('after'));
@@ -186,7 +186,7 @@ describe('a Redis that rejects requests', () => {
     const queue = await open(server.address);
     const { seen, process } = recordingProcess();
     queue.start(process);
-    await eventually(() => healthText(queue).startsWith('degraded: Redis may drop jobs'));
+    await eventually(() => healthText(queue).startsWith('degraded: Redis may evict jobs'));
     await queue.add(job('a'));
     await eventually(() => seen.length === 1);
   });
@@ -197,7 +197,7 @@ describe('a Redis that rejects requests', () => {
     const queue = await open(server.address);
     const { seen, process } = recordingProcess();
     queue.start(process);
-    await eventually(() => /replica|reading its data/.test(healthText(queue)));
+    await eventually(() => /replica|loading its data/.test(healthText(queue)));
     await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
     await server.command('REPLICAOF', 'NO', 'ONE');
     await eventually(() => queue.health().state === 'up');
@@ -231,7 +231,7 @@ describe('a Redis behind TLS', () => {
         ...['port 0', `tls-port ${port}`, `tls-cert-file ${path('cert.pem')}`],
         ...[`tls-key-file ${path('key.pem')}`, `tls-ca-cert-file ${path('ca.pem')}`],
       ],
-      // The server ends the handshake without a client certificate, which proves that it is running.
+      // The client has no certificate, so the server ends the handshake. That proves that it is running.
       ready: async ({ command }) =>
         (await command('PING').catch((error: Error) => error.message)) !== 'ECONNREFUSED',
     });
@@ -241,7 +241,7 @@ describe('a Redis behind TLS', () => {
     };
   }
 
-  it('is used with its authority and a client certificate', async () => {
+  it('is used with its CA and a client certificate', async () => {
     const { url, folder, caFile } = await startTls();
     const tls = { caFile, certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
     await expectWorking(await open(url, { tls }));

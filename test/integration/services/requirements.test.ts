@@ -69,7 +69,7 @@ describe('findGo', () => {
     ['go1.25.9', undefined],
     ['go1.9', undefined],
     [undefined, undefined],
-  ])('returns for %s on PATH: %s', async (version, expected) => {
+  ])('with %s on PATH returns %s', async (version, expected) => {
     const { fake } = machine({ has: (command) => (command === 'go' ? version : undefined) });
     expect(await findGo(fake)).toBe(expected);
   });

@@ -79,7 +79,7 @@ export const SPREADING: readonly ValueCase[] = [
     },
   ),
   spread(
-    'renamed by case, then by prefix',
+    'names in upper case, after a prefix',
     '{"db-user":"ann"}',
     { data: { 'app_DB-USER': 'ann' } },
     {

@@ -77,7 +77,7 @@ describe('static credentials', () => {
   });
 });
 
-describe('a database role', () => {
+describe('an assumed role', () => {
   it('is assumed once for all reads, and again before its credentials expire', async () => {
     const clock = createManualTime(Date.now());
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };

@@ -68,7 +68,7 @@ describe('a key in AWS', () => {
     expect(results.map(reveal)).toEqual(['x', 'x', 'x']);
   });
 
-  it('differs from a key whose name ends like an ARN', async () => {
+  it('is not confused with a name that ends like an ARN', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     const short = store.put('app', 'of app', { suffix: 'abcdef' });

@@ -102,7 +102,7 @@ describe('the chain of a certificate', () => {
 });
 
 describe('object: certificate', () => {
-  it('reads the chain in the secret behind it, with its version', async () => {
+  it('reads the chain and the version from the secret that belongs to the certificate', async () => {
     await using store = await openAzure();
     const first = store.server.secrets.put('web', KEY + LEAF, { contentType: PEM_TYPE, managed: true });
     const second = store.server.secrets.put('web', MODERN, { contentType: PKCS12_TYPE, managed: true });

@@ -122,7 +122,7 @@ describe('TLS to Vault', () => {
   it.each([
     ['TLSv1.2', 'the TLS handshake failed'],
     ['TLSv1.3', 'the server requires a client certificate; set `tls.certFile` and `tls.keyFile`'],
-  ] as const)('reports with %s that the server requires a client certificate', async (version, detail) => {
+  ] as const)('reports that the server requires a client certificate (%s)', async (version, detail) => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
       requestCert: true,

@@ -4,7 +4,7 @@ import { checkpointLine, parseCheckpoints } from '../lines.ts';
 import { compareTime } from '../order.ts';
 
 /**
- * The ConfigMap access that this location needs. A write must fail with `conflict` if the object changed since the
+ * The ConfigMap access that this location needs. A write must return `conflict` if the object has changed since it was
  * read.
  */
 export interface ConfigMapClient<Stored extends StoredMap = StoredMap> {
@@ -28,8 +28,8 @@ const MAX_CHECKPOINTS = 100;
 const MAX_ATTEMPTS = 8;
 
 /**
- * Keeps the last 100 checkpoints in one key of a ConfigMap. Replicas may write at the same time: each adds to what it
- * read and retries after a conflict.
+ * Keeps the last 100 checkpoints in one key of a ConfigMap. Replicas may write at the same time: each one adds its
+ * checkpoint to the list that it read, and retries after a conflict.
  */
 export function configMapLocation<Stored extends StoredMap>(
   name: string,

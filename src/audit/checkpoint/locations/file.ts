@@ -27,15 +27,15 @@ async function append(path: string, line: string): Promise<void> {
   await makeFolder(folder);
   await using file = await open(path, 'a+', 0o600);
   const { size } = await file.stat();
-  // A crash may have torn the last line. A newline first keeps the new line intact.
+  // A crash may have cut off the last line. A leading newline then separates the new line from it.
   const isTorn = size > 0 && !(await endsWithNewline(file, size));
-  // One call, so that the lines of two processes do not interleave.
+  // One write call, so that lines of two processes do not interleave.
   await file.appendFile(isTorn ? `\n${line}` : line);
   await file.sync();
   if (size === 0) await syncFolder(folder);
 }
 
-/** Opens the file without creating it. If it is missing, checks that its nearest folder is writable. */
+/** Opens the file without creating it. If the file is missing, checks that its closest existing folder is writable. */
 async function checkWritable(path: string): Promise<void> {
   try {
     await using _ = await open(path, constants.O_RDWR | constants.O_APPEND);

@@ -137,7 +137,7 @@ function valuesCard(values = {}) {
     'section',
     { class: 'card', 'aria-labelledby': 'values' },
     h('h2', { id: 'values' }, 'Values'),
-    h('p', { class: 'muted' }, 'Keyed fingerprints. Follow shown to find the records with the same value.'),
+    h('p', { class: 'muted' }, 'Keyed fingerprints. Follow one to find the records with the same value.'),
     facts(pairs.map(([key, text]) => [key, fingerprint(text)])),
   );
 }

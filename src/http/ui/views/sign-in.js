@@ -39,7 +39,7 @@ export function signInForm(enter, reason) {
     'main',
     { class: 'sign-in' },
     h('h1', {}, 'secretbridge'),
-    h('p', { class: 'muted' }, 'See actorText changed which Secret, when, why and from which version.'),
+    h('p', { class: 'muted' }, 'See who changed which Secret, when, why and from which version.'),
     h(
       'form',
       { method: 'post', onsubmit: submit },

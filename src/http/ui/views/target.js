@@ -99,7 +99,7 @@ async function mappingOf(name, signal) {
 }
 
 /**
- * Returns the intents whose outcome is on the page before.
+ * Returns the intents whose outcome is on the previous page.
  * @param {readonly AuditRecord[]} records
  * @param {AbortSignal} signal
  * @returns {Promise<number[]>}
